@@ -1,0 +1,62 @@
+# Everything a developer does, by name. Needs Python 3.11 or newer, git and make; the rest it sets up itself:
+# .venv-uv holds the installer, .venv holds the exact, hash-checked versions of requirements/ and this package.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check docs lock clean
+
+# The first Python on the path that is new enough. `make setup PYTHON=python3.13` chooses another.
+PYTHON ?= $(shell for p in python3 python python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && command -v $$p && break; done)
+BIN := .venv/bin
+UV := .venv-uv/bin/uv
+
+# The system's certificates, so that a proxy that an organisation trusts is trusted here; never a Python fetched on the side.
+export UV_SYSTEM_CERTS ?= true
+export UV_PYTHON_DOWNLOADS = never
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/.ready ## make .venv with all that a developer needs (quick when it is up to date)
+	@:
+
+demo: setup ## watch a swarm of bots review a directory
+	@$(BIN)/swarmkeeper demo $(DEMO_ARGS)
+
+test: setup ## run the tests
+	@$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+
+check: setup ## lint, format, types, import contracts, facts about the code
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy src tests
+	@$(BIN)/lint-imports
+	@$(BIN)/pytest -q tests/tidy
+
+docs: setup ## write the pages that are generated from the code again
+	@$(BIN)/python scripts/gen_docs.py
+
+lock: $(UV) ## choose the newest versions again and write requirements/ (names, versions, hashes)
+	@UV="$(UV)" sh scripts/lock.sh
+
+clean: ## remove both environments and everything that tools left behind
+	rm -rf .venv .venv-uv .pytest_cache .pytest_counts .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+
+# A Python without `venv` (some distributions split it off) still has a pip that can install beside itself.
+$(UV): requirements/uv.txt
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer found; name one: make setup PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "setup: installing uv into .venv-uv"
+	@rm -rf .venv-uv
+	@if "$(PYTHON)" -m venv .venv-uv >/dev/null 2>&1; \
+	then .venv-uv/bin/python -m pip install --quiet --require-hashes --only-binary :all: -r requirements/uv.txt; \
+	else rm -rf .venv-uv && "$(PYTHON)" -m pip install --quiet --require-hashes --only-binary :all: --target .venv-uv -r requirements/uv.txt; fi
+	@touch $(UV)
+
+.venv/.ready: $(UV) requirements/runtime.txt requirements/dev.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer found; name one: make setup PYTHON=/path/to/python3" >&2; exit 1; }
+	@test -x $(BIN)/python || { echo "setup: making .venv with $(PYTHON)" && $(UV) venv --quiet --clear --no-config --python "$(PYTHON)" .venv; }
+	@echo "setup: installing what requirements/ names into .venv"
+	@$(UV) pip sync --quiet --no-config --python $(BIN)/python --require-hashes requirements/dev.txt
+	@$(UV) pip install --quiet --no-config --python $(BIN)/python --no-deps --no-build-isolation --offline --editable .
+	@touch .venv/.ready

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Write requirements/*.txt: names, versions and hashes of the public registry, without any address or local path.
+# Run by `make lock`. Settings of the machine (mirrors, find-links, constraints) are kept out, since they would
+# change which files are hashed.
+set -eu
+uv="${UV:-.venv-uv/bin/uv}"
+mkdir -p requirements
+
+compile() { # compile OUTPUT TITLE ARGUMENT...
+    output="$1" title="$2"
+    shift 2
+    body="$(env -u UV_INDEX -u UV_INDEX_URL -u UV_DEFAULT_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS -u UV_CONSTRAINT \
+        "$uv" pip compile --quiet --no-config --system-certs --universal --python-version 3.11 --upgrade \
+        --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate "$@")"
+    printf '# %s Written by `make lock`.\n%s\n' "$title" "$body" >"$output.new"
+    if grep -nE '(https?|file)://|/(home|root|opt|tmp)/' "$output.new"; then
+        echo "lock: $output would name an address or a local path" >&2
+        exit 1
+    fi
+    mv "$output.new" "$output"
+}
+
+compile requirements/runtime.txt "What swarmkeeper needs to run." pyproject.toml
+compile requirements/dev.txt "What its developers need, the above included." --group pyproject.toml:dev --constraint requirements/runtime.txt pyproject.toml
+compile requirements/uv.txt "What installs the rest." --group pyproject.toml:uv

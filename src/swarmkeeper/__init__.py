@@ -1,0 +1,82 @@
+"""The public names of swarmkeeper. Each is loaded on first use, so that importing the package costs nothing.
+
+Whatever cannot be reached from here may change without notice.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from swarmkeeper.app import Orchestrator
+    from swarmkeeper.sdk.answers import Accept, Ask, Done, Failed, Later, Plan, Reject, Rework
+    from swarmkeeper.sdk.bots import BaseBot, EvaluatorBot, ExecutorBot, PlannerBot, evaluator, executor, planner
+    from swarmkeeper.sdk.client import Client
+    from swarmkeeper.sdk.context import Candidate, Context
+    from swarmkeeper.sdk.runner import run
+    from swarmkeeper.wire.v1 import AuditLog, BotInfo, BotMessage, SubTask, Task, TaskDefinition, TaskStatus
+
+__all__ = [
+    "Accept",
+    "Ask",
+    "AuditLog",
+    "BaseBot",
+    "BotInfo",
+    "BotMessage",
+    "Candidate",
+    "Client",
+    "Context",
+    "Done",
+    "EvaluatorBot",
+    "ExecutorBot",
+    "Failed",
+    "Later",
+    "Orchestrator",
+    "Plan",
+    "PlannerBot",
+    "Reject",
+    "Rework",
+    "SubTask",
+    "Task",
+    "TaskDefinition",
+    "TaskStatus",
+    "__version__",
+    "evaluator",
+    "executor",
+    "planner",
+    "run",
+]
+
+# Where each name lives. A tidy test keeps this, the imports above and `__all__` the same.
+_HOME = {
+    "Orchestrator": "swarmkeeper.app",
+    **dict.fromkeys(
+        ("Accept", "Ask", "Done", "Failed", "Later", "Plan", "Reject", "Rework"), "swarmkeeper.sdk.answers"
+    ),
+    **dict.fromkeys(
+        ("BaseBot", "EvaluatorBot", "ExecutorBot", "PlannerBot", "evaluator", "executor", "planner"),
+        "swarmkeeper.sdk.bots",
+    ),
+    "Client": "swarmkeeper.sdk.client",
+    **dict.fromkeys(("Candidate", "Context"), "swarmkeeper.sdk.context"),
+    "run": "swarmkeeper.sdk.runner",
+    **dict.fromkeys(
+        ("AuditLog", "BotInfo", "BotMessage", "SubTask", "Task", "TaskDefinition", "TaskStatus"),
+        "swarmkeeper.wire.v1",
+    ),
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load the module that a public name lives in (PEP 562)."""
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value  # the second look costs nothing
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

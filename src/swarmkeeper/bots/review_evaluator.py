@@ -1,0 +1,194 @@
+"""Judges a review: reads the files itself, counts again in its own way, and believes nothing that the report says."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from swarmkeeper.bots import files, review_planner
+from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.sdk.answers import Accept, Failed, Reject, Rework
+from swarmkeeper.sdk.bots import EvaluatorBot
+from swarmkeeper.sdk.context import Candidate
+from swarmkeeper.sdk.runner import run
+
+_PARTING = (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.match_case)
+_MARKERS = ("TODO", "FIXME", "XXX")
+_NO_LINK = frozenset({"", *"<>\"')]"} | {chr(point) for point in range(0x3001) if chr(point).isspace()})
+_SAID_MAX = 20  # reasons of one kind
+_A_PART = re.compile(r"(?:inspect|scan)\.[a-z0-9._-]+")
+
+
+@dataclass
+class Complaints:
+    """What is wrong, and who can mend it."""
+
+    reasons: list[str] = field(default_factory=list)
+    targets: dict[str, list[str]] = field(default_factory=dict)
+
+    def say(self, target: str, what: str) -> None:
+        if len(self.reasons) < 5 * _SAID_MAX:
+            self.reasons.append(what)
+        told = self.targets.setdefault(target, [])
+        if len(told) < _SAID_MAX:
+            told.append(what)
+
+
+class ReviewEvaluator(EvaluatorBot):
+    """Accepts a report that covers every file, adds up, and tells no secret; else asks for what is wrong, by name."""
+
+    skills = frozenset({"review.judge"})
+    dedicated = True
+
+    @cached_property
+    def _redactor(self) -> Redactor:
+        return Redactor.default()
+
+    def review(self, candidate: Candidate) -> Accept | Rework | Reject | Failed:
+        try:
+            root = files.root_of(candidate.task.input)
+        except files.NotThere as error:
+            return Failed(str(error), kind="not_retryable")
+        reports = {key: output for key, output in candidate.results.items() if _is_report(output)}
+        if len(reports) != 1:
+            return Reject(reasons=[f"one report is expected, and there are {len(reports)}"])
+        [(key, report)] = reports.items()
+        complaints = Complaints()
+        # A name that looks like a secret is hidden in the report: it is known by what is shown of it.
+        there = {self._redactor.text(name): name for name in files.listing(root).files}
+        entries = {entry["file"]: entry for entry in report["files"]}
+        missing = [name for shown, name in there.items() if shown not in entries]
+        counted = {shown: self._recount(root, name) for shown, name in there.items() if shown in entries}
+        self._check_files(key, entries, counted, complaints)
+        _check_totals(key, report["totals"], counted, complaints)
+        self._check_secrets(key, report, complaints)
+        if not missing and not complaints.reasons:
+            return Accept(score=1.0, reasons=[f"{len(counted)} files counted again: all numbers agree"])
+        for name in missing[:_SAID_MAX]:
+            complaints.reasons.append(f"{self._redactor.text(name)} is missing from the report")
+        return Rework(
+            targets={target: "\n".join(told) for target, told in complaints.targets.items()},
+            reasons=complaints.reasons[:100],
+            subtasks=_to_add(str(root), missing, key, candidate.round) if missing else (),
+        )
+
+    def _recount(self, root: Path, name: str) -> dict[str, int]:
+        content = files.read(root, name) or b""
+        text = content.decode("utf-8", errors="replace")
+        lines = text.splitlines()
+        counted = {
+            "lines": len(lines),
+            "bytes": len(content),
+            "markers": sum(word in _MARKERS for word in re.findall(r"\w+", text)),
+            # In pieces: one with nothing in it is quick.
+            "found": sum(len(self._redactor.redact(lines[at : at + 100]).fields) for at in range(0, len(lines), 100)),
+        }
+        return counted | (_of_python(text) if files.language(name) == "python" else {"links": _links(text)})
+
+    def _check_files(
+        self,
+        key: str,
+        entries: Mapping[str, Mapping[str, Any]],
+        counted: Mapping[str, Mapping[str, int]],
+        complaints: Complaints,
+    ) -> None:
+        for shown, entry in entries.items():
+            if shown not in counted:
+                complaints.say(_who(entry, "by", key), f"{self._redactor.text(shown)} is not there any more")
+                continue
+            for name, count in counted[shown].items():
+                if entry.get(name) != count:
+                    who = _who(entry, "scanned_by" if name == "found" else "by", key)
+                    complaints.say(who, f"{shown}: {name} is {count}, the report says otherwise")
+
+    def _check_secrets(self, key: str, report: Mapping[str, Any], complaints: Complaints) -> None:
+        for hidden in self._redactor.redact(dict(report)).fields[:_SAID_MAX]:
+            complaints.say(key, f"a secret stands in the report at {hidden.pointer} (rule {hidden.rule})")
+
+
+def _check_totals(
+    key: str, totals: Mapping[str, Any], counted: Mapping[str, Mapping[str, int]], complaints: Complaints
+) -> None:
+    """Sums over our own counts, not over those of the report."""
+    sums = Counter({"files": len(counted)})
+    for numbers in counted.values():
+        sums.update(numbers)
+    for name, count in sums.items():
+        if totals.get(name) != count:
+            complaints.say(key, f"the total of {name} is {count}, the report says otherwise")
+
+
+def _of_python(text: str) -> dict[str, int]:
+    nodes = list(ast.walk(files.parsed(text) or ast.Module([], [])))
+    kinds = Counter(type(node) for node in nodes)
+    return {
+        "functions": kinds[ast.FunctionDef] + kinds[ast.AsyncFunctionDef],
+        "classes": kinds[ast.ClassDef],
+        "branches": sum(kinds[kind] for kind in _PARTING)
+        + sum(len(node.ifs) for node in nodes if isinstance(node, ast.comprehension)),
+        "bare_excepts": sum(isinstance(node, ast.ExceptHandler) and node.type is None for node in nodes),
+        "undocumented": sum(_lacks_docstring(node) for node in _public(nodes)),
+    }
+
+
+def _public(nodes: list[ast.AST]) -> list[ast.AST]:
+    """What others may use by name: what stands in a module, or in a class that they may use."""
+    open_scopes = {id(node) for node in nodes if isinstance(node, ast.Module)}
+    found: list[ast.AST] = []
+    # The walk goes from outside to inside, so a class is known as public before its body is looked at.
+    for scope in nodes:
+        if id(scope) not in open_scopes:
+            continue
+        for node in getattr(scope, "body", []):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.name[0] != "_":
+                found.append(node)
+                if isinstance(node, ast.ClassDef):
+                    open_scopes.add(id(node))
+    return found
+
+
+def _lacks_docstring(node: ast.AST) -> bool:
+    first = getattr(node, "body", [None])[0]
+    return not (
+        isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    )
+
+
+def _links(text: str) -> int:
+    """Schemes that something follows which can be part of an address."""
+    return sum(
+        (text.endswith("http", 0, at) or text.endswith("https", 0, at)) and text[at + 3 : at + 4] not in _NO_LINK
+        for at in (found.start() for found in re.finditer("://", text))
+    )
+
+
+def _to_add(root: str, missing: list[str], key: str, round: int) -> list[Any]:  # noqa: A002 - the domain's word
+    mark = f".r{round + 1}"
+    parts = [*review_planner.inspections(root, missing, mark), *review_planner.scans(root, missing, mark)]
+    return [*parts, review_planner.summary(root, parts, mark, before=key)]
+
+
+def _is_report(output: object) -> bool:
+    return (
+        isinstance(output, Mapping)
+        and isinstance(output.get("report"), str)
+        and isinstance(output.get("totals"), Mapping)
+        and isinstance(output.get("files"), list)
+        and all(isinstance(entry, Mapping) and isinstance(entry.get("file"), str) for entry in output["files"])
+    )
+
+
+def _who(entry: Mapping[str, Any], word: str, otherwise: str) -> str:
+    """Who measured it, as far as the report can be believed on that."""
+    by = entry.get(word)
+    return by if isinstance(by, str) and _A_PART.fullmatch(by) else otherwise
+
+
+if __name__ == "__main__":
+    run(ReviewEvaluator())

@@ -1,0 +1,26 @@
+"""The real clock and the real entropy: the only place that asks the machine for either."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+
+
+class SystemClock:
+    def now(self) -> int:
+        return time.time_ns() // 1000
+
+    def monotonic(self) -> int:
+        return time.monotonic_ns() // 1000
+
+    async def sleep(self, microseconds: int) -> None:
+        await asyncio.sleep(max(0, microseconds) / 1_000_000)
+
+
+class SystemEntropy:
+    def seed(self) -> bytes:
+        return secrets.token_bytes(16)
+
+    def secret(self, size: int) -> bytes:
+        return secrets.token_bytes(size)

@@ -1,0 +1,333 @@
+"""What can be asked of the engine: one frozen record for each, with what it needs loaded first.
+
+`by` is who asks. A command that the engine gives itself (a timer that fell due) has no `by`.
+`wants` names what deciding surely looks at; whatever else turns out to be missing is loaded then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from swarmkeeper.core.errors import Detail
+from swarmkeeper.core.model import Failure, Json, Principal, SubtaskSpec, Verdict
+from swarmkeeper.core.ports import Want
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    by: Principal
+    idempotency: tuple[str, str] | None = None  # (key, hash of the request)
+    trace: str = ""  # W3C traceparent
+
+    def wants(self) -> list[Want]:
+        return self._own_wants() + (
+            [("idempotency", (self.by.tenant, self.idempotency[0]))] if self.idempotency is not None else []
+        )
+
+    def _own_wants(self) -> list[Want]:
+        return []
+
+    @property
+    def size(self) -> int:
+        """Roughly the bytes it carries; a batch is bounded by their sum."""
+        return 512
+
+
+# ---- clients -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submit(Command):
+    title: str
+    spec: bytes  # JSON: title, description, input, metadata, acceptance_criteria
+    priority: int = 5
+    labels: Mapping[str, str] = field(default_factory=dict)
+    planner_skills: tuple[str, ...] = ()
+    evaluator_skills: tuple[str, ...] = ()
+    evaluation: str = "final"
+    quorum: tuple[int, int] = (1, 1)
+    max_rounds: int = 3
+    approval: str = "none"
+    deadline: int | None = None  # microseconds from now
+    plan_timeout: int | None = None
+    review_timeout: int | None = None
+    defaults: Mapping[str, Json] = field(default_factory=dict)  # timeout, start (microseconds) …
+    subtasks: tuple[SubtaskSpec, ...] | None = None
+
+    @property
+    def size(self) -> int:
+        return 1024 + len(self.spec) + 512 * len(self.subtasks or ())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnTask(Command):
+    task: str
+    reason: str = ""
+
+    def _own_wants(self) -> list[Want]:
+        return [("task", self.task), ("chores", self.task)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update(OnTask):
+    priority: int | None = None
+    labels: Mapping[str, str] | None = None
+    deadline: int | None = None
+    if_version: int | None = None  # If-Match
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel(OnTask):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause(OnTask):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume(OnTask):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry(OnTask):
+    deadline: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive(OnTask):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tell(OnTask):
+    to_bot: str | None
+    payload: bytes
+    from_bot: str | None = None  # bot id, where a bot speaks
+
+
+# ---- work ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim(Command):
+    """Ask for work. Decided when everything else of its batch is, and parked while there is nothing."""
+
+    bot: str
+    most: int = 1
+    skills: tuple[str, ...] | None = None  # a subset of the bot's
+    ttl: int | None = None
+    claim_id: str | None = None
+
+    def _own_wants(self) -> list[Want]:
+        wants: list[Want] = [("bot", self.bot)]
+        if self.claim_id is not None:
+            wants.append(("claim", (self.bot, self.claim_id)))
+        return wants
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report(Command):
+    """The result of one attempt: one of output, plan, verdict, failure; or the errors of what cannot be read."""
+
+    bot: str
+    task: str
+    lease_id: str | None
+    content: bytes  # canonical JSON of status and content: what late results keep, and what makes two reports the same
+    content_hash: str
+    output: bytes | None = None
+    plan: tuple[SubtaskSpec, ...] | None = None
+    verdict: Verdict | None = None
+    failure: Failure | None = None
+    errors: tuple[Detail, ...] = ()  # shape errors of a plan or verdict
+    errors_in: str | None = None  # "plan" | "verdict": which of them was sent, where it has errors
+    usage: Mapping[str, int] | None = None
+
+    def _own_wants(self) -> list[Want]:
+        wants: list[Want] = [("bot", self.bot), ("task", self.task)]
+        if self.lease_id is None:
+            wants.append(("grants", (self.bot, self.task)))
+        else:
+            wants += [("lease_id", self.lease_id), ("attempt", self.lease_id)]
+        return wants
+
+    @property
+    def size(self) -> int:
+        return 512 + len(self.content) + len(self.output or b"")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulse:
+    lease_id: str
+    progress: Mapping[str, Json] | None = None
+    usage: Mapping[str, int] | None = None
+    checkpoint: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beat(Command):
+    bot: str
+    pulses: tuple[Pulse, ...] = ()
+
+    def _own_wants(self) -> list[Want]:
+        return [("bot", self.bot), *(("lease_id", pulse.lease_id) for pulse in self.pulses)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnLease(Command):
+    lease_id: str
+
+    def _own_wants(self) -> list[Want]:
+        return [("lease_id", self.lease_id), ("attempt", self.lease_id)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release(OnLease):
+    reason: str = ""
+    delay: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask(OnLease):
+    question: str
+    choices: tuple[str, ...] = ()
+    schema: Mapping[str, Json] | None = None
+    expires: int | None = None  # microseconds from now
+
+
+# ---- fleet and keys ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Register(Command):
+    type: str
+    version: str
+    name: str | None = None
+    instance: str = ""
+    skills: tuple[str, ...] = ()
+    capacity: int = 1
+    dedicated: bool = False
+    endpoint: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def _own_wants(self) -> list[Want]:
+        name = self.name or self.by.bot
+        return [] if name is None else [("bot_name", (self.by.tenant, name, self.instance))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnBot(Command):
+    bot: str
+
+    def _own_wants(self) -> list[Want]:
+        return [("bot", self.bot)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drain(OnBot):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enable(OnBot):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteBot(OnBot):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateKey(Command):
+    role: str
+    public_id: str
+    digest: bytes
+    bot: str | None = None
+    owner: str | None = None
+    skills: tuple[str, ...] | None = None
+    expires: int | None = None  # microseconds from now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnKey(Command):
+    key: str
+
+    def _own_wants(self) -> list[Want]:
+        return [("key", self.key)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RotateKey(OnKey):
+    digest: bytes
+    overlap: int = 0  # microseconds that the old secret stays good
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeKey(OnKey):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteRefusals(Command):
+    """Write down that calls with a valid credential were refused: at most once a minute for each key and code."""
+
+    code: str
+    action: str
+    count: int
+
+
+# ---- people --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decide(Command):
+    approval: str
+    verb: str  # approve | reject | answer
+    subject_hash: str | None = None
+    reason: str = ""
+    answer: Json = None
+
+    def _own_wants(self) -> list[Want]:
+        return [("approval", self.approval)]
+
+
+# ---- the engine's own acts -----------------------------------------------------------------------------------------
+
+ENGINE = Principal(tenant="", key_id="", role="engine")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fire(Command):
+    """A timer fell due."""
+
+    by: Principal = ENGINE
+    kind: str
+    ref: str
+    lease_id: str | None = None  # of `unseen`, which is no timer: the lease whose grant got lost
+
+    def _own_wants(self) -> list[Want]:
+        match self.kind:
+            case "lease" | "ends" | "grace" | "unseen":
+                return [("work", self.ref), ("lease", self.ref)]
+            case "start" | "wake":
+                return [("work", self.ref)]
+            case "deadline":
+                return [("task", self.ref), ("chores", self.ref)]
+            case _:
+                return [("approval", self.ref)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Continue(Command):
+    """Do one slice of a chore."""
+
+    by: Principal = ENGINE
+    chore: str
+    task: str
+
+    def _own_wants(self) -> list[Want]:
+        return [("task", self.task), ("chores", self.task)]

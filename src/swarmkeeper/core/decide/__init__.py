@@ -1,0 +1,44 @@
+"""Decisions: one function for each command, (world, command) -> answer. `decide` finds the one that is asked for.
+
+A claim is not among them: it is decided against all that waits, by service/scheduler.py with `work.take`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from swarmkeeper.core import commands
+from swarmkeeper.core.commands import Command
+from swarmkeeper.core.decide import clients, fleet, oversight, planning, upkeep, work
+from swarmkeeper.core.world import World
+
+DECISIONS: Mapping[type[Command], Callable[[World, Any], Any]] = {
+    commands.Submit: planning.submit,
+    commands.Update: clients.update,
+    commands.Cancel: clients.cancel,
+    commands.Pause: clients.pause,
+    commands.Resume: clients.resume,
+    commands.Retry: clients.retry,
+    commands.Archive: clients.archive,
+    commands.Tell: clients.tell,
+    commands.Report: work.report,
+    commands.Beat: work.beat,
+    commands.Release: work.release,
+    commands.Ask: work.ask,
+    commands.Register: fleet.register,
+    commands.Drain: fleet.drain,
+    commands.Enable: fleet.enable,
+    commands.DeleteBot: fleet.delete,
+    commands.CreateKey: fleet.create_key,
+    commands.RotateKey: fleet.rotate_key,
+    commands.RevokeKey: fleet.revoke_key,
+    commands.NoteRefusals: fleet.note_refusals,
+    commands.Decide: oversight.decide,
+    commands.Fire: upkeep.fire,
+    commands.Continue: upkeep.go_on,
+}
+
+
+def decide(world: World, command: Command) -> Any:
+    return DECISIONS[type(command)](world, command)

@@ -1,0 +1,190 @@
+"""What clients and operators do with a task that is there: change, cancel, hold, retry, archive, tell."""
+
+from __future__ import annotations
+
+from swarmkeeper.core.commands import Archive, Cancel, OnTask, Pause, Resume, Retry, Tell, Update
+from swarmkeeper.core.decide import progress
+from swarmkeeper.core.decide.work import own_bot
+from swarmkeeper.core.errors import Forbidden, IllegalTransition, PreconditionFailed, StillStopping, TaskClosed
+from swarmkeeper.core.model import Json, Message, Task
+from swarmkeeper.core.states import (
+    FINAL,
+    TASK_CLOSED,
+    Ending,
+    FailureCode,
+    Happening,
+    Outcome,
+    Status,
+    TaskHappening,
+    TaskStatus,
+)
+from swarmkeeper.core.world import World
+
+
+def _mine(world: World, command: OnTask, action: str) -> Task:
+    if not world.rules.may(command.by, action):
+        raise Forbidden(world.rules.why_not(command.by, action))
+    return world.task(command.task, command.by.tenant)
+
+
+def _because(command: OnTask) -> dict[str, Json]:
+    return {"reason": command.reason} if command.reason else {}
+
+
+def update(world: World, command: Update) -> str:
+    task = _mine(world, command, "task.update")
+    if command.if_version is not None and command.if_version != task.version:
+        raise PreconditionFailed("the task has changed since it was read")
+    if task.status in TASK_CLOSED:
+        raise IllegalTransition(f"a task that is {task.status} cannot be changed")
+    told: dict[str, Json] = {}
+    world.edit_task(task)
+    if command.labels is not None and dict(command.labels) != dict(task.labels):
+        task.labels = command.labels
+        told["labels"] = dict(command.labels)
+    if command.deadline is not None:
+        due = world.now + command.deadline
+        if task.deadline_left is not None or task.status is TaskStatus.COMPLETED:
+            # Its clock stands: this is what is left when it goes on.
+            task.deadline_left = command.deadline
+        else:
+            task.deadline = due
+            world.set_timer("deadline", task.id, due)
+        told["deadline_seconds"] = command.deadline // 1_000_000
+    if command.priority is not None and command.priority != task.priority:
+        old, task.priority = task.priority, command.priority
+        told["priority"] = command.priority
+        progress.begin_chore(world, task, "priority", {"old": old, "new": command.priority})
+    if told:
+        world.record("task.update", task.id, task=task, body=told)
+        world.emit("task.updated", told, task=task)
+    return task.id
+
+
+def cancel(world: World, command: Cancel) -> str:
+    task = _mine(world, command, "task.cancel")
+    if task.outcome is Outcome.CANCELLED:
+        return task.id
+    if task.status in TASK_CLOSED:
+        raise IllegalTransition(f"a task that is {task.status} cannot be cancelled")
+    world.record("task.cancel", task.id, task=task, body=_because(command))
+    progress.fail_task(world, task, FailureCode.CANCELLED, command.reason or "cancelled on request")
+    return task.id
+
+
+def pause(world: World, command: Pause) -> str:
+    task = _mine(world, command, "task.pause")
+    if "paused" in task.holds:
+        return task.id
+    if task.status in TASK_CLOSED:
+        raise IllegalTransition(f"a task that is {task.status} cannot be paused")
+    world.record("task.pause", task.id, task=task, body=_because(command))
+    progress.hold(world, task, "paused")
+    return task.id
+
+
+def resume(world: World, command: Resume) -> str:
+    task = _mine(world, command, "task.resume")
+    if task.status in TASK_CLOSED:
+        raise IllegalTransition(f"a task that is {task.status} cannot be resumed")
+    if "paused" in task.holds:
+        world.record("task.resume", task.id, task=task, body=_because(command))
+        progress.unhold(world, task, "paused")
+    return task.id
+
+
+def archive(world: World, command: Archive) -> str:
+    task = _mine(world, command, "task.archive")
+    if task.status is TaskStatus.ARCHIVED:
+        return task.id
+    world.record("task.archive", task.id, task=task, body=_because(command))
+    world.task_happened(task, TaskHappening.ARCHIVED)
+    return task.id
+
+
+def retry(world: World, command: Retry) -> str:
+    """Take a failed task up again where it stopped: what failed or was cancelled, and all behind it, starts afresh."""
+    task = _mine(world, command, "task.retry")
+    if task.status is TaskStatus.ARCHIVED:
+        raise IllegalTransition("a task that is ARCHIVED cannot be retried")
+    if task.status is not TaskStatus.FAILED:
+        return task.id  # it goes on already
+    if world.chores(task):
+        raise StillStopping("the task is still being wound up", retry_after=1)
+    _drop_graces(world, task)
+    world.record("task.retry", task.id, task=task, body=_because(command))
+    found, _ = world.look("graph", task.id)
+    works = [world.work(work_id) for work_id in found]
+    roots = [
+        work.id
+        for work in works
+        if work.status is Status.CANCELLED or (work.status is Status.FAILED and not work.handled)
+    ]
+    world.edit_task(task)
+    task.outcome = task.failure = None
+    task.round += 1
+    task.reworks = 0
+    task.deadline_left = command.deadline if command.deadline is not None else task.deadline_left
+    if not task.planned:
+        world.task_happened(task, TaskHappening.RETRIED_TO_PLAN, {"round": task.round})
+        plan = world.work_by_key(task, "plan")
+        assert plan is not None, "a task without a plan has an item that asks for one"
+        world.reopened(task, plan, Status.READY)
+        plan.checkpoint = None
+    elif roots or task.n_open:
+        started = TaskHappening.RETRIED_TO_WORK if task.started else TaskHappening.RETRIED_TO_START
+        world.task_happened(task, started, {"round": task.round})
+        if task.approval == "plan" and not task.started:
+            # A plan that was denied is not carried out by asking again: the person is asked again.
+            subject = {"subtasks": [work.key for work in works], "round": task.round}
+            progress.open_approval(world, task, "plan", question="Carry out this plan?", subject=subject)
+        progress.reopen(world, task, roots, clear=True)
+    else:
+        world.task_happened(task, TaskHappening.RETRIED_TO_REVIEW, {"round": task.round})
+        progress.open_round(world, task)
+    _go_on_with_deadline(world, task)
+    return task.id
+
+
+def _go_on_with_deadline(world: World, task: Task) -> None:
+    if task.status is not TaskStatus.COMPLETED and not set(task.holds) - {"paused"}:
+        progress.start_deadline(world, task)
+
+
+def _drop_graces(world: World, task: Task) -> None:
+    """Leases that were let run on for their grace end now."""
+    size = world.limits.slice_rows
+    found = world.look("open_works", (task.id, "", size))
+    if len(found) == size:
+        raise StillStopping("the task is still being wound up", retry_after=1)
+    for work_id in found:
+        work = world.work(work_id)
+        lease = world.lease_of(work)
+        if lease is not None:
+            world.end_lease(task, work, lease, Ending.CANCELLED)
+        if work.status not in FINAL:
+            world.happened(task, work, Happening.CANCELLED)
+    cancelled = [world.work(work_id) for work_id in found]
+    if cancelled:
+        world.emit("work.cancelled", progress.keys_of(cancelled), task=task)
+
+
+def tell(world: World, command: Tell) -> str:
+    """Leave a message on a task, for one bot or for whoever works on it; its id."""
+    sender = command.by.key_id
+    if command.from_bot is None:
+        task = _mine(world, command, "task.message")
+    else:
+        bot = own_bot(world, command.by, command.from_bot, "task.message_held")
+        task = world.task(command.task, command.by.tenant)
+        if not world.look("grants", (bot.id, task.id))[1]:
+            raise Forbidden("a bot may only speak about tasks that it holds a lease of")
+        sender = bot.name
+    if task.status in TASK_CLOSED:
+        raise TaskClosed("the task is over")
+    message_id = world.new_id("msg")
+    name = world.write_payload(task, f"{task.id}/message/{message_id[4:]}", command.payload)
+    world.record("task.message", task.id, task=task, body={"bytes": len(command.payload)})
+    world.changes.messages.append(Message(message_id, task.tenant, task.id, sender, command.to_bot, name, world.now))
+    world.emit("task.message", {"message": message_id, "from_bot": sender, "to_bot": command.to_bot}, task=task)
+    return message_id

@@ -1,0 +1,110 @@
+"""What people decide: approvals and the answers to questions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from swarmkeeper.core.commands import Decide
+from swarmkeeper.core.decide import progress, review
+from swarmkeeper.core.decide import work as work_decisions
+from swarmkeeper.core.errors import AlreadyDecided, Forbidden, Invalid, NotFound, StaleApproval
+from swarmkeeper.core.model import Approval, Json, Task
+from swarmkeeper.core.states import FailureCode, Happening, Status
+from swarmkeeper.core.world import World, failure
+
+_VERBS: Mapping[str, tuple[str, ...]] = {
+    "plan": ("approve", "reject"),
+    "final": ("approve", "reject"),
+    "rounds": ("answer", "reject"),
+    "question": ("answer", "reject"),
+}
+
+
+def decide(world: World, command: Decide) -> str:
+    """Take a person's decision, once; its approval's id. The same decision again changes nothing."""
+    if not world.rules.may(command.by, "approval.decide"):
+        raise Forbidden(world.rules.why_not(command.by, "approval.decide"))
+    approval: Approval | None = world.look("approval", command.approval)
+    if approval is None or approval.tenant != command.by.tenant:
+        raise NotFound("no such approval")
+    decision: dict[str, Json] = {"verb": command.verb}
+    if command.verb == "answer":
+        decision["answer"] = command.answer
+    if approval.state == "decided":
+        known = approval.decision or {}
+        if all(known.get(name) == value for name, value in decision.items()):
+            return approval.id
+        raise AlreadyDecided("another decision was made already")
+    if approval.state != "open":
+        raise AlreadyDecided(f"the question is {approval.state}")
+    if command.verb not in _VERBS[approval.kind]:
+        raise AlreadyDecided(f"an approval of kind {approval.kind} takes {' or '.join(_VERBS[approval.kind])}")
+    if command.by.role != "admin" and approval.asked_by in (command.by.key_id, command.by.bot):
+        raise Forbidden("whoever asked does not decide")
+    if command.verb == "approve" and command.subject_hash != approval.subject_hash:
+        raise StaleApproval("what is to be approved is not what was read")
+    if command.verb == "answer" and approval.choices and command.answer not in approval.choices:
+        raise Invalid("not one of the choices", details=(("/answer", "not_a_choice", "must be one of `choices`"),))
+    task = world.task(approval.task, approval.tenant)
+    told = {"approval": approval.id, "kind": approval.kind, "verb": command.verb, "reason": command.reason}
+    world.record("approval.decide", approval.id, task=task, body=told)
+    world.edit_approval(approval)
+    approval.state, approval.decision = "decided", {**decision, "reason": command.reason}
+    approval.decided_by, approval.decided_at = command.by.key_id, world.now
+    world.set_timer("answer", approval.id, None)
+    world.emit("approval.decided", told, task=task)
+    if command.verb == "reject":
+        denied(world, task, approval, FailureCode.APPROVAL_DENIED)
+    else:
+        _carry_out(world, task, approval, command.answer)
+    return approval.id
+
+
+def _carry_out(world: World, task: Task, approval: Approval, given: Json) -> None:
+    if approval.kind == "question":
+        assert approval.work is not None
+        work = world.work(approval.work)
+        if work.status is Status.WAITING:
+            work_decisions.answer(world, task, work, approval.question, given)
+        return
+    progress.unhold(world, task, approval.id)
+    if approval.kind == "final":
+        progress.archive_accepted(world, task)
+    elif approval.kind == "plan":
+        progress.start_deadline(world, task)
+    elif given == "accept":
+        progress.accept(world, task)
+    else:
+        assert task.verdict is not None
+        review.rework(world, task, review.from_json(world.payload(task.verdict)))
+
+
+def denied(world: World, task: Task, approval: Approval, code: FailureCode) -> None:
+    """A no, or no answer in time."""
+    if approval.kind != "question":
+        words = "a person said no" if code is FailureCode.APPROVAL_DENIED else "nobody decided in time"
+        progress.fail_task(world, task, code, words)
+        return
+    assert approval.work is not None
+    work = world.work(approval.work)
+    if work.status is not Status.WAITING:
+        return
+    happening = Happening.DENIED if code is FailureCode.APPROVAL_DENIED else Happening.ANSWER_EXPIRED
+    world.happened(task, work, happening)
+    work.error = failure(str(code), "the question was not answered")
+    world.emit(f"work.{happening}", {"key": work.key, "approval": approval.id}, task=task, work=work)
+    work_decisions.failed(world, task, work)
+
+
+def expired(world: World, approval: Approval) -> None:
+    if approval.state != "open":
+        return
+    if approval.expires_at > world.now:
+        world.set_timer("answer", approval.id, approval.expires_at)
+        return
+    task = world.task(approval.task)
+    world.record("approval.expire", approval.id, task=task)
+    world.edit_approval(approval).state = "expired"
+    world.set_timer("answer", approval.id, None)
+    world.emit("approval.expired", {"approval": approval.id, "kind": approval.kind}, task=task)
+    denied(world, task, approval, FailureCode.APPROVAL_EXPIRED)

@@ -1,0 +1,74 @@
+"""How a task comes to have subtasks: submission, and the plan that a planner reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from swarmkeeper.core import graph
+from swarmkeeper.core.commands import Submit
+from swarmkeeper.core.decide import progress
+from swarmkeeper.core.errors import Forbidden, Invalid
+from swarmkeeper.core.model import SubtaskSpec, Task
+from swarmkeeper.core.states import Evaluation, Kind, TaskHappening, TaskStatus
+from swarmkeeper.core.world import World
+
+
+def submit(world: World, command: Submit) -> str:
+    """Take a task in; its id. With `subtasks` it is planned at once, else a planner is asked."""
+    if not world.rules.may(command.by, "task.submit"):
+        raise Forbidden(world.rules.why_not(command.by, "task.submit"))
+    if command.subtasks is not None:
+        errors = graph.check_plan(command.subtasks)
+        if errors:
+            raise Invalid("the subtasks are not a sound plan", details=tuple(errors))
+    task_id = world.new_id("tsk")
+    task = Task(
+        id=task_id,
+        tenant=command.by.tenant,
+        status=TaskStatus.CREATED,
+        priority=command.priority,
+        created_at=world.now,
+        updated_at=world.now,
+        spec=f"{task_id}/spec",
+        title=command.title,
+        submitted_by=command.by.key_id,
+        labels=command.labels,
+        planner_skills=command.planner_skills,
+        evaluator_skills=command.evaluator_skills,
+        evaluation=Evaluation(command.evaluation),
+        quorum=command.quorum,
+        max_rounds=command.max_rounds,
+        approval=command.approval,
+        plan_timeout=command.plan_timeout or world.limits.timeout,
+        review_timeout=command.review_timeout or world.limits.timeout,
+        defaults=command.defaults,
+        trace=command.trace,
+    )
+    world.add_task(task)
+    world.write_payload(task, task.spec, command.spec)
+    world.record("task.submit", task.id, task=task, body={"title": command.title, "labels": dict(command.labels)})
+    world.emit(f"task.{TaskHappening.SUBMITTED}", {"to": "CREATED", "title": command.title}, task=task)
+    if command.deadline is not None:
+        task.deadline = world.now + command.deadline
+        world.set_timer("deadline", task.id, task.deadline)
+    if command.subtasks is None:
+        progress.add_item(world, task, Kind.PLAN, "plan")
+    else:
+        accept_plan(world, task, command.subtasks)
+    return task.id
+
+
+def accept_plan(world: World, task: Task, specs: Sequence[SubtaskSpec]) -> None:
+    """The plan is sound: the task is PLANNED from here on, its rows follow."""
+    world.edit_task(task).planned = True
+    keys = [spec.key for spec in specs[: progress.KEYS_TOLD]]
+    world.task_happened(task, TaskHappening.PLANNED, {"count": len(specs), "keys": keys})
+    if task.approval == "plan" and not task.started:
+        progress.open_approval(
+            world,
+            task,
+            "plan",
+            question="Carry out this plan?",
+            subject={"subtasks": [graph.to_json(one) for one in specs]},
+        )
+    progress.add_subtasks(world, task, specs)

@@ -1,0 +1,581 @@
+"""How a task moves on by itself once something of it changed: edges settle, plans become rows, tasks finish or fail.
+
+Long work is a chore: `begin_chore` does the first slice in the command's own commit, and what is left is written down
+and goes on one slice a batch (see upkeep.py). The chores of one task run one after another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from swarmkeeper.core import graph, ids
+from swarmkeeper.core.model import Approval, Chore, Edge, Json, SubtaskSpec, Task, Work
+from swarmkeeper.core.states import (
+    EDGE_MET,
+    FINAL,
+    OUTCOME_OF,
+    TASK_CLOSED,
+    Condition,
+    Ending,
+    Evaluation,
+    FailureCode,
+    Happening,
+    Kind,
+    Outcome,
+    Status,
+    TaskHappening,
+    TaskStatus,
+)
+from swarmkeeper.core.world import World, failure
+
+Step = Callable[[World, Task, Chore], bool]
+
+KEYS_TOLD = 500  # an event names at most so many keys; it always has the count
+
+
+def keys_of(works: Sequence[Work]) -> dict[str, Json]:
+    return {"count": len(works), "keys": [work.key for work in works[:KEYS_TOLD]]}
+
+
+# ---- chores --------------------------------------------------------------------------------------------------------
+
+
+def begin_chore(world: World, task: Task, kind: str, args: Mapping[str, Json]) -> None:
+    """Start a piece of work that may be long: at once where no other chore of the task is before it."""
+    free = not world.chores(task)
+    chore = world.add_chore(task, kind, args)
+    if free and STEPS[kind](world, task, chore):
+        world.end_chore(chore)
+
+
+def room(world: World) -> int:
+    """How many more rows the current command, or the slice of a chore, may write."""
+    return max(1, world.limits.slice_rows - world.rows_written)
+
+
+# ---- plans ---------------------------------------------------------------------------------------------------------
+
+
+def subtask_id(task: Task, at: int, key: str) -> str:
+    """The id of the subtask with that key of a plan accepted at that moment: known before its row is written."""
+    return ids.timed("sub", at, hashlib.sha256(task.id.encode()).digest(), key)
+
+
+def add_subtasks(world: World, task: Task, specs: Sequence[SubtaskSpec]) -> None:
+    """Turn a sound plan into rows, in slices. Counters tell the whole at once, so that nothing finishes too early."""
+    at = world.now
+    handled = graph.handled_keys(specs)
+    inside = {spec.key for spec in specs}
+    outside = sorted({parent for spec in specs for parent, _ in spec.depends_on if parent not in inside})
+    parents = {key: known for key in outside if (known := world.look("work_key", (task.id, key))) is not None}
+    world.looks("work", list(parents.values()))
+    for key in outside:
+        if key in handled:
+            world.edit_work(world.work(parents[key])).handled = True
+    world.edit_task(task)
+    task.n_total += len(specs)
+    task.n_open += len(specs)
+    task.loading = True
+    size = world.limits.slice_rows
+    names = []
+    for start in range(0, len(specs), size):
+        body = [
+            {
+                "spec": graph.to_json(spec),
+                "handled": spec.key in handled,
+                # (id, condition, whether it stands in this same plan)
+                "parents": [
+                    [parents[key], str(condition), False]
+                    if key in parents
+                    else [subtask_id(task, at, key), str(condition), True]
+                    for key, condition in spec.depends_on
+                ],
+            }
+            for spec in specs[start : start + size]
+        ]
+        name = f"{task.id}/plan/{at}/{start}"
+        world.write_payload(task, name, json.dumps(body).encode())
+        names.append(name)
+    begin_chore(world, task, "plan", {"slices": names, "at": at})
+
+
+def _plan_step(world: World, task: Task, chore: Chore) -> bool:
+    """Write one slice of rows; after the last, let what can begin begin."""
+    names: list[str] = chore.args["slices"]
+    done = int(chore.cursor or 0)
+    written = _write_rows(world, task, world.payload(names[done]), at=chore.args["at"])
+    world.write_payload(task, names[done], None)
+    done += 1
+    world.edit_chore(chore).cursor = str(done)
+    if done < len(names):
+        return False
+    world.edit_task(task).loading = False
+    if len(names) == 1:
+        _release(world, task, written)
+        finish_if_done(world, task)
+    else:
+        world.add_chore(task, "release", {})
+    return True
+
+
+def _write_rows(world: World, task: Task, nodes: Sequence[Mapping[str, Json]], *, at: int) -> list[Work]:
+    outside = sorted({parent for node in nodes for parent, _, inside in node["parents"] if not inside})
+    world.looks("work", outside)
+    status_of = {parent: world.work(parent).status for parent in outside}
+    written = []
+    for node in nodes:
+        spec = graph.from_json(node["spec"])
+        work_id = subtask_id(task, at, spec.key)
+        edges = [Edge(task.id, parent, work_id, Condition(condition)) for parent, condition, _ in node["parents"]]
+        pending, broken = graph.standing(
+            edges, {one.parent: status_of.get(one.parent, Status.BLOCKED) for one in edges}
+        )
+        payload = world.write_payload(task, f"{work_id}/input", json.dumps(node["spec"]).encode())
+        work = _new_work(world, task, spec, work_id, payload, handled=node["handled"])
+        work.pending = pending
+        world.add_work(task, work)
+        for edge in edges:
+            world.add_edge(edge)
+        if broken:
+            world.happened(task, work, Happening.SKIPPED)
+        written.append(work)
+    return written
+
+
+def _new_work(world: World, task: Task, spec: SubtaskSpec, work_id: str, payload: str, *, handled: bool) -> Work:
+    limits, defaults = world.limits, task.defaults
+    continues = (spec.on_failure or defaults.get("on_failure") or "fail") == "continue"
+    start = spec.start or defaults.get("start") or limits.start
+    return Work(
+        id=work_id,
+        task=task.id,
+        tenant=task.tenant,
+        kind=Kind.EXECUTE,
+        key=spec.key,
+        queue=world.queue(Kind.EXECUTE, spec.required_skills, spec.assign_to),
+        status=Status.BLOCKED,
+        priority=task.priority if spec.priority is None else spec.priority,
+        created_at=world.now,
+        start=start,
+        start_left=start,
+        timeout=spec.timeout or defaults.get("timeout") or limits.timeout,
+        max_attempts=spec.max_attempts or defaults.get("max_attempts") or limits.max_attempts,
+        continues=continues,
+        handled=continues or handled,
+        payload=payload,
+        since=world.now,
+    )
+
+
+def _release(world: World, task: Task, works: Iterable[Work]) -> None:
+    freed = []
+    for work in works:
+        if work.kind is not Kind.EXECUTE:
+            continue
+        if work.status is Status.BLOCKED and work.pending == 0:
+            world.happened(task, work, Happening.UNBLOCKED)
+            freed.append(work)
+        elif work.status is Status.READY and work.start_due is None and not world.held_back(task):
+            world.make_ready(task, work)  # it became READY while rows were still being written
+    if freed:
+        world.emit("work.unblocked", keys_of(freed), task=task)
+
+
+def _release_step(world: World, task: Task, chore: Chore) -> bool:
+    """Let the items of a new plan that wait for nothing begin."""
+    size = world.limits.slice_rows
+    found = world.look("open_works", (task.id, chore.cursor, size))
+    _release(world, task, [world.work(work_id) for work_id in found])
+    if found:
+        world.edit_chore(chore).cursor = found[-1]
+    if len(found) == size:
+        return False
+    finish_if_done(world, task)  # all of it may have been skipped
+    return True
+
+
+# ---- edges ---------------------------------------------------------------------------------------------------------
+
+
+def settle(world: World, task: Task, work: Work) -> None:
+    """Tell everything that waits for this item that it has ended."""
+    begin_or_queue_settle(world, task, [[work.id, ""]])
+
+
+def begin_or_queue_settle(world: World, task: Task, parents: list[list[str]]) -> None:
+    rest = _settle_some(world, task, parents)
+    if rest:
+        world.add_chore(task, "settle", {"parents": rest})
+
+
+def _settle_some(world: World, task: Task, parents: list[list[str]]) -> list[list[str]]:
+    """Settle edges until the slice is full; what is left to do is returned, as [parent, last child done]."""
+    size = world.limits.slice_rows
+    queue = [list(one) for one in parents]
+    freed: list[Work] = []
+    skipped: list[Work] = []
+    while queue and room(world) > 1:
+        parent_id, after = queue[0]
+        edges: list[Edge] = world.look("children", (parent_id, after, size))
+        status = world.work(parent_id).status
+        for edge in edges:
+            if room(world) <= 1:
+                break
+            queue[0][1] = edge.child
+            child = world.work(edge.child)
+            if child.status is not Status.BLOCKED:
+                continue
+            if not EDGE_MET[edge.condition, status]:
+                world.happened(task, child, Happening.SKIPPED)
+                skipped.append(child)
+                queue.append([child.id, ""])
+                continue
+            world.edit_work(child).pending -= 1
+            if child.pending == 0:
+                world.happened(task, child, Happening.UNBLOCKED)
+                freed.append(child)
+        else:
+            if len(edges) < size:
+                queue.pop(0)
+    if skipped:
+        world.emit("work.skipped", keys_of(skipped), task=task)
+    if freed:
+        world.emit("work.unblocked", keys_of(freed), task=task)
+    return queue
+
+
+def _settle_step(world: World, task: Task, chore: Chore) -> bool:
+    rest = _settle_some(world, task, chore.args["parents"])
+    world.edit_chore(chore).args = {"parents": rest}
+    if rest:
+        return False
+    finish_if_done(world, task)
+    return True
+
+
+# ---- ends of items -------------------------------------------------------------------------------------------------
+
+
+def item_ended(world: World, task: Task, work: Work) -> None:
+    """An execute item has become SUCCEEDED or FAILED: what follows for those behind it, and for the task."""
+    if work.status is Status.FAILED and not work.handled:
+        code = FailureCode((work.error or {}).get("code", "subtask_failed"))
+        fail_task(world, task, code, f"subtask {work.key} failed and nothing handles it", work)
+        return
+    settle(world, task, work)
+    finish_if_done(world, task)
+
+
+def finish_if_done(world: World, task: Task) -> None:
+    """COMPLETED once every subtask has ended; then its review, or its acceptance."""
+    if task.n_open > 0 or task.loading or task.status not in (TaskStatus.PLANNED, TaskStatus.IN_PROGRESS):
+        return
+    world.task_happened(
+        task, TaskHappening.FINISHED, {"total": task.n_total, "failed": task.n_failed, "round": task.round}
+    )
+    stop_deadline(world, task)
+    if task.evaluation is Evaluation.NONE:
+        accept(world, task)
+    else:
+        open_round(world, task)
+
+
+def fail_task(world: World, task: Task, code: FailureCode, detail: str, work: Work | None = None) -> None:
+    """End a task without success; what is open of it is swept up."""
+    if task.status in TASK_CLOSED:
+        return
+    outcome = OUTCOME_OF[code]
+    world.edit_task(task)
+    task.failure = failure(str(code), world.rules.text(detail), work)
+    task.outcome = outcome
+    task.holds = ()
+    stop_deadline(world, task)
+    cancel_approvals(world, task)
+    world.task_happened(task, TaskHappening.FAILED, {"outcome": str(outcome), "code": str(code), "detail": detail})
+    begin_chore(world, task, "cancel", {})
+
+
+def _cancel_step(world: World, task: Task, chore: Chore) -> bool:
+    """Cancel what is open. A leased item keeps its lease for a grace, so that its bot hears of it."""
+    size = world.limits.slice_rows
+    found = world.look("open_works", (task.id, chore.cursor, size))
+    works = [world.work(work_id) for work_id in found]
+    leases = dict(zip(found, world.looks("lease", found), strict=True))
+    gone = []
+    for work in works:
+        lease = leases[work.id]
+        if lease is not None:
+            if not lease.cancelled:
+                world.edit_lease(lease).cancelled = True
+                world.set_timer("lease", work.id, None)
+                world.set_timer("ends", work.id, None)
+                world.set_timer("grace", work.id, world.now + lease.ttl // 3 + 10_000_000)
+            continue
+        world.happened(task, work, Happening.CANCELLED)
+        gone.append(work)
+    if gone:
+        world.emit("work.cancelled", keys_of(gone), task=task)
+    if found:
+        world.edit_chore(chore).cursor = found[-1]
+    return len(found) < size
+
+
+def cancel_item(world: World, task: Task, work: Work) -> None:
+    """Cancel one item at once, its lease with it."""
+    lease = world.lease_of(work)
+    if lease is not None:
+        world.end_lease(task, work, lease, Ending.CANCELLED)
+    world.happened(task, work, Happening.CANCELLED)
+    world.emit("work.cancelled", keys_of([work]), task=task, work=work)
+
+
+# ---- acceptance and review -----------------------------------------------------------------------------------------
+
+
+def accept(world: World, task: Task) -> None:
+    """The result is good: archive the task, or ask the person who has the last word."""
+    if task.approval == "final":
+        open_approval(world, task, "final", question="Accept this result?", subject={"verdict": task.verdict})
+        return
+    archive_accepted(world, task)
+
+
+def archive_accepted(world: World, task: Task) -> None:
+    world.edit_task(task).outcome = Outcome.ACCEPTED
+    world.task_happened(task, TaskHappening.ACCEPTED, {"outcome": "accepted"})
+
+
+def review_keys(task: Task) -> list[str]:
+    return [f"review/{task.round}/{number}" for number in range(1, task.quorum[1] + 1)]
+
+
+def open_round(world: World, task: Task) -> None:
+    """Ask for as many independent judgements of the whole as the quorum names."""
+    for key in review_keys(task):
+        add_item(world, task, Kind.REVIEW, key, excluded=task.makers)
+
+
+def add_item(
+    world: World, task: Task, kind: Kind, key: str, *, excluded: tuple[str, ...] = (), subject: Work | None = None
+) -> Work:
+    """A plan or review item, READY at once."""
+    skills = task.planner_skills if kind is Kind.PLAN else task.evaluator_skills
+    start = task.defaults.get("start") or world.limits.start
+    work = Work(
+        id=world.new_id("wrk"),
+        task=task.id,
+        tenant=task.tenant,
+        kind=kind,
+        key=key,
+        queue=world.queue(kind, skills, None),
+        status=Status.READY,
+        priority=task.priority,
+        created_at=world.now,
+        place=world.next_place(),
+        subject=None if subject is None else subject.id,
+        start=start,
+        start_left=start,
+        round=task.round if subject is None else subject.round,
+        timeout=task.plan_timeout if kind is Kind.PLAN else task.review_timeout,
+        max_attempts=world.limits.max_attempts,
+        handled=True,
+        excluded=tuple(sorted(excluded)),
+        since=world.now,
+    )
+    world.add_work(task, work)
+    world.make_ready(task, work)
+    return work
+
+
+# ---- holds, approvals, deadline ------------------------------------------------------------------------------------
+
+
+def hold(world: World, task: Task, name: str) -> None:
+    """Hand out nothing more of the task until `unhold`."""
+    first = not task.holds
+    world.edit_task(task).holds = tuple(sorted({*task.holds, name}))
+    world.emit("task.held", {"hold": name}, task=task)
+    if first:
+        begin_chore(world, task, "hold", {})
+
+
+def unhold(world: World, task: Task, name: str) -> None:
+    if name not in task.holds:
+        return
+    world.edit_task(task).holds = tuple(one for one in task.holds if one != name)
+    world.emit("task.unheld", {"hold": name}, task=task)
+    if not task.holds:
+        begin_chore(world, task, "unhold", {})
+
+
+def _each_ready(world: World, task: Task, chore: Chore, act: Callable[[Work], None]) -> bool:
+    size = world.limits.slice_rows
+    found = world.look("held_works", (task.id, chore.cursor, size))
+    for work_id in found:
+        act(world.work(work_id))
+    if found:
+        world.edit_chore(chore).cursor = found[-1]
+    return len(found) < size
+
+
+def _hold_step(world: World, task: Task, chore: Chore) -> bool:
+    return _each_ready(world, task, chore, world.stop_start_clock)
+
+
+def _unhold_step(world: World, task: Task, chore: Chore) -> bool:
+    if world.held_back(task):  # held again before this chore's turn came: the next release will do it
+        return True
+
+    def put_back(work: Work) -> None:
+        if work.start_due is None:
+            world.make_ready(task, work)
+
+    return _each_ready(world, task, chore, put_back)
+
+
+def _priority_step(world: World, task: Task, chore: Chore) -> bool:
+    """Move what had the task's old priority to its new one."""
+    size = world.limits.slice_rows
+    found = world.look("open_works", (task.id, chore.cursor, size))
+    for work in (world.work(work_id) for work_id in found):
+        if work.priority == chore.args["old"]:
+            world.edit_work(work).priority = chore.args["new"]
+            if work.status is Status.READY and work.start_due is not None:
+                world.stop_start_clock(work)
+                world.make_ready(task, work)
+    if found:
+        world.edit_chore(chore).cursor = found[-1]
+    return len(found) < size
+
+
+def stop_deadline(world: World, task: Task) -> None:
+    if task.deadline is not None:
+        world.edit_task(task)
+        task.deadline_left, task.deadline = max(0, task.deadline - world.now), None
+        world.set_timer("deadline", task.id, None)
+
+
+def start_deadline(world: World, task: Task) -> None:
+    if task.deadline_left is not None:
+        world.edit_task(task)
+        task.deadline, task.deadline_left = world.now + task.deadline_left, None
+        world.set_timer("deadline", task.id, task.deadline)
+
+
+def open_approval(
+    world: World,
+    task: Task,
+    kind: str,
+    *,
+    question: str,
+    subject: Mapping[str, Json],
+    choices: tuple[str, ...] = (),
+    work: Work | None = None,
+    asked_by: str | None = None,
+    schema: Mapping[str, Json] | None = None,
+    expires: int | None = None,
+) -> str:
+    """Ask a person. Everything but a question holds the task, and its deadline stands meanwhile."""
+    canonical = json.dumps({"kind": kind, "task": task.id, "subject": subject}, sort_keys=True).encode()
+    approval = Approval(
+        id=world.new_id("apr"),
+        tenant=task.tenant,
+        task=task.id,
+        kind=kind,
+        opened_at=world.now,
+        expires_at=world.now + (expires or world.limits.answer),
+        subject_hash=hashlib.sha256(canonical).hexdigest(),
+        work=None if work is None else work.id,
+        asked_by=asked_by if asked_by is not None else task.submitted_by,
+        question=question,
+        choices=choices,
+        schema=schema,
+        subject=subject,
+    )
+    world.add_approval(approval)
+    world.emit("approval.opened", {"approval": approval.id, "kind": kind}, task=task, work=work)
+    if kind != "question":
+        stop_deadline(world, task)
+        hold(world, task, approval.id)
+    return approval.id
+
+
+def cancel_approvals(world: World, task: Task) -> None:
+    for approval_id in world.look("approvals", task.id):
+        approval = world.look("approval", approval_id)
+        world.edit_approval(approval).state = "cancelled"
+        world.set_timer("answer", approval.id, None)
+
+
+# ---- opening again -------------------------------------------------------------------------------------------------
+
+
+def reopen(world: World, task: Task, roots: Iterable[str], *, clear: bool) -> None:
+    """Put roots and all that lies downstream of them back to the start; see states.REOPEN.
+
+    Args:
+        clear: forget checkpoints, too (retry does; rework goes on from them).
+    """
+    _, edges = world.look("graph", task.id)
+    order = graph.downstream(roots, edges)
+    if not order:
+        return
+    if len(order) > room(world):
+        world.edit_task(task).loading = True
+    begin_chore(world, task, "reopen", {"order": order, "clear": clear, "whole": not task.loading})
+
+
+def _reopen_step(world: World, task: Task, chore: Chore) -> bool:
+    done = int(chore.cursor or 0)
+    order: list[str] = chore.args["order"]
+    some = order[done : done + (len(order) if chore.args["whole"] else world.limits.slice_rows)]
+    world.looks("parents", some)
+    world.looks("work", some)
+    world.looks("lease", some)
+    told = []
+    for work_id in some:
+        work = world.work(work_id)
+        _reopen_one(world, task, work, clear=chore.args["clear"])
+        told.append(work)
+    world.emit("work.reopened", keys_of(told), task=task)
+    done += len(some)
+    world.edit_chore(chore).cursor = str(done)
+    if done < len(order):
+        return False
+    if not chore.args["whole"]:
+        world.edit_task(task).loading = False
+        world.add_chore(task, "unhold", {})
+    finish_if_done(world, task)
+    return True
+
+
+def _reopen_one(world: World, task: Task, work: Work, *, clear: bool) -> None:
+    if work.status is Status.IN_REVIEW:
+        review = world.work_by_key(task, f"review-of/{work.key}/{work.round}")
+        if review is not None and review.status not in FINAL:
+            cancel_item(world, task, review)
+    lease = world.lease_of(work)
+    if lease is not None:
+        world.end_lease(task, work, lease, Ending.CANCELLED)
+    edges: list[Edge] = world.look("parents", work.id)
+    pending, broken = graph.standing(edges, {edge.parent: world.work(edge.parent).status for edge in edges})
+    world.edit_work(work).pending = pending
+    # A broken edge skips at once, as it does in the first pass; waiting for the others would end the same way.
+    status = Status.SKIPPED if broken else Status.BLOCKED if pending else Status.READY
+    world.reopened(task, work, status)
+    if clear:
+        work.checkpoint = None
+
+
+STEPS: Mapping[str, Step] = {
+    "plan": _plan_step,
+    "release": _release_step,
+    "settle": _settle_step,
+    "cancel": _cancel_step,
+    "hold": _hold_step,
+    "unhold": _unhold_step,
+    "priority": _priority_step,
+    "reopen": _reopen_step,
+}

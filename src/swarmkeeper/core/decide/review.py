@@ -1,0 +1,257 @@
+"""Verdicts: what an evaluator's judgement means for a subtask, for a round of reviews, and for the task."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from swarmkeeper.core import graph
+from swarmkeeper.core.decide import progress
+from swarmkeeper.core.errors import Detail
+from swarmkeeper.core.model import Json, SubtaskSpec, Target, Task, Verdict, Work
+from swarmkeeper.core.states import (
+    FINAL,
+    Decision,
+    FailureCode,
+    Happening,
+    Kind,
+    Status,
+    TaskHappening,
+)
+from swarmkeeper.core.world import World, failure
+
+
+def to_json(verdict: Verdict) -> dict[str, Json]:
+    return {
+        "decision": str(verdict.decision),
+        "score": verdict.score,
+        "reasons": list(verdict.reasons),
+        "findings": [dict(finding) for finding in verdict.findings],
+        "targets": [{"subtask": target.subtask, "feedback": target.feedback} for target in verdict.targets],
+        "subtasks": [graph.to_json(spec) for spec in verdict.subtasks],
+    }
+
+
+def from_json(plain: Mapping[str, Json]) -> Verdict:
+    return Verdict(
+        decision=Decision(plain["decision"]),
+        score=plain.get("score"),
+        reasons=tuple(plain.get("reasons") or ()),
+        findings=tuple(plain.get("findings") or ()),
+        targets=tuple(Target(one["subtask"], one.get("feedback", "")) for one in plain.get("targets") or ()),
+        subtasks=tuple(graph.from_json(one) for one in plain.get("subtasks") or ()),
+    )
+
+
+def check_verdict(world: World, task: Task, work: Work, verdict: Verdict) -> list[Detail]:
+    """All that is wrong with a verdict, as (JSON Pointer, code, words)."""
+    errors: list[Detail] = []
+    if work.subject is not None:
+        subject = world.work(work.subject)
+        errors += [
+            (f"/verdict/targets/{number}/subtask", "not_judged", "this review judges one subtask alone")
+            for number, target in enumerate(verdict.targets)
+            if target.subtask != subject.key
+        ]
+        if verdict.subtasks:
+            errors.append(("/verdict/subtasks", "not_judged", "the review of one subtask cannot add others"))
+        return errors
+    if verdict.decision is not Decision.REWORK and verdict.subtasks:
+        errors.append(("/verdict/subtasks", "not_rework", "only a verdict of rework adds subtasks"))
+    if verdict.decision is not Decision.REWORK and verdict.targets:
+        errors.append(("/verdict/targets", "not_rework", "only a verdict of rework names targets"))
+    known = dict(
+        zip(
+            [target.subtask for target in verdict.targets],
+            world.looks("work_key", [(task.id, target.subtask) for target in verdict.targets]),
+            strict=True,
+        )
+    )
+    world.looks("work", [work_id for work_id in known.values() if work_id is not None])
+    for number, target in enumerate(verdict.targets):
+        work_id = known[target.subtask]
+        if work_id is None or world.work(work_id).kind is not Kind.EXECUTE:
+            errors.append((f"/verdict/targets/{number}/subtask", "unknown_key", "the task has no subtask of this key"))
+    if verdict.subtasks:
+        existing, _ = world.look("graph", task.id)
+        keys = [world.work(work_id).key for work_id in existing]
+        errors += graph.check_plan(verdict.subtasks, at="/verdict", existing=keys)
+    return errors
+
+
+# ---- the review of one subtask -------------------------------------------------------------------------------------
+
+
+def judge_subtask(world: World, task: Task, review: Work, verdict: Verdict) -> None:
+    """Apply the verdict on one subtask (evaluation `each`)."""
+    assert review.subject is not None
+    subject = world.work(review.subject)
+    if subject.status is not Status.IN_REVIEW:
+        return
+    told: dict[str, Json] = {"key": subject.key, "round": subject.round, "decision": str(verdict.decision)}
+    if verdict.decision is Decision.ACCEPT:
+        world.happened(task, subject, Happening.ACCEPTED)
+        world.emit("work.accepted", told, task=task, work=subject)
+        progress.item_ended(world, task, subject)
+    elif verdict.decision is Decision.REJECT:
+        _fail_subject(world, task, subject, Happening.REJECTED, FailureCode.REJECTED, told)
+    elif subject.reworks + 1 > task.max_rounds:
+        _fail_subject(world, task, subject, Happening.ROUNDS_EXHAUSTED, FailureCode.ROUNDS_EXHAUSTED, told)
+    else:
+        feedback = [target.feedback for target in verdict.targets] + list(verdict.reasons)
+        for text in feedback:
+            world.give_feedback(subject, subject.round, text)
+        world.happened(task, subject, Happening.REWORK)
+        subject.reworks += 1
+        subject.round += 1
+        subject.tries = subject.crashes = subject.deferrals = subject.unseen = 0
+        subject.result = subject.result_hash = None
+        world.emit("work.rework", told, task=task, work=subject)
+
+
+def review_of_subtask_failed(world: World, task: Task, review: Work) -> None:
+    assert review.subject is not None
+    subject = world.work(review.subject)
+    if subject.status is Status.IN_REVIEW:
+        told: dict[str, Json] = {"key": subject.key, "round": subject.round}
+        _fail_subject(world, task, subject, Happening.REVIEW_FAILED, FailureCode.REVIEW_EXHAUSTED, told)
+
+
+def _fail_subject(
+    world: World, task: Task, subject: Work, happening: Happening, code: FailureCode, told: Mapping[str, Json]
+) -> None:
+    world.happened(task, subject, happening)
+    subject.error = failure(str(code), f"the review of this subtask ended as {happening}")
+    world.emit(f"work.{happening}", told, task=task, work=subject)
+    progress.item_ended(world, task, subject)
+
+
+# ---- a round of reviews of the whole -------------------------------------------------------------------------------
+
+
+def exclude_takers(world: World, task: Task, review: Work) -> None:
+    """No two reviews of a round go to one owner: tell the others who has, or has had a vote with, which."""
+    if review.subject is not None or task.quorum[1] == 1:
+        return
+    items = _round_items(world, task)
+    for item in items:
+        others = {other.taker for other in items if other.id != item.id and other.taker is not None}
+        excluded = tuple(sorted({*task.makers, *others}))
+        if item.status in FINAL or item.excluded == excluded:
+            continue
+        world.edit_work(item).excluded = excluded
+        if item.status is Status.READY and item.start_due is not None:
+            world.stop_start_clock(item)
+            world.make_ready(task, item)
+
+
+def _round_items(world: World, task: Task) -> list[Work]:
+    found = world.looks("work_key", [(task.id, key) for key in progress.review_keys(task)])
+    there = [work_id for work_id in found if work_id is not None]
+    return list(world.looks("work", there))
+
+
+def conclude_round(world: World, task: Task) -> None:
+    """See whether the round has come to a decision, and carry it out.
+
+    `accept` of the quorum's votes decide either way; once neither can be reached, or none is open, any verdict of
+    rework asks for rework, and without one the result is rejected. A review that FAILED gives no vote.
+    """
+    items = _round_items(world, task)
+    needed, _ = task.quorum
+    voted = [item for item in items if item.status is Status.SUCCEEDED]
+    bodies = world.looks("payload", [item.result for item in voted])
+    votes = [from_json(json.loads(body)) for body in bodies]
+    still_open = sum(item.status not in FINAL for item in items)
+    count = {decision: sum(vote.decision is decision for vote in votes) for decision in Decision}
+    if count[Decision.ACCEPT] >= needed:
+        decision = Decision.ACCEPT
+    elif count[Decision.REJECT] >= needed:
+        decision = Decision.REJECT
+    elif still_open and max(count[Decision.ACCEPT], count[Decision.REJECT]) + still_open >= needed:
+        return
+    elif not votes:
+        progress.fail_task(world, task, FailureCode.REVIEW_EXHAUSTED, "no review of the result came to a verdict")
+        return
+    else:
+        decision = Decision.REWORK if count[Decision.REWORK] else Decision.REJECT
+    for item in items:
+        if item.status not in FINAL:
+            progress.cancel_item(world, task, item)
+    combined = _combine(decision, votes)
+    name = world.write_payload(task, f"{task.id}/verdict/{task.round}", json.dumps(to_json(combined)).encode())
+    world.edit_task(task).verdict = name
+    world.emit(
+        "task.judged",
+        {"decision": str(decision), "round": task.round, "votes": {str(one): count[one] for one in Decision}},
+        task=task,
+    )
+    if decision is Decision.ACCEPT:
+        progress.accept(world, task)
+    elif decision is Decision.REJECT:
+        progress.fail_task(world, task, FailureCode.REJECTED, "the review rejected the result")
+    elif task.reworks + 1 > task.max_rounds:
+        if task.approval == "rounds":
+            progress.open_approval(
+                world,
+                task,
+                "rounds",
+                question="All rounds of rework are used up. Accept the result as it is, or allow one more round?",
+                choices=("accept", "round"),
+                subject={"verdict": name},
+            )
+        else:
+            detail = f"{task.max_rounds} rounds of rework did not satisfy the review"
+            progress.fail_task(world, task, FailureCode.ROUNDS_EXHAUSTED, detail)
+    else:
+        rework(world, task, combined)
+
+
+def _combine(decision: Decision, votes: Sequence[Verdict]) -> Verdict:
+    """The mean score, all reasons and findings; of the verdicts of rework, all targets and new subtasks."""
+    scores = [vote.score for vote in votes if vote.score is not None]
+    reworks = [vote for vote in votes if vote.decision is Decision.REWORK] if decision is Decision.REWORK else []
+    new: dict[str, SubtaskSpec] = {}
+    for vote in reworks:
+        for spec in vote.subtasks:
+            new.setdefault(spec.key, spec)
+    return Verdict(
+        decision=decision,
+        score=sum(scores) / len(scores) if scores else None,
+        reasons=tuple(reason for vote in votes for reason in vote.reasons),
+        findings=tuple(finding for vote in votes for finding in vote.findings),
+        targets=tuple(target for vote in reworks for target in vote.targets),
+        subtasks=tuple(new.values()),
+    )
+
+
+def rework(world: World, task: Task, verdict: Verdict) -> None:
+    """Begin another round: open the targets and all behind them again, add what the verdict adds."""
+    roots: dict[str, None] = {}
+    keys = sorted({target.subtask for target in verdict.targets})
+    works = dict(zip(keys, world.looks("work_key", [(task.id, key) for key in keys]), strict=True))
+    world.looks("work", list(works.values()))
+    if keys:
+        roots = dict.fromkeys(works[key] for key in keys)
+    elif not verdict.subtasks:
+        found, edges = world.look("graph", task.id)
+        inner = {edge.parent for edge in edges if edge.condition == "success"}
+        roots = dict.fromkeys(
+            work_id for work_id in found if work_id not in inner and world.work(work_id).status is Status.SUCCEEDED
+        )
+    told = {"round": task.round + 1, "targets": keys[: progress.KEYS_TOLD], "added": len(verdict.subtasks)}
+    for target in verdict.targets:
+        world.give_feedback(world.work(works[target.subtask]), task.round, target.feedback)
+    if not keys:
+        for work_id in roots:
+            for reason in verdict.reasons:
+                world.give_feedback(world.work(work_id), task.round, reason)
+    world.edit_task(task)
+    task.round += 1
+    task.reworks += 1
+    world.task_happened(task, TaskHappening.REWORK, told)
+    progress.start_deadline(world, task)
+    progress.reopen(world, task, roots, clear=False)
+    if verdict.subtasks:
+        progress.add_subtasks(world, task, verdict.subtasks)
+    progress.finish_if_done(world, task)

@@ -1,0 +1,526 @@
+"""What bots do: take work, beat, report, give it back, ask. The fence and the counting of tries live here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from swarmkeeper.core import graph, retry
+from swarmkeeper.core.commands import Ask, Beat, Claim, Pulse, Release, Report
+from swarmkeeper.core.decide import planning, progress, review
+from swarmkeeper.core.errors import (
+    AlreadyReported,
+    Detail,
+    Forbidden,
+    Invalid,
+    InvalidPlan,
+    LeaseLost,
+    LeaseRequired,
+    NotFound,
+    SwarmkeeperError,
+    TaskClosed,
+)
+from swarmkeeper.core.model import (
+    Answered,
+    Attempt,
+    Bot,
+    Failure,
+    Json,
+    LateResult,
+    Lease,
+    Principal,
+    Ready,
+    Task,
+    Work,
+)
+from swarmkeeper.core.states import (
+    TASK_CLOSED,
+    Ending,
+    ErrorClass,
+    Evaluation,
+    FailureCode,
+    Happening,
+    Kind,
+    Status,
+    TaskHappening,
+)
+from swarmkeeper.core.world import World, failure
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    task_status: str
+    replayed: bool = False
+    again: str | None = None  # lease id under which the first answer's leases were claimed
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer of refusal whose command has left something behind all the same (a late result, a counted refusal)."""
+
+    error: SwarmkeeperError
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    lease_id: str
+    directive: str  # continue | cancel | lost
+    expires_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Beaten:
+    directives: tuple[Directive, ...]
+    drain: bool
+
+
+# ---- who may ------------------------------------------------------------------------------------------------------
+
+
+def own_bot(world: World, by: Principal, bot_id: str, action: str) -> Bot:
+    """The bot that the caller may act as.
+
+    Raises:
+        NotFound: there is none of that id in the caller's tenant.
+        Forbidden: the key belongs to another bot, or to none.
+    """
+    if not world.rules.may(by, action):
+        raise Forbidden(world.rules.why_not(by, action))
+    bot = world.bot(bot_id, by.tenant)
+    if by.role != "admin":
+        if by.bot is not None and by.bot != bot.name:
+            raise Forbidden("this key belongs to another bot")
+        if by.bot is None and by.key_id != bot.key_id:
+            raise Forbidden("this bot was registered with another key")
+        if by.role != f"bot:{bot.type.lower()}":
+            raise Forbidden("this key is for bots of another type")
+    return bot
+
+
+# ---- leases --------------------------------------------------------------------------------------------------------
+
+
+def take(world: World, claim: Claim, bot: Bot, ready: Ready, ttl: int) -> Lease | None:
+    """Lease one item to a bot; None where it may not have it (any more)."""
+    work = world.work(ready.work)
+    task = world.task(work.task)
+    if work.status is not Status.READY or work.start_due is None or world.held_back(task) or bot.owner in work.excluded:
+        return None
+    lease = world.grant(task, work, bot, ttl=ttl, claim_id=claim.claim_id)
+    if work.kind is Kind.REVIEW and work.subject is None:
+        work.taker = bot.owner
+        review.exclude_takers(world, task, work)
+    world.emit("work.leased", {**_about(work), "bot": bot.id}, task=task, work=work)
+    if work.kind is Kind.EXECUTE and not task.started:
+        world.edit_task(task).started = True
+        world.task_happened(task, TaskHappening.STARTED)
+    return lease
+
+
+def _about(work: Work) -> dict[str, Json]:
+    return {"key": work.key, "kind": str(work.kind), "attempt": work.attempt, "round": work.round}
+
+
+def _end(world: World, task: Task, work: Work, lease: Lease, ending: Ending, **written: Any) -> Attempt:
+    """End an attempt that gave no vote: a review is open to its taker's peers again."""
+    attempt = world.end_lease(task, work, lease, ending, **written)
+    if work.taker is not None and ending is not Ending.SUCCEEDED:
+        world.edit_work(work).taker = None
+    return attempt
+
+
+def give_back(world: World, task: Task, work: Work, lease: Lease, ending: Ending, happening: Happening) -> None:
+    """Put the item back at its old place; nothing is counted against it."""
+    _end(world, task, work, lease, ending)
+    world.happened(task, work, happening)
+    review_changed(world, task, work)
+    world.emit(f"work.{happening}", {**_about(work), "bot": lease.bot}, task=task, work=work)
+
+
+def review_changed(world: World, task: Task, work: Work) -> None:
+    if work.kind is Kind.REVIEW and work.subject is None:
+        review.exclude_takers(world, task, work)
+
+
+# ---- failures ------------------------------------------------------------------------------------------------------
+
+
+def try_failed(
+    world: World,
+    task: Task,
+    work: Work,
+    lease: Lease,
+    happening: Happening,
+    *,
+    ending: Ending,
+    error: Mapping[str, Json],
+    retryable: bool = True,
+    **written: Any,
+) -> None:
+    """Count a try that failed or timed out: wait and try again, or FAILED where none is left."""
+    _end(world, task, work, lease, ending, error=error, **written)
+    world.edit_work(work)
+    work.tries += 1
+    work.deferrals = work.unseen = 0
+    told = {**_about(work), "bot": lease.bot, "tries": work.tries, "error": error}
+    if not retryable or work.tries >= work.max_attempts:
+        world.happened(task, work, Happening.FAILED)
+        work.error = failure("subtask_failed", str(error.get("message", "")))
+        world.emit("work.failed", told, task=task, work=work)
+        failed(world, task, work)
+        return
+    until = world.now + retry.backoff(work.tries, world.chance(work.id), "backoff")
+    world.wait(task, work, happening, until)
+    review_changed(world, task, work)
+    world.emit(f"work.{happening}", {**told, "in_seconds": (until - world.now) / 1_000_000}, task=task, work=work)
+
+
+def crashed(world: World, task: Task, work: Work, lease: Lease) -> None:
+    """The bot went silent: count a crash. Work that crashes every bot it meets is poisoned."""
+    _end(world, task, work, lease, Ending.EXPIRED)
+    world.edit_work(work).crashes += 1
+    told = {**_about(work), "bot": lease.bot, "crashes": work.crashes}
+    if work.crashes >= world.limits.crashes_max:
+        world.happened(task, work, Happening.POISONED)
+        work.error = failure("poisoned", f"{work.crashes} bots in a row went silent over it")
+        world.emit("work.poisoned", told, task=task, work=work)
+        failed(world, task, work)
+        return
+    until = world.now + retry.backoff(work.crashes, world.chance(work.id), "backoff")
+    world.wait(task, work, Happening.LEASE_EXPIRED, until)
+    review_changed(world, task, work)
+    world.emit("work.lease_expired", {**told, "in_seconds": (until - world.now) / 1_000_000}, task=task, work=work)
+
+
+def failed(world: World, task: Task, work: Work) -> None:
+    """An item is FAILED: what that means for its task."""
+    code = FailureCode((work.error or {}).get("code", "subtask_failed"))
+    if work.kind is Kind.EXECUTE:
+        progress.item_ended(world, task, work)
+    elif work.kind is Kind.PLAN:
+        code = FailureCode.PLANNING_FAILED if code is FailureCode.SUBTASK_FAILED else code
+        progress.fail_task(world, task, code, "no sound plan was made", work)
+    elif work.subject is not None:
+        review.review_of_subtask_failed(world, task, work)
+    else:
+        review.exclude_takers(world, task, work)
+        review.conclude_round(world, task)
+
+
+def deferred(world: World, task: Task, work: Work, lease: Lease, ending: Ending, until: int, **written: Any) -> None:
+    """Put the item off; free of charge twenty times in a row."""
+    if work.deferrals >= world.limits.deferrals_max:
+        error = {"class": "retryable", "message": "put off too often in a row"}
+        try_failed(world, task, work, lease, Happening.ATTEMPT_FAILED, ending=ending, error=error, **written)
+        return
+    _end(world, task, work, lease, ending, **written)
+    world.edit_work(work).deferrals += 1
+    if until <= world.now:
+        world.happened(task, work, Happening.RELEASED)
+        review_changed(world, task, work)
+        world.emit("work.released", {**_about(work), "bot": lease.bot}, task=task, work=work)
+        return
+    world.wait(task, work, Happening.DEFERRED, until)
+    review_changed(world, task, work)
+    world.emit(
+        "work.deferred",
+        {**_about(work), "bot": lease.bot, "in_seconds": (until - world.now) / 1_000_000},
+        task=task,
+        work=work,
+    )
+
+
+# ---- reports -------------------------------------------------------------------------------------------------------
+
+
+def report(world: World, command: Report) -> Reported | Refusal:
+    """Take the result of the bot whose lease this is.
+
+    A report after `expires_at` is welcome until `expire` has taken the item back: one place alone decides when a
+    silent bot has lost its work.
+    """
+    bot = own_bot(world, command.by, command.bot, "work.report")
+    task = world.task(command.task, command.by.tenant)
+    lease_id = command.lease_id if command.lease_id is not None else _only_lease(world, command)
+    attempt: Attempt | None = world.look("attempt", lease_id)
+    if attempt is not None and (attempt.bot != bot.id or attempt.task != task.id):
+        attempt = None
+        lease = None
+    else:
+        lease = world.lease(lease_id)
+    if attempt is not None and attempt.result_hash is not None:
+        if attempt.result_hash != command.content_hash:
+            raise AlreadyReported("another result was accepted under this lease")
+        return Reported(str(task.status), replayed=True, again=lease_id)
+    if lease is not None and (lease.bot != bot.id or lease.task != task.id):
+        lease = None
+    if task.status in TASK_CLOSED:
+        return _too_late(
+            world, command, task, lease, attempt, TaskClosed("the task is over; the result was kept aside")
+        )
+    if lease is None:
+        return _too_late(world, command, task, None, attempt, _lease_lost(world, attempt))
+    work = world.work(lease.work)
+    world.record("work.report", work.id, task=task, body={**_about(work), "bytes": len(command.content)})
+    if not lease.seen:
+        world.edit_lease(lease).seen = True
+    if command.failure is not None:
+        _report_failure(world, task, work, lease, command, command.failure)
+        return Reported(str(task.status))
+    return _report_success(world, task, work, lease, bot, command)
+
+
+def _lease_lost(world: World, attempt: Attempt | None) -> LeaseLost:
+    if attempt is None:
+        return LeaseLost("no live lease of this bot has that id")
+    seconds = (world.now - attempt.ended) // 1_000_000
+    return LeaseLost(f"result not accepted: this lease ended {seconds} s ago ({attempt.ending})")
+
+
+def _only_lease(world: World, command: Report) -> str:
+    """The one lease that the bot can mean, when it names none."""
+    ended, live = world.look("grants", (command.bot, command.task))
+    if ended == 0 and len(live) == 1:
+        lease = world.look("lease", live[0])
+        if lease is not None and lease.bot == command.bot:
+            return str(lease.lease_id)
+    raise LeaseRequired("name the lease: this bot has, or had, other leases on the task, or none")
+
+
+def _too_late(
+    world: World, command: Report, task: Task, lease: Lease | None, attempt: Attempt | None, error: SwarmkeeperError
+) -> Refusal:
+    """Keep aside what came too late; not what was never leased to this bot, or anyone could fill the disk."""
+    work_id = lease.work if lease is not None else attempt.work if attempt is not None else None
+    if work_id is None:
+        raise error
+    work = world.work(work_id)
+    lease_id = lease.lease_id if lease is not None else attempt.lease_id if attempt is not None else ""
+    if lease is not None:  # in its grace: its use counts, and its item is free now
+        _end(world, task, work, lease, Ending.CANCELLED, usage=command.usage)
+        world.happened(task, work, Happening.CANCELLED)
+        world.emit("work.cancelled", progress.keys_of([work]), task=task, work=work)
+    count, known = world.look("late", work_id)
+    if count < world.limits.late_results_max and (lease_id, command.content_hash) not in known:
+        name = world.write_payload(task, f"{work_id}/late/{lease_id[4:]}/{command.content_hash[:16]}", command.content)
+        world.changes.late_results.append(
+            LateResult(lease_id, command.content_hash, work_id, task.id, task.tenant, command.bot, world.now, name)
+        )
+        world.emit("work.late_result", {"key": work.key, "bot": command.bot, "code": error.code}, task=task, work=work)
+    elif lease is None:
+        raise error
+    world.record("work.report", work_id, task=task, body={"key": work.key})
+    world.refused(error.code)
+    return Refusal(error)
+
+
+def _report_failure(world: World, task: Task, work: Work, lease: Lease, command: Report, cause: Failure) -> None:
+    error = world.rules.redact({"class": str(cause.error_class), "message": cause.message}).value
+    assert isinstance(error, dict)
+    written = {"result_hash": command.content_hash, "usage": command.usage}
+    if cause.error_class is ErrorClass.RATE_LIMITED:
+        delay = cause.retry_after
+        if delay is None:
+            delay = retry.backoff(work.deferrals + 1, world.chance(work.id), "rate_limited")
+        until = max(world.now + 1, world.now + delay)
+        deferred(world, task, work, lease, Ending.DEFERRED, until, error=error, **written)
+        return
+    try_failed(
+        world,
+        task,
+        work,
+        lease,
+        Happening.ATTEMPT_FAILED,
+        ending=Ending.FAILED,
+        error=error,
+        retryable=cause.error_class is ErrorClass.RETRYABLE,
+        **written,
+    )
+
+
+def _report_success(
+    world: World, task: Task, work: Work, lease: Lease, bot: Bot, command: Report
+) -> Reported | Refusal:
+    wanted = {Kind.PLAN: "plan", Kind.EXECUTE: "output", Kind.REVIEW: "verdict"}[work.kind]
+    sent = {"plan": command.plan, "output": command.output, "verdict": command.verdict}
+    if sent[wanted] is None and command.errors_in != wanted:
+        raise Invalid(
+            f"a {work.kind} item is reported with `{wanted}`", details=((f"/{wanted}", "missing", "required"),)
+        )
+    errors: list[Detail] = list(command.errors)
+    if command.plan is not None and work.kind is Kind.PLAN:
+        errors += graph.check_plan(command.plan, at="/plan")
+    if command.verdict is not None and work.kind is Kind.REVIEW and not errors:
+        errors += review.check_verdict(world, task, work, command.verdict)
+    if errors:
+        return _refuse(world, task, work, lease, command, errors)
+
+    body = command.output
+    if command.plan is not None:
+        body = json.dumps({"subtasks": [graph.to_json(spec) for spec in command.plan]}).encode()
+    elif command.verdict is not None:
+        body = json.dumps(review.to_json(command.verdict)).encode()
+    assert body is not None
+    digest = hashlib.sha256(body).hexdigest()
+    result = world.write_payload(task, f"{work.id}/result/{lease.attempt}", body)
+    _end(
+        world, task, work, lease, Ending.SUCCEEDED, result=result, result_hash=command.content_hash, usage=command.usage
+    )
+    world.edit_work(work)
+    work.result, work.result_hash = result, digest
+    work.deferrals = work.unseen = 0
+    if work.kind is not Kind.REVIEW and bot.owner not in task.makers:
+        world.edit_task(task).makers = tuple(sorted({*task.makers, bot.owner}))
+    each = work.kind is Kind.EXECUTE and task.evaluation is Evaluation.EACH
+    happening = Happening.SUBMITTED if each else Happening.SUCCEEDED
+    world.happened(task, work, happening)
+    told = {**_about(work), "bot": bot.id, "sha256": digest, "bytes": len(body)}
+    world.emit(f"work.{happening}", told, task=task, work=work)
+    if each:
+        key = f"review-of/{work.key}/{work.round}"
+        progress.add_item(world, task, Kind.REVIEW, key, excluded=task.makers, subject=work)
+    elif work.kind is Kind.EXECUTE:
+        progress.item_ended(world, task, work)
+    elif command.plan is not None:
+        planning.accept_plan(world, task, command.plan)
+    elif command.verdict is not None and work.subject is not None:
+        review.judge_subtask(world, task, work, command.verdict)
+    else:
+        review.conclude_round(world, task)
+    return Reported(str(task.status))
+
+
+def _refuse(world: World, task: Task, work: Work, lease: Lease, command: Report, errors: list[Detail]) -> Refusal:
+    """A plan or verdict that breaks rules: the lease lives, and the bot may mend it, three times."""
+    details = tuple(errors[: graph.ERRORS_MAX])
+    if work.kind is Kind.PLAN:
+        error: SwarmkeeperError = InvalidPlan("the plan breaks rules; mend it and report again", details=details)
+    else:
+        error = Invalid("the verdict breaks rules; mend it and report again", details=details)
+    world.edit_lease(lease)
+    if command.content_hash not in lease.refused:
+        lease.refused = (*lease.refused, command.content_hash)
+        lease.refusals += 1
+    world.refused(error.code)
+    if lease.refusals > world.limits.refusals_max:
+        words = "; ".join(f"{pointer}: {text}" for pointer, _, text in details[:20])
+        cause = {"class": "retryable", "message": f"{lease.refusals} results in a row broke the rules"}
+        world.give_feedback(work, work.round, words)
+        try_failed(world, task, work, lease, Happening.ATTEMPT_FAILED, ending=Ending.FAILED, error=cause)
+    return Refusal(error)
+
+
+# ---- beats, release, questions -------------------------------------------------------------------------------------
+
+
+def beat(world: World, command: Beat) -> Beaten:
+    """Keep the bot's leases alive, and take down how far it has come. Makes no audit record."""
+    bot = own_bot(world, command.by, command.bot, "work.beat")
+    directives = tuple(_beat_one(world, bot, pulse) for pulse in command.pulses)
+    return Beaten(directives, drain=bot.status != "active")
+
+
+def _beat_one(world: World, bot: Bot, pulse: Pulse) -> Directive:
+    lease = world.lease(pulse.lease_id)
+    if lease is None or lease.bot != bot.id:
+        return Directive(pulse.lease_id, "lost", None)
+    task = world.task(lease.task)
+    if lease.cancelled or task.status in TASK_CLOSED:
+        return Directive(pulse.lease_id, "cancel", lease.expires_at)
+    news = (
+        not lease.seen
+        or pulse.checkpoint is not None
+        or (pulse.progress is not None and pulse.progress != lease.progress)
+        or (pulse.usage is not None and pulse.usage != lease.usage)
+    )
+    if news or lease.expires_at - world.now < lease.ttl // 2:
+        world.edit_lease(lease)
+        lease.seen = True
+        lease.expires_at = max(lease.expires_at, world.now + lease.ttl)
+        world.set_timer("lease", lease.work, lease.expires_at)
+        if pulse.progress is not None:
+            lease.progress = pulse.progress
+        if pulse.usage is not None:
+            lease.usage = pulse.usage
+        if pulse.checkpoint is not None:
+            lease.checkpoint = world.write_payload(task, f"{lease.work}/checkpoint", pulse.checkpoint)
+    return Directive(pulse.lease_id, "continue", lease.expires_at)
+
+
+def _held_lease(world: World, by: Principal, lease_id: str, action: str) -> tuple[Lease | None, Attempt | None]:
+    """The caller's lease of that id, alive or ended.
+
+    Raises:
+        LeaseLost: it is not the caller's, or there never was one.
+    """
+    lease = world.lease(lease_id)
+    attempt: Attempt | None = world.look("attempt", lease_id)
+    bot_id = lease.bot if lease is not None else attempt.bot if attempt is not None else None
+    try:
+        if bot_id is None:
+            raise NotFound("no such lease")
+        own_bot(world, by, bot_id, action)
+    except NotFound:
+        raise LeaseLost("no live lease of this bot has that id") from None
+    return lease, attempt
+
+
+def release(world: World, command: Release) -> str:
+    """Give an item back, now or after a delay. Again on the ended lease: the same answer."""
+    lease, attempt = _held_lease(world, command.by, command.lease_id, "work.release")
+    if lease is None:
+        if (
+            attempt is not None
+            and attempt.ending in (Ending.RELEASED, Ending.DEFERRED)
+            and attempt.answer == "released"
+        ):
+            return attempt.work
+        raise _lease_lost(world, attempt)
+    task, work = world.task(lease.task), world.work(lease.work)
+    if task.status in TASK_CLOSED:
+        raise TaskClosed("the task is over; drop the work")
+    world.record("work.release", work.id, task=task, body={**_about(work), "reason": command.reason})
+    world.edit_lease(lease).seen = True
+    ending = Ending.DEFERRED if command.delay > 0 else Ending.RELEASED
+    deferred(world, task, work, lease, ending, world.now + command.delay, answer="released")
+    return work.id
+
+
+def ask(world: World, command: Ask) -> str:
+    """Ask a person; the id of the question. It ends the lease, and the answer comes with the item's next one."""
+    lease, attempt = _held_lease(world, command.by, command.lease_id, "work.ask")
+    if lease is None:
+        if attempt is not None and attempt.ending is Ending.ASKED and attempt.answer is not None:
+            return attempt.answer
+        raise _lease_lost(world, attempt)
+    task, work = world.task(lease.task), world.work(lease.work)
+    if task.status in TASK_CLOSED:
+        raise TaskClosed("the task is over; drop the work")
+    bot = world.bot(lease.bot, command.by.tenant)
+    world.record("work.ask", work.id, task=task, body={**_about(work), "question": command.question})
+    approval_id = progress.open_approval(
+        world,
+        task,
+        "question",
+        question=command.question,
+        choices=command.choices,
+        schema=command.schema,
+        subject={"question": command.question, "work": work.id},
+        work=work,
+        asked_by=bot.name,
+        expires=command.expires,
+    )
+    _end(world, task, work, lease, Ending.ASKED, answer=approval_id)
+    world.wait(task, work, Happening.ASKED, None)
+    review_changed(world, task, work)
+    world.emit("work.asked", {**_about(work), "approval": approval_id}, task=task, work=work)
+    return approval_id
+
+
+def answer(world: World, task: Task, work: Work, question: str, given: Json) -> None:
+    world.changes.answered.append(Answered(work.id, task.id, question, given, world.now))
+    world.happened(task, work, Happening.ANSWERED)
+    world.emit("work.answered", _about(work), task=task, work=work)

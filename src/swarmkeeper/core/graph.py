@@ -1,0 +1,208 @@
+"""Plans and their edges: soundness, a subtask as JSON, what a settled edge means, what lies downstream."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from swarmkeeper.core.errors import Detail
+from swarmkeeper.core.model import Edge, SubtaskSpec
+from swarmkeeper.core.states import EDGE_MET, FINAL, Condition, Status
+
+SUBTASKS_MAX = 10_000
+EDGES_MAX = 100_000
+DEPTH_MAX = 1_000
+ERRORS_MAX = 100  # more would not help whoever has to mend it
+SECOND = 1_000_000
+
+_KEY = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+def is_key(key: str) -> bool:
+    return _KEY.fullmatch(key) is not None
+
+
+def check_plan(
+    specs: Sequence[SubtaskSpec], *, at: str = "", existing: Iterable[str] = (), indexes: Sequence[int] | None = None
+) -> list[Detail]:
+    """All that is wrong with a plan, as (JSON Pointer, code, words); empty when it is sound.
+
+    Args:
+        at: pointer of the list that the specs stand in, e.g. "/plan".
+        existing: keys of subtasks that are there already, which new ones may depend on.
+        indexes: where in the list each spec stood, when some could not be read.
+    """
+    there = set(existing)
+    places = indexes if indexes is not None else range(len(specs))
+    errors: list[Detail] = []
+    if not specs and not there and indexes is None:
+        errors.append((f"{at}/subtasks", "empty", "a plan needs at least one subtask"))
+    if len(specs) + len(there) > SUBTASKS_MAX:
+        errors.append((f"{at}/subtasks", "too_many", f"a task has at most {SUBTASKS_MAX} subtasks"))
+        return errors
+    first_at: dict[str, int] = {}
+    for place, spec in zip(places, specs, strict=True):
+        pointer = f"{at}/subtasks/{place}/key"
+        if not is_key(spec.key):
+            errors.append((pointer, "pattern", "a key is 1 to 64 of a-z 0-9 . _ - and begins with a letter or digit"))
+        if spec.key in first_at or spec.key in there:
+            errors.append((pointer, "duplicate", "another subtask has this key"))
+        else:
+            first_at[spec.key] = place
+    edges = 0
+    for place, spec in zip(places, specs, strict=True):
+        seen: set[str] = set()
+        for number, (parent, _) in enumerate(spec.depends_on):
+            edges += 1
+            pointer = f"{at}/subtasks/{place}/depends_on/{number}"
+            if parent == spec.key:
+                errors.append((pointer, "cycle", "a subtask cannot depend on itself"))
+            elif parent not in first_at and parent not in there:
+                errors.append((pointer, "unknown_key", "no subtask has this key"))
+            elif parent in seen:
+                errors.append((pointer, "duplicate", "this dependency is named twice"))
+            seen.add(parent)
+    if edges > EDGES_MAX:
+        errors.append((f"{at}/subtasks", "too_many", f"a plan has at most {EDGES_MAX} edges"))
+    if not errors:
+        errors += _check_order(specs, places, at)
+    return errors[:ERRORS_MAX]
+
+
+def _check_order(specs: Sequence[SubtaskSpec], places: Sequence[int], at: str) -> list[Detail]:
+    """Cycles and depth, by Kahn's algorithm; only called where every name is known and unique."""
+    inside = {spec.key: place for place, spec in zip(places, specs, strict=True)}
+    waiting = {spec.key: sum(parent in inside for parent, _ in spec.depends_on) for spec in specs}
+    children: dict[str, list[str]] = {}
+    for spec in specs:
+        for parent, _ in spec.depends_on:
+            children.setdefault(parent, []).append(spec.key)
+    layer = [key for key, count in waiting.items() if count == 0]
+    depth, done = 0, 0
+    while layer:
+        depth += 1
+        done += len(layer)
+        following = []
+        for key in layer:
+            for child in children.get(key, ()):
+                waiting[child] -= 1
+                if waiting[child] == 0:
+                    following.append(child)
+        layer = following
+    errors: list[Detail] = []
+    if done < len(specs):
+        errors += [
+            (f"{at}/subtasks/{inside[key]}/depends_on", "cycle", "this subtask waits for itself, through others")
+            for key, count in waiting.items()
+            if count > 0
+        ]
+    if depth > DEPTH_MAX:
+        errors.append((f"{at}/subtasks", "too_deep", f"the longest chain is over {DEPTH_MAX} subtasks"))
+    return errors
+
+
+def handled_keys(specs: Iterable[SubtaskSpec]) -> frozenset[str]:
+    """Keys of the subtasks whose failure an edge takes care of."""
+    return frozenset(
+        parent for spec in specs for parent, condition in spec.depends_on if condition is not Condition.SUCCESS
+    )
+
+
+# ---- a subtask as JSON: the shape of the API, used for what is stored, too ----------------------------------------
+
+
+def to_json(spec: SubtaskSpec) -> dict[str, Any]:
+    plain: dict[str, Any] = {
+        "key": spec.key,
+        "description": spec.description,
+        "required_skills": list(spec.required_skills),
+        "depends_on": [{"key": key, "when": str(condition)} for key, condition in spec.depends_on],
+        "input": dict(spec.input),
+    }
+    optional = {
+        "timeout_seconds": _seconds(spec.timeout),
+        "max_attempts": spec.max_attempts,
+        "schedule_to_start_seconds": _seconds(spec.start),
+        "on_failure": spec.on_failure,
+        "assign_to": spec.assign_to,
+        "priority": spec.priority,
+    }
+    plain.update({name: value for name, value in optional.items() if value is not None})
+    return plain
+
+
+def from_json(plain: Mapping[str, Any]) -> SubtaskSpec:
+    """The spec that a mapping of the API's shape describes; its types are taken as checked."""
+    return SubtaskSpec(
+        key=plain["key"],
+        description=plain.get("description", ""),
+        required_skills=tuple(plain.get("required_skills") or ()),
+        depends_on=tuple(_dependency(one) for one in plain.get("depends_on") or ()),
+        input=plain.get("input") or {},
+        timeout=_microseconds(plain.get("timeout_seconds")),
+        max_attempts=plain.get("max_attempts"),
+        start=_microseconds(plain.get("schedule_to_start_seconds")),
+        on_failure=plain.get("on_failure"),
+        assign_to=plain.get("assign_to"),
+        priority=plain.get("priority"),
+    )
+
+
+def _dependency(one: str | Mapping[str, str]) -> tuple[str, Condition]:
+    if isinstance(one, str):
+        return one, Condition.SUCCESS
+    return one["key"], Condition(one.get("when", "success"))
+
+
+def _seconds(microseconds: int | None) -> int | None:
+    return None if microseconds is None else microseconds // SECOND
+
+
+def _microseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds * SECOND)
+
+
+# ---- edges --------------------------------------------------------------------------------------------------------
+
+
+def standing(edges: Iterable[Edge], status_of: Mapping[str, Status]) -> tuple[int, bool]:
+    """(edges not yet settled, whether a settled one is broken), given the status of each upstream item."""
+    pending, broken = 0, False
+    for edge in edges:
+        status = status_of[edge.parent]
+        if status not in FINAL:
+            pending += 1
+        elif not EDGE_MET.get((edge.condition, status), False):
+            broken = True
+    return pending, broken
+
+
+def downstream(roots: Iterable[str], edges: Iterable[Edge]) -> list[str]:
+    """Roots and all that lies behind them, upstream before downstream, ties by id."""
+    children: dict[str, list[str]] = {}
+    for edge in edges:
+        children.setdefault(edge.parent, []).append(edge.child)
+    reached = set(roots)
+    stack = sorted(reached)
+    while stack:
+        for child in children.get(stack.pop(), ()):
+            if child not in reached:
+                reached.add(child)
+                stack.append(child)
+    waiting = dict.fromkeys(sorted(reached), 0)
+    for parent in waiting:
+        for child in children.get(parent, ()):
+            waiting[child] += 1
+    layer = [work for work, count in waiting.items() if count == 0]
+    order: list[str] = []
+    while layer:
+        order += layer
+        following = []
+        for parent in layer:
+            for child in children.get(parent, ()):
+                waiting[child] -= 1
+                if waiting[child] == 0:
+                    following.append(child)
+        layer = sorted(following)
+    return order

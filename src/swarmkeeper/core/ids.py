@@ -1,0 +1,39 @@
+"""Identifiers: a prefix, then 26 characters that sort by time of birth; lease ids are random throughout."""
+
+from __future__ import annotations
+
+import hashlib
+
+# Crockford's alphabet: sorts as the numbers it writes, and has no letters that read alike.
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def _base32(number: int, length: int) -> str:
+    digits = []
+    for _ in range(length):
+        number, digit = divmod(number, 32)
+        digits.append(_ALPHABET[digit])
+    return "".join(reversed(digits))
+
+
+def timed(prefix: str, at: int, seed: bytes, purpose: str) -> str:
+    """An id born at `at` (microseconds): 48 bits of milliseconds, then 80 bits drawn from seed and purpose."""
+    chance = hashlib.blake2b(purpose.encode(), key=seed, digest_size=10).digest()
+    return f"{prefix}_{_base32(at // 1000, 10)}{_base32(int.from_bytes(chance), 16)}"
+
+
+def secret(prefix: str, seed: bytes, purpose: str) -> str:
+    """An id that tells nothing and cannot be guessed: 160 bits drawn from seed and purpose."""
+    chance = hashlib.blake2b(purpose.encode(), key=seed, digest_size=20).digest()
+    return f"{prefix}_{_base32(int.from_bytes(chance), 32)}"
+
+
+def fraction(seed: bytes, purpose: str) -> float:
+    """A number in [0, 1) drawn from seed and purpose: the same for the same arguments."""
+    chance = hashlib.blake2b(purpose.encode(), key=seed, digest_size=8).digest()
+    return int.from_bytes(chance) / 2**64
+
+
+def salt(seed: bytes) -> bytes:
+    """Thirty-two bytes for the commitment to an audit record's body."""
+    return hashlib.sha256(b"salt" + seed).digest()

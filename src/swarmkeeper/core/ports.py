@@ -1,0 +1,214 @@
+"""What the inside needs of the outside, as protocols. Adapters live in storage/, broker/ and at the root."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from swarmkeeper.core.model import (
+    Answered,
+    ApiKey,
+    Approval,
+    Attempt,
+    AuditLeaf,
+    AuditTree,
+    Bot,
+    Chore,
+    Edge,
+    Event,
+    Feedback,
+    Idempotency,
+    Json,
+    LateResult,
+    Lease,
+    Message,
+    Principal,
+    Queue,
+    Ready,
+    Redacted,
+    Task,
+    Timer,
+    Work,
+)
+
+
+class Clock(Protocol):
+    def now(self) -> int:
+        """Microseconds since the epoch, UTC. May jump."""
+
+    def monotonic(self) -> int:
+        """Microseconds since some fixed moment. Never goes back."""
+
+    async def sleep(self, microseconds: int) -> None: ...
+
+
+class Entropy(Protocol):
+    def seed(self) -> bytes:
+        """Sixteen bytes for one command: all its ids and jitter derive from them."""
+
+    def secret(self, size: int) -> bytes:
+        """Bytes fit for keys and peppers."""
+
+
+class Rules(Protocol):
+    """What decisions ask of govern."""
+
+    hash: str
+
+    def redact(self, value: Json) -> Redacted: ...
+
+    def text(self, value: str) -> str: ...
+
+    def may(self, principal: Principal, action: str) -> bool: ...
+
+    def why_not(self, principal: Principal, action: str) -> str: ...
+
+
+# A thing to be loaded: (kind, key). `Unit.load` documents the kinds.
+Want = tuple[str, Any]
+
+
+@dataclass(slots=True)
+class Changes:
+    """All that one batch (or one part of it) writes. Records with a `version` are written over version - 1."""
+
+    queues: list[Queue] = field(default_factory=list)
+    tasks: dict[str, Task] = field(default_factory=dict)
+    works: dict[str, Work] = field(default_factory=dict)
+    edges: list[Edge] = field(default_factory=list)
+    leases: dict[str, Lease] = field(default_factory=dict)  # by work id
+    leases_gone: dict[str, None] = field(default_factory=dict)  # work ids, in order
+    ready: dict[str, Ready | None] = field(default_factory=dict)  # by work id; None takes it out
+    timers: dict[tuple[str, str], int | None] = field(default_factory=dict)  # (kind, ref) -> due; None clears it
+    attempts: list[Attempt] = field(default_factory=list)
+    payloads: dict[str, tuple[str, bytes] | None] = field(
+        default_factory=dict
+    )  # id -> (task id, JSON); None removes it
+    bots: dict[str, Bot | None] = field(default_factory=dict)
+    keys: dict[str, ApiKey] = field(default_factory=dict)
+    approvals: dict[str, Approval] = field(default_factory=dict)
+    chores: dict[str, Chore | None] = field(default_factory=dict)
+    late_results: list[LateResult] = field(default_factory=list)
+    feedback: list[Feedback] = field(default_factory=list)
+    answered: list[Answered] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    idempotency: list[Idempotency] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    leaves: list[AuditLeaf] = field(default_factory=list)
+    trees: dict[str, AuditTree] = field(default_factory=dict)
+    alive_at: int | None = None
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, name) for name in self.__slots__)
+
+
+class StaleVersion(Exception):
+    """Another writer was there first: run the batch again on what is there now."""
+
+
+class StoreUnavailable(Exception):
+    """The store cannot take the batch now (full, locked, connection lost). Nothing was done."""
+
+
+class Unit(Protocol):
+    """One transaction."""
+
+    async def load(self, wants: Iterable[Want]) -> Mapping[Want, Any]:
+        """Read in bulk what is named; nothing is locked twice. The answer has every want, and may have more.
+
+        kind          key                     value
+        task          task id                 Task | None
+        work          work id                 Work | None
+        work_key      (task id, key)          work id | None
+        lease         work id                 Lease | None
+        lease_id      lease id                work id of the live lease | None   (brings lease, work, task)
+        attempt       lease id                Attempt | None
+        claim         (bot id, claim id)      list of work ids with live leases (brings the leases)
+        grants        (bot id, task id)       (number of ended attempts, list of work ids with live leases)
+        children      (work id, after, n)     up to n Edges leaving it, child > after, by child (brings the works)
+        parents       work id                 list of Edge entering it, ordered by parent (brings the parent works)
+        graph         task id                 (list of execute work ids ordered by id, list of Edge) (brings the works)
+        open_works    (task id, after, n)     up to n ids of non-final items > after, by id (brings works, leases)
+        held_works    (task id, after, n)     up to n ids of READY items > after, ordered by id (brings works)
+        bot           bot id                  Bot | None
+        bot_name      (tenant, name, instance) bot id | None
+        leases_of_bot bot id                  list of work ids (brings leases, works, tasks)
+        bots_of_key   key id                  list of bot ids
+        key           key id                  ApiKey | None
+        keys_of_bot   (tenant, bot name)      list of ids of keys not revoked
+        idempotency   (tenant, key)           Idempotency | None
+        approval      approval id             Approval | None
+        approvals     task id                 list of ids of open approvals
+        chores        task id                 list of Chore, in order of creation
+        late          work id                 (number of late results, list of (lease id, hash))
+        payload       payload id              bytes | None
+        tree          tenant                  AuditTree | None
+        """
+
+    async def candidates(self, tenant: str, owner: str, queues: Sequence[int], limit: int) -> list[Ready]:
+        """Up to `limit` heads of each (queue, priority), ordered by place; none whose `excluded` names the owner."""
+
+    async def due(self, now: int, limit: int) -> list[Timer]:
+        """Timers due at `now`, the earliest first."""
+
+    async def next_chores(self, limit: int, after: str) -> list[Chore]:
+        """The oldest open chore of each task, ordered by task id from the first one > `after`, going round."""
+
+    async def save(self, changes: Changes) -> int:
+        """Write the changes and return the cursor of the last event. May be called more than once in a unit.
+
+        Raises:
+            StaleVersion: a record was not at version - 1.
+        """
+
+    async def purge(self, now: int, limit: int) -> int:
+        """Remove up to `limit` idempotency keys that ended before `now`; how many were removed."""
+
+
+class Store(Protocol):
+    """Durable truth. At most one orchestrator has a SQLite store open."""
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    def begin(self) -> AbstractAsyncContextManager[Unit]:
+        """A unit that commits when the block ends, and rolls back when it raises.
+
+        Raises:
+            StoreUnavailable: nothing was done; the caller may try again.
+        """
+
+    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The rows of one named query, on what is committed. The names are those of service/queries.py."""
+
+    async def start(self) -> Started:
+        """What the engine must know before its first batch."""
+
+    async def grace(self, now: int, start_floor: int) -> None:
+        """After a stop: nothing a bot's silence causes is due before `now` + half its lease's TTL (lease and its end),
+        and before `start_floor` (schedule-to-start). Due times are raised to that, never added up."""
+
+    async def changed_outside(self) -> bool:
+        """Whether another process has written since the last call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    alive_at: int  # engine time that the last run reached; 0 for a new store
+    queues: tuple[Queue, ...]
+    next_due: int | None
+    held: Mapping[str, int]  # bot id -> live leases
+    pepper: bytes  # made with the store, for where none is configured
+    bots: tuple[Bot, ...]
+    chores: bool  # whether any is open
+
+
+class Broker(Protocol):
+    """Carries hints to look again. A lost hint costs a moment, never a fact."""
+
+    async def publish(self, topic: str, body: bytes = b"") -> None: ...
+
+    def subscribe(self, topic: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]: ...

@@ -1,0 +1,298 @@
+"""The life cycles of tasks and work items, as tables. Read this first.
+
+No other place decides what may follow what. Diagrams in the docs are drawn from these tables, databases repeat
+the sets of words as CHECK constraints, and final states are derived, so that they cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+from swarmkeeper.core.errors import IllegalTransition
+
+
+class TaskStatus(StrEnum):
+    CREATED = "CREATED"
+    PLANNED = "PLANNED"
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    ARCHIVED = "ARCHIVED"
+
+
+class TaskHappening(StrEnum):
+    SUBMITTED = "submitted"
+    PLANNED = "planned"
+    STARTED = "started"
+    FINISHED = "finished"
+    ACCEPTED = "accepted"
+    REWORK = "rework"
+    FAILED = "failed"
+    RETRIED_TO_PLAN = "retried_to_plan"
+    RETRIED_TO_START = "retried_to_start"
+    RETRIED_TO_WORK = "retried_to_work"
+    RETRIED_TO_REVIEW = "retried_to_review"
+    ARCHIVED = "archived"
+
+
+class Outcome(StrEnum):
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+class FailureCode(StrEnum):
+    SUBTASK_FAILED = "subtask_failed"
+    PLANNING_FAILED = "planning_failed"
+    REVIEW_EXHAUSTED = "review_exhausted"
+    POISONED = "poisoned"
+    ROUNDS_EXHAUSTED = "rounds_exhausted"
+    BUDGET = "budget"
+    REJECTED = "rejected"
+    APPROVAL_DENIED = "approval_denied"
+    CANCELLED = "cancelled"
+    DEADLINE = "deadline"
+    NO_TAKER = "no_taker"
+    APPROVAL_EXPIRED = "approval_expired"
+
+
+OUTCOME_OF: Mapping[FailureCode, Outcome] = MappingProxyType(
+    {
+        FailureCode.SUBTASK_FAILED: Outcome.FAILED,
+        FailureCode.PLANNING_FAILED: Outcome.FAILED,
+        FailureCode.REVIEW_EXHAUSTED: Outcome.FAILED,
+        FailureCode.POISONED: Outcome.FAILED,
+        FailureCode.ROUNDS_EXHAUSTED: Outcome.FAILED,
+        FailureCode.BUDGET: Outcome.FAILED,
+        FailureCode.REJECTED: Outcome.REJECTED,
+        FailureCode.APPROVAL_DENIED: Outcome.REJECTED,
+        FailureCode.CANCELLED: Outcome.CANCELLED,
+        FailureCode.DEADLINE: Outcome.EXPIRED,
+        FailureCode.NO_TAKER: Outcome.EXPIRED,
+        FailureCode.APPROVAL_EXPIRED: Outcome.EXPIRED,
+    }
+)
+
+TASK_LIFE: Mapping[tuple[TaskStatus | None, TaskHappening], TaskStatus] = MappingProxyType(
+    {
+        (None, TaskHappening.SUBMITTED): TaskStatus.CREATED,
+        (TaskStatus.CREATED, TaskHappening.PLANNED): TaskStatus.PLANNED,
+        (TaskStatus.PLANNED, TaskHappening.STARTED): TaskStatus.IN_PROGRESS,
+        # A plan whose every subtask was skipped or failed before one was leased finishes from PLANNED.
+        (TaskStatus.PLANNED, TaskHappening.FINISHED): TaskStatus.COMPLETED,
+        (TaskStatus.IN_PROGRESS, TaskHappening.FINISHED): TaskStatus.COMPLETED,
+        (TaskStatus.COMPLETED, TaskHappening.ACCEPTED): TaskStatus.ARCHIVED,
+        (TaskStatus.COMPLETED, TaskHappening.REWORK): TaskStatus.IN_PROGRESS,
+        (TaskStatus.CREATED, TaskHappening.FAILED): TaskStatus.FAILED,
+        (TaskStatus.PLANNED, TaskHappening.FAILED): TaskStatus.FAILED,
+        (TaskStatus.IN_PROGRESS, TaskHappening.FAILED): TaskStatus.FAILED,
+        (TaskStatus.COMPLETED, TaskHappening.FAILED): TaskStatus.FAILED,
+        # `retried` has four rows because where a failed task goes on depends on how far it had come.
+        (TaskStatus.FAILED, TaskHappening.RETRIED_TO_PLAN): TaskStatus.CREATED,
+        (TaskStatus.FAILED, TaskHappening.RETRIED_TO_START): TaskStatus.PLANNED,
+        (TaskStatus.FAILED, TaskHappening.RETRIED_TO_WORK): TaskStatus.IN_PROGRESS,
+        (TaskStatus.FAILED, TaskHappening.RETRIED_TO_REVIEW): TaskStatus.COMPLETED,
+        (TaskStatus.FAILED, TaskHappening.ARCHIVED): TaskStatus.ARCHIVED,
+    }
+)
+
+# A task in one of these takes no more reports; its outcome is set.
+TASK_CLOSED = frozenset({TaskStatus.FAILED, TaskStatus.ARCHIVED})
+
+
+class Kind(StrEnum):
+    PLAN = "plan"
+    EXECUTE = "execute"
+    REVIEW = "review"
+
+
+class Status(StrEnum):
+    BLOCKED = "BLOCKED"
+    READY = "READY"
+    LEASED = "LEASED"
+    WAITING = "WAITING"
+    IN_REVIEW = "IN_REVIEW"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    SKIPPED = "SKIPPED"
+
+
+class Happening(StrEnum):
+    UNBLOCKED = "unblocked"
+    LEASED = "leased"
+    SUCCEEDED = "succeeded"
+    SUBMITTED = "submitted"
+    RELEASED = "released"
+    LEASE_UNSEEN = "lease_unseen"
+    DEFERRED = "deferred"
+    ATTEMPT_FAILED = "attempt_failed"
+    TIMED_OUT = "timed_out"
+    LEASE_EXPIRED = "lease_expired"
+    ASKED = "asked"
+    FAILED = "failed"
+    POISONED = "poisoned"
+    DUE = "due"
+    ANSWERED = "answered"
+    DENIED = "denied"
+    ANSWER_EXPIRED = "answer_expired"
+    ACCEPTED = "accepted"
+    REWORK = "rework"
+    REJECTED = "rejected"
+    REVIEW_FAILED = "review_failed"
+    ROUNDS_EXHAUSTED = "rounds_exhausted"
+    SKIPPED = "skipped"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+LIFE: Mapping[tuple[Status, Happening], Status] = MappingProxyType(
+    {
+        (Status.BLOCKED, Happening.UNBLOCKED): Status.READY,
+        (Status.READY, Happening.LEASED): Status.LEASED,
+        (Status.LEASED, Happening.SUCCEEDED): Status.SUCCEEDED,
+        (Status.LEASED, Happening.SUBMITTED): Status.IN_REVIEW,
+        (Status.LEASED, Happening.RELEASED): Status.READY,
+        (Status.LEASED, Happening.LEASE_UNSEEN): Status.READY,
+        (Status.LEASED, Happening.DEFERRED): Status.WAITING,
+        (Status.LEASED, Happening.ATTEMPT_FAILED): Status.WAITING,
+        (Status.LEASED, Happening.TIMED_OUT): Status.WAITING,
+        (Status.LEASED, Happening.LEASE_EXPIRED): Status.WAITING,
+        (Status.LEASED, Happening.ASKED): Status.WAITING,
+        (Status.LEASED, Happening.FAILED): Status.FAILED,
+        (Status.LEASED, Happening.POISONED): Status.FAILED,
+        (Status.WAITING, Happening.DUE): Status.READY,
+        (Status.WAITING, Happening.ANSWERED): Status.READY,
+        (Status.WAITING, Happening.DENIED): Status.FAILED,
+        (Status.WAITING, Happening.ANSWER_EXPIRED): Status.FAILED,
+        (Status.IN_REVIEW, Happening.ACCEPTED): Status.SUCCEEDED,
+        (Status.IN_REVIEW, Happening.REWORK): Status.READY,
+        (Status.IN_REVIEW, Happening.REJECTED): Status.FAILED,
+        (Status.IN_REVIEW, Happening.REVIEW_FAILED): Status.FAILED,
+        (Status.IN_REVIEW, Happening.ROUNDS_EXHAUSTED): Status.FAILED,
+        (Status.BLOCKED, Happening.SKIPPED): Status.SKIPPED,
+        (Status.READY, Happening.EXPIRED): Status.FAILED,
+        (Status.BLOCKED, Happening.CANCELLED): Status.CANCELLED,
+        (Status.READY, Happening.CANCELLED): Status.CANCELLED,
+        (Status.LEASED, Happening.CANCELLED): Status.CANCELLED,
+        (Status.WAITING, Happening.CANCELLED): Status.CANCELLED,
+        (Status.IN_REVIEW, Happening.CANCELLED): Status.CANCELLED,
+    }
+)
+
+FINAL = frozenset(Status) - {status for status, _ in LIFE}
+
+
+class Reopening(StrEnum):
+    """What an item becomes when rework or retry opens it again, whatever it was before."""
+
+    BLOCKED = "reopened_blocked"
+    READY = "reopened_ready"
+    SKIPPED = "reopened_skipped"
+
+
+REOPEN: Mapping[Reopening, Status] = MappingProxyType(
+    {Reopening.BLOCKED: Status.BLOCKED, Reopening.READY: Status.READY, Reopening.SKIPPED: Status.SKIPPED}
+)
+
+
+class Condition(StrEnum):
+    """When an edge lets its child go on."""
+
+    SUCCESS = "success"
+    DONE = "done"
+    FAILURE = "failure"
+
+
+# CANCELLED settles nothing: it only comes with the end of the whole task, and its children are cancelled too.
+EDGE_MET: Mapping[tuple[Condition, Status], bool] = MappingProxyType(
+    {
+        (Condition.SUCCESS, Status.SUCCEEDED): True,
+        (Condition.SUCCESS, Status.FAILED): False,
+        (Condition.SUCCESS, Status.SKIPPED): False,
+        (Condition.DONE, Status.SUCCEEDED): True,
+        (Condition.DONE, Status.FAILED): True,
+        (Condition.DONE, Status.SKIPPED): True,
+        (Condition.FAILURE, Status.SUCCEEDED): False,
+        (Condition.FAILURE, Status.FAILED): True,
+        (Condition.FAILURE, Status.SKIPPED): False,
+    }
+)
+
+
+class Ending(StrEnum):
+    """How an attempt ended."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    TIMED_OUT = "timed_out"
+    RELEASED = "released"
+    DEFERRED = "deferred"
+    ASKED = "asked"
+    UNSEEN = "unseen"
+    CANCELLED = "cancelled"
+
+
+class Evaluation(StrEnum):
+    FINAL = "final"
+    EACH = "each"
+    NONE = "none"
+
+
+class Decision(StrEnum):
+    ACCEPT = "accept"
+    REWORK = "rework"
+    REJECT = "reject"
+
+
+class ErrorClass(StrEnum):
+    RETRYABLE = "retryable"
+    NOT_RETRYABLE = "not_retryable"
+    RATE_LIMITED = "rate_limited"
+
+
+class BotType(StrEnum):
+    PLANNER = "Planner"
+    EXECUTOR = "Executor"
+    EVALUATOR = "Evaluator"
+
+
+KIND_OF: Mapping[BotType, Kind] = MappingProxyType(
+    {BotType.PLANNER: Kind.PLAN, BotType.EXECUTOR: Kind.EXECUTE, BotType.EVALUATOR: Kind.REVIEW}
+)
+
+
+def after(status: Status, happening: Happening) -> Status:
+    """What a work item is once this has happened to it.
+
+    Raises:
+        IllegalTransition: it cannot happen to an item in that state.
+    """
+    try:
+        return LIFE[status, happening]
+    except KeyError:
+        raise IllegalTransition(f"a work item that is {status} cannot be {happening}") from None
+
+
+def task_after(status: TaskStatus | None, happening: TaskHappening) -> TaskStatus:
+    """What a task is once this has happened to it; `None` before it was submitted.
+
+    Raises:
+        IllegalTransition: it cannot happen to a task in that state.
+    """
+    try:
+        return TASK_LIFE[status, happening]
+    except KeyError:
+        raise IllegalTransition(f"a task that is {status} cannot be {happening}") from None
+
+
+def effective(task: TaskStatus, work: Status) -> Status:
+    """What an item is in truth while the sweep behind a closed task has not reached its row yet."""
+    if task in TASK_CLOSED and work not in FINAL:
+        return Status.CANCELLED
+    return work

@@ -1,0 +1,592 @@
+"""The working set of one batch: what was loaded, what has changed, what was emitted.
+
+Deciding never loads. What a decision looks for and does not find raises `NotLoaded`; the engine loads it and decides
+that command again. Every change is journalled, so that a command that is refused, or has to be decided again, leaves
+nothing behind. Changes are handed over with `take_changes`; rows that list what may have changed (`VOLATILE`) are
+forgotten after each command that changed something, and read afresh.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import Any, TypeVar, cast
+
+from swarmkeeper.core import ids, states
+from swarmkeeper.core.errors import NotFound
+from swarmkeeper.core.match import QueueBook
+from swarmkeeper.core.model import (
+    ApiKey,
+    Approval,
+    Attempt,
+    AuditEntry,
+    Bot,
+    Chore,
+    Edge,
+    Event,
+    Feedback,
+    Json,
+    Lease,
+    Limits,
+    Principal,
+    Queue,
+    Ready,
+    Task,
+    Work,
+)
+from swarmkeeper.core.ports import Changes, Rules, Want
+from swarmkeeper.core.states import FINAL, TASK_CLOSED, Ending, Happening, Kind, Status, TaskHappening
+
+VOLATILE = frozenset(
+    {"grants", "open_works", "held_works", "leases_of_bot", "bots_of_key", "keys_of_bot", "approvals", "late", "graph"}
+)
+_ABSENT: Any = object()
+_LOST = frozenset({Status.FAILED, Status.CANCELLED})
+_Row = TypeVar("_Row", Task, Work, Lease, Bot, ApiKey, Approval, Chore)
+_SLOTS = {row: tuple(one.name for one in fields(row)) for row in (Task, Work, Lease, Bot, ApiKey, Approval, Chore)}
+_READ = {row: attrgetter(*names) for row, names in _SLOTS.items()}
+
+
+class NotLoaded(Exception):
+    """Deciding this command needs more rows."""
+
+    def __init__(self, *wants: Want) -> None:
+        super().__init__(wants)
+        self.wants = wants
+
+
+@dataclass(slots=True)
+class Scope:
+    """Who acts, and what the audit record of it will say."""
+
+    actor_type: str
+    actor: str
+    by: Principal
+    seed: bytes
+    audit: str  # id of the record to be
+    trace: str = ""
+    action: str = ""
+    tenant: str = ""
+    resource: str = ""
+    task: str | None = None
+    outcome: str = "accepted"
+    effect: str = "allow"
+    reasons: tuple[str, ...] = ()
+    body: Json = None
+    ids_made: int = 0
+
+
+class World:
+    def __init__(self, *, now: int, rules: Rules, limits: Limits, queues: QueueBook, place: int = 0) -> None:
+        self.now = now
+        self.rules = rules
+        self.limits = limits
+        self.queues = queues
+        self.rows: dict[Want, Any] = {}
+        self.changes = Changes()
+        self.entries: list[AuditEntry] = []
+        self.touched: dict[int, None] = {}  # queues that got something to hand out, in order
+        self.held: dict[str, int] = {}  # bot id -> leases granted less leases ended in this batch
+        self.rows_written = 0  # by the current command: what bounds its part of long work
+        self.scope: Scope | None = None
+        self._undo: list[tuple[MutableMapping[Any, Any], Any, Any]] = []
+        self._before: dict[int, tuple[Any, tuple[Any, ...]]] = {}
+        self._marks: tuple[int, ...] = ()
+        self.place = max(now, place)  # the engine carries it on, so that no two items share one
+        self._volatile: list[Want] = []
+
+    # ---- scopes ----------------------------------------------------------------------------------------------------
+
+    def begin(self, *, actor_type: str, actor: str, by: Principal, seed: bytes, trace: str = "") -> None:
+        """Open the scope of one command. Everything until `finish` or `undo` belongs to it."""
+        audit = ids.timed("aud", self.now, seed, "audit")
+        self.scope = Scope(actor_type, actor, by, seed, audit, trace, tenant=by.tenant)
+        self._undo.clear()
+        self._before.clear()
+        self.rows_written = 0
+        self._marks = tuple(len(each) for each in self._lists())
+
+    def finish(self) -> None:
+        """Keep what was done. Its audit record is made where anything was."""
+        scope = self._scoped()
+        events = tuple(event.id for event in self.changes.events[self._marks[0] :])
+        if scope.action:
+            self.entries.append(
+                AuditEntry(
+                    id=scope.audit,
+                    at=self.now,
+                    tenant=scope.tenant,
+                    actor_type=scope.actor_type,
+                    actor=scope.actor,
+                    key_id=scope.by.key_id,
+                    action=scope.action,
+                    resource=scope.resource,
+                    task_id=scope.task,
+                    outcome=scope.outcome,
+                    effect=scope.effect,
+                    reasons=scope.reasons,
+                    events=events,
+                    body=self.rules.redact(scope.body if scope.body is not None else {}),
+                    salt=ids.salt(scope.seed),
+                    trace=scope.trace,
+                )
+            )
+        else:
+            assert not events, "an event without an audit record"
+        if self._undo or self._before:
+            for want in self._volatile:
+                self.rows.pop(want, None)
+            self._volatile.clear()
+        self.scope = None
+
+    def undo(self) -> None:
+        """Forget what was done since `begin`."""
+        for mapping, key, old in reversed(self._undo):
+            if old is _ABSENT:
+                mapping.pop(key, None)
+            else:
+                mapping[key] = old
+        for record, values in self._before.values():
+            for name, value in zip(_SLOTS[type(record)], values, strict=True):
+                setattr(record, name, value)
+        for each, length in zip(self._lists(), self._marks, strict=True):
+            del each[length:]
+        self._undo.clear()
+        self._before.clear()
+        self.scope = None
+
+    def record(self, action: str, resource: str, *, task: Task | None = None, body: Json = None) -> None:
+        """Say what the current command does: its audit record."""
+        scope = self._scoped()
+        scope.action, scope.resource, scope.body = action, resource, body
+        if task is not None:
+            scope.task, scope.tenant = task.id, task.tenant
+
+    def refused(self, code: str) -> None:
+        """The command is refused, but leaves a record of its own."""
+        scope = self._scoped()
+        scope.outcome, scope.reasons = "refused", (code,)
+
+    def take_changes(self) -> Changes:
+        """What has changed since the last call, with versions raised. Only between scopes."""
+        assert self.scope is None, "changes are taken between commands"
+        changes, self.changes = self.changes, Changes()
+        for versioned in (changes.tasks, changes.works, changes.leases, changes.keys, changes.approvals):
+            for row in versioned.values():
+                row.version += 1
+        for chore in changes.chores.values():
+            if chore is not None:
+                chore.version += 1
+        for bot in changes.bots.values():
+            if bot is not None:
+                bot.row_version += 1
+        return changes
+
+    def _lists(self) -> tuple[list[Any], ...]:
+        c = self.changes
+        return (
+            c.events,
+            c.edges,
+            c.attempts,
+            c.late_results,
+            c.feedback,
+            c.answered,
+            c.messages,
+            c.idempotency,
+            c.queues,
+        )
+
+    def _scoped(self) -> Scope:
+        assert self.scope is not None, "outside of any command"
+        return self.scope
+
+    def put(self, mapping: MutableMapping[Any, Any], key: Any, value: Any) -> None:
+        """Set an entry, so that `undo` can take it back."""
+        self._undo.append((mapping, key, mapping.get(key, _ABSENT)))
+        mapping[key] = value
+
+    def _edit(self, record: _Row) -> _Row:
+        if id(record) not in self._before:
+            self._before[id(record)] = (record, _READ[type(record)](record))
+        return record
+
+    # ---- looking ---------------------------------------------------------------------------------------------------
+
+    def put_loaded(self, loaded: Mapping[Want, Any]) -> None:
+        """Take in what was loaded. Rows that are here already are newer, and stay."""
+        for want, value in loaded.items():
+            if want not in self.rows:
+                self.rows[want] = value
+                if want[0] in VOLATILE:
+                    self._volatile.append(want)
+
+    def look(self, kind: str, key: Any) -> Any:
+        try:
+            return self.rows[kind, key]
+        except KeyError:
+            raise NotLoaded((kind, key)) from None
+
+    def looks(self, kind: str, keys: list[Any]) -> list[Any]:
+        """Many of one kind at once, so that what is missing is loaded in one round."""
+        missing = [(kind, key) for key in keys if (kind, key) not in self.rows]
+        if missing:
+            raise NotLoaded(*missing)
+        return [self.rows[kind, key] for key in keys]
+
+    def task(self, task_id: str, tenant: str | None = None) -> Task:
+        task = cast(Task | None, self.look("task", task_id))
+        if task is None or (tenant is not None and task.tenant != tenant):
+            raise NotFound("no such task")
+        return task
+
+    def work(self, work_id: str) -> Work:
+        work = cast(Work | None, self.look("work", work_id))
+        assert work is not None, "a work item that something refers to is there"
+        return work
+
+    def work_by_key(self, task: Task, key: str) -> Work | None:
+        work_id = self.look("work_key", (task.id, key))
+        return None if work_id is None else self.work(work_id)
+
+    def lease_of(self, work: Work) -> Lease | None:
+        return cast(Lease | None, self.look("lease", work.id))
+
+    def lease(self, lease_id: str) -> Lease | None:
+        """The live lease of that id."""
+        work_id = self.look("lease_id", lease_id)
+        if work_id is None:
+            return None
+        lease = cast(Lease | None, self.look("lease", work_id))
+        return lease if lease is not None and lease.lease_id == lease_id else None
+
+    def bot(self, bot_id: str, tenant: str) -> Bot:
+        bot = cast(Bot | None, self.look("bot", bot_id))
+        if bot is None or bot.tenant != tenant:
+            raise NotFound("no such bot")
+        return bot
+
+    def payload(self, payload_id: str) -> Json:
+        body = self.look("payload", payload_id)
+        return None if body is None else json.loads(body)
+
+    def chores(self, task: Task) -> list[Chore]:
+        return cast(list[Chore], self.look("chores", task.id))
+
+    # ---- writing ---------------------------------------------------------------------------------------------------
+
+    def edit_task(self, task: Task) -> Task:
+        self._edit(task).updated_at = self.now
+        if task.id not in self.changes.tasks:
+            self.put(self.changes.tasks, task.id, task)
+        return task
+
+    def edit_work(self, work: Work) -> Work:
+        self._edit(work)
+        if work.id not in self.changes.works:
+            self.put(self.changes.works, work.id, work)
+            self.rows_written += 1
+        return work
+
+    def edit_lease(self, lease: Lease) -> Lease:
+        self._edit(lease)
+        if lease.work not in self.changes.leases:
+            self.put(self.changes.leases, lease.work, lease)
+        return lease
+
+    def edit_bot(self, bot: Bot) -> Bot:
+        self._edit(bot)
+        self.put(self.changes.bots, bot.id, bot)
+        return bot
+
+    def edit_key(self, key: ApiKey) -> ApiKey:
+        self._edit(key)
+        self.put(self.changes.keys, key.id, key)
+        return key
+
+    def edit_approval(self, approval: Approval) -> Approval:
+        self._edit(approval)
+        self.put(self.changes.approvals, approval.id, approval)
+        return approval
+
+    def edit_chore(self, chore: Chore) -> Chore:
+        self._edit(chore)
+        self.put(self.changes.chores, chore.id, chore)
+        return chore
+
+    def add_task(self, task: Task) -> None:
+        self.put(self.rows, ("task", task.id), task)
+        self.put(self.rows, ("chores", task.id), [])
+        self.put(self.changes.tasks, task.id, task)
+
+    def add_work(self, task: Task, work: Work) -> None:
+        self.put(self.rows, ("work", work.id), work)
+        self.put(self.rows, ("work_key", (task.id, work.key)), work.id)
+        self.put(self.rows, ("lease", work.id), None)
+        self.put(self.changes.works, work.id, work)
+        self.rows_written += 1
+
+    def add_edge(self, edge: Edge) -> None:
+        self.changes.edges.append(edge)
+        # What was listed for this parent is no longer all: forget it, it will be read afresh.
+        for want in [want for want in self.rows if want[0] == "children" and want[1][0] == edge.parent]:
+            self._undo.append((self.rows, want, self.rows.pop(want)))
+
+    def add_bot(self, bot: Bot) -> None:
+        self.put(self.rows, ("bot", bot.id), bot)
+        self.put(self.rows, ("bot_name", (bot.tenant, bot.name, bot.instance)), bot.id)
+        self.put(self.changes.bots, bot.id, bot)
+
+    def remove_bot(self, bot: Bot) -> None:
+        self.put(self.rows, ("bot", bot.id), None)
+        self.put(self.rows, ("bot_name", (bot.tenant, bot.name, bot.instance)), None)
+        self.put(self.changes.bots, bot.id, None)
+
+    def add_key(self, key: ApiKey) -> None:
+        self.put(self.rows, ("key", key.id), key)
+        self.put(self.changes.keys, key.id, key)
+
+    def add_approval(self, approval: Approval) -> None:
+        self.put(self.rows, ("approval", approval.id), approval)
+        self.put(self.changes.approvals, approval.id, approval)
+        self.set_timer("answer", approval.id, approval.expires_at)
+
+    def add_chore(self, task: Task, kind: str, args: Mapping[str, Json]) -> Chore:
+        # Chores of one task run in the order of their ids.
+        chore = Chore(f"chr_{self.next_place():020d}{task.id[4:]}", task.id, task.tenant, kind, self.now, args=args)
+        self.put(self.rows, ("chores", task.id), [*self.chores(task), chore])
+        self.put(self.changes.chores, chore.id, chore)
+        return chore
+
+    def end_chore(self, chore: Chore) -> None:
+        remaining = [one for one in self.look("chores", chore.task) if one.id != chore.id]
+        self.put(self.rows, ("chores", chore.task), remaining)
+        self.put(self.changes.chores, chore.id, None)
+
+    def write_payload(self, task: Task, payload_id: str, body: bytes | None) -> str:
+        self.put(self.changes.payloads, payload_id, None if body is None else (task.id, body))
+        self.put(self.rows, ("payload", payload_id), body)
+        return payload_id
+
+    def set_timer(self, kind: str, ref: str, due: int | None) -> None:
+        self.put(self.changes.timers, (kind, ref), due)
+
+    def give_feedback(self, work: Work, round_: int, text: str) -> None:
+        if text:
+            n = len(self.changes.feedback)
+            self.changes.feedback.append(Feedback(work.id, work.task, round_, text, self.now, n))
+
+    # ---- names and order -------------------------------------------------------------------------------------------
+
+    def new_id(self, prefix: str) -> str:
+        scope = self._scoped()
+        scope.ids_made += 1
+        return ids.timed(prefix, self.now, scope.seed, f"{prefix}/{scope.ids_made}")
+
+    def chance(self, purpose: str) -> bytes:
+        return ids.salt(self._scoped().seed + purpose.encode()[:32])[:16]
+
+    def next_place(self) -> int:
+        """A moment, as an order: later calls get later ones."""
+        self.place += 1
+        return self.place
+
+    def queue(self, kind: Kind, skills: tuple[str, ...], assign_to: str | None) -> int:
+        """The queue for such items, made where it is new. A queue once made stays."""
+        wanted = tuple(sorted(set(skills)))
+        queue = self.queues.find(kind, wanted, assign_to)
+        if queue is None:
+            queue = Queue(self.queues.next_id(), kind, wanted, assign_to)
+            self.put(self.queues.by_id, queue.id, queue)
+            self.put(self.queues.by_meaning, (kind, wanted, assign_to), queue)
+            self.changes.queues.append(queue)
+        return queue.id
+
+    # ---- telling ---------------------------------------------------------------------------------------------------
+
+    def emit(self, kind: str, body: Mapping[str, Json], *, task: Task | None = None, work: Work | None = None) -> None:
+        """A fact for the feed; of a task, it takes the task's next number."""
+        scope = self._scoped()
+        sequence = 0
+        if task is not None:
+            self.edit_task(task)
+            task.sequence += 1
+            sequence = task.sequence
+        self.changes.events.append(
+            Event(
+                id=self.new_id("evt"),
+                at=self.now,
+                tenant=scope.tenant if task is None else task.tenant,
+                task=None if task is None else task.id,
+                sequence=sequence,
+                work=None if work is None else work.id,
+                kind=kind,
+                actor=scope.actor,
+                audit=scope.audit,
+                body=self.rules.redact(body),
+            )
+        )
+
+    # ---- what happens to tasks -------------------------------------------------------------------------------------
+
+    def task_happened(self, task: Task, happening: TaskHappening, body: Mapping[str, Json] | None = None) -> None:
+        """Move a task along its life, and tell it."""
+        old = task.status
+        self.edit_task(task).status = states.task_after(old, happening)
+        self.emit(f"task.{happening}", {"from": str(old), "to": str(task.status), **(body or {})}, task=task)
+
+    def held_back(self, task: Task) -> bool:
+        """Whether nothing of the task may be handed out now."""
+        return bool(task.holds) or task.loading or task.status in TASK_CLOSED
+
+    # ---- what happens to work items --------------------------------------------------------------------------------
+
+    def happened(self, task: Task, work: Work, happening: Happening) -> None:
+        """Move an item along its life: status, counters, place in the queue, clocks. Telling is the caller's."""
+        self._become(task, work, states.after(work.status, happening))
+
+    def reopened(self, task: Task, work: Work, status: Status) -> None:
+        """Put an item back to the start, whatever it was; see states.REOPEN."""
+        self._become(task, work, status)
+        work.tries = work.crashes = work.deferrals = work.unseen = work.reworks = 0
+        work.round += 1
+        work.result = work.result_hash = work.error = None
+
+    def _become(self, task: Task, work: Work, status: Status) -> None:
+        old = work.status
+        self.edit_work(work).status = status
+        work.since = self.now
+        if old is Status.READY:
+            self.unready(work)
+            self.set_timer("start", work.id, None)
+            if work.start_due is not None:
+                work.start_left, work.start_due = max(0, work.start_due - self.now), None
+        elif old is Status.WAITING:
+            work.wake = None
+            self.set_timer("wake", work.id, None)
+        if work.kind is Kind.EXECUTE and (old in FINAL or status in FINAL):
+            self.edit_task(task).n_open += (status not in FINAL) - (old not in FINAL)
+            task.n_failed += (status in _LOST) - (old in _LOST)
+        if status is Status.READY:
+            if old is not Status.LEASED:  # else it keeps its place and what is left of its time
+                work.place, work.start_left = self.next_place(), work.start
+            self.make_ready(task, work)
+
+    def make_ready(self, task: Task, work: Work) -> None:
+        """Put a READY item where bots find it and start its clock, unless its task is held back."""
+        assert work.status is Status.READY, "only what is READY can be handed out"
+        if self.held_back(task):
+            return
+        self.edit_work(work).start_due = self.now + work.start_left
+        self.set_timer("start", work.id, work.start_due)
+        ready = Ready(work.id, work.queue, work.tenant, work.priority, work.place, work.place, work.task, work.excluded)
+        self.put(self.changes.ready, work.id, ready)
+        self.put(self.touched, work.queue, None)
+
+    def unready(self, work: Work) -> None:
+        self.put(self.changes.ready, work.id, None)
+
+    def stop_start_clock(self, work: Work) -> None:
+        """Take a READY item out of its queue and keep what is left of its time; `make_ready` goes on."""
+        self.edit_work(work)
+        self.unready(work)
+        if work.start_due is not None:
+            work.start_left, work.start_due = max(0, work.start_due - self.now), None
+            self.set_timer("start", work.id, None)
+
+    def wait(self, task: Task, work: Work, happening: Happening, until: int | None) -> None:
+        """Let an item wait for a moment, or (None) for an answer."""
+        self.happened(task, work, happening)
+        work.wake = until
+        if until is not None:
+            self.set_timer("wake", work.id, until)
+
+    # ---- leases ----------------------------------------------------------------------------------------------------
+
+    def grant(self, task: Task, work: Work, bot: Bot, *, ttl: int, claim_id: str | None) -> Lease:
+        self.happened(task, work, Happening.LEASED)
+        work.attempt += 1
+        lease = Lease(
+            work=work.id,
+            task=task.id,
+            tenant=work.tenant,
+            lease_id=ids.secret("lse", self._scoped().seed, f"lease/{work.id}/{work.attempt}"),
+            attempt=work.attempt,
+            bot=bot.id,
+            claim_id=claim_id,
+            granted_at=self.now,
+            expires_at=self.now + ttl,
+            ends_at=self.now + work.timeout,
+            ttl=ttl,
+        )
+        self.put(self.rows, ("lease", work.id), lease)
+        self.put(self.rows, ("lease_id", lease.lease_id), work.id)
+        self.put(self.rows, ("attempt", lease.lease_id), None)
+        self.put(self.changes.leases, work.id, lease)
+        self.set_timer("lease", work.id, lease.expires_at)
+        self.set_timer("ends", work.id, lease.ends_at)
+        self.put(self.held, bot.id, self.held.get(bot.id, 0) + 1)
+        if claim_id is not None and ("claim", (bot.id, claim_id)) in self.rows:
+            key = ("claim", (bot.id, claim_id))
+            self.put(self.rows, key, [*self.rows[key], work.id])
+        return lease
+
+    def end_lease(
+        self,
+        task: Task,
+        work: Work,
+        lease: Lease,
+        ending: Ending,
+        *,
+        error: Mapping[str, Json] | None = None,
+        result: str | None = None,
+        result_hash: str | None = None,
+        usage: Mapping[str, int] | None = None,
+        answer: str | None = None,
+    ) -> Attempt:
+        """Write the attempt down and take the lease away; what happens to the item is the caller's next line."""
+        spent = dict(usage if usage is not None else lease.usage or {})
+        attempt = Attempt(
+            work=work.id,
+            task=task.id,
+            tenant=work.tenant,
+            attempt=lease.attempt,
+            lease_id=lease.lease_id,
+            bot=lease.bot,
+            started=lease.granted_at,
+            ended=self.now,
+            ending=ending,
+            round=work.round,
+            error=error,
+            result=result,
+            result_hash=result_hash,
+            usage=spent or None,
+            answer=answer,
+        )
+        self.changes.attempts.append(attempt)
+        self.put(self.rows, ("attempt", lease.lease_id), attempt)
+        self.put(self.rows, ("lease", work.id), None)
+        self.put(self.rows, ("lease_id", lease.lease_id), None)
+        if work.id in self.changes.leases:
+            self._undo.append((self.changes.leases, work.id, self.changes.leases.pop(work.id)))
+        self.put(self.changes.leases_gone, work.id, None)
+        for kind in ("lease", "ends", "grace") if lease.cancelled else ("lease", "ends"):
+            self.set_timer(kind, work.id, None)
+        self.put(self.held, lease.bot, self.held.get(lease.bot, 0) - 1)
+        if lease.checkpoint is not None:
+            self.edit_work(work).checkpoint = lease.checkpoint
+        if spent:
+            total = dict(task.usage)
+            for name, amount in spent.items():
+                total[name] = total.get(name, 0) + amount
+            self.edit_task(task).usage = total
+        return attempt
+
+
+def failure(code: str, detail: str, work: Work | None = None) -> dict[str, Json]:
+    """Why a task or an item failed, as it is stored and shown."""
+    plain: dict[str, Json] = {"code": code, "detail": detail}
+    if work is not None:
+        plain["work_id"] = work.id
+    return plain

@@ -1,0 +1,142 @@
+"""Who may do what: one table from role to actions. Whose task or lease it is, is asked elsewhere.
+
+A role that may `task.read_held` or `task.message_held`, but not the plain action, may do it for tasks it holds a
+lease of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+from swarmkeeper.core.model import Principal
+
+
+class Action(StrEnum):
+    TASK_SUBMIT = "task.submit"
+    TASK_READ = "task.read"
+    TASK_READ_HELD = "task.read_held"
+    TASK_UPDATE = "task.update"
+    TASK_CANCEL = "task.cancel"
+    TASK_PAUSE = "task.pause"
+    TASK_RESUME = "task.resume"
+    TASK_RETRY = "task.retry"
+    TASK_ARCHIVE = "task.archive"
+    TASK_MESSAGE = "task.message"
+    TASK_MESSAGE_HELD = "task.message_held"
+    OUTPUT_READ = "output.read"
+    WORK_LEASE = "work.lease"
+    WORK_REPORT = "work.report"
+    WORK_BEAT = "work.beat"
+    WORK_RELEASE = "work.release"
+    WORK_ASK = "work.ask"
+    BOT_REGISTER = "bot.register"
+    BOT_READ = "bot.read"
+    BOT_DRAIN = "bot.drain"
+    BOT_ENABLE = "bot.enable"
+    BOT_DELETE = "bot.delete"
+    SKILL_READ = "skill.read"
+    EVENT_READ = "event.read"  # the tenant's whole feed; a task's own events come with task.read
+    LATE_READ = "late.read"
+    AUDIT_READ = "audit.read"
+    REDACTION_TEST = "redaction.test"
+    APPROVAL_READ = "approval.read"
+    APPROVAL_DECIDE = "approval.decide"
+    KEY_READ = "key.read"
+    KEY_MANAGE = "key.manage"
+    OPS_METRICS = "ops.metrics"
+    OPS_VERBOSE = "ops.verbose"
+
+
+class Role(StrEnum):
+    CLIENT = "client"
+    PLANNER = "bot:planner"
+    EXECUTOR = "bot:executor"
+    EVALUATOR = "bot:evaluator"
+    OPERATOR = "operator"
+    APPROVER = "approver"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+
+
+_CLIENT = frozenset(
+    {
+        Action.TASK_SUBMIT,
+        Action.TASK_READ,
+        Action.TASK_UPDATE,
+        Action.TASK_CANCEL,
+        Action.TASK_PAUSE,
+        Action.TASK_RESUME,
+        Action.TASK_RETRY,
+        Action.TASK_ARCHIVE,
+        Action.TASK_MESSAGE,
+        Action.OUTPUT_READ,
+    }
+)
+_BOT = frozenset(
+    {
+        Action.BOT_REGISTER,
+        Action.WORK_LEASE,
+        Action.WORK_REPORT,
+        Action.WORK_BEAT,
+        Action.WORK_RELEASE,
+        Action.WORK_ASK,
+        Action.TASK_READ_HELD,
+        Action.TASK_MESSAGE_HELD,
+    }
+)
+_OPERATOR = _CLIENT | {
+    Action.BOT_READ,
+    Action.BOT_DRAIN,
+    Action.BOT_ENABLE,
+    Action.BOT_DELETE,
+    Action.SKILL_READ,
+    Action.EVENT_READ,
+    Action.LATE_READ,
+    Action.OPS_METRICS,
+    Action.OPS_VERBOSE,
+}
+# Outputs are among what an approver approves.
+_APPROVER = frozenset({Action.TASK_READ, Action.OUTPUT_READ, Action.APPROVAL_READ, Action.APPROVAL_DECIDE})
+# Everything that can be read but outputs, which late results are too.
+_AUDITOR = frozenset(
+    {
+        Action.TASK_READ,
+        Action.BOT_READ,
+        Action.SKILL_READ,
+        Action.EVENT_READ,
+        Action.AUDIT_READ,
+        Action.APPROVAL_READ,
+        Action.KEY_READ,
+        Action.REDACTION_TEST,
+    }
+)
+
+ROLES: Mapping[str, frozenset[Action]] = MappingProxyType(
+    {
+        Role.CLIENT: _CLIENT,
+        Role.PLANNER: _BOT,
+        Role.EXECUTOR: _BOT,
+        Role.EVALUATOR: _BOT,
+        Role.OPERATOR: _OPERATOR,
+        Role.APPROVER: _APPROVER,
+        Role.AUDITOR: _AUDITOR,
+        Role.ADMIN: frozenset(Action),
+    }
+)
+
+_ACTIONS = frozenset(Action)
+
+
+def may(principal: Principal, action: str) -> bool:
+    """Whether the role is for this. A role that nobody knows may nothing."""
+    assert action in _ACTIONS, "every action that is asked about is one of Action"
+    return action in ROLES.get(principal.role, ())
+
+
+def why_not(principal: Principal, action: str) -> str:
+    """What to tell a caller who may not: the action, and which roles may."""
+    roles = ", ".join(role for role, actions in ROLES.items() if action in actions)
+    role = principal.role if principal.role in ROLES else "this role"
+    return f"{role} may not {action}; these may: {roles}"

@@ -1,0 +1,260 @@
+"""Audit records: the exact bytes hashed into a tenant's tree, and how a kept log is verified. Keeping it is storage's.
+
+A record has two parts. The leaf is a small envelope (who, what, when, allowed or not) in canonical JSON (RFC 8785),
+hashed into the tree of tree.py. The body, what was redacted and why it happened, stands beside it; the leaf holds
+only a salted commitment to it, so that erasing body and salt leaves every proof valid and tells nothing about what
+was erased.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Literal
+
+import msgspec
+import rfc8785
+
+from swarmkeeper.core.model import AuditEntry, AuditLeaf, AuditTree, Json, RedactedField
+from swarmkeeper.govern.tree import EMPTY_ROOT, Frontier, leaf_hash
+
+LEAF_MAX = 16 << 10  # bytes
+LEAF_VERSION = 1
+COMMITMENT = "sha256-salted"  # SHA-256 over the salt, then the canonical body
+
+# What an envelope is cut down to where it does not fit: words of 96 characters, each up to six bytes in JSON (\u0000),
+# are at most 12 KiB with 8 reasons, which leaves a quarter for `redacted_fields`.
+_WORD_MAX = 96
+_REASONS_MAX = 8
+
+_INTEGER_MAX = 2**53 - 1
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+def canonical(value: Json) -> bytes:
+    """The value in canonical JSON (RFC 8785).
+
+    Raises:
+        rfc8785.CanonicalizationError: it is no JSON that every reader can hold.
+    """
+    # The C encoder writes the same bytes ten times as fast where text is ASCII and there are no fractions: only order
+    # of keys beyond ASCII (UTF-16) and the writing of floats (ECMAScript) differ.
+    try:
+        if _plain(value):
+            data: bytes = _encode(value)
+            if data.isascii():
+                return data
+        return rfc8785.dumps(value)
+    except UnicodeEncodeError:
+        raise rfc8785.CanonicalizationError("a text holds half a character (a lone surrogate)") from None
+
+
+def _plain(value: Json) -> bool:
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return True
+    if kind is int:
+        return bool(-_INTEGER_MAX <= value <= _INTEGER_MAX)
+    if kind is dict:
+        return all(type(key) is str and (type(item) is str or _plain(item)) for key, item in value.items())
+    return kind is list and all(map(_plain, value))
+
+
+def commitment(salt: bytes, body: bytes) -> str:
+    """What a leaf says of its body, in hexadecimal."""
+    return sha256(salt + body).hexdigest()
+
+
+def encode_leaf(entry: AuditEntry, rules_hash: str) -> tuple[bytes, bytes]:
+    """The leaf of a record, and its body beside: canonical JSON both, the leaf at most 16 KiB.
+
+    The body is `{"events": [ids], "payload": what was redacted}`. Where the envelope would be too large, words and
+    reasons are cut, and `redacted_fields` ends with an entry of action `omitted` that counts the rest.
+    """
+    body = canonical({"events": list(entry.events), "payload": entry.body.value})
+    envelope = _envelope(entry, rules_hash, commitment(entry.salt, body), entry.reasons, entry.body.fields)
+    leaf = canonical(envelope)
+    if len(leaf) > LEAF_MAX:
+        leaf = _shortened(entry, rules_hash, commitment(entry.salt, body))
+    return leaf, body
+
+
+def _envelope(
+    entry: AuditEntry, rules_hash: str, committed: str, reasons: Sequence[str], fields: Sequence[RedactedField]
+) -> dict[str, Json]:
+    return {
+        "action": entry.action,
+        "actor": {"id": entry.actor, "key": entry.key_id, "type": entry.actor_type},
+        "at": entry.at,
+        "body": {"alg": COMMITMENT, "commitment": committed},
+        "decision": {"effect": entry.effect, "policy": "built-in", "reasons": list(reasons)},
+        "id": entry.id,
+        "outcome": entry.outcome,
+        "redacted_fields": [
+            {"action": hidden.action, "in": hidden.within, "pointer": hidden.pointer, "rule": hidden.rule}
+            for hidden in fields
+        ],
+        "resource": entry.resource,
+        "rules": rules_hash,
+        "task_id": entry.task_id,
+        "tenant": entry.tenant,
+        "trace": entry.trace,
+        "v": LEAF_VERSION,
+    }
+
+
+def _shortened(entry: AuditEntry, rules_hash: str, committed: str) -> bytes:
+    envelope = _cut(_envelope(entry, rules_hash, committed, entry.reasons[:_REASONS_MAX], ()))
+    kept: list[Json] = []
+    room = LEAF_MAX - len(canonical(envelope)) - 100  # the last entry needs less than that
+    for hidden in entry.body.fields:
+        shown = {"action": hidden.action, "in": hidden.within, "pointer": hidden.pointer, "rule": hidden.rule}
+        room -= len(canonical(shown)) + 1
+        if room < 0:
+            break
+        kept.append(shown)
+    if left := len(entry.body.fields) - len(kept):
+        kept.append({"action": "omitted", "in": "value", "pointer": "", "rule": f"{left} more"})
+    return canonical(envelope | {"redacted_fields": kept})
+
+
+def _cut(value: Json) -> Json:
+    """Every text of the envelope at most as long as a word may be."""
+    if isinstance(value, dict):
+        return {key: _cut(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_cut(item) for item in value]
+    return value[:_WORD_MAX] if isinstance(value, str) else value
+
+
+def decode_body(body: bytes) -> tuple[tuple[str, ...], Json]:
+    """The ids of the events that a record caused, and its redacted payload."""
+    content = msgspec.json.decode(body)
+    return tuple(content["events"]), content["payload"]
+
+
+def append(
+    tree: AuditTree | None, entries: Iterable[AuditEntry], rules_hash: str, tenant: str
+) -> tuple[list[AuditLeaf], AuditTree]:
+    """Records made into leaves at the end of a tenant's tree, and the tree after them. No tree is the empty one."""
+    frontier = Frontier.from_bytes(tree.frontier if tree is not None else b"")
+    leaves = []
+    for entry in entries:
+        assert entry.tenant == tenant, "a record goes into its own tenant's tree"
+        leaf, body = encode_leaf(entry, rules_hash)
+        hashed = leaf_hash(leaf)
+        said = msgspec.json.decode(leaf, type=_Leaf)  # the columns repeat the leaf, whatever was cut in it
+        leaves.append(
+            AuditLeaf(
+                tenant=said.tenant,
+                index=frontier.size,
+                id=said.id,
+                task=said.task_id,
+                actor=said.actor.id,
+                action=said.action,
+                at=said.at,
+                leaf=leaf,
+                salt=entry.salt,
+                body=body,
+                hash=hashed,
+            )
+        )
+        frontier.append(hashed)
+    return leaves, AuditTree(tenant, frontier.size, frontier.to_bytes(), frontier.root())
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What verifying a log came to. `incomplete`: what is there is right so far, but there should be more."""
+
+    status: Literal["whole", "tampered", "incomplete"]
+    records: int  # that were read
+    erased: int = 0  # of them without a body
+    index: int | None = None  # the first bad record; None where it cannot be told
+    reason: str = ""
+
+
+class _Bad(Exception):
+    """Why a record is not what was written."""
+
+
+def verify(rows: Iterable[AuditLeaf], tree: AuditTree | None) -> Verdict:
+    """Verify one tenant's log: its records in order of index, against the head of its tree.
+
+    Every kept column is checked: hash against leaf, body and salt against the commitment in the leaf, the others
+    against what the leaf says; then size, frontier and root. It shows that the records are those that the tree was
+    made of. That nobody made another tree of other records, only a head seen earlier can show.
+    """
+    size, root = (tree.size, tree.root) if tree is not None else (0, EMPTY_ROOT)
+    frontier = Frontier()
+    erased = 0
+    for index, row in enumerate(rows):
+        try:
+            if index >= size:
+                raise _Bad(f"there are more records than the {size} that the tree was made of")
+            _check(row, index, None if tree is None else tree.tenant)
+        except _Bad as bad:
+            return Verdict("tampered", index + 1, erased, index, str(bad))
+        erased += row.body is None
+        frontier.append(row.hash)
+    if frontier.size < size:
+        reason = f"the tree was made of {size} records, and the last {size - frontier.size} are not there"
+        return Verdict("incomplete", frontier.size, erased, frontier.size, reason)
+    if tree is not None and frontier.root() != root:
+        return Verdict("tampered", size, erased, None, "the records do not give the root that was kept")
+    if tree is not None and frontier.to_bytes() != tree.frontier and (size or tree.frontier):
+        return Verdict("tampered", size, erased, None, "the records do not give the frontier that was kept")
+    return Verdict("whole", size, erased)
+
+
+def _check(row: AuditLeaf, index: int, tenant: str | None) -> None:
+    if row.index != index:
+        raise _Bad(f"record {index} is not there, or its index was changed")
+    if leaf_hash(row.leaf) != row.hash:
+        raise _Bad("the leaf does not have the hash that was kept")
+    try:
+        leaf = msgspec.json.decode(row.leaf, type=_Leaf)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise _Bad("the leaf is no audit record") from None
+    if leaf.v != LEAF_VERSION or leaf.body.alg != COMMITMENT:
+        raise _Bad("the leaf is of a version that this program does not know")
+    if row.body is None:
+        if row.salt:
+            raise _Bad("the body is gone, but its salt is not: it was not erased by the rules")
+    elif commitment(row.salt, row.body) != leaf.body.commitment:
+        raise _Bad("the body and its salt are not those that the leaf commits to")
+    for column, kept, said in (
+        ("tenant", row.tenant, leaf.tenant),
+        ("id", row.id, leaf.id),
+        ("task", row.task, leaf.task_id),
+        ("actor", row.actor, leaf.actor.id),
+        ("action", row.action, leaf.action),
+        ("at", row.at, leaf.at),
+    ):
+        if kept != said:
+            raise _Bad(f"the column {column} is not what the leaf says")
+    if tenant is not None and leaf.tenant != tenant:
+        raise _Bad("the record belongs to another tenant")
+
+
+class _LeafActor(msgspec.Struct):
+    id: str
+
+
+class _LeafBody(msgspec.Struct):
+    alg: str
+    commitment: str
+
+
+class _Leaf(msgspec.Struct):
+    """What verifying reads of a leaf."""
+
+    v: int
+    id: str
+    at: int
+    tenant: str
+    task_id: str | None
+    action: str
+    actor: _LeafActor
+    body: _LeafBody

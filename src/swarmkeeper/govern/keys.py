@@ -1,0 +1,80 @@
+"""API keys: `swk_<id>_<secret>_<checksum>`. How they are made from given chance, taken apart, and kept as digests.
+
+All three parts are base62, so that `_` stands only between them. The checksum tells a typo from a wrong key without
+asking the store, and lets scanners tell a real key from a look-alike. The secret has 256 bits, so a keyed hash is
+enough at rest: nobody can guess it, and a slow hash would cost every call a third of a second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import zlib
+from dataclasses import dataclass, field
+
+PREFIX = "swk"
+ENTROPY_BYTES = 32  # at least; as much as the secret can hold
+
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_LETTERS = frozenset(_ALPHABET)
+_ID_LENGTH = 10
+_SECRET_LENGTH = 43  # 62^43 is just above 2^256
+_CHECKSUM_LENGTH = 6  # 62^6 is above 2^32
+_LENGTH = len(PREFIX) + _ID_LENGTH + _SECRET_LENGTH + _CHECKSUM_LENGTH + 3
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key just made. `text` is shown to its owner once; only the id and the secret's digest are kept."""
+
+    public_id: str  # the ten characters in the key itself
+    secret: str = field(repr=False)
+    text: str = field(repr=False)
+
+
+def new_key(entropy: bytes) -> NewKey:
+    """Make a key of at least 32 random bytes. The same bytes make the same key."""
+    if len(entropy) < ENTROPY_BYTES:
+        raise ValueError(f"a key needs at least {ENTROPY_BYTES} random bytes")
+    # Stretched well beyond what is drawn from it, so that the remainders are as good as even.
+    stretched = hashlib.shake_256(b"swarmkeeper api key" + entropy).digest(72)
+    public_id = _base62(int.from_bytes(stretched[:16]), _ID_LENGTH)
+    secret = _base62(int.from_bytes(stretched[16:]), _SECRET_LENGTH)
+    return NewKey(public_id, secret, f"{PREFIX}_{public_id}_{secret}_{_checksum(public_id, secret)}")
+
+
+def parse(text: str) -> tuple[str, str] | None:
+    """The public id and the secret of a key; None if it cannot be one: wrong shape, or a typo."""
+    if len(text) != _LENGTH:
+        return None
+    parts = text.split("_")
+    if len(parts) != 4:
+        return None
+    prefix, public_id, secret, checksum = parts
+    if prefix != PREFIX or [*map(len, parts[1:])] != [_ID_LENGTH, _SECRET_LENGTH, _CHECKSUM_LENGTH]:
+        return None
+    if not _LETTERS.issuperset(public_id + secret + checksum) or checksum != _checksum(public_id, secret):
+        return None
+    return public_id, secret
+
+
+def digest(pepper: bytes, secret: str) -> bytes:
+    """What is kept of a secret: HMAC-SHA256 under the store's pepper."""
+    return hmac.digest(pepper, secret.encode(), "sha256")
+
+
+def same(one: bytes, other: bytes) -> bool:
+    """Whether two digests are equal, in time that does not tell where they differ."""
+    return hmac.compare_digest(one, other)
+
+
+def _checksum(public_id: str, secret: str) -> str:
+    return _base62(zlib.crc32(f"{PREFIX}_{public_id}_{secret}".encode()), _CHECKSUM_LENGTH)
+
+
+def _base62(number: int, length: int) -> str:
+    letters = []
+    for _ in range(length):
+        number, letter = divmod(number, 62)
+        letters.append(_ALPHABET[letter])
+    return "".join(reversed(letters))

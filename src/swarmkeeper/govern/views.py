@@ -1,0 +1,84 @@
+"""How a text is looked at for matching: in NFC, without invisible characters, each knowing its place in the original.
+
+What is found in a view is redacted in the original; the view itself is never shown. Decoded views would live here
+too.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+# Characters that a reader does not see, put between the letters of a secret so that no rule sees it: soft hyphen,
+# grapheme joiner, Arabic letter mark, Hangul fillers, zero widths, bidi marks and isolates, word joiner and the
+# invisible operators, variation selectors, byte order mark, interlinear anchors, tags.
+_INVISIBLE_RANGES = (
+    (0x00AD, 0x00AD),
+    (0x034F, 0x034F),
+    (0x061C, 0x061C),
+    (0x115F, 0x1160),
+    (0x17B4, 0x17B5),
+    (0x180B, 0x180F),
+    (0x200B, 0x200F),
+    (0x202A, 0x202E),
+    (0x2060, 0x206F),
+    (0x3164, 0x3164),
+    (0xFE00, 0xFE0F),
+    (0xFEFF, 0xFEFF),
+    (0xFFA0, 0xFFA0),
+    (0xFFF9, 0xFFFB),
+    (0xE0000, 0xE01EF),
+)
+_INVISIBLE = {code: None for first, last in _INVISIBLE_RANGES for code in range(first, last + 1)}
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    text: str
+    starts: tuple[int, ...] | None = None  # for each character of `text`, where its original begins; None: the same
+    ends: tuple[int, ...] | None = None  # and where it ends
+
+    def original(self, start: int, end: int) -> tuple[int, int]:
+        """The span of the original that `text[start:end]` came from, invisible characters inside it included."""
+        if self.starts is None or self.ends is None:
+            return start, end
+        return self.starts[start], self.ends[end - 1]
+
+
+def folded(text: str) -> str:
+    """The text as rules see it, for asking whether anything is there at all."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text.translate(_INVISIBLE))
+
+
+def plain(text: str) -> View:
+    """The view that detectors match against."""
+    if text.isascii():
+        return View(text)
+    seen = text.translate(_INVISIBLE)
+    if len(seen) == len(text) and unicodedata.is_normalized("NFC", text):
+        return View(text)
+    letters: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    for start, end in _clusters(text):
+        visible = text[start:end].translate(_INVISIBLE)
+        composed = unicodedata.normalize("NFC", visible)
+        letters.append(composed)
+        starts.extend([start] * len(composed))
+        ends.extend([end] * len(composed))
+    return View("".join(letters), tuple(starts), tuple(ends))
+
+
+def _clusters(text: str) -> list[tuple[int, int]]:
+    """Cut the text where no composition reaches across: before each character that cannot join the one before it."""
+    cuts = [at for at, letter in enumerate(text) if at == 0 or not _joins(letter)]
+    return list(zip(cuts, [*cuts[1:], len(text)], strict=True))
+
+
+def _joins(letter: str) -> bool:
+    # Marks join what stands before them, and so do the vowels and final consonants of Hangul written letter by letter.
+    # Invisible characters belong to their predecessor, so that a redacted span does not leave its joiners behind.
+    if letter.isascii():
+        return False
+    code = ord(letter)
+    return code in _INVISIBLE or unicodedata.category(letter)[0] == "M" or 0x1161 <= code <= 0x11FF

@@ -1,0 +1,1 @@
+"""What bot authors and clients use: bots, answers, context, the runner, and the client."""

@@ -1,0 +1,228 @@
+"""What a bot author derives from or decorates with. How a bot is kept running is told in runner.py, how it speaks to
+the orchestrator in session.py.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
+
+from swarmkeeper.sdk.answers import Answer
+
+if TYPE_CHECKING:
+    from swarmkeeper.sdk.client import Client
+    from swarmkeeper.sdk.session import HeldLease, Session
+    from swarmkeeper.wire.answers import Bot
+
+Code = Callable[..., Any]  # (work) or (work, context), a coroutine function or a plain one
+
+
+class BaseBot:
+    """A participant: it registers, polls for work, and submits results.
+
+    Derive from PlannerBot, ExecutorBot or EvaluatorBot. `run(bot)` does everything below by itself; the three methods
+    are there for a bot that wants to hold the reins.
+    """
+
+    type: ClassVar[Literal["Planner", "Executor", "Evaluator"]]
+    kind: ClassVar[Literal["plan", "execute", "review"]]  # of the work it takes
+    method: ClassVar[str]  # the one that its author writes
+
+    name: str | None = None  # None: the one its key is bound to
+    instance: str = ""  # tells processes of one name apart: a pod's name
+    version: str = "1.0"
+    skills: Collection[str] = frozenset()
+    capacity: int = 1  # how much work it holds at a time
+    dedicated: bool = False  # True: takes only work that requires one of its skills
+    endpoint: str | None = None
+    labels: Mapping[str, str] = {}
+    lease_seconds: int | None = None  # None: as the orchestrator has it
+
+    # Not set in __init__: authors write their own and forget to call this one.
+    _session: Session | None = None
+
+    # ---- hooks
+
+    def before_submit(self, result: Answer) -> Answer:
+        """Last look at an answer before it leaves this process: redact what must not. May be a coroutine.
+
+        Sees failures too, whose text holds the message of the exception. If it raises, nothing of the answer leaves.
+        """
+        return result
+
+    def on_event(self, kind: str, fields: Mapping[str, Any]) -> None:
+        """Something happened to this bot: for an audit or a trace in a system of your own. Must not block.
+
+        Kinds: registered, leased, submitted, refused, released, lost, cancelled, failed, message, draining, trouble.
+        """
+
+    # ---- the founding interface
+
+    def connect(self, client: Client) -> None:
+        """Speak through this client. Without it, SWARMKEEPER_URL and SWARMKEEPER_API_KEY (or _FILE) are used."""
+        from swarmkeeper.sdk.session import Session
+
+        self.attach(Session(self, client.calls))
+
+    def attach(self, session: Session) -> None:
+        self._session = session
+
+    async def register(self) -> Bot:
+        """Make this bot known, or take up again what it was; `leases` does it when it was not done."""
+        return await self._connected().register()
+
+    async def leases(self) -> AsyncIterator[HeldLease]:
+        """Work as it comes, for ever: a parked long poll, renewed. At most `capacity` leases are out at a time.
+
+        Heartbeats go on beside the loop for every lease that was not submitted yet.
+        """
+        async with self._connected().serving() as session:
+            while True:
+                for lease in await session.claim_when_free():
+                    yield lease
+
+    async def submit(self, lease: HeldLease, answer: Answer) -> None:
+        """Tell how it went.
+
+        Raises:
+            Conflict: the lease is no longer this bot's (`code` says why); the answer changed nothing.
+            Refused: the answer breaks a rule; the lease lives, mend it and submit again.
+        """
+        await self._connected().submit(lease, answer)
+
+    def _connected(self) -> Session:
+        if self._session is None:
+            from swarmkeeper.sdk.client import Client
+
+            self.connect(Client())
+        assert self._session is not None, "connect() makes the session"
+        return self._session
+
+    # ---- what the runner asks
+
+    def code(self) -> Code:
+        """The author's method.
+
+        Raises:
+            TypeError: there is none, or it cannot be called with one or two arguments.
+        """
+        name = type(self).__name__
+        method = getattr(self, self.method, None)
+        if method is None:
+            raise TypeError(f"{name} needs a method {self.method}: it is where its work is done")
+        if not callable(method) or not 1 <= _count(method) <= 2:
+            raise TypeError(f"{name}.{self.method} takes the work, and if it likes a context; no more, no less")
+        return method  # type: ignore[no-any-return]  # getattr of a name that the author chose the type of
+
+
+class PlannerBot(BaseBot):
+    """Turns a task into a graph of subtasks: `plan(task) -> Plan`, or `plan(task, context)`."""
+
+    type = "Planner"
+    kind = "plan"
+    method = "plan"
+    # Declared and not defined, so that an author may write it with or without context, as coroutine or plain.
+    plan: Callable[..., Any]
+
+
+class ExecutorBot(BaseBot):
+    """Does subtasks: `execute(subtask) -> Done | Failed | Later | Ask`, or `execute(subtask, context)`."""
+
+    type = "Executor"
+    kind = "execute"
+    method = "execute"
+    execute: Callable[..., Any]
+
+
+class EvaluatorBot(BaseBot):
+    """Judges results: `review(candidate) -> Accept | Rework | Reject`, or `review(candidate, context)`."""
+
+    type = "Evaluator"
+    kind = "review"
+    method = "review"
+    review: Callable[..., Any]
+
+
+def takes_context(code: Code) -> bool:
+    return _count(code) == 2
+
+
+def _count(code: Code) -> int:
+    """How many arguments it needs or takes by place; -1 where it cannot do with what the runner passes."""
+    count = 0
+    for parameter in inspect.signature(code).parameters.values():
+        if parameter.kind in {parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD}:
+            # `context` is the runner's; any other parameter with a default is the author's own affair.
+            count += parameter.default is parameter.empty or parameter.name == "context"
+        elif parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
+            return -1
+    return count
+
+
+# ---- functions as bots ----------------------------------------------------------------------------------------------
+
+
+class _PlannerFunction(PlannerBot):
+    def __init__(self, code: Code, settings: Mapping[str, Any]) -> None:
+        self.plan = code
+        _settle(self, code, settings)
+
+
+class _ExecutorFunction(ExecutorBot):
+    def __init__(self, code: Code, settings: Mapping[str, Any]) -> None:
+        self.execute = code
+        _settle(self, code, settings)
+
+
+class _EvaluatorFunction(EvaluatorBot):
+    def __init__(self, code: Code, settings: Mapping[str, Any]) -> None:
+        self.review = code
+        _settle(self, code, settings)
+
+
+_SETTINGS = frozenset(
+    {"name", "instance", "version", "skills", "capacity", "dedicated", "endpoint", "labels", "lease_seconds"}
+)
+
+
+def _settle(bot: BaseBot, code: Code, settings: Mapping[str, Any]) -> None:
+    for name, value in settings.items():
+        if name not in _SETTINGS:
+            raise TypeError(f"a bot has no setting {name!r}; it has {', '.join(sorted(_SETTINGS))}")
+        setattr(bot, name, value)
+    bot.__doc__ = code.__doc__
+    bot.code()
+
+
+@overload
+def planner(code: Code, /) -> PlannerBot: ...
+@overload
+def planner(**settings: Any) -> Callable[[Code], PlannerBot]: ...
+def planner(code: Code | None = None, /, **settings: Any) -> PlannerBot | Callable[[Code], PlannerBot]:
+    """Make a bot of a function `plan(task)`. Settings are those of BaseBot: skills, capacity, name…"""
+    if code is not None:
+        return _PlannerFunction(code, settings)
+    return lambda function: _PlannerFunction(function, settings)
+
+
+@overload
+def executor(code: Code, /) -> ExecutorBot: ...
+@overload
+def executor(**settings: Any) -> Callable[[Code], ExecutorBot]: ...
+def executor(code: Code | None = None, /, **settings: Any) -> ExecutorBot | Callable[[Code], ExecutorBot]:
+    """Make a bot of a function `execute(subtask)`. Settings are those of BaseBot: skills, capacity, name…"""
+    if code is not None:
+        return _ExecutorFunction(code, settings)
+    return lambda function: _ExecutorFunction(function, settings)
+
+
+@overload
+def evaluator(code: Code, /) -> EvaluatorBot: ...
+@overload
+def evaluator(**settings: Any) -> Callable[[Code], EvaluatorBot]: ...
+def evaluator(code: Code | None = None, /, **settings: Any) -> EvaluatorBot | Callable[[Code], EvaluatorBot]:
+    """Make a bot of a function `review(candidate)`. Settings are those of BaseBot: skills, capacity, name…"""
+    if code is not None:
+        return _EvaluatorFunction(code, settings)
+    return lambda function: _EvaluatorFunction(function, settings)

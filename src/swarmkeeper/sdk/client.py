@@ -1,0 +1,366 @@
+"""For whoever hands in work and watches it: every call of the API that is not a bot's, typed, retried where it is safe.
+
+For a script without coroutines, see swarmkeeper.sync.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+from urllib.parse import quote
+
+from pydantic import BaseModel
+
+from swarmkeeper.sdk import chance as chances
+from swarmkeeper.sdk.calls import Answered, Calls, Json
+from swarmkeeper.sdk.chance import Chance
+from swarmkeeper.sdk.errors import ApiError, Unreachable
+from swarmkeeper.sdk.transport import Transport
+from swarmkeeper.wire.answers import (
+    Bot,
+    BotPage,
+    Graph,
+    Health,
+    KeyPage,
+    KeyRecord,
+    Page,
+    Skill,
+    SkillPage,
+    SubTaskDetail,
+    SubTaskPage,
+    SubTaskState,
+    Task,
+    TaskBatchAnswer,
+    TaskBatchItem,
+    TaskPage,
+)
+from swarmkeeper.wire.events import CloudEvent, EventPage, SseReader
+from swarmkeeper.wire.requests import TaskDefinition
+from swarmkeeper.wire.shapes import read_answer
+
+WAIT_SECONDS = 25.0  # one long poll: most proxies cut at 60, some at 30
+PAGE_SIZE = 200
+
+Item = TypeVar("Item")
+Record = TypeVar("Record", bound=BaseModel)
+
+
+class Client:
+    """The orchestrator at `url`, with the rights of `api_key`.
+
+    What is left out comes from SWARMKEEPER_URL, and SWARMKEEPER_API_KEY or SWARMKEEPER_API_KEY_FILE. Every call raises
+    `ApiError`; its subclasses say what can be done about it, and `code` says exactly what happened.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        *,
+        api_key_file: str | os.PathLike[str] | None = None,
+        transport: Transport | None = None,
+        chance: Chance | None = None,
+    ) -> None:
+        self.calls = Calls(url, api_key=api_key, api_key_file=api_key_file, transport=transport, chance=chance)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        await self.calls.aclose()
+
+    # ---- handing in
+
+    async def submit(
+        self, task: str | TaskDefinition | Mapping[str, Json], /, *, idempotency_key: str | None = None, **fields: Json
+    ) -> Task:
+        """Hand in a task: a title and fields (`input=…`, `subtasks=[…]`), a `TaskDefinition`, or the same as a mapping.
+
+        Lost replies are made up for: the same submission never makes two tasks. Pass an `idempotency_key` of your own
+        to have that over restarts of your process too.
+        """
+        body = {**_sent(task), **{name: _sent_value(value) for name, value in fields.items()}}
+        return await self._command("POST", "/tasks", body, Task, idempotency_key)
+
+    async def submit_many(
+        self, tasks: Sequence[str | TaskDefinition | Mapping[str, Json]], *, idempotency_key: str | None = None
+    ) -> list[TaskBatchItem]:
+        """Up to 500 tasks in one call, each taken or refused by itself."""
+        body = {"tasks": [_sent(task) for task in tasks]}
+        return (await self._command("POST", "/tasks:batch", body, TaskBatchAnswer, idempotency_key)).results
+
+    # ---- looking
+
+    async def get(self, task_id: str) -> Task:
+        return await self._read(_task(task_id), Task)
+
+    async def wait(self, task_id: str, timeout: float | None = None) -> Task:
+        """The task once its outcome is known.
+
+        Raises:
+            TimeoutError: it was not, within `timeout` seconds. The task goes on.
+        """
+        async with asyncio.timeout(timeout):
+            while True:
+                query = {"wait_seconds": WAIT_SECONDS, "until": "final"}
+                answer = await self.calls.call("GET", _task(task_id), query=query, wait_seconds=WAIT_SECONDS)
+                task = read_answer(Task, answer.body)
+                if task.outcome is not None:
+                    return task
+
+    async def watch(self, task_id: str) -> AsyncIterator[Task]:
+        """The task as it is now, and again after each change, until its outcome is known."""
+        query: dict[str, object] = {}
+        headers: dict[str, str] = {}
+        while True:
+            answer = await self.calls.call(
+                "GET", _task(task_id), query=query, headers=headers, wait_seconds=WAIT_SECONDS if query else 0
+            )
+            if answer.status != 304:
+                task = read_answer(Task, answer.body)
+                yield task
+                if task.outcome is not None:
+                    return
+                headers["if-none-match"] = answer.headers.get("etag", "")
+            query = {"wait_seconds": WAIT_SECONDS, "until": "change"}
+
+    async def result(self, task_id: str) -> dict[str, Json] | None:
+        """The task's outputs by subtask key, whole, however large; None until it is COMPLETED."""
+        task = await self.get(task_id)
+        if task.result is None:
+            return None
+        return {
+            key: await self.output(task_id, key) if _is_reference(value) else value
+            for key, value in task.result.items()
+        }
+
+    def tasks(
+        self,
+        *,
+        status: str | None = None,
+        outcome: str | None = None,
+        label: str | None = None,
+        created_after: datetime | str | None = None,
+        created_before: datetime | str | None = None,
+        order_by: Literal["created_at", "-created_at", "priority"] | None = None,
+    ) -> AsyncIterator[Task]:
+        """All tasks that match, page by page; `label` is `key:value`."""
+        query = {
+            "status": status,
+            "outcome": outcome,
+            "label": label,
+            "created_after": _time(created_after),
+            "created_before": _time(created_before),
+            "order_by": order_by,
+        }
+        return self._items("/tasks", TaskPage, query)
+
+    def subtasks(self, task_id: str) -> AsyncIterator[SubTaskState]:
+        return self._items(f"{_task(task_id)}/subtasks", SubTaskPage)
+
+    async def subtask(self, task_id: str, key_or_id: str) -> SubTaskDetail:
+        """One subtask with its output, verdict and attempts."""
+        return await self._read(f"{_task(task_id)}/subtasks/{_segment(key_or_id)}", SubTaskDetail)
+
+    async def output(self, task_id: str, key_or_id: str) -> Json:
+        """What a subtask made, whole."""
+        return (await self.calls.call("GET", f"{_task(task_id)}/subtasks/{_segment(key_or_id)}/output")).body
+
+    async def graph(self, task_id: str) -> Graph:
+        return await self._read(f"{_task(task_id)}/graph", Graph)
+
+    async def events(
+        self, task_id: str | None = None, *, after: str | None = None, follow: bool = False
+    ) -> AsyncIterator[CloudEvent]:
+        """The feed of one task, or of all, in order, from the start or after a cursor (an event's id).
+
+        `follow` goes on with what happens from then on, over broken connections, each event once; the feed of a task
+        ends with the task, the feed of all never.
+        """
+        path = "/events" if task_id is None else f"{_task(task_id)}/events"
+        if not follow:
+            while items := (await self._read(path, EventPage, {"after": after, "page_size": PAGE_SIZE})).items:
+                for event in items:
+                    yield event
+                after = items[-1].id
+            return
+        attempt = 0
+        while True:
+            came = False
+            try:
+                async with self.calls.stream(path, {}, after) as streamed:
+                    reader = SseReader()
+                    async for chunk in streamed.chunks:
+                        for framed in reader.feed(chunk):
+                            event = CloudEvent.model_validate_json(framed.data)
+                            yield event
+                            came, attempt, after = True, 0, framed.id or event.id
+            except ApiError as error:
+                if not (isinstance(error, Unreachable) or error.retryable):
+                    raise
+            else:
+                # A whole stream without an event, of a task that is over: there is nothing more to come.
+                if not came and task_id is not None and (await self.get(task_id)).outcome is not None:
+                    return
+            if not came:
+                attempt += 1
+                await asyncio.sleep(chances.pause(self.calls.chance, attempt))
+
+    # ---- steering
+
+    async def cancel(self, task_id: str, reason: str | None = None) -> Task:
+        return await self._verb(task_id, "cancel", {"reason": reason})
+
+    async def pause(self, task_id: str, reason: str | None = None) -> Task:
+        return await self._verb(task_id, "pause", {"reason": reason})
+
+    async def resume(self, task_id: str, reason: str | None = None) -> Task:
+        return await self._verb(task_id, "resume", {"reason": reason})
+
+    async def retry(self, task_id: str, reason: str | None = None, *, deadline_seconds: float | None = None) -> Task:
+        """Try a FAILED task again, from where it stopped."""
+        return await self._verb(task_id, "retry", {"reason": reason, "deadline_seconds": deadline_seconds})
+
+    async def archive(self, task_id: str, reason: str | None = None) -> Task:
+        return await self._verb(task_id, "archive", {"reason": reason})
+
+    async def patch(
+        self,
+        task_id: str,
+        *,
+        priority: int | None = None,
+        labels: Mapping[str, str] | None = None,
+        deadline_seconds: float | None = None,
+    ) -> Task:
+        """Change what is given; `labels` replace all those before, `deadline_seconds` count from now."""
+        body = {"priority": priority, "labels": labels, "deadline_seconds": deadline_seconds}
+        return read_answer(Task, (await self.calls.call("PATCH", _task(task_id), _given(body))).body)
+
+    # ---- bots, keys, health
+
+    def bots(self) -> AsyncIterator[Bot]:
+        return self._items("/bots", BotPage)
+
+    async def bot(self, bot_id: str) -> Bot:
+        return await self._read(f"/bots/{_segment(bot_id)}", Bot)
+
+    async def drain_bot(self, bot_id: str) -> Bot:
+        """No new work for this bot; what it holds it may finish."""
+        return await self._command("POST", f"/bots/{_segment(bot_id)}:drain", {}, Bot)
+
+    async def enable_bot(self, bot_id: str) -> Bot:
+        return await self._command("POST", f"/bots/{_segment(bot_id)}:enable", {}, Bot)
+
+    async def delete_bot(self, bot_id: str) -> None:
+        await self.calls.call("DELETE", f"/bots/{_segment(bot_id)}")
+
+    def skills(self) -> AsyncIterator[Skill]:
+        """Every skill that a bot has or work waits for."""
+        return self._items("/skills", SkillPage)
+
+    def keys(self) -> AsyncIterator[KeyRecord]:
+        return self._items("/keys", KeyPage)
+
+    async def create_key(
+        self,
+        role: str,
+        *,
+        bot: str | None = None,
+        owner: str | None = None,
+        skills: Sequence[str] | None = None,
+        expires_days: int | None = None,
+    ) -> KeyRecord:
+        """A new key; its text is in `key` of this answer, and nowhere else ever."""
+        body = {"role": role, "bot": bot, "owner": owner, "skills": skills, "expires_days": expires_days}
+        return await self._command("POST", "/keys", _given(body), KeyRecord)
+
+    async def rotate_key(self, key_id: str, *, overlap_seconds: float = 0) -> KeyRecord:
+        """A new secret for the key; the old one stays good for `overlap_seconds`."""
+        body = {"overlap_seconds": overlap_seconds}
+        return await self._command("POST", f"/keys/{_segment(key_id)}:rotate", body, KeyRecord)
+
+    async def revoke_key(self, key_id: str) -> KeyRecord:
+        return await self._command("POST", f"/keys/{_segment(key_id)}:revoke", {}, KeyRecord)
+
+    async def health(self) -> Health:
+        return await self._read("/health", Health)
+
+    async def call(
+        self, method: str, path: str, body: Json = None, *, query: Mapping[str, object] | None = None
+    ) -> Answered:
+        """Any call of the API, as it stands."""
+        keyed = {"idempotency-key": chances.token(self.calls.chance)} if method == "POST" else {}
+        return await self.calls.call(method, path, body, query=query, headers=keyed)
+
+    # ---- how
+
+    async def _read(self, path: str, model: type[Record], query: Mapping[str, object] | None = None) -> Record:
+        return read_answer(model, (await self.calls.call("GET", path, query=query)).body)
+
+    async def _command(
+        self, method: str, path: str, body: Json, model: type[Record], idempotency_key: str | None = None
+    ) -> Record:
+        key = idempotency_key or chances.token(self.calls.chance)
+        answer = await self.calls.call(method, path, body, headers={"idempotency-key": key})
+        return read_answer(model, answer.body)
+
+    async def _verb(self, task_id: str, verb: str, body: Mapping[str, Json]) -> Task:
+        return await self._command("POST", f"{_task(task_id)}:{verb}", _given(body), Task)
+
+    async def _items(
+        self, path: str, model: type[Page[Item]], query: Mapping[str, object] | None = None
+    ) -> AsyncIterator[Item]:
+        token: str | None = None
+        while token != "":
+            page = await self._read(path, model, {**(query or {}), "page_size": PAGE_SIZE, "page_token": token})
+            for item in page.items:
+                yield item
+            token = page.next_page_token
+
+
+def _task(task_id: str) -> str:
+    return f"/tasks/{_segment(task_id)}"
+
+
+def _segment(text: str) -> str:
+    if text in {"", ".", ".."}:
+        raise ValueError("an id or key is expected here")
+    return quote(text, safe="")
+
+
+def _given(body: Mapping[str, Json]) -> dict[str, Json]:
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _sent(task: str | TaskDefinition | Mapping[str, Json]) -> dict[str, Any]:
+    if isinstance(task, str):
+        return {"title": task}
+    if isinstance(task, TaskDefinition):
+        return task.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return {name: _sent_value(value) for name, value in task.items()}
+
+
+def _sent_value(value: Json) -> Json:
+    """Records may stand where their JSON would: `subtasks=[SubTask(…)]`."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    if isinstance(value, list | tuple):
+        return [_sent_value(each) for each in value]
+    return value
+
+
+def _is_reference(value: Json) -> bool:
+    return isinstance(value, dict) and set(value) == {"$ref", "sha256", "bytes"}
+
+
+def _time(moment: datetime | str | None) -> str | None:
+    return moment.isoformat() if isinstance(moment, datetime) else moment

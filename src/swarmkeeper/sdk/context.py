@@ -1,0 +1,189 @@
+"""What a bot's code may know and say about the attempt it is in, beyond the work itself. Speaks to no server: the
+runner carries what is said here with the next heartbeat or report.
+
+Everything here may be used from a thread as well as from a coroutine.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from swarmkeeper.sdk import calls
+from swarmkeeper.wire.answers import Answered, Feedback, Previous
+from swarmkeeper.wire.requests import SubTask, TaskDefinition
+
+Json = Any
+
+# The orchestrator's bounds, told at the line of code that breaks them rather than by a refused heartbeat.
+CHECKPOINT_BYTES_MAX = 64 * 1024
+TEXT_LENGTH_MAX = 8_000
+LOG_LINES_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What an evaluator reviews: the results of a whole task, or that of one subtask."""
+
+    of: Literal["task", "subtask"]
+    task: TaskDefinition
+    results: Mapping[str, Json]  # key of a subtask → its output
+    round: int = 1  # one more with each rework
+    subtask: SubTask | None = None  # the one under review, where `of` is "subtask"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something for another bot on the same task; `to_bot` None is for whoever works on it."""
+
+    to_bot: str | None
+    payload: Mapping[str, Json]
+
+
+class Context:
+    """The second parameter of `plan`, `execute` and `review`, for methods that have one."""
+
+    def __init__(
+        self,
+        *,
+        task_id: str,
+        work_id: str,
+        lease_id: str,
+        attempt: int,
+        upstream: Mapping[str, Json] | None = None,
+        feedback: Sequence[Feedback] = (),
+        previous: Previous | None = None,
+        answers: Sequence[Answered] = (),
+        resumed_from: Json = None,
+        traceparent: str | None = None,
+        wake: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.task_id = task_id
+        self.work_id = work_id
+        self.lease_id = lease_id
+        self.attempt = attempt  # counted from 1
+        self.upstream = dict(upstream or {})  # key of a subtask that this one depends on → its output
+        self.feedback = tuple(feedback)
+        self.previous = previous
+        self.answers = tuple(answers)
+        self.resumed_from = resumed_from  # the last checkpoint of an earlier attempt; None: start afresh
+        self.traceparent = traceparent  # W3C; hand it on to whatever you call
+        self._wake = wake
+        self._lock = threading.Lock()
+        self._cancelled = threading.Event()
+        self._fraction: float | None = None
+        self._message: str | None = None
+        self._log: list[str] = []
+        self._usage: dict[str, int] = {}
+        self._checkpoint: Json = None
+        self._checkpoint_set = False
+        self._messages: list[Message] = []
+
+    def progress(self, fraction: float, message: str | None = None) -> None:
+        """How far the work is, 0 to 1; told with the next heartbeat."""
+        if not 0 <= fraction <= 1:
+            raise ValueError("progress lies between 0 and 1")
+        with self._lock:
+            self._fraction = float(fraction)
+            self._message = None if message is None else message[:TEXT_LENGTH_MAX]
+
+    def log(self, line: str) -> None:
+        """A line for whoever watches. Between two heartbeats the last 100 are kept."""
+        with self._lock:
+            self._log = [*self._log, line[:TEXT_LENGTH_MAX]][-LOG_LINES_MAX:]
+
+    def use(self, *, tokens: int = 0, cost_micro_usd: int = 0) -> None:
+        """Add to what this attempt has used. The runner reports the total."""
+        if tokens < 0 or cost_micro_usd < 0:
+            raise ValueError("use is counted up, never down")
+        with self._lock:
+            for name, amount in (("tokens", tokens), ("cost_micro_usd", cost_micro_usd)):
+                if amount:
+                    self._usage[name] = self._usage.get(name, 0) + amount
+
+    def checkpoint(self, value: Json) -> None:
+        """Keep `value` (JSON, at most 64 KiB) for the next attempt, should this one not end well."""
+        written = calls.encode(value)
+        if len(written) > CHECKPOINT_BYTES_MAX:
+            raise ValueError(f"a checkpoint holds at most {CHECKPOINT_BYTES_MAX} bytes, this one has {len(written)}")
+        with self._lock:
+            # A copy: the caller may go on to change what it passed, and each checkpoint must be told from the last.
+            self._checkpoint = json.loads(written)
+            self._checkpoint_set = True
+
+    def tell(self, bot: str | None, payload: Mapping[str, Json]) -> None:
+        """Send a message to another bot of this task (None: to whoever works on it); it leaves at once.
+
+        The result is reported after it; an orchestrator that refuses the message fails this attempt.
+        """
+        calls.encode(payload)
+        with self._lock:
+            self._messages.append(Message(bot, dict(payload)))
+        self._wake()
+
+    @property
+    def cancelled(self) -> bool:
+        """True once the work is no longer wanted here. A coroutine is cancelled too; a thread must look."""
+        return self._cancelled.is_set()
+
+
+class Outbox:
+    """The runner's side of a context: what is yet to be told about it."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._told: object = None  # the checkpoint that the orchestrator has, as an object
+        self._told_any = False
+
+    def cancel(self) -> None:
+        self._context._cancelled.set()
+
+    def usage(self) -> dict[str, int]:
+        with self._context._lock:
+            return dict(self._context._usage)
+
+    def messages(self) -> list[Message]:
+        """Those said since the last look."""
+        context = self._context
+        with context._lock:
+            waiting, context._messages = context._messages, []
+        return waiting
+
+    def checkpoint_waits(self) -> bool:
+        """True while the latest checkpoint is known to this process alone."""
+        context = self._context
+        with context._lock:
+            return context._checkpoint_set and not (self._told_any and self._told is context._checkpoint)
+
+    def beat(self) -> dict[str, Json]:
+        """This attempt's part of a heartbeat."""
+        context = self._context
+        with context._lock:
+            part: dict[str, Json] = {"lease_id": context.lease_id}
+            progress: dict[str, Json] = {}
+            if context._fraction is not None:
+                progress["fraction"] = context._fraction
+            if context._message is not None:
+                progress["message"] = context._message
+            if context._log:
+                progress["log"] = context._log
+            if progress:
+                part["progress"] = progress
+            if context._usage:
+                part["usage"] = dict(context._usage)
+            if context._checkpoint_set:
+                part["checkpoint"] = context._checkpoint
+        return part
+
+    def told(self, part: Mapping[str, Json]) -> None:
+        """That heartbeat arrived: its lines need not be said again."""
+        context = self._context
+        with context._lock:
+            said = part.get("progress", {}).get("log", [])
+            if said and context._log[: len(said)] == said:
+                context._log = context._log[len(said) :]
+            if "checkpoint" in part:
+                self._told, self._told_any = part["checkpoint"], True

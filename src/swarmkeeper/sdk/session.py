@@ -1,0 +1,528 @@
+"""One bot's standing with the orchestrator: registered, holding leases, beating for them, reporting on them.
+
+It decides nothing about when to claim or how to run an author's code: that is runner.py, or the author.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import math
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from swarmkeeper.sdk import chance as chances
+from swarmkeeper.sdk.answers import (
+    ANSWERS_TO,
+    MESSAGE_LENGTH_MAX,
+    Accept,
+    Answer,
+    Ask,
+    Done,
+    Failed,
+    Later,
+    Plan,
+    Reject,
+    Rework,
+    report,
+)
+from swarmkeeper.sdk.calls import Calls, encode
+from swarmkeeper.sdk.context import Candidate, Context, Outbox
+from swarmkeeper.sdk.errors import ApiError, NotFound, Problem, Refused, error_of_code
+from swarmkeeper.wire.answers import Bot, HeartbeatAnswer, Lease, LeasePage, ReportAnswer, ReportBatchAnswer
+from swarmkeeper.wire.requests import SubTask, TaskDefinition
+from swarmkeeper.wire.shapes import read_answer
+
+if TYPE_CHECKING:
+    from swarmkeeper.sdk.bots import BaseBot
+
+Json = Any
+log = logging.getLogger("swarmkeeper.bot")
+
+POLL_SECONDS = 25.0  # most proxies cut at 60, some at 30
+# What a message, or an output too large to come along, may cost in trouble before its attempt fails.
+SIDE_CALL_PATIENCE_SECONDS = 30.0
+_LEVELS = {
+    "registered": logging.INFO,
+    "draining": logging.INFO,
+    "trouble": logging.WARNING,
+    "refused": logging.WARNING,
+    "failed": logging.WARNING,
+    "lost": logging.WARNING,
+}
+BATCH_MAX = 64
+BATCH_BYTES_MAX = 4 * 1024 * 1024  # the orchestrator takes 16 MiB; a smaller batch is answered sooner
+
+# Never anything else: an output is what some other bot made, and could hold anything that looks like a reference.
+_FETCHED_PATH = re.compile(r"/tasks/tsk_[0-9A-Za-z]+(/[a-z0-9][a-z0-9._-]*)+")
+
+
+Work = TaskDefinition | SubTask | Candidate
+
+
+class HeldLease:
+    """A lease in hand: the right to one attempt at one work."""
+
+    def __init__(self, lease: Lease, wake: Callable[[], None]) -> None:
+        self.lease_id = lease.lease_id
+        self.kind = lease.kind
+        self.task_id = lease.task_id
+        self.work_id = lease.work_id
+        self.heartbeat_after_seconds = lease.heartbeat_after_seconds
+        self.traceparent = lease.traceparent
+        self.context = Context(
+            task_id=lease.task_id,
+            work_id=lease.work_id,
+            lease_id=lease.lease_id,
+            attempt=lease.attempt,
+            feedback=lease.feedback,
+            answers=lease.answers,
+            resumed_from=lease.checkpoint,
+            traceparent=lease.traceparent,
+            wake=wake,
+        )
+        self.outbox = Outbox(self.context)
+        self.beaten = False  # its id has come back to the orchestrator
+        self.reporting = False  # from here on the answer to the report decides, whatever a heartbeat says
+        self.ended: str | None = None  # lost or cancelled: whatever comes out of it is dropped
+        self.on_end: Callable[[], object] = _nothing
+        self.size = 0  # bytes of the report, once it is known
+        self.refused_message: ApiError | None = None
+        self._lease = lease
+        self._work: Work | None = None
+
+    @property
+    def work(self) -> Work:
+        """The task to plan, the subtask to do, or the candidate to review."""
+        assert self._work is not None, "opened before it is handed to an author's code"
+        return self._work
+
+    async def open(self, fetched: Callable[[Json], Awaitable[Json]]) -> Work:
+        """What to work on, with everything that was too large to come along put in its place by `fetched`."""
+        lease = self._lease
+        self.context.upstream = {key: await fetched(value) for key, value in lease.upstream.items()}
+        if lease.previous is not None:
+            output = await fetched(lease.previous.output)
+            self.context.previous = lease.previous.model_copy(update={"output": output})
+        about = {**lease.task.model_dump(), "id": lease.task_id, "input": await fetched(lease.task.input)}
+        task = read_answer(TaskDefinition, about)
+        subtask = lease.subtask
+        if subtask is not None:
+            subtask = subtask.model_copy(update={"input": await fetched(subtask.input)})
+        if lease.review is not None:
+            results = {key: await fetched(value) for key, value in lease.review.results.items()}
+            self._work = Candidate(lease.review.of, task, results, lease.task.round, subtask)
+        elif subtask is not None:
+            self._work = subtask
+        else:
+            self._work = task
+        return self._work
+
+    def end(self, why: str) -> None:
+        if self.ended is None:
+            self.ended = why
+            self.outbox.cancel()
+            self.on_end()
+
+
+def _nothing() -> None:
+    """Nobody waits for the end of a lease until the runner does."""
+
+
+class Session:
+    """Made by `BaseBot.connect`, or by the runner."""
+
+    def __init__(self, bot: BaseBot, calls: Calls) -> None:
+        if isinstance(bot.skills, str):
+            raise TypeError(f"{type(bot).__name__}.skills is a set of words, not one text")
+        self.bot = bot
+        self.calls = calls
+        self.info: Bot | None = None
+        self.held: dict[str, HeldLease] = {}
+        self._changed = asyncio.Event()  # leases came or went, or a context has something that cannot wait
+        self._freed = asyncio.Event()
+        self._next_beat_at = 0.0
+        self._no_beat_before = 0.0  # after one that failed
+        self._drained = False  # by an operator, who may take it back
+
+    @property
+    def label(self) -> str:
+        return self.info.name if self.info is not None else self.bot.name or type(self.bot).__name__
+
+    def note(self, kind: str, /, **fields: Json) -> None:
+        """Tell the author's hook; a hook that fails must not cost the work."""
+        log.log(_LEVELS.get(kind, logging.DEBUG), "%s: %s %s", self.label, kind, fields)
+        try:
+            self.bot.on_event(kind, fields)
+        except Exception:
+            log.exception("%s: on_event failed", self.label)
+
+    def _trouble(self, error: ApiError, attempt: int) -> None:
+        # Each doubling, so that an outage of a night fills no disk.
+        if attempt & (attempt - 1) == 0:
+            self.note("trouble", code=error.code, detail=error.detail, attempt=attempt)
+
+    # ---- registering
+
+    @property
+    def bot_id(self) -> str:
+        assert self.info is not None, "registered before anything else"
+        return self.info.id
+
+    async def register(self) -> Bot:
+        bot = self.bot
+        body: dict[str, Json] = {
+            "type": bot.type,
+            "version": bot.version,
+            "instance": bot.instance,
+            "skills": sorted(bot.skills),
+            "capacity": bot.capacity,
+            "dedicated": bot.dedicated,
+            "labels": dict(bot.labels),
+        }
+        optional = {"name": bot.name, "endpoint": bot.endpoint}
+        body |= {name: value for name, value in optional.items() if value is not None}
+        answer = await self.calls.call(
+            "POST",
+            "/bots/register",
+            body,
+            headers={"idempotency-key": chances.token(self.calls.chance)},
+            patience=math.inf,
+            trouble=self._trouble,
+        )
+        self.info = Bot.model_validate(answer.body)
+        self.note("registered", bot_id=self.info.id, name=self.info.name, url=self.calls.url)
+        return self.info
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[Session]:
+        """Registered, and beating for whatever is held, until left."""
+        if self.info is None:
+            await self.register()
+        beats = asyncio.create_task(self.beat_forever(), name="swarmkeeper-heartbeats")
+        try:
+            yield self
+        finally:
+            beats.cancel()
+            await asyncio.gather(beats, return_exceptions=True)
+
+    # ---- claiming
+
+    async def claim(self, most: int, wait_seconds: float = POLL_SECONDS) -> list[HeldLease]:
+        """Up to `most` new leases; waits for the first. A reply that was lost is asked for again, by its claim id."""
+        body: dict[str, Json] = {
+            "bot_id": self.bot_id,
+            "max": min(most, 64),
+            "wait_seconds": wait_seconds,
+            "claim_id": chances.token(self.calls.chance),
+        }
+        if self.bot.lease_seconds is not None:
+            body["lease_seconds"] = self.bot.lease_seconds
+        try:
+            answer = await self.calls.call(
+                "POST", "/leases", body, wait_seconds=wait_seconds, patience=math.inf, trouble=self._trouble
+            )
+        except NotFound:
+            # The orchestrator does not know us: deleted, or its store is another one. Say hello again.
+            await self.register()
+            return []
+        return self.take(read_answer(LeasePage, answer.body).leases)
+
+    async def claim_when_free(self) -> list[HeldLease]:
+        """For a bot that runs its own loop: opened leases, as soon as fewer than its capacity are held."""
+        opened = []
+        for lease in await self.claim(await self.room()):
+            try:
+                await lease.open(self.fetched)
+            except ApiError as error:
+                await self.release(lease, Later(why=f"an output it depends on could not be read ({error.code})"))
+            else:
+                opened.append(lease)
+        return opened
+
+    async def room(self) -> int:
+        """How many more may be held, once it is one at least."""
+        while (free := self.bot.capacity - len(self.held)) <= 0:
+            self._freed.clear()
+            await self._freed.wait()
+        return free
+
+    async def empty(self) -> None:
+        """Until nothing is held."""
+        while self.held:
+            self._freed.clear()
+            await self._freed.wait()
+
+    def take(self, leases: Sequence[Lease]) -> list[HeldLease]:
+        taken = []
+        loop = asyncio.get_running_loop()
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(self._changed.set)
+
+        for granted in leases:
+            if granted.lease_id in self.held:
+                continue  # a replayed answer: it is being worked on already
+            lease = HeldLease(granted, wake)
+            self.held[lease.lease_id] = lease
+            taken.append(lease)
+            self.note("leased", lease_id=lease.lease_id, task_id=lease.task_id, work_id=lease.work_id, kind=lease.kind)
+        if taken:
+            self._changed.set()
+        return taken
+
+    def drop(self, lease: HeldLease) -> None:
+        self.held.pop(lease.lease_id, None)
+        self._freed.set()
+        self._changed.set()
+
+    async def fetched(self, value: Json) -> Json:
+        """An output that was too large to come along is fetched; any other value is itself."""
+        if not isinstance(value, dict) or set(value) != {"$ref", "sha256", "bytes"}:
+            return value
+        path = value["$ref"]
+        if not isinstance(path, str) or _FETCHED_PATH.fullmatch(path) is None:
+            return value
+        return (await self.calls.call("GET", path, patience=SIDE_CALL_PATIENCE_SECONDS)).body
+
+    # ---- beating
+
+    async def beat_forever(self) -> None:
+        """At once for a new lease, so that the orchestrator knows it arrived; then in the rhythm it asked for."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._changed.clear()
+            await self.send_messages()
+            if (delay := self._beat_due(loop.time())) is None or delay > 0:
+                try:
+                    async with asyncio.timeout(delay):
+                        await self._changed.wait()
+                except TimeoutError:
+                    pass
+                continue
+            # Work that is done at once is reported at once, and its report says that the lease arrived.
+            await asyncio.sleep(0)
+            if self._beat_due(loop.time()) != 0:
+                continue
+            try:
+                await self.beat()
+            except ApiError as error:
+                # Beats are repeated anyway, and what is wrong for good is met by the next claim or report.
+                self.note("trouble", code=error.code, detail=error.detail, during="heartbeat")
+                self._no_beat_before = loop.time() + chances.pause(self.calls.chance, 2)
+
+    def _beat_due(self, now: float) -> float | None:
+        """Seconds until the next beat; None while nothing is held."""
+        if not self.held:
+            return None
+        new = any(not lease.beaten and not lease.reporting for lease in self.held.values())
+        return max(0.0, (now if new else self._next_beat_at) - now, self._no_beat_before - now)
+
+    async def beat(self) -> None:
+        """Say that every lease held is alive, with what its code has to tell, and hear what is to become of it."""
+        leases = list(self.held.values())
+        if not leases:
+            return
+        rhythm = min(lease.heartbeat_after_seconds for lease in leases)
+        self._next_beat_at = asyncio.get_running_loop().time() + rhythm
+        parts = [lease.outbox.beat() for lease in leases]
+        try:
+            answer = await self._send_beat(parts)
+        except Refused as error:
+            # One lease's checkpoint or progress must not cost the others their lives: say the bare minimum.
+            self.note("refused", what="heartbeat", code=error.code, detail=str(error))
+            parts = [{"lease_id": lease.lease_id} for lease in leases]
+            answer = await self._send_beat(parts)
+        for lease, part in zip(leases, parts, strict=True):
+            lease.beaten = True
+            lease.outbox.told(part)
+        self._obey(answer)
+
+    async def _send_beat(self, parts: list[dict[str, Json]]) -> HeartbeatAnswer:
+        # Not patient: the next one is soon, and says more.
+        answer = await self.calls.call("POST", f"/bots/{self.bot_id}:heartbeat", {"leases": parts}, patience=0)
+        return read_answer(HeartbeatAnswer, answer.body)
+
+    def _obey(self, answer: HeartbeatAnswer) -> None:
+        for told in answer.leases:
+            lease = self.held.get(told.lease_id)
+            # While a report is on its way the lease may be gone because that report was accepted: its answer decides.
+            if lease is None or lease.reporting or told.directive == "continue":
+                continue
+            why = "cancelled" if told.directive == "cancel" else "lost"
+            self.note(why, lease_id=lease.lease_id, task_id=lease.task_id, work_id=lease.work_id)
+            lease.end(why)
+        for message in answer.messages:
+            self.note("message", message=message)
+        if answer.drain and not self._drained:
+            self.note("draining", by="orchestrator")
+        self._drained = answer.drain
+
+    async def send_messages(self) -> None:
+        """What the authors' code told other bots, each at once; a refusal fails the attempt that said it."""
+        for lease in list(self.held.values()):
+            for message in lease.outbox.messages():
+                try:
+                    await self.calls.call(
+                        "POST",
+                        f"/tasks/{lease.task_id}/messages",
+                        {"to_bot": message.to_bot, "payload": message.payload},
+                        headers={"idempotency-key": chances.token(self.calls.chance)},
+                        patience=SIDE_CALL_PATIENCE_SECONDS,
+                    )
+                except ApiError as error:
+                    lease.refused_message = error
+
+    # ---- reporting
+
+    async def prepare(self, lease: HeldLease, answer: Answer) -> Answer:
+        """The answer as it may leave this process: seen by the author's hook, sayable in JSON, after its messages."""
+        answer = _fitting(lease, answer)
+        try:
+            seen = self.bot.before_submit(answer)
+            answer = _fitting(lease, await seen if inspect.isawaitable(seen) else seen)
+            if not isinstance(answer, Later | Ask):
+                lease.size = len(encode(report(answer)))
+        except Exception as error:
+            # Its text stays here: it may hold just what the hook was to take out.
+            log.exception("%s: the answer could not be prepared", self.label)
+            answer = Failed(
+                f"the answer could not be prepared for sending ({type(error).__name__})", kind="not_retryable"
+            )
+        await self.send_messages()
+        if lease.refused_message is not None:
+            answer = failure_of("a message was refused", lease.refused_message)
+        if not isinstance(answer, _FINISHING) and lease.outbox.checkpoint_waits():
+            # The next attempt goes on from here: the checkpoint must arrive before this one ends.
+            try:
+                await self.beat()
+            except ApiError as error:
+                self.note("trouble", code=error.code, detail=error.detail, during="checkpoint")
+        lease.reporting = True
+        return answer
+
+    async def submit(self, lease: HeldLease, answer: Answer) -> None:
+        """`BaseBot.submit`."""
+        prepared = await self.prepare(lease, answer)
+        try:
+            match prepared:
+                case Later():
+                    await self.release(lease, prepared)
+                case Ask():
+                    await self.ask(lease, prepared)
+                case _:
+                    await self.report_one(lease, prepared, claim=0)
+        except Refused:
+            lease.reporting = False  # it lives: mended, the answer may be given again
+            raise
+        except ApiError:
+            self.drop(lease)
+            raise
+        self.drop(lease)
+
+    async def report_one(self, lease: HeldLease, answer: Answer, *, claim: int) -> list[HeldLease]:
+        """Report, and claim up to `claim` new leases with the same call.
+
+        Raises:
+            ApiError: the report was refused, and nothing claimed.
+        """
+        body = {"bot_id": self.bot_id, **self._item(lease, answer)}
+        del body["task_id"]
+        if claim > 0:
+            body["claim"] = {"max": claim}
+        reply = await self.calls.call(
+            "POST",
+            f"/tasks/{lease.task_id}/results",
+            body,
+            headers=_trace(lease),
+            patience=math.inf,
+            trouble=self._trouble,
+        )
+        taken = read_answer(ReportAnswer, reply.body)
+        self.note("submitted", lease_id=lease.lease_id, task_id=lease.task_id, replayed=taken.replayed)
+        return self.take(taken.leases)
+
+    async def report_many(
+        self, reports: Sequence[tuple[HeldLease, Answer]], *, claim: int
+    ) -> tuple[list[ApiError | None], list[HeldLease]]:
+        """As `report_one`, for several; the first list says which were refused."""
+        body: dict[str, Json] = {"bot_id": self.bot_id, "results": [self._item(*each) for each in reports]}
+        if claim > 0:
+            body["claim"] = {"max": min(claim, 64)}
+        reply = await self.calls.call("POST", "/results", body, patience=math.inf, trouble=self._trouble)
+        told = read_answer(ReportBatchAnswer, reply.body)
+        refusals: list[ApiError | None] = []
+        for (lease, _), each in zip(reports, told.results, strict=True):
+            if each.accepted:
+                self.note("submitted", lease_id=lease.lease_id, task_id=lease.task_id, replayed=each.replayed)
+                refusals.append(None)
+            else:
+                problems = [Problem(error.pointer, error.code, error.detail) for error in each.errors]
+                refusals.append(error_of_code(each.code or "internal", each.detail, problems))
+        return refusals, self.take(told.leases)
+
+    def _item(self, lease: HeldLease, answer: Answer) -> dict[str, Json]:
+        assert not isinstance(answer, Later | Ask), "these have calls of their own"
+        item: dict[str, Json] = {"task_id": lease.task_id, "lease_id": lease.lease_id, **report(answer)}
+        if usage := lease.outbox.usage():
+            item["usage"] = usage
+        return item
+
+    async def release(self, lease: HeldLease, answer: Later) -> None:
+        body: dict[str, Json] = {"delay_seconds": answer.seconds}
+        if answer.why:
+            body["reason"] = answer.why[:MESSAGE_LENGTH_MAX]
+        await self._end_lease(lease, "release", body)
+        self.note("released", lease_id=lease.lease_id, task_id=lease.task_id, seconds=answer.seconds)
+
+    async def ask(self, lease: HeldLease, question: Ask) -> None:
+        """Put the question; ends the lease.
+
+        Raises:
+            Refused: with code `not_supported` where the orchestrator has no approvals yet.
+        """
+        body: dict[str, Json] = {"question": question.question}
+        if question.choices:
+            body["choices"] = list(question.choices)
+        if question.schema is not None:
+            body["schema"] = dict(question.schema)
+        if question.expires_in_seconds is not None:
+            body["expires_in_seconds"] = question.expires_in_seconds
+        await self._end_lease(lease, "ask", body)
+        self.note("submitted", lease_id=lease.lease_id, task_id=lease.task_id, asked=True)
+
+    async def _end_lease(self, lease: HeldLease, verb: str, body: dict[str, Json]) -> None:
+        await self.calls.call(
+            "POST",
+            f"/leases/{lease.lease_id}:{verb}",
+            body,
+            headers=_trace(lease),
+            patience=math.inf,
+            trouble=self._trouble,
+        )
+
+
+# With these nothing of the attempt is needed any more; after the others somebody goes on.
+_FINISHING = (Done, Plan, Accept, Rework, Reject)
+
+
+def _fitting(lease: HeldLease, answer: object) -> Answer:
+    fitting = ANSWERS_TO[lease.kind]
+    if isinstance(answer, fitting):
+        return answer
+    names = ", ".join(each.__name__ for each in fitting)
+    # Not retryable: code that answers in the wrong words will do so again.
+    return Failed(f"the bot's code returned {type(answer).__name__}, not one of {names}", kind="not_retryable")
+
+
+def failure_of(what: str, error: ApiError) -> Failed:
+    """A refusal as the outcome of an attempt, so that whoever watches the task can read why."""
+    final = error.code == "not_supported"
+    return Failed(f"{what}: {error}", kind="not_retryable" if final else "retryable")
+
+
+def _trace(lease: HeldLease) -> dict[str, str]:
+    return {} if lease.traceparent is None else {"traceparent": lease.traceparent}

@@ -1,0 +1,205 @@
+"""One batch: load, decide, one slice of a chore, hand over, save. It knows nothing of the loop around it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from swarmkeeper.core.commands import Command, Continue, Fire
+from swarmkeeper.core.decide import decide
+from swarmkeeper.core.decide.work import Refusal
+from swarmkeeper.core.errors import IdempotencyKeyReused, SwarmkeeperError
+from swarmkeeper.core.model import Chore, Idempotency, Lease, Timer
+from swarmkeeper.core.ports import Changes, Unit, Want
+from swarmkeeper.core.world import NotLoaded, World
+from swarmkeeper.govern import audit
+from swarmkeeper.service.scheduler import HandOver, Poll, Scheduler
+
+ROUNDS_MAX = 64
+TIMERS_MAX = 256  # fired in one batch
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The command was carried out before, under the same idempotency key."""
+
+    resource: str
+
+
+@dataclass(slots=True, eq=False)
+class Queued:
+    """One command, from its arrival to its answer."""
+
+    command: Command
+    seed: bytes
+    answer: asyncio.Future[Any] | None = None
+    value: Any = None
+    error: BaseException | None = None
+    poll: Poll | None = None  # a claim that rides along with the last of a group of reports
+    group: tuple[Queued, ...] = ()
+    rounds: int = 0
+    decided: bool = False
+
+    @property
+    def accepted(self) -> bool:
+        return self.decided and self.error is None and not isinstance(self.value, Refusal)
+
+    def reset(self) -> None:
+        self.value = self.error = None
+        self.rounds, self.decided = 0, False
+        if self.poll is not None:
+            self.poll.found = None
+
+
+@dataclass(slots=True)
+class Batch:
+    unit: Unit
+    world: World
+    scheduler: Scheduler
+    seed: Callable[[], bytes]
+    saved: list[Changes] = field(default_factory=list)
+    answered: list[Poll] = field(default_factory=list)
+
+    async def run(
+        self,
+        commands: Sequence[Queued],
+        polls: Sequence[Poll],
+        *,
+        timers: Sequence[Timer] = (),
+        chore: Chore | None = None,
+        alive: bool = False,
+    ) -> None:
+        fired = [Queued(Fire(kind=timer.kind, ref=timer.ref), self.seed()) for timer in timers]
+        await self._decide_all([*fired, *commands])
+        for queued in fired:
+            assert queued.error is None, f"a timer was refused: {queued.error}"
+        if chore is not None:
+            step = Queued(Continue(chore=chore.id, task=chore.task), self.seed())
+            await self._decide_all([step])
+            assert step.error is None, f"a chore was refused: {step.error}"
+        riders = [one.poll for one in commands if one.poll is not None and any(each.accepted for each in one.group)]
+        hand_over = HandOver(self.scheduler, self.world, self.unit)
+        self.answered = await hand_over.run([*polls, *riders], self.save)
+        await self._finish(alive=alive)
+
+    # ---- deciding --------------------------------------------------------------------------------------------------
+
+    async def _decide_all(self, batch: Sequence[Queued]) -> None:
+        wants: dict[Want, None] = {}
+        for queued in batch:
+            wants.update(dict.fromkeys(queued.command.wants()))
+        await self._load(wants)
+        await self._load(_behind(self.world, wants))
+        waiting = batch
+        while waiting:
+            missing: dict[Want, None] = {}
+            again = []
+            for queued in waiting:
+                found = self._decide(queued)
+                if found:
+                    missing.update(dict.fromkeys(found))
+                    again.append(queued)
+            if again:
+                await self.save()
+                await self._load(missing)
+            waiting = again
+
+    async def _load(self, wants: Iterable[Want]) -> None:
+        missing = [want for want in wants if want not in self.world.rows]
+        if missing:
+            self.world.put_loaded(await self.unit.load(missing))
+
+    def _decide(self, queued: Queued) -> tuple[Want, ...]:
+        """Decide one command; what has to be loaded before that is possible, or nothing."""
+        queued.rounds += 1
+        assert queued.rounds < ROUNDS_MAX, "a command asks for ever more rows"
+        world, command = self.world, queued.command
+        actor_type, actor = _actor(command)
+        world.begin(actor_type=actor_type, actor=actor, by=command.by, seed=queued.seed, trace=command.trace)
+        try:
+            queued.value = self._replayed(command)
+            if queued.value is None:
+                queued.value = decide(world, command)
+                self._remember(command, queued.value)
+            world.finish()
+        except NotLoaded as missing:
+            world.undo()
+            return missing.wants
+        except SwarmkeeperError as error:
+            world.undo()
+            queued.error = error
+        queued.decided = True
+        return ()
+
+    def _replayed(self, command: Command) -> Replayed | None:
+        if command.idempotency is None:
+            return None
+        key, request_hash = command.idempotency
+        known: Idempotency | None = self.world.look("idempotency", (command.by.tenant, key))
+        if known is None or known.expires <= self.world.now:
+            return None
+        if known.request_hash != request_hash:
+            raise IdempotencyKeyReused("this Idempotency-Key was used with another request")
+        return Replayed(known.resource)
+
+    def _remember(self, command: Command, value: Any) -> None:
+        if command.idempotency is None or isinstance(value, Refusal):
+            return
+        key, request_hash = command.idempotency
+        resource = value if isinstance(value, str) else str(value[0])
+        expires = self.world.now + self.world.limits.idempotency
+        row = Idempotency(command.by.tenant, key, request_hash, 0, resource, expires)
+        self.world.put(self.world.rows, ("idempotency", (command.by.tenant, key)), row)
+        self.world.changes.idempotency.append(row)
+
+    # ---- saving ----------------------------------------------------------------------------------------------------
+
+    async def save(self) -> None:
+        """Write what has changed so far, so that what is loaded next is true."""
+        changes = self.world.take_changes()
+        if changes:
+            await self.unit.save(changes)
+            self.saved.append(changes)
+
+    async def _finish(self, *, alive: bool) -> None:
+        """Write the rest: records of audit at the end of their trees, and that the engine lives."""
+        changes = self.world.take_changes()
+        tenants = list(dict.fromkeys(entry.tenant for entry in self.world.entries))
+        trees = await self.unit.load([("tree", tenant) for tenant in tenants]) if tenants else {}
+        for tenant in tenants:
+            own = [entry for entry in self.world.entries if entry.tenant == tenant]
+            leaves, tree = audit.append(trees["tree", tenant], own, self.world.rules.hash, tenant)
+            changes.leaves += leaves
+            changes.trees[tenant] = tree
+        if changes or self.saved or alive:
+            changes.alive_at = self.world.now
+            await self.unit.save(changes)
+            self.saved.append(changes)
+
+
+def _actor(command: Command) -> tuple[str, str]:
+    by = command.by
+    if by.role == "engine":
+        return "engine", "engine"
+    bot = getattr(command, "bot", None)
+    if by.role.startswith("bot:") and isinstance(bot, str):
+        return "bot", bot
+    return "key", by.key_id
+
+
+def _behind(world: World, wants: Iterable[Want]) -> list[Want]:
+    """What stands behind what was named: a lease's children, its task's chores, the rows a report will look at."""
+    behind: dict[Want, None] = {}
+    for kind, key in wants:
+        work_id = world.rows.get((kind, key)) if kind == "lease_id" else key if kind in ("work", "lease") else None
+        if work_id is None:
+            continue
+        lease: Lease | None = world.rows.get(("lease", work_id))
+        work = world.rows.get(("work", work_id))
+        task_id = lease.task if lease is not None else work.task if work is not None else None
+        if task_id is not None:
+            behind[("task", task_id)] = behind[("chores", task_id)] = None
+            behind[("children", (work_id, "", world.limits.slice_rows))] = None
+    return list(behind)

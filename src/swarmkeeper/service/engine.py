@@ -1,0 +1,476 @@
+"""The engine: gather what is waiting, run it as one batch in one transaction, answer.
+
+Theory. A durable change costs an fsync, not logic; so whatever arrived while one batch was being committed becomes the
+next batch, and all of it shares one commit. There is no timer that waits for more: an idle engine commits a lone
+command at once, and a busy one forms large batches by itself. Nobody is answered before the commit; a reply that is
+lost afterwards does no harm, because every command can be repeated (idempotency key, lease, claim id).
+
+Deciding is pure and every command is journalled, so that one that is refused leaves nothing behind. If deciding or
+saving raises something that is not a refusal, the batch is rolled back and its commands are run one by one: only the
+guilty one fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from swarmkeeper.core.commands import Claim, Command, Fire, Report
+from swarmkeeper.core.decide.work import Refusal
+from swarmkeeper.core.errors import Internal, Overloaded, SwarmkeeperError
+from swarmkeeper.core.match import QueueBook
+from swarmkeeper.core.model import Chore, Limits, Timer
+from swarmkeeper.core.ports import Broker, Changes, Clock, Entropy, Rules, StaleVersion, Store, StoreUnavailable
+from swarmkeeper.core.world import World
+from swarmkeeper.service.batch import TIMERS_MAX, Batch, Queued, Replayed
+from swarmkeeper.service.scheduler import Claimed, Granted, Poll, Scheduler
+
+__all__ = ["Claimed", "Engine", "Granted", "Poll", "Refusal", "Replayed"]
+
+SECOND = 1_000_000
+BATCH_COMMANDS = 512
+BATCH_BYTES = 4 << 20
+QUEUE_COMMANDS = 10_000
+ALIVE_EVERY = 5 * SECOND
+START_FLOOR = 30 * SECOND  # what a stop adds to the time in which an item must find its taker
+STORE_PAUSE = SECOND // 5  # for which a store that could not take a batch is left alone
+FAULT_PAUSE = 30 * SECOND  # by which a timer that cannot be decided is put off, so that it does not stop the others
+RERUNS_MAX = 5
+PURGE_EVERY = 60 * SECOND
+PURGE_ROWS = 500
+
+
+class Log(Protocol):
+    def __call__(self, event: str, **fields: Any) -> None: ...
+
+
+@dataclass(slots=True)
+class Figures:
+    """What the engine has done so far, for metrics. Times in microseconds."""
+
+    batches: int = 0
+    commands: int = 0
+    refused: dict[str, int] = field(default_factory=dict)  # by code
+    faults: int = 0
+    reruns: int = 0
+    events: int = 0
+    batch_commands_last: int = 0
+    batch_time_last: int = 0
+    batch_time_total: int = 0
+    endings: dict[str, int] = field(default_factory=dict)  # of attempts
+    late_results: int = 0
+
+
+class Engine:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        rules: Rules,
+        limits: Limits,
+        broker: Broker,
+        log: Log,
+        on_commit: Callable[[Changes], None] = lambda changes: None,
+        queue_commands: int = QUEUE_COMMANDS,
+    ) -> None:
+        self.limits = limits
+        self.figures = Figures()
+        self.scheduler = Scheduler({})
+        self.running = False
+        self._store, self._clock, self._entropy, self._rules = store, clock, entropy, rules
+        self._broker, self._log, self._on_commit = broker, log, on_commit
+        self._queue: deque[Queued | Poll] = deque()
+        self._queue_commands = queue_commands
+        self._woken = asyncio.Event()
+        self._queues = QueueBook()
+        self._base = self._base_monotonic = 0
+        self._place = 0
+        self._next_due: int | None = None
+        self._chores = False
+        self._chore_after = ""
+        self._alive_due = self._purge_due = self._pause_until = 0
+        self._looked_at = 0
+        self._arrivals = 0
+        self._stalled = self._stopping = False
+
+    # ---- the outside -----------------------------------------------------------------------------------------------
+
+    async def start(self, *, alone: bool = True) -> None:
+        """Take up where the last run ended. Not `alone`: this process only adds something beside the one that runs."""
+        started = await self._store.start()
+        self._base = max(self._clock.now(), started.alive_at)
+        self._base_monotonic = self._looked_at = self._clock.monotonic()
+        if alone and started.alive_at:
+            await self._store.grace(self._base, self._base + START_FLOOR)
+            started = await self._store.start()
+        for queue in started.queues:
+            self._queues.add(queue)
+        self._next_due, self._chores = started.next_due, started.chores
+        self.scheduler.held.update(started.held)
+        self._purge_due = self.now() + PURGE_EVERY
+
+    def now(self) -> int:
+        """Engine time: begins at the wall clock or where the last run ended, goes on by the monotonic one."""
+        return self._base + self._clock.monotonic() - self._base_monotonic
+
+    @property
+    def waiting(self) -> int:
+        """Commands that were taken and not begun yet."""
+        return len(self._queue)
+
+    async def do(self, command: Command) -> Any:
+        """Carry out one command; its answer once it is durable.
+
+        Raises:
+            SwarmkeeperError: it was refused, and has changed nothing but what the refusal itself records.
+        """
+        return await self._ask(self._queued(command))
+
+    async def do_all(self, commands: Sequence[Command]) -> list[Any]:
+        """Carry out commands, each by itself, in one batch where they fit; answers or errors, in order."""
+        return await asyncio.gather(*(self.do(command) for command in commands), return_exceptions=True)
+
+    async def report(self, reports: Sequence[Report], claim: Claim | None = None) -> tuple[list[Any], Claimed]:
+        """Take reports, and lease what is next in the same commit; a claim never waits, and follows only acceptance."""
+        asked = tuple(self._queued(report) for report in reports)
+        poll = None
+        if claim is not None and asked:
+            poll = self._poll(claim, parks=False)
+            asked[-1].poll, asked[-1].group = poll, asked
+        answers = await asyncio.gather(*(self._ask(one) for one in asked), return_exceptions=True)
+        if poll is None or not any(one.accepted for one in asked):
+            return answers, Claimed((), None)
+        return answers, await poll.answer
+
+    def claim(self, claim: Claim, *, parks: bool) -> Poll:
+        """Ask for work. The poll's `answer` comes with leases, or empty if it may not park or is ended."""
+        poll = self._poll(claim, parks=parks)
+        self._enqueue(poll)
+        return poll
+
+    def end(self, poll: Poll) -> None:
+        """Its time is up: answer it empty, unless leases are on their way to it."""
+        if not poll.found:
+            self.scheduler.end(poll)
+
+    def abandon(self, poll: Poll) -> None:
+        """Its connection is gone: it gets nothing, and what was just leased to it goes back unseen."""
+        self.scheduler.forget(poll)
+        for granted in poll.found or ():
+            if not self._stopping:
+                self._queue.append(self._queued(Fire(kind="unseen", ref=granted.work, lease_id=granted.lease_id)))
+                self._woken.set()
+
+    def end_polls(self, bot_id: str) -> None:
+        self.scheduler.end_all(bot_id)
+
+    def look_again(self) -> None:
+        """Another process has written: work may have come."""
+        self._chores = True
+        for poll in self.scheduler.parked.values():
+            poll.fresh = self.scheduler.restless = True
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Work until `stop`. If this ends by itself, nothing will ever be answered again: end the process."""
+        self.running = True
+        try:
+            while not self._stopping or self._queue:
+                await self._wait()
+                await self._turn()
+                await asyncio.sleep(0)  # a store that never waits must not starve those who wait for answers
+        finally:
+            self.running = False
+            self._stopping = True
+            left = list(self._queue)
+            self._queue.clear()
+            gone = Overloaded("the orchestrator stops", retry_after=1)
+            self._refuse([one for one in left if isinstance(one, Queued)], gone)
+            for poll in [*self.scheduler.parked.values(), *(one for one in left if isinstance(one, Poll))]:
+                self.scheduler.end(poll)
+
+    def stop(self) -> None:
+        """Take nothing more; `run` returns once what was taken is answered."""
+        self._stopping = True
+        for poll in list(self.scheduler.parked.values()):
+            self.scheduler.end(poll)
+        self._woken.set()
+
+    async def once(self, command: Command) -> Any:
+        """Carry out one command without a running loop: for tools that work on the store itself."""
+        queued = self._queued(command)
+        await self._run([queued], [])
+        if queued.error is not None:
+            raise queued.error
+        return queued.value
+
+    # ---- gathering -------------------------------------------------------------------------------------------------
+
+    def _queued(self, command: Command) -> Queued:
+        return Queued(command, self._entropy.seed())
+
+    def _poll(self, claim: Claim, *, parks: bool) -> Poll:
+        self._arrivals += 1
+        answer: asyncio.Future[Claimed] = asyncio.get_running_loop().create_future()
+        # A refusal that nobody waits for any more must not be reported as one that was never looked at.
+        answer.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return Poll(claim, self._entropy.seed(), self._arrivals, answer, parks)
+
+    async def _ask(self, queued: Queued) -> Any:
+        queued.answer = asyncio.get_running_loop().create_future()
+        self._enqueue(queued)
+        return await queued.answer
+
+    def _enqueue(self, item: Queued | Poll) -> None:
+        if self._stopping or len(self._queue) >= self._queue_commands:
+            raise Overloaded("the orchestrator takes nothing more at the moment", retry_after=1)
+        self._queue.append(item)
+        self._woken.set()
+
+    async def _wait(self) -> None:
+        """Until there is something to do."""
+        while not self._stopping:
+            now = self.now()
+            if self._queue or self._chores or self.scheduler.restless:
+                due = now
+            else:
+                due = self._alive_due if self._next_due is None else min(self._alive_due, self._next_due)
+            due = max(due, self._pause_until)
+            if due <= now:
+                return
+            self._woken.clear()
+            try:
+                async with asyncio.timeout((due - now) / SECOND):
+                    if self._pause_until > now:
+                        await self._clock.sleep(self._pause_until - now)
+                    else:
+                        await self._woken.wait()
+            except TimeoutError:
+                return
+
+    def _gather(self) -> tuple[list[Queued], list[Poll]]:
+        commands: list[Queued] = []
+        polls: list[Poll] = []
+        size = 0
+        while self._queue and len(commands) + len(polls) < BATCH_COMMANDS:
+            item = self._queue[0]
+            if isinstance(item, Poll):
+                self.scheduler.end_older(item)
+                polls.append(item)
+            else:
+                size += item.command.size
+                if commands and size > BATCH_BYTES:
+                    break
+                commands.append(item)
+            self._queue.popleft()
+        return commands, polls
+
+    # ---- one turn --------------------------------------------------------------------------------------------------
+
+    async def _turn(self) -> None:
+        self._notice_stall()
+        commands, polls = self._gather()
+        try:
+            await self._rerun(commands, polls, upkeep=True)
+        except StoreUnavailable as error:
+            self._unavailable(error, commands, polls)
+        except Exception as error:
+            self._log("batch_failed", error=repr(error), commands=len(commands))
+            await self._one_by_one(commands, polls)
+
+    def _notice_stall(self) -> None:
+        """A loop that stood still longer than a beat has not heard its bots: they get the grace of a restart."""
+        now = self._clock.monotonic()
+        # An idle loop looks every ALIVE_EVERY; what is longer than that and a beat was not idleness.
+        self._stalled = self._stalled or now - self._looked_at > ALIVE_EVERY + self.limits.lease_ttl // 3
+        self._looked_at = now
+
+    async def _rerun(self, commands: list[Queued], polls: list[Poll], *, upkeep: bool) -> None:
+        for rerun in range(RERUNS_MAX + 1):
+            try:
+                await self._run(commands, polls, upkeep=upkeep)
+                return
+            except StaleVersion:
+                self.figures.reruns += 1
+                if rerun == RERUNS_MAX:
+                    raise
+
+    async def _run(
+        self,
+        commands: list[Queued],
+        polls: list[Poll],
+        *,
+        upkeep: bool = False,
+        timer: Timer | None = None,
+        chore: Chore | None = None,
+    ) -> None:
+        began = self._clock.monotonic()
+        if upkeep and self._stalled:
+            self._log("stalled")
+            await self._store.grace(self.now(), self.now() + START_FLOOR)
+            self._stalled = False
+        now = self.now()
+        known = set(self._queues.by_id)
+        world = World(now=now, rules=self._rules, limits=self.limits, queues=self._queues, place=self._place)
+        for queued in commands:
+            queued.reset()
+        timers = [] if timer is None else [timer]
+        next_due = self._next_due
+        try:
+            async with self._store.begin() as unit:
+                if upkeep and self._next_due is not None and self._next_due <= now:
+                    timers = await unit.due(now, TIMERS_MAX)
+                    coming = await unit.due(1 << 62, len(timers) + 1)
+                    next_due = coming[-1].due if len(coming) > len(timers) else None
+                if upkeep and self._chores:
+                    found = await unit.next_chores(1, self._chore_after)
+                    chore = found[0] if found else None
+                batch = Batch(unit, world, self.scheduler, self._entropy.seed)
+                await batch.run(commands, polls, timers=timers, chore=chore, alive=upkeep and now >= self._alive_due)
+        except BaseException:
+            for poll in [*polls, *self.scheduler.parked.values(), *(one.poll for one in commands if one.poll)]:
+                poll.found = None
+            for queue_id in set(self._queues.by_id) - known:
+                self._queues.remove(self._queues.by_id[queue_id])
+            raise
+        self._next_due = next_due
+        if upkeep:
+            self._chores = chore is not None
+            self._chore_after = chore.task if chore is not None else ""
+        self._committed(batch, began)
+        self._settle(commands, polls, batch.answered)
+        if any(changes.events for changes in batch.saved):
+            await self._broker.publish("events")
+        if upkeep and now >= self._purge_due:
+            await self._purge(now)
+
+    def _committed(self, batch: Batch, began: int) -> None:
+        """Take in what is true now."""
+        self._place = batch.world.place
+        self.scheduler.committed(batch.world.held)
+        figures = self.figures
+        for changes in batch.saved:
+            for due in changes.timers.values():
+                if due is not None and (self._next_due is None or due < self._next_due):
+                    self._next_due = due
+            if any(chore is not None for chore in changes.chores.values()):
+                self._chores = True
+            if changes.alive_at is not None:
+                self._alive_due = changes.alive_at + ALIVE_EVERY
+            figures.events += len(changes.events)
+            figures.late_results += len(changes.late_results)
+            for attempt in changes.attempts:
+                figures.endings[attempt.ending] = figures.endings.get(attempt.ending, 0) + 1
+            self._on_commit(changes)
+        figures.batches += 1
+        figures.batch_time_last = self._clock.monotonic() - began
+        figures.batch_time_total += figures.batch_time_last
+
+    def _settle(self, commands: Sequence[Queued], polls: Sequence[Poll], answered: Sequence[Poll]) -> None:
+        """Answer: what was decided is durable."""
+        self.figures.commands += len(commands)
+        self.figures.batch_commands_last = len(commands)
+        for queued in commands:
+            error = queued.value.error if isinstance(queued.value, Refusal) else queued.error
+            if isinstance(error, SwarmkeeperError):
+                self.figures.refused[error.code] = self.figures.refused.get(error.code, 0) + 1
+            _answer(queued, error)
+        for poll in answered:
+            self.scheduler.parked.pop(poll.arrival, None)
+            if not poll.answer.done():
+                poll.answer.set_result(Claimed(poll.found or (), None if poll.found else poll.reason))
+        for poll in polls:
+            if not poll.answer.done() and not poll.gone:
+                if self._stopping:
+                    self.scheduler.end(poll)
+                else:
+                    self.scheduler.park(poll)
+
+    async def _purge(self, now: int) -> None:
+        """Forget idempotency keys whose time is over, a slice at a time."""
+        async with self._store.begin() as unit:
+            gone = await unit.purge(now, PURGE_ROWS)
+        self._purge_due = now if gone == PURGE_ROWS else now + PURGE_EVERY
+
+    # ---- when it fails ---------------------------------------------------------------------------------------------
+
+    def _unavailable(self, error: StoreUnavailable, commands: Sequence[Queued], polls: Sequence[Poll]) -> None:
+        """Nothing was done. Callers try again, parked polls stay parked."""
+        self._log("store_unavailable", error=str(error))
+        self._pause_until = self.now() + STORE_PAUSE
+        again = Overloaded("the store cannot take it now; nothing was done", retry_after=1)
+        self._refuse(commands, again)
+        for poll in polls:
+            if not poll.answer.done():
+                poll.answer.set_exception(again)
+
+    def _refuse(self, commands: Sequence[Queued], error: SwarmkeeperError) -> None:
+        for queued in commands:
+            _answer(queued, error)
+            if queued.poll is not None and not queued.poll.answer.done():
+                queued.poll.answer.set_exception(error)
+
+    async def _one_by_one(self, commands: Sequence[Queued], polls: Sequence[Poll]) -> None:
+        """Find the guilty one: each command alone, in the same order; then polls; then timers and chores."""
+        for queued in commands:
+            try:
+                await self._rerun([queued], [], upkeep=False)
+            except StoreUnavailable as error:
+                self._unavailable(error, [queued], [])
+            except Exception as error:
+                self._fault(error, type(queued.command).__name__)
+                self._refuse([queued], Internal("a fault of the orchestrator; it was logged"))
+        for poll in polls:
+            try:
+                await self._rerun([], [poll], upkeep=False)
+            except StoreUnavailable as error:
+                self._unavailable(error, [], [poll])
+            except Exception as error:
+                self._fault(error, "Claim")
+                if not poll.answer.done():
+                    poll.answer.set_exception(Internal("a fault of the orchestrator; it was logged"))
+        await self._upkeep_one_by_one()
+
+    async def _upkeep_one_by_one(self) -> None:
+        try:
+            async with self._store.begin() as unit:
+                timers = await unit.due(self.now(), TIMERS_MAX)
+                chores = await unit.next_chores(1, self._chore_after)
+            for timer in timers:
+                try:
+                    await self._run([], [], timer=timer)
+                except StoreUnavailable:
+                    raise
+                except Exception as error:
+                    self._fault(error, f"timer {timer.kind}")
+                    async with self._store.begin() as unit:
+                        await unit.save(Changes(timers={(timer.kind, timer.ref): self.now() + FAULT_PAUSE}))
+            for chore in chores:
+                try:
+                    await self._run([], [], chore=chore)
+                except StoreUnavailable:
+                    raise
+                except Exception as error:
+                    self._fault(error, f"chore {chore.kind}")
+                    self._chore_after = chore.task
+                    self._pause_until = self.now() + SECOND
+        except StoreUnavailable as error:
+            self._unavailable(error, [], [])
+
+    def _fault(self, error: Exception, what: str) -> None:
+        self.figures.faults += 1
+        self._log("fault", what=what, error=repr(error), exception=error)
+
+
+def _answer(queued: Queued, error: BaseException | None) -> None:
+    if queued.answer is None or queued.answer.done():
+        return
+    if error is not None:
+        queued.answer.set_exception(error)
+    else:
+        queued.answer.set_result(queued.value)

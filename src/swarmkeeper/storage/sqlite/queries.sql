@@ -1,0 +1,380 @@
+-- What the engine loads and saves. One name and one comment about the promise each; see statements.py for {task.*}.
+-- Words of life cycles arrive as parameters. Every order is by a unique key.
+-- `:keys` is a JSON list: one statement for all that a batch names.
+
+-- ---- one kind of record by its key ---------------------------------------------------------------------------------
+
+-- name: load_task
+-- Those of the keys that there are; so in all the `load_…`.
+SELECT {task.*} FROM json_each(:keys) AS wanted CROSS JOIN task ON task.id = wanted.value;
+
+-- name: load_work
+-- Work items by id.
+SELECT {work.*} FROM json_each(:keys) AS wanted CROSS JOIN work ON work.id = wanted.value;
+
+-- name: load_lease
+-- Leases by work id.
+SELECT {lease.*} FROM json_each(:keys) AS wanted CROSS JOIN lease ON lease.work = wanted.value;
+
+-- name: load_attempt
+-- Ended attempts by lease id.
+SELECT {attempt.*} FROM json_each(:keys) AS wanted CROSS JOIN attempt ON attempt.lease_id = wanted.value;
+
+-- name: load_bot
+-- Bots by id.
+SELECT {bot.*} FROM json_each(:keys) AS wanted CROSS JOIN bot ON bot.id = wanted.value;
+
+-- name: load_key
+-- API keys by the record's id.
+SELECT {api_key.*} FROM json_each(:keys) AS wanted CROSS JOIN api_key ON api_key.id = wanted.value;
+
+-- name: load_approval
+-- Approvals by id.
+SELECT {approval.*} FROM json_each(:keys) AS wanted CROSS JOIN approval ON approval.id = wanted.value;
+
+-- name: load_payload
+-- Payloads by id.
+SELECT {payload.*} FROM json_each(:keys) AS wanted CROSS JOIN payload ON payload.id = wanted.value;
+
+-- name: load_tree
+-- Heads of audit trees by tenant.
+SELECT {audit_tree.*} FROM json_each(:keys) AS wanted CROSS JOIN audit_tree ON audit_tree.tenant = wanted.value;
+
+-- name: load_idempotency
+-- One idempotency key, expired or not: the rules look at its time.
+SELECT {idempotency.*} FROM idempotency WHERE tenant = :tenant AND key = :key;
+
+-- ---- what belongs to what ------------------------------------------------------------------------------------------
+
+-- name: work_by_key
+-- The item that a key names within its task.
+SELECT id FROM work WHERE task = :task AND key = :key;
+
+-- name: work_by_lease
+-- What live leases are on: lease id, work, task.
+SELECT lease.lease_id, lease.work, lease.task
+  FROM json_each(:keys) AS wanted
+ CROSS JOIN lease ON lease.lease_id = wanted.value;
+
+-- name: works_of_claim
+-- Items that a claim got and that are still under its leases.
+SELECT work FROM lease WHERE bot = :bot AND claim_id = :claim_id ORDER BY work;
+
+-- name: works_of_bot
+-- Items that a bot has leases on, with their tasks.
+SELECT work, task FROM lease WHERE bot = :bot ORDER BY work;
+
+-- name: works_of_bot_on_task
+-- Items of one task that a bot has leases on.
+SELECT work FROM lease WHERE bot = :bot AND task = :task ORDER BY work;
+
+-- name: ended_of_bot_on_task
+-- How many attempts of a bot on one task have ended.
+SELECT count(*) FROM attempt WHERE task = :task AND bot = :bot;
+
+-- name: edges_from
+-- A page of the edges that leave an item.
+SELECT {edge.*} FROM edge WHERE parent = :work AND child > :after ORDER BY child LIMIT :n;
+
+-- name: edges_into
+-- All edges that enter an item.
+SELECT {edge.*} FROM edge WHERE child = :work ORDER BY parent;
+
+-- name: edges_of_task
+-- The whole graph of a task.
+SELECT {edge.*}
+  FROM work CROSS JOIN edge ON edge.parent = work.id
+ WHERE work.task = :task
+ ORDER BY edge.parent, edge.child;
+
+-- name: works_of_task
+-- Items of one kind.
+SELECT id FROM work WHERE task = :task AND kind = :kind ORDER BY id;
+
+-- name: works_open
+-- A page of the items that are in none of the states of a JSON list.
+SELECT id FROM work
+ WHERE task = :task AND id > :after AND status NOT IN (SELECT value FROM json_each(:final))
+ ORDER BY id LIMIT :n;
+
+-- name: works_in
+-- A page of the items in one state.
+SELECT id FROM work WHERE task = :task AND id > :after AND status = :status ORDER BY id LIMIT :n;
+
+-- name: bot_by_name
+-- The one bot of that name and instance.
+SELECT id FROM bot WHERE tenant = :tenant AND name = :name AND instance = :instance;
+
+-- name: bots_of_key
+-- Bots that registered with a key.
+SELECT id FROM bot WHERE key_id = :key ORDER BY id;
+
+-- name: keys_of_bot
+-- Keys bound to a bot's name that were not revoked.
+SELECT id FROM api_key WHERE tenant = :tenant AND bot = :bot AND revoked_at IS NULL ORDER BY id;
+
+-- name: approvals_of_task
+-- Approvals of a task in one state.
+SELECT id FROM approval WHERE task = :task AND state = :state ORDER BY id;
+
+-- name: chores_of_task
+-- Open chores, in order of creation.
+SELECT {chore.*} FROM chore WHERE task = :task ORDER BY seq;
+
+-- name: late_of_work
+-- Which late results are kept of an item.
+SELECT lease_id, content_hash FROM late_result WHERE work = :work ORDER BY at, lease_id, content_hash;
+
+-- ---- what is to be done --------------------------------------------------------------------------------------------
+
+-- name: ready_levels
+-- The priorities at which each of these queues has something for the tenant. One seek for each, however much waits.
+WITH RECURSIVE level (queue, priority) AS (
+    SELECT wanted.value,
+           (SELECT max(priority) FROM ready WHERE queue = wanted.value AND tenant = :tenant)
+      FROM json_each(:queues) AS wanted
+     UNION ALL
+    SELECT level.queue,
+           (SELECT max(ready.priority) FROM ready
+             WHERE ready.queue = level.queue AND ready.tenant = :tenant AND ready.priority < level.priority)
+      FROM level
+     WHERE level.priority IS NOT NULL
+)
+SELECT queue, priority FROM level WHERE priority IS NOT NULL ORDER BY priority DESC, queue;
+
+-- name: ready_heads
+-- The first items of a queue and priority that the owner may have.
+SELECT {ready.*}
+  FROM ready
+ WHERE queue = :queue AND tenant = :tenant AND priority = :priority
+   AND (excluded IS NULL OR NOT EXISTS (SELECT 1 FROM json_each(ready.excluded) WHERE value = :owner))
+ ORDER BY place, work
+ LIMIT :limit;
+
+-- name: timers_due
+-- Those due by now, the earliest first.
+SELECT {timer.*} FROM timer WHERE due <= :now ORDER BY due, kind, ref LIMIT :limit;
+
+-- name: chores_next
+-- The oldest chore of each task after one, in the order of tasks.
+SELECT {chore.*}
+  FROM chore
+ WHERE task > :after
+   AND seq = (SELECT min(older.seq) FROM chore AS older WHERE older.task = chore.task)
+ ORDER BY task
+ LIMIT :limit;
+
+-- name: chores_first
+-- The oldest chore of each task up to one: where going round begins again.
+SELECT {chore.*}
+  FROM chore
+ WHERE task <= :after
+   AND seq = (SELECT min(older.seq) FROM chore AS older WHERE older.task = chore.task)
+ ORDER BY task
+ LIMIT :limit;
+
+-- ---- saving: records with a version ---------------------------------------------------------------------------------
+
+-- name: insert_task
+-- Version 1.
+INSERT INTO task ({task}) VALUES ({:task});
+
+-- name: update_task
+-- Over the version before it, or not at all; so in all the `update_…`.
+UPDATE task SET {task=} WHERE id = :id AND version = :version - 1;
+
+-- name: insert_work
+-- Version 1.
+INSERT INTO work ({work}) VALUES ({:work});
+
+-- name: update_work
+-- Over the version before it.
+UPDATE work SET {work=} WHERE id = :id AND version = :version - 1;
+
+-- name: insert_lease
+-- Version 1.
+INSERT INTO lease ({lease}) VALUES ({:lease});
+
+-- name: update_lease
+-- Over the version before it.
+UPDATE lease SET {lease=} WHERE work = :work AND lease_id = :lease_id AND version = :version - 1;
+
+-- name: insert_bot
+-- Version 1.
+INSERT INTO bot ({bot}) VALUES ({:bot});
+
+-- name: update_bot
+-- Over the version before it.
+UPDATE bot SET {bot=} WHERE id = :id AND row_version = :row_version - 1;
+
+-- name: insert_api_key
+-- Version 1.
+INSERT INTO api_key ({api_key}) VALUES ({:api_key});
+
+-- name: update_api_key
+-- Over the version before it.
+UPDATE api_key SET {api_key=} WHERE id = :id AND version = :version - 1;
+
+-- name: insert_approval
+-- Version 1.
+INSERT INTO approval ({approval}) VALUES ({:approval});
+
+-- name: update_approval
+-- Over the version before it.
+UPDATE approval SET {approval=} WHERE id = :id AND version = :version - 1;
+
+-- name: insert_chore
+-- Version 1.
+INSERT INTO chore ({chore}) VALUES ({:chore});
+
+-- name: update_chore
+-- Over the version before it.
+UPDATE chore SET {chore=} WHERE id = :id AND version = :version - 1;
+
+-- ---- saving: the rest -----------------------------------------------------------------------------------------------
+
+-- name: delete_lease
+-- Also where it was granted and taken back within one batch, and so never stood here.
+DELETE FROM lease WHERE work = :work;
+
+-- name: delete_bot
+-- Its attempts keep its id.
+DELETE FROM bot WHERE id = :id;
+
+-- name: delete_chore
+-- It is done.
+DELETE FROM chore WHERE id = :id;
+
+-- name: insert_queue
+-- Queues are never changed or removed.
+INSERT INTO queue ({queue}) VALUES ({:queue});
+
+-- name: insert_edge
+-- Edges are never changed or removed.
+INSERT INTO edge ({edge}) VALUES ({:edge});
+
+-- name: put_ready
+-- In its place, which another priority may have changed.
+INSERT OR REPLACE INTO ready ({ready}) VALUES ({:ready});
+
+-- name: delete_ready
+-- No longer to be handed out.
+DELETE FROM ready WHERE work = :work;
+
+-- name: put_timer
+-- Set, or set anew.
+INSERT INTO timer ({timer}) VALUES ({:timer}) ON CONFLICT (kind, ref) DO UPDATE SET due = excluded.due;
+
+-- name: delete_timer
+-- Cleared, whether it was set or not.
+DELETE FROM timer WHERE kind = :kind AND ref = :ref;
+
+-- name: put_payload
+-- A checkpoint is written over the one before it under the same id.
+INSERT INTO payload ({payload}) VALUES ({:payload}) ON CONFLICT (id) DO UPDATE SET body = excluded.body;
+
+-- name: delete_payload
+-- Gone for good.
+DELETE FROM payload WHERE id = :id;
+
+-- name: insert_attempt
+-- Written once, when it ends.
+INSERT INTO attempt ({attempt}) VALUES ({:attempt});
+
+-- name: insert_late_result
+-- One for each lease and content; a repetition tells nothing new.
+INSERT INTO late_result ({late_result}) VALUES ({:late_result}) ON CONFLICT DO NOTHING;
+
+-- name: insert_feedback
+-- For the item's next leases.
+INSERT INTO feedback ({feedback}) VALUES ({:feedback});
+
+-- name: insert_answered
+-- For the item's next lease.
+INSERT INTO answered ({answered}) VALUES ({:answered});
+
+-- name: insert_message
+-- What one bot tells another.
+INSERT INTO message ({message}) VALUES ({:message});
+
+-- name: put_idempotency
+-- Over one that has ended, and was not purged yet.
+INSERT OR REPLACE INTO idempotency ({idempotency}) VALUES ({:idempotency});
+
+-- name: insert_event
+-- The cursor is the row's number: readers see events in the order in which they were saved.
+INSERT INTO event ({event}) VALUES ({:event});
+
+-- name: insert_audit_leaf
+-- The place is taken once: two writers cannot both append there.
+INSERT INTO audit_leaf ({audit_leaf}) VALUES ({:audit_leaf});
+
+-- name: put_tree
+-- The new head.
+INSERT OR REPLACE INTO audit_tree ({audit_tree}) VALUES ({:audit_tree});
+
+-- name: insert_tenant
+-- A tenant comes into being with its first key.
+INSERT INTO tenant (id, name) VALUES (:id, :id) ON CONFLICT DO NOTHING;
+
+-- name: put_meta
+-- A fact about the store itself.
+INSERT OR REPLACE INTO meta (key, value) VALUES (:key, :value);
+
+-- name: purge_idempotency
+-- Those that ended first, up to a number.
+DELETE FROM idempotency
+ WHERE rowid IN (SELECT rowid FROM idempotency WHERE expires < :now ORDER BY expires, tenant, key LIMIT :limit);
+
+-- ---- starting ---------------------------------------------------------------------------------------------------------
+
+-- name: meta
+-- A fact about the store itself.
+SELECT value FROM meta WHERE key = :key;
+
+-- name: last_event
+-- The cursor of the last event ever saved.
+SELECT coalesce(max(seq), 0) FROM event;
+
+-- name: all_queues
+-- All that were ever interned.
+SELECT {queue.*} FROM queue ORDER BY id;
+
+-- name: all_bots
+-- All that are registered.
+SELECT {bot.*} FROM bot ORDER BY id;
+
+-- name: held
+-- How many leases each bot has, those in their grace too: they take up its room until they end.
+SELECT bot, count(*) FROM lease GROUP BY bot ORDER BY bot;
+
+-- name: next_due
+-- When the next timer is due.
+SELECT min(due) FROM timer;
+
+-- name: any_chore
+-- Whether something long is under way.
+SELECT EXISTS (SELECT 1 FROM chore);
+
+-- name: grace_leases
+-- No lease ends before half its TTL from now. Raised to that, never added to: a second call changes nothing.
+UPDATE lease
+   SET expires_at = max(expires_at, :now + ttl / 2), ends_at = max(ends_at, :now + ttl / 2), version = version + 1
+ WHERE expires_at < :now + ttl / 2 OR ends_at < :now + ttl / 2;
+
+-- name: grace_lease_timers
+-- The same for their timers.
+UPDATE timer
+   SET due = :now + lease.ttl / 2
+  FROM lease
+ WHERE timer.kind IN (SELECT value FROM json_each(:kinds)) AND timer.ref = lease.work AND timer.due < :now + lease.ttl / 2;
+
+-- name: grace_start_items
+-- No item ends for want of a taker before the floor.
+UPDATE work
+   SET start_due = :floor, version = version + 1
+ WHERE id IN (SELECT ref FROM timer WHERE kind = :kind AND due < :floor) AND start_due < :floor;
+
+-- name: grace_start_timers
+-- The same for their timers.
+UPDATE timer SET due = :floor WHERE kind = :kind AND due < :floor;

@@ -1,0 +1,336 @@
+"""The store on SQLite: one file for one orchestrator, or memory. Opening, transactions, reads; see unit.py for what
+happens inside a transaction.
+
+Loads and saves take microseconds and run where the engine runs. Only the commit of a file waits for the disk, so it
+alone goes to a thread of its own, one hop for each batch; `inline=True` keeps even that in place, so that a simulation
+has no thread at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from swarmkeeper.core.ports import Entropy, Started, StoreUnavailable
+from swarmkeeper.storage.refusals import StoreRefused
+from swarmkeeper.storage.sqlite import migrations, rows
+from swarmkeeper.storage.sqlite.lock import FileLock
+from swarmkeeper.storage.sqlite.statements import read
+from swarmkeeper.storage.sqlite.unit import QUERIES, SqliteUnit
+
+READS: Mapping[str, str] = read("reads.sql", rows.TABLES)
+
+# Trouble that passes: the disk is full or slow to answer, another process has the write lock.
+_PASSING = (
+    apsw.BusyError,
+    apsw.LockedError,
+    apsw.FullError,
+    apsw.IOError,
+    apsw.CantOpenError,
+    apsw.ReadOnlyError,
+    apsw.ProtocolError,
+    apsw.NoMemError,
+)
+# Another process holds the write lock for the milliseconds of one small transaction (`key create`). After a second in
+# all, callers are told to come back.
+_PAUSES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.3)
+_BUSY_MILLISECONDS = 10_000  # how long a command-line tool waits for a running server's batch
+_CACHE_KIBIBYTES = 65_536
+_WAL_BYTES_MAX = 64 * 1024 * 1024
+
+MEMORY = ":memory:"
+
+
+def path_of(url: str) -> str:
+    """The path in a store's URL: `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite://:memory:`, or a path.
+
+    Raises:
+        StoreRefused: it is the URL of something else.
+    """
+    if url.startswith("sqlite://"):
+        rest = url.removeprefix("sqlite://")
+        if rest == MEMORY:
+            return MEMORY
+        if len(rest) > 1 and rest.startswith("/"):
+            return rest[1:]
+        raise StoreRefused("a SQLite store is sqlite:///relative.db, sqlite:////absolute.db or sqlite://:memory:")
+    if "://" in url or not url:
+        raise StoreRefused("this is not the address of a SQLite store: it begins with sqlite://")
+    return url
+
+
+class SqliteStore:
+    """Fulfils `core.ports.Store`.
+
+    `crash` is called with "before_commit" and "after_commit"; tests end the process there.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        inline: bool = False,
+        entropy: Entropy | None = None,  # makes a new store's pepper; without it SQLite's own generator does
+        crash: Callable[[str], None] | None = None,
+    ) -> None:
+        where = path_of(url)
+        self.path = None if where == MEMORY else Path(where)
+        self._entropy = entropy
+        self._crash = crash
+        self._threaded = self.path is not None and not inline
+        self._turn = asyncio.Lock()  # one unit at a time
+        self._owner: asyncio.Task[Any] | None = None  # whose unit it is
+        self._lock: FileLock | None = None
+        self._writing: apsw.Connection | None = None
+        self._reading: apsw.Connection | None = None
+        self._committer: ThreadPoolExecutor | None = None
+        self._busy = 0
+        self._data_version = 0
+
+    # ---- opening ---------------------------------------------------------------------------------------------------
+
+    async def open(self, *, exclusive: bool = True, migrate: bool = False, create: bool = True) -> None:
+        """Open it, and make its schema where it is new.
+
+        `exclusive` is for the one orchestrator; a tool beside it passes False. `migrate` brings an older schema up to
+        date, after a copy beside the file. Without `create` there must be a store already.
+
+        Raises:
+            StoreRefused: it cannot be used as it is; the message says what helps.
+            StoreUnavailable: another process keeps it locked.
+        """
+        assert self._writing is None, "this store is open"
+        self._busy = 0 if exclusive else _BUSY_MILLISECONDS
+        try:
+            if self.path is not None:
+                self._prepare_file(self.path, exclusive=exclusive or migrate, create=create)
+            self._writing = self._connect(writing=True)
+            self._prepare_schema(self._writing, migrate=migrate)
+            self._writing.set_busy_timeout(self._busy)
+            if self.path is None:
+                self._reading = self._writing
+            else:
+                self._reading = self._connect(writing=False)
+                if not exclusive and self._lock is not None:
+                    self._lock.release()  # it was taken for the migration alone
+            self._data_version = self._pragma("data_version")
+        except apsw.NotADBError:
+            await self.close()
+            raise StoreRefused(f"{self.path} is not a SQLite database: choose another path") from None
+        except _PASSING as error:
+            await self.close()
+            raise StoreUnavailable(f"the store cannot be opened now: {error}") from error
+        except BaseException:
+            await self.close()
+            raise
+        if self._threaded:
+            self._committer = ThreadPoolExecutor(1, thread_name_prefix="swarmkeeper-commit")
+
+    async def close(self) -> None:
+        async with self._turn:
+            if self._committer is not None:
+                self._committer.shutdown()
+            for connection in (self._reading, self._writing):
+                if connection is not None:
+                    connection.close()
+            if self._lock is not None:
+                self._lock.release()
+            self._committer = self._reading = self._writing = self._lock = None
+
+    def _prepare_file(self, path: Path, *, exclusive: bool, create: bool) -> None:
+        if not path.exists() and not create:
+            raise StoreRefused(f"there is no store at {path}")
+        if not path.parent.is_dir():
+            raise StoreRefused(f"there is no folder {path.parent} to keep a store in: make it first")
+        if path.is_dir():
+            raise StoreRefused(f"{path} is a folder: name a file")
+        try:
+            if exclusive:
+                self._lock = FileLock(path.with_name(path.name + ".lock"))
+                self._lock.take()
+            # It holds the digests of keys: its owner alone may read it. SQLite gives its other files the same mode.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except PermissionError:
+            raise StoreRefused(f"{path} may not be written by this user") from None
+
+    def _connect(self, *, writing: bool) -> apsw.Connection:
+        where, flags = MEMORY, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+        if self.path is not None:
+            # The file is there by now. Not CREATE: one that was taken away under us is trouble, not a new store.
+            where, flags = str(self.path), apsw.SQLITE_OPEN_READWRITE
+        connection = apsw.Connection(where, flags, statementcachesize=256)
+        connection.set_busy_timeout(_BUSY_MILLISECONDS)
+        if writing:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_MAX}")
+        else:
+            connection.execute("PRAGMA query_only = ON")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("PRAGMA trusted_schema = OFF")
+        return connection
+
+    def _prepare_schema(self, connection: apsw.Connection, *, migrate: bool) -> None:
+        known = migrations.known()
+        lacking = migrations.missing(connection, known)
+        if not lacking:
+            return
+        if not migrations.is_empty(connection):
+            if not migrate:
+                migrations.refuse_older(lacking)
+            if self.path is not None:
+                migrations.copy_beside(connection, self.path, lacking[0])
+        migrations.apply(connection, known, None if self._entropy is None else self._entropy.secret(32))
+
+    # ---- transactions ----------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[SqliteUnit]:
+        async with self._turn:
+            connection = self._open_writing()
+            with _passing():
+                await self._begin_immediate(connection)
+            unit = SqliteUnit(connection)
+            self._owner = asyncio.current_task()
+            try:
+                with _passing():
+                    yield unit
+                    self._point("before_commit")
+                    await self._commit(connection)
+                self._point("after_commit")
+            finally:
+                unit.end()
+                self._owner = None
+                self._roll_back(connection)
+
+    async def _begin_immediate(self, connection: apsw.Connection) -> None:
+        for pause in _PAUSES:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                return
+            except apsw.BusyError:
+                await asyncio.sleep(pause)
+        raise StoreUnavailable("another process keeps the store locked")
+
+    async def _commit(self, connection: apsw.Connection) -> None:
+        if self._committer is None:
+            connection.execute("COMMIT")
+            return
+        loop = asyncio.get_running_loop()
+        committing = loop.run_in_executor(self._committer, connection.execute, "COMMIT")
+        try:
+            await asyncio.shield(committing)
+        except asyncio.CancelledError:
+            # What was begun is carried to its end: nobody else may use the connection before.
+            while not committing.done():
+                try:
+                    await asyncio.wait([committing])
+                except asyncio.CancelledError:
+                    continue
+            committing.exception()  # looked at, so that nobody misses it
+            raise
+
+    def _roll_back(self, connection: apsw.Connection) -> None:
+        """End what was not committed. A connection that cannot even do that is replaced."""
+        if not connection.in_transaction:
+            return
+        try:
+            connection.execute("ROLLBACK")
+        except apsw.Error:
+            if self.path is None:
+                raise
+            connection.close()
+            self._writing = None
+
+    def _open_writing(self) -> apsw.Connection:
+        if self._writing is None:
+            assert self._reading is not None, "this store is not open"
+            with _passing():
+                self._writing = self._connect(writing=True)
+                self._writing.set_busy_timeout(self._busy)
+        return self._writing
+
+    def _point(self, name: str) -> None:
+        if self._crash is not None:
+            self._crash(name)
+
+    # ---- reading ---------------------------------------------------------------------------------------------------
+
+    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        if self.path is not None:
+            return self._rows(name, parameters)
+        # In memory there is one connection, so a read waits until an open unit has ended: it sees what is committed.
+        assert self._owner is None or self._owner is not asyncio.current_task(), "a read within a unit: load instead"
+        async with self._turn:
+            return self._rows(name, parameters)
+
+    def _rows(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        connection = self._reading
+        assert connection is not None, "this store is not open"
+        with _passing():
+            cursor = connection.execute(READS[name], parameters)
+            found: list[dict[str, Any]] = []
+            names: list[str] = []
+            for row in cursor:
+                names = names or [column[0] for column in cursor.get_description()]
+                found.append(dict(zip(names, row, strict=True)))
+        return found
+
+    # ---- the engine's start ------------------------------------------------------------------------------------------
+
+    async def start(self) -> Started:
+        async with self._turn:
+            execute = self._open_writing().execute
+            with _passing():
+                alive_at = execute(QUERIES["meta"], {"key": "alive_at"}).get
+                return Started(
+                    alive_at=alive_at or 0,
+                    queues=tuple(map(rows.queue, execute(QUERIES["all_queues"]))),
+                    next_due=execute(QUERIES["next_due"]).get,
+                    held=dict(execute(QUERIES["held"]).fetchall()),  # type: ignore[arg-type]  # pairs, as the statement says
+                    pepper=execute(QUERIES["meta"], {"key": "pepper"}).get,
+                    bots=tuple(map(rows.bot, execute(QUERIES["all_bots"]))),
+                    chores=bool(execute(QUERIES["any_chore"]).get),
+                )
+
+    async def grace(self, now: int, start_floor: int) -> None:
+        async with self.begin():
+            execute = self._open_writing().execute
+            execute(QUERIES["grace_lease_timers"], {"now": now, "kinds": rows.to_json(["lease", "ends"])})
+            execute(QUERIES["grace_leases"], {"now": now})
+            execute(QUERIES["grace_start_items"], {"kind": "start", "floor": start_floor})
+            execute(QUERIES["grace_start_timers"], {"kind": "start", "floor": start_floor})
+
+    async def changed_outside(self) -> bool:
+        if self.path is None:
+            return False
+        async with self._turn:
+            # Of the connection that writes: its own commits do not count there.
+            self._open_writing()
+            with _passing():
+                before, self._data_version = self._data_version, self._pragma("data_version")
+            return before != self._data_version
+
+    def _pragma(self, name: str) -> int:
+        assert self._writing is not None, "this store is not open"
+        value = self._writing.pragma(name)
+        assert isinstance(value, int), "a number"
+        return value
+
+
+@contextmanager
+def _passing() -> Iterator[None]:
+    """Trouble that passes is told as such: nothing was done, the caller may come back."""
+    try:
+        yield
+    except _PASSING as error:
+        raise StoreUnavailable(f"the store cannot take this now: {error}") from error

@@ -1,0 +1,335 @@
+"""One transaction on SQLite: what the engine loads and saves. It runs where the engine runs; only the commit, which
+waits for the disk, is the store's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import apsw
+
+from swarmkeeper.core.model import Chore, Edge, Ready, Timer
+from swarmkeeper.core.ports import Changes, StaleVersion, Want
+from swarmkeeper.core.states import FINAL, Kind, Status
+from swarmkeeper.storage.sqlite import rows
+from swarmkeeper.storage.sqlite.statements import read
+
+QUERIES: Mapping[str, str] = read("queries.sql", rows.TABLES)
+
+_FINAL = rows.to_json(sorted(FINAL))
+_Keys = Iterable[Any]
+
+
+class SqliteUnit:
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._open = True
+
+    def end(self) -> None:
+        self._open = False
+
+    async def load(self, wants: Iterable[Want]) -> Mapping[Want, Any]:
+        assert self._open, "this unit has ended"
+        return _Loading(self._connection).load(wants)
+
+    async def candidates(self, tenant: str, owner: str, queues: Sequence[int], limit: int) -> list[Ready]:
+        assert self._open, "this unit has ended"
+        execute = self._connection.execute
+        levels = execute(QUERIES["ready_levels"], {"tenant": tenant, "queues": rows.to_json(list(queues))}).fetchall()
+        heads: list[Ready] = []
+        for queue, priority in levels:
+            wanted = {"queue": queue, "tenant": tenant, "priority": priority, "owner": owner, "limit": limit}
+            heads += map(rows.ready, execute(QUERIES["ready_heads"], wanted))
+        return heads
+
+    async def due(self, now: int, limit: int) -> list[Timer]:
+        assert self._open, "this unit has ended"
+        return [Timer(*row) for row in self._connection.execute(QUERIES["timers_due"], {"now": now, "limit": limit})]
+
+    async def next_chores(self, limit: int, after: str) -> list[Chore]:
+        assert self._open, "this unit has ended"
+        found: list[Chore] = []
+        for name in ("chores_next", "chores_first"):
+            if len(found) < limit:
+                wanted = {"after": after, "limit": limit - len(found)}
+                found += map(rows.chore, self._connection.execute(QUERIES[name], wanted))
+        return found
+
+    async def purge(self, now: int, limit: int) -> int:
+        assert self._open, "this unit has ended"
+        self._connection.execute(QUERIES["purge_idempotency"], {"now": now, "limit": limit})
+        return self._connection.changes()
+
+    async def save(self, changes: Changes) -> int:
+        assert self._open, "this unit has ended"
+        self._insert("insert_queue", map(rows.of_queue, changes.queues))
+        self._put("put_payload", "delete_payload", changes.payloads, lambda name, it: (name, *it))
+        self._versioned("task", map(rows.of_task, changes.tasks.values()))
+        self._versioned("work", map(rows.of_work, changes.works.values()))
+        self._insert("insert_edge", map(rows.of_edge, changes.edges))
+        # First what is gone: an item that was given back may have been handed out again in the same batch.
+        self._insert("delete_lease", [(work,) for work in changes.leases_gone])
+        self._versioned("lease", map(rows.of_lease, changes.leases.values()))
+        self._put("put_ready", "delete_ready", changes.ready, lambda _, it: rows.of_ready(it))
+        self._timers(changes.timers)
+        self._insert("insert_attempt", map(rows.of_attempt, changes.attempts))
+        self._insert("delete_bot", [(name,) for name, bot in changes.bots.items() if bot is None])
+        self._versioned("bot", [rows.of_bot(bot) for bot in changes.bots.values() if bot is not None])
+        self._insert("insert_tenant", [(tenant,) for tenant in {key.tenant: None for key in changes.keys.values()}])
+        self._versioned("api_key", map(rows.of_key, changes.keys.values()))
+        self._versioned("approval", map(rows.of_approval, changes.approvals.values()))
+        self._insert("delete_chore", [(name,) for name, chore in changes.chores.items() if chore is None])
+        self._versioned("chore", [rows.of_chore(chore) for chore in changes.chores.values() if chore is not None])
+        self._insert(
+            "insert_late_result",
+            [
+                (it.lease_id, it.content_hash, it.work, it.task, it.tenant, it.bot, it.at, it.payload)
+                for it in changes.late_results
+            ],
+        )
+        self._insert("insert_feedback", [(it.work, it.task, it.round, it.text, it.at, it.n) for it in changes.feedback])
+        self._insert(
+            "insert_answered",
+            [(it.work, it.task, it.question, rows.to_json(it.answer), it.at) for it in changes.answered],
+        )
+        self._insert(
+            "insert_message",
+            [(it.id, it.tenant, it.task, it.from_bot, it.to_bot, it.payload, it.at) for it in changes.messages],
+        )
+        self._insert("put_idempotency", map(rows.of_idempotency, changes.idempotency))
+        self._insert("insert_event", map(rows.of_event, changes.events))
+        self._insert(
+            "insert_audit_leaf",
+            [
+                (it.tenant, it.index, it.id, it.task, it.actor, it.action, it.at, it.leaf, it.salt, it.body, it.hash)
+                for it in changes.leaves
+            ],
+        )
+        self._insert("put_tree", [(it.tenant, it.size, it.frontier, it.root) for it in changes.trees.values()])
+        if changes.alive_at is not None:
+            self._insert("put_meta", [("alive_at", changes.alive_at)])
+        last: int = self._connection.execute(QUERIES["last_event"]).get
+        return last
+
+    def _insert(self, name: str, them: Iterable[rows.Row]) -> None:
+        self._connection.executemany(QUERIES[name], them)
+
+    def _put(
+        self,
+        put: str,
+        delete: str,
+        them: Mapping[str, Any],
+        row: Callable[[str, Any], rows.Row],
+    ) -> None:
+        if them:
+            self._insert(delete, [(name,) for name, it in them.items() if it is None])
+            self._insert(put, [row(name, it) for name, it in them.items() if it is not None])
+
+    def _timers(self, timers: Mapping[tuple[str, str], int | None]) -> None:
+        self._insert("delete_timer", [name for name, due in timers.items() if due is None])
+        self._insert("put_timer", [(*name, due) for name, due in timers.items() if due is not None])
+
+    def _versioned(self, table: str, them: Iterable[rows.Row]) -> None:
+        """Insert what has version 1, and write the rest over the version before. The version is a row's last column."""
+        fresh: list[rows.Row] = []
+        known: list[rows.Row] = []
+        for row in them:
+            (fresh if row[_VERSION[table]] == 1 else known).append(row)
+        if fresh:
+            try:
+                self._connection.executemany(QUERIES[f"insert_{table}"], fresh)
+            except apsw.ConstraintError as error:
+                # Of two that both think it new the second is behind; any other broken rule is a fault of ours.
+                if f"{table}.{_KEY.get(table, 'id')}" in str(error):
+                    raise StaleVersion(f"a new {table} is there already") from error
+                raise
+        if known:
+            before = self._connection.total_changes()
+            self._connection.executemany(QUERIES[f"update_{table}"], known)
+            if self._connection.total_changes() - before != len(known):
+                raise StaleVersion(f"a {table} is not at the version before")
+
+
+_KEY = {"lease": "work"}
+_VERSION = {
+    name: table.columns.index("row_version" if name == "bot" else "version")
+    for name, table in rows.TABLES.items()
+    if "version" in table.columns
+}
+
+
+class _Loading:
+    """One call of `load`: first what brings other rows along, then these rows, each statement for all at once."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._execute = connection.execute
+        self._found: dict[Want, Any] = {}
+        self._wanted: dict[str, dict[Any, None]] = {}
+
+    def load(self, wants: Iterable[Want]) -> Mapping[Want, Any]:
+        for kind, key in wants:
+            self._want(kind, key)
+        for kind, find in _GATHER.items():
+            if kind in self._wanted:
+                find(self, self._wanted[kind])
+        for kind, (statement, record, column) in _BY_KEY.items():
+            keys = self._wanted.get(kind)
+            if keys:
+                for key in keys:
+                    self._found[kind, key] = None
+                for row in self._execute(QUERIES[statement], {"keys": rows.to_json(list(keys))}):
+                    self._found[kind, row[column]] = record(row)
+        unknown = self._wanted.keys() - _GATHER.keys() - _BY_KEY.keys()
+        assert not unknown, f"nothing of the kind {', '.join(sorted(unknown))} can be loaded"
+        return self._found
+
+    def _want(self, kind: str, key: Any) -> None:
+        self._wanted.setdefault(kind, {})[key] = None
+
+    def _ids(self, statement: str, **parameters: Any) -> list[str]:
+        return [row[0] for row in self._execute(QUERIES[statement], parameters)]
+
+    def _bring(self, works: Iterable[str], *, leases: bool = False) -> None:
+        for work in works:
+            self._want("work", work)
+            if leases:
+                self._want("lease", work)
+
+    def lease_id(self, keys: _Keys) -> None:
+        live = {row[0]: row for row in self._execute(QUERIES["work_by_lease"], {"keys": rows.to_json(list(keys))})}
+        for key in keys:
+            _, work, task = live.get(key, (None, None, None))
+            self._found["lease_id", key] = work
+            if work is not None:
+                self._bring([work], leases=True)
+                self._want("task", task)
+
+    def work_key(self, keys: _Keys) -> None:
+        for key in keys:
+            found = self._ids("work_by_key", task=key[0], key=key[1])
+            self._found["work_key", key] = found[0] if found else None
+
+    def claim(self, keys: _Keys) -> None:
+        for key in keys:
+            found = self._ids("works_of_claim", bot=key[0], claim_id=key[1])
+            self._found["claim", key] = found
+            for work in found:
+                self._want("lease", work)
+
+    def grants(self, keys: _Keys) -> None:
+        for key in keys:
+            bot, task = key
+            ended = self._execute(QUERIES["ended_of_bot_on_task"], {"task": task, "bot": bot}).get
+            self._found["grants", key] = (ended, self._ids("works_of_bot_on_task", bot=bot, task=task))
+
+    def children(self, keys: _Keys) -> None:
+        for key in keys:
+            work, after, n = key
+            edges = self._edges("edges_from", work=work, after=after, n=n)
+            self._found["children", key] = edges
+            self._bring(edge.child for edge in edges)
+
+    def parents(self, keys: _Keys) -> None:
+        for key in keys:
+            edges = self._edges("edges_into", work=key)
+            self._found["parents", key] = edges
+            self._bring(edge.parent for edge in edges)
+
+    def graph(self, keys: _Keys) -> None:
+        for key in keys:
+            works = self._ids("works_of_task", task=key, kind=Kind.EXECUTE)
+            self._found["graph", key] = (works, self._edges("edges_of_task", task=key))
+            self._bring(works)
+
+    def open_works(self, keys: _Keys) -> None:
+        for key in keys:
+            task, after, n = key
+            works = self._ids("works_open", task=task, after=after, n=n, final=_FINAL)
+            self._found["open_works", key] = works
+            self._bring(works, leases=True)
+
+    def held_works(self, keys: _Keys) -> None:
+        for key in keys:
+            task, after, n = key
+            works = self._ids("works_in", task=task, after=after, n=n, status=Status.READY)
+            self._found["held_works", key] = works
+            self._bring(works)
+
+    def bot_name(self, keys: _Keys) -> None:
+        for key in keys:
+            tenant, name, instance = key
+            found = self._ids("bot_by_name", tenant=tenant, name=name, instance=instance)
+            self._found["bot_name", key] = found[0] if found else None
+
+    def leases_of_bot(self, keys: _Keys) -> None:
+        for key in keys:
+            found: list[tuple[Any, ...]] = self._execute(QUERIES["works_of_bot"], {"bot": key}).fetchall()
+            self._found["leases_of_bot", key] = [work for work, _ in found]
+            self._bring((work for work, _ in found), leases=True)
+            for _, task in found:
+                self._want("task", task)
+
+    def bots_of_key(self, keys: _Keys) -> None:
+        for key in keys:
+            self._found["bots_of_key", key] = self._ids("bots_of_key", key=key)
+
+    def keys_of_bot(self, keys: _Keys) -> None:
+        for key in keys:
+            self._found["keys_of_bot", key] = self._ids("keys_of_bot", tenant=key[0], bot=key[1])
+
+    def approvals(self, keys: _Keys) -> None:
+        for key in keys:
+            self._found["approvals", key] = self._ids("approvals_of_task", task=key, state="open")
+
+    def chores(self, keys: _Keys) -> None:
+        for key in keys:
+            found = self._execute(QUERIES["chores_of_task"], {"task": key})
+            self._found["chores", key] = [rows.chore(row) for row in found]
+
+    def late(self, keys: _Keys) -> None:
+        for key in keys:
+            found = self._execute(QUERIES["late_of_work"], {"work": key}).fetchall()
+            self._found["late", key] = (len(found), found)
+
+    def idempotency(self, keys: _Keys) -> None:
+        for key in keys:
+            found = self._execute(QUERIES["load_idempotency"], {"tenant": key[0], "key": key[1]}).fetchone()
+            self._found["idempotency", key] = None if found is None else rows.idempotency(found)
+
+    def _edges(self, statement: str, **parameters: Any) -> list[Edge]:
+        return [rows.edge(row) for row in self._execute(QUERIES[statement], parameters)]
+
+
+# Those that bring other rows along stand before what they bring.
+_GATHER: Mapping[str, Callable[[_Loading, _Keys], None]] = {
+    "lease_id": _Loading.lease_id,
+    "work_key": _Loading.work_key,
+    "claim": _Loading.claim,
+    "grants": _Loading.grants,
+    "children": _Loading.children,
+    "parents": _Loading.parents,
+    "graph": _Loading.graph,
+    "open_works": _Loading.open_works,
+    "held_works": _Loading.held_works,
+    "bot_name": _Loading.bot_name,
+    "leases_of_bot": _Loading.leases_of_bot,
+    "bots_of_key": _Loading.bots_of_key,
+    "keys_of_bot": _Loading.keys_of_bot,
+    "approvals": _Loading.approvals,
+    "chores": _Loading.chores,
+    "late": _Loading.late,
+    "idempotency": _Loading.idempotency,
+}
+
+# kind -> (statement, row to record, the column that is its key)
+_BY_KEY: Mapping[str, tuple[str, Callable[[rows.Row], Any], int]] = {
+    "task": ("load_task", rows.task, 0),
+    "work": ("load_work", rows.work, 0),
+    "lease": ("load_lease", rows.lease, 0),
+    "attempt": ("load_attempt", rows.attempt, 0),
+    "bot": ("load_bot", rows.bot, 0),
+    "key": ("load_key", rows.key, 0),
+    "approval": ("load_approval", rows.approval, 0),
+    "payload": ("load_payload", lambda row: row[2], 0),
+    "tree": ("load_tree", rows.tree, 0),
+}

@@ -1,0 +1,221 @@
+"""The client for scripts: the same calls as swarmkeeper.Client, without coroutines.
+
+from swarmkeeper import sync
+
+with sync.Client() as swarm:
+    task = swarm.submit("Count the words", input={"text": "to be or not to be"})
+    print(swarm.wait(task.id).outcome)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+from swarmkeeper.sdk import client
+from swarmkeeper.sdk.calls import Answered, Json
+from swarmkeeper.sdk.transport import Transport
+from swarmkeeper.wire.answers import (
+    Bot,
+    Graph,
+    Health,
+    KeyRecord,
+    Skill,
+    SubTaskDetail,
+    SubTaskState,
+    Task,
+    TaskBatchItem,
+)
+from swarmkeeper.wire.events import CloudEvent
+from swarmkeeper.wire.requests import TaskDefinition
+
+Value = TypeVar("Value")
+
+
+class Client:
+    """The orchestrator at `url`, with the rights of `api_key`; see swarmkeeper.Client for what each call does.
+
+    Not for use where an event loop is running already: there, use swarmkeeper.Client.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        *,
+        api_key_file: str | os.PathLike[str] | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        self._client = client.Client(url, api_key, api_key_file=api_key_file, transport=transport)
+        self._runner = asyncio.Runner()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._do(self._client.aclose())
+        self._runner.close()
+
+    def submit(
+        self, task: str | TaskDefinition | Mapping[str, Json], /, *, idempotency_key: str | None = None, **fields: Json
+    ) -> Task:
+        return self._do(self._client.submit(task, idempotency_key=idempotency_key, **fields))
+
+    def submit_many(
+        self, tasks: Sequence[str | TaskDefinition | Mapping[str, Json]], *, idempotency_key: str | None = None
+    ) -> list[TaskBatchItem]:
+        return self._do(self._client.submit_many(tasks, idempotency_key=idempotency_key))
+
+    def get(self, task_id: str) -> Task:
+        return self._do(self._client.get(task_id))
+
+    def wait(self, task_id: str, timeout: float | None = None) -> Task:
+        return self._do(self._client.wait(task_id, timeout))
+
+    def watch(self, task_id: str) -> Iterator[Task]:
+        return self._each(self._client.watch(task_id))
+
+    def result(self, task_id: str) -> dict[str, Json] | None:
+        return self._do(self._client.result(task_id))
+
+    def tasks(
+        self,
+        *,
+        status: str | None = None,
+        outcome: str | None = None,
+        label: str | None = None,
+        created_after: datetime | str | None = None,
+        created_before: datetime | str | None = None,
+        order_by: Literal["created_at", "-created_at", "priority"] | None = None,
+    ) -> Iterator[Task]:
+        return self._each(
+            self._client.tasks(
+                status=status,
+                outcome=outcome,
+                label=label,
+                created_after=created_after,
+                created_before=created_before,
+                order_by=order_by,
+            )
+        )
+
+    def subtasks(self, task_id: str) -> Iterator[SubTaskState]:
+        return self._each(self._client.subtasks(task_id))
+
+    def subtask(self, task_id: str, key_or_id: str) -> SubTaskDetail:
+        return self._do(self._client.subtask(task_id, key_or_id))
+
+    def output(self, task_id: str, key_or_id: str) -> Json:
+        return self._do(self._client.output(task_id, key_or_id))
+
+    def graph(self, task_id: str) -> Graph:
+        return self._do(self._client.graph(task_id))
+
+    def events(
+        self, task_id: str | None = None, *, after: str | None = None, follow: bool = False
+    ) -> Iterator[CloudEvent]:
+        return self._each(self._client.events(task_id, after=after, follow=follow))
+
+    def cancel(self, task_id: str, reason: str | None = None) -> Task:
+        return self._do(self._client.cancel(task_id, reason))
+
+    def pause(self, task_id: str, reason: str | None = None) -> Task:
+        return self._do(self._client.pause(task_id, reason))
+
+    def resume(self, task_id: str, reason: str | None = None) -> Task:
+        return self._do(self._client.resume(task_id, reason))
+
+    def retry(self, task_id: str, reason: str | None = None, *, deadline_seconds: float | None = None) -> Task:
+        return self._do(self._client.retry(task_id, reason, deadline_seconds=deadline_seconds))
+
+    def archive(self, task_id: str, reason: str | None = None) -> Task:
+        return self._do(self._client.archive(task_id, reason))
+
+    def patch(
+        self,
+        task_id: str,
+        *,
+        priority: int | None = None,
+        labels: Mapping[str, str] | None = None,
+        deadline_seconds: float | None = None,
+    ) -> Task:
+        return self._do(
+            self._client.patch(task_id, priority=priority, labels=labels, deadline_seconds=deadline_seconds)
+        )
+
+    def bots(self) -> Iterator[Bot]:
+        return self._each(self._client.bots())
+
+    def bot(self, bot_id: str) -> Bot:
+        return self._do(self._client.bot(bot_id))
+
+    def drain_bot(self, bot_id: str) -> Bot:
+        return self._do(self._client.drain_bot(bot_id))
+
+    def enable_bot(self, bot_id: str) -> Bot:
+        return self._do(self._client.enable_bot(bot_id))
+
+    def delete_bot(self, bot_id: str) -> None:
+        self._do(self._client.delete_bot(bot_id))
+
+    def skills(self) -> Iterator[Skill]:
+        return self._each(self._client.skills())
+
+    def keys(self) -> Iterator[KeyRecord]:
+        return self._each(self._client.keys())
+
+    def create_key(
+        self,
+        role: str,
+        *,
+        bot: str | None = None,
+        owner: str | None = None,
+        skills: Sequence[str] | None = None,
+        expires_days: int | None = None,
+    ) -> KeyRecord:
+        return self._do(self._client.create_key(role, bot=bot, owner=owner, skills=skills, expires_days=expires_days))
+
+    def rotate_key(self, key_id: str, *, overlap_seconds: float = 0) -> KeyRecord:
+        return self._do(self._client.rotate_key(key_id, overlap_seconds=overlap_seconds))
+
+    def revoke_key(self, key_id: str) -> KeyRecord:
+        return self._do(self._client.revoke_key(key_id))
+
+    def health(self) -> Health:
+        return self._do(self._client.health())
+
+    def call(self, method: str, path: str, body: Json = None, *, query: Mapping[str, object] | None = None) -> Answered:
+        return self._do(self._client.call(method, path, body, query=query))
+
+    def _do(self, coroutine: Coroutine[Any, Any, Value]) -> Value:
+        return self._runner.run(coroutine)
+
+    def _each(self, items: AsyncIterator[Value]) -> Iterator[Value]:
+        try:
+            while True:
+                try:
+                    # A coroutine of its own each time: the loop runs only while somebody waits for the next item.
+                    yield self._do(_next(items))
+                except StopAsyncIteration:
+                    return
+        finally:
+            self._do(_close(items))
+
+
+async def _next(items: AsyncIterator[Value]) -> Value:
+    return await anext(items)
+
+
+async def _close(items: AsyncIterator[Any]) -> None:
+    close = getattr(items, "aclose", None)
+    if close is not None:
+        await close()

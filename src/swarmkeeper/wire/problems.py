@@ -1,0 +1,129 @@
+"""How a refusal looks on the wire (RFC 9457), and how what Pydantic found becomes places and words of our own.
+
+Input is never repeated: a pointer shows the names of our own schema and indexes, any other name goes through the
+caller's `safe` (the redactor), and the words come from the tables here. Which codes exist is said in core/errors.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from swarmkeeper.core.errors import Detail
+
+Path = tuple[str | int, ...]
+Safe = Callable[[str], str]
+
+# More than anybody mends by hand; without a bound, a body of junk would be answered by a longer one.
+ERRORS_MAX = 1000
+SEGMENT_LENGTH_MAX = 64
+
+# Every field name of every request, put here by the records themselves (shapes.Request). A name among these is ours
+# wherever it stands, so showing it tells nothing about what was sent.
+SCHEMA_NAMES: set[str] = set()
+
+
+class FieldError(BaseModel):
+    """One thing that is wrong, and where."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
+
+    pointer: str = Field(description="JSON Pointer (RFC 6901) into what was sent.", examples=["/subtasks/0/key"])
+    code: str = Field(examples=["required"])
+    detail: str = Field(examples=["is required"])
+
+
+class Problem(BaseModel):
+    """Why a call was refused, as `application/problem+json`."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
+
+    type: str = Field(description="The page that explains the code.")
+    title: str
+    status: int = Field(examples=[422])
+    detail: str
+    code: str = Field(description="One of a closed set; act on this.", examples=["invalid"])
+    retryable: bool = Field(description="Whether the same call may succeed later.")
+    request_id: str
+    errors: list[FieldError] = Field(default_factory=list)
+
+
+def hidden(name: str) -> str:
+    """How a name that is not ours is shown where the caller gives no redactor: not at all."""
+    return "…"
+
+
+def pointer(path: Iterable[str | int], safe: Safe = hidden) -> str:
+    """The JSON Pointer of a place; a name not of our schema is what `safe` makes of it, cut to 64 characters."""
+    return "".join(f"/{_segment(part, safe)}" for part in path)
+
+
+def _segment(part: str | int, safe: Safe) -> str:
+    if isinstance(part, int):
+        return str(part)
+    # A name may be half a surrogate pair, which neither the redactor nor the answer can encode.
+    shown = part if part in SCHEMA_NAMES else safe(part.encode(errors="replace").decode())[:SEGMENT_LENGTH_MAX]
+    return shown.replace("~", "~0").replace("/", "~1")
+
+
+def details_of(error: ValidationError, *, safe: Safe = hidden, at: Path = ()) -> tuple[Detail, ...]:
+    """What Pydantic found, as places and words: at most a thousand, all of them below the place `at`."""
+    found = error.errors(include_url=False, include_input=False)
+    return tuple(
+        (pointer((*at, *_place(each["loc"])), safe), *_words(each["type"], each.get("ctx", {})))
+        for each in found[:ERRORS_MAX]
+    )
+
+
+def _place(loc: Path) -> Path:
+    # Pydantic marks an error in a key by a last segment of its own.
+    return loc[:-1] if loc and loc[-1] == "[key]" else loc
+
+
+# type of Pydantic's error → (our code, our words); what stands in braces are bounds of the schema, never input.
+_WORDS: Mapping[str, tuple[str, str]] = {
+    "missing": ("required", "is required"),
+    "extra_forbidden": ("unknown", "is not a field here"),
+    "string_type": ("type", "must be a string"),
+    "string_unicode": ("character", "must be text that UTF-8 can hold"),
+    "string_too_long": ("too_long", "must have at most {max_length} characters"),
+    "string_too_short": ("too_short", "must have at least {min_length} characters"),
+    "int_type": ("type", "must be an integer"),
+    "int_from_float": ("type", "must be an integer"),
+    "float_type": ("type", "must be a number"),
+    "finite_number": ("out_of_range", "must be a finite number"),
+    "bool_type": ("type", "must be true or false"),
+    "list_type": ("type", "must be a list"),
+    "dict_type": ("type", "must be an object"),
+    "model_type": ("type", "must be an object"),
+    "model_attributes_type": ("type", "must be an object"),
+    "greater_than_equal": ("out_of_range", "must be at least {ge}"),
+    "greater_than": ("out_of_range", "must be more than {gt}"),
+    "less_than_equal": ("out_of_range", "must be at most {le}"),
+    "less_than": ("out_of_range", "must be less than {lt}"),
+    "too_long": ("too_long", "must have at most {max_length} entries"),
+    "too_short": ("too_short", "must have at least {min_length} entries"),
+    "literal_error": ("not_allowed", "must be {expected}"),
+    "enum": ("not_allowed", "must be {expected}"),
+    # Raised by our own validators, see shapes.py and requests.py.
+    "json_too_long": ("too_long", "must have at most {max_bytes} bytes of JSON"),
+    "not_json": ("type", "must be what JSON can hold"),
+    "content_missing": ("required", "one of plan, output and verdict is required where status is succeeded"),
+    "content_ambiguous": ("not_allowed", "must have one of plan, output and verdict, not several"),
+    "content_with_failure": ("not_allowed", "must not have a plan, output or verdict where status is failed"),
+    "error_with_success": ("not_allowed", "must not have an error where status is succeeded"),
+    "retry_after_without_rate_limit": ("not_allowed", "retry_after_seconds goes with class rate_limited only"),
+    "rework_only": ("not_allowed", "targets and subtasks go with decision rework only"),
+    "quorum_beyond_reach": ("out_of_range", "accept must be at most of"),
+    "place_missing": ("required", "one of lease_id and task_id is required"),
+    "change_missing": ("required", "at least one field is required"),
+    "null": ("type", "must not be null"),
+    "bots_only": ("not_allowed", "bot and skills go with roles that can be a bot only"),
+}
+
+
+def _words(kind: str, bounds: Mapping[str, Any]) -> tuple[str, str]:
+    code, words = _WORDS.get(kind, ("invalid", "is not valid"))
+    return code, words.format_map(bounds)

@@ -1,0 +1,47 @@
+"""Rules for every run: a skipped test fails it, the seconds of each room are kept. Fixtures live beside their tests."""
+
+import json
+from collections import defaultdict
+
+import hypothesis
+import pytest
+
+from tests.counts import FOLDER, write_count
+
+# Two cores shared with other work: an example that takes long says nothing about the code.
+hypothesis.settings.register_profile("swarmkeeper", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("swarmkeeper")
+
+
+class Tally:
+    """What the whole run came to; with several workers it lives in the one that gathers their reports."""
+
+    def __init__(self) -> None:
+        self.skipped: list[str] = []
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.seconds["/".join(report.nodeid.split("::")[0].split("/")[:2])] += report.duration
+        if report.skipped:  # an expected failure is reported as one of these too
+            self.skipped.append(report.nodeid)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.skipped:
+            self.skipped.append(report.nodeid)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        write_count("tests_skipped", len(self.skipped))
+        (FOLDER / "seconds.json").write_text(json.dumps(self.seconds), encoding="utf-8")
+        if self.skipped and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.skipped:
+            terminalreporter.section("skipped tests are failures here", red=True)
+            for nodeid in self.skipped:
+                terminalreporter.line(nodeid)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Tally(), "tally")

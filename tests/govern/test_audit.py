@@ -1,0 +1,275 @@
+"""Audit records: their exact bytes, and that whatever is done to a kept log is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+import pytest
+import rfc8785
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from swarmkeeper.core.model import AuditEntry, AuditLeaf, AuditTree, RedactedField
+from swarmkeeper.govern import audit
+from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.tree import leaf_hash
+
+REDACTOR = Redactor.default()
+RULES = REDACTOR.hash
+
+INTEGERS = st.integers(-(2**53) + 1, 2**53 - 1)
+JSON = st.recursive(
+    st.none() | st.booleans() | INTEGERS | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=8), inner, max_size=5),
+    max_leaves=20,
+)
+ASCII = st.text(st.characters(max_codepoint=127), max_size=20)
+PLAIN_JSON = st.recursive(
+    st.none() | st.booleans() | INTEGERS | ASCII,
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(ASCII, inner, max_size=5),
+    max_leaves=20,
+)
+
+
+def an_entry(n: int = 0, *, body: object = None, **changes: Any) -> AuditEntry:
+    entry = AuditEntry(
+        id=f"aud_{n:026}",
+        at=1_795_335_000_000_000 + n,
+        tenant="acme",
+        actor_type="bot",
+        actor="counter",
+        key_id="key_0aB3dE6gH9",
+        action="work.report",
+        resource=f"sub_{n:026}",
+        task_id=f"tsk_{n:026}" if n % 3 else None,
+        outcome="accepted",
+        effect="allow",
+        reasons=("own tenant", "holds the lease"),
+        events=(f"evt_{n:026}",),
+        body=REDACTOR.redact({"n": n, "error": "no route"} if body is None else body),
+        salt=sha256(b"salt %d" % n).digest(),
+        trace="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+    )
+    return replace(entry, **changes)
+
+
+def a_log(size: int) -> tuple[list[AuditLeaf], AuditTree]:
+    return audit.append(None, [an_entry(n) for n in range(size)], RULES, "acme")
+
+
+@given(JSON | PLAIN_JSON)
+def test_canonical_json_is_that_of_rfc_8785(value: object) -> None:
+    assert audit.canonical(value) == rfc8785.dumps(value)  # type: ignore[arg-type]  # JSON by construction
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ({"b": 1, "a": [True, None]}, b'{"a":[true,null],"b":1}'),
+        (
+            {"\u20ac": 1, "\ufb33": 2, "\U0001f600": 3},
+            '{"\u20ac":1,"\U0001f600":3,"\ufb33":2}'.encode(),
+        ),  # by UTF-16, not by code point
+        (1.0, b"1"),
+        (1e21, b"1e+21"),
+        ('\x00\x1f\x7f\b"\\/', b'"\\u0000\\u001f\x7f\\b\\"\\\\/"'),
+        ((1, 2), b"[1,2]"),
+    ],
+)
+def test_canonical_json_by_example(value: object, written: bytes) -> None:
+    assert audit.canonical(value) == written
+
+
+@pytest.mark.parametrize(
+    "value", [2**53, -(2**53), float("nan"), {1: 2}, "\ud800", {"\ud800": 1, "é": 2}, b"x", {"a": object()}]
+)
+def test_what_no_reader_could_hold_is_refused(value: object) -> None:
+    with pytest.raises(rfc8785.CanonicalizationError):
+        audit.canonical(value)
+
+
+def test_a_leaf_has_exactly_the_documented_fields() -> None:
+    entry = an_entry(1, body={"password": "hunter2"})
+
+    leaf, body = audit.encode_leaf(entry, RULES)
+
+    assert msgspec.json.decode(leaf) == {
+        "v": 1,
+        "id": entry.id,
+        "at": entry.at,
+        "tenant": "acme",
+        "actor": {"type": "bot", "id": "counter", "key": "key_0aB3dE6gH9"},
+        "action": "work.report",
+        "resource": entry.resource,
+        "task_id": entry.task_id,
+        "outcome": "accepted",
+        "decision": {"effect": "allow", "policy": "built-in", "reasons": ["own tenant", "holds the lease"]},
+        "rules": RULES,
+        "redacted_fields": [{"pointer": "/password", "rule": "secret-field", "action": "replaced", "in": "value"}],
+        "trace": entry.trace,
+        "body": {"alg": "sha256-salted", "commitment": sha256(entry.salt + body).hexdigest()},
+    }
+    assert audit.decode_body(body) == (entry.events, {"password": "[redacted:secret-field]"})
+    assert b"hunter2" not in leaf + body
+
+
+@settings(max_examples=50)
+@given(st.text(max_size=400), st.integers(0, 400), st.integers(0, 200))
+def test_a_leaf_never_exceeds_its_bound_and_says_what_it_left_out(word: str, hidden: int, reasons: int) -> None:
+    entry = an_entry(
+        1, actor=word, resource=word, action=word, trace=word, key_id=word, outcome=word, reasons=(word,) * reasons
+    )
+    many = tuple(RedactedField(f"/{n}/{'x' * 60}", "email") for n in range(hidden))
+    object.__setattr__(entry, "body", replace(entry.body, fields=many))
+
+    leaf, _ = audit.encode_leaf(entry, RULES)
+
+    said = msgspec.json.decode(leaf)
+    assert len(leaf) <= 16 << 10
+    assert leaf == rfc8785.dumps(said)
+    shown = said["redacted_fields"]
+    omitted = [field for field in shown if field["action"] == "omitted"]
+    assert len(shown) == hidden or omitted[0]["rule"] == f"{hidden - len(shown) + 1} more"
+
+
+def test_a_leaf_cut_to_fit_still_verifies_with_its_columns() -> None:
+    leaves, tree = audit.append(None, [an_entry(0, actor="a" * 20_000), an_entry(1)], RULES, "acme")
+
+    assert leaves[0].actor == "a" * 96
+    assert audit.verify(leaves, tree).status == "whole"
+
+
+def test_a_log_appended_in_pieces_is_the_log_appended_at_once() -> None:
+    entries = [an_entry(n) for n in range(11)]
+
+    first, tree = audit.append(None, entries[:4], RULES, "acme")
+    second, tree = audit.append(tree, entries[4:], RULES, "acme")
+
+    assert ([*first, *second], tree) == a_log(11)
+    assert [leaf.index for leaf in (*first, *second)] == list(range(11))
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 7, 8, 20])
+def test_a_log_left_alone_is_whole(size: int) -> None:
+    leaves, tree = a_log(size)
+
+    assert audit.verify(leaves, tree) == audit.Verdict("whole", size)
+
+
+def test_no_log_at_all_is_whole_and_records_without_a_tree_are_not() -> None:
+    assert audit.verify([], None).status == "whole"
+    assert audit.verify(a_log(1)[0], None).status == "tampered"
+
+
+def test_a_record_whose_body_was_erased_still_verifies() -> None:
+    leaves, tree = a_log(5)
+    leaves[2] = replace(leaves[2], body=None, salt=b"")
+
+    assert audit.verify(leaves, tree) == audit.Verdict("whole", 5, erased=1)
+
+
+def test_a_body_that_vanished_without_its_salt_was_not_erased_by_us() -> None:
+    leaves, tree = a_log(5)
+    leaves[2] = replace(leaves[2], body=None)
+
+    verdict = audit.verify(leaves, tree)
+
+    assert (verdict.status, verdict.index) == ("tampered", 2)
+
+
+def flipped(value: Any, draw: Callable[[int], int]) -> Any:
+    """The same with one bit of one byte changed."""
+    if isinstance(value, int):
+        return value ^ (1 << draw(20))
+    data = bytearray(value.encode("latin-1") if isinstance(value, str) else value or b"\0")
+    data[draw(len(data))] ^= 1 << draw(8)
+    return data.decode("latin-1") if isinstance(value, str) or value is None else bytes(data)
+
+
+@settings(max_examples=400)
+@given(st.data())
+def test_one_bit_changed_in_any_column_of_any_record_is_found_there(data: st.DataObject) -> None:
+    leaves, tree = a_log(9)
+    index = data.draw(st.integers(0, 8))
+    column = data.draw(st.sampled_from([field.name for field in fields(AuditLeaf)]))
+    other = flipped(getattr(leaves[index], column), lambda bound: data.draw(st.integers(0, bound - 1)))
+    leaves[index] = replace(leaves[index], **{column: other})
+
+    verdict = audit.verify(leaves, tree)
+
+    assert (verdict.status, verdict.index) == ("tampered", index)
+    assert verdict.reason
+
+
+@given(st.data())
+def test_one_bit_changed_in_the_head_of_the_tree_is_found(data: st.DataObject) -> None:
+    leaves, tree = a_log(9)
+    column = data.draw(st.sampled_from(["tenant", "size", "frontier", "root"]))
+    other = flipped(getattr(tree, column), lambda bound: data.draw(st.integers(0, bound - 1)))
+
+    verdict = audit.verify(leaves, replace(tree, **{column: other}))
+
+    assert verdict.status in ("tampered", "incomplete")
+    assert verdict.status == "tampered" or column == "size"
+
+
+@given(st.integers(0, 8))
+def test_a_record_taken_out_is_missed(index: int) -> None:
+    leaves, tree = a_log(9)
+    del leaves[index]
+
+    verdict = audit.verify(leaves, tree)
+
+    # The last one missing looks like a log not read to its end, which it is.
+    assert (verdict.status, verdict.index) == ("incomplete" if index == 8 else "tampered", index)
+
+
+@given(st.integers(0, 8), st.integers(0, 8))
+def test_two_records_that_changed_places_are_found(one: int, other: int) -> None:
+    leaves, tree = a_log(9)
+    leaves[one], leaves[other] = replace(leaves[other], index=one), replace(leaves[one], index=other)
+
+    verdict = audit.verify(leaves, tree)
+
+    assert verdict.status == ("whole" if one == other else "tampered")
+
+
+def test_a_record_put_behind_the_last_is_found() -> None:
+    leaves, tree = a_log(9)
+    more, _ = audit.append(tree, [an_entry(9)], RULES, "acme")
+
+    verdict = audit.verify([*leaves, *more], tree)
+
+    assert (verdict.status, verdict.index) == ("tampered", 9)
+
+
+def test_a_record_written_anew_with_all_its_hashes_does_not_give_the_root() -> None:
+    leaves, tree = a_log(9)
+    leaf, body = audit.encode_leaf(an_entry(4, outcome="refused"), RULES)
+    leaves[4] = replace(leaves[4], leaf=leaf, body=body, hash=leaf_hash(leaf))
+
+    verdict = audit.verify(leaves, tree)
+
+    assert verdict.status == "tampered"
+    assert "root" in verdict.reason
+
+
+def test_a_record_of_another_tenant_is_found_in_a_tree_made_for_it() -> None:
+    leaves, tree = audit.append(None, [an_entry(0, tenant="other")], RULES, "other")
+
+    verdict = audit.verify(leaves, replace(tree, tenant="acme"))
+
+    assert (verdict.status, verdict.index) == ("tampered", 0)
+
+
+@pytest.mark.parametrize("leaf", [b"", b"{}", b"\xff", b'{"v":2}'])
+def test_a_leaf_that_is_no_record_is_tampered_with_not_a_crash(leaf: bytes) -> None:
+    leaves, tree = a_log(1)
+
+    verdict = audit.verify([replace(leaves[0], leaf=leaf, hash=leaf_hash(leaf))], tree)
+
+    assert (verdict.status, verdict.index) == ("tampered", 0)

@@ -1,0 +1,126 @@
+"""Facts about how the code is written, where no linter has a rule for them."""
+
+import ast
+import re
+import sys
+import tokenize
+from pathlib import Path
+
+from tests.counts import write_count
+from tests.tidy.tree import ROOT, SRC, files, imports, name_of, parsed
+
+LINES_MAX = 600  # what one reads in a sitting
+MARKS = ("skip", "skipif", "xfail", "importorskip")
+
+
+def comments(file: Path) -> list[tuple[int, str]]:
+    with tokenize.open(file) as lines:
+        return [
+            (token.start[0], token.string)
+            for token in tokenize.generate_tokens(lines.readline)
+            if token.type == tokenize.COMMENT
+        ]
+
+
+def test_no_file_is_longer_than_one_reads_in_a_sitting() -> None:
+    lengths = {name_of(file): len(file.read_text(encoding="utf-8").splitlines()) for file in files(SRC, ".py", ".sql")}
+
+    assert {name: length for name, length in lengths.items() if length > LINES_MAX} == {}
+
+
+def test_every_silenced_type_error_names_its_code_and_its_reason() -> None:
+    with_reason = re.compile(r"# type: ignore\[[a-z-]+(, ?[a-z-]+)*\]  # \S.{8,}")
+    bare = [
+        f"{name_of(file)}:{line}"
+        for file in files(ROOT, ".py")
+        for line, comment in comments(file)
+        if re.search(r"#\s*type:\s*ignore", comment) and not with_reason.search(comment)
+    ]
+    write_count("type_ignores_without_reason", len(bare))
+
+    assert bare == []
+
+
+def test_no_test_is_skipped_or_expected_to_fail() -> None:
+    marked = [
+        f"{name_of(file)}:{node.lineno}"
+        for file in files(ROOT / "tests", ".py")
+        for node in ast.walk(parsed(file))
+        if isinstance(node, ast.Attribute) and node.attr in MARKS and is_from_a_test_library(node.value)
+    ]
+    imported = [
+        f"{name_of(file)}:{line}"
+        for file in files(ROOT / "tests", ".py")
+        for line, module, names in imports(file)
+        if module in ("pytest", "unittest") and set(names) & {*MARKS, "SkipTest"}
+    ]
+
+    assert marked + imported == []
+
+
+def is_from_a_test_library(node: ast.expr) -> bool:
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return isinstance(node, ast.Name) and node.id in ("pytest", "unittest")
+
+
+def test_nothing_is_left_for_later_in_the_source() -> None:
+    left = [
+        f"{name_of(file)}:{line}"
+        for file in files(SRC, ".py")
+        for line, comment in comments(file)
+        if re.search(r"\b(TODO|FIXME|XXX|HACK)\b", comment)
+    ]
+
+    assert left == []
+
+
+def test_every_source_file_says_what_it_is_for() -> None:
+    silent = [name_of(file) for file in files(SRC, ".py") if not ast.get_docstring(parsed(file))]
+    silent += [
+        name_of(file) for file in files(SRC, ".sql") if not file.read_text(encoding="utf-8").lstrip().startswith("--")
+    ]
+
+    assert silent == []
+
+
+def test_what_is_redacted_is_made_in_one_place() -> None:
+    makers = {
+        name_of(file)
+        for file in files(SRC, ".py")
+        for node in ast.walk(parsed(file))
+        if isinstance(node, ast.Call)
+        and (
+            (isinstance(node.func, ast.Name) and node.func.id == "Redacted")
+            or (isinstance(node.func, ast.Attribute) and node.func.attr == "Redacted")
+        )
+    }
+
+    assert makers <= {"src/swarmkeeper/govern/redaction.py"}
+
+
+def test_the_core_needs_nothing_but_the_standard_library() -> None:
+    foreign = [
+        f"{name_of(file)}:{line}: {module}"
+        for file in files(SRC / "core", ".py")
+        for line, module, _ in imports(file)
+        if module.split(".")[0] not in {*sys.stdlib_module_names, "swarmkeeper"}
+    ]
+
+    assert foreign == []
+
+
+def test_no_room_takes_a_detour_over_the_public_face() -> None:
+    """The public face loads any room by name, which the import contracts cannot see."""
+    detours = [
+        f"{name_of(file)}:{line}: {', '.join(names)}"
+        for file in files(SRC, ".py")
+        for line, module, names in imports(file)
+        if module == "swarmkeeper" and set(names) != {"__version__"} and not is_written_as_a_user_would(file)
+    ]
+
+    assert detours == []
+
+
+def is_written_as_a_user_would(file: Path) -> bool:
+    return file.relative_to(SRC).parts[0] in ("bots", "cli", "testing")

@@ -1,0 +1,59 @@
+"""What is loaded when: a bot author pays for no server, and `--help` pays for nothing."""
+
+import ast
+
+import swarmkeeper
+from tests.tidy.tree import SRC, packages_loaded_by, parsed
+
+HEAVY = {"fastapi", "starlette", "uvicorn", "apsw", "rich", "pydantic", "httpx2", "cryptography", "typer"}
+
+
+def test_importing_the_package_loads_no_library() -> None:
+    assert packages_loaded_by("import swarmkeeper") & HEAVY == set()
+
+
+def test_asking_for_help_loads_neither_the_server_nor_the_records() -> None:
+    asking = """
+import contextlib, sys
+from swarmkeeper.cli.main import main
+sys.argv = ["swarmkeeper", "--help"]
+with contextlib.suppress(SystemExit):
+    main()
+"""
+
+    assert packages_loaded_by(asking) & {"fastapi", "starlette", "uvicorn", "pydantic", "apsw"} == set()
+
+
+def test_a_bot_author_loads_no_server() -> None:
+    assert (
+        packages_loaded_by("from swarmkeeper import ExecutorBot, Done, SubTask, run, Client")
+        & {
+            "fastapi",
+            "starlette",
+            "uvicorn",
+            "apsw",
+            "sqlite3",
+        }
+        == set()
+    )
+
+
+def test_every_public_name_can_be_loaded_from_where_it_is_said_to_live() -> None:
+    for name in swarmkeeper.__all__:
+        assert getattr(swarmkeeper, name) is not None
+
+
+def test_what_a_type_checker_sees_is_what_is_loaded() -> None:
+    seen = {
+        alias.asname or alias.name: node.module
+        for node in ast.walk(parsed(SRC / "__init__.py"))
+        if isinstance(node, ast.ImportFrom) and node.module is not None and node.module.startswith("swarmkeeper.")
+        for alias in node.names
+    }
+
+    assert seen == swarmkeeper._HOME
+    assert {*seen, "__version__"} == set(swarmkeeper.__all__)
+
+
+def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
+    assert not hasattr(swarmkeeper, "Nothing")

@@ -1,0 +1,107 @@
+"""Facts about the repository as a whole: what it says, what it pins, what it promises can be typed."""
+
+import re
+import tomllib
+
+import swarmkeeper
+from tests.tidy.tree import ROOT, files, name_of
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+# Written in pieces, so that this file may be searched too.
+NOT_OURS = re.compile(
+    "|".join(
+        (
+            "/" + "work/(main|helpers|shared)",
+            "/" + r"root/",
+            "/" + "opt/(wheels|pypi)",
+            "shared" + "/design",
+            "pypi" + r"\.org",
+            "python" + "hosted",
+            "registry" + r"\.npmjs",
+        )
+    )
+)
+NAME = re.compile(r"^[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def normal(requirement: str) -> str:
+    found = NAME.match(requirement.lower().replace("_", "-"))
+    assert found, requirement
+    return found.group()
+
+
+def locked(file: str) -> dict[str, str]:
+    """Name and whole entry of everything a lock pins."""
+    text = (ROOT / "requirements" / file).read_text(encoding="utf-8").replace("\\\n", " ")
+    return {normal(line): line for line in text.splitlines() if line and not line.startswith("#")}
+
+
+def test_no_file_speaks_of_the_place_where_it_was_written() -> None:
+    found = []
+    for file in files(ROOT):
+        try:
+            text = file.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        found += [f"{name_of(file)}:{text.count(chr(10), 0, hit.start()) + 1}" for hit in NOT_OURS.finditer(text)]
+
+    assert found == []
+
+
+def test_every_lock_pins_one_version_by_hash_and_names_no_address() -> None:
+    for file in sorted((ROOT / "requirements").glob("*.txt")):
+        assert "://" not in file.read_text(encoding="utf-8"), name_of(file)
+        for entry in locked(file.name).values():
+            assert re.match(r"\S+==\S+ ", entry), entry
+            assert "--hash=sha256:" in entry, entry
+
+
+def test_the_locks_hold_everything_that_the_project_asks_for() -> None:
+    runtime = {normal(requirement) for requirement in PROJECT["project"]["dependencies"]}
+    dev = {normal(requirement) for requirement in PROJECT["dependency-groups"]["dev"]}
+
+    assert runtime <= set(locked("runtime.txt"))
+    assert runtime | dev <= set(locked("dev.txt"))
+
+
+def test_developers_run_the_versions_that_users_get() -> None:
+    dev = locked("dev.txt")
+
+    differing = [name for name, entry in locked("runtime.txt").items() if dev[name].split()[0] != entry.split()[0]]
+
+    assert differing == []
+
+
+def test_the_build_backend_is_the_one_that_is_locked() -> None:
+    (required,) = PROJECT["build-system"]["requires"]
+
+    assert normal(required) == "uv-build"
+    assert required.replace("_", "-") in PROJECT["dependency-groups"]["dev"]
+
+
+def test_the_version_is_said_once_to_users_and_once_to_installers() -> None:
+    assert swarmkeeper.__version__ == PROJECT["project"]["version"]
+    assert f"## {swarmkeeper.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_every_make_target_that_is_documented_exists_and_explains_itself() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    explained = set(re.findall(r"^([a-z-]+):.*## ", makefile, flags=re.MULTILINE))
+    declared = set(re.findall(r"^\.PHONY: (.*)$", makefile, flags=re.MULTILINE)[0].split())
+    documented = {
+        target
+        for file in (*ROOT.glob("*.md"), *files(ROOT / "docs", ".md"), ROOT / ".ci" / "run")
+        for target in re.findall(
+            r"(?:`|^\s*\$? ?)make ([a-z][a-z-]*)", file.read_text(encoding="utf-8"), flags=re.MULTILINE
+        )
+    }
+
+    assert explained == declared
+    assert documented
+    assert documented <= explained
+
+
+def test_continuous_integration_runs_what_the_readme_tells_everyone_to_run() -> None:
+    assert "make test" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "part tests make test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")

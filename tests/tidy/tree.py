@@ -1,0 +1,55 @@
+"""What the tidy tests look at: the repository's own files, never an environment, a cache or what was built."""
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SRC = ROOT / "src" / "swarmkeeper"
+
+_OUTSIDE = frozenset(
+    {".git", ".venv", ".venv-uv", "__pycache__", "node_modules", "build", "dist", ".swarmkeeper"}
+    | {".mypy_cache", ".ruff_cache", ".pytest_cache", ".pytest_counts", ".hypothesis", ".import_linter_cache"}
+)
+
+
+def files(folder: Path = ROOT, *suffixes: str) -> Iterator[Path]:
+    """Every file below `folder` that is the project's own, in a stable order; with one of the suffixes, if given."""
+    for where, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name not in _OUTSIDE)
+        for name in sorted(names):
+            if not suffixes or name.endswith(suffixes):
+                yield Path(where, name)
+
+
+def name_of(file: Path) -> str:
+    """The file's path as a reader of the repository would write it."""
+    return file.relative_to(ROOT).as_posix()
+
+
+@cache
+def parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+
+
+def imports(file: Path) -> Iterator[tuple[int, str, tuple[str, ...]]]:
+    """Line, module and names of every import statement in a file, those inside functions too."""
+    for node in ast.walk(parsed(file)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name, ()
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module is not None, f"{name_of(file)}:{node.lineno}: relative import"
+            yield node.lineno, node.module, tuple(alias.name for alias in node.names)
+
+
+def packages_loaded_by(code: str) -> set[str]:
+    """The top-level packages that a fresh interpreter has loaded when `code` has run in it."""
+    ending = "\nimport sys as _sys; print(*sorted({_name.split('.')[0] for _name in _sys.modules}), file=_sys.stderr)"
+    run = subprocess.run([sys.executable, "-c", code + ending], capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 0, run.stderr
+    return set(run.stderr.splitlines()[-1].split())

@@ -1,0 +1,113 @@
+"""Events as CloudEvents, and their stream, however it is cut on its way."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarmkeeper.wire.events import SSE_ALIVE, CloudEvent, SseEvent, SseReader, cloud_event, sse
+from swarmkeeper.wire.shapes import at, read_answer, rfc3339
+
+IDS = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]), min_size=1, max_size=8)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
+
+def test_an_event_has_the_shape_of_the_standard() -> None:
+    event = cloud_event(
+        cursor="17",
+        at=1_769_860_800_000_001,
+        kind="task.planned",
+        subject="tasks/tsk_1",
+        sequence=2,
+        data={"to": "PLANNED"},
+    )
+
+    assert event == {
+        "specversion": "1.0",
+        "id": "17",
+        "source": "/swarmkeeper",
+        "type": "io.swarmkeeper.task.planned.v1",
+        "subject": "tasks/tsk_1",
+        "time": "2026-01-31T12:00:00.000001Z",
+        "sequence": 2,
+        "data": {"to": "PLANNED"},
+    }
+    assert read_answer(CloudEvent, {**event, "news": 1}).kind == "task.planned"
+
+
+@given(st.integers(0, 4_102_444_800_000_000))
+def test_a_time_comes_back_to_the_microsecond(micros: int) -> None:
+    event = read_answer(CloudEvent, cloud_event(cursor="1", at=micros, kind="k", subject=None, sequence=0, data={}))
+
+    assert event.time == at(micros)
+    assert json.loads(event.model_dump_json())["id"] == "1"
+
+
+@given(st.lists(st.integers(0, 4_102_444_800_000_000), min_size=2))
+def test_times_as_text_sort_as_times(moments: list[int]) -> None:
+    assert sorted(map(rfc3339, moments)) == [rfc3339(moment) for moment in sorted(moments)]
+
+
+def test_a_microsecond_count_is_never_taken_for_seconds() -> None:
+    event: dict[str, Any] = {"id": "1", "type": "t", "time": 1_000_000}
+
+    assert read_answer(CloudEvent, event).time == at(1_000_000)
+
+
+@given(st.lists(st.tuples(IDS, TEXTS | st.none()), max_size=5), st.lists(st.integers(0, 200), max_size=6))
+def test_a_stream_is_read_as_it_was_written_wherever_it_is_cut(
+    story: list[tuple[str, str | None]], cuts: list[int]
+) -> None:
+    stream = b"".join(
+        SSE_ALIVE if text is None else sse(json.dumps(text, ensure_ascii=False).encode(), id=name)
+        for name, text in story
+    )
+    places = sorted({0, len(stream), *(min(cut, len(stream)) for cut in cuts)})
+
+    reader = SseReader()
+    pieces = [stream[start:end] for start, end in pairwise(places)]
+    seen = [event for piece in pieces for event in reader.feed(piece)]
+
+    assert [(event.id, json.loads(event.data)) for event in seen] == [each for each in story if each[1] is not None]
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_a_stream_of_another_server_is_read_too(ending: str) -> None:
+    lines = [
+        ": hello",
+        "retry: 5",
+        "event: x",
+        "id: 7",
+        "data: a",
+        "data:b",
+        "",
+        "data",
+        "",
+        "id: 8",
+        "",
+        "data: c",
+        "",
+        "",
+    ]
+    stream = "\ufeff" + ending.join(lines)
+
+    whole = list(SseReader().feed(stream.encode() + b":"))
+    reader = SseReader()
+    bytewise = [event for byte in stream.encode() + b":" for event in reader.feed(bytes([byte]))]
+
+    assert whole == bytewise == [SseEvent("7", "a\nb"), SseEvent("7", ""), SseEvent("8", "c")]
+
+
+def test_an_event_that_was_cut_off_is_not_handed_on() -> None:
+    assert list(SseReader().feed(b"id: 1\ndata: {}\n")) == []
+
+
+@pytest.mark.parametrize(("data", "name"), [(b"{\n}", "1"), (b"{\r}", "1"), (b"{}", "1\n"), (b"{}", "\0")])
+def test_what_would_break_the_stream_is_never_written(data: bytes, name: str) -> None:
+    with pytest.raises(AssertionError):
+        sse(data, id=name)
