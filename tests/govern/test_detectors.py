@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmkeeper.govern import checks
+from swarmkeeper.govern import checks, views
 from swarmkeeper.govern.detectors import BadRules, Detector, Detectors, Unscanned, read_packs
 from swarmkeeper.govern.redaction import Redactor, default_rules
 
@@ -78,6 +78,7 @@ def test_ordinary_text_is_left_as_it_is(text: str) -> None:
         ("postgresql://app:hunter2@db/app", "postgresql://app:[redacted:url-password]@db/app"),
         ("pay 4111 1111 1111 1111 123 now", "pay [redacted:card] 123 now"),
         ("12 4111 1111 1111 1111", "12 [redacted:card]"),
+        ("2512 4111 1111 1111 1111", "2512 [redacted:card]"),
         ("DE89 3704 0044 0532 0130 00 PAID TODAY", "[redacted:iban] PAID TODAY"),
         ("a@b.example, c@d.example", "[redacted:email], [redacted:email]"),
         ("Bearer ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hI6", "Bearer [redacted:github-token]"),
@@ -107,6 +108,13 @@ def test_invisible_characters_do_not_hide_a_secret(hidden: str) -> None:
     assert not any(part in redacted for part in ("hun", "ter2", "ada", "W4yZ"))
 
 
+def test_a_view_is_composed_across_what_is_invisible_and_knows_where_it_came_from() -> None:
+    view = views.plain("a\u200be\u200b\u0301b")
+
+    assert view.text == "aéb"
+    assert view.original(1, 2) == (2, 5)
+
+
 @given(st.text(st.sampled_from("aé\u0301e\u200b\u1100\u1161\u11a8가 日"), max_size=12))
 def test_text_around_a_secret_is_kept_whatever_letters_it_is_made_of(around: str) -> None:
     assert (
@@ -125,6 +133,10 @@ def test_more_finds_than_the_cap_hide_the_whole_text() -> None:
     assert len(pack.find("a@b.example " * 1000)) == 1000
     with pytest.raises(Unscanned):
         pack.find("a@b.example " * 1001)
+    with pytest.raises(Unscanned):
+        pack.find("a@b.example password=x " * 501)
+    with pytest.raises(Unscanned):
+        pack.find("4111 1111 1111 1112 " * 10_001)
     with pytest.raises(Unscanned):
         pack.find("a" * ((1 << 20) + 1))
 

@@ -138,6 +138,11 @@ def test_an_answer_may_gain_fields(model: type[BaseModel], told: dict[str, Any])
     assert read_answer(model, with_news(told)).model_dump(exclude={"checkpoint"}) is not None
 
 
+@pytest.mark.parametrize(("model", "told"), SHAPES, ids=lambda value: value.__name__ if isinstance(value, type) else "")
+def test_an_answer_can_be_made_from_plain_values(model: type[BaseModel], told: dict[str, Any]) -> None:
+    assert model.model_validate(told) == read_answer(model, told)
+
+
 def test_the_subtask_of_a_lease_is_what_an_executor_is_handed() -> None:
     lease = read_answer(LeasePage, {"leases": [LEASE], "reason": None}).leases[0]
 

@@ -78,23 +78,8 @@ def test_a_stream_is_read_as_it_was_written_wherever_it_is_cut(
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
 def test_a_stream_of_another_server_is_read_too(ending: str) -> None:
-    lines = [
-        ": hello",
-        "retry: 5",
-        "event: x",
-        "id: 7",
-        "data: a",
-        "data:b",
-        "",
-        "data",
-        "",
-        "id: 8",
-        "",
-        "data: c",
-        "",
-        "",
-    ]
-    stream = "\ufeff" + ending.join(lines)
+    lines = ["id: 7", ": hello", "retry: 5", "event: x", "data: a", "data:b", "", "data", "", "id: 8", "", "data: c"]
+    stream = "\ufeff" + ending.join([*lines, "", ""])
 
     whole = list(SseReader().feed(stream.encode() + b":"))
     reader = SseReader()

@@ -195,6 +195,15 @@ def test_a_body_longer_than_its_limit_is_too_large() -> None:
         parse_json(b"[1]", limit=2)
 
 
+def test_the_bounds_are_those_of_the_contract() -> None:
+    assert (DEPTH_MAX, INTEGER_MAX) == (64, 9_007_199_254_740_992)
+
+
+def test_more_errors_than_are_listed_end_the_reading() -> None:
+    assert len(refusal(b"[" + b"1e999," * 999 + b"1e999]").details) == 1000
+    assert "more than 1000" in refusal(b"[" + b"1e999," * 1000 + b"1e999]").detail
+
+
 def test_every_wrong_place_is_named_and_no_input_with_it() -> None:
     refused = refusal(r'{"hunter2": 1, "hunter2": 99999999999999999, "x": ["hunter2\u0000"], "title": 1e999}')
 

@@ -155,12 +155,15 @@ def _dependency(one: str | Mapping[str, str]) -> tuple[str, Condition]:
     return one["key"], Condition(one.get("when", "success"))
 
 
-def _seconds(microseconds: int | None) -> int | None:
-    return None if microseconds is None else microseconds // SECOND
+def _seconds(microseconds: int | None) -> float | None:
+    if microseconds is None:
+        return None
+    whole, rest = divmod(microseconds, SECOND)
+    return microseconds / SECOND if rest else whole
 
 
 def _microseconds(seconds: float | None) -> int | None:
-    return None if seconds is None else int(seconds * SECOND)
+    return None if seconds is None else round(seconds * SECOND)
 
 
 # ---- edges --------------------------------------------------------------------------------------------------------

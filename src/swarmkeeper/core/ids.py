@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
-
-# Crockford's alphabet: sorts as the numbers it writes, and has no letters that read alike.
-_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-
-
-def _base32(number: int, length: int) -> str:
-    digits = []
-    for _ in range(length):
-        number, digit = divmod(number, 32)
-        digits.append(_ALPHABET[digit])
-    return "".join(reversed(digits))
 
 
 def timed(prefix: str, at: int, seed: bytes, purpose: str) -> str:
     """An id born at `at` (microseconds): 48 bits of milliseconds, then 80 bits drawn from seed and purpose."""
     chance = hashlib.blake2b(purpose.encode(), key=seed, digest_size=10).digest()
-    return f"{prefix}_{_base32(at // 1000, 10)}{_base32(int.from_bytes(chance), 16)}"
+    # This alphabet (RFC 4648, "extended hex") sorts as the bytes it writes.
+    return f"{prefix}_{base64.b32hexencode((at // 1000).to_bytes(6) + chance).rstrip(b'=').decode()}"
 
 
 def secret(prefix: str, seed: bytes, purpose: str) -> str:
     """An id that tells nothing and cannot be guessed: 160 bits drawn from seed and purpose."""
     chance = hashlib.blake2b(purpose.encode(), key=seed, digest_size=20).digest()
-    return f"{prefix}_{_base32(int.from_bytes(chance), 32)}"
+    return f"{prefix}_{base64.b32hexencode(chance).decode()}"
 
 
 def fraction(seed: bytes, purpose: str) -> float:

@@ -8,7 +8,7 @@ was erased.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
@@ -29,7 +29,10 @@ _WORD_MAX = 96
 _REASONS_MAX = 8
 
 _INTEGER_MAX = 2**53 - 1
+_KEYS = frozenset({str})
+_WORDS = frozenset({str, bool, type(None)})
 _encode = msgspec.json.Encoder(order="deterministic").encode
+_encode_in_order = msgspec.json.Encoder().encode
 
 
 def canonical(value: Json) -> bytes:
@@ -52,13 +55,17 @@ def canonical(value: Json) -> bytes:
 
 def _plain(value: Json) -> bool:
     kind = type(value)
-    if kind is str or kind is bool or value is None:
+    if kind in _WORDS:
         return True
     if kind is int:
         return bool(-_INTEGER_MAX <= value <= _INTEGER_MAX)
     if kind is dict:
-        return all(type(key) is str and (type(item) is str or _plain(item)) for key, item in value.items())
-    return kind is list and all(map(_plain, value))
+        return _KEYS.issuperset(map(type, value)) and _all_plain(value.values())
+    return kind is list and _all_plain(value)
+
+
+def _all_plain(values: Collection[Json]) -> bool:
+    return _WORDS.issuperset(map(type, values)) or all(map(_plain, values))
 
 
 def commitment(salt: bytes, body: bytes) -> str:
@@ -74,7 +81,7 @@ def encode_leaf(entry: AuditEntry, rules_hash: str) -> tuple[bytes, bytes]:
     """
     body = canonical({"events": list(entry.events), "payload": entry.body.value})
     envelope = _envelope(entry, rules_hash, commitment(entry.salt, body), entry.reasons, entry.body.fields)
-    leaf = canonical(envelope)
+    leaf = _encode_in_order(envelope)  # canonical: its keys stand in order, and it holds no fraction
     if len(leaf) > LEAF_MAX:
         leaf = _shortened(entry, rules_hash, commitment(entry.salt, body))
     return leaf, body

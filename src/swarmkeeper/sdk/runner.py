@@ -39,42 +39,43 @@ def run(*bots: BaseBot, client: Client | None = None, drain_seconds: float = DRA
     """Run bots until SIGTERM or SIGINT, then let them finish what they hold, for `drain_seconds` at most.
 
     The orchestrator and the key are SWARMKEEPER_URL and SWARMKEEPER_API_KEY (or SWARMKEEPER_API_KEY_FILE), unless a
-    client is passed. A second signal gives everything back at once.
+    client is passed (it is closed at the end). A second signal gives everything back at once.
 
     Raises:
-        SystemExit: with a message, where the orchestrator refuses these bots.
+        SystemExit: with a message, where the orchestrator refuses these bots or the key cannot be read.
     """
     if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
         logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each call otherwise
     try:
         asyncio.run(_run_until_signal(bots, client, drain_seconds))
-    except ApiError as error:
+    except (ApiError, OSError, ValueError) as error:
         sys.exit(f"swarmkeeper: {error}")
 
 
 async def _run_until_signal(bots: Sequence[BaseBot], client: Client | None, drain_seconds: float) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    serving = asyncio.ensure_future(serve(bots, client or Client(), stop=stop, drain_seconds=drain_seconds))
+    async with client or Client() as used:
+        serving = asyncio.create_task(serve(bots, used, stop=stop, drain_seconds=drain_seconds))
 
-    def heard() -> None:
-        if stop.is_set():
-            serving.cancel()
-        stop.set()
+        def heard() -> None:
+            if stop.is_set():
+                serving.cancel()
+            stop.set()
 
-    def heard_elsewhere(_number: int, _frame: FrameType | None) -> None:
-        loop.call_soon_threadsafe(heard)
+        def heard_elsewhere(_number: int, _frame: FrameType | None) -> None:
+            loop.call_soon_threadsafe(heard)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            try:
+                loop.add_signal_handler(number, heard)
+            except NotImplementedError:  # Windows
+                signal.signal(number, heard_elsewhere)
         try:
-            loop.add_signal_handler(number, heard)
-        except NotImplementedError:  # Windows
-            signal.signal(number, heard_elsewhere)
-    try:
-        await serving
-    except asyncio.CancelledError:
-        log.warning("stopped at once: what was held has been given back, or will be when its lease ends")
+            await serving
+        except asyncio.CancelledError:
+            log.warning("stopped at once: what was held has been given back, or will be when its lease ends")
 
 
 async def serve(

@@ -267,6 +267,8 @@ class Session:
             if granted.lease_id in self.held:
                 continue  # a replayed answer: it is being worked on already
             lease = HeldLease(granted, wake)
+            beat_at = loop.time() + lease.heartbeat_after_seconds
+            self._next_beat_at = min(self._next_beat_at, beat_at) if self.held else beat_at
             self.held[lease.lease_id] = lease
             taken.append(lease)
             self.note("leased", lease_id=lease.lease_id, task_id=lease.task_id, work_id=lease.work_id, kind=lease.kind)

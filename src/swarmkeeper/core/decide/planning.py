@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from swarmkeeper.core import graph
 from swarmkeeper.core.commands import Submit
 from swarmkeeper.core.decide import progress
-from swarmkeeper.core.errors import Forbidden, Invalid
+from swarmkeeper.core.errors import Forbidden, InvalidPlan
 from swarmkeeper.core.model import SubtaskSpec, Task
 from swarmkeeper.core.states import Evaluation, Kind, TaskHappening, TaskStatus
 from swarmkeeper.core.world import World
@@ -20,7 +20,7 @@ def submit(world: World, command: Submit) -> str:
     if command.subtasks is not None:
         errors = graph.check_plan(command.subtasks)
         if errors:
-            raise Invalid("the subtasks are not a sound plan", details=tuple(errors))
+            raise InvalidPlan("the subtasks are not a sound plan", details=tuple(errors))
     task_id = world.new_id("tsk")
     task = Task(
         id=task_id,

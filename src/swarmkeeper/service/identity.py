@@ -1,0 +1,241 @@
+"""Who calls: keys are told from their text, kept in memory, and looked at again when they may have changed.
+
+A key that is not known is looked up in the store at once, so that a new one is good at once. Whoever sends wrong keys is
+slowed down by source; a right key that is known is never refused for that. Which bot was heard of last is kept here too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from swarmkeeper.core.commands import Command, NoteRefusals
+from swarmkeeper.core.errors import RateLimited, SwarmkeeperError, Unauthenticated
+from swarmkeeper.core.model import ApiKey, Principal
+from swarmkeeper.core.ports import Store
+from swarmkeeper.govern import keys
+
+SECOND = 1_000_000
+# As many wrong keys a second as a person with a broken script may need to notice; a guess needs 2^256 of them.
+FAILURES_A_SECOND = 10
+# Each costs the store a read of some microseconds. A key that turns out to be good is not counted.
+LOOKUPS_A_SECOND = 100
+SOURCES_MAX = 10_000
+KEYS_MAX = 50_000
+REFUSALS_EVERY = 60 * SECOND
+REFUSALS_MAX = 10_000
+
+_REFUSED = "the API key is missing, unknown, expired or revoked"
+
+
+@dataclass(slots=True)
+class Bucket:
+    """So many a second, as many at once."""
+
+    rate: int
+    left: float
+    at: int
+
+    def take(self, now: int) -> bool:
+        self.left = min(float(self.rate), self.left + (now - self.at) * self.rate / SECOND)
+        self.at = now
+        if self.left < 1:
+            return False
+        self.left -= 1
+        return True
+
+    def give_back(self) -> None:
+        self.left = min(float(self.rate), self.left + 1)
+
+
+class Buckets:
+    """One bucket for each source; the ones untouched for longest are forgotten, which only ever forgives."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._of: dict[str, Bucket] = {}
+
+    def of(self, source: str, now: int) -> Bucket:
+        bucket = self._of.pop(source, None) or Bucket(self._rate, float(self._rate), now)
+        self._of[source] = bucket
+        if len(self._of) > SOURCES_MAX:
+            del self._of[next(iter(self._of))]
+        return bucket
+
+
+@dataclass(slots=True)
+class Presence:
+    """When each bot was heard of last. In memory: after a restart a bot is seen again with its next call."""
+
+    _now: Callable[[], int]
+    _last: dict[str, int] = field(default_factory=dict)
+
+    def seen(self, bot_id: str) -> None:
+        self._last[bot_id] = self._now()
+
+    def last_seen(self, bot_id: str) -> int | None:
+        return self._last.get(bot_id)
+
+    def living(self, within: int) -> set[str]:
+        """The bots that called within the last so many microseconds."""
+        since = self._now() - within
+        return {bot_id for bot_id, at in self._last.items() if at >= since}
+
+    def forget(self, bot_id: str) -> None:
+        self._last.pop(bot_id, None)
+
+
+@dataclass(slots=True)
+class _Refusals:
+    by: Principal
+    action: str
+    count: int = 0
+    written_at: int | None = None
+
+
+class Identity:
+    """`now` is engine time, by which keys expire; `monotonic` is what buckets fill by. Both in microseconds."""
+
+    def __init__(
+        self, store: Store, pepper: bytes, *, now: Callable[[], int], monotonic: Callable[[], int] | None = None
+    ) -> None:
+        self.presence = Presence(now)
+        self.failures = 0  # calls without a valid credential, for metrics
+        self._store, self._pepper = store, pepper
+        self._now, self._monotonic = now, monotonic or now
+        self._keys: dict[str, ApiKey] = {}  # by public id
+        self._public_ids: dict[str, str] = {}  # record's id -> public id
+        self._generation = 0
+        self._failing = Buckets(FAILURES_A_SECOND)
+        self._looking_up = Buckets(LOOKUPS_A_SECOND)
+        self._refusals: dict[tuple[str, str], _Refusals] = {}
+
+    # ---- telling ---------------------------------------------------------------------------------------------------
+
+    async def authenticate(self, text: str | None, source: str = "") -> Principal:
+        """Who this key is.
+
+        Raises:
+            Unauthenticated: nobody, any more or yet.
+            RateLimited: too many wrong keys came from this source.
+        """
+        parsed = keys.parse(text) if text is not None else None
+        if parsed is None:
+            raise self._failed(source)
+        public_id, secret = parsed
+        key = self._keys.get(public_id)
+        if key is None:
+            key = await self._look_up(public_id, source)
+        if key is None or not self._good(key) or not self._fits(key, secret):
+            raise self._failed(source)
+        return _principal(key)
+
+    async def still_good(self, principal: Principal) -> bool:
+        """Whether the key that somebody came with still stands. Asks the store only after a change of keys."""
+        public_id = self._public_ids.get(principal.key_id)
+        if public_id is None:
+            return False
+        key = self._keys.get(public_id) or await self._read(public_id)
+        return key is not None and key.id == principal.key_id and self._good(key)
+
+    def _good(self, key: ApiKey) -> bool:
+        return key.revoked_at is None and (key.expires_at is None or self._now() < key.expires_at)
+
+    def _fits(self, key: ApiKey, secret: str) -> bool:
+        digest = keys.digest(self._pepper, secret)
+        current = keys.same(digest, key.digest)
+        if key.previous_digest is None or key.previous_until is None or self._now() >= key.previous_until:
+            return current
+        return keys.same(digest, key.previous_digest) or current
+
+    def _failed(self, source: str) -> SwarmkeeperError:
+        self.failures += 1
+        now = self._monotonic()
+        if self._failing.of(source, now).take(now):
+            return Unauthenticated(_REFUSED)
+        return RateLimited("too many calls without a good API key", retry_after=1)
+
+    async def _look_up(self, public_id: str, source: str) -> ApiKey | None:
+        now = self._monotonic()
+        bucket = self._looking_up.of(source, now)
+        if not bucket.take(now):
+            self.failures += 1
+            raise RateLimited("too many calls with unknown API keys", retry_after=1)
+        key = await self._read(public_id)
+        if key is not None:
+            bucket.give_back()
+        return key
+
+    async def _read(self, public_id: str) -> ApiKey | None:
+        generation = self._generation
+        rows = await self._store.read("key_by_public_id", {"public_id": public_id})
+        if not rows:
+            return None
+        key = _key(rows[0])
+        if generation == self._generation:  # else it may have changed since it was read
+            self._keys[public_id] = key
+            if len(self._keys) > KEYS_MAX:
+                del self._keys[next(iter(self._keys))]
+        self._public_ids[key.id] = public_id  # only of keys that there are: their number is no stranger's choice
+        return key
+
+    # ---- changes ---------------------------------------------------------------------------------------------------
+
+    def forget(self, key_ids: Iterable[str]) -> None:
+        """These keys (ids of their records) were made or changed: look at them again."""
+        self._generation += 1
+        for key_id in key_ids:
+            self._keys.pop(self._public_ids.get(key_id, ""), None)
+
+    def forget_all(self) -> None:
+        """Another process has written: any key may have changed."""
+        self._generation += 1
+        self._keys.clear()
+
+    # ---- refusals --------------------------------------------------------------------------------------------------
+
+    def refused(self, by: Principal, code: str, action: str) -> None:
+        """A call with a valid credential was refused: it will be written down, with how often."""
+        noted = self._refusals.get((by.key_id, code))
+        if noted is None:
+            if len(self._refusals) >= REFUSALS_MAX:
+                del self._refusals[next(iter(self._refusals))]
+            noted = self._refusals[by.key_id, code] = _Refusals(by, action)
+        noted.count += 1
+        noted.action = action
+
+    async def write_down(self, do: Callable[[Command], Awaitable[object]]) -> None:
+        """Write down the refusals that are due: at most once a minute for each key and code. To be called each second.
+
+        Raises:
+            SwarmkeeperError: of the engine; what was not written stays due.
+        """
+        now = self._monotonic()
+        for place, noted in list(self._refusals.items()):
+            if noted.written_at is not None and now - noted.written_at < REFUSALS_EVERY:
+                continue
+            if not noted.count:
+                del self._refusals[place]
+                continue
+            count = noted.count
+            await do(NoteRefusals(by=noted.by, code=place[1], action=noted.action, count=count))
+            noted.count -= count
+            noted.written_at = now
+
+
+def _principal(key: ApiKey) -> Principal:
+    return Principal(
+        tenant=key.tenant,
+        key_id=key.id,
+        role=key.role,
+        bot=key.bot,
+        owner=key.owner,
+        skills=None if key.skills is None else frozenset(key.skills),
+    )
+
+
+def _key(row: Mapping[str, Any]) -> ApiKey:
+    skills = row["skills"]
+    return ApiKey(**{**row, "skills": None if skills is None else tuple(json.loads(skills))})

@@ -1,0 +1,374 @@
+"""Every setting there is, in one table: the fields of `Settings`. Where each value came from can be told afterwards.
+
+A value comes from a flag, else the environment (SWARMKEEPER_<NAME>), else the folder that `swarmkeeper dev` keeps
+(.swarmkeeper/settings.toml), else swarmkeeper.toml, else the default. Inner rooms receive plain records made here, and
+never import this.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from swarmkeeper.core.model import Limits
+
+SECOND = 1_000_000
+PREFIX = "SWARMKEEPER_"
+FILE = "swarmkeeper.toml"
+DEV_FOLDER = ".swarmkeeper"
+DEV_FILE = "settings.toml"
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("auto", "json", "text")
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+
+# Kubernetes puts these into every container beside a Service called swarmkeeper. They are not meant for us.
+_KUBERNETES = ("SWARMKEEPER_SERVICE_", "SWARMKEEPER_PORT_")
+
+
+class BadSetting(Exception):
+    """A setting that cannot be used. Says which and where it stands, never what was written there."""
+
+
+Parser = Callable[[Any], Any]  # takes text (flags, environment) or what TOML holds; raises ValueError with a rule
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a text is expected")
+    return value
+
+
+def _number(value: Any, *, least: float, most: float, whole: bool = False) -> float:
+    kind = "a whole number" if whole else "a number"
+    rule = f"{kind} from {least:g} to {most:g} is expected"
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(rule)
+    try:
+        number = int(value) if whole and not isinstance(value, float) else float(value)
+    except ValueError:
+        raise ValueError(rule) from None
+    if (whole and number != int(number)) or not least <= number <= most:
+        raise ValueError(rule)
+    return int(number) if whole else number
+
+
+def _whole(least: int, most: int) -> Parser:
+    return partial(_number, least=least, most=most, whole=True)
+
+
+def _seconds(least: float, most: float) -> Parser:
+    return partial(_number, least=least, most=most)
+
+
+def _switch(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in _TRUE + _FALSE:
+        return value.lower() in _TRUE
+    raise ValueError("true or false is expected")
+
+
+def _choice(words: Sequence[str]) -> Parser:
+    def parse(value: Any) -> str:
+        if not isinstance(value, str) or value.lower() not in words:
+            raise ValueError(f"one of {', '.join(words)} is expected")
+        return value.lower()
+
+    return parse
+
+
+def _url(value: Any) -> str:
+    parts = urlsplit(_text(value))
+    if not value:
+        return ""
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+        raise ValueError("a URL like http://host:port, without user or password, is expected")
+    return _text(value).rstrip("/")
+
+
+def _root_path(value: Any) -> str:
+    path = _text(value).rstrip("/")
+    if path and (not path.startswith("/") or "?" in path or "#" in path):
+        raise ValueError("a path that begins with / is expected")
+    return path
+
+
+def _networks(value: Any) -> tuple[str, ...]:
+    listed = value.split(",") if isinstance(value, str) else value
+    if not isinstance(listed, list | tuple) or not all(isinstance(one, str) for one in listed):
+        raise ValueError("networks like 10.0.0.0/8, with commas between, are expected")
+    try:
+        return tuple(str(ipaddress.ip_network(one.strip())) for one in listed if one.strip())
+    except ValueError:
+        raise ValueError("networks like 10.0.0.0/8, with commas between, are expected") from None
+
+
+def _knob(default: Any, parse: Parser, meaning: str, *, unit: str = "", secret: bool = False) -> Any:
+    return field(default=default, metadata={"parse": parse, "meaning": meaning, "unit": unit, "secret": secret})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings, each of a value that can be used.
+
+    Raises:
+        BadSetting: one cannot.
+    """
+
+    store: str = _knob(
+        "sqlite:///swarmkeeper.db",
+        _text,
+        "Where everything is kept: sqlite:///relative.db, sqlite:////absolute.db or sqlite://:memory:",
+    )
+    host: str = _knob("127.0.0.1", _text, "The address that `serve` and `dev` listen on")
+    port: int = _knob(7700, _whole(0, 65535), "The port that `serve` and `dev` listen on; 0 picks a free one")
+    public_url: str = _knob("", _url, "The URL under which others reach the server, as events name their source")
+    root_path: str = _knob("", _root_path, "The path under which a proxy shows the server")
+    trusted_proxy: tuple[str, ...] = _knob(
+        (), _networks, "Networks of proxies whose X-Forwarded-For is believed, with commas between"
+    )
+    metrics_open: bool = _knob(False, _switch, "Show /metrics without a key, to callers on this machine")
+    log_level: str = _knob("info", _choice(LOG_LEVELS), f"What is logged: {', '.join(LOG_LEVELS)}")
+    log_format: str = _knob(
+        "auto", _choice(LOG_FORMATS), "How it is logged: json, text, or auto (text on a terminal, else json)"
+    )
+    lease_seconds: float = _knob(
+        30.0, _seconds(1, 3600), "How long a lease lives without a heartbeat, where a bot does not say", unit="seconds"
+    )
+    timeout_seconds: float = _knob(
+        900.0, _seconds(1, 604_800), "How long one attempt may take, where a task does not say", unit="seconds"
+    )
+    schedule_to_start_seconds: float = _knob(
+        86_400.0,
+        _seconds(1, 31_536_000),
+        "How long work waits for a bot before it expires, where a task does not say",
+        unit="seconds",
+    )
+    max_attempts: int = _knob(3, _whole(1, 100), "Tries before work has failed, where a task does not say")
+    idempotency_seconds: float = _knob(
+        86_400.0, _seconds(60, 31_536_000), "How long an Idempotency-Key is remembered", unit="seconds"
+    )
+    wait_seconds_max: float = _knob(
+        60.0, _seconds(0, 60), "The longest that a poll or wait is held back", unit="seconds"
+    )
+    queue_commands: int = _knob(
+        10_000, _whole(1, 1_000_000), "Commands waiting for the engine, beyond which callers get 503"
+    )
+    stop_seconds: float = _knob(
+        10.0, _seconds(0, 600), "How long answers under way are waited for when the server stops", unit="seconds"
+    )
+    pepper: str = _knob("", _text, "What digests of keys are made with; empty: one kept in the store", secret=True)
+    pepper_file: str = _knob("", _text, "A file that holds the pepper")
+    url: str = _knob("http://127.0.0.1:7700", _url, "The server that commands speak to")
+    api_key: str = _knob("", _text, "The key that commands use", secret=True)
+    api_key_file: str = _knob("", _text, "A file that holds the key that commands use")
+
+    def __post_init__(self) -> None:
+        for knob in KNOBS:
+            object.__setattr__(self, knob.name, _parsed(knob, getattr(self, knob.name), knob.name))
+        for name in _PAIRS:
+            if getattr(self, name) and getattr(self, f"{name}_file"):
+                raise BadSetting(f"{name} and {name}_file exclude each other: keep one")
+
+    def limits(self) -> Limits:
+        """The bounds and defaults of the rules."""
+        return Limits(
+            lease_ttl=int(self.lease_seconds * SECOND),
+            timeout=int(self.timeout_seconds * SECOND),
+            start=int(self.schedule_to_start_seconds * SECOND),
+            max_attempts=self.max_attempts,
+            idempotency=int(self.idempotency_seconds * SECOND),
+        )
+
+    def pepper_bytes(self) -> bytes | None:
+        """The configured pepper; None where the store's own is to be used.
+
+        Raises:
+            BadSetting: its file cannot be read, or others may read it too.
+        """
+        text = self.pepper or (read_secret(self.pepper_file, "pepper_file") if self.pepper_file else "")
+        return text.encode() or None
+
+
+@dataclass(frozen=True, slots=True)
+class Knob:
+    """One row of the table."""
+
+    name: str
+    default: Any
+    parse: Parser
+    meaning: str
+    unit: str
+    secret: bool
+
+    @property
+    def variable(self) -> str:
+        return PREFIX + self.name.upper()
+
+
+KNOBS: tuple[Knob, ...] = tuple(
+    Knob(
+        one.name,
+        one.default,
+        one.metadata["parse"],
+        one.metadata["meaning"],
+        one.metadata["unit"],
+        one.metadata["secret"],
+    )
+    for one in fields(Settings)
+)
+BY_NAME: Mapping[str, Knob] = {knob.name: knob for knob in KNOBS}
+# Each of these may stand in a file instead. The nearer source wins over the farther, whichever of the two it names.
+_PAIRS = ("pepper", "api_key")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A value that some source has for a setting."""
+
+    source: str  # "flag" | "environment" | ".swarmkeeper" | "swarmkeeper.toml" | "default"
+    place: str  # how to find it there
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The settings in force, and for each what every source says, the nearest first: the first one won."""
+
+    settings: Settings
+    given: Mapping[str, tuple[Given, ...]]
+
+    def explain(self, key: str) -> tuple[Given, ...]:
+        """What every source has for a setting; the first is in force, the last is the default.
+
+        Raises:
+            BadSetting: there is no such setting.
+        """
+        if key not in BY_NAME:
+            raise BadSetting(f"there is no setting of this name{_meant(key)}")
+        return self.given[key]
+
+
+def read(
+    flags: Mapping[str, Any] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Found:
+    """The settings of a process that runs in `folder`. A flag that is None was not given.
+
+    Raises:
+        BadSetting: a file has a key that is no setting, or a value cannot be used; says where.
+    """
+    folder = folder or Path()
+    sources = [
+        _of_flags(flags or {}),
+        _of_environment(os.environ if environ is None else environ),
+        _of_file(folder / DEV_FOLDER / DEV_FILE, DEV_FOLDER, f"{DEV_FOLDER}/{DEV_FILE}"),
+        _of_file(folder / FILE, FILE, FILE),
+    ]
+    given: dict[str, tuple[Given, ...]] = {}
+    for knob in KNOBS:
+        own = [source[knob.name] for source in sources if knob.name in source]
+        given[knob.name] = (*own, Given("default", "default", knob.default))
+    for name in _PAIRS:
+        _nearer_of_two(given, sources, name)
+    return Found(Settings(**{name: values[0].value for name, values in given.items()}), given)
+
+
+def unread(environ: Mapping[str, str], also: Sequence[str] = ()) -> list[str]:
+    """Variables that look like settings and that nothing reads: mistyped ones, mostly."""
+    known = {knob.variable for knob in KNOBS} | set(also)
+    return sorted(
+        name for name in environ if name.startswith(PREFIX) and name not in known and not name.startswith(_KUBERNETES)
+    )
+
+
+def read_secret(file: str, name: str) -> str:
+    """The secret that a file holds.
+
+    Raises:
+        BadSetting: it cannot be read, is empty, or may be read by everyone on this machine.
+    """
+    path = Path(file)
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSetting(f"{name}: the file cannot be read ({type(error).__name__})") from None
+    if mode & 0o007:
+        raise BadSetting(f"{name}: everyone on this machine may read the file: run `chmod 600` on it")
+    if not text:
+        raise BadSetting(f"{name}: the file is empty")
+    return text
+
+
+def _of_flags(flags: Mapping[str, Any]) -> dict[str, Given]:
+    return {
+        name: Given("flag", flag, _parsed(BY_NAME[name], value, flag))
+        for name, value in flags.items()
+        if value is not None
+        for flag in (f"--{name.replace('_', '-')}",)
+    }
+
+
+def _of_environment(environ: Mapping[str, str]) -> dict[str, Given]:
+    found = {}
+    for knob in KNOBS:
+        text = environ.get(knob.variable)
+        # An empty variable is how a shell or a compose file says "not set".
+        if not text or (knob.name == "port" and text.startswith("tcp://")):
+            continue
+        found[knob.name] = Given("environment", knob.variable, _parsed(knob, text, knob.variable))
+    return found
+
+
+def _of_file(path: Path, source: str, shown: str) -> dict[str, Given]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        raise BadSetting(f"{shown}: not TOML: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSetting(f"{shown}: cannot be read ({type(error).__name__})") from None
+    found = {}
+    for name, value in content.items():
+        if name not in BY_NAME:
+            raise BadSetting(f"{shown}: {name!r} is no setting{_meant(name)}")
+        found[name] = Given(source, f"{shown}: {name}", _parsed(BY_NAME[name], value, f"{shown}: {name}"))
+    return found
+
+
+def _nearer_of_two(given: dict[str, tuple[Given, ...]], sources: Sequence[Mapping[str, Given]], name: str) -> None:
+    """Where a nearer source names a file and a farther one the value, or the other way round, the nearer one holds."""
+    for source in sources:
+        here, in_file = name in source, f"{name}_file" in source
+        if here and in_file:
+            raise BadSetting(f"{source[name].place}: {name} and {name}_file exclude each other: keep one")
+        if here or in_file:
+            other = f"{name}_file" if here else name
+            place = source[name if here else f"{name}_file"].place
+            given[other] = (Given(source[name if here else f"{name}_file"].source, place, ""), *given[other])
+            return
+
+
+def _parsed(knob: Knob, value: Any, place: str) -> Any:
+    try:
+        return knob.parse(value)
+    except ValueError as error:
+        raise BadSetting(f"{place}: {error}") from None
+
+
+def _meant(name: str) -> str:
+    close = difflib.get_close_matches(name.lower().replace("-", "_"), BY_NAME, n=1)
+    return f": did you mean {close[0]!r}?" if close else ""

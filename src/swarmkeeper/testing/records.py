@@ -1,0 +1,351 @@
+"""Records for tests of stores: bare ones, ones with every field filled, and short ways to the usual ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from enum import Enum
+from types import UnionType
+from typing import Any
+
+from swarmkeeper.core.model import (
+    ApiKey,
+    Approval,
+    Attempt,
+    AuditLeaf,
+    AuditTree,
+    Bot,
+    Chore,
+    Event,
+    Idempotency,
+    Lease,
+    Ready,
+    Redacted,
+    Task,
+    Work,
+)
+from swarmkeeper.core.ports import Changes, Started, Want
+from swarmkeeper.core.states import BotType, Ending, Kind, Status, TaskStatus
+
+LOADED: tuple[type[Any], ...] = (Task, Work, Lease, Attempt, Bot, ApiKey, Approval, Chore, Idempotency, AuditTree)
+VERSIONED: tuple[type[Any], ...] = (Task, Work, Lease, Bot, ApiKey, Approval, Chore)
+NOTHING_STARTED = Started(alive_at=0, queues=(), next_due=None, held={}, pepper=b"", bots=(), chores=False)
+
+# What a store may rely on. Everything else is filled by its type.
+_BOUNDED: Mapping[str, Any] = {
+    "priority": 9,
+    "quorum": (2, 9),
+    "n_total": 7,
+    "n_open": 3,
+    "n_failed": 4,
+    "approval": "rounds",
+    "ttl": 30_000_000,
+    "capacity": 64,
+    "holds": ("apr_1", "paused"),
+}
+_BOUNDED_OF: Mapping[type[Any], Mapping[str, Any]] = {
+    Bot: {"status": "draining"},
+    Approval: {"kind": "question", "state": "decided"},
+}
+_UNCHANGING = frozenset(
+    {
+        *("id", "tenant", "task", "work", "key", "kind", "created_at", "spec", "title", "submitted_by", "trace"),
+        *("subject", "lease_id", "attempt", "bot", "granted_at", "ttl", "public_id", "role", "opened_at", "asked_by"),
+        *("question", "choices", "schema"),
+    }
+)
+_MAY_CHANGE_HERE = frozenset({(Work, "attempt"), (Approval, "subject"), (ApiKey, "bot")})
+_TEXT = "naïve “text” \u2028 \U0001f41d 'quoted' {}"
+_BIG = 2**53
+
+
+def _value(kind: Any, name: str) -> Any:
+    if typing.get_origin(kind) in (typing.Union, UnionType):
+        kind = next(one for one in typing.get_args(kind) if one is not type(None))
+    origin = typing.get_origin(kind) or kind
+    if origin is bool:
+        return True
+    if origin is int:
+        return _BIG - sum(name.encode())  # differs from field to field, so that two swapped columns show
+    if origin is str:
+        return f"{name}: {_TEXT}"
+    if origin is bytes:
+        return name.encode() + bytes(range(256))
+    if origin is tuple:
+        return (f"{name} a", f"{name} “b”")
+    if isinstance(origin, type) and issubclass(origin, Enum):
+        return list(origin)[-1]
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        whole = typing.get_args(kind)[1]
+        return {f"{name} é": _BIG if whole is int else "one" if whole is str else [1.5, None, {"deep": [-_BIG]}]}
+    raise TypeError(f"nothing to fill a field {name} of {kind} with")
+
+
+def filled(record: type[Any], *, id: str) -> Any:  # noqa: A002  the field's name
+    """One with every field filled, each with something of its own."""
+    kinds = typing.get_type_hints(record)
+    values = {one.name: _value(kinds[one.name], one.name) for one in dataclasses.fields(record)}
+    values |= {name: value for name, value in _BOUNDED.items() if name in values}
+    return record(**values | _BOUNDED_OF.get(record, {}) | _names(record, id))
+
+
+def bare(record: type[Any], *, id: str) -> Any:  # noqa: A002  the field's name
+    """One with nothing but what it must have."""
+    kinds = typing.get_type_hints(record)
+    values = {
+        one.name: _value(kinds[one.name], one.name)
+        for one in dataclasses.fields(record)
+        if one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
+    }
+    values |= {name: value for name, value in _BOUNDED.items() if name in values}
+    return record(**values | _BOUNDED_OF.get(record, {}) | _names(record, id))
+
+
+def changed(record: Any) -> Any:
+    """The next version of a bare one, with everything changed that may be."""
+    full = filled(type(record), id=_id(record))
+    keep = {
+        one.name: getattr(record, one.name)
+        for one in dataclasses.fields(record)
+        if one.name in _UNCHANGING and (type(record), one.name) not in _MAY_CHANGE_HERE
+    }
+    return at_version(dataclasses.replace(full, **keep), 2)
+
+
+def at_version(record: Any, version: int) -> Any:
+    return dataclasses.replace(record, **{_version_of(type(record)): version})
+
+
+def changes_of(record: Any) -> Changes:
+    """What saves it, and what it needs to be there."""
+    match record:
+        case Task():
+            return Changes(tasks={record.id: record})
+        case Work():
+            owner = {} if record.version > 1 else {record.task: task(id=record.task)}
+            return Changes(tasks=owner, works={record.id: record})
+        case Lease():
+            if record.version > 1:
+                return Changes(leases={record.work: record})
+            item = work(id=record.work, task=record.task)
+            return Changes(tasks={item.task: task(id=item.task)}, works={item.id: item}, leases={item.id: record})
+        case Attempt():
+            return Changes(attempts=[record])
+        case Bot():
+            return Changes(bots={record.id: record})
+        case ApiKey():
+            return Changes(keys={record.id: record})
+        case Approval():
+            return Changes(approvals={record.id: record})
+        case Chore():
+            return Changes(chores={record.id: record})
+        case Idempotency():
+            return Changes(idempotency=[record])
+        case AuditTree():
+            return Changes(trees={record.tenant: record})
+    raise TypeError(f"a {type(record).__name__} is not loaded by its key")
+
+
+def want_of(record: Any) -> Want:
+    match record:
+        case Chore():
+            raise TypeError("chores are loaded by task")
+        case Idempotency():
+            return ("idempotency", (record.tenant, record.key))
+        case ApiKey():
+            return ("key", record.id)
+        case AuditTree():
+            return ("tree", record.tenant)
+        case _:
+            return (type(record).__name__.lower(), _id(record))
+
+
+def _id(record: Any) -> str:
+    return str(getattr(record, _ID.get(type(record), "id")))
+
+
+_ID: Mapping[type[Any], str] = {Lease: "work", Attempt: "lease_id", Idempotency: "key", AuditTree: "tenant"}
+
+
+def _version_of(record: type[Any]) -> str:
+    return "row_version" if record is Bot else "version"
+
+
+def _names(record: type[Any], id: str) -> dict[str, Any]:  # noqa: A002  the field's name
+    names: dict[str, Any] = {_ID.get(record, "id"): id}
+    if record in VERSIONED:
+        names[_version_of(record)] = 1
+    for name in ("lease_id", "public_id", "key", "instance", "task"):
+        if name in {one.name for one in dataclasses.fields(record)}:
+            names.setdefault(name, f"{name} of {id}")
+    return names
+
+
+# ---- the usual ones ------------------------------------------------------------------------------------------------
+
+
+def task(**given: Any) -> Task:
+    plain: dict[str, Any] = {
+        "id": "tsk_1",
+        "tenant": "acme",
+        "status": TaskStatus.CREATED,
+        "priority": 5,
+        "created_at": 1,
+        "updated_at": 1,
+        "spec": "tsk_1/spec",
+        "title": "count words",
+        "submitted_by": "key_1",
+        "version": 1,
+    }
+    return Task(**plain | given)
+
+
+def work(**given: Any) -> Work:
+    plain: dict[str, Any] = {
+        "id": "sub_1",
+        "task": "tsk_1",
+        "tenant": "acme",
+        "kind": Kind.EXECUTE,
+        "key": "count",
+        "queue": 1,
+        "status": Status.READY,
+        "priority": 5,
+        "created_at": 1,
+        "version": 1,
+    }
+    return Work(**plain | given)
+
+
+def lease(work_id: str = "sub_1", **given: Any) -> Lease:
+    plain: dict[str, Any] = {
+        "work": work_id,
+        "task": "tsk_1",
+        "tenant": "acme",
+        "lease_id": f"lse_{work_id[4:]}",
+        "attempt": 1,
+        "bot": "bot_1",
+        "claim_id": None,
+        "granted_at": 1,
+        "expires_at": 30_000_001,
+        "ends_at": 900_000_001,
+        "ttl": 30_000_000,
+        "version": 1,
+    }
+    return Lease(**plain | given)
+
+
+def attempt(work_id: str = "sub_1", **given: Any) -> Attempt:
+    plain: dict[str, Any] = {
+        "work": work_id,
+        "task": "tsk_1",
+        "tenant": "acme",
+        "attempt": 1,
+        "lease_id": f"lse_old_{work_id[4:]}",
+        "bot": "bot_1",
+        "started": 1,
+        "ended": 2,
+        "ending": Ending.FAILED,
+    }
+    return Attempt(**plain | given)
+
+
+def ready(work_id: str = "sub_1", **given: Any) -> Ready:
+    plain: dict[str, Any] = {
+        "work": work_id,
+        "queue": 1,
+        "tenant": "acme",
+        "priority": 5,
+        "place": 1,
+        "since": 1,
+        "task": "tsk_1",
+    }
+    return Ready(**plain | given)
+
+
+def bot(bot_id: str = "bot_1", **given: Any) -> Bot:
+    plain: dict[str, Any] = {
+        "id": bot_id,
+        "tenant": "acme",
+        "type": BotType.EXECUTOR,
+        "name": "worker",
+        "instance": "",
+        "version": "1.0",
+        "owner": "owner",
+        "key_id": "key_1",
+        "created_at": 1,
+        "row_version": 1,
+    }
+    return Bot(**plain | given)
+
+
+def key(key_id: str = "key_1", **given: Any) -> ApiKey:
+    plain: dict[str, Any] = {
+        "id": key_id,
+        "public_id": "abcdefghij",
+        "tenant": "acme",
+        "role": "client",
+        "digest": b"digest",
+        "created_at": 1,
+        "version": 1,
+    }
+    return ApiKey(**plain | given)
+
+
+def approval(approval_id: str = "apr_1", **given: Any) -> Approval:
+    plain: dict[str, Any] = {
+        "id": approval_id,
+        "tenant": "acme",
+        "task": "tsk_1",
+        "kind": "question",
+        "opened_at": 1,
+        "expires_at": 9,
+        "subject_hash": "hash",
+        "version": 1,
+    }
+    return Approval(**plain | given)
+
+
+def chore(chore_id: str = "chr_1", **given: Any) -> Chore:
+    plain: dict[str, Any] = {
+        "id": chore_id,
+        "task": "tsk_1",
+        "tenant": "acme",
+        "kind": "sweep",
+        "created_at": 1,
+        "version": 1,
+    }
+    return Chore(**plain | given)
+
+
+def event(sequence: int, **given: Any) -> Event:
+    plain: dict[str, Any] = {
+        "id": f"evt_{sequence}",
+        "at": sequence,
+        "tenant": "acme",
+        "task": "tsk_1",
+        "sequence": sequence,
+        "work": None,
+        "kind": "task.updated",
+        "actor": "key_1",
+        "audit": "aud_1",
+        "body": _REDACTOR({"n": sequence}),
+    }
+    return Event(**plain | given)
+
+
+def leaf(index: int, **given: Any) -> AuditLeaf:
+    plain: dict[str, Any] = {
+        "tenant": "acme",
+        "index": index,
+        "id": f"aud_{index}",
+        "task": "tsk_1",
+        "actor": "key_1",
+        "action": "task.submit",
+        "at": index,
+        "leaf": b"leaf %d" % index,
+        "salt": b"salt",
+        "body": b"{}",
+        "hash": b"hash",
+    }
+    return AuditLeaf(**plain | given)

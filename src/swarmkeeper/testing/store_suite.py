@@ -1,0 +1,482 @@
+"""What every store has to keep: derive from `StoreSuite` (or `DurableStoreSuite`), give it a fixture `store`, run pytest.
+
+    class TestMyStore(DurableStoreSuite):
+        @pytest.fixture
+        def store(self) -> MyStore: ...
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from swarmkeeper.core.model import (
+    Answered,
+    AuditTree,
+    Edge,
+    Feedback,
+    Idempotency,
+    LateResult,
+    Lease,
+    Queue,
+    Ready,
+    Task,
+    Timer,
+    Work,
+)
+from swarmkeeper.core.ports import Changes, StaleVersion, Store, Unit, Want
+from swarmkeeper.core.states import FINAL, Condition, Ending, Kind, Status
+from swarmkeeper.service.queries import READS
+from swarmkeeper.testing import records
+
+
+async def save(store: Store, changes: Changes) -> int:
+    async with store.begin() as unit:
+        return await unit.save(changes)
+
+
+async def load(store: Store, *wants: Want) -> Sequence[Any]:
+    """What is there, in the order of the wants."""
+    async with store.begin() as unit:
+        found = await unit.load(wants)
+    return [found[want] for want in wants]
+
+
+def of_one_task(*works: Work, **more: Any) -> Changes:
+    """A task with these items, and what else is said."""
+    task = records.task(id=works[0].task if works else "tsk_1")
+    return Changes(tasks={task.id: task}, works={work.id: work for work in works}, **more)
+
+
+@pytest.mark.asyncio
+class StoreSuite:
+    """The contract of `core.ports.Store` and `Unit`."""
+
+    @pytest_asyncio.fixture
+    async def opened(self, store: Store) -> AsyncIterator[Store]:
+        await store.open()
+        yield store
+        await store.close()
+
+    # ---- what is kept ----------------------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("record", records.LOADED, ids=lambda record: record.__name__)
+    async def test_a_record_comes_back_as_it_was_saved(self, opened: Store, record: type[Any]) -> None:
+        for fill in (records.filled, records.bare):
+            kept = fill(record, id=f"x_{fill.__name__}")
+            await save(opened, records.changes_of(kept))
+
+            assert await load(opened, records.want_of(kept)) == [kept]
+
+    @pytest.mark.parametrize("record", records.VERSIONED, ids=lambda record: record.__name__)
+    async def test_every_field_that_may_change_is_kept_changed(self, opened: Store, record: type[Any]) -> None:
+        first = records.bare(record, id="x_1")
+        await save(opened, records.changes_of(first))
+        second = records.changed(first)
+        await save(opened, records.changes_of(second))
+
+        assert await load(opened, records.want_of(second)) == [second]
+
+    async def test_what_is_not_there_is_none(self, opened: Store) -> None:
+        single = ["task", "work", "lease", "lease_id", "attempt", "bot", "key", "approval", "payload", "tree"]
+        wants: list[Want] = [(kind, "nothing") for kind in single]
+        wants += [("work_key", ("t", "k")), ("bot_name", ("a", "b", "")), ("idempotency", ("a", "k"))]
+
+        assert await load(opened, *wants) == [None] * len(wants)
+
+    async def test_what_belongs_to_nothing_is_an_empty_list(self, opened: Store) -> None:
+        wants: list[Want] = [("claim", ("b", "c")), ("children", ("w", "", 5)), ("parents", "w")]
+        wants += [("open_works", ("t", "", 5)), ("held_works", ("t", "", 5)), ("leases_of_bot", "b")]
+        wants += [("bots_of_key", "k"), ("keys_of_bot", ("a", "b")), ("approvals", "t"), ("chores", "t")]
+
+        assert await load(opened, *wants) == [[]] * len(wants)
+        assert await load(opened, ("grants", ("b", "t")), ("late", "w"), ("graph", "t")) == [(0, []), (0, []), ([], [])]
+
+    async def test_payloads_are_replaced_and_removed(self, opened: Store) -> None:
+        await save(opened, Changes(payloads={"p": ("tsk_1", b'{"a":1}'), "q": ("tsk_1", b"2")}))
+        await save(opened, Changes(payloads={"p": ("tsk_1", b'{"a":2}'), "q": None, "never": None}))
+
+        assert await load(opened, ("payload", "p"), ("payload", "q")) == [b'{"a":2}', None]
+
+    # ---- all or nothing ----------------------------------------------------------------------------------------------
+
+    async def test_a_unit_that_raises_leaves_nothing_behind(self, opened: Store) -> None:
+        with pytest.raises(ZeroDivisionError):
+            async with opened.begin() as unit:
+                await unit.save(of_one_task(records.work(), ready={"sub_1": records.ready()}))
+                raise ZeroDivisionError
+
+        assert await load(opened, ("task", "tsk_1"), ("work", "sub_1")) == [None, None]
+        assert await save(opened, of_one_task(records.work())) == 0
+
+    async def test_a_unit_sees_what_it_has_saved_itself(self, opened: Store) -> None:
+        async with opened.begin() as unit:
+            await unit.save(of_one_task(records.work()))
+            await unit.save(Changes(works={"sub_1": records.work(status=Status.SKIPPED, version=2)}))
+            found = await unit.load([("work", "sub_1")])
+
+        assert found["work", "sub_1"].status is Status.SKIPPED
+
+    @pytest.mark.parametrize("record", records.VERSIONED, ids=lambda record: record.__name__)
+    async def test_only_the_next_version_is_taken(self, opened: Store, record: type[Any]) -> None:
+        first = records.bare(record, id="x_1")
+        await save(opened, records.changes_of(first))
+
+        for version in (1, 3):
+            with pytest.raises(StaleVersion):
+                await save(opened, records.changes_of(records.at_version(first, version)))
+
+        assert await load(opened, records.want_of(first)) == [first]
+
+    async def test_a_stale_record_takes_the_whole_batch_with_it(self, opened: Store) -> None:
+        await save(opened, of_one_task(records.work()))
+        stale = Changes(payloads={"p": ("tsk_1", b"1")}, works={"sub_1": records.work(version=7)})
+
+        with pytest.raises(StaleVersion):
+            await save(opened, stale)
+
+        assert await load(opened, ("payload", "p")) == [None]
+
+    # ---- leases and what they bring ------------------------------------------------------------------------------------
+
+    async def test_a_lease_id_leads_to_its_item_and_task(self, opened: Store) -> None:
+        work, lease = records.work(), records.lease()
+        await save(opened, of_one_task(work, leases={work.id: lease}))
+
+        async with opened.begin() as unit:
+            found = await unit.load([("lease_id", lease.lease_id)])
+
+        assert found["lease_id", lease.lease_id] == work.id
+        assert (found["lease", work.id], found["work", work.id]) == (lease, work)
+        assert found["task", work.task].id == work.task
+
+    async def test_an_item_given_back_and_handed_out_in_one_batch_has_the_new_lease(self, opened: Store) -> None:
+        work = records.work()
+        await save(opened, of_one_task(work, leases={work.id: records.lease()}))
+        new = records.lease(lease_id="lse_new", attempt=2)
+        await save(opened, Changes(leases_gone={work.id: None}, leases={work.id: new}))
+
+        assert await load(opened, ("lease", work.id), ("lease_id", "lse_1")) == [new, None]
+
+    async def test_a_lease_that_came_and_went_within_a_batch_leaves_no_trace(self, opened: Store) -> None:
+        await save(opened, of_one_task(records.work(), leases_gone={"sub_1": None}))
+
+        assert await load(opened, ("lease", "sub_1")) == [None]
+
+    async def test_leases_are_found_by_claim_and_by_bot(self, opened: Store) -> None:
+        works = [records.work(id=f"sub_{n}", key=f"k{n}") for n in (1, 2, 3)]
+        leases = {
+            "sub_1": records.lease("sub_1", claim_id="c"),
+            "sub_2": records.lease("sub_2", claim_id="other"),
+            "sub_3": records.lease("sub_3", bot="bot_2", claim_id="c"),
+        }
+        await save(opened, of_one_task(*works, leases=leases, attempts=[records.attempt(), records.attempt("sub_2")]))
+
+        async with opened.begin() as unit:
+            found = await unit.load(
+                [("claim", ("bot_1", "c")), ("leases_of_bot", "bot_1"), ("grants", ("bot_1", "tsk_1"))]
+            )
+
+        assert found["claim", ("bot_1", "c")] == ["sub_1"]
+        assert found["leases_of_bot", "bot_1"] == ["sub_1", "sub_2"]
+        assert found["lease", "sub_2"] == leases["sub_2"]
+        assert found["work", "sub_2"] == works[1]
+        assert found["task", "tsk_1"].id == "tsk_1"
+        assert found["grants", ("bot_1", "tsk_1")] == (2, ["sub_1", "sub_2"])
+
+    # ---- graphs ------------------------------------------------------------------------------------------------------
+
+    async def test_edges_are_found_from_both_ends_and_bring_the_items(self, opened: Store) -> None:
+        works = [records.work(id=f"sub_{n}", key=f"k{n}") for n in range(4)]
+        edges = [Edge("tsk_1", "sub_0", f"sub_{n}", Condition.DONE) for n in (3, 1, 2)]
+        edges.append(Edge("tsk_1", "sub_1", "sub_3", Condition.FAILURE))
+        plan = records.work(id="wrk_1", key="plan", kind=Kind.PLAN)
+        await save(opened, of_one_task(*works, plan, edges=edges))
+
+        async with opened.begin() as unit:
+            found = await unit.load(
+                [("children", ("sub_0", "", 2)), ("children", ("sub_0", "sub_2", 2)), ("parents", "sub_3")]
+            )
+            graph = (await unit.load([("graph", "tsk_1")]))["graph", "tsk_1"]
+
+        assert [edge.child for edge in found["children", ("sub_0", "", 2)]] == ["sub_1", "sub_2"]
+        assert found["children", ("sub_0", "sub_2", 2)] == [edges[0]]
+        assert found["parents", "sub_3"] == [edges[0], edges[3]]
+        assert found["work", "sub_1"] == works[1]
+        assert graph[0] == [work.id for work in works]
+        assert sorted(edge.child for edge in graph[1]) == ["sub_1", "sub_2", "sub_3", "sub_3"]
+
+    async def test_open_and_held_items_come_in_pages(self, opened: Store) -> None:
+        works = [records.work(id=f"sub_{n:02}", key=f"k{n}", status=status) for n, status in enumerate(Status)]
+        await save(opened, of_one_task(*works, leases={"sub_02": records.lease("sub_02")}))
+        expected = [work.id for work in works if work.status not in FINAL]
+
+        async with opened.begin() as unit:
+            found = await unit.load([("open_works", ("tsk_1", "", 3)), ("held_works", ("tsk_1", "", 9))])
+            rest = (await unit.load([("open_works", ("tsk_1", expected[2], 9))]))["open_works", ("tsk_1", expected[2], 9)]
+
+        assert found["open_works", ("tsk_1", "", 3)] + rest == expected
+        assert found["lease", "sub_02"] is not None
+        assert [found["work", work_id].status for work_id in found["held_works", ("tsk_1", "", 9)]] == [Status.READY]
+
+    async def test_an_item_is_found_by_its_key_within_its_task(self, opened: Store) -> None:
+        await save(opened, of_one_task(records.work(key="plan")))
+
+        assert await load(opened, ("work_key", ("tsk_1", "plan")), ("work_key", ("tsk_2", "plan"))) == ["sub_1", None]
+
+    # ---- what is to be done -------------------------------------------------------------------------------------------
+
+    async def ready(self, opened: Store, *items: Ready) -> None:
+        works = {item.work: records.work(id=item.work, key=item.work) for item in items}
+        await save(opened, of_one_task(*works.values(), ready={item.work: item for item in items}))
+
+    async def heads(self, opened: Store, owner: str = "me", limit: int = 2, tenant: str = "acme") -> list[str]:
+        async with opened.begin() as unit:
+            return [one.work for one in await unit.candidates(tenant, owner, [1, 2], limit)]
+
+    async def test_candidates_are_the_heads_of_each_queue_and_priority_by_place(self, opened: Store) -> None:
+        await self.ready(
+            opened,
+            *(records.ready(f"low{n}", priority=1, place=9 - n) for n in range(4)),
+            *(records.ready(f"high{n}", priority=9, place=n) for n in range(4)),
+            records.ready("second", queue=2, place=5),
+            records.ready("elsewhere", queue=3),
+            records.ready("foreign", tenant="other"),
+        )
+
+        found = await self.heads(opened)
+
+        assert sorted(found) == sorted(["high0", "high1", "low3", "low2", "second"])
+        assert [work for work in found if work.startswith("low")] == ["low3", "low2"]
+        assert [work for work in found if work.startswith("high")] == ["high0", "high1"]
+
+    async def test_items_of_one_place_come_in_the_order_of_their_ids(self, opened: Store) -> None:
+        await self.ready(opened, *(records.ready(work) for work in ("c", "a", "b")))
+
+        assert await self.heads(opened, limit=3) == ["a", "b", "c"]
+
+    async def test_nobody_is_offered_what_excludes_them(self, opened: Store) -> None:
+        await self.ready(
+            opened,
+            records.ready("mine", place=1, excluded=("me", "you")),
+            records.ready("yours", place=2, excluded=("you",)),
+            records.ready("free", place=3),
+        )
+
+        assert await self.heads(opened, "me") == ["yours", "free"]
+        assert await self.heads(opened, "you") == ["free"]
+        assert await self.heads(opened, "") == ["mine", "yours"]
+
+    async def test_what_is_handed_out_or_moved_is_offered_no_longer_where_it_was(self, opened: Store) -> None:
+        await self.ready(opened, records.ready("a", place=1), records.ready("b", place=2))
+        await save(opened, Changes(ready={"a": None, "b": records.ready("b", priority=9, place=2), "never": None}))
+
+        async with opened.begin() as unit:
+            assert await unit.candidates("acme", "me", [1], 5) == [records.ready("b", priority=9, place=2)]
+
+    async def test_due_timers_come_earliest_first_and_not_before_their_time(self, opened: Store) -> None:
+        await save(opened, Changes(timers={("lease", "b"): 7, ("lease", "a"): 7, ("wake", "c"): 3, ("ends", "d"): 8}))
+        await save(opened, Changes(timers={("wake", "c"): 5, ("ends", "gone"): None}))
+
+        async with opened.begin() as unit:
+            assert await unit.due(4, 9) == []
+            assert await unit.due(7, 9) == [Timer("wake", "c", 5), Timer("lease", "a", 7), Timer("lease", "b", 7)]
+            assert await unit.due(7, 1) == [Timer("wake", "c", 5)]
+            await unit.save(Changes(timers={("wake", "c"): None}))
+            assert [timer.ref for timer in await unit.due(8, 9)] == ["a", "b", "d"]
+        assert (await opened.start()).next_due == 7
+
+    async def test_chores_go_round_over_tasks_the_oldest_of_each_first(self, opened: Store) -> None:
+        chores = [records.chore(f"chr_{n}", task=f"tsk_{n % 3}") for n in range(6)]
+        await save(opened, Changes(chores={chore.id: chore for chore in chores}))
+
+        async with opened.begin() as unit:
+            assert [one.id for one in await unit.next_chores(2, "")] == ["chr_0", "chr_1"]
+            assert [one.id for one in await unit.next_chores(2, "tsk_1")] == ["chr_2", "chr_0"]
+            assert [one.id for one in await unit.next_chores(9, "tsk_0")] == ["chr_1", "chr_2", "chr_0"]
+            await unit.save(Changes(chores={"chr_0": None}))
+            assert [one.id for one in await unit.next_chores(1, "")] == ["chr_3"]
+            assert (await unit.load([("chores", "tsk_1")]))["chores", "tsk_1"] == [chores[1], chores[4]]
+        assert (await opened.start()).chores
+
+    async def test_ended_idempotency_keys_are_purged_the_oldest_first(self, opened: Store) -> None:
+        keys = [Idempotency("acme", f"k{n}", "hash", 201, "tsk_1", expires=n) for n in range(5)]
+        await save(opened, Changes(idempotency=keys))
+
+        async with opened.begin() as unit:
+            assert await unit.purge(3, 2) == 2
+            assert await unit.purge(3, 2) == 1
+            assert await unit.purge(3, 2) == 0
+        assert await load(opened, *(("idempotency", ("acme", f"k{n}")) for n in (2, 3, 4))) == [None, keys[3], keys[4]]
+
+    async def test_an_idempotency_key_that_has_ended_can_be_used_again(self, opened: Store) -> None:
+        again = Idempotency("acme", "k", "other", 200, "tsk_2", expires=9)
+        await save(opened, Changes(idempotency=[Idempotency("acme", "k", "hash", 201, "tsk_1", expires=1)]))
+        await save(opened, Changes(idempotency=[again]))
+
+        assert await load(opened, ("idempotency", ("acme", "k"))) == [again]
+
+    # ---- people, bots, keys ---------------------------------------------------------------------------------------------
+
+    async def test_bots_are_found_by_name_and_by_key_and_can_be_removed(self, opened: Store) -> None:
+        bots = [records.bot(f"bot_{n}", instance=f"pod-{n}") for n in (1, 2)]
+        await save(opened, Changes(bots={bot.id: bot for bot in bots}))
+        wants: list[Want] = [("bot_name", ("acme", "worker", "pod-2")), ("bots_of_key", "key_1"), ("bot", "bot_1")]
+
+        assert await load(opened, *wants) == ["bot_2", ["bot_1", "bot_2"], bots[0]]
+        await save(opened, Changes(bots={"bot_2": None, "never": None}))
+        assert await load(opened, *wants) == [None, ["bot_1"], bots[0]]
+        assert (await opened.start()).bots == (bots[0],)
+
+    async def test_revoked_keys_are_not_among_a_bots_keys(self, opened: Store) -> None:
+        live = records.key("key_1", bot="worker")
+        revoked = records.key("key_2", public_id="other", bot="worker", revoked_at=5)
+        await save(opened, Changes(keys={key.id: key for key in (live, revoked)}))
+
+        assert await load(opened, ("keys_of_bot", ("acme", "worker")), ("key", "key_2")) == [["key_1"], revoked]
+        assert [row["id"] for row in await opened.read("tenants", {})] == ["acme"]
+
+    async def test_only_open_approvals_are_listed(self, opened: Store) -> None:
+        approvals = [records.approval(f"apr_{n}", state=state) for n, state in enumerate(["open", "decided", "open"])]
+        await save(opened, Changes(approvals={one.id: one for one in approvals}))
+
+        assert await load(opened, ("approvals", "tsk_1")) == [["apr_0", "apr_2"]]
+
+    async def test_late_results_are_kept_once_for_each_content(self, opened: Store) -> None:
+        late = LateResult("lse_1", "hash", "sub_1", "tsk_1", "acme", "bot_1", 5, "p")
+        other = dataclasses.replace(late, content_hash="other", at=6)
+        await save(opened, Changes(late_results=[late, other]))
+        await save(opened, Changes(late_results=[late]))
+
+        assert await load(opened, ("late", "sub_1")) == [(2, [("lse_1", "hash"), ("lse_1", "other")])]
+
+    # ---- evidence ---------------------------------------------------------------------------------------------------------
+
+    async def test_events_have_cursors_that_only_grow(self, opened: Store) -> None:
+        first = await save(opened, Changes(events=[records.event(n) for n in (1, 2)]))
+        second = await save(opened, Changes(events=[records.event(3)]))
+
+        assert 0 < first < second
+        assert await save(opened, Changes(alive_at=5)) == second
+        rows = await opened.read("events_of_tenant", {"tenant": "acme", "after": 0, "limit": 9})
+        assert [row["sequence"] for row in rows] == [1, 2, 3]
+        assert [row["seq"] for row in rows] == sorted({row["seq"] for row in rows})
+        assert rows[1]["seq"] == first
+        assert rows[2]["seq"] == second
+
+    async def test_audit_leaves_and_the_tree_are_kept_together(self, opened: Store) -> None:
+        tree = AuditTree("acme", 2, b"frontier", b"root")
+        await save(opened, Changes(leaves=[records.leaf(0), records.leaf(1)], trees={"acme": AuditTree("acme", 0, b"", b"")}))
+        await save(opened, Changes(trees={"acme": tree}))
+
+        assert await load(opened, ("tree", "acme")) == [tree]
+        rows = await opened.read("audit_leaves", {"tenant": "acme", "after": -1, "limit": 9})
+        assert [(row["place"], row["leaf"], row["body"]) for row in rows] == [(0, b"leaf 0", b"{}"), (1, b"leaf 1", b"{}")]
+
+    # ---- starting -----------------------------------------------------------------------------------------------------------
+
+    async def test_a_new_store_starts_with_nothing_but_a_pepper(self, opened: Store) -> None:
+        started = await opened.start()
+
+        assert len(started.pepper) == 32
+        assert dataclasses.replace(started, pepper=b"") == records.NOTHING_STARTED
+
+    async def test_a_start_tells_what_the_engine_keeps_in_memory(self, opened: Store) -> None:
+        queues = [Queue(1, Kind.PLAN, ()), Queue(2, Kind.EXECUTE, ("a", "b"), "worker")]
+        works = [records.work(id=f"sub_{n}", key=f"k{n}") for n in (1, 2)]
+        leases = {work.id: records.lease(work.id, cancelled=work.id == "sub_2") for work in works}
+        await save(opened, of_one_task(*works, leases=leases, queues=queues, alive_at=77))
+
+        started = await opened.start()
+
+        assert started.queues == tuple(queues)
+        assert started.held == {"bot_1": 2}
+        assert started.alive_at == 77
+
+    async def test_grace_raises_what_silence_causes_and_never_adds_up(self, opened: Store) -> None:
+        early, late = records.lease("sub_1", ttl=100, expires_at=10, ends_at=999), records.lease("sub_2", expires_at=999)
+        works = [
+            records.work(id="sub_1", key="a"),
+            records.work(id="sub_2", key="b"),
+            records.work(id="sub_3", key="c", start_due=30),
+            records.work(id="sub_4", key="d", start_due=5000),
+        ]
+        timers: dict[tuple[str, str], int | None] = {
+            ("lease", "sub_1"): 10,
+            ("ends", "sub_1"): 999,
+            ("lease", "sub_2"): 999,
+            ("start", "sub_3"): 30,
+            ("start", "sub_4"): 5000,
+            ("wake", "sub_5"): 20,
+            ("deadline", "tsk_1"): 25,
+        }
+        await save(opened, of_one_task(*works, leases={"sub_1": early, "sub_2": late}, timers=timers))
+
+        for _ in range(2):
+            await opened.grace(now=500, start_floor=700)
+
+        found: list[Lease] = list(await load(opened, ("lease", "sub_1"), ("lease", "sub_2")))
+        assert [(lease.expires_at, lease.ends_at) for lease in found] == [(550, 999), (999, late.ends_at)]
+        items: list[Work] = list(await load(opened, ("work", "sub_3"), ("work", "sub_4")))
+        assert [item.start_due for item in items] == [700, 5000]
+        async with opened.begin() as unit:
+            due = {(timer.kind, timer.ref): timer.due for timer in await unit.due(1 << 60, 99)}
+        assert due == timers | {("lease", "sub_1"): 550, ("start", "sub_3"): 700}
+
+    # ---- reading --------------------------------------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize("name", sorted(READS))
+    async def test_every_named_read_is_there(self, opened: Store, name: str) -> None:
+        assert await opened.read(name, dict.fromkeys(READS[name])) == []
+
+    async def test_reads_see_what_is_committed_and_nothing_else(self, opened: Store) -> None:
+        await save(opened, Changes(keys={"key_1": records.key("key_1")}))
+        with pytest.raises(ZeroDivisionError):
+            async with opened.begin() as unit:
+                await unit.save(Changes(keys={"key_2": records.key("key_2", public_id="other", tenant="umbrella")}))
+                raise ZeroDivisionError
+
+        assert [row["id"] for row in await opened.read("tenants", {})] == ["acme"]
+
+    async def test_feedback_and_answers_come_in_the_order_in_which_they_were_given(self, opened: Store) -> None:
+        texts = ["first", "second", "third"]
+        await save(
+            opened,
+            Changes(
+                feedback=[Feedback("sub_1", "tsk_1", 1, text, at, n) for text, at, n in zip(texts, (1, 1, 2), (0, 1, 0), strict=True)],
+                answered=[Answered("sub_1", "tsk_1", text, {"n": n}, 7) for n, text in enumerate(texts)],
+            ),
+        )
+
+        works = {"works": '["sub_1"]'}
+        assert [row["text"] for row in await opened.read("feedback_of_works", works)] == texts
+        assert [row["question"] for row in await opened.read("answers_of_works", works)] == texts
+
+
+class DurableStoreSuite(StoreSuite):
+    """For stores that outlive their process: `store` may be closed and opened again."""
+
+    async def test_what_was_committed_is_there_after_opening_again(self, opened: Store) -> None:
+        work = records.work(status=Status.LEASED)
+        lease, attempt = records.lease(), records.attempt(ending=Ending.UNSEEN)
+        before = await save(opened, of_one_task(work, leases={work.id: lease}, attempts=[attempt], events=[records.event(1)]))
+        pepper = (await opened.start()).pepper
+        await opened.close()
+        await opened.open()
+
+        wants: list[Want] = [("work", work.id), ("lease", work.id), ("attempt", attempt.lease_id)]
+        assert await load(opened, *wants) == [work, lease, attempt]
+        assert (await opened.start()).pepper == pepper
+        assert await save(opened, Changes(events=[records.event(2)])) > before
+
+    async def test_nobody_else_has_written(self, opened: Store) -> None:
+        await save(opened, of_one_task(records.work()))
+
+        assert not await opened.changed_outside()
+
+
+__all__ = ["DurableStoreSuite", "StoreSuite", "Task", "Unit"]

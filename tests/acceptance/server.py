@@ -1,0 +1,134 @@
+"""A real orchestrator in a process of its own, for tests that kill it, and a plain HTTP caller to speak to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx2
+
+BIN = Path(sys.executable).parent
+
+
+class Server:
+    """`swarmkeeper serve` on a random port. The process started is the one that holds the store: no wrapper between."""
+
+    def __init__(self, store: Path, *, program: list[str] | None = None, port: int = 0) -> None:
+        self.store = store
+        self.url = ""
+        self.process: subprocess.Popen[str] | None = None
+        self._port = port
+        self._program = program or [sys.executable, "-m", "swarmkeeper.cli.main", "serve"]
+
+    def __enter__(self) -> Self:
+        self.key("admin")
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    @property
+    def store_url(self) -> str:
+        return f"sqlite:///{self.store}"
+
+    def start(self) -> None:
+        arguments = ["--store", self.store_url, "--port", str(self._port), "--json"]
+        log = open(self.store.with_suffix(".log"), "a")  # noqa: SIM115 - belongs to the process
+        self.process = subprocess.Popen(
+            [*self._program, *arguments], stdout=subprocess.PIPE, stderr=log, text=True, env=_environment()
+        )
+        log.close()
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, self.store.with_suffix(".log").read_text()[-3000:]
+        self.url = json.loads(line)["url"]
+        self._port = urlsplit(self.url).port or 0
+
+    def kill(self) -> None:
+        """End it without any warning."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(20)
+        self._close_pipe()
+
+    def stop(self) -> None:
+        if self.process is None:
+            return
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(20)
+        self._close_pipe()
+
+    def _close_pipe(self) -> None:
+        if self.process is not None and self.process.stdout is not None:
+            self.process.stdout.close()
+
+    def key(self, role: str, **options: str) -> str:
+        words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
+        answer = self.cli("key", "create", "--store", self.store_url, "--role", role, *words, "--json")
+        return str(json.loads(answer)["key"])
+
+    def cli(self, *arguments: str, code: int = 0) -> str:
+        """What a command prints on stdout; it must end with that exit code."""
+        done = subprocess.run(
+            [sys.executable, "-m", "swarmkeeper.cli.main", *arguments],
+            capture_output=True,
+            text=True,
+            env=_environment(),
+            timeout=60,
+        )
+        assert done.returncode == code, (arguments, done.returncode, done.stdout[-2000:], done.stderr[-2000:])
+        return done.stdout
+
+
+class Caller:
+    """One key's plain HTTP. It knows nothing of the SDK, and tries again only where it is told to."""
+
+    def __init__(self, server: Server, key: str) -> None:
+        self._server = server
+        self._http = httpx2.Client(headers={"X-API-KEY": key}, timeout=30)
+
+    def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> httpx2.Response:
+        content = None if body is None else json.dumps(body).encode()
+        given = {"Content-Type": "application/json"} | {name.replace("_", "-"): value for name, value in headers.items()}
+        return self._http.request(method, self._server.url + path, content=content, headers=given)
+
+    def post(self, path: str, body: Any, **headers: str) -> Any:
+        answer = self("POST", path, body, **headers)
+        assert answer.is_success, (path, answer.status_code, answer.text)
+        return answer.json()
+
+    def get(self, path: str) -> Any:
+        answer = self("GET", path)
+        assert answer.is_success, (path, answer.status_code, answer.text)
+        return answer.json()
+
+    def insist(self, method: str, path: str, body: Any, *, seconds: float = 60, **headers: str) -> httpx2.Response:
+        """Ask until there is an answer that is not 503; what a client does while the server is being restarted."""
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                answer = self(method, path, body, **headers)
+                if answer.status_code != 503:
+                    return answer
+            except httpx2.TransportError:
+                pass
+            assert time.monotonic() < until, f"no answer to {method} {path} in {seconds} s"
+            time.sleep(0.05)
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("SWARMKEEPER_")}

@@ -1,0 +1,107 @@
+"""Every code block of README and docs is run: each page in a folder of its own, against an orchestrator of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.acceptance.server import Server
+from tests.counts import write_count
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+FENCE = re.compile(r"^```(\w+)?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SHOWN = {"text", "mermaid", "json", "toml"}  # nothing in them can be run
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    options: dict[str, str]
+    code: str
+
+
+def blocks_of(page: Path) -> list[Block]:
+    return [
+        Block(language or "", dict(re.findall(r"(\w+)=(\S+)", options)), code)
+        for language, options, code in FENCE.findall(page.read_text(encoding="utf-8"))
+    ]
+
+
+def script_of(blocks: list[Block]) -> str:
+    """The page as one shell script: its bash in order, its Python saved or run where it stands."""
+    lines = ["set -euo pipefail"]
+    for number, block in enumerate(blocks):
+        if block.language == "bash" and "run" not in block.options:
+            lines.append(block.code)
+        elif block.language == "python":
+            name = block.options.get("file", f"block_{number}.py")
+            lines.append(f"cat > {name} <<'PYTHON_BLOCK'\n{block.code}PYTHON_BLOCK")
+            # Imported, not run: a bot that is started would wait for work for ever.
+            lines.append(f"{sys.executable} -c 'import runpy; runpy.run_path(\"{name}\", run_name=\"block\")'")
+    return "\n".join(lines)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with Server(tmp_path / "store.db") as running:
+        yield running
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, server: Server) -> None:
+    blocks = blocks_of(page)
+    if not any(block.language in ("bash", "python") for block in blocks):
+        assert {block.language for block in blocks} <= SHOWN
+        return
+    folder = tmp_path / "page"
+    folder.mkdir()
+    environment = os.environ | {
+        "SWARMKEEPER_URL": server.url,
+        "SWARMKEEPER_API_KEY": server.key("admin"),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    shell = subprocess.Popen(
+        ["bash", "-m", "-c", script_of(blocks)],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, _ = shell.communicate(timeout=150)
+    finally:
+        if shell.poll() is None:
+            os.killpg(shell.pid, signal.SIGKILL)
+    assert shell.returncode == 0, output
+
+
+def test_no_block_of_the_docs_is_left_unexecuted() -> None:
+    """What a page marks `run=ci` stands in .ci/run; `run=server` is the server that every page is run against."""
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    left = []
+    for page in PAGES:
+        for block in blocks_of(page):
+            where = block.options.get("run")
+            executed = (
+                block.language == "python"
+                or (block.language == "bash" and where is None)
+                or (block.language == "bash" and where == "server" and block.code.strip() == "swarmkeeper dev")
+                or (where == "ci" and all(line in ci for line in block.code.strip().splitlines()))
+                or block.language in SHOWN
+            )
+            if not executed:
+                left.append((page.name, block.code))
+    write_count("docs_blocks_unexecuted", len(left))
+
+    assert left == []

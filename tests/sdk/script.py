@@ -1,0 +1,222 @@
+"""An orchestrator that follows a script, for what a real one would not do on demand: lose a reply, take a lease back.
+
+Time is virtual: it jumps to the next thing that is due as soon as nothing else can be done.
+"""
+
+import asyncio
+import json
+import random
+import re
+import selectors
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from swarmkeeper import Client
+from swarmkeeper.sdk.errors import Unreachable
+from swarmkeeper.sdk.transport import Response, Streamed
+
+Json = Any
+Value = TypeVar("Value")
+
+
+class _Jumping(selectors.DefaultSelector):  # type: ignore[misc,valid-type]  # which class it is depends on the system
+    """Waits for no time, only for what is there; how long it should have waited is added to the clock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1000.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            return super().select(5)  # nothing is due ever: a thread must come back, or the test hangs
+        ready: list[tuple[selectors.SelectorKey, int]] = super().select(0)
+        if not ready:
+            self.now += timeout
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self._jumping = _Jumping()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.now
+
+
+def virtually(story: Coroutine[Any, Any, Value]) -> Value:
+    """Run the story in virtual time."""
+
+    async def within_an_hour() -> Value:
+        async with asyncio.timeout(3600):
+            return await story
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(within_an_hour())
+
+
+@dataclass
+class Call:
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: Json
+    at: float
+    query: str = ""
+
+
+Handler = Callable[[Call], Json | Awaitable[Json]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said to one call; `lost`: it is done, but nobody hears of it."""
+
+    body: Json = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    lost: bool = False
+
+
+def refusal(status: int, code: str, *, retryable: bool = False, headers: Mapping[str, str] | None = None) -> Answer:
+    body = {"type": "about:blank", "title": code, "status": status, "detail": f"it is {code}", "code": code}
+    return Answer({**body, "retryable": retryable, "request_id": "r1", "errors": []}, status, headers or {})
+
+
+LOST = Answer(lost=True)
+
+
+class Script:
+    """A transport. Calls are answered by the first rule that fits; a rule with several answers gives them in turn."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.streams: list[list[bytes | Exception]] = []
+        self._rules: list[tuple[str, re.Pattern[str], list[Any]]] = []
+        self.closed = False
+
+    def on(self, method: str, path: str, *answers: Json | Answer | Handler) -> None:
+        self._rules.append((method, re.compile(path), list(answers)))
+
+    def to(self, method: str, path: str) -> list[Call]:
+        """The calls made there."""
+        return [call for call in self.calls if call.method == method and re.fullmatch(path, call.path)]
+
+    async def request(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout: float
+    ) -> Response:
+        bare, _, query = path.partition("?")
+        now = asyncio.get_running_loop().time()
+        call = Call(method, bare, dict(headers), None if body is None else json.loads(body), now, query)
+        self.calls.append(call)
+        for wanted, pattern, answers in self._rules:
+            if wanted == method and pattern.fullmatch(bare):
+                said = answers.pop(0) if len(answers) > 1 else answers[0]
+                if callable(said):
+                    said = said(call)
+                    if isinstance(said, Awaitable):
+                        said = await said
+                return _response(said)
+        raise AssertionError(f"nobody wrote what to say to {method} {bare}")
+
+    @asynccontextmanager
+    async def stream(
+        self, method: str, path: str, headers: Mapping[str, str], timeout: float
+    ) -> AsyncIterator[Streamed]:
+        bare, _, query = path.partition("?")
+        self.calls.append(Call(method, bare, dict(headers), None, asyncio.get_running_loop().time(), query))
+        pieces = self.streams.pop(0)
+
+        async def chunks() -> AsyncIterator[bytes]:
+            for piece in pieces:
+                if isinstance(piece, Exception):
+                    raise piece
+                yield piece
+
+        yield Streamed(200, {"content-type": "text/event-stream"}, chunks())
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+    def client(self, **settings: Any) -> Client:
+        return Client("http://swarm.test", **{"api_key": "k1", **settings}, transport=self, chance=random.Random(7))
+
+
+def _response(said: Json | Answer) -> Response:
+    if isinstance(said, Exception):
+        raise said
+    answer = said if isinstance(said, Answer) else Answer(said)
+    if answer.lost:
+        raise Unreachable("unreachable", "the reply was lost", retryable=True)
+    body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
+    return Response(answer.status, answer.headers, b"" if answer.body is None else body)
+
+
+# ---- what an orchestrator says --------------------------------------------------------------------------------------
+
+TIME = "2026-01-01T00:00:00Z"
+BOT = {"id": "bot_1", "type": "Executor", "name": "worker", "version": "1.0", "status": "active"}
+NOTHING: Mapping[str, Json] = {"leases": [], "reason": "nothing_ready"}
+
+
+def lease(number: int = 1, **fields: Json) -> dict[str, Json]:
+    kind = fields.pop("kind", "execute")
+    subtask = {
+        "id": f"sub_{number}",
+        "parent_task_id": "tsk_1",
+        "key": f"s{number}",
+        "description": "count",
+        "input": fields.pop("input", {"text": "to be or not"}),
+    }
+    return {
+        "lease_id": f"lse_{number}",
+        "kind": kind,
+        "attempt": 1,
+        "work_id": f"sub_{number}",
+        "task_id": "tsk_1",
+        "task": {"title": "Count", "input": {"path": "/x"}, "round": 2},
+        "subtask": subtask if kind == "execute" else None,
+        "expires_at": TIME,
+        "ends_at": TIME,
+        "heartbeat_after_seconds": 10,
+        **fields,
+    }
+
+
+def granted(*leases: Json) -> dict[str, Json]:
+    return {"leases": list(leases), "reason": None}
+
+
+def accepted(*leases: Json) -> dict[str, Json]:
+    return {"accepted": True, "replayed": False, "task_status": "IN_PROGRESS", "leases": list(leases)}
+
+
+def beaten(directive: str = "continue") -> Handler:
+    """Every lease of a heartbeat gets this directive."""
+
+    def answer(call: Call) -> Json:
+        told = [{"lease_id": each["lease_id"], "directive": directive} for each in call.body["leases"]]
+        return {"leases": told, "drain": False, "messages": []}
+
+    return answer
+
+
+async def parked(call: Call) -> Json:
+    await asyncio.sleep(call.body["wait_seconds"])
+    return NOTHING
+
+
+def task(**fields: Json) -> dict[str, Json]:
+    return {"id": "tsk_1", "title": "Count", "status": "CREATED", "created_at": TIME, "updated_at": TIME, **fields}
+
+
+def orchestrator(*leases: Json, beats: Handler | None = None, results: Json | Answer | Handler | None = None) -> Script:
+    """One that hands out these leases to the first poll, and parks every other."""
+    script = Script()
+    script.on("POST", "/bots/register", Answer(BOT, 201))
+    script.on("POST", "/leases", granted(*leases), parked)
+    script.on("POST", "/bots/bot_1:heartbeat", beats or beaten())
+    script.on("POST", "/tasks/tsk_1/results", results if results is not None else accepted())
+    return script

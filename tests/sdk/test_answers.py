@@ -1,0 +1,105 @@
+"""What bots return, and how it is told."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarmkeeper import Accept, Ask, Done, Failed, Later, Plan, Reject, Rework, SubTask
+from swarmkeeper.sdk.answers import MESSAGE_LENGTH_MAX, InvalidAnswer, report
+from swarmkeeper.wire.requests import Finding, Report
+
+
+def test_a_plan_is_told_as_its_author_wrote_it() -> None:
+    plan = Plan(
+        [
+            SubTask(key="fetch", description="get it", required_skills=["web"], input={"url": "…"}),
+            {"description": "read it", "depends_on": ["fetch"]},
+        ]
+    )
+
+    assert report(plan) == {
+        "status": "succeeded",
+        "plan": {
+            "subtasks": [
+                {"key": "fetch", "description": "get it", "required_skills": ["web"], "input": {"url": "…"}},
+                {"key": "s2", "description": "read it", "depends_on": ["fetch"]},
+            ]
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("subtasks", "pointer", "code"),
+    [
+        ([], "/subtasks", "empty"),
+        ([{"description": "a", "depends_on": ["nobody"]}], "/subtasks/0/depends_on/0", "unknown_key"),
+        ([{"key": "a", "description": "a", "depends_on": ["a"]}], "/subtasks/0/depends_on/0", "cycle"),
+        ([{"key": "A!", "description": "a"}], "/subtasks/0/key", "pattern"),
+        ([{"key": "a", "description": "a"}, {"key": "a", "description": "b"}], "/subtasks/1/key", "duplicate"),
+        ([{"key": "a"}], "/subtasks/0/description", "required"),
+        ([{"description": "a", "depend_on": ["b"]}], "/subtasks/0/depend_on", "unknown"),
+    ],
+)
+def test_a_bad_plan_is_refused_where_it_is_made(subtasks: list[dict[str, object]], pointer: str, code: str) -> None:
+    with pytest.raises(InvalidAnswer) as caught:
+        Plan(subtasks)
+
+    assert [(problem.pointer, problem.code) for problem in caught.value.problems] == [(pointer, code)]
+
+
+def test_all_that_is_wrong_with_a_plan_is_said_at_once() -> None:
+    with pytest.raises(InvalidAnswer) as caught:
+        Plan([{"key": "a", "depends_on": ["x"]}, {"key": "a", "description": "b"}])
+
+    assert len(caught.value.problems) == 3
+
+
+def test_a_verdict_of_rework_names_who_shall_do_what_better() -> None:
+    verdict = Rework(
+        {"a": "shorter"}, ["too long"], [Finding(text="long", severity="major", subtask="a")], score=0.5,
+        subtasks=[{"key": "b", "description": "also"}],
+    )  # fmt: skip
+
+    assert report(verdict)["verdict"] == {
+        "decision": "rework",
+        "score": 0.5,
+        "reasons": ["too long"],
+        "findings": [{"category": "quality", "severity": "major", "subtask": "a", "text": "long"}],
+        "targets": [{"subtask": "a", "feedback": "shorter"}],
+        "subtasks": [{"key": "b", "description": "also"}],
+    }
+
+
+def test_every_answer_is_one_that_the_orchestrator_can_read() -> None:
+    answers = [
+        Done({"words": 3}),
+        Done(),
+        Failed("no", "not_retryable"),
+        Failed("slow down", "rate_limited", 3),
+        Plan([{"description": "a"}]),
+        Accept(1.0, ["good"]),
+        Rework(),
+        Reject(["bad"]),
+    ]
+
+    for answer in answers:
+        Report.model_validate({"bot_id": "bot_1", "lease_id": "lse_1", **report(answer)})
+
+
+def test_values_that_would_be_refused_later_are_refused_now() -> None:
+    for wrong in (
+        lambda: Done([1, 2]),  # type: ignore[arg-type]  # what is tested is what happens without a type checker
+        lambda: Failed("x", "maybe"),  # type: ignore[arg-type]  # as above
+        lambda: Failed("x", retry_after_seconds=3),
+        lambda: Later(-1),
+        lambda: Ask(""),
+        lambda: Accept(1.5),
+        lambda: Reject("one text"),
+    ):
+        with pytest.raises(InvalidAnswer):
+            wrong()
+
+
+@given(st.text(max_size=3 * MESSAGE_LENGTH_MAX))
+def test_a_failure_is_never_too_long_to_be_told(why: str) -> None:
+    assert len(report(Failed(why))["error"]["message"]) <= MESSAGE_LENGTH_MAX

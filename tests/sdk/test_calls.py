@@ -1,0 +1,203 @@
+"""One call: what is tried again, what is not, and with which key."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swarmkeeper.sdk.calls import URL_DEFAULT, Calls, encode
+from swarmkeeper.sdk.errors import (
+    Busy,
+    Conflict,
+    Forbidden,
+    NotFound,
+    Refused,
+    ServerFault,
+    Unauthenticated,
+    Unreachable,
+    error_of_code,
+)
+from tests.sdk.script import LOST, Answer, Script, refusal, task, virtually
+
+
+def test_a_submission_whose_reply_was_lost_is_sent_again_under_the_same_key() -> None:
+    script = Script()
+    script.on("POST", "/tasks", LOST, Answer(task(), 201))
+
+    made = virtually(script.client().submit("Count"))
+
+    first, second = script.to("POST", "/tasks")
+    assert made.id == "tsk_1"
+    assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
+    assert first.body == second.body == {"title": "Count"}
+
+
+def test_two_submissions_have_two_keys() -> None:
+    script = Script()
+    script.on("POST", "/tasks", Answer(task(), 201))
+    client = script.client()
+
+    async def story() -> None:
+        await client.submit("Count")
+        await client.submit("Count")
+        await client.submit("Count", idempotency_key="mine")
+
+    virtually(story())
+
+    first, second, third = [call.headers["idempotency-key"] for call in script.to("POST", "/tasks")]
+    assert first != second
+    assert third == "mine"
+
+
+def test_a_pause_that_the_server_asks_for_is_kept() -> None:
+    script = Script()
+    script.on("GET", "/tasks/tsk_1", refusal(503, "overloaded", retryable=True, headers={"retry-after": "7"}), task())
+
+    virtually(script.client().get("tsk_1"))
+
+    first, second = script.to("GET", "/tasks/tsk_1")
+    assert 7 <= second.at - first.at < 8
+
+
+def test_patience_ends() -> None:
+    script = Script()
+    script.on("GET", "/tasks/tsk_1", LOST)
+
+    with pytest.raises(Unreachable):
+        virtually(script.client().get("tsk_1"))
+
+    calls = script.to("GET", "/tasks/tsk_1")
+    assert len(calls) > 5
+    assert calls[-1].at - calls[0].at <= 30
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "family"),
+    [
+        (401, "unauthenticated", Unauthenticated),
+        (403, "forbidden", Forbidden),
+        (404, "not_found", NotFound),
+        (409, "task_closed", Conflict),
+        (422, "invalid", Refused),
+        (500, "internal", ServerFault),
+    ],
+)
+def test_what_would_be_refused_again_is_not_tried_again(status: int, code: str, family: type[Exception]) -> None:
+    script = Script()
+    script.on("GET", "/tasks/tsk_1", refusal(status, code))
+
+    with pytest.raises(family) as caught:
+        virtually(script.client().get("tsk_1"))
+
+    assert len(script.calls) == 1
+    assert caught.value.code == code  # type: ignore[attr-defined]  # every family is an ApiError
+    assert f"it is {code}" in str(caught.value)
+
+
+def test_a_problem_names_every_place_that_is_wrong() -> None:
+    script = Script()
+    errors = [{"pointer": "/title", "code": "required", "detail": "is required"}]
+    script.on("POST", "/tasks", Answer({"code": "invalid", "detail": "no", "errors": errors}, 422))
+
+    with pytest.raises(Refused, match="/title: is required"):
+        virtually(script.client().submit({}))
+
+
+def test_a_gateway_that_answers_for_a_moment_is_outlived() -> None:
+    script = Script()
+    script.on("GET", "/tasks/tsk_1", Answer(b"<h1>Bad Gateway</h1>", 502), task())
+
+    assert virtually(script.client().get("tsk_1")).id == "tsk_1"
+
+
+def test_an_answer_that_is_not_ours_says_so() -> None:
+    script = Script()
+    script.on("GET", "/health", Answer(b"<h1>Welcome to nginx</h1>"))
+
+    with pytest.raises(Unreachable, match="is this the orchestrator's URL"):
+        virtually(script.client().health())
+
+
+def test_a_rotated_key_is_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("old\n", encoding="utf-8")
+    script = Script()
+
+    def answer(call: Any) -> Any:
+        if call.headers["x-api-key"] == "new":
+            return task()
+        file.write_text("new", encoding="utf-8")
+        return refusal(401, "unauthenticated")
+
+    script.on("GET", "/tasks/tsk_1", answer)
+
+    assert virtually(script.client(api_key=None, api_key_file=file).get("tsk_1")).id == "tsk_1"
+
+
+def test_a_key_file_with_the_same_key_does_not_make_the_call_go_round(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("old", encoding="utf-8")
+    script = Script()
+    script.on("GET", "/tasks/tsk_1", refusal(401, "unauthenticated"))
+
+    with pytest.raises(Unauthenticated):
+        virtually(script.client(api_key=None, api_key_file=file).get("tsk_1"))
+
+    assert len(script.calls) == 1
+
+
+def test_url_and_key_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("SWARMKEEPER_URL", "SWARMKEEPER_API_KEY", "SWARMKEEPER_API_KEY_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    assert Calls().url == URL_DEFAULT
+    assert Calls().credential.value is None
+
+    (tmp_path / "key").write_text("from-file\n", encoding="utf-8")
+    monkeypatch.setenv("SWARMKEEPER_API_KEY_FILE", str(tmp_path / "key"))
+    assert Calls().credential.value == "from-file"
+
+    monkeypatch.setenv("SWARMKEEPER_URL", "http://swarm.example/")
+    monkeypatch.setenv("SWARMKEEPER_API_KEY", "from-value")
+    assert Calls().url == "http://swarm.example"
+    assert Calls().credential.value == "from-value"
+    assert Calls("http://other.example", api_key="passed").credential.value == "passed"
+
+
+@pytest.mark.parametrize("url", ["swarm.example:7700", "ftp://swarm.example", "http://user:pass@swarm.example"])
+def test_a_url_that_cannot_be_one_is_refused_at_once(url: str) -> None:
+    with pytest.raises(ValueError, match="URL"):
+        Calls(url)
+
+
+def test_what_json_cannot_hold_is_refused_before_it_is_sent() -> None:
+    for value in (float("nan"), "\ud800", {1, 2}, object()):
+        with pytest.raises((ValueError, TypeError)):
+            encode({"value": value})
+
+
+def test_an_item_of_a_batch_is_refused_with_the_family_of_its_code() -> None:
+    assert isinstance(error_of_code("lease_lost", None), Conflict)
+    assert isinstance(error_of_code("overloaded", None), Busy)
+    assert isinstance(error_of_code("invalid_plan", None), Refused)
+    assert isinstance(error_of_code("something_new", None), Refused)
+
+
+def test_two_clients_with_the_same_chance_pause_alike() -> None:
+    def pauses() -> list[float]:
+        script = Script()
+        script.on("GET", "/health", LOST)
+        with pytest.raises(Unreachable):
+            virtually(script.client().health())
+        return [call.at for call in script.calls]
+
+    assert pauses() == pauses()
+
+
+def test_nothing_is_asked_of_a_loop_before_there_is_one() -> None:
+    script = Script()
+    script.on("GET", "/health", {"status": "ok"})
+    client = script.client()
+
+    assert asyncio.run(client.health()).status == "ok"
+    assert asyncio.run(client.health()).status == "ok"

@@ -1,0 +1,95 @@
+"""What a bot's code says about its attempt."""
+
+import pytest
+
+from swarmkeeper import Context
+from swarmkeeper.sdk.context import CHECKPOINT_BYTES_MAX, Outbox
+
+
+def context() -> Context:
+    return Context(task_id="tsk_1", work_id="sub_1", lease_id="lse_1", attempt=1)
+
+
+def test_a_new_attempt_has_nothing_to_tell_but_that_it_lives() -> None:
+    assert Outbox(context()).beat() == {"lease_id": "lse_1"}
+
+
+def test_lines_said_while_a_heartbeat_is_under_way_come_with_the_next() -> None:
+    said = context()
+    outbox = Outbox(said)
+    said.log("one")
+    part = outbox.beat()
+    said.log("two")
+
+    outbox.told(part)
+
+    assert outbox.beat()["progress"] == {"log": ["two"]}
+
+
+def test_a_heartbeat_that_did_not_arrive_loses_no_line() -> None:
+    said = context()
+    outbox = Outbox(said)
+    said.log("one")
+    outbox.beat()
+
+    assert outbox.beat()["progress"] == {"log": ["one"]}
+
+
+def test_no_more_lines_are_kept_than_a_heartbeat_may_carry() -> None:
+    said = context()
+    for number in range(150):
+        said.log(str(number))
+
+    assert Outbox(said).beat()["progress"]["log"] == [str(number) for number in range(50, 150)]
+
+
+def test_a_checkpoint_waits_until_it_was_told() -> None:
+    said = context()
+    outbox = Outbox(said)
+    assert not outbox.checkpoint_waits()
+
+    state = {"page": 1}
+    said.checkpoint(state)
+    assert outbox.checkpoint_waits()
+    outbox.told(outbox.beat())
+    assert not outbox.checkpoint_waits()
+
+    state["page"] = 2
+    said.checkpoint(state)
+    assert outbox.checkpoint_waits()
+    assert outbox.beat()["checkpoint"] == {"page": 2}
+
+
+def test_a_checkpoint_is_what_it_was_when_it_was_made() -> None:
+    said = context()
+    state = {"page": 1}
+    said.checkpoint(state)
+
+    state["page"] = 2
+
+    assert Outbox(said).beat()["checkpoint"] == {"page": 1}
+
+
+def test_what_cannot_be_told_is_refused_where_it_is_said() -> None:
+    said = context()
+
+    said.checkpoint("x" * (CHECKPOINT_BYTES_MAX - 2))
+    with pytest.raises(ValueError, match="at most"):
+        said.checkpoint("x" * (CHECKPOINT_BYTES_MAX - 1))
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        said.progress(40)
+    with pytest.raises(ValueError, match="never down"):
+        said.use(tokens=-1)
+    with pytest.raises(TypeError):
+        said.tell("other", {"x": object()})
+
+
+def test_a_message_wakes_the_one_who_carries_it() -> None:
+    woken: list[bool] = []
+    said = Context(task_id="t", work_id="w", lease_id="l", attempt=1, wake=lambda: woken.append(True))
+
+    said.tell("other", {"hello": 1})
+
+    assert woken == [True]
+    assert [(message.to_bot, message.payload) for message in Outbox(said).messages()] == [("other", {"hello": 1})]
+    assert Outbox(said).messages() == []

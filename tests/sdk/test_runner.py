@@ -1,0 +1,719 @@
+"""The runner when things go wrong: replies lost, leases taken back, keys changed, processes asked to end."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from swarmkeeper import Ask, Context, Done, ExecutorBot, Failed, Later, SubTask, executor
+from swarmkeeper.sdk.answers import Answer as BotAnswer
+from swarmkeeper.sdk.errors import Forbidden, Unauthenticated
+from swarmkeeper.sdk.runner import serve
+from tests.sdk.script import (
+    BOT,
+    LOST,
+    Answer,
+    Call,
+    Script,
+    accepted,
+    beaten,
+    granted,
+    lease,
+    orchestrator,
+    parked,
+    refusal,
+    virtually,
+)
+
+RESULTS = "/tasks/tsk_1/results"
+BEAT = "/bots/bot_1:heartbeat"
+
+
+class Counter(ExecutorBot):
+    skills = frozenset({"text.count"})
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, dict[str, Any]]] = []
+
+    async def execute(self, subtask: SubTask) -> Done:
+        return Done({"words": len(subtask.input["text"].split())})
+
+    def on_event(self, kind: str, fields: Any) -> None:
+        self.events.append((kind, fields))
+
+    def kinds(self) -> list[str]:
+        return [kind for kind, _ in self.events]
+
+
+def served(script: Script, bot: ExecutorBot, seconds: float = 1.0, **settings: Any) -> float:
+    """Serve the bot for so many seconds, then drain it; how long that took in all."""
+
+    async def story() -> float:
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        began = loop.time()
+        loop.call_later(seconds, stop.set)
+        await serve([bot], script.client(**settings), stop=stop)
+        return loop.time() - began
+
+    return virtually(story())
+
+
+def contents(script: Script) -> list[Any]:
+    return [call.body.get("output", call.body.get("error")) for call in script.to("POST", RESULTS)]
+
+
+def test_a_bot_registers_works_and_reports() -> None:
+    script = orchestrator(lease())
+
+    served(script, Counter())
+
+    [registered] = script.to("POST", "/bots/register")
+    assert registered.body["type"] == "Executor"
+    assert registered.body["skills"] == ["text.count"]
+    [report] = script.to("POST", RESULTS)
+    assert report.body == {
+        "bot_id": "bot_1",
+        "lease_id": "lse_1",
+        "status": "succeeded",
+        "output": {"words": 4},
+        "claim": {"max": 1},
+    }
+
+
+def test_the_next_work_comes_with_the_answer_to_a_report() -> None:
+    script = orchestrator(lease(1))
+    script._rules.pop()
+    script.on("POST", RESULTS, accepted(lease(2)), accepted())
+
+    served(script, Counter())
+
+    assert [call.body["lease_id"] for call in script.to("POST", RESULTS)] == ["lse_1", "lse_2"]
+    assert len(script.to("POST", "/leases")) == 2  # the first, and one after the last report brought nothing
+
+
+def test_a_report_whose_reply_was_lost_is_sent_again_as_it_was() -> None:
+    script = orchestrator(lease())
+    script._rules.pop()
+    script.on("POST", RESULTS, LOST, LOST, {**accepted(), "replayed": True})
+
+    served(script, Counter(), seconds=30)
+
+    first, second, third = script.to("POST", RESULTS)
+    assert first.body == second.body == third.body
+
+
+def test_a_claim_whose_reply_was_lost_is_asked_for_again_under_the_same_claim_id() -> None:
+    script = Script()
+    script.on("POST", "/bots/register", Answer(BOT, 201))
+    script.on("POST", "/leases", LOST, granted(lease()), parked)
+    script.on("POST", BEAT, beaten())
+    script.on("POST", RESULTS, accepted())
+
+    served(script, Counter(), seconds=5)
+
+    first, second, third = script.to("POST", "/leases")
+    assert first.body["claim_id"] == second.body["claim_id"] != third.body["claim_id"]
+    assert contents(script) == [{"words": 4}]
+
+
+class Slow(Counter):
+    """Works for a time, and says how it ended."""
+
+    seconds = 45.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended: list[str] = []
+
+    async def execute(self, subtask: SubTask, context: Context) -> Done:
+        try:
+            await asyncio.sleep(self.seconds)
+        except asyncio.CancelledError:
+            self.ended.append("cancelled" if context.cancelled else "stopped")
+            raise
+        self.ended.append("done")
+        return Done({})
+
+
+def test_a_lease_is_beaten_for_at_once_and_then_in_the_rhythm_that_was_asked_for() -> None:
+    script = orchestrator(lease())
+
+    served(script, Slow(), seconds=60)
+
+    beats = [call.at for call in script.to("POST", BEAT)]
+    began = script.to("POST", "/leases")[0].at
+    assert [round(at - began) for at in beats] == [0, 10, 20, 30, 40]
+
+
+def test_work_that_is_done_at_once_costs_no_heartbeat() -> None:
+    script = orchestrator(lease())
+
+    served(script, Counter())
+
+    assert script.to("POST", BEAT) == []
+
+
+@pytest.mark.parametrize("directive", ["lost", "cancel"])
+def test_code_whose_lease_is_gone_is_cancelled_and_its_result_dropped(directive: str) -> None:
+    script = orchestrator(lease(), beats=beaten(directive))
+    bot = Slow()
+
+    served(script, bot)
+
+    assert bot.ended == ["cancelled"]
+    assert script.to("POST", RESULTS) == []
+    assert {"lost": "lost", "cancel": "cancelled"}[directive] in bot.kinds()
+    assert len(script.to("POST", "/leases")) == 2  # there is room again
+
+
+def test_code_that_swallows_its_cancellation_reports_nothing() -> None:
+    class Stubborn(Counter):
+        async def execute(self, subtask: SubTask) -> Done:
+            try:
+                await asyncio.sleep(100)
+            except asyncio.CancelledError:
+                return Done({"stubborn": True})
+            return Done({})
+
+    script = orchestrator(lease(), beats=beaten("lost"))
+
+    served(script, Stubborn())
+
+    assert script.to("POST", RESULTS) == []
+
+
+def test_a_report_that_comes_too_late_is_dropped_and_the_bot_goes_on() -> None:
+    script = orchestrator(lease(), results=refusal(409, "lease_lost"))
+    bot = Counter()
+
+    served(script, bot)
+
+    assert len(script.to("POST", RESULTS)) == 1
+    assert ("lost", {"lease_id": "lse_1", "task_id": "tsk_1", "code": "lease_lost"}) in bot.events
+    assert len(script.to("POST", "/leases")) == 2
+
+
+def test_a_report_under_way_does_not_heed_a_heartbeat_that_calls_the_lease_lost() -> None:
+    """The report was taken, its reply lost: the lease is gone just because of that."""
+    script = orchestrator(lease(), beats=beaten("lost"))
+    script._rules.pop()
+    script.on("POST", RESULTS, *[LOST] * 12, {**accepted(), "replayed": True})
+    bot = Counter()
+
+    served(script, bot, seconds=120)
+
+    assert len(script.to("POST", BEAT)) >= 1
+    assert "submitted" in bot.kinds()
+    assert "lost" not in bot.kinds()
+
+
+def test_a_result_that_is_refused_becomes_a_failure_that_says_why() -> None:
+    script = orchestrator(lease())
+    script._rules.pop()
+    script.on("POST", RESULTS, refusal(413, "too_large"), accepted())
+
+    served(script, Counter())
+
+    _, failure = contents(script)
+    assert failure["class"] == "retryable"
+    assert "too_large" in failure["message"]
+
+
+def test_an_exception_is_a_retryable_failure_with_its_type_message_and_place() -> None:
+    class Broken(Counter):
+        async def execute(self, subtask: SubTask) -> Done:
+            raise RuntimeError("the kettle is cold")
+
+    script = orchestrator(lease())
+
+    served(script, Broken())
+
+    [failure] = contents(script)
+    assert failure["class"] == "retryable"
+    assert failure["message"].startswith("RuntimeError: the kettle is cold (at test_runner.py:")
+    assert failure["message"].endswith(" in execute)")
+
+
+def test_what_is_no_answer_is_a_failure_that_trying_again_does_not_mend() -> None:
+    class Wrong(Counter):
+        async def execute(self, subtask: SubTask) -> Any:
+            return {"words": 4}
+
+    script = orchestrator(lease())
+
+    served(script, Wrong())
+
+    [failure] = contents(script)
+    assert failure == {
+        "class": "not_retryable",
+        "message": "the bot's code returned dict, not one of Done, Failed, Later, Ask",
+    }
+
+
+def test_an_output_that_is_not_json_is_a_failure() -> None:
+    class Odd(Counter):
+        async def execute(self, subtask: SubTask) -> Done:
+            return Done({"nan": float("nan")})
+
+    script = orchestrator(lease())
+
+    served(script, Odd())
+
+    [failure] = contents(script)
+    assert failure["class"] == "not_retryable"
+
+
+class Hooked(Counter):
+    async def execute(self, subtask: SubTask) -> Done:
+        return Done({"mail": "ada@example.org"})
+
+    def before_submit(self, result: BotAnswer) -> BotAnswer:
+        assert isinstance(result, Done)
+        return Done({"mail": "…"})
+
+
+def test_before_submit_has_the_last_word() -> None:
+    script = orchestrator(lease())
+
+    served(script, Hooked())
+
+    assert contents(script) == [{"mail": "…"}]
+
+
+def test_when_before_submit_fails_nothing_of_the_answer_leaves() -> None:
+    class Failing(Hooked):
+        def before_submit(self, result: BotAnswer) -> BotAnswer:
+            raise ValueError("cannot redact ada@example.org")
+
+    script = orchestrator(lease())
+
+    served(script, Failing())
+
+    [failure] = contents(script)
+    assert failure["message"] == "the answer could not be prepared for sending (ValueError)"
+
+
+def test_a_hook_for_events_that_fails_costs_nothing() -> None:
+    class Failing(Counter):
+        def on_event(self, kind: str, fields: Any) -> None:
+            raise ValueError
+
+    script = orchestrator(lease())
+
+    served(script, Failing())
+
+    assert contents(script) == [{"words": 4}]
+
+
+def test_later_gives_the_work_back() -> None:
+    class Early(Counter):
+        async def execute(self, subtask: SubTask) -> Later:
+            return Later(60, "the source is not there yet")
+
+    script = orchestrator(lease())
+    script.on("POST", "/leases/lse_1:release", {"released": True})
+
+    served(script, Early())
+
+    [released] = script.to("POST", "/leases/lse_1:release")
+    assert released.body == {"delay_seconds": 60, "reason": "the source is not there yet"}
+    assert script.to("POST", RESULTS) == []
+
+
+def test_a_checkpoint_arrives_before_an_attempt_that_does_not_finish_ends() -> None:
+    class Halfway(Counter):
+        async def execute(self, subtask: SubTask, context: Context) -> Later:
+            context.checkpoint({"page": 12})
+            return Later(60)
+
+    script = orchestrator(lease())
+    script.on("POST", "/leases/lse_1:release", {"released": True})
+
+    served(script, Halfway())
+
+    verbs = [call.path for call in script.calls if call.path in {BEAT, "/leases/lse_1:release"}]
+    assert verbs == [BEAT, "/leases/lse_1:release"]
+    [beat] = script.to("POST", BEAT)
+    assert beat.body["leases"] == [{"lease_id": "lse_1", "checkpoint": {"page": 12}}]
+
+
+def test_a_question_that_the_orchestrator_does_not_support_fails_the_work_and_says_so() -> None:
+    class Curious(Counter):
+        async def execute(self, subtask: SubTask) -> Ask:
+            return Ask("may I?")
+
+    script = orchestrator(lease())
+    script.on("POST", "/leases/lse_1:ask", refusal(422, "not_supported"))
+
+    served(script, Curious())
+
+    [failure] = contents(script)
+    assert failure["class"] == "not_retryable"
+    assert "not_supported" in failure["message"]
+
+
+def test_a_message_that_is_refused_fails_the_attempt_that_sent_it() -> None:
+    class Talker(Counter):
+        async def execute(self, subtask: SubTask, context: Context) -> Done:
+            context.tell("other", {"hello": 1})
+            return Done({})
+
+    script = orchestrator(lease())
+    script.on("POST", "/tasks/tsk_1/messages", refusal(422, "not_supported"))
+
+    served(script, Talker())
+
+    [sent] = script.to("POST", "/tasks/tsk_1/messages")
+    assert sent.body == {"to_bot": "other", "payload": {"hello": 1}}
+    [failure] = contents(script)
+    assert "not_supported" in failure["message"]
+
+
+def test_use_is_reported_as_a_total_with_beats_and_with_the_result() -> None:
+    class Costly(Counter):
+        async def execute(self, subtask: SubTask, context: Context) -> Done:
+            context.use(tokens=10)
+            context.progress(0.5, "half")
+            context.log("one")
+            await asyncio.sleep(12)
+            context.use(tokens=5, cost_micro_usd=7)
+            return Done({})
+
+    script = orchestrator(lease())
+
+    served(script, Costly(), seconds=20)
+
+    first, second = script.to("POST", BEAT)
+    assert first.body["leases"] == [
+        {
+            "lease_id": "lse_1",
+            "progress": {"fraction": 0.5, "message": "half", "log": ["one"]},
+            "usage": {"tokens": 10},
+        }
+    ]
+    assert second.body["leases"][0]["progress"] == {"fraction": 0.5, "message": "half"}  # lines are told once
+    [report] = script.to("POST", RESULTS)
+    assert report.body["usage"] == {"tokens": 15, "cost_micro_usd": 7}
+
+
+def test_a_heartbeat_that_is_refused_is_sent_again_with_the_bare_leases() -> None:
+    class Odd(Slow):
+        async def execute(self, subtask: SubTask, context: Context) -> Done:
+            context.checkpoint(2**60)
+            await asyncio.sleep(1)
+            return Done({})
+
+    script = orchestrator(lease())
+    script._rules.insert(0, ("POST", __import__("re").compile(BEAT), [refusal(422, "invalid"), beaten()]))
+
+    served(script, Odd(), seconds=5)
+
+    _, bare = script.to("POST", BEAT)
+    assert bare.body == {"leases": [{"lease_id": "lse_1"}]}
+    assert contents(script) == [{}]
+
+
+def test_results_that_are_ready_together_go_out_in_one_call() -> None:
+    class Together(Counter):
+        capacity = 3
+
+        async def execute(self, subtask: SubTask) -> Done:
+            await asyncio.sleep(5)
+            return Done({"of": subtask.key})
+
+    def batch(call: Call) -> Any:
+        taken = {"accepted": True, "task_status": "IN_PROGRESS"}
+        lost = {"accepted": False, "code": "lease_lost", "errors": []}
+        return {"results": [taken, lost, taken], "leases": [lease(4)]}
+
+    script = orchestrator(lease(1), lease(2), lease(3))
+    script.on("POST", "/results", batch)
+    bot = Together()
+
+    served(script, bot, seconds=20)
+
+    [together] = script.to("POST", "/results")
+    assert [each["lease_id"] for each in together.body["results"]] == ["lse_1", "lse_2", "lse_3"]
+    assert together.body["claim"] == {"max": 3}
+    assert bot.kinds().count("lost") == 1
+    assert [call.body["lease_id"] for call in script.to("POST", RESULTS)] == ["lse_4"]
+
+
+def test_a_batch_that_is_refused_as_a_whole_is_told_one_by_one() -> None:
+    class Together(Counter):
+        capacity = 3
+
+    script = orchestrator(lease(1), lease(2), lease(3))
+    script.on("POST", "/results", refusal(413, "too_large"))
+
+    served(script, Together(), seconds=20)
+
+    assert [call.body["lease_id"] for call in script.to("POST", RESULTS)] == ["lse_1", "lse_2", "lse_3"]
+
+
+def test_a_bot_never_asks_for_more_than_it_has_room_for() -> None:
+    class Two(Slow):
+        capacity = 2
+        seconds = 3.0
+
+    script = orchestrator(lease(1))
+
+    served(script, Two(), seconds=2)
+
+    assert [call.body["max"] for call in script.to("POST", "/leases")] == [2, 1]
+
+
+def test_a_stopping_bot_finishes_what_it_holds_and_asks_for_no_more() -> None:
+    script = orchestrator(lease())
+    bot = Slow()
+    bot.seconds = 20
+
+    took = served(script, bot, seconds=5)
+
+    assert bot.ended == ["done"]
+    assert round(took) == 20
+    [report] = script.to("POST", RESULTS)
+    assert "claim" not in report.body
+
+
+def test_what_is_not_done_in_time_is_given_back_with_its_checkpoint() -> None:
+    class Long(Slow):
+        seconds = 500
+
+        async def execute(self, subtask: SubTask, context: Context) -> Done:
+            context.checkpoint({"page": 1})
+            return await super().execute(subtask, context)
+
+    script = orchestrator(lease())
+    script.on("POST", "/leases/lse_1:release", {"released": True})
+    bot = Long()
+
+    took = served(script, bot, seconds=5)
+
+    assert bot.ended == ["stopped"]
+    assert round(took) == 30
+    [released] = script.to("POST", "/leases/lse_1:release")
+    assert released.body == {"delay_seconds": 0, "reason": "the bot is stopping"}
+
+
+def test_an_orchestrator_that_is_not_there_yet_is_waited_for() -> None:
+    script = Script()
+    script.on("POST", "/bots/register", LOST, LOST, LOST, Answer(BOT, 201))
+    script.on("POST", "/leases", granted(lease()), parked)
+    script.on("POST", BEAT, beaten())
+    script.on("POST", RESULTS, accepted())
+    bot = Counter()
+
+    served(script, bot, seconds=60)
+
+    assert "trouble" in bot.kinds()
+    assert contents(script) == [{"words": 4}]
+
+
+def test_a_bot_can_be_stopped_while_the_orchestrator_is_not_there() -> None:
+    script = Script()
+    script.on("POST", "/bots/register", LOST)
+
+    assert served(script, Counter(), seconds=60) < 61
+
+
+def test_a_bot_that_the_orchestrator_forgot_registers_again() -> None:
+    script = orchestrator()
+    script._rules = [rule for rule in script._rules if rule[1].pattern != "/leases"]
+    script.on("POST", "/leases", refusal(404, "not_found"), granted(lease()), parked)
+
+    served(script, Counter(), seconds=5)
+
+    assert len(script.to("POST", "/bots/register")) == 2
+    assert contents(script) == [{"words": 4}]
+
+
+def test_a_wrong_key_ends_the_bot() -> None:
+    script = Script()
+    script.on("POST", "/bots/register", refusal(401, "unauthenticated"))
+
+    with pytest.raises(Unauthenticated):
+        served(script, Counter())
+
+
+def test_a_role_that_may_not_ends_all_bots_of_the_call() -> None:
+    script = orchestrator(lease())
+    script._rules = [rule for rule in script._rules if rule[1].pattern != "/leases"]
+    script.on("POST", "/leases", granted(lease()), refusal(403, "forbidden"))
+
+    async def story() -> None:
+        await serve([Slow(), Slow()], script.client())
+
+    script.on("POST", "/leases/lse_1:release", {"released": True})
+    with pytest.raises(Forbidden):
+        virtually(story())
+
+
+def test_a_rotated_key_is_read_again_and_nothing_is_lost(tmp_path: Any) -> None:
+    file = tmp_path / "key"
+    file.write_text("old\n")
+
+    def by_key(right: Any) -> Callable[[Call], Any]:
+        def answer(call: Call) -> Any:
+            return right if call.headers["x-api-key"] == "new" else refusal(401, "unauthenticated")
+
+        return answer
+
+    script = orchestrator(lease(), results=by_key(accepted()))
+
+    class Rotating(Counter):
+        async def execute(self, subtask: SubTask) -> Done:
+            file.write_text("new\n")
+            return Done({})
+
+    served(script, Rotating(), api_key=None, api_key_file=file)
+
+    assert [call.headers["x-api-key"] for call in script.to("POST", RESULTS)] == ["old", "new"]
+
+
+def test_an_output_too_large_to_come_along_is_fetched_unseen() -> None:
+    reference = {"$ref": "/tasks/tsk_1/subtasks/a/output", "sha256": "…", "bytes": 300_000}
+    looks_like_one = {"$ref": "/keys", "sha256": "…", "bytes": 1}
+
+    class Joining(Counter):
+        async def execute(self, subtask: SubTask, context: Context) -> Done:
+            return Done(context.upstream)
+
+    script = orchestrator(lease(upstream={"a": reference, "b": {"small": 1}, "c": looks_like_one}))
+    script.on("GET", "/tasks/tsk_1/subtasks/a/output", {"large": 1})
+
+    served(script, Joining())
+
+    assert contents(script) == [{"a": {"large": 1}, "b": {"small": 1}, "c": looks_like_one}]
+
+
+def test_the_trace_of_the_lease_goes_along_with_its_report() -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    script = orchestrator(lease(traceparent=trace))
+
+    served(script, Counter())
+
+    [report] = script.to("POST", RESULTS)
+    assert report.headers["traceparent"] == trace
+
+
+def test_a_context_tells_what_came_before() -> None:
+    seen: list[Any] = []
+
+    @executor(skills={"x"})
+    async def look(subtask: SubTask, context: Context) -> Done:
+        seen.extend([context.feedback[0].text, context.previous, context.resumed_from, context.answers[0].answer])
+        return Done({})
+
+    script = orchestrator(
+        lease(
+            feedback=[{"round": 1, "text": "shorter"}],
+            previous={"attempt": 1, "ending": "succeeded", "output": {"x": 1}},
+            checkpoint={"page": 3},
+            answers=[{"question": "may I?", "answer": "yes"}],
+        )
+    )
+
+    served(script, look)
+
+    assert seen[0] == "shorter"
+    assert seen[1].output == {"x": 1}
+    assert seen[2:] == [{"page": 3}, "yes"]
+
+
+def test_a_plain_function_works_in_a_thread_while_the_heart_beats() -> None:
+    """In real time: a thread cannot be virtual."""
+    beaten_once = threading.Event()
+    names: list[str] = []
+
+    class Plain(Counter):
+        def execute(self, subtask: SubTask) -> Done:
+            names.append(threading.current_thread().name)
+            assert beaten_once.wait(10)
+            return Done({"plain": True})
+
+    def note(call: Call) -> Any:
+        beaten_once.set()
+        return beaten()(call)
+
+    reported = asyncio.Event()
+
+    async def report(call: Call) -> Any:
+        reported.set()
+        return accepted()
+
+    script = orchestrator(lease(), beats=note, results=report)
+
+    async def story() -> None:
+        await serve([Plain()], script.client(), stop=reported)
+
+    asyncio.run(story())
+
+    assert contents(script) == [{"plain": True}]
+    assert names != [threading.main_thread().name]
+
+
+def test_a_thread_whose_lease_is_lost_keeps_its_place_until_it_ends() -> None:
+    asked: list[bool] = []
+
+    class Plain(Counter):
+        def execute(self, subtask: SubTask, context: Context) -> Done:
+            while not context.cancelled:
+                threading.Event().wait(0.01)
+            asked.append(True)
+            return Done({})
+
+    polled_again = asyncio.Event()
+
+    async def second_poll(call: Call) -> Any:
+        polled_again.set()
+        return await parked(call)
+
+    script = orchestrator(lease(), beats=beaten("lost"))
+    script._rules = [rule for rule in script._rules if rule[1].pattern != "/leases"]
+    script.on("POST", "/leases", granted(lease()), second_poll)
+
+    async def story() -> None:
+        await serve([Plain()], script.client(), stop=polled_again)
+
+    asyncio.run(story())
+
+    assert asked == [True]
+    assert script.to("POST", RESULTS) == []
+
+
+async def by_hand(script: Script, bot: ExecutorBot, deal: Callable[[Any], Awaitable[None]]) -> None:
+    bot.connect(script.client())
+    async for held in bot.leases():
+        await deal(held)
+        return
+
+
+def test_a_bot_can_hold_the_reins_itself() -> None:
+    script = orchestrator(lease())
+    bot = Counter()
+
+    async def deal(held: Any) -> None:
+        await bot.submit(held, await bot.execute(held.work))
+
+    virtually(by_hand(script, bot, deal))
+
+    assert len(script.to("POST", "/bots/register")) == 1
+    assert len(script.to("POST", BEAT)) == 0
+    assert contents(script) == [{"words": 4}]
+
+
+def test_a_bot_that_holds_the_reins_is_beaten_for() -> None:
+    script = orchestrator(lease())
+    bot = Counter()
+
+    async def deal(held: Any) -> None:
+        await asyncio.sleep(15)
+        await bot.submit(held, Failed("no"))
+
+    virtually(by_hand(script, bot, deal))
+
+    assert len(script.to("POST", BEAT)) == 2
