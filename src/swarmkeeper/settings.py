@@ -47,6 +47,12 @@ def _text(value: Any) -> str:
     return value
 
 
+def _word(value: Any) -> str:
+    if not _text(value).strip():
+        raise ValueError("a text that is not empty is expected")
+    return _text(value)
+
+
 def _number(value: Any, *, least: float, most: float, whole: bool = False) -> float:
     kind = "a whole number" if whole else "a number"
     rule = f"{kind} from {least:g} to {most:g} is expected"
@@ -113,7 +119,8 @@ def _networks(value: Any) -> tuple[str, ...]:
 
 
 def _knob(default: Any, parse: Parser, meaning: str, *, unit: str = "", secret: bool = False) -> Any:
-    return field(default=default, metadata={"parse": parse, "meaning": meaning, "unit": unit, "secret": secret})
+    metadata = {"parse": parse, "meaning": meaning, "unit": unit, "secret": secret}
+    return field(default=default, metadata=metadata, repr=not secret)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,10 +133,10 @@ class Settings:
 
     store: str = _knob(
         "sqlite:///swarmkeeper.db",
-        _text,
+        _word,
         "Where everything is kept: sqlite:///relative.db, sqlite:////absolute.db or sqlite://:memory:",
     )
-    host: str = _knob("127.0.0.1", _text, "The address that `serve` and `dev` listen on")
+    host: str = _knob("127.0.0.1", _word, "The address that `serve` and `dev` listen on")
     port: int = _knob(7700, _whole(0, 65535), "The port that `serve` and `dev` listen on; 0 picks a free one")
     public_url: str = _knob("", _url, "The URL under which others reach the server, as events name their source")
     root_path: str = _knob("", _root_path, "The path under which a proxy shows the server")

@@ -192,6 +192,15 @@ def test_a_secret_cut_in_two_by_the_bound_is_redacted_before_it_is_cut() -> None
     assert SECRET[:5] not in REDACTOR.safe_segment("x" * 50 + f" password={SECRET}")
 
 
+def test_where_a_secret_stands_can_be_asked_for() -> None:
+    text = "größe: mail a@b.example"
+
+    assert REDACTOR.find(text) == [detectors.Span(12, 23, "email")]
+    assert text[12:23] == "a@b.example"
+    with pytest.raises(detectors.Unscanned):
+        REDACTOR.find("a@b.example " * 2_000)
+
+
 def test_the_same_rules_and_value_give_the_same_answer_in_any_order_of_use() -> None:
     value = {"email": "a@b.example", "x" * 70: "y", "password": 1}
     warm, cold = Redactor.default(), Redactor.default()

@@ -21,7 +21,7 @@ Json = Any
 Value = TypeVar("Value")
 
 
-class _Jumping(selectors.DefaultSelector):  # type: ignore[misc,valid-type]  # which class it is depends on the system
+class _Jumping(selectors.DefaultSelector):
     """Waits for no time, only for what is there; how long it should have waited is added to the clock."""
 
     def __init__(self) -> None:
@@ -99,6 +99,11 @@ class Script:
 
     def on(self, method: str, path: str, *answers: Json | Answer | Handler) -> None:
         self._rules.append((method, re.compile(path), list(answers)))
+
+    def instead(self, method: str, path: str, *answers: Json | Answer | Handler) -> None:
+        """Another rule for what has one."""
+        self._rules = [rule for rule in self._rules if (rule[0], rule[1].pattern) != (method, path)]
+        self.on(method, path, *answers)
 
     def to(self, method: str, path: str) -> list[Call]:
         """The calls made there."""

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmkeeper import Accept, Ask, Done, Failed, Later, Plan, Reject, Rework, SubTask
-from swarmkeeper.sdk.answers import MESSAGE_LENGTH_MAX, InvalidAnswer, report
+from swarmkeeper.sdk.answers import MESSAGE_LENGTH_MAX, InvalidAnswer, Verdict, report
 from swarmkeeper.wire.requests import Finding, Report
 
 
@@ -71,7 +71,7 @@ def test_a_verdict_of_rework_names_who_shall_do_what_better() -> None:
 
 
 def test_every_answer_is_one_that_the_orchestrator_can_read() -> None:
-    answers = [
+    answers: list[Done | Failed | Plan | Verdict] = [
         Done({"words": 3}),
         Done(),
         Failed("no", "not_retryable"),

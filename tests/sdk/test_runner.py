@@ -31,20 +31,24 @@ RESULTS = "/tasks/tsk_1/results"
 BEAT = "/bots/bot_1:heartbeat"
 
 
-class Counter(ExecutorBot):
+class Noting(ExecutorBot):
+    """Keeps what it hears about itself."""
+
     skills = frozenset({"text.count"})
 
     def __init__(self) -> None:
         self.events: list[tuple[str, dict[str, Any]]] = []
-
-    async def execute(self, subtask: SubTask) -> Done:
-        return Done({"words": len(subtask.input["text"].split())})
 
     def on_event(self, kind: str, fields: Any) -> None:
         self.events.append((kind, fields))
 
     def kinds(self) -> list[str]:
         return [kind for kind, _ in self.events]
+
+
+class Counter(Noting):
+    async def execute(self, subtask: SubTask) -> Done:
+        return Done({"words": len(subtask.input["text"].split())})
 
 
 def served(script: Script, bot: ExecutorBot, seconds: float = 1.0, **settings: Any) -> float:
@@ -85,8 +89,7 @@ def test_a_bot_registers_works_and_reports() -> None:
 
 def test_the_next_work_comes_with_the_answer_to_a_report() -> None:
     script = orchestrator(lease(1))
-    script._rules.pop()
-    script.on("POST", RESULTS, accepted(lease(2)), accepted())
+    script.instead("POST", RESULTS, accepted(lease(2)), accepted())
 
     served(script, Counter())
 
@@ -96,8 +99,7 @@ def test_the_next_work_comes_with_the_answer_to_a_report() -> None:
 
 def test_a_report_whose_reply_was_lost_is_sent_again_as_it_was() -> None:
     script = orchestrator(lease())
-    script._rules.pop()
-    script.on("POST", RESULTS, LOST, LOST, {**accepted(), "replayed": True})
+    script.instead("POST", RESULTS, LOST, LOST, {**accepted(), "replayed": True})
 
     served(script, Counter(), seconds=30)
 
@@ -119,7 +121,7 @@ def test_a_claim_whose_reply_was_lost_is_asked_for_again_under_the_same_claim_id
     assert contents(script) == [{"words": 4}]
 
 
-class Slow(Counter):
+class Slow(Noting):
     """Works for a time, and says how it ended."""
 
     seconds = 45.0
@@ -170,7 +172,7 @@ def test_code_whose_lease_is_gone_is_cancelled_and_its_result_dropped(directive:
 
 
 def test_code_that_swallows_its_cancellation_reports_nothing() -> None:
-    class Stubborn(Counter):
+    class Stubborn(Noting):
         async def execute(self, subtask: SubTask) -> Done:
             try:
                 await asyncio.sleep(100)
@@ -199,8 +201,7 @@ def test_a_report_that_comes_too_late_is_dropped_and_the_bot_goes_on() -> None:
 def test_a_report_under_way_does_not_heed_a_heartbeat_that_calls_the_lease_lost() -> None:
     """The report was taken, its reply lost: the lease is gone just because of that."""
     script = orchestrator(lease(), beats=beaten("lost"))
-    script._rules.pop()
-    script.on("POST", RESULTS, *[LOST] * 12, {**accepted(), "replayed": True})
+    script.instead("POST", RESULTS, *[LOST] * 12, {**accepted(), "replayed": True})
     bot = Counter()
 
     served(script, bot, seconds=120)
@@ -212,8 +213,7 @@ def test_a_report_under_way_does_not_heed_a_heartbeat_that_calls_the_lease_lost(
 
 def test_a_result_that_is_refused_becomes_a_failure_that_says_why() -> None:
     script = orchestrator(lease())
-    script._rules.pop()
-    script.on("POST", RESULTS, refusal(413, "too_large"), accepted())
+    script.instead("POST", RESULTS, refusal(413, "too_large"), accepted())
 
     served(script, Counter())
 
@@ -223,7 +223,7 @@ def test_a_result_that_is_refused_becomes_a_failure_that_says_why() -> None:
 
 
 def test_an_exception_is_a_retryable_failure_with_its_type_message_and_place() -> None:
-    class Broken(Counter):
+    class Broken(Noting):
         async def execute(self, subtask: SubTask) -> Done:
             raise RuntimeError("the kettle is cold")
 
@@ -238,7 +238,7 @@ def test_an_exception_is_a_retryable_failure_with_its_type_message_and_place() -
 
 
 def test_what_is_no_answer_is_a_failure_that_trying_again_does_not_mend() -> None:
-    class Wrong(Counter):
+    class Wrong(Noting):
         async def execute(self, subtask: SubTask) -> Any:
             return {"words": 4}
 
@@ -254,7 +254,7 @@ def test_what_is_no_answer_is_a_failure_that_trying_again_does_not_mend() -> Non
 
 
 def test_an_output_that_is_not_json_is_a_failure() -> None:
-    class Odd(Counter):
+    class Odd(Noting):
         async def execute(self, subtask: SubTask) -> Done:
             return Done({"nan": float("nan")})
 
@@ -266,7 +266,7 @@ def test_an_output_that_is_not_json_is_a_failure() -> None:
     assert failure["class"] == "not_retryable"
 
 
-class Hooked(Counter):
+class Hooked(Noting):
     async def execute(self, subtask: SubTask) -> Done:
         return Done({"mail": "ada@example.org"})
 
@@ -309,7 +309,7 @@ def test_a_hook_for_events_that_fails_costs_nothing() -> None:
 
 
 def test_later_gives_the_work_back() -> None:
-    class Early(Counter):
+    class Early(Noting):
         async def execute(self, subtask: SubTask) -> Later:
             return Later(60, "the source is not there yet")
 
@@ -324,7 +324,7 @@ def test_later_gives_the_work_back() -> None:
 
 
 def test_a_checkpoint_arrives_before_an_attempt_that_does_not_finish_ends() -> None:
-    class Halfway(Counter):
+    class Halfway(Noting):
         async def execute(self, subtask: SubTask, context: Context) -> Later:
             context.checkpoint({"page": 12})
             return Later(60)
@@ -341,7 +341,7 @@ def test_a_checkpoint_arrives_before_an_attempt_that_does_not_finish_ends() -> N
 
 
 def test_a_question_that_the_orchestrator_does_not_support_fails_the_work_and_says_so() -> None:
-    class Curious(Counter):
+    class Curious(Noting):
         async def execute(self, subtask: SubTask) -> Ask:
             return Ask("may I?")
 
@@ -356,7 +356,7 @@ def test_a_question_that_the_orchestrator_does_not_support_fails_the_work_and_sa
 
 
 def test_a_message_that_is_refused_fails_the_attempt_that_sent_it() -> None:
-    class Talker(Counter):
+    class Talker(Noting):
         async def execute(self, subtask: SubTask, context: Context) -> Done:
             context.tell("other", {"hello": 1})
             return Done({})
@@ -373,7 +373,7 @@ def test_a_message_that_is_refused_fails_the_attempt_that_sent_it() -> None:
 
 
 def test_use_is_reported_as_a_total_with_beats_and_with_the_result() -> None:
-    class Costly(Counter):
+    class Costly(Noting):
         async def execute(self, subtask: SubTask, context: Context) -> Done:
             context.use(tokens=10)
             context.progress(0.5, "half")
@@ -407,7 +407,7 @@ def test_a_heartbeat_that_is_refused_is_sent_again_with_the_bare_leases() -> Non
             return Done({})
 
     script = orchestrator(lease())
-    script._rules.insert(0, ("POST", __import__("re").compile(BEAT), [refusal(422, "invalid"), beaten()]))
+    script.instead("POST", BEAT, refusal(422, "invalid"), beaten())
 
     served(script, Odd(), seconds=5)
 
@@ -417,7 +417,7 @@ def test_a_heartbeat_that_is_refused_is_sent_again_with_the_bare_leases() -> Non
 
 
 def test_results_that_are_ready_together_go_out_in_one_call() -> None:
-    class Together(Counter):
+    class Together(Noting):
         capacity = 3
 
         async def execute(self, subtask: SubTask) -> Done:
@@ -522,8 +522,7 @@ def test_a_bot_can_be_stopped_while_the_orchestrator_is_not_there() -> None:
 
 def test_a_bot_that_the_orchestrator_forgot_registers_again() -> None:
     script = orchestrator()
-    script._rules = [rule for rule in script._rules if rule[1].pattern != "/leases"]
-    script.on("POST", "/leases", refusal(404, "not_found"), granted(lease()), parked)
+    script.instead("POST", "/leases", refusal(404, "not_found"), granted(lease()), parked)
 
     served(script, Counter(), seconds=5)
 
@@ -541,8 +540,7 @@ def test_a_wrong_key_ends_the_bot() -> None:
 
 def test_a_role_that_may_not_ends_all_bots_of_the_call() -> None:
     script = orchestrator(lease())
-    script._rules = [rule for rule in script._rules if rule[1].pattern != "/leases"]
-    script.on("POST", "/leases", granted(lease()), refusal(403, "forbidden"))
+    script.instead("POST", "/leases", granted(lease()), refusal(403, "forbidden"))
 
     async def story() -> None:
         await serve([Slow(), Slow()], script.client())
@@ -564,7 +562,7 @@ def test_a_rotated_key_is_read_again_and_nothing_is_lost(tmp_path: Any) -> None:
 
     script = orchestrator(lease(), results=by_key(accepted()))
 
-    class Rotating(Counter):
+    class Rotating(Noting):
         async def execute(self, subtask: SubTask) -> Done:
             file.write_text("new\n")
             return Done({})
@@ -578,7 +576,7 @@ def test_an_output_too_large_to_come_along_is_fetched_unseen() -> None:
     reference = {"$ref": "/tasks/tsk_1/subtasks/a/output", "sha256": "…", "bytes": 300_000}
     looks_like_one = {"$ref": "/keys", "sha256": "…", "bytes": 1}
 
-    class Joining(Counter):
+    class Joining(Noting):
         async def execute(self, subtask: SubTask, context: Context) -> Done:
             return Done(context.upstream)
 
@@ -629,7 +627,7 @@ def test_a_plain_function_works_in_a_thread_while_the_heart_beats() -> None:
     beaten_once = threading.Event()
     names: list[str] = []
 
-    class Plain(Counter):
+    class Plain(Noting):
         def execute(self, subtask: SubTask) -> Done:
             names.append(threading.current_thread().name)
             assert beaten_once.wait(10)
@@ -659,7 +657,7 @@ def test_a_plain_function_works_in_a_thread_while_the_heart_beats() -> None:
 def test_a_thread_whose_lease_is_lost_keeps_its_place_until_it_ends() -> None:
     asked: list[bool] = []
 
-    class Plain(Counter):
+    class Plain(Noting):
         def execute(self, subtask: SubTask, context: Context) -> Done:
             while not context.cancelled:
                 threading.Event().wait(0.01)
@@ -673,8 +671,7 @@ def test_a_thread_whose_lease_is_lost_keeps_its_place_until_it_ends() -> None:
         return await parked(call)
 
     script = orchestrator(lease(), beats=beaten("lost"))
-    script._rules = [rule for rule in script._rules if rule[1].pattern != "/leases"]
-    script.on("POST", "/leases", granted(lease()), second_poll)
+    script.instead("POST", "/leases", granted(lease()), second_poll)
 
     async def story() -> None:
         await serve([Plain()], script.client(), stop=polled_again)

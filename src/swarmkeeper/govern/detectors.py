@@ -281,7 +281,8 @@ def _compile(pattern: str, where: str, *, capture: bool = True) -> re2._Regexp:
     options = re2.Options()
     options.log_errors = False  # RE2 would write to stderr, text and all
     options.never_capture = not capture
-    options.max_mem = 64 << 20  # the automaton of all rules together is large; past the bound RE2 is slower, not wrong
+    if not capture:
+        options.max_mem = 64 << 20  # that of all rules together is large; past its bound RE2 is slower, not wrong
     try:
         return re2.compile(pattern, options)
     except re2.error as problem:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from importlib import resources
 
 from swarmkeeper.core.model import Json, Redacted, RedactedField
-from swarmkeeper.govern.detectors import TEXT_MAX, UNSCANNED, BadRules, Detectors, FieldRule, Pack, read_packs
+from swarmkeeper.govern.detectors import TEXT_MAX, UNSCANNED, BadRules, Detectors, FieldRule, Pack, Span, read_packs
 
 VALUE_MAX = 4 << 20  # characters in all texts of one value; what comes after them is hidden unseen
 DEPTH_MAX = 96  # the door lets 64 through; records of ours wrap that a few times
@@ -62,6 +62,14 @@ class Redactor:
     def text(self, value: str) -> str:
         """The text with its secrets hidden."""
         return _redact_text(self._detectors, value)[0]
+
+    def find(self, text: str) -> list[Span]:
+        """Where the secrets of a text stand, and which rule found each: for those who report secrets, not hide them.
+
+        Raises:
+            Unscanned: too long, or too much was found.
+        """
+        return self._detectors.find(text)
 
     def safe_segment(self, text: str) -> str:
         """A stranger's word, fit to be shown in an error: redacted, printable, at most 64 characters."""

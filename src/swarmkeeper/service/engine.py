@@ -279,9 +279,15 @@ class Engine:
             await self._rerun(commands, polls, upkeep=True)
         except StoreUnavailable as error:
             self._unavailable(error, commands, polls)
+            return
         except Exception as error:
             self._log("batch_failed", error=repr(error), commands=len(commands))
             await self._one_by_one(commands, polls)
+        if self.now() >= self._purge_due:
+            try:
+                await self._purge(self.now())
+            except StoreUnavailable as error:
+                self._unavailable(error, [], [])
 
     def _notice_stall(self) -> None:
         """A loop that stood still longer than a beat has not heard its bots: they get the grace of a restart."""
@@ -337,6 +343,7 @@ class Engine:
                 poll.found = None
             for queue_id in set(self._queues.by_id) - known:
                 self._queues.remove(self._queues.by_id[queue_id])
+            self.scheduler.forget_served()
             raise
         self._next_due = next_due
         if upkeep:
@@ -346,8 +353,6 @@ class Engine:
         self._settle(commands, polls, batch.answered)
         if any(changes.events for changes in batch.saved):
             await self._broker.publish("events")
-        if upkeep and now >= self._purge_due:
-            await self._purge(now)
 
     def _committed(self, batch: Batch, began: int) -> None:
         """Take in what is true now."""

@@ -14,6 +14,7 @@ from swarmkeeper.core import match
 from swarmkeeper.core.commands import Claim
 from swarmkeeper.core.decide import work as decisions
 from swarmkeeper.core.errors import SwarmkeeperError
+from swarmkeeper.core.match import QueueBook
 from swarmkeeper.core.model import Bot, Lease, Ready
 from swarmkeeper.core.ports import Unit, Want
 from swarmkeeper.core.states import Kind
@@ -22,6 +23,7 @@ from swarmkeeper.core.world import NotLoaded, World
 # Beyond what is asked for, so that heads which turn out not to be had (held, excluded) do not leave a bot empty-handed.
 HEADS_SPARE = 64
 HEADS_MAX = 576
+SERVED_REMEMBERED = 10_000
 
 Save = Callable[[], Awaitable[None]]  # writes what has changed so far, so that loads see it
 
@@ -59,9 +61,25 @@ class Scheduler:
     held: dict[str, int]  # bot id -> live leases
     parked: dict[int, Poll] = field(default_factory=dict)  # by arrival
     restless: bool = False  # some parked poll is to be looked at, though nothing came in
+    _served: dict[tuple[str, int, tuple[str, ...] | None], tuple[int, frozenset[int]]] = field(default_factory=dict)
 
     def park(self, poll: Poll) -> None:
         self.parked[poll.arrival] = poll
+
+    def served(self, poll: Poll, bot: Bot, queues: QueueBook) -> frozenset[int]:
+        """The queues that this poll can be served from; an answer keeps until there are more queues."""
+        key = (bot.id, bot.row_version, poll.claim.skills)
+        known = self._served.get(key)
+        if known is None or known[0] != len(queues.by_id):
+            if len(self._served) >= SERVED_REMEMBERED:
+                self._served.clear()
+            found = (queue.id for queue in queues.by_id.values() if match.serves(bot, queue, poll.claim.skills))
+            known = self._served[key] = (len(queues.by_id), frozenset(found))
+        return known[1]
+
+    def forget_served(self) -> None:
+        """Queues that were new were taken back."""
+        self._served.clear()
 
     def end_older(self, poll: Poll) -> None:
         """A second poll with the same claim id ends the one that is parked."""
@@ -117,7 +135,7 @@ class HandOver:
     def looks_again(self, poll: Poll) -> bool:
         """Whether something came in that this poll may be served from."""
         bot = poll.bot
-        return poll.fresh or (bot is not None and any(self._serves(poll, bot, queue) for queue in self._world.touched))
+        return poll.fresh or (bot is not None and not self._serves(poll, bot).isdisjoint(self._world.touched))
 
     async def run(self, new: list[Poll], save: Save) -> list[Poll]:
         """Decide all polls that have a chance; the ones that got an answer (with leases, or none and may not park)."""
@@ -138,8 +156,8 @@ class HandOver:
                 answered.append(poll)
         return answered
 
-    def _serves(self, poll: Poll, bot: Bot, queue_id: int) -> bool:
-        return match.serves(bot, self._world.queues.by_id[queue_id], poll.claim.skills)
+    def _serves(self, poll: Poll, bot: Bot) -> frozenset[int]:
+        return self._scheduler.served(poll, bot, self._world.queues)
 
     async def _load(self, polls: list[Poll]) -> None:
         wants: dict[Want, None] = {}
@@ -157,9 +175,7 @@ class HandOver:
                 continue
             poll.bot = bot
             need[bot.tenant] = need.get(bot.tenant, 0) + poll.claim.most
-            queues.setdefault(bot.tenant, {}).update(
-                dict.fromkeys(queue for queue in self._world.queues.by_id if self._serves(poll, bot, queue))
-            )
+            queues.setdefault(bot.tenant, {}).update(dict.fromkeys(sorted(self._serves(poll, bot))))
         for tenant, wanted in queues.items():
             limit = min(need[tenant] + HEADS_SPARE, HEADS_MAX)
             heads = await self._unit.candidates(tenant, "", list(wanted), limit)
@@ -191,7 +207,7 @@ class HandOver:
         if bot.status != "active":
             poll.reason = "draining"
             return ()
-        queues = {queue for queue in self._world.queues.by_id if self._serves(poll, bot, queue)}
+        queues = self._serves(poll, bot)
         room = bot.capacity - self._scheduler.held.get(bot.id, 0) - self._world.held.get(bot.id, 0)
         if room <= 0:
             poll.reason = "at_capacity"
@@ -200,7 +216,7 @@ class HandOver:
             item for item in self._heads.get(bot.tenant, []) if item.queue in queues and item.work not in self._taken
         ]
         found = await self._take(poll, bot, heads, min(room, poll.claim.most), save)
-        cut = [queue for queue in queues if (bot.tenant, queue) in self._cut]
+        cut = [queue for queue in sorted(queues) if (bot.tenant, queue) in self._cut]
         if not found and any(self._world.queues.by_id[queue].kind is Kind.REVIEW for queue in cut):
             # All heads were closed to this bot's owner: look for what is open to it.
             own = await self._unit.candidates(bot.tenant, bot.owner, cut, poll.claim.most + HEADS_SPARE)

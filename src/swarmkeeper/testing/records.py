@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing
 from collections.abc import Mapping
 from enum import Enum
@@ -21,12 +22,12 @@ from swarmkeeper.core.model import (
     Idempotency,
     Lease,
     Ready,
-    Redacted,
     Task,
     Work,
 )
 from swarmkeeper.core.ports import Changes, Started, Want
 from swarmkeeper.core.states import BotType, Ending, Kind, Status, TaskStatus
+from swarmkeeper.govern.redaction import Redactor
 
 LOADED: tuple[type[Any], ...] = (Task, Work, Lease, Attempt, Bot, ApiKey, Approval, Chore, Idempotency, AuditTree)
 VERSIONED: tuple[type[Any], ...] = (Task, Work, Lease, Bot, ApiKey, Approval, Chore)
@@ -87,7 +88,7 @@ def filled(record: type[Any], *, id: str) -> Any:  # noqa: A002  the field's nam
     kinds = typing.get_type_hints(record)
     values = {one.name: _value(kinds[one.name], one.name) for one in dataclasses.fields(record)}
     values |= {name: value for name, value in _BOUNDED.items() if name in values}
-    return record(**values | _BOUNDED_OF.get(record, {}) | _names(record, id))
+    return record(**values | dict(_BOUNDED_OF.get(record, {})) | _names(record, id))
 
 
 def bare(record: type[Any], *, id: str) -> Any:  # noqa: A002  the field's name
@@ -99,7 +100,7 @@ def bare(record: type[Any], *, id: str) -> Any:  # noqa: A002  the field's name
         if one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
     }
     values |= {name: value for name, value in _BOUNDED.items() if name in values}
-    return record(**values | _BOUNDED_OF.get(record, {}) | _names(record, id))
+    return record(**values | dict(_BOUNDED_OF.get(record, {})) | _names(record, id))
 
 
 def changed(record: Any) -> Any:
@@ -150,15 +151,22 @@ def changes_of(record: Any) -> Changes:
 def want_of(record: Any) -> Want:
     match record:
         case Chore():
-            raise TypeError("chores are loaded by task")
+            return ("chores", record.task)
         case Idempotency():
             return ("idempotency", (record.tenant, record.key))
         case ApiKey():
             return ("key", record.id)
         case AuditTree():
             return ("tree", record.tenant)
+        case Attempt():
+            return ("attempt", record.lease_id)
         case _:
             return (type(record).__name__.lower(), _id(record))
+
+
+def loaded(record: Any) -> Any:
+    """What its want is answered with: chores are loaded by task, all others by themselves."""
+    return [record] if isinstance(record, Chore) else record
 
 
 def _id(record: Any) -> str:
@@ -176,7 +184,7 @@ def _names(record: type[Any], id: str) -> dict[str, Any]:  # noqa: A002  the fie
     names: dict[str, Any] = {_ID.get(record, "id"): id}
     if record in VERSIONED:
         names[_version_of(record)] = 1
-    for name in ("lease_id", "public_id", "key", "instance", "task"):
+    for name in ("work", "lease_id", "public_id", "key", "instance", "task"):
         if name in {one.name for one in dataclasses.fields(record)}:
             names.setdefault(name, f"{name} of {id}")
     return names
@@ -318,6 +326,11 @@ def chore(chore_id: str = "chr_1", **given: Any) -> Chore:
     return Chore(**plain | given)
 
 
+@functools.cache
+def _redactor() -> Redactor:
+    return Redactor.default()
+
+
 def event(sequence: int, **given: Any) -> Event:
     plain: dict[str, Any] = {
         "id": f"evt_{sequence}",
@@ -329,7 +342,7 @@ def event(sequence: int, **given: Any) -> Event:
         "kind": "task.updated",
         "actor": "key_1",
         "audit": "aud_1",
-        "body": _REDACTOR({"n": sequence}),
+        "body": _redactor().redact({"n": sequence}),
     }
     return Event(**plain | given)
 

@@ -25,7 +25,7 @@ from swarmkeeper.storage.sqlite.lock import FileLock
 from swarmkeeper.storage.sqlite.statements import read
 from swarmkeeper.storage.sqlite.unit import QUERIES, SqliteUnit
 
-READS: Mapping[str, str] = read("reads.sql", rows.TABLES)
+READS: Mapping[str, str] = {**read("reads.sql", rows.TABLES), **read("checks.sql", rows.TABLES)}
 
 # Trouble that passes: the disk is full or slow to answer, another process has the write lock.
 _PASSING = (

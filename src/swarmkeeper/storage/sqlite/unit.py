@@ -140,7 +140,7 @@ class SqliteUnit:
                 self._connection.executemany(QUERIES[f"insert_{table}"], fresh)
             except apsw.ConstraintError as error:
                 # Of two that both think it new the second is behind; any other broken rule is a fault of ours.
-                if f"{table}.{_KEY.get(table, 'id')}" in str(error):
+                if getattr(error, "extendedresult", None) in _THERE_ALREADY:
                     raise StaleVersion(f"a new {table} is there already") from error
                 raise
         if known:
@@ -150,7 +150,7 @@ class SqliteUnit:
                 raise StaleVersion(f"a {table} is not at the version before")
 
 
-_KEY = {"lease": "work"}
+_THERE_ALREADY = (apsw.SQLITE_CONSTRAINT_PRIMARYKEY, apsw.SQLITE_CONSTRAINT_UNIQUE)
 _VERSION = {
     name: table.columns.index("row_version" if name == "bot" else "version")
     for name, table in rows.TABLES.items()

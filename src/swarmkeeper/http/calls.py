@@ -1,0 +1,183 @@
+"""How a call of the API is declared, and what its handler is given and gives back.
+
+A declaration is the only description of a call: the router, the checks of what is sent, and the OpenAPI document are
+all made from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
+from pydantic import BaseModel
+from starlette.types import Scope
+
+from swarmkeeper.core import errors
+from swarmkeeper.core.errors import Internal, Invalid, NotSupported, SwarmkeeperError
+from swarmkeeper.core.model import Json, Principal
+from swarmkeeper.core.ports import StoreUnavailable
+from swarmkeeper.http.parts import Parts
+from swarmkeeper.http.query import NoQuery, Query
+from swarmkeeper.wire import v1
+from swarmkeeper.wire.shapes import Request
+
+Method = Literal["GET", "POST", "PATCH", "DELETE"]
+Body = TypeVar("Body", bound=Request)
+Asked = TypeVar("Asked", bound=Query)
+Told = TypeVar("Told")
+
+# Visible ASCII, as RFC 9110 has it for a token's neighbours; longer ones would only fill the store.
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_canonical = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Nothing(Request):
+    """A body that says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer. `body` is what JSON can hold, bytes as they are, or None for none."""
+
+    status: int
+    body: Json = None
+    headers: tuple[tuple[str, str], ...] = ()
+    media_type: str = "application/json"
+
+
+@dataclass(slots=True)
+class Exchange(Generic[Body, Asked]):
+    """One call being answered."""
+
+    parts: Parts
+    call: Call
+    scope: Scope
+    headers: Mapping[str, str]  # names in lower case
+    path: Mapping[str, str]
+    request_id: str
+    trace: str
+    base: str  # what stands before every path, as the caller sees it
+    gone: Callable[[], Awaitable[None]]  # returns when the caller has hung up
+    principal: Principal | None = None
+    text: str | None = None  # the key's, as it was shown
+    document: Json = None  # the body, parsed
+    _body: Body | None = None
+    _query: Asked | None = None
+
+    @property
+    def by(self) -> Principal:
+        assert self.principal is not None, "a call that needs nobody's key asks for nobody"
+        return self.principal
+
+    @property
+    def body(self) -> Body:
+        assert self._body is not None, "a call without a body reads none"
+        return self._body
+
+    @property
+    def query(self) -> Asked:
+        assert self._query is not None, "every call has a query, if an empty one"
+        return self._query
+
+    def safe(self, name: str) -> str:
+        """A name that is not ours, as it may be shown."""
+        return self.parts.rules.redactor.safe_segment(name)
+
+    @property
+    def idempotency(self) -> tuple[str, str] | None:
+        """The caller's key and what makes two requests the same: caller, method, path and body."""
+        key = self.headers.get("idempotency-key")
+        if key is None:
+            return None
+        if _IDEMPOTENCY_KEY.fullmatch(key) is None:
+            raise Invalid(
+                "the Idempotency-Key cannot be one",
+                details=(("/headers/idempotency-key", "invalid", "must be 1 to 255 visible ASCII characters"),),
+            )
+        told = f"{self.by.key_id} {self.call.method} {self.scope['path']}\n".encode() + _canonical(self.document)
+        return key, hashlib.sha256(told).hexdigest()
+
+    async def after(self, read: Awaitable[Told]) -> Told:
+        """Read what is shown of a command that is carried out already: trouble here is no refusal.
+
+        Raises:
+            Internal: it was done, but cannot be shown.
+        """
+        try:
+            return await read
+        except StoreUnavailable as error:
+            raise Internal("this was carried out, but what came of it cannot be read now: look at it again") from error
+
+
+def supported(request: Request, at: tuple[str | int, ...] = ()) -> None:
+    """
+    Raises:
+        NotSupported: it asks for something that this version does not have; with each place.
+    """
+    details = v1.not_supported(request, at)
+    if details:
+        raise NotSupported(details[0][2], details=details)
+
+
+Handler = Callable[[Exchange[Any, Any]], Awaitable[Reply | None]]  # None: it has answered itself, or nobody listens
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    method: Method
+    path: str
+    handler: Handler
+    tag: str
+    summary: str
+    body: type[Request] | None = None
+    body_optional: bool = False
+    long_body: bool = False
+    query: type[Query] = NoQuery
+    answers: Mapping[int, type[BaseModel] | None] = field(default_factory=dict)  # status -> what is told
+    media_types: tuple[str, ...] = ("application/json",)  # of the answer
+    refusals: tuple[type[SwarmkeeperError], ...] = ()  # beside those that every call of its kind has
+    open: bool = False  # needs no key
+    idempotent: bool = False  # takes an Idempotency-Key
+    headers: tuple[str, ...] = ()  # further ones that it reads
+    action: str = ""  # what is written down of a refusal
+
+    @property
+    def operation(self) -> str:
+        return self.handler.__name__
+
+
+Handled = TypeVar("Handled", bound=Handler)
+
+
+class Calls(list[Call]):
+    """The calls of one noun, in the order in which they are told of."""
+
+    def __init__(self, tag: str) -> None:
+        super().__init__()
+        self.tag = tag
+
+    def add(self, method: Method, path: str, **declared: Any) -> Callable[[Handled], Handled]:
+        """Declare the decorated handler; its docstring's first line is the summary."""
+
+        def take(handler: Handled) -> Handled:
+            summary = (handler.__doc__ or "").strip().split("\n")[0].rstrip(".")
+            declared.setdefault("action", f"{method} {path}")
+            self.append(Call(method, path, handler, self.tag, summary, **declared))
+            return handler
+
+        return take
+
+
+def not_yet(calls: Calls, method: Method, path: str, name: str, summary: str, detail: str) -> None:
+    """Declare a call that a later release has: until then it is refused, rather than missing."""
+
+    async def refuse(exchange: Exchange[Any, Any]) -> Reply:
+        raise NotSupported(detail)
+
+    refuse.__name__ = name
+    refuse.__doc__ = f"{summary}\n\n{detail}"
+    calls.add(method, path, refusals=(errors.NotSupported,))(refuse)

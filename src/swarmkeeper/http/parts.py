@@ -1,0 +1,36 @@
+"""What the edge is given by the composition root: everything it talks to, and nothing that it could make itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from swarmkeeper.core.model import Json
+from swarmkeeper.core.ports import Clock, Entropy
+from swarmkeeper.http.limits import HttpLimits
+from swarmkeeper.service.engine import Engine, Log
+from swarmkeeper.service.feed import Feed
+from swarmkeeper.service.identity import Identity
+from swarmkeeper.service.queries import Queries
+from swarmkeeper.service.rules import BuiltInRules
+
+
+def _unobserved(method: str, path: str, status: int, microseconds: int) -> None:
+    """Where nobody counts answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    engine: Engine
+    queries: Queries
+    feed: Feed
+    identity: Identity
+    rules: BuiltInRules
+    clock: Clock
+    entropy: Entropy
+    log: Log
+    version: str
+    metrics: Callable[[], tuple[bytes, str]]  # their text, and its media type
+    readiness: Callable[[bool], Mapping[str, Json]]  # has "ready"; True asks for all that it rests on
+    answered: Callable[[str, str, int, int], None] = _unobserved  # method, path as declared, status, microseconds
+    limits: HttpLimits = field(default_factory=HttpLimits)

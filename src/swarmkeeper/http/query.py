@@ -1,0 +1,171 @@
+"""What may stand behind the question mark. As strict as bodies are: an unknown name, or one too often, is refused."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+from urllib.parse import parse_qsl
+
+from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
+
+from swarmkeeper.core.errors import Detail, Invalid, Malformed
+from swarmkeeper.core.states import Outcome, TaskStatus
+from swarmkeeper.http.limits import PAGE_SIZE, PAGE_SIZE_MAX, WAIT_SECONDS_MAX
+from swarmkeeper.wire.problems import Safe, details_of, pointer
+from swarmkeeper.wire.shapes import Request
+
+FIELDS_MAX = 100
+CURSOR_MAX = 2**62
+
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,18})")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,9})?")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
+_TRUE, _FALSE = ("", "1", "true"), ("0", "false")
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
+
+
+def _number(value: Any) -> Any:
+    return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
+
+
+def _truth(value: Any) -> Any:
+    return value in _TRUE if isinstance(value, str) and value in _TRUE + _FALSE else value
+
+
+def _moment(value: Any) -> Any:
+    if isinstance(value, str) and _MOMENT.fullmatch(value):
+        try:
+            return datetime.fromisoformat(value.upper())
+        except ValueError:
+            pass  # the 30th of February; refused below like any other text
+    raise PydanticCustomError("time", "must be a time as in RFC 3339")
+
+
+def _label(value: Any) -> Any:
+    if isinstance(value, str) and value.partition(":")[1] and value.partition(":")[0]:
+        return value
+    raise PydanticCustomError("label", "must be key:value")
+
+
+Whole = Annotated[int, BeforeValidator(_whole, json_schema_input_type=int)]
+Number = Annotated[float, BeforeValidator(_number, json_schema_input_type=float)]
+Truth = Annotated[bool, BeforeValidator(_truth, json_schema_input_type=bool)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment, json_schema_input_type=AwareDatetime)]
+Label = Annotated[str, BeforeValidator(_label), Field(json_schema_extra={"pattern": "^[^:]+:"})]
+
+
+class Query(Request):
+    """Strict about what a text must look like to be a number; repeated names are lists, where one is expected."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class NoQuery(Query):
+    """Nothing."""
+
+
+class PageQuery(Query):
+    page_size: Annotated[Whole, Field(ge=1, le=PAGE_SIZE_MAX)] = PAGE_SIZE
+    page_token: Annotated[str, Field(max_length=1024, description="next_page_token of the page before.")] = ""
+
+
+def _status(value: Any) -> Any:
+    return TaskStatus(value) if isinstance(value, str) and value in TaskStatus else value
+
+
+def _outcome(value: Any) -> Any:
+    return Outcome(value) if isinstance(value, str) and value in Outcome else value
+
+
+class TasksQuery(PageQuery):
+    status: Annotated[
+        list[Annotated[TaskStatus, BeforeValidator(_status, json_schema_input_type=TaskStatus)]],
+        Field(description="Any of these.", max_length=10),
+    ] = Field(default_factory=list)
+    outcome: Annotated[
+        list[Annotated[Outcome, BeforeValidator(_outcome, json_schema_input_type=Outcome)]],
+        Field(description="Any of these.", max_length=10),
+    ] = Field(default_factory=list)
+    label: Annotated[list[Label], Field(description="key:value; all of these.", max_length=32)] = Field(
+        default_factory=list
+    )
+    created_after: Moment | None = None
+    created_before: Moment | None = None
+    order_by: Annotated[
+        str, Field(json_schema_extra={"enum": ["created_at", "-created_at", "priority"]}, max_length=20)
+    ] = "-created_at"
+
+
+class TaskQuery(Query):
+    wait_seconds: Annotated[Number, Field(ge=0, le=WAIT_SECONDS_MAX, description="Hold the answer back so long.")] = 0
+    until: Annotated[
+        str | None,
+        Field(
+            json_schema_extra={"enum": ["final", "change", None]},
+            description="What to wait for: its outcome, or any change since the ETag in If-None-Match.",
+        ),
+    ] = None
+
+
+class OutputQuery(Query):
+    attempt: Annotated[Whole | None, Field(ge=1, le=2**31, description="Of this attempt, rather than what counts.")] = (
+        None
+    )
+
+
+class EventsQuery(Query):
+    after: Annotated[Whole, Field(ge=0, le=CURSOR_MAX, description="The id of the last event that was seen.")] = 0
+    page_size: Annotated[Whole, Field(ge=1, le=PAGE_SIZE_MAX)] = PAGE_SIZE
+    page_token: Annotated[
+        str, Field(max_length=20, json_schema_extra={"pattern": "^[0-9]*$"}, description="The same as after.")
+    ] = ""
+
+
+class ReadyQuery(Query):
+    verbose: Annotated[Truth, Field(description="All that it rests on; for operators.")] = False
+
+
+Asked = TypeVar("Asked", bound=Query)
+
+
+def read_query(model: type[Asked], raw: bytes, safe: Safe) -> Asked:
+    """
+    Raises:
+        Malformed: it is no text.
+        Invalid: with every place that is wrong, each below /query.
+    """
+    if not raw:
+        return model()
+    try:
+        pairs = parse_qsl(
+            raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MAX, encoding="utf-8"
+        )
+    except ValueError:  # UnicodeError is one
+        raise Malformed("the query is not UTF-8 percent-encoded text, or has too many fields") from None
+    given: dict[str, Any] = {}
+    bad: list[Detail] = []
+    for name, value in pairs:
+        known = model.model_fields.get(name)
+        if "\0" in value or "\0" in name:
+            bad.append((pointer(("query", name), safe), "character", "holds the character U+0000"))
+        elif known is not None and _is_list(known.annotation):
+            given.setdefault(name, []).append(value)
+        elif name in given:
+            bad.append((pointer(("query", name), safe), "repeated", "must be given once"))
+        else:
+            given[name] = value
+    if not bad:
+        try:
+            return model.model_validate(given)
+        except ValidationError as error:
+            bad += details_of(error, safe=safe, at=("query",))
+    raise Invalid("the query breaks a rule", details=tuple(bad))
+
+
+def _is_list(annotation: Any) -> bool:
+    return getattr(annotation, "__origin__", None) is list

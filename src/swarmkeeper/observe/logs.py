@@ -1,0 +1,138 @@
+"""The log: one line for each thing worth knowing, as JSON or as text, every word of it through the redactor.
+
+`Log` is what the product calls. `Handler` takes in what libraries say through Python's own logging.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol, TextIO
+
+from swarmkeeper.core.model import Json, Redacted
+
+LEVELS = ("debug", "info", "warning", "error")
+# How loud each event of ours is; what is not listed is info.
+LOUDNESS: Mapping[str, str] = {
+    "fault": "error",
+    "engine_ended": "error",
+    "internal_error": "error",
+    "store_unavailable": "warning",
+    "batch_failed": "warning",
+    "stalled": "warning",
+    "tick_failed": "warning",
+    "request": "debug",
+}
+_TEXT_MAX = 16_384  # characters of one field: a traceback of a deep recursion is longer, and says no more
+_OF_LIBRARIES = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warning"}
+
+
+class Rules(Protocol):
+    """What the log needs of the rules in force."""
+
+    def redact(self, value: Json) -> Redacted: ...
+
+
+class Log:
+    """Writes one line for each call: `log("store_unavailable", error="…")`.
+
+    `exception` becomes its traceback. Lines are whole even where several threads log.
+    """
+
+    def __init__(
+        self, stream: TextIO, rules: Rules, now: Callable[[], int], *, level: str = "info", as_json: bool = True
+    ) -> None:
+        self._stream, self._rules, self._now, self._as_json = stream, rules, now, as_json
+        self._least = LEVELS.index(level)
+
+    def __call__(self, event: str, **fields: Any) -> None:
+        self.write(LOUDNESS.get(event, "error" if "exception" in fields else "info"), event, fields)
+
+    def write(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
+        if LEVELS.index(level) < self._least:
+            return
+        plain = {name: _plain(value) for name, value in fields.items()}
+        shown = self._rules.redact({"event": event, **plain}).value
+        at = datetime.fromtimestamp(self._now() / 1_000_000, UTC).isoformat(timespec="milliseconds")
+        stamp = at.replace("+00:00", "Z")
+        if self._as_json:
+            line = json.dumps({"at": stamp, "level": level, **shown}, ensure_ascii=False)
+        else:
+            line = _as_text(stamp, level, shown)
+        try:
+            self._stream.write(line + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            # Whoever read the log is gone, or its disk is full. A server that stops for that serves nobody.
+            self._least = len(LEVELS)
+
+
+class Handler(logging.Handler):
+    """Sends what libraries log through `Log`, so that it is redacted like our own."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields: dict[str, Any] = {"logger": record.name, "message": record.getMessage()}
+        if record.exc_info is not None and record.exc_info[1] is not None:
+            fields["exception"] = record.exc_info[1]
+        self._log.write(_OF_LIBRARIES.get(record.levelno, "error"), "library", fields)
+
+
+def take_over(log: Log) -> Callable[[], None]:
+    """Send everything that libraries log to `log`; what is returned puts the former state back."""
+    root = logging.getLogger()
+    former, level = list(root.handlers), root.level
+    root.handlers[:] = [Handler(log)]
+    root.setLevel(logging.INFO)
+    # Their lines hold addresses with whole query strings, and ours tell the same by route.
+    quiet = [logging.getLogger(name) for name in ("uvicorn.access", "httpx2", "httpcore2", "httpx", "httpcore")]
+    levels = [logger.level for logger in quiet]
+    for logger in quiet:
+        logger.setLevel(logging.WARNING)
+    for name in ("uvicorn", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+        logger.setLevel(logging.WARNING)
+
+    def put_back() -> None:
+        root.handlers[:] = former
+        root.setLevel(level)
+        for logger, former_level in zip(quiet, levels, strict=True):
+            logger.setLevel(former_level)
+
+    return put_back
+
+
+def _plain(value: Any) -> Json:
+    if isinstance(value, BaseException):
+        return "".join(traceback.format_exception(value))[-_TEXT_MAX:]
+    if isinstance(value, str):
+        return value[:_TEXT_MAX]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    return str(value)[:_TEXT_MAX]
+
+
+def _as_text(stamp: str, level: str, shown: Mapping[str, Json]) -> str:
+    event = shown["event"]
+    told = " ".join(f"{name}={_word(value)}" for name, value in shown.items() if name != "event")
+    return f"{stamp} {level.upper():7} {event} {told}".rstrip()
+
+
+def _word(value: Json) -> str:
+    """On one line, and nothing in it that a terminal would obey."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if text and text.isprintable() and " " not in text:
+        return text
+    return json.dumps(text)

@@ -1,0 +1,136 @@
+"""Figures for Prometheus: what the engine has done, what waits, what the door has answered. Read when asked for.
+
+Every name begins with `swarmkeeper_`. Labels are words of our own, skills, and routes as they are written in the API,
+never what a caller typed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, Info, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from swarmkeeper.core.ports import Store
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_SECOND = 1_000_000
+# From one commit to a long poll's end.
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0)
+
+
+class Figures(Protocol):
+    """What the engine counts. See service/engine.py."""
+
+    batches: int
+    commands: int
+    refused: dict[str, int]
+    faults: int
+    reruns: int
+    events: int
+    batch_commands_last: int
+    batch_time_total: int
+    endings: dict[str, int]
+    late_results: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the figures are read."""
+
+    figures: Callable[[], Figures]
+    waiting: Callable[[], int]  # commands taken and not begun
+    parked: Callable[[], int]  # polls that wait for work
+    leases: Callable[[], int]
+    failures: Callable[[], int]  # calls without a valid credential
+    running: Callable[[], bool]
+    now: Callable[[], int]
+
+
+class Metrics:
+    def __init__(self, store: Store, sources: Sources, *, version: str) -> None:
+        self._store, self._sources = store, sources
+        self._registry = CollectorRegistry()
+        Info("swarmkeeper_build", "The version that runs.", registry=self._registry).info({"version": version})
+        ProcessCollector(namespace="swarmkeeper", registry=self._registry)
+        self._requests = Counter(
+            "swarmkeeper_http_requests",
+            "Answers given, by route and status.",
+            ("route", "status"),
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "swarmkeeper_http_request_seconds",
+            "How long answers took, by route; a long poll takes as long as it waits.",
+            ("route",),
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        self._registry.register(_OfEngine(sources))
+
+    def answered(self, route: str, status: int, seconds: float) -> None:
+        """Count an answer of the door. `route` is written as in the API: /tasks/{task_id}."""
+        self._requests.labels(route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    async def text(self) -> tuple[bytes, str]:
+        """All figures as they are now, and the content type they are told in."""
+        rows = await self._store.read("metrics_ready", {})
+        queues = "".join(_of_queues(rows, self._sources.now()))
+        return generate_latest(self._registry) + queues.encode(), CONTENT_TYPE
+
+
+class _OfEngine(Collector):
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+
+    def collect(self) -> Iterator[Metric]:
+        sources, figures = self._sources, self._sources.figures()
+        yield _counter("batches", "Batches committed.", figures.batches)
+        yield _counter("commands", "Commands carried out.", figures.commands)
+        yield _counter("events", "Events written.", figures.events)
+        yield _counter("faults", "Commands that failed by a fault of ours.", figures.faults)
+        yield _counter("batch_reruns", "Batches run again because another writer was first.", figures.reruns)
+        yield _counter("late_results", "Results kept that came after their lease was lost.", figures.late_results)
+        yield _counter("batch_seconds", "Time spent in batches.", figures.batch_time_total / _SECOND)
+        yield _counter("unauthenticated", "Calls without a valid key.", sources.failures())
+        yield _counters("refused", "Commands refused, by code.", "code", figures.refused)
+        yield _counters("attempts_ended", "Attempts that ended, by ending.", "ending", figures.endings)
+        yield _gauge("batch_commands", "Commands in the last batch.", figures.batch_commands_last)
+        yield _gauge("waiting_commands", "Commands taken and not begun.", sources.waiting())
+        yield _gauge("parked_polls", "Polls that wait for work.", sources.parked())
+        yield _gauge("leases", "Leases that bots hold.", sources.leases())
+        yield _gauge("up", "Whether the engine runs.", int(sources.running()))
+
+
+def _counter(name: str, meaning: str, value: float) -> Metric:
+    return CounterMetricFamily(f"swarmkeeper_{name}", meaning, value=value)
+
+
+def _counters(name: str, meaning: str, label: str, values: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(f"swarmkeeper_{name}", meaning, labels=[label])
+    for word, count in sorted(values.items()):
+        family.add_metric([word], count)
+    return family
+
+
+def _gauge(name: str, meaning: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"swarmkeeper_{name}", meaning, value=value)
+
+
+def _of_queues(rows: Sequence[Mapping[str, Any]], now: int) -> Iterator[str]:
+    """What waits to be leased, by kind and skills: read from the store, so not the registry's business."""
+    for name, meaning in (("ready_items", "Items that wait for a bot."), ("ready_oldest_seconds", "The oldest's age.")):
+        yield f"# HELP swarmkeeper_{name} {meaning}\n# TYPE swarmkeeper_{name} gauge\n"
+        for row in rows:
+            labels = f'kind="{row["kind"]}",skills="{_label(",".join(json.loads(row["skills"])))}"'
+            value = row["items"] if name == "ready_items" else max(0, now - row["oldest"]) / _SECOND
+            yield f"swarmkeeper_{name}{{{labels}}} {value}\n"
+
+
+def _label(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -1,0 +1,106 @@
+"""What an administrator does on the store itself, whether or not a server runs on it: one command in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from swarmkeeper.core.commands import CreateKey
+from swarmkeeper.core.errors import Detail, Invalid
+from swarmkeeper.core.model import Limits, Principal
+from swarmkeeper.core.ports import Clock, Entropy, Rules, Store
+from swarmkeeper.govern import keys
+from swarmkeeper.govern.access import Role
+from swarmkeeper.service.engine import Engine
+
+DAY = 86_400_000_000
+NAME_MAX = 128
+DAYS_MAX = 3650
+# A key of the first administrator has nobody else to be made by.
+KEY_ID = "console"
+TENANT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyWish:
+    """The key that is wanted."""
+
+    role: str
+    bot: str | None = None
+    owner: str | None = None
+    skills: tuple[str, ...] | None = None
+    expires_days: int | None = None
+    tenant: str = TENANT
+
+
+async def create_key(
+    store: Store, wish: KeyWish, *, clock: Clock, entropy: Entropy, rules: Rules, pepper: bytes | None = None
+) -> tuple[str, str]:
+    """Make a key on an open store; the id of its record, and its text, which is kept nowhere.
+
+    `pepper` is the configured one; without it the store's own is used.
+
+    Raises:
+        Invalid: no such key can be; `details` say why.
+    """
+    _check(wish)
+    engine = Engine(
+        store, clock=clock, entropy=entropy, rules=rules, limits=Limits(), broker=_NoBroker(), log=_no_log
+    )
+    await engine.start(alone=False)
+    if pepper is None:
+        pepper = (await store.start()).pepper
+    made = keys.new_key(entropy.secret(keys.ENTROPY_BYTES))
+    key_id = await engine.once(
+        CreateKey(
+            by=Principal(wish.tenant, KEY_ID, Role.ADMIN),
+            role=wish.role,
+            public_id=made.public_id,
+            digest=keys.digest(pepper, made.secret),
+            bot=wish.bot,
+            owner=wish.owner,
+            skills=wish.skills,
+            expires=None if wish.expires_days is None else wish.expires_days * DAY,
+        )
+    )
+    return key_id, made.text
+
+
+def _check(wish: KeyWish) -> None:
+    """The rules of `POST /keys`: a key made here is one that the API would make."""
+    wrong: list[Detail] = []
+    if wish.role not in frozenset(Role):
+        wrong.append(("/role", "unknown", f"must be one of {', '.join(Role)}"))
+    for name, value in (("bot", wish.bot), ("owner", wish.owner), ("tenant", wish.tenant)):
+        if value is not None and not _is_name(value):
+            wrong.append((f"/{name}", "invalid", f"must be 1 to {NAME_MAX} characters, all of them visible"))
+    for number, skill in enumerate(wish.skills or ()):
+        if not _is_name(skill):
+            wrong.append((f"/skills/{number}", "invalid", f"must be 1 to {NAME_MAX} characters, all of them visible"))
+    may_be_a_bot = wish.role == Role.ADMIN or wish.role.startswith("bot:")
+    if not may_be_a_bot and (wish.bot is not None or wish.skills is not None):
+        wrong.append(("/bot", "bots_only", "bot and skills go with roles that can be a bot only"))
+    if wish.expires_days is not None and not 1 <= wish.expires_days <= DAYS_MAX:
+        wrong.append(("/expires_days", "invalid", f"must be from 1 to {DAYS_MAX}"))
+    if wrong:
+        raise Invalid("no such key can be made", details=tuple(wrong))
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= NAME_MAX and text.isprintable() and bool(text.strip())
+
+
+class _NoBroker:
+    """Nobody in this process waits to be woken; the server beside it looks by itself."""
+
+    async def publish(self, topic: str, body: bytes = b"") -> None:
+        return
+
+    def subscribe(self, topic: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        raise NotImplementedError("nothing is heard here")
+
+
+def _no_log(event: str, **fields: Any) -> None:
+    return

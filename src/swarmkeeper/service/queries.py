@@ -1,0 +1,517 @@
+"""What people and bots look at: each read with its permission, as the wire shows it. Nothing here changes anything.
+
+The tenant always comes from the principal. What is another's is as if it were not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from swarmkeeper.core.errors import CursorTooOld, Forbidden, Invalid, NotFound
+from swarmkeeper.core.model import Limits, Principal
+from swarmkeeper.core.ports import Rules, Store
+from swarmkeeper.core.states import TASK_CLOSED, Condition, Kind, Status, TaskStatus
+from swarmkeeper.service import views
+from swarmkeeper.service.views import Inline, Row, View
+
+PAGE_SIZE = 50
+PAGE_SIZE_MAX = 500
+SUBTASKS_SHOWN = 200
+# A page of tasks ends early rather than carry more of what clients sent than this.
+PAGE_BYTES_MAX = 4 * 1024 * 1024
+
+_LAST = 2**62  # after every time there is
+_LAST_ID = "\U0010ffff"  # after every id there is
+_TASKS_PAGE = frozenset(
+    {
+        *("tenant", "statuses", "outcomes", "labels", "created_after", "created_before"),
+        *("after_at", "after_id", "limit"),
+    }
+)
+
+# The named reads that a store has to offer, with their parameters.
+READS: Mapping[str, frozenset[str]] = {
+    "task_row": frozenset({"tenant", "task"}),
+    "tasks_oldest": _TASKS_PAGE,
+    "tasks_newest": _TASKS_PAGE,
+    "tasks_by_priority": _TASKS_PAGE | {"after_priority"},
+    "payloads": frozenset({"ids"}),
+    "subtasks_page": frozenset({"task", "kind", "after", "limit"}),
+    "subtask_row": frozenset({"task", "kind", "ref"}),
+    "results_of_task": frozenset({"task", "kind", "status"}),
+    "last_results_of_task": frozenset({"task", "kind", "status", "condition"}),
+    "graph_nodes": frozenset({"task", "kind"}),
+    "graph_edges": frozenset({"task"}),
+    "attempts_of_work": frozenset({"work"}),
+    "late_of_work": frozenset({"work"}),
+    "verdict_on_subtask": frozenset({"task", "from_key", "to_key", "status"}),
+    "lease_on_task": frozenset({"tenant", "bot", "key", "task"}),
+    "attempt_on_task": frozenset({"tenant", "bot", "key", "task"}),
+    "leases_of_works": frozenset({"tenant", "works"}),
+    "works_by_id": frozenset({"works"}),
+    "tasks_by_id": frozenset({"tasks"}),
+    "upstream_of_works": frozenset({"works", "status"}),
+    "feedback_of_works": frozenset({"works"}),
+    "answers_of_works": frozenset({"works"}),
+    "last_attempts_of_works": frozenset({"works"}),
+    "bots_page": frozenset({"tenant", "after", "limit"}),
+    "bot_row": frozenset({"tenant", "bot"}),
+    "skills_of_bots": frozenset({"tenant", "status"}),
+    "waiting_by_queue": frozenset({"tenant"}),
+    "keys_page": frozenset({"tenant", "after", "limit"}),
+    "key_row": frozenset({"tenant", "key"}),
+    "key_by_public_id": frozenset({"public_id"}),
+    "tenants": frozenset(),
+    "events_after": frozenset({"after", "limit"}),
+    "events_of_tenant": frozenset({"tenant", "after", "limit"}),
+    "events_of_task": frozenset({"task", "after", "limit"}),
+    "first_event": frozenset(),
+    "newest_event": frozenset(),
+    "audit_leaves": frozenset({"tenant", "after", "limit"}),
+    "audit_heads": frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFilter:
+    """Which tasks a list shows; what is left empty lets all through. Times are exclusive."""
+
+    status: tuple[str, ...] = ()
+    outcome: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    created_after: int | None = None
+    created_before: int | None = None
+
+
+# order_by -> (named read, what sorts before everything)
+_ORDERS: Mapping[str, tuple[str, tuple[int, ...]]] = {
+    "created_at": ("tasks_oldest", (-1,)),
+    "-created_at": ("tasks_newest", (_LAST,)),
+    "priority": ("tasks_by_priority", (10, -1)),
+}
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+class Queries:
+    """`now` is engine time; `seen` says when a bot was last heard of, or None where the store knows better."""
+
+    def __init__(
+        self,
+        store: Store,
+        rules: Rules,
+        limits: Limits,
+        *,
+        now: Callable[[], int],
+        seen: Callable[[str], int | None] = lambda bot: None,
+    ) -> None:
+        self._store = store
+        self._rules = rules
+        self._limits = limits
+        self._now = now
+        self._seen = seen
+
+    async def _read(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
+        assert parameters.keys() == READS[name], f"{name} takes {sorted(READS[name])}"
+        return await self._store.read(name, parameters)
+
+    async def _one(self, name: str, **parameters: Any) -> dict[str, Any]:
+        found = await self._read(name, **parameters)
+        if not found:
+            raise NotFound("no such thing")
+        return found[0]
+
+    # ---- who may ---------------------------------------------------------------------------------------------------
+
+    def _must(self, principal: Principal, action: str) -> None:
+        if not self._rules.may(principal, action):
+            raise Forbidden(self._rules.why_not(principal, action))
+
+    async def _task(self, principal: Principal, task_id: str) -> dict[str, Any]:
+        """The task's row, for whoever may read it.
+
+        Raises:
+            NotFound: there is none in the tenant, or a bot has nothing to do with it.
+            Forbidden: the role reads no tasks.
+        """
+        everything = self._rules.may(principal, "task.read")
+        if not everything and not self._rules.may(principal, "task.read_held"):
+            raise Forbidden(self._rules.why_not(principal, "task.read"))
+        row = await self._one("task_row", tenant=principal.tenant, task=task_id)
+        if not everything and not await self._has_to_do(principal, task_id):
+            raise NotFound("no such task")
+        return row
+
+    async def _has_to_do(self, principal: Principal, task_id: str) -> bool:
+        return await self._holds(principal, task_id) or bool(
+            await self._read(
+                "attempt_on_task", tenant=principal.tenant, bot=principal.bot, key=principal.key_id, task=task_id
+            )
+        )
+
+    async def _holds(self, principal: Principal, task_id: str) -> bool:
+        return bool(
+            await self._read(
+                "lease_on_task", tenant=principal.tenant, bot=principal.bot, key=principal.key_id, task=task_id
+            )
+        )
+
+    async def _sees_outputs(self, principal: Principal, task_id: str) -> bool:
+        """A bot sees what its task has put out while it holds a lease of it."""
+        if self._rules.may(principal, "output.read"):
+            return True
+        return self._rules.may(principal, "task.read_held") and await self._holds(principal, task_id)
+
+    # ---- tasks -----------------------------------------------------------------------------------------------------
+
+    async def task(self, principal: Principal, task_id: str) -> tuple[View, int]:
+        """The task and its version, which is its ETag."""
+        row = await self._task(principal, task_id)
+        bodies = await self._bodies([row["spec"], row["verdict"]])
+        shown = views.task(row, bodies.get(row["spec"]))
+        shown["subtasks"] = (await self._subtasks(row, 0, SUBTASKS_SHOWN))[0]
+        shown["result"] = await self._result(row) if await self._sees_outputs(principal, task_id) else None
+        shown["verdict"] = views.verdict(bodies.get(row["verdict"]))
+        return shown, row["version"]
+
+    async def version(self, principal: Principal, task_id: str) -> tuple[int, bool]:
+        """The version of a task, and whether it is final: all that a waiting reader has to look at."""
+        row = await self._task(principal, task_id)
+        return row["version"], row["outcome"] is not None
+
+    async def _result(self, row: Row) -> View | None:
+        """The outputs that no other subtask went on from; null until the work was done."""
+        status = TaskStatus(row["status"])
+        done = status is TaskStatus.COMPLETED or (status in TASK_CLOSED and row["n_total"] and not row["n_open"])
+        if not done:
+            return None
+        found = await self._read(
+            "last_results_of_task",
+            task=row["id"],
+            kind=Kind.EXECUTE,
+            status=Status.SUCCEEDED,
+            condition=Condition.SUCCESS,
+        )
+        return await self._outputs(found, Inline())
+
+    async def tasks(
+        self,
+        principal: Principal,
+        filters: TaskFilter,
+        *,
+        order_by: str = "-created_at",
+        page_size: int = PAGE_SIZE,
+        page_token: str = "",
+    ) -> View:
+        """A page of tasks without subtasks, result and verdict; shorter than asked for where they are large."""
+        self._must(principal, "task.read")
+        self._check_size(page_size)
+        if order_by not in _ORDERS:
+            raise Invalid("unknown order", details=(("/order_by", "enum", f"must be one of {', '.join(_ORDERS)}"),))
+        name, first = _ORDERS[order_by]
+        after: list[Any] = [*first, _LAST_ID if order_by.startswith("-") else ""]
+        if page_token:
+            _, *after = views.read_token(page_token, str, *(type(part) for part in after))
+            if views.token(order_by, *after) != page_token:
+                raise Invalid(
+                    "the page token is of another order",
+                    details=(("/page_token", "invalid", "use it with the order_by that it came with"),),
+                )
+        found = await self._read(
+            name,
+            tenant=principal.tenant,
+            statuses=_json(filters.status) if filters.status else None,
+            outcomes=_json(filters.outcome) if filters.outcome else None,
+            labels=_json(dict(filters.labels)),
+            created_after=filters.created_after,
+            created_before=filters.created_before,
+            **dict(zip(("after_priority", "after_at", "after_id")[-len(after) :], after, strict=True)),
+            limit=page_size + 1,
+        )
+        shown: list[dict[str, Any]] = []
+        room = PAGE_BYTES_MAX
+        for row in found[:page_size]:
+            room -= row["spec_bytes"] or 0
+            if shown and room < 0:
+                break
+            shown.append(row)
+        bodies = await self._bodies([row["spec"] for row in shown])
+        following = ""
+        if len(shown) < len(found):
+            last = shown[-1]
+            following = views.token(order_by, *[last["priority"], last["created_at"], last["id"]][-len(after) :])
+        return views.page([views.task(row, bodies.get(row["spec"])) for row in shown], following)
+
+    async def subtasks(
+        self, principal: Principal, task_id: str, *, page_size: int = PAGE_SIZE, page_token: str = ""
+    ) -> View:
+        """A page of a task's subtasks, in the order of its plan."""
+        self._check_size(page_size)
+        row = await self._task(principal, task_id)
+        after = views.read_token(page_token, int)[0] if page_token else 0
+        shown, last = await self._subtasks(row, after, page_size)
+        return views.page(shown, "" if last is None else views.token(last))
+
+    async def _subtasks(self, task: Row, after: int, limit: int) -> tuple[list[View], int | None]:
+        """Some subtasks, and where they end if more follow."""
+        found = await self._read("subtasks_page", task=task["id"], kind=Kind.EXECUTE, after=after, limit=limit + 1)
+        more = len(found) > limit
+        status = TaskStatus(task["status"])
+        return [views.subtask(row, status) for row in found[:limit]], found[limit - 1]["seq"] if more else None
+
+    async def subtask(self, principal: Principal, task_id: str, ref: str) -> View:
+        """One subtask by id or key, with all that came of it."""
+        task = await self._task(principal, task_id)
+        row = await self._one("subtask_row", task=task_id, kind=Kind.EXECUTE, ref=ref)
+        shown = views.subtask(row, TaskStatus(task["status"]))
+        shown["input"] = views.planned(row).get("input", {})
+        shown["output"] = None
+        if row["result"] is not None and await self._sees_outputs(principal, task_id):
+            body = (await self._bodies([row["result"]]))[row["result"]]
+            fits = Inline().fits(len(body))
+            whole = views.json_of(body) if fits else None
+            shown["output"] = whole if fits else views.reference(task_id, row["key"], views.sha256(body), len(body))
+        # Keys of its reviews are review-of/<key>/<round>; "0" follows "/".
+        prefix = f"review-of/{row['key']}"
+        judged = await self._read(
+            "verdict_on_subtask",
+            task=task_id,
+            from_key=f"{prefix}/",
+            to_key=f"{prefix}0",
+            status=Status.SUCCEEDED,
+        )
+        shown["verdict"] = views.verdict(judged[0]["body"] if judged else None)
+        shown["attempts"] = [views.attempt(one) for one in await self._read("attempts_of_work", work=row["id"])]
+        if self._rules.may(principal, "late.read"):
+            shown["late_results"] = [views.late_result(one) for one in await self._read("late_of_work", work=row["id"])]
+        return shown
+
+    async def output(self, principal: Principal, task_id: str, ref: str, *, attempt: int | None = None) -> bytes:
+        """What a subtask has put out, whole, as JSON: its accepted result, or that of one attempt.
+
+        Raises:
+            NotFound: it has put out nothing.
+            Forbidden: the caller may see the task, but not this.
+        """
+        await self._task(principal, task_id)
+        if not await self._sees_outputs(principal, task_id):
+            raise Forbidden(self._rules.why_not(principal, "output.read"))
+        row = await self._one("subtask_row", task=task_id, kind=Kind.EXECUTE, ref=ref)
+        wanted = row["result"]
+        if attempt is not None:
+            tried = await self._read("attempts_of_work", work=row["id"])
+            wanted = next((one["result"] for one in tried if one["attempt"] == attempt), None)
+        if wanted is None:
+            raise NotFound("it has put out nothing")
+        return (await self._bodies([wanted]))[wanted]
+
+    async def graph(self, principal: Principal, task_id: str) -> View:
+        task = await self._task(principal, task_id)
+        nodes = await self._read("graph_nodes", task=task_id, kind=Kind.EXECUTE)
+        edges = await self._read("graph_edges", task=task_id)
+        return views.graph(nodes, edges, TaskStatus(task["status"]))
+
+    # ---- leases ----------------------------------------------------------------------------------------------------
+
+    async def lease_views(self, principal: Principal, works: Sequence[str]) -> list[View]:
+        """What a bot needs to do the work it has just got; an item whose lease is gone again is left out."""
+        wanted = _json(list(works))
+        leases = {
+            row["work"]: row for row in await self._read("leases_of_works", tenant=principal.tenant, works=wanted)
+        }
+        items = await self._items([work for work in works if work in leases])
+        if not items:
+            return []
+        subjects = await self._items([row["subject"] for row in items.values() if row["subject"] is not None])
+        tasks = {
+            row["id"]: row
+            for row in await self._read("tasks_by_id", tasks=_json(sorted({row["task"] for row in items.values()})))
+        }
+        ids = _json(list(items))
+        shown = {work: views.lease(leases[work], row, tasks[row["task"]]) for work, row in items.items()}
+        for row in await self._read("feedback_of_works", works=ids):
+            shown[row["work"]]["feedback"].append({"round": row["round"], "text": row["text"]})
+        for row in await self._read("answers_of_works", works=ids):
+            answer = {"question": row["question"], "answer": views.json_of(row["answer"])}
+            shown[row["work"]]["answers"].append(answer)
+        checkpoints = await self._bodies([row["checkpoint"] for row in items.values()])
+        inline = Inline()
+        before: dict[str, list[Row]] = {}
+        for row in await self._read("upstream_of_works", works=ids, status=Status.SUCCEEDED):
+            before.setdefault(row["child"], []).append(row)
+        previous = {row["work"]: row for row in await self._read("last_attempts_of_works", works=ids)}
+        for work, item in items.items():
+            view = shown[work]
+            view["checkpoint"] = views.json_of(checkpoints.get(item["checkpoint"]))
+            view["upstream"] = await self._outputs(before.get(work, []), inline)
+            if item["kind"] == Kind.REVIEW:
+                view["review"] = await self._to_judge(item, subjects.get(item["subject"]), inline)
+                if item["subject"] is not None:
+                    view["subtask"] = views.planned(subjects[item["subject"]])
+            if work in previous:
+                view["previous"] = await self._previous(item, previous[work], inline)
+        return list(shown.values())
+
+    async def _items(self, works: Sequence[str]) -> dict[str, Row]:
+        if not works:
+            return {}
+        found = {row["id"]: row for row in await self._read("works_by_id", works=_json(list(works)))}
+        return {work: found[work] for work in works}
+
+    async def _to_judge(self, row: Row, subject: Row | None, inline: Inline) -> View:
+        if subject is None:
+            found: Sequence[Row] = await self._read(
+                "results_of_task", task=row["task"], kind=Kind.EXECUTE, status=Status.SUCCEEDED
+            )
+        else:
+            found = [dict(subject) | {"bytes": subject["result_bytes"]}] if subject["result"] is not None else []
+        of = "task" if subject is None else "subtask"
+        return {"of": of, "results": await self._outputs(found, inline)}
+
+    async def _previous(self, row: Row, attempt: Row, inline: Inline) -> View:
+        output = None
+        if attempt["result"] is not None:
+            body = (await self._bodies([attempt["result"]]))[attempt["result"]]
+            # Only a subtask's output has a place of its own; plans and verdicts are never that large by their bounds.
+            if row["kind"] != Kind.EXECUTE or inline.fits(len(body)):
+                output = views.json_of(body)
+            else:
+                digest = views.sha256(body)
+                output = views.reference(row["task"], row["key"], digest, len(body), attempt=attempt["attempt"])
+        return {
+            "attempt": attempt["attempt"],
+            "ending": attempt["ending"],
+            "output": output,
+            "error": views.json_of(attempt["error"]),
+        }
+
+    async def _outputs(self, found: Sequence[Row], inline: Inline) -> View:
+        """Outputs by key, those beyond the bounds by reference, read in one go."""
+        small = {row["key"]: row["result"] for row in found if inline.fits(row["bytes"])}
+        bodies = await self._bodies(list(small.values()))
+        return {
+            row["key"]: views.json_of(bodies[row["result"]])
+            if row["key"] in small
+            else views.reference(row["task"], row["key"], row["result_hash"], row["bytes"])
+            for row in found
+        }
+
+    async def _bodies(self, ids: Sequence[str | None]) -> dict[str, bytes]:
+        wanted = [one for one in dict.fromkeys(ids) if one is not None]
+        if not wanted:
+            return {}
+        return {row["id"]: row["body"] for row in await self._read("payloads", ids=_json(wanted))}
+
+    # ---- bots, skills, keys ----------------------------------------------------------------------------------------
+
+    async def bots(self, principal: Principal, *, page_size: int = PAGE_SIZE, page_token: str = "") -> View:
+        self._must(principal, "bot.read")
+        return await self._page("bots_page", principal, self._bot, page_size, page_token)
+
+    async def bot(self, principal: Principal, bot_id: str) -> View:
+        """A bot: for operators, and for the one whose key it is."""
+        row = await self._read("bot_row", tenant=principal.tenant, bot=bot_id)
+        own = bool(row) and self._rules.may(principal, "bot.register") and self._is_own(principal, row[0])
+        if not own:
+            self._must(principal, "bot.read")
+        if not row:
+            raise NotFound("no such bot")
+        return self._bot(row[0])
+
+    def _is_own(self, principal: Principal, row: Row) -> bool:
+        return bool(row["name"] == principal.bot if principal.bot is not None else row["key_id"] == principal.key_id)
+
+    def _bot(self, row: Row) -> View:
+        last_seen = max(row["last_seen"], self._seen(row["id"]) or 0)
+        return views.bot(row, last_seen=last_seen, away=self._now() - last_seen > self._limits.away)
+
+    async def skills(self, principal: Principal) -> View:
+        """Each skill that a bot has or something waits for: who has it, how much waits and since when."""
+        self._must(principal, "skill.read")
+        bots: dict[str, int] = {}
+        waiting: dict[str, int] = {}
+        oldest: dict[str, int] = {}
+        for row in await self._read("skills_of_bots", tenant=principal.tenant, status="active"):
+            for skill in views.json_of(row["skills"]):
+                bots[skill] = bots.get(skill, 0) + 1
+        for row in await self._read("waiting_by_queue", tenant=principal.tenant):
+            for skill in views.json_of(row["skills"]):
+                waiting[skill] = waiting.get(skill, 0) + row["waiting"]
+                oldest[skill] = min(oldest.get(skill, _LAST), row["since"])
+        return views.page(
+            [
+                {
+                    "skill": skill,
+                    "bots": bots.get(skill, 0),
+                    "waiting": waiting.get(skill, 0),
+                    "oldest_seconds": views.seconds(max(0, self._now() - oldest[skill])) if skill in oldest else None,
+                }
+                for skill in sorted(bots.keys() | waiting.keys())
+            ]
+        )
+
+    async def keys(self, principal: Principal, *, page_size: int = PAGE_SIZE, page_token: str = "") -> View:
+        self._must(principal, "key.read")
+        return await self._page("keys_page", principal, views.key, page_size, page_token)
+
+    async def key(self, principal: Principal, key_id: str) -> View:
+        self._must(principal, "key.read")
+        return views.key(await self._one("key_row", tenant=principal.tenant, key=key_id))
+
+    async def _page(
+        self, name: str, principal: Principal, view: Callable[[Row], View], page_size: int, page_token: str
+    ) -> View:
+        self._check_size(page_size)
+        after = views.read_token(page_token, str)[0] if page_token else ""
+        found = await self._read(name, tenant=principal.tenant, after=after, limit=page_size + 1)
+        more = len(found) > page_size
+        return views.page(
+            [view(row) for row in found[:page_size]], views.token(found[page_size - 1]["id"]) if more else ""
+        )
+
+    def _check_size(self, page_size: int) -> None:
+        if not 1 <= page_size <= PAGE_SIZE_MAX:
+            raise Invalid("no such page", details=(("/page_size", "range", f"must be 1 to {PAGE_SIZE_MAX}"),))
+
+    # ---- events ----------------------------------------------------------------------------------------------------
+
+    async def events(
+        self, principal: Principal, *, after: int = 0, task_id: str | None = None, page_size: int = PAGE_SIZE
+    ) -> View:
+        """A page of the feed after a cursor: of the whole tenant, or of one task for whoever may read it.
+
+        Raises:
+            CursorTooOld: what follows the cursor is no longer kept.
+        """
+        self._check_size(page_size)
+        await self.may_follow(principal, task_id)
+        await self.check_cursor(after)
+        if task_id is None:
+            found = await self._read("events_of_tenant", tenant=principal.tenant, after=after, limit=page_size + 1)
+        else:
+            found = await self._read("events_of_task", task=task_id, after=after, limit=page_size + 1)
+        shown = found[:page_size]
+        return views.page([views.event(row) for row in shown], str(shown[-1]["seq"]) if len(found) > page_size else "")
+
+    async def may_follow(self, principal: Principal, task_id: str | None) -> None:
+        """Whether these events may be seen.
+
+        Raises:
+            Forbidden, NotFound: they may not.
+        """
+        if task_id is None:
+            self._must(principal, "event.read")
+        else:
+            await self._task(principal, task_id)
+
+    async def check_cursor(self, after: int) -> None:
+        if after > 0:
+            first = await self._read("first_event")
+            if first and after < first[0]["seq"] - 1:
+                raise CursorTooOld("the feed no longer goes back that far: begin with the oldest event kept")

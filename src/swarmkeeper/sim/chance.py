@@ -1,0 +1,37 @@
+"""Chance from one seed: each purpose has a stream of its own, so that drawing more for one shifts no other."""
+
+from __future__ import annotations
+
+import hashlib
+
+
+class Chance:
+    """Fulfils `core.ports.Entropy`. For simulations only: whoever knows the seed knows all that is drawn."""
+
+    def __init__(self, seed: int, purpose: str = "engine") -> None:
+        self._root = f"{seed}/{purpose}"
+        self._drawn = 0
+
+    def stream(self, purpose: str) -> Chance:
+        """The stream of another purpose under this one; the same purpose gives the same stream from its beginning."""
+        child = Chance.__new__(Chance)
+        child._root, child._drawn = f"{self._root}/{purpose}", 0
+        return child
+
+    def seed(self) -> bytes:
+        return self._draw(16)
+
+    def secret(self, size: int) -> bytes:
+        return b"".join(self._draw(min(64, size - start)) for start in range(0, size, 64))
+
+    def fraction(self) -> float:
+        """A number in [0, 1), evenly spread."""
+        return (int.from_bytes(self._draw(8)) >> 11) / (1 << 53)
+
+    def below(self, bound: int) -> int:
+        """A whole number from 0 to `bound` - 1."""
+        return int(self.fraction() * bound)
+
+    def _draw(self, size: int) -> bytes:
+        self._drawn += 1
+        return hashlib.blake2b(f"{self._root}#{self._drawn}".encode(), digest_size=size).digest()

@@ -1,0 +1,263 @@
+"""An asyncio event loop whose time is virtual, so that a run is a pure function of code and seed.
+
+Time is an integer count of microseconds and moves only when nothing is ready to run. Callbacks run first in, first
+out; timers in the order of (moment, serial). Tasks and futures hash by their serial number, so that the sets of them
+that asyncio keeps (`wait`, `TaskGroup`) are walked in the same order in every process. There is no selector and no
+thread: `run_in_executor` runs at once, and real sockets do not exist.
+
+A `Host` is a process that can die: what it was doing is dropped where it stands, and no `finally` of it runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import heapq
+import itertools
+from asyncio import events
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, TypeVar, cast
+
+SECOND = 1_000_000
+
+_T = TypeVar("_T")
+_HOST: contextvars.ContextVar[Host | None] = contextvars.ContextVar("swarmkeeper_sim_host", default=None)
+
+
+class Deadlock(RuntimeError):
+    """Nothing is ready, no timer is set, and yet something is waited for: it would wait for ever."""
+
+
+class _Future(asyncio.Future[Any]):
+    serial = 0
+
+    def __hash__(self) -> int:
+        return self.serial
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+class _Task(asyncio.Task[Any]):
+    serial = 0
+
+    def __hash__(self) -> int:
+        return self.serial
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+class Host:
+    """A simulated process."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self._loop = loop
+        self.alive = True
+        self._tasks: list[asyncio.Task[Any]] = []
+
+    def spawn(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+        """Start something that dies with this process, and so does whatever it starts itself."""
+        context = contextvars.copy_context()
+        context.run(_HOST.set, self)
+        task = self._loop.create_task(work, context=context)
+        self._tasks = [one for one in self._tasks if not one.done()]
+        self._tasks.append(task)
+        return task
+
+    def die(self) -> None:
+        """Stop at once. Nothing of it runs again, not even what cleans up; whoever waits for it waits for ever."""
+        self.alive = False
+        self._loop.bury(self._tasks)
+        self._tasks = []
+
+
+class VirtualLoop(asyncio.AbstractEventLoop):
+    def __init__(self) -> None:
+        self.now = 0  # microseconds since the loop was made
+        self.steps = 0  # callbacks run
+        self.troubles: list[dict[str, Any]] = []  # exceptions that nobody took: each is a failure of the run
+        self._ready: deque[asyncio.Handle] = deque()
+        self._timers: list[tuple[int, int, asyncio.TimerHandle]] = []
+        self._serial = itertools.count(1)
+        self._graves: list[asyncio.Task[Any]] = []
+        self._running = self._stopping = self._closed = False
+
+    # ---- time ------------------------------------------------------------------------------------------------------
+
+    def time(self) -> float:
+        return self.now / SECOND
+
+    def stall(self, microseconds: int) -> None:
+        """Time passes and nothing runs, as when a machine sleeps."""
+        assert not self._running, "a loop stalls from outside"
+        self.now += microseconds
+
+    # ---- what is to run --------------------------------------------------------------------------------------------
+
+    def call_soon(
+        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        return self._call_at(self.now + round(delay * SECOND), callback, args, context)
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        return self._call_at(round(when * SECOND), callback, args, context)
+
+    def _call_at(
+        self, when: int, callback: Callable[..., object], args: tuple[Any, ...], context: contextvars.Context | None
+    ) -> asyncio.TimerHandle:
+        when = max(when, self.now)
+        handle = asyncio.TimerHandle(when / SECOND, callback, args, self, context)
+        heapq.heappush(self._timers, (when, next(self._serial), handle))
+        return handle
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """It is dropped when its moment comes."""
+
+    def create_future(self) -> asyncio.Future[Any]:
+        future = _Future(loop=self)
+        future.serial = next(self._serial)
+        return future
+
+    def create_task(
+        self,
+        coro: Generator[Any, None, _T] | Coroutine[Any, Any, _T],
+        *,
+        name: str | None = None,
+        context: contextvars.Context | None = None,
+        **options: Any,
+    ) -> asyncio.Task[_T]:
+        serial = next(self._serial)
+        task = _Task.__new__(_Task)
+        task.serial = serial  # before `__init__`, which puts it into a set
+        # Asyncio's own counter of names belongs to the process, and would differ from run to run.
+        _Task.__init__(task, cast(Any, coro), loop=self, name=name or f"task-{serial}", context=context, **options)
+        return cast("asyncio.Task[_T]", task)
+
+    def run_in_executor(self, executor: Any, func: Callable[..., _T], *args: Any) -> asyncio.Future[_T]:  # type: ignore[override]  # the base spells its unpacked arguments with a TypeVarTuple
+        """Run it now: threads would make the order of things depend on the machine."""
+        done: asyncio.Future[_T] = self.create_future()
+        try:
+            done.set_result(func(*args))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+    # ---- running ---------------------------------------------------------------------------------------------------
+
+    def run_until_complete(self, future: Any) -> Any:
+        """Run until this is done; time moves as far as that needs.
+
+        Raises:
+            Deadlock: it can never be done.
+        """
+        waited = asyncio.ensure_future(future, loop=self)
+        waited.add_done_callback(lambda done: self.stop())
+        self._run(None)
+        return waited.result()
+
+    def run_for(self, microseconds: int) -> None:
+        """Run all that is due within this time, and be there at its end."""
+        self._run(self.now + microseconds)
+
+    def run_forever(self) -> None:
+        self._run(None)
+
+    def _run(self, until: int | None) -> None:
+        assert not self._running, "this loop runs already"
+        assert not self._closed, "this loop is closed"
+        outer = events._get_running_loop()
+        events._set_running_loop(self)
+        self._running, self._stopping = True, False
+        try:
+            while not self._stopping and self._move_on(until):
+                handle = self._ready.popleft()
+                if not handle.cancelled() and _lives(handle):
+                    self.steps += 1
+                    handle._run()
+        finally:
+            self._running = False
+            events._set_running_loop(outer)
+
+    def _move_on(self, until: int | None) -> bool:
+        """Make something ready, if need be by moving the time; False at the end of it."""
+        timers = self._timers
+        if not self._ready:
+            while timers and timers[0][2].cancelled():
+                heapq.heappop(timers)
+            due = timers[0][0] if timers else None
+            if until is not None and (due is None or due > until):
+                self.now = until
+                return False
+            if due is None:
+                raise Deadlock(f"at {self.time():.6f} s nothing is ready and no timer is set")
+            self.now = max(self.now, due)
+        while timers and timers[0][0] <= self.now:
+            self._ready.append(heapq.heappop(timers)[2])
+        return True
+
+    def bury(self, tasks: list[asyncio.Task[Any]]) -> None:
+        """Keep what died: a coroutine that is collected would run its `finally` blocks."""
+        self._graves += [task for task in tasks if not task.done()]
+
+    def stop(self) -> None:
+        self._stopping = True
+
+    def is_running(self) -> bool:
+        return self._running
+
+    def is_closed(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        """End it, and what is left on it with it."""
+        self._closed = True
+        self._ready.clear()
+        self._timers.clear()
+        for task in self._graves:
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # how asyncio itself silences it
+        self._graves.clear()
+
+    # ---- what asyncio asks of a loop besides ------------------------------------------------------------------------
+
+    def get_debug(self) -> bool:
+        return False
+
+    def get_task_factory(self) -> None:
+        return None
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        self.troubles.append(context)
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        self.troubles.append(context)
+
+    async def shutdown_asyncgens(self) -> None:
+        """Nothing is kept of generators."""
+
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """There is none."""
+
+
+def _lives(handle: asyncio.Handle) -> bool:
+    context = handle._context  # type: ignore[attr-defined]  # which process a callback belongs to is in its context
+    host = context.get(_HOST)
+    return host is None or host.alive

@@ -1,0 +1,71 @@
+"""What a claim costs: nothing that grows with what waits."""
+
+import asyncio
+from collections.abc import Iterator
+
+import apsw
+import pytest
+
+from swarmkeeper.core.model import Ready
+from swarmkeeper.core.ports import Changes
+from swarmkeeper.storage.sqlite import rows
+from swarmkeeper.storage.sqlite.store import SqliteStore
+from swarmkeeper.storage.sqlite.unit import QUERIES
+
+
+def steps(connection: apsw.Connection) -> Iterator[list[int]]:
+    counted: list[int] = []
+    connection.trace_v2(
+        apsw.SQLITE_TRACE_PROFILE, lambda event: counted.append(event["stmt_status"]["SQLITE_STMTSTATUS_VM_STEP"])
+    )
+    yield counted
+    connection.trace_v2(0, None)
+
+
+async def claim_steps(waiting: int, *, tenants: int = 1) -> int:
+    store = SqliteStore(":memory:")
+    await store.open()
+    connection = store._writing
+    assert connection is not None
+    connection.execute("PRAGMA foreign_keys = OFF")  # rows of work alone would say nothing here
+    ready = [Ready(f"sub_{n:06}", n % 3, f"t{n % tenants}", n % 10, n, n, "tsk_1") for n in range(waiting)]
+    async with store.begin():
+        connection.executemany(QUERIES["put_ready"], map(rows.of_ready, ready))
+    async with store.begin() as unit:
+        counting = steps(connection)
+        counted = next(counting)
+        heads = await unit.candidates("t0", "me", [0, 1, 2, 7], 65)
+        assert len(heads) == 3 * 10 * min(65, waiting // 30) or tenants > 1
+        total = sum(counted)
+        next(counting, None)
+    await store.close()
+    return total
+
+
+async def test_a_claim_with_100_000_waiting_takes_the_steps_of_one_with_a_few_thousand() -> None:
+    few, many = await claim_steps(3_000), await claim_steps(100_000)
+
+    assert many == pytest.approx(few, rel=0.1)
+
+
+async def test_another_tenants_backlog_costs_nothing() -> None:
+    alone, beside = await claim_steps(300), await claim_steps(30_000, tenants=100)
+
+    assert beside <= alone * 1.1
+
+
+async def test_heartbeats_of_idle_polls_reach_the_store_with_nothing() -> None:
+    """A claim on queues with nothing in them is one statement."""
+    store = SqliteStore(":memory:")
+    await store.open()
+    connection = store._writing
+    assert connection is not None
+    async with store.begin() as unit:
+        counting = steps(connection)
+        counted = next(counting)
+        assert await unit.candidates("t0", "me", list(range(50)), 65) == []
+        assert len(counted) == 1
+        next(counting, None)
+        await unit.save(Changes())
+    await store.close()
+    await asyncio.sleep(0)

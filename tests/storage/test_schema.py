@@ -1,0 +1,126 @@
+"""The schema repeats the words of the core, the rows all fields of the records, and the statements fit both."""
+
+import dataclasses
+import re
+
+import apsw
+import pytest
+
+from swarmkeeper.core import model, states
+from swarmkeeper.service.queries import READS as PORT_READS
+from swarmkeeper.storage.sqlite import migrations, rows
+from swarmkeeper.storage.sqlite.store import READS
+from swarmkeeper.storage.sqlite.unit import QUERIES
+
+WORDS = {
+    ("task", "status"): states.TaskStatus,
+    ("task", "outcome"): states.Outcome,
+    ("task", "evaluation"): states.Evaluation,
+    ("work", "kind"): states.Kind,
+    ("work", "status"): states.Status,
+    ("queue", "kind"): states.Kind,
+    ("edge", "condition"): states.Condition,
+    ("attempt", "ending"): states.Ending,
+    ("bot", "type"): states.BotType,
+}
+RECORDS = {
+    "task": model.Task,
+    "work": model.Work,
+    "lease": model.Lease,
+    "bot": model.Bot,
+    "api_key": model.ApiKey,
+    "approval": model.Approval,
+    "chore": model.Chore,
+    "queue": model.Queue,
+    "edge": model.Edge,
+    "ready": model.Ready,
+    "timer": model.Timer,
+    "attempt": model.Attempt,
+    "late_result": model.LateResult,
+    "feedback": model.Feedback,
+    "answered": model.Answered,
+    "message": model.Message,
+    "idempotency": model.Idempotency,
+    "event": model.Event,
+    "audit_leaf": model.AuditLeaf,
+    "audit_tree": model.AuditTree,
+}
+# Where a column is not called as the field is.
+SPLIT = {"quorum": {"quorum_accept", "quorum_of"}, "body": {"body", "redacted"}, "index": {"place"}}
+
+
+@pytest.fixture
+def connection() -> apsw.Connection:
+    connection = apsw.Connection(":memory:")
+    migrations.apply(connection, migrations.known(), None)
+    return connection
+
+
+def words_of(connection: apsw.Connection, table: str, column: str) -> set[str]:
+    sql = connection.execute("SELECT sql FROM sqlite_schema WHERE name = ?", (table,)).get
+    found = re.search(rf"CHECK \({column} IN \(('[^)]*')\)\)", sql)
+    assert found is not None, f"{table}.{column} has no list of words"
+    return set(re.findall(r"'([^']*)'", found[1]))
+
+
+@pytest.mark.parametrize(("table", "column"), WORDS)
+def test_the_schema_knows_the_same_words_as_the_core(connection: apsw.Connection, table: str, column: str) -> None:
+    assert words_of(connection, table, column) == set(WORDS[table, column])
+
+
+@pytest.mark.parametrize("table", RECORDS)
+def test_a_row_has_all_fields_of_its_record(table: str) -> None:
+    names = {field.name for field in dataclasses.fields(RECORDS[table])}
+    columns = {
+        column
+        for name in names
+        for column in (SPLIT.get(name, {name}) if table != "audit_leaf" or name != "body" else {name})
+    }
+
+    assert set(rows.TABLES[table].columns) == columns
+
+
+@pytest.mark.parametrize("table", rows.TABLES)
+def test_a_table_has_all_columns_of_its_rows(connection: apsw.Connection, table: str) -> None:
+    columns = {name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,))}
+
+    assert columns - {"seq"} == set(rows.TABLES[table].columns)
+
+
+@pytest.mark.parametrize("name", sorted(QUERIES | READS))
+def test_every_statement_is_one_that_sqlite_understands(connection: apsw.Connection, name: str) -> None:
+    sql = (QUERIES | READS)[name]
+
+    connection.execute(f"EXPLAIN {sql}", _nothing(sql)).fetchall()
+
+
+def _nothing(sql: str) -> dict[str, None] | tuple[None, ...]:
+    numbered = [int(number) for number in re.findall(r"\?(\d+)", sql)]
+    if numbered:
+        return (None,) * max(numbered)
+    return dict.fromkeys(re.findall(r"(?<![\w:]):([a-z_]+)", sql))
+
+
+def test_the_reads_are_those_of_the_port_with_the_same_parameters() -> None:
+    asked = {name: frozenset(re.findall(r"(?<![\w:]):([a-z_]+)", sql)) for name, sql in READS.items()}
+
+    assert asked == dict(PORT_READS)
+
+
+def test_no_index_on_a_wide_row_holds_what_changes(connection: apsw.Connection) -> None:
+    """Else each step of an item's life would write the index too."""
+    for table in ("task", "work"):
+        for (index,) in connection.execute("SELECT name FROM pragma_index_list(?)", (table,)).fetchall():
+            columns = {name for (name,) in connection.execute("SELECT name FROM pragma_index_info(?)", (index,))}
+            assert columns <= {*rows.TABLES[table].fixed, "seq"}
+
+
+def test_every_order_is_by_a_unique_key() -> None:
+    """An order that leaves ties open would differ from run to run."""
+    unique = re.compile(
+        r"\b(id|seq|work|child|parent|place|ref|key|sequence|attempt|content_hash|queue|bot|tenant|lease_id)\b"
+    )
+    for name, sql in (QUERIES | READS).items():
+        for order in re.findall(r"ORDER BY ([^;)]*?)(?:LIMIT|$)", sql, re.DOTALL):
+            last = order.strip().split(",")[-1]
+            assert unique.search(last), f"{name} ends its order with {last}"

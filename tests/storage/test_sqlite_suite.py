@@ -1,0 +1,26 @@
+"""SQLite keeps what every store has to: in memory, in a file, and in a file without threads."""
+
+from pathlib import Path
+
+import pytest
+
+from swarmkeeper.storage.sqlite import SqliteStore
+from swarmkeeper.testing.store_suite import DurableStoreSuite, StoreSuite
+
+
+class TestSqliteInMemory(StoreSuite):
+    @pytest.fixture
+    def store(self) -> SqliteStore:
+        return SqliteStore(":memory:")
+
+
+class TestSqliteInAFile(DurableStoreSuite):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> SqliteStore:
+        return SqliteStore(f"sqlite:///{tmp_path}/swarm.db")
+
+
+class TestSqliteInAFileWithoutThreads(DurableStoreSuite):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> SqliteStore:
+        return SqliteStore(f"sqlite:///{tmp_path}/swarm.db", inline=True)
