@@ -90,9 +90,9 @@ class Client:
     def tasks(
         self,
         *,
-        status: str | None = None,
-        outcome: str | None = None,
-        label: str | None = None,
+        status: str | Sequence[str] = (),
+        outcome: str | Sequence[str] = (),
+        label: str | Sequence[str] = (),
         created_after: datetime | str | None = None,
         created_before: datetime | str | None = None,
         order_by: Literal["created_at", "-created_at", "priority"] | None = None,

@@ -86,10 +86,10 @@ def test_a_list_is_read_page_by_page() -> None:
     )
 
     async def story() -> list[str]:
-        return [each.id async for each in script.client().tasks(status="FAILED", label="team:a")]
+        return [each.id async for each in script.client().tasks(status=["FAILED", "ARCHIVED"], label="team:a")]
 
     assert virtually(story()) == ["tsk_1", "tsk_2", "tsk_3"]
-    assert script.calls[0].query == "status=FAILED&label=team%3Aa&page_size=200"
+    assert script.calls[0].query == "status=FAILED&status=ARCHIVED&label=team%3Aa&page_size=200"
     assert script.calls[1].query.endswith("page_token=more")
 
 

@@ -362,11 +362,12 @@ def test_a_message_that_is_refused_fails_the_attempt_that_sent_it() -> None:
             return Done({})
 
     script = orchestrator(lease())
-    script.on("POST", "/tasks/tsk_1/messages", refusal(422, "not_supported"))
+    script.on("POST", "/tasks/tsk_1/messages", LOST, refusal(422, "not_supported"))
 
-    served(script, Talker())
+    served(script, Talker(), seconds=5)
 
-    [sent] = script.to("POST", "/tasks/tsk_1/messages")
+    sent, again = script.to("POST", "/tasks/tsk_1/messages")
+    assert sent.headers["idempotency-key"] == again.headers["idempotency-key"]
     assert sent.body == {"to_bot": "other", "payload": {"hello": 1}}
     [failure] = contents(script)
     assert "not_supported" in failure["message"]
@@ -536,6 +537,15 @@ def test_a_wrong_key_ends_the_bot() -> None:
 
     with pytest.raises(Unauthenticated):
         served(script, Counter())
+
+
+def test_a_key_that_is_revoked_while_the_bot_works_ends_it() -> None:
+    bot = Slow()
+    bot.seconds = 3
+    script = orchestrator(lease(), results=refusal(401, "unauthenticated"))
+
+    with pytest.raises(Unauthenticated):
+        served(script, bot, seconds=600)
 
 
 def test_a_role_that_may_not_ends_all_bots_of_the_call() -> None:

@@ -134,7 +134,7 @@ class Report(Command):
     """The result of one attempt: one of output, plan, verdict, failure; or the errors of what cannot be read."""
 
     bot: str
-    task: str
+    task: str | None  # None: that of the lease, which must be named then
     lease_id: str | None
     content: bytes  # canonical JSON of status and content: what late results keep, and what makes two reports the same
     content_hash: str
@@ -147,7 +147,9 @@ class Report(Command):
     usage: Mapping[str, int] | None = None
 
     def _own_wants(self) -> list[Want]:
-        wants: list[Want] = [("bot", self.bot), ("task", self.task)]
+        wants: list[Want] = [("bot", self.bot)]
+        if self.task is not None:
+            wants.append(("task", self.task))
         if self.lease_id is None:
             wants.append(("grants", (self.bot, self.task)))
         else:

@@ -96,6 +96,7 @@ class World:
         self._marks: tuple[int, ...] = ()
         self.place = max(now, place)  # the engine carries it on, so that no two items share one
         self._volatile: list[Want] = []
+        self._listed: dict[str, list[Want]] = {}  # work id -> the lists of its children that were loaded
 
     # ---- scopes ----------------------------------------------------------------------------------------------------
 
@@ -221,6 +222,8 @@ class World:
                 self.rows[want] = value
                 if want[0] in VOLATILE:
                     self._volatile.append(want)
+                elif want[0] == "children":
+                    self._listed.setdefault(want[1][0], []).append(want)
 
     def look(self, kind: str, key: Any) -> Any:
         try:
@@ -330,8 +333,9 @@ class World:
     def add_edge(self, edge: Edge) -> None:
         self.changes.edges.append(edge)
         # What was listed for this parent is no longer all: forget it, it will be read afresh.
-        for want in [want for want in self.rows if want[0] == "children" and want[1][0] == edge.parent]:
-            self._undo.append((self.rows, want, self.rows.pop(want)))
+        for want in self._listed.get(edge.parent, ()):
+            if want in self.rows:
+                self._undo.append((self.rows, want, self.rows.pop(want)))
 
     def add_bot(self, bot: Bot) -> None:
         self.put(self.rows, ("bot", bot.id), bot)
@@ -576,6 +580,8 @@ class World:
         self.put(self.held, lease.bot, self.held.get(lease.bot, 0) - 1)
         if lease.checkpoint is not None:
             self.edit_work(work).checkpoint = lease.checkpoint
+        if lease.seen and work.unseen:
+            self.edit_work(work).unseen = 0  # it is counted in a row
         if spent:
             total = dict(task.usage)
             for name, amount in spent.items():

@@ -40,7 +40,12 @@ def new_key(entropy: bytes) -> NewKey:
     stretched = hashlib.shake_256(b"swarmkeeper api key" + entropy).digest(72)
     public_id = _base62(int.from_bytes(stretched[:16]), _ID_LENGTH)
     secret = _base62(int.from_bytes(stretched[16:]), _SECRET_LENGTH)
-    return NewKey(public_id, secret, f"{PREFIX}_{public_id}_{secret}_{_checksum(public_id, secret)}")
+    return NewKey(public_id, secret, written(public_id, secret))
+
+
+def written(public_id: str, secret: str) -> str:
+    """The key's text. Its id stays with it when it gets a new secret."""
+    return f"{PREFIX}_{public_id}_{secret}_{_checksum(public_id, secret)}"
 
 
 def parse(text: str) -> tuple[str, str] | None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 from pydantic import BaseModel
-from starlette.types import Scope
+from starlette.types import Scope, Send
 
 from swarmkeeper.core import errors
 from swarmkeeper.core.errors import Internal, Invalid, NotSupported, SwarmkeeperError
@@ -61,7 +61,8 @@ class Exchange(Generic[Body, Asked]):
     request_id: str
     trace: str
     base: str  # what stands before every path, as the caller sees it
-    gone: Callable[[], Awaitable[None]]  # returns when the caller has hung up
+    gone: Callable[[], Coroutine[Any, Any, None]]  # returns when the caller has hung up
+    send: Send  # for a handler that streams
     principal: Principal | None = None
     text: str | None = None  # the key's, as it was shown
     document: Json = None  # the body, parsed
@@ -82,6 +83,12 @@ class Exchange(Generic[Body, Asked]):
     def query(self) -> Asked:
         assert self._query is not None, "every call has a query, if an empty one"
         return self._query
+
+    def take_body(self, body: Body) -> None:
+        self._body = body
+
+    def take_query(self, query: Asked) -> None:
+        self._query = query
 
     def safe(self, name: str) -> str:
         """A name that is not ours, as it may be shown."""

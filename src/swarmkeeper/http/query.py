@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from enum import StrEnum
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, ValidationError
@@ -74,21 +75,18 @@ class PageQuery(Query):
     page_token: Annotated[str, Field(max_length=1024, description="next_page_token of the page before.")] = ""
 
 
-def _status(value: Any) -> Any:
-    return TaskStatus(value) if isinstance(value, str) and value in TaskStatus else value
-
-
-def _outcome(value: Any) -> Any:
-    return Outcome(value) if isinstance(value, str) and value in Outcome else value
+def _one_of(words: type[StrEnum]) -> BeforeValidator:
+    by_value = {str(word): word for word in words}
+    return BeforeValidator(lambda value: by_value.get(value, value), json_schema_input_type=words)
 
 
 class TasksQuery(PageQuery):
     status: Annotated[
-        list[Annotated[TaskStatus, BeforeValidator(_status, json_schema_input_type=TaskStatus)]],
+        list[Annotated[TaskStatus, _one_of(TaskStatus)]],
         Field(description="Any of these.", max_length=10),
     ] = Field(default_factory=list)
     outcome: Annotated[
-        list[Annotated[Outcome, BeforeValidator(_outcome, json_schema_input_type=Outcome)]],
+        list[Annotated[Outcome, _one_of(Outcome)]],
         Field(description="Any of these.", max_length=10),
     ] = Field(default_factory=list)
     label: Annotated[list[Label], Field(description="key:value; all of these.", max_length=32)] = Field(
@@ -96,20 +94,15 @@ class TasksQuery(PageQuery):
     )
     created_after: Moment | None = None
     created_before: Moment | None = None
-    order_by: Annotated[
-        str, Field(json_schema_extra={"enum": ["created_at", "-created_at", "priority"]}, max_length=20)
-    ] = "-created_at"
+    order_by: Literal["created_at", "-created_at", "priority"] = "-created_at"
 
 
 class TaskQuery(Query):
     wait_seconds: Annotated[Number, Field(ge=0, le=WAIT_SECONDS_MAX, description="Hold the answer back so long.")] = 0
     until: Annotated[
-        str | None,
-        Field(
-            json_schema_extra={"enum": ["final", "change", None]},
-            description="What to wait for: its outcome, or any change since the ETag in If-None-Match.",
-        ),
-    ] = None
+        Literal["final", "change"],
+        Field(description="What to wait for: its outcome, or any change since the ETag in If-None-Match."),
+    ] = "final"
 
 
 class OutputQuery(Query):

@@ -19,6 +19,9 @@ from swarmkeeper.core.ports import Store
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECOND = 1_000_000
+# What waits is counted in the store, which should not pay for it where nobody asks.
+ASKED_LATELY = 120 * _SECOND
+LOOK_EVERY = 5 * _SECOND
 # From one commit to a long poll's end.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0)
 
@@ -59,29 +62,44 @@ class Metrics:
         ProcessCollector(namespace="swarmkeeper", registry=self._registry)
         self._requests = Counter(
             "swarmkeeper_http_requests",
-            "Answers given, by route and status.",
-            ("route", "status"),
+            "Answers given, by method, route and status.",
+            ("method", "route", "status"),
             registry=self._registry,
         )
         self._seconds = Histogram(
             "swarmkeeper_http_request_seconds",
-            "How long answers took, by route; a long poll takes as long as it waits.",
-            ("route",),
+            "How long answers took, by method and route; a long poll takes as long as it waits.",
+            ("method", "route"),
             buckets=_BUCKETS,
             registry=self._registry,
         )
         self._registry.register(_OfEngine(sources))
+        self._rows: Sequence[Mapping[str, Any]] = ()
+        self._asked_at = sources.now()  # so that the first to ask hears something
+        self._looked_at = 0
 
-    def answered(self, route: str, status: int, seconds: float) -> None:
+    def answered(self, method: str, route: str, status: int, microseconds: int) -> None:
         """Count an answer of the door. `route` is written as in the API: /tasks/{task_id}."""
-        self._requests.labels(route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(method, route).observe(microseconds / _SECOND)
 
-    async def text(self) -> tuple[bytes, str]:
+    def text(self) -> tuple[bytes, str]:
         """All figures as they are now, and the content type they are told in."""
-        rows = await self._store.read("metrics_ready", {})
-        queues = "".join(_of_queues(rows, self._sources.now()))
+        now = self._sources.now()
+        self._asked_at = now
+        queues = "".join(_of_queues(self._rows, now))
         return generate_latest(self._registry) + queues.encode(), CONTENT_TYPE
+
+    async def look(self) -> None:
+        """Read what waits in queues, where somebody has asked lately and the last look is old. Call it each second.
+
+        Raises:
+            StoreUnavailable: the figures stay as they were.
+        """
+        now = self._sources.now()
+        if now - self._asked_at < ASKED_LATELY and now - self._looked_at >= LOOK_EVERY:
+            self._looked_at = now
+            self._rows = await self._store.read("metrics_ready", {})
 
 
 class _OfEngine(Collector):

@@ -203,9 +203,11 @@ def _decode(answer: Response) -> Json:
 
 
 def _query_string(query: Mapping[str, object] | None) -> str:
+    """None is left out; of a list each entry is told under the same name."""
     pairs = [
-        (name, str(value).lower() if isinstance(value, bool) else str(value))
+        (name, str(each).lower() if isinstance(each, bool) else str(each))
         for name, value in (query or {}).items()
-        if value is not None
+        for each in (value if isinstance(value, list | tuple) else [value])
+        if each is not None
     ]
     return "?" + urlencode(pairs) if pairs else ""

@@ -146,14 +146,14 @@ class Client:
     def tasks(
         self,
         *,
-        status: str | None = None,
-        outcome: str | None = None,
-        label: str | None = None,
+        status: str | Sequence[str] = (),
+        outcome: str | Sequence[str] = (),
+        label: str | Sequence[str] = (),
         created_after: datetime | str | None = None,
         created_before: datetime | str | None = None,
         order_by: Literal["created_at", "-created_at", "priority"] | None = None,
     ) -> AsyncIterator[Task]:
-        """All tasks that match, page by page; `label` is `key:value`."""
+        """All tasks with any of the statuses, any of the outcomes and all of the labels (`key:value`), page by page."""
         query = {
             "status": status,
             "outcome": outcome,

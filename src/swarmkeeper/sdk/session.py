@@ -154,7 +154,9 @@ class Session:
 
     def note(self, kind: str, /, **fields: Json) -> None:
         """Tell the author's hook; a hook that fails must not cost the work."""
-        log.log(_LEVELS.get(kind, logging.DEBUG), "%s: %s %s", self.label, kind, fields)
+        # What bots tell each other is work, and no business of a log.
+        logged = {name: value for name, value in fields.items() if name != "message"}
+        log.log(_LEVELS.get(kind, logging.DEBUG), "%s: %s %s", self.label, kind, logged)
         try:
             self.bot.on_event(kind, fields)
         except Exception:
@@ -321,7 +323,9 @@ class Session:
         if not self.held:
             return None
         new = any(not lease.beaten and not lease.reporting for lease in self.held.values())
-        return max(0.0, (now if new else self._next_beat_at) - now, self._no_beat_before - now)
+        delay = max((now if new else self._next_beat_at) - now, self._no_beat_before - now)
+        # Less than a loop's clock may be able to tell: waiting for it could go round for ever.
+        return delay if delay > 0.001 else 0.0
 
     async def beat(self) -> None:
         """Say that every lease held is alive, with what its code has to tell, and hear what is to become of it."""

@@ -174,7 +174,8 @@ class Batch:
             changes.leaves += leaves
             changes.trees[tenant] = tree
         if changes or self.saved or alive:
-            changes.alive_at = self.world.now
+            # Places run ahead of the time where many are given out in one moment; the next run begins after them.
+            changes.alive_at = self.world.place
             await self.unit.save(changes)
             self.saved.append(changes)
 

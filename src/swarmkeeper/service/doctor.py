@@ -13,7 +13,7 @@ from typing import Any
 
 from swarmkeeper.core.model import AuditLeaf, AuditTree
 from swarmkeeper.core.ports import Store
-from swarmkeeper.core.states import FINAL, TASK_CLOSED, Condition, Ending, Kind, Status, TaskStatus
+from swarmkeeper.core.states import FINAL, TASK_CLOSED, Ending, Kind, Status, TaskStatus
 from swarmkeeper.govern import audit
 from swarmkeeper.govern.audit import Verdict
 
@@ -28,7 +28,7 @@ async def verify_audit(store: Store) -> dict[str, Verdict]:
     """What verifying each tenant's log came to. A server may be writing meanwhile: what it adds is not looked at."""
     tenants = [row["tenant"] for row in await store.read("audit_tenants", {})]
     verdicts = {tenant: await _verify_one(store, tenant) for tenant in tenants}
-    lost = await store.read("doctor_event_without_record", {"n": 1})
+    lost = await store.read("doctor_event_without_record", WORDS)
     for row in lost:
         # Records that are gone together with the head of their log leave no other trace.
         verdict = verdicts.get(row["tenant"], Verdict("whole", 0))
@@ -39,7 +39,7 @@ async def verify_audit(store: Store) -> dict[str, Verdict]:
 
 
 async def _verify_one(store: Store, tenant: str) -> Verdict:
-    head = (await store.read("audit_head", {"tenant": tenant}) or [None])[0]
+    head = await _head(store, tenant)
     tree = None if head is None else AuditTree(head["tenant"], head["size"], head["frontier"], head["root"])
     size = 1 << 62 if tree is None else tree.size
     loop = asyncio.get_running_loop()
@@ -60,13 +60,18 @@ async def _verify_one(store: Store, tenant: str) -> Verdict:
     verdict = await asyncio.to_thread(lambda: audit.verify(records(), tree))
     if verdict.status == "whole" and tree is not None:
         # The head and what lies beyond it, seen at one moment.
-        now = (await store.read("audit_head", {"tenant": tenant}) or [None])[0]
+        now = await _head(store, tenant)
         if now is None or now["size"] < tree.size:
             return replace(verdict, status="incomplete", reason="the head of the log went back while it was read")
         if now["beyond"]:
             reason = f"there are more records than the {now['size']} that the tree was made of"
             return replace(verdict, status="tampered", index=now["size"], reason=reason)
     return verdict
+
+
+async def _head(store: Store, tenant: str) -> dict[str, Any] | None:
+    rows = await store.read("audit_head", {"tenant": tenant})
+    return rows[0] if rows else None
 
 
 def _leaf(row: Mapping[str, Any]) -> AuditLeaf:
@@ -83,3 +88,91 @@ def _leaf(row: Mapping[str, Any]) -> AuditLeaf:
         body=row["body"],
         hash=row["hash"],
     )
+
+
+# ---- rows ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One fact that must hold, and the named read that finds what breaks it."""
+
+    invariant: int  # its number in the documentation; 0: the file itself
+    read: str
+    says: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that breaks an invariant."""
+
+    check: Check
+    subject: str  # the id of a task, work item, event, record or approval
+
+
+DAMAGE = Check(0, "doctor_damage", "the database file is sound")
+CHECKS: tuple[Check, ...] = (
+    DAMAGE,
+    Check(1, "doctor_two_results", "an item has at most one accepted result in each round"),
+    Check(2, "doctor_result_not_newest", "the accepted attempt was the newest granted"),
+    Check(3, "doctor_lease", "there is a lease exactly for what is LEASED"),
+    Check(3, "doctor_attempts", "each lease granted has ended once, or lives"),
+    Check(4, "doctor_pending", "pending is the number of edges not settled"),
+    Check(4, "doctor_counters", "a task's counters are the counts of its subtasks"),
+    Check(5, "doctor_sequence", "events of a task are numbered 1, 2, 3… without gap"),
+    Check(5, "doctor_task_changes", "each change of a task's state has exactly one event"),
+    Check(5, "doctor_grants", "each lease granted has exactly one event"),
+    Check(5, "doctor_event_without_record", "each event names an audit record that is there"),
+    Check(5, "doctor_record_events", "each audit record is one, and lists the events that name it"),
+    Check(8, "doctor_ready", "what is READY stands in its queue, and its waiting ends"),
+    Check(8, "doctor_lease_timers", "each lease has its end"),
+    Check(8, "doctor_waiting", "what is WAITING waits for a moment or an answer"),
+    Check(8, "doctor_in_review", "what is IN_REVIEW has an open review"),
+    Check(8, "doctor_idle_task", "each open task has something that moves it on, a closed one nothing"),
+)
+AUDIT = Check(11, "audit_records", "the audit log verifies")
+
+
+def _json(words: Any) -> str:
+    return json.dumps(sorted(str(word) for word in words))
+
+
+# The words that the statements are given; see core/states.py.
+WORDS: Mapping[str, Any] = {
+    "n": SHOWN,
+    "ended_well": str(Ending.SUCCEEDED),
+    "succeeded": str(Status.SUCCEEDED),
+    "in_review": str(Status.IN_REVIEW),
+    "leased": str(Status.LEASED),
+    "blocked": str(Status.BLOCKED),
+    "ready": str(Status.READY),
+    "waiting": str(Status.WAITING),
+    "final": _json(FINAL),
+    "lost": _json({Status.FAILED, Status.CANCELLED}),
+    "closed": _json(TASK_CLOSED),
+    "task_statuses": _json(TaskStatus),
+    "execute": str(Kind.EXECUTE),
+    "review": str(Kind.REVIEW),
+    "open": "open",
+    "event_leased": "work.leased",
+    "timer_start": "start",
+    "timer_wake": "wake",
+    "timer_answer": "answer",
+    "timer_deadline": "deadline",
+    "timers_live": _json({"lease", "ends"}),
+    "timers_cancelled": _json({"grace"}),
+}
+
+
+async def examine(store: Store, *, deep: bool) -> list[Finding]:
+    """What is wrong with the store; `deep` looks at every row and every audit record, else at the file alone."""
+    findings = []
+    for check in CHECKS if deep else (DAMAGE,):
+        rows = await store.read(check.read, WORDS)
+        findings += [Finding(check, str(row["subject"])) for row in rows]
+    if deep:
+        for tenant, verdict in (await verify_audit(store)).items():
+            if verdict.status != "whole":
+                place = "" if verdict.index is None else f" at index {verdict.index}"
+                findings.append(Finding(AUDIT, f"tenant {tenant}: {verdict.status}{place}: {verdict.reason}"))
+    return findings

@@ -145,7 +145,10 @@ class Engine:
         answers = await asyncio.gather(*(self._ask(one) for one in asked), return_exceptions=True)
         if poll is None or not any(one.accepted for one in asked):
             return answers, Claimed((), None)
-        return answers, await poll.answer
+        try:
+            return answers, await poll.answer
+        except SwarmkeeperError:
+            return answers, Claimed((), None)  # the reports stand; their bot asks again
 
     def claim(self, claim: Claim, *, parks: bool) -> Poll:
         """Ask for work. The poll's `answer` comes with leases, or empty if it may not park or is ended."""
@@ -351,13 +354,12 @@ class Engine:
             self._chore_after = chore.task if chore is not None else ""
         self._committed(batch, began)
         self._settle(commands, polls, batch.answered)
-        if any(changes.events for changes in batch.saved):
-            await self._broker.publish("events")
+        await self._tell(batch.saved)
 
     def _committed(self, batch: Batch, began: int) -> None:
         """Take in what is true now."""
         self._place = batch.world.place
-        self.scheduler.committed(batch.world.held)
+        self.scheduler.committed(batch.world.held, {bot for changes in batch.saved for bot in changes.bots})
         figures = self.figures
         for changes in batch.saved:
             for due in changes.timers.values():
@@ -371,7 +373,6 @@ class Engine:
             figures.late_results += len(changes.late_results)
             for attempt in changes.attempts:
                 figures.endings[attempt.ending] = figures.endings.get(attempt.ending, 0) + 1
-            self._on_commit(changes)
         figures.batches += 1
         figures.batch_time_last = self._clock.monotonic() - began
         figures.batch_time_total += figures.batch_time_last
@@ -394,7 +395,18 @@ class Engine:
                 if self._stopping:
                     self.scheduler.end(poll)
                 else:
+                    self.scheduler.end_older(poll)  # one that came in the same batch
                     self.scheduler.park(poll)
+
+    async def _tell(self, saved: Sequence[Changes]) -> None:
+        """Hints about what is durable by now: if one fails, nothing may be done twice for it."""
+        try:
+            for changes in saved:
+                self._on_commit(changes)
+            if any(changes.events for changes in saved):
+                await self._broker.publish("events")
+        except Exception as error:
+            self._fault(error, "hint")
 
     async def _purge(self, now: int) -> None:
         """Forget idempotency keys whose time is over, a slice at a time."""

@@ -1,7 +1,8 @@
 """Who calls: keys are told from their text, kept in memory, and looked at again when they may have changed.
 
-A key that is not known is looked up in the store at once, so that a new one is good at once. Whoever sends wrong keys is
-slowed down by source; a right key that is known is never refused for that. Which bot was heard of last is kept here too.
+A key that is not known is looked up in the store at once, so that a new one is good at once. Whoever sends wrong keys
+is slowed down by source; a right key that is known is never refused for that. When each bot was heard of last is kept
+here too.
 """
 
 from __future__ import annotations
@@ -140,11 +141,15 @@ class Identity:
         key = self._keys.get(public_id) or await self._read(public_id)
         return key is not None and key.id == principal.key_id and self._good(key)
 
+    def digest(self, secret: str) -> bytes:
+        """What is kept of a new key's secret."""
+        return keys.digest(self._pepper, secret)
+
     def _good(self, key: ApiKey) -> bool:
         return key.revoked_at is None and (key.expires_at is None or self._now() < key.expires_at)
 
     def _fits(self, key: ApiKey, secret: str) -> bool:
-        digest = keys.digest(self._pepper, secret)
+        digest = self.digest(secret)
         current = keys.same(digest, key.digest)
         if key.previous_digest is None or key.previous_until is None or self._now() >= key.previous_until:
             return current

@@ -71,8 +71,6 @@ READS: Mapping[str, frozenset[str]] = {
     "events_of_task": frozenset({"task", "after", "limit"}),
     "first_event": frozenset(),
     "newest_event": frozenset(),
-    "audit_leaves": frozenset({"tenant", "after", "limit"}),
-    "audit_heads": frozenset(),
 }
 
 
@@ -213,7 +211,8 @@ class Queries:
         self._must(principal, "task.read")
         self._check_size(page_size)
         if order_by not in _ORDERS:
-            raise Invalid("unknown order", details=(("/order_by", "enum", f"must be one of {', '.join(_ORDERS)}"),))
+            allowed = f"must be one of {', '.join(_ORDERS)}"
+            raise Invalid("there is no such order", details=(("/query/order_by", "enum", allowed),))
         name, first = _ORDERS[order_by]
         after: list[Any] = [*first, _LAST_ID if order_by.startswith("-") else ""]
         if page_token:
@@ -221,7 +220,7 @@ class Queries:
             if views.token(order_by, *after) != page_token:
                 raise Invalid(
                     "the page token is of another order",
-                    details=(("/page_token", "invalid", "use it with the order_by that it came with"),),
+                    details=(("/query/page_token", "invalid", "use it with the order_by that it came with"),),
                 )
         found = await self._read(
             name,
@@ -477,7 +476,7 @@ class Queries:
 
     def _check_size(self, page_size: int) -> None:
         if not 1 <= page_size <= PAGE_SIZE_MAX:
-            raise Invalid("no such page", details=(("/page_size", "range", f"must be 1 to {PAGE_SIZE_MAX}"),))
+            raise Invalid("no such page", details=(("/query/page_size", "range", f"must be 1 to {PAGE_SIZE_MAX}"),))
 
     # ---- events ----------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ came into a queue that it can be served from, or its bot has room again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from swarmkeeper.core import match
@@ -107,8 +107,11 @@ class Scheduler:
     def parked_bots(self) -> Iterable[str]:
         return dict.fromkeys(poll.claim.bot for poll in self.parked.values())
 
-    def committed(self, held: dict[str, int]) -> None:
-        """Take in how many leases each bot got or gave back; whoever has room again is looked at again."""
+    def committed(self, held: dict[str, int], changed: Collection[str]) -> None:
+        """Take in how many leases each bot got or gave back, and which bots have other skills or another status.
+
+        Polls of whoever has room again, or was changed, are looked at again.
+        """
         for bot_id, change in held.items():
             left = self.held.get(bot_id, 0) + change
             if left > 0:
@@ -117,7 +120,7 @@ class Scheduler:
                 self.held.pop(bot_id, None)
         freed = {bot_id for bot_id, change in held.items() if change < 0}
         for poll in self.parked.values():
-            if poll.claim.bot in freed and poll.reason == "at_capacity":
+            if (poll.claim.bot in freed and poll.reason == "at_capacity") or poll.claim.bot in changed:
                 poll.fresh = self.restless = True
 
 
@@ -139,13 +142,14 @@ class HandOver:
 
     async def run(self, new: list[Poll], save: Save) -> list[Poll]:
         """Decide all polls that have a chance; the ones that got an answer (with leases, or none and may not park)."""
+        self._scheduler.restless = False
         parked = [poll for poll in self._scheduler.parked.values() if self.looks_again(poll)]
-        polls = sorted(parked + new, key=lambda poll: (poll.arrival, poll.claim.bot))
+        waiting = [poll for poll in parked + new if not poll.gone and not poll.answer.done()]
+        polls = sorted(waiting, key=lambda poll: (poll.arrival, poll.claim.bot))
         if not polls:
             return []
         await save()
         await self._load(polls)
-        self._scheduler.restless = False
         answered = []
         for poll in polls:
             if poll.gone or poll.answer.done():
@@ -166,6 +170,7 @@ class HandOver:
         await self._load_missing(wants)
         need: dict[str, int] = {}
         queues: dict[str, dict[int, None]] = {}
+        kinds: dict[str, dict[frozenset[int], None]] = {}  # of polls, by what they can be served from
         for poll in polls:
             try:
                 bot = decisions.own_bot(self._world, poll.claim.by, poll.claim.bot, "work.lease")
@@ -175,7 +180,9 @@ class HandOver:
                 continue
             poll.bot = bot
             need[bot.tenant] = need.get(bot.tenant, 0) + poll.claim.most
-            queues.setdefault(bot.tenant, {}).update(dict.fromkeys(sorted(self._serves(poll, bot))))
+            served = self._serves(poll, bot)
+            kinds.setdefault(bot.tenant, {})[served] = None
+            queues.setdefault(bot.tenant, {}).update(dict.fromkeys(sorted(served)))
         for tenant, wanted in queues.items():
             limit = min(need[tenant] + HEADS_SPARE, HEADS_MAX)
             heads = await self._unit.candidates(tenant, "", list(wanted), limit)
@@ -183,7 +190,13 @@ class HandOver:
             for item in heads:
                 counts[item.queue, item.priority] = counts.get((item.queue, item.priority), 0) + 1
             self._cut.update((tenant, queue) for (queue, _), count in counts.items() if count >= limit)
-            self._heads[tenant] = match.choose(heads, self._world.now)[: HEADS_MAX * 2]
+            ranked = match.choose(heads, self._world.now)
+            # The first ones for each kind of poll, so that a long queue does not hide a short one that another serves.
+            kept: set[str] = set()
+            for served in kinds[tenant]:
+                kept.update([item.work for item in ranked if item.queue in served][:limit])
+            self._heads[tenant] = [item for item in ranked if item.work in kept]
+            self._cut.update((tenant, item.queue) for item in ranked if item.work not in kept)
             await self._load_items(self._heads[tenant])
 
     async def _load_items(self, heads: list[Ready]) -> None:

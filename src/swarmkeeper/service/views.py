@@ -72,7 +72,7 @@ def read_token(text: str, *kinds: type) -> list[Any]:
     ):
         raise Invalid(
             "the page token is not one of this list",
-            details=(("/page_token", "invalid", "use next_page_token of the page before, or leave it out"),),
+            details=(("/query/page_token", "invalid", "use next_page_token of the page before, or leave it out"),),
         )
     return parts
 
@@ -167,7 +167,12 @@ def verdict(body: bytes | None) -> View | None:
     if body is None:
         return None
     plain = _decode(body)
-    return {name: plain.get(name) for name in ("decision", "score", "reasons", "findings")}
+    return {
+        "decision": plain["decision"],
+        "score": plain.get("score"),
+        "reasons": plain.get("reasons", []),
+        "findings": plain.get("findings", []),
+    }
 
 
 def planned(row: Row) -> View:

@@ -17,11 +17,12 @@ import itertools
 from asyncio import events
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, TypeVarTuple, Unpack, cast
 
 SECOND = 1_000_000
 
 _T = TypeVar("_T")
+_Ts = TypeVarTuple("_Ts")
 _HOST: contextvars.ContextVar[Host | None] = contextvars.ContextVar("swarmkeeper_sim_host", default=None)
 
 
@@ -97,7 +98,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     # ---- what is to run --------------------------------------------------------------------------------------------
 
     def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+        self,
+        callback: Callable[[Unpack[_Ts]], object],
+        *args: *_Ts,
+        context: contextvars.Context | None = None,
     ) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context)
         self._ready.append(handle)
@@ -106,8 +110,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def call_later(
         self,
         delay: float,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[Unpack[_Ts]], object],
+        *args: *_Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
         return self._call_at(self.now + round(delay * SECOND), callback, args, context)
@@ -115,8 +119,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def call_at(
         self,
         when: float,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[Unpack[_Ts]], object],
+        *args: *_Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
         return self._call_at(round(when * SECOND), callback, args, context)
@@ -152,7 +156,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         _Task.__init__(task, cast(Any, coro), loop=self, name=name or f"task-{serial}", context=context, **options)
         return cast("asyncio.Task[_T]", task)
 
-    def run_in_executor(self, executor: Any, func: Callable[..., _T], *args: Any) -> asyncio.Future[_T]:  # type: ignore[override]  # the base spells its unpacked arguments with a TypeVarTuple
+    def run_in_executor(self, executor: Any, func: Callable[[Unpack[_Ts]], _T], *args: *_Ts) -> asyncio.Future[_T]:
         """Run it now: threads would make the order of things depend on the machine."""
         done: asyncio.Future[_T] = self.create_future()
         try:
@@ -255,6 +259,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """There is none."""
+
+
+def virtual_loop() -> VirtualLoop:
+    return VirtualLoop()  # type: ignore[abstract]  # sockets, signals and processes do not exist here
 
 
 def _lives(handle: asyncio.Handle) -> bool:

@@ -380,7 +380,7 @@ class StoreSuite:
         await save(opened, Changes(trees={"acme": tree}))
 
         assert await load(opened, ("tree", "acme")) == [tree]
-        rows = await opened.read("audit_leaves", {"tenant": "acme", "after": -1, "limit": 9})
+        rows = await opened.read("audit_records", {"tenant": "acme", "place": 0, "size": 9, "n": 9})
         assert [(row["place"], row["leaf"], row["body"]) for row in rows] == [
             (0, b"leaf 0", b"{}"),
             (1, b"leaf 1", b"{}"),

@@ -38,21 +38,16 @@ def update(world: World, command: Update) -> str:
     if task.status in TASK_CLOSED:
         raise IllegalTransition(f"a task that is {task.status} cannot be changed")
     told: dict[str, Json] = {}
-    world.edit_task(task)
     if command.labels is not None and dict(command.labels) != dict(task.labels):
-        task.labels = command.labels
+        world.edit_task(task).labels = command.labels
         told["labels"] = dict(command.labels)
     if command.deadline is not None:
-        due = world.now + command.deadline
-        if task.deadline_left is not None or task.status is TaskStatus.COMPLETED:
-            # Its clock stands: this is what is left when it goes on.
-            task.deadline_left = command.deadline
-        else:
-            task.deadline = due
-            world.set_timer("deadline", task.id, due)
+        # Where its clock stands, this is what is left when it goes on.
+        world.edit_task(task).deadline_left = command.deadline
+        _go_on_with_deadline(world, task)
         told["deadline_seconds"] = command.deadline // 1_000_000
     if command.priority is not None and command.priority != task.priority:
-        old, task.priority = task.priority, command.priority
+        old, world.edit_task(task).priority = task.priority, command.priority
         told["priority"] = command.priority
         progress.begin_chore(world, task, "priority", {"old": old, "new": command.priority})
     if told:
@@ -124,7 +119,8 @@ def retry(world: World, command: Retry) -> str:
     task.outcome = task.failure = None
     task.round += 1
     task.reworks = 0
-    task.deadline_left = command.deadline if command.deadline is not None else task.deadline_left
+    # What is left of a deadline that has passed is no time at all: without a new one there is none.
+    task.deadline_left = command.deadline if command.deadline is not None else task.deadline_left or None
     if not task.planned:
         world.task_happened(task, TaskHappening.RETRIED_TO_PLAN, {"round": task.round})
         plan = world.work_by_key(task, "plan")
@@ -141,7 +137,7 @@ def retry(world: World, command: Retry) -> str:
         progress.reopen(world, task, roots, clear=True)
     else:
         world.task_happened(task, TaskHappening.RETRIED_TO_REVIEW, {"round": task.round})
-        progress.open_round(world, task)
+        progress.begin_review(world, task)
     _go_on_with_deadline(world, task)
     return task.id
 

@@ -165,8 +165,8 @@ def _key(world: World, by: Principal, key_id: str) -> ApiKey:
     return key
 
 
-def rotate_key(world: World, command: RotateKey) -> str:
-    """Give a key a new secret; the old one stays good for the overlap."""
+def rotate_key(world: World, command: RotateKey) -> tuple[str, str]:
+    """Give a key a new secret; the old one stays good for the overlap. Its id, and the part of it that stays."""
     key = _key(world, command.by, command.key)
     if key.revoked_at is not None:
         raise IllegalTransition("a revoked key cannot be rotated")
@@ -175,7 +175,7 @@ def rotate_key(world: World, command: RotateKey) -> str:
     key.previous_digest, key.previous_until = key.digest, world.now + command.overlap
     key.digest = command.digest
     world.emit("key.rotated", {"key": key.id})
-    return key.id
+    return key.id, key.public_id
 
 
 def revoke_key(world: World, command: RevokeKey) -> str:

@@ -98,7 +98,7 @@ def add_subtasks(world: World, task: Task, specs: Sequence[SubtaskSpec]) -> None
         name = f"{task.id}/plan/{at}/{start}"
         world.write_payload(task, name, json.dumps(body).encode())
         names.append(name)
-    begin_chore(world, task, "plan", {"slices": names, "at": at})
+    begin_chore(world, task, "plan", {"slices": names, "at": at, "skipped": []})
 
 
 def _plan_step(world: World, task: Task, chore: Chore) -> bool:
@@ -106,12 +106,17 @@ def _plan_step(world: World, task: Task, chore: Chore) -> bool:
     names: list[str] = chore.args["slices"]
     done = int(chore.cursor or 0)
     written = _write_rows(world, task, world.payload(names[done]), at=chore.args["at"])
+    skipped = [work for work in written if work.status is Status.SKIPPED]
+    if skipped:
+        world.emit("work.skipped", keys_of(skipped), task=task)
     world.write_payload(task, names[done], None)
     done += 1
     world.edit_chore(chore).cursor = str(done)
+    chore.args = {**chore.args, "skipped": [*chore.args["skipped"], *(work.id for work in skipped)]}
     if done < len(names):
         return False
     world.edit_task(task).loading = False
+    begin_or_queue_settle(world, task, [[work_id, ""] for work_id in chore.args["skipped"]])
     if len(names) == 1:
         _release(world, task, written)
         finish_if_done(world, task)
@@ -129,6 +134,7 @@ def _write_rows(world: World, task: Task, nodes: Sequence[Mapping[str, Json]], *
         spec = graph.from_json(node["spec"])
         work_id = subtask_id(task, at, spec.key)
         edges = [Edge(task.id, parent, work_id, Condition(condition)) for parent, condition, _ in node["parents"]]
+        # Those of this same plan count as open, even one that is skipped at once: it is settled after the last.
         pending, broken = graph.standing(
             edges, {one.parent: status_of.get(one.parent, Status.BLOCKED) for one in edges}
         )
@@ -276,6 +282,11 @@ def finish_if_done(world: World, task: Task) -> None:
         task, TaskHappening.FINISHED, {"total": task.n_total, "failed": task.n_failed, "round": task.round}
     )
     stop_deadline(world, task)
+    begin_review(world, task)
+
+
+def begin_review(world: World, task: Task) -> None:
+    """What follows once a task is COMPLETED."""
     if task.evaluation is Evaluation.NONE:
         accept(world, task)
     else:

@@ -39,7 +39,7 @@ def _lease(world: World, kind: str, work_id: str) -> None:
         world.set_timer(kind, work_id, None)
         return
     task = world.task(work.task)
-    if lease.cancelled:
+    if lease.cancelled or task.status in TASK_CLOSED:  # the latter: its sweep comes, and gives it its grace
         world.set_timer(kind, work_id, None)
         if kind == "grace":
             world.record("work.grace_over", work.id, task=task)
@@ -72,6 +72,8 @@ def _never_arrived(world: World, command: Fire) -> None:
         return
     work = world.work(command.ref)
     task = world.task(work.task)
+    if task.status in TASK_CLOSED:
+        return
     world.record("work.unseen", work.id, task=task, body={"key": work.key, "bot": lease.bot})
     unseen(world, task, work, lease)
 
@@ -105,6 +107,9 @@ def _no_taker(world: World, work_id: str) -> None:
         world.set_timer("start", work_id, work.start_due)
         return
     task = world.task(work.task)
+    if task.status in TASK_CLOSED:
+        world.set_timer("start", work_id, None)
+        return
     world.record("work.no_taker", work.id, task=task, body={"key": work.key})
     world.happened(task, work, Happening.EXPIRED)
     work.error = failure("no_taker", "no bot took it in time")
@@ -121,6 +126,9 @@ def _wake(world: World, work_id: str) -> None:
         world.set_timer("wake", work_id, work.wake)
         return
     task = world.task(work.task)
+    if task.status in TASK_CLOSED:
+        world.set_timer("wake", work_id, None)
+        return
     world.record("work.wake", work.id, task=task, body={"key": work.key})
     world.happened(task, work, Happening.DUE)
     world.emit("work.due", {"key": work.key}, task=task, work=work)

@@ -46,6 +46,7 @@ from swarmkeeper.core.states import (
     Kind,
     Status,
     TaskHappening,
+    TaskStatus,
 )
 from swarmkeeper.core.world import World, failure
 
@@ -116,7 +117,8 @@ def take(world: World, claim: Claim, bot: Bot, ready: Ready, ttl: int) -> Lease 
     world.emit("work.leased", {**_about(work), "bot": bot.id}, task=task, work=work)
     if work.kind is Kind.EXECUTE and not task.started:
         world.edit_task(task).started = True
-        world.task_happened(task, TaskHappening.STARTED)
+        if task.status is TaskStatus.PLANNED:  # else it finished without a taker once, and this is rework
+            world.task_happened(task, TaskHappening.STARTED)
     return lease
 
 
@@ -158,13 +160,14 @@ def try_failed(
     ending: Ending,
     error: Mapping[str, Json],
     retryable: bool = True,
+    deferrals: int = 0,
     **written: Any,
 ) -> None:
     """Count a try that failed or timed out: wait and try again, or FAILED where none is left."""
     _end(world, task, work, lease, ending, error=error, **written)
     world.edit_work(work)
     work.tries += 1
-    work.deferrals = work.unseen = 0
+    work.deferrals = deferrals
     told = {**_about(work), "bot": lease.bot, "tries": work.tries, "error": error}
     if not retryable or work.tries >= work.max_attempts:
         world.happened(task, work, Happening.FAILED)
@@ -182,6 +185,7 @@ def crashed(world: World, task: Task, work: Work, lease: Lease) -> None:
     """The bot went silent: count a crash. Work that crashes every bot it meets is poisoned."""
     _end(world, task, work, lease, Ending.EXPIRED)
     world.edit_work(work).crashes += 1
+    work.deferrals = 0
     told = {**_about(work), "bot": lease.bot, "crashes": work.crashes}
     if work.crashes >= world.limits.crashes_max:
         world.happened(task, work, Happening.POISONED)
@@ -211,10 +215,11 @@ def failed(world: World, task: Task, work: Work) -> None:
 
 
 def deferred(world: World, task: Task, work: Work, lease: Lease, ending: Ending, until: int, **written: Any) -> None:
-    """Put the item off; free of charge twenty times in a row."""
+    """Put the item off; free of charge twenty times in a row, each further time is a try that failed."""
     if work.deferrals >= world.limits.deferrals_max:
-        error = {"class": "retryable", "message": "put off too often in a row"}
-        try_failed(world, task, work, lease, Happening.ATTEMPT_FAILED, ending=ending, error=error, **written)
+        written["error"] = {"class": "retryable", "message": "put off too often in a row"}
+        happening, again = Happening.ATTEMPT_FAILED, work.deferrals
+        try_failed(world, task, work, lease, happening, ending=ending, deferrals=again, **written)
         return
     _end(world, task, work, lease, ending, **written)
     world.edit_work(work).deferrals += 1
@@ -243,9 +248,15 @@ def report(world: World, command: Report) -> Reported | Refusal:
     silent bot has lost its work.
     """
     bot = own_bot(world, command.by, command.bot, "work.report")
-    task = world.task(command.task, command.by.tenant)
+    if command.task is not None:
+        task = world.task(command.task, command.by.tenant)
     lease_id = command.lease_id if command.lease_id is not None else _only_lease(world, command)
     attempt: Attempt | None = world.look("attempt", lease_id)
+    if command.task is None:
+        held = world.lease(lease_id) or attempt
+        if held is None or held.bot != bot.id:
+            raise _lease_lost(world, None)
+        task = world.task(held.task)
     if attempt is not None and (attempt.bot != bot.id or attempt.task != task.id):
         attempt = None
         lease = None
@@ -320,7 +331,7 @@ def _too_late(
 def _report_failure(world: World, task: Task, work: Work, lease: Lease, command: Report, cause: Failure) -> None:
     error = world.rules.redact({"class": str(cause.error_class), "message": cause.message}).value
     assert isinstance(error, dict)
-    written = {"result_hash": command.content_hash, "usage": command.usage}
+    written: dict[str, Any] = {"result_hash": command.content_hash, "usage": command.usage}
     if cause.error_class is ErrorClass.RATE_LIMITED:
         delay = cause.retry_after
         if delay is None:
@@ -371,7 +382,7 @@ def _report_success(
     )
     world.edit_work(work)
     work.result, work.result_hash = result, digest
-    work.deferrals = work.unseen = 0
+    work.deferrals = 0
     if work.kind is not Kind.REVIEW and bot.owner not in task.makers:
         world.edit_task(task).makers = tuple(sorted({*task.makers, bot.owner}))
     each = work.kind is Kind.EXECUTE and task.evaluation is Evaluation.EACH

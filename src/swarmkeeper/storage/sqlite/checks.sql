@@ -30,3 +30,194 @@ SELECT tenant, place, id, task, actor, action, at, leaf, salt, body, hash
  WHERE tenant = :tenant AND place >= :place AND place < :size
  ORDER BY place
  LIMIT :n;
+
+-- ---- invariants: each statement finds what breaks one, and finds nothing in a sound store. The numbers are those of
+-- ---- the invariants in the documentation. Words of states arrive as parameters. Tasks with an open chore are being
+-- ---- changed in slices, and are left out where the rows tell the truth only after the last one.
+
+-- name: doctor_two_results
+-- 1: two accepted results for one item in one round.
+SELECT work AS subject FROM attempt WHERE ending = :ended_well GROUP BY work, round HAVING count(*) > 1 LIMIT :n;
+
+-- name: doctor_result_not_newest
+-- 2: a later attempt of the same round than the one accepted, or a success that no attempt explains.
+SELECT accepted.work AS subject
+  FROM attempt AS accepted
+  JOIN attempt AS later ON later.work = accepted.work AND later.round = accepted.round AND later.attempt > accepted.attempt
+ WHERE accepted.ending = :ended_well
+UNION
+SELECT work.id
+  FROM work
+ WHERE work.status IN (:succeeded, :in_review)
+   AND NOT EXISTS (SELECT 1 FROM attempt
+                    WHERE attempt.work = work.id AND attempt.attempt = work.attempt
+                      AND attempt.round = work.round AND attempt.ending = :ended_well)
+ LIMIT :n;
+
+-- name: doctor_lease
+-- 3: a lease for what is not LEASED, none for what is, or one of another attempt than the newest.
+SELECT work.id AS subject
+  FROM work LEFT JOIN lease ON lease.work = work.id
+ WHERE (work.status = :leased) <> (lease.work IS NOT NULL) OR lease.attempt <> work.attempt
+ LIMIT :n;
+
+-- name: doctor_attempts
+-- 3: leases granted are neither all ended nor alive.
+SELECT work.id AS subject
+  FROM work LEFT JOIN (SELECT work, count(*) AS ended FROM attempt GROUP BY work) AS past ON past.work = work.id
+            LEFT JOIN lease ON lease.work = work.id
+ WHERE work.attempt <> coalesce(past.ended, 0) + (lease.work IS NOT NULL)
+ LIMIT :n;
+
+-- name: doctor_pending
+-- 4: what is BLOCKED counts other edges than there are, or waits for nothing.
+SELECT work.id AS subject
+  FROM work JOIN task ON task.id = work.task
+ WHERE work.status = :blocked AND task.loading = 0
+   AND task.status NOT IN (SELECT value FROM json_each(:closed))
+   AND NOT EXISTS (SELECT 1 FROM chore WHERE chore.task = work.task)
+   AND (work.pending = 0
+        OR work.pending <> (SELECT count(*) FROM edge JOIN work AS parent ON parent.id = edge.parent
+                             WHERE edge.child = work.id
+                               AND parent.status NOT IN (SELECT value FROM json_each(:final))))
+ LIMIT :n;
+
+-- name: doctor_counters
+-- 4: a task counts other subtasks than it has.
+SELECT task.id AS subject
+  FROM task LEFT JOIN (SELECT task, count(*) AS total,
+                              sum(status NOT IN (SELECT value FROM json_each(:final))) AS open,
+                              sum(status IN (SELECT value FROM json_each(:lost))) AS failed
+                         FROM work WHERE kind = :execute GROUP BY task) AS counted ON counted.task = task.id
+ WHERE task.loading = 0 AND NOT EXISTS (SELECT 1 FROM chore WHERE chore.task = task.id)
+   AND (task.n_total <> coalesce(counted.total, 0) OR task.n_open <> coalesce(counted.open, 0)
+        OR task.n_failed <> coalesce(counted.failed, 0))
+ LIMIT :n;
+
+-- name: doctor_sequence
+-- 5: events of a task that are not numbered 1, 2, 3… in the order of the feed, or not as many as the task counts.
+SELECT task AS subject
+  FROM (SELECT task, sequence, row_number() OVER (PARTITION BY task ORDER BY seq) AS place
+          FROM event WHERE task IS NOT NULL)
+ WHERE sequence <> place
+UNION
+SELECT task.id
+  FROM task LEFT JOIN (SELECT task, count(*) AS told FROM event GROUP BY task) AS counted ON counted.task = task.id
+ WHERE task.sequence <> coalesce(counted.told, 0)
+ LIMIT :n;
+
+-- name: doctor_task_changes
+-- 5: a change of a task's state that no event tells, or an event of a change that was not.
+WITH told AS (
+    SELECT task, sequence, json_extract(body, '$.from') AS before, json_extract(body, '$.to') AS after,
+           lag(json_extract(body, '$.to')) OVER (PARTITION BY task ORDER BY sequence) AS known,
+           lead(sequence) OVER (PARTITION BY task ORDER BY sequence) IS NULL AS is_last
+      FROM event
+     WHERE task IS NOT NULL AND kind LIKE 'task.%' AND json_extract(body, '$.to') IS NOT NULL
+       AND json_extract(body, '$.to') IN (SELECT value FROM json_each(:task_statuses))
+)
+SELECT task AS subject FROM told WHERE before IS NOT known
+UNION
+SELECT task.id FROM task LEFT JOIN told ON told.task = task.id AND told.is_last WHERE told.after IS NOT task.status
+ LIMIT :n;
+
+-- name: doctor_grants
+-- 5: not one event for each lease that was granted.
+SELECT work.id AS subject
+  FROM work LEFT JOIN (SELECT work, count(*) AS told FROM event WHERE kind = :event_leased GROUP BY work) AS counted
+         ON counted.work = work.id
+ WHERE work.attempt <> coalesce(counted.told, 0)
+ LIMIT :n;
+
+-- name: doctor_event_without_record
+-- 5: an event that names an audit record which is not there.
+SELECT id AS subject, tenant FROM event WHERE audit NOT IN (SELECT id FROM audit_leaf) LIMIT :n;
+
+-- name: doctor_record_events
+-- 5: two audit records of one id, or one that lists other events than name it. Erased bodies tell nothing.
+SELECT id AS subject FROM audit_leaf GROUP BY id HAVING count(*) > 1
+UNION
+SELECT leaf.id
+  FROM (SELECT id, CAST(body AS TEXT) AS body FROM audit_leaf WHERE body IS NOT NULL) AS leaf
+  LEFT JOIN (SELECT audit, count(*) AS named FROM event GROUP BY audit) AS counted ON counted.audit = leaf.id
+ WHERE CASE WHEN json_valid(leaf.body) THEN json_array_length(leaf.body, '$.events') ELSE -1 END
+       <> coalesce(counted.named, 0)
+ LIMIT :n;
+
+-- name: doctor_ready
+-- 8: a READY item that could run but has no place in its queue or no end of waiting; or a place for what has none.
+SELECT work.id AS subject
+  FROM work JOIN task ON task.id = work.task
+       LEFT JOIN ready ON ready.work = work.id
+       LEFT JOIN timer ON timer.kind = :timer_start AND timer.ref = work.id
+ WHERE NOT EXISTS (SELECT 1 FROM chore WHERE chore.task = work.task)
+   AND CASE WHEN work.status = :ready AND task.loading = 0 AND json_array_length(task.holds) = 0
+                 AND task.status NOT IN (SELECT value FROM json_each(:closed))
+            THEN ready.work IS NULL OR timer.ref IS NULL OR work.start_due IS NULL
+            ELSE ready.work IS NOT NULL END
+ LIMIT :n;
+
+-- name: doctor_lease_timers
+-- 8: a lease that nothing ends.
+SELECT lease.work AS subject
+  FROM lease
+ WHERE (SELECT count(*) FROM timer
+         WHERE timer.ref = lease.work
+           AND timer.kind IN (SELECT value FROM json_each(CASE lease.cancelled WHEN 0 THEN :timers_live
+                                                                                ELSE :timers_cancelled END)))
+       <> json_array_length(CASE lease.cancelled WHEN 0 THEN :timers_live ELSE :timers_cancelled END)
+ LIMIT :n;
+
+-- name: doctor_waiting
+-- 8: what is WAITING for no moment and no answer, or an open question without an end.
+SELECT work.id AS subject
+  FROM work
+ WHERE work.status = :waiting
+   AND CASE WHEN work.wake IS NOT NULL
+            THEN NOT EXISTS (SELECT 1 FROM timer WHERE timer.kind = :timer_wake AND timer.ref = work.id)
+            ELSE NOT EXISTS (SELECT 1 FROM approval WHERE approval.task = work.task AND approval.work = work.id
+                                                      AND approval.state = :open) END
+UNION
+SELECT approval.id
+  FROM approval
+ WHERE approval.state = :open
+   AND NOT EXISTS (SELECT 1 FROM timer WHERE timer.kind = :timer_answer AND timer.ref = approval.id)
+ LIMIT :n;
+
+-- name: doctor_in_review
+-- 8: a result that nobody is asked to judge.
+SELECT work.id AS subject
+  FROM work JOIN task ON task.id = work.task
+ WHERE work.status = :in_review
+   AND task.status NOT IN (SELECT value FROM json_each(:closed))
+   AND NOT EXISTS (SELECT 1 FROM work AS review
+                    WHERE review.task = work.task AND review.subject = work.id AND review.kind = :review
+                      AND review.status NOT IN (SELECT value FROM json_each(:final)))
+ LIMIT :n;
+
+-- name: doctor_idle_task
+-- 8: an open task with nothing that could move it on, a deadline that will not come, or a closed one with open items.
+SELECT task.id AS subject
+  FROM task
+ WHERE task.status NOT IN (SELECT value FROM json_each(:closed))
+   AND NOT EXISTS (SELECT 1 FROM chore WHERE chore.task = task.id)
+   AND NOT EXISTS (SELECT 1 FROM work
+                    WHERE work.task = task.id AND work.status NOT IN (SELECT value FROM json_each(:final)))
+   AND NOT EXISTS (SELECT 1 FROM approval WHERE approval.task = task.id AND approval.state = :open)
+UNION
+SELECT task.id
+  FROM task
+ WHERE task.deadline IS NOT NULL
+   AND NOT EXISTS (SELECT 1 FROM timer WHERE timer.kind = :timer_deadline AND timer.ref = task.id)
+UNION
+SELECT task.id
+  FROM task JOIN work ON work.task = task.id LEFT JOIN lease ON lease.work = work.id
+ WHERE task.status IN (SELECT value FROM json_each(:closed))
+   AND work.status NOT IN (SELECT value FROM json_each(:final))
+   AND coalesce(lease.cancelled, 0) = 0
+   AND NOT EXISTS (SELECT 1 FROM chore WHERE chore.task = task.id)
+ LIMIT :n;
+
+-- name: doctor_damage
+-- What SQLite itself finds wrong with the file: one row that says ok, where that is nothing.
+SELECT quick_check AS subject FROM pragma_quick_check WHERE quick_check <> 'ok' LIMIT :n;

@@ -247,11 +247,3 @@ SELECT seq FROM event ORDER BY seq LIMIT 1;
 -- name: newest_event
 -- The last one.
 SELECT seq FROM event ORDER BY seq DESC LIMIT 1;
-
--- name: audit_leaves
--- A page of a tenant's audit records in their places.
-SELECT {audit_leaf.*} FROM audit_leaf WHERE tenant = :tenant AND place > :after ORDER BY place LIMIT :limit;
-
--- name: audit_heads
--- The heads of all trees.
-SELECT {audit_tree.*} FROM audit_tree ORDER BY tenant;

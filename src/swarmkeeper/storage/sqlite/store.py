@@ -191,6 +191,11 @@ class SqliteStore:
                 migrations.copy_beside(connection, self.path, lacking[0])
         migrations.apply(connection, known, None if self._entropy is None else self._entropy.secret(32))
 
+    @property
+    def connection(self) -> apsw.Connection:
+        """The one that writes: for a simulation to look at what is there, and to count what reaches the store."""
+        return self._open_writing()
+
     # ---- transactions ----------------------------------------------------------------------------------------------
 
     @asynccontextmanager

@@ -1,0 +1,57 @@
+"""Hints within one process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+# Whoever looks so seldom that more hints than this wait for it misses some, as it may.
+HINTS_MAX = 1_000
+
+
+class _Hints:
+    """Those that one subscriber has not taken yet; the same hint twice is one. Waiting for one may be cancelled."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[bytes, None] = {}
+        self._more = asyncio.Event()
+
+    def put(self, body: bytes) -> None:
+        if len(self._waiting) < HINTS_MAX:
+            self._waiting[body] = None
+            self._more.set()
+
+    def __aiter__(self) -> _Hints:
+        return self
+
+    async def __anext__(self) -> bytes:
+        while not self._waiting:
+            self._more.clear()
+            await self._more.wait()
+        body = next(iter(self._waiting))
+        del self._waiting[body]
+        return body
+
+
+class LocalBroker:
+    """Fulfils `core.ports.Broker` for one process. Publishing never waits, and costs nothing where nobody listens."""
+
+    def __init__(self) -> None:
+        self._subscribers: dict[str, dict[int, _Hints]] = {}
+
+    async def publish(self, topic: str, body: bytes = b"") -> None:
+        for hints in self._subscribers.get(topic, {}).values():
+            hints.put(body)
+
+    @asynccontextmanager
+    async def subscribe(self, topic: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        hints = _Hints()
+        of_topic = self._subscribers.setdefault(topic, {})
+        of_topic[id(hints)] = hints
+        try:
+            yield hints
+        finally:
+            del of_topic[id(hints)]
+            if not of_topic:
+                self._subscribers.pop(topic, None)

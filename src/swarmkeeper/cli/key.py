@@ -1,0 +1,134 @@
+"""`key create|list|rotate|revoke`: who may call. Making one works on the store itself, so that there can be a first."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from swarmkeeper.cli import running, terminal
+from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Store, Url, flag
+from swarmkeeper.cli.terminal import Exit, Failure
+
+app = typer.Typer(no_args_is_help=True, help="API keys: make, list, rotate, revoke.")
+
+
+@app.command()
+def create(
+    role: Annotated[
+        str, flag("--role", help="client, bot:planner, bot:executor, bot:evaluator, operator, … or admin.")
+    ],
+    bot: Annotated[str | None, flag("--bot", help="The one bot name that it may act as.")] = None,
+    owner: Annotated[str | None, flag("--owner", help="Who answers for its bots.")] = None,
+    skills: Annotated[str | None, flag("--skills", help="What its bot may claim to be able to do: a,b")] = None,
+    tenant: Annotated[
+        str, flag("--tenant", help="Whose it is; a tenant comes into being with its first key.")
+    ] = "default",
+    expires_days: Annotated[int | None, flag("--expires-days", help="Days until it ends; without, it stays.")] = None,
+    store: Store = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key on the store itself, whether or not a server runs; the store is made where there is none.
+
+    The key is shown this once. `swarmkeeper api POST /keys` makes one through a server.
+    """
+    from swarmkeeper.core.errors import Invalid
+    from swarmkeeper.service.console import KeyWish
+
+    listed = None if skills is None else tuple(skill.strip() for skill in skills.split(",") if skill.strip())
+    wish = KeyWish(role, bot, owner, listed, expires_days, tenant)
+    try:
+        key_id, text = running.run(_create(wish, store))
+    except Invalid as error:
+        facts = [("where", f"{pointer}: {words}") for pointer, _, words in error.details]
+        raise Failure("invalid", error.detail, exit_code=Exit.USAGE, facts=facts) from None
+    if as_json:
+        terminal.say_json({"id": key_id, "key": text, "role": role})
+        return
+    terminal.say(text)
+    terminal.talk(f"{key_id}, role {role}: this is the only time that the key is shown")
+
+
+async def _create(wish: object, store: str | None) -> tuple[str, str]:
+    from swarmkeeper.clock import SystemClock, SystemEntropy
+    from swarmkeeper.govern.redaction import Redactor
+    from swarmkeeper.service import console
+    from swarmkeeper.service.rules import BuiltInRules
+
+    assert isinstance(wish, console.KeyWish)
+    settings = running.settings_of(store=store)
+    try:
+        pepper = settings.pepper_bytes()
+    except Exception as error:
+        raise running.of_store(error) from None
+    async with running.store_of(settings, create=True) as opened:
+        return await console.create_key(
+            opened,
+            wish,
+            clock=SystemClock(),
+            entropy=SystemEntropy(),
+            rules=BuiltInRules(Redactor.default()),
+            pepper=pepper,
+        )
+
+
+@app.command("list")
+def list_(url: Url = None, api_key: ApiKey = None, api_key_file: ApiKeyFile = None, as_json: AsJson = False) -> None:
+    """All keys of the tenant, never the keys themselves."""
+    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
+
+    async def work() -> None:
+        async with running.client_of(settings) as client:
+            rows = [key.model_dump(mode="json", exclude={"key"}) async for key in client.keys()]
+        if as_json:
+            for row in rows:
+                terminal.say_json(row)
+        else:
+            terminal.say_table(rows, ("id", "role", "bot", "owner", "created_at", "expires_at", "revoked_at"))
+
+    running.run(work())
+
+
+@app.command()
+def rotate(
+    key_id: Annotated[str, typer.Argument(help="The id of its record: key_…")],
+    overlap_seconds: Annotated[float, flag("--overlap-seconds", help="How long the old secret stays good.")] = 0,
+    url: Url = None,
+    api_key: ApiKey = None,
+    api_key_file: ApiKeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a key a new secret, shown this once."""
+    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
+
+    async def work() -> None:
+        async with running.client_of(settings) as client:
+            made = await client.rotate_key(key_id, overlap_seconds=overlap_seconds)
+        if as_json:
+            terminal.say_json({"id": made.id, "key": made.key, "role": made.role})
+        else:
+            terminal.say(made.key or "")
+
+    running.run(work())
+
+
+@app.command()
+def revoke(
+    key_id: Annotated[str, typer.Argument(help="The id of its record: key_…")],
+    url: Url = None,
+    api_key: ApiKey = None,
+    api_key_file: ApiKeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """End a key. Bots that have no other lose their leases; no crash is counted."""
+    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
+
+    async def work() -> None:
+        async with running.client_of(settings) as client:
+            key = await client.revoke_key(key_id)
+        if as_json:
+            terminal.say_json(key.model_dump(mode="json", exclude={"key"}))
+        else:
+            terminal.talk(f"{key.id} is revoked")
+
+    running.run(work())

@@ -1,0 +1,46 @@
+"""The entry of the command line: which commands there are, and how an error of any of them is told."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from swarmkeeper.cli import key, server, store
+from swarmkeeper.cli.terminal import Exit, Failure
+
+app = typer.Typer(
+    name="swarmkeeper",
+    help="A control plane for swarms of AI bots.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(server.serve)
+app.command()(store.doctor)
+app.command()(store.migrate)
+app.add_typer(key.app, name="key")
+app.add_typer(store.audit, name="audit")
+
+
+def variables() -> list[str]:
+    """The environment variables of all flags."""
+    found: list[str] = []
+    groups = [typer.main.get_command(app)]
+    while groups:
+        command = groups.pop()
+        found += [str(one.envvar) for one in command.params if getattr(one, "envvar", None)]
+        groups += getattr(command, "commands", {}).values()
+    return found
+
+
+def main() -> None:
+    try:
+        app()
+    except Failure as failure:
+        failure.tell()
+        sys.exit(int(failure.exit_code))
+    except KeyboardInterrupt:
+        sys.exit(int(Exit.INTERRUPTED))
+    except BrokenPipeError:
+        sys.exit(int(Exit.OK))

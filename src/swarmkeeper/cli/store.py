@@ -1,0 +1,134 @@
+"""`audit verify`, `doctor`, `migrate`: what an administrator does with a store, whether or not a server runs on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from swarmkeeper.cli import running, terminal
+from swarmkeeper.cli.flags import AsJson, Store, flag
+from swarmkeeper.cli.terminal import Exit, Failure
+
+if TYPE_CHECKING:
+    from swarmkeeper.govern.audit import Verdict
+    from swarmkeeper.service.doctor import Finding
+    from swarmkeeper.settings import Settings
+
+audit = typer.Typer(no_args_is_help=True, help="The audit log.")
+
+# What `audit verify` ends with.
+WHOLE, TAMPERED, INCOMPLETE = 0, 1, 2
+
+
+@audit.command()
+def verify(
+    store_url: Annotated[str | None, typer.Argument(metavar="STORE_URL", help="A store: sqlite:///…")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Verify the audit log of every tenant: records, tree, commitments to bodies.
+
+    Ends with 0 where it is whole, 1 where it was tampered with, 2 where something is missing.
+    """
+    if store_url is not None and store_url.startswith(("http://", "https://")):
+        raise Failure(
+            "not_supported",
+            "this version verifies a store, not a server",
+            exit_code=Exit.USAGE,
+            fix="swarmkeeper audit verify sqlite:///…",
+        )
+    status, verdicts, records = running.run(_verify(running.settings_of(store=store_url)))
+    if as_json:
+        logs = [
+            {
+                "tenant": tenant,
+                "status": verdict.status,
+                "records": verdict.records,
+                "erased": verdict.erased,
+                "first_bad_index": verdict.index,
+                "reason": verdict.reason,
+            }
+            for tenant, verdict in verdicts.items()
+        ]
+        terminal.say_json({"status": ("whole", "tampered", "incomplete")[status], "records": records, "logs": logs})
+    else:
+        say_verdicts(verdicts, records)
+    raise typer.Exit(status)
+
+
+def say_verdicts(verdicts: dict[str, Verdict], records: int) -> None:
+    """One line where all is well, else one for each log that is not, with its first bad index."""
+    bad = {tenant: verdict for tenant, verdict in verdicts.items() if verdict.status != "whole"}
+    if not bad:
+        terminal.say(f"audit log verified: {records} records")
+    for tenant, verdict in bad.items():
+        place = "" if verdict.index is None else f", first bad index {verdict.index}"
+        terminal.say(f"audit log {verdict.status}: tenant {terminal.shown(tenant)}{place}: {verdict.reason}")
+
+
+async def _verify(settings: Settings) -> tuple[int, dict[str, Verdict], int]:
+    import apsw
+
+    from swarmkeeper.govern.audit import Verdict
+    from swarmkeeper.service import doctor
+
+    try:
+        async with running.store_of(settings) as store:
+            verdicts = await doctor.verify_audit(store)
+    except apsw.Error as error:
+        # A file so damaged that SQLite refuses to read it was not left as it was written.
+        verdicts = {"(all)": Verdict("tampered", 0, reason=f"the database cannot be read: {type(error).__name__}")}
+    found = {verdict.status for verdict in verdicts.values()}
+    status = TAMPERED if "tampered" in found else INCOMPLETE if "incomplete" in found else WHOLE
+    return status, verdicts, sum(verdict.records for verdict in verdicts.values())
+
+
+def doctor(
+    deep: Annotated[bool, flag("--deep", help="Look at every row and every audit record.")] = False,
+    store: Store = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look whether a store is sound: 0 where it is, 11 where an invariant is broken. A server may be running on it."""
+    findings = running.run(_examine(running.settings_of(store=store), deep=deep))
+    if as_json:
+        told = [{"invariant": one.check.invariant, "check": one.check.says, "subject": one.subject} for one in findings]
+        terminal.say_json({"healthy": not findings, "deep": deep, "findings": told})
+    else:
+        for one in findings:
+            terminal.say(f"invariant {one.check.invariant} broken ({one.check.says}): {terminal.shown(one.subject)}")
+        if not findings:
+            terminal.say("healthy" if deep else "healthy (the file; --deep looks at every row)")
+    raise typer.Exit(Exit.VIOLATION if findings else Exit.OK)
+
+
+async def _examine(settings: Settings, *, deep: bool) -> list[Finding]:
+    import apsw
+
+    from swarmkeeper.service import doctor
+
+    try:
+        async with running.store_of(settings) as store:
+            return await doctor.examine(store, deep=deep)
+    except apsw.Error as error:
+        return [doctor.Finding(doctor.DAMAGE, f"the database cannot be read: {type(error).__name__}")]
+
+
+def migrate(store: Store = None, as_json: AsJson = False) -> None:
+    """Bring a store's schema up to this version, after a copy beside the file. No server may be using it."""
+    settings = running.settings_of(store=store)
+
+    async def work() -> None:
+        from swarmkeeper.storage.sqlite.store import SqliteStore
+
+        try:
+            opened = SqliteStore(settings.store)
+            await opened.open(migrate=True, create=False)
+        except Exception as error:
+            raise running.of_store(error) from None
+        await opened.close()
+
+    running.run(work())
+    if as_json:
+        terminal.say_json({"migrated": True})
+    else:
+        terminal.talk("the store has the schema of this version")

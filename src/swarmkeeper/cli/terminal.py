@@ -1,0 +1,136 @@
+"""How commands speak: data to stdout, talk to stderr, errors in one shape, exit codes that mean something.
+
+Whatever others wrote (titles, outputs, messages of bots) passes `shown` before a terminal sees it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, NoReturn
+
+Json = Any
+
+
+class Exit(IntEnum):
+    """What the process ends with."""
+
+    OK = 0
+    ERROR = 1
+    USAGE = 2
+    TASK_FAILED = 3
+    NOT_ALLOWED = 4
+    NOT_FOUND = 5
+    CONFLICT = 6
+    TIMED_OUT = 7
+    NEEDS_APPROVAL = 8
+    REFUSED = 9
+    UNREACHABLE = 10
+    VIOLATION = 11
+    INTERRUPTED = 130
+
+
+@dataclass(slots=True)
+class Manner:
+    """How this process speaks; set once by the flags of the command that runs."""
+
+    as_json: bool = False
+
+
+manner = Manner()
+
+
+class Failure(Exception):
+    """A command cannot do what it was asked; told by `main` on stderr.
+
+    `facts` are lines of what and why, `fix` says what to type or change.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        exit_code: Exit = Exit.ERROR,
+        facts: Sequence[tuple[str, str]] = (),
+        fix: str | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.code, self.detail, self.exit_code = code, detail, exit_code
+        self.facts, self.fix = tuple(facts), fix
+
+    def tell(self) -> None:
+        if manner.as_json:
+            told: dict[str, Json] = {
+                "code": self.code,
+                "detail": self.detail,
+                "facts": [list(one) for one in self.facts],
+            }
+            talk(json.dumps({"error": told | {"fix": self.fix, "exit_code": int(self.exit_code)}}, ensure_ascii=False))
+            return
+        lines = [f"error[{self.code}]: {shown(self.detail)}"]
+        facts = [*self.facts, *([("fix", self.fix)] if self.fix else [])]
+        width = max((len(label) for label, _ in facts), default=0)
+        lines += [f"  {label:<{width}}  {shown(text)}" for label, text in facts]
+        talk("\n".join(lines))
+
+
+def stop(exit_code: Exit) -> NoReturn:
+    """End the command; what was to be said has been said."""
+    import typer
+
+    raise typer.Exit(int(exit_code))
+
+
+def say(text: str = "") -> None:
+    """A line of data."""
+    print(text, flush=True)
+
+
+def talk(text: str) -> None:
+    """A line for whoever watches."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def say_json(value: Json) -> None:
+    """One value, on one line where a program reads it."""
+    indent = 2 if sys.stdout.isatty() else None
+    say(json.dumps(value, ensure_ascii=False, indent=indent))
+
+
+def say_table(rows: Sequence[Mapping[str, Json]], columns: Sequence[str]) -> None:
+    """Rows under headings, in columns; whole ids, no colour."""
+    cells = [[column.upper().replace("_", " ") for column in columns]]
+    cells += [[_cell(row.get(column)) for column in columns] for row in rows]
+    widths = [max(len(line[number]) for line in cells) for number in range(len(columns))]
+    for line in cells:
+        say("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _cell(value: Json) -> str:
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, list | tuple):
+        return ",".join(shown(str(item)) for item in value) or "-"
+    return shown(str(value)).replace("\n", "\\n")
+
+
+def shown(text: str) -> str:
+    """Text that a terminal cannot be told anything by: control and direction characters are spelled out."""
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else _spelled(letter) for letter in text)
+
+
+def _spelled(letter: str) -> str:
+    code = ord(letter)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def is_live() -> bool:
+    """Whether a person watches stdout on a terminal that can be drawn on."""
+    return sys.stdout.isatty() and not manner.as_json and os.environ.get("TERM") != "dumb"

@@ -1,0 +1,296 @@
+"""The application: finds the call that is meant, checks what was sent, lets its handler answer, and tells refusals.
+
+Calls are plain ASGI endpoints inside a FastAPI application, with the OpenAPI document made from their declarations:
+FastAPI's own reading of bodies is laxer than this API promises to be, and costs as much as the rest of a call.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.exceptions import HTTPException
+from starlette.requests import Request as StarletteRequest
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+
+from swarmkeeper.core import ids
+from swarmkeeper.core.errors import Forbidden, Internal, MethodNotAllowed, Overloaded, SwarmkeeperError
+from swarmkeeper.core.ports import StoreUnavailable
+from swarmkeeper.http import auth, errors, limits
+from swarmkeeper.http.calls import Call, Exchange, Reply
+from swarmkeeper.http.limits import ClientGone, HttpLimits
+from swarmkeeper.http.openapi import document
+from swarmkeeper.http.parts import Parts
+from swarmkeeper.http.query import read_query
+from swarmkeeper.http.routes import bots, evidence, keys, ops, tasks, work
+from swarmkeeper.wire.shapes import read
+from swarmkeeper.wire.strict import parse_json
+
+__all__ = ["ALL_CALLS", "Api", "HttpLimits", "Parts", "create_app"]
+
+# The hot ones first: the router tries one after the other.
+ALL_CALLS: tuple[Call, ...] = (*work.calls, *tasks.calls, *bots.calls, *keys.calls, *evidence.calls, *ops.calls)
+
+_PASSAGE = "swarmkeeper.passage"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_VERB = re.compile(r":[a-z]+$")
+
+
+class IdConvertor(Convertor[str]):
+    regex = "[a-z]{3}_[0-9A-Za-z]{1,64}"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+class SubtaskConvertor(IdConvertor):
+    """A subtask's key, or its id."""
+
+    regex = "[a-z0-9][a-z0-9._-]{0,63}|[a-z]{3}_[0-9A-Za-z]{1,64}"
+
+
+register_url_convertor("swarmkeeper_id", IdConvertor())
+register_url_convertor("swarmkeeper_subtask", SubtaskConvertor())
+
+
+class Passage:
+    """What is the same for all that happens to one request."""
+
+    __slots__ = ("began", "headers", "path", "request_id", "status", "trace")
+
+    def __init__(self, parts: Parts, scope: Scope) -> None:
+        self.began = parts.clock.monotonic()
+        self.headers = _headers(scope)
+        self.path = ""  # as declared, once it is found
+        self.status = 0
+        seed = parts.entropy.seed()
+        asked = self.headers.get("x-request-id", "")
+        # It comes back in answers and logs, so it must be an id, and nothing that a rule takes for a secret.
+        if _REQUEST_ID.fullmatch(asked) and parts.rules.text(asked) == asked:
+            self.request_id = asked
+        else:
+            self.request_id = ids.timed("req", parts.engine.now(), seed, "request")
+        trace = self.headers.get("traceparent", "")
+        if not _TRACEPARENT.fullmatch(trace):
+            trace = f"00-{seed.hex()}-{ids.salt(seed)[:8].hex()}-01"
+        self.trace = trace
+
+
+class Api(FastAPI):
+    """Never raises into the server, and says in every answer which request it belongs to."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(
+            title="swarmkeeper",
+            version=parts.version,
+            root_path=parts.limits.root_path,
+            openapi_url=None,
+            docs_url=None,
+            redoc_url=None,
+            redirect_slashes=False,
+        )
+        self.parts = parts
+        self.add_exception_handler(HTTPException, self._refused_by_framework)
+        by_path: dict[str, dict[str, Call]] = {}
+        for call in ALL_CALLS:
+            by_path.setdefault(call.path, {})[call.method] = call
+        # Verbs before plain ids; each path once, so that a wrong method is told which ones there are.
+        for path in sorted(by_path, key=lambda path: _VERB.search(path) is None):
+            self.router.routes.append(Route(_pattern(path), Endpoint(parts, path, by_path[path]), name=path))
+
+    def openapi(self) -> dict[str, Any]:
+        if not self.openapi_schema:
+            self.openapi_schema = document(ALL_CALLS, self.parts.version)
+        return self.openapi_schema
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        passage = scope[_PASSAGE] = Passage(self.parts, scope)
+
+        async def stamped(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                passage.status = message["status"]
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", passage.request_id.encode()),
+                    (b"traceparent", passage.trace.encode()),
+                    (b"api-version", b"1"),
+                ]
+            await send(message)
+
+        try:
+            await super().__call__(scope, receive, stamped)
+        finally:
+            took = self.parts.clock.monotonic() - passage.began
+            self.parts.answered(scope["method"], passage.path or "(none)", passage.status, took)
+
+    async def _refused_by_framework(self, request: StarletteRequest, error: Exception) -> Response:
+        assert isinstance(error, HTTPException), "it was registered for that"
+        passage: Passage = request.scope[_PASSAGE]
+        refusal = errors.from_framework(error)
+        told = errors.problem(refusal, passage.request_id, _base(self.parts, request.scope))
+        return Response(
+            errors.encode(told), errors.status_of(refusal), media_type=errors.PROBLEM_TYPE, headers=_no_store()
+        )
+
+
+class Endpoint:
+    """One path, with the calls that there are for it."""
+
+    def __init__(self, parts: Parts, path: str, calls: Mapping[str, Call]) -> None:
+        self.parts = parts
+        self.path = path
+        self.calls = {**calls, **({"HEAD": calls["GET"]} if "GET" in calls else {})}
+        self.allow = ", ".join(sorted(self.calls))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        passage: Passage = scope[_PASSAGE]
+        passage.path = self.path
+        call = self.calls.get(scope["method"])
+        if call is None:
+            await self._refuse(scope, send, MethodNotAllowed("this path has other methods"), [("allow", self.allow)])
+            return
+        arrived = _Arrived(receive)
+        exchange: Exchange[Any, Any] = Exchange(
+            parts=self.parts,
+            call=call,
+            scope=scope,
+            headers=passage.headers,
+            path=scope.get("path_params", {}),
+            request_id=passage.request_id,
+            trace=passage.trace,
+            base=_base(self.parts, scope),
+            gone=arrived.gone,
+            send=send,
+        )
+        try:
+            await self._read(exchange, arrived)
+            reply = await call.handler(exchange)
+        except ClientGone:
+            return
+        except SwarmkeeperError as error:
+            self._note(exchange, error)
+            await self._refuse(scope, send, error)
+        except StoreUnavailable as error:
+            self.parts.log("store_unavailable", error=str(error), request_id=passage.request_id)
+            await self._refuse(scope, send, Overloaded("the store cannot be asked now", retry_after=1))
+        except Exception as error:
+            if passage.status:  # a stream that had begun: cutting it is all that can be told
+                self.parts.log("stream_broken", path=self.path, error=repr(error), exception=error)
+                raise
+            self.parts.log("fault", what=f"{call.method} {self.path}", error=repr(error), exception=error)
+            await self._refuse(scope, send, Internal("a fault of the orchestrator; it was logged"))
+        else:
+            if reply is not None:
+                await _send(send, reply, head=scope["method"] == "HEAD")
+
+    async def _read(self, exchange: Exchange[Any, Any], arrived: _Arrived) -> None:
+        """Who calls, then what they ask, then what they sent: a stranger's body is not even read."""
+        call, parts = exchange.call, self.parts
+        if not call.open:
+            exchange.text = auth.credential(exchange.headers)
+            source = limits.source_of(exchange.scope, exchange.headers, parts.limits)
+            exchange.principal = await parts.identity.authenticate(exchange.text, source)
+        exchange.take_query(read_query(call.query, exchange.scope["query_string"], exchange.safe))
+        if call.body is None:
+            return
+        limit = parts.limits.long_body_bytes_max if call.long_body else parts.limits.body_bytes_max
+        raw = await limits.read_body(exchange.headers, arrived.receive, limit)
+        if raw or not call.body_optional:
+            exchange.document = parse_json(raw, limit=limit, safe=exchange.safe)
+        else:
+            exchange.document = {}
+        exchange.take_body(read(call.body, exchange.document, safe=exchange.safe))
+
+    def _note(self, exchange: Exchange[Any, Any], error: SwarmkeeperError) -> None:
+        if isinstance(error, Forbidden) and exchange.principal is not None:
+            self.parts.identity.refused(exchange.principal, error.code, exchange.call.action)
+        if isinstance(error, Internal):
+            cause = error.__cause__
+            self.parts.log("internal", request_id=exchange.request_id, path=self.path, cause=repr(cause))
+
+    async def _refuse(
+        self, scope: Scope, send: Send, error: SwarmkeeperError, headers: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        told = errors.problem(error, scope[_PASSAGE].request_id, _base(self.parts, scope))
+        reply = Reply(told["status"], told, (*errors.headers_of(error), *headers), media_type=errors.PROBLEM_TYPE)
+        await _send(send, reply, head=scope["method"] == "HEAD")
+
+
+class _Arrived:
+    """The messages of one request; after the body, the only one that comes is that the caller hung up."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._over = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._over = message["type"] == "http.disconnect"
+        return message
+
+    async def gone(self) -> None:
+        while not self._over:
+            await self.receive()
+
+
+async def _send(send: Send, reply: Reply, *, head: bool = False) -> None:
+    if reply.body is None:
+        body = b""
+    else:
+        body = reply.body if isinstance(reply.body, bytes) else errors.encode(reply.body)
+    names = {name for name, _ in reply.headers}
+    headers: list[tuple[str, str]] = [*reply.headers]
+    if "cache-control" not in names:
+        headers += _no_store().items()
+    if reply.body is not None:
+        headers.append(("content-type", reply.media_type))
+    if reply.status not in (204, 304):
+        headers.append(("content-length", str(len(body))))
+    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    await send({"type": "http.response.start", "status": reply.status, "headers": encoded})
+    await send({"type": "http.response.body", "body": b"" if head else body})
+
+
+def _no_store() -> dict[str, str]:
+    # What is told depends on who asks and when: no cache between may keep it.
+    return {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    """By name in lower case; of several with one name all, as RFC 9110 joins them."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip()
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found
+
+
+def _base(parts: Parts, scope: Scope) -> str:
+    public: str = parts.limits.public_url or scope.get("root_path", "")
+    return public.rstrip("/")
+
+
+def _pattern(path: str) -> str:
+    """A declared path as the router takes it."""
+    return re.sub(
+        r"\{(\w+)\}",
+        lambda match: f"{{{match[1]}:swarmkeeper_{'subtask' if match[1] == 'subtask' else 'id'}}}",
+        path,
+    )
+
+
+def create_app(parts: Parts) -> FastAPI:
+    """The application. It starts and stops nothing: whoever made the parts does."""
+    return Api(parts)

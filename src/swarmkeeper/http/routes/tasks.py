@@ -1,0 +1,381 @@
+"""What clients do: submit tasks, look at them, wait for them, steer them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+import msgspec
+
+from swarmkeeper.core import commands, errors
+from swarmkeeper.core.errors import Invalid, SwarmkeeperError
+from swarmkeeper.core.model import Json
+from swarmkeeper.http import sse
+from swarmkeeper.http.calls import Calls, Exchange, Reply, not_yet, supported
+from swarmkeeper.http.errors import problem, status_of
+from swarmkeeper.http.query import EventsQuery, NoQuery, OutputQuery, PageQuery, TaskQuery, TasksQuery
+from swarmkeeper.service.engine import Replayed
+from swarmkeeper.service.queries import TaskFilter
+from swarmkeeper.wire import v1
+from swarmkeeper.wire.shapes import micros, read
+
+calls = Calls("tasks")
+
+_encode = msgspec.json.Encoder().encode
+_ETAG = re.compile(r'(?:W/)?"(\d{1,18})"')
+_OF_A_TASK = (errors.Forbidden, errors.NotFound)
+_REPLAYED = ("idempotency-replayed", "true")
+
+
+def _submit(x: Exchange[Any, Any], sent: v1.TaskDefinition, idempotency: tuple[str, str] | None) -> commands.Submit:
+    supported(sent)
+    spec = {
+        "title": sent.title,
+        "description": sent.description,
+        "input": sent.input,
+        "metadata": sent.metadata,
+        "acceptance_criteria": sent.acceptance_criteria,
+    }
+    return commands.Submit(
+        by=x.by,
+        idempotency=idempotency,
+        trace=x.trace,
+        title=sent.title,
+        spec=_encode(spec),
+        priority=sent.priority,
+        labels=sent.labels,
+        planner_skills=tuple(dict.fromkeys(sent.planner_skills)),
+        evaluator_skills=tuple(dict.fromkeys(sent.evaluator_skills)),
+        evaluation=sent.evaluation,
+        quorum=(sent.quorum.accept, sent.quorum.of),
+        max_rounds=sent.max_rounds,
+        approval=sent.approval,
+        deadline=_micros(sent.deadline_seconds),
+        plan_timeout=_micros(sent.plan_timeout_seconds),
+        review_timeout=_micros(sent.review_timeout_seconds),
+        defaults=sent.defaults.spec(),
+        subtasks=None if sent.subtasks is None else v1.specs(sent.subtasks),
+    )
+
+
+def _micros(seconds: float | None) -> int | None:
+    return None if seconds is None else micros(seconds)
+
+
+async def _told(x: Exchange[Any, Any], status: int, task_id: str, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
+    shown, version = await x.after(x.parts.queries.task(x.by, task_id))
+    return Reply(status, shown, (("etag", f'"{version}"'), *headers))
+
+
+# ---- submitting ----------------------------------------------------------------------------------------------------
+
+
+@calls.add(
+    "POST",
+    "/tasks",
+    body=v1.TaskDefinition,
+    long_body=True,
+    answers={201: v1.Task},
+    refusals=(errors.Forbidden, errors.NotSupported),
+    idempotent=True,
+)
+async def submit_task(x: Exchange[v1.TaskDefinition, NoQuery]) -> Reply:
+    """Submit a task; without `subtasks` a planner plans it."""
+    answer = await x.parts.engine.do(_submit(x, x.body, x.idempotency))
+    replayed = isinstance(answer, Replayed)
+    task_id: str = answer.resource if replayed else answer
+    headers = (("location", f"{x.base}/tasks/{task_id}"), *((_REPLAYED,) if replayed else ()))
+    return await _told(x, 201, task_id, headers)
+
+
+@calls.add(
+    "POST",
+    "/tasks:batch",
+    body=v1.TaskBatch,
+    long_body=True,
+    answers={200: v1.TaskBatchAnswer},
+    refusals=(errors.Forbidden,),
+    idempotent=True,
+)
+async def submit_tasks(x: Exchange[v1.TaskBatch, NoQuery]) -> Reply:
+    """Submit up to 500 tasks, each taken or refused by itself."""
+    idempotency = x.idempotency
+    asked: list[commands.Submit | SwarmkeeperError] = []
+    for place, raw in enumerate(x.body.tasks):
+        # A line break parts it from whatever a header could hold.
+        own = None if idempotency is None else (f"{idempotency[0]}\n{place}", idempotency[1])
+        try:
+            asked.append(_submit(x, read(v1.TaskDefinition, raw, safe=x.safe), own))
+        except SwarmkeeperError as error:
+            asked.append(error)
+    submits = [one for one in asked if isinstance(one, commands.Submit)]
+    answers = iter(await x.parts.engine.do_all(submits))
+    results: list[Json] = []
+    replayed = False
+    for one in asked:
+        answer: Any = next(answers) if isinstance(one, commands.Submit) else one
+        if isinstance(answer, SwarmkeeperError):
+            results.append({"status": status_of(answer), "error": problem(answer, x.request_id, x.base)})
+            continue
+        if isinstance(answer, BaseException):
+            raise answer
+        replayed |= isinstance(answer, Replayed)
+        task_id = answer.resource if isinstance(answer, Replayed) else answer
+        results.append({"status": 201, "task": (await x.after(x.parts.queries.task(x.by, task_id)))[0]})
+    return Reply(200, {"results": results}, (_REPLAYED,) if replayed else ())
+
+
+# ---- looking -------------------------------------------------------------------------------------------------------
+
+
+@calls.add("GET", "/tasks", query=TasksQuery, answers={200: v1.TaskPage}, refusals=(errors.Forbidden,))
+async def list_tasks(x: Exchange[Any, TasksQuery]) -> Reply:
+    """List tasks, without their subtasks and results."""
+    query = x.query
+    filters = TaskFilter(
+        status=tuple(query.status),
+        outcome=tuple(query.outcome),
+        labels=dict(_label(label) for label in query.label),
+        created_after=None if query.created_after is None else _moment(query.created_after),
+        created_before=None if query.created_before is None else _moment(query.created_before),
+    )
+    page = await x.parts.queries.tasks(
+        x.by, filters, order_by=query.order_by, page_size=query.page_size, page_token=query.page_token
+    )
+    return Reply(200, page)
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, _, value = text.partition(":")
+    return key, value
+
+
+def _moment(moment: Any) -> int:
+    return micros(moment.timestamp())
+
+
+@calls.add(
+    "GET",
+    "/tasks/{task_id}",
+    query=TaskQuery,
+    answers={200: v1.Task, 304: None},
+    refusals=_OF_A_TASK,
+    headers=("If-None-Match",),
+)
+async def get_task(x: Exchange[Any, TaskQuery]) -> Reply:
+    """Look at a task, or wait for its outcome or its next change."""
+    task_id, query = x.path["task_id"], x.query
+    known = _versions(x.headers.get("if-none-match", ""))
+    if "until" in query.model_fields_set and query.until == "change" and not known:
+        raise Invalid(
+            "to wait for a change, say since when",
+            details=(("/headers/if-none-match", "required", "must hold the last ETag"),),
+        )
+    if query.wait_seconds > 0:
+        await _wait(x, task_id, None if query.until == "final" else known)
+    shown, version = await x.parts.queries.task(x.by, task_id)
+    etag = ("etag", f'"{version}"')
+    if version in known:
+        return Reply(304, None, (etag,))
+    return Reply(200, shown, (etag,))
+
+
+async def _wait(x: Exchange[Any, TaskQuery], task_id: str, known: frozenset[int] | None) -> None:
+    """Until the task is final, or where versions are known is at none of them; or until the time is up."""
+    queries = x.parts.queries
+
+    async def is_there() -> bool:
+        version, final = await queries.version(x.by, task_id)
+        return final if known is None else version not in known
+
+    if await is_there():
+        return
+    try:
+        async with asyncio.timeout(min(x.query.wait_seconds, x.parts.limits.wait_max)):
+            async with sse.changes_of(x, task_id) as changes:
+                if await is_there():
+                    return
+                async for change in changes:
+                    if change is not None and await is_there():
+                        return
+    except TimeoutError:
+        pass  # the task is shown as it is then
+
+
+def _versions(etags: str) -> frozenset[int]:
+    return frozenset(int(version) for version in _ETAG.findall(etags))
+
+
+@calls.add("GET", "/tasks/{task_id}/subtasks", query=PageQuery, answers={200: v1.SubTaskPage}, refusals=_OF_A_TASK)
+async def list_subtasks(x: Exchange[Any, PageQuery]) -> Reply:
+    """List a task's subtasks, in the order of its plan."""
+    page = await x.parts.queries.subtasks(
+        x.by, x.path["task_id"], page_size=x.query.page_size, page_token=x.query.page_token
+    )
+    return Reply(200, page)
+
+
+@calls.add("GET", "/tasks/{task_id}/subtasks/{subtask}", answers={200: v1.SubTaskDetail}, refusals=_OF_A_TASK)
+async def get_subtask(x: Exchange[Any, NoQuery]) -> Reply:
+    """Look at a subtask, by key or id, with all that came of it."""
+    return Reply(200, await x.parts.queries.subtask(x.by, x.path["task_id"], x.path["subtask"]))
+
+
+@calls.add(
+    "GET",
+    "/tasks/{task_id}/subtasks/{subtask}/output",
+    query=OutputQuery,
+    answers={200: None},
+    refusals=_OF_A_TASK,
+)
+async def get_output(x: Exchange[Any, OutputQuery]) -> Reply:
+    """Fetch what a subtask has put out, whole, however large."""
+    output = await x.parts.queries.output(x.by, x.path["task_id"], x.path["subtask"], attempt=x.query.attempt)
+    return Reply(200, output)
+
+
+@calls.add("GET", "/tasks/{task_id}/graph", answers={200: v1.Graph}, refusals=_OF_A_TASK)
+async def get_graph(x: Exchange[Any, NoQuery]) -> Reply:
+    """Look at a task's plan as a graph."""
+    return Reply(200, await x.parts.queries.graph(x.by, x.path["task_id"]))
+
+
+@calls.add(
+    "GET",
+    "/tasks/{task_id}/events",
+    query=EventsQuery,
+    answers={200: v1.EventPage},
+    media_types=("application/json", sse.EVENT_STREAM),
+    refusals=(*_OF_A_TASK, errors.CursorTooOld),
+    headers=("Last-Event-ID",),
+)
+async def task_events(x: Exchange[Any, EventsQuery]) -> Reply | None:
+    """Read what happened to a task, or follow it as a stream, which ends with the task."""
+    return await events_of(x, x.path["task_id"])
+
+
+async def events_of(x: Exchange[Any, EventsQuery], task_id: str | None) -> Reply | None:
+    """A page, or the stream where the caller asks for that."""
+    after = int(x.query.page_token or x.query.after)
+    if sse.wanted(x):
+        await sse.stream(x, task_id, sse.resumed_after(x, after))
+        return None
+    page = await x.parts.queries.events(x.by, after=after, task_id=task_id, page_size=x.query.page_size)
+    return Reply(200, page)
+
+
+# ---- steering ------------------------------------------------------------------------------------------------------
+
+
+@calls.add(
+    "PATCH",
+    "/tasks/{task_id}",
+    body=v1.TaskPatch,
+    answers={200: v1.Task},
+    refusals=(*_OF_A_TASK, errors.IllegalTransition, errors.PreconditionFailed),
+    headers=("If-Match",),
+)
+async def change_task(x: Exchange[v1.TaskPatch, NoQuery]) -> Reply:
+    """Change a task's priority, labels or deadline; with If-Match only if nobody else has."""
+    task_id, body = x.path["task_id"], x.body
+    command = commands.Update(
+        by=x.by,
+        trace=x.trace,
+        task=task_id,
+        priority=body.priority,
+        labels=body.labels,
+        deadline=_micros(body.deadline_seconds),
+        if_version=_if_match(x),
+    )
+    await x.parts.engine.do(command)
+    return await _told(x, 200, task_id)
+
+
+def _if_match(x: Exchange[Any, Any]) -> int | None:
+    """The version that the task must be at, where the caller says."""
+    sent = x.headers.get("if-match")
+    if sent is None or sent.strip() == "*":
+        return None
+    versions = _versions(sent)
+    # A tag that is none of ours cannot match: no task is at version -1.
+    return min(versions) if len(versions) == 1 and _ETAG.fullmatch(sent.strip()) else -1
+
+
+async def _steer(x: Exchange[Any, Any], command: commands.OnTask) -> Reply:
+    answer = await x.parts.engine.do(command)
+    return await _told(x, 200, command.task, (_REPLAYED,) if isinstance(answer, Replayed) else ())
+
+
+_STEERING: dict[str, Any] = {
+    "body": v1.Reason,
+    "body_optional": True,
+    "answers": {200: v1.Task},
+    "refusals": (*_OF_A_TASK, errors.IllegalTransition),
+    "idempotent": True,
+}
+
+
+def _on_task(x: Exchange[Any, Any]) -> dict[str, Any]:
+    return {
+        "by": x.by,
+        "idempotency": x.idempotency,
+        "trace": x.trace,
+        "task": x.path["task_id"],
+        "reason": x.body.reason or "",
+    }
+
+
+@calls.add("POST", "/tasks/{task_id}:cancel", **_STEERING)
+async def cancel_task(x: Exchange[v1.Reason, NoQuery]) -> Reply:
+    """End a task; bots that work on it hear of it with their next heartbeat."""
+    return await _steer(x, commands.Cancel(**_on_task(x)))
+
+
+@calls.add("POST", "/tasks/{task_id}:pause", **_STEERING)
+async def pause_task(x: Exchange[v1.Reason, NoQuery]) -> Reply:
+    """Hand out nothing more of a task until it is resumed; what is leased goes on."""
+    return await _steer(x, commands.Pause(**_on_task(x)))
+
+
+@calls.add("POST", "/tasks/{task_id}:resume", **_STEERING)
+async def resume_task(x: Exchange[v1.Reason, NoQuery]) -> Reply:
+    """Hand out a paused task's work again."""
+    return await _steer(x, commands.Resume(**_on_task(x)))
+
+
+@calls.add(
+    "POST",
+    "/tasks/{task_id}:retry",
+    **_STEERING | {"body": v1.Retry, "refusals": (*_STEERING["refusals"], errors.StillStopping)},
+)
+async def retry_task(x: Exchange[v1.Retry, NoQuery]) -> Reply:
+    """Take a failed task up again where it stopped."""
+    return await _steer(x, commands.Retry(**_on_task(x), deadline=_micros(x.body.deadline_seconds)))
+
+
+@calls.add("POST", "/tasks/{task_id}:archive", **_STEERING)
+async def archive_task(x: Exchange[v1.Reason, NoQuery]) -> Reply:
+    """Put a failed task away for good."""
+    return await _steer(x, commands.Archive(**_on_task(x)))
+
+
+_LATER = "comes with a later release"
+not_yet(calls, "GET", "/tasks/{task_id}:explain", "explain_task", f"Why a task waits ({_LATER})", f"explain {_LATER}")
+not_yet(calls, "GET", "/tasks/{task_id}/audit", "task_audit", f"A task's audit ({_LATER})", f"audit lists {_LATER}")
+not_yet(
+    calls,
+    "GET",
+    "/tasks/{task_id}/messages",
+    "list_messages",
+    f"Messages about a task ({_LATER})",
+    "messages come with a later release",
+)
+not_yet(
+    calls,
+    "POST",
+    "/tasks/{task_id}/messages",
+    "send_message",
+    f"Tell a bot something ({_LATER})",
+    "messages come with a later release",
+)

@@ -1,0 +1,276 @@
+"""What bots do: lease, report, beat, give back."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from swarmkeeper.core import commands, errors
+from swarmkeeper.core.decide.work import Beaten, Reported
+from swarmkeeper.core.errors import SwarmkeeperError, Unauthenticated
+from swarmkeeper.core.model import Json
+from swarmkeeper.http.calls import Calls, Exchange, Reply, not_yet
+from swarmkeeper.http.limits import ClientGone
+from swarmkeeper.http.query import NoQuery
+from swarmkeeper.service.engine import Claimed, Poll
+from swarmkeeper.wire import v1
+from swarmkeeper.wire.shapes import micros, read, rfc3339
+
+calls = Calls("work")
+
+_canonical = msgspec.json.Encoder(order="deterministic").encode
+_encode = msgspec.json.Encoder().encode
+
+# How soon a poll whose time is up is looked at again, where its leases were on their way to it just then.
+_LOOK_AGAIN_SECONDS = 0.05
+
+_OF_A_BOT = (errors.Forbidden, errors.NotFound)
+_OF_A_REPORT = (
+    *_OF_A_BOT,
+    errors.LeaseLost,
+    errors.LeaseRequired,
+    errors.AlreadyReported,
+    errors.TaskClosed,
+    errors.IllegalTransition,
+    errors.InvalidPlan,
+)
+
+
+@calls.add("POST", "/leases", body=v1.LeaseRequest, answers={200: v1.LeasePage}, refusals=_OF_A_BOT)
+async def lease_work(x: Exchange[v1.LeaseRequest, NoQuery]) -> Reply:
+    """Ask for work, and wait until there is some.
+
+    Asked again with the same `claim_id`, the same leases come. Of a bot that hangs up while it waits, nothing is taken.
+    """
+    body = x.body
+    claim = commands.Claim(
+        by=x.by,
+        bot=body.bot_id,
+        most=body.max,
+        skills=None if body.skills is None else tuple(body.skills),
+        ttl=None if body.lease_seconds is None else micros(body.lease_seconds),
+        claim_id=body.claim_id,
+        trace=x.trace,
+    )
+    wait = min(body.wait_seconds, x.parts.limits.wait_max)
+    poll = x.parts.engine.claim(claim, parks=wait > 0)
+    gone = asyncio.ensure_future(x.gone())
+    try:
+        claimed = await _answer(x, poll, gone, wait)
+        leases = await _leases(x, claimed)
+        if gone.done():
+            raise ClientGone
+    except BaseException:
+        # Nobody hears of these leases, so that nobody has them.
+        x.parts.engine.abandon(poll)
+        raise
+    finally:
+        gone.cancel()
+    x.parts.identity.presence.seen(body.bot_id)
+    return Reply(200, {"leases": leases, "reason": None if leases else claimed.reason})
+
+
+async def _answer(x: Exchange[Any, Any], poll: Poll, gone: asyncio.Future[None], wait: float) -> Claimed:
+    """The poll's answer, while its bot is there and its key stands."""
+    parts = x.parts
+    loop = asyncio.get_running_loop()
+    until = loop.time() + wait if wait > 0 else None
+    waiting: tuple[asyncio.Future[Any], ...] = (poll.answer, gone)
+    while not poll.answer.done():
+        pause = parts.limits.key_check_every
+        if until is not None and (left := until - loop.time()) <= pause:
+            if left <= 0:
+                parts.engine.end(poll)
+                left = _LOOK_AGAIN_SECONDS
+            pause = left
+        await asyncio.wait(waiting, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+        if gone.done():
+            raise ClientGone
+        if not poll.answer.done():
+            if poll.bot is not None:  # it was found to be the caller's own
+                parts.identity.presence.seen(poll.claim.bot)
+            await _still_good(x)
+    await _still_good(x)
+    return await poll.answer
+
+
+async def _still_good(x: Exchange[Any, Any]) -> None:
+    if not await x.parts.identity.still_good(x.by):
+        raise Unauthenticated("the API key was revoked or has expired")
+
+
+async def _leases(x: Exchange[Any, Any], claimed: Claimed) -> list[dict[str, Json]]:
+    if not claimed.leases:
+        return []
+    return await x.after(x.parts.queries.lease_views(x.by, [granted.work for granted in claimed.leases]))
+
+
+# ---- reports -------------------------------------------------------------------------------------------------------
+
+
+def _report(x: Exchange[Any, Any], result: v1.Result, bot: str, task: str | None) -> commands.Report:
+    content = _canonical(result.content())
+    plan = verdict = None
+    shape_errors: Sequence[errors.Detail] = ()
+    if result.kind == "plan":
+        subtasks, shape_errors = v1.read_plan(result.plan, safe=x.safe)
+        plan = v1.specs(subtasks)
+    elif result.kind == "verdict":
+        read_verdict, shape_errors = v1.read_verdict(result.verdict, safe=x.safe)
+        verdict = None if read_verdict is None else read_verdict.record()
+    return commands.Report(
+        by=x.by,
+        bot=bot,
+        task=task,
+        lease_id=result.lease_id,
+        content=content,
+        content_hash=hashlib.sha256(content).hexdigest(),
+        output=_encode(result.output) if result.kind == "output" else None,
+        plan=plan,
+        verdict=verdict,
+        failure=result.failure.record() if result.kind == "failure" else None,
+        errors=tuple(shape_errors),
+        errors_in=result.kind if shape_errors else None,
+        usage=None if result.usage is None else result.usage.model_dump(),
+        trace=x.trace,
+    )
+
+
+def _claim(x: Exchange[Any, Any], bot: str, asked: v1.Claim | None, lease_id: str | None) -> commands.Claim | None:
+    if asked is None:
+        return None
+    # A report sent again asks for the same leases again: its own lease id says which.
+    return commands.Claim(by=x.by, bot=bot, most=asked.max, claim_id=asked.claim_id or lease_id, trace=x.trace)
+
+
+@calls.add(
+    "POST",
+    "/tasks/{task_id}/results",
+    body=v1.Report,
+    long_body=True,
+    answers={200: v1.ReportAnswer},
+    refusals=_OF_A_REPORT,
+)
+async def report_result(x: Exchange[v1.Report, NoQuery]) -> Reply:
+    """Report what came of an attempt: a plan, an output, a verdict or a failure.
+
+    Sent again, the same report is answered as before. With `claim` the next work comes along.
+    """
+    body = x.body
+    command = _report(x, body, body.bot_id, x.path["task_id"])
+    claim = _claim(x, body.bot_id, body.claim, body.lease_id)
+    (answer,), claimed = await x.parts.engine.report([command], claim)
+    if isinstance(answer, BaseException):
+        raise answer
+    x.parts.identity.presence.seen(body.bot_id)
+    return Reply(200, {**_taken(answer), "leases": await _leases(x, claimed)})
+
+
+@calls.add("POST", "/results", body=v1.ReportBatch, long_body=True, answers={200: v1.ReportBatchAnswer})
+async def report_results(x: Exchange[v1.ReportBatch, NoQuery]) -> Reply:
+    """Report several results of one bot, each taken or refused by itself."""
+    body = x.body
+    answers: list[Any] = []
+    asked: list[commands.Report] = []
+    places: list[int] = []
+    for place, raw in enumerate(body.results):
+        try:
+            result = read(v1.BatchResult, raw, safe=x.safe)
+        except SwarmkeeperError as error:
+            answers.append(error)
+            continue
+        answers.append(None)
+        asked.append(_report(x, result, body.bot_id, result.task_id))
+        places.append(place)
+    first = next((command.lease_id for command in asked if command.lease_id is not None), None)
+    answered, claimed = await x.parts.engine.report(asked, _claim(x, body.bot_id, body.claim, first))
+    for place, answer in zip(places, answered, strict=True):
+        answers[place] = answer
+    for answer in answers:
+        if isinstance(answer, BaseException) and not isinstance(answer, SwarmkeeperError):
+            raise answer
+    if any(isinstance(answer, Reported) for answer in answers):
+        x.parts.identity.presence.seen(body.bot_id)
+    results = [_refused(answer) if isinstance(answer, SwarmkeeperError) else _taken(answer) for answer in answers]
+    return Reply(200, {"results": results, "leases": await _leases(x, claimed)})
+
+
+def _taken(answer: Reported) -> dict[str, Json]:
+    return {"accepted": True, "replayed": answer.replayed, "task_status": answer.task_status}
+
+
+def _refused(error: SwarmkeeperError) -> dict[str, Json]:
+    places = [{"pointer": where, "code": code, "detail": detail} for where, code, detail in error.details]
+    return {"accepted": False, "code": error.code, "detail": error.detail, "errors": places}
+
+
+# ---- beats, release ------------------------------------------------------------------------------------------------
+
+
+@calls.add("POST", "/bots/{bot_id}:heartbeat", body=v1.Heartbeat, answers={200: v1.HeartbeatAnswer}, refusals=_OF_A_BOT)
+async def beat(x: Exchange[v1.Heartbeat, NoQuery]) -> Reply:
+    """Give a sign of life for a bot and all its leases.
+
+    The answer says of each lease whether to go on with it.
+    """
+    bot = x.path["bot_id"]
+    pulses = tuple(
+        commands.Pulse(
+            lease_id=one.lease_id,
+            progress=None if one.progress is None else one.progress.model_dump(exclude_none=True),
+            usage=None if one.usage is None else one.usage.model_dump(),
+            checkpoint=None if one.checkpoint is None else _encode(one.checkpoint),
+        )
+        for one in x.body.leases
+    )
+    beaten: Beaten = await x.parts.engine.do(commands.Beat(by=x.by, bot=bot, pulses=pulses, trace=x.trace))
+    x.parts.identity.presence.seen(bot)
+    told = [
+        {
+            "lease_id": one.lease_id,
+            "directive": one.directive,
+            "expires_at": None if one.expires_at is None else rfc3339(one.expires_at),
+        }
+        for one in beaten.directives
+    ]
+    return Reply(200, {"leases": told, "drain": beaten.drain, "messages": []})
+
+
+@calls.add(
+    "POST",
+    "/leases/{lease_id}:release",
+    body=v1.Release,
+    body_optional=True,
+    answers={200: v1.ReleaseAnswer},
+    refusals=(errors.Forbidden, errors.LeaseLost, errors.TaskClosed),
+)
+async def release(x: Exchange[v1.Release, NoQuery]) -> Reply:
+    """Give work back, to be handed out again now or after a delay.
+
+    It costs no try, as long as it does not happen twenty times in a row.
+    """
+    body = x.body
+    await x.parts.engine.do(
+        commands.Release(
+            by=x.by,
+            lease_id=x.path["lease_id"],
+            reason=body.reason or "",
+            delay=micros(body.delay_seconds),
+            trace=x.trace,
+        )
+    )
+    return Reply(200, {"released": True})
+
+
+not_yet(
+    calls,
+    "POST",
+    "/leases/{lease_id}:ask",
+    "ask",
+    "Ask a person about a work (comes with a later release)",
+    "questions come with a later release",
+)

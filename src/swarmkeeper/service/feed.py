@@ -1,0 +1,191 @@
+"""Events as they happen. One reader at the feed's end for the whole process, which hands each event to whoever follows
+it; a follower reads the store by itself only to catch up.
+
+A follower is registered before its last look back, and hears live from the very place up to which that look saw:
+nothing falls between the two, nothing comes twice. Permission is the caller's: see `Queries.may_follow`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from swarmkeeper.core.ports import Broker, Store, StoreUnavailable
+from swarmkeeper.core.states import TASK_CLOSED
+from swarmkeeper.service import views
+from swarmkeeper.service.engine import Log
+from swarmkeeper.service.views import Row, View
+
+TOPIC = "events"  # what the engine hints at after each batch that told something
+LAG_MAX = 1_000  # events that may wait for one follower
+PAGE = 500
+LOOK_SECONDS = 1.0  # how much a lost hint costs, and only while somebody follows
+
+_CLOSED = frozenset(str(status) for status in TASK_CLOSED)
+
+
+class Subscription:
+    """An iterator over events, oldest first. Waiting for the next may be cancelled, and nothing is lost by it.
+
+    It ends when its task is over and all was told, when it lags too far behind (`lagging`), and when the feed stops.
+    Whoever wants more subscribes again after `cursor`.
+    """
+
+    def __init__(self, feed: Feed, tenant: str, task: str | None, after: int) -> None:
+        self.cursor = after  # of the last event that was taken
+        self.lagging = False
+        self._feed = feed
+        self._tenant = tenant
+        self._task = task
+        self._read_to = after
+        self._waiting: deque[Row] = deque()
+        self._more = asyncio.Event()
+        self._live = False
+        self._over = False  # the task is, as far as was read
+        self._stopped = False
+
+    @property
+    def key(self) -> tuple[str, str | None]:
+        return self._tenant, self._task
+
+    def __aiter__(self) -> Subscription:
+        return self
+
+    async def __anext__(self) -> View:
+        while not self._waiting:
+            if self.lagging or self._stopped or (self._live and self._over):
+                raise StopAsyncIteration
+            if not self._live:
+                await self._catch_up()
+            else:
+                self._more.clear()
+                await self._more.wait()
+        row = self._waiting.popleft()
+        self.cursor = row["seq"]
+        return views.event(row)
+
+    async def begin(self) -> None:
+        if self._task is not None:
+            found = await self._feed.store.read("task_row", {"tenant": self._tenant, "task": self._task})
+            self._over = bool(found) and found[0]["status"] in _CLOSED
+
+    async def _catch_up(self) -> None:
+        """Read one page; with the last one, go live where the feed's reader stands."""
+        end = self._feed.cursor
+        found = await self._read()
+        for row in found:
+            self._take(row)
+        if len(found) < PAGE and end is not None and end == self._feed.cursor:
+            # What the reader has handed out so far was committed before that look, so it was seen.
+            self._live = True
+
+    async def _read(self) -> list[dict[str, Any]]:
+        parameters: dict[str, Any] = {"after": self._read_to, "limit": PAGE}
+        if self._task is None:
+            return await self._feed.store.read("events_of_tenant", parameters | {"tenant": self._tenant})
+        return await self._feed.store.read("events_of_task", parameters | {"task": self._task})
+
+    def put(self, row: Row) -> None:
+        """Take an event that has just happened; unless it still has to look back further than that."""
+        if not self._live or row["seq"] <= self._read_to:
+            return
+        if len(self._waiting) >= LAG_MAX:
+            self.lagging = True
+            self._live = False
+        else:
+            self._take(row)
+        self._more.set()
+
+    def _take(self, row: Row) -> None:
+        self._read_to = row["seq"]
+        self._waiting.append(row)
+        if self._task is not None and row["kind"].startswith("task."):
+            to = views.json_of(row["body"]).get("to")
+            self._over = to in _CLOSED if to is not None else self._over
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._more.set()
+
+
+class Feed:
+    """`run` is the one reader; it must be running for anybody to hear live."""
+
+    def __init__(self, store: Store, broker: Broker, log: Log) -> None:
+        self.store = store
+        self.cursor: int | None = None  # up to where events were handed out; None while nobody follows
+        self._broker = broker
+        self._log = log
+        self._followers: dict[tuple[str, str | None], dict[int, Subscription]] = {}
+        self._wanted = asyncio.Event()
+
+    @asynccontextmanager
+    async def subscribe(self, tenant: str, task: str | None = None, *, after: int = 0) -> AsyncIterator[Subscription]:
+        """Follow a tenant's events, or one task's, from after a cursor on."""
+        subscription = Subscription(self, tenant, task, after)
+        if self.cursor is None:
+            newest = await self.store.read("newest_event", {})
+            if self.cursor is None:
+                self.cursor = newest[0]["seq"] if newest else 0
+        of_key = self._followers.setdefault(subscription.key, {})
+        of_key[id(subscription)] = subscription
+        self._wanted.set()
+        try:
+            await subscription.begin()
+            yield subscription
+        finally:
+            of_key.pop(id(subscription), None)
+            if not of_key and self._followers.get(subscription.key) is of_key:
+                del self._followers[subscription.key]
+            if not self._followers:
+                self.cursor = None
+                self._wanted.clear()
+
+    async def newest(self) -> int:
+        """The cursor of the last event there is: where whoever cares only for what comes begins."""
+        found = await self.store.read("newest_event", {})
+        return int(found[0]["seq"]) if found else 0
+
+    @property
+    def followers(self) -> int:
+        return sum(len(of_key) for of_key in self._followers.values())
+
+    async def run(self) -> None:
+        """Read the end of the feed for ever: when hinted at, and each second while somebody follows."""
+        try:
+            async with self._broker.subscribe(TOPIC) as hints:
+                while True:
+                    await self._wanted.wait()
+                    try:
+                        async with asyncio.timeout(LOOK_SECONDS):
+                            await anext(hints)
+                    except TimeoutError:
+                        pass
+                    try:
+                        await self._look()
+                    except StoreUnavailable as error:
+                        self._log("feed_waits", reason=str(error))
+        finally:
+            for subscription in self._all():
+                subscription.stop()
+
+    def _all(self) -> list[Subscription]:
+        return [one for of_key in self._followers.values() for one in of_key.values()]
+
+    async def _look(self) -> None:
+        while self.cursor is not None:
+            found = await self.store.read("events_after", {"after": self.cursor, "limit": PAGE})
+            for row in found:
+                self._hand_out(row)
+            if len(found) < PAGE:
+                return
+
+    def _hand_out(self, row: Mapping[str, Any]) -> None:
+        self.cursor = row["seq"]
+        keys = [(row["tenant"], None)] + ([(row["tenant"], row["task"])] if row["task"] is not None else [])
+        for key in keys:
+            for subscription in list(self._followers.get(key, {}).values()):
+                subscription.put(row)

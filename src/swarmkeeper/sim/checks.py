@@ -1,0 +1,301 @@
+"""The invariants of the life cycles that rows can show, each as one statement that finds what breaks it.
+
+The numbers are those of the list of invariants in the docs; a statement without findings holds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import apsw
+
+from swarmkeeper.core.model import AuditLeaf, AuditTree
+from swarmkeeper.core.states import (
+    FINAL,
+    TASK_CLOSED,
+    Ending,
+    Evaluation,
+    Happening,
+    Kind,
+    Status,
+    TaskHappening,
+    TaskStatus,
+)
+from swarmkeeper.govern import audit
+
+# Told of an item each time an attempt ends by itself; one that is cancelled is told with all others of its task.
+_ENDINGS_TOLD = [
+    f"work.{happening}"
+    for happening in (
+        Happening.SUCCEEDED,
+        Happening.SUBMITTED,
+        Happening.RELEASED,
+        Happening.LEASE_UNSEEN,
+        Happening.DEFERRED,
+        Happening.ATTEMPT_FAILED,
+        Happening.TIMED_OUT,
+        Happening.LEASE_EXPIRED,
+        Happening.ASKED,
+        Happening.FAILED,
+        Happening.POISONED,
+    )
+]
+
+_WORDS: dict[str, Any] = {
+    **{status.lower(): str(status) for status in Status},
+    "created": str(TaskStatus.CREATED),
+    "completed": str(TaskStatus.COMPLETED),
+    "execute": str(Kind.EXECUTE),
+    "ok": str(Ending.SUCCEEDED),
+    "gone": str(Ending.CANCELLED),
+    "none": str(Evaluation.NONE),
+    "final": json.dumps(sorted(FINAL)),
+    "closed": json.dumps(sorted(TASK_CLOSED)),
+    "moves": json.dumps([f"task.{happening}" for happening in TaskHappening]),
+    "endings": json.dumps(_ENDINGS_TOLD),
+}
+
+_QUIET = "NOT EXISTS (SELECT 1 FROM chore WHERE chore.task = task.id)"
+_OPEN = "task.status NOT IN (SELECT value FROM json_each(:closed))"
+_IS_FINAL = "IN (SELECT value FROM json_each(:final))"
+
+
+def _timer(kind: str, ref: str) -> str:
+    return f"EXISTS (SELECT 1 FROM timer WHERE timer.kind = '{kind}' AND timer.ref = {ref})"
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    number: int
+    words: str
+    sql: str  # finds the ids of what breaks it
+
+
+INVARIANTS: tuple[Invariant, ...] = (
+    Invariant(
+        1,
+        "at most one accepted result per item and round",
+        "SELECT work FROM attempt WHERE ending = :ok GROUP BY work, round HAVING count(*) > 1",
+    ),
+    Invariant(
+        2,
+        "the accepted attempt was the newest granted",
+        """SELECT older.work FROM attempt AS older JOIN attempt AS newer ON newer.work = older.work
+            WHERE older.ending = :ok AND newer.attempt > older.attempt AND newer.started < older.ended""",
+    ),
+    Invariant(
+        2,
+        "what is done was done by its last attempt",
+        """SELECT id FROM work WHERE status IN (:succeeded, :in_review) AND NOT EXISTS (
+            SELECT 1 FROM attempt WHERE attempt.work = work.id AND attempt.attempt = work.attempt
+               AND attempt.ending = :ok AND attempt.result = work.result)""",
+    ),
+    Invariant(
+        2,
+        "attempts are counted without a gap",
+        """SELECT id FROM work WHERE attempt <> (SELECT count(*) FROM attempt WHERE attempt.work = work.id)
+            + (SELECT count(*) FROM lease WHERE lease.work = work.id)""",
+    ),
+    Invariant(
+        3,
+        "a lease exists exactly for an item that is leased",
+        """SELECT work.id FROM work LEFT JOIN lease ON lease.work = work.id
+            WHERE (work.status = :leased) <> (lease.work IS NOT NULL)""",
+    ),
+    Invariant(
+        3,
+        "a lease is the item's newest attempt",
+        "SELECT work.id FROM work JOIN lease ON lease.work = work.id WHERE lease.attempt <> work.attempt",
+    ),
+    Invariant(
+        4,
+        "`pending` is the number of edges not settled",
+        f"""SELECT work.id FROM work JOIN task ON task.id = work.task
+             WHERE work.status = :blocked AND {_OPEN} AND {_QUIET} AND work.pending <> (
+                SELECT count(*) FROM edge JOIN work AS upstream ON upstream.id = edge.parent
+                 WHERE edge.child = work.id AND upstream.status NOT {_IS_FINAL})""",
+    ),
+    Invariant(
+        4,
+        "a task counts its subtasks right",
+        f"""SELECT task.id FROM task WHERE {_QUIET} AND (n_total, n_open, n_failed) <> (
+             SELECT count(*), count(*) FILTER (WHERE work.status NOT {_IS_FINAL}),
+                    count(*) FILTER (WHERE work.status IN (:failed, :cancelled))
+               FROM work WHERE work.task = task.id AND work.kind = :execute)""",
+    ),
+    Invariant(
+        5,
+        "events of a task are numbered 1, 2, 3 … without a gap",
+        """SELECT task.id FROM task WHERE task.sequence <> (SELECT count(*) FROM event WHERE event.task = task.id)
+               OR task.sequence <> (SELECT max(sequence) FROM event WHERE event.task = task.id)
+               OR 1 <> (SELECT min(sequence) FROM event WHERE event.task = task.id)""",
+    ),
+    Invariant(
+        5,
+        "events of a task come in the feed in the order of their numbers",
+        """SELECT task FROM (SELECT task, sequence, lag(sequence) OVER (PARTITION BY task ORDER BY seq) AS before
+             FROM event WHERE task IS NOT NULL) WHERE sequence <= before""",
+    ),
+    Invariant(
+        5,
+        "each change of a task's state has exactly one event",
+        """WITH move AS (
+             SELECT task, sequence, json_extract(body, '$.from') AS old, json_extract(body, '$.to') AS new,
+                    lag(json_extract(body, '$.to')) OVER (PARTITION BY task ORDER BY sequence) AS before,
+                    row_number() OVER (PARTITION BY task ORDER BY sequence DESC) AS from_last
+               FROM event WHERE kind IN (SELECT value FROM json_each(:moves)))
+           SELECT task FROM move WHERE old IS NOT before
+            UNION ALL
+           SELECT task.id FROM task LEFT JOIN move ON move.task = task.id AND move.from_last = 1
+            WHERE move.new IS NOT task.status""",
+    ),
+    Invariant(
+        5,
+        "each grant has exactly one event",
+        """SELECT id FROM work WHERE attempt <> (
+             SELECT count(*) FROM event WHERE event.work = work.id AND event.kind = 'work.leased')""",
+    ),
+    Invariant(
+        5,
+        "each end of an attempt has exactly one event",
+        """SELECT id FROM work
+            WHERE (SELECT count(*) FROM attempt WHERE attempt.work = work.id AND ending <> :gone) <> (
+             SELECT count(*) FROM event WHERE event.work = work.id
+                AND event.kind IN (SELECT value FROM json_each(:endings)))""",
+    ),
+    Invariant(
+        5,
+        "every event names its audit record",
+        "SELECT id FROM event WHERE NOT EXISTS (SELECT 1 FROM audit_leaf WHERE audit_leaf.id = event.audit)",
+    ),
+    Invariant(
+        5,
+        "no audit record is there twice",
+        "SELECT id FROM audit_leaf GROUP BY id HAVING count(*) > 1",
+    ),
+    Invariant(
+        8,
+        "what is leased has the timers of its lease",
+        f"""SELECT work.id FROM work JOIN lease ON lease.work = work.id
+             WHERE CASE WHEN lease.cancelled THEN NOT {_timer("grace", "work.id")}
+                        ELSE NOT ({_timer("lease", "work.id")} AND {_timer("ends", "work.id")}) END""",
+    ),
+    Invariant(
+        8,
+        "what is ready and not held can be handed out, and ends for want of a taker",
+        f"""SELECT work.id FROM work JOIN task ON task.id = work.task
+             WHERE work.status = :ready AND {_OPEN} AND {_QUIET} AND task.holds = '[]' AND NOT EXISTS (
+                SELECT 1 FROM timer JOIN ready ON ready.work = timer.ref
+                 WHERE timer.kind = 'start' AND timer.ref = work.id AND timer.due = work.start_due
+                   AND (ready.queue, ready.priority, ready.place) = (work.queue, work.priority, work.place))""",
+    ),
+    Invariant(
+        8,
+        "what is held cannot be handed out, and its clock stands",
+        f"""SELECT work.id FROM work JOIN task ON task.id = work.task
+             WHERE {_QUIET} AND task.holds <> '[]'
+               AND ({_timer("start", "work.id")} OR EXISTS (SELECT 1 FROM ready WHERE ready.work = work.id))""",
+    ),
+    Invariant(
+        8,
+        "only what is ready can be handed out",
+        "SELECT work.id FROM work JOIN ready ON ready.work = work.id WHERE work.status <> :ready",
+    ),
+    Invariant(
+        8,
+        "a hold is `paused`, or an open approval with its timer",
+        f"""SELECT task.id FROM task, json_each(task.holds) AS hold
+             WHERE hold.value <> 'paused' AND NOT EXISTS (
+                SELECT 1 FROM approval WHERE approval.id = hold.value AND approval.state = 'open'
+                   AND {_timer("answer", "approval.id")})""",
+    ),
+    Invariant(
+        8,
+        "what waits is woken, or waits for an answer",
+        f"""SELECT work.id FROM work JOIN task ON task.id = work.task
+             WHERE work.status = :waiting AND {_OPEN} AND NOT CASE
+                WHEN work.wake IS NOT NULL THEN {_timer("wake", "work.id")}
+                ELSE EXISTS (SELECT 1 FROM approval WHERE approval.work = work.id AND approval.state = 'open'
+                    AND {_timer("answer", "approval.id")}) END""",
+    ),
+    Invariant(
+        8,
+        "what is blocked waits for an upstream item",
+        f"""SELECT work.id FROM work JOIN task ON task.id = work.task
+             WHERE work.status = :blocked AND {_OPEN} AND {_QUIET} AND work.pending = 0""",
+    ),
+    Invariant(
+        8,
+        "what is in review has an open review",
+        f"""SELECT work.id FROM work JOIN task ON task.id = work.task
+             WHERE work.status = :in_review AND {_OPEN} AND NOT EXISTS (
+                SELECT 1 FROM work AS review WHERE review.subject = work.id AND review.status NOT {_IS_FINAL})""",
+    ),
+    Invariant(
+        8,
+        "a task that is not closed has something that goes on",
+        f"""SELECT task.id FROM task WHERE {_OPEN} AND {_QUIET} AND task.holds = '[]' AND NOT EXISTS (
+             SELECT 1 FROM work WHERE work.task = task.id AND work.status NOT {_IS_FINAL})""",
+    ),
+    Invariant(
+        8,
+        "what is left of a closed task is in the grace of its lease",
+        f"""SELECT work.id FROM work JOIN task ON task.id = work.task
+             WHERE NOT {_OPEN} AND {_QUIET} AND work.status NOT {_IS_FINAL} AND NOT EXISTS (
+                SELECT 1 FROM lease WHERE lease.work = work.id AND lease.cancelled)""",
+    ),
+    Invariant(
+        8,
+        "a deadline has its timer, and nothing else has one",
+        f"""SELECT task.id FROM task WHERE (task.deadline IS NOT NULL) <> {_timer("deadline", "task.id")}
+            OR (task.deadline IS NOT NULL AND (NOT {_OPEN} OR task.status = :completed))""",
+    ),
+    Invariant(
+        8,
+        "no timer refers to what is over",
+        f"""SELECT timer.ref FROM timer LEFT JOIN work ON work.id = timer.ref
+             WHERE timer.kind NOT IN ('deadline', 'answer') AND (work.id IS NULL OR work.status {_IS_FINAL})""",
+    ),
+)
+
+
+def broken(connection: apsw.Connection) -> Iterator[str]:
+    """What does not hold, in words with the ids of what breaks it; nothing where all is well."""
+    for invariant in INVARIANTS:
+        named = {name: _WORDS[name] for name in _WORDS if f":{name}" in invariant.sql}
+        found = [row[0] for row in connection.execute(invariant.sql, named)]
+        if found:
+            yield f"invariant {invariant.number}: {invariant.words}: not so for {', '.join(map(str, found[:5]))}"
+    yield from _broken_audit(connection)
+
+
+def _broken_audit(connection: apsw.Connection) -> Iterable[str]:
+    """11: the audit log verifies. 5: an event stands in exactly one record, the one that it names."""
+    told: dict[str, str] = {}
+    for (tenant,) in connection.execute("SELECT DISTINCT tenant FROM audit_leaf ORDER BY tenant").fetchall():
+        head = connection.execute("SELECT tenant, size, frontier, root FROM audit_tree WHERE tenant = ?", (tenant,))
+        row: Any = head.fetchone()
+        leaves = [
+            AuditLeaf(*leaf)
+            for leaf in connection.execute(
+                "SELECT tenant, place, id, task, actor, action, at, leaf, salt, body, hash"
+                " FROM audit_leaf WHERE tenant = ? ORDER BY place",
+                (tenant,),
+            )
+        ]
+        verdict = audit.verify(leaves, None if row is None else AuditTree(*row))
+        if verdict.status != "whole":
+            yield f"invariant 11: the audit log verifies: {verdict.reason}"
+        for leaf in leaves:
+            for event in audit.decode_body(leaf.body)[0] if leaf.body is not None else ():
+                if event in told:
+                    yield f"invariant 5: an event stands in one audit record: {event} is in two"
+                told[event] = leaf.id
+    found: list[Any] = connection.execute("SELECT id, audit FROM event").fetchall()
+    named: dict[str, str] = dict(found)
+    if named != told:
+        wrong = sorted(set(named.items()) ^ set(told.items()))[:5]
+        yield f"invariant 5: events stand in the audit records that they name: not so for {wrong}"

@@ -1,0 +1,532 @@
+"""The real engine on the real store and rules, under virtual time, behind calls that return when they are answered.
+
+Nothing here is a stand-in: what a test says through the harness goes the way of any command. Time moves when `advance`
+or a waiting `lease` moves it, or when an answer needs it to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from swarmkeeper.core import commands, graph
+from swarmkeeper.core.decide import review
+from swarmkeeper.core.decide.work import Reported
+from swarmkeeper.core.errors import Detail
+from swarmkeeper.core.model import Failure, Json, Limits, Principal, SubtaskSpec, Task, Verdict, Work
+from swarmkeeper.core.ports import Changes
+from swarmkeeper.core.states import FINAL, TASK_CLOSED, ErrorClass, Status
+from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.service.engine import Claimed, Engine, Granted, Poll
+from swarmkeeper.service.rules import BuiltInRules
+from swarmkeeper.sim import checks
+from swarmkeeper.sim.chance import Chance
+from swarmkeeper.sim.clock import VirtualClock
+from swarmkeeper.sim.loop import SECOND, Host, virtual_loop
+from swarmkeeper.storage.sqlite import SqliteStore, rows
+from swarmkeeper.storage.sqlite.store import MEMORY
+
+TENANT = "default"
+CLIENT = Principal(TENANT, "key_client", "client")
+OPERATOR = Principal(TENANT, "key_operator", "operator")
+APPROVER = Principal(TENANT, "key_approver", "approver")
+ADMIN = Principal(TENANT, "key_admin", "admin")
+
+Node = str | Mapping[str, Json]  # a key alone, or a subtask as the API has it
+
+
+@lru_cache(maxsize=1)
+def _rules() -> BuiltInRules:
+    return BuiltInRules(Redactor.default())
+
+
+class _Nobody:
+    """A broker without subscribers: the one engine sees all."""
+
+    async def publish(self, topic: str, body: bytes = b"") -> None:
+        """There is nobody to hint to."""
+
+    def subscribe(self, topic: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        raise NotImplementedError("nothing in the harness subscribes")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A lease, as the bot that has it knows it."""
+
+    lease_id: str
+    work: str
+    key: str
+    kind: str
+    attempt: int
+    task: str
+    bot: str
+    granted_at: int
+    expires_at: int
+    ends_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """To a report."""
+
+    task_status: str
+    replayed: bool
+    leases: tuple[Held, ...]
+
+
+class Parked:
+    """A request for work that waits."""
+
+    def __init__(self, harness: Harness, bot: str, poll: Poll) -> None:
+        self._harness, self._bot, self.poll = harness, bot, poll
+
+    @property
+    def waits(self) -> bool:
+        return not self.poll.answer.done()
+
+    @property
+    def leases(self) -> tuple[Held, ...]:
+        """What it was answered with; to be asked once it no longer waits."""
+        return self._harness.held(self._bot, self.poll.answer.result().leases)
+
+    def hang_up(self) -> None:
+        """The connection is gone."""
+        self._harness.engine.abandon(self.poll)
+        self._harness.advance(0)
+
+
+def specs(nodes: Iterable[Node]) -> tuple[SubtaskSpec, ...]:
+    return tuple(graph.from_json({"key": node} if isinstance(node, str) else node) for node in nodes)
+
+
+def _canonical(value: Json) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+class Harness:
+    """One orchestrator, with everything about it in hand."""
+
+    def __init__(
+        self, seed: int = 1, *, url: str = MEMORY, limits: Limits | None = None, queue_commands: int = 10_000
+    ) -> None:
+        self.loop = virtual_loop()
+        self.clock = VirtualClock(self.loop)
+        self.chance = Chance(seed)
+        self.limits = limits if limits is not None else Limits()
+        self.log: list[tuple[str, dict[str, Any]]] = []
+        self.commits: list[Changes] = []  # of the present engine; a test may clear it
+        self.store = SqliteStore(url, inline=True, entropy=self.chance.stream("store"))
+        self._url = url
+        self._queue_commands = queue_commands
+        self._bots: dict[str, Principal] = {}
+        self._engines = 0
+        self.run(self.store.open())
+        self._boot()
+
+    def _boot(self) -> None:
+        self.host = Host(self.loop)
+        self._engines += 1
+        self.engine = Engine(
+            self.store,
+            clock=self.clock,
+            entropy=self.chance.stream(f"engine/{self._engines}"),
+            rules=_rules(),
+            limits=self.limits,
+            broker=_Nobody(),
+            log=lambda event, **fields: self.log.append((event, fields)),
+            on_commit=self.commits.append,
+            queue_commands=self._queue_commands,
+        )
+        self.run(self.engine.start())
+        self._life = self.host.spawn(self.engine.run())
+        self.advance(0)
+
+    # ---- time ------------------------------------------------------------------------------------------------------
+
+    def run(self, work: Any) -> Any:
+        """Run until this is done; its value."""
+        return self.loop.run_until_complete(work)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, and all happen that is due in it."""
+        self.loop.run_for(round(seconds * SECOND))
+
+    @property
+    def now(self) -> int:
+        """Engine time, in microseconds."""
+        return self.engine.now()
+
+    def restart(self) -> None:
+        """The orchestrator dies where it stands, and another takes over its store."""
+        self.host.die()
+        if self._url != MEMORY:
+            self.run(self.store.close())
+            self.store = SqliteStore(self._url, inline=True)
+            self.run(self.store.open())
+        self.commits = []
+        self._boot()
+
+    def close(self) -> None:
+        self.engine.stop()
+        self.advance(1)
+        self.run(self.store.close())
+        self.loop.close()
+
+    # ---- clients ---------------------------------------------------------------------------------------------------
+
+    def do(self, command: commands.Command) -> Any:
+        return self.run(self.engine.do(command))
+
+    def do_all(self, wanted: Sequence[commands.Command]) -> list[Any]:
+        """Commands that come at the same time; answers or errors."""
+        found: list[Any] = self.run(self.engine.do_all(wanted))
+        return found
+
+    def submit(
+        self,
+        subtasks: Iterable[Node] | None = None,
+        *,
+        title: str = "a task",
+        deadline_seconds: float | None = None,
+        plan_timeout_seconds: float | None = None,
+        review_timeout_seconds: float | None = None,
+        by: Principal = CLIENT,
+        **options: Any,
+    ) -> str:
+        """Hand a task in; its id. `options` are those of `commands.Submit`."""
+        command = commands.Submit(
+            by=by,
+            title=title,
+            spec=_canonical({"title": title}),
+            subtasks=None if subtasks is None else specs(subtasks),
+            deadline=_micro(deadline_seconds),
+            plan_timeout=_micro(plan_timeout_seconds),
+            review_timeout=_micro(review_timeout_seconds),
+            **options,
+        )
+        task: str = self.do(command)
+        return task
+
+    def update(self, task: str, *, deadline_seconds: float | None = None, **options: Any) -> None:
+        self.do(commands.Update(by=CLIENT, task=task, deadline=_micro(deadline_seconds), **options))
+
+    def cancel(self, task: str) -> None:
+        self.do(commands.Cancel(by=CLIENT, task=task))
+
+    def pause(self, task: str) -> None:
+        self.do(commands.Pause(by=CLIENT, task=task))
+
+    def resume(self, task: str) -> None:
+        self.do(commands.Resume(by=CLIENT, task=task))
+
+    def retry(self, task: str, *, deadline_seconds: float | None = None) -> None:
+        self.do(commands.Retry(by=CLIENT, task=task, deadline=_micro(deadline_seconds)))
+
+    def archive(self, task: str) -> None:
+        self.do(commands.Archive(by=CLIENT, task=task))
+
+    def decide(self, approval: str, verb: str, *, by: Principal = APPROVER, **options: Any) -> None:
+        """Decide as a person does who has just read what is asked."""
+        if verb == "approve":
+            read = self.row("SELECT subject_hash FROM approval WHERE id = ?", approval)
+            options.setdefault("subject_hash", read["subject_hash"])
+        self.do(commands.Decide(by=by, approval=approval, verb=verb, **options))
+
+    # ---- bots ------------------------------------------------------------------------------------------------------
+
+    def bot(self, name: str, type_: str = "Executor", *, owner: str | None = None, **options: Any) -> str:
+        """Register a bot with a key of its own; its id. `options` are those of `commands.Register`."""
+        role = f"bot:{type_.lower()}"
+        by = Principal(TENANT, f"key_{name}", role, bot=name, owner=owner)
+        bot_id: str = self.do(commands.Register(by=by, type=type_, version="1", name=name, **options))[0]
+        self._bots[bot_id] = by
+        return bot_id
+
+    def principal(self, bot: str) -> Principal:
+        return self._bots[bot]
+
+    def park(self, bot: str, *, most: int = 1, ttl_seconds: float | None = None, **options: Any) -> Parked:
+        """Ask for work, and wait as long as it takes; what is there is handed out at once."""
+        claim = commands.Claim(by=self._bots[bot], bot=bot, most=most, ttl=_micro(ttl_seconds), **options)
+        parked = Parked(self, bot, self._ask(claim, parks=True))
+        self.advance(0)
+        return parked
+
+    def _ask(self, claim: commands.Claim, *, parks: bool) -> Poll:
+        async def ask() -> Poll:
+            return self.engine.claim(claim, parks=parks)
+
+        poll: Poll = self.run(ask())
+        return poll
+
+    def claim(self, bot: str, *, wait: float = 0, ttl_seconds: float | None = None, **options: Any) -> Claimed:
+        """Ask for work as over the wire, where an answer comes after `wait` seconds at the latest."""
+        claim = commands.Claim(by=self._bots[bot], bot=bot, ttl=_micro(ttl_seconds), **options)
+        poll = self._ask(claim, parks=wait > 0)
+
+        async def answer() -> Claimed:
+            try:
+                async with asyncio.timeout(wait if wait > 0 else None):
+                    return await asyncio.shield(poll.answer)
+            except TimeoutError:
+                self.engine.end(poll)
+                return await poll.answer
+
+        claimed: Claimed = self.run(answer())
+        return claimed
+
+    def leases(self, bot: str, most: int = 1, **options: Any) -> tuple[Held, ...]:
+        return self.held(bot, self.claim(bot, most=most, **options).leases)
+
+    def lease(self, bot: str, **options: Any) -> Held | None:
+        """One lease, if there is something for this bot."""
+        found = self.leases(bot, **options)
+        return found[0] if found else None
+
+    def take(self, bot: str, **options: Any) -> Held:
+        """One lease, which must be there."""
+        lease = self.lease(bot, **options)
+        assert lease is not None, "there is work for this bot"
+        return lease
+
+    def held(self, bot: str, granted: Iterable[Granted]) -> tuple[Held, ...]:
+        found = []
+        for one in granted:
+            row = self.row(
+                "SELECT lease.*, work.key, work.kind FROM lease JOIN work ON work.id = lease.work WHERE lease_id = ?",
+                one.lease_id,
+            )
+            found.append(Held(**{name: row[name] for name in Held.__slots__ if name != "bot"}, bot=bot))
+        return tuple(found)
+
+    def a_report(
+        self,
+        lease: Held,
+        *,
+        output: Json = None,
+        plan: Iterable[Node] | None = None,
+        verdict: str | Mapping[str, Json] | None = None,
+        error: str | None = None,
+        message: str = "",
+        retry_after_seconds: float | None = None,
+        errors: tuple[Detail, ...] = (),
+        errors_in: str | None = None,
+        usage: Mapping[str, int] | None = None,
+        **changed: Any,
+    ) -> commands.Report:
+        """A report as the edge makes it. `error` is a class of errors; without content it says that all went well."""
+        nodes: list[Node] | None = None if plan is None else list(plan)
+        if output is None and nodes is None and verdict is None and error is None and not errors:
+            if lease.kind == "execute":
+                output = {"by": lease.bot, "attempt": lease.attempt}
+            elif lease.kind == "plan":
+                nodes = ["a"]
+            else:
+                verdict = "accept"
+        said: Verdict | None = None
+        if verdict is not None:
+            said = review.from_json({"decision": verdict} if isinstance(verdict, str) else verdict)
+        failure = None if error is None else Failure(ErrorClass(error), message, _micro(retry_after_seconds))
+        content = _canonical(
+            {"output": output, "plan": nodes, "verdict": verdict, "error": [error, message], "e": errors}
+        )
+        given: dict[str, Any] = {
+            "by": self._bots[lease.bot],
+            "bot": lease.bot,
+            "task": lease.task,
+            "lease_id": lease.lease_id,
+            "content": _canonical(output) if output is not None else content,
+            "content_hash": hashlib.sha256(content).hexdigest(),
+            "output": None if output is None else _canonical(output),
+            "plan": None if nodes is None else specs(nodes),
+            "verdict": said,
+            "failure": failure,
+            "errors": errors,
+            "errors_in": errors_in,
+            "usage": usage,
+        }
+        return commands.Report(**{**given, **changed})
+
+    def report(self, lease: Held, *, claim: int = 0, **content: Any) -> Answer:
+        """Report, and with `claim` take so many more in the same commit; see `a_report` for what can be said."""
+        wanted = self.a_report(lease, **content)
+        after = None
+        if claim:
+            after = commands.Claim(by=wanted.by, bot=wanted.bot, most=claim, claim_id=lease.lease_id)
+        answers, claimed = self.run(self.engine.report([wanted], after))
+        answer = answers[0]
+        if isinstance(answer, BaseException):
+            raise answer
+        assert isinstance(answer, Reported), "a report that was not refused"
+        return Answer(answer.task_status, answer.replayed, self.held(lease.bot, claimed.leases))
+
+    def beat(self, lease: Held, *, checkpoint: Json = None, **news: Any) -> str:
+        """The directive that the bot hears."""
+        saved = None if checkpoint is None else _canonical(checkpoint)
+        pulse = commands.Pulse(lease_id=lease.lease_id, checkpoint=saved, **news)
+        beaten = self.do(commands.Beat(by=self._bots[lease.bot], bot=lease.bot, pulses=(pulse,)))
+        directive: str = beaten.directives[0].directive
+        return directive
+
+    def release(self, lease: Held, *, delay_seconds: float = 0) -> None:
+        by = self._bots[lease.bot]
+        self.do(commands.Release(by=by, lease_id=lease.lease_id, delay=round(delay_seconds * SECOND)))
+
+    def ask(
+        self, lease: Held, question: str = "which?", *, expires_in_seconds: float | None = None, **options: Any
+    ) -> str:
+        """Ask a person; the id of the question."""
+        by = self._bots[lease.bot]
+        asked = commands.Ask(
+            by=by, lease_id=lease.lease_id, question=question, expires=_micro(expires_in_seconds), **options
+        )
+        approval: str = self.do(asked)
+        return approval
+
+    # ---- looking ---------------------------------------------------------------------------------------------------
+
+    def rows(self, sql: str, *parameters: Any) -> list[dict[str, Any]]:
+        cursor = self.store.connection.execute(sql, parameters)
+        names: list[str] = []
+        found = []
+        for row in cursor:
+            names = names or [column[0] for column in cursor.get_description()]
+            found.append(dict(zip(names, row, strict=True)))
+        return found
+
+    def row(self, sql: str, *parameters: Any) -> dict[str, Any]:
+        (found,) = self.rows(sql, *parameters)
+        return found
+
+    def task(self, task: str) -> Task:
+        columns = ", ".join(rows.TABLES["task"].columns)
+        return rows.task(self.store.connection.execute(f"SELECT {columns} FROM task WHERE id = ?", (task,)).get)
+
+    def works(self, task: str) -> dict[str, Work]:
+        """Its items by key, in the order in which they were made."""
+        columns = ", ".join(rows.TABLES["work"].columns)
+        found = self.store.connection.execute(f"SELECT {columns} FROM work WHERE task = ? ORDER BY seq", (task,))
+        return {work.key: work for work in map(rows.work, found)}
+
+    def work(self, task: str, key: str) -> Work:
+        return self.works(task)[key]
+
+    def statuses(self, task: str) -> dict[str, str]:
+        return {key: str(work.status) for key, work in self.works(task).items()}
+
+    def events(self, task: str) -> list[dict[str, Any]]:
+        found = self.rows("SELECT * FROM event WHERE task = ? ORDER BY sequence", task)
+        return [{**row, "body": json.loads(row["body"])} for row in found]
+
+    def kinds(self, task: str) -> list[str]:
+        """What happened, in short."""
+        return [event["kind"] for event in self.events(task)]
+
+    def attempts(self, work: str) -> list[dict[str, Any]]:
+        return self.rows("SELECT * FROM attempt WHERE work = ? ORDER BY attempt", work)
+
+    def late_results(self, work: str) -> list[Json]:
+        found = self.rows(
+            "SELECT body FROM late_result JOIN payload ON payload.id = late_result.payload"
+            " WHERE late_result.work = ? ORDER BY late_result.at, lease_id, content_hash",
+            work,
+        )
+        return [json.loads(row["body"]) for row in found]
+
+    def approvals(self, task: str, state: str = "open") -> list[str]:
+        found = self.rows("SELECT id FROM approval WHERE task = ? AND state = ? ORDER BY id", task, state)
+        return [row["id"] for row in found]
+
+    def feedback(self, work: str) -> list[str]:
+        return [row["text"] for row in self.rows("SELECT text FROM feedback WHERE work = ? ORDER BY seq", work)]
+
+    def payload(self, name: str) -> Json:
+        return json.loads(self.row("SELECT body FROM payload WHERE id = ?", name)["body"])
+
+    def dump(self) -> str:
+        """A digest of all that is stored, equal for equal stores."""
+        digest = hashlib.sha256()
+        tables = self.rows(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+        )
+        for table in tables:
+            name = table["name"]
+            if name == "meta":  # when it last lived is not what is stored
+                continue
+            order = ", ".join(str(number + 1) for number in range(len(self.rows(f"PRAGMA table_info({name})"))))
+            for row in self.store.connection.execute(f"SELECT * FROM {name} ORDER BY {order}"):
+                digest.update(repr((name, row)).encode())
+        return digest.hexdigest()
+
+    # ---- checking --------------------------------------------------------------------------------------------------
+
+    def check(self, *, faults: int = 0) -> None:
+        """Whether all invariants hold that rows can show, and the engine is well."""
+        found = list(checks.broken(self.store.connection))
+        overdue = self.rows("SELECT kind, ref FROM timer WHERE due < ? ORDER BY due", self.now)
+        found += [f"invariant 8: a timer that is due is looked at: not so for {row}" for row in overdue[:5]]
+        counted = {row["bot"]: row["n"] for row in self.rows("SELECT bot, count(*) AS n FROM lease GROUP BY bot")}
+        if counted != self.engine.scheduler.held:
+            found.append(f"the engine knows what bots hold: {self.engine.scheduler.held}, not {counted}")
+        if self.engine.figures.faults != faults:
+            found.append(f"the engine has no faults: {[entry for entry in self.log if entry[0] == 'fault']}")
+        found += [f"no exception is lost: {trouble}" for trouble in self.loop.troubles]
+        assert not found, "\n".join(found)
+
+    def drive(self, task: str, *, seconds: float = 3600 * 24 * 30) -> Task:
+        """Let able bots do all that is left: every item is taken and reported well, every question answered.
+
+        The task as it ends; it must do so within the time.
+        """
+        bots = [
+            self.bot(f"{name}-of-{task}", type_, capacity=64, skills=self._all_skills())
+            for name, type_ in (("plan", "Planner"), ("work", "Executor"), ("judge-1", "Evaluator"))
+        ]
+        judges = self.task(task).quorum[1]
+        bots += [
+            self.bot(f"judge-{number}-of-{task}", "Evaluator", capacity=64, skills=self._all_skills())
+            for number in range(2, judges + 1)
+        ]
+        end = self.now + round(seconds * SECOND)
+        while self.task(task).status not in TASK_CLOSED:
+            assert self.now < end, f"the task ends: {self.statuses(task)}, {self.task(task)}"
+            if "paused" in self.task(task).holds:
+                self.resume(task)
+            for approval in self.approvals(task):
+                self._agree(approval)
+            leases = [lease for bot in bots for lease in self.leases(bot, most=64)]
+            for lease in leases:
+                if self.rows("SELECT 1 FROM lease WHERE lease_id = ?", lease.lease_id):
+                    self.report(lease)
+            if not leases:
+                self.advance(30)
+        return self.task(task)
+
+    def _agree(self, approval: str) -> None:
+        row = self.row("SELECT kind, choices FROM approval WHERE id = ?", approval)
+        if row["kind"] in ("plan", "final"):
+            self.decide(approval, "approve")
+        else:
+            self.decide(approval, "answer", answer=next(iter(json.loads(row["choices"])), "yes"))
+
+    def _all_skills(self) -> tuple[str, ...]:
+        queues = self.rows("SELECT DISTINCT value FROM queue, json_each(queue.skills) ORDER BY value")
+        return tuple(row["value"] for row in queues)
+
+
+def _micro(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * SECOND)
+
+
+def is_over(work: Work) -> bool:
+    return work.status in FINAL
+
+
+__all__ = ["ADMIN", "APPROVER", "CLIENT", "OPERATOR", "Answer", "Harness", "Held", "Node", "Parked", "Status", "specs"]

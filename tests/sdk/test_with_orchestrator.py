@@ -1,0 +1,305 @@
+"""SDK and orchestrator together, over no socket and in real time: what one says, the other understands."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import pytest
+
+from swarmkeeper import (
+    Accept,
+    Ask,
+    BaseBot,
+    Candidate,
+    Client,
+    Context,
+    Done,
+    Failed,
+    Later,
+    Plan,
+    Rework,
+    SubTask,
+    TaskDefinition,
+    evaluator,
+    executor,
+    planner,
+)
+from swarmkeeper.app import Orchestrator
+from swarmkeeper.sdk.errors import NotFound, Refused, Unauthenticated
+from swarmkeeper.sdk.runner import serve
+from swarmkeeper.settings import Settings
+
+Serving = Callable[..., AbstractAsyncContextManager[None]]
+
+
+@pytest.fixture
+async def swarm() -> AsyncIterator[Orchestrator]:
+    async with Orchestrator(Settings(store="sqlite://:memory:", log_level="error")) as swarm:
+        yield swarm
+
+
+@pytest.fixture
+def client(swarm: Orchestrator) -> Client:
+    return swarm.client()
+
+
+@pytest.fixture
+def serving(client: Client) -> Serving:
+    @asynccontextmanager
+    async def run(*bots: BaseBot) -> AsyncIterator[None]:
+        stop = asyncio.Event()
+        served = asyncio.create_task(serve(bots, client, stop=stop, drain_seconds=5))
+        try:
+            yield
+        finally:
+            stop.set()
+            await served
+
+    return run
+
+
+@executor(skills={"count"}, name="counter", capacity=4)
+async def counter(subtask: SubTask, context: Context) -> Done:
+    context.use(tokens=3)
+    if context.upstream:
+        return Done({"words": sum(output["words"] for output in context.upstream.values())})
+    return Done({"words": len(subtask.input["text"].split())})
+
+
+def counting(text: str = "to be or not", **fields: Any) -> dict[str, Any]:
+    return {"description": "count", "required_skills": ["count"], "input": {"text": text}, **fields}
+
+
+async def ended(client: Client, **fields: Any) -> Any:
+    task = await client.submit("Count", evaluation=fields.pop("evaluation", "none"), **fields)
+    return await client.wait(task.id, timeout=30)
+
+
+async def test_a_task_goes_all_the_way_with_one_bot_of_each_kind(client: Client, serving: Serving) -> None:
+    @planner(skills={"plan"})
+    async def plan(task: TaskDefinition) -> Plan:
+        texts = task.input["texts"]
+        counts = [SubTask.model_validate(counting(text, key=f"c{n}")) for n, text in enumerate(texts)]
+        total = SubTask.model_validate(counting("", key="total", depends_on=[f"c{n}" for n in range(len(texts))]))
+        return Plan([*counts, total])
+
+    @evaluator(skills={"judge"})
+    def judge(candidate: Candidate) -> Accept | Rework:
+        assert candidate.of == "task"
+        return Accept(1.0, ["counted"]) if candidate.results["total"]["words"] == 6 else Rework({"total": "no"})
+
+    async with serving(plan, counter, judge):
+        task = await ended(client, evaluation="final", input={"texts": ["to be", "or not to be"]})
+
+        assert (task.status, task.outcome, task.failure) == ("ARCHIVED", "accepted", None)
+        assert task.result == {"total": {"words": 6}}
+        assert task.usage.tokens == 9
+        assert (task.verdict.score, task.verdict.reasons) == (1.0, ["counted"])
+        graph = await client.graph(task.id)
+        assert [node.status for node in graph.nodes] == ["SUCCEEDED"] * 3
+        assert [event.sequence async for event in client.events(task.id, follow=True)] == list(
+            range(1, 1 + len([event async for event in client.events(task.id)]))
+        )
+
+
+async def test_rework_comes_with_its_feedback(client: Client, serving: Serving) -> None:
+    seen: list[list[str]] = []
+
+    @executor(skills={"count"})
+    async def improving(subtask: SubTask, context: Context) -> Done:
+        seen.append([each.text for each in context.feedback])
+        return Done({"good": bool(context.feedback)})
+
+    @evaluator(skills={"judge"})
+    async def judge(candidate: Candidate) -> Accept | Rework:
+        if candidate.results["a"]["good"]:
+            return Accept(reasons=[f"round {candidate.round}"])
+        return Rework({"a": "do it well"}, ["badly done"])
+
+    async with serving(improving, judge):
+        task = await ended(client, evaluation="final", subtasks=[counting(key="a")])
+
+    assert (task.outcome, task.round) == ("accepted", 2)
+    assert seen == [[], ["do it well"]]
+
+
+async def test_a_failure_is_tried_again_and_its_checkpoint_goes_on(client: Client, serving: Serving) -> None:
+    @executor(skills={"count"})
+    async def fragile(subtask: SubTask, context: Context) -> Done | Failed:
+        if context.resumed_from is None:
+            context.checkpoint({"page": 3})
+            return Failed("not yet")
+        assert context.previous is not None
+        return Done({"page": context.resumed_from["page"], "before": context.previous.ending})
+
+    async with serving(fragile):
+        task = await ended(client, subtasks=[counting(key="a")])
+
+    assert task.result == {"a": {"page": 3, "before": "failed"}}
+
+
+async def test_later_costs_no_try(client: Client, serving: Serving) -> None:
+    @executor(skills={"count"})
+    async def hesitant(subtask: SubTask, context: Context) -> Done | Later:
+        return Done({}) if context.attempt > 4 else Later()
+
+    async with serving(hesitant):
+        task = await ended(client, subtasks=[counting(key="a")])
+
+        assert task.outcome == "accepted"
+        attempts = (await client.subtask(task.id, "a")).attempts
+        assert [attempt.ending for attempt in attempts] == ["released"] * 4 + ["succeeded"]
+
+
+async def test_an_exception_ends_in_a_failure_that_says_what_happened(client: Client, serving: Serving) -> None:
+    @executor(skills={"count"})
+    def broken(subtask: SubTask) -> Done:
+        raise RuntimeError("the kettle is cold")
+
+    async with serving(broken):
+        task = await ended(client, subtasks=[counting(key="a", max_attempts=1)])
+
+        assert (task.outcome, task.failure.code) == ("failed", "subtask_failed")
+        [attempt] = (await client.subtask(task.id, "a")).attempts
+        assert "RuntimeError: the kettle is cold" in attempt.error["message"]
+
+
+async def test_a_question_fails_the_work_with_what_this_release_cannot_do(client: Client, serving: Serving) -> None:
+    @executor(skills={"count"})
+    async def curious(subtask: SubTask) -> Ask:
+        return Ask("may I?")
+
+    async with serving(curious):
+        task = await ended(client, subtasks=[counting(key="a")])
+
+        assert task.outcome == "failed"
+        [attempt] = (await client.subtask(task.id, "a")).attempts
+        assert "not_supported" in attempt.error["message"]
+
+
+async def test_a_message_fails_the_work_with_what_this_release_cannot_do(client: Client, serving: Serving) -> None:
+    @executor(skills={"count"})
+    async def talker(subtask: SubTask, context: Context) -> Done:
+        context.tell("other", {"hello": 1})
+        return Done()
+
+    async with serving(talker):
+        task = await ended(client, subtasks=[counting(key="a")])
+
+        assert task.outcome == "failed"
+
+
+async def test_cancelling_a_task_stops_the_code_that_works_on_it(client: Client, serving: Serving) -> None:
+    began, stopped = asyncio.Event(), asyncio.Event()
+
+    @executor(skills={"count"}, lease_seconds=3)
+    async def slow(subtask: SubTask, context: Context) -> Done:
+        began.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            if context.cancelled:
+                stopped.set()
+        return Done()
+
+    async with serving(slow):
+        task = await client.submit("Count", subtasks=[counting()], evaluation="none")
+        await asyncio.wait_for(began.wait(), 10)
+
+        cancelled = await client.cancel(task.id, "no longer needed")
+
+        assert cancelled.outcome == "cancelled"
+        await asyncio.wait_for(stopped.wait(), 10)
+
+
+async def test_a_large_output_reaches_who_depends_on_it(client: Client, serving: Serving) -> None:
+    large = "x" * 400_000
+
+    @executor(skills={"count"})
+    async def passing(subtask: SubTask, context: Context) -> Done:
+        if context.upstream:
+            return Done({"length": len(context.upstream["a"]["large"])})
+        return Done({"large": large})
+
+    async with serving(passing):
+        task = await ended(client, subtasks=[counting(key="a"), counting(key="b", depends_on=["a"])])
+
+        assert task.result == {"b": {"length": 400_000}}
+        assert await client.output(task.id, "a") == {"large": large}
+
+
+async def test_many_results_at_once_are_all_taken(client: Client, serving: Serving) -> None:
+    async with serving(counter):
+        task = await ended(client, subtasks=[counting("a " * n, key=f"k{n}") for n in range(60)])
+
+    assert task.result == {f"k{n}": {"words": n} for n in range(60)}
+
+
+async def test_what_a_draining_bot_holds_is_given_back_at_once(client: Client) -> None:
+    began = asyncio.Event()
+
+    @executor(skills={"count"}, name="endless")
+    async def endless(subtask: SubTask, context: Context) -> Done:
+        context.checkpoint({"page": 9})
+        began.set()
+        await asyncio.sleep(60)
+        return Done()
+
+    stop = asyncio.Event()
+    served = asyncio.create_task(serve([endless], client, stop=stop, drain_seconds=0.1))
+    task = await client.submit("Count", subtasks=[counting(key="a")], evaluation="none")
+    await asyncio.wait_for(began.wait(), 10)
+
+    stop.set()
+    await served
+
+    given_back = await client.subtask(task.id, "a")
+    assert given_back.status == "READY"
+    assert [attempt.ending for attempt in given_back.attempts] == ["released"]
+
+
+async def test_the_client_steers_and_lists(client: Client) -> None:
+    one = await client.submit("One", subtasks=[counting()], labels={"team": "a"})
+    two = await client.submit("Two", subtasks=[counting()], priority=9)
+
+    assert (await client.pause(one.id)).holds == ["paused"]
+    assert (await client.resume(one.id)).holds == []
+    assert (await client.patch(one.id, priority=7, labels={"team": "b"})).priority == 7
+    assert [task.id async for task in client.tasks(label="team:b")] == [one.id]
+    assert {task.id async for task in client.tasks(status="PLANNED")} == {one.id, two.id}
+    await client.cancel(one.id)
+    assert (await client.retry(one.id)).outcome is None
+    await client.cancel(one.id)
+    assert (await client.archive(one.id)).status == "ARCHIVED"
+    assert [subtask.key async for subtask in client.subtasks(two.id)] == ["s1"]
+    items = await client.submit_many(["Three", {"title": ""}])
+    assert [item.status for item in items] == [201, 422]
+    assert (await client.health()).status == "ok"
+    with pytest.raises(NotFound):
+        await client.get("tsk_0")
+    with pytest.raises(Refused, match="/nonsense"):
+        await client.submit("Four", nonsense=1)
+
+
+async def test_keys_and_bots_are_looked_after(swarm: Orchestrator, client: Client, serving: Serving) -> None:
+    made = await client.create_key("client", expires_days=1)
+    assert made.key is not None
+    stranger = swarm.client(made.key)
+    assert [task.id async for task in stranger.tasks()] == []
+
+    async with serving(counter):
+        await ended(client, subtasks=[counting()])
+        [bot] = [bot async for bot in client.bots() if bot.name == "counter"]
+        assert (await client.drain_bot(bot.id)).status == "draining"
+        assert (await client.enable_bot(bot.id)).status == "active"
+        assert "count" in [skill.skill async for skill in client.skills()]
+
+    rotated = await client.rotate_key(made.id)
+    assert rotated.key != made.key
+    await client.revoke_key(made.id)
+    with pytest.raises(Unauthenticated):
+        await stranger.calls.call("GET", "/tasks", patience=0)
+    listed = client.keys()
+    assert made.id in [key.id async for key in listed]
+    await client.delete_bot(bot.id)

@@ -1,0 +1,418 @@
+"""A store in a file: who may open it, what a crash leaves, what a full disk does, how it grows with versions."""
+
+import asyncio
+import os
+import resource
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from swarmkeeper.core.ports import Changes, StoreUnavailable
+from swarmkeeper.storage.refusals import SchemaAltered, SchemaNewer, SchemaOlder, StoreHeld, StoreRefused
+from swarmkeeper.storage.sqlite import SqliteStore, migrations
+from swarmkeeper.storage.sqlite.migrations import Migration
+from swarmkeeper.storage.sqlite.store import path_of
+from swarmkeeper.testing import records
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "swarm.db"
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(str(path))
+    await store.open()
+    yield store
+    await store.close()
+
+
+async def save(store: SqliteStore, changes: Changes) -> None:
+    async with store.begin() as unit:
+        await unit.save(changes)
+
+
+async def payload(store: SqliteStore, name: str) -> bytes | None:
+    async with store.begin() as unit:
+        found = await unit.load([("payload", name)])
+    body: bytes | None = found["payload", name]
+    return body
+
+
+def big(name: str, size: int = 100_000) -> Changes:
+    return Changes(payloads={name: ("tsk_1", b'"' + b"x" * size + b'"')})
+
+
+# ---- addresses -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        ("sqlite:///relative.db", "relative.db"),
+        ("sqlite:////absolute/swarm.db", "/absolute/swarm.db"),
+        ("sqlite://:memory:", ":memory:"),
+        (":memory:", ":memory:"),
+        ("plain.db", "plain.db"),
+    ],
+)
+def test_a_store_has_an_address(url: str, where: str) -> None:
+    assert path_of(url) == where
+
+
+@pytest.mark.parametrize("url", ["postgresql://host/db", "sqlite://relative.db", "sqlite:///", ""])
+def test_an_address_that_is_none_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(StoreRefused) as refused:
+        path_of(url)
+
+    assert "host" not in str(refused.value)
+    assert str(refused.value).startswith(("a SQLite store is", "this is not the address"))
+
+
+async def test_a_place_where_no_store_can_be_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("not a database, but long enough to be taken for one" * 100)
+    other = apsw.Connection(str(tmp_path / "other.db"))
+    other.execute("CREATE TABLE theirs (id)")
+    other.close()
+
+    for name in ("missing/swarm.db", ".", "text", "other.db"):
+        with pytest.raises(StoreRefused):
+            await SqliteStore(str(tmp_path / name)).open()
+    with pytest.raises(StoreRefused, match="no store"):
+        await SqliteStore(str(tmp_path / "new.db")).open(create=False)
+    assert not (tmp_path / "new.db").exists()
+
+
+async def test_only_its_owner_may_read_a_store(store: SqliteStore, path: Path) -> None:
+    await save(store, big("p"))
+
+    files = [file for file in path.parent.iterdir() if file.name.startswith("swarm.db")]
+    assert len(files) == 4
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+# ---- who has it open -------------------------------------------------------------------------------------------------
+
+
+async def test_a_second_orchestrator_is_kept_out_and_told_by_whom(store: SqliteStore, path: Path) -> None:
+    with pytest.raises(StoreHeld, match=str(os.getpid())):
+        await SqliteStore(str(path)).open()
+
+
+async def test_the_next_orchestrator_can_open_what_the_last_one_closed(store: SqliteStore, path: Path) -> None:
+    await store.close()
+
+    following = SqliteStore(str(path))
+    await following.open()
+    await following.close()
+
+
+async def test_a_tool_writes_beside_the_orchestrator_which_notices(store: SqliteStore, path: Path) -> None:
+    await save(store, big("own"))
+    assert not await store.changed_outside()
+
+    tool = SqliteStore(str(path))
+    await tool.open(exclusive=False)
+    await save(tool, Changes(keys={"key_1": records.key("key_1")}))
+    await tool.close()
+
+    assert await store.changed_outside()
+    assert not await store.changed_outside()
+    async with store.begin() as unit:
+        assert (await unit.load([("key", "key_1")]))["key", "key_1"] == records.key("key_1")
+
+
+async def test_a_store_locked_by_another_process_is_unavailable_for_now(store: SqliteStore, path: Path) -> None:
+    other = apsw.Connection(str(path))
+    other.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(StoreUnavailable):
+        await save(store, big("p"))
+
+    other.execute("ROLLBACK")
+    await save(store, big("p"))
+    other.close()
+
+
+async def test_a_short_lock_is_waited_for(store: SqliteStore, path: Path) -> None:
+    other = apsw.Connection(str(path))
+    other.execute("BEGIN IMMEDIATE")
+    saving = asyncio.create_task(save(store, big("p")))
+    await asyncio.sleep(0.01)
+    other.execute("COMMIT")
+    await saving
+
+    assert await payload(store, "p") is not None
+    other.close()
+
+
+# ---- trouble ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_store_that_may_not_grow_does_nothing_and_comes_back(store: SqliteStore) -> None:
+    assert store._writing is not None
+    await save(store, big("before"))
+    pages = store._writing.pragma("page_count")
+    store._writing.pragma("max_page_count", pages + 2)
+
+    with pytest.raises(StoreUnavailable):
+        await save(store, Changes(payloads={**big("small", 10).payloads, **big("large").payloads}))
+
+    assert [await payload(store, name) is None for name in ("before", "small", "large")] == [False, True, True]
+    store._writing.pragma("max_page_count", pages + 10_000)
+    await save(store, big("large"))
+    assert await payload(store, "large") is not None
+
+
+async def test_a_full_disk_does_nothing_and_is_got_over(store: SqliteStore, path: Path) -> None:
+    """A limit on the size of files stands for the disk: writing beyond it fails in the same places."""
+    await save(store, big("before"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    largest = max(file.stat().st_size for file in path.parent.iterdir())
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest + 4096, hard))
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                await save(store, big("large", 1_000_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, old)
+
+    assert await payload(store, "before") is not None
+    assert await payload(store, "large") is None
+    await save(store, big("large", 1_000_000))
+    assert await payload(store, "large") is not None
+
+
+async def test_a_commit_that_nobody_waits_for_any_more_is_carried_to_its_end(path: Path) -> None:
+    store: SqliteStore
+    saving: asyncio.Task[None]
+
+    def crash(point: str) -> None:
+        if point == "before_commit":
+            saving.cancel()
+
+    store = SqliteStore(str(path), crash=crash)
+    await store.open()
+    saving = asyncio.create_task(save(store, big("p")))
+
+    with pytest.raises(asyncio.CancelledError):
+        await saving
+
+    store._crash = None
+    await save(store, big("q"))
+    assert await payload(store, "p") is not None
+    await store.close()
+
+
+async def test_a_crash_point_lies_on_each_side_of_the_commit(path: Path) -> None:
+    points: list[str] = []
+    store = SqliteStore(str(path), crash=points.append, inline=True)
+    await store.open()
+    await save(store, big("p"))
+    assert points == ["before_commit", "after_commit"]
+
+    def crash(point: str) -> None:
+        if point == here:
+            raise KeyboardInterrupt
+
+    store._crash = crash
+    for here, kept in (("before_commit", False), ("after_commit", True)):
+        with pytest.raises(KeyboardInterrupt):
+            await save(store, big(here))
+        assert (await store.read("payloads", {"ids": f'["{here}"]'}) != []) is kept
+    store._crash = None
+    await store.close()
+
+
+async def test_an_inline_store_has_no_thread(path: Path) -> None:
+    store = SqliteStore(str(path), inline=True)
+    await store.open()
+    await save(store, big("p"))
+
+    assert store._committer is None
+    await store.close()
+
+
+WRITER = """
+    import asyncio, sys
+    from swarmkeeper.core.ports import Changes
+    from swarmkeeper.storage.sqlite import SqliteStore
+
+    async def main():
+        store = SqliteStore(sys.argv[1])
+        await store.open()
+        for number in range(1_000_000):
+            async with store.begin() as unit:
+                await unit.save(Changes(payloads={f"p{number}": ("tsk_1", b"%d" % number)}))
+            print(number, flush=True)
+
+    asyncio.run(main())
+"""
+
+
+def test_what_was_acknowledged_survives_a_kill(path: Path) -> None:
+    """Ten processes one after the other, each killed at some moment of its work."""
+    before: set[int] = set()
+    for turn in range(10):
+        command = [sys.executable, "-c", textwrap.dedent(WRITER), str(path)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        acknowledged = [int(process.stdout.readline()) for _ in range(20 + turn)]
+        process.kill()
+        acknowledged += [int(line) for line in process.stdout.read().splitlines() if line]
+        process.wait()
+        process.stdout.close()
+
+        kept = asyncio.run(_payloads(path))
+
+        assert before | set(acknowledged) <= kept
+        # One more may have been committed when the kill came, and nobody was told.
+        assert len(kept - before - set(acknowledged)) <= 1
+        before = kept
+
+
+async def _payloads(path: Path) -> set[int]:
+    store = SqliteStore(str(path))
+    await store.open()
+    assert store._reading is not None
+    found = {int(body) for (body,) in store._reading.execute("SELECT body FROM payload")}
+    assert store._reading.execute("PRAGMA integrity_check").get == "ok"
+    await store.close()
+    return found
+
+
+# ---- one connection in memory ----------------------------------------------------------------------------------------
+
+
+async def test_in_memory_a_read_waits_until_an_open_unit_has_ended() -> None:
+    store = SqliteStore(":memory:")
+    await store.open()
+    async with store.begin() as unit:
+        await unit.save(big("p"))
+        reading = asyncio.create_task(store.read("payloads", {"ids": '["p"]'}))
+        await asyncio.sleep(0.01)
+        assert not reading.done()
+        with pytest.raises(AssertionError, match="within a unit"):
+            await store.read("tenants", {})
+
+    assert len(await reading) == 1
+    await store.close()
+
+
+async def test_units_take_turns(store: SqliteStore) -> None:
+    async def count(step: int) -> None:
+        async with store.begin() as unit:
+            found = (await unit.load([("payload", "n")]))["payload", "n"]
+            await asyncio.sleep(0)
+            await unit.save(Changes(payloads={"n": ("tsk_1", b"%d" % (int(found or b"0") + step))}))
+
+    await asyncio.gather(*(count(1) for _ in range(20)))
+
+    assert await payload(store, "n") == b"20"
+
+
+async def test_a_unit_that_has_ended_takes_nothing_more(store: SqliteStore) -> None:
+    async with store.begin() as unit:
+        pass
+
+    with pytest.raises(AssertionError, match="has ended"):
+        await unit.save(big("p"))
+
+
+# ---- schema ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def newer(monkeypatch: pytest.MonkeyPatch) -> list[Migration]:
+    """A version that knows one migration more."""
+    known = [*migrations.known(), Migration(2, "0002_more", "CREATE TABLE more (id TEXT PRIMARY KEY) STRICT;")]
+    monkeypatch.setattr(migrations, "known", lambda: known)
+    return known
+
+
+async def make(path: Path) -> None:
+    store = SqliteStore(str(path))
+    await store.open()
+    await save(store, big("kept"))
+    await store.close()
+
+
+async def test_an_older_store_is_refused_with_what_to_do_and_copied_before_it_is_migrated(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await make(path)
+    with_more = [*migrations.known(), Migration(2, "0002_more", "CREATE TABLE more (id TEXT PRIMARY KEY) STRICT;")]
+    monkeypatch.setattr(migrations, "known", lambda: with_more)
+
+    with pytest.raises(SchemaOlder, match="swarmkeeper migrate"):
+        await SqliteStore(str(path)).open()
+
+    store = SqliteStore(str(path))
+    await store.open(migrate=True)
+    assert await payload(store, "kept") is not None
+    await store.close()
+    copy = path.with_name("swarm.db.before-0002_more")
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert apsw.Connection(str(copy)).execute("SELECT count(*) FROM migration").get == 1
+    await store.open()
+    await store.close()
+
+
+async def test_nothing_is_migrated_under_a_running_orchestrator(
+    store: SqliteStore, path: Path, newer: list[Migration]
+) -> None:
+    with pytest.raises(StoreHeld):
+        await SqliteStore(str(path)).open(exclusive=False, migrate=True)
+
+
+async def test_a_migration_that_fails_leaves_the_store_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await make(path)
+    broken = Migration(2, "0002_broken", "CREATE TABLE half (id); SELECT no_such_function();")
+    with_broken = [*migrations.known(), broken]
+    monkeypatch.setattr(migrations, "known", lambda: with_broken)
+
+    with pytest.raises(apsw.SQLError):
+        await SqliteStore(str(path)).open(migrate=True)
+
+    connection = apsw.Connection(str(path))
+    assert not connection.table_exists(None, "half")
+    assert connection.execute("SELECT count(*) FROM migration").get == 1
+
+
+async def test_a_newer_store_is_refused(path: Path, newer: list[Migration], monkeypatch: pytest.MonkeyPatch) -> None:
+    await make(path)
+    monkeypatch.setattr(migrations, "known", lambda: newer[:1])
+
+    for migrate in (False, True):
+        with pytest.raises(SchemaNewer):
+            await SqliteStore(str(path)).open(migrate=migrate)
+
+
+async def test_a_store_with_another_history_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    await make(path)
+    first = migrations.known()[0]
+    altered = [Migration(1, first.name, first.sql + "\n-- changed")]
+    monkeypatch.setattr(migrations, "known", lambda: altered)
+
+    with pytest.raises(SchemaAltered, match=first.name):
+        await SqliteStore(str(path)).open(migrate=True)
+
+
+async def test_many_can_make_the_same_store_at_once(path: Path) -> None:
+    stores = [SqliteStore(str(path)) for _ in range(3)]
+    for store in stores:
+        await store.open(exclusive=False)
+
+    assert len({(await store.start()).pepper for store in stores}) == 1
+    for store in stores:
+        await store.close()
