@@ -212,6 +212,14 @@ class Orchestrator:
         own = None if api_key else self._own_key_text
         return Client("http://swarmkeeper", api_key or "", transport=InProcess(self.app, own))
 
+    async def knows(self, api_key: str) -> bool:
+        """Whether this key is one that may call now."""
+        try:
+            await self._identity.authenticate(api_key)
+        except SwarmkeeperError:
+            return False
+        return True
+
     async def make_key(self, role: str, *, bot: str | None = None, owner: str | None = None) -> str:
         """A new key of the tenant `default`; its text, which is kept nowhere."""
         return (await self._make_key(role, bot=bot, owner=owner))[1]

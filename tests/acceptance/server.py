@@ -26,7 +26,7 @@ class Server:
         self.url = ""
         self.process: subprocess.Popen[str] | None = None
         self._port = port
-        self._program = program or [sys.executable, "-m", "swarmkeeper.cli.main", "serve"]
+        self._program = program or [sys.executable, str(BIN / "swarmkeeper"), "serve"]
 
     def __enter__(self) -> Self:
         self.key("admin")
@@ -84,7 +84,7 @@ class Server:
     def cli(self, *arguments: str, code: int = 0) -> str:
         """What a command prints on stdout; it must end with that exit code."""
         done = subprocess.run(
-            [sys.executable, "-m", "swarmkeeper.cli.main", *arguments],
+            [sys.executable, str(BIN / "swarmkeeper"), *arguments],
             capture_output=True,
             text=True,
             env=_environment(),

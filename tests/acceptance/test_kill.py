@@ -54,7 +54,7 @@ class Bots:
         turn = 0
         while not self._stop.is_set():
             turn += 1
-            ask = {"bot_id": bot, "max": 4, "wait_seconds": 1, "claim_id": f"{bot}-{turn}"}
+            ask = {"bot_id": bot, "max": 4, "wait_seconds": 1, "lease_seconds": 5, "claim_id": f"{bot}-{turn}"}
             answer = call.insist("POST", "/leases", ask)
             if answer.status_code != 200:
                 self.faults.append(f"lease {answer.status_code} {answer.text}")

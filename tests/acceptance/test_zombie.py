@@ -74,4 +74,4 @@ def test_a_bot_that_wakes_up_after_its_work_was_done_by_another_changes_nothing(
         assert (status, answer["code"]) == (409, "lease_lost")
         assert after["output"] == before["output"] == {"from": "quick"}
         assert after["status"] == before["status"] == "SUCCEEDED"
-        assert [late["output"] for late in after["late_results"]] == [{"from": "the zombie"}]
+        assert [late["content"]["output"] for late in after["late_results"]] == [{"from": "the zombie"}]

@@ -77,7 +77,8 @@ def reviewed(root: Path) -> dict[str, Json]:
 
 
 def judged(root: Path, report: Json, key: str = "summarise") -> Accept | Rework | Reject | Failed:
-    return ReviewEvaluator().review(Candidate("task", the_task(root), {key: report}))
+    others: dict[str, Json] = {"inspect.python.1": {}, "inspect.text.1": {}, "inspect.text.2": {}, "scan.1": {}}
+    return ReviewEvaluator().review(Candidate("task", the_task(root), {**others, key: report}))
 
 
 def test_the_swarm_reviews_a_directory_and_its_evaluator_agrees(root: Path) -> None:
@@ -213,6 +214,24 @@ def test_a_file_whose_name_is_a_secret_is_counted_and_not_named(root: Path) -> N
     assert SECRET not in str(report)
     assert report["totals"]["files"] == 4
     assert isinstance(judged(root, report), Accept)
+
+
+def test_whom_the_report_blames_is_believed_only_if_there_is_such_a_subtask(root: Path) -> None:
+    report = reviewed(root)["summarise"]
+    wrong_count(report)
+    report["files"][0]["by"] = "inspect.nobody"
+
+    verdict = judged(root, report)
+
+    assert isinstance(verdict, Rework)
+    assert list(verdict.targets) == ["summarise"]
+
+
+def test_of_several_reports_the_latest_is_judged(root: Path) -> None:
+    report = reviewed(root)["summarise"]
+    results = {f"summarise.r{n}": {**report, "totals": {}} for n in (2, 9)} | {"summarise": {}, "summarise.r10": report}
+
+    assert isinstance(ReviewEvaluator().review(Candidate("task", the_task(root), results)), Accept)
 
 
 @pytest.mark.parametrize("result", [{}, {"report": 1}, {"report": "", "totals": {}, "files": [1]}, None])

@@ -78,17 +78,22 @@ class Story(RuleBasedStateMachine):
         try:
             return act()
         except SwarmkeeperError as error:
-            assert not isinstance(error, Internal | Overloaded), repr(error)
-            if calm and error.code not in LEAVES_A_RECORD:
-                assert self.swarm.dump() == before, f"{error.code} left something behind"
-            return None
+            refusal = error
+        assert not isinstance(refusal, Internal | Overloaded), repr(refusal)
+        if calm and refusal.code not in LEAVES_A_RECORD:
+            assert self.swarm.dump() == before, f"{refusal.code} left something behind"
+        return None
 
     def task(self, number: int) -> str:
         return self.tasks[number % len(self.tasks)]
 
-    def lease(self, number: int) -> Held:
-        """One of the newest, or any old one."""
-        return self.leases[-1 - number % min(len(self.leases), 6 if number % 4 else 1_000)]
+    def lease(self, number: int, *kinds: str) -> Held:
+        """One that lives, if there is one, or (once in a while) any that was ever granted."""
+        live = {row["lease_id"] for row in self.swarm.rows("SELECT lease_id FROM lease")}
+        among = [lease for lease in self.leases if not kinds or lease.kind in kinds]
+        alive = [lease for lease in among if lease.lease_id in live]
+        among = alive if alive and number % 5 else among
+        return among[-1 - number % len(among)]
 
     # ---- clients ---------------------------------------------------------------------------------------------------
 
@@ -121,10 +126,15 @@ class Story(RuleBasedStateMachine):
         bots = [self.planner, *self.executors, *self.executors, *self.evaluators]
         self.leases += self.swarm.leases(bots[number % len(bots)], most=most)
 
-    @rule()
-    def everyone_claims(self) -> None:
-        for bot in (self.planner, *self.executors, *self.evaluators):
-            self.leases += self.swarm.leases(bot, most=2)
+    @precondition(lambda self: self.tasks)
+    @rule(judged=st.booleans(), rounds=st.integers(1, 3), nodes=graphs())
+    def all_goes_well_for_a_while(self, judged: bool, rounds: int, nodes: list[dict[str, Any]]) -> None:
+        for _ in range(rounds):
+            for bot in (self.planner, *self.executors, *self.evaluators):
+                for lease in self.swarm.leases(bot, most=2):
+                    self.leases.append(lease)
+                    if judged or lease.kind != "review":
+                        self.tell(lease, {"plan": nodes} if lease.kind == "plan" else {}, 0)
 
     def tell(self, lease: Held, content: dict[str, Any], claim: int) -> None:
         answer = self.attempt(lambda: self.swarm.report(lease, claim=claim, **content))
@@ -147,11 +157,10 @@ class Story(RuleBasedStateMachine):
     def report_failure(self, number: int, error: str, claim: int) -> None:
         self.tell(self.lease(number), {"error": error, "message": "no"}, claim)
 
-    @precondition(lambda self: [lease for lease in self.leases if lease.kind != "execute"])
+    @precondition(lambda self: any(lease.kind != "execute" for lease in self.leases))
     @rule(number=pick, decision=st.sampled_from(["rework", "rework", "reject"]), data=st.data())
     def report_badly(self, number: int, decision: str, data: st.DataObject) -> None:
-        judged = [lease for lease in self.leases if lease.kind != "execute"]
-        lease = judged[-1 - number % len(judged)]
+        lease = self.lease(number, "plan", "review")
         if lease.kind == "plan":
             self.tell(lease, {"plan": ["a", f"Not A Key {number % 5}"]}, 0)
             return
@@ -172,19 +181,17 @@ class Story(RuleBasedStateMachine):
         assert self.swarm.report(lease, **content).replayed
 
     @precondition(lambda self: self.leases)
-    @rule(number=pick, checkpoint=st.sampled_from([None, {"page": 1}]))
-    def beat(self, number: int, checkpoint: Any) -> None:
-        assert self.swarm.beat(self.lease(number), checkpoint=checkpoint) in ("continue", "cancel", "lost")
-
-    @precondition(lambda self: self.leases)
-    @rule(number=pick, delay=st.sampled_from([0, 0, 5]))
-    def release(self, number: int, delay: int) -> None:
-        self.attempt(lambda: self.swarm.release(self.lease(number), delay_seconds=delay))
-
-    @precondition(lambda self: self.leases)
-    @rule(number=pick)
-    def ask(self, number: int) -> None:
-        self.attempt(lambda: self.swarm.ask(self.lease(number)))
+    @rule(number=pick, what=st.sampled_from(["beat", "checkpoint", "release", "put off", "ask"]))
+    def say(self, number: int, what: str) -> None:
+        lease = self.lease(number)
+        if what == "beat":
+            assert self.swarm.beat(lease) in ("continue", "cancel", "lost")
+        elif what == "checkpoint":
+            assert self.swarm.beat(lease, checkpoint={"page": number}) in ("continue", "cancel", "lost")
+        elif what == "ask":
+            self.attempt(lambda: self.swarm.ask(lease))
+        else:
+            self.attempt(lambda: self.swarm.release(lease, delay_seconds=5 if what == "put off" else 0))
 
     @precondition(lambda self: self.swarm.rows("SELECT 1 FROM approval LIMIT 1"))
     @rule(number=pick, verb=st.sampled_from(["approve", "approve", "answer", "answer", "reject"]))

@@ -194,7 +194,8 @@ def test_a_report_that_comes_too_late_is_dropped_and_the_bot_goes_on() -> None:
     served(script, bot)
 
     assert len(script.to("POST", RESULTS)) == 1
-    assert ("lost", {"lease_id": "lse_1", "task_id": "tsk_1", "code": "lease_lost"}) in bot.events
+    [lost] = [fields for kind, fields in bot.events if kind == "lost"]
+    assert lost == {"lease_id": "lse_1", "task_id": "tsk_1", "code": "lease_lost", "detail": "it is lease_lost"}
     assert len(script.to("POST", "/leases")) == 2
 
 

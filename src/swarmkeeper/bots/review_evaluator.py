@@ -22,17 +22,20 @@ _PARTING = (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandl
 _MARKERS = ("TODO", "FIXME", "XXX")
 _NO_LINK = frozenset({"", *"<>\"')]"} | {chr(point) for point in range(0x3001) if chr(point).isspace()})
 _SAID_MAX = 20  # reasons of one kind
-_A_PART = re.compile(r"(?:inspect|scan)\.[a-z0-9._-]+")
+_LATER_ROUND = re.compile(r"\.r([0-9]{1,6})$")
 
 
 @dataclass
 class Complaints:
     """What is wrong, and who can mend it."""
 
+    subtasks: frozenset[str]  # whom one can complain to
     reasons: list[str] = field(default_factory=list)
     targets: dict[str, list[str]] = field(default_factory=dict)
 
-    def say(self, target: str, what: str) -> None:
+    def say(self, who: object, otherwise: str, what: str) -> None:
+        """Complain to whoever the report says it was, as far as it can be believed on that."""
+        target = who if isinstance(who, str) and who in self.subtasks else otherwise
         if len(self.reasons) < 5 * _SAID_MAX:
             self.reasons.append(what)
         told = self.targets.setdefault(target, [])
@@ -56,10 +59,11 @@ class ReviewEvaluator(EvaluatorBot):
         except files.NotThere as error:
             return Failed(str(error), kind="not_retryable")
         reports = {key: output for key, output in candidate.results.items() if _is_report(output)}
-        if len(reports) != 1:
-            return Reject(reasons=[f"one report is expected, and there are {len(reports)}"])
-        [(key, report)] = reports.items()
-        complaints = Complaints()
+        if not reports:
+            return Reject(reasons=["there is no report to be judged"])
+        key = max(reports, key=_round_of)  # a later one holds all that was in those before
+        report = reports[key]
+        complaints = Complaints(frozenset(candidate.results))
         # A name that looks like a secret is hidden in the report: it is known by what is shown of it.
         there = {self._redactor.text(name): name for name in files.listing(root).files}
         entries = {entry["file"]: entry for entry in report["files"]}
@@ -100,16 +104,16 @@ class ReviewEvaluator(EvaluatorBot):
     ) -> None:
         for shown, entry in entries.items():
             if shown not in counted:
-                complaints.say(_who(entry, "by", key), f"{self._redactor.text(shown)} is not there any more")
+                complaints.say(entry.get("by"), key, f"{self._redactor.text(shown)} is not there any more")
                 continue
             for name, count in counted[shown].items():
                 if entry.get(name) != count:
-                    who = _who(entry, "scanned_by" if name == "found" else "by", key)
-                    complaints.say(who, f"{shown}: {name} is {count}, the report says otherwise")
+                    who = entry.get("scanned_by" if name == "found" else "by")
+                    complaints.say(who, key, f"{shown}: {name} is {count}, the report says otherwise")
 
     def _check_secrets(self, key: str, report: Mapping[str, Any], complaints: Complaints) -> None:
         for hidden in self._redactor.redact(dict(report)).fields[:_SAID_MAX]:
-            complaints.say(key, f"a secret stands in the report at {hidden.pointer} (rule {hidden.rule})")
+            complaints.say(key, key, f"a secret stands in the report at {hidden.pointer} (rule {hidden.rule})")
 
 
 def _check_totals(
@@ -121,7 +125,7 @@ def _check_totals(
         sums.update(numbers)
     for name, count in sums.items():
         if totals.get(name) != count:
-            complaints.say(key, f"the total of {name} is {count}, the report says otherwise")
+            complaints.say(key, key, f"the total of {name} is {count}, the report says otherwise")
 
 
 def _of_python(text: str) -> dict[str, int]:
@@ -184,10 +188,9 @@ def _is_report(output: object) -> bool:
     )
 
 
-def _who(entry: Mapping[str, Any], word: str, otherwise: str) -> str:
-    """Who measured it, as far as the report can be believed on that."""
-    by = entry.get(word)
-    return by if isinstance(by, str) and _A_PART.fullmatch(by) else otherwise
+def _round_of(key: str) -> tuple[int, str]:
+    found = _LATER_ROUND.search(key)
+    return (int(found[1]) if found else 1), key
 
 
 if __name__ == "__main__":

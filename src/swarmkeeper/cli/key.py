@@ -79,7 +79,8 @@ def list_(url: Url = None, api_key: ApiKey = None, api_key_file: ApiKeyFile = No
 
     async def work() -> None:
         async with running.client_of(settings) as client:
-            rows = [key.model_dump(mode="json", exclude={"key"}) async for key in client.keys()]
+            listed = client.keys()
+            rows = [key.model_dump(mode="json", exclude={"key"}) async for key in listed]
         if as_json:
             for row in rows:
                 terminal.say_json(row)

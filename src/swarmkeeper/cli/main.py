@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from swarmkeeper.cli import key, server, store
+from swarmkeeper.cli import demo, key, server, store
 from swarmkeeper.cli.terminal import Exit, Failure
 
 app = typer.Typer(
@@ -16,6 +16,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(demo.demo)
+app.command()(demo.dev)
 app.command()(server.serve)
 app.command()(store.doctor)
 app.command()(store.migrate)

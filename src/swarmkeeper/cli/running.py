@@ -1,4 +1,4 @@
-"""Runs what a command does: the event loop around it, and the errors of other rooms told in the command line's words."""
+"""Runs what a command does: the event loop around it, and other rooms' errors told in the command line's words."""
 
 from __future__ import annotations
 

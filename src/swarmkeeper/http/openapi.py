@@ -33,7 +33,7 @@ _HEADERS: Mapping[str, tuple[dict[str, Any], str]] = {
     "If-None-Match": ({"type": "string"}, "An ETag from before: 304 where nothing has changed since."),
     "If-Match": ({"type": "string"}, "An ETag: 412 where the task has changed since."),
     "Last-Event-ID": (
-        {"type": "string", "pattern": "^[0-9]{1,18}$"},
+        {"type": "string", "pattern": "^[0-9]{0,18}$"},
         "For a stream: the id of the last event that was seen.",
     ),
 }

@@ -53,10 +53,11 @@ def _label(value: Any) -> Any:
     raise PydanticCustomError("label", "must be key:value")
 
 
-Whole = Annotated[int, BeforeValidator(_whole, json_schema_input_type=int)]
-Number = Annotated[float, BeforeValidator(_number, json_schema_input_type=float)]
-Truth = Annotated[bool, BeforeValidator(_truth, json_schema_input_type=bool)]
-Moment = Annotated[AwareDatetime, BeforeValidator(_moment, json_schema_input_type=AwareDatetime)]
+# Each behind the bounds of its field, so that the schema shows these.
+AsWhole = BeforeValidator(_whole)
+AsNumber = BeforeValidator(_number)
+AsTruth = BeforeValidator(_truth)
+Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
 Label = Annotated[str, BeforeValidator(_label), Field(json_schema_extra={"pattern": "^[^:]+:"})]
 
 
@@ -71,7 +72,7 @@ class NoQuery(Query):
 
 
 class PageQuery(Query):
-    page_size: Annotated[Whole, Field(ge=1, le=PAGE_SIZE_MAX)] = PAGE_SIZE
+    page_size: Annotated[int, Field(ge=1, le=PAGE_SIZE_MAX), AsWhole] = PAGE_SIZE
     page_token: Annotated[str, Field(max_length=1024, description="next_page_token of the page before.")] = ""
 
 
@@ -98,7 +99,9 @@ class TasksQuery(PageQuery):
 
 
 class TaskQuery(Query):
-    wait_seconds: Annotated[Number, Field(ge=0, le=WAIT_SECONDS_MAX, description="Hold the answer back so long.")] = 0
+    wait_seconds: Annotated[
+        float, Field(ge=0, le=WAIT_SECONDS_MAX, description="Hold the answer back so long."), AsNumber
+    ] = 0
     until: Annotated[
         Literal["final", "change"],
         Field(description="What to wait for: its outcome, or any change since the ETag in If-None-Match."),
@@ -106,21 +109,23 @@ class TaskQuery(Query):
 
 
 class OutputQuery(Query):
-    attempt: Annotated[Whole | None, Field(ge=1, le=2**31, description="Of this attempt, rather than what counts.")] = (
-        None
-    )
+    attempt: (
+        Annotated[int, Field(ge=1, le=2**31, description="Of this attempt, rather than what counts."), AsWhole] | None
+    ) = None
 
 
 class EventsQuery(Query):
-    after: Annotated[Whole, Field(ge=0, le=CURSOR_MAX, description="The id of the last event that was seen.")] = 0
-    page_size: Annotated[Whole, Field(ge=1, le=PAGE_SIZE_MAX)] = PAGE_SIZE
+    after: Annotated[
+        int, Field(ge=0, le=CURSOR_MAX, description="The id of the last event that was seen."), AsWhole
+    ] = 0
+    page_size: Annotated[int, Field(ge=1, le=PAGE_SIZE_MAX), AsWhole] = PAGE_SIZE
     page_token: Annotated[
         str, Field(max_length=20, json_schema_extra={"pattern": "^[0-9]*$"}, description="The same as after.")
     ] = ""
 
 
 class ReadyQuery(Query):
-    verbose: Annotated[Truth, Field(description="All that it rests on; for operators.")] = False
+    verbose: Annotated[bool, Field(description="All that it rests on; for operators."), AsTruth] = False
 
 
 Asked = TypeVar("Asked", bound=Query)

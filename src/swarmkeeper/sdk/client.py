@@ -263,9 +263,10 @@ class Client:
     async def delete_bot(self, bot_id: str) -> None:
         await self.calls.call("DELETE", f"/bots/{_segment(bot_id)}")
 
-    def skills(self) -> AsyncIterator[Skill]:
+    async def skills(self) -> AsyncIterator[Skill]:
         """Every skill that a bot has or work waits for."""
-        return self._items("/skills", SkillPage)
+        for skill in (await self._read("/skills", SkillPage)).items:  # as many as there are: this list has no pages
+            yield skill
 
     def keys(self) -> AsyncIterator[KeyRecord]:
         return self._items("/keys", KeyPage)

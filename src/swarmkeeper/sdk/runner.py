@@ -327,7 +327,7 @@ class BotRunner:
                     self._to_report(lease, failure_of("the orchestrator refused this result", error))
 
     def _lost(self, lease: HeldLease, error: ApiError) -> None:
-        self.session.note("lost", lease_id=lease.lease_id, task_id=lease.task_id, code=error.code)
+        self.session.note("lost", lease_id=lease.lease_id, task_id=lease.task_id, code=error.code, detail=error.detail)
 
     # ---- stopping
 

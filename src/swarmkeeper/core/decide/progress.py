@@ -316,6 +316,8 @@ def _cancel_step(world: World, task: Task, chore: Chore) -> bool:
     leases = dict(zip(found, world.looks("lease", found), strict=True))
     gone = []
     for work in works:
+        if work.status in FINAL:  # since this very command: the list is of what is stored
+            continue
         lease = leases[work.id]
         if lease is not None:
             if not lease.cancelled:
@@ -424,8 +426,9 @@ def unhold(world: World, task: Task, name: str) -> None:
 def _each_ready(world: World, task: Task, chore: Chore, act: Callable[[Work], None]) -> bool:
     size = world.limits.slice_rows
     found = world.look("held_works", (task.id, chore.cursor, size))
-    for work_id in found:
-        act(world.work(work_id))
+    for work in (world.work(work_id) for work_id in found):
+        if work.status is Status.READY:  # the list is of what is stored, this very command may have moved it on
+            act(work)
     if found:
         world.edit_chore(chore).cursor = found[-1]
     return len(found) < size
@@ -451,7 +454,7 @@ def _priority_step(world: World, task: Task, chore: Chore) -> bool:
     size = world.limits.slice_rows
     found = world.look("open_works", (task.id, chore.cursor, size))
     for work in (world.work(work_id) for work_id in found):
-        if work.priority == chore.args["old"]:
+        if work.status not in FINAL and work.priority == chore.args["old"]:
             world.edit_work(work).priority = chore.args["new"]
             if work.status is Status.READY and work.start_due is not None:
                 world.stop_start_clock(work)

@@ -257,9 +257,9 @@ async def task_events(x: Exchange[Any, EventsQuery]) -> Reply | None:
 
 async def events_of(x: Exchange[Any, EventsQuery], task_id: str | None) -> Reply | None:
     """A page, or the stream where the caller asks for that."""
-    after = int(x.query.page_token or x.query.after)
+    after = sse.resumed_after(x, int(x.query.page_token or x.query.after))
     if sse.wanted(x):
-        await sse.stream(x, task_id, sse.resumed_after(x, after))
+        await sse.stream(x, task_id, after)
         return None
     page = await x.parts.queries.events(x.by, after=after, task_id=task_id, page_size=x.query.page_size)
     return Reply(200, page)

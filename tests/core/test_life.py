@@ -1,0 +1,327 @@
+"""Every row of the table of work items, shown by real commands; and that nothing else can happen to one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarmkeeper.core import commands, states
+from swarmkeeper.core.errors import IllegalTransition
+from swarmkeeper.core.states import FINAL, LIFE, Happening, Status
+from swarmkeeper.sim.harness import ADMIN, Harness, Held
+
+# A story brings an item into the first state of its row and yields (task, key); after that it lets the row happen.
+Story = Callable[[Harness], Iterator[tuple[str, str]]]
+STORIES: dict[tuple[Status, Happening], Story] = {}
+
+TWO_IN_A_ROW = ["a", {"key": "b", "depends_on": ["a"]}]
+A_DAY = 86_400
+
+
+def shows(status: Status, happening: Happening) -> Callable[[Story], Story]:
+    def keep(story: Story) -> Story:
+        assert (status, happening) not in STORIES, "one story for each row"
+        STORIES[status, happening] = story
+        return story
+
+    return keep
+
+
+def leased(swarm: Harness, **options: object) -> tuple[str, Held]:
+    task = swarm.submit(["a"], **options)
+    return task, swarm.take(swarm.bot("worker"))
+
+
+def in_review(swarm: Harness, **options: object) -> tuple[str, Held]:
+    """Subtask `a`, done and to be judged for itself; the lease of its judge."""
+    task, lease = leased(swarm, evaluation="each", **options)
+    swarm.report(lease)
+    return task, swarm.take(swarm.bot("judge", "Evaluator"))
+
+
+@shows(Status.BLOCKED, Happening.UNBLOCKED)
+def its_upstream_ends_well(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task = swarm.submit(TWO_IN_A_ROW)
+    yield task, "b"
+    swarm.report(swarm.take(swarm.bot("worker")))
+
+
+@shows(Status.BLOCKED, Happening.SKIPPED)
+def its_upstream_fails_and_another_takes_care(swarm: Harness) -> Iterator[tuple[str, str]]:
+    cleanup = {"key": "c", "depends_on": [{"key": "a", "when": "failure"}]}
+    task = swarm.submit([*TWO_IN_A_ROW, cleanup])
+    yield task, "b"
+    swarm.report(swarm.take(swarm.bot("worker")), error="not_retryable")
+
+
+@shows(Status.BLOCKED, Happening.CANCELLED)
+def it_is_cancelled_while_blocked(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task = swarm.submit(TWO_IN_A_ROW)
+    yield task, "b"
+    swarm.cancel(task)
+
+
+@shows(Status.READY, Happening.LEASED)
+def a_bot_takes_it(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task = swarm.submit(["a"])
+    yield task, "a"
+    swarm.take(swarm.bot("worker"))
+
+
+@shows(Status.READY, Happening.EXPIRED)
+def nobody_takes_it(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task = swarm.submit([{"key": "a", "schedule_to_start_seconds": 60}])
+    yield task, "a"
+    swarm.advance(60)
+
+
+@shows(Status.READY, Happening.CANCELLED)
+def it_is_cancelled_while_ready(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task = swarm.submit(["a"])
+    yield task, "a"
+    swarm.cancel(task)
+
+
+@shows(Status.LEASED, Happening.SUCCEEDED)
+def its_bot_reports_an_output(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task, lease = leased(swarm)
+    yield task, "a"
+    swarm.report(lease)
+
+
+@shows(Status.LEASED, Happening.SUBMITTED)
+def its_output_is_to_be_judged(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task, lease = leased(swarm, evaluation="each")
+    yield task, "a"
+    swarm.report(lease)
+
+
+@shows(Status.LEASED, Happening.RELEASED)
+def its_bot_gives_it_back(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task, lease = leased(swarm)
+    yield task, "a"
+    swarm.release(lease)
+
+
+@shows(Status.LEASED, Happening.LEASE_UNSEEN)
+def its_lease_never_reached_the_bot(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task, _ = leased(swarm)
+    yield task, "a"
+    swarm.advance(30)
+
+
+@shows(Status.LEASED, Happening.DEFERRED)
+def its_bot_puts_it_off(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task, lease = leased(swarm)
+    yield task, "a"
+    swarm.release(lease, delay_seconds=10)
+
+
+@shows(Status.LEASED, Happening.ATTEMPT_FAILED)
+def an_attempt_fails(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task, lease = leased(swarm)
+    yield task, "a"
+    swarm.report(lease, error="retryable")
+
+
+@shows(Status.LEASED, Happening.TIMED_OUT)
+def its_bot_beats_but_does_not_finish(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task = swarm.submit([{"key": "a", "timeout_seconds": 20}])
+    lease = swarm.take(swarm.bot("worker"))
+    yield task, "a"
+    swarm.beat(lease)
+    swarm.advance(20)
+
+
+@shows(Status.LEASED, Happening.LEASE_EXPIRED)
+def its_bot_goes_silent(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task, lease = leased(swarm)
+    swarm.beat(lease)
+    yield task, "a"
+    swarm.advance(30)
+
+
+@shows(Status.LEASED, Happening.ASKED)
+def its_bot_asks_a_person(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task, lease = leased(swarm)
+    yield task, "a"
+    swarm.ask(lease)
+
+
+@shows(Status.LEASED, Happening.FAILED)
+def its_bot_says_that_it_can_never_work(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task, lease = leased(swarm)
+    yield task, "a"
+    swarm.report(lease, error="not_retryable")
+
+
+@shows(Status.LEASED, Happening.POISONED)
+def its_third_bot_goes_silent(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task, lease = leased(swarm)
+    for _ in range(2):
+        swarm.beat(lease)
+        swarm.advance(60)
+        lease = swarm.take(lease.bot)
+    swarm.beat(lease)
+    yield task, "a"
+    swarm.advance(30)
+
+
+@shows(Status.LEASED, Happening.CANCELLED)
+def it_is_cancelled_while_leased(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task, _ = leased(swarm)
+    yield task, "a"
+    swarm.cancel(task)
+    swarm.advance(20)  # a third of the lease's life and ten seconds, for its bot to hear of it
+
+
+@shows(Status.WAITING, Happening.DUE)
+def its_back_off_is_over(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task, lease = leased(swarm)
+    swarm.report(lease, error="retryable")
+    yield task, "a"
+    swarm.advance(1)
+
+
+@shows(Status.WAITING, Happening.ANSWERED)
+def its_question_is_answered(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task, lease = leased(swarm)
+    question = swarm.ask(lease)
+    yield task, "a"
+    swarm.decide(question, "answer", answer="this one")
+
+
+@shows(Status.WAITING, Happening.DENIED)
+def its_question_is_denied(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task, lease = leased(swarm)
+    question = swarm.ask(lease)
+    yield task, "a"
+    swarm.decide(question, "reject", reason="no")
+
+
+@shows(Status.WAITING, Happening.ANSWER_EXPIRED)
+def nobody_answers_its_question(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task, lease = leased(swarm)
+    swarm.ask(lease, expires_in_seconds=60)
+    yield task, "a"
+    swarm.advance(60)
+
+
+@shows(Status.WAITING, Happening.CANCELLED)
+def it_is_cancelled_while_it_waits(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task, lease = leased(swarm)
+    swarm.ask(lease)
+    yield task, "a"
+    swarm.cancel(task)
+
+
+@shows(Status.IN_REVIEW, Happening.ACCEPTED)
+def its_review_accepts(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task, review = in_review(swarm)
+    yield task, "a"
+    swarm.report(review, verdict="accept")
+
+
+@shows(Status.IN_REVIEW, Happening.REWORK)
+def its_review_asks_for_rework(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task, review = in_review(swarm)
+    yield task, "a"
+    swarm.report(review, verdict="rework")
+
+
+@shows(Status.IN_REVIEW, Happening.REJECTED)
+def its_review_rejects(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task, review = in_review(swarm)
+    yield task, "a"
+    swarm.report(review, verdict="reject")
+
+
+@shows(Status.IN_REVIEW, Happening.REVIEW_FAILED)
+def its_review_cannot_be_made(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task, review = in_review(swarm)
+    yield task, "a"
+    swarm.report(review, error="not_retryable")
+
+
+@shows(Status.IN_REVIEW, Happening.ROUNDS_EXHAUSTED)
+def its_review_is_not_satisfied_in_all_its_rounds(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task, review = in_review(swarm, max_rounds=1)
+    swarm.report(review, verdict="rework")
+    swarm.report(swarm.take(swarm.bot("worker")))
+    review = swarm.take(review.bot)
+    yield task, "a"
+    swarm.report(review, verdict="rework")
+
+
+@shows(Status.IN_REVIEW, Happening.CANCELLED)
+def it_is_cancelled_while_in_review(swarm: Harness) -> Iterator[tuple[str, str]]:
+    task, review = in_review(swarm)
+    yield task, "a"
+    swarm.release(review)
+    swarm.cancel(task)
+
+
+def test_each_row_of_the_life_of_a_work_item_is_shown() -> None:
+    assert set(STORIES) == set(LIFE)
+
+
+@pytest.mark.parametrize("row", LIFE, ids=lambda row: f"{row[0]}-{row[1]}")
+def test_a_work_item_goes_along_its_life(swarm: Harness, row: tuple[Status, Happening]) -> None:
+    story = STORIES[row](swarm)
+
+    task, key = next(story)
+    assert swarm.work(task, key).status is row[0]
+    swarm.check()
+
+    assert next(story, None) is None
+    assert swarm.work(task, key).status is LIFE[row]
+
+
+@pytest.mark.parametrize("status", Status)
+@pytest.mark.parametrize("happening", Happening)
+def test_what_is_not_in_the_table_cannot_happen(status: Status, happening: Happening) -> None:
+    if (status, happening) in LIFE:
+        assert states.after(status, happening) is LIFE[status, happening]
+        return
+
+    with pytest.raises(IllegalTransition):
+        states.after(status, happening)
+
+
+def test_what_is_final_follows_from_the_table() -> None:
+    assert {Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.SKIPPED} == FINAL
+
+
+@given(st.lists(st.sampled_from(Happening), max_size=30))
+def test_nothing_ever_happens_after_the_end(story: list[Happening]) -> None:
+    status = Status.BLOCKED
+    for happening in story:
+        try:
+            following = states.after(status, happening)
+        except IllegalTransition:
+            continue
+        assert status not in FINAL
+        status = following
+
+
+def test_whatever_is_not_final_can_be_cancelled() -> None:
+    assert {status for status, happening in LIFE if happening is Happening.CANCELLED} == set(Status) - FINAL
+
+
+def test_an_open_item_of_a_closed_task_is_cancelled_in_truth_before_its_sweep_comes() -> None:
+    for task in states.TaskStatus:
+        for status in Status:
+            open_in_closed = task in states.TASK_CLOSED and status not in FINAL
+            assert states.effective(task, status) is (Status.CANCELLED if open_in_closed else status)
+
+
+def test_a_deleted_bot_gives_back_what_it_held(swarm: Harness) -> None:
+    task, lease = leased(swarm)
+
+    swarm.do(commands.DeleteBot(by=ADMIN, bot=lease.bot))
+
+    work = swarm.work(task, "a")
+    assert (work.status, work.tries, work.crashes) == (Status.READY, 0, 0)
