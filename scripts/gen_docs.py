@@ -93,9 +93,23 @@ def error_pages() -> str:
 
 
 def settings_page() -> str:
-    from swarmkeeper import settings
+    from swarmkeeper.settings import KNOBS
 
-    return "# Settings\n\n" + NOTE + settings.reference()
+    rows = (
+        (f"`{one.name}`", _shown(one.default), one.unit, f"`{one.variable}`", f"{one.meaning}.".replace("..", "."))
+        for one in KNOBS
+    )
+    return (
+        "# Settings\n\n"
+        + NOTE
+        + "Each is a flag of `serve`, an environment variable, or a line of `swarmkeeper.toml`. Order: flag, environment,\n"
+        "`.swarmkeeper/`, `swarmkeeper.toml`, default. `swarmkeeper config explain NAME` says which one won.\n\n"
+        + table(("setting", "default", "unit", "environment", "meaning"), rows)
+    )
+
+
+def _shown(value: object) -> str:
+    return "" if value in (None, "", ()) else f"`{value}`"
 
 
 def api_page() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,14 +12,13 @@ from hypothesis import strategies as st
 from swarmkeeper.core import commands, states
 from swarmkeeper.core.errors import IllegalTransition
 from swarmkeeper.core.states import FINAL, LIFE, Happening, Status
-from swarmkeeper.sim.harness import ADMIN, Harness, Held
+from swarmkeeper.sim.harness import ADMIN, Harness, Held, Node
 
 # A story brings an item into the first state of its row and yields (task, key); after that it lets the row happen.
 Story = Callable[[Harness], Iterator[tuple[str, str]]]
 STORIES: dict[tuple[Status, Happening], Story] = {}
 
-TWO_IN_A_ROW = ["a", {"key": "b", "depends_on": ["a"]}]
-A_DAY = 86_400
+TWO_IN_A_ROW: list[Node] = ["a", {"key": "b", "depends_on": ["a"]}]
 
 
 def shows(status: Status, happening: Happening) -> Callable[[Story], Story]:
@@ -30,12 +30,12 @@ def shows(status: Status, happening: Happening) -> Callable[[Story], Story]:
     return keep
 
 
-def leased(swarm: Harness, **options: object) -> tuple[str, Held]:
+def leased(swarm: Harness, **options: Any) -> tuple[str, Held]:
     task = swarm.submit(["a"], **options)
     return task, swarm.take(swarm.bot("worker"))
 
 
-def in_review(swarm: Harness, **options: object) -> tuple[str, Held]:
+def in_review(swarm: Harness, **options: Any) -> tuple[str, Held]:
     """Subtask `a`, done and to be judged for itself; the lease of its judge."""
     task, lease = leased(swarm, evaluation="each", **options)
     swarm.report(lease)
@@ -51,7 +51,7 @@ def its_upstream_ends_well(swarm: Harness) -> Iterator[tuple[str, str]]:
 
 @shows(Status.BLOCKED, Happening.SKIPPED)
 def its_upstream_fails_and_another_takes_care(swarm: Harness) -> Iterator[tuple[str, str]]:
-    cleanup = {"key": "c", "depends_on": [{"key": "a", "when": "failure"}]}
+    cleanup: Node = {"key": "c", "depends_on": [{"key": "a", "when": "failure"}]}
     task = swarm.submit([*TWO_IN_A_ROW, cleanup])
     yield task, "b"
     swarm.report(swarm.take(swarm.bot("worker")), error="not_retryable")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def shows(status: TaskStatus, happening: TaskHappening) -> Callable[[Story], Sto
     return keep
 
 
-def completed(swarm: Harness, **options: object) -> str:
+def completed(swarm: Harness, **options: Any) -> str:
     task = swarm.submit(["a"], **options)
     swarm.report(swarm.take(swarm.bot("worker")))
     return task

@@ -11,6 +11,9 @@ import pytest
 from starlette.types import ASGIApp, Message
 
 from swarmkeeper.app import Orchestrator
+from swarmkeeper.core.commands import CreateKey
+from swarmkeeper.core.model import Principal
+from swarmkeeper.govern import keys
 from swarmkeeper.settings import Settings
 
 Json = Any
@@ -135,6 +138,15 @@ async def admin(swarm: Orchestrator) -> Caller:
 @pytest.fixture
 async def client(swarm: Orchestrator) -> Caller:
     return Caller(swarm.app, await swarm.make_key("client"))
+
+
+async def key_of(swarm: Orchestrator, tenant: str, role: str) -> str:
+    """A key of any tenant."""
+    made = keys.new_key(swarm.entropy.secret(keys.ENTROPY_BYTES))
+    digest = keys.digest((await swarm.store.start()).pepper, made.secret)
+    by = Principal(tenant, "tests", "admin")
+    await swarm.engine.do(CreateKey(by=by, role=role, public_id=made.public_id, digest=digest))
+    return made.text
 
 
 @dataclass

@@ -187,6 +187,37 @@ async def test_a_long_past_is_read_in_pages_while_more_happens(running: Running)
     assert seen == list(range(1, 1301))
 
 
+async def test_what_happens_between_the_last_look_back_and_going_live_is_not_missed(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = running.store.read
+    told = False
+
+    async def slow(name: str, parameters: Any) -> list[dict[str, Any]]:
+        nonlocal told
+        found = await read(name, parameters)
+        if name == "events_of_tenant" and not told:
+            told = True
+            await running.tell("a")
+            await running.feed._look()  # the reader is there before the answer is
+        return found
+
+    monkeypatch.setattr(running.store, "read", slow)
+    async with running.feed.subscribe("acme") as subscription:
+        assert await take(subscription, 1) == [1]
+
+
+async def test_the_reader_sleeps_while_nobody_follows(running: Running) -> None:
+    async with running.feed.subscribe("acme") as subscription:
+        await take_none(subscription)
+    await asyncio.sleep(0.05)
+    (hints,) = running.broker._subscribers["events"].values()
+    await running.broker.publish("events")
+    await asyncio.sleep(0.05)
+
+    assert hints._waiting
+
+
 async def test_many_who_come_and_go_miss_nothing(running: Running) -> None:
     async def follow() -> list[int]:
         seen: list[int] = []

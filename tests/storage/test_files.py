@@ -91,6 +91,14 @@ async def test_a_place_where_no_store_can_be_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "new.db").exists()
 
 
+async def test_a_commit_waits_until_the_disk_has_it(store: SqliteStore) -> None:
+    """Killing a process shows nothing of this: the machine's own memory outlives it."""
+    assert store._writing is not None
+
+    assert store._writing.pragma("journal_mode") == "wal"
+    assert store._writing.pragma("synchronous") == 2
+
+
 async def test_only_its_owner_may_read_a_store(store: SqliteStore, path: Path) -> None:
     await save(store, big("p"))
 

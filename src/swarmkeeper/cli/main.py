@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from swarmkeeper.cli import demo, key, server, store
+from swarmkeeper.cli import bot, demo, key, project, server, store, task
 from swarmkeeper.cli.terminal import Exit, Failure
 
 app = typer.Typer(
@@ -19,10 +19,19 @@ app = typer.Typer(
 app.command()(demo.demo)
 app.command()(demo.dev)
 app.command()(server.serve)
-app.command()(store.doctor)
-app.command()(store.migrate)
+app.command()(project.init)
+app.command()(task.submit)
+app.add_typer(task.app, name="task")
+app.add_typer(bot.app, name="bot")
 app.add_typer(key.app, name="key")
 app.add_typer(store.audit, name="audit")
+app.command()(store.doctor)
+app.command()(store.migrate)
+app.add_typer(project.config, name="config")
+app.add_typer(project.redact, name="redact")
+app.command()(project.api)
+app.command()(project.completion)
+app.command()(project.version)
 
 
 def variables() -> list[str]:

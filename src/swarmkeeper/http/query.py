@@ -21,7 +21,7 @@ FIELDS_MAX = 100
 CURSOR_MAX = 2**62
 
 _WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,18})")
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,9})?")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 _TRUE, _FALSE = ("", "1", "true"), ("0", "false")
 
@@ -119,9 +119,7 @@ class EventsQuery(Query):
         int, Field(ge=0, le=CURSOR_MAX, description="The id of the last event that was seen."), AsWhole
     ] = 0
     page_size: Annotated[int, Field(ge=1, le=PAGE_SIZE_MAX), AsWhole] = PAGE_SIZE
-    page_token: Annotated[
-        str, Field(max_length=20, json_schema_extra={"pattern": "^[0-9]*$"}, description="The same as after.")
-    ] = ""
+    page_token: Annotated[str, Field(pattern=r"^[0-9]{0,18}$", description="The same as after.")] = ""
 
 
 class ReadyQuery(Query):

@@ -36,6 +36,7 @@ class Figures(Protocol):
     reruns: int
     events: int
     batch_commands_last: int
+    batch_time_max: int
     batch_time_total: int
     endings: dict[str, int]
     late_results: int
@@ -118,6 +119,7 @@ class _OfEngine(Collector):
         yield _counter("unauthenticated", "Calls without a valid key.", sources.failures())
         yield _counters("refused", "Commands refused, by code.", "code", figures.refused)
         yield _counters("attempts_ended", "Attempts that ended, by ending.", "ending", figures.endings)
+        yield _gauge("batch_seconds_max", "The longest batch since the start.", figures.batch_time_max / _SECOND)
         yield _gauge("batch_commands", "Commands in the last batch.", figures.batch_commands_last)
         yield _gauge("waiting_commands", "Commands taken and not begun.", sources.waiting())
         yield _gauge("parked_polls", "Polls that wait for work.", sources.parked())

@@ -72,7 +72,8 @@ class Batch:
         alive: bool = False,
     ) -> None:
         fired = [Queued(Fire(kind=timer.kind, ref=timer.ref), self.seed()) for timer in timers]
-        await self._decide_all([*fired, *commands])
+        # A report or a beat that came before this batch is heard before its lease is found to have run out.
+        await self._decide_all([*commands, *fired])
         for queued in fired:
             assert queued.error is None, f"a timer was refused: {queued.error}"
         if chore is not None:

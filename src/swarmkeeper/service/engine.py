@@ -59,6 +59,7 @@ class Figures:
     events: int = 0
     batch_commands_last: int = 0
     batch_time_last: int = 0
+    batch_time_max: int = 0
     batch_time_total: int = 0
     endings: dict[str, int] = field(default_factory=dict)  # of attempts
     late_results: int = 0
@@ -375,6 +376,7 @@ class Engine:
                 figures.endings[attempt.ending] = figures.endings.get(attempt.ending, 0) + 1
         figures.batches += 1
         figures.batch_time_last = self._clock.monotonic() - began
+        figures.batch_time_max = max(figures.batch_time_max, figures.batch_time_last)
         figures.batch_time_total += figures.batch_time_last
 
     def _settle(self, commands: Sequence[Queued], polls: Sequence[Poll], answered: Sequence[Poll]) -> None:

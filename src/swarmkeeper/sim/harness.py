@@ -189,7 +189,7 @@ class Harness:
         found: list[Any] = self.run(self.engine.do_all(wanted))
         return found
 
-    def submit(
+    def a_submission(
         self,
         subtasks: Iterable[Node] | None = None,
         *,
@@ -199,9 +199,8 @@ class Harness:
         review_timeout_seconds: float | None = None,
         by: Principal = CLIENT,
         **options: Any,
-    ) -> str:
-        """Hand a task in; its id. `options` are those of `commands.Submit`."""
-        command = commands.Submit(
+    ) -> commands.Submit:
+        return commands.Submit(
             by=by,
             title=title,
             spec=_canonical({"title": title}),
@@ -211,7 +210,10 @@ class Harness:
             review_timeout=_micro(review_timeout_seconds),
             **options,
         )
-        task: str = self.do(command)
+
+    def submit(self, subtasks: Iterable[Node] | None = None, **options: Any) -> str:
+        """Hand a task in; its id. `options` are those of `a_submission` and of `commands.Submit`."""
+        task: str = self.do(self.a_submission(subtasks, **options))
         return task
 
     def update(self, task: str, *, deadline_seconds: float | None = None, **options: Any) -> None:

@@ -512,6 +512,7 @@ def ask(world: World, command: Ask) -> str:
         raise TaskClosed("the task is over; drop the work")
     bot = world.bot(lease.bot, command.by.tenant)
     world.record("work.ask", work.id, task=task, body={**_about(work), "question": command.question})
+    world.edit_lease(lease).seen = True
     approval_id = progress.open_approval(
         world,
         task,

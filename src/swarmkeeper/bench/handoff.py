@@ -1,0 +1,80 @@
+"""How soon a subtask is with a waiting bot after the result that it needed was posted."""
+
+from __future__ import annotations
+
+import asyncio
+
+from swarmkeeper.bench.load import Connection, size_of
+from swarmkeeper.bench.report import CannotMeasure, Options, Report, percentile
+from swarmkeeper.bench.server import Server
+from swarmkeeper.clock import SystemClock
+
+MEANING = {
+    "handoff_p50_ms": "the result's first byte sent to the dependent's lease read, on two connections",
+    "handoff_over_fsync_p50_ms": "what of it is not the disk: less the machine's median fsync",
+    "answered_p50_ms": "the result's first byte sent to its answer read",
+}
+OUTPUT = {"text": "x" * 100}
+
+
+async def handoff(options: Options) -> Report:
+    options = options.chosen(tasks=200)
+    assert options.tasks
+    async with Server(options.store) as server:
+        machine, durability = await server.describe()
+        client = await server.connect(await server.key("client"))
+        key = await server.key("bot:executor", bot="bench-executor")
+        maker, taker = await server.connect(key), await server.connect(key)
+        first, second = await _register(maker, "first"), await _register(taker, "second")
+        handed, answered = [], []
+        for number in range(options.tasks):
+            took = await _once(client, maker, taker, first, second, number)
+            handed.append(took[0])
+            answered.append(took[1])
+    median = percentile(handed, 0.5)
+    return Report(
+        scenario="handoff",
+        options=options,
+        machine=machine,
+        durability=durability,
+        payload={"output": size_of(OUTPUT)},
+        figures={
+            "handoff_p50_ms": median,
+            "handoff_p99_ms": percentile(handed, 0.99),
+            "handoff_over_fsync_p50_ms": max(0.0, median - machine["fsync_p50_ms"]),
+            "answered_p50_ms": percentile(answered, 0.5),
+            "answered_p99_ms": percentile(answered, 0.99),
+        },
+        meaning=MEANING,
+    )
+
+
+async def _register(connection: Connection, skill: str) -> str:
+    sent = {"type": "Executor", "version": "1", "name": "bench-executor", "instance": skill, "skills": [skill]}
+    return str((await connection.post("/bots/register", sent))["id"])
+
+
+async def _once(
+    client: Connection, maker: Connection, taker: Connection, first: str, second: str, number: int
+) -> tuple[float, float]:
+    """Milliseconds until the dependent was leased, and until the result was answered."""
+    subtasks = [
+        {"key": "a", "description": "", "required_skills": ["first"]},
+        {"key": "b", "description": "", "required_skills": ["second"], "depends_on": ["a"]},
+    ]
+    await client.post("/tasks", {"title": f"Hand over {number}", "evaluation": "none", "subtasks": subtasks})
+    # It is parked before the maker has its lease: on one server calls are taken in the order in which they come.
+    waiting = asyncio.create_task(taker.post("/leases", {"bot_id": second, "wait_seconds": 25}))
+    (lease,) = (await maker.post("/leases", {"bot_id": first, "wait_seconds": 25}))["leases"]
+    if waiting.done():
+        raise CannotMeasure("a subtask was leased before what it needs was done")
+    report = {"bot_id": first, "lease_id": lease["lease_id"], "status": "succeeded", "output": OUTPUT}
+    began = SystemClock().monotonic()
+    await maker.post(f"/tasks/{lease['task_id']}/results", report)
+    (dependent,) = (await waiting)["leases"]
+    took = (taker.answered_at - began) / 1000, (maker.answered_at - began) / 1000
+    if dependent["upstream"] != {"a": OUTPUT}:
+        raise CannotMeasure("a subtask did not get what it needs")
+    report = {"bot_id": second, "lease_id": dependent["lease_id"], "status": "succeeded", "output": {}}
+    await taker.post(f"/tasks/{lease['task_id']}/results", report)
+    return took

@@ -1,0 +1,110 @@
+"""A lean HTTP client: one kept connection, one call at a time, nothing that costs more than the call.
+
+It is not the SDK, on purpose: what is measured is the server, and the SDK would take the same two cores.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import msgspec
+
+from swarmkeeper.bench.report import CannotMeasure
+from swarmkeeper.clock import SystemClock
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+_HEAD_END = b"\r\n\r\n"
+_LENGTH = b"content-length: "
+
+
+class Connection(asyncio.Protocol):
+    """Speaks HTTP/1.1 to a server that says how long each answer is, which ours does."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._loop = asyncio.get_running_loop()
+        self._clock = SystemClock()
+        self._transport: asyncio.Transport | None = None
+        self._answer: asyncio.Future[tuple[int, bytes]] | None = None
+        self._received = bytearray()
+        self.calls = 0
+        self.answered_at = 0  # microseconds of the clock: when the last byte of the last answer was here
+
+    @classmethod
+    async def open(cls, url: str, key: str) -> Connection:
+        parts = urlsplit(url)
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(lambda: cls(key), parts.hostname, parts.port)
+        return connection
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    async def raw(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+        """Status and body of one call."""
+        assert self._answer is None, "one call at a time"
+        assert self._transport is not None, "it is open"
+        answer = self._answer = self._loop.create_future()
+        head = (
+            f"{method} {path} HTTP/1.1\r\nhost: bench\r\nx-api-key: {self._key}\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        )
+        self._transport.write(head.encode() + body)
+        self.calls += 1
+        try:
+            return await answer
+        finally:
+            self._answer = None
+
+    async def call(self, method: str, path: str, body: Any = None) -> Any:
+        """What a call is answered.
+
+        Raises:
+            CannotMeasure: it was refused.
+        """
+        status, told = await self.raw(method, path, b"" if body is None else _encode(body))
+        answer = _decode(told) if told else None
+        if status >= 300:
+            code = answer.get("code") if isinstance(answer, dict) else None
+            raise CannotMeasure(f"{method} {path.partition('?')[0]} was answered {status} {code}")
+        return answer
+
+    async def post(self, path: str, body: Any) -> Any:
+        return await self.call("POST", path, body)
+
+    # ---- asyncio.Protocol ------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own is none by descent
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(CannotMeasure("the server hung up"))
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head_end = self._received.find(_HEAD_END)
+        if head_end < 0:
+            return
+        begin = self._received.find(_LENGTH, 0, head_end)
+        assert begin > 0, "the answer says how long it is"
+        end = self._received.find(b"\r\n", begin)
+        length = int(self._received[begin + len(_LENGTH) : end])
+        body_begin = head_end + len(_HEAD_END)
+        if len(self._received) < body_begin + length:
+            return
+        status, body = int(self._received[9:12]), bytes(self._received[body_begin : body_begin + length])
+        del self._received[: body_begin + length]
+        self.answered_at = self._clock.monotonic()
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result((status, body))
+
+
+def size_of(body: Any) -> int:
+    """Bytes of a value as it is sent."""
+    return len(_encode(body))

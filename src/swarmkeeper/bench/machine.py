@@ -1,0 +1,77 @@
+"""What figures were measured on: how fast its disk makes a write durable, its processors, versions, what else ran."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from swarmkeeper import __version__
+from swarmkeeper.bench.report import percentile
+from swarmkeeper.clock import SystemClock
+from swarmkeeper.storage.sqlite.store import SqliteStore
+
+SYNCS = 100
+_PAGE = 4096
+_LEVELS = ("OFF", "NORMAL", "FULL", "EXTRA")
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """The machine, seen from the folder that holds the store."""
+    syncs = sync_times(folder)
+    return {
+        "swarmkeeper": __version__,
+        "python": platform.python_version(),
+        "sqlite": apsw.sqlite_lib_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "load": round(os.getloadavg()[0], 2),
+        "fsync_per_second": round(len(syncs) / sum(syncs) * 1000),
+        "fsync_p50_ms": round(percentile(syncs, 0.5), 3),
+        "fsync_p99_ms": round(percentile(syncs, 0.99), 3),
+    }
+
+
+def sync_times(folder: Path, times: int = SYNCS) -> list[float]:
+    """Milliseconds that each of some appended pages took to be on the disk; the call is the one that SQLite makes."""
+    clock = SystemClock()
+    sync = getattr(os, "fdatasync", os.fsync)
+    file = folder / "sync.probe"
+    took = []
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        for _ in range(times):
+            began = clock.monotonic()
+            os.write(descriptor, bytes(_PAGE))
+            sync(descriptor)
+            took.append((clock.monotonic() - began) / 1000)
+    finally:
+        os.close(descriptor)
+        file.unlink()
+    return took
+
+
+async def durability(store_url: str) -> dict[str, Any]:
+    """What the store promises of a commit, asked of a connection that was opened as the server opens its own."""
+    store = SqliteStore(store_url)
+    await store.open(exclusive=False)
+    try:
+        level = store.connection.pragma("synchronous")
+        assert isinstance(level, int), "a number"
+        return {
+            "store": "sqlite file",
+            "journal_mode": store.connection.pragma("journal_mode"),
+            "synchronous": _LEVELS[level],
+        }
+    finally:
+        await store.close()
+
+
+def own_cpu_seconds() -> float:
+    """Processor time of this process, its children not counted."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime

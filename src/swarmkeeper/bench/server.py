@@ -1,0 +1,160 @@
+"""The server that is measured: `swarmkeeper serve` in a process of its own, on a store that was not there before."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from swarmkeeper.bench import machine
+from swarmkeeper.bench.load import Connection
+from swarmkeeper.bench.report import CannotMeasure
+from swarmkeeper.clock import SystemClock, SystemEntropy
+from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.service import console
+from swarmkeeper.service.rules import BuiltInRules
+from swarmkeeper.settings import PREFIX
+from swarmkeeper.storage.refusals import StoreRefused
+from swarmkeeper.storage.sqlite.store import SqliteStore, path_of
+
+_SERVE = ("-c", "from swarmkeeper.cli.main import main; main()", "serve")
+_STOP_SECONDS = 30
+
+
+class Place:
+    """Where a store may be made: a file of the caller's choice that is not there yet, or one that goes afterwards."""
+
+    def __init__(self, store: str | None) -> None:
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        if store is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="swarmkeeper-bench-")
+            self.path = Path(self._temporary.name) / "bench.db"
+            return
+        try:
+            path = path_of(store)
+        except StoreRefused as error:
+            raise CannotMeasure(str(error)) from None
+        if path == ":memory:":
+            raise CannotMeasure("a store in memory makes nothing durable, which is what is measured: name a file")
+        self.path = Path(path).absolute()
+        if self.path.exists():
+            raise CannotMeasure("there is a store already: name a file that is not there yet")
+
+    @property
+    def url(self) -> str:
+        return f"sqlite:///{self.path}"
+
+    def close(self) -> None:
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+
+class Server:
+    """Up for as long as the block lasts, with a first key of role admin; `program` is how Python is told to serve."""
+
+    url: str
+    admin: str
+    started_ms: float  # from the start of the process to "listening"
+
+    def __init__(self, store: str | None, *, program: tuple[str, ...] = _SERVE) -> None:
+        self.place = Place(store)
+        self._program = program
+        self._process: asyncio.subprocess.Process | None = None
+        self._connections = AsyncExitStack()
+        self._clock = SystemClock()
+
+    async def __aenter__(self) -> Self:
+        try:
+            self.admin = await self.key("admin")
+            await self.start()
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._connections.aclose()
+        await self.stop()
+        self.place.close()
+
+    async def start(self) -> None:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        began = self._clock.monotonic()
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *self._program,
+            *("--store", self.place.url, "--port", "0", "--log-level", "warning", "--json"),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=environment,
+            cwd=self.place.path.parent,
+        )
+        assert self._process.stdout is not None
+        line = await self._process.stdout.readline()
+        self.started_ms = (self._clock.monotonic() - began) / 1000
+        if not line:
+            raise CannotMeasure("the server does not start; try `swarmkeeper serve` with this store by hand")
+        self.url = msgspec.json.decode(line)["url"]
+
+    async def stop(self) -> None:
+        if self._process is None:
+            return
+        if self._process.returncode is None:
+            self._process.terminate()
+            try:
+                await asyncio.wait_for(self._process.wait(), _STOP_SECONDS)
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()
+        self._process = None
+
+    async def key(self, role: str, *, bot: str | None = None, tenant: str = console.TENANT) -> str:
+        """A new key, made on the store itself."""
+        store = SqliteStore(self.place.url)
+        try:
+            await store.open(exclusive=False)
+        except StoreRefused as error:
+            raise CannotMeasure(str(error)) from None
+        try:
+            _, text = await console.create_key(
+                store,
+                console.KeyWish(role, bot=bot, tenant=tenant),
+                clock=self._clock,
+                entropy=SystemEntropy(),
+                rules=BuiltInRules(Redactor.default()),
+            )
+        finally:
+            await store.close()
+        return text
+
+    async def connect(self, key: str | None = None) -> Connection:
+        connection = await Connection.open(self.url, key or self.admin)
+        self._connections.callback(connection.close)
+        return connection
+
+    async def describe(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The machine, and what the store promises."""
+        folder = self.place.path.parent
+        measured = await asyncio.get_running_loop().run_in_executor(None, machine.describe, folder)
+        return measured, await machine.durability(self.place.url)
+
+    async def figures(self) -> dict[str, float]:
+        """The server's own: what `/metrics` tells without labels."""
+        connection = await Connection.open(self.url, self.admin)
+        try:
+            status, text = await connection.raw("GET", "/metrics")
+        finally:
+            connection.close()
+        if status != 200:
+            raise CannotMeasure(f"GET /metrics was answered {status}")
+        pairs = (line.rpartition(" ") for line in text.decode().splitlines() if not line.startswith("#"))
+        return {name.removeprefix("swarmkeeper_"): float(value) for name, _, value in pairs if "{" not in name}

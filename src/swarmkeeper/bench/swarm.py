@@ -1,0 +1,189 @@
+"""The standard swarm and its work W(n, k): n tasks; a planner makes k subtasks of each (some at once, a join that needs
+them all, a last one that needs the join); executors hash short texts; an evaluator accepts; the client reads the task
+ARCHIVED and works the result out for itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from swarmkeeper.bench.load import Connection
+from swarmkeeper.bench.report import CannotMeasure
+from swarmkeeper.bench.server import Server
+
+Json = Any
+Answer = Callable[[Mapping[str, Json]], dict[str, Json]]  # a lease to what its report says
+
+SKILL = "hash"
+WAIT_SECONDS = 25
+LAST, JOIN = "last", "join"
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+# ---- the work ------------------------------------------------------------------------------------------------------
+
+
+def task_of(number: int) -> dict[str, Json]:
+    return {"title": f"Hash {number}", "input": {"text": f"a short text, number {number}"}}
+
+
+def subtasks_of(text: str, k: int) -> list[dict[str, Json]]:
+    """The plan of a task with that text."""
+    leaves = [f"leaf{number}" for number in range(max(k - 2, min(k - 1, 1)))]
+    plan: list[dict[str, Json]] = [
+        {"key": key, "description": "", "required_skills": [SKILL], "input": {"text": f"{text}/{key}"}}
+        for key in leaves
+    ]
+    needed = leaves
+    if k > 2:
+        plan.append({"key": JOIN, "description": "", "required_skills": [SKILL], "depends_on": leaves})
+        needed = [JOIN]
+    last = {"key": LAST, "description": "", "required_skills": [SKILL], "input": {"text": text}, "depends_on": needed}
+    return [*plan, last]
+
+
+def hash_of(own: Mapping[str, Json], upstream: Mapping[str, Json]) -> str:
+    """What an executor makes of a subtask's input and the outputs it needed."""
+    return digest(own.get("text", "") + "".join(upstream[key]["hash"] for key in sorted(upstream)))
+
+
+def expected(number: int, k: int) -> dict[str, Json]:
+    """The result of a task, worked out without the swarm."""
+    outputs: dict[str, Json] = {}
+    for subtask in subtasks_of(task_of(number)["input"]["text"], k):
+        upstream = {key: outputs[key] for key in subtask.get("depends_on", ())}
+        outputs[subtask["key"]] = {"hash": hash_of(subtask.get("input", {}), upstream)}
+    return {LAST: outputs[LAST]}
+
+
+def plan(k: int) -> Answer:
+    return lambda lease: {"plan": {"subtasks": subtasks_of(lease["task"]["input"]["text"], k)}}
+
+
+def execute(lease: Mapping[str, Json]) -> dict[str, Json]:
+    return {"output": {"hash": hash_of(lease["subtask"].get("input") or {}, lease["upstream"])}}
+
+
+def review(lease: Mapping[str, Json]) -> dict[str, Json]:
+    return {"verdict": {"decision": "accept", "score": 1}}
+
+
+# ---- those who do it -----------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Worker:
+    """One bot on one connection: reports and claims in one call, `batch` leases at a time."""
+
+    connection: Connection
+    bot: str
+    batch: int
+    answer: Answer
+    reported: int = 0
+
+    async def run(self) -> None:
+        todo: Sequence[Mapping[str, Json]] = ()
+        while True:
+            todo = await (self._report(todo) if todo else self._claim())
+
+    async def _claim(self) -> Sequence[Mapping[str, Json]]:
+        asked = {"bot_id": self.bot, "max": self.batch, "wait_seconds": WAIT_SECONDS}
+        leases: Sequence[Mapping[str, Json]] = (await self.connection.post("/leases", asked))["leases"]
+        return leases
+
+    async def _report(self, todo: Sequence[Mapping[str, Json]]) -> Sequence[Mapping[str, Json]]:
+        claim = {"max": self.batch}
+        results = [{"lease_id": lease["lease_id"], "status": "succeeded", **self.answer(lease)} for lease in todo]
+        if self.batch == 1:
+            body = {"bot_id": self.bot, **results[0], "claim": claim}
+            answer = await self.connection.post(f"/tasks/{todo[0]['task_id']}/results", body)
+        else:
+            for result, lease in zip(results, todo, strict=True):
+                result["task_id"] = lease["task_id"]
+            answer = await self.connection.post(
+                "/results", {"bot_id": self.bot, "results": results, "claim": claim}
+            )
+            refused = [one.get("code") for one in answer["results"] if not one["accepted"]]
+            if refused:
+                raise CannotMeasure(f"a result was refused: {refused[0]}")
+        self.reported += len(todo)
+        leases: Sequence[Mapping[str, Json]] = answer["leases"]
+        return leases
+
+
+@dataclass(slots=True)
+class Swarm:
+    workers: list[Worker] = field(default_factory=list)
+
+    async def add(
+        self, server: Server, kind: str, count: int, *, batch: int, answer: Answer, skills: Sequence[str] = ()
+    ) -> None:
+        """Bots of one type, each with a connection of its own, all with one key, as one deployment has."""
+        name = f"bench-{kind.lower()}"
+        key = await server.key(f"bot:{kind.lower()}", bot=name)
+        for number in range(count):
+            connection = await server.connect(key)
+            registration = {"type": kind, "version": "1", "name": name, "instance": str(number), "capacity": batch}
+            bot = await connection.post("/bots/register", {**registration, "skills": list(skills)})
+            self.workers.append(Worker(connection, bot["id"], batch, answer))
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator[None]:
+        """They work until the block ends; if one fails, so does the block."""
+        async with asyncio.TaskGroup() as group:
+            running = [group.create_task(worker.run()) for worker in self.workers]
+            try:
+                yield
+            finally:
+                for task in running:
+                    task.cancel()
+
+
+async def standard(server: Server, *, subtasks: int, bots: int, batch: int) -> Swarm:
+    """As many executors as asked, and of planners and evaluators what the shares of their work need."""
+    swarm = Swarm()
+    others = max(1, bots // max(2, subtasks))
+    await swarm.add(server, "Planner", others, batch=batch, answer=plan(subtasks))
+    await swarm.add(server, "Executor", bots, batch=batch, answer=execute, skills=[SKILL])
+    await swarm.add(server, "Evaluator", others, batch=batch, answer=review)
+    return swarm
+
+
+# ---- the client ----------------------------------------------------------------------------------------------------
+
+
+async def submit(connection: Connection, numbers: Sequence[int], batch: int) -> dict[int, str]:
+    """The ids of these tasks, handed in one by one or in batches."""
+    ids: dict[int, str] = {}
+    if batch == 1:
+        for number in numbers:
+            ids[number] = (await connection.post("/tasks", task_of(number)))["id"]
+        return ids
+    for begin in range(0, len(numbers), batch):
+        some = numbers[begin : begin + batch]
+        answer = await connection.post("/tasks:batch", {"tasks": [task_of(number) for number in some]})
+        ids.update((number, one["task"]["id"]) for number, one in zip(some, answer["results"], strict=True))
+    return ids
+
+
+async def read_archived(connection: Connection, task_id: str, number: int, subtasks: int) -> None:
+    """Wait for a task's end and check what came of it.
+
+    Raises:
+        CannotMeasure: it is not what it must be.
+    """
+    task: Mapping[str, Json] = {"outcome": None}
+    while task["outcome"] is None:
+        task = await connection.call("GET", f"/tasks/{task_id}?wait_seconds={WAIT_SECONDS}&until=final")
+    if (task["status"], task["outcome"]) != ("ARCHIVED", "accepted"):
+        raise CannotMeasure(f"a task ended {task['status']}, {task['outcome']}")
+    if task["result"] != expected(number, subtasks):
+        raise CannotMeasure("a task has another result than the one it must have")

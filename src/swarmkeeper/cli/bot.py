@@ -1,0 +1,161 @@
+"""`bot …`: who takes part, and running a bot from a file or module."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from swarmkeeper.cli import running, terminal
+from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url, flag
+from swarmkeeper.cli.terminal import Exit, Failure
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from swarmkeeper.sdk.bots import BaseBot
+
+app = typer.Typer(no_args_is_help=True, help="Bots: look, run, drain.")
+
+BotId = Annotated[str, typer.Argument(metavar="BOT_ID", help="bot_…")]
+COLUMNS = ("id", "type", "name", "instance", "version", "status", "held", "capacity", "skills")
+
+
+@app.command("list")
+def list_(url: Url = None, api_key: ApiKey = None, api_key_file: ApiKeyFile = None, as_json: AsJson = False) -> None:
+    """All bots of the tenant."""
+    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
+
+    async def work() -> list[dict[str, Any]]:
+        async with running.client_of(settings) as client:
+            bots = client.bots()
+            return [bot.model_dump(mode="json") async for bot in bots]
+
+    rows = running.run(work())
+    if as_json:
+        for row in rows:
+            terminal.say_json(row)
+    else:
+        terminal.say_table(rows, COLUMNS)
+
+
+@app.command()
+def get(
+    bot_id: BotId, url: Url = None, api_key: ApiKey = None, api_key_file: ApiKeyFile = None, as_json: AsJson = False
+) -> None:
+    """One bot."""
+    _one("bot", bot_id, url, api_key, api_key_file, as_json=as_json)
+
+
+@app.command()
+def drain(
+    bot_id: BotId, url: Url = None, api_key: ApiKey = None, api_key_file: ApiKeyFile = None, as_json: AsJson = False
+) -> None:
+    """No new work for it; what it holds it may finish."""
+    _one("drain_bot", bot_id, url, api_key, api_key_file, as_json=as_json)
+
+
+@app.command()
+def enable(
+    bot_id: BotId, url: Url = None, api_key: ApiKey = None, api_key_file: ApiKeyFile = None, as_json: AsJson = False
+) -> None:
+    """Work for it again."""
+    _one("enable_bot", bot_id, url, api_key, api_key_file, as_json=as_json)
+
+
+def _one(
+    call: str, bot_id: str, url: str | None, api_key: str | None, api_key_file: str | None, *, as_json: bool
+) -> None:
+    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
+
+    async def work() -> dict[str, Any]:
+        async with running.client_of(settings) as client:
+            row: dict[str, Any] = (await getattr(client, call)(bot_id)).model_dump(mode="json")
+            return row
+
+    row = running.run(work())
+    if as_json:
+        terminal.say_json(row)
+    else:
+        terminal.say_table([row], COLUMNS)
+
+
+@app.command()
+def run(
+    target: Annotated[str, typer.Argument(metavar="FILE_OR_MODULE:CLASS", help="bot.py:Bot, or package.module:Bot")],
+    name: Annotated[str | None, flag("--name", help="The name it registers under.")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    api_key_file: ApiKeyFile = None,
+) -> None:
+    """Run a bot until SIGTERM or SIGINT, then let it finish what it holds.
+
+    The class may be left out where the file holds one bot. A function with @executor is a bot too.
+    """
+    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
+    # A file that ends with its own `run(…)` reads these.
+    os.environ["SWARMKEEPER_URL"] = settings.url
+    for variable, value in (("API_KEY", settings.api_key), ("API_KEY_FILE", settings.api_key_file)):
+        os.environ.pop(f"SWARMKEEPER_{variable}", None)
+        if value:
+            os.environ[f"SWARMKEEPER_{variable}"] = value
+    bot = load(target)
+    if name is not None:
+        bot.name = name
+    from swarmkeeper.sdk import runner
+
+    runner.run(bot)
+
+
+def load(target: str) -> BaseBot:
+    """The bot that a file or module holds.
+
+    Raises:
+        Failure: there is no such file, module or bot, or there are several.
+    """
+    from swarmkeeper.sdk.bots import BaseBot
+
+    place, colon, wanted = target.rpartition(":")
+    if not colon:
+        place, wanted = target, ""
+    module = _module(place)
+    if wanted:
+        found = getattr(module, wanted, None)
+        candidates = [] if found is None else [found]
+    else:
+        candidates = [
+            value
+            for value in vars(module).values()
+            if isinstance(value, BaseBot)
+            or (isinstance(value, type) and issubclass(value, BaseBot) and value.__module__ == module.__name__)
+        ]
+    bots = [one() if isinstance(one, type) and issubclass(one, BaseBot) else one for one in candidates]
+    if len(bots) != 1 or not isinstance(bots[0], BaseBot):
+        what = "there are several bots in it" if len(bots) > 1 else "there is no such bot in it"
+        raise Failure("no_bot", what, exit_code=Exit.USAGE, fix="name it: FILE:CLASS")
+    return bots[0]
+
+
+def _module(place: str) -> ModuleType:
+    if not place.endswith(".py"):
+        sys.path.insert(0, str(Path.cwd()))
+        try:
+            return import_module(place)
+        except ModuleNotFoundError as error:
+            raise Failure("no_module", f"there is no module {error.name}", exit_code=Exit.USAGE) from None
+    file = Path(place)
+    if not file.is_file():
+        raise Failure("no_file", "there is no such file", exit_code=Exit.USAGE)
+    sys.path.insert(0, str(file.resolve().parent))  # so that it can import what lies beside it
+    spec = spec_from_file_location(file.stem, file)
+    assert spec is not None, "a Python file can be loaded"
+    assert spec.loader is not None, "a Python file can be loaded"
+    module = module_from_spec(spec)
+    sys.modules[file.stem] = module
+    spec.loader.exec_module(module)
+    return module

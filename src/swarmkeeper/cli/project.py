@@ -1,0 +1,190 @@
+"""`init`, `config explain`, `api`, `redact test`, `completion`, `version`: the small commands around the others."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from swarmkeeper import __version__
+from swarmkeeper.cli import flags, running, terminal
+from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url, flag
+from swarmkeeper.cli.terminal import Exit, Failure
+from swarmkeeper.settings import BY_NAME, FILE, KNOBS, BadSetting
+
+config = typer.Typer(no_args_is_help=True, help="Settings: which value holds, and why.")
+
+redact = typer.Typer(no_args_is_help=True, help="Redaction: what is hidden.")
+
+BOT_FILE = "wordcount_bot.py"
+_BOT = '''"""A bot that counts words. Run it with `swarmkeeper bot run wordcount_bot.py`."""
+
+from swarmkeeper import Done, ExecutorBot, SubTask, run
+
+
+class WordCount(ExecutorBot):
+    skills = {"text.count"}
+
+    async def execute(self, subtask: SubTask) -> Done:
+        return Done({"words": len(subtask.input["text"].split())})
+
+
+if __name__ == "__main__":
+    run(WordCount())
+'''
+_SECRET = "(set)"
+
+
+def init(
+    folder: Annotated[Path | None, typer.Argument(help="Where to; the current directory by default.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Begin a project: a settings file and a sample bot. Nothing that is there already is changed."""
+    place = folder or Path()
+    place.mkdir(parents=True, exist_ok=True)
+    files = {place / FILE: _sample_settings(), place / BOT_FILE: _BOT}
+    there = [file.name for file in files if file.exists()]
+    if there:
+        raise Failure("exists", f"there is {' and '.join(there)} already; nothing was changed", exit_code=Exit.CONFLICT)
+    for file, text in files.items():
+        file.write_text(text, encoding="utf-8")
+    if as_json:
+        terminal.say_json({"files": [str(file) for file in files]})
+        return
+    for file in files:
+        terminal.say(str(file))
+    terminal.talk("next: `swarmkeeper dev` here, and in another terminal `swarmkeeper bot run wordcount_bot.py`;")
+    terminal.talk(
+        'then: swarmkeeper submit "Count" --skill text.count --input \'{"text": "to be"}\' --no-review --wait'
+    )
+
+
+def _sample_settings() -> str:
+    lines = ["# Settings of swarmkeeper; flags and SWARMKEEPER_<NAME> go before these.", ""]
+    for knob in KNOBS:
+        if not knob.secret:
+            value = list(knob.default) if isinstance(knob.default, tuple) else knob.default
+            lines += [f"# {knob.meaning}.", f"# {knob.name} = {json.dumps(value)}", ""]
+    return "\n".join(lines)
+
+
+@config.command()
+def explain(
+    key: Annotated[str | None, typer.Argument(help="A setting; all of them where it is left out.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a setting is, and which source won: flag, environment, .swarmkeeper/, swarmkeeper.toml or default."""
+    found = flags.found()
+    names = [key.replace("-", "_")] if key is not None else list(BY_NAME)
+    for name in names:
+        try:
+            given = found.explain(name)
+        except BadSetting as error:
+            raise Failure("no_setting", str(error), exit_code=Exit.USAGE, fix="swarmkeeper config explain") from None
+        knob = BY_NAME[name]
+        if as_json:
+            listed = [{"source": one.source, "place": one.place, "value": _told(name, one.value)} for one in given]
+            told = {"name": name, "value": _told(name, given[0].value), "source": given[0].source, "given": listed}
+            terminal.say_json(told | {"meaning": knob.meaning, "unit": knob.unit, "variable": knob.variable})
+            continue
+        unit = f" {knob.unit}" if knob.unit else ""
+        terminal.say(f"{name} = {_told(name, given[0].value)}{unit}   ({given[0].place})")
+        if key is not None:
+            terminal.say(f"  {knob.meaning}. As a variable: {knob.variable}")
+            for one in given[1:]:
+                terminal.say(f"  not: {_told(name, one.value)} ({one.place})")
+
+
+def _told(name: str, value: Any) -> str:
+    if BY_NAME[name].secret and value:
+        return _SECRET
+    return terminal.shown(",".join(value) if isinstance(value, tuple) else str(value))
+
+
+def api(
+    method: Annotated[str, typer.Argument(help="GET, POST, PATCH or DELETE.")],
+    path: Annotated[str, typer.Argument(help="/tasks, /bots?page_size=5, …")],
+    data: Annotated[str | None, flag("--data", help="A JSON body; @FILE, or @- for stdin.")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    api_key_file: ApiKeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Any call of the API, as it stands; prints the answer's body."""
+    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
+    body = _data(data)
+    if method.upper() not in ("GET", "POST", "PATCH", "DELETE"):
+        raise Failure("method", "one of GET, POST, PATCH, DELETE is expected", exit_code=Exit.USAGE)
+    if not path.startswith("/"):
+        raise Failure("path", "a path begins with /", exit_code=Exit.USAGE)
+
+    async def work() -> Any:
+        async with running.client_of(settings) as client:
+            return (await client.call(method.upper(), path, body)).body
+
+    answer = running.run(work())
+    if answer is not None:
+        terminal.say_json(answer)
+
+
+def _data(text: str | None) -> Any:
+    if text is None:
+        return None
+    try:
+        if text == "@-":
+            text = sys.stdin.read()
+        elif text.startswith("@"):
+            text = Path(text[1:]).read_text(encoding="utf-8")
+        return json.loads(text)
+    except OSError as error:
+        raise Failure("data", f"--data: the file cannot be read: {error.strerror}", exit_code=Exit.USAGE) from None
+    except ValueError as error:
+        raise Failure("data", f"--data is not JSON: {error}", exit_code=Exit.USAGE) from None
+
+
+def completion(shell: Annotated[str, typer.Argument(help="bash, zsh, fish, powershell or pwsh.")] = "bash") -> None:
+    """Print the script that completes commands in a shell: `swarmkeeper completion bash >> ~/.bashrc`."""
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]  # typer re-exports it unsaid
+
+    if shell not in ("bash", "zsh", "fish", "powershell", "pwsh"):
+        raise Failure("shell", "one of bash, zsh, fish, powershell, pwsh is expected", exit_code=Exit.USAGE)
+    terminal.say(get_completion_script(prog_name="swarmkeeper", complete_var="_SWARMKEEPER_COMPLETE", shell=shell))
+
+
+@redact.command("test")
+def show_redaction(
+    rules: Annotated[Path | None, flag("--rules", help="A rule pack to use beside the shipped one.")] = None,
+) -> None:
+    """Show what redaction hides: one JSON value a line in, {"value", "redacted_fields"} a line out, in order."""
+    from swarmkeeper.govern.detectors import BadRules
+    from swarmkeeper.govern.redaction import Redactor
+
+    try:
+        redactor = Redactor.default(*([] if rules is None else [rules.read_text(encoding="utf-8")]))
+    except OSError as error:
+        raise Failure("rules", f"the rules cannot be read: {error.strerror}", exit_code=Exit.USAGE) from None
+    except BadRules as error:
+        raise Failure("rules", str(error), exit_code=Exit.USAGE) from None
+    for number, line in enumerate(sys.stdin, 1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except ValueError:
+            raise Failure("input", f"line {number} is not JSON", exit_code=Exit.USAGE) from None
+        seen = redactor.redact(value)
+        fields = [
+            {"pointer": one.pointer, "rule": one.rule, "action": one.action, "in": one.within} for one in seen.fields
+        ]
+        terminal.say(json.dumps({"value": seen.value, "redacted_fields": fields}, ensure_ascii=False))
+
+
+def version(as_json: AsJson = False) -> None:
+    """Print the version."""
+    if as_json:
+        terminal.say_json({"version": __version__})
+    else:
+        terminal.say(__version__)

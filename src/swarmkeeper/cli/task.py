@@ -1,0 +1,492 @@
+"""`submit` and `task …`: handing work in, watching it, steering it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from swarmkeeper.cli import running, terminal, watch
+from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url, flag
+from swarmkeeper.cli.terminal import Exit, Failure
+
+if TYPE_CHECKING:
+    from swarmkeeper.sdk.client import Client
+    from swarmkeeper.settings import Settings
+    from swarmkeeper.wire.answers import Task
+
+app = typer.Typer(no_args_is_help=True, help="Tasks: look, watch, steer.")
+
+# After so long without any change, whoever waits is told what is waited for.
+STILL_SECONDS = 10.0
+
+TaskId = Annotated[str, typer.Argument(metavar="TASK_ID", help="tsk_…")]
+Reason = Annotated[str | None, flag("--reason", help="Why; it is kept.")]
+Timeout = Annotated[float | None, flag("--timeout-seconds", help="When to stop waiting (7); the task goes on.")]
+
+
+def submit(
+    title: Annotated[str | None, typer.Argument(help="What is to be done, in a line.")] = None,
+    file: Annotated[str | None, flag("-f", "--file", help="A task as JSON, TOML or YAML; - is JSON on stdin.")] = None,
+    description: Annotated[str | None, flag("--description", help="More about it.")] = None,
+    skill: Annotated[
+        list[str] | None, flag("--skill", help="No planner: one subtask that requires this skill. May be repeated.")
+    ] = None,
+    input_: Annotated[str | None, flag("--input", help="A JSON object, or @FILE that holds one.")] = None,
+    no_review: Annotated[bool, flag("--no-review", help="Without an evaluator.")] = False,
+    priority: Annotated[int | None, flag("--priority", help="0 to 9, 9 first.")] = None,
+    label: Annotated[list[str] | None, flag("--label", help="key:value. May be repeated.")] = None,
+    idempotency_key: Annotated[
+        str | None, flag("--idempotency-key", help="The same key never makes two tasks.")
+    ] = None,
+    wait: Annotated[bool, flag("--wait", help="Wait for the outcome; print the result.")] = False,
+    watched: Annotated[bool, flag("--watch", help="Show how it goes on, until the outcome.")] = False,
+    timeout_seconds: Timeout = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    api_key_file: ApiKeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hand in a task. Prints its id; with --wait its result, and ends with 3 where it failed or was rejected."""
+    body = _body_of(title, file)
+    given = {"description": description, "priority": priority, "labels": _labels(label)}
+    body |= {name: value for name, value in given.items() if value is not None}
+    sent = _input(input_)
+    if skill:
+        body["subtasks"] = [
+            {"key": "main", "description": body["title"], "required_skills": skill, "input": sent or {}}
+        ]
+    elif sent is not None:
+        body["input"] = sent
+    if no_review:
+        body["evaluation"] = "none"
+    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
+
+    async def work() -> Task:
+        async with running.client_of(settings) as client:
+            task = await client.submit(body, idempotency_key=idempotency_key)
+            if not (wait or watched):
+                return task
+            terminal.talk(f"submitted {task.id}")
+            last = await _until_over(client, task.id, watched=watched, timeout_seconds=timeout_seconds)
+            if watched and not as_json:
+                return last
+            return last.model_copy(update={"result": await client.result(task.id)})
+
+    task = running.run(work())
+    if not (wait or watched):
+        terminal.say_json(task.model_dump(mode="json")) if as_json else terminal.say(task.id)
+        return
+    if wait and not watched:
+        terminal.say_json(task.model_dump(mode="json") if as_json else task.result)
+    _end_with(task)
+
+
+def _body_of(title: str | None, file: str | None) -> dict[str, Any]:
+    body = {} if file is None else _read_task(file)
+    if title is not None:
+        body["title"] = title
+    if not isinstance(body.get("title"), str) or not body["title"]:
+        raise Failure("no_title", "a task needs a title", exit_code=Exit.USAGE, fix='swarmkeeper submit "TITLE"')
+    return body
+
+
+def _read_task(name: str) -> dict[str, Any]:
+    """A task from a file, read as its ending says."""
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+        ending = Path(name).suffix.lower()
+        if ending == ".toml":
+            body: Any = tomllib.loads(text)
+        elif ending in (".yaml", ".yml"):
+            if find_spec("yaml") is None:
+                raise Failure(
+                    "no_yaml", "YAML needs a library that is not here", fix="pip install pyyaml, or write JSON or TOML"
+                )
+            body = import_module("yaml").safe_load(text)
+        else:
+            body = json.loads(text)
+    except OSError as error:
+        raise Failure("file", f"the file cannot be read: {error.strerror}", exit_code=Exit.USAGE) from None
+    except ValueError as error:
+        raise Failure("file", f"the file cannot be understood: {error}", exit_code=Exit.USAGE) from None
+    except Exception as error:
+        if isinstance(error, Failure):
+            raise
+        # A YAML library's own error; its text tells the line.
+        raise Failure("file", f"the file cannot be understood: {error}", exit_code=Exit.USAGE) from None
+    if not isinstance(body, dict):
+        raise Failure("file", "the file holds no object", exit_code=Exit.USAGE)
+    return body
+
+
+def _input(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    try:
+        value = json.loads(Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text)
+    except OSError as error:
+        raise Failure("input", f"--input: the file cannot be read: {error.strerror}", exit_code=Exit.USAGE) from None
+    except ValueError as error:
+        raise Failure("input", f"--input is not JSON: {error}", exit_code=Exit.USAGE) from None
+    if not isinstance(value, dict):
+        raise Failure("input", "--input must be a JSON object", exit_code=Exit.USAGE)
+    return value
+
+
+def _labels(listed: Sequence[str] | None) -> dict[str, str] | None:
+    if not listed:
+        return None
+    pairs = [one.partition(":") for one in listed]
+    if any(not colon for _, colon, _ in pairs):
+        raise Failure("label", "a label is written key:value", exit_code=Exit.USAGE)
+    return {key: value for key, _, value in pairs}
+
+
+async def _until_over(client: Client, task_id: str, *, watched: bool, timeout_seconds: float | None) -> Task:
+    """The task once its outcome is known; whoever waits in silence is told what it waits for."""
+    looks = client.watch(task_id)
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            if watched and terminal.manner.as_json:
+                return await watch.follow_as_json(looks, terminal.say_json)
+            if watched:
+                return await watch.follow(looks)
+            return await _in_silence(looks)
+    except TimeoutError:
+        raise Failure(
+            "timed_out",
+            f"no outcome within {timeout_seconds:g} s; the task goes on",
+            exit_code=Exit.TIMED_OUT,
+            fix=f"swarmkeeper task watch {task_id}",
+        ) from None
+
+
+async def _in_silence(looks: Any) -> Task:
+    last: Task | None = None
+    coming = asyncio.ensure_future(anext(looks, None))
+    try:
+        while True:
+            done, _ = await asyncio.wait([coming], timeout=STILL_SECONDS)
+            if not done:
+                if last is not None:
+                    terminal.talk(why_it_waits(last))
+                await asyncio.wait([coming])
+            found = coming.result()
+            if found is None:
+                break
+            last = found
+            coming = asyncio.ensure_future(anext(looks, None))
+    finally:
+        coming.cancel()
+    assert last is not None, "a task is looked at at least once"
+    return last
+
+
+def why_it_waits(task: Task) -> str:
+    """In a line, what a task that does not move waits for, as far as it tells itself."""
+    if task.holds:
+        return f"nothing moved for {STILL_SECONDS:g} s: it is held ({', '.join(map(terminal.shown, task.holds))})"
+    if str(task.status) == "CREATED":
+        return _nobody("planner", task.planner_skills)
+    if str(task.status) == "COMPLETED":
+        return _nobody("evaluator", task.evaluator_skills)
+    ready = [one for one in task.subtasks if str(one.status) == "READY"]
+    if ready:
+        return _nobody("executor", ready[0].required_skills or ()) + f" (subtask {terminal.shown(ready[0].key)})"
+    return f"nothing moved for {STILL_SECONDS:g} s: bots are at work on it"
+
+
+def _nobody(kind: str, skills: Sequence[str]) -> str:
+    able = f" that can {', '.join(map(terminal.shown, skills))}" if skills else ""
+    return (
+        f"nothing moved for {STILL_SECONDS:g} s: it waits for an {kind}{able}".replace("an planner", "a planner")
+        + "; see `swarmkeeper bot list`"
+    )
+
+
+def _end_with(task: Task) -> NoReturn:
+    if str(task.outcome) == "accepted":
+        terminal.stop(Exit.OK)
+    why = "" if task.failure is None else f": {terminal.shown(task.failure.detail)} [{task.failure.code}]"
+    terminal.talk(f"{task.id} {watch.task_state(task)}{why}")
+    terminal.stop(Exit.TASK_FAILED)
+
+
+# ---- looking -------------------------------------------------------------------------------------------------------
+
+
+def _settings(url: str | None, api_key: str | None, api_key_file: str | None) -> Settings:
+    return running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
+
+
+def _row(task: Task) -> dict[str, Any]:
+    return {
+        "id": task.id,
+        "state": watch.task_state(task),
+        "done": f"{task.progress.done}/{task.progress.total}",
+        "created_at": task.created_at.isoformat(timespec="seconds"),
+        "title": task.title,
+    }
+
+
+@app.command("list")
+def list_(
+    status: Annotated[str | None, flag("--status", help="Only those: CREATED, PLANNED, …")] = None,
+    outcome: Annotated[str | None, flag("--outcome", help="Only those: accepted, failed, …")] = None,
+    label: Annotated[str | None, flag("--label", help="Only those with this label: key:value")] = None,
+    order_by: Annotated[str, flag("--order-by", help="created_at, -created_at or priority.")] = "-created_at",
+    limit: Annotated[int, flag("--limit", help="So many at most.", min=1)] = 50,
+    url: Url = None,
+    api_key: ApiKey = None,
+    api_key_file: ApiKeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tasks of the tenant, the newest first."""
+    settings = _settings(url, api_key, api_key_file)
+    if order_by not in ("created_at", "-created_at", "priority"):
+        raise Failure("order_by", "--order-by: created_at, -created_at or priority", exit_code=Exit.USAGE)
+
+    async def work() -> list[Task]:
+        found: list[Task] = []
+        async with running.client_of(settings) as client:
+            query = {"status": status, "outcome": outcome, "label": label, "order_by": order_by}
+            pages = client.tasks(**query)  # type: ignore[arg-type]  # order_by was checked to be one of its words
+            async for task in pages:
+                found.append(task)
+                if len(found) == limit:
+                    break
+        return found
+
+    tasks = running.run(work())
+    if as_json:
+        for task in tasks:
+            terminal.say_json(task.model_dump(mode="json"))
+    else:
+        terminal.say_table([_row(task) for task in tasks], ("id", "state", "done", "created_at", "title"))
+
+
+@app.command()
+def get(
+    task_id: TaskId, url: Url = None, api_key: ApiKey = None, api_key_file: ApiKeyFile = None, as_json: AsJson = False
+) -> None:
+    """A task as it stands."""
+    settings = _settings(url, api_key, api_key_file)
+
+    async def work() -> Task:
+        async with running.client_of(settings) as client:
+            return await client.get(task_id)
+
+    task = running.run(work())
+    if as_json:
+        terminal.say_json(task.model_dump(mode="json"))
+        return
+    terminal.say(f"{task.id}  {watch.task_state(task)}  {terminal.shown(task.title)}")
+    if task.failure is not None:
+        terminal.say(f"failure: {terminal.shown(task.failure.detail)} [{task.failure.code}]")
+    rows = [{"key": one.key, "status": one.status, "attempt": one.attempt, "id": one.id} for one in task.subtasks]
+    if rows:
+        terminal.say_table(rows, ("key", "status", "attempt", "id"))
+    if task.subtasks_total > len(rows):
+        terminal.say(f"… and {task.subtasks_total - len(rows)} more")
+
+
+@app.command("watch")
+def watch_(
+    task_id: TaskId,
+    timeout_seconds: Timeout = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    api_key_file: ApiKeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how a task goes on, until its outcome is known; ends with 3 where it failed or was rejected."""
+    settings = _settings(url, api_key, api_key_file)
+
+    async def work() -> Task:
+        async with running.client_of(settings) as client:
+            return await _until_over(client, task_id, watched=True, timeout_seconds=timeout_seconds)
+
+    _end_with(running.run(work()))
+
+
+@app.command()
+def graph(
+    task_id: TaskId, url: Url = None, api_key: ApiKey = None, api_key_file: ApiKeyFile = None, as_json: AsJson = False
+) -> None:
+    """Its subtasks, and what each waits for."""
+    settings = _settings(url, api_key, api_key_file)
+
+    async def work() -> Any:
+        async with running.client_of(settings) as client:
+            return await client.graph(task_id)
+
+    found = running.run(work())
+    if as_json:
+        terminal.say_json(found.model_dump(mode="json", by_alias=True))
+        return
+    before: dict[str, list[str]] = {}
+    for edge in found.edges:
+        before.setdefault(edge.to, []).append(f"{edge.from_} ({edge.when}: {edge.state})")
+    rows = [
+        {"key": one.key, "status": one.status, "attempt": one.attempt, "after": _few(before.get(one.key, []))}
+        for one in found.nodes
+    ]
+    terminal.say_table(rows, ("key", "status", "attempt", "after"))
+
+
+def _few(words: Sequence[str]) -> list[str]:
+    return [*words[:3], f"+{len(words) - 3} more"] if len(words) > 4 else list(words)
+
+
+@app.command()
+def result(
+    task_id: TaskId,
+    subtask: Annotated[str | None, typer.Argument(help="One subtask's output, by key or id.")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    api_key_file: ApiKeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """What came out, as JSON: of the whole task, or of one subtask."""
+    settings = _settings(url, api_key, api_key_file)
+
+    async def work() -> Any:
+        async with running.client_of(settings) as client:
+            if subtask is not None:
+                return await client.output(task_id, subtask)
+            return await client.result(task_id)
+
+    found = running.run(work())
+    if found is None:
+        raise Failure(
+            "no_result",
+            "there is no result yet",
+            exit_code=Exit.CONFLICT,
+            fix=f"swarmkeeper task watch {terminal.shown(task_id)}",
+        )
+    terminal.say_json(found)
+
+
+@app.command()
+def events(
+    task_id: TaskId,
+    follow: Annotated[bool, flag("--follow", help="Go on with what happens from now on, until it is over.")] = False,
+    after: Annotated[str | None, flag("--after", help="Only those after this cursor (an event's id).")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    api_key_file: ApiKeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """What happened to it, in order."""
+    settings = _settings(url, api_key, api_key_file)
+
+    async def work() -> None:
+        async with running.client_of(settings) as client:
+            feed = client.events(task_id, after=after, follow=follow)
+            async for event in feed:
+                if as_json:
+                    terminal.say_json(event.model_dump(mode="json", exclude_none=True))
+                else:
+                    kind = event.type.removeprefix("io.swarmkeeper.").removesuffix(".v1")
+                    about = _about(event.data)
+                    terminal.say(f"{event.id:>6}  {event.time:%H:%M:%S}  {kind:<20} {about}".rstrip())
+
+    running.run(work())
+
+
+def _about(data: Any) -> str:
+    plain = data if isinstance(data, Mapping) else data.model_dump(mode="json", exclude_none=True)
+    words = ("key", "keys", "from", "to", "bot", "attempt", "outcome", "code", "decision", "count", "in_seconds")
+    return " ".join(f"{word}={terminal.shown(str(plain[word]))}" for word in words if plain.get(word) is not None)
+
+
+# ---- steering ------------------------------------------------------------------------------------------------------
+
+
+def _steer(verb: str, task_id: str, settings: Settings, *, as_json: bool, **given: Any) -> None:
+    async def work() -> Task:
+        async with running.client_of(settings) as client:
+            steered: Task = await getattr(client, verb)(task_id, **given)
+            return steered
+
+    task = running.run(work())
+    if as_json:
+        terminal.say_json(task.model_dump(mode="json"))
+    else:
+        terminal.talk(f"{task.id} {watch.task_state(task)}")
+
+
+@app.command()
+def cancel(
+    task_id: TaskId,
+    reason: Reason = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    api_key_file: ApiKeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """End it; bots at work on it hear so with their next heartbeat."""
+    _steer("cancel", task_id, _settings(url, api_key, api_key_file), as_json=as_json, reason=reason)
+
+
+@app.command()
+def pause(
+    task_id: TaskId,
+    reason: Reason = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    api_key_file: ApiKeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hand out nothing more of it until it is resumed."""
+    _steer("pause", task_id, _settings(url, api_key, api_key_file), as_json=as_json, reason=reason)
+
+
+@app.command()
+def resume(
+    task_id: TaskId,
+    reason: Reason = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    api_key_file: ApiKeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let it go on."""
+    _steer("resume", task_id, _settings(url, api_key, api_key_file), as_json=as_json, reason=reason)
+
+
+@app.command()
+def archive(
+    task_id: TaskId,
+    reason: Reason = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    api_key_file: ApiKeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a failed task away."""
+    _steer("archive", task_id, _settings(url, api_key, api_key_file), as_json=as_json, reason=reason)
+
+
+@app.command()
+def retry(
+    task_id: TaskId,
+    reason: Reason = None,
+    deadline_seconds: Annotated[float | None, flag("--deadline-seconds", help="A new deadline, from now.")] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    api_key_file: ApiKeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a failed task up again, from where it stopped."""
+    given = {"reason": reason, "deadline_seconds": deadline_seconds}
+    _steer("retry", task_id, _settings(url, api_key, api_key_file), as_json=as_json, **given)

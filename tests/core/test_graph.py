@@ -1,0 +1,184 @@
+"""Laws of plans and their graphs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from swarmkeeper.core import graph
+from swarmkeeper.core.model import Edge, SubtaskSpec
+from swarmkeeper.core.states import EDGE_MET, FINAL, Condition, Status
+
+SECOND = 1_000_000
+
+
+def plan(**parents: list[str]) -> list[SubtaskSpec]:
+    return [
+        SubtaskSpec(key, "", depends_on=tuple((one, Condition.SUCCESS) for one in ones))
+        for key, ones in parents.items()
+    ]
+
+
+def codes(specs: list[SubtaskSpec], **options: Any) -> list[tuple[str, str]]:
+    return [(pointer, code) for pointer, code, _ in graph.check_plan(specs, **options)]
+
+
+@st.composite
+def sound_plans(draw: st.DrawFn) -> list[SubtaskSpec]:
+    keys = draw(
+        st.lists(st.from_regex(r"[a-z0-9][a-z0-9._-]{0,5}", fullmatch=True), unique=True, min_size=1, max_size=8)
+    )
+    specs = []
+    for number, key in enumerate(keys):
+        parents = draw(st.lists(st.sampled_from(keys[:number]), unique=True)) if number else []
+        conditions = [draw(st.sampled_from(Condition)) for _ in parents]
+        specs.append(SubtaskSpec(key, "", depends_on=tuple(zip(parents, conditions, strict=True))))
+    return draw(st.permutations(specs))
+
+
+@settings(max_examples=40)
+@given(sound_plans())
+def test_a_plan_in_which_everything_points_back_is_sound_in_any_order(specs: list[SubtaskSpec]) -> None:
+    assert graph.check_plan(specs) == []
+
+
+@settings(max_examples=40)
+@given(sound_plans(), st.data())
+def test_closing_any_path_to_a_circle_is_found(specs: list[SubtaskSpec], data: st.DataObject) -> None:
+    known = {spec.key: spec for spec in specs}
+    start = data.draw(st.sampled_from(specs))
+    reached = start
+    while reached.depends_on and data.draw(st.booleans()):
+        reached = known[data.draw(st.sampled_from(reached.depends_on))[0]]
+    # `start` now depends on `reached`; let that depend on it, too.
+    closed = SubtaskSpec(reached.key, "", depends_on=(*reached.depends_on, (start.key, Condition.DONE)))
+
+    found = codes([closed if spec.key == reached.key else spec for spec in specs])
+
+    assert found
+    assert {code for _, code in found} <= {"cycle", "duplicate"}
+
+
+@settings(max_examples=40)
+@given(sound_plans())
+def test_a_subtask_survives_being_written_and_read(specs: list[SubtaskSpec]) -> None:
+    assert [graph.from_json(graph.to_json(spec)) for spec in specs] == specs
+
+
+def test_every_field_of_a_subtask_survives_being_written_and_read() -> None:
+    spec = SubtaskSpec(
+        "a",
+        "do it",
+        required_skills=("x", "y"),
+        depends_on=(("b", Condition.FAILURE),),
+        input={"n": [1]},
+        timeout=90 * SECOND + 1,
+        max_attempts=2,
+        start=10 * SECOND,
+        on_failure="continue",
+        assign_to="bob",
+        priority=0,
+    )
+
+    assert graph.from_json(graph.to_json(spec)) == spec
+
+
+@pytest.mark.parametrize(
+    ("specs", "found"),
+    [
+        ([], [("/subtasks", "empty")]),
+        (plan(A=[]), [("/subtasks/0/key", "pattern")]),
+        (plan(**{"x" * 65: []}), [("/subtasks/0/key", "pattern")]),
+        (plan(**{"-a": []}), [("/subtasks/0/key", "pattern")]),
+        (plan(a=[]) * 2, [("/subtasks/1/key", "duplicate")]),
+        (plan(a=["a"]), [("/subtasks/0/depends_on/0", "cycle")]),
+        (plan(a=[], b=["a", "zz"]), [("/subtasks/1/depends_on/1", "unknown_key")]),
+        (plan(a=[], b=["a", "a"]), [("/subtasks/1/depends_on/1", "duplicate")]),
+        (plan(a=["c"], b=["a"], c=["b"]), [(f"/subtasks/{n}/depends_on", "cycle") for n in range(3)]),
+    ],
+)
+def test_each_fault_of_a_plan_is_named_with_its_place(specs: list[SubtaskSpec], found: list[tuple[str, str]]) -> None:
+    assert codes(specs) == found
+
+
+def test_all_faults_of_a_plan_come_in_one_answer() -> None:
+    specs = [*plan(A=["nowhere"], b=["b"]), *plan(b=[])]
+
+    assert [code for _, code in codes(specs)] == ["pattern", "duplicate", "unknown_key", "cycle"]
+
+
+def test_places_are_those_that_the_sender_sees() -> None:
+    assert codes(plan(A=[]), at="/plan", indexes=[7]) == [("/plan/subtasks/7/key", "pattern")]
+
+
+def test_new_subtasks_may_depend_on_what_is_there_and_may_not_replace_it() -> None:
+    assert codes(plan(b=["a"]), existing=["a"]) == []
+    assert codes(plan(a=[]), existing=["a"]) == [("/subtasks/0/key", "duplicate")]
+
+
+def test_a_plan_may_have_ten_thousand_subtasks_and_not_one_more() -> None:
+    many = {f"k{number}": [] for number in range(graph.SUBTASKS_MAX)}
+
+    assert codes(plan(**many)) == []
+    assert codes(plan(**many, over=[])) == [("/subtasks", "too_many")]
+    assert codes(plan(over=[]), existing=many) == [("/subtasks", "too_many")]
+
+
+def test_a_plan_may_have_a_hundred_thousand_edges_and_not_one_more() -> None:
+    layer = [f"a{number}" for number in range(1_000)]
+    full: dict[str, list[str]] = {key: [] for key in layer} | {f"b{number}": layer for number in range(100)}
+
+    assert codes(plan(**full)) == []
+    assert codes(plan(**full, c=["a0"])) == [("/subtasks", "too_many")]
+
+
+def test_a_chain_may_be_a_thousand_subtasks_long_and_not_one_more() -> None:
+    chain = {f"k{number}": [f"k{number - 1}"] if number else [] for number in range(graph.DEPTH_MAX)}
+
+    assert codes(plan(**chain)) == []
+    assert codes(plan(**chain, over=[f"k{graph.DEPTH_MAX - 1}"])) == [("/subtasks", "too_deep")]
+
+
+def test_a_bad_plan_is_answered_with_a_hundred_faults_at_most() -> None:
+    assert len(codes([SubtaskSpec("A", "")] * 500)) == graph.ERRORS_MAX
+
+
+@settings(max_examples=40)
+@given(sound_plans(), st.data())
+def test_downstream_is_all_that_can_be_reached_upstream_first(specs: list[SubtaskSpec], data: st.DataObject) -> None:
+    edges = [Edge("t", parent, spec.key, condition) for spec in specs for parent, condition in spec.depends_on]
+    roots = data.draw(st.lists(st.sampled_from([spec.key for spec in specs]), unique=True))
+
+    order = graph.downstream(roots, edges)
+
+    assert len(order) == len(set(order))
+    assert set(roots) <= set(order)
+    place = {key: number for number, key in enumerate(order)}
+    for edge in edges:
+        if edge.parent in place:
+            assert place[edge.parent] < place[edge.child]
+    entered = {edge.child for edge in edges if edge.parent in place}
+    assert set(order) == set(roots) | entered
+    assert graph.downstream(reversed(roots), list(reversed(edges))) == order
+
+
+@given(st.lists(st.tuples(st.sampled_from(Condition), st.sampled_from(sorted(set(Status) - {Status.CANCELLED})))))
+def test_how_an_item_stands_follows_from_its_edges_alone(found: list[tuple[Condition, Status]]) -> None:
+    edges = [Edge("t", f"up{number}", "down", condition) for number, (condition, _) in enumerate(found)]
+    status_of = {f"up{number}": status for number, (_, status) in enumerate(found)}
+
+    pending, broken = graph.standing(edges, status_of)
+
+    assert pending == sum(status not in FINAL for _, status in found)
+    assert broken == any(status in FINAL and not EDGE_MET[condition, status] for condition, status in found)
+
+
+def test_what_is_done_or_failed_for_handles_a_failure_and_what_wants_success_does_not() -> None:
+    specs = [
+        SubtaskSpec("b", "", depends_on=(("a", Condition.SUCCESS), ("x", Condition.DONE), ("y", Condition.FAILURE)))
+    ]
+
+    assert graph.handled_keys(specs) == {"x", "y"}

@@ -1,0 +1,204 @@
+"""Small laws: ids and their order, back-off, ranks, and that what is undone was never done."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from swarmkeeper.core import ids, match, retry
+from swarmkeeper.core.match import QueueBook
+from swarmkeeper.core.model import Bot, Limits, Principal, Queue, Ready, Task, Work
+from swarmkeeper.core.states import BotType, Happening, Kind, Status, TaskHappening, TaskStatus
+from swarmkeeper.core.world import NotLoaded, World
+from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.service.rules import BuiltInRules
+
+MILLISECOND = 1_000
+MINUTE = 60_000_000
+moments = st.integers(0, 1 << 47)
+seeds = st.binary(min_size=16, max_size=16)
+RULES = BuiltInRules(Redactor.default())
+
+
+@given(moments, moments, seeds, seeds)
+def test_ids_sort_by_the_time_of_their_birth(first: int, second: int, one: bytes, other: bytes) -> None:
+    earlier, later = sorted((first, second))
+    if later - earlier >= MILLISECOND:
+        assert ids.timed("tsk", earlier, one, "x") < ids.timed("tsk", later, other, "x")
+
+
+@given(moments, seeds)
+def test_ids_are_made_of_seed_and_purpose_alone(at: int, seed: bytes) -> None:
+    assert ids.timed("tsk", at, seed, "x") == ids.timed("tsk", at, seed, "x")
+    assert ids.timed("tsk", at, seed, "x") != ids.timed("tsk", at, seed, "y")
+    assert ids.secret("lse", seed, "x") != ids.secret("lse", seed, "y")
+
+
+@given(moments, seeds)
+def test_ids_have_the_shape_that_the_api_promises(at: int, seed: bytes) -> None:
+    for made, length in ((ids.timed("tsk", at, seed, "x"), 26), (ids.secret("lse", seed, "x"), 32)):
+        prefix, _, rest = made.partition("_")
+        assert len(prefix) == 3
+        assert len(rest) == length
+        assert rest.isalnum()
+        assert rest.isascii()
+
+
+@given(seeds, st.text(max_size=10))
+def test_a_fraction_is_from_nought_up_to_one(seed: bytes, purpose: str) -> None:
+    assert 0 <= ids.fraction(seed, purpose) < 1
+
+
+@given(st.integers(1, 1_000), seeds)
+def test_back_off_is_jittered_in_full_and_at_most_five_minutes(failures: int, seed: bytes) -> None:
+    wait = retry.backoff(failures, seed, "backoff")
+
+    assert 0 <= wait < min(300, 2 ** min(failures - 1, 20)) * 1_000_000
+    assert wait == retry.backoff(failures, seed, "backoff")
+
+
+def test_back_off_grows_with_the_number_of_failures() -> None:
+    spread = [seed.to_bytes(16) for seed in range(200)]
+    means = [sum(retry.backoff(n, seed, "b") for seed in spread) / len(spread) for n in range(1, 9)]
+
+    assert all(later > 1.5 * earlier for earlier, later in itertools.pairwise(means))
+
+
+def ready(priority: int, place: int, name: str = "w") -> Ready:
+    return Ready(name, 1, "t", priority, place, place, "task")
+
+
+@given(st.integers(0, 9), st.integers(0, 9), st.integers(0, 20 * MINUTE))
+def test_an_item_rises_by_one_for_each_minute_up_to_the_top(low: int, high: int, waited: int) -> None:
+    now = 100 * MINUTE
+    old, new = ready(low, now - waited, "old"), ready(high, now, "new")
+
+    risen = min(9, low + waited // MINUTE)
+
+    comes_first = match.choose([new, old], now)[0]
+    assert (comes_first is old) == (risen > high or (risen == high and waited > 0))
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 5)), max_size=8), st.randoms())
+def test_the_order_of_candidates_does_not_matter(found: list[tuple[int, int]], chance: Any) -> None:
+    items = [ready(priority, place, f"w{number}") for number, (priority, place) in enumerate(found)]
+    shuffled = list(items)
+    chance.shuffle(shuffled)
+
+    assert match.choose(shuffled, 10) == match.choose(items, 10)
+
+
+def a_bot(**changed: Any) -> Bot:
+    bot = Bot("bot_1", "t", BotType.EXECUTOR, "bob", "", "1", "owner", "key", 0, skills=("x", "y"))
+    return dataclasses.replace(bot, **changed)
+
+
+@pytest.mark.parametrize(
+    ("bot", "queue", "serves"),
+    [
+        (a_bot(), Queue(1, Kind.EXECUTE, ()), True),
+        (a_bot(), Queue(1, Kind.EXECUTE, ("x",)), True),
+        (a_bot(), Queue(1, Kind.EXECUTE, ("x", "z")), False),
+        (a_bot(), Queue(1, Kind.PLAN, ()), False),
+        (a_bot(type=BotType.PLANNER), Queue(1, Kind.PLAN, ()), True),
+        (a_bot(type=BotType.EVALUATOR), Queue(1, Kind.REVIEW, ()), True),
+        (a_bot(), Queue(1, Kind.EXECUTE, (), "bob"), True),
+        (a_bot(), Queue(1, Kind.EXECUTE, (), "eve"), False),
+        (a_bot(), Queue(1, Kind.EXECUTE, ("z",), "bob"), False),
+        (a_bot(dedicated=True), Queue(1, Kind.EXECUTE, ()), False),
+        (a_bot(dedicated=True), Queue(1, Kind.EXECUTE, ("y",)), True),
+    ],
+)
+def test_a_bot_serves_what_it_has_all_skills_for(bot: Bot, queue: Queue, serves: bool) -> None:
+    assert match.serves(bot, queue) is serves
+
+
+def test_a_bot_may_ask_for_less_than_it_can_and_not_for_more() -> None:
+    assert match.serves(a_bot(), Queue(1, Kind.EXECUTE, ("x",)), ("x",))
+    assert not match.serves(a_bot(), Queue(1, Kind.EXECUTE, ("y",)), ("x",))
+    assert not match.serves(a_bot(), Queue(1, Kind.EXECUTE, ("z",)), ("z",))
+
+
+# ---- undoing -------------------------------------------------------------------------------------------------------
+
+
+def a_world() -> tuple[World, Task, Work]:
+    world = World(now=1_000_000, rules=RULES, limits=Limits(), queues=QueueBook())
+    task = Task("tsk_1", "t", TaskStatus.PLANNED, 5, 0, 0, "spec", "a task", "key")
+    work = Work("sub_1", "tsk_1", "t", Kind.EXECUTE, "a", 1, Status.BLOCKED, 5, 0, start=10, start_left=10)
+    rows: dict[tuple[str, Any], Any] = {("task", task.id): task, ("work", work.id): work, ("lease", work.id): None}
+    world.put_loaded({**rows, ("chores", task.id): [], ("children", (work.id, "", 500)): []})
+    return world, task, work
+
+
+def begin(world: World) -> None:
+    world.begin(actor_type="key", actor="k", by=Principal("t", "k", "client"), seed=b"0" * 16)
+
+
+def snapshot(world: World) -> Any:
+    rows = {
+        want: dataclasses.asdict(row) if dataclasses.is_dataclass(row) and not isinstance(row, type) else row
+        for want, row in world.rows.items()
+    }
+    return rows, dataclasses.asdict(world.changes), dict(world.held), dict(world.touched), dict(world.queues.by_id)
+
+
+STEPS: list[Any] = [
+    lambda world, task, work: world.task_happened(task, TaskHappening.STARTED),
+    lambda world, task, work: world.happened(task, work, Happening.UNBLOCKED),
+    lambda world, task, work: world.grant(task, work, a_bot(), ttl=30, claim_id=None),
+    lambda world, task, work: world.write_payload(task, "p", b"{}"),
+    lambda world, task, work: world.add_chore(task, "hold", {}),
+    lambda world, task, work: world.give_feedback(work, 1, "so"),
+    lambda world, task, work: world.queue(Kind.EXECUTE, ("new",), None),
+    lambda world, task, work: world.emit("work.told", {}, task=task),
+    lambda world, task, work: world.set_timer("wake", work.id, 5),
+]
+
+
+@settings(max_examples=50)
+@given(st.integers(0, len(STEPS)), st.integers(0, len(STEPS)))
+def test_what_is_undone_was_never_done(kept: int, undone: int) -> None:
+    """Some steps of a command are kept, then others of a refused one are taken back."""
+    world, task, work = a_world()
+    begin(world)
+    world.record("task.test", task.id, task=task)
+    for step in STEPS[:kept]:
+        step(world, task, work)
+    world.finish()
+    before = snapshot(world)
+
+    begin(world)
+    for step in STEPS[kept : kept + undone]:
+        step(world, task, work)
+    world.undo()
+
+    assert snapshot(world) == before
+
+
+def test_what_is_not_loaded_is_asked_for_and_never_guessed() -> None:
+    world, _, _ = a_world()
+    begin(world)
+
+    with pytest.raises(NotLoaded) as missing:
+        world.looks("work", ["sub_1", "sub_2", "sub_3"])
+
+    assert missing.value.wants == (("work", "sub_2"), ("work", "sub_3"))
+
+
+def test_each_change_raises_the_version_once_however_often_it_was_made() -> None:
+    world, task, work = a_world()
+    for happening in (Happening.UNBLOCKED, Happening.CANCELLED):
+        begin(world)
+        world.record("task.test", task.id, task=task)
+        world.happened(task, work, happening)
+        world.finish()
+
+    world.take_changes()
+
+    assert (work.version, task.version) == (1, 1)

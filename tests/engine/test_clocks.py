@@ -1,0 +1,343 @@
+"""Who waits for how long: schedule-to-start, deadlines, and what a stop or a jump of the clock does to either."""
+
+from __future__ import annotations
+
+import pytest
+
+from swarmkeeper.core.states import Status
+from swarmkeeper.sim.harness import Harness
+
+SECOND = 1_000_000
+MINUTE = 60
+
+
+def waiting(swarm: Harness, seconds: float = 10 * MINUTE) -> str:
+    return swarm.submit([{"key": "a", "schedule_to_start_seconds": seconds}])
+
+
+def left(swarm: Harness, task: str) -> float:
+    """Seconds until it ends for want of a taker, or would, if its clock did not stand."""
+    work = swarm.work(task, "a")
+    return (work.start_left if work.start_due is None else work.start_due - swarm.now) / SECOND
+
+
+def code(swarm: Harness, task: str) -> tuple[str | None, str | None]:
+    found = swarm.task(task)
+    return (None if found.failure is None else found.failure["code"], found.outcome)
+
+
+# ---- schedule-to-start ---------------------------------------------------------------------------------------------
+
+
+def test_an_item_that_nobody_takes_ends_and_its_task_expires(swarm: Harness) -> None:
+    task = waiting(swarm)
+
+    swarm.advance(10 * MINUTE - 0.000_001)
+    assert swarm.work(task, "a").status is Status.READY
+
+    swarm.advance(0.000_001)
+    assert swarm.work(task, "a").status is Status.FAILED
+    assert code(swarm, task) == ("no_taker", "expired")
+
+
+@pytest.mark.parametrize(("kind", "failure"), [("plan", "no_taker"), ("review", "review_exhausted")])
+def test_plans_and_reviews_end_for_want_of_a_taker_too(swarm: Harness, kind: str, failure: str) -> None:
+    task = swarm.submit(None if kind == "plan" else ["a"], defaults={"start": 60 * SECOND})
+    if kind == "review":
+        swarm.report(swarm.take(swarm.bot("worker")))
+
+    swarm.advance(60)
+
+    assert code(swarm, task)[0] == failure
+
+
+def test_the_time_that_is_left_is_kept_over_a_hold(swarm: Harness) -> None:
+    task = waiting(swarm)
+    swarm.advance(4 * MINUTE)
+
+    swarm.pause(task)
+    swarm.advance(60 * MINUTE)
+    assert swarm.work(task, "a").status is Status.READY
+    swarm.resume(task)
+
+    assert left(swarm, task) == 6 * MINUTE
+
+
+def test_the_time_that_is_left_is_kept_over_a_release_and_over_an_unseen_lease(swarm: Harness) -> None:
+    task = waiting(swarm)
+    bot = swarm.bot("worker")
+    swarm.advance(MINUTE)
+
+    lease = swarm.take(bot)
+    swarm.advance(10)
+    swarm.release(lease)
+    assert left(swarm, task) == 9 * MINUTE
+
+    swarm.take(bot)
+    swarm.advance(30)
+    assert left(swarm, task) == 9 * MINUTE
+
+
+def test_the_time_starts_afresh_after_waiting(swarm: Harness) -> None:
+    task = waiting(swarm)
+    swarm.advance(MINUTE)
+
+    swarm.release(swarm.take(swarm.bot("worker")), delay_seconds=5)
+    swarm.advance(5)
+
+    assert left(swarm, task) == 10 * MINUTE
+
+
+def test_the_time_of_a_blocked_item_runs_from_when_it_can_be_had(swarm: Harness) -> None:
+    task = swarm.submit(["up", {"key": "a", "depends_on": ["up"], "schedule_to_start_seconds": 600}])
+    swarm.advance(60 * MINUTE)
+
+    swarm.report(swarm.take(swarm.bot("worker")))
+
+    assert left(swarm, task) == 10 * MINUTE
+
+
+def test_the_time_starts_afresh_with_rework_and_with_a_retry(swarm: Harness) -> None:
+    task = waiting(swarm)
+    worker, judge = swarm.bot("worker"), swarm.bot("judge", "Evaluator")
+    swarm.advance(MINUTE)
+    swarm.report(swarm.take(worker))
+    swarm.report(swarm.take(judge), verdict="rework")
+    assert left(swarm, task) == 10 * MINUTE
+
+    swarm.advance(10 * MINUTE)
+    assert code(swarm, task)[0] == "no_taker"
+    swarm.retry(task)
+    assert left(swarm, task) == 10 * MINUTE
+
+
+# ---- deadlines -----------------------------------------------------------------------------------------------------
+
+
+def test_a_task_that_is_not_completed_by_its_deadline_expires(swarm: Harness) -> None:
+    task = swarm.submit(["a"], deadline_seconds=60)
+    lease = swarm.take(swarm.bot("worker"), ttl_seconds=600)
+
+    swarm.advance(59.999_999)
+    assert swarm.task(task).status == "IN_PROGRESS"
+
+    swarm.advance(0.000_001)
+    assert code(swarm, task) == ("deadline", "expired")
+    assert swarm.beat(lease) == "cancel"
+
+
+def test_the_deadline_stands_while_a_verdict_is_pending_and_goes_on_with_rework(swarm: Harness) -> None:
+    task = swarm.submit(["a"], deadline_seconds=60)
+    swarm.advance(20)
+    swarm.report(swarm.take(swarm.bot("worker")))
+    swarm.advance(600)
+    assert swarm.task(task).status == "COMPLETED"
+
+    swarm.report(swarm.take(swarm.bot("judge", "Evaluator")), verdict="rework")
+
+    assert swarm.task(task).deadline == swarm.now + 40 * SECOND
+    swarm.advance(40)
+    assert code(swarm, task) == ("deadline", "expired")
+
+
+def test_the_deadline_runs_on_while_a_task_is_paused(swarm: Harness) -> None:
+    task = swarm.submit(["a"], deadline_seconds=60)
+    swarm.pause(task)
+
+    swarm.advance(60)
+
+    assert code(swarm, task) == ("deadline", "expired")
+
+
+def test_the_deadline_stands_while_a_person_is_asked_to_approve(swarm: Harness) -> None:
+    task = swarm.submit(["a"], deadline_seconds=60, approval="plan")
+    swarm.advance(20)
+    assert swarm.task(task).deadline is None
+    swarm.advance(600)
+
+    swarm.decide(swarm.approvals(task)[0], "approve")
+
+    assert swarm.task(task).deadline == swarm.now + 60 * SECOND
+
+
+def test_a_deadline_can_be_given_later_and_counts_from_then(swarm: Harness) -> None:
+    task = swarm.submit(["a"], deadline_seconds=60)
+    swarm.advance(50)
+
+    swarm.update(task, deadline_seconds=60)
+    swarm.advance(59)
+    assert swarm.task(task).status == "PLANNED"
+
+    swarm.advance(1)
+    assert code(swarm, task) == ("deadline", "expired")
+
+
+@pytest.mark.parametrize("standing", ["approval", "review"])
+def test_a_deadline_given_while_its_clock_stands_begins_when_that_goes_on(swarm: Harness, standing: str) -> None:
+    task = swarm.submit(["a"], approval="plan" if standing == "approval" else "none")
+    if standing == "review":
+        swarm.report(swarm.take(swarm.bot("worker")))
+
+    swarm.update(task, deadline_seconds=60)
+    swarm.advance(600)
+    assert swarm.task(task).outcome is None
+
+    if standing == "approval":
+        swarm.decide(swarm.approvals(task)[0], "approve")
+    else:
+        swarm.report(swarm.take(swarm.bot("judge", "Evaluator")), verdict="rework")
+    assert swarm.task(task).deadline == swarm.now + 60 * SECOND
+
+
+def test_a_retry_takes_the_deadline_that_it_is_given(swarm: Harness) -> None:
+    task = swarm.submit(["a"], deadline_seconds=60)
+    swarm.advance(60)
+
+    swarm.retry(task, deadline_seconds=30)
+
+    assert swarm.task(task).deadline == swarm.now + 30 * SECOND
+
+
+def test_a_task_that_missed_its_deadline_is_not_retried_to_miss_it_at_once(swarm: Harness) -> None:
+    task = swarm.submit(["a"], deadline_seconds=60)
+    swarm.advance(60)
+
+    swarm.retry(task)
+    swarm.advance(600)
+
+    assert (swarm.task(task).status, swarm.task(task).deadline) == ("PLANNED", None)
+
+
+# ---- stops, stalls and jumps ---------------------------------------------------------------------------------------
+
+
+def test_after_a_restart_nothing_that_silence_causes_is_due_before_half_a_lease(swarm: Harness) -> None:
+    task = swarm.submit([{"key": "a", "timeout_seconds": 31}])
+    lease = swarm.take(swarm.bot("worker"))
+    swarm.beat(lease)
+    swarm.host.die()
+    swarm.loop.stall(3600 * SECOND)
+    swarm.restart()
+
+    swarm.advance(14.999_999)
+    assert swarm.beat(lease) == "continue"  # which prolongs the lease, but not the attempt
+    assert swarm.work(task, "a").status is Status.LEASED
+
+    swarm.advance(0.000_001)
+    assert swarm.work(task, "a").tries == 1
+
+
+def test_a_second_restart_adds_nothing_to_the_grace_of_the_first(swarm: Harness) -> None:
+    swarm.submit(["a"])
+    swarm.take(swarm.bot("worker"))
+    swarm.loop.stall(3600 * SECOND)
+    swarm.restart()
+    (first,) = swarm.rows("SELECT due FROM timer WHERE kind = 'lease'")
+
+    swarm.restart()
+
+    assert swarm.rows("SELECT due FROM timer WHERE kind = 'lease'") == [first]
+
+
+def test_a_lease_that_has_longer_to_live_is_not_shortened_by_a_restart(swarm: Harness) -> None:
+    swarm.submit(["a"])
+    lease = swarm.take(swarm.bot("worker"), ttl_seconds=60)
+
+    swarm.restart()
+
+    assert swarm.row("SELECT expires_at FROM lease")["expires_at"] == lease.expires_at
+
+
+def test_after_a_restart_an_item_has_half_a_minute_to_find_its_taker(swarm: Harness) -> None:
+    task = waiting(swarm)
+    swarm.host.die()
+    swarm.loop.stall(3600 * SECOND)
+    swarm.restart()
+
+    swarm.advance(29.9)
+    assert swarm.work(task, "a").status is Status.READY
+
+    swarm.advance(0.2)
+    assert code(swarm, task)[0] == "no_taker"
+
+
+def test_deadlines_and_back_offs_stay_as_they_are_over_a_restart(swarm: Harness) -> None:
+    late = swarm.submit(["a"], deadline_seconds=60)
+    task = swarm.submit(["b"])
+    swarm.release(next(lease for lease in swarm.leases(swarm.bot("w", capacity=2), 2) if lease.task == task), delay_seconds=60)
+    swarm.host.die()
+    swarm.loop.stall(3600 * SECOND)
+
+    swarm.restart()
+
+    assert code(swarm, late)[0] == "deadline"
+    assert swarm.work(task, "b").status is Status.READY
+
+
+def test_a_stall_of_the_loop_gives_bots_the_grace_of_a_restart(swarm: Harness) -> None:
+    task = swarm.submit(["a"])
+    lease = swarm.take(swarm.bot("worker"))
+    swarm.beat(lease)
+
+    swarm.loop.stall(120 * SECOND)  # the machine slept
+    swarm.advance(14.9)
+    assert swarm.work(task, "a").status is Status.LEASED
+
+    swarm.advance(0.2)
+    assert swarm.work(task, "a").crashes == 1
+
+
+def test_a_wait_of_the_loop_shorter_than_a_beat_changes_nothing(swarm: Harness) -> None:
+    task = swarm.submit(["a"])
+    lease = swarm.take(swarm.bot("worker"))
+    swarm.beat(lease)
+    swarm.advance(22)
+
+    swarm.loop.stall(9 * SECOND)
+    swarm.advance(0)
+
+    assert swarm.work(task, "a").crashes == 1
+
+
+@pytest.mark.parametrize("jump", [-86_400, 86_400])
+def test_a_jump_of_the_wall_clock_does_nothing_to_what_runs(swarm: Harness, jump: int) -> None:
+    task = swarm.submit(["a"], deadline_seconds=100)
+    lease = swarm.take(swarm.bot("worker"))
+    swarm.beat(lease)
+    before = swarm.now
+
+    swarm.clock.jump(jump * SECOND)
+    swarm.advance(29)
+
+    assert swarm.now == before + 29 * SECOND
+    assert swarm.work(task, "a").status is Status.LEASED
+    swarm.advance(71)
+    assert code(swarm, task)[0] == "deadline"
+
+
+def test_engine_time_never_goes_back_not_even_over_a_restart(swarm: Harness) -> None:
+    swarm.submit(["a"])
+    before = swarm.now
+    swarm.clock.jump(-86_400 * SECOND)
+
+    swarm.restart()
+
+    assert swarm.now >= before
+    later = swarm.submit(["a"])
+    assert swarm.task(later).created_at >= before
+
+
+def test_after_a_restart_time_goes_on_from_the_wall_clock(swarm: Harness) -> None:
+    before = swarm.now
+    swarm.clock.jump(86_400 * SECOND)
+
+    swarm.restart()
+
+    assert swarm.now == before + 86_400 * SECOND
+
+
+def test_an_idle_orchestrator_notes_every_five_seconds_that_it_lives(swarm: Harness) -> None:
+    swarm.advance(60)
+
+    alive_at = swarm.row("SELECT value FROM meta WHERE key = 'alive_at'")["value"]
+    assert swarm.now - alive_at <= 5 * SECOND

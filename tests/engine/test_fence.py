@@ -1,0 +1,341 @@
+"""Who may still report, what becomes of what came too late, and of leases whose grant got lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from swarmkeeper.core.errors import AlreadyReported, LeaseLost, LeaseRequired, NotFound, TaskClosed
+from swarmkeeper.core.states import Status
+from swarmkeeper.sim.harness import Harness, Held
+
+HALF_MINUTE = 30
+MICROSECOND = 0.000_001
+
+
+def taken(swarm: Harness, name: str = "slow") -> tuple[str, Held]:
+    task = swarm.submit(["a"])
+    lease = swarm.take(swarm.bot(name))
+    swarm.beat(lease)
+    return task, lease
+
+
+def test_a_bot_that_lost_its_lease_cannot_report(swarm: Harness) -> None:
+    task, slow = taken(swarm)
+    swarm.advance(HALF_MINUTE + 1)
+    quick = swarm.take(swarm.bot("quick"))
+
+    with pytest.raises(LeaseLost):
+        swarm.report(slow, output={"from": "slow"})
+
+    assert quick.attempt == 2
+    assert swarm.work(task, "a").status is Status.LEASED
+    assert swarm.late_results(slow.work) == [{"from": "slow"}]
+
+
+def test_the_quick_bot_is_not_disturbed_by_the_slow_one(swarm: Harness) -> None:
+    task, slow = taken(swarm)
+    swarm.advance(HALF_MINUTE + 1)
+    quick = swarm.take(swarm.bot("quick"))
+    with pytest.raises(LeaseLost):
+        swarm.report(slow, output={"from": "slow"})
+
+    swarm.report(quick, output={"from": "quick"})
+
+    result = swarm.work(task, "a").result
+    assert result is not None
+    assert swarm.payload(result) == {"from": "quick"}
+
+
+def test_only_the_expiry_takes_an_item_from_a_silent_bot(swarm: Harness) -> None:
+    task, lease = taken(swarm)
+    swarm.loop.stall(HALF_MINUTE * 1_000_000 + 5_000_000)  # past the end of the lease, and nothing has looked yet
+
+    assert swarm.report(lease).task_status == "COMPLETED"
+    assert swarm.work(task, "a").status is Status.SUCCEEDED
+
+
+def test_a_lease_lives_until_its_last_microsecond(swarm: Harness) -> None:
+    task, _ = taken(swarm)
+
+    swarm.advance(HALF_MINUTE - MICROSECOND)
+    assert swarm.work(task, "a").status is Status.LEASED
+
+    swarm.advance(MICROSECOND)
+    assert swarm.work(task, "a").status is Status.WAITING
+
+
+def test_a_late_result_is_kept_once_for_each_content(swarm: Harness) -> None:
+    _, slow = taken(swarm)
+    swarm.advance(HALF_MINUTE)
+
+    for number in (1, 1, 2, 1):
+        with pytest.raises(LeaseLost):
+            swarm.report(slow, output={"n": number})
+
+    assert swarm.late_results(slow.work) == [{"n": 1}, {"n": 2}] or swarm.late_results(slow.work) == [{"n": 2}, {"n": 1}]
+
+
+def test_late_results_of_an_item_are_capped(swarm: Harness) -> None:
+    _, slow = taken(swarm)
+    swarm.advance(HALF_MINUTE)
+
+    for number in range(swarm.limits.late_results_max + 5):
+        with pytest.raises(LeaseLost):
+            swarm.report(slow, output={"n": number})
+
+    assert len(swarm.late_results(slow.work)) == swarm.limits.late_results_max
+
+
+def test_what_was_never_leased_to_the_bot_is_not_kept(swarm: Harness) -> None:
+    _, lease = taken(swarm)
+    stranger = swarm.bot("stranger")
+
+    with pytest.raises(LeaseLost):
+        swarm.report(lease, output={"n": 1}, by=swarm.principal(stranger), bot=stranger)
+    with pytest.raises(LeaseLost):
+        swarm.report(lease, output={"n": 1}, lease_id="lse_MADEUP")
+
+    assert swarm.late_results(lease.work) == []
+
+
+def test_the_same_result_twice_gives_the_same_answer(swarm: Harness) -> None:
+    _, lease = taken(swarm)
+    first = swarm.report(lease, output={"n": 1}, usage={"tokens": 1})
+
+    again = swarm.report(lease, output={"n": 1}, usage={"tokens": 2})
+
+    assert (first.replayed, again.replayed) == (False, True)
+    assert again.task_status == first.task_status
+
+
+def test_the_same_result_twice_is_known_after_a_restart_and_after_the_task_was_archived(swarm: Harness) -> None:
+    task, lease = taken(swarm)
+    swarm.report(lease, output={"n": 1})
+    swarm.report(swarm.take(swarm.bot("judge", "Evaluator")))
+    swarm.restart()
+
+    again = swarm.report(lease, output={"n": 1})
+
+    assert (again.replayed, again.task_status) == (True, "ARCHIVED")
+    assert swarm.task(task).status == "ARCHIVED"
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_another_result_under_the_same_lease_is_refused(swarm: Harness, closed: bool) -> None:
+    task, lease = taken(swarm)
+    swarm.report(lease, output={"n": 1})
+    if closed:
+        swarm.cancel(task)
+
+    with pytest.raises(AlreadyReported):
+        swarm.report(lease, output={"n": 2})
+
+    assert swarm.late_results(lease.work) == []
+
+
+def test_a_failure_reported_twice_is_counted_once(swarm: Harness) -> None:
+    task, lease = taken(swarm)
+    swarm.report(lease, error="retryable", message="no")
+
+    assert swarm.report(lease, error="retryable", message="no").replayed
+    assert swarm.work(task, "a").tries == 1
+
+
+def test_a_closed_task_takes_no_more_results_and_keeps_them_aside(swarm: Harness) -> None:
+    task, lease = taken(swarm)
+    swarm.cancel(task)
+
+    for _ in range(2):
+        with pytest.raises(TaskClosed):
+            swarm.report(lease, output={"n": 1}, usage={"tokens": 7})
+
+    assert swarm.late_results(lease.work) == [{"n": 1}]
+    assert swarm.task(task).usage == {"tokens": 7}  # what was used was used
+    assert swarm.work(task, "a").status is Status.CANCELLED
+
+
+def test_a_report_of_another_tenants_task_finds_nothing(swarm: Harness) -> None:
+    _, lease = taken(swarm)
+
+    with pytest.raises(NotFound):
+        swarm.report(lease, task="tsk_OTHER")
+
+
+def test_a_report_may_leave_out_the_only_lease_that_there_ever_was(swarm: Harness) -> None:
+    _, lease = taken(swarm)
+
+    assert swarm.report(lease, lease_id=None).task_status == "COMPLETED"
+
+
+def test_a_report_must_name_its_lease_where_there_is_a_doubt(swarm: Harness) -> None:
+    swarm.submit(["a", "b"])
+    bot = swarm.bot("worker", capacity=2)
+    first, second = swarm.leases(bot, 2)
+
+    with pytest.raises(LeaseRequired):
+        swarm.report(first, lease_id=None)
+
+    swarm.report(first)
+    with pytest.raises(LeaseRequired):
+        swarm.report(second, lease_id=None)  # one of two that were ever granted
+
+
+def test_a_report_without_a_lease_of_the_task_must_name_one(swarm: Harness) -> None:
+    _, lease = taken(swarm)
+    other = swarm.bot("other")
+
+    with pytest.raises(LeaseRequired):
+        swarm.report(lease, lease_id=None, by=swarm.principal(other), bot=other)
+
+
+# ---- leases that nobody saw ----------------------------------------------------------------------------------------
+
+
+def test_an_item_whose_lease_nobody_saw_goes_back_to_its_old_place_uncounted(swarm: Harness) -> None:
+    task = swarm.submit(["a", "b"])
+    bot = swarm.bot("worker")
+    lost = swarm.take(bot)
+    place = swarm.work(task, lost.key).place
+
+    swarm.advance(HALF_MINUTE)
+
+    work = swarm.work(task, lost.key)
+    assert (work.status, work.tries, work.crashes, work.place) == (Status.READY, 0, 0, place)
+    assert swarm.take(bot).key == lost.key  # before what was behind it
+    assert swarm.attempts(lost.work)[0]["ending"] == "unseen"
+
+
+@pytest.mark.parametrize("sign", ["beat", "release", "report", "ask"])
+def test_any_call_that_names_a_lease_shows_that_it_was_seen(swarm: Harness, sign: str) -> None:
+    task = swarm.submit(["a"])
+    bot = swarm.bot("worker")
+    for _ in range(4):
+        swarm.take(bot)
+        swarm.advance(HALF_MINUTE)
+    assert swarm.work(task, "a").unseen == 4
+    lease = swarm.take(bot)
+
+    if sign == "beat":
+        swarm.beat(lease)
+        swarm.advance(HALF_MINUTE)
+    elif sign == "report":
+        swarm.report(lease, error="retryable")
+    else:
+        getattr(swarm, sign)(lease)
+
+    assert swarm.work(task, "a").unseen == 0
+
+
+def test_four_unseen_leases_are_free_and_the_fifth_in_a_row_is_a_crash(swarm: Harness) -> None:
+    task = swarm.submit(["a"])
+    bot = swarm.bot("worker")
+
+    for _ in range(4):
+        swarm.take(bot)
+        swarm.advance(HALF_MINUTE)
+    assert swarm.work(task, "a").crashes == 0
+
+    swarm.take(bot)
+    swarm.advance(HALF_MINUTE)
+    assert (swarm.work(task, "a").crashes, swarm.work(task, "a").status) == (1, Status.WAITING)
+
+
+def test_work_that_kills_every_bot_at_once_is_poisoned_in_the_end(swarm: Harness) -> None:
+    task = swarm.submit(["a"])
+    bot = swarm.bot("worker")
+
+    for _ in range(7):  # four for nothing, three crashes
+        swarm.take(bot, wait=600)
+        swarm.advance(HALF_MINUTE)
+
+    failure = swarm.task(task).failure
+    assert swarm.work(task, "a").status is Status.FAILED
+    assert failure is not None
+    assert failure["code"] == "poisoned"
+
+
+# ---- claims that are repeated --------------------------------------------------------------------------------------
+
+
+def test_the_same_claim_again_gives_the_same_leases(swarm: Harness) -> None:
+    swarm.submit(["a", "b", "c"])
+    bot = swarm.bot("worker", capacity=3)
+
+    first = swarm.leases(bot, 2, claim_id="c1")
+    again = swarm.leases(bot, 2, claim_id="c1")
+
+    assert first == again
+    assert len(first) == 2
+
+
+def test_the_same_claim_again_gives_what_still_lives_of_it(swarm: Harness) -> None:
+    swarm.submit(["a", "b", "c"])
+    bot = swarm.bot("worker", capacity=3)
+    first, second = swarm.leases(bot, 2, claim_id="c1")
+
+    swarm.report(first)
+
+    assert swarm.leases(bot, 2, claim_id="c1") == (second,)
+
+
+def test_a_claim_of_which_nothing_lives_is_a_new_one(swarm: Harness) -> None:
+    swarm.submit(["a", "b"])
+    bot = swarm.bot("worker")
+    (first,) = swarm.leases(bot, claim_id="c1")
+    swarm.report(first)
+
+    (second,) = swarm.leases(bot, claim_id="c1")
+
+    assert second.key != first.key
+
+
+def test_another_bot_with_the_same_claim_id_has_a_claim_of_its_own(swarm: Harness) -> None:
+    swarm.submit(["a", "b"])
+
+    first = swarm.leases(swarm.bot("one"), claim_id="c1")
+    second = swarm.leases(swarm.bot("two"), claim_id="c1")
+
+    assert {lease.key for lease in first + second} == {"a", "b"}
+
+
+def test_the_same_claim_twice_at_the_same_time_gives_one_set_of_leases(swarm: Harness) -> None:
+    bot = swarm.bot("worker", capacity=2)
+    swarm.host.spawn(_submit_soon(swarm))
+    first = swarm.park(bot, claim_id="c1")
+    second = swarm.park(bot, claim_id="c1")
+    assert not first.waits  # the second poll ended the first
+
+    swarm.advance(1)
+
+    assert first.leases == ()
+    assert len(second.leases) == 1
+
+
+async def _submit_soon(swarm: Harness) -> None:
+    await swarm.clock.sleep(500_000)
+    await swarm.engine.do(swarm.a_submission(["a", "b"]))
+
+
+def test_report_and_claim_takes_the_next_in_the_same_commit_and_repeats_its_answer(swarm: Harness) -> None:
+    swarm.submit(["a", {"key": "b", "depends_on": ["a"]}])
+    lease = swarm.take(swarm.bot("worker"))
+    swarm.commits.clear()
+
+    answer = swarm.report(lease, claim=1)
+    assert [one.key for one in answer.leases] == ["b"]
+    audits = [entry for changes in swarm.commits for entry in changes.leaves]
+    assert [leaf.action for leaf in audits] == ["work.report", "work.lease"]
+
+    again = swarm.report(lease, claim=1)
+    assert (again.replayed, again.leases) == (True, answer.leases)
+
+
+def test_a_refused_report_claims_nothing(swarm: Harness) -> None:
+    task, lease = taken(swarm)
+    swarm.submit(["b"])
+    swarm.cancel(task)
+
+    with pytest.raises(TaskClosed):
+        swarm.report(lease, claim=1)
+
+    assert [row["bot"] for row in swarm.rows("SELECT bot FROM lease")] == []

@@ -1,0 +1,294 @@
+"""What an ending costs: tries, crashes, deferrals, and how long an item then waits."""
+
+from __future__ import annotations
+
+import pytest
+
+from swarmkeeper.core.model import Limits
+from swarmkeeper.core.states import Status
+from swarmkeeper.sim.harness import Harness, Held
+
+SECOND = 1_000_000
+
+
+def leased(swarm: Harness, **options: object) -> tuple[str, Held]:
+    task = swarm.submit([{"key": "a", **options}])
+    lease = swarm.take(swarm.bot("worker"))
+    swarm.beat(lease)
+    return task, lease
+
+
+def failure_code(swarm: Harness, task: str) -> str | None:
+    failure = swarm.task(task).failure
+    return None if failure is None else failure["code"]
+
+
+def test_a_task_fails_when_the_tries_of_a_subtask_are_used_up(swarm: Harness) -> None:
+    task, lease = leased(swarm)
+
+    for attempt in (1, 2):
+        swarm.report(lease, error="retryable", message=f"no {attempt}")
+        assert swarm.work(task, "a").status is Status.WAITING
+        lease = swarm.take(lease.bot, wait=60)
+    swarm.report(lease, error="retryable", message="no 3")
+
+    assert swarm.work(task, "a").status is Status.FAILED
+    assert failure_code(swarm, task) == "subtask_failed"
+    assert [one["ending"] for one in swarm.attempts(lease.work)] == ["failed"] * 3
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_a_subtask_may_have_its_own_number_of_tries(swarm: Harness, most: int) -> None:
+    task, lease = leased(swarm, max_attempts=most)
+
+    for _ in range(most - 1):
+        swarm.report(lease, error="retryable")
+        lease = swarm.take(lease.bot, wait=60)
+    swarm.report(lease, error="retryable")
+
+    assert failure_code(swarm, task) == "subtask_failed"
+
+
+def test_a_failure_that_is_not_retryable_is_final_at_once(swarm: Harness) -> None:
+    task, lease = leased(swarm)
+
+    swarm.report(lease, error="not_retryable", message="no such file")
+
+    assert swarm.work(task, "a").status is Status.FAILED
+    assert swarm.work(task, "a").error == {"code": "subtask_failed", "detail": "no such file"}
+
+
+@pytest.mark.parametrize("kind", ["plan", "review"])
+def test_plans_and_reviews_have_three_tries_too(swarm: Harness, kind: str) -> None:
+    task = swarm.submit(None if kind == "plan" else ["a"])
+    if kind == "review":
+        swarm.report(swarm.take(swarm.bot("worker")))
+    bot = swarm.bot("other", "Planner" if kind == "plan" else "Evaluator")
+
+    for _ in range(3):
+        swarm.report(swarm.take(bot, wait=60), error="retryable")
+
+    assert failure_code(swarm, task) == ("planning_failed" if kind == "plan" else "review_exhausted")
+
+
+def test_after_a_failure_an_item_waits_longer_each_time_and_never_over_five_minutes(swarm: Harness) -> None:
+    task, lease = leased(swarm, max_attempts=14)
+
+    for failures in range(1, 14):
+        swarm.report(lease, error="retryable")
+        work = swarm.work(task, "a")
+        assert work.wake is not None
+        assert 0 <= work.wake - swarm.now < min(300, 2 ** (failures - 1)) * SECOND
+        lease = swarm.take(lease.bot, wait=301)
+        assert swarm.now >= work.wake
+
+
+def test_items_that_failed_together_do_not_come_back_together(swarm: Harness) -> None:
+    task = swarm.submit([f"k{number}" for number in range(20)])
+    for lease in swarm.leases(swarm.bot("worker", capacity=20), 20):
+        swarm.report(lease, error="retryable")
+
+    assert len({work.wake for work in swarm.works(task).values()}) == 20
+
+
+def test_three_bots_in_a_row_that_go_silent_poison_an_item(swarm: Harness) -> None:
+    task, lease = leased(swarm)
+
+    for crashes in (1, 2):
+        swarm.advance(30)
+        assert (swarm.work(task, "a").crashes, swarm.work(task, "a").tries) == (crashes, 0)
+        lease = swarm.take(lease.bot, wait=60)
+        swarm.beat(lease)
+    swarm.advance(30)
+
+    assert swarm.work(task, "a").status is Status.FAILED
+    assert failure_code(swarm, task) == "poisoned"
+    assert swarm.kinds(task).count("work.lease_expired") == 2
+    assert swarm.kinds(task).count("work.poisoned") == 1
+
+
+def test_a_bot_that_beats_and_hangs_times_out_and_that_is_a_try(swarm: Harness) -> None:
+    task, lease = leased(swarm, timeout_seconds=60)
+
+    for _ in range(12):
+        swarm.advance(4.999)
+        assert swarm.beat(lease) == "continue"
+    swarm.advance(0.012)
+
+    work = swarm.work(task, "a")
+    assert (work.status, work.tries, work.crashes) == (Status.WAITING, 1, 0)
+    assert swarm.attempts(lease.work)[0]["ending"] == "timed_out"
+    assert swarm.beat(lease) == "lost"
+
+
+@pytest.mark.parametrize("kind", ["plan", "review"])
+def test_planning_and_review_have_a_timeout_for_each_task(swarm: Harness, kind: str) -> None:
+    task = swarm.submit(
+        None if kind == "plan" else ["a"], **{f"{kind}_timeout_seconds": 5}  # within the lease, so that it comes first
+    )
+    if kind == "review":
+        swarm.report(swarm.take(swarm.bot("worker")))
+    lease = swarm.take(swarm.bot("other", "Planner" if kind == "plan" else "Evaluator"))
+    assert lease.ends_at - lease.granted_at == 5 * SECOND
+
+    swarm.advance(5)
+
+    assert swarm.works(task)[lease.key].tries == 1
+
+
+def test_twenty_rate_limited_endings_in_a_row_are_free_and_each_further_one_is_a_try(swarm: Harness) -> None:
+    task, lease = leased(swarm)
+
+    for number in range(1, 21):
+        swarm.report(lease, error="rate_limited", message=f"{number}", retry_after_seconds=5)
+        work = swarm.work(task, "a")
+        assert (work.tries, work.deferrals, work.status) == (0, number, Status.WAITING)
+        assert work.wake == swarm.now + 5 * SECOND
+        lease = swarm.take(lease.bot, wait=6)
+
+    for tries in (1, 2):
+        swarm.report(lease, error="rate_limited", retry_after_seconds=5)
+        assert swarm.work(task, "a").tries == tries
+        lease = swarm.take(lease.bot, wait=60)
+    swarm.report(lease, error="rate_limited", retry_after_seconds=5)
+    assert failure_code(swarm, task) == "subtask_failed"
+
+
+@pytest.mark.parametrize("delay", [0, 5])
+def test_giving_back_is_free_only_twenty_times_in_a_row_too(swarm: Harness, delay: int) -> None:
+    task, lease = leased(swarm)
+
+    for _ in range(20):
+        swarm.release(lease, delay_seconds=delay)
+        assert swarm.work(task, "a").tries == 0
+        lease = swarm.take(lease.bot, wait=6)
+    swarm.release(lease, delay_seconds=delay)
+
+    assert (swarm.work(task, "a").tries, swarm.work(task, "a").status) == (1, Status.WAITING)
+
+
+def test_a_crash_ends_a_row_of_deferrals() -> None:
+    swarm = Harness(limits=Limits(deferrals_max=2))
+    task, lease = leased(swarm)
+    for _ in range(2):
+        swarm.release(lease)
+        lease = swarm.take(lease.bot)
+
+    swarm.beat(lease)
+    swarm.advance(30)
+    lease = swarm.take(lease.bot, wait=60)
+    swarm.release(lease)
+
+    assert (swarm.work(task, "a").tries, swarm.work(task, "a").deferrals) == (0, 1)
+    swarm.check()
+
+
+def test_rate_limited_without_a_time_waits_by_the_usual_rule(swarm: Harness) -> None:
+    task, lease = leased(swarm)
+
+    swarm.report(lease, error="rate_limited")
+
+    wake = swarm.work(task, "a").wake
+    assert wake is not None
+    assert swarm.now < wake <= swarm.now + SECOND
+
+
+def test_what_is_given_back_without_delay_can_be_had_at_once_and_with_delay_after_it(swarm: Harness) -> None:
+    task, lease = leased(swarm)
+    swarm.release(lease)
+    lease = swarm.take(lease.bot)
+
+    swarm.release(lease, delay_seconds=10)
+
+    assert swarm.lease(lease.bot) is None
+    swarm.advance(9.999_999)
+    assert swarm.lease(lease.bot) is None
+    swarm.advance(0.000_001)
+    assert swarm.take(lease.bot).attempt == 3
+    assert swarm.work(task, "a").attempt == 3
+
+
+def test_releasing_twice_gives_the_same_answer_and_changes_nothing(swarm: Harness) -> None:
+    task, lease = leased(swarm)
+    swarm.release(lease)
+    before = swarm.dump()
+
+    swarm.release(lease)
+
+    assert swarm.dump() == before
+    assert swarm.work(task, "a").deferrals == 1
+
+
+def test_asking_twice_gives_the_first_question_again(swarm: Harness) -> None:
+    task, lease = leased(swarm)
+
+    assert swarm.ask(lease) == swarm.ask(lease)
+    assert len(swarm.approvals(task)) == 1
+
+
+def test_the_answer_to_a_question_comes_with_the_next_lease(swarm: Harness) -> None:
+    task, lease = leased(swarm)
+    question = swarm.ask(lease, "left or right?", choices=("left", "right"))
+
+    swarm.decide(question, "answer", answer="left")
+
+    again = swarm.take(lease.bot)
+    assert again.attempt == 2
+    assert swarm.work(task, "a").tries == 0
+    answered = swarm.rows("SELECT question, answer FROM answered WHERE work = ?", lease.work)
+    assert answered == [{"question": "left or right?", "answer": '"left"'}]
+
+
+def test_what_an_attempt_left_is_kept_for_the_next_one_even_after_a_crash(swarm: Harness) -> None:
+    task, lease = leased(swarm)
+    swarm.beat(lease, checkpoint={"page": 7})
+
+    swarm.advance(40)
+
+    kept = swarm.work(task, "a").checkpoint
+    assert kept is not None
+    assert swarm.payload(kept) == {"page": 7}
+
+
+def test_a_retry_forgets_what_was_left_and_rework_does_not(swarm: Harness) -> None:
+    task, lease = leased(swarm)
+    swarm.beat(lease, checkpoint={"page": 7})
+    swarm.report(lease)
+    judge = swarm.bot("judge", "Evaluator")
+    swarm.report(swarm.take(judge), verdict="rework")
+    assert swarm.work(task, "a").checkpoint is not None
+
+    swarm.cancel(task)
+    swarm.retry(task)
+
+    assert swarm.work(task, "a").checkpoint is None
+
+
+def test_use_is_a_total_for_each_attempt_and_adds_up_over_attempts(swarm: Harness) -> None:
+    task, lease = leased(swarm)
+    swarm.beat(lease, usage={"tokens": 5})
+    swarm.beat(lease, usage={"tokens": 9})
+    swarm.advance(40)  # it crashes: what was last heard of counts
+    assert swarm.task(task).usage == {"tokens": 9}
+
+    swarm.report(swarm.take(lease.bot), usage={"tokens": 3, "cost_micro_usd": 2})
+
+    assert swarm.task(task).usage == {"tokens": 12, "cost_micro_usd": 2}
+
+
+def test_a_lease_is_prolonged_by_beats_and_by_nothing_else(swarm: Harness) -> None:
+    _, lease = leased(swarm)
+    for _ in range(10):
+        swarm.advance(20)
+        assert swarm.beat(lease) == "continue"
+
+    swarm.advance(30)
+
+    assert swarm.beat(lease) == "lost"
+
+
+def test_a_bot_may_ask_for_a_lease_of_its_own_length(swarm: Harness) -> None:
+    swarm.submit(["a"])
+    lease = swarm.take(swarm.bot("worker"), ttl_seconds=300)
+
+    assert lease.expires_at - lease.granted_at == 300 * SECOND

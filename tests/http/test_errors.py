@@ -1,0 +1,109 @@
+"""The table of statuses, and how refusals look."""
+
+import pytest
+
+from swarmkeeper.core.errors import SwarmkeeperError
+from swarmkeeper.http import errors
+from swarmkeeper.http.api import ALL_CALLS
+from tests.http.conftest import Caller
+
+
+def test_every_error_has_a_status_of_its_own_choosing() -> None:
+    assert set(SwarmkeeperError.__subclasses__()) == set(errors.STATUS)
+
+
+def test_every_code_is_one_of_the_closed_set_and_no_two_errors_share_one() -> None:
+    codes = [error.code for error in errors.STATUS]
+
+    assert len(codes) == len(set(codes)) == 27
+
+
+def test_what_may_be_tried_again_says_when() -> None:
+    for error in errors.STATUS:
+        if errors.STATUS[error][0] in (429, 503):
+            assert error.retryable
+
+
+async def test_every_refusal_is_a_problem_document(nobody: Caller, admin: Caller) -> None:
+    answers = [
+        (await nobody.get("/tasks"), 401, "unauthenticated"),
+        (await admin.get("/nowhere"), 404, "not_found"),
+        (await admin.get("/tasks/tsk_0"), 404, "not_found"),
+        (await admin.get("/tasks/garbage"), 404, "not_found"),
+        (await admin.call("PUT", "/tasks"), 405, "method_not_allowed"),
+        (await admin.call("POST", "/tasks", raw=b"{", headers={"content-type": "application/json"}), 400, "malformed"),
+        (await admin.call("POST", "/tasks", raw=b"a=b", headers={"content-type": "text/plain"}), 415, None),
+        (await admin.post("/tasks", {}), 422, "invalid"),
+        (await admin.post("/tasks", {"title": "x", "approval": "plan"}), 422, "not_supported"),
+    ]
+    for answer, status, code in answers:
+        told = answer.json
+        assert (answer.status, told["status"]) == (status, status)
+        assert told["code"] == (code or "unsupported_media_type")
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert told["type"] == f"/docs#{told['code']}"
+        assert told["request_id"] == answer.headers["x-request-id"]
+        assert set(told) == {"type", "title", "status", "detail", "code", "retryable", "request_id", "errors"}
+
+
+async def test_a_wrong_method_is_told_which_there_are(admin: Caller) -> None:
+    answer = await admin.call("DELETE", "/tasks/tsk_0")
+
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, PATCH")
+    assert (await admin.get("/tasks/tsk_0:cancel")).headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/tasks/tsk_0:explain"),
+        ("GET", "/tasks/tsk_0/audit"),
+        ("GET", "/tasks/tsk_0/messages"),
+        ("POST", "/tasks/tsk_0/messages"),
+        ("POST", "/leases/lse_0:ask"),
+        ("GET", "/audit"),
+        ("POST", "/redaction:test"),
+        ("GET", "/approvals"),
+        ("POST", "/approvals/apr_0:approve"),
+        ("POST", "/approvals/apr_0:reject"),
+        ("POST", "/approvals/apr_0:answer"),
+    ],
+)
+async def test_what_comes_later_is_refused_by_name(admin: Caller, nobody: Caller, method: str, path: str) -> None:
+    answer = await admin.call(method, path)
+
+    assert (answer.status, answer.json["code"]) == (422, "not_supported")
+    assert (await nobody.call(method, path)).status == 401
+
+
+async def test_every_declared_route_answers_where_it_is_declared(admin: Caller) -> None:
+    for call in ALL_CALLS:
+        path = call.path
+        for name in ("task_id", "bot_id", "lease_id", "approval_id", "key_id"):
+            path = path.replace(f"{{{name}}}", "tsk_0")
+        answer = await admin.call(call.method, path.replace("{subtask}", "a"), {} if call.body else None)
+        assert answer.status != 405, call
+        # Nobody else's 404: the call itself has looked.
+        assert answer.status != 404 or answer.json["detail"] != "there is no such thing", call
+
+
+async def test_an_overloaded_engine_says_when_to_come_back(admin: Caller) -> None:
+    admin.app.parts.engine.stop()  # type: ignore[attr-defined]  # the application of the fixture
+
+    answer = await admin.post("/tasks", {"title": "x"})
+
+    assert (answer.status, answer.json["code"], answer.headers["retry-after"]) == (503, "overloaded", "1")
+
+
+async def test_a_fault_of_ours_is_logged_and_told_without_its_cause(
+    admin: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*args: object, **named: object) -> None:
+        raise RuntimeError("swordfish")
+
+    monkeypatch.setattr(admin.app.parts.queries, "tasks", broken)  # type: ignore[attr-defined]  # as above
+
+    answer = await admin.get("/tasks")
+
+    assert (answer.status, answer.json["code"]) == (500, "internal")
+    assert b"swordfish" not in answer.body

@@ -1,0 +1,101 @@
+"""The log: one line each, and no secret in any of them."""
+
+import io
+import json
+import logging
+
+from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.observe.logs import Log, take_over
+from swarmkeeper.service.rules import BuiltInRules
+
+RULES = BuiltInRules(Redactor.default())
+SECRET = "swk_8OIO7EeOSZ_nyDThDZShlz3oHyT01zEOS6u6QTPQfhqGBEYBGpnuhR_28GW6E"
+NOON = 1_790_000_000_000_000
+
+
+def log_to(stream: io.StringIO, *, level: str = "info", as_json: bool = True) -> Log:
+    return Log(stream, RULES, lambda: NOON, level=level, as_json=as_json)
+
+
+def test_an_event_is_one_line_of_json_with_its_time_and_level() -> None:
+    stream = io.StringIO()
+
+    log_to(stream)("store_unavailable", error="disk\nfull", tries=3)
+
+    assert json.loads(stream.getvalue()) == {
+        "at": "2026-09-21T14:13:20.000Z",
+        "level": "warning",
+        "event": "store_unavailable",
+        "error": "disk\nfull",
+        "tries": 3,
+    }
+    assert stream.getvalue().count("\n") == 1
+
+
+def test_no_secret_reaches_the_log_in_values_names_tracebacks_or_what_libraries_say() -> None:
+    stream = io.StringIO()
+    log = log_to(stream)
+    put_back = take_over(log)
+    try:
+        try:
+            raise ValueError(f"bad key {SECRET}")
+        except ValueError as error:
+            log("fault", exception=error, detail={"nested": [SECRET]}, password="hunter2")
+            logging.getLogger("a.library").exception("it said %s", SECRET)
+    finally:
+        put_back()
+
+    written = stream.getvalue()
+    assert SECRET not in written
+    assert SECRET[15:40] not in written
+    assert "hunter2" not in written
+    assert written.count("ValueError") >= 2
+
+
+def test_lines_of_access_with_their_query_strings_are_not_written() -> None:
+    stream = io.StringIO()
+    put_back = take_over(log_to(stream, level="debug"))
+    try:
+        logging.getLogger("uvicorn.access").info('GET /tasks?api_key=%s HTTP/1.1" 200', SECRET)
+        logging.getLogger("httpx2").info("HTTP Request: GET http://x/?%s", SECRET)
+    finally:
+        put_back()
+
+    assert stream.getvalue() == ""
+
+
+def test_what_is_quieter_than_the_level_is_left_out() -> None:
+    stream = io.StringIO()
+    log = log_to(stream, level="warning")
+
+    log("tick")
+    log("request", path="/tasks")
+    assert stream.getvalue() == ""
+    log("engine_ended")
+    assert "engine_ended" in stream.getvalue()
+
+
+def test_text_for_people_stays_on_its_line_and_tells_a_terminal_nothing() -> None:
+    stream = io.StringIO()
+
+    log_to(stream, as_json=False)("noted", detail="a\x1b[31mred\nline")
+
+    assert "\x1b" not in stream.getvalue()
+    assert stream.getvalue().count("\n") == 1
+
+
+def test_a_log_that_nobody_reads_any_more_does_not_stop_the_server() -> None:
+    stream = io.StringIO()
+    log = log_to(stream)
+    stream.close()
+
+    log("noted")
+    log("noted")
+
+
+def test_what_a_host_had_set_up_is_put_back() -> None:
+    before = list(logging.getLogger().handlers)
+
+    take_over(log_to(io.StringIO()))()
+
+    assert logging.getLogger().handlers == before

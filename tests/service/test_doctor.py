@@ -1,0 +1,336 @@
+"""Doctor and audit: a sound store is called sound, and each invariant broken by hand is found."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from swarmkeeper.broker.local import LocalBroker
+from swarmkeeper.clock import SystemClock, SystemEntropy
+from swarmkeeper.core.commands import Ask, Cancel, Claim, CreateKey, Pause, Register, Report, Submit
+from swarmkeeper.core.model import Failure, Limits, Principal, SubtaskSpec, Verdict
+from swarmkeeper.core.states import Condition, Decision, ErrorClass
+from swarmkeeper.govern import audit
+from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.service import doctor
+from swarmkeeper.service.engine import Engine
+from swarmkeeper.service.rules import BuiltInRules
+from swarmkeeper.storage.sqlite.store import SqliteStore
+
+ADMIN = Principal("default", "key_1", "admin")
+RULES = BuiltInRules(Redactor.default())
+
+
+def quiet(event: str, **fields: Any) -> None:
+    assert event not in ("fault", "batch_failed"), fields
+
+
+@asynccontextmanager
+async def at_work(file: Path) -> AsyncIterator[Engine]:
+    store = SqliteStore(str(file))
+    await store.open()
+    engine = Engine(
+        store,
+        clock=SystemClock(),
+        entropy=SystemEntropy(),
+        rules=RULES,
+        limits=Limits(),
+        broker=LocalBroker(),
+        log=quiet,
+    )
+    await engine.start()
+    loop = asyncio.create_task(engine.run())
+    try:
+        yield engine
+    finally:
+        engine.stop()
+        await loop
+        await store.close()
+
+
+class Swarm:
+    """Three bots that do as they are told."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.bots: dict[str, str] = {}
+
+    async def register(self) -> None:
+        for kind in ("Planner", "Executor", "Evaluator"):
+            bot = Register(by=ADMIN, type=kind, version="1", name=kind, capacity=20)
+            self.bots[kind], _ = await self.engine.do(bot)
+
+    async def submit(self, *subtasks: SubtaskSpec, **more: Any) -> str:
+        command = Submit(by=ADMIN, title="a task", spec=b"{}", subtasks=subtasks or None, **more)
+        task: str = await self.engine.do(command)
+        return task
+
+    async def lease(self, kind: str) -> str:
+        claimed = await self.engine.claim(Claim(by=ADMIN, bot=self.bots[kind]), parks=True).answer
+        return claimed.leases[0].lease_id
+
+    async def report(self, kind: str, task: str, lease: str, **content: Any) -> None:
+        told = repr(content).encode()
+        await self.engine.do(
+            Report(
+                by=ADMIN,
+                bot=self.bots[kind],
+                task=task,
+                lease_id=lease,
+                content=told,
+                content_hash=hashlib.sha256(told).hexdigest(),
+                **content,
+            )
+        )
+
+
+async def live(file: Path) -> None:
+    """Leave behind a store with an item in every state there is."""
+    async with at_work(file) as engine:
+        await engine.do(CreateKey(by=ADMIN, role="admin", public_id="abcdefghij", digest=b"x"))
+        swarm = Swarm(engine)
+        await swarm.register()
+        archived = await swarm.submit()
+        plan = (SubtaskSpec("a", "d"), SubtaskSpec("b", "d", depends_on=(("a", Condition.SUCCESS),)))
+        await swarm.report("Planner", archived, await swarm.lease("Planner"), plan=plan)
+        for _ in plan:
+            await swarm.report("Executor", archived, await swarm.lease("Executor"), output=b"{}")
+        await swarm.report("Evaluator", archived, await swarm.lease("Evaluator"), verdict=Verdict(Decision.ACCEPT))
+
+        each = await swarm.submit(SubtaskSpec("judged", "d"), evaluation="each")
+        await swarm.report("Executor", each, await swarm.lease("Executor"), output=b"{}")
+        cancelled = await swarm.submit(SubtaskSpec("a", "d"), SubtaskSpec("b", "d"))
+        await swarm.lease("Executor")
+        await engine.do(Cancel(by=ADMIN, task=cancelled))
+        await swarm.submit(SubtaskSpec("asks", "d"))
+        await engine.do(Ask(by=ADMIN, lease_id=await swarm.lease("Executor"), question="may I?"))
+        failing = await swarm.submit(SubtaskSpec("fails", "d"))
+        cause = Failure(ErrorClass.RETRYABLE, "again")
+        await swarm.report("Executor", failing, await swarm.lease("Executor"), failure=cause)
+        behind = (("leased", Condition.SUCCESS),)
+        await swarm.submit(SubtaskSpec("leased", "d"), SubtaskSpec("blocked", "d", depends_on=behind))
+        await swarm.lease("Executor")
+        paused = await swarm.submit(SubtaskSpec("held", "d"))
+        await engine.do(Pause(by=ADMIN, task=paused))
+        await swarm.submit(SubtaskSpec("ready", "d"), deadline=3_600_000_000)
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("store") / "sound.db"
+    asyncio.run(live(file))
+    return file
+
+
+@pytest.fixture
+def store_file(sound: Path, tmp_path: Path) -> Path:
+    """A copy to be broken."""
+    file = tmp_path / "store.db"
+    with apsw.Connection(str(sound)) as source, apsw.Connection(str(file)) as copy:
+        with copy.backup("main", source, "main") as backup:
+            backup.step()
+    return file
+
+
+def change(file: Path, statement: str) -> int:
+    """Change rows behind everybody's back."""
+    connection = apsw.Connection(str(file))
+    connection.execute(statement)
+    changed = connection.changes()
+    connection.close()
+    return changed
+
+
+async def examine(file: Path, *, deep: bool = True) -> list[doctor.Finding]:
+    store = SqliteStore(str(file))
+    await store.open(exclusive=False, create=False)
+    try:
+        return await doctor.examine(store, deep=deep)
+    finally:
+        await store.close()
+
+
+async def verify(file: Path) -> audit.Verdict:
+    store = SqliteStore(str(file))
+    await store.open(exclusive=False, create=False)
+    try:
+        return (await doctor.verify_audit(store))["default"]
+    finally:
+        await store.close()
+
+
+async def test_a_store_with_items_in_every_state_is_sound(store_file: Path) -> None:
+    connection = apsw.Connection(str(store_file))
+    states = {status for (status,) in connection.execute("SELECT DISTINCT status FROM work")}
+    connection.close()
+
+    assert states >= {"READY", "LEASED", "WAITING", "BLOCKED", "IN_REVIEW", "SUCCEEDED", "CANCELLED"}
+    assert await examine(store_file) == []
+
+
+A_LEAF = "place = (SELECT max(place) / 2 FROM audit_leaf)"
+ATTEMPT = (
+    "INSERT INTO attempt SELECT lease_id || 'x', work, task, tenant, 99, bot, started, ended, {ending}, round,"
+    " error, result, result_hash, usage, answer FROM attempt WHERE ending = 'succeeded' LIMIT 1"
+)
+BROKEN = [
+    ("doctor_two_results", ATTEMPT.format(ending="ending")),
+    ("doctor_result_not_newest", ATTEMPT.format(ending="'expired'")),
+    ("doctor_result_not_newest", "UPDATE attempt SET ending = 'failed' WHERE ending = 'succeeded'"),
+    ("doctor_lease", "DELETE FROM lease WHERE cancelled = 0"),
+    ("doctor_lease", "UPDATE work SET status = 'READY' WHERE status = 'LEASED' AND key = 'leased'"),
+    ("doctor_lease", "UPDATE lease SET attempt = attempt + 1"),
+    ("doctor_attempts", "DELETE FROM attempt WHERE ending = 'failed'"),
+    ("doctor_pending", "UPDATE work SET pending = 2 WHERE status = 'BLOCKED'"),
+    ("doctor_pending", "DELETE FROM edge WHERE child IN (SELECT id FROM work WHERE status = 'BLOCKED')"),
+    ("doctor_counters", "UPDATE task SET n_open = n_open - 1 WHERE n_open > 0"),
+    ("doctor_counters", "UPDATE task SET n_failed = 0 WHERE n_failed > 0"),
+    ("doctor_sequence", "DELETE FROM event WHERE sequence = 2"),
+    ("doctor_sequence", "UPDATE task SET sequence = sequence + 1"),
+    ("doctor_sequence", "UPDATE event SET seq = seq + 100000 WHERE sequence = 1"),
+    ("doctor_task_changes", "UPDATE task SET status = 'COMPLETED' WHERE status = 'IN_PROGRESS'"),
+    ("doctor_task_changes", "UPDATE event SET body = json_set(body, '$.from', 'FAILED') WHERE kind = 'task.started'"),
+    ("doctor_grants", "UPDATE event SET kind = 'work.noted' WHERE kind = 'work.leased'"),
+    ("doctor_event_without_record", "UPDATE event SET audit = 'aud_nobody' WHERE sequence = 1"),
+    ("doctor_record_events", f"UPDATE audit_leaf SET id = (SELECT id FROM audit_leaf LIMIT 1) WHERE {A_LEAF}"),
+    ("doctor_record_events", "UPDATE event SET audit = (SELECT audit FROM event LIMIT 1)"),
+    ("doctor_ready", "DELETE FROM ready"),
+    ("doctor_ready", "DELETE FROM timer WHERE kind = 'start'"),
+    (
+        "doctor_ready",
+        "INSERT INTO ready SELECT queue, tenant, priority, place, id, place, task, NULL FROM work WHERE key = 'held'",
+    ),
+    ("doctor_lease_timers", "DELETE FROM timer WHERE kind = 'lease'"),
+    ("doctor_lease_timers", "DELETE FROM timer WHERE kind = 'ends'"),
+    ("doctor_lease_timers", "DELETE FROM timer WHERE kind = 'grace'"),
+    ("doctor_waiting", "DELETE FROM timer WHERE kind = 'wake'"),
+    ("doctor_waiting", "DELETE FROM timer WHERE kind = 'answer'"),
+    ("doctor_waiting", "UPDATE approval SET state = 'decided'"),
+    ("doctor_in_review", "DELETE FROM work WHERE kind = 'review' AND status = 'READY'"),
+    ("doctor_idle_task", "DELETE FROM timer WHERE kind = 'deadline'"),
+    ("doctor_idle_task", "UPDATE work SET status = 'FAILED' WHERE key = 'ready'"),
+    (
+        "doctor_idle_task",
+        "UPDATE work SET status = 'BLOCKED' WHERE task IN (SELECT id FROM task WHERE status = 'FAILED')",
+    ),
+    ("audit_records", f"UPDATE audit_leaf SET actor = 'somebody else' WHERE {A_LEAF}"),
+]
+
+
+@pytest.mark.parametrize(("check", "statement"), BROKEN, ids=[f"{check}-{n}" for n, (check, _) in enumerate(BROKEN)])
+async def test_an_invariant_that_is_broken_by_hand_is_found(store_file: Path, check: str, statement: str) -> None:
+    assert change(store_file, statement) > 0
+
+    found = {finding.check.read for finding in await examine(store_file)}
+
+    assert check in found
+
+
+def test_every_check_is_seen_to_find_something() -> None:
+    assert {check.read for check in doctor.CHECKS} - {doctor.DAMAGE.read} <= {check for check, _ in BROKEN}
+
+
+def damage(file: Path) -> None:
+    """Take all entries out of an index, on the page itself."""
+    pages = bytearray(file.read_bytes())
+    connection = apsw.Connection(str(file))
+    page = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'lease_of_bot'").get
+    size = connection.pragma("page_size")
+    connection.close()
+    assert isinstance(page, int)
+    assert isinstance(size, int)
+    pages[(page - 1) * size + 3 : (page - 1) * size + 5] = b"\0\0"
+    file.write_bytes(pages)
+
+
+async def test_a_damaged_file_is_found_without_looking_deep(store_file: Path) -> None:
+    damage(store_file)
+
+    assert {finding.check for finding in await examine(store_file, deep=False)} == {doctor.DAMAGE}
+
+
+async def test_a_whole_audit_log_is_verified_and_its_records_counted(store_file: Path) -> None:
+    verdict = await verify(store_file)
+
+    assert verdict.status == "whole"
+    assert verdict.records == count(store_file)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        f"UPDATE audit_leaf SET leaf = CAST(replace(leaf, 'accepted', 'refused!') AS BLOB) WHERE {A_LEAF}",
+        f"UPDATE audit_leaf SET body = CAST('{{}}' AS BLOB) WHERE {A_LEAF}",
+        f"UPDATE audit_leaf SET action = 'task.nothing' WHERE {A_LEAF}",
+        f"UPDATE audit_leaf SET hash = zeroblob(32) WHERE {A_LEAF}",
+        f"DELETE FROM audit_leaf WHERE {A_LEAF}",
+    ],
+)
+async def test_a_record_that_was_tampered_with_is_named_by_its_index(store_file: Path, statement: str) -> None:
+    place = (count(store_file) - 1) // 2
+    change(store_file, statement)
+
+    verdict = await verify(store_file)
+
+    assert (verdict.status, verdict.index) == ("tampered", place)
+
+
+async def test_a_log_whose_last_records_are_gone_is_incomplete(store_file: Path) -> None:
+    records = count(store_file)
+    change(store_file, f"DELETE FROM audit_leaf WHERE place >= {records - 2}")
+
+    verdict = await verify(store_file)
+
+    assert (verdict.status, verdict.index) == ("incomplete", records - 2)
+
+
+async def test_a_record_put_behind_the_last_one_is_found(store_file: Path) -> None:
+    change(
+        store_file,
+        "INSERT INTO audit_leaf SELECT tenant, (SELECT max(place) + 1 FROM audit_leaf), 'aud_new', task, actor, action,"
+        " at, leaf, salt, body, hash FROM audit_leaf LIMIT 1",
+    )
+
+    verdict = await verify(store_file)
+
+    assert (verdict.status, verdict.index) == ("tampered", count(store_file) - 1)
+
+
+async def test_a_log_that_is_gone_with_its_head_is_missed(store_file: Path) -> None:
+    change(store_file, "DELETE FROM audit_leaf")
+    change(store_file, "DELETE FROM audit_tree")
+
+    assert (await verify(store_file)).status == "incomplete"
+
+
+async def test_a_log_is_verified_while_it_grows(store_file: Path) -> None:
+    async with at_work(store_file) as engine:
+        swarm = Swarm(engine)
+        growing = [asyncio.create_task(swarm.submit(SubtaskSpec("a", "d"))) for _ in range(50)]
+
+        verdict = await verify(store_file)
+        await asyncio.gather(*growing)
+
+    assert verdict.status == "whole"
+    assert (await verify(store_file)).records >= count(store_file) - 1
+    assert await examine(store_file) == []
+
+
+def count(file: Path) -> int:
+    connection = apsw.Connection(str(file))
+    try:
+        found = connection.execute("SELECT count(*) FROM audit_leaf").get
+        assert isinstance(found, int)
+        return found
+    finally:
+        connection.close()
+
+
+def test_words_are_those_of_the_tables() -> None:
+    assert set(json.loads(doctor.WORDS["final"])) == {"SUCCEEDED", "FAILED", "CANCELLED", "SKIPPED"}
