@@ -70,8 +70,9 @@ def life_cycle() -> str:
         "`SKIPPED`, as the edges say.\n\n## Edges\n\n"
         '`depends_on: ["a", {"key": "b", "when": "done"}]`. An edge settles when its upstream ends:\n\n'
         + endings
-        + "\nAll met: the subtask is `READY`. One broken: it is `SKIPPED`, and so on down. A subtask that failed is *handled* if its\n"
-        "`on_failure` is `continue`, or a `done` or `failure` edge leaves it; a failure that nothing handles fails the task.\n"
+        + "\nAll met: the subtask is `READY`. One broken: it is `SKIPPED`, and so on down.\n"
+        "A subtask that failed is *handled* if its `on_failure` is `continue`, or a `done` or `failure` edge leaves it; a failure\n"
+        "that nothing handles fails the task.\n"
     )
 
 
@@ -86,8 +87,8 @@ def error_pages() -> str:
     return (
         "# Errors\n\n"
         + NOTE
-        + "Every refusal is a problem document (RFC 9457, `application/problem+json`) with one of these codes. `errors` in it\n"
-        "points at what was wrong, as JSON Pointers. What was sent is never repeated.\n\n"
+        + "Every refusal is a problem document (RFC 9457, `application/problem+json`) with one of these codes.\n"
+        "`errors` in it points at what was wrong, as JSON Pointers. What was sent is never repeated.\n\n"
         + table(("code", "status", "try again", "what it means"), rows)
     )
 
@@ -102,8 +103,8 @@ def settings_page() -> str:
     return (
         "# Settings\n\n"
         + NOTE
-        + "Each is a flag of `serve`, an environment variable, or a line of `swarmkeeper.toml`. Order: flag, environment,\n"
-        "`.swarmkeeper/`, `swarmkeeper.toml`, default. `swarmkeeper config explain NAME` says which one won.\n\n"
+        + "Each is a flag of `serve`, an environment variable, or a line of `swarmkeeper.toml`. Order: flag,\n"
+        "environment, `.swarmkeeper/`, `swarmkeeper.toml`, default. `swarmkeeper config explain NAME` says which one won.\n\n"
         + table(("setting", "default", "unit", "environment", "meaning"), rows)
     )
 
@@ -176,7 +177,7 @@ def sdk_page() -> str:
     parts = ["# Python SDK\n\n" + NOTE + "All names are imported from `swarmkeeper`.\n"]
     for name in swarmkeeper.__all__:
         thing = getattr(swarmkeeper, name)
-        if name.startswith("__") or isinstance(thing, type) and issubclass(thing, Enum):
+        if name.startswith("__") or (isinstance(thing, type) and issubclass(thing, Enum)):
             continue
         signature = _signature(thing)
         parts.append(f"\n## {name}\n\n`{name}{signature}`\n\n{inspect.getdoc(thing) or ''}\n")

@@ -33,7 +33,9 @@ class Server:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     @property
@@ -42,7 +44,7 @@ class Server:
 
     def start(self) -> None:
         arguments = ["--store", self.store_url, "--port", str(self._port), "--json"]
-        log = open(self.store.with_suffix(".log"), "a")  # noqa: SIM115 - belongs to the process
+        log = self.store.with_suffix(".log").open("a")
         self.process = subprocess.Popen(
             [*self._program, *arguments], stdout=subprocess.PIPE, stderr=log, text=True, env=_environment()
         )
@@ -85,6 +87,7 @@ class Server:
         """What a command prints on stdout; it must end with that exit code."""
         done = subprocess.run(
             [sys.executable, str(BIN / "swarmkeeper"), *arguments],
+            check=False,
             capture_output=True,
             text=True,
             env=_environment(),
@@ -103,7 +106,9 @@ class Caller:
 
     def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> httpx2.Response:
         content = None if body is None else json.dumps(body).encode()
-        given = {"Content-Type": "application/json"} | {name.replace("_", "-"): value for name, value in headers.items()}
+        given = {"Content-Type": "application/json"} | {
+            name.replace("_", "-"): value for name, value in headers.items()
+        }
         return self._http.request(method, self._server.url + path, content=content, headers=given)
 
     def post(self, path: str, body: Any, **headers: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
+
 from tests.acceptance.server import Caller, Server
 
 PROGRAM = Path(__file__).with_name("crashing.py")
@@ -38,7 +39,9 @@ class Crash:
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_submission_that_crashes_the_orchestrator_is_there_once_when_it_is_sent_again(tmp_path: Path, point: str) -> None:
+def test_a_submission_that_crashes_the_orchestrator_is_there_once_when_it_is_sent_again(
+    tmp_path: Path, point: str
+) -> None:
     crash = Crash(tmp_path, point)
     with crash.server as server:
         call = Caller(server, server.key("admin"))
@@ -79,7 +82,9 @@ def test_a_report_that_crashes_the_orchestrator_counts_once_when_it_is_sent_agai
             assert first.json()["leases"][0]["lease_id"] == second["leases"][0]["lease_id"]
         server.stop()
         with sqlite3.connect(f"file:{server.store}?mode=ro", uri=True) as rows:
-            kinds = [kind for (kind,) in rows.execute("SELECT kind FROM event WHERE task = ? ORDER BY sequence", (task,))]
+            kinds = [
+                kind for (kind,) in rows.execute("SELECT kind FROM event WHERE task = ? ORDER BY sequence", (task,))
+            ]
         assert kinds.count("work.succeeded") == 1
         assert kinds.count("work.leased") == 2
         server.cli("audit", "verify", server.store_url)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.acceptance.server import Caller, Server
 
 TASKS = 200
@@ -147,7 +148,7 @@ def _sequence(call: Caller, task: str) -> list[int]:
 def _one_accepted_result_per_round(store: Path) -> None:
     with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as rows:
         twice = rows.execute(
-            "SELECT work, round, count(*) FROM attempt WHERE ending = 'succeeded' GROUP BY work, round HAVING count(*) > 1"
+            "SELECT work, round FROM attempt WHERE ending = 'succeeded' GROUP BY work, round HAVING count(*) > 1"
         ).fetchall()
         without = rows.execute(
             "SELECT work.id FROM work JOIN task ON task.id = work.task WHERE task.status = 'ARCHIVED'"

@@ -43,10 +43,16 @@ def test_a_bot_that_wakes_up_after_its_work_was_done_by_another_changes_nothing(
         call = Caller(server, key)
         slow = call.post("/bots/register", {"type": "Executor", "version": "1", "name": "slow"})["id"]
         # The second subtask keeps the task open: a closed one would be told before the lost lease.
-        subtasks = [{"key": "only", "description": ""}, {"key": "open", "description": "", "required_skills": ["nobody"]}]
+        subtasks = [
+            {"key": "only", "description": ""},
+            {"key": "open", "description": "", "required_skills": ["nobody"]},
+        ]
         task = call.post("/tasks", {"title": "t", "evaluation": "none", "subtasks": subtasks})
         zombie = subprocess.Popen(
-            [sys.executable, "-c", ZOMBIE, server.url, key, slow], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", ZOMBIE, server.url, key, slow],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert zombie.stdin is not None
         assert zombie.stdout is not None
@@ -58,7 +64,12 @@ def test_a_bot_that_wakes_up_after_its_work_was_done_by_another_changes_nothing(
         leases: list[dict[str, str]] = []
         while not leases and time.monotonic() < deadline:
             leases = call.post("/leases", {"bot_id": quick, "wait_seconds": 10})["leases"]
-        report = {"bot_id": quick, "lease_id": leases[0]["lease_id"], "status": "succeeded", "output": {"from": "quick"}}
+        report = {
+            "bot_id": quick,
+            "lease_id": leases[0]["lease_id"],
+            "status": "succeeded",
+            "output": {"from": "quick"},
+        }
         call.post(f"/tasks/{task['id']}/results", report)
         before = call.get(f"/tasks/{task['id']}/subtasks/only")
         os.kill(zombie.pid, signal.SIGCONT)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from tests.acceptance.server import Server
 from tests.counts import write_count
 
@@ -45,7 +46,7 @@ def script_of(blocks: list[Block]) -> str:
             name = block.options.get("file", f"block_{number}.py")
             lines.append(f"cat > {name} <<'PYTHON_BLOCK'\n{block.code}PYTHON_BLOCK")
             # Imported, not run: a bot that is started would wait for work for ever.
-            lines.append(f"{sys.executable} -c 'import runpy; runpy.run_path(\"{name}\", run_name=\"block\")'")
+            lines.append(f'{sys.executable} -c \'import runpy; runpy.run_path("{name}", run_name="block")\'')
     return "\n".join(lines)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from swarmkeeper.app import Orchestrator
-from tests.http.conftest import Caller, Fleet
+from tests.http.conftest import Caller, Fleet, key_of
 
 
 async def test_a_submission_repeated_under_its_key_makes_one_task(client: Caller) -> None:
@@ -119,8 +119,6 @@ async def test_a_command_repeated_under_its_key_is_not_carried_out_again(client:
 
 
 async def test_a_task_of_another_tenant_looks_like_none(swarm: Orchestrator, client: Caller) -> None:
-    from tests.http.conftest import key_of
-
     stranger = client.with_key(await key_of(swarm, "other", "admin"))
     made = await client.post("/tasks", {"title": "x", "subtasks": [{"key": "a", "description": ""}]})
     path = f"/tasks/{made.json['id']}"

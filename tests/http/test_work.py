@@ -1,7 +1,7 @@
 """What bots do, and what they are told when they do it wrong."""
 
 from swarmkeeper.app import Orchestrator
-from tests.http.conftest import BotCaller, Caller, Fleet, Json
+from tests.http.conftest import Caller, Fleet, Json
 
 
 async def planned(client: Caller, *keys: str, **more: Json) -> str:

@@ -9,7 +9,7 @@ import tempfile
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import msgspec
 
@@ -24,7 +24,6 @@ from swarmkeeper.settings import PREFIX
 from swarmkeeper.storage.refusals import StoreRefused
 from swarmkeeper.storage.sqlite.store import SqliteStore, path_of
 
-_SERVE = ("-c", "from swarmkeeper.cli.main import main; main()", "serve")
 _STOP_SECONDS = 30
 
 
@@ -57,15 +56,15 @@ class Place:
 
 
 class Server:
-    """Up for as long as the block lasts, with a first key of role admin; `program` is how Python is told to serve."""
+    """Up for as long as the block lasts, with a first key of role admin."""
 
+    program: ClassVar[tuple[str, ...]] = ("-c", "from swarmkeeper.cli.main import main; main()", "serve")
     url: str
     admin: str
     started_ms: float  # from the start of the process to "listening"
 
-    def __init__(self, store: str | None, *, program: tuple[str, ...] = _SERVE) -> None:
+    def __init__(self, store: str | None) -> None:
         self.place = Place(store)
-        self._program = program
         self._process: asyncio.subprocess.Process | None = None
         self._connections = AsyncExitStack()
         self._clock = SystemClock()
@@ -91,7 +90,7 @@ class Server:
         began = self._clock.monotonic()
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *self._program,
+            *self.program,
             *("--store", self.place.url, "--port", "0", "--log-level", "warning", "--json"),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,

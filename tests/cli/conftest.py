@@ -1,0 +1,43 @@
+"""A shell in a folder of its own, and one server for all tests of the commands that speak to one."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shell import Server, Shell
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Shell:
+    return Shell(tmp_path, monkeypatch, capsys)
+
+
+@dataclass(frozen=True)
+class Running:
+    url: str
+    store: str
+    key: str
+
+
+@pytest.fixture(scope="package")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("serve")
+    store = f"sqlite:///{folder / 'store.db'}"
+    server = Server("serve", "--store", store, "--port", "0", "--json", folder=folder)
+    try:
+        url = server.first_line()["url"]
+        made = Server("key", "create", "--store", store, "--role", "admin", "--json", folder=folder)
+        key = made.first_line()["key"]
+        assert made.end() == 0
+        yield Running(url, store, key)
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def at(shell: Shell, running: Running) -> Shell:
+    """A shell that knows the running server and its administrator's key."""
+    shell.set(SWARMKEEPER_URL=running.url, SWARMKEEPER_API_KEY=running.key)
+    return shell

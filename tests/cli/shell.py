@@ -1,0 +1,97 @@
+"""How the tests of the command line type: commands within this process, and servers as processes of their own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swarmkeeper.cli import terminal
+from swarmkeeper.cli.main import main
+
+SECONDS_MAX = 60
+
+
+@dataclass(frozen=True)
+class Said:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class Shell:
+    """Types commands as a person in `folder` would."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder, self._patch, self._capture = folder, monkeypatch, capsys
+        for name in [name for name in os.environ if name.startswith("SWARMKEEPER_")]:
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.chdir(folder)
+
+    def set(self, **variables: str) -> None:
+        for name, value in variables.items():
+            self._patch.setenv(name, value)
+
+    def __call__(self, *words: str) -> Said:
+        self._patch.setattr(sys, "argv", ["swarmkeeper", *words])
+        terminal.manner.as_json = False
+        self._capture.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+        said = self._capture.readouterr()
+        return Said(code, said.out, said.err)
+
+
+class Server:
+    """A command that goes on until it is told to stop."""
+
+    def __init__(self, *words: str, folder: Path, environ: Mapping[str, str] | None = None) -> None:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("SWARMKEEPER_")}
+        self.log = folder / f"{words[0]}-{os.urandom(3).hex()}.err"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "swarmkeeper.cli", *words],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd=folder,
+                env={**clean, **(environ or {})},
+                text=True,
+            )
+
+    def first_line(self) -> Any:
+        """What it says on stdout when it is ready."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, self.log.read_text()
+        return json.loads(line)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.end()
+
+    def end(self) -> int:
+        """What it ends with by itself."""
+        try:
+            return self.process.wait(SECONDS_MAX)
+        finally:
+            self.process.kill()
+            if self.process.stdout is not None:
+                self.process.stdout.close()
+
+    def said(self) -> str:
+        return self.log.read_text()

@@ -1,0 +1,344 @@
+"""Commands as people and scripts type them: what they print, and what they end with."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cli.conftest import Running
+from tests.cli.shell import Server, Shell
+
+BOT = """
+from swarmkeeper import Done, ExecutorBot, Failed, SubTask
+
+class Echo(ExecutorBot):
+    skills = {"echo"}
+
+    def execute(self, subtask: SubTask):
+        if subtask.input.get("fail"):
+            return Failed("as it was told", kind="not_retryable")
+        return Done({"said": subtask.input})
+"""
+
+
+@pytest.fixture(scope="module")
+def echo(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("bot")
+    (folder / "echo_bot.py").write_text(BOT)
+    environ = {"SWARMKEEPER_URL": running.url, "SWARMKEEPER_API_KEY": running.key}
+    bot = Server("bot", "run", "echo_bot.py:Echo", "--name", "echo", folder=folder, environ=environ)
+    yield bot
+    assert bot.stop() == 0, bot.said()
+
+
+def test_a_key_made_beside_a_running_server_is_good_at_once(shell: Shell, running: Running) -> None:
+    made = shell(
+        "key", "create", "--store", running.store, "--role", "bot:executor", "--bot", "counter", "--owner", "me",
+        "--skills", "a, b", "--expires-days", "2", "--json",
+    )  # fmt: skip
+
+    assert made.code == 0
+    assert set(made.json) == {"id", "key", "role"}
+    shell.set(SWARMKEEPER_URL=running.url, SWARMKEEPER_API_KEY=made.json["key"])
+    answer = shell("api", "POST", "/bots/register", "--data", '{"type": "Executor", "version": "1"}').json
+    assert (answer["name"], answer["owner"], answer["skills"]) == ("counter", "me", ["a", "b"])
+    shell.set(SWARMKEEPER_API_KEY=running.key)
+    listed = [json.loads(line) for line in shell("key", "list", "--json").out.splitlines()]
+    assert [one["expires_at"] is not None for one in listed if one["id"] == made.json["id"]] == [True]
+
+
+def test_key_create_makes_an_absent_store_and_prints_the_key_alone(shell: Shell) -> None:
+    made = shell("key", "create", "--store", "sqlite:///new.db", "--role", "admin", "--tenant", "acme")
+
+    assert made.code == 0
+    assert made.out.startswith("swk_")
+    assert made.out.count("\n") == 1
+    assert "this is the only time" in made.err
+    assert (shell.folder / "new.db").stat().st_mode & 0o077 == 0
+    assert shell("audit", "verify", "sqlite:///new.db").out == "audit log verified: 1 records\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "where"),
+    [
+        (["--role", "boss"], "/role"),
+        (["--role", "client", "--bot", "x"], "/bot"),
+        (["--role", "admin", "--expires-days", "0"], "/expires_days"),
+        (["--role", "admin", "--tenant", "a\x1bb"], "/tenant"),
+        (["--role", "bot:executor", "--skills", "x" * 200], "/skills/0"),
+    ],
+)
+def test_a_key_that_cannot_be_is_refused_with_the_place(shell: Shell, flags: list[str], where: str) -> None:
+    said = shell("key", "create", "--store", "sqlite:///new.db", *flags)
+
+    assert said.code == 2
+    assert said.err.startswith("error[invalid]: ")
+    assert f"where  {where}: " in said.err
+    assert "\x1b" not in said.err
+
+
+def test_a_key_is_rotated_and_revoked(at: Shell, running: Running) -> None:
+    made = at("key", "create", "--store", running.store, "--role", "client", "--json").json
+
+    rotated = at("key", "rotate", made["id"], "--json").json
+    assert rotated["key"] != made["key"]
+    assert at("key", "revoke", made["id"]).code == 0
+    at.set(SWARMKEEPER_API_KEY=rotated["key"])
+    assert at("task", "list").code == 4
+
+
+def test_work_is_handed_in_done_and_its_result_printed(at: Shell, echo: Server) -> None:
+    (at.folder / "in.json").write_text('{"text": "hello"}')
+
+    said = at("submit", "Echo", "--skill", "echo", "--input", "@in.json", "--no-review", "--wait")
+
+    assert said.code == 0, said.err
+    assert said.json == {"main": {"said": {"text": "hello"}}}
+    task = said.err.split()[1]
+    assert at("task", "result", task).json == said.json
+    assert at("task", "result", task, "main").json == {"said": {"text": "hello"}}
+    assert at("task", "get", task).out.startswith(f"{task}  accepted (ARCHIVED)  Echo\n")
+    assert at("task", "get", task, "--json").json["outcome"] == "accepted"
+    assert at("task", "graph", task).out.splitlines()[1].split()[:2] == ["main", "SUCCEEDED"]
+    events = [json.loads(line)["sequence"] for line in at("task", "events", task, "--json").out.splitlines()]
+    assert events == list(range(1, len(events) + 1))
+    assert at("task", "events", task, "--follow").out.splitlines()[-1].split()[2] == "task.accepted"
+    assert task in at("task", "list", "--outcome", "accepted", "--limit", "5").out
+    assert "echo" in at("bot", "list").out
+
+
+def test_a_failed_task_ends_with_3_and_says_why(at: Shell, echo: Server) -> None:
+    said = at("submit", "Fail", "--skill", "echo", "--input", '{"fail": true}', "--no-review", "--wait")
+
+    assert said.code == 3
+    assert "[subtask_failed]" in said.err
+    task = said.err.split()[1]
+    assert at("task", "watch", task).code == 3
+    assert at("task", "retry", task, "--reason", "again").code == 0
+
+
+def test_watching_prints_a_line_for_each_change_where_nobody_looks(at: Shell, echo: Server) -> None:
+    said = at("submit", "Echo", "--skill", "echo", "--no-review", "--watch")
+
+    assert said.code == 0
+    lines = said.out.splitlines()
+    assert lines[-1].split()[1:] == ["subtask", "main", "SUCCEEDED"]
+    assert any("accepted (ARCHIVED)" in line for line in lines)
+    assert "\x1b" not in said.out
+    looks = at("submit", "Echo", "--skill", "echo", "--no-review", "--watch", "--json").out.splitlines()
+    assert json.loads(looks[-1])["outcome"] == "accepted"
+
+
+def test_a_task_comes_from_a_file(at: Shell) -> None:
+    (at.folder / "task.json").write_text('{"title": "From JSON", "priority": 7}')
+    (at.folder / "task.toml").write_text('title = "From TOML"\n[[subtasks]]\nkey = "a"\ndescription = "d"\n')
+    (at.folder / "task.yaml").write_text("title: From YAML\nlabels: {a: b}\n")
+
+    assert at("submit", "-f", "task.json", "--json").json["priority"] == 7
+    assert at("submit", "-f", "task.toml", "--json").json["subtasks_total"] == 1
+    assert at("submit", "-f", "task.yaml", "--json").json["labels"] == {"a": "b"}
+    assert at("submit", "Another title", "-f", "task.json", "--label", "x:y", "--json").json["title"] == "Another title"
+
+
+def test_steering_a_task(at: Shell) -> None:
+    task = at("submit", "Steer me", "--description", "slowly", "--priority", "3", "--idempotency-key", "k1").out.strip()
+
+    assert (
+        at("submit", "Steer me", "--description", "slowly", "--priority", "3", "--idempotency-key", "k1").out.strip()
+        == task
+    )
+    assert "held: paused" in at("task", "pause", task).err
+    assert at("task", "resume", task, "--json").json["holds"] == []
+    assert at("task", "result", task).code == 6
+    assert at("task", "cancel", task, "--reason", "enough").code == 0
+    assert at("task", "archive", task, "--json").json["status"] == "ARCHIVED"
+    refused = at("task", "cancel", at("submit", "x").out.strip())
+    assert refused.code == 0
+    conflict = at("task", "resume", task)
+    assert (conflict.code, "error[illegal_transition]" in conflict.err) == (6, True)
+
+
+def test_waiting_ends_with_7_when_its_time_is_up(at: Shell) -> None:
+    said = at("submit", "Nobody plans this", "--wait", "--timeout-seconds", "0.2")
+
+    assert said.code == 7
+    assert "swarmkeeper task watch tsk_" in said.err
+
+
+def test_a_bot_is_drained_and_enabled(at: Shell) -> None:
+    body = '{"type": "Planner", "version": "1", "name": "drained"}'
+    bot = at("api", "POST", "/bots/register", "--data", body).json["id"]
+
+    assert at("bot", "drain", bot, "--json").json["status"] == "draining"
+    assert at("bot", "enable", bot, "--json").json["status"] == "active"
+    assert at("bot", "get", bot).out.splitlines()[1].startswith(bot)
+
+
+def test_errors_say_what_happened_and_what_helps(shell: Shell, running: Running) -> None:
+    shell.set(SWARMKEEPER_URL=running.url)
+    said = shell("task", "list")
+    assert said.code == 4
+    assert said.out == ""
+    lines = said.err.splitlines()
+    assert lines[0].startswith("error[unauthenticated]: ")
+    assert any(line.startswith("  fix      pass a key") for line in lines)
+
+    shell.set(SWARMKEEPER_API_KEY=running.key)
+    assert shell("task", "get", "tsk_0000").code == 5
+    assert shell("submit", "x", "--priority", "11").code == 1
+    wrong = shell("submit", "x", "--priority", "11", "--json")
+    assert json.loads(wrong.err)["error"]["facts"][0][1].startswith("/priority")
+    shell.set(SWARMKEEPER_URL="http://127.0.0.1:9")
+    assert shell("task", "list").code == 10
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["task", "nothing"],
+        ["submit"],
+        ["submit", "x", "--input", "[1]"],
+        ["submit", "x", "--input", "@nowhere.json"],
+        ["submit", "x", "-f", "nowhere.json"],
+        ["submit", "x", "--label", "novalue"],
+        ["task", "list", "--order-by", "size"],
+        ["api", "PUT", "/tasks"],
+        ["api", "GET", "tasks"],
+        ["bot", "run", "nowhere.py"],
+        ["bot", "run", "json:Nothing"],
+        ["serve", "--port", "many"],
+        ["config", "explain", "prot"],
+        ["completion", "tcsh"],
+        ["audit", "verify", "http://127.0.0.1:7700"],
+    ],
+)
+def test_what_was_typed_wrongly_ends_with_2(shell: Shell, words: list[str]) -> None:
+    assert shell(*words).code == 2
+
+
+def test_audit_verify_ends_with_0_1_or_2(shell: Shell) -> None:
+    import apsw
+
+    for _ in range(3):
+        shell("key", "create", "--store", "sqlite:///a.db", "--role", "client")
+    assert shell("audit", "verify", "sqlite:///a.db", "--json").json["records"] == 3
+
+    connection = apsw.Connection("a.db")
+    connection.execute("UPDATE audit_leaf SET actor = 'nobody' WHERE place = 1")
+    tampered = shell("audit", "verify", "sqlite:///a.db")
+    assert (tampered.code, "first bad index 1" in tampered.out) == (1, True)
+    assert shell("doctor", "--deep", "--store", "sqlite:///a.db").code == 11
+    connection.execute("DELETE FROM audit_leaf WHERE place >= 1")
+    connection.close()
+    incomplete = shell("audit", "verify", "sqlite:///a.db")
+    assert (incomplete.code, "first bad index 1" in incomplete.out) == (2, True)
+    assert shell("audit", "verify", "sqlite:///nowhere.db").code == 5
+
+
+def test_doctor_and_migrate_on_a_sound_store(shell: Shell) -> None:
+    shell("key", "create", "--store", "sqlite:///a.db", "--role", "client")
+
+    assert shell("doctor", "--store", "sqlite:///a.db").code == 0
+    assert shell("doctor", "--deep", "--store", "sqlite:///a.db", "--json").json == {
+        "healthy": True,
+        "deep": True,
+        "findings": [],
+    }
+    assert shell("migrate", "--store", "sqlite:///a.db", "--json").json == {"migrated": True}
+    assert shell("migrate", "--store", "sqlite:///nowhere.db").code == 5
+
+
+def test_init_begins_a_project_and_never_overwrites(shell: Shell) -> None:
+    from swarmkeeper.settings import KNOBS
+
+    assert shell("init").code == 0
+    text = (shell.folder / "swarmkeeper.toml").read_text()
+    assert [knob.name for knob in KNOBS if not knob.secret and f"# {knob.name} = " not in text] == []
+    (shell.folder / "swarmkeeper.toml").write_text(
+        "\n".join(line[2:] for line in text.splitlines() if " = " in line and "file" not in line)
+    )
+    assert shell("config", "explain", "port").out.startswith("port = 7700   (swarmkeeper.toml: port)")
+    assert shell("init").code == 6
+    assert (shell.folder / "wordcount_bot.py").exists()
+
+
+def test_config_explain_says_which_source_won_and_shows_no_secret(shell: Shell) -> None:
+    (shell.folder / "swarmkeeper.toml").write_text("port = 1")
+    shell.set(SWARMKEEPER_PORT="2", SWARMKEEPER_API_KEY="swk_secret")
+
+    told = shell("config", "explain", "port", "--json").json
+
+    assert (told["value"], told["source"]) == ("2", "environment")
+    assert [one["source"] for one in told["given"]] == ["environment", "swarmkeeper.toml", "default"]
+    assert "swk_secret" not in shell("config", "explain").out
+
+
+def test_a_bad_settings_file_is_told_with_its_place(shell: Shell) -> None:
+    (shell.folder / "swarmkeeper.toml").write_text('prot = "swk_secret"')
+
+    said = shell("task", "list")
+
+    assert said.code == 2
+    assert "swarmkeeper.toml: 'prot' is no setting: did you mean 'port'?" in said.err
+
+
+def test_redact_test_answers_line_by_line(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    import io
+    import sys
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO('{"password": "x"}\n["plain"]\n'))
+
+    lines = [json.loads(line) for line in shell("redact", "test").out.splitlines()]
+
+    assert lines[0]["redacted_fields"][0]["pointer"] == "/password"
+    assert lines[1] == {"value": ["plain"], "redacted_fields": []}
+
+
+def test_completion_and_version(shell: Shell) -> None:
+    assert "_SWARMKEEPER_COMPLETE" in shell("completion", "bash").out
+    assert shell("version").out == "0.1.0\n"
+    assert shell("version", "--json").json == {"version": "0.1.0"}
+
+
+def test_every_flag_can_be_given_as_a_variable(shell: Shell) -> None:
+    shell.set(SWARMKEEPER_JSON="1")
+
+    assert shell("version").json == {"version": "0.1.0"}
+
+
+def test_a_bot_is_loaded_from_a_file_or_module_by_name_or_alone(shell: Shell) -> None:
+    from swarmkeeper.cli import bot
+
+    (shell.folder / "alone.py").write_text(BOT)
+    (shell.folder / "functions.py").write_text(
+        "from swarmkeeper import executor, Done\n@executor(skills={'x'})\ndef one(subtask):\n    return Done({})\n"
+    )
+
+    assert type(bot.load("alone.py")).__name__ == "Echo"
+    assert type(bot.load("alone:Echo")).__name__ == "Echo"
+    assert bot.load("functions.py:one").skills == {"x"}
+    assert bot.load("functions.py").skills == {"x"}
+
+
+def test_a_waiting_task_says_what_it_waits_for() -> None:
+    from swarmkeeper.cli.task import why_it_waits
+    from swarmkeeper.wire.answers import Task
+
+    def task(**fields: object) -> Task:
+        base = {"id": "tsk_1", "title": "t", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
+        return Task.model_validate(base | fields)
+
+    ready = {"id": "sub_1", "parent_task_id": "tsk_1", "key": "a", "description": "", "status": "READY"}
+    assert "a planner that can review.plan" in why_it_waits(task(status="CREATED", planner_skills=["review.plan"]))
+    assert "an evaluator;" in why_it_waits(task(status="COMPLETED"))
+    assert "(paused)" in why_it_waits(task(status="PLANNED", holds=["paused"]))
+    assert "an executor that can x" in why_it_waits(
+        task(status="PLANNED", subtasks=[ready | {"required_skills": ["x"]}])
+    )
+    assert "at work" in why_it_waits(task(status="IN_PROGRESS", subtasks=[ready | {"status": "LEASED"}]))
+
+
+def test_nothing_that_others_wrote_reaches_the_terminal_as_a_command() -> None:
+    from swarmkeeper.cli.terminal import shown
+
+    assert shown("a\x1b]0;x\x07b\u202ec\x9bd\n") == "a\\x1b]0;x\\x07b\\u202ec\\x9bd\n"

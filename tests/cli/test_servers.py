@@ -1,0 +1,183 @@
+"""`serve`, `dev` and `demo` as processes: when they say that they are ready, how they stop, what they leave behind."""
+
+import json
+import signal
+import stat
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import apsw
+import pytest
+
+from tests.cli.conftest import Running
+from tests.cli.shell import Server, Shell
+
+
+def test_serve_answers_when_it_says_so_and_stops_when_it_is_told(tmp_path: Path) -> None:
+    server = Server("serve", "--store", "sqlite:///a.db", "--port", "0", "--json", folder=tmp_path)
+    try:
+        url = server.first_line()["url"]
+        with urllib.request.urlopen(f"{url}/health", timeout=10) as answer:
+            assert json.load(answer)["status"] == "ok"
+        assert f"listening on {url}" in server.said()
+        assert "swarmkeeper key create --store sqlite:///a.db --role admin" in server.said()
+    finally:
+        code = server.stop()
+    assert code == 0
+
+
+def test_serve_ends_polls_and_streams_when_it_stops(running: Running, tmp_path: Path) -> None:
+    store = f"sqlite:///{tmp_path / 'a.db'}"
+    server = Server("serve", "--store", store, "--port", "0", "--json", "--stop-seconds", "20", folder=tmp_path)
+    try:
+        url = server.first_line()["url"]
+        made = Server("key", "create", "--store", store, "--role", "admin", "--json", folder=tmp_path)
+        key = made.first_line()["key"]
+        made.end()
+        bot = call(url, key, "/bots/register", {"type": "Executor", "version": "1"})["id"]
+        poll = Server(
+            "api",
+            "POST",
+            "/leases",
+            "--data",
+            json.dumps({"bot_id": bot, "wait_seconds": 60}),
+            folder=tmp_path,
+            environ={"SWARMKEEPER_URL": url, "SWARMKEEPER_API_KEY": key},
+        )
+        parked(url, key)
+    finally:
+        code = server.stop(signal.SIGINT)
+    assert code == 0
+    assert poll.first_line()["leases"] == []
+    poll.end()
+
+
+def parked(url: str, key: str) -> None:
+    """Wait until a poll is parked."""
+    for _ in range(200):
+        if call(url, key, "/readyz?verbose=true")["parked_polls"]:
+            return
+    raise AssertionError("no poll was parked")
+
+
+def call(url: str, key: str, path: str, body: object = None) -> dict[str, object]:
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"X-API-KEY": key, "content-type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(url + path, data, headers), timeout=10) as answer:
+        told: dict[str, object] = json.load(answer)
+        return told
+
+
+def test_a_second_server_on_one_store_is_refused(running: Running, tmp_path: Path) -> None:
+    server = Server("serve", "--store", running.store, "--port", "0", folder=tmp_path)
+
+    assert server.end() == 6
+    assert "error[store_held]" in server.said()
+
+
+def test_serve_refuses_others_while_there_is_no_key(tmp_path: Path) -> None:
+    server = Server("serve", "--store", "sqlite:///a.db", "--host", "0.0.0.0", "--port", "0", folder=tmp_path)
+
+    assert server.end() == 1
+    assert "error[cannot_serve]" in server.said()
+    assert "swarmkeeper key create --store sqlite:///a.db --role admin" in server.said()
+
+
+def test_an_older_store_is_left_alone_until_it_is_told_to_migrate(shell: Shell) -> None:
+    shell("key", "create", "--store", "sqlite:///a.db", "--role", "admin")
+    connection = apsw.Connection("a.db")
+    connection.execute("CREATE TABLE older (x)")
+    connection.execute(
+        "INSERT INTO migration SELECT number + 1, 'later', sha256 FROM migration ORDER BY number DESC LIMIT 1"
+    )
+    connection.close()
+
+    newer = Server("serve", "--store", "sqlite:///a.db", "--port", "0", folder=shell.folder)
+
+    assert newer.end() == 1
+    assert "the version of swarmkeeper that made it" in newer.said()
+
+
+def test_no_secret_of_a_query_or_header_reaches_the_log_of_serve(tmp_path: Path) -> None:
+    secret = "swk_8OIO7EeOSZ_nyDThDZShlz3oHyT01zEOS6u6QTPQfhqGBEYBGpnuhR_28GW6E"
+    server = Server(
+        "serve", "--store", "sqlite:///a.db", "--port", "0", "--json", "--log-level", "debug", folder=tmp_path
+    )
+    try:
+        url = server.first_line()["url"]
+        for path in (f"/tasks?api_key={secret}", f"/{secret}", f"/tasks/{secret}"):
+            with pytest.raises(urllib.error.HTTPError):
+                call(url, secret, path)
+    finally:
+        server.stop()
+
+    assert '"event": "request"' in server.said()
+    assert "swk_8OIO7EeOSZ" not in server.said()
+
+
+def test_dev_keeps_everything_in_its_folder_and_goes_on_where_it_was(shell: Shell) -> None:
+    first = Server("dev", "--port", "0", "--json", folder=shell.folder)
+    try:
+        told = first.first_line()
+        assert told["api_key"].startswith("swk_")
+        assert "review-planner" in told["bots"]
+        assert shell("bot", "list", "--json").out.count("\n") >= 0
+        task = shell("submit", "Say hello", "--skill", "greet").out.strip()
+        assert task.startswith("tsk_")
+    finally:
+        assert first.stop() == 0
+
+    folder = shell.folder / ".swarmkeeper"
+    assert (folder / ".gitignore").read_text().endswith("*\n")
+    for file in (*(folder / "keys").iterdir(), folder / "store.db", folder / "settings.toml"):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+    gone = shell("task", "list")
+    assert (gone.code, "error[unreachable]" in gone.err) == (10, True)
+
+    second = Server("dev", "--port", "0", "--no-demo", "--json", folder=shell.folder)
+    try:
+        told = second.first_line()
+        assert told["resumed"]
+        assert told["bots"] == []
+        assert "api_key" not in told
+        assert task in shell("task", "list").out
+        assert shell("doctor", "--deep").code == 0
+    finally:
+        assert second.stop() == 0
+
+
+def test_demo_reviews_a_directory_and_verifies_its_own_audit_log(tmp_path: Path) -> None:
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "one.py").write_text("def one():\n    return 1\n")
+    (code / "notes.md").write_text("# Notes\nhttps://example.org\n")
+
+    first = demo(tmp_path)
+    (code / "one.py").write_text("def one():\n    return 1\n\n\ndef two():\n    return 2\n")
+    second = demo(tmp_path)
+
+    assert first.splitlines()[-1].startswith("audit log verified: ")
+    assert "| functions | 1 |" in first
+    assert "| functions | 2 |" in second
+    report = next(line for line in first.splitlines() if line.startswith("report: "))
+    assert "| functions | 1 |" in Path(report.removeprefix("report: ")).read_text()
+
+
+def demo(folder: Path) -> str:
+    run = Server("demo", "code", folder=folder, environ={"TMPDIR": str(folder)})
+    assert run.process.stdout is not None
+    said = run.process.stdout.read()
+    assert run.end() == 0, run.said()
+    assert "SUCCEEDED" in run.said()
+    return said
+
+
+def test_demo_tells_when_there_is_nothing_to_review(shell: Shell) -> None:
+    assert shell("demo", "nowhere").code == 2
+    (shell.folder / "empty").mkdir()
+    run = Server("demo", "empty", "--json", folder=shell.folder, environ={"TMPDIR": str(shell.folder)})
+    told = run.first_line()
+    assert run.end() == 3
+    assert told["outcome"] == "failed"
+    assert told["audit_whole"]

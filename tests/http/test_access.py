@@ -1,0 +1,175 @@
+"""Who may do what, told over HTTP; keys; and what is open to everyone."""
+
+import pytest
+
+from swarmkeeper.app import Orchestrator
+from swarmkeeper.govern import access
+from tests.http.conftest import Caller, Fleet, key_of
+
+OPEN = ("/health", "/livez", "/readyz", "/version", "/openapi.json", "/docs")
+
+# (method, path, body, action that the role must have)
+ASKED = [
+    ("POST", "/tasks", {"title": "x"}, "task.submit"),
+    ("POST", "/tasks/tsk_0:cancel", None, "task.cancel"),
+    ("POST", "/tasks/tsk_0:pause", None, "task.pause"),
+    ("POST", "/tasks/tsk_0:resume", None, "task.resume"),
+    ("POST", "/tasks/tsk_0:retry", None, "task.retry"),
+    ("POST", "/tasks/tsk_0:archive", None, "task.archive"),
+    ("PATCH", "/tasks/tsk_0", {"priority": 1}, "task.update"),
+    ("GET", "/tasks", None, "task.read"),
+    ("GET", "/bots", None, "bot.read"),
+    ("POST", "/bots/bot_0:drain", None, "bot.drain"),
+    ("POST", "/bots/bot_0:enable", None, "bot.enable"),
+    ("DELETE", "/bots/bot_0", None, "bot.delete"),
+    ("GET", "/skills", None, "skill.read"),
+    ("GET", "/keys", None, "key.read"),
+    ("POST", "/keys", {"role": "client"}, "key.manage"),
+    ("POST", "/keys/key_0:revoke", None, "key.manage"),
+    ("POST", "/keys/key_0:rotate", None, "key.manage"),
+    ("GET", "/events", None, "event.read"),
+    ("POST", "/leases", {"bot_id": "bot_0", "wait_seconds": 0}, "work.lease"),
+    ("GET", "/metrics", None, "ops.metrics"),
+    ("GET", "/readyz?verbose", None, "ops.verbose"),
+]
+
+
+@pytest.mark.parametrize("role", list(access.ROLES))
+async def test_a_role_may_what_the_table_says_and_nothing_else(swarm: Orchestrator, role: str) -> None:
+    caller = Caller(swarm.app, await key_of(swarm, "default", role))
+    allowed = set()
+    for method, path, body, action in ASKED:
+        answer = await caller.call(method, path, body)
+        assert answer.status != 401
+        if answer.status != 403:
+            allowed.add(action)
+
+    assert allowed == {action for *_, action in ASKED if action in access.ROLES[role]}
+
+
+async def test_everything_but_the_open_calls_needs_a_key(nobody: Caller) -> None:
+    for method, path, body, _ in ASKED:
+        assert (await nobody.call(method, path, body)).status == 401
+    for path in OPEN:
+        assert (await nobody.get(path)).status == 200
+
+
+async def test_a_bot_key_is_one_bot_of_one_type(admin: Caller, fleet: Fleet) -> None:
+    bot, other = await fleet.bot("Executor", "one"), await fleet.bot("Executor", "two")
+
+    for_another = await bot.call.post("/leases", {"bot_id": other.id, "wait_seconds": 0})
+    other_name = await bot.call.post("/bots/register", {"type": "Executor", "version": "1", "name": "three"})
+    other_type = await bot.call.post("/bots/register", {"type": "Planner", "version": "1"})
+    again = await bot.call.post("/bots/register", {"type": "executor", "version": "2", "skills": ["a"]})
+
+    assert [each.status for each in (for_another, other_name, other_type)] == [403] * 3
+    assert (again.status, again.json["id"], again.json["version"], again.json["skills"]) == (200, bot.id, "2", ["a"])
+    assert (await bot.call.get(f"/bots/{bot.id}")).status == 200
+    assert (await bot.call.get(f"/bots/{other.id}")).status == 403
+
+
+async def test_a_bot_reads_the_tasks_it_works_on_and_no_others(client: Caller, fleet: Fleet) -> None:
+    bot = await fleet.bot("Executor")
+    subtasks = [{"key": "a", "description": ""}]
+    mine = (await client.post("/tasks", {"title": "mine", "subtasks": subtasks})).json["id"]
+    await bot.one()
+    other = (await client.post("/tasks", {"title": "other", "subtasks": subtasks})).json["id"]
+
+    assert (await bot.call.get(f"/tasks/{mine}")).status == 200
+    assert (await bot.call.get(f"/tasks/{other}")).status == 404
+    assert (await bot.call.get("/tasks")).status == 403
+
+
+async def test_an_auditor_sees_everything_but_outputs(swarm: Orchestrator, client: Caller, fleet: Fleet) -> None:
+    auditor = Caller(swarm.app, await key_of(swarm, "default", "auditor"))
+    bot = await fleet.bot("Executor")
+    body = {"title": "t", "evaluation": "none", "subtasks": [{"key": "a", "description": ""}]}
+    path = f"/tasks/{(await client.post('/tasks', body)).json['id']}"
+    await bot.report(await bot.one(), output="secret")
+
+    assert (await client.get(path)).json["result"] == {"a": "secret"}
+    assert (await auditor.get(path)).json["result"] is None
+    assert (await auditor.get(f"{path}/subtasks/a")).json["output"] is None
+    assert (await auditor.get(f"{path}/subtasks/a/output")).status == 403
+
+
+async def test_a_new_key_is_told_once_and_works_until_it_is_revoked(admin: Caller) -> None:
+    made = await admin.post("/keys", {"role": "client", "owner": "ann", "expires_days": 1}, idempotency_key="k1")
+    again = await admin.post("/keys", {"role": "client", "owner": "ann", "expires_days": 1}, idempotency_key="k1")
+    holder = admin.with_key(made.json["key"])
+
+    assert (made.status, made.json["owner"], made.json["id"]) == (201, "ann", again.json["id"])
+    assert "key" not in again.json
+    assert all("key" not in each for each in (await admin.get("/keys")).json["items"])
+    assert (await holder.get("/tasks")).status == 200
+    assert (await admin.post(f"/keys/{made.json['id']}:revoke")).json["revoked_at"] is not None
+    assert (await holder.get("/tasks")).status == 401
+    refused = await admin.post(f"/keys/{made.json['id']}:rotate")
+    assert (refused.status, refused.json["code"]) == (409, "illegal_transition")
+
+
+async def test_a_rotated_key_has_two_secrets_for_a_while(swarm: Orchestrator, admin: Caller) -> None:
+    made = (await admin.post("/keys", {"role": "client"})).json
+    old = admin.with_key(made["key"])
+
+    with_overlap = (await admin.post(f"/keys/{made['id']}:rotate", {"overlap_seconds": 60})).json
+    middle = admin.with_key(with_overlap["key"])
+    assert (with_overlap["id"], with_overlap["key"] != made["key"]) == (made["id"], True)
+    assert [(await each.get("/tasks")).status for each in (old, middle)] == [200, 200]
+
+    newest = admin.with_key((await admin.post(f"/keys/{made['id']}:rotate")).json["key"])
+    assert [(await each.get("/tasks")).status for each in (old, middle, newest)] == [401, 401, 200]
+
+
+async def test_metrics_are_open_on_this_machine_only_where_that_was_said(swarm: Orchestrator, nobody: Caller) -> None:
+    assert (await nobody.get("/metrics")).status == 401
+    object.__setattr__(swarm.app.parts.limits, "metrics_open", True)  # type: ignore[attr-defined]  # it is an Api
+
+    assert (await nobody.get("/metrics")).headers["content-type"].startswith("text/plain")
+    assert (await nobody.get("/metrics", x_forwarded_for="10.0.0.1")).status == 401
+    assert (await Caller(swarm.app, client="10.0.0.1").get("/metrics")).status == 401
+
+
+async def test_readiness_tells_operators_more(swarm: Orchestrator, admin: Caller, nobody: Caller) -> None:
+    assert (await nobody.get("/readyz")).json == {"status": "ok"}
+    assert (await admin.get("/readyz?verbose")).json["engine"] == "running"
+    swarm.drain()
+    unready = await nobody.get("/readyz")
+    assert (unready.status, unready.json) == (503, {"status": "unready"})
+
+
+async def test_guessing_is_slowed_down_and_a_good_key_is_not(admin: Caller, nobody: Caller) -> None:
+    await admin.get("/health")
+    assert (await admin.get("/tasks")).status == 200
+    guesses = [await nobody.get("/tasks", x_api_key="swk_guess") for _ in range(12)]
+
+    assert [each.status for each in guesses] == [401] * 10 + [429] * 2
+    assert (guesses[-1].json["code"], guesses[-1].headers["retry-after"]) == ("rate_limited", "1")
+    assert (await admin.get("/tasks")).status == 200
+    assert (await Caller(nobody.app, client="10.0.0.9").get("/tasks")).status == 401
+
+
+async def test_behind_a_proxy_callers_are_told_apart_by_what_the_proxy_says(swarm: Orchestrator) -> None:
+    limits = swarm.app.parts.limits  # type: ignore[attr-defined]  # it is an Api
+    object.__setattr__(limits, "trusted_proxies", ("127.0.0.0/8",))
+    proxy, stranger = Caller(swarm.app), Caller(swarm.app, client="10.0.0.9")
+    for _ in range(10):
+        assert (await proxy.get("/tasks", x_forwarded_for="1.1.1.1, 2.2.2.2")).status == 401
+
+    assert (await proxy.get("/tasks", x_forwarded_for="9.9.9.9, 2.2.2.2")).status == 429
+    assert (await proxy.get("/tasks", x_forwarded_for="2.2.2.2, 3.3.3.3")).status == 401
+    # What somebody says of themselves who is no proxy of ours is not believed.
+    assert (await stranger.get("/tasks", x_forwarded_for="2.2.2.2")).status == 401
+
+
+async def test_refusals_of_a_good_key_are_written_down_with_their_number(
+    swarm: Orchestrator, client: Caller, admin: Caller
+) -> None:
+    for _ in range(3):
+        assert (await client.get("/keys")).status == 403
+
+    await swarm._identity.write_down(swarm.engine.do)
+
+    leaves = await swarm.store.read("audit_leaves", {"tenant": "default", "after": -1, "limit": 100})
+    (refused,) = [leaf for leaf in leaves if leaf["action"] == "access.refused"]
+    assert b'"count":3' in refused["body"].replace(b" ", b"")

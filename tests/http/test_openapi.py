@@ -1,0 +1,105 @@
+"""The OpenAPI document is the contract: what changes in it is looked at. `python -m tests.http.test_openapi` keeps it.
+
+That it tells the truth is for test_fuzz.py to find out.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from swarmkeeper.http.api import ALL_CALLS
+from swarmkeeper.http.openapi import document
+from tests.http.conftest import Caller
+
+SNAPSHOT = Path(__file__).parent / "openapi.json"
+
+NAMED = {
+    "POST /tasks",
+    "POST /tasks:batch",
+    "GET /tasks",
+    "GET /tasks/{task_id}",
+    "PATCH /tasks/{task_id}",
+    *(f"POST /tasks/{{task_id}}:{verb}" for verb in ("cancel", "pause", "resume", "retry", "archive")),
+    "GET /tasks/{task_id}/subtasks",
+    "GET /tasks/{task_id}/subtasks/{subtask}",
+    "GET /tasks/{task_id}/subtasks/{subtask}/output",
+    *(f"GET /tasks/{{task_id}}/{part}" for part in ("graph", "events", "audit", "messages")),
+    "GET /tasks/{task_id}:explain",
+    "POST /tasks/{task_id}/messages",
+    "POST /leases",
+    "POST /tasks/{task_id}/results",
+    "POST /results",
+    "POST /bots/{bot_id}:heartbeat",
+    "POST /leases/{lease_id}:release",
+    "POST /leases/{lease_id}:ask",
+    "POST /bots/register",
+    "GET /bots",
+    "GET /bots/{bot_id}",
+    "POST /bots/{bot_id}:drain",
+    "POST /bots/{bot_id}:enable",
+    "DELETE /bots/{bot_id}",
+    "GET /skills",
+    "GET /approvals",
+    *(f"POST /approvals/{{approval_id}}:{verb}" for verb in ("approve", "reject", "answer")),
+    "POST /keys",
+    "GET /keys",
+    "POST /keys/{key_id}:rotate",
+    "POST /keys/{key_id}:revoke",
+    "GET /events",
+    "GET /audit",
+    "POST /redaction:test",
+    *(f"GET /{name}" for name in ("health", "livez", "readyz", "metrics", "version", "openapi.json", "docs")),
+}
+
+
+def described() -> dict[str, Any]:
+    return document(ALL_CALLS, "0.0.0")
+
+
+def text() -> str:
+    return json.dumps(described(), indent=1, ensure_ascii=False) + "\n"
+
+
+def test_the_description_is_the_one_that_was_looked_at() -> None:
+    assert text() == SNAPSHOT.read_text(encoding="utf-8"), "look at the change, then: python -m tests.http.test_openapi"
+
+
+def test_all_calls_of_the_design_are_there_and_no_others() -> None:
+    assert {f"{call.method} {call.path}" for call in ALL_CALLS} == NAMED
+
+
+def test_each_call_says_what_it_takes_and_what_it_answers() -> None:
+    told = described()
+    operations = [operation for path in told["paths"].values() for operation in path.values()]
+
+    assert told["openapi"].startswith("3.1")
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
+    for path, methods in told["paths"].items():
+        for method, operation in methods.items():
+            assert operation["summary"], path
+            in_path = [each["name"] for each in operation["parameters"] if each["in"] == "path"]
+            assert all(f"{{{name}}}" in path for name in in_path)
+            assert len(in_path) == path.count("{")
+            assert ("requestBody" in operation) <= (method in ("post", "patch"))
+            for status, answer in operation["responses"].items():
+                assert status in ("204", "304") or answer["content"], (path, status)
+                if status >= "400" and status != "503":
+                    assert list(answer["content"]) == ["application/problem+json"]
+
+
+def test_every_reference_leads_somewhere_and_nothing_is_left_over() -> None:
+    told = described()
+    used = {part.split('"')[0] for part in json.dumps(told).split("#/components/schemas/")[1:]}
+
+    assert used == set(told["components"]["schemas"])
+
+
+async def test_it_is_served_as_it_is_with_where_the_api_is(nobody: Caller) -> None:
+    served = (await nobody.get("/openapi.json")).json
+
+    assert served["servers"] == [{"url": "/"}]
+    assert served["paths"] == json.loads(text())["paths"]
+
+
+if __name__ == "__main__":
+    SNAPSHOT.write_text(text(), encoding="utf-8")

@@ -1,0 +1,212 @@
+"""Who waits hears at once, gets nothing once they hung up, and stops hearing when their key ends."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from swarmkeeper.app import Orchestrator
+from tests.http.conftest import Answered, BotCaller, Caller, Fleet, Json
+
+
+async def until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not holds():
+            await asyncio.sleep(0.001)
+
+
+async def park(swarm: Orchestrator, bot: BotCaller, gone: asyncio.Event | None = None) -> asyncio.Task[Answered]:
+    before = len(swarm.engine.scheduler.parked)
+    body = {"bot_id": bot.id, "wait_seconds": 30}
+    waiting = asyncio.create_task(bot.call.call("POST", "/leases", body, gone=gone))
+    await until(lambda: len(swarm.engine.scheduler.parked) > before or waiting.done())
+    return waiting
+
+
+def task(*keys: str) -> Json:
+    return {"title": "t", "evaluation": "none", "subtasks": [{"key": key, "description": ""} for key in keys]}
+
+
+async def test_a_waiting_bot_hears_at_once(swarm: Orchestrator, client: Caller, fleet: Fleet) -> None:
+    waiting = await park(swarm, await fleet.bot("Executor"))
+
+    await client.post("/tasks", task("a"))
+
+    async with asyncio.timeout(1):
+        assert [lease["subtask"]["key"] for lease in (await waiting).json["leases"]] == ["a"]
+
+
+async def test_a_dependent_subtask_goes_to_the_bot_that_waits_for_it(
+    swarm: Orchestrator, client: Caller, fleet: Fleet
+) -> None:
+    bot, other = await fleet.bot("Executor", "one"), await fleet.bot("Executor", "two")
+    body = task("a", "b")
+    body["subtasks"][1]["depends_on"] = ["a"]
+    await client.post("/tasks", body)
+    first = await bot.one()
+    waiting = await park(swarm, other)
+
+    await bot.report(first, output=41)
+
+    async with asyncio.timeout(1):
+        assert (await waiting).json["leases"][0]["upstream"] == {"a": 41}
+
+
+async def test_a_wait_that_is_over_is_answered_empty(fleet: Fleet) -> None:
+    bot = await fleet.bot("Executor")
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    answer = await bot.lease(wait_seconds=0.05)
+
+    assert (answer.status, answer.json["leases"]) == (200, [])
+    assert 0.04 < loop.time() - began < 2
+
+
+async def test_whoever_hung_up_gets_nothing_and_the_next_one_does(
+    swarm: Orchestrator, client: Caller, fleet: Fleet
+) -> None:
+    gone = asyncio.Event()
+    left = await park(swarm, await fleet.bot("Executor", "left"), gone)
+    gone.set()
+    assert (await left).status == 0
+    stays = await park(swarm, await fleet.bot("Executor", "stays"))
+
+    made = await client.post("/tasks", task("a"))
+
+    assert len((await stays).json["leases"]) == 1
+    subtask = (await client.get(f"/tasks/{made.json['id']}/subtasks/a")).json
+    assert (subtask["attempt"], subtask["attempts"]) == (1, [])
+
+
+async def test_what_was_leased_as_the_caller_hung_up_goes_back_and_counts_nothing(
+    swarm: Orchestrator, client: Caller, admin: Caller, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = asyncio.Event()
+    leaves = await fleet.bot("Executor", "leaves")
+    waiting = await park(swarm, leaves, gone)
+    queries = swarm.app.parts.queries  # type: ignore[attr-defined]  # it is an Api
+    shown = queries.lease_views
+
+    async def hangs_up_meanwhile(*args: Json) -> Json:
+        gone.set()
+        await asyncio.sleep(0)
+        return await shown(*args)
+
+    monkeypatch.setattr(queries, "lease_views", hangs_up_meanwhile)
+    made = await client.post("/tasks", task("a"))
+    assert (await waiting).status == 0
+    monkeypatch.undo()
+
+    lease = await (await fleet.bot("Executor", "next")).one()
+
+    assert lease["attempt"] == 2
+    subtask = (await admin.get(f"/tasks/{made.json['id']}/subtasks/a")).json
+    assert [each["ending"] for each in subtask["attempts"]] == ["unseen"]
+
+
+async def test_a_revoked_key_ends_its_polls_at_once(
+    swarm: Orchestrator, admin: Caller, client: Caller, fleet: Fleet
+) -> None:
+    bot = await fleet.bot("Executor")
+    waiting = await park(swarm, bot)
+    keys = (await admin.get("/keys")).json["items"]
+    (key,) = [each for each in keys if each["bot"] == "executor"]
+
+    revoked = await admin.post(f"/keys/{key['id']}:revoke")
+
+    async with asyncio.timeout(0.5):
+        assert (await waiting).status == 401
+    assert revoked.json["revoked_at"] is not None
+    assert (await bot.lease()).status == 401
+
+
+async def test_a_deleted_bot_ends_its_polls_and_gives_its_work_back(
+    swarm: Orchestrator, admin: Caller, client: Caller, fleet: Fleet
+) -> None:
+    bot = await fleet.bot("Executor", capacity=5)
+    await client.post("/tasks", task("a"))
+    await bot.one()
+    waiting = await park(swarm, bot)
+
+    assert (await admin.call("DELETE", f"/bots/{bot.id}")).status == 204
+
+    async with asyncio.timeout(0.5):
+        assert (await waiting).json["leases"] == []
+    assert (await bot.lease()).status == 404
+    assert (await (await fleet.bot("Executor", "next")).one())["attempt"] == 2
+
+
+async def test_an_engine_that_stops_answers_whoever_waits(swarm: Orchestrator, fleet: Fleet) -> None:
+    waiting = await park(swarm, await fleet.bot("Executor"))
+
+    swarm.engine.stop()
+
+    async with asyncio.timeout(0.5):
+        assert (await waiting).json["leases"] == []
+
+
+async def test_two_hundred_parked_polls_ask_the_store_nothing(
+    swarm: Orchestrator, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bot = await fleet.bot("Executor")
+    object.__setattr__(swarm.app.parts.limits, "key_check_every", 0.01)  # type: ignore[attr-defined]  # it is an Api
+    gone = asyncio.Event()
+    waiting = [await park(swarm, bot, gone) for _ in range(200)]
+    reads: list[str] = []
+    read = swarm.store.read
+
+    async def counted(name: str, parameters: Json) -> Json:
+        reads.append(name)
+        return await read(name, parameters)
+
+    monkeypatch.setattr(swarm.store, "read", counted)
+    await asyncio.sleep(0.2)
+
+    assert reads == []
+    gone.set()
+    await asyncio.gather(*waiting)
+
+
+# ---- tasks ---------------------------------------------------------------------------------------------------------
+
+
+async def test_whoever_waits_for_the_outcome_is_answered_when_it_is_there(client: Caller, fleet: Fleet) -> None:
+    executor = await fleet.bot("Executor")
+    made = await client.post("/tasks", task("a"))
+    path = f"/tasks/{made.json['id']}"
+    waiting = asyncio.create_task(client.get(f"{path}?wait_seconds=30&until=final"))
+    lease = await executor.one()
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+
+    await executor.report(lease, output=1)
+
+    async with asyncio.timeout(3):
+        answer = await waiting
+    assert (answer.json["status"], answer.json["outcome"]) == ("ARCHIVED", "accepted")
+    assert (await client.get(f"{path}?wait_seconds=30")).json["outcome"] == "accepted"
+
+
+async def test_whoever_waits_for_a_change_is_answered_by_it_or_told_that_there_was_none(client: Caller) -> None:
+    made = await client.post("/tasks", {"title": "x"})
+    path, tag = f"/tasks/{made.json['id']}", made.headers["etag"]
+
+    nothing = await client.get(f"{path}?wait_seconds=0.05&until=change", if_none_match=tag)
+    waiting = asyncio.create_task(client.get(f"{path}?wait_seconds=30&until=change", if_none_match=tag))
+    await asyncio.sleep(0.01)
+    await client.post(f"{path}:pause")
+
+    async with asyncio.timeout(3):
+        answer = await waiting
+    assert (nothing.status, nothing.headers["etag"]) == (304, tag)
+    assert (answer.status, answer.json["holds"]) == (200, ["paused"])
+    assert (await client.get(f"{path}?until=change")).status == 422
+
+
+async def test_a_wait_that_is_over_shows_the_task_as_it_is(client: Caller) -> None:
+    made = await client.post("/tasks", {"title": "x"})
+
+    answer = await client.get(f"/tasks/{made.json['id']}?wait_seconds=0.05")
+
+    assert (answer.status, answer.json["outcome"]) == (200, None)
