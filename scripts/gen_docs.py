@@ -71,8 +71,8 @@ def life_cycle() -> str:
         '`depends_on: ["a", {"key": "b", "when": "done"}]`. An edge settles when its upstream ends:\n\n'
         + endings
         + "\nAll met: the subtask is `READY`. One broken: it is `SKIPPED`, and so on down.\n"
-        "A subtask that failed is *handled* if its `on_failure` is `continue`, or a `done` or `failure` edge leaves it; a failure\n"
-        "that nothing handles fails the task.\n"
+        "A subtask that failed is *handled* if its `on_failure` is `continue`, or a `done` or `failure` edge\n"
+        "leaves it; a failure that nothing handles fails the task.\n"
     )
 
 
@@ -104,7 +104,8 @@ def settings_page() -> str:
         "# Settings\n\n"
         + NOTE
         + "Each is a flag of `serve`, an environment variable, or a line of `swarmkeeper.toml`. Order: flag,\n"
-        "environment, `.swarmkeeper/`, `swarmkeeper.toml`, default. `swarmkeeper config explain NAME` says which one won.\n\n"
+        "environment, `.swarmkeeper/`, `swarmkeeper.toml`, default.\n"
+        "`swarmkeeper config explain NAME` says which one won.\n\n"
         + table(("setting", "default", "unit", "environment", "meaning"), rows)
     )
 

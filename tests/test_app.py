@@ -1,6 +1,8 @@
 """The parts put together: embedded, without a socket, and on another's server."""
 
 import asyncio
+import json
+import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -8,9 +10,13 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from swarmkeeper.app import CannotServe, InProcess, Orchestrator, create_app, serving
+from swarmkeeper.app import OWN, CannotServe, InProcess, Orchestrator, create_app, make_log, serving
+from swarmkeeper.clock import SystemClock
+from swarmkeeper.core.commands import CreateKey
+from swarmkeeper.govern.redaction import Redactor
 from swarmkeeper.sdk.client import Client
 from swarmkeeper.sdk.errors import Unauthenticated
+from swarmkeeper.service.rules import BuiltInRules
 from swarmkeeper.settings import Settings
 
 MEMORY = Settings(store="sqlite://:memory:", port=0, log_level="error")
@@ -197,3 +203,36 @@ def test_settings_reach_the_rooms_that_they_are_for() -> None:
     assert limits.trusted_proxies == ("10.0.0.0/8",)
     assert limits.metrics_open
     assert limits.wait_max == 5
+
+
+def test_the_log_is_as_loud_and_in_the_form_that_was_set(capsys: pytest.CaptureFixture[str]) -> None:
+    rules = BuiltInRules(Redactor.default())
+
+    make_log(Settings(log_format="json", log_level="debug"), rules, SystemClock())("request")
+    make_log(Settings(log_format="text", log_level="warning"), rules, SystemClock())("stalled")
+    make_log(Settings(log_format="text", log_level="error"), rules, SystemClock())("stalled")
+
+    first, second = capsys.readouterr().err.splitlines()
+    assert json.loads(first)["event"] == "request"
+    assert second.split()[1:] == ["WARNING", "stalled"]
+
+
+async def test_more_commands_than_the_queue_holds_are_refused_for_now() -> None:
+    async with Orchestrator(Settings(store="sqlite://:memory:", queue_commands=1, log_level="error")) as swarm:
+        answers = await swarm.engine.do_all([CreateKey(by=OWN, role="client", public_id=n, digest=b"") for n in "abc"])
+
+    assert sorted(type(answer).__name__ for answer in answers) == ["Overloaded", "Overloaded", "str"]
+
+
+async def test_a_caller_who_never_ends_is_cut_off_when_the_time_to_stop_is_over() -> None:
+    began = time.monotonic()
+    async with serving(Settings(store="sqlite://:memory:", port=0, stop_seconds=1, log_level="error")) as served:
+        key = await served.swarm.make_key("client")
+        _, writer = await asyncio.open_connection("127.0.0.1", int(served.url.rpartition(":")[2]))
+        head = f"POST /tasks HTTP/1.1\r\nHost: x\r\nX-API-KEY: {key}\r\nContent-Length: 100\r\n\r\n"
+        writer.write(head.encode() + b"{")
+        await writer.drain()
+        await asyncio.sleep(0.1)
+    writer.close()
+
+    assert time.monotonic() - began < 8  # where nothing cut it off, it would be the default's 10

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import math
 import signal
 import socket
 import sys
@@ -408,7 +409,7 @@ async def serving(
             server_header=False,
             backlog=2048,
             timeout_keep_alive=75,  # longer than a parked poll: a connection is not closed while its bot thinks of it
-            timeout_graceful_shutdown=max(1, round(settings.stop_seconds)),
+            timeout_graceful_shutdown=math.ceil(settings.stop_seconds),
         )
         server = Server(config)
         answering = asyncio.create_task(server.serve(sockets=[listener]))

@@ -248,6 +248,27 @@ def test_doctor_and_migrate_on_a_sound_store(shell: Shell) -> None:
     assert shell("migrate", "--store", "sqlite:///nowhere.db").code == 5
 
 
+def test_an_older_store_is_refused_with_the_command_that_helps_and_migrated_with_a_copy(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from swarmkeeper.storage.sqlite import migrations
+
+    shell("key", "create", "--store", "sqlite:///a.db", "--role", "client")
+    coming = [
+        *migrations.known(),
+        migrations.Migration(len(migrations.known()) + 1, "later", "CREATE TABLE later (x);"),
+    ]
+    monkeypatch.setattr(migrations, "known", lambda: coming)
+
+    for words in (["serve", "--port", "0"], ["doctor"], ["key", "create", "--role", "client"]):
+        refused = shell(*words, "--store", "sqlite:///a.db")
+        assert (refused.code, "swarmkeeper migrate" in refused.err) == (6, True)
+    assert shell("migrate", "--store", "sqlite:///a.db").code == 0
+
+    assert shell("doctor", "--deep", "--store", "sqlite:///a.db").code == 0
+    assert len([file for file in shell.folder.glob("a.db*") if file.suffix not in (".lock",)]) == 2
+
+
 def test_init_begins_a_project_and_never_overwrites(shell: Shell) -> None:
     from swarmkeeper.settings import KNOBS
 

@@ -3,6 +3,7 @@
 import json
 import signal
 import stat
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -55,10 +56,10 @@ def test_serve_ends_polls_and_streams_when_it_stops(running: Running, tmp_path: 
 
 def parked(url: str, key: str) -> None:
     """Wait until a poll is parked."""
-    for _ in range(200):
-        if call(url, key, "/readyz?verbose=true")["parked_polls"]:
-            return
-    raise AssertionError("no poll was parked")
+    gives_up_at = time.monotonic() + 30
+    while not call(url, key, "/readyz?verbose=true")["parked_polls"]:
+        assert time.monotonic() < gives_up_at, "no poll was parked"
+        time.sleep(0.05)
 
 
 def call(url: str, key: str, path: str, body: object = None) -> dict[str, object]:

@@ -39,7 +39,9 @@ BAD_BODIES: list[tuple[str, bytes, int, str, str | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("what", "body", "status", "code", "pointer"), BAD_BODIES, ids=[each[0] for each in BAD_BODIES])
+@pytest.mark.parametrize(
+    ("what", "body", "status", "code", "pointer"), BAD_BODIES, ids=[each[0] for each in BAD_BODIES]
+)
 async def test_a_bad_body_is_refused_where_it_is_bad(
     admin: Caller, what: str, body: bytes, status: int, code: str, pointer: str | None
 ) -> None:
@@ -128,7 +130,9 @@ async def test_every_answer_names_its_request_its_trace_and_the_version(admin: C
 async def test_a_callers_request_id_and_trace_are_kept_where_they_are_sound(nobody: Caller) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
     kept = await nobody.get("/health", x_request_id="mine-1", traceparent=trace)
-    replaced = await nobody.get("/health", x_request_id='"><script>', traceparent="00-" + "0" * 32 + "-" + "1" * 16 + "-01")
+    replaced = await nobody.get(
+        "/health", x_request_id='"><script>', traceparent="00-" + "0" * 32 + "-" + "1" * 16 + "-01"
+    )
     secret = await nobody.get("/health", x_request_id="ghp_" + "a1B2" * 9)
 
     assert (kept.headers["x-request-id"], kept.headers["traceparent"]) == ("mine-1", trace)

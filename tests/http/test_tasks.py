@@ -19,9 +19,7 @@ async def test_a_submission_repeated_under_its_key_makes_one_task(client: Caller
 
 
 async def test_submissions_at_once_under_one_key_make_one_task(client: Caller) -> None:
-    answers = await asyncio.gather(
-        *(client.post("/tasks", {"title": "x"}, idempotency_key="k1") for _ in range(20))
-    )
+    answers = await asyncio.gather(*(client.post("/tasks", {"title": "x"}, idempotency_key="k1") for _ in range(20)))
 
     assert len({answer.json["id"] for answer in answers}) == 1
     assert sum("idempotency-replayed" in answer.headers for answer in answers) == 19

@@ -35,9 +35,7 @@ async def test_a_refused_report_claims_nothing(client: Caller, fleet: Fleet) -> 
     assert (await bot.one())["subtask"]["key"] == "b"
 
 
-async def test_the_same_result_twice_is_answered_as_before_and_another_is_refused(
-    client: Caller, fleet: Fleet
-) -> None:
+async def test_the_same_result_twice_is_answered_as_before_and_another_is_refused(client: Caller, fleet: Fleet) -> None:
     bot = await fleet.bot("Executor")
     await planned(client, "a")
     lease = await bot.one()
@@ -196,9 +194,7 @@ async def test_with_evaluation_each_every_subtask_is_judged_then_the_whole(clien
     assert (await client.get(f"/tasks/{task_id}")).json["outcome"] == "accepted"
 
 
-async def test_a_quorum_needs_its_number_of_evaluators_with_owners_of_their_own(
-    client: Caller, fleet: Fleet
-) -> None:
+async def test_a_quorum_needs_its_number_of_evaluators_with_owners_of_their_own(client: Caller, fleet: Fleet) -> None:
     executor = await fleet.bot("Executor")
     judges = [await fleet.bot("Evaluator", f"judge-{n}", capacity=5) for n in range(3)]
     task_id = await planned(client, "a", evaluation="final", quorum={"accept": 2, "of": 3})

@@ -32,9 +32,7 @@ async def lifecycle(options: Options) -> Report:
     assert options.tasks and options.subtasks and options.bots and options.batch
     async with Server(options.store) as server:
         machine, durability = await server.describe()
-        workers = await swarm.standard(
-            server, subtasks=options.subtasks, bots=options.bots, batch=options.batch
-        )
+        workers = await swarm.standard(server, subtasks=options.subtasks, bots=options.bots, batch=options.batch)
         client_key = await server.key("client")
         clients = [await server.connect(client_key) for _ in range(CLIENTS)]
         async with workers.working():

@@ -16,6 +16,7 @@ from swarmkeeper.clock import SystemClock
 from swarmkeeper.storage.sqlite.store import SqliteStore
 
 SYNCS = 100
+_ROUNDS = 20_000
 _PAGE = 4096
 _LEVELS = ("OFF", "NORMAL", "FULL", "EXTRA")
 
@@ -30,10 +31,23 @@ def describe(folder: Path) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 2),
+        "reference_cpu_ms": round(reference(), 1),
         "fsync_per_second": round(len(syncs) / sum(syncs) * 1000),
         "fsync_p50_ms": round(percentile(syncs, 0.5), 3),
         "fsync_p99_ms": round(percentile(syncs, 0.99), 3),
     }
+
+
+def reference() -> float:
+    """Milliseconds of processor time for a fixed piece of Python: what a neighbour that shares the cores takes away
+    from each of them shows here, and so processor times of two runs can be compared."""
+    began = own_cpu_seconds()
+    kept: dict[str, tuple[int, str]] = {}
+    for number in range(_ROUNDS):
+        text = str(number)
+        kept[text] = (number, text + "/" + text)
+    assert sum(number for number, _ in kept.values()) == _ROUNDS * (_ROUNDS - 1) // 2
+    return (own_cpu_seconds() - began) * 1000
 
 
 def sync_times(folder: Path, times: int = SYNCS) -> list[float]:

@@ -58,7 +58,7 @@ class Place:
 class Server:
     """Up for as long as the block lasts, with a first key of role admin."""
 
-    program: ClassVar[tuple[str, ...]] = ("-c", "from swarmkeeper.cli.main import main; main()", "serve")
+    program: ClassVar[tuple[str, ...]] = ("-m", "swarmkeeper.cli", "serve")
     url: str
     admin: str
     started_ms: float  # from the start of the process to "listening"

@@ -108,9 +108,7 @@ class Worker:
         else:
             for result, lease in zip(results, todo, strict=True):
                 result["task_id"] = lease["task_id"]
-            answer = await self.connection.post(
-                "/results", {"bot_id": self.bot, "results": results, "claim": claim}
-            )
+            answer = await self.connection.post("/results", {"bot_id": self.bot, "results": results, "claim": claim})
             refused = [one.get("code") for one in answer["results"] if not one["accepted"]]
             if refused:
                 raise CannotMeasure(f"a result was refused: {refused[0]}")

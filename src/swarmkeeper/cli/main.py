@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from swarmkeeper.cli import bot, demo, key, project, server, store, task
+from swarmkeeper.cli import bench, bot, demo, key, project, server, store, task
 from swarmkeeper.cli.terminal import Exit, Failure
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.add_typer(key.app, name="key")
 app.add_typer(store.audit, name="audit")
 app.command()(store.doctor)
 app.command()(store.migrate)
+app.command()(bench.bench)
 app.add_typer(project.config, name="config")
 app.add_typer(project.redact, name="redact")
 app.command()(project.api)

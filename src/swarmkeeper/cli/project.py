@@ -36,6 +36,7 @@ if __name__ == "__main__":
     run(WordCount())
 '''
 _SECRET = "(set)"
+WAIT_SECONDS_MAX = 60  # for which a call may hold its answer back on purpose
 
 
 def init(
@@ -122,8 +123,13 @@ def api(
         raise Failure("path", "a path begins with /", exit_code=Exit.USAGE)
 
     async def work() -> Any:
+        from swarmkeeper.sdk import chance
+
         async with running.client_of(settings) as client:
-            return (await client.call(method.upper(), path, body)).body
+            calls = client.calls
+            keyed = {"idempotency-key": chance.token(calls.chance)} if method.upper() == "POST" else {}
+            answer = await calls.call(method.upper(), path, body, headers=keyed, wait_seconds=WAIT_SECONDS_MAX)
+            return answer.body
 
     answer = running.run(work())
     if answer is not None:

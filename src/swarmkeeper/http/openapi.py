@@ -37,11 +37,25 @@ _HEADERS: Mapping[str, tuple[dict[str, Any], str]] = {
         "For a stream: the id of the last event that was seen.",
     ),
 }
-_ANSWER_HEADERS: Mapping[str, Any] = {
+_HEADERS_TOLD: Mapping[str, Any] = {
     "X-Request-Id": {"description": "Which call this was, as logs have it.", "schema": {"type": "string"}},
     "API-Version": {"schema": {"const": "1"}},
     "traceparent": {"description": "W3C trace context.", "schema": {"type": "string"}},
+    "Retry-After": {"description": "When to come back, in seconds.", "schema": {"type": "integer"}},
+    "ETag": {"description": "Of this state; see If-None-Match and If-Match.", "schema": {"type": "string"}},
+    "Location": {"description": "Where it is now.", "schema": {"type": "string"}},
+    "Idempotency-Replayed": {
+        "description": "The call had been carried out before, under the same key.",
+        "schema": {"const": "true"},
+    },
 }
+
+
+def _told(*names: str) -> dict[str, Any]:
+    every = ("X-Request-Id", "API-Version", "traceparent")
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*every, *names)}
+
+
 _DESCRIPTION = """A control plane for swarms of AI bots: who may do what, when, and at what cost.
 
 Bodies are strict: an unknown field is refused, `"5"` is not 5. Every refusal is a problem document (RFC 9457) whose
@@ -85,6 +99,8 @@ def document(calls: Sequence[Call], version: str) -> dict[str, Any]:
         "paths": {path: paths[path] for path in sorted(paths)},
         "components": {
             "schemas": {name: schemas[name] for name in sorted(schemas)},
+            "headers": dict(_HEADERS_TOLD),
+            "responses": _refused(calls, refs[v1.Problem, "serialization"]),
             "securitySchemes": {
                 "key": {"type": "apiKey", "in": "header", "name": "X-API-KEY"},
                 "bearer": {"type": "http", "scheme": "bearer"},
@@ -142,21 +158,44 @@ def _responses(call: Call, refs: Mapping[Any, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for status, told in call.answers.items():
         content = {} if status in (204, 304) else {"content": _content(call, told, refs)}
-        headers = dict(_ANSWER_HEADERS)
-        if status == 503:
-            headers["Retry-After"] = {"schema": {"type": "integer"}}
-        found[str(status)] = {"description": _WORDS.get(status, "It was done."), "headers": headers, **content}
-    by_status: dict[int, list[str]] = {}
+        names = [
+            *(("Retry-After",) if status == 503 else ()),
+            *(("ETag",) if told is v1.Task or status == 304 else ()),
+            *(("Location",) if status == 201 and told is not v1.KeyRecord else ()),
+            *(("Idempotency-Replayed",) if call.idempotent else ()),
+        ]
+        found[str(status)] = {"description": _WORDS[status], "headers": _told(*names), **content}
+    for status, codes in _codes(call).items():
+        if str(status) in found:  # what is told then is either
+            problem = {PROBLEM_TYPE: {"schema": refs[v1.Problem, "serialization"]}}
+            found[str(status)]["content"] = {**found[str(status)]["content"], **problem}
+        else:
+            found[str(status)] = {"$ref": f"#/components/responses/{_name(codes)}"}
+    return dict(sorted(found.items()))
+
+
+def _codes(call: Call) -> dict[int, tuple[str, ...]]:
+    """What it may be refused with, by status."""
+    by_status: dict[int, set[str]] = {}
     for refusal in _refusals(call):
-        by_status.setdefault(STATUS[refusal][0], []).append(refusal.code)
-    for status, codes in by_status.items():
-        words = f"Refused: {', '.join(sorted(set(codes)))}."
-        headers = dict(_ANSWER_HEADERS)
-        if status in (429, 503):
-            headers["Retry-After"] = {"description": "Seconds.", "schema": {"type": "integer"}}
-        problem = {PROBLEM_TYPE: {"schema": refs[v1.Problem, "serialization"]}}
-        known = found.setdefault(str(status), {"description": words, "headers": headers, "content": {}})
-        known["content"] = {**known["content"], **problem}
+        by_status.setdefault(STATUS[refusal][0], set()).add(refusal.code)
+    return {status: tuple(sorted(codes)) for status, codes in by_status.items()}
+
+
+def _name(codes: Sequence[str]) -> str:
+    return "-".join(codes)
+
+
+def _refused(calls: Sequence[Call], problem: Any) -> dict[str, Any]:
+    """Each set of codes that calls share, once."""
+    found: dict[str, Any] = {}
+    for call in calls:
+        for status, codes in _codes(call).items():
+            found[_name(codes)] = {
+                "description": f"Refused: {', '.join(codes)}.",
+                "headers": _told(*(("Retry-After",) if status in (429, 503) else ())),
+                "content": {PROBLEM_TYPE: {"schema": problem}},
+            }
     return dict(sorted(found.items()))
 
 

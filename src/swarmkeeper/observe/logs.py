@@ -19,7 +19,9 @@ LEVELS = ("debug", "info", "warning", "error")
 LOUDNESS: Mapping[str, str] = {
     "fault": "error",
     "engine_ended": "error",
-    "internal_error": "error",
+    "internal": "error",
+    "stream_broken": "warning",
+    "feed_waits": "warning",
     "store_unavailable": "warning",
     "batch_failed": "warning",
     "stalled": "warning",

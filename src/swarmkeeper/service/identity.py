@@ -79,11 +79,6 @@ class Presence:
     def last_seen(self, bot_id: str) -> int | None:
         return self._last.get(bot_id)
 
-    def living(self, within: int) -> set[str]:
-        """The bots that called within the last so many microseconds."""
-        since = self._now() - within
-        return {bot_id for bot_id, at in self._last.items() if at >= since}
-
     def forget(self, bot_id: str) -> None:
         self._last.pop(bot_id, None)
 

@@ -116,7 +116,9 @@ def _plan_step(world: World, task: Task, chore: Chore) -> bool:
     if done < len(names):
         return False
     world.edit_task(task).loading = False
-    begin_or_queue_settle(world, task, [[work_id, ""] for work_id in chore.args["skipped"]])
+    if chore.args["skipped"]:
+        # A chore of its own: what lies behind them can be listed only once these rows are stored.
+        world.add_chore(task, "settle", {"parents": [[work_id, ""] for work_id in chore.args["skipped"]]})
     if len(names) == 1:
         _release(world, task, written)
         finish_if_done(world, task)

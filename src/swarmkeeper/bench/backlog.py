@@ -1,0 +1,117 @@
+"""What a claim costs where a hundred times as much waits. SQLite counts the steps of its virtual machine, so that the
+answer does not depend on a clock; processor time is told beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import apsw
+
+from swarmkeeper.app import OWN, Orchestrator
+from swarmkeeper.bench import machine
+from swarmkeeper.bench.report import CannotMeasure, Figure, Options, Report, percentile, ratio
+from swarmkeeper.bench.server import Place
+from swarmkeeper.clock import SystemClock
+from swarmkeeper.core.commands import Claim, Register, Submit
+from swarmkeeper.core.model import SubtaskSpec
+from swarmkeeper.settings import Settings
+from swarmkeeper.storage.sqlite.store import SqliteStore
+
+CLAIMS = 100
+SHARE = 100  # the large backlog is so many times the small one
+A_TASK = 500  # subtasks: what a submission writes in its own commit
+SKILLS = tuple(f"skill{number}" for number in range(10))
+
+MEANING = {
+    "steps": "ratio of what a claim makes SQLite do, large backlog to small",
+    "cpu": "ratio of processor time of a claim, large backlog to small",
+    "steps_small": "steps of SQLite's virtual machine for one claim, its commit included",
+}
+
+
+async def backlog(options: Options) -> Report:
+    options = options.chosen(tasks=100_000)
+    large = options.tasks or 0
+    small = large // SHARE
+    if small < CLAIMS:
+        raise CannotMeasure(f"--tasks is what waits, at least {CLAIMS * SHARE}")
+    place = Place(options.store)
+    try:
+        described = machine.describe(place.path.parent)
+        settings = Settings(store=place.url, log_level="error")
+        async with Orchestrator(settings) as swarm:
+            bot, _ = await swarm.engine.do(
+                Register(by=OWN, type="Executor", version="1", name="bench", skills=SKILLS, capacity=2 * CLAIMS)
+            )
+            await _fill(swarm, small)
+            of_small = await _claims(swarm, bot)
+            await _fill(swarm, large - small)
+            of_large = await _claims(swarm, bot)
+        durability = await machine.durability(place.url)
+    finally:
+        place.close()
+    figures: dict[str, Figure] = {
+        "steps": ratio(of_large["steps"], of_small["steps"]),
+        "cpu": ratio(of_large["cpu_ms"], of_small["cpu_ms"]),
+    }
+    figures |= {f"{name}_small": value for name, value in of_small.items()}
+    figures |= {f"{name}_large": value for name, value in of_large.items()}
+    return Report(
+        scenario="backlog",
+        options=options,
+        machine=described,
+        durability=durability,
+        payload={"input": 2},
+        figures={"waiting_small": small, "waiting_large": large, **figures},
+        meaning=MEANING,
+    )
+
+
+async def _fill(swarm: Orchestrator, items: int) -> None:
+    """So many subtasks more that wait for a bot, over ten queues."""
+    while items > 0:
+        count = min(items, A_TASK)
+        items -= count
+        subtasks = tuple(
+            SubtaskSpec(f"s{number}", "", required_skills=(SKILLS[number % len(SKILLS)],)) for number in range(count)
+        )
+        submit = Submit(by=OWN, title="Wait", spec=b'{"title":"Wait"}', evaluation="none", subtasks=subtasks)
+        await swarm.engine.do(submit)
+
+
+async def _claims(swarm: Orchestrator, bot: str) -> dict[str, float]:
+    """The median claim, each in a batch of its own."""
+    clock = SystemClock()
+    steps, cpu, wall = [], [], []
+    with counted(swarm.store) as count:
+        for _ in range(CLAIMS):
+            count.clear()
+            began, used = clock.monotonic(), machine.own_cpu_seconds()
+            claimed = await swarm.engine.claim(Claim(by=OWN, bot=bot), parks=False).answer
+            wall.append((clock.monotonic() - began) / 1000)
+            cpu.append((machine.own_cpu_seconds() - used) * 1000)
+            steps.append(sum(count))
+            if len(claimed.leases) != 1:
+                raise CannotMeasure(f"a claim got nothing: {claimed.reason}")
+            await asyncio.sleep(0)
+    return {"steps": percentile(steps, 0.5), "cpu_ms": percentile(cpu, 0.5), "wall_ms": percentile(wall, 0.5)}
+
+
+@contextmanager
+def counted(store: SqliteStore) -> Iterator[list[int]]:
+    """The steps of each statement that the store's writing connection runs in the block."""
+    steps: list[int] = []
+
+    def ended(event: dict[str, Any]) -> None:
+        steps.append(event["stmt_status"]["SQLITE_STMTSTATUS_VM_STEP"])
+
+    connection = store.connection
+    connection.trace_v2(apsw.SQLITE_TRACE_PROFILE, ended)
+    try:
+        yield steps
+    finally:
+        connection.trace_v2(0, None)

@@ -1,0 +1,165 @@
+"""One task with thousands of subtasks (one that all the others need, and a last one that needs them all) against as many
+tasks of one subtask: neither may be much dearer, no batch may hold the engine for long, and another tenant's bots must
+not feel it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from swarmkeeper.bench.load import Connection, size_of
+from swarmkeeper.bench.report import CannotMeasure, Figure, Options, Report, percentile, ratio
+from swarmkeeper.bench.server import Server
+from swarmkeeper.bench.swarm import SKILL, WAIT_SECONDS, Swarm
+from swarmkeeper.clock import SystemClock
+
+OUTPUT = {"done": True}
+A_CALL = 500  # tasks that are submitted at once
+QUIET = 50  # claims of the other tenant before anything else goes on
+
+MEANING = {
+    "total": "ratio of seconds: one task to many small ones",
+    "batch_max_ms_one": "the longest batch of the engine while the one task ran, its fsync included",
+    "neighbour_p99": "ratio of the 99th percentile of another tenant's claims: while the one task runs to before",
+}
+
+
+async def fanout(options: Options) -> Report:
+    options = options.chosen(tasks=10_000, bots=4, batch=50)
+    items = options.tasks or 0
+    if items < 3:
+        raise CannotMeasure("--tasks is how many subtasks the one task has: at least 3")
+    if options.store is not None:
+        raise CannotMeasure("this scenario makes two stores: it takes no --store")
+    async with Server(None) as server:
+        machine, durability = await server.describe()
+        one = await _one(server, options)
+    async with Server(None) as server:
+        many = await _many(server, options)
+    figures: dict[str, Figure] = {"total": ratio(one["seconds"], many["seconds"])}
+    figures |= {f"{name}_one": value for name, value in one.items() if not name.startswith("neighbour")}
+    figures |= {f"{name}_many": value for name, value in many.items()}
+    figures |= {name: value for name, value in one.items() if name.startswith("neighbour")}
+    return Report(
+        scenario="fanout",
+        options=options,
+        machine=machine,
+        durability=durability,
+        payload={"task": size_of(_large(items)), "output": size_of(OUTPUT)},
+        figures=figures,
+        meaning=MEANING,
+    )
+
+
+def _large(items: int) -> dict[str, Any]:
+    def subtask(key: str, *needs: str) -> dict[str, Any]:
+        return {"key": key, "description": "", "required_skills": [SKILL], "depends_on": list(needs)}
+
+    middle = [f"m{number}" for number in range(items - 2)]
+    subtasks = [subtask("first"), *(subtask(key, "first") for key in middle), subtask("last", *middle)]
+    return {"title": "Fan out", "evaluation": "none", "subtasks": subtasks}
+
+
+async def _swarm(server: Server, options: Options) -> Swarm:
+    swarm = Swarm()
+    assert options.bots and options.batch
+    await swarm.add(
+        server, "Executor", options.bots, batch=options.batch, answer=lambda lease: {"output": OUTPUT}, skills=[SKILL]
+    )
+    return swarm
+
+
+async def _one(server: Server, options: Options) -> dict[str, float]:
+    swarm = await _swarm(server, options)
+    client = await server.connect(await server.key("client"))
+    clock = SystemClock()
+    neighbour = await Neighbour.open(server)
+    before = [await neighbour.claim() for _ in range(QUIET)]
+    async with swarm.working(), neighbour.claiming() as during:
+        began = clock.monotonic()
+        task = await client.post("/tasks", _large(options.tasks or 0))
+        await _finish(client, task["id"])
+        seconds = (clock.monotonic() - began) / 1_000_000
+    longest = (await server.figures())["batch_seconds_max"] * 1000
+    quiet, busy = percentile(before, 0.99), percentile(during, 0.99)
+    return {
+        "seconds": seconds,
+        "batch_max_ms": longest,
+        "neighbour_p99": busy / quiet,
+        "neighbour_p99_before_ms": quiet,
+        "neighbour_p99_during_ms": busy,
+    }
+
+
+async def _many(server: Server, options: Options) -> dict[str, float]:
+    swarm = await _swarm(server, options)
+    client = await server.connect(await server.key("client"))
+    clock = SystemClock()
+    small = {"title": "Do one", "evaluation": "none", "subtasks": _large(3)["subtasks"][:1]}
+    items = options.tasks or 0
+    async with swarm.working():
+        began = clock.monotonic()
+        ids: list[str] = []
+        for begin in range(0, items, A_CALL):
+            answer = await client.post("/tasks:batch", {"tasks": [small] * min(A_CALL, items - begin)})
+            ids += [one["task"]["id"] for one in answer["results"]]
+        for task_id in reversed(ids):
+            await _finish(client, task_id)
+            if sum(worker.reported for worker in swarm.workers) == items:
+                break  # every result is accepted, and with it every task is final
+        seconds = (clock.monotonic() - began) / 1_000_000
+    return {"seconds": seconds, "batch_max_ms": (await server.figures())["batch_seconds_max"] * 1000}
+
+
+async def _finish(client: Connection, task_id: str) -> None:
+    task: Mapping[str, Any] = {"outcome": None}
+    while task["outcome"] is None:
+        task = await client.call("GET", f"/tasks/{task_id}?wait_seconds={WAIT_SECONDS}&until=final")
+    if task["outcome"] != "accepted":
+        raise CannotMeasure(f"a task ended {task['status']}, {task['outcome']}")
+
+
+class Neighbour:
+    """A bot of another tenant, for which there always is something to lease."""
+
+    def __init__(self, connection: Connection, bot: str) -> None:
+        self._connection, self._bot = connection, bot
+        self._clock = SystemClock()
+
+    @classmethod
+    async def open(cls, server: Server) -> Neighbour:
+        connection = await server.connect(await server.key("admin", tenant="neighbour"))
+        sent = {"type": "Executor", "version": "1", "name": "neighbour", "skills": [SKILL]}
+        return cls(connection, (await connection.post("/bots/register", sent))["id"])
+
+    async def claim(self) -> float:
+        """Milliseconds that one claim took."""
+        await self._connection.post(
+            "/tasks", {"title": "Next door", "evaluation": "none", "subtasks": _large(3)["subtasks"][:1]}
+        )
+        began = self._clock.monotonic()
+        (lease,) = (await self._connection.post("/leases", {"bot_id": self._bot, "wait_seconds": 0}))["leases"]
+        took = (self._connection.answered_at - began) / 1000
+        report = {"bot_id": self._bot, "lease_id": lease["lease_id"], "status": "succeeded", "output": OUTPUT}
+        await self._connection.post(f"/tasks/{lease['task_id']}/results", report)
+        return took
+
+    @asynccontextmanager
+    async def claiming(self) -> AsyncIterator[list[float]]:
+        """What claims took, one after another, while the block ran."""
+        took: list[float] = []
+        over = asyncio.Event()
+
+        async def go_on() -> None:
+            while not over.is_set():
+                took.append(await self.claim())
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(go_on())
+            try:
+                yield took
+            finally:
+                over.set()

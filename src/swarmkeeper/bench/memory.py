@@ -1,0 +1,61 @@
+"""What the server keeps in memory: idle, with much waiting, and after a restart on that store; and how long that takes."""
+
+from __future__ import annotations
+
+from swarmkeeper.bench.load import size_of
+from swarmkeeper.bench.report import Figure, Options, Report
+from swarmkeeper.bench.server import Server
+from swarmkeeper.bench.swarm import SKILL
+
+A_CALL = 100  # tasks that are submitted at once
+
+MEANING = {
+    "more_mb": "what the waiting works add to the idle server",
+    "first_start_ms": "a new store, from the start of the process to its first answer",
+    "restart_ms": "the same with all that waits",
+}
+
+
+async def memory(options: Options) -> Report:
+    options = options.chosen(tasks=10_000, subtasks=10)
+    tasks, each = options.tasks or 0, options.subtasks or 0
+    subtasks = [{"key": f"s{number}", "description": "", "required_skills": [SKILL]} for number in range(each)]
+    task = {"title": "Wait", "evaluation": "none", "subtasks": subtasks}
+    async with Server(options.store) as server:
+        machine, durability = await server.describe()
+        first_start = server.started_ms
+        idle = await _resident(server)
+        client = await server.connect(await server.key("client"))
+        for begin in range(0, tasks, A_CALL):
+            await client.post("/tasks:batch", {"tasks": [task] * min(A_CALL, tasks - begin)})
+        waiting = await _resident(server)
+        await server.stop()
+        size = server.place.path.stat().st_size
+        await server.start()
+        restart = server.started_ms
+        again = await _resident(server)
+    figures: dict[str, Figure] = {
+        "works": tasks * each,
+        "idle_mb": idle,
+        "waiting_mb": waiting,
+        "more_mb": None if idle is None or waiting is None else waiting - idle,
+        "restarted_mb": again,
+        "store_mb": size / 1e6,
+        "first_start_ms": first_start,
+        "restart_ms": restart,
+    }
+    return Report(
+        scenario="memory",
+        options=options,
+        machine=machine,
+        durability=durability,
+        payload={"task": size_of(task)},
+        figures=figures,
+        meaning=MEANING,
+    )
+
+
+async def _resident(server: Server) -> float | None:
+    """Megabytes of the server's process; None where the system does not tell."""
+    found = (await server.figures()).get("process_resident_memory_bytes")
+    return None if found is None else found / 1e6

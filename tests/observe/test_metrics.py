@@ -1,0 +1,111 @@
+"""Figures for Prometheus: what they are called, what they may be labelled with, and what they cost."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from swarmkeeper.observe.metrics import ASKED_LATELY, LOOK_EVERY, Metrics, Sources
+from swarmkeeper.service.engine import Figures
+from swarmkeeper.storage.sqlite.store import SqliteStore
+
+SECOND = 1_000_000
+
+
+class CountedStore(SqliteStore):
+    """Answers as a store would, and counts how often it is asked."""
+
+    asked = 0
+
+    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        self.asked += 1
+        return [{"kind": "execute", "skills": '["a\\"b","c"]', "items": 3, "oldest": 5 * SECOND}]
+
+
+class Clock:
+    now = 100 * SECOND
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store() -> CountedStore:
+    return CountedStore(":memory:")
+
+
+@pytest.fixture
+def figures() -> Figures:
+    return Figures(commands=7, refused={"lease_lost": 2}, endings={"succeeded": 5})
+
+
+@pytest.fixture
+def metrics(store: CountedStore, figures: Figures, clock: Clock) -> Metrics:
+    sources = Sources(
+        figures=lambda: figures,
+        waiting=lambda: 1,
+        parked=lambda: 2,
+        leases=lambda: 3,
+        failures=lambda: 4,
+        running=lambda: True,
+        now=lambda: clock.now,
+    )
+    return Metrics(store, sources, version="9.9")
+
+
+def lines(metrics: Metrics) -> set[str]:
+    return set(metrics.text()[0].decode().splitlines())
+
+
+async def test_what_the_engine_counts_and_what_waits_is_told(metrics: Metrics) -> None:
+    await metrics.look()
+
+    assert lines(metrics) >= {
+        'swarmkeeper_build_info{version="9.9"} 1.0',
+        "swarmkeeper_commands_total 7.0",
+        'swarmkeeper_refused_total{code="lease_lost"} 2.0',
+        'swarmkeeper_attempts_ended_total{ending="succeeded"} 5.0',
+        "swarmkeeper_waiting_commands 1.0",
+        "swarmkeeper_parked_polls 2.0",
+        "swarmkeeper_leases 3.0",
+        "swarmkeeper_unauthenticated_total 4.0",
+        "swarmkeeper_up 1.0",
+        'swarmkeeper_ready_items{kind="execute",skills="a\\"b,c"} 3',
+        'swarmkeeper_ready_oldest_seconds{kind="execute",skills="a\\"b,c"} 95.0',
+    }
+
+
+async def test_every_name_is_ours(metrics: Metrics) -> None:
+    metrics.answered("GET", "/tasks", 200, 1000)
+    await metrics.look()
+
+    assert [line for line in lines(metrics) if not line.startswith(("#", "swarmkeeper_"))] == []
+
+
+def test_a_method_that_a_caller_made_up_is_no_label(metrics: Metrics) -> None:
+    for number in range(50):
+        metrics.answered(f"MADE-UP-{number}", "(none)", 405, 1000)
+
+    assert 'swarmkeeper_http_requests_total{method="other",route="(none)",status="405"} 50.0' in lines(metrics)
+    assert not any("MADE-UP" in line for line in lines(metrics))
+
+
+async def test_queues_are_counted_seldom_and_only_while_somebody_asks(
+    metrics: Metrics, store: CountedStore, clock: Clock
+) -> None:
+    for _ in range(3):
+        await metrics.look()
+    assert store.asked == 1
+
+    clock.now += LOOK_EVERY
+    await metrics.look()
+    assert store.asked == 2
+
+    clock.now += ASKED_LATELY
+    await metrics.look()
+    assert store.asked == 2
+    metrics.text()
+    await metrics.look()
+    assert store.asked == 3
