@@ -195,7 +195,7 @@ def sdk_page() -> str:
 
 def _signature(thing: Any) -> str:
     try:
-        return str(inspect.signature(thing))
+        return str(inspect.signature(thing)).replace("'", "")
     except (TypeError, ValueError):
         return ""
 

@@ -34,12 +34,12 @@ MEANING = {
 
 
 async def backlog(options: Options) -> Report:
-    options = options.chosen(tasks=100_000)
-    large = options.tasks or 0
+    chosen = options.chosen(tasks=100_000)
+    large = chosen.tasks
     small = large // SHARE
     if small < CLAIMS:
         raise CannotMeasure(f"--tasks is what waits, at least {CLAIMS * SHARE}")
-    place = Place(options.store)
+    place = Place(chosen.store)
     try:
         described = machine.describe(place.path.parent)
         settings = Settings(store=place.url, log_level="error")
@@ -62,7 +62,7 @@ async def backlog(options: Options) -> Report:
     figures |= {f"{name}_large": value for name, value in of_large.items()}
     return Report(
         scenario="backlog",
-        options=options,
+        options=chosen,
         machine=described,
         durability=durability,
         payload={"input": 2},

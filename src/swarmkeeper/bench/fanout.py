@@ -1,4 +1,4 @@
-"""One task with thousands of subtasks (one that all the others need, and a last one that needs them all) against as many
+"""One task with thousands of subtasks (one that all others need, and a last one that needs them all) against as many
 tasks of one subtask: neither may be much dearer, no batch may hold the engine for long, and another tenant's bots must
 not feel it.
 """
@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from swarmkeeper.bench.load import Connection, size_of
-from swarmkeeper.bench.report import CannotMeasure, Figure, Options, Report, percentile, ratio
+from swarmkeeper.bench.report import CannotMeasure, Chosen, Figure, Options, Report, percentile, ratio
 from swarmkeeper.bench.server import Server
 from swarmkeeper.bench.swarm import SKILL, WAIT_SECONDS, Swarm
 from swarmkeeper.clock import SystemClock
@@ -28,24 +28,24 @@ MEANING = {
 
 
 async def fanout(options: Options) -> Report:
-    options = options.chosen(tasks=10_000, bots=4, batch=50)
-    items = options.tasks or 0
+    chosen = options.chosen(tasks=10_000, bots=4, batch=50)
+    items = chosen.tasks
     if items < 3:
         raise CannotMeasure("--tasks is how many subtasks the one task has: at least 3")
-    if options.store is not None:
+    if chosen.store is not None:
         raise CannotMeasure("this scenario makes two stores: it takes no --store")
     async with Server(None) as server:
         machine, durability = await server.describe()
-        one = await _one(server, options)
+        one = await _one(server, chosen)
     async with Server(None) as server:
-        many = await _many(server, options)
+        many = await _many(server, chosen)
     figures: dict[str, Figure] = {"total": ratio(one["seconds"], many["seconds"])}
     figures |= {f"{name}_one": value for name, value in one.items() if not name.startswith("neighbour")}
     figures |= {f"{name}_many": value for name, value in many.items()}
     figures |= {name: value for name, value in one.items() if name.startswith("neighbour")}
     return Report(
         scenario="fanout",
-        options=options,
+        options=chosen,
         machine=machine,
         durability=durability,
         payload={"task": size_of(_large(items)), "output": size_of(OUTPUT)},
@@ -63,24 +63,23 @@ def _large(items: int) -> dict[str, Any]:
     return {"title": "Fan out", "evaluation": "none", "subtasks": subtasks}
 
 
-async def _swarm(server: Server, options: Options) -> Swarm:
+async def _swarm(server: Server, chosen: Chosen) -> Swarm:
     swarm = Swarm()
-    assert options.bots and options.batch
     await swarm.add(
-        server, "Executor", options.bots, batch=options.batch, answer=lambda lease: {"output": OUTPUT}, skills=[SKILL]
+        server, "Executor", chosen.bots, batch=chosen.batch, answer=lambda lease: {"output": OUTPUT}, skills=[SKILL]
     )
     return swarm
 
 
-async def _one(server: Server, options: Options) -> dict[str, float]:
-    swarm = await _swarm(server, options)
+async def _one(server: Server, chosen: Chosen) -> dict[str, float]:
+    swarm = await _swarm(server, chosen)
     client = await server.connect(await server.key("client"))
     clock = SystemClock()
     neighbour = await Neighbour.open(server)
     before = [await neighbour.claim() for _ in range(QUIET)]
     async with swarm.working(), neighbour.claiming() as during:
         began = clock.monotonic()
-        task = await client.post("/tasks", _large(options.tasks or 0))
+        task = await client.post("/tasks", _large(chosen.tasks))
         await _finish(client, task["id"])
         seconds = (clock.monotonic() - began) / 1_000_000
     longest = (await server.figures())["batch_seconds_max"] * 1000
@@ -94,12 +93,12 @@ async def _one(server: Server, options: Options) -> dict[str, float]:
     }
 
 
-async def _many(server: Server, options: Options) -> dict[str, float]:
-    swarm = await _swarm(server, options)
+async def _many(server: Server, chosen: Chosen) -> dict[str, float]:
+    swarm = await _swarm(server, chosen)
     client = await server.connect(await server.key("client"))
     clock = SystemClock()
     small = {"title": "Do one", "evaluation": "none", "subtasks": _large(3)["subtasks"][:1]}
-    items = options.tasks or 0
+    items = chosen.tasks
     async with swarm.working():
         began = clock.monotonic()
         ids: list[str] = []

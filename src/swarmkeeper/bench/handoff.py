@@ -18,23 +18,22 @@ OUTPUT = {"text": "x" * 100}
 
 
 async def handoff(options: Options) -> Report:
-    options = options.chosen(tasks=200)
-    assert options.tasks
-    async with Server(options.store) as server:
+    chosen = options.chosen(tasks=200)
+    async with Server(chosen.store) as server:
         machine, durability = await server.describe()
         client = await server.connect(await server.key("client"))
         key = await server.key("bot:executor", bot="bench-executor")
         maker, taker = await server.connect(key), await server.connect(key)
         first, second = await _register(maker, "first"), await _register(taker, "second")
         handed, answered = [], []
-        for number in range(options.tasks):
+        for number in range(chosen.tasks):
             took = await _once(client, maker, taker, first, second, number)
             handed.append(took[0])
             answered.append(took[1])
     median = percentile(handed, 0.5)
     return Report(
         scenario="handoff",
-        options=options,
+        options=chosen,
         machine=machine,
         durability=durability,
         payload={"output": size_of(OUTPUT)},

@@ -26,9 +26,9 @@ MEANING = {
 
 async def heartbeats(options: Options, *, seconds: float = EVERY_SECONDS) -> Report:
     """`seconds` is how long it is measured; each bot beats once in EVERY_SECONDS."""
-    options = options.chosen(subtasks=10, bots=1000)
-    bots, each = options.bots or 0, options.subtasks or 0
-    async with Server(options.store) as server:
+    chosen = options.chosen(subtasks=10, bots=1000)
+    bots, each = chosen.bots, chosen.subtasks
+    async with Server(chosen.store) as server:
         machine, durability = await server.describe()
         key = await server.key("bot:executor", bot="bench-executor")
         connections = [await server.connect(key) for _ in range(CONNECTIONS)]
@@ -52,7 +52,7 @@ async def heartbeats(options: Options, *, seconds: float = EVERY_SECONDS) -> Rep
         figures["core_share"] = max(0.0, used - idle) / seconds
     return Report(
         scenario="heartbeats",
-        options=options,
+        options=chosen,
         machine=machine,
         durability=durability,
         payload={"beat": size_of(_beat_of(next(iter(held.values()))))},

@@ -9,7 +9,7 @@ import asyncio
 from swarmkeeper.bench import swarm
 from swarmkeeper.bench.load import Connection, size_of
 from swarmkeeper.bench.machine import own_cpu_seconds
-from swarmkeeper.bench.report import Figure, Options, Report, percentile
+from swarmkeeper.bench.report import Chosen, Figure, Options, Report, percentile
 from swarmkeeper.bench.server import Server
 from swarmkeeper.clock import SystemClock
 
@@ -28,22 +28,21 @@ MEANING = {
 
 
 async def lifecycle(options: Options) -> Report:
-    options = options.chosen(tasks=200, subtasks=5, bots=16, batch=1)
-    assert options.tasks and options.subtasks and options.bots and options.batch
-    async with Server(options.store) as server:
+    chosen = options.chosen(tasks=200, subtasks=5, bots=16, batch=1)
+    async with Server(chosen.store) as server:
         machine, durability = await server.describe()
-        workers = await swarm.standard(server, subtasks=options.subtasks, bots=options.bots, batch=options.batch)
+        workers = await swarm.standard(server, subtasks=chosen.subtasks, bots=chosen.bots, batch=chosen.batch)
         client_key = await server.key("client")
         clients = [await server.connect(client_key) for _ in range(CLIENTS)]
         async with workers.working():
-            alone = await _one_by_one(clients[0], min(options.tasks, ALONE), options.subtasks)
-            measured = await _together(server, workers, clients, options)
+            alone = await _one_by_one(clients[0], min(chosen.tasks, ALONE), chosen.subtasks)
+            measured = await _together(server, workers, clients, chosen)
     return Report(
         scenario="lifecycle",
-        options=options,
+        options=chosen,
         machine=machine,
         durability=durability,
-        payload=_sizes(options.subtasks),
+        payload=_sizes(chosen.subtasks),
         figures={
             **measured,
             "alone_p50_ms": percentile(alone, 0.5),
@@ -66,28 +65,27 @@ async def _one_by_one(client: Connection, tasks: int, subtasks: int) -> list[flo
 
 
 async def _together(
-    server: Server, workers: swarm.Swarm, clients: list[Connection], options: Options
+    server: Server, workers: swarm.Swarm, clients: list[Connection], chosen: Chosen
 ) -> dict[str, Figure]:
-    assert options.tasks and options.subtasks and options.batch
     clock = SystemClock()
     connections = [*clients, *(worker.connection for worker in workers.workers)]
     before, cpu, calls = await server.figures(), own_cpu_seconds(), sum(one.calls for one in connections)
     began = clock.monotonic()
     async with asyncio.TaskGroup() as group:
         for number, client in enumerate(clients):
-            group.create_task(_life(client, range(number, options.tasks, len(clients)), options))
+            group.create_task(_life(client, range(number, chosen.tasks, len(clients)), chosen))
     seconds = (clock.monotonic() - began) / 1_000_000
     cpu = own_cpu_seconds() - cpu
     after = await server.figures()
     calls = sum(one.calls for one in connections) - calls
-    subtasks = options.tasks * options.subtasks
+    subtasks = chosen.tasks * chosen.subtasks
     commits = after["batches_total"] - before["batches_total"]
     figures: dict[str, Figure] = {
-        "tasks_per_second": options.tasks / seconds,
+        "tasks_per_second": chosen.tasks / seconds,
         "subtasks_per_second": subtasks / seconds,
         "seconds": seconds,
-        "calls_per_task": calls / options.tasks,
-        "commits_per_task": commits / options.tasks,
+        "calls_per_task": calls / chosen.tasks,
+        "commits_per_task": commits / chosen.tasks,
         "commands_per_commit": (after["commands_total"] - before["commands_total"]) / commits,
         "batch_max_ms": after["batch_seconds_max"] * 1000,
         "load_cpu_ms_per_1000_subtasks": cpu * 1e6 / subtasks,
@@ -99,11 +97,10 @@ async def _together(
     return figures
 
 
-async def _life(client: Connection, numbers: range, options: Options) -> None:
-    assert options.subtasks and options.batch
-    ids = await swarm.submit(client, numbers, options.batch)
+async def _life(client: Connection, numbers: range, chosen: Chosen) -> None:
+    ids = await swarm.submit(client, numbers, chosen.batch)
     for number, task_id in ids.items():
-        await swarm.read_archived(client, task_id, number, options.subtasks)
+        await swarm.read_archived(client, task_id, number, chosen.subtasks)
 
 
 def _sizes(subtasks: int) -> dict[str, int]:

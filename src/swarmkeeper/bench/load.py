@@ -37,7 +37,7 @@ class Connection(asyncio.Protocol):
     async def open(cls, url: str, key: str) -> Connection:
         parts = urlsplit(url)
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(lambda: cls(key), parts.hostname, parts.port)
+        _, connection = await loop.create_connection(lambda: cls(key), parts.hostname or "", parts.port or 80)
         return connection
 
     def close(self) -> None:
@@ -48,7 +48,8 @@ class Connection(asyncio.Protocol):
         """Status and body of one call."""
         assert self._answer is None, "one call at a time"
         assert self._transport is not None, "it is open"
-        answer = self._answer = self._loop.create_future()
+        answer: asyncio.Future[tuple[int, bytes]] = self._loop.create_future()
+        self._answer = answer
         head = (
             f"{method} {path} HTTP/1.1\r\nhost: bench\r\nx-api-key: {self._key}\r\n"
             f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"

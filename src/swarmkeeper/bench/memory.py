@@ -1,4 +1,4 @@
-"""What the server keeps in memory: idle, with much waiting, and after a restart on that store; and how long that takes."""
+"""What the server keeps in memory: idle, with much waiting, and after a restart; and how long a restart takes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ MEANING = {
 
 
 async def memory(options: Options) -> Report:
-    options = options.chosen(tasks=10_000, subtasks=10)
-    tasks, each = options.tasks or 0, options.subtasks or 0
+    chosen = options.chosen(tasks=10_000, subtasks=10)
+    tasks, each = chosen.tasks, chosen.subtasks
     subtasks = [{"key": f"s{number}", "description": "", "required_skills": [SKILL]} for number in range(each)]
     task = {"title": "Wait", "evaluation": "none", "subtasks": subtasks}
-    async with Server(options.store) as server:
+    async with Server(chosen.store) as server:
         machine, durability = await server.describe()
         first_start = server.started_ms
         idle = await _resident(server)
@@ -46,7 +46,7 @@ async def memory(options: Options) -> Report:
     }
     return Report(
         scenario="memory",
-        options=options,
+        options=chosen,
         machine=machine,
         durability=durability,
         payload={"task": size_of(task)},

@@ -26,8 +26,8 @@ class Options:
     batch: int | None = None
     store: str | None = None
 
-    def chosen(self, *, tasks: int = 0, subtasks: int = 0, bots: int = 0, batch: int = 0) -> Options:
-        """With the scenario's own numbers where none were given.
+    def chosen(self, *, tasks: int = 0, subtasks: int = 0, bots: int = 0, batch: int = 0) -> Chosen:
+        """With the scenario's own numbers where none were given; 0 is for what it has no use for.
 
         Raises:
             CannotMeasure: a number was given that this scenario has no use for.
@@ -36,14 +36,28 @@ class Options:
         for name, number in own.items():
             if not number and getattr(self, name) is not None:
                 raise CannotMeasure(f"this scenario has no use for --{name}")
-        given = {name: getattr(self, name) or number or None for name, number in own.items()}
-        return Options(**given, store=self.store)
+        return Chosen(**{name: getattr(self, name) or number for name, number in own.items()}, store=self.store)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The numbers of one measurement; 0 is for what it has no use for."""
+
+    tasks: int
+    subtasks: int
+    bots: int
+    batch: int
+    store: str | None
+
+    def told(self) -> dict[str, int]:
+        numbers = {"tasks": self.tasks, "subtasks": self.subtasks, "bots": self.bots, "batch": self.batch}
+        return {name: number for name, number in numbers.items() if number}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     scenario: str
-    options: Options
+    options: Chosen
     machine: Mapping[str, Any]
     durability: Mapping[str, Any]
     payload: Mapping[str, Any]  # sizes, in bytes
@@ -51,17 +65,14 @@ class Report:
     meaning: Mapping[str, str] = field(default_factory=dict)  # of figures whose name does not say it
 
     def as_json(self) -> dict[str, Any]:
-        said = asdict(self)
-        options = {name: value for name, value in said.pop("options").items() if value is not None}
-        return {"version": VERSION, **said, "options": options}
+        return {"version": VERSION, **asdict(self), "options": self.options.told()}
 
     def lines(self) -> list[str]:
         """The same as text: what it was measured on, then the figures."""
-        chosen = {name: value for name, value in asdict(self.options).items() if value is not None}
         told = [
             ("machine", self.machine),
             ("durability", self.durability),
-            ("options", chosen),
+            ("options", self.options.told()),
             ("payload", self.payload),
         ]
         lines = [self.scenario]
