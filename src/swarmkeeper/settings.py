@@ -138,7 +138,7 @@ class Settings:
     )
     host: str = _knob("127.0.0.1", _word, "The address that `serve` and `dev` listen on")
     port: int = _knob(7700, _whole(0, 65535), "The port that `serve` and `dev` listen on; 0 picks a free one")
-    public_url: str = _knob("", _url, "The URL under which others reach the server, as events name their source")
+    public_url: str = _knob("", _url, "The URL under which others reach the server: links in answers begin with it")
     root_path: str = _knob("", _root_path, "The path under which a proxy shows the server")
     trusted_proxy: tuple[str, ...] = _knob(
         (), _networks, "Networks of proxies whose X-Forwarded-For is believed, with commas between"

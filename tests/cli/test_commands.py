@@ -266,7 +266,7 @@ def test_an_older_store_is_refused_with_the_command_that_helps_and_migrated_with
     assert shell("migrate", "--store", "sqlite:///a.db").code == 0
 
     assert shell("doctor", "--deep", "--store", "sqlite:///a.db").code == 0
-    assert len([file for file in shell.folder.glob("a.db*") if file.suffix not in (".lock",)]) == 2
+    assert len([file for file in shell.folder.glob("a.db*") if file.suffix != ".lock"]) == 2
 
 
 def test_init_begins_a_project_and_never_overwrites(shell: Shell) -> None:

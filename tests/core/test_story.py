@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,8 @@ from swarmkeeper.core.states import TASK_CLOSED
 from swarmkeeper.sim.harness import ADMIN, CLIENT, Answer, Harness, Held
 
 HOUR = 3_600_000_000
+# In CI the same stories each time, so that a red run speaks of the change; elsewhere new ones.
+CALM = bool(os.environ.get("CI"))
 KEYS = [f"k{number}" for number in range(6)]
 # What is kept of a refused report on purpose: a late result, or that a plan or verdict was refused.
 LEAVES_A_RECORD = {"task_closed", "lease_lost", "invalid", "invalid_plan"}
@@ -127,14 +130,18 @@ class Story(RuleBasedStateMachine):
         self.leases += self.swarm.leases(bots[number % len(bots)], most=most)
 
     @precondition(lambda self: self.tasks)
-    @rule(judged=st.booleans(), rounds=st.integers(1, 3), nodes=graphs())
-    def all_goes_well_for_a_while(self, judged: bool, rounds: int, nodes: list[dict[str, Any]]) -> None:
+    @rule(reviews=st.sampled_from(["accept", "accept", "rework", "leave"]), rounds=st.integers(1, 4), nodes=graphs())
+    def all_goes_well_for_a_while(self, reviews: str, rounds: int, nodes: list[dict[str, Any]]) -> None:
         for _ in range(rounds):
             for bot in (self.planner, *self.executors, *self.evaluators):
                 for lease in self.swarm.leases(bot, most=2):
                     self.leases.append(lease)
-                    if judged or lease.kind != "review":
-                        self.tell(lease, {"plan": nodes} if lease.kind == "plan" else {}, 0)
+                    if lease.kind == "plan":
+                        self.tell(lease, {"plan": nodes}, 0)
+                    elif lease.kind == "execute":
+                        self.tell(lease, {}, 0)
+                    elif reviews != "leave":
+                        self.tell(lease, {"verdict": reviews}, 0)
 
     def tell(self, lease: Held, content: dict[str, Any], claim: int) -> None:
         answer = self.attempt(lambda: self.swarm.report(lease, claim=claim, **content))
@@ -165,8 +172,9 @@ class Story(RuleBasedStateMachine):
             self.tell(lease, {"plan": ["a", f"Not A Key {number % 5}"]}, 0)
             return
         verdict: dict[str, Any] = {"decision": decision, "reasons": ["not good"]}
-        there = tuple(key for key, work in self.swarm.works(lease.task).items() if work.kind == "execute")
-        if decision == "rework":
+        works = self.swarm.works(lease.task)
+        there = tuple(key for key, work in works.items() if work.kind == "execute")
+        if decision == "rework" and works[lease.key].subject is None:
             targets = data.draw(st.lists(st.sampled_from(there), unique=True, max_size=2))
             verdict["targets"] = [{"subtask": key, "feedback": f"mend {key}"} for key in targets]
             if data.draw(st.booleans()):
@@ -248,5 +256,5 @@ class Story(RuleBasedStateMachine):
         self.swarm.close()
 
 
-Story.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Story.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None, derandomize=CALM)
 test_all_invariants_hold_after_every_step_of_every_story = Story.TestCase

@@ -264,7 +264,9 @@ def test_after_a_restart_an_item_has_half_a_minute_to_find_its_taker(swarm: Harn
 def test_deadlines_and_back_offs_stay_as_they_are_over_a_restart(swarm: Harness) -> None:
     late = swarm.submit(["a"], deadline_seconds=60)
     task = swarm.submit(["b"])
-    swarm.release(next(lease for lease in swarm.leases(swarm.bot("w", capacity=2), 2) if lease.task == task), delay_seconds=60)
+    for lease in swarm.leases(swarm.bot("worker", capacity=2), 2):
+        if lease.task == task:
+            swarm.release(lease, delay_seconds=60)
     swarm.host.die()
     swarm.loop.stall(3600 * SECOND)
 

@@ -129,6 +129,14 @@ def test_many_reviews_that_are_closed_to_an_owner_do_not_hide_the_one_that_is_op
     assert swarm.lease(swarm.bot("judge", "Evaluator", owner="acme")) is not None
 
 
+def test_one_judge_may_take_one_review_each_of_many_tasks_at_once(swarm: Harness) -> None:
+    tasks = [to_be_judged(swarm, [f"k{number}"], quorum=(1, 2)) for number in range(64)]
+
+    leases = swarm.leases(swarm.bot("judge", "Evaluator", capacity=64), 64)
+
+    assert {lease.task for lease in leases} == set(tasks)
+
+
 def test_without_an_owner_each_bot_is_its_own(swarm: Harness) -> None:
     task = to_be_judged(swarm, quorum=(2, 2))
     for judge in judges(swarm, 2):
@@ -369,7 +377,8 @@ def test_the_last_word_may_be_a_persons(swarm: Harness) -> None:
 def test_an_approval_that_nobody_gives_runs_out(swarm: Harness) -> None:
     task = swarm.submit(["a"], approval="plan", defaults={"start": 60_000_000})
 
-    swarm.advance(7 * 86_400)
+    swarm.loop.stall(7 * 86_400_000_000)
+    swarm.advance(0)
 
     failure = swarm.task(task).failure
     assert failure is not None

@@ -7,9 +7,9 @@ import pytest
 from swarmkeeper.core.errors import LeaseLost, StillStopping, TaskClosed
 from swarmkeeper.core.model import Limits
 from swarmkeeper.core.states import Status
-from swarmkeeper.sim.harness import Harness, Held
+from swarmkeeper.sim.harness import Harness, Held, Node
 
-CHAIN = ["a", {"key": "b", "depends_on": ["a"]}, {"key": "c", "depends_on": ["b"]}]
+CHAIN: list[Node] = ["a", {"key": "b", "depends_on": ["a"]}, {"key": "c", "depends_on": ["b"]}]
 
 
 def under_way(swarm: Harness) -> tuple[str, Held]:
@@ -89,6 +89,17 @@ def test_cancelling_ends_open_questions_and_approvals(swarm: Harness) -> None:
 
     assert swarm.approvals(task) + swarm.approvals(asking) == []
     assert len(swarm.approvals(task, "cancelled") + swarm.approvals(asking, "cancelled")) == 2
+
+
+def test_a_task_with_a_hundred_open_questions_can_be_cancelled(swarm: Harness) -> None:
+    task = swarm.submit([f"k{number}" for number in range(100)])
+    bot = swarm.bot("worker", capacity=100)
+    for lease in swarm.leases(bot, 64) + swarm.leases(bot, 64):
+        swarm.ask(lease)
+
+    swarm.cancel(task)
+
+    assert len(swarm.approvals(task, "cancelled")) == 100
 
 
 def test_a_cancel_while_the_plan_loads_lets_the_rows_load_and_then_sweeps() -> None:

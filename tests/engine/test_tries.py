@@ -124,7 +124,8 @@ def test_a_bot_that_beats_and_hangs_times_out_and_that_is_a_try(swarm: Harness) 
 @pytest.mark.parametrize("kind", ["plan", "review"])
 def test_planning_and_review_have_a_timeout_for_each_task(swarm: Harness, kind: str) -> None:
     task = swarm.submit(
-        None if kind == "plan" else ["a"], **{f"{kind}_timeout_seconds": 5}  # within the lease, so that it comes first
+        None if kind == "plan" else ["a"],
+        **{f"{kind}_timeout_seconds": 5},  # within the lease, so that it comes first
     )
     if kind == "review":
         swarm.report(swarm.take(swarm.bot("worker")))

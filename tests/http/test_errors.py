@@ -88,7 +88,7 @@ async def test_every_declared_route_answers_where_it_is_declared(admin: Caller) 
 
 
 async def test_an_overloaded_engine_says_when_to_come_back(admin: Caller) -> None:
-    admin.app.parts.engine.stop()  # type: ignore[attr-defined]  # the application of the fixture
+    admin.app.parts.engine.stop()  # type: ignore[attr-defined]  # the app is an Api
 
     answer = await admin.post("/tasks", {"title": "x"})
 
@@ -101,7 +101,7 @@ async def test_a_fault_of_ours_is_logged_and_told_without_its_cause(
     async def broken(*args: object, **named: object) -> None:
         raise RuntimeError("swordfish")
 
-    monkeypatch.setattr(admin.app.parts.queries, "tasks", broken)  # type: ignore[attr-defined]  # as above
+    monkeypatch.setattr(admin.app.parts.queries, "tasks", broken)  # type: ignore[attr-defined]  # the app is an Api
 
     answer = await admin.get("/tasks")
 

@@ -4,7 +4,10 @@ import json
 import re
 
 import pytest
+from starlette.types import Message
 
+from swarmkeeper.core.errors import TooLarge
+from swarmkeeper.http.limits import read_body
 from tests.http.conftest import Caller
 
 SECRET = "AKIAIOSFODNN7EXAMPLE-hunter2"
@@ -69,6 +72,14 @@ async def test_twenty_megabytes_are_refused_without_being_read(admin: Caller) ->
 
     assert [declared.status, streamed.status] == [413, 413]
     assert streamed.json["code"] == "too_large"
+
+
+async def test_a_body_without_end_is_given_up_on() -> None:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b" " * 1000, "more_body": True}
+
+    with pytest.raises(TooLarge):
+        await read_body({}, receive, 1 << 20)
 
 
 async def test_only_tasks_and_results_may_be_long(admin: Caller) -> None:
@@ -180,7 +191,7 @@ async def test_head_tells_what_get_would_without_the_body(admin: Caller) -> None
 
 
 async def test_links_are_told_as_the_caller_sees_the_api(admin: Caller) -> None:
-    parts = admin.app.parts  # type: ignore[attr-defined]  # the application of the fixture
+    parts = admin.app.parts  # type: ignore[attr-defined]  # the app is an Api
     object.__setattr__(parts.limits, "public_url", "https://swarm.example/x/")
 
     made = await admin.post("/tasks", {"title": "x"})

@@ -87,7 +87,7 @@ async def test_what_was_leased_as_the_caller_hung_up_goes_back_and_counts_nothin
     gone = asyncio.Event()
     leaves = await fleet.bot("Executor", "leaves")
     waiting = await park(swarm, leaves, gone)
-    queries = swarm.app.parts.queries  # type: ignore[attr-defined]  # it is an Api
+    queries = swarm.app.parts.queries  # type: ignore[attr-defined]  # the app is an Api
     shown = queries.lease_views
 
     async def hangs_up_meanwhile(*args: Json) -> Json:
@@ -139,6 +139,20 @@ async def test_a_deleted_bot_ends_its_polls_and_gives_its_work_back(
     assert (await (await fleet.bot("Executor", "next")).one())["attempt"] == 2
 
 
+async def test_a_bot_that_waits_is_there(swarm: Orchestrator, fleet: Fleet) -> None:
+    bot = await fleet.bot("Executor")
+    parts = swarm.app.parts  # type: ignore[attr-defined]  # the app is an Api
+    object.__setattr__(parts.limits, "key_check_every", 0.01)
+    gone = asyncio.Event()
+    waiting = await park(swarm, bot, gone)
+    registered = parts.identity.presence.last_seen(bot.id)
+
+    await until(lambda: parts.identity.presence.last_seen(bot.id) > registered)
+
+    gone.set()
+    await waiting
+
+
 async def test_an_engine_that_stops_answers_whoever_waits(swarm: Orchestrator, fleet: Fleet) -> None:
     waiting = await park(swarm, await fleet.bot("Executor"))
 
@@ -152,7 +166,7 @@ async def test_two_hundred_parked_polls_ask_the_store_nothing(
     swarm: Orchestrator, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bot = await fleet.bot("Executor")
-    object.__setattr__(swarm.app.parts.limits, "key_check_every", 0.01)  # type: ignore[attr-defined]  # it is an Api
+    object.__setattr__(swarm.app.parts.limits, "key_check_every", 0.01)  # type: ignore[attr-defined]  # the app is an Api
     gone = asyncio.Event()
     waiting = [await park(swarm, bot, gone) for _ in range(200)]
     reads: list[str] = []
@@ -204,6 +218,25 @@ async def test_whoever_waits_for_a_change_is_answered_by_it_or_told_that_there_w
     assert (nothing.status, nothing.headers["etag"]) == (304, tag)
     assert (answer.status, answer.json["holds"]) == (200, ["paused"])
     assert (await client.get(f"{path}?until=change")).status == 422
+
+
+async def test_a_change_between_looking_and_listening_is_not_missed(
+    swarm: Orchestrator, client: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await client.post("/tasks", {"title": "x"})
+    path = f"/tasks/{made.json['id']}"
+    feed = swarm.app.parts.feed  # type: ignore[attr-defined]  # the app is an Api
+    newest = feed.newest
+
+    async def meanwhile() -> int:
+        await client.post(f"{path}:pause")
+        return int(await newest())
+
+    monkeypatch.setattr(feed, "newest", meanwhile)
+
+    async with asyncio.timeout(3):
+        answer = await client.get(f"{path}?wait_seconds=30&until=change", if_none_match=made.headers["etag"])
+    assert answer.json["holds"] == ["paused"]
 
 
 async def test_a_wait_that_is_over_shows_the_task_as_it_is(client: Caller) -> None:

@@ -1,4 +1,4 @@
-"""What a claim costs where a hundred times as much waits. SQLite counts the steps of its virtual machine, so that the
+"""What a claim costs where many times as much waits. SQLite counts the steps of its virtual machine, so that the
 answer does not depend on a clock; processor time is told beside it.
 """
 
@@ -22,7 +22,7 @@ from swarmkeeper.settings import Settings
 from swarmkeeper.storage.sqlite.store import SqliteStore
 
 CLAIMS = 100
-SHARE = 100  # the large backlog is so many times the small one
+TIMES = 100  # what the large backlog is of the small one
 A_TASK = 500  # subtasks: what a submission writes in its own commit
 SKILLS = tuple(f"skill{number}" for number in range(10))
 
@@ -33,12 +33,12 @@ MEANING = {
 }
 
 
-async def backlog(options: Options) -> Report:
+async def backlog(options: Options, *, times: int = TIMES) -> Report:
     chosen = options.chosen(tasks=100_000)
     large = chosen.tasks
-    small = large // SHARE
+    small = large // times
     if small < CLAIMS:
-        raise CannotMeasure(f"--tasks is what waits, at least {CLAIMS * SHARE}")
+        raise CannotMeasure(f"--tasks is what waits, at least {CLAIMS * times}")
     place = Place(chosen.store)
     try:
         described = machine.describe(place.path.parent)

@@ -37,6 +37,8 @@ __all__ = ["ALL_CALLS", "Api", "HttpLimits", "Parts", "create_app"]
 ALL_CALLS: tuple[Call, ...] = (*work.calls, *tasks.calls, *bots.calls, *keys.calls, *evidence.calls, *ops.calls)
 
 _PASSAGE = "swarmkeeper.passage"
+# What is told depends on who asks and when: no cache between may keep it.
+_NO_STORE = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _VERB = re.compile(r":[a-z]+$")
@@ -92,20 +94,24 @@ class Api(FastAPI):
         super().__init__(
             title="swarmkeeper",
             version=parts.version,
-            root_path=parts.limits.root_path,
             openapi_url=None,
             docs_url=None,
             redoc_url=None,
             redirect_slashes=False,
         )
         self.parts = parts
+        self.root_path = parts.limits.root_path  # FastAPI has the argument of this name deprecated
         self.add_exception_handler(HTTPException, self._refused_by_framework)
         by_path: dict[str, dict[str, Call]] = {}
         for call in ALL_CALLS:
             by_path.setdefault(call.path, {})[call.method] = call
+        self._direct = _Direct()
         # Verbs before plain ids; each path once, so that a wrong method is told which ones there are.
         for path in sorted(by_path, key=lambda path: _VERB.search(path) is None):
-            self.router.routes.append(Route(_pattern(path), Endpoint(parts, path, by_path[path]), name=path))
+            endpoint = Endpoint(parts, path, by_path[path])
+            route = Route(_pattern(path), endpoint, name=path)
+            self.router.routes.append(route)
+            self._direct.add(path, route.path_regex, endpoint)
 
     def openapi(self) -> dict[str, Any]:
         if not self.openapi_schema:
@@ -129,8 +135,13 @@ class Api(FastAPI):
                 ]
             await send(message)
 
+        endpoint = None if self.root_path or scope.get("root_path") else self._direct.find(scope)
         try:
-            await super().__call__(scope, receive, stamped)
+            if endpoint is not None:
+                scope["app"] = self
+                await endpoint(scope, receive, stamped)
+            else:
+                await super().__call__(scope, receive, stamped)
         finally:
             took = self.parts.clock.monotonic() - passage.began
             self.parts.answered(scope["method"], passage.path or "(none)", passage.status, took)
@@ -228,6 +239,37 @@ class Endpoint:
         await _send(send, reply, head=scope["method"] == "HEAD")
 
 
+class _Direct:
+    """Finds the endpoint of a path without the framework's layers, which cost more than most calls and do nothing for
+    them: an endpoint answers for its own errors. What is not found here takes the long way, and is refused there.
+    """
+
+    def __init__(self) -> None:
+        self._plain: dict[str, Endpoint] = {}
+        self._with_ids: dict[tuple[str, int], list[tuple[re.Pattern[str], Endpoint]]] = {}
+
+    def add(self, path: str, pattern: re.Pattern[str], endpoint: Endpoint) -> None:
+        if "{" in path:
+            self._with_ids.setdefault(_shape(path), []).append((pattern, endpoint))
+        else:
+            self._plain[path] = endpoint
+
+    def find(self, scope: Scope) -> Endpoint | None:
+        path = scope["path"]
+        if (endpoint := self._plain.get(path)) is not None:
+            return endpoint
+        for pattern, endpoint in self._with_ids.get(_shape(path), ()):
+            if (match := pattern.match(path)) is not None:
+                scope["path_params"] = match.groupdict()
+                return endpoint
+        return None
+
+
+def _shape(path: str) -> tuple[str, int]:
+    """What paths of one pattern have in common: the first segment, and how many there are."""
+    return path[1 : path.find("/", 1)], path.count("/")
+
+
 class _Arrived:
     """The messages of one request; after the body, the only one that comes is that the caller hung up."""
 
@@ -250,22 +292,19 @@ async def _send(send: Send, reply: Reply, *, head: bool = False) -> None:
         body = b""
     else:
         body = reply.body if isinstance(reply.body, bytes) else errors.encode(reply.body)
-    names = {name for name, _ in reply.headers}
-    headers: list[tuple[str, str]] = [*reply.headers]
-    if "cache-control" not in names:
-        headers += _no_store().items()
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers]
+    if not any(name == b"cache-control" for name, _ in headers):
+        headers += _NO_STORE
     if reply.body is not None:
-        headers.append(("content-type", reply.media_type))
+        headers.append((b"content-type", reply.media_type.encode("latin-1")))
     if reply.status not in (204, 304):
-        headers.append(("content-length", str(len(body))))
-    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-    await send({"type": "http.response.start", "status": reply.status, "headers": encoded})
+        headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if head else body})
 
 
 def _no_store() -> dict[str, str]:
-    # What is told depends on who asks and when: no cache between may keep it.
-    return {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+    return {name.decode(): value.decode() for name, value in _NO_STORE}
 
 
 def _headers(scope: Scope) -> dict[str, str]:

@@ -17,7 +17,7 @@ from swarmkeeper.core.world import NotLoaded, World
 from swarmkeeper.govern import audit
 from swarmkeeper.service.scheduler import HandOver, Poll, Scheduler
 
-ROUNDS_MAX = 64
+ROUNDS_MAX = 1_000  # a bound for what never ends; decisions ask for rows in bulk, and need a few
 TIMERS_MAX = 256  # fired in one batch
 
 

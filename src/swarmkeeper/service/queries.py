@@ -287,6 +287,10 @@ class Queries:
         )
         shown["verdict"] = views.verdict(judged[0]["body"] if judged else None)
         shown["attempts"] = [views.attempt(one) for one in await self._read("attempts_of_work", work=row["id"])]
+        held = await self._read("leases_of_works", tenant=principal.tenant, works=_json([row["id"]]))
+        # What a bot says on its way is as near to its output as what it says at the end.
+        seen = bool(held) and await self._sees_outputs(principal, task_id)
+        shown["progress"] = views.json_of(held[0]["progress"]) if seen else None
         if self._rules.may(principal, "late.read"):
             shown["late_results"] = [views.late_result(one) for one in await self._read("late_of_work", work=row["id"])]
         return shown

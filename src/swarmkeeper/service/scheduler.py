@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from swarmkeeper.core import match
 from swarmkeeper.core.commands import Claim
+from swarmkeeper.core.decide import progress
 from swarmkeeper.core.decide import work as decisions
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.match import QueueBook
@@ -23,6 +24,7 @@ from swarmkeeper.core.world import NotLoaded, World
 # Beyond what is asked for, so that heads which turn out not to be had (held, excluded) do not leave a bot empty-handed.
 HEADS_SPARE = 64
 HEADS_MAX = 576
+ROUNDS_MAX = 1_000  # a bound for what never ends; see batch.py
 SERVED_REMEMBERED = 10_000
 
 Save = Callable[[], Awaitable[None]]  # writes what has changed so far, so that loads see it
@@ -204,6 +206,14 @@ class HandOver:
         for item in heads:
             wants += [("work", item.work), ("task", item.task), ("lease", item.work)]
         await self._load_missing(dict.fromkeys(wants))
+        # A review closes the others of its round to whoever takes it.
+        tasks: dict[str, None] = dict.fromkeys(
+            item.task for item in heads if self._world.work(item.work).kind is Kind.REVIEW
+        )
+        keys = [(task, key) for task in tasks for key in progress.review_keys(self._world.task(task))]
+        await self._load_missing(("work_key", key) for key in keys)
+        found = [self._world.look("work_key", key) for key in keys]
+        await self._load_missing(("work", work) for work in found if work is not None)
 
     async def _load_missing(self, wants: Iterable[Want]) -> None:
         missing = [want for want in wants if want not in self._world.rows]
@@ -258,7 +268,7 @@ class HandOver:
     async def _take(self, poll: Poll, bot: Bot, heads: list[Ready], most: int, save: Save) -> tuple[Granted, ...]:
         if not heads:
             return ()
-        for _ in range(64):
+        for _ in range(ROUNDS_MAX):
             self._world.begin(actor_type="bot", actor=bot.id, by=poll.claim.by, seed=poll.seed, trace=poll.claim.trace)
             try:
                 leases = self._take_some(poll, bot, heads, most)

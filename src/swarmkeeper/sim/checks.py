@@ -155,21 +155,17 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant(
         5,
         "each grant has exactly one event",
-        """SELECT id FROM work WHERE attempt <> (
-             SELECT count(*) FROM event WHERE event.work = work.id AND event.kind = 'work.leased')""",
+        """WITH told AS (SELECT work, count(*) AS n FROM event WHERE kind = 'work.leased' GROUP BY work)
+           SELECT id FROM work LEFT JOIN told ON told.work = work.id WHERE work.attempt <> coalesce(told.n, 0)""",
     ),
     Invariant(
         5,
         "each end of an attempt has exactly one event",
-        """SELECT id FROM work
-            WHERE (SELECT count(*) FROM attempt WHERE attempt.work = work.id AND ending <> :gone) <> (
-             SELECT count(*) FROM event WHERE event.work = work.id
-                AND event.kind IN (SELECT value FROM json_each(:endings)))""",
-    ),
-    Invariant(
-        5,
-        "every event names its audit record",
-        "SELECT id FROM event WHERE NOT EXISTS (SELECT 1 FROM audit_leaf WHERE audit_leaf.id = event.audit)",
+        """WITH told AS (SELECT work, count(*) AS n FROM event
+                          WHERE kind IN (SELECT value FROM json_each(:endings)) GROUP BY work),
+                ended AS (SELECT work, count(*) AS n FROM attempt WHERE ending <> :gone GROUP BY work)
+           SELECT coalesce(told.work, ended.work) FROM told FULL JOIN ended ON ended.work = told.work
+            WHERE told.n IS NOT ended.n""",
     ),
     Invariant(
         5,

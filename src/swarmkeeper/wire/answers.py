@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from swarmkeeper.core.states import Decision, Ending, FailureCode, Kind, Outcome, Status, TaskStatus
 from swarmkeeper.wire.problems import FieldError, Problem
-from swarmkeeper.wire.requests import BotInfo, BotTypeName, Finding, Quorum, Role, SubTask, Usage, When
+from swarmkeeper.wire.requests import BotInfo, BotTypeName, Finding, Progress, Quorum, Role, SubTask, Usage, When
 from swarmkeeper.wire.shapes import Answer, Json, Object, Time
 
 # A record that is also sent to us is strict there, and forgiving here.
@@ -110,12 +110,21 @@ class LateResult(Answer):
     content: Json = None
 
 
+class ProgressGiven(Progress):
+    """How far the bot that works on it has come."""
+
+    model_config = _FORGIVING
+
+
 class SubTaskDetail(SubTaskState):
     """A subtask with all that came of it."""
 
     output: Json = None
     verdict: VerdictGiven | None = None
     attempts: list[Attempt] = Field(default_factory=list)
+    progress: Annotated[
+        ProgressGiven | None, Field(description="What its bot last said of the attempt that is under way.")
+    ] = None
     late_results: list[LateResult] = Field(default_factory=list)
 
 

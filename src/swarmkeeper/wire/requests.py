@@ -43,6 +43,7 @@ from swarmkeeper.wire.shapes import (
     Title,
     Unread,
     micros,
+    something_not_null,
 )
 
 When = Literal["success", "done", "failure"]
@@ -223,19 +224,10 @@ class TaskBatch(Request):
     tasks: Annotated[list[Annotated[Json, Unread(TaskDefinition)]], Field(min_length=1, max_length=BATCH_MAX)]
 
 
-def _without_null(schema: dict[str, Any]) -> None:
-    """None of its fields may be null: what is not to be changed is left out."""
-    schema["minProperties"] = 1
-    for each in schema["properties"].values():
-        (branch,) = (branch for branch in each.pop("anyOf") if branch != {"type": "null"})
-        del each["default"]
-        each.update(branch)
-
-
 class TaskPatch(Request):
     """What of a task may be changed later; what is left out stays."""
 
-    model_config = ConfigDict(json_schema_extra=_without_null)
+    model_config = ConfigDict(json_schema_extra=something_not_null)
 
     priority: Priority | None = None
     labels: Annotated[Labels | None, Field(description="All of them: they replace those before.")] = None

@@ -116,6 +116,15 @@ class Unread:
         )
 
 
+def something_not_null(schema: dict[str, Any]) -> None:
+    """For the schema of a record of changes: at least one, and what is not to be changed is left out, not null."""
+    schema["minProperties"] = 1
+    for each in schema["properties"].values():
+        (branch,) = (branch for branch in each.pop("anyOf") if branch != {"type": "null"})
+        del each["default"]
+        each.update(branch)
+
+
 def json_within(bytes_max: int) -> AfterValidator:
     """At most so many bytes as compact UTF-8 JSON."""
 

@@ -183,8 +183,10 @@ def revoke_key(world: World, command: RevokeKey) -> str:
     key = _key(world, command.by, command.key)
     if key.revoked_at is not None:
         return key.id
-    bots = [world.bot(bot_id, key.tenant) for bot_id in world.look("bots_of_key", key.id)]
-    others = {bot.id: world.look("keys_of_bot", (key.tenant, bot.name)) for bot in bots}
+    bots: list[Bot] = world.looks("bot", world.look("bots_of_key", key.id))
+    keys = world.looks("keys_of_bot", [(key.tenant, bot.name) for bot in bots])
+    others = {bot.id: known for bot, known in zip(bots, keys, strict=True)}
+    world.looks("leases_of_bot", [bot.id for bot in bots])
     world.record("key.revoke", key.id, body={"role": key.role, "bot": key.bot})
     world.edit_key(key).revoked_at = world.now
     for bot in bots:

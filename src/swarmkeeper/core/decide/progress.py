@@ -33,6 +33,8 @@ from swarmkeeper.core.world import World, failure
 Step = Callable[[World, Task, Chore], bool]
 
 KEYS_TOLD = 500  # an event names at most so many keys; it always has the count
+# How far down one slice follows what is skipped: each level has to be loaded, and what was decided is decided again.
+LEVELS_MAX = 16
 
 
 def keys_of(works: Sequence[Work]) -> dict[str, Json]:
@@ -209,11 +211,7 @@ def _release_step(world: World, task: Task, chore: Chore) -> bool:
 
 def settle(world: World, task: Task, work: Work) -> None:
     """Tell everything that waits for this item that it has ended."""
-    begin_or_queue_settle(world, task, [[work.id, ""]])
-
-
-def begin_or_queue_settle(world: World, task: Task, parents: list[list[str]]) -> None:
-    rest = _settle_some(world, task, parents)
+    rest = _settle_some(world, task, [[work.id, ""]])
     if rest:
         world.add_chore(task, "settle", {"parents": rest})
 
@@ -222,10 +220,19 @@ def _settle_some(world: World, task: Task, parents: list[list[str]]) -> list[lis
     """Settle edges until the slice is full; what is left to do is returned, as [parent, last child done]."""
     size = world.limits.slice_rows
     queue = [list(one) for one in parents]
+    world.looks("work", [parent_id for parent_id, _ in queue[:size]])
+    depth = {parent_id: 0 for parent_id, _ in queue}
     freed: list[Work] = []
     skipped: list[Work] = []
-    while queue and room(world) > 1:
+    looked_at = 0
+    while queue and room(world) > 1 and looked_at < size:
         parent_id, after = queue[0]
+        if depth[parent_id] > LEVELS_MAX:
+            break
+        if ("children", (parent_id, after, size)) not in world.rows:
+            # What lies behind all that are skipped together is loaded together.
+            world.looks("children", [(one, last, size) for one, last in queue[: size - looked_at]])
+        looked_at += 1
         edges: list[Edge] = world.look("children", (parent_id, after, size))
         status = world.work(parent_id).status
         for edge in edges:
@@ -239,6 +246,7 @@ def _settle_some(world: World, task: Task, parents: list[list[str]]) -> list[lis
                 world.happened(task, child, Happening.SKIPPED)
                 skipped.append(child)
                 queue.append([child.id, ""])
+                depth[child.id] = depth[parent_id] + 1
                 continue
             world.edit_work(child).pending -= 1
             if child.pending == 0:
@@ -443,12 +451,7 @@ def _hold_step(world: World, task: Task, chore: Chore) -> bool:
 def _unhold_step(world: World, task: Task, chore: Chore) -> bool:
     if world.held_back(task):  # held again before this chore's turn came: the next release will do it
         return True
-
-    def put_back(work: Work) -> None:
-        if work.start_due is None:
-            world.make_ready(task, work)
-
-    return _each_ready(world, task, chore, put_back)
+    return _each_ready(world, task, chore, lambda work: None if work.start_due else world.make_ready(task, work))
 
 
 def _priority_step(world: World, task: Task, chore: Chore) -> bool:
@@ -519,8 +522,7 @@ def open_approval(
 
 
 def cancel_approvals(world: World, task: Task) -> None:
-    for approval_id in world.look("approvals", task.id):
-        approval = world.look("approval", approval_id)
+    for approval in world.looks("approval", world.look("approvals", task.id)):
         world.edit_approval(approval).state = "cancelled"
         world.set_timer("answer", approval.id, None)
 

@@ -93,6 +93,7 @@ class SqliteStore:
         self._committer: ThreadPoolExecutor | None = None
         self._busy = 0
         self._data_version = 0
+        self._columns: dict[str, tuple[str, ...]] = {}  # of each query that had an answer
 
     # ---- opening ---------------------------------------------------------------------------------------------------
 
@@ -272,23 +273,29 @@ class SqliteStore:
 
     async def read(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         if self.path is not None:
-            return self._rows(name, parameters)
+            # Where no unit is open, the connection that writes reads as well: it has at hand what it has just written,
+            # while every commit makes the other one forget all pages that it knew.
+            idle = self._writing if self._owner is None else None
+            return self._rows(idle or self._reading, name, parameters)
         # In memory there is one connection, so a read waits until an open unit has ended: it sees what is committed.
         assert self._owner is None or self._owner is not asyncio.current_task(), "a read within a unit: load instead"
         async with self._turn:
-            return self._rows(name, parameters)
+            return self._rows(self._reading, name, parameters)
 
-    def _rows(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        connection = self._reading
+    def _rows(
+        self, connection: apsw.Connection | None, name: str, parameters: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
         assert connection is not None, "this store is not open"
         with _passing():
             cursor = connection.execute(READS[name], parameters)
-            found: list[dict[str, Any]] = []
-            names: list[str] = []
-            for row in cursor:
-                names = names or [column[0] for column in cursor.get_description()]
-                found.append(dict(zip(names, row, strict=True)))
-        return found
+            names = self._columns.get(name)
+            if names is None:
+                first = cursor.fetchone()
+                if first is None:
+                    return []
+                names = self._columns[name] = tuple(column[0] for column in cursor.get_description())
+                return [dict(zip(names, row, strict=True)) for row in (first, *cursor)]
+            return [dict(zip(names, row, strict=True)) for row in cursor]
 
     # ---- the engine's start ------------------------------------------------------------------------------------------
 

@@ -1,0 +1,173 @@
+"""What a subtask costs the engine alone: no HTTP, no bots' processes; W(n, 5) straight into `Engine`, in processor time.
+
+    python benchmarks/engine_cost.py [--tasks 40 --batch 8 --rounds 12]
+
+Many short rounds are run and the cheapest is told: what a neighbour on the same cores takes away is then mostly left
+out. `--batch` is how many reports come at once, and so share a commit.
+"""
+
+import argparse
+import asyncio
+import functools
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+from swarmkeeper.app import OWN, Orchestrator
+from swarmkeeper.bench import machine
+from swarmkeeper.core import ids
+from swarmkeeper.core.commands import Claim, Register, Report, Submit
+from swarmkeeper.core.model import SubtaskSpec, Verdict
+from swarmkeeper.core.states import Condition, Decision
+from swarmkeeper.core.world import World
+from swarmkeeper.govern import audit
+from swarmkeeper.service.batch import Batch
+from swarmkeeper.service.rules import BuiltInRules
+from swarmkeeper.service.scheduler import HandOver
+from swarmkeeper.settings import Settings
+from swarmkeeper.storage.sqlite.unit import SqliteUnit
+
+NEEDS = {"a": "", "b": "", "c": "", "d": "abc", "e": "d"}
+PLAN = tuple(
+    SubtaskSpec(key, "", depends_on=tuple((one, Condition.SUCCESS) for one in needs)) for key, needs in NEEDS.items()
+)
+# What is told, and whether it stands within another line.
+PARTS = (
+    (SqliteUnit, "load", ""),
+    (SqliteUnit, "candidates", ""),
+    (SqliteUnit, "save", ""),
+    (Batch, "_decide", ""),
+    (HandOver, "run", "with its loads and saves"),
+    (HandOver, "_decide", "in HandOver.run"),
+    (Batch, "_finish", "with its loads and saves"),
+    (audit, "append", "in Batch._finish"),
+    (World, "emit", "in deciding"),
+    (BuiltInRules, "redact", "in deciding"),
+    (ids, "timed", "in deciding"),
+)
+spent: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
+
+
+def watched(name: str, function):  # type: ignore[no-untyped-def]  # any function, as it is
+    clock = time.process_time_ns
+
+    if asyncio.iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def waiting(*args, **kwargs):  # type: ignore[no-untyped-def]  # any function, as it is
+            began = clock()
+            try:
+                return await function(*args, **kwargs)
+            finally:
+                spent[name][0] += clock() - began
+                spent[name][1] += 1
+
+        return waiting
+
+    @functools.wraps(function)
+    def plain(*args, **kwargs):  # type: ignore[no-untyped-def]  # any function, as it is
+        began = clock()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            spent[name][0] += clock() - began
+            spent[name][1] += 1
+
+    return plain
+
+
+def label(owner: object, name: str) -> str:
+    return f"{getattr(owner, '__name__', '').rpartition('.')[2]}.{name}"
+
+
+class Driver:
+    def __init__(self, swarm: Orchestrator, batch: int) -> None:
+        self.engine, self.batch = swarm.engine, batch
+        self.bots: dict[str, str] = {}
+
+    async def start(self) -> None:
+        for kind in ("Planner", "Executor", "Evaluator"):
+            command = Register(by=OWN, type=kind, version="1", name=kind, capacity=1000)
+            self.bots[kind], _ = await self.engine.do(command)
+
+    async def round(self, tasks: int) -> None:
+        spec = b'{"title":"hello","input":{"text":"a short text"}}'
+        await self.engine.do_all([Submit(by=OWN, title=f"hello {number}", spec=spec) for number in range(tasks)])
+        await self.work("Planner", plan=PLAN)
+        await self.work("Executor", output=b'{"hash":"' + b"0" * 64 + b'"}')
+        await self.work("Evaluator", verdict=Verdict(Decision.ACCEPT, 1.0))
+
+    async def work(self, kind: str, **result) -> None:  # type: ignore[no-untyped-def]  # one of a report's fields
+        bot = self.bots[kind]
+        claimed = await self.engine.claim(Claim(by=OWN, bot=bot, most=self.batch), parks=False).answer
+        leases = claimed.leases
+        while leases:
+            reports = [
+                Report(
+                    by=OWN,
+                    bot=bot,
+                    task=None,
+                    lease_id=lease.lease_id,
+                    content=b"{}",
+                    content_hash=lease.lease_id,
+                    **result,
+                )
+                for lease in leases
+            ]
+            claim = Claim(by=OWN, bot=bot, most=self.batch, claim_id=leases[0].lease_id)
+            answers, claimed = await self.engine.report(reports, claim)
+            for answer in answers:
+                if isinstance(answer, BaseException):
+                    raise answer
+            leases = claimed.leases
+
+
+async def measure(tasks: int, batch: int, rounds: int, parts: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(store=f"sqlite:///{Path(folder) / 'engine.db'}", log_level="error")
+        async with Orchestrator(settings) as swarm:
+            driver = Driver(swarm, batch)
+            await driver.start()
+            best: dict[str, float] = {}
+            counts: dict[str, float] = {}
+            subtasks = tasks * len(PLAN)
+            for _ in range(rounds):
+                spent.clear()
+                before, began = swarm.engine.figures.batches, time.process_time_ns()
+                await driver.round(tasks)
+                whole = (time.process_time_ns() - began) / 1000 / subtasks
+                counts["commits"] = (swarm.engine.figures.batches - before) / subtasks
+                if whole < best.get("all", 1e9):
+                    best["all"] = whole
+                for name, (nanoseconds, count) in spent.items():
+                    best[name] = min(best.get(name, 1e9), nanoseconds / 1000 / subtasks)
+                    counts[name] = count / subtasks
+    if not parts:
+        print(f"batch {batch}: {best['all']:.0f} µs a subtask, {counts['commits']:.2f} commits a subtask")
+        return
+    for owner, name, note in PARTS:
+        one = label(owner, name)
+        if one in best:
+            print(f"  {best[one]:7.1f} µs a subtask  {counts[one]:6.2f} calls a subtask  {one}  {note}")
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser()
+    asked.add_argument("--tasks", type=int, default=40)
+    asked.add_argument("--batch", type=int, action="append")
+    asked.add_argument("--rounds", type=int, default=12)
+    given = asked.parse_args()
+    batches = given.batch or [1, 8, 50]
+    print(f"reference {min(machine.reference() for _ in range(20)):.1f} ms")
+    for batch in batches:
+        asyncio.run(measure(given.tasks, batch, given.rounds, parts=False))
+    for owner, name, _ in PARTS:
+        setattr(owner, name, watched(label(owner, name), getattr(owner, name)))
+    for batch in batches:
+        print(f"batch {batch}, each part with what it costs to be watched:")
+        asyncio.run(measure(given.tasks, batch, given.rounds, parts=True))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""What may not grow worse, as counts and ratios within one run. Seconds are never looked at: they are the machine's."""
+
+from swarmkeeper.bench.backlog import backlog
+from swarmkeeper.bench.fanout import fanout
+from swarmkeeper.bench.lifecycle import lifecycle
+from swarmkeeper.bench.report import Figure, Options
+
+
+async def figures_of_lifecycle(**options: int) -> dict[str, float]:
+    figures = (await lifecycle(Options(**options))).figures
+    return {name: number(value) for name, value in figures.items() if value is not None}
+
+
+def number(figure: Figure) -> float:
+    assert figure is not None, "this was measured"
+    return figure
+
+
+async def test_a_claim_costs_the_same_however_much_waits() -> None:
+    figures = (await backlog(Options(tasks=10_000), times=10)).figures
+
+    assert number(figures["steps"]) <= 1.3
+
+
+async def test_commits_are_shared_and_batches_of_results_cost_less_than_single_ones() -> None:
+    single = await figures_of_lifecycle(tasks=60, bots=16)
+    batched = await figures_of_lifecycle(tasks=60, bots=4, batch=50)
+
+    # Seven reports and a submission each; a bot alone on its server would make a commit of every one of them.
+    assert single["commands_per_commit"] >= 2
+    assert single["calls_per_task"] <= 12
+    assert batched["calls_per_task"] <= single["calls_per_task"] / 3
+    assert batched["commits_per_task"] <= single["commits_per_task"]
+    cpu = "server_cpu_ms_per_1000_subtasks"
+    assert batched[cpu] <= 0.8 * single[cpu]
+
+
+async def test_one_task_of_many_subtasks_is_not_dearer_than_many_small_tasks() -> None:
+    figures = (await fanout(Options(tasks=400, bots=2, batch=20))).figures
+
+    assert number(figures["total"]) <= 2

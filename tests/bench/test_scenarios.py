@@ -1,0 +1,97 @@
+"""Every scenario runs at a small size, and tells what its figures rest on."""
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from swarmkeeper.bench import machine, report
+from swarmkeeper.bench.backlog import backlog
+from swarmkeeper.bench.fanout import fanout
+from swarmkeeper.bench.handoff import handoff
+from swarmkeeper.bench.heartbeats import heartbeats
+from swarmkeeper.bench.lifecycle import lifecycle
+from swarmkeeper.bench.memory import memory
+from swarmkeeper.bench.report import CannotMeasure, Options, Report
+from swarmkeeper.bench.scenarios import SCENARIOS
+from swarmkeeper.bench.swarm import expected, subtasks_of
+from swarmkeeper.cli import bench as command
+
+SMALL: dict[str, Callable[[], Awaitable[Report]]] = {
+    "lifecycle": lambda: lifecycle(Options(tasks=4, subtasks=3, bots=2)),
+    "handoff": lambda: handoff(Options(tasks=3)),
+    "backlog": lambda: backlog(Options(tasks=200), times=2),
+    "fanout": lambda: fanout(Options(tasks=8, bots=2, batch=3)),
+    "heartbeats": lambda: heartbeats(Options(bots=4, subtasks=2), seconds=0.5),
+    "memory": lambda: memory(Options(tasks=3, subtasks=2)),
+}
+
+
+@pytest.mark.parametrize("name", SMALL)
+async def test_a_scenario_says_what_its_figures_rest_on(name: str) -> None:
+    measured = await SMALL[name]()
+
+    told = json.loads(json.dumps(measured.as_json()))
+    assert told["version"] == report.VERSION
+    assert told["scenario"] == name
+    assert told["machine"]["fsync_per_second"] > 0
+    assert told["durability"] == {"store": "sqlite file", "journal_mode": "wal", "synchronous": "FULL"}
+    assert all(size > 0 for size in told["payload"].values())
+    assert told["figures"]
+    assert "synchronous FULL" in "\n".join(measured.lines())
+
+
+def test_there_is_a_small_run_of_every_scenario_and_the_command_knows_them() -> None:
+    assert list(SMALL) == list(SCENARIOS) == list(command._NAMES)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5])
+def test_a_plan_has_as_many_subtasks_as_asked_and_one_result(k: int) -> None:
+    plan = subtasks_of("text", k)
+
+    assert len(plan) == k
+    needed = {key for subtask in plan for key in subtask.get("depends_on", ())}
+    assert {subtask["key"] for subtask in plan} - needed == set(expected(0, k))
+
+
+async def test_a_number_that_a_scenario_has_no_use_for_is_refused() -> None:
+    with pytest.raises(CannotMeasure, match="no use for --batch"):
+        await handoff(Options(batch=2))
+
+
+async def test_a_store_that_somebody_works_with_is_not_measured(tmp_path: Path) -> None:
+    store = tmp_path / "mine.db"
+    store.write_bytes(b"")
+
+    with pytest.raises(CannotMeasure, match="a store already"):
+        await handoff(Options(store=f"sqlite:///{store}"))
+
+
+async def test_a_store_that_makes_nothing_durable_is_not_measured() -> None:
+    with pytest.raises(CannotMeasure, match="nothing durable"):
+        await handoff(Options(store="sqlite://:memory:"))
+
+
+async def test_a_store_of_ones_choice_stays(tmp_path: Path) -> None:
+    store = tmp_path / "kept.db"
+
+    await handoff(Options(tasks=1, store=f"sqlite:///{store}"))
+
+    assert store.stat().st_size > 0
+
+
+def test_a_sync_is_measured_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    took = machine.sync_times(tmp_path, 3)
+
+    assert len(took) == 3
+    assert min(took) > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_percentile_is_a_value_that_was_measured() -> None:
+    values = [float(number) for number in range(100, 0, -1)]
+
+    assert report.percentile(values, 0.5) == 50
+    assert report.percentile(values, 0.99) == 99
+    assert report.percentile([7.0], 0.99) == 7

@@ -1,0 +1,308 @@
+"""The engine under trouble: poison, a full queue, a store that will not, repeated commands, and idleness."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from swarmkeeper.core import commands
+from swarmkeeper.core.errors import IdempotencyKeyReused, Internal, Overloaded, SwarmkeeperError
+from swarmkeeper.core.states import Status
+from swarmkeeper.service.engine import Replayed
+from swarmkeeper.sim.harness import CLIENT, Harness
+
+
+@contextmanager
+def refusing(swarm: Harness, what: str, error: type[apsw.Error], *, verb: str = "") -> Iterator[None]:
+    """Let the store raise for each statement with this word among its values; `verb` is how the statement begins."""
+    connection = swarm.store.connection
+
+    def look(cursor: Any, statement: str, bindings: Any) -> bool:
+        values = bindings.values() if isinstance(bindings, dict) else bindings or ()
+        if statement.startswith(verb) and any(isinstance(value, str) and what in value for value in values):
+            raise error(f"refused: {what}")
+        return True
+
+    connection.exec_trace = look
+    try:
+        yield
+    finally:
+        connection.exec_trace = None
+
+
+@pytest.fixture
+def statements(swarm: Harness) -> Iterator[list[str]]:
+    """What reaches the store, but for transaction control."""
+    seen: list[str] = []
+
+    def look(cursor: Any, statement: str, bindings: Any) -> bool:
+        if statement.split()[0] not in ("BEGIN", "COMMIT", "ROLLBACK"):
+            seen.append(statement)
+        return True
+
+    swarm.store.connection.exec_trace = look
+    yield seen
+    swarm.store.connection.exec_trace = None
+
+
+# ---- poison --------------------------------------------------------------------------------------------------------
+
+
+def test_a_command_that_makes_the_store_raise_fails_alone() -> None:
+    swarm = Harness()
+    wanted = [swarm.a_submission(["a"], title=title) for title in ("one", "two", "poison", "four")]
+
+    with refusing(swarm, "poison", apsw.SQLError):
+        found = swarm.do_all(wanted)
+
+    assert [isinstance(one, Internal) for one in found] == [False, False, True, False]
+    titles = [row["title"] for row in swarm.rows("SELECT title FROM task ORDER BY created_at, id")]
+    assert sorted(titles) == ["four", "one", "two"]
+    swarm.check(faults=1)
+
+
+def test_a_poisoned_command_leaves_nothing_behind_and_can_be_repeated_once_healed() -> None:
+    swarm = Harness()
+    before = swarm.dump()
+    poison = swarm.a_submission(["a"], title="poison", idempotency=("key", "hash"))
+
+    with refusing(swarm, "poison", apsw.SQLError), pytest.raises(Internal):
+        swarm.do(poison)
+    assert swarm.dump() == before
+
+    assert isinstance(swarm.do(poison), str)
+    swarm.check(faults=1)
+
+
+def test_a_fault_while_deciding_fails_alone_too() -> None:
+    swarm = Harness()
+    task = swarm.submit(["a"])
+    lease = swarm.take(swarm.bot("worker"))
+
+    nonsense: Any = {"tokens": "many"}  # what the edge lets nobody say: adding it up raises
+    broken = swarm.a_report(lease, usage=nonsense)
+    found = swarm.do_all([commands.Pause(by=CLIENT, task=task), broken])
+
+    assert isinstance(found[1], Internal)
+    assert swarm.task(task).holds == ("paused",)
+    assert swarm.work(task, "a").status is Status.LEASED
+    swarm.check(faults=1)
+
+
+def test_a_timer_that_cannot_be_decided_is_put_off_and_stops_no_other() -> None:
+    swarm = Harness()
+    poison, other = swarm.submit(["poison"], deadline_seconds=60), swarm.submit(["b"], deadline_seconds=60)
+
+    with refusing(swarm, poison, apsw.SQLError, verb="UPDATE task"):
+        swarm.advance(61)
+        assert swarm.task(other).outcome == "expired"
+    assert swarm.task(poison).outcome is None
+
+    swarm.advance(60)
+    assert swarm.task(poison).outcome == "expired"
+
+
+def test_a_hint_that_fails_does_nothing_twice() -> None:
+    swarm = Harness()
+
+    def fail(changes: object) -> None:
+        raise RuntimeError("whoever listens is broken")
+
+    swarm.engine._on_commit = fail
+    task = swarm.submit(["a"])
+
+    assert [row["id"] for row in swarm.rows("SELECT id FROM task")] == [task]
+
+
+# ---- trouble that passes -------------------------------------------------------------------------------------------
+
+
+def test_when_the_store_will_not_callers_are_told_to_come_back_and_nothing_was_done() -> None:
+    swarm = Harness()
+    swarm.bot("worker")
+    before = swarm.dump()
+
+    with refusing(swarm, "a task", apsw.FullError), pytest.raises(Overloaded) as told:
+        swarm.submit(["a"])
+
+    assert (told.value.retryable, told.value.retry_after) == (True, 1)
+    assert swarm.dump() == before
+    swarm.submit(["a"])
+    swarm.check()
+
+
+def test_when_the_store_will_not_those_who_wait_stay_where_they_are() -> None:
+    swarm = Harness()
+    parked = swarm.park(swarm.bot("worker"))
+
+    with refusing(swarm, "a task", apsw.FullError), pytest.raises(Overloaded):
+        swarm.submit(["a"])
+    assert parked.waits
+
+    swarm.submit(["a"])
+    assert [lease.key for lease in parked.leases] == ["a"]
+    swarm.check()
+
+
+def test_a_store_that_will_not_is_not_asked_without_pause(swarm: Harness) -> None:
+    with refusing(swarm, "alive_at", apsw.FullError):
+        steps = swarm.loop.steps
+        swarm.advance(20)
+
+    assert swarm.loop.steps - steps < 2_000
+    swarm.advance(10)
+    swarm.submit(["a"])
+
+
+def test_past_its_bound_the_queue_takes_nothing_more() -> None:
+    swarm = Harness(queue_commands=10)
+
+    found = swarm.do_all([swarm.a_submission(["a"]) for _ in range(15)])
+
+    assert sum(isinstance(one, str) for one in found) == 10
+    assert [type(one) for one in found if not isinstance(one, str)] == [Overloaded] * 5
+    swarm.submit(["a"])
+    swarm.check()
+
+
+def test_more_commands_than_fit_in_one_batch_are_all_carried_out(swarm: Harness) -> None:
+    found = swarm.do_all([swarm.a_submission(["a"]) for _ in range(1_100)])
+
+    assert len({one for one in found if isinstance(one, str)}) == 1_100
+    assert swarm.engine.figures.batch_commands_last <= 512
+
+
+def test_a_stopping_engine_answers_what_it_took_and_takes_nothing_more() -> None:
+    swarm = Harness()
+    parked = swarm.park(swarm.bot("worker"))
+
+    swarm.engine.stop()
+    swarm.advance(0)
+
+    assert parked.leases == ()
+    with pytest.raises(Overloaded):
+        swarm.submit(["a"])
+    assert not swarm.engine.running
+
+
+# ---- said twice ----------------------------------------------------------------------------------------------------
+
+
+def test_the_same_command_with_the_same_key_is_carried_out_once(swarm: Harness) -> None:
+    wanted = swarm.a_submission(["a"], idempotency=("key", "hash"))
+    first = swarm.do(wanted)
+    swarm.restart()
+
+    again = swarm.do(wanted)
+
+    assert again == Replayed(first)
+    assert len(swarm.rows("SELECT id FROM task")) == 1
+
+
+def test_the_same_command_twice_at_the_same_time_is_carried_out_once(swarm: Harness) -> None:
+    wanted = swarm.a_submission(["a"], idempotency=("key", "hash"))
+
+    first, second = swarm.do_all([wanted, wanted])
+
+    assert second == Replayed(first)
+
+
+def test_another_command_with_the_same_key_is_refused(swarm: Harness) -> None:
+    swarm.submit(["a"], idempotency=("key", "hash"))
+
+    with pytest.raises(IdempotencyKeyReused):
+        swarm.submit(["a"], idempotency=("key", "another"))
+
+
+def test_a_refusal_is_not_kept_under_its_key(swarm: Harness) -> None:
+    with pytest.raises(SwarmkeeperError):
+        swarm.submit(["A"], idempotency=("key", "hash"))
+
+    assert isinstance(swarm.do(swarm.a_submission(["a"], idempotency=("key", "hash"))), str)
+
+
+def test_a_key_is_forgotten_after_a_day(swarm: Harness) -> None:
+    first = swarm.submit(["a"], idempotency=("key", "hash"))
+    swarm.loop.stall(86_400_000_000)
+    swarm.advance(61)
+
+    assert swarm.rows("SELECT key FROM idempotency") == []
+    assert swarm.submit(["a"], idempotency=("key", "hash")) != first
+
+
+# ---- refusals and repeats change nothing ---------------------------------------------------------------------------
+
+
+def test_saying_what_is_so_already_changes_nothing(swarm: Harness) -> None:
+    task = swarm.submit(["a"], priority=3, labels={"team": "blue"})
+    swarm.pause(task)
+    before = swarm.dump()
+
+    swarm.pause(task)
+    swarm.update(task, priority=3, labels={"team": "blue"})
+
+    assert swarm.dump() == before
+
+
+def test_commands_on_one_task_in_one_batch_see_each_other(swarm: Harness) -> None:
+    task = swarm.submit(["a"])
+    lease = swarm.take(swarm.bot("worker"))
+
+    report = swarm.a_report(lease)
+    first, second = swarm.do_all([report, report])
+
+    assert (first.replayed, second.replayed) == (False, True)
+    assert swarm.task(task).status == "COMPLETED"
+
+
+# ---- idleness ------------------------------------------------------------------------------------------------------
+
+
+def test_two_hundred_who_wait_without_any_work_cost_the_store_next_to_nothing(
+    swarm: Harness, statements: list[str]
+) -> None:
+    polls = [swarm.park(swarm.bot(f"bot-{number}")) for number in range(200)]
+    statements.clear()
+
+    swarm.advance(60)
+
+    assert len(statements) <= 2 * 60
+    assert all(poll.waits for poll in polls)
+
+
+def test_many_who_wait_are_not_all_looked_at_for_work_that_only_one_can_do(
+    swarm: Harness, statements: list[str]
+) -> None:
+    for number in range(100):
+        swarm.park(swarm.bot(f"bot-{number}", skills=(f"skill-{number}",), dedicated=True))
+    one = swarm.park(swarm.bot("one", skills=("rare",), dedicated=True))
+    statements.clear()
+
+    swarm.submit([{"key": "a", "required_skills": ["rare"]}])
+
+    assert [lease.key for lease in one.leases] == ["a"]
+    assert len(statements) < 60
+
+
+# ---- on disk -------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_answered_is_there_after_a_restart_from_the_file(tmp_path: Path) -> None:
+    swarm = Harness(url=f"sqlite:///{tmp_path / 'store.db'}")
+    task = swarm.submit(["a", {"key": "b", "depends_on": ["a"]}])
+    lease = swarm.take(swarm.bot("worker"))
+    before = swarm.dump()
+
+    swarm.restart()
+
+    assert swarm.dump() == before
+    assert swarm.beat(lease) == "continue"
+    swarm.report(lease)
+    assert swarm.drive(task).outcome == "accepted"
+    swarm.check()
+    swarm.close()

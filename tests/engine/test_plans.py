@@ -1,0 +1,239 @@
+"""Plans: bad ones, mended ones, and very large ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from swarmkeeper.core.errors import Invalid, InvalidPlan, LeaseLost
+from swarmkeeper.core.states import Status
+from swarmkeeper.sim.harness import Harness, Node
+
+BAD: list[list[Node]] = [["A"], ["b", "b"], [{"key": "c", "depends_on": ["c"]}], [{"key": "d", "depends_on": ["x"]}]]
+
+
+def planning(swarm: Harness) -> tuple[str, str]:
+    return swarm.submit(), swarm.bot("planner", "Planner")
+
+
+def test_a_bad_plan_is_refused_with_all_its_faults_and_may_be_mended(swarm: Harness) -> None:
+    task, planner = planning(swarm)
+    lease = swarm.take(planner)
+
+    with pytest.raises(InvalidPlan) as refused:
+        swarm.report(lease, plan=["A", {"key": "b", "depends_on": ["b", "c"]}])
+
+    assert [(pointer, code) for pointer, code, _ in refused.value.details] == [
+        ("/plan/subtasks/0/key", "pattern"),
+        ("/plan/subtasks/1/depends_on/0", "cycle"),
+        ("/plan/subtasks/1/depends_on/1", "unknown_key"),
+    ]
+    assert swarm.statuses(task) == {"plan": "LEASED"}
+    assert swarm.report(lease, plan=["a"]).task_status == "PLANNED"
+
+
+def test_the_fourth_bad_plan_ends_the_attempt_and_the_next_one_hears_what_was_wrong(swarm: Harness) -> None:
+    task, planner = planning(swarm)
+    lease = swarm.take(planner)
+
+    for number, plan in enumerate(BAD, 1):
+        assert swarm.work(task, "plan").status is Status.LEASED
+        with pytest.raises(InvalidPlan):
+            swarm.report(lease, plan=plan)
+        assert swarm.work(task, "plan").tries == (number == 4)
+
+    with pytest.raises(LeaseLost):
+        swarm.report(lease, plan=["a"])
+    work = swarm.work(task, "plan")
+    assert work.status is Status.WAITING
+    (text,) = swarm.feedback(work.id)
+    assert "/plan/subtasks/0/depends_on/0" in text
+    assert swarm.take(planner, wait=5).attempt == 2
+
+
+def test_the_same_bad_plan_again_counts_once(swarm: Harness) -> None:
+    task, planner = planning(swarm)
+    lease = swarm.take(planner)
+
+    for _ in range(10):
+        with pytest.raises(InvalidPlan):
+            swarm.report(lease, plan=BAD[0])
+
+    assert swarm.beat(lease) == "continue"
+    assert swarm.work(task, "plan").tries == 0
+
+
+def test_three_attempts_of_four_bad_plans_fail_the_task(swarm: Harness) -> None:
+    task, planner = planning(swarm)
+
+    for _ in range(3):
+        lease = swarm.take(planner, wait=60)
+        for plan in BAD:
+            with pytest.raises(InvalidPlan):
+                swarm.report(lease, plan=plan)
+
+    failure = swarm.task(task).failure
+    assert failure is not None
+    assert failure["code"] == "planning_failed"
+
+
+def test_faults_of_shape_and_of_the_graph_come_in_one_answer(swarm: Harness) -> None:
+    _, planner = planning(swarm)
+    shape = (("/plan/subtasks/1", "type", "must be an object"),)
+
+    with pytest.raises(InvalidPlan) as refused:
+        swarm.report(swarm.take(planner), plan=["A"], errors=shape, errors_in="plan")
+
+    assert [code for _, code, _ in refused.value.details] == ["type", "pattern"]
+
+
+def test_a_verdict_that_cannot_be_read_is_refused_four_times_and_ends_the_attempt(swarm: Harness) -> None:
+    task = swarm.submit(["a"])
+    swarm.report(swarm.take(swarm.bot("worker")))
+    lease = swarm.take(swarm.bot("judge", "Evaluator"))
+
+    for number in range(4):
+        shape = (("/verdict/decision", "enum", f"fault {number}"),)
+        with pytest.raises(Invalid):
+            swarm.report(lease, errors=shape, errors_in="verdict")
+
+    assert swarm.work(task, "review/1/1").tries == 1
+
+
+@pytest.mark.parametrize("wrong", [{"output": {"n": 1}}, {"verdict": "accept"}])
+def test_a_planner_must_report_a_plan(swarm: Harness, wrong: dict[str, Any]) -> None:
+    task, planner = planning(swarm)
+    lease = swarm.take(planner)
+    before = swarm.dump()
+
+    with pytest.raises(Invalid):
+        swarm.report(lease, **wrong)
+
+    assert swarm.dump() == before
+    assert swarm.task(task).status == "CREATED"
+
+
+def test_a_bad_plan_of_a_client_leaves_nothing_behind(swarm: Harness) -> None:
+    before = swarm.dump()
+
+    with pytest.raises(InvalidPlan) as refused:
+        swarm.submit(["a", {"key": "b", "depends_on": ["zz"]}])
+
+    assert [(pointer, code) for pointer, code, _ in refused.value.details] == [
+        ("/subtasks/1/depends_on/0", "unknown_key")
+    ]
+    assert swarm.dump() == before
+
+
+def test_a_plan_waits_for_its_approval_and_then_begins(swarm: Harness) -> None:
+    task = swarm.submit(approval="plan")
+    swarm.report(swarm.take(swarm.bot("planner", "Planner")), plan=["a"])
+    worker = swarm.bot("worker")
+    assert (swarm.task(task).status, swarm.lease(worker)) == ("PLANNED", None)
+
+    swarm.decide(swarm.approvals(task)[0], "approve")
+
+    assert swarm.take(worker).key == "a"
+
+
+# ---- large plans ---------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_of_ten_thousand_in_two_layers_completes_in_slices_of_five_hundred(swarm: Harness) -> None:
+    """A thousand are done; nine thousand that were only for a failure are skipped."""
+    planner, worker = swarm.bot("planner", "Planner"), swarm.bot("worker", capacity=250)
+    task = swarm.submit(evaluation="none")
+    first: list[Node] = [f"a{number:03}" for number in range(1_000)]
+    second: list[Node] = [
+        {"key": f"b{number:04}", "depends_on": [{"key": f"a{number // 9:03}", "when": "failure"}]}
+        for number in range(9_000)
+    ]
+    swarm.commits.clear()
+
+    swarm.report(swarm.take(planner), plan=[*first, *second])
+    assert swarm.task(task).status == "PLANNED"
+    assert swarm.rows("SELECT 1 FROM ready") == [], "nothing is ready before the last row is there"
+    swarm.advance(0)
+    assert swarm.row("SELECT count(*) AS n FROM ready")["n"] == 1_000
+    assert largest(swarm) <= 500 + 1  # the plan item itself
+
+    for _ in range(4):
+        leases = swarm.leases(worker, 250)
+        for start in range(0, 250, 50):  # as many results in one request as the runner sends
+            found = swarm.do_all([swarm.a_report(lease) for lease in leases[start : start + 50]])
+            assert not [one for one in found if isinstance(one, BaseException)]
+            swarm.advance(0)
+    assert (swarm.task(task).status, swarm.task(task).outcome) == ("ARCHIVED", "accepted")
+    assert (swarm.task(task).n_total, swarm.task(task).n_open) == (10_000, 0)
+
+
+def largest(swarm: Harness) -> int:
+    """The most items that one commit has written since `commits` was cleared."""
+    return max(len(changes.works) for changes in swarm.commits)
+
+
+@pytest.mark.parametrize(("when", "status"), [("success", "READY"), ("failure", "SKIPPED")])
+def test_one_end_that_ten_thousand_wait_for_is_told_to_them_in_slices(swarm: Harness, when: str, status: str) -> None:
+    task = swarm.submit(
+        ["a", *({"key": f"b{number:04}", "depends_on": [{"key": "a", "when": when}]} for number in range(9_999))]
+    )
+    swarm.advance(0)
+    lease = swarm.take(swarm.bot("worker"))
+    swarm.commits.clear()
+
+    swarm.report(lease)
+    assert swarm.task(task).status == "IN_PROGRESS"
+    swarm.advance(0)
+
+    counts = swarm.rows("SELECT status, count(*) AS n FROM work WHERE key LIKE 'b%' GROUP BY status")
+    assert counts == [{"status": status, "n": 9_999}]
+    assert largest(swarm) <= 500
+
+
+def test_a_chain_behind_a_failure_is_skipped_to_its_end_however_long(swarm: Harness) -> None:
+    chain: list[Node] = [{"key": f"k{number}", "depends_on": [f"k{number - 1}"]} for number in range(1, 200)]
+    task = swarm.submit([{"key": "k0", "on_failure": "continue"}, *chain])
+
+    swarm.report(swarm.take(swarm.bot("worker")), error="not_retryable")
+    swarm.advance(0)
+
+    assert {work.status for work in swarm.works(task).values() if work.key not in ("k0", "review/1/1")} == {"SKIPPED"}
+    assert swarm.task(task).status == "COMPLETED"
+
+
+def test_nothing_of_a_large_plan_can_be_had_before_its_last_row_is_there(swarm: Harness) -> None:
+    worker = swarm.bot("worker")
+    task = swarm.submit([f"k{number:04}" for number in range(1_200)])
+
+    seen = []
+    while swarm.rows("SELECT 1 FROM chore WHERE kind = 'plan'"):
+        seen.append(len(swarm.works(task)))
+        if swarm.lease(worker) is not None:
+            break
+    assert swarm.rows("SELECT 1 FROM chore WHERE kind = 'plan'") == []
+
+    assert seen[0] < 1_200
+    assert len(swarm.works(task)) == 1_200
+
+
+def test_a_large_plan_survives_a_restart_at_any_slice(swarm: Harness) -> None:
+    task = swarm.submit([f"k{number:04}" for number in range(1_200)])
+
+    while swarm.rows("SELECT 1 FROM chore"):
+        swarm.restart()
+        swarm.check()
+
+    assert swarm.row("SELECT count(*) AS n FROM ready")["n"] == 1_200
+    assert len(swarm.works(task)) == 1_200
+
+
+def test_chores_of_several_tasks_go_on_by_turns(swarm: Harness) -> None:
+    many: list[Node] = [f"k{number:04}" for number in range(1_500)]
+    swarm.do_all([swarm.a_submission(many), swarm.a_submission(many)])
+    swarm.advance(0)
+
+    order = [leaf.task for changes in swarm.commits for leaf in changes.leaves if leaf.action == "chore.plan"]
+    assert len(order) == 4  # each has two slices left
+    assert order[0] != order[1]
+    assert order[2] != order[3]

@@ -1,0 +1,126 @@
+"""Calling an application in memory, on the virtual loop, as over the network."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from fastapi import FastAPI, Request
+from fastapi.responses import StreamingResponse
+
+from swarmkeeper.sdk.errors import Unreachable
+from swarmkeeper.sdk.transport import Transport
+from swarmkeeper.sim.asgi import AsgiTransport
+from swarmkeeper.sim.loop import VirtualLoop, virtual_loop
+
+app = FastAPI()
+heard: list[str] = []
+
+
+@app.post("/echo/{name}")
+async def echo(name: str, request: Request) -> dict[str, object]:
+    body = await request.body()
+    return {"name": name, "query": dict(request.query_params), "key": request.headers["x-key"], "body": body.decode()}
+
+
+@app.get("/slow")
+async def slow(request: Request) -> str:
+    while not await request.is_disconnected():
+        await asyncio.sleep(1)
+    heard.append("gone")
+    return "too late"
+
+
+@app.get("/stream")
+async def stream(every: float = 1) -> StreamingResponse:
+    async def lines() -> AsyncIterator[bytes]:
+        for number in range(3):
+            await asyncio.sleep(every)
+            yield b"%d\n" % number
+
+    return StreamingResponse(lines())
+
+
+@app.get("/broken")
+async def broken() -> None:
+    raise RuntimeError("so")
+
+
+@pytest.fixture
+def loop() -> VirtualLoop:
+    heard.clear()
+    return virtual_loop()
+
+
+def test_it_is_a_transport_of_the_sdk() -> None:
+    transport: Transport = AsgiTransport(app)
+
+    assert transport is not None
+
+
+def test_a_request_goes_there_whole_and_its_answer_comes_back(loop: VirtualLoop) -> None:
+    async def story() -> None:
+        answer = await AsgiTransport(app).request("POST", "/echo/a%20b?x=1", {"X-Key": "k"}, b"hello", 5)
+        assert answer.status == 200
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.body == b'{"name":"a b","query":{"x":"1"},"key":"k","body":"hello"}'
+
+    loop.run_until_complete(story())
+
+
+def test_without_an_answer_in_time_the_caller_hangs_up_and_the_application_hears_of_it(loop: VirtualLoop) -> None:
+    async def story() -> None:
+        transport = AsgiTransport(app)
+        with pytest.raises(Unreachable):
+            await transport.request("GET", "/slow", {}, None, 5)
+        assert loop.now == 5_000_000
+        await transport.aclose()
+
+    loop.run_until_complete(story())
+
+    assert heard == ["gone"]
+
+
+def test_a_cancelled_caller_is_heard_of_too(loop: VirtualLoop) -> None:
+    async def story() -> None:
+        transport = AsgiTransport(app)
+        asking = asyncio.ensure_future(transport.request("GET", "/slow", {}, None, 60))
+        await asyncio.sleep(2)
+        asking.cancel()
+        await transport.aclose()
+        assert asking.cancelled()
+
+    loop.run_until_complete(story())
+
+    assert heard == ["gone"]
+
+
+def test_a_stream_comes_piece_by_piece(loop: VirtualLoop) -> None:
+    async def story() -> list[tuple[bytes, int]]:
+        async with AsgiTransport(app).stream("GET", "/stream", {}, 5) as streamed:
+            assert streamed.status == 200
+            return [(chunk, loop.now) async for chunk in streamed.chunks]
+
+    assert loop.run_until_complete(story()) == [(b"0\n", 1_000_000), (b"1\n", 2_000_000), (b"2\n", 3_000_000)]
+
+
+def test_silence_within_a_stream_ends_it(loop: VirtualLoop) -> None:
+    async def story() -> None:
+        async with AsgiTransport(app).stream("GET", "/stream?every=9", {}, 5) as streamed:
+            async for _ in streamed.chunks:
+                raise AssertionError("nothing comes in time")
+
+    with pytest.raises(Unreachable):
+        loop.run_until_complete(story())
+
+
+def test_what_an_application_raises_is_a_500_and_kept(loop: VirtualLoop) -> None:
+    async def story() -> None:
+        transport = AsgiTransport(app)
+        answer = await transport.request("GET", "/broken", {}, None, 5)
+        assert answer.status == 500
+        await transport.aclose()
+        assert [str(error) for error in transport.errors] == ["so"]
+
+    loop.run_until_complete(story())

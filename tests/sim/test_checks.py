@@ -1,0 +1,101 @@
+"""Each invariant is broken by hand, to see that it is found."""
+
+from __future__ import annotations
+
+import pytest
+
+from swarmkeeper.sim import checks
+from swarmkeeper.sim.harness import Harness
+
+# What is done to a store that was in order, and a word of what must be found.
+ANOTHER_ATTEMPT = (
+    "INSERT INTO attempt SELECT 'lse_2', work, task, tenant, 99, bot, {started}, {ended}, {ending}, round, error, result,"
+    " result_hash, usage, answer FROM attempt WHERE ending = 'succeeded' LIMIT 1"
+)
+A_BLOCKED_ONE_READY = (
+    "UPDATE ready SET work = (SELECT id FROM work WHERE status = 'BLOCKED' LIMIT 1)"
+    " WHERE work = (SELECT max(work) FROM ready)"
+)
+DAMAGE = {
+    "two results": (
+        ANOTHER_ATTEMPT.format(started="started", ended="ended", ending="ending"),
+        "at most one accepted result",
+    ),
+    "not the newest": (
+        ANOTHER_ATTEMPT.format(started="started - 1", ended="ended + 1", ending="'failed'"),
+        "the newest granted",
+    ),
+    "result gone": ("UPDATE work SET result = 'x' WHERE status = 'SUCCEEDED'", "done by its last attempt"),
+    "attempt uncounted": ("UPDATE work SET attempt = attempt + 1 WHERE key = 'a'", "counted without a gap"),
+    "lease gone": ("DELETE FROM lease", "a lease exists exactly"),
+    "lease of another attempt": ("UPDATE lease SET attempt = attempt + 1", "the item's newest attempt"),
+    "pending": ("UPDATE work SET pending = 7 WHERE status = 'BLOCKED'", "edges not settled"),
+    "counters": ("UPDATE task SET n_open = n_open - 1 WHERE n_open > 1", "counts its subtasks"),
+    "event gone": ("DELETE FROM event WHERE sequence = 2", "without a gap"),
+    "events out of order": ("UPDATE event SET seq = -seq WHERE task IS NOT NULL", "in the order of their numbers"),
+    "status by hand": ("UPDATE task SET status = 'CREATED' WHERE status = 'IN_PROGRESS'", "exactly one event"),
+    "grant untold": ("UPDATE event SET kind = 'x' WHERE kind = 'work.leased'", "each grant has"),
+    "end untold": ("UPDATE event SET kind = 'x' WHERE kind = 'work.succeeded'", "each end of an attempt"),
+    "record twice": ("UPDATE audit_leaf SET id = (SELECT min(id) FROM audit_leaf)", "there twice"),
+    "timer of a lease gone": ("DELETE FROM timer WHERE kind = 'ends'", "the timers of its lease"),
+    "timer of a ready item gone": ("DELETE FROM timer WHERE kind = 'start'", "what is ready"),
+    "not in its queue": ("DELETE FROM ready", "what is ready"),
+    "held and handed out": ("UPDATE task SET holds = '[\"paused\"]'", "what is held"),
+    "in a queue, not ready": (A_BLOCKED_ONE_READY, "only what is ready"),
+    "held for nothing": ("UPDATE task SET holds = '[\"apr_1\"]'", "an open approval"),
+    "question gone": ("UPDATE approval SET state = 'decided'", "waits for an answer"),
+    "wake-up gone": ("DELETE FROM timer WHERE kind = 'wake'", "what waits is woken"),
+    "blocked by nothing": ("UPDATE work SET pending = 0 WHERE status = 'BLOCKED'", "waits for an upstream"),
+    "review gone": ("UPDATE work SET subject = NULL", "has an open review"),
+    "nothing goes on": ("UPDATE work SET status = 'SUCCEEDED'", "something that goes on"),
+    "left over": ("UPDATE lease SET cancelled = 0", "the grace of its lease"),
+    "deadline gone": ("DELETE FROM timer WHERE kind = 'deadline'", "a deadline has its timer"),
+    "timer of what is over": (
+        "INSERT INTO timer SELECT 'wake', id, 1 FROM work WHERE status = 'SUCCEEDED' LIMIT 1",
+        "what is over",
+    ),
+    "audit leaf changed": ("UPDATE audit_leaf SET actor = 'nobody' WHERE place = 1", "the audit log verifies"),
+    "event of another record": ("UPDATE event SET audit = 'aud_x' WHERE sequence = 1", "records that they name"),
+}
+
+
+def a_busy_swarm() -> Harness:
+    """One of everything: leased, blocked, ready, waiting for time and for an answer, in review, in its grace."""
+    swarm = Harness()
+    worker = swarm.bot("worker", capacity=64)
+    swarm.submit(["a", "b", "c", {"key": "d", "depends_on": ["a"]}], deadline_seconds=3600)
+    first, second, third = swarm.leases(worker, 3)
+    swarm.release(second, delay_seconds=60)
+    swarm.ask(third)
+    swarm.submit(["e"], evaluation="each")
+    swarm.report(swarm.take(worker))
+    swarm.submit(["f", {"key": "g", "depends_on": ["f"]}])
+    swarm.report(swarm.take(worker))
+    stopped = swarm.submit(["h"], priority=9)
+    swarm.take(worker)
+    swarm.cancel(stopped)
+    assert first.key == "a"
+    swarm.check()
+    return swarm
+
+
+@pytest.mark.parametrize(("sql", "words"), DAMAGE.values(), ids=DAMAGE)
+def test_a_broken_invariant_is_found(sql: str, words: str) -> None:
+    swarm = a_busy_swarm()
+    swarm.store.connection.execute("PRAGMA foreign_keys = OFF")
+
+    swarm.store.connection.execute(sql)
+
+    assert any(words in found for found in checks.broken(swarm.store.connection)), "found"
+    with pytest.raises(AssertionError, match="invariant"):
+        swarm.check()
+
+
+def test_each_invariant_is_broken_once() -> None:
+    words = [damage[1] for damage in DAMAGE.values()]
+
+    assert [one.words for one in checks.INVARIANTS if not any(word in one.words for word in words)] == []
+
+
+def test_a_store_in_order_shows_nothing() -> None:
+    assert list(checks.broken(a_busy_swarm().store.connection)) == []

@@ -1,0 +1,95 @@
+"""All that callers and operators can set, and the test that each has to have. The map itself is effects.toml.
+
+A place is `<call>.<field>` for what stands in a body, query or header of one call, `<Record>.<field>` for what stands
+deeper in a body, and `settings.<name>`. It is read from the application's own description, so nothing can be left out.
+"""
+
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from swarmkeeper.http.api import ALL_CALLS
+from swarmkeeper.http.openapi import document
+from swarmkeeper.settings import KNOBS
+
+MAP = Path(__file__).with_name("effects.toml")
+BY_THE_SERVER = "Set by the server; ignored in a request."
+
+
+class Place(NamedTuple):
+    table: str  # a call, a record, or "settings"
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.table}.{self.name}"
+
+
+@cache
+def described() -> dict[str, Any]:
+    return document(ALL_CALLS, "0.0.0")
+
+
+def _references(schema: Any) -> Iterator[str]:
+    if isinstance(schema, dict):
+        if "$ref" in schema:
+            yield schema["$ref"].rpartition("/")[2]
+        for each in schema.values():
+            yield from _references(each)
+    elif isinstance(schema, list):
+        for each in schema:
+            yield from _references(each)
+
+
+def _deeper() -> dict[str, dict[str, Any]]:
+    """Of every record that stands inside of a body its fields, with their schemas."""
+    records = described()["components"]["schemas"]
+    waiting = [each for body in _bodies().values() for each in _references(records[body]["properties"])]
+    found: dict[str, dict[str, Any]] = {}
+    while waiting:
+        record = waiting.pop()
+        if record not in found:
+            found[record] = records[record].get("properties", {})
+            waiting += _references(found[record])
+    return found
+
+
+def _bodies() -> dict[str, str]:
+    """The record that each call takes as its body, where it takes one that can say something."""
+    found = {
+        operation["operationId"]: record
+        for path in described()["paths"].values()
+        for operation in path.values()
+        for record in _references(operation.get("requestBody"))
+    }
+    records = described()["components"]["schemas"]
+    return {call: record for call, record in found.items() if records[record].get("properties")}
+
+
+def _fields() -> Iterator[tuple[Place, dict[str, Any]]]:
+    """Every field that can be sent, with its schema."""
+    for operation in (each for path in described()["paths"].values() for each in path.values()):
+        for parameter in operation["parameters"]:
+            if parameter["in"] != "path":  # what stands in a path is what the call is about
+                yield Place(operation["operationId"], parameter["name"]), parameter
+    records = dict(_deeper())
+    for call, record in _bodies().items():
+        if record not in records:  # else a call takes many of what another takes one of
+            records[call] = described()["components"]["schemas"][record]["properties"]
+    for table, schemas in records.items():
+        for name, schema in schemas.items():
+            yield Place(table, name), schema
+
+
+def inventory() -> dict[Place, bool]:
+    """All places, and of each whether what is sent there is ignored on purpose."""
+    found = {place: schema.get("description") == BY_THE_SERVER for place, schema in _fields()}
+    return found | {Place("settings", knob.name): False for knob in KNOBS}
+
+
+@cache
+def effects() -> dict[Place, str]:
+    """Of each place the test that fails when what is set there has no effect: `path::name`."""
+    tables = tomllib.loads(MAP.read_text(encoding="utf-8"))
+    return {Place(table, name): test for table, names in tables.items() for name, test in names.items()}

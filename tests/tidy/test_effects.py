@@ -1,0 +1,69 @@
+"""Nothing is accepted and ignored: every field and every setting has a test that fails when its value has no effect.
+
+That the tests do fail is shown by `python -m tests.tidy.ablation`, which takes the values away one after the other.
+"""
+
+import ast
+
+from swarmkeeper.http.api import ALL_CALLS
+from swarmkeeper.wire import requests
+from swarmkeeper.wire.requests import NOT_SUPPORTED
+from swarmkeeper.wire.shapes import Request
+from tests.tidy.effects import effects, inventory
+from tests.tidy.tree import ROOT, parsed
+
+
+def test_every_field_and_setting_has_its_test_and_nothing_else_has_one() -> None:
+    there, mapped = set(inventory()), set(effects())
+
+    assert sorted(str(place) for place in there - mapped) == [], "these need a line in effects.toml"
+    assert sorted(str(place) for place in mapped - there) == [], "these are in effects.toml, and nowhere else"
+
+
+def test_every_test_that_is_named_is_there() -> None:
+    missing = [f"{place}: {test}" for place, test in effects().items() if function_of(test) is None]
+
+    assert missing == []
+
+
+def function_of(test: str) -> ast.AST | None:
+    path, _, name = test.partition("::")
+    file = ROOT / path
+    if not (path.startswith("tests/") and file.name.startswith("test_") and file.is_file()):
+        return None
+    functions = (each for each in parsed(file).body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef))
+    return next((each for each in functions if each.name == name and name.startswith("test_")), None)
+
+
+def test_every_test_that_is_named_speaks_of_what_it_is_named_for() -> None:
+    silent = [
+        f"{place}: {test}"
+        for place, test in effects().items()
+        if plain(place.name) not in plain((ROOT / test.partition("::")[0]).read_text(encoding="utf-8"))
+    ]
+
+    assert silent == []
+
+
+def plain(text: str) -> str:
+    """Headers may be written in any casing, and as names of arguments."""
+    return text.lower().replace("-", "_")
+
+
+def test_what_is_ignored_on_purpose_is_shown_to_be_ignored() -> None:
+    """Nothing else may hide behind that."""
+    ignored = {place for place, on_purpose in inventory().items() if on_purpose}
+    shown = {place for place, test in effects().items() if "_only_the_server_sets" in test}
+
+    assert ignored == shown
+    assert {place.name for place in ignored} == {"id", "parent_task_id", "created_at", "status"}
+
+
+def test_a_record_that_no_call_takes_is_refused_by_name() -> None:
+    records = {each for each in vars(requests).values() if isinstance(each, type) and issubclass(each, Request)}
+    deeper = {place.table for place in inventory()}
+    taken = {call.body for call in ALL_CALLS if call.body} | {each for each in records if each.__name__ in deeper}
+
+    left = {each for each in records if not any(issubclass(one, each) for one in taken)}
+
+    assert left == {later.model for later in NOT_SUPPORTED if not later.field}
