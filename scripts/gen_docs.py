@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import textwrap
 from collections.abc import Iterable, Mapping
 from enum import Enum
@@ -195,7 +196,7 @@ def sdk_page() -> str:
 
 def _signature(thing: Any) -> str:
     try:
-        return str(inspect.signature(thing)).replace("'", "")
+        return re.sub(r"<function [^>]*>+? at 0x[0-9a-f]+>", "…", str(inspect.signature(thing)).replace("'", ""))
     except (TypeError, ValueError):
         return ""
 

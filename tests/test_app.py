@@ -14,9 +14,9 @@ from swarmkeeper.app import OWN, CannotServe, InProcess, Orchestrator, create_ap
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.core.commands import CreateKey
 from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.sdk.client import Client
 from swarmkeeper.sdk.errors import Unauthenticated
-from swarmkeeper.service.rules import BuiltInRules
 from swarmkeeper.settings import Settings
 
 MEMORY = Settings(store="sqlite://:memory:", port=0, log_level="error")
@@ -206,7 +206,7 @@ def test_settings_reach_the_rooms_that_they_are_for() -> None:
 
 
 def test_the_log_is_as_loud_and_in_the_form_that_was_set(capsys: pytest.CaptureFixture[str]) -> None:
-    rules = BuiltInRules(Redactor.default())
+    rules = Rulebook(Redactor.default())
 
     make_log(Settings(log_format="json", log_level="debug"), rules, SystemClock())("request")
     make_log(Settings(log_format="text", log_level="warning"), rules, SystemClock())("stalled")

@@ -32,6 +32,7 @@ from swarmkeeper.core.ports import Changes, Clock, Entropy, StoreUnavailable
 from swarmkeeper.govern import keys
 from swarmkeeper.govern.access import Role
 from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.http.api import HttpLimits, Parts
 from swarmkeeper.http.api import create_app as create_door
 from swarmkeeper.observe.logs import Log, take_over
@@ -43,7 +44,6 @@ from swarmkeeper.service.engine import Engine
 from swarmkeeper.service.feed import Feed
 from swarmkeeper.service.identity import Identity
 from swarmkeeper.service.queries import Queries
-from swarmkeeper.service.rules import BuiltInRules
 from swarmkeeper.settings import Settings, read
 from swarmkeeper.storage.sqlite.store import SqliteStore
 
@@ -79,13 +79,13 @@ class Orchestrator:
         migrate: bool = False,
         clock: Clock | None = None,
         entropy: Entropy | None = None,
-        rules: BuiltInRules | None = None,
+        rules: Rulebook | None = None,
         log: Log | None = None,
     ) -> None:
         self.settings = settings or read().settings
         self.clock = clock or SystemClock()
         self.entropy = entropy or SystemEntropy()
-        self.rules = rules or BuiltInRules(Redactor.default())
+        self.rules = rules or Rulebook(Redactor.default())
         self.log = log or make_log(self.settings, self.rules, self.clock)
         self.ended = asyncio.Event()
         self._migrate = migrate
@@ -283,7 +283,7 @@ class Orchestrator:
                 self.log("tick_failed", error=error.detail)
 
 
-def make_log(settings: Settings, rules: BuiltInRules, clock: Clock) -> Log:
+def make_log(settings: Settings, rules: Rulebook, clock: Clock) -> Log:
     """The log on stderr, as the settings have it."""
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
     return Log(sys.stderr, rules, clock.now, level=settings.log_level, as_json=as_json)

@@ -16,13 +16,13 @@ from swarmkeeper.core.model import Bot, Limits, Principal, Queue, Ready, Task, W
 from swarmkeeper.core.states import BotType, Happening, Kind, Status, TaskHappening, TaskStatus
 from swarmkeeper.core.world import NotLoaded, World
 from swarmkeeper.govern.redaction import Redactor
-from swarmkeeper.service.rules import BuiltInRules
+from swarmkeeper.govern.rulebook import Rulebook
 
 MILLISECOND = 1_000
 MINUTE = 60_000_000
 moments = st.integers(0, 1 << 47)
 seeds = st.binary(min_size=16, max_size=16)
-RULES = BuiltInRules(Redactor.default())
+RULES = Rulebook(Redactor.default())
 
 
 @given(moments, moments, seeds, seeds)

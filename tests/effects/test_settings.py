@@ -13,8 +13,8 @@ import pytest
 from swarmkeeper.app import Orchestrator, make_log, serving
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.sdk.client import Client
-from swarmkeeper.service.rules import BuiltInRules
 from swarmkeeper.settings import Settings
 from tests.cli.shell import Shell
 from tests.effects.conftest import attempt_seconds, ended, submitted
@@ -84,7 +84,7 @@ async def test_open_metrics_need_no_key_on_this_machine() -> None:
 
 @pytest.mark.parametrize(("level", "lines"), [("debug", 2), ("info", 1), ("error", 0)])
 def test_no_less_than_the_log_level_is_logged(level: str, lines: int, capsys: pytest.CaptureFixture[str]) -> None:
-    log = make_log(Settings(log_level=level), BuiltInRules(Redactor.default()), SystemClock())
+    log = make_log(Settings(log_level=level), Rulebook(Redactor.default()), SystemClock())
 
     log("request", path="/tasks")
     log("started")
@@ -100,7 +100,7 @@ def test_it_is_logged_in_the_format_that_was_set(
     monkeypatch.setattr("sys.stderr.isatty", lambda: as_json)
     settings = Settings(log_format="json" if as_json else "text")
 
-    make_log(settings, BuiltInRules(Redactor.default()), SystemClock())("started")
+    make_log(settings, Rulebook(Redactor.default()), SystemClock())("started")
 
     assert capsys.readouterr().err.startswith("{") is as_json
 

@@ -111,6 +111,7 @@ def test_a_hint_that_fails_does_nothing_twice() -> None:
     swarm = Harness()
 
     def fail(changes: object) -> None:
+        swarm.loop.now += 5_000  # a second try would come later, and be another task
         raise RuntimeError("whoever listens is broken")
 
     swarm.engine._on_commit = fail

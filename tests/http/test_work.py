@@ -1,7 +1,7 @@
 """What bots do, and what they are told when they do it wrong."""
 
 from swarmkeeper.app import Orchestrator
-from tests.http.conftest import Caller, Fleet, Json
+from tests.http.conftest import Caller, Fleet, Json, key_of
 
 
 async def planned(client: Caller, *keys: str, **more: Json) -> str:
@@ -108,6 +108,22 @@ async def test_a_batch_takes_and_refuses_each_result_by_itself(client: Caller, f
     assert [each["accepted"] for each in told] == [True, True, False, False, True]
     assert [told[2]["code"], told[3]["code"]] == ["lease_lost", "invalid"]
     assert told[4]["task_status"] == "FAILED"
+
+
+async def test_the_lease_of_another_says_nothing_of_its_task(swarm: Orchestrator, client: Caller, fleet: Fleet) -> None:
+    bot = await fleet.bot("Executor")
+    task_id = await planned(client, "a")
+    lease = await bot.one()
+    await client.post(f"/tasks/{task_id}:cancel")
+    stranger = client.with_key(await key_of(swarm, "other", "admin"))
+    other = (await stranger.post("/bots/register", {"type": "Executor", "version": "1"})).json["id"]
+    result = {"lease_id": lease["lease_id"], "status": "succeeded", "output": 1}
+
+    foreign = await stranger.post("/results", {"bot_id": other, "results": [result]})
+    own = await bot.call.post("/results", {"bot_id": bot.id, "results": [result]})
+
+    assert foreign.json["results"][0]["code"] == "lease_lost"
+    assert own.json["results"][0]["code"] == "task_closed"
 
 
 async def test_a_bad_plan_is_told_all_its_errors_and_may_be_mended(client: Caller, fleet: Fleet) -> None:

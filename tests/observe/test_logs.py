@@ -5,10 +5,10 @@ import json
 import logging
 
 from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.observe.logs import Log, take_over
-from swarmkeeper.service.rules import BuiltInRules
 
-RULES = BuiltInRules(Redactor.default())
+RULES = Rulebook(Redactor.default())
 SECRET = "swk_8OIO7EeOSZ_nyDThDZShlz3oHyT01zEOS6u6QTPQfhqGBEYBGpnuhR_28GW6E"
 NOON = 1_790_000_000_000_000
 

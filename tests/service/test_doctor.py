@@ -18,13 +18,13 @@ from swarmkeeper.core.model import Failure, Limits, Principal, SubtaskSpec, Verd
 from swarmkeeper.core.states import Condition, Decision, ErrorClass
 from swarmkeeper.govern import audit
 from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.service import doctor
 from swarmkeeper.service.engine import Engine
-from swarmkeeper.service.rules import BuiltInRules
 from swarmkeeper.storage.sqlite.store import SqliteStore
 
 ADMIN = Principal("default", "key_1", "admin")
-RULES = BuiltInRules(Redactor.default())
+RULES = Rulebook(Redactor.default())
 
 
 def quiet(event: str, **fields: Any) -> None:

@@ -12,9 +12,9 @@ from swarmkeeper.core.errors import RateLimited, Unauthenticated
 from swarmkeeper.core.model import Limits, Principal
 from swarmkeeper.govern import keys
 from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.service.engine import Engine
 from swarmkeeper.service.identity import FAILURES_A_SECOND, LOOKUPS_A_SECOND, SECOND, Identity
-from swarmkeeper.service.rules import BuiltInRules
 from swarmkeeper.storage.sqlite.store import SqliteStore
 
 ADMIN = Principal("acme", "tests", "admin")
@@ -59,7 +59,7 @@ async def desk() -> AsyncIterator[Desk]:
         store,
         clock=SystemClock(),
         entropy=SystemEntropy(),
-        rules=BuiltInRules(Redactor.default()),
+        rules=Rulebook(Redactor.default()),
         limits=Limits(),
         broker=LocalBroker(),
         log=lambda event, **fields: None,

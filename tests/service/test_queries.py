@@ -12,8 +12,8 @@ from swarmkeeper.core.model import Answered, Edge, Feedback, LateResult, Lease, 
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.states import Condition, Ending, Kind, Outcome, Status, TaskStatus
 from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.service.queries import PAGE_BYTES_MAX, Queries, TaskFilter
-from swarmkeeper.service.rules import BuiltInRules
 from swarmkeeper.service.views import INLINE_BYTES_IN_ALL, INLINE_BYTES_MAX
 from swarmkeeper.storage.sqlite import SqliteStore
 from swarmkeeper.testing import records
@@ -54,7 +54,7 @@ class Swarm:
     def __init__(self) -> None:
         self.store = SqliteStore(":memory:")
         self.seen: dict[str, int] = {}
-        rules = BuiltInRules(Redactor.default())
+        rules = Rulebook(Redactor.default())
         self.queries = Queries(self.store, rules, Limits(), now=lambda: NOW, seen=self.seen.get)
 
     async def save(self, **changes: Any) -> None:

@@ -26,6 +26,8 @@ def take_away(place: Place) -> None:
     if place.table == "settings":
         # A store in memory is nowhere, as the default would be somewhere in this repository.
         always(Settings, place.name, "sqlite://:memory:" if place.name == "store" else BY_NAME[place.name].default)
+    elif place == ("Plan", "subtasks"):
+        vars(v1)["read_plan"] = lambda raw, **options: ([], [])  # it reads each by itself, without the record
     elif place.table[0].isupper():
         of_every_record(getattr(v1, place.table), place.name)
     else:

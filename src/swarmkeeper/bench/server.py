@@ -18,8 +18,8 @@ from swarmkeeper.bench.load import Connection
 from swarmkeeper.bench.report import CannotMeasure
 from swarmkeeper.clock import SystemClock, SystemEntropy
 from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.service import console
-from swarmkeeper.service.rules import BuiltInRules
 from swarmkeeper.settings import PREFIX
 from swarmkeeper.storage.refusals import StoreRefused
 from swarmkeeper.storage.sqlite.store import SqliteStore, path_of
@@ -129,7 +129,7 @@ class Server:
                 console.KeyWish(role, bot=bot, tenant=tenant),
                 clock=self._clock,
                 entropy=SystemEntropy(),
-                rules=BuiltInRules(Redactor.default()),
+                rules=Rulebook(Redactor.default()),
             )
         finally:
             await store.close()

@@ -104,10 +104,10 @@ def _report_in(result: Mapping[str, Any]) -> str | None:
 def _log_to(stream: TextIO) -> Log:
     from swarmkeeper.clock import SystemClock
     from swarmkeeper.govern.redaction import Redactor
+    from swarmkeeper.govern.rulebook import Rulebook
     from swarmkeeper.observe.logs import Log
-    from swarmkeeper.service.rules import BuiltInRules
 
-    return Log(stream, BuiltInRules(Redactor.default()), SystemClock().now)
+    return Log(stream, Rulebook(Redactor.default()), SystemClock().now)
 
 
 # ---- the sample swarm ----------------------------------------------------------------------------------------------

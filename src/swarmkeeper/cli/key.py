@@ -52,8 +52,8 @@ def create(
 async def _create(wish: object, store: str | None) -> tuple[str, str]:
     from swarmkeeper.clock import SystemClock, SystemEntropy
     from swarmkeeper.govern.redaction import Redactor
+    from swarmkeeper.govern.rulebook import Rulebook
     from swarmkeeper.service import console
-    from swarmkeeper.service.rules import BuiltInRules
 
     assert isinstance(wish, console.KeyWish)
     settings = running.settings_of(store=store)
@@ -67,7 +67,7 @@ async def _create(wish: object, store: str | None) -> tuple[str, str]:
             wish,
             clock=SystemClock(),
             entropy=SystemEntropy(),
-            rules=BuiltInRules(Redactor.default()),
+            rules=Rulebook(Redactor.default()),
             pepper=pepper,
         )
 

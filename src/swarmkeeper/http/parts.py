@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from swarmkeeper.core.model import Json
 from swarmkeeper.core.ports import Clock, Entropy
+from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.http.limits import HttpLimits
 from swarmkeeper.service.engine import Engine, Log
 from swarmkeeper.service.feed import Feed
 from swarmkeeper.service.identity import Identity
 from swarmkeeper.service.queries import Queries
-from swarmkeeper.service.rules import BuiltInRules
 
 
 def _unobserved(method: str, path: str, status: int, microseconds: int) -> None:
@@ -25,7 +25,7 @@ class Parts:
     queries: Queries
     feed: Feed
     identity: Identity
-    rules: BuiltInRules
+    rules: Rulebook
     clock: Clock
     entropy: Entropy
     log: Log

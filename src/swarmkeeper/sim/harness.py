@@ -21,10 +21,10 @@ from swarmkeeper.core.decide.work import Reported
 from swarmkeeper.core.errors import Detail
 from swarmkeeper.core.model import Failure, Json, Limits, Principal, SubtaskSpec, Task, Verdict, Work
 from swarmkeeper.core.ports import Changes
-from swarmkeeper.core.states import FINAL, TASK_CLOSED, ErrorClass, Status
+from swarmkeeper.core.states import TASK_CLOSED, ErrorClass
 from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.service.engine import Claimed, Engine, Granted, Poll
-from swarmkeeper.service.rules import BuiltInRules
 from swarmkeeper.sim import checks
 from swarmkeeper.sim.chance import Chance
 from swarmkeeper.sim.clock import VirtualClock
@@ -42,8 +42,8 @@ Node = str | Mapping[str, Json]  # a key alone, or a subtask as the API has it
 
 
 @lru_cache(maxsize=1)
-def _rules() -> BuiltInRules:
-    return BuiltInRules(Redactor.default())
+def _rules() -> Rulebook:
+    return Rulebook(Redactor.default())
 
 
 class _Nobody:
@@ -525,10 +525,3 @@ class Harness:
 
 def _micro(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds * SECOND)
-
-
-def is_over(work: Work) -> bool:
-    return work.status in FINAL
-
-
-__all__ = ["ADMIN", "APPROVER", "CLIENT", "OPERATOR", "Answer", "Harness", "Held", "Node", "Parked", "Status", "specs"]

@@ -3,7 +3,7 @@ waits for the disk, is the store's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import apsw
@@ -62,17 +62,17 @@ class SqliteUnit:
 
     async def save(self, changes: Changes) -> int:
         assert self._open, "this unit has ended"
-        self._insert("insert_queue", map(rows.of_queue, changes.queues))
+        self._insert("insert_queue", changes.queues, rows.of_queue)
         self._put("put_payload", "delete_payload", changes.payloads, lambda name, it: (name, *it))
         self._versioned("task", map(rows.of_task, changes.tasks.values()))
         self._versioned("work", map(rows.of_work, changes.works.values()))
-        self._insert("insert_edge", map(rows.of_edge, changes.edges))
+        self._insert("insert_edge", changes.edges, rows.of_edge)
         # First what is gone: an item that was given back may have been handed out again in the same batch.
         self._insert("delete_lease", [(work,) for work in changes.leases_gone])
         self._versioned("lease", map(rows.of_lease, changes.leases.values()))
         self._put("put_ready", "delete_ready", changes.ready, lambda _, it: rows.of_ready(it))
         self._timers(changes.timers)
-        self._insert("insert_attempt", map(rows.of_attempt, changes.attempts))
+        self._insert("insert_attempt", changes.attempts, rows.of_attempt)
         self._insert("delete_bot", [(name,) for name, bot in changes.bots.items() if bot is None])
         self._versioned("bot", [rows.of_bot(bot) for bot in changes.bots.values() if bot is not None])
         self._insert("insert_tenant", [(tenant,) for tenant in {key.tenant: None for key in changes.keys.values()}])
@@ -96,8 +96,8 @@ class SqliteUnit:
             "insert_message",
             [(it.id, it.tenant, it.task, it.from_bot, it.to_bot, it.payload, it.at) for it in changes.messages],
         )
-        self._insert("put_idempotency", map(rows.of_idempotency, changes.idempotency))
-        self._insert("insert_event", map(rows.of_event, changes.events))
+        self._insert("put_idempotency", changes.idempotency, rows.of_idempotency)
+        self._insert("insert_event", changes.events, rows.of_event)
         self._insert(
             "insert_audit_leaf",
             [
@@ -111,8 +111,9 @@ class SqliteUnit:
         last: int = self._connection.execute(QUERIES["last_event"]).get
         return last
 
-    def _insert(self, name: str, them: Iterable[rows.Row]) -> None:
-        self._connection.executemany(QUERIES[name], them)
+    def _insert(self, name: str, them: Collection[Any], row: Callable[[Any], rows.Row] | None = None) -> None:
+        if them:  # most batches have nothing for most statements, and to be told so costs SQLite as much as a row
+            self._connection.executemany(QUERIES[name], them if row is None else map(row, them))
 
     def _put(
         self,
