@@ -1,4 +1,4 @@
-"""What durability costs: the same changes committed one at a time and fifty at a time, at FULL (the default) and NORMAL.
+"""What durability costs: the same changes committed one by one and fifty at a time, at FULL (the default) and NORMAL.
 
     python benchmarks/durability.py [--changes 2000] [--folder DIR]
 

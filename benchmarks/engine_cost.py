@@ -147,9 +147,9 @@ async def measure(tasks: int, batch: int, rounds: int, parts: bool) -> None:
                 for name, (nanoseconds, count) in spent.items():
                     took[name].append(nanoseconds * scale)
                     counts[name] = count / subtasks
-    whole = statistics.median(took["all"])
+    cost = statistics.median(took["all"])
     if not parts:
-        print(f"batch {batch}: {whole:.0f} µs a subtask, {counts['commits']:.2f} commits a subtask", flush=True)
+        print(f"batch {batch}: {cost:.0f} µs a subtask, {counts['commits']:.2f} commits a subtask", flush=True)
         return
     for owner, name, note in PARTS:
         one = label(owner, name)

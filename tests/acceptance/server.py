@@ -132,7 +132,7 @@ class Caller:
             except httpx2.TransportError:
                 pass
             assert time.monotonic() < until, f"no answer to {method} {path} in {seconds} s"
-            time.sleep(0.05)
+            time.sleep(0.2)
 
 
 def _environment() -> dict[str, str]:

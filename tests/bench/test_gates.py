@@ -6,8 +6,8 @@ from swarmkeeper.bench.lifecycle import lifecycle
 from swarmkeeper.bench.report import Figure, Options
 
 
-async def figures_of_lifecycle(**options: int) -> dict[str, float]:
-    figures = (await lifecycle(Options(**options))).figures
+async def figures_of_lifecycle(options: Options) -> dict[str, float]:
+    figures = (await lifecycle(options)).figures
     return {name: number(value) for name, value in figures.items() if value is not None}
 
 
@@ -23,8 +23,8 @@ async def test_a_claim_costs_the_same_however_much_waits() -> None:
 
 
 async def test_commits_are_shared_and_batches_of_results_cost_less_than_single_ones() -> None:
-    single = await figures_of_lifecycle(tasks=60, bots=16)
-    batched = await figures_of_lifecycle(tasks=60, bots=4, batch=50)
+    single = await figures_of_lifecycle(Options(tasks=40, bots=16))
+    batched = await figures_of_lifecycle(Options(tasks=40, bots=4, batch=50))
 
     # Seven reports and a submission each; a bot alone on its server would make a commit of every one of them.
     assert single["commands_per_commit"] >= 2

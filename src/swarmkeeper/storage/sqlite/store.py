@@ -43,6 +43,7 @@ _PASSING = (
 _PAUSES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.3)
 _BUSY_MILLISECONDS = 10_000  # how long a command-line tool waits for a running server's batch
 _CACHE_KIBIBYTES = 65_536
+_READING_CACHE_KIBIBYTES = 4_096  # it reads while the other commits, and every commit empties it
 _WAL_BYTES_MAX = 64 * 1024 * 1024
 
 MEMORY = ":memory:"
@@ -175,7 +176,7 @@ class SqliteStore:
             connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_MAX}")
         else:
             connection.execute("PRAGMA query_only = ON")
-        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES}")
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES if writing else _READING_CACHE_KIBIBYTES}")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA trusted_schema = OFF")
         return connection
