@@ -328,3 +328,16 @@ def test_without_any_queue_that_it_serves_a_bot_hears_no_match(swarm: Harness) -
     swarm.submit([{"key": "a", "required_skills": ["x"]}])
 
     assert reason(swarm, swarm.bot("worker")) == "no_match"
+
+
+def test_a_poll_does_not_stop_at_a_held_task_whose_rows_are_still_being_taken_out(swarm: Harness) -> None:
+    held = swarm.submit([f"s{number}" for number in range(3_000)])
+    swarm.advance(1)
+    other = swarm.submit(["only"])
+    bot = swarm.bot("bot")
+
+    swarm.pause(held)
+    poll = swarm.park(bot)
+    swarm.advance(1)
+
+    assert [lease.task for lease in poll.leases] == [other]

@@ -21,8 +21,9 @@ from swarmkeeper.core.ports import Unit, Want
 from swarmkeeper.core.states import Kind
 from swarmkeeper.core.world import NotLoaded, World
 
-# Beyond what is asked for, so that heads which turn out not to be had (held, excluded) do not leave a bot empty-handed.
-HEADS_SPARE = 64
+# Beyond what is asked for, because a head may turn out not to be had (held back, closed to the bot's owner). Where all
+# of them do, a second look goes as far as HEADS_MAX.
+HEADS_SPARE = 8
 HEADS_MAX = 576
 ROUNDS_MAX = 1_000  # a bound for what never ends; see batch.py
 SERVED_REMEMBERED = 10_000
@@ -156,8 +157,8 @@ class HandOver:
         for poll in polls:
             if poll.gone or poll.answer.done():
                 continue
-            poll.found = await self._decide(poll, save)
             poll.fresh = False
+            poll.found = await self._decide(poll, save)
             if poll.found or not poll.parks or poll.answer.done():
                 answered.append(poll)
         return answered
@@ -240,11 +241,13 @@ class HandOver:
         ]
         found = await self._take(poll, bot, heads, min(room, poll.claim.most), save)
         cut = [queue for queue in sorted(queues) if (bot.tenant, queue) in self._cut]
-        if not found and any(self._world.queues.by_id[queue].kind is Kind.REVIEW for queue in cut):
-            # All heads were closed to this bot's owner: look for what is open to it.
-            own = await self._unit.candidates(bot.tenant, bot.owner, cut, poll.claim.most + HEADS_SPARE)
-            await self._load_items(own)
-            found = await self._take(poll, bot, match.choose(own, self._world.now), min(room, poll.claim.most), save)
+        if not found and cut:
+            further = await self._unit.candidates(bot.tenant, bot.owner, cut, HEADS_MAX)
+            await self._load_items(further)
+            ranked = match.choose(further, self._world.now)
+            found = await self._take(poll, bot, ranked, min(room, poll.claim.most), save)
+            # Rows of a task that was just held back are still being taken out: see again what lies behind them.
+            poll.fresh = not found and len(further) >= HEADS_MAX
         if not found:
             poll.reason = "nothing_ready" if queues else "no_match"
         return found
