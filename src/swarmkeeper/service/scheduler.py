@@ -21,8 +21,8 @@ from swarmkeeper.core.ports import Unit, Want
 from swarmkeeper.core.states import Kind
 from swarmkeeper.core.world import NotLoaded, World
 
-# Beyond what is asked for, because a head may turn out not to be had (held back, closed to the bot's owner). Where all
-# of them do, a second look goes as far as HEADS_MAX.
+# Beyond twice what is asked for, because a head may turn out not to be had (held back, closed to the bot's owner). Where
+# that is so for all of them, a second look goes as far as HEADS_MAX.
 HEADS_SPARE = 8
 HEADS_MAX = 576
 ROUNDS_MAX = 1_000  # a bound for what never ends; see batch.py
@@ -187,7 +187,7 @@ class HandOver:
             kinds.setdefault(bot.tenant, {})[served] = None
             queues.setdefault(bot.tenant, {}).update(dict.fromkeys(sorted(served)))
         for tenant, wanted in queues.items():
-            limit = min(need[tenant] + HEADS_SPARE, HEADS_MAX)
+            limit = min(2 * need[tenant] + HEADS_SPARE, HEADS_MAX)
             heads = await self._unit.candidates(tenant, "", list(wanted), limit)
             counts: dict[tuple[int, int], int] = {}
             for item in heads:
