@@ -175,7 +175,7 @@ def test_more_commands_than_fit_in_one_batch_are_all_carried_out(swarm: Harness)
     found = swarm.do_all([swarm.a_submission(["a"]) for _ in range(1_100)])
 
     assert len({one for one in found if isinstance(one, str)}) == 1_100
-    assert swarm.engine.figures.batch_commands_last <= 512
+    assert swarm.engine.figures.batch_commands_last <= 128
 
 
 def test_a_stopping_engine_answers_what_it_took_and_takes_nothing_more() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import typer
@@ -47,6 +48,10 @@ def variables() -> list[str]:
 
 
 def main() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A title that the terminal's encoding cannot show must not end the command that has done its work.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except Failure as failure:

@@ -45,13 +45,16 @@ def init(
 ) -> None:
     """Begin a project: a settings file and a sample bot. Nothing that is there already is changed."""
     place = folder or Path()
-    place.mkdir(parents=True, exist_ok=True)
     files = {place / FILE: _sample_settings(), place / BOT_FILE: _BOT}
     there = [file.name for file in files if file.exists()]
     if there:
         raise Failure("exists", f"there is {' and '.join(there)} already; nothing was changed", exit_code=Exit.CONFLICT)
-    for file, text in files.items():
-        file.write_text(text, encoding="utf-8")
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        for file, text in files.items():
+            file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Failure("folder", f"nothing can be written there: {error.strerror}", exit_code=Exit.USAGE) from None
     if as_json:
         terminal.say_json({"files": [str(file) for file in files]})
         return

@@ -70,7 +70,8 @@ class Failure(Exception):
                 "detail": self.detail,
                 "facts": [list(one) for one in self.facts],
             }
-            talk(json.dumps({"error": told | {"fix": self.fix, "exit_code": int(self.exit_code)}}, ensure_ascii=False))
+            whole = {"error": told | {"fix": self.fix, "exit_code": int(self.exit_code)}}
+            talk(_json_shown(json.dumps(whole, ensure_ascii=False)))
             return
         lines = [f"error[{self.code}]: {shown(self.detail)}"]
         facts = [*self.facts, *([("fix", self.fix)] if self.fix else [])]
@@ -99,7 +100,19 @@ def talk(text: str) -> None:
 def say_json(value: Json) -> None:
     """One value, on one line where a program reads it."""
     indent = 2 if sys.stdout.isatty() else None
-    say(json.dumps(value, ensure_ascii=False, indent=indent))
+    say(_json_shown(json.dumps(value, ensure_ascii=False, indent=indent)))
+
+
+def _json_shown(text: str) -> str:
+    """The same JSON, but what could steer a terminal is escaped: JSON by itself leaves C1 and direction marks alone."""
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return "".join(letter if letter.isprintable() or letter == "\n" else _escaped(letter) for letter in text)
+
+
+def _escaped(letter: str) -> str:
+    units = letter.encode("utf-16-be").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def say_table(rows: Sequence[Mapping[str, Json]], columns: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from swarmkeeper.core.commands import Command, Continue, Fire
+from swarmkeeper.core.commands import Command, Continue, Fire, Release, Report
 from swarmkeeper.core.decide import decide
 from swarmkeeper.core.decide.work import Refusal
 from swarmkeeper.core.errors import IdempotencyKeyReused, SwarmkeeperError
@@ -92,7 +92,7 @@ class Batch:
         for queued in batch:
             wants.update(dict.fromkeys(queued.command.wants()))
         await self._load(wants)
-        await self._load(_behind(self.world, wants))
+        await self._load(_behind(self.world, [queued.command for queued in batch]))
         waiting = batch
         while waiting:
             missing: dict[Want, None] = {}
@@ -191,12 +191,16 @@ def _actor(command: Command) -> tuple[str, str]:
     return "key", by.key_id
 
 
-def _behind(world: World, wants: Iterable[Want]) -> list[Want]:
-    """What stands behind what was named: a lease's children, its task's chores, the rows a report will look at."""
+def _behind(world: World, commands: Iterable[Command]) -> list[Want]:
+    """What stands behind an item that may end now: what waits for it, and its task's chores."""
     behind: dict[Want, None] = {}
-    for kind, key in wants:
-        work_id = world.rows.get((kind, key)) if kind == "lease_id" else key if kind in ("work", "lease") else None
-        if work_id is None:
+    for command in commands:
+        work_id: str | None
+        if isinstance(command, Fire):
+            work_id = command.ref
+        elif isinstance(command, (Report, Release)) and command.lease_id is not None:
+            work_id = world.rows.get(("lease_id", command.lease_id))
+        else:
             continue
         lease: Lease | None = world.rows.get(("lease", work_id))
         work = world.rows.get(("work", work_id))

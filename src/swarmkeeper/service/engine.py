@@ -31,7 +31,8 @@ from swarmkeeper.service.scheduler import Claimed, Granted, Poll, Scheduler
 __all__ = ["Claimed", "Engine", "Granted", "Poll", "Refusal", "Replayed"]
 
 SECOND = 1_000_000
-BATCH_COMMANDS = 512
+# A command takes a good part of a millisecond to decide: more in one batch would hold the loop, and save few commits.
+BATCH_COMMANDS = 128
 BATCH_BYTES = 4 << 20
 QUEUE_COMMANDS = 10_000
 ALIVE_EVERY = 5 * SECOND

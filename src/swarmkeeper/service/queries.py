@@ -338,17 +338,14 @@ class Queries:
         }
         ids = _json(list(items))
         shown = {work: views.lease(leases[work], row, tasks[row["task"]]) for work, row in items.items()}
-        for row in await self._read("feedback_of_works", works=ids):
-            shown[row["work"]]["feedback"].append({"round": row["round"], "text": row["text"]})
-        for row in await self._read("answers_of_works", works=ids):
-            answer = {"question": row["question"], "answer": views.json_of(row["answer"])}
-            shown[row["work"]]["answers"].append(answer)
+        previous: dict[str, Row] = {}
+        if seen := [work for work, row in items.items() if leases[work]["attempt"] > 1 or row["round"] > 1]:
+            previous = await self._history(seen, shown)
         checkpoints = await self._bodies([row["checkpoint"] for row in items.values()])
         inline = Inline()
         before: dict[str, list[Row]] = {}
         for row in await self._read("upstream_of_works", works=ids, status=Status.SUCCEEDED):
             before.setdefault(row["child"], []).append(row)
-        previous = {row["work"]: row for row in await self._read("last_attempts_of_works", works=ids)}
         for work, item in items.items():
             view = shown[work]
             view["checkpoint"] = views.json_of(checkpoints.get(item["checkpoint"]))
@@ -360,6 +357,16 @@ class Queries:
             if work in previous:
                 view["previous"] = await self._previous(item, previous[work], inline)
         return list(shown.values())
+
+    async def _history(self, works: Sequence[str], shown: Mapping[str, View]) -> dict[str, Row]:
+        """Put what was said of items before into their views; the last attempt of each."""
+        ids = _json(list(works))
+        for row in await self._read("feedback_of_works", works=ids):
+            shown[row["work"]]["feedback"].append({"round": row["round"], "text": row["text"]})
+        for row in await self._read("answers_of_works", works=ids):
+            answer = {"question": row["question"], "answer": views.json_of(row["answer"])}
+            shown[row["work"]]["answers"].append(answer)
+        return {row["work"]: row for row in await self._read("last_attempts_of_works", works=ids)}
 
     async def _items(self, works: Sequence[str]) -> dict[str, Row]:
         if not works:

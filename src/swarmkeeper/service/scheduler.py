@@ -21,8 +21,8 @@ from swarmkeeper.core.ports import Unit, Want
 from swarmkeeper.core.states import Kind
 from swarmkeeper.core.world import NotLoaded, World
 
-# Beyond twice what is asked for, because a head may turn out not to be had (held back, closed to the bot's owner). Where
-# that is so for all of them, a second look goes as far as HEADS_MAX.
+# Beyond twice what is asked for, because a head may turn out not to be had (held back, closed to the bot's owner).
+# Where that is so for all of them, a second look goes as far as HEADS_MAX.
 HEADS_SPARE = 8
 HEADS_MAX = 576
 ROUNDS_MAX = 1_000  # a bound for what never ends; see batch.py

@@ -107,7 +107,10 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "too_short": ("too_short", "must have at least {min_length} entries"),
     "literal_error": ("not_allowed", "must be {expected}"),
     "enum": ("not_allowed", "must be {expected}"),
-    # Raised by our own validators, see shapes.py and requests.py.
+    "is_instance_of": ("not_allowed", "must be one of the words of this field"),
+    # Raised by our own validators, see shapes.py, requests.py and http/query.py.
+    "time": ("type", "must be a time as in RFC 3339"),
+    "label": ("type", "must be key:value"),
     "json_too_long": ("too_long", "must have at most {max_bytes} bytes of JSON"),
     "not_json": ("type", "must be what JSON can hold"),
     "content_missing": ("required", "one of plan, output and verdict is required where status is succeeded"),
