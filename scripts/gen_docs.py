@@ -146,7 +146,7 @@ def _body(body: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
 def cli_page() -> str:
     from typer.main import get_command
 
-    from swarmkeeper.cli.main import app
+    from swarmkeeper.cli.commands import app
 
     parts = ["# Command line\n\n" + NOTE]
     parts += _command(get_command(app), ["swarmkeeper"])

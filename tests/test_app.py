@@ -13,6 +13,8 @@ from fastapi import FastAPI
 from swarmkeeper.app import OWN, CannotServe, InProcess, Orchestrator, create_app, make_log, serving
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.core.commands import CreateKey
+from swarmkeeper.core.errors import Overloaded
+from swarmkeeper.core.ports import StoreUnavailable
 from swarmkeeper.govern.redaction import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.sdk.client import Client
@@ -106,6 +108,27 @@ async def test_an_engine_that_ends_by_itself_is_noticed_readiness_first(monkeypa
         await asyncio.wait_for(served.stop.wait(), 10)
         assert served.swarm.ended.is_set()
         assert not served.swarm.readiness()["ready"]
+
+
+async def test_a_store_that_refuses_writes_makes_it_unready_until_it_takes_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = Settings(store=f"sqlite:///{tmp_path / 'a.db'}", log_level="error")
+    async with Orchestrator(settings) as swarm:
+
+        async def full(connection: object) -> None:
+            raise StoreUnavailable("the disk is full")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(swarm.store, "_commit", full)
+            with pytest.raises(Overloaded):
+                await swarm.make_key("client")
+            await swarm._metrics.look()  # reading goes on, and says nothing about it
+            assert swarm.readiness(True)["store"] == "does not answer"
+            assert not swarm.readiness()["ready"]
+
+        await swarm.make_key("client")
+        assert swarm.readiness()["ready"]
 
 
 async def test_another_process_making_a_key_is_noticed_within_a_second(tmp_path: Path) -> None:

@@ -191,12 +191,13 @@ class Orchestrator:
 
     def readiness(self, verbose: bool = False) -> dict[str, Json]:
         """Whether it makes sense to send calls here, and, if asked, what that rests on."""
+        store_answers = self._store_answers and self.engine.store_answers
         checks: dict[str, Json] = {
             "engine": "running" if self.engine.running else "stopped",
-            "store": "answers" if self._store_answers else "does not answer",
+            "store": "answers" if store_answers else "does not answer",
             "draining": self._draining,
         }
-        ready = self.engine.running and self._store_answers and not self._draining
+        ready = self.engine.running and store_answers and not self._draining
         if not verbose:
             return {"ready": ready}
         figures = {"waiting_commands": self.engine.waiting, "parked_polls": len(self.engine.scheduler.parked)}
@@ -382,6 +383,8 @@ async def serving(
     """
     import uvicorn
 
+    from swarmkeeper.http.guard import GuardedProtocol
+
     listening = asyncio.Event()
 
     class Server(uvicorn.Server):
@@ -400,7 +403,7 @@ async def serving(
         put_back = take_over(swarm.log) if take_over_logs else None
         config = uvicorn.Config(
             swarm.app,
-            http="httptools",
+            http=GuardedProtocol,
             ws="none",
             lifespan="off",
             log_config=None,

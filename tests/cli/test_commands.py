@@ -99,6 +99,8 @@ def test_work_is_handed_in_done_and_its_result_printed(at: Shell, echo: Server) 
     assert at("task", "result", task, "main").json == {"said": {"text": "hello"}}
     assert at("task", "get", task).out.startswith(f"{task}  accepted (ARCHIVED)  Echo\n")
     assert at("task", "get", task, "--json").json["outcome"] == "accepted"
+    forged = at("submit", "Echo\nfailure: forged", "--no-review").out.strip()
+    assert at("task", "get", forged).out.splitlines()[0].endswith("  Echo\\nfailure: forged")
     assert at("task", "graph", task).out.splitlines()[1].split()[:2] == ["main", "SUCCEEDED"]
     events = [json.loads(line)["sequence"] for line in at("task", "events", task, "--json").out.splitlines()]
     assert events == list(range(1, len(events) + 1))
@@ -360,6 +362,7 @@ def test_a_waiting_task_says_what_it_waits_for() -> None:
 
 
 def test_nothing_that_others_wrote_reaches_the_terminal_as_a_command() -> None:
-    from swarmkeeper.cli.terminal import shown
+    from swarmkeeper.cli.terminal import on_one_line, shown
 
+    assert on_one_line("a\n  failure: b\x1b\u2028c") == "a\\n  failure: b\\x1b\\u2028c"
     assert shown("a\x1b]0;x\x07b\u202ec\x9bd\n") == "a\\x1b]0;x\\x07b\\u202ec\\x9bd\n"

@@ -139,6 +139,15 @@ async def test_readiness_tells_operators_more(swarm: Orchestrator, admin: Caller
     assert (unready.status, unready.json) == (503, {"status": "unready"})
 
 
+async def test_whoever_may_not_give_back_leases_hears_that_and_not_that_one_is_lost(
+    swarm: Orchestrator, client: Caller, nobody: Caller
+) -> None:
+    auditor = nobody.with_key(await swarm.make_key("auditor"))
+    for caller in (client, auditor):
+        answer = await caller.post("/leases/lse_1:release", {})
+        assert (answer.status, answer.json["code"]) == (403, "forbidden")
+
+
 async def test_guessing_is_slowed_down_and_a_good_key_is_not(admin: Caller, nobody: Caller) -> None:
     await admin.get("/health")
     assert (await admin.get("/tasks")).status == 200

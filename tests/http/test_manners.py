@@ -1,12 +1,13 @@
 """What holds for every call: strict bodies, no echo, ids of requests, versions, limits."""
 
+import asyncio
 import json
 import re
 
 import pytest
 from starlette.types import Message
 
-from swarmkeeper.core.errors import TooLarge
+from swarmkeeper.core.errors import Malformed, TooLarge
 from swarmkeeper.http.limits import read_body
 from tests.http.conftest import Caller
 
@@ -92,6 +93,43 @@ async def test_only_tasks_and_results_may_be_long(admin: Caller) -> None:
     assert [taken.status, refused.status] == [201, 413]
 
 
+async def test_a_body_that_stops_coming_is_given_up_on() -> None:
+    async def receive() -> Message:
+        if pieces:
+            return {"type": "http.request", "body": pieces.pop(), "more_body": True}
+        await asyncio.Event().wait()
+        raise AssertionError("nothing comes")
+
+    pieces = [b"{"]
+    async with asyncio.timeout(5):
+        with pytest.raises(Malformed, match="did not come"):
+            await read_body({}, receive, 1 << 20, silence=0.01)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("application/json; charset=utf-8", 201),
+        ('Application/JSON;Charset="UTF-8"', 201),
+        ("application/json; charset=utf-16", 415),
+        ("application/json; v=1; charset=latin-1", 415),
+    ],
+)
+async def test_a_body_in_another_charset_is_refused(admin: Caller, content_type: str, status: int) -> None:
+    answer = await admin.call("POST", "/tasks", raw=b'{"title": "x"}', headers={"content-type": content_type})
+
+    assert answer.status == status
+
+
+@pytest.mark.parametrize("path", ["/health", "/tasks", "/tasks/tsk_1", "/leases/lse_1:release", "/tasks/tsk_1:cancel"])
+async def test_a_path_with_a_line_end_is_another_path(admin: Caller, path: str) -> None:
+    nowhere = await admin.get("/nowhere")
+
+    for method in ("GET", "POST"):
+        answer = await admin.call(method, path + "%0a", {} if method == "POST" else None)
+        assert (answer.status, answer.json["detail"]) == (404, nowhere.json["detail"])
+
+
 @pytest.mark.parametrize("encoding", ["gzip", "br", "gzip, identity"])
 async def test_a_compressed_body_is_refused(admin: Caller, encoding: str) -> None:
     answer = await admin.call("POST", "/tasks", raw=b"\x1f\x8b", headers={**JSON, "content-encoding": encoding})
@@ -124,6 +162,13 @@ async def test_a_bad_query_is_refused_by_name(admin: Caller, path: str, pointer:
     answer = await admin.get(path)
 
     assert (answer.status, answer.json["errors"][0]["pointer"]) == (422, pointer)
+
+
+async def test_a_status_that_is_none_is_refused_with_the_reason_and_not_repeated(admin: Caller) -> None:
+    (error,) = (await admin.get("/tasks?status=foo")).json["errors"]
+
+    assert (error["pointer"], error["code"]) == ("/query/status/0", "not_allowed")
+    assert error["detail"] == "must be one of the words of this field"
 
 
 async def test_a_query_that_is_no_text_is_malformed(admin: Caller) -> None:

@@ -1,6 +1,7 @@
 """A store in a file: who may open it, what a crash leaves, what a full disk does, how it grows with versions."""
 
 import asyncio
+import itertools
 import os
 import resource
 import signal
@@ -89,6 +90,19 @@ async def test_a_place_where_no_store_can_be_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreRefused, match="no store"):
         await SqliteStore(str(tmp_path / "new.db")).open(create=False)
     assert not (tmp_path / "new.db").exists()
+
+
+async def test_a_store_that_was_emptied_is_not_made_anew(tmp_path: Path) -> None:
+    (tmp_path / "bytes.db").write_bytes(b"")
+    bare = apsw.Connection(str(tmp_path / "tables.db"))
+    bare.pragma("journal_mode", "wal")
+    bare.close()
+
+    for name in ("bytes.db", "tables.db"):
+        before = (tmp_path / name).read_bytes()
+        with pytest.raises(StoreRefused, match="there is no swarmkeeper store in"):
+            await SqliteStore(str(tmp_path / name)).open(exclusive=False, create=False)
+        assert (tmp_path / name).read_bytes() == before
 
 
 async def test_a_commit_waits_until_the_disk_has_it(store: SqliteStore) -> None:
@@ -199,6 +213,27 @@ async def test_a_full_disk_does_nothing_and_is_got_over(store: SqliteStore, path
     assert await payload(store, "large") is None
     await save(store, big("large", 1_000_000))
     assert await payload(store, "large") is not None
+
+
+async def test_a_disk_that_old_versions_of_pages_fill_makes_room_by_itself(store: SqliteStore) -> None:
+    """What fills it is the write-ahead log, which holds a row's every version until it is carried over."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    refused = []
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
+        for number in range(60):
+            try:
+                await save(store, Changes(payloads={"p": ("tsk_1", os.urandom(100_000))}))
+            except StoreUnavailable:
+                refused.append(number)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, old)
+
+    assert refused
+    assert all(after - before > 1 for before, after in itertools.pairwise(refused))
+    assert refused[-1] < 59
 
 
 async def test_a_commit_that_nobody_waits_for_any_more_is_carried_to_its_end(path: Path) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -98,6 +101,7 @@ def run(
     The class may be left out where the file holds one bot. A function with @executor is a bot too.
     """
     settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
+    running.check_key(settings)
     # A file that ends with its own `run(…)` reads these.
     os.environ["SWARMKEEPER_URL"] = settings.url
     for variable, value in (("API_KEY", settings.api_key), ("API_KEY_FILE", settings.api_key_file)):
@@ -116,14 +120,15 @@ def load(target: str) -> BaseBot:
     """The bot that a file or module holds.
 
     Raises:
-        Failure: there is no such file, module or bot, or there are several.
+        Failure: there is no such file, module or bot, or there are several, or its code fails.
     """
     from swarmkeeper.sdk.bots import BaseBot
 
     place, colon, wanted = target.rpartition(":")
     if not colon:
         place, wanted = target, ""
-    module = _module(place)
+    with _own_errors(place):
+        module = _module(place)
     if wanted:
         found = getattr(module, wanted, None)
         candidates = [] if found is None else [found]
@@ -134,19 +139,55 @@ def load(target: str) -> BaseBot:
             if isinstance(value, BaseBot)
             or (isinstance(value, type) and issubclass(value, BaseBot) and value.__module__ == module.__name__)
         ]
-    bots = [one() if isinstance(one, type) and issubclass(one, BaseBot) else one for one in candidates]
+    with _own_errors(place):
+        bots = [one() if isinstance(one, type) and issubclass(one, BaseBot) else one for one in candidates]
     if len(bots) != 1 or not isinstance(bots[0], BaseBot):
         what = "there are several bots in it" if len(bots) > 1 else "there is no such bot in it"
         raise Failure("no_bot", what, exit_code=Exit.USAGE, fix="name it: FILE:CLASS")
     return bots[0]
 
 
+@contextmanager
+def _own_errors(place: str) -> Iterator[None]:
+    """An error that the bot's own code makes is told with its place there.
+
+    Raises:
+        Failure: it made one.
+    """
+    try:
+        yield
+    except Failure:
+        raise
+    except Exception as error:
+        told = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
+        facts = [("where", where)] if (where := _where(error, place)) else []
+        raise Failure("bot_fails", f"the bot cannot be loaded: {told}", facts=facts) from None
+
+
+def _where(error: Exception, place: str) -> str | None:
+    """File and line: in the bot's own folder where the error passed it, or else where it arose."""
+    if isinstance(error, SyntaxError) and error.filename is not None:
+        return f"{error.filename}, line {error.lineno}"
+    folder = str((Path(place).parent if place.endswith(".py") else Path()).resolve())
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<") and frame.filename != __file__
+    ]
+    own = [frame for frame in frames if str(Path(frame.filename).resolve().parent) == folder] or frames
+    return f"{own[-1].filename}, line {own[-1].lineno}" if own else None
+
+
 def _module(place: str) -> ModuleType:
+    if not place:
+        raise Failure("no_file", "a file or module is expected", exit_code=Exit.USAGE)
     if not place.endswith(".py"):
         sys.path.insert(0, str(Path.cwd()))
         try:
             return import_module(place)
         except ModuleNotFoundError as error:
+            if error.name is None or not f"{place}.".startswith(f"{error.name}."):
+                raise  # the module is there, but not one that it asks for
             raise Failure("no_module", f"there is no module {error.name}", exit_code=Exit.USAGE) from None
     file = Path(place)
     if not file.is_file():

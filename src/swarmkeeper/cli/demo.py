@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from swarmkeeper.cli import flags, running, server, store, terminal, watch
-from swarmkeeper.cli.flags import AsJson, flag, setting
+from swarmkeeper.cli.flags import AsJson, flag, seconds, setting
 from swarmkeeper.cli.terminal import Exit, Failure
 from swarmkeeper.settings import DEV_FILE, DEV_FOLDER, Settings
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 def demo(
     path: Annotated[Path | None, typer.Argument(help="The directory or Git repository to review.")] = None,
-    timeout_seconds: Annotated[float, flag("--timeout-seconds", help="When to give up.")] = 600,
+    timeout_seconds: Annotated[float, seconds("--timeout-seconds", help="When to give up.")] = 600,
     as_json: AsJson = False,
 ) -> None:
     """Watch the sample swarm review a directory: no key, account, model or network needed.
@@ -39,6 +39,11 @@ def demo(
     root = (path or Path()).resolve()
     if not root.is_dir():
         raise Failure("no_directory", "there is no directory to review at this path", exit_code=Exit.USAGE)
+    from swarmkeeper.bots import files
+
+    if not files.listing(root).files:
+        detail = "there is nothing to review in this directory: no text file, or none that Git does not ignore"
+        raise Failure("nothing_to_review", detail, exit_code=Exit.USAGE, fix="swarmkeeper demo PATH")
     if running.run_fast(_demo(root, timeout_seconds, as_json=as_json)) != "accepted":
         terminal.stop(Exit.TASK_FAILED)
 
@@ -69,7 +74,7 @@ async def _demo(root: Path, timeout_seconds: float, *, as_json: bool) -> str | N
             terminal.say(terminal.shown(report))
             terminal.say(f"report: {place / 'report.md'}")
         if task.failure is not None:
-            terminal.talk(f"the review failed: {terminal.shown(task.failure.detail)} [{task.failure.code}]")
+            terminal.talk(f"the review failed: {terminal.on_one_line(task.failure.detail)} [{task.failure.code}]")
         store.say_verdicts(verdicts, records)
     if not whole:
         terminal.stop(Exit.VIOLATION)
@@ -215,6 +220,15 @@ def _prepare(folder: Path) -> None:
     (folder / ".gitignore").write_text("# made by `swarmkeeper dev`; holds keys\n*\n", encoding="utf-8")
 
 
+def _sample(folder: Path) -> Path:
+    """A task that the sample bots can do in any folder, an empty one too: the review of their own code."""
+    from swarmkeeper.bots import review
+
+    file = folder / "review.json"
+    _write_privately(file, json.dumps(review.task(Path(review.__file__).parent), indent=2) + "\n")
+    return file
+
+
 def _key_file(folder: Path, name: str) -> Path:
     return folder / "keys" / f"{name}.key"
 
@@ -262,5 +276,8 @@ def _introduce(folder: Path, served: Served, new_key: str | None, bots: Sequence
         lines.append(f"key      in {key_file} (role admin)")
     if bots:
         lines.append(f"bots     {', '.join(bots)}")
-    lines += ["", 'try      swarmkeeper submit "Say hello" --skill greet --no-review     in another terminal, here']
+    if bots:
+        lines += ["", f"try      swarmkeeper submit -f {_sample(folder)} --wait   in another terminal, here"]
+    else:
+        lines += ["", "try      swarmkeeper init   in another terminal, here: a sample bot, and how to run it"]
     terminal.say("\n".join(lines))

@@ -5,6 +5,7 @@ Flags that are settings leave reading the environment to settings.py, which know
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
 import typer
@@ -26,6 +27,18 @@ def setting(name: str, **more: Any) -> Any:
     default = "" if knob.default in ("", (), False) else f" \\[default: {knob.default}]"
     option = f"--{name.replace('_', '-')}"
     return typer.Option(option, show_default=False, help=f"{knob.meaning}.{default}", **more)
+
+
+def _seconds(value: float | None) -> float | None:
+    # Not typer's `min`, which lets NaN pass.
+    if value is not None and not 0 <= value < math.inf:
+        raise typer.BadParameter("a number of seconds from 0 on is expected")
+    return value
+
+
+def seconds(*names: str, help: str) -> Any:  # noqa: A002 - typer's word
+    """A flag that is a time."""
+    return flag(*names, help=help, callback=_seconds)
 
 
 def _be_json(value: bool) -> bool:

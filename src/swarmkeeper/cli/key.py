@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from swarmkeeper.cli import running, terminal
-from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Store, Url, flag
+from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Store, Url, flag, seconds
 from swarmkeeper.cli.terminal import Exit, Failure
 
 app = typer.Typer(no_args_is_help=True, help="API keys: make, list, rotate, revoke.")
@@ -56,11 +56,21 @@ async def _create(wish: object, store: str | None) -> tuple[str, str]:
     from swarmkeeper.service import console
 
     assert isinstance(wish, console.KeyWish)
+    from swarmkeeper.storage.sqlite.store import MEMORY, path_of
+
     settings = running.settings_of(store=store)
     try:
+        in_memory = path_of(settings.store) == MEMORY
         pepper = settings.pepper_bytes()
     except Exception as error:
         raise running.of_store(error) from None
+    if in_memory:
+        raise Failure(
+            "store_in_memory",
+            "a store in memory ends with this command, and its key with it",
+            exit_code=Exit.USAGE,
+            fix="name a file: --store sqlite:///swarmkeeper.db",
+        )
     async with running.store_of(settings, create=True) as opened:
         return await console.create_key(
             opened,
@@ -93,7 +103,7 @@ def list_(url: Url = None, api_key: ApiKey = None, api_key_file: ApiKeyFile = No
 @app.command()
 def rotate(
     key_id: Annotated[str, typer.Argument(help="The id of its record: key_…")],
-    overlap_seconds: Annotated[float, flag("--overlap-seconds", help="How long the old secret stays good.")] = 0,
+    overlap_seconds: Annotated[float, seconds("--overlap-seconds", help="How long the old secret stays good.")] = 0,
     url: Url = None,
     api_key: ApiKey = None,
     api_key_file: ApiKeyFile = None,

@@ -1,53 +1,27 @@
-"""The entry of the command line: which commands there are, and how an error of any of them is told."""
+"""The entry of the command line, and how an error of any command is told. It loads nothing before it can take an
+interrupt: the commands, which take a while, come from commands.py.
+"""
 
 from __future__ import annotations
 
-import io
 import sys
 
-import typer
-
-from swarmkeeper.cli import bench, bot, demo, key, project, server, store, task
-from swarmkeeper.cli.terminal import Exit, Failure
-
-app = typer.Typer(
-    name="swarmkeeper",
-    help="A control plane for swarms of AI bots.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command()(demo.demo)
-app.command()(demo.dev)
-app.command()(server.serve)
-app.command()(project.init)
-app.command()(task.submit)
-app.add_typer(task.app, name="task")
-app.add_typer(bot.app, name="bot")
-app.add_typer(key.app, name="key")
-app.add_typer(store.audit, name="audit")
-app.command()(store.doctor)
-app.command()(store.migrate)
-app.command()(bench.bench)
-app.add_typer(project.config, name="config")
-app.add_typer(project.redact, name="redact")
-app.command()(project.api)
-app.command()(project.completion)
-app.command()(project.version)
-
-
-def variables() -> list[str]:
-    """The environment variables of all flags."""
-    found: list[str] = []
-    groups = [typer.main.get_command(app)]
-    while groups:
-        command = groups.pop()
-        found += [str(one.envvar) for one in command.params if getattr(one, "envvar", None)]
-        groups += getattr(command, "commands", {}).values()
-    return found
+_INTERRUPTED = 130
 
 
 def main() -> None:
+    try:
+        _main()
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+
+
+def _main() -> None:
+    import io
+
+    from swarmkeeper.cli.commands import app
+    from swarmkeeper.cli.terminal import Exit, Failure
+
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A title that the terminal's encoding cannot show must not end the command that has done its work.
@@ -57,7 +31,5 @@ def main() -> None:
     except Failure as failure:
         failure.tell()
         sys.exit(int(failure.exit_code))
-    except KeyboardInterrupt:
-        sys.exit(int(Exit.INTERRUPTED))
     except BrokenPipeError:
         sys.exit(int(Exit.OK))

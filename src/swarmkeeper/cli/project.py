@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from swarmkeeper.cli import flags, running, terminal
 from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url, flag
 from swarmkeeper.cli.terminal import Exit, Failure
 from swarmkeeper.settings import BY_NAME, FILE, KNOBS, BadSetting
+
+if TYPE_CHECKING:
+    from swarmkeeper.sdk.calls import Answered
 
 config = typer.Typer(no_args_is_help=True, help="Settings: which value holds, and why.")
 
@@ -125,18 +128,26 @@ def api(
     if not path.startswith("/"):
         raise Failure("path", "a path begins with /", exit_code=Exit.USAGE)
 
-    async def work() -> Any:
+    running.sendable(body)
+
+    async def work() -> Answered:
         from swarmkeeper.sdk import chance
 
         async with running.client_of(settings) as client:
             calls = client.calls
             keyed = {"idempotency-key": chance.token(calls.chance)} if method.upper() == "POST" else {}
-            answer = await calls.call(method.upper(), path, body, headers=keyed, wait_seconds=WAIT_SECONDS_MAX)
-            return answer.body
+            return await calls.call(
+                method.upper(), path, body, headers=keyed, wait_seconds=WAIT_SECONDS_MAX, texts=True
+            )
+
+    from swarmkeeper.sdk.calls import is_json
 
     answer = running.run(work())
-    if answer is not None:
-        terminal.say_json(answer)
+    if answer.body is not None and is_json(answer.headers):
+        terminal.say_json(answer.body)
+    elif answer.body:
+        text = answer.body.removesuffix("\n")
+        terminal.say(terminal.shown(text) if sys.stdout.isatty() else text)
 
 
 def _data(text: str | None) -> Any:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from swarmkeeper.cli import flags
@@ -52,19 +52,77 @@ async def client_of(settings: Settings) -> AsyncIterator[Client]:
     Raises:
         Failure: it cannot be reached, or refused a call within the block.
     """
-    from swarmkeeper.sdk.client import Client
+    from pydantic import ValidationError
+
     from swarmkeeper.sdk.errors import ApiError
 
     try:
-        file = settings.api_key_file or None
-        # An empty key is a key that was not given: the environment has been read already.
-        async with Client(settings.url, settings.api_key if file is None else None, api_key_file=file) as client:
+        async with _client(settings) as client:
             await client.calls.call("GET", "/health", patience=PATIENCE_SECONDS)
             yield client
     except ApiError as error:
         raise refused(error, settings) from None
+    except ValidationError:
+        raise Failure(
+            "not_understood",
+            "the answer is not one that this version knows",
+            facts=[("server", settings.url)],
+            fix="use the server's version of swarmkeeper",
+        ) from None
+    except UnicodeError:
+        raise Failure("invalid", "what was typed is no text that UTF-8 can hold", exit_code=Exit.USAGE) from None
+    except ValueError as error:
+        # Of the SDK's own checks, which repeat nothing that was given.
+        raise Failure("invalid", str(error), exit_code=Exit.USAGE) from None
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise Failure("key_file", f"the key's file cannot be read: {error.strerror}", fix="name another") from None
+    except ValueError as error:
+        raise Failure("invalid", str(error), exit_code=Exit.USAGE) from None
+
+
+def _client(settings: Settings) -> Client:
+    from swarmkeeper.sdk.client import Client
+
+    file = settings.api_key_file or None
+    with _told():
+        # An empty key is a key that was not given: the environment has been read already.
+        return Client(settings.url, settings.api_key if file is None else None, api_key_file=file)
+
+
+def check_key(settings: Settings) -> None:
+    """Look at address and key before anything uses them.
+
+    Raises:
+        Failure: one of them cannot be one.
+    """
+    _client(settings)
+
+
+def sendable(body: Any) -> None:
+    """Look at what is to be sent, as it was typed or read.
+
+    Raises:
+        Failure: JSON cannot hold it.
+    """
+    from swarmkeeper.sdk.calls import encode
+
+    try:
+        encode(body)
+    except UnicodeError:
+        detail = "a text in it is none that UTF-8 can hold (half of a surrogate pair)"
+    except (ValueError, RecursionError):
+        detail = "JSON has no NaN, no infinity and no end of nesting"
+    except TypeError as error:
+        detail = f"JSON cannot hold it: {error}"  # which names the type alone
+    else:
+        return
+    raise Failure("not_json", f"this cannot be sent: {detail}", exit_code=Exit.USAGE)
 
 
 @asynccontextmanager
@@ -74,6 +132,8 @@ async def store_of(settings: Settings, *, create: bool = False) -> AsyncIterator
     Raises:
         Failure: it cannot be used.
     """
+    import apsw
+
     from swarmkeeper.core.ports import StoreUnavailable
     from swarmkeeper.storage.sqlite.store import SqliteStore
 
@@ -84,14 +144,20 @@ async def store_of(settings: Settings, *, create: bool = False) -> AsyncIterator
         raise of_store(error) from None
     try:
         yield store
-    except StoreUnavailable as error:
+    except (StoreUnavailable, apsw.Error) as error:
         raise of_store(error) from None
     finally:
         await store.close()
 
 
+class Damaged(Failure):
+    """The store's file is not as it was written."""
+
+
 def of_store(error: Exception) -> Exception:
     """What a store's refusal is in the command line's words; the error itself where it is none."""
+    import apsw
+
     from swarmkeeper.app import CannotServe
     from swarmkeeper.core.ports import StoreUnavailable
     from swarmkeeper.storage import refusals
@@ -102,12 +168,19 @@ def of_store(error: Exception) -> Exception:
         case refusals.StoreHeld():
             return Failure("store_held", str(error), exit_code=Exit.CONFLICT)
         case refusals.StoreRefused():
-            missing = str(error).startswith("there is no store")
+            missing = str(error).startswith(("there is no store", "there is no swarmkeeper store"))
             code, exit_code = ("no_store", Exit.NOT_FOUND) if missing else ("store_refused", Exit.ERROR)
             fix = "name another with --store or SWARMKEEPER_STORE" if missing else None
             return Failure(code, str(error), exit_code=exit_code, fix=fix)
         case StoreUnavailable():
             return Failure("store_unavailable", str(error), fix="try again in a moment")
+        case apsw.Error():
+            return Damaged(
+                "store_damaged",
+                f"the store cannot be read: {type(error).__name__}",
+                facts=[("why", "its file is damaged, cut short or partly overwritten; nothing was changed")],
+                fix="put back a copy of it; `swarmkeeper doctor --deep` and `audit verify` look whether one is whole",
+            )
         case CannotServe():
             return Failure("cannot_serve", error.detail, fix=error.fix)
         case BadSetting():

@@ -66,11 +66,11 @@ def serve(
 
 def warn_of_unread() -> None:
     """Tell of variables that look like settings and are none. They may be meant for others, so nothing is refused."""
-    from swarmkeeper.cli.main import variables
+    from swarmkeeper.cli.commands import variables
     from swarmkeeper.settings import unread
 
     for name in unread(os.environ, variables()):
-        terminal.talk(f"warning: nothing reads {terminal.shown(name)}: is it mistyped?")
+        terminal.talk(f"warning: nothing reads {terminal.on_one_line(name)}: is it mistyped?")
 
 
 async def _serve(settings: Settings, *, migrate: bool, as_json: bool) -> bool:

@@ -63,21 +63,19 @@ def say_verdicts(verdicts: dict[str, Verdict], records: int) -> None:
         terminal.say(f"audit log verified: {records} records")
     for tenant, verdict in bad.items():
         place = "" if verdict.index is None else f", first bad index {verdict.index}"
-        terminal.say(f"audit log {verdict.status}: tenant {terminal.shown(tenant)}{place}: {verdict.reason}")
+        terminal.say(f"audit log {verdict.status}: tenant {terminal.on_one_line(tenant)}{place}: {verdict.reason}")
 
 
 async def _verify(settings: Settings) -> tuple[int, dict[str, Verdict], int]:
-    import apsw
-
     from swarmkeeper.govern.audit import Verdict
     from swarmkeeper.service import doctor
 
     try:
         async with running.store_of(settings) as store:
             verdicts = await doctor.verify_audit(store)
-    except apsw.Error as error:
+    except running.Damaged as damaged:
         # A file so damaged that SQLite refuses to read it was not left as it was written.
-        verdicts = {"(all)": Verdict("tampered", 0, reason=f"the database cannot be read: {type(error).__name__}")}
+        verdicts = {"(all)": Verdict("tampered", 0, reason=damaged.detail)}
     found = {verdict.status for verdict in verdicts.values()}
     status = TAMPERED if "tampered" in found else INCOMPLETE if "incomplete" in found else WHOLE
     return status, verdicts, sum(verdict.records for verdict in verdicts.values())
@@ -95,22 +93,22 @@ def doctor(
         terminal.say_json({"healthy": not findings, "deep": deep, "findings": told})
     else:
         for one in findings:
-            terminal.say(f"invariant {one.check.invariant} broken ({one.check.says}): {terminal.shown(one.subject)}")
+            terminal.say(
+                f"invariant {one.check.invariant} broken ({one.check.says}): {terminal.on_one_line(one.subject)}"
+            )
         if not findings:
             terminal.say("healthy" if deep else "healthy (the file; --deep looks at every row)")
     raise typer.Exit(Exit.VIOLATION if findings else Exit.OK)
 
 
 async def _examine(settings: Settings, *, deep: bool) -> list[Finding]:
-    import apsw
-
     from swarmkeeper.service import doctor
 
     try:
         async with running.store_of(settings) as store:
             return await doctor.examine(store, deep=deep)
-    except apsw.Error as error:
-        return [doctor.Finding(doctor.DAMAGE, f"the database cannot be read: {type(error).__name__}")]
+    except running.Damaged as damaged:
+        return [doctor.Finding(doctor.DAMAGE, damaged.detail)]
 
 
 def migrate(store: Store = None, as_json: AsJson = False) -> None:

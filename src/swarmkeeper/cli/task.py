@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from swarmkeeper.cli import running, terminal, watch
-from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url, flag
+from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url, flag, seconds
 from swarmkeeper.cli.terminal import Exit, Failure
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ STILL_SECONDS = 10.0
 
 TaskId = Annotated[str, typer.Argument(metavar="TASK_ID", help="tsk_…")]
 Reason = Annotated[str | None, flag("--reason", help="Why; it is kept.")]
-Timeout = Annotated[float | None, flag("--timeout-seconds", help="When to stop waiting (7); the task goes on.")]
+Timeout = Annotated[float | None, seconds("--timeout-seconds", help="When to stop waiting (7); the task goes on.")]
 
 
 def submit(
@@ -61,6 +61,9 @@ def submit(
     body |= {name: value for name, value in given.items() if value is not None}
     sent = _input(input_)
     if skill:
+        if "subtasks" in body:
+            detail = "--skill makes the one subtask of a task, and this file has subtasks of its own"
+            raise Failure("skill", detail, exit_code=Exit.USAGE, fix="leave out --skill, or the file's subtasks")
         body["subtasks"] = [
             {"key": "main", "description": body["title"], "required_skills": skill, "input": sent or {}}
         ]
@@ -68,6 +71,7 @@ def submit(
         body["input"] = sent
     if no_review:
         body["evaluation"] = "none"
+    running.sendable(body)
     settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
 
     async def work() -> Task:
@@ -201,7 +205,7 @@ def why_it_waits(task: Task) -> str:
         return _nobody("evaluator", task.evaluator_skills)
     ready = [one for one in task.subtasks if str(one.status) == "READY"]
     if ready:
-        return _nobody("executor", ready[0].required_skills or ()) + f" (subtask {terminal.shown(ready[0].key)})"
+        return _nobody("executor", ready[0].required_skills or ()) + f" (subtask {terminal.on_one_line(ready[0].key)})"
     return f"nothing moved for {STILL_SECONDS:g} s: bots are at work on it"
 
 
@@ -216,7 +220,7 @@ def _nobody(kind: str, skills: Sequence[str]) -> str:
 def _end_with(task: Task) -> NoReturn:
     if str(task.outcome) == "accepted":
         terminal.stop(Exit.OK)
-    why = "" if task.failure is None else f": {terminal.shown(task.failure.detail)} [{task.failure.code}]"
+    why = "" if task.failure is None else f": {terminal.on_one_line(task.failure.detail)} [{task.failure.code}]"
     terminal.talk(f"{task.id} {watch.task_state(task)}{why}")
     terminal.stop(Exit.TASK_FAILED)
 
@@ -289,9 +293,9 @@ def get(
     if as_json:
         terminal.say_json(task.model_dump(mode="json"))
         return
-    terminal.say(f"{task.id}  {watch.task_state(task)}  {terminal.shown(task.title)}")
+    terminal.say(f"{task.id}  {watch.task_state(task)}  {terminal.on_one_line(task.title)}")
     if task.failure is not None:
-        terminal.say(f"failure: {terminal.shown(task.failure.detail)} [{task.failure.code}]")
+        terminal.say(f"failure: {terminal.on_one_line(task.failure.detail)} [{task.failure.code}]")
     rows = [{"key": one.key, "status": one.status, "attempt": one.attempt, "id": one.id} for one in task.subtasks]
     if rows:
         terminal.say_table(rows, ("key", "status", "attempt", "id"))
@@ -371,7 +375,7 @@ def result(
             "no_result",
             "there is no result yet",
             exit_code=Exit.CONFLICT,
-            fix=f"swarmkeeper task watch {terminal.shown(task_id)}",
+            fix=f"swarmkeeper task watch {terminal.on_one_line(task_id)}",
         )
     terminal.say_json(found)
 
@@ -406,7 +410,7 @@ def events(
 def _about(data: Any) -> str:
     plain = data if isinstance(data, Mapping) else data.model_dump(mode="json", exclude_none=True)
     words = ("key", "keys", "from", "to", "bot", "attempt", "outcome", "code", "decision", "count", "in_seconds")
-    return " ".join(f"{word}={terminal.shown(str(plain[word]))}" for word in words if plain.get(word) is not None)
+    return " ".join(f"{word}={terminal.on_one_line(str(plain[word]))}" for word in words if plain.get(word) is not None)
 
 
 # ---- steering ------------------------------------------------------------------------------------------------------
@@ -481,7 +485,7 @@ def archive(
 def retry(
     task_id: TaskId,
     reason: Reason = None,
-    deadline_seconds: Annotated[float | None, flag("--deadline-seconds", help="A new deadline, from now.")] = None,
+    deadline_seconds: Annotated[float | None, seconds("--deadline-seconds", help="A new deadline, from now.")] = None,
     url: Url = None,
     api_key: ApiKey = None,
     api_key_file: ApiKeyFile = None,

@@ -111,7 +111,7 @@ def _json_shown(text: str) -> str:
 
 
 def _escaped(letter: str) -> str:
-    units = letter.encode("utf-16-be").hex()
+    units = letter.encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
@@ -128,13 +128,18 @@ def _cell(value: Json) -> str:
     if value is None or value == "":
         return "-"
     if isinstance(value, list | tuple):
-        return ",".join(shown(str(item)) for item in value) or "-"
-    return shown(str(value)).replace("\n", "\\n")
+        return ",".join(on_one_line(str(item)) for item in value) or "-"
+    return on_one_line(str(value))
 
 
 def shown(text: str) -> str:
     """Text that a terminal cannot be told anything by: control and direction characters are spelled out."""
     return "".join(letter if letter.isprintable() or letter in "\n\t" else _spelled(letter) for letter in text)
+
+
+def on_one_line(text: str) -> str:
+    """The same for what belongs on one line: a title with a line end could say what only the next line may say."""
+    return shown(text).replace("\n", "\\n")
 
 
 def _spelled(letter: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, TextIO
 
 from swarmkeeper.cli import terminal
-from swarmkeeper.cli.terminal import shown
+from swarmkeeper.cli.terminal import on_one_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -46,7 +46,7 @@ class Changes:
         for subtask in task.subtasks:
             state = f"{subtask.status}" + (f" (attempt {subtask.attempt})" if subtask.attempt > 1 else "")
             if self._subtasks.get(subtask.key) != state:
-                yield f"{stamp} subtask {shown(subtask.key)} {state}"
+                yield f"{stamp} subtask {on_one_line(subtask.key)} {state}"
                 self._subtasks[subtask.key] = state
 
 
@@ -54,7 +54,7 @@ def task_state(task: Task) -> str:
     """The outcome before the status: `accepted (ARCHIVED)`."""
     state = f"{task.outcome} ({task.status})" if task.outcome is not None else str(task.status)
     if task.holds:
-        state += f", held: {', '.join(shown(hold) for hold in task.holds)}"
+        state += f", held: {', '.join(on_one_line(hold) for hold in task.holds)}"
     return state
 
 
@@ -93,7 +93,7 @@ def picture(task: Task) -> RenderableType:
     from rich.text import Text
 
     progress = task.progress
-    title = f"{shown(task.title)}  ·  {task_state(task)}  ·  {progress.done}/{progress.total} done"
+    title = f"{on_one_line(task.title)}  ·  {task_state(task)}  ·  {progress.done}/{progress.total} done"
     if progress.failed:
         title += f", {progress.failed} failed"
     if task.round > 1:
@@ -104,10 +104,12 @@ def picture(task: Task) -> RenderableType:
     ordered = sorted(task.subtasks, key=lambda one: _FIRST.index(str(one.status)))
     for subtask in ordered[:ROWS_MAX]:
         behind = [one if isinstance(one, str) else one.key for one in subtask.depends_on or ()]
-        after = ", ".join(shown(key) for key in behind[:3]) + (f" +{len(behind) - 3}" if len(behind) > 3 else "")
+        after = ", ".join(on_one_line(key) for key in behind[:3]) + (f" +{len(behind) - 3}" if len(behind) > 3 else "")
         status = str(subtask.status)
         attempt = str(subtask.attempt) if subtask.attempt else ""
-        table.add_row(Text(shown(subtask.key)), Text(status, style=_COLOURS[status]), attempt, Text(after, style="dim"))
+        table.add_row(
+            Text(on_one_line(subtask.key)), Text(status, style=_COLOURS[status]), attempt, Text(after, style="dim")
+        )
     if len(ordered) > ROWS_MAX:
         rest = Counter(str(one.status) for one in ordered[ROWS_MAX:])
         table.add_row("…", ", ".join(f"{count} {status}" for status, count in rest.items()), "", "")

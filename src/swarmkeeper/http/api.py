@@ -110,6 +110,8 @@ class Api(FastAPI):
         for path in sorted(by_path, key=lambda path: _VERB.search(path) is None):
             endpoint = Endpoint(parts, path, by_path[path])
             route = Route(_pattern(path), endpoint, name=path)
+            # Starlette ends a pattern with `$`, which also stands before a line end: `/tasks%0a` is another path.
+            route.path_regex = re.compile(route.path_regex.pattern.removesuffix("$") + r"\Z")
             self.router.routes.append(route)
             self._direct.add(path, route.path_regex, endpoint)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,12 +10,13 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from starlette.types import Receive, Scope
 
-from swarmkeeper.core.errors import TooLarge, UnsupportedMediaType
+from swarmkeeper.core.errors import Malformed, TooLarge, UnsupportedMediaType
 from swarmkeeper.wire.shapes import BODY_BYTES_MAX, LONG_BODY_BYTES_MAX
 
 PAGE_SIZE = 50
 PAGE_SIZE_MAX = 500
 WAIT_SECONDS_MAX = 60  # proxies cut at 60
+BODY_SILENCE_SECONDS_MAX = 30.0  # for which the next piece of a body is awaited
 JSON_TYPE = "application/json"
 
 Network = IPv4Network | IPv6Network
@@ -44,16 +46,26 @@ class HttpLimits:
 
 
 def media_type_ok(content_type: str | None) -> bool:
-    """A body without a type is taken for what it must be."""
-    return content_type is None or content_type.split(";")[0].strip().lower() == JSON_TYPE
+    """A body without a type is taken for what it must be; one in another charset than UTF-8 is no JSON."""
+    if content_type is None:
+        return True
+    media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "charset" and value.strip().strip('"') not in ("utf-8", "utf8"):
+            return False
+    return media_type == JSON_TYPE
 
 
-async def read_body(headers: Mapping[str, str], receive: Receive, limit: int) -> bytes:
+async def read_body(
+    headers: Mapping[str, str], receive: Receive, limit: int, *, silence: float = BODY_SILENCE_SECONDS_MAX
+) -> bytes:
     """The whole body, given up on as soon as it is known to be too long.
 
     Raises:
         TooLarge, UnsupportedMediaType: it is refused unread, or unread from there on.
-        ClientGone: it never came.
+        Malformed: nothing of it came for `silence` seconds, though there is more.
+        ClientGone: the caller hung up before its end.
     """
     length = headers.get("content-length", "")
     if length.isdecimal() and len(length) < 20 and int(length) > limit:
@@ -64,7 +76,11 @@ async def read_body(headers: Mapping[str, str], receive: Receive, limit: int) ->
     pieces: list[bytes] = []
     size = 0
     while True:
-        message = await receive()
+        try:
+            async with asyncio.timeout(silence):
+                message = await receive()
+        except TimeoutError:
+            raise Malformed(f"the rest of the body did not come within {silence:g} seconds") from None
         if message["type"] == "http.disconnect":
             raise ClientGone
         piece = message.get("body", b"")
@@ -76,7 +92,7 @@ async def read_body(headers: Mapping[str, str], receive: Receive, limit: int) ->
             break
     body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
     if body and not media_type_ok(headers.get("content-type")):
-        raise UnsupportedMediaType(f"the body must be {JSON_TYPE}")
+        raise UnsupportedMediaType(f"the body must be {JSON_TYPE} in UTF-8")
     return body
 
 

@@ -36,11 +36,16 @@ class Credential:
 
     def __init__(self, value: str | None, file: Path | None) -> None:
         self._file = file
-        self._value = value if file is None else _read_key(file)
+        self._value = _checked(value) if file is None else _read_key(file)
 
     @classmethod
     def of(cls, api_key: str | None, api_key_file: str | os.PathLike[str] | None) -> Credential:
-        """What was passed, else SWARMKEEPER_API_KEY, else the file that SWARMKEEPER_API_KEY_FILE names, else none."""
+        """What was passed, else SWARMKEEPER_API_KEY, else the file that SWARMKEEPER_API_KEY_FILE names, else none.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: this is no key.
+        """
         if api_key is not None:
             return cls(api_key, None)
         if api_key_file is not None:
@@ -65,7 +70,7 @@ class Credential:
             return False
         try:
             value = _read_key(self._file)
-        except OSError:
+        except (OSError, ValueError):
             return False
         changed = value != self._value
         self._value = value
@@ -73,7 +78,17 @@ class Credential:
 
 
 def _read_key(file: Path) -> str:
-    return file.read_text(encoding="utf-8").strip()
+    try:
+        return _checked(file.read_text(encoding="utf-8").strip()) or ""
+    except ValueError:
+        raise ValueError("the API key's file holds no key: one line of ASCII letters without spaces") from None
+
+
+def _checked(key: str | None) -> str | None:
+    """The same, where a header can carry it."""
+    if key is not None and not all("!" <= letter <= "~" for letter in key):
+        raise ValueError("the API key is none: it has ASCII letters alone, without spaces")
+    return key
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +126,11 @@ class Calls:
         wait_seconds: float = 0,
         patience: float = PATIENCE_SECONDS,
         trouble: Callable[[ApiError, int], None] | None = None,
+        texts: bool = False,
     ) -> Answered:
         """The answer, if it is 2xx or 304. `patience`: for how many seconds of trouble to try again; 0 is once.
 
+        With `texts`, an answer that says itself that it is another kind of text than JSON is good too, as a string.
         `trouble` hears of each try that came to nothing and will be repeated, with its number.
 
         Raises:
@@ -127,7 +144,8 @@ class Calls:
         while True:
             attempt += 1
             try:
-                return await self._once(method, full_path, encoded, headers or {}, wait_seconds + ANSWER_SECONDS_MAX)
+                timeout = wait_seconds + ANSWER_SECONDS_MAX
+                return await self._once(method, full_path, encoded, headers or {}, timeout, texts=texts)
             except Unauthenticated:
                 # A rotated key is on disk before the old one stops: read it and go on as if nothing had been.
                 if not self.credential.reread():
@@ -141,12 +159,14 @@ class Calls:
                 await asyncio.sleep(delay)
 
     async def _once(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout: float
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout: float, *, texts: bool
     ) -> Answered:
         sent = self._headers({"accept": "application/json", **headers})
         if body is not None:
             sent["content-type"] = "application/json"
         answer = await self.transport.request(method, path, sent, body, timeout)
+        if texts and answer.status == 200 and not is_json(answer.headers):
+            return Answered(answer.status, answer.headers, answer.body.decode(errors="replace"))
         document = _decode(answer)
         if answer.status == 304 or 200 <= answer.status < 300:
             return Answered(answer.status, answer.headers, document)
@@ -188,6 +208,11 @@ def encode(body: Json) -> bytes:
         ValueError, TypeError: not JSON (NaN, a lone surrogate, a type JSON does not have).
     """
     return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def is_json(headers: Mapping[str, str]) -> bool:
+    """Whether an answer says that it is JSON, or does not say what it is."""
+    return "json" in headers.get("content-type", "json")
 
 
 def _decode(answer: Response) -> Json:

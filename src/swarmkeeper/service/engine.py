@@ -84,6 +84,7 @@ class Engine:
         self.figures = Figures()
         self.scheduler = Scheduler({})
         self.running = False
+        self.store_answers = True  # False from when it refused a batch until it has taken one
         self._store, self._clock, self._entropy, self._rules = store, clock, entropy, rules
         self._broker, self._log, self._on_commit = broker, log, on_commit
         self._queue: deque[Queued | Poll] = deque()
@@ -354,6 +355,8 @@ class Engine:
         if upkeep:
             self._chores = chore is not None
             self._chore_after = chore.task if chore is not None else ""
+        if batch.saved:  # a full disk still takes a batch that writes nothing
+            self.store_answers = True
         self._committed(batch, began)
         self._settle(commands, polls, batch.answered)
         await self._tell(batch.saved)
@@ -422,6 +425,7 @@ class Engine:
     def _unavailable(self, error: StoreUnavailable, commands: Sequence[Queued], polls: Sequence[Poll]) -> None:
         """Nothing was done. Callers try again, parked polls stay parked."""
         self._log("store_unavailable", error=str(error))
+        self.store_answers = False
         self._pause_until = self.now() + STORE_PAUSE
         again = Overloaded("the store cannot take it now; nothing was done", retry_after=1)
         self._refuse(commands, again)

@@ -269,8 +269,8 @@ def lease(row: Row, work: Row, its_task: Row) -> View:
         "review": None,
         "expires_at": time(row["expires_at"]),
         "ends_at": time(row["ends_at"]),
-        # Every third of the lease, so that one beat may be lost; never more than once a second.
-        "heartbeat_after_seconds": seconds(max(row["ttl"] // 3, SECOND)),
+        # Every third of the lease, so that one beat may be lost.
+        "heartbeat_after_seconds": seconds(row["ttl"] // 3),
         "traceparent": its_task["trace"] or None,
     }
 

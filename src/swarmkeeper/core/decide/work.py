@@ -465,8 +465,11 @@ def _held_lease(world: World, by: Principal, lease_id: str, action: str) -> tupl
     """The caller's lease of that id, alive or ended.
 
     Raises:
-        LeaseLost: it is not the caller's, or there never was one.
+        Forbidden: the caller may not do this with any lease, or this one is another bot's.
+        LeaseLost: there is, and was, none of that id in the caller's tenant.
     """
+    if not world.rules.may(by, action):
+        raise Forbidden(world.rules.why_not(by, action))
     lease = world.lease(lease_id)
     attempt: Attempt | None = world.look("attempt", lease_id)
     bot_id = lease.bot if lease is not None else attempt.bot if attempt is not None else None

@@ -94,6 +94,7 @@ class SqliteStore:
         self._committer: ThreadPoolExecutor | None = None
         self._busy = 0
         self._data_version = 0
+        self._was_full = False  # the last write failed on the disk
         self._columns: dict[str, tuple[str, ...]] = {}  # of each query that had an answer
 
     # ---- opening ---------------------------------------------------------------------------------------------------
@@ -114,7 +115,7 @@ class SqliteStore:
             if self.path is not None:
                 self._prepare_file(self.path, exclusive=exclusive or migrate, create=create)
             self._writing = self._connect(writing=True)
-            self._prepare_schema(self._writing, migrate=migrate)
+            self._prepare_schema(self._writing, migrate=migrate, create=create)
             self._writing.set_busy_timeout(self._busy)
             if self.path is None:
                 self._reading = self._writing
@@ -149,6 +150,8 @@ class SqliteStore:
     def _prepare_file(self, path: Path, *, exclusive: bool, create: bool) -> None:
         if not path.exists() and not create:
             raise StoreRefused(f"there is no store at {path}")
+        if not create and path.is_file() and not path.stat().st_size:
+            raise StoreRefused(f"there is no swarmkeeper store in {path}: the file is empty")
         if not path.parent.is_dir():
             raise StoreRefused(f"there is no folder {path.parent} to keep a store in: make it first")
         if path.is_dir():
@@ -181,7 +184,7 @@ class SqliteStore:
         connection.execute("PRAGMA trusted_schema = OFF")
         return connection
 
-    def _prepare_schema(self, connection: apsw.Connection, *, migrate: bool) -> None:
+    def _prepare_schema(self, connection: apsw.Connection, *, migrate: bool, create: bool) -> None:
         known = migrations.known()
         lacking = migrations.missing(connection, known)
         if not lacking:
@@ -191,6 +194,8 @@ class SqliteStore:
                 migrations.refuse_older(lacking)
             if self.path is not None:
                 migrations.copy_beside(connection, self.path, lacking[0])
+        elif not create:
+            raise StoreRefused(f"there is no swarmkeeper store in {self.path}: the database is empty")
         migrations.apply(connection, known, None if self._entropy is None else self._entropy.secret(32))
 
     @property
@@ -204,6 +209,8 @@ class SqliteStore:
     async def begin(self) -> AsyncIterator[SqliteUnit]:
         async with self._turn:
             connection = self._open_writing()
+            if self._was_full:
+                await self._make_room(connection)
             with _passing():
                 await self._begin_immediate(connection)
             unit = SqliteUnit(connection)
@@ -214,6 +221,9 @@ class SqliteStore:
                     self._point("before_commit")
                     await self._commit(connection)
                 self._point("after_commit")
+            except StoreUnavailable as error:
+                self._was_full = isinstance(error.__cause__, (apsw.FullError, apsw.IOError))
+                raise
             finally:
                 unit.end()
                 self._owner = None
@@ -228,12 +238,28 @@ class SqliteStore:
                 await asyncio.sleep(pause)
         raise StoreUnavailable("another process keeps the store locked")
 
+    async def _make_room(self, connection: apsw.Connection) -> None:
+        """Carry the write-ahead log over into the database. SQLite does that after commits alone: a disk that the log
+        has filled would stay full for ever."""
+        self._was_full = False
+        self._owner = asyncio.current_task()  # reads use the other connection meanwhile
+        try:
+            await self._aside(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
+        except _PASSING:
+            pass  # there is no room for that either: the batch will tell, and this is tried again before the next
+        finally:
+            self._owner = None
+
     async def _commit(self, connection: apsw.Connection) -> None:
+        await self._aside(connection, "COMMIT")
+
+    async def _aside(self, connection: apsw.Connection, statement: str) -> None:
+        """Carry out what waits for the disk, where it does not hold up the loop."""
         if self._committer is None:
-            connection.execute("COMMIT")
+            connection.execute(statement)
             return
         loop = asyncio.get_running_loop()
-        committing = loop.run_in_executor(self._committer, connection.execute, "COMMIT")
+        committing = loop.run_in_executor(self._committer, connection.execute, statement)
         try:
             await asyncio.shield(committing)
         except asyncio.CancelledError:

@@ -1,0 +1,43 @@
+"""Which commands there are. How they are started, and how an error of any of them is told, stands in main.py."""
+
+from __future__ import annotations
+
+import typer
+
+from swarmkeeper.cli import bench, bot, demo, key, project, server, store, task
+
+app = typer.Typer(
+    name="swarmkeeper",
+    help="A control plane for swarms of AI bots.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(demo.demo)
+app.command()(demo.dev)
+app.command()(server.serve)
+app.command()(project.init)
+app.command()(task.submit)
+app.add_typer(task.app, name="task")
+app.add_typer(bot.app, name="bot")
+app.add_typer(key.app, name="key")
+app.add_typer(store.audit, name="audit")
+app.command()(store.doctor)
+app.command()(store.migrate)
+app.command()(bench.bench)
+app.add_typer(project.config, name="config")
+app.add_typer(project.redact, name="redact")
+app.command()(project.api)
+app.command()(project.completion)
+app.command()(project.version)
+
+
+def variables() -> list[str]:
+    """The environment variables of all flags."""
+    found: list[str] = []
+    groups = [typer.main.get_command(app)]
+    while groups:
+        command = groups.pop()
+        found += [str(one.envvar) for one in command.params if getattr(one, "envvar", None)]
+        groups += getattr(command, "commands", {}).values()
+    return found

@@ -1,0 +1,110 @@
+"""Requests that are too long or too slow in the making, sent by somebody without a key over a real socket."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from swarmkeeper.app import serving
+from swarmkeeper.http import guard
+from swarmkeeper.settings import Settings
+
+HEAD = b"GET /health HTTP/1.1\r\nhost: x\r\n"
+POST = b"POST /tasks HTTP/1.1\r\nhost: x\r\n"
+
+
+@pytest.fixture
+async def url(tmp_path: Path) -> AsyncIterator[str]:
+    async with serving(Settings(store=f"sqlite:///{tmp_path / 's.db'}", port=0)) as served, asyncio.timeout(20):
+        yield served.url
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "HEAD_SECONDS_MAX", 0.3)
+
+
+async def connect(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, port = url.removeprefix("http://").split(":")
+    return await asyncio.open_connection(host, int(port))
+
+
+async def answered(url: str, *sent: bytes, pause: float = 0.0) -> bytes:
+    """All that comes until the server hangs up; fails if it does not."""
+    reader, writer = await connect(url)
+    try:
+        for piece in sent:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(pause)
+        async with asyncio.timeout(2):
+            return await reader.read()
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        HEAD + b"x-a: " + b"a" * 8_000_000,
+        HEAD + b"x-a: b\r\n" * 1_000_000,
+        b"GET /" + b"a" * 8_000_000,
+    ],
+)
+async def test_a_head_without_bound_is_refused_before_it_is_gathered(url: str, sent: bytes) -> None:
+    told = await answered(url, sent)
+
+    assert told == b"" or told.startswith(b"HTTP/1.1 431 ")
+
+
+async def test_headers_after_a_body_are_bounded_too(url: str) -> None:
+    chunked = POST + b"transfer-encoding: chunked\r\n\r\n1\r\n{\r\n0\r\nx-a: "
+
+    told = await answered(url, chunked + b"a" * 8_000_000)
+
+    assert told == b"" or told.startswith(b"HTTP/1.1 401 ")
+
+
+async def test_long_heads_that_are_no_attack_are_answered(url: str) -> None:
+    told = await answered(url, HEAD + b"connection: close\r\nx-a: " + b"a" * 30_000 + b"\r\n\r\n")
+
+    assert told.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_many_requests_on_one_connection_do_not_add_up(url: str) -> None:
+    long = HEAD + b"x-a: " + b"a" * 30_000 + b"\r\n\r\n"
+
+    told = await answered(url, *([long] * 10), HEAD + b"connection: close\r\n\r\n", pause=0.01)
+
+    assert told.count(b"HTTP/1.1 200 ") == 11
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize(
+    ("sent", "answers"),
+    [
+        ((b"",), 0),
+        ((HEAD,), 0),
+        ((HEAD + b"\r\n" + HEAD,), 1),
+        ((HEAD + b"\r\n", b"\r\n"), 1),
+        ((POST + b"content-length: 9\r\n\r\n", b"{", b"{", b"{"), 1),
+    ],
+    ids=["nothing", "half a head", "half a second head", "an empty line", "the rest of a body that was refused"],
+)
+async def test_what_is_never_finished_is_hung_up_on(url: str, sent: tuple[bytes, ...], answers: int) -> None:
+    assert (await answered(url, *sent, pause=0.05)).count(b"HTTP/1.1 ") == answers
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_a_connection_between_two_requests_is_left_alone(url: str) -> None:
+    reader, writer = await connect(url)
+    for _ in range(2):
+        writer.write(HEAD + b"\r\n")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        await reader.readuntil(b"}")
+        await asyncio.sleep(0.6)
+    assert not reader.at_eof()
+    writer.close()
