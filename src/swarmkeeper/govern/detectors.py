@@ -3,9 +3,10 @@
 Theory. Most texts hold no secret, and most rules need a word to stand in the text (`ghp_`, `password`, `://`). One
 regular expression made of all those words, and of the rules that have none, says for a whole value at once that there
 is nothing to find. Only where it says otherwise does an Aho-Corasick automaton over the words tell which rules could
-match, and only those run. RE2 is linear in the text whatever the pattern, so a rule cannot be made to hang. What a
-value looks like as a whole (its keys, its shape) is not known here: see redaction.py. Nothing here logs, and no
-message repeats the text.
+match, and only those run. RE2 is linear in the text whatever the pattern, so a rule cannot be made to hang. What
+stands encoded in a text (encoded.py) is read and looked at in the same way, and so is what stands encoded in that, but
+no deeper; what is found there hides the encoded text it stood in. What a value looks like as a whole (its keys, its
+shape) is not known here: see redaction.py. Nothing here logs, and no message repeats the text.
 """
 
 from __future__ import annotations
@@ -20,18 +21,21 @@ import ahocorasick
 import re2
 import rfc8785
 
-from swarmkeeper.govern import views
+from swarmkeeper.govern import encoded, views
 from swarmkeeper.govern.checks import CHECKS, Check, entropy
 
 TEXT_MAX = 1 << 20  # characters; more is not looked at but hidden whole
 FINDS_MAX = 1_000  # in one text; whoever sends more of them sends a dump, which is hidden whole
 TRIES_MAX = 10_000  # candidates that a check may refuse in one text, for the same reason
+LEVELS = 2  # base64 of base64 is read, a third wrapping is not
 
 # A refused candidate up to this long is searched again from its second character: a card number may begin inside it.
 # Longer ones are not, so that the work stays linear.
 _SHORT = 64
 
 _ABSENT = (-1, -1)  # what RE2 says of a group that took no part
+
+_Found = tuple[int, int, int]  # first character, the one after the last, number of the rule
 
 # What stands where a text could not be looked at; no rule may take this name.
 UNSCANNED = "unscanned"
@@ -151,6 +155,15 @@ class Detectors:
             UnicodeEncodeError: they hold half a character.
         """
         data = views.folded(lines).encode()
+        if not self._calm(data):
+            return False
+        readings = encoded.glance(data)
+        if readings is None:
+            return False
+        inner = [views.folded(reading).encode() for reading in readings]
+        return all(self._calm(reading) and not encoded.possible(reading) for reading in inner)
+
+    def _calm(self, data: bytes) -> bool:
         return self._gate is None or self._gate.search(data) is None
 
     def find(self, text: str) -> list[Span]:
@@ -162,14 +175,33 @@ class Detectors:
         """
         if len(text) > TEXT_MAX:
             raise Unscanned
+        try:
+            found = self._look(text, LEVELS, encoded.Budget())
+        except encoded.TooMuch:
+            raise Unscanned from None
+        return [Span(start, end, self._compiled[n].detector.id) for start, end, n in found]
+
+    def _look(self, text: str, levels: int, budget: encoded.Budget) -> list[_Found]:
+        """What is found in the text, and in what stands encoded in it."""
         view = views.plain(text)
         data = view.text.encode()
-        candidates = self._candidates(view.text)
+        found = self._matches(view.text, data)
+        if levels and encoded.possible(data):
+            for inner in encoded.decoded(view.text, budget):
+                deeper = self._look(inner.text, levels - 1, budget)
+                found += [(*inner.original(start, end), n) for start, end, n in deeper]
+                if len(found) > FINDS_MAX:
+                    raise Unscanned
+            found = _united(found)
+        return [(*view.original(start, end), n) for start, end, n in found]
+
+    def _matches(self, text: str, data: bytes) -> list[_Found]:
+        candidates = self._candidates(text)
         found = [(start, end, n) for n in sorted(candidates) for start, end in self._compiled[n].spans(data)]
         if len(found) > FINDS_MAX:
             raise Unscanned
-        found.sort()
-        return self._merged(view, data, found)
+        place = _Places(data)
+        return [(place.of(start), place.of(end), n) for start, end, n in _united(found)]
 
     def _candidates(self, text: str) -> set[int]:
         chosen = set(self._always)
@@ -180,18 +212,6 @@ class Detectors:
             if len(chosen) == len(self._compiled):
                 break
         return chosen
-
-    def _merged(self, view: views.View, data: bytes, found: list[tuple[int, int, int]]) -> list[Span]:
-        spans: list[Span] = []
-        place = _Places(data)
-        while found:
-            start, end, rule = found.pop(0)
-            while found and found[0][0] < end:
-                _, other_end, other = found.pop(0)
-                end, rule = max(end, other_end), min(rule, other)
-            first, last = view.original(place.of(start), place.of(end))
-            spans.append(Span(first, last, self._compiled[rule].detector.id))
-        return spans
 
     def _try(self, rule: _Compiled) -> None:
         """Run a rule's examples through everything that a text goes through."""
@@ -268,6 +288,18 @@ class _Places:
         self._place += len(self._data[self._byte : byte].decode())
         self._byte = byte
         return self._place
+
+
+def _united(found: list[_Found]) -> list[_Found]:
+    """In order and apart: where some overlap, their union, under the first rule."""
+    united: list[_Found] = []
+    for start, end, rule in sorted(found):
+        if united and start < united[-1][1]:
+            first, last, other = united[-1]
+            united[-1] = (first, max(last, end), min(rule, other))
+        else:
+            united.append((start, end, rule))
+    return united
 
 
 def _next_letter(data: bytes, at: int) -> int:

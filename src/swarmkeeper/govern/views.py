@@ -1,7 +1,7 @@
 """How a text is looked at for matching: in NFC, without invisible characters, each knowing its place in the original.
 
-What is found in a view is redacted in the original; the view itself is never shown. Decoded views would live here
-too.
+What is found in a view is redacted in the original; the view itself is never shown. What stands encoded in a text is
+read in encoded.py.
 """
 
 from __future__ import annotations
