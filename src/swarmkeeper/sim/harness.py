@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from swarmkeeper.broker import LocalBroker
 from swarmkeeper.core import commands, graph
 from swarmkeeper.core.decide import review
 from swarmkeeper.core.decide.work import Reported
@@ -44,16 +44,6 @@ Node = str | Mapping[str, Json]  # a key alone, or a subtask as the API has it
 @lru_cache(maxsize=1)
 def _rules() -> Rulebook:
     return Rulebook(Redactor.default())
-
-
-class _Nobody:
-    """A broker without subscribers: the one engine sees all."""
-
-    async def publish(self, topic: str, body: bytes = b"") -> None:
-        """There is nobody to hint to."""
-
-    def subscribe(self, topic: str) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
-        raise NotImplementedError("nothing in the harness subscribes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +129,7 @@ class Harness:
             entropy=self.chance.stream(f"engine/{self._engines}"),
             rules=_rules(),
             limits=self.limits,
-            broker=_Nobody(),
+            broker=LocalBroker(),
             log=lambda event, **fields: self.log.append((event, fields)),
             on_commit=self.commits.append,
             queue_commands=self._queue_commands,
