@@ -10,15 +10,17 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from swarmkeeper.app import OWN, CannotServe, InProcess, Orchestrator, create_app, make_log, serving
+from swarmkeeper.app import OWN, Orchestrator, create_app, make_log
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.core.commands import CreateKey
 from swarmkeeper.core.errors import Overloaded
 from swarmkeeper.core.ports import StoreUnavailable
 from swarmkeeper.govern.redaction import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
+from swarmkeeper.inside import InProcess
 from swarmkeeper.sdk.client import Client
 from swarmkeeper.sdk.errors import Unauthenticated
+from swarmkeeper.serving import CannotServe, serving
 from swarmkeeper.settings import Settings
 
 MEMORY = Settings(store="sqlite://:memory:", port=0, log_level="error")

@@ -6,21 +6,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
-import math
 import signal
-import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import unquote
+from typing import Self
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from swarmkeeper import __version__
 from swarmkeeper.broker.local import LocalBroker
@@ -35,11 +27,10 @@ from swarmkeeper.govern.redaction import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.http.api import HttpLimits, Parts
 from swarmkeeper.http.api import create_app as create_door
-from swarmkeeper.observe.logs import Log, take_over
+from swarmkeeper.inside import InProcess
+from swarmkeeper.observe.logs import Log
 from swarmkeeper.observe.metrics import Metrics, Sources
 from swarmkeeper.sdk.client import Client
-from swarmkeeper.sdk.errors import Unreachable
-from swarmkeeper.sdk.transport import Response, Streamed
 from swarmkeeper.service.engine import Engine
 from swarmkeeper.service.feed import Feed
 from swarmkeeper.service.identity import Identity
@@ -47,14 +38,10 @@ from swarmkeeper.service.queries import Queries
 from swarmkeeper.settings import Settings, read
 from swarmkeeper.storage.sqlite.store import SqliteStore
 
-if TYPE_CHECKING:
-    import uvicorn
-
 SECOND = 1_000_000
 TENANT = "default"
 # Whoever lives in this process needs no key; what it does is written down under this name.
 OWN = Principal(TENANT, "embedding", Role.ADMIN)
-HANG_UP_SECONDS = 1.0  # for which a call is left to notice that its caller is gone
 
 
 class Orchestrator:
@@ -346,255 +333,3 @@ class _Hosted:
 async def _end_process_with(swarm: Orchestrator) -> None:
     await swarm.ended.wait()
     signal.raise_signal(signal.SIGTERM)  # the server's own way to stop
-
-
-# ---- on a socket of its own ----------------------------------------------------------------------------------------
-
-
-class CannotServe(Exception):
-    """The server does not start like this. The message says why, `fix` what helps."""
-
-    def __init__(self, detail: str, fix: str) -> None:
-        super().__init__(detail)
-        self.detail, self.fix = detail, fix
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A server that answers."""
-
-    url: str
-    swarm: Orchestrator
-    stop: asyncio.Event  # set it, and the server stops taking calls; leave the block to wait for its end
-
-
-@asynccontextmanager
-async def serving(
-    settings: Settings, *, migrate: bool = False, log: Log | None = None, take_over_logs: bool = False
-) -> AsyncIterator[Served]:
-    """A server on `host` and `port`, which answers before the block begins and has answered what it took when it ends.
-
-    `stop` is set too where the engine ends by itself. `take_over_logs` is for a process that is nothing but a server:
-    what libraries log goes through ours, and is redacted.
-
-    Raises:
-        CannotServe: there is nobody who could call from elsewhere, a secret lies open, or the address is taken.
-        StoreRefused, BadSetting: as for Orchestrator.
-    """
-    import uvicorn
-
-    from swarmkeeper.http.guard import GuardedProtocol
-
-    listening = asyncio.Event()
-
-    class Server(uvicorn.Server):
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield  # signals are the business of whoever serves
-
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            listening.set()
-
-    async with Orchestrator(settings, migrate=migrate, log=log) as swarm:
-        if not _is_loopback(settings.host):
-            _check_open_host(settings, swarm, has_keys=await swarm.has_keys())
-        listener = _bind(settings.host, settings.port)
-        put_back = take_over(swarm.log) if take_over_logs else None
-        config = uvicorn.Config(
-            swarm.app,
-            http=GuardedProtocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            backlog=2048,
-            timeout_keep_alive=75,  # longer than a parked poll: a connection is not closed while its bot thinks of it
-            timeout_graceful_shutdown=math.ceil(settings.stop_seconds),
-        )
-        server = Server(config)
-        answering = asyncio.create_task(server.serve(sockets=[listener]))
-        stop = asyncio.Event()
-        stopping = asyncio.create_task(_stop_when(stop, swarm, server))
-        try:
-            await listening.wait()
-            yield Served(_url(settings.host, listener.getsockname()[1]), swarm, stop)
-        finally:
-            stop.set()
-            await stopping
-            await answering
-            if put_back is not None:
-                put_back()
-
-
-async def _stop_when(stop: asyncio.Event, swarm: Orchestrator, server: uvicorn.Server) -> None:
-    ended = asyncio.create_task(swarm.ended.wait())
-    asked = asyncio.create_task(stop.wait())
-    await asyncio.wait([ended, asked], return_when=asyncio.FIRST_COMPLETED)
-    for waiting in (ended, asked):
-        waiting.cancel()
-    stop.set()
-    swarm.drain()
-    server.should_exit = True
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(address)
-        except BaseException:
-            listener.close()
-            raise
-    except OSError as error:
-        why = error.strerror or type(error).__name__
-        fix = "choose another with --port (0 picks a free one), or stop what uses it"
-        raise CannotServe(f"cannot listen on port {port} of the host that is set: {why}", fix) from None
-    listener.setblocking(False)
-    return listener
-
-
-def _url(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _check_open_host(settings: Settings, swarm: Orchestrator, *, has_keys: bool) -> None:
-    """Others can reach this server: nobody may be able to read its secrets, and somebody must be able to call it."""
-    if not has_keys:
-        raise CannotServe(
-            "others could reach this server, and it has no keys", f"make the first key: {first_key_command(settings)}"
-        )
-    files = {"the key file": settings.api_key_file, "the store": str(swarm.store.path or "")}
-    for what, file in files.items():
-        if file and Path(file).exists() and Path(file).stat().st_mode & 0o007:
-            raise CannotServe(f"everyone on this machine may read {what}", f"run: chmod 600 {file}")
-
-
-def first_key_command(settings: Settings) -> str:
-    """What to type to get the first key of an empty store."""
-    return f"swarmkeeper key create --store {settings.store} --role admin"
-
-
-# ---- within this process -------------------------------------------------------------------------------------------
-
-
-class InProcess:
-    """Carries calls to an ASGI application in this very process: the SDK's `Transport`.
-
-    `key` makes the key of calls that come without one.
-    """
-
-    def __init__(self, app: ASGIApp, key: Callable[[], Awaitable[str]] | None = None) -> None:
-        self._app, self._key = app, key
-
-    async def request(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout: float
-    ) -> Response:
-        try:
-            async with asyncio.timeout(timeout), self._call(method, path, headers, body or b"") as streamed:
-                content = b"".join([chunk async for chunk in streamed.chunks])
-        except TimeoutError:
-            raise Unreachable("unreachable", "no answer in time", retryable=True) from None
-        return Response(streamed.status, streamed.headers, content)
-
-    @asynccontextmanager
-    async def stream(
-        self, method: str, path: str, headers: Mapping[str, str], timeout: float
-    ) -> AsyncIterator[Streamed]:
-        async with self._call(method, path, headers, b"", silence=timeout) as streamed:
-            yield streamed
-
-    async def aclose(self) -> None:
-        return
-
-    @asynccontextmanager
-    async def _call(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes, silence: float | None = None
-    ) -> AsyncIterator[Streamed]:
-        if self._key is not None and not headers.get("x-api-key"):
-            headers = {**headers, "x-api-key": await self._key()}
-        sent: asyncio.Queue[Message | None] = asyncio.Queue(maxsize=16)
-        gone = asyncio.Event()
-        begun = False
-
-        async def receive() -> Message:
-            nonlocal begun
-            if not begun:
-                begun = True
-                return {"type": "http.request", "body": body, "more_body": False}
-            await gone.wait()
-            return {"type": "http.disconnect"}
-
-        async def answer() -> None:
-            try:
-                await self._app(_scope(method, path, headers), receive, sent.put)
-            finally:
-                await sent.put(None)
-
-        answering = asyncio.create_task(answer())
-        try:
-            start = await _next(sent, silence)
-            names = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in start["headers"]}
-            yield Streamed(start["status"], names, _chunks(sent, silence))
-        finally:
-            gone.set()
-            # It may wait for room in a queue that nobody reads any more, and should not have to.
-            while not sent.empty():
-                sent.get_nowait()
-            await asyncio.wait([answering], timeout=HANG_UP_SECONDS)
-            answering.cancel()
-            await asyncio.gather(answering, return_exceptions=True)
-
-
-async def _next(sent: asyncio.Queue[Message | None], silence: float | None) -> Any:
-    try:
-        async with asyncio.timeout(silence):
-            message = await sent.get()
-    except TimeoutError:
-        raise Unreachable("unreachable", "no answer in time", retryable=True) from None
-    if message is None:
-        raise Unreachable("unreachable", "the application ended without an answer", retryable=True)
-    return message
-
-
-async def _chunks(sent: asyncio.Queue[Message | None], silence: float | None) -> AsyncIterator[bytes]:
-    while True:
-        message = await _next(sent, silence)
-        if message.get("body"):
-            yield message["body"]
-        if not message.get("more_body", False):
-            return
-
-
-def _scope(method: str, path: str, headers: Mapping[str, str]) -> Scope:
-    bare, _, query = path.partition("?")
-    return {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
-        "path": unquote(bare),
-        "raw_path": bare.encode(),
-        "query_string": query.encode(),
-        "root_path": "",
-        "headers": [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
-        "client": None,
-        "server": ("swarmkeeper", 80),
-        "state": {},
-    }

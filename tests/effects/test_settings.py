@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from swarmkeeper.app import Orchestrator, make_log, serving
+from swarmkeeper.app import Orchestrator, make_log
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.govern.redaction import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.sdk.client import Client
+from swarmkeeper.serving import serving
 from swarmkeeper.settings import Settings
 from tests.cli.shell import Shell
 from tests.effects.conftest import attempt_seconds, ended, submitted

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from swarmkeeper.app import serving
 from swarmkeeper.http import guard
+from swarmkeeper.serving import serving
 from swarmkeeper.settings import Settings
 
 HEAD = b"GET /health HTTP/1.1\r\nhost: x\r\n"

@@ -21,9 +21,10 @@ from swarmkeeper.cli.terminal import Exit, Failure
 from swarmkeeper.settings import DEV_FILE, DEV_FOLDER, Settings
 
 if TYPE_CHECKING:
-    from swarmkeeper.app import Orchestrator, Served
+    from swarmkeeper.app import Orchestrator
     from swarmkeeper.observe.logs import Log
     from swarmkeeper.sdk.bots import BaseBot
+    from swarmkeeper.serving import Served
     from swarmkeeper.wire.answers import Task
 
 
@@ -49,8 +50,8 @@ def demo(
 
 
 async def _demo(root: Path, timeout_seconds: float, *, as_json: bool) -> str | None:
-    from swarmkeeper.app import serving
     from swarmkeeper.service import doctor
+    from swarmkeeper.serving import serving
 
     place = Path(tempfile.mkdtemp(prefix="swarmkeeper-demo-"))
     settings = Settings(store=f"sqlite:///{place / 'store.db'}", port=0)
@@ -178,9 +179,9 @@ def dev(
 
 
 async def _dev(folder: Path, settings: Settings, *, with_bots: bool, as_json: bool) -> bool:
-    from swarmkeeper.app import serving
     from swarmkeeper.bots import review
     from swarmkeeper.sdk.errors import ApiError
+    from swarmkeeper.serving import serving
 
     try:
         _prepare(folder)

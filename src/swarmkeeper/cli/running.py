@@ -158,8 +158,8 @@ def of_store(error: Exception) -> Exception:
     """What a store's refusal is in the command line's words; the error itself where it is none."""
     import apsw
 
-    from swarmkeeper.app import CannotServe
     from swarmkeeper.core.ports import StoreUnavailable
+    from swarmkeeper.serving import CannotServe
     from swarmkeeper.storage import refusals
 
     match error:

@@ -12,7 +12,7 @@ from swarmkeeper.cli.flags import AsJson, Store, flag, setting
 from swarmkeeper.cli.terminal import Exit
 
 if TYPE_CHECKING:
-    from swarmkeeper.app import Served
+    from swarmkeeper.serving import Served
     from swarmkeeper.settings import Settings
 
 
@@ -75,7 +75,7 @@ def warn_of_unread() -> None:
 
 async def _serve(settings: Settings, *, migrate: bool, as_json: bool) -> bool:
     """Whether it ended by a fault of its own."""
-    from swarmkeeper.app import first_key_command, serving
+    from swarmkeeper.serving import first_key_command, serving
 
     try:
         async with serving(settings, migrate=migrate, take_over_logs=True) as served:

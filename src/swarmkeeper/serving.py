@@ -1,0 +1,160 @@
+"""A server on a socket of its own: the orchestrator behind uvicorn, from the first answer to the last."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import math
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from swarmkeeper.app import Orchestrator
+from swarmkeeper.observe.logs import Log, take_over
+from swarmkeeper.settings import Settings
+
+if TYPE_CHECKING:
+    import uvicorn
+
+
+class CannotServe(Exception):
+    """The server does not start like this. The message says why, `fix` what helps."""
+
+    def __init__(self, detail: str, fix: str) -> None:
+        super().__init__(detail)
+        self.detail, self.fix = detail, fix
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server that answers."""
+
+    url: str
+    swarm: Orchestrator
+    stop: asyncio.Event  # set it, and the server stops taking calls; leave the block to wait for its end
+
+
+@asynccontextmanager
+async def serving(
+    settings: Settings, *, migrate: bool = False, log: Log | None = None, take_over_logs: bool = False
+) -> AsyncIterator[Served]:
+    """A server on `host` and `port`, which answers before the block begins and has answered what it took when it ends.
+
+    `stop` is set too where the engine ends by itself. `take_over_logs` is for a process that is nothing but a server:
+    what libraries log goes through ours, and is redacted.
+
+    Raises:
+        CannotServe: there is nobody who could call from elsewhere, a secret lies open, or the address is taken.
+        StoreRefused, BadSetting: as for Orchestrator.
+    """
+    import uvicorn
+
+    from swarmkeeper.http.guard import GuardedProtocol
+
+    listening = asyncio.Event()
+
+    class Server(uvicorn.Server):
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield  # signals are the business of whoever serves
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            listening.set()
+
+    async with Orchestrator(settings, migrate=migrate, log=log) as swarm:
+        if not _is_loopback(settings.host):
+            _check_open_host(settings, swarm, has_keys=await swarm.has_keys())
+        listener = _bind(settings.host, settings.port)
+        put_back = take_over(swarm.log) if take_over_logs else None
+        config = uvicorn.Config(
+            swarm.app,
+            http=GuardedProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=2048,
+            timeout_keep_alive=75,  # longer than a parked poll: a connection is not closed while its bot thinks of it
+            timeout_graceful_shutdown=math.ceil(settings.stop_seconds),
+        )
+        server = Server(config)
+        answering = asyncio.create_task(server.serve(sockets=[listener]))
+        stop = asyncio.Event()
+        stopping = asyncio.create_task(_stop_when(stop, swarm, server))
+        try:
+            await listening.wait()
+            yield Served(_url(settings.host, listener.getsockname()[1]), swarm, stop)
+        finally:
+            stop.set()
+            await stopping
+            await answering
+            if put_back is not None:
+                put_back()
+
+
+async def _stop_when(stop: asyncio.Event, swarm: Orchestrator, server: uvicorn.Server) -> None:
+    ended = asyncio.create_task(swarm.ended.wait())
+    asked = asyncio.create_task(stop.wait())
+    await asyncio.wait([ended, asked], return_when=asyncio.FIRST_COMPLETED)
+    for waiting in (ended, asked):
+        waiting.cancel()
+    stop.set()
+    swarm.drain()
+    server.should_exit = True
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except BaseException:
+            listener.close()
+            raise
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        fix = "choose another with --port (0 picks a free one), or stop what uses it"
+        raise CannotServe(f"cannot listen on port {port} of the host that is set: {why}", fix) from None
+    listener.setblocking(False)
+    return listener
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_open_host(settings: Settings, swarm: Orchestrator, *, has_keys: bool) -> None:
+    """Others can reach this server: nobody may be able to read its secrets, and somebody must be able to call it."""
+    if not has_keys:
+        raise CannotServe(
+            "others could reach this server, and it has no keys", f"make the first key: {first_key_command(settings)}"
+        )
+    files = {"the key file": settings.api_key_file, "the store": str(swarm.store.path or "")}
+    for what, file in files.items():
+        if file and Path(file).exists() and Path(file).stat().st_mode & 0o007:
+            raise CannotServe(f"everyone on this machine may read {what}", f"run: chmod 600 {file}")
+
+
+def first_key_command(settings: Settings) -> str:
+    """What to type to get the first key of an empty store."""
+    return f"swarmkeeper key create --store {settings.store} --role admin"
