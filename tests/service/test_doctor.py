@@ -13,7 +13,7 @@ import pytest
 
 from swarmkeeper.broker.local import LocalBroker
 from swarmkeeper.clock import SystemClock, SystemEntropy
-from swarmkeeper.core.commands import Ask, Cancel, Claim, CreateKey, Pause, Register, Report, Submit
+from swarmkeeper.core.commands import Ask, Cancel, Claim, CreateKey, Pause, Register, Release, Report, Submit
 from swarmkeeper.core.model import Failure, Limits, Principal, SubtaskSpec, Verdict
 from swarmkeeper.core.states import Condition, Decision, ErrorClass
 from swarmkeeper.govern import audit
@@ -110,6 +110,9 @@ async def live(file: Path) -> None:
         await engine.do(Cancel(by=ADMIN, task=cancelled))
         await swarm.submit(SubtaskSpec("asks", "d"))
         await engine.do(Ask(by=ADMIN, lease_id=await swarm.lease("Executor"), question="may I?"))
+        twice = await swarm.submit(SubtaskSpec("twice", "d"), evaluation="none")
+        await engine.do(Release(by=ADMIN, lease_id=await swarm.lease("Executor")))
+        await swarm.report("Executor", twice, await swarm.lease("Executor"), output=b"{}")
         failing = await swarm.submit(SubtaskSpec("fails", "d"))
         cause = Failure(ErrorClass.RETRYABLE, "again")
         await swarm.report("Executor", failing, await swarm.lease("Executor"), failure=cause)
@@ -151,7 +154,7 @@ async def examine(file: Path, *, deep: bool = True) -> list[doctor.Finding]:
     store = SqliteStore(str(file))
     await store.open(exclusive=False, create=False)
     try:
-        return await doctor.examine(store, deep=deep)
+        return await doctor.examine(store, RULES, deep=deep)
     finally:
         await store.close()
 
@@ -175,12 +178,17 @@ async def test_a_store_with_items_in_every_state_is_sound(store_file: Path) -> N
 
 
 A_LEAF = "place = (SELECT max(place) / 2 FROM audit_leaf)"
+A_SECRET = "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hJ6"
 ATTEMPT = (
     "INSERT INTO attempt SELECT lease_id || 'x', work, task, tenant, 99, bot, started, ended, {ending}, round,"
     " error, result, result_hash, usage, answer FROM attempt WHERE ending = 'succeeded' LIMIT 1"
 )
 BROKEN = [
     ("doctor_two_results", ATTEMPT.format(ending="ending")),
+    (
+        "doctor_two_results",
+        "UPDATE attempt SET ending = 'succeeded' WHERE work IN (SELECT id FROM work WHERE key = 'twice')",
+    ),
     ("doctor_result_not_newest", ATTEMPT.format(ending="'expired'")),
     ("doctor_result_not_newest", "UPDATE attempt SET ending = 'failed' WHERE ending = 'succeeded'"),
     ("doctor_lease", "DELETE FROM lease WHERE cancelled = 0"),
@@ -206,6 +214,7 @@ BROKEN = [
         "doctor_ready",
         "INSERT INTO ready SELECT queue, tenant, priority, place, id, place, task, NULL FROM work WHERE key = 'held'",
     ),
+    ("doctor_lease_timers", "UPDATE timer SET kind = 'wake' WHERE kind = 'lease'"),
     ("doctor_lease_timers", "DELETE FROM timer WHERE kind = 'lease'"),
     ("doctor_lease_timers", "DELETE FROM timer WHERE kind = 'ends'"),
     ("doctor_lease_timers", "DELETE FROM timer WHERE kind = 'grace'"),
@@ -219,6 +228,10 @@ BROKEN = [
         "doctor_idle_task",
         "UPDATE work SET status = 'BLOCKED' WHERE task IN (SELECT id FROM task WHERE status = 'FAILED')",
     ),
+    ("doctor_events", f"UPDATE event SET body = json_set(body, '$.reason', '{A_SECRET}') WHERE sequence = 1"),
+    ("doctor_events", f"UPDATE event SET body = '{A_SECRET}' WHERE sequence = 1"),
+    ("doctor_records", f"UPDATE audit_leaf SET body = CAST(json_object('why', '{A_SECRET}') AS BLOB) WHERE {A_LEAF}"),
+    ("doctor_records", f"UPDATE audit_leaf SET leaf = CAST('{A_SECRET}' AS BLOB) WHERE {A_LEAF}"),
     ("audit_records", f"UPDATE audit_leaf SET actor = 'somebody else' WHERE {A_LEAF}"),
 ]
 
@@ -233,7 +246,24 @@ async def test_an_invariant_that_is_broken_by_hand_is_found(store_file: Path, ch
 
 
 def test_every_check_is_seen_to_find_something() -> None:
-    assert {check.read for check in doctor.CHECKS} - {doctor.DAMAGE.read} <= {check for check, _ in BROKEN}
+    checks = {check.read for check in (*doctor.CHECKS, *doctor.EVIDENCE, doctor.AUDIT)} - {doctor.DAMAGE.read}
+
+    assert checks == {check for check, _ in BROKEN}
+
+
+def test_every_invariant_that_rows_can_show_is_broken_by_one_update() -> None:
+    invariant = {check.read: check.invariant for check in (*doctor.CHECKS, *doctor.EVIDENCE, doctor.AUDIT)}
+
+    assert {invariant[read] for read, statement in BROKEN if statement.startswith("UPDATE")} == {
+        1,
+        2,
+        3,
+        4,
+        5,
+        8,
+        10,
+        11,
+    }
 
 
 def damage(file: Path) -> None:

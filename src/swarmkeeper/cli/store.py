@@ -102,11 +102,13 @@ def doctor(
 
 
 async def _examine(settings: Settings, *, deep: bool) -> list[Finding]:
+    from swarmkeeper.govern.redaction import Redactor
+    from swarmkeeper.govern.rulebook import Rulebook
     from swarmkeeper.service import doctor
 
     try:
         async with running.store_of(settings) as store:
-            return await doctor.examine(store, deep=deep)
+            return await doctor.examine(store, Rulebook(Redactor.default()), deep=deep)
     except running.Damaged as damaged:
         return [doctor.Finding(doctor.DAMAGE, damaged.detail)]
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from swarmkeeper.core.model import AuditLeaf, AuditTree
-from swarmkeeper.core.ports import Store
+from swarmkeeper.core.ports import Rules, Store
 from swarmkeeper.core.states import FINAL, TASK_CLOSED, Ending, Kind, Status, TaskStatus
 from swarmkeeper.govern import audit
 from swarmkeeper.govern.audit import Verdict
@@ -130,6 +130,10 @@ CHECKS: tuple[Check, ...] = (
     Check(8, "doctor_in_review", "what is IN_REVIEW has an open review"),
     Check(8, "doctor_idle_task", "each open task has something that moves it on, a closed one nothing"),
 )
+EVIDENCE = (
+    Check(10, "doctor_events", "no event holds a secret that the rules know"),
+    Check(10, "doctor_records", "no audit record holds a secret that the rules know"),
+)
 AUDIT = Check(11, "audit_records", "the audit log verifies")
 
 
@@ -164,15 +168,40 @@ WORDS: Mapping[str, Any] = {
 }
 
 
-async def examine(store: Store, *, deep: bool) -> list[Finding]:
-    """What is wrong with the store; `deep` looks at every row and every audit record, else at the file alone."""
+async def examine(store: Store, rules: Rules, *, deep: bool) -> list[Finding]:
+    """What is wrong with the store; `deep` looks at every row and every audit record, else at the file alone.
+
+    Args:
+        rules: what must not be found in the evidence. A rule that is younger than the store may find what was no
+            secret when it was written down.
+    """
     findings = []
     for check in CHECKS if deep else (DAMAGE,):
         rows = await store.read(check.read, WORDS)
         findings += [Finding(check, str(row["subject"])) for row in rows]
     if deep:
+        for check in EVIDENCE:
+            findings += [Finding(check, subject) async for subject in _secrets(store, rules, check)]
         for tenant, verdict in (await verify_audit(store)).items():
             if verdict.status != "whole":
                 place = "" if verdict.index is None else f" at index {verdict.index}"
                 findings.append(Finding(AUDIT, f"tenant {tenant}: {verdict.status}{place}: {verdict.reason}"))
     return findings
+
+
+async def _secrets(store: Store, rules: Rules, check: Check) -> AsyncIterator[str]:
+    """Where something stands that redaction would not have let through, up to SHOWN places."""
+    place = shown = 0
+    while rows := await store.read(check.read, {"place": place, "n": PAGE}):
+        for row in rows:
+            place = row["place"]
+            if shown < SHOWN and any(rules.redact(_read(row[name])).fields for name in ("head", "body") if row[name]):
+                shown += 1
+                yield str(row["subject"])
+
+
+def _read(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:  # not as it was written; the audit log tells of that
+        return text if isinstance(text, str) else text.decode("utf-8", "replace")

@@ -134,6 +134,16 @@ class StoreSuite:
 
         assert await load(opened, records.want_of(first)) == [records.loaded(first)]
 
+    async def test_what_was_known_of_a_lease_is_not_written_over_the_next_one(self, opened: Store) -> None:
+        lease = records.bare(Lease, id="x_1")
+        await save(opened, records.changes_of(lease))
+        of_before = dataclasses.replace(records.at_version(lease, 2), lease_id="lse_before")
+
+        with pytest.raises(StaleVersion):
+            await save(opened, records.changes_of(of_before))
+
+        assert await load(opened, records.want_of(lease)) == [records.loaded(lease)]
+
     async def test_a_stale_record_takes_the_whole_batch_with_it(self, opened: Store) -> None:
         await save(opened, of_one_task(records.work()))
         stale = Changes(payloads={"p": ("tsk_1", b"1")}, works={"sub_1": records.work(version=7)})

@@ -109,12 +109,13 @@ SELECT task.id
 -- name: doctor_task_changes
 -- 5: a change of a task's state that no event tells, or an event of a change that was not.
 WITH told AS (
-    SELECT task, sequence, json_extract(body, '$.from') AS before, json_extract(body, '$.to') AS after,
-           lag(json_extract(body, '$.to')) OVER (PARTITION BY task ORDER BY sequence) AS known,
+    SELECT task, sequence, body ->> '$.from' AS before, body ->> '$.to' AS after,
+           lag(body ->> '$.to') OVER (PARTITION BY task ORDER BY sequence) AS known,
            lead(sequence) OVER (PARTITION BY task ORDER BY sequence) IS NULL AS is_last
-      FROM event
-     WHERE task IS NOT NULL AND kind LIKE 'task.%' AND json_extract(body, '$.to') IS NOT NULL
-       AND json_extract(body, '$.to') IN (SELECT value FROM json_each(:task_statuses))
+      -- A body that is no JSON tells no change.
+      FROM (SELECT task, sequence, kind, CASE WHEN json_valid(body) THEN body END AS body FROM event)
+     WHERE task IS NOT NULL AND kind LIKE 'task.%'
+       AND body ->> '$.to' IN (SELECT value FROM json_each(:task_statuses))
 )
 SELECT task AS subject FROM told WHERE before IS NOT known
 UNION
@@ -151,7 +152,7 @@ SELECT work.id AS subject
        LEFT JOIN ready ON ready.work = work.id
        LEFT JOIN timer ON timer.kind = :timer_start AND timer.ref = work.id
  WHERE NOT EXISTS (SELECT 1 FROM chore WHERE chore.task = work.task)
-   AND CASE WHEN work.status = :ready AND task.loading = 0 AND json_array_length(task.holds) = 0
+   AND CASE WHEN work.status = :ready AND task.loading = 0 AND task.holds = '[]'
                  AND task.status NOT IN (SELECT value FROM json_each(:closed))
             THEN ready.work IS NULL OR timer.ref IS NULL OR work.start_due IS NULL
             ELSE ready.work IS NOT NULL END
@@ -221,3 +222,11 @@ SELECT task.id
 -- name: doctor_damage
 -- What SQLite itself finds wrong with the file: one row that says ok, where that is nothing.
 SELECT quick_check AS subject FROM pragma_quick_check WHERE quick_check <> 'ok' LIMIT :n;
+
+-- name: doctor_events
+-- 10: what events say, a page at a time.
+SELECT seq AS place, id AS subject, NULL AS head, body FROM event WHERE seq > :place ORDER BY seq LIMIT :n;
+
+-- name: doctor_records
+-- 10: what audit records say, a page at a time: the leaf and, unless it was erased, the body.
+SELECT rowid AS place, id AS subject, leaf AS head, body FROM audit_leaf WHERE rowid > :place ORDER BY rowid LIMIT :n;
