@@ -7,11 +7,14 @@ import contextlib
 import ipaddress
 import math
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from starlette.types import ASGIApp
 
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.observe.logs import Log, take_over
@@ -36,16 +39,22 @@ class Served:
     url: str
     swarm: Orchestrator
     stop: asyncio.Event  # set it, and the server stops taking calls; leave the block to wait for its end
+    hang_up: Callable[[tuple[str, int]], None]  # cuts the connection of a caller, named as in `scope["client"]`
 
 
 @asynccontextmanager
 async def serving(
-    settings: Settings, *, migrate: bool = False, log: Log | None = None, take_over_logs: bool = False
+    settings: Settings,
+    *,
+    migrate: bool = False,
+    log: Log | None = None,
+    take_over_logs: bool = False,
+    around: Callable[[ASGIApp], ASGIApp] | None = None,
 ) -> AsyncIterator[Served]:
     """A server on `host` and `port`, which answers before the block begins and has answered what it took when it ends.
 
     `stop` is set too where the engine ends by itself. `take_over_logs` is for a process that is nothing but a server:
-    what libraries log goes through ours, and is redacted.
+    what libraries log goes through ours, and is redacted. `around` puts something between server and application.
 
     Raises:
         CannotServe: there is nobody who could call from elsewhere, a secret lies open, or the address is taken.
@@ -72,7 +81,8 @@ async def serving(
         listener = _bind(settings.host, settings.port)
         put_back = take_over(swarm.log) if take_over_logs else None
         config = uvicorn.Config(
-            swarm.app,
+            swarm.app if around is None else around(swarm.app),
+            interface="asgi3",
             http=GuardedProtocol,
             ws="none",
             lifespan="off",
@@ -90,13 +100,20 @@ async def serving(
         stopping = asyncio.create_task(_stop_when(stop, swarm, server))
         try:
             await listening.wait()
-            yield Served(_url(settings.host, listener.getsockname()[1]), swarm, stop)
+            yield Served(_url(settings.host, listener.getsockname()[1]), swarm, stop, partial(_hang_up, server))
         finally:
             stop.set()
             await stopping
             await answering
             if put_back is not None:
                 put_back()
+
+
+def _hang_up(server: uvicorn.Server, client: tuple[str, int]) -> None:
+    for connection in list(server.server_state.connections):
+        transport = getattr(connection, "transport", None)
+        if transport is not None and transport.get_extra_info("peername")[:2] == client:
+            transport.abort()
 
 
 async def _stop_when(stop: asyncio.Event, swarm: Orchestrator, server: uvicorn.Server) -> None:

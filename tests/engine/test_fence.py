@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
-from swarmkeeper.core.errors import AlreadyReported, LeaseLost, LeaseRequired, NotFound, TaskClosed
+from swarmkeeper.core.errors import AlreadyReported, Forbidden, LeaseLost, LeaseRequired, NotFound, TaskClosed
 from swarmkeeper.core.states import Status
 from swarmkeeper.sim.harness import Harness, Held
 
@@ -340,3 +342,88 @@ def test_a_refused_report_claims_nothing(swarm: Harness) -> None:
         swarm.report(lease, claim=1)
 
     assert [row["bot"] for row in swarm.rows("SELECT bot FROM lease")] == []
+
+
+# ---- whose lease it is -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("says_the_task", [True, False])
+@pytest.mark.parametrize("state", ["live", "reported", "closed"])
+def test_a_bot_cannot_use_the_lease_of_another(swarm: Harness, state: str, *, says_the_task: bool) -> None:
+    task, lease = taken(swarm)
+    if state == "reported":
+        swarm.report(lease, output={"n": 1})
+    elif state == "closed":
+        swarm.cancel(task)
+    stranger = swarm.bot("stranger")
+    named = {} if says_the_task else {"task": None}
+    refusal = TaskClosed if says_the_task and state == "closed" else LeaseLost
+
+    with pytest.raises(refusal):
+        swarm.report(lease, output={"n": 1}, by=swarm.principal(stranger), bot=stranger, **named)
+
+    assert swarm.late_results(lease.work) == []
+
+
+def test_a_report_counts_for_the_task_of_its_lease_alone(swarm: Harness) -> None:
+    _, lease = taken(swarm)
+    other = swarm.submit(["a"])
+
+    with pytest.raises(LeaseLost):
+        swarm.report(lease, output={"n": 1}, task=other)
+    swarm.report(lease, output={"n": 1})
+    with pytest.raises(LeaseLost):
+        swarm.report(lease, output={"n": 1}, task=other)
+
+
+def test_nobody_beats_for_another(swarm: Harness) -> None:
+    _, lease = taken(swarm)
+    stranger = swarm.bot("stranger")
+    swarm.advance(HALF_MINUTE - 1)
+
+    assert swarm.beat(dataclasses.replace(lease, bot=stranger)) == "lost"
+
+    swarm.advance(1)
+    with pytest.raises(LeaseLost):
+        swarm.report(lease)
+
+
+def test_nobody_gives_back_what_another_holds(swarm: Harness) -> None:
+    task, lease = taken(swarm)
+    stranger = swarm.bot("stranger")
+
+    with pytest.raises(Forbidden):
+        swarm.release(dataclasses.replace(lease, bot=stranger))
+    with pytest.raises(Forbidden):
+        swarm.ask(dataclasses.replace(lease, bot=stranger))
+
+    assert swarm.work(task, "a").status is Status.LEASED
+
+
+def test_a_key_of_another_type_cannot_speak_for_a_bot_of_the_same_name(swarm: Harness) -> None:
+    _, lease = taken(swarm)
+    planner = dataclasses.replace(swarm.principal(lease.bot), role="bot:planner")
+
+    with pytest.raises(Forbidden):
+        swarm.report(lease, by=planner)
+
+
+def test_a_late_result_is_told_once_for_each_content(swarm: Harness) -> None:
+    task, slow = taken(swarm)
+    swarm.advance(HALF_MINUTE)
+
+    for _ in range(3):
+        with pytest.raises(LeaseLost):
+            swarm.report(slow, output={"n": 1})
+
+    assert swarm.kinds(task).count("work.late_result") == 1
+
+
+def test_whoever_made_several_results_is_one_maker(swarm: Harness) -> None:
+    bot = swarm.bot("busy", owner="one")
+    task = swarm.submit(["a", "b", "c"])
+
+    for _ in range(3):
+        swarm.report(swarm.take(bot))
+
+    assert swarm.task(task).makers == ("one",)

@@ -6,7 +6,7 @@ import hashlib
 
 
 class Chance:
-    """Fulfils `core.ports.Entropy`. For simulations only: whoever knows the seed knows all that is drawn."""
+    """Fulfils `core.ports.Entropy` and `sdk.chance.Chance`. For simulations: whoever knows the seed knows all draws."""
 
     def __init__(self, seed: int, purpose: str = "engine") -> None:
         self._root = f"{seed}/{purpose}"
@@ -27,6 +27,12 @@ class Chance:
     def fraction(self) -> float:
         """A number in [0, 1), evenly spread."""
         return (int.from_bytes(self._draw(8)) >> 11) / (1 << 53)
+
+    def random(self) -> float:
+        return self.fraction()
+
+    def getrandbits(self, k: int, /) -> int:
+        return int.from_bytes(self.secret(-(-k // 8))) >> (-k % 8)
 
     def below(self, bound: int) -> int:
         """A whole number from 0 to `bound` - 1."""

@@ -1,0 +1,48 @@
+"""`bot test`: a bot is tried, each rule has its line, and the exit code says whether one is broken."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shell import Shell
+
+BOTS = Path(__file__).parents[1] / "testing"
+
+
+def test_a_bot_of_the_sdk_is_tried(shell: Shell) -> None:
+    done = shell("bot", "test", f"{BOTS / 'bots.py'}:WordCount", "--only", "reports,repeats_a_report")
+
+    assert done.code == 0
+    assert [line.split(":")[0] for line in done.out.splitlines()] == [
+        "ok        registers",
+        "ok        reports",
+        "ok        repeats_a_report",
+    ]
+
+
+def test_a_broken_rule_is_told_and_ends_with_11(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAULT", "drops_cancelled_work")
+    command = f"{sys.executable} {BOTS / 'plain_bot.py'}"
+
+    done = shell("bot", "test", "--command", command, "--only", "drops_cancelled_work", "--patience", "4", "--json")
+
+    assert done.code == 11
+    assert done.json["conforms"] is False
+    assert done.json["checks"][-1]["result"] == "failed"
+
+
+def test_the_work_it_is_given_comes_from_a_file(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "work.json"
+    subtask = {"description": "", "input": {"text": "a b"}, "required_skills": ["count"]}
+    file.write_text(json.dumps({"title": "count", "subtasks": [subtask]}))
+
+    done = shell("bot", "test", f"{BOTS / 'bots.py'}:WordCount", "--only", "reports", "--work", str(file))
+
+    assert done.code == 0
+
+
+@pytest.mark.parametrize("words", [[], ["a.py:A", "--command", "b"], ["--command", " "], ["a.py", "--only", "nothing"]])
+def test_what_to_try_must_be_clear(shell: Shell, words: list[str]) -> None:
+    assert shell("bot", "test", *words).code == 2

@@ -1,0 +1,30 @@
+"""Bots for the conformance kit to try, one of each type."""
+
+from swarmkeeper import (
+    Accept,
+    Candidate,
+    Done,
+    EvaluatorBot,
+    ExecutorBot,
+    Plan,
+    PlannerBot,
+    SubTask,
+    TaskDefinition,
+)
+
+
+class WordCount(ExecutorBot):
+    skills = {"count"}
+
+    async def execute(self, subtask: SubTask) -> Done:
+        return Done({"words": len(subtask.input["text"].split())})
+
+
+class OneStep(PlannerBot):
+    async def plan(self, task: TaskDefinition) -> Plan:
+        return Plan([SubTask(description=task.title)])
+
+
+class Lenient(EvaluatorBot):
+    async def review(self, candidate: Candidate) -> Accept:
+        return Accept(1.0)

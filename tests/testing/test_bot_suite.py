@@ -1,0 +1,51 @@
+"""The conformance kit: bots that keep to the rules pass, and each check is seen to find a bot that breaks its rule."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from swarmkeeper.testing import BotSuite, try_bot
+from swarmkeeper.testing.bot_suite import CHECKS, Check, Outcome
+
+HERE = Path(__file__).parent
+PLAIN = [sys.executable, str(HERE / "plain_bot.py")]
+BOTS = HERE / "bots.py"
+
+
+class TestBotOfTheSdk(BotSuite):
+    target = f"{BOTS}:WordCount"
+    work = {"title": "count", "subtasks": [{"description": "", "input": {"text": "a b"}, "required_skills": ["count"]}]}
+
+
+class TestBotOfTheStandardLibrary(BotSuite):
+    target = PLAIN
+
+
+@pytest.mark.parametrize("name", ["OneStep", "Lenient"])
+async def test_planners_and_evaluators_are_tried_too(name: str) -> None:
+    only = ["reports", "repeats_a_report", "drops_lost_work", "forgives_new_fields"]
+
+    outcomes = await try_bot(f"{BOTS}:{name}", only=only)
+
+    assert results(outcomes) == {"registers": "passed", **dict.fromkeys(only, "passed")}
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+async def test_a_bot_that_breaks_a_rule_is_found(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAULT", check.name)
+
+    outcomes = await try_bot(PLAIN, only=[check.name], patience=4, stop_seconds=2)
+
+    assert results(outcomes)[check.name] == "failed", outcomes
+
+
+async def test_what_cannot_be_started_is_told(tmp_path: Path) -> None:
+    [outcome] = await try_bot(str(tmp_path / "nothing.py"))
+
+    assert outcome.broken
+    assert "there is no such file" in outcome.detail
+
+
+def results(outcomes: list[Outcome]) -> dict[str, str]:
+    return {outcome.check.name: outcome.result for outcome in outcomes}
