@@ -1,58 +1,7 @@
 """Figures for Prometheus: what they are called, what they may be labelled with, and what they cost."""
 
-from collections.abc import Mapping
-from typing import Any
-
-import pytest
-
-from swarmkeeper.observe.metrics import ASKED_LATELY, LOOK_EVERY, Metrics, Sources
-from swarmkeeper.service.engine import Figures
-from swarmkeeper.storage.sqlite.store import SqliteStore
-
-SECOND = 1_000_000
-
-
-class CountedStore(SqliteStore):
-    """Answers as a store would, and counts how often it is asked."""
-
-    asked = 0
-
-    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        self.asked += 1
-        return [{"kind": "execute", "skills": '["a\\"b","c"]', "items": 3, "oldest": 5 * SECOND}]
-
-
-class Clock:
-    now = 100 * SECOND
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def store() -> CountedStore:
-    return CountedStore(":memory:")
-
-
-@pytest.fixture
-def figures() -> Figures:
-    return Figures(commands=7, refused={"lease_lost": 2}, endings={"succeeded": 5})
-
-
-@pytest.fixture
-def metrics(store: CountedStore, figures: Figures, clock: Clock) -> Metrics:
-    sources = Sources(
-        figures=lambda: figures,
-        waiting=lambda: 1,
-        parked=lambda: 2,
-        leases=lambda: 3,
-        failures=lambda: 4,
-        running=lambda: True,
-        now=lambda: clock.now,
-    )
-    return Metrics(store, sources, version="9.9")
+from swarmkeeper.observe.metrics import ASKED_LATELY, LOOK_EVERY, Metrics
+from tests.observe.conftest import Clock, CountedStore
 
 
 def lines(metrics: Metrics) -> set[str]:
@@ -64,7 +13,7 @@ async def test_what_the_engine_counts_and_what_waits_is_told(metrics: Metrics) -
 
     assert lines(metrics) >= {
         'swarmkeeper_build_info{version="9.9"} 1.0',
-        "swarmkeeper_commands_total 7.0",
+        "swarmkeeper_commands_total 10.0",
         'swarmkeeper_refused_total{code="lease_lost"} 2.0',
         'swarmkeeper_attempts_ended_total{ending="succeeded"} 5.0',
         "swarmkeeper_waiting_commands 1.0",
@@ -72,6 +21,14 @@ async def test_what_the_engine_counts_and_what_waits_is_told(metrics: Metrics) -
         "swarmkeeper_leases 3.0",
         "swarmkeeper_unauthenticated_total 4.0",
         "swarmkeeper_up 1.0",
+        'swarmkeeper_events_total{kind="task.submitted"} 6.0',
+        'swarmkeeper_batch_seconds_bucket{le="0.00025"} 2.0',
+        'swarmkeeper_batch_seconds_bucket{le="0.0005"} 3.0',
+        'swarmkeeper_batch_seconds_bucket{le="+Inf"} 4.0',
+        "swarmkeeper_batch_seconds_sum 9.000701",
+        "swarmkeeper_batch_seconds_max 9.0",
+        'swarmkeeper_batch_size_bucket{le="2"} 0.0',
+        'swarmkeeper_batch_size_bucket{le="4"} 1.0',
         'swarmkeeper_ready_items{kind="execute",skills="a\\"b,c"} 3',
         'swarmkeeper_ready_oldest_seconds{kind="execute",skills="a\\"b,c"} 95.0',
     }

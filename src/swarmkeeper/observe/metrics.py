@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, Info, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from swarmkeeper.core.ports import Store
@@ -27,20 +28,37 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0)
 
 
+class Spread(Protocol):
+    """How many values fell up to each bound, and beyond the last; and the sum of all."""
+
+    @property
+    def bounds(self) -> Sequence[int]: ...
+    @property
+    def counts(self) -> Sequence[int]: ...
+    @property
+    def total(self) -> int: ...
+
+
 class Figures(Protocol):
-    """What the engine counts. See service/engine.py."""
+    """What the engine counts. See service/figures.py."""
 
     batches: int
     commands: int
     refused: dict[str, int]
     faults: int
     reruns: int
-    events: int
+    events: dict[str, int]
     batch_commands_last: int
     batch_time_max: int
-    batch_time_total: int
     endings: dict[str, int]
     late_results: int
+
+    @property
+    def batch_sizes(self) -> Spread: ...
+    @property
+    def batch_times(self) -> Spread: ...
+    @property
+    def attempt_times(self) -> Spread: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +93,7 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self._registry,
         )
+        self._of_route: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}  # looking labels up is most of it
         self._registry.register(_OfEngine(sources))
         self._rows: Sequence[Mapping[str, Any]] = ()
         self._asked_at = sources.now()  # so that the first to ask hears something
@@ -82,9 +101,15 @@ class Metrics:
 
     def answered(self, method: str, route: str, status: int, microseconds: int) -> None:
         """Count an answer of the door. `route` is written as in the API: /tasks/{task_id}."""
-        method = method if method in METHODS else "other"  # a caller can make up any
-        self._requests.labels(method, route, str(status)).inc()
-        self._seconds.labels(method, route).observe(microseconds / _SECOND)
+        found = self._of_route.get((method, route, status))
+        if found is None:
+            known = method if method in METHODS else "other"  # a caller can make up any
+            found = self._requests.labels(known, route, str(status)), self._seconds.labels(known, route)
+            if known == method:
+                self._of_route[method, route, status] = found
+        counter, histogram = found
+        counter.inc()
+        histogram.observe(microseconds / _SECOND)
 
     def text(self) -> tuple[bytes, str]:
         """All figures as they are now, and the content type they are told in."""
@@ -113,11 +138,15 @@ class _OfEngine(Collector):
         sources, figures = self._sources, self._sources.figures()
         yield _counter("batches", "Batches committed.", figures.batches)
         yield _counter("commands", "Commands carried out.", figures.commands)
-        yield _counter("events", "Events written.", figures.events)
+        yield _counters(
+            "events", "Events written, by kind: what happened to tasks, work, bots and keys.", "kind", figures.events
+        )
         yield _counter("faults", "Commands that failed by a fault of ours.", figures.faults)
         yield _counter("batch_reruns", "Batches run again because another writer was first.", figures.reruns)
         yield _counter("late_results", "Results kept that came after their lease was lost.", figures.late_results)
-        yield _counter("batch_seconds", "Time spent in batches.", figures.batch_time_total / _SECOND)
+        yield _histogram("batch_size", "Commands committed together.", figures.batch_sizes)
+        yield _histogram("batch_seconds", "From a batch's begin to its commit.", figures.batch_times, _SECOND)
+        yield _histogram("attempt_seconds", "From a lease to its end.", figures.attempt_times, _SECOND)
         yield _counter("unauthenticated", "Calls without a valid key.", sources.failures())
         yield _counters("refused", "Commands refused, by code.", "code", figures.refused)
         yield _counters("attempts_ended", "Attempts that ended, by ending.", "ending", figures.endings)
@@ -137,6 +166,14 @@ def _counters(name: str, meaning: str, label: str, values: Mapping[str, int]) ->
     family = CounterMetricFamily(f"swarmkeeper_{name}", meaning, labels=[label])
     for word, count in sorted(values.items()):
         family.add_metric([word], count)
+    return family
+
+
+def _histogram(name: str, meaning: str, spread: Spread, unit: int = 1) -> Metric:
+    bounds = [*(f"{bound / unit:g}" for bound in spread.bounds), "+Inf"]
+    counts = accumulate(spread.counts)
+    family = HistogramMetricFamily(f"swarmkeeper_{name}", meaning)
+    family.add_metric([], list(zip(bounds, counts, strict=True)), sum_value=spread.total / unit)
     return family
 
 

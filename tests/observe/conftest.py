@@ -1,0 +1,59 @@
+"""A store and a clock in a test's hand, and figures that were counted."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from swarmkeeper.observe.metrics import Metrics, Sources
+from swarmkeeper.service.figures import Figures
+from swarmkeeper.storage.sqlite.store import SqliteStore
+
+SECOND = 1_000_000
+
+
+class CountedStore(SqliteStore):
+    """Answers as a store would, and counts how often it is asked."""
+
+    asked = 0
+
+    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        self.asked += 1
+        return [{"kind": "execute", "skills": '["a\\"b","c"]', "items": 3, "oldest": 5 * SECOND}]
+
+
+class Clock:
+    now = 100 * SECOND
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store() -> CountedStore:
+    return CountedStore(":memory:")
+
+
+@pytest.fixture
+def figures() -> Figures:
+    figures = Figures(commands=7, refused={"lease_lost": 2}, endings={"succeeded": 5}, events={"task.submitted": 6})
+    for microseconds in (200, 250, 251, 9_000_000):
+        figures.committed(microseconds)
+    figures.answered(3)
+    return figures
+
+
+@pytest.fixture
+def metrics(store: CountedStore, figures: Figures, clock: Clock) -> Metrics:
+    sources = Sources(
+        figures=lambda: figures,
+        waiting=lambda: 1,
+        parked=lambda: 2,
+        leases=lambda: 3,
+        failures=lambda: 4,
+        running=lambda: True,
+        now=lambda: clock.now,
+    )
+    return Metrics(store, sources, version="9.9")

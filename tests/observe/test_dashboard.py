@@ -1,0 +1,49 @@
+"""The Grafana dashboard: it asks for nothing that is not told, and shows everything that is."""
+
+import json
+import re
+
+from swarmkeeper.observe.metrics import Metrics
+from tests.tidy.tree import ROOT
+
+DASHBOARD = ROOT / "deploy" / "grafana" / "swarmkeeper.json"
+NOT_SHOWN = {
+    "swarmkeeper_build",  # a fact, not a figure
+    "swarmkeeper_batches",  # the count of batch_seconds
+    "swarmkeeper_batch_commands",  # batch_size tells more
+    "swarmkeeper_process_virtual_memory_bytes",
+    "swarmkeeper_process_start_time_seconds",
+    "swarmkeeper_process_open_fds",
+    "swarmkeeper_process_max_fds",
+}
+
+
+def families(metrics: Metrics) -> set[str]:
+    metrics.answered("GET", "/tasks", 200, 5)
+    return set(re.findall(r"^# TYPE (\w+?)(?:_total|_info|_created)? ", metrics.text()[0].decode(), re.MULTILINE))
+
+
+def asked_for() -> set[str]:
+    text = json.dumps(json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"])
+    return {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in re.findall(r"swarmkeeper_\w+", text)}
+
+
+async def test_the_dashboard_shows_what_there_is_and_nothing_else(metrics: Metrics) -> None:
+    await metrics.look()
+
+    assert asked_for() - families(metrics) == set()
+    assert families(metrics) - asked_for() == NOT_SHOWN
+
+
+def test_panels_do_not_lie_on_each_other() -> None:
+    taken = set()
+    for panel in json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]:
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken, panel["title"]
+        assert place["x"] + place["w"] <= 24
+        taken |= cells
