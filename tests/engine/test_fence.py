@@ -427,3 +427,15 @@ def test_whoever_made_several_results_is_one_maker(swarm: Harness) -> None:
         swarm.report(swarm.take(bot))
 
     assert swarm.task(task).makers == ("one",)
+
+
+@pytest.mark.parametrize("ended", ["reported", "asked"])
+def test_only_what_was_given_back_can_be_given_back_again(swarm: Harness, ended: str) -> None:
+    _, lease = taken(swarm)
+    if ended == "reported":
+        swarm.report(lease)
+    else:
+        swarm.ask(lease)
+
+    with pytest.raises(LeaseLost):
+        swarm.release(lease)

@@ -49,3 +49,14 @@ async def test_what_cannot_be_started_is_told(tmp_path: Path) -> None:
 
 def results(outcomes: list[Outcome]) -> dict[str, str]:
     return {outcome.check.name: outcome.result for outcome in outcomes}
+
+
+def test_the_guide_lists_all_checks_as_they_are() -> None:
+    guide = (HERE.parents[1] / "docs" / "guides" / "test-your-bot.md").read_text(encoding="utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in guide.splitlines() if line.startswith("| `")
+    ]
+
+    assert [(name.strip("`"), says.replace("`", ""), level) for name, says, level in rows] == [
+        (check.name, check.says, check.level) for check in CHECKS
+    ]
