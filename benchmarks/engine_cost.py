@@ -37,7 +37,8 @@ PLAN = tuple(
 # What is told, and whether it stands within another line.
 PARTS = (
     (SqliteUnit, "load", ""),
-    (SqliteUnit, "candidates", ""),
+    (SqliteUnit, "levels", "in HandOver.run"),
+    (SqliteUnit, "heads", "in HandOver.run"),
     (SqliteUnit, "save", ""),
     (Batch, "_decide", ""),
     (HandOver, "run", "with its loads and saves"),

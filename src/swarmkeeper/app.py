@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import signal
 import sys
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -17,25 +18,34 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from swarmkeeper import __version__
 from swarmkeeper.broker.local import LocalBroker
 from swarmkeeper.clock import SystemClock, SystemEntropy
-from swarmkeeper.core.commands import CreateKey, RevokeKey
+from swarmkeeper.core.commands import ENGINE, ChangeRules, CreateKey, RevokeKey
 from swarmkeeper.core.errors import SwarmkeeperError
-from swarmkeeper.core.model import Json, Principal
+from swarmkeeper.core.model import Json, Limits, Principal
 from swarmkeeper.core.ports import Changes, Clock, Entropy, StoreUnavailable
 from swarmkeeper.govern import keys
 from swarmkeeper.govern.access import Role
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.packs import BadRules
 from swarmkeeper.govern.rulebook import Rulebook
+from swarmkeeper.govern.tags import Tags
 from swarmkeeper.http.api import HttpLimits, Parts
 from swarmkeeper.http.api import create_app as create_door
 from swarmkeeper.inside import InProcess
 from swarmkeeper.observe.logs import Log
 from swarmkeeper.observe.metrics import Metrics, Sources
+from swarmkeeper.rulefiles import load
 from swarmkeeper.sdk.client import Client
+from swarmkeeper.service.bodies import Bodies
 from swarmkeeper.service.engine import Engine
+from swarmkeeper.service.evidence import Evidence
+from swarmkeeper.service.explain import Explainer, Now
 from swarmkeeper.service.feed import Feed
 from swarmkeeper.service.identity import Identity
+from swarmkeeper.service.leases import Leases
+from swarmkeeper.service.messages import Messages
+from swarmkeeper.service.people import People
 from swarmkeeper.service.queries import Queries
-from swarmkeeper.settings import Settings, read
+from swarmkeeper.service.waits import Waits
+from swarmkeeper.settings import BadSetting, Settings, read
 from swarmkeeper.storage.sqlite.store import SqliteStore
 
 SECOND = 1_000_000
@@ -68,14 +78,16 @@ class Orchestrator:
         entropy: Entropy | None = None,
         rules: Rulebook | None = None,
         log: Log | None = None,
+        inline: bool = False,
     ) -> None:
+        """Args: `inline` keeps the store's writing on the loop, for a loop without threads (simulations)."""
         self.settings = settings or read().settings
         self.clock = clock or SystemClock()
         self.entropy = entropy or SystemEntropy()
-        self.rules = rules or Rulebook(Redactor.default())
+        self.rules = rules or _rules(self.settings)
         self.log = log or make_log(self.settings, self.rules, self.clock)
         self.ended = asyncio.Event()
-        self._migrate = migrate
+        self._migrate, self._inline = migrate, inline
         self._draining = False
         self._store_answers = True
         self._running: list[asyncio.Task[None]] = []
@@ -84,7 +96,7 @@ class Orchestrator:
 
     async def __aenter__(self) -> Self:
         pepper = self.settings.pepper_bytes()
-        self.store = SqliteStore(self.settings.store, entropy=self.entropy)
+        self.store = SqliteStore(self.settings.store, entropy=self.entropy, inline=self._inline)
         await self.store.open(migrate=self._migrate)
         try:
             await self._start(pepper)
@@ -107,13 +119,16 @@ class Orchestrator:
             on_commit=self._committed,
             queue_commands=self.settings.queue_commands,
         )
+        pepper = pepper or (await self.store.start()).pepper
+        self.rules.tags = Tags(pepper)
         self._identity = Identity(
             self.store,
-            pepper or (await self.store.start()).pepper,
+            pepper,
             now=engine.now,
             monotonic=self.clock.monotonic,
         )
         self._feed = Feed(self.store, broker, self.log)
+        self._waits = Waits()
         self._metrics = Metrics(
             self.store,
             Sources(
@@ -123,15 +138,33 @@ class Orchestrator:
                 leases=lambda: sum(engine.scheduler.held.values()),
                 failures=lambda: self._identity.failures,
                 running=lambda: engine.running,
+                text=self.rules.text,
                 now=engine.now,
             ),
             version=__version__,
         )
         await engine.start()
+        self._bodies = bodies = Bodies(self.store)
+        queries = Queries(
+            self.store,
+            self.rules,
+            limits,
+            now=engine.now,
+            seen=self._identity.presence.last_seen,
+            bodies=bodies,
+        )
+        self._messages = Messages(self.store, queries)
+        await self._messages.start()
         self.app = create_door(
             Parts(
                 engine=engine,
-                queries=Queries(self.store, self.rules, limits, now=engine.now, seen=self._identity.presence.last_seen),
+                queries=queries,
+                leases=Leases(self.store, bodies),
+                waits=self._waits,
+                explainer=self._explainer(queries, limits),
+                messages=self._messages,
+                evidence=Evidence(self.store, self.rules),
+                people=People(self.store, self.rules),
                 feed=self._feed,
                 identity=self._identity,
                 rules=self.rules,
@@ -154,6 +187,17 @@ class Orchestrator:
         ]
         await asyncio.sleep(0)  # the engine runs from here on
 
+    def _explainer(self, queries: Queries, limits: Limits) -> Explainer:
+        engine = self.engine
+        now = Now(
+            time=engine.now,
+            seen=self._identity.presence.last_seen,
+            parked=engine.scheduler.parked_bots,
+            held=lambda bot: engine.scheduler.held.get(bot, 0),
+            overloaded=lambda: not engine.store_answers or 2 * engine.waiting > self.settings.queue_commands,
+        )
+        return Explainer(self.store, queries, limits, now)
+
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -173,6 +217,7 @@ class Orchestrator:
         self.engine.stop()
         for task in self._running[1:2]:
             task.cancel()  # the feed: whoever follows it hears that it is over
+        self._waits.stop()
 
     # ---- what is told of it ----------------------------------------------------------------------------------------
 
@@ -193,6 +238,33 @@ class Orchestrator:
     async def has_keys(self) -> bool:
         """Whether anybody can call at all."""
         return bool((await self.store.read("any_key", {}))[0]["found"])
+
+    async def reload_rules(self) -> bool:
+        """Read the files of redaction rules again; whether what they say could be used. Else the rules before stay.
+
+        Each tenant's audit log says so, where anything has changed or was refused.
+        """
+        before, problem = self.rules.hash, ""
+        try:
+            redactor = await asyncio.to_thread(load, self.settings.redaction)
+        except BadRules as error:
+            problem = str(error)
+            self.log("rules_refused", problem=problem, rules=before)
+        else:
+            self.rules.change(redactor)
+            self.log("rules_changed", before=before, rules=redactor.hash)
+            if redactor.hash == before:
+                return True
+        after = self.rules.hash
+        tenants = [str(row["id"]) for row in await self.store.read("tenants", {})]
+        changes = [
+            ChangeRules(by=replace(ENGINE, tenant=tenant), before=before, after=after, problem=problem)
+            for tenant in tenants
+        ]
+        for answer in await self.engine.do_all(changes):
+            if isinstance(answer, BaseException):
+                raise answer
+        return not problem
 
     # ---- speaking to it from within --------------------------------------------------------------------------------
 
@@ -234,6 +306,9 @@ class Orchestrator:
     # ---- what goes on by itself ------------------------------------------------------------------------------------
 
     def _committed(self, changes: Changes) -> None:
+        self._bodies.committed(changes.payloads)
+        self._waits.committed(changes.tasks)
+        self._messages.committed(changes)
         if changes.keys:
             self._identity.forget(changes.keys)
         for bot_id, bot in changes.bots.items():
@@ -261,6 +336,7 @@ class Orchestrator:
                 if await self.store.changed_outside():
                     self._identity.forget_all()
                     self.engine.look_again()
+                    await self.engine.learn_weights()
                 await self._identity.write_down(self.engine.do)
                 await self._metrics.look()
                 self._store_answers = True
@@ -269,6 +345,13 @@ class Orchestrator:
                 self.log("tick_failed", error=str(error))
             except SwarmkeeperError as error:
                 self.log("tick_failed", error=error.detail)
+
+
+def _rules(settings: Settings) -> Rulebook:
+    try:
+        return Rulebook(load(settings.redaction))
+    except BadRules as error:
+        raise BadSetting(f"redaction: {error}") from None
 
 
 def make_log(settings: Settings, rules: Rulebook, clock: Clock) -> Log:

@@ -118,6 +118,13 @@ def _networks(value: Any) -> tuple[str, ...]:
         raise ValueError("networks like 10.0.0.0/8, with commas between, are expected") from None
 
 
+def _files(value: Any) -> tuple[str, ...]:
+    listed = value.split(",") if isinstance(value, str) else value
+    if not isinstance(listed, list | tuple) or not all(isinstance(one, str) for one in listed):
+        raise ValueError("names of files, with commas between, are expected")
+    return tuple(one.strip() for one in listed if one.strip())
+
+
 def _knob(default: Any, parse: Parser, meaning: str, *, unit: str = "", secret: bool = False) -> Any:
     metadata = {"parse": parse, "meaning": meaning, "unit": unit, "secret": secret}
     return field(default=default, metadata=metadata, repr=not secret)
@@ -175,6 +182,9 @@ class Settings:
     )
     pepper: str = _knob("", _text, "What digests of keys are made with; empty: one kept in the store", secret=True)
     pepper_file: str = _knob("", _text, "A file that holds the pepper")
+    redaction: tuple[str, ...] = _knob(
+        (), _files, "Files of redaction rules beside the shipped ones, with commas between; read again on SIGHUP"
+    )
     url: str = _knob("http://127.0.0.1:7700", _url, "The server that commands speak to")
     api_key: str = _knob("", _text, "The key that commands use", secret=True)
     api_key_file: str = _knob("", _text, "A file that holds the key that commands use")

@@ -20,7 +20,9 @@ from swarmkeeper.sdk import client
 from swarmkeeper.sdk.calls import Answered, Json
 from swarmkeeper.sdk.transport import Transport
 from swarmkeeper.wire.answers import (
+    AuditLog,
     Bot,
+    BotMessage,
     Graph,
     Health,
     KeyRecord,
@@ -31,6 +33,8 @@ from swarmkeeper.wire.answers import (
     TaskBatchItem,
 )
 from swarmkeeper.wire.events import CloudEvent
+from swarmkeeper.wire.explain import Explanation
+from swarmkeeper.wire.people import Approval
 from swarmkeeper.wire.requests import TaskDefinition
 
 Value = TypeVar("Value")
@@ -77,6 +81,9 @@ class Client:
 
     def get(self, task_id: str) -> Task:
         return self._do(self._client.get(task_id))
+
+    def explain(self, task_id: str) -> Explanation:
+        return self._do(self._client.explain(task_id))
 
     def wait(self, task_id: str, timeout: float | None = None) -> Task:
         return self._do(self._client.wait(task_id, timeout))
@@ -125,6 +132,16 @@ class Client:
     ) -> Iterator[CloudEvent]:
         return self._each(self._client.events(task_id, after=after, follow=follow))
 
+    def audit(
+        self,
+        task_id: str | None = None,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        after: int | None = None,
+    ) -> Iterator[AuditLog]:
+        return self._each(self._client.audit(task_id, actor=actor, action=action, after=after))
+
     def cancel(self, task_id: str, reason: str | None = None) -> Task:
         return self._do(self._client.cancel(task_id, reason))
 
@@ -140,6 +157,21 @@ class Client:
     def archive(self, task_id: str, reason: str | None = None) -> Task:
         return self._do(self._client.archive(task_id, reason))
 
+    def tell(
+        self,
+        task_id: str,
+        payload: Mapping[str, Json],
+        *,
+        to: str | None = None,
+        lease_id: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> BotMessage:
+        told = self._client.tell(task_id, payload, to=to, lease_id=lease_id, idempotency_key=idempotency_key)
+        return self._do(told)
+
+    def messages(self, task_id: str, *, after: str | None = None) -> Iterator[BotMessage]:
+        return self._each(self._client.messages(task_id, after=after))
+
     def patch(
         self,
         task_id: str,
@@ -151,6 +183,26 @@ class Client:
         return self._do(
             self._client.patch(task_id, priority=priority, labels=labels, deadline_seconds=deadline_seconds)
         )
+
+    def approvals(
+        self,
+        *,
+        state: Literal["open", "decided", "expired", "cancelled"] | None = None,
+        task_id: str | None = None,
+    ) -> Iterator[Approval]:
+        return self._each(self._client.approvals(state=state, task_id=task_id))
+
+    def approval(self, approval_id: str) -> Approval:
+        return self._do(self._client.approval(approval_id))
+
+    def approve(self, approval_id: str, subject_hash: str, comment: str | None = None) -> Approval:
+        return self._do(self._client.approve(approval_id, subject_hash, comment))
+
+    def reject(self, approval_id: str, reason: str) -> Approval:
+        return self._do(self._client.reject(approval_id, reason))
+
+    def answer(self, approval_id: str, answer: Json) -> Approval:
+        return self._do(self._client.answer(approval_id, answer))
 
     def bots(self) -> Iterator[Bot]:
         return self._each(self._client.bots())

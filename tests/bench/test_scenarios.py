@@ -1,5 +1,6 @@
 """Every scenario runs at a small size, and tells what its figures rest on."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from swarmkeeper.bench import machine, report
 from swarmkeeper.bench.backlog import backlog
+from swarmkeeper.bench.crew import Crew
 from swarmkeeper.bench.fanout import fanout
 from swarmkeeper.bench.handoff import handoff
 from swarmkeeper.bench.heartbeats import heartbeats
@@ -15,6 +17,7 @@ from swarmkeeper.bench.lifecycle import lifecycle
 from swarmkeeper.bench.memory import memory
 from swarmkeeper.bench.report import CannotMeasure, Options, Report
 from swarmkeeper.bench.scenarios import SCENARIOS
+from swarmkeeper.bench.server import Server
 from swarmkeeper.bench.swarm import expected, subtasks_of
 from swarmkeeper.cli import bench as command
 
@@ -40,6 +43,30 @@ async def test_a_scenario_says_what_its_figures_rest_on(name: str) -> None:
     assert all(size > 0 for size in told["payload"].values())
     assert told["figures"]
     assert "synchronous FULL" in "\n".join(measured.lines())
+
+
+async def test_whole_lives_are_measured_in_three_ways_and_one_can_be_chosen() -> None:
+    one = await lifecycle(Options(tasks=2, subtasks=2, bots=1, batch=3))
+
+    assert one.options.told() == {"tasks": 2, "subtasks": 2, "bots": 1, "batch": 3}
+    parts = [one.figures[f"{who}_cpu_ms_per_1000_subtasks"] or 0 for who in ("server", "bots", "client")]
+    assert min(parts) > 0
+    assert one.figures["cpu_ms_per_1000_subtasks"] == pytest.approx(sum(parts))
+    assert {name.partition("_")[0] for name in (await SMALL["lifecycle"]()).figures} == {"single", "batched", "sdk"}
+
+
+async def test_a_measurement_whose_bots_fail_ends() -> None:
+    async def kill_and_wait(server: Server) -> None:
+        async with Crew(server, subtasks=2, bots=1, batch=1) as crew, crew.watched():
+            assert crew._process is not None
+            crew._process.kill()
+            await asyncio.sleep(30)
+
+    async with Server(None) as server:
+        with pytest.raises(BaseExceptionGroup) as caught:
+            await kill_and_wait(server)
+
+    assert caught.group_contains(CannotMeasure, match="the bots failed")
 
 
 def test_there_is_a_small_run_of_every_scenario_and_the_command_knows_them() -> None:

@@ -218,6 +218,24 @@ def test_what_was_typed_wrongly_ends_with_2(shell: Shell, words: list[str]) -> N
     assert shell(*words).code == 2
 
 
+def test_the_audit_log_is_listed_with_who_did_what(at: Shell) -> None:
+    task = at("submit", "audited").out.strip()
+    at("task", "cancel", task)
+
+    listed = at("audit", "list", "--task", task)
+    told = [json.loads(line) for line in at("audit", "list", "--task", task, "--json").out.splitlines()]
+    (cancelled,) = at("audit", "list", "--task", task, "--action", "task.cancel").out.splitlines()
+
+    assert [record["event"] for record in told] == ["task.submit", "task.cancel"]
+    assert listed.out.splitlines()[1] == cancelled
+    assert cancelled.split()[3:] == ["task.cancel", task, "accepted"]
+    actor = told[0]["actor"]["id"]
+    by_actor = at("audit", "list", "--actor", actor, "--after", str(told[0]["index"])).out
+    assert cancelled in by_actor
+    assert "task.submit" not in at("audit", "list", "--task", task, "--after", str(told[0]["index"])).out
+    assert at("audit", "list", "--api-key", "swk_nobody").code == 4
+
+
 def test_audit_verify_ends_with_0_1_or_2(shell: Shell) -> None:
     import apsw
 
@@ -305,18 +323,6 @@ def test_a_bad_settings_file_is_told_with_its_place(shell: Shell) -> None:
     assert "swarmkeeper.toml: 'prot' is no setting: did you mean 'port'?" in said.err
 
 
-def test_redact_test_answers_line_by_line(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    import io
-    import sys
-
-    monkeypatch.setattr(sys, "stdin", io.StringIO('{"password": "x"}\n["plain"]\n'))
-
-    lines = [json.loads(line) for line in shell("redact", "test").out.splitlines()]
-
-    assert lines[0]["redacted_fields"][0]["pointer"] == "/password"
-    assert lines[1] == {"value": ["plain"], "redacted_fields": []}
-
-
 def test_completion_and_version(shell: Shell) -> None:
     assert "_SWARMKEEPER_COMPLETE" in shell("completion", "bash").out
     assert shell("version").out == "0.1.0\n"
@@ -341,24 +347,6 @@ def test_a_bot_is_loaded_from_a_file_or_module_by_name_or_alone(shell: Shell) ->
     assert type(bot.load("alone:Echo")).__name__ == "Echo"
     assert bot.load("functions.py:one").skills == {"x"}
     assert bot.load("functions.py").skills == {"x"}
-
-
-def test_a_waiting_task_says_what_it_waits_for() -> None:
-    from swarmkeeper.cli.task import why_it_waits
-    from swarmkeeper.wire.answers import Task
-
-    def task(**fields: object) -> Task:
-        base = {"id": "tsk_1", "title": "t", "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
-        return Task.model_validate(base | fields)
-
-    ready = {"id": "sub_1", "parent_task_id": "tsk_1", "key": "a", "description": "", "status": "READY"}
-    assert "a planner that can review.plan" in why_it_waits(task(status="CREATED", planner_skills=["review.plan"]))
-    assert "an evaluator;" in why_it_waits(task(status="COMPLETED"))
-    assert "(paused)" in why_it_waits(task(status="PLANNED", holds=["paused"]))
-    assert "an executor that can x" in why_it_waits(
-        task(status="PLANNED", subtasks=[ready | {"required_skills": ["x"]}])
-    )
-    assert "at work" in why_it_waits(task(status="IN_PROGRESS", subtasks=[ready | {"status": "LEASED"}]))
 
 
 def test_nothing_that_others_wrote_reaches_the_terminal_as_a_command() -> None:

@@ -27,7 +27,7 @@ async def ended(client: Caller, task_id: str) -> Json:
 async def audited(swarm: Orchestrator, action: str) -> Json:
     """What the only audit record of an action says."""
     records = await swarm.store.read("audit_records", {"tenant": "default", "place": 0, "size": 100, "n": 100})
-    (body,) = [record["body"] for record in records if record["action"] == action]
+    (body,) = [record["body"] for record in records if record["action"] == action.encode()]
     return json.loads(body)["payload"]
 
 

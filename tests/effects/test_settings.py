@@ -29,6 +29,17 @@ async def running(**settings: Any) -> AsyncIterator[tuple[Orchestrator, Caller]]
         yield swarm, Caller(swarm.app, await swarm.make_key("admin"))
 
 
+async def test_the_rules_that_were_set_hide_what_they_say(tmp_path: Path) -> None:
+    rules, others = tmp_path / "redaction.toml", tmp_path / "gitleaks.toml"
+    rules.write_text('version = 1\n[[field]]\nid = "pin"\nkeys = ["pin"]\nhit = ["PIN"]\nmiss = ["pins"]')
+    others.write_text('[[rules]]\nid = "badge"\nregex = "badge-[0-9]{4}"\nkeywords = ["badge"]')
+
+    async with running(redaction=f"{rules}, {others}") as (_, admin):
+        tested = await admin.post("/redaction:test", {"value": {"pin": 1, "note": "badge-1234"}})
+
+    assert tested.json["value"] == {"pin": "[redacted:pin]", "note": "[redacted:gitleaks-badge]"}
+
+
 # ---- where ---------------------------------------------------------------------------------------------------------
 
 

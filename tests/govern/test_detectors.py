@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmkeeper.govern import checks, views
-from swarmkeeper.govern.detectors import BadRules, Detector, Detectors, Unscanned, read_packs
+from swarmkeeper.govern.detectors import Detectors, Unscanned
+from swarmkeeper.govern.packs import BadRules, Detector, read_packs
 from swarmkeeper.govern.redaction import Redactor, default_rules
 
 UNSCANNED = "[redacted:unscanned]"
@@ -232,3 +235,67 @@ def test_an_account_needs_its_check_digits_right(account: str) -> None:
 def test_entropy_is_in_bits_a_character() -> None:
     assert checks.entropy("aaaa") == 0
     assert checks.entropy("abcd") == 2
+
+
+@pytest.mark.parametrize("before", ["k", "9", "x_", "Token", "é"])
+def test_a_token_with_a_long_prefix_is_found_inside_of_a_word(before: str) -> None:
+    for token in ("ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a", "glpat-" + "Zx8Yw7Vu6Ts5Rq4Po3Nm"):
+        assert REDACTOR.text(before + token).startswith(f"{before}[redacted:")
+
+
+@pytest.mark.parametrize("pair", ["pwd=", "DB_PWD: ", "userPwd=", "db-pwd=", ";Pwd=", '"pwd": "'])
+def test_a_password_is_found_under_its_short_name(pair: str) -> None:
+    assert "hunter2" not in REDACTOR.text(f"x {pair}hunter2")
+
+
+def test_a_digest_that_ends_in_the_short_name_is_none() -> None:
+    for text in ("sha256-LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLpwd=, next", "LPJNul/pwd=x", "aBc9pwd= x"):
+        assert REDACTOR.text(text) == text
+
+
+ALLOWANCE = """
+version = 1
+[[allow]]
+id = "test-cards"
+rules = ["card"]
+patterns = ['4111 ?1111 ?1111 ?1111']
+hit = ["4111 1111 1111 1111"]
+miss = ["5555 5555 5555 4444"]
+"""
+
+
+def test_what_a_pack_allows_is_left_as_it_is_and_nothing_else() -> None:
+    redactor = Redactor.default(ALLOWANCE)
+
+    assert redactor.text("4111 1111 1111 1111, 5555555555554444") == "4111 1111 1111 1111, [redacted:card]"
+    assert redactor.redact({"password": "4111 1111 1111 1111"}).value == {"password": "[redacted:secret-field]"}
+    assert redactor.hash != REDACTOR.hash
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('rules = ["card"]', 'rules = ["cards"]', "there is no detector 'cards'"),
+        ('rules = ["card"]', "rules = []", "needs 'rules' and 'patterns'"),
+        ("'4111 ?1111 ?1111 ?1111'", "", "needs 'rules' and 'patterns'"),
+        ("?1111'", "?1112'", "hit 1 is not found"),
+        ('miss = ["5555 5555 5555 4444"]', 'miss = ["4111111111111111"]', "miss 1 is found"),
+        ('miss = ["5555 5555 5555 4444"]', "", "needs at least one 'miss'"),
+        ("'4111 ?1111 ?1111 ?1111'", "'('", "RE2 does not accept"),
+        ('id = "test-cards"', 'id = "card"', "'card' is defined twice"),
+        ('rules = ["card"]', 'rules = ["card"]\nvalues = []', "unknown setting 'values'"),
+    ],
+)
+def test_an_allowance_that_is_wrong_does_not_load(old: str, new: str, said: str) -> None:
+    assert old in ALLOWANCE
+
+    with pytest.raises(BadRules, match=said.replace("(", r"\(")):
+        Redactor.default(ALLOWANCE.replace(old, new))
+
+
+def test_a_rule_without_keywords_that_names_no_letters_is_found_encoded_too() -> None:
+    anything = 'version=1\n[[detector]]\nid="any"\npattern="<([^<>]{6})>"\nhit=["<abcdef>"]\nmiss=["<a>"]'
+    redactor = Redactor.default(anything)
+
+    for text in ("say <größe!> now please", "say <abcdef> now please"):
+        assert redactor.text(base64.b64encode(text.encode()).decode()) == "[redacted:any]"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -119,6 +120,13 @@ def test_a_run_is_hidden_whole_and_of_escapes_only_the_secret() -> None:
 @pytest.mark.parametrize("writing", [as_base64url, as_hex])
 def test_a_word_glued_to_a_run_does_not_hide_it(glued: str, writing: Callable[[str], str]) -> None:
     assert "[redacted:email]" in REDACTOR.text(glued + writing("please write to ada@example.com soon"))
+
+
+@pytest.mark.parametrize("glued", ["w", "0", "5", "ab9", "x_w"])
+def test_a_number_is_found_at_the_very_edge_of_a_run_whatever_is_glued_to_it(glued: str) -> None:
+    for number in ("4111 1111 1111 1111", "DE89 3704 0044 0532 0130 00"):
+        run = glued + as_base64url(number)
+        assert "[redacted:" in REDACTOR.redact([run]).value[0]
 
 
 @pytest.mark.parametrize("before", range(4))
@@ -237,7 +245,53 @@ def test_images_in_base64_pass_untouched(chance: object, size: int) -> None:
     assert REDACTOR.redact({"image": image}).value == {"image": image}
 
 
-@given(st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/-_=%\\ux \n", max_size=300))
+ANY_RUN = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/-_=%\\ux \n", max_size=300)
+
+
+def careful(text: str) -> list[str]:
+    return [one.text for one in encoded.decoded(text, encoded.Budget())]
+
+
+def inner(text: str) -> list[str]:
+    return [one for batch in encoded.batches(text.encode(), encoded.Budget()) for one in batch.readings()]
+
+
+@given(ANY_RUN | st.lists(st.binary(min_size=12, max_size=60).map(base64.b64encode).map(bytes.decode)).map(" ".join))
+@example("\n".join([as_base64("x" * 48), as_base64("password=hunter2")]))
+@example(as_hex("password=hunter2") + "a")
+@example(r"\\\u0061 %41%C3%A9 \xe9")
+def test_the_quick_look_reads_all_that_the_careful_one_does(text: str) -> None:
+    slow, quick = careful(text), inner(text)
+
+    for reading in slow:
+        assert reading in quick or any(reading in one for one in quick)
+    for batch in encoded.batches(text.encode(), encoded.Budget()):
+        for reading in batch.readings():
+            # Keywords are ASCII; signs that fold to it, or away from between it, make the careful one look.
+            for stretch in re.findall("[\0-\x7f]+", reading):
+                assert stretch.encode() in batch.raw
+
+
+@pytest.mark.parametrize("width", [64, 76])
+def test_a_secret_that_lies_across_the_lines_of_a_block_is_in_no_line_and_is_found(width: int) -> None:
+    # Nothing but the block gives it away: its lines by themselves are quiet.
+    secret = " ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a "
+    whole = as_base64(("x " * 40)[: width // 4 * 3 - 3] + secret + "y " * 30)
+    lines = [whole[at : at + width] for at in range(0, len(whole), width)]
+
+    assert [REDACTOR.text(line) for line in lines] == lines
+    assert REDACTOR.redact({"block": "\n".join(lines)}).value == {"block": "[redacted:github-token]"}
+    assert REDACTOR.redact(lines).value == lines
+
+
+@pytest.mark.parametrize("sign", ["\u00ad", "\u200b", "\u2060", "\ufeff", "\U000e0041"])
+def test_invisible_characters_inside_of_what_is_encoded_hide_nothing(sign: str) -> None:
+    for write in (as_base64, as_hex, as_percent, as_unicode_escapes if len(sign.encode()) < 4 else as_percent):
+        shown = REDACTOR.redact([write(f"please pass{sign}word=hun{sign}ter2 now")]).value[0]
+        assert "[redacted:password-pair]" in shown
+
+
+@given(ANY_RUN)
 @example("%")
 @example("%4")
 @example("\\u00")

@@ -40,6 +40,7 @@ NAMED = {
     "DELETE /bots/{bot_id}",
     "GET /skills",
     "GET /approvals",
+    "GET /approvals/{approval_id}",
     *(f"POST /approvals/{{approval_id}}:{verb}" for verb in ("approve", "reject", "answer")),
     "POST /keys",
     "GET /keys",

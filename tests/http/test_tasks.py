@@ -38,14 +38,14 @@ async def test_a_refusal_does_not_use_its_key_up(client: Caller) -> None:
 
 
 async def test_a_batch_takes_each_task_by_itself_and_repeats_as_a_whole(client: Caller) -> None:
-    body = {"tasks": [{"title": "a"}, {"titel": "b"}, {"title": "c", "approval": "final"}, {"title": "d"}]}
+    body = {"tasks": [{"title": "a"}, {"titel": "b"}, {"title": "c", "approval": "always"}, {"title": "d"}]}
 
     first = await client.post("/tasks:batch", body, idempotency_key="k1")
     again = await client.post("/tasks:batch", body, idempotency_key="k1")
 
     results = first.json["results"]
     assert [each["status"] for each in results] == [201, 422, 422, 201]
-    assert [each["error"]["code"] for each in results[1:3]] == ["invalid", "not_supported"]
+    assert [each["error"]["code"] for each in results[1:3]] == ["invalid", "invalid"]
     assert [each.get("task", {}).get("id") for each in again.json["results"]] == [
         each.get("task", {}).get("id") for each in results
     ]

@@ -87,15 +87,15 @@ async def test_what_was_leased_as_the_caller_hung_up_goes_back_and_counts_nothin
     gone = asyncio.Event()
     leaves = await fleet.bot("Executor", "leaves")
     waiting = await park(swarm, leaves, gone)
-    queries = swarm.app.parts.queries  # type: ignore[attr-defined]  # the app is an Api
-    shown = queries.lease_views
+    leases = swarm.app.parts.leases  # type: ignore[attr-defined]  # the app is an Api
+    shown = leases.views
 
     async def hangs_up_meanwhile(*args: Json) -> Json:
         gone.set()
         await asyncio.sleep(0)
         return await shown(*args)
 
-    monkeypatch.setattr(queries, "lease_views", hangs_up_meanwhile)
+    monkeypatch.setattr(leases, "views", hangs_up_meanwhile)
     made = await client.post("/tasks", task("a"))
     assert (await waiting).status == 0
     monkeypatch.undo()
@@ -225,14 +225,15 @@ async def test_a_change_between_looking_and_listening_is_not_missed(
 ) -> None:
     made = await client.post("/tasks", {"title": "x"})
     path = f"/tasks/{made.json['id']}"
-    feed = swarm.app.parts.feed  # type: ignore[attr-defined]  # the app is an Api
-    newest = feed.newest
+    queries = swarm.app.parts.queries  # type: ignore[attr-defined]  # the app is an Api
+    version = queries.version
 
-    async def meanwhile() -> int:
+    async def meanwhile(*args: Json) -> Json:
+        found = await version(*args)
         await client.post(f"{path}:pause")
-        return int(await newest())
+        return found
 
-    monkeypatch.setattr(feed, "newest", meanwhile)
+    monkeypatch.setattr(queries, "version", meanwhile)
 
     async with asyncio.timeout(3):
         answer = await client.get(f"{path}?wait_seconds=30&until=change", if_none_match=made.headers["etag"])

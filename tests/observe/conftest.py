@@ -1,25 +1,30 @@
 """A store and a clock in a test's hand, and figures that were counted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
+from swarmkeeper.govern.redaction import Redactor
 from swarmkeeper.observe.metrics import Metrics, Sources
 from swarmkeeper.service.figures import Figures
 from swarmkeeper.storage.sqlite.store import SqliteStore
 
 SECOND = 1_000_000
+REDACTOR = Redactor.default()
 
 
 class CountedStore(SqliteStore):
     """Answers as a store would, and counts how often it is asked."""
 
     asked = 0
+    waiting: Sequence[dict[str, Any]] = (
+        {"kind": "execute", "skills": '["a\\"b","c"]', "items": 3, "oldest": 5 * SECOND},
+    )
 
     async def read(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         self.asked += 1
-        return [{"kind": "execute", "skills": '["a\\"b","c"]', "items": 3, "oldest": 5 * SECOND}]
+        return [*self.waiting]
 
 
 class Clock:
@@ -54,6 +59,7 @@ def metrics(store: CountedStore, figures: Figures, clock: Clock) -> Metrics:
         leases=lambda: 3,
         failures=lambda: 4,
         running=lambda: True,
+        text=REDACTOR.text,
         now=lambda: clock.now,
     )
     return Metrics(store, sources, version="9.9")

@@ -1,7 +1,9 @@
 """Figures for Prometheus: what they are called, what they may be labelled with, and what they cost."""
 
+import json
+
 from swarmkeeper.observe.metrics import ASKED_LATELY, LOOK_EVERY, Metrics
-from tests.observe.conftest import Clock, CountedStore
+from tests.observe.conftest import SECOND, Clock, CountedStore
 
 
 def lines(metrics: Metrics) -> set[str]:
@@ -31,6 +33,23 @@ async def test_what_the_engine_counts_and_what_waits_is_told(metrics: Metrics) -
         'swarmkeeper_batch_size_bucket{le="4"} 1.0',
         'swarmkeeper_ready_items{kind="execute",skills="a\\"b,c"} 3',
         'swarmkeeper_ready_oldest_seconds{kind="execute",skills="a\\"b,c"} 95.0',
+    }
+
+
+async def test_a_skill_that_is_a_secret_is_told_hidden_and_what_is_hidden_alike_as_one(
+    metrics: Metrics, store: CountedStore
+) -> None:
+    store.waiting = [
+        {"kind": "execute", "skills": json.dumps([f"AKIA{letters * 4}"]), "items": items, "oldest": items * SECOND}
+        for letters, items in (("QYLP", 3), ("MN5H", 4))
+    ]
+
+    await metrics.look()
+
+    told = {line for line in lines(metrics) if line.startswith("swarmkeeper_ready")}
+    assert told == {
+        'swarmkeeper_ready_items{kind="execute",skills="[redacted:aws-access-key]"} 7',
+        'swarmkeeper_ready_oldest_seconds{kind="execute",skills="[redacted:aws-access-key]"} 97.0',
     }
 
 

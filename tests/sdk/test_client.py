@@ -93,6 +93,22 @@ def test_a_list_is_read_page_by_page() -> None:
     assert script.calls[1].query.endswith("page_token=more")
 
 
+def test_the_audit_log_is_read_from_the_record_that_was_seen_on() -> None:
+    script = Script()
+    record = {"id": "aud_1", "event": "task.submit", "timestamp": TIME}
+    script.on("GET", "/audit", {"items": [record | {"index": 7}], "next_page_token": "more"}, {"items": []})
+    script.on("GET", "/tasks/tsk_1/audit", {"items": [record], "next_page_token": ""})
+
+    async def story() -> list[tuple[str, int | None]]:
+        client = script.client()
+        everything = client.audit(actor="bot_1", action="task.submit", after=6)
+        return [(each.event, each.index) async for source in (everything, client.audit("tsk_1")) for each in source]
+
+    assert virtually(story()) == [("task.submit", 7), ("task.submit", None)]
+    assert script.calls[0].query == "actor=bot_1&action=task.submit&after=6&page_size=200"
+    assert script.calls[1].query.endswith("&page_token=more")
+
+
 def event(number: int) -> dict[str, Any]:
     return {
         "specversion": "1.0",

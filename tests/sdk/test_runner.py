@@ -369,7 +369,7 @@ def test_a_message_that_is_refused_fails_the_attempt_that_sent_it() -> None:
 
     sent, again = script.to("POST", "/tasks/tsk_1/messages")
     assert sent.headers["idempotency-key"] == again.headers["idempotency-key"]
-    assert sent.body == {"to_bot": "other", "payload": {"hello": 1}}
+    assert sent.body == {"to_bot": "other", "payload": {"hello": 1}, "lease_id": "lse_1"}
     [failure] = contents(script)
     assert "not_supported" in failure["message"]
 

@@ -9,7 +9,6 @@ import pytest
 
 from swarmkeeper import (
     Accept,
-    Ask,
     BaseBot,
     Candidate,
     Client,
@@ -163,19 +162,6 @@ async def test_an_exception_ends_in_a_failure_that_says_what_happened(client: Cl
         assert (task.outcome, task.failure.code) == ("failed", "subtask_failed")
         [attempt] = (await client.subtask(task.id, "a")).attempts
         assert "RuntimeError: the kettle is cold" in (attempt.error or {})["message"]
-
-
-async def test_a_question_fails_the_work_with_what_this_release_cannot_do(client: Client, serving: Serving) -> None:
-    @executor(skills={"count"})
-    async def curious(subtask: SubTask) -> Ask:
-        return Ask("may I?")
-
-    async with serving(curious):
-        task = await ended(client, subtasks=[counting(key="a")])
-
-        assert task.outcome == "failed"
-        [attempt] = (await client.subtask(task.id, "a")).attempts
-        assert "not_supported" in (attempt.error or {})["message"]
 
 
 async def test_a_message_fails_the_work_with_what_this_release_cannot_do(client: Client, serving: Serving) -> None:

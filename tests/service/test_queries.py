@@ -13,7 +13,10 @@ from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.states import Condition, Ending, Kind, Outcome, Status, TaskStatus
 from swarmkeeper.govern.redaction import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
+from swarmkeeper.service.bodies import Bodies
+from swarmkeeper.service.leases import Leases
 from swarmkeeper.service.queries import PAGE_BYTES_MAX, Queries, TaskFilter
+from swarmkeeper.service.scheduler import Granted
 from swarmkeeper.service.views import INLINE_BYTES_IN_ALL, INLINE_BYTES_MAX
 from swarmkeeper.storage.sqlite import SqliteStore
 from swarmkeeper.testing import records
@@ -42,7 +45,7 @@ def plan_of(key: str, **more: Any) -> bytes:
         "key": key,
         "description": f"do {key}",
         "required_skills": ["text"],
-        "depends_on": [],
+        "depends_on": [{"key": "a", "when": "success"}] if key == "b" else [],
         "input": {"for": key},
     }
     return json.dumps(spec | more).encode()
@@ -55,11 +58,21 @@ class Swarm:
         self.store = SqliteStore(":memory:")
         self.seen: dict[str, int] = {}
         rules = Rulebook(Redactor.default())
-        self.queries = Queries(self.store, rules, Limits(), now=lambda: NOW, seen=self.seen.get)
+        self.bodies = Bodies(self.store)
+        self.queries = Queries(self.store, rules, Limits(), now=lambda: NOW, seen=self.seen.get, bodies=self.bodies)
 
     async def save(self, **changes: Any) -> None:
         async with self.store.begin() as unit:
             await unit.save(Changes(**changes))
+        self.bodies.committed(changes.get("payloads", {}))
+
+    async def leases(self, *works: str) -> list[dict[str, Any]]:
+        """What is told with the leases of these items."""
+        async with self.store.begin() as unit:
+            wants = [(kind, work) for work in works for kind in ("lease", "work")]
+            found = await unit.load([*wants, ("task", "tsk_1")])
+        granted = [Granted(found["lease", work], found["work", work], found["task", "tsk_1"]) for work in works]
+        return await Leases(self.store, self.bodies).views(granted)
 
     async def task(self, works: list[Work], **given: Any) -> None:
         task = records.task(**{"n_total": 3, "n_open": 2, "status": TaskStatus.IN_PROGRESS, "spec": "spec"} | given)
@@ -178,7 +191,6 @@ async def test_another_tenants_task_is_as_if_it_were_not_there(swarm: Swarm) -> 
         with pytest.raises(NotFound):
             await queries.output(STRANGER, "tsk_1", ref)
     assert (await queries.tasks(STRANGER, TaskFilter()))["items"] == []
-    assert await queries.lease_views(STRANGER, ["sub_1"]) == []
 
 
 async def test_a_bot_reads_what_it_works_on_and_outputs_only_while_it_does(swarm: Swarm) -> None:
@@ -413,7 +425,7 @@ async def test_a_lease_carries_all_that_is_needed_to_do_the_work(swarm: Swarm) -
         answered=[Answered("sub_1", "tsk_1", "which?", {"this": 1}, 6)],
     )
 
-    (shown,) = await swarm.queries.lease_views(BOT, ["sub_1", "sub_3"])
+    (shown,) = await swarm.leases("sub_1")
 
     assert shown.keys() == v1.Lease.model_fields.keys()
     v1.read_answer(v1.Lease, shown)
@@ -435,7 +447,7 @@ async def test_a_bot_is_told_to_beat_each_third_of_its_lease(swarm: Swarm, ttl: 
     await swarm.usual()
     await swarm.save(leases_gone={"sub_1": None}, leases={"sub_1": lease("sub_1", ttl=ttl * SECOND)})
 
-    (shown,) = await swarm.queries.lease_views(BOT, ["sub_1"])
+    (shown,) = await swarm.leases("sub_1")
 
     assert shown["heartbeat_after_seconds"] == beat
 
@@ -448,7 +460,7 @@ async def test_an_evaluator_gets_what_it_has_to_judge(swarm: Swarm) -> None:
     ]
     await swarm.save(works={work.id: work for work in reviews}, leases={work.id: lease(work.id) for work in reviews})
 
-    whole, single = await swarm.queries.lease_views(BOT, ["wrk_2", "wrk_3"])
+    whole, single = await swarm.leases("wrk_2", "wrk_3")
 
     assert whole["review"] == {"of": "task", "results": {"a": {"words": 2}}}
     assert whole["subtask"] is None
@@ -468,7 +480,7 @@ async def test_outputs_are_sent_inline_up_to_a_bound_in_all(swarm: Swarm) -> Non
     body = json.dumps("x" * (INLINE_BYTES_MAX - 2)).encode()
     await swarm.save(payloads={f"o{n}": ("tsk_1", body) for n in range(6)}, leases={"wrk_2": lease("wrk_2")})
 
-    (shown,) = await swarm.queries.lease_views(BOT, ["wrk_2"])
+    (shown,) = await swarm.leases("wrk_2")
 
     results = shown["review"]["results"]
     assert [isinstance(value, str) for value in results.values()] == [True] * 4 + [False] * 2

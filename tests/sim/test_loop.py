@@ -115,6 +115,16 @@ def test_what_is_given_to_an_executor_runs_at_once_and_where_it_is(loop: Virtual
     assert there == here
 
 
+def test_what_runs_in_a_thread_elsewhere_may_wake_the_loop_here_too(loop: VirtualLoop) -> None:
+    woken = asyncio.Event()
+
+    async def waits() -> None:
+        await loop.run_in_executor(None, loop.call_soon_threadsafe, woken.set)
+        await woken.wait()
+
+    loop.run_until_complete(waits())
+
+
 def test_an_error_in_an_executor_comes_back(loop: VirtualLoop) -> None:
     async def story() -> None:
         await loop.run_in_executor(None, int, "x")

@@ -37,8 +37,9 @@ async def claim_steps(waiting: int, *, tenants: int = 1) -> int:
     async with store.begin() as unit:
         counting = steps(connection)
         counted = next(counting)
-        heads = await unit.candidates("t0", "me", [0, 1, 2, 7], HEADS)
-        assert len(heads) == EXPECTED
+        levels = await unit.levels("t0", [0, 1, 2, 7])
+        found = [one for level in levels for one in await unit.heads("t0", "me", *level, HEADS)]
+        assert len(found) == EXPECTED
         total = sum(counted)
         next(counting, None)
     await store.close()
@@ -66,7 +67,7 @@ async def test_heartbeats_of_idle_polls_reach_the_store_with_nothing() -> None:
     async with store.begin() as unit:
         counting = steps(connection)
         counted = next(counting)
-        assert await unit.candidates("t0", "me", list(range(50)), 65) == []
+        assert await unit.levels("t0", list(range(50))) == []
         assert len(counted) == 1
         next(counting, None)
         await unit.save(Changes())

@@ -378,9 +378,14 @@ async def test_a_unit_that_has_ended_takes_nothing_more(store: SqliteStore) -> N
 @pytest.fixture
 def newer(monkeypatch: pytest.MonkeyPatch) -> list[Migration]:
     """A version that knows one migration more."""
-    known = [*migrations.known(), Migration(2, "0002_more", "CREATE TABLE more (id TEXT PRIMARY KEY) STRICT;")]
+    known = [*migrations.known(), one_more("more", "CREATE TABLE more (id TEXT PRIMARY KEY) STRICT;")]
     monkeypatch.setattr(migrations, "known", lambda: known)
     return known
+
+
+def one_more(name: str, sql: str) -> Migration:
+    number = len(migrations.known()) + 1
+    return Migration(number, f"{number:04}_{name}", sql)
 
 
 async def make(path: Path) -> None:
@@ -394,7 +399,8 @@ async def test_an_older_store_is_refused_with_what_to_do_and_copied_before_it_is
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await make(path)
-    with_more = [*migrations.known(), Migration(2, "0002_more", "CREATE TABLE more (id TEXT PRIMARY KEY) STRICT;")]
+    more = one_more("more", "CREATE TABLE more (id TEXT PRIMARY KEY) STRICT;")
+    with_more = [*migrations.known(), more]
     monkeypatch.setattr(migrations, "known", lambda: with_more)
 
     with pytest.raises(SchemaOlder, match="swarmkeeper migrate"):
@@ -404,9 +410,9 @@ async def test_an_older_store_is_refused_with_what_to_do_and_copied_before_it_is
     await store.open(migrate=True)
     assert await payload(store, "kept") is not None
     await store.close()
-    copy = path.with_name("swarm.db.before-0002_more")
+    copy = path.with_name(f"swarm.db.before-{more.name}")
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    assert apsw.Connection(str(copy)).execute("SELECT count(*) FROM migration").get == 1
+    assert apsw.Connection(str(copy)).execute("SELECT count(*) FROM migration").get == more.number - 1
     await store.open()
     await store.close()
 
@@ -420,7 +426,7 @@ async def test_nothing_is_migrated_under_a_running_orchestrator(
 
 async def test_a_migration_that_fails_leaves_the_store_as_it_was(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await make(path)
-    broken = Migration(2, "0002_broken", "CREATE TABLE half (id); SELECT no_such_function();")
+    broken = one_more("broken", "CREATE TABLE half (id); SELECT no_such_function();")
     with_broken = [*migrations.known(), broken]
     monkeypatch.setattr(migrations, "known", lambda: with_broken)
 
@@ -429,7 +435,7 @@ async def test_a_migration_that_fails_leaves_the_store_as_it_was(path: Path, mon
 
     connection = apsw.Connection(str(path))
     assert not connection.table_exists(None, "half")
-    assert connection.execute("SELECT count(*) FROM migration").get == 1
+    assert connection.execute("SELECT count(*) FROM migration").get == broken.number - 1
 
 
 async def test_a_newer_store_is_refused(path: Path, newer: list[Migration], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -443,8 +449,8 @@ async def test_a_newer_store_is_refused(path: Path, newer: list[Migration], monk
 
 async def test_a_store_with_another_history_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await make(path)
-    first = migrations.known()[0]
-    altered = [Migration(1, first.name, first.sql + "\n-- changed")]
+    first, *later = migrations.known()
+    altered = [Migration(1, first.name, first.sql + "\n-- changed"), *later]
     monkeypatch.setattr(migrations, "known", lambda: altered)
 
     with pytest.raises(SchemaAltered, match=first.name):

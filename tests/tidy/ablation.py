@@ -66,7 +66,10 @@ def of_every_exchange(place: Place) -> None:
             super().take_query(self._without(query))
 
         def _without(self, record: BaseModel) -> BaseModel:
-            if self.call.operation != place.table or place.name not in type(record).model_fields:
+            fields = type(record).model_fields
+            if self.call.operation != place.table or place.name not in {
+                name for attribute, field in fields.items() for name in (attribute, field.validation_alias)
+            }:
                 return record
             attribute, nothing = unset(type(record), place.name)
             return record.model_copy(update={attribute: nothing})

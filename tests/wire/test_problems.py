@@ -9,15 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmkeeper.core.errors import Invalid
-from swarmkeeper.wire import requests
+from swarmkeeper.wire import people, requests
 from swarmkeeper.wire.problems import _WORDS, ERRORS_MAX, SCHEMA_NAMES, FieldError, Problem, pointer
 from swarmkeeper.wire.shapes import Request, read
-from swarmkeeper.wire.v1 import KeyRequest, Report, TaskDefinition, TaskPatch, not_supported, read_plan, read_verdict
+from swarmkeeper.wire.v1 import (
+    KeyRequest,
+    Report,
+    Retry,
+    TaskDefinition,
+    TaskPatch,
+    not_supported,
+    read_plan,
+    read_verdict,
+)
 
 SECRET = "hunter2-AKIA"
 REQUESTS = [
     each
-    for each in vars(requests).values()
+    for each in (*vars(requests).values(), *vars(people).values())
     if isinstance(each, type) and issubclass(each, Request) and each is not Request
 ]
 JUNK = st.recursive(
@@ -121,13 +130,16 @@ def test_a_body_of_junk_is_not_answered_by_a_longer_one() -> None:
     assert len(errors(TaskDefinition, {str(n): 1 for n in range(ERRORS_MAX + 1)})) == ERRORS_MAX
 
 
-def test_what_a_later_release_brings_is_refused_by_name() -> None:
+def test_what_a_later_release_brings_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    field = requests.Later(TaskDefinition, "approval", lambda value: value != "none", "approvals come later")
+    whole = requests.Later(Retry, "", lambda _: True, "retries come later")
+    monkeypatch.setattr(requests, "NOT_SUPPORTED", (field, whole))
+
     assert not not_supported(read(TaskDefinition, {"title": "t", "approval": "none"}))
     assert not_supported(read(TaskDefinition, {"title": "t", "approval": "plan"}), at=("tasks", 0)) == (
-        ("/tasks/0/approval", "not_supported", "approvals come with a later release"),
+        ("/tasks/0/approval", "not_supported", "approvals come later"),
     )
-    assert not_supported(read(requests.MessageRequest, {"payload": {}}))[0][1] == "not_supported"
-    assert not_supported(read(requests.Ask, {"question": "?"}))[0][1] == "not_supported"
+    assert not_supported(read(Retry, {})) == (("", "not_supported", "retries come later"),)
 
 
 def test_every_error_of_our_own_validators_has_words() -> None:

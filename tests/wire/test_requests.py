@@ -8,10 +8,9 @@ import pytest
 
 from swarmkeeper.core import model, states
 from swarmkeeper.core.errors import Invalid
-from swarmkeeper.wire import requests
+from swarmkeeper.wire import people, requests
 from swarmkeeper.wire.shapes import Request, micros, read
 from swarmkeeper.wire.v1 import (
-    Ask,
     BatchResult,
     Beat,
     BotInfo,
@@ -120,7 +119,13 @@ BOT = {"type": "Planner", "version": "1"}
         at_most("subtasks", [], [SUB], Verdict, {"decision": "reject"}),
         at_most("expires_days", 1, 0, KeyRequest, {"role": "bot:executor"}),
         at_most("role", "bot:executor", "bot", KeyRequest, {}),
-        at_most("question", "?", "", Ask, {}),
+        at_most("question", "?", "", people.Ask, {}),
+        at_most("choices", ["x"] * 100, ["x"] * 101, people.Ask, {"question": "?"}),
+        at_most("expires_in_seconds", 1, 0.5, people.Ask, {"question": "?"}),
+        at_most("schema", {"title": "x" * 16_000}, {"title": "x" * 17_000}, people.Ask, {"question": "?"}),
+        at_most("subject_hash", "x", "", people.Approve, {}),
+        at_most("reason", "x", "", people.Reject, {}),
+        at_most("answer", "x" * 65_000, "x" * 66_000, people.AnswerQuestion, {}),
         at_most("deadline_seconds", 0.5, None, TaskPatch, {}),
         at_most("deadline_seconds", 60, "60", Retry, {}),
     ],

@@ -38,9 +38,34 @@ def refusal(body: bytes | str) -> SwarmkeeperError:
     return caught.value
 
 
-@given(DOCUMENTS, st.booleans())
-def test_every_document_of_json_comes_out_as_it_went_in(document: Any, escaped: bool) -> None:
-    assert parse(json.dumps(document, ensure_ascii=escaped)) == document
+@given(DOCUMENTS, st.booleans(), st.sampled_from([(",", ":"), (", ", ": ")]))
+def test_every_document_of_json_comes_out_as_it_went_in(
+    document: Any, escaped: bool, separators: tuple[str, str]
+) -> None:
+    assert parse(json.dumps(document, ensure_ascii=escaped, separators=separators)) == document
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":1,"a":1}',
+        b'["0000000000000000000",{"b":9007199254740993}]',
+        b'["e000",1e400]',
+        b'{"a":"' + b"\xed\xa0\x80" + b'"}',
+        b"[NaN]",
+        b'["\\u0000"]',
+        b'["\\ud800"]',
+        b"[" * (DEPTH_MAX + 1) + b"]" * (DEPTH_MAX + 1),
+    ],
+)
+def test_what_is_written_as_programs_write_it_is_refused_for_the_same_reasons(body: bytes) -> None:
+    refusal(body)
+
+
+def test_numbers_within_bounds_beside_strings_that_look_like_large_ones_are_taken() -> None:
+    body = b'{"hash":"ae000123456789012345678901234567","n":9007199254740992,"f":1.5}'
+
+    assert parse(body) == json.loads(body)
 
 
 @given(st.binary(max_size=200) | st.text(alphabet='{}[]",:\\u0dDeE+-1.9 NaIfty\n\0', max_size=200).map(str.encode))

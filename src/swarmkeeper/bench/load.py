@@ -47,7 +47,8 @@ class Connection(asyncio.Protocol):
     async def raw(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
         """Status and body of one call."""
         assert self._answer is None, "one call at a time"
-        assert self._transport is not None, "it is open"
+        if self._transport is None:
+            raise CannotMeasure("the server hung up")
         answer: asyncio.Future[tuple[int, bytes]] = self._loop.create_future()
         self._answer = answer
         head = (

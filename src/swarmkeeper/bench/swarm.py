@@ -117,6 +117,20 @@ class Worker:
         return leases
 
 
+def name_of(kind: str) -> str:
+    """What bots of a type are called, and what their key is for."""
+    return f"bench-{kind.lower()}"
+
+
+async def enlist(
+    connection: Connection, kind: str, number: int, batch: int, answer: Answer, skills: Sequence[str] = ()
+) -> Worker:
+    """Register one bot."""
+    registration = {"type": kind, "version": "1", "name": name_of(kind), "instance": str(number), "capacity": batch}
+    bot = await connection.post("/bots/register", {**registration, "skills": list(skills)})
+    return Worker(connection, bot["id"], batch, answer)
+
+
 @dataclass(slots=True)
 class Swarm:
     workers: list[Worker] = field(default_factory=list)
@@ -125,13 +139,10 @@ class Swarm:
         self, server: Server, kind: str, count: int, *, batch: int, answer: Answer, skills: Sequence[str] = ()
     ) -> None:
         """Bots of one type, each with a connection of its own, all with one key, as one deployment has."""
-        name = f"bench-{kind.lower()}"
-        key = await server.key(f"bot:{kind.lower()}", bot=name)
+        key = await server.key(f"bot:{kind.lower()}", bot=name_of(kind))
         for number in range(count):
             connection = await server.connect(key)
-            registration = {"type": kind, "version": "1", "name": name, "instance": str(number), "capacity": batch}
-            bot = await connection.post("/bots/register", {**registration, "skills": list(skills)})
-            self.workers.append(Worker(connection, bot["id"], batch, answer))
+            self.workers.append(await enlist(connection, kind, number, batch, answer, skills))
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
@@ -145,14 +156,9 @@ class Swarm:
                     task.cancel()
 
 
-async def standard(server: Server, *, subtasks: int, bots: int, batch: int) -> Swarm:
-    """As many executors as asked, and of planners and evaluators what the shares of their work need."""
-    swarm = Swarm()
-    others = max(1, bots // max(2, subtasks))
-    await swarm.add(server, "Planner", others, batch=batch, answer=plan(subtasks))
-    await swarm.add(server, "Executor", bots, batch=batch, answer=execute, skills=[SKILL])
-    await swarm.add(server, "Evaluator", others, batch=batch, answer=review)
-    return swarm
+def others_for(bots: int, subtasks: int) -> int:
+    """How many planners, and evaluators, the shares of their work need beside so many executors."""
+    return max(1, bots // max(2, subtasks))
 
 
 # ---- the client ----------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Iterator
@@ -16,14 +17,16 @@ import typer
 
 from swarmkeeper.cli import running, terminal
 from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url, flag
+from swarmkeeper.cli.task import read_task
 from swarmkeeper.cli.terminal import Exit, Failure
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from swarmkeeper.sdk.bots import BaseBot
+    from swarmkeeper.testing import bot_suite
 
-app = typer.Typer(no_args_is_help=True, help="Bots: look, run, drain.")
+app = typer.Typer(no_args_is_help=True, help="Bots: look, run, drain, enable, delete.")
 
 BotId = Annotated[str, typer.Argument(metavar="BOT_ID", help="bot_…")]
 COLUMNS = ("id", "type", "name", "instance", "version", "status", "held", "capacity", "skills")
@@ -71,6 +74,24 @@ def enable(
     _one("enable_bot", bot_id, url, api_key, api_key_file, as_json=as_json)
 
 
+@app.command()
+def delete(
+    bot_id: BotId, url: Url = None, api_key: ApiKey = None, api_key_file: ApiKeyFile = None, as_json: AsJson = False
+) -> None:
+    """Take it out of the fleet; what it holds goes back, no crash counted. It may register again."""
+    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
+
+    async def work() -> None:
+        async with running.client_of(settings) as client:
+            await client.delete_bot(bot_id)
+
+    running.run(work())
+    if as_json:
+        terminal.say_json({"id": bot_id, "deleted": True})
+    else:
+        terminal.talk(f"{terminal.on_one_line(bot_id)} is deleted")
+
+
 def _one(
     call: str, bot_id: str, url: str | None, api_key: str | None, api_key_file: str | None, *, as_json: bool
 ) -> None:
@@ -92,6 +113,9 @@ def _one(
 def run(
     target: Annotated[str, typer.Argument(metavar="FILE_OR_MODULE:CLASS", help="bot.py:Bot, or package.module:Bot")],
     name: Annotated[str | None, flag("--name", help="The name it registers under.")] = None,
+    skill: Annotated[
+        list[str] | None, flag("--skill", help="A skill it offers, in place of its class's own. May be repeated.")
+    ] = None,
     url: Url = None,
     api_key: ApiKey = None,
     api_key_file: ApiKeyFile = None,
@@ -111,9 +135,63 @@ def run(
     bot = load(target)
     if name is not None:
         bot.name = name
+    if skill:
+        bot.skills = frozenset(skill)
     from swarmkeeper.sdk import runner
 
     runner.run(bot)
+
+
+@app.command("test")
+def try_(
+    target: Annotated[
+        str | None, typer.Argument(metavar="[FILE_OR_MODULE:CLASS]", help="bot.py:Bot, or package.module:Bot")
+    ] = None,
+    command: Annotated[str | None, flag("--command", help="How to start a bot in another language.")] = None,
+    work: Annotated[
+        str | None, flag("--work", help="A file with the task that it is given, as submit -f takes it.")
+    ] = None,
+    patience: Annotated[float, flag("--patience", help="Seconds for each thing it is to do.", min=1.0)] = 20.0,
+    only: Annotated[str | None, flag("--only", help="Names of checks, parted by commas.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try a bot: lost replies, lost leases, cancelled work, an overloaded server, garbage. 11 where it breaks a rule.
+
+    It runs against an orchestrator of its own on this machine, which misbehaves to order. No server and no key needed.
+    """
+    if (target is None) == (command is None):
+        raise Failure("no_bot", "name a bot, or how to start one", exit_code=Exit.USAGE, fix="bot.py:Bot, or --command")
+    words = shlex.split(command) if command is not None else target
+    if not words:
+        raise Failure("no_bot", "the command is empty", exit_code=Exit.USAGE)
+    task = None if work is None else read_task(work)
+    from swarmkeeper.testing import bot_suite
+
+    names = None if only is None else [name.strip() for name in only.split(",")]
+    if names is not None and (unknown := set(names) - {check.name for check in bot_suite.CHECKS}):
+        known = ", ".join(check.name for check in bot_suite.CHECKS)
+        raise Failure("invalid", f"there is no check {min(unknown)!r}", exit_code=Exit.USAGE, fix=known)
+
+    def told(outcome: bot_suite.Outcome) -> None:
+        if not as_json:
+            terminal.say(_line_of(outcome))
+
+    outcomes = running.run(bot_suite.try_bot(words, work=task, patience=patience, only=names, told=told))
+    broken = any(outcome.broken for outcome in outcomes)
+    if as_json:
+        checks = [
+            {"check": one.check.name, "says": one.check.says, "level": one.check.level, "result": one.result}
+            | ({"detail": one.detail} if one.detail else {})
+            for one in outcomes
+        ]
+        terminal.say_json({"conforms": not broken, "checks": checks})
+    raise typer.Exit(Exit.VIOLATION if broken else Exit.OK)
+
+
+def _line_of(outcome: bot_suite.Outcome) -> str:
+    word = {"passed": "ok", "not_seen": "not seen", "failed": "BROKEN" if outcome.broken else "advice"}[outcome.result]
+    detail = f"\n          {terminal.shown(outcome.detail)}" if outcome.detail else ""
+    return f"{word:9} {outcome.check.name}: {outcome.check.says}{detail}"
 
 
 def load(target: str) -> BaseBot:

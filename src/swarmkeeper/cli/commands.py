@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from swarmkeeper.cli import bench, bot, demo, key, project, server, store, task
+from swarmkeeper.cli import approval, audit, bench, bot, demo, key, message, project, redact, server, store, task, tenant
 
 app = typer.Typer(
     name="swarmkeeper",
@@ -18,15 +18,19 @@ app.command()(demo.dev)
 app.command()(server.serve)
 app.command()(project.init)
 app.command()(task.submit)
+task.app.command()(message.message)
+task.app.command()(message.messages)
 app.add_typer(task.app, name="task")
 app.add_typer(bot.app, name="bot")
 app.add_typer(key.app, name="key")
-app.add_typer(store.audit, name="audit")
+app.add_typer(approval.app, name="approval")
+app.add_typer(audit.app, name="audit")
+app.add_typer(tenant.app, name="tenant")
 app.command()(store.doctor)
 app.command()(store.migrate)
 app.command()(bench.bench)
 app.add_typer(project.config, name="config")
-app.add_typer(project.redact, name="redact")
+app.add_typer(redact.redact, name="redact")
 app.command()(project.api)
 app.command()(project.completion)
 app.command()(project.version)

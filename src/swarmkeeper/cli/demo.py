@@ -10,12 +10,13 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from swarmkeeper.cli import flags, running, server, store, terminal, watch
+from swarmkeeper.cli import explain, flags, running, server, store, terminal, watch
 from swarmkeeper.cli.flags import AsJson, flag, seconds, setting
 from swarmkeeper.cli.terminal import Exit, Failure
 from swarmkeeper.settings import DEV_FILE, DEV_FOLDER, Settings
@@ -94,7 +95,8 @@ async def _review(root: Path, served: Served, timeout_seconds: float) -> tuple[T
         try:
             async with asyncio.timeout(timeout_seconds):
                 submitted = await client.submit(review.task(root))
-                task = await watch.follow(client.watch(submitted.id), sys.stderr)
+                why = partial(explain.why, client, submitted.id)
+                task = await watch.follow(client.watch(submitted.id), why, to=sys.stderr)
         except TimeoutError:
             detail = f"the review did not end within {timeout_seconds:g} s"
             raise Failure("timed_out", detail, exit_code=Exit.TIMED_OUT) from None

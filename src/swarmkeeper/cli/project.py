@@ -1,4 +1,4 @@
-"""`init`, `config explain`, `api`, `redact test`, `completion`, `version`: the small commands around the others."""
+"""`init`, `config explain`, `api`, `completion`, `version`: the small commands around the others."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from swarmkeeper.sdk.calls import Answered
 
 config = typer.Typer(no_args_is_help=True, help="Settings: which value holds, and why.")
-
-redact = typer.Typer(no_args_is_help=True, help="Redaction: what is hidden.")
 
 BOT_FILE = "wordcount_bot.py"
 _BOT = '''"""A bot that counts words. Run it with `swarmkeeper bot run wordcount_bot.py`."""
@@ -172,34 +170,6 @@ def completion(shell: Annotated[str, typer.Argument(help="bash, zsh, fish, power
     if shell not in ("bash", "zsh", "fish", "powershell", "pwsh"):
         raise Failure("shell", "one of bash, zsh, fish, powershell, pwsh is expected", exit_code=Exit.USAGE)
     terminal.say(get_completion_script(prog_name="swarmkeeper", complete_var="_SWARMKEEPER_COMPLETE", shell=shell))
-
-
-@redact.command("test")
-def show_redaction(
-    rules: Annotated[Path | None, flag("--rules", help="A rule pack to use beside the shipped one.")] = None,
-) -> None:
-    """Show what redaction hides: one JSON value a line in, {"value", "redacted_fields"} a line out, in order."""
-    from swarmkeeper.govern.detectors import BadRules
-    from swarmkeeper.govern.redaction import Redactor
-
-    try:
-        redactor = Redactor.default(*([] if rules is None else [rules.read_text(encoding="utf-8")]))
-    except OSError as error:
-        raise Failure("rules", f"the rules cannot be read: {error.strerror}", exit_code=Exit.USAGE) from None
-    except BadRules as error:
-        raise Failure("rules", str(error), exit_code=Exit.USAGE) from None
-    for number, line in enumerate(sys.stdin, 1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except ValueError:
-            raise Failure("input", f"line {number} is not JSON", exit_code=Exit.USAGE) from None
-        seen = redactor.redact(value)
-        fields = [
-            {"pointer": one.pointer, "rule": one.rule, "action": one.action, "in": one.within} for one in seen.fields
-        ]
-        terminal.say(json.dumps({"value": seen.value, "redacted_fields": fields}, ensure_ascii=False))
 
 
 def version(as_json: AsJson = False) -> None:

@@ -144,7 +144,7 @@ async def store_of(settings: Settings, *, create: bool = False) -> AsyncIterator
         raise of_store(error) from None
     try:
         yield store
-    except (StoreUnavailable, apsw.Error) as error:
+    except (StoreUnavailable, apsw.Error, UnicodeDecodeError) as error:
         raise of_store(error) from None
     finally:
         await store.close()
@@ -174,7 +174,7 @@ def of_store(error: Exception) -> Exception:
             return Failure(code, str(error), exit_code=exit_code, fix=fix)
         case StoreUnavailable():
             return Failure("store_unavailable", str(error), fix="try again in a moment")
-        case apsw.Error():
+        case apsw.Error() | UnicodeDecodeError():  # a text that is none was not written by us
             return Damaged(
                 "store_damaged",
                 f"the store cannot be read: {type(error).__name__}",

@@ -36,6 +36,7 @@ def serve(
     queue_commands: Annotated[str | None, setting("queue_commands", metavar="N")] = None,
     stop_seconds: Annotated[str | None, setting("stop_seconds", metavar="N")] = None,
     pepper_file: Annotated[str | None, setting("pepper_file", metavar="FILE")] = None,
+    redaction: Annotated[str | None, setting("redaction", metavar="FILE,…")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run the orchestrator. When it answers, stderr says "listening on http://…" (with --json stdout {"url": …})."""
@@ -58,6 +59,7 @@ def serve(
         queue_commands=queue_commands,
         stop_seconds=stop_seconds,
         pepper_file=pepper_file,
+        redaction=redaction,
     )
     warn_of_unread()
     if running.run_fast(_serve(settings, migrate=migrate, as_json=as_json)):
@@ -91,7 +93,10 @@ async def _serve(settings: Settings, *, migrate: bool, as_json: bool) -> bool:
 
 
 async def until_told(served: Served) -> None:
-    """Wait for SIGTERM or SIGINT, or the engine's end; a second signal ends the process as it stands."""
+    """Wait for SIGTERM or SIGINT, or the engine's end; a second signal ends the process as it stands.
+
+    SIGHUP reads the files of redaction rules again.
+    """
     loop = asyncio.get_running_loop()
 
     def heard(number: int) -> None:
@@ -101,4 +106,21 @@ async def until_told(served: Served) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, heard, number)
-    await served.stop.wait()
+    again = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, again.set)
+    reloading = asyncio.create_task(_reload_when(again, served))
+    try:
+        await served.stop.wait()
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+        reloading.cancel()
+
+
+async def _reload_when(again: asyncio.Event, served: Served) -> None:
+    while True:
+        await again.wait()
+        again.clear()
+        try:
+            await served.swarm.reload_rules()
+        except Exception as error:  # a store that does not answer: the next signal tries again
+            served.swarm.log("rules_reload_failed", exception=error)

@@ -7,6 +7,7 @@ import json
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from swarmkeeper.cli import running, terminal, watch
+from swarmkeeper.cli import approval, explain, running, terminal, watch
 from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url, flag, seconds
 from swarmkeeper.cli.terminal import Exit, Failure
 
@@ -25,11 +26,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Tasks: look, watch, steer.")
 
-# After so long without any change, whoever waits is told what is waited for.
-STILL_SECONDS = 10.0
-
 TaskId = Annotated[str, typer.Argument(metavar="TASK_ID", help="tsk_…")]
 Reason = Annotated[str | None, flag("--reason", help="Why; it is kept.")]
+WaitApproval = Annotated[
+    bool,
+    flag(
+        "--wait-approval/--no-wait-approval",
+        help="What to do where nothing goes on before a person decides: wait on, or end with 8.",
+    ),
+]
 Timeout = Annotated[float | None, seconds("--timeout-seconds", help="When to stop waiting (7); the task goes on.")]
 
 
@@ -50,6 +55,7 @@ def submit(
     wait: Annotated[bool, flag("--wait", help="Wait for the outcome; print the result.")] = False,
     watched: Annotated[bool, flag("--watch", help="Show how it goes on, until the outcome.")] = False,
     timeout_seconds: Timeout = None,
+    wait_approval: WaitApproval = True,
     url: Url = None,
     api_key: ApiKey = None,
     api_key_file: ApiKeyFile = None,
@@ -80,7 +86,9 @@ def submit(
             if not (wait or watched):
                 return task
             terminal.talk(f"submitted {task.id}")
-            last = await _until_over(client, task.id, watched=watched, timeout_seconds=timeout_seconds)
+            last = await _until_over(
+                client, task.id, watched=watched, timeout_seconds=timeout_seconds, wait_approval=wait_approval
+            )
             if watched and not as_json:
                 return last
             return last.model_copy(update={"result": await client.result(task.id)})
@@ -95,7 +103,7 @@ def submit(
 
 
 def _body_of(title: str | None, file: str | None) -> dict[str, Any]:
-    body = {} if file is None else _read_task(file)
+    body = {} if file is None else read_task(file)
     if title is not None:
         body["title"] = title
     if not isinstance(body.get("title"), str) or not body["title"]:
@@ -103,7 +111,7 @@ def _body_of(title: str | None, file: str | None) -> dict[str, Any]:
     return body
 
 
-def _read_task(name: str) -> dict[str, Any]:
+def read_task(name: str) -> dict[str, Any]:
     """A task from a file, read as its ending says."""
     try:
         text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
@@ -155,16 +163,23 @@ def _labels(listed: Sequence[str] | None) -> dict[str, str] | None:
     return {key: value for key, _, value in pairs}
 
 
-async def _until_over(client: Client, task_id: str, *, watched: bool, timeout_seconds: float | None) -> Task:
-    """The task once its outcome is known; whoever waits in silence is told what it waits for."""
-    looks = client.watch(task_id)
+async def _until_over(
+    client: Client, task_id: str, *, watched: bool, timeout_seconds: float | None, wait_approval: bool
+) -> Task:
+    """The task once its outcome is known; whoever sees nothing move is told what it waits for."""
+    looks = approval.telling(client, client.watch(task_id), go_on=wait_approval)
+
+    def silent(task: Task) -> None:
+        pass
+
+    why = partial(explain.why, client, task_id)
     try:
         async with asyncio.timeout(timeout_seconds):
             if watched and terminal.manner.as_json:
-                return await watch.follow_as_json(looks, terminal.say_json)
+                return await watch.each(looks, why, lambda task: terminal.say_json(task.model_dump(mode="json")))
             if watched:
-                return await watch.follow(looks)
-            return await _in_silence(looks)
+                return await watch.follow(looks, why)
+            return await watch.each(looks, why, silent)
     except TimeoutError:
         raise Failure(
             "timed_out",
@@ -172,49 +187,6 @@ async def _until_over(client: Client, task_id: str, *, watched: bool, timeout_se
             exit_code=Exit.TIMED_OUT,
             fix=f"swarmkeeper task watch {task_id}",
         ) from None
-
-
-async def _in_silence(looks: Any) -> Task:
-    last: Task | None = None
-    coming = asyncio.ensure_future(anext(looks, None))
-    try:
-        while True:
-            done, _ = await asyncio.wait([coming], timeout=STILL_SECONDS)
-            if not done:
-                if last is not None:
-                    terminal.talk(why_it_waits(last))
-                await asyncio.wait([coming])
-            found = coming.result()
-            if found is None:
-                break
-            last = found
-            coming = asyncio.ensure_future(anext(looks, None))
-    finally:
-        coming.cancel()
-    assert last is not None, "a task is looked at at least once"
-    return last
-
-
-def why_it_waits(task: Task) -> str:
-    """In a line, what a task that does not move waits for, as far as it tells itself."""
-    if task.holds:
-        return f"nothing moved for {STILL_SECONDS:g} s: it is held ({', '.join(map(terminal.shown, task.holds))})"
-    if str(task.status) == "CREATED":
-        return _nobody("planner", task.planner_skills)
-    if str(task.status) == "COMPLETED":
-        return _nobody("evaluator", task.evaluator_skills)
-    ready = [one for one in task.subtasks if str(one.status) == "READY"]
-    if ready:
-        return _nobody("executor", ready[0].required_skills or ()) + f" (subtask {terminal.on_one_line(ready[0].key)})"
-    return f"nothing moved for {STILL_SECONDS:g} s: bots are at work on it"
-
-
-def _nobody(kind: str, skills: Sequence[str]) -> str:
-    able = f" that can {', '.join(map(terminal.shown, skills))}" if skills else ""
-    return (
-        f"nothing moved for {STILL_SECONDS:g} s: it waits for an {kind}{able}".replace("an planner", "a planner")
-        + "; see `swarmkeeper bot list`"
-    )
 
 
 def _end_with(task: Task) -> NoReturn:
@@ -226,6 +198,8 @@ def _end_with(task: Task) -> NoReturn:
 
 
 # ---- looking -------------------------------------------------------------------------------------------------------
+
+app.command()(explain.explain)
 
 
 def _settings(url: str | None, api_key: str | None, api_key_file: str | None) -> Settings:
@@ -296,17 +270,37 @@ def get(
     terminal.say(f"{task.id}  {watch.task_state(task)}  {terminal.on_one_line(task.title)}")
     if task.failure is not None:
         terminal.say(f"failure: {terminal.on_one_line(task.failure.detail)} [{task.failure.code}]")
-    rows = [{"key": one.key, "status": one.status, "attempt": one.attempt, "id": one.id} for one in task.subtasks]
+    if task.verdict is not None:
+        score = "" if task.verdict.score is None else f" {task.verdict.score:g}"
+        reasons = "; ".join(terminal.on_one_line(one) for one in task.verdict.reasons)
+        terminal.say(f"verdict: {task.verdict.decision}{score}" + (f": {reasons}" if reasons else ""))
+    done, total, failed = task.progress.done, task.progress.total, task.progress.failed
+    terminal.say(f"progress: {done}/{total} done, {failed} failed; priority {task.priority}, round {task.round}")
+    terminal.say(f"created: {task.created_at.isoformat(timespec='seconds')}")
+    rows = [
+        {
+            "key": one.key,
+            "status": one.status,
+            "attempt": one.attempt,
+            "after": _few([edge if isinstance(edge, str) else edge.key for edge in one.depends_on or ()]),
+            "skills": one.required_skills,
+            "id": one.id,
+        }
+        for one in task.subtasks
+    ]
     if rows:
-        terminal.say_table(rows, ("key", "status", "attempt", "id"))
+        terminal.say_table(rows, ("key", "status", "attempt", "after", "skills", "id"))
     if task.subtasks_total > len(rows):
         terminal.say(f"… and {task.subtasks_total - len(rows)} more")
+    if task.outcome is None:
+        terminal.talk(f"why it is not done yet: swarmkeeper task explain {task.id}")
 
 
 @app.command("watch")
 def watch_(
     task_id: TaskId,
     timeout_seconds: Timeout = None,
+    wait_approval: WaitApproval = True,
     url: Url = None,
     api_key: ApiKey = None,
     api_key_file: ApiKeyFile = None,
@@ -317,7 +311,9 @@ def watch_(
 
     async def work() -> Task:
         async with running.client_of(settings) as client:
-            return await _until_over(client, task_id, watched=True, timeout_seconds=timeout_seconds)
+            return await _until_over(
+                client, task_id, watched=True, timeout_seconds=timeout_seconds, wait_approval=wait_approval
+            )
 
     _end_with(running.run(work()))
 

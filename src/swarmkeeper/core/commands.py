@@ -54,6 +54,10 @@ class Submit(Command):
     review_timeout: int | None = None
     defaults: Mapping[str, Json] = field(default_factory=dict)  # timeout, start (microseconds) …
     subtasks: tuple[SubtaskSpec, ...] | None = None
+    checked: tuple[Detail, ...] | None = None  # what graph.check_plan finds, where somebody has looked already
+
+    def _own_wants(self) -> list[Want]:
+        return [("tenant", self.by.tenant)]
 
     @property
     def size(self) -> int:
@@ -106,7 +110,19 @@ class Archive(OnTask):
 class Tell(OnTask):
     to_bot: str | None
     payload: bytes
-    from_bot: str | None = None  # bot id, where a bot speaks
+    lease_id: str | None = None  # the lease under which a bot speaks
+
+    def _own_wants(self) -> list[Want]:
+        wants: list[Want] = [("task", self.task), ("messages", self.task)]
+        if self.lease_id is not None:
+            wants.append(("lease_id", self.lease_id))
+        if self.to_bot is not None:
+            wants.append(("bots_called", (self.by.tenant, self.to_bot)))
+        return wants
+
+    @property
+    def size(self) -> int:
+        return 512 + len(self.payload)
 
 
 # ---- work ----------------------------------------------------------------------------------------------------------
@@ -255,6 +271,15 @@ class CreateKey(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRules(Command):
+    """The rules of redaction were read again, by whoever runs the server; written down for each tenant."""
+
+    before: str  # hashes
+    after: str
+    problem: str = ""  # why the rules before stay; words of ours and names of rules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OnKey(Command):
     key: str
 
@@ -271,6 +296,18 @@ class RotateKey(OnKey):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevokeKey(OnKey):
     pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetTenant(Command):
+    """Change what the tenant of `by` may have; None leaves it as it is."""
+
+    weight: int | None = None
+    max_backlog: int | None = None
+    unbounded: bool = False  # take the bound away
+
+    def _own_wants(self) -> list[Want]:
+        return [("tenant", self.by.tenant)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,6 +70,7 @@ class Limits:
     unseen_max: int = 4
     refusals_max: int = 3
     late_results_max: int = 20  # kept for one item
+    messages_max: int = 1_000  # on one task; whoever comes to work on it is given all that are for it
     slice_rows: int = 500
     idempotency: int = 86_400_000_000
     away: int = 120_000_000
@@ -190,7 +191,7 @@ class Lease:
     version: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attempt:
     """One try, written once, when it ends."""
 
@@ -238,6 +239,14 @@ class Bot:
     status: str = "active"  # active | draining | disabled; `away` is seen, not stored
     last_seen: int = 0
     row_version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    id: str
+    weight: int = 1  # of the engine's time where several want it
+    max_backlog: int | None = None  # tasks that are not final; None: no bound
+    open_tasks: int = 0  # those that are not final now
 
 
 @dataclass(slots=True)
@@ -299,7 +308,7 @@ class Timer:
     due: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ready:
     """An item that may be handed out now. `place` and then `work` order it within queue and priority."""
 
@@ -369,7 +378,7 @@ class Idempotency:
     expires: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Event:
     """A fact in the feed. The store gives it its cursor when it is saved."""
 
@@ -385,7 +394,7 @@ class Event:
     body: Redacted
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AuditEntry:
     """Who did what, and what came of it: one for each accepted command and each act of the engine itself."""
 
@@ -401,13 +410,13 @@ class AuditEntry:
     outcome: str  # accepted | refused
     effect: str  # allow | deny
     reasons: tuple[str, ...]
-    events: tuple[str, ...]  # ids of the events it caused
+    events: tuple[Event, ...]  # that it caused
     body: Redacted
     salt: bytes
     trace: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AuditLeaf:
     """An audit record as it is kept: its place in the tenant's tree, the exact bytes hashed, and the body beside."""
 

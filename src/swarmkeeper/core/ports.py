@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from swarmkeeper.core.errors import Detail
 from swarmkeeper.core.model import (
     Answered,
     ApiKey,
@@ -29,6 +30,7 @@ from swarmkeeper.core.model import (
     Ready,
     Redacted,
     Task,
+    Tenant,
     Timer,
     Work,
 )
@@ -57,13 +59,25 @@ class Rules(Protocol):
 
     hash: str
 
-    def redact(self, value: Json) -> Redacted: ...
+    def redact(self, value: Json, own: Mapping[str, Json] | None = None, *, tenant: str | None = None) -> Redacted:
+        """The value without its secrets. `own` are more members of it, of which nothing came from outside: ids,
+        digests, numbers and words of ours. They are looked at only where a rule names their place. Where `tenant` is
+        named, what stands for equal secrets of it is equal."""
 
-    def text(self, value: str) -> str: ...
+    def text(self, value: str, *, tenant: str | None = None) -> str: ...
+
+    def in_force(self) -> Rules:
+        """The rules as they are now, for as long as one batch takes."""
 
     def may(self, principal: Principal, action: str) -> bool: ...
 
     def why_not(self, principal: Principal, action: str) -> str: ...
+
+    def check_schema(self, schema: Mapping[str, Json]) -> tuple[Detail, ...]:
+        """What keeps a JSON Schema from being used for answers; places are below `/schema`."""
+
+    def check_answer(self, schema: Mapping[str, Json], answer: Json) -> tuple[Detail, ...]:
+        """Where an answer is not what the schema asks for; places are below `/answer`."""
 
 
 # A thing to be loaded: (kind, key). `Unit.load` documents the kinds.
@@ -88,6 +102,8 @@ class Changes:
     )  # id -> (task id, JSON); None removes it
     bots: dict[str, Bot | None] = field(default_factory=dict)
     keys: dict[str, ApiKey] = field(default_factory=dict)
+    tenants: dict[str, Tenant] = field(default_factory=dict)  # what they may have; `opened` counts
+    opened: dict[str, int] = field(default_factory=dict)  # by tenant: tasks opened less tasks that became final
     approvals: dict[str, Approval] = field(default_factory=dict)
     chores: dict[str, Chore | None] = field(default_factory=dict)
     late_results: list[LateResult] = field(default_factory=list)
@@ -138,6 +154,10 @@ class Unit(Protocol):
         bots_of_key   key id                  list of bot ids
         key           key id                  ApiKey | None
         keys_of_bot   (tenant, bot name)      list of ids of keys not revoked
+        bots_called   (tenant, id or name)    whether there is a bot of that id or name
+        speakers      (tenant, bot name | None, key id, task id)  list of work ids that the bots of that name, or of
+                                              that key where it has none, have live leases on (brings works, leases)
+        messages      task id                 number of messages
         idempotency   (tenant, key)           Idempotency | None
         approval      approval id             Approval | None
         approvals     task id                 list of ids of open approvals
@@ -145,16 +165,26 @@ class Unit(Protocol):
         late          work id                 (number of late results, list of (lease id, hash))
         payload       payload id              bytes | None
         tree          tenant                  AuditTree | None
+        tenant        tenant                  Tenant | None
         """
 
-    async def candidates(self, tenant: str, owner: str, queues: Sequence[int], limit: int) -> list[Ready]:
-        """Up to `limit` heads of each (queue, priority), ordered by place; none whose `excluded` names the owner."""
+    async def levels(self, tenant: str, queues: Sequence[int]) -> list[tuple[int, int]]:
+        """Each (queue, priority) at which something of the tenant can be handed out, for these queues."""
+
+    async def heads(
+        self, tenant: str, owner: str, queue: int, priority: int, limit: int, after: tuple[int, str] | None = None
+    ) -> list[Ready]:
+        """Up to `limit` items of one (queue, priority), ordered by (place, work) from the first one > `after`; none whose
+        `excluded` names the owner. Owner "" sees all."""
 
     async def due(self, now: int, limit: int) -> list[Timer]:
         """Timers due at `now`, the earliest first."""
 
-    async def next_chores(self, limit: int, after: str) -> list[Chore]:
-        """The oldest open chore of each task, ordered by task id from the first one > `after`, going round."""
+    async def chore_tenants(self) -> list[str]:
+        """Tenants that have open chores."""
+
+    async def next_chores(self, limit: int, after: str, tenant: str) -> list[Chore]:
+        """The oldest open chore of each of a tenant's tasks, by task id from the first one > `after`, going round."""
 
     async def save(self, changes: Changes) -> int:
         """Write the changes and return the cursor of the last event. May be called more than once in a unit.

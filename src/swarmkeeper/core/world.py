@@ -75,6 +75,7 @@ class Scope:
     effect: str = "allow"
     reasons: tuple[str, ...] = ()
     body: Json = None
+    own: Mapping[str, Json] | None = None
     ids_made: int = 0
 
 
@@ -112,7 +113,7 @@ class World:
     def finish(self) -> None:
         """Keep what was done. Its audit record is made where anything was."""
         scope = self._scoped()
-        events = tuple(event.id for event in self.changes.events[self._marks[0] :])
+        events = tuple(self.changes.events[self._marks[0] :])
         if scope.action:
             self.entries.append(
                 AuditEntry(
@@ -129,7 +130,9 @@ class World:
                     effect=scope.effect,
                     reasons=scope.reasons,
                     events=events,
-                    body=self.rules.redact(scope.body if scope.body is not None else {}),
+                    body=self.rules.redact(
+                        scope.body if scope.body is not None else {}, scope.own, tenant=scope.tenant
+                    ),
                     salt=ids.salt(scope.seed),
                     trace=scope.trace,
                 )
@@ -158,10 +161,18 @@ class World:
         self._before.clear()
         self.scope = None
 
-    def record(self, action: str, resource: str, *, task: Task | None = None, body: Json = None) -> None:
-        """Say what the current command does: its audit record."""
+    def record(
+        self,
+        action: str,
+        resource: str,
+        *,
+        task: Task | None = None,
+        body: Json = None,
+        own: Mapping[str, Json] | None = None,
+    ) -> None:
+        """Say what the current command does: its audit record. `own` is what of its body is ours; see `Rules.redact`."""
         scope = self._scoped()
-        scope.action, scope.resource, scope.body = action, resource, body
+        scope.action, scope.resource, scope.body, scope.own = action, resource, body, own
         if task is not None:
             scope.task, scope.tenant = task.id, task.tenant
 
@@ -409,26 +420,38 @@ class World:
 
     # ---- telling ---------------------------------------------------------------------------------------------------
 
-    def emit(self, kind: str, body: Mapping[str, Json], *, task: Task | None = None, work: Work | None = None) -> None:
-        """A fact for the feed; of a task, it takes the task's next number."""
+    def emit(
+        self,
+        kind: str,
+        said: Mapping[str, Json],
+        *,
+        own: Mapping[str, Json] | None = None,
+        task: Task | None = None,
+        work: Work | None = None,
+    ) -> None:
+        """A fact for the feed; of a task, it takes the task's next number.
+
+        Its body is what was `said`, without its secrets, and what is our `own`: see `Rules.redact`.
+        """
         scope = self._scoped()
         sequence = 0
         if task is not None:
             self.edit_task(task)
             task.sequence += 1
             sequence = task.sequence
+        tenant = scope.tenant if task is None else task.tenant
         self.changes.events.append(
             Event(
                 id=self.new_id("evt"),
                 at=self.now,
-                tenant=scope.tenant if task is None else task.tenant,
+                tenant=tenant,
                 task=None if task is None else task.id,
                 sequence=sequence,
                 work=None if work is None else work.id,
                 kind=kind,
                 actor=scope.actor,
                 audit=scope.audit,
-                body=self.rules.redact(body),
+                body=self.rules.redact(said, own, tenant=tenant),
             )
         )
 
@@ -438,7 +461,7 @@ class World:
         """Move a task along its life, and tell it."""
         old = task.status
         self.edit_task(task).status = states.task_after(old, happening)
-        self.emit(f"task.{happening}", {"from": str(old), "to": str(task.status), **(body or {})}, task=task)
+        self.emit(f"task.{happening}", body or {}, own={"from": str(old), "to": str(task.status)}, task=task)
 
     def held_back(self, task: Task) -> bool:
         """Whether nothing of the task may be handed out now."""

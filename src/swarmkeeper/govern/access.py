@@ -45,6 +45,7 @@ class Action(StrEnum):
     APPROVAL_DECIDE = "approval.decide"
     KEY_READ = "key.read"
     KEY_MANAGE = "key.manage"
+    TENANT_MANAGE = "tenant.manage"
     OPS_METRICS = "ops.metrics"
     OPS_VERBOSE = "ops.verbose"
 

@@ -16,7 +16,7 @@ from typing import Literal
 import msgspec
 import rfc8785
 
-from swarmkeeper.core.model import AuditEntry, AuditLeaf, AuditTree, Json, RedactedField
+from swarmkeeper.core.model import AuditEntry, AuditLeaf, AuditTree, Event, Json, RedactedField
 from swarmkeeper.govern.tree import EMPTY_ROOT, Frontier, leaf_hash
 
 LEAF_MAX = 16 << 10  # bytes
@@ -76,10 +76,14 @@ def commitment(salt: bytes, body: bytes) -> str:
 def encode_leaf(entry: AuditEntry, rules_hash: str) -> tuple[bytes, bytes]:
     """The leaf of a record, and its body beside: canonical JSON both, the leaf at most 16 KiB.
 
-    The body is `{"events": [ids], "payload": what was redacted}`. Where the envelope would be too large, words and
-    reasons are cut, and `redacted_fields` ends with an entry of action `omitted` that counts the rest.
+    The body is `{"events": [ids], "events_hash", "payload": what was redacted}`, without hash where it caused none.
+    Where the envelope would be too large, words and reasons are cut, and `redacted_fields` ends with an entry of action
+    `omitted` that counts the rest.
     """
-    body = canonical({"events": list(entry.events), "payload": entry.body.value})
+    content: dict[str, Json] = {"events": [event.id for event in entry.events], "payload": entry.body.value}
+    if entry.events:
+        content["events_hash"] = events_hash(map(fact, entry.events))
+    body = canonical(content)
     envelope = _envelope(entry, rules_hash, commitment(entry.salt, body), entry.reasons, entry.body.fields)
     leaf = _encode_in_order(envelope)  # canonical: its keys stand in order, and it holds no fraction
     if len(leaf) > LEAF_MAX:
@@ -135,10 +139,30 @@ def _cut(value: Json) -> Json:
     return value[:_WORD_MAX] if isinstance(value, str) else value
 
 
+def fact(event: Event) -> list[Json]:
+    """All that an event tells, in the order in which it is hashed."""
+    hidden: list[Json] = [[field.pointer, field.rule, field.action, field.within] for field in event.body.fields]
+    told: list[Json] = [event.id, event.at, event.task, event.sequence, event.work, event.kind, event.actor]
+    return [*told, event.body.value, hidden]
+
+
+def events_hash(facts: Iterable[list[Json]]) -> str:
+    """What a body says of the events that its record caused, so that the log covers them too: in hexadecimal."""
+    return sha256(canonical(list(facts))).hexdigest()
+
+
 def decode_body(body: bytes) -> tuple[tuple[str, ...], Json]:
     """The ids of the events that a record caused, and its redacted payload."""
     content = msgspec.json.decode(body)
     return tuple(content["events"]), content["payload"]
+
+
+def hash_of_events(body: bytes) -> str | None:
+    """What `events_hash` was of the events that the record of this body caused; None where it caused none, and of
+    records that an earlier version made.
+    """
+    said: str | None = msgspec.json.decode(body).get("events_hash")
+    return said
 
 
 def append(
@@ -205,6 +229,8 @@ def verify(rows: Iterable[AuditLeaf], tree: AuditTree | None) -> Verdict:
             return Verdict("tampered", index + 1, erased, index, str(bad))
         erased += row.body is None
         frontier.append(row.hash)
+    if tree is not None and not _is_sound(tree):
+        return Verdict("tampered", frontier.size, erased, None, "the head of the log contradicts itself")
     if frontier.size < size:
         reason = f"the tree was made of {size} records, and the last {size - frontier.size} are not there"
         return Verdict("incomplete", frontier.size, erased, frontier.size, reason)
@@ -213,6 +239,14 @@ def verify(rows: Iterable[AuditLeaf], tree: AuditTree | None) -> Verdict:
     if tree is not None and frontier.to_bytes() != tree.frontier and (size or tree.frontier):
         return Verdict("tampered", size, erased, None, "the records do not give the frontier that was kept")
     return Verdict("whole", size, erased)
+
+
+def _is_sound(tree: AuditTree) -> bool:
+    try:
+        frontier = Frontier.from_bytes(tree.frontier)
+    except ValueError:
+        return False
+    return (frontier.size, frontier.root()) == (tree.size, tree.root)
 
 
 def _check(row: AuditLeaf, index: int, tenant: str | None) -> None:

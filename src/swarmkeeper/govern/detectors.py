@@ -1,4 +1,4 @@
-"""Which parts of a text are secrets: rules read from a pack (TOML), compiled once, run by RE2 behind a keyword filter.
+"""Which parts of a text are secrets: the rules of a pack (packs.py), compiled once, run by RE2 behind a keyword filter.
 
 Theory. Most texts hold no secret, and most rules need a word to stand in the text (`ghp_`, `password`, `://`). One
 regular expression made of all those words, and of the rules that have none, says for a whole value at once that there
@@ -11,18 +11,14 @@ shape) is not known here: see redaction.py. Nothing here logs, and no message re
 
 from __future__ import annotations
 
-import hashlib
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-import ahocorasick
 import re2
-import rfc8785
 
 from swarmkeeper.govern import encoded, views
 from swarmkeeper.govern.checks import CHECKS, Check, entropy
+from swarmkeeper.govern.packs import UNSCANNED, BadRules, Detector, Pack, compiled
 
 TEXT_MAX = 1 << 20  # characters; more is not looked at but hidden whole
 FINDS_MAX = 1_000  # in one text; whoever sends more of them sends a dump, which is hidden whole
@@ -33,16 +29,14 @@ LEVELS = 2  # base64 of base64 is read, a third wrapping is not
 # Longer ones are not, so that the work stays linear.
 _SHORT = 64
 
+# A pattern that sees the same in bytes as in the text they may be: it names what it takes, in ASCII, and nothing else.
+_PLAIN = re2.compile(r"""(?:[0-9A-Za-z(){}|?*+:,!#%&'"@=<>~_ /-]|\[[^\\\]^][^\\\]]*\]|\\[bdsw.+*?()|/-])*""")
+
 _ABSENT = (-1, -1)  # what RE2 says of a group that took no part
 
-_Found = tuple[int, int, int]  # first character, the one after the last, number of the rule
+_Found = tuple[int, int, int, str]  # first character, the one after the last, number of the rule, the secret as read
 
-# What stands where a text could not be looked at; no rule may take this name.
-UNSCANNED = "unscanned"
-
-
-class BadRules(ValueError):
-    """The rule pack cannot be used. The message names the rule, and the example by its number; mend the file."""
+TAG = ":[0-9a-f]{8}:[0-9a-f]{16}"  # in a placeholder: which key, and what equal secrets have in common
 
 
 class Unscanned(Exception):
@@ -54,69 +48,8 @@ class Span:
     start: int
     end: int
     rule: str
-
-
-@dataclass(frozen=True, slots=True)
-class Detector:
-    """One rule on text. What it finds is its first group that took part in the match, or else the whole match."""
-
-    id: str
-    keywords: tuple[str, ...]  # lower case; without one of them the rule cannot match; none: it always runs
-    pattern: str
-    entropy: float  # bits a character, at least
-    check: str | None
-    allow: tuple[str, ...]  # what it finds is no secret if one of these matches all of it
-    hit: tuple[str, ...]
-    miss: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class FieldRule:
-    """One rule on places: the value there is hidden whole, whatever it is."""
-
-    id: str
-    keys: tuple[str, ...]  # names of keys; `*` at either end stands for anything; case, `-` and `_` do not count
-    pointers: tuple[str, ...]  # JSON Pointers; `*` is any one segment, `**` any number of them
-    hit: tuple[str, ...]
-    miss: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Pack:
-    fields: tuple[FieldRule, ...]
-    detectors: tuple[Detector, ...]
-    hash: str  # SHA-256 of everything the packs say, in hexadecimal
-
-
-def read_packs(*texts: str) -> Pack:
-    """Read rule packs, the first one's rules coming first where two claim the same characters.
-
-    Raises:
-        BadRules: a file is no TOML, says something unknown, or names a rule twice.
-    """
-    fields: list[FieldRule] = []
-    detectors: list[Detector] = []
-    said: list[Any] = []
-    for number, text in enumerate(texts, 1):
-        try:
-            content = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as problem:
-            raise BadRules(f"rule pack {number} is not TOML: {problem}") from None
-        where = f"rule pack {number}"
-        _known(content, {"version", "field", "detector"}, where)
-        if content.get("version") != 1:
-            raise BadRules(f"{where}: version must be 1")
-        fields.extend(_field(entry, where) for entry in _tables(content, "field", where))
-        detectors.extend(_detector(entry, where) for entry in _tables(content, "detector", where))
-        said.append(content)
-    names = [UNSCANNED, *(rule.id for rule in fields), *(rule.id for rule in detectors)]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise BadRules(f"rule {min(twice)!r} is defined twice")
-    try:
-        digest = hashlib.sha256(rfc8785.dumps(said)).hexdigest()
-    except rfc8785.CanonicalizationError:
-        raise BadRules("a rule pack holds a value that JSON cannot: a date, or a number beyond 2^53") from None
-    return Pack(tuple(fields), tuple(detectors), digest)
+    secret: str = field(default="", repr=False, compare=False)  # as the rule read it: decoded, nothing invisible in it
+    correlates: bool = field(default=False, compare=False)  # equal ones may be told from different ones
 
 
 class Detectors:
@@ -127,24 +60,31 @@ class Detectors:
     """
 
     def __init__(self, pack: Pack) -> None:
-        # Our own placeholders are no secrets, so that redacting twice changes nothing; what only looks like one may be.
         names = (UNSCANNED, *(rule.id for rule in pack.fields), *(rule.id for rule in pack.detectors))
-        placeholders = frozenset(f"[redacted:{name}]".encode() for name in names)
-        self._compiled = [_Compiled(detector, placeholders) for detector in pack.detectors]
+        # What only looks like a placeholder of ours may be a secret.
+        self._placeholder = compiled(rf"\[redacted:(?:{'|'.join(names)})(?:{TAG})?\]", "placeholders", capture=False)
+        self._compiled = [_Compiled(detector, pack.allowed(detector.id)) for detector in pack.detectors]
         self._always = frozenset(n for n, rule in enumerate(self._compiled) if not rule.detector.keywords)
-        self._words = ahocorasick.Automaton()
         by_word: dict[str, set[int]] = {}
         for n, rule in enumerate(self._compiled):
             for word in rule.detector.keywords:
                 by_word.setdefault(word, set()).add(n)
-        for word, rules in by_word.items():
-            self._words.add_word(word, frozenset(rules))
-        if by_word:  # an automaton of no words cannot be made
-            self._words.make_automaton()
-        alternatives = [f"(?i:{re2.escape(word)})" for word in by_word]
-        alternatives += [f"(?:{self._compiled[n].detector.pattern})" for n in sorted(self._always)]
+        words_said = [f"(?i:{re2.escape(word)})" for word in by_word]
+        always = [self._compiled[n].detector.pattern for n in sorted(self._always)]
+        alternatives = words_said + [f"(?:{pattern})" for pattern in always]
+        # Which rules may match, asked in one pass: by a word of theirs, or, where they have none, by all they are.
+        self._signs = _compile_set([*words_said, *always])
+        self._rules_of_sign = [frozenset(rules) for rules in by_word.values()] + [{n} for n in sorted(self._always)]
         # Several texts are asked about at once, one to a line.
-        self._gate = _compile("(?m)" + "|".join(alternatives), "all rules", capture=False) if alternatives else None
+        self._gate = compiled("(?m)" + "|".join(alternatives), "all rules", capture=False) if alternatives else None
+        # What was encoded is asked about as it came, before anybody knows whether it is text at all.
+        self._inner_gate = self._innermost_gate = None
+        if alternatives and all(pattern.isascii() and _PLAIN.fullmatch(pattern) for pattern in always):
+            # There the neighbours of a secret may be rubbish, so that no edge of a word can be asked for.
+            unbound = [pattern.replace(r"\b", "") for pattern in always]
+            asked = "(?m)" + "|".join([*words_said, *(f"(?:{pattern})" for pattern in unbound), *views.TRANSFORMED])
+            self._innermost_gate = compiled(asked, "all rules", capture=False, latin=True)
+            self._inner_gate = compiled(f"{asked}|{encoded.POSSIBLE}", "all rules", capture=False, latin=True)
         for rule in self._compiled:
             self._try(rule)
 
@@ -155,13 +95,25 @@ class Detectors:
             UnicodeEncodeError: they hold half a character.
         """
         data = views.folded(lines).encode()
-        if not self._calm(data):
-            return False
-        readings = encoded.glance(data)
-        if readings is None:
-            return False
-        inner = [views.folded(reading).encode() for reading in readings]
-        return all(self._calm(reading) and not encoded.possible(reading) for reading in inner)
+        return self._calm(data) and not self._anything_inside(data, LEVELS, encoded.Budget())
+
+    def _anything_inside(self, data: bytes, levels: int, budget: encoded.Budget) -> bool:
+        """Whether anything may be found in what stands encoded in this UTF-8: False is sure."""
+        gate = self._inner_gate if levels > 1 else self._innermost_gate
+        try:
+            for batch in encoded.batches(data, budget):
+                if gate is not None and gate.search(batch.raw) is None:
+                    continue
+                for reading in batch.readings():
+                    text = views.folded(reading)
+                    inner = text.encode()
+                    if not self._calm(inner) and self._matches(text, inner):
+                        return True
+                    if levels > 1 and self._anything_inside(inner, levels - 1, budget):
+                        return True
+        except (encoded.TooMuch, Unscanned):
+            return True
+        return False
 
     def _calm(self, data: bytes) -> bool:
         return self._gate is None or self._gate.search(data) is None
@@ -179,44 +131,66 @@ class Detectors:
             found = self._look(text, LEVELS, encoded.Budget())
         except encoded.TooMuch:
             raise Unscanned from None
-        return [Span(start, end, self._compiled[n].detector.id) for start, end, n in found]
+        rules = self._compiled
+        return [
+            Span(start, end, rules[n].detector.id, secret, rules[n].detector.correlates)
+            for start, end, n, secret in found
+        ]
+
+    def why_not(self, text: str, rule: str) -> str:
+        """Why a rule finds nothing in the text as it stands, in words; places are in characters of the text."""
+        compiled = next(one for one in self._compiled if one.detector.id == rule)
+        words = compiled.detector.keywords
+        data = views.folded(text).encode("utf-8", "replace")
+        if words and not any(re2.search(f"(?i){re2.escape(word)}", data) for word in words):
+            return f"none of its keywords stands there: {', '.join(words)}"
+        return compiled.why_not(data, self._placeholders_in(data))
 
     def _look(self, text: str, levels: int, budget: encoded.Budget) -> list[_Found]:
         """What is found in the text, and in what stands encoded in it."""
         view = views.plain(text)
         data = view.text.encode()
         found = self._matches(view.text, data)
-        if levels and encoded.possible(data):
+        if levels and self._anything_inside(data, levels, encoded.Budget(budget.left)):
             for inner in encoded.decoded(view.text, budget):
                 deeper = self._look(inner.text, levels - 1, budget)
-                found += [(*inner.original(start, end), n) for start, end, n in deeper]
+                found += [(*inner.original(start, end), n, secret) for start, end, n, secret in deeper]
                 if len(found) > FINDS_MAX:
                     raise Unscanned
             found = _united(found)
-        return [(*view.original(start, end), n) for start, end, n in found]
+        return [(*view.original(start, end), n, secret) for start, end, n, secret in found]
 
     def _matches(self, text: str, data: bytes) -> list[_Found]:
         candidates = self._candidates(text)
-        found = [(start, end, n) for n in sorted(candidates) for start, end in self._compiled[n].spans(data)]
+        ours = self._placeholders_in(data)
+        found = [
+            (start, end, n, data[start:end].decode())
+            for n in sorted(candidates)
+            for start, end in self._compiled[n].spans(data, ours)
+        ]
         if len(found) > FINDS_MAX:
             raise Unscanned
         place = _Places(data)
-        return [(place.of(start), place.of(end), n) for start, end, n in _united(found)]
+        return [(place.of(start), place.of(end), n, secret) for start, end, n, secret in _united(found)]
+
+    def _placeholders_in(self, data: bytes) -> list[tuple[int, int]]:
+        """Our own placeholders are no secrets, so that redacting twice changes nothing."""
+        if b"[redacted:" not in data:
+            return []
+        return [match.span() for match in self._placeholder.finditer(data)]
 
     def _candidates(self, text: str) -> set[int]:
-        chosen = set(self._always)
-        if not len(self._words):
-            return chosen
-        for _, rules in self._words.iter(text.casefold()):
-            chosen |= rules
-            if len(chosen) == len(self._compiled):
-                break
+        chosen: set[int] = set()
+        for sign in self._signs.Match(text) or ():
+            chosen |= self._rules_of_sign[sign]
         return chosen
 
     def _try(self, rule: _Compiled) -> None:
         """Run a rule's examples through everything that a text goes through."""
         detector = rule.detector
         n = self._compiled.index(rule)
+        if rule.lets_more_through:
+            rule = _Compiled(detector, ())  # what another pack allows is not this one's affair
         for number, example in enumerate(detector.hit, 1):
             if self.quiet(example) or n not in self._candidates(example) or not rule.spans(example.encode()):
                 raise BadRules(f"detector {detector.id!r}: hit {number} is not found")
@@ -228,19 +202,22 @@ class Detectors:
 class _Compiled:
     """A detector ready to run on UTF-8."""
 
-    def __init__(self, detector: Detector, placeholders: frozenset[bytes]) -> None:
+    def __init__(self, detector: Detector, allowed: tuple[str, ...]) -> None:
         where = f"detector {detector.id!r}"
         self.detector = detector
-        self._pattern = _compile(detector.pattern, where)
+        self._pattern = compiled(detector.pattern, where)
         self._check: Check | None = CHECKS[detector.check] if detector.check else None
-        self._placeholders = placeholders
-        self._allow = _compile("|".join(f"(?:{word})" for word in detector.allow), where) if detector.allow else None
-        self._groups = range(1, self._pattern.groups + 1)
+        self.lets_more_through = bool(allowed)
+        allow = (*detector.allow, *allowed)
+        self._allow = compiled("|".join(f"(?:{word})" for word in allow), where) if allow else None
+        if detector.group > self._pattern.groups:
+            raise BadRules(f"{where}: the pattern has no group {detector.group}")
+        self._groups = (detector.group,) if detector.group else range(1, self._pattern.groups + 1)
         if self._pattern.search(b"") is not None:
             raise BadRules(f"{where}: the pattern matches nothing at all")
 
-    def spans(self, data: bytes) -> list[tuple[int, int]]:
-        """Where the rule finds a secret, in bytes. Raises Unscanned where a cap is met."""
+    def spans(self, data: bytes, ours: Sequence[tuple[int, int]] = ()) -> list[tuple[int, int]]:
+        """Where the rule finds a secret outside of `ours`, in bytes. Raises Unscanned where a cap is met."""
         spans: list[tuple[int, int]] = []
         at = refused = 0
         while (match := self._pattern.search(data, at)) is not None:
@@ -249,7 +226,8 @@ class _Compiled:
                 if (span := match.span(n)) != _ABSENT:
                     start, end = span
                     break
-            size = self._secret(data[start:end])
+            mine = any(begin <= start and end <= stop for begin, stop in ours)
+            size = None if mine else self._secret(data[start:end])
             if size is not None and size > 0:
                 spans.append((start, start + size))
                 # What stands behind the secret in this match may be the context in front of the next one.
@@ -261,9 +239,29 @@ class _Compiled:
                 raise Unscanned
         return spans
 
+    def why_not(self, data: bytes, ours: Sequence[tuple[int, int]] = ()) -> str:
+        """Why nothing is found here, in words; of several candidates, about the first."""
+        match = self._pattern.search(data)
+        if match is None:
+            return "its pattern does not match"
+        start, end = next((span for n in self._groups if (span := match.span(n)) != _ABSENT), match.span())
+        first = len(data[:start].decode("utf-8", "replace"))
+        found = data[start:end]
+        text = found.decode("utf-8", "replace")
+        place = f"{first}..{first + len(text)}"
+        if any(begin <= start and end <= stop for begin, stop in ours):
+            return f"{place} is a placeholder"
+        if self._allow is not None and self._allow.fullmatch(found) is not None:
+            return f"{place} is on an allow-list"
+        if text and (bits := abs(entropy(text))) < self.detector.entropy:
+            return f"{place} has an entropy of {bits:.2f} bits a character, and must have {self.detector.entropy:.2f}"
+        if self._check is not None and self._check(text) is None:
+            return f"{place} does not pass the check {self.detector.check!r}"
+        return f"{place} is found, but an earlier rule claims it"
+
     def _secret(self, found: bytes) -> int | None:
         """How many bytes of what was found are the secret; None: it is none."""
-        if found in self._placeholders or (self._allow is not None and self._allow.fullmatch(found) is not None):
+        if self._allow is not None and self._allow.fullmatch(found) is not None:
             return None
         if not self.detector.entropy and self._check is None:
             return len(found)
@@ -293,12 +291,12 @@ class _Places:
 def _united(found: list[_Found]) -> list[_Found]:
     """In order and apart: where some overlap, their union, under the first rule."""
     united: list[_Found] = []
-    for start, end, rule in sorted(found):
+    for start, end, rule, secret in sorted(found):
         if united and start < united[-1][1]:
-            first, last, other = united[-1]
-            united[-1] = (first, max(last, end), min(rule, other))
+            first, last, other, told = united[-1]
+            united[-1] = (first, max(last, end), min(rule, other), told if other <= rule else secret)
         else:
-            united.append((start, end, rule))
+            united.append((start, end, rule, secret))
     return united
 
 
@@ -309,106 +307,13 @@ def _next_letter(data: bytes, at: int) -> int:
     return at
 
 
-def _compile(pattern: str, where: str, *, capture: bool = True) -> re2._Regexp:
+def _compile_set(patterns: list[str]) -> re2.Set:
     options = re2.Options()
-    options.log_errors = False  # RE2 would write to stderr, text and all
-    options.never_capture = not capture
-    if not capture:
-        options.max_mem = 64 << 20  # that of all rules together is large; past its bound RE2 is slower, not wrong
-    try:
-        return re2.compile(pattern, options)
-    except re2.error as problem:
-        reason = problem.args[0] if problem.args else "unknown"
-        raise BadRules(
-            f"{where}: RE2 does not accept the pattern: {reason.decode() if isinstance(reason, bytes) else reason}"
-        ) from None
-
-
-# Reading a pack: everything is checked, and whatever is not known is refused.
-
-
-def _tables(content: Mapping[str, object], name: str, where: str) -> list[Mapping[str, object]]:
-    tables = content.get(name, [])
-    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise BadRules(f"{where}: {name!r} must be written as [[{name}]]")
-    return tables
-
-
-def _known(entry: Mapping[str, object], names: set[str], where: str) -> None:
-    if unknown := sorted(entry.keys() - names):
-        raise BadRules(f"{where}: unknown setting {unknown[0]!r}")
-
-
-def _id(entry: Mapping[str, object], where: str) -> str:
-    name = entry.get("id")
-    if not isinstance(name, str) or re2.fullmatch("[a-z0-9][a-z0-9-]{0,63}", name) is None:
-        raise BadRules(f"{where}: a rule's id must be lower case letters, digits and '-', at most 64")
-    return name
-
-
-def _texts(entry: Mapping[str, object], name: str, where: str) -> tuple[str, ...]:
-    texts = entry.get(name, [])
-    if not isinstance(texts, list) or not all(isinstance(text, str) and text for text in texts):
-        raise BadRules(f"{where}: {name!r} must be a list of texts")
-    return tuple(texts)
-
-
-def _examples(entry: Mapping[str, object], name: str, where: str) -> tuple[str, ...]:
-    """Examples may be written in parts, so that nobody's scanner takes the file for a leak."""
-    examples = entry.get(name)
-    if not isinstance(examples, list) or not examples:
-        raise BadRules(f"{where}: needs at least one {name!r} example")
-    joined = ["".join(example) if _is_text_list(example) else example for example in examples]
-    if not _is_text_list(joined):
-        raise BadRules(f"{where}: {name!r} must hold texts, or lists of their parts")
-    return tuple(joined)
-
-
-def _is_text_list(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
-
-
-def _field(entry: Mapping[str, object], where: str) -> FieldRule:
-    name = _id(entry, where)
-    where = f"field rule {name!r}"
-    _known(entry, {"id", "about", "keys", "pointers", "hit", "miss"}, where)
-    keys, pointers = _texts(entry, "keys", where), _texts(entry, "pointers", where)
-    if not keys and not pointers:
-        raise BadRules(f"{where}: needs 'keys' or 'pointers'")
-    if any(not pointer.startswith("/") for pointer in pointers):
-        raise BadRules(f"{where}: a pointer must begin with '/'")
-    if any("*" in key[1:-1] or not key.strip("*-_") for key in keys):
-        raise BadRules(f"{where}: in a key '*' may stand at either end only, and not alone")
-    return FieldRule(name, keys, pointers, _examples(entry, "hit", where), _examples(entry, "miss", where))
-
-
-def _detector(entry: Mapping[str, object], where: str) -> Detector:
-    name = _id(entry, where)
-    where = f"detector {name!r}"
-    _known(
-        entry,
-        {"id", "about", "source", "keywords", "pattern", "entropy", "check", "allow", "hit", "miss"},
-        where,
-    )
-    pattern, check, least = entry.get("pattern"), entry.get("check"), entry.get("entropy", 0)
-    keywords = _texts(entry, "keywords", where)
-    if not isinstance(pattern, str) or not pattern:
-        raise BadRules(f"{where}: 'pattern' must be a text")
-    if r"\C" in pattern or (not keywords and (r"\A" in pattern or r"\z" in pattern)):
-        raise BadRules(f"{where}: the pattern may not use \\C, nor \\A and \\z without keywords")
-    if check is not None and check not in CHECKS:
-        raise BadRules(f"{where}: 'check' must be one of {', '.join(CHECKS)}")
-    if isinstance(least, bool) or not isinstance(least, int | float):
-        raise BadRules(f"{where}: 'entropy' must be a number")
-    if any(word != word.casefold() or not word.isascii() or len(word) < 1 for word in keywords):
-        raise BadRules(f"{where}: keywords must be ASCII in lower case")
-    return Detector(
-        id=name,
-        keywords=keywords,
-        pattern=pattern,
-        entropy=float(least),
-        check=str(check) if check is not None else None,
-        allow=_texts(entry, "allow", where),
-        hit=_examples(entry, "hit", where),
-        miss=_examples(entry, "miss", where),
-    )
+    options.log_errors = False
+    options.never_capture = True
+    options.max_mem = 64 << 20
+    signs = re2.Set.SearchSet(options)
+    for pattern in patterns:
+        signs.Add(pattern)
+    signs.Compile()
+    return signs

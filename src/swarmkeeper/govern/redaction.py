@@ -11,8 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import resources
 
+import re2
+
 from swarmkeeper.core.model import Json, Redacted, RedactedField
-from swarmkeeper.govern.detectors import TEXT_MAX, UNSCANNED, BadRules, Detectors, FieldRule, Pack, Span, read_packs
+from swarmkeeper.govern.detectors import TAG, TEXT_MAX, Detectors, Span
+from swarmkeeper.govern.packs import UNSCANNED, BadRules, FieldRule, Pack, read_packs
+from swarmkeeper.govern.tags import TenantTags
 
 VALUE_MAX = 4 << 20  # characters in all texts of one value; what comes after them is hidden unseen
 DEPTH_MAX = 96  # the door lets 64 through; records of ours wrap that a few times
@@ -21,6 +25,7 @@ SEGMENT_MAX = 64  # characters of one step in a pointer
 _INTEGER_MAX = 2**53 - 1  # what every JSON reader can hold
 _CARD_MIN = 10**12  # a number from here on may be a card's, and is looked at as text
 _KEYS_REMEMBERED = 4_096
+_TEXTS_REMEMBERED = 16_384
 _KEY_REMEMBERED_MAX = 64
 
 # States of the pointer rules while walking down: places in their lists of segments.
@@ -28,7 +33,9 @@ _States = frozenset[tuple[int, int]]
 
 
 class Redactor:
-    """Replaces secrets by `[redacted:<rule>]`. Deterministic: the same value and rules give the same answer.
+    """Replaces secrets by `[redacted:<rule>]`, or `[redacted:<rule>:<key id>:<tag>]` where a tenant's tags are given.
+
+    Deterministic: the same value, rules and tags give the same answer.
 
     Raises:
         BadRules: the pack does not compile, or fails its own examples.
@@ -36,33 +43,50 @@ class Redactor:
 
     def __init__(self, pack: Pack) -> None:
         self.hash = pack.hash
+        self.rules = (*(rule.id for rule in pack.fields), *(rule.id for rule in pack.detectors))
+        self.places = frozenset(rule.id for rule in pack.fields)  # those that go by a value's place
         self._detectors = Detectors(pack)
         self._places = _Places(pack.fields)
-        self._quiet_keys: set[str] = set()  # keys met before that no rule minds; a memo, it changes no answer
+        # Memos, they change no answer: keys that no rule minds, and short texts without a secret (names, our words).
+        self._quiet_keys: set[str] = set()
+        self._quiet_texts: set[str] = set()
 
     @classmethod
     def default(cls, *more: str) -> Redactor:
         """The shipped rules, and after them those of other packs, given as text."""
         return cls(read_packs(default_rules(), *more))
 
-    def redact(self, value: Json) -> Redacted:
-        """Hide every secret in the value. The answer shares nothing with it that could be changed later."""
+    def redact(self, value: Json, own: Mapping[str, Json] | None = None, *, tags: TenantTags | None = None) -> Redacted:
+        """Hide every secret in the value. The answer shares nothing with it that could be changed later.
+
+        `own` are more members of the value, an object, of which nothing came from outside: detectors are not asked,
+        but where a field rule may mind one of their names they are the value's like all others.
+        """
+        if own is not None:
+            plain = self._quiet_keys.issuperset(own) or all(map(self._quiet_key, own))
+            if self._places.pointers or not plain:
+                return self.redact({**own, **value}, tags=tags)
+            clean = self.redact(value, tags=tags)
+            return Redacted({**own, **clean.value}, clean.fields)
         texts: list[str] = []
         try:
             copy = self._copy(value, texts, 0)
+            if not texts:
+                return Redacted(copy)
             # An empty line between them, or two digests would look like one encoded block, and be looked at slowly.
             lines = "\n\n".join(texts)
             if len(lines) <= TEXT_MAX and self._detectors.quiet(lines):
+                self._remember(texts)
                 return Redacted(copy)
         except (_Suspect, UnicodeEncodeError):
             pass  # the slow way says what is the matter, and where
-        walk = _Walk(self._detectors, self._places)
+        walk = _Walk(self._detectors, self._places, tags)
         clean = walk.value(value, "", 0, self._places.start)
         return Redacted(clean, tuple(walk.fields))
 
-    def text(self, value: str) -> str:
+    def text(self, value: str, *, tags: TenantTags | None = None) -> str:
         """The text with its secrets hidden."""
-        return _redact_text(self._detectors, value)[0]
+        return _redact_text(self._detectors, value, tags)[0]
 
     def find(self, text: str) -> list[Span]:
         """Where the secrets of a text stand, and which rule found each: for those who report secrets, not hide them.
@@ -72,6 +96,10 @@ class Redactor:
         """
         return self._detectors.find(text)
 
+    def why_not(self, text: str, rule: str) -> str:
+        """Why a rule finds nothing in a text as it stands, in words."""
+        return "it goes by places, and minds none here" if rule in self.places else self._detectors.why_not(text, rule)
+
     def safe_segment(self, text: str) -> str:
         """A stranger's word, fit to be shown in an error: redacted, printable, at most 64 characters."""
         return _printable(self.text(text))
@@ -80,7 +108,8 @@ class Redactor:
         """Copy the value and gather its texts, keys known to be quiet left out; _Suspect where it is not so simple."""
         kind = type(value)
         if kind is str:
-            texts.append(value)
+            if value not in self._quiet_texts:
+                texts.append(value)
             return value
         if kind is float and -_CARD_MIN < value < _CARD_MIN:
             return value
@@ -90,9 +119,11 @@ class Redactor:
             return value
         if value is None or kind is bool:
             return value
-        if kind is dict:
+        if kind is dict or kind is list or kind is tuple:
             if depth >= DEPTH_MAX or self._places.pointers:
                 raise _Suspect
+            if kind is not dict:
+                return [self._copy(item, texts, depth + 1) for item in value]
             copy = {}
             for key, item in value.items():
                 if key not in self._quiet_keys and not self._quiet_key(key):
@@ -100,21 +131,24 @@ class Redactor:
                 # The commonest kinds are dealt with here, to spare a call for each.
                 kind = type(item)
                 if kind is str:
-                    texts.append(item)
+                    if item not in self._quiet_texts:
+                        texts.append(item)
                     copy[key] = item
                 elif item is None:
                     copy[key] = item
                 else:
                     copy[key] = self._copy(item, texts, depth + 1)
             return copy
-        if kind is list or kind is tuple:
-            if depth >= DEPTH_MAX or self._places.pointers:
-                raise _Suspect
-            return [self._copy(item, texts, depth + 1) for item in value]
         raise _Suspect
 
+    def _remember(self, texts: list[str]) -> None:
+        if len(self._quiet_texts) > _TEXTS_REMEMBERED:
+            self._quiet_texts.clear()
+        self._quiet_texts.update(text for text in texts if len(text) <= _KEY_REMEMBERED_MAX)
+
     def _quiet_key(self, key: object) -> bool:
-        if type(key) is not str or self._places.by_key(key) is not None or _redact_text(self._detectors, key)[1]:
+        """Whether no rule that goes by names minds this one."""
+        if type(key) is not str or self._places.by_key(key) is not None or _redact_text(self._detectors, key, None)[1]:
             return False
         if len(self._quiet_keys) < _KEYS_REMEMBERED and len(key) <= _KEY_REMEMBERED_MAX:
             self._quiet_keys.add(key)
@@ -133,9 +167,10 @@ class _Suspect(Exception):
 class _Walk:
     """One careful pass over a value, writing down what was hidden where."""
 
-    def __init__(self, detectors: Detectors, places: _Places) -> None:
+    def __init__(self, detectors: Detectors, places: _Places, tags: TenantTags | None) -> None:
         self._detectors = detectors
         self._places = places
+        self._tags = tags
         self._left = VALUE_MAX
         self.fields: list[RedactedField] = []
 
@@ -168,21 +203,21 @@ class _Walk:
             while name in clean:
                 taken[shown] = taken.get(shown, 1) + 1
                 name = f"{shown}#{taken[shown]}"
-            here = f"{pointer}/{_segment(name)}"
+            here = f"{pointer}/{segment(name)}"
             self.fields.extend(RedactedField(here, rule, within="key") for rule in rules)
             original = key if isinstance(key, str) else ""
             rule = self._places.by_key(original)
             if rule is not None:
-                clean[name] = self._replace(here, rule)
+                clean[name] = self._field(item, here, rule)
             else:
-                clean[name] = self._member(original, _segment(name), item, pointer, depth, states)
+                clean[name] = self._member(original, segment(name), item, pointer, depth, states)
         return clean
 
     def _member(self, key: str, shown: str, item: Json, pointer: str, depth: int, states: _States) -> Json:
         here = f"{pointer}/{shown}"
         states, rule = self._places.step(states, key)
         if rule is not None:
-            return self._replace(here, rule)
+            return self._field(item, here, rule)
         return self.value(item, here, depth + 1, states)
 
     def _text(self, value: str, pointer: str) -> str:
@@ -192,15 +227,21 @@ class _Walk:
 
     def _redacted(self, value: str) -> tuple[str, tuple[str, ...]]:
         self._left -= len(value)
-        return _redact_text(self._detectors, value) if self._left >= 0 else _hidden()
+        return _redact_text(self._detectors, value, self._tags) if self._left >= 0 else _hidden()
 
     def _number(self, value: int, pointer: str) -> Json:
         if abs(value) > _INTEGER_MAX:
             return self._unscanned(pointer)
         if abs(value) < _CARD_MIN:
             return value
-        rules = _redact_text(self._detectors, str(abs(value)))[1]
+        rules = _redact_text(self._detectors, str(abs(value)), None)[1]
         return self._replace(pointer, rules[0]) if rules else value
+
+    def _field(self, value: Json, pointer: str, rule: str) -> str:
+        if isinstance(value, str) and re2.fullmatch(rf"\[redacted:{rule}(?:{TAG})?\]", value) is not None:
+            return str.__str__(value)  # it has been hidden before
+        self.fields.append(RedactedField(pointer, rule))
+        return _placeholder(rule, value, self._tags) if isinstance(value, str) else _placeholder(rule)
 
     def _replace(self, pointer: str, rule: str) -> str:
         self.fields.append(RedactedField(pointer, rule))
@@ -287,7 +328,7 @@ class _Places:
         return owner
 
 
-def _redact_text(detectors: Detectors, value: str) -> tuple[str, tuple[str, ...]]:
+def _redact_text(detectors: Detectors, value: str, tags: TenantTags | None) -> tuple[str, tuple[str, ...]]:
     """The text with its secrets replaced, and the rules that found them, each once."""
     try:
         spans = detectors.find(value)
@@ -298,7 +339,7 @@ def _redact_text(detectors: Detectors, value: str) -> tuple[str, tuple[str, ...]
     pieces: list[str] = []
     at = 0
     for span in spans:
-        pieces += (value[at : span.start], _placeholder(span.rule))
+        pieces += (value[at : span.start], _placeholder(span.rule, span.secret, tags if span.correlates else None))
         at = span.end
     pieces.append(value[at:])
     return "".join(pieces), tuple(dict.fromkeys(span.rule for span in spans))
@@ -308,8 +349,8 @@ def _hidden() -> tuple[str, tuple[str, ...]]:
     return _placeholder(UNSCANNED), (UNSCANNED,)
 
 
-def _placeholder(rule: str) -> str:
-    return f"[redacted:{rule}]"
+def _placeholder(rule: str, secret: str = "", tags: TenantTags | None = None) -> str:
+    return f"[redacted:{rule}{'' if tags is None else tags.of(secret)}]"
 
 
 def _add_number(value: int, texts: list[str]) -> None:
@@ -323,7 +364,7 @@ def _printable(text: str) -> str:
     return shown if len(shown) <= SEGMENT_MAX else shown[: SEGMENT_MAX - 1] + "…"
 
 
-def _segment(name: str) -> str:
+def segment(name: str) -> str:
     """A redacted key as a step of a JSON Pointer (RFC 6901)."""
     return _printable(name).replace("~", "~0").replace("/", "~1")
 

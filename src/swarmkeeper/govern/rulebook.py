@@ -2,26 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from copy import copy
+
+from swarmkeeper.core.errors import Detail
 from swarmkeeper.core.model import Json, Principal, Redacted
-from swarmkeeper.govern import access
+from swarmkeeper.govern import access, schemas
 from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.tags import Tags, TenantTags
 
 
 class Rulebook:
     """The rules in force: `core.ports.Rules`."""
 
-    def __init__(self, redactor: Redactor) -> None:
+    def __init__(self, redactor: Redactor, tags: Tags | None = None) -> None:
         self.redactor = redactor
         self.hash = redactor.hash
+        self.tags = tags  # of placeholders; without them equal secrets cannot be told from others
 
-    def redact(self, value: Json) -> Redacted:
-        return self.redactor.redact(value)
+    def redact(self, value: Json, own: Mapping[str, Json] | None = None, *, tenant: str | None = None) -> Redacted:
+        return self.redactor.redact(value, own, tags=self._tags_of(tenant))
 
-    def text(self, value: str) -> str:
-        return self.redactor.text(value)
+    def text(self, value: str, *, tenant: str | None = None) -> str:
+        return self.redactor.text(value, tags=self._tags_of(tenant))
+
+    def in_force(self) -> Rulebook:
+        """The rules as they are now: a copy that `change` does not reach."""
+        return copy(self)
+
+    def change(self, redactor: Redactor) -> None:
+        """From here on these rules hold. Whoever took `in_force` before goes on with those before."""
+        self.redactor, self.hash = redactor, redactor.hash
+
+    def _tags_of(self, tenant: str | None) -> TenantTags | None:
+        return None if tenant is None or self.tags is None else self.tags.of(tenant)
 
     def may(self, principal: Principal, action: str) -> bool:
         return access.may(principal, action)
 
     def why_not(self, principal: Principal, action: str) -> str:
         return access.why_not(principal, action)
+
+    def check_schema(self, schema: Mapping[str, Json]) -> tuple[Detail, ...]:
+        return schemas.check_schema(schema, self.redactor.safe_segment)
+
+    def check_answer(self, schema: Mapping[str, Json], answer: Json) -> tuple[Detail, ...]:
+        return schemas.check_answer(schema, answer, self.redactor.safe_segment)

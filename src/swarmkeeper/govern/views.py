@@ -6,6 +6,7 @@ read in encoded.py.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 
@@ -29,7 +30,19 @@ _INVISIBLE_RANGES = (
     (0xFFF9, 0xFFFB),
     (0xE0000, 0xE01EF),
 )
+_ANY_INVISIBLE = re.compile("[" + "".join(f"{chr(first)}-{chr(last)}" for first, last in _INVISIBLE_RANGES) + "]")
 _INVISIBLE = {code: None for first, last in _INVISIBLE_RANGES for code in range(first, last + 1)}
+
+
+def _sign(code: int) -> str:
+    raw = chr(code).encode()
+    # There are hundreds of the longest ones, which differ in the last byte.
+    return "".join(f"\\x{byte:02x}" for byte in raw[:3])
+
+
+# Patterns of what stands in UTF-8, read as Latin-1, where folding takes something away from between ASCII, or where NFC
+# or a comparison without case makes a letter of ASCII of something else.
+TRANSFORMED = tuple(sorted({_sign(code) for code in (*_INVISIBLE, 0x212A, 0x017F, 0x037E, 0x1FEF)}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +60,12 @@ class View:
 
 def folded(text: str) -> str:
     """The text as rules see it, for asking whether anything is there at all."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text.translate(_INVISIBLE))
+    return text if _is_plain(text) else unicodedata.normalize("NFC", text.translate(_INVISIBLE))
 
 
 def plain(text: str) -> View:
     """The view that detectors match against."""
-    if text.isascii():
-        return View(text)
-    seen = text.translate(_INVISIBLE)
-    if len(seen) == len(text) and unicodedata.is_normalized("NFC", text):
+    if _is_plain(text):
         return View(text)
     letters: list[str] = []
     starts: list[int] = []
@@ -67,6 +77,10 @@ def plain(text: str) -> View:
         starts.extend([start] * len(composed))
         ends.extend([end] * len(composed))
     return View("".join(letters), tuple(starts), tuple(ends))
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() or (_ANY_INVISIBLE.search(text) is None and unicodedata.is_normalized("NFC", text))
 
 
 def _clusters(text: str) -> list[tuple[int, int]]:

@@ -27,16 +27,29 @@ from swarmkeeper.http.limits import ClientGone, HttpLimits
 from swarmkeeper.http.openapi import document
 from swarmkeeper.http.parts import Parts
 from swarmkeeper.http.query import read_query
-from swarmkeeper.http.routes import bots, evidence, keys, ops, tasks, work
+from swarmkeeper.http.routes import approvals, bots, evidence, explain, keys, messages, ops, redaction, tasks, work
 from swarmkeeper.wire.shapes import read
 from swarmkeeper.wire.strict import parse_json
 
 __all__ = ["ALL_CALLS", "Api", "HttpLimits", "Parts", "create_app"]
 
 # The hot ones first: the router tries one after the other.
-ALL_CALLS: tuple[Call, ...] = (*work.calls, *tasks.calls, *bots.calls, *keys.calls, *evidence.calls, *ops.calls)
+ALL_CALLS: tuple[Call, ...] = (
+    *work.calls,
+    *tasks.calls,
+    *explain.calls,
+    *messages.calls,
+    *approvals.calls,
+    *approvals.calls,
+    *bots.calls,
+    *keys.calls,
+    *evidence.calls,
+    *redaction.calls,
+    *ops.calls,
+)
 
 _PASSAGE = "swarmkeeper.passage"
+ASIDE_BYTES = 64 << 10  # a body up to this is read in about a millisecond: less than a thread's start may cost
 # What is told depends on who asks and when: no cache between may keep it.
 _NO_STORE = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")
@@ -220,11 +233,17 @@ class Endpoint:
             return
         limit = parts.limits.long_body_bytes_max if call.long_body else parts.limits.body_bytes_max
         raw = await limits.read_body(exchange.headers, arrived.receive, limit)
-        if raw or not call.body_optional:
-            exchange.document = parse_json(raw, limit=limit, safe=exchange.safe)
-        else:
-            exchange.document = {}
-        exchange.take_body(read(call.body, exchange.document, safe=exchange.safe))
+        exchange.long = len(raw) > ASIDE_BYTES
+        body = call.body
+
+        def understand() -> None:
+            if raw or not call.body_optional:
+                exchange.document = parse_json(raw, limit=limit, safe=exchange.safe)
+            else:
+                exchange.document = {}
+            exchange.take_body(read(body, exchange.document, safe=exchange.safe))
+
+        await exchange.aside(understand)
 
     def _note(self, exchange: Exchange[Any, Any], error: SwarmkeeperError) -> None:
         if isinstance(error, Forbidden) and exchange.principal is not None:

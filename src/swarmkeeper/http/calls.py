@@ -6,6 +6,7 @@ all made from it.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -66,6 +67,7 @@ class Exchange(Generic[Body, Asked]):
     principal: Principal | None = None
     text: str | None = None  # the key's, as it was shown
     document: Json = None  # the body, parsed
+    long: bool = False  # the body is so long that it takes a while to be read
     _body: Body | None = None
     _query: Asked | None = None
 
@@ -107,6 +109,10 @@ class Exchange(Generic[Body, Asked]):
             )
         told = f"{self.by.key_id} {self.call.method} {self.scope['path']}\n".encode() + _canonical(self.document)
         return key, hashlib.sha256(told).hexdigest()
+
+    async def aside(self, work: Callable[[], Told]) -> Told:
+        """Do what takes a while where the body is long; others are answered meanwhile."""
+        return await asyncio.to_thread(work) if self.long else work()
 
     async def after(self, read: Awaitable[Told]) -> Told:
         """Read what is shown of a command that is carried out already: trouble here is no refusal.
@@ -177,14 +183,3 @@ class Calls(list[Call]):
             return handler
 
         return take
-
-
-def not_yet(calls: Calls, method: Method, path: str, name: str, summary: str, detail: str) -> None:
-    """Declare a call that a later release has: until then it is refused, rather than missing."""
-
-    async def refuse(exchange: Exchange[Any, Any]) -> Reply:
-        raise NotSupported(detail)
-
-    refuse.__name__ = name
-    refuse.__doc__ = f"{summary}\n\n{detail}"
-    calls.add(method, path, refusals=(errors.NotSupported,))(refuse)

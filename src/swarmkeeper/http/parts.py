@@ -10,9 +10,15 @@ from swarmkeeper.core.ports import Clock, Entropy
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.http.limits import HttpLimits
 from swarmkeeper.service.engine import Engine, Log
+from swarmkeeper.service.evidence import Evidence
+from swarmkeeper.service.explain import Explainer
 from swarmkeeper.service.feed import Feed
 from swarmkeeper.service.identity import Identity
+from swarmkeeper.service.leases import Leases
+from swarmkeeper.service.messages import Messages
+from swarmkeeper.service.people import People
 from swarmkeeper.service.queries import Queries
+from swarmkeeper.service.waits import Waits
 
 
 def _unobserved(method: str, path: str, status: int, microseconds: int) -> None:
@@ -23,6 +29,12 @@ def _unobserved(method: str, path: str, status: int, microseconds: int) -> None:
 class Parts:
     engine: Engine
     queries: Queries
+    leases: Leases
+    waits: Waits
+    evidence: Evidence
+    people: People
+    explainer: Explainer
+    messages: Messages
     feed: Feed
     identity: Identity
     rules: Rulebook

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal, TypeVar
+from functools import lru_cache
+from typing import Annotated, Any, Literal, TypeVar, cast
 from urllib.parse import parse_qsl
 
 from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, ValidationError
@@ -114,12 +115,36 @@ class OutputQuery(Query):
     ) = None
 
 
+class ApprovalsQuery(PageQuery):
+    state: Literal["open", "decided", "expired", "cancelled"] | None = None
+    task_id: Annotated[str, Field(min_length=1, max_length=128, description="Of this task.")] | None = None
+
+
 class EventsQuery(Query):
     after: Annotated[
         int, Field(ge=0, le=CURSOR_MAX, description="The id of the last event that was seen."), AsWhole
     ] = 0
     page_size: Annotated[int, Field(ge=1, le=PAGE_SIZE_MAX), AsWhole] = PAGE_SIZE
     page_token: Annotated[str, Field(pattern=r"^[0-9]{0,18}$", description="The same as after.")] = ""
+
+
+class TaskAuditQuery(PageQuery):
+    after: (
+        Annotated[int, Field(ge=0, le=CURSOR_MAX, description="The index of the last record that was seen."), AsWhole]
+        | None
+    ) = None
+    actor: Annotated[str, Field(min_length=1, max_length=128, description="Who: an id.")] | None = None
+    action: Annotated[str, Field(min_length=1, max_length=128, description="What: such as task.submit.")] | None = None
+
+
+class AuditQuery(TaskAuditQuery):
+    task_id: Annotated[str, Field(min_length=1, max_length=128, description="Of this task.")] | None = None
+
+
+class MessagesQuery(PageQuery):
+    after: (
+        Annotated[str, Field(min_length=1, max_length=64, description="The id of the last one that was seen.")] | None
+    ) = None
 
 
 class ReadyQuery(Query):
@@ -136,7 +161,7 @@ def read_query(model: type[Asked], raw: bytes, safe: Safe) -> Asked:
         Invalid: with every place that is wrong, each below /query.
     """
     if not raw:
-        return model()
+        return cast(Asked, _nothing_asked(model))
     try:
         pairs = parse_qsl(
             raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MAX, encoding="utf-8"
@@ -161,6 +186,12 @@ def read_query(model: type[Asked], raw: bytes, safe: Safe) -> Asked:
         except ValidationError as error:
             bad += details_of(error, safe=safe, at=("query",))
     raise Invalid("the query breaks a rule", details=tuple(bad))
+
+
+@lru_cache
+def _nothing_asked(model: type[Query]) -> Query:
+    """All defaults; a query is never changed, so one serves all."""
+    return model()
 
 
 def _is_list(annotation: Any) -> bool:

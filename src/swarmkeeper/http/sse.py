@@ -1,4 +1,4 @@
-"""Waiting for events: for the stream of them (Server-Sent Events), and for a task that somebody waits on.
+"""The stream of events (Server-Sent Events).
 
 Nothing here polls the store: a follower sleeps until its feed has something, and wakes each second only to look whether
 its caller's key still stands, which is known in memory.
@@ -7,8 +7,8 @@ its caller's key still stands, which is known in memory.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 from swarmkeeper.core.errors import Invalid, Unauthenticated
@@ -106,14 +106,3 @@ async def stream(x: Exchange[Any, Any], task_id: str | None, after: int) -> None
 
 async def _tell(x: Exchange[Any, Any], piece: bytes) -> None:
     await x.send({"type": "http.response.body", "body": piece, "more_body": True})
-
-
-@asynccontextmanager
-async def changes_of(x: Exchange[Any, Any], task_id: str) -> AsyncIterator[AsyncIterator[dict[str, Json] | None]]:
-    """What happens to a task from now on; None at each look at the key."""
-    newest = await x.parts.feed.newest()
-    async with (
-        x.parts.feed.subscribe(x.by.tenant, task_id, after=newest) as subscription,
-        aclosing(events(x, subscription)) as coming,
-    ):
-        yield coming

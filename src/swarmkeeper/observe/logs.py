@@ -22,6 +22,7 @@ LOUDNESS: Mapping[str, str] = {
     "internal": "error",
     "stream_broken": "warning",
     "feed_waits": "warning",
+    "rules_refused": "error",
     "store_unavailable": "warning",
     "batch_failed": "warning",
     "stalled": "warning",

@@ -1,7 +1,7 @@
 """Figures for Prometheus: what the engine has done, what waits, what the door has answered. Read when asked for.
 
-Every name begins with `swarmkeeper_`. Labels are words of our own, skills, and routes as they are written in the API,
-never what a caller typed.
+Every name begins with `swarmkeeper_`. Labels are words of our own, routes as they are written in the API, and skills,
+which callers name: those go through redaction.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ class Sources:
     leases: Callable[[], int]
     failures: Callable[[], int]  # calls without a valid credential
     running: Callable[[], bool]
+    text: Callable[[str], str]  # redaction
     now: Callable[[], int]
 
 
@@ -127,7 +128,21 @@ class Metrics:
         now = self._sources.now()
         if now - self._asked_at < ASKED_LATELY and now - self._looked_at >= LOOK_EVERY:
             self._looked_at = now
-            self._rows = await self._store.read("metrics_ready", {})
+            rows = await self._store.read("metrics_ready", {})
+            self._rows = self._shown(rows)
+
+    def _shown(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """What waits by what may be shown of its skills: two that are hidden alike are one."""
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        for row in rows:
+            skills = ",".join(self._sources.text(skill) for skill in json.loads(row["skills"]))
+            same = found.get((row["kind"], skills))
+            if same is None:
+                found[row["kind"], skills] = {**row, "skills": skills}
+            else:
+                same["items"] += row["items"]
+                same["oldest"] = min(same["oldest"], row["oldest"])
+        return list(found.values())
 
 
 class _OfEngine(Collector):
@@ -186,7 +201,7 @@ def _of_queues(rows: Sequence[Mapping[str, Any]], now: int) -> Iterator[str]:
     for name, meaning in (("ready_items", "Items that wait for a bot."), ("ready_oldest_seconds", "The oldest's age.")):
         yield f"# HELP swarmkeeper_{name} {meaning}\n# TYPE swarmkeeper_{name} gauge\n"
         for row in rows:
-            labels = f'kind="{row["kind"]}",skills="{_label(",".join(json.loads(row["skills"])))}"'
+            labels = f'kind="{row["kind"]}",skills="{_label(row["skills"])}"'
             value = row["items"] if name == "ready_items" else max(0, now - row["oldest"]) / _SECOND
             yield f"swarmkeeper_{name}{{{labels}}} {value}\n"
 

@@ -68,16 +68,21 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A person must decide: ends this attempt; the answer is in `context.answers` of the next."""
+    """A person must decide: ends this attempt; the answer is in `context.answers` of the next.
+
+    Where nobody answers in time (seven days), or somebody says no, the work fails.
+    """
 
     question: str
-    choices: Sequence[str] = ()
-    schema: Mapping[str, Json] | None = None
-    expires_in_seconds: int | None = None
+    choices: Sequence[str] = ()  # the answer is one of these, where there are any
+    schema: Mapping[str, Json] | None = None  # a JSON Schema (draft 2020-12) that the answer keeps to
+    expires_in_seconds: float | None = None
 
     def __post_init__(self) -> None:
         if not self.question:
             raise InvalidAnswer("Ask needs a question")
+        if isinstance(self.choices, str):
+            raise InvalidAnswer("Ask.choices is a list of texts, not one text")
 
 
 @dataclass(frozen=True, slots=True)

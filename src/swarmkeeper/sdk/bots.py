@@ -12,8 +12,9 @@ from swarmkeeper.sdk.answers import Answer
 
 if TYPE_CHECKING:
     from swarmkeeper.sdk.client import Client
+    from swarmkeeper.sdk.context import Context
     from swarmkeeper.sdk.session import HeldLease, Session
-    from swarmkeeper.wire.answers import Bot
+    from swarmkeeper.wire.answers import Bot, BotMessage
 
 Code = Callable[..., Any]  # (work) or (work, context), a coroutine function or a plain one
 
@@ -55,6 +56,14 @@ class BaseBot:
         """Something happened to this bot: for an audit or a trace in a system of your own. Must not block.
 
         Kinds: registered, leased, submitted, refused, released, lost, cancelled, failed, message, draining, trouble.
+        """
+
+    def on_message(self, message: BotMessage, context: Context) -> Any:
+        """Somebody told this bot something about the work that it is at. May be a coroutine; else it must not block.
+
+        Called beside the work, on the runner's loop: for each of the task's messages once in each attempt, in order.
+        Messages come with heartbeats, so that work which is done at once may end before any. If this raises, the work
+        goes on.
         """
 
     # ---- the founding interface

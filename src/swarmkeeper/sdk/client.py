@@ -21,12 +21,16 @@ from swarmkeeper.sdk.chance import Chance
 from swarmkeeper.sdk.errors import ApiError, Unreachable
 from swarmkeeper.sdk.transport import Transport
 from swarmkeeper.wire.answers import (
+    AuditLog,
+    AuditPage,
     Bot,
+    BotMessage,
     BotPage,
     Graph,
     Health,
     KeyPage,
     KeyRecord,
+    MessagePage,
     Page,
     Skill,
     SkillPage,
@@ -39,6 +43,9 @@ from swarmkeeper.wire.answers import (
     TaskPage,
 )
 from swarmkeeper.wire.events import CloudEvent, EventPage, SseReader
+from swarmkeeper.wire.explain import Explanation
+from swarmkeeper.wire.people import Approval, ApprovalPage
+from swarmkeeper.wire.redaction import RedactionTested
 from swarmkeeper.wire.requests import TaskDefinition
 from swarmkeeper.wire.shapes import read_answer
 
@@ -102,6 +109,10 @@ class Client:
 
     async def get(self, task_id: str) -> Task:
         return await self._read(_task(task_id), Task)
+
+    async def explain(self, task_id: str) -> Explanation:
+        """Why the task is not done yet: the one reason for each thing that waits, and the command that helps."""
+        return await self._read(f"{_task(task_id)}:explain", Explanation)
 
     async def wait(self, task_id: str, timeout: float | None = None) -> Task:
         """The task once its outcome is known.
@@ -215,6 +226,21 @@ class Client:
                 attempt += 1
                 await asyncio.sleep(chances.pause(self.calls.chance, attempt))
 
+    def audit(
+        self,
+        task_id: str | None = None,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        after: int | None = None,
+    ) -> AsyncIterator[AuditLog]:
+        """Audit records of one task, or of all, in order; `after` is the `index` of the last one seen.
+
+        `actor` is an id (of a bot or a key), `action` such as task.submit. For auditors and administrators.
+        """
+        path = "/audit" if task_id is None else f"{_task(task_id)}/audit"
+        return self._items(path, AuditPage, {"actor": actor, "action": action, "after": after})
+
     # ---- steering
 
     async def cancel(self, task_id: str, reason: str | None = None) -> Task:
@@ -233,6 +259,26 @@ class Client:
     async def archive(self, task_id: str, reason: str | None = None) -> Task:
         return await self._verb(task_id, "archive", {"reason": reason})
 
+    async def tell(
+        self,
+        task_id: str,
+        payload: Mapping[str, Json],
+        *,
+        to: str | None = None,
+        lease_id: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> BotMessage:
+        """Tell a bot, by name or id, something about a task; without `to`, whoever works on it.
+
+        It comes with a heartbeat. `lease_id` is for a bot that speaks: which of its leases of the task it has in mind.
+        """
+        body = {"to_bot": to, "payload": dict(payload), **({} if lease_id is None else {"lease_id": lease_id})}
+        return await self._command("POST", f"{_task(task_id)}/messages", body, BotMessage, idempotency_key)
+
+    def messages(self, task_id: str, *, after: str | None = None) -> AsyncIterator[BotMessage]:
+        """What was said about a task, the oldest first; from the one after the id `after` on."""
+        return self._items(f"{_task(task_id)}/messages", MessagePage, {"after": after})
+
     async def patch(
         self,
         task_id: str,
@@ -244,6 +290,47 @@ class Client:
         """Change what is given; `labels` replace all those before, `deadline_seconds` count from now."""
         body = {"priority": priority, "labels": labels, "deadline_seconds": deadline_seconds}
         return read_answer(Task, (await self.calls.call("PATCH", _task(task_id), _given(body))).body)
+
+    # ---- what people decide
+
+    def approvals(
+        self,
+        *,
+        state: Literal["open", "decided", "expired", "cancelled"] | None = None,
+        task_id: str | None = None,
+    ) -> AsyncIterator[Approval]:
+        """What people are asked, the oldest first: everything, or what is asked about one task."""
+        return self._items("/approvals", ApprovalPage, {"state": state, "task_id": task_id})
+
+    async def approval(self, approval_id: str) -> Approval:
+        """One approval, with its whole subject."""
+        return await self._read(_approval(approval_id), Approval)
+
+    async def approve(self, approval_id: str, subject_hash: str, comment: str | None = None) -> Approval:
+        """Agree to a plan or a result, the one with this hash: the `subject_hash` of the approval as it was read.
+
+        Raises:
+            Conflict: it is decided already, or is not what was read.
+        """
+        body = _given({"subject_hash": subject_hash, "comment": comment})
+        return await self._command("POST", f"{_approval(approval_id)}:approve", body, Approval)
+
+    async def reject(self, approval_id: str, reason: str) -> Approval:
+        """Say no: the task fails, or the work whose bot asked."""
+        return await self._command("POST", f"{_approval(approval_id)}:reject", {"reason": reason}, Approval)
+
+    async def answer(self, approval_id: str, answer: Json) -> Approval:
+        """Answer a bot's question, or say `accept` or `round` after the last round of rework.
+
+        Raises:
+            Refused: the answer is not one of the choices, or not what the question's schema asks for.
+        """
+        return await self._command("POST", f"{_approval(approval_id)}:answer", {"answer": answer}, Approval)
+
+    async def test_redaction(self, value: Json) -> RedactionTested:
+        """What the evidence would show of a value, and what would be hidden where. Nothing of it is kept."""
+        answer = await self.calls.call("POST", "/redaction:test", {"value": value})
+        return read_answer(RedactionTested, answer.body)
 
     # ---- bots, keys, health
 
@@ -326,6 +413,10 @@ class Client:
             for item in page.items:
                 yield item
             token = page.next_page_token
+
+
+def _approval(approval_id: str) -> str:
+    return f"/approvals/{_segment(approval_id)}"
 
 
 def _task(task_id: str) -> str:

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from swarmkeeper.sdk import calls
-from swarmkeeper.wire.answers import Answered, Feedback, Previous
+from swarmkeeper.wire.answers import Answered, BotMessage, Feedback, Previous
 from swarmkeeper.wire.requests import SubTask, TaskDefinition
 
 Json = Any
 
 # The orchestrator's bounds, told at the line of code that breaks them rather than by a refused heartbeat.
 CHECKPOINT_BYTES_MAX = 64 * 1024
+MESSAGE_BYTES_MAX = 64 * 1024
 TEXT_LENGTH_MAX = 8_000
 LOG_LINES_MAX = 100
 
@@ -80,7 +81,8 @@ class Context:
         self._usage: dict[str, int] = {}
         self._checkpoint: Json = None
         self._checkpoint_set = False
-        self._messages: list[Message] = []
+        self._outgoing: list[Message] = []
+        self._heard: dict[str, BotMessage] = {}
 
     def progress(self, fraction: float, message: str | None = None) -> None:
         """How far the work is, 0 to 1; told with the next heartbeat."""
@@ -115,14 +117,26 @@ class Context:
             self._checkpoint_set = True
 
     def tell(self, bot: str | None, payload: Mapping[str, Json]) -> None:
-        """Send a message to another bot of this task (None: to whoever works on it); it leaves at once.
+        """Send a message of at most 64 KiB to a bot, by name or id; None: to whoever works on this task.
 
-        The result is reported after it; an orchestrator that refuses the message fails this attempt.
+        It leaves at once, and comes with a heartbeat of whoever it is for, at least once. The result is reported after
+        it; an orchestrator that refuses the message (no such bot, the task is over) fails this attempt.
         """
-        calls.encode(payload)
+        written = calls.encode(payload)
+        if len(written) > MESSAGE_BYTES_MAX:
+            raise ValueError(f"a message holds at most {MESSAGE_BYTES_MAX} bytes, this one has {len(written)}")
         with self._lock:
-            self._messages.append(Message(bot, dict(payload)))
+            self._outgoing.append(Message(bot, json.loads(written)))
         self._wake()
+
+    @property
+    def messages(self) -> tuple[BotMessage, ...]:
+        """What others told this bot about the task, as far as it has come by now, in order; see `BaseBot.on_message`.
+
+        With each attempt they come afresh, those too that were sent before it began.
+        """
+        with self._lock:
+            return tuple(self._heard.values())
 
     @property
     def cancelled(self) -> bool:
@@ -149,8 +163,18 @@ class Outbox:
         """Those said since the last look."""
         context = self._context
         with context._lock:
-            waiting, context._messages = context._messages, []
+            waiting, context._outgoing = context._outgoing, []
         return waiting
+
+    def heard(self, message: BotMessage) -> bool:
+        """Take in a message; False for one that came before."""
+        context = self._context
+        name = message.id or ""
+        with context._lock:
+            if name in context._heard:
+                return False
+            context._heard[name] = message
+        return True
 
     def checkpoint_waits(self) -> bool:
         """True while the latest checkpoint is known to this process alone."""
@@ -176,6 +200,8 @@ class Outbox:
                 part["usage"] = dict(context._usage)
             if context._checkpoint_set:
                 part["checkpoint"] = context._checkpoint
+            if context._heard:
+                part["messages_after"] = next(reversed(context._heard))
         return part
 
     def told(self, part: Mapping[str, Json]) -> None:

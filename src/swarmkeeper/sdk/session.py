@@ -10,6 +10,7 @@ import inspect
 import logging
 import math
 import re
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,7 @@ from swarmkeeper.sdk.answers import (
 from swarmkeeper.sdk.calls import Calls, encode
 from swarmkeeper.sdk.context import Candidate, Context, Outbox
 from swarmkeeper.sdk.errors import ApiError, NotFound, Problem, Refused, error_of_code
-from swarmkeeper.wire.answers import Bot, HeartbeatAnswer, Lease, LeasePage, ReportAnswer, ReportBatchAnswer
+from swarmkeeper.wire.answers import Bot, BotMessage, HeartbeatAnswer, Lease, LeasePage, ReportAnswer, ReportBatchAnswer
 from swarmkeeper.wire.requests import SubTask, TaskDefinition
 from swarmkeeper.wire.shapes import read_answer
 
@@ -91,6 +92,8 @@ class HeldLease:
         self.on_end: Callable[[], object] = _nothing
         self.size = 0  # bytes of the report, once it is known
         self.refused_message: ApiError | None = None
+        self.unread: deque[BotMessage] = deque()  # for the author's hook
+        self.reading: asyncio.Task[None] | None = None
         self._lease = lease
         self._work: Work | None = None
 
@@ -280,6 +283,8 @@ class Session:
 
     def drop(self, lease: HeldLease) -> None:
         self.held.pop(lease.lease_id, None)
+        if lease.reading is not None:
+            lease.reading.cancel()
         self._freed.set()
         self._changed.set()
 
@@ -340,7 +345,8 @@ class Session:
         except Refused as error:
             # One lease's checkpoint or progress must not cost the others their lives: say the bare minimum.
             self.note("refused", what="heartbeat", code=error.code, detail=str(error))
-            parts = [{"lease_id": lease.lease_id} for lease in leases]
+            kept = ("lease_id", "messages_after")
+            parts = [{name: part[name] for name in kept if name in part} for part in parts]
             answer = await self._send_beat(parts)
         for lease, part in zip(leases, parts, strict=True):
             lease.beaten = True
@@ -362,10 +368,25 @@ class Session:
             self.note(why, lease_id=lease.lease_id, task_id=lease.task_id, work_id=lease.work_id)
             lease.end(why)
         for message in answer.messages:
-            self.note("message", message=message)
+            for lease in self.held.values():
+                if lease.task_id == message.task_id and lease.outbox.heard(message):
+                    self.note("message", message=message, lease_id=lease.lease_id, task_id=lease.task_id)
+                    lease.unread.append(message)
+                    if lease.reading is None or lease.reading.done():
+                        lease.reading = asyncio.create_task(self._read_to(lease))
         if answer.drain and not self._drained:
             self.note("draining", by="orchestrator")
         self._drained = answer.drain
+
+    async def _read_to(self, lease: HeldLease) -> None:
+        """Hand the author's hook what came for this lease, one after the other, until the lease is no longer held."""
+        while lease.unread and lease.ended is None:
+            try:
+                answer = self.bot.on_message(lease.unread.popleft(), lease.context)
+                if inspect.isawaitable(answer):
+                    await answer
+            except Exception:
+                log.exception("%s: on_message failed", self.label)
 
     async def send_messages(self) -> None:
         """What the authors' code told other bots, each at once; a refusal fails the attempt that said it."""
@@ -375,7 +396,7 @@ class Session:
                     await self.calls.call(
                         "POST",
                         f"/tasks/{lease.task_id}/messages",
-                        {"to_bot": message.to_bot, "payload": message.payload},
+                        {"to_bot": message.to_bot, "payload": message.payload, "lease_id": lease.lease_id},
                         headers={"idempotency-key": chances.token(self.calls.chance)},
                         patience=SIDE_CALL_PATIENCE_SECONDS,
                     )
@@ -488,7 +509,7 @@ class Session:
         """Put the question; ends the lease.
 
         Raises:
-            Refused: with code `not_supported` where the orchestrator has no approvals yet.
+            Refused: it cannot be put so: too long, or its schema is none. The lease lives.
         """
         body: dict[str, Json] = {"question": question.question}
         if question.choices:

@@ -1,4 +1,5 @@
-"""How bytes get to the orchestrator and back. Knows HTTP and nothing of what is said in it.
+"""How bytes get to the orchestrator and back. Knows HTTP and nothing of what is said in it. Plain HTTP goes by
+http1.py; HTTPS, proxies and streams by a library.
 
 `Transport` is the seam: the default goes over the network, a test or an embedding application passes its own.
 """
@@ -10,7 +11,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
+from swarmkeeper.sdk import http1
 from swarmkeeper.sdk.errors import Unreachable
 
 if TYPE_CHECKING:
@@ -63,6 +66,10 @@ class HttpTransport:
         self._url = url.rstrip("/")
         # A proxy for the outside world is of no use, and often fatal, on the way to one's own machine.
         self._trust_env = parts.hostname not in {"127.0.0.1", "localhost", "::1"}
+        self._prefix = parts.path.rstrip("/")
+        self._plain: http1.Host | None = None
+        if parts.scheme == "http" and not (self._trust_env and _has_proxy(parts.hostname)):
+            self._plain = http1.Host(parts.hostname, parts.port or 80, parts.netloc, idle_max=CONNECTIONS_MAX)
         self._http: httpx2.AsyncClient | None = None
 
     def _client(self) -> httpx2.AsyncClient:
@@ -80,6 +87,19 @@ class HttpTransport:
     async def request(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout: float
     ) -> Response:
+        if self._plain is not None:
+            try:
+                status, names, whole = await self._plain.request(
+                    method,
+                    self._prefix + path,
+                    headers,
+                    body,
+                    timeout=timeout,
+                    connect_timeout=min(timeout, CONNECT_SECONDS_MAX),
+                )
+            except (http1.NotHttp, http1.HungUp, http1.Silence, OSError) as error:
+                raise _unreachable(error) from error
+            return Response(status, names, whole)
         import httpx2
 
         try:
@@ -115,9 +135,16 @@ class HttpTransport:
             raise _unreachable(error) from error
 
     async def aclose(self) -> None:
+        if self._plain is not None:
+            self._plain.close()
         if self._http is not None:
             await self._http.aclose()
             self._http = None
+
+
+def _has_proxy(host: str) -> bool:
+    """Whether the environment names a proxy for plain HTTP to that host."""
+    return not getproxies().keys().isdisjoint({"http", "all"}) and not proxy_bypass(host)
 
 
 def _unreachable(error: Exception) -> Unreachable:

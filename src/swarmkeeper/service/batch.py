@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from swarmkeeper.core.commands import Command, Continue, Fire, Release, Report
@@ -13,6 +13,7 @@ from swarmkeeper.core.decide.work import Refusal
 from swarmkeeper.core.errors import IdempotencyKeyReused, SwarmkeeperError
 from swarmkeeper.core.model import Chore, Idempotency, Lease, Timer
 from swarmkeeper.core.ports import Changes, Unit, Want
+from swarmkeeper.core.states import Kind
 from swarmkeeper.core.world import NotLoaded, World
 from swarmkeeper.govern import audit
 from swarmkeeper.service.scheduler import HandOver, Poll, Scheduler
@@ -77,6 +78,8 @@ class Batch:
         for queued in fired:
             assert queued.error is None, f"a timer was refused: {queued.error}"
         if chore is not None:
+            if commands or polls:  # they wait for it, too
+                self.world.limits = replace(self.world.limits, slice_rows=-(-self.world.limits.slice_rows // 2))
             step = Queued(Continue(chore=chore.id, task=chore.task), self.seed())
             await self._decide_all([step])
             assert step.error is None, f"a chore was refused: {step.error}"
@@ -207,5 +210,6 @@ def _behind(world: World, commands: Iterable[Command]) -> list[Want]:
         task_id = lease.task if lease is not None else work.task if work is not None else None
         if task_id is not None:
             behind[("task", task_id)] = behind[("chores", task_id)] = None
-            behind[("children", (work_id, "", world.limits.slice_rows))] = None
+            if work is None or work.kind is Kind.EXECUTE:  # nothing waits for plans and reviews
+                behind[("children", (work_id, "", world.limits.slice_rows))] = None
     return list(behind)

@@ -7,17 +7,19 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from swarmkeeper.core.commands import CreateKey
+from swarmkeeper.core.commands import CreateKey, SetTenant
 from swarmkeeper.core.errors import Detail, Invalid
 from swarmkeeper.core.model import Limits, Principal
 from swarmkeeper.core.ports import Clock, Entropy, Rules, Store
 from swarmkeeper.govern import keys
 from swarmkeeper.govern.access import Role
 from swarmkeeper.service.engine import Engine
+from swarmkeeper.service.shares import WEIGHT_MAX
 
 DAY = 86_400_000_000
 NAME_MAX = 128
 DAYS_MAX = 3650
+BACKLOG_MAX = 1_000_000_000  # of what can be set; no bound at all is said in another way
 # A key of the first administrator has nobody else to be made by.
 KEY_ID = "console"
 TENANT = "default"
@@ -35,6 +37,16 @@ class KeyWish:
     tenant: str = TENANT
 
 
+@dataclass(frozen=True, slots=True)
+class TenantWish:
+    """What a tenant shall have; None leaves it as it is."""
+
+    tenant: str
+    weight: int | None = None
+    max_backlog: int | None = None
+    unbounded: bool = False
+
+
 async def create_key(
     store: Store, wish: KeyWish, *, clock: Clock, entropy: Entropy, rules: Rules, pepper: bytes | None = None
 ) -> tuple[str, str]:
@@ -46,8 +58,7 @@ async def create_key(
         Invalid: no such key can be; `details` say why.
     """
     _check(wish)
-    engine = Engine(store, clock=clock, entropy=entropy, rules=rules, limits=Limits(), broker=_NoBroker(), log=_no_log)
-    await engine.start(alone=False)
+    engine = await _beside(store, clock, entropy, rules)
     if pepper is None:
         pepper = (await store.start()).pepper
     made = keys.new_key(entropy.secret(keys.ENTROPY_BYTES))
@@ -64,6 +75,36 @@ async def create_key(
         )
     )
     return key_id, made.text
+
+
+async def set_tenant(store: Store, wish: TenantWish, *, clock: Clock, entropy: Entropy, rules: Rules) -> None:
+    """Change what a tenant may have. A server that runs on the store takes it in by itself.
+
+    Raises:
+        NotFound: there is no such tenant.
+        Invalid: it cannot have that; `details` say why.
+    """
+    wrong: list[Detail] = []
+    if wish.weight is not None and not 1 <= wish.weight <= WEIGHT_MAX:
+        wrong.append(("/weight", "invalid", f"must be from 1 to {WEIGHT_MAX}"))
+    if wish.max_backlog is not None and not 0 <= wish.max_backlog <= BACKLOG_MAX:
+        wrong.append(("/max_backlog", "invalid", f"must be from 0 to {BACKLOG_MAX}"))
+    if wish.unbounded and wish.max_backlog is not None:
+        wrong.append(("/max_backlog", "contradiction", "there is either a bound or none"))
+    if wrong:
+        raise Invalid("a tenant cannot have that", details=tuple(wrong))
+    engine = await _beside(store, clock, entropy, rules)
+    by = Principal(wish.tenant, KEY_ID, Role.ADMIN)
+    await engine.once(
+        SetTenant(by=by, weight=wish.weight, max_backlog=wish.max_backlog, unbounded=wish.unbounded)
+    )
+
+
+async def _beside(store: Store, clock: Clock, entropy: Entropy, rules: Rules) -> Engine:
+    """An engine for one command, whether or not another runs on the store."""
+    engine = Engine(store, clock=clock, entropy=entropy, rules=rules, limits=Limits(), broker=_NoBroker(), log=_no_log)
+    await engine.start(alone=False)
+    return engine
 
 
 def _check(wish: KeyWish) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,6 +17,7 @@ from swarmkeeper.core.ports import Rules, Store
 from swarmkeeper.core.states import FINAL, TASK_CLOSED, Ending, Kind, Status, TaskStatus
 from swarmkeeper.govern import audit
 from swarmkeeper.govern.audit import Verdict
+from swarmkeeper.service.evidence import text_of, untold
 
 PAGE = 500
 SHOWN = 20  # findings of one check; the rest is counted by looking again after mending
@@ -27,7 +29,7 @@ SHOWN = 20  # findings of one check; the rest is counted by looking again after 
 async def verify_audit(store: Store) -> dict[str, Verdict]:
     """What verifying each tenant's log came to. A server may be writing meanwhile: what it adds is not looked at."""
     tenants = [row["tenant"] for row in await store.read("audit_tenants", {})]
-    verdicts = {tenant: await _verify_one(store, tenant) for tenant in tenants}
+    verdicts = {text_of(tenant): await _verify_one(store, tenant) for tenant in tenants}
     lost = await store.read("doctor_event_without_record", WORDS)
     for row in lost:
         # Records that are gone together with the head of their log leave no other trace.
@@ -38,9 +40,9 @@ async def verify_audit(store: Store) -> dict[str, Verdict]:
     return verdicts
 
 
-async def _verify_one(store: Store, tenant: str) -> Verdict:
+async def _verify_one(store: Store, tenant: bytes) -> Verdict:
     head = await _head(store, tenant)
-    tree = None if head is None else AuditTree(head["tenant"], head["size"], head["frontier"], head["root"])
+    tree = None if head is None else AuditTree(text_of(tenant), head["size"], head["frontier"], head["root"])
     size = 1 << 62 if tree is None else tree.size
     loop = asyncio.get_running_loop()
 
@@ -52,36 +54,39 @@ async def _verify_one(store: Store, tenant: str) -> Verdict:
             asked = {"tenant": tenant, "place": place, "size": size, "n": PAGE}
             rows = asyncio.run_coroutine_threadsafe(store.read("audit_records", asked), loop).result()
             for row in rows:
-                yield _leaf(row)
+                yield _leaf(tenant, row)
             if len(rows) < PAGE:
                 return
             place = rows[-1]["place"] + 1
 
     verdict = await asyncio.to_thread(lambda: audit.verify(records(), tree))
-    if verdict.status == "whole" and tree is not None:
+    if verdict.status != "tampered" and tree is not None:
         # The head and what lies beyond it, seen at one moment.
         now = await _head(store, tenant)
         if now is None or now["size"] < tree.size:
             return replace(verdict, status="incomplete", reason="the head of the log went back while it was read")
         if now["beyond"]:
             reason = f"there are more records than the {now['size']} that the tree was made of"
-            return replace(verdict, status="tampered", index=now["size"], reason=reason)
-    return verdict
+            return replace(verdict, status="tampered", index=verdict.records, reason=reason)
+    if verdict.status != "whole" or tree is None or (wrong := await untold(store, tenant, tree.size)) is None:
+        return verdict
+    index, reason, altered = wrong
+    return replace(verdict, status="tampered" if altered else "incomplete", index=index, reason=reason)
 
 
-async def _head(store: Store, tenant: str) -> dict[str, Any] | None:
+async def _head(store: Store, tenant: bytes) -> dict[str, Any] | None:
     rows = await store.read("audit_head", {"tenant": tenant})
     return rows[0] if rows else None
 
 
-def _leaf(row: Mapping[str, Any]) -> AuditLeaf:
+def _leaf(tenant: bytes, row: Mapping[str, Any]) -> AuditLeaf:
     return AuditLeaf(
-        tenant=row["tenant"],
+        tenant=text_of(tenant),
         index=row["place"],
-        id=row["id"],
-        task=row["task"],
-        actor=row["actor"],
-        action=row["action"],
+        id=text_of(row["id"]),
+        task=None if row["task"] is None else text_of(row["task"]),
+        actor=text_of(row["actor"]),
+        action=text_of(row["action"]),
         at=row["at"],
         leaf=row["leaf"],
         salt=row["salt"],
@@ -200,8 +205,14 @@ async def _secrets(store: Store, rules: Rules, check: Check) -> AsyncIterator[st
                 yield str(row["subject"])
 
 
-def _read(text: str | bytes) -> Any:
+# What redaction writes in a secret's place, whole or cut short; beside `password=` it would look like one itself.
+_HIDDEN = re.compile(r"\[redacted:[a-z0-9-]+(?::[0-9A-Za-z_-]{1,32}){0,2}\]|(?:\[[a-z0-9:_-]*)?…")
+
+
+def _read(kept: str | bytes) -> Any:
+    text = kept if isinstance(kept, str) else kept.decode("utf-8", "replace")
+    text = _HIDDEN.sub("<>", text)  # no rule reads across these
     try:
         return json.loads(text)
     except ValueError:  # not as it was written; the audit log tells of that
-        return text if isinstance(text, str) else text.decode("utf-8", "replace")
+        return text

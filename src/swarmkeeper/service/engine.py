@@ -13,9 +13,7 @@ guilty one fails.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from swarmkeeper.core.commands import Claim, Command, Fire, Report
@@ -23,18 +21,22 @@ from swarmkeeper.core.decide.work import Refusal
 from swarmkeeper.core.errors import Internal, Overloaded, SwarmkeeperError
 from swarmkeeper.core.match import QueueBook
 from swarmkeeper.core.model import Chore, Limits, Timer
-from swarmkeeper.core.ports import Broker, Changes, Clock, Entropy, Rules, StaleVersion, Store, StoreUnavailable
+from swarmkeeper.core.ports import Broker, Changes, Clock, Entropy, Rules, StaleVersion, Store, StoreUnavailable, Unit
 from swarmkeeper.core.world import World
 from swarmkeeper.service.batch import TIMERS_MAX, Batch, Queued, Replayed
+from swarmkeeper.service.figures import Figures
 from swarmkeeper.service.scheduler import Claimed, Granted, Poll, Scheduler
+from swarmkeeper.service.shares import Line, Turns
 
 __all__ = ["Claimed", "Engine", "Granted", "Poll", "Refusal", "Replayed"]
 
 SECOND = 1_000_000
 # A command takes a good part of a millisecond to decide: more in one batch would hold the loop, and save few commits.
-BATCH_COMMANDS = 128
+BATCH_COST = 128  # where an ordinary command costs 1
 BATCH_BYTES = 4 << 20
 QUEUE_COMMANDS = 10_000
+COST_BYTES = 32 << 10  # of a command take the engine about as long as the command itself
+COST_LEASES = 2  # so do as many leases
 ALIVE_EVERY = 5 * SECOND
 START_FLOOR = 30 * SECOND  # what a stop adds to the time in which an item must find its taker
 STORE_PAUSE = SECOND // 5  # for which a store that could not take a batch is left alone
@@ -46,24 +48,6 @@ PURGE_ROWS = 500
 
 class Log(Protocol):
     def __call__(self, event: str, **fields: Any) -> None: ...
-
-
-@dataclass(slots=True)
-class Figures:
-    """What the engine has done so far, for metrics. Times in microseconds."""
-
-    batches: int = 0
-    commands: int = 0
-    refused: dict[str, int] = field(default_factory=dict)  # by code
-    faults: int = 0
-    reruns: int = 0
-    events: int = 0
-    batch_commands_last: int = 0
-    batch_time_last: int = 0
-    batch_time_max: int = 0
-    batch_time_total: int = 0
-    endings: dict[str, int] = field(default_factory=dict)  # of attempts
-    late_results: int = 0
 
 
 class Engine:
@@ -87,15 +71,16 @@ class Engine:
         self.store_answers = True  # False from when it refused a batch until it has taken one
         self._store, self._clock, self._entropy, self._rules = store, clock, entropy, rules
         self._broker, self._log, self._on_commit = broker, log, on_commit
-        self._queue: deque[Queued | Poll] = deque()
-        self._queue_commands = queue_commands
+        self._weights: dict[str, int] = {}  # by tenant
+        self._queue: Line[Queued | Poll] = Line(self._weights, queue_commands)
         self._woken = asyncio.Event()
         self._queues = QueueBook()
         self._base = self._base_monotonic = 0
         self._place = 0
         self._next_due: int | None = None
         self._chores = False
-        self._chore_after = ""
+        self._chore_turns = Turns(self._weights)
+        self._chore_after: dict[str, str] = {}  # by tenant: the task whose chore had the last slice
         self._alive_due = self._purge_due = self._pause_until = 0
         self._looked_at = 0
         self._arrivals = 0
@@ -115,6 +100,7 @@ class Engine:
             self._queues.add(queue)
         self._next_due, self._chores = started.next_due, started.chores
         self.scheduler.held.update(started.held)
+        await self.learn_weights()
         self._purge_due = self.now() + PURGE_EVERY
 
     def now(self) -> int:
@@ -136,7 +122,7 @@ class Engine:
 
     async def do_all(self, commands: Sequence[Command]) -> list[Any]:
         """Carry out commands, each by itself, in one batch where they fit; answers or errors, in order."""
-        return await asyncio.gather(*(self.do(command) for command in commands), return_exceptions=True)
+        return await self._ask_all([self._queued(command) for command in commands])
 
     async def report(self, reports: Sequence[Report], claim: Claim | None = None) -> tuple[list[Any], Claimed]:
         """Take reports, and lease what is next in the same commit; a claim never waits, and follows only acceptance."""
@@ -145,7 +131,7 @@ class Engine:
         if claim is not None and asked:
             poll = self._poll(claim, parks=False)
             asked[-1].poll, asked[-1].group = poll, asked
-        answers = await asyncio.gather(*(self._ask(one) for one in asked), return_exceptions=True)
+        answers = await self._ask_all(asked)
         if poll is None or not any(one.accepted for one in asked):
             return answers, Claimed((), None)
         try:
@@ -169,7 +155,8 @@ class Engine:
         self.scheduler.forget(poll)
         for granted in poll.found or ():
             if not self._stopping:
-                self._queue.append(self._queued(Fire(kind="unseen", ref=granted.work, lease_id=granted.lease_id)))
+                lost = Fire(kind="unseen", ref=granted.work, lease_id=granted.lease_id)
+                self._queue.put(poll.claim.by.tenant, self._queued(lost))
                 self._woken.set()
 
     def end_polls(self, bot_id: str) -> None:
@@ -182,6 +169,10 @@ class Engine:
             poll.fresh = self.scheduler.restless = True
         self._woken.set()
 
+    async def learn_weights(self) -> None:
+        """Take in what the tenants' shares are; another process may have changed them."""
+        self._weights.update({row["id"]: row["weight"] for row in await self._store.read("tenant_shares", {})})
+
     async def run(self) -> None:
         """Work until `stop`. If this ends by itself, nothing will ever be answered again: end the process."""
         self.running = True
@@ -193,8 +184,7 @@ class Engine:
         finally:
             self.running = False
             self._stopping = True
-            left = list(self._queue)
-            self._queue.clear()
+            left = self._queue.take_all()
             gone = Overloaded("the orchestrator stops", retry_after=1)
             self._refuse([one for one in left if isinstance(one, Queued)], gone)
             for poll in [*self.scheduler.parked.values(), *(one for one in left if isinstance(one, Poll))]:
@@ -232,10 +222,24 @@ class Engine:
         self._enqueue(queued)
         return await queued.answer
 
+    async def _ask_all(self, asked: Sequence[Queued]) -> list[Any]:
+        """Answers or errors, in order. No task for each: a future is all that there is to wait for."""
+        loop = asyncio.get_running_loop()
+        answers: list[asyncio.Future[Any]] = []
+        for queued in asked:
+            queued.answer = loop.create_future()
+            answers.append(queued.answer)
+            try:
+                self._enqueue(queued)
+            except SwarmkeeperError as error:
+                queued.answer.set_exception(error)
+        return await asyncio.gather(*answers, return_exceptions=True)
+
     def _enqueue(self, item: Queued | Poll) -> None:
-        if self._stopping or len(self._queue) >= self._queue_commands:
+        by = item.claim.by if isinstance(item, Poll) else item.command.by
+        if self._stopping or not self._queue.has_room(by.tenant):
             raise Overloaded("the orchestrator takes nothing more at the moment", retry_after=1)
-        self._queue.append(item)
+        self._queue.put(by.tenant, item)
         self._woken.set()
 
     async def _wait(self) -> None:
@@ -262,18 +266,24 @@ class Engine:
     def _gather(self) -> tuple[list[Queued], list[Poll]]:
         commands: list[Queued] = []
         polls: list[Poll] = []
+        room = BATCH_COST // 2 if self._chores else BATCH_COST  # a slice of long work takes as long as the other half
         size = 0
-        while self._queue and len(commands) + len(polls) < BATCH_COMMANDS:
-            item = self._queue[0]
+        while self._queue:
+            item = self._queue.first()
+            cost = _cost(item)
+            if room < cost and (commands or polls):
+                break
+            room -= cost
             if isinstance(item, Poll):
                 self.scheduler.end_older(item)
                 polls.append(item)
-            else:
-                size += item.command.size
-                if commands and size > BATCH_BYTES:
-                    break
-                commands.append(item)
-            self._queue.popleft()
+                self._queue.take(cost)
+                continue
+            size += item.command.size
+            if commands and size > BATCH_BYTES:
+                break
+            commands.append(item)
+            self._queue.take(cost)
         return commands, polls
 
     # ---- one turn --------------------------------------------------------------------------------------------------
@@ -328,7 +338,8 @@ class Engine:
             self._stalled = False
         now = self.now()
         known = set(self._queues.by_id)
-        world = World(now=now, rules=self._rules, limits=self.limits, queues=self._queues, place=self._place)
+        rules = self._rules.in_force()  # its records name the rules that they were made by
+        world = World(now=now, rules=rules, limits=self.limits, queues=self._queues, place=self._place)
         for queued in commands:
             queued.reset()
         timers = [] if timer is None else [timer]
@@ -340,8 +351,7 @@ class Engine:
                     coming = await unit.due(1 << 62, len(timers) + 1)
                     next_due = coming[-1].due if len(coming) > len(timers) else None
                 if upkeep and self._chores:
-                    found = await unit.next_chores(1, self._chore_after)
-                    chore = found[0] if found else None
+                    chore = await self._next_chore(unit)
                 batch = Batch(unit, world, self.scheduler, self._entropy.seed)
                 await batch.run(commands, polls, timers=timers, chore=chore, alive=upkeep and now >= self._alive_due)
         except BaseException:
@@ -354,18 +364,32 @@ class Engine:
         self._next_due = next_due
         if upkeep:
             self._chores = chore is not None
-            self._chore_after = chore.task if chore is not None else ""
+            self._chore_done(chore)
         if batch.saved:  # a full disk still takes a batch that writes nothing
             self.store_answers = True
         self._committed(batch, began)
         self._settle(commands, polls, batch.answered)
         await self._tell(batch.saved)
 
+    async def _next_chore(self, unit: Unit) -> Chore | None:
+        """Slices go by turns between tenants, then round robin over each one's tasks."""
+        tenants = await unit.chore_tenants()
+        if not tenants:
+            return None
+        tenant = min(tenants, key=self._chore_turns.due)
+        return (await unit.next_chores(1, self._chore_after.get(tenant, ""), tenant))[0]
+
+    def _chore_done(self, chore: Chore | None) -> None:
+        if chore is None:
+            self._chore_after.clear()
+            return
+        self._chore_turns.served(chore.tenant)
+        self._chore_after[chore.tenant] = chore.task
+
     def _committed(self, batch: Batch, began: int) -> None:
         """Take in what is true now."""
         self._place = batch.world.place
         self.scheduler.committed(batch.world.held, {bot for changes in batch.saved for bot in changes.bots})
-        figures = self.figures
         for changes in batch.saved:
             for due in changes.timers.values():
                 if due is not None and (self._next_due is None or due < self._next_due):
@@ -374,19 +398,14 @@ class Engine:
                 self._chores = True
             if changes.alive_at is not None:
                 self._alive_due = changes.alive_at + ALIVE_EVERY
-            figures.events += len(changes.events)
-            figures.late_results += len(changes.late_results)
-            for attempt in changes.attempts:
-                figures.endings[attempt.ending] = figures.endings.get(attempt.ending, 0) + 1
-        figures.batches += 1
-        figures.batch_time_last = self._clock.monotonic() - began
-        figures.batch_time_max = max(figures.batch_time_max, figures.batch_time_last)
-        figures.batch_time_total += figures.batch_time_last
+            self.figures.saved(changes)
+            for tenant in changes.tenants.values():
+                self._weights[tenant.id] = tenant.weight
+        self.figures.committed(self._clock.monotonic() - began)
 
     def _settle(self, commands: Sequence[Queued], polls: Sequence[Poll], answered: Sequence[Poll]) -> None:
         """Answer: what was decided is durable."""
-        self.figures.commands += len(commands)
-        self.figures.batch_commands_last = len(commands)
+        self.figures.answered(len(commands))
         for queued in commands:
             error = queued.value.error if isinstance(queued.value, Refusal) else queued.error
             if isinstance(error, SwarmkeeperError):
@@ -464,7 +483,7 @@ class Engine:
         try:
             async with self._store.begin() as unit:
                 timers = await unit.due(self.now(), TIMERS_MAX)
-                chores = await unit.next_chores(1, self._chore_after)
+                chore = await self._next_chore(unit)
             for timer in timers:
                 try:
                     await self._run([], [], timer=timer)
@@ -474,14 +493,14 @@ class Engine:
                     self._fault(error, f"timer {timer.kind}")
                     async with self._store.begin() as unit:
                         await unit.save(Changes(timers={(timer.kind, timer.ref): self.now() + FAULT_PAUSE}))
-            for chore in chores:
+            if chore is not None:
                 try:
                     await self._run([], [], chore=chore)
                 except StoreUnavailable:
                     raise
                 except Exception as error:
                     self._fault(error, f"chore {chore.kind}")
-                    self._chore_after = chore.task
+                    self._chore_done(chore)
                     self._pause_until = self.now() + SECOND
         except StoreUnavailable as error:
             self._unavailable(error, [], [])
@@ -489,6 +508,14 @@ class Engine:
     def _fault(self, error: Exception, what: str) -> None:
         self.figures.faults += 1
         self._log("fault", what=what, error=repr(error), exception=error)
+
+
+def _cost(item: Queued | Poll) -> int:
+    """What it takes of the engine's time, in ordinary commands."""
+    if isinstance(item, Poll):
+        return 1 + item.claim.most // COST_LEASES
+    rider = 0 if item.poll is None else item.poll.claim.most // COST_LEASES
+    return 1 + item.command.size // COST_BYTES + rider
 
 
 def _answer(queued: Queued, error: BaseException | None) -> None:

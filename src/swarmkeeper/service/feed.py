@@ -144,11 +144,6 @@ class Feed:
                 self.cursor = None
                 self._wanted.clear()
 
-    async def newest(self) -> int:
-        """The cursor of the last event there is: where whoever cares only for what comes begins."""
-        found = await self.store.read("newest_event", {})
-        return int(found[0]["seq"]) if found else 0
-
     @property
     def followers(self) -> int:
         return sum(len(of_key) for of_key in self._followers.values())

@@ -5,7 +5,7 @@ The tenant always comes from the principal. What is another's is as if it were n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from swarmkeeper.core.model import Limits, Principal
 from swarmkeeper.core.ports import Rules, Store
 from swarmkeeper.core.states import TASK_CLOSED, Condition, Kind, Status, TaskStatus
 from swarmkeeper.service import views
+from swarmkeeper.service.bodies import Bodies
 from swarmkeeper.service.views import Inline, Row, View
 
 PAGE_SIZE = 50
@@ -53,22 +54,34 @@ READS: Mapping[str, frozenset[str]] = {
     "attempt_on_task": frozenset({"tenant", "bot", "key", "task"}),
     "leases_of_works": frozenset({"tenant", "works"}),
     "works_by_id": frozenset({"works"}),
-    "tasks_by_id": frozenset({"tasks"}),
     "upstream_of_works": frozenset({"works", "status"}),
     "feedback_of_works": frozenset({"works"}),
     "answers_of_works": frozenset({"works"}),
     "last_attempts_of_works": frozenset({"works"}),
+    "newest_messages": frozenset({"over"}),
+    "message_row": frozenset({"task", "message"}),
+    "messages_page": frozenset({"task", "after", "limit"}),
+    "messages_for_bot": frozenset({"task", "bot", "after", "limit"}),
+    "approval_row": frozenset({"tenant", "approval"}),
+    "approvals_page": frozenset({"tenant", "state", "after", "limit"}),
+    "approvals_page_of_task": frozenset({"tenant", "state", "task", "after", "limit"}),
     "bots_page": frozenset({"tenant", "after", "limit"}),
     "bot_row": frozenset({"tenant", "bot"}),
     "skills_of_bots": frozenset({"tenant", "status"}),
     "waiting_by_queue": frozenset({"tenant"}),
     "keys_page": frozenset({"tenant", "after", "limit"}),
+    "tenant_shares": frozenset(),
     "key_row": frozenset({"tenant", "key"}),
     "key_by_public_id": frozenset({"public_id"}),
     "tenants": frozenset(),
     "events_after": frozenset({"after", "limit"}),
     "events_of_tenant": frozenset({"tenant", "after", "limit"}),
     "events_of_task": frozenset({"task", "after", "limit"}),
+    "audit_places": frozenset({"tenant", "after", "limit"}),
+    "audit_places_of_task": frozenset({"tenant", "task", "after", "limit"}),
+    "audit_places_of_actor": frozenset({"tenant", "actor", "after", "limit"}),
+    "audit_places_of_action": frozenset({"tenant", "action", "after", "limit"}),
+    "audit_records_at": frozenset({"tenant", "places"}),
     "first_event": frozenset(),
     "newest_event": frozenset(),
 }
@@ -108,8 +121,10 @@ class Queries:
         *,
         now: Callable[[], int],
         seen: Callable[[str], int | None] = lambda bot: None,
+        bodies: Bodies | None = None,
     ) -> None:
         self._store = store
+        self._bodies = bodies or Bodies(store)
         self._rules = rules
         self._limits = limits
         self._now = now
@@ -166,12 +181,22 @@ class Queries:
             return True
         return self._rules.may(principal, "task.read_held") and await self._holds(principal, task_id)
 
+    async def must_see_outputs(self, principal: Principal, task_id: str) -> None:
+        """
+        Raises:
+            NotFound: the task is not the caller's to see.
+            Forbidden: it is, but not what the work on it has brought about.
+        """
+        await self._task(principal, task_id)
+        if not await self._sees_outputs(principal, task_id):
+            raise Forbidden(self._rules.why_not(principal, "output.read"))
+
     # ---- tasks -----------------------------------------------------------------------------------------------------
 
     async def task(self, principal: Principal, task_id: str) -> tuple[View, int]:
         """The task and its version, which is its ETag."""
         row = await self._task(principal, task_id)
-        bodies = await self._bodies([row["spec"], row["verdict"]])
+        bodies = await self._bodies.of([row["spec"], row["verdict"]])
         shown = views.task(row, bodies.get(row["spec"]))
         shown["subtasks"] = (await self._subtasks(row, 0, SUBTASKS_SHOWN))[0]
         shown["result"] = await self._result(row) if await self._sees_outputs(principal, task_id) else None
@@ -196,7 +221,7 @@ class Queries:
             status=Status.SUCCEEDED,
             condition=Condition.SUCCESS,
         )
-        return await self._outputs(found, Inline())
+        return await self._bodies.outputs(found, Inline())
 
     async def tasks(
         self,
@@ -240,7 +265,7 @@ class Queries:
             if shown and room < 0:
                 break
             shown.append(row)
-        bodies = await self._bodies([row["spec"] for row in shown])
+        bodies = await self._bodies.of([row["spec"] for row in shown])
         following = ""
         if len(shown) < len(found):
             last = shown[-1]
@@ -259,6 +284,8 @@ class Queries:
 
     async def _subtasks(self, task: Row, after: int, limit: int) -> tuple[list[View], int | None]:
         """Some subtasks, and where they end if more follow."""
+        if not task["n_total"]:
+            return [], None
         found = await self._read("subtasks_page", task=task["id"], kind=Kind.EXECUTE, after=after, limit=limit + 1)
         more = len(found) > limit
         status = TaskStatus(task["status"])
@@ -272,7 +299,7 @@ class Queries:
         shown["input"] = views.planned(row).get("input", {})
         shown["output"] = None
         if row["result"] is not None and await self._sees_outputs(principal, task_id):
-            body = (await self._bodies([row["result"]]))[row["result"]]
+            body = (await self._bodies.of([row["result"]]))[row["result"]]
             fits = Inline().fits(len(body))
             whole = views.json_of(body) if fits else None
             shown["output"] = whole if fits else views.reference(task_id, row["key"], views.sha256(body), len(body))
@@ -302,9 +329,7 @@ class Queries:
             NotFound: it has put out nothing.
             Forbidden: the caller may see the task, but not this.
         """
-        await self._task(principal, task_id)
-        if not await self._sees_outputs(principal, task_id):
-            raise Forbidden(self._rules.why_not(principal, "output.read"))
+        await self.must_see_outputs(principal, task_id)
         row = await self._one("subtask_row", task=task_id, kind=Kind.EXECUTE, ref=ref)
         wanted = row["result"]
         if attempt is not None:
@@ -312,111 +337,13 @@ class Queries:
             wanted = next((one["result"] for one in tried if one["attempt"] == attempt), None)
         if wanted is None:
             raise NotFound("it has put out nothing")
-        return (await self._bodies([wanted]))[wanted]
+        return (await self._bodies.of([wanted]))[wanted]
 
     async def graph(self, principal: Principal, task_id: str) -> View:
         task = await self._task(principal, task_id)
         nodes = await self._read("graph_nodes", task=task_id, kind=Kind.EXECUTE)
         edges = await self._read("graph_edges", task=task_id)
         return views.graph(nodes, edges, TaskStatus(task["status"]))
-
-    # ---- leases ----------------------------------------------------------------------------------------------------
-
-    async def lease_views(self, principal: Principal, works: Sequence[str]) -> list[View]:
-        """What a bot needs to do the work it has just got; an item whose lease is gone again is left out."""
-        wanted = _json(list(works))
-        leases = {
-            row["work"]: row for row in await self._read("leases_of_works", tenant=principal.tenant, works=wanted)
-        }
-        items = await self._items([work for work in works if work in leases])
-        if not items:
-            return []
-        subjects = await self._items([row["subject"] for row in items.values() if row["subject"] is not None])
-        tasks = {
-            row["id"]: row
-            for row in await self._read("tasks_by_id", tasks=_json(sorted({row["task"] for row in items.values()})))
-        }
-        ids = _json(list(items))
-        shown = {work: views.lease(leases[work], row, tasks[row["task"]]) for work, row in items.items()}
-        previous: dict[str, Row] = {}
-        if seen := [work for work, row in items.items() if leases[work]["attempt"] > 1 or row["round"] > 1]:
-            previous = await self._history(seen, shown)
-        checkpoints = await self._bodies([row["checkpoint"] for row in items.values()])
-        inline = Inline()
-        before: dict[str, list[Row]] = {}
-        for row in await self._read("upstream_of_works", works=ids, status=Status.SUCCEEDED):
-            before.setdefault(row["child"], []).append(row)
-        for work, item in items.items():
-            view = shown[work]
-            view["checkpoint"] = views.json_of(checkpoints.get(item["checkpoint"]))
-            view["upstream"] = await self._outputs(before.get(work, []), inline)
-            if item["kind"] == Kind.REVIEW:
-                view["review"] = await self._to_judge(item, subjects.get(item["subject"]), inline)
-                if item["subject"] is not None:
-                    view["subtask"] = views.planned(subjects[item["subject"]])
-            if work in previous:
-                view["previous"] = await self._previous(item, previous[work], inline)
-        return list(shown.values())
-
-    async def _history(self, works: Sequence[str], shown: Mapping[str, View]) -> dict[str, Row]:
-        """Put what was said of items before into their views; the last attempt of each."""
-        ids = _json(list(works))
-        for row in await self._read("feedback_of_works", works=ids):
-            shown[row["work"]]["feedback"].append({"round": row["round"], "text": row["text"]})
-        for row in await self._read("answers_of_works", works=ids):
-            answer = {"question": row["question"], "answer": views.json_of(row["answer"])}
-            shown[row["work"]]["answers"].append(answer)
-        return {row["work"]: row for row in await self._read("last_attempts_of_works", works=ids)}
-
-    async def _items(self, works: Sequence[str]) -> dict[str, Row]:
-        if not works:
-            return {}
-        found = {row["id"]: row for row in await self._read("works_by_id", works=_json(list(works)))}
-        return {work: found[work] for work in works}
-
-    async def _to_judge(self, row: Row, subject: Row | None, inline: Inline) -> View:
-        if subject is None:
-            found: Sequence[Row] = await self._read(
-                "results_of_task", task=row["task"], kind=Kind.EXECUTE, status=Status.SUCCEEDED
-            )
-        else:
-            found = [dict(subject) | {"bytes": subject["result_bytes"]}] if subject["result"] is not None else []
-        of = "task" if subject is None else "subtask"
-        return {"of": of, "results": await self._outputs(found, inline)}
-
-    async def _previous(self, row: Row, attempt: Row, inline: Inline) -> View:
-        output = None
-        if attempt["result"] is not None:
-            body = (await self._bodies([attempt["result"]]))[attempt["result"]]
-            # Only a subtask's output has a place of its own; plans and verdicts are never that large by their bounds.
-            if row["kind"] != Kind.EXECUTE or inline.fits(len(body)):
-                output = views.json_of(body)
-            else:
-                digest = views.sha256(body)
-                output = views.reference(row["task"], row["key"], digest, len(body), attempt=attempt["attempt"])
-        return {
-            "attempt": attempt["attempt"],
-            "ending": attempt["ending"],
-            "output": output,
-            "error": views.json_of(attempt["error"]),
-        }
-
-    async def _outputs(self, found: Sequence[Row], inline: Inline) -> View:
-        """Outputs by key, those beyond the bounds by reference, read in one go."""
-        small = {row["key"]: row["result"] for row in found if inline.fits(row["bytes"])}
-        bodies = await self._bodies(list(small.values()))
-        return {
-            row["key"]: views.json_of(bodies[row["result"]])
-            if row["key"] in small
-            else views.reference(row["task"], row["key"], row["result_hash"], row["bytes"])
-            for row in found
-        }
-
-    async def _bodies(self, ids: Sequence[str | None]) -> dict[str, bytes]:
-        wanted = [one for one in dict.fromkeys(ids) if one is not None]
-        if not wanted:
-            return {}
-        return {row["id"]: row["body"] for row in await self._read("payloads", ids=_json(wanted))}
 
     # ---- bots, skills, keys ----------------------------------------------------------------------------------------
 

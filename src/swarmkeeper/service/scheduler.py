@@ -16,15 +16,17 @@ from swarmkeeper.core.decide import progress
 from swarmkeeper.core.decide import work as decisions
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.match import QueueBook
-from swarmkeeper.core.model import Bot, Lease, Ready
+from swarmkeeper.core.model import Bot, Lease, Ready, Task, Work
 from swarmkeeper.core.ports import Unit, Want
 from swarmkeeper.core.states import Kind
 from swarmkeeper.core.world import NotLoaded, World
+from swarmkeeper.service.heads import Heads
 
-# Beyond twice what is asked for, because a head may turn out not to be had (held back, closed to the bot's owner).
-# Where that is so for all of them, a second look goes as far as HEADS_MAX.
-HEADS_SPARE = 8
+# Beyond what is asked for, because a head may turn out not to be had (held back, closed to the bot's owner). Where one
+# is not, more are looked at, as far as HEADS_MAX, and then once more without those that are closed to its owner.
+HEADS_SPARE = 2
 HEADS_MAX = 576
+GRANTS_MAX = 128  # in one batch; whoever can wait is served in the next
 ROUNDS_MAX = 1_000  # a bound for what never ends; see batch.py
 SERVED_REMEMBERED = 10_000
 
@@ -33,8 +35,19 @@ Save = Callable[[], Awaitable[None]]  # writes what has changed so far, so that 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    work: str
-    lease_id: str
+    """A lease, and what it is for, as they are with the batch that granted it."""
+
+    lease: Lease
+    item: Work
+    of_task: Task
+
+    @property
+    def work(self) -> str:
+        return self.lease.work
+
+    @property
+    def lease_id(self) -> str:
+        return self.lease.lease_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +147,7 @@ class HandOver:
         self._scheduler = scheduler
         self._world = world
         self._unit = unit
-        self._heads: dict[str, list[Ready]] = {}  # by tenant
-        self._cut: set[tuple[str, int]] = set()  # (tenant, queue) whose heads are not all there is
+        self._heads: dict[str, Heads] = {}  # by tenant
         self._taken: set[str] = set()
 
     def looks_again(self, poll: Poll) -> bool:
@@ -151,14 +163,18 @@ class HandOver:
         polls = sorted(waiting, key=lambda poll: (poll.arrival, poll.claim.bot))
         if not polls:
             return []
-        await save()
         await self._load(polls)
         answered = []
+        granted = 0
         for poll in polls:
             if poll.gone or poll.answer.done():
                 continue
+            if granted >= GRANTS_MAX and poll.parks:
+                poll.fresh = self._scheduler.restless = True
+                continue
             poll.fresh = False
             poll.found = await self._decide(poll, save)
+            granted += len(poll.found)
             if poll.found or not poll.parks or poll.answer.done():
                 answered.append(poll)
         return answered
@@ -171,9 +187,7 @@ class HandOver:
         for poll in polls:
             wants.update(dict.fromkeys(poll.claim.wants()))
         await self._load_missing(wants)
-        need: dict[str, int] = {}
-        queues: dict[str, dict[int, None]] = {}
-        kinds: dict[str, dict[frozenset[int], None]] = {}  # of polls, by what they can be served from
+        need: dict[tuple[str, frozenset[int]], int] = {}  # by whose polls, and what they can be served from
         for poll in polls:
             try:
                 bot = decisions.own_bot(self._world, poll.claim.by, poll.claim.bot, "work.lease")
@@ -182,30 +196,26 @@ class HandOver:
                 self._scheduler.forget(poll)
                 continue
             poll.bot = bot
-            need[bot.tenant] = need.get(bot.tenant, 0) + poll.claim.most
-            served = self._serves(poll, bot)
-            kinds.setdefault(bot.tenant, {})[served] = None
-            queues.setdefault(bot.tenant, {}).update(dict.fromkeys(sorted(served)))
-        for tenant, wanted in queues.items():
-            limit = min(2 * need[tenant] + HEADS_SPARE, HEADS_MAX)
-            heads = await self._unit.candidates(tenant, "", list(wanted), limit)
-            counts: dict[tuple[int, int], int] = {}
-            for item in heads:
-                counts[item.queue, item.priority] = counts.get((item.queue, item.priority), 0) + 1
-            self._cut.update((tenant, queue) for (queue, _), count in counts.items() if count >= limit)
-            ranked = match.choose(heads, self._world.now)
-            # The first ones for each kind of poll, so that a long queue does not hide a short one that another serves.
-            kept: set[str] = set()
-            for served in kinds[tenant]:
-                kept.update([item.work for item in ranked if item.queue in served][:limit])
-            self._heads[tenant] = [item for item in ranked if item.work in kept]
-            self._cut.update((tenant, item.queue) for item in ranked if item.work not in kept)
-            await self._load_items(self._heads[tenant])
+            wanted = min(self._room(bot), poll.claim.most)
+            if wanted > 0:
+                asked = (bot.tenant, self._serves(poll, bot))
+                need[asked] = need.get(asked, 0) + wanted
+        items: dict[str, Ready] = {}
+        for (tenant, queues), wanted in need.items():
+            if tenant not in self._heads:
+                self._heads[tenant] = Heads(self._unit, self._world, tenant)
+            heads = await self._heads[tenant].first(queues, min(wanted + HEADS_SPARE, HEADS_MAX), ())
+            items.update((item.work, item) for item in heads)
+        await self._load_items(list(items.values()))
+
+    def _room(self, bot: Bot) -> int:
+        return bot.capacity - self._scheduler.held.get(bot.id, 0) - self._world.held.get(bot.id, 0)
 
     async def _load_items(self, heads: list[Ready]) -> None:
         wants: list[Want] = []
         for item in heads:
-            wants += [("work", item.work), ("task", item.task), ("lease", item.work)]
+            wants += [("work", item.work), ("task", item.task)]
+            self._world.rows.setdefault(("lease", item.work), None)  # what stands in a queue has none
         await self._load_missing(dict.fromkeys(wants))
         # A review closes the others of its round to whoever takes it.
         tasks: dict[str, None] = dict.fromkeys(
@@ -225,61 +235,80 @@ class HandOver:
         bot = poll.bot
         if bot is None:
             return ()
-        if (again := self._granted_before(poll, bot)) is not None:
+        if (again := await self._granted_before(poll, bot)) is not None:
             return again
         poll.reason = None
         if bot.status != "active":
             poll.reason = "draining"
             return ()
         queues = self._serves(poll, bot)
-        room = bot.capacity - self._scheduler.held.get(bot.id, 0) - self._world.held.get(bot.id, 0)
-        if room <= 0:
+        most = min(self._room(bot), poll.claim.most)
+        if most <= 0:
             poll.reason = "at_capacity"
             return ()
-        heads = [
-            item for item in self._heads.get(bot.tenant, []) if item.queue in queues and item.work not in self._taken
-        ]
-        found = await self._take(poll, bot, heads, min(room, poll.claim.most), save)
-        cut = [queue for queue in sorted(queues) if (bot.tenant, queue) in self._cut]
-        if not found and cut:
-            further = await self._unit.candidates(bot.tenant, bot.owner, cut, HEADS_MAX)
+        if bot.tenant not in self._heads:  # another poll's answer made room
+            self._heads[bot.tenant] = Heads(self._unit, self._world, bot.tenant)
+        heads = self._heads[bot.tenant]
+        looked_at = most
+        found: tuple[Granted, ...] | None = None
+        while found is None:
+            items = await heads.first(queues, looked_at, self._taken)
+            await self._load_items(items)
+            whole = len(items) < looked_at or looked_at >= HEADS_MAX
+            found = await self._take(poll, bot, items, most, save, all_or_none=not whole)
+            looked_at = min(2 * looked_at + HEADS_SPARE, HEADS_MAX)
+        if not found and len(items) >= HEADS_MAX:
+            await save()
+            further = await heads.of_owner(queues, bot.owner, HEADS_MAX)
             await self._load_items(further)
-            ranked = match.choose(further, self._world.now)
-            found = await self._take(poll, bot, ranked, min(room, poll.claim.most), save)
+            found = await self._take(poll, bot, further, most, save) or ()
             # Rows of a task that was just held back are still being taken out: see again what lies behind them.
             poll.fresh = not found and len(further) >= HEADS_MAX
         if not found:
             poll.reason = "nothing_ready" if queues else "no_match"
         return found
 
-    def _granted_before(self, poll: Poll, bot: Bot) -> tuple[Granted, ...] | None:
+    async def _granted_before(self, poll: Poll, bot: Bot) -> tuple[Granted, ...] | None:
         """The live leases of an earlier call with the same claim id, whose answer was lost."""
         if poll.claim.claim_id is None:
             return None
         works = self._world.look("claim", (bot.id, poll.claim.claim_id))
         leases: list[Lease | None] = [self._world.look("lease", work) for work in works]
         live = [
-            Granted(lease.work, lease.lease_id)
+            lease
             for lease in leases
             if lease is not None
             and lease.bot == bot.id
             and lease.claim_id == poll.claim.claim_id
             and not lease.cancelled
         ]
-        return tuple(live) or None
+        if not live:
+            return None
+        await self._load_missing(want for lease in live for want in (("work", lease.work), ("task", lease.task)))
+        return self._granted(live)
 
-    async def _take(self, poll: Poll, bot: Bot, heads: list[Ready], most: int, save: Save) -> tuple[Granted, ...]:
+    def _granted(self, leases: Iterable[Lease]) -> tuple[Granted, ...]:
+        world = self._world
+        return tuple(Granted(lease, world.work(lease.work), world.task(lease.task)) for lease in leases)
+
+    async def _take(
+        self, poll: Poll, bot: Bot, heads: list[Ready], most: int, save: Save, *, all_or_none: bool = False
+    ) -> tuple[Granted, ...] | None:
+        """Lease up to `most` of these; with `all_or_none` None, and nothing done, where they are fewer."""
         if not heads:
             return ()
         for _ in range(ROUNDS_MAX):
             self._world.begin(actor_type="bot", actor=bot.id, by=poll.claim.by, seed=poll.seed, trace=poll.claim.trace)
             try:
                 leases = self._take_some(poll, bot, heads, most)
+                if all_or_none and len(leases) < most:
+                    self._world.undo()
+                    return None
                 if leases:
                     tasks = dict.fromkeys(lease.task for lease in leases)
                     one = self._world.task(leases[0].task) if len(tasks) == 1 else None
-                    body = {"works": [lease.work for lease in leases]}
-                    self._world.record("work.lease", bot.id, task=one, body=body)
+                    own = {"works": [lease.work for lease in leases]}
+                    self._world.record("work.lease", bot.id, task=one, own=own)
                 self._world.finish()
             except NotLoaded as missing:
                 self._world.undo()
@@ -287,7 +316,7 @@ class HandOver:
                 await self._load_missing(missing.wants)
                 continue
             self._taken.update(lease.work for lease in leases)
-            return tuple(Granted(lease.work, lease.lease_id) for lease in leases)
+            return self._granted(leases)
         raise AssertionError("a claim asks for ever more rows")
 
     def _take_some(self, poll: Poll, bot: Bot, heads: list[Ready], most: int) -> list[Lease]:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from swarmkeeper.core.errors import Invalid
-from swarmkeeper.core.model import Json
+from swarmkeeper.core.model import Json, Lease, Task, Work
 from swarmkeeper.core.states import EDGE_MET, TASK_CLOSED, Condition, Kind, Status, TaskStatus, effective
 
 Row = Mapping[str, Any]
@@ -177,8 +177,11 @@ def verdict(body: bytes | None) -> View | None:
 
 def planned(row: Row) -> View:
     """A subtask as its plan says; `input` is among it."""
-    spec = json_of(row["spec"]) or {}
-    return {"id": row["id"], "parent_task_id": row["task"], **spec, "key": row["key"]}
+    return as_planned(row["id"], row["task"], row["key"], json_of(row["spec"]))
+
+
+def as_planned(work_id: str, task_id: str, key: str, spec: View | None) -> View:
+    return {"id": work_id, "parent_task_id": task_id, **(spec or {}), "key": key}
 
 
 def subtask(row: Row, status: TaskStatus) -> View:
@@ -237,41 +240,41 @@ def graph(nodes: Sequence[Row], edges: Sequence[Row], status: TaskStatus) -> Vie
 # ---- work ----------------------------------------------------------------------------------------------------------
 
 
-def leased_task(row: Row) -> View:
-    sent = json_of(row["spec_body"]) or {}
+def leased_task(of_task: Task, body: bytes | None) -> View:
+    sent = json_of(body) or {}
     return {
-        "title": row["title"],
+        "title": of_task.title,
         "description": sent.get("description", ""),
         "input": sent.get("input", {}),
         "acceptance_criteria": sent.get("acceptance_criteria", []),
         "metadata": sent.get("metadata", {}),
-        "labels": json_of(row["labels"]),
-        "priority": row["priority"],
-        "round": row["round"],
+        "labels": dict(of_task.labels),
+        "priority": of_task.priority,
+        "round": of_task.round,
     }
 
 
-def lease(row: Row, work: Row, its_task: Row) -> View:
-    """A lease without what came of other items; queries.py adds that."""
+def lease(held: Lease, item: Work, of_task: Task, sent: bytes | None, spec: View | None) -> View:
+    """A lease without what came of other items; leases.py adds that."""
     return {
-        "lease_id": row["lease_id"],
-        "kind": work["kind"],
-        "attempt": row["attempt"],
-        "work_id": work["id"],
-        "task_id": work["task"],
-        "task": leased_task(its_task),
-        "subtask": planned(work) if work["kind"] == Kind.EXECUTE else None,
+        "lease_id": held.lease_id,
+        "kind": item.kind,
+        "attempt": held.attempt,
+        "work_id": item.id,
+        "task_id": item.task,
+        "task": leased_task(of_task, sent),
+        "subtask": as_planned(item.id, item.task, item.key, spec) if item.kind is Kind.EXECUTE else None,
         "upstream": {},
         "feedback": [],
         "previous": None,
         "checkpoint": None,
         "answers": [],
         "review": None,
-        "expires_at": time(row["expires_at"]),
-        "ends_at": time(row["ends_at"]),
+        "expires_at": time(held.expires_at),
+        "ends_at": time(held.ends_at),
         # Every third of the lease, so that one beat may be lost.
-        "heartbeat_after_seconds": seconds(row["ttl"] // 3),
-        "traceparent": its_task["trace"] or None,
+        "heartbeat_after_seconds": seconds(held.ttl // 3),
+        "traceparent": of_task.trace or None,
     }
 
 

@@ -107,6 +107,15 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._ready.append(handle)
         return handle
 
+    def call_soon_threadsafe(
+        self,
+        callback: Callable[[Unpack[_Ts]], object],
+        *args: *_Ts,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Handle:
+        """The same: there is one thread, and what is run "in a thread" is run in it too."""
+        return self.call_soon(callback, *args, context=context)
+
     def call_later(
         self,
         delay: float,

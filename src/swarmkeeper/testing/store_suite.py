@@ -22,8 +22,10 @@ from swarmkeeper.core.model import (
     Idempotency,
     LateResult,
     Lease,
+    Message,
     Queue,
     Ready,
+    Tenant,
     Timer,
     Work,
 )
@@ -99,6 +101,18 @@ class StoreSuite:
 
         assert await load(opened, *wants) == [[]] * len(wants)
         assert await load(opened, ("grants", ("b", "t")), ("late", "w"), ("graph", "t")) == [(0, []), (0, []), ([], [])]
+
+    async def test_messages_are_counted_and_their_speakers_found(self, opened: Store) -> None:
+        speakers = ("speakers", ("acme", "b", "k", "t"))
+        empty = await load(opened, ("messages", "t"), ("bots_called", ("acme", "b")), speakers)
+        bot = records.bot("bot_1")
+        sent = [Message(f"msg_{number}", "acme", "tsk_1", "bot_1", None, "p", number) for number in (2, 1)]
+        await save(opened, Changes(bots={"bot_1": bot}, messages=sent))
+        asked = (("acme", "bot_1"), ("acme", bot.name), ("other", bot.name))
+        called = [("bots_called", each) for each in asked]
+
+        assert empty == [0, False, []]
+        assert await load(opened, ("messages", "tsk_1"), *called) == [2, True, True, False]
 
     async def test_payloads_are_replaced_and_removed(self, opened: Store) -> None:
         await save(opened, Changes(payloads={"p": ("tsk_1", b'{"a":1}'), "q": ("tsk_1", b"2")}))
@@ -250,9 +264,13 @@ class StoreSuite:
 
     async def heads(self, opened: Store, owner: str = "me", limit: int = 2, tenant: str = "acme") -> list[str]:
         async with opened.begin() as unit:
-            return [one.work for one in await unit.candidates(tenant, owner, [1, 2], limit)]
+            return [
+                one.work
+                for queue, priority in await unit.levels(tenant, [1, 2])
+                for one in await unit.heads(tenant, owner, queue, priority, limit)
+            ]
 
-    async def test_candidates_are_the_heads_of_each_queue_and_priority_by_place(self, opened: Store) -> None:
+    async def test_the_heads_of_each_queue_and_priority_come_by_place(self, opened: Store) -> None:
         await self.ready(
             opened,
             *(records.ready(f"low{n}", priority=1, place=9 - n) for n in range(4)),
@@ -264,9 +282,18 @@ class StoreSuite:
 
         found = await self.heads(opened)
 
-        assert sorted(found) == sorted(["high0", "high1", "low3", "low2", "second"])
-        assert [work for work in found if work.startswith("low")] == ["low3", "low2"]
-        assert [work for work in found if work.startswith("high")] == ["high0", "high1"]
+        assert found == ["low3", "low2", "high0", "high1", "second"]
+
+    async def test_heads_are_read_on_from_where_one_stopped(self, opened: Store) -> None:
+        placed = (("a", 1), ("b", 2), ("c", 2), ("d", 3), ("e", 4))
+        await self.ready(opened, *(records.ready(work, place=place) for work, place in placed))
+
+        async with opened.begin() as unit:
+            first = await unit.heads("acme", "", 1, 5, 2)
+            rest = await unit.heads("acme", "", 1, 5, 9, (first[-1].place, first[-1].work))
+
+        assert [one.work for one in first + rest] == ["a", "b", "c", "d", "e"]
+        assert len(first) == 2
 
     async def test_items_of_one_place_come_in_the_order_of_their_ids(self, opened: Store) -> None:
         await self.ready(opened, *(records.ready(work) for work in ("c", "a", "b")))
@@ -290,7 +317,8 @@ class StoreSuite:
         await save(opened, Changes(ready={"a": None, "b": records.ready("b", priority=9, place=2), "never": None}))
 
         async with opened.begin() as unit:
-            assert await unit.candidates("acme", "me", [1], 5) == [records.ready("b", priority=9, place=2)]
+            assert await unit.levels("acme", [1]) == [(1, 9)]
+            assert await unit.heads("acme", "me", 1, 9, 5) == [records.ready("b", priority=9, place=2)]
 
     async def test_due_timers_come_earliest_first_and_not_before_their_time(self, opened: Store) -> None:
         await save(opened, Changes(timers={("lease", "b"): 7, ("lease", "a"): 7, ("wake", "c"): 3, ("ends", "d"): 8}))
@@ -309,13 +337,38 @@ class StoreSuite:
         await save(opened, Changes(chores={chore.id: chore for chore in chores}))
 
         async with opened.begin() as unit:
-            assert [one.id for one in await unit.next_chores(2, "")] == ["chr_0", "chr_1"]
-            assert [one.id for one in await unit.next_chores(2, "tsk_1")] == ["chr_2", "chr_0"]
-            assert [one.id for one in await unit.next_chores(9, "tsk_0")] == ["chr_1", "chr_2", "chr_0"]
+            assert [one.id for one in await unit.next_chores(2, "", "acme")] == ["chr_0", "chr_1"]
+            assert [one.id for one in await unit.next_chores(2, "tsk_1", "acme")] == ["chr_2", "chr_0"]
+            assert [one.id for one in await unit.next_chores(9, "tsk_0", "acme")] == ["chr_1", "chr_2", "chr_0"]
             await unit.save(Changes(chores={"chr_0": None}))
-            assert [one.id for one in await unit.next_chores(1, "")] == ["chr_3"]
+            assert [one.id for one in await unit.next_chores(1, "", "acme")] == ["chr_3"]
             assert (await unit.load([("chores", "tsk_1")]))["chores", "tsk_1"] == [chores[1], chores[4]]
         assert (await opened.start()).chores
+
+    async def test_chores_are_found_by_tenant(self, opened: Store) -> None:
+        chores = [records.chore(f"chr_{n}", task=f"tsk_{n}", tenant=("a", "b")[n % 2]) for n in range(4)]
+        async with opened.begin() as unit:
+            assert await unit.chore_tenants() == []
+        await save(opened, Changes(chores={chore.id: chore for chore in chores}))
+
+        async with opened.begin() as unit:
+            assert await unit.chore_tenants() == ["a", "b"]
+            assert [one.id for one in await unit.next_chores(9, "tsk_1", "b")] == ["chr_3", "chr_1"]
+
+    async def test_what_a_tenant_may_have_is_set_and_what_it_has_is_counted_apart(self, opened: Store) -> None:
+        await save(opened, Changes(opened={"acme": 3, "other": -1}))  # of one that was never heard of: none
+        await save(opened, Changes(tenants={"acme": Tenant("acme", weight=4, max_backlog=7, open_tasks=99)}))
+        await save(opened, Changes(opened={"acme": -1}))
+
+        async with opened.begin() as unit:
+            found = await unit.load([("tenant", "acme"), ("tenant", "nobody")])
+
+        assert found == {("tenant", "acme"): Tenant("acme", 4, 7, 2), ("tenant", "nobody"): None}
+        rows = await opened.read("tenant_shares", {})
+        assert [(row["id"], row["weight"], row["max_backlog"], row["open_tasks"]) for row in rows] == [
+            ("acme", 4, 7, 2),
+            ("other", 1, None, 0),
+        ]
 
     async def test_ended_idempotency_keys_are_purged_the_oldest_first(self, opened: Store) -> None:
         keys = [Idempotency("acme", f"k{n}", "hash", 201, "tsk_1", expires=n) for n in range(5)]

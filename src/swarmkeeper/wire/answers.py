@@ -413,12 +413,41 @@ def _bare_pointer(value: Any) -> Any:
     return {"pointer": value} if isinstance(value, str) else value
 
 
+class AuditActor(Answer):
+    """Who did it: a key's owner, a bot, or the engine by itself."""
+
+    type: Annotated[str, Field(examples=["key", "bot", "engine"])]
+    id: str
+    key: Annotated[str, Field(description="The id of the key that was shown.")] = ""
+
+
+class AuditDecision(Answer):
+    """Whether it was allowed, and why."""
+
+    effect: Literal["allow", "deny"]
+    policy: str = ""
+    reasons: list[str] = Field(default_factory=list)
+
+
 class AuditLog(Answer):
     """Who did what, redacted."""
 
     id: str
+    index: Annotated[int | None, Field(description="Its place in the tenant's log: 0, 1, 2 … without gap.")] = None
     task_id: str | None = None
-    event: Annotated[str, Field(examples=["task.submit"])]
+    event: Annotated[str, Field(description="What was done.", examples=["task.submit"])]
+    action: Annotated[str | None, Field(description="The same as event.", examples=["task.submit"])] = None
+    actor: AuditActor | None = None
+    resource: Annotated[str | None, Field(description="What it was done to.", examples=["tsk_01J8"])] = None
+    outcome: Annotated[str | None, Field(examples=["accepted", "refused"])] = None
+    decision: AuditDecision | None = None
+    events: Annotated[list[str], Field(description="The ids of the events that it caused.")] = Field(
+        default_factory=list
+    )
+    trace: Annotated[str | None, Field(description="The traceparent of the call.")] = None
+    rules: Annotated[str | None, Field(description="The hash of the redaction rules that were in force.")] = None
+    hash: Annotated[str | None, Field(description="The hash of its leaf in the log's tree, hexadecimal.")] = None
+    erased: Annotated[bool, Field(description="Its payload was erased; that it was made stays proved.")] = False
     payload: Json = None
     redacted_fields: list[
         Annotated[RedactedField, BeforeValidator(_bare_pointer, json_schema_input_type=str | RedactedField)]

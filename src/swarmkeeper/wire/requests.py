@@ -18,7 +18,6 @@ from swarmkeeper.wire.problems import pointer
 from swarmkeeper.wire.shapes import (
     BATCH_MAX,
     LEASES_MAX,
-    YEAR_SECONDS,
     Attempts,
     Checkpoint,
     Count,
@@ -31,7 +30,6 @@ from swarmkeeper.wire.shapes import (
     Metadata,
     Name,
     NameOrNone,
-    Object,
     OnlyServerSets,
     Output,
     Priority,
@@ -211,7 +209,13 @@ class TaskDefinition(Request):
     ] = "final"
     quorum: Quorum = Field(default_factory=Quorum)
     max_rounds: Annotated[int, Field(ge=0, le=100, description="How often a verdict may ask for rework.")] = 3
-    approval: Literal["none", "plan", "final", "rounds"] = "none"
+    approval: Annotated[
+        Literal["none", "plan", "final", "rounds"],
+        Field(
+            description="What a person has to agree to: nothing; the plan; the result, once it is judged good; what "
+            "comes after the last round of rework."
+        ),
+    ] = "none"
     plan_timeout_seconds: Timeout | None = None
     review_timeout_seconds: Timeout | None = None
     defaults: Defaults = Field(default_factory=Defaults)
@@ -252,17 +256,6 @@ class Retry(Reason):
     """Try a failed task again."""
 
     deadline_seconds: Annotated[Deadline | None, Field(description="A new deadline, from now.")] = None
-
-
-class MessageRequest(Request):
-    """Something one bot tells another about a task."""
-
-    id: OnlyServerSets = None
-    from_bot: OnlyServerSets = None
-    task_id: OnlyServerSets = None
-    timestamp: OnlyServerSets = None
-    to_bot: Annotated[Name | None, Field(description="A bot's name or id; null: whoever works on the task.")] = None
-    payload: Input = Field(default_factory=dict)
 
 
 # ---- bots and keys -------------------------------------------------------------------------------------------------
@@ -539,6 +532,9 @@ class Beat(Request):
     progress: Progress | None = None
     usage: Annotated[Usage | None, Field(description="The attempt's total so far, not what was added.")] = None
     checkpoint: Checkpoint = None
+    messages_after: Annotated[
+        Id | None, Field(description="The last message about the task that was heard; what came after it is told.")
+    ] = None
 
 
 class Heartbeat(Request):
@@ -554,17 +550,6 @@ class Release(Request):
     delay_seconds: Annotated[Delay, Field(description="Handed out again no sooner.")] = 0
 
 
-class Ask(Request):
-    """A question that only a person may answer; it ends the lease."""
-
-    question: Annotated[Text, Field(min_length=1)]
-    choices: Texts = Field(default_factory=list)
-    schema_: Annotated[Object, Field(description="A JSON Schema for the answer.")] | None = Field(
-        default=None, validation_alias="schema", serialization_alias="schema"
-    )
-    expires_in_seconds: Annotated[float | None, Field(ge=1, le=YEAR_SECONDS)] = None
-
-
 # ---- what comes later ----------------------------------------------------------------------------------------------
 
 
@@ -577,11 +562,8 @@ class Later(NamedTuple):
     detail: str
 
 
-NOT_SUPPORTED: tuple[Later, ...] = (
-    Later(TaskDefinition, "approval", lambda value: value != "none", "approvals come with a later release"),
-    Later(MessageRequest, "", lambda _: True, "messages come with a later release"),
-    Later(Ask, "", lambda _: True, "questions come with a later release"),
-)
+# All that is known today is there; a field that is known before its feature is goes here.
+NOT_SUPPORTED: tuple[Later, ...] = ()
 
 
 def not_supported(request: Request, at: tuple[str | int, ...] = ()) -> tuple[Detail, ...]:

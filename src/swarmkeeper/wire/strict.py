@@ -1,8 +1,10 @@
 """JSON as this API takes it: RFC 8259 and the narrower promises of I-JSON (RFC 7493), so that all stores keep the same.
 
-The standard library's C scanner does the parsing. Searches in the raw bytes tell whether the rarer checks are needed at
-all; if they are, or a key comes twice, a second scanner with a hook for each number and object sets aside what it
-objects to, and one walk gives that its place. So good input hardly pays for any of it, and time is linear in size.
+Searches in the raw bytes tell whether the rarer checks are needed at all. If they are not, and the document comes out
+byte for byte as it came in when it is written again, no key was there twice, and nothing can have been read in two
+ways: that is how most programs write. Else the standard library's scanner parses; and where something is wrong, a
+second one with a hook for each number and object sets aside what it objects to, and one walk gives that its place. So
+good input hardly pays for any of it, and time is linear in size.
 
 What is no JSON is `Malformed` (not UTF-8, no JSON, NaN, a duplicate key, a lone surrogate, too deep); what is JSON but
 a value that cannot be kept is `Invalid` (U+0000, a number out of bounds). Both say where, and repeat nothing.
@@ -18,6 +20,8 @@ from collections.abc import Iterator
 from itertools import accumulate, islice
 from typing import Any
 
+import msgspec
+
 from swarmkeeper.core.errors import Detail, Invalid, Malformed, SwarmkeeperError, TooLarge
 from swarmkeeper.wire.problems import ERRORS_MAX, Path, Safe, hidden, pointer
 
@@ -26,7 +30,8 @@ INTEGER_MAX = 2**53  # beyond it a float no longer tells one integer from the ne
 
 _INTEGER_LENGTH_MAX = len(str(-INTEGER_MAX))
 # A string, whole or cut off: it always matches, and never gives back, so that hostile quotes cost linear time.
-_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_BYTE_STRING = re.compile(_STRING.pattern.encode(), re.DOTALL)
 _ODD_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
@@ -35,6 +40,9 @@ _AS_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # +1 and, read as a s
 # All digits look alike here: a run of 16, or an exponent of three, is what it takes to be out of bounds.
 _DIGITS_ALIKE = bytes.maketrans(b"123456789E", b"000000000e")
 _LARGE = (b"0" * 16, b"e000", b"e+000")
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
 
 _DUPLICATE = "duplicate_key"
 _Reason = tuple[str, str]
@@ -77,14 +85,23 @@ def parse_json(body: bytes, *, limit: int, safe: Safe = hidden) -> Any:
     """
     if len(body) > limit:
         raise TooLarge(f"the body is longer than {limit} bytes")
+    shallow = body.count(b"[") + body.count(b"{") <= DEPTH_MAX
+    plain = not (_may_be_large(body) or (b"\\u" in body and _ODD_ESCAPE.search(body)))
+    if plain and shallow:
+        try:
+            value = _decode(body)
+            if _encode(value) == body:
+                return value
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            pass  # what is wrong, the careful way finds
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
         raise Malformed(f"the body is not UTF-8 at byte {error.start}") from None
-    if body.count(b"[") + body.count(b"{") > DEPTH_MAX and _depth(text) > DEPTH_MAX:
+    if not shallow and _depth(text) > DEPTH_MAX:
         raise Malformed(f"the body is nested deeper than {DEPTH_MAX}")
     try:
-        return _parse(body, text, safe)
+        return _parse(text, safe, plain=plain)
     except json.JSONDecodeError as error:
         raise Malformed(f"the body is not JSON at line {error.lineno}, column {error.colno}") from None
     except _NotJson:
@@ -93,9 +110,18 @@ def parse_json(body: bytes, *, limit: int, safe: Safe = hidden) -> Any:
         raise Malformed(f"the body has more than {ERRORS_MAX} repeated keys or numbers out of bounds") from None
 
 
-def _parse(body: bytes, text: str, safe: Safe) -> Any:
+def _may_be_large(body: bytes) -> bool:
+    """Whether a number may be out of bounds. Hashes and ids often look so: strings are left out for a second look."""
+    return _has_large(body) and _has_large(_BYTE_STRING.sub(b'""', body))
+
+
+def _has_large(body: bytes) -> bool:
     digits = body.translate(_DIGITS_ALIKE)
-    if not any(large in digits for large in _LARGE) and not (b"\\u" in body and _ODD_ESCAPE.search(body)):
+    return _LARGE[0] in digits or _LARGE[1] in digits or _LARGE[2] in digits
+
+
+def _parse(text: str, safe: Safe, *, plain: bool) -> Any:
+    if plain:
         try:
             return _PLAIN.decode(text)
         except _Repeated:

@@ -52,11 +52,22 @@ from swarmkeeper.wire.answers import (
     VerdictGiven,
 )
 from swarmkeeper.wire.events import CloudEvent, EventPage
+from swarmkeeper.wire.explain import Explanation, Waiting
+from swarmkeeper.wire.messages import MessageRequest
+from swarmkeeper.wire.people import (
+    AnswerQuestion,
+    Approval,
+    ApprovalDecision,
+    ApprovalPage,
+    Approve,
+    Ask,
+    AskAnswer,
+    Reject,
+)
 from swarmkeeper.wire.problems import FieldError, Problem
 from swarmkeeper.wire.reading import read_plan, read_verdict
 from swarmkeeper.wire.requests import (
     NOT_SUPPORTED,
-    Ask,
     BatchResult,
     Beat,
     BotInfo,
@@ -69,7 +80,6 @@ from swarmkeeper.wire.requests import (
     KeyRequest,
     KeyRotation,
     LeaseRequest,
-    MessageRequest,
     Plan,
     Progress,
     Quorum,
@@ -94,8 +104,14 @@ from swarmkeeper.wire.shapes import read, read_answer
 
 __all__ = [
     "NOT_SUPPORTED",
+    "AnswerQuestion",
     "Answered",
+    "Approval",
+    "ApprovalDecision",
+    "ApprovalPage",
+    "Approve",
     "Ask",
+    "AskAnswer",
     "Attempt",
     "AuditLog",
     "AuditPage",
@@ -113,6 +129,7 @@ __all__ = [
     "DefaultsGiven",
     "Dependency",
     "EventPage",
+    "Explanation",
     "Failure",
     "Feedback",
     "FieldError",
@@ -147,6 +164,7 @@ __all__ = [
     "Reason",
     "RedactedField",
     "Reference",
+    "Reject",
     "Release",
     "ReleaseAnswer",
     "Report",
@@ -178,6 +196,7 @@ __all__ = [
     "UsageGiven",
     "Verdict",
     "VerdictGiven",
+    "Waiting",
     "not_supported",
     "read",
     "read_answer",

@@ -10,7 +10,7 @@ from typing import Any
 
 from swarmkeeper.core import commands
 from swarmkeeper.core.commands import Command
-from swarmkeeper.core.decide import clients, fleet, oversight, planning, upkeep, work
+from swarmkeeper.core.decide import clients, fleet, governing, messages, oversight, planning, tenants, upkeep, work
 from swarmkeeper.core.world import World
 
 DECISIONS: Mapping[type[Command], Callable[[World, Any], Any]] = {
@@ -21,7 +21,7 @@ DECISIONS: Mapping[type[Command], Callable[[World, Any], Any]] = {
     commands.Resume: clients.resume,
     commands.Retry: clients.retry,
     commands.Archive: clients.archive,
-    commands.Tell: clients.tell,
+    commands.Tell: messages.tell,
     commands.Report: work.report,
     commands.Beat: work.beat,
     commands.Release: work.release,
@@ -33,6 +33,8 @@ DECISIONS: Mapping[type[Command], Callable[[World, Any], Any]] = {
     commands.CreateKey: fleet.create_key,
     commands.RotateKey: fleet.rotate_key,
     commands.RevokeKey: fleet.revoke_key,
+    commands.SetTenant: tenants.set_tenant,
+    commands.ChangeRules: governing.change_rules,
     commands.NoteRefusals: fleet.note_refusals,
     commands.Decide: oversight.decide,
     commands.Fire: upkeep.fire,

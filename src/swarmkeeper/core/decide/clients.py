@@ -1,12 +1,11 @@
-"""What clients and operators do with a task that is there: change, cancel, hold, retry, archive, tell."""
+"""What clients and operators do with a task that is there: change, cancel, hold, retry, archive."""
 
 from __future__ import annotations
 
-from swarmkeeper.core.commands import Archive, Cancel, OnTask, Pause, Resume, Retry, Tell, Update
-from swarmkeeper.core.decide import progress
-from swarmkeeper.core.decide.work import own_bot
-from swarmkeeper.core.errors import Forbidden, IllegalTransition, PreconditionFailed, StillStopping, TaskClosed
-from swarmkeeper.core.model import Json, Message, Task
+from swarmkeeper.core.commands import Archive, Cancel, OnTask, Pause, Resume, Retry, Update
+from swarmkeeper.core.decide import asking, deadline, progress, tenants
+from swarmkeeper.core.errors import Forbidden, IllegalTransition, PreconditionFailed, StillStopping
+from swarmkeeper.core.model import Json, Task
 from swarmkeeper.core.states import (
     FINAL,
     TASK_CLOSED,
@@ -117,6 +116,7 @@ def retry(world: World, command: Retry) -> str:
     ]
     world.edit_task(task)
     task.outcome = task.failure = None
+    tenants.count(world, task.tenant, 1)
     task.round += 1
     task.reworks = 0
     # What is left of a deadline that has passed is no time at all: without a new one there is none.
@@ -132,8 +132,9 @@ def retry(world: World, command: Retry) -> str:
         world.task_happened(task, started, {"round": task.round})
         if task.approval == "plan" and not task.started:
             # A plan that was denied is not carried out by asking again: the person is asked again.
-            subject = {"subtasks": [work.key for work in works], "round": task.round}
-            progress.open_approval(world, task, "plan", question="Carry out this plan?", subject=subject)
+            subject = asking.plan_again(world, task, works)
+            by = command.by.key_id
+            progress.ask_people(world, task, "plan", question="Carry out this plan?", subject=subject, asked_by=by)
         progress.reopen(world, task, roots, clear=True)
     else:
         world.task_happened(task, TaskHappening.RETRIED_TO_REVIEW, {"round": task.round})
@@ -144,7 +145,7 @@ def retry(world: World, command: Retry) -> str:
 
 def _go_on_with_deadline(world: World, task: Task) -> None:
     if task.status is not TaskStatus.COMPLETED and not set(task.holds) - {"paused"}:
-        progress.start_deadline(world, task)
+        deadline.start(world, task)
 
 
 def _drop_graces(world: World, task: Task) -> None:
@@ -163,24 +164,3 @@ def _drop_graces(world: World, task: Task) -> None:
     cancelled = [world.work(work_id) for work_id in found]
     if cancelled:
         world.emit("work.cancelled", progress.keys_of(cancelled), task=task)
-
-
-def tell(world: World, command: Tell) -> str:
-    """Leave a message on a task, for one bot or for whoever works on it; its id."""
-    sender = command.by.key_id
-    if command.from_bot is None:
-        task = _mine(world, command, "task.message")
-    else:
-        bot = own_bot(world, command.by, command.from_bot, "task.message_held")
-        task = world.task(command.task, command.by.tenant)
-        if not world.look("grants", (bot.id, task.id))[1]:
-            raise Forbidden("a bot may only speak about tasks that it holds a lease of")
-        sender = bot.name
-    if task.status in TASK_CLOSED:
-        raise TaskClosed("the task is over")
-    message_id = world.new_id("msg")
-    name = world.write_payload(task, f"{task.id}/message/{message_id[4:]}", command.payload)
-    world.record("task.message", task.id, task=task, body={"bytes": len(command.payload)})
-    world.changes.messages.append(Message(message_id, task.tenant, task.id, sender, command.to_bot, name, world.now))
-    world.emit("task.message", {"message": message_id, "from_bot": sender, "to_bot": command.to_bot}, task=task)
-    return message_id

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from swarmkeeper.core.commands import Decide
-from swarmkeeper.core.decide import progress, review
+from swarmkeeper.core.decide import deadline, progress, review
 from swarmkeeper.core.decide import work as work_decisions
 from swarmkeeper.core.errors import AlreadyDecided, Forbidden, Invalid, NotFound, StaleApproval
 from swarmkeeper.core.model import Approval, Json, Task
@@ -43,11 +43,12 @@ def decide(world: World, command: Decide) -> str:
         raise Forbidden("whoever asked does not decide")
     if command.verb == "approve" and command.subject_hash != approval.subject_hash:
         raise StaleApproval("what is to be approved is not what was read")
-    if command.verb == "answer" and approval.choices and command.answer not in approval.choices:
-        raise Invalid("not one of the choices", details=(("/answer", "not_a_choice", "must be one of `choices`"),))
+    if command.verb == "answer":
+        _check_answer(world, approval, command.answer)
     task = world.task(approval.task, approval.tenant)
     told = {"approval": approval.id, "kind": approval.kind, "verb": command.verb, "reason": command.reason}
-    world.record("approval.decide", approval.id, task=task, body=told)
+    answered = {"question": approval.question, "answer": command.answer} if command.verb == "answer" else {}
+    world.record("approval.decide", approval.id, task=task, body={**told, **answered})
     world.edit_approval(approval)
     approval.state, approval.decision = "decided", {**decision, "reason": command.reason}
     approval.decided_by, approval.decided_at = command.by.key_id, world.now
@@ -58,6 +59,14 @@ def decide(world: World, command: Decide) -> str:
     else:
         _carry_out(world, task, approval, command.answer)
     return approval.id
+
+
+def _check_answer(world: World, approval: Approval, answer: Json) -> None:
+    if approval.choices and answer not in approval.choices:
+        raise Invalid("not one of the choices", details=(("/answer", "not_a_choice", "must be one of `choices`"),))
+    errors = () if approval.schema is None else world.rules.check_answer(approval.schema, answer)
+    if errors:
+        raise Invalid("the answer is not what the schema of the question asks for", details=errors)
 
 
 def _carry_out(world: World, task: Task, approval: Approval, given: Json) -> None:
@@ -71,7 +80,7 @@ def _carry_out(world: World, task: Task, approval: Approval, given: Json) -> Non
     if approval.kind == "final":
         progress.archive_accepted(world, task)
     elif approval.kind == "plan":
-        progress.start_deadline(world, task)
+        deadline.start(world, task)
     elif given == "accept":
         progress.accept(world, task)
     else:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from swarmkeeper.core import graph
 from swarmkeeper.core.commands import Submit
-from swarmkeeper.core.decide import progress
+from swarmkeeper.core.decide import asking, progress, tenants
 from swarmkeeper.core.errors import Forbidden, InvalidPlan
 from swarmkeeper.core.model import SubtaskSpec, Task
 from swarmkeeper.core.states import Evaluation, Kind, TaskHappening, TaskStatus
@@ -18,9 +18,10 @@ def submit(world: World, command: Submit) -> str:
     if not world.rules.may(command.by, "task.submit"):
         raise Forbidden(world.rules.why_not(command.by, "task.submit"))
     if command.subtasks is not None:
-        errors = graph.check_plan(command.subtasks)
+        errors = graph.check_plan(command.subtasks) if command.checked is None else command.checked
         if errors:
             raise InvalidPlan("the subtasks are not a sound plan", details=tuple(errors))
+    tenants.admit(world, command.by.tenant)
     task_id = world.new_id("tsk")
     task = Task(
         id=task_id,
@@ -45,6 +46,7 @@ def submit(world: World, command: Submit) -> str:
         trace=command.trace,
     )
     world.add_task(task)
+    tenants.count(world, task.tenant, 1)
     world.write_payload(task, task.spec, command.spec)
     world.record("task.submit", task.id, task=task, body={"title": command.title, "labels": dict(command.labels)})
     world.emit(f"task.{TaskHappening.SUBMITTED}", {"to": "CREATED", "title": command.title}, task=task)
@@ -54,21 +56,22 @@ def submit(world: World, command: Submit) -> str:
     if command.subtasks is None:
         progress.add_item(world, task, Kind.PLAN, "plan")
     else:
-        accept_plan(world, task, command.subtasks)
+        accept_plan(world, task, command.subtasks, asked_by=task.submitted_by)
     return task.id
 
 
-def accept_plan(world: World, task: Task, specs: Sequence[SubtaskSpec]) -> None:
+def accept_plan(world: World, task: Task, specs: Sequence[SubtaskSpec], *, asked_by: str) -> None:
     """The plan is sound: the task is PLANNED from here on, its rows follow."""
     world.edit_task(task).planned = True
     keys = [spec.key for spec in specs[: progress.KEYS_TOLD]]
     world.task_happened(task, TaskHappening.PLANNED, {"count": len(specs), "keys": keys})
     if task.approval == "plan" and not task.started:
-        progress.open_approval(
+        progress.ask_people(
             world,
             task,
             "plan",
             question="Carry out this plan?",
-            subject={"subtasks": [graph.to_json(one) for one in specs]},
+            subject=asking.plan(specs, task.round),
+            asked_by=asked_by,
         )
     progress.add_subtasks(world, task, specs)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from swarmkeeper.core import graph, ids
-from swarmkeeper.core.model import Approval, Chore, Edge, Json, SubtaskSpec, Task, Work
+from swarmkeeper.core.decide import asking, deadline, tenants
+from swarmkeeper.core.model import Chore, Edge, Json, SubtaskSpec, Task, Work
 from swarmkeeper.core.states import (
     EDGE_MET,
     FINAL,
@@ -32,6 +34,7 @@ from swarmkeeper.core.world import World, failure
 
 Step = Callable[[World, Task, Chore], bool]
 
+EDGES_A_ROW = 4  # are written in about the time of a row of a plan
 KEYS_TOLD = 500  # an event names at most so many keys; it always has the count
 # How far down one slice follows what is skipped: each level has to be loaded, and what was decided is decided again.
 LEVELS_MAX = 16
@@ -60,9 +63,10 @@ def room(world: World) -> int:
 # ---- plans ---------------------------------------------------------------------------------------------------------
 
 
-def subtask_id(task: Task, at: int, key: str) -> str:
-    """The id of the subtask with that key of a plan accepted at that moment: known before its row is written."""
-    return ids.timed("sub", at, hashlib.sha256(task.id.encode()).digest(), key)
+def _subtask_ids(task: Task, at: int) -> Callable[[str], str]:
+    """The ids of the subtasks, by key, of a plan accepted at that moment: known before their rows are written."""
+    seed = hashlib.sha256(task.id.encode()).digest()
+    return lambda key: ids.timed("sub", at, seed, key)
 
 
 def add_subtasks(world: World, task: Task, specs: Sequence[SubtaskSpec]) -> None:
@@ -79,28 +83,67 @@ def add_subtasks(world: World, task: Task, specs: Sequence[SubtaskSpec]) -> None
     world.edit_task(task)
     task.n_total += len(specs)
     task.n_open += len(specs)
-    task.loading = True
     size = world.limits.slice_rows
+    # One that is longer than a slice is cut finer: commands of others stand in the same batch.
+    parts = list(_parts(specs, parents, handled, size if len(specs) <= size else -(-size // 2)))
+    if len(parts) == 1 and not world.chores(task):
+        _write_whole(world, task, parts[0], at=at)
+        return
+    task.loading = True
     names = []
-    for start in range(0, len(specs), size):
-        body = [
-            {
-                "spec": graph.to_json(spec),
-                "handled": spec.key in handled,
-                # (id, condition, whether it stands in this same plan)
-                "parents": [
-                    [parents[key], str(condition), False]
-                    if key in parents
-                    else [subtask_id(task, at, key), str(condition), True]
-                    for key, condition in spec.depends_on
-                ],
-            }
-            for spec in specs[start : start + size]
-        ]
-        name = f"{task.id}/plan/{at}/{start}"
-        world.write_payload(task, name, json.dumps(body).encode())
+    for number, part in enumerate(parts):
+        name = f"{task.id}/plan/{at}/{number}"
+        world.write_payload(task, name, json.dumps(part).encode())
         names.append(name)
-    begin_chore(world, task, "plan", {"slices": names, "at": at, "skipped": []})
+    args: dict[str, Json] = {"slices": names, "at": at, "skipped": []}
+    if len(names) == 1:
+        begin_chore(world, task, "plan", args)
+    else:  # to cut it was work enough for one commit
+        world.add_chore(task, "plan", args)
+
+
+def _parts(
+    specs: Sequence[SubtaskSpec], known: Mapping[str, str], handled: Collection[str], size: int
+) -> Iterator[list[dict[str, Json]]]:
+    """The plan in parts that one slice can write. Edges within the plan that are too many for the part that their row
+    stands in follow it; none of it is handed out before the last.
+
+    Args:
+        known: ids of the subtasks that are there already, by key; where such a one stands may change, so that an edge
+            from it is written with the row that counts it.
+    """
+    part: list[dict[str, Json]] = []
+    rows, edges, edges_max = 0, 0, size * EDGES_A_ROW
+    for spec in specs:
+        # (key, or id where it is known; condition; whether it stands in this same plan)
+        outer: Json = [[known[key], str(condition), False] for key, condition in spec.depends_on if key in known]
+        inner = [[key, str(condition), True] for key, condition in spec.depends_on if key not in known]
+        here = max(0, edges_max - edges - len(outer))
+        handled_here = spec.key in handled
+        more = max(0, len(inner) - here)
+        node = {"spec": graph.to_json(spec), "handled": handled_here, "parents": outer + inner[:here], "more": more}
+        part.append(node)
+        rows, edges = rows + 1, edges + len(outer) + len(inner) - more
+        for begin in range(here, len(inner), edges_max):
+            yield part
+            part = [{"child": spec.key, "parents": inner[begin : begin + edges_max]}]
+            rows, edges = 0, len(inner[begin : begin + edges_max])
+        if rows >= size or edges >= edges_max:
+            yield part
+            part, rows, edges = [], 0, 0
+    if part:
+        yield part
+
+
+def _write_whole(world: World, task: Task, nodes: Sequence[Mapping[str, Json]], *, at: int) -> None:
+    """A plan that one slice holds, where nothing of the task is before it: no chore, and nothing written down for one."""
+    written = _write_rows(world, task, nodes, at=at)
+    skipped = [work for work in written if work.status is Status.SKIPPED]
+    if skipped:
+        world.emit("work.skipped", keys_of(skipped), task=task)
+        world.add_chore(task, "settle", {"parents": [[work.id, ""] for work in skipped]})
+    _release(world, task, written)
+    finish_if_done(world, task)
 
 
 def _plan_step(world: World, task: Task, chore: Chore) -> bool:
@@ -130,21 +173,30 @@ def _plan_step(world: World, task: Task, chore: Chore) -> bool:
 
 
 def _write_rows(world: World, task: Task, nodes: Sequence[Mapping[str, Json]], *, at: int) -> list[Work]:
+    id_of = _subtask_ids(task, at)
     outside = sorted({parent for node in nodes for parent, _, inside in node["parents"] if not inside})
     world.looks("work", outside)
     status_of = {parent: world.work(parent).status for parent in outside}
     written = []
     for node in nodes:
+        work_id = id_of(node["child"] if "child" in node else node["spec"]["key"])
+        edges = [
+            # A key has no underscore, an id does: plans that 0.1.0 took in have ids throughout.
+            Edge(task.id, parent if "_" in parent else id_of(parent), work_id, Condition(condition))
+            for parent, condition, _ in node["parents"]
+        ]
+        if "child" in node:
+            for edge in edges:
+                world.add_edge(edge)
+            continue
         spec = graph.from_json(node["spec"])
-        work_id = subtask_id(task, at, spec.key)
-        edges = [Edge(task.id, parent, work_id, Condition(condition)) for parent, condition, _ in node["parents"]]
         # Those of this same plan count as open, even one that is skipped at once: it is settled after the last.
         pending, broken = graph.standing(
             edges, {one.parent: status_of.get(one.parent, Status.BLOCKED) for one in edges}
         )
         payload = world.write_payload(task, f"{work_id}/input", json.dumps(node["spec"]).encode())
         work = _new_work(world, task, spec, work_id, payload, handled=node["handled"])
-        work.pending = pending
+        work.pending = pending + node.get("more", 0)
         world.add_work(task, work)
         for edge in edges:
             world.add_edge(edge)
@@ -291,7 +343,7 @@ def finish_if_done(world: World, task: Task) -> None:
     world.task_happened(
         task, TaskHappening.FINISHED, {"total": task.n_total, "failed": task.n_failed, "round": task.round}
     )
-    stop_deadline(world, task)
+    deadline.stop(world, task)
     begin_review(world, task)
 
 
@@ -309,11 +361,12 @@ def fail_task(world: World, task: Task, code: FailureCode, detail: str, work: Wo
         return
     outcome = OUTCOME_OF[code]
     world.edit_task(task)
-    task.failure = failure(str(code), world.rules.text(detail), work)
+    task.failure = failure(str(code), world.rules.text(detail, tenant=task.tenant), work)
     task.outcome = outcome
+    tenants.count(world, task.tenant, -1)
     task.holds = ()
-    stop_deadline(world, task)
-    cancel_approvals(world, task)
+    deadline.stop(world, task)
+    asking.cancel(world, task)
     world.task_happened(task, TaskHappening.FAILED, {"outcome": str(outcome), "code": str(code), "detail": detail})
     begin_chore(world, task, "cancel", {})
 
@@ -346,7 +399,9 @@ def _cancel_step(world: World, task: Task, chore: Chore) -> bool:
 
 
 def cancel_item(world: World, task: Task, work: Work) -> None:
-    """Cancel one item at once, its lease with it."""
+    """Cancel one item at once, its lease or its open question with it."""
+    if work.status is Status.WAITING and work.wake is None:
+        asking.cancel(world, task, work)
     lease = world.lease_of(work)
     if lease is not None:
         world.end_lease(task, work, lease, Ending.CANCELLED)
@@ -360,13 +415,14 @@ def cancel_item(world: World, task: Task, work: Work) -> None:
 def accept(world: World, task: Task) -> None:
     """The result is good: archive the task, or ask the person who has the last word."""
     if task.approval == "final":
-        open_approval(world, task, "final", question="Accept this result?", subject={"verdict": task.verdict})
+        ask_people(world, task, "final", question="Accept this result?", subject=asking.result(world, task))
         return
     archive_accepted(world, task)
 
 
 def archive_accepted(world: World, task: Task) -> None:
     world.edit_task(task).outcome = Outcome.ACCEPTED
+    tenants.count(world, task.tenant, -1)
     world.task_happened(task, TaskHappening.ACCEPTED, {"outcome": "accepted"})
 
 
@@ -469,62 +525,11 @@ def _priority_step(world: World, task: Task, chore: Chore) -> bool:
     return len(found) < size
 
 
-def stop_deadline(world: World, task: Task) -> None:
-    if task.deadline is not None:
-        world.edit_task(task)
-        task.deadline_left, task.deadline = max(0, task.deadline - world.now), None
-        world.set_timer("deadline", task.id, None)
-
-
-def start_deadline(world: World, task: Task) -> None:
-    if task.deadline_left is not None:
-        world.edit_task(task)
-        task.deadline, task.deadline_left = world.now + task.deadline_left, None
-        world.set_timer("deadline", task.id, task.deadline)
-
-
-def open_approval(
-    world: World,
-    task: Task,
-    kind: str,
-    *,
-    question: str,
-    subject: Mapping[str, Json],
-    choices: tuple[str, ...] = (),
-    work: Work | None = None,
-    asked_by: str | None = None,
-    schema: Mapping[str, Json] | None = None,
-    expires: int | None = None,
-) -> str:
-    """Ask a person. Everything but a question holds the task, and its deadline stands meanwhile."""
-    canonical = json.dumps({"kind": kind, "task": task.id, "subject": subject}, sort_keys=True).encode()
-    approval = Approval(
-        id=world.new_id("apr"),
-        tenant=task.tenant,
-        task=task.id,
-        kind=kind,
-        opened_at=world.now,
-        expires_at=world.now + (expires or world.limits.answer),
-        subject_hash=hashlib.sha256(canonical).hexdigest(),
-        work=None if work is None else work.id,
-        asked_by=asked_by if asked_by is not None else task.submitted_by,
-        question=question,
-        choices=choices,
-        schema=schema,
-        subject=subject,
-    )
-    world.add_approval(approval)
-    world.emit("approval.opened", {"approval": approval.id, "kind": kind}, task=task, work=work)
-    if kind != "question":
-        stop_deadline(world, task)
-        hold(world, task, approval.id)
-    return approval.id
-
-
-def cancel_approvals(world: World, task: Task) -> None:
-    for approval in world.looks("approval", world.look("approvals", task.id)):
-        world.edit_approval(approval).state = "cancelled"
-        world.set_timer("answer", approval.id, None)
+def ask_people(world: World, task: Task, kind: str, **asked: Any) -> None:
+    """Ask for an approval, as `asking.put` has it: the task is held, and its deadline stands meanwhile."""
+    approval = asking.put(world, task, kind, **{"asked_by": task.submitted_by, **asked})
+    deadline.stop(world, task)
+    hold(world, task, approval.id)
 
 
 # ---- opening again -------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from swarmkeeper.core import graph
-from swarmkeeper.core.decide import progress
+from swarmkeeper.core.decide import asking, deadline, progress
 from swarmkeeper.core.errors import Detail
 from swarmkeeper.core.model import Json, SubtaskSpec, Target, Task, Verdict, Work
 from swarmkeeper.core.states import (
@@ -192,13 +192,13 @@ def conclude_round(world: World, task: Task) -> None:
         progress.fail_task(world, task, FailureCode.REJECTED, "the review rejected the result")
     elif task.reworks + 1 > task.max_rounds:
         if task.approval == "rounds":
-            progress.open_approval(
+            progress.ask_people(
                 world,
                 task,
                 "rounds",
                 question="All rounds of rework are used up. Accept the result as it is, or allow one more round?",
                 choices=("accept", "round"),
-                subject={"verdict": name},
+                subject=asking.result(world, task),
             )
         else:
             detail = f"{task.max_rounds} rounds of rework did not satisfy the review"
@@ -250,7 +250,7 @@ def rework(world: World, task: Task, verdict: Verdict) -> None:
     task.round += 1
     task.reworks += 1
     world.task_happened(task, TaskHappening.REWORK, told)
-    progress.start_deadline(world, task)
+    deadline.start(world, task)
     progress.reopen(world, task, roots, clear=False)
     if verdict.subtasks:
         progress.add_subtasks(world, task, verdict.subtasks)

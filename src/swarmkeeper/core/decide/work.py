@@ -10,7 +10,7 @@ from typing import Any
 
 from swarmkeeper.core import graph, retry
 from swarmkeeper.core.commands import Ask, Beat, Claim, Pulse, Release, Report
-from swarmkeeper.core.decide import planning, progress, review
+from swarmkeeper.core.decide import asking, planning, progress, review
 from swarmkeeper.core.errors import (
     AlreadyReported,
     Detail,
@@ -70,6 +70,7 @@ class Directive:
     lease_id: str
     directive: str  # continue | cancel | lost
     expires_at: int | None
+    task: str | None = None  # where it goes on
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ def take(world: World, claim: Claim, bot: Bot, ready: Ready, ttl: int) -> Lease 
     if work.kind is Kind.REVIEW and work.subject is None:
         work.taker = bot.owner
         review.exclude_takers(world, task, work)
-    world.emit("work.leased", {**_about(work), "bot": bot.id}, task=task, work=work)
+    world.emit("work.leased", {"key": work.key}, own={**_ours(work), "bot": bot.id}, task=task, work=work)
     if work.kind is Kind.EXECUTE and not task.started:
         world.edit_task(task).started = True
         if task.status is TaskStatus.PLANNED:  # else it finished without a taker once, and this is rework
@@ -123,7 +124,12 @@ def take(world: World, claim: Claim, bot: Bot, ready: Ready, ttl: int) -> Lease 
 
 
 def _about(work: Work) -> dict[str, Json]:
-    return {"key": work.key, "kind": str(work.kind), "attempt": work.attempt, "round": work.round}
+    return {"key": work.key, **_ours(work)}
+
+
+def _ours(work: Work) -> dict[str, Json]:
+    """What of `_about` no bot has a say in."""
+    return {"kind": work.kind.value, "attempt": work.attempt, "round": work.round}
 
 
 def _end(world: World, task: Task, work: Work, lease: Lease, ending: Ending, **written: Any) -> Attempt:
@@ -275,7 +281,8 @@ def report(world: World, command: Report) -> Reported | Refusal:
     if lease is None:
         return _too_late(world, command, task, None, attempt, _lease_lost(world, attempt))
     work = world.work(lease.work)
-    world.record("work.report", work.id, task=task, body={**_about(work), "bytes": len(command.content)})
+    own = {**_ours(work), "bytes": len(command.content)}
+    world.record("work.report", work.id, task=task, body={"key": work.key}, own=own)
     if not lease.seen:
         world.edit_lease(lease).seen = True
     if command.failure is not None:
@@ -296,7 +303,7 @@ def _only_lease(world: World, command: Report) -> str:
     ended, live = world.look("grants", (command.bot, command.task))
     if ended == 0 and len(live) == 1:
         lease = world.look("lease", live[0])
-        if lease is not None and lease.bot == command.bot:
+        if lease is not None:
             return str(lease.lease_id)
     raise LeaseRequired("name the lease: this bot has, or had, other leases on the task, or none")
 
@@ -329,7 +336,8 @@ def _too_late(
 
 
 def _report_failure(world: World, task: Task, work: Work, lease: Lease, command: Report, cause: Failure) -> None:
-    error = world.rules.redact({"class": str(cause.error_class), "message": cause.message}).value
+    said = {"class": str(cause.error_class), "message": cause.message}
+    error = world.rules.redact(said, tenant=task.tenant).value
     assert isinstance(error, dict)
     written: dict[str, Any] = {"result_hash": command.content_hash, "usage": command.usage}
     if cause.error_class is ErrorClass.RATE_LIMITED:
@@ -388,15 +396,15 @@ def _report_success(
     each = work.kind is Kind.EXECUTE and task.evaluation is Evaluation.EACH
     happening = Happening.SUBMITTED if each else Happening.SUCCEEDED
     world.happened(task, work, happening)
-    told = {**_about(work), "bot": bot.id, "sha256": digest, "bytes": len(body)}
-    world.emit(f"work.{happening}", told, task=task, work=work)
+    own = {**_ours(work), "bot": bot.id, "sha256": digest, "bytes": len(body)}
+    world.emit(f"work.{happening}", {"key": work.key}, own=own, task=task, work=work)
     if each:
         key = f"review-of/{work.key}/{work.round}"
         progress.add_item(world, task, Kind.REVIEW, key, excluded=task.makers, subject=work)
     elif work.kind is Kind.EXECUTE:
         progress.item_ended(world, task, work)
     elif command.plan is not None:
-        planning.accept_plan(world, task, command.plan)
+        planning.accept_plan(world, task, command.plan, asked_by=bot.name)
     elif command.verdict is not None and work.subject is not None:
         review.judge_subtask(world, task, work, command.verdict)
     else:
@@ -458,7 +466,7 @@ def _beat_one(world: World, bot: Bot, pulse: Pulse) -> Directive:
             lease.usage = pulse.usage
         if pulse.checkpoint is not None:
             lease.checkpoint = world.write_payload(task, f"{lease.work}/checkpoint", pulse.checkpoint)
-    return Directive(pulse.lease_id, "continue", lease.expires_at)
+    return Directive(pulse.lease_id, "continue", lease.expires_at, task.id)
 
 
 def _held_lease(world: World, by: Principal, lease_id: str, action: str) -> tuple[Lease | None, Attempt | None]:
@@ -486,11 +494,7 @@ def release(world: World, command: Release) -> str:
     """Give an item back, now or after a delay. Again on the ended lease: the same answer."""
     lease, attempt = _held_lease(world, command.by, command.lease_id, "work.release")
     if lease is None:
-        if (
-            attempt is not None
-            and attempt.ending in (Ending.RELEASED, Ending.DEFERRED)
-            and attempt.answer == "released"
-        ):
+        if attempt is not None and attempt.answer == "released":
             return attempt.work
         raise _lease_lost(world, attempt)
     task, work = world.task(lease.task), world.work(lease.work)
@@ -513,21 +517,24 @@ def ask(world: World, command: Ask) -> str:
     task, work = world.task(lease.task), world.work(lease.work)
     if task.status in TASK_CLOSED:
         raise TaskClosed("the task is over; drop the work")
+    errors = () if command.schema is None else world.rules.check_schema(command.schema)
+    if errors:
+        raise Invalid("the schema of the answer cannot be used", details=errors)
     bot = world.bot(lease.bot, command.by.tenant)
     world.record("work.ask", work.id, task=task, body={**_about(work), "question": command.question})
     world.edit_lease(lease).seen = True
-    approval_id = progress.open_approval(
+    approval_id = asking.put(
         world,
         task,
         "question",
         question=command.question,
         choices=command.choices,
         schema=command.schema,
-        subject={"question": command.question, "work": work.id},
+        subject={"question": command.question, "choices": list(command.choices), **_about(work)},
         work=work,
         asked_by=bot.name,
         expires=command.expires,
-    )
+    ).id
     _end(world, task, work, lease, Ending.ASKED, answer=approval_id)
     world.wait(task, work, Happening.ASKED, None)
     review_changed(world, task, work)

@@ -1,4 +1,4 @@
-"""What happened: the feed of events; and what comes later, audit lists and approvals."""
+"""What happened: the feed of events, and the audit log."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 from swarmkeeper.core import errors
 from swarmkeeper.http import sse
-from swarmkeeper.http.calls import Calls, Exchange, Reply, not_yet
-from swarmkeeper.http.query import EventsQuery
+from swarmkeeper.http.calls import Calls, Exchange, Reply
+from swarmkeeper.http.query import AuditQuery, EventsQuery, TaskAuditQuery
 from swarmkeeper.http.routes.tasks import events_of
 from swarmkeeper.wire import v1
 
@@ -28,17 +28,29 @@ async def all_events(x: Exchange[Any, EventsQuery]) -> Reply | None:
     return await events_of(x, None)
 
 
-_LATER = "comes with a later release"
-_APPROVALS = "approvals come with a later release"
-not_yet(calls, "GET", "/audit", "list_audit", f"The audit records ({_LATER})", f"audit lists {_LATER}")
-not_yet(calls, "POST", "/redaction:test", "test_redaction", f"Try the redaction ({_LATER})", f"this {_LATER}")
-not_yet(calls, "GET", "/approvals", "list_approvals", f"What people are asked ({_LATER})", _APPROVALS)
-for _verb in ("approve", "reject", "answer"):
-    not_yet(
-        calls,
-        "POST",
-        f"/approvals/{{approval_id}}:{_verb}",
-        f"{_verb}_approval",
-        f"{_verb.capitalize()} what is asked ({_LATER})",
-        _APPROVALS,
-    )
+def _asked(query: TaskAuditQuery) -> dict[str, Any]:
+    return {
+        "actor": query.actor,
+        "action": query.action,
+        "after": -1 if query.after is None else query.after,
+        "page_size": query.page_size,
+        "page_token": query.page_token,
+    }
+
+
+@calls.add("GET", "/audit", query=AuditQuery, answers={200: v1.AuditPage}, refusals=(errors.Forbidden,))
+async def list_audit(x: Exchange[Any, AuditQuery]) -> Reply:
+    """List audit records: who did what, in order. A page that looked far for few may be short and still go on."""
+    return Reply(200, await x.parts.evidence.audit(x.by, task_id=x.query.task_id, **_asked(x.query)))
+
+
+@calls.add(
+    "GET",
+    "/tasks/{task_id}/audit",
+    query=TaskAuditQuery,
+    answers={200: v1.AuditPage},
+    refusals=(errors.Forbidden, errors.NotFound),
+)
+async def task_audit(x: Exchange[Any, TaskAuditQuery]) -> Reply:
+    """List a task's audit records."""
+    return Reply(200, await x.parts.evidence.audit_of_task(x.by, x.path["task_id"], **_asked(x.query)))

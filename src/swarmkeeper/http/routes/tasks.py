@@ -8,12 +8,13 @@ from typing import Any
 
 import msgspec
 
-from swarmkeeper.core import commands, errors
-from swarmkeeper.core.errors import Invalid, SwarmkeeperError
+from swarmkeeper.core import commands, errors, graph
+from swarmkeeper.core.errors import Invalid, SwarmkeeperError, Unauthenticated
 from swarmkeeper.core.model import Json
 from swarmkeeper.http import sse
-from swarmkeeper.http.calls import Calls, Exchange, Reply, not_yet, supported
+from swarmkeeper.http.calls import Calls, Exchange, Reply, supported
 from swarmkeeper.http.errors import problem, status_of
+from swarmkeeper.http.limits import ClientGone
 from swarmkeeper.http.query import EventsQuery, NoQuery, OutputQuery, PageQuery, TaskQuery, TasksQuery
 from swarmkeeper.service.engine import Replayed
 from swarmkeeper.service.queries import TaskFilter
@@ -37,6 +38,7 @@ def _submit(x: Exchange[Any, Any], sent: v1.TaskDefinition, idempotency: tuple[s
         "metadata": sent.metadata,
         "acceptance_criteria": sent.acceptance_criteria,
     }
+    subtasks = None if sent.subtasks is None else v1.specs(sent.subtasks)
     return commands.Submit(
         by=x.by,
         idempotency=idempotency,
@@ -55,7 +57,8 @@ def _submit(x: Exchange[Any, Any], sent: v1.TaskDefinition, idempotency: tuple[s
         plan_timeout=_micros(sent.plan_timeout_seconds),
         review_timeout=_micros(sent.review_timeout_seconds),
         defaults=sent.defaults.spec(),
-        subtasks=None if sent.subtasks is None else v1.specs(sent.subtasks),
+        subtasks=subtasks,
+        checked=None if subtasks is None else tuple(graph.check_plan(subtasks)),
     )
 
 
@@ -82,7 +85,7 @@ async def _told(x: Exchange[Any, Any], status: int, task_id: str, headers: tuple
 )
 async def submit_task(x: Exchange[v1.TaskDefinition, NoQuery]) -> Reply:
     """Submit a task; without `subtasks` a planner plans it."""
-    answer = await x.parts.engine.do(_submit(x, x.body, x.idempotency))
+    answer = await x.parts.engine.do(await x.aside(lambda: _submit(x, x.body, x.idempotency)))
     replayed = isinstance(answer, Replayed)
     task_id: str = answer.resource if replayed else answer
     headers = (("location", f"{x.base}/tasks/{task_id}"), *((_REPLAYED,) if replayed else ()))
@@ -100,15 +103,7 @@ async def submit_task(x: Exchange[v1.TaskDefinition, NoQuery]) -> Reply:
 )
 async def submit_tasks(x: Exchange[v1.TaskBatch, NoQuery]) -> Reply:
     """Submit up to 500 tasks, each taken or refused by itself."""
-    idempotency = x.idempotency
-    asked: list[commands.Submit | SwarmkeeperError] = []
-    for place, raw in enumerate(x.body.tasks):
-        # A line break parts it from whatever a header could hold.
-        own = None if idempotency is None else (f"{idempotency[0]}\n{place}", idempotency[1])
-        try:
-            asked.append(_submit(x, read(v1.TaskDefinition, raw, safe=x.safe), own))
-        except SwarmkeeperError as error:
-            asked.append(error)
+    asked = await x.aside(lambda: _submits(x))
     submits = [one for one in asked if isinstance(one, commands.Submit)]
     answers = iter(await x.parts.engine.do_all(submits))
     results: list[Json] = []
@@ -124,6 +119,19 @@ async def submit_tasks(x: Exchange[v1.TaskBatch, NoQuery]) -> Reply:
         task_id = answer.resource if isinstance(answer, Replayed) else answer
         results.append({"status": 201, "task": (await x.after(x.parts.queries.task(x.by, task_id)))[0]})
     return Reply(200, {"results": results}, (_REPLAYED,) if replayed else ())
+
+
+def _submits(x: Exchange[v1.TaskBatch, NoQuery]) -> list[commands.Submit | SwarmkeeperError]:
+    idempotency = x.idempotency
+    asked: list[commands.Submit | SwarmkeeperError] = []
+    for place, raw in enumerate(x.body.tasks):
+        # A line break parts it from whatever a header could hold.
+        own = None if idempotency is None else (f"{idempotency[0]}\n{place}", idempotency[1])
+        try:
+            asked.append(_submit(x, read(v1.TaskDefinition, raw, safe=x.safe), own))
+        except SwarmkeeperError as error:
+            asked.append(error)
+    return asked
 
 
 # ---- looking -------------------------------------------------------------------------------------------------------
@@ -183,24 +191,26 @@ async def get_task(x: Exchange[Any, TaskQuery]) -> Reply:
 
 async def _wait(x: Exchange[Any, TaskQuery], task_id: str, known: frozenset[int] | None) -> None:
     """Until the task is final, or where versions are known is at none of them; or until the time is up."""
-    queries = x.parts.queries
-
-    async def is_there() -> bool:
-        version, final = await queries.version(x.by, task_id)
-        return final if known is None else version not in known
-
-    if await is_there():
-        return
-    try:
-        async with asyncio.timeout(min(x.query.wait_seconds, x.parts.limits.wait_max)):
-            async with sse.changes_of(x, task_id) as changes:
-                if await is_there():
+    parts = x.parts
+    loop = asyncio.get_running_loop()
+    until = loop.time() + min(x.query.wait_seconds, parts.limits.wait_max)
+    with parts.waits.on(task_id, known) as wait:
+        version, final = await parts.queries.version(x.by, task_id)
+        if wait.enough(version, final=final):
+            return
+        gone = asyncio.ensure_future(x.gone())
+        try:
+            while (left := until - loop.time()) > 0:
+                pause = min(left, parts.limits.key_check_every)
+                await asyncio.wait((wait.over, gone), timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+                if gone.done():
+                    raise ClientGone
+                if wait.over.done():
                     return
-                async for change in changes:
-                    if change is not None and await is_there():
-                        return
-    except TimeoutError:
-        pass  # the task is shown as it is then
+                if not await parts.identity.still_good(x.by):
+                    raise Unauthenticated("the API key was revoked or has expired")
+        finally:
+            gone.cancel()
 
 
 def _versions(etags: str) -> frozenset[int]:
@@ -359,23 +369,3 @@ async def archive_task(x: Exchange[v1.Reason, NoQuery]) -> Reply:
     """Put a failed task away for good."""
     return await _steer(x, commands.Archive(**_on_task(x)))
 
-
-_LATER = "comes with a later release"
-not_yet(calls, "GET", "/tasks/{task_id}:explain", "explain_task", f"Why a task waits ({_LATER})", f"explain {_LATER}")
-not_yet(calls, "GET", "/tasks/{task_id}/audit", "task_audit", f"A task's audit ({_LATER})", f"audit lists {_LATER}")
-not_yet(
-    calls,
-    "GET",
-    "/tasks/{task_id}/messages",
-    "list_messages",
-    f"Messages about a task ({_LATER})",
-    "messages come with a later release",
-)
-not_yet(
-    calls,
-    "POST",
-    "/tasks/{task_id}/messages",
-    "send_message",
-    f"Tell a bot something ({_LATER})",
-    "messages come with a later release",
-)

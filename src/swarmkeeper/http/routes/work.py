@@ -13,7 +13,7 @@ from swarmkeeper.core import commands, errors
 from swarmkeeper.core.decide.work import Beaten, Reported
 from swarmkeeper.core.errors import SwarmkeeperError, Unauthenticated
 from swarmkeeper.core.model import Json
-from swarmkeeper.http.calls import Calls, Exchange, Reply, not_yet
+from swarmkeeper.http.calls import Calls, Exchange, Reply
 from swarmkeeper.http.limits import ClientGone
 from swarmkeeper.http.query import NoQuery
 from swarmkeeper.service.engine import Claimed, Poll
@@ -106,7 +106,7 @@ async def _still_good(x: Exchange[Any, Any]) -> None:
 async def _leases(x: Exchange[Any, Any], claimed: Claimed) -> list[dict[str, Json]]:
     if not claimed.leases:
         return []
-    return await x.after(x.parts.queries.lease_views(x.by, [granted.work for granted in claimed.leases]))
+    return await x.after(x.parts.leases.views(claimed.leases))
 
 
 # ---- reports -------------------------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ async def report_result(x: Exchange[v1.Report, NoQuery]) -> Reply:
     Sent again, the same report is answered as before. With `claim` the next work comes along.
     """
     body = x.body
-    command = _report(x, body, body.bot_id, x.path["task_id"])
+    command = await x.aside(lambda: _report(x, body, body.bot_id, x.path["task_id"]))
     claim = _claim(x, body.bot_id, body.claim, body.lease_id)
     (answer,), claimed = await x.parts.engine.report([command], claim)
     if isinstance(answer, BaseException):
@@ -215,7 +215,7 @@ def _refused(error: SwarmkeeperError) -> dict[str, Json]:
 async def beat(x: Exchange[v1.Heartbeat, NoQuery]) -> Reply:
     """Give a sign of life for a bot and all its leases.
 
-    The answer says of each lease whether to go on with it.
+    The answer says of each lease whether to go on with it, and what others had to say about its task.
     """
     bot = x.path["bot_id"]
     pulses = tuple(
@@ -237,7 +237,12 @@ async def beat(x: Exchange[v1.Heartbeat, NoQuery]) -> Reply:
         }
         for one in beaten.directives
     ]
-    return Reply(200, {"leases": told, "drain": beaten.drain, "messages": []})
+    heard: dict[str, list[str | None]] = {}
+    for said, one in zip(x.body.leases, beaten.directives, strict=True):
+        if one.task is not None:
+            heard.setdefault(one.task, []).append(said.messages_after)
+    messages = await x.parts.messages.given(bot, heard)
+    return Reply(200, {"leases": told, "drain": beaten.drain, "messages": messages})
 
 
 @calls.add(
@@ -264,13 +269,3 @@ async def release(x: Exchange[v1.Release, NoQuery]) -> Reply:
         )
     )
     return Reply(200, {"released": True})
-
-
-not_yet(
-    calls,
-    "POST",
-    "/leases/{lease_id}:ask",
-    "ask",
-    "Ask a person about a work (comes with a later release)",
-    "questions come with a later release",
-)

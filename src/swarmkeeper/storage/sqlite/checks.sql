@@ -14,21 +14,35 @@ SELECT EXISTS (SELECT 1 FROM api_key) AS found;
 
 -- name: audit_tenants
 -- Whose audit logs there are; a log whose head, or whose records, are gone is one too.
-SELECT tenant FROM audit_tree UNION SELECT tenant FROM audit_leaf ORDER BY tenant;
+SELECT CAST(tenant AS BLOB) AS tenant FROM audit_tree
+UNION
+SELECT CAST(tenant AS BLOB) FROM audit_leaf
+ ORDER BY tenant;
 
 -- name: audit_head
 -- The head of one log, and, at the same moment, whether there is a record beyond it.
-SELECT tree.tenant, tree.size, tree.frontier, tree.root,
-       EXISTS (SELECT 1 FROM audit_leaf WHERE tenant = :tenant AND place >= tree.size) AS beyond
+SELECT tree.size, tree.frontier, tree.root,
+       EXISTS (SELECT 1 FROM audit_leaf WHERE tenant = CAST(:tenant AS TEXT) AND place >= tree.size) AS beyond
   FROM audit_tree AS tree
- WHERE tree.tenant = :tenant;
+ WHERE tree.tenant = CAST(:tenant AS TEXT);
 
 -- name: audit_records
--- Records of one log in order, from :place on and below :size.
-SELECT tenant, place, id, task, actor, action, at, leaf, salt, body, hash
+-- Records of one log in order, from :place on and below :size. Texts as bytes: what somebody wrote over them may be none.
+SELECT place, CAST(id AS BLOB) AS id, CAST(task AS BLOB) AS task, CAST(actor AS BLOB) AS actor,
+       CAST(action AS BLOB) AS action, at, leaf, salt, body, hash
   FROM audit_leaf
- WHERE tenant = :tenant AND place >= :place AND place < :size
+ WHERE tenant = CAST(:tenant AS TEXT) AND place >= :place AND place < :size
  ORDER BY place
+ LIMIT :n;
+
+-- name: audit_events
+-- What the events of one tenant tell, in order. Texts as bytes, likewise.
+SELECT seq, CAST(id AS BLOB) AS id, at, CAST(task AS BLOB) AS task, sequence, CAST(work AS BLOB) AS work,
+       CAST(kind AS BLOB) AS kind, CAST(actor AS BLOB) AS actor, CAST(audit AS BLOB) AS audit,
+       CAST(body AS BLOB) AS body, CAST(redacted AS BLOB) AS redacted
+  FROM event
+ WHERE tenant = CAST(:tenant AS TEXT) AND seq > :after
+ ORDER BY seq
  LIMIT :n;
 
 -- ---- invariants: each statement finds what breaks one, and finds nothing in a sound store. The numbers are those of

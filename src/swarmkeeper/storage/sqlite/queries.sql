@@ -40,25 +40,34 @@ SELECT {payload.*} FROM json_each(:keys) AS wanted CROSS JOIN payload ON payload
 -- Heads of audit trees by tenant.
 SELECT {audit_tree.*} FROM json_each(:keys) AS wanted CROSS JOIN audit_tree ON audit_tree.tenant = wanted.value;
 
+-- name: load_tenant
+-- What tenants may have, and how much of it they do.
+SELECT tenant.id, tenant.weight, tenant.max_backlog, tenant.open_tasks
+  FROM json_each(:keys) AS wanted CROSS JOIN tenant ON tenant.id = wanted.value;
+
 -- name: load_idempotency
 -- One idempotency key, expired or not: the rules look at its time.
 SELECT {idempotency.*} FROM idempotency WHERE tenant = :tenant AND key = :key;
 
 -- ---- what belongs to what ------------------------------------------------------------------------------------------
 
--- name: work_by_key
--- The item that a key names within its task.
-SELECT id FROM work WHERE task = :task AND key = :key;
-
--- name: work_by_lease
--- What live leases are on: lease id, work, task.
-SELECT lease.lease_id, lease.work, lease.task
+-- name: works_by_key
+-- The items that pairs of task and key name.
+SELECT work.task, work.key, work.id
   FROM json_each(:keys) AS wanted
- CROSS JOIN lease ON lease.lease_id = wanted.value;
+ CROSS JOIN work ON work.task = wanted.value ->> 0 AND work.key = wanted.value ->> 1;
+
+-- name: load_lease_id
+-- Live leases by their ids, what they are on, and whether that task has open chores: what every report looks at.
+SELECT {lease.*}, {work.*}, {task.*}, EXISTS (SELECT 1 FROM chore WHERE chore.task = lease.task)
+  FROM json_each(:keys) AS wanted
+ CROSS JOIN lease ON lease.lease_id = wanted.value
+ CROSS JOIN work ON work.id = lease.work
+ CROSS JOIN task ON task.id = lease.task;
 
 -- name: works_of_claim
--- Items that a claim got and that are still under its leases.
-SELECT work FROM lease WHERE bot = :bot AND claim_id = :claim_id ORDER BY work;
+-- Items that a claim got and that are still under its leases, in the order in which it got them.
+SELECT work FROM lease WHERE bot = :bot AND claim_id = :claim_id ORDER BY rowid;
 
 -- name: works_of_bot
 -- Items that a bot has leases on, with their tasks.
@@ -75,6 +84,18 @@ SELECT count(*) FROM attempt WHERE task = :task AND bot = :bot;
 -- name: edges_from
 -- A page of the edges that leave an item.
 SELECT {edge.*} FROM edge WHERE parent = :work AND child > :after ORDER BY child LIMIT :n;
+
+-- name: edges_from_each
+-- The first page of the edges that leave each of these items, with the items that they lead to.
+SELECT {edge.*}, {work.*}
+  FROM json_each(:keys) AS wanted
+ CROSS JOIN edge
+    ON edge.parent = wanted.value
+   AND edge.child <= coalesce(
+           (SELECT child FROM edge WHERE parent = wanted.value ORDER BY child LIMIT 1 OFFSET :n - 1), '~'
+       )
+ CROSS JOIN work ON work.id = edge.child
+ ORDER BY edge.parent, edge.child;
 
 -- name: edges_into
 -- All edges that enter an item.
@@ -109,6 +130,21 @@ SELECT id FROM bot WHERE tenant = :tenant AND name = :name AND instance = :insta
 -- Bots that registered with a key.
 SELECT id FROM bot WHERE key_id = :key ORDER BY id;
 
+-- name: bots_called
+-- Whether a tenant has a bot of that id or name.
+SELECT id FROM bot WHERE tenant = :tenant AND (id = :called OR name = :called) LIMIT 1;
+
+-- name: works_of_speaker
+-- Items of one task that the bots of a key (by name, where it is bound to one) have leases on.
+SELECT lease.work
+  FROM bot CROSS JOIN lease ON lease.bot = bot.id AND lease.task = :task
+ WHERE bot.tenant = :tenant AND (bot.name = :name OR (:name IS NULL AND bot.key_id = :key))
+ ORDER BY lease.work;
+
+-- name: messages_of_task
+-- How many messages a task has.
+SELECT count(*) FROM message WHERE task = :task;
+
 -- name: keys_of_bot
 -- Keys bound to a bot's name that were not revoked.
 SELECT id FROM api_key WHERE tenant = :tenant AND bot = :bot AND revoked_at IS NULL ORDER BY id;
@@ -117,9 +153,9 @@ SELECT id FROM api_key WHERE tenant = :tenant AND bot = :bot AND revoked_at IS N
 -- Approvals of a task in one state.
 SELECT id FROM approval WHERE task = :task AND state = :state ORDER BY id;
 
--- name: chores_of_task
+-- name: chores_of_tasks
 -- Open chores, in order of creation.
-SELECT {chore.*} FROM chore WHERE task = :task ORDER BY seq;
+SELECT {chore.*} FROM json_each(:keys) AS wanted CROSS JOIN chore ON chore.task = wanted.value ORDER BY chore.seq;
 
 -- name: late_of_work
 -- Which late results are kept of an item.
@@ -129,24 +165,25 @@ SELECT lease_id, content_hash FROM late_result WHERE work = :work ORDER BY at, l
 
 -- name: ready_levels
 -- The priorities at which each of these queues has something for the tenant. One seek for each, however much waits.
-WITH RECURSIVE level (queue, priority) AS (
-    SELECT wanted.value,
-           (SELECT max(priority) FROM ready WHERE queue = wanted.value AND tenant = :tenant)
-      FROM json_each(:queues) AS wanted
-     UNION ALL
-    SELECT level.queue,
-           (SELECT max(ready.priority) FROM ready
-             WHERE ready.queue = level.queue AND ready.tenant = :tenant AND ready.priority < level.priority)
-      FROM level
-     WHERE level.priority IS NOT NULL
-)
-SELECT queue, priority FROM level WHERE priority IS NOT NULL ORDER BY priority DESC, queue;
+SELECT wanted.value, level.value
+  FROM json_each(:queues) AS wanted
+ CROSS JOIN json_each('[0,1,2,3,4,5,6,7,8,9]') AS level
+ WHERE EXISTS (SELECT 1 FROM ready
+                WHERE ready.queue = wanted.value AND ready.tenant = :tenant AND ready.priority = level.value);
 
 -- name: ready_heads
--- The first items of a queue and priority that the owner may have.
+-- The items of a queue and priority, from the first one behind a place.
 SELECT {ready.*}
   FROM ready
- WHERE queue = :queue AND tenant = :tenant AND priority = :priority
+ WHERE queue = :queue AND tenant = :tenant AND priority = :priority AND (place, work) > (:place, :work)
+ ORDER BY place, work
+ LIMIT :limit;
+
+-- name: ready_heads_for
+-- The same without those that are closed to an owner.
+SELECT {ready.*}
+  FROM ready
+ WHERE queue = :queue AND tenant = :tenant AND priority = :priority AND (place, work) > (:place, :work)
    AND (excluded IS NULL OR NOT EXISTS (SELECT 1 FROM json_each(ready.excluded) WHERE value = :owner))
  ORDER BY place, work
  LIMIT :limit;
@@ -155,20 +192,30 @@ SELECT {ready.*}
 -- Those due by now, the earliest first.
 SELECT {timer.*} FROM timer WHERE due <= :now ORDER BY due, kind, ref LIMIT :limit;
 
+-- name: chore_tenants
+-- Who has any, one seek for each.
+WITH RECURSIVE owner (tenant) AS (
+    SELECT min(tenant) FROM chore
+     UNION ALL
+    SELECT (SELECT min(chore.tenant) FROM chore WHERE chore.tenant > owner.tenant) FROM owner
+     WHERE owner.tenant IS NOT NULL
+)
+SELECT tenant FROM owner WHERE tenant IS NOT NULL ORDER BY tenant;
+
 -- name: chores_next
--- The oldest chore of each task after one, in the order of tasks.
+-- The oldest chore of each of a tenant's tasks after one, in the order of tasks.
 SELECT {chore.*}
   FROM chore
- WHERE task > :after
+ WHERE tenant = :tenant AND task > :after
    AND seq = (SELECT min(older.seq) FROM chore AS older WHERE older.task = chore.task)
  ORDER BY task
  LIMIT :limit;
 
 -- name: chores_first
--- The oldest chore of each task up to one: where going round begins again.
+-- The oldest chore of each of a tenant's tasks up to one: where going round begins again.
 SELECT {chore.*}
   FROM chore
- WHERE task <= :after
+ WHERE tenant = :tenant AND task <= :after
    AND seq = (SELECT min(older.seq) FROM chore AS older WHERE older.task = chore.task)
  ORDER BY task
  LIMIT :limit;
@@ -316,6 +363,15 @@ INSERT OR REPLACE INTO audit_tree ({audit_tree}) VALUES ({:audit_tree});
 -- name: insert_tenant
 -- A tenant comes into being with its first key.
 INSERT INTO tenant (id, name) VALUES (:id, :id) ON CONFLICT DO NOTHING;
+
+-- name: set_tenant
+-- What it may have. How much it has is counted apart, so that the two never overwrite each other.
+UPDATE tenant SET weight = :weight, max_backlog = :max_backlog WHERE id = :id;
+
+-- name: count_opened
+-- Of a tenant without a key too: whoever lives in this process needs none.
+INSERT INTO tenant (id, name, open_tasks) VALUES (:id, :id, max(0, :opened))
+    ON CONFLICT (id) DO UPDATE SET open_tasks = open_tasks + :opened;
 
 -- name: put_meta
 -- A fact about the store itself.

@@ -147,13 +147,6 @@ SELECT work.seq, {work.*}, payload.body AS spec, length(result.body) AS result_b
   LEFT JOIN payload ON payload.id = work.payload
   LEFT JOIN payload AS result ON result.id = work.result;
 
--- name: tasks_by_id
--- Tasks, with what the client sent.
-SELECT {task.*}, payload.body AS spec_body
-  FROM json_each(:tasks) AS wanted
- CROSS JOIN task ON task.id = wanted.value
-  LEFT JOIN payload ON payload.id = task.spec;
-
 -- name: upstream_of_works
 -- What those before an item have put out.
 SELECT edge.child, parent.task, parent.key, parent.result, parent.result_hash, length(payload.body) AS bytes
@@ -184,6 +177,68 @@ SELECT attempt.work, attempt.attempt, attempt.ending, attempt.error, attempt.res
   LEFT JOIN payload ON payload.id = attempt.result
  ORDER BY attempt.work;
 
+-- ---- messages -------------------------------------------------------------------------------------------------------
+
+-- name: newest_messages
+-- The last message of every task that has any and is not over for good. Messages have the order of their rowids: they
+-- are never removed, so that each new one gets the highest.
+SELECT message.task, message.id
+  FROM message JOIN task ON task.id = message.task AND task.status <> :over
+ WHERE message.rowid = (SELECT max(newest.rowid) FROM message AS newest WHERE newest.task = message.task);
+
+-- name: message_row
+-- One message of a task; its sender by name, where it is a bot.
+SELECT message.id, coalesce(bot.name, message.from_bot) AS from_bot, message.to_bot, message.task, message.at,
+       message.payload, length(payload.body) AS bytes
+  FROM message JOIN payload ON payload.id = message.payload LEFT JOIN bot ON bot.id = message.from_bot
+ WHERE message.id = :message AND message.task = :task;
+
+-- name: messages_page
+-- A task's messages after one of them, in the order in which they were sent.
+SELECT message.id, coalesce(bot.name, message.from_bot) AS from_bot, message.to_bot, message.task, message.at,
+       message.payload, length(payload.body) AS bytes
+  FROM message JOIN payload ON payload.id = message.payload LEFT JOIN bot ON bot.id = message.from_bot
+ WHERE message.task = :task
+   AND message.rowid > coalesce((SELECT heard.rowid FROM message AS heard WHERE heard.id = :after), 0)
+ ORDER BY message.rowid
+ LIMIT :limit;
+
+-- name: messages_for_bot
+-- The same of those that a bot is to be told, after the earliest of the places to which it has heard them.
+SELECT message.id, coalesce(bot.name, message.from_bot) AS from_bot, message.to_bot, message.task, message.at,
+       message.payload, length(payload.body) AS bytes
+  FROM message JOIN payload ON payload.id = message.payload LEFT JOIN bot ON bot.id = message.from_bot
+ WHERE message.task = :task
+   AND ((message.to_bot IS NULL AND message.from_bot <> :bot)
+        OR message.to_bot = :bot OR message.to_bot = (SELECT me.name FROM bot AS me WHERE me.id = :bot))
+   AND message.rowid > (SELECT coalesce(min(coalesce(heard.rowid, 0)), 0)
+                          FROM json_each(:after) AS place
+                          LEFT JOIN message AS heard ON heard.id = place.value AND heard.task = :task)
+ ORDER BY message.rowid
+ LIMIT :limit;
+
+-- ---- people -------------------------------------------------------------------------------------------------------
+
+-- name: approval_row
+-- One approval of a tenant.
+SELECT {approval.*} FROM approval WHERE tenant = :tenant AND id = :approval;
+
+-- name: approvals_page
+-- A page of a tenant's approvals.
+SELECT {approval.*}
+  FROM approval
+ WHERE tenant = :tenant AND id > :after AND (:state IS NULL OR state = :state)
+ ORDER BY id
+ LIMIT :limit;
+
+-- name: approvals_page_of_task
+-- The same of those about one task.
+SELECT {approval.*}
+  FROM approval
+ WHERE tenant = :tenant AND task = :task AND id > :after AND (:state IS NULL OR state = :state)
+ ORDER BY id
+ LIMIT :limit;
+
 -- ---- bots, skills, keys ---------------------------------------------------------------------------------------------
 
 -- name: bots_page
@@ -213,6 +268,10 @@ SELECT queue.id, queue.skills, count(*) AS waiting, min(ready.since) AS since
 SELECT id, role, bot, owner, skills, created_at, expires_at, revoked_at
   FROM api_key WHERE tenant = :tenant AND id > :after ORDER BY id LIMIT :limit;
 
+-- name: tenant_shares
+-- All that there are: what each may have, and how many of its tasks are open.
+SELECT id, weight, max_backlog, open_tasks FROM tenant ORDER BY id;
+
 -- name: key_row
 -- One key of a tenant, likewise.
 SELECT id, role, bot, owner, skills, created_at, expires_at, revoked_at
@@ -225,6 +284,53 @@ SELECT {api_key.*} FROM api_key WHERE public_id = :public_id;
 -- name: tenants
 -- All that have had a key.
 SELECT id, name FROM tenant ORDER BY id;
+
+-- ---- why things wait -------------------------------------------------------------------------------------------------
+
+-- name: open_counts
+-- How many items of a task are in certain states, those together that wait for the same reason. Reviews of the whole
+-- stand alone, with their key: which of them comes first decides whom each is for.
+SELECT alike.*, queue.skills, queue.assign_to
+  FROM (SELECT kind, status, queue, excluded, min(key) AS key, count(*) AS count, max(pending) AS pending,
+               max(wake) AS wake, max(start_due) AS start_due
+          FROM work
+         WHERE task = :task AND status IN (SELECT value FROM json_each(:statuses))
+         GROUP BY kind, status, queue, excluded, pending > 0, wake IS NULL, start_due IS NULL,
+                  CASE WHEN kind = :kind AND subject IS NULL THEN key END) AS alike
+  JOIN queue ON queue.id = alike.queue;
+
+-- name: open_items
+-- The first ones themselves, in the order of the states and of the plan, with who has each.
+SELECT work.id, work.kind, work.key, work.status, work.queue, work.excluded, work.since, work.attempt, work.round,
+       work.subject, work.pending, work.wake, work.start_due, queue.skills, queue.assign_to,
+       lease.ends_at, bot.name AS bot
+  FROM work
+  JOIN queue ON queue.id = work.queue
+  LEFT JOIN lease ON lease.work = work.id
+  LEFT JOIN bot ON bot.id = lease.bot
+ WHERE work.task = :task AND work.status IN (SELECT value FROM json_each(:statuses))
+ ORDER BY instr(:statuses, '"' || work.status || '"'), work.seq
+ LIMIT :limit;
+
+-- name: open_upstream
+-- The first keys that each item still waits for.
+SELECT wanted.value AS child,
+       (SELECT json_group_array(before.key)
+          FROM (SELECT parent.key
+                  FROM edge CROSS JOIN work AS parent ON parent.id = edge.parent
+                 WHERE edge.child = wanted.value AND parent.status IN (SELECT value FROM json_each(:statuses))
+                 ORDER BY edge.parent
+                 LIMIT :limit) AS before) AS keys
+  FROM json_each(:works) AS wanted;
+
+-- name: open_approvals
+-- What people are asked about a task.
+SELECT id, kind, work, asked_by, question, expires_at
+  FROM approval WHERE task = :task AND state = :state ORDER BY id LIMIT :limit;
+
+-- name: bots_of_tenant
+-- All bots.
+SELECT {bot.*} FROM bot WHERE tenant = :tenant ORDER BY id;
 
 -- ---- evidence -------------------------------------------------------------------------------------------------------
 
@@ -239,6 +345,41 @@ SELECT seq, {event.*} FROM event WHERE tenant = :tenant AND seq > :after ORDER B
 -- name: events_of_task
 -- The feed of one task. Within a task the order of cursors is that of the sequence, for which there is an index.
 SELECT seq, {event.*} FROM event WHERE task = :task AND seq > :after ORDER BY sequence LIMIT :limit;
+
+-- name: audit_places
+-- Where a tenant's audit records after a place stand, and what further filters ask about.
+SELECT place, actor, action FROM audit_leaf WHERE tenant = :tenant AND place > :after ORDER BY place LIMIT :limit;
+
+-- name: audit_places_of_task
+-- The same of one task.
+SELECT place, actor, action
+  FROM audit_leaf
+ WHERE task = :task AND tenant = :tenant AND place > :after
+ ORDER BY place
+ LIMIT :limit;
+
+-- name: audit_places_of_actor
+-- The same of one actor.
+SELECT place, actor, action
+  FROM audit_leaf
+ WHERE tenant = :tenant AND actor = :actor AND place > :after
+ ORDER BY place
+ LIMIT :limit;
+
+-- name: audit_places_of_action
+-- The same of one action.
+SELECT place, actor, action
+  FROM audit_leaf
+ WHERE tenant = :tenant AND action = :action AND place > :after
+ ORDER BY place
+ LIMIT :limit;
+
+-- name: audit_records_at
+-- Audit records by place.
+SELECT leaf.place, leaf.leaf, leaf.body
+  FROM json_each(:places) AS wanted
+ CROSS JOIN audit_leaf AS leaf ON leaf.tenant = :tenant AND leaf.place = wanted.value
+ ORDER BY leaf.place;
 
 -- name: first_event
 -- The oldest that is kept.

@@ -8,7 +8,7 @@ from typing import Any
 
 import apsw
 
-from swarmkeeper.core.model import Chore, Edge, Ready, Timer
+from swarmkeeper.core.model import Chore, Edge, Ready, Tenant, Timer
 from swarmkeeper.core.ports import Changes, StaleVersion, Want
 from swarmkeeper.core.states import FINAL, Kind, Status
 from swarmkeeper.storage.sqlite import rows
@@ -32,26 +32,35 @@ class SqliteUnit:
         assert self._open, "this unit has ended"
         return _Loading(self._connection).load(wants)
 
-    async def candidates(self, tenant: str, owner: str, queues: Sequence[int], limit: int) -> list[Ready]:
+    async def levels(self, tenant: str, queues: Sequence[int]) -> list[tuple[int, int]]:
         assert self._open, "this unit has ended"
-        execute = self._connection.execute
-        levels = execute(QUERIES["ready_levels"], {"tenant": tenant, "queues": rows.to_json(list(queues))}).fetchall()
-        heads: list[Ready] = []
-        for queue, priority in levels:
-            wanted = {"queue": queue, "tenant": tenant, "priority": priority, "owner": owner, "limit": limit}
-            heads += map(rows.ready, execute(QUERIES["ready_heads"], wanted))
-        return heads
+        wanted = {"tenant": tenant, "queues": rows.to_json(list(queues))}
+        return sorted((row[0], row[1]) for row in self._connection.execute(QUERIES["ready_levels"], wanted))
+
+    async def heads(
+        self, tenant: str, owner: str, queue: int, priority: int, limit: int, after: tuple[int, str] | None = None
+    ) -> list[Ready]:
+        assert self._open, "this unit has ended"
+        place, work = after or (-1, "")
+        wanted = {"queue": queue, "tenant": tenant, "priority": priority, "limit": limit, "place": place, "work": work}
+        if owner:
+            return list(map(rows.ready, self._connection.execute(QUERIES["ready_heads_for"], {**wanted, "owner": owner})))
+        return list(map(rows.ready, self._connection.execute(QUERIES["ready_heads"], wanted)))
 
     async def due(self, now: int, limit: int) -> list[Timer]:
         assert self._open, "this unit has ended"
         return [Timer(*row) for row in self._connection.execute(QUERIES["timers_due"], {"now": now, "limit": limit})]
 
-    async def next_chores(self, limit: int, after: str) -> list[Chore]:
+    async def chore_tenants(self) -> list[str]:
+        assert self._open, "this unit has ended"
+        return [row[0] for row in self._connection.execute(QUERIES["chore_tenants"])]
+
+    async def next_chores(self, limit: int, after: str, tenant: str) -> list[Chore]:
         assert self._open, "this unit has ended"
         found: list[Chore] = []
         for name in ("chores_next", "chores_first"):
             if len(found) < limit:
-                wanted = {"after": after, "limit": limit - len(found)}
+                wanted = {"after": after, "limit": limit - len(found), "tenant": tenant}
                 found += map(rows.chore, self._connection.execute(QUERIES[name], wanted))
         return found
 
@@ -76,6 +85,8 @@ class SqliteUnit:
         self._insert("delete_bot", [(name,) for name, bot in changes.bots.items() if bot is None])
         self._versioned("bot", [rows.of_bot(bot) for bot in changes.bots.values() if bot is not None])
         self._insert("insert_tenant", [(tenant,) for tenant in {key.tenant: None for key in changes.keys.values()}])
+        self._insert("count_opened", [(tenant, opened) for tenant, opened in changes.opened.items() if opened])
+        self._insert("set_tenant", [(it.weight, it.max_backlog, it.id) for it in changes.tenants.values()])
         self._versioned("api_key", map(rows.of_key, changes.keys.values()))
         self._versioned("approval", map(rows.of_approval, changes.approvals.values()))
         self._insert("delete_chore", [(name,) for name, chore in changes.chores.items() if chore is None])
@@ -97,7 +108,10 @@ class SqliteUnit:
             [(it.id, it.tenant, it.task, it.from_bot, it.to_bot, it.payload, it.at) for it in changes.messages],
         )
         self._insert("put_idempotency", changes.idempotency, rows.of_idempotency)
-        self._insert("insert_event", changes.events, rows.of_event)
+        last: int | None = None
+        if changes.events:
+            self._insert("insert_event", changes.events, rows.of_event)
+            last = self._connection.last_insert_rowid()
         self._insert(
             "insert_audit_leaf",
             [
@@ -108,8 +122,7 @@ class SqliteUnit:
         self._insert("put_tree", [(it.tenant, it.size, it.frontier, it.root) for it in changes.trees.values()])
         if changes.alive_at is not None:
             self._insert("put_meta", [("alive_at", changes.alive_at)])
-        last: int = self._connection.execute(QUERIES["last_event"]).get
-        return last
+        return self._connection.execute(QUERIES["last_event"]).get if last is None else last
 
     def _insert(self, name: str, them: Collection[Any], row: Callable[[Any], rows.Row] | None = None) -> None:
         if them:  # most batches have nothing for most statements, and to be told so costs SQLite as much as a row
@@ -173,19 +186,24 @@ class _Loading:
         for kind, find in _GATHER.items():
             if kind in self._wanted:
                 find(self, self._wanted[kind])
+        found = self._found
         for kind, (statement, record, column) in _BY_KEY.items():
-            keys = self._wanted.get(kind)
+            wanted = self._wanted.get(kind)
+            keys = [key for key in wanted if (kind, key) not in found] if wanted else None
             if keys:
                 for key in keys:
-                    self._found[kind, key] = None
-                for row in self._execute(QUERIES[statement], {"keys": rows.to_json(list(keys))}):
-                    self._found[kind, row[column]] = record(row)
+                    found[kind, key] = None
+                for row in self._many(statement, keys):
+                    found[kind, row[column]] = record(row)
         unknown = self._wanted.keys() - _GATHER.keys() - _BY_KEY.keys()
         assert not unknown, f"nothing of the kind {', '.join(sorted(unknown))} can be loaded"
         return self._found
 
     def _want(self, kind: str, key: Any) -> None:
         self._wanted.setdefault(kind, {})[key] = None
+
+    def _many(self, statement: str, keys: _Keys, **parameters: Any) -> apsw.Cursor:
+        return self._execute(QUERIES[statement], {"keys": rows.to_json(list(keys)), **parameters})
 
     def _ids(self, statement: str, **parameters: Any) -> list[str]:
         return [row[0] for row in self._execute(QUERIES[statement], parameters)]
@@ -197,18 +215,28 @@ class _Loading:
                 self._want("lease", work)
 
     def lease_id(self, keys: _Keys) -> None:
-        live = {row[0]: row for row in self._execute(QUERIES["work_by_lease"], {"keys": rows.to_json(list(keys))})}
+        found, ended = self._found, self._wanted.get("attempt", {})
         for key in keys:
-            _, work, task = live.get(key, (None, None, None))
-            self._found["lease_id", key] = work
-            if work is not None:
-                self._bring([work], leases=True)
-                self._want("task", task)
+            found["lease_id", key] = None
+        for row in self._many("load_lease_id", keys):
+            lease = rows.lease(row[:_LEASE_END])
+            found["lease_id", lease.lease_id] = lease.work
+            found["lease", lease.work] = lease
+            found["work", lease.work] = rows.work(row[_LEASE_END:_WORK_END])
+            if ("task", lease.task) not in found:
+                found["task", lease.task] = rows.task(row[_WORK_END:])
+            if row[-1]:
+                self._want("chores", lease.task)
+            else:
+                found["chores", lease.task] = []
+            if lease.lease_id in ended:  # an attempt is written when its lease goes
+                found["attempt", lease.lease_id] = None
 
     def work_key(self, keys: _Keys) -> None:
         for key in keys:
-            found = self._ids("work_by_key", task=key[0], key=key[1])
-            self._found["work_key", key] = found[0] if found else None
+            self._found["work_key", key] = None
+        for task, key, work in self._many("works_by_key", keys):
+            self._found["work_key", (task, key)] = work
 
     def claim(self, keys: _Keys) -> None:
         for key in keys:
@@ -224,11 +252,23 @@ class _Loading:
             self._found["grants", key] = (ended, self._ids("works_of_bot_on_task", bot=bot, task=task))
 
     def children(self, keys: _Keys) -> None:
+        found = self._found
+        first: dict[int, list[str]] = {}  # by size of the page
         for key in keys:
             work, after, n = key
-            edges = self._edges("edges_from", work=work, after=after, n=n)
-            self._found["children", key] = edges
-            self._bring(edge.child for edge in edges)
+            if after:
+                edges = self._edges("edges_from", work=work, after=after, n=n)
+                found["children", key] = edges
+                self._bring(edge.child for edge in edges)
+            else:
+                found["children", key] = []
+                first.setdefault(n, []).append(work)
+        for n, works in first.items():
+            for row in self._many("edges_from_each", works, n=n):
+                edge = rows.edge(row[:_EDGE_END])
+                found["children", (edge.parent, "", n)].append(edge)
+                if ("work", edge.child) not in found:
+                    found["work", edge.child] = rows.work(row[_EDGE_END:])
 
     def parents(self, keys: _Keys) -> None:
         for key in keys:
@@ -278,14 +318,31 @@ class _Loading:
         for key in keys:
             self._found["keys_of_bot", key] = self._ids("keys_of_bot", tenant=key[0], bot=key[1])
 
+    def bots_called(self, keys: _Keys) -> None:
+        for key in keys:
+            self._found["bots_called", key] = bool(self._ids("bots_called", tenant=key[0], called=key[1]))
+
+    def speakers(self, keys: _Keys) -> None:
+        for key in keys:
+            tenant, name, key_id, task = key
+            works = self._ids("works_of_speaker", tenant=tenant, name=name, key=key_id, task=task)
+            self._found["speakers", key] = works
+            self._bring(works, leases=True)
+
+    def messages(self, keys: _Keys) -> None:
+        for key in keys:
+            self._found["messages", key] = self._execute(QUERIES["messages_of_task"], {"task": key}).get
+
     def approvals(self, keys: _Keys) -> None:
         for key in keys:
             self._found["approvals", key] = self._ids("approvals_of_task", task=key, state="open")
 
     def chores(self, keys: _Keys) -> None:
         for key in keys:
-            found = self._execute(QUERIES["chores_of_task"], {"task": key})
-            self._found["chores", key] = [rows.chore(row) for row in found]
+            self._found["chores", key] = []
+        for row in self._many("chores_of_tasks", keys):
+            chore = rows.chore(row)
+            self._found["chores", chore.task].append(chore)
 
     def late(self, keys: _Keys) -> None:
         for key in keys:
@@ -300,6 +357,11 @@ class _Loading:
     def _edges(self, statement: str, **parameters: Any) -> list[Edge]:
         return [rows.edge(row) for row in self._execute(QUERIES[statement], parameters)]
 
+
+# Where in a row of several records the next one begins.
+_LEASE_END = len(rows.TABLES["lease"].columns)
+_WORK_END = _LEASE_END + len(rows.TABLES["work"].columns)
+_EDGE_END = len(rows.TABLES["edge"].columns)
 
 # Those that bring other rows along stand before what they bring.
 _GATHER: Mapping[str, Callable[[_Loading, _Keys], None]] = {
@@ -316,6 +378,9 @@ _GATHER: Mapping[str, Callable[[_Loading, _Keys], None]] = {
     "leases_of_bot": _Loading.leases_of_bot,
     "bots_of_key": _Loading.bots_of_key,
     "keys_of_bot": _Loading.keys_of_bot,
+    "bots_called": _Loading.bots_called,
+    "speakers": _Loading.speakers,
+    "messages": _Loading.messages,
     "approvals": _Loading.approvals,
     "chores": _Loading.chores,
     "late": _Loading.late,
@@ -333,4 +398,5 @@ _BY_KEY: Mapping[str, tuple[str, Callable[[rows.Row], Any], int]] = {
     "approval": ("load_approval", rows.approval, 0),
     "payload": ("load_payload", lambda row: row[2], 0),
     "tree": ("load_tree", rows.tree, 0),
+    "tenant": ("load_tenant", lambda row: Tenant(*row), 0),
 }

@@ -1,0 +1,108 @@
+"""The standard swarm's bots in a process of their own, seen from the measurement: started, asked what they have used,
+ended. What that process does is in bots.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from swarmkeeper.bench import swarm
+from swarmkeeper.bench.report import CannotMeasure
+from swarmkeeper.bench.server import Server
+
+_STOP_SECONDS = 30
+KINDS = ("Planner", "Executor", "Evaluator")
+
+
+class Used(msgspec.Struct):
+    """What the bots have used since they were started."""
+
+    cpu_seconds: float
+    calls: int
+
+
+class Crew:
+    """At work for as long as the block lasts. `batch` 0 is for bots of the SDK."""
+
+    def __init__(self, server: Server, *, subtasks: int, bots: int, batch: int) -> None:
+        self._server, self._subtasks, self._bots, self._batch = server, subtasks, bots, batch
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def __aenter__(self) -> Self:
+        wish = {
+            "url": self._server.url,
+            "keys": {
+                kind: await self._server.key(f"bot:{kind.lower()}", bot=swarm.name_of(kind)) for kind in KINDS
+            },
+            "subtasks": self._subtasks,
+            "executors": self._bots,
+            "others": swarm.others_for(self._bots, self._subtasks),
+            "batch": self._batch,
+        }
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "swarmkeeper.bench.bots"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        try:
+            await self._asked(msgspec.json.encode(wish))
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), _STOP_SECONDS)
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+    async def used(self) -> Used:
+        """
+        Raises:
+            CannotMeasure: they are no longer at work.
+        """
+        return await self._asked(b"used")
+
+    async def _asked(self, line: bytes) -> Used:
+        process = self._process
+        assert process is not None, "they were started"
+        assert process.stdin is not None, "they are asked there"
+        assert process.stdout is not None, "they answer there"
+        process.stdin.write(line + b"\n")
+        told = await process.stdout.readline()
+        if not told:
+            raise CannotMeasure("the bots failed")
+        return msgspec.json.decode(told, type=Used)
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """If they fail, so does the block: a measurement would wait for them for ever."""
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(self._failed())
+            try:
+                yield
+            finally:
+                watching.cancel()
+
+    async def _failed(self) -> None:
+        assert self._process is not None, "they were started"
+        await self._process.wait()
+        raise CannotMeasure("the bots failed")

@@ -1,0 +1,116 @@
+"""`task explain`: why a task is not done yet, and the command that helps; and the same in short, for those who wait."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from swarmkeeper.cli import running, terminal
+from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url
+from swarmkeeper.cli.terminal import on_one_line
+
+if TYPE_CHECKING:
+    from swarmkeeper.sdk.client import Client
+    from swarmkeeper.wire.explain import Explanation
+
+COLUMNS = ("key", "status", "attempt", "why", "since", "until", "detail")
+# Reasons for which a person has to do something are marked; with the others it goes on by itself.
+_COLOURS = {"leased": "green", "queued": "cyan", "backoff": "magenta", "dependency": "dim"}
+KEYS_TOLD = 3
+
+
+def explain(
+    task_id: Annotated[str, typer.Argument(metavar="TASK_ID", help="tsk_…")],
+    url: Url = None,
+    api_key: ApiKey = None,
+    api_key_file: ApiKeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Why it is not done yet: the reason for each thing that waits, and the command that fixes it."""
+    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
+
+    async def work() -> Explanation:
+        async with running.client_of(settings) as client:
+            return await client.explain(task_id)
+
+    found = running.run(work())
+    if as_json:
+        terminal.say_json(found.model_dump(mode="json"))
+        return
+    terminal.say(f"{found.task_id}  {found.status}")
+    terminal.say(on_one_line(found.summary))
+    if not found.waiting:
+        return
+    terminal.say()
+    if terminal.is_live():
+        _draw(found)
+    else:
+        terminal.say_table(_rows(found), COLUMNS)
+    if found.waiting_total > len(found.waiting):
+        terminal.say(f"… and {found.waiting_total - len(found.waiting)} more")
+    fixes = fixes_of(found)
+    if fixes:
+        terminal.say()
+    for command, keys in fixes.items():
+        terminal.say(f"fix  {on_one_line(command)}   # for {keys}")
+
+
+def _rows(found: Explanation) -> list[dict[str, Any]]:
+    return [
+        {
+            "key": one.key or "(the task)",
+            "status": one.status,
+            "attempt": one.attempt or "",
+            "why": one.reason,
+            "since": "" if one.since is None else one.since.strftime("%H:%M:%S"),
+            "until": "" if one.until is None else one.until.strftime("%Y-%m-%d %H:%M:%S"),
+            "detail": one.detail,
+        }
+        for one in found.waiting
+    ]
+
+
+def _draw(found: Explanation) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for name in COLUMNS:
+        table.add_column(name)
+    for row in _rows(found):
+        colour = _COLOURS.get(row["why"], "bold yellow")
+        cells = [Text(on_one_line(str(row[name])), style=colour if name == "why" else "") for name in COLUMNS]
+        table.add_row(*cells)
+    Console().print(table)
+
+
+def fixes_of(found: Explanation) -> Mapping[str, str]:
+    """Each command that helps, with what it is for; the same command is told once."""
+    keys: dict[str, list[str]] = {}
+    for one in found.waiting:
+        if one.fix is not None:
+            keys.setdefault(one.fix, []).append(on_one_line(one.key) or "the task")
+    return {
+        command: ", ".join(told[:KEYS_TOLD]) + (f" and {len(told) - KEYS_TOLD} more" if len(told) > KEYS_TOLD else "")
+        for command, told in keys.items()
+    }
+
+
+async def why(client: Client, task_id: str) -> Explanation | None:
+    """For whoever waits or watches anyway; None where the server cannot say it just now."""
+    from swarmkeeper.sdk.errors import ApiError
+
+    try:
+        return await client.explain(task_id)
+    except ApiError:
+        return None  # the look at the task itself tells what is wrong with the server or key
+
+
+def in_short(found: Explanation, *, seconds: float) -> str:
+    """The summary, and what to type, for somebody who has seen nothing happen for a while."""
+    lines = [f"nothing moved for {seconds:g} s: {on_one_line(found.summary)}"]
+    lines += [f"  fix  {on_one_line(command)}" for command in list(fixes_of(found))[:KEYS_TOLD]]
+    return "\n".join(lines)

@@ -1,0 +1,107 @@
+"""What is asked of people: the record of a question, what it shows them, and its end when nobody needs an answer.
+
+What a decision leads to stands in oversight.py; that a task is held while it is asked about, in progress.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+
+from swarmkeeper.core import graph
+from swarmkeeper.core.model import Approval, Json, SubtaskSpec, Task, Work
+from swarmkeeper.core.states import Condition, Status
+from swarmkeeper.core.world import World
+
+# So many results are named one by one in what is approved; the hash over all of them binds the others.
+RESULTS_TOLD = 500
+
+
+def put(
+    world: World,
+    task: Task,
+    kind: str,
+    *,
+    question: str,
+    subject: Mapping[str, Json],
+    asked_by: str,
+    choices: tuple[str, ...] = (),
+    work: Work | None = None,
+    schema: Mapping[str, Json] | None = None,
+    expires: int | None = None,
+) -> Approval:
+    """Write a question down for people to decide. `asked_by` (a bot's name, or a key's id) may not be who does."""
+    approval = Approval(
+        id=world.new_id("apr"),
+        tenant=task.tenant,
+        task=task.id,
+        kind=kind,
+        opened_at=world.now,
+        expires_at=world.now + (expires or world.limits.answer),
+        subject_hash=_hash({"kind": kind, "task": task.id, "subject": subject}),
+        work=None if work is None else work.id,
+        asked_by=asked_by,
+        question=question,
+        choices=choices,
+        schema=schema,
+        subject=subject,
+    )
+    world.add_approval(approval)
+    world.emit("approval.opened", {"approval": approval.id, "kind": kind}, task=task, work=work)
+    return approval
+
+
+def cancel(world: World, task: Task, work: Work | None = None) -> None:
+    """End what is asked about a task, or about one item of it: it no longer matters."""
+    for approval in world.looks("approval", world.look("approvals", task.id)):
+        # The list is of what is stored: this very command may have decided one.
+        if approval.state == "open" and (work is None or approval.work == work.id):
+            world.edit_approval(approval).state = "cancelled"
+            world.set_timer("answer", approval.id, None)
+            world.emit("approval.cancelled", {"approval": approval.id, "kind": approval.kind}, task=task, work=work)
+
+
+# ---- what people are shown -----------------------------------------------------------------------------------------
+
+
+def plan(specs: Sequence[SubtaskSpec], round_: int) -> dict[str, Json]:
+    """A plan that is to be carried out: its subtasks, whole."""
+    return {"round": round_, "subtasks": [graph.to_json(spec) for spec in specs]}
+
+
+def plan_again(world: World, task: Task, works: Sequence[Work]) -> dict[str, Json]:
+    """The same of a plan that has been written into rows."""
+    bodies = world.looks("payload", [work.payload for work in works])
+    return plan([graph.from_json(json.loads(body)) for body in bodies], task.round)
+
+
+def result(world: World, task: Task) -> dict[str, Json]:
+    """What came of a task: the hash of each last output and where it is, and the hash and gist of the verdict."""
+    found, edges = world.look("graph", task.id)
+    inner = {edge.parent for edge in edges if edge.condition == Condition.SUCCESS}
+    last = [work for work in (world.work(one) for one in found if one not in inner) if work.status is Status.SUCCEEDED]
+    hashes = {work.key: work.result_hash for work in sorted(last, key=lambda work: work.key)}
+    shown: dict[str, Json] = {
+        "round": task.round,
+        "task": f"/tasks/{task.id}",
+        "results_total": len(hashes),
+        "results_sha256": _hash(hashes),
+        "results": [
+            {"subtask": key, "sha256": sha256, "output": f"/tasks/{task.id}/subtasks/{key}/output"}
+            for key, sha256 in list(hashes.items())[:RESULTS_TOLD]
+        ],
+        "verdict": None,
+    }
+    if task.verdict is not None:
+        body = world.look("payload", task.verdict)
+        said = json.loads(body)
+        shown["verdict"] = {
+            "sha256": hashlib.sha256(body).hexdigest(),
+            **{name: said.get(name) for name in ("decision", "score", "reasons")},
+        }
+    return shown
+
+
+def _hash(value: Json) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,79 @@
+"""What bots and clients tell each other about a task. Who is given it, and when, is service/messages.py."""
+
+from __future__ import annotations
+
+from swarmkeeper.core.commands import Tell
+from swarmkeeper.core.decide.work import own_bot
+from swarmkeeper.core.errors import Forbidden, Invalid, LeaseLost, LeaseRequired, NotFound, TaskClosed
+from swarmkeeper.core.model import Bot, Json, Lease, Message
+from swarmkeeper.core.states import TASK_CLOSED
+from swarmkeeper.core.world import World
+
+_HELD = "task.message_held"
+
+
+def tell(world: World, command: Tell) -> str:
+    """Leave a message on a task, for one bot or for whoever works on it; its id.
+
+    Raises:
+        Invalid: nobody is called that, or the task has as many messages as it may have.
+        TaskClosed: nobody will work on the task any more.
+    """
+    bot = _speaker(world, command)
+    task = world.task(command.task, command.by.tenant)
+    if task.status in TASK_CLOSED:
+        raise TaskClosed("the task is over: nobody works on it who could be told")
+    # A name that was never registered is a slip of the pen, and its message would wait for ever.
+    if command.to_bot is not None and not world.look("bots_called", (command.by.tenant, command.to_bot)):
+        where = ("/to_bot", "unknown_bot", "no bot of this id or name is registered")
+        raise Invalid("the message is for a bot that is not known", details=(where,))
+    count = world.look("messages", task.id)
+    if count >= world.limits.messages_max:
+        raise Invalid(f"a task has at most {world.limits.messages_max} messages, and this one has them")
+    message_id = world.new_id("msg")
+    # The id says which of several of one name spoke; readers are shown its name.
+    sender, name = (command.by.key_id, command.by.key_id) if bot is None else (bot.id, bot.name)
+    body = world.write_payload(task, f"{task.id}/message/{message_id[4:]}", command.payload)
+    told: dict[str, Json] = {
+        "message": message_id,
+        "from_bot": name,
+        "to_bot": command.to_bot,
+        "bytes": len(command.payload),
+    }
+    world.record("task.message", task.id, task=task, body=told)
+    world.changes.messages.append(Message(message_id, task.tenant, task.id, sender, command.to_bot, body, world.now))
+    world.put(world.rows, ("messages", task.id), count + 1)
+    world.emit("task.message", told, task=task)
+    return message_id
+
+
+def _speaker(world: World, command: Tell) -> Bot | None:
+    """The bot that speaks, by a lease of the task; None for a client.
+
+    Raises:
+        LeaseLost: the lease that was named is not one of the task that this caller's bot has.
+        LeaseRequired: several bots of this key work on the task.
+        Forbidden: the role may not speak, or it is a bot's and has no lease of the task.
+    """
+    by = command.by
+    if command.lease_id is not None:
+        lease = world.lease(command.lease_id)
+        try:
+            if lease is None or lease.task != command.task:
+                raise NotFound("no such lease")
+            return own_bot(world, by, lease.bot, _HELD)
+        except NotFound:
+            raise LeaseLost("no live lease of this bot on the task has that id") from None
+    if world.rules.may(by, "task.message"):
+        return None
+    if not world.rules.may(by, _HELD):
+        raise Forbidden(world.rules.why_not(by, "task.message"))
+    leases: list[Lease | None] = world.looks(
+        "lease", world.look("speakers", (by.tenant, by.bot, by.key_id, command.task))
+    )
+    speakers = {lease.bot for lease in leases if lease is not None and lease.task == command.task}
+    if len(speakers) > 1:
+        raise LeaseRequired("name the lease: several bots of this key work on the task")
+    if not speakers:
+        raise Forbidden("a bot may only speak about tasks that it holds a lease of")
+    return own_bot(world, by, speakers.pop(), _HELD)

@@ -1,0 +1,141 @@
+"""Which JSON Schemas a bot may hold an answer to, and whether an answer keeps to one.
+
+A schema comes from a bot, and the engine checks an answer while everybody waits. So it can neither fetch anything nor
+run away: patterns are matched in linear time (the `regex` engine), references stay within the schema and lead nowhere
+twice, and a few short references cannot unfold into a schema of millions of parts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from swarmkeeper.core.errors import Detail
+from swarmkeeper.core.model import Json
+
+if TYPE_CHECKING:
+    from jsonschema_rs import Draft202012Validator
+
+Safe = Callable[[str], str]  # a name that is not ours, as it may be shown
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+BYTES_MAX = 16 * 1024
+# Counted with each reference unfolded: what an answer may have to be held against, times its own parts.
+PARTS_MAX = 1000
+ERRORS_MAX = 20
+REFERENCES_DEEP_MAX = 32
+# They give names to places within a schema, or move what `#` means; a reference by path does all that is needed.
+_NOT_HERE = frozenset({"$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor"})
+
+
+class _Unusable(Exception):
+    def __init__(self, detail: Detail) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+def check_schema(schema: Mapping[str, Json], safe: Safe) -> tuple[Detail, ...]:
+    """What keeps a schema (draft 2020-12) from being used for answers; places are below `/schema`."""
+    from jsonschema_rs import ReferencingError, ValidationError
+
+    if len(json.dumps(schema)) > BYTES_MAX:
+        return (("/schema", "too_long", f"must have at most {BYTES_MAX} bytes of JSON"),)
+    if schema.get("$schema", DIALECT) != DIALECT:
+        return (("/schema/$schema", "invalid", f"must be {DIALECT}, or left out"),)
+    try:
+        _Unfolded(schema, safe).parts(schema, ("schema",))
+        _validator(schema)
+    except _Unusable as error:
+        return (error.detail,)
+    except ValidationError as error:
+        where = _pointer(("schema", *error.instance_path), safe)
+        return ((where, "invalid", "is not what JSON Schema (draft 2020-12) has there"),)
+    except (ReferencingError, ValueError):
+        return (("/schema", "invalid", "is no JSON Schema (draft 2020-12)"),)
+    return ()
+
+
+def check_answer(schema: Mapping[str, Json], answer: Json, safe: Safe) -> tuple[Detail, ...]:
+    """Where an answer is not what the schema asks for; places are below `/answer`. Names rules, repeats no values."""
+    found = []
+    for error in _validator(schema).iter_errors(answer):
+        where = _pointer(("answer", *error.instance_path), safe)
+        # The keyword is JSON Schema's own word; the library's text would quote the answer.
+        found.append((where, "schema", f"breaks `{error.kind.name}` of the question's schema"))
+        if len(found) == ERRORS_MAX:
+            break
+    return tuple(found)
+
+
+def _validator(schema: Mapping[str, Json]) -> Draft202012Validator:
+    # Imported here: the library is large, and few processes ever hold an answer to a schema.
+    from jsonschema_rs import Draft202012Validator, RegexOptions
+
+    return Draft202012Validator(
+        dict(schema), pattern_options=RegexOptions(), validate_formats=True, ignore_unknown_formats=True, offline=True
+    )
+
+
+class _Unfolded:
+    """Counts the parts of a schema as if what it refers to stood in each place that refers to it."""
+
+    def __init__(self, schema: Mapping[str, Json], safe: Safe) -> None:
+        self._schema, self._safe = schema, safe
+        self._known: dict[str, int] = {}
+        self._open: list[str] = []  # references that are being followed
+
+    def parts(self, node: Json, at: tuple[str | int, ...]) -> int:
+        if isinstance(node, list):
+            return sum(self.parts(each, (*at, place)) for place, each in enumerate(node))
+        if not isinstance(node, dict):
+            return 0
+        count = 1
+        for name, value in node.items():
+            if name in _NOT_HERE:
+                raise self._no((*at, name), "not_supported", "a schema for an answer refers by path alone")
+            count += self._behind(value, (*at, name)) if name == "$ref" else self.parts(value, (*at, name))
+        if count > PARTS_MAX:
+            raise self._no(at, "too_long", f"unfolds into more than {PARTS_MAX} parts")
+        return count
+
+    def _behind(self, reference: Json, at: tuple[str | int, ...]) -> int:
+        if not isinstance(reference, str):  # a property that is called so, or wrong: the library says
+            return self.parts(reference, at)
+        if reference in self._open:
+            raise self._no(at, "recursive", "a schema for an answer cannot contain itself")
+        if len(self._open) >= REFERENCES_DEEP_MAX:
+            raise self._no(at, "too_long", f"more than {REFERENCES_DEEP_MAX} references lead to each other")
+        if reference not in self._known:
+            self._open.append(reference)
+            self._known[reference] = self.parts(self._target(reference, at), ("schema", *_segments(reference)))
+            self._open.pop()
+        return self._known[reference]
+
+    def _target(self, reference: str, at: tuple[str | int, ...]) -> Json:
+        if not reference.startswith("#/"):
+            raise self._no(at, "not_supported", "must refer to a place in this schema, such as #/$defs/name")
+        node: Json = self._schema
+        for name in _segments(reference):
+            node = node.get(name) if isinstance(node, dict) else None
+            if node is None:
+                raise self._no(at, "unknown", "refers to what is not there")
+        return node
+
+    def _no(self, at: Iterable[str | int], code: str, words: str) -> _Unusable:
+        return _Unusable((_pointer(at, self._safe), code, words))
+
+
+def _segments(reference: str) -> list[str]:
+    return [segment.replace("~1", "/").replace("~0", "~") for segment in reference[2:].split("/")]
+
+
+_OWN = frozenset({"schema", "answer"})
+
+
+def _pointer(path: Iterable[str | int], safe: Safe) -> str:
+    """A JSON Pointer whose names, which came with the request, are shown as the redactor lets them."""
+    first, *rest = path
+    assert first in _OWN, "places are below one of our own fields"
+    names = [str(one) if isinstance(one, int) else safe(one) for one in rest]
+    return "/" + "/".join([str(first), *(name.replace("~", "~0").replace("/", "~1") for name in names)])

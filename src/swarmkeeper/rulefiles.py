@@ -1,0 +1,41 @@
+"""Reads the files of redaction rules that the settings name. What may stand in them is said in govern/packs.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from swarmkeeper.govern.packs import BadRules
+from swarmkeeper.govern.redaction import Redactor
+
+BYTES_MAX = 4 << 20  # of one file; the shipped rules and all of gitleaks' are a tenth of it
+
+
+def load(files: Sequence[str]) -> Redactor:
+    """The shipped rules, and after them those of these files.
+
+    Raises:
+        BadRules: one cannot be read, or used; says which, and what is the matter.
+    """
+    texts = [_text(file) for file in files]
+    try:
+        return Redactor.default(*texts)
+    except BadRules as error:
+        # The first pack is the shipped one.
+        message = str(error)
+        for number, file in enumerate(files, 2):
+            message = message.replace(f"rule pack {number}", file)
+        raise BadRules(message) from None
+
+
+def _text(file: str) -> str:
+    try:
+        with Path(file).open("rb") as opened:
+            raw = opened.read(BYTES_MAX + 1)
+        if len(raw) > BYTES_MAX:
+            raise BadRules(f"{file}: larger than {BYTES_MAX >> 20} MiB")
+        return raw.decode()
+    except OSError as error:
+        raise BadRules(f"{file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadRules(f"{file}: is not UTF-8") from None

@@ -1,0 +1,219 @@
+"""Loads what it takes to say why a task waits, in as many statements for ten thousand subtasks as for one, and shows
+what core/explain.py makes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from swarmkeeper.core import explain
+from swarmkeeper.core.explain import NAMES_TOLD, Asked, Fleet, Item, Reason, Seen, Standing, Why
+from swarmkeeper.core.model import Bot, Limits, Principal, Queue
+from swarmkeeper.core.ports import Store
+from swarmkeeper.core.states import TASK_CLOSED, BotType, Kind, Status, TaskStatus
+from swarmkeeper.service import views
+from swarmkeeper.service.queries import Queries
+from swarmkeeper.service.views import Row, View
+
+ITEMS_MAX = 200  # listed one by one; the rest is counted
+APPROVALS_MAX = 500
+# What may need a person first, so that it is among those listed.
+OPEN = (Status.READY, Status.WAITING, Status.LEASED, Status.IN_REVIEW, Status.BLOCKED)
+
+# The named reads that a store has to offer for it, with their parameters.
+READS: Mapping[str, frozenset[str]] = {
+    "task_row": frozenset({"tenant", "task"}),
+    "open_counts": frozenset({"task", "statuses", "kind"}),
+    "open_items": frozenset({"task", "statuses", "limit"}),
+    "open_upstream": frozenset({"works", "statuses", "limit"}),
+    "open_approvals": frozenset({"task", "state", "limit"}),
+    "last_attempts_of_works": frozenset({"works"}),
+    "bots_of_tenant": frozenset({"tenant"}),
+}
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Now:
+    """What only the running orchestrator knows."""
+
+    time: Callable[[], int]
+    seen: Callable[[str], int | None] = lambda bot: None  # when a bot was last heard of; None: the store knows better
+    parked: Callable[[], Iterable[str]] = tuple  # ids of the bots that wait for work
+    held: Callable[[str], int] = lambda bot: 0  # leases that a bot has
+    overloaded: Callable[[], bool] = lambda: False
+
+
+class Explainer:
+    """Answers why a task is not done yet, for whoever may read the task."""
+
+    def __init__(self, store: Store, queries: Queries, limits: Limits, now: Now) -> None:
+        self._store, self._queries, self._limits, self._now = store, queries, limits, now
+
+    async def _read(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
+        assert parameters.keys() == READS[name], f"{name} takes {sorted(READS[name])}"
+        return await self._store.read(name, parameters)
+
+    async def explain(self, principal: Principal, task_id: str) -> View:
+        """Every item of a task that is not final, with the one reason for which it is not.
+
+        Raises:
+            NotFound, Forbidden: the caller may not see the task.
+        """
+        await self._queries.version(principal, task_id)
+        (row,) = await self._read("task_row", tenant=principal.tenant, task=task_id)
+        task = await self._standing(row)
+        counts: dict[Reason, int] = {}
+        found: list[tuple[Item, Why]] = []
+        if task.status not in TASK_CLOSED:
+            fleet = Fleet(await self._bots(task.tenant))
+            groups = await self._read(
+                "open_counts", task=task.task, statuses=_json([str(one) for one in OPEN]), kind=Kind.REVIEW
+            )
+            # Reviews of one round go to owners who differ: the second needs a second one.
+            ahead = _ahead(groups)
+            for group in groups:
+                alike = _item(group, ahead=ahead.get(group["key"], 0))
+                reason = explain.why(alike, task, fleet).reason
+                counts[reason] = counts.get(reason, 0) + group["count"]
+            items = await self._items(task, ahead)
+            found = [(item, explain.why(item, task, fleet)) for item in items]
+            found.sort(key=lambda one: explain.order(one[1]))  # stable: the plan's order among equals
+        shown = [_shown(item, why) for item, why in found]
+        first = (found[0][0].key, found[0][1]) if found else None
+        held = None if task.status in TASK_CLOSED else explain.hold(task)
+        if held is not None and held.reason not in counts:
+            # Nothing of it is ready just now, or all is done: the task itself is what waits.
+            counts[held.reason] = 1
+            shown.insert(0, _task_itself(task, held))
+            first = ("", held)
+        failure = views.json_of(row["failure"])
+        because = "" if failure is None else f"{failure['detail']} [{failure['code']}]"
+        return {
+            "task_id": task.task,
+            "status": str(task.status),
+            "summary": explain.summary(task, counts, first, failure=because),
+            "waiting": shown,
+            "waiting_total": sum(counts.values()),
+            "reasons": {str(reason): counts[reason] for reason in sorted(counts, key=explain.RANK.__getitem__)},
+        }
+
+    async def _standing(self, row: Row) -> Standing:
+        asked = await self._read("open_approvals", task=row["id"], state="open", limit=APPROVALS_MAX)
+        return Standing(
+            task=row["id"],
+            tenant=row["tenant"],
+            status=TaskStatus(row["status"]),
+            since=row["updated_at"],
+            holds=tuple(views.json_of(row["holds"])),
+            loading=bool(row["loading"]),
+            approvals=tuple(Asked(**one) for one in asked),
+            overloaded=self._now.overloaded(),
+        )
+
+    async def _bots(self, tenant: str) -> list[Seen]:
+        parked = set(self._now.parked())
+        now = self._now.time()
+        found = []
+        for row in await self._read("bots_of_tenant", tenant=tenant):
+            bot = _bot(row)
+            last_seen = max(bot.last_seen, self._now.seen(bot.id) or 0)
+            here = bot.id in parked or now - last_seen <= self._limits.away
+            found.append(Seen(bot, here, self._now.held(bot.id)))
+        return found
+
+    async def _items(self, task: Standing, ahead: Mapping[str, int]) -> list[Item]:
+        """The first ones, with all that is to be told of each."""
+        statuses = _json([str(one) for one in OPEN])
+        rows = await self._read("open_items", task=task.task, statuses=statuses, limit=ITEMS_MAX)
+
+        def of(status: Status) -> str:
+            return _json([row["id"] for row in rows if row["status"] == status])
+
+        tried = await self._read("last_attempts_of_works", works=of(Status.WAITING))
+        upstream = await self._read("open_upstream", works=of(Status.BLOCKED), statuses=statuses, limit=NAMES_TOLD)
+        endings = {one["work"]: one["ending"] for one in tried}
+        before = {one["child"]: views.json_of(one["keys"]) for one in upstream}
+        return [
+            _item(
+                row,
+                id=row["id"],
+                ahead=ahead.get(row["key"], 0),
+                since=row["since"],
+                attempt=row["attempt"],
+                round=row["round"],
+                bot=row["bot"],
+                ends_at=row["ends_at"],
+                upstream=tuple(before.get(row["id"], ())),
+                ending=endings.get(row["id"]),
+            )
+            for row in rows
+        ]
+
+
+def _ahead(groups: Iterable[Row]) -> dict[str, int]:
+    """Of the reviews of the whole that are READY: how many come before each."""
+    keys = sorted(row["key"] for row in groups if row["key"].startswith("review/") and row["status"] == Status.READY)
+    return {key: number for number, key in enumerate(keys)}
+
+
+def _item(row: Row, **more: Any) -> Item:
+    return Item(
+        **{"id": "", "since": 0, **more},
+        kind=Kind(row["kind"]),
+        key=row["key"],
+        status=Status(row["status"]),
+        queue=Queue(row["queue"], Kind(row["kind"]), tuple(views.json_of(row["skills"])), row["assign_to"]),
+        pending=row["pending"],
+        wake=row["wake"],
+        start_due=row["start_due"],
+        excluded=tuple(views.json_of(row["excluded"])),
+    )
+
+
+def _bot(row: Row) -> Bot:
+    plain = {
+        **row,
+        "type": BotType(row["type"]),
+        "skills": tuple(views.json_of(row["skills"])),
+        "labels": views.json_of(row["labels"]),
+        "dedicated": bool(row["dedicated"]),
+    }
+    return Bot(**plain)
+
+
+def _shown(item: Item, why: Why) -> View:
+    return {
+        "work_id": item.id,
+        "kind": str(item.kind),
+        "key": item.key,
+        "status": str(item.status),
+        "attempt": item.attempt,
+        "bot": why.bot,
+        "since": views.time(item.since),
+        **_because(why),
+    }
+
+
+def _task_itself(task: Standing, why: Why) -> View:
+    return {
+        "work_id": None,
+        "kind": "task",
+        "key": "",
+        "status": str(task.status),
+        "attempt": 0,
+        "bot": None,
+        "since": views.time(task.since),
+        **_because(why),
+    }
+
+
+def _because(why: Why) -> View:
+    return {"reason": str(why.reason), "detail": why.detail, "fix": why.fix, "until": views.time(why.until)}

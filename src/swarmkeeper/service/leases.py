@@ -1,0 +1,113 @@
+"""What a bot is told with a lease: all that it needs to do the work.
+
+Lease, work and task are the records of the very batch that granted the lease; read are only the bodies, and what other
+items have put out. Nothing is asked of who calls: the engine has granted it to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from swarmkeeper.core.model import Work
+from swarmkeeper.core.ports import Store
+from swarmkeeper.core.states import Kind, Status
+from swarmkeeper.service import views
+from swarmkeeper.service.bodies import Bodies
+from swarmkeeper.service.queries import READS
+from swarmkeeper.service.scheduler import Granted
+from swarmkeeper.service.views import Inline, Row, View
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+class Leases:
+    def __init__(self, store: Store, bodies: Bodies) -> None:
+        self._store = store
+        self._bodies = bodies
+
+    async def _read(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
+        assert parameters.keys() == READS[name], f"{name} takes {sorted(READS[name])}"
+        return await self._store.read(name, parameters)
+
+    async def views(self, granted: Sequence[Granted]) -> list[View]:
+        """What is told of each, in order."""
+        if not granted:
+            return []
+        wanted: list[str | None] = []
+        for one in granted:
+            wanted += (one.of_task.spec, one.item.payload, one.item.checkpoint)
+        bodies = await self._bodies.of(wanted)
+        shown: dict[str, View] = {}
+        needy, seen = [], []
+        for one in granted:
+            item = one.item
+            spec = views.json_of(bodies.get(item.payload)) if item.payload is not None else None
+            checkpoint = bodies.get(item.checkpoint) if item.checkpoint is not None else None
+            shown[item.id] = views.lease(one.lease, item, one.of_task, bodies.get(one.of_task.spec), spec)
+            shown[item.id]["checkpoint"] = views.json_of(checkpoint)
+            if spec is not None and spec.get("depends_on"):
+                needy.append(item.id)
+            if one.lease.attempt > 1 or item.round > 1:
+                seen.append(item.id)
+        previous = await self._history(seen, shown) if seen else {}
+        upstream = await self._upstream(needy) if needy else {}
+        inline = Inline()
+        for one in granted:
+            item, view = one.item, shown[one.item.id]
+            if item.id in upstream:
+                view["upstream"] = await self._bodies.outputs(upstream[item.id], inline)
+            if item.kind is Kind.REVIEW:
+                await self._to_judge(item, view, inline)
+            if item.id in previous:
+                view["previous"] = await self._previous(item, previous[item.id], inline)
+        return list(shown.values())
+
+    async def _upstream(self, works: Sequence[str]) -> dict[str, list[Row]]:
+        before: dict[str, list[Row]] = {}
+        for row in await self._read("upstream_of_works", works=_json(works), status=Status.SUCCEEDED):
+            before.setdefault(row["child"], []).append(row)
+        return before
+
+    async def _history(self, works: Sequence[str], shown: Mapping[str, View]) -> dict[str, Row]:
+        """Put what was said of items before into their views; the last attempt of each."""
+        ids = _json(works)
+        for row in await self._read("feedback_of_works", works=ids):
+            shown[row["work"]]["feedback"].append({"round": row["round"], "text": row["text"]})
+        for row in await self._read("answers_of_works", works=ids):
+            answer = {"question": row["question"], "answer": views.json_of(row["answer"])}
+            shown[row["work"]]["answers"].append(answer)
+        return {row["work"]: row for row in await self._read("last_attempts_of_works", works=ids)}
+
+    async def _to_judge(self, item: Work, view: View, inline: Inline) -> None:
+        if item.subject is None:
+            found: Sequence[Row] = await self._read(
+                "results_of_task", task=item.task, kind=Kind.EXECUTE, status=Status.SUCCEEDED
+            )
+        else:
+            (subject,) = await self._read("works_by_id", works=_json([item.subject]))
+            view["subtask"] = views.planned(subject)
+            found = [subject | {"bytes": subject["result_bytes"]}] if subject["result"] is not None else []
+        of = "task" if item.subject is None else "subtask"
+        view["review"] = {"of": of, "results": await self._bodies.outputs(found, inline)}
+
+    async def _previous(self, item: Work, attempt: Row, inline: Inline) -> View:
+        output = None
+        if attempt["result"] is not None:
+            body = (await self._bodies.of([attempt["result"]]))[attempt["result"]]
+            # Only a subtask's output has a place of its own; plans and verdicts are never that large by their bounds.
+            if item.kind is not Kind.EXECUTE or inline.fits(len(body)):
+                output = views.json_of(body)
+            else:
+                digest = views.sha256(body)
+                output = views.reference(item.task, item.key, digest, len(body), attempt=attempt["attempt"])
+        return {
+            "attempt": attempt["attempt"],
+            "ending": attempt["ending"],
+            "output": output,
+            "error": views.json_of(attempt["error"]),
+        }

@@ -1,0 +1,105 @@
+"""What people are asked, as they read it. Deciding is the engine's; nothing here changes anything."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from swarmkeeper.core.errors import Forbidden, Invalid, NotFound
+from swarmkeeper.core.model import Principal
+from swarmkeeper.core.ports import Rules, Store
+from swarmkeeper.service import views
+from swarmkeeper.service.queries import PAGE_SIZE, PAGE_SIZE_MAX
+from swarmkeeper.service.views import Inline, Row, View
+
+
+class People:
+    """Approvals: those of the tenant for whoever may read approvals, those of one task for whoever may read tasks."""
+
+    def __init__(self, store: Store, rules: Rules) -> None:
+        self._store = store
+        self._rules = rules
+
+    async def approval(self, principal: Principal, approval_id: str) -> View:
+        """One approval, with its subject whole.
+
+        Raises:
+            NotFound: there is none of that id in the tenant.
+            Forbidden: the role reads neither approvals nor tasks.
+        """
+        self._must(principal, of_one_task=True)
+        found = await self._store.read("approval_row", {"tenant": principal.tenant, "approval": approval_id})
+        if not found:
+            raise NotFound("no such approval")
+        return approval(found[0], None)
+
+    async def approvals(
+        self,
+        principal: Principal,
+        *,
+        state: str | None = None,
+        task_id: str | None = None,
+        page_size: int = PAGE_SIZE,
+        page_token: str = "",
+    ) -> View:
+        """A page of approvals, oldest first; of a task that is another's, none."""
+        self._must(principal, of_one_task=task_id is not None)
+        if not 1 <= page_size <= PAGE_SIZE_MAX:
+            raise Invalid("no such page", details=(("/query/page_size", "range", f"must be 1 to {PAGE_SIZE_MAX}"),))
+        after = views.read_token(page_token, str)[0] if page_token else ""
+        asked = {"tenant": principal.tenant, "state": state, "after": after, "limit": page_size + 1}
+        if task_id is None:
+            found = await self._store.read("approvals_page", asked)
+        else:
+            found = await self._store.read("approvals_page_of_task", {**asked, "task": task_id})
+        shown, inline = found[:page_size], Inline()
+        following = views.token(shown[-1]["id"]) if len(found) > page_size else ""
+        return views.page([approval(row, inline) for row in shown], following)
+
+    def _must(self, principal: Principal, *, of_one_task: bool) -> None:
+        if self._rules.may(principal, "approval.read"):
+            return
+        # What is asked about a task is no more secret than the task.
+        if not (of_one_task and self._rules.may(principal, "task.read")):
+            raise Forbidden(self._rules.why_not(principal, "approval.read"))
+
+
+def approval(row: Row, inline: Inline | None) -> View:
+    """An approval as the wire shows it; a subject for which there is no room left stands as a reference."""
+    subject = row["subject"] or "null"
+    size = len(subject.encode())
+    whole = inline is None or inline.fits(size)
+    digest = hashlib.sha256(subject.encode()).hexdigest()
+    return {
+        "id": row["id"],
+        "kind": row["kind"],
+        "state": row["state"],
+        "task_id": row["task"],
+        "work_id": row["work"],
+        "asked_by": row["asked_by"],
+        "question": row["question"],
+        "choices": views.json_of(row["choices"]),
+        "schema": views.json_of(row["schema"]),
+        "subject": views.json_of(subject)
+        if whole
+        else {"$ref": f"/approvals/{row['id']}", "sha256": digest, "bytes": size},
+        "subject_hash": row["subject_hash"],
+        "opened_at": views.time(row["opened_at"]),
+        "expires_at": views.time(row["expires_at"]),
+        "decision": _decision(row),
+    }
+
+
+def _decision(row: Row) -> View | None:
+    if row["decision"] is None:
+        return None
+    decided: dict[str, Any] = views.json_of(row["decision"])
+    verb, words = decided["verb"], decided.get("reason") or None
+    return {
+        "verb": verb,
+        "by": row["decided_by"],
+        "at": views.time(row["decided_at"]),
+        "comment": words if verb == "approve" else None,
+        "reason": words if verb == "reject" else None,
+        "answer": decided.get("answer"),
+    }

@@ -1,0 +1,47 @@
+"""What is said about why a task waits."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from swarmkeeper.core.explain import Reason
+from swarmkeeper.core.states import Kind, Status, TaskStatus
+from swarmkeeper.wire.shapes import Answer, Time
+
+
+class Waiting(Answer):
+    """One thing that is not done yet, and the one reason for it."""
+
+    work_id: Annotated[str | None, Field(description="Null where it is the task itself that waits.")] = None
+    kind: Kind | Literal["task"]
+    key: str
+    status: Status | TaskStatus
+    attempt: int = 0
+    bot: Annotated[str | None, Field(description="The name of the bot that has it.")] = None
+    since: Time | None = None
+    reason: Reason
+    detail: str
+    fix: Annotated[
+        str | None,
+        Field(
+            description="The command line that helps; FILE stands for a bot's own. Null where only waiting does.",
+            examples=["swarmkeeper bot run FILE --skill text.count"],
+        ),
+    ] = None
+    until: Annotated[Time | None, Field(description="When this ends by itself at the latest.")] = None
+
+
+class Explanation(Answer):
+    """Why a task is not done yet."""
+
+    task_id: str
+    status: TaskStatus
+    summary: Annotated[str, Field(description="One sentence.")]
+    waiting: Annotated[
+        list[Waiting],
+        Field(description="What a person can do something about comes first; at most 200 of `waiting_total`."),
+    ]
+    waiting_total: int
+    reasons: Annotated[dict[Reason, int], Field(description="How much of all that waits has which reason.")]

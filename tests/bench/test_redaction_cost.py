@@ -1,0 +1,20 @@
+"""Redaction with the whole pack costs a bounded multiple of one look for its keywords, for every kind of text."""
+
+import pytest
+
+from benchmarks.redaction_cost import TEXTS, measure
+from swarmkeeper.govern.redaction import Redactor
+
+REDACTOR = Redactor.default()
+# Of what one look for the keywords costs prose (some two microseconds a KB): more than it is, and less than a pass of
+# Python over each word of the text would add. 100 microseconds a KB is the promise.
+RATIO_MAX = 50
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_redaction_costs_a_bounded_multiple_of_a_look_for_keywords(kind: str) -> None:
+    look = measure(REDACTOR, TEXTS["prose"](8192), rounds=30).keywords
+    text = TEXTS[kind](8192)
+
+    assert REDACTOR.redact({"text": text}).fields == ()
+    assert measure(REDACTOR, text, rounds=30).redaction <= RATIO_MAX * look

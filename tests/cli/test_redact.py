@@ -1,0 +1,146 @@
+"""`redact test`, `redact explain`, and a server that reads its rules again when it is told to."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.acceptance.server import BIN, Server
+from tests.cli.shell import Shell
+
+TOKEN = "ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a"
+BADGES = 'version = 1\n[[detector]]\nid = "badge"\npattern = "badge-[0-9]{4}"\nhit = ["badge-1234"]\nmiss = ["badge-x"]'
+
+
+@pytest.fixture
+def typed(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run a command on lines of JSON; the lines that come out."""
+
+    def run(*words: str, lines: list[Any]) -> list[Any]:
+        monkeypatch.setattr(sys, "stdin", io.StringIO("".join(json.dumps(line) + "\n" for line in lines)))
+        return [json.loads(line) for line in shell(*words).out.splitlines()]
+
+    return run
+
+
+def test_redact_test_answers_line_by_line(typed: Any) -> None:
+    lines = typed("redact", "test", lines=[{"password": "x"}, ["plain"]])
+
+    assert lines[0]["redacted_fields"][0]["pointer"] == "/password"
+    assert lines[1] == {"value": ["plain"], "redacted_fields": []}
+
+
+def test_redact_test_knows_the_rules_that_are_named_or_set(typed: Any, shell: Shell) -> None:
+    (shell.folder / "mine.toml").write_text(BADGES)
+    assert typed("redact", "test", lines=["badge-1234"])[0]["value"] == "badge-1234"
+
+    assert typed("redact", "test", "--rules", "mine.toml", lines=["badge-1234"])[0]["value"] == "[redacted:badge]"
+
+    (shell.folder / "swarmkeeper.toml").write_text('redaction = "mine.toml"')
+    assert typed("redact", "test", lines=["badge-1234"])[0]["value"] == "[redacted:badge]"
+
+
+def test_rules_that_are_wrong_are_refused_by_file_and_rule(shell: Shell) -> None:
+    (shell.folder / "mine.toml").write_text(BADGES.replace("{4}", "{9}"))
+
+    said = shell("redact", "test", "--rules", "mine.toml")
+    missing = shell("redact", "test", "--rules", "none.toml")
+
+    assert (said.code, missing.code) == (2, 2)
+    assert "detector 'badge': hit 1 is not found" in said.err
+    assert "none.toml: cannot be read" in missing.err
+
+
+def test_explain_says_which_rule_hid_what_and_how_it_stood_there(typed: Any) -> None:
+    percent = "".join(f"%{ord(letter):02x}" for letter in "password=hunter2")
+    value = {
+        "password": "x",
+        "note": [f"see {TOKEN}"],
+        "other": percent,
+        "a@b.example": 4111111111111111,
+        "odd": "\ud800",
+    }
+
+    found = typed("redact", "explain", lines=["plain", value])
+
+    assert [(one["line"], one["pointer"], one["in"], one["rule"], one["stage"]) for one in found] == [
+        (2, "/password", "value", "secret-field", "field"),
+        (2, "/note/0", "value", "github-token", "text"),
+        (2, "/other", "value", "password-pair", "decoded"),
+        (2, "/[redacted:email]", "key", "email", "text"),
+        (2, "/[redacted:email]", "value", "card", "text"),
+        (2, "/odd", "value", "unscanned", "unscanned"),
+    ]
+    assert (found[1]["start"], found[1]["end"], found[1]["length"]) == (4, 44, 40)
+    assert 4 < found[1]["entropy"] < 5
+    assert "hunter2" not in json.dumps(found)
+    assert TOKEN not in json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("rule", "text", "why"),
+    [
+        ("github-token", "nothing", "none of its keywords stands there: ghp_, gho_, ghu_, ghs_, ghr_, github_pat_"),
+        ("github-token", "ghp_short", "its pattern does not match"),
+        ("card", "é 4111 1111 1111 1112", "2..21 does not pass the check 'luhn'"),
+        ("aws-secret-key", "aws_secret_access_key = " + "a" * 40, "24..64 has an entropy of 0.00 bits a character"),
+        ("password-pair", "password=${HERE}", "9..16 is on an allow-list"),
+        ("password-pair", "password=[redacted:email]", "9..25 is a placeholder"),
+        ("password-pair", f"password={TOKEN}", "9..49 is found, but an earlier rule claims it"),
+        ("secret-field", "nothing", "it goes by places, and minds none here"),
+    ],
+)
+def test_explain_says_why_a_rule_finds_nothing(typed: Any, rule: str, text: str, why: str) -> None:
+    found = typed("redact", "explain", "--rule", rule, lines=[[text]])
+
+    assert next(one for one in found if "why_not" in one)["why_not"].startswith(why)
+
+
+def test_a_rule_that_is_not_there_cannot_be_asked_about(shell: Shell) -> None:
+    assert shell("redact", "explain", "--rule", "none").code == 2
+
+
+def test_a_server_that_gets_sighup_reads_its_rules_again(tmp_path: Path) -> None:
+    rules = tmp_path / "redaction.toml"
+    rules.write_text("version = 1")
+    program = [sys.executable, str(BIN / "swarmkeeper"), "serve", "--redaction", str(rules)]
+    server = Server(tmp_path / "s.db", program=program)
+
+    def shown() -> Any:
+        headers = {"x-api-key": server.key("auditor")}
+        return httpx2.post(f"{server.url}/redaction:test", json={"value": "badge-1234"}, headers=headers).json()[
+            "value"
+        ]
+
+    def said(event: str) -> bool:
+        return f'"event": "{event}"' in server.store.with_suffix(".log").read_text()
+
+    with server:
+        assert server.process is not None
+        assert shown() == "badge-1234"
+
+        rules.write_text(BADGES)
+        server.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: said("rules_changed"))
+        assert shown() == "[redacted:badge]"
+
+        rules.write_text("version = 2")
+        server.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: said("rules_refused"))
+        assert shown() == "[redacted:badge]"
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not happened():
+        assert time.monotonic() < until
+        time.sleep(0.02)

@@ -1,0 +1,97 @@
+"""`tenant list|set`: what tenants may have, changed on the store itself, beside a server or without one."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.shell import Server, Shell
+
+STORE = "sqlite:///a.db"
+
+
+@pytest.fixture
+def tenants(shell: Shell) -> Shell:
+    for name in ("acme", "other"):
+        assert shell("key", "create", "--role", "admin", "--tenant", name, "--store", STORE).code == 0
+    return shell
+
+
+def listed(shell: Shell) -> dict[str, Any]:
+    lines = shell("tenant", "list", "--store", STORE, "--json").out.splitlines()
+    return {row["id"]: row for row in map(json.loads, lines)}
+
+
+def test_what_is_set_is_listed_and_the_rest_stays_as_it_was(tenants: Shell) -> None:
+    assert tenants("tenant", "set", "acme", "--weight", "4", "--max-backlog", "10", "--store", STORE).code == 0
+    assert tenants("tenant", "set", "acme", "--weight", "5", "--store", STORE).code == 0
+
+    assert listed(tenants) == {
+        "acme": {"id": "acme", "weight": 5, "max_backlog": 10, "open_tasks": 0},
+        "other": {"id": "other", "weight": 1, "max_backlog": None, "open_tasks": 0},
+    }
+    said = tenants("tenant", "set", "acme", "--unbounded", "--store", STORE, "--json")
+    assert said.json == {"id": "acme", "weight": 5, "max_backlog": None, "open_tasks": 0}
+    assert tenants("doctor", "--deep", "--store", STORE).code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("acme",), 2),
+        (("acme", "--weight", "0"), 2),
+        (("acme", "--weight", "1001"), 2),
+        (("acme", "--max-backlog", "-1"), 2),
+        (("acme", "--max-backlog", "1", "--unbounded"), 2),
+        (("nobody", "--weight", "2"), 5),
+    ],
+)
+def test_what_no_tenant_can_have_is_refused(tenants: Shell, words: tuple[str, ...], code: int) -> None:
+    before = listed(tenants)
+
+    assert tenants("tenant", "set", *words, "--store", STORE).code == code
+
+    assert listed(tenants) == before
+
+
+def test_a_store_in_memory_is_refused(shell: Shell) -> None:
+    said = shell("tenant", "set", "acme", "--weight", "2", "--store", "sqlite://:memory:")
+
+    assert said.code == 2
+    assert "store_in_memory" in said.err
+
+
+def test_a_running_server_keeps_to_what_was_set_beside_it(shell: Shell, tmp_path: Path) -> None:
+    made = shell("key", "create", "--role", "admin", "--tenant", "acme", "--store", STORE, "--json").json
+    server = Server("serve", "--store", STORE, "--port", "0", "--json", folder=tmp_path)
+    try:
+        url = server.first_line()["url"]
+        assert shell("tenant", "set", "acme", "--max-backlog", "1", "--store", STORE).code == 0
+        assert submit(url, made["key"]) == 201
+        assert submit(url, made["key"]) == 429
+        assert shell("tenant", "set", "acme", "--max-backlog", "2", "--store", STORE).code == 0
+        gives_up_at = time.monotonic() + 10
+        while (status := submit(url, made["key"])) != 201 and time.monotonic() < gives_up_at:
+            time.sleep(0.1)
+        assert status == 201
+    finally:
+        server.stop()
+    assert listed(shell)["acme"]["open_tasks"] == 2
+
+
+def submit(url: str, key: str) -> int:
+    call = urllib.request.Request(
+        f"{url}/tasks", b'{"title": "x"}', {"X-API-KEY": key, "Content-Type": "application/json"}
+    )
+    try:
+        with urllib.request.urlopen(call, timeout=10) as answer:
+            status: int = answer.status
+            return status
+    except urllib.error.HTTPError as error:
+        assert json.load(error)["code"] == "backlog_full"
+        assert int(error.headers["Retry-After"]) > 0
+        return error.code

@@ -1,0 +1,254 @@
+"""What whoever waits for a task is shown: the graph on a terminal, lines elsewhere, and in both why nothing moves."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from swarmkeeper.cli import explain, watch
+from swarmkeeper.wire.answers import Task
+from swarmkeeper.wire.explain import Explanation
+from tests.cli.conftest import Running
+from tests.cli.shell import Shell
+
+AT = "2026-01-01T00:00:00Z"
+
+
+def a_task(*subtasks: tuple[str, str, int], **fields: Any) -> Task:
+    base = {"id": "tsk_1", "title": "Count", "status": "IN_PROGRESS", "created_at": AT, "updated_at": AT}
+    rows = [
+        {"id": f"sub_{key}", "parent_task_id": "tsk_1", "key": key, "description": "", "status": status, "attempt": n}
+        for key, status, n in subtasks
+    ]
+    counts = {"total": len(rows), "done": 0, "failed": 0}
+    return Task.model_validate({**base, "subtasks": rows, "progress": counts, **fields})
+
+
+def why_not(summary: str, *waiting: dict[str, Any]) -> Explanation:
+    listed = [{"work_id": f"sub_{one['key']}", "kind": "execute", "detail": "…", "since": AT, **one} for one in waiting]
+    return Explanation.model_validate(
+        {
+            "task_id": "tsk_1",
+            "status": "IN_PROGRESS",
+            "summary": summary,
+            "waiting": listed,
+            "waiting_total": len(listed),
+            "reasons": {},
+        }
+    )
+
+
+NOBODY = why_not(
+    "a waits [no_capable_bot]: no executor can count.",
+    {"key": "a", "status": "READY", "reason": "no_capable_bot", "fix": "swarmkeeper bot run FILE --skill count"},
+)
+
+
+async def looks(*tasks: Task, between: float = 0) -> AsyncIterator[Task]:
+    for number, task in enumerate(tasks):
+        if number:
+            await asyncio.sleep(between)
+        yield task
+
+
+async def test_whoever_sees_nothing_move_is_told_why_once_and_again_when_it_changes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = iter([NOBODY, NOBODY, why_not("a waits [leased]: attempt 1 is being made."), None])
+
+    async def why() -> Explanation | None:
+        return next(told, None)
+
+    last = await watch.each(
+        looks(a_task(), a_task(outcome="accepted"), between=0.1), why, lambda task: None, still_seconds=0.01
+    )
+
+    assert str(last.outcome) == "accepted"
+    assert capsys.readouterr().err.splitlines() == [
+        "nothing moved for 0.01 s: a waits [no_capable_bot]: no executor can count.",
+        "  fix  swarmkeeper bot run FILE --skill count",
+        "nothing moved for 0.01 s: a waits [leased]: attempt 1 is being made.",
+    ]
+
+
+async def test_a_task_that_goes_on_is_not_explained() -> None:
+    async def why() -> Explanation | None:
+        raise AssertionError("nobody asked")
+
+    stream = io.StringIO()
+    await watch.follow(looks(a_task(("a", "READY", 0)), a_task(("a", "LEASED", 2))), why, to=stream)
+
+    assert stream.getvalue().splitlines() == [
+        "00:00:00 task tsk_1 IN_PROGRESS",
+        "00:00:00 subtask a READY",
+        "00:00:00 subtask a LEASED (attempt 2)",
+    ]
+
+
+async def test_an_error_of_a_look_ends_the_watching() -> None:
+    async def broken() -> AsyncIterator[Task]:
+        yield a_task()
+        raise ConnectionError("gone")
+
+    async def why() -> None:
+        return None
+
+    with pytest.raises(ConnectionError):
+        await watch.each(broken(), why, lambda task: None)
+
+
+def drawn(task: Task, found: Explanation | None = None) -> list[str]:
+    console = Console(file=io.StringIO(), width=200, color_system=None)
+    console.print(watch.picture(task, found, now=datetime(2026, 1, 1, 0, 1, 5, tzinfo=UTC)))
+    assert isinstance(console.file, io.StringIO)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
+def test_the_picture_shows_glyph_and_word_key_bot_attempt_time_and_why() -> None:
+    task = a_task(("a", "SUCCEEDED", 1), ("b", "LEASED", 2), ("c", "READY", 0), title="Count\x1b")
+    found = why_not(
+        "c waits [no_capable_bot]: no executor can count; besides: 1 leased.",
+        {"key": "c", "status": "READY", "reason": "no_capable_bot", "detail": "no executor can count", "fix": "do it"},
+        {"key": "b", "status": "LEASED", "reason": "leased", "detail": "attempt 2", "attempt": 2, "bot": "n\x1b"},
+        {"key": "review/1/1", "kind": "review", "status": "WAITING", "reason": "backoff", "detail": "it is put off"},
+    )
+
+    lines = drawn(task, found)
+
+    assert lines[0].startswith("Count\\x1b  ·  IN_PROGRESS  ·  0/3 done")
+    assert lines[1].split() == ["status", "key", "bot", "attempt", "time", "why"]
+    assert lines[2].split() == ["▶", "LEASED", "b", "n\\x1b", "2", "1m05s", "leased:", "attempt", "2"]
+    assert lines[3].split()[:4] == ["◷", "WAITING", "review/1/1", "1m05s"]
+    assert lines[4].split() == ["○", "READY", "c", "1m05s", "no_capable_bot:", "no", "executor", "can", "count"]
+    assert lines[5].split() == ["✓", "SUCCEEDED", "a", "1"]
+    assert lines[6:] == [found.summary, "fix  do it"]
+    assert "\x1b" not in "".join(lines)
+
+
+def test_a_reason_that_is_no_longer_true_is_not_shown() -> None:
+    assert drawn(a_task(("a", "LEASED", 1)), NOBODY)[2].split() == ["▶", "LEASED", "a", "1"]
+
+
+def test_what_does_not_fit_is_counted() -> None:
+    many = a_task(*((f"k{number}", "BLOCKED", 0) for number in range(watch.ROWS_MAX + 5)))
+
+    assert drawn(many)[-1].split() == ["…", "5", "BLOCKED"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+async def test_on_a_terminal_the_table_is_drawn_again_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(watch, "DRAW_SECONDS", 0.01)
+    monkeypatch.setattr(watch, "WHY_SECONDS", 0.02)
+    asked = 0
+
+    async def why() -> Explanation | None:
+        nonlocal asked
+        asked += 1
+        return NOBODY
+
+    stream = Terminal()
+    tasks = (a_task(("a", "READY", 0)), a_task(("a", "SUCCEEDED", 1), outcome="accepted", status="ARCHIVED"))
+    await watch.follow(looks(*tasks, between=0.1), why, to=stream)
+
+    assert asked > 1, "also while nothing changes"
+    assert "no_capable_bot" in stream.getvalue()
+    assert stream.getvalue().rindex("accepted (ARCHIVED)") > stream.getvalue().rindex("no_capable_bot")
+
+
+# ---- through a real server -----------------------------------------------------------------------------------------
+
+
+def test_explain_says_what_each_thing_waits_for_and_what_to_type(at: Shell) -> None:
+    (at.folder / "task.json").write_text(
+        json.dumps(
+            {
+                "title": "t",
+                "subtasks": [
+                    {"key": "a", "description": "d", "required_skills": ["nobody.can"]},
+                    {"key": "b", "description": "d", "required_skills": ["nobody.can"]},
+                    {"key": "c", "description": "d", "depends_on": ["a"]},
+                ],
+            }
+        )
+    )
+    task = at("submit", "-f", "task.json").out.strip()
+
+    said = at("task", "explain", task)
+
+    assert said.code == 0, said.err
+    lines = said.out.splitlines()
+    assert lines[0] == f"{task}  PLANNED"
+    assert lines[1].startswith("a waits [no_")
+    assert lines[1].endswith(", 1 dependency.")
+    assert lines[3].split() == ["KEY", "STATUS", "ATTEMPT", "WHY", "SINCE", "UNTIL", "DETAIL"]
+    assert [line.split()[0] for line in lines[4:7]] == ["a", "b", "c"]
+    assert lines[-1] == "fix  swarmkeeper bot run FILE --skill nobody.can   # for a, b"
+    told = at("task", "explain", task, "--json").json
+    assert (told["task_id"], told["waiting_total"], len(told["waiting"])) == (task, 3, 3)
+    at("task", "cancel", task)
+    assert at("task", "explain", task).out.splitlines()[1].startswith("It is over: ")
+    assert at("task", "explain", "tsk_0000").code == 5
+
+
+def test_waiting_in_silence_says_why(at: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "STILL_SECONDS", 0.3)
+
+    said = at("submit", "Alone", "--skill", "nobody.has.this", "--wait", "--timeout-seconds", "1.5")
+
+    assert said.code == 7
+    assert said.out == ""
+    lines = [line for line in said.err.splitlines() if line.startswith("nothing moved for 0.3 s: main waits [no_")]
+    assert len(lines) == 1, "told once, as long as nothing changes"
+    assert "  fix  swarmkeeper bot run FILE --skill nobody.has.this" in said.err.splitlines()
+
+
+def test_a_server_that_cannot_explain_spoils_no_waiting(running: Running) -> None:
+    from swarmkeeper import Client
+
+    async def asked() -> Explanation | None:
+        async with Client(running.url, running.key) as client:
+            return await explain.why(client, "tsk_0000")
+
+    assert asyncio.run(asked()) is None
+
+
+def test_a_bot_is_deleted(at: Shell) -> None:
+    body = '{"type": "Planner", "version": "1", "name": "gone"}'
+    bot = at("api", "POST", "/bots/register", "--data", body).json["id"]
+
+    assert at("bot", "delete", bot, "--json").json == {"id": bot, "deleted": True}
+    assert at("bot", "get", bot).code == 5
+    assert at("bot", "delete", bot).code == 5
+
+
+def test_looking_at_a_task_shows_how_far_it_is_and_where_to_ask_why(at: Shell) -> None:
+    (at.folder / "task.json").write_text(
+        '{"title": "t", "priority": 7, "subtasks": [{"key": "a", "description": "d", "required_skills": ["x", "y"]},'
+        ' {"key": "b", "description": "d", "depends_on": ["a"]}]}'
+    )
+    task = at("submit", "-f", "task.json").out.strip()
+
+    said = at("task", "get", task)
+
+    lines = said.out.splitlines()
+    assert lines[1] == "progress: 0/2 done, 0 failed; priority 7, round 1"
+    assert lines[2].startswith("created: 20")
+    assert lines[3].split() == ["KEY", "STATUS", "ATTEMPT", "AFTER", "SKILLS", "ID"]
+    assert [line.split()[:5] for line in lines[4:]] == [
+        ["a", "READY", "0", "-", "x,y"],
+        ["b", "BLOCKED", "0", "a", "-"],
+    ]
+    assert said.err == f"why it is not done yet: swarmkeeper task explain {task}\n"

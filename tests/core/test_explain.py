@@ -1,0 +1,282 @@
+"""Why things wait: exactly one reason for each, the same for the many as for the one, and none that the next claim
+would show to be untrue.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis.stateful import precondition, rule
+
+from swarmkeeper.core.explain import Asked, Fleet, Item, Reason, Seen, Standing, Why, why
+from swarmkeeper.core.model import Bot, Limits, Queue
+from swarmkeeper.core.states import TASK_CLOSED, BotType, Kind, Status, TaskStatus
+from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.rulebook import Rulebook
+from swarmkeeper.service.explain import OPEN, Explainer, Now
+from swarmkeeper.service.queries import Queries
+from swarmkeeper.sim.harness import CLIENT, Harness
+from tests.core.test_story import CALM, Story
+
+TASK = Standing(task="tsk_1", tenant="default", status=TaskStatus.IN_PROGRESS, since=0)
+QUEUE = Queue(1, Kind.EXECUTE, ("count", "read"))
+READY = Item(id="sub_1", kind=Kind.EXECUTE, key="a", status=Status.READY, queue=QUEUE, since=0, attempt=0, start_due=9)
+
+
+def bot(name: str, *skills: str, here: bool = True, held: int = 0, **more: Any) -> Seen:
+    plain = {"owner": name, "skills": tuple(sorted(skills)), **more}
+    record = Bot(f"bot_{name}", "default", more.pop("type", BotType.EXECUTOR), name, "", "1", key_id="", created_at=0,
+                 **{key: value for key, value in plain.items() if key != "type"})  # fmt: skip
+    return Seen(record, here, held)
+
+
+def said(item: Item, *bots: Seen, task: Standing = TASK) -> Why:
+    return why(item, task, Fleet(bots))
+
+
+ABLE = ("count", "read")
+
+
+@pytest.mark.parametrize(
+    ("bots", "reason", "says", "fix"),
+    [
+        ([], "no_bot_registered", "no executor is registered that can count and read", "--skill count --skill read"),
+        ([bot("p", *ABLE, type=BotType.PLANNER)], "no_bot_registered", "no executor", "bot run FILE"),
+        ([bot("n", "read")], "no_capable_bot", "no executor can count", "--skill count --skill read"),
+        ([bot("n", "read"), bot("m", "count")], "no_capable_bot", "no single executor can count and read", "FILE"),
+        ([bot("n", *ABLE, here=False)], "no_capable_bot", "away: n", "bot run FILE"),
+        ([bot("n", *ABLE, status="draining")], "draining", "n could take it", "swarmkeeper bot enable bot_n"),
+        ([bot("n", *ABLE, status="disabled", here=False)], "no_capable_bot", "away: n", "bot run FILE"),
+        ([bot("n", *ABLE, held=1)], "bots_at_capacity", "no room left", "--name n-2"),
+        ([bot("n", *ABLE, held=1), bot("n-2", *ABLE, held=1)], "bots_at_capacity", "n, n-2", "--name n-3"),
+        ([bot("n", *ABLE, held=1), bot("m", *ABLE, held=1, capacity=2)], "queued", "m can take it", None),
+        ([bot("n", *ABLE, dedicated=True)], "queued", "n can take it", None),
+    ],
+)
+def test_a_subtask_that_could_be_handed_out_names_who_is_missing(
+    bots: list[Seen], reason: str, says: str, fix: str | None
+) -> None:
+    found = said(READY, *bots)
+
+    assert found.reason == reason
+    assert says in found.detail
+    assert found.fix is None if fix is None else fix in (found.fix or "")
+    assert found.until == 9
+
+
+def test_work_for_one_bot_alone_waits_for_that_one() -> None:
+    assigned = replace(READY, queue=replace(QUEUE, assign_to="counter"))
+
+    missing = said(assigned, bot("other", *ABLE))
+    assert (missing.reason, missing.fix) == (
+        "assigned_bot_away",
+        "swarmkeeper bot run FILE --name counter --skill count --skill read",
+    )
+    assert said(assigned, bot("counter", *ABLE, here=False)).detail == "it is only for counter, which is away"
+    assert said(assigned, bot("counter", "read"), bot("other", *ABLE)).reason == "no_capable_bot"
+    assert said(assigned, bot("counter", *ABLE)).reason == "queued"
+
+
+def test_work_that_needs_no_skill_is_not_for_dedicated_bots() -> None:
+    anybodys = replace(READY, queue=replace(QUEUE, skills=()))
+
+    assert "dedicated to its own skills" in said(anybodys, bot("n", "count", dedicated=True)).detail
+
+
+def test_a_review_wants_an_owner_who_made_nothing_and_judges_nothing_else() -> None:
+    review = replace(READY, kind=Kind.REVIEW, key="review/1/2", queue=Queue(2, Kind.REVIEW, ()), excluded=("maker",))
+
+    def judge(name: str, owner: str) -> Seen:
+        return bot(name, type=BotType.EVALUATOR, owner=owner)
+
+    assert said(review, judge("j", "maker")).reason == "no_independent_evaluator"
+    assert said(review, judge("j", "other")).reason == "queued"
+    # one of the round comes before it, and takes the only other owner
+    assert said(replace(review, ahead=1), judge("j", "other"), judge("k", "other")).reason == "no_independent_evaluator"
+    assert said(replace(review, ahead=1), judge("j", "other"), judge("k", "third")).reason == "queued"
+    fix = said(replace(review, excluded=("someone-else",)), judge("j", "someone-else"), task=replace(TASK, tenant="b"))
+    assert fix.fix == "swarmkeeper key create --role bot:evaluator --owner someone-else-else --tenant b"
+
+
+def test_a_hold_comes_before_what_is_missing_and_pausing_before_approvals() -> None:
+    asked = Asked("apr_1", "plan", None, "key_1", "Carry out this plan?", 77)
+    held = replace(TASK, holds=("apr_1",), approvals=(asked,))
+
+    assert said(READY, task=held) == Why(
+        Reason.APPROVAL,
+        "a person has to decide (approval of kind plan): Carry out this plan?",
+        "swarmkeeper approval show apr_1",
+        until=77,
+    )
+    paused = said(READY, task=replace(held, holds=("apr_1", "paused")))
+    assert (paused.reason, paused.fix) == ("paused", "swarmkeeper task resume tsk_1")
+
+
+def test_what_waits_for_time_for_a_person_or_for_others_says_for_which() -> None:
+    put_off = said(replace(READY, status=Status.WAITING, wake=1_000_000, ending="timed_out"))
+    assert (put_off.reason, put_off.until, put_off.fix) == ("backoff", 1_000_000, None)
+    assert put_off.detail == "it is put off until 00:00:01Z after an attempt that ended as timed_out"
+
+    asked = Asked("apr_2", "question", "sub_1", "reader", "Which " + "x" * 300 + "?", 5)
+    question = said(replace(READY, status=Status.WAITING), task=replace(TASK, approvals=(asked,)))
+    assert (question.reason, question.fix) == ("question", "swarmkeeper approval show apr_2")
+    assert question.detail.startswith("reader asked a person: Which xxx")
+    assert len(question.detail) < 250
+
+    blocked = said(replace(READY, status=Status.BLOCKED, pending=5, upstream=("a", "b", "c")))
+    assert (blocked.reason, blocked.detail) == ("dependency", "it waits for a, b, c and 2 more")
+    assert said(replace(READY, status=Status.IN_REVIEW)).detail.endswith("review review-of/a/1")
+    leased = said(replace(READY, status=Status.LEASED, attempt=2, bot="reader", ends_at=8))
+    assert (leased.reason, leased.bot, leased.until) == ("leased", "reader", 8)
+
+
+def test_what_the_orchestrator_itself_holds_up_says_so() -> None:
+    able = bot("n", *ABLE)
+
+    assert said(READY, able, task=replace(TASK, overloaded=True)).reason == "overloaded"
+    assert said(READY, task=replace(TASK, overloaded=True)).reason == "no_bot_registered"
+    assert "still being written" in said(READY, able, task=replace(TASK, loading=True)).detail
+    assert "into its queue" in said(replace(READY, start_due=None), able).detail
+
+
+def test_names_that_others_chose_are_quoted_in_what_is_to_be_typed() -> None:
+    assigned = replace(READY, queue=Queue(1, Kind.EXECUTE, ("a b",), "x; rm -rf /"))
+
+    fix = said(assigned, bot("n", *ABLE)).fix or ""
+
+    assert shlex.split(fix)[4:] == ["--name", "x; rm -rf /", "--skill", "a b"]
+
+
+# ---- laws ----------------------------------------------------------------------------------------------------------
+
+# What an item says that no claim will get in this moment.
+NOT_TO_BE_HAD = {
+    *("paused", "approval", "no_bot_registered", "no_capable_bot", "assigned_bot_away"),
+    *("no_independent_evaluator", "draining", "bots_at_capacity"),
+}
+BY_STATUS = {
+    "LEASED": {"leased"},
+    "WAITING": {"backoff", "question"},
+    "IN_REVIEW": {"dependency"},
+    "BLOCKED": {"dependency", "paused", "approval", "queued"},
+    "READY": NOT_TO_BE_HAD | {"queued"},
+}
+
+
+def explainer_of(swarm: Harness) -> Explainer:
+    """With bots that are always within reach: the harness has no calls by which to hear of them."""
+    rules = Rulebook(Redactor.default())
+    limits = Limits(away=2**62)
+    held = swarm.engine.scheduler.held
+    now = Now(time=lambda: swarm.now, held=lambda bot: held.get(bot, 0))
+    return Explainer(swarm.store, Queries(swarm.store, rules, limits, now=lambda: swarm.now), limits, now)
+
+
+class ExplainedStory(Story):
+    def explained(self) -> dict[str, Any]:
+        explainer = explainer_of(self.swarm)
+        return {task: self.swarm.run(explainer.explain(CLIENT, task)) for task in self.tasks}
+
+    def all_invariants_hold(self) -> None:
+        """In place of the invariants of the engine, which the plain story looks after."""
+
+    @rule()
+    def everything_that_waits_says_why_once(self) -> None:
+        for task, told in self.explained().items():
+            open_items = {
+                row["id"]: row["status"]
+                for row in self.swarm.rows("SELECT id, status FROM work WHERE task = ?", task)
+                if Status(row["status"]) in OPEN
+            }
+            closed = self.swarm.task(task).status in TASK_CLOSED
+            listed = [one for one in told["waiting"] if one["work_id"] is not None]
+            assert sorted(one["work_id"] for one in listed) == ([] if closed else sorted(open_items))
+            assert all(one["reason"] in BY_STATUS[one["status"]] for one in listed), listed
+            assert told["waiting_total"] == len(told["waiting"])
+            assert dict(Counter(one["reason"] for one in told["waiting"])) == told["reasons"], "one as many"
+            busy = self.swarm.rows("SELECT 1 FROM chore WHERE task = ?", task)
+            assert closed or busy or told["waiting"], "whatever is not over waits for something"
+            assert told["summary"]
+
+    @precondition(lambda self: not self.swarm.rows("SELECT 1 FROM chore LIMIT 1"))
+    @rule()
+    def what_is_said_is_what_the_next_claim_shows(self) -> None:
+        said = {one["work_id"]: one["reason"] for told in self.explained().values() for one in told["waiting"]}
+        got = []
+        for bot_id in (self.planner, *self.executors, *self.evaluators):
+            leases = self.swarm.leases(bot_id, most=8)
+            self.leases += leases
+            got += [lease.work for lease in leases]
+
+        assert [work for work in got if said[work] in NOT_TO_BE_HAD] == []
+        assert got or "queued" not in said.values()
+
+
+ExplainedStory.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None, derandomize=CALM)
+test_every_story_can_be_explained_at_every_step = ExplainedStory.TestCase
+
+
+def test_each_review_of_a_round_waits_for_an_owner_of_its_own() -> None:
+    swarm = Harness()
+    executor = swarm.bot("maker")
+    for name in ("j", "k"):
+        swarm.bot(name, "Evaluator", owner="us")
+    task = swarm.submit(["a"], quorum=(2, 3))
+    swarm.report(swarm.take(executor))
+
+    told = swarm.run(explainer_of(swarm).explain(CLIENT, task))
+
+    assert {one["key"]: one["reason"] for one in told["waiting"]} == {
+        "review/1/1": "queued",
+        "review/1/2": "no_independent_evaluator",
+        "review/1/3": "no_independent_evaluator",
+    }
+    assert told["reasons"] == {"no_independent_evaluator": 2, "queued": 1}
+    assert told["summary"].startswith("review/1/2 waits [no_independent_evaluator]: every evaluator")
+    swarm.close()
+
+
+def test_a_task_of_which_nothing_is_left_to_do_waits_itself() -> None:
+    swarm = Harness()
+    executor = swarm.bot("maker")
+    task = swarm.submit(["a"], evaluation="none", approval="final")
+    swarm.report(swarm.take(executor))
+    approval = swarm.row("SELECT id FROM approval")["id"]
+
+    told = swarm.run(explainer_of(swarm).explain(CLIENT, task))
+
+    [waiting] = told["waiting"]
+    assert (waiting["work_id"], waiting["kind"], waiting["status"]) == (None, "task", "COMPLETED")
+    assert (waiting["reason"], waiting["fix"]) == ("approval", f"swarmkeeper approval show {approval}")
+    assert told["summary"].startswith("The task waits [approval]: a person has to decide")
+    assert (told["waiting_total"], told["reasons"]) == (1, {"approval": 1})
+    swarm.close()
+
+
+def test_ten_thousand_subtasks_cost_no_more_statements_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    swarm = Harness(limits=Limits(slice_rows=10_000))
+    asked: list[str] = []
+    read = swarm.store.read
+
+    async def counted(name: str, parameters: Any) -> Any:
+        asked.append(name)
+        return await read(name, parameters)
+
+    few = swarm.submit(["a"])
+    many = swarm.submit(["first", *({"key": f"k{n}", "depends_on": ["first"]} for n in range(9_999))])
+    swarm.advance(5)
+    monkeypatch.setattr(swarm.store, "read", counted)
+    swarm.run(explainer_of(swarm).explain(CLIENT, few))
+    for_one, asked[:] = list(asked), []
+    told = swarm.run(explainer_of(swarm).explain(CLIENT, many))
+
+    assert asked == for_one
+    assert (len(told["waiting"]), told["waiting_total"]) == (200, 10_000)
+    assert told["reasons"] == {"no_bot_registered": 1, "dependency": 9_999}
+    assert told["summary"].startswith("first waits [no_bot_registered]: no executor is registered")
+    swarm.close()

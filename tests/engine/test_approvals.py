@@ -1,0 +1,98 @@
+"""What holds of approvals whichever way they came about: who may decide, and that a decision stays what it was."""
+
+import json
+
+import pytest
+
+from swarmkeeper.core.errors import AlreadyDecided, Forbidden
+from swarmkeeper.core.model import Principal
+from swarmkeeper.sim.harness import ADMIN, APPROVER, CLIENT, TENANT, Harness
+
+
+def state(swarm: Harness, approval: str) -> str:
+    return str(swarm.row("SELECT state FROM approval WHERE id = ?", approval)["state"])
+
+
+def test_whoever_submitted_a_task_does_not_approve_it_whatever_the_role(swarm: Harness) -> None:
+    task = swarm.submit(["a"], approval="plan")
+    (approval,) = swarm.approvals(task)
+
+    with pytest.raises(Forbidden):
+        swarm.decide(approval, "approve", by=Principal(TENANT, CLIENT.key_id, "approver"))
+
+    swarm.decide(approval, "approve", by=APPROVER)
+    assert swarm.task(task).holds == ()
+
+
+def test_the_bot_that_asked_or_planned_does_not_decide_but_an_administrator_may(swarm: Harness) -> None:
+    task = swarm.submit(approval="plan")
+    planner = swarm.bot("architect", "Planner")
+    swarm.report(swarm.take(planner))
+    (plan,) = swarm.approvals(task)
+    own = Principal(TENANT, "key_other", "approver", bot="architect")
+
+    with pytest.raises(Forbidden):
+        swarm.decide(plan, "approve", by=own)
+
+    swarm.decide(plan, "approve", by=Principal(TENANT, "key_other", "admin", bot="architect"))
+    question = swarm.ask(swarm.take(swarm.bot("worker")))
+    with pytest.raises(Forbidden):
+        swarm.decide(question, "answer", answer=1, by=Principal(TENANT, "key_else", "approver", bot="worker"))
+    swarm.decide(question, "answer", answer=1, by=ADMIN)
+
+
+def test_a_decision_that_ends_its_task_stays_a_decision_and_ends_what_else_was_asked(swarm: Harness) -> None:
+    task = swarm.submit(["a", "b"])
+    worker = swarm.bot("worker", capacity=2)
+    first, second = (swarm.ask(lease) for lease in swarm.leases(worker, 2))
+
+    swarm.decide(first, "reject", reason="no")
+
+    assert swarm.task(task).outcome == "rejected"
+    assert (state(swarm, first), state(swarm, second)) == ("decided", "cancelled")
+    with pytest.raises(AlreadyDecided):
+        swarm.decide(second, "answer", answer=1)
+
+
+def test_a_question_that_ran_out_stays_so_when_it_ends_its_task(swarm: Harness) -> None:
+    swarm.submit(["a"])
+    question = swarm.ask(swarm.take(swarm.bot("worker")), expires_in_seconds=60)
+
+    swarm.advance(61)
+
+    assert state(swarm, question) == "expired"
+
+
+def test_a_question_is_over_with_the_review_that_asked_it(swarm: Harness) -> None:
+    task = swarm.submit(["a"], quorum=(1, 2))
+    swarm.report(swarm.take(swarm.bot("worker")))
+    question = swarm.ask(swarm.take(swarm.bot("asks", "Evaluator")))
+
+    swarm.report(swarm.take(swarm.bot("accepts", "Evaluator")))
+
+    assert swarm.task(task).outcome == "accepted"
+    assert state(swarm, question) == "cancelled"
+    assert swarm.kinds(task).count("approval.cancelled") == 1
+
+
+def test_each_review_takes_its_own_question_with_it_and_no_other(swarm: Harness) -> None:
+    task = swarm.submit(["a"], quorum=(1, 3))
+    swarm.report(swarm.take(swarm.bot("worker")))
+    asking = [swarm.take(swarm.bot(f"asks-{number}", "Evaluator")) for number in range(2)]
+    questions = {swarm.ask(lease): lease.work for lease in asking}
+
+    swarm.report(swarm.take(swarm.bot("accepts", "Evaluator")))
+
+    gone = [event for event in swarm.events(task) if event["kind"] == "approval.cancelled"]
+    assert {event["body"]["approval"]: event["work"] for event in gone} == questions
+
+
+def test_the_subject_of_a_result_changes_with_the_result(swarm: Harness) -> None:
+    hashes = []
+    for output in ({"n": 1}, {"n": 1}, {"n": 2}):
+        task = swarm.submit(["a"], approval="final", evaluation="none")
+        swarm.report(swarm.take(swarm.bot(f"worker-{task}")), output=output)
+        subject = json.loads(swarm.row("SELECT subject FROM approval WHERE task = ?", task)["subject"])
+        hashes.append(subject["results_sha256"])
+
+    assert hashes[0] == hashes[1] != hashes[2]

@@ -1,0 +1,221 @@
+"""What several tenants, tasks and priorities share: turns in the engine, slices of long work, room for open tasks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from swarmkeeper.core import commands
+from swarmkeeper.core.errors import BacklogFull, Overloaded
+from swarmkeeper.core.model import Principal
+from swarmkeeper.sim.harness import ADMIN, Harness
+
+OTHER = Principal("other", "key_other", "admin")
+LONG = [f"k{number:04}" for number in range(3_000)]
+
+
+def of_other(swarm: Harness, *given: Any, **named: Any) -> commands.Submit:
+    return dataclasses.replace(swarm.a_submission(*given, **named), by=OTHER)
+
+
+def titles(swarm: Harness) -> list[str]:
+    """Of the tasks, in the order in which they were taken in."""
+    return [row["title"] for row in swarm.rows("SELECT title FROM task ORDER BY rowid")]
+
+
+# ---- the queue of commands -----------------------------------------------------------------------------------------
+
+
+def test_a_flood_of_one_tenant_delays_anothers_command_by_no_more_than_its_share(swarm: Harness) -> None:
+    flood = [swarm.a_submission(["a"], title=f"flood {number}") for number in range(600)]
+
+    swarm.do_all([*flood, *(of_other(swarm, ["a"], title="other") for _ in range(20))])
+
+    order = titles(swarm)
+    assert len(order) == 620
+    assert max(place for place, title in enumerate(order) if title == "other") <= 41
+    assert [title for title in order if title != "other"] == [f"flood {number}" for number in range(600)]
+
+
+def test_a_tenant_of_weight_three_gets_three_turns_where_another_gets_one(swarm: Harness) -> None:
+    swarm.do_all([swarm.a_submission(["a"], title="first"), of_other(swarm, ["a"], title="first")])
+    swarm.do(commands.SetTenant(by=OTHER, weight=3))
+
+    swarm.do_all(
+        [
+            *(swarm.a_submission(["a"], title="one") for _ in range(100)),
+            *(of_other(swarm, ["a"], title="three") for _ in range(100)),
+        ]
+    )
+
+    assert 28 <= titles(swarm)[2:42].count("three") <= 32
+
+
+def test_a_full_queue_still_takes_a_command_of_a_tenant_that_has_none_in_it() -> None:
+    swarm = Harness(queue_commands=8)
+
+    found = swarm.do_all([*(swarm.a_submission(["a"]) for _ in range(12)), of_other(swarm, ["a"])])
+
+    assert [isinstance(one, Overloaded) for one in found] == [False] * 8 + [True] * 4 + [False]
+    swarm.check()
+
+
+def test_slices_of_long_work_go_by_turns_between_tenants_however_many_tasks_one_has(swarm: Harness) -> None:
+    swarm.do_all([*(swarm.a_submission(LONG) for _ in range(4)), of_other(swarm, LONG)])
+    swarm.advance(0)
+
+    order = [leaf.tenant for changes in swarm.commits for leaf in changes.leaves if leaf.action == "chore.plan"]
+    until_done = order[: len(order) - order[::-1].index("other")]
+    assert until_done.count("other") == 12
+    assert until_done.count("default") <= 13
+
+
+def test_while_long_work_is_under_way_a_batch_takes_fewer_commands(swarm: Harness) -> None:
+    swarm.do_all([swarm.a_submission(LONG)])
+    swarm.commits.clear()
+
+    swarm.do_all([swarm.a_submission(["a"]) for _ in range(200)])
+
+    for changes in swarm.commits:
+        actions = [leaf.action for leaf in changes.leaves]
+        assert not ("chore.plan" in actions and actions.count("task.submit") > 64), actions
+        assert len(changes.works) <= 64 + 250
+
+
+# ---- priorities ----------------------------------------------------------------------------------------------------
+
+
+def test_under_the_bound_of_heads_the_low_one_gets_its_turn_in_a_flood_of_high_ones(swarm: Harness) -> None:
+    worker = swarm.bot("worker", capacity=64)
+    swarm.submit(["low"], priority=0, defaults={"start": 86_400_000_000})
+
+    served: list[str] = []
+    for minute in range(12):
+        swarm.submit([f"high-{minute}-{number:03}" for number in range(200)], priority=9)
+        leases = swarm.leases(worker, 64)
+        served += [lease.key for lease in leases]
+        for lease in leases:
+            swarm.report(lease)
+        if "low" in served:
+            break
+        swarm.advance(60)
+
+    # By then it is level with what came at its ninth minute, and older.
+    assert "low" in served
+    assert minute >= 9
+
+
+@pytest.mark.parametrize("most", [1, 3, 7])
+def test_a_claim_takes_the_best_over_all_queues_and_priorities_in_order(swarm: Harness, most: int) -> None:
+    for number in range(12):
+        skills = [["x"], ["y"], []][number % 3]
+        swarm.submit([{"key": f"k{number:02}", "required_skills": skills}], priority=(7 * number) % 10)
+    bot = swarm.bot("worker", skills=("x", "y"), capacity=12)
+
+    got: list[str] = []
+    while leases := swarm.leases(bot, most):
+        got += [lease.key for lease in leases]
+
+    assert got == [f"k{number:02}" for number in sorted(range(12), key=lambda number: (-((7 * number) % 10), number))]
+
+
+def test_what_became_ready_in_this_very_batch_is_ranked_among_what_was_stored_before(swarm: Harness) -> None:
+    swarm.submit([{"key": "high", "priority": 9}, "a", {"key": "b", "priority": 6, "depends_on": ["high"]}])
+    swarm.submit(["old", {"key": "low", "priority": 4}])
+    bot = swarm.bot("worker", capacity=4)
+    lease = swarm.take(bot)
+
+    following = swarm.report(lease, claim=4)
+
+    assert [one.key for one in following.leases] == ["b", "a", "old", "low"]
+
+
+# ---- room for open tasks -------------------------------------------------------------------------------------------
+
+
+def bound(swarm: Harness, most: int) -> None:
+    swarm.do(commands.CreateKey(by=ADMIN, role="client", public_id="pub", digest=b"d"))
+    swarm.do(commands.SetTenant(by=ADMIN, max_backlog=most))
+
+
+def open_tasks(swarm: Harness) -> int:
+    count: int = swarm.row("SELECT open_tasks FROM tenant WHERE id = 'default'")["open_tasks"]
+    assert count == swarm.row("SELECT count(*) AS n FROM task WHERE outcome IS NULL")["n"]
+    return count
+
+
+def accepted(found: Sequence[Any]) -> int:
+    assert all(isinstance(one, str | BacklogFull) for one in found)
+    return sum(isinstance(one, str) for one in found)
+
+
+def test_of_fifty_submissions_at_once_with_room_for_ten_exactly_ten_are_taken(swarm: Harness) -> None:
+    bound(swarm, 12)
+    swarm.submit(["a"])
+    swarm.submit(["b"])
+
+    found = swarm.do_all([swarm.a_submission(["a"]) for _ in range(50)])
+
+    assert accepted(found) == 10
+    assert open_tasks(swarm) == 12
+    refusal = found[-1]
+    assert refusal.retryable
+    assert refusal.retry_after > 0
+
+
+def test_the_bound_holds_over_several_batches_too(swarm: Harness) -> None:
+    bound(swarm, 150)
+
+    assert accepted(swarm.do_all([swarm.a_submission(["a"]) for _ in range(400)])) == 150
+
+
+def test_each_way_in_which_a_task_ends_makes_room_and_a_retry_takes_it(swarm: Harness) -> None:
+    bound(swarm, 3)
+    done, cancelled, failed = (swarm.submit([key], evaluation="none") for key in ("a", "b", "c"))
+    assert accepted(swarm.do_all([swarm.a_submission()])) == 0
+    bot = swarm.bot("worker", capacity=3)
+    first, _, third = swarm.leases(bot, 3)
+
+    swarm.report(first)
+    assert open_tasks(swarm) == 2
+    swarm.cancel(cancelled)
+    assert open_tasks(swarm) == 1
+    swarm.report(third, failure="not_retryable")
+    assert open_tasks(swarm) == 0
+    swarm.advance(60)
+    swarm.retry(failed)
+    assert open_tasks(swarm) == 1
+    assert accepted(swarm.do_all([swarm.a_submission(), swarm.a_submission(), swarm.a_submission()])) == 2
+    assert swarm.task(done).outcome == "accepted"
+
+
+def test_without_a_bound_everything_is_taken_and_counted_and_a_bound_set_later_counts_it(swarm: Harness) -> None:
+    for _ in range(5):
+        swarm.submit(["a"])
+    assert open_tasks(swarm) == 5
+
+    bound(swarm, 5)
+
+    assert accepted(swarm.do_all([swarm.a_submission()])) == 0
+    swarm.do(commands.SetTenant(by=ADMIN, unbounded=True))
+    assert accepted(swarm.do_all([swarm.a_submission()])) == 1
+
+
+def test_a_submission_repeated_under_its_key_is_answered_though_there_is_no_room(swarm: Harness) -> None:
+    bound(swarm, 1)
+    once = dataclasses.replace(swarm.a_submission(), idempotency=("key", "hash"))
+    task = swarm.do(once)
+
+    assert swarm.do(once).resource == task
+
+
+def test_the_count_survives_a_restart(swarm: Harness) -> None:
+    bound(swarm, 2)
+    swarm.submit(["a"])
+
+    swarm.restart()
+
+    assert accepted(swarm.do_all([swarm.a_submission(), swarm.a_submission()])) == 1

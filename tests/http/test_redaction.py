@@ -1,0 +1,116 @@
+"""Trying the redaction over HTTP, and rules that change while the server runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from swarmkeeper.app import Orchestrator
+from swarmkeeper.sdk.client import Client
+from swarmkeeper.settings import BadSetting, Settings
+from tests.http.conftest import Caller
+
+TOKEN = "ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a"
+RULES = """version = 1
+[[detector]]
+id = "badge"
+keywords = ["badge-"]
+pattern = "badge-([0-9]{4})"
+hit = ["badge-1234"]
+miss = ["badge-x"]
+[[allow]]
+id = "test-mail"
+rules = ["email"]
+patterns = [".*@example[.]com"]
+hit = ["a@example.com"]
+miss = ["a@example.org"]
+"""
+
+
+async def test_a_value_comes_back_as_the_evidence_would_show_it(admin: Caller) -> None:
+    answer = await admin.post("/redaction:test", {"value": {"note": ["mail a@b.example"], "password": 1}})
+
+    assert answer.status == 200
+    assert answer.json["value"] == {"note": ["mail [redacted:email]"], "password": "[redacted:secret-field]"}
+    assert answer.json["redacted_fields"] == [
+        {"pointer": "/note/0", "rule": "email", "action": "replaced", "in": "value"},
+        {"pointer": "/password", "rule": "secret-field", "action": "replaced", "in": "value"},
+    ]
+
+
+async def test_equal_secrets_can_be_told_by_their_tags(admin: Caller) -> None:
+    shown = (await admin.post("/redaction:test", {"value": [TOKEN, f"see {TOKEN}"]})).json["value"]
+
+    assert shown[0].startswith("[redacted:github-token:")
+    assert shown[1] == f"see {shown[0]}"
+
+
+async def test_nothing_of_it_is_kept_and_too_much_is_refused(admin: Caller) -> None:
+    before = (await admin.get("/audit")).json["items"]
+
+    assert (await admin.post("/redaction:test", {"value": ["x" * 1000] * 60})).status == 200
+    refused = await admin.post("/redaction:test", {"value": ["x" * 1000] * 70})
+
+    assert (refused.status, refused.json["errors"][0]["pointer"]) == (422, "/value")
+    assert (await admin.post("/redaction:test", {})).status == 422
+    assert (await admin.get("/audit")).json["items"] == before
+
+
+async def test_only_auditors_and_admins_may(swarm: Orchestrator) -> None:
+    for role, status in (("auditor", 200), ("admin", 200), ("client", 403), ("operator", 403), ("approver", 403)):
+        caller = Caller(swarm.app, await swarm.make_key(role))
+        assert (await caller.post("/redaction:test", {"value": 1})).status == status
+
+
+async def test_the_client_asks_for_it(swarm: Orchestrator) -> None:
+    async with swarm.client() as client:
+        tested = await client.test_redaction({"a": "password=hunter2"})
+
+    assert tested.value == {"a": "password=[redacted:password-pair]"}
+    assert tested.redacted_fields[0].pointer == "/a"
+    assert isinstance(client, Client)
+
+
+async def test_rules_are_read_again_and_a_file_that_is_wrong_changes_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "redaction.toml"
+    file.write_text("version = 1")
+    async with Orchestrator(Settings(store="sqlite://:memory:", redaction=(str(file),))) as swarm:
+        admin = Caller(swarm.app, await swarm.make_key("admin"))
+
+        async def shown() -> str:
+            return str((await admin.post("/redaction:test", {"value": "badge-1234 a@example.com"})).json["value"])
+
+        first = swarm.rules.hash
+        assert await shown() == "badge-1234 [redacted:email]"
+
+        file.write_text(RULES)
+        assert await swarm.reload_rules()
+        second = swarm.rules.hash
+        assert await swarm.reload_rules()  # as it is: nothing to be written down
+        assert await shown() == "badge-[redacted:badge] a@example.com"
+
+        file.write_text(RULES.replace("{4}", "{9}"))
+        assert not await swarm.reload_rules()
+        file.unlink()
+        assert not await swarm.reload_rules()
+        assert swarm.rules.hash == second
+        assert await shown() == "badge-[redacted:badge] a@example.com"
+
+        records = [one for one in (await admin.get("/audit")).json["items"] if one["event"] == "rules.change"]
+
+    assert [one["outcome"] for one in records] == ["accepted", "refused", "refused"]
+    assert records[0]["payload"] == {"from": first, "to": second}
+    assert [one["rules"] for one in records] == [second] * 3
+    assert "badge" in records[1]["payload"]["problem"]
+    assert "cannot be read" in records[2]["payload"]["problem"]
+
+
+def test_a_server_does_not_start_with_rules_that_are_wrong(tmp_path: Path) -> None:
+    file = tmp_path / "redaction.toml"
+    file.write_text(RULES.replace("{4}", "{9}"))
+
+    with pytest.raises(BadSetting, match="detector 'badge': hit 1 is not found"):
+        Orchestrator(Settings(redaction=(str(file),)))
+    with pytest.raises(BadSetting, match="cannot be read"):
+        Orchestrator(Settings(redaction=(str(tmp_path / "none.toml"),)))

@@ -1,0 +1,122 @@
+"""Whose turn it is: shares by weight over any stretch of time, order within a tenant, and room for everybody."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarmkeeper.service.shares import SCALE, Line, Turns
+
+TENANTS = ("a", "b", "c", "d")
+COST_MAX = 20
+
+weights = st.dictionaries(st.sampled_from(TENANTS), st.integers(1, 50))
+# One step: this tenant's items of these costs arrive, then so many are taken.
+steps = st.lists(
+    st.tuples(st.sampled_from(TENANTS), st.lists(st.integers(1, COST_MAX), max_size=12), st.integers(0, 6)), max_size=40
+)
+
+
+@given(weights, steps)
+def test_over_any_stretch_in_which_tenants_wait_each_gets_its_share_but_for_a_constant(
+    weight: dict[str, int], story: list[tuple[str, list[int], int]]
+) -> None:
+    line: Line[tuple[str, int]] = Line(weight, 1_000_000)
+    waiting = dict.fromkeys(TENANTS, 0)
+    served: list[tuple[str, int]] = []
+    # At each moment (how many were taken before it): who waits there, before and after anything is taken.
+    moments: list[set[str]] = []
+    for tenant, costs, taken in story:
+        for cost in costs:
+            line.put(tenant, (tenant, cost))
+            waiting[tenant] += 1
+        for _ in range(min(taken, len(line))):
+            moments.append({one for one, n in waiting.items() if n})
+            who, cost = line.first()
+            assert line.take(cost) == (who, cost)
+            waiting[who] -= 1
+            served.append((who, cost))
+
+    for begin in range(len(served)):
+        got = dict.fromkeys(TENANTS, Fraction(0))
+        throughout = set(TENANTS)
+        for moment in range(begin, len(served)):
+            throughout &= moments[moment]
+            who, cost = served[moment]
+            got[who] += Fraction(cost, weight.get(who, 1))
+            for one in throughout:
+                for other in throughout:
+                    bound = Fraction(COST_MAX, weight.get(one, 1)) + Fraction(COST_MAX, weight.get(other, 1))
+                    rounding = Fraction(moment - begin + 1, SCALE)
+                    assert got[one] - got[other] <= bound + rounding
+
+
+@given(steps)
+def test_within_a_tenant_the_first_to_come_is_the_first_to_be_served(story: list[tuple[str, list[int], int]]) -> None:
+    line: Line[tuple[str, int]] = Line({}, 1_000_000)
+    put: dict[str, list[tuple[str, int]]] = {tenant: [] for tenant in TENANTS}
+    taken: dict[str, list[tuple[str, int]]] = {tenant: [] for tenant in TENANTS}
+    for number, (tenant, costs, n) in enumerate(story):
+        for cost in costs:
+            item = (tenant, number * 100 + cost)
+            line.put(tenant, item)
+            put[tenant].append(item)
+        for item in (line.take() for _ in range(min(n, len(line)))):
+            taken[item[0]].append(item)
+    for item in line.take_all():
+        taken[item[0]].append(item)
+
+    assert taken == put
+    assert len(line) == 0
+
+
+def test_who_was_away_is_owed_nothing_for_that_time() -> None:
+    line: Line[str] = Line({}, 100)
+    for _ in range(20):
+        line.put("busy", "busy")
+    for _ in range(10):
+        line.take()
+
+    for _ in range(4):
+        line.put("late", "late")
+
+    assert [line.take() for _ in range(6)].count("late") == 3
+
+
+def test_of_two_that_are_level_the_one_with_the_smaller_id_comes_first() -> None:
+    line: Line[str] = Line({}, 100)
+    for tenant in ("zoe", "ann"):
+        line.put(tenant, tenant)
+
+    assert line.take_all() == ["ann", "zoe"]
+
+
+def test_a_tenant_that_fills_the_room_does_not_keep_out_another() -> None:
+    line: Line[str] = Line({"heavy": 3}, 8)
+    while line.has_room("flood"):
+        line.put("flood", "flood")
+    assert len(line) == 8
+
+    while line.has_room("other"):
+        line.put("other", "other")
+    while line.has_room("heavy"):
+        line.put("heavy", "heavy")
+
+    assert not line.has_room("flood")
+    assert not line.has_room("fourth")
+    assert len(line) == 16  # and that is all there ever is
+    everything = line.take_all()
+    assert [everything.count(tenant) for tenant in ("flood", "other", "heavy")] == [8, 4, 4]
+
+
+def test_positions_that_no_longer_matter_are_forgotten() -> None:
+    turns = Turns({})
+
+    for number in range(5_000):
+        tenant = f"t{number:04}"
+        turns.served(tenant)
+        turns.served("always")
+
+    assert len(turns._reached) <= 1_100

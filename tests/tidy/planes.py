@@ -1,0 +1,34 @@
+"""docs/reference/planes.md as data: the one list of what is kept and told, and in which plane."""
+
+import re
+from functools import cache
+
+from tests.tidy.tree import ROOT
+
+PAGE = ROOT / "docs" / "reference" / "planes.md"
+PLANES = ("work", "evidence", "neither")
+
+
+@cache
+def _section(name: str) -> list[list[str]]:
+    """The rows of the section's table, cell by cell."""
+    text = re.split(rf"^## {name}$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1].split("\n## ")[0]
+    rows = [line.strip("|").split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    return [[cell.strip(" |") for cell in row] for row in rows]
+
+
+def columns() -> list[tuple[str, str, str]]:
+    """Table, column and plane of all that is stored."""
+    return [
+        (table.strip("`"), column, plane)
+        for table, plane, names in _section("Store")
+        for column in re.findall(r"`(\w+)`", names)
+    ]
+
+
+def listed(section: str) -> dict[str, str]:
+    """What a section lists, and its plane."""
+    rows = _section(section)
+    found = {name.strip("`"): plane for name, plane, *_ in rows}
+    assert len(found) == len(rows), f"{section}: something is listed twice"
+    return found
