@@ -92,6 +92,7 @@ def submit(url: str, key: str) -> int:
             status: int = answer.status
             return status
     except urllib.error.HTTPError as error:
-        assert json.load(error)["code"] == "backlog_full"
-        assert int(error.headers["Retry-After"]) > 0
-        return error.code
+        refused = error
+    assert json.load(refused)["code"] == "backlog_full"
+    assert int(refused.headers["Retry-After"]) > 0
+    return refused.code

@@ -10,7 +10,8 @@ import pytest
 
 from swarmkeeper.core import commands
 from swarmkeeper.core.errors import BacklogFull, Overloaded
-from swarmkeeper.core.model import Principal
+from swarmkeeper.core.model import Failure, Principal
+from swarmkeeper.core.states import ErrorClass
 from swarmkeeper.sim.harness import ADMIN, Harness
 
 OTHER = Principal("other", "key_other", "admin")
@@ -83,6 +84,20 @@ def test_while_long_work_is_under_way_a_batch_takes_fewer_commands(swarm: Harnes
         actions = [leaf.action for leaf in changes.leaves]
         assert not ("chore.plan" in actions and actions.count("task.submit") > 64), actions
         assert len(changes.works) <= 64 + 250
+
+
+def test_where_another_tenant_comes_and_goes_batches_are_smaller(swarm: Harness) -> None:
+    def largest(*also: commands.Submit) -> int:
+        swarm.commits.clear()
+        swarm.do_all([*(swarm.a_submission(["a"]) for _ in range(300)), *also])
+        return max(len(changes.tasks) for changes in swarm.commits)
+
+    assert largest() == 128
+    assert largest(of_other(swarm, ["a"])) == 64
+    assert largest() == 64  # the other may come again at any moment
+    for _ in range(40):
+        swarm.submit(["a"])
+    assert largest() == 128
 
 
 # ---- priorities ----------------------------------------------------------------------------------------------------
@@ -183,7 +198,7 @@ def test_each_way_in_which_a_task_ends_makes_room_and_a_retry_takes_it(swarm: Ha
     assert open_tasks(swarm) == 2
     swarm.cancel(cancelled)
     assert open_tasks(swarm) == 1
-    swarm.report(third, failure="not_retryable")
+    swarm.report(third, failure=Failure(ErrorClass.NOT_RETRYABLE, "broken"))
     assert open_tasks(swarm) == 0
     swarm.advance(60)
     swarm.retry(failed)

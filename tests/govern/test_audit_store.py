@@ -65,9 +65,9 @@ def changed(file: Path, table: str, column: str, row: int, draw: Any) -> tuple[i
     """What verifying says with that value changed; it is put back afterwards."""
     connection = apsw.Connection(str(file))
     try:
-        rowid, kept = connection.execute(
-            f"SELECT * FROM ({SELECTS[table].format(column)}) LIMIT 1 OFFSET {row}"
-        ).fetchone()
+        found = connection.execute(f"SELECT * FROM ({SELECTS[table].format(column)}) LIMIT 1 OFFSET {row}").fetchone()
+        assert found is not None, "there is such a row"
+        rowid, kept = found
         assume(kept is not None and kept != b"" and kept != "")
         sql, other = flipped(kept, draw)
         update = f"UPDATE {table} SET {column} = {{}} WHERE {KEYS[table]} = ?"

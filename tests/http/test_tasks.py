@@ -2,7 +2,8 @@
 
 import asyncio
 
-from swarmkeeper.app import Orchestrator
+from swarmkeeper.app import OWN, Orchestrator
+from swarmkeeper.core.commands import SetTenant
 from tests.http.conftest import Caller, Fleet, key_of
 
 
@@ -51,6 +52,36 @@ async def test_a_batch_takes_each_task_by_itself_and_repeats_as_a_whole(client: 
     ]
     assert again.headers["idempotency-replayed"] == "true"
     assert len((await client.get("/tasks")).json["items"]) == 2
+
+
+async def test_past_the_bound_of_a_tenant_submissions_are_told_to_come_back(swarm: Orchestrator, client: Caller) -> None:
+    await swarm.engine.do(SetTenant(by=OWN, max_backlog=10))
+
+    answers = await asyncio.gather(*(client.post("/tasks", {"title": "x"}) for _ in range(48)))
+    batch = (await client.post("/tasks:batch", {"tasks": [{"title": "y"}, {"titel": "z"}]})).json["results"]
+
+    assert sorted(answer.status for answer in answers) == [201] * 10 + [429] * 38
+    refused = next(answer for answer in answers if answer.status == 429)
+    assert (refused.json["code"], refused.json["retryable"]) == ("backlog_full", True)
+    assert int(refused.headers["retry-after"]) > 0
+    assert [each["status"] for each in batch] == [429, 422]
+    assert batch[0]["error"]["code"] == "backlog_full"
+    await client.post(f"/tasks/{next(answer for answer in answers if answer.status == 201).json['id']}:cancel")
+    assert (await client.post("/tasks", {"title": "x"})).status == 201
+
+
+async def test_a_plan_of_thousands_in_one_body_is_read_beside_the_loop(client: Caller, fleet: Fleet) -> None:
+    subtasks = [{"key": f"k{n:04}", "description": "", "depends_on": [f"k{n - 1:04}"] * (n % 2)} for n in range(2_000)]
+    assert len(str(subtasks)) > 65_536
+
+    made = await client.post("/tasks", {"title": "large", "subtasks": subtasks})
+    bad = await client.post("/tasks", {"title": "large", "subtasks": [*subtasks, {"key": "k0000", "description": ""}]})
+
+    assert (made.status, made.json["subtasks_total"]) == (201, 2_000)
+    assert (bad.status, bad.json["code"]) == (422, "invalid_plan")
+    assert bad.json["errors"] == [
+        {"pointer": "/subtasks/2000/key", "code": "duplicate", "detail": "another subtask has this key"}
+    ]
 
 
 async def test_a_task_is_told_again_only_when_it_has_changed(client: Caller) -> None:

@@ -101,8 +101,9 @@ def test_the_audit_log_is_read_from_the_record_that_was_seen_on() -> None:
 
     async def story() -> list[tuple[str, int | None]]:
         client = script.client()
-        everything = client.audit(actor="bot_1", action="task.submit", after=6)
-        return [(each.event, each.index) async for source in (everything, client.audit("tsk_1")) for each in source]
+        told = [each async for each in client.audit(actor="bot_1", action="task.submit", after=6)]
+        told += [each async for each in client.audit("tsk_1")]
+        return [(each.event, each.index) for each in told]
 
     assert virtually(story()) == [("task.submit", 7), ("task.submit", None)]
     assert script.calls[0].query == "actor=bot_1&action=task.submit&after=6&page_size=200"

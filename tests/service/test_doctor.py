@@ -199,6 +199,7 @@ BROKEN = [
     ("doctor_pending", "DELETE FROM edge WHERE child IN (SELECT id FROM work WHERE status = 'BLOCKED')"),
     ("doctor_counters", "UPDATE task SET n_open = n_open - 1 WHERE n_open > 0"),
     ("doctor_counters", "UPDATE task SET n_failed = 0 WHERE n_failed > 0"),
+    ("doctor_open_tasks", "UPDATE tenant SET open_tasks = open_tasks + 1"),
     ("doctor_sequence", "DELETE FROM event WHERE sequence = 2"),
     ("doctor_sequence", "UPDATE task SET sequence = sequence + 1"),
     ("doctor_sequence", "UPDATE event SET seq = seq + 100000 WHERE sequence = 1"),

@@ -7,7 +7,7 @@ import apsw
 import pytest
 
 from swarmkeeper.core import model, states
-from swarmkeeper.service.queries import READS as PORT_READS
+from swarmkeeper.service import explain, queries
 from swarmkeeper.storage.sqlite import migrations, rows, statements
 from swarmkeeper.storage.sqlite.store import READS
 from swarmkeeper.storage.sqlite.unit import QUERIES
@@ -106,7 +106,7 @@ def test_the_reads_are_those_of_the_port_with_the_same_parameters() -> None:
     reads = statements.read("reads.sql", rows.TABLES)
     asked = {name: frozenset(re.findall(r"(?<![\w:]):([a-z_]+)", sql)) for name, sql in reads.items()}
 
-    assert asked == dict(PORT_READS)
+    assert asked == {**queries.READS, **explain.READS}
 
 
 def test_no_index_on_a_wide_row_holds_what_changes(connection: apsw.Connection) -> None:

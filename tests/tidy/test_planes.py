@@ -151,7 +151,7 @@ def test_every_field_of_an_error_has_its_plane() -> None:
 
 
 def test_every_field_of_an_event_has_its_plane() -> None:
-    row = dict.fromkeys(("seq", "task", "work", "actor", "audit", "sequence"), 1)
+    row: dict[str, Any] = dict.fromkeys(("seq", "task", "work", "actor", "audit", "sequence"), 1)
     row |= {"at": 1, "kind": "k", "body": "{}", "redacted": '[["/a", "r", "replaced", "value"]]'}
     shown = views.event(row)
 

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from swarmkeeper.cli import approval, audit, bench, bot, demo, key, message, project, redact, server, store, task, tenant
+from swarmkeeper.cli import (
+    approval,
+    audit,
+    bench,
+    bot,
+    demo,
+    key,
+    message,
+    project,
+    redact,
+    server,
+    store,
+    task,
+    tenant,
+)
 
 app = typer.Typer(
     name="swarmkeeper",

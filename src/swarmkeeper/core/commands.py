@@ -54,7 +54,9 @@ class Submit(Command):
     review_timeout: int | None = None
     defaults: Mapping[str, Json] = field(default_factory=dict)  # timeout, start (microseconds) …
     subtasks: tuple[SubtaskSpec, ...] | None = None
-    checked: tuple[Detail, ...] | None = None  # what graph.check_plan finds, where somebody has looked already
+    # What graph.check_plan and graph.write_plan make of them, where somebody has done that already.
+    checked: tuple[Detail, ...] | None = None
+    written: tuple[bytes, ...] | None = None
 
     def _own_wants(self) -> list[Want]:
         return [("tenant", self.by.tenant)]
@@ -156,6 +158,8 @@ class Report(Command):
     content_hash: str
     output: bytes | None = None
     plan: tuple[SubtaskSpec, ...] | None = None
+    checked: tuple[Detail, ...] | None = None  # both as in Submit
+    written: tuple[bytes, ...] | None = None
     verdict: Verdict | None = None
     failure: Failure | None = None
     errors: tuple[Detail, ...] = ()  # shape errors of a plan or verdict

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from swarmkeeper.core.errors import Detail
@@ -13,6 +14,7 @@ from swarmkeeper.core.states import EDGE_MET, FINAL, Condition, Status
 SUBTASKS_MAX = 10_000
 EDGES_MAX = 100_000
 DEPTH_MAX = 1_000
+EDGES_A_ROW = 4  # are written in about the time of a row of a plan
 ERRORS_MAX = 100  # more would not help whoever has to mend it
 SECOND = 1_000_000
 
@@ -209,3 +211,50 @@ def downstream(roots: Iterable[str], edges: Iterable[Edge]) -> list[str]:
                     following.append(child)
         layer = sorted(following)
     return order
+
+
+# ---- a plan in parts, as its slices are stored ---------------------------------------------------------------------
+
+
+def write_plan(specs: Sequence[SubtaskSpec], slice_rows: int) -> tuple[bytes, ...] | None:
+    """A first plan that is longer than a slice, as its parts are stored: what takes long of accepting it, and can be
+    done before that is decided."""
+    if len(specs) <= slice_rows:
+        return None
+    cut = parts(specs, {}, handled_keys(specs), -(-slice_rows // 2))
+    return tuple(json.dumps(part).encode() for part in cut)
+
+
+def parts(
+    specs: Sequence[SubtaskSpec], known: Mapping[str, str], handled: Collection[str], size: int
+) -> Iterator[list[dict[str, Any]]]:
+    """The plan in parts that one slice can write. Edges within the plan that are too many for the part that their row
+    stands in follow it; none of it is handed out before the last.
+
+    Args:
+        known: ids of the subtasks that are there already, by key; where such a one stands may change, so that an edge
+            from it is written with the row that counts it.
+    """
+    part: list[dict[str, Any]] = []
+    rows, edges, edges_max = 0, 0, size * EDGES_A_ROW
+    for spec in specs:
+        # (key, or id where it is known; condition; whether it stands in this same plan)
+        outer: list[list[Any]] = [
+            [known[key], str(condition), False] for key, condition in spec.depends_on if key in known
+        ]
+        inner: list[list[Any]] = [[key, str(condition), True] for key, condition in spec.depends_on if key not in known]
+        here = max(0, edges_max - edges - len(outer))
+        handled_here = spec.key in handled
+        more = max(0, len(inner) - here)
+        node = {"spec": to_json(spec), "handled": handled_here, "parents": outer + inner[:here], "more": more}
+        part.append(node)
+        rows, edges = rows + 1, edges + len(outer) + len(inner) - more
+        for begin in range(here, len(inner), edges_max):
+            yield part
+            part = [{"child": spec.key, "parents": inner[begin : begin + edges_max]}]
+            rows, edges = 0, len(inner[begin : begin + edges_max])
+        if rows >= size or edges >= edges_max:
+            yield part
+            part, rows, edges = [], 0, 0
+    if part:
+        yield part

@@ -174,7 +174,7 @@ class Unit(Protocol):
     async def heads(
         self, tenant: str, owner: str, queue: int, priority: int, limit: int, after: tuple[int, str] | None = None
     ) -> list[Ready]:
-        """Up to `limit` items of one (queue, priority), ordered by (place, work) from the first one > `after`; none whose
+        """Up to `limit` items of one (queue, priority), by (place, work) from the first one > `after`; none whose
         `excluded` names the owner. Owner "" sees all."""
 
     async def due(self, now: int, limit: int) -> list[Timer]:

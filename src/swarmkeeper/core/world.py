@@ -235,6 +235,9 @@ class World:
                     self._volatile.append(want)
                 elif want[0] == "children":
                     self._listed.setdefault(want[1][0], []).append(want)
+                elif want[0] == "work" and value is not None and value.kind is Kind.REVIEW:
+                    # The reviews of a round are looked for by their keys: mostly there is but this one.
+                    self.rows.setdefault(("work_key", (value.task, value.key)), value.id)
 
     def look(self, kind: str, key: Any) -> Any:
         try:

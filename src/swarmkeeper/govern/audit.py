@@ -31,6 +31,7 @@ _REASONS_MAX = 8
 _INTEGER_MAX = 2**53 - 1
 _KEYS = frozenset({str})
 _WORDS = frozenset({str, bool, type(None)})
+_WHOLE = frozenset({str, int, bool, type(None)})
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _encode_in_order = msgspec.json.Encoder().encode
 
@@ -68,6 +69,28 @@ def _all_plain(values: Collection[Json]) -> bool:
     return _WORDS.issuperset(map(type, values)) or all(map(_plain, values))
 
 
+def _of_evidence(content: Json, redacted: Iterable[Json]) -> bytes:
+    """The same bytes as `canonical`, of content in which nothing but what was redacted can hold a fraction.
+
+    The redactor lets no other trouble pass: no number that a reader may lose, no key that is no text.
+    """
+    if all(map(_whole, redacted)):
+        data: bytes = _encode(content)
+        if data.isascii():
+            return data
+    return canonical(content)
+
+
+def _whole(value: Json) -> bool:
+    """Whether there is no fraction in it. Most of our objects are flat, and are told in one look."""
+    kind = type(value)
+    if kind is dict:
+        return _WHOLE.issuperset(map(type, value.values())) or all(map(_whole, value.values()))
+    if kind is list:
+        return _WHOLE.issuperset(map(type, value)) or all(map(_whole, value))
+    return kind in _WHOLE
+
+
 def commitment(salt: bytes, body: bytes) -> str:
     """What a leaf says of its body, in hexadecimal."""
     return sha256(salt + body).hexdigest()
@@ -80,15 +103,22 @@ def encode_leaf(entry: AuditEntry, rules_hash: str) -> tuple[bytes, bytes]:
     Where the envelope would be too large, words and reasons are cut, and `redacted_fields` ends with an entry of action
     `omitted` that counts the rest.
     """
+    leaf, body, _ = _encoded(entry, rules_hash)
+    return leaf, body
+
+
+def _encoded(entry: AuditEntry, rules_hash: str) -> tuple[bytes, bytes, bool]:
+    """The leaf, the body, and whether something was cut."""
     content: dict[str, Json] = {"events": [event.id for event in entry.events], "payload": entry.body.value}
     if entry.events:
-        content["events_hash"] = events_hash(map(fact, entry.events))
-    body = canonical(content)
+        facts = _of_evidence([fact(event) for event in entry.events], [event.body.value for event in entry.events])
+        content["events_hash"] = sha256(facts).hexdigest()
+    body = _of_evidence(content, (entry.body.value,))
     envelope = _envelope(entry, rules_hash, commitment(entry.salt, body), entry.reasons, entry.body.fields)
     leaf = _encode_in_order(envelope)  # canonical: its keys stand in order, and it holds no fraction
     if len(leaf) > LEAF_MAX:
-        leaf = _shortened(entry, rules_hash, commitment(entry.salt, body))
-    return leaf, body
+        return _shortened(entry, rules_hash, commitment(entry.salt, body)), body, True
+    return leaf, body, False
 
 
 def _envelope(
@@ -173,24 +203,26 @@ def append(
     leaves = []
     for entry in entries:
         assert entry.tenant == tenant, "a record goes into its own tenant's tree"
-        leaf, body = encode_leaf(entry, rules_hash)
+        leaf, body, cut = _encoded(entry, rules_hash)
         hashed = leaf_hash(leaf)
-        said = msgspec.json.decode(leaf, type=_Leaf)  # the columns repeat the leaf, whatever was cut in it
-        leaves.append(
-            AuditLeaf(
-                tenant=said.tenant,
-                index=frontier.size,
-                id=said.id,
-                task=said.task_id,
-                actor=said.actor.id,
-                action=said.action,
-                at=said.at,
-                leaf=leaf,
-                salt=entry.salt,
-                body=body,
-                hash=hashed,
-            )
+        kept = AuditLeaf(
+            tenant=tenant,
+            index=frontier.size,
+            id=entry.id,
+            task=entry.task_id,
+            actor=entry.actor,
+            action=entry.action,
+            at=entry.at,
+            leaf=leaf,
+            salt=entry.salt,
+            body=body,
+            hash=hashed,
         )
+        if cut:  # the columns repeat the leaf, whatever was cut in it
+            said = msgspec.json.decode(leaf, type=_Leaf)
+            kept.tenant, kept.id, kept.task = said.tenant, said.id, said.task_id
+            kept.actor, kept.action = said.actor.id, said.action
+        leaves.append(kept)
         frontier.append(hashed)
     return leaves, AuditTree(tenant, frontier.size, frontier.to_bytes(), frontier.root())
 

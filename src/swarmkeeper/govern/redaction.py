@@ -66,6 +66,8 @@ class Redactor:
             plain = self._quiet_keys.issuperset(own) or all(map(self._quiet_key, own))
             if self._places.pointers or not plain:
                 return self.redact({**own, **value}, tags=tags)
+            if self._known(value):
+                return Redacted({**own, **value})
             clean = self.redact(value, tags=tags)
             return Redacted({**own, **clean.value}, clean.fields)
         texts: list[str] = []
@@ -140,6 +142,13 @@ class Redactor:
                     copy[key] = self._copy(item, texts, depth + 1)
             return copy
         raise _Suspect
+
+    def _known(self, value: Mapping[str, Json]) -> bool:
+        """Whether it holds nothing but texts that were found quiet before, under names that were."""
+        for key, item in value.items():
+            if key not in self._quiet_keys or type(item) is not str or item not in self._quiet_texts:
+                return False
+        return True
 
     def _remember(self, texts: list[str]) -> None:
         if len(self._quiet_texts) > _TEXTS_REMEMBERED:

@@ -17,7 +17,6 @@ import msgspec
 from pydantic import BaseModel
 from starlette.types import Scope, Send
 
-from swarmkeeper.core import errors
 from swarmkeeper.core.errors import Internal, Invalid, NotSupported, SwarmkeeperError
 from swarmkeeper.core.model import Json, Principal
 from swarmkeeper.core.ports import StoreUnavailable

@@ -95,9 +95,7 @@ async def set_tenant(store: Store, wish: TenantWish, *, clock: Clock, entropy: E
         raise Invalid("a tenant cannot have that", details=tuple(wrong))
     engine = await _beside(store, clock, entropy, rules)
     by = Principal(wish.tenant, KEY_ID, Role.ADMIN)
-    await engine.once(
-        SetTenant(by=by, weight=wish.weight, max_backlog=wish.max_backlog, unbounded=wish.unbounded)
-    )
+    await engine.once(SetTenant(by=by, weight=wish.weight, max_backlog=wish.max_backlog, unbounded=wish.unbounded))
 
 
 async def _beside(store: Store, clock: Clock, entropy: Entropy, rules: Rules) -> Engine:

@@ -124,6 +124,7 @@ CHECKS: tuple[Check, ...] = (
     Check(3, "doctor_attempts", "each lease granted has ended once, or lives"),
     Check(4, "doctor_pending", "pending is the number of edges not settled"),
     Check(4, "doctor_counters", "a task's counters are the counts of its subtasks"),
+    Check(4, "doctor_open_tasks", "a tenant counts its tasks that are not final"),
     Check(5, "doctor_sequence", "events of a task are numbered 1, 2, 3… without gap"),
     Check(5, "doctor_task_changes", "each change of a task's state has exactly one event"),
     Check(5, "doctor_grants", "each lease granted has exactly one event"),

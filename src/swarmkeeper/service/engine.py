@@ -16,7 +16,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from swarmkeeper.core.commands import Claim, Command, Fire, Report
+from swarmkeeper.core.commands import Beat, Claim, Command, Fire, Report
 from swarmkeeper.core.decide.work import Refusal
 from swarmkeeper.core.errors import Internal, Overloaded, SwarmkeeperError
 from swarmkeeper.core.match import QueueBook
@@ -25,6 +25,7 @@ from swarmkeeper.core.ports import Broker, Changes, Clock, Entropy, Rules, Stale
 from swarmkeeper.core.world import World
 from swarmkeeper.service.batch import TIMERS_MAX, Batch, Queued, Replayed
 from swarmkeeper.service.figures import Figures
+from swarmkeeper.service.pulses import Pulses
 from swarmkeeper.service.scheduler import Claimed, Granted, Poll, Scheduler
 from swarmkeeper.service.shares import Line, Turns
 
@@ -33,6 +34,7 @@ __all__ = ["Claimed", "Engine", "Granted", "Poll", "Refusal", "Replayed"]
 SECOND = 1_000_000
 # A command takes a good part of a millisecond to decide: more in one batch would hold the loop, and save few commits.
 BATCH_COST = 128  # where an ordinary command costs 1
+TENANTS_MAX = 4  # by whose number a batch is divided: smaller ones would be all overhead
 BATCH_BYTES = 4 << 20
 QUEUE_COMMANDS = 10_000
 COST_BYTES = 32 << 10  # of a command take the engine about as long as the command itself
@@ -75,6 +77,7 @@ class Engine:
         self._queue: Line[Queued | Poll] = Line(self._weights, queue_commands)
         self._woken = asyncio.Event()
         self._queues = QueueBook()
+        self._pulses = Pulses()
         self._base = self._base_monotonic = 0
         self._place = 0
         self._next_due: int | None = None
@@ -118,6 +121,10 @@ class Engine:
         Raises:
             SwarmkeeperError: it was refused, and has changed nothing but what the refusal itself records.
         """
+        if isinstance(command, Beat) and not self._stopping:
+            known = self._pulses.answer(command, self.now(), self._rules)
+            if known is not None:
+                return known
         return await self._ask(self._queued(command))
 
     async def do_all(self, commands: Sequence[Command]) -> list[Any]:
@@ -164,6 +171,7 @@ class Engine:
 
     def look_again(self) -> None:
         """Another process has written: work may have come."""
+        self._pulses.forget_all()
         self._chores = True
         for poll in self.scheduler.parked.values():
             poll.fresh = self.scheduler.restless = True
@@ -266,7 +274,10 @@ class Engine:
     def _gather(self) -> tuple[list[Queued], list[Poll]]:
         commands: list[Queued] = []
         polls: list[Poll] = []
-        room = BATCH_COST // 2 if self._chores else BATCH_COST  # a slice of long work takes as long as the other half
+        # Who has the engine alone fills a batch; where others come and go, nobody waits long for a batch of another's.
+        room = BATCH_COST // min(max(self._queue.turn(), 1), TENANTS_MAX)
+        if self._chores:
+            room //= 2  # a slice of long work takes as long as the other half
         size = 0
         while self._queue:
             item = self._queue.first()
@@ -335,6 +346,7 @@ class Engine:
         if upkeep and self._stalled:
             self._log("stalled")
             await self._store.grace(self.now(), self.now() + START_FLOOR)
+            self._pulses.forget_all()
             self._stalled = False
         now = self.now()
         known = set(self._queues.by_id)
@@ -368,6 +380,9 @@ class Engine:
         if batch.saved:  # a full disk still takes a batch that writes nothing
             self.store_answers = True
         self._committed(batch, began)
+        for queued in commands:
+            if isinstance(queued.command, Beat):
+                self._pulses.learn(queued.command, world)
         self._settle(commands, polls, batch.answered)
         await self._tell(batch.saved)
 
@@ -399,6 +414,7 @@ class Engine:
             if changes.alive_at is not None:
                 self._alive_due = changes.alive_at + ALIVE_EVERY
             self.figures.saved(changes)
+            self._pulses.committed(changes)
             for tenant in changes.tenants.values():
                 self._weights[tenant.id] = tenant.weight
         self.figures.committed(self._clock.monotonic() - began)

@@ -134,7 +134,8 @@ async def untold(store: Store, tenant: bytes, size: int) -> tuple[int, str, bool
             return None
         for record in records:
             place = record["place"] + 1
-            ids, said = (), None
+            ids: tuple[str, ...] = ()
+            said: str | None = None
             if record["body"] is not None:
                 ids, _ = audit.decode_body(record["body"])
                 said = audit.hash_of_events(record["body"])

@@ -26,7 +26,7 @@ from swarmkeeper.service.heads import Heads
 # is not, more are looked at, as far as HEADS_MAX, and then once more without those that are closed to its owner.
 HEADS_SPARE = 2
 HEADS_MAX = 576
-GRANTS_MAX = 128  # in one batch; whoever can wait is served in the next
+GRANTS_MAX = 64  # in one batch; whoever can wait is served in the next
 ROUNDS_MAX = 1_000  # a bound for what never ends; see batch.py
 SERVED_REMEMBERED = 10_000
 

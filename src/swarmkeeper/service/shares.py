@@ -17,6 +17,8 @@ SCALE = 1 << 20  # positions are integers: a cost of 1 at weight 1
 WEIGHT_MAX = 1000
 REMEMBERED = 1024  # positions kept before those that no longer matter are forgotten
 
+RECENT_TURNS = 32  # about a second's, where the engine is busy
+
 T = TypeVar("T")
 
 
@@ -50,6 +52,8 @@ class Line(Generic[T]):
         self._order: list[tuple[int, str]] = []  # heap: one entry for each who waits
         self._room = room
         self._length = 0
+        self._turn = 0
+        self._last: dict[str, int] = {}  # the turn in which each was served last
 
     def __len__(self) -> int:
         return self._length
@@ -73,6 +77,12 @@ class Line(Generic[T]):
         items.append(item)
         self._length += 1
 
+    def turn(self) -> int:
+        """Begin the next batch; how many tenants want something, now or within the last few."""
+        self._turn += 1
+        self._last = {one: turn for one, turn in self._last.items() if self._turn - turn <= RECENT_TURNS}
+        return len(self._last.keys() | self._items.keys())
+
     def first(self) -> T:
         """What comes next; there must be something."""
         return self._items[self._order[0][1]][0]
@@ -84,6 +94,7 @@ class Line(Generic[T]):
         item = items.popleft()
         self._length -= 1
         self._turns.served(tenant, cost)
+        self._last[tenant] = self._turn
         if items:
             heappush(self._order, self._turns.due(tenant))
         else:

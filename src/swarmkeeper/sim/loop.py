@@ -3,9 +3,10 @@
 Time is an integer count of microseconds and moves only when nothing is ready to run. Callbacks run first in, first
 out; timers in the order of (moment, serial). Tasks and futures hash by their serial number, so that the sets of them
 that asyncio keeps (`wait`, `TaskGroup`) are walked in the same order in every process. There is no selector and no
-thread: `run_in_executor` runs at once, and real sockets do not exist.
+thread: `run_in_executor` runs at once, and real sockets do not exist. With `chaos`, what is ready runs in any order.
 
-A `Host` is a process that can die: what it was doing is dropped where it stands, and no `finally` of it runs.
+A `Host` is a process that can die: what it was doing is dropped where it stands, and no `finally` of it runs. It can
+also be paused, as a machine that sleeps: what it would do comes later, in the same order.
 """
 
 from __future__ import annotations
@@ -53,9 +54,11 @@ class _Task(asyncio.Task[Any]):
 class Host:
     """A simulated process."""
 
-    def __init__(self, loop: VirtualLoop) -> None:
+    def __init__(self, loop: VirtualLoop, name: str = "") -> None:
         self._loop = loop
+        self.name = name
         self.alive = True
+        self.paused_until = 0  # of the loop's time
         self._tasks: list[asyncio.Task[Any]] = []
 
     def spawn(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
@@ -67,6 +70,10 @@ class Host:
         self._tasks.append(task)
         return task
 
+    def pause(self, microseconds: int) -> None:
+        """Stand still for so long; what came meanwhile is heard then."""
+        self.paused_until = max(self.paused_until, self._loop.now + microseconds)
+
     def die(self) -> None:
         """Stop at once. Nothing of it runs again, not even what cleans up; whoever waits for it waits for ever."""
         self.alive = False
@@ -75,12 +82,13 @@ class Host:
 
 
 class VirtualLoop(asyncio.AbstractEventLoop):
-    def __init__(self) -> None:
+    def __init__(self, chaos: Callable[[int, int], int] | None = None) -> None:
+        self._chaos = chaos  # (step, how many are ready) -> which of them runs next
         self.now = 0  # microseconds since the loop was made
         self.steps = 0  # callbacks run
         self.troubles: list[dict[str, Any]] = []  # exceptions that nobody took: each is a failure of the run
         self._ready: deque[asyncio.Handle] = deque()
-        self._timers: list[tuple[int, int, asyncio.TimerHandle]] = []
+        self._timers: list[tuple[int, int, asyncio.Handle]] = []
         self._serial = itertools.count(1)
         self._graves: list[asyncio.Task[Any]] = []
         self._running = self._stopping = self._closed = False
@@ -202,13 +210,28 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._running, self._stopping = True, False
         try:
             while not self._stopping and self._move_on(until):
-                handle = self._ready.popleft()
-                if not handle.cancelled() and _lives(handle):
-                    self.steps += 1
-                    handle._run()
+                handle = self._ready.popleft() if self._chaos is None else self._any(self._chaos)
+                if handle.cancelled():
+                    continue
+                host = _host_of(handle)
+                if host is not None:
+                    if not host.alive:
+                        continue
+                    if host.paused_until > self.now:
+                        heapq.heappush(self._timers, (host.paused_until, next(self._serial), handle))
+                        continue
+                self.steps += 1
+                handle._run()
         finally:
             self._running = False
             events._set_running_loop(outer)
+
+    def _any(self, chaos: Callable[[int, int], int]) -> asyncio.Handle:
+        place = chaos(self.steps, len(self._ready)) if len(self._ready) > 1 else 0
+        self._ready.rotate(-place)
+        handle = self._ready.popleft()
+        self._ready.rotate(place)
+        return handle
 
     def _move_on(self, until: int | None) -> bool:
         """Make something ready, if need be by moving the time; False at the end of it."""
@@ -270,11 +293,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         """There is none."""
 
 
-def virtual_loop() -> VirtualLoop:
-    return VirtualLoop()  # type: ignore[abstract]  # sockets, signals and processes do not exist here
+def virtual_loop(chaos: Callable[[int, int], int] | None = None) -> VirtualLoop:
+    return VirtualLoop(chaos)  # type: ignore[abstract]  # sockets, signals and processes do not exist here
 
 
-def _lives(handle: asyncio.Handle) -> bool:
+def _host_of(handle: asyncio.Handle) -> Host | None:
     context = handle._context  # type: ignore[attr-defined]  # which process a callback belongs to is in its context
-    host = context.get(_HOST)
-    return host is None or host.alive
+    return cast("Host | None", context.get(_HOST))

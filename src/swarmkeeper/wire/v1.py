@@ -4,6 +4,8 @@ from swarmkeeper.core.states import TaskStatus
 from swarmkeeper.wire.answers import (
     Answered,
     Attempt,
+    AuditActor,
+    AuditDecision,
     AuditLog,
     AuditPage,
     BatchResultAnswer,
@@ -113,6 +115,8 @@ __all__ = [
     "Ask",
     "AskAnswer",
     "Attempt",
+    "AuditActor",
+    "AuditDecision",
     "AuditLog",
     "AuditPage",
     "BatchResult",

@@ -56,11 +56,13 @@ def submit(world: World, command: Submit) -> str:
     if command.subtasks is None:
         progress.add_item(world, task, Kind.PLAN, "plan")
     else:
-        accept_plan(world, task, command.subtasks, asked_by=task.submitted_by)
+        accept_plan(world, task, command.subtasks, asked_by=task.submitted_by, written=command.written)
     return task.id
 
 
-def accept_plan(world: World, task: Task, specs: Sequence[SubtaskSpec], *, asked_by: str) -> None:
+def accept_plan(
+    world: World, task: Task, specs: Sequence[SubtaskSpec], *, asked_by: str, written: Sequence[bytes] | None = None
+) -> None:
     """The plan is sound: the task is PLANNED from here on, its rows follow."""
     world.edit_task(task).planned = True
     keys = [spec.key for spec in specs[: progress.KEYS_TOLD]]
@@ -74,4 +76,4 @@ def accept_plan(world: World, task: Task, specs: Sequence[SubtaskSpec], *, asked
             subject=asking.plan(specs, task.round),
             asked_by=asked_by,
         )
-    progress.add_subtasks(world, task, specs)
+    progress.add_subtasks(world, task, specs, written)

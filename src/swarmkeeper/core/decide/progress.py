@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from swarmkeeper.core import graph, ids
@@ -34,7 +34,6 @@ from swarmkeeper.core.world import World, failure
 
 Step = Callable[[World, Task, Chore], bool]
 
-EDGES_A_ROW = 4  # are written in about the time of a row of a plan
 KEYS_TOLD = 500  # an event names at most so many keys; it always has the count
 # How far down one slice follows what is skipped: each level has to be loaded, and what was decided is decided again.
 LEVELS_MAX = 16
@@ -69,8 +68,20 @@ def _subtask_ids(task: Task, at: int) -> Callable[[str], str]:
     return lambda key: ids.timed("sub", at, seed, key)
 
 
-def add_subtasks(world: World, task: Task, specs: Sequence[SubtaskSpec]) -> None:
-    """Turn a sound plan into rows, in slices. Counters tell the whole at once, so that nothing finishes too early."""
+def add_subtasks(
+    world: World, task: Task, specs: Sequence[SubtaskSpec], written: Sequence[bytes] | None = None
+) -> None:
+    """Turn a sound plan into rows, in slices. Counters tell the whole at once, so that nothing finishes too early.
+
+    Args:
+        written: what `graph.write_plan` made of it, where somebody has done that already.
+    """
+    if written is not None:
+        world.edit_task(task)
+        task.n_total += len(specs)
+        task.n_open += len(specs)
+        _write_later(world, task, written)
+        return
     at = world.now
     handled = graph.handled_keys(specs)
     inside = {spec.key for spec in specs}
@@ -85,54 +96,26 @@ def add_subtasks(world: World, task: Task, specs: Sequence[SubtaskSpec]) -> None
     task.n_open += len(specs)
     size = world.limits.slice_rows
     # One that is longer than a slice is cut finer: commands of others stand in the same batch.
-    parts = list(_parts(specs, parents, handled, size if len(specs) <= size else -(-size // 2)))
+    parts = list(graph.parts(specs, parents, handled, size if len(specs) <= size else -(-size // 2)))
     if len(parts) == 1 and not world.chores(task):
         _write_whole(world, task, parts[0], at=at)
         return
+    _write_later(world, task, [json.dumps(part).encode() for part in parts])
+
+
+def _write_later(world: World, task: Task, parts: Sequence[bytes]) -> None:
     task.loading = True
+    at = world.now
     names = []
     for number, part in enumerate(parts):
         name = f"{task.id}/plan/{at}/{number}"
-        world.write_payload(task, name, json.dumps(part).encode())
+        world.write_payload(task, name, part)
         names.append(name)
     args: dict[str, Json] = {"slices": names, "at": at, "skipped": []}
     if len(names) == 1:
         begin_chore(world, task, "plan", args)
     else:  # to cut it was work enough for one commit
         world.add_chore(task, "plan", args)
-
-
-def _parts(
-    specs: Sequence[SubtaskSpec], known: Mapping[str, str], handled: Collection[str], size: int
-) -> Iterator[list[dict[str, Json]]]:
-    """The plan in parts that one slice can write. Edges within the plan that are too many for the part that their row
-    stands in follow it; none of it is handed out before the last.
-
-    Args:
-        known: ids of the subtasks that are there already, by key; where such a one stands may change, so that an edge
-            from it is written with the row that counts it.
-    """
-    part: list[dict[str, Json]] = []
-    rows, edges, edges_max = 0, 0, size * EDGES_A_ROW
-    for spec in specs:
-        # (key, or id where it is known; condition; whether it stands in this same plan)
-        outer: Json = [[known[key], str(condition), False] for key, condition in spec.depends_on if key in known]
-        inner = [[key, str(condition), True] for key, condition in spec.depends_on if key not in known]
-        here = max(0, edges_max - edges - len(outer))
-        handled_here = spec.key in handled
-        more = max(0, len(inner) - here)
-        node = {"spec": graph.to_json(spec), "handled": handled_here, "parents": outer + inner[:here], "more": more}
-        part.append(node)
-        rows, edges = rows + 1, edges + len(outer) + len(inner) - more
-        for begin in range(here, len(inner), edges_max):
-            yield part
-            part = [{"child": spec.key, "parents": inner[begin : begin + edges_max]}]
-            rows, edges = 0, len(inner[begin : begin + edges_max])
-        if rows >= size or edges >= edges_max:
-            yield part
-            part, rows, edges = [], 0, 0
-    if part:
-        yield part
 
 
 def _write_whole(world: World, task: Task, nodes: Sequence[Mapping[str, Json]], *, at: int) -> None:

@@ -92,14 +92,22 @@ def own_bot(world: World, by: Principal, bot_id: str, action: str) -> Bot:
     if not world.rules.may(by, action):
         raise Forbidden(world.rules.why_not(by, action))
     bot = world.bot(bot_id, by.tenant)
-    if by.role != "admin":
-        if by.bot is not None and by.bot != bot.name:
-            raise Forbidden("this key belongs to another bot")
-        if by.bot is None and by.key_id != bot.key_id:
-            raise Forbidden("this bot was registered with another key")
-        if by.role != f"bot:{bot.type.lower()}":
-            raise Forbidden("this key is for bots of another type")
+    if (why_not := why_not_own(by, bot)) is not None:
+        raise Forbidden(why_not)
     return bot
+
+
+def why_not_own(by: Principal, bot: Bot) -> str | None:
+    """Why a key of the bot's tenant may not act as that bot; None where it may."""
+    if by.role == "admin":
+        return None
+    if by.bot is not None and by.bot != bot.name:
+        return "this key belongs to another bot"
+    if by.bot is None and by.key_id != bot.key_id:
+        return "this bot was registered with another key"
+    if by.role != f"bot:{bot.type.lower()}":
+        return "this key is for bots of another type"
+    return None
 
 
 # ---- leases --------------------------------------------------------------------------------------------------------
@@ -371,7 +379,7 @@ def _report_success(
         )
     errors: list[Detail] = list(command.errors)
     if command.plan is not None and work.kind is Kind.PLAN:
-        errors += graph.check_plan(command.plan, at="/plan")
+        errors += graph.check_plan(command.plan, at="/plan") if command.checked is None else command.checked
     if command.verdict is not None and work.kind is Kind.REVIEW and not errors:
         errors += review.check_verdict(world, task, work, command.verdict)
     if errors:
@@ -404,7 +412,7 @@ def _report_success(
     elif work.kind is Kind.EXECUTE:
         progress.item_ended(world, task, work)
     elif command.plan is not None:
-        planning.accept_plan(world, task, command.plan, asked_by=bot.name)
+        planning.accept_plan(world, task, command.plan, asked_by=bot.name, written=command.written)
     elif command.verdict is not None and work.subject is not None:
         review.judge_subtask(world, task, work, command.verdict)
     else:
@@ -442,6 +450,17 @@ def beat(world: World, command: Beat) -> Beaten:
     return Beaten(directives, drain=bot.status != "active")
 
 
+def is_quiet(lease: Lease, pulse: Pulse, now: int) -> bool:
+    """Whether the pulse says nothing new, and the lease lives long enough without it: nothing is written then."""
+    return (
+        lease.seen
+        and lease.expires_at - now >= lease.ttl // 2
+        and pulse.checkpoint is None
+        and (pulse.progress is None or pulse.progress == lease.progress)
+        and (pulse.usage is None or pulse.usage == lease.usage)
+    )
+
+
 def _beat_one(world: World, bot: Bot, pulse: Pulse) -> Directive:
     lease = world.lease(pulse.lease_id)
     if lease is None or lease.bot != bot.id:
@@ -449,13 +468,7 @@ def _beat_one(world: World, bot: Bot, pulse: Pulse) -> Directive:
     task = world.task(lease.task)
     if lease.cancelled or task.status in TASK_CLOSED:
         return Directive(pulse.lease_id, "cancel", lease.expires_at)
-    news = (
-        not lease.seen
-        or pulse.checkpoint is not None
-        or (pulse.progress is not None and pulse.progress != lease.progress)
-        or (pulse.usage is not None and pulse.usage != lease.usage)
-    )
-    if news or lease.expires_at - world.now < lease.ttl // 2:
+    if not is_quiet(lease, pulse, world.now):
         world.edit_lease(lease)
         lease.seen = True
         lease.expires_at = max(lease.expires_at, world.now + lease.ttl)

@@ -39,6 +39,7 @@ def _submit(x: Exchange[Any, Any], sent: v1.TaskDefinition, idempotency: tuple[s
         "acceptance_criteria": sent.acceptance_criteria,
     }
     subtasks = None if sent.subtasks is None else v1.specs(sent.subtasks)
+    checked = None if subtasks is None else tuple(graph.check_plan(subtasks))
     return commands.Submit(
         by=x.by,
         idempotency=idempotency,
@@ -58,7 +59,8 @@ def _submit(x: Exchange[Any, Any], sent: v1.TaskDefinition, idempotency: tuple[s
         review_timeout=_micros(sent.review_timeout_seconds),
         defaults=sent.defaults.spec(),
         subtasks=subtasks,
-        checked=None if subtasks is None else tuple(graph.check_plan(subtasks)),
+        checked=checked,
+        written=graph.write_plan(subtasks, x.parts.engine.limits.slice_rows) if subtasks and not checked else None,
     )
 
 
@@ -80,7 +82,7 @@ async def _told(x: Exchange[Any, Any], status: int, task_id: str, headers: tuple
     body=v1.TaskDefinition,
     long_body=True,
     answers={201: v1.Task},
-    refusals=(errors.Forbidden, errors.NotSupported),
+    refusals=(errors.Forbidden, errors.NotSupported, errors.BacklogFull),
     idempotent=True,
 )
 async def submit_task(x: Exchange[v1.TaskDefinition, NoQuery]) -> Reply:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from swarmkeeper.core import commands, errors
+from swarmkeeper.core import commands, errors, graph
 from swarmkeeper.core.decide.work import Beaten, Reported
 from swarmkeeper.core.errors import SwarmkeeperError, Unauthenticated
 from swarmkeeper.core.model import Json
@@ -122,6 +122,8 @@ def _report(x: Exchange[Any, Any], result: v1.Result, bot: str, task: str | None
     elif result.kind == "verdict":
         read_verdict, shape_errors = v1.read_verdict(result.verdict, safe=x.safe)
         verdict = None if read_verdict is None else read_verdict.record()
+    checked = None if plan is None else tuple(graph.check_plan(plan, at="/plan"))
+    sound = plan is not None and not checked and not shape_errors
     return commands.Report(
         by=x.by,
         bot=bot,
@@ -131,6 +133,8 @@ def _report(x: Exchange[Any, Any], result: v1.Result, bot: str, task: str | None
         content_hash=hashlib.sha256(content).hexdigest(),
         output=_encode(result.output) if result.kind == "output" else None,
         plan=plan,
+        checked=checked,
+        written=graph.write_plan(plan, x.parts.engine.limits.slice_rows) if plan and sound else None,
         verdict=verdict,
         failure=result.failure.record() if result.kind == "failure" else None,
         errors=tuple(shape_errors),

@@ -108,6 +108,14 @@ SELECT task.id AS subject
         OR task.n_failed <> coalesce(counted.failed, 0))
  LIMIT :n;
 
+-- name: doctor_open_tasks
+-- 4: a tenant counts other tasks that are not final than it has.
+SELECT tenant.id AS subject
+  FROM tenant LEFT JOIN (SELECT tenant, count(*) AS open FROM task WHERE outcome IS NULL GROUP BY tenant) AS counted
+    ON counted.tenant = tenant.id
+ WHERE tenant.open_tasks <> coalesce(counted.open, 0)
+ LIMIT :n;
+
 -- name: doctor_sequence
 -- 5: events of a task that are not numbered 1, 2, 3… in the order of the feed, or not as many as the task counts.
 SELECT task AS subject

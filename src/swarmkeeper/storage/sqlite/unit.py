@@ -42,10 +42,12 @@ class SqliteUnit:
     ) -> list[Ready]:
         assert self._open, "this unit has ended"
         place, work = after or (-1, "")
-        wanted = {"queue": queue, "tenant": tenant, "priority": priority, "limit": limit, "place": place, "work": work}
+        wanted: dict[str, Any] = {"queue": queue, "tenant": tenant, "priority": priority, "limit": limit}
+        wanted |= {"place": place, "work": work}
         if owner:
-            return list(map(rows.ready, self._connection.execute(QUERIES["ready_heads_for"], {**wanted, "owner": owner})))
-        return list(map(rows.ready, self._connection.execute(QUERIES["ready_heads"], wanted)))
+            wanted["owner"] = owner
+        found = self._connection.execute(QUERIES["ready_heads_for" if owner else "ready_heads"], wanted)
+        return list(map(rows.ready, found))
 
     async def due(self, now: int, limit: int) -> list[Timer]:
         assert self._open, "this unit has ended"

@@ -1,0 +1,29 @@
+"""What a run has met, counted: a green run shows with it which situations it was green in.
+
+`reached("a lease ran out while its report was under way")` counts in the run that goes on now, and does nothing where
+none does.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_counting: list[Counter[str]] = []
+
+
+def reached(what: str) -> None:
+    if _counting:
+        _counting[-1][what] += 1
+
+
+@contextmanager
+def counting() -> Iterator[Counter[str]]:
+    """Count what is reached until the block ends."""
+    counter: Counter[str] = Counter()
+    _counting.append(counter)
+    try:
+        yield counter
+    finally:
+        _counting.pop()

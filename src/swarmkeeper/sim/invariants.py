@@ -1,0 +1,81 @@
+"""What must hold at all times, each with an id and a sentence. The numbers are those of the list in the docs.
+
+Those about rows stand in checks.py as statements; these are seen by the shadow model (model.py) in what is committed,
+or in what is answered. A scenario can add its own: a function of the model and of what was just committed, which yields
+what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from swarmkeeper.sim.model import Commit, Model
+
+WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "0.engine": "the engine's loop never ends by itself",
+        "0.fault": "no exception but a refusal ever comes out of the engine",
+        "0.lost-exception": "no exception is lost",
+        "0.real-world": "nothing reaches for the real clock, real chance or a thread",
+        "0.held": "the engine knows how many leases each bot holds",
+        "1.one-result": "at most one result is accepted for an item and round",
+        "1.one-task": "one idempotency key makes one task",
+        "2.fence": "a result is accepted only under the lease that the item has now, from the bot that has it",
+        "2.newest": "the accepted attempt was the newest granted; attempts are numbered without a gap",
+        "3.lease": "an item has a lease exactly while it is LEASED",
+        "4.pending": "`pending` is the number of edges that are not settled",
+        "4.counters": "a task counts its subtasks right",
+        "5.sequence": "events of a task are numbered 1, 2, 3 … without a gap",
+        "5.time": "the time of events never goes back",
+        "5.audit": "every event names an audit record that is committed with it, and no record is there twice",
+        "5.cause": "what happens to a task or an item follows from its state as told so far",
+        "5.told": "the state of a task or an item is what its events have told",
+        "7.acknowledged": "what is acknowledged is stored, and stays",
+        "7.durable": "what was committed is there after a restart",
+        "7.liveness": "all that was acknowledged ends, once nothing goes wrong any more",
+        "8.timer": "every item that is not final has a timer, or waits for one that has",
+        "8.due": "a timer that is due is looked at",
+        "9.order": "of one queue and priority, the oldest item is handed out first",
+        "10.secret": "no secret that redaction knows reaches an event or an audit record",
+        "rows": "what rows can show holds: see checks.py",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """The first thing that did not hold."""
+
+    invariant: str  # its id
+    entity: str
+    why: str
+    at: int  # microseconds since the run began
+
+    @property
+    def words(self) -> str:
+        return WORDS.get(self.invariant, self.invariant)
+
+
+Check = Callable[["Model", "Commit"], Iterable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """An invariant of somebody else's."""
+
+    name: str
+    words: str
+    check: Check
+
+
+def invariant(words: str) -> Callable[[Check], Own]:
+    """Make an invariant of a function that is called after every commit and yields what is wrong, in words."""
+
+    def made(check: Check) -> Own:
+        return Own(check.__name__, words, check)
+
+    return made

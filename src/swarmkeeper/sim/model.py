@@ -1,0 +1,299 @@
+"""The shadow model: what the store must hold, as told by each commit, kept apart from the store.
+
+It sees what rows cannot show: which lease a result came under, in which order things happened, what was answered to
+whom. After each commit it checks what that commit touched (see judge.py); all rows are looked at now and then, after
+restarts, and at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import apsw
+
+from swarmkeeper.core import commands
+from swarmkeeper.core.commands import Command
+from swarmkeeper.core.decide.work import Beaten, Reported
+from swarmkeeper.core.model import Approval, Attempt, Event, Lease, Ready, Task, Work
+from swarmkeeper.core.ports import Changes
+from swarmkeeper.core.states import FINAL, TASK_CLOSED
+from swarmkeeper.sim import checks
+from swarmkeeper.sim.coverage import reached
+from swarmkeeper.sim.invariants import Own, Violation
+from swarmkeeper.sim.judge import Judge
+from swarmkeeper.sim.loop import VirtualLoop
+from swarmkeeper.sim.trace import Trace
+
+if TYPE_CHECKING:
+    from swarmkeeper.sim import door
+
+# A timer may be looked at late by the longest pause, and what piles up behind one.
+OVERDUE = 600 * 1_000_000
+
+
+@dataclass(slots=True)
+class Commit:
+    """What one transaction wrote: the last state of each record, and all that was told."""
+
+    events: list[Event] = field(default_factory=list)
+    tasks: dict[str, Task] = field(default_factory=dict)
+    works: dict[str, Work] = field(default_factory=dict)
+    granted: dict[str, Lease] = field(default_factory=dict)  # by work: leases that are new
+    ended: dict[str, Lease] = field(default_factory=dict)  # by lease id: leases that were there before
+    attempts: list[Attempt] = field(default_factory=list)
+    leaves: dict[str, int] = field(default_factory=dict)  # ids of audit records, and how often they are there
+    bodies: list[bytes] = field(default_factory=list)  # of those records
+    ready_before: dict[str, Ready] = field(default_factory=dict)  # that were taken out
+    at: int = 0
+
+
+class Model:
+    """The invariants' own view of the system. Users' invariants read `tasks`, `works`, `leases` and the rest of it."""
+
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        trace: Trace,
+        *,
+        secret: str,
+        full_every: int,
+        own: Sequence[Own] = (),
+    ) -> None:
+        self._loop, self._trace = loop, trace
+        self._full_every, self._own = full_every, own
+        self.connection: Callable[[], apsw.Connection] | None = None
+        self.violation: Violation | None = None
+        self.commits = 0
+        self.full_checks = 0
+        # What is stored, by id.
+        self.tasks: dict[str, Task] = {}
+        self.works: dict[str, Work] = {}
+        self.works_of: dict[str, dict[str, str]] = {}  # task -> key -> work
+        self.parents: dict[str, list[str]] = {}  # child -> parents
+        self.leases: dict[str, Lease] = {}  # by work
+        self.attempts: dict[str, Attempt] = {}  # by lease id
+        self.holders: dict[str, str] = {}  # lease id -> the bot it was granted to
+        self.ready: dict[str, Ready] = {}
+        self.lines: dict[tuple[int, str, int], dict[str, Ready]] = {}  # (queue, tenant, priority) -> what waits there
+        self.timers: set[tuple[str, str]] = set()
+        self.approvals: dict[str, Approval] = {}
+        self.asked: dict[str, set[str]] = {}  # work -> its open questions
+        self.chores: dict[str, set[str]] = {}  # task -> its open chores
+        self.owners: dict[str, str] = {}  # bot -> whose it is
+        self.by_title: dict[str, str] = {}
+        self.acknowledged: dict[str, str] = {}  # title -> task
+        self._chore_task: dict[str, str] = {}
+        self._judge = Judge(self, secret)
+
+    # ---- telling ---------------------------------------------------------------------------------------------------
+
+    def broken(self, invariant: str, entity: str, why: str) -> None:
+        """An invariant does not hold: the run ends with the first one."""
+        if self.violation is None:
+            self.violation = Violation(invariant, entity, why, self._loop.now)
+            self._trace("violation", entity, f"{invariant}: {why}")
+        self._loop.stop()
+
+    def label(self, work_id: str) -> str:
+        work = self.works.get(work_id)
+        return work_id if work is None else f"{self.tasks[work.task].title}/{work.key}"
+
+    def title(self, task_id: str | None) -> str:
+        task = self.tasks.get(task_id or "")
+        return task_id or "-" if task is None else task.title
+
+    def describe(self, saved: Sequence[Changes]) -> str:
+        """What a commit is about, by its first event: a name that stays when other faults are left out."""
+        for changes in saved:
+            for event in changes.events:
+                work = changes.works.get(event.work or "") or self.works.get(event.work or "")
+                task = changes.tasks.get(event.task or "") or self.tasks.get(event.task or "")
+                named = "-" if task is None else task.title
+                return f"{event.kind}.{named}" + ("" if work is None else f"/{work.key}")
+        return "nothing told"
+
+    # ---- what is committed -----------------------------------------------------------------------------------------
+
+    def committed(self, saved: Sequence[Changes]) -> None:
+        """Take in one transaction, and check it."""
+        if not saved or self.violation is not None:
+            return
+        self.commits += 1
+        commit = Commit()
+        for changes in saved:
+            self._learn(changes, commit)
+        self._judge.events(commit)
+        for changes in saved:
+            self._apply(changes, commit)
+        self._judge.records(commit)
+        for own in self._own:
+            for why in own.check(self, commit):
+                self.broken(own.name, "-", why)
+        for event in commit.events:
+            self._trace(event.kind, self.label(event.work) if event.work else self.title(event.task), event.actor[:3])
+        if self.commits % self._full_every == 0:
+            self.check_rows("now and then")
+
+    def _learn(self, changes: Changes, commit: Commit) -> None:
+        """What is new must be known before what is told of it is read."""
+        for task in changes.tasks.values():
+            if task.id not in self.tasks:
+                known = self.by_title.setdefault(task.title, task.id)
+                if known != task.id:
+                    self.broken("1.one-task", task.title, f"there are two tasks of it: {known} and {task.id}")
+                self.works_of[task.id] = {}
+            self.tasks[task.id] = commit.tasks[task.id] = copy(task)
+        for work in changes.works.values():
+            if work.id not in self.works:
+                self.works_of[work.task][work.key] = work.id
+                self._judge.born(work)
+            self.works[work.id] = commit.works[work.id] = copy(work)
+        for edge in changes.edges:
+            self.parents.setdefault(edge.child, []).append(edge.parent)
+        for bot in changes.bots.values():
+            if bot is not None:
+                self.owners[bot.id] = bot.owner
+        for leaf in changes.leaves:
+            commit.leaves[leaf.id] = commit.leaves.get(leaf.id, 0) + 1
+            commit.bodies.append(leaf.body or b"")
+        commit.events += changes.events
+        commit.attempts += changes.attempts
+
+    def _apply(self, changes: Changes, commit: Commit) -> None:
+        for work_id in changes.leases_gone:
+            lease = self.leases.pop(work_id, None)
+            if lease is not None:
+                commit.ended[lease.lease_id] = lease
+        for lease in changes.leases.values():
+            known = self.leases.get(lease.work)
+            if known is None or known.lease_id != lease.lease_id:
+                commit.granted[lease.work] = lease
+                self.holders[lease.lease_id] = lease.bot
+            self.leases[lease.work] = copy(lease)
+        for attempt in changes.attempts:
+            self._judge.attempt(attempt, commit)
+            self.attempts[attempt.lease_id] = attempt
+        for work_id, ready in changes.ready.items():
+            before = self.ready.pop(work_id, None)
+            if before is not None:
+                commit.ready_before.setdefault(work_id, before)
+                del self.lines[before.queue, before.tenant, before.priority][work_id]
+            if ready is not None:
+                self.ready[work_id] = copied = copy(ready)
+                self.lines.setdefault((ready.queue, ready.tenant, ready.priority), {})[work_id] = copied
+        for name, due in changes.timers.items():
+            if due is None:
+                self.timers.discard(name)
+            else:
+                self.timers.add(name)
+        for approval in changes.approvals.values():
+            self.approvals[approval.id] = copy(approval)
+            if approval.work is not None:
+                questions = self.asked.setdefault(approval.work, set())
+                (questions.add if approval.state == "open" else questions.discard)(approval.id)
+        for chore_id, chore in changes.chores.items():
+            if chore is not None:
+                self._chore_task[chore_id] = chore.task
+                self.chores.setdefault(chore.task, set()).add(chore_id)
+            elif chore_id in self._chore_task:
+                self.chores[self._chore_task[chore_id]].discard(chore_id)
+        commit.at = max(commit.at, changes.alive_at or 0)
+
+    # ---- what is answered ------------------------------------------------------------------------------------------
+
+    def answered(self, command: Command, answer: Any) -> None:
+        """An answer is about to be given: what it says must be committed."""
+        if isinstance(command, commands.Submit):
+            if answer not in self.tasks:
+                self.broken("7.acknowledged", command.title, "the task is not stored")
+            self.acknowledged[command.title] = answer
+        elif isinstance(answer, Reported):
+            assert isinstance(command, commands.Report)
+            self._reported(command, answer)
+        elif isinstance(answer, Beaten):
+            assert isinstance(command, commands.Beat)
+            for one in answer.directives:
+                if one.directive == "continue" and self.holders.get(one.lease_id) != command.bot:
+                    self.broken("2.fence", one.lease_id, "a bot goes on with a lease that it was never granted")
+        elif isinstance(command, commands.Release) and command.lease_id not in self.attempts:
+            self.broken("7.acknowledged", command.lease_id, "the lease was given back, and has no end")
+        elif isinstance(command, commands.Cancel) and self.tasks[command.task].status not in TASK_CLOSED:
+            reached("a task was cancelled and taken up again before the answer")
+
+    def _reported(self, command: commands.Report, answer: Reported) -> None:
+        attempt = self.attempts.get(command.lease_id or "")
+        if attempt is None or attempt.result_hash != command.content_hash:
+            named = self.label(attempt.work) if attempt is not None else str(command.lease_id)
+            self.broken("2.fence", named, "a report is accepted, and its lease did not end with it")
+        elif attempt.bot != command.bot:
+            self.broken("2.fence", self.label(attempt.work), "a report is accepted from a bot that has not the lease")
+
+    def granted(self, bot: str, leases: Iterable[door.Lease]) -> None:
+        for lease in leases:
+            if self.holders.get(lease.lease_id) != bot:
+                self.broken("7.acknowledged", lease.label, "a lease is handed out that is not stored")
+
+    def read_task(self, task_id: str, row: Mapping[str, Any] | None) -> None:
+        """A task was read: it is what was committed."""
+        task = self.tasks.get(task_id)
+        if (task is None) != (row is None):
+            self.broken("7.acknowledged", self.title(task_id), "a task that was committed is not there")
+        elif task is not None and row is not None and (task.status, task.version) != (row["status"], row["version"]):
+            self.broken("7.durable", task.title, f"it reads as {row['status']}, {task.status} was committed")
+
+    # ---- all of it -------------------------------------------------------------------------------------------------
+
+    def check_rows(self, when: str, *, audit: bool = False) -> None:
+        """Look at all rows: what they can show, and whether they are what was committed. Only between transactions."""
+        if self.violation is not None or self.connection is None:
+            return
+        self.full_checks += 1
+        connection = self.connection()
+        for found in checks.broken(connection) if audit else checks.broken_rows(connection):
+            self.broken("rows", "-", f"{when}: {found}")
+        self.compare(when)
+        alive = connection.execute("SELECT value FROM meta WHERE key = 'alive_at'").get
+        if when == "now and then" and alive is not None:
+            late = connection.execute("SELECT kind, ref FROM timer WHERE due < ? LIMIT 5", (alive - OVERDUE,)).fetchall()
+            for kind, ref in late:
+                named = self.label(ref) if ref in self.works else self.title(ref)
+                self.broken("8.due", named, f"its timer `{kind}` is long overdue")
+
+    def compare(self, when: str) -> None:
+        if self.connection is None or self.violation is not None:
+            return
+        execute = self.connection().execute
+        stored: dict[Any, Any] = {row[0]: row[1:] for row in execute("SELECT id, status, version FROM task")}
+        known: dict[Any, Any] = {task.id: (task.status, task.version) for task in self.tasks.values()}
+        self._same(when, known, stored, self.title)
+        stored = {row[0]: row[1:] for row in execute("SELECT id, status, version, attempt FROM work")}
+        known = {work.id: (work.status, work.version, work.attempt) for work in self.works.values()}
+        self._same(when, known, stored, self.label)
+        stored = dict(execute("SELECT work, lease_id FROM lease").fetchall())  # type: ignore[arg-type]  # pairs
+        known = {lease.work: lease.lease_id for lease in self.leases.values()}
+        self._same(when, known, stored, self.label)
+
+    def _same(
+        self, when: str, known: Mapping[Any, Any], stored: Mapping[Any, Any], label: Callable[[str], str]
+    ) -> None:
+        if known == stored:
+            return
+        wrong = [one for one in (*known, *stored) if known.get(one) != stored.get(one)]
+        first = wrong[0]
+        self.broken("7.durable", label(first), f"{when}: committed {known.get(first)}, stored {stored.get(first)}")
+
+    # ---- liveness --------------------------------------------------------------------------------------------------
+
+    def open_tasks(self) -> list[str]:
+        """Titles of the acknowledged tasks that have not ended."""
+        return [title for title, task in self.acknowledged.items() if self.tasks[task].status not in TASK_CLOSED]
+
+    def open_works(self, task_id: str) -> list[str]:
+        return [
+            f"{key} {self.works[work].status}"
+            for key, work in self.works_of[task_id].items()
+            if self.works[work].status not in FINAL
+        ]

@@ -1,0 +1,135 @@
+"""What a beat writes, and what it need not: one that tells nothing new is answered from memory."""
+
+import dataclasses
+
+import pytest
+
+from swarmkeeper.core import commands
+from swarmkeeper.core.commands import Beat, Pulse
+from swarmkeeper.core.model import Limits
+from swarmkeeper.sim.harness import ADMIN, Harness, Held
+
+TTL = 30
+
+
+def a_beating_lease(swarm: Harness) -> Held:
+    """One whose bot was heard before, so that its next beat is no news."""
+    swarm.submit(["a"])
+    lease = swarm.take(swarm.bot("worker"))
+    assert swarm.beat(lease) == "continue"
+    swarm.commits.clear()
+    return lease
+
+
+def beats_of(swarm: Harness, lease: Held) -> int:
+    """How many batches one beat makes."""
+    before = swarm.engine.figures.batches
+    assert swarm.beat(lease) == "continue"
+    return swarm.engine.figures.batches - before
+
+
+def test_a_beat_that_tells_nothing_new_costs_no_batch(swarm: Harness) -> None:
+    lease = a_beating_lease(swarm)
+    swarm.advance(TTL / 3)
+
+    assert beats_of(swarm, lease) == 0
+    assert swarm.commits == [] or all(not changes.leases for changes in swarm.commits)
+
+
+def test_a_beat_is_written_once_less_than_half_of_the_lease_is_left(swarm: Harness) -> None:
+    lease = a_beating_lease(swarm)
+    swarm.advance(TTL / 2)
+    assert beats_of(swarm, lease) == 0
+    swarm.advance(0.000001)
+
+    assert beats_of(swarm, lease) == 1
+    assert swarm.row("SELECT expires_at FROM lease")["expires_at"] == swarm.now + TTL * 1_000_000
+
+
+@pytest.mark.parametrize(
+    "news", [{"progress": {"fraction": 0.5}}, {"usage": {"tokens": 3}}, {"checkpoint": {"page": 3}}]
+)
+def test_what_a_beat_tells_is_written(swarm: Harness, news: dict[str, dict[str, float]]) -> None:
+    lease = a_beating_lease(swarm)
+
+    assert swarm.beat(lease, **news) == "continue"
+
+    (name,) = news
+    assert swarm.row(f"SELECT {name} AS said FROM lease")["said"] is not None
+
+
+def test_the_same_news_again_are_none(swarm: Harness) -> None:
+    lease = a_beating_lease(swarm)
+    swarm.beat(lease, progress={"fraction": 0.5})
+    before = swarm.engine.figures.batches
+
+    assert swarm.beat(lease, progress={"fraction": 0.5}) == "continue"
+
+    assert swarm.engine.figures.batches == before
+
+
+def test_a_beat_hears_at_once_that_its_task_was_cancelled(swarm: Harness) -> None:
+    lease = a_beating_lease(swarm)
+    swarm.cancel(lease.task)
+
+    assert swarm.beat(lease) == "cancel"
+
+
+def test_a_beat_hears_of_the_cancel_before_the_sweep_has_come_to_its_lease() -> None:
+    swarm = Harness(limits=Limits(slice_rows=2))
+    swarm.submit(["a", "b", "c", "d", "e", "f"])
+    swarm.advance(1)  # its rows are written in slices, too
+    leases = swarm.leases(swarm.bot("worker", capacity=6), 6)
+    assert {swarm.beat(lease) for lease in leases} == {"continue"}
+
+    swarm.cancel(leases[0].task)
+
+    last = max(leases, key=lambda lease: lease.work)  # the sweep goes by id
+    assert swarm.beat(last) == "cancel"
+    swarm.check()
+    swarm.close()
+
+
+def test_a_beat_hears_at_once_that_its_lease_was_lost(swarm: Harness) -> None:
+    lease = a_beating_lease(swarm)
+    swarm.release(lease)
+
+    assert swarm.beat(lease) == "lost"
+
+
+def test_a_beat_hears_at_once_that_its_bot_shall_drain(swarm: Harness) -> None:
+    lease = a_beating_lease(swarm)
+    beat = Beat(by=swarm.principal(lease.bot), bot=lease.bot, pulses=(Pulse(lease_id=lease.lease_id),))
+    assert not swarm.do(beat).drain
+    swarm.do(commands.Drain(by=ADMIN, bot=lease.bot))
+
+    assert swarm.do(beat).drain
+
+
+def test_a_bot_that_beats_for_anothers_lease_is_told_that_it_is_lost(swarm: Harness) -> None:
+    lease = a_beating_lease(swarm)
+    stranger = swarm.bot("stranger")
+    swarm.submit(["b"])
+    own = swarm.take(stranger)
+    swarm.beat(own)
+
+    assert swarm.beat(dataclasses.replace(lease, bot=stranger)) == "lost"
+
+
+def test_what_another_process_wrote_is_looked_at(swarm: Harness) -> None:
+    lease = a_beating_lease(swarm)
+    swarm.rows("UPDATE lease SET cancelled = 1")
+    assert swarm.beat(lease) == "continue"
+
+    swarm.engine.look_again()
+
+    assert swarm.beat(lease) == "cancel"
+    swarm.rows("UPDATE lease SET cancelled = 0")
+
+
+def test_a_beat_after_a_restart_is_answered_as_before_it(swarm: Harness) -> None:
+    lease = a_beating_lease(swarm)
+    swarm.restart()
+
+    assert swarm.beat(lease) == "continue"
+    assert beats_of(swarm, lease) == 0
