@@ -35,6 +35,7 @@ from swarmkeeper.wire.answers import (
 from swarmkeeper.wire.events import CloudEvent
 from swarmkeeper.wire.explain import Explanation
 from swarmkeeper.wire.people import Approval
+from swarmkeeper.wire.redaction import RedactionTested
 from swarmkeeper.wire.requests import TaskDefinition
 
 Value = TypeVar("Value")
@@ -218,6 +219,9 @@ class Client:
 
     def delete_bot(self, bot_id: str) -> None:
         self._do(self._client.delete_bot(bot_id))
+
+    def test_redaction(self, value: Json) -> RedactionTested:
+        return self._do(self._client.test_redaction(value))
 
     def skills(self) -> Iterator[Skill]:
         return self._each(self._client.skills())

@@ -24,7 +24,7 @@ CORE = tuple(
     f"src/swarmkeeper/core/{name}.py"
     for name in ("decide/work", "decide/review", "decide/oversight", "decide/upkeep", "world")
 )
-TESTS = ("tests/storage", "tests/engine", "tests/core")
+TESTS = ("tests/engine", "tests/storage", "tests/core", "tests/http/test_access.py", "tests/http/test_approvals.py")
 SECONDS_MAX = 300
 FENCED = {
     "lease_id",

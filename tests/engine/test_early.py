@@ -1,0 +1,108 @@
+"""A timer only says: look again. What is not due yet, or was meant for another, stays as it is."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from swarmkeeper.core import commands
+from swarmkeeper.core.errors import LeaseLost, NotFound
+from swarmkeeper.core.model import Principal
+from swarmkeeper.core.states import Status
+from swarmkeeper.sim.harness import ADMIN, Harness
+
+
+def fire(swarm: Harness, kind: str, ref: str, **more: str) -> None:
+    swarm.do(commands.Fire(kind=kind, ref=ref, **more))
+
+
+@pytest.mark.parametrize("kind", ["lease", "ends", "grace", "wake", "start"])
+def test_a_timer_that_comes_too_early_takes_no_lease(swarm: Harness, kind: str) -> None:
+    task = swarm.submit(["a"], evaluation="none")
+    lease = swarm.take(swarm.bot("worker"))
+    swarm.beat(lease)
+
+    fire(swarm, kind, lease.work)
+
+    assert swarm.work(task, "a").status is Status.LEASED
+    assert swarm.report(lease).task_status == "ARCHIVED"
+    swarm.check()
+
+
+def test_the_timer_that_came_too_early_comes_again(swarm: Harness) -> None:
+    task = swarm.submit(["a"])
+    lease = swarm.take(swarm.bot("worker"))
+    fire(swarm, "lease", lease.work)
+    fire(swarm, "ends", lease.work)
+
+    swarm.advance(31)
+
+    assert swarm.work(task, "a").status is not Status.LEASED
+
+
+@pytest.mark.parametrize("kind", ["start", "wake", "lease", "ends"])
+def test_a_timer_that_comes_too_early_ends_no_waiting(swarm: Harness, kind: str) -> None:
+    ready = swarm.submit(["a"])
+    waits = swarm.submit(["b"])
+    worker = swarm.bot("worker", capacity=2)
+    held = {lease.key: lease for lease in swarm.leases(worker, most=2)}
+    swarm.release(held["a"])
+    swarm.release(held["b"], delay_seconds=60)
+
+    fire(swarm, kind, held["a"].work)
+    fire(swarm, kind, held["b"].work)
+
+    assert swarm.work(ready, "a").status is Status.READY
+    assert swarm.work(waits, "b").status is Status.WAITING
+    swarm.check()
+
+
+def test_a_deadline_and_an_answer_that_come_too_early_end_nothing(swarm: Harness) -> None:
+    task = swarm.submit(["a"], deadline_seconds=60)
+    lease = swarm.take(swarm.bot("worker"))
+    approval = swarm.ask(lease, expires_in_seconds=60)
+
+    fire(swarm, "deadline", task)
+    fire(swarm, "answer", approval)
+
+    assert swarm.task(task).outcome is None
+    assert swarm.work(task, "a").status is Status.WAITING
+    swarm.check()
+
+
+def test_a_lease_that_arrived_is_not_taken_for_one_that_got_lost(swarm: Harness) -> None:
+    task = swarm.submit(["a"])
+    lease = swarm.take(swarm.bot("worker"))
+
+    fire(swarm, "unseen", lease.work, lease_id="lse_of_before")
+    assert swarm.work(task, "a").status is Status.LEASED
+
+    fire(swarm, "unseen", lease.work, lease_id=lease.lease_id)
+    assert swarm.work(task, "a").status is Status.READY
+
+
+def test_nobody_acts_for_a_bot_of_another_tenant(swarm: Harness) -> None:
+    task = swarm.submit(["a"])
+    lease = swarm.take(swarm.bot("worker"))
+    elsewhere = dataclasses.replace(ADMIN, tenant="elsewhere")
+
+    for command in (
+        commands.Beat(by=elsewhere, bot=lease.bot, pulses=(commands.Pulse(lease_id=lease.lease_id),)),
+        commands.Release(by=elsewhere, lease_id=lease.lease_id),
+        commands.Drain(by=elsewhere, bot=lease.bot),
+        commands.DeleteBot(by=elsewhere, bot=lease.bot),
+    ):
+        with pytest.raises((NotFound, LeaseLost)):
+            swarm.do(command)
+
+    assert swarm.work(task, "a").status is Status.LEASED
+
+
+def test_nobody_decides_for_another_tenant(swarm: Harness) -> None:
+    swarm.submit(["a"])
+    approval = swarm.ask(swarm.take(swarm.bot("worker")))
+    elsewhere = Principal("elsewhere", "key_x", "admin")
+
+    with pytest.raises(NotFound):
+        swarm.decide(approval, "answer", by=elsewhere, answer="yes")
