@@ -15,10 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from swarmkeeper.core.model import Limits
+if TYPE_CHECKING:
+    from swarmkeeper.core.model import Limits
 
 SECOND = 1_000_000
 PREFIX = "SWARMKEEPER_"
@@ -198,6 +199,8 @@ class Settings:
 
     def limits(self) -> Limits:
         """The bounds and defaults of the rules."""
+        from swarmkeeper.core.model import Limits  # not for `--help`: making the records takes longer than all else here
+
         return Limits(
             lease_ttl=int(self.lease_seconds * SECOND),
             timeout=int(self.timeout_seconds * SECOND),

@@ -77,9 +77,9 @@ def test_a_beat_hears_at_once_that_its_task_was_cancelled(swarm: Harness) -> Non
 
 def test_a_beat_hears_of_the_cancel_before_the_sweep_has_come_to_its_lease() -> None:
     swarm = Harness(limits=Limits(slice_rows=2))
-    swarm.submit(["a", "b", "c", "d", "e", "f"])
+    swarm.submit([f"s{number}" for number in range(40)])
     swarm.advance(1)  # its rows are written in slices, too
-    leases = swarm.leases(swarm.bot("worker", capacity=6), 6)
+    leases = swarm.leases(swarm.bot("worker", capacity=40), 40)
     assert {swarm.beat(lease) for lease in leases} == {"continue"}
 
     swarm.cancel(leases[0].task)

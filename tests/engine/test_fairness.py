@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
@@ -100,6 +101,17 @@ def test_where_another_tenant_comes_and_goes_batches_are_smaller(swarm: Harness)
     assert largest() == 128
 
 
+def test_what_is_handed_out_in_one_batch_is_bounded_and_all_who_wait_are_served(swarm: Harness) -> None:
+    polls = [swarm.park(swarm.bot(f"bot-{number}", capacity=40), most=40) for number in range(6)]
+    swarm.commits.clear()
+
+    swarm.submit([f"k{number:03}" for number in range(240)])
+    swarm.advance(0)
+
+    assert [len(poll.leases) for poll in polls] == [40] * 6
+    assert max(len(changes.leases) for changes in swarm.commits) == 80
+
+
 # ---- priorities ----------------------------------------------------------------------------------------------------
 
 
@@ -146,6 +158,24 @@ def test_what_became_ready_in_this_very_batch_is_ranked_among_what_was_stored_be
     following = swarm.report(lease, claim=4)
 
     assert [one.key for one in following.leases] == ["b", "a", "old", "low"]
+
+
+def test_what_was_moved_in_this_very_batch_counts_where_it_stands_now(swarm: Harness) -> None:
+    swarm.submit([{"key": "first", "priority": 9}])
+    lowered = swarm.submit(["lowered"], priority=8)
+    swarm.submit(["plain"])
+    bot = swarm.bot("worker")
+    lease = swarm.take(bot)
+    report = swarm.a_report(lease)
+    claim = commands.Claim(by=report.by, bot=bot, most=1)
+
+    async def at_once() -> Any:
+        update = commands.Update(by=ADMIN, task=lowered, priority=1)
+        return await asyncio.gather(swarm.engine.do(update), swarm.engine.report([report], claim))
+
+    _, (_, claimed) = swarm.run(at_once())
+
+    assert [one.key for one in swarm.held(bot, claimed.leases)] == ["plain"]
 
 
 # ---- room for open tasks -------------------------------------------------------------------------------------------

@@ -1,9 +1,15 @@
 """What clients do: idempotency, tags, steering, batches."""
 
 import asyncio
+import threading
+from typing import Any
+
+import pytest
 
 from swarmkeeper.app import OWN, Orchestrator
 from swarmkeeper.core.commands import SetTenant
+from swarmkeeper.http import api
+from swarmkeeper.wire import strict
 from tests.http.conftest import Caller, Fleet, key_of
 
 
@@ -54,7 +60,7 @@ async def test_a_batch_takes_each_task_by_itself_and_repeats_as_a_whole(client: 
     assert len((await client.get("/tasks")).json["items"]) == 2
 
 
-async def test_past_the_bound_of_a_tenant_submissions_are_told_to_come_back(swarm: Orchestrator, client: Caller) -> None:
+async def test_past_the_bound_of_a_tenant_submissions_have_to_come_back(swarm: Orchestrator, client: Caller) -> None:
     await swarm.engine.do(SetTenant(by=OWN, max_backlog=10))
 
     answers = await asyncio.gather(*(client.post("/tasks", {"title": "x"}) for _ in range(48)))
@@ -70,13 +76,23 @@ async def test_past_the_bound_of_a_tenant_submissions_are_told_to_come_back(swar
     assert (await client.post("/tasks", {"title": "x"})).status == 201
 
 
-async def test_a_plan_of_thousands_in_one_body_is_read_beside_the_loop(client: Caller, fleet: Fleet) -> None:
+async def test_a_plan_of_thousands_in_one_body_is_read_beside_the_loop(
+    client: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: set[int] = set()
+
+    def parse_json(raw: bytes, **options: Any) -> Any:
+        threads.add(threading.get_ident())
+        return strict.parse_json(raw, **options)
+
+    monkeypatch.setattr(api, "parse_json", parse_json)
     subtasks = [{"key": f"k{n:04}", "description": "", "depends_on": [f"k{n - 1:04}"] * (n % 2)} for n in range(2_000)]
     assert len(str(subtasks)) > 65_536
 
     made = await client.post("/tasks", {"title": "large", "subtasks": subtasks})
     bad = await client.post("/tasks", {"title": "large", "subtasks": [*subtasks, {"key": "k0000", "description": ""}]})
 
+    assert threading.get_ident() not in threads
     assert (made.status, made.json["subtasks_total"]) == (201, 2_000)
     assert (bad.status, bad.json["code"]) == (422, "invalid_plan")
     assert bad.json["errors"] == [

@@ -67,9 +67,7 @@ async def test_what_was_replaced_or_taken_away_is_no_longer_told(store: Store) -
     assert await bodies.of(["a", "b", "c"]) == {"a": b"2", "c": large}
 
 
-async def test_what_is_kept_is_bounded_and_the_oldest_goes_first(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_is_kept_is_bounded_and_the_oldest_goes_first(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "KEPT_BYTES_IN_ALL", 10 * 251)
     bodies = Bodies(store)
     for number in range(11):

@@ -39,9 +39,7 @@ class Crew:
     async def __aenter__(self) -> Self:
         wish = {
             "url": self._server.url,
-            "keys": {
-                kind: await self._server.key(f"bot:{kind.lower()}", bot=swarm.name_of(kind)) for kind in KINDS
-            },
+            "keys": {kind: await self._server.key(f"bot:{kind.lower()}", bot=swarm.name_of(kind)) for kind in KINDS},
             "subtasks": self._subtasks,
             "executors": self._bots,
             "others": swarm.others_for(self._bots, self._subtasks),

@@ -52,7 +52,7 @@ MEANING = {
 }
 
 
-async def lifecycle(options: Options) -> Report:
+async def lifecycle(options: Options, server: type[Server] = Server) -> Report:
     """Each way in turn, on a server of its own; `--batch` chooses a size for lean bots instead."""
     chosen = options.chosen(tasks=200, subtasks=5, bots=16, batch=1)
     ways: Sequence[Way] = (Way("", chosen.batch, chosen.bots, chosen.batch),)
@@ -64,9 +64,9 @@ async def lifecycle(options: Options) -> Report:
     described = None
     for place, way in enumerate(ways):
         store = chosen.store if chosen.store is None or not place else f"{chosen.store}.{way.name}"
-        async with Server(store) as server:
-            described = described or await server.describe()
-            found = await _measured(server, chosen, way)
+        async with server(store) as started:
+            described = described or await started.describe()
+            found = await _measured(started, chosen, way)
         before = f"{way.name}_" if way.name else ""
         figures |= {before + name: value for name, value in found.items()}
         meaning |= {before + name: words for name, words in MEANING.items()}

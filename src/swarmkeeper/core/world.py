@@ -1,27 +1,25 @@
 """The working set of one batch: what was loaded, what has changed, what was emitted.
 
 Deciding never loads. What a decision looks for and does not find raises `NotLoaded`; the engine loads it and decides
-that command again. Every change is journalled, so that a command that is refused, or has to be decided again, leaves
-nothing behind. Changes are handed over with `take_changes`; rows that list what may have changed (`VOLATILE`) are
-forgotten after each command that changed something, and read afresh.
+that command again. Every change is journalled (journal.py), so that a command that is refused, or has to be decided
+again, leaves nothing behind. Changes are handed over with `take_changes`; rows that list what may have changed
+(`VOLATILE`) are forgotten after each command that changed something, and read afresh.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, fields
-from operator import attrgetter
-from typing import Any, TypeVar, cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 from swarmkeeper.core import ids, states
 from swarmkeeper.core.errors import NotFound
+from swarmkeeper.core.journal import Journal
 from swarmkeeper.core.match import QueueBook
 from swarmkeeper.core.model import (
     ApiKey,
     Approval,
     Attempt,
-    AuditEntry,
     Bot,
     Chore,
     Edge,
@@ -30,23 +28,18 @@ from swarmkeeper.core.model import (
     Json,
     Lease,
     Limits,
-    Principal,
     Queue,
     Ready,
     Task,
     Work,
 )
-from swarmkeeper.core.ports import Changes, Rules, Want
+from swarmkeeper.core.ports import Rules, Want
 from swarmkeeper.core.states import FINAL, TASK_CLOSED, Ending, Happening, Kind, Status, TaskHappening
 
 VOLATILE = frozenset(
     {"grants", "open_works", "held_works", "leases_of_bot", "bots_of_key", "keys_of_bot", "approvals", "late", "graph"}
 )
-_ABSENT: Any = object()
 _LOST = frozenset({Status.FAILED, Status.CANCELLED})
-_Row = TypeVar("_Row", Task, Work, Lease, Bot, ApiKey, Approval, Chore)
-_SLOTS = {row: tuple(one.name for one in fields(row)) for row in (Task, Work, Lease, Bot, ApiKey, Approval, Chore)}
-_READ = {row: attrgetter(*names) for row, names in _SLOTS.items()}
 
 
 class NotLoaded(Exception):
@@ -57,172 +50,15 @@ class NotLoaded(Exception):
         self.wants = wants
 
 
-@dataclass(slots=True)
-class Scope:
-    """Who acts, and what the audit record of it will say."""
-
-    actor_type: str
-    actor: str
-    by: Principal
-    seed: bytes
-    audit: str  # id of the record to be
-    trace: str = ""
-    action: str = ""
-    tenant: str = ""
-    resource: str = ""
-    task: str | None = None
-    outcome: str = "accepted"
-    effect: str = "allow"
-    reasons: tuple[str, ...] = ()
-    body: Json = None
-    own: Mapping[str, Json] | None = None
-    ids_made: int = 0
-
-
-class World:
+class World(Journal):
     def __init__(self, *, now: int, rules: Rules, limits: Limits, queues: QueueBook, place: int = 0) -> None:
-        self.now = now
-        self.rules = rules
+        super().__init__(now=now, rules=rules)
         self.limits = limits
         self.queues = queues
-        self.rows: dict[Want, Any] = {}
-        self.changes = Changes()
-        self.entries: list[AuditEntry] = []
         self.touched: dict[int, None] = {}  # queues that got something to hand out, in order
         self.held: dict[str, int] = {}  # bot id -> leases granted less leases ended in this batch
-        self.rows_written = 0  # by the current command: what bounds its part of long work
-        self.scope: Scope | None = None
-        self._undo: list[tuple[MutableMapping[Any, Any], Any, Any]] = []
-        self._before: dict[int, tuple[Any, tuple[Any, ...]]] = {}
-        self._marks: tuple[int, ...] = ()
         self.place = max(now, place)  # the engine carries it on, so that no two items share one
-        self._volatile: list[Want] = []
         self._listed: dict[str, list[Want]] = {}  # work id -> the lists of its children that were loaded
-
-    # ---- scopes ----------------------------------------------------------------------------------------------------
-
-    def begin(self, *, actor_type: str, actor: str, by: Principal, seed: bytes, trace: str = "") -> None:
-        """Open the scope of one command. Everything until `finish` or `undo` belongs to it."""
-        audit = ids.timed("aud", self.now, seed, "audit")
-        self.scope = Scope(actor_type, actor, by, seed, audit, trace, tenant=by.tenant)
-        self._undo.clear()
-        self._before.clear()
-        self.rows_written = 0
-        self._marks = tuple(len(each) for each in self._lists())
-
-    def finish(self) -> None:
-        """Keep what was done. Its audit record is made where anything was."""
-        scope = self._scoped()
-        events = tuple(self.changes.events[self._marks[0] :])
-        if scope.action:
-            self.entries.append(
-                AuditEntry(
-                    id=scope.audit,
-                    at=self.now,
-                    tenant=scope.tenant,
-                    actor_type=scope.actor_type,
-                    actor=scope.actor,
-                    key_id=scope.by.key_id,
-                    action=scope.action,
-                    resource=scope.resource,
-                    task_id=scope.task,
-                    outcome=scope.outcome,
-                    effect=scope.effect,
-                    reasons=scope.reasons,
-                    events=events,
-                    body=self.rules.redact(
-                        scope.body if scope.body is not None else {}, scope.own, tenant=scope.tenant
-                    ),
-                    salt=ids.salt(scope.seed),
-                    trace=scope.trace,
-                )
-            )
-        else:
-            assert not events, "an event without an audit record"
-        if self._undo or self._before:
-            for want in self._volatile:
-                self.rows.pop(want, None)
-            self._volatile.clear()
-        self.scope = None
-
-    def undo(self) -> None:
-        """Forget what was done since `begin`."""
-        for mapping, key, old in reversed(self._undo):
-            if old is _ABSENT:
-                mapping.pop(key, None)
-            else:
-                mapping[key] = old
-        for record, values in self._before.values():
-            for name, value in zip(_SLOTS[type(record)], values, strict=True):
-                setattr(record, name, value)
-        for each, length in zip(self._lists(), self._marks, strict=True):
-            del each[length:]
-        self._undo.clear()
-        self._before.clear()
-        self.scope = None
-
-    def record(
-        self,
-        action: str,
-        resource: str,
-        *,
-        task: Task | None = None,
-        body: Json = None,
-        own: Mapping[str, Json] | None = None,
-    ) -> None:
-        """Say what the current command does: its audit record. `own` is what of its body is ours; see `Rules.redact`."""
-        scope = self._scoped()
-        scope.action, scope.resource, scope.body, scope.own = action, resource, body, own
-        if task is not None:
-            scope.task, scope.tenant = task.id, task.tenant
-
-    def refused(self, code: str) -> None:
-        """The command is refused, but leaves a record of its own."""
-        scope = self._scoped()
-        scope.outcome, scope.reasons = "refused", (code,)
-
-    def take_changes(self) -> Changes:
-        """What has changed since the last call, with versions raised. Only between scopes."""
-        assert self.scope is None, "changes are taken between commands"
-        changes, self.changes = self.changes, Changes()
-        for versioned in (changes.tasks, changes.works, changes.leases, changes.keys, changes.approvals):
-            for row in versioned.values():
-                row.version += 1
-        for chore in changes.chores.values():
-            if chore is not None:
-                chore.version += 1
-        for bot in changes.bots.values():
-            if bot is not None:
-                bot.row_version += 1
-        return changes
-
-    def _lists(self) -> tuple[list[Any], ...]:
-        c = self.changes
-        return (
-            c.events,
-            c.edges,
-            c.attempts,
-            c.late_results,
-            c.feedback,
-            c.answered,
-            c.messages,
-            c.idempotency,
-            c.queues,
-        )
-
-    def _scoped(self) -> Scope:
-        assert self.scope is not None, "outside of any command"
-        return self.scope
-
-    def put(self, mapping: MutableMapping[Any, Any], key: Any, value: Any) -> None:
-        """Set an entry, so that `undo` can take it back."""
-        self._undo.append((mapping, key, mapping.get(key, _ABSENT)))
-        mapping[key] = value
-
-    def _edit(self, record: _Row) -> _Row:
-        if id(record) not in self._before:
-            self._before[id(record)] = (record, _READ[type(record)](record))
-        return record
 
     # ---- looking ---------------------------------------------------------------------------------------------------
 

@@ -212,8 +212,11 @@ class Judge:
         model = self._model
         taken = commit.ready_before[work_id]
         for other in model.lines.get((taken.queue, taken.tenant, taken.priority), {}).values():
-            older = (other.place, other.work) < (taken.place, taken.work)
-            if older and other.since <= taken.since and owner not in other.excluded and other.work not in commit.works:
+            if (other.place, other.work) > (taken.place, taken.work) or other.work in commit.works:
+                continue
+            task = model.tasks[other.task]
+            held = task.holds or task.loading or task.status in TASK_CLOSED or model.chores.get(task.id)
+            if not held and owner not in other.excluded:
                 why = f"{model.label(other.work)} waits longer in the same line"
                 model.broken("9.order", model.label(work_id), why)
                 return

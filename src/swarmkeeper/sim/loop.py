@@ -131,7 +131,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         *args: *_Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
-        return self._call_at(self.now + round(delay * SECOND), callback, args, context)
+        # What is to come later comes later: who waits for the rest of a moment would otherwise wait without end.
+        later = max(1, round(delay * SECOND)) if delay > 0 else 0
+        return self._call_at(self.now + later, callback, args, context)
 
     def call_at(
         self,

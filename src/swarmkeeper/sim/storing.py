@@ -62,6 +62,7 @@ class SimStore(SqliteStore):
         self._image = image
         self._saved: list[Changes] = []
         self._commits = 0
+        self._dropped = False
 
     # ---- its process comes and goes --------------------------------------------------------------------------------
 
@@ -73,6 +74,7 @@ class SimStore(SqliteStore):
 
     def drop(self) -> bytes | None:
         """Let go of everything at once, as a process that dies does; what was committed, if it was kept in memory."""
+        self._dropped = True
         image = None
         for connection in {id(one): one for one in (self._reading, self._writing) if one is not None}.values():
             if connection.in_transaction:
@@ -125,6 +127,10 @@ class SimStore(SqliteStore):
         self._committed(self._saved)
         if self._faults.strike("store.crash_after", place):
             await self._dies("after a commit")
+
+    def _roll_back(self, connection: apsw.Connection) -> None:
+        if not self._dropped:  # else this is what is left of a dead process, being cleared away after the run
+            super()._roll_back(connection)
 
     async def _dies(self, when: str) -> None:
         """The process ends here: nothing behind this line ever runs."""

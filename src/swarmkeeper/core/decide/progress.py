@@ -119,7 +119,7 @@ def _write_later(world: World, task: Task, parts: Sequence[bytes]) -> None:
 
 
 def _write_whole(world: World, task: Task, nodes: Sequence[Mapping[str, Json]], *, at: int) -> None:
-    """A plan that one slice holds, where nothing of the task is before it: no chore, and nothing written down for one."""
+    """A plan that one slice holds, where nothing of the task is before it: no chore, and nothing kept for one."""
     written = _write_rows(world, task, nodes, at=at)
     skipped = [work for work in written if work.status is Status.SKIPPED]
     if skipped:

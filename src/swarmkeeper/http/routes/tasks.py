@@ -370,4 +370,3 @@ async def retry_task(x: Exchange[v1.Retry, NoQuery]) -> Reply:
 async def archive_task(x: Exchange[v1.Reason, NoQuery]) -> Reply:
     """Put a failed task away for good."""
     return await _steer(x, commands.Archive(**_on_task(x)))
-

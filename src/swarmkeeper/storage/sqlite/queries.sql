@@ -65,9 +65,12 @@ SELECT {lease.*}, {work.*}, {task.*}, EXISTS (SELECT 1 FROM chore WHERE chore.ta
  CROSS JOIN work ON work.id = lease.work
  CROSS JOIN task ON task.id = lease.task;
 
--- name: works_of_claim
--- Items that a claim got and that are still under its leases, in the order in which it got them.
-SELECT work FROM lease WHERE bot = :bot AND claim_id = :claim_id ORDER BY rowid;
+-- name: works_of_claims
+-- Items that claims (bot, claim id) got and that are still under their leases, in the order in which they got them.
+SELECT lease.bot, lease.claim_id, lease.work
+  FROM json_each(:keys) AS wanted
+ CROSS JOIN lease ON lease.bot = wanted.value ->> 0 AND lease.claim_id = wanted.value ->> 1
+ ORDER BY lease.rowid;
 
 -- name: works_of_bot
 -- Items that a bot has leases on, with their tasks.

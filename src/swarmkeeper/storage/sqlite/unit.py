@@ -242,10 +242,10 @@ class _Loading:
 
     def claim(self, keys: _Keys) -> None:
         for key in keys:
-            found = self._ids("works_of_claim", bot=key[0], claim_id=key[1])
-            self._found["claim", key] = found
-            for work in found:
-                self._want("lease", work)
+            self._found["claim", key] = []
+        for bot, claim_id, work in self._many("works_of_claims", keys):
+            self._found["claim", (bot, claim_id)].append(work)
+            self._want("lease", work)
 
     def grants(self, keys: _Keys) -> None:
         for key in keys:

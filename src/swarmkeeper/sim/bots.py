@@ -1,0 +1,382 @@
+"""Bots that behave by chance: each claims, works for a while, beats, and reports, as the bots of the SDK do; and each
+can die, hang, lie or come too late.
+
+What comes of an attempt is drawn from the item's name, round and number of tries: it does not depend on which bot has
+it, nor on how often a lease was lost on the way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from swarmkeeper.core import commands, graph
+from swarmkeeper.core.decide import review
+from swarmkeeper.core.errors import Invalid, InvalidPlan, SwarmkeeperError
+from swarmkeeper.core.model import Failure, Json, Principal
+from swarmkeeper.core.states import ErrorClass
+from swarmkeeper.sim.coverage import reached
+from swarmkeeper.sim.door import Lease
+from swarmkeeper.sim.faults import Fault
+from swarmkeeper.sim.host import TENANT, Party, World
+from swarmkeeper.sim.loop import SECOND, Host
+from swarmkeeper.sim.network import NoAnswer
+from swarmkeeper.sim.scenarios import SKILLS, Fleet, plan_of
+
+# Redaction knows it by its shape. Nothing of the evidence may ever hold it.
+SECRET = "ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a"
+OVERSIZED = 256 * 1024
+
+
+def canonical(value: Json) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+@dataclass(slots=True)
+class Held:
+    lease: Lease
+    work: asyncio.Task[None] | None = None
+    mute: bool = False  # no heartbeat for it
+    progress: int = 0
+
+
+class Provider:
+    """What all bots' models run on: it has storms."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._until = 0
+
+    def stormy(self, place: str) -> bool:
+        if fault := self._world.faults.strike("provider.storm", place):
+            bounds = self._world.scenario.bounds
+            self._until = self._world.loop.now + round(fault.amount(bounds.timeout_seconds) * SECOND)
+        return self._until > self._world.loop.now and not self._world.faults.healed
+
+
+class Bot(Party):
+    """One bot: its present process, and what becomes of it."""
+
+    def __init__(self, world: World, provider: Provider, type_: str, number: int, fleet: Fleet) -> None:
+        name = f"{type_.lower()}-{number}"
+        super().__init__(world, name, Principal(TENANT, f"key_{name}", f"bot:{type_.lower()}", bot=name))
+        self._provider, self._type, self._number, self._fleet = provider, type_, number, fleet
+        self._runs = 0
+        self.id = ""
+
+    def start(self) -> None:
+        """A new process. The one before, if it lives, does not know of it."""
+        self._runs += 1
+        self.host = Host(self.world.loop, f"{self.name}/{self._runs}")
+        process = Process(self, self.host, self._runs)
+        self.process = process.name
+        self.host.spawn(process.run())
+
+    def crash(self, process: Process, fault: Fault, *, vanish: bool) -> None:
+        self.world.trace("crash", self.name, fault.name)
+        process.host.die()
+        if not vanish:
+            self.world.network.drop(process.name)
+        if process.host is self.host:
+            down = fault.amount(self.world.scenario.bounds.lease_seconds)
+            self.world.loop.call_later(down, self.start, context=contextvars.Context())
+
+    def replace(self) -> None:
+        """Another process takes this one's name, while it lives."""
+        self.world.loop.call_soon(self.start, context=contextvars.Context())
+
+    @property
+    def skills(self) -> tuple[str, ...]:
+        """The first ones can do all, so that everything finds a taker."""
+        return SKILLS if self._number <= 2 else (SKILLS[self._number % len(SKILLS)],)
+
+
+class Process:
+    def __init__(self, bot: Bot, host: Host, number: int) -> None:
+        self.bot, self.host, self.number = bot, host, number
+        self.name = f"{bot.name}/{number}"
+        self.world = bot.world
+        self._coins, self._faults, self._fleet = bot.world.coins, bot.world.faults, bot._fleet
+        self._held: dict[str, Held] = {}
+        self._changed = asyncio.Event()
+        self._past: list[Lease] = []  # leases that are over
+
+    async def run(self) -> None:
+        bot = self.bot
+        register = commands.Register(
+            by=bot.by, type=bot._type, version="1", name=bot.name, skills=bot.skills, capacity=self._fleet.capacity
+        )
+        bot.id = (await bot.ask(f"register.{self.number}", lambda door, call: door.do(call, register)))[0]
+        self.host.spawn(self._beat_forever())
+        await self._claim_while_current()
+
+    # ---- claiming --------------------------------------------------------------------------------------------------
+
+    async def _claim_while_current(self) -> None:
+        """Until another process has this one's name; what is held by then is worked on."""
+        wait = self.world.scenario.poll_seconds
+        n = 0
+        while self.bot.host is self.host:
+            room = self._fleet.capacity - len(self._held)
+            if room <= 0:
+                self._changed.clear()
+                await self._changed.wait()
+                continue
+            n += 1
+            # Half of those that were restarted ask for what their last process may have got.
+            again = self.number > 1 and n == 1 and self._coins.hit(0.5, "again", self.name)
+            claim_id = f"{self.bot.name}/{self.number - 1}/1" if again else f"{self.name}/{n}"
+            claim = commands.Claim(by=self.bot.by, bot=self.bot.id, most=room, claim_id=claim_id)
+            try:
+                leases = await self.bot.ask(
+                    f"lease.{self.number}", lambda door, call: door.lease(call, claim, wait), seconds=wait + 10
+                )
+            except SwarmkeeperError:
+                await asyncio.sleep(5)
+                continue
+            if not self._take(leases):
+                await asyncio.sleep(1)
+
+    def _take(self, leases: tuple[Lease, ...]) -> bool:
+        for lease in leases:
+            if lease.lease_id not in self._held and all(lease.lease_id != one.lease_id for one in self._past):
+                held = self._held[lease.lease_id] = Held(lease)
+                held.work = self.host.spawn(self._work(held))
+        self._changed.set()
+        return bool(leases)
+
+    # ---- beating ---------------------------------------------------------------------------------------------------
+
+    async def _beat_forever(self) -> None:
+        while True:
+            heard = [held for held in self._held.values() if not held.mute]
+            if heard:
+                await self._beat(heard)
+            self._changed.clear()
+            every = min((held.lease.ttl for held in heard), default=0) / SECOND / 3
+            if not every:
+                await self._changed.wait()
+                continue
+            try:
+                async with asyncio.timeout(every):
+                    known = set(self._held)
+                    while known >= set(self._held):  # one that is new is told of at once
+                        self._changed.clear()
+                        await self._changed.wait()
+            except TimeoutError:
+                pass
+
+    async def _beat(self, heard: list[Held]) -> None:
+        for held in heard:
+            held.progress += 1
+        pulses = tuple(
+            commands.Pulse(
+                lease_id=held.lease.lease_id,
+                progress={"done": held.progress} if held.progress % 4 == 0 else None,
+                checkpoint=canonical({"at": held.progress}) if held.progress % 8 == 0 else None,
+            )
+            for held in heard
+        )
+        beat = commands.Beat(by=self.bot.by, bot=self.bot.id, pulses=pulses)
+        try:
+            beaten = await self.bot.once(f"beat.{self.number}", lambda door, call: door.beat(call, beat))
+        except (SwarmkeeperError, NoAnswer):
+            return
+        for one in beaten.directives:
+            known = self._held.get(one.lease_id)
+            if known is not None and one.directive != "continue":
+                reached(f"a bot heard `{one.directive}`")
+                if known.work is not None:
+                    known.work.cancel()
+                self._over(known)
+
+    def _over(self, held: Held) -> None:
+        if self._held.pop(held.lease.lease_id, None) is not None:
+            self._past = [*self._past[-7:], held.lease]
+        self._changed.set()
+
+    # ---- working ---------------------------------------------------------------------------------------------------
+
+    async def _work(self, held: Held) -> None:
+        lease, faults, bounds = held.lease, self._faults, self.world.scenario.bounds
+        place = f"{self.bot.name}:{lease.label}"
+        try:
+            seconds = min(
+                self._coins.waiting(self._fleet.work_seconds, "seconds", lease.label, lease.round, lease.tries),
+                bounds.timeout_seconds * 0.9,
+            )
+            for kind, vanish in (("bot.crash", False), ("bot.vanish", True)):
+                if fault := faults.strike(kind, place):
+                    await asyncio.sleep(seconds * fault.unit("when"))
+                    self.bot.crash(self, fault, vanish=vanish)
+                    await asyncio.get_running_loop().create_future()
+            if faults.strike("bot.zombie", place):
+                self.bot.replace()
+            if fault := faults.strike("bot.freeze", place):
+                self.host.pause(round(fault.amount(bounds.lease_seconds) * SECOND))
+            if fault := faults.strike("bot.slow", place):
+                seconds += fault.amount(bounds.timeout_seconds)
+            held.mute = faults.strike("bot.mute", place) is not None
+            if faults.strike("bot.hang", place):
+                seconds = 1e6  # until it is told that its lease is lost
+            await asyncio.sleep(seconds)
+            if fault := faults.strike("bot.late", place):
+                held.mute = True
+                await asyncio.sleep(fault.amount(bounds.lease_seconds))
+            await self._finish(held, place)
+        except SwarmkeeperError as error:
+            reached(f"an attempt ended with {error.code}")
+        finally:
+            if self.host.alive:
+                self._over(held)
+
+    async def _finish(self, held: Held, place: str) -> None:
+        lease, fleet = held.lease, self._fleet
+        key = ("outcome", lease.label, lease.round, lease.tries)
+        outcome = self._coins.weighted(
+            [
+                ("done", 1.0),
+                ("retryable", fleet.retryable),
+                ("not_retryable", fleet.not_retryable),
+                ("rate_limited", fleet.rate_limited),
+                ("released", fleet.released),
+                ("deferred", fleet.deferred),
+                ("asks", fleet.asks),
+            ],
+            *key,
+        )
+        if self._provider_is_stormy(place):
+            outcome = "rate_limited"
+        once = self._coins.hit(0.7, "now", lease.label, lease.attempt)  # what costs no try must not go on for ever
+        if outcome in ("released", "deferred", "rate_limited") and not once and not self._provider_is_stormy(place):
+            outcome = "done"
+        if outcome in ("released", "deferred"):
+            delay = 0 if outcome == "released" else round(self._coins.waiting(20, "delay", *key) * SECOND) + 1
+            back = commands.Release(by=self.bot.by, lease_id=lease.lease_id, delay=delay)
+            await self.bot.ask(f"release.{lease.label}", lambda door, call: door.do(call, back))
+        elif outcome == "asks" and self._coins.hit(0.5, "ask", lease.label, lease.attempt):
+            question = commands.Ask(by=self.bot.by, lease_id=lease.lease_id, question="which?", choices=("a", "b"))
+            await self.bot.ask(f"ask.{lease.label}", lambda door, call: door.do(call, question))
+        else:
+            await self._report(lease, place, "done" if outcome == "asks" else outcome)
+
+    def _provider_is_stormy(self, place: str) -> bool:
+        return self.bot._provider.stormy(place)
+
+    # ---- reporting -------------------------------------------------------------------------------------------------
+
+    async def _report(self, lease: Lease, place: str, outcome: str) -> None:
+        faults = self._faults
+        if fault := faults.strike("bot.wrong_fence", place):
+            await self._send_wrong(lease, fault)
+        for kind, wrong in (("bot.garbage", self._garbage(lease)), ("bot.wrong_schema", self._unreadable(lease))):
+            if faults.strike(kind, place):
+                await self._send_refused(lease, wrong)
+        key = (lease.label, lease.round, lease.attempt)
+        if outcome == "done" and lease.kind != "execute" and self._coins.hit(self._fleet.unsound, "unsound", *key):
+            await self._send_refused(lease, self._unsound(lease))
+        report = self._content(lease, place, outcome)
+        more = self._coins.hit(0.5, "more", *key)
+        claim = commands.Claim(by=self.bot.by, bot=self.bot.id, most=1, claim_id=lease.lease_id) if more else None
+        try:
+            _, leases = await self.bot.ask(
+                f"report.{lease.label}", lambda door, call: door.report(call, report, claim), seconds=20
+            )
+            self._take(leases)
+        finally:
+            if self.host.alive and (fault := faults.strike("bot.duplicate", place)):
+                self.host.spawn(self._send_again(report, lease, fault))
+
+    async def _send_again(self, report: commands.Report, lease: Lease, fault: Fault) -> None:
+        await asyncio.sleep(fault.amount(self.world.scenario.bounds.lease_seconds))
+        await self._send_refused(lease, report)
+
+    async def _send_refused(self, lease: Lease, report: commands.Report) -> None:
+        """Send what will, or may, be refused; the lease lives on."""
+        try:
+            await self.bot.ask(f"report.{lease.label}", lambda door, call: door.report(call, report), seconds=20)
+        except (Invalid, InvalidPlan):
+            reached("a plan or verdict was refused, to be mended")
+        except SwarmkeeperError as error:
+            reached(f"a strange report was refused: {error.code}")
+
+    async def _send_wrong(self, lease: Lease, fault: Fault) -> None:
+        """The result of this lease, under another that the bot had before."""
+        others = [one for one in self._past if one.kind == lease.kind]
+        if others:
+            old = others[int(fault.unit("which") * len(others))]
+            report = replace(self._content(lease, "-", "done"), lease_id=old.lease_id, task=old.task)
+            await self._send_refused(lease, report)
+
+    def _made(self, lease: Lease, content: Json, **given: Any) -> commands.Report:
+        body = canonical(content)
+        return commands.Report(
+            by=self.bot.by,
+            bot=self.bot.id,
+            task=lease.task,
+            lease_id=lease.lease_id,
+            content=body,
+            content_hash=hashlib.sha256(body).hexdigest(),
+            **given,
+        )
+
+    def _content(self, lease: Lease, place: str, outcome: str) -> commands.Report:
+        secret = SECRET if self._faults.strike("bot.secret", place) else ""
+        usage: Mapping[str, int] = {"tokens": 100 * (100 if self._faults.strike("provider.spike", place) else 1)}
+        if outcome != "done":
+            words = f"it did not work {secret}"
+            wait = round(self._coins.waiting(10, "wait", lease.label, lease.attempt) * SECOND)
+            failure = Failure(ErrorClass(outcome), words, wait if outcome == "rate_limited" else None)
+            return self._made(lease, {"failure": outcome, "words": words}, failure=failure, usage=usage)
+        if lease.kind == "plan":
+            plan = plan_of(self.world.scenario, self._coins, lease.title)
+            return self._made(lease, {"plan": plan}, plan=tuple(map(graph.from_json, plan)), usage=usage)
+        if lease.kind == "review":
+            verdict = self._verdict(lease, secret)
+            return self._made(lease, {"verdict": verdict}, verdict=review.from_json(verdict), usage=usage)
+        output: dict[str, Json] = {"of": lease.label, "round": lease.round, "said": secret}
+        if self._faults.strike("bot.oversized", place):
+            output["long"] = "x" * OVERSIZED
+        return self._made(lease, {"output": output}, output=canonical(output), usage=usage)
+
+    def _verdict(self, lease: Lease, secret: str) -> dict[str, Json]:
+        coins, key = self._coins, ("verdict", lease.label, lease.round)
+        decision = coins.weighted(list(self.world.scenario.verdicts.items()), *key)
+        verdict: dict[str, Json] = {
+            "decision": decision,
+            "score": coins.below(100, "score", *key) / 100,
+            "reasons": [f"so it is {secret}"],
+        }
+        if decision == "rework" and lease.judges and coins.hit(0.7, "targets", *key):
+            verdict["targets"] = [
+                {"subtask": one, "feedback": "again"} for one in lease.judges if coins.hit(0.5, "target", *key, one)
+            ]
+            if coins.hit(0.2, "added", *key):
+                parent = coins.pick(lease.judges, "parent", *key)
+                verdict["subtasks"] = [{"key": f"more-{lease.round}", "description": "more", "depends_on": [parent]}]
+        return verdict
+
+    # ---- what nobody should send -----------------------------------------------------------------------------------
+
+    def _garbage(self, lease: Lease) -> commands.Report:
+        if lease.kind == "execute":
+            verdict = {"decision": "accept"}
+            return self._made(lease, {"verdict": verdict}, verdict=review.from_json(verdict))
+        return self._made(lease, {"output": "\x00?"}, output=b'"?"')
+
+    def _unreadable(self, lease: Lease) -> commands.Report:
+        wanted = {"plan": "plan", "review": "verdict"}.get(lease.kind, "plan")
+        errors = ((f"/{wanted}", "type", "must be an object"),)
+        return self._made(lease, {wanted: 7, "n": lease.attempt}, errors=errors, errors_in=wanted)
+
+    def _unsound(self, lease: Lease) -> commands.Report:
+        if lease.kind == "plan":
+            plan = [{"key": "a", "depends_on": ["b"]}, {"key": "b", "depends_on": ["a"]}]
+            return self._made(lease, {"plan": plan}, plan=tuple(map(graph.from_json, plan)))
+        verdict = {"decision": "rework", "targets": [{"subtask": "nobody"}]}
+        return self._made(lease, {"verdict": verdict}, verdict=review.from_json(verdict))

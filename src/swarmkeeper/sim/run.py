@@ -1,0 +1,225 @@
+"""One run: a scenario, a seed and perhaps a list of faults go in, what happened comes out, the same every time.
+
+First things go wrong, and nothing may be broken (safety). Then the world heals, and everything that was acknowledged
+must come to its end (liveness). The first violation ends the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import gc
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from swarmkeeper.sim.bots import SECRET, Bot, Provider
+from swarmkeeper.sim.clock import VirtualClock
+from swarmkeeper.sim.coins import Coins
+from swarmkeeper.sim.coverage import counting
+from swarmkeeper.sim.door import Door
+from swarmkeeper.sim.faults import Faults
+from swarmkeeper.sim.host import World
+from swarmkeeper.sim.invariants import Own, Violation
+from swarmkeeper.sim.loop import SECOND, Deadlock, VirtualLoop, virtual_loop
+from swarmkeeper.sim.model import Model
+from swarmkeeper.sim.network import Network
+from swarmkeeper.sim.orchestrator import Orchestrator, rules
+from swarmkeeper.sim.people import Approver, Client, Operator
+from swarmkeeper.sim.scenarios import SCENARIOS, Scenario
+from swarmkeeper.sim.trace import Line, Trace
+from swarmkeeper.sim.tripwires import Escaped, tripwires
+from swarmkeeper.storage.sqlite.store import MEMORY
+
+FULL_EVERY = 1_500  # commits
+SETTLED_EVERY = 30.0  # seconds of virtual time between looks whether all has ended
+_MEMORY_DISK = Path("/dev/shm")  # noqa: S108  # files of a run are its own, below a new folder
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What makes a run: equal cases give equal runs."""
+
+    seed: int
+    scenario: Scenario = field(default_factory=lambda: SCENARIOS["standard"])
+    faults: tuple[str, ...] | None = None  # these alone; None: as the seed has them
+    chaos: bool = False  # what is ready runs in any order
+    file: bool = False  # the store is a file, else memory; it makes no difference to what happens
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    case: Case
+    violation: Violation | None
+    trace_hash: str
+    faults: tuple[str, ...]  # that struck
+    reached: Counter[str]
+    statuses: dict[str, str]  # by title: how each task ended
+    seconds: float  # of virtual time
+    commits: int
+    steps: int
+    boots: int
+    lines: Sequence[Line] = ()  # of the trace, where it was kept
+
+    def about(self, entity: str) -> list[Line]:
+        """The lines that tell the story of one task or item, and of whatever it is part of."""
+        title, _, _ = entity.partition("/")
+        kept = {title, entity}
+        return [line for line in self.lines if line.entity in kept or line.kind in ("crash", "boot", "heal", "violation")
+                or (line.kind == "fault" and line.text in self.faults)]
+
+
+def run(case: Case, *, keep: bool = False, invariants: Sequence[Own] = (), full_every: int = FULL_EVERY) -> Outcome:
+    """Play a case to its end, or to the first violation. `keep` keeps the lines of the trace."""
+    with ExitStack() as stack:
+        url = MEMORY
+        if case.file:
+            place = str(_MEMORY_DISK) if _MEMORY_DISK.is_dir() else None
+            url = str(Path(stack.enter_context(tempfile.TemporaryDirectory(dir=place))) / "swarm.db")
+        rules()  # are read before the wires are laid
+        collects = gc.isenabled()
+        gc.disable()  # when it runs depends on the machine
+        if collects:
+            stack.callback(gc.enable)
+        found = stack.enter_context(counting())
+        stack.enter_context(tripwires())
+        return _Run(case, url, keep=keep, invariants=invariants, full_every=full_every).play(found)
+
+
+class _Run:
+    def __init__(self, case: Case, url: str, *, keep: bool, invariants: Sequence[Own], full_every: int) -> None:
+        self.case, scenario = case, case.scenario
+        self.coins = coins = Coins(case.seed)
+        self.loop: VirtualLoop = virtual_loop(
+            (lambda step, ready: coins.below(ready, "chaos", step)) if case.chaos else None
+        )
+        self.clock = VirtualClock(self.loop)
+        self.trace = Trace(self.loop, keep=keep)
+        self.faults = Faults(coins, self.trace, kinds=scenario.faults, only=case.faults)
+        self.model = Model(self.loop, self.trace, secret=SECRET, full_every=full_every, own=invariants)
+        self.network: Network[Door] = Network(
+            self.loop,
+            coins,
+            self.faults,
+            self.trace,
+            size=scenario.bounds.lease_seconds,
+            trouble=lambda what: self.model.broken("0.fault", "orchestrator", what),
+        )
+        self.orchestrator = Orchestrator(
+            url,
+            loop=self.loop,
+            clock=self.clock,
+            coins=coins,
+            faults=self.faults,
+            trace=self.trace,
+            network=self.network,
+            model=self.model,
+            limits=scenario.bounds.limits(),
+        )
+        self.world = World(
+            scenario, self.loop, self.clock, coins, self.faults, self.trace, self.network, self.model, asyncio.Event()
+        )
+        provider = Provider(self.world)
+        self.bots = [
+            Bot(self.world, provider, type_, number, fleet)
+            for type_, fleet in (
+                ("Planner", scenario.planners),
+                ("Executor", scenario.executors),
+                ("Evaluator", scenario.evaluators),
+            )
+            for number in range(1, fleet.count + 1)
+        ]
+        self.client = Client(self.world)
+        self.people = (self.client, Operator(self.world, self.bots), Approver(self.world))
+
+    def play(self, found: Counter[str]) -> Outcome:
+        loop, model = self.loop, self.model
+        story = loop.create_task(self._story(), context=contextvars.Context())
+        story.add_done_callback(lambda done: loop.stop())
+        try:
+            loop.run_forever()
+        except Deadlock as nothing:
+            model.broken("7.liveness", "-", str(nothing))
+        except Escaped as escaped:
+            model.broken("0.real-world", "-", str(escaped))
+        if story.done() and not story.cancelled() and (error := story.exception()) is not None:
+            if isinstance(error, Escaped):
+                model.broken("0.real-world", "-", str(error))
+            elif model.violation is None:
+                raise error
+        for trouble in loop.troubles[:1]:
+            model.broken("0.lost-exception", "-", repr(trouble.get("exception") or trouble.get("message")))
+        if self.orchestrator.store is not None:
+            self.orchestrator.store.drop()
+        outcome = Outcome(
+            case=self.case,
+            violation=model.violation,
+            trace_hash=self.trace.hash,
+            faults=tuple(self.faults.struck),
+            reached=Counter(found),  # what is left of dead processes is cleared away later
+            statuses={task.title: _ended(task.status, task.outcome) for task in model.tasks.values()},
+            seconds=loop.now / SECOND,
+            commits=model.commits,
+            steps=loop.steps,
+            boots=self.orchestrator.runs,
+            lines=self.trace.lines,
+        )
+        loop.close()
+        return outcome
+
+    async def _story(self) -> None:
+        self.orchestrator.boot()
+        for bot in self.bots:
+            bot.start()
+        for person in self.people:
+            person.host.spawn(person.run())
+        fate = self.loop.create_task(self.orchestrator.fate())
+        await asyncio.sleep(self.case.scenario.hours * 3600)
+        self.world.ended.set()
+        self.faults.heal()
+        self.network.heal()
+        self.trace("heal", "world")
+        await fate
+        await self._settle()
+
+    async def _settle(self) -> None:
+        """Nothing goes wrong any more: all that was acknowledged ends, and nothing is left over."""
+        until = self.loop.time() + self.case.scenario.heal_hours * 3600
+        while self.loop.time() < until:
+            await asyncio.sleep(SETTLED_EVERY)
+            if self._settled():
+                await asyncio.sleep(SETTLED_EVERY)
+                self._end()
+                return
+        left = self.model.open_tasks()
+        task = self.model.acknowledged[left[0]] if left else next(iter(self.model.leases.values())).task
+        named = self.model.title(task)
+        why = f"{len(left)} tasks do not end; of this one {', '.join(self.model.open_works(task)) or 'nothing'} is open"
+        self.model.broken("7.liveness", named, why)
+
+    def _settled(self) -> bool:
+        return not self.client.under_way and not self.model.open_tasks() and not self.model.leases
+
+    def _end(self) -> None:
+        """The last look at everything, when nobody does anything any more."""
+        self.model.check_rows("at the end", audit=True)
+        engine = self.orchestrator.engine
+        if engine is not None and engine.scheduler.held:
+            self.model.broken("0.held", "orchestrator", f"nothing is leased, and it counts {engine.scheduler.held}")
+
+
+def _ended(status: Any, outcome: Any) -> str:
+    return str(status) if outcome is None else f"{status} ({outcome})"
+
+
+def shortened(case: Case, outcome: Outcome) -> Case:
+    """The same case, cut off behind its violation where that did not need the healing."""
+    violation = outcome.violation
+    if violation is None or violation.invariant == "7.liveness":
+        return case
+    hours = min(case.scenario.hours, violation.at / SECOND / 3600 + 0.05)
+    return replace(case, scenario=replace(case.scenario, hours=hours))

@@ -1,0 +1,168 @@
+"""What a run plays: who takes part, what comes in, how bots and people behave, the bounds of the system. Plain values
+alone, so that a scenario can stand in a file; chances are between 0 and 1, durations in seconds.
+
+`plan_of` and `submission_of` turn them into one task's content, drawn from the task's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from swarmkeeper.core.model import Json, Limits
+from swarmkeeper.sim.coins import Coins
+from swarmkeeper.sim.faults import KINDS
+from swarmkeeper.sim.loop import SECOND
+
+SKILLS = ("python", "web", "text")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Of the system; what is not named keeps its default."""
+
+    lease_seconds: float = 30
+    timeout_seconds: float = 300
+    schedule_to_start_seconds: float = 3600
+    answer_seconds: float = 1200
+    slice_rows: int = 500
+
+    def limits(self) -> Limits:
+        return replace(
+            Limits(),
+            lease_ttl=round(self.lease_seconds * SECOND),
+            timeout=round(self.timeout_seconds * SECOND),
+            start=round(self.schedule_to_start_seconds * SECOND),
+            answer=round(self.answer_seconds * SECOND),
+            slice_rows=self.slice_rows,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Bots of one type."""
+
+    count: int
+    capacity: int = 1
+    work_seconds: float = 30  # mean of one attempt
+    retryable: float = 0.0  # how often an attempt fails, by class
+    not_retryable: float = 0.0
+    rate_limited: float = 0.0
+    released: float = 0.0  # given back at once
+    deferred: float = 0.0  # given back for a while
+    asks: float = 0.0  # a person is asked
+    unsound: float = 0.0  # a plan or verdict that breaks rules, mended when it is refused
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    cancel: float = 0.05  # of the tasks, at some time
+    pause: float = 0.05
+    patch: float = 0.05
+    retry: float = 0.4  # of the failed
+    archive: float = 0.3  # of the failed
+    tell: float = 0.03
+    drain: float = 0.02  # of the bots, each ten minutes
+    decide_seconds: float = 60  # mean of what an approver takes
+    approve: float = 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    name: str
+    tasks_per_hour: float = 20
+    hours: float = 6
+    heal_hours: float = 24  # in which everything must end once nothing goes wrong any more
+    planned_by_client: float = 0.4
+    shapes: Mapping[str, float] = field(
+        default_factory=lambda: {"one": 2, "chain": 3, "fan": 2, "join": 3, "cleanup": 2, "free": 2}
+    )
+    size: int = 5  # about so many subtasks
+    evaluation: Mapping[str, float] = field(default_factory=lambda: {"final": 4, "each": 2, "none": 3})
+    quorums: Mapping[str, float] = field(default_factory=lambda: {"1/1": 5, "2/3": 2, "1/2": 1, "2/2": 1})
+    approvals: Mapping[str, float] = field(default_factory=lambda: {"none": 7, "plan": 1, "final": 1, "rounds": 1})
+    deadline: float = 0.15  # so many tasks have one
+    deadline_seconds: float = 1800
+    max_rounds: int = 2
+    verdicts: Mapping[str, float] = field(default_factory=lambda: {"accept": 7, "rework": 2, "reject": 0.6})
+    continues: float = 0.15  # subtasks whose failure does not matter
+    planners: Fleet = Fleet(2, 2, 15, retryable=0.05, rate_limited=0.02, unsound=0.08, asks=0.02)
+    executors: Fleet = Fleet(
+        6, 2, 40, retryable=0.06, not_retryable=0.01, rate_limited=0.03, released=0.02, deferred=0.02, asks=0.02
+    )
+    evaluators: Fleet = Fleet(4, 2, 20, retryable=0.04, released=0.01, unsound=0.04)
+    people: People = People()
+    bounds: Bounds = Bounds()
+    poll_seconds: float = 60
+    faults: Sequence[str] = tuple(KINDS)
+
+
+SCENARIOS: Mapping[str, Scenario] = MappingProxyType({"standard": Scenario("standard")})
+
+
+# ---- one task ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    title: str
+    subtasks: Sequence[Mapping[str, Json]] | None
+    evaluation: str
+    quorum: tuple[int, int]
+    approval: str
+    deadline_seconds: float | None
+    priority: int
+    max_rounds: int
+
+
+def submission_of(scenario: Scenario, coins: Coins, title: str) -> Submission:
+    accept, _, of = coins.weighted(list(scenario.quorums.items()), "quorum", title).partition("/")
+    given = coins.hit(scenario.planned_by_client, "planned", title)
+    dated = coins.hit(scenario.deadline, "deadline", title)
+    return Submission(
+        title=title,
+        subtasks=plan_of(scenario, coins, title) if given else None,
+        evaluation=coins.weighted(list(scenario.evaluation.items()), "evaluation", title),
+        quorum=(int(accept), int(of)),
+        approval=coins.weighted(list(scenario.approvals.items()), "approval", title),
+        deadline_seconds=scenario.deadline_seconds * coins.spread(0.3, 3, "deadline", "of", title) if dated else None,
+        priority=coins.pick((5, 5, 5, 3, 7, 9), "priority", title),
+        max_rounds=scenario.max_rounds,
+    )
+
+
+def plan_of(scenario: Scenario, coins: Coins, title: str) -> list[dict[str, Json]]:
+    """A sound plan in the shape of the API."""
+    shape = coins.weighted(list(scenario.shapes.items()), "shape", title)
+    n = max(2, round(scenario.size * coins.spread(0.4, 1.6, "size", title)))
+    keys = [f"s{number}" for number in range(1, n + 1)]
+    parents: list[list[Json]] = [[] for _ in keys]
+    if shape == "one":
+        keys, parents = keys[:1], [[]]
+    elif shape == "chain":
+        parents = [[], *([key] for key in keys[:-1])]
+    elif shape == "fan":
+        parents = [[], *([keys[0]] for _ in keys[1:])]
+    elif shape == "join":
+        parents = [*([] for _ in keys[:-1]), list(keys[:-1])]
+    elif shape == "cleanup":
+        parents = [[], *([key] for key in keys[:-1])]
+        parents[-1] = [{"key": keys[-2], "when": coins.pick(("done", "failure"), "when", title)}]
+    else:
+        for number in range(1, n):
+            parents[number] = [
+                {"key": keys[other], "when": coins.pick(("success", "success", "done"), "when", title, number, other)}
+                for other in range(number)
+                if coins.hit(0.35, "edge", title, number, other)
+            ]
+    return [_subtask(scenario, coins, title, key, before) for key, before in zip(keys, parents, strict=True)]
+
+
+def _subtask(scenario: Scenario, coins: Coins, title: str, key: str, before: Sequence[Json]) -> dict[str, Json]:
+    spec: dict[str, Json] = {"key": key, "description": f"{key} of {title}", "depends_on": list(before)}
+    if coins.hit(0.6, "skilled", title, key):
+        spec["required_skills"] = [coins.pick(SKILLS, "skill", title, key)]
+    if coins.hit(scenario.continues, "continues", title, key):
+        spec["on_failure"] = "continue"
+    return spec

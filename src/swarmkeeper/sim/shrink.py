@@ -1,0 +1,98 @@
+"""From a run that broke an invariant to the few faults that it takes, and a shorter story.
+
+Faults are left out as delta debugging does (Zeller and Hildebrandt): since every fault has a coin of its own, a run
+with some of them is much like the run with all. What counts is that the same invariant breaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from swarmkeeper.sim.run import Case, Outcome, run, shortened
+
+RUNS_MAX = 200
+
+Play = Callable[[Case], Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class Shrunk:
+    case: Case  # with the faults that are needed
+    outcome: Outcome  # of it, with its trace
+    faults_before: int
+    runs: int  # that it took
+
+
+def shrink(case: Case, outcome: Outcome, *, play: Play = run, runs_max: int = RUNS_MAX) -> Shrunk:
+    """The smallest case found that breaks the same invariant; `outcome` is what `case` came to."""
+    assert outcome.violation is not None, "a run without a violation has nothing to be shrunk"
+    search = _Search(outcome.violation.invariant, play, runs_max)
+    best, faults = _first(case, outcome, search)
+    if best is not None:
+        best = _fewest(best, faults, search)
+        if best.chaos and search.breaks(replace(best, chaos=False)):
+            best = replace(best, chaos=False)
+    else:
+        best = case  # cannot be repeated with its faults by name: told as it is
+    final = run(best, keep=True) if play is run else play(best)
+    return Shrunk(best, final, len(outcome.faults), search.runs)
+
+
+class _Search:
+    def __init__(self, invariant: str, play: Play, runs_max: int) -> None:
+        self._invariant, self._play, self._runs_max = invariant, play, runs_max
+        self.runs = 0
+        self.last: Outcome | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.runs >= self._runs_max
+
+    def breaks(self, case: Case) -> bool:
+        """Whether the same invariant breaks."""
+        self.runs += 1
+        outcome = self._play(case)
+        if outcome.violation is None or outcome.violation.invariant != self._invariant:
+            return False
+        self.last = outcome
+        return True
+
+
+def _first(case: Case, outcome: Outcome, search: _Search) -> tuple[Case | None, Sequence[str]]:
+    """The case with its faults named: none, or the last few, or all of those that struck."""
+    cut = shortened(case, outcome)
+    struck = outcome.faults
+    sizes = [0]
+    while sizes[-1] < len(struck):  # most failures need only what struck last
+        sizes.append(min(len(struck), max(1, 2 * sizes[-1])))
+    for size in sizes:
+        faults = struck[len(struck) - size :]
+        for one in (cut, case) if size == len(struck) and cut is not case else (cut,):
+            named = replace(one, faults=tuple(faults))
+            if search.breaks(named):
+                return named, faults
+    return None, ()
+
+
+def _fewest(case: Case, faults: Sequence[str], search: _Search) -> Case:
+    current, parts = list(faults), 2
+    while len(current) >= 2 and not search.over:
+        size = -(-len(current) // parts)
+        for begin in range(0, len(current), size):
+            rest = current[:begin] + current[begin + size :]
+            smaller = replace(case, faults=tuple(rest))
+            if search.breaks(smaller):
+                assert search.last is not None
+                # What was named and did not strike is not needed either.
+                current = [one for one in rest if one in search.last.faults]
+                case = shortened(replace(case, faults=tuple(current)), search.last)
+                parts = max(2, parts - 1)
+                break
+            if search.over:
+                break
+        else:
+            if size == 1:
+                break
+            parts = min(len(current), 2 * parts)
+    return replace(case, faults=tuple(current))

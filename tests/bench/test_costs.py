@@ -1,0 +1,106 @@
+"""What a subtask's whole life costs the engine, counted: statements, rows written, commits, audit leaves, pages.
+
+Seven leases in every five subtasks, straight into the engine; counts are the same on every machine.
+"""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+
+import apsw
+import pytest
+
+from swarmkeeper.app import OWN, Orchestrator
+from swarmkeeper.core.commands import Claim, Register, Report, Submit
+from swarmkeeper.core.model import SubtaskSpec, Verdict
+from swarmkeeper.core.states import Condition, Decision
+from swarmkeeper.settings import Settings
+
+NEEDS = {"a": "", "b": "", "c": "", "d": "abc", "e": "d"}
+PLAN = tuple(
+    SubtaskSpec(key, "", depends_on=tuple((one, Condition.SUCCESS) for one in needs)) for key, needs in NEEDS.items()
+)
+TASKS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Each for one subtask."""
+
+    reads: float  # statements that read
+    writes: float  # rows written or deleted, each by a statement of its own
+    commits: float
+    leaves: float
+
+
+async def costs(batch: int) -> Costs:
+    async with Orchestrator(Settings(store="sqlite://:memory:", log_level="error")) as swarm:
+        engine, store = swarm.engine, swarm.engine._store.connection  # type: ignore[attr-defined]  # the SQLite one
+        bots = {}
+        for kind in ("Planner", "Executor", "Evaluator"):
+            bots[kind], _ = await engine.do(Register(by=OWN, type=kind, version="1", name=kind, capacity=1000))
+        seen: Counter[str] = Counter()
+
+        def look(_: apsw.Cursor, sql: str, __: object) -> bool:
+            word = sql.split(maxsplit=1)[0]
+            seen["read" if word in ("SELECT", "WITH") else word] += 1
+            return True
+
+        store.exec_trace = look
+        await engine.do_all([Submit(by=OWN, title="hello", spec=b'{"title":"hello"}') for _ in range(TASKS)])
+        await work(engine, bots["Planner"], batch, plan=PLAN)
+        await work(engine, bots["Executor"], batch, output=b'{"hash":"0"}')
+        await work(engine, bots["Evaluator"], batch, verdict=Verdict(Decision.ACCEPT))
+        store.exec_trace = None
+        done = TASKS * len(PLAN)
+        leaves = store.execute("SELECT count(*) FROM audit_leaf").get
+        written = sum(seen[word] for word in ("INSERT", "UPDATE", "DELETE"))
+        return Costs(seen["read"] / done, written / done, seen["COMMIT"] / done, leaves / done)
+
+
+async def work(engine, bot: str, batch: int, **result) -> None:  # type: ignore[no-untyped-def]  # a report's fields
+    leases = (await engine.claim(Claim(by=OWN, bot=bot, most=batch), parks=False).answer).leases
+    while leases:
+        reports = [
+            Report(
+                by=OWN, bot=bot, task=None, lease_id=one.lease_id, content=b"{}", content_hash=one.lease_id, **result
+            )
+            for one in leases
+        ]
+        claim = Claim(by=OWN, bot=bot, most=batch, claim_id=leases[0].lease_id)
+        answers, claimed = await engine.report(reports, claim)
+        assert not any(isinstance(answer, BaseException) for answer in answers)
+        leases = claimed.leases
+
+
+@pytest.fixture(scope="module")
+def single() -> Costs:
+    return asyncio.run(costs(1))
+
+
+@pytest.fixture(scope="module")
+def batched() -> Costs:
+    return asyncio.run(costs(50))
+
+
+def test_what_one_report_and_claim_reads_is_bounded(single: Costs) -> None:
+    # A lease with its item and task, the bot, who waits for it, the claim, what is ready, the head of the log …
+    assert single.reads <= 12.8
+    assert single.commits <= 1.45
+
+
+def test_a_batch_reads_with_as_many_statements_as_one_report(batched: Costs) -> None:
+    assert batched.reads <= 0.35
+    assert batched.commits <= 0.05
+
+
+def test_a_batch_writes_no_more_rows_than_its_items_ask_for(single: Costs, batched: Costs) -> None:
+    assert batched.writes <= 31.3
+    assert batched.writes <= single.writes
+
+
+def test_each_command_leaves_one_record_of_audit(single: Costs, batched: Costs) -> None:
+    # By subtask: seven fifths of a report, as much of a claim, a fifth of a submission; and three registrations.
+    assert single.leaves <= (7 + 7 + 1) / 5 + 0.05
+    # Claims of a batch are one command.
+    assert batched.leaves <= (7 + 1) / 5 + 0.1

@@ -1,0 +1,85 @@
+"""What of an event is ours and is not searched for secrets, and that nothing from outside ever counts as ours."""
+
+import json
+from typing import Any
+
+import pytest
+
+from swarmkeeper.govern import audit
+from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.sim.harness import Harness
+
+# A subtask's key is a word of its planner's; the shape of keys lets these through.
+SECRETS = (
+    "xoxb-123456789012-1234567890123-abcdefghijklmnopqrstuvwx",
+    "glpat-abcdefghij0123456789",
+    "4111-1111-1111-1111",
+)
+RULE = 'version = 1\n[[field]]\nid = "bots"\nkeys = ["bot"]\nhit = ["bot"]\nmiss = ["robot"]\n'
+
+
+def evidence(swarm: Harness) -> str:
+    """All that is kept as evidence, as one text."""
+    events = [dict(row) for row in swarm.rows("SELECT body, kind, actor FROM event")]
+    leaves = [f"{row['leaf']!r} {row['body']!r}" for row in swarm.rows("SELECT leaf, body FROM audit_leaf")]
+    return json.dumps(events) + "\n".join(leaves)
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_secret_in_the_key_of_a_subtask_is_in_no_event_of_its_life(swarm: Harness, secret: str) -> None:
+    task = swarm.submit([secret, "plain"], evaluation="each")
+    executor, judge = swarm.bot("executor", capacity=4), swarm.bot("judge", "Evaluator", owner="other")
+    for _ in range(2):
+        lease = swarm.take(executor)
+        swarm.beat(lease)
+        swarm.report(lease, error="retryable", message="no luck")
+        swarm.advance(60)
+    for bot in (executor, executor, judge, judge):
+        lease = swarm.take(bot)
+        swarm.report(lease)
+
+    assert {"work.leased", "work.submitted", "work.attempt_failed", "work.accepted"} <= set(swarm.kinds(task))
+    assert secret not in evidence(swarm)
+    assert '\\"key\\": \\"plain\\"' in evidence(swarm).replace('\\":\\"', '\\": \\"')
+
+
+def test_our_own_words_are_not_taken_for_secrets(swarm: Harness) -> None:
+    swarm.submit(["a"])
+    lease = swarm.take(swarm.bot("worker"))
+    swarm.report(lease, output={"n": 1})
+
+    (body,) = (json.loads(row["body"]) for row in swarm.rows("SELECT body FROM event WHERE kind = 'work.succeeded'"))
+
+    assert {"key", "kind", "attempt", "round", "bot", "sha256", "bytes"} <= body.keys()
+    assert body["bot"] == lease.bot
+    assert len(body["sha256"]) == 64
+
+
+@pytest.mark.parametrize("said", [{}, {"key": "a"}, {"key": SECRETS[0]}, {"key": 1.5}, {"more": {"key": SECRETS[1]}}])
+def test_what_is_ours_and_what_was_said_come_out_as_one_value_would(said: dict[str, Any]) -> None:
+    redactor = Redactor.default()
+    own = {"kind": "execute", "attempt": 1, "bot": "bot_06DNDML800FJ53NVLU8B87T2TI"}
+    for _ in range(2):  # the second time from memory
+        split, whole = redactor.redact(said, own), redactor.redact({**own, **said})
+
+        assert (split.value, split.fields) == (whole.value, whole.fields)
+
+
+def test_a_field_rule_for_a_name_of_ours_holds() -> None:
+    redactor = Redactor.default(RULE)
+
+    assert redactor.redact({"key": "a"}, {"bot": "bot_1"}).value == {"key": "a", "bot": "[redacted:bots]"}
+
+
+def test_evidence_is_written_canonically_whatever_was_said() -> None:
+    for said in (
+        {"a": 1.5},
+        {"b": [1e22, {"c": -0.0}]},
+        {"ü": "é", "a": 2**53 - 1},
+        {"deep": {"list": [True, None, "x"]}},
+    ):
+        value = Redactor.default().redact(said).value
+
+        assert audit._of_evidence({"payload": value, "n": [1]}, (value,)) == audit.canonical(
+            {"payload": value, "n": [1]}
+        )

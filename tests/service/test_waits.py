@@ -1,0 +1,55 @@
+"""Whoever waits for a task hears of the commit that brings what they wait for, and of nothing else."""
+
+import pytest
+
+from swarmkeeper.core.model import Task
+from swarmkeeper.core.states import Outcome
+from swarmkeeper.service.waits import Waits
+from swarmkeeper.testing import records
+
+
+def task(version: int, outcome: Outcome | None = None, name: str = "tsk_1") -> dict[str, Task]:
+    return {name: records.task(id=name, version=version, outcome=outcome)}
+
+
+async def test_a_wait_for_the_outcome_is_over_with_the_outcome_alone() -> None:
+    waits = Waits()
+    with waits.on("tsk_1", None) as wait:
+        waits.committed(task(2))
+        waits.committed(task(3, Outcome.ACCEPTED, "tsk_2"))
+        early = wait.over.done()
+        waits.committed(task(3, Outcome.ACCEPTED))
+        waits.committed(task(4, Outcome.ACCEPTED))
+
+        assert (early, wait.over.done()) == (False, True)
+
+
+async def test_a_wait_for_a_change_is_over_with_a_version_that_is_not_known() -> None:
+    waits = Waits()
+    with waits.on("tsk_1", frozenset({2, 3})) as wait:
+        waits.committed(task(3))
+        early = wait.over.done()
+        waits.committed(task(4))
+
+        assert (early, wait.over.done()) == (False, True)
+
+
+@pytest.mark.parametrize("stops_first", [True, False])
+async def test_when_the_orchestrator_stops_nobody_waits_any_longer(stops_first: bool) -> None:
+    waits = Waits()
+    if stops_first:
+        waits.stop()
+    with waits.on("tsk_1", None) as wait:
+        waits.stop()
+
+        assert wait.over.done()
+
+
+async def test_whoever_no_longer_waits_is_forgotten() -> None:
+    waits = Waits()
+    with waits.on("tsk_1", None), waits.on("tsk_1", None) as second:
+        pass
+    waits.committed(task(2, Outcome.ACCEPTED))
+
+    assert not second.over.done()
+    assert waits._of == {}
