@@ -71,15 +71,18 @@ def test_a_field_rule_for_a_name_of_ours_holds() -> None:
     assert redactor.redact({"key": "a"}, {"bot": "bot_1"}).value == {"key": "a", "bot": "[redacted:bots]"}
 
 
-def test_evidence_is_written_canonically_whatever_was_said() -> None:
-    for said in (
-        {"a": 1.5},
-        {"b": [1e22, {"c": -0.0}]},
-        {"ü": "é", "a": 2**53 - 1},
-        {"deep": {"list": [True, None, "x"]}},
-    ):
-        value = Redactor.default().redact(said).value
+CONTENTS: tuple[dict[str, Any], ...] = (
+    {"a": 1.5},
+    {"b": [1e22, {"c": -0.0}]},
+    {"ü": "é", "a": 2**53 - 1},
+    {"\ufffd": 1, "\U0001f600": 2},  # in the order of UTF-16 the second stands first
+    {"deep": {"list": [True, None, "x"]}},
+)
 
-        assert audit._of_evidence({"payload": value, "n": [1]}, (value,)) == audit.canonical(
-            {"payload": value, "n": [1]}
-        )
+
+@pytest.mark.parametrize("said", CONTENTS)
+def test_evidence_is_written_canonically_whatever_was_said(said: dict[str, Any]) -> None:
+    value = Redactor.default().redact(said).value
+    content = {"payload": value, "n": [1]}
+
+    assert audit._of_evidence(content, (value,)) == audit.canonical(content)

@@ -52,6 +52,11 @@ def test_a_sound_schema_may_be_used(schema: Json) -> None:
         ({"$ref": "#/$defs/none"}, "/schema/$ref"),
         ({"$id": "https://example.com/", "$ref": "#/$defs/a"}, "/schema/$id"),
         ({"$dynamicRef": "#a"}, "/schema/$dynamicRef"),
+        ({"allOf": [{"unevaluatedProperties": False}]}, "/schema/allOf/0/unevaluatedProperties"),
+        ({"unevaluatedItems": {}}, "/schema/unevaluatedItems"),
+        ({"pattern": r"\pL{90}"}, "/schema/pattern"),
+        ({"allOf": [{"pattern": "a"}] * 60}, "/schema"),
+        ({"patternProperties": {f"^{n}": {} for n in range(60)}}, "/schema"),
         ({"allOf": [{}] * PARTS_MAX}, "/schema"),
         ({"title": "x" * (BYTES_MAX - 12)}, "/schema"),
     ],
@@ -88,6 +93,22 @@ def test_neither_a_schema_nor_a_pattern_can_keep_the_engine_busy() -> None:
 
     assert unfolding is not None
     assert [place for place, _, _ in answered] == ["/answer"]
+    assert time.perf_counter() - began < 2
+
+
+def test_no_answer_can_keep_the_engine_busy() -> None:
+    level: Json = {"type": "string"}
+    for _ in range(3):
+        level = {"anyOf": [{"items": level}] * 7}
+    many = {"allOf": [{"items": {"minLength": 30}}] * 200}
+    began = time.perf_counter()
+
+    nested = schemas.check_answer(level, [[[1] * 20] * 20] * 8, lambda name: name)
+    wrong_everywhere = schemas.check_answer(many, ["a" * 20] * 400, lambda name: name)
+    too_much = schemas.check_answer(many, ["a" * 40] * 1400, lambda name: name)
+
+    assert [found[:2] for found in (*nested, *wrong_everywhere)] == [("/answer", "schema")] * 2
+    assert [found[:2] for found in too_much] == [("/answer", "too_long")]
     assert time.perf_counter() - began < 2
 
 

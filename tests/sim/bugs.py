@@ -46,7 +46,11 @@ def _decides(patch: Patch, command: type[commands.Command], function: Callable[[
     patch.setitem(DECISIONS, command, function)
 
 
-@bug("a report under a lease that is over is taken as one under the lease that is there now", found_by=("2.fence",), seeds=8)
+@bug(
+    "a report under a lease that is over is taken as one under the lease that is there now",
+    found_by=("2.fence",),
+    seeds=8,
+)
 def missing_fence(patch: Patch) -> None:
     def report(world: World, command: commands.Report) -> Any:
         attempt = world.look("attempt", command.lease_id)

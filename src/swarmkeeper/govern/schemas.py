@@ -1,8 +1,9 @@
 """Which JSON Schemas a bot may hold an answer to, and whether an answer keeps to one.
 
 A schema comes from a bot, and the engine checks an answer while everybody waits. So it can neither fetch anything nor
-run away: patterns are matched in linear time (the `regex` engine), references stay within the schema and lead nowhere
-twice, and a few short references cannot unfold into a schema of millions of parts.
+run away: patterns are matched in linear time (the `regex` engine) and stay small, references stay within the schema and
+lead nowhere twice, a few short references cannot unfold into a schema of millions of parts, and a large answer is not
+held against a large schema.
 """
 
 from __future__ import annotations
@@ -23,10 +24,19 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 BYTES_MAX = 16 * 1024
 # Counted with each reference unfolded: what an answer may have to be held against, times its own parts.
 PARTS_MAX = 1000
+# A pattern takes so much longer to compile than any other part, and may compile to so many bytes.
+PATTERN_PARTS = 20
+PATTERN_BYTES_MAX = 100_000
+# Parts of a schema times bytes of an answer. Beyond the first an answer is refused unread (less takes a few tenths of a
+# second at most); beyond the second it is only said that the answer is wrong: listing where takes a thousand times it.
+WORK_MAX = 10_000_000
+WORK_LISTED_MAX = 100_000
 ERRORS_MAX = 20
 REFERENCES_DEEP_MAX = 32
 # They give names to places within a schema, or move what `#` means; a reference by path does all that is needed.
 _NOT_HERE = frozenset({"$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor"})
+# They look at everything beside them once more, and so do those that are within: each level doubles the work.
+_TOO_COSTLY = frozenset({"unevaluatedItems", "unevaluatedProperties"})
 
 
 class _Unusable(Exception):
@@ -58,8 +68,16 @@ def check_schema(schema: Mapping[str, Json], safe: Safe) -> tuple[Detail, ...]:
 
 def check_answer(schema: Mapping[str, Json], answer: Json, safe: Safe) -> tuple[Detail, ...]:
     """Where an answer is not what the schema asks for; places are below `/answer`. Names rules, repeats no values."""
+    work = _Unfolded(schema, safe).parts(schema, ("schema",)) * len(json.dumps(answer))
+    if work > WORK_MAX:
+        return (("/answer", "too_long", "is too long to be held against a schema with so many parts"),)
+    validator = _validator(schema)
+    if validator.is_valid(answer):
+        return ()
+    if work > WORK_LISTED_MAX:
+        return (("/answer", "schema", "is not what the question's schema asks for"),)
     found = []
-    for error in _validator(schema).iter_errors(answer):
+    for error in validator.iter_errors(answer):
         where = _pointer(("answer", *error.instance_path), safe)
         # The keyword is JSON Schema's own word; the library's text would quote the answer.
         found.append((where, "schema", f"breaks `{error.kind.name}` of the question's schema"))
@@ -73,7 +91,11 @@ def _validator(schema: Mapping[str, Json]) -> Draft202012Validator:
     from jsonschema_rs import Draft202012Validator, RegexOptions
 
     return Draft202012Validator(
-        dict(schema), pattern_options=RegexOptions(), validate_formats=True, ignore_unknown_formats=True, offline=True
+        dict(schema),
+        pattern_options=RegexOptions(size_limit=PATTERN_BYTES_MAX),
+        validate_formats=True,
+        ignore_unknown_formats=True,
+        offline=True,
     )
 
 
@@ -94,6 +116,12 @@ class _Unfolded:
         for name, value in node.items():
             if name in _NOT_HERE:
                 raise self._no((*at, name), "not_supported", "a schema for an answer refers by path alone")
+            if name in _TOO_COSTLY:
+                raise self._no((*at, name), "not_supported", "costs too much; additionalProperties and items do not")
+            if name == "pattern" and isinstance(value, str):
+                count += PATTERN_PARTS
+            elif name == "patternProperties" and isinstance(value, dict):
+                count += PATTERN_PARTS * len(value)
             count += self._behind(value, (*at, name)) if name == "$ref" else self.parts(value, (*at, name))
         if count > PARTS_MAX:
             raise self._no(at, "too_long", f"unfolds into more than {PARTS_MAX} parts")

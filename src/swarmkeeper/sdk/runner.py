@@ -113,6 +113,7 @@ class BotRunner:
         bot.attach(self.session)
         self._code = bot.code()
         self._with_context = takes_context(self._code)
+        self._on_the_loop = inspect.iscoroutinefunction(self._code)  # else in a thread
         self._stop = stop
         self._drain_seconds = drain_seconds
         self._chance = client.calls.chance
@@ -207,7 +208,7 @@ class BotRunner:
             return Later(5, f"what this work depends on could not be read ({error.code})")
         arguments = (work, lease.context) if self._with_context else (work,)
         try:
-            if inspect.iscoroutinefunction(self._code):
+            if self._on_the_loop:
                 answer = await self._code(*arguments)
             else:
                 answer = await self._in_thread(lease, arguments)

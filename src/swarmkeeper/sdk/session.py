@@ -391,17 +391,20 @@ class Session:
     async def send_messages(self) -> None:
         """What the authors' code told other bots, each at once; a refusal fails the attempt that said it."""
         for lease in list(self.held.values()):
-            for message in lease.outbox.messages():
-                try:
-                    await self.calls.call(
-                        "POST",
-                        f"/tasks/{lease.task_id}/messages",
-                        {"to_bot": message.to_bot, "payload": message.payload, "lease_id": lease.lease_id},
-                        headers={"idempotency-key": chances.token(self.calls.chance)},
-                        patience=SIDE_CALL_PATIENCE_SECONDS,
-                    )
-                except ApiError as error:
-                    lease.refused_message = error
+            await self._send_messages_of(lease)
+
+    async def _send_messages_of(self, lease: HeldLease) -> None:
+        for message in lease.outbox.messages():
+            try:
+                await self.calls.call(
+                    "POST",
+                    f"/tasks/{lease.task_id}/messages",
+                    {"to_bot": message.to_bot, "payload": message.payload, "lease_id": lease.lease_id},
+                    headers={"idempotency-key": chances.token(self.calls.chance)},
+                    patience=SIDE_CALL_PATIENCE_SECONDS,
+                )
+            except ApiError as error:
+                lease.refused_message = error
 
     # ---- reporting
 
@@ -419,7 +422,7 @@ class Session:
             answer = Failed(
                 f"the answer could not be prepared for sending ({type(error).__name__})", kind="not_retryable"
             )
-        await self.send_messages()
+        await self._send_messages_of(lease)  # not of all that are held: that would be done for each of them
         if lease.refused_message is not None:
             answer = failure_of("a message was refused", lease.refused_message)
         if not isinstance(answer, _FINISHING) and lease.outbox.checkpoint_waits():

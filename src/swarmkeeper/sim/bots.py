@@ -75,7 +75,7 @@ class Bot(Party):
         self.host = Host(self.world.loop, f"{self.name}/{self._runs}")
         process = Process(self, self.host, self._runs)
         self.process = process.name
-        self.host.spawn(process.run())
+        self.host.start(process.run())
 
     def crash(self, process: Process, fault: Fault, *, vanish: bool) -> None:
         self.world.trace("crash", self.name, fault.name)
@@ -112,7 +112,7 @@ class Process:
             by=bot.by, type=bot._type, version="1", name=bot.name, skills=bot.skills, capacity=self._fleet.capacity
         )
         bot.id = (await bot.ask(f"register.{self.number}", lambda door, call: door.do(call, register)))[0]
-        self.host.spawn(self._beat_forever())
+        self.host.start(self._beat_forever())
         await self._claim_while_current()
 
     # ---- claiming --------------------------------------------------------------------------------------------------
@@ -133,14 +133,16 @@ class Process:
             claim_id = f"{self.bot.name}/{self.number - 1}/1" if again else f"{self.name}/{n}"
             claim = commands.Claim(by=self.bot.by, bot=self.bot.id, most=room, claim_id=claim_id)
             try:
-                leases = await self.bot.ask(
-                    f"lease.{self.number}", lambda door, call: door.lease(call, claim, wait), seconds=wait + 10
-                )
+                took = self._take(await self._lease(claim, wait))
             except SwarmkeeperError:
                 await asyncio.sleep(5)
                 continue
-            if not self._take(leases):
+            if not took:
                 await asyncio.sleep(1)
+
+    async def _lease(self, claim: commands.Claim, wait: float) -> tuple[Lease, ...]:
+        what = f"lease.{self.number}"
+        return await self.bot.ask(what, lambda door, call: door.lease(call, claim, wait), seconds=wait + 10)
 
     def _take(self, leases: tuple[Lease, ...]) -> bool:
         for lease in leases:
@@ -290,7 +292,7 @@ class Process:
             self._take(leases)
         finally:
             if self.host.alive and (fault := faults.strike("bot.duplicate", place)):
-                self.host.spawn(self._send_again(report, lease, fault))
+                self.host.start(self._send_again(report, lease, fault))
 
     async def _send_again(self, report: commands.Report, lease: Lease, fault: Fault) -> None:
         await asyncio.sleep(fault.amount(self.world.scenario.bounds.lease_seconds))

@@ -52,7 +52,7 @@ class Coins:
 
     def spread(self, low: float, high: float, *key: object) -> float:
         """Between the two, as often near one order of magnitude as near another."""
-        return low * (high / low) ** self.unit(*key)
+        return low * math.pow(high / low, self.unit(*key))
 
     def waiting(self, mean: float, *key: object) -> float:
         """How long until the next of what comes by chance, once in `mean`."""

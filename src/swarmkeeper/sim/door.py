@@ -21,7 +21,6 @@ from swarmkeeper.core.states import Kind, Status
 from swarmkeeper.service.engine import Engine, Granted, Poll, Replayed
 from swarmkeeper.sim.coins import NamedEntropy
 from swarmkeeper.sim.coverage import reached
-from swarmkeeper.sim.loop import SECOND
 from swarmkeeper.sim.model import Model
 from swarmkeeper.sim.network import Call, ClientGone
 
@@ -174,5 +173,3 @@ class Door:
         judged: Sequence[dict[str, Any]] = await self._store.read("results_of_task", wanted)
         values = {name: getattr(seen, name) for name in Lease.__slots__}
         return Lease(**{**values, "judges": tuple(row["key"] for row in judged)})
-
-

@@ -50,6 +50,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "store.busy": Kind(0.001, "another process keeps the store locked"),
         "store.full": Kind(0.001, "the disk is full at a commit"),
         "store.io_error": Kind(0.001, "a commit ends with an input/output error"),
+        "store.stale": Kind(0.002, "another writer was first, and the batch is run again"),
         "store.stall": Kind(0.001, "a commit takes very long"),
         "store.crash_before": Kind(0.0006, "the orchestrator dies before a commit"),
         "store.crash_after": Kind(0.0006, "the orchestrator dies after a commit, before it answers"),
@@ -109,11 +110,8 @@ class Faults:
         """Whether a fault of this kind strikes here and now. `place` is `site:entity`."""
         if self.healed:
             return None
-        if self._only is None:
-            chance = self._chances.get(kind)
-            if chance is None:
-                return None
-        elif kind not in self._only_kinds:
+        chance = self._chances.get(kind, 0.0)
+        if not chance and kind not in self._only_kinds:
             return None
         named = f"{kind}@{place}"
         self._met[named] = n = self._met.get(named, 0) + 1

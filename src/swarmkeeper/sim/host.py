@@ -49,9 +49,7 @@ class Party:
         self.host = Host(world.loop, name)
         self.process = name  # of the present process, for its connections
 
-    async def ask(
-        self, what: str, ask: Callable[[Door, Call], Awaitable[_T]], *, seconds: float = CALL_SECONDS
-    ) -> _T:
+    async def ask(self, what: str, ask: Callable[[Door, Call], Awaitable[_T]], *, seconds: float = CALL_SECONDS) -> _T:
         """Ask until there is an answer.
 
         Raises:

@@ -67,7 +67,7 @@ class Judge:
         self._leaves.update(commit.leaves)
         for event in commit.events:
             if event.audit not in commit.leaves:
-                model.broken("5.audit", self._about(event), f"{event.kind} names a record that is not committed with it")
+                model.broken("5.audit", self._about(event), f"{event.kind} names no record of its commit")
             if event.at < self._last_at:
                 model.broken("5.time", self._about(event), f"{event.kind} is told of a moment before the last")
             self._last_at = event.at
@@ -103,6 +103,8 @@ class Judge:
                 model.broken("5.cause", model.title(task), f"{event.kind} happens to a task that is {before}")
             else:
                 self._task_is[task] = after
+            if event.kind == f"task.{TaskHappening.RETRIED_TO_PLAN}":  # says with it that its plan is READY again
+                self._may_be[model.works_of[task]["plan"]] = frozenset({Status.READY})
         elif event.kind == "work.reopened":
             for work in self._named(event, task):
                 self._may_be[work] = _REOPENED
@@ -138,11 +140,11 @@ class Judge:
         model = self._model
         granted = commit.ended.get(attempt.lease_id)
         if granted is None or granted.work != attempt.work or granted.bot != attempt.bot:
-            model.broken("2.fence", model.label(attempt.work), "an attempt ends that was never granted, or ended before")
+            model.broken("2.fence", model.label(attempt.work), "an attempt ends that was not granted, or is over")
         if attempt.ending is not Ending.SUCCEEDED:
             return
         if attempt.attempt != self._attempt.get(attempt.work) and attempt.work not in commit.granted:
-            model.broken("2.newest", model.label(attempt.work), f"attempt {attempt.attempt} is accepted, not the newest")
+            model.broken("2.newest", model.label(attempt.work), f"attempt {attempt.attempt} is not the newest")
         first = self._accepted.setdefault((attempt.work, attempt.round), attempt.lease_id)
         if first != attempt.lease_id:
             model.broken("1.one-result", model.label(attempt.work), f"two results in round {attempt.round}")

@@ -70,6 +70,10 @@ class Host:
         self._tasks.append(task)
         return task
 
+    def start(self, work: Coroutine[Any, Any, object]) -> None:
+        """The same, where nobody waits for it."""
+        _ = self.spawn(work)
+
     def pause(self, microseconds: int) -> None:
         """Stand still for so long; what came meanwhile is heard then."""
         self.paused_until = max(self.paused_until, self._loop.now + microseconds)

@@ -7,6 +7,7 @@ restarts, and at the end.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 # A timer may be looked at late by the longest pause, and what piles up behind one.
 OVERDUE = 600 * 1_000_000
+MINUTE = 60 * 1_000_000
+
+_ID = re.compile(r"\b(?:tsk|sub|wrk)_[0-9A-V]{26}\b")
 
 
 @dataclass(slots=True)
@@ -68,6 +72,7 @@ class Model:
         self.violation: Violation | None = None
         self.commits = 0
         self.full_checks = 0
+        self.places: dict[str, int] = {}  # what commits were about, and how often
         # What is stored, by id.
         self.tasks: dict[str, Task] = {}
         self.works: dict[str, Work] = {}
@@ -83,6 +88,7 @@ class Model:
         self.asked: dict[str, set[str]] = {}  # work -> its open questions
         self.chores: dict[str, set[str]] = {}  # task -> its open chores
         self.owners: dict[str, str] = {}  # bot -> whose it is
+        self.names: dict[str, str] = {}  # of bots
         self.by_title: dict[str, str] = {}
         self.acknowledged: dict[str, str] = {}  # title -> task
         self._chore_task: dict[str, str] = {}
@@ -105,6 +111,9 @@ class Model:
         task = self.tasks.get(task_id or "")
         return task_id or "-" if task is None else task.title
 
+    def _named(self, one: str) -> str:
+        return self.label(one) if one in self.works else self.title(one)
+
     def describe(self, saved: Sequence[Changes]) -> str:
         """What a commit is about, by its first event: a name that stays when other faults are left out."""
         for changes in saved:
@@ -113,7 +122,9 @@ class Model:
                 task = changes.tasks.get(event.task or "") or self.tasks.get(event.task or "")
                 named = "-" if task is None else task.title
                 return f"{event.kind}.{named}" + ("" if work is None else f"/{work.key}")
-        return "nothing told"
+            for work_id in changes.leases:
+                return f"beat.{self.label(work_id)}"
+        return f"quiet.minute-{self._loop.now // MINUTE}"
 
     # ---- what is committed -----------------------------------------------------------------------------------------
 
@@ -122,18 +133,21 @@ class Model:
         if not saved or self.violation is not None:
             return
         self.commits += 1
+        place = self.describe(saved)
+        self.places[place] = self.places.get(place, 0) + 1
         commit = Commit()
         for changes in saved:
             self._learn(changes, commit)
+        for event in commit.events:
+            about = self.label(event.work) if event.work else self.title(event.task)
+            self._trace(event.kind, about, self.names.get(event.actor, event.actor))
         self._judge.events(commit)
         for changes in saved:
             self._apply(changes, commit)
         self._judge.records(commit)
         for own in self._own:
             for why in own.check(self, commit):
-                self.broken(own.name, "-", why)
-        for event in commit.events:
-            self._trace(event.kind, self.label(event.work) if event.work else self.title(event.task), event.actor[:3])
+                self.broken(own.name, "-", f"{own.words}: {why}")
         if self.commits % self._full_every == 0:
             self.check_rows("now and then")
 
@@ -155,7 +169,7 @@ class Model:
             self.parents.setdefault(edge.child, []).append(edge.parent)
         for bot in changes.bots.values():
             if bot is not None:
-                self.owners[bot.id] = bot.owner
+                self.owners[bot.id], self.names[bot.id] = bot.owner, bot.name
         for leaf in changes.leaves:
             commit.leaves[leaf.id] = commit.leaves.get(leaf.id, 0) + 1
             commit.bodies.append(leaf.body or b"")
@@ -176,19 +190,9 @@ class Model:
         for attempt in changes.attempts:
             self._judge.attempt(attempt, commit)
             self.attempts[attempt.lease_id] = attempt
-        for work_id, ready in changes.ready.items():
-            before = self.ready.pop(work_id, None)
-            if before is not None:
-                commit.ready_before.setdefault(work_id, before)
-                del self.lines[before.queue, before.tenant, before.priority][work_id]
-            if ready is not None:
-                self.ready[work_id] = copied = copy(ready)
-                self.lines.setdefault((ready.queue, ready.tenant, ready.priority), {})[work_id] = copied
+        self._queue(changes, commit)
         for name, due in changes.timers.items():
-            if due is None:
-                self.timers.discard(name)
-            else:
-                self.timers.add(name)
+            (self.timers.discard if due is None else self.timers.add)(name)
         for approval in changes.approvals.values():
             self.approvals[approval.id] = copy(approval)
             if approval.work is not None:
@@ -201,6 +205,16 @@ class Model:
             elif chore_id in self._chore_task:
                 self.chores[self._chore_task[chore_id]].discard(chore_id)
         commit.at = max(commit.at, changes.alive_at or 0)
+
+    def _queue(self, changes: Changes, commit: Commit) -> None:
+        for work_id, ready in changes.ready.items():
+            before = self.ready.pop(work_id, None)
+            if before is not None:
+                commit.ready_before.setdefault(work_id, before)
+                del self.lines[before.queue, before.tenant, before.priority][work_id]
+            if ready is not None:
+                self.ready[work_id] = copied = copy(ready)
+                self.lines.setdefault((ready.queue, ready.tenant, ready.priority), {})[work_id] = copied
 
     # ---- what is answered ------------------------------------------------------------------------------------------
 
@@ -253,14 +267,13 @@ class Model:
         self.full_checks += 1
         connection = self.connection()
         for found in checks.broken(connection) if audit else checks.broken_rows(connection):
-            self.broken("rows", "-", f"{when}: {found}")
+            named = [self._named(one) for one in _ID.findall(found)]
+            self.broken("rows", named[0] if named else "-", f"{when}: {found}" + "".join(f" ({one})" for one in named))
         self.compare(when)
         alive = connection.execute("SELECT value FROM meta WHERE key = 'alive_at'").get
         if when == "now and then" and alive is not None:
-            late = connection.execute("SELECT kind, ref FROM timer WHERE due < ? LIMIT 5", (alive - OVERDUE,)).fetchall()
-            for kind, ref in late:
-                named = self.label(ref) if ref in self.works else self.title(ref)
-                self.broken("8.due", named, f"its timer `{kind}` is long overdue")
+            for kind, ref in connection.execute("SELECT kind, ref FROM timer WHERE due < ?", (alive - OVERDUE,)):
+                self.broken("8.due", self._named(str(ref)), f"its timer `{kind}` is long overdue")
 
     def compare(self, when: str) -> None:
         if self.connection is None or self.violation is not None:

@@ -46,7 +46,14 @@ class Network(Generic[_D]):
     """`_D` is what stands behind the orchestrator's door."""
 
     def __init__(
-        self, loop: VirtualLoop, coins: Coins, faults: Faults, trace: Trace, *, size: float, trouble: Callable[[str], None]
+        self,
+        loop: VirtualLoop,
+        coins: Coins,
+        faults: Faults,
+        trace: Trace,
+        *,
+        size: float,
+        trouble: Callable[[str], None],
     ) -> None:
         self._loop, self._coins, self._faults, self._trace = loop, coins, faults, trace
         self._size = size  # seconds by which sizes of faults are measured: the TTL of a lease
@@ -132,7 +139,7 @@ class Network(Generic[_D]):
             return
         host, door = self._server
         self._served[call.number] = call
-        host.spawn(self._carry_out(call, ask, door))
+        host.start(self._carry_out(call, ask, door))
 
     async def _carry_out(self, call: Call, ask: Callable[[_D, Call], Awaitable[Any]], door: _D) -> None:
         answer: Any = None

@@ -57,6 +57,11 @@ class Orchestrator:
         self.engine: Engine | None = None
         self.store: SimStore | None = None
         self._stopped: Engine | None = None  # the last one that was told to stop
+        self._ways: tuple[tuple[str, Callable[[Fault], None]], ...] = (
+            ("orch.crash", self._crash),
+            ("orch.pause", self._pause),
+            ("orch.clock_jump", self._jump),
+        )
 
     # ---- life ------------------------------------------------------------------------------------------------------
 
@@ -76,7 +81,7 @@ class Orchestrator:
             run=self.runs,
         )
         self._model.connection = lambda: store.connection
-        self.host.spawn(self._live(self.host, self.store))
+        self.host.start(self._live(self.host, self.store))
 
     async def _live(self, host: Host, store: SimStore) -> None:
         await store.open()
@@ -130,7 +135,7 @@ class Orchestrator:
         reached("the orchestrator was upgraded")
         self._stopped = engine
         engine.stop()
-        while engine.running and host.alive:
+        while engine.running and host.alive:  # noqa: ASYNC110  # the product has no event for it
             await asyncio.sleep(0.05)
         if host.alive:
             self._trace("crash", "orchestrator", "stopped in order")
@@ -142,12 +147,8 @@ class Orchestrator:
     async def fate(self) -> None:
         """Minute by minute, until the world is healed."""
         while not self._faults.healed:
-            strikes: list[tuple[Fault, Callable[[Fault], Any]]] = []
-            for kind, act in (
-                ("orch.crash", self._crash),
-                ("orch.pause", self._pause),
-                ("orch.clock_jump", self._jump),
-            ):
+            strikes: list[tuple[Fault, Callable[[Fault], None]]] = []
+            for kind, act in self._ways:
                 if fault := self._faults.strike(kind, "orchestrator:minute"):
                     strikes.append((fault, act))
             for fault, act in strikes:

@@ -43,7 +43,7 @@ class Client(Party):
                 return
             self.submitted = number
             self.under_way += 1
-            self.host.spawn(self._see_to(submission_of(scenario, world.coins, f"t{number}")))
+            self.host.start(self._see_to(submission_of(scenario, world.coins, f"t{number}")))
 
     async def _see_to(self, wanted: Submission) -> None:
         task = await self._submit(wanted)
@@ -96,7 +96,7 @@ class Client(Party):
             self._at(coins.waiting(120, "when", "tell", title), title, tell)
 
     def _at(self, seconds: float, title: str, command: Command, *, stubborn: bool = False) -> None:
-        self.host.spawn(self._do_later(seconds, title, command, stubborn=stubborn))
+        self.host.start(self._do_later(seconds, title, command, stubborn=stubborn))
 
     async def _do_later(self, seconds: float, title: str, command: Command, *, stubborn: bool) -> None:
         await asyncio.sleep(seconds)
@@ -182,7 +182,7 @@ class Approver(Party):
                 if approval.id not in self._seen:
                     self._seen.add(approval.id)
                     self._of_task[approval.task] = n = self._of_task.get(approval.task, 0) + 1
-                    self.host.spawn(self._decide(approval, f"{self.world.model.title(approval.task)}/approval-{n}"))
+                    self.host.start(self._decide(approval, f"{self.world.model.title(approval.task)}/approval-{n}"))
 
     async def _decide(self, approval: ApprovalSeen, name: str) -> None:
         world = self.world

@@ -11,7 +11,7 @@ import contextvars
 import gc
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,7 +31,7 @@ from swarmkeeper.sim.network import Network
 from swarmkeeper.sim.orchestrator import Orchestrator, rules
 from swarmkeeper.sim.people import Approver, Client, Operator
 from swarmkeeper.sim.scenarios import SCENARIOS, Scenario
-from swarmkeeper.sim.trace import Line, Trace
+from swarmkeeper.sim.trace import ALWAYS, Line, Trace
 from swarmkeeper.sim.tripwires import Escaped, tripwires
 from swarmkeeper.storage.sqlite.store import MEMORY
 
@@ -63,14 +63,14 @@ class Outcome:
     commits: int
     steps: int
     boots: int
+    places: Mapping[str, int]  # what its commits were about, and how often: where `store.crash_before` can strike
     lines: Sequence[Line] = ()  # of the trace, where it was kept
 
     def about(self, entity: str) -> list[Line]:
         """The lines that tell the story of one task or item, and of whatever it is part of."""
         title, _, _ = entity.partition("/")
         kept = {title, entity}
-        return [line for line in self.lines if line.entity in kept or line.kind in ("crash", "boot", "heal", "violation")
-                or (line.kind == "fault" and line.text in self.faults)]
+        return [line for line in self.lines if line.entity in kept or line.kind in ALWAYS]
 
 
 def run(case: Case, *, keep: bool = False, invariants: Sequence[Own] = (), full_every: int = FULL_EVERY) -> Outcome:
@@ -166,6 +166,7 @@ class _Run:
             commits=model.commits,
             steps=loop.steps,
             boots=self.orchestrator.runs,
+            places=model.places,
             lines=self.trace.lines,
         )
         loop.close()
@@ -176,7 +177,7 @@ class _Run:
         for bot in self.bots:
             bot.start()
         for person in self.people:
-            person.host.spawn(person.run())
+            person.host.start(person.run())
         fate = self.loop.create_task(self.orchestrator.fate())
         await asyncio.sleep(self.case.scenario.hours * 3600)
         self.world.ended.set()
@@ -208,8 +209,10 @@ class _Run:
         """The last look at everything, when nobody does anything any more."""
         self.model.check_rows("at the end", audit=True)
         engine = self.orchestrator.engine
-        if engine is not None and engine.scheduler.held:
-            self.model.broken("0.held", "orchestrator", f"nothing is leased, and it counts {engine.scheduler.held}")
+        leased = Counter(lease.bot for lease in self.model.leases.values())  # somebody may have begun anew
+        if engine is not None and engine.scheduler.held != leased:
+            why = f"it counts {engine.scheduler.held}, leased are {dict(leased)}"
+            self.model.broken("0.held", "orchestrator", why)
 
 
 def _ended(status: Any, outcome: Any) -> str:

@@ -45,8 +45,7 @@ class _Search:
         self.runs = 0
         self.last: Outcome | None = None
 
-    @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         return self.runs >= self._runs_max
 
     def breaks(self, case: Case) -> bool:
@@ -77,7 +76,7 @@ def _first(case: Case, outcome: Outcome, search: _Search) -> tuple[Case | None, 
 
 def _fewest(case: Case, faults: Sequence[str], search: _Search) -> Case:
     current, parts = list(faults), 2
-    while len(current) >= 2 and not search.over:
+    while len(current) >= 2 and not search.is_over():
         size = -(-len(current) // parts)
         for begin in range(0, len(current), size):
             rest = current[:begin] + current[begin + size :]
@@ -89,7 +88,7 @@ def _fewest(case: Case, faults: Sequence[str], search: _Search) -> Case:
                 case = shortened(replace(case, faults=tuple(current)), search.last)
                 parts = max(2, parts - 1)
                 break
-            if search.over:
+            if search.is_over():
                 break
         else:
             if size == 1:

@@ -13,7 +13,7 @@ from typing import Any
 
 import apsw
 
-from swarmkeeper.core.ports import Changes, StoreUnavailable
+from swarmkeeper.core.ports import Changes, StaleVersion, StoreUnavailable
 from swarmkeeper.sim.coins import Coins, NamedEntropy
 from swarmkeeper.sim.faults import Faults
 from swarmkeeper.storage.sqlite import SqliteStore
@@ -28,13 +28,14 @@ Committed = Callable[[Sequence[Changes]], None]
 class _Unit:
     """A unit that remembers what it saved."""
 
-    def __init__(self, unit: SqliteUnit, saved: list[Changes]) -> None:
-        self._unit, self._saved = unit, saved
+    def __init__(self, unit: SqliteUnit, saved: list[Changes], before: Callable[[Changes], None]) -> None:
+        self._unit, self._saved, self._before = unit, saved, before
         self.load, self.levels, self.heads = unit.load, unit.levels, unit.heads
         self.due, self.chore_tenants, self.next_chores = unit.due, unit.chore_tenants, unit.next_chores
         self.purge = unit.purge
 
     async def save(self, changes: Changes) -> int:
+        self._before(changes)
         cursor = await self._unit.save(changes)
         self._saved.append(changes)
         return cursor
@@ -93,7 +94,11 @@ class SimStore(SqliteStore):
     async def begin(self) -> AsyncIterator[Any]:
         async with super().begin() as unit:
             self._saved = []
-            yield _Unit(unit, self._saved)
+            yield _Unit(unit, self._saved, self._before_save)
+
+    def _before_save(self, changes: Changes) -> None:
+        if self._faults.strike("store.stale", f"save:{self._describe([changes])}"):
+            raise StaleVersion("a record is not at the version before")
 
     async def read(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         # A store in memory has one connection, whose reads wait for an open unit. Here both wait, so that runs on a

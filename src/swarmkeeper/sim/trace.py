@@ -1,12 +1,11 @@
 """What happened in a run, line by line, and its digest: equal digests mean equal runs, byte for byte.
 
-Things are named as people name them (`t7/a`, `executor-2`), not by their ids, so that lines of two runs can be compared.
+Things are named as people name them (`t7/a`, `executor-2`), not by their ids: lines of two runs can be compared.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from swarmkeeper.sim.loop import SECOND, VirtualLoop
@@ -45,7 +44,3 @@ class Trace:
     def hash(self) -> str:
         """64 lower-case hexadecimal digits."""
         return self._digest.hexdigest()
-
-    def about(self, entities: Collection[str]) -> list[Line]:
-        """The lines that a story of these needs."""
-        return [line for line in self.lines if line.kind in ALWAYS or line.entity in entities]
