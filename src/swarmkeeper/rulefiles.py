@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,6 +31,9 @@ def load(files: Sequence[str]) -> Redactor:
 
 def _text(file: str) -> str:
     try:
+        # A pipe that nobody writes to would keep the reader, and with it a server that is to stop.
+        if not stat.S_ISREG(Path(file).stat().st_mode):
+            raise BadRules(f"{file}: is no plain file")
         with Path(file).open("rb") as opened:
             raw = opened.read(BYTES_MAX + 1)
         if len(raw) > BYTES_MAX:

@@ -199,7 +199,8 @@ class Settings:
 
     def limits(self) -> Limits:
         """The bounds and defaults of the rules."""
-        from swarmkeeper.core.model import Limits  # not for `--help`: making the records takes longer than all else here
+        # Here and not above: `--help` has no use for it, and making the records takes longer than all else.
+        from swarmkeeper.core.model import Limits
 
         return Limits(
             lease_ttl=int(self.lease_seconds * SECOND),

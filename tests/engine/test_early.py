@@ -13,8 +13,8 @@ from swarmkeeper.core.states import Status
 from swarmkeeper.sim.harness import ADMIN, Harness
 
 
-def fire(swarm: Harness, kind: str, ref: str, **more: str) -> None:
-    swarm.do(commands.Fire(kind=kind, ref=ref, **more))
+def fire(swarm: Harness, kind: str, ref: str, lease_id: str | None = None) -> None:
+    swarm.do(commands.Fire(kind=kind, ref=ref, lease_id=lease_id))
 
 
 @pytest.mark.parametrize("kind", ["lease", "ends", "grace", "wake", "start"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -356,7 +357,7 @@ def test_a_bot_cannot_use_the_lease_of_another(swarm: Harness, state: str, *, sa
     elif state == "closed":
         swarm.cancel(task)
     stranger = swarm.bot("stranger")
-    named = {} if says_the_task else {"task": None}
+    named: dict[str, Any] = {} if says_the_task else {"task": None}
     refusal = TaskClosed if says_the_task and state == "closed" else LeaseLost
 
     with pytest.raises(refusal):

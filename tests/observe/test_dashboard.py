@@ -36,7 +36,7 @@ async def test_the_dashboard_shows_what_there_is_and_nothing_else(metrics: Metri
 
 
 def test_panels_do_not_lie_on_each_other() -> None:
-    taken = set()
+    taken: set[tuple[int, int]] = set()
     for panel in json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]:
         place = panel["gridPos"]
         cells = {

@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from typing import Any
 from urllib.parse import urlsplit
 
 FAULT = os.environ.get("FAULT", "")
@@ -23,7 +24,7 @@ holding = threading.Event()
 lease_ids: list[str] = []
 
 
-def call(path: str, body: dict, *, tries: int = 1000) -> tuple[int, dict]:
+def call(path: str, body: dict[str, Any], *, tries: int = 1000) -> tuple[int, dict[str, Any]]:
     """The answer, however often that takes."""
     for attempt in range(tries):
         try:
@@ -55,13 +56,13 @@ def beat(bot_id: str) -> None:
             call(f"/bots/{bot_id}:heartbeat", {"leases": [{"lease_id": one} for one in list(lease_ids)]}, tries=1000)
 
 
-def work(subtask: dict) -> dict:
+def work(subtask: dict[str, Any]) -> dict[str, Any]:
     if FAULT == "reports_what_it_cannot_do" and subtask["input"]:
         raise KeyError("text")
     return {"made": secrets.token_hex(4) if FAULT == "takes_a_lease_once" else len(json.dumps(subtask["input"]))}
 
 
-def do(bot_id: str, lease: dict) -> None:
+def do(bot_id: str, lease: dict[str, Any]) -> None:
     if FAULT == "reports":
         return
     lease_ids.append(lease["lease_id"])

@@ -40,7 +40,6 @@ ALL_CALLS: tuple[Call, ...] = (
     *explain.calls,
     *messages.calls,
     *approvals.calls,
-    *approvals.calls,
     *bots.calls,
     *keys.calls,
     *evidence.calls,

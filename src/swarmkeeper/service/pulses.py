@@ -33,7 +33,7 @@ class Pulses:
             lease = self._leases.get(pulse.lease_id)
             if lease is None or lease.bot != bot.id or not is_quiet(lease, pulse, now):
                 return None
-            directives.append(Directive(pulse.lease_id, "continue", lease.expires_at))
+            directives.append(Directive(pulse.lease_id, "continue", lease.expires_at, lease.task))
         return Beaten(tuple(directives), drain=bot.status != "active")
 
     def learn(self, beat: Beat, world: World) -> None:

@@ -104,7 +104,10 @@ class Orchestrator:
                 await asyncio.sleep(1)
         self._model.check_rows("after a restart")
         self._network.serve(host, Door(engine, store, self._entropy, self._model))
-        await engine.run()
+        try:
+            await engine.run()
+        except Exception as error:
+            self._model.broken("0.engine", "orchestrator", f"the engine's loop ended with {error!r}")
         if engine is not self._stopped:
             self._model.broken("0.engine", "orchestrator", "the engine's loop ended by itself")
 

@@ -32,11 +32,11 @@ class Client(Party):
     def __init__(self, world: World) -> None:
         super().__init__(world, "client", Principal(TENANT, "key_client", "client"))
         self.submitted = 0
-        self.under_way = 0  # submissions that were not acknowledged yet
+        self.under_way = 0  # tasks that the client is not done with
 
     async def run(self) -> None:
         scenario, world = self.world.scenario, self.world
-        while True:
+        while scenario.tasks_max is None or self.submitted < scenario.tasks_max:
             number = self.submitted + 1
             await asyncio.sleep(world.coins.waiting(3600 / scenario.tasks_per_hour, "arrival", number))
             if world.ended.is_set():
@@ -47,11 +47,10 @@ class Client(Party):
 
     async def _see_to(self, wanted: Submission) -> None:
         task = await self._submit(wanted)
+        if task is not None:
+            self._meddle(wanted.title, task)
+            await self._watch(wanted.title, task)
         self.under_way -= 1
-        if task is None:
-            return
-        self._meddle(wanted.title, task)
-        await self._watch(wanted.title, task)
 
     async def _submit(self, wanted: Submission) -> str | None:
         specs = None if wanted.subtasks is None else tuple(map(graph.from_json, wanted.subtasks))

@@ -72,8 +72,9 @@ class People:
 class Scenario:
     name: str
     tasks_per_hour: float = 20
+    tasks_max: int | None = None  # no more come then
     hours: float = 6
-    heal_hours: float = 24  # in which everything must end once nothing goes wrong any more
+    heal_hours: float = 8  # in which everything must end once nothing goes wrong any more
     planned_by_client: float = 0.4
     shapes: Mapping[str, float] = field(
         default_factory=lambda: {"one": 2, "chain": 3, "fan": 2, "join": 3, "cleanup": 2, "free": 2}
@@ -101,7 +102,8 @@ class Scenario:
 _GOLDEN = Scenario(
     "golden",
     tasks_per_hour=60,
-    hours=0.1,
+    tasks_max=5,
+    hours=0.3,
     size=3,
     planners=Fleet(1, 2, 5, unsound=0.2, asks=0.1),
     executors=Fleet(2, 2, 15, retryable=0.1, rate_limited=0.05, released=0.05, deferred=0.05, asks=0.05),

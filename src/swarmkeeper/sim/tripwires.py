@@ -12,7 +12,7 @@ import secrets  # noqa: TID251  # to be closed, not used
 import threading
 import time  # noqa: TID251  # to be closed, not used
 import uuid  # noqa: TID251  # to be closed, not used
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
@@ -30,19 +30,22 @@ class Escaped(BaseException):
     """Code under simulation touched the real world. No handler of errors may swallow it."""
 
 
-def _wire(name: str) -> Any:
+def _wire(name: str, tell: Callable[[str], None]) -> Any:
     def trip(*args: object, **options: object) -> NoReturn:
-        raise Escaped(f"{name} is used within a simulation: take it from what is passed in")
+        words = f"{name} is used within a simulation: take it from what is passed in"
+        tell(words)
+        raise Escaped(words)
 
     return trip
 
 
 @contextmanager
-def tripwires() -> Iterator[None]:
+def tripwires(tell: Callable[[str], None] = lambda words: None) -> Iterator[None]:
+    """Lay the wires. `tell` hears of one that was touched, for the exception may be held back by a task."""
     before = [(owner, name, getattr(owner, name)) for owner, names in _WIRES for name in names if hasattr(owner, name)]
     try:
         for owner, name, _ in before:
-            setattr(owner, name, _wire(f"{owner.__name__}.{name}"))
+            setattr(owner, name, _wire(f"{owner.__name__}.{name}", tell))
         yield
     finally:
         for owner, name, real in before:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from swarmkeeper.sdk.errors import ApiError
-from swarmkeeper.testing.stage import LEASE_SECONDS, Call, Fault, Process, Stage, command_of, soon, stage
+from swarmkeeper.testing.stage import LEASE_SECONDS, Call, Fault, Kind, Process, Stage, command_of, soon, stage
 from swarmkeeper.wire.answers import Bot, Task
 
 if TYPE_CHECKING:
@@ -386,8 +386,9 @@ async def survives_garbage(trial: Trial) -> None:
 
 @_check("must", "forgives fields it does not know: later releases may answer more")
 async def forgives_new_fields(trial: Trial) -> None:
-    for kind in ("claim", "report", "beat"):
-        trial.stage.arrange(Fault(kind, "extend", times=1000))  # type: ignore[arg-type]  # each is a Kind
+    kinds: tuple[Kind, ...] = ("claim", "report", "beat")
+    for kind in kinds:
+        trial.stage.arrange(Fault(kind, "extend", times=1000))
     since = trial.mark
     await trial.give()
     await trial.must_report(since, "every record had a field more than today, and it reported nothing")

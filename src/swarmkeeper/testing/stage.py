@@ -23,7 +23,8 @@ from swarmkeeper.settings import Settings
 
 LEASE_SECONDS = 3.0
 OUTPUT_BYTES_MAX = 8_192  # of what a bot's process writes, kept for the report
-_CALLS: Mapping[str, re.Pattern[str]] = {
+Kind = Literal["register", "claim", "report", "beat", "release", "ask", "other"]
+_CALLS: Mapping[Kind, re.Pattern[str]] = {
     "register": re.compile(r"POST /bots/register"),
     "claim": re.compile(r"POST /leases"),
     "report": re.compile(r"POST (/tasks/[^/]+)?/results"),
@@ -31,7 +32,6 @@ _CALLS: Mapping[str, re.Pattern[str]] = {
     "release": re.compile(r"POST /leases/[^/]+:release"),
     "ask": re.compile(r"POST /leases/[^/]+:ask"),
 }
-Kind = Literal["register", "claim", "report", "beat", "release", "ask", "other"]
 
 
 @dataclass(slots=True, eq=False)
@@ -181,7 +181,7 @@ class _Gate:
 
 def _kind(scope: Scope) -> Kind:
     said = f"{scope['method']} {scope['path']}"
-    return next((kind for kind, pattern in _CALLS.items() if pattern.fullmatch(said)), "other")  # type: ignore[return-value]  # the keys are kinds
+    return next((kind for kind, pattern in _CALLS.items() if pattern.fullmatch(said)), "other")
 
 
 def _extended(answer: dict[str, Any]) -> dict[str, Any]:

@@ -233,6 +233,10 @@ INSERT INTO task ({task}) VALUES ({:task});
 -- Over the version before it, or not at all; so in all the `update_…`.
 UPDATE task SET {task=} WHERE id = :id AND version = :version - 1;
 
+-- name: update_task_hot
+-- The same where nothing else has changed, which is nearly always.
+UPDATE task SET {task~} WHERE id = :id AND version = :version - 1;
+
 -- name: insert_work
 -- Version 1.
 INSERT INTO work ({work}) VALUES ({:work});
@@ -240,6 +244,10 @@ INSERT INTO work ({work}) VALUES ({:work});
 -- name: update_work
 -- Over the version before it.
 UPDATE work SET {work=} WHERE id = :id AND version = :version - 1;
+
+-- name: update_work_hot
+-- The same where nothing else has changed.
+UPDATE work SET {work~} WHERE id = :id AND version = :version - 1;
 
 -- name: insert_lease
 -- Version 1.

@@ -30,8 +30,8 @@ from swarmkeeper.storage.sqlite.statements import Table
 Row = tuple[Any, ...]
 
 
-def _table(name: str, fixed: str, changing: str = "") -> Table:
-    return Table(name, tuple(fixed.split()), tuple(changing.split()))
+def _table(name: str, fixed: str, changing: str = "", hot: str = "") -> Table:
+    return Table(name, tuple(fixed.split()), tuple(changing.split()), tuple(hot.split()))
 
 
 TABLES: Mapping[str, Table] = {
@@ -43,6 +43,7 @@ TABLES: Mapping[str, Table] = {
             "status priority updated_at labels planner_skills evaluator_skills evaluation quorum_accept quorum_of"
             " max_rounds approval plan_timeout review_timeout defaults outcome failure holds version sequence n_total"
             " n_open n_failed round reworks deadline deadline_left planned started loading makers verdict usage",
+            "status updated_at outcome version sequence n_total n_open n_failed planned started makers",
         ),
         _table(
             "work",
@@ -50,6 +51,7 @@ TABLES: Mapping[str, Table] = {
             "queue status priority place attempt tries crashes deferrals unseen start_due start_left start pending"
             " round reworks timeout max_attempts continues handled wake payload result result_hash checkpoint excluded"
             " taker error since version",
+            "status place attempt start_due start_left pending result result_hash since version",
         ),
         _table(
             "lease",

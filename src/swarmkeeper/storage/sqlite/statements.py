@@ -6,6 +6,7 @@ So that a table's columns are written once (rows.py), a statement may say
     {task}      id, tenant, …               to insert one
     {:task}     :id, :tenant, …             its values
     {task=}     status = :status, …         to change what may change in it
+    {task~}     the same, of the few columns that change all the time: SQLite checks what is set, changed or not
 
 and a statement that takes whole rows has its parameters numbered in the order of the columns, so that one tuple serves
 insert and update alike.
@@ -20,7 +21,7 @@ from importlib.resources import files
 
 _NAME = re.compile(r"^-- name: *(\w+)[ ]*$", re.MULTILINE)
 _COMMENT = re.compile(r"^ *--.*$", re.MULTILINE)
-_COLUMNS = re.compile(r"\{(:?)(\w+)(\.\*|=|)\}")
+_COLUMNS = re.compile(r"\{(:?)(\w+)(\.\*|=|~|)\}")
 _PARAMETER = re.compile(r"(?<![\w:]):([a-z_]+)")
 
 
@@ -34,6 +35,7 @@ class Table:
     name: str
     fixed: tuple[str, ...]
     changing: tuple[str, ...] = ()
+    hot: tuple[str, ...] = ()  # of those that change, the ones that nearly every step of a life does
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -57,9 +59,10 @@ def _filled(sql: str, tables: Mapping[str, Table]) -> str:
         values, table, form = match[1] == ":", tables[match[2]], match[3]
         if form == ".*":
             return ", ".join(f"{table.name}.{column}" for column in table.columns)
-        if form == "=":
+        if form in ("=", "~"):
             whole_row.append(table)
-            return ", ".join(f"{column} = :{column}" for column in table.changing)
+            changed = table.changing if form == "=" else table.hot
+            return ", ".join(f"{column} = :{column}" for column in changed)
         if values:
             whole_row.append(table)
         return ", ".join((":" if values else "") + column for column in table.columns)

@@ -4,6 +4,8 @@ waits for the disk, is the store's."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import apsw
@@ -12,7 +14,7 @@ from swarmkeeper.core.model import Chore, Edge, Ready, Tenant, Timer
 from swarmkeeper.core.ports import Changes, StaleVersion, Want
 from swarmkeeper.core.states import FINAL, Kind, Status
 from swarmkeeper.storage.sqlite import rows
-from swarmkeeper.storage.sqlite.statements import read
+from swarmkeeper.storage.sqlite.statements import Table, read
 
 QUERIES: Mapping[str, str] = read("queries.sql", rows.TABLES)
 
@@ -24,13 +26,14 @@ class SqliteUnit:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._open = True
+        self._stored: dict[str, rows.Row] = {}  # tasks and items as they stand in the store, by id
 
     def end(self) -> None:
         self._open = False
 
     async def load(self, wants: Iterable[Want]) -> Mapping[Want, Any]:
         assert self._open, "this unit has ended"
-        return _Loading(self._connection).load(wants)
+        return _Loading(self._connection, self._stored).load(wants)
 
     async def levels(self, tenant: str, queues: Sequence[int]) -> list[tuple[int, int]]:
         assert self._open, "this unit has ended"
@@ -149,8 +152,16 @@ class SqliteUnit:
         """Insert what has version 1, and write the rest over the version before. The version is a row's last column."""
         fresh: list[rows.Row] = []
         known: list[rows.Row] = []
+        narrow: list[rows.Row] = []  # of which nothing but hot columns has changed
+        version, hot = _VERSION[table], _HOT.get(table)
         for row in them:
-            (fresh if row[_VERSION[table]] == 1 else known).append(row)
+            if row[version] == 1:
+                fresh.append(row)
+            elif hot is not None and (stored := self._stored.get(row[0])) and hot.others(stored) == hot.others(row):
+                narrow.append(row[: hot.width])
+            else:
+                self._stored.pop(row[0], None)
+                known.append(row)
         if fresh:
             try:
                 self._connection.executemany(QUERIES[f"insert_{table}"], fresh)
@@ -159,11 +170,12 @@ class SqliteUnit:
                 if getattr(error, "extendedresult", None) in _THERE_ALREADY:
                     raise StaleVersion(f"a new {table} is there already") from error
                 raise
-        if known:
-            before = self._connection.total_changes()
-            self._connection.executemany(QUERIES[f"update_{table}"], known)
-            if self._connection.total_changes() - before != len(known):
-                raise StaleVersion(f"a {table} is not at the version before")
+        for name, over in ((f"update_{table}", known), (f"update_{table}_hot", narrow)):
+            if over:
+                before = self._connection.total_changes()
+                self._connection.executemany(QUERIES[name], over)
+                if self._connection.total_changes() - before != len(over):
+                    raise StaleVersion(f"a {table} is not at the version before")
 
 
 _THERE_ALREADY = (apsw.SQLITE_CONSTRAINT_PRIMARYKEY, apsw.SQLITE_CONSTRAINT_UNIQUE)
@@ -174,11 +186,28 @@ _VERSION = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Hot:
+    """What tells whether an update of hot columns will do."""
+
+    others: Callable[[rows.Row], rows.Row]  # the columns that may change, but seldom do
+    width: int  # how much of a row the statement takes
+
+
+def _hot(table: Table) -> _Hot:
+    seldom = [at for at, name in enumerate(table.columns) if name in table.changing and name not in table.hot]
+    return _Hot(itemgetter(*seldom), 1 + max(table.columns.index(name) for name in table.hot))
+
+
+_HOT = {name: _hot(table) for name, table in rows.TABLES.items() if table.hot}
+
+
 class _Loading:
     """One call of `load`: first what brings other rows along, then these rows, each statement for all at once."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: apsw.Connection, stored: dict[str, rows.Row]) -> None:
         self._execute = connection.execute
+        self._stored = stored
         self._found: dict[Want, Any] = {}
         self._wanted: dict[str, dict[Any, None]] = {}
 
@@ -197,6 +226,8 @@ class _Loading:
                     found[kind, key] = None
                 for row in self._many(statement, keys):
                     found[kind, row[column]] = record(row)
+                    if kind in _HOT:
+                        self._stored[row[0]] = row
         unknown = self._wanted.keys() - _GATHER.keys() - _BY_KEY.keys()
         assert not unknown, f"nothing of the kind {', '.join(sorted(unknown))} can be loaded"
         return self._found
@@ -224,9 +255,11 @@ class _Loading:
             lease = rows.lease(row[:_LEASE_END])
             found["lease_id", lease.lease_id] = lease.work
             found["lease", lease.work] = lease
-            found["work", lease.work] = rows.work(row[_LEASE_END:_WORK_END])
+            work = self._stored[lease.work] = row[_LEASE_END:_WORK_END]
+            found["work", lease.work] = rows.work(work)
             if ("task", lease.task) not in found:
-                found["task", lease.task] = rows.task(row[_WORK_END:])
+                task = self._stored[lease.task] = row[_WORK_END:-1]
+                found["task", lease.task] = rows.task(task)
             if row[-1]:
                 self._want("chores", lease.task)
             else:
@@ -270,7 +303,8 @@ class _Loading:
                 edge = rows.edge(row[:_EDGE_END])
                 found["children", (edge.parent, "", n)].append(edge)
                 if ("work", edge.child) not in found:
-                    found["work", edge.child] = rows.work(row[_EDGE_END:])
+                    child = self._stored[edge.child] = row[_EDGE_END:]
+                    found["work", edge.child] = rows.work(child)
 
     def parents(self, keys: _Keys) -> None:
         for key in keys:

@@ -1,0 +1,44 @@
+"""The orchestrator dies before, and after, every commit of a short story: nothing is lost, and everything ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+import pytest
+
+from swarmkeeper.sim.run import Case, Outcome, run
+from swarmkeeper.sim.scenarios import SCENARIOS
+
+GOLDEN = replace(SCENARIOS["golden"], tasks_max=3, hours=0.15)
+SEED = 10
+
+
+@lru_cache(maxsize=1)
+def golden() -> Outcome:
+    return run(Case(SEED, GOLDEN, faults=()))
+
+
+def commits() -> list[str]:
+    """By name; of those in which nothing is told, one a minute stands for all."""
+    return [
+        f"{place}#{n}"
+        for place, count in golden().places.items()
+        for n in range(1, 2 if place.startswith("quiet") else count + 1)
+    ]
+
+
+def test_the_story_has_enough_of_them() -> None:
+    assert golden().violation is None
+    assert len(commits()) > 40
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_crash_at_any_commit_does_no_harm(when: str) -> None:
+    for commit in commits():
+        fault = f"store.crash_{when}@commit:{commit}"
+        outcome = run(Case(SEED, GOLDEN, faults=(fault,)), full_every=50)
+
+        assert outcome.faults == (fault,), fault
+        assert outcome.boots == 2, fault
+        assert outcome.violation is None, (fault, outcome.violation)

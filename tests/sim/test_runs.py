@@ -1,0 +1,214 @@
+"""Runs: the real engine and store among bots and people that fail, and whatever is wrong with that must be found."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import secrets
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import pytest
+
+from swarmkeeper.core import commands
+from swarmkeeper.core.decide import DECISIONS, planning
+from swarmkeeper.sim import cases
+from swarmkeeper.sim.faults import KINDS
+from swarmkeeper.sim.invariants import WORDS, invariant
+from swarmkeeper.sim.model import Commit, Model
+from swarmkeeper.sim.run import Case, run
+from swarmkeeper.sim.scenarios import SCENARIOS
+from swarmkeeper.sim.tripwires import Escaped, tripwires
+
+STANDARD, GOLDEN = SCENARIOS["standard"], SCENARIOS["golden"]
+SHORT = replace(STANDARD, hours=0.25)
+
+ONE_RUN = """
+import sys
+from dataclasses import replace
+from swarmkeeper.sim.run import Case, run
+from swarmkeeper.sim.scenarios import SCENARIOS
+scenario = replace(SCENARIOS["standard"], hours=0.25)
+outcome = run(Case(11, scenario, file=sys.argv[1] == "file"))
+print(outcome.trace_hash, outcome.violation, len(outcome.faults), outcome.boots)
+"""
+
+
+def told(hash_seed: str, store: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_RUN, store],
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_one_seed_gives_one_trace_in_six_processes() -> None:
+    traces = {told(hash_seed, store) for hash_seed in ("0", "1", "random") for store in ("memory", "file")}
+
+    assert len(traces) == 1
+    trace_hash = traces.pop().split()[0]
+    assert len(trace_hash) == 64
+    assert set(trace_hash) <= set("0123456789abcdef")
+
+
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_nothing_breaks_while_things_go_wrong_and_all_ends_when_they_no_longer_do(seed: int) -> None:
+    outcome = run(Case(seed, SHORT))
+
+    assert outcome.violation is None, outcome.violation
+    assert outcome.faults
+    assert outcome.statuses
+
+
+def test_what_is_ready_may_run_in_any_order() -> None:
+    chaos = run(Case(1, GOLDEN, chaos=True))
+
+    assert chaos.violation is None, chaos.violation
+    assert chaos.trace_hash == run(Case(1, GOLDEN, chaos=True)).trace_hash != run(Case(1, GOLDEN)).trace_hash
+
+
+def test_small_slices_of_long_work_break_nothing() -> None:
+    scenario = replace(SHORT, bounds=replace(SHORT.bounds, slice_rows=3), size=10)
+
+    outcome = run(Case(1, scenario), full_every=100)
+
+    assert outcome.violation is None, outcome.violation
+
+
+def test_a_run_with_its_own_faults_by_name_is_the_same_run() -> None:
+    by_chance = run(Case(11, SHORT))
+
+    by_name = run(Case(11, SHORT, faults=by_chance.faults))
+
+    assert by_chance.faults
+    assert (by_name.trace_hash, by_name.faults) == (by_chance.trace_hash, by_chance.faults)
+
+
+def test_without_faults_nothing_goes_wrong_and_the_orchestrator_boots_once() -> None:
+    outcome = run(Case(11, SHORT, faults=()))
+
+    assert (outcome.violation, outcome.faults, outcome.boots) == (None, (), 1)
+
+
+def test_leaving_a_fault_out_leaves_the_others_where_they_were() -> None:
+    def before(lines: Iterable[object], moment: float) -> list[str]:
+        return [str(line) for line in lines if float(str(line).split()[0]) < moment]
+
+    whole = run(Case(11, SHORT), keep=True)
+    left_out = whole.faults[len(whole.faults) // 2]
+    at = next(line.at for line in whole.lines if line.text == left_out) / 1_000_000
+
+    without = run(Case(11, SHORT, faults=tuple(one for one in whole.faults if one != left_out)), keep=True)
+
+    assert before(without.lines, at) == before(whole.lines, at)
+    assert left_out not in without.faults
+    later = whole.faults[whole.faults.index(left_out) + 1 :]
+    assert len(set(later) & set(without.faults)) > len(later) // 2
+
+
+def test_faults_are_named_by_kind_place_and_number() -> None:
+    for name in run(Case(11, SHORT)).faults:
+        kind, _, place = name.partition("@")
+        assert kind in KINDS
+        assert ":" in place
+        assert int(place.rpartition("#")[2]) > 0
+
+
+# ---- what ends a run -----------------------------------------------------------------------------------------------
+
+
+def test_an_invariant_of_ones_own_is_checked_after_every_commit() -> None:
+    @invariant("no task of mine is ever planned")
+    def never_planned(model: Model, commit: Commit) -> Iterable[str]:
+        return [model.title(event.task) for event in commit.events if event.kind == "task.planned"]
+
+    outcome = run(Case(1, GOLDEN, faults=()), invariants=[never_planned])
+
+    assert outcome.violation is not None
+    assert outcome.violation.invariant == "never_planned"
+    assert "no task of mine is ever planned: t1" in outcome.violation.why
+
+
+def test_what_reaches_for_the_real_world_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    def submit(world: object, command: object) -> str:
+        time.time()
+        raise AssertionError("the wire did not hold")
+
+    assert isinstance(DECISIONS, dict)
+    monkeypatch.setitem(DECISIONS, commands.Submit, submit)
+
+    outcome = run(Case(1, GOLDEN, faults=()))
+
+    assert outcome.violation is not None
+    assert outcome.violation.invariant == "0.real-world"
+    assert "time.time" in outcome.violation.why
+
+
+def test_an_exception_in_the_product_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def accept_plan(*args: object, **options: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(planning, "accept_plan", accept_plan)
+
+    outcome = run(Case(1, GOLDEN, faults=()))
+
+    assert outcome.violation is not None
+    assert outcome.violation.invariant == "0.fault"
+
+
+REACHES: dict[str, Callable[[], object]] = {
+    "the time": lambda: time.time(),  # noqa: PLW0108  # looked up when it is called
+    "a monotonic clock": lambda: time.monotonic(),  # noqa: PLW0108
+    "sleep": lambda: time.sleep(0),
+    "chance of the system": lambda: os.urandom(8),
+    "chance": lambda: random.random(),  # noqa: PLW0108
+    "a secret": lambda: secrets.token_hex(4),
+    "an id": lambda: uuid.uuid4(),  # noqa: PLW0108
+    "a thread": lambda: threading.Thread(target=print).start(),
+}
+
+
+@pytest.mark.parametrize("reach", REACHES.values(), ids=REACHES)
+def test_wires_hold_while_they_are_laid_and_no_longer(reach: Callable[[], object]) -> None:
+    touched: list[str] = []
+
+    with pytest.raises(Escaped), tripwires(touched.append):
+        reach()
+
+    assert len(touched) == 1
+    reach()
+
+
+# ---- cases as JSON -------------------------------------------------------------------------------------------------
+
+
+def test_a_case_comes_back_from_json_as_it_was() -> None:
+    case = Case(7, SHORT, faults=("orch.crash@orchestrator:minute#3",), chaos=True)
+
+    assert cases.from_json(json.loads(json.dumps(cases.to_json(case)))) == case
+
+
+@pytest.mark.parametrize(
+    ("plain", "words"),
+    [
+        ({"seed": 1, "colour": 2}, "there is no colour"),
+        ({"seed": 1, "scenario": {"name": "x", "bounds": {"lease": 2}}}, "there is no scenario.bounds.lease"),
+        ({"seed": "one"}, "Expected `int`"),
+    ],
+)
+def test_a_case_that_says_what_nobody_understands_is_refused(plain: dict[str, object], words: str) -> None:
+    with pytest.raises(cases.BadCase, match=words):
+        cases.from_json(plain)
+
+
+def test_every_invariant_has_a_sentence() -> None:
+    assert all((words and name[0].isdigit()) or name == "rows" for name, words in WORDS.items())
