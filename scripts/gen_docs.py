@@ -1,4 +1,4 @@
-"""Writes the pages of docs/ that are drawn from the code: life cycle, errors, settings, API, CLI, SDK.
+"""Writes the pages of docs/ that are drawn from the code: life cycle, errors, settings, API, CLI, SDK, metrics.
 
 Run by `make docs`. CI runs it too, and fails when a page on main is not what the code says.
 """
@@ -82,8 +82,9 @@ def error_pages() -> str:
 
     rows = []
     for kind in sorted(errors.SwarmkeeperError.__subclasses__(), key=lambda one: one.code):
-        words = " ".join((inspect.getdoc(kind) or "").split()) if "__doc__" in vars(kind) else ""
-        status = STATUS[kind]
+        words = " ".join((vars(kind)["__doc__"] or "").split())
+        assert words, f"{kind.__name__} says nothing to whoever meets it"
+        status, _ = STATUS[kind]
         rows.append((f'<a id="{kind.code}"></a>`{kind.code}`', status, "yes" if kind.retryable else "no", words))
     return (
         "# Errors\n\n"
@@ -201,6 +202,41 @@ def _signature(thing: Any) -> str:
         return ""
 
 
+def metrics_page() -> str:
+    from swarmkeeper.observe.metrics import Metrics, Sources
+    from swarmkeeper.service.figures import Figures
+    from swarmkeeper.storage.sqlite.store import SqliteStore
+
+    def none() -> int:
+        return 0
+
+    figures = Figures(refused={"lease_lost": 0}, endings={"succeeded": 0}, events={"task.submitted": 0})
+    sources = Sources(lambda: figures, none, none, none, none, bool, str, none)
+    metrics = Metrics(SqliteStore(":memory:"), sources, version="")
+    metrics.answered("GET", "/tasks", 200, 0)
+    told = metrics.text()[0].decode()
+    labels = {
+        "swarmkeeper_ready_items": ["kind", "skills"],
+        "swarmkeeper_ready_oldest_seconds": ["kind", "skills"],
+    }
+    for name, inside in re.findall(r"^(\w+)\{([^}]*)\}", told, re.MULTILINE):
+        names = [each for each in re.findall(r'(\w+)="', inside) if each != "le"]
+        labels.setdefault(re.sub(r"_bucket$", "", name), names)
+    kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", told, re.MULTILINE))
+    rows = [
+        (f"`{name}`", kinds[name], ", ".join(f"`{label}`" for label in labels.get(name, [])), meaning)
+        for name, meaning in sorted(re.findall(r"^# HELP (\w+) (.*)$", told, re.MULTILINE))
+        if not name.endswith("_created")
+    ]
+    return (
+        "# Metrics\n\n"
+        + NOTE
+        + "`GET /metrics` answers in the text format of Prometheus, to keys of role `operator` and `admin`; with\n"
+        "`--metrics-open` to every caller on this machine. `deploy/grafana/swarmkeeper.json` is a dashboard of them.\n\n"
+        + table(("name", "type", "labels", "meaning"), rows)
+    )
+
+
 PAGES = {
     "concepts/life-cycle.md": life_cycle,
     "reference/errors.md": error_pages,
@@ -208,6 +244,7 @@ PAGES = {
     "reference/api.md": api_page,
     "reference/cli.md": cli_page,
     "reference/sdk.md": sdk_page,
+    "reference/metrics.md": metrics_page,
 }
 
 

@@ -1,4 +1,4 @@
-"""`approval …`: what people are asked, and deciding it; and telling whoever waits for a task that a person must decide."""
+"""`approval …`: what people are asked, and deciding it; and telling whoever waits that a person must decide."""
 
 from __future__ import annotations
 

@@ -11,6 +11,8 @@ Detail = tuple[str, str, str]
 
 
 class SwarmkeeperError(Exception):
+    """Something that a caller can act on. `code` is stable; `detail` says what and where, and repeats no input."""
+
     code: ClassVar[str]
     retryable: ClassVar[bool] = False
 
@@ -40,6 +42,8 @@ class NotFound(SwarmkeeperError):
 
 
 class MethodNotAllowed(SwarmkeeperError):
+    """There is such a path, but not with this method."""
+
     code = "method_not_allowed"
 
 
@@ -90,6 +94,8 @@ class StaleApproval(SwarmkeeperError):
 
 
 class AlreadyDecided(SwarmkeeperError):
+    """A person has decided otherwise, or it was not to be decided in this way. Read the approval again."""
+
     code = "already_decided"
 
 
@@ -106,6 +112,8 @@ class CursorTooOld(SwarmkeeperError):
 
 
 class PreconditionFailed(SwarmkeeperError):
+    """It has changed since it was read (`If-Match`). Read it again, then decide."""
+
     code = "precondition_failed"
 
 
@@ -140,19 +148,27 @@ class NotSupported(SwarmkeeperError):
 
 
 class TooLarge(SwarmkeeperError):
+    """The body, or a value in it, is larger than may be sent. Keep large things elsewhere, and send their address."""
+
     code = "too_large"
 
 
 class UnsupportedMediaType(SwarmkeeperError):
+    """Bodies are `application/json`, uncompressed."""
+
     code = "unsupported_media_type"
 
 
 class RateLimited(SwarmkeeperError):
+    """Too many calls, or failed logins, from here. Wait as long as `Retry-After` says."""
+
     code = "rate_limited"
     retryable = True
 
 
 class BacklogFull(SwarmkeeperError):
+    """The tenant has as many open tasks as it may have. Wait as long as `Retry-After` says, or ask for more."""
+
     code = "backlog_full"
     retryable = True
 
