@@ -232,7 +232,7 @@ def metrics_page() -> str:
         "# Metrics\n\n"
         + NOTE
         + "`GET /metrics` answers in the text format of Prometheus, to keys of role `operator` and `admin`; with\n"
-        "`--metrics-open` to every caller on this machine. A dashboard of them is `deploy/grafana/swarmkeeper.json`.\n\n"
+        "`--metrics-open` to every caller on this machine. `deploy/grafana/swarmkeeper.json` shows them.\n\n"
         + table(("name", "type", "labels", "meaning"), rows)
     )
 

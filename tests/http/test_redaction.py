@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,11 @@ def test_a_server_does_not_start_with_rules_that_are_wrong(tmp_path: Path) -> No
         Orchestrator(Settings(redaction=(str(file),)))
     with pytest.raises(BadSetting, match="cannot be read"):
         Orchestrator(Settings(redaction=(str(tmp_path / "none.toml"),)))
+
+
+def test_a_pipe_is_not_waited_for_as_if_it_were_a_file_of_rules(tmp_path: Path) -> None:
+    pipe = tmp_path / "redaction.toml"
+    os.mkfifo(pipe)
+
+    with pytest.raises(BadSetting, match=r"redaction\.toml: is no plain file"):
+        Orchestrator(Settings(redaction=(str(pipe),)))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import heapq
+import inspect
 import itertools
 from asyncio import events
 from collections import deque
@@ -272,6 +273,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def close(self) -> None:
         """End it, and what is left on it with it."""
         self._closed = True
+        for left in asyncio.all_tasks(self):
+            coroutine = left.get_coro()
+            if inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+                coroutine.close()  # what has not even begun is missed by nobody
         self._ready.clear()
         self._timers.clear()
         for task in self._graves:
