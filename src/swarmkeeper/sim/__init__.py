@@ -1,1 +1,18 @@
-"""The simulator: the real engine, store and bots in one process, on a clock that stands until it is moved."""
+"""The simulator: the real engine and store under virtual time, among bots and people that fail, with invariants checked
+after every commit. Equal cases (scenario, seed, faults) give equal runs, byte for byte, in any process.
+
+Start at `run.run(Case(seed))`. Where things are:
+
+- Ground. `loop` virtual time, hosts that die or stand still, `chaos`. `clock`, `coins` (every choice drawn from the
+  seed and from what it is about), `chance` (a plain stream, for tests), `tripwires` (the real world raises).
+- What goes wrong. `faults`: all kinds, their names `kind@site:entity#n`, their coins and sizes. Whoever has an
+  opportunity asks `faults.strike(kind, place)` there, and does the harm itself: `network`, `storing` (commits),
+  `orchestrator` (death, pauses, upgrades, the wall clock), `bots`, `people`.
+- Who takes part. `host` (a name, a process, patience), `bots`, `people`, and the `orchestrator`, whose `door` they
+  knock at through the `network`. The door is the edge of the first level, in the place of HTTP.
+- What must hold. `invariants` (ids, sentences, `@invariant` for one's own), `model` (the shadow of the store, fed by
+  each commit, asked before each answer), `judge` (what one commit must not do), `checks` (what rows can show).
+- What comes of it. `run` (a case in, an outcome out), `scenarios` (what is played, as plain values), `cases` (cases as
+  JSON), `trace` (lines and their digest), `coverage` (`reached("…")`), `shrink` (to the few faults that it takes).
+- For tests of single rules: `harness` (one engine in hand), `asgi` (an application called in memory).
+"""

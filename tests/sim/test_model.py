@@ -1,0 +1,353 @@
+"""Each invariant that the shadow model sees is broken by hand, to see that it is found: what it is told of a commit, or
+what is stored, is changed on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from swarmkeeper.core.model import Event, Ready
+from swarmkeeper.core.ports import Changes
+from swarmkeeper.core.states import Ending, Status, TaskStatus
+from swarmkeeper.service.engine import Engine
+from swarmkeeper.service.scheduler import Scheduler
+from swarmkeeper.sim.bots import SECRET, Process
+from swarmkeeper.sim.invariants import WORDS
+from swarmkeeper.sim.model import Model
+from swarmkeeper.sim.run import Case, Outcome, run
+from swarmkeeper.sim.scenarios import SCENARIOS, Bounds
+
+GOLDEN = SCENARIOS["golden"]
+
+# Changes what a commit is said to have written; True where it found what it needs.
+Damage = Callable[[Model, Sequence[Changes]], bool]
+DAMAGE: dict[str, tuple[str, Damage]] = {}
+
+
+def breaks(invariant: str) -> Callable[[Damage], Damage]:
+    def named(damage: Damage) -> Damage:
+        DAMAGE[damage.__name__.replace("_", " ")] = (invariant, damage)
+        return damage
+
+    return named
+
+
+def played(monkeypatch: pytest.MonkeyPatch, damage: Damage) -> Outcome:
+    done: list[bool] = []
+    right = Model.committed
+
+    def committed(self: Model, saved: Sequence[Changes]) -> None:
+        told = [copy(changes) for changes in saved]
+        if not done and damage(self, told):
+            done.append(True)
+        right(self, told)
+
+    monkeypatch.setattr(Model, "committed", committed)
+    outcome = run(Case(10, GOLDEN, faults=()), full_every=1)
+    assert done, "the story has a commit to be damaged"
+    return outcome
+
+
+def events(saved: Sequence[Changes], kind: str) -> Iterator[tuple[Changes, int, Event]]:
+    for changes in saved:
+        for place, event in enumerate(changes.events):
+            if event.kind == kind:
+                yield changes, place, event
+
+
+def altered(saved: Sequence[Changes], which: str, **changed: Any) -> bool:
+    """Tell the first event of this kind otherwise."""
+    for changes, place, event in events(saved, which):
+        changes.events = [*changes.events]
+        changes.events[place] = replace(event, **changed)
+        return True
+    return False
+
+
+# ---- what is told --------------------------------------------------------------------------------------------------
+
+
+@breaks("5.sequence")
+def an_event_has_the_wrong_number(model: Model, saved: Sequence[Changes]) -> bool:
+    return altered(saved, "work.succeeded", sequence=99)
+
+
+@breaks("5.time")
+def an_event_is_told_of_an_earlier_time(model: Model, saved: Sequence[Changes]) -> bool:
+    return altered(saved, "work.succeeded", at=1)
+
+
+@breaks("5.audit")
+def an_event_names_no_record(model: Model, saved: Sequence[Changes]) -> bool:
+    return altered(saved, "work.leased", audit="aud_x")
+
+
+@breaks("5.audit")
+def a_record_is_there_twice(model: Model, saved: Sequence[Changes]) -> bool:
+    for changes in saved:
+        if changes.leaves:
+            changes.leaves = [*changes.leaves, changes.leaves[0]]
+            return True
+    return False
+
+
+@breaks("5.cause")
+def an_item_that_is_leased_falls_due(model: Model, saved: Sequence[Changes]) -> bool:
+    return altered(saved, "work.succeeded", kind="work.due")
+
+
+@breaks("5.cause")
+def a_task_is_planned_twice(model: Model, saved: Sequence[Changes]) -> bool:
+    return altered(saved, "task.started", kind="task.planned")
+
+
+@breaks("5.told")
+def an_item_is_what_nobody_told(model: Model, saved: Sequence[Changes]) -> bool:
+    for changes in saved:
+        for work in changes.works.values():
+            if work.status is Status.SUCCEEDED:
+                changes.works = {**changes.works, work.id: replace(work, status=Status.SKIPPED)}
+                return True
+    return False
+
+
+@breaks("5.told")
+def a_task_is_what_nobody_told(model: Model, saved: Sequence[Changes]) -> bool:
+    for changes in saved:
+        for task in changes.tasks.values():
+            changes.tasks = {**changes.tasks, task.id: replace(task, status=TaskStatus.ARCHIVED)}
+            return True
+    return False
+
+
+@breaks("10.secret")
+def an_event_has_a_secret(model: Model, saved: Sequence[Changes]) -> bool:
+    for changes, place, event in events(saved, "work.succeeded"):
+        changes.events = [*changes.events]
+        changes.events[place] = replace(event, body=replace(event.body, value={**event.body.value, "said": SECRET}))
+        return True
+    return False
+
+
+@breaks("10.secret")
+def an_audit_record_has_a_secret(model: Model, saved: Sequence[Changes]) -> bool:
+    for changes in saved:
+        if changes.leaves:
+            changes.leaves = [replace(changes.leaves[0], body=SECRET.encode()), *changes.leaves[1:]]
+            return True
+    return False
+
+
+# ---- leases and results --------------------------------------------------------------------------------------------
+
+
+@breaks("2.newest")
+def an_attempt_is_left_out(model: Model, saved: Sequence[Changes]) -> bool:
+    for changes, place, event in events(saved, "work.leased"):
+        changes.events = [*changes.events]
+        changes.events[place] = replace(event, body=replace(event.body, value={**event.body.value, "attempt": 7}))
+        return True
+    return False
+
+
+@breaks("2.fence")
+def a_result_comes_from_another_bot(model: Model, saved: Sequence[Changes]) -> bool:
+    for changes in saved:
+        for place, attempt in enumerate(changes.attempts):
+            if attempt.ending is Ending.SUCCEEDED:
+                changes.attempts = [*changes.attempts]
+                changes.attempts[place] = replace(attempt, bot="bot_other")
+                return True
+    return False
+
+
+@breaks("1.one-result")
+def a_second_result_is_accepted(model: Model, saved: Sequence[Changes]) -> bool:
+    for changes in saved:
+        for attempt in changes.attempts:
+            if attempt.ending is Ending.SUCCEEDED:
+                model._judge._accepted[attempt.work, attempt.round] = "lse_other"
+                return True
+    return False
+
+
+@breaks("1.one-task")
+def a_submission_makes_a_second_task(model: Model, saved: Sequence[Changes]) -> bool:
+    for changes in saved:
+        for task in changes.tasks.values():
+            if task.id not in model.tasks:
+                model.by_title[task.title] = "tsk_other"
+                return True
+    return False
+
+
+@breaks("3.lease")
+def a_lease_is_not_written(model: Model, saved: Sequence[Changes]) -> bool:
+    for changes in saved:
+        if changes.leases and any(work.status is Status.LEASED for work in changes.works.values()):
+            changes.leases = {}
+            return True
+    return False
+
+
+@breaks("7.acknowledged")
+def a_lease_is_handed_out_to_another_bot(model: Model, saved: Sequence[Changes]) -> bool:
+    for changes in saved:
+        for lease in changes.leases.values():
+            if lease.work not in model.leases:
+                changes.leases = {**changes.leases, lease.work: replace(lease, bot="bot_other")}
+                return True
+    return False
+
+
+# ---- counters, timers, order ---------------------------------------------------------------------------------------
+
+
+@breaks("4.pending")
+def an_edge_is_counted_twice(model: Model, saved: Sequence[Changes]) -> bool:
+    for changes in saved:
+        for work in changes.works.values():
+            if work.status is Status.BLOCKED:
+                changes.works = {**changes.works, work.id: replace(work, pending=work.pending + 1)}
+                return True
+    return False
+
+
+@breaks("4.counters")
+def a_counter_drifts(model: Model, saved: Sequence[Changes]) -> bool:
+    for changes in saved:
+        for task in changes.tasks.values():
+            if task.n_open:
+                changes.tasks = {**changes.tasks, task.id: replace(task, n_open=task.n_open - 1)}
+                return True
+    return False
+
+
+@breaks("8.timer")
+def a_timer_is_not_set(model: Model, saved: Sequence[Changes]) -> bool:
+    for changes in saved:
+        kept = {name: due for name, due in changes.timers.items() if name[0] != "ends" or due is None}
+        if len(kept) < len(changes.timers):
+            changes.timers = kept
+            return True
+    return False
+
+
+@breaks("9.order")
+def an_older_item_is_passed_over(model: Model, saved: Sequence[Changes]) -> bool:
+    for changes in saved:
+        for work_id in changes.leases:
+            work = model.works.get(work_id)
+            if work is None or work.status is Status.LEASED:
+                continue
+            for other in model.works.values():
+                task = model.tasks[other.task]
+                written = any(other.id in each.works for each in saved)
+                if written or task.outcome or task.holds or model.chores.get(task.id):
+                    continue
+                taken = Ready(work.id, work.queue, work.tenant, work.priority, 2, 2, work.task)
+                older = replace(taken, work=other.id, task=other.task, place=1)
+                model.ready[work.id] = taken
+                model.lines[taken.queue, taken.tenant, taken.priority] = {work.id: taken, other.id: older}
+                changes.ready = {**changes.ready, work.id: None}
+                return True
+    return False
+
+
+# ---- what is stored ------------------------------------------------------------------------------------------------
+
+
+def in_the_store(model: Model, statement: str) -> bool:
+    assert model.connection is not None
+    connection = model.connection()
+    connection.execute(statement)
+    return connection.changes() > 0
+
+
+@breaks("7.durable")
+def a_row_is_older_than_what_was_committed(model: Model, saved: Sequence[Changes]) -> bool:
+    return in_the_store(model, "UPDATE task SET version = version - 1 WHERE version > 2")
+
+
+@breaks("7.durable")
+def a_lease_is_gone(model: Model, saved: Sequence[Changes]) -> bool:
+    return in_the_store(
+        model, "UPDATE lease SET lease_id = 'lse_x' WHERE work IN (SELECT id FROM work WHERE status = 'LEASED')"
+    )
+
+
+@breaks("rows")
+def a_queue_is_emptied(model: Model, saved: Sequence[Changes]) -> bool:
+    return in_the_store(model, "UPDATE task SET deadline = 1 WHERE status = 'ARCHIVED'")
+
+
+@breaks("8.due")
+def a_timer_is_looked_at_too_late(model: Model, saved: Sequence[Changes]) -> bool:
+    return in_the_store(model, "UPDATE timer SET due = 1 WHERE kind = 'ends'")
+
+
+@breaks("0.lost-exception")
+def an_exception_is_lost(model: Model, saved: Sequence[Changes]) -> bool:
+    def fails() -> None:
+        raise ZeroDivisionError
+
+    model._loop.call_soon(fails)
+    return True
+
+
+@pytest.mark.parametrize("name", sorted(DAMAGE))
+def test_what_is_broken_by_hand_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    invariant, damage = DAMAGE[name]
+
+    outcome = played(monkeypatch, damage)
+
+    assert outcome.violation is not None
+    assert outcome.violation.invariant == invariant, outcome.violation
+
+
+# ---- what takes a whole run ----------------------------------------------------------------------------------------
+
+
+def violated(scenario: Any = GOLDEN) -> str:
+    outcome = run(Case(10, scenario, faults=()))
+    assert outcome.violation is not None
+    assert outcome.violation.words
+    return outcome.violation.invariant
+
+
+def test_what_does_not_end_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def idle(self: Process) -> None:
+        return None
+
+    monkeypatch.setattr(Process, "_claim_while_current", idle)
+
+    bounds = Bounds(schedule_to_start_seconds=1e6)
+    assert violated(replace(GOLDEN, bounds=bounds, heal_hours=0.2)) == "7.liveness"
+
+
+def test_an_engine_that_ends_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ends(self: Engine) -> None:
+        return None
+
+    monkeypatch.setattr(Engine, "run", ends)
+
+    assert violated() == "0.engine"
+
+
+def test_an_engine_that_miscounts_what_bots_hold_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def committed(self: Scheduler, held: dict[str, int], changed: object) -> None:
+        self.held.update({bot: 1 for bot, change in held.items() if change > 0})
+
+    monkeypatch.setattr(Scheduler, "committed", committed)
+
+    assert violated(replace(GOLDEN, executors=replace(GOLDEN.executors, capacity=50))) in ("0.held", "7.liveness")
+
+
+def test_each_invariant_of_the_model_is_broken_somewhere() -> None:
+    elsewhere = {"0.engine", "0.held", "7.liveness", "0.fault", "0.real-world"}
+
+    assert {invariant for invariant, _ in DAMAGE.values()} | elsewhere == set(WORDS)
