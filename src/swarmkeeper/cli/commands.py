@@ -25,6 +25,7 @@ app = typer.Typer(
     help="A control plane for swarms of AI bots.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # help in plain text: loading what draws boxes takes longer than all else together
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(demo.demo)

@@ -24,7 +24,7 @@ def flag(*names: str, help: str, **more: Any) -> Any:  # noqa: A002 - typer's wo
 def setting(name: str, **more: Any) -> Any:
     """A flag that is a setting; its default and meaning stand in settings.py."""
     knob = BY_NAME[name]
-    default = "" if knob.default in ("", (), False) else f" \\[default: {knob.default}]"
+    default = "" if knob.default in ("", (), False) else f" [default: {knob.default}]"
     option = f"--{name.replace('_', '-')}"
     return typer.Option(option, show_default=False, help=f"{knob.meaning}.{default}", **more)
 

@@ -285,7 +285,7 @@ class Model:
         stored = {row[0]: row[1:] for row in execute("SELECT id, status, version, attempt FROM work")}
         known = {work.id: (work.status, work.version, work.attempt) for work in self.works.values()}
         self._same(when, known, stored, self.label)
-        stored = dict(execute("SELECT work, lease_id FROM lease").fetchall())  # type: ignore[arg-type]  # pairs
+        stored = dict(execute("SELECT work, lease_id FROM lease").fetchall())  # type: ignore[arg-type]  # pairs, as the statement says
         known = {lease.work: lease.lease_id for lease in self.leases.values()}
         self._same(when, known, stored, self.label)
 
