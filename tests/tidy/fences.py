@@ -24,7 +24,10 @@ CORE = tuple(
     f"src/swarmkeeper/core/{name}.py"
     for name in ("decide/work", "decide/review", "decide/oversight", "decide/upkeep", "world")
 )
-TESTS = ("tests/engine", "tests/storage", "tests/core", "tests/http/test_access.py", "tests/http/test_approvals.py")
+TESTS = {
+    ".sql": ("tests/storage", "tests/engine"),
+    ".py": ("tests/engine", "tests/core", "tests/http/test_access.py", "tests/http/test_approvals.py"),
+}
 SECONDS_MAX = 300
 FENCED = {
     "lease_id",
@@ -98,7 +101,7 @@ def still_green(fence: Fence, tree: Path) -> str | None:
     place.write_text(whole[: fence.start] + fence.without + whole[fence.end :], encoding="utf-8")
     try:
         run = subprocess.run(  # this interpreter, on a copy of this repository
-            [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *TESTS],
+            [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *TESTS[Path(fence.file).suffix]],
             cwd=tree,
             env={**os.environ, "PYTHONPATH": str(tree / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
