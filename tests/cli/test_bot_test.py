@@ -46,3 +46,20 @@ def test_the_work_it_is_given_comes_from_a_file(shell: Shell, tmp_path: Path) ->
 @pytest.mark.parametrize("words", [[], ["a.py:A", "--command", "b"], ["--command", " "], ["a.py", "--only", "nothing"]])
 def test_what_to_try_must_be_clear(shell: Shell, words: list[str]) -> None:
     assert shell("bot", "test", *words).code == 2
+
+
+def test_a_command_that_cannot_be_started_is_told_in_a_line(shell: Shell) -> None:
+    done = shell("bot", "test", "--command", "./no-such-bot", "--only", "registers")
+
+    assert (done.code, done.err) == (2, "error[no_bot]: --command cannot be started: No such file or directory\n")
+
+
+def test_work_that_is_none_is_told_by_its_place(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "work.json"
+    file.write_text('{"title": "x", "titel": "x"}')
+
+    done = shell("bot", "test", f"{BOTS / 'bots.py'}:WordCount", "--only", "reports", "--work", str(file))
+
+    assert done.code == 2
+    assert done.err.startswith("error[work]: --work:")
+    assert "/titel: is not a field here" in done.err

@@ -1,8 +1,12 @@
 """`serve`, `dev` and `demo` as processes: when they say that they are ready, how they stop, what they leave behind."""
 
 import json
+import os
+import pty
 import signal
 import stat
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -26,6 +30,43 @@ def test_serve_answers_when_it_says_so_and_stops_when_it_is_told(tmp_path: Path)
     finally:
         code = server.stop()
     assert code == 0
+
+
+def test_a_server_ends_with_the_terminal_that_it_runs_in(tmp_path: Path) -> None:
+    ours, its = pty.openpty()
+    # What it says goes elsewhere: a shell that leads the session is what the terminal's end reaches.
+    said = tmp_path / "said"
+    with said.open("wb") as out:
+        server = subprocess.Popen(
+            [sys.executable, "-c", TERMINAL, "-m", "swarmkeeper.cli", "dev", "--port", "0", "--no-demo"],
+            stdin=its,
+            stdout=out,
+            stderr=out,
+            cwd=tmp_path,
+            start_new_session=True,
+        )
+    try:
+        os.close(its)
+        until = time.monotonic() + 30
+        while "listening on" not in said.read_text() and time.monotonic() < until:
+            time.sleep(0.1)
+        server.send_signal(signal.SIGHUP)
+        time.sleep(0.5)
+        assert server.poll() is None  # the terminal is there: it was asked to read its rules again
+        os.close(ours)
+
+        assert server.wait(20) == 0
+        assert "rules_changed" in said.read_text()
+    finally:
+        server.kill()
+        server.wait()
+
+
+# Takes its standard input as the terminal of its session, and becomes Python with what it is given.
+TERMINAL = """import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
 
 
 def test_serve_ends_polls_and_streams_when_it_stops(running: Running, tmp_path: Path) -> None:

@@ -406,9 +406,9 @@ def test_another_answer_than_the_first_is_refused(place: Town) -> None:
 
     assert place.approver.post(path, {"answer": {"a": 1}}).status == 200
     assert place.approver.post(path, {"answer": {"a": 1}}).status == 200
-    other = place.approver.post(path, {"answer": {"a": 2}})
+    others = [place.approver.post(path, {"answer": {"a": other}}) for other in (2, True)]
 
-    assert (other.status, other.json["code"]) == (409, "already_decided")
+    assert [(other.status, other.json["code"]) for other in others] == [(409, "already_decided")] * 2
 
 
 def test_what_has_changed_since_it_was_read_is_not_approved(place: Town) -> None:
@@ -505,6 +505,24 @@ def test_a_large_plan_is_a_reference_in_lists_and_whole_by_itself(place: Town) -
 
     assert listed["bytes"] > 256 * 1024
     assert len(whole["subtasks"]) == 5
+
+
+def test_a_page_ends_early_rather_than_carry_many_large_questions(place: Town) -> None:
+    task = place.submit([f"a{n}" for n in range(8)], evaluation="none")
+    worker = place.bot("Executor")
+    for _ in range(8):
+        worker.ask(worker.take(), question="Which?", choices=[f"{n:08}" * 1000 for n in range(100)])
+
+    pages: list[list[Json]] = []
+    token = ""
+    while not pages or token:
+        page = place.approver.read(f"/approvals?task_id={task}&page_token={token}")
+        pages.append(page["items"])
+        token = page["next_page_token"]
+
+    assert len(pages) > 2
+    assert all(len(json.dumps(page)) < 8 * 1024 * 1024 for page in pages)
+    assert len({one["id"] for page in pages for one in page}) == 8
 
 
 # ---- evidence ------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from swarmkeeper.core.decide import DECISIONS, progress
 from swarmkeeper.core.decide import work as decisions
 from swarmkeeper.core.world import World
 from swarmkeeper.service.batch import Batch
-from swarmkeeper.storage.sqlite import SqliteStore
+from swarmkeeper.storage.sqlite import SqliteStore, unit
 
 Patch = pytest.MonkeyPatch
 
@@ -85,3 +85,11 @@ def lease_timers_forgotten(patch: Patch) -> None:
 @bug("a submission that comes again makes another task", found_by=("1.one-task",), seeds=8)
 def idempotency_lost(patch: Patch) -> None:
     patch.setattr(Batch, "_remember", lambda self, command, value: None)
+
+
+@bug("of those that wait in a line, the youngest is handed out first", found_by=("9.order",), seeds=4)
+def unfair_queue(patch: Patch) -> None:
+    right = unit.QUERIES["ready_heads"]
+    wrong = right.replace("ORDER BY place, work", "ORDER BY place DESC, work")
+    assert wrong != right
+    patch.setattr(unit, "QUERIES", {**unit.QUERIES, "ready_heads": wrong})

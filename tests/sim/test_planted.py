@@ -11,7 +11,7 @@ from swarmkeeper.sim.scenarios import SCENARIOS
 from swarmkeeper.sim.shrink import shrink
 from tests.sim.bugs import BUGS, Bug
 
-SCENARIO = replace(SCENARIOS["standard"], hours=0.6, heal_hours=4)
+SCENARIO = replace(SCENARIOS["standard"], hours=0.6, heal_hours=3)
 FAULTS_MAX = 3  # that may be left of those that struck
 
 

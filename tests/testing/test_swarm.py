@@ -127,6 +127,26 @@ def test_a_bot_that_cannot_be_run_ends_the_test_at_once() -> None:
         run_swarm([Nothing()], [count("a")])
 
 
+async def test_a_test_that_fails_before_its_bots_do_fails_as_it_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def serve(*_: object, stop: asyncio.Event, **__: object) -> None:
+        await stop.wait()
+        raise ValueError("the bots end by an error, too")
+
+    monkeypatch.setattr("swarmkeeper.testing.swarm.serve", serve)
+
+    async def failing() -> None:
+        async with running_swarm([WordCount()]):
+            await asyncio.sleep(0)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await failing()
+
+
+def test_no_tasks_are_none() -> None:
+    assert run_swarm([WordCount()], []) == []
+
+
 async def test_a_coroutine_of_a_test_has_a_client_of_the_swarm() -> None:
     async with running_swarm([WordCount()]) as client:
         task: Task = await client.submit(count("one two"), evaluation="none")

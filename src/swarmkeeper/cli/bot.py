@@ -160,7 +160,8 @@ def try_(
     It runs against an orchestrator of its own on this machine, which misbehaves to order. No server and no key needed.
     """
     if (target is None) == (command is None):
-        raise Failure("no_bot", "name a bot, or how to start one", exit_code=Exit.USAGE, fix="bot.py:Bot, or --command")
+        what = "name a bot, or how to start one" if target is None else "name a bot or how to start one, not both"
+        raise Failure("no_bot", what, exit_code=Exit.USAGE, fix="bot.py:Bot, or --command")
     words = shlex.split(command) if command is not None else target
     if not words:
         raise Failure("no_bot", "the command is empty", exit_code=Exit.USAGE)
@@ -176,7 +177,16 @@ def try_(
         if not as_json:
             terminal.say(_line_of(outcome))
 
-    outcomes = running.run(bot_suite.try_bot(words, work=task, patience=patience, only=names, told=told))
+    from swarmkeeper.sdk.errors import ApiError
+
+    try:
+        outcomes = running.run(bot_suite.try_bot(words, work=task, patience=patience, only=names, told=told))
+    except OSError as error:
+        if command is None:
+            raise
+        raise Failure("no_bot", f"--command cannot be started: {error.strerror}", exit_code=Exit.USAGE) from None
+    except ApiError as error:  # nothing but the work comes from outside
+        raise Failure("work", f"--work: {error}", exit_code=Exit.USAGE) from None
     broken = any(outcome.broken for outcome in outcomes)
     if as_json:
         checks = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 from swarmkeeper.cli import running, terminal
@@ -95,7 +96,7 @@ async def _serve(settings: Settings, *, migrate: bool, as_json: bool) -> bool:
 async def until_told(served: Served) -> None:
     """Wait for SIGTERM or SIGINT, or the engine's end; a second signal ends the process as it stands.
 
-    SIGHUP reads the files of redaction rules again.
+    SIGHUP reads the files of redaction rules again; from a terminal that was closed it is an end as well.
     """
     loop = asyncio.get_running_loop()
 
@@ -107,13 +108,27 @@ async def until_told(served: Served) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, heard, number)
     again = asyncio.Event()
-    loop.add_signal_handler(signal.SIGHUP, again.set)
+    on_terminal = sys.stdin is not None and sys.stdin.isatty()
+
+    def hung_up() -> None:
+        # Nobody could stop it any more, and it would keep its port and its store.
+        (served.stop if on_terminal and _terminal_is_gone() else again).set()
+
+    loop.add_signal_handler(signal.SIGHUP, hung_up)
     reloading = asyncio.create_task(_reload_when(again, served))
     try:
         await served.stop.wait()
     finally:
         loop.remove_signal_handler(signal.SIGHUP)
         reloading.cancel()
+
+
+def _terminal_is_gone() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return True
+    return False
 
 
 async def _reload_when(again: asyncio.Event, served: Served) -> None:

@@ -351,4 +351,5 @@ def summary(task: Standing, counts: Mapping[Reason, int], first: tuple[str, Why]
     more = [f"{count} {reason}" for reason, count in sorted(rest.items(), key=lambda one: RANK[one[0]]) if count > 0]
     about = f"{key} waits" if key else "The task waits"
     loading = " (the rows of its plan are still being written)" if task.loading and found.reason != "queued" else ""
-    return f"{about} [{found.reason}]: {found.detail}{loading}" + (f"; besides: {', '.join(more)}." if more else ".")
+    said = f"{about} [{found.reason}]: {found.detail}{loading}" + (f"; besides: {', '.join(more)}" if more else "")
+    return said if said.endswith(("?", "!", ".", "…")) else f"{said}."

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from swarmkeeper.core.commands import Command, Continue, Fire, Release, Report
+from swarmkeeper.core.commands import Beat, Command, Continue, Fire, Release, Report
 from swarmkeeper.core.decide import decide
 from swarmkeeper.core.decide.work import Refusal
 from swarmkeeper.core.errors import IdempotencyKeyReused, SwarmkeeperError
@@ -74,7 +74,7 @@ class Batch:
     ) -> None:
         fired = [Queued(Fire(kind=timer.kind, ref=timer.ref), self.seed()) for timer in timers]
         # A report or a beat that came before this batch is heard before its lease is found to have run out.
-        await self._decide_all([*commands, *fired])
+        await self._decide_all([*commands, *fired], _beside(commands, polls))
         for queued in fired:
             assert queued.error is None, f"a timer was refused: {queued.error}"
         if chore is not None:
@@ -90,8 +90,8 @@ class Batch:
 
     # ---- deciding --------------------------------------------------------------------------------------------------
 
-    async def _decide_all(self, batch: Sequence[Queued]) -> None:
-        wants: dict[Want, None] = {}
+    async def _decide_all(self, batch: Sequence[Queued], beside: Iterable[Want] = ()) -> None:
+        wants: dict[Want, None] = dict.fromkeys(beside)
         for queued in batch:
             wants.update(dict.fromkeys(queued.command.wants()))
         await self._load(wants)
@@ -171,10 +171,10 @@ class Batch:
         """Write the rest: records of audit at the end of their trees, and that the engine lives."""
         changes = self.world.take_changes()
         tenants = list(dict.fromkeys(entry.tenant for entry in self.world.entries))
-        trees = await self.unit.load([("tree", tenant) for tenant in tenants]) if tenants else {}
+        await self._load([("tree", tenant) for tenant in tenants])
         for tenant in tenants:
             own = [entry for entry in self.world.entries if entry.tenant == tenant]
-            leaves, tree = audit.append(trees["tree", tenant], own, self.world.rules.hash, tenant)
+            leaves, tree = audit.append(self.world.look("tree", tenant), own, self.world.rules.hash, tenant)
             changes.leaves += leaves
             changes.trees[tenant] = tree
         if changes or self.saved or alive:
@@ -192,6 +192,19 @@ def _actor(command: Command) -> tuple[str, str]:
     if by.role.startswith("bot:") and isinstance(bot, str):
         return "bot", bot
     return "key", by.key_id
+
+
+def _beside(commands: Iterable[Queued], polls: Iterable[Poll]) -> list[Want]:
+    """What is needed after deciding, whatever is decided: it shares the first round of loads."""
+    wants: dict[Want, None] = {}
+    for one in commands:
+        if one.poll is not None:
+            wants.update(dict.fromkeys(one.poll.claim.wants()))
+        if not isinstance(one.command, Beat):  # which is not recorded
+            wants["tree", one.command.by.tenant] = None
+    for poll in polls:
+        wants.update(dict.fromkeys(poll.claim.wants()))
+    return list(wants)
 
 
 def _behind(world: World, commands: Iterable[Command]) -> list[Want]:

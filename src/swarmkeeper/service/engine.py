@@ -241,7 +241,20 @@ class Engine:
                 self._enqueue(queued)
             except SwarmkeeperError as error:
                 queued.answer.set_exception(error)
-        return await asyncio.gather(*answers, return_exceptions=True)
+        told: list[Any] = []
+        try:
+            # One after another: they come with the same commit, so that only the first is waited for.
+            for answer in answers:
+                try:
+                    told.append(await answer)
+                except Exception as error:
+                    told.append(error)
+        except BaseException:
+            for answer in answers:
+                if not answer.cancel() and not answer.cancelled():
+                    answer.exception()  # looked at, so that nobody misses it
+            raise
+        return told
 
     def _enqueue(self, item: Queued | Poll) -> None:
         by = item.claim.by if isinstance(item, Poll) else item.command.by
@@ -262,14 +275,14 @@ class Engine:
             if due <= now:
                 return
             self._woken.clear()
+            if self._pause_until > now:
+                await self._clock.sleep(self._pause_until - now)
+                continue
+            waking = asyncio.get_running_loop().call_later((due - now) / SECOND, self._woken.set)
             try:
-                async with asyncio.timeout((due - now) / SECOND):
-                    if self._pause_until > now:
-                        await self._clock.sleep(self._pause_until - now)
-                    else:
-                        await self._woken.wait()
-            except TimeoutError:
-                return
+                await self._woken.wait()
+            finally:
+                waking.cancel()
 
     def _gather(self) -> tuple[list[Queued], list[Poll]]:
         commands: list[Queued] = []

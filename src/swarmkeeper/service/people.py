@@ -9,7 +9,7 @@ from swarmkeeper.core.errors import Forbidden, Invalid, NotFound
 from swarmkeeper.core.model import Principal
 from swarmkeeper.core.ports import Rules, Store
 from swarmkeeper.service import views
-from swarmkeeper.service.queries import PAGE_SIZE, PAGE_SIZE_MAX
+from swarmkeeper.service.queries import PAGE_BYTES_MAX, PAGE_SIZE, PAGE_SIZE_MAX
 from swarmkeeper.service.views import Inline, Row, View
 
 
@@ -42,19 +42,28 @@ class People:
         page_size: int = PAGE_SIZE,
         page_token: str = "",
     ) -> View:
-        """A page of approvals, oldest first; of a task that is another's, none."""
+        """A page of approvals, oldest first, that ends early rather than carry much; of another's task, none."""
         self._must(principal, of_one_task=task_id is not None)
         if not 1 <= page_size <= PAGE_SIZE_MAX:
             raise Invalid("no such page", details=(("/query/page_size", "range", f"must be 1 to {PAGE_SIZE_MAX}"),))
         after = views.read_token(page_token, str)[0] if page_token else ""
         asked = {"tenant": principal.tenant, "state": state, "after": after, "limit": page_size + 1}
-        if task_id is None:
-            found = await self._store.read("approvals_page", asked)
-        else:
-            found = await self._store.read("approvals_page_of_task", {**asked, "task": task_id})
-        shown, inline = found[:page_size], Inline()
-        following = views.token(shown[-1]["id"]) if len(found) > page_size else ""
-        return views.page([approval(row, inline) for row in shown], following)
+        of_task, asked = ("", asked) if task_id is None else ("_of_task", {**asked, "task": task_id})
+        sizes = await self._store.read(f"approvals_bytes{of_task}", asked)
+        fitting, room = 0, PAGE_BYTES_MAX
+        for row in sizes[:page_size]:
+            room -= row["bytes"]
+            if fitting and room < 0:
+                break
+            fitting += 1
+        if not fitting:
+            return views.page([], "")
+        last = sizes[fitting - 1]["id"]
+        found = await self._store.read(f"approvals_page{of_task}", {**asked, "limit": fitting})
+        inline = Inline()
+        # One that was decided in between has let another in from the page after this one.
+        shown = [approval(row, inline) for row in found if row["id"] <= last]
+        return views.page(shown, views.token(last) if fitting < len(sizes) else "")
 
     def _must(self, principal: Principal, *, of_one_task: bool) -> None:
         if self._rules.may(principal, "approval.read"):

@@ -63,6 +63,8 @@ READS: Mapping[str, frozenset[str]] = {
     "messages_page": frozenset({"task", "after", "limit"}),
     "messages_for_bot": frozenset({"task", "bot", "after", "limit"}),
     "approval_row": frozenset({"tenant", "approval"}),
+    "approvals_bytes": frozenset({"tenant", "state", "after", "limit"}),
+    "approvals_bytes_of_task": frozenset({"tenant", "state", "task", "after", "limit"}),
     "approvals_page": frozenset({"tenant", "state", "after", "limit"}),
     "approvals_page_of_task": frozenset({"tenant", "state", "task", "after", "limit"}),
     "bots_page": frozenset({"tenant", "after", "limit"}),

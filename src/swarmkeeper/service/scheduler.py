@@ -26,6 +26,7 @@ from swarmkeeper.service.heads import Heads
 # is not, more are looked at, as far as HEADS_MAX, and then once more without those that are closed to its owner.
 HEADS_SPARE = 2
 HEADS_MAX = 576
+RESTING_MIN = 4  # polls that wait are loaded together, at least
 GRANTS_MAX = 64  # in one batch; whoever can wait is served in the next
 ROUNDS_MAX = 1_000  # a bound for what never ends; see batch.py
 SERVED_REMEMBERED = 10_000
@@ -163,7 +164,12 @@ class HandOver:
         polls = sorted(waiting, key=lambda poll: (poll.arrival, poll.claim.bot))
         if not polls:
             return []
-        await self._load(polls)
+        # What came in can serve no more of those that wait than it is; the others are loaded where something is left.
+        came = max(RESTING_MIN, sum(item is not None for item in self._world.changes.ready.values()))
+        rests = {poll.arrival for poll in parked if not poll.fresh}
+        resting = [poll for poll in polls if poll.arrival in rests]
+        await self._load([poll for poll in polls if poll.arrival not in rests] + resting[:came])
+        unloaded = {poll.arrival: poll for poll in resting[came:]}
         answered = []
         granted = 0
         for poll in polls:
@@ -172,12 +178,28 @@ class HandOver:
             if granted >= GRANTS_MAX and poll.parks:
                 poll.fresh = self._scheduler.restless = True
                 continue
+            if poll.arrival in unloaded:
+                if not await self._is_left(poll):
+                    continue
+                following = list(unloaded.values())[:came]
+                await self._load(following)
+                for one in following:
+                    del unloaded[one.arrival]
+                if poll.gone:
+                    continue
             poll.fresh = False
             poll.found = await self._decide(poll, save)
             granted += len(poll.found)
             if poll.found or not poll.parks or poll.answer.done():
                 answered.append(poll)
         return answered
+
+    async def _is_left(self, poll: Poll) -> bool:
+        """Whether there may be something for a poll that was looked at before."""
+        bot = poll.bot
+        assert bot is not None, "one that came to rest was looked at"
+        heads = self._heads.get(bot.tenant)
+        return heads is None or bool(await heads.first(self._serves(poll, bot), 1, self._taken))
 
     def _serves(self, poll: Poll, bot: Bot) -> frozenset[int]:
         return self._scheduler.served(poll, bot, self._world.queues)
@@ -204,7 +226,7 @@ class HandOver:
         for (tenant, queues), wanted in need.items():
             if tenant not in self._heads:
                 self._heads[tenant] = Heads(self._unit, self._world, tenant)
-            heads = await self._heads[tenant].first(queues, min(wanted + HEADS_SPARE, HEADS_MAX), ())
+            heads = await self._heads[tenant].first(queues, min(wanted, HEADS_MAX), ())
             items.update((item.work, item) for item in heads)
         await self._load_items(list(items.values()))
 
@@ -214,7 +236,7 @@ class HandOver:
     async def _load_items(self, heads: list[Ready]) -> None:
         wants: list[Want] = []
         for item in heads:
-            wants += [("work", item.work), ("task", item.task)]
+            wants += [("work", item.work), ("task", item.task), ("tree", item.tenant)]
             self._world.rows.setdefault(("lease", item.work), None)  # what stands in a queue has none
         await self._load_missing(dict.fromkeys(wants))
         # A review closes the others of its round to whoever takes it.

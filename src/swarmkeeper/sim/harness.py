@@ -112,13 +112,16 @@ class Harness:
         self.limits = limits if limits is not None else Limits()
         self.log: list[tuple[str, dict[str, Any]]] = []
         self.commits: list[Changes] = []  # of the present engine; a test may clear it
-        self.store = SqliteStore(url, inline=True, entropy=self.chance.stream("store"))
         self._url = url
+        self.store = self._new_store()
         self._queue_commands = queue_commands
         self._bots: dict[str, Principal] = {}
         self._engines = 0
         self.run(self.store.open())
         self._boot()
+
+    def _new_store(self) -> SqliteStore:
+        return SqliteStore(self._url, inline=True, entropy=self.chance.stream("store"))
 
     def _boot(self) -> None:
         self.host = Host(self.loop)
@@ -134,7 +137,7 @@ class Harness:
             on_commit=self.commits.append,
             queue_commands=self._queue_commands,
         )
-        self.run(self.engine.start())
+        self.run(self.host.spawn(self.engine.start()))
         self._life = self.host.spawn(self.engine.run())
         self.advance(0)
 
@@ -158,7 +161,7 @@ class Harness:
         self.host.die()
         if self._url != MEMORY:
             self.run(self.store.close())
-            self.store = SqliteStore(self._url, inline=True)
+            self.store = self._new_store()
             self.run(self.store.open())
         self.commits = []
         self._boot()

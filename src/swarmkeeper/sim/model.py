@@ -25,15 +25,15 @@ from swarmkeeper.sim import checks
 from swarmkeeper.sim.coverage import reached
 from swarmkeeper.sim.invariants import Own, Violation
 from swarmkeeper.sim.judge import Judge
-from swarmkeeper.sim.loop import VirtualLoop
+from swarmkeeper.sim.loop import SECOND, VirtualLoop
 from swarmkeeper.sim.trace import Trace
 
 if TYPE_CHECKING:
     from swarmkeeper.sim import door
 
 # A timer may be looked at late by the longest pause, and what piles up behind one.
-OVERDUE = 600 * 1_000_000
-MINUTE = 60 * 1_000_000
+OVERDUE = 600 * SECOND
+QUIET = 5 * SECOND  # commits in which nothing is told are named by the moment; an idle engine makes one in so long
 
 _ID = re.compile(r"\b(?:tsk|sub|wrk)_[0-9A-V]{26}\b")
 
@@ -124,7 +124,8 @@ class Model:
                 return f"{event.kind}.{named}" + ("" if work is None else f"/{work.key}")
             for work_id in changes.leases:
                 return f"beat.{self.label(work_id)}"
-        return f"quiet.minute-{self._loop.now // MINUTE}"
+        # Not counted from the beginning: how many there are before depends on what else went wrong.
+        return f"quiet.second-{self._loop.now // QUIET * (QUIET // SECOND)}"
 
     # ---- what is committed -----------------------------------------------------------------------------------------
 

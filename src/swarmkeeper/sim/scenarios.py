@@ -88,11 +88,11 @@ class Scenario:
     max_rounds: int = 2
     verdicts: Mapping[str, float] = field(default_factory=lambda: {"accept": 7, "rework": 2, "reject": 0.6})
     continues: float = 0.15  # subtasks whose failure does not matter
-    planners: Fleet = Fleet(2, 2, 15, retryable=0.05, rate_limited=0.02, unsound=0.08, asks=0.02)
+    planners: Fleet = Fleet(2, 1, 20, retryable=0.05, rate_limited=0.02, unsound=0.08, asks=0.02)
     executors: Fleet = Fleet(
-        6, 2, 40, retryable=0.06, not_retryable=0.01, rate_limited=0.03, released=0.02, deferred=0.02, asks=0.02
+        3, 2, 120, retryable=0.06, not_retryable=0.01, rate_limited=0.03, released=0.02, deferred=0.02, asks=0.02
     )
-    evaluators: Fleet = Fleet(4, 2, 20, retryable=0.04, released=0.01, unsound=0.04)
+    evaluators: Fleet = Fleet(3, 2, 30, retryable=0.04, released=0.01, unsound=0.04)
     people: People = People()
     bounds: Bounds = Bounds()
     poll_seconds: float = 60

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from swarmkeeper.sim.loop import SECOND
 from swarmkeeper.sim.run import Case, Outcome, run, shortened
 
 RUNS_MAX = 200
@@ -27,7 +28,8 @@ class Shrunk:
 def shrink(case: Case, outcome: Outcome, *, play: Play = run, runs_max: int = RUNS_MAX) -> Shrunk:
     """The smallest case found that breaks the same invariant; `outcome` is what `case` came to."""
     assert outcome.violation is not None, "a run without a violation has nothing to be shrunk"
-    search = _Search(outcome.violation.invariant, play, runs_max)
+    heals = outcome.violation.at >= case.scenario.hours * 3600 * SECOND
+    search = _Search(outcome.violation.invariant, play, runs_max, heals=heals)
     best, faults = _first(case, outcome, search)
     if best is not None:
         best = _fewest(best, faults, search)
@@ -40,8 +42,9 @@ def shrink(case: Case, outcome: Outcome, *, play: Play = run, runs_max: int = RU
 
 
 class _Search:
-    def __init__(self, invariant: str, play: Play, runs_max: int) -> None:
+    def __init__(self, invariant: str, play: Play, runs_max: int, *, heals: bool) -> None:
         self._invariant, self._play, self._runs_max = invariant, play, runs_max
+        self._heals = heals  # else it breaks before, and what would follow need not be played
         self.runs = 0
         self.last: Outcome | None = None
 
@@ -51,6 +54,8 @@ class _Search:
     def breaks(self, case: Case) -> bool:
         """Whether the same invariant breaks."""
         self.runs += 1
+        if not self._heals:
+            case = replace(case, scenario=replace(case.scenario, heal_hours=0))
         outcome = self._play(case)
         if outcome.violation is None or outcome.violation.invariant != self._invariant:
             return False

@@ -105,7 +105,8 @@ async def _run(
             evaluated = any(bot.type == "Evaluator" for bot in bots)
             submitted = [await client.submit(_definition(task, evaluated=evaluated)) for task in tasks]
             waiting = [asyncio.create_task(client.wait(task.id)) for task in submitted]
-            await asyncio.wait(waiting, timeout=timeout)
+            if waiting:
+                await asyncio.wait(waiting, timeout=timeout)
             stuck = [task.id for task, wait in zip(submitted, waiting, strict=True) if not wait.done()]
             if stuck:
                 for wait in waiting:
@@ -135,7 +136,8 @@ async def _working(bots: Bots, client: Client) -> AsyncIterator[Client]:
     serving = asyncio.create_task(serve(made, client, stop=stop, drain_seconds=DRAIN_SECONDS))
 
     def ended(done: asyncio.Task[None]) -> None:
-        if not done.cancelled() and done.exception() is not None:
+        # A block that is over already, by an error of its own, must not be told to end while it waits for the bots.
+        if not stop.is_set() and not done.cancelled() and done.exception() is not None:
             block.cancel()
 
     serving.add_done_callback(ended)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from swarmkeeper.core.commands import Decide
@@ -32,7 +33,8 @@ def decide(world: World, command: Decide) -> str:
         decision["answer"] = command.answer
     if approval.state == "decided":
         known = approval.decision or {}
-        if all(known.get(name) == value for name, value in decision.items()):
+        made = {name: known.get(name) for name in decision}
+        if json.dumps(made, sort_keys=True) == json.dumps(decision, sort_keys=True):  # to Python, true is 1
             return approval.id
         raise AlreadyDecided("another decision was made already")
     if approval.state != "open":

@@ -167,12 +167,20 @@ SELECT lease_id, content_hash FROM late_result WHERE work = :work ORDER BY at, l
 -- ---- what is to be done --------------------------------------------------------------------------------------------
 
 -- name: ready_levels
--- The priorities at which each of these queues has something for the tenant. One seek for each, however much waits.
-SELECT wanted.value, level.value
-  FROM json_each(:queues) AS wanted
- CROSS JOIN json_each('[0,1,2,3,4,5,6,7,8,9]') AS level
- WHERE EXISTS (SELECT 1 FROM ready
-                WHERE ready.queue = wanted.value AND ready.tenant = :tenant AND ready.priority = level.value);
+-- Of each queue, whether it has something for the tenant at priority 0, 1, … 9. One seek for each, however much waits;
+-- written out, it takes a quarter of the time of a join.
+SELECT wanted.value,
+       EXISTS (SELECT 1 FROM ready WHERE queue = wanted.value AND tenant = :tenant AND priority = 0),
+       EXISTS (SELECT 1 FROM ready WHERE queue = wanted.value AND tenant = :tenant AND priority = 1),
+       EXISTS (SELECT 1 FROM ready WHERE queue = wanted.value AND tenant = :tenant AND priority = 2),
+       EXISTS (SELECT 1 FROM ready WHERE queue = wanted.value AND tenant = :tenant AND priority = 3),
+       EXISTS (SELECT 1 FROM ready WHERE queue = wanted.value AND tenant = :tenant AND priority = 4),
+       EXISTS (SELECT 1 FROM ready WHERE queue = wanted.value AND tenant = :tenant AND priority = 5),
+       EXISTS (SELECT 1 FROM ready WHERE queue = wanted.value AND tenant = :tenant AND priority = 6),
+       EXISTS (SELECT 1 FROM ready WHERE queue = wanted.value AND tenant = :tenant AND priority = 7),
+       EXISTS (SELECT 1 FROM ready WHERE queue = wanted.value AND tenant = :tenant AND priority = 8),
+       EXISTS (SELECT 1 FROM ready WHERE queue = wanted.value AND tenant = :tenant AND priority = 9)
+  FROM json_each(:queues) AS wanted;
 
 -- name: ready_heads
 -- The items of a queue and priority, from the first one behind a place.

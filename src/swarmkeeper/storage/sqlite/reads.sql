@@ -223,6 +223,24 @@ SELECT message.id, coalesce(bot.name, message.from_bot) AS from_bot, message.to_
 -- One approval of a tenant.
 SELECT {approval.*} FROM approval WHERE tenant = :tenant AND id = :approval;
 
+-- name: approvals_bytes
+-- How large each of a page of a tenant's approvals is: a plan may have megabytes.
+SELECT id, octet_length(question) + octet_length(choices) + ifnull(octet_length(schema), 0)
+           + ifnull(octet_length(subject), 0) + ifnull(octet_length(decision), 0) AS bytes
+  FROM approval
+ WHERE tenant = :tenant AND id > :after AND (:state IS NULL OR state = :state)
+ ORDER BY id
+ LIMIT :limit;
+
+-- name: approvals_bytes_of_task
+-- The same of those about one task.
+SELECT id, octet_length(question) + octet_length(choices) + ifnull(octet_length(schema), 0)
+           + ifnull(octet_length(subject), 0) + ifnull(octet_length(decision), 0) AS bytes
+  FROM approval
+ WHERE tenant = :tenant AND task = :task AND id > :after AND (:state IS NULL OR state = :state)
+ ORDER BY id
+ LIMIT :limit;
+
 -- name: approvals_page
 -- A page of a tenant's approvals.
 SELECT {approval.*}

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import apsw
 from swarmkeeper.core.ports import Entropy, Started, StoreUnavailable
 from swarmkeeper.storage.refusals import StoreRefused
 from swarmkeeper.storage.sqlite import migrations, rows
+from swarmkeeper.storage.sqlite.committer import Committer
 from swarmkeeper.storage.sqlite.lock import FileLock
 from swarmkeeper.storage.sqlite.statements import read
 from swarmkeeper.storage.sqlite.unit import QUERIES, SqliteUnit
@@ -80,18 +80,20 @@ class SqliteStore:
         inline: bool = False,
         entropy: Entropy | None = None,  # makes a new store's pepper; without it SQLite's own generator does
         crash: Callable[[str], None] | None = None,
+        vfs: str | None = None,  # what is between SQLite and its files; a simulation makes disks fail there
     ) -> None:
         where = path_of(url)
         self.path = None if where == MEMORY else Path(where)
         self._entropy = entropy
         self._crash = crash
+        self._vfs = vfs
         self._threaded = self.path is not None and not inline
         self._turn = asyncio.Lock()  # one unit at a time
         self._owner: asyncio.Task[Any] | None = None  # whose unit it is
         self._lock: FileLock | None = None
         self._writing: apsw.Connection | None = None
         self._reading: apsw.Connection | None = None
-        self._committer: ThreadPoolExecutor | None = None
+        self._committer: Committer | None = None
         self._busy = 0
         self._data_version = 0
         self._was_full = False  # the last write failed on the disk
@@ -134,12 +136,12 @@ class SqliteStore:
             await self.close()
             raise
         if self._threaded:
-            self._committer = ThreadPoolExecutor(1, thread_name_prefix="swarmkeeper-commit")
+            self._committer = Committer()
 
     async def close(self) -> None:
         async with self._turn:
             if self._committer is not None:
-                self._committer.shutdown()
+                self._committer.close()
             for connection in (self._reading, self._writing):
                 if connection is not None:
                     connection.close()
@@ -170,7 +172,7 @@ class SqliteStore:
         if self.path is not None:
             # The file is there by now. Not CREATE: one that was taken away under us is trouble, not a new store.
             where, flags = str(self.path), apsw.SQLITE_OPEN_READWRITE
-        connection = apsw.Connection(where, flags, statementcachesize=256)
+        connection = apsw.Connection(where, flags, self._vfs, statementcachesize=256)
         connection.set_busy_timeout(_BUSY_MILLISECONDS)
         if writing:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -257,20 +259,8 @@ class SqliteStore:
         """Carry out what waits for the disk, where it does not hold up the loop."""
         if self._committer is None:
             connection.execute(statement)
-            return
-        loop = asyncio.get_running_loop()
-        committing = loop.run_in_executor(self._committer, connection.execute, statement)
-        try:
-            await asyncio.shield(committing)
-        except asyncio.CancelledError:
-            # What was begun is carried to its end: nobody else may use the connection before.
-            while not committing.done():
-                try:
-                    await asyncio.wait([committing])
-                except asyncio.CancelledError:
-                    continue
-            committing.exception()  # looked at, so that nobody misses it
-            raise
+        else:
+            await self._committer.run(connection.execute, statement)
 
     def _roll_back(self, connection: apsw.Connection) -> None:
         """End what was not committed. A connection that cannot even do that is replaced."""

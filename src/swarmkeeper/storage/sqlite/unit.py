@@ -38,7 +38,8 @@ class SqliteUnit:
     async def levels(self, tenant: str, queues: Sequence[int]) -> list[tuple[int, int]]:
         assert self._open, "this unit has ended"
         wanted = {"tenant": tenant, "queues": rows.to_json(list(queues))}
-        return sorted((row[0], row[1]) for row in self._connection.execute(QUERIES["ready_levels"], wanted))
+        found = self._connection.execute(QUERIES["ready_levels"], wanted)
+        return sorted((queue, priority) for queue, *levels in found for priority, any_ in enumerate(levels) if any_)
 
     async def heads(
         self, tenant: str, owner: str, queue: int, priority: int, limit: int, after: tuple[int, str] | None = None

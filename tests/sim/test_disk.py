@@ -1,0 +1,270 @@
+"""A disk that fails and a power that is cut, below the real store: what was acknowledged is there, nothing is half
+done, and the golden story ends as it always does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import apsw
+import pytest
+
+from swarmkeeper.sim.disk import Disk, Kind, Left
+from swarmkeeper.sim.golden import LIMITS, Ended, Golden, doctor
+from swarmkeeper.sim.machine import NAME, Death, EachInTurn, Lost, Machine, Rows, When, found_after
+from swarmkeeper.storage.sqlite import SqliteStore
+
+# Commits of an orchestrator that starts: one gives bots their grace, one says that it lives.
+OF_A_START = 2
+
+
+@lru_cache(maxsize=1)
+def undisturbed() -> tuple[Machine, Ended]:
+    """The story as nothing goes wrong; its machine, with the list of all that was done to its disk."""
+    with TemporaryDirectory() as folder:
+        machine = Machine(Path(folder), limits=LIMITS, remembers=True)
+        ended = played(machine)
+        assert not machine.died
+        assert not machine.refusals
+    return machine, ended
+
+
+def played(machine: Machine) -> Ended:
+    """Play the story to its end; all invariants hold then."""
+    ended = Golden(machine).play()
+    machine.check()
+    machine.close()
+    return ended
+
+
+def commits() -> list[int]:
+    """Their numbers; of those which say only that the engine lives, the first stands for all."""
+    states: list[Rows] = [{}, *(rows for _, rows in undisturbed()[0].states)]
+    telling = []
+    for number, (before, after) in enumerate(pairwise(states), start=1):
+        if any(before.get(table) != rows for table, rows in after.items() if table != "meta"):
+            telling.append(number)
+    quiet = next(number for number in range(1, len(states)) if number not in telling)
+    return sorted([*telling, quiet])
+
+
+def sync_as(mode: str) -> Callable[[apsw.Connection], None]:
+    def prepare(connection: apsw.Connection) -> None:
+        connection.pragma("synchronous", mode)
+
+    return prepare
+
+
+# ---- the story itself ----------------------------------------------------------------------------------------------
+
+
+def test_the_golden_story_writes_every_kind_of_record() -> None:
+    machine, ended = undisturbed()
+
+    never = {table for _, rows in machine.states for table in rows} - {
+        table for _, rows in machine.states for table, there in rows.items() if there
+    }
+    assert not never
+    assert 50 < len(commits()) < 80
+    assert {title: (status, outcome) for title, (status, outcome, _) in ended.tasks.items()} == {
+        "reviewed": ("ARCHIVED", "accepted"),
+        "cancelled": ("FAILED", "cancelled"),
+        "retried": ("ARCHIVED", "accepted"),
+        "silent": ("ARCHIVED", "accepted"),
+    }
+
+
+def test_the_same_story_does_the_same_to_its_disk(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, limits=LIMITS)
+
+    ended = played(machine)
+
+    first, same = undisturbed()
+    assert ended == same
+    # The bytes of a log hold a number that SQLite draws for each.
+    assert [(act.kind, act.file, act.at, len(act.data)) for act in machine.disk.acts] == [
+        (act.kind, act.file, act.at, len(act.data)) for act in first.disk.acts
+    ]
+    assert doctor(machine.disk.folder / NAME) == []
+
+
+# ---- the process dies ----------------------------------------------------------------------------------------------
+
+
+def test_an_orchestrator_that_dies_before_and_after_any_commit_loses_nothing_and_does_nothing_twice(
+    tmp_path: Path,
+) -> None:
+    """It dies before a commit, starts, and dies again after the commit of the same call."""
+    machine, ended = undisturbed()
+
+    for commit in (number for number in commits() if machine.asked_at[number - 1]):
+        deaths = (Death(commit, When.BEFORE), Death(commit + OF_A_START + 1, When.AFTER))
+        again = Machine(tmp_path / f"{commit}", limits=LIMITS, deaths=deaths)
+
+        assert played(again) == ended, commit
+        if len(again.died) < 2 or again.died[0] != again.died[1]:
+            # The call was carried out before it died, so the next try of it commits nothing: the other death, then.
+            again = Machine(tmp_path / f"{commit}-after", limits=LIMITS, deaths=(Death(commit, When.AFTER),))
+            assert played(again) == ended, commit
+            assert len(again.died) == 1, commit
+
+
+@pytest.mark.parametrize("when", [When.BEFORE, When.AFTER])
+def test_an_orchestrator_that_dies_at_a_commit_that_nobody_waits_for_loses_nothing(tmp_path: Path, when: When) -> None:
+    machine, ended = undisturbed()
+
+    for commit in (number for number in commits() if not machine.asked_at[number - 1]):
+        again = Machine(tmp_path / f"{commit}", limits=LIMITS, deaths=(Death(commit, when),))
+
+        assert played(again) == ended, commit
+        assert again.died == [0], commit
+
+
+def test_a_start_may_itself_be_cut_short(tmp_path: Path) -> None:
+    _, ended = undisturbed()
+    deaths = (Death(20, When.AFTER), Death(21, When.BEFORE), Death(22, When.WITHIN), Death(23, When.AFTER))
+
+    machine = Machine(tmp_path, limits=LIMITS, deaths=deaths)
+
+    assert played(machine) == ended
+    assert len(machine.died) == 4
+    assert doctor(machine.disk.folder / NAME) == []
+
+
+# ---- the disk fails ------------------------------------------------------------------------------------------------
+
+
+# Of the writes and syncs of each commit, one fails with the first of these errors, the next with the other.
+@pytest.mark.parametrize(("error", "first"), [(apsw.IOError, 1), (apsw.FullError, 2)])
+def test_any_write_or_sync_that_fails_is_told_as_trouble_that_passes_and_changes_nothing(
+    tmp_path: Path, error: type[apsw.Error], first: int
+) -> None:
+    _, ended = undisturbed()
+    turn = EachInTurn(error, first=first, every=2)
+    machine = Machine(tmp_path, limits=LIMITS, turn=turn, remembers=True)
+
+    assert played(machine) == ended
+
+    assert turn.struck[Kind.WRITE] > 1200
+    assert turn.struck[Kind.SYNC] > 30
+    assert set(machine.refusals) == {"overloaded"}  # 503, to be tried again
+    assert doctor(machine.disk.folder / NAME) == []
+    # A sync that failed has lost what it was to make safe. Whatever was acknowledged after it is safe all the same.
+    for number, (acts, rows) in list(enumerate(machine.states, start=1))[::16]:
+        found = machine.disk.survivors(Left.ANY, number, acts=acts)
+        found_after(tmp_path / f"cut-{number}", found, (rows,), f"the power went after commit {number}")
+
+
+def test_a_write_ahead_log_that_cannot_be_carried_over_stays_good(tmp_path: Path) -> None:
+    """Each write and sync of a checkpoint fails in turn, and then the power goes."""
+    machine = Machine(tmp_path, limits=LIMITS, remembers=True)
+    Golden(machine).play()
+    expected = machine.states[-1][1]
+    turn = EachInTurn(apsw.IOError)
+    machine.disk.breaks = turn.breaks
+
+    for number in range(1, 1000):
+        turn.begin()
+        try:
+            machine.store.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except apsw.IOError:
+            turn.failed()
+        else:
+            break
+        if number % 3:
+            continue
+        found = machine.disk.survivors(Left.ANY, number)
+        found_after(tmp_path / f"cut-{number}", found, (expected,), f"the power went at act {number} of a checkpoint")
+    machine.close()
+
+    assert sum(turn.struck.values()) > 50
+    assert turn.struck[Kind.SYNC] >= 2
+    assert turn.struck[Kind.TRUNCATE] >= 1
+
+
+# ---- the power goes ------------------------------------------------------------------------------------------------
+
+
+def test_a_power_cut_leaves_each_commit_that_was_acknowledged_and_no_part_of_another(tmp_path: Path) -> None:
+    machine, _ = undisturbed()
+    places = [acts for acts, _ in machine.states]
+    cuts = 0
+
+    def cut(acts: int, left: Left, *expected: Rows) -> None:
+        nonlocal cuts
+        cuts += 1
+        why = f"the power went after act {acts} ({left})"
+        found_after(tmp_path / f"{cuts}", machine.disk.survivors(left, acts, acts=acts), expected, why)
+
+    telling = commits()
+    for number, (place, rows) in enumerate(machine.states):
+        if number + 1 not in telling:
+            continue
+        cut(place, (Left.NOTHING, Left.ANY, Left.FIRST)[number % 3], rows)
+        if number and place > places[number - 1]:  # else there was nothing to write
+            before, first = machine.states[number - 1][1], places[number - 1]
+            # While it is being written, and as the log is about to be synced with all of it.
+            cut(first + (place - first) * (number % 7 + 1) // 8, (Left.ANY, Left.FIRST)[number % 2], before, rows)
+            cut(place - 1, Left.ANY, before, rows)
+    assert cuts > 150
+
+
+def test_a_power_cut_while_a_store_is_made_leaves_one_that_can_be_made_anew(tmp_path: Path) -> None:
+    machine, _ = undisturbed()
+
+    for acts in range(0, machine.made_at, 7):
+        disk = Disk(tmp_path / f"{acts}", machine.disk.survivors(Left.ANY, acts, acts=acts))
+        disk.gone()
+        store = SqliteStore(str(disk.folder / NAME))
+        asyncio.run(store.open())
+        asyncio.run(store.close())
+        assert doctor(disk.folder / NAME) == [], acts
+
+
+def test_after_a_power_cut_at_a_commit_the_story_goes_on_as_if_nothing_had_been(tmp_path: Path) -> None:
+    """The power goes as a commit is written, and again as soon as the call that was sent again is safe."""
+    _, ended = undisturbed()
+
+    for commit in commits()[::6]:
+        left = (Left.ANY, Left.FIRST, Left.NOTHING)[commit // 6 % 3]
+        deaths = (Death(commit, When.WITHIN, commit, left), Death(commit + OF_A_START + 1, When.CUT, commit, left))
+        machine = Machine(tmp_path / f"{commit}", limits=LIMITS, deaths=deaths)
+
+        assert played(machine) == ended, commit
+        assert len(machine.died) == 2, commit
+        assert doctor(machine.disk.folder / NAME) == [], commit
+
+
+# ---- these tests can fail ------------------------------------------------------------------------------------------
+
+
+def test_a_store_that_does_not_wait_for_the_disk_is_found_out_by_name(tmp_path: Path) -> None:
+    death = Death(30, When.CUT, left=Left.NOTHING)
+    hasty = Machine(
+        tmp_path,
+        limits=LIMITS,
+        deaths=(death,),
+        prepare=sync_as("OFF"),
+    )
+
+    with pytest.raises(Lost, match=r"somebody had been told of .*the submission.*the report of plan"):
+        Golden(hasty).play()
+
+
+def test_a_log_that_is_synced_only_at_checkpoints_is_found_out(tmp_path: Path) -> None:
+    lazy = Machine(
+        tmp_path,
+        limits=LIMITS,
+        remembers=True,
+        prepare=sync_as("NORMAL"),
+    )
+    Golden(lazy).play()
+
+    number = 40
+    acts, rows = lazy.states[number]
+    with pytest.raises(Lost, match="lost from"):
+        found_after(tmp_path / "cut", lazy.disk.survivors(Left.NOTHING, acts=acts), (rows,), "the power went")
