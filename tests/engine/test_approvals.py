@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from swarmkeeper.core.errors import AlreadyDecided, Forbidden
+from swarmkeeper.core.errors import AlreadyDecided, Forbidden, Invalid
 from swarmkeeper.core.model import Principal
 from swarmkeeper.sim.harness import ADMIN, APPROVER, CLIENT, TENANT, Harness
 
@@ -96,3 +96,15 @@ def test_the_subject_of_a_result_changes_with_the_result(swarm: Harness) -> None
         hashes.append(subject["results_sha256"])
 
     assert hashes[0] == hashes[1] != hashes[2]
+
+
+def test_a_choice_that_the_schema_forbids_is_refused_when_it_is_offered(swarm: Harness) -> None:
+    task = swarm.submit(["a"])
+    lease = swarm.take(swarm.bot("worker"))
+
+    with pytest.raises(Invalid) as refused:
+        swarm.ask(lease, choices=("red", "7"), schema={"enum": ["red", "blue"]})
+
+    assert [where for where, _, _ in refused.value.details] == ["/choices/1"]
+    assert swarm.approvals(task) == []
+    swarm.ask(lease, choices=("red", "blue"), schema={"enum": ["red", "blue"]})

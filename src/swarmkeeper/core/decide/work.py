@@ -533,6 +533,10 @@ def ask(world: World, command: Ask) -> str:
     errors = () if command.schema is None else world.rules.check_schema(command.schema)
     if errors:
         raise Invalid("the schema of the answer cannot be used", details=errors)
+    for number, choice in enumerate(command.choices if command.schema is not None else ()):
+        if world.rules.check_answer(command.schema or {}, choice):  # nobody could ever give it
+            where = (f"/choices/{number}", "invalid", "not an answer that the schema allows")
+            raise Invalid("a choice is no answer that the schema allows", details=(where,))
     bot = world.bot(lease.bot, command.by.tenant)
     world.record("work.ask", work.id, task=task, body={**_about(work), "question": command.question})
     world.edit_lease(lease).seen = True
