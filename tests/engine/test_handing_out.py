@@ -260,6 +260,19 @@ def test_those_who_wait_are_served_in_the_order_in_which_they_came(swarm: Harnes
     assert [lease.key for poll in polls[:2] for lease in poll.leases] == ["a", "b"]
 
 
+def test_what_the_first_of_many_may_not_take_goes_to_one_further_behind(swarm: Harness) -> None:
+    worker = swarm.bot("worker", owner="ann")
+    own = [swarm.park(swarm.bot(f"own-{number}", "Evaluator", owner="ann")) for number in range(9)]
+    other = swarm.park(swarm.bot("other", "Evaluator", owner="ben"))
+    last = swarm.park(swarm.bot("last", "Evaluator", owner="ben"))
+    swarm.submit(["a"])
+
+    swarm.report(swarm.take(worker))
+
+    assert len(other.leases) == 1
+    assert all(parked.waits for parked in (*own, last))
+
+
 def test_an_empty_answer_comes_when_the_time_is_up(swarm: Harness) -> None:
     swarm.submit(["a"])
     swarm.take(swarm.bot("other"))

@@ -178,15 +178,8 @@ class HandOver:
             if granted >= GRANTS_MAX and poll.parks:
                 poll.fresh = self._scheduler.restless = True
                 continue
-            if poll.arrival in unloaded:
-                if not await self._is_left(poll):
-                    continue
-                following = list(unloaded.values())[:came]
-                await self._load(following)
-                for one in following:
-                    del unloaded[one.arrival]
-                if poll.gone:
-                    continue
+            if poll.arrival in unloaded and not await self._wake(poll, unloaded, came):
+                continue
             poll.fresh = False
             poll.found = await self._decide(poll, save)
             granted += len(poll.found)
@@ -194,12 +187,18 @@ class HandOver:
                 answered.append(poll)
         return answered
 
-    async def _is_left(self, poll: Poll) -> bool:
-        """Whether there may be something for a poll that was looked at before."""
+    async def _wake(self, poll: Poll, unloaded: dict[int, Poll], number: int) -> bool:
+        """Load one that waits, with those behind it, if there may be something for it; whether there may."""
         bot = poll.bot
-        assert bot is not None, "one that came to rest was looked at"
+        assert bot is not None, "one that waits was looked at"
         heads = self._heads.get(bot.tenant)
-        return heads is None or bool(await heads.first(self._serves(poll, bot), 1, self._taken))
+        if heads is not None and not await heads.first(self._serves(poll, bot), 1, self._taken):
+            return False
+        following = list(unloaded.values())[:number]
+        for one in following:
+            del unloaded[one.arrival]
+        await self._load(following)
+        return not poll.gone
 
     def _serves(self, poll: Poll, bot: Bot) -> frozenset[int]:
         return self._scheduler.served(poll, bot, self._world.queues)

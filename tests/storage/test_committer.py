@@ -1,0 +1,47 @@
+"""The thread that waits for the disk: what is begun there ends there. What a store does with it is in test_files.py."""
+
+import asyncio
+import threading
+
+import pytest
+
+from swarmkeeper.storage.sqlite.committer import Committer
+
+
+async def test_cancelled_again_and_again_a_commit_is_still_waited_for() -> None:
+    committer = Committer()
+    begun, go_on = threading.Event(), threading.Event()
+    ended: list[str] = []
+
+    def execute(statement: str) -> None:
+        begun.set()
+        assert go_on.wait(10)
+        ended.append(statement)
+
+    running = asyncio.create_task(committer.run(execute, "COMMIT"))
+    await asyncio.to_thread(begun.wait, 10)
+    for _ in range(3):
+        running.cancel()
+        await asyncio.sleep(0.001)
+    assert not running.done()
+    go_on.set()
+
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert ended == ["COMMIT"]
+    committer.close()
+
+
+async def test_what_a_statement_raises_is_told_and_the_next_one_is_carried_out() -> None:
+    committer = Committer()
+    done: list[str] = []
+
+    def fail(statement: str) -> None:
+        raise OSError(f"no room for {statement}")
+
+    with pytest.raises(OSError, match="no room for COMMIT"):
+        await committer.run(fail, "COMMIT")
+    await committer.run(done.append, "ROLLBACK")
+
+    assert done == ["ROLLBACK"]
+    committer.close()

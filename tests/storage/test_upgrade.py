@@ -1,0 +1,64 @@
+"""A store that an earlier release left behind is brought up to date, found sound, and worked on."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from pathlib import Path
+
+import pytest
+
+from swarmkeeper import Accept, Done, Plan, SubTask, evaluator, executor, planner
+from swarmkeeper.app import Orchestrator
+from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.rulebook import Rulebook
+from swarmkeeper.sdk.runner import serve
+from swarmkeeper.service import doctor
+from swarmkeeper.settings import Settings
+from swarmkeeper.storage.sqlite.store import SqliteStore
+
+STORES = sorted(Path(__file__).parent.glob("store-*.db.gz"))  # each: two tasks archived, one that waits for a planner
+
+
+@pytest.fixture(params=STORES, ids=lambda file: file.name)
+def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    file = tmp_path / "store.db"
+    file.write_bytes(gzip.decompress(request.param.read_bytes()))
+    return file
+
+
+async def test_a_store_of_an_earlier_release_is_migrated_and_goes_on(file: Path) -> None:
+    @planner(skills={"nobody"})
+    async def plan(task: object) -> Plan:
+        return Plan([SubTask(description="")])
+
+    @executor
+    async def work(subtask: object) -> Done:
+        return Done({"n": 2})
+
+    @evaluator
+    async def judge(candidate: object) -> Accept:
+        return Accept(1.0)
+
+    async with Orchestrator(Settings(store=f"sqlite:///{file}", log_level="error"), migrate=True) as swarm:
+        client, stop = swarm.client(), asyncio.Event()
+        serving = asyncio.create_task(serve([plan, work, judge], client, stop=stop))
+        found = [task async for task in client.tasks()]
+        (waiting,) = [task for task in found if task.outcome is None]
+        done = await client.wait(waiting.id, timeout=30)
+        stop.set()
+        await serving
+
+    assert sorted(str(task.outcome) for task in found) == ["None", "accepted", "accepted"]
+    assert done.result == {"s1": {"n": 2}}
+    assert await findings(file) == []
+    assert len(list(file.parent.glob("store.db.before-*"))) == 1
+
+
+async def findings(file: Path) -> list[doctor.Finding]:
+    store = SqliteStore(str(file))
+    await store.open(exclusive=False, create=False)
+    try:
+        return await doctor.examine(store, Rulebook(Redactor.default()), deep=True)
+    finally:
+        await store.close()
