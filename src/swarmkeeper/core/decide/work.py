@@ -399,8 +399,9 @@ def _report_success(
     world.edit_work(work)
     work.result, work.result_hash = result, digest
     work.deferrals = 0
-    if work.kind is not Kind.REVIEW and bot.owner not in task.makers:
-        world.edit_task(task).makers = tuple(sorted({*task.makers, bot.owner}))
+    makers = {*task.makers, bot.owner}
+    if work.kind is not Kind.REVIEW and len(makers) > len(task.makers):
+        world.edit_task(task).makers = tuple(sorted(makers))
     each = work.kind is Kind.EXECUTE and task.evaluation is Evaluation.EACH
     happening = Happening.SUBMITTED if each else Happening.SUCCEEDED
     world.happened(task, work, happening)
