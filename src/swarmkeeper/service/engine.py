@@ -36,6 +36,7 @@ SECOND = 1_000_000
 BATCH_COST = 128  # where an ordinary command costs 1
 TENANTS_MAX = 4  # by whose number a batch is divided: smaller ones would be all overhead
 BATCH_BYTES = 4 << 20
+BUSY_TICKS = 2  # of the loop, in which requests that stand in their sockets by now join those that wait already
 QUEUE_COMMANDS = 10_000
 COST_BYTES = 32 << 10  # of a command take the engine about as long as the command itself
 COST_LEASES = 2  # so do as many leases
@@ -189,6 +190,8 @@ class Engine:
                 await self._wait()
                 await self._turn()
                 await asyncio.sleep(0)  # a store that never waits must not starve those who wait for answers
+                for _ in range(BUSY_TICKS if self._queue else 0):
+                    await asyncio.sleep(0)
         finally:
             self.running = False
             self._stopping = True
