@@ -30,7 +30,7 @@ from swarmkeeper.sim.model import Model
 from swarmkeeper.sim.network import Network
 from swarmkeeper.sim.orchestrator import Orchestrator, rules
 from swarmkeeper.sim.people import Approver, Client, Operator
-from swarmkeeper.sim.scenarios import SCENARIOS, Fleet, Scenario
+from swarmkeeper.sim.scenarios import SCENARIOS, Scenario
 from swarmkeeper.sim.trace import ALWAYS, Line, Trace
 from swarmkeeper.sim.tripwires import tripwires
 from swarmkeeper.storage.sqlite.store import MEMORY
@@ -49,7 +49,6 @@ class Case:
     faults: tuple[str, ...] | None = None  # these alone; None: as the seed has them
     chaos: bool = False  # what is ready runs in any order
     file: bool = False  # the store is a file, else memory; it makes no difference to what happens
-    level: str = "core"  # or "http": the whole application, and bots and clients of the SDK
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,26 +86,12 @@ def run(case: Case, *, keep: bool = False, invariants: Sequence[Own] = (), full_
         if collects:
             stack.callback(gc.enable)
         found = stack.enter_context(counting())
-        game = _played(case)(case, url, keep=keep, invariants=invariants, full_every=full_every)
+        game = _Run(case, url, keep=keep, invariants=invariants, full_every=full_every)
         stack.enter_context(tripwires(lambda words: game.model.broken("0.real-world", "-", words)))
         return game.play(found)
 
 
-def _played(case: Case) -> type[Run]:
-    if case.level == "core":
-        return Run
-    if case.level != "http":
-        raise ValueError("the levels are core and http")
-    # Here and not above: the first level needs nothing of HTTP.
-    from swarmkeeper.sim.http_level import HttpRun
-
-    return HttpRun
-
-
-class Run:
-    model_type: type[Model] = Model
-    orchestrator_type: type[Orchestrator] = Orchestrator
-
+class _Run:
     def __init__(self, case: Case, url: str, *, keep: bool, invariants: Sequence[Own], full_every: int) -> None:
         self.case, scenario = case, case.scenario
         self.coins = coins = Coins(case.seed)
@@ -116,7 +101,7 @@ class Run:
         self.clock = VirtualClock(self.loop)
         self.trace = Trace(self.loop, keep=keep)
         self.faults = Faults(coins, self.trace, kinds=scenario.faults, only=case.faults)
-        self.model = self.model_type(self.loop, self.trace, secret=SECRET, full_every=full_every, own=invariants)
+        self.model = Model(self.loop, self.trace, secret=SECRET, full_every=full_every, own=invariants)
         self.network: Network[Door] = Network(
             self.loop,
             coins,
@@ -125,7 +110,7 @@ class Run:
             size=scenario.bounds.lease_seconds,
             trouble=lambda what: self.model.broken("0.fault", "orchestrator", what),
         )
-        self.orchestrator = self.orchestrator_type(
+        self.orchestrator = Orchestrator(
             url,
             loop=self.loop,
             clock=self.clock,
@@ -135,42 +120,23 @@ class Run:
             network=self.network,
             model=self.model,
             limits=scenario.bounds.limits(),
-            **self.orchestrator_options(),
         )
-        self.places: Mapping[str, int] = {}
-        self.take_part()
-
-    def orchestrator_options(self) -> Mapping[str, Any]:
-        """What it takes beyond that."""
-        return {}
-
-    def take_part(self) -> None:
-        """Make all who take part."""
         self.world = World(
-            self.case.scenario,
-            self.loop,
-            self.clock,
-            self.coins,
-            self.faults,
-            self.trace,
-            self.network,
-            self.model,
-            asyncio.Event(),
+            scenario, self.loop, self.clock, coins, self.faults, self.trace, self.network, self.model, asyncio.Event()
         )
         provider = Provider(self.world)
-        self.bots = [Bot(self.world, provider, *one) for one in self.fleets()]
+        self.bots = [
+            Bot(self.world, provider, type_, number, fleet)
+            for type_, fleet in (
+                ("Planner", scenario.planners),
+                ("Executor", scenario.executors),
+                ("Evaluator", scenario.evaluators),
+            )
+            for number in range(1, fleet.count + 1)
+        ]
         self.client = Client(self.world)
+        self.places: Mapping[str, int] = {}
         self.people = (self.client, Operator(self.world, self.bots), Approver(self.world))
-
-    def fleets(self) -> list[tuple[str, int, Fleet]]:
-        """Type, number and kind of each bot."""
-        scenario = self.case.scenario
-        types = (
-            ("Planner", scenario.planners),
-            ("Executor", scenario.executors),
-            ("Evaluator", scenario.evaluators),
-        )
-        return [(type_, number, fleet) for type_, fleet in types for number in range(1, fleet.count + 1)]
 
     def play(self, found: Counter[str]) -> Outcome:
         loop, model = self.loop, self.model
