@@ -25,7 +25,7 @@ demo: setup ## watch a swarm of bots review a directory
 	@$(BIN)/swarmkeeper demo $(DEMO_ARGS)
 
 test: setup ## run the tests
-	@$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+	@$(BIN)/pytest -n 3 $(PYTEST_ARGS)
 
 check: setup ## lint, format, types, import contracts, facts about the code
 	@$(BIN)/ruff check .

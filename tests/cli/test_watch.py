@@ -161,7 +161,7 @@ async def test_on_a_terminal_the_table_is_drawn_again_and_says_why(monkeypatch: 
 
     stream = Terminal()
     tasks = (a_task(("a", "READY", 0)), a_task(("a", "SUCCEEDED", 1), outcome="accepted", status="ARCHIVED"))
-    await watch.follow(looks(*tasks, between=0.1), why, to=stream)
+    await watch.follow(looks(*tasks, between=1.0), why, to=stream)
 
     assert asked > 1, "also while nothing changes"
     assert "no_capable_bot" in stream.getvalue()

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from swarmkeeper.core.model import Json
 
 PATIENCE_SECONDS = 20.0  # for the next thing that a bot does; its own back-off is part of it
-IDLE_SECONDS = 3.0
-IDLE_CALLS_MAX = 10
+IDLE_SECONDS = 2.0
+SETTLE_SECONDS = 3.0
+IDLE_CALLS_MAX = 8
 INSISTING_MAX = 3  # times that a report may be sent again which was refused for good
 STOP_SECONDS = 30.0  # what a pod is given between SIGTERM and SIGKILL
 NAME = "tried"
@@ -125,6 +126,8 @@ async def _make(check: Check, trial: Trial) -> Outcome:
     finally:
         trial.stage.calm()
         await trial.clear()
+        # What it still has in hand is not to be taken for what the next check is about.
+        await soon(trial.take_back, SETTLE_SECONDS)
     return Outcome(check, "passed")
 
 
@@ -292,7 +295,7 @@ async def repeats_a_claim(trial: Trial) -> None:
 async def names_its_claims(trial: Trial) -> None:
     since = trial.mark
     lost = trial.stage.arrange(Fault("claim", "lose", only_leases=True))
-    await trial.give()
+    task = await trial.give()
     await trial.must(lost.met.is_set, "it asked for no work")
     first = lost.calls[0]
 
@@ -302,6 +305,7 @@ async def names_its_claims(trial: Trial) -> None:
     await trial.must(lambda: bool(later()), "it did not ask again")
     if not first.body.get("claim_id") or first.body.get("claim_id") != later()[0].body.get("claim_id"):
         raise Failed("it asked again as if for something else: send a claim_id, and the same one with each retry")
+    await soon(lambda: bool(trial.reports(since, task)), trial.patience)
 
 
 @_check("should", "beats while it holds a lease, so that long work is not taken for lost")

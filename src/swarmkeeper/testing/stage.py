@@ -21,7 +21,7 @@ from swarmkeeper.sdk.client import Client
 from swarmkeeper.serving import Served, serving
 from swarmkeeper.settings import Settings
 
-LEASE_SECONDS = 3.0
+LEASE_SECONDS = 2.0
 OUTPUT_BYTES_MAX = 8_192  # of what a bot's process writes, kept for the report
 Kind = Literal["register", "claim", "report", "beat", "release", "ask", "other"]
 _CALLS: Mapping[Kind, re.Pattern[str]] = {
