@@ -8,8 +8,13 @@ import pytest
 
 from swarmkeeper.core import commands
 from swarmkeeper.core.errors import LeaseLost, NotFound
+from swarmkeeper.core.match import QueueBook
 from swarmkeeper.core.model import Principal
+from swarmkeeper.core.ports import Want
 from swarmkeeper.core.states import Status
+from swarmkeeper.core.world import World
+from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.sim.harness import ADMIN, Harness
 
 
@@ -106,3 +111,21 @@ def test_nobody_decides_for_another_tenant(swarm: Harness) -> None:
 
     with pytest.raises(NotFound):
         swarm.decide(approval, "answer", by=elsewhere, answer="yes")
+
+
+def test_the_id_of_a_lease_that_is_over_does_not_stand_for_the_next_one(swarm: Harness) -> None:
+    """Even where the row that leads from one to the other was read before the next was granted."""
+    swarm.submit(["a"])
+    old = swarm.take(swarm.bot("first"))
+    swarm.release(old)
+    new = swarm.take(swarm.bot("second"))
+    world = World(now=swarm.now, rules=Rulebook(Redactor.default()), limits=swarm.limits, queues=QueueBook(), place=0)
+    lease = swarm.run(load(swarm, ("lease", new.work)))
+    world.put_loaded({("lease", new.work): lease, ("lease_id", old.lease_id): new.work})
+
+    assert world.lease(old.lease_id) is None
+
+
+async def load(swarm: Harness, want: Want) -> object:
+    async with swarm.store.begin() as unit:
+        return (await unit.load([want]))[want]

@@ -393,9 +393,9 @@ class World(Journal):
         self.set_timer("lease", work.id, lease.expires_at)
         self.set_timer("ends", work.id, lease.ends_at)
         self.put(self.held, bot.id, self.held.get(bot.id, 0) + 1)
-        if claim_id is not None and ("claim", (bot.id, claim_id)) in self.rows:
-            key = ("claim", (bot.id, claim_id))
-            self.put(self.rows, key, [*self.rows[key], work.id])
+        claimed = ("claim", (bot.id, claim_id))
+        if claim_id is not None and claimed in self.rows:
+            self.put(self.rows, claimed, [*self.rows[claimed], work.id])
         return lease
 
     def end_lease(
