@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from swarmkeeper.cli import explain, watch
+from swarmkeeper.cli import explain, terminal, watch
 from swarmkeeper.wire.answers import Task
 from swarmkeeper.wire.explain import Explanation
 from tests.cli.conftest import Running
@@ -152,6 +152,7 @@ async def test_on_a_terminal_the_table_is_drawn_again_and_says_why(monkeypatch: 
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(watch, "DRAW_SECONDS", 0.01)
     monkeypatch.setattr(watch, "WHY_SECONDS", 0.02)
+    monkeypatch.setattr(terminal.manner, "as_json", False)  # another test's command may have been asked for JSON
     asked = 0
 
     async def why() -> Explanation | None:
@@ -161,7 +162,7 @@ async def test_on_a_terminal_the_table_is_drawn_again_and_says_why(monkeypatch: 
 
     stream = Terminal()
     tasks = (a_task(("a", "READY", 0)), a_task(("a", "SUCCEEDED", 1), outcome="accepted", status="ARCHIVED"))
-    await watch.follow(looks(*tasks, between=1.0), why, to=stream)
+    await watch.follow(looks(*tasks, between=0.5), why, to=stream)
 
     assert asked > 1, "also while nothing changes"
     assert "no_capable_bot" in stream.getvalue()
