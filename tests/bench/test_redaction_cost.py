@@ -7,8 +7,8 @@ from swarmkeeper.govern.redaction import Redactor
 
 REDACTOR = Redactor.default()
 # Of what one look for the keywords costs prose (some two microseconds a KB): more than it is, and less than a pass of
-# Python over each word of the text would add. 100 microseconds a KB is the promise; how fast Python is beside RE2 differs
-# by machine and load, so the bound is twice what was seen at worst.
+# Python over each word of the text would add. 100 microseconds a KB is the promise. How fast Python is beside RE2
+# differs by machine and load, so the bound is twice what was seen at worst.
 RATIO_MAX = 120
 
 
