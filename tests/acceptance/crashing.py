@@ -53,7 +53,8 @@ class Telling:
 
         async def sending(message: Any) -> None:
             await send(message)
-            if message["type"] == "http.response.body" and not message.get("more_body"):
+            # Armed by now: or the answer before the one that is meant would end the process in the middle of this one.
+            if message["type"] == "http.response.body" and not message.get("more_body") and ARMED.exists():
                 # The server writes at the end of its loop's turn: what is killed in this one has not sent a byte.
                 asyncio.get_running_loop().call_later(SENT_BY, kill, "after_reply")
 
