@@ -17,7 +17,7 @@ from swarmkeeper.cli.main import main
 from swarmkeeper.storage.sqlite.store import SqliteStore
 
 POINT, ARMED = sys.argv[1], Path(sys.argv[2])
-SENT_BY = 0.1  # seconds
+SENT_BY = 0.3  # seconds
 
 
 posts = 0  # begun; the engine's own sign of life is a commit, too, and must not be taken for that of a request
@@ -28,8 +28,12 @@ def reached(point: str) -> None:
         kill(point)
 
 
+def armed() -> bool:
+    return ARMED.exists()
+
+
 def kill(point: str) -> None:
-    if point == POINT and ARMED.exists():
+    if point == POINT and armed():
         ARMED.unlink()
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -54,7 +58,7 @@ class Telling:
         async def sending(message: Any) -> None:
             await send(message)
             # Armed by now: or the answer before the one that is meant would end the process in the middle of this one.
-            if message["type"] == "http.response.body" and not message.get("more_body") and ARMED.exists():
+            if message["type"] == "http.response.body" and not message.get("more_body") and armed():
                 # The server writes at the end of its loop's turn: what is killed in this one has not sent a byte.
                 asyncio.get_running_loop().call_later(SENT_BY, kill, "after_reply")
 
