@@ -153,3 +153,13 @@ async def test_a_coroutine_of_a_test_has_a_client_of_the_swarm() -> None:
         done = await client.wait(task.id, timeout=10)
 
     assert done.result == {"s1": {"words": 2}}
+
+
+def test_a_seed_that_would_decide_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="virtual_time"):
+        run_swarm([WordCount()], [count("a")], seed=7)
+
+
+def test_no_time_is_no_time() -> None:
+    with pytest.raises(SwarmStuck):
+        run_swarm([WordCount()], [count("a")], virtual_time=True, timeout_seconds=0)

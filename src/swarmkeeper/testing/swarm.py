@@ -47,7 +47,7 @@ def run_swarm(
     *,
     timeout_seconds: float | None = None,
     virtual_time: bool = False,
-    seed: int = 1,
+    seed: int | None = None,
     settings: Settings | None = None,
 ) -> list[Task]:
     """Let these bots do these tasks, and return the tasks once each has its outcome, in the order given.
@@ -59,19 +59,23 @@ def run_swarm(
         timeout_seconds: for all of them together; 30, or a week of virtual time.
         virtual_time: hours pass in moments: sleeping costs nothing, and one seed gives one run. The bots must then be
             coroutines that wait for nothing outside this process.
-        seed: of ids and jitter under virtual time.
+        seed: of ids and jitter, under virtual time alone; 1.
         settings: other than a store in memory and the defaults.
 
     Raises:
         SwarmStuck: not all of them ended in time.
         ApiError: a bot or a task was refused.
     """
-    timeout = timeout_seconds or (VIRTUAL_SECONDS if virtual_time else SECONDS)
+    if seed is not None and not virtual_time:
+        raise ValueError("a seed decides nothing under real time: pass virtual_time=True, too")
+    if timeout_seconds is None:
+        timeout_seconds = VIRTUAL_SECONDS if virtual_time else SECONDS
+    drawn = 1 if seed is None else seed
     if not virtual_time:
-        return asyncio.run(_run(bots, tasks, timeout, Orchestrator(_quiet(settings)), None))
+        return asyncio.run(_run(bots, tasks, timeout_seconds, Orchestrator(_quiet(settings)), None))
     loop = virtual_loop()
-    swarm = Orchestrator(_quiet(settings), clock=VirtualClock(loop), entropy=Chance(seed, "orchestrator"), inline=True)
-    return _on(loop, _run(bots, tasks, timeout, swarm, Chance(seed, "bots")))
+    swarm = Orchestrator(_quiet(settings), clock=VirtualClock(loop), entropy=Chance(drawn, "orchestrator"), inline=True)
+    return _on(loop, _run(bots, tasks, timeout_seconds, swarm, Chance(drawn, "bots")))
 
 
 @asynccontextmanager
