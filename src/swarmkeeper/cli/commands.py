@@ -15,6 +15,7 @@ from swarmkeeper.cli import (
     project,
     redact,
     server,
+    simulate,
     store,
     task,
     tenant,
@@ -43,6 +44,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(tenant.app, name="tenant")
 app.command()(store.doctor)
 app.command()(store.migrate)
+app.command()(simulate.simulate)
 app.command()(bench.bench)
 app.add_typer(project.config, name="config")
 app.add_typer(redact.redact, name="redact")

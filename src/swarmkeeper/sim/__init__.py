@@ -10,6 +10,9 @@ Start at `run.run(Case(seed))`. Where things are:
   `orchestrator` (death, pauses, upgrades, the wall clock), `bots`, `people`.
 - Who takes part. `host` (a name, a process, patience), `bots`, `people`, and the `orchestrator`, whose `door` they
   knock at through the `network`. The door is the edge of the first level, in the place of HTTP.
+- The second level (`Case(level="http")`), where the door is the whole HTTP application and the SDK does the asking:
+  `http_level` (what differs in a run), `http_door` (requests through the network, answers held against the model),
+  `sdk_bots`, `sdk_people`.
 - What must hold. `invariants` (ids, sentences, `@invariant` for one's own), `model` (the shadow of the store, fed by
   each commit, asked before each answer), `judge` (what one commit must not do), `checks` (what rows can show).
 - What comes of it. `run` (a case in, an outcome out), `scenarios` (what is played, as plain values), `cases` (cases as

@@ -123,25 +123,7 @@ class AsgiTransport:
             await asyncio.wait(self._running)
 
     def _begin(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> _Call:
-        parts = urlsplit(path)
-        sent = {"host": "swarmkeeper", **{name.lower(): value for name, value in headers.items()}}
-        if body is not None:
-            sent["content-length"] = str(len(body))
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": unquote(parts.path),
-            "raw_path": parts.path.encode("ascii"),
-            "query_string": parts.query.encode("ascii"),
-            "root_path": "",
-            "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in sent.items()],
-            "client": (self._client, 1),
-            "server": ("swarmkeeper", 80),
-            "state": {},
-        }
+        scope = scope_of(method, path, headers, body, client=self._client)
         call = _Call(body or b"")
         task = asyncio.ensure_future(self._serve(scope, call))
         self._running.add(task)
@@ -156,6 +138,31 @@ class AsgiTransport:
             call.fail()
         else:
             call.end()
+
+
+def scope_of(
+    method: str, path: str, headers: Mapping[str, str], body: bytes | None, *, client: str = "127.0.0.1"
+) -> MutableMapping[str, Any]:
+    """What a server tells an application of a request."""
+    parts = urlsplit(path)
+    sent = {"host": "swarmkeeper", **{name.lower(): value for name, value in headers.items()}}
+    if body is not None:
+        sent["content-length"] = str(len(body))
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": unquote(parts.path),
+        "raw_path": parts.path.encode("ascii"),
+        "query_string": parts.query.encode("ascii"),
+        "root_path": "",
+        "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in sent.items()],
+        "client": (client, 1),
+        "server": ("swarmkeeper", 80),
+        "state": {},
+    }
 
 
 def _silent() -> Unreachable:

@@ -34,6 +34,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "5.audit": "every event names an audit record that is committed with it, and no record is there twice",
         "5.cause": "what happens to a task or an item follows from its state as told so far",
         "5.told": "the state of a task or an item is what its events have told",
+        "5.feed": "whoever follows the feed hears each event once, in order (level http)",
         "7.acknowledged": "what is acknowledged is stored, and stays",
         "7.durable": "what was committed is there after a restart",
         "7.liveness": "all that was acknowledged ends, once nothing goes wrong any more",

@@ -131,6 +131,22 @@ class Network(Generic[_D]):
     def heal(self) -> None:
         self._cut.clear()
 
+    # ---- answers that go on ----------------------------------------------------------------------------------------
+
+    def piece(self, call: Call, deliver: Callable[..., None], *args: Any) -> bool:
+        """Carry one more piece of an answer; False where the connection breaks on that."""
+        if self._is_cut(call.place.partition(":")[0], "in"):
+            reached("a piece of a stream into a partition")
+            return False
+        if self._faults.strike("net.reset", call.place) is not None:
+            return False
+        self._later(LATENCY_MIN, deliver, *args)  # always the same: pieces do not overtake each other
+        return True
+
+    def leave(self, call: Call) -> None:
+        """Whoever heard such an answer does not any more."""
+        self._hang_up(call)
+
     # ---- what is under way -----------------------------------------------------------------------------------------
 
     def _arrive(self, call: Call, ask: Callable[[_D, Call], Awaitable[Any]]) -> None:

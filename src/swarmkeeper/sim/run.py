@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import gc
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from swarmkeeper.sim.bots import SECRET, Bot, Provider
 from swarmkeeper.sim.clock import VirtualClock
@@ -25,12 +26,12 @@ from swarmkeeper.sim.door import Door
 from swarmkeeper.sim.faults import Faults
 from swarmkeeper.sim.host import World
 from swarmkeeper.sim.invariants import Own, Violation
-from swarmkeeper.sim.loop import SECOND, Deadlock, VirtualLoop, virtual_loop
+from swarmkeeper.sim.loop import SECOND, Deadlock, Host, VirtualLoop, virtual_loop
 from swarmkeeper.sim.model import Model
 from swarmkeeper.sim.network import Network
 from swarmkeeper.sim.orchestrator import Orchestrator, rules
 from swarmkeeper.sim.people import Approver, Client, Operator
-from swarmkeeper.sim.scenarios import SCENARIOS, Scenario
+from swarmkeeper.sim.scenarios import SCENARIOS, Fleet, Scenario
 from swarmkeeper.sim.trace import ALWAYS, Line, Trace
 from swarmkeeper.sim.tripwires import tripwires
 from swarmkeeper.storage.sqlite.store import MEMORY
@@ -49,6 +50,7 @@ class Case:
     faults: tuple[str, ...] | None = None  # these alone; None: as the seed has them
     chaos: bool = False  # what is ready runs in any order
     file: bool = False  # the store is a file, else memory; it makes no difference to what happens
+    level: Literal["core", "http"] = "core"  # http: the whole application, and bots and clients of the SDK
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +88,38 @@ def run(case: Case, *, keep: bool = False, invariants: Sequence[Own] = (), full_
         if collects:
             stack.callback(gc.enable)
         found = stack.enter_context(counting())
-        game = _Run(case, url, keep=keep, invariants=invariants, full_every=full_every)
-        stack.enter_context(tripwires(lambda words: game.model.broken("0.real-world", "-", words)))
+        game = _played(case)(case, url, keep=keep, invariants=invariants, full_every=full_every)
+        stack.enter_context(tripwires(lambda words: game.model.broken("0.real-world", "-", _touched(words))))
         return game.play(found)
 
 
-class _Run:
+def _touched(words: str) -> str:
+    """A wire that was touched, and on what occasion: who logs an error asks for the time to write it down with."""
+    error = sys.exc_info()[1]
+    return words if error is None else f"{words} (while dealing with {error!r})"
+
+
+class Actor(Protocol):
+    """Somebody with a process that is started with the run."""
+
+    host: Host
+
+    async def run(self) -> None: ...
+
+
+def _played(case: Case) -> type[Run]:
+    if case.level == "core":
+        return Run
+    # Here and not above: the first level needs nothing of HTTP.
+    from swarmkeeper.sim.http_level import HttpRun
+
+    return HttpRun
+
+
+class Run:
+    model_type: type[Model] = Model
+    orchestrator_type: type[Orchestrator] = Orchestrator
+
     def __init__(self, case: Case, url: str, *, keep: bool, invariants: Sequence[Own], full_every: int) -> None:
         self.case, scenario = case, case.scenario
         self.coins = coins = Coins(case.seed)
@@ -101,7 +129,7 @@ class _Run:
         self.clock = VirtualClock(self.loop)
         self.trace = Trace(self.loop, keep=keep)
         self.faults = Faults(coins, self.trace, kinds=scenario.faults, only=case.faults)
-        self.model = Model(self.loop, self.trace, secret=SECRET, full_every=full_every, own=invariants)
+        self.model = self.model_type(self.loop, self.trace, secret=SECRET, full_every=full_every, own=invariants)
         self.network: Network[Door] = Network(
             self.loop,
             coins,
@@ -110,7 +138,7 @@ class _Run:
             size=scenario.bounds.lease_seconds,
             trouble=lambda what: self.model.broken("0.fault", "orchestrator", what),
         )
-        self.orchestrator = Orchestrator(
+        self.orchestrator = self.orchestrator_type(
             url,
             loop=self.loop,
             clock=self.clock,
@@ -120,23 +148,42 @@ class _Run:
             network=self.network,
             model=self.model,
             limits=scenario.bounds.limits(),
+            **self.orchestrator_options(),
         )
+        self.places: Mapping[str, int] = {}
+        self.take_part()
+
+    def orchestrator_options(self) -> Mapping[str, Any]:
+        """What it takes beyond that."""
+        return {}
+
+    def take_part(self) -> None:
+        """Make all who take part."""
         self.world = World(
-            scenario, self.loop, self.clock, coins, self.faults, self.trace, self.network, self.model, asyncio.Event()
+            self.case.scenario,
+            self.loop,
+            self.clock,
+            self.coins,
+            self.faults,
+            self.trace,
+            self.network,
+            self.model,
+            asyncio.Event(),
         )
         provider = Provider(self.world)
-        self.bots = [
-            Bot(self.world, provider, type_, number, fleet)
-            for type_, fleet in (
-                ("Planner", scenario.planners),
-                ("Executor", scenario.executors),
-                ("Evaluator", scenario.evaluators),
-            )
-            for number in range(1, fleet.count + 1)
-        ]
+        self.bots = [Bot(self.world, provider, *one) for one in self.fleets()]
         self.client = Client(self.world)
-        self.places: Mapping[str, int] = {}
-        self.people = (self.client, Operator(self.world, self.bots), Approver(self.world))
+        self.people: tuple[Actor, ...] = (self.client, Operator(self.world, self.bots), Approver(self.world))
+
+    def fleets(self) -> list[tuple[str, int, Fleet]]:
+        """Type, number and kind of each bot."""
+        scenario = self.case.scenario
+        types = (
+            ("Planner", scenario.planners),
+            ("Executor", scenario.executors),
+            ("Evaluator", scenario.evaluators),
+        )
+        return [(type_, number, fleet) for type_, fleet in types for number in range(1, fleet.count + 1)]
 
     def play(self, found: Counter[str]) -> Outcome:
         loop, model = self.loop, self.model
@@ -166,8 +213,12 @@ class _Run:
             places=self.places,
             lines=self.trace.lines,
         )
+        self.clear_away()
         loop.close()
         return outcome
+
+    def clear_away(self) -> None:
+        """What is left when all is over is dropped with its loop."""
 
     async def _story(self) -> None:
         self.orchestrator.boot()

@@ -96,6 +96,12 @@ class SimStore(SqliteStore):
             self._saved = []
             yield _Unit(unit, self._saved, self._before_save)
 
+    @asynccontextmanager
+    async def still(self) -> AsyncIterator[None]:
+        """No transaction is open meanwhile."""
+        async with self._turn:
+            yield
+
     def _before_save(self, changes: Changes) -> None:
         if self._faults.strike("store.stale", f"save:{self._describe([changes])}"):
             raise StaleVersion("a record is not at the version before")

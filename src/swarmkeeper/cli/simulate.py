@@ -1,0 +1,451 @@
+"""`simulate`: a swarm is played under virtual time, with faults, before it costs money; what breaks is told so that it
+can be played again. The runs themselves are the business of the room `sim`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from swarmkeeper.cli import terminal
+from swarmkeeper.cli.flags import AsJson, flag
+from swarmkeeper.cli.terminal import Exit, Failure
+
+if TYPE_CHECKING:
+    from swarmkeeper.sim.many import Played
+    from swarmkeeper.sim.report import Report
+    from swarmkeeper.sim.run import Case, Outcome
+    from swarmkeeper.sim.scenario_files import Rehearsal
+    from swarmkeeper.sim.scenarios import Scenario
+
+_LINES_MAX = 80  # of a trace on a terminal; the replay command shows it again
+_SEEDS = 2**31  # those that are drawn are short enough to be typed
+_SWEPT_MAX = 50
+_HOURS_MAX = 8_760
+_SWEEP = re.compile(r"(planners|executors|evaluators)=(\d{1,3})\.\.(\d{1,3})")
+_ENDINGS = {".html": "html", ".json": "json", ".xml": "junit", ".junit": "junit"}
+_FILES = {"html": "simulation.html", "json": "simulation.json", "junit": "simulation.xml"}
+
+
+class Found(IntEnum):
+    """What this command alone can end with, beside `Exit`."""
+
+    NOT_DETERMINISTIC = 12
+    TARGET_MISSED = 13
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What was typed, as far as a command that plays it again has to repeat it."""
+
+    scenario: str | None
+    hours: float | None
+    faults: str | None
+
+    def command(self, *more: str) -> str:
+        words = ["swarmkeeper", "simulate", *([self.scenario] if self.scenario else []), *more]
+        words += [] if self.hours is None else ["--hours", f"{self.hours:g}"]
+        words += [] if self.faults is None else ["--faults", self.faults]
+        return shlex.join(words)
+
+
+def _hours(value: float | None) -> float | None:
+    # Not typer's `min` and `max`, which let NaN pass.
+    if value is not None and not 0 < value <= _HOURS_MAX:
+        raise typer.BadParameter(f"a number of hours above 0 and up to {_HOURS_MAX} is expected")
+    return value
+
+
+def simulate(
+    scenario: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SCENARIO",
+            help="A file (YAML, TOML, JSON) or one that is shipped: standard, research, code-review.",
+        ),
+    ] = None,
+    seeds: Annotated[int, flag("--seeds", help="How many runs. [default: 1]", min=1, max=100_000)] = 1,
+    start: Annotated[
+        int | None, flag("--start", metavar="SEED", help="The first seed; drawn and told by default.", min=0)
+    ] = None,
+    hours: Annotated[
+        float | None, flag("--hours", help="Virtual hours; as the scenario says by default.", callback=_hours)
+    ] = None,
+    faults: Annotated[
+        str | None, flag("--faults", metavar="all|none|LIST", help="Kinds or families, as `bot.crash,net`.")
+    ] = None,
+    level: Annotated[str, flag("--level", metavar="core|http", help="Engine and store, or over HTTP.")] = "core",
+    bots: Annotated[str | None, flag("--bots", metavar="FILE.py:NAME", help="Bots of your own.")] = None,
+    targets: Annotated[bool, flag("--targets", help="End with 13 where a target of the scenario is missed.")] = False,
+    report: Annotated[
+        list[str] | None,
+        flag(
+            "--report",
+            metavar="FILE",
+            help="Where a report goes: .html, .json, .xml (JUnit); html and json add what one more bot would change."
+            " May be repeated.",
+        ),
+    ] = None,
+    replay: Annotated[
+        str | None, flag("--replay", metavar="FILE|SEED", help="Play one case again, and show its trace.")
+    ] = None,
+    sweep: Annotated[
+        str | None, flag("--sweep", metavar="executors=A..B", help="The same seeds with each number of these bots.")
+    ] = None,
+    check_determinism: Annotated[
+        bool, flag("--check-determinism", help="Play each case twice; end with 12 where it differs.")
+    ] = False,
+    jobs: Annotated[int, flag("--jobs", help="Processes at most. [default: 1]", min=1, max=256)] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Rehearse a swarm under virtual time, with faults, and check the system's invariants after every commit.
+
+    Ends with 0 where all held, 11 where one was broken, 12 where a run could not be repeated, 13 where a target was
+    missed.
+    """
+    _supported(level, bots)
+    _together(replay=replay, sweep=sweep, report=report, targets=targets, seeds=seeds, start=start)
+    asked = _Asked(scenario, hours, faults)
+    if replay is not None:
+        _replay(replay, asked, twice=check_determinism, as_json=as_json)
+    rehearsal = _rehearsal(asked)
+    if targets and not any(_targets(rehearsal)):
+        raise Failure("no_targets", "this scenario has no targets", exit_code=Exit.USAGE, fix="write some into it")
+    places = _places(report or [])
+    first = _drawn() if start is None else start
+    numbers = range(first, first + seeds)
+    terminal.talk(f"seeds {first} to {first + seeds - 1}" if seeds > 1 else f"seed {first}")
+    if sweep is not None:
+        _sweep(rehearsal, sweep, numbers, asked, twice=check_determinism, jobs=jobs, as_json=as_json)
+    runs = _play(_cases(rehearsal.scenario, numbers), asked, twice=check_determinism, jobs=jobs)
+    outcome = _first_broken(runs)
+    whole = _report(rehearsal, runs, jobs=jobs, more=outcome is None and any(kind != "junit" for kind, _ in places))
+    if as_json:
+        _say_json(runs)
+        for target in whole.missed if targets else ():
+            terminal.talk(f"target missed: {target.name} {target.bound:g}, is {target.value}")
+    else:
+        from swarmkeeper.sim.report import as_text
+
+        terminal.say("\n".join(as_text(whole)))
+    if outcome is not None:
+        _tell(outcome)
+    _write(whole, places, asked)
+    _end(runs, missed=targets and bool(whole.missed))
+
+
+# ---- what was asked ------------------------------------------------------------------------------------------------
+
+
+def _supported(level: str, bots: str | None) -> None:
+    if level not in ("core", "http"):
+        raise Failure("level", "--level is core or http", exit_code=Exit.USAGE)
+    if level == "http":
+        detail = "--level http is not there in this release; runs go to the engine and the store directly"
+        raise Failure("not_supported", detail, exit_code=Exit.USAGE, fix="leave it out, or use --level core")
+    if bots is not None:
+        detail = "--bots is not there in this release; bots behave by chance, as the scenario says"
+        fix = "describe your bots in the scenario: planners, executors, evaluators"
+        raise Failure("not_supported", detail, exit_code=Exit.USAGE, fix=fix)
+
+
+def _together(
+    *, replay: str | None, sweep: str | None, report: Sequence[str] | None, targets: bool, seeds: int, start: int | None
+) -> None:
+    """Flags that would have no effect are refused."""
+    given = {"--report": bool(report), "--targets": targets}
+    for one, there in (("--sweep", sweep is not None), ("--replay", replay is not None)):
+        for other, also in given.items():
+            if there and also:
+                raise Failure("flags", f"{one} and {other} do not go together", exit_code=Exit.USAGE)
+        given[one] = there
+    if replay is not None and (seeds != 1 or start is not None):
+        raise Failure("flags", "--replay plays one case: no --seeds and no --start", exit_code=Exit.USAGE)
+
+
+def _rehearsal(asked: _Asked) -> Rehearsal:
+    from swarmkeeper.sim import scenario_files
+
+    try:
+        found = scenario_files.find(asked.scenario or scenario_files.STANDARD)
+    except scenario_files.NoYaml as error:
+        raise Failure("no_yaml", str(error), fix="pip install pyyaml, or write TOML or JSON") from None
+    except scenario_files.BadScenario as error:
+        raise Failure("bad_scenario", str(error), exit_code=Exit.USAGE) from None
+    scenario = found.scenario
+    if asked.hours is not None:
+        scenario = replace(scenario, hours=asked.hours)
+    if asked.faults is not None:
+        scenario = replace(scenario, faults=_kinds(asked.faults))
+    return replace(found, scenario=scenario)
+
+
+def _kinds(listed: str) -> tuple[str, ...]:
+    from swarmkeeper.sim.faults import KINDS
+
+    if listed == "all":
+        return tuple(KINDS)
+    if listed == "none":
+        return ()
+    families = {kind.partition(".")[0] for kind in KINDS}
+    wanted = [one.strip() for one in listed.split(",")]
+    for one in wanted:
+        if one not in KINDS and one not in families:
+            raise Failure(
+                "faults",
+                f"--faults: there are no faults `{one}`",
+                exit_code=Exit.USAGE,
+                facts=[("kinds", ", ".join(KINDS)), ("families", ", ".join(sorted(families)))],
+            )
+    return tuple(kind for kind in KINDS if kind in wanted or kind.partition(".")[0] in wanted)
+
+
+def _targets(rehearsal: Rehearsal) -> list[bool]:
+    from dataclasses import asdict
+
+    return [bound is not None for bound in asdict(rehearsal.targets).values()]
+
+
+def _places(listed: Sequence[str]) -> list[tuple[str, Path]]:
+    found = []
+    for one in listed:
+        kind = one if one in _FILES else _ENDINGS.get(Path(one).suffix.lower())
+        path = Path(_FILES[one]) if one in _FILES else Path(one)
+        if kind is None:
+            detail = "--report: a name that ends in .html, .json or .xml is expected"
+            raise Failure("report", detail, exit_code=Exit.USAGE, fix="--report out.html")
+        if not path.parent.is_dir():  # rather now than after an hour of runs
+            raise Failure("report", "--report: there is no such folder", exit_code=Exit.USAGE)
+        found.append((kind, path))
+    return found
+
+
+def _drawn() -> int:
+    from swarmkeeper.clock import SystemEntropy
+
+    return int.from_bytes(SystemEntropy().seed()[:8]) % _SEEDS
+
+
+# ---- playing -------------------------------------------------------------------------------------------------------
+
+
+def _cases(scenario: Scenario, numbers: Sequence[int]) -> list[Case]:
+    from swarmkeeper.sim.run import Case
+
+    return [Case(number, scenario) for number in numbers]
+
+
+def _play(cases: Sequence[Case], asked: _Asked, *, twice: bool, jobs: int) -> list[Played]:
+    """All of these; what breaks is told at once."""
+    from swarmkeeper.sim.many import play_all
+
+    runs = []
+    before = os.times()
+    for one in play_all(cases, twice=twice, jobs=jobs):
+        runs.append(one)
+        violation = one.outcome.violation
+        if violation is not None:
+            terminal.talk(f"VIOLATION with seed {one.seed}: {violation.invariant}, {violation.words}")
+            terminal.talk(f"  {violation.entity}: {violation.why}")
+        if one.same is False:
+            terminal.talk(f"NOT DETERMINISTIC with seed {one.seed}: {asked.command('--start', str(one.seed))}")
+    after = os.times()
+    spent = sum(after[:4]) - sum(before[:4])
+    played = sum(one.outcome.seconds for one in runs) * (2 if twice else 1) / 3600
+    if spent:
+        terminal.talk(f"{played:.1f} virtual hours, {played / spent:.2f} for each second of CPU")
+    return runs
+
+
+def _first_broken(runs: Sequence[Played]) -> Outcome | None:
+    return next((one.outcome for one in runs if one.outcome.violation is not None), None)
+
+
+def _report(rehearsal: Rehearsal, runs: Sequence[Played], *, jobs: int, more: bool) -> Report:
+    """`more`: play the same seeds with one more bot where it is tightest, too."""
+    from swarmkeeper.sim.many import play_all, with_one_more
+    from swarmkeeper.sim.report import report_of
+
+    whole = report_of(rehearsal, runs)
+    if not more or whole.bottleneck is None:
+        return whole
+    terminal.talk(f"once more, with one more of the {whole.bottleneck.fleet}")
+    scenario = with_one_more(rehearsal.scenario, whole.bottleneck.fleet)
+    again = list(play_all(_cases(scenario, [one.seed for one in runs]), jobs=jobs))
+    return report_of(rehearsal, runs, again)
+
+
+def _sweep(
+    rehearsal: Rehearsal,
+    text: str,
+    numbers: Sequence[int],
+    asked: _Asked,
+    *,
+    twice: bool,
+    jobs: int,
+    as_json: bool,
+) -> NoReturn:
+    from swarmkeeper.sim.many import with_fleet
+    from swarmkeeper.sim.report import figures_of, report_of, spread
+    from swarmkeeper.sim.scenario_files import BadScenario, check_sound
+
+    matched = _SWEEP.fullmatch(text)
+    low, high = (int(matched[2]), int(matched[3])) if matched else (0, 0)
+    if matched is None or not 1 <= low <= high or high - low >= _SWEPT_MAX:
+        detail = f"--sweep is written as executors=2..12 (or planners, evaluators), at most {_SWEPT_MAX} numbers from 1"
+        raise Failure("sweep", detail, exit_code=Exit.USAGE)
+    fleet = matched[1]
+    swept = {count: with_fleet(rehearsal.scenario, fleet, count=count) for count in range(low, high + 1)}
+    try:
+        for scenario in swept.values():
+            check_sound(replace(rehearsal, scenario=scenario))
+    except BadScenario as error:
+        raise Failure("sweep", f"--sweep: {error}", exit_code=Exit.USAGE) from None
+    cases = [case for scenario in swept.values() for case in _cases(scenario, numbers)]
+    runs = _play(cases, asked, twice=twice, jobs=jobs)
+    if as_json:
+        _say_json(runs, [{fleet: count} for count in swept for _ in numbers])
+    else:
+        rows: list[dict[str, Any]] = []
+        shown = ("tasks_per_hour", "completion_p50_seconds", "completion_p95_seconds", "utilisation", "usd_per_task")
+        for number, count in enumerate(swept):
+            part = runs[number * len(numbers) : (number + 1) * len(numbers)]
+            whole = report_of(rehearsal, part)
+            row: dict[str, Any] = {fleet: count}
+            for figure in figures_of(rehearsal):
+                if figure.name in shown and whole.figures[figure.name] is not None:
+                    row[figure.name] = spread(whole.figures[figure.name], figure.unit)
+            rows.append(row)
+        columns = [fleet, *(name for name in shown if any(name in row for row in rows))]
+        terminal.say_table(rows, columns)
+    outcome = _first_broken(runs)
+    if outcome is not None:
+        _tell(outcome)
+    _end(runs, missed=False)
+
+
+def _replay(what: str, asked: _Asked, *, twice: bool, as_json: bool) -> NoReturn:
+    from swarmkeeper.sim.many import play
+
+    case = _case_of(what, asked)
+    one = play(case, twice=twice, keep=True)
+    if as_json:
+        _say_json([one])
+    violation = one.outcome.violation
+    if violation is None:
+        if not as_json:
+            _show(terminal.say, one.outcome.lines)
+            terminal.say(f"seed {one.seed}: all invariants held")
+    else:
+        _story(one.outcome, to_stdout=not as_json)
+    if one.same is False:
+        terminal.talk(f"NOT DETERMINISTIC with seed {one.seed}: two runs gave two traces")
+    _end([one], missed=False)
+
+
+def _case_of(what: str, asked: _Asked) -> Case:
+    if what.isascii() and what.isdecimal():
+        return _cases(_rehearsal(asked).scenario, [int(what)])[0]
+    from swarmkeeper.sim import cases
+
+    if asked != _Asked(None, None, None):
+        detail = "--replay FILE: the file says which scenario, hours and faults there are"
+        raise Failure("flags", detail, exit_code=Exit.USAGE)
+    name = Path(what).name
+    try:
+        plain = json.loads(Path(what).read_text(encoding="utf-8"))
+        if not isinstance(plain, dict):
+            raise cases.BadCase("a case is an object of fields")
+        return cases.from_json(plain)
+    except OSError as error:
+        raise Failure("replay", f"{name}: the file cannot be read: {error.strerror}", exit_code=Exit.USAGE) from None
+    except (ValueError, RecursionError) as error:
+        raise Failure("replay", f"{name}: this is not a case: {error}", exit_code=Exit.USAGE) from None
+
+
+# ---- telling -------------------------------------------------------------------------------------------------------
+
+
+def _say_json(runs: Sequence[Played], more: Sequence[dict[str, int]] | None = None) -> None:
+    from swarmkeeper.sim.report import run_as_json
+
+    told = [run_as_json(one) for one in runs]
+    for row, added in zip(told, more or [{} for _ in runs], strict=True):
+        row |= added
+    terminal.say_json({"violations": sum(one["violation"] is not None for one in told), "runs": told})
+
+
+def _tell(outcome: Outcome) -> None:
+    """The first violation: the faults that it takes, its story, and how to play it again."""
+    from swarmkeeper.sim import found
+    from swarmkeeper.sim.shrink import shrink
+
+    terminal.talk(f"\nlooking for the few faults that it takes, of the {len(outcome.faults)} that struck …")
+    shrunk = shrink(outcome.case, outcome)
+    if shrunk.outcome.violation is None:
+        terminal.talk("it does not happen again: the run is not deterministic; play it with --check-determinism")
+        return
+    terminal.talk(f"needed: {len(shrunk.case.faults or ())}; found in {shrunk.runs} runs")
+    _story(shrunk.outcome, to_stdout=False)
+    try:
+        case, test = found.keep(shrunk.outcome, Path())
+    except OSError as error:
+        terminal.talk(f"the case could not be kept: {error.strerror}")
+        return
+    terminal.talk(f"\nreplay: swarmkeeper simulate --replay {case}\ntest:   {test}")
+
+
+def _story(outcome: Outcome, *, to_stdout: bool) -> None:
+    violation = outcome.violation
+    assert violation is not None, "there is a story of what broke alone"
+    tell = terminal.say if to_stdout else terminal.talk
+    tell("\nfaults:")
+    for fault in outcome.faults or ("none: it breaks by itself",):
+        tell(f"  {fault}")
+    tell(f"\ntrace of {violation.entity}:" if violation.entity != "-" else "\ntrace:")
+    _show(tell, outcome.about(violation.entity) if violation.entity != "-" else outcome.lines)
+    tell(f"\n{violation.invariant}: {violation.words}\n  {violation.entity}: {violation.why}")
+
+
+def _show(tell: Any, lines: Sequence[Any]) -> None:
+    if len(lines) > _LINES_MAX:
+        tell(f"  … {len(lines) - _LINES_MAX} lines before")
+    for line in lines[-_LINES_MAX:]:
+        tell(terminal.on_one_line(str(line)))
+
+
+def _write(whole: Report, places: Sequence[tuple[str, Path]], asked: _Asked) -> None:
+    from swarmkeeper.sim import report
+
+    for kind, path in places:
+        if kind == "html":
+            text = report.as_html(whole)
+        elif kind == "json":
+            text = json.dumps(report.as_json(whole), indent=2) + "\n"
+        else:
+            text = report.as_junit(whole, lambda one: asked.command("--start", str(one.seed)))
+        try:
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise Failure("report", f"the report cannot be written: {error.strerror}") from None
+        terminal.talk(f"report: {path}")
+
+
+def _end(runs: Sequence[Played], *, missed: bool) -> NoReturn:
+    """Of several findings the gravest one: what is broken, what cannot be believed, what is not good enough."""
+    if any(one.outcome.violation is not None for one in runs):
+        terminal.stop(Exit.VIOLATION)
+    if any(one.same is False for one in runs):
+        raise typer.Exit(Found.NOT_DETERMINISTIC)
+    if missed:
+        raise typer.Exit(Found.TARGET_MISSED)
+    terminal.stop(Exit.OK)

@@ -1,0 +1,55 @@
+"""What a violation leaves behind for whoever mends it: the case as a file that can be played again, and as a test."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from pprint import pformat
+
+from swarmkeeper.sim import cases
+from swarmkeeper.sim.run import Case, Outcome
+
+_TEST = '''"""{words}.
+
+Found by a simulation with seed {seed}; here are the faults that it takes.
+"""
+
+from swarmkeeper.sim import cases
+from swarmkeeper.sim.run import run
+
+CASE = {case}
+
+
+def test_{name}() -> None:
+    outcome = run(cases.from_json(CASE))
+
+    assert outcome.violation is None, outcome.violation
+'''
+
+
+def as_file(case: Case) -> str:
+    return json.dumps(cases.to_json(case), indent=2, ensure_ascii=False) + "\n"
+
+
+def as_test(outcome: Outcome) -> str:
+    violation = outcome.violation
+    assert violation is not None, "a run without a violation needs no test"
+    return _TEST.format(
+        words=violation.words[:1].upper() + violation.words[1:],
+        seed=outcome.case.seed,
+        case=pformat(cases.to_json(outcome.case), width=110, sort_dicts=False),
+        name="".join(letter if letter.isalnum() else "_" for letter in f"{violation.invariant}_{outcome.case.seed}"),
+    )
+
+
+def keep(outcome: Outcome, folder: Path) -> tuple[Path, Path]:
+    """Write both files there.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    seed = outcome.case.seed
+    case, test = folder / f"violation-{seed}.json", folder / f"test_violation_{seed}.py"
+    case.write_text(as_file(outcome.case), encoding="utf-8")
+    test.write_text(as_test(outcome), encoding="utf-8")
+    return case, test

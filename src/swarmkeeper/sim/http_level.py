@@ -1,0 +1,228 @@
+"""The second level: the whole HTTP application as the orchestrator, real bots and clients of the SDK around it.
+
+Scenario, seeds, faults and invariants are those of the first level; only what stands between engine and world differs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import io
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any, cast
+
+from prometheus_client import metrics
+
+from swarmkeeper.app import Orchestrator as WholeOrchestrator
+from swarmkeeper.core.errors import SwarmkeeperError
+from swarmkeeper.core.model import Limits
+from swarmkeeper.core.ports import Clock, Entropy, StoreUnavailable
+from swarmkeeper.observe.logs import Log
+from swarmkeeper.settings import Settings
+from swarmkeeper.sim.bots import Bot, Provider
+from swarmkeeper.sim.clock import VirtualClock
+from swarmkeeper.sim.coverage import reached
+from swarmkeeper.sim.host import World
+from swarmkeeper.sim.http_door import HttpDoor, HttpModel
+from swarmkeeper.sim.loop import SECOND, Host
+from swarmkeeper.sim.network import Network
+from swarmkeeper.sim.orchestrator import Orchestrator, rules
+from swarmkeeper.sim.people import Approver, Client, Operator
+from swarmkeeper.sim.run import Outcome, Run
+from swarmkeeper.sim.sdk_bots import SdkBot
+from swarmkeeper.sim.sdk_people import WATCHER, Desk, Watcher
+from swarmkeeper.sim.storing import SimStore
+
+PEOPLE = ("client", "operator", "approver", WATCHER)
+# A stream that is silently dead is given up after so long, and the feed is then read on.
+FEED_SECONDS = 90
+ENDS_MAX = 50  # so often something may wait on its way out
+
+
+class _Settings(Settings):
+    """A scenario may set bounds that an operator cannot."""
+
+    bounds: Limits
+
+    def limits(self) -> Limits:
+        return self.bounds
+
+
+class _Log(Log):
+    """Tells the simulation, and writes nothing."""
+
+    def __init__(self, tell: Any, clock: Clock) -> None:
+        super().__init__(io.StringIO(), rules(), clock.now, level="error")
+        self._tell = tell
+
+    def __call__(self, event: str, **fields: Any) -> None:
+        self._tell(event, **fields)
+
+
+class Swarm(WholeOrchestrator):
+    """The product's own composition, on a store that is the simulation's."""
+
+    def __init__(self, store: SimStore, bounds: Limits, clock: Clock, entropy: Entropy, log: Log) -> None:
+        settings = _Settings(store="sqlite://:memory:", log_level="error")
+        object.__setattr__(settings, "bounds", bounds)
+        super().__init__(settings, clock=clock, entropy=entropy, rules=rules(), log=log, inline=True)
+        self.store = store
+
+    async def begin(self) -> None:
+        """Start on the open store.
+
+        Raises:
+            StoreUnavailable: it cannot now; begin again.
+        """
+        await self._start(None)
+
+
+class HttpOrchestrator(Orchestrator):
+    """Its process: the application in the place of the bare engine."""
+
+    def __init__(self, *args: Any, parties: Sequence[tuple[str, str]], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._parties = parties  # (name, role) of all who have a key
+        self._keys: dict[str, str] = {}  # by name: their texts, which are kept by those they were given to
+        self._keyed = asyncio.Event()
+        self._swarms: list[Swarm] = []  # what is left of dead processes must not be collected: that would run its ends
+
+        self._serving: tuple[Swarm, HttpDoor] | None = None
+
+    async def key_of(self, name: str) -> str:
+        await self._keyed.wait()
+        return self._keys[name]
+
+    async def _live(self, host: Host, store: SimStore) -> None:
+        await store.open()
+        if self.runs > 1:
+            self._model.compare("after a restart")
+        swarm = Swarm(store, self._limits, self._clock, self._entropy, _Log(self._log, self._clock))
+        self._swarms.append(swarm)
+        while True:
+            try:
+                await swarm.begin()
+                break
+            except StoreUnavailable:
+                await asyncio.sleep(1)
+        self.engine = swarm.engine
+        async with store.still():  # its engine runs already
+            self._model.check_rows("after a restart")
+        await self._give_keys(swarm)
+        network = cast("Network[HttpDoor]", self._network)
+        door = HttpDoor(swarm.app, cast(HttpModel, self._model), network, host)
+        network.serve(host, door)
+        self._serving = (swarm, door)
+        await swarm.ended.wait()
+        self._model.broken("0.engine", "orchestrator", "the engine's loop ended by itself")
+
+    async def _give_keys(self, swarm: Swarm) -> None:
+        for name, role in self._parties:
+            while name not in self._keys:
+                try:
+                    self._keys[name] = await swarm.make_key(role, bot=name if role.startswith("bot:") else None)
+                except (SwarmkeeperError, StoreUnavailable):
+                    await asyncio.sleep(1)
+        self._keyed.set()
+
+    async def _upgrade(self) -> None:
+        """Stop in order: what was taken is answered, then another version takes over."""
+        host = self.host
+        if self._serving is None or host is None:
+            return
+        swarm, _ = self._serving
+        reached("the orchestrator was upgraded")
+        swarm.drain()
+        while swarm.engine.running and host.alive:  # noqa: ASYNC110  # the product has no event for it
+            await asyncio.sleep(0.05)
+        if host.alive:
+            self._trace("crash", "orchestrator", "stopped in order")
+            self._gone()
+            self._boot_in(2.0)
+
+    def _gone(self) -> None:
+        super()._gone()
+        if self._serving is not None:
+            self._serving[1].gone()
+            self._serving = None
+
+    def _log(self, event: str, **fields: Any) -> None:
+        if event in ("internal", "engine_ended"):
+            self._model.broken("0.fault", "orchestrator", f"{event}: {fields}")
+        super()._log(event, **fields)
+
+
+class HttpRun(Run):
+    model_type = HttpModel
+    orchestrator_type = HttpOrchestrator
+
+    def orchestrator_options(self) -> dict[str, Any]:
+        bots = [(f"{type_.lower()}-{n}", f"bot:{type_.lower()}") for type_, n, _ in self.fleets()]
+        return {"parties": [*bots, *((name, name) for name in PEOPLE)]}
+
+    def take_part(self) -> None:
+        scenario = self.case.scenario
+        network, model = cast("Network[HttpDoor]", self.network), cast(HttpModel, self.model)
+        key_of = cast(HttpOrchestrator, self.orchestrator).key_of
+        desk = Desk(network, model, Host(self.loop, "desk"), scenario, self.coins, key_of)
+        self.world = World(
+            scenario,
+            self.loop,
+            self.clock,
+            self.coins,
+            self.faults,
+            self.trace,
+            cast(Any, desk),
+            self.model,
+            asyncio.Event(),
+        )
+        provider = Provider(self.world)
+        bots = [
+            SdkBot(self.world, network, model, provider, key_of, type_, number, fleet)
+            for type_, number, fleet in self.fleets()
+        ]
+        self.bots = cast("list[Bot]", bots)
+        self.client = Client(self.world)
+        self._watcher = Watcher(network, model, Host(self.loop, WATCHER), self.coins, key_of)
+        self.people = (self.client, Operator(self.world, self.bots), Approver(self.world), self._watcher)
+
+    def _end(self) -> None:
+        super()._end()
+        if self._watcher.missed(self.loop.now - FEED_SECONDS * SECOND):
+            words = cast(HttpModel, self.model).told[self._watcher.heard]
+            self.model.broken("5.feed", self.model.title(words[2]), f"{words[0]} was never heard by who follows")
+
+    def play(self, found: Counter[str]) -> Outcome:
+        with _quiet_libraries(self.clock):
+            return super().play(found)
+
+    def clear_away(self) -> None:
+        """End what is left while its loop is there. To be collected is no end for what waits on its way out."""
+        for left in asyncio.all_tasks(self.loop):
+            work = left.get_coro()
+            for _ in range(ENDS_MAX):
+                if not inspect.iscoroutine(work) or inspect.getcoroutinestate(work) == inspect.CORO_CLOSED:
+                    break
+                with contextlib.suppress(RuntimeError):  # it waits for something even now
+                    work.close()
+
+
+@contextmanager
+def _quiet_libraries(clock: VirtualClock) -> Iterator[None]:
+    """What libraries would take from the real world, and nobody looks at: moments in log lines and of metrics' birth.
+
+    What is logged as an error is no such thing: it touches a wire.
+    """
+    before, level = metrics.__dict__["time"], logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    metrics.__dict__["time"] = SimpleNamespace(time=lambda: clock.now() / SECOND)
+    try:
+        yield
+    finally:
+        metrics.__dict__["time"] = before
+        logging.disable(level)

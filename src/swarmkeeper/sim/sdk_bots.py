@@ -1,0 +1,297 @@
+"""The bots of the second level: real bots of the SDK, run by its runner, whose code behaves by chance.
+
+What comes of an attempt is drawn as for the bots of the first level (bots.py), from the item's name, round and number
+of tries: equal seeds give equal answers at both levels. What the SDK itself does (claims, beats, reports, tries again)
+is left to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Literal, cast
+
+from swarmkeeper.core.model import Json
+from swarmkeeper.sdk.answers import Accept, Answer, Ask, Done, Failed, Later, Plan, Reject, Rework
+from swarmkeeper.sdk.bots import BaseBot, EvaluatorBot, ExecutorBot, PlannerBot
+from swarmkeeper.sdk.client import Client
+from swarmkeeper.sdk.context import Candidate, Context
+from swarmkeeper.sdk.errors import ApiError, Refused
+from swarmkeeper.sdk.runner import serve
+from swarmkeeper.sim.bots import OVERSIZED, SECRET, Provider
+from swarmkeeper.sim.chance import Chance
+from swarmkeeper.sim.coverage import reached
+from swarmkeeper.sim.door import Lease
+from swarmkeeper.sim.faults import Fault
+from swarmkeeper.sim.host import World
+from swarmkeeper.sim.http_door import HttpDoor, HttpModel, SimTransport
+from swarmkeeper.sim.loop import SECOND, Host
+from swarmkeeper.sim.network import Network
+from swarmkeeper.sim.scenarios import SKILLS, Fleet, plan_of
+from swarmkeeper.wire.requests import SubTask, TaskDefinition
+
+KeyOf = Callable[[str], Awaitable[str]]
+# A bot that was replaced finishes what it holds, however long that takes.
+DRAIN_SECONDS = 1e6
+
+
+class SdkBot:
+    """One bot: its present process, and what becomes of it."""
+
+    def __init__(
+        self,
+        world: World,
+        network: Network[HttpDoor],
+        model: HttpModel,
+        provider: Provider,
+        key_of: KeyOf,
+        type_: str,
+        number: int,
+        fleet: Fleet,
+    ) -> None:
+        self.world, self.network, self.model, self.provider, self.key_of = world, network, model, provider, key_of
+        self.type, self.fleet = type_, fleet
+        self.name = f"{type_.lower()}-{number}"
+        # The first ones can do all, so that everything finds a taker.
+        self.skills = SKILLS if number <= 2 else (SKILLS[number % len(SKILLS)],)
+        self.id = ""
+        self._runs = 0
+        self._process: Process | None = None
+
+    def start(self) -> None:
+        """A new process. The one before, if it lives, finishes what it holds."""
+        before = self._process
+        self._runs += 1
+        self._process = Process(self, Host(self.world.loop, f"{self.name}/{self._runs}"), self._runs)
+        self._process.host.start(self._process.run())
+        if before is not None and before.host.alive:
+            before.stop.set()
+
+    def crash(self, process: Process, fault: Fault, *, vanish: bool) -> None:
+        self.world.trace("crash", self.name, fault.name)
+        process.host.die()
+        if not vanish:
+            self.network.drop(process.name)
+        if process is self._process:
+            down = fault.amount(self.world.scenario.bounds.lease_seconds)
+            self.world.loop.call_later(down, self.start, context=contextvars.Context())
+
+    def replace(self) -> None:
+        """Another process takes this one's name, while it lives."""
+        self.world.loop.call_soon(self.start, context=contextvars.Context())
+
+
+class Process:
+    def __init__(self, bot: SdkBot, host: Host, number: int) -> None:
+        self.bot, self.host, self.number = bot, host, number
+        self.name = f"{bot.name}/{number}"
+        self.world = bot.world
+        self.stop = asyncio.Event()
+        self._coins, self._faults, self._fleet = bot.world.coins, bot.world.faults, bot.fleet
+        self._past: list[Lease] = []  # leases that are over
+        self._transport = SimTransport(
+            bot.network, bot.model, host, source=bot.name, connection=self.name, number=number
+        )
+        self._client: Client | None = None
+
+    async def run(self) -> None:
+        key = await self.bot.key_of(self.bot.name)
+        chance = Chance(self._coins.seed, f"sdk/{self.name}")
+        self._client = Client("http://swarmkeeper", key, transport=self._transport, chance=chance)
+        await serve([_BOTS[self.bot.type](self)], self._client, stop=self.stop, drain_seconds=DRAIN_SECONDS)
+
+    def heard(self, kind: str, fields: Mapping[str, Any]) -> None:
+        """What the SDK tells its bot's author."""
+        if kind == "registered":
+            self.bot.id = fields["bot_id"]
+        elif kind in ("lost", "cancelled", "refused", "trouble"):
+            reached(f"a bot heard `{kind}`")
+
+    # ---- an attempt ------------------------------------------------------------------------------------------------
+
+    async def attempt(self, context: Context, judges: tuple[str, ...] = ()) -> Answer:
+        lease = self.bot.model.leased[context.lease_id]
+        try:
+            await self._pass_time(lease, context)
+            return await self._answer(lease, context, judges)
+        finally:
+            self._past = [*self._past[-7:], lease]
+
+    async def _pass_time(self, lease: Lease, context: Context) -> None:
+        faults, bounds = self._faults, self.world.scenario.bounds
+        place = f"{self.bot.name}:{lease.label}"
+        seconds = min(
+            self._coins.waiting(self._fleet.work_seconds, "seconds", lease.label, lease.round, lease.tries),
+            bounds.timeout_seconds * 0.9,
+        )
+        for kind, vanish in (("bot.crash", False), ("bot.vanish", True)):
+            if fault := faults.strike(kind, place):
+                await asyncio.sleep(seconds * fault.unit("when"))
+                self.bot.crash(self, fault, vanish=vanish)
+                await asyncio.get_running_loop().create_future()
+        if faults.strike("bot.zombie", place):
+            self.bot.replace()
+        if fault := faults.strike("bot.freeze", place):
+            self.host.pause(round(fault.amount(bounds.lease_seconds) * SECOND))
+        if fault := faults.strike("bot.slow", place):
+            seconds += fault.amount(bounds.timeout_seconds)
+        if faults.strike("bot.mute", place):
+            self._transport.muted.add(lease.lease_id)
+        if faults.strike("bot.hang", place):
+            seconds = 1e6  # until it is told that its lease is lost
+        await asyncio.sleep(seconds / 2)
+        context.progress(0.5)
+        context.checkpoint({"at": lease.attempt})
+        await asyncio.sleep(seconds / 2)
+        if fault := faults.strike("bot.late", place):
+            self._transport.muted.add(lease.lease_id)
+            await asyncio.sleep(fault.amount(bounds.lease_seconds))
+
+    async def _answer(self, lease: Lease, context: Context, judges: tuple[str, ...]) -> Answer:
+        place = f"{self.bot.name}:{lease.label}"
+        key = ("outcome", lease.label, lease.round, lease.tries)
+        outcome = self._outcome(lease, place, key)
+        if outcome == "released":
+            return Later(0)
+        if outcome == "deferred":
+            return Later(round(self._coins.waiting(20, "delay", *key)) + 1)
+        if outcome == "asks" and self._coins.hit(0.5, "ask", lease.label, lease.attempt):
+            return Ask("which?", choices=("a", "b"))
+        await self._stray(lease, place, sound=outcome in ("done", "asks"))
+        if fault := self._faults.strike("bot.duplicate", place):
+            self._transport.again[lease.lease_id] = (fault, self.world.scenario.bounds.lease_seconds)
+        secret = SECRET if self._faults.strike("bot.secret", place) else ""
+        context.use(tokens=100 * (100 if self._faults.strike("provider.spike", place) else 1))
+        if outcome in ("done", "asks"):
+            return self._good(lease, place, secret, judges)
+        wait = round(self._coins.waiting(10, "wait", lease.label, lease.attempt))
+        limited = outcome == "rate_limited"
+        kind = cast(Literal["retryable", "not_retryable", "rate_limited"], outcome)
+        return Failed(f"it did not work {secret}", kind, retry_after_seconds=wait if limited else None)
+
+    def _outcome(self, lease: Lease, place: str, key: tuple[object, ...]) -> str:
+        fleet = self._fleet
+        outcome = self._coins.weighted(
+            [
+                ("done", 1.0),
+                ("retryable", fleet.retryable),
+                ("not_retryable", fleet.not_retryable),
+                ("rate_limited", fleet.rate_limited),
+                ("released", fleet.released),
+                ("deferred", fleet.deferred),
+                ("asks", fleet.asks),
+            ],
+            *key,
+        )
+        stormy = self.bot.provider.stormy(place)
+        if stormy:
+            return "rate_limited"
+        once = self._coins.hit(0.7, "now", lease.label, lease.attempt)  # what costs no try must not go on for ever
+        return "done" if outcome in ("released", "deferred", "rate_limited") and not once else outcome
+
+    def _good(self, lease: Lease, place: str, secret: str, judges: tuple[str, ...]) -> Answer:
+        if lease.kind == "plan":
+            return Plan(plan_of(self.world.scenario, self._coins, lease.title))
+        if lease.kind == "review":
+            return self._verdict(lease, secret, judges)
+        output: dict[str, Json] = {"of": lease.label, "round": lease.round, "said": secret}
+        if self._faults.strike("bot.oversized", place):
+            output["long"] = "x" * OVERSIZED
+        return Done(output)
+
+    def _verdict(self, lease: Lease, secret: str, judges: tuple[str, ...]) -> Answer:
+        coins, key = self._coins, ("verdict", lease.label, lease.round)
+        decision = coins.weighted(list(self.world.scenario.verdicts.items()), *key)
+        score, reasons = coins.below(100, "score", *key) / 100, [f"so it is {secret}"]
+        if decision == "accept":
+            return Accept(score, reasons)
+        if decision == "reject":
+            return Reject(reasons, score=score)
+        targets: dict[str, str] = {}
+        added: list[dict[str, Json]] = []
+        if judges and coins.hit(0.7, "targets", *key):
+            targets = {one: "again" for one in judges if coins.hit(0.5, "target", *key, one)}
+            if coins.hit(0.2, "added", *key):
+                parent = coins.pick(judges, "parent", *key)
+                added = [{"key": f"more-{lease.round}", "description": "more", "depends_on": [parent]}]
+        return Rework(targets, reasons, score=score, subtasks=added)
+
+    # ---- what nobody should send: past the runner, which would not ---------------------------------------------------
+
+    async def _stray(self, lease: Lease, place: str, *, sound: bool) -> None:
+        faults = self._faults
+        if (fault := faults.strike("bot.wrong_fence", place)) and (
+            others := [one for one in self._past if one.kind == lease.kind]
+        ):
+            old = others[int(fault.unit("which") * len(others))]
+            await self._send(old, {"status": "succeeded", **_plain(lease, "wrong")})
+        if faults.strike("bot.garbage", place):
+            strange: dict[str, Json] = {"verdict": {"decision": "accept"}}
+            await self._send(lease, strange if lease.kind == "execute" else {"output": {"said": "?"}})
+        if faults.strike("bot.wrong_schema", place):
+            await self._send(lease, {"verdict" if lease.kind == "review" else "plan": {"n": lease.attempt}})
+        key = (lease.label, lease.round, lease.attempt)
+        if sound and lease.kind != "execute" and self._coins.hit(self._fleet.unsound, "unsound", *key):
+            await self._send(lease, _unsound(lease))
+
+    async def _send(self, lease: Lease, content: dict[str, Json]) -> None:
+        """Send what will, or may, be refused; the lease that is worked on lives on."""
+        assert self._client is not None, "a process that works has registered"
+        body = {"bot_id": self.bot.id, "lease_id": lease.lease_id, "status": "succeeded", **content}
+        try:
+            await self._client.calls.call("POST", f"/tasks/{lease.task}/results", body)
+        except Refused:
+            reached("a plan or verdict was refused, to be mended")
+        except ApiError as error:
+            reached(f"a strange report was refused: {error.code}")
+
+
+def _plain(lease: Lease, word: str) -> dict[str, Json]:
+    if lease.kind == "plan":
+        return {"plan": {"subtasks": [{"key": "a", "description": word}]}}
+    if lease.kind == "review":
+        return {"verdict": {"decision": "accept", "reasons": [word]}}
+    return {"output": {"said": word}}
+
+
+def _unsound(lease: Lease) -> dict[str, Json]:
+    if lease.kind == "plan":
+        circle = [
+            {"key": "a", "description": "a", "depends_on": ["b"]},
+            {"key": "b", "description": "b", "depends_on": ["a"]},
+        ]
+        return {"plan": {"subtasks": circle}}
+    return {"verdict": {"decision": "rework", "targets": [{"subtask": "nobody"}]}}
+
+
+# ---- what an author writes -----------------------------------------------------------------------------------------
+
+
+class _Statistical(BaseBot):
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.skills = process.bot.skills
+        self.capacity = process.bot.fleet.capacity
+
+    def on_event(self, kind: str, fields: Mapping[str, Any]) -> None:
+        self.process.heard(kind, fields)
+
+
+class _Planner(_Statistical, PlannerBot):
+    async def plan(self, task: TaskDefinition, context: Context) -> Answer:
+        return await self.process.attempt(context)
+
+
+class _Executor(_Statistical, ExecutorBot):
+    async def execute(self, subtask: SubTask, context: Context) -> Answer:
+        return await self.process.attempt(context)
+
+
+class _Evaluator(_Statistical, EvaluatorBot):
+    async def review(self, candidate: Candidate, context: Context) -> Answer:
+        judges = tuple(candidate.results) if candidate.of == "task" else ()
+        return await self.process.attempt(context, judges)
+
+
+_BOTS: Mapping[str, type[_Statistical]] = {"Planner": _Planner, "Executor": _Executor, "Evaluator": _Evaluator}

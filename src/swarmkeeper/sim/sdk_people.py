@@ -1,0 +1,174 @@
+"""The people of the second level: those of the first (people.py), who speak through real clients of the SDK.
+
+They say what they want as commands and are answered in the words of the first level; here each is turned into the call
+of the SDK that a person's program would make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from swarmkeeper.core import commands, errors
+from swarmkeeper.core.commands import Command
+from swarmkeeper.core.errors import SwarmkeeperError
+from swarmkeeper.core.model import Principal
+from swarmkeeper.sdk.client import Client
+from swarmkeeper.sdk.errors import ApiError, Unreachable
+from swarmkeeper.sim.chance import Chance
+from swarmkeeper.sim.coins import Coins
+from swarmkeeper.sim.door import ApprovalSeen, TaskSeen
+from swarmkeeper.sim.http_door import CALLED, HttpDoor, HttpModel, SimTransport
+from swarmkeeper.sim.loop import Host
+from swarmkeeper.sim.network import Call, Network, NoAnswer
+from swarmkeeper.sim.scenarios import Scenario, submission_of
+from swarmkeeper.sim.sdk_bots import KeyOf
+
+_T = TypeVar("_T")
+
+WATCHER = "auditor"
+
+_CODES: Mapping[str, type[SwarmkeeperError]] = {
+    one.code: one for one in vars(errors).values() if isinstance(one, type) and hasattr(one, "code")
+}
+
+
+class Desk:
+    """Stands where people of the first level have the network: what they ask of the door goes through the SDK."""
+
+    def __init__(
+        self, network: Network[HttpDoor], model: HttpModel, host: Host, scenario: Scenario, coins: Coins, key_of: KeyOf
+    ) -> None:
+        self._network, self._model, self._host = network, model, host
+        self._scenario, self._coins, self._key_of = scenario, coins, key_of
+        self._counters: dict[str, Counter] = {}
+
+    async def call(
+        self, source: str, what: str, ask: Callable[[Any, Call], Awaitable[_T]], *, seconds: float, connection: str = ""
+    ) -> _T:
+        """As `Network.call`; the SDK has a patience of its own, in the place of `seconds`."""
+        counter = await self._counter(source)
+        CALLED.set(what)
+        try:
+            return await ask(counter, Call(0, source, f"{source}:{what}", None))
+        except Unreachable:
+            raise NoAnswer(f"{source}:{what}") from None
+        except ApiError as error:
+            raise _CODES[error.code](error.detail, retry_after=error.retry_after) from None
+        finally:
+            CALLED.set("")
+
+    async def _counter(self, source: str) -> Counter:
+        if source not in self._counters:
+            key = await self._key_of(source)
+            transport = SimTransport(self._network, self._model, self._host, source=source, connection=source)
+            chance = Chance(self._coins.seed, f"sdk/{source}")
+            client = Client("http://swarmkeeper", key, transport=transport, chance=chance)
+            self._counters.setdefault(source, Counter(client, self._scenario, self._coins))
+        return self._counters[source]
+
+
+class Watcher:
+    """Follows the feed of all that happens, and hears each event once, in order, whatever breaks on the way."""
+
+    def __init__(self, network: Network[HttpDoor], model: HttpModel, host: Host, coins: Coins, key_of: KeyOf) -> None:
+        self.host = host
+        self.heard = 0  # so many events
+        self._network, self._model, self._coins, self._key_of = network, model, coins, key_of
+
+    async def run(self) -> None:
+        key = await self._key_of(WATCHER)
+        transport = SimTransport(self._network, self._model, self.host, source=WATCHER, connection=WATCHER)
+        chance = Chance(self._coins.seed, f"sdk/{WATCHER}")
+        client = Client("http://swarmkeeper", key, transport=transport, chance=chance)
+        async for event in client.events(follow=True):
+            heard = (event.kind, event.data["audit_id"], event.data["task_id"])
+            told = self._model.told[self.heard] if self.heard < len(self._model.told) else None
+            if heard != told:
+                about = self._model.title(event.data["task_id"])
+                self._model.broken("5.feed", about, f"{heard} is heard as number {self.heard + 1}, told was {told}")
+            self.heard += 1
+
+    def missed(self, before: int) -> bool:
+        """Whether something that was told before a moment has not been heard."""
+        return self.heard < len(self._model.told) and self._model.told_at[self.heard] < before
+
+
+class Counter:
+    """What people ask of the door (door.py), over the SDK."""
+
+    def __init__(self, client: Client, scenario: Scenario, coins: Coins) -> None:
+        self._client, self._scenario, self._coins = client, scenario, coins
+
+    async def do(self, call: Call, command: Command) -> Any:
+        client = self._client
+        match command:
+            case commands.Submit():
+                return await self._submit(command)
+            case commands.Cancel():
+                await client.cancel(command.task)
+            case commands.Pause():
+                await client.pause(command.task)
+            case commands.Resume():
+                await client.resume(command.task)
+            case commands.Retry():
+                await client.retry(command.task)
+            case commands.Archive():
+                await client.archive(command.task)
+            case commands.Update():
+                await client.patch(command.task, priority=command.priority, labels=command.labels)
+            case commands.Tell():
+                await client.tell(command.task, msgspec.json.decode(command.payload))
+            case commands.Drain():
+                await client.drain_bot(command.bot)
+            case commands.Enable():
+                await client.enable_bot(command.bot)
+            case commands.Decide():
+                await self._decide(command)
+            case _:
+                raise AssertionError(f"nobody says {type(command).__name__} here")
+        return None
+
+    async def _submit(self, command: commands.Submit) -> str:
+        wanted = submission_of(self._scenario, self._coins, command.title)
+        fields: dict[str, Any] = {
+            "title": wanted.title,
+            "priority": wanted.priority,
+            "evaluation": wanted.evaluation,
+            "quorum": {"accept": wanted.quorum[0], "of": wanted.quorum[1]},
+            "approval": wanted.approval,
+            "max_rounds": wanted.max_rounds,
+        }
+        if wanted.deadline_seconds is not None:
+            fields["deadline_seconds"] = wanted.deadline_seconds
+        if wanted.subtasks is not None:
+            fields["subtasks"] = wanted.subtasks
+        return (await self._client.submit(fields, idempotency_key=wanted.title)).id
+
+    async def _decide(self, command: commands.Decide) -> None:
+        if command.verb == "approve":
+            await self._client.approve(command.approval, command.subject_hash or "")
+        elif command.verb == "reject":
+            await self._client.reject(command.approval, "no")
+        else:
+            await self._client.answer(command.approval, command.answer)
+
+    async def task(self, call: Call, by: Principal, task: str) -> TaskSeen:
+        seen = await self._client.get(task)
+        return TaskSeen(task, seen.status, seen.outcome, ",".join(seen.holds))
+
+    async def approvals(self, call: Call, by: Principal) -> list[ApprovalSeen]:
+        return [
+            ApprovalSeen(
+                id=one.id,
+                task=one.task_id,
+                kind=one.kind,
+                asked_by=one.asked_by,
+                choices=msgspec.json.encode(one.choices).decode(),
+                subject_hash=one.subject_hash,
+                expires_at=round(one.expires_at.timestamp() * 1_000_000),
+            )
+            async for one in self._client.approvals(state="open")
+        ]
