@@ -21,7 +21,7 @@ from swarmkeeper.clock import SystemClock, SystemEntropy
 from swarmkeeper.core.commands import ENGINE, ChangeRules, CreateKey, RevokeKey
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.model import Json, Limits, Principal
-from swarmkeeper.core.ports import Changes, Clock, Entropy, StoreUnavailable
+from swarmkeeper.core.ports import Broker, Changes, Clock, Entropy, StoreUnavailable
 from swarmkeeper.govern import keys
 from swarmkeeper.govern.access import Role
 from swarmkeeper.govern.packs import BadRules
@@ -93,6 +93,7 @@ class Orchestrator:
         self._running: list[asyncio.Task[None]] = []
         self._own_key: tuple[str, str] | None = None  # (its record's id, its text)
         self._own_key_turn = asyncio.Lock()
+        self.broker: Broker = LocalBroker()
 
     async def __aenter__(self) -> Self:
         pepper = self.settings.pepper_bytes()
@@ -107,14 +108,13 @@ class Orchestrator:
 
     async def _start(self, pepper: bytes | None) -> None:
         limits = self.settings.limits()
-        broker = LocalBroker()
         self.engine = engine = Engine(
             self.store,
             clock=self.clock,
             entropy=self.entropy,
             rules=self.rules,
             limits=limits,
-            broker=broker,
+            broker=self.broker,
             log=self.log,
             on_commit=self._committed,
             queue_commands=self.settings.queue_commands,
@@ -127,7 +127,7 @@ class Orchestrator:
             now=engine.now,
             monotonic=self.clock.monotonic,
         )
-        self._feed = Feed(self.store, broker, self.log)
+        self._feed = Feed(self.store, self.broker, self.log)
         self._waits = Waits()
         self._metrics = Metrics(
             self.store,

@@ -189,3 +189,16 @@ def test_the_wall_clock_may_jump_and_the_other_does_not(loop: VirtualLoop) -> No
     loop.run_until_complete(clock.sleep(5 * SECOND))
 
     assert (clock.now() - wall, clock.monotonic()) == (-3595 * SECOND, 5 * SECOND)
+
+
+def test_a_clock_may_run_too_fast_for_a_time_and_never_runs_back(loop: VirtualLoop) -> None:
+    clock = VirtualClock(loop)
+    shown = [clock.monotonic()]
+
+    for parts in (200_000, -200_000, 0):
+        clock.skew(parts)
+        shown.append(clock.monotonic())
+        loop.run_for(10 * SECOND)
+        shown.append(clock.monotonic())
+
+    assert [one // SECOND for one in shown] == [0, 0, 12, 12, 20, 20, 30]

@@ -7,7 +7,7 @@ Start at `run.run(Case(seed))`. Where things are:
   seed and from what it is about), `chance` (a plain stream, for tests), `tripwires` (the real world raises).
 - What goes wrong. `faults`: all kinds, their names `kind@site:entity#n`, their coins and sizes. Whoever has an
   opportunity asks `faults.strike(kind, place)` there, and does the harm itself: `network`, `storing` (commits),
-  `orchestrator` (death, pauses, upgrades, the wall clock), `bots`, `people`.
+  `broker` (hints), `orchestrator` (death, pauses, upgrades, its clocks), `bots`, `people`.
 - Who takes part. `host` (a name, a process, patience), `bots`, `people`, and the `orchestrator`, whose `door` they
   knock at through the `network`. The door is the edge of the first level, in the place of HTTP.
 - The second level (`Case(level="http")`), where the door is the whole HTTP application and the SDK does the asking:

@@ -25,6 +25,7 @@ from swarmkeeper.core.ports import Clock, Entropy, StoreUnavailable
 from swarmkeeper.observe.logs import Log
 from swarmkeeper.settings import Settings
 from swarmkeeper.sim.bots import Bot, Provider
+from swarmkeeper.sim.broker import SimBroker
 from swarmkeeper.sim.clock import VirtualClock
 from swarmkeeper.sim.coverage import reached
 from swarmkeeper.sim.host import World
@@ -67,11 +68,13 @@ class _Log(Log):
 class Swarm(WholeOrchestrator):
     """The product's own composition, on a store that is the simulation's."""
 
-    def __init__(self, store: SimStore, bounds: Limits, clock: Clock, entropy: Entropy, log: Log) -> None:
+    def __init__(
+        self, store: SimStore, broker: SimBroker, bounds: Limits, clock: Clock, entropy: Entropy, log: Log
+    ) -> None:
         settings = _Settings(store="sqlite://:memory:", log_level="error")
         object.__setattr__(settings, "bounds", bounds)
         super().__init__(settings, clock=clock, entropy=entropy, rules=rules(), log=log, inline=True)
-        self.store = store
+        self.store, self.broker = store, broker
 
     async def begin(self) -> None:
         """Start on the open store.
@@ -102,7 +105,8 @@ class HttpOrchestrator(Orchestrator):
         await store.open()
         if self.runs > 1:
             self._model.compare("after a restart")
-        swarm = Swarm(store, self._limits, self._clock, self._entropy, _Log(self._log, self._clock))
+        log = _Log(self._log, self._clock)
+        swarm = Swarm(store, SimBroker(self._faults), self._limits, self._clock, self._entropy, log)
         self._swarms.append(swarm)
         while True:
             try:

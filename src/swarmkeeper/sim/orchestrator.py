@@ -26,6 +26,7 @@ from swarmkeeper.sim.storing import SimStore
 from swarmkeeper.sim.trace import Trace
 
 MINUTE = 60.0
+SKEW_MAX = 200_000  # parts of a million
 
 
 @lru_cache(maxsize=1)
@@ -61,6 +62,7 @@ class Orchestrator:
             ("orch.crash", self._crash),
             ("orch.pause", self._pause),
             ("orch.clock_jump", self._jump),
+            ("orch.skew", self._skew),
         )
 
     # ---- life ------------------------------------------------------------------------------------------------------
@@ -170,6 +172,11 @@ class Orchestrator:
     def _jump(self, fault: Fault) -> None:
         ahead = fault.amount(10 * self._ttl) * (1 if fault.unit("direction") < 0.5 else -1)
         self._clock.jump(round(ahead * SECOND))
+
+    def _skew(self, fault: Fault) -> None:
+        """Its clocks and those of bots differ: what it takes for a second is more, or less."""
+        self._clock.skew(round((fault.unit("pace") * 2 - 1) * SKEW_MAX))
+        self._loop.call_later(fault.amount(20 * self._ttl), self._clock.skew, 0, context=contextvars.Context())
 
     def _log(self, event: str, **fields: Any) -> None:
         if event in ("fault", "batch_failed"):

@@ -231,6 +231,7 @@ class Run:
         self.world.ended.set()
         self.faults.heal()
         self.network.heal()
+        self.clock.skew(0)
         self.trace("heal", "world")
         self.places = dict(self.model.places)
         await fate
