@@ -60,9 +60,8 @@ def test_one_seed_gives_one_trace_in_six_processes() -> None:
     assert set(trace_hash) <= set("0123456789abcdef")
 
 
-@pytest.mark.parametrize("seed", range(1, 5))
-def test_nothing_breaks_while_things_go_wrong_and_all_ends_when_they_no_longer_do(seed: int) -> None:
-    outcome = run(Case(seed, SHORT))
+def test_nothing_breaks_while_things_go_wrong_and_all_ends_when_they_no_longer_do() -> None:
+    outcome = run(Case(1, SHORT))
 
     assert outcome.violation is None, outcome.violation
     assert outcome.faults

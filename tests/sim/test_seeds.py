@@ -1,0 +1,41 @@
+"""A hundred and fifty seeds hold, and what they held against is told: a green run that met no fault proves nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from swarmkeeper.sim.run import Case, run
+from swarmkeeper.sim.scenarios import SCENARIOS
+
+# More of what the standard scenario has, in less time: four tasks, and bots that are quick.
+STORY = replace(SCENARIOS["golden"], hours=0.15, tasks_max=4, deadline=0.2)
+SEEDS = 50
+# Of each fifty seeds, some must have met these.
+MET = (
+    "fault bot.duplicate",
+    "fault net.duplicate",
+    "fault net.partition_in",
+    "fault net.partition_out",
+    "the orchestrator died before a commit",
+    "the orchestrator died after a commit",
+    "a report was answered as before",
+    "a report was refused: lease_lost",
+    "work.lease_expired",
+    "work.rework",
+    "a person decided: approve",
+)
+
+
+@pytest.mark.parametrize("first", [1, 1 + SEEDS, 1 + 2 * SEEDS])
+def test_fifty_seeds_hold_and_have_met_what_can_go_wrong(first: int) -> None:
+    reached: Counter[str] = Counter()
+    for seed in range(first, first + SEEDS):
+        outcome = run(Case(seed, STORY))
+
+        assert outcome.violation is None, (seed, outcome.violation, outcome.faults)
+        reached += outcome.reached
+
+    assert [what for what in MET if not reached[what]] == []
