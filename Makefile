@@ -2,7 +2,7 @@
 # .venv-uv holds the installer, .venv holds the exact, hash-checked versions of requirements/ and this package.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench docs lock clean
+.PHONY: help setup demo test check bench sim docs lock clean
 
 # The first Python on the path that is new enough. `make setup PYTHON=python3.13` chooses another.
 PYTHON ?= $(shell for p in python3 python python3.14 python3.13 python3.12 python3.11; do \
@@ -14,6 +14,9 @@ UV := .venv-uv/bin/uv
 export UV_SYSTEM_CERTS ?= true
 export UV_PYTHON_DOWNLOADS = never
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# The tests start hundreds of processes: each would compile all that it imports again, for a second or two.
+export UV_COMPILE_BYTECODE = 1
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +39,16 @@ check: setup ## lint, format, types, import contracts, facts about the code
 
 bench: setup ## measure this machine (SCENARIO=lifecycle, or another; BENCH_ARGS are its flags)
 	@$(BIN)/swarmkeeper bench $(or $(SCENARIO),lifecycle) $(BENCH_ARGS)
+
+# The first seed is drawn and told; with it as --start, all of it can be repeated.
+SIM_JOBS = $$($(BIN)/python -c 'import os; print(os.cpu_count())')
+sim: setup ## rehearse for long: 500 seeds of 6 h, then 50 of 1 h over HTTP (SIM_ARGS are flags in place of these)
+ifdef SIM_ARGS
+	@$(BIN)/swarmkeeper simulate $(SIM_ARGS)
+else
+	@$(BIN)/swarmkeeper simulate --seeds 500 --hours 6 --jobs $(SIM_JOBS)
+	@$(BIN)/swarmkeeper simulate --seeds 50 --hours 1 --level http --jobs $(SIM_JOBS)
+endif
 
 docs: setup ## write the pages that are generated from the code again
 	@$(BIN)/python scripts/gen_docs.py

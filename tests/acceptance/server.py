@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import httpx2
+import pytest
+
+from swarmkeeper.cli import terminal
+from swarmkeeper.cli.main import main
+from tests.acceptance.process import Process
 
 BIN = Path(sys.executable).parent
 
@@ -24,7 +30,7 @@ class Server:
     def __init__(self, store: Path, *, program: list[str] | None = None, port: int = 0) -> None:
         self.store = store
         self.url = ""
-        self.process: subprocess.Popen[str] | None = None
+        self.process: Process | None = None
         self._port = port
         self._program = program or [sys.executable, str(BIN / "swarmkeeper"), "serve"]
 
@@ -44,14 +50,10 @@ class Server:
 
     def start(self) -> None:
         arguments = ["--store", self.store_url, "--port", str(self._port), "--json"]
-        log = self.store.with_suffix(".log").open("a")
-        self.process = subprocess.Popen(
-            [*self._program, *arguments], stdout=subprocess.PIPE, stderr=log, text=True, env=_environment()
-        )
-        log.close()
-        assert self.process.stdout is not None
+        log = self.store.with_suffix(".log")
+        self.process = Process([*self._program, *arguments], log=log, environment=_environment())
         line = self.process.stdout.readline()
-        assert line, self.store.with_suffix(".log").read_text()[-3000:]
+        assert line, log.read_text()[-3000:]
         self.url = json.loads(line)["url"]
         self._port = urlsplit(self.url).port or 0
 
@@ -60,23 +62,11 @@ class Server:
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(20)
-        self._close_pipe()
+        self.process.stop()
 
     def stop(self) -> None:
-        if self.process is None:
-            return
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(20)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait(20)
-        self._close_pipe()
-
-    def _close_pipe(self) -> None:
-        if self.process is not None and self.process.stdout is not None:
-            self.process.stdout.close()
+        if self.process is not None:
+            self.process.stop()
 
     def key(self, role: str, **options: str) -> str:
         words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
@@ -84,17 +74,23 @@ class Server:
         return str(json.loads(answer)["key"])
 
     def cli(self, *arguments: str, code: int = 0) -> str:
-        """What a command prints on stdout; it must end with that exit code."""
-        done = subprocess.run(
-            [sys.executable, str(BIN / "swarmkeeper"), *arguments],
-            check=False,
-            capture_output=True,
-            text=True,
-            env=_environment(),
-            timeout=60,
-        )
-        assert done.returncode == code, (arguments, done.returncode, done.stdout[-2000:], done.stderr[-2000:])
-        return done.stdout
+        """What a command prints on stdout; it must end with that exit code. It runs in this process."""
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            redirect_stdout(StringIO()) as out,
+            redirect_stderr(StringIO()) as err,
+        ):
+            for name in os.environ.keys() - _environment().keys():
+                patch.delenv(name)
+            patch.setattr(sys, "argv", ["swarmkeeper", *arguments])
+            patch.setattr(terminal.manner, "as_json", False)
+            ended = 0
+            try:
+                main()
+            except SystemExit as end:
+                ended = end.code if isinstance(end.code, int) else 1
+        assert ended == code, (arguments, ended, out.getvalue()[-2000:], err.getvalue()[-2000:])
+        return out.getvalue()
 
 
 class Caller:
@@ -102,7 +98,8 @@ class Caller:
 
     def __init__(self, server: Server, key: str) -> None:
         self._server = server
-        self._http = httpx2.Client(headers={"X-API-KEY": key}, timeout=30)
+        # Plain HTTP needs none of the certificates, which take longer to read than a call does to answer.
+        self._http = httpx2.Client(headers={"X-API-KEY": key}, timeout=30, verify=False)
 
     def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> httpx2.Response:
         content = None if body is None else json.dumps(body).encode()
@@ -121,7 +118,7 @@ class Caller:
         assert answer.is_success, (path, answer.status_code, answer.text)
         return answer.json()
 
-    def insist(self, method: str, path: str, body: Any, *, seconds: float = 60, **headers: str) -> httpx2.Response:
+    def insist(self, method: str, path: str, body: Any, *, seconds: float = 100, **headers: str) -> httpx2.Response:
         """Ask until there is an answer that is not 503; what a client does while the server is being restarted."""
         until = time.monotonic() + seconds
         while True:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,9 +16,9 @@ import apsw
 import pytest
 
 from swarmkeeper.core.explain import Reason
-from tests.acceptance.server import Caller, Server
+from tests.acceptance.process import Process
+from tests.acceptance.server import BIN, Caller, Server, _environment
 from tests.cli.shell import Said, Shell
-from tests.cli.shell import Server as Command
 
 SECONDS_MAX = 20.0
 BOTS = {
@@ -47,7 +48,7 @@ class Tenant:
 
     def __init__(self, server: Server, shell: Shell, name: str) -> None:
         self.server, self.shell, self.name = server, shell, name
-        self.commands: list[Command] = []
+        self.commands: list[Process] = []
         shell.set(SWARMKEEPER_URL=server.url, SWARMKEEPER_STORE=server.store_url)
         self.key = self.new_key("admin")
         shell.set(SWARMKEEPER_API_KEY=self.key)
@@ -102,8 +103,11 @@ class Tenant:
         assert program == "swarmkeeper"
         words = [f"{file}.py" if word == "FILE" else word for word in words]
         if words[:2] == ["bot", "run"]:
-            environ = {"SWARMKEEPER_URL": self.server.url, "SWARMKEEPER_API_KEY": key or self.key}
-            self.commands.append(Command(*words, folder=self.shell.folder, environ=environ))
+            own = {"SWARMKEEPER_URL": self.server.url, "SWARMKEEPER_API_KEY": key or self.key}
+            environment = _environment() | own
+            command = [sys.executable, str(BIN / "swarmkeeper"), *words]
+            folder = self.shell.folder
+            self.commands.append(Process(command, log=folder / "bots.log", environment=environment, folder=folder))
             return None
         said = self.shell(*words)
         assert said.code == 0, said.err

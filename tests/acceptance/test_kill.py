@@ -110,7 +110,7 @@ def test_nothing_acknowledged_is_lost_when_the_orchestrator_is_killed_twenty_tim
         assert len(set(acknowledged)) == TASKS
 
         call = Caller(server, key)
-        final = [call.insist("GET", f"/tasks/{task}?wait_seconds=60&until=final", None).json() for task in acknowledged]
+        final = [call.insist("GET", f"/tasks/{task}?wait_seconds=20&until=final", None).json() for task in acknowledged]
         bots.stop()
         for task in final:
             assert task["status"] == "ARCHIVED" or (task["status"] == "FAILED" and task["failure"]["code"]), task

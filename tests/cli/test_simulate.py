@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
-from swarmkeeper.sim import many, scenario_files
+from swarmkeeper.sim import many
 from swarmkeeper.sim.run import run
-from tests.cli.shell import Said, Shell
+from tests.cli.shell import SECONDS_MAX, Said, Server, Shell
 from tests.sim.bugs import BUGS
 
 SCENARIO = """
@@ -33,10 +38,51 @@ completion_p50_seconds_max = 3600
 """
 
 
+BOTS = """
+import asyncio, os, random, time
+from swarmkeeper import Accept, Context, Done, EvaluatorBot, ExecutorBot, Plan, PlannerBot, SubTask, executor
+from swarmkeeper.sim.invariants import invariant
+
+class Boss(PlannerBot):
+    async def plan(self, task):
+        print("planning", task.input["about"])
+        await asyncio.sleep(2)
+        return Plan([SubTask(key="only", description="count", required_skills=["count"])])
+
+class Counts(ExecutorBot):
+    name = "counter"
+    skills = {"count"}
+    async def execute(self, subtask, context):
+        await asyncio.sleep(10 + random.Random(context.work_id).random())
+        context.use(tokens=7, cost_micro_usd=1_000_000)
+        return Done({"n": 1})
+
+def swarm():
+    return [Boss(), Counts()]
+
+@executor
+async def clocked(subtask):
+    return Done({"at": time.time()})
+
+@executor
+async def wavering(subtask):
+    os.environ["WAVERING"] = "x" + os.environ.get("WAVERING", "")
+    await asyncio.sleep(len(os.environ["WAVERING"]))
+    return Done({})
+
+@invariant("no task has a result")
+def nothing_done(model, commit):
+    for work in commit.works.values():
+        if work.kind == "execute" and work.status == "SUCCEEDED":
+            yield work.id, "it is done"
+"""
+
+
 @pytest.fixture
 def mine(shell: Shell) -> Shell:
     """A shell where there is a small scenario without faults."""
     (shell.folder / "mine.toml").write_text(SCENARIO)
+    (shell.folder / "mine.py").write_text(BOTS)
     return shell
 
 
@@ -85,11 +131,26 @@ def test_people_read_figures_and_what_is_tight(mine: Shell) -> None:
     said = simulated(mine)
 
     assert said.code == 0
-    assert said.out.startswith("mine: 1 run of 0.1 virtual hours\n")
+    assert said.out.startswith("mine: 1 run of 0.1 virtual hours at level core\n")
     assert "Completion, half within" in said.out
     assert "bottleneck: executors" in said.out
     assert "target held: completion_p50_seconds_max" in said.out
-    assert "virtual hours" in said.err
+    assert re.search(r"\n0\.\d virtual hours, \d+\.\d\d in a second of CPU\n$", said.out)
+
+
+def test_what_was_met_is_told_with_the_faults_that_never_struck(mine: Shell) -> None:
+    said = simulated(mine, "--faults", "net.delay,bot.late,orch.clock_jump", "--seeds", "2", "--report", "a.json")
+
+    told = json.loads((mine.folder / "a.json").read_text())
+    struck = [kind for kind, one in told["faults"].items() if one["times"]]
+    assert 0 < len(struck) < 3
+    for kind, one in told["faults"].items():
+        assert bool(one["times"]) == bool(
+            re.search(rf"^  {re.escape(kind)} +{one['times']} +{one['runs']}$", said.out, re.MULTILINE)
+        )
+        assert one["times"] or re.search(rf"^  never: .*{re.escape(kind)}", said.out, re.MULTILINE)
+    assert told["virtual_hours_per_cpu_second"] > 0
+    assert "situations that were met:" in said.out
 
 
 def test_reports_are_written_as_their_names_say_with_one_more_bot(mine: Shell) -> None:
@@ -100,6 +161,52 @@ def test_reports_are_written_as_their_names_say_with_one_more_bot(mine: Shell) -
     assert json.loads((mine.folder / "a.json").read_text())["one_more_bot"]["utilisation"]
     assert "<testsuite" in (mine.folder / "simulation.xml").read_text()
     assert "one more of the executors: completion, half within" in said.out
+
+
+# ---- levels, bots and invariants of one's own ------------------------------------------------------------------------
+
+
+def test_one_seed_is_another_run_over_http_and_all_that_repeats_it_says_so(mine: Shell) -> None:
+    core = simulated(mine, "--json").json["runs"][0]
+    http = simulated(mine, "--level", "http", "--json", "--report", "a.json", "--report", "a.xml").json["runs"][0]
+
+    assert http["trace_hash"] != core["trace_hash"]
+    assert json.loads((mine.folder / "a.json").read_text())["level"] == "http"
+    assert 'name="swarmkeeper simulate mine http"' in (mine.folder / "a.xml").read_text()
+
+
+def test_ones_own_bots_take_part_beside_those_that_behave_by_chance(mine: Shell) -> None:
+    (mine.folder / "mine.toml").write_text('task = {input = {about = "words"}}\n' + SCENARIO)
+    said = simulated(mine, "--bots", "mine.py", "--json", "--report", "a.json", "--invariants", "mine.py")
+
+    assert said.code == 11
+    assert said.out.count("\n") == 1
+    assert said.json["runs"][0]["violation"]["invariant"] == "nothing_done"
+    assert said.json["runs"][0]["violation"]["words"] == "no task has a result"
+    assert said.json["runs"][0]["violation"]["entity"].endswith("/only")
+    assert "planning words" in said.err
+    assert "work.leased t1/only                      counter" in said.err
+    case = json.loads((mine.folder / "violation-7.json").read_text())
+    assert (case["level"], case["bots"], case["invariants"]) == ("http", "mine.py", "mine.py")
+
+    told = json.loads((mine.folder / "a.json").read_text())
+    assert told["figures"]["usd_per_task"]["median"] == 1  # as the bot told
+    again = mine("simulate", "--replay", "violation-7.json")
+    assert again.code == 11
+    assert "nothing_done: no task has a result" in again.out
+    with pytest.raises(AssertionError, match="nothing_done"):
+        runpy.run_path(str(mine.folder / "test_violation_7.py"))["test_nothing_done_7"]()
+
+
+def test_code_that_reaches_for_the_real_world_is_told_by_its_line(mine: Shell) -> None:
+    said = simulated(mine, "--bots", "mine.py:clocked", "--json")
+
+    assert (said.code, said.out) == (1, "")
+    told = json.loads(said.err.splitlines()[-1])["error"]
+    line = BOTS.splitlines().index('    return Done({"at": time.time()})') + 1
+    assert told["code"] == "own_code"
+    assert told["detail"].startswith(f"mine.py, line {line} reaches for time.time")
+    assert "asyncio.get_running_loop().time()" in told["detail"]
 
 
 # ---- what it ends with ---------------------------------------------------------------------------------------------
@@ -190,9 +297,14 @@ def test_a_seed_is_replayed_with_its_trace(mine: Shell) -> None:
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["--level", "http"], "--level http is not there"),
-        (["--level", "moon"], "--level is core or http"),
-        (["--bots", "mine.py:swarm"], "--bots is not there"),
+        (["--level", "moon"], "--level is core, http or process"),
+        (["--level", "core", "--bots", "mine.py:swarm"], "cannot take part at --level core"),
+        (["--level", "process", "--check-determinism"], "--check-determinism does not go with --level process"),
+        (["--level", "process", "--sweep", "executors=1..2"], "--sweep does not go with --level process"),
+        (["--level", "process", "--report", "a.html"], "--report does not go with --level process"),
+        (["--level", "process", "--invariants", "mine.py"], "--invariants does not go with --level process"),
+        (["--bots", "none.py"], "none.py: the file cannot be read"),
+        (["--invariants", "none.py"], "none.py: the file cannot be read"),
         (["none.toml"], "none.toml: the file cannot be read"),
         (["nothing"], "there is no scenario of that name"),
         (["--faults", "bot.smoke"], "there are no faults `bot.smoke`"),
@@ -241,16 +353,97 @@ def test_a_scenario_with_a_mistake_is_refused_by_its_place(mine: Shell) -> None:
     assert "mine.toml: `executors.count` must be at least 1" in said.err
 
 
-def test_yaml_without_its_library_says_what_to_install(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scenario_files, "find_spec", lambda name: None)
+def test_what_every_task_is_needs_a_level_where_bots_are_told_of_it(mine: Shell) -> None:
+    (mine.folder / "mine.toml").write_text("task = {priority = 1}\n" + SCENARIO)
 
-    said = shell("simulate", "research")
+    said = simulated(mine)
 
-    assert said.code == 1
-    assert "pip install pyyaml" in said.err
+    assert said.code == 2
+    assert "the scenario has a `task`" in said.err
+
+
+@pytest.mark.parametrize(
+    ("target", "code", "why"),
+    [
+        ("mine.py:nobody", 2, "there is no `nobody` in it"),
+        ("mine.py:BOTS", 2, "`BOTS` is to be bots of the SDK"),
+        ("mine.py:broken", 1, "`broken` cannot be made: KeyError: 'key' (mine.py, line 3)"),
+        ("ends.py", 1, "it ends the program"),
+        ("wrong.py", 1, "wrong.py, line 1: "),
+    ],
+)
+def test_bots_that_cannot_be_loaded_are_told_by_their_place(shell: Shell, target: str, code: int, why: str) -> None:
+    (shell.folder / "mine.py").write_text("BOTS = 3\ndef broken():\n    return {}['key']\n")
+    (shell.folder / "ends.py").write_text("raise SystemExit(3)")
+    (shell.folder / "wrong.py").write_text("def (:")
+
+    said = shell("simulate", "--bots", target)
+
+    assert (said.code, said.out) == (code, "")
+    assert why in said.err
 
 
 def test_nothing_is_left_behind_where_all_held(mine: Shell) -> None:
     simulated(mine)
 
-    assert [one.name for one in Path(mine.folder).iterdir()] == ["mine.toml"]
+    assert {one.name for one in Path(mine.folder).iterdir()} == {"mine.toml", "mine.py"}
+
+
+# ---- as a process ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (0, []),
+        (1, ["--bots", "mine.py:clocked"]),
+        (2, ["--faults", "bot.smoke"]),
+        (11, ["--invariants", "mine.py"]),
+        (12, ["--bots", "mine.py:wavering", "--check-determinism"]),
+        (13, ["--targets"]),
+    ],
+)
+def test_each_end_has_its_code_and_stdout_is_json_alone(mine: Shell, code: int, words: list[str]) -> None:
+    if code == 13:
+        (mine.folder / "mine.toml").write_text(SCENARIO.replace("3600", "1"))
+
+    run = Server("simulate", "mine.toml", "--start", "7", "--json", *words, folder=mine.folder)
+    assert run.process.stdout is not None
+    out = run.process.stdout.read()
+
+    assert run.end() == code, run.said()
+    if code in (1, 2):
+        assert out == ""
+        assert json.loads(run.said().splitlines()[-1])["error"]["exit_code"] == code
+        return
+    assert set(json.loads(out)) == {"violations", "runs"}
+    assert json.loads(out)["violations"] == (code == 11)
+
+
+TELLS = """
+from swarmkeeper.sim.invariants import invariant
+
+@invariant("it is at work")
+def tells(model, commit):
+    print("at work", flush=True)
+    return ()
+"""
+
+
+@pytest.mark.parametrize("more", [["--jobs", "2"], ["--level", "http"]])
+def test_an_interrupt_ends_it_quietly_with_what_was_played(mine: Shell, more: list[str]) -> None:
+    (mine.folder / "tells.py").write_text(TELLS)
+    words = ["simulate", "mine.toml", "--start", "7", "--seeds", "5000", "--invariants", "tells.py", "--json", *more]
+    command = [sys.executable, "-m", "swarmkeeper.cli", *words]
+    with subprocess.Popen(command, cwd=mine.folder, stdout=PIPE, stderr=PIPE, text=True) as run:
+        assert run.stderr is not None
+        while "at work" not in run.stderr.readline():
+            assert run.poll() is None
+        run.send_signal(signal.SIGINT)
+        out, err = run.communicate(timeout=SECONDS_MAX)
+
+    assert run.returncode == 130
+    said = [line for line in err.replace("at work", "").splitlines() if line]
+    assert said[0].startswith("interrupted: ")
+    assert len(said) <= 2, said  # and perhaps how fast it was
+    assert out == "" or json.loads(out)["violations"] == 0

@@ -1,4 +1,5 @@
-"""Every code block of README and docs is run: each page in a folder of its own, against an orchestrator of its own."""
+"""Every code block of README and docs is run: each page in a folder of its own, as a tenant
+of its own of one orchestrator."""
 
 from __future__ import annotations
 
@@ -50,24 +51,25 @@ def script_of(blocks: list[Block]) -> str:
     return "\n".join(lines)
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with Server(tmp_path / "store.db") as running:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("pages") / "store.db") as running:
         yield running
 
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, server: Server) -> None:
+def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     blocks = blocks_of(page)
     if not any(block.language in ("bash", "python") for block in blocks):
         assert {block.language for block in blocks} <= SHOWN
         return
+    server: Server = request.getfixturevalue("server")  # only for a page that has something to run
     folder = tmp_path / "page"
     folder.mkdir()
     environment = os.environ | {
         "SWARMKEEPER_URL": server.url,
-        "SWARMKEEPER_API_KEY": server.key("admin"),
+        "SWARMKEEPER_API_KEY": server.key("admin", tenant=page.stem.lower()),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
     shell = subprocess.Popen(

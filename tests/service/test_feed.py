@@ -268,3 +268,16 @@ async def test_when_the_feed_stops_everybody_is_told_so() -> None:
     assert running.feed.followers == 0
     await asyncio.gather(reader, return_exceptions=True)
     await running.store.close()
+
+
+async def test_who_comes_back_to_a_feed_that_has_stopped_is_told_so_again() -> None:
+    running = Running()
+    await running.store.open()
+    reader = asyncio.create_task(running.feed.run())
+    await asyncio.sleep(0)
+    reader.cancel()
+    await asyncio.gather(reader, return_exceptions=True)
+
+    async with running.feed.subscribe("acme") as subscription:
+        assert await rest(subscription) == []
+    await running.store.close()

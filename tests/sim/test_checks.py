@@ -30,6 +30,7 @@ DAMAGE = {
     "lease gone": ("DELETE FROM lease", "a lease exists exactly"),
     "lease of another attempt": ("UPDATE lease SET attempt = attempt + 1", "the item's newest attempt"),
     "pending": ("UPDATE work SET pending = 7 WHERE status = 'BLOCKED'", "edges not settled"),
+    "begun too early": ("UPDATE work SET status = 'WAITING' WHERE status = 'BLOCKED'", "no upstream that is open"),
     "counters": ("UPDATE task SET n_open = n_open - 1 WHERE n_open > 1", "counts its subtasks"),
     "event gone": ("DELETE FROM event WHERE sequence = 2", "without a gap"),
     "events out of order": ("UPDATE event SET seq = -seq WHERE task IS NOT NULL", "in the order of their numbers"),

@@ -12,6 +12,7 @@ from swarmkeeper.sim.scenarios import SCENARIOS
 
 GOLDEN = replace(SCENARIOS["golden"], tasks_max=2, hours=0.12)
 SEED = 10
+PARTS = 4
 
 
 @lru_cache(maxsize=1)
@@ -35,9 +36,11 @@ def test_the_story_has_enough_of_them() -> None:
     assert len(commits()) > 30
 
 
+# In parts, so that several workers share them.
+@pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_crash_at_any_commit_does_no_harm(when: str) -> None:
-    for commit in commits():
+def test_a_crash_at_any_commit_does_no_harm(when: str, part: int) -> None:
+    for commit in commits()[part::PARTS]:
         fault = f"store.crash_{when}@commit:{commit}"
         outcome = run(Case(SEED, GOLDEN, faults=(fault,)), full_every=50)
 

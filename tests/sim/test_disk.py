@@ -20,6 +20,7 @@ from swarmkeeper.storage.sqlite import SqliteStore
 
 # Commits of an orchestrator that starts: one gives bots their grace, one says that it lives.
 OF_A_START = 2
+PARTS = 4
 
 
 @lru_cache(maxsize=1)
@@ -95,13 +96,15 @@ def test_the_same_story_does_the_same_to_its_disk(tmp_path: Path) -> None:
 # ---- the process dies ----------------------------------------------------------------------------------------------
 
 
+# In parts, so that several workers share them.
+@pytest.mark.parametrize("part", range(PARTS))
 def test_an_orchestrator_that_dies_before_and_after_any_commit_loses_nothing_and_does_nothing_twice(
-    tmp_path: Path,
+    tmp_path: Path, part: int
 ) -> None:
     """It dies before a commit, starts, and dies again after the commit of the same call."""
     machine, ended = undisturbed()
 
-    for commit in (number for number in commits() if machine.asked_at[number - 1]):
+    for commit in [number for number in commits() if machine.asked_at[number - 1]][part::PARTS]:
         deaths = (Death(commit, When.BEFORE), Death(commit + OF_A_START + 1, When.AFTER))
         again = Machine(tmp_path / f"{commit}", limits=LIMITS, deaths=deaths)
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -55,12 +56,17 @@ def played(seed: int, **more: Any) -> Outcome:
     return run(Case(seed, **{"scenario": SHORT, "level": "http", **more}))
 
 
+@cache
+def calm() -> Outcome:
+    return played(1, faults=())
+
+
 def holds(outcome: Outcome) -> Outcome:
     assert outcome.violation is None, (outcome.violation, outcome.faults)
     return outcome
 
 
-@pytest.mark.parametrize(("seed", "faults"), [(7, ()), (9, ()), (28, None), (30, None)])
+@pytest.mark.parametrize(("seed", "faults"), [(7, ()), (28, None), (30, None)])
 def test_both_levels_end_in_the_same_statuses(seed: int, faults: tuple[str, ...] | None) -> None:
     first = holds(run(Case(seed, STEADY, faults=faults)))
     second = holds(run(Case(seed, STEADY, faults=faults, level="http")))
@@ -77,7 +83,7 @@ def test_one_seed_gives_one_trace_in_every_process() -> None:
     assert " None " in traces.pop()
 
 
-@pytest.mark.parametrize("seed", [2, 3, 5])
+@pytest.mark.parametrize("seed", [2, 5])
 def test_nothing_is_broken_by_faults(seed: int) -> None:
     outcome = holds(played(seed))
 
@@ -106,7 +112,7 @@ def test_another_takes_over_and_tasks_end_as_they_would_have(fault: str) -> None
 
     assert outcome.faults == (fault,)
     assert outcome.boots == 2
-    assert outcome.statuses == played(1, faults=()).statuses
+    assert outcome.statuses == calm().statuses
 
 
 # ---- bots of the SDK that fail ---------------------------------------------------------------------------------------
@@ -118,14 +124,14 @@ def test_a_bot_that_does_not_beat_loses_its_lease_and_the_task_still_ends() -> N
     assert len(outcome.faults) == 2
     assert outcome.reached["work.lease_unseen"] == 1
     assert outcome.reached["a bot heard `lost`"] == 1
-    assert outcome.statuses == played(1, faults=()).statuses
+    assert outcome.statuses == calm().statuses
 
 
 def test_a_process_that_dies_is_followed_by_another_that_goes_on() -> None:
     outcome = holds(played(1, faults=("bot.crash@planner-1:t2/plan#1",)))
 
     assert outcome.faults
-    assert outcome.statuses == played(1, faults=()).statuses
+    assert outcome.statuses == calm().statuses
 
 
 def test_a_report_that_comes_twice_is_answered_as_before() -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from swarmkeeper.core.model import Event, Ready
+from swarmkeeper.core.model import Event, Lease, Ready, Task
 from swarmkeeper.core.ports import Changes
-from swarmkeeper.core.states import Ending, Status, TaskStatus
+from swarmkeeper.core.states import Ending, Kind, Status, TaskStatus
 from swarmkeeper.service.engine import Engine
 from swarmkeeper.service.scheduler import Scheduler
 from swarmkeeper.sim.bots import SECRET, Process
@@ -142,6 +142,15 @@ def an_audit_record_has_a_secret(model: Model, saved: Sequence[Changes]) -> bool
     return False
 
 
+@breaks("10.secret")
+def a_failure_has_a_secret(model: Model, saved: Sequence[Changes]) -> bool:
+    for changes in saved:
+        for task in changes.tasks.values():
+            changes.tasks = {**changes.tasks, task.id: replace(task, failure={"detail": SECRET})}
+            return True
+    return False
+
+
 # ---- leases and results --------------------------------------------------------------------------------------------
 
 
@@ -175,6 +184,59 @@ def a_second_result_is_accepted(model: Model, saved: Sequence[Changes]) -> bool:
     return False
 
 
+@breaks("2.closed")
+def a_result_of_a_task_that_is_over_is_accepted(model: Model, saved: Sequence[Changes]) -> bool:
+    for _, _, event in events(saved, "work.succeeded"):
+        assert event.task is not None
+        model._judge._task_is[event.task] = TaskStatus.FAILED
+        return True
+    return False
+
+
+@breaks("2.closed")
+def an_item_of_a_task_that_is_held_is_handed_out(model: Model, saved: Sequence[Changes]) -> bool:
+    for changes, task, _ in granted(model, saved):
+        changes.tasks = {**changes.tasks, task.id: replace(task, holds=("paused",))}
+        return True
+    return False
+
+
+@breaks("2.early")
+def a_lease_ends_before_its_time(model: Model, saved: Sequence[Changes]) -> bool:
+    for changes in saved:
+        for place, attempt in enumerate(changes.attempts):
+            lease = model.leases.get(attempt.work)
+            if lease is not None and lease.seen:
+                changes.attempts = [*changes.attempts]
+                changes.attempts[place] = replace(attempt, ending=Ending.EXPIRED, ended=lease.expires_at - 1)
+                return True
+    return False
+
+
+@breaks("6.capacity")
+def a_bot_has_more_than_it_can(model: Model, saved: Sequence[Changes]) -> bool:
+    return any(bot_is(model, lease, capacity=0) for _, _, lease in granted(model, saved))
+
+
+@breaks("6.drain")
+def a_bot_that_is_to_drain_gets_more(model: Model, saved: Sequence[Changes]) -> bool:
+    return any(bot_is(model, lease, status="draining") for _, _, lease in granted(model, saved))
+
+
+def granted(model: Model, saved: Sequence[Changes]) -> Iterator[tuple[Changes, Task, Lease]]:
+    for changes in saved:
+        for lease in changes.leases.values():
+            if lease.work not in model.leases and lease.task in changes.tasks:
+                yield changes, changes.tasks[lease.task], lease
+
+
+def bot_is(model: Model, lease: Lease, **otherwise: Any) -> bool:
+    bot = model.bots[lease.bot]
+    assert bot is not None
+    model.bots[bot.id] = replace(bot, **otherwise)
+    return True
+
+
 @breaks("1.one-task")
 def a_submission_makes_a_second_task(model: Model, saved: Sequence[Changes]) -> bool:
     for changes in saved:
@@ -199,8 +261,41 @@ def a_lease_is_handed_out_to_another_bot(model: Model, saved: Sequence[Changes])
     for changes in saved:
         for lease in changes.leases.values():
             if lease.work not in model.leases:
+                model.bots["bot_other"] = model.bots[lease.bot]
                 changes.leases = {**changes.leases, lease.work: replace(lease, bot="bot_other")}
                 return True
+    return False
+
+
+# ---- what people and evaluators decide -----------------------------------------------------------------------------
+
+
+@breaks("1.one-decision")
+def a_question_is_decided_that_is_over(model: Model, saved: Sequence[Changes]) -> bool:
+    for _, _, event in events(saved, "approval.decided"):
+        model._judge._answered[event.body.value["approval"]] = "evt_other"
+        return True
+    return False
+
+
+@breaks("1.quorum")
+def a_round_is_decided_against_its_votes(model: Model, saved: Sequence[Changes]) -> bool:
+    for changes, place, event in events(saved, "task.judged"):
+        said = event.body.value
+        other = "reject" if said["decision"] == "accept" else "accept"
+        changes.events = [*changes.events]
+        changes.events[place] = replace(event, body=replace(event.body, value={**said, "decision": other}))
+        return True
+    return False
+
+
+@breaks("1.vote")
+def who_made_it_judges_it(model: Model, saved: Sequence[Changes]) -> bool:
+    for changes, task, lease in granted(model, saved):
+        work = changes.works[lease.work]
+        if work.kind is Kind.REVIEW and work.subject is None:
+            changes.tasks = {**changes.tasks, task.id: replace(task, makers=(model.owners[lease.bot],))}
+            return True
     return False
 
 
@@ -214,6 +309,25 @@ def an_edge_is_counted_twice(model: Model, saved: Sequence[Changes]) -> bool:
             if work.status is Status.BLOCKED:
                 changes.works = {**changes.works, work.id: replace(work, pending=work.pending + 1)}
                 return True
+    return False
+
+
+@breaks("4.upstream")
+def an_item_begins_before_what_it_waits_for(model: Model, saved: Sequence[Changes]) -> bool:
+    for _, _, lease in granted(model, saved):
+        for parent in model.parents.get(lease.work, ()):
+            if not any(parent in changes.works for changes in saved):
+                model.works[parent] = replace(model.works[parent], status=Status.READY)
+                return True
+    return False
+
+
+@breaks("4.upstream")
+def an_item_is_skipped_for_nothing(model: Model, saved: Sequence[Changes]) -> bool:
+    for _, _, lease in granted(model, saved):
+        for child in model.children.get(lease.work, ()):
+            model.works[child] = replace(model.works[child], status=Status.SKIPPED)
+            return True
     return False
 
 
@@ -233,6 +347,15 @@ def a_timer_is_not_set(model: Model, saved: Sequence[Changes]) -> bool:
         kept = {name: due for name, due in changes.timers.items() if name[0] != "ends" or due is None}
         if len(kept) < len(changes.timers):
             changes.timers = kept
+            return True
+    return False
+
+
+@breaks("8.timer")
+def a_deadline_is_not_the_one_of_its_timer(model: Model, saved: Sequence[Changes]) -> bool:
+    for changes in saved:
+        for task in changes.tasks.values():
+            changes.tasks = {**changes.tasks, task.id: replace(task, deadline=1)}
             return True
     return False
 

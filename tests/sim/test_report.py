@@ -251,7 +251,7 @@ def test_text_names_each_figure_and_the_cost_only_where_there_are_prices() -> No
     priced = "\n".join(as_text(report_of(TIGHT, played())))
     free = "\n".join(as_text(report_of(Rehearsal(TIGHT.scenario), played())))
 
-    assert "2 runs of 0.2 virtual hours" in priced
+    assert "2 runs of 0.2 virtual hours at level core" in priced
     assert "Completion, 95 % within" in priced
     assert "Cost of each task" in priced
     assert "Cost of each task" not in free

@@ -13,12 +13,15 @@ LINES_MAX = 600  # what one reads in a sitting
 MARKS = ("skip", "skipif", "xfail", "importorskip")
 
 
-def comments(file: Path) -> list[tuple[int, str]]:
+def comments(file: Path, saying: str) -> list[tuple[int, str]]:
+    """Line and words of each comment in which this pattern is found."""
+    if not re.search(saying, file.read_text(encoding="utf-8")):
+        return []  # to take a file apart costs a hundred times as much as to search it
     with tokenize.open(file) as lines:
         return [
             (token.start[0], token.string)
             for token in tokenize.generate_tokens(lines.readline)
-            if token.type == tokenize.COMMENT
+            if token.type == tokenize.COMMENT and re.search(saying, token.string)
         ]
 
 
@@ -33,8 +36,8 @@ def test_every_silenced_type_error_names_its_code_and_its_reason() -> None:
     bare = [
         f"{name_of(file)}:{line}"
         for file in files(ROOT, ".py")
-        for line, comment in comments(file)
-        if re.search(r"#\s*type:\s*ignore", comment) and not with_reason.search(comment)
+        for line, comment in comments(file, r"#\s*type:\s*ignore")
+        if not with_reason.search(comment)
     ]
     write_count("type_ignores_without_reason", len(bare))
 
@@ -68,8 +71,7 @@ def test_nothing_is_left_for_later_in_the_source() -> None:
     left = [
         f"{name_of(file)}:{line}"
         for file in files(SRC, ".py")
-        for line, comment in comments(file)
-        if re.search(r"\b(TODO|FIXME|XXX|HACK)\b", comment)
+        for line, _ in comments(file, r"\b(TODO|FIXME|XXX|HACK)\b")
     ]
 
     assert left == []

@@ -9,6 +9,7 @@ from swarmkeeper.cli import (
     audit,
     bench,
     bot,
+    calibrate,
     demo,
     key,
     message,
@@ -45,6 +46,7 @@ app.add_typer(tenant.app, name="tenant")
 app.command()(store.doctor)
 app.command()(store.migrate)
 app.command()(simulate.simulate)
+app.command()(calibrate.calibrate)
 app.command()(bench.bench)
 app.add_typer(project.config, name="config")
 app.add_typer(redact.redact, name="redact")

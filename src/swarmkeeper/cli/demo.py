@@ -196,8 +196,9 @@ async def _dev(folder: Path, settings: Settings, *, with_bots: bool, as_json: bo
             }
             _remember(folder, settings, served.url)
             async with at_work(served.url, bots, keys) as working:
-                _introduce(folder, served, admin if is_new else None, list(keys), as_json=as_json)
                 telling = asyncio.ensure_future(server.until_told(served))
+                await asyncio.sleep(0)  # whoever reads that it listens may stop it right then
+                _introduce(folder, served, admin if is_new else None, list(keys), as_json=as_json)
                 await asyncio.wait([telling, working] if bots else [telling], return_when=asyncio.FIRST_COMPLETED)
                 telling.cancel()
                 if bots and working.done():

@@ -72,6 +72,8 @@ def warn_of_unread() -> None:
     from swarmkeeper.cli.commands import variables
     from swarmkeeper.settings import unread
 
+    if not unread(os.environ):
+        return  # to ask all commands for theirs takes a while
     for name in unread(os.environ, variables()):
         terminal.talk(f"warning: nothing reads {terminal.on_one_line(name)}: is it mistyped?")
 
@@ -84,10 +86,12 @@ async def _serve(settings: Settings, *, migrate: bool, as_json: bool) -> bool:
         async with serving(settings, migrate=migrate, take_over_logs=True) as served:
             if not await served.swarm.has_keys():
                 terminal.talk(f"there is no key yet; this makes the first: {first_key_command(settings)}")
+            told = asyncio.ensure_future(until_told(served))
+            await asyncio.sleep(0)  # whoever reads that it listens may stop it right then
             terminal.talk(f"listening on {served.url}")
             if as_json:
                 terminal.say_json({"url": served.url})
-            await until_told(served)
+            await told
             return served.swarm.ended.is_set()
     except Exception as error:
         raise running.of_store(error) from None

@@ -8,11 +8,13 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, cast
 
 import typer
 
@@ -31,8 +33,10 @@ _LINES_MAX = 80  # of a trace on a terminal; the replay command shows it again
 _SEEDS = 2**31  # those that are drawn are short enough to be typed
 _SWEPT_MAX = 50
 _HOURS_MAX = 8_760
+_RULES = "docs/guides/rehearse-your-swarm.md, Your own bots"
 _SWEEP = re.compile(r"(planners|executors|evaluators)=(\d{1,3})\.\.(\d{1,3})")
 _ENDINGS = {".html": "html", ".json": "json", ".xml": "junit", ".junit": "junit"}
+_LEVELS = ("core", "http", "process")
 _FILES = {"html": "simulation.html", "json": "simulation.json", "junit": "simulation.xml"}
 
 
@@ -48,14 +52,31 @@ class _Asked:
     """What was typed, as far as a command that plays it again has to repeat it."""
 
     scenario: str | None
-    hours: float | None
-    faults: str | None
+    hours: float | None = None
+    faults: str | None = None
+    level_given: str | None = None
+    bots: str | None = None
+    invariants: str | None = None
+
+    @property
+    def level(self) -> Literal["core", "http", "process"]:
+        given = self.level_given or ("http" if self.bots else "core")
+        return cast(Literal["core", "http", "process"], given)
 
     def command(self, *more: str) -> str:
         words = ["swarmkeeper", "simulate", *([self.scenario] if self.scenario else []), *more]
         words += [] if self.hours is None else ["--hours", f"{self.hours:g}"]
-        words += [] if self.faults is None else ["--faults", self.faults]
+        for name, value in (("faults", self.faults), ("level", self.level_given), ("bots", self.bots)):
+            words += [] if value is None else [f"--{name}", value]
+        words += [] if self.invariants is None else ["--invariants", self.invariants]
         return shlex.join(words)
+
+
+@dataclass(slots=True)
+class _Playing:
+    runs: list[Played] = field(default_factory=list)
+    cpu_seconds: float = 0.0
+    interrupted: bool = False
 
 
 def _hours(value: float | None) -> float | None:
@@ -83,8 +104,21 @@ def simulate(
     faults: Annotated[
         str | None, flag("--faults", metavar="all|none|LIST", help="Kinds or families, as `bot.crash,net`.")
     ] = None,
-    level: Annotated[str, flag("--level", metavar="core|http", help="Engine and store, or over HTTP.")] = "core",
-    bots: Annotated[str | None, flag("--bots", metavar="FILE.py:NAME", help="Bots of your own.")] = None,
+    level: Annotated[
+        str | None,
+        flag(
+            "--level",
+            metavar="core|http|process",
+            help="Engine and store [default]; the whole application and bots of the SDK; real processes, in real time.",
+        ),
+    ] = None,
+    bots: Annotated[
+        str | None,
+        flag("--bots", metavar="FILE.py:NAME", help="Bots of your own, or a function that makes them; at level http."),
+    ] = None,
+    invariants: Annotated[
+        str | None, flag("--invariants", metavar="FILE.py", help="What must hold of your own, made with @invariant.")
+    ] = None,
     targets: Annotated[bool, flag("--targets", help="End with 13 where a target of the scenario is missed.")] = False,
     report: Annotated[
         list[str] | None,
@@ -112,24 +146,44 @@ def simulate(
     Ends with 0 where all held, 11 where one was broken, 12 where a run could not be repeated, 13 where a target was
     missed.
     """
-    _supported(level, bots)
     _together(replay=replay, sweep=sweep, report=report, targets=targets, seeds=seeds, start=start)
-    asked = _Asked(scenario, hours, faults)
-    if replay is not None:
-        _replay(replay, asked, twice=check_determinism, as_json=as_json)
-    rehearsal = _rehearsal(asked)
-    if targets and not any(_targets(rehearsal)):
-        raise Failure("no_targets", "this scenario has no targets", exit_code=Exit.USAGE, fix="write some into it")
+    asked = _Asked(scenario, hours, faults, level, bots, invariants)
     places = _places(report or [])
-    first = _drawn() if start is None else start
-    numbers = range(first, first + seeds)
-    terminal.talk(f"seeds {first} to {first + seeds - 1}" if seeds > 1 else f"seed {first}")
-    if sweep is not None:
-        _sweep(rehearsal, sweep, numbers, asked, twice=check_determinism, jobs=jobs, as_json=as_json)
-    runs = _play(_cases(rehearsal.scenario, numbers), asked, twice=check_determinism, jobs=jobs)
-    outcome = _first_broken(runs)
-    whole = _report(rehearsal, runs, jobs=jobs, more=outcome is None and any(kind != "junit" for kind, _ in places))
+    measured = {"--sweep": sweep, "--targets": targets, "--report": any(kind != "junit" for kind, _ in places)}
+    _levels(asked, measured | {"--check-determinism": check_determinism})
+    with _own_code(asked):
+        if replay is not None:
+            _replay(replay, asked, twice=check_determinism, as_json=as_json)
+        rehearsal = _rehearsal(asked)
+        if targets and not any(_targets(rehearsal)):
+            raise Failure("no_targets", "this scenario has no targets", exit_code=Exit.USAGE, fix="write some into it")
+        first = _drawn() if start is None else start
+        numbers = range(first, first + seeds)
+        terminal.talk(f"seeds {first} to {first + seeds - 1}" if seeds > 1 else f"seed {first}")
+        if sweep is not None:
+            _sweep(rehearsal, sweep, numbers, asked, twice=check_determinism, jobs=jobs, as_json=as_json)
+        playing = _play(_cases(rehearsal.scenario, numbers, asked), asked, twice=check_determinism, jobs=jobs)
+        _show_all(rehearsal, playing, asked, places, targets=targets, jobs=jobs, as_json=as_json)
+
+
+def _show_all(
+    rehearsal: Rehearsal,
+    playing: _Playing,
+    asked: _Asked,
+    places: Sequence[tuple[str, Path]],
+    *,
+    targets: bool,
+    jobs: int,
+    as_json: bool,
+) -> NoReturn:
+    """All that came of it, in words and files, and the end."""
+    runs, outcome = playing.runs, _first_broken(playing.runs)
+    if not runs:
+        _end(playing, missed=False)
+    more = outcome is None and not playing.interrupted and any(kind != "junit" for kind, _ in places)
+    whole = _report(rehearsal, playing, asked, jobs=jobs, more=more)
     if as_json:
+        _say_hours(playing)
         _say_json(runs)
         for target in whole.missed if targets else ():
             terminal.talk(f"target missed: {target.name} {target.bound:g}, is {target.value}")
@@ -138,24 +192,43 @@ def simulate(
 
         terminal.say("\n".join(as_text(whole)))
     if outcome is not None:
-        _tell(outcome)
+        _tell(outcome, asked, shrinks=not playing.interrupted)
     _write(whole, places, asked)
-    _end(runs, missed=targets and bool(whole.missed))
+    _end(playing, missed=targets and bool(whole.missed))
 
 
 # ---- what was asked ------------------------------------------------------------------------------------------------
 
 
-def _supported(level: str, bots: str | None) -> None:
-    if level not in ("core", "http"):
-        raise Failure("level", "--level is core or http", exit_code=Exit.USAGE)
-    if level == "http":
-        detail = "--level http is not there in this release; runs go to the engine and the store directly"
-        raise Failure("not_supported", detail, exit_code=Exit.USAGE, fix="leave it out, or use --level core")
-    if bots is not None:
-        detail = "--bots is not there in this release; bots behave by chance, as the scenario says"
-        fix = "describe your bots in the scenario: planners, executors, evaluators"
-        raise Failure("not_supported", detail, exit_code=Exit.USAGE, fix=fix)
+def _levels(asked: _Asked, measured: Mapping[str, Any]) -> None:
+    """What a level cannot do is refused."""
+    if asked.level_given not in (None, *_LEVELS):
+        raise Failure("level", "--level is core, http or process", exit_code=Exit.USAGE)
+    if asked.bots is not None and asked.level != "http":
+        detail = f"--bots are bots of the SDK, which speak HTTP: they cannot take part at --level {asked.level}"
+        raise Failure("level", detail, exit_code=Exit.USAGE, fix="leave --level out")
+    if asked.level == "process":
+        for name in (name for name, given in ({"--invariants": asked.invariants} | dict(measured)).items() if given):
+            detail = f"{name} does not go with --level process: nothing there is repeated, measured or seen from within"
+            raise Failure("level", detail, exit_code=Exit.USAGE, fix="--level http")
+
+
+@contextmanager
+def _own_code(asked: _Asked) -> Iterator[None]:
+    """Look at what the user brings before anything is played, and tell what is wrong with it as an error of theirs."""
+    from swarmkeeper.sim import own
+
+    try:
+        with redirect_stdout(sys.stderr):
+            if asked.bots is not None:
+                own.swarm_of(asked.bots)
+            if asked.invariants is not None:
+                own.invariants_of(asked.invariants)
+        yield
+    except own.NotThere as error:
+        raise Failure("not_there", str(error), exit_code=Exit.USAGE) from None
+    except own.OwnCodeFails as error:
+        raise Failure("own_code", str(error), facts=[("more", _RULES)]) from None
 
 
 def _together(
@@ -177,8 +250,6 @@ def _rehearsal(asked: _Asked) -> Rehearsal:
 
     try:
         found = scenario_files.find(asked.scenario or scenario_files.STANDARD)
-    except scenario_files.NoYaml as error:
-        raise Failure("no_yaml", str(error), fix="pip install pyyaml, or write TOML or JSON") from None
     except scenario_files.BadScenario as error:
         raise Failure("bad_scenario", str(error), exit_code=Exit.USAGE) from None
     scenario = found.scenario
@@ -186,6 +257,9 @@ def _rehearsal(asked: _Asked) -> Rehearsal:
         scenario = replace(scenario, hours=asked.hours)
     if asked.faults is not None:
         scenario = replace(scenario, faults=_kinds(asked.faults))
+    if scenario.task is not None and asked.level != "http":
+        detail = f"the scenario has a `task`, which bots are told of over HTTP alone, and not at --level {asked.level}"
+        raise Failure("level", detail, exit_code=Exit.USAGE, fix="--level http")
     return replace(found, scenario=scenario)
 
 
@@ -238,50 +312,53 @@ def _drawn() -> int:
 # ---- playing -------------------------------------------------------------------------------------------------------
 
 
-def _cases(scenario: Scenario, numbers: Sequence[int]) -> list[Case]:
+def _cases(scenario: Scenario, numbers: Sequence[int], asked: _Asked) -> list[Case]:
     from swarmkeeper.sim.run import Case
 
-    return [Case(number, scenario) for number in numbers]
+    level, bots, invariants = asked.level, asked.bots, asked.invariants
+    return [Case(number, scenario, level=level, bots=bots, invariants=invariants) for number in numbers]
 
 
-def _play(cases: Sequence[Case], asked: _Asked, *, twice: bool, jobs: int) -> list[Played]:
-    """All of these; what breaks is told at once."""
+def _play(cases: Sequence[Case], asked: _Asked, *, twice: bool, jobs: int) -> _Playing:
+    """All of these, or as many as were played when somebody interrupted; what breaks is told at once."""
     from swarmkeeper.sim.many import play_all
 
-    runs = []
+    playing = _Playing()
     before = os.times()
-    for one in play_all(cases, twice=twice, jobs=jobs):
-        runs.append(one)
-        violation = one.outcome.violation
-        if violation is not None:
-            terminal.talk(f"VIOLATION with seed {one.seed}: {violation.invariant}, {violation.words}")
-            terminal.talk(f"  {violation.entity}: {violation.why}")
-        if one.same is False:
-            terminal.talk(f"NOT DETERMINISTIC with seed {one.seed}: {asked.command('--start', str(one.seed))}")
-    after = os.times()
-    spent = sum(after[:4]) - sum(before[:4])
-    played = sum(one.outcome.seconds for one in runs) * (2 if twice else 1) / 3600
-    if spent:
-        terminal.talk(f"{played:.1f} virtual hours, {played / spent:.2f} for each second of CPU")
-    return runs
+    try:
+        for one in play_all(cases, twice=twice, jobs=jobs):
+            playing.runs.append(one)
+            violation = one.outcome.violation
+            if violation is not None:
+                terminal.talk(f"VIOLATION with seed {one.seed}: {violation.invariant}, {violation.words}")
+                terminal.talk(f"  {violation.entity}: {violation.why}")
+            if one.same is False:
+                terminal.talk(f"NOT DETERMINISTIC with seed {one.seed}: {asked.command('--start', str(one.seed))}")
+    except KeyboardInterrupt:
+        playing.interrupted = True
+        terminal.talk(f"interrupted: {len(playing.runs)} of {len(cases)} runs were played to their end")
+    # Each run that was played twice counts once: what is told is what a run costs.
+    playing.cpu_seconds = (sum(os.times()[:4]) - sum(before[:4])) / (2 if twice else 1)
+    return playing
 
 
 def _first_broken(runs: Sequence[Played]) -> Outcome | None:
     return next((one.outcome for one in runs if one.outcome.violation is not None), None)
 
 
-def _report(rehearsal: Rehearsal, runs: Sequence[Played], *, jobs: int, more: bool) -> Report:
+def _report(rehearsal: Rehearsal, playing: _Playing, asked: _Asked, *, jobs: int, more: bool) -> Report:
     """`more`: play the same seeds with one more bot where it is tightest, too."""
     from swarmkeeper.sim.many import play_all, with_one_more
     from swarmkeeper.sim.report import report_of
 
-    whole = report_of(rehearsal, runs)
+    runs, cpu_seconds = playing.runs, playing.cpu_seconds
+    whole = report_of(rehearsal, runs, cpu_seconds=cpu_seconds)
     if not more or whole.bottleneck is None:
         return whole
     terminal.talk(f"once more, with one more of the {whole.bottleneck.fleet}")
     scenario = with_one_more(rehearsal.scenario, whole.bottleneck.fleet)
-    again = list(play_all(_cases(scenario, [one.seed for one in runs]), jobs=jobs))
-    return report_of(rehearsal, runs, again)
+    again = list(play_all(_cases(scenario, [one.seed for one in runs], asked), jobs=jobs))
+    return report_of(rehearsal, runs, again, cpu_seconds=cpu_seconds)
 
 
 def _sweep(
@@ -310,8 +387,12 @@ def _sweep(
             check_sound(replace(rehearsal, scenario=scenario))
     except BadScenario as error:
         raise Failure("sweep", f"--sweep: {error}", exit_code=Exit.USAGE) from None
-    cases = [case for scenario in swept.values() for case in _cases(scenario, numbers)]
-    runs = _play(cases, asked, twice=twice, jobs=jobs)
+    cases = [case for scenario in swept.values() for case in _cases(scenario, numbers, asked)]
+    playing = _play(cases, asked, twice=twice, jobs=jobs)
+    runs = playing.runs
+    if playing.interrupted:  # which numbers were played is a matter of chance: nothing can be compared
+        _end(playing, missed=False)
+    _say_hours(playing)
     if as_json:
         _say_json(runs, [{fleet: count} for count in swept for _ in numbers])
     else:
@@ -329,8 +410,8 @@ def _sweep(
         terminal.say_table(rows, columns)
     outcome = _first_broken(runs)
     if outcome is not None:
-        _tell(outcome)
-    _end(runs, missed=False)
+        _tell(outcome, asked)
+    _end(playing, missed=False)
 
 
 def _replay(what: str, asked: _Asked, *, twice: bool, as_json: bool) -> NoReturn:
@@ -349,16 +430,16 @@ def _replay(what: str, asked: _Asked, *, twice: bool, as_json: bool) -> NoReturn
         _story(one.outcome, to_stdout=not as_json)
     if one.same is False:
         terminal.talk(f"NOT DETERMINISTIC with seed {one.seed}: two runs gave two traces")
-    _end([one], missed=False)
+    _end(_Playing([one]), missed=False)
 
 
 def _case_of(what: str, asked: _Asked) -> Case:
     if what.isascii() and what.isdecimal():
-        return _cases(_rehearsal(asked).scenario, [int(what)])[0]
+        return _cases(_rehearsal(asked).scenario, [int(what)], asked)[0]
     from swarmkeeper.sim import cases
 
-    if asked != _Asked(None, None, None):
-        detail = "--replay FILE: the file says which scenario, hours and faults there are"
+    if asked != _Asked(None):
+        detail = "--replay FILE: the file says which scenario, hours, faults, level, bots and invariants there are"
         raise Failure("flags", detail, exit_code=Exit.USAGE)
     name = Path(what).name
     try:
@@ -375,6 +456,12 @@ def _case_of(what: str, asked: _Asked) -> Case:
 # ---- telling -------------------------------------------------------------------------------------------------------
 
 
+def _say_hours(playing: _Playing) -> None:
+    hours = sum(one.outcome.seconds for one in playing.runs) / 3600
+    if playing.cpu_seconds and any(one.outcome.case.level != "process" for one in playing.runs):
+        terminal.talk(f"{hours:.1f} virtual hours, {hours / playing.cpu_seconds:.2f} in a second of CPU")
+
+
 def _say_json(runs: Sequence[Played], more: Sequence[dict[str, int]] | None = None) -> None:
     from swarmkeeper.sim.report import run_as_json
 
@@ -384,13 +471,22 @@ def _say_json(runs: Sequence[Played], more: Sequence[dict[str, int]] | None = No
     terminal.say_json({"violations": sum(one["violation"] is not None for one in told), "runs": told})
 
 
-def _tell(outcome: Outcome) -> None:
+def _tell(outcome: Outcome, asked: _Asked, *, shrinks: bool = True) -> None:
     """The first violation: the faults that it takes, its story, and how to play it again."""
     from swarmkeeper.sim import found
     from swarmkeeper.sim.shrink import shrink
 
+    again = asked.command("--replay", str(outcome.case.seed))
+    if asked.level == "process" or not shrinks:
+        _story(outcome, to_stdout=False)
+        terminal.talk(f"\nreplay: {again}")
+        return
     terminal.talk(f"\nlooking for the few faults that it takes, of the {len(outcome.faults)} that struck …")
-    shrunk = shrink(outcome.case, outcome)
+    try:
+        shrunk = shrink(outcome.case, outcome)
+    except KeyboardInterrupt:
+        terminal.talk(f"interrupted\nreplay: {again}")
+        return
     if shrunk.outcome.violation is None:
         terminal.talk("it does not happen again: the run is not deterministic; play it with --check-determinism")
         return
@@ -440,12 +536,15 @@ def _write(whole: Report, places: Sequence[tuple[str, Path]], asked: _Asked) -> 
         terminal.talk(f"report: {path}")
 
 
-def _end(runs: Sequence[Played], *, missed: bool) -> NoReturn:
-    """Of several findings the gravest one: what is broken, what cannot be believed, what is not good enough."""
+def _end(playing: _Playing, *, missed: bool) -> NoReturn:
+    """Of several findings the gravest: what broke, what cannot be believed, what is not whole, what is not good."""
+    runs = playing.runs
     if any(one.outcome.violation is not None for one in runs):
         terminal.stop(Exit.VIOLATION)
     if any(one.same is False for one in runs):
         raise typer.Exit(Found.NOT_DETERMINISTIC)
+    if playing.interrupted:
+        terminal.stop(Exit.INTERRUPTED)
     if missed:
         raise typer.Exit(Found.TARGET_MISSED)
     terminal.stop(Exit.OK)

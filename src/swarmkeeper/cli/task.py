@@ -8,8 +8,6 @@ import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from functools import partial
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -113,27 +111,20 @@ def _body_of(title: str | None, file: str | None) -> dict[str, Any]:
 
 def read_task(name: str) -> dict[str, Any]:
     """A task from a file, read as its ending says."""
+    import yaml
+
     try:
         text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
         ending = Path(name).suffix.lower()
         if ending == ".toml":
             body: Any = tomllib.loads(text)
         elif ending in (".yaml", ".yml"):
-            if find_spec("yaml") is None:
-                raise Failure(
-                    "no_yaml", "YAML needs a library that is not here", fix="pip install pyyaml, or write JSON or TOML"
-                )
-            body = import_module("yaml").safe_load(text)
+            body = yaml.safe_load(text)
         else:
             body = json.loads(text)
     except OSError as error:
         raise Failure("file", f"the file cannot be read: {error.strerror}", exit_code=Exit.USAGE) from None
-    except ValueError as error:
-        raise Failure("file", f"the file cannot be understood: {error}", exit_code=Exit.USAGE) from None
-    except Exception as error:
-        if isinstance(error, Failure):
-            raise
-        # A YAML library's own error; its text tells the line.
+    except (ValueError, yaml.YAMLError) as error:
         raise Failure("file", f"the file cannot be understood: {error}", exit_code=Exit.USAGE) from None
     if not isinstance(body, dict):
         raise Failure("file", "the file holds no object", exit_code=Exit.USAGE)
@@ -378,7 +369,7 @@ def result(
 
 @app.command()
 def events(
-    task_id: TaskId,
+    task_id: Annotated[str | None, typer.Argument(metavar="TASK_ID", help="tsk_…; else of all, and of bots.")] = None,
     follow: Annotated[bool, flag("--follow", help="Go on with what happens from now on, until it is over.")] = False,
     after: Annotated[str | None, flag("--after", help="Only those after this cursor (an event's id).")] = None,
     url: Url = None,
@@ -386,7 +377,7 @@ def events(
     api_key_file: ApiKeyFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """What happened to it, in order."""
+    """What happened to it, or to all tasks and bots, in order."""
     settings = _settings(url, api_key, api_key_file)
 
     async def work() -> None:

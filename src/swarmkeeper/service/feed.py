@@ -121,6 +121,7 @@ class Feed:
         self._log = log
         self._followers: dict[tuple[str, str | None], dict[int, Subscription]] = {}
         self._wanted = asyncio.Event()
+        self._over = False
 
     @asynccontextmanager
     async def subscribe(self, tenant: str, task: str | None = None, *, after: int = 0) -> AsyncIterator[Subscription]:
@@ -133,6 +134,8 @@ class Feed:
         of_key = self._followers.setdefault(subscription.key, {})
         of_key[id(subscription)] = subscription
         self._wanted.set()
+        if self._over:
+            subscription.stop()  # who was told so, and came back at once over the same connection, is told again
         try:
             await subscription.begin()
             yield subscription
@@ -164,6 +167,7 @@ class Feed:
                     except StoreUnavailable as error:
                         self._log("feed_waits", reason=str(error))
         finally:
+            self._over = True
             for subscription in self._all():
                 subscription.stop()
 

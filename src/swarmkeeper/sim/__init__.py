@@ -12,7 +12,10 @@ Start at `run.run(Case(seed))`. Where things are:
   knock at through the `network`. The door is the edge of the first level, in the place of HTTP.
 - The second level (`Case(level="http")`), where the door is the whole HTTP application and the SDK does the asking:
   `http_level` (what differs in a run), `http_door` (requests through the network, answers held against the model),
-  `sdk_bots`, `sdk_people`.
+  `sdk_bots`, `sdk_people`; `own` and `own_bots` (bots and invariants of the user's, from their files).
+- The third level (`Case(level="process")`, `processes.run_processes`), where nothing is virtual: `processes` (the
+  story), `process_server` (the orchestrator, which is killed with -9), `process_bot` (the program of a bot),
+  `process_history` (what was answered, held against the store), `process_parts` (what these share).
 - What must hold. `invariants` (ids, sentences, `@invariant` for one's own), `model` (the shadow of the store, fed by
   each commit, asked before each answer), `judge` (what one commit must not do), `checks` (what rows can show).
 - What comes of it. `run` (a case in, an outcome out), `scenarios` (what is played, as plain values), `cases` (cases as

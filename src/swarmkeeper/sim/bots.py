@@ -26,7 +26,7 @@ from swarmkeeper.sim.faults import Fault
 from swarmkeeper.sim.host import TENANT, Party, World
 from swarmkeeper.sim.loop import SECOND, Host
 from swarmkeeper.sim.network import NoAnswer
-from swarmkeeper.sim.scenarios import SKILLS, Fleet, plan_of
+from swarmkeeper.sim.scenarios import AGAIN, ASKS_AGAIN, Fleet, plan_of, skills_of
 
 # Redaction knows it by its shape. Nothing of the evidence may ever hold it.
 SECRET = "ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a"
@@ -92,8 +92,7 @@ class Bot(Party):
 
     @property
     def skills(self) -> tuple[str, ...]:
-        """The first ones can do all, so that everything finds a taker."""
-        return SKILLS if self._number <= 2 else (SKILLS[self._number % len(SKILLS)],)
+        return skills_of(self.world.scenario, self._number)
 
 
 class Process:
@@ -209,7 +208,7 @@ class Process:
         place = f"{self.bot.name}:{lease.label}"
         try:
             seconds = min(
-                self._coins.waiting(self._fleet.work_seconds, "seconds", lease.label, lease.round, lease.tries),
+                self._fleet.seconds(self._coins, "seconds", lease.label, lease.round, lease.tries),
                 bounds.timeout_seconds * 0.9,
             )
             for kind, vanish in (("bot.crash", False), ("bot.vanish", True)):
@@ -254,14 +253,14 @@ class Process:
         )
         if self._provider_is_stormy(place):
             outcome = "rate_limited"
-        once = self._coins.hit(0.7, "now", lease.label, lease.attempt)  # what costs no try must not go on for ever
+        once = self._coins.hit(AGAIN, "now", lease.label, lease.attempt)  # what costs no try must not go on for ever
         if outcome in ("released", "deferred", "rate_limited") and not once and not self._provider_is_stormy(place):
             outcome = "done"
         if outcome in ("released", "deferred"):
             delay = 0 if outcome == "released" else round(self._coins.waiting(20, "delay", *key) * SECOND) + 1
             back = commands.Release(by=self.bot.by, lease_id=lease.lease_id, delay=delay)
             await self.bot.ask(f"release.{lease.label}", lambda door, call: door.do(call, back))
-        elif outcome == "asks" and self._coins.hit(0.5, "ask", lease.label, lease.attempt):
+        elif outcome == "asks" and self._coins.hit(ASKS_AGAIN, "ask", lease.label, lease.attempt):
             question = commands.Ask(by=self.bot.by, lease_id=lease.lease_id, question="which?", choices=("a", "b"))
             await self.bot.ask(f"ask.{lease.label}", lambda door, call: door.do(call, question))
         else:
@@ -329,7 +328,8 @@ class Process:
 
     def _content(self, lease: Lease, place: str, outcome: str) -> commands.Report:
         secret = SECRET if self._faults.strike("bot.secret", place) else ""
-        usage: Mapping[str, int] = {"tokens": 100 * (100 if self._faults.strike("provider.spike", place) else 1)}
+        times = 100 if self._faults.strike("provider.spike", place) else 1
+        usage: Mapping[str, int] = {"tokens": self._fleet.tokens * times}
         if outcome != "done":
             words = f"it did not work {secret}"
             wait = round(self._coins.waiting(10, "wait", lease.label, lease.attempt) * SECOND)

@@ -34,7 +34,7 @@ def from_json(plain: Mapping[str, Any]) -> Case:
 
 
 # Whose keys are words of the scenario's own, and not names of fields.
-_FREE = frozenset({"shapes", "evaluation", "quorums", "approvals", "verdicts"})
+_FREE = frozenset({"shapes", "sizes", "evaluation", "quorums", "approvals", "verdicts", "task"})
 
 
 def _known(given: Mapping[str, Any], whole: Mapping[str, Any], at: str) -> None:

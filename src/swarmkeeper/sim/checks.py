@@ -120,6 +120,14 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         4,
+        "what has begun has no upstream that is open",
+        f"""SELECT DISTINCT work.id FROM work JOIN task ON task.id = work.task JOIN edge ON edge.child = work.id
+              JOIN work AS upstream ON upstream.id = edge.parent
+             WHERE {_OPEN} AND {_QUIET} AND work.status NOT IN (:blocked, :cancelled, :skipped)
+               AND upstream.status NOT {_IS_FINAL}""",
+    ),
+    Invariant(
+        4,
         "a task counts its subtasks right",
         f"""SELECT task.id FROM task WHERE {_QUIET} AND (n_total, n_open, n_failed) <> (
              SELECT count(*), count(*) FILTER (WHERE work.status NOT {_IS_FINAL}),

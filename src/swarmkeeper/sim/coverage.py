@@ -19,9 +19,9 @@ def reached(what: str) -> None:
 
 
 @contextmanager
-def counting() -> Iterator[Counter[str]]:
+def counting(into: Counter[str] | None = None) -> Iterator[Counter[str]]:
     """Count what is reached until the block ends."""
-    counter: Counter[str] = Counter()
+    counter: Counter[str] = Counter() if into is None else into
     _counting.append(counter)
     try:
         yield counter

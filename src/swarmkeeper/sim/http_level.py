@@ -13,6 +13,8 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -23,6 +25,7 @@ from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.model import Limits
 from swarmkeeper.core.ports import Clock, Entropy, StoreUnavailable
 from swarmkeeper.observe.logs import Log
+from swarmkeeper.sdk.bots import BaseBot
 from swarmkeeper.settings import Settings
 from swarmkeeper.sim.bots import Bot, Provider
 from swarmkeeper.sim.broker import SimBroker
@@ -33,11 +36,16 @@ from swarmkeeper.sim.http_door import HttpDoor, HttpModel
 from swarmkeeper.sim.loop import SECOND, Host
 from swarmkeeper.sim.network import Network
 from swarmkeeper.sim.orchestrator import Orchestrator, rules
+from swarmkeeper.sim.own import Brought, path_of, swarm_of
+from swarmkeeper.sim.own_bots import among_faults
 from swarmkeeper.sim.people import Approver, Client, Operator
-from swarmkeeper.sim.run import Outcome, Run
-from swarmkeeper.sim.sdk_bots import SdkBot
+from swarmkeeper.sim.run import Case, Outcome, Run
+from swarmkeeper.sim.scenarios import Fleet, Scenario
+from swarmkeeper.sim.sdk_bots import OwnPart, Process, SdkBot
 from swarmkeeper.sim.sdk_people import WATCHER, Desk, Watcher
 from swarmkeeper.sim.storing import SimStore
+
+Part = tuple[str, int, Fleet, OwnPart | None]  # type, number, fleet, and who it is if it is one of the user's own
 
 PEOPLE = ("client", "operator", "approver", WATCHER)
 # A stream that is silently dead is given up after so long, and the feed is then read on.
@@ -94,7 +102,6 @@ class HttpOrchestrator(Orchestrator):
         self._keys: dict[str, str] = {}  # by name: their texts, which are kept by those they were given to
         self._keyed = asyncio.Event()
         self._swarms: list[Swarm] = []  # what is left of dead processes must not be collected: that would run its ends
-
         self._serving: tuple[Swarm, HttpDoor] | None = None
 
     async def key_of(self, name: str) -> str:
@@ -165,12 +172,20 @@ class HttpRun(Run):
     model_type = HttpModel
     orchestrator_type = HttpOrchestrator
 
+    def __init__(self, case: Case, url: str, **options: Any) -> None:
+        brought = [] if case.bots is None else swarm_of(case.bots)
+        self._scenario = _fitting(case.scenario, brought)
+        self._parts = _cast(self._scenario, case.bots, brought)
+        super().__init__(case, url, **options)
+
     def orchestrator_options(self) -> dict[str, Any]:
-        bots = [(f"{type_.lower()}-{n}", f"bot:{type_.lower()}") for type_, n, _ in self.fleets()]
+        bots = [
+            (own.name if own else f"{type_.lower()}-{n}", f"bot:{type_.lower()}") for type_, n, _, own in self._parts
+        ]
         return {"parties": [*bots, *((name, name) for name in PEOPLE)]}
 
     def take_part(self) -> None:
-        scenario = self.case.scenario
+        scenario = self._scenario
         network, model = cast("Network[HttpDoor]", self.network), cast(HttpModel, self.model)
         key_of = cast(HttpOrchestrator, self.orchestrator).key_of
         desk = Desk(network, model, Host(self.loop, "desk"), scenario, self.coins, key_of)
@@ -186,10 +201,7 @@ class HttpRun(Run):
             asyncio.Event(),
         )
         provider = Provider(self.world)
-        bots = [
-            SdkBot(self.world, network, model, provider, key_of, type_, number, fleet)
-            for type_, number, fleet in self.fleets()
-        ]
+        bots = [SdkBot(self.world, network, model, provider, key_of, *part) for part in self._parts]
         self.bots = cast("list[Bot]", bots)
         self.client = Client(self.world)
         self._watcher = Watcher(network, model, Host(self.loop, WATCHER), self.coins, key_of)
@@ -214,6 +226,40 @@ class HttpRun(Run):
                     break
                 with contextlib.suppress(RuntimeError):  # it waits for something even now
                     work.close()
+
+
+def _fitting(scenario: Scenario, brought: Sequence[Brought]) -> Scenario:
+    """What is drawn must suit the user's bots: their planner makes the plans, skills are those of their executors."""
+    executors = [one for one in brought if one.type == "Executor"]
+    if any(one.type == "Planner" for one in brought):
+        scenario = replace(scenario, planned_by_client=0)
+    if executors:
+        skills = tuple(sorted({skill for one in executors for skill in one.skills}))
+        skilled = 1.0 if all(one.dedicated for one in executors) else scenario.skilled
+        scenario = replace(scenario, skills=skills, skilled=skilled)
+    return scenario
+
+
+def _cast(scenario: Scenario, target: str | None, brought: Sequence[Brought]) -> list[Part]:
+    """All bots: of each of the user's as many as its fleet has; types that the user does not bring are played by
+    chance."""
+    found: list[Part] = []
+    for type_ in ("Planner", "Executor", "Evaluator"):
+        fleet: Fleet = getattr(scenario, f"{type_.lower()}s")
+        theirs = [one for one in brought if one.type == type_]
+        for number in range(1, fleet.count + 1):
+            if not theirs:
+                found.append((type_, number, fleet, None))
+            for one in theirs:
+                # A name that plans may assign work to stays what it is, where only one goes by it.
+                name = one.word if one.named and fleet.count == 1 else f"{one.word}-{number}"
+                make = partial(_made, one, str(target))
+                found.append((type_, number, fleet, OwnPart(name, make)))
+    return found
+
+
+def _made(one: Brought, target: str, process: Process) -> BaseBot:
+    return among_faults(one.make(), process, path_of(target))
 
 
 @contextmanager

@@ -4,11 +4,12 @@ that of what goes in, whichever ends first.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 
 from swarmkeeper.sim.measure import Measure, Measured
 from swarmkeeper.sim.run import Case, Outcome, run
@@ -27,8 +28,17 @@ class Played:
 
 
 def play(case: Case, *, twice: bool = False, keep: bool = False) -> Played:
-    """One case. `twice` plays it again, and compares: equal cases must give equal runs."""
+    """One case. `twice` plays it again, and compares: equal cases must give equal runs. Of real processes nothing is
+    measured: their times are those of this machine.
+
+    Raises:
+        OwnCodeFails: the user's own code cannot be played.
+    """
     measure = Measure(case.scenario)
+    if case.level == "process":
+        from swarmkeeper.sim.processes import run_processes
+
+        return Played(run_processes(case, keep=keep), measure.measured(), None)
     outcome = run(case, keep=keep, invariants=[measure.own])
     same = None
     if twice:
@@ -43,10 +53,19 @@ def play_all(cases: Sequence[Case], *, twice: bool = False, jobs: int = 1) -> It
         for case in cases:
             yield play(case, twice=twice)
         return
-    # Processes that begin anew: what this one has loaded or changed does not reach the runs.
-    pool = ProcessPoolExecutor(min(jobs, len(cases)), mp_context=get_context("spawn"))
+    # Processes that begin anew: what this one has loaded or changed does not reach the runs. An interrupt is for us.
+    before = active_children()
+    ignore = (signal.SIGINT, signal.SIG_IGN)
+    pool = ProcessPoolExecutor(
+        min(jobs, len(cases)), mp_context=get_context("spawn"), initializer=signal.signal, initargs=ignore
+    )
     try:
         yield from pool.map(partial(play, twice=twice), cases)
+    except BaseException:
+        for child in active_children():  # nobody waits for what they are at
+            if child not in before:
+                child.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 

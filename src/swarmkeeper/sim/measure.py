@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,8 @@ class Measured:
     tokens: int
     tokens_rework: int  # of rounds after the first
     tokens_lost: int  # of attempts that did not succeed
+    tokens_priced: int  # of attempts whose bot told no cost of its own
+    micro_usd: int  # that bots told
 
 
 @dataclass(slots=True)
@@ -122,12 +124,13 @@ class Measure:
         self._bots: dict[str, _Bot] = {}
         self._leases: dict[str, tuple[str, str, float]] = {}  # bot, line, since
         self._tokens: Counter[str] = Counter()
+        self._micro_usd = 0
         self._now = 0.0
         self.own = Own("measured", "what a run is like is measured", self._look)
 
     # ---- looking on ------------------------------------------------------------------------------------------------
 
-    def _look(self, model: Model, commit: Commit) -> Iterable[str]:
+    def _look(self, model: Model, commit: Commit) -> tuple[()]:
         self._now = now = asyncio.get_running_loop().time()
         if any(event.kind == "bot.registered" for event in commit.events):
             self._learn_bots(model)
@@ -154,6 +157,9 @@ class Measure:
             self._tokens["all"] += spent
             self._tokens["rework"] += spent if attempt.round > 1 else 0
             self._tokens["lost"] += spent if attempt.ending != Ending.SUCCEEDED else 0
+            cost = (attempt.usage or {}).get("cost_micro_usd", 0)
+            self._micro_usd += cost
+            self._tokens["priced"] += 0 if cost else spent
         return ()
 
     def _learn_bots(self, model: Model) -> None:
@@ -239,6 +245,8 @@ class Measure:
             tokens=self._tokens["all"],
             tokens_rework=self._tokens["rework"],
             tokens_lost=self._tokens["lost"],
+            tokens_priced=self._tokens["priced"],
+            micro_usd=self._micro_usd,
         )
 
     def _line(self, line: _Line) -> Line:

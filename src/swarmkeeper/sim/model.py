@@ -7,6 +7,7 @@ restarts, and at the end.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
@@ -18,9 +19,9 @@ import apsw
 from swarmkeeper.core import commands
 from swarmkeeper.core.commands import Command
 from swarmkeeper.core.decide.work import Beaten, Reported
-from swarmkeeper.core.model import Approval, Attempt, Event, Lease, Ready, Task, Work
+from swarmkeeper.core.model import Approval, Attempt, Bot, Event, Lease, Ready, Task, Work
 from swarmkeeper.core.ports import Changes
-from swarmkeeper.core.states import FINAL, TASK_CLOSED
+from swarmkeeper.core.states import FINAL, TASK_CLOSED, Condition, Kind, Status
 from swarmkeeper.sim import checks
 from swarmkeeper.sim.coverage import reached
 from swarmkeeper.sim.invariants import Own, Violation
@@ -51,6 +52,7 @@ class Commit:
     leaves: dict[str, int] = field(default_factory=dict)  # ids of audit records, and how often they are there
     bodies: list[bytes] = field(default_factory=list)  # of those records
     ready_before: dict[str, Ready] = field(default_factory=dict)  # that were taken out
+    timed: set[tuple[str, str]] = field(default_factory=set)  # timers that were set or taken away
     at: int = 0
 
 
@@ -77,16 +79,21 @@ class Model:
         self.tasks: dict[str, Task] = {}
         self.works: dict[str, Work] = {}
         self.works_of: dict[str, dict[str, str]] = {}  # task -> key -> work
-        self.parents: dict[str, list[str]] = {}  # child -> parents
+        self.parents: dict[str, dict[str, Condition]] = {}  # child -> parents, and what they must come to
+        self.children: dict[str, list[str]] = {}
+        self.votes: dict[str, str] = {}  # item of a round of reviews -> what its verdict decides
         self.leases: dict[str, Lease] = {}  # by work
         self.attempts: dict[str, Attempt] = {}  # by lease id
         self.holders: dict[str, str] = {}  # lease id -> the bot it was granted to
+        self.ended: dict[str, int] = {}  # lease id -> when its end was committed, of the loop's time
+        self.heard: dict[str, int] = {}  # lease id -> when its bot was last told to go on, of the loop's time
         self.ready: dict[str, Ready] = {}
         self.lines: dict[tuple[int, str, int], dict[str, Ready]] = {}  # (queue, tenant, priority) -> what waits there
-        self.timers: set[tuple[str, str]] = set()
+        self.timers: dict[tuple[str, str], int] = {}  # (kind, what it is of) -> when it is due
         self.approvals: dict[str, Approval] = {}
         self.asked: dict[str, set[str]] = {}  # work -> its open questions
         self.chores: dict[str, set[str]] = {}  # task -> its open chores
+        self.bots: dict[str, Bot | None] = {}  # None: deleted
         self.owners: dict[str, str] = {}  # bot -> whose it is
         self.names: dict[str, str] = {}  # of bots
         self.by_title: dict[str, str] = {}
@@ -94,12 +101,17 @@ class Model:
         self._chore_task: dict[str, str] = {}
         self._judge = Judge(self, secret)
 
+    def silent(self, lease_id: str) -> int | None:
+        """For how long nothing was heard of a lease; None: it was never beaten for."""
+        heard = self.heard.get(lease_id)
+        return None if heard is None else self._loop.now - heard
+
     # ---- telling ---------------------------------------------------------------------------------------------------
 
-    def broken(self, invariant: str, entity: str, why: str) -> None:
+    def broken(self, invariant: str, entity: str, why: str, own_words: str = "") -> None:
         """An invariant does not hold: the run ends with the first one."""
         if self.violation is None:
-            self.violation = Violation(invariant, entity, why, self._loop.now)
+            self.violation = Violation(invariant, entity, why, self._loop.now, own_words)
             self._trace("violation", entity, f"{invariant}: {why}")
         self._loop.stop()
 
@@ -147,8 +159,9 @@ class Model:
             self._apply(changes, commit)
         self._judge.records(commit)
         for own in self._own:
-            for why in own.check(self, commit):
-                self.broken(own.name, "-", f"{own.words}: {why}")
+            for wrong in own.check(self, commit):
+                about, why = ("-", wrong) if isinstance(wrong, str) else (self._named(wrong[0]), wrong[1])
+                self.broken(own.name, about, why, own.words)
         if self.commits % self._full_every == 0:
             self.check_rows("now and then")
 
@@ -166,9 +179,13 @@ class Model:
                 self.works_of[work.task][work.key] = work.id
                 self._judge.born(work)
             self.works[work.id] = commit.works[work.id] = copy(work)
+            if work.kind is Kind.REVIEW and work.subject is None and work.status is Status.SUCCEEDED:
+                self._vote(work, changes)
         for edge in changes.edges:
-            self.parents.setdefault(edge.child, []).append(edge.parent)
-        for bot in changes.bots.values():
+            self.parents.setdefault(edge.child, {})[edge.parent] = edge.condition
+            self.children.setdefault(edge.parent, []).append(edge.child)
+        for bot_id, bot in changes.bots.items():
+            self.bots[bot_id] = copy(bot)
             if bot is not None:
                 self.owners[bot.id], self.names[bot.id] = bot.owner, bot.name
         for leaf in changes.leaves:
@@ -176,6 +193,11 @@ class Model:
             commit.bodies.append(leaf.body or b"")
         commit.events += changes.events
         commit.attempts += changes.attempts
+
+    def _vote(self, work: Work, changes: Changes) -> None:
+        written = changes.payloads.get(work.result or "")
+        if written is not None:
+            self.votes[work.id] = json.loads(written[1])["decision"]
 
     def _apply(self, changes: Changes, commit: Commit) -> None:
         for work_id in changes.leases_gone:
@@ -191,9 +213,14 @@ class Model:
         for attempt in changes.attempts:
             self._judge.attempt(attempt, commit)
             self.attempts[attempt.lease_id] = attempt
+            self.ended[attempt.lease_id] = self._loop.now
         self._queue(changes, commit)
+        commit.timed.update(changes.timers)
         for name, due in changes.timers.items():
-            (self.timers.discard if due is None else self.timers.add)(name)
+            if due is None:
+                self.timers.pop(name, None)
+            else:
+                self.timers[name] = due
         for approval in changes.approvals.values():
             self.approvals[approval.id] = copy(approval)
             if approval.work is not None:
@@ -231,8 +258,14 @@ class Model:
         elif isinstance(answer, Beaten):
             assert isinstance(command, commands.Beat)
             for one in answer.directives:
-                if one.directive == "continue" and self.holders.get(one.lease_id) != command.bot:
+                if one.directive != "continue":
+                    continue
+                if self.holders.get(one.lease_id) != command.bot:
                     self.broken("2.fence", one.lease_id, "a bot goes on with a lease that it was never granted")
+                elif self.ended.get(one.lease_id, self._loop.now) < self._loop.now:  # not by the same commit
+                    ended = self.attempts[one.lease_id]
+                    self.broken("2.fence", self.label(ended.work), f"a bot goes on with a lease that {ended.ending}")
+                self.heard[one.lease_id] = self._loop.now
         elif isinstance(command, commands.Release) and command.lease_id not in self.attempts:
             self.broken("7.acknowledged", command.lease_id, "the lease was given back, and has no end")
         elif isinstance(command, commands.Cancel) and self.tasks[command.task].status not in TASK_CLOSED:

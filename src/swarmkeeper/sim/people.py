@@ -29,6 +29,8 @@ RETRIES_MAX = 2
 class Client(Party):
     """Hands in tasks as they come, and sees each to its end."""
 
+    watch_seconds = WATCH_SECONDS
+
     def __init__(self, world: World) -> None:
         super().__init__(world, "client", Principal(TENANT, "key_client", "client"))
         self.submitted = 0
@@ -104,7 +106,7 @@ class Client(Party):
             if not stubborn:
                 return
             # A resume that overtook its pause would leave the task held for ever.
-            await asyncio.sleep(WATCH_SECONDS)
+            await asyncio.sleep(self.watch_seconds)
             task = await self._look(title, getattr(command, "task", ""))
             if task is None or "paused" not in task.holds or task.status in TASK_CLOSED:
                 return
@@ -128,7 +130,7 @@ class Client(Party):
         people, coins = self.world.scenario.people, self.world.coins
         retries = 0
         while True:
-            await asyncio.sleep(WATCH_SECONDS)
+            await asyncio.sleep(self.watch_seconds)
             seen = await self._look(title, task)
             if seen is None or seen.status == TaskStatus.ARCHIVED:
                 return
@@ -169,6 +171,8 @@ class Operator(Party):
 
 
 class Approver(Party):
+    look_seconds = LOOK_SECONDS
+
     def __init__(self, world: World) -> None:
         super().__init__(world, "approver", Principal(TENANT, "key_approver", "approver"))
         self._seen: set[str] = set()
@@ -176,7 +180,7 @@ class Approver(Party):
 
     async def run(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(self.look_seconds)
             for approval in await self.ask("approvals", lambda door, call: door.approvals(call, self.by)):
                 if approval.id not in self._seen:
                     self._seen.add(approval.id)

@@ -16,6 +16,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from swarmkeeper.sim.faults import KINDS
 from swarmkeeper.sim.loop import SECOND
 from swarmkeeper.sim.many import Played
 from swarmkeeper.sim.measure import QUEUEING, TIMES, Measured
@@ -74,7 +75,8 @@ def figures_of(rehearsal: Rehearsal) -> tuple[Figure, ...]:
     price = rehearsal.prices.usd_per_million_tokens / 1_000_000
 
     def usd(one: Measured) -> float | None:
-        return one.tokens * price / one.ended if price and one.ended else None
+        spent = one.tokens_priced * price + one.micro_usd / 1_000_000
+        return spent / one.ended if spent and one.ended else None
 
     return (
         Figure("tasks_per_hour", "Tasks that end in an hour", "", lambda one: one.ended_in_time / one.hours),
@@ -127,16 +129,26 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Struck:
+    """How often faults of one kind did."""
+
+    times: int
+    runs: int  # in which there was one
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     rehearsal: Rehearsal
     runs: Sequence[Played]
+    cpu_seconds: float | None  # that the runs took, all processes together
     figures: Mapping[str, Band | None]
     times: Mapping[str, Band | None]  # shares of the time of tasks
     lines: Sequence[Row]
     utilisation: Mapping[str, Band | None]
     bottleneck: Bottleneck | None
     targets: Sequence[Target]
-    reached: Counter[str]
+    faults: Mapping[str, Struck]  # by kind, of all that could strike
+    reached: Counter[str]  # situations and events
     one_more: Mapping[str, Band | None] | None = None  # the figures with one more bot where it is tightest
 
     @property
@@ -144,19 +156,39 @@ class Report:
         return sum(one.outcome.violation is not None for one in self.runs)
 
     @property
+    def level(self) -> str:
+        return self.runs[0].outcome.case.level
+
+    @property
+    def virtual_hours(self) -> float:
+        return sum(one.outcome.seconds for one in self.runs) / 3600
+
+    @property
+    def hours_per_cpu_second(self) -> float | None:
+        """None where time is real, or was not measured."""
+        return self.virtual_hours / self.cpu_seconds if self.cpu_seconds and self.level != "process" else None
+
+    @property
     def missed(self) -> list[Target]:
         return [target for target in self.targets if not target.held]
 
 
-def report_of(rehearsal: Rehearsal, runs: Sequence[Played], more: Sequence[Played] | None = None) -> Report:
-    """`more`: the same seeds with one more bot at the bottleneck."""
+def report_of(
+    rehearsal: Rehearsal,
+    runs: Sequence[Played],
+    more: Sequence[Played] | None = None,
+    *,
+    cpu_seconds: float | None = None,
+) -> Report:
+    """`runs`: at least one. `more`: the same seeds with one more bot at the bottleneck."""
     all_measured = [one.measured for one in runs]
     reached: Counter[str] = Counter()
     for one in runs:
-        reached.update(one.outcome.reached)
+        reached.update({what: n for what, n in one.outcome.reached.items() if not what.startswith("fault ")})
     return Report(
         rehearsal=rehearsal,
         runs=runs,
+        cpu_seconds=cpu_seconds,
         figures=_figures(rehearsal, all_measured),
         times={
             what: band([_share(one.times[what], sum(one.times.values())) for one in all_measured]) for what in TIMES
@@ -167,9 +199,19 @@ def report_of(rehearsal: Rehearsal, runs: Sequence[Played], more: Sequence[Playe
         },
         bottleneck=bottleneck_of(all_measured),
         targets=_targets(rehearsal, all_measured),
+        faults=_struck(rehearsal, runs),
         reached=reached,
         one_more=None if more is None else _figures(rehearsal, [one.measured for one in more]),
     )
+
+
+def _struck(rehearsal: Rehearsal, runs: Sequence[Played]) -> dict[str, Struck]:
+    kinds = [Counter(name.partition("@")[0] for name in one.outcome.faults) for one in runs]
+    return {
+        kind: Struck(sum(one[kind] for one in kinds), sum(kind in one for one in kinds))
+        for kind in KINDS
+        if kind in rehearsal.scenario.faults or any(kind in one for one in kinds)
+    }
 
 
 def _figures(rehearsal: Rehearsal, runs: Sequence[Measured]) -> dict[str, Band | None]:
@@ -255,6 +297,7 @@ def as_json(report: Report) -> dict[str, Any]:
     rehearsal = report.rehearsal
     return {
         "version": VERSION,
+        "level": report.level,
         "scenario": asdict(rehearsal.scenario),
         "prices": asdict(rehearsal.prices),
         "violations": report.violations,
@@ -265,7 +308,11 @@ def as_json(report: Report) -> dict[str, Any]:
         "bottleneck": None if report.bottleneck is None else asdict(report.bottleneck),
         "one_more_bot": None if report.one_more is None else _bands(report.one_more),
         "targets": [asdict(target) for target in report.targets],
+        "faults": {kind: asdict(one) for kind, one in report.faults.items()},
         "reached": dict(sorted(report.reached.items())),
+        "virtual_hours": report.virtual_hours,
+        "cpu_seconds": report.cpu_seconds,
+        "virtual_hours_per_cpu_second": report.hours_per_cpu_second,
         "runs": [run_as_json(one) for one in report.runs],
     }
 
@@ -323,7 +370,10 @@ def verdict_lines(report: Report) -> list[str]:
 
 def as_text(report: Report) -> list[str]:
     count, scenario = len(report.runs), report.rehearsal.scenario
-    lines = [f"{scenario.name}: {count} run{'s' if count > 1 else ''} of {scenario.hours:g} virtual hours"]
+    runs = f"{count} run{'s' if count > 1 else ''} of {scenario.hours:g} virtual hours"
+    lines = [f"{scenario.name}: {runs} at level {report.level}"]
+    if report.level == "process":  # nothing is measured in wall time that would be true of another machine
+        return lines + coverage_lines(report)
     table = [
         (figure.words, spread(report.figures[figure.name], figure.unit)) for figure in figures_of(report.rehearsal)
     ]
@@ -331,7 +381,24 @@ def as_text(report: Report) -> list[str]:
     table += [(f"Utilisation: {fleet}", spread(one, "%")) for fleet, one in report.utilisation.items()]
     width = max(len(words) for words, _ in table)
     lines += [f"  {words:<{width}}  {value}" for words, value in table if value != "-"]
-    return lines + verdict_lines(report)
+    return lines + verdict_lines(report) + coverage_lines(report)
+
+
+def coverage_lines(report: Report) -> list[str]:
+    """What the runs met: a green run is worth as much as what stands here."""
+    lines = []
+    struck = [(kind, one) for kind, one in report.faults.items() if one.times]
+    if struck:
+        lines += ["", f"faults that struck, and in how many of the runs ({len(report.runs)}):"]
+        lines += [f"  {kind:<20} {one.times:>7} {one.runs:>6}" for kind, one in struck]
+        if never := [kind for kind, one in report.faults.items() if not one.times]:
+            lines.append(f"  never: {', '.join(never)}")
+    if situations := {what: n for what, n in report.reached.items() if " " in what}:
+        lines += ["", "situations that were met:"]
+        lines += [f"  {n:>7}  {what}" for what, n in sorted(situations.items())]
+    if report.hours_per_cpu_second is not None:
+        lines += ["", f"{report.virtual_hours:.1f} virtual hours, {report.hours_per_cpu_second:.2f} in a second of CPU"]
+    return lines
 
 
 # ---- as one file to look at ----------------------------------------------------------------------------------------
@@ -349,6 +416,7 @@ def as_html(report: Report) -> str:
         title=html.escape(scenario.name),
         runs=len(report.runs),
         hours=f"{scenario.hours:g}",
+        level=report.level,
         state_class="bad" if broken or report.missed else "good",
         state=f"{broken} of the runs broke an invariant" if broken else "No invariant was broken",
         verdict="".join(f"<li>{html.escape(line.strip())}</li>" for line in verdict_lines(report)),
@@ -356,6 +424,7 @@ def as_html(report: Report) -> str:
         times=_bars(report.times),
         utilisation=_bars(report.utilisation),
         lines="".join(_line_row(row) for row in report.lines),
+        faults=_table_rows((kind, str(one.times), str(one.runs)) for kind, one in report.faults.items()),
         reached=_table_rows((what, str(times)) for what, times in sorted(report.reached.items())),
         seeds=_table_rows(
             (
@@ -421,7 +490,7 @@ def _bars(of: Mapping[str, Band | None]) -> str:
 
 def as_junit(report: Report, replay: Callable[[Played], str]) -> str:
     """Each seed and each target as a test; `replay` is the command that plays one again."""
-    suite = ET.Element("testsuite", name=f"swarmkeeper simulate {report.rehearsal.scenario.name}")
+    suite = ET.Element("testsuite", name=f"swarmkeeper simulate {report.rehearsal.scenario.name} {report.level}")
     failures = 0
     for one in report.runs:
         case = ET.SubElement(suite, "testcase", classname="seed", name=str(one.seed), time="0")

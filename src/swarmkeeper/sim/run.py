@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -30,6 +30,7 @@ from swarmkeeper.sim.loop import SECOND, Deadlock, Host, VirtualLoop, virtual_lo
 from swarmkeeper.sim.model import Model
 from swarmkeeper.sim.network import Network
 from swarmkeeper.sim.orchestrator import Orchestrator, rules
+from swarmkeeper.sim.own import TROUBLE, OwnCodeFails, invariants_of, touched
 from swarmkeeper.sim.people import Approver, Client, Operator
 from swarmkeeper.sim.scenarios import SCENARIOS, Fleet, Scenario
 from swarmkeeper.sim.trace import ALWAYS, Line, Trace
@@ -50,7 +51,10 @@ class Case:
     faults: tuple[str, ...] | None = None  # these alone; None: as the seed has them
     chaos: bool = False  # what is ready runs in any order
     file: bool = False  # the store is a file, else memory; it makes no difference to what happens
-    level: Literal["core", "http"] = "core"  # http: the whole application, and bots and clients of the SDK
+    # core: engine and store; http: the whole application, and bots and clients of the SDK; process: see processes.py
+    level: Literal["core", "http", "process"] = "core"
+    bots: str | None = None  # `FILE.py:NAME`, bots of the user's own, over HTTP; see own.py
+    invariants: str | None = None  # `FILE.py`, invariants of the user's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,11 @@ class Outcome:
 
 
 def run(case: Case, *, keep: bool = False, invariants: Sequence[Own] = (), full_every: int = FULL_EVERY) -> Outcome:
-    """Play a case to its end, or to the first violation. `keep` keeps the lines of the trace."""
+    """Play a case to its end, or to the first violation. `keep` keeps the lines of the trace.
+
+    Raises:
+        OwnCodeFails: the user's own code cannot be played.
+    """
     with ExitStack() as stack:
         url = MEMORY
         if case.file:
@@ -88,9 +96,22 @@ def run(case: Case, *, keep: bool = False, invariants: Sequence[Own] = (), full_
         if collects:
             stack.callback(gc.enable)
         found = stack.enter_context(counting())
+        own = [path for path in (case.bots, case.invariants) if path is not None]
+        if own:
+            stack.enter_context(redirect_stdout(sys.stderr))  # what it prints is talk, and no data of ours
+        if case.invariants is not None:
+            invariants = [*invariants, *invariants_of(case.invariants)]
         game = _played(case)(case, url, keep=keep, invariants=invariants, full_every=full_every)
-        stack.enter_context(tripwires(lambda words: game.model.broken("0.real-world", "-", _touched(words))))
-        return game.play(found)
+
+        def tripped(words: str) -> None:
+            theirs = touched(words, own) if own else None
+            game.model.broken("0.real-world" if theirs is None else TROUBLE, "-", theirs or _touched(words))
+
+        stack.enter_context(tripwires(tripped))
+        outcome = game.play(found)
+        if outcome.violation is not None and outcome.violation.invariant == TROUBLE:
+            raise OwnCodeFails(outcome.violation.why)
+        return outcome
 
 
 def _touched(words: str) -> str:
@@ -109,7 +130,11 @@ class Actor(Protocol):
 
 def _played(case: Case) -> type[Run]:
     if case.level == "core":
+        if case.bots is not None or case.scenario.task is not None:
+            raise ValueError("bots of one's own, and what a task is, are for level http")
         return Run
+    if case.level != "http":
+        raise ValueError("a case of real processes is not played under virtual time: see processes.py")
     # Here and not above: the first level needs nothing of HTTP.
     from swarmkeeper.sim.http_level import HttpRun
 
@@ -193,6 +218,10 @@ class Run:
             loop.run_forever()
         except Deadlock as nothing:
             model.broken("7.liveness", "-", str(nothing))
+        except BaseException:  # somebody interrupts: what is half done ends in silence
+            self.clear_away()
+            loop.close()
+            raise
         if model.violation is None and (error := story.exception()) is not None:
             raise error
         for trouble in loop.troubles[:1]:

@@ -9,13 +9,13 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import yaml
 
+from swarmkeeper.core import graph
 from swarmkeeper.sim.faults import KINDS
 from swarmkeeper.sim.scenarios import SCENARIOS, Scenario
 
@@ -29,10 +29,6 @@ SCHEMA_ID = "urn:swarmkeeper:schema:scenario:1"
 
 class BadScenario(ValueError):
     """This is no scenario; the message says where."""
-
-
-class NoYaml(BadScenario):
-    """YAML needs a library that is not installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +86,17 @@ _FIELDS: Mapping[str, Mapping[str, tuple[Mapping[str, Any], str]]] = {
         "hours": (_HOURS, "Of virtual time, in which tasks come and things go wrong."),
         "heal_hours": (_HOURS, "In which everything must end once nothing goes wrong any more."),
         "planned_by_client": (_CHANCE, "Share of tasks that come with their plan."),
-        "shapes": (_weights("one", "chain", "fan", "join", "cleanup", "free"), "Shapes of plans, by weight."),
+        "shapes": (_weights("one", "flat", "chain", "fan", "join", "cleanup", "free"), "Shapes of plans, by weight."),
         "size": ({"minimum": 1, "maximum": 200}, "About so many subtasks."),
+        "sizes": (
+            {
+                "propertyNames": {"pattern": "^([1-9][0-9]{0,2}|1000)$"},
+                "additionalProperties": {"type": "number", "minimum": 0},
+            },
+            'Just so many subtasks, by weight, in place of `size`: `{"3": 2, "5": 1}`.',
+        ),
+        "skills": ({"uniqueItems": True}, "The skills that there are; the first two bots of a type have all of them."),
+        "skilled": (_CHANCE, "Share of subtasks that require a skill, which not every bot has."),
         "evaluation": (_weights("final", "each", "none"), "What is reviewed, by weight."),
         "quorums": (
             {
@@ -112,6 +117,10 @@ _FIELDS: Mapping[str, Mapping[str, tuple[Mapping[str, Any], str]]] = {
         "evaluators": ({}, "Bots that review."),
         "people": ({}, "What clients, operators and approvers do."),
         "bounds": ({}, "Limits of the system."),
+        "task": (
+            {"minProperties": 1},
+            "Fields of every task, as `POST /tasks` takes them, beside what is drawn; over HTTP.",
+        ),
         "poll_seconds": ({"exclusiveMinimum": 0, "maximum": 60}, "How long a bot waits for work in one call."),
         "faults": ({"items": {"enum": list(KINDS)}, "uniqueItems": True}, "Kinds of faults; all by default."),
     },
@@ -119,6 +128,11 @@ _FIELDS: Mapping[str, Mapping[str, tuple[Mapping[str, Any], str]]] = {
         "count": ({"minimum": 1, "maximum": 500}, "How many."),
         "capacity": ({"minimum": 1, "maximum": 100}, "Work that each takes at once."),
         "work_seconds": (_SECONDS, "Mean time of one attempt."),
+        "durations": (
+            {"items": {"type": "number", "minimum": 0, "maximum": 31_536_000}, "maxItems": 1_000},
+            "Seconds of one attempt, each as likely, in place of `work_seconds`.",
+        ),
+        "tokens": ({"minimum": 0, "maximum": 1_000_000_000}, "That one attempt uses."),
         "retryable": ({"minimum": 0, "maximum": 10}, "Weight of failures worth another try, beside 1 for success."),
         "not_retryable": ({"minimum": 0, "maximum": 10}, "Weight of failures for good."),
         "rate_limited": ({"minimum": 0, "maximum": 10}, "Weight of refusals by a provider."),
@@ -199,8 +213,6 @@ def find(name: str) -> Rehearsal:
         BadScenario: there is none, or it cannot be used.
     """
     if name in shipped():
-        if name == STANDARD and find_spec("yaml") is None:  # it is what the defaults say, and needs no reading
-            return Rehearsal(SCENARIOS[STANDARD])
         return read(SHIPPED / f"{name}.yaml")
     path = Path(name)
     if not path.suffix and not path.exists():
@@ -226,6 +238,7 @@ def made(plain: object, *, name: str) -> Rehearsal:
     if not isinstance(plain, dict):
         raise BadScenario("a scenario is an object of fields")
     _check(plain)
+    _one_of_two(plain)
     rest = {"name": name, **plain}
     targets, prices = rest.pop("targets", {}), rest.pop("prices", {})
     whole = msgspec.to_builtins(SCENARIOS[STANDARD])
@@ -241,6 +254,17 @@ def made(plain: object, *, name: str) -> Rehearsal:
     return found
 
 
+def _one_of_two(plain: Mapping[str, Any]) -> None:
+    """What stands in the place of something else does not stand beside it, where one of them would have no effect."""
+    parts = {name: part for name, part in plain.items() if isinstance(part, dict)}
+    for at, part, one, other in (
+        ("", plain, "sizes", "size"),
+        *((f"{name}.", part, "durations", "work_seconds") for name, part in parts.items()),
+    ):
+        if part.get(one) and other in part:
+            raise BadScenario(f"`{at}{one}` stands in the place of `{at}{other}`: leave one of them out")
+
+
 def check_sound(found: Rehearsal) -> None:
     """What no single field can show.
 
@@ -250,13 +274,35 @@ def check_sound(found: Rehearsal) -> None:
     for field in ("shapes", "evaluation", "quorums", "approvals", "verdicts"):
         if not sum(getattr(found.scenario, field).values()):
             raise BadScenario(f"`{field}`: at least one weight must be above 0")
+    if found.scenario.sizes and not sum(found.scenario.sizes.values()):
+        raise BadScenario("`sizes`: at least one weight must be above 0")
     if not found.scenario.verdicts.get("accept"):
         raise BadScenario("`verdicts.accept` must be above 0, or no task that is reviewed is ever accepted")
     readers = max(int(quorum[-1]) for quorum, weight in found.scenario.quorums.items() if weight)
     if readers > found.scenario.evaluators.count:
         raise BadScenario(f"`quorums` ask for {readers} reviewers, and `evaluators.count` is less")
+    if found.scenario.task is not None:
+        _check_task(found.scenario.task)
+    if found.scenario.skilled and not found.scenario.skills:
+        raise BadScenario("`skills`: where there are none, `skilled` must be 0")
     if found.targets.usd_per_task_max is not None and not found.prices.usd_per_million_tokens:
         raise BadScenario("`targets.usd_per_task_max` needs `prices.usd_per_million_tokens`")
+
+
+def _check_task(task: Mapping[str, Any]) -> None:
+    from pydantic import ValidationError
+
+    from swarmkeeper.wire.requests import TaskDefinition, specs
+
+    if "title" in task:
+        raise BadScenario("`task.title`: tasks have titles of their own, t1, t2 and so on")
+    try:
+        found = TaskDefinition.model_validate({"title": "t1", **task})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadScenario(f"`{'.'.join(map(str, ('task', *first['loc'])))}`: {first['msg']}") from None
+    if found.subtasks is not None and (wrong := graph.check_plan(specs(found.subtasks), at="task")):
+        raise BadScenario(f"`{wrong[0][0].replace('/', '.')}`: {wrong[0][2]}")
 
 
 def _plain(path: Path) -> object:
@@ -269,26 +315,22 @@ def _plain(path: Path) -> object:
         raise BadScenario(f"{path.name}: the file cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise BadScenario(f"{path.name}: the file is not UTF-8") from None
-    if ending in (".yaml", ".yml"):
-        return _yaml(path, text)
+    plain: object
     try:
-        plain: object = tomllib.loads(text) if ending == ".toml" else json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise BadScenario(f"{path.name}: {error}") from None
-    return plain
-
-
-def _yaml(path: Path, text: str) -> object:
-    if find_spec("yaml") is None:
-        raise NoYaml(f"{path.name}: YAML needs a library that is not here")
-    yaml = import_module("yaml")
-    try:
-        plain: object = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        if ending == ".toml":
+            plain = tomllib.loads(text)
+        elif ending == ".json":
+            plain = json.loads(text)
+        else:
+            plain = yaml.safe_load(text)
+    except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
-        why = getattr(error, "problem", None) or "it cannot be understood"
-        raise BadScenario(f"{path.name}: {where}{why}") from None
+        raise BadScenario(
+            f"{path.name}: {where}{getattr(error, 'problem', None) or 'it cannot be understood'}"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise BadScenario(f"{path.name}: {error}") from None
     return plain
 
 

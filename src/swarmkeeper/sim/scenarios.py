@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
 from swarmkeeper.core.model import Json, Limits
 from swarmkeeper.sim.coins import Coins
@@ -16,6 +17,9 @@ from swarmkeeper.sim.faults import KINDS
 from swarmkeeper.sim.loop import SECOND
 
 SKILLS = ("python", "web", "text")
+
+# How often a bot whose item is given back, or waits for an answer, does so once more when it comes to a bot again.
+AGAIN, ASKS_AGAIN = 0.7, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,8 @@ class Fleet:
     count: int
     capacity: int = 1
     work_seconds: float = 30  # mean of one attempt
+    durations: tuple[float, ...] = ()  # of one attempt, each as likely; in place of the mean, where there are any
+    tokens: int = 100  # that one attempt uses
     retryable: float = 0.0  # how often an attempt fails, by class
     not_retryable: float = 0.0
     rate_limited: float = 0.0
@@ -53,6 +59,10 @@ class Fleet:
     deferred: float = 0.0  # given back for a while
     asks: float = 0.0  # a person is asked
     unsound: float = 0.0  # a plan or verdict that breaks rules, mended when it is refused
+
+    def seconds(self, coins: Coins, *key: object) -> float:
+        """Of one attempt."""
+        return coins.pick(self.durations, *key) if self.durations else coins.waiting(self.work_seconds, *key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +90,8 @@ class Scenario:
         default_factory=lambda: {"one": 2, "chain": 3, "fan": 2, "join": 3, "cleanup": 2, "free": 2}
     )
     size: int = 5  # about so many subtasks
+    sizes: Mapping[str, float] = field(default_factory=dict)  # just so many, by weight; in place of `size`
+    skilled: float = 0.6  # so many subtasks require a skill
     evaluation: Mapping[str, float] = field(default_factory=lambda: {"final": 4, "each": 2, "none": 3})
     quorums: Mapping[str, float] = field(default_factory=lambda: {"1/1": 5, "2/3": 2, "1/2": 1, "2/2": 1})
     approvals: Mapping[str, float] = field(default_factory=lambda: {"none": 7, "plan": 1, "final": 1, "rounds": 1})
@@ -88,6 +100,8 @@ class Scenario:
     max_rounds: int = 2
     verdicts: Mapping[str, float] = field(default_factory=lambda: {"accept": 7, "rework": 2, "reject": 0.6})
     continues: float = 0.15  # subtasks whose failure does not matter
+    skills: tuple[str, ...] = SKILLS  # that there are; the first two bots of a type have all of them
+    task: Mapping[str, Any] | None = None  # what every task is, beside what is drawn; over HTTP alone
     planners: Fleet = Fleet(2, 1, 20, retryable=0.05, rate_limited=0.02, unsound=0.08, asks=0.02)
     executors: Fleet = Fleet(
         3, 2, 120, retryable=0.06, not_retryable=0.01, rate_limited=0.03, released=0.02, deferred=0.02, asks=0.02
@@ -113,6 +127,12 @@ _GOLDEN = Scenario(
 
 # `standard` is what a run plays when nothing else is said; `golden` is short, for what is tried at every commit of it.
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType({one.name: one for one in (Scenario("standard"), _GOLDEN)})
+
+
+def skills_of(scenario: Scenario, number: int) -> tuple[str, ...]:
+    """What a bot of this number can do. The first ones can do all, so that everything finds a taker."""
+    skills = scenario.skills
+    return skills if number <= 2 or not skills else (skills[number % len(skills)],)
 
 
 # ---- one task ------------------------------------------------------------------------------------------------------
@@ -149,7 +169,11 @@ def submission_of(scenario: Scenario, coins: Coins, title: str) -> Submission:
 def plan_of(scenario: Scenario, coins: Coins, title: str) -> list[dict[str, Json]]:
     """A sound plan in the shape of the API."""
     shape = coins.weighted(list(scenario.shapes.items()), "shape", title)
-    n = max(2, round(scenario.size * coins.spread(0.4, 1.6, "size", title)))
+    if scenario.sizes:
+        n = int(coins.weighted(list(scenario.sizes.items()), "size", title))
+    else:
+        n = max(2, round(scenario.size * coins.spread(0.4, 1.6, "size", title)))
+    shape = shape if n > 1 else "one"
     keys = [f"s{number}" for number in range(1, n + 1)]
     parents: list[list[Json]] = [[] for _ in keys]
     if shape == "one":
@@ -160,6 +184,8 @@ def plan_of(scenario: Scenario, coins: Coins, title: str) -> list[dict[str, Json
         parents = [[], *([keys[0]] for _ in keys[1:])]
     elif shape == "join":
         parents = [*([] for _ in keys[:-1]), list(keys[:-1])]
+    elif shape == "flat":
+        pass  # nothing waits for anything
     elif shape == "cleanup":
         parents = [[], *([key] for key in keys[:-1])]
         parents[-1] = [{"key": keys[-2], "when": coins.pick(("done", "failure"), "when", title)}]
@@ -175,8 +201,8 @@ def plan_of(scenario: Scenario, coins: Coins, title: str) -> list[dict[str, Json
 
 def _subtask(scenario: Scenario, coins: Coins, title: str, key: str, before: Sequence[Json]) -> dict[str, Json]:
     spec: dict[str, Json] = {"key": key, "description": f"{key} of {title}", "depends_on": list(before)}
-    if coins.hit(0.6, "skilled", title, key):
-        spec["required_skills"] = [coins.pick(SKILLS, "skill", title, key)]
+    if scenario.skills and coins.hit(scenario.skilled, "skilled", title, key):
+        spec["required_skills"] = [coins.pick(scenario.skills, "skill", title, key)]
     if coins.hit(scenario.continues, "continues", title, key):
         spec["on_failure"] = "continue"
     return spec

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, cast
 
 from swarmkeeper.core.model import Json
@@ -28,12 +30,22 @@ from swarmkeeper.sim.host import World
 from swarmkeeper.sim.http_door import HttpDoor, HttpModel, SimTransport
 from swarmkeeper.sim.loop import SECOND, Host
 from swarmkeeper.sim.network import Network
-from swarmkeeper.sim.scenarios import SKILLS, Fleet, plan_of
+from swarmkeeper.sim.own import TROUBLE, OwnCodeFails
+from swarmkeeper.sim.scenarios import AGAIN, ASKS_AGAIN, Fleet, plan_of, skills_of
 from swarmkeeper.wire.requests import SubTask, TaskDefinition
 
 KeyOf = Callable[[str], Awaitable[str]]
 # A bot that was replaced finishes what it holds, however long that takes.
 DRAIN_SECONDS = 1e6
+HANGS_SECONDS = 1e6  # until it is told that its lease is lost
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPart:
+    """A bot of the user's own: its name in the run, and who makes it for each of its processes (own_bots.py)."""
+
+    name: str
+    make: Callable[[Process], BaseBot]
 
 
 class SdkBot:
@@ -49,12 +61,12 @@ class SdkBot:
         type_: str,
         number: int,
         fleet: Fleet,
+        own: OwnPart | None = None,
     ) -> None:
         self.world, self.network, self.model, self.provider, self.key_of = world, network, model, provider, key_of
-        self.type, self.fleet = type_, fleet
-        self.name = f"{type_.lower()}-{number}"
-        # The first ones can do all, so that everything finds a taker.
-        self.skills = SKILLS if number <= 2 else (SKILLS[number % len(SKILLS)],)
+        self.type, self.fleet, self.own = type_, fleet, own
+        self.name = f"{type_.lower()}-{number}" if own is None else own.name
+        self.skills = skills_of(world.scenario, number)
         self.id = ""
         self._runs = 0
         self._process: Process | None = None
@@ -99,7 +111,17 @@ class Process:
         key = await self.bot.key_of(self.bot.name)
         chance = Chance(self._coins.seed, f"sdk/{self.name}")
         self._client = Client("http://swarmkeeper", key, transport=self._transport, chance=chance)
-        await serve([_BOTS[self.bot.type](self)], self._client, stop=self.stop, drain_seconds=DRAIN_SECONDS)
+        own = self.bot.own
+        if own is None:
+            await self._serve(_BOTS[self.bot.type](self), self._client)
+            return
+        try:
+            await self._serve(own.make(self), self._client)
+        except (OwnCodeFails, ApiError, TypeError, ValueError) as error:
+            self.bot.model.broken(TROUBLE, "-", f"{self.bot.name} cannot take part: {error}")
+
+    async def _serve(self, bot: BaseBot, client: Client) -> None:
+        await serve([bot], client, stop=self.stop, drain_seconds=DRAIN_SECONDS)
 
     def heard(self, kind: str, fields: Mapping[str, Any]) -> None:
         """What the SDK tells its bot's author."""
@@ -122,7 +144,7 @@ class Process:
         faults, bounds = self._faults, self.world.scenario.bounds
         place = f"{self.bot.name}:{lease.label}"
         seconds = min(
-            self._coins.waiting(self._fleet.work_seconds, "seconds", lease.label, lease.round, lease.tries),
+            self._fleet.seconds(self._coins, "seconds", lease.label, lease.round, lease.tries),
             bounds.timeout_seconds * 0.9,
         )
         for kind, vanish in (("bot.crash", False), ("bot.vanish", True)):
@@ -139,7 +161,7 @@ class Process:
         if faults.strike("bot.mute", place):
             self._transport.muted.add(lease.lease_id)
         if faults.strike("bot.hang", place):
-            seconds = 1e6  # until it is told that its lease is lost
+            seconds = HANGS_SECONDS
         await asyncio.sleep(seconds / 2)
         context.progress(0.5)
         context.checkpoint({"at": lease.attempt})
@@ -147,6 +169,38 @@ class Process:
         if fault := faults.strike("bot.late", place):
             self._transport.muted.add(lease.lease_id)
             await asyncio.sleep(fault.amount(bounds.lease_seconds))
+
+    async def around(self, context: Context, work: Callable[[], Awaitable[object]]) -> object:
+        """An attempt of a bot of the user's own, and what happens to it on the way."""
+        lease = self.bot.model.leased[context.lease_id]
+        faults, bounds = self._faults, self.world.scenario.bounds
+        place = f"{self.bot.name}:{lease.label}"
+        for kind, vanish in (("bot.crash", False), ("bot.vanish", True)):
+            if fault := faults.strike(kind, place):
+                die = partial(self._die, fault, vanish=vanish)
+                when = self._fleet.work_seconds * fault.unit("when")
+                self.world.loop.call_later(when, die, context=contextvars.Context())
+        if faults.strike("bot.zombie", place):
+            self.bot.replace()
+        if fault := faults.strike("bot.freeze", place):
+            self.host.pause(round(fault.amount(bounds.lease_seconds) * SECOND))
+        if faults.strike("bot.mute", place):
+            self._transport.muted.add(lease.lease_id)
+        answer = await work()
+        if faults.strike("bot.hang", place):
+            await asyncio.sleep(HANGS_SECONDS)
+        if fault := faults.strike("bot.slow", place):
+            await asyncio.sleep(fault.amount(bounds.timeout_seconds))
+        if fault := faults.strike("bot.late", place):
+            self._transport.muted.add(lease.lease_id)
+            await asyncio.sleep(fault.amount(bounds.lease_seconds))
+        if fault := faults.strike("bot.duplicate", place):
+            self._transport.again[lease.lease_id] = (fault, bounds.lease_seconds)
+        return answer
+
+    def _die(self, fault: Fault, *, vanish: bool) -> None:
+        if self.host.alive:
+            self.bot.crash(self, fault, vanish=vanish)
 
     async def _answer(self, lease: Lease, context: Context, judges: tuple[str, ...]) -> Answer:
         place = f"{self.bot.name}:{lease.label}"
@@ -156,13 +210,13 @@ class Process:
             return Later(0)
         if outcome == "deferred":
             return Later(round(self._coins.waiting(20, "delay", *key)) + 1)
-        if outcome == "asks" and self._coins.hit(0.5, "ask", lease.label, lease.attempt):
+        if outcome == "asks" and self._coins.hit(ASKS_AGAIN, "ask", lease.label, lease.attempt):
             return Ask("which?", choices=("a", "b"))
         await self._stray(lease, place, sound=outcome in ("done", "asks"))
         if fault := self._faults.strike("bot.duplicate", place):
             self._transport.again[lease.lease_id] = (fault, self.world.scenario.bounds.lease_seconds)
         secret = SECRET if self._faults.strike("bot.secret", place) else ""
-        context.use(tokens=100 * (100 if self._faults.strike("provider.spike", place) else 1))
+        context.use(tokens=self._fleet.tokens * (100 if self._faults.strike("provider.spike", place) else 1))
         if outcome in ("done", "asks"):
             return self._good(lease, place, secret, judges)
         wait = round(self._coins.waiting(10, "wait", lease.label, lease.attempt))
@@ -187,7 +241,7 @@ class Process:
         stormy = self.bot.provider.stormy(place)
         if stormy:
             return "rate_limited"
-        once = self._coins.hit(0.7, "now", lease.label, lease.attempt)  # what costs no try must not go on for ever
+        once = self._coins.hit(AGAIN, "now", lease.label, lease.attempt)  # what costs no try must not go on for ever
         return "done" if outcome in ("released", "deferred", "rate_limited") and not once else outcome
 
     def _good(self, lease: Lease, place: str, secret: str, judges: tuple[str, ...]) -> Answer:

@@ -145,6 +145,7 @@ class Counter:
             fields["deadline_seconds"] = wanted.deadline_seconds
         if wanted.subtasks is not None:
             fields["subtasks"] = wanted.subtasks
+        fields |= self._scenario.task or {}
         return (await self._client.submit(fields, idempotency_key=wanted.title)).id
 
     async def _decide(self, command: commands.Decide) -> None:

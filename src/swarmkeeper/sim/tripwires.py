@@ -1,4 +1,5 @@
-"""While a simulation runs, the real clock, real chance and threads raise instead of answering.
+"""While a simulation runs, the real clock, real chance, threads, the network and other programs raise instead of
+answering.
 
 What was taken by name before (`from time import time`) and what C code asks by itself is not caught; the linter keeps
 the first out of the product.
@@ -6,9 +7,12 @@ the first out of the product.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random  # noqa: TID251  # to be closed, not used
 import secrets  # noqa: TID251  # to be closed, not used
+import socket
+import subprocess
 import threading
 import time  # noqa: TID251  # to be closed, not used
 import uuid  # noqa: TID251  # to be closed, not used
@@ -23,6 +27,10 @@ _WIRES: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (random, ("random", "randint", "randrange", "choice", "choices", "shuffle", "sample", "uniform", "getrandbits")),
     (uuid, ("uuid1", "uuid4")),
     (threading.Thread, ("start",)),
+    (socket, ("create_connection", "getaddrinfo", "gethostbyname")),
+    (subprocess.Popen, ("__init__",)),
+    # What a virtual loop has none of: real loops have their own.
+    (asyncio.AbstractEventLoop, ("create_connection", "create_server", "getaddrinfo", "subprocess_exec")),
 )
 
 

@@ -1,0 +1,17 @@
+"""All that a server imports and compiles until it listens. The process from which the others are forked imports it."""
+
+import gc
+import importlib
+
+from swarmkeeper.govern.redaction import Redactor
+
+LOADED = (
+    *("uvicorn", "uvloop", "httptools", "uvicorn.loops.uvloop", "uvicorn.protocols.http.httptools_impl"),
+    *("uvicorn.lifespan.off", "swarmkeeper.cli.main", "swarmkeeper.cli.commands", "swarmkeeper.cli.server"),
+    *("swarmkeeper.serving", "swarmkeeper.app", "swarmkeeper.http.api", "swarmkeeper.http.guard"),
+)
+for name in LOADED:
+    importlib.import_module(name)
+Redactor.default()
+gc.collect()
+gc.freeze()  # what all share is not looked at, and so not copied, again

@@ -1,0 +1,89 @@
+"""Python programs as processes of their own that start at once: one process has imported what they need, and each start
+forks it. What is forked has its own memory, number and end, so that it can be killed like any other."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import runpy
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import chdir
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+_forking = multiprocessing.get_context("forkserver")
+# `pytest` is the main module of whoever asks, which is looked up again in each process.
+_forking.set_forkserver_preload(["pytest", "tests.acceptance.loaded"])
+
+
+class Process:
+    """A program that runs, to be handled as one of `subprocess`."""
+
+    def __init__(
+        self, program: list[str], *, log: Path, environment: Mapping[str, str], folder: Path | None = None
+    ) -> None:
+        """Run `program`, whose first word is this interpreter, in `folder`; its stderr is added to `log`."""
+        assert program[0] == sys.executable
+        reader, writer = _forking.Pipe(duplex=False)
+        given = (program[1:], writer, str(log), dict(environment), str(folder or Path.cwd()))
+        self._process = _forking.Process(target=_become, args=given, daemon=True)
+        with chdir(ROOT):  # where the process that is forked looks for what it imports
+            self._process.start()
+        writer.close()
+        self.stdout = os.fdopen(os.dup(reader.fileno()), encoding="utf-8")
+        reader.close()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        """What it ended with; None while it runs."""
+        return self._process.exitcode
+
+    def wait(self, timeout: float) -> int:
+        self._process.join(timeout)
+        code = self._process.exitcode
+        if code is None:
+            raise subprocess.TimeoutExpired(str(self.pid), timeout)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        if self._process.exitcode is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self._process.terminate()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def stop(self) -> None:
+        """Ask it to end, and see to it that it does."""
+        if self.poll() is None:
+            self.terminate()
+            try:
+                self.wait(20)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                self.wait(20)
+        self.stdout.close()
+
+
+def _become(program: list[str], output: Connection, log: str, environment: dict[str, str], folder: str) -> None:
+    os.dup2(output.fileno(), 1)
+    output.close()
+    file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.dup2(file, 2)
+    os.close(file)
+    # The streams of the process that was forked remember what their files were.
+    sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    sys.argv = program
+    runpy.run_path(program[0], run_name="__main__")

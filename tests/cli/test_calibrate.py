@@ -1,0 +1,148 @@
+"""`calibrate` as it is typed: from the feed of a real server to a scenario that `simulate` plays, and to an error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Running
+from tests.cli.shell import Server, Shell
+
+BOT = """
+from swarmkeeper import Done, ExecutorBot
+
+
+class Echo(ExecutorBot):
+    skills = {"say"}
+    capacity = 3
+
+    async def execute(self, subtask, context):
+        context.use(tokens=42)
+        return Done({"said": subtask.description})
+"""
+
+# Two tasks of one client, each done by one bot, a minute after another; nothing else happens.
+FEED = "".join(
+    json.dumps(
+        {
+            "id": str(10 * number + at),
+            "type": f"io.swarmkeeper.{kind}.v1",
+            "time": f"2026-01-01T00:{number:02}:{seconds:02}Z",
+            "subject": f"tasks/tsk_{number}",
+            "data": data,
+        }
+    )
+    + "\n"
+    for number in range(1, 41)
+    for at, (kind, seconds, data) in enumerate(
+        [
+            ("task.submitted", 0, {}),
+            ("task.planned", 0, {"count": 1, "keys": ["a"]}),
+            ("work.unblocked", 0, {"count": 1, "keys": ["a"]}),
+            ("work.leased", 5, {"key": "a", "kind": "execute", "bot": "bot_1", "attempt": 1, "round": 1}),
+            ("work.succeeded", 35, {"key": "a", "kind": "execute", "bot": "bot_1", "attempt": 1, "round": 1}),
+            ("task.accepted", 35, {"outcome": "accepted"}),
+        ]
+    )
+)
+
+
+@pytest.fixture
+def fed(shell: Shell) -> Shell:
+    (shell.folder / "feed.jsonl").write_text(FEED)
+    return shell
+
+
+def test_the_feed_of_a_real_server_becomes_a_scenario_that_can_be_played(
+    at: Shell, running: Running, tmp_path: Path
+) -> None:
+    (tmp_path / "echo_bot.py").write_text(BOT)
+    environ = {"SWARMKEEPER_URL": running.url, "SWARMKEEPER_API_KEY": running.key}
+    bot = Server("bot", "run", "echo_bot.py:Echo", "--name", "calibrated", folder=tmp_path, environ=environ)
+    try:
+        for _ in range(2):
+            assert at("submit", "say it", "--skill", "say", "--no-review", "--wait").code == 0
+    finally:
+        bot.stop()
+    (at.folder / "feed.jsonl").write_text(at("task", "events", "--json").out)
+
+    said = at("calibrate", "feed.jsonl", "-o", "mine.yaml")
+    of_store = at("calibrate", running.store.removeprefix("sqlite:///"), "--json")
+
+    assert (said.code, said.out) == (0, "")
+    assert "note: tokens: what attempts used is not in the feed" in said.err
+    assert "# - faults: none are played" in (at.folder / "mine.yaml").read_text()
+    assert at("simulate", "mine.yaml", "--start", "1", "--hours", "0.01").code == 0
+    assert of_store.code == 0
+    assert of_store.json["tasks"] >= 2
+    assert of_store.json["scenario"]["executors"]["tokens"] > 0
+    assert not any(note.startswith(("tokens:", "capacity:")) for note in of_store.json["notes"])
+
+
+def test_without_a_file_the_scenario_goes_to_stdout_and_what_is_not_known_to_stderr(
+    fed: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = fed("calibrate", "feed.jsonl")
+    monkeypatch.setattr(sys, "stdin", StringIO(FEED))
+    of_stdin = fed("calibrate", "-")
+
+    assert said.code == 0
+    assert "\ntasks_per_hour: 60.63  # 40 tasks in 0.66 hours\n" in said.out
+    assert '\nname: "feed"\n' in said.out
+    assert "note: faults: none are played" in said.err
+    assert "note: arrivals: tasks came evenly" in said.err
+    assert of_stdin.out == said.out.replace('name: "feed"', 'name: "calibrated"')
+
+
+def test_a_back_test_tells_each_error_and_ends_with_13_where_one_is_too_large(fed: Shell) -> None:
+    said = fed("calibrate", "feed.jsonl", "--back-test", "--seeds", "1")
+    told = fed("calibrate", "feed.jsonl", "--back-test", "--seeds", "1", "--json", "--error-max", "0.0001")
+
+    assert said.code == 0
+    assert said.out.startswith(
+        "back-test: calibrated on the 28 tasks of the first 0.462 h; 1 play, held against the 0.198 h"
+    )
+    assert "Tasks that end in an hour" in said.out
+    assert told.code == 13
+    assert "error beyond 0.0001: tasks_per_hour" in told.err
+    figure = told.json["back_test"]["figures"]["completion_p50_seconds"]
+    assert figure["measured"] == 35
+    assert figure["error_percent"] == pytest.approx(100 * (figure["simulated"]["median"] - 35) / 35)
+    assert told.json["back_test"]["in_sample"] is False
+    assert told.json["scenario"]["executors"]["durations"][0] == 30
+
+
+def test_a_back_test_that_holds_too_little_back_says_that_it_is_in_sample(fed: Shell) -> None:
+    said = fed("calibrate", "feed.jsonl", "--back-test", "--seeds", "1", "--hold-back", "0.05", "--error-max", "100000")
+
+    assert said.code == 0
+    assert said.out.startswith("back-test IN-SAMPLE: 1 play, held against the recording itself")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("absent.jsonl",), "error[bad_feed]: absent.jsonl: the file cannot be read"),
+        (("bad.jsonl",), "error[bad_feed]: bad.jsonl: line 241: this is not JSON"),
+        (("empty.jsonl",), "error[bad_feed]: empty.jsonl: there is no event in it"),
+        (("feed.jsonl", "-o", "mine.json"), "error[output]: --output: a name that ends in .yaml or .toml"),
+        (("feed.jsonl", "-o", "no/mine.yaml"), "error[output]: --output: there is no such folder"),
+        (("feed.jsonl", "--seeds", "2"), "error[flags]: --seeds needs --back-test"),
+        (("feed.jsonl", "--error-max", "2"), "error[flags]: --error-max needs --back-test"),
+        (("feed.jsonl", "--back-test", "--error-max", "nan"), "a percentage from 0 on is expected"),
+        (("feed.jsonl", "--back-test", "--hold-back", "1"), "a share between 0 and 1 is expected"),
+    ],
+)
+def test_what_cannot_be_calibrated_is_refused_by_its_place(fed: Shell, words: tuple[str, ...], told: str) -> None:
+    (fed.folder / "bad.jsonl").write_text(FEED + "{\n")
+    (fed.folder / "empty.jsonl").write_text("\n")
+
+    said = fed("calibrate", *words)
+
+    assert said.code == 2
+    assert told in said.err
+    assert said.out == ""

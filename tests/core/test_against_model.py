@@ -1,0 +1,487 @@
+"""The rules against a second, naive telling of them: a few facts per task, from which everything else is worked out
+anew after each step, by recursion over the plan. What the engine keeps up to date piece by piece must come to the same.
+
+The model imports nothing of the product: it is written from the description of the life cycles alone.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from swarmkeeper.core import commands
+from swarmkeeper.core.errors import SwarmkeeperError
+from swarmkeeper.core.model import Limits
+from swarmkeeper.sim.harness import CLIENT, Harness, Held
+
+CALM = bool(os.environ.get("CI"))
+KEYS = [f"k{number}" for number in range(5)]
+YEAR = 365 * 86_400_000_000
+LEASE_SECONDS = 3600
+CRASHES_MAX = 3
+
+Facts = dict[str, str]
+pick = st.integers(0, 1_000)
+chances = st.integers(0, 10**9).map(random.Random)
+# Mostly well: a task that fails early shows little.
+ENDS = [*["well"] * 12, "retryable", "not_retryable", "rate_limited", "released", "not yet"]
+
+# ---- the model -------------------------------------------------------------------------------------------------------
+
+ENDED = ("SUCCEEDED", "FAILED", "SKIPPED", "CANCELLED")
+MET_BY = {
+    "success": {"SUCCEEDED"},
+    "done": {"SUCCEEDED", "FAILED", "SKIPPED"},
+    "failure": {"FAILED"},
+}
+BROKEN_BY = {
+    "success": {"FAILED", "SKIPPED"},
+    "done": set[str](),
+    "failure": {"SUCCEEDED", "SKIPPED"},
+}
+
+
+@dataclass
+class Item:
+    """What has happened to one item since it was last begun anew."""
+
+    kind: str
+    max_attempts: int
+    needs: list[tuple[str, str]] = field(default_factory=list)  # (key, when)
+    continues: bool = False
+    end: str | None = None  # SUCCEEDED or FAILED, by its own doing
+    lease: str | None = None
+    waits: bool = False
+    tries: int = 0
+    crashes: int = 0
+
+    def anew(self) -> None:
+        self.end, self.lease, self.waits, self.tries, self.crashes = None, None, False, 0, 0
+
+
+@dataclass
+class Expected:
+    """One task: facts alone."""
+
+    evaluated: bool
+    max_rounds: int
+    items: dict[str, Item] = field(default_factory=dict)
+    planned: bool = False
+    started: bool = False
+    paused: bool = False
+    over: str | None = None  # the outcome
+    archived: bool = False
+    round: int = 1
+    reworks: int = 0
+    swept: set[str] = field(default_factory=set)  # were open when the task failed
+
+    def status_of(self, key: str) -> str:
+        """Of one item, worked out from the ends of all before it."""
+        item = self.items[key]
+        if item.end is not None:
+            return item.end
+        if key in self.swept:
+            return "CANCELLED"
+        before = [(self.status_of(parent), when) for parent, when in item.needs]
+        if any(status in BROKEN_BY[when] for status, when in before):
+            return "SKIPPED"
+        if any(status not in MET_BY[when] for status, when in before):
+            return "BLOCKED"
+        return "LEASED" if item.lease else "WAITING" if item.waits else "READY"
+
+    def statuses(self) -> Facts:
+        return {key: self.status_of(key) for key in self.items}
+
+    def subtasks(self) -> Facts:
+        return {key: self.status_of(key) for key, item in self.items.items() if item.kind == "execute"}
+
+    def handled(self, key: str) -> bool:
+        after = [when for item in self.items.values() for parent, when in item.needs if parent == key]
+        return self.items[key].continues or "done" in after or "failure" in after
+
+    def all_done(self) -> bool:
+        return self.planned and all(status in ENDED for status in self.subtasks().values())
+
+    @property
+    def status(self) -> str:
+        if self.archived:
+            return "ARCHIVED"
+        if self.over is not None:
+            return "FAILED"
+        if not self.planned:
+            return "CREATED"
+        if self.all_done():
+            return "COMPLETED"
+        return "IN_PROGRESS" if self.started else "PLANNED"
+
+    @property
+    def closed(self) -> bool:
+        return self.over is not None
+
+    # What happens.
+
+    def take_plan(self, nodes: list[dict[str, Any]]) -> None:
+        self.planned = True
+        self.add(nodes)
+
+    def add(self, nodes: list[dict[str, Any]]) -> None:
+        for node in nodes:
+            needs = [(edge["key"], edge["when"]) for edge in node["depends_on"]]
+            self.items[node["key"]] = Item("execute", node["max_attempts"], needs, node["on_failure"] == "continue")
+
+    def succeed(self, key: str) -> None:
+        self.items[key].end, self.items[key].lease = "SUCCEEDED", None
+        self.go_on()
+
+    def fail_try(self, key: str, *, for_good: bool = False) -> None:
+        item = self.items[key]
+        item.lease, item.tries, item.waits = None, item.tries + 1, True
+        if for_good or item.tries >= item.max_attempts:
+            self.fail_item(key)
+
+    def crash(self, key: str) -> None:
+        item = self.items[key]
+        item.lease, item.crashes, item.waits = None, item.crashes + 1, True
+        if item.crashes >= CRASHES_MAX:
+            self.fail_item(key)
+
+    def fail_item(self, key: str) -> None:
+        """What its task fails with is cancelled as it stands: nothing is skipped for it any more."""
+        item = self.items[key]
+        fatal = item.kind != "execute" or not self.handled(key)
+        if fatal:
+            self.close("failed")
+            self.swept.discard(key)
+        item.end, item.waits = "FAILED", False
+        self.go_on()
+
+    def close(self, outcome: str) -> None:
+        self.swept |= {key for key, status in self.statuses().items() if status not in ENDED}
+        self.over, self.paused = outcome, False
+        for item in self.items.values():
+            item.lease, item.waits = None, False
+
+    def go_on(self) -> None:
+        """Once every subtask has ended: the review, or acceptance."""
+        if self.closed or not self.all_done():
+            return
+        if not self.evaluated:
+            self.over, self.archived = "accepted", True
+        else:
+            self.items.setdefault(f"review/{self.round}/1", Item("review", 3))
+
+    def begin_anew(self, roots: set[str]) -> None:
+        """Roots and all that lies behind them."""
+        behind = set(roots)
+        while more := {
+            key for key, item in self.items.items() if key not in behind and any(one in behind for one, _ in item.needs)
+        }:
+            behind |= more
+        self.swept -= behind
+        for key in behind:
+            self.items[key].anew()
+
+    def judge(self, verdict: dict[str, Any]) -> None:
+        self.items[f"review/{self.round}/1"].end = "SUCCEEDED"
+        self.items[f"review/{self.round}/1"].lease = None
+        if verdict["decision"] == "accept":
+            self.over, self.archived = "accepted", True
+        elif verdict["decision"] == "reject":
+            self.close("rejected")
+        elif self.reworks == self.max_rounds:
+            self.close("failed")
+        else:
+            self.rework({one["subtask"] for one in verdict["targets"]}, verdict["subtasks"])
+
+    def rework(self, targets: set[str], added: list[dict[str, Any]]) -> None:
+        if not targets and not added:
+            needed = {parent for item in self.items.values() for parent, when in item.needs if when == "success"}
+            targets = {key for key, status in self.subtasks().items() if status == "SUCCEEDED" and key not in needed}
+        self.round, self.reworks, self.started = self.round + 1, self.reworks + 1, True
+        self.add(added)
+        self.begin_anew(targets)
+        self.go_on()
+
+    def retry(self) -> None:
+        statuses = self.statuses()
+        roots = {
+            key
+            for key, item in self.items.items()
+            if item.kind != "review"
+            and (statuses[key] == "CANCELLED" or (statuses[key] == "FAILED" and not self.handled(key)))
+        }
+        self.over, self.round, self.reworks = None, self.round + 1, 0
+        self.begin_anew(roots)
+        self.go_on()
+
+    def may(self, verb: str) -> bool:
+        """Whether a client's word is taken. What is so already is, too."""
+        return {
+            "cancel": not self.closed or self.over == "cancelled",
+            "pause": not self.closed,
+            "resume": not self.closed,
+            "retry": not self.archived,
+            "archive": self.over is not None,
+        }[verb]
+
+    def do(self, verb: str) -> None:
+        match verb:
+            case "cancel" if not self.closed:
+                self.close("cancelled")
+            case "retry" if self.closed:
+                self.retry()
+            case "archive":
+                self.archived = True
+            case "pause" | "resume":
+                self.paused = verb == "pause"
+            case _:
+                pass  # it is so already
+
+    def may_be_had(self, kind: str) -> set[str]:
+        if self.paused or self.closed:
+            return set()
+        return {key for key, item in self.items.items() if item.kind == kind and self.status_of(key) == "READY"}
+
+
+# ---- both, step by step ----------------------------------------------------------------------------------------------
+
+
+def a_plan(chance: random.Random, *, prefix: str = "", outside: tuple[str, ...] = ()) -> list[dict[str, Any]]:
+    """By plain chance, as all of a story: values drawn by strategies would mostly be small ones."""
+    nodes: list[dict[str, Any]] = []
+    for key in KEYS[: chance.randint(2, len(KEYS))]:
+        before = [*(node["key"] for node in nodes), *outside]
+        parents = chance.sample(before, min(len(before), chance.choice([0, 1, 1, 1, 2, 3])))
+        whens = ["success", "success", "done", "failure"]
+        nodes.append(
+            {
+                "key": prefix + key,
+                "depends_on": [{"key": parent, "when": chance.choice(whens)} for parent in parents],
+                "on_failure": chance.choice(["fail", "continue"]),
+                "max_attempts": chance.randint(1, 2),
+            }
+        )
+    return nodes
+
+
+class Side(RuleBasedStateMachine):
+    """By side: what is done is done to both."""
+
+    @initialize(chance=chances, rounds=st.integers(2, 6))
+    def begin(self, chance: random.Random, rounds: int) -> None:
+        self.swarm = Harness(limits=Limits(timeout=YEAR, start=YEAR))
+        self.bots = {
+            "plan": self.swarm.bot("planner", "Planner", capacity=9),
+            "execute": self.swarm.bot("worker", capacity=9),
+            "review": self.swarm.bot("judge", "Evaluator", capacity=9),
+        }
+        self.tasks: dict[str, Expected] = {}
+        self.live: dict[str, Held] = {}  # leases that count, by id
+        self.gone: list[Held] = []  # leases that were lost
+        self.added = 0
+        self.submit(chance, planned=True, evaluated=True, max_rounds=2)
+        for _ in range(rounds):
+            self.go_on(chance)
+
+    def expected(self, lease: Held) -> Expected:
+        return self.tasks[lease.task]
+
+    def lease(self, number: int) -> Held:
+        return list(self.live.values())[number % len(self.live)]
+
+    def forget_dead(self) -> None:
+        for lease in list(self.live.values()):
+            if self.expected(lease).items[lease.key].lease != lease.lease_id:
+                self.gone.append(self.live.pop(lease.lease_id))
+
+    @rule(chance=chances, planned=st.booleans(), evaluated=st.booleans(), max_rounds=st.integers(1, 2))
+    @precondition(lambda self: len(self.tasks) < 3)
+    def submit(self, chance: random.Random, planned: bool, evaluated: bool, max_rounds: int) -> None:
+        nodes = a_plan(chance)
+        evaluation = "final" if evaluated else "none"
+        task = self.swarm.submit(nodes if planned else None, evaluation=evaluation, max_rounds=max_rounds)
+        model = self.tasks[task] = Expected(evaluated, max_rounds)
+        if planned:
+            model.take_plan(nodes)
+        else:
+            model.items["plan"] = Item("plan", 3)
+        self.compare()
+
+    @rule(kind=st.sampled_from(["execute", "review"]), most=st.integers(1, 4))
+    @precondition(lambda self: self.tasks)
+    def claim(self, kind: str, most: int) -> None:
+        could = {(task, key) for task, model in self.tasks.items() for key in model.may_be_had(kind)}
+        room = 9 - sum(lease.kind == kind for lease in self.live.values())
+        leases = self.swarm.leases(self.bots[kind], most=most, ttl_seconds=LEASE_SECONDS)
+        got = {(lease.task, lease.key) for lease in leases}
+        assert got <= could, f"{got - could} is handed out, and is not READY"
+        assert len(got) == min(most, room, len(could)), f"{got} is handed out of {could}"
+        for lease in leases:
+            model = self.expected(lease)
+            model.items[lease.key].lease = lease.lease_id
+            model.items[lease.key].waits = False
+            model.started |= kind == "execute"
+            self.live[lease.lease_id] = lease
+            self.swarm.beat(lease)  # from here on its end is not one of a lease that was never seen
+        self.compare()
+
+    @rule(chance=chances)
+    @precondition(lambda self: self.tasks)
+    def go_on(self, chance: random.Random) -> None:
+        """Everybody works for a while, most of them well."""
+        for kind in chance.choice(
+            [("plan", "execute"), ("execute", "review"), ("plan", "execute", "execute", "review")]
+        ):
+            self.claim(kind, 4)
+            for lease_id in list(self.live):
+                if lease_id in self.live:
+                    self.come_to_an_end(self.live[lease_id], chance.choice(ENDS), chance)
+
+    def come_to_an_end(self, lease: Held, end: str, chance: random.Random) -> None:
+        if end == "well":
+            self.report_well(lease, chance)
+        elif end != "not yet":
+            self.come_to_nothing(lease, end)
+
+    def report_well(self, lease: Held, chance: random.Random) -> None:
+        model = self.expected(lease)
+        if lease.kind == "execute":
+            self.swarm.report(lease)
+            model.succeed(lease.key)
+        elif lease.kind == "plan":
+            nodes = a_plan(chance)
+            self.swarm.report(lease, plan=nodes)
+            model.take_plan(nodes)
+            model.succeed("plan")
+        else:
+            verdict = self.verdict(model, chance)
+            self.swarm.report(lease, verdict=verdict)
+            model.judge(verdict)
+        self.compare()
+
+    def verdict(self, model: Expected, chance: random.Random) -> dict[str, Any]:
+        decision = chance.choice(["rework", "rework", "rework", "accept", "reject"])
+        verdict: dict[str, Any] = {"decision": decision, "reasons": ["so"], "targets": [], "subtasks": []}
+        if decision == "rework":
+            there = sorted(model.subtasks())
+            targets = chance.sample(there, min(len(there), chance.randint(0, 2)))
+            verdict["targets"] = [{"subtask": key, "feedback": "again"} for key in targets]
+            if chance.random() < 0.4:
+                self.added += 1
+                verdict["subtasks"] = a_plan(chance, prefix=f"r{self.added}-", outside=tuple(there[:4]))
+        return verdict
+
+    def come_to_nothing(self, lease: Held, error: str) -> None:
+        model = self.expected(lease)
+        item = model.items[lease.key]
+        if error == "released":
+            self.swarm.release(lease)
+            item.lease = None
+        else:
+            self.swarm.report(lease, error=error, message="no")
+            if error == "rate_limited":
+                item.lease, item.waits = None, True
+            else:
+                model.fail_try(lease.key, for_good=error == "not_retryable")
+        self.compare()
+
+    @rule(number=pick)
+    @precondition(lambda self: self.live)
+    def a_bot_dies(self, number: int) -> None:
+        """One lease runs out; the others are kept alive."""
+        lease = self.lease(number)
+        for _ in range(3):  # a lease is renewed when less than half of it is left
+            for other in self.live.values():
+                if other is not lease:
+                    assert self.swarm.beat(other) == "continue"
+            self.swarm.advance(LEASE_SECONDS / 3 + 1)
+        self.expected(lease).crash(lease.key)
+        self.forget_dead()
+        self.time_passes()
+
+    @rule()
+    @precondition(lambda self: self.tasks)
+    def time_passes(self) -> None:
+        """More than any back-off."""
+        for lease in self.live.values():
+            assert self.swarm.beat(lease) == "continue"
+        self.swarm.advance(400)
+        for model in self.tasks.values():
+            for item in model.items.values():
+                item.waits = False
+        self.compare()
+
+    @rule(
+        number=pick,
+        verb=st.sampled_from(["cancel", "pause", "resume", "retry", "retry", "archive"]),
+        no=st.integers(0, 3),
+    )
+    @precondition(lambda self: self.tasks)
+    def change(self, number: int, verb: str, no: int) -> None:
+        task = list(self.tasks)[number % len(self.tasks)]
+        model = self.tasks[task]
+        if no and verb in ("cancel", "archive"):
+            return  # else little of it is left
+        taken = self.attempt(getattr(commands, verb.capitalize())(by=CLIENT, task=task))
+        assert taken == model.may(verb), f"{verb} of a task that is {model.status}: taken is {taken}"
+        if taken:
+            model.do(verb)
+        self.compare()
+
+    def attempt(self, command: commands.Command) -> bool:
+        try:
+            self.swarm.do(command)
+        except SwarmkeeperError:
+            return False
+        return True
+
+    @rule(number=pick)
+    @precondition(lambda self: self.gone)
+    def report_too_late(self, number: int) -> None:
+        lease = self.gone[number % len(self.gone)]
+        if lease.kind != "execute":
+            return
+        try:
+            answer = self.swarm.report(lease, output={"late": True})
+        except SwarmkeeperError:
+            self.compare()
+            return
+        raise AssertionError(f"a lease that was lost is good for a result: {answer}")
+
+    # ---- comparing -------------------------------------------------------------------------------------------------
+
+    def compare(self) -> None:
+        self.forget_dead()
+        for task, model in self.tasks.items():
+            row, works = self.swarm.task(task), self.swarm.works(task)
+            found = {key: str(work.status) for key, work in works.items()}
+            if model.closed:
+                # A bot hears of it before its row follows: what is leased still counts as cancelled.
+                found = {key: "CANCELLED" if status == "LEASED" else status for key, status in found.items()}
+            assert found == model.statuses()
+            told = (str(row.status), None if row.outcome is None else str(row.outcome), row.round, row.reworks)
+            assert told == (model.status, model.over, model.round, model.reworks)
+            assert ("paused" in row.holds) == model.paused
+            if "LEASED" in (str(work.status) for work in works.values()) and model.closed:
+                continue  # not counted yet
+            subtasks = list(model.subtasks().values())
+            counted = (len(subtasks), sum(one not in ENDED for one in subtasks))
+            assert (row.n_total, row.n_open) == counted
+            assert row.n_failed == sum(one in ("FAILED", "CANCELLED") for one in subtasks)
+        live = {row["lease_id"] for row in self.swarm.rows("SELECT lease_id FROM lease WHERE NOT cancelled")}
+        assert live == set(self.live)
+
+    def teardown(self) -> None:
+        if hasattr(self, "swarm"):
+            self.swarm.check()
+            self.swarm.close()
+
+
+Side.TestCase.settings = settings(max_examples=50, stateful_step_count=12, deadline=None, derandomize=CALM)
+test_all_is_as_a_naive_telling_of_the_rules_has_it_after_every_step = Side.TestCase

@@ -1,0 +1,132 @@
+"""The third level: real processes, killed with -9, and a history that is held against what is stored."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swarmkeeper.sim.process_parts import PACE, here, hurried
+from swarmkeeper.sim.processes import run_processes
+from swarmkeeper.sim.run import Case, Outcome
+from swarmkeeper.sim.scenarios import SCENARIOS, Bounds, Fleet, People
+
+# Of the seconds here, a tenth passes: leases live for two.
+SHORT = replace(
+    SCENARIOS["golden"],
+    tasks_per_hour=400,
+    tasks_max=5,
+    hours=80 / 3600,
+    heal_hours=0.25,
+    deadline=0,
+    quorums={"1/1": 3, "1/2": 1, "2/2": 1},
+    planners=Fleet(1, 2, 5, unsound=0.2),
+    executors=Fleet(2, 2, 10, retryable=0.1),
+    evaluators=Fleet(2, 2, 6),
+    bounds=Bounds(lease_seconds=20, timeout_seconds=80, answer_seconds=40),
+    people=People(cancel=0.1, pause=0.2, patch=0.2, retry=0.8, archive=0.5, decide_seconds=10),
+)
+BRIEF = replace(SHORT, hours=30 / 3600, tasks_max=3, people=People(cancel=0, pause=0, patch=0, tell=0, retry=0))
+
+
+def killed_at(*moments: int) -> tuple[str, ...]:
+    return tuple(f"orch.crash@orchestrator:moment#{number}" for number in moments)
+
+
+def bot_faults(kind: str, item: str) -> tuple[str, ...]:
+    """Whichever of the executors gets it first."""
+    return tuple(f"{kind}@executor-{number}:{item}#1" for number in (1, 2))
+
+
+def played(seed: int, *faults: str, **options: Any) -> Outcome:
+    return run_processes(Case(seed, BRIEF, faults=faults, level="process"), **options)
+
+
+@pytest.mark.timeout(240)
+def test_nothing_that_was_acknowledged_is_lost_when_real_processes_are_killed() -> None:
+    kills = killed_at(2, 4, 7)
+    dying = bot_faults("bot.crash", "t1/s1") + bot_faults("bot.freeze", "t2/s1") + bot_faults("bot.duplicate", "t3/s1")
+
+    outcome = run_processes(Case(9, SHORT, faults=kills + dying, level="process"))
+
+    assert outcome.violation is None, outcome.violation
+    assert outcome.boots == 4
+    assert outcome.reached["the orchestrator was killed with -9"] == 3
+    assert outcome.reached["a bot was killed with -9"] >= 1
+    assert outcome.reached["the feed was followed on after the orchestrator had died"] >= 1
+    assert set(kills) <= set(outcome.faults) <= set(kills + dying)
+    assert len(outcome.statuses) == 5
+    assert all(status.startswith(("ARCHIVED", "FAILED")) for status in outcome.statuses.values())
+    assert outcome.trace_hash == "", "nothing of wall time is the same twice"
+
+
+# ---- what it must find -----------------------------------------------------------------------------------------------
+
+
+def tampered(sql: str) -> tuple[Callable[[Path], None], list[int]]:
+    """Changes one row, once there is one to change; says how many it has changed each time."""
+    changed: list[int] = []
+
+    def tamper(store: Path) -> None:
+        if not any(changed):
+            with closing(sqlite3.connect(store)) as connection, connection:
+                changed.append(connection.execute(sql).rowcount)
+
+    return tamper, changed
+
+
+UNENDED = """UPDATE attempt SET ending = 'expired' WHERE lease_id =
+              (SELECT lease_id FROM attempt WHERE ending = 'succeeded' ORDER BY ended LIMIT 1)"""
+DELETED = "DELETE FROM event WHERE seq = (SELECT min(seq) FROM event WHERE kind = 'work.leased')"
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    ("sql", "found_by"), [(UNENDED, "7.acknowledged"), (DELETED, "5.feed")], ids=["a result", "an event"]
+)
+def test_what_is_changed_in_the_store_between_two_lives_is_found(sql: str, found_by: str) -> None:
+    tamper, changed = tampered(sql)
+
+    outcome = played(9, *killed_at(2, 3, 4), between=tamper)
+
+    assert changed[-1] == 1
+    assert outcome.violation is not None
+    assert outcome.violation.invariant == found_by, outcome.violation
+
+
+@pytest.mark.timeout(240)
+def test_an_orchestrator_that_answers_before_anything_is_durable_is_found_when_it_is_killed() -> None:
+    outcome = played(9, *killed_at(2), server=(sys.executable, "-m", "tests.sim.forgetful_server", "serve"))
+
+    assert outcome.violation is not None
+    assert outcome.violation.invariant == "7.acknowledged", outcome.violation
+
+
+# ---- small things ----------------------------------------------------------------------------------------------------
+
+
+def test_a_scenario_is_played_faster_than_it_says() -> None:
+    fast = hurried(SCENARIOS["standard"])
+
+    assert fast.bounds.lease_seconds == 30 / PACE
+    assert fast.tasks_per_hour * fast.hours == pytest.approx(20 * 6)
+    assert fast.executors.work_seconds == 120 / PACE
+
+
+def test_faults_without_a_counterpart_among_real_processes_are_left_out() -> None:
+    kinds = hurried(SCENARIOS["standard"]).faults
+
+    assert {"orch.crash", "orch.pause", "bot.crash", "bot.vanish", "bot.zombie", "human.twice"} <= set(kinds)
+    assert not any(kind.startswith(("net.", "store.")) for kind in kinds)
+    assert not here("orch.clock_jump")
+
+
+def test_bots_of_ones_own_are_refused() -> None:
+    with pytest.raises(ValueError, match="its own bots"):
+        run_processes(Case(1, level="process", bots="mine.py:swarm"))
