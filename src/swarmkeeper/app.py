@@ -281,14 +281,19 @@ class Orchestrator:
             return False
         return True
 
-    async def make_key(self, role: str, *, bot: str | None = None, owner: str | None = None) -> str:
-        """A new key of the tenant `default`; its text, which is kept nowhere."""
-        return (await self._make_key(role, bot=bot, owner=owner))[1]
+    async def make_key(
+        self, role: str, *, bot: str | None = None, owner: str | None = None, tenant: str = OWN.tenant
+    ) -> str:
+        """A new key; its text, which is kept nowhere."""
+        return (await self._make_key(role, bot=bot, owner=owner, tenant=tenant))[1]
 
-    async def _make_key(self, role: str, *, bot: str | None = None, owner: str | None = None) -> tuple[str, str]:
+    async def _make_key(
+        self, role: str, *, bot: str | None = None, owner: str | None = None, tenant: str = OWN.tenant
+    ) -> tuple[str, str]:
         made = keys.new_key(self.entropy.secret(keys.ENTROPY_BYTES))
         digest = self._identity.digest(made.secret)
-        command = CreateKey(by=OWN, role=role, public_id=made.public_id, digest=digest, bot=bot, owner=owner)
+        by = replace(OWN, tenant=tenant)
+        command = CreateKey(by=by, role=role, public_id=made.public_id, digest=digest, bot=bot, owner=owner)
         return await self.engine.do(command), made.text
 
     async def _own_key_text(self) -> str:

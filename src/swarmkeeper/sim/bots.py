@@ -20,10 +20,11 @@ from swarmkeeper.core.decide import review
 from swarmkeeper.core.errors import Invalid, InvalidPlan, SwarmkeeperError
 from swarmkeeper.core.model import Failure, Json, Principal
 from swarmkeeper.core.states import ErrorClass
+from swarmkeeper.sim.borders import named, tenant_id
 from swarmkeeper.sim.coverage import reached
 from swarmkeeper.sim.door import Lease
 from swarmkeeper.sim.faults import Fault
-from swarmkeeper.sim.host import TENANT, Party, World
+from swarmkeeper.sim.host import Party, World
 from swarmkeeper.sim.loop import SECOND, Host
 from swarmkeeper.sim.network import NoAnswer
 from swarmkeeper.sim.scenarios import AGAIN, ASKS_AGAIN, Fleet, plan_of, skills_of
@@ -62,9 +63,12 @@ class Provider:
 class Bot(Party):
     """One bot: its present process, and what becomes of it."""
 
-    def __init__(self, world: World, provider: Provider, type_: str, number: int, fleet: Fleet) -> None:
-        name = f"{type_.lower()}-{number}"
-        super().__init__(world, name, Principal(TENANT, f"key_{name}", f"bot:{type_.lower()}", bot=name))
+    def __init__(
+        self, world: World, provider: Provider, type_: str, number: int, fleet: Fleet, tenant: int = 1
+    ) -> None:
+        self.known_as = f"{type_.lower()}-{number}"  # to the orchestrator; other tenants have bots of that name, too
+        name, role = named(tenant_id(tenant), self.known_as), f"bot:{type_.lower()}"
+        super().__init__(world, name, Principal(tenant_id(tenant), f"key_{name}", role, bot=self.known_as))
         self._provider, self._type, self._number, self._fleet = provider, type_, number, fleet
         self._runs = 0
         self.id = ""
@@ -108,7 +112,7 @@ class Process:
     async def run(self) -> None:
         bot = self.bot
         register = commands.Register(
-            by=bot.by, type=bot._type, version="1", name=bot.name, skills=bot.skills, capacity=self._fleet.capacity
+            by=bot.by, type=bot._type, version="1", name=bot.known_as, skills=bot.skills, capacity=self._fleet.capacity
         )
         bot.id = (await bot.ask(f"register.{self.number}", lambda door, call: door.do(call, register)))[0]
         self.host.start(self._beat_forever())
@@ -129,7 +133,8 @@ class Process:
             n += 1
             # Half of those that were restarted ask for what their last process may have got.
             again = self.number > 1 and n == 1 and self._coins.hit(0.5, "again", self.name)
-            claim_id = f"{self.bot.name}/{self.number - 1}/1" if again else f"{self.name}/{n}"
+            known_as = self.bot.known_as
+            claim_id = f"{known_as}/{self.number - 1}/1" if again else f"{known_as}/{self.number}/{n}"
             claim = commands.Claim(by=self.bot.by, bot=self.bot.id, most=room, claim_id=claim_id)
             try:
                 took = self._take(await self._lease(claim, wait))

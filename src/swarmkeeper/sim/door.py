@@ -138,7 +138,7 @@ class Door:
 
     async def task(self, call: Call, by: Principal, task: str) -> TaskSeen:
         found = await self._store.read("task_row", {"task": task, "tenant": by.tenant})
-        self._model.read_task(task, found[0] if found else None)
+        self._model.read_task(by.tenant, task, found[0] if found else None)
         if not found:
             raise NotFound("no such task")
         return TaskSeen(task, found[0]["status"], found[0]["outcome"], found[0]["holds"])
@@ -146,6 +146,8 @@ class Door:
     async def approvals(self, call: Call, by: Principal) -> list[ApprovalSeen]:
         asked = {"tenant": by.tenant, "after": "", "state": "open", "limit": 100}
         found = await self._store.read("approvals_page", asked)
+        if self._model.borders is not None:
+            self._model.borders.told(by.tenant, (row["id"] for row in found), "a list of approvals")
         return [ApprovalSeen(**{name: row[name] for name in ApprovalSeen.__slots__}) for row in found]
 
     async def _leases(self, granted: Iterable[Granted]) -> tuple[Lease, ...]:

@@ -21,7 +21,6 @@ from swarmkeeper.sim.trace import Trace
 
 _T = TypeVar("_T")
 
-TENANT = "default"
 CALL_SECONDS = 10.0
 PAUSE_MIN, PAUSE_MAX = 0.3, 5.0  # seconds between tries
 

@@ -23,6 +23,7 @@ from swarmkeeper.core.model import Approval, Attempt, Bot, Event, Lease, Ready, 
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.states import FINAL, TASK_CLOSED, Condition, Kind, Status
 from swarmkeeper.sim import checks
+from swarmkeeper.sim.borders import Borders, named
 from swarmkeeper.sim.coverage import reached
 from swarmkeeper.sim.invariants import Own, Violation
 from swarmkeeper.sim.judge import Judge
@@ -71,6 +72,7 @@ class Model:
         self._loop, self._trace = loop, trace
         self._full_every, self._own = full_every, own
         self.connection: Callable[[], apsw.Connection] | None = None
+        self.borders: Borders | None = None  # where there is more than one tenant
         self.violation: Violation | None = None
         self.commits = 0
         self.full_checks = 0
@@ -151,6 +153,8 @@ class Model:
         commit = Commit()
         for changes in saved:
             self._learn(changes, commit)
+        if self.borders is not None:
+            self.borders.committed(saved)
         for event in commit.events:
             about = self.label(event.work) if event.work else self.title(event.task)
             self._trace(event.kind, about, self.names.get(event.actor, event.actor))
@@ -187,7 +191,7 @@ class Model:
         for bot_id, bot in changes.bots.items():
             self.bots[bot_id] = copy(bot)
             if bot is not None:
-                self.owners[bot.id], self.names[bot.id] = bot.owner, bot.name
+                self.owners[bot.id], self.names[bot.id] = bot.owner, named(bot.tenant, bot.name)
         for leaf in changes.leaves:
             commit.leaves[leaf.id] = commit.leaves.get(leaf.id, 0) + 1
             commit.bodies.append(leaf.body or b"")
@@ -248,6 +252,8 @@ class Model:
 
     def answered(self, command: Command, answer: Any) -> None:
         """An answer is about to be given: what it says must be committed."""
+        if self.borders is not None:
+            self.borders.answered(command, answer)
         if isinstance(command, commands.Submit):
             if answer not in self.tasks:
                 self.broken("7.acknowledged", command.title, "the task is not stored")
@@ -284,9 +290,13 @@ class Model:
             if self.holders.get(lease.lease_id) != bot:
                 self.broken("7.acknowledged", lease.label, "a lease is handed out that is not stored")
 
-    def read_task(self, task_id: str, row: Mapping[str, Any] | None) -> None:
-        """A task was read: it is what was committed."""
+    def read_task(self, tenant: str, task_id: str, row: Mapping[str, Any] | None) -> None:
+        """A task was read: it is what was committed. To another tenant it is not there."""
         task = self.tasks.get(task_id)
+        if task is not None and task.tenant != tenant:
+            if row is not None:
+                self.broken("2.tenant", task.title, f"{tenant} reads it")
+            return
         if (task is None) != (row is None):
             self.broken("7.acknowledged", self.title(task_id), "a task that was committed is not there")
         elif task is not None and row is not None and (task.status, task.version) != (row["status"], row["version"]):

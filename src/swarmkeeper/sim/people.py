@@ -14,10 +14,11 @@ from swarmkeeper.core.commands import Command
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.model import Principal
 from swarmkeeper.core.states import TASK_CLOSED, TaskStatus
+from swarmkeeper.sim.borders import named, tenant_id
 from swarmkeeper.sim.bots import Bot, canonical
 from swarmkeeper.sim.coverage import reached
 from swarmkeeper.sim.door import ApprovalSeen, TaskSeen
-from swarmkeeper.sim.host import TENANT, Party, World
+from swarmkeeper.sim.host import Party, World
 from swarmkeeper.sim.loop import SECOND
 from swarmkeeper.sim.scenarios import Submission, submission_of
 
@@ -26,13 +27,19 @@ LOOK_SECONDS = 20.0
 RETRIES_MAX = 2
 
 
+def _person(role: str, tenant: int) -> tuple[str, Principal]:
+    """What they are called, and who they are to the orchestrator."""
+    name = named(tenant_id(tenant), role)
+    return name, Principal(tenant_id(tenant), f"key_{name}", role)
+
+
 class Client(Party):
     """Hands in tasks as they come, and sees each to its end."""
 
     watch_seconds = WATCH_SECONDS
 
-    def __init__(self, world: World) -> None:
-        super().__init__(world, "client", Principal(TENANT, "key_client", "client"))
+    def __init__(self, world: World, tenant: int = 1) -> None:
+        super().__init__(world, *_person("client", tenant))
         self.submitted = 0
         self.under_way = 0  # tasks that the client is not done with
 
@@ -40,12 +47,15 @@ class Client(Party):
         scenario, world = self.world.scenario, self.world
         while scenario.tasks_max is None or self.submitted < scenario.tasks_max:
             number = self.submitted + 1
-            await asyncio.sleep(world.coins.waiting(3600 / scenario.tasks_per_hour, "arrival", number))
+            await asyncio.sleep(world.coins.waiting(3600 / scenario.tasks_per_hour, "arrival", self._called(number)))
             if world.ended.is_set():
                 return
             self.submitted = number
             self.under_way += 1
-            self.host.start(self._see_to(submission_of(scenario, world.coins, f"t{number}")))
+            self.host.start(self._see_to(submission_of(scenario, world.coins, self._called(f"t{number}"))))
+
+    def _called(self, what: object) -> str:
+        return named(self.by.tenant, str(what))
 
     async def _see_to(self, wanted: Submission) -> None:
         task = await self._submit(wanted)
@@ -57,9 +67,10 @@ class Client(Party):
     async def _submit(self, wanted: Submission) -> str | None:
         specs = None if wanted.subtasks is None else tuple(map(graph.from_json, wanted.subtasks))
         deadline = wanted.deadline_seconds
+        key = wanted.title.removeprefix(self._called(""))  # clients of all tenants choose the same ones
         submit = commands.Submit(
             by=self.by,
-            idempotency=(wanted.title, wanted.title),
+            idempotency=(key, key),
             title=wanted.title,
             spec=canonical({"title": wanted.title}),
             priority=wanted.priority,
@@ -150,8 +161,8 @@ class Client(Party):
 class Operator(Party):
     """Drains bots now and then, and lets them work again."""
 
-    def __init__(self, world: World, bots: list[Bot]) -> None:
-        super().__init__(world, "operator", Principal(TENANT, "key_operator", "operator"))
+    def __init__(self, world: World, bots: list[Bot], tenant: int = 1) -> None:
+        super().__init__(world, *_person("operator", tenant))
         self._bots = bots
 
     async def run(self) -> None:
@@ -173,8 +184,8 @@ class Operator(Party):
 class Approver(Party):
     look_seconds = LOOK_SECONDS
 
-    def __init__(self, world: World) -> None:
-        super().__init__(world, "approver", Principal(TENANT, "key_approver", "approver"))
+    def __init__(self, world: World, tenant: int = 1) -> None:
+        super().__init__(world, *_person("approver", tenant))
         self._seen: set[str] = set()
         self._of_task: dict[str, int] = {}
 

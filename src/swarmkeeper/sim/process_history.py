@@ -15,8 +15,9 @@ from typing import Any, cast
 
 import apsw
 
-from swarmkeeper.core.model import Event, Redacted
+from swarmkeeper.core.model import Event
 from swarmkeeper.core.states import TASK_CLOSED, Ending, Kind, Status
+from swarmkeeper.govern.redaction import read_back
 from swarmkeeper.sdk.transport import Response
 from swarmkeeper.sim import checks
 from swarmkeeper.sim.bots import SECRET
@@ -126,7 +127,7 @@ def _events(store: apsw.Connection) -> list[Event]:
 
 
 def _event(body: str, **cells: Any) -> Event:
-    return Event(**cells, body=Redacted(json.loads(body), ()))
+    return Event(**cells, body=read_back(json.loads(body)))
 
 
 class History:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from swarmkeeper.sim.borders import Borders
 from swarmkeeper.sim.bots import SECRET, Bot, Provider
 from swarmkeeper.sim.clock import VirtualClock
 from swarmkeeper.sim.coins import Coins
@@ -29,6 +30,7 @@ from swarmkeeper.sim.invariants import Own, Violation
 from swarmkeeper.sim.loop import SECOND, Deadlock, Host, VirtualLoop, virtual_loop
 from swarmkeeper.sim.model import Model
 from swarmkeeper.sim.network import Network
+from swarmkeeper.sim.nosy import Nosy
 from swarmkeeper.sim.orchestrator import Orchestrator, rules
 from swarmkeeper.sim.own import TROUBLE, OwnCodeFails, invariants_of, touched
 from swarmkeeper.sim.people import Approver, Client, Operator
@@ -155,6 +157,8 @@ class Run:
         self.trace = Trace(self.loop, keep=keep)
         self.faults = Faults(coins, self.trace, kinds=scenario.faults, only=case.faults)
         self.model = self.model_type(self.loop, self.trace, secret=SECRET, full_every=full_every, own=invariants)
+        if scenario.tenants > 1:
+            self.model.borders = Borders(self.model)
         self.network: Network[Door] = Network(
             self.loop,
             coins,
@@ -196,9 +200,24 @@ class Run:
             asyncio.Event(),
         )
         provider = Provider(self.world)
-        self.bots = [Bot(self.world, provider, *one) for one in self.fleets()]
-        self.client = Client(self.world)
-        self.people: tuple[Actor, ...] = (self.client, Operator(self.world, self.bots), Approver(self.world))
+        self.bots: list[Bot] = []
+        self.clients: list[Client] = []
+        self.people: list[Actor] = []
+        for tenant in self.tenants:
+            bots = [Bot(self.world, provider, *one, tenant) for one in self.fleets()]
+            people = Client(self.world, tenant), Operator(self.world, bots, tenant), Approver(self.world, tenant)
+            self.bots += bots
+            self.clients.append(people[0])
+            self.people += people
+            if self.model.borders is not None:
+                self.model.borders.belong(one.by for one in (*bots, *people))
+            if tenant > 1:
+                self.people.append(Nosy(self.world, tenant, bots[-1]))
+
+    @property
+    def tenants(self) -> range:
+        """By their numbers."""
+        return range(1, self.case.scenario.tenants + 1)
 
     def fleets(self) -> list[tuple[str, int, Fleet]]:
         """Type, number and kind of each bot."""
@@ -277,14 +296,16 @@ class Run:
                 return
         left = self.model.open_tasks()
         if not left:
-            why = f"all tasks have ended, but {len(self.model.leases)} leases are left, {self.client.under_way} watched"
+            watched = sum(client.under_way for client in self.clients)
+            why = f"all tasks have ended, but {len(self.model.leases)} leases are left, {watched} watched"
             self.model.broken("7.liveness", "-", why)
             return
         still = ", ".join(self.model.open_works(self.model.acknowledged[left[0]])) or "nothing"
         self.model.broken("7.liveness", left[0], f"{len(left)} tasks do not end; of this one {still} is open")
 
     def _settled(self) -> bool:
-        return not self.client.under_way and not self.model.open_tasks() and not self.model.leases
+        watched = any(client.under_way for client in self.clients)
+        return not watched and not self.model.open_tasks() and not self.model.leases
 
     def _end(self) -> None:
         """The last look at everything, when nobody does anything any more."""

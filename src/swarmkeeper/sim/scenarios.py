@@ -81,6 +81,7 @@ class People:
 @dataclass(frozen=True, slots=True)
 class Scenario:
     name: str
+    tenants: int = 1  # each with clients, people and bots of its own, as many as stand here
     tasks_per_hour: float = 20
     tasks_max: int | None = None  # no more come then
     hours: float = 6
