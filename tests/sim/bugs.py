@@ -1,41 +1,110 @@
 """Bugs that are planted to see the simulator find them: each puts one wrong function in place of a right one, in a test
-alone. A bug has a name, the invariants by which it may be found, and within how many seeds it must be.
+alone. How soon each is found is measured by catch_rate.py; CI looks for each with one seed that is known to find it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
-from swarmkeeper.core import commands
-from swarmkeeper.core.decide import DECISIONS, progress
+from swarmkeeper.core import commands, graph
+from swarmkeeper.core.decide import DECISIONS, deadline, oversight, progress, review, upkeep
 from swarmkeeper.core.decide import work as decisions
+from swarmkeeper.core.model import Approval, Bot, Edge, Failure, Idempotency, Lease, Ready, Task, Work
+from swarmkeeper.core.ports import Changes
+from swarmkeeper.core.states import Ending, ErrorClass, Happening, Status
 from swarmkeeper.core.world import World
-from swarmkeeper.service.batch import Batch
+from swarmkeeper.http import sse
+from swarmkeeper.sdk import chance as chances
+from swarmkeeper.sdk.calls import Calls
+from swarmkeeper.service import pulses
+from swarmkeeper.service.batch import Batch, Queued
+from swarmkeeper.service.pulses import Pulses
+from swarmkeeper.service.scheduler import HandOver, Poll
+from swarmkeeper.sim.run import Case, Outcome
+from swarmkeeper.sim.scenarios import SCENARIOS, Fleet, People, Scenario
 from swarmkeeper.storage.sqlite import SqliteStore, unit
 
 Patch = pytest.MonkeyPatch
+Level = Literal["core", "http"]
+
+# A quarter of an hour in which much goes on: rounds of reviews and of rework, deadlines, holds, cancelling, draining.
+CATCH = replace(
+    SCENARIOS["standard"],
+    name="catch",
+    tasks_per_hour=70,
+    hours=0.25,
+    heal_hours=3,
+    size=4,
+    evaluation={"final": 5, "each": 2, "none": 2},
+    quorums={"1/1": 3, "2/3": 3, "1/2": 1, "2/2": 1},
+    approvals={"none": 5, "plan": 1, "final": 1, "rounds": 1},
+    deadline=0.35,
+    deadline_seconds=300,
+    verdicts={"accept": 5, "rework": 4, "reject": 0.5},
+    planners=Fleet(2, 1, 8, retryable=0.15, unsound=0.08, asks=0.02),
+    executors=Fleet(
+        3, 2, 25, retryable=0.3, not_retryable=0.03, rate_limited=0.03, released=0.03, deferred=0.03, asks=0.03
+    ),
+    evaluators=Fleet(3, 2, 12, retryable=0.1, released=0.02, unsound=0.04),
+    people=People(cancel=0.2, pause=0.25, patch=0.1, retry=0.8, archive=0.3, drain=0.35, decide_seconds=30),
+)
+# The same through HTTP takes longer; what is to be found there has little to do with what the tasks are.
+CATCH_HTTP = replace(CATCH, name="catch-http", tasks_per_hour=100, hours=0.1, size=2, deadline=0)
+SCENARIO_OF: Mapping[Level, Scenario] = {"core": CATCH, "http": CATCH_HTTP}
 
 
 @dataclass(frozen=True, slots=True)
 class Bug:
     name: str
     words: str
+    of: str  # its class
     plant: Callable[[Patch], None]
     found_by: frozenset[str]  # ids of invariants: whichever sees it first
-    seeds: int  # within so many it must be found
+    seed: int  # with which CI looks for it
+    seeds: int  # within so many it was found, from each of the seeds that the measurement began with
+    level: Level
+    faults: tuple[str, ...] | None  # that CI plays of its seed; None: all (where shrinking them is soon done)
+
+    def case(self, seed: int) -> Case:
+        """What is played to find it; what is seen at once needs no healing."""
+        scenario = SCENARIO_OF[self.level]
+        heals = "7.liveness" in self.found_by
+        return Case(seed, scenario if heals else replace(scenario, heal_hours=0), level=self.level)
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """What the published table says of it before anything is measured."""
+        return (f"`{self.name}`", self.of, self.words, self.level)
+
+    @property
+    def played_in_ci(self) -> Case:
+        return replace(self.case(self.seed), faults=self.faults)
+
+    def finds(self, outcome: Outcome) -> bool:
+        return outcome.violation is not None and outcome.violation.invariant in self.found_by
 
 
 BUGS: dict[str, Bug] = {}
 
 
-def bug(words: str, *, found_by: tuple[str, ...], seeds: int) -> Callable[[Callable[[Patch], None]], Bug]:
+def bug(
+    of: str,
+    words: str,
+    *,
+    found_by: tuple[str, ...],
+    seed: int,
+    seeds: int,
+    level: Level = "core",
+    faults: tuple[str, ...] | None = None,
+) -> Callable[[Callable[[Patch], None]], Bug]:
     def made(plant: Callable[[Patch], None]) -> Bug:
         name = plant.__name__.replace("_", "-")
-        found = BUGS[name] = Bug(name, words, plant, frozenset(found_by), seeds)
+        found = BUGS[name] = Bug(name, words, of, plant, frozenset(found_by), seed, seeds, level, faults)
         return found
 
     return made
@@ -46,10 +115,16 @@ def _decides(patch: Patch, command: type[commands.Command], function: Callable[[
     patch.setitem(DECISIONS, command, function)
 
 
+# ---- leases --------------------------------------------------------------------------------------------------------
+
+
 @bug(
+    "a missing fence",
     "a report under a lease that is over is taken as one under the lease that is there now",
     found_by=("2.fence",),
-    seeds=8,
+    seed=4,
+    seeds=10,
+    faults=("bot.freeze@executor-2:t12/s1#1",),
 )
 def missing_fence(patch: Patch) -> None:
     def report(world: World, command: commands.Report) -> Any:
@@ -64,16 +139,32 @@ def missing_fence(patch: Patch) -> None:
     _decides(patch, commands.Report, report)
 
 
-@bug("what waits for an item is told of its end twice", found_by=("4.pending", "8.timer", "5.cause", "rows"), seeds=2)
-def double_release(patch: Patch) -> None:
-    def settle(world: World, task: Any, work: Any, once: Any = progress.settle) -> None:
-        once(world, task, work)
-        once(world, task, work)
+@bug(
+    "check, then act",
+    "whether an owner may have an item is read where it stands in its queue, before the batch hands anything out",
+    found_by=("1.vote",),
+    seed=3,
+    seeds=2,
+)
+def closed_to_its_owner_too_late(patch: Patch) -> None:
+    def take(world: World, claim: commands.Claim, bot: Bot, ready: Ready, ttl: int) -> Lease | None:
+        work = world.work(ready.work)
+        now, work.excluded = work.excluded, ready.excluded
+        lease = right(world, claim, bot, ready, ttl)
+        work.excluded = now
+        return lease
 
-    patch.setattr(progress, "settle", settle)
+    right = decisions.take
+    patch.setattr(decisions, "take", take)
 
 
-@bug("after a restart nobody looks whether leases run out", found_by=("rows", "7.liveness", "8.due"), seeds=8)
+@bug(
+    "leases forgotten at restart",
+    "after a restart nobody looks whether leases run out",
+    found_by=("rows", "7.liveness", "8.due", "8.timer"),
+    seed=3,
+    seeds=14,
+)
 def lease_timers_forgotten(patch: Patch) -> None:
     async def grace(self: SqliteStore, now: int, start_floor: int, right: Any = SqliteStore.grace) -> None:
         await right(self, now, start_floor)
@@ -82,14 +173,340 @@ def lease_timers_forgotten(patch: Patch) -> None:
     patch.setattr(SqliteStore, "grace", grace)
 
 
-@bug("a submission that comes again makes another task", found_by=("1.one-task",), seeds=8)
-def idempotency_lost(patch: Patch) -> None:
-    patch.setattr(Batch, "_remember", lambda self, command, value: None)
+@bug(
+    "a heartbeat that does not renew",
+    "a beat is taken to tell nothing new as long as the lease lives, and not only in its first half",
+    found_by=("2.early",),
+    seed=1,
+    seeds=2,
+)
+def beats_not_written(patch: Patch) -> None:
+    def is_quiet(lease: Lease, pulse: commands.Pulse, now: int, right: Any = decisions.is_quiet) -> bool:
+        lives = lease.expires_at > now
+        return lives and bool(right(replace(lease, expires_at=now + lease.ttl), pulse, now))
+
+    patch.setattr(decisions, "is_quiet", is_quiet)
+    patch.setattr(pulses, "is_quiet", is_quiet)
 
 
-@bug("of those that wait in a line, the youngest is handed out first", found_by=("9.order",), seeds=4)
+@bug(
+    "a heartbeat that brings back what is over",
+    "beats are answered from memory, which forgets a lease that was changed, and keeps one that has ended",
+    found_by=("2.fence",),
+    seed=4,
+    seeds=6,
+)
+def beats_for_the_dead(patch: Patch) -> None:
+    def committed(self: Pulses, changes: Changes, right: Any = Pulses.committed) -> None:
+        right(self, replace(changes, leases_gone={}))
+
+    patch.setattr(Pulses, "committed", committed)
+
+
+@bug(
+    "a late result accepted",
+    "a result that comes while its lease is let run on, after its task was cancelled or failed, is accepted",
+    found_by=("2.closed",),
+    seed=4,
+    seeds=14,
+)
+def accepted_in_its_grace(patch: Patch) -> None:
+    def report(world: World, command: commands.Report) -> Any:
+        lease = None if command.lease_id is None else world.lease(command.lease_id)
+        if lease is None or not lease.cancelled or lease.bot != command.bot or command.output is None:
+            return decisions.report(world, command)
+        task, work, bot = world.task(lease.task), world.work(lease.work), world.look("bot", command.bot)
+        world.record("work.report", work.id, task=task, body={"key": work.key})
+        return decisions._report_success(world, task, work, lease, bot, command)
+
+    _decides(patch, commands.Report, report)
+
+
+@bug(
+    "draining forgotten",
+    "what is claimed along with a report is handed out without a look at whether its bot is to drain",
+    found_by=("6.drain",),
+    seed=4,
+    seeds=36,
+    faults=("net.reset@executor-2:beat.1#11",),
+)
+def drained_with_a_report(patch: Patch) -> None:
+    async def decide(self: HandOver, poll: Poll, save: Any, right: Any = HandOver._decide) -> Any:
+        if poll.bot is not None and not poll.parks:
+            poll.bot = replace(poll.bot, status="active")
+        return await right(self, poll, save)
+
+    patch.setattr(HandOver, "_decide", decide)
+
+
+@bug(
+    "an unfair queue",
+    "of those that wait in a line, the youngest is handed out first",
+    found_by=("9.order",),
+    seed=1,
+    seeds=6,
+)
 def unfair_queue(patch: Patch) -> None:
     right = unit.QUERIES["ready_heads"]
     wrong = right.replace("ORDER BY place, work", "ORDER BY place DESC, work")
     assert wrong != right
     patch.setattr(unit, "QUERIES", {**unit.QUERIES, "ready_heads": wrong})
+
+
+# ---- graphs, rounds, counters --------------------------------------------------------------------------------------
+
+
+@bug(
+    "double release of a dependent",
+    "what waits for an item is told of its end twice",
+    found_by=("4.pending", "4.upstream", "8.timer", "5.cause", "rows"),
+    seed=1,
+    seeds=4,
+)
+def double_release(patch: Patch) -> None:
+    def settle(world: World, task: Any, work: Any, once: Any = progress.settle) -> None:
+        once(world, task, work)
+        once(world, task, work)
+
+    patch.setattr(progress, "settle", settle)
+
+
+@bug(
+    "rework that forgets a dependent",
+    "what lies right behind the targets of rework is opened again, and not what lies behind that",
+    found_by=("4.upstream",),
+    seed=1,
+    seeds=12,
+)
+def rework_stops_short(patch: Patch) -> None:
+    def downstream(roots: Iterable[str], edges: Iterable[Edge], right: Any = graph.downstream) -> list[str]:
+        known = set(roots)
+        near = known | {edge.child for edge in edges if edge.parent in known}
+        return [work for work in right(known, edges) if work in near]
+
+    patch.setattr(graph, "downstream", downstream)
+
+
+@bug(
+    "counter drift",
+    "an item that failed or was cancelled and is opened again is still counted among the failed",
+    found_by=("4.counters",),
+    seed=1,
+    seeds=2,
+)
+def failed_for_ever(patch: Patch) -> None:
+    def become(self: World, task: Task, work: Work, status: Status, right: Any = World._become) -> None:
+        failed = task.n_failed
+        right(self, task, work, status)
+        task.n_failed = max(failed, task.n_failed)
+
+    patch.setattr(World, "_become", become)
+
+
+@bug(
+    "quorum counted twice",
+    "the votes of the rounds before are counted again",
+    found_by=("1.quorum",),
+    seed=4,
+    seeds=10,
+)
+def votes_of_other_rounds(patch: Patch) -> None:
+    def items(world: World, task: Task) -> list[Work]:
+        rounds = [replace(task, round=number) for number in range(1, task.round + 1)]
+        keys = [(task.id, key) for one in rounds for key in progress.review_keys(one)]
+        found: list[Work] = world.looks("work", [one for one in world.looks("work_key", keys) if one is not None])
+        return found
+
+    patch.setattr(review, "_round_items", items)
+
+
+@bug(
+    "quorum counted twice",
+    "a review is closed to who has voted already, and not to who is about to",
+    found_by=("1.vote",),
+    seed=3,
+    seeds=2,
+)
+def two_votes_at_once(patch: Patch) -> None:
+    def exclude_takers(world: World, task: Task, item: Work, right: Any = review.exclude_takers) -> None:
+        if item.status is not Status.LEASED:
+            right(world, task, item)
+
+    patch.setattr(review, "exclude_takers", exclude_takers)
+
+
+# ---- time ----------------------------------------------------------------------------------------------------------
+
+
+@bug(
+    "a timer lost",
+    "a deadline whose clock stood goes on without its timer",
+    found_by=("8.timer",),
+    seed=2,
+    seeds=4,
+)
+def deadline_without_timer(patch: Patch) -> None:
+    def start(world: World, task: Task) -> None:
+        if task.deadline_left is not None:
+            world.edit_task(task)
+            task.deadline, task.deadline_left = world.now + task.deadline_left, None
+
+    patch.setattr(deadline, "start", start)
+
+
+@bug(
+    "a deadline ignored",
+    "a deadline that passes while its task is held is put off, a minute at a time",
+    found_by=("8.timer", "8.due"),
+    seed=6,
+    seeds=10,
+)
+def deadline_put_off(patch: Patch) -> None:
+    def passes(world: World, task_id: str, right: Any = upkeep._deadline) -> None:
+        task = world.look("task", task_id)
+        if task is not None and task.holds:
+            world.set_timer("deadline", task_id, world.now + 60_000_000)
+        else:
+            right(world, task_id)
+
+    patch.setattr(upkeep, "_deadline", passes)
+
+
+# ---- what is kept, and told ----------------------------------------------------------------------------------------
+
+
+@bug(
+    "a secret persisted",
+    "the words of a failure are redacted where they are told, and not where they are kept with the attempt",
+    found_by=("10.secret",),
+    seed=14,
+    seeds=28,
+)
+def reason_with_its_secret(patch: Patch) -> None:
+    def report_failure(
+        world: World, task: Task, work: Work, lease: Lease, command: commands.Report, cause: Failure
+    ) -> None:
+        if cause.error_class is ErrorClass.RATE_LIMITED:
+            right(world, task, work, lease, command, cause)
+            return
+        error = {"class": str(cause.error_class), "message": cause.message}
+        more: dict[str, Any] = {
+            "retryable": cause.error_class is ErrorClass.RETRYABLE,
+            "result_hash": command.content_hash,
+        }
+        failed, ending = Happening.ATTEMPT_FAILED, Ending.FAILED
+        decisions.try_failed(world, task, work, lease, failed, ending=ending, error=error, usage=command.usage, **more)
+
+    right = decisions._report_failure
+    patch.setattr(decisions, "_report_failure", report_failure)
+
+
+@bug(
+    "idempotency lost",
+    "how long an idempotency key is kept is read in the wrong unit: a day's worth of milliseconds",
+    found_by=("1.one-task",),
+    seed=1,
+    seeds=16,
+    faults=("net.delay@client:submit.t12#1",),
+)
+def key_kept_too_short(patch: Patch) -> None:
+    def remember(self: Batch, command: commands.Command, value: Any, right: Any = Batch._remember) -> None:
+        right(self, command, value)
+        if self.world.changes.idempotency and command.idempotency is not None:
+            row = self.world.changes.idempotency[-1]
+            short: Idempotency = replace(row, expires=self.world.now + self.world.limits.idempotency // 1_000_000)
+            self.world.changes.idempotency[-1] = short
+
+    patch.setattr(Batch, "_remember", remember)
+
+
+@bug(
+    "an event without audit",
+    "what is refused leaves no audit record, though it may have left something else: a result that came too late",
+    found_by=("5.audit",),
+    seed=1,
+    seeds=8,
+)
+def refused_without_record(patch: Patch) -> None:
+    def finish(self: World, right: Any = World.finish) -> None:
+        known, scope = len(self.entries), self.scope
+        right(self)
+        if scope is not None and scope.outcome != "accepted":
+            del self.entries[known:]
+
+    patch.setattr(World, "finish", finish)
+
+
+@bug(
+    "a question decided twice",
+    "who changes their mind about a question is heard as if it were still open",
+    found_by=("1.one-decision", "5.cause"),
+    seed=2,
+    seeds=30,
+)
+def second_thoughts(patch: Patch) -> None:
+    def decide(world: World, command: commands.Decide) -> str:
+        approval: Approval | None = world.look("approval", command.approval)
+        known = {} if approval is None else approval.decision or {}
+        if approval is not None and approval.state == "decided" and known.get("verb") != command.verb:
+            world.edit_approval(approval).state = "open"
+        return oversight.decide(world, command)
+
+    _decides(patch, commands.Decide, decide)
+
+
+@bug(
+    "told before it is durable",
+    "commands are answered when they are decided and written, before the commit",
+    found_by=("7.acknowledged", "2.fence", "7.durable", "0.lost-exception"),
+    seed=3,
+    seeds=2,
+)
+def answered_before_the_commit(patch: Patch) -> None:
+    async def run(self: Batch, queued: list[Queued], polls: Any, *, right: Any = Batch.run, **named: Any) -> None:
+        await right(self, queued, polls, **named)
+        for one in queued:
+            if one.accepted and one.answer is not None and not one.answer.done():
+                one.answer.set_result(one.value)
+        await asyncio.sleep(0)
+
+    patch.setattr(Batch, "run", run)
+
+
+# ---- HTTP and the SDK ----------------------------------------------------------------------------------------------
+
+
+@bug(
+    "a gap in the feed",
+    "who comes back to the feed goes on behind the event after the last one heard",
+    found_by=("5.feed",),
+    seed=2,
+    seeds=6,
+    level="http",
+)
+def feed_off_by_one(patch: Patch) -> None:
+    def resumed_after(x: Any, after: int, right: Any = sse.resumed_after) -> int:
+        found: int = right(x, after)
+        return found + 1 if found else found
+
+    patch.setattr(sse, "resumed_after", resumed_after)
+
+
+@bug(
+    "idempotency lost",
+    "the SDK draws an idempotency key for each try, and not for each call",
+    found_by=("1.one-task",),
+    seed=9,
+    seeds=36,
+    level="http",
+)
+def key_of_each_try(patch: Patch) -> None:
+    async def once(
+        self: Calls, method: str, path: str, body: Any, headers: Mapping[str, str], *args: Any, **named: Any
+    ) -> Any:
+        if "idempotency-key" in headers:
+            headers = {**headers, "idempotency-key": chances.token(self.chance)}
+        return await right(self, method, path, body, headers, *args, **named)
+
+    right = Calls._once
+    patch.setattr(Calls, "_once", once)

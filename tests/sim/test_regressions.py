@@ -1,0 +1,50 @@
+"""Stories that went wrong once are played again, each with the faults that it took.
+
+A story is a file in `regressions/`, as `swarmkeeper simulate` leaves it behind and `--replay` plays it; `stories.toml`
+says of each what it was for, and which planted bug (bugs.py) shows that it still finds what it is kept for.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swarmkeeper.sim import cases
+from swarmkeeper.sim.run import Case, run
+from tests.sim.bugs import BUGS
+
+FOLDER = Path(__file__).parent / "regressions"
+STORIES: dict[str, dict[str, Any]] = tomllib.loads((FOLDER / "stories.toml").read_text(encoding="utf-8"))
+
+
+def case_of(name: str) -> Case:
+    return cases.from_json(json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.json")))
+def test_a_story_that_went_wrong_goes_well(name: str) -> None:
+    outcome = run(case_of(name))
+
+    assert outcome.violation is None, (STORIES[name]["about"], outcome.violation)
+    assert set(outcome.faults) == set(case_of(name).faults or ()), "the story has changed: its faults do not strike"
+
+
+@pytest.mark.parametrize("name", sorted(name for name, story in STORIES.items() if "bug" in story))
+def test_a_story_finds_the_bug_that_it_is_kept_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bug = BUGS[STORIES[name]["bug"]]
+    bug.plant(monkeypatch)
+    case = case_of(name)
+
+    outcome = run(replace(case, scenario=replace(case.scenario, heal_hours=0)))
+
+    assert bug.finds(outcome), outcome.violation
+
+
+def test_of_each_story_it_is_told_what_it_is_for() -> None:
+    assert sorted(STORIES) == sorted(path.stem for path in FOLDER.glob("*.json"))
+    assert all(story["about"] for story in STORIES.values())
