@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import apsw
 import pytest
 
+from swarmkeeper.core import commands
 from swarmkeeper.core.states import Status
 from swarmkeeper.sim.harness import Harness
 
@@ -289,16 +293,39 @@ def test_a_stall_of_the_loop_gives_bots_the_grace_of_a_restart(swarm: Harness) -
     assert swarm.work(task, "a").crashes == 1
 
 
-def test_a_wait_of_the_loop_shorter_than_a_beat_changes_nothing(swarm: Harness) -> None:
+def test_a_wait_of_the_loop_that_no_beat_is_late_for_changes_nothing(swarm: Harness) -> None:
     task = swarm.submit(["a"])
     lease = swarm.take(swarm.bot("worker"))
     swarm.beat(lease)
-    swarm.advance(22)
+    swarm.advance(26)
 
-    swarm.loop.stall(9 * SECOND)
+    swarm.loop.stall(5 * SECOND)
     swarm.advance(0)
 
     assert swarm.work(task, "a").crashes == 1
+
+
+def test_a_bot_that_beats_in_time_does_not_lose_its_lease_to_a_slow_disk(
+    swarm: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swarm.submit(["a", "b"])
+    bot = swarm.bot("worker", capacity=2)
+    quiet, busy = swarm.take(bot), swarm.take(bot)
+    assert {swarm.beat(quiet), swarm.beat(busy)} == {"continue"}
+    swarm.advance(10)
+    right, takes = swarm.store._commit, [13.0]
+
+    async def slow(connection: apsw.Connection) -> None:
+        await asyncio.sleep(takes.pop() if takes else 0)
+        await right(connection)
+
+    # In one beat: of the first nothing is to be written yet, of the second there is news.
+    pulses = (commands.Pulse(lease_id=quiet.lease_id), commands.Pulse(lease_id=busy.lease_id, progress=0.5))
+    monkeypatch.setattr(swarm.store, "_commit", slow)
+    swarm.do(commands.Beat(by=swarm._bots[bot], bot=bot, pulses=pulses))
+    swarm.advance(10)
+
+    assert swarm.beat(quiet) == "continue"
 
 
 @pytest.mark.parametrize("jump", [-86_400, 86_400])

@@ -188,7 +188,9 @@ class Engine:
         try:
             while not self._stopping or self._queue:
                 await self._wait()
+                self._notice_stall(ALIVE_EVERY)  # an idle loop looks that often
                 await self._turn()
+                self._notice_stall()  # a store may take its time
                 await asyncio.sleep(0)  # a store that never waits must not starve those who wait for answers
                 for _ in range(BUSY_TICKS if self._queue else 0):
                     await asyncio.sleep(0)
@@ -316,7 +318,6 @@ class Engine:
     # ---- one turn --------------------------------------------------------------------------------------------------
 
     async def _turn(self) -> None:
-        self._notice_stall()
         commands, polls = self._gather()
         try:
             await self._rerun(commands, polls, upkeep=True)
@@ -332,11 +333,14 @@ class Engine:
             except StoreUnavailable as error:
                 self._unavailable(error, [], [])
 
-    def _notice_stall(self) -> None:
-        """A loop that stood still longer than a beat has not heard its bots: they get the grace of a restart."""
+    def _notice_stall(self, idle: int = 0) -> None:
+        """A loop that stood still has not heard its bots, or has answered them late: they get the grace of a restart.
+
+        Beats come each third of a lease's length, and are left unwritten while half of it is left (`is_quiet`): what
+        lies between is what standing still may take.
+        """
         now = self._clock.monotonic()
-        # An idle loop looks every ALIVE_EVERY; what is longer than that and a beat was not idleness.
-        self._stalled = self._stalled or now - self._looked_at > ALIVE_EVERY + self.limits.lease_ttl // 3
+        self._stalled = self._stalled or now - self._looked_at > idle + self.limits.lease_ttl // 6
         self._looked_at = now
 
     async def _rerun(self, commands: list[Queued], polls: list[Poll], *, upkeep: bool) -> None:
