@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import os
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +100,12 @@ def test_what_cannot_be_played_is_refused_by_its_place(plain: Any, why: str) -> 
     assert why in str(refused.value)
 
 
+# Nine of nine of nine and so on, in a few hundred bytes.
+LAUGHS = "skills:\n- &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"- &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in pairwise("abcdefghi")
+)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "why"),
     [
@@ -107,6 +115,15 @@ def test_what_cannot_be_played_is_refused_by_its_place(plain: Any, why: str) -> 
         ("a.json", '{"hours": }', "line 1 column 11"),
         ("a.txt", "hours: 6", "written as .yaml, .toml or .json"),
         ("a.yaml", "hours: -1", "a.yaml: `hours` must be above 0"),
+        ("a.yaml", "hours: 1\nname: x\nhours: 2", "a.yaml: line 3, column 1: `hours` stands there twice"),
+        ("a.json", '{"hours": 1, "hours": 2}', "a.json: `hours` stands there twice"),
+        ("a.yaml", LAUGHS, "a.yaml: there is too much in it"),
+        ("a.yaml", "skills: &s [*s]", "a.yaml: there is too much in it, or something that refers to itself"),
+        ("a.yaml", "task: " + "{a: " * 2_000 + "1" + "}" * 2_000, "a.yaml: it is nested too deeply"),
+        ("a.json", "[" * 100_000, "a.json: it is nested too deeply"),
+        ("a.json", '{"hours": ' + "9" * 5_000 + "}", "a.json: there is a value in it that cannot be read"),
+        ("a.yaml", "hours: 1 #" + "x" * 2**20, "a.yaml: the file is too long"),
+        ("a.yaml", "shapes: {one: 1.0e+308, flat: 1.0e+308}", "none beyond all measure"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_where(tmp_path: Path, name: str, text: str, why: str) -> None:
@@ -127,6 +144,29 @@ def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None
         read(tmp_path / "bytes.json")
     with pytest.raises(BadScenario, match="shipped are code-review, research, standard"):
         find("nothing")
+    with pytest.raises(BadScenario, match="there is no scenario of that name"):
+        find("")
+
+
+def test_nobody_waits_for_what_is_not_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+
+    with pytest.raises(BadScenario, match=r"pipe\.yaml: this is not a file"):
+        read(tmp_path / "pipe.yaml")
+
+
+def test_a_mark_that_editors_leave_at_the_begin_is_passed_over(tmp_path: Path) -> None:
+    for name, text in (("a.json", '{"hours": 2}'), ("a.toml", "hours = 2"), ("a.yaml", "hours: 2")):
+        (tmp_path / name).write_text(text, encoding="utf-8-sig")
+
+        assert read(tmp_path / name).scenario.hours == 2
+
+
+def test_a_scenario_is_called_after_its_file_in_letters_that_a_name_can_have(tmp_path: Path) -> None:
+    for file, name in (("my <b>.yaml", "my--b-"), ("-.yaml", "scenario"), (f"{'x' * 99}.yaml", "x" * 64)):
+        (tmp_path / file).write_text("hours: 2")
+
+        assert read(tmp_path / file).scenario.name == name
 
 
 if __name__ == "__main__":

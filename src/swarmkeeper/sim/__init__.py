@@ -18,6 +18,8 @@ Start at `run.run(Case(seed))`. Where things are:
   `process_history` (what was answered, held against the store), `process_parts` (what these share).
 - What must hold. `invariants` (ids, sentences, `@invariant` for one's own), `model` (the shadow of the store, fed by
   each commit, asked before each answer), `judge` (what one commit must not do), `checks` (what rows can show).
+- Several tenants: `borders` (their names; nothing of one comes to another), `nosy` and `nosy_http` (who tries),
+  `shares` (turns for the engine).
 - What comes of it. `run` (a case in, an outcome out), `scenarios` (what is played, as plain values), `cases` (cases as
   JSON), `trace` (lines and their digest), `coverage` (`reached("…")`), `shrink` (to the few faults that it takes).
 - For tests of single rules: `harness` (one engine in hand), `asgi` (an application called in memory).

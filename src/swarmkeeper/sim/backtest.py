@@ -9,10 +9,8 @@ to be parted is held against itself, and that is said: such an error is smaller 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from multiprocessing import get_context
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +18,7 @@ from swarmkeeper.core.model import Event
 from swarmkeeper.sim.calibrate import Calibrated, calibrate
 from swarmkeeper.sim.clock import BEGINNING
 from swarmkeeper.sim.invariants import Own, Violation
+from swarmkeeper.sim.many import in_processes
 from swarmkeeper.sim.measure import FLEETS
 from swarmkeeper.sim.recording import Part, Recording, Story, of_run, part_of, story_of
 from swarmkeeper.sim.report import Band, Figure, band, figures_of, number, spread
@@ -127,12 +126,7 @@ def play(trial: Trial, seeds: Sequence[int], *, jobs: int = 1) -> Iterator[Play]
     if jobs == 1 or len(seeds) == 1:
         yield from map(one, seeds)
         return
-    # Processes that begin anew: what this one has loaded or changed does not reach the runs.
-    pool = ProcessPoolExecutor(min(jobs, len(seeds)), mp_context=get_context("spawn"))
-    try:
-        yield from pool.map(one, seeds)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    yield from in_processes(one, seeds, jobs=jobs)
 
 
 def _play(scenario: Scenario, since: float, until: float, slots: Mapping[str, int], seed: int) -> Play:

@@ -5,7 +5,8 @@ that nothing of one comes to another. Those who try are in nosy.py; who gets how
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from swarmkeeper.core import commands
@@ -56,14 +57,16 @@ class Borders:
 
     def _learn(self, changes: Changes) -> None:
         """Whose all is that this writes. Nothing ever changes hands."""
-        for records in (changes.keys, changes.bots, changes.tasks, changes.works, changes.approvals):
-            for record in records.values():
-                if record is not None:
-                    self._belongs(record.id, record.tenant)
-        for one in (*changes.events, *changes.leaves, *changes.messages):
+        tables: tuple[Mapping[str, Any], ...] = changes.keys, changes.bots, changes.tasks, changes.works
+        for record in chain.from_iterable(table.values() for table in (*tables, changes.approvals)):
+            if record is not None:
+                self._belongs(record.id, record.tenant)
+        told: tuple[Sequence[Any], ...] = changes.events, changes.leaves, changes.messages
+        for one in chain.from_iterable(told):
             self._belongs(one.id, one.tenant)
-        for each in (*changes.leases.values(), *changes.attempts):
-            self._belongs(each.lease_id, each.tenant)
+        grants: tuple[Iterable[Any], ...] = changes.leases.values(), changes.attempts
+        for one in chain.from_iterable(grants):
+            self._belongs(one.lease_id, one.tenant)
 
     def _belongs(self, one: str, tenant: str) -> None:
         before = self._whose.setdefault(one, tenant)
@@ -71,33 +74,36 @@ class Borders:
             self._broken(one, f"it was {before}'s, and is written as {tenant}'s")
 
     def _check(self, changes: Changes) -> None:
+        self._check_told(changes)
+        self._check_done(changes)
+        for work in changes.works.values():
+            self._same("an item", work.tenant, work.task)
+        for ready in filter(None, changes.ready.values()):
+            self._same("what may be handed out", ready.tenant, ready.work, ready.task)
+        for chore in filter(None, changes.chores.values()):
+            self._same("a chore", chore.tenant, chore.task)
+        for bot in filter(None, changes.bots.values()):
+            self._same("a bot", bot.tenant, bot.key_id)
+
+    def _check_told(self, changes: Changes) -> None:
         for event in changes.events:
             self._same(event.kind, event.tenant, event.task, event.work, event.actor, *_named_in(event))
         for leaf in changes.leaves:
             self._same(leaf.action, leaf.tenant, leaf.task, leaf.actor)
-        for work in changes.works.values():
-            self._same("an item", work.tenant, work.task)
+        for message in changes.messages:
+            self._same("a message", message.tenant, message.task, message.from_bot, message.to_bot)
+        for key in changes.idempotency:
+            self._same("what is answered again", key.tenant, *key.resource.split())
+
+    def _check_done(self, changes: Changes) -> None:
         for lease in changes.leases.values():
             self._same("a lease", lease.tenant, lease.work, lease.task, lease.bot)
         for attempt in changes.attempts:
             self._same("an attempt", attempt.tenant, attempt.work, attempt.task, attempt.bot, attempt.lease_id)
         for late in changes.late_results:
             self._same("a late result", late.tenant, late.work, late.task, late.bot, late.lease_id)
-        for message in changes.messages:
-            self._same("a message", message.tenant, message.task, message.from_bot, message.to_bot)
         for approval in changes.approvals.values():
             self._same("a question", approval.tenant, approval.task, approval.work, approval.decided_by)
-        for bot in changes.bots.values():
-            if bot is not None:
-                self._same("a bot", bot.tenant, bot.key_id)
-        for ready in changes.ready.values():
-            if ready is not None:
-                self._same("what may be handed out", ready.tenant, ready.work, ready.task)
-        for chore in changes.chores.values():
-            if chore is not None:
-                self._same("a chore", chore.tenant, chore.task)
-        for key in changes.idempotency:
-            self._same("what is answered again", key.tenant, *key.resource.split())
 
     def _same(self, what: str, tenant: str, *others: str | None) -> None:
         for one in others:
@@ -108,7 +114,7 @@ class Borders:
 
     def answered(self, command: Command, answer: Any) -> None:
         """What a command is answered with is of whoever gave it."""
-        asked = {word for word in ID.findall(repr(command))}
+        asked = set(ID.findall(repr(command)))
         if isinstance(command, commands.Register):
             answer = answer[0]
         if isinstance(answer, Beaten):
@@ -127,7 +133,8 @@ class Borders:
         return f"{one}, which is {self.whose(one)}'s"
 
     def _broken(self, one: str, why: str) -> None:
-        self._model.broken("2.tenant", self._model.named(one), why)
+        model = self._model
+        model.broken("2.tenant", model.label(one) if one in model.works else model.title(one), why)
 
 
 def _named_in(event: Event) -> Iterable[str]:

@@ -72,7 +72,10 @@ def calibrate(recording: Recording, *, name: str = "calibrated") -> Calibrated:
     made.people()
     made.bounds()
     made.leftovers()
-    rehearsal = scenario_files.made(dict(made.plain), name=name)
+    try:
+        rehearsal = scenario_files.made(dict(made.plain), name=name)
+    except scenario_files.BadScenario as error:  # a clock that was set wrong makes of minutes a thousand years
+        raise BadFeed(f"what it tells cannot be played: {error}") from None
     fleets = {fleet: getattr(rehearsal.scenario, fleet) for fleet in FLEETS.values()}
     return Calibrated(
         rehearsal=rehearsal,

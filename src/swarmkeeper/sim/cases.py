@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from swarmkeeper.sim import scenario_files
+from swarmkeeper.sim.faults import KINDS
 from swarmkeeper.sim.run import Case
 
 
@@ -31,6 +33,29 @@ def from_json(plain: Mapping[str, Any]) -> Case:
         raise BadCase(str(error)) from None
     _known(plain, to_json(case), "")
     return case
+
+
+def check(case: Case) -> None:
+    """What was changed by hand, or comes from elsewhere, must be as sound as a scenario that is read from a file.
+
+    Raises:
+        BadCase: it cannot be played.
+    """
+    scenario = to_json(case)["scenario"]
+    if not scenario["heal_hours"]:
+        del scenario["heal_hours"]  # a file has some; a case may look at safety alone
+    try:
+        scenario_files.check_fields(scenario)
+        scenario_files.check_sound(scenario_files.Rehearsal(case.scenario))
+    except scenario_files.BadScenario as error:
+        raise BadCase(f"scenario: {error}") from None
+    for fault in case.faults or ():
+        if fault.partition("@")[0] not in KINDS or "@" not in fault:
+            raise BadCase("there is something in `faults` that is not the name of a fault")
+    if case.level != "http" and (case.bots is not None or case.scenario.task is not None):
+        raise BadCase("`bots`, and `task` of the scenario, are for level http")
+    if case.level == "process" and (case.invariants is not None or case.chaos or case.file):
+        raise BadCase("`invariants`, `chaos` and `file` are not for level process")
 
 
 # Whose keys are words of the scenario's own, and not names of fields.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from pprint import pformat
 
@@ -35,11 +36,17 @@ def as_test(outcome: Outcome) -> str:
     violation = outcome.violation
     assert violation is not None, "a run without a violation needs no test"
     return _TEST.format(
-        words=violation.words[:1].upper() + violation.words[1:],
+        words=_in_docstring(violation.words[:1].upper() + violation.words[1:]),
         seed=outcome.case.seed,
         case=pformat(cases.to_json(outcome.case), width=110, sort_dicts=False),
         name="".join(letter if letter.isalnum() else "_" for letter in f"{violation.invariant}_{outcome.case.seed}"),
     )
+
+
+def _in_docstring(words: str) -> str:
+    """Words of somebody else's, so that they end where the docstring does and no line holds what cannot be shown."""
+    kept = words.replace('"', "'").replace("\\", "/")
+    return "".join(letter if letter.isprintable() else " " for letter in kept)
 
 
 def keep(outcome: Outcome, folder: Path) -> tuple[Path, Path]:
@@ -50,6 +57,25 @@ def keep(outcome: Outcome, folder: Path) -> tuple[Path, Path]:
     """
     seed = outcome.case.seed
     case, test = folder / f"violation-{seed}.json", folder / f"test_violation_{seed}.py"
-    case.write_text(as_file(outcome.case), encoding="utf-8")
-    test.write_text(as_test(outcome), encoding="utf-8")
+    put(case, as_file(outcome.case))
+    put(test, as_test(outcome))
     return case, test
+
+
+def put(path: Path, text: str) -> None:
+    """Write a file whole, or leave there what was there: a disk gets full, and somebody else may write it, too.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if path.exists() and not path.is_file():  # a pipe, which is read as it is written
+        path.write_text(text, encoding="utf-8")
+        return
+    path = path.resolve()  # what a link leads to is written, and the link stays
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        new.write_text(text, encoding="utf-8")
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise

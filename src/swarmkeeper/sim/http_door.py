@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import json
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -20,6 +20,7 @@ from swarmkeeper.core.ports import Changes, StoreUnavailable
 from swarmkeeper.sdk.errors import Unreachable
 from swarmkeeper.sdk.transport import Response, Streamed
 from swarmkeeper.sim.asgi import Application, scope_of
+from swarmkeeper.sim.borders import ID
 from swarmkeeper.sim.coverage import reached
 from swarmkeeper.sim.door import Lease
 from swarmkeeper.sim.faults import Fault
@@ -59,15 +60,16 @@ class HttpModel(Model):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.leased: dict[str, Lease] = {}
-        self.told: list[Told] = []
-        self.told_at: list[int] = []  # when each was, of the loop's time
+        self.told_to: dict[str, list[Told]] = defaultdict(list)  # by tenant
+        self.told_at: dict[str, list[int]] = defaultdict(list)  # when each was, of the loop's time
 
     def committed(self, saved: Sequence[Changes]) -> None:
         super().committed(saved)
         for changes in saved:
             self._lease(changes)
-            self.told += [(event.kind, event.audit, event.task) for event in changes.events]
-            self.told_at += [self._loop.now] * len(changes.events)
+            for event in changes.events:
+                self.told_to[event.tenant].append((event.kind, event.audit, event.task))
+                self.told_at[event.tenant].append(self._loop.now)
 
     def _lease(self, changes: Changes) -> None:
         for lease in changes.leases.values():
@@ -103,12 +105,22 @@ class Oracle:
     def before(self, asked: Asked) -> int:
         """What is to be remembered while a request is carried out: the version of a task that is looked at."""
         task = self._model.tasks.get(_segment(asked.bare, 2)) if asked.method == "GET" else None
-        return 0 if task is None else task.version
+        by = self._by(asked)
+        return 0 if task is None or (by is not None and task.tenant != by) else task.version
+
+    def _by(self, asked: Asked) -> str | None:
+        """Whose key it comes with, where there is more than one tenant."""
+        borders = self._model.borders
+        return None if borders is None else borders.key_holders.get(asked.headers.get("x-api-key", ""))
 
     def answered(self, asked: Asked, answer: Response, version_before: int) -> None:
         kind, verb = _kind(asked), asked.bare.rpartition(":")[2]
         if answer.status >= 500 and answer.status != 503:
             self.broken("0.fault", asked.bare, f"it is answered with {answer.status}")
+        if self._model.borders is not None:
+            known = {*ID.findall(asked.path), *ID.findall((asked.body or b"").decode())}
+            words = ID.findall(answer.body.decode())
+            self._model.borders.told(self._by(asked), [one for one in words if one not in known], asked.bare)
         if answer.status not in (200, 201):
             if answer.status == 404 and kind == "look" and version_before:
                 self.broken("7.acknowledged", asked.bare, "a task that was committed is not there")

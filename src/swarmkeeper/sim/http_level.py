@@ -13,7 +13,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
@@ -27,6 +27,7 @@ from swarmkeeper.core.ports import Clock, Entropy, StoreUnavailable
 from swarmkeeper.observe.logs import Log
 from swarmkeeper.sdk.bots import BaseBot
 from swarmkeeper.settings import Settings
+from swarmkeeper.sim.borders import named, tenant_id
 from swarmkeeper.sim.bots import Bot, Provider
 from swarmkeeper.sim.broker import SimBroker
 from swarmkeeper.sim.clock import VirtualClock
@@ -35,6 +36,7 @@ from swarmkeeper.sim.host import World
 from swarmkeeper.sim.http_door import HttpDoor, HttpModel
 from swarmkeeper.sim.loop import SECOND, Host
 from swarmkeeper.sim.network import Network
+from swarmkeeper.sim.nosy_http import NosyAtHttp
 from swarmkeeper.sim.orchestrator import Orchestrator, rules
 from swarmkeeper.sim.own import Brought, path_of, swarm_of
 from swarmkeeper.sim.own_bots import among_faults
@@ -93,12 +95,19 @@ class Swarm(WholeOrchestrator):
         await self._start(None)
 
 
+@dataclass(frozen=True, slots=True)
+class KeyHolder:
+    tenant: str
+    known_as: str
+    role: str
+
+
 class HttpOrchestrator(Orchestrator):
     """Its process: the application in the place of the bare engine."""
 
-    def __init__(self, *args: Any, parties: Sequence[tuple[str, str]], **options: Any) -> None:
+    def __init__(self, *args: Any, parties: Sequence[KeyHolder], **options: Any) -> None:
         super().__init__(*args, **options)
-        self._parties = parties  # (name, role) of all who have a key
+        self._parties = parties
         self._keys: dict[str, str] = {}  # by name: their texts, which are kept by those they were given to
         self._keyed = asyncio.Event()
         self._swarms: list[Swarm] = []  # what is left of dead processes must not be collected: that would run its ends
@@ -122,6 +131,7 @@ class HttpOrchestrator(Orchestrator):
             except StoreUnavailable:
                 await asyncio.sleep(1)
         self.engine = swarm.engine
+        self._watch(swarm.engine)
         async with store.still():  # its engine runs already
             self._model.check_rows("after a restart")
         await self._give_keys(swarm)
@@ -133,12 +143,16 @@ class HttpOrchestrator(Orchestrator):
         self._model.broken("0.engine", "orchestrator", "the engine's loop ended by itself")
 
     async def _give_keys(self, swarm: Swarm) -> None:
-        for name, role in self._parties:
+        for one in self._parties:
+            name = named(one.tenant, one.known_as)
             while name not in self._keys:
+                bot = one.known_as if one.role.startswith("bot:") else None
                 try:
-                    self._keys[name] = await swarm.make_key(role, bot=name if role.startswith("bot:") else None)
+                    self._keys[name] = await swarm.make_key(one.role, bot=bot, tenant=one.tenant)
                 except (SwarmkeeperError, StoreUnavailable):
                     await asyncio.sleep(1)
+            if self._model.borders is not None:
+                self._model.borders.key_holders[self._keys[name]] = one.tenant
         self._keyed.set()
 
     async def _upgrade(self) -> None:
@@ -179,10 +193,11 @@ class HttpRun(Run):
         super().__init__(case, url, **options)
 
     def orchestrator_options(self) -> dict[str, Any]:
-        bots = [
+        parts = [
             (own.name if own else f"{type_.lower()}-{n}", f"bot:{type_.lower()}") for type_, n, _, own in self._parts
         ]
-        return {"parties": [*bots, *((name, name) for name in PEOPLE)]}
+        parts += [(name, name) for name in PEOPLE]
+        return {"parties": [KeyHolder(tenant_id(tenant), *part) for tenant in self.tenants for part in parts]}
 
     def take_part(self) -> None:
         scenario = self._scenario
@@ -201,16 +216,28 @@ class HttpRun(Run):
             asyncio.Event(),
         )
         provider = Provider(self.world)
-        bots = [SdkBot(self.world, network, model, provider, key_of, *part) for part in self._parts]
-        self.bots = cast("list[Bot]", bots)
-        self.client = Client(self.world)
-        self._watcher = Watcher(network, model, Host(self.loop, WATCHER), self.coins, key_of)
-        self.people = (self.client, Operator(self.world, self.bots), Approver(self.world), self._watcher)
+        self.bots, self.clients, self.people = [], [], []
+        self._watchers: list[Watcher] = []
+        for tenant in self.tenants:
+            sdk_bots = [SdkBot(self.world, network, model, provider, key_of, *part, tenant) for part in self._parts]
+            bots = cast("list[Bot]", sdk_bots)
+            client = Client(self.world, tenant)
+            watcher = Watcher(
+                network, model, Host(self.loop, named(tenant_id(tenant), WATCHER)), self.coins, key_of, tenant
+            )
+            self.bots += bots
+            self.clients.append(client)
+            self._watchers.append(watcher)
+            self.people += (client, Operator(self.world, bots, tenant), Approver(self.world, tenant), watcher)
+            if tenant > 1:
+                self.people.append(NosyAtHttp(self.world, network, model, key_of, tenant, sdk_bots[-1]))
 
     def _end(self) -> None:
         super()._end()
-        if self._watcher.missed(self.loop.now - FEED_SECONDS * SECOND):
-            words = cast(HttpModel, self.model).told[self._watcher.heard]
+        for watcher in self._watchers:
+            if not watcher.missed(self.loop.now - FEED_SECONDS * SECOND):
+                continue
+            words = cast(HttpModel, self.model).told_to[watcher.tenant][watcher.heard]
             self.model.broken("5.feed", self.model.title(words[2]), f"{words[0]} was never heard by who follows")
 
     def play(self, found: Counter[str]) -> Outcome:

@@ -30,7 +30,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "2.fence": "a result is accepted only under the lease that the item has now, from the bot that has it",
         "2.newest": "the accepted attempt was the newest granted; attempts are numbered without a gap",
         "2.closed": "of a task that is over no result is accepted; nothing of it, or of a held one, is handed out",
-        "2.tenant": "nothing of a tenant is handed to, done by or told to another, to whom it is as if it were not there",
+        "2.tenant": "nothing of a tenant is handed to, done by or told to another: to them it is not there",
         "2.early": "a lease is taken from a bot that was heard of only when its time is over",
         "3.lease": "an item has a lease exactly while it is LEASED",
         "4.pending": "`pending` is the number of edges that are not settled",

@@ -4,16 +4,23 @@ that of what goes in, whichever ends first.
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, parent_process
+from typing import Any, TypeVar
 
 from swarmkeeper.sim.measure import Measure, Measured
+from swarmkeeper.sim.own import OwnCodeFails, line_of, path_of
 from swarmkeeper.sim.run import Case, Outcome, run
 from swarmkeeper.sim.scenarios import Scenario
+
+_Given = TypeVar("_Given")
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +46,15 @@ def play(case: Case, *, twice: bool = False, keep: bool = False) -> Played:
         from swarmkeeper.sim.processes import run_processes
 
         return Played(run_processes(case, keep=keep), measure.measured(), None)
-    outcome = run(case, keep=keep, invariants=[measure.own])
-    same = None
-    if twice:
-        again = run(case, invariants=[Measure(case.scenario).own])
-        same = again.trace_hash == outcome.trace_hash
+    try:
+        outcome = run(case, keep=keep, invariants=[measure.own])
+        same = None
+        if twice:
+            again = run(case, invariants=[Measure(case.scenario).own])
+            same = again.trace_hash == outcome.trace_hash
+    except SystemExit as error:  # we would end with its code, as if that were ours
+        where = line_of(error, *(path_of(one) for one in (case.bots, case.invariants) if one is not None))
+        raise OwnCodeFails(f"{where or 'your code'} ends the program, and there is none in a rehearsal") from None
     return Played(outcome, measure.measured(), same)
 
 
@@ -53,14 +64,17 @@ def play_all(cases: Sequence[Case], *, twice: bool = False, jobs: int = 1) -> It
         for case in cases:
             yield play(case, twice=twice)
         return
-    # Processes that begin anew: what this one has loaded or changed does not reach the runs. An interrupt is for us.
+    yield from in_processes(partial(play, twice=twice), cases, jobs=jobs)
+
+
+def in_processes(function: Callable[[_Given], _Made], of: Sequence[_Given], *, jobs: int) -> Iterator[_Made]:
+    """What comes of each, in order, in at most so many processes. They begin anew: what this one has loaded or changed
+    does not reach them. They end when this one does, however it does.
+    """
     before = active_children()
-    ignore = (signal.SIGINT, signal.SIG_IGN)
-    pool = ProcessPoolExecutor(
-        min(jobs, len(cases)), mp_context=get_context("spawn"), initializer=signal.signal, initargs=ignore
-    )
+    pool = ProcessPoolExecutor(min(jobs, len(of)), mp_context=get_context("spawn"), initializer=_begin)
     try:
-        yield from pool.map(partial(play, twice=twice), cases)
+        yield from pool.map(function, of)
     except BaseException:
         for child in active_children():  # nobody waits for what they are at
             if child not in before:
@@ -68,6 +82,17 @@ def play_all(cases: Sequence[Case], *, twice: bool = False, jobs: int = 1) -> It
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _begin() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for whoever began us
+    # A thread, for what is played does not look up; it takes what it needs before the wires are laid.
+    threading.Thread(target=_end_with, args=(parent_process(), os._exit), daemon=True).start()
+
+
+def _end_with(parent: Any, leave: Callable[[int], None]) -> None:
+    parent.join()
+    leave(1)
 
 
 def with_one_more(scenario: Scenario, fleet: str) -> Scenario:

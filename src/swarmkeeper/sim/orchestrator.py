@@ -14,6 +14,7 @@ from swarmkeeper.core.ports import StoreUnavailable
 from swarmkeeper.govern.redaction import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.service.engine import Engine
+from swarmkeeper.sim import shares
 from swarmkeeper.sim.clock import VirtualClock
 from swarmkeeper.sim.coins import Coins, NamedEntropy
 from swarmkeeper.sim.coverage import reached
@@ -104,6 +105,7 @@ class Orchestrator:
                 break
             except StoreUnavailable:
                 await asyncio.sleep(1)
+        self._watch(engine)
         self._model.check_rows("after a restart")
         self._network.serve(host, Door(engine, store, self._entropy, self._model))
         try:
@@ -112,6 +114,11 @@ class Orchestrator:
             self._model.broken("0.engine", "orchestrator", f"the engine's loop ended with {error!r}")
         if engine is not self._stopped:
             self._model.broken("0.engine", "orchestrator", "the engine's loop ended by itself")
+
+    def _watch(self, engine: Engine) -> None:
+        """Where more than one tenant wants it."""
+        if self._model.borders is not None:
+            shares.watch(engine, lambda why: self._model.broken("9.share", "orchestrator", why))
 
     def crash(self, why: str, *, down: float | None = None) -> None:
         """Die here and now; another boots on what was committed, after `down` seconds."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import inspect
 import re
+import stat
 import sys
 import traceback
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
 from typing import TYPE_CHECKING
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 SWARM = "swarm"  # what is looked for in a file where no name is given
 # A run that ends with this "invariant" says nothing about the system: the user's code could not be played.
 TROUBLE = "0.own-code"
+_FOUND_MAX = 100
 # Whose code runs now, where it is a user's.
 _ROOM = Path(__file__).parent
 PLAYED: ContextVar[str] = ContextVar("swarmkeeper_sim_played", default="")
@@ -90,10 +93,12 @@ def _bots(target: str) -> Sequence[BaseBot]:
                 raise NotThere(f"{Path(path).name}: `{name}` is to be bots of the SDK, and holds something else")
             if isinstance(bot.skills, str):
                 raise TypeError(f"{type(bot).__name__}.skills is a set of words, not one text")
+            if not all(isinstance(skill, str) for skill in bot.skills):
+                raise TypeError(f"{type(bot).__name__}.skills is a set of words, and holds something else")
             bot.code()
     except OwnCodeFails:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise OwnCodeFails(f"{Path(path).name}: `{name}` cannot be made: {said(error, path)}") from None
     if not bots:
         raise NotThere(f"{Path(path).name}: there are no bots in `{name}`")
@@ -133,7 +138,12 @@ def _watched(own: Own, path: str) -> Check:
     def check(model: Model, commit: Commit) -> Iterable[str | tuple[str, str]]:
         played = PLAYED.set(own.name)
         try:
-            return list(own.check(model, commit) or ())
+            # The first thing that is wrong ends the run: of those that never end, the first few are enough.
+            found = list(islice(_yielded(own.check(model, commit)), _FOUND_MAX))
+            for one in found:
+                if not isinstance(one, str) and not _is_pair(one):
+                    raise TypeError("it is to yield words, or an id and words")
+            return found
         except Exception as error:
             model.broken(TROUBLE, "-", f"the invariant `{own.name}` fails: {said(error, path)}")
             return ()
@@ -141,6 +151,18 @@ def _watched(own: Own, path: str) -> Check:
             PLAYED.reset(played)
 
     return check
+
+
+def _yielded(answer: object) -> Iterable[str | tuple[str, str]]:
+    if answer is None:
+        return ()
+    if isinstance(answer, str) or not isinstance(answer, Iterable):
+        raise TypeError("it is to yield what is wrong, or to return a list of it")
+    return answer
+
+
+def _is_pair(one: object) -> bool:
+    return isinstance(one, tuple) and len(one) == 2 and all(isinstance(part, str) for part in one)
 
 
 # ---- files ---------------------------------------------------------------------------------------------------------
@@ -155,6 +177,8 @@ def load(path: str) -> ModuleType:
     file = Path(path).resolve()
     try:
         stamp = file.stat()
+        if not stat.S_ISREG(stamp.st_mode):  # nobody waits for what somebody may write into a pipe
+            raise NotThere(f"{Path(path).name or path}: this is not a file")
         code = _compiled(file, stamp.st_mtime_ns, stamp.st_size)
     except OSError as error:
         raise NotThere(f"{Path(path).name}: the file cannot be read: {error.strerror}") from None
@@ -210,6 +234,8 @@ def line_now(paths: Collection[str]) -> str | None:
 
 
 _INSTEAD: tuple[tuple[str | tuple[str, ...], str], ...] = (
+    ("os._exit", "raise an exception, which is a failed attempt"),
+    (("os.system", "os.fork", "os.posix_spawn"), "put a stand-in there that takes as long as the program does"),
     ("time.sleep", "wait with `await asyncio.sleep(seconds)`, which takes virtual time"),
     ("time.", "ask `asyncio.get_running_loop().time()`, which is virtual time"),
     (

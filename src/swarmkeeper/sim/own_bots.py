@@ -42,7 +42,7 @@ def among_faults(bot: BaseBot, process: Process, path: str) -> BaseBot:
         process.heard(kind, fields)
         on_event(kind, fields)
 
-    bot.name = process.bot.name
+    bot.name = process.bot.known_as
     bot.code = lambda: attempt  # type: ignore[method-assign]  # of this instance alone, which nobody else has
     bot.on_event = heard  # type: ignore[method-assign]  # of this instance alone, too
     return bot

@@ -68,6 +68,8 @@ def run_processes(
     """
     if case.bots is not None or case.invariants is not None or case.scenario.task is not None or case.chaos:
         raise ValueError("level process plays its own bots and tasks, and no invariants or interleavings of one's own")
+    if case.scenario.tenants > 1:
+        raise ValueError("level process plays one tenant")
     with tempfile.TemporaryDirectory(prefix="swarmkeeper-sim-") as folder, counting() as found:
         driver = Driver(case, Path(folder), server, between, keep=keep)
         return asyncio.run(driver.play(found))

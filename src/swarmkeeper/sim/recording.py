@@ -21,6 +21,7 @@ from swarmkeeper.core.states import Kind, Outcome
 from swarmkeeper.sim.loop import SECOND
 from swarmkeeper.sim.measure import FLEET_OF, FLEETS, TIMES, Line, Measured
 
+_COUNT_MAX = 2**31  # nothing is counted further
 _SQLITE = b"SQLite format 3\x00"
 
 
@@ -68,9 +69,10 @@ def read(path: Path) -> Recording:
         BadFeed: it is neither, or there is no event in it.
         OSError: it cannot be read.
     """
-    with path.open("rb") as file:
-        if file.read(len(_SQLITE)) == _SQLITE:
-            return _of_store(path)
+    if path.is_file():  # a pipe can be read but once
+        with path.open("rb") as file:
+            if file.read(len(_SQLITE)) == _SQLITE:
+                return _of_store(path)
     with path.open(encoding="utf-8", errors="surrogateescape") as lines:
         return of_lines(lines)
 
@@ -108,7 +110,7 @@ def _recording(facts: Iterable[Fact], **more: Any) -> Recording:
 
 def _fact(line: str, number: int) -> Fact:
     try:
-        plain = json.loads(line)
+        plain = json.loads(line, parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise BadFeed(f"line {number}: this is not JSON") from None
     if not isinstance(plain, dict) or not isinstance(plain.get("type"), str):
@@ -131,6 +133,10 @@ def _fact(line: str, number: int) -> Fact:
     return Fact(int(place), at.timestamp(), kind, task, data, work if isinstance(work, str) else None)
 
 
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is not JSON")
+
+
 # What is read of an event's data, and what it must be where it is there.
 _TYPES: Mapping[str, type] = {
     **dict.fromkeys(
@@ -147,12 +153,14 @@ def _check_data(data: Mapping[str, Any], number: int) -> None:
     for name, type_ in _TYPES.items():
         if data.get(name) is not None and not isinstance(data[name], type_):
             raise BadFeed(f"line {number}: the event's `data.{name}` is not what it should be")
+        if type_ is int and not 0 <= (data.get(name) or 0) < _COUNT_MAX:
+            raise BadFeed(f"line {number}: the event's `data.{name}` is not what it should be")
     for name in ("keys", "votes"):
         for one in data.get(name) or ():
             if not isinstance(one, str):
                 raise BadFeed(f"line {number}: the event's `data.{name}` is not what it should be")
     for votes in (data.get("votes") or {}).values():
-        if not isinstance(votes, int):
+        if not isinstance(votes, int) or not 0 <= votes < _COUNT_MAX:
             raise BadFeed(f"line {number}: the event's `data.votes` is not what it should be")
 
 
@@ -181,18 +189,28 @@ def _of_store(path: Path) -> Recording:
     """The feed of a store, and what a store knows beyond it: tokens and capacities."""
     import apsw
 
+    store = None
     try:
         store = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        store.execute("BEGIN")  # all of it as of one moment: it may be in use
         rows = list(store.execute("SELECT seq, at, kind, task, work, actor, body, tenant FROM event ORDER BY seq"))
         used = list(store.execute("SELECT work, attempt, usage FROM attempt WHERE usage IS NOT NULL"))
         bots = list(store.execute("SELECT id, capacity FROM bot"))
     except apsw.Error as error:
         raise BadFeed(f"this store cannot be read: {error}") from None
-    facts = [
-        Fact(seq, at / SECOND, kind, task, {**json.loads(body), "actor": actor}, work)
-        for seq, at, kind, task, work, actor, body, _ in rows
-    ]
-    tokens = {(work, attempt): int(json.loads(usage).get("tokens", 0)) for work, attempt, usage in used}
+    finally:
+        if store is not None:
+            store.close()
+    try:
+        facts = [
+            Fact(seq, at / SECOND, kind, task, {**json.loads(body), "actor": actor}, work)
+            for seq, at, kind, task, work, actor, body, _ in rows
+        ]
+        tokens = {(work, attempt): int(json.loads(usage).get("tokens", 0)) for work, attempt, usage in used}
+        for fact in facts:
+            _check_data(fact.data, fact.place)
+    except (AttributeError, TypeError, ValueError):
+        raise BadFeed("this is not a store of swarmkeeper, or of another version") from None
     return _recording(facts, tokens=tokens or None, capacities=dict(bots), tenants=len({row[-1] for row in rows}))
 
 
@@ -446,7 +464,7 @@ def _lease(story: Story, task: Told, fact: Fact) -> None:
 
 def _number_of(key: str) -> int:
     number = key.rpartition("/")[2]
-    return int(number) if number.isascii() and number.isdecimal() else 0
+    return int(number) if number.isascii() and number.isdecimal() and len(number) < 10 else 0
 
 
 def _end(story: Story, task: Told, key: str, how: str, now: float) -> None:

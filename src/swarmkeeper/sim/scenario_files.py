@@ -5,6 +5,10 @@ is the one that is published, and the one that files are checked against.
 from __future__ import annotations
 
 import json
+import math
+import os
+import re
+import stat
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
 SHIPPED = Path(__file__).parent / "shipped"
 STANDARD = "standard"
 SCHEMA_ID = "urn:swarmkeeper:schema:scenario:1"
+_BYTES_MAX = 2**20  # of a file; a scenario of a thousand measured durations is a fiftieth of it
+_VALUES_MAX = 100_000  # in it, once each reference of YAML is written out
 
 
 class BadScenario(ValueError):
@@ -81,6 +87,10 @@ def _weights(*words: str) -> dict[str, Any]:
 _FIELDS: Mapping[str, Mapping[str, tuple[Mapping[str, Any], str]]] = {
     "Scenario": {
         "name": ({"pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"}, "How reports call it; the file's name by default."),
+        "tenants": (
+            {"minimum": 1, "maximum": 8},
+            "That share the orchestrator. Each has as many tasks, people and bots of its own as stand here.",
+        ),
         "tasks_per_hour": ({"exclusiveMinimum": 0, "maximum": 100_000}, "Arrivals, by chance, once in so long."),
         "tasks_max": ({"minimum": 1}, "No more come then."),
         "hours": (_HOURS, "Of virtual time, in which tasks come and things go wrong."),
@@ -215,7 +225,7 @@ def find(name: str) -> Rehearsal:
     if name in shipped():
         return read(SHIPPED / f"{name}.yaml")
     path = Path(name)
-    if not path.suffix and not path.exists():
+    if not name or (not path.suffix and not path.exists()):
         raise BadScenario(f"there is no scenario of that name; shipped are {', '.join(shipped())}")
     return read(path)
 
@@ -228,7 +238,8 @@ def read(path: Path) -> Rehearsal:
     """
     plain = _plain(path)
     try:
-        return made(plain, name=path.stem)
+        # A file may be called what no scenario is: with spaces, or with what a terminal or XML cannot show.
+        return made(plain, name=re.sub(r"[^A-Za-z0-9_-]", "-", path.stem)[:64].lstrip("-_") or "scenario")
     except BadScenario as error:
         raise BadScenario(f"{path.name}: {error}") from None
 
@@ -237,7 +248,7 @@ def made(plain: object, *, name: str) -> Rehearsal:
     """The same, of a value that was read already."""
     if not isinstance(plain, dict):
         raise BadScenario("a scenario is an object of fields")
-    _check(plain)
+    check_fields(plain)
     _one_of_two(plain)
     rest = {"name": name, **plain}
     targets, prices = rest.pop("targets", {}), rest.pop("prices", {})
@@ -272,8 +283,9 @@ def check_sound(found: Rehearsal) -> None:
         BadScenario: this cannot be played so that its tasks come to a good end.
     """
     for field in ("shapes", "evaluation", "quorums", "approvals", "verdicts"):
-        if not sum(getattr(found.scenario, field).values()):
-            raise BadScenario(f"`{field}`: at least one weight must be above 0")
+        weight = sum(getattr(found.scenario, field).values())
+        if not weight or math.isinf(weight):
+            raise BadScenario(f"`{field}`: at least one weight must be above 0, and none beyond all measure")
     if found.scenario.sizes and not sum(found.scenario.sizes.values()):
         raise BadScenario("`sizes`: at least one weight must be above 0")
     if not found.scenario.verdicts.get("accept"):
@@ -305,39 +317,107 @@ def _check_task(task: Mapping[str, Any]) -> None:
         raise BadScenario(f"`{wrong[0][0].replace('/', '.')}`: {wrong[0][2]}")
 
 
+def text_of(path: Path) -> str:
+    """What stands in a file that somebody wrote.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not a file of text, or far too long.
+    """
+    with open(path, "rb", opener=_opened) as file:
+        found = file.read(_BYTES_MAX + 1)
+    if len(found) > _BYTES_MAX:
+        raise ValueError("the file is too long: more than a megabyte")
+    try:
+        return found.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("the file is not UTF-8") from None
+
+
+def _opened(path: str, flags: int) -> int:
+    number = os.open(path, flags | os.O_NONBLOCK)  # nobody waits for somebody to write into a pipe
+    if stat.S_ISREG(kind := os.fstat(number).st_mode) or stat.S_ISDIR(kind):
+        return number
+    os.close(number)
+    raise ValueError("this is not a file")
+
+
 def _plain(path: Path) -> object:
     ending = path.suffix.lower()
+    name = path.name or str(path)
     if ending not in (".yaml", ".yml", ".toml", ".json"):
-        raise BadScenario(f"{path.name}: a scenario is written as .yaml, .toml or .json")
+        raise BadScenario(f"{name}: a scenario is written as .yaml, .toml or .json")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = text_of(path)
     except OSError as error:
-        raise BadScenario(f"{path.name}: the file cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise BadScenario(f"{path.name}: the file is not UTF-8") from None
-    plain: object
+        raise BadScenario(f"{name}: the file cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise BadScenario(f"{name}: {error}") from None
     try:
-        if ending == ".toml":
-            plain = tomllib.loads(text)
-        elif ending == ".json":
-            plain = json.loads(text)
-        else:
-            plain = yaml.safe_load(text)
+        plain = _parsed(text, ending)
+        if _values(plain, {}) > _VALUES_MAX:
+            raise BadScenario("there is too much in it, or something that refers to itself")
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
-        raise BadScenario(
-            f"{path.name}: {where}{getattr(error, 'problem', None) or 'it cannot be understood'}"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise BadScenario(f"{path.name}: {error}") from None
+        raise BadScenario(f"{name}: {where}{getattr(error, 'problem', None) or 'it cannot be understood'}") from None
+    except RecursionError:
+        raise BadScenario(f"{name}: it is nested too deeply") from None
+    except (json.JSONDecodeError, tomllib.TOMLDecodeError, BadScenario) as error:
+        raise BadScenario(f"{name}: {error}") from None
+    except ValueError:  # a day that no month has, a number of thousands of digits
+        raise BadScenario(f"{name}: there is a value in it that cannot be read") from None
     return plain
+
+
+def _parsed(text: str, ending: str) -> object:
+    if ending == ".toml":
+        return tomllib.loads(text)
+    if ending == ".json":
+        return json.loads(text, object_pairs_hook=_once)
+    return yaml.load(text, _Yaml)  # noqa: S506  # it is a safe loader
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise BadScenario(f"`{next(name for name in names if names.count(name) > 1)}` stands there twice")
+    return found
+
+
+class _Yaml(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML tells no types
+    """Takes no field twice: the first would have no effect."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        names: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in names:
+                raise yaml.MarkedYAMLError(problem=f"`{key.value}` stands there twice", problem_mark=key.start_mark)
+            names |= {key.value} if isinstance(key, yaml.ScalarNode) else set()
+        return node
+
+
+def _values(plain: object, known: dict[int, float]) -> float:
+    """How many values it is, with each reference written out; without end, where one refers to what it stands in."""
+    if not isinstance(plain, dict | list):
+        return 1
+    if id(plain) not in known:
+        known[id(plain)] = math.inf
+        parts = plain.values() if isinstance(plain, dict) else plain
+        known[id(plain)] = 1 + sum(_values(part, known) for part in parts)
+    return known[id(plain)]
 
 
 # ---- what is wrong, in words ---------------------------------------------------------------------------------------
 
 
-def _check(plain: dict[str, Any]) -> None:
+def check_fields(plain: dict[str, Any]) -> None:
+    """
+    Raises:
+        BadScenario: a field is unknown, of another type or out of its bounds.
+    """
     from jsonschema_rs import Draft202012Validator
 
     whole = schema()

@@ -21,6 +21,7 @@ from swarmkeeper.sdk.client import Client
 from swarmkeeper.sdk.context import Candidate, Context
 from swarmkeeper.sdk.errors import ApiError, Refused
 from swarmkeeper.sdk.runner import serve
+from swarmkeeper.sim.borders import named, tenant_id
 from swarmkeeper.sim.bots import OVERSIZED, SECRET, Provider
 from swarmkeeper.sim.chance import Chance
 from swarmkeeper.sim.coverage import reached
@@ -62,10 +63,12 @@ class SdkBot:
         number: int,
         fleet: Fleet,
         own: OwnPart | None = None,
+        tenant: int = 1,
     ) -> None:
         self.world, self.network, self.model, self.provider, self.key_of = world, network, model, provider, key_of
         self.type, self.fleet, self.own = type_, fleet, own
-        self.name = f"{type_.lower()}-{number}" if own is None else own.name
+        self.known_as = f"{type_.lower()}-{number}" if own is None else own.name  # to the orchestrator
+        self.name = named(tenant_id(tenant), self.known_as)
         self.skills = skills_of(world.scenario, number)
         self.id = ""
         self._runs = 0

@@ -17,6 +17,7 @@ from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.model import Principal
 from swarmkeeper.sdk.client import Client
 from swarmkeeper.sdk.errors import ApiError, Unreachable
+from swarmkeeper.sim.borders import named, tenant_id
 from swarmkeeper.sim.chance import Chance
 from swarmkeeper.sim.coins import Coins
 from swarmkeeper.sim.door import ApprovalSeen, TaskSeen
@@ -73,27 +74,36 @@ class Desk:
 class Watcher:
     """Follows the feed of all that happens, and hears each event once, in order, whatever breaks on the way."""
 
-    def __init__(self, network: Network[HttpDoor], model: HttpModel, host: Host, coins: Coins, key_of: KeyOf) -> None:
+    def __init__(
+        self, network: Network[HttpDoor], model: HttpModel, host: Host, coins: Coins, key_of: KeyOf, tenant: int = 1
+    ) -> None:
         self.host = host
+        self.tenant = tenant_id(tenant)
+        self._name = named(self.tenant, WATCHER)
         self.heard = 0  # so many events
         self._network, self._model, self._coins, self._key_of = network, model, coins, key_of
 
     async def run(self) -> None:
-        key = await self._key_of(WATCHER)
-        transport = SimTransport(self._network, self._model, self.host, source=WATCHER, connection=WATCHER)
-        chance = Chance(self._coins.seed, f"sdk/{WATCHER}")
+        name, model = self._name, self._model
+        key = await self._key_of(name)
+        transport = SimTransport(self._network, model, self.host, source=name, connection=name)
+        chance = Chance(self._coins.seed, f"sdk/{name}")
         client = Client("http://swarmkeeper", key, transport=transport, chance=chance)
         async for event in client.events(follow=True):
             heard = (event.kind, event.data["audit_id"], event.data["task_id"])
-            told = self._model.told[self.heard] if self.heard < len(self._model.told) else None
+            if model.borders is not None:
+                model.borders.told(self.tenant, (one for one in heard if one), "the feed")
+            all_told = model.told_to[self.tenant]
+            told = all_told[self.heard] if self.heard < len(all_told) else None
             if heard != told:
-                about = self._model.title(event.data["task_id"])
-                self._model.broken("5.feed", about, f"{heard} is heard as number {self.heard + 1}, told was {told}")
+                about = model.title(event.data["task_id"])
+                model.broken("5.feed", about, f"{heard} is heard as number {self.heard + 1}, told was {told}")
             self.heard += 1
 
     def missed(self, before: int) -> bool:
         """Whether something that was told before a moment has not been heard."""
-        return self.heard < len(self._model.told) and self._model.told_at[self.heard] < before
+        told_at = self._model.told_at[self.tenant]
+        return self.heard < len(told_at) and told_at[self.heard] < before
 
 
 class Counter:
@@ -146,7 +156,8 @@ class Counter:
         if wanted.subtasks is not None:
             fields["subtasks"] = wanted.subtasks
         fields |= self._scenario.task or {}
-        return (await self._client.submit(fields, idempotency_key=wanted.title)).id
+        assert command.idempotency is not None, "clients give one"
+        return (await self._client.submit(fields, idempotency_key=command.idempotency[0])).id
 
     async def _decide(self, command: commands.Decide) -> None:
         if command.verb == "approve":

@@ -22,12 +22,13 @@ from typing import Any, NoReturn
 
 _WIRES: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (time, ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "sleep")),
-    (os, ("urandom", "getrandom")),
+    (os, ("urandom", "getrandom", "system", "fork", "posix_spawn", "posix_spawnp", "_exit")),
     (secrets, ("token_bytes", "token_hex", "token_urlsafe", "randbelow", "choice")),
     (random, ("random", "randint", "randrange", "choice", "choices", "shuffle", "sample", "uniform", "getrandbits")),
     (uuid, ("uuid1", "uuid4")),
     (threading.Thread, ("start",)),
     (socket, ("create_connection", "getaddrinfo", "gethostbyname")),
+    (socket.socket, ("connect", "connect_ex", "bind", "sendto")),
     (subprocess.Popen, ("__init__",)),
     # What a virtual loop has none of: real loops have their own.
     (asyncio.AbstractEventLoop, ("create_connection", "create_server", "getaddrinfo", "subprocess_exec")),

@@ -1,0 +1,379 @@
+"""Several tenants on one orchestrator: each lives as if alone, nothing of one comes to another, and none waits longer
+than its share explains. What would break that is planted, to see it found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from swarmkeeper.core.model import Approval, Bot, LateResult, Message, Task
+from swarmkeeper.core.ports import Changes, Unit
+from swarmkeeper.core.world import World
+from swarmkeeper.http.api import ALL_CALLS
+from swarmkeeper.service.engine import Engine
+from swarmkeeper.service.shares import Turns
+from swarmkeeper.sim import nosy_http
+from swarmkeeper.sim.borders import Borders
+from swarmkeeper.sim.model import Model
+from swarmkeeper.sim.nosy import TRIED
+from swarmkeeper.sim.processes import run_processes
+from swarmkeeper.sim.run import Case, Outcome, run
+from swarmkeeper.sim.scenarios import SCENARIOS, Bounds, Fleet, People
+from swarmkeeper.sim.shares import CONTENDED, Race
+from swarmkeeper.storage.sqlite import store, unit
+
+GOLDEN = SCENARIOS["golden"]
+# Short, with much of what one could do to another.
+STORY = replace(GOLDEN, tenants=2, hours=0.1, tasks_max=2, tasks_per_hour=120, deadline=0.2)
+# All comes at once, and is written in slices: everybody waits for the engine.
+RUSH = replace(
+    STORY,
+    hours=0.01,
+    tasks_per_hour=100_000,
+    planned_by_client=1,
+    sizes={"16": 1},
+    shapes={"flat": 1},
+    deadline=0,
+    evaluation={"none": 1},
+    executors=Fleet(2, 8, 2),
+    bounds=Bounds(slice_rows=3),
+    people=People(cancel=0.5, pause=0.3),
+)
+SEEDS = 20
+MET = (
+    "the orchestrator died before a commit",
+    "a report was refused: lease_lost",
+    "work.lease_expired",
+    CONTENDED + "commands",
+    *(f"{TRIED}: {one}" for one in ("look", "cancel", "claim", "report", "beat lease", "drain", "decide", "tell")),
+)
+
+
+# ---- what holds ----------------------------------------------------------------------------------------------------
+
+
+def test_twenty_seeds_with_two_tenants_hold_and_have_met_what_can_go_wrong() -> None:
+    found: Counter[str] = Counter()
+    for seed in range(1, 1 + SEEDS):
+        outcome = run(Case(seed, STORY))
+
+        assert outcome.violation is None, (seed, outcome.violation, outcome.faults)
+        assert {"t1", "tenant-2-t1"} <= outcome.statuses.keys()
+        found += outcome.reached
+
+    assert [what for what in MET if not found[what]] == []
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_over_http_another_tenants_things_are_not_there(seed: int) -> None:
+    outcome = run(Case(seed, STORY, level="http"))
+
+    assert outcome.violation is None, (outcome.violation, outcome.faults)
+    assert len(outcome.statuses) == 4
+    assert any(what.startswith(TRIED) for what in outcome.reached)
+
+
+def test_tenants_take_turns_for_commands_and_for_slices_of_long_work() -> None:
+    found: Counter[str] = Counter()
+    for seed in range(1, 3):
+        outcome = run(Case(seed, RUSH, faults=()))
+
+        assert outcome.violation is None, (seed, outcome.violation)
+        found += outcome.reached
+
+    assert {CONTENDED + "commands", CONTENDED + "slices"} <= found.keys()
+
+
+def test_three_tenants_are_played_too() -> None:
+    outcome = run(Case(1, replace(STORY, tenants=3, tasks_max=1)))
+
+    assert outcome.violation is None
+    assert set(outcome.statuses) == {"t1", "tenant-2-t1", "tenant-3-t1"}
+
+
+def test_one_seed_with_two_tenants_gives_one_trace() -> None:
+    assert run(Case(3, STORY)).trace_hash == run(Case(3, STORY, file=True)).trace_hash
+
+
+def test_real_processes_are_refused_more_than_one_tenant() -> None:
+    with pytest.raises(ValueError, match="one tenant"):
+        run_processes(Case(1, STORY, level="process"))
+
+
+def test_every_call_about_another_tenants_things_is_tried_over_http() -> None:
+    tried = {(one.method, _shape(one.path)) for one in nosy_http.TRIES.values()}
+    missing = {
+        f"{call.method} {call.path}"
+        for call in ALL_CALLS
+        if "{" in call.path and (call.method, _shape(call.path)) not in tried
+    }
+
+    # Nobody in a run is an administrator.
+    assert missing == {"DELETE /bots/{bot_id}", "POST /keys/{key_id}:rotate", "POST /keys/{key_id}:revoke"}
+
+
+def _shape(path: str) -> str:
+    parts = path.partition("?")[0].split("/")
+    return "/".join("*" + part.partition(":")[2] if part[:1] in ("{", "$") else part for part in parts)
+
+
+# ---- commits that mix tenants, by hand -----------------------------------------------------------------------------
+
+# Changes what a commit is said to have written; True where it found what it needs.
+Damage = Callable[[Model, Changes], bool]
+DAMAGE: list[Damage] = []
+
+
+def breaks(damage: Damage) -> Damage:
+    DAMAGE.append(damage)
+    return damage
+
+
+def of_another(model: Model, known: Mapping[str, Any], tenant: str) -> Any:
+    return next((one for one in known.values() if one is not None and one.tenant != tenant), None)
+
+
+def in_dict(field: str, place: str, known: str) -> Damage:
+    """Put another tenant's id into the first record of a kind."""
+
+    def damage(model: Model, changes: Changes) -> bool:
+        records = getattr(changes, field)
+        for key, one in records.items():
+            other = None if one is None else of_another(model, getattr(model, known), one.tenant)
+            if other is not None and getattr(one, place) is not None:
+                setattr(changes, field, {**records, key: replace(one, **{place: other.id})})
+                return True
+        return False
+
+    damage.__name__ = f"{field}.{place}"
+    return damage
+
+
+DAMAGE += [
+    in_dict("leases", "bot", "bots"),
+    in_dict("approvals", "task", "tasks"),
+    in_dict("bots", "key_id", "bots"),
+    in_dict("works", "tenant", "works"),
+]
+
+
+@breaks
+def an_attempt_of_another_tenants_bot(model: Model, changes: Changes) -> bool:
+    for place, one in enumerate(changes.attempts):
+        bot: Bot | None = of_another(model, model.bots, one.tenant)
+        if bot is not None:
+            changes.attempts = [*changes.attempts]
+            changes.attempts[place] = replace(one, bot=bot.id)
+            return True
+    return False
+
+
+@breaks
+def an_event_told_to_another_tenant(model: Model, changes: Changes) -> bool:
+    for place, one in enumerate(changes.events):
+        other = of_another(model, model.tasks, one.tenant)
+        if one.task is not None and other is not None:
+            changes.events = [*changes.events]
+            changes.events[place] = replace(one, tenant=other.tenant)
+            return True
+    return False
+
+
+@breaks
+def an_event_that_names_another_tenants_bot(model: Model, changes: Changes) -> bool:
+    for place, one in enumerate(changes.events):
+        bot: Bot | None = of_another(model, model.bots, one.tenant)
+        if bot is not None:
+            changes.events = [*changes.events]
+            changes.events[place] = replace(one, body=replace(one.body, value={**one.body.value, "bot": bot.id}))
+            return True
+    return False
+
+
+@breaks
+def an_audit_record_of_another_tenants_act(model: Model, changes: Changes) -> bool:
+    for place, one in enumerate(changes.leaves):
+        bot: Bot | None = of_another(model, model.bots, one.tenant)
+        if bot is not None:
+            changes.leaves = [*changes.leaves]
+            changes.leaves[place] = replace(one, actor=bot.id)
+            return True
+    return False
+
+
+@breaks
+def a_question_that_another_tenant_decides(model: Model, changes: Changes) -> bool:
+    for key, one in changes.approvals.items():
+        bot: Bot | None = of_another(model, model.bots, one.tenant)
+        if bot is not None:
+            decided: Approval = replace(one, decided_by=bot.id)
+            changes.approvals = {**changes.approvals, key: decided}
+            return True
+    return False
+
+
+@breaks
+def a_message_to_another_tenants_bot(model: Model, changes: Changes) -> bool:
+    task: Task | None = next(iter(changes.tasks.values()), None)
+    bot: Bot | None = None if task is None else of_another(model, model.bots, task.tenant)
+    if task is None or bot is None:
+        return False
+    changes.messages = [Message("msg_x", task.tenant, task.id, "somebody", bot.id, "pay_x", 1)]
+    return True
+
+
+@breaks
+def a_late_result_of_another_tenants_bot(model: Model, changes: Changes) -> bool:
+    task: Task | None = next(iter(changes.tasks.values()), None)
+    bot: Bot | None = None if task is None else of_another(model, model.bots, task.tenant)
+    if task is None or bot is None:
+        return False
+    changes.late_results = [LateResult("lse_x", "", "sub_x", task.id, task.tenant, bot.id, 1, "pay_x")]
+    return True
+
+
+@pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__)
+def test_a_commit_that_mixes_tenants_is_found(damage: Damage, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[bool] = []
+    right = Borders.committed
+
+    def committed(self: Borders, saved: Sequence[Changes]) -> None:
+        told = [copy(changes) for changes in saved]
+        if not done and any(damage(self._model, changes) for changes in told):
+            done.append(True)
+        right(self, told)
+
+    monkeypatch.setattr(Borders, "committed", committed)
+
+    outcome = run(Case(10, STORY, faults=()))
+
+    assert done, "the story has a commit to be damaged"
+    assert outcome.violation is not None
+    assert outcome.violation.invariant == "2.tenant", outcome.violation
+
+
+# ---- bugs that let one tenant to another's things ------------------------------------------------------------------
+
+
+def found(scenario: Any = STORY, seeds: int = 3, **more: Any) -> str | None:
+    """The invariant that a bug breaks first, within so many seeds."""
+    for seed in range(1, 1 + seeds):
+        outcome: Outcome = run(Case(seed, scenario, faults=(), **more))
+        if outcome.violation is not None:
+            return outcome.violation.invariant
+    return None
+
+
+def without(patch: pytest.MonkeyPatch, where: Any, table: str, name: str, words: str, instead: str = "") -> None:
+    """Leave a condition out of a statement."""
+    statements = getattr(where, table)
+    wrong = statements[name].replace(words, instead)
+    assert wrong != statements[name]
+    patch.setattr(where, table, {**statements, name: wrong})
+
+
+def test_a_task_that_anybody_may_have_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = World.task
+    monkeypatch.setattr(World, "task", lambda self, task_id, tenant=None: right(self, task_id))
+
+    assert found() == "2.tenant"
+
+
+def test_a_bot_that_anybody_may_act_as_or_stop_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bot(self: World, bot_id: str, tenant: str, right: Any = World.bot) -> Any:
+        known = self.look("bot", bot_id)
+        return right(self, bot_id, tenant if known is None else known.tenant)
+
+    monkeypatch.setattr(World, "bot", bot)
+
+    assert found() == "2.tenant"
+
+
+def test_an_idempotency_key_that_all_tenants_share_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, unit, "QUERIES", "load_idempotency", "tenant = :tenant AND", "(:tenant <> '') AND")
+
+    assert found() == "2.tenant"
+
+
+def test_a_queue_that_all_tenants_share_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ready_heads", "ready_heads_for"):
+        without(monkeypatch, unit, "QUERIES", name, "AND tenant = :tenant", "AND :tenant <> ''")
+
+    assert found(RUSH) == "2.tenant"
+
+
+def test_bots_of_one_name_that_are_taken_for_each_other_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, unit, "QUERIES", "bot_by_name", "tenant = :tenant AND", "(:tenant <> '') AND")
+    right = World.bot
+    monkeypatch.setattr(
+        World, "bot", lambda self, bot_id, tenant: right(self, bot_id, getattr(self.look("bot", bot_id), "tenant", ""))
+    )
+
+    assert found() == "2.tenant"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("task_row", " AND tenant = :tenant"), ("events_of_tenant", "tenant = :tenant AND")],
+    ids=["a task that anybody may read", "a feed of all tenants"],
+)
+def test_what_is_read_without_a_look_at_the_tenant_is_found_over_http(
+    name: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without(monkeypatch, store, "READS", name, words, words.replace("tenant = :tenant", ":tenant <> ''"))
+
+    assert found(level="http", seeds=2) == "2.tenant"
+
+
+# ---- shares --------------------------------------------------------------------------------------------------------
+
+
+def test_an_engine_that_serves_tenants_by_their_ids_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Turns, "due", lambda self, tenant: (0, tenant))
+
+    assert found(RUSH) == "9.share"
+
+
+def test_long_work_of_one_tenant_that_keeps_out_anothers_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def next_chore(self: Engine, unit: Unit) -> Any:
+        tenants = await unit.chore_tenants()
+        return (await unit.next_chores(1, "", tenants[0]))[0] if tenants else None
+
+    monkeypatch.setattr(Engine, "_next_chore", next_chore)
+
+    assert found(RUSH) == "9.share"
+
+
+def race(weights: Mapping[str, int], order: str) -> list[str]:
+    """Who gets something, one after another, while `a` and `b` wait."""
+    wrong: list[str] = []
+    one = Race("commands", weights, wrong.append)
+    for tenant in order:
+        one.served(tenant, 2, {"a", "b"})
+    return wrong
+
+
+def test_shares_go_by_weight() -> None:
+    assert race({}, "abababab") == race({}, "abaabbaabb") == []
+    assert race({}, "abaaa")
+    assert race({"a": 3}, "abaaabaaab") == []
+    assert race({"a": 3}, "abababab")
+
+
+def test_nobody_is_owed_for_a_time_in_which_they_wanted_nothing() -> None:
+    wrong: list[str] = []
+    one = Race("commands", {}, wrong.append)
+    for _ in range(9):
+        one.served("a", 1, {"a"})
+    one.served("b", 1, {"a", "b"})
+    one.wait({"a"})
+    for _ in range(9):
+        one.served("a", 1, {"a"})
+    one.served("b", 1, {"a", "b"})
+
+    assert wrong == []
