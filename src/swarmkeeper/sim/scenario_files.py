@@ -167,7 +167,7 @@ _FIELDS: Mapping[str, Mapping[str, tuple[Mapping[str, Any], str]]] = {
         "timeout_seconds": ({"minimum": 1, "maximum": 604_800}, "How long an attempt may take."),
         "schedule_to_start_seconds": ({"minimum": 1, "maximum": 31_536_000}, "How long an item waits for a taker."),
         "answer_seconds": ({"minimum": 1, "maximum": 31_536_000}, "How long a person has for an answer."),
-        "slice_rows": ({"minimum": 1, "maximum": 10_000}, "Rows of a plan that are written at once."),
+        "slice_rows": ({"minimum": 4, "maximum": 10_000}, "Rows of a plan that are written at once."),
     },
     "Targets": {
         "tasks_per_hour_min": (_POSITIVE, "Tasks that end in an hour."),
