@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import sqlite3
+import subprocess
 import sys
+from contextlib import closing
 from io import StringIO
 from pathlib import Path
 
@@ -146,3 +150,55 @@ def test_what_cannot_be_calibrated_is_refused_by_its_place(fed: Shell, words: tu
     assert said.code == 2
     assert told in said.err
     assert said.out == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ('"count": 1', '"count": -5', "line 2: the event's `data.count` is not what it should be"),
+        ('"count": 1', f'"count": {10**30}', "line 2: the event's `data.count` is not what it should be"),
+        ('"round": 1', '"round": NaN', "line 4: this is not JSON"),
+        ("2026-01-01T00:40", "9999-01-01T00:40", "what it tells cannot be played: `heal_hours` must be at most 8760"),
+        ("2026-01-01T00:40", "2026-13-01T00:40", "the event's `time` is not a time"),
+    ],
+)
+def test_a_feed_that_tells_nonsense_is_refused(fed: Shell, before: str, after: str, told: str) -> None:
+    (fed.folder / "feed.jsonl").write_text(FEED.replace(before, after))
+
+    said = fed("calibrate", "feed.jsonl")
+
+    assert (said.code, said.out) == (2, "")
+    assert told in said.err
+
+
+def test_a_key_with_thousands_of_digits_is_no_number_of_reviewers(fed: Shell) -> None:
+    (fed.folder / "feed.jsonl").write_text(FEED.replace('"key": "a"', f'"key": "review/{"9" * 5_000}"'))
+
+    assert fed("calibrate", "feed.jsonl").code == 0
+
+
+@pytest.mark.parametrize("row", ["'x', '{}'", "5, '[]'", "5, '{'", '5, \'{"count": "x"}\''])
+def test_a_database_of_somebody_else_is_no_store(shell: Shell, row: str) -> None:
+    with closing(sqlite3.connect(shell.folder / "theirs.db")) as store:
+        store.executescript(
+            "CREATE TABLE event (seq, at, kind, task, work, actor, body, tenant);"
+            "CREATE TABLE attempt (work, attempt, usage); CREATE TABLE bot (id, capacity);"
+            "INSERT INTO event (seq, kind, task, at, body) VALUES (1, 'task.submitted', 't', " + row + ");"
+        )
+
+    said = shell("calibrate", "theirs.db")
+
+    assert (said.code, said.out) == (2, "")
+    assert "this is not a store of swarmkeeper" in said.err
+
+
+def test_a_feed_may_come_through_a_pipe(fed: Shell) -> None:
+    os.mkfifo(fed.folder / "pipe")
+    with subprocess.Popen(["sh", "-c", "cat feed.jsonl > pipe"], cwd=fed.folder):
+        said = fed("calibrate", "pipe", "--json")
+
+    assert said.json["tasks"] == 40
+
+
+def test_jobs_without_a_back_test_are_refused(fed: Shell) -> None:
+    assert "--jobs needs --back-test" in fed("calibrate", "feed.jsonl", "--jobs", "2").err

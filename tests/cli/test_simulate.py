@@ -303,7 +303,15 @@ def test_a_seed_is_replayed_with_its_trace(mine: Shell) -> None:
         (["--level", "process", "--sweep", "executors=1..2"], "--sweep does not go with --level process"),
         (["--level", "process", "--report", "a.html"], "--report does not go with --level process"),
         (["--level", "process", "--invariants", "mine.py"], "--invariants does not go with --level process"),
+        (["--level", "process", "--store", "file"], "--store does not go with --level process"),
+        (["--store", "postgres"], "--store is memory or file"),
         (["--bots", "none.py"], "none.py: the file cannot be read"),
+        (["--bots", ""], "this is not a file"),
+        ([""], "there is no scenario of that name"),
+        (["--start", "10000000000000000000"], "--start"),
+        (["--replay", "9" * 5_000], "the file cannot be read"),
+        (["--sweep", "executors=490..510"], "at most 500 bots of a type"),
+        (["--sweep", "executors=\u0663..\u0664"], "executors=2..12"),
         (["--invariants", "none.py"], "none.py: the file cannot be read"),
         (["none.toml"], "none.toml: the file cannot be read"),
         (["nothing"], "there is no scenario of that name"),
@@ -334,6 +342,18 @@ def test_what_cannot_be_done_is_refused_as_usage(shell: Shell, words: list[str],
     assert why in said.err
 
 
+def test_two_tenants_are_measured_together_and_are_too_many_for_real_processes(mine: Shell) -> None:
+    (mine.folder / "two.toml").write_text("tenants = 2\n" + SCENARIO)
+
+    said = mine("simulate", "two.toml", "--start", "1", "--report", "two.html")
+    refused = mine("simulate", "two.toml", "--level", "process")
+
+    assert said.code == 0, said.err
+    assert (mine.folder / "two.html").exists()
+    assert refused.code == 2
+    assert "--level process plays one tenant" in refused.err
+
+
 @pytest.mark.parametrize("text", ["[]", "{}", '{"seed": "x"}', '{"seed": 1, "scenery": {}}', "{", "[" * 100_000])
 def test_a_file_that_is_no_case_cannot_be_replayed(shell: Shell, text: str) -> None:
     (shell.folder / "case.json").write_text(text)
@@ -362,18 +382,33 @@ def test_what_every_task_is_needs_a_level_where_bots_are_told_of_it(mine: Shell)
     assert "the scenario has a `task`" in said.err
 
 
+CANNOT_BE_MADE = """BOTS = 3
+def broken():
+    return {}['key']
+def leaves():
+    raise SystemExit(0)
+from swarmkeeper import ExecutorBot
+class Numbered(ExecutorBot):
+    skills = {3, None}
+    async def execute(self, subtask):
+        pass
+"""
+
+
 @pytest.mark.parametrize(
     ("target", "code", "why"),
     [
         ("mine.py:nobody", 2, "there is no `nobody` in it"),
         ("mine.py:BOTS", 2, "`BOTS` is to be bots of the SDK"),
         ("mine.py:broken", 1, "`broken` cannot be made: KeyError: 'key' (mine.py, line 3)"),
+        ("mine.py:leaves", 1, "`leaves` cannot be made: SystemExit: 0 (mine.py, line 5)"),
+        ("mine.py:Numbered", 1, "Numbered.skills is a set of words, and holds something else"),
         ("ends.py", 1, "it ends the program"),
         ("wrong.py", 1, "wrong.py, line 1: "),
     ],
 )
 def test_bots_that_cannot_be_loaded_are_told_by_their_place(shell: Shell, target: str, code: int, why: str) -> None:
-    (shell.folder / "mine.py").write_text("BOTS = 3\ndef broken():\n    return {}['key']\n")
+    (shell.folder / "mine.py").write_text(CANNOT_BE_MADE)
     (shell.folder / "ends.py").write_text("raise SystemExit(3)")
     (shell.folder / "wrong.py").write_text("def (:")
 

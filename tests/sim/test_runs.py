@@ -134,7 +134,7 @@ def test_an_invariant_of_ones_own_is_checked_after_every_commit() -> None:
 
     assert outcome.violation is not None
     assert outcome.violation.invariant == "never_planned"
-    assert "no task of mine is ever planned: t1" in outcome.violation.why
+    assert (outcome.violation.words, outcome.violation.why) == ("no task of mine is ever planned", "t1")
 
 
 def test_what_reaches_for_the_real_world_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:

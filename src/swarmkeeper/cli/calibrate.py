@@ -61,7 +61,7 @@ def calibrate(
         float | None,
         flag("--error-max", metavar="PERCENT", help="End with 13 where a figure is further off.", callback=_percent),
     ] = None,
-    jobs: Annotated[int, flag("--jobs", help="Processes at most. [default: 1]", min=1, max=256)] = 1,
+    jobs: Annotated[int | None, flag("--jobs", help="Processes at most. [default: 1]", min=1, max=256)] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a scenario for `simulate` from the events of a real swarm, and tell how far off it plays.
@@ -71,7 +71,13 @@ def calibrate(
     """
     _together(
         back_test=back_test,
-        others={"--hold-back": hold_back, "--seeds": seeds, "--start": start, "--error-max": error_max},
+        others={
+            "--hold-back": hold_back,
+            "--seeds": seeds,
+            "--start": start,
+            "--error-max": error_max,
+            "--jobs": jobs,
+        },
     )
     place = _place(output)
     recording = _recording(feed)
@@ -84,7 +90,7 @@ def calibrate(
     if back_test:
         first = 1 if start is None else start
         numbers = range(first, first + (5 if seeds is None else seeds))
-        test = _test(recording, made, 0.3 if hold_back is None else hold_back, numbers, jobs)
+        test = _test(recording, made, 0.3 if hold_back is None else hold_back, numbers, jobs or 1)
     _say(made, test, written=place is not None, as_json=as_json)
     if test is not None and error_max is not None and _beyond(test, error_max):
         raise typer.Exit(Found.TARGET_MISSED)
@@ -138,9 +144,10 @@ def _made(recording: Recording, stem: str) -> Calibrated:
 
 def _write(made: Calibrated, place: Path) -> None:
     from swarmkeeper.sim.calibrate import as_file
+    from swarmkeeper.sim.found import put
 
     try:
-        place.write_text(as_file(made, place.suffix.lower()), encoding="utf-8")
+        put(place, as_file(made, place.suffix.lower()))
     except OSError as error:
         raise Failure("output", f"the scenario cannot be written: {error.strerror}") from None
     terminal.talk(f"scenario: {place}")

@@ -31,12 +31,15 @@ if TYPE_CHECKING:
 
 _LINES_MAX = 80  # of a trace on a terminal; the replay command shows it again
 _SEEDS = 2**31  # those that are drawn are short enough to be typed
+_SEED_MAX = 10**15  # no program that reads it as JSON takes it for another
 _SWEPT_MAX = 50
+_COUNT_MAX = 500  # as in a scenario file
 _HOURS_MAX = 8_760
 _RULES = "docs/guides/rehearse-your-swarm.md, Your own bots"
-_SWEEP = re.compile(r"(planners|executors|evaluators)=(\d{1,3})\.\.(\d{1,3})")
+_SWEEP = re.compile(r"(planners|executors|evaluators)=([0-9]{1,3})\.\.([0-9]{1,3})")
 _ENDINGS = {".html": "html", ".json": "json", ".xml": "junit", ".junit": "junit"}
 _LEVELS = ("core", "http", "process")
+_STORES = ("memory", "file")
 _FILES = {"html": "simulation.html", "json": "simulation.json", "junit": "simulation.xml"}
 
 
@@ -57,18 +60,24 @@ class _Asked:
     level_given: str | None = None
     bots: str | None = None
     invariants: str | None = None
+    store_given: str | None = None
 
     @property
     def level(self) -> Literal["core", "http", "process"]:
-        given = self.level_given or ("http" if self.bots else "core")
+        given = self.level_given or ("core" if self.bots is None else "http")
         return cast(Literal["core", "http", "process"], given)
 
     def command(self, *more: str) -> str:
-        words = ["swarmkeeper", "simulate", *([self.scenario] if self.scenario else []), *more]
+        words = ["swarmkeeper", "simulate", *([] if self.scenario is None else [self.scenario]), *more]
         words += [] if self.hours is None else ["--hours", f"{self.hours:g}"]
-        for name, value in (("faults", self.faults), ("level", self.level_given), ("bots", self.bots)):
+        for name, value in (
+            ("faults", self.faults),
+            ("level", self.level_given),
+            ("bots", self.bots),
+            ("invariants", self.invariants),
+            ("store", self.store_given),
+        ):
             words += [] if value is None else [f"--{name}", value]
-        words += [] if self.invariants is None else ["--invariants", self.invariants]
         return shlex.join(words)
 
 
@@ -96,7 +105,8 @@ def simulate(
     ] = None,
     seeds: Annotated[int, flag("--seeds", help="How many runs. [default: 1]", min=1, max=100_000)] = 1,
     start: Annotated[
-        int | None, flag("--start", metavar="SEED", help="The first seed; drawn and told by default.", min=0)
+        int | None,
+        flag("--start", metavar="SEED", help="The first seed; drawn and told by default.", min=0, max=_SEED_MAX),
     ] = None,
     hours: Annotated[
         float | None, flag("--hours", help="Virtual hours; as the scenario says by default.", callback=_hours)
@@ -118,6 +128,15 @@ def simulate(
     ] = None,
     invariants: Annotated[
         str | None, flag("--invariants", metavar="FILE.py", help="What must hold of your own, made with @invariant.")
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(  # not a `flag`: SWARMKEEPER_STORE is the store of a server
+            "--store",
+            metavar="memory|file",
+            show_default=False,
+            help="Where the store of a run is [default: memory]; a file goes with its run. Runs do not differ by it.",
+        ),
     ] = None,
     targets: Annotated[bool, flag("--targets", help="End with 13 where a target of the scenario is missed.")] = False,
     report: Annotated[
@@ -147,14 +166,17 @@ def simulate(
     missed.
     """
     _together(replay=replay, sweep=sweep, report=report, targets=targets, seeds=seeds, start=start)
-    asked = _Asked(scenario, hours, faults, level, bots, invariants)
+    asked = _Asked(scenario, hours, faults, level, bots, invariants, store)
     places = _places(report or [])
     measured = {"--sweep": sweep, "--targets": targets, "--report": any(kind != "junit" for kind, _ in places)}
     _levels(asked, measured | {"--check-determinism": check_determinism})
-    with _own_code(asked):
+    with terminal.stdout_kept(), _own_code(asked):
         if replay is not None:
             _replay(replay, asked, twice=check_determinism, as_json=as_json)
         rehearsal = _rehearsal(asked)
+        if asked.level == "process" and rehearsal.scenario.tenants > 1:
+            detail = "--level process plays one tenant, and this scenario has more"
+            raise Failure("level", detail, exit_code=Exit.USAGE, fix="--level http")
         if targets and not any(_targets(rehearsal)):
             raise Failure("no_targets", "this scenario has no targets", exit_code=Exit.USAGE, fix="write some into it")
         first = _drawn() if start is None else start
@@ -204,11 +226,14 @@ def _levels(asked: _Asked, measured: Mapping[str, Any]) -> None:
     """What a level cannot do is refused."""
     if asked.level_given not in (None, *_LEVELS):
         raise Failure("level", "--level is core, http or process", exit_code=Exit.USAGE)
+    if asked.store_given not in (None, *_STORES):
+        raise Failure("store", "--store is memory or file", exit_code=Exit.USAGE)
     if asked.bots is not None and asked.level != "http":
         detail = f"--bots are bots of the SDK, which speak HTTP: they cannot take part at --level {asked.level}"
         raise Failure("level", detail, exit_code=Exit.USAGE, fix="leave --level out")
     if asked.level == "process":
-        for name in (name for name, given in ({"--invariants": asked.invariants} | dict(measured)).items() if given):
+        beside = {"--invariants": asked.invariants, "--store": asked.store_given, **measured}
+        for name in (name for name, given in beside.items() if given):
             detail = f"{name} does not go with --level process: nothing there is repeated, measured or seen from within"
             raise Failure("level", detail, exit_code=Exit.USAGE, fix="--level http")
 
@@ -249,7 +274,7 @@ def _rehearsal(asked: _Asked) -> Rehearsal:
     from swarmkeeper.sim import scenario_files
 
     try:
-        found = scenario_files.find(asked.scenario or scenario_files.STANDARD)
+        found = scenario_files.find(scenario_files.STANDARD if asked.scenario is None else asked.scenario)
     except scenario_files.BadScenario as error:
         raise Failure("bad_scenario", str(error), exit_code=Exit.USAGE) from None
     scenario = found.scenario
@@ -315,8 +340,8 @@ def _drawn() -> int:
 def _cases(scenario: Scenario, numbers: Sequence[int], asked: _Asked) -> list[Case]:
     from swarmkeeper.sim.run import Case
 
-    level, bots, invariants = asked.level, asked.bots, asked.invariants
-    return [Case(number, scenario, level=level, bots=bots, invariants=invariants) for number in numbers]
+    level, bots, invariants, file = asked.level, asked.bots, asked.invariants, asked.store_given == "file"
+    return [Case(number, scenario, file=file, level=level, bots=bots, invariants=invariants) for number in numbers]
 
 
 def _play(cases: Sequence[Case], asked: _Asked, *, twice: bool, jobs: int) -> _Playing:
@@ -330,8 +355,8 @@ def _play(cases: Sequence[Case], asked: _Asked, *, twice: bool, jobs: int) -> _P
             playing.runs.append(one)
             violation = one.outcome.violation
             if violation is not None:
-                terminal.talk(f"VIOLATION with seed {one.seed}: {violation.invariant}, {violation.words}")
-                terminal.talk(f"  {violation.entity}: {violation.why}")
+                said = f"VIOLATION with seed {one.seed}: {violation.invariant}, {violation.words}"
+                terminal.talk(terminal.shown(f"{said}\n  {violation.entity}: {violation.why}"))
             if one.same is False:
                 terminal.talk(f"NOT DETERMINISTIC with seed {one.seed}: {asked.command('--start', str(one.seed))}")
     except KeyboardInterrupt:
@@ -381,6 +406,8 @@ def _sweep(
         detail = f"--sweep is written as executors=2..12 (or planners, evaluators), at most {_SWEPT_MAX} numbers from 1"
         raise Failure("sweep", detail, exit_code=Exit.USAGE)
     fleet = matched[1]
+    if high > _COUNT_MAX:
+        raise Failure("sweep", f"--sweep: there are at most {_COUNT_MAX} bots of a type", exit_code=Exit.USAGE)
     swept = {count: with_fleet(rehearsal.scenario, fleet, count=count) for count in range(low, high + 1)}
     try:
         for scenario in swept.values():
@@ -434,19 +461,21 @@ def _replay(what: str, asked: _Asked, *, twice: bool, as_json: bool) -> NoReturn
 
 
 def _case_of(what: str, asked: _Asked) -> Case:
-    if what.isascii() and what.isdecimal():
+    if what.isascii() and what.isdecimal() and len(what) <= len(str(_SEED_MAX)):
         return _cases(_rehearsal(asked).scenario, [int(what)], asked)[0]
-    from swarmkeeper.sim import cases
+    from swarmkeeper.sim import cases, scenario_files
 
     if asked != _Asked(None):
-        detail = "--replay FILE: the file says which scenario, hours, faults, level, bots and invariants there are"
+        detail = "--replay FILE: the file says which scenario, hours, faults, level, bots, invariants, store there are"
         raise Failure("flags", detail, exit_code=Exit.USAGE)
     name = Path(what).name
     try:
-        plain = json.loads(Path(what).read_text(encoding="utf-8"))
+        plain = json.loads(scenario_files.text_of(Path(what)))
         if not isinstance(plain, dict):
             raise cases.BadCase("a case is an object of fields")
-        return cases.from_json(plain)
+        case = cases.from_json(plain)
+        cases.check(case)
+        return case
     except OSError as error:
         raise Failure("replay", f"{name}: the file cannot be read: {error.strerror}", exit_code=Exit.USAGE) from None
     except (ValueError, RecursionError) as error:
@@ -507,9 +536,9 @@ def _story(outcome: Outcome, *, to_stdout: bool) -> None:
     tell("\nfaults:")
     for fault in outcome.faults or ("none: it breaks by itself",):
         tell(f"  {fault}")
-    tell(f"\ntrace of {violation.entity}:" if violation.entity != "-" else "\ntrace:")
+    tell(terminal.shown(f"\ntrace of {violation.entity}:") if violation.entity != "-" else "\ntrace:")
     _show(tell, outcome.about(violation.entity) if violation.entity != "-" else outcome.lines)
-    tell(f"\n{violation.invariant}: {violation.words}\n  {violation.entity}: {violation.why}")
+    tell(terminal.shown(f"\n{violation.invariant}: {violation.words}\n  {violation.entity}: {violation.why}"))
 
 
 def _show(tell: Any, lines: Sequence[Any]) -> None:
@@ -520,7 +549,7 @@ def _show(tell: Any, lines: Sequence[Any]) -> None:
 
 
 def _write(whole: Report, places: Sequence[tuple[str, Path]], asked: _Asked) -> None:
-    from swarmkeeper.sim import report
+    from swarmkeeper.sim import found, report
 
     for kind, path in places:
         if kind == "html":
@@ -530,7 +559,7 @@ def _write(whole: Report, places: Sequence[tuple[str, Path]], asked: _Asked) -> 
         else:
             text = report.as_junit(whole, lambda one: asked.command("--start", str(one.seed)))
         try:
-            path.write_text(text, encoding="utf-8")
+            found.put(path, text)
         except OSError as error:
             raise Failure("report", f"the report cannot be written: {error.strerror}") from None
         terminal.talk(f"report: {path}")

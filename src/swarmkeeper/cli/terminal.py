@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, NoReturn
@@ -88,8 +89,17 @@ def stop(exit_code: Exit) -> NoReturn:
 
 
 def say(text: str = "") -> None:
-    """A line of data."""
-    print(text, flush=True)
+    """A line of data.
+
+    Raises:
+        Failure: it cannot be written.
+    """
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # nobody reads any more: see `main`
+        raise
+    except OSError as error:
+        raise Failure("stdout", f"stdout cannot be written: {error.strerror}") from None
 
 
 def talk(text: str) -> None:
@@ -97,9 +107,35 @@ def talk(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+@contextmanager
+def stdout_kept() -> Iterator[None]:
+    """What other people's code writes meanwhile is talk, on whatever way: to `sys.__stdout__` or to number 1 itself, as
+    libraries in C do. Data goes on to where it went.
+    """
+    ours = sys.stdout
+    try:
+        is_ours = ours.fileno() == 1
+    except (AttributeError, OSError, ValueError):  # it is closed, or no file of the system
+        is_ours = False
+    if not is_ours:
+        yield
+        return
+    ours.flush()
+    kept = os.fdopen(os.dup(1), "w", encoding=ours.encoding, errors=ours.errors)
+    os.dup2(2, 1)
+    sys.stdout = kept
+    try:
+        yield
+    finally:
+        sys.stdout = ours
+        os.dup2(kept.fileno(), 1)
+        with suppress(OSError):  # what could not be written has been told
+            kept.close()
+
+
 def say_json(value: Json) -> None:
     """One value, on one line where a program reads it."""
-    indent = 2 if sys.stdout.isatty() else None
+    indent = 2 if sys.stdout is not None and sys.stdout.isatty() else None  # None: it was closed by who began us
     say(_json_shown(json.dumps(value, ensure_ascii=False, indent=indent)))
 
 

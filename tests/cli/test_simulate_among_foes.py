@@ -1,0 +1,282 @@
+"""`simulate` among code that leaves, lies and shouts, disks that are full and stdouts that are closed; and one seed in
+many processes.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from subprocess import PIPE
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tests.cli.shell import SECONDS_MAX, Said, Server, Shell
+
+SCENARIO = """
+tasks_per_hour = 120
+tasks_max = 2
+hours = 0.05
+size = 2
+planned_by_client = 1
+evaluation = {none = 1}
+approvals = {none = 1}
+deadline = 0
+executors = {count = 1, capacity = 1, work_seconds = 10}
+people = {cancel = 0, pause = 0}
+faults = []
+"""
+
+
+@pytest.fixture
+def mine(shell: Shell) -> Shell:
+    """A shell where there is a small scenario without faults."""
+    (shell.folder / "mine.toml").write_text(SCENARIO)
+    return shell
+
+
+def simulated(shell: Shell, *words: str) -> Said:
+    return shell("simulate", "mine.toml", "--start", "7", *words)
+
+
+# ---- code --------------------------------------------------------------------------------------------------------
+
+
+REACHES = """
+import os, socket, sys
+from swarmkeeper import Done, ExecutorBot
+from swarmkeeper.sim.invariants import invariant
+
+class Reaches(ExecutorBot):
+    skills = {"python", "web", "text"}
+    async def execute(self, subtask):
+        CALL
+        return Done({})
+
+def swarm():
+    return [Reaches()]
+
+@invariant("it can be held")
+def held(model, commit):
+    yield from THINGS
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "why"),
+    [
+        ("sys.exit(0)", "reaches.py, line 9 ends the program"),
+        ("os._exit(0)", "reaches.py, line 9 reaches for os._exit"),
+        ("os.system('true')", "reaches.py, line 9 reaches for os.system"),
+        ("os.fork()", "reaches.py, line 9 reaches for os.fork"),
+        ("socket.socket().connect(('127.0.0.1', 9))", "reaches.py, line 9 reaches for socket.connect"),
+    ],
+)
+def test_a_bot_can_neither_leave_nor_end_the_command(mine: Shell, call: str, why: str) -> None:
+    (mine.folder / "reaches.py").write_text(REACHES.replace("CALL", call))
+
+    said = simulated(mine, "--bots", "reaches.py", "--json")
+
+    assert (said.code, said.out) == (1, "")
+    assert why in json.loads(said.err.splitlines()[-1])["error"]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("things", "why"),
+    [
+        ("[3]", "it is to yield words, or an id and words"),
+        ("[('a', 'b', 'c')]", "it is to yield words, or an id and words"),
+        ("(sys.exit(0), 1)", "ends the program"),
+    ],
+)
+def test_an_invariant_that_tells_nonsense_is_no_violation_of_ours(mine: Shell, things: str, why: str) -> None:
+    (mine.folder / "reaches.py").write_text(REACHES.replace("THINGS", things))
+
+    said = simulated(mine, "--invariants", "reaches.py", "--json")
+
+    assert (said.code, said.out) == (1, "")
+    assert why in json.loads(said.err.splitlines()[-1])["error"]["detail"]
+
+
+def test_of_what_is_wrong_without_end_the_first_few_are_told(mine: Shell) -> None:
+    (mine.folder / "reaches.py").write_text(REACHES.replace("THINGS", "iter(lambda: 'for ever', None)"))
+
+    assert simulated(mine, "--invariants", "reaches.py").code == 11
+
+
+def test_a_pipe_is_neither_a_case_nor_code(shell: Shell) -> None:
+    for name in ("pipe.json", "pipe.py"):
+        os.mkfifo(shell.folder / name)
+
+    for words in (["--replay", "pipe.json"], ["--bots", "pipe.py"], ["--invariants", "pipe.py"]):
+        said = shell("simulate", *words)
+
+        assert said.code == 2
+        assert "this is not a file" in said.err
+
+
+STEERS = """
+from swarmkeeper.sim.invariants import invariant
+
+@invariant('w\\x1b[31m {x} \\'\\'\\' \\"\\"\\" <script>\\\\')
+def steers(model, commit):
+    yield "t1\\x1b[2J<b>", 'y\\x1b[2J \\"\\"\\"'
+"""
+
+
+def test_what_an_invariant_says_steers_neither_a_terminal_nor_a_report_nor_a_test(mine: Shell) -> None:
+    (mine.folder / "steers.py").write_text(STEERS)
+    said = simulated(mine, "--invariants", "steers.py", "--report", "a.html", "--report", "a.xml")
+
+    assert said.code == 11
+    assert "\x1b" not in said.out + said.err
+    assert "<script>" not in (mine.folder / "a.html").read_text()
+    assert ET.parse(mine.folder / "a.xml").find(".//failure") is not None
+    assert "\x1b" not in (mine.folder / "test_violation_7.py").read_text()
+    assert "test_steers_7" in runpy.run_path(str(mine.folder / "test_violation_7.py"))
+
+
+@pytest.mark.parametrize(
+    ("case", "why"),
+    [
+        ({"scenario": {"name": "a", "hours": -5}}, "scenario: `hours` must be above 0"),
+        ({"scenario": {"name": "a", "faults": ["smoke"]}}, "scenario: `faults.0` must be one of"),
+        ({"scenario": {"name": "a", "quorums": {"x": 1}}}, "scenario: `quorums` has a key"),
+        ({"faults": ["smoke@here:there#1"]}, "not the name of a fault"),
+        ({"bots": "mine.py"}, "are for level http"),
+        ({"level": "process", "invariants": "mine.py"}, "are not for level process"),
+        ({"level": "http", "bots": "gone.py"}, "gone.py: the file cannot be read"),
+    ],
+)
+def test_a_case_that_somebody_changed_is_refused_where_it_cannot_be_played(
+    mine: Shell, case: dict[str, object], why: str
+) -> None:
+    (mine.folder / "case.json").write_text(json.dumps({"seed": 7, **case}))
+
+    said = mine("simulate", "--replay", "case.json")
+
+    assert (said.code, said.out) == (2, "")
+    assert why in said.err
+
+
+# ---- files -------------------------------------------------------------------------------------------------------
+
+
+def test_a_report_is_written_whole_or_not_at_all(mine: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Path, text: str, **more: object) -> int:
+        with self.open("w") as file:
+            file.write(text[:9])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (mine.folder / "a.xml").write_text("before")
+    monkeypatch.setattr(Path, "write_text", full)
+    said = simulated(mine, "--report", "a.xml")
+
+    assert said.code == 1
+    assert "the report cannot be written: No space left on device" in said.err
+    assert (mine.folder / "a.xml").read_text() == "before"
+    assert {one.name for one in mine.folder.iterdir()} == {"mine.toml", "a.xml"}
+
+
+def test_a_report_goes_where_a_link_leads_and_into_a_pipe_that_is_read(mine: Shell) -> None:
+    (mine.folder / "there.xml").write_text("before")
+    (mine.folder / "a.xml").symlink_to("there.xml")
+    os.mkfifo(mine.folder / "pipe.xml")
+    with subprocess.Popen(["cat", "pipe.xml"], cwd=mine.folder, stdout=PIPE, text=True) as reader:
+        simulated(mine, "--report", "a.xml", "--report", "pipe.xml")
+        piped, _ = reader.communicate(timeout=SECONDS_MAX)
+
+    assert (mine.folder / "a.xml").is_symlink()
+    assert "<testsuite" in (mine.folder / "there.xml").read_text()
+    assert piped == (mine.folder / "there.xml").read_text()
+
+
+# ---- processes ---------------------------------------------------------------------------------------------------
+
+
+_SIX = [(hash_seed, store) for hash_seed in ("0", "1", "random") for store in ("memory", "file")]
+
+
+@pytest.mark.parametrize(("level", "each"), [("core", _SIX), ("http", [_SIX[0], _SIX[5]])])
+def test_one_seed_is_one_trace_in_any_process_with_any_store(
+    mine: Shell, level: str, each: list[tuple[str, str]]
+) -> None:
+    words = ["simulate", "mine.toml", "--start", "7", "--hours", "0.02", "--faults", "all", "--level", level, "--json"]
+    processes = [
+        Server(*words, "--store", store, folder=mine.folder, environ={"PYTHONHASHSEED": hash_seed})
+        for hash_seed, store in each
+    ]
+    hashes = [one.first_line()["runs"][0]["trace_hash"] for one in processes]
+
+    assert [one.end() for one in processes] == [0] * len(each)
+    assert len(set(hashes)) == 1
+
+
+LOUD = """
+import os, sys
+from swarmkeeper.sim.invariants import invariant
+
+print("loud")
+sys.__stdout__.write("loud\\n")
+os.write(1, b"loud\\n")
+
+@invariant("it is loud")
+def loud(model, commit):
+    print("loud")
+    sys.__stdout__.write("loud\\n")
+    os.write(1, b"loud\\n")
+    return ()
+"""
+
+
+def test_stdout_is_json_alone_however_loud_ones_own_code_is(mine: Shell) -> None:
+    (mine.folder / "loud.py").write_text(LOUD)
+
+    run = Server("simulate", "mine.toml", "--start", "7", "--json", "--invariants", "loud.py", folder=mine.folder)
+    assert run.process.stdout is not None
+    out = run.process.stdout.read()
+
+    assert run.end() == 0, run.said()
+    assert set(json.loads(out)) == {"violations", "runs"}
+    assert "loud" in run.said()
+
+
+@pytest.mark.parametrize(("stdout", "code", "why"), [("/dev/full", 1, "error[stdout]"), ("", 0, "")])
+def test_a_stdout_that_takes_nothing_is_told(mine: Shell, stdout: str, code: int, why: str) -> None:
+    to = f">{stdout}" if stdout else ">&-"
+    command = f"exec {sys.executable} -m swarmkeeper.cli simulate mine.toml --start 7 --hours 0.001 {to}"
+    run = subprocess.run(
+        ["sh", "-c", command], check=False, cwd=mine.folder, stderr=PIPE, text=True, timeout=SECONDS_MAX
+    )
+
+    assert run.returncode == code
+    assert why in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+WAITS = """
+from swarmkeeper.sim.invariants import invariant
+
+@invariant("it is at work")
+def waits(model, commit):
+    print("at work", flush=True)
+    return ()
+"""
+
+
+def test_no_process_outlives_a_command_that_is_killed(mine: Shell) -> None:
+    (mine.folder / "waits.py").write_text(WAITS)
+    words = ["simulate", "mine.toml", "--start", "7", "--seeds", "5000", "--invariants", "waits.py", "--jobs", "2"]
+    command = [sys.executable, "-m", "swarmkeeper.cli", *words]
+    with subprocess.Popen(command, cwd=mine.folder, stderr=PIPE, stdout=PIPE, text=True) as run:
+        assert run.stderr is not None
+        while not run.stderr.readline().startswith("at work"):
+            assert run.poll() is None
+        run.send_signal(signal.SIGKILL)
+        run.communicate(timeout=SECONDS_MAX)  # comes back when the last of them has closed its stderr
