@@ -1,6 +1,7 @@
 """Rules for every run: a skipped test fails it, the seconds of each room are kept. Fixtures live beside their tests."""
 
 import json
+import signal
 from collections import defaultdict
 
 import hypothesis
@@ -43,5 +44,8 @@ class Tally:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # So a shell starts what it runs in the background, and so would every process be that a test interrupts.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Tally(), "tally")

@@ -127,6 +127,8 @@ def stdout_kept() -> Iterator[None]:
     try:
         yield
     finally:
+        with suppress(OSError, ValueError):
+            ours.flush()  # what they wrote to it is talk, too, and would else come last
         sys.stdout = ours
         os.dup2(kept.fileno(), 1)
         with suppress(OSError):  # what could not be written has been told

@@ -242,20 +242,9 @@ class Process:
                 self._over(held)
 
     async def _finish(self, held: Held, place: str) -> None:
-        lease, fleet = held.lease, self._fleet
+        lease = held.lease
         key = ("outcome", lease.label, lease.round, lease.tries)
-        outcome = self._coins.weighted(
-            [
-                ("done", 1.0),
-                ("retryable", fleet.retryable),
-                ("not_retryable", fleet.not_retryable),
-                ("rate_limited", fleet.rate_limited),
-                ("released", fleet.released),
-                ("deferred", fleet.deferred),
-                ("asks", fleet.asks),
-            ],
-            *key,
-        )
+        outcome = self._fleet.outcome(self._coins, *key)
         if self._provider_is_stormy(place):
             outcome = "rate_limited"
         once = self._coins.hit(AGAIN, "now", lease.label, lease.attempt)  # what costs no try must not go on for ever

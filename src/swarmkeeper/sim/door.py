@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from swarmkeeper.core import commands
+from swarmkeeper.core import commands, model
 from swarmkeeper.core.commands import Command
 from swarmkeeper.core.decide.work import Beaten, Reported
 from swarmkeeper.core.errors import NotFound, SwarmkeeperError
-from swarmkeeper.core.model import Principal
+from swarmkeeper.core.model import Principal, Work
 from swarmkeeper.core.ports import Store
 from swarmkeeper.core.states import Kind, Status
 from swarmkeeper.service.engine import Engine, Granted, Poll, Replayed
@@ -44,6 +44,23 @@ class Lease:
     ttl: int
     ends_at: int
     judges: tuple[str, ...] = ()  # keys of the subtasks whose results a review is about
+
+    @classmethod
+    def of(cls, granted: model.Lease, item: Work, title: str) -> Lease:
+        return cls(
+            lease_id=granted.lease_id,
+            work=item.id,
+            task=item.task,
+            title=title,
+            key=item.key,
+            kind=str(item.kind),
+            attempt=granted.attempt,
+            tries=item.tries,
+            round=item.round,
+            bot=granted.bot,
+            ttl=granted.ttl,
+            ends_at=granted.ends_at,
+        )
 
     @property
     def label(self) -> str:
@@ -155,20 +172,7 @@ class Door:
 
     async def _lease(self, granted: Granted) -> Lease:
         lease, item, task = granted.lease, granted.item, granted.of_task
-        seen = Lease(
-            lease_id=lease.lease_id,
-            work=item.id,
-            task=task.id,
-            title=task.title,
-            key=item.key,
-            kind=str(item.kind),
-            attempt=lease.attempt,
-            tries=item.tries,
-            round=item.round,
-            bot=lease.bot,
-            ttl=lease.ttl,
-            ends_at=lease.ends_at,
-        )
+        seen = Lease.of(lease, item, task.title)
         if item.kind is not Kind.REVIEW or item.subject is not None:
             return seen
         wanted = {"task": task.id, "kind": Kind.EXECUTE, "status": Status.SUCCEEDED}

@@ -76,20 +76,7 @@ class HttpModel(Model):
             if lease.lease_id in self.leased:
                 continue
             item = self.works[lease.work]
-            self.leased[lease.lease_id] = Lease(
-                lease_id=lease.lease_id,
-                work=item.id,
-                task=item.task,
-                title=self.title(item.task),
-                key=item.key,
-                kind=str(item.kind),
-                attempt=lease.attempt,
-                tries=item.tries,
-                round=item.round,
-                bot=lease.bot,
-                ttl=lease.ttl,
-                ends_at=lease.ends_at,
-            )
+            self.leased[lease.lease_id] = Lease.of(lease, item, self.title(item.task))
 
     def label_of(self, lease_id: str) -> str:
         lease = self.leased.get(lease_id)

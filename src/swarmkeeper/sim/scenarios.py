@@ -64,6 +64,19 @@ class Fleet:
         """Of one attempt."""
         return coins.pick(self.durations, *key) if self.durations else coins.waiting(self.work_seconds, *key)
 
+    def outcome(self, coins: Coins, *key: object) -> str:
+        """What comes of one attempt."""
+        may_be = (
+            ("done", 1.0),
+            ("retryable", self.retryable),
+            ("not_retryable", self.not_retryable),
+            ("rate_limited", self.rate_limited),
+            ("released", self.released),
+            ("deferred", self.deferred),
+            ("asks", self.asks),
+        )
+        return coins.weighted(may_be, *key)
+
 
 @dataclass(frozen=True, slots=True)
 class People:

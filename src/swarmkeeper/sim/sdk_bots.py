@@ -228,19 +228,7 @@ class Process:
         return Failed(f"it did not work {secret}", kind, retry_after_seconds=wait if limited else None)
 
     def _outcome(self, lease: Lease, place: str, key: tuple[object, ...]) -> str:
-        fleet = self._fleet
-        outcome = self._coins.weighted(
-            [
-                ("done", 1.0),
-                ("retryable", fleet.retryable),
-                ("not_retryable", fleet.not_retryable),
-                ("rate_limited", fleet.rate_limited),
-                ("released", fleet.released),
-                ("deferred", fleet.deferred),
-                ("asks", fleet.asks),
-            ],
-            *key,
-        )
+        outcome = self._fleet.outcome(self._coins, *key)
         stormy = self.bot.provider.stormy(place)
         if stormy:
             return "rate_limited"
