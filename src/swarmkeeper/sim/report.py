@@ -369,8 +369,8 @@ def verdict_lines(report: Report) -> list[str]:
 
 
 def as_text(report: Report) -> list[str]:
-    count, scenario = len(report.runs), report.rehearsal.scenario
-    runs = f"{count} run{'s' if count > 1 else ''} of {scenario.hours:g} virtual hours"
+    scenario = report.rehearsal.scenario
+    runs = f"{_runs(report)} of {scenario.hours:g} virtual hours"
     lines = [f"{scenario.name}: {runs} at level {report.level}"]
     if report.level == "process":  # nothing is measured in wall time that would be true of another machine
         return lines + coverage_lines(report)
@@ -414,7 +414,7 @@ def as_html(report: Report) -> str:
     return page.substitute(
         style_hash=f"sha256-{digest}",
         title=html.escape(scenario.name),
-        runs=len(report.runs),
+        runs=_runs(report),
         hours=f"{scenario.hours:g}",
         level=report.level,
         state_class="bad" if broken or report.missed else "good",
@@ -441,6 +441,10 @@ def as_html(report: Report) -> str:
 def _broke(one: Played) -> str:
     violation = one.outcome.violation
     return "held" if violation is None else f"{violation.invariant}: {violation.words}; {violation.why}"
+
+
+def _runs(report: Report) -> str:
+    return f"{len(report.runs)} run{'s' if len(report.runs) > 1 else ''}"
 
 
 def _table_rows(rows: Any) -> str:
