@@ -32,6 +32,24 @@ def test_serve_answers_when_it_says_so_and_stops_when_it_is_told(tmp_path: Path)
     assert code == 0
 
 
+# It is told to stop at the very moment at which it says that it listens.
+STOPPED = """import os, signal
+from swarmkeeper.cli import terminal
+say = terminal.say_json
+terminal.say_json = lambda value: (say(value), os.kill(os.getpid(), signal.SIGTERM))
+from swarmkeeper.cli.main import main
+main()
+"""
+
+
+def test_whoever_reads_that_it_listens_may_stop_it_right_then(tmp_path: Path) -> None:
+    words = ["serve", "--store", "sqlite:///a.db", "--port", "0", "--json"]
+
+    done = subprocess.run([sys.executable, "-c", STOPPED, *words], cwd=tmp_path, check=False, timeout=60)
+
+    assert done.returncode == 0
+
+
 def test_a_server_ends_with_the_terminal_that_it_runs_in(tmp_path: Path) -> None:
     ours, its = pty.openpty()
     # What it says goes elsewhere: a shell that leads the session is what the terminal's end reaches.
