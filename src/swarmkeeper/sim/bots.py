@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from swarmkeeper.core import commands, graph
 from swarmkeeper.core.decide import review
@@ -32,6 +32,7 @@ from swarmkeeper.sim.scenarios import AGAIN, ASKS_AGAIN, Fleet, plan_of, skills_
 # Redaction knows it by its shape. Nothing of the evidence may ever hold it.
 SECRET = "ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a"
 OVERSIZED = 256 * 1024
+HANGS_SECONDS = 1e6  # until it is told that its lease is lost
 
 
 def canonical(value: Json) -> bytes:
@@ -58,6 +59,31 @@ class Provider:
             bounds = self._world.scenario.bounds
             self._until = self._world.loop.now + round(fault.amount(bounds.timeout_seconds) * SECOND)
         return self._until > self._world.loop.now and not self._world.faults.healed
+
+
+class Mortal(Protocol):
+    """A bot, to its process."""
+
+    def crash(self, process: Any, fault: Fault, *, vanish: bool) -> None: ...
+
+    def replace(self) -> None: ...
+
+
+async def befalls(bot: Mortal, process: Any, host: Host, world: World, place: str, seconds: float) -> float:
+    """What happens to a bot's process in an attempt of so many seconds; how many it takes then. Who dies, dies here."""
+    faults, bounds = world.faults, world.scenario.bounds
+    for kind, vanish in (("bot.crash", False), ("bot.vanish", True)):
+        if fault := faults.strike(kind, place):
+            await asyncio.sleep(seconds * fault.unit("when"))
+            bot.crash(process, fault, vanish=vanish)
+            await asyncio.get_running_loop().create_future()
+    if faults.strike("bot.zombie", place):
+        bot.replace()
+    if fault := faults.strike("bot.freeze", place):
+        host.pause(round(fault.amount(bounds.lease_seconds) * SECOND))
+    if fault := faults.strike("bot.slow", place):
+        seconds += fault.amount(bounds.timeout_seconds)
+    return seconds
 
 
 class Bot(Party):
@@ -216,20 +242,10 @@ class Process:
                 self._fleet.seconds(self._coins, "seconds", lease.label, lease.round, lease.tries),
                 bounds.timeout_seconds * 0.9,
             )
-            for kind, vanish in (("bot.crash", False), ("bot.vanish", True)):
-                if fault := faults.strike(kind, place):
-                    await asyncio.sleep(seconds * fault.unit("when"))
-                    self.bot.crash(self, fault, vanish=vanish)
-                    await asyncio.get_running_loop().create_future()
-            if faults.strike("bot.zombie", place):
-                self.bot.replace()
-            if fault := faults.strike("bot.freeze", place):
-                self.host.pause(round(fault.amount(bounds.lease_seconds) * SECOND))
-            if fault := faults.strike("bot.slow", place):
-                seconds += fault.amount(bounds.timeout_seconds)
+            seconds = await befalls(self.bot, self, self.host, self.world, place, seconds)
             held.mute = faults.strike("bot.mute", place) is not None
             if faults.strike("bot.hang", place):
-                seconds = 1e6  # until it is told that its lease is lost
+                seconds = HANGS_SECONDS
             await asyncio.sleep(seconds)
             if fault := faults.strike("bot.late", place):
                 held.mute = True

@@ -17,7 +17,6 @@ import signal
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -84,8 +83,8 @@ class _Reached(Counter[str]):
         self._lines("reached", what)
 
 
-class _Leased(Mapping[str, Lease]):
-    """What was leased, as the store has it. Choices go by it, work does not."""
+class _Leased:
+    """What was leased, as the store has it, one by one. Choices go by it, work does not."""
 
     _ROW = """SELECT g.lease_id, work.id, work.task, task.title, work.key, work.kind, g.attempt, work.tries, work.round,
                      g.bot, 0, 0
@@ -101,12 +100,6 @@ class _Leased(Mapping[str, Lease]):
         if row is None:
             raise KeyError(lease_id)
         return Lease(*row)
-
-    def __iter__(self) -> Any:
-        raise NotImplementedError("they are looked up one by one")
-
-    def __len__(self) -> int:
-        raise NotImplementedError("they are looked up one by one")
 
 
 def looking_at(store: Path) -> apsw.Connection:

@@ -22,7 +22,7 @@ from swarmkeeper.sdk.context import Candidate, Context
 from swarmkeeper.sdk.errors import ApiError, Refused
 from swarmkeeper.sdk.runner import serve
 from swarmkeeper.sim.borders import named, tenant_id
-from swarmkeeper.sim.bots import OVERSIZED, SECRET, Provider
+from swarmkeeper.sim.bots import HANGS_SECONDS, OVERSIZED, SECRET, Provider, befalls
 from swarmkeeper.sim.chance import Chance
 from swarmkeeper.sim.coverage import reached
 from swarmkeeper.sim.door import Lease
@@ -38,7 +38,6 @@ from swarmkeeper.wire.requests import SubTask, TaskDefinition
 KeyOf = Callable[[str], Awaitable[str]]
 # A bot that was replaced finishes what it holds, however long that takes.
 DRAIN_SECONDS = 1e6
-HANGS_SECONDS = 1e6  # until it is told that its lease is lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,17 +149,7 @@ class Process:
             self._fleet.seconds(self._coins, "seconds", lease.label, lease.round, lease.tries),
             bounds.timeout_seconds * 0.9,
         )
-        for kind, vanish in (("bot.crash", False), ("bot.vanish", True)):
-            if fault := faults.strike(kind, place):
-                await asyncio.sleep(seconds * fault.unit("when"))
-                self.bot.crash(self, fault, vanish=vanish)
-                await asyncio.get_running_loop().create_future()
-        if faults.strike("bot.zombie", place):
-            self.bot.replace()
-        if fault := faults.strike("bot.freeze", place):
-            self.host.pause(round(fault.amount(bounds.lease_seconds) * SECOND))
-        if fault := faults.strike("bot.slow", place):
-            seconds += fault.amount(bounds.timeout_seconds)
+        seconds = await befalls(self.bot, self, self.host, self.world, place, seconds)
         if faults.strike("bot.mute", place):
             self._transport.muted.add(lease.lease_id)
         if faults.strike("bot.hang", place):
