@@ -1,0 +1,1 @@
+-- What 0.4.0 keeps beside what there was; each part says for whom.
