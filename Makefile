@@ -2,7 +2,7 @@
 # .venv-uv holds the installer, .venv holds the exact, hash-checked versions of requirements/ and this package.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench sim docs lock clean
+.PHONY: help setup demo test check explore bench sim docs lock clean
 
 # The first Python on the path that is new enough. `make setup PYTHON=python3.13` chooses another.
 PYTHON ?= $(shell for p in python3 python python3.14 python3.13 python3.12 python3.11; do \
@@ -36,6 +36,9 @@ check: setup ## lint, format, types, import contracts, facts about the code
 	@$(BIN)/mypy src tests
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest -q tests/tidy
+
+explore: setup ## look for mistakes with new examples, an hour long (MINUTES=10; SEED=N repeats a run)
+	@$(BIN)/python scripts/explore.py --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
 
 bench: setup ## measure this machine (SCENARIO=lifecycle, or another; BENCH_ARGS are its flags)
 	@$(BIN)/swarmkeeper bench $(or $(SCENARIO),lifecycle) $(BENCH_ARGS)

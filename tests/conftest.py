@@ -8,9 +8,15 @@ import hypothesis
 import pytest
 
 from tests.counts import FOLDER, write_count
+from tests.examples import EXPLORED
 
+# `make test` draws the same examples everywhere and each time, so that what is green for one is green for all.
 # Two cores shared with other work: an example that takes long says nothing about the code.
-hypothesis.settings.register_profile("swarmkeeper", deadline=None, print_blob=True)
+hypothesis.settings.register_profile("swarmkeeper", deadline=None, print_blob=True, derandomize=True, database=None)
+# `make explore` draws new ones, and more of them (scripts/explore.py).
+hypothesis.settings.register_profile(
+    "explore", hypothesis.settings.get_profile("swarmkeeper"), derandomize=False, max_examples=EXPLORED
+)
 hypothesis.settings.load_profile("swarmkeeper")
 
 

@@ -6,12 +6,10 @@ The model imports nothing of the product: it is written from the description of 
 
 from __future__ import annotations
 
-import os
 import random
 from dataclasses import dataclass, field
 from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -19,8 +17,8 @@ from swarmkeeper.core import commands
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.model import Limits
 from swarmkeeper.sim.harness import CLIENT, Harness, Held
+from tests.examples import examples
 
-CALM = bool(os.environ.get("CI"))
 KEYS = [f"k{number}" for number in range(5)]
 YEAR = 365 * 86_400_000_000
 LEASE_SECONDS = 3600
@@ -483,5 +481,5 @@ class Side(RuleBasedStateMachine):
             self.swarm.close()
 
 
-Side.TestCase.settings = settings(max_examples=50, stateful_step_count=12, deadline=None, derandomize=CALM)
+Side.TestCase.settings = examples(50, stateful_step_count=12)
 test_all_is_as_a_naive_telling_of_the_rules_has_it_after_every_step = Side.TestCase

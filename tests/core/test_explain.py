@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import settings
 from hypothesis.stateful import precondition, rule
 
 from swarmkeeper.core.explain import Asked, Fleet, Item, Reason, Seen, Standing, Why, why
@@ -21,7 +20,8 @@ from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.service.explain import OPEN, Explainer, Now
 from swarmkeeper.service.queries import Queries
 from swarmkeeper.sim.harness import CLIENT, Harness
-from tests.core.test_story import CALM, Story
+from tests.core.test_story import Story
+from tests.examples import examples
 
 TASK = Standing(task="tsk_1", tenant="default", status=TaskStatus.IN_PROGRESS, since=0)
 QUEUE = Queue(1, Kind.EXECUTE, ("count", "read"))
@@ -217,7 +217,7 @@ class ExplainedStory(Story):
         assert got or "queued" not in said.values()
 
 
-ExplainedStory.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None, derandomize=CALM)
+ExplainedStory.TestCase.settings = examples(20, stateful_step_count=30)
 test_every_story_can_be_explained_at_every_step = ExplainedStory.TestCase
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmkeeper.core import graph
 from swarmkeeper.core.model import Edge, SubtaskSpec
 from swarmkeeper.core.states import EDGE_MET, FINAL, Condition, Status
+from tests.examples import examples
 
 SECOND = 1_000_000
 
@@ -39,13 +40,13 @@ def sound_plans(draw: st.DrawFn) -> list[SubtaskSpec]:
     return draw(st.permutations(specs))
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(sound_plans())
 def test_a_plan_in_which_everything_points_back_is_sound_in_any_order(specs: list[SubtaskSpec]) -> None:
     assert graph.check_plan(specs) == []
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(sound_plans(), st.data())
 def test_closing_any_path_to_a_circle_is_found(specs: list[SubtaskSpec], data: st.DataObject) -> None:
     known = {spec.key: spec for spec in specs}
@@ -65,7 +66,7 @@ def test_closing_any_path_to_a_circle_is_found(specs: list[SubtaskSpec], data: s
     assert {code for _, code in found} <= {"cycle", "duplicate"}
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(sound_plans())
 def test_a_subtask_survives_being_written_and_read(specs: list[SubtaskSpec]) -> None:
     assert [graph.from_json(graph.to_json(spec)) for spec in specs] == specs
@@ -149,7 +150,7 @@ def test_a_bad_plan_is_answered_with_a_hundred_faults_at_most() -> None:
     assert len(codes([SubtaskSpec("A", "")] * 500)) == graph.ERRORS_MAX
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(sound_plans(), st.data())
 def test_downstream_is_all_that_can_be_reached_upstream_first(specs: list[SubtaskSpec], data: st.DataObject) -> None:
     edges = [Edge("t", parent, spec.key, condition) for spec in specs for parent, condition in spec.depends_on]

@@ -7,7 +7,7 @@ import itertools
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmkeeper.core import ids, match, retry
@@ -17,6 +17,7 @@ from swarmkeeper.core.states import BotType, Happening, Kind, Status, TaskHappen
 from swarmkeeper.core.world import NotLoaded, World
 from swarmkeeper.govern.redaction import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
+from tests.examples import examples
 
 MILLISECOND = 1_000
 MINUTE = 60_000_000
@@ -161,7 +162,7 @@ STEPS: list[Any] = [
 ]
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.integers(0, len(STEPS)), st.integers(0, len(STEPS)))
 def test_what_is_undone_was_never_done(kept: int, undone: int) -> None:
     """Some steps of a command are kept, then others of a refused one are taken back."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -15,10 +13,10 @@ from swarmkeeper.core.errors import Internal, Overloaded, SwarmkeeperError
 from swarmkeeper.core.model import Limits
 from swarmkeeper.core.states import TASK_CLOSED
 from swarmkeeper.sim.harness import ADMIN, CLIENT, Answer, Harness, Held
+from tests.examples import examples
 
 HOUR = 3_600_000_000
 # In CI the same stories each time, so that a red run speaks of the change; elsewhere new ones.
-CALM = bool(os.environ.get("CI"))
 KEYS = [f"k{number}" for number in range(6)]
 # What is kept of a refused report on purpose: a late result, or that a plan or verdict was refused.
 LEAVES_A_RECORD = {"task_closed", "lease_lost", "invalid", "invalid_plan"}
@@ -256,5 +254,5 @@ class Story(RuleBasedStateMachine):
         self.swarm.close()
 
 
-Story.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None, derandomize=CALM)
+Story.TestCase.settings = examples(40, stateful_step_count=30)
 test_all_invariants_hold_after_every_step_of_every_story = Story.TestCase

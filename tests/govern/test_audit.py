@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 import pytest
 import rfc8785
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmkeeper.core.model import AuditEntry, AuditLeaf, AuditTree, Event, RedactedField
 from swarmkeeper.govern import audit
 from swarmkeeper.govern.redaction import Redactor
 from swarmkeeper.govern.tree import leaf_hash
+from tests.examples import examples
 
 REDACTOR = Redactor.default()
 RULES = REDACTOR.hash
@@ -133,7 +134,7 @@ def test_a_leaf_has_exactly_the_documented_fields() -> None:
     assert b"hunter2" not in leaf + body
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.text(max_size=400), st.integers(0, 400), st.integers(0, 200))
 def test_a_leaf_never_exceeds_its_bound_and_says_what_it_left_out(word: str, hidden: int, reasons: int) -> None:
     entry = an_entry(
@@ -206,7 +207,7 @@ def flipped(value: Any, draw: Callable[[int], int]) -> Any:
     return data.decode("latin-1") if isinstance(value, str) or value is None else bytes(data)
 
 
-@settings(max_examples=400)
+@examples(400)
 @given(st.data())
 def test_one_bit_changed_in_any_column_of_any_record_is_found_there(data: st.DataObject) -> None:
     leaves, tree = a_log(9)

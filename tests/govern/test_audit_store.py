@@ -10,12 +10,13 @@ from typing import Any
 import apsw
 import pytest
 import typer
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.cli import store as commands
 from swarmkeeper.settings import Settings
+from tests.examples import examples
 
 COLUMNS = ("tenant", "place", "id", "task", "actor", "action", "at", "leaf", "salt", "body", "hash")
 HEAD = ("tenant", "size", "frontier", "root")
@@ -101,7 +102,7 @@ def count(file: Path, table: str) -> int:
     return found
 
 
-@settings(max_examples=120, deadline=None)
+@examples(120)
 @given(st.data(), st.sampled_from(COLUMNS))
 def test_a_bit_changed_in_any_column_of_any_record_is_found_and_named(
     file: Path, data: st.DataObject, column: str
@@ -117,7 +118,7 @@ def test_a_bit_changed_in_any_column_of_any_record_is_found_and_named(
     assert verify(file)[0] == 0
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.data(), st.sampled_from(HEAD))
 def test_a_bit_changed_in_the_head_of_the_log_is_found(file: Path, data: st.DataObject, column: str) -> None:
     answer = changed(file, "audit_tree", column, 0, data.draw)
@@ -127,7 +128,7 @@ def test_a_bit_changed_in_the_head_of_the_log_is_found(file: Path, data: st.Data
     assert verify(file)[0] == 0
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.data(), st.sampled_from(OF_EVENTS))
 def test_a_bit_changed_in_what_an_event_tells_is_found_at_the_record_that_caused_it(
     file: Path, data: st.DataObject, column: str

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from swarmkeeper.core import ids
 from swarmkeeper.core.model import RedactedField
 from swarmkeeper.govern import detectors, encoded
 from swarmkeeper.govern.redaction import Redactor
+from tests.examples import examples
 
 REDACTOR = Redactor.default()
 UNSCANNED = "[redacted:unscanned]"
@@ -227,7 +228,7 @@ DIGESTS = st.builds(
 
 
 @given(st.lists(IDS | DIGESTS, min_size=1, max_size=12), st.sampled_from([" ", ", ", "\n", "/", "-"]))
-@settings(max_examples=400)
+@examples(400)
 def test_ids_and_digests_pass_untouched(words: list[str], between: str) -> None:
     value = {"each": words, "all": between.join(words), words[0]: 1}
 
@@ -238,7 +239,7 @@ def test_ids_and_digests_pass_untouched(words: list[str], between: str) -> None:
 
 
 @given(st.randoms(use_true_random=False), st.integers(100, 20_000))
-@settings(max_examples=60)
+@examples(60)
 def test_images_in_base64_pass_untouched(chance: object, size: int) -> None:
     image = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n" + chance.randbytes(size)).decode()  # type: ignore[attr-defined]  # hypothesis types it as object
 

@@ -23,14 +23,22 @@ from swarmkeeper.http.openapi import document
 from swarmkeeper.settings import Settings
 from swarmkeeper.wire.problems import _WORDS
 from tests.counts import write_count
+from tests.examples import examples, exploring
 
 ADMIN = "X-API-KEY"
 # A parked poll or a stream would hold the run up: these are tested by themselves, in test_waiting.py.
 QUICK = Settings(store="sqlite://:memory:", wait_seconds_max=0.05)
 
-EXAMPLES = 6
+CALLS = examples(6, suppress_health_check=list(hypothesis.HealthCheck))  # for each route
+# Calls that follow from each other's answers: a task is made, then asked for, paused, retried.
+SEQUENCES = examples(8, suppress_health_check=list(hypothesis.HealthCheck), stateful_step_count=8)
 # U+0000 and lone surrogates have tests of their own: no schema can say that a text must not hold them.
-GENERATION = {"deterministic": True, "max-examples": EXAMPLES, "allow-x00": False, "codec": "utf-8"}
+GENERATION = {
+    "deterministic": not exploring(),
+    "max-examples": CALLS.max_examples,
+    "allow-x00": False,
+    "codec": "utf-8",
+}
 
 
 class Elsewhere:
@@ -42,16 +50,15 @@ class Elsewhere:
         self.swarm = Orchestrator(QUICK)
         self.calls = 0
         self.keys_used = 0
+        self.key = ""
 
     def run(self, coroutine: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)
 
-    def start(self) -> str:
+    def start(self) -> None:
         self.thread.start()
         self.run(self.swarm.__aenter__())
-        key = self.run(self.swarm.make_key("admin"))
-        assert isinstance(key, str)
-        return key
+        self.key = self.run(self.swarm.make_key("admin"))
 
     def stop(self) -> None:
         self.run(self.swarm.__aexit__(None, None, None))
@@ -96,14 +103,15 @@ class Elsewhere:
 
 
 THERE = Elsewhere()
-CONFIG = SchemathesisConfig.from_dict({"seed": 7, "generation": GENERATION})
+CONFIG = SchemathesisConfig.from_dict({"generation": GENERATION} | ({} if exploring() else {"seed": 7}))
 schema = schemathesis.openapi.from_dict(document(ALL_CALLS, "0.0.0"), config=CONFIG)
 schema.app = THERE
 
 
 @pytest.fixture(scope="module", autouse=True)
-def key() -> Iterator[str]:
-    yield THERE.start()
+def there() -> Iterator[None]:
+    THERE.start()
+    yield
     THERE.stop()
 
 
@@ -153,16 +161,32 @@ def answered_otherwise(response: Any) -> list[Any]:
 
 
 @schema.parametrize()
-@hypothesis.settings(
-    max_examples=EXAMPLES, derandomize=True, deadline=None, suppress_health_check=list(hypothesis.HealthCheck)
-)
-def test_every_call_keeps_to_its_description(case: Any, key: str) -> None:
+@CALLS
+def test_every_call_keeps_to_its_description(case: Any) -> None:
     case.body = as_written(case.body)
     use_each_key_once(case)
 
-    response = case.call(headers={ADMIN: key})
+    response = case.call(headers={ADMIN: THERE.key})
 
-    case.validate_response(response, headers={ADMIN: key}, excluded_checks=answered_otherwise(response))
+    case.validate_response(response, headers={ADMIN: THERE.key}, excluded_checks=answered_otherwise(response))
+
+
+class Sequences(schema.as_state_machine()):  # type: ignore[misc]  # made from the description when this is imported
+    """Runs of calls, each with what an earlier answer gave: ids, mostly."""
+
+    def before_call(self, case: Any) -> None:
+        case.body = as_written(case.body)
+        use_each_key_once(case)
+
+    def get_call_kwargs(self, case: Any) -> dict[str, Any]:
+        return {"headers": {ADMIN: THERE.key}}
+
+    def validate_response(self, response: Any, case: Any, **_: Any) -> None:
+        case.validate_response(response, headers={ADMIN: THERE.key}, excluded_checks=answered_otherwise(response))
+
+
+Sequences.TestCase.settings = SEQUENCES
+TestSequences = Sequences.TestCase
 
 
 def test_no_route_is_left_out() -> None:

@@ -7,13 +7,14 @@ from enum import Enum
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmkeeper.core.model import Answered, Chore, Idempotency, Json, Lease, Task, Work
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.storage.sqlite import SqliteStore
 from swarmkeeper.testing import records
+from tests.examples import examples
 
 # No U+0000 and no lone surrogates: the wire refuses them.
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
@@ -66,7 +67,7 @@ def kept(record: Any) -> Any:
 
 
 @pytest.mark.parametrize("record", [Task, Work, Lease, Chore], ids=lambda record: record.__name__)
-@settings(max_examples=40)
+@examples(40)
 @given(data=st.data())
 def test_a_record_with_anything_in_it_comes_back(record: type[Any], data: st.DataObject) -> None:
     one = dataclasses.replace(records.bare(record, id="x_1"), **data.draw(free_fields(record)))
@@ -74,7 +75,7 @@ def test_a_record_with_anything_in_it_comes_back(record: type[Any], data: st.Dat
     assert kept(one) == records.loaded(one)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(tenant=TEXT, key=TEXT, resource=TEXT, expires=WHOLE)
 def test_an_idempotency_key_with_anything_in_it_comes_back(tenant: str, key: str, resource: str, expires: int) -> None:
     one = Idempotency(tenant, key, "hash", 201, resource, expires)
@@ -82,7 +83,7 @@ def test_an_idempotency_key_with_anything_in_it_comes_back(tenant: str, key: str
     assert kept(one) == one
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(answer=JSON)
 def test_any_json_can_be_an_answer(answer: Json) -> None:
     async def through_the_store() -> Any:

@@ -289,4 +289,6 @@ def test_the_schema_says_what_unread_parts_should_hold() -> None:
     assert set(schema["required"]) == {"bot_id", "status"}
     assert schema["additionalProperties"] is False
     assert "class" in schema["$defs"]["Failure"]["properties"]
-    assert {"type": "string"} in SubTask.model_json_schema()["properties"]["depends_on"]["items"]["anyOf"]
+    bare, spelled_out = SubTask.model_json_schema()["properties"]["depends_on"]["items"]["anyOf"]
+    assert (bare["type"], bare["minLength"]) == ("string", 1)
+    assert "$ref" in spelled_out

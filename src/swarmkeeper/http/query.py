@@ -57,7 +57,7 @@ def _label(value: Any) -> Any:
 # Each behind the bounds of its field, so that the schema shows these.
 AsWhole = BeforeValidator(_whole)
 AsNumber = BeforeValidator(_number)
-AsTruth = BeforeValidator(_truth)
+AsTruth = BeforeValidator(_truth, json_schema_input_type=bool | Literal["", "0", "1"])
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
 Label = Annotated[str, BeforeValidator(_label), Field(json_schema_extra={"pattern": "^[^:]+:"})]
 

@@ -70,7 +70,7 @@ class _Dependencies:
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         # The annotation says `str | Dependency` for those who write one; a real union would put its branches into
         # the places of errors.
-        item = Annotated[Dependency, BeforeValidator(cls._spelled_out, json_schema_input_type=str | Dependency)]
+        item = Annotated[Dependency, BeforeValidator(cls._spelled_out, json_schema_input_type=Name | Dependency)]
         return handler.generate_schema(list[item])
 
 
@@ -142,12 +142,14 @@ def _bounded(value: Any) -> Any:
 SubTasks = Annotated[
     list[SubTask], BeforeValidator(_bounded), Field(json_schema_extra={"maxItems": graph.SUBTASKS_MAX})
 ]
+# That a plan is not empty is refused by core/graph.py, too; here it is only described.
+WholePlan = Annotated[SubTasks, Field(json_schema_extra={"minItems": 1, "maxItems": graph.SUBTASKS_MAX})]
 
 
 class Plan(Request):
     """What a planner reports."""
 
-    subtasks: SubTasks
+    subtasks: WholePlan
 
 
 # ---- tasks ---------------------------------------------------------------------------------------------------------
@@ -219,7 +221,7 @@ class TaskDefinition(Request):
     plan_timeout_seconds: Timeout | None = None
     review_timeout_seconds: Timeout | None = None
     defaults: Defaults = Field(default_factory=Defaults)
-    subtasks: SubTasks | None = None
+    subtasks: WholePlan | None = None
 
 
 class TaskBatch(Request):
