@@ -7,8 +7,9 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import active_children, get_context, parent_process
@@ -73,15 +74,23 @@ def in_processes(function: Callable[[_Given], _Made], of: Sequence[_Given], *, j
     """
     before = active_children()
     pool = ProcessPoolExecutor(min(jobs, len(of)), mp_context=get_context("spawn"), initializer=_begin)
+    # Not `pool.map`: it cancels what still waits, and the pool's thread fails over a cancelled future of a child that
+    # was terminated ("Exception in thread …"). So no more is handed in than its processes are about to take.
+    handed_in: deque[Future[_Made]] = deque()
     try:
-        yield from pool.map(function, of)
+        for each in of:
+            handed_in.append(pool.submit(function, each))
+            if len(handed_in) > jobs:
+                yield handed_in.popleft().result()
+        while handed_in:
+            yield handed_in.popleft().result()
     except BaseException:
         for child in active_children():  # nobody waits for what they are at
             if child not in before:
                 child.terminate()
         raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown()
 
 
 def _begin() -> None:
