@@ -271,9 +271,10 @@ def a_plan(chance: random.Random, *, prefix: str = "", outside: tuple[str, ...] 
 class Side(RuleBasedStateMachine):
     """By side: what is done is done to both."""
 
-    @initialize(chance=chances, rounds=st.integers(2, 6))
-    def begin(self, chance: random.Random, rounds: int) -> None:
-        self.swarm = Harness(limits=Limits(timeout=YEAR, start=YEAR))
+    # In slices of few rows, what is one commit of the product elsewhere is several.
+    @initialize(chance=chances, rounds=st.integers(2, 6), slice_rows=st.sampled_from([3, 5, 500]))
+    def begin(self, chance: random.Random, rounds: int, slice_rows: int) -> None:
+        self.swarm = Harness(limits=Limits(timeout=YEAR, start=YEAR, slice_rows=slice_rows))
         self.bots = {
             "plan": self.swarm.bot("planner", "Planner", capacity=9),
             "execute": self.swarm.bot("worker", capacity=9),
@@ -455,6 +456,7 @@ class Side(RuleBasedStateMachine):
     # ---- comparing -------------------------------------------------------------------------------------------------
 
     def compare(self) -> None:
+        self.swarm.advance(0)  # what is done in slices is done
         self.forget_dead()
         for task, model in self.tasks.items():
             row, works = self.swarm.task(task), self.swarm.works(task)

@@ -113,8 +113,10 @@ async def live(file: Path) -> None:
         twice = await swarm.submit(SubtaskSpec("twice", "d"), evaluation="none")
         await engine.do(Release(by=ADMIN, lease_id=await swarm.lease("Executor")))
         await swarm.report("Executor", twice, await swarm.lease("Executor"), output=b"{}")
-        failing = await swarm.submit(SubtaskSpec("fails", "d"))
-        cause = Failure(ErrorClass.RETRYABLE, "again")
+        await swarm.submit(SubtaskSpec("put-off", "d"))
+        await engine.do(Release(by=ADMIN, lease_id=await swarm.lease("Executor"), delay=3_600_000_000))
+        failing = await swarm.submit(SubtaskSpec("fails", "d", max_attempts=1))
+        cause = Failure(ErrorClass.RETRYABLE, "no more")
         await swarm.report("Executor", failing, await swarm.lease("Executor"), failure=cause)
         behind = (("leased", Condition.SUCCESS),)
         await swarm.submit(SubtaskSpec("leased", "d"), SubtaskSpec("blocked", "d", depends_on=behind))
@@ -199,6 +201,11 @@ BROKEN = [
     ("doctor_pending", "DELETE FROM edge WHERE child IN (SELECT id FROM work WHERE status = 'BLOCKED')"),
     ("doctor_counters", "UPDATE task SET n_open = n_open - 1 WHERE n_open > 0"),
     ("doctor_counters", "UPDATE task SET n_failed = 0 WHERE n_failed > 0"),
+    (
+        "doctor_done",  # the second half of a compound change, after somebody has taken the task to be done
+        "UPDATE work SET status = 'READY' WHERE task IN (SELECT id FROM task WHERE outcome = 'accepted') AND key = 'b'",
+    ),
+    ("doctor_done", "UPDATE task SET status = 'COMPLETED' WHERE status = 'IN_PROGRESS'"),
     ("doctor_open_tasks", "UPDATE tenant SET open_tasks = open_tasks + 1"),
     ("doctor_sequence", "DELETE FROM event WHERE sequence = 2"),
     ("doctor_sequence", "UPDATE task SET sequence = sequence + 1"),

@@ -288,6 +288,21 @@ def rework_stops_short(patch: Patch) -> None:
 
 
 @bug(
+    "a compound change judged half done",
+    "whether a task is done is asked once the targets of a rework are opened again, before its new subtasks are added",
+    found_by=("4.done",),
+    seed=1,
+    seeds=60,
+)
+def asked_too_early(patch: Patch) -> None:
+    def reopen(world: World, task: Task, roots: Iterable[str], *, clear: bool, right: Any = progress.reopen) -> None:
+        right(world, task, roots, clear=clear)
+        progress.finish_what_is_done(world)
+
+    patch.setattr(progress, "reopen", reopen)
+
+
+@bug(
     "counter drift",
     "an item that failed or was cancelled and is opened again is still counted among the failed",
     found_by=("4.counters",),

@@ -32,6 +32,7 @@ DAMAGE = {
     "pending": ("UPDATE work SET pending = 7 WHERE status = 'BLOCKED'", "edges not settled"),
     "begun too early": ("UPDATE work SET status = 'WAITING' WHERE status = 'BLOCKED'", "no upstream that is open"),
     "counters": ("UPDATE task SET n_open = n_open - 1 WHERE n_open > 1", "counts its subtasks"),
+    "done too early": ("UPDATE task SET status = 'COMPLETED' WHERE status = 'IN_PROGRESS'", "no subtask is open"),
     "event gone": ("DELETE FROM event WHERE sequence = 2", "without a gap"),
     "events out of order": ("UPDATE event SET seq = -seq WHERE task IS NOT NULL", "in the order of their numbers"),
     "status by hand": ("UPDATE task SET status = 'CREATED' WHERE status = 'IN_PROGRESS'", "exactly one event"),

@@ -135,6 +135,10 @@ class World(Journal):
             self.put(self.changes.tasks, task.id, task)
         return task
 
+    def edited_tasks(self) -> list[Task]:
+        """The tasks that the current command has changed so far, in the order of their first change."""
+        return [row for row, _ in self._before.values() if isinstance(row, Task)]
+
     def edit_work(self, work: Work) -> Work:
         self._edit(work)
         if work.id not in self.changes.works:

@@ -14,7 +14,7 @@ from typing import Any
 
 from swarmkeeper.core.model import AuditLeaf, AuditTree
 from swarmkeeper.core.ports import Rules, Store
-from swarmkeeper.core.states import FINAL, TASK_CLOSED, Ending, Kind, Status, TaskStatus
+from swarmkeeper.core.states import FINAL, TASK_CLOSED, Ending, Kind, Outcome, Status, TaskStatus
 from swarmkeeper.govern import audit
 from swarmkeeper.govern.audit import Verdict
 from swarmkeeper.service.evidence import text_of, untold
@@ -124,6 +124,7 @@ CHECKS: tuple[Check, ...] = (
     Check(3, "doctor_attempts", "each lease granted has ended once, or lives"),
     Check(4, "doctor_pending", "pending is the number of edges not settled"),
     Check(4, "doctor_counters", "a task's counters are the counts of its subtasks"),
+    Check(4, "doctor_done", "of a task that is COMPLETED no subtask is open, and of one that was accepted nothing is"),
     Check(4, "doctor_open_tasks", "a tenant counts its tasks that are not final"),
     Check(5, "doctor_sequence", "events of a task are numbered 1, 2, 3… without gap"),
     Check(5, "doctor_task_changes", "each change of a task's state has exactly one event"),
@@ -160,6 +161,8 @@ WORDS: Mapping[str, Any] = {
     "final": _json(FINAL),
     "lost": _json({Status.FAILED, Status.CANCELLED}),
     "closed": _json(TASK_CLOSED),
+    "completed": str(TaskStatus.COMPLETED),
+    "accepted": str(Outcome.ACCEPTED),
     "task_statuses": _json(TaskStatus),
     "execute": str(Kind.EXECUTE),
     "review": str(Kind.REVIEW),

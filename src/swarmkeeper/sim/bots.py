@@ -27,7 +27,7 @@ from swarmkeeper.sim.faults import Fault
 from swarmkeeper.sim.host import Party, World
 from swarmkeeper.sim.loop import SECOND, Host
 from swarmkeeper.sim.network import NoAnswer
-from swarmkeeper.sim.scenarios import AGAIN, ASKS_AGAIN, Fleet, plan_of, skills_of
+from swarmkeeper.sim.scenarios import AGAIN, ASKS_AGAIN, Fleet, plan_of, rework_of, skills_of
 
 # Redaction knows it by its shape. Nothing of the evidence may ever hold it.
 SECRET = "ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a"
@@ -364,13 +364,10 @@ class Process:
             "score": coins.below(100, "score", *key) / 100,
             "reasons": [f"so it is {secret}"],
         }
-        if decision == "rework" and lease.judges and coins.hit(0.7, "targets", *key):
-            verdict["targets"] = [
-                {"subtask": one, "feedback": "again"} for one in lease.judges if coins.hit(0.5, "target", *key, one)
-            ]
-            if coins.hit(0.2, "added", *key):
-                parent = coins.pick(lease.judges, "parent", *key)
-                verdict["subtasks"] = [{"key": f"more-{lease.round}", "description": "more", "depends_on": [parent]}]
+        if decision == "rework":
+            targets, added = rework_of(coins, lease.judges, *key)
+            verdict["targets"] = [{"subtask": one, "feedback": words} for one, words in targets.items()]
+            verdict["subtasks"] = added
         return verdict
 
     # ---- what nobody should send -----------------------------------------------------------------------------------

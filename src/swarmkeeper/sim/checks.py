@@ -20,6 +20,7 @@ from swarmkeeper.core.states import (
     Evaluation,
     Happening,
     Kind,
+    Outcome,
     Status,
     TaskHappening,
     TaskStatus,
@@ -52,6 +53,7 @@ _WORDS: dict[str, Any] = {
     "ok": str(Ending.SUCCEEDED),
     "gone": str(Ending.CANCELLED),
     "none": str(Evaluation.NONE),
+    "accepted": str(Outcome.ACCEPTED),
     "final": json.dumps(sorted(FINAL)),
     "closed": json.dumps(sorted(TASK_CLOSED)),
     "moves": json.dumps([f"task.{happening}" for happening in TaskHappening]),
@@ -133,6 +135,13 @@ INVARIANTS: tuple[Invariant, ...] = (
              SELECT count(*), count(*) FILTER (WHERE work.status NOT {_IS_FINAL}),
                     count(*) FILTER (WHERE work.status IN (:failed, :cancelled))
                FROM work WHERE work.task = task.id AND work.kind = :execute)""",
+    ),
+    Invariant(
+        4,
+        "of a task that is COMPLETED no subtask is open, and of one that was accepted nothing is",
+        f"""SELECT DISTINCT task.id FROM task JOIN work ON work.task = task.id
+             WHERE work.status NOT {_IS_FINAL}
+               AND ((task.status = :completed AND work.kind = :execute) OR task.outcome = :accepted)""",
     ),
     Invariant(
         5,

@@ -17,7 +17,7 @@ from swarmkeeper.core.decide.work import Beaten, Reported
 from swarmkeeper.core.errors import NotFound, SwarmkeeperError
 from swarmkeeper.core.model import Principal, Work
 from swarmkeeper.core.ports import Store
-from swarmkeeper.core.states import Kind, Status
+from swarmkeeper.core.states import Kind
 from swarmkeeper.service.engine import Engine, Granted, Poll, Replayed
 from swarmkeeper.sim.coins import NamedEntropy
 from swarmkeeper.sim.coverage import reached
@@ -43,7 +43,7 @@ class Lease:
     bot: str
     ttl: int
     ends_at: int
-    judges: tuple[str, ...] = ()  # keys of the subtasks whose results a review is about
+    judges: tuple[str, ...] = ()  # keys of the subtasks that a review is about
 
     @classmethod
     def of(cls, granted: model.Lease, item: Work, title: str) -> Lease:
@@ -175,7 +175,8 @@ class Door:
         seen = Lease.of(lease, item, task.title)
         if item.kind is not Kind.REVIEW or item.subject is not None:
             return seen
-        wanted = {"task": task.id, "kind": Kind.EXECUTE, "status": Status.SUCCEEDED}
-        judged: Sequence[dict[str, Any]] = await self._store.read("results_of_task", wanted)
+        # All of them, not only what has a result: an evaluator may also want what was skipped or failed.
+        wanted = {"task": task.id, "kind": Kind.EXECUTE}
+        judged: Sequence[dict[str, Any]] = await self._store.read("graph_nodes", wanted)
         values = {name: getattr(seen, name) for name in Lease.__slots__}
         return Lease(**{**values, "judges": tuple(row["key"] for row in judged)})

@@ -35,6 +35,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "3.lease": "an item has a lease exactly while it is LEASED",
         "4.pending": "`pending` is the number of edges that are not settled",
         "4.counters": "a task counts its subtasks right",
+        "4.done": "of a task that is COMPLETED no subtask is open, and of one that was accepted nothing is",
         "4.upstream": "what has begun has no upstream that is open, and what is skipped has one that ended otherwise",
         "5.sequence": "events of a task are numbered 1, 2, 3 … without a gap",
         "5.time": "the time of events never goes back",

@@ -23,6 +23,7 @@ from swarmkeeper.core.states import (
     Ending,
     Happening,
     Kind,
+    Outcome,
     Status,
     TaskHappening,
     TaskStatus,
@@ -225,6 +226,8 @@ class Judge:
         for task in commit.tasks.values():
             if not model.chores.get(task.id):
                 self._counters(task)
+            if task.status is TaskStatus.COMPLETED or task.outcome is Outcome.ACCEPTED:
+                self._done(task)
         dated = {ref for kind, ref in commit.timed if kind == "deadline"} | commit.tasks.keys()
         for task in (model.tasks[one] for one in sorted(dated)):
             if task.deadline is not None and model.timers.get(("deadline", task.id)) != task.deadline:
@@ -318,6 +321,14 @@ class Judge:
         if (task.n_total, task.n_open, task.n_failed) != counted:
             told = (task.n_total, task.n_open, task.n_failed)
             model.broken("4.counters", task.title, f"(all, open, failed) are {told}, counted {counted}")
+
+    def _done(self, task: Task) -> None:
+        """Nobody judges, and nobody accepts, what is still being worked on."""
+        model = self._model
+        for key, work_id in model.works_of[task.id].items():
+            work = model.works[work_id]
+            if work.status not in FINAL and (task.outcome is Outcome.ACCEPTED or work.kind is Kind.EXECUTE):
+                model.broken("4.done", task.title, f"it is {task.status}, and {key} is {work.status}")
 
     def _in_order(self, work_id: str, owner: str, commit: Commit) -> None:
         """Nothing that waited longer in the same line, and could go to the same bot, is still there."""

@@ -21,6 +21,8 @@ SKILLS = ("python", "web", "text")
 # How often a bot whose item is given back, or waits for an answer, does so once more when it comes to a bot again.
 AGAIN, ASKS_AGAIN = 0.7, 0.5
 
+WHENS = ("success", "success", "done", "failure")  # of edges, by chance
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -206,11 +208,27 @@ def plan_of(scenario: Scenario, coins: Coins, title: str) -> list[dict[str, Json
     else:
         for number in range(1, n):
             parents[number] = [
-                {"key": keys[other], "when": coins.pick(("success", "success", "done"), "when", title, number, other)}
+                {"key": keys[other], "when": coins.pick(WHENS, "when", title, number, other)}
                 for other in range(number)
                 if coins.hit(0.35, "edge", title, number, other)
             ]
     return [_subtask(scenario, coins, title, key, before) for key, before in zip(keys, parents, strict=True)]
+
+
+def rework_of(coins: Coins, judged: Sequence[str], *key: object) -> tuple[dict[str, str], list[dict[str, Json]]]:
+    """What a verdict of rework asks for: targets with their feedback, and subtasks to be added; one, both or none."""
+    targets: list[str] = []
+    if judged and coins.hit(0.7, "targets", *key):
+        one_alone = coins.hit(0.4, "alone", *key)
+        targets = [coins.pick(judged, "target", *key)] if one_alone else []
+        targets = targets or [one for one in judged if coins.hit(0.5, "target", *key, one)]
+    added: list[dict[str, Json]] = []
+    for number in range(1, 3) if judged and coins.hit(0.35, "added", *key) else ():
+        parent, when = coins.pick(judged, "parent", *key, number), coins.pick(WHENS, "when", *key, number)
+        before = [] if coins.hit(0.3, "free", *key, number) else [{"key": parent, "when": when}]
+        # By its round: the verdicts of one round are put together, and what has one name is one.
+        added.append({"key": f"more-{key[-1]}-{number}", "description": "more", "depends_on": before})
+    return dict.fromkeys(targets, "again"), added
 
 
 def _subtask(scenario: Scenario, coins: Coins, title: str, key: str, before: Sequence[Json]) -> dict[str, Json]:

@@ -32,7 +32,7 @@ from swarmkeeper.sim.http_door import HttpDoor, HttpModel, SimTransport
 from swarmkeeper.sim.loop import SECOND, Host
 from swarmkeeper.sim.network import Network
 from swarmkeeper.sim.own import TROUBLE, OwnCodeFails
-from swarmkeeper.sim.scenarios import AGAIN, ASKS_AGAIN, Fleet, plan_of, skills_of
+from swarmkeeper.sim.scenarios import AGAIN, ASKS_AGAIN, Fleet, plan_of, rework_of, skills_of
 from swarmkeeper.wire.requests import SubTask, TaskDefinition
 
 KeyOf = Callable[[str], Awaitable[str]]
@@ -242,13 +242,7 @@ class Process:
             return Accept(score, reasons)
         if decision == "reject":
             return Reject(reasons, score=score)
-        targets: dict[str, str] = {}
-        added: list[dict[str, Json]] = []
-        if judges and coins.hit(0.7, "targets", *key):
-            targets = {one: "again" for one in judges if coins.hit(0.5, "target", *key, one)}
-            if coins.hit(0.2, "added", *key):
-                parent = coins.pick(judges, "parent", *key)
-                added = [{"key": f"more-{lease.round}", "description": "more", "depends_on": [parent]}]
+        targets, added = rework_of(coins, judges, *key)
         return Rework(targets, reasons, score=score, subtasks=added)
 
     # ---- what nobody should send: past the runner, which would not ---------------------------------------------------

@@ -10,7 +10,18 @@ from typing import Any
 
 from swarmkeeper.core import commands
 from swarmkeeper.core.commands import Command
-from swarmkeeper.core.decide import clients, fleet, governing, messages, oversight, planning, tenants, upkeep, work
+from swarmkeeper.core.decide import (
+    clients,
+    fleet,
+    governing,
+    messages,
+    oversight,
+    planning,
+    progress,
+    tenants,
+    upkeep,
+    work,
+)
 from swarmkeeper.core.world import World
 
 DECISIONS: Mapping[type[Command], Callable[[World, Any], Any]] = {
@@ -43,4 +54,6 @@ DECISIONS: Mapping[type[Command], Callable[[World, Any], Any]] = {
 
 
 def decide(world: World, command: Command) -> Any:
-    return DECISIONS[type(command)](world, command)
+    answer = DECISIONS[type(command)](world, command)
+    progress.finish_what_is_done(world)
+    return answer

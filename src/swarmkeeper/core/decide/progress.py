@@ -34,6 +34,8 @@ from swarmkeeper.core.world import World, failure
 
 Step = Callable[[World, Task, Chore], bool]
 
+_LOADS = frozenset({"plan", "reopen"})  # chores in which a task is not whole: it is `loading` until the last of them
+
 KEYS_TOLD = 500  # an event names at most so many keys; it always has the count
 # How far down one slice follows what is skipped: each level has to be loaded, and what was decided is decided again.
 LEVELS_MAX = 16
@@ -112,10 +114,8 @@ def _write_later(world: World, task: Task, parts: Sequence[bytes]) -> None:
         world.write_payload(task, name, part)
         names.append(name)
     args: dict[str, Json] = {"slices": names, "at": at, "skipped": []}
-    if len(names) == 1:
-        begin_chore(world, task, "plan", args)
-    else:  # to cut it was work enough for one commit
-        world.add_chore(task, "plan", args)
+    # Never begun here: to cut a long plan was work enough for one commit, and a short one waits for other chores.
+    world.add_chore(task, "plan", args)
 
 
 def _write_whole(world: World, task: Task, nodes: Sequence[Mapping[str, Json]], *, at: int) -> None:
@@ -126,7 +126,6 @@ def _write_whole(world: World, task: Task, nodes: Sequence[Mapping[str, Json]], 
         world.emit("work.skipped", keys_of(skipped), task=task)
         world.add_chore(task, "settle", {"parents": [[work.id, ""] for work in skipped]})
     _release(world, task, written)
-    finish_if_done(world, task)
 
 
 def _plan_step(world: World, task: Task, chore: Chore) -> bool:
@@ -143,16 +142,18 @@ def _plan_step(world: World, task: Task, chore: Chore) -> bool:
     chore.args = {**chore.args, "skipped": [*chore.args["skipped"], *(work.id for work in skipped)]}
     if done < len(names):
         return False
-    world.edit_task(task).loading = False
+    _loaded(world, task, chore)
     if chore.args["skipped"]:
         # A chore of its own: what lies behind them can be listed only once these rows are stored.
         world.add_chore(task, "settle", {"parents": [[work_id, ""] for work_id in chore.args["skipped"]]})
-    if len(names) == 1:
-        _release(world, task, written)
-        finish_if_done(world, task)
-    else:
-        world.add_chore(task, "release", {})
+    world.add_chore(task, "release", {})
     return True
+
+
+def _loaded(world: World, task: Task, chore: Chore) -> None:
+    """Note that the rows of this chore are all written: where no other writes some, the task is whole again."""
+    others = [one for one in world.chores(task) if one.id != chore.id and one.kind in _LOADS]
+    world.edit_task(task).loading = bool(others)
 
 
 def _write_rows(world: World, task: Task, nodes: Sequence[Mapping[str, Json]], *, at: int) -> list[Work]:
@@ -217,8 +218,6 @@ def _new_work(world: World, task: Task, spec: SubtaskSpec, work_id: str, payload
 def _release(world: World, task: Task, works: Iterable[Work]) -> None:
     freed = []
     for work in works:
-        if work.kind is not Kind.EXECUTE:
-            continue
         if work.status is Status.BLOCKED and work.pending == 0:
             world.happened(task, work, Happening.UNBLOCKED)
             freed.append(work)
@@ -229,16 +228,13 @@ def _release(world: World, task: Task, works: Iterable[Work]) -> None:
 
 
 def _release_step(world: World, task: Task, chore: Chore) -> bool:
-    """Let the items of a new plan that wait for nothing begin."""
+    """Let begin what waits for nothing: items of the new plan, and others that became READY while it was written."""
     size = world.limits.slice_rows
     found = world.look("open_works", (task.id, chore.cursor, size))
     _release(world, task, [world.work(work_id) for work_id in found])
     if found:
         world.edit_chore(chore).cursor = found[-1]
-    if len(found) == size:
-        return False
-    finish_if_done(world, task)  # all of it may have been skipped
-    return True
+    return len(found) < size
 
 
 # ---- edges ---------------------------------------------------------------------------------------------------------
@@ -300,10 +296,7 @@ def _settle_some(world: World, task: Task, parents: list[list[str]]) -> list[lis
 def _settle_step(world: World, task: Task, chore: Chore) -> bool:
     rest = _settle_some(world, task, chore.args["parents"])
     world.edit_chore(chore).args = {"parents": rest}
-    if rest:
-        return False
-    finish_if_done(world, task)
-    return True
+    return not rest
 
 
 # ---- ends of items -------------------------------------------------------------------------------------------------
@@ -316,13 +309,21 @@ def item_ended(world: World, task: Task, work: Work) -> None:
         fail_task(world, task, code, f"subtask {work.key} failed and nothing handles it", work)
         return
     settle(world, task, work)
-    finish_if_done(world, task)
 
 
-def finish_if_done(world: World, task: Task) -> None:
-    """COMPLETED once every subtask has ended; then its review, or its acceptance."""
-    if task.n_open > 0 or task.loading or task.status not in (TaskStatus.PLANNED, TaskStatus.IN_PROGRESS):
-        return
+def finish_what_is_done(world: World) -> None:
+    """Complete each task that this command has changed and of which every subtask has ended; then its review begins,
+    or it is accepted.
+
+    `decide` asks this once, after the whole decision. A decision that changes several things (opens some subtasks
+    again and adds others) has moments in between in which nothing is open.
+    """
+    for task in world.edited_tasks():
+        if task.n_open == 0 and not task.loading and task.status in (TaskStatus.PLANNED, TaskStatus.IN_PROGRESS):
+            _finish(world, task)
+
+
+def _finish(world: World, task: Task) -> None:
     world.task_happened(
         task, TaskHappening.FINISHED, {"total": task.n_total, "failed": task.n_failed, "round": task.round}
     )
@@ -528,7 +529,8 @@ def reopen(world: World, task: Task, roots: Iterable[str], *, clear: bool) -> No
     order = graph.downstream(roots, edges)
     if not order:
         return
-    if len(order) > room(world):
+    if len(order) > room(world) or world.chores(task):
+        # Not all in this commit: until the last of them is open again, nobody may take the task to be done.
         world.edit_task(task).loading = True
     begin_chore(world, task, "reopen", {"order": order, "clear": clear, "whole": not task.loading})
 
@@ -551,9 +553,8 @@ def _reopen_step(world: World, task: Task, chore: Chore) -> bool:
     if done < len(order):
         return False
     if not chore.args["whole"]:
-        world.edit_task(task).loading = False
+        _loaded(world, task, chore)
         world.add_chore(task, "unhold", {})
-    finish_if_done(world, task)
     return True
 
 

@@ -254,4 +254,3 @@ def rework(world: World, task: Task, verdict: Verdict) -> None:
     progress.reopen(world, task, roots, clear=False)
     if verdict.subtasks:
         progress.add_subtasks(world, task, verdict.subtasks)
-    progress.finish_if_done(world, task)

@@ -53,9 +53,14 @@ from swarmkeeper.core.world import World, failure
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    task_status: str
+    of_task: Task
     replayed: bool = False
     again: str | None = None  # lease id under which the first answer's leases were claimed
+
+    @property
+    def task_status(self) -> str:
+        """As it is with the batch that took the report; whether the task is done is asked after the decision."""
+        return str(self.of_task.status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +284,7 @@ def report(world: World, command: Report) -> Reported | Refusal:
     if attempt is not None and attempt.result_hash is not None:
         if attempt.result_hash != command.content_hash:
             raise AlreadyReported("another result was accepted under this lease")
-        return Reported(str(task.status), replayed=True, again=lease_id)
+        return Reported(task, replayed=True, again=lease_id)
     if lease is not None and (lease.bot != bot.id or lease.task != task.id):
         lease = None
     if task.status in TASK_CLOSED:
@@ -295,7 +300,7 @@ def report(world: World, command: Report) -> Reported | Refusal:
         world.edit_lease(lease).seen = True
     if command.failure is not None:
         _report_failure(world, task, work, lease, command, command.failure)
-        return Reported(str(task.status))
+        return Reported(task)
     return _report_success(world, task, work, lease, bot, command)
 
 
@@ -418,7 +423,7 @@ def _report_success(
         review.judge_subtask(world, task, work, command.verdict)
     else:
         review.conclude_round(world, task)
-    return Reported(str(task.status))
+    return Reported(task)
 
 
 def _refuse(world: World, task: Task, work: Work, lease: Lease, command: Report, errors: list[Detail]) -> Refusal:

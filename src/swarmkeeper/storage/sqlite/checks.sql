@@ -108,6 +108,14 @@ SELECT task.id AS subject
         OR task.n_failed <> coalesce(counted.failed, 0))
  LIMIT :n;
 
+-- name: doctor_done
+-- 4: a task that is done, and a subtask of it that is open; or one that was accepted, and anything of it that is.
+SELECT DISTINCT task.id AS subject
+  FROM task JOIN work ON work.task = task.id
+ WHERE work.status NOT IN (SELECT value FROM json_each(:final))
+   AND ((task.status = :completed AND work.kind = :execute) OR task.outcome = :accepted)
+ LIMIT :n;
+
 -- name: doctor_open_tasks
 -- 4: a tenant counts other tasks that are not final than it has.
 SELECT tenant.id AS subject
