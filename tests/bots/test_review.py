@@ -4,6 +4,7 @@ import copy
 import os
 import subprocess
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -315,3 +316,68 @@ def test_text_is_measured() -> None:
 
     assert (measured["lines"], measured["links"], measured["markers"]) == (3, 2, 1)
     assert measured["findings"] == [{"line": 3, "text": "a line too long to read"}]
+
+
+# ---- files that change while they are read ------------------------------------------------------------------------
+
+
+def judged_since(began: datetime, root: Path, report: Json, *, in_round: int = 1) -> Accept | Rework | Reject | Failed:
+    task = the_task(root).model_copy(update={"created_at": began})
+    return ReviewEvaluator().review(Candidate("task", task, {"summarise": report}, in_round))
+
+
+def after(root: Path) -> datetime:
+    """A moment later than every file here, by the clock of the file system."""
+    latest = max(path.stat().st_ctime for path in (root, *root.rglob("*")))
+    return datetime.fromtimestamp(latest, UTC) + timedelta(seconds=2 * files.CLOCK_TICK_SECONDS)
+
+
+def write_later(file: Path, text: str, moment: datetime) -> None:
+    """Write it again and again until the file system dates it after `moment`."""
+    while not file.exists() or file.stat().st_ctime < moment.timestamp():
+        file.write_text(text, encoding="utf-8")
+
+
+def test_a_file_that_changes_while_it_is_read_is_said_so_and_not_judged_wrong(root: Path) -> None:
+    report = reviewed(root)["summarise"]
+    began = after(root)
+    write_later(root / "notes.md", "Other words now.\n", began)
+
+    verdict = judged_since(began, root, report)
+
+    assert isinstance(verdict, Accept)
+    assert verdict.reasons == [
+        "2 files counted again: all numbers agree",
+        "1 changed while being read and could not be counted again: notes.md",
+    ]
+
+
+def test_a_file_that_came_is_looked_at_once_more_and_then_said_so(root: Path) -> None:
+    report = reviewed(root)["summarise"]
+    began = after(root)
+    write_later(root / "out.txt", "the demo's own output, into the folder that it reads\n", began)
+    (root / "notes.md").unlink()
+
+    first, second = (judged_since(began, root, report, in_round=number) for number in (1, 2))
+
+    assert isinstance(first, Rework)
+    assert "out.txt is missing from the report" in first.reasons
+    assert isinstance(second, Accept)
+    assert "notes.md, out.txt" in second.reasons[1]
+
+
+def test_a_wrong_count_of_a_file_that_did_not_change_is_found_though_another_did(root: Path) -> None:
+    report = reviewed(root)["summarise"]
+    wrong_count(report)
+    began = after(root)
+    write_later(root / "notes.md", "Other words now.\n", began)
+
+    assert isinstance(judged_since(began, root, report), Rework)
+
+
+@pytest.mark.parametrize("name", ["never/there.py", "../../etc/hostname", "app.py/under"])
+def test_a_file_that_was_never_there_is_no_file_that_changed(root: Path, name: str) -> None:
+    report = reviewed(root)["summarise"]
+    report["files"].append({**report["files"][0], "file": name})
+
+    assert isinstance(judged_since(after(root), root, report), Rework)

@@ -217,11 +217,17 @@ def test_demo_reviews_a_directory_and_verifies_its_own_audit_log(tmp_path: Path)
     (code / "one.py").write_text("def one():\n    return 1\n\n\ndef two():\n    return 2\n")
     second = demo(tmp_path)
 
-    assert first.splitlines()[-1].startswith("audit log verified: ")
-    assert "| functions | 1 |" in first
-    assert "| functions | 2 |" in second
-    report = next(line for line in first.splitlines() if line.startswith("report: "))
-    assert "| functions | 1 |" in Path(report.removeprefix("report: ")).read_text()
+    assert first.splitlines()[0].startswith("accepted: Review code, 2 files in ")
+    assert "audit log verified: " in first
+    assert "one.py:1 one is public and not documented" in first
+    assert len(first.splitlines()) <= 22
+    assert "| functions | 1 |" in report_of(first)
+    assert "| functions | 2 |" in report_of(second)
+
+
+def report_of(said: str) -> str:
+    (line,) = [line for line in said.splitlines() if line.startswith("report ")]
+    return Path(line.removeprefix("report ").strip()).read_text(encoding="utf-8")
 
 
 def demo(folder: Path) -> str:

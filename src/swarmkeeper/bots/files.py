@@ -9,12 +9,14 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 # A text longer than this is data that somebody committed; reading it takes long and says little.
 BYTES_MAX = 1024 * 1024
 SNIFFED_BYTES = 8192
+CLOCK_TICK_SECONDS = 0.01  # a file system dates a change by the last tick of its clock, which may be so long ago
 _NEVER = frozenset(
     {".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv", "venv", ".tox", ".nox", "site-packages"}
     | {".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".swarmkeeper"}
@@ -92,6 +94,23 @@ def read(root: Path, name: str) -> bytes | None:
         return path.read_bytes()
     except OSError:
         return None
+
+
+def changed_since(root: Path, name: str, moment: datetime) -> bool:
+    """Whether a file was written, or went away, after `moment`.
+
+    By the time of the last change of its inode, which no program sets at will. Of a file that is gone, the folder that
+    held it tells.
+    """
+    path = root / name
+    if not path.resolve().is_relative_to(root.resolve()):
+        return False
+    while not path.exists() and path != root:
+        path = path.parent
+    try:
+        return path.stat().st_ctime >= moment.timestamp() - CLOCK_TICK_SECONDS
+    except OSError:
+        return True
 
 
 def each(root: Path, names: Iterable[str]) -> Iterator[tuple[str, bytes, str]]:

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -67,13 +68,31 @@ class ReviewEvaluator(EvaluatorBot):
         # A name that looks like a secret is hidden in the report: it is known by what is shown of it.
         there = {self._redactor.text(name): name for name in files.listing(root).files}
         entries = {entry["file"]: entry for entry in report["files"]}
-        missing = [name for shown, name in there.items() if shown not in entries]
-        counted = {shown: self._recount(root, name) for shown, name in there.items() if shown in entries}
+        # What was written after the review had been asked for cannot be counted again: it is said so, not judged.
+        began = candidate.task.created_at
+        names = {**dict.fromkeys(entries), **there}
+        moved = {
+            shown
+            for shown, name in names.items()
+            if isinstance(began, datetime) and files.changed_since(root, name or shown, began)
+        }
+        # A file that came during the review is looked at in one more round, not in as many as there are: the next may
+        # bring another.
+        missing = [
+            name
+            for shown, name in there.items()
+            if shown not in entries and (candidate.round == 1 or shown not in moved)
+        ]
+        counted: dict[str, Mapping[str, Any]] = {
+            shown: entries[shown] if shown in moved else self._recount(root, there[shown])
+            for shown in entries
+            if shown in there or shown in moved
+        }
         self._check_files(key, entries, counted, complaints)
         _check_totals(key, report["totals"], counted, complaints)
         self._check_secrets(key, report, complaints)
         if not missing and not complaints.reasons:
-            return Accept(score=1.0, reasons=[f"{len(counted)} files counted again: all numbers agree"])
+            return Accept(score=1.0, reasons=_agreed(len(counted.keys() - moved), sorted(moved)))
         for name in missing[:_SAID_MAX]:
             complaints.reasons.append(f"{self._redactor.text(name)} is missing from the report")
         return Rework(
@@ -99,7 +118,7 @@ class ReviewEvaluator(EvaluatorBot):
         self,
         key: str,
         entries: Mapping[str, Mapping[str, Any]],
-        counted: Mapping[str, Mapping[str, int]],
+        counted: Mapping[str, Mapping[str, Any]],
         complaints: Complaints,
     ) -> None:
         for shown, entry in entries.items():
@@ -116,13 +135,21 @@ class ReviewEvaluator(EvaluatorBot):
             complaints.say(key, key, f"a secret stands in the report at {hidden.pointer} (rule {hidden.rule})")
 
 
+def _agreed(counted: int, moved: list[str]) -> list[str]:
+    reasons = [f"{counted} {'file' if counted == 1 else 'files'} counted again: all numbers agree"]
+    if moved:
+        names = ", ".join(moved[:3]) + (", …" if len(moved) > 3 else "")
+        reasons.append(f"{len(moved)} changed while being read and could not be counted again: {names}")
+    return reasons
+
+
 def _check_totals(
-    key: str, totals: Mapping[str, Any], counted: Mapping[str, Mapping[str, int]], complaints: Complaints
+    key: str, totals: Mapping[str, Any], counted: Mapping[str, Mapping[str, Any]], complaints: Complaints
 ) -> None:
     """Sums over our own counts, not over those of the report."""
     sums = Counter({"files": len(counted)})
     for numbers in counted.values():
-        sums.update(numbers)
+        sums.update({name: number for name, number in numbers.items() if isinstance(number, int)})
     for name, count in sums.items():
         if totals.get(name) != count:
             complaints.say(key, key, f"the total of {name} is {count}, the report says otherwise")

@@ -10,13 +10,14 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from swarmkeeper.cli import explain, flags, running, server, store, terminal, watch
+from swarmkeeper.cli import demo_end, explain, flags, running, server, store, terminal, watch
 from swarmkeeper.cli.flags import AsJson, flag, seconds, setting
 from swarmkeeper.cli.terminal import Exit, Failure
 from swarmkeeper.settings import DEV_FILE, DEV_FOLDER, Settings
@@ -59,38 +60,59 @@ async def _demo(root: Path, timeout_seconds: float, *, as_json: bool) -> str | N
     with (place / "log.jsonl").open("w", encoding="utf-8") as log:
         async with serving(settings, log=_log_to(log), take_over_logs=True) as served:
             terminal.talk(f"the orchestrator listens on {served.url}; its store is {place / 'store.db'}")
-            task, result = await _review(root, served, timeout_seconds)
+            reviewed = await _review(root, served, timeout_seconds)
             verdicts = await doctor.verify_audit(served.swarm.store)
+    task = reviewed.task
     outcome = None if task.outcome is None else str(task.outcome)
     records = sum(verdict.records for verdict in verdicts.values())
-    report = _report_in(result)
-    if report is not None:
-        (place / "report.md").write_text(report, encoding="utf-8")
+    report = _report_in(reviewed.result)
+    file = None if report is None else place / "report.md"
+    if file is not None and report is not None:
+        file.write_text(str(report["report"]), encoding="utf-8")
     whole = all(verdict.status == "whole" for verdict in verdicts.values())
     if as_json:
-        file = None if report is None else str(place / "report.md")
-        told = {"outcome": outcome, "task_id": task.id, "report": file, "audit_records": records, "audit_whole": whole}
+        told = {
+            "outcome": outcome,
+            "task_id": task.id,
+            "report": None if file is None else str(file),
+            "audit_records": records,
+            "audit_whole": whole,
+        }
         terminal.say_json(told)
     else:
-        if report is not None:
-            terminal.say(terminal.shown(report))
-            terminal.say(f"report: {place / 'report.md'}")
-        if task.failure is not None:
-            terminal.talk(f"the review failed: {terminal.on_one_line(task.failure.detail)} [{task.failure.code}]")
-        store.say_verdicts(verdicts, records)
+        end = demo_end.End(
+            task=task,
+            course=reviewed.course,
+            bot_names=reviewed.bot_names,
+            report=report,
+            report_file=file,
+            store=settings.store,
+            audit=f"audit log verified: {records} records" if whole else "the audit log is NOT whole",
+        )
+        terminal.say("\n".join(demo_end.screen(end)))
+        if not whole:
+            store.say_verdicts(verdicts, records)
     if not whole:
         terminal.stop(Exit.VIOLATION)
     return outcome
 
 
-async def _review(root: Path, served: Served, timeout_seconds: float) -> tuple[Task, dict[str, Any]]:
-    """The task once it is over, and its result."""
+@dataclass(frozen=True)
+class _Reviewed:
+    task: Task
+    result: Mapping[str, Any]
+    course: demo_end.Course
+    bot_names: Mapping[str, str]
+
+
+async def _review(root: Path, served: Served, timeout_seconds: float) -> _Reviewed:
+    """The task once it is over, its result, and how it went."""
     from swarmkeeper.bots import review
     from swarmkeeper.sdk.client import Client
 
     bots = review.swarm()
     keys = {name_of(bot): await served.swarm.make_key(role_of(bot), bot=name_of(bot)) for bot in bots}
-    key = await served.swarm.make_key("client")
+    key = await served.swarm.make_key("operator")
     async with at_work(served.url, bots, keys), Client(served.url, key) as client:
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -100,13 +122,18 @@ async def _review(root: Path, served: Served, timeout_seconds: float) -> tuple[T
         except TimeoutError:
             detail = f"the review did not end within {timeout_seconds:g} s"
             raise Failure("timed_out", detail, exit_code=Exit.TIMED_OUT) from None
-        return task, await client.result(task.id) or {}
+        return _Reviewed(
+            task=task,
+            result=await client.result(task.id) or {},
+            course=demo_end.Course.of([event async for event in client.events(task.id)]),
+            bot_names={bot.id: bot.name async for bot in client.bots()},
+        )
 
 
-def _report_in(result: Mapping[str, Any]) -> str | None:
-    """The report of the last round."""
-    reports = [output["report"] for output in result.values() if isinstance(output, dict) and "report" in output]
-    return str(reports[-1]) if reports else None
+def _report_in(result: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The summary of the last round."""
+    reports = [output for output in result.values() if isinstance(output, dict) and "report" in output]
+    return reports[-1] if reports else None
 
 
 def _log_to(stream: TextIO) -> Log:
@@ -281,7 +308,7 @@ def _introduce(folder: Path, served: Served, new_key: str | None, bots: Sequence
     if bots:
         lines.append(f"bots     {', '.join(bots)}")
     if bots:
-        lines += ["", f"try      swarmkeeper submit -f {_sample(folder)} --wait   in another terminal, here"]
+        lines += ["", f"try      {running.program()} submit -f {_sample(folder)} --wait   in another terminal, here"]
     else:
-        lines += ["", "try      swarmkeeper init   in another terminal, here: a sample bot, and how to run it"]
+        lines += ["", f"try      {running.program()} init   in another terminal, here: a sample bot, and how to run it"]
     terminal.say("\n".join(lines))

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
+import shutil
+import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from swarmkeeper.cli import flags
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
+NAME = "swarmkeeper"
+
 # A person waits: a server that does not answer for so long is not there.
 PATIENCE_SECONDS = 2.0
 
@@ -28,6 +34,15 @@ _FIX = {
     "still_stopping": "try again in a moment",
     "idempotency_key_reused": "leave the key out, or make a new one",
 }
+
+
+def program() -> str:
+    """How this command is typed here: by its name where the shell finds it, else by the path that it was started by."""
+    found, started = shutil.which(NAME), Path(sys.argv[0])
+    if started.name != NAME or (found is not None and Path(found).resolve() == started.resolve()):
+        return NAME
+    folder = Path.cwd()
+    return shlex.quote(str(started.relative_to(folder) if started.is_relative_to(folder) else started))
 
 
 def run(work: Coroutine[Any, Any, Value]) -> Value:

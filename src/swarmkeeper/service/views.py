@@ -251,6 +251,7 @@ def leased_task(of_task: Task, body: bytes | None) -> View:
         "labels": dict(of_task.labels),
         "priority": of_task.priority,
         "round": of_task.round,
+        "created_at": time(of_task.created_at),
     }
 
 

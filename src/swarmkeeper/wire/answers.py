@@ -229,6 +229,7 @@ class LeasedTask(Answer):
     labels: dict[str, str] = Field(default_factory=dict)
     priority: int = 5
     round: int = 1
+    created_at: Time | None = None
 
 
 class LeasedSubTask(SubTask):
