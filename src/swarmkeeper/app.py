@@ -21,7 +21,7 @@ from swarmkeeper.clock import SystemClock, SystemEntropy
 from swarmkeeper.core.commands import ENGINE, ChangeRules, CreateKey, RevokeKey
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.model import Json, Limits, Principal
-from swarmkeeper.core.ports import Broker, Changes, Clock, Entropy, StoreUnavailable
+from swarmkeeper.core.ports import Broker, Changes, Clock, Entropy, StoreDamaged, StoreLost, StoreUnavailable
 from swarmkeeper.govern import keys
 from swarmkeeper.govern.access import Role
 from swarmkeeper.govern.packs import BadRules
@@ -90,6 +90,7 @@ class Orchestrator:
         self._migrate, self._inline = migrate, inline
         self._draining = False
         self._store_answers = True
+        self._is_lost = False  # the store's files are no longer the ones that were opened
         self._running: list[asyncio.Task[None]] = []
         self._own_key: tuple[str, str] | None = None  # (its record's id, its text)
         self._own_key_turn = asyncio.Lock()
@@ -209,6 +210,8 @@ class Orchestrator:
                 task.cancel()
             await asyncio.gather(engine, *others, return_exceptions=True)
         finally:
+            if self.store.is_lost:  # also where it is found out only now
+                self.log("store_left", done=await self.store.rescue())
             await self.store.close()
 
     def drain(self) -> None:
@@ -223,17 +226,28 @@ class Orchestrator:
 
     def readiness(self, verbose: bool = False) -> dict[str, Json]:
         """Whether it makes sense to send calls here, and, if asked, what that rests on."""
-        store_answers = self._store_answers and self.engine.store_answers
+        store = self._state_of_store()
         checks: dict[str, Json] = {
             "engine": "running" if self.engine.running else "stopped",
-            "store": "answers" if store_answers else "does not answer",
+            "store": store,
             "draining": self._draining,
         }
-        ready = self.engine.running and store_answers and not self._draining
+        ready = self.engine.running and store == "answers" and not self._draining
         if not verbose:
             return {"ready": ready}
         figures = {"waiting_commands": self.engine.waiting, "parked_polls": len(self.engine.scheduler.parked)}
         return {"ready": ready, "version": __version__, **checks, **figures}
+
+    def _state_of_store(self) -> str:
+        try:
+            self.store.look()
+        except StoreLost as error:
+            self._lose_store(error)
+        if self._is_lost:
+            return "lost"
+        if self.store.damage:
+            return "damaged"
+        return "answers" if self._store_answers and self.engine.store_answers else "does not answer"
 
     async def has_keys(self) -> bool:
         """Whether anybody can call at all."""
@@ -331,10 +345,22 @@ class Orchestrator:
         if self._draining:
             return
         error = None if loop.cancelled() else loop.exception()
+        if isinstance(error, StoreLost):
+            self._lose_store(error)
+            return
         self.log("engine_ended", **({} if error is None else {"exception": error}))
         self.ended.set()
 
+    def _lose_store(self, error: StoreLost) -> None:
+        """Take nothing more, say why, and have the process end: what it would do now, nobody would find again."""
+        if not self._is_lost:
+            self._is_lost, self._store_answers = True, False
+            self.log("store_lost", error=str(error))
+            self.engine.stop()
+            self.ended.set()
+
     async def _tick(self) -> None:
+        damaged = False  # whether it was told
         while True:
             await self.clock.sleep(SECOND)
             try:
@@ -345,11 +371,17 @@ class Orchestrator:
                 await self._identity.write_down(self.engine.do)
                 await self._metrics.look()
                 self._store_answers = True
-            except StoreUnavailable as error:
+            except StoreLost as error:
+                self._lose_store(error)
+                return
+            except (StoreUnavailable, StoreDamaged) as error:
                 self._store_answers = False
                 self.log("tick_failed", error=str(error))
             except SwarmkeeperError as error:
                 self.log("tick_failed", error=error.detail)
+            if self.store.damage and not damaged:
+                damaged = True
+                self.log("store_damaged", error=self.store.damage, fix="swarmkeeper doctor --deep names what is broken")
 
 
 def _rules(settings: Settings) -> Rulebook:

@@ -141,25 +141,30 @@ def sendable(body: Any) -> None:
 
 
 @asynccontextmanager
-async def store_of(settings: Settings, *, create: bool = False) -> AsyncIterator[SqliteStore]:
-    """The store that the settings name, beside a server that may be using it.
+async def store_of(
+    settings: Settings, *, create: bool = False, reading: bool = False
+) -> AsyncIterator[SqliteStore]:
+    """The store that the settings name, beside a server that may be using it; `reading` writes nothing anywhere.
 
     Raises:
         Failure: it cannot be used.
     """
     import apsw
 
-    from swarmkeeper.core.ports import StoreUnavailable
+    from swarmkeeper.core.ports import StoreDamaged, StoreUnavailable
     from swarmkeeper.storage.sqlite.store import SqliteStore
 
     try:
         store = SqliteStore(settings.store)
-        await store.open(exclusive=False, create=create)
+        if reading:
+            await store.open_to_read()
+        else:
+            await store.open(exclusive=False, create=create)
     except Exception as error:
         raise of_store(error) from None
     try:
         yield store
-    except (StoreUnavailable, apsw.Error, UnicodeDecodeError) as error:
+    except (StoreUnavailable, StoreDamaged, apsw.Error, UnicodeDecodeError) as error:
         raise of_store(error) from None
     finally:
         await store.close()
@@ -173,7 +178,7 @@ def of_store(error: Exception) -> Exception:
     """What a store's refusal is in the command line's words; the error itself where it is none."""
     import apsw
 
-    from swarmkeeper.core.ports import StoreUnavailable
+    from swarmkeeper.core.ports import StoreDamaged, StoreUnavailable
     from swarmkeeper.serving import CannotServe
     from swarmkeeper.storage import refusals
 
@@ -189,10 +194,10 @@ def of_store(error: Exception) -> Exception:
             return Failure(code, str(error), exit_code=exit_code, fix=fix)
         case StoreUnavailable():
             return Failure("store_unavailable", str(error), fix="try again in a moment")
-        case apsw.Error() | UnicodeDecodeError():  # a text that is none was not written by us
+        case StoreDamaged() | apsw.Error() | UnicodeDecodeError():  # a text that is none was not written by us
             return Damaged(
                 "store_damaged",
-                f"the store cannot be read: {type(error).__name__}",
+                f"the store cannot be read: {type(error.__cause__ or error).__name__}",
                 facts=[("why", "its file is damaged, cut short or partly overwritten; nothing was changed")],
                 fix="put back a copy of it; `swarmkeeper doctor --deep` and `audit verify` look whether one is whole",
             )

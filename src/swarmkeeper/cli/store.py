@@ -71,7 +71,7 @@ async def _verify(settings: Settings) -> tuple[int, dict[str, Verdict], int]:
     from swarmkeeper.service import doctor
 
     try:
-        async with running.store_of(settings) as store:
+        async with running.store_of(settings, reading=True) as store:
             verdicts = await doctor.verify_audit(store)
     except running.Damaged as damaged:
         # A file so damaged that SQLite refuses to read it was not left as it was written.
@@ -107,7 +107,7 @@ async def _examine(settings: Settings, *, deep: bool) -> list[Finding]:
     from swarmkeeper.service import doctor
 
     try:
-        async with running.store_of(settings) as store:
+        async with running.store_of(settings, reading=True) as store:
             return await doctor.examine(store, Rulebook(Redactor.default()), deep=deep)
     except running.Damaged as damaged:
         return [doctor.Finding(doctor.DAMAGE, damaged.detail)]

@@ -90,7 +90,7 @@ def _on_disk(store: str | None) -> Settings:
 
 
 async def _list(settings: Settings) -> list[dict[str, Any]]:
-    async with running.store_of(settings) as store:
+    async with running.store_of(settings, reading=True) as store:
         return await store.read("tenant_shares", {})
 
 

@@ -128,6 +128,17 @@ class StoreUnavailable(Exception):
     """The store cannot take the batch now (full, locked, connection lost). Nothing was done."""
 
 
+class StoreLost(StoreUnavailable):
+    """The store's files were removed or replaced while it was open. It takes nothing more: end the process.
+
+    What was asked last may be in the files that are gone; it must not be acknowledged.
+    """
+
+
+class StoreDamaged(Exception):
+    """A part of the store is not as it was written. What needs that part fails; the rest goes on."""
+
+
 class Unit(Protocol):
     """One transaction."""
 
@@ -209,6 +220,8 @@ class Store(Protocol):
 
         Raises:
             StoreUnavailable: nothing was done; the caller may try again.
+            StoreLost: here and in every other method, from when the store's files are others.
+            StoreDamaged: here and in every other method, where it meets a part that is not as it was written.
         """
 
     async def read(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -19,6 +19,9 @@ LEVELS = ("debug", "info", "warning", "error")
 LOUDNESS: Mapping[str, str] = {
     "fault": "error",
     "engine_ended": "error",
+    "store_lost": "error",
+    "store_left": "error",
+    "store_damaged": "error",
     "internal": "error",
     "stream_broken": "warning",
     "feed_waits": "warning",

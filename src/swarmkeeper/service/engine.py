@@ -21,7 +21,7 @@ from swarmkeeper.core.decide.work import Refusal
 from swarmkeeper.core.errors import Internal, Overloaded, SwarmkeeperError
 from swarmkeeper.core.match import QueueBook
 from swarmkeeper.core.model import Chore, Limits, Timer
-from swarmkeeper.core.ports import Broker, Changes, Clock, Entropy, Rules, StaleVersion, Store, StoreUnavailable, Unit
+from swarmkeeper.core.ports import Broker, Changes, Clock, Entropy, Rules, StaleVersion, Store, StoreLost, StoreUnavailable, Unit
 from swarmkeeper.core.world import World
 from swarmkeeper.service.batch import TIMERS_MAX, Batch, Queued, Replayed
 from swarmkeeper.service.figures import Figures
@@ -45,6 +45,7 @@ START_FLOOR = 30 * SECOND  # what a stop adds to the time in which an item must 
 STORE_PAUSE = SECOND // 5  # for which a store that could not take a batch is left alone
 FAULT_PAUSE = 30 * SECOND  # by which a timer that cannot be decided is put off, so that it does not stop the others
 RERUNS_MAX = 5
+_GONE = "this server has lost its store and ends; ask again when it has been started anew"
 PURGE_EVERY = 60 * SECOND
 PURGE_ROWS = 500
 
@@ -89,6 +90,7 @@ class Engine:
         self._looked_at = 0
         self._arrivals = 0
         self._stalled = self._stopping = False
+        self._lost: StoreLost | None = None
 
     # ---- the outside -----------------------------------------------------------------------------------------------
 
@@ -183,10 +185,16 @@ class Engine:
         self._weights.update({row["id"]: row["weight"] for row in await self._store.read("tenant_shares", {})})
 
     async def run(self) -> None:
-        """Work until `stop`. If this ends by itself, nothing will ever be answered again: end the process."""
+        """Work until `stop`. If this ends by itself, nothing will ever be answered again: end the process.
+
+        Raises:
+            StoreLost: the store's files are no longer the ones that were opened.
+        """
         self.running = True
         try:
             while not self._stopping or self._queue:
+                if self._lost is not None:
+                    raise self._lost
                 await self._wait()
                 self._notice_stall(ALIVE_EVERY)  # an idle loop looks that often
                 await self._turn()
@@ -479,10 +487,13 @@ class Engine:
 
     def _unavailable(self, error: StoreUnavailable, commands: Sequence[Queued], polls: Sequence[Poll]) -> None:
         """Nothing was done. Callers try again, parked polls stay parked."""
-        self._log("store_unavailable", error=str(error))
         self.store_answers = False
+        if isinstance(error, StoreLost):
+            self._lost = error
+        else:
+            self._log("store_unavailable", error=str(error))
         self._pause_until = self.now() + STORE_PAUSE
-        again = Overloaded("the store cannot take it now; nothing was done", retry_after=1)
+        again = Overloaded(_GONE if self._lost else "the store cannot take it now; nothing was done", retry_after=1)
         self._refuse(commands, again)
         for poll in polls:
             if not poll.answer.done():

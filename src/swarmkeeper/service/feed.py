@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from swarmkeeper.core.ports import Broker, Store, StoreUnavailable
+from swarmkeeper.core.ports import Broker, Store, StoreDamaged, StoreUnavailable
 from swarmkeeper.core.states import TASK_CLOSED
 from swarmkeeper.service import views
 from swarmkeeper.service.engine import Log
@@ -164,7 +164,7 @@ class Feed:
                         pass
                     try:
                         await self._look()
-                    except StoreUnavailable as error:
+                    except (StoreUnavailable, StoreDamaged) as error:
                         self._log("feed_waits", reason=str(error))
         finally:
             self._over = True

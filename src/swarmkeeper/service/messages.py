@@ -18,7 +18,7 @@ import msgspec
 
 from swarmkeeper.core.errors import Invalid, NotFound
 from swarmkeeper.core.model import Principal
-from swarmkeeper.core.ports import Changes, Store, StoreUnavailable
+from swarmkeeper.core.ports import Changes, Store, StoreDamaged, StoreUnavailable
 from swarmkeeper.core.states import TaskStatus
 from swarmkeeper.service import views
 from swarmkeeper.service.queries import PAGE_BYTES_MAX, Queries
@@ -71,7 +71,7 @@ class Messages:
             asked = {"task": task, "bot": bot, "after": _json(list(cursors)), "limit": GIVEN_MAX - len(given)}
             try:
                 shown = await self._shown(await self._store.read("messages_for_bot", asked), room, bool(given))
-            except StoreUnavailable:
+            except (StoreUnavailable, StoreDamaged):
                 break
             given += shown
             room -= sum(len(_json(one["payload"])) for one in shown)

@@ -130,9 +130,8 @@ class Store(SqliteStore):
         for connection in (self._reading, self._writing):
             if connection is not None:
                 connection.close(True)
-        if self._lock is not None:
-            self._lock.release()
-        self._reading = self._writing = self._lock = None
+        self._reading = self._writing = None
+        self._let_go()
 
 
 class Turn:

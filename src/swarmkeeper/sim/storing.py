@@ -83,9 +83,8 @@ class SimStore(SqliteStore):
             if self.path is None:
                 image = connection.serialize("main")
             connection.close(True)
-        if self._lock is not None:
-            self._lock.release()
-        self._reading = self._writing = self._lock = None
+        self._reading = self._writing = None
+        self._let_go()
         return image
 
     # ---- what it does ----------------------------------------------------------------------------------------------

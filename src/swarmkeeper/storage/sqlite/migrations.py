@@ -12,6 +12,7 @@ from pathlib import Path
 import apsw
 
 from swarmkeeper.storage.refusals import SchemaAltered, SchemaNewer, SchemaOlder, StoreRefused
+from swarmkeeper.storage.sqlite.copies import copy_to, free_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +80,9 @@ def refuse_older(lacking: Sequence[Migration]) -> None:
 
 def copy_beside(connection: apsw.Connection, path: Path, first: Migration) -> Path:
     """Keep the store as it is now, under a name that no other copy has."""
-    number = 0
-    while True:
-        number += 1
-        copy = path.with_name(f"{path.name}.before-{first.name}" + (f"-{number}" if number > 1 else ""))
-        if not copy.exists():
-            connection.execute("VACUUM INTO ?", (str(copy),))
-            copy.chmod(0o600)
-            return copy
+    copy = free_name(path, f"before-{first.name}")
+    copy_to(connection, copy)
+    return copy
 
 
 def apply(connection: apsw.Connection, migrations: Sequence[Migration], pepper: bytes | None) -> None:
@@ -111,9 +107,12 @@ def apply(connection: apsw.Connection, migrations: Sequence[Migration], pepper: 
 
 
 def _fill_in(connection: apsw.Connection, pepper: bytes | None) -> None:
-    """What every store has: a pepper of its own, and an epoch that a migration raises."""
+    """Fill in what every store has: a pepper and a mark of its own, and an epoch that a migration raises."""
     # SQLite draws random bytes from a ChaCha20 stream that the operating system seeded.
     connection.execute(
         "INSERT INTO meta VALUES ('pepper', coalesce(?, randomblob(32))) ON CONFLICT DO NOTHING", (pepper,)
     )
     connection.execute("INSERT INTO meta VALUES ('epoch', 1) ON CONFLICT DO UPDATE SET value = value + 1")
+    drawn = connection.execute("SELECT value FROM meta WHERE key = 'pepper'").get
+    mark = int.from_bytes(hashlib.sha256(drawn).digest()[:4], "big") >> 1 or 1
+    connection.execute(f"PRAGMA user_version = {mark}")  # in the first page of the file: see watch.py

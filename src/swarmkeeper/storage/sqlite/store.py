@@ -11,19 +11,21 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import apsw
 
-from swarmkeeper.core.ports import Entropy, Started, StoreUnavailable
+from swarmkeeper.core.ports import Entropy, Started, StoreDamaged, StoreLost, StoreUnavailable
+from swarmkeeper.files import PRIVATE_FILE
 from swarmkeeper.storage.refusals import StoreRefused
-from swarmkeeper.storage.sqlite import migrations, rows
+from swarmkeeper.storage.sqlite import migrations, reading, rescue, rows
 from swarmkeeper.storage.sqlite.committer import Committer
-from swarmkeeper.storage.sqlite.lock import FileLock
+from swarmkeeper.storage.sqlite.lock import FileLock, Identity, Users, identity_of
 from swarmkeeper.storage.sqlite.statements import read
 from swarmkeeper.storage.sqlite.unit import QUERIES, SqliteUnit
+from swarmkeeper.storage.sqlite.watch import Watch
 
 READS: Mapping[str, str] = {**read("reads.sql", rows.TABLES), **read("checks.sql", rows.TABLES)}
 
@@ -91,12 +93,15 @@ class SqliteStore:
         self._turn = asyncio.Lock()  # one unit at a time
         self._owner: asyncio.Task[Any] | None = None  # whose unit it is
         self._lock: FileLock | None = None
+        self._file: Identity | None = None  # counted among its users
+        self._watch: Watch | None = None  # of the files of the one orchestrator
         self._writing: apsw.Connection | None = None
         self._reading: apsw.Connection | None = None
         self._committer: Committer | None = None
         self._busy = 0
         self._data_version = 0
         self._was_full = False  # the last write failed on the disk
+        self.damage = ""  # what SQLite said when it met a part of the file that is not as it was written
         self._columns: dict[str, tuple[str, ...]] = {}  # of each query that had an answer
 
     # ---- opening ---------------------------------------------------------------------------------------------------
@@ -123,8 +128,7 @@ class SqliteStore:
                 self._reading = self._writing
             else:
                 self._reading = self._connect(writing=False)
-                if not exclusive and self._lock is not None:
-                    self._lock.release()  # it was taken for the migration alone
+                self._guard(self.path, exclusive=exclusive)
             self._data_version = self._pragma("data_version")
         except apsw.NotADBError:
             await self.close()
@@ -138,6 +142,31 @@ class SqliteStore:
         if self._threaded:
             self._committer = Committer()
 
+    async def open_to_read(self) -> None:
+        """Open a store that is there for `read` alone; nothing is written, also where nothing can be.
+
+        Raises:
+            StoreRefused, StoreUnavailable: as `open`.
+        """
+        assert self._writing is self._reading is None, "this store is open"
+        if self.path is None or (os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)):
+            await self.open(exclusive=False, create=False)
+            return
+        try:
+            self._check_path(self.path, create=False)
+            self._enter(self.path)
+            self._reading = reading.connect(self.path)
+            self._prepare_schema(self._reading, migrate=False, create=False)
+        except apsw.NotADBError:
+            await self.close()
+            raise StoreRefused(f"{self.path} is not a SQLite database: choose another path") from None
+        except _PASSING as error:
+            await self.close()
+            raise StoreUnavailable(f"the store cannot be read now: {error}") from error
+        except BaseException:
+            await self.close()
+            raise
+
     async def close(self) -> None:
         async with self._turn:
             if self._committer is not None:
@@ -145,11 +174,20 @@ class SqliteStore:
             for connection in (self._reading, self._writing):
                 if connection is not None:
                     connection.close()
-            if self._lock is not None:
-                self._lock.release()
-            self._committer = self._reading = self._writing = self._lock = None
+            self._committer = self._reading = self._writing = None
+            self._let_go()
 
-    def _prepare_file(self, path: Path, *, exclusive: bool, create: bool) -> None:
+    def _let_go(self) -> None:
+        """Let others open the file. No connection is open any more."""
+        descriptor = None
+        if self._lock is not None:
+            self._lock.release()
+            descriptor = self._lock.descriptor
+        if self._file is not None:
+            Users.leave(self._file, descriptor)
+        self._lock = self._file = self._watch = None
+
+    def _check_path(self, path: Path, *, create: bool) -> None:
         if not path.exists() and not create:
             raise StoreRefused(f"there is no store at {path}")
         if not create and path.is_file() and not path.stat().st_size:
@@ -158,14 +196,76 @@ class SqliteStore:
             raise StoreRefused(f"there is no folder {path.parent} to keep a store in: make it first")
         if path.is_dir():
             raise StoreRefused(f"{path} is a folder: name a file")
+
+    def _prepare_file(self, path: Path, *, exclusive: bool, create: bool) -> None:
+        self._check_path(path, create=create)
         try:
-            if exclusive:
-                self._lock = FileLock(path.with_name(path.name + ".lock"))
-                self._lock.take()
             # It holds the digests of keys: its owner alone may read it. SQLite gives its other files the same mode.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            # Only where it is missing: see lock.py for what closing a descriptor does to others.
+            with suppress(FileExistsError):
+                os.close(os.open(path.resolve(), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE))
+            if not os.access(path, os.R_OK | os.W_OK):
+                raise PermissionError
+            self._enter(path)
+            if exclusive:
+                self._lock = FileLock(path.resolve())
+                self._lock.take()
         except PermissionError:
             raise StoreRefused(f"{path} may not be written by this user") from None
+        except OSError as error:
+            raise StoreUnavailable(f"{path} cannot be written now: {error.strerror}") from error
+
+    def _enter(self, path: Path) -> None:
+        if path.stat().st_nlink > 1:
+            raise StoreRefused(
+                f"{path} has a second name (a hard link), and its write-ahead log belongs to one of them alone: "
+                "remove the other name, or make a copy of it"
+            )
+        self._file = identity_of(path)
+        Users.enter(self._file)
+
+    def _guard(self, path: Path, *, exclusive: bool) -> None:
+        """From here on, the files are to be these."""
+        if self._lock is None:
+            return
+        if not exclusive:
+            self._lock.release()  # it was taken for the migration alone
+            return
+        assert self._lock.descriptor is not None, "it holds the lock"
+        self._watch = Watch(path, self._lock.descriptor)
+        self._watch.look()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the files are no longer those that were opened, looked at now."""
+        try:
+            self.look()
+        except StoreLost:
+            return True
+        return False
+
+    def look(self) -> None:
+        """Whether the files are those that were opened. It costs microseconds, and is done with each transaction too.
+
+        Raises:
+            StoreLost: they are not, and never will be again for this process.
+        """
+        if self._watch is not None:
+            self._watch.look()
+
+    async def rescue(self) -> str:
+        """After StoreLost: keep what was acknowledged, as far as this process alone still has it; says what was done.
+
+        Connections are closed here such that files of others, which have the names now, stay as they are.
+        """
+        assert self._watch is not None, "nothing is lost"
+        async with self._turn:
+            rescue.leave_names_alone(self._reading, self._writing)
+            return rescue.keep(self._watch, self._open_reading())
+
+    def _open_reading(self) -> apsw.Connection:
+        assert self._reading is not None, "this store is not open"
+        return self._reading
 
     def _connect(self, *, writing: bool) -> apsw.Connection:
         where, flags = MEMORY, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
@@ -179,6 +279,8 @@ class SqliteStore:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_MAX}")
+            if not self._lock:
+                connection.wal_autocheckpoint(0)  # a tool beside a server leaves that to the server
         else:
             connection.execute("PRAGMA query_only = ON")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES if writing else _READING_CACHE_KIBIBYTES}")
@@ -210,19 +312,21 @@ class SqliteStore:
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[SqliteUnit]:
         async with self._turn:
+            self.look()
             connection = self._open_writing()
             if self._was_full:
                 await self._make_room(connection)
-            with _passing():
+            with self._passing():
                 await self._begin_immediate(connection)
             unit = SqliteUnit(connection)
             self._owner = asyncio.current_task()
             try:
-                with _passing():
+                with self._passing():
                     yield unit
                     self._point("before_commit")
                     await self._commit(connection)
                 self._point("after_commit")
+                self.look()  # what was written into files that nobody will open again is not acknowledged
             except StoreUnavailable as error:
                 self._was_full = isinstance(error.__cause__, (apsw.FullError, apsw.IOError))
                 raise
@@ -277,7 +381,7 @@ class SqliteStore:
     def _open_writing(self) -> apsw.Connection:
         if self._writing is None:
             assert self._reading is not None, "this store is not open"
-            with _passing():
+            with self._passing():
                 self._writing = self._connect(writing=True)
                 self._writing.set_busy_timeout(self._busy)
         return self._writing
@@ -290,6 +394,7 @@ class SqliteStore:
 
     async def read(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         if self.path is not None:
+            self.look()
             # Where no unit is open, the connection that writes reads as well: it has at hand what it has just written,
             # while every commit makes the other one forget all pages that it knew.
             idle = self._writing if self._owner is None else None
@@ -303,7 +408,7 @@ class SqliteStore:
         self, connection: apsw.Connection | None, name: str, parameters: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
         assert connection is not None, "this store is not open"
-        with _passing():
+        with self._passing():
             cursor = connection.execute(READS[name], parameters)
             names = self._columns.get(name)
             if names is None:
@@ -319,7 +424,7 @@ class SqliteStore:
     async def start(self) -> Started:
         async with self._turn:
             execute = self._open_writing().execute
-            with _passing():
+            with self._passing():
                 alive_at = execute(QUERIES["meta"], {"key": "alive_at"}).get
                 return Started(
                     alive_at=alive_at or 0,
@@ -343,9 +448,10 @@ class SqliteStore:
         if self.path is None:
             return False
         async with self._turn:
+            self.look()
             # Of the connection that writes: its own commits do not count there.
             self._open_writing()
-            with _passing():
+            with self._passing():
                 before, self._data_version = self._data_version, self._pragma("data_version")
             return before != self._data_version
 
@@ -355,11 +461,13 @@ class SqliteStore:
         assert isinstance(value, int), "a number"
         return value
 
-
-@contextmanager
-def _passing() -> Iterator[None]:
-    """Trouble that passes is told as such: nothing was done, the caller may come back."""
-    try:
-        yield
-    except _PASSING as error:
-        raise StoreUnavailable(f"the store cannot take this now: {error}") from error
+    @contextmanager
+    def _passing(self) -> Iterator[None]:
+        """Tell trouble that passes (nothing was done, the caller may come back) from damage, which is remembered."""
+        try:
+            yield
+        except _PASSING as error:
+            raise StoreUnavailable(f"the store cannot take this now: {error}") from error
+        except (apsw.CorruptError, apsw.NotADBError) as error:
+            self.damage = str(error)
+            raise StoreDamaged(f"the store is damaged: {error}") from error

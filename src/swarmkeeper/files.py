@@ -1,0 +1,93 @@
+"""Writes files that hold data: readable by their owner alone from the first byte, and whole or not there at all.
+
+A file is written under another name in the same folder, synced, and renamed. A process that dies in between leaves the
+former file as it was, and beside it one whose name begins with a dot and ends with `.new`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+PRIVATE_FILE = 0o600
+PRIVATE_FOLDER = 0o700
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """Replace the content of a file, or leave there what was there. What a link leads to is written; the link stays.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    raw = content.encode() if isinstance(content, str) else content
+    if path.exists() and not path.is_file():
+        with path.open("wb") as stream:  # a pipe or a device, which is read as it is written
+            stream.write(raw)
+        return
+    with beside(path) as new, create(new) as opened:
+        opened.write(raw)
+
+
+@contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """A name in the same folder to write to; when the block ends well, what stands there becomes `path`.
+
+    Raises:
+        OSError: it cannot be synced or renamed; `path` is as it was.
+    """
+    path = path.resolve()
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    new.unlink(missing_ok=True)  # of a process of this number that died
+    try:
+        yield new
+        sync(new)
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
+
+
+def create(path: Path) -> BinaryIO:
+    """Make a file that is not there yet, and open it for writing.
+
+    Raises:
+        OSError: it is there, or cannot be made.
+    """
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE), "wb")
+
+
+def append(path: Path) -> TextIO:
+    """Open a log for writing at its end; it is made where it is not there.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, PRIVATE_FILE)
+    return os.fdopen(number, "a", encoding="utf-8", buffering=1)
+
+
+def folder(path: Path) -> None:
+    """Make a folder that its owner alone may enter, where there is none; the folders above it as usual.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until the disk has a file's content, or the names in a folder.
+
+    Raises:
+        OSError: it has not.
+    """
+    number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

@@ -1,0 +1,268 @@
+"""A store is its file, not the name of it: who else may open it, and what happens when another file has the name."""
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import apsw
+import pytest
+
+from swarmkeeper.core.ports import Changes, StoreLost
+from swarmkeeper.storage.refusals import StoreHeld, StoreRefused
+from swarmkeeper.storage.sqlite import SqliteStore
+
+HOLDER = """
+import asyncio, sys
+from swarmkeeper.storage.sqlite import SqliteStore
+
+async def main():
+    store = SqliteStore(sys.argv[1])
+    await store.open()
+    print("open", flush=True)
+    sys.stdin.readline()
+    await store.close()
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+async def folder(tmp_path: Path) -> Path:
+    """With another store in it."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    other = SqliteStore(str(folder / "other.db"))
+    await other.open()
+    await other.close()
+    return folder
+
+
+@pytest.fixture
+def path(folder: Path) -> Path:
+    return folder / "swarm.db"
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[SqliteStore]:
+    store = SqliteStore(str(path))
+    await store.open()
+    await save(store, "before")
+    yield store
+    await store.close()
+
+
+async def save(store: SqliteStore, name: str) -> None:
+    async with store.begin() as unit:
+        await unit.save(Changes(payloads={name: ("tsk_1", b'"kept"')}))
+
+
+def names(path: Path) -> set[str]:
+    """What stands in a store that nobody has open."""
+    with apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY) as looking:
+        return {name for (name,) in looking.execute("SELECT id FROM payload")}
+
+
+# ---- the lock --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_store_is_locked_by_its_file_whatever_name_it_is_opened_by(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "link.db").symlink_to(path)
+    (path.parent / "near.db").symlink_to("swarm.db")
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "open\n"
+        try:
+            for other in (path, tmp_path / "link.db", path.parent / "near.db"):
+                with pytest.raises(StoreHeld, match=str(holder.pid)):
+                    await SqliteStore(str(other)).open()
+
+            (path.parent / "swarm.db.lock").unlink()
+            with pytest.raises(StoreHeld):
+                await SqliteStore(str(path)).open()
+
+            os.link(path, tmp_path / "second.db")
+            for other in (path, tmp_path / "second.db"):
+                with pytest.raises(StoreRefused, match="second name"):
+                    await SqliteStore(str(other)).open()
+            (tmp_path / "second.db").unlink()
+        finally:
+            holder.communicate("end\n")
+
+    following = SqliteStore(str(tmp_path / "link.db"))
+    await following.open()
+    await following.close()
+
+
+async def test_a_refused_second_store_of_one_process_leaves_the_first_ones_locks_alone(
+    store: SqliteStore, path: Path, tmp_path: Path
+) -> None:
+    """A process that closes any descriptor of a file loses its record locks, by which SQLite knows who has it open:
+    the last one to close the file removes the write-ahead log."""
+    for _ in range(2):
+        with pytest.raises(StoreHeld):
+            await SqliteStore(str(path)).open()
+    tool = SqliteStore(str(path))
+    await tool.open(exclusive=False)
+    await tool.close()
+
+    look = "import apsw, sys; apsw.Connection(sys.argv[1]).execute('SELECT * FROM meta').fetchall()"
+    subprocess.run([sys.executable, "-c", look, str(path)], check=True)
+
+    assert Path(f"{path}-wal").exists()
+    await save(store, "after")
+    assert not store.is_lost
+
+
+# ---- the name --------------------------------------------------------------------------------------------------------
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def replace(path: Path) -> None:
+    path.with_name("other.db").replace(path)
+
+
+def move_the_folder(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("moved"))
+
+
+def remove_the_log(path: Path) -> None:
+    Path(f"{path}-wal").unlink()
+
+
+def remove_the_index(path: Path) -> None:
+    Path(f"{path}-shm").unlink()
+
+
+def write_over(path: Path) -> None:
+    path.write_bytes(b"something else")
+
+
+def copy_over(path: Path) -> None:
+    shutil.copyfile(path.with_name("other.db"), path)
+
+
+GONE = [remove, replace, move_the_folder, remove_the_log, remove_the_index, write_over, copy_over]
+
+
+@pytest.mark.parametrize("happens", GONE)
+async def test_nothing_is_acknowledged_once_the_files_are_others(path: Path, happens: Callable[[Path], None]) -> None:
+    at = "never"
+
+    def crash(point: str) -> None:
+        if point == at:
+            happens(path)
+
+    store = SqliteStore(str(path), crash=crash)
+    await store.open()
+    await save(store, "first")
+    for number in range(30):  # so that there is something to carry over
+        await save(store, f"more-{number}")
+    store.connection.wal_checkpoint()
+    await save(store, "last")
+
+    at = "before_commit"  # the commit itself succeeds, on files that nobody will open again
+    with pytest.raises(StoreLost):
+        await save(store, "not acknowledged")
+    at = "never"
+    with pytest.raises(StoreLost):
+        await save(store, "after")
+    with pytest.raises(StoreLost):
+        await store.read("any_key", {})
+    with pytest.raises(StoreLost):
+        await store.changed_outside()
+
+    assert store.is_lost
+    await store.close()
+
+
+@pytest.mark.parametrize("happens", [remove, replace])
+async def test_what_was_acknowledged_is_kept_beside_when_the_file_goes(
+    store: SqliteStore, path: Path, happens: Callable[[Path], None]
+) -> None:
+    happens(path)
+    assert store.is_lost
+
+    done = await store.rescue()
+    await store.close()
+
+    copy = path.with_name("swarm.db.lost")
+    assert str(copy) in done
+    assert names(copy) == {"before"}
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert not Path(f"{path}-wal").exists()  # it would be added to the new file
+    again = SqliteStore(str(copy))
+    await again.open()
+    await again.close()
+
+
+@pytest.mark.parametrize("happens", [remove_the_log, remove_the_index])
+async def test_a_log_that_lost_its_name_is_carried_over(
+    store: SqliteStore, path: Path, happens: Callable[[Path], None]
+) -> None:
+    happens(path)
+    assert store.is_lost
+
+    assert "is in the database file" in await store.rescue()
+    await store.close()
+
+    assert names(path) == {"before"}
+
+
+async def test_a_log_is_not_added_to_what_was_copied_over_the_file(store: SqliteStore, path: Path) -> None:
+    for number in range(30):
+        await save(store, f"more-{number}")
+    store.connection.wal_checkpoint()
+    await save(store, "in the log")
+
+    copy_over(path)
+    assert store.is_lost
+    done = await store.rescue()
+    await store.close()
+
+    assert "swarm.db-wal.lost" in done
+    assert names(path) == set()
+
+
+async def test_the_files_of_those_who_have_the_name_now_stay_as_they_are(store: SqliteStore, path: Path) -> None:
+    for side in ("", "-wal", "-shm", ".lock"):
+        Path(f"{path}{side}").rename(path.with_name(f"away{side}"))
+    following = SqliteStore(str(path))
+    await following.open()
+    await save(following, "theirs")
+
+    assert store.is_lost
+    await store.rescue()
+    await store.close()
+
+    await save(following, "theirs too")
+    assert not following.is_lost
+    await following.close()
+    assert names(path) == {"theirs", "theirs too"}
+
+
+async def test_sqlites_own_writing_is_not_taken_for_anothers(store: SqliteStore, path: Path) -> None:
+    tool = SqliteStore(str(path))
+    await tool.open(exclusive=False)
+    other = apsw.Connection(str(path))
+    for number in range(40):
+        await save(store, f"own-{number}")
+        await save(tool, f"theirs-{number}")
+        if number % 10 == 9:
+            other.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    other.execute("VACUUM")
+    other.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    other.close()
+    await tool.close()
+    os.utime(path)
+
+    await save(store, "last")
+
+    assert not store.is_lost
