@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import signal
 import sys
 from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Self, TextIO
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -139,6 +140,7 @@ class Orchestrator:
                 leases=lambda: sum(engine.scheduler.held.values()),
                 failures=lambda: self._identity.failures,
                 running=lambda: engine.running,
+                unlogged=lambda: self.log.lost,
                 text=self.rules.text,
                 now=engine.now,
             ),
@@ -393,8 +395,16 @@ def _rules(settings: Settings) -> Rulebook:
 
 def make_log(settings: Settings, rules: Rulebook, clock: Clock) -> Log:
     """The log on stderr, as the settings have it."""
-    as_json = settings.log_format == "json" or (settings.log_format == "auto" and not sys.stderr.isatty())
-    return Log(sys.stderr, rules, clock.now, level=settings.log_level, as_json=as_json)
+    stream: TextIO = sys.stderr or _Nowhere()  # None: it was closed by who began us
+    as_json = settings.log_format == "json" or (settings.log_format == "auto" and not stream.isatty())
+    return Log(stream, rules, clock.now, level=settings.log_level, as_json=as_json)
+
+
+class _Nowhere(io.StringIO):
+    """Forgets what is written to it."""
+
+    def write(self, text: str) -> int:
+        return len(text)
 
 
 def http_limits(settings: Settings) -> HttpLimits:

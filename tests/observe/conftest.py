@@ -59,6 +59,7 @@ def metrics(store: CountedStore, figures: Figures, clock: Clock) -> Metrics:
         leases=lambda: 3,
         failures=lambda: 4,
         running=lambda: True,
+        unlogged=lambda: 5,
         text=REDACTOR.text,
         now=lambda: clock.now,
     )

@@ -99,3 +99,33 @@ def test_what_a_host_had_set_up_is_put_back() -> None:
     take_over(log_to(io.StringIO()))()
 
     assert logging.getLogger().handlers == before
+
+
+class Full(io.StringIO):
+    """A stream on a device that is full until it is emptied."""
+
+    is_full = True
+
+    def write(self, text: str) -> int:
+        if self.is_full:
+            raise OSError(28, "No space left on device")
+        return super().write(text)
+
+
+def test_lines_that_cannot_be_written_are_counted_and_told_when_there_is_room_again() -> None:
+    stream = Full()
+    log = log_to(stream)
+    for _ in range(3):
+        log("store_unavailable", error="one")
+
+    stream.is_full = False
+    log("listening")
+    log("listening")
+
+    written = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert log.lost == 3
+    assert [(one["event"], one.get("count")) for one in written] == [
+        ("listening", None),
+        ("log_lines_lost", 3),
+        ("listening", None),
+    ]

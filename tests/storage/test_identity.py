@@ -5,7 +5,8 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import apsw
@@ -62,8 +63,33 @@ async def save(store: SqliteStore, name: str) -> None:
 
 def names(path: Path) -> set[str]:
     """What stands in a store that nobody has open."""
-    with apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY) as looking:
-        return {name for (name,) in looking.execute("SELECT id FROM payload")}
+    looking = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    found = {str(name) for (name,) in looking.execute("SELECT id FROM payload")}
+    looking.close()
+    return found
+
+
+def side(path: Path, name: str) -> Path:
+    return path.with_name(path.name + name)
+
+
+@contextmanager
+def held(path: Path) -> Iterator[int]:
+    """Another process has the store open meanwhile; its number."""
+    program = [sys.executable, "-c", HOLDER, str(path)]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "open\n"
+        try:
+            yield holder.pid
+        finally:
+            holder.communicate("end\n")
+
+
+def look_from_elsewhere(path: Path) -> None:
+    """As any program that reads the file, and closes it as the last one that it knows of."""
+    look = "import apsw, sys; apsw.Connection(sys.argv[1]).execute('SELECT * FROM meta').fetchall()"
+    subprocess.run([sys.executable, "-c", look, str(path)], check=True)
 
 
 # ---- the lock --------------------------------------------------------------------------------------------------------
@@ -72,26 +98,20 @@ def names(path: Path) -> set[str]:
 async def test_a_store_is_locked_by_its_file_whatever_name_it_is_opened_by(path: Path, tmp_path: Path) -> None:
     (tmp_path / "link.db").symlink_to(path)
     (path.parent / "near.db").symlink_to("swarm.db")
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as holder:
-        assert holder.stdout is not None and holder.stdout.readline() == "open\n"
-        try:
-            for other in (path, tmp_path / "link.db", path.parent / "near.db"):
-                with pytest.raises(StoreHeld, match=str(holder.pid)):
-                    await SqliteStore(str(other)).open()
+    with held(path) as holder:
+        for other in (path, tmp_path / "link.db", path.parent / "near.db"):
+            with pytest.raises(StoreHeld, match=str(holder)):
+                await SqliteStore(str(other)).open()
 
-            (path.parent / "swarm.db.lock").unlink()
-            with pytest.raises(StoreHeld):
-                await SqliteStore(str(path)).open()
+        side(path, ".lock").unlink()
+        with pytest.raises(StoreHeld):
+            await SqliteStore(str(path)).open()
 
-            os.link(path, tmp_path / "second.db")
-            for other in (path, tmp_path / "second.db"):
-                with pytest.raises(StoreRefused, match="second name"):
-                    await SqliteStore(str(other)).open()
-            (tmp_path / "second.db").unlink()
-        finally:
-            holder.communicate("end\n")
+        os.link(path, tmp_path / "second.db")
+        for other in (path, tmp_path / "second.db"):
+            with pytest.raises(StoreRefused, match="second name"):
+                await SqliteStore(str(other)).open()
+        (tmp_path / "second.db").unlink()
 
     following = SqliteStore(str(tmp_path / "link.db"))
     await following.open()
@@ -110,10 +130,9 @@ async def test_a_refused_second_store_of_one_process_leaves_the_first_ones_locks
     await tool.open(exclusive=False)
     await tool.close()
 
-    look = "import apsw, sys; apsw.Connection(sys.argv[1]).execute('SELECT * FROM meta').fetchall()"
-    subprocess.run([sys.executable, "-c", look, str(path)], check=True)
+    look_from_elsewhere(path)
 
-    assert Path(f"{path}-wal").exists()
+    assert side(path, "-wal").exists()
     await save(store, "after")
     assert not store.is_lost
 
@@ -134,11 +153,11 @@ def move_the_folder(path: Path) -> None:
 
 
 def remove_the_log(path: Path) -> None:
-    Path(f"{path}-wal").unlink()
+    side(path, "-wal").unlink()
 
 
 def remove_the_index(path: Path) -> None:
-    Path(f"{path}-shm").unlink()
+    side(path, "-shm").unlink()
 
 
 def write_over(path: Path) -> None:
@@ -197,7 +216,7 @@ async def test_what_was_acknowledged_is_kept_beside_when_the_file_goes(
     assert str(copy) in done
     assert names(copy) == {"before"}
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    assert not Path(f"{path}-wal").exists()  # it would be added to the new file
+    assert not side(path, "-wal").exists()  # it would be added to the new file
     again = SqliteStore(str(copy))
     await again.open()
     await again.close()
@@ -232,8 +251,8 @@ async def test_a_log_is_not_added_to_what_was_copied_over_the_file(store: Sqlite
 
 
 async def test_the_files_of_those_who_have_the_name_now_stay_as_they_are(store: SqliteStore, path: Path) -> None:
-    for side in ("", "-wal", "-shm", ".lock"):
-        Path(f"{path}{side}").rename(path.with_name(f"away{side}"))
+    for name in ("", "-wal", "-shm", ".lock"):
+        side(path, name).rename(path.with_name(f"away{name}"))
     following = SqliteStore(str(path))
     await following.open()
     await save(following, "theirs")

@@ -141,9 +141,7 @@ def sendable(body: Any) -> None:
 
 
 @asynccontextmanager
-async def store_of(
-    settings: Settings, *, create: bool = False, reading: bool = False
-) -> AsyncIterator[SqliteStore]:
+async def store_of(settings: Settings, *, create: bool = False, reading: bool = False) -> AsyncIterator[SqliteStore]:
     """The store that the settings name, beside a server that may be using it; `reading` writes nothing anywhere.
 
     Raises:

@@ -103,8 +103,22 @@ def say(text: str = "") -> None:
 
 
 def talk(text: str) -> None:
-    """A line for whoever watches."""
-    print(text, file=sys.stderr, flush=True)
+    """A line for whoever watches. Where it cannot be written, nobody does, and the command goes on."""
+    if sys.stderr is not None:  # None: it was closed by who began us
+        with suppress(OSError, ValueError):
+            print(text, file=sys.stderr, flush=True)
+
+
+def give_up_talk() -> None:
+    """Throw away what stderr could not take: at its end, Python would try again, and end the process with 120."""
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except (OSError, ValueError):
+        with suppress(OSError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 2)
+            os.close(nowhere)
 
 
 @contextmanager

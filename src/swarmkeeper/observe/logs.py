@@ -45,7 +45,8 @@ class Rules(Protocol):
 class Log:
     """Writes one line for each call: `log("store_unavailable", error="…")`.
 
-    `exception` becomes its traceback. Lines are whole even where several threads log.
+    `exception` becomes its traceback. Lines are whole even where several threads log. A line that cannot be written is
+    counted in `lost`, and the next one that can says how many were: a server that stops for its log serves nobody.
     """
 
     def __init__(
@@ -53,6 +54,8 @@ class Log:
     ) -> None:
         self._stream, self._rules, self._now, self._as_json = stream, rules, now, as_json
         self._least = LEVELS.index(level)
+        self.lost = 0  # lines that could not be written
+        self._untold = 0  # of these, since the last that could
 
     def __call__(self, event: str, **fields: Any) -> None:
         self.write(LOUDNESS.get(event, "error" if "exception" in fields else "info"), event, fields)
@@ -60,20 +63,28 @@ class Log:
     def write(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
         if LEVELS.index(level) < self._least:
             return
+        if self._put(self._line(level, event, fields)) and self._untold:
+            untold, self._untold = self._untold, 0
+            self._put(self._line("warning", "log_lines_lost", {"count": untold}))
+
+    def _line(self, level: str, event: str, fields: Mapping[str, Any]) -> str:
         plain = {name: _plain(value) for name, value in fields.items()}
         shown = self._rules.redact({"event": event, **plain}).value
         at = datetime.fromtimestamp(self._now() / 1_000_000, UTC).isoformat(timespec="milliseconds")
         stamp = at.replace("+00:00", "Z")
         if self._as_json:
-            line = json.dumps({"at": stamp, "level": level, **shown}, ensure_ascii=False)
-        else:
-            line = _as_text(stamp, level, shown)
+            return json.dumps({"at": stamp, "level": level, **shown}, ensure_ascii=False)
+        return _as_text(stamp, level, shown)
+
+    def _put(self, line: str) -> bool:
         try:
             self._stream.write(line + "\n")
             self._stream.flush()
-        except (OSError, ValueError):
-            # Whoever read the log is gone, or its disk is full. A server that stops for that serves nobody.
-            self._least = len(LEVELS)
+        except (OSError, ValueError):  # its disk is full, or who read it is gone
+            self.lost += 1
+            self._untold += 1
+            return False
+        return True
 
 
 class Handler(logging.Handler):

@@ -71,6 +71,7 @@ class Sources:
     leases: Callable[[], int]
     failures: Callable[[], int]  # calls without a valid credential
     running: Callable[[], bool]
+    unlogged: Callable[[], int]  # lines of the log that could not be written
     text: Callable[[str], str]  # redaction
     now: Callable[[], int]
 
@@ -163,6 +164,7 @@ class _OfEngine(Collector):
         yield _histogram("batch_seconds", "From a batch's begin to its commit.", figures.batch_times, _SECOND)
         yield _histogram("attempt_seconds", "From a lease to its end.", figures.attempt_times, _SECOND)
         yield _counter("unauthenticated", "Calls without a valid key.", sources.failures())
+        yield _counter("log_lines_lost", "Lines of the log that could not be written.", sources.unlogged())
         yield _counters("refused", "Commands refused, by code.", "code", figures.refused)
         yield _counters("attempts_ended", "Attempts that ended, by ending.", "ending", figures.endings)
         yield _gauge("batch_seconds_max", "The longest batch since the start.", figures.batch_time_max / _SECOND)

@@ -21,7 +21,18 @@ from swarmkeeper.core.decide.work import Refusal
 from swarmkeeper.core.errors import Internal, Overloaded, SwarmkeeperError
 from swarmkeeper.core.match import QueueBook
 from swarmkeeper.core.model import Chore, Limits, Timer
-from swarmkeeper.core.ports import Broker, Changes, Clock, Entropy, Rules, StaleVersion, Store, StoreLost, StoreUnavailable, Unit
+from swarmkeeper.core.ports import (
+    Broker,
+    Changes,
+    Clock,
+    Entropy,
+    Rules,
+    StaleVersion,
+    Store,
+    StoreLost,
+    StoreUnavailable,
+    Unit,
+)
 from swarmkeeper.core.world import World
 from swarmkeeper.service.batch import TIMERS_MAX, Batch, Queued, Replayed
 from swarmkeeper.service.figures import Figures

@@ -34,7 +34,7 @@ def identity_of(path: Path) -> Identity:
     Raises:
         OSError: to none.
     """
-    found = os.stat(path)
+    found = path.stat()
     return found.st_dev, found.st_ino
 
 

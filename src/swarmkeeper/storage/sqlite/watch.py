@@ -69,7 +69,7 @@ class Watch:
 
     def _trouble(self) -> str | None:
         try:
-            found = os.stat(self._name)
+            found = self._name.stat()
         except OSError as error:
             return f"the database file is gone from {self._name} ({error.strerror})"
         database, *sides = self._identities
@@ -100,7 +100,7 @@ def _follows(header: bytes, former: bytes) -> bool:
 
 def _identity(path: Path) -> Identity | None:
     try:
-        found = os.stat(path)
+        found = path.stat()
     except OSError:
         return None
     return found.st_dev, found.st_ino
