@@ -10,14 +10,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import TextIO
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 
 
-def write(path: Path, content: str | bytes) -> None:
+def write(path: Path, content: str | bytes, *, mode: int = PRIVATE_FILE) -> None:
     """Replace the content of a file, or leave there what was there. What a link leads to is written; the link stays.
+
+    Args: another `mode` is for what holds no data, such as code that is written as a sample.
 
     Raises:
         OSError: it cannot be written.
@@ -27,7 +29,7 @@ def write(path: Path, content: str | bytes) -> None:
         with path.open("wb") as stream:  # a pipe or a device, which is read as it is written
             stream.write(raw)
         return
-    with beside(path) as new, create(new) as opened:
+    with beside(path) as new, os.fdopen(descriptor(new, os.O_WRONLY | os.O_EXCL, mode), "wb") as opened:
         opened.write(raw)
 
 
@@ -51,13 +53,22 @@ def beside(path: Path) -> Iterator[Path]:
     sync(path.parent)
 
 
-def create(path: Path) -> BinaryIO:
-    """Make a file that is not there yet, and open it for writing.
+def create(path: Path) -> None:
+    """Make an empty file that is not there yet.
 
     Raises:
         OSError: it is there, or cannot be made.
     """
-    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE), "wb")
+    os.close(descriptor(path, os.O_WRONLY | os.O_EXCL))
+
+
+def descriptor(path: Path, flags: int, mode: int = PRIVATE_FILE) -> int:
+    """Open a file by the words of `os.open`; it is made where it is not there.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    return os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, mode)
 
 
 def append(path: Path) -> TextIO:
@@ -66,18 +77,19 @@ def append(path: Path) -> TextIO:
     Raises:
         OSError: it cannot be opened.
     """
-    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, PRIVATE_FILE)
-    return os.fdopen(number, "a", encoding="utf-8", buffering=1)
+    return os.fdopen(descriptor(path, os.O_WRONLY | os.O_APPEND), "a", encoding="utf-8", buffering=1)
 
 
 def folder(path: Path) -> None:
-    """Make a folder that its owner alone may enter, where there is none; the folders above it as usual.
+    """Have a folder that its owner alone may enter; the folders above it are made as usual.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be made, or is another user's.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     path.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+    if path.stat().st_mode & ~PRIVATE_FOLDER & 0o777:
+        path.chmod(PRIVATE_FOLDER)
 
 
 def sync(path: Path) -> None:

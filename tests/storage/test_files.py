@@ -417,6 +417,30 @@ async def test_an_older_store_is_refused_with_what_to_do_and_copied_before_it_is
     await store.close()
 
 
+async def test_the_copy_before_a_migration_is_private_while_it_is_written_and_has_its_name_when_it_is_whole(
+    path: Path,
+) -> None:
+    await make(path)
+    connection = apsw.Connection(str(path))
+    seen: set[tuple[str, int]] = set()
+
+    def look() -> bool:
+        names = {file for file in path.parent.iterdir() if ".before-" in file.name}
+        seen.update((file.name, stat.S_IMODE(file.stat().st_mode)) for file in names)
+        return False
+
+    connection.set_progress_handler(look, 10)
+    umask = os.umask(0)
+    try:
+        copy = migrations.copy_beside(connection, path, one_more("more", ""))
+    finally:
+        os.umask(umask)
+
+    assert {mode for _, mode in seen} == {0o600}
+    assert copy.name not in {name for name, _ in seen}
+    assert apsw.Connection(str(copy)).execute("SELECT count(*) FROM payload").get == 1
+
+
 async def test_nothing_is_migrated_under_a_running_orchestrator(
     store: SqliteStore, path: Path, newer: list[Migration]
 ) -> None:

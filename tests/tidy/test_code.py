@@ -118,7 +118,7 @@ def test_no_room_takes_a_detour_over_the_public_face() -> None:
         f"{name_of(file)}:{line}: {', '.join(names)}"
         for file in files(SRC, ".py")
         for line, module, names in imports(file)
-        if module == "swarmkeeper" and set(names) != {"__version__"} and not is_written_as_a_user_would(file)
+        if module == "swarmkeeper" and set(names) - {"__version__", "files"} and not is_written_as_a_user_would(file)
     ]
 
     assert detours == []
@@ -126,3 +126,28 @@ def test_no_room_takes_a_detour_over_the_public_face() -> None:
 
 def is_written_as_a_user_would(file: Path) -> bool:
     return file.relative_to(SRC).parts[0] in ("bots", "cli", "testing")
+
+
+def test_files_are_written_in_one_place_so_that_each_is_private_and_whole() -> None:
+    writers = [
+        f"{name_of(file)}:{node.lineno}"
+        for file in files(SRC, ".py")
+        if file != SRC / "files.py"
+        for node in ast.walk(parsed(file))
+        if isinstance(node, ast.Call) and writes_a_file(node)
+    ]
+
+    assert writers == []
+
+
+def writes_a_file(call: ast.Call) -> bool:
+    """Whether it writes to a file by its name: `Path.write_text`, `open(…, "w")`, `os.open(…, os.O_CREAT)`, a copy."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    if name in ("write_text", "write_bytes", "touch", "copyfile", "copy2", "mkstemp", "NamedTemporaryFile"):
+        return True
+    if name != "open":
+        return False
+    flags = {node.attr for argument in call.args for node in ast.walk(argument) if isinstance(node, ast.Attribute)}
+    modes = [argument.value for argument in [*call.args, *(one.value for one in call.keywords)]
+             if isinstance(argument, ast.Constant) and isinstance(argument.value, str)]  # fmt: skip
+    return "O_CREAT" in flags or any(re.fullmatch(r"[rwaxbt+]*[wax+][rwaxbt+]*", mode) for mode in modes)

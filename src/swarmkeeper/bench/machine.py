@@ -10,7 +10,7 @@ from typing import Any
 
 import apsw
 
-from swarmkeeper import __version__
+from swarmkeeper import __version__, files
 from swarmkeeper.bench.report import percentile
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.storage.sqlite.store import SqliteStore
@@ -56,7 +56,7 @@ def sync_times(folder: Path, times: int = SYNCS) -> list[float]:
     sync = getattr(os, "fdatasync", os.fsync)
     file = folder / "sync.probe"
     took = []
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = files.descriptor(file, os.O_WRONLY | os.O_TRUNC)
     try:
         for _ in range(times):
             began = clock.monotonic()

@@ -143,11 +143,11 @@ def _made(recording: Recording, stem: str) -> Calibrated:
 
 
 def _write(made: Calibrated, place: Path) -> None:
+    from swarmkeeper import files
     from swarmkeeper.sim.calibrate import as_file
-    from swarmkeeper.sim.found import put
 
     try:
-        put(place, as_file(made, place.suffix.lower()))
+        files.write(place, as_file(made, place.suffix.lower()))
     except OSError as error:
         raise Failure("output", f"the scenario cannot be written: {error.strerror}") from None
     terminal.talk(f"scenario: {place}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
+from swarmkeeper import files
 from swarmkeeper.cli import demo_end, explain, flags, running, server, store, terminal, watch
 from swarmkeeper.cli.flags import AsJson, flag, seconds, setting
 from swarmkeeper.cli.terminal import Exit, Failure
@@ -42,9 +42,9 @@ def demo(
     root = (path or Path()).resolve()
     if not root.is_dir():
         raise Failure("no_directory", "there is no directory to review at this path", exit_code=Exit.USAGE)
-    from swarmkeeper.bots import files
+    from swarmkeeper.bots.files import listing
 
-    if not files.listing(root).files:
+    if not listing(root).files:
         detail = "there is nothing to review in this directory: no text file, or none that Git does not ignore"
         raise Failure("nothing_to_review", detail, exit_code=Exit.USAGE, fix="swarmkeeper demo PATH")
     if running.run_fast(_demo(root, timeout_seconds, as_json=as_json)) != "accepted":
@@ -57,7 +57,7 @@ async def _demo(root: Path, timeout_seconds: float, *, as_json: bool) -> str | N
 
     place = Path(tempfile.mkdtemp(prefix="swarmkeeper-demo-"))
     settings = Settings(store=f"sqlite:///{place / 'store.db'}", port=0)
-    with (place / "log.jsonl").open("w", encoding="utf-8") as log:
+    with files.append(place / "log.jsonl") as log:
         async with serving(settings, log=_log_to(log), take_over_logs=True) as served:
             terminal.talk(f"the orchestrator listens on {served.url}; its store is {place / 'store.db'}")
             reviewed = await _review(root, served, timeout_seconds)
@@ -68,7 +68,7 @@ async def _demo(root: Path, timeout_seconds: float, *, as_json: bool) -> str | N
     report = _report_in(reviewed.result)
     file = None if report is None else place / "report.md"
     if file is not None and report is not None:
-        file.write_text(str(report["report"]), encoding="utf-8")
+        files.write(file, str(report["report"]))
     whole = all(verdict.status == "whole" for verdict in verdicts.values())
     if as_json:
         told = {
@@ -247,8 +247,8 @@ def _leaves(group: BaseExceptionGroup[Any]) -> Any:
 
 def _prepare(folder: Path) -> None:
     for made in (folder, folder / "keys"):
-        made.mkdir(mode=0o700, exist_ok=True)
-    (folder / ".gitignore").write_text("# made by `swarmkeeper dev`; holds keys\n*\n", encoding="utf-8")
+        files.folder(made)
+    files.write(folder / ".gitignore", "# made by `swarmkeeper dev`; holds keys\n*\n")
 
 
 def _sample(folder: Path) -> Path:
@@ -256,7 +256,7 @@ def _sample(folder: Path) -> Path:
     from swarmkeeper.bots import review
 
     file = folder / "review.json"
-    _write_privately(file, json.dumps(review.task(Path(review.__file__).parent), indent=2) + "\n")
+    files.write(file, json.dumps(review.task(Path(review.__file__).parent), indent=2) + "\n")
     return file
 
 
@@ -271,7 +271,7 @@ async def _key(folder: Path, swarm: Orchestrator, name: str, role: str, bot: str
     if kept and await swarm.knows(kept):
         return kept, False
     text = await swarm.make_key(role, bot=bot)
-    _write_privately(file, text + "\n")
+    files.write(file, text + "\n")
     return text, True
 
 
@@ -279,16 +279,7 @@ def _remember(folder: Path, settings: Settings, url: str) -> None:
     """Where commands in this folder find server, store and key."""
     kept = {"store": settings.store, "url": url, "api_key_file": settings.api_key_file}
     lines = ["# written by `swarmkeeper dev`", *(f"{name} = {json.dumps(value)}" for name, value in kept.items())]
-    _write_privately(folder / DEV_FILE, "\n".join(lines) + "\n")
-
-
-def _write_privately(file: Path, text: str) -> None:
-    """Whole or not at all, for its owner's eyes alone."""
-    beside = file.with_name(file.name + ".new")
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
-        opened.write(text)
-    beside.replace(file)
+    files.write(folder / DEV_FILE, "\n".join(lines) + "\n")
 
 
 def _introduce(folder: Path, served: Served, new_key: str | None, bots: Sequence[str], *, as_json: bool) -> None:

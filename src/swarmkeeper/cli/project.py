@@ -13,6 +13,7 @@ from swarmkeeper import __version__
 from swarmkeeper.cli import flags, running, terminal
 from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url, flag
 from swarmkeeper.cli.terminal import Exit, Failure
+from swarmkeeper.files import write
 from swarmkeeper.settings import BY_NAME, FILE, KNOBS, BadSetting
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def init(
     try:
         place.mkdir(parents=True, exist_ok=True)
         for file, text in files.items():
-            file.write_text(text, encoding="utf-8")
+            write(file, text, mode=0o666)  # samples to be changed and shared: as the user's own
     except OSError as error:
         raise Failure("folder", f"nothing can be written there: {error.strerror}", exit_code=Exit.USAGE) from None
     if as_json:

@@ -549,7 +549,8 @@ def _show(tell: Any, lines: Sequence[Any]) -> None:
 
 
 def _write(whole: Report, places: Sequence[tuple[str, Path]], asked: _Asked) -> None:
-    from swarmkeeper.sim import found, report
+    from swarmkeeper import files
+    from swarmkeeper.sim import report
 
     for kind, path in places:
         if kind == "html":
@@ -559,7 +560,7 @@ def _write(whole: Report, places: Sequence[tuple[str, Path]], asked: _Asked) -> 
         else:
             text = report.as_junit(whole, lambda one: asked.command("--start", str(one.seed)))
         try:
-            found.put(path, text)
+            files.write(path, text)
         except OSError as error:
             raise Failure("report", f"the report cannot be written: {error.strerror}") from None
         terminal.talk(f"report: {path}")

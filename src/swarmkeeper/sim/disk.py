@@ -22,6 +22,7 @@ from typing import ClassVar
 
 import apsw
 
+from swarmkeeper import files
 from swarmkeeper.sim.chance import Chance
 
 SECTORS = (512, 4096)  # bytes that a device writes whole or not at all
@@ -72,7 +73,7 @@ class Disk:
         self.breaks: Breaks = _never
         self._found = dict(found or {})
         for name, content in self._found.items():
-            (folder / name).write_bytes(content)
+            files.write(folder / name, content)
         self._vfs = _Vfs(f"swarmkeeper-disk-{next(self._serial)}", self)
 
     @property

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from pprint import pformat
 
+from swarmkeeper import files
 from swarmkeeper.sim import cases
 from swarmkeeper.sim.run import Case, Outcome
 
@@ -15,6 +15,7 @@ _TEST = '''"""{words}.
 Found by a simulation with seed {seed}; here are the faults that it takes.
 """
 
+from swarmkeeper import files
 from swarmkeeper.sim import cases
 from swarmkeeper.sim.run import run
 
@@ -57,25 +58,6 @@ def keep(outcome: Outcome, folder: Path) -> tuple[Path, Path]:
     """
     seed = outcome.case.seed
     case, test = folder / f"violation-{seed}.json", folder / f"test_violation_{seed}.py"
-    put(case, as_file(outcome.case))
-    put(test, as_test(outcome))
+    files.write(case, as_file(outcome.case))
+    files.write(test, as_test(outcome))
     return case, test
-
-
-def put(path: Path, text: str) -> None:
-    """Write a file whole, or leave there what was there: a disk gets full, and somebody else may write it, too.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    if path.exists() and not path.is_file():  # a pipe, which is read as it is written
-        path.write_text(text, encoding="utf-8")
-        return
-    path = path.resolve()  # what a link leads to is written, and the link stays
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        new.write_text(text, encoding="utf-8")
-        new.replace(path)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise

@@ -24,6 +24,7 @@ from typing import Any, cast
 import apsw
 import msgspec
 
+from swarmkeeper import files
 from swarmkeeper.core.model import Json
 from swarmkeeper.sdk.answers import Answer, Failed, Later
 from swarmkeeper.sdk.context import Context
@@ -65,7 +66,7 @@ class Lines:
     """What this process has to tell the driver. Each line is one write, and out of the process with it."""
 
     def __init__(self, path: str) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._file = files.descriptor(Path(path), os.O_WRONLY | os.O_APPEND)
 
     def __call__(self, kind: str, value: Json) -> None:
         os.write(self._file, json.dumps({kind: value}).encode() + b"\n")
@@ -216,7 +217,7 @@ def _born(path: Path) -> None:
     code = 1
     try:
         os.close(0)
-        log = os.open(path.with_suffix(".log"), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        log = files.descriptor(path.with_suffix(".log"), os.O_WRONLY | os.O_APPEND)
         os.dup2(log, 1)
         os.dup2(log, 2)
         be(msgspec.json.decode(path.read_bytes(), type=Orders))

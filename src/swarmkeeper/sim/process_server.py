@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from swarmkeeper import files
 from swarmkeeper.sim.scenarios import Scenario
 
 SERVE = (sys.executable, "-m", "swarmkeeper.cli", "serve")
@@ -52,7 +53,7 @@ class Server:
 
     async def start(self) -> None:
         self.lives += 1
-        with self.log.open("ab") as log:
+        with files.append(self.log) as log:
             self.child = await asyncio.create_subprocess_exec(
                 *self._program,
                 *("--store", f"sqlite:///{self.store}", "--port", str(self._port), "--json"),

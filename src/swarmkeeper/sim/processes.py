@@ -27,6 +27,7 @@ from typing import Any, cast
 import apsw
 import msgspec
 
+from swarmkeeper import files
 from swarmkeeper.core.commands import Command
 from swarmkeeper.sdk.client import Client as SdkClient
 from swarmkeeper.sim import cases
@@ -294,7 +295,7 @@ class Driver:
     # ---- bots ------------------------------------------------------------------------------------------------------
 
     async def _build_nest(self) -> None:
-        with (self.folder / "nest.log").open("ab") as log:
+        with files.append(self.folder / "nest.log") as log:
             self._nest = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "swarmkeeper.sim.process_bot"),
                 stdin=PIPE,
@@ -332,7 +333,7 @@ class Driver:
             healed=str(self._healed),
             struck=tuple(bot.struck),
         )
-        orders.write_bytes(msgspec.json.encode(who))
+        files.write(orders, msgspec.json.encode(who))
         bot.bodies.append(Body(bot, orders))
         assert self._nest is not None
         assert self._nest.stdin is not None
@@ -417,7 +418,7 @@ class Driver:
     def _heal(self) -> None:
         self._trace("heal", "world", "")
         self.faults.heal()
-        self._healed.touch()
+        files.create(self._healed)
         self.world.ended.set()
 
     async def _settle(self, client: Client) -> None:

@@ -16,7 +16,7 @@ def copy_to(connection: apsw.Connection, copy: Path) -> None:
         apsw.Error, OSError: it cannot be made.
     """
     with files.beside(copy) as new:
-        files.create(new).close()  # SQLite fills a file that is empty, and leaves its mode as it is
+        files.create(new)  # SQLite fills a file that is empty, and leaves its mode as it is
         connection.execute("VACUUM INTO ?", (str(new),))
 
 

@@ -19,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 from typing import ClassVar
 
-from swarmkeeper.files import PRIVATE_FILE
+from swarmkeeper import files
 from swarmkeeper.storage.refusals import StoreHeld, StoreRefused
 
 _BYTE = 1 << 62  # SQLite's own are at 2^30, and databases end at 2^48
@@ -77,7 +77,7 @@ class FileLock:
             StoreRefused: the file system knows no locks.
         """
         name = self._path.with_name(self._path.name + ".lock")
-        self._beside = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+        self._beside = files.descriptor(name, os.O_RDWR)
         try:
             # flock, not lockf: it belongs to this opening of the file, so that it holds within one process too.
             fcntl.flock(self._beside, fcntl.LOCK_EX | fcntl.LOCK_NB)

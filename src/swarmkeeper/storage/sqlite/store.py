@@ -17,8 +17,8 @@ from typing import Any
 
 import apsw
 
+from swarmkeeper import files
 from swarmkeeper.core.ports import Entropy, Started, StoreDamaged, StoreLost, StoreUnavailable
-from swarmkeeper.files import PRIVATE_FILE
 from swarmkeeper.storage.refusals import StoreRefused
 from swarmkeeper.storage.sqlite import migrations, reading, rescue, rows
 from swarmkeeper.storage.sqlite.committer import Committer
@@ -203,7 +203,7 @@ class SqliteStore:
             # It holds the digests of keys: its owner alone may read it. SQLite gives its other files the same mode.
             # Only where it is missing: see lock.py for what closing a descriptor does to others.
             with suppress(FileExistsError):
-                os.close(os.open(path.resolve(), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE))
+                files.create(path.resolve())
             if not os.access(path, os.R_OK | os.W_OK):
                 raise PermissionError
             self._enter(path)
