@@ -253,12 +253,13 @@ async def test_tasks_can_be_filtered(swarm: Swarm) -> None:
         page = await swarm.queries.tasks(CLIENT, TaskFilter(**filters), order_by="created_at")
         return [item["id"] for item in page["items"]]
 
-    assert await found(labels={"team": "x"}) == ["tsk_0", "tsk_1"]
-    assert await found(labels={"team": "x", "env": "é"}) == ["tsk_0"]
-    assert await found(labels={"team": "y"}) == []
+    assert await found(labels=("team:x",)) == ["tsk_0", "tsk_1"]
+    assert await found(labels=("team:x", "env:é")) == ["tsk_0"]
+    assert await found(labels=("team:y",)) == []
     assert await found(status=("FAILED", "COMPLETED")) == ["tsk_1", "tsk_2"]
     assert await found(outcome=("failed",)) == ["tsk_1"]
-    assert await found(created_after=10) == ["tsk_1", "tsk_2"]
+    assert await found(created_after=11) == ["tsk_1", "tsk_2"]
+    assert await found(created_after=20) == ["tsk_1", "tsk_2"]
     assert await found(created_before=20) == ["tsk_0"]
 
 

@@ -46,8 +46,8 @@ def test_every_plane_is_one_of_three() -> None:
 
 # ---- the log ---------------------------------------------------------------------------------------------------------
 
-# What every line has, and what a library's line has; see observe/logs.py.
-OF_THE_LOG = {"at", "level", "event", "logger", "message"}
+# What every line has, a library's line, and the one that tells of lost ones; see observe/logs.py.
+OF_THE_LOG = {"at", "level", "event", "logger", "message", "count"}
 
 
 def logged() -> Iterator[tuple[str, str]]:

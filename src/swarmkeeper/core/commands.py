@@ -21,9 +21,18 @@ class Command:
     trace: str = ""  # W3C traceparent
 
     def wants(self) -> list[Want]:
-        return self._own_wants() + (
-            [("idempotency", (self.by.tenant, self.idempotency[0]))] if self.idempotency is not None else []
-        )
+        return self._own_wants() + [("idempotency", (self.by.tenant, key)) for key in self.remembered_as]
+
+    @property
+    def remembered_as(self) -> tuple[str, ...]:
+        """The names under which its idempotency key may be known, the one to use first.
+
+        A key of a caller means nothing to another caller: its name begins with the API key's id. Before 0.4.0 it was
+        the key alone; no name of today can be one of these, because they have no blank.
+        """
+        if self.idempotency is None:
+            return ()
+        return f"{self.by.key_id} {self.idempotency[0]}", self.idempotency[0]
 
     def _own_wants(self) -> list[Want]:
         return []

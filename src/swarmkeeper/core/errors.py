@@ -142,7 +142,7 @@ class InvalidPlan(SwarmkeeperError):
 
 
 class NotSupported(SwarmkeeperError):
-    """The field or call belongs to a feature that this version does not have."""
+    """The field or call belongs to a feature that this version does not have; `errors` says what there is instead."""
 
     code = "not_supported"
 

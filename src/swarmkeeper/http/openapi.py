@@ -28,7 +28,8 @@ _PATH_PARAMETERS: Mapping[str, tuple[str, str]] = {
 _HEADERS: Mapping[str, tuple[dict[str, Any], str]] = {
     "Idempotency-Key": (
         {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]{1,255}$"},
-        "Makes the call safe to repeat, for 24 hours: the same body has the same answer, and no second effect.",
+        "Makes the call safe to repeat, for 24 hours: the same body has the same answer, and no second effect. "
+        "It is one of your API key's own: another key may use the same text.",
     ),
     "If-None-Match": ({"type": "string"}, "An ETag from before: 304 where nothing has changed since."),
     "If-Match": ({"type": "string"}, "An ETag: 412 where the task has changed since."),

@@ -94,8 +94,8 @@ class TasksQuery(PageQuery):
     label: Annotated[list[Label], Field(description="key:value; all of these.", max_length=32)] = Field(
         default_factory=list
     )
-    created_after: Moment | None = None
-    created_before: Moment | None = None
+    created_after: Annotated[Moment | None, Field(description="Created then or later.")] = None
+    created_before: Annotated[Moment | None, Field(description="Created earlier than then.")] = None
     order_by: Literal["created_at", "-created_at", "priority"] = "-created_at"
 
 

@@ -140,18 +140,21 @@ class Batch:
     def _replayed(self, command: Command) -> Replayed | None:
         if command.idempotency is None:
             return None
-        key, request_hash = command.idempotency
-        known: Idempotency | None = self.world.look("idempotency", (command.by.tenant, key))
-        if known is None or known.expires <= self.world.now:
-            return None
-        if known.request_hash != request_hash:
+        request_hash = command.idempotency[1]
+        own, former = (self._known(command, name) for name in command.remembered_as)
+        if own is not None and own.request_hash != request_hash:
             raise IdempotencyKeyReused("this Idempotency-Key was used with another request")
-        return Replayed(known.resource)
+        known = own or (former if former is not None and former.request_hash == request_hash else None)
+        return None if known is None else Replayed(known.resource)
+
+    def _known(self, command: Command, name: str) -> Idempotency | None:
+        known: Idempotency | None = self.world.look("idempotency", (command.by.tenant, name))
+        return None if known is None or known.expires <= self.world.now else known
 
     def _remember(self, command: Command, value: Any) -> None:
         if command.idempotency is None or isinstance(value, Refusal):
             return
-        key, request_hash = command.idempotency
+        key, request_hash = command.remembered_as[0], command.idempotency[1]
         resource = value if isinstance(value, str) else str(value[0])
         expires = self.world.now + self.world.limits.idempotency
         row = Idempotency(command.by.tenant, key, request_hash, 0, resource, expires)

@@ -6,12 +6,12 @@ The tenant always comes from the principal. What is another's is as if it were n
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from swarmkeeper.core.errors import CursorTooOld, Forbidden, Invalid, NotFound
+from swarmkeeper.core.errors import CursorTooOld, Forbidden, Invalid, NotFound, Overloaded
 from swarmkeeper.core.model import Limits, Principal
 from swarmkeeper.core.ports import Rules, Store
 from swarmkeeper.core.states import TASK_CLOSED, Condition, Kind, Status, TaskStatus
@@ -95,7 +95,7 @@ class TaskFilter:
 
     status: tuple[str, ...] = ()
     outcome: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()  # each as key:value; a key may hold a colon, too
     created_after: int | None = None
     created_before: int | None = None
 
@@ -254,7 +254,7 @@ class Queries:
             tenant=principal.tenant,
             statuses=_json(filters.status) if filters.status else None,
             outcomes=_json(filters.outcome) if filters.outcome else None,
-            labels=_json(dict(filters.labels)),
+            labels=_json(list(filters.labels)),
             created_after=filters.created_after,
             created_before=filters.created_before,
             **dict(zip(("after_priority", "after_at", "after_id")[-len(after) :], after, strict=True)),
@@ -281,22 +281,46 @@ class Queries:
         self._check_size(page_size)
         row = await self._task(principal, task_id)
         after = views.read_token(page_token, int)[0] if page_token else 0
-        shown, last = await self._subtasks(row, after, page_size)
-        return views.page(shown, "" if last is None else views.token(last))
+        shown, end, more = await self._subtasks(row, after, page_size)
+        following = views.token(end) if more or await self._written(row) < row["n_total"] else ""
+        return views.page(shown, following) | {"subtasks_total": row["n_total"]}
 
-    async def _subtasks(self, task: Row, after: int, limit: int) -> tuple[list[View], int | None]:
-        """Some subtasks, and where they end if more follow."""
+    async def _subtasks(self, task: Row, after: int, limit: int) -> tuple[list[View], int, bool]:
+        """Some subtasks, where they end, and whether more are there."""
         if not task["n_total"]:
-            return [], None
+            return [], after, False
         found = await self._read("subtasks_page", task=task["id"], kind=Kind.EXECUTE, after=after, limit=limit + 1)
-        more = len(found) > limit
+        shown = found[:limit]
         status = TaskStatus(task["status"])
-        return [views.subtask(row, status) for row in found[:limit]], found[limit - 1]["seq"] if more else None
+        end = shown[-1]["seq"] if shown else after
+        return [views.subtask(row, status) for row in shown], end, len(found) > limit
+
+    async def _subtask_row(self, task: Row, ref: str) -> Row:
+        """
+        Raises:
+            NotFound: there is none of this id or key.
+            Overloaded: a long plan is still being written; it may be in the part that is not there yet.
+        """
+        found = await self._read("subtask_row", task=task["id"], kind=Kind.EXECUTE, ref=ref)
+        if found:
+            return found[0]
+        written, total = await self._written(task), task["n_total"]
+        if written < total:
+            raise Overloaded(
+                f"a long plan is still being written: {written} of {total} subtasks are there", retry_after=1
+            )
+        raise NotFound("no such thing")
+
+    async def _written(self, task: Row) -> int:
+        """How many subtasks of the plan are there: all, but for a moment after a long plan was accepted."""
+        if not task["loading"]:
+            return int(task["n_total"])
+        return len(await self._read("graph_nodes", task=task["id"], kind=Kind.EXECUTE))
 
     async def subtask(self, principal: Principal, task_id: str, ref: str) -> View:
         """One subtask by id or key, with all that came of it."""
         task = await self._task(principal, task_id)
-        row = await self._one("subtask_row", task=task_id, kind=Kind.EXECUTE, ref=ref)
+        row = await self._subtask_row(task, ref)
         shown = views.subtask(row, TaskStatus(task["status"]))
         shown["input"] = views.planned(row).get("input", {})
         shown["output"] = None
@@ -332,7 +356,7 @@ class Queries:
             Forbidden: the caller may see the task, but not this.
         """
         await self.must_see_outputs(principal, task_id)
-        row = await self._one("subtask_row", task=task_id, kind=Kind.EXECUTE, ref=ref)
+        row = await self._subtask_row(await self._one("task_row", tenant=principal.tenant, task=task_id), ref)
         wanted = row["result"]
         if attempt is not None:
             tried = await self._read("attempts_of_work", work=row["id"])
@@ -345,7 +369,8 @@ class Queries:
         task = await self._task(principal, task_id)
         nodes = await self._read("graph_nodes", task=task_id, kind=Kind.EXECUTE)
         edges = await self._read("graph_edges", task=task_id)
-        return views.graph(nodes, edges, TaskStatus(task["status"]))
+        shown = views.graph(nodes, edges, TaskStatus(task["status"]))
+        return shown | {"subtasks_total": task["n_total"], "loading": len(nodes) < task["n_total"]}
 
     # ---- bots, skills, keys ----------------------------------------------------------------------------------------
 

@@ -213,6 +213,10 @@ class Graph(Answer):
 
     nodes: list[GraphNode]
     edges: list[GraphEdge]
+    subtasks_total: Annotated[int, Field(description="Subtasks of the whole plan.")] = 0
+    loading: Annotated[
+        bool, Field(description="A long plan is still being written: nodes and edges are those that are there by now.")
+    ] = False
 
 
 # ---- work ----------------------------------------------------------------------------------------------------------
@@ -466,7 +470,9 @@ class TaskPage(Page[Task]):
 
 
 class SubTaskPage(Page[SubTaskState]):
-    """A task's subtasks."""
+    """A task's subtasks. While a long plan is still being written, a page may be short and yet not the last."""
+
+    subtasks_total: Annotated[int, Field(description="Subtasks of the whole plan.")] = 0
 
 
 class BotPage(Page[Bot]):

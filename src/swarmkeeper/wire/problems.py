@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from swarmkeeper.core.errors import Detail
+from swarmkeeper.wire.instead import ASKED, INSTEAD
 
 Path = tuple[str | int, ...]
 Safe = Callable[[str], str]
@@ -71,10 +72,13 @@ def _segment(part: str | int, safe: Safe) -> str:
 def details_of(error: ValidationError, *, safe: Safe = hidden, at: Path = ()) -> tuple[Detail, ...]:
     """What Pydantic found, as places and words: at most a thousand, all of them below the place `at`."""
     found = error.errors(include_url=False, include_input=False)
-    return tuple(
-        (pointer((*at, *_place(each["loc"])), safe), *_words(each["type"], each.get("ctx", {})))
-        for each in found[:ERRORS_MAX]
-    )
+    return tuple((pointer((*at, *_place(each["loc"])), safe), *_said(each, error.title)) for each in found[:ERRORS_MAX])
+
+
+def _said(each: Mapping[str, Any], record: str) -> tuple[str, str]:
+    if each["type"] == "extra_forbidden" and record in ASKED and (name := each["loc"][-1]) in INSTEAD:
+        return "not_supported", f"is not a field here; instead: {INSTEAD[name]}"
+    return _words(each["type"], each.get("ctx", {}))
 
 
 def _place(loc: Path) -> Path:

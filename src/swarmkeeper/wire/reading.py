@@ -6,33 +6,52 @@ core/graph.py. So a subtask that is partly unreadable keeps its name and edges: 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from swarmkeeper.core.errors import Detail
 from swarmkeeper.core.graph import SUBTASKS_MAX
-from swarmkeeper.wire.problems import ERRORS_MAX, Path, Safe, details_of, hidden
+from swarmkeeper.wire.problems import ERRORS_MAX, Path, Safe, details_of, hidden, pointer
 from swarmkeeper.wire.requests import Plan, SubTask, Verdict
 from swarmkeeper.wire.shapes import Json
 
 
-def read_plan(raw: Json, *, safe: Safe = hidden, at: Path = ("plan",)) -> tuple[list[SubTask], list[Detail]]:
-    """A plan's subtasks, each at its place, and the errors of shape; with errors, they only serve further checks."""
+def read_plan(
+    raw: Json, *, safe: Safe = hidden, at: Path = ("plan",), task: str | None = None
+) -> tuple[list[SubTask], list[Detail]]:
+    """A plan's subtasks, each at its place, and the errors of shape; with errors, they only serve further checks.
+
+    Args: `task` is the one that is planned, where that is known: its subtasks cannot have another as their parent.
+    """
     if not isinstance(raw, dict) or not isinstance(raw.get("subtasks"), list):
         return [], _errors_of(Plan, raw, safe, at)
     subtasks, errors = _read_subtasks(raw["subtasks"], safe, (*at, "subtasks"))
     # The list has been read; what is left are the fields around it.
     errors += _errors_of(Plan, {**raw, "subtasks": []}, safe, at)
+    errors += _foreign(subtasks, task, (*at, "subtasks"))
     return subtasks, errors[:ERRORS_MAX]
 
 
-def read_verdict(raw: Json, *, safe: Safe = hidden, at: Path = ("verdict",)) -> tuple[Verdict | None, list[Detail]]:
-    """The verdict, or what is wrong with it."""
+def read_verdict(
+    raw: Json, *, safe: Safe = hidden, at: Path = ("verdict",), task: str | None = None
+) -> tuple[Verdict | None, list[Detail]]:
+    """The verdict, and what is wrong with it. Args: `task` as for a plan."""
     try:
-        return Verdict.model_validate(raw), []
+        verdict = Verdict.model_validate(raw)
     except ValidationError as error:
         return None, list(details_of(error, safe=safe, at=at))
+    return verdict, _foreign(verdict.subtasks, task, (*at, "subtasks"))
+
+
+def _foreign(subtasks: Sequence[SubTask], task: str | None, at: Path) -> list[Detail]:
+    """Subtasks that say that they are another task's. What was copied from answers about this one may stay."""
+    return [
+        (pointer((*at, place, "parent_task_id")), "not_allowed", "must be the task that is planned, or be left out")
+        for place, subtask in enumerate(subtasks)
+        if task is not None and subtask.parent_task_id not in (None, task)
+    ]
 
 
 def _errors_of(model: type[Plan], raw: Json, safe: Safe, at: Path) -> list[Detail]:

@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticSerializationError, core_schema, to_json
 
-from swarmkeeper.core.errors import Invalid
+from swarmkeeper.core.errors import Invalid, NotSupported
 from swarmkeeper.wire.problems import SCHEMA_NAMES, Path, Safe, details_of, hidden
 
 Json = Any  # what a JSON document can hold
@@ -71,13 +71,15 @@ def read(model: type[ReadRequest], raw: Json, *, safe: Safe = hidden, at: Path =
 
     Raises:
         Invalid: with every place that is wrong, each below `at`.
+        NotSupported: all that is wrong is fields of things that this version does not have.
     """
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        raise Invalid(
-            "the request has fields that cannot be taken", details=details_of(error, safe=safe, at=at)
-        ) from None
+        details = details_of(error, safe=safe, at=at)
+    if all(code == "not_supported" for _, code, _ in details):
+        raise NotSupported("the request asks for something that this version does not have", details=details)
+    raise Invalid("the request has fields that cannot be taken", details=details)
 
 
 ReadAnswer = TypeVar("ReadAnswer", bound=BaseModel)

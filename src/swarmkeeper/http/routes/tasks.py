@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import msgspec
 
 from swarmkeeper.core import commands, errors, graph
-from swarmkeeper.core.errors import Invalid, SwarmkeeperError, Unauthenticated
+from swarmkeeper.core.errors import Invalid, Overloaded, SwarmkeeperError, Unauthenticated
 from swarmkeeper.core.model import Json
 from swarmkeeper.http import sse
 from swarmkeeper.http.calls import Calls, Exchange, Reply, supported
@@ -21,11 +22,15 @@ from swarmkeeper.service.queries import TaskFilter
 from swarmkeeper.wire import v1
 from swarmkeeper.wire.shapes import micros, read
 
+Told = TypeVar("Told")
+
 calls = Calls("tasks")
 
 _encode = msgspec.json.Encoder().encode
 _ETAG = re.compile(r'(?:W/)?"(\d{1,18})"')
 _OF_A_TASK = (errors.Forbidden, errors.NotFound)
+# Between looks for a part of a plan that is still being written: a plan of 10,000 takes a second or two.
+_PAUSES = (20_000, 50_000, 100_000, *(200_000,) * 24)
 _REPLAYED = ("idempotency-replayed", "true")
 
 
@@ -146,7 +151,7 @@ async def list_tasks(x: Exchange[Any, TasksQuery]) -> Reply:
     filters = TaskFilter(
         status=tuple(query.status),
         outcome=tuple(query.outcome),
-        labels=dict(_label(label) for label in query.label),
+        labels=tuple(query.label),
         created_after=None if query.created_after is None else _moment(query.created_after),
         created_before=None if query.created_before is None else _moment(query.created_before),
     )
@@ -154,11 +159,6 @@ async def list_tasks(x: Exchange[Any, TasksQuery]) -> Reply:
         x.by, filters, order_by=query.order_by, page_size=query.page_size, page_token=query.page_token
     )
     return Reply(200, page)
-
-
-def _label(text: str) -> tuple[str, str]:
-    key, _, value = text.partition(":")
-    return key, value
 
 
 def _moment(moment: Any) -> int:
@@ -222,16 +222,20 @@ def _versions(etags: str) -> frozenset[int]:
 @calls.add("GET", "/tasks/{task_id}/subtasks", query=PageQuery, answers={200: v1.SubTaskPage}, refusals=_OF_A_TASK)
 async def list_subtasks(x: Exchange[Any, PageQuery]) -> Reply:
     """List a task's subtasks, in the order of its plan."""
-    page = await x.parts.queries.subtasks(
-        x.by, x.path["task_id"], page_size=x.query.page_size, page_token=x.query.page_token
-    )
+    for pause in (*_PAUSES, 0):
+        page = await x.parts.queries.subtasks(
+            x.by, x.path["task_id"], page_size=x.query.page_size, page_token=x.query.page_token
+        )
+        if page["items"] or not page["next_page_token"]:
+            break
+        await x.parts.clock.sleep(pause)  # else who goes on at once would do it very often
     return Reply(200, page)
 
 
 @calls.add("GET", "/tasks/{task_id}/subtasks/{subtask}", answers={200: v1.SubTaskDetail}, refusals=_OF_A_TASK)
 async def get_subtask(x: Exchange[Any, NoQuery]) -> Reply:
     """Look at a subtask, by key or id, with all that came of it."""
-    return Reply(200, await x.parts.queries.subtask(x.by, x.path["task_id"], x.path["subtask"]))
+    return Reply(200, await _written(x, lambda: x.parts.queries.subtask(x.by, x.path["task_id"], x.path["subtask"])))
 
 
 @calls.add(
@@ -243,8 +247,22 @@ async def get_subtask(x: Exchange[Any, NoQuery]) -> Reply:
 )
 async def get_output(x: Exchange[Any, OutputQuery]) -> Reply:
     """Fetch what a subtask has put out, whole, however large."""
-    output = await x.parts.queries.output(x.by, x.path["task_id"], x.path["subtask"], attempt=x.query.attempt)
-    return Reply(200, output)
+    asked = x.path["task_id"], x.path["subtask"]
+    return Reply(200, await _written(x, lambda: x.parts.queries.output(x.by, *asked, attempt=x.query.attempt)))
+
+
+async def _written(x: Exchange[Any, Any], look: Callable[[], Awaitable[Told]]) -> Told:
+    """What is found, once it is there: a long plan is written in parts, after its task was accepted.
+
+    Raises:
+        Overloaded: it takes longer than a caller should wait.
+    """
+    for pause in _PAUSES:
+        try:
+            return await look()
+        except Overloaded:
+            await x.parts.clock.sleep(pause)
+    return await look()
 
 
 @calls.add("GET", "/tasks/{task_id}/graph", answers={200: v1.Graph}, refusals=_OF_A_TASK)

@@ -117,10 +117,10 @@ def _report(x: Exchange[Any, Any], result: v1.Result, bot: str, task: str | None
     plan = verdict = None
     shape_errors: Sequence[errors.Detail] = ()
     if result.kind == "plan":
-        subtasks, shape_errors = v1.read_plan(result.plan, safe=x.safe)
+        subtasks, shape_errors = v1.read_plan(result.plan, safe=x.safe, task=task)
         plan = v1.specs(subtasks)
     elif result.kind == "verdict":
-        read_verdict, shape_errors = v1.read_verdict(result.verdict, safe=x.safe)
+        read_verdict, shape_errors = v1.read_verdict(result.verdict, safe=x.safe, task=task)
         verdict = None if read_verdict is None else read_verdict.record()
     checked = None if plan is None else tuple(graph.check_plan(plan, at="/plan"))
     sound = plan is not None and not checked and not shape_errors

@@ -14,11 +14,11 @@ SELECT {task.*}, (SELECT length(body) FROM payload WHERE payload.id = task.spec)
  WHERE tenant = :tenant AND (created_at, id) > (:after_at, :after_id)
    AND (:statuses IS NULL OR status IN (SELECT value FROM json_each(:statuses)))
    AND (:outcomes IS NULL OR outcome IN (SELECT value FROM json_each(:outcomes)))
-   AND (:created_after IS NULL OR created_at > :created_after)
+   AND (:created_after IS NULL OR created_at >= :created_after)
    AND (:created_before IS NULL OR created_at < :created_before)
    AND NOT EXISTS (SELECT 1 FROM json_each(:labels) AS wanted
                     WHERE NOT EXISTS (SELECT 1 FROM json_each(task.labels) AS has
-                                       WHERE has.key = wanted.key AND has.value = wanted.value))
+                                       WHERE has.key || ':' || has.value = wanted.value))
  ORDER BY created_at, id
  LIMIT :limit;
 
@@ -29,11 +29,11 @@ SELECT {task.*}, (SELECT length(body) FROM payload WHERE payload.id = task.spec)
  WHERE tenant = :tenant AND (created_at, id) < (:after_at, :after_id)
    AND (:statuses IS NULL OR status IN (SELECT value FROM json_each(:statuses)))
    AND (:outcomes IS NULL OR outcome IN (SELECT value FROM json_each(:outcomes)))
-   AND (:created_after IS NULL OR created_at > :created_after)
+   AND (:created_after IS NULL OR created_at >= :created_after)
    AND (:created_before IS NULL OR created_at < :created_before)
    AND NOT EXISTS (SELECT 1 FROM json_each(:labels) AS wanted
                     WHERE NOT EXISTS (SELECT 1 FROM json_each(task.labels) AS has
-                                       WHERE has.key = wanted.key AND has.value = wanted.value))
+                                       WHERE has.key || ':' || has.value = wanted.value))
  ORDER BY created_at DESC, id DESC
  LIMIT :limit;
 
@@ -45,11 +45,11 @@ SELECT {task.*}, (SELECT length(body) FROM payload WHERE payload.id = task.spec)
  WHERE tenant = :tenant AND (-priority, created_at, id) > (-:after_priority, :after_at, :after_id)
    AND (:statuses IS NULL OR status IN (SELECT value FROM json_each(:statuses)))
    AND (:outcomes IS NULL OR outcome IN (SELECT value FROM json_each(:outcomes)))
-   AND (:created_after IS NULL OR created_at > :created_after)
+   AND (:created_after IS NULL OR created_at >= :created_after)
    AND (:created_before IS NULL OR created_at < :created_before)
    AND NOT EXISTS (SELECT 1 FROM json_each(:labels) AS wanted
                     WHERE NOT EXISTS (SELECT 1 FROM json_each(task.labels) AS has
-                                       WHERE has.key = wanted.key AND has.value = wanted.value))
+                                       WHERE has.key || ':' || has.value = wanted.value))
  ORDER BY -priority, created_at, id
  LIMIT :limit;
 
