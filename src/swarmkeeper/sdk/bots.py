@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
 from swarmkeeper.sdk.answers import Answer
+from swarmkeeper.sdk.sides import OneLoop, sides_of
 
 if TYPE_CHECKING:
     from swarmkeeper.sdk.client import Client
@@ -79,17 +80,25 @@ class BaseBot:
 
     async def register(self) -> Bot:
         """Make this bot known, or take up again what it was; `leases` does it when it was not done."""
-        return await self._connected().register()
+        session = self._connected()
+        return await session.sides.orchestrators(session.register)
 
     async def leases(self) -> AsyncIterator[HeldLease]:
         """Work as it comes, for ever: a parked long poll, renewed. At most `capacity` leases are out at a time.
 
         Heartbeats go on beside the loop for every lease that was not submitted yet.
         """
-        async with self._connected().serving() as session:
-            while True:
-                for lease in await session.claim_when_free():
-                    yield lease
+        session = self._connected()
+        async with sides_of(session.calls_at_home) as sides:
+            session.sides = sides
+            try:
+                await sides.orchestrators(session.begin)
+                while True:
+                    for lease in await sides.orchestrators(session.claim_when_free):
+                        yield lease
+            finally:
+                await sides.orchestrators(session.finish)
+                session.sides = OneLoop(session.calls_at_home)
 
     async def submit(self, lease: HeldLease, answer: Answer) -> None:
         """Tell how it went.
@@ -98,7 +107,8 @@ class BaseBot:
             Conflict: the lease is no longer this bot's (`code` says why); the answer changed nothing.
             Refused: the answer breaks a rule; the lease lives, mend it and submit again.
         """
-        await self._connected().submit(lease, answer)
+        session = self._connected()
+        await session.sides.orchestrators(session.submit, lease, answer)
 
     def _connected(self) -> Session:
         if self._session is None:
@@ -109,6 +119,10 @@ class BaseBot:
         return self._session
 
     # ---- what the runner asks
+
+    def has_hook(self, name: str) -> bool:
+        """Whether the author wrote this hook."""
+        return name in vars(self) or getattr(type(self), name) is not getattr(BaseBot, name)
 
     def code(self) -> Code:
         """The author's method.

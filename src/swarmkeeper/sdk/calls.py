@@ -115,6 +115,16 @@ class Calls:
         self.transport = transport or HttpTransport(self.url)
         self.chance = chance or chances.real()
 
+    def for_another_loop(self) -> Calls | None:
+        """The same way for use on another event loop; None where the transport is bound to the loop it is used on."""
+        another = getattr(self.transport, "for_another_loop", None)
+        if another is None:
+            return None
+        calls = Calls.__new__(Calls)
+        calls.url, calls.credential, calls.chance = self.url, self.credential, self.chance
+        calls.transport = another()
+        return calls
+
     async def call(
         self,
         method: str,

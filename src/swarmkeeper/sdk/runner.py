@@ -1,23 +1,22 @@
 """Keeps bots running: claims what they have room for, runs their code, reports, drains on a signal.
 
-Three coroutines serve each bot. One holds the long poll; one beats (session.py); one reports, and whatever became done
-while a report was under way goes out together with the next. The author's code runs beside them: a coroutine on the
-loop, a plain function in a thread. Time comes from the event loop and chance from the client, so that a loop of virtual
-time and a seeded chance make a run that repeats exactly.
+Four coroutines serve each bot. One holds the long poll; one beats (session.py); one reports, and whatever became done
+while a report was under way goes out together with the next; one notices when no place is left. They run on the
+orchestrator's side (sides.py), and the author's code runs on the author's: a coroutine on the author's loop, a plain
+function in a thread. Time comes from the event loop and chance from the client, so that a loop of virtual time and a
+seeded chance make a run that repeats exactly.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
+import contextlib
 import inspect
 import logging
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from functools import partial
 from types import FrameType
 
 from swarmkeeper.sdk import chance as chances
@@ -25,7 +24,10 @@ from swarmkeeper.sdk.answers import Answer, Ask, Failed, Later
 from swarmkeeper.sdk.bots import BaseBot, takes_context
 from swarmkeeper.sdk.client import Client
 from swarmkeeper.sdk.errors import ApiError, Busy, Conflict, Forbidden, NotFound, Refused, ServerFault, Unauthenticated
-from swarmkeeper.sdk.session import BATCH_BYTES_MAX, BATCH_MAX, POLL_SECONDS, HeldLease, Session, failure_of
+from swarmkeeper.sdk.failures import OwnCode, shown
+from swarmkeeper.sdk.session import BATCH_BYTES_MAX, BATCH_MAX, POLL_SECONDS, HeldLease, Session, Work, failure_of
+from swarmkeeper.sdk.sides import Sides, sides_of
+from swarmkeeper.sdk.user_code import Outcome, Raised, Returned, Running
 
 log = logging.getLogger("swarmkeeper.bot")
 
@@ -33,31 +35,57 @@ log = logging.getLogger("swarmkeeper.bot")
 DRAIN_SECONDS = 25.0
 # How long giving work back may take once the time to finish it is over: the calls of one round of retries.
 HAND_BACK_SECONDS = 4.0
+# How long a coroutine may clean up, when the bot stops, before its work is given back all the same.
+CLEAN_UP_SECONDS = 2.0
+# Code whose lease is gone is told of if it has not ended by then. An ordinary clean-up takes less.
+LINGERING_SECONDS = 5.0
+# For how long every place may be held by code that does not end. A client library's own time-out is often a minute.
+STUCK_SECONDS = 120.0
+# Work that failed here through no fault of its own is left to another bot for so long.
+OWN_FAULT_SECONDS = 5
 
 
-def run(*bots: BaseBot, client: Client | None = None, drain_seconds: float = DRAIN_SECONDS) -> None:
+class BotStuck(RuntimeError):
+    """Code that does not end holds every place of a bot: it can take nothing more. A new process can."""
+
+
+class Interrupted(Exception):
+    """A KeyboardInterrupt came while the author's code ran on the loop."""
+
+
+def run(
+    *bots: BaseBot,
+    client: Client | None = None,
+    drain_seconds: float = DRAIN_SECONDS,
+    stuck_seconds: float = STUCK_SECONDS,
+) -> None:
     """Run bots until SIGTERM or SIGINT, then let them finish what they hold, for `drain_seconds` at most.
 
     The orchestrator and the key are SWARMKEEPER_URL and SWARMKEEPER_API_KEY (or SWARMKEEPER_API_KEY_FILE), unless a
     client is passed (it is closed at the end). A second signal gives everything back at once.
 
     Raises:
-        SystemExit: with a message, where the orchestrator refuses these bots or the key cannot be read.
+        SystemExit: with a message, where the orchestrator refuses these bots, the key cannot be read, or code that does
+            not end has held every place of a bot for `stuck_seconds`.
     """
     if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
         logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each call otherwise
     try:
-        asyncio.run(_run_until_signal(bots, client, drain_seconds))
-    except (ApiError, OSError, ValueError) as error:
+        asyncio.run(_run_until_signal(bots, client, drain_seconds, stuck_seconds))
+    except (ApiError, OSError, ValueError, BotStuck) as error:
         sys.exit(f"swarmkeeper: {error}")
 
 
-async def _run_until_signal(bots: Sequence[BaseBot], client: Client | None, drain_seconds: float) -> None:
+async def _run_until_signal(
+    bots: Sequence[BaseBot], client: Client | None, drain_seconds: float, stuck_seconds: float
+) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     async with client or Client() as used:
-        serving = asyncio.create_task(serve(bots, used, stop=stop, drain_seconds=drain_seconds))
+        serving = asyncio.create_task(
+            serve(bots, used, stop=stop, drain_seconds=drain_seconds, stuck_seconds=stuck_seconds)
+        )
 
         def heard() -> None:
             if stop.is_set():
@@ -79,7 +107,12 @@ async def _run_until_signal(bots: Sequence[BaseBot], client: Client | None, drai
 
 
 async def serve(
-    bots: Sequence[BaseBot], client: Client, *, stop: asyncio.Event | None = None, drain_seconds: float = DRAIN_SECONDS
+    bots: Sequence[BaseBot],
+    client: Client,
+    *,
+    stop: asyncio.Event | None = None,
+    drain_seconds: float = DRAIN_SECONDS,
+    stuck_seconds: float = STUCK_SECONDS,
 ) -> None:
     """Run bots inside an application until `stop` is set (then they drain) or this is cancelled (then they give back).
 
@@ -87,76 +120,146 @@ async def serve(
 
     Raises:
         ApiError: the orchestrator refuses a bot for good: a wrong key, a type or name it may not have.
+        BotStuck: code that does not end has held every place of a bot for `stuck_seconds`.
     """
     if not bots:
         raise ValueError("serve at least one bot")
-    stop = stop or asyncio.Event()
-    runners = [BotRunner(bot, client, stop, drain_seconds) for bot in bots]
-    tasks = [asyncio.create_task(runner.run(), name=f"swarmkeeper-bot-{n}") for n, runner in enumerate(runners)]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-    finally:
-        for task in tasks:
-            task.cancel()
-        ends = await asyncio.gather(*tasks, return_exceptions=True)
-    for end in ends:
-        if isinstance(end, Exception):
-            raise end
+    async with sides_of(client.calls) as sides:
+        crew = Crew(bots, client, sides, drain_seconds=drain_seconds, stuck_seconds=stuck_seconds)
+        waiting = asyncio.create_task(_tell_crew(stop, crew))
+        try:
+            await sides.orchestrators(crew.run)
+        except Interrupted:
+            raise KeyboardInterrupt from None
+        finally:
+            waiting.cancel()
+
+
+async def _tell_crew(stop: asyncio.Event | None, crew: Crew) -> None:
+    if stop is not None:
+        await stop.wait()
+        crew.stop()
+
+
+class Crew:
+    """The bots of one `serve`."""
+
+    def __init__(
+        self, bots: Sequence[BaseBot], client: Client, sides: Sides, *, drain_seconds: float, stuck_seconds: float
+    ) -> None:
+        self._sides = sides
+        self._stopping = asyncio.Event()  # waited for on the orchestrator's side alone
+        self._task: asyncio.Task[None] | None = None
+        self.runners = [
+            BotRunner(
+                bot,
+                Session(bot, client.calls),
+                sides,
+                self._stopping,
+                drain_seconds=drain_seconds,
+                stuck_seconds=stuck_seconds,
+            )
+            for bot in bots
+        ]
+
+    def stop(self) -> None:
+        """Have them finish what they hold, and end. From any thread."""
+        self._sides.tell_orchestrators(self._stopping.set)
+
+    def stop_at_once(self) -> None:
+        """Have them give back what they hold, and end. From any thread."""
+        self._sides.tell_orchestrators(lambda: self._task is not None and self._task.cancel())
+
+    async def run(self) -> None:
+        self._task = asyncio.current_task()
+        tasks = [
+            asyncio.create_task(runner.run(), name=f"swarmkeeper-bot-{n}") for n, runner in enumerate(self.runners)
+        ]
+        try:
+            ended, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            if others and any(isinstance(task.exception(), BotStuck) for task in ended):
+                self._stopping.set()  # what the others hold is not the fault of it
+                await asyncio.wait(others)
+        finally:
+            for task in tasks:
+                task.cancel()
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+        for end in ends:
+            if isinstance(end, Exception):
+                raise end
 
 
 class BotRunner:
-    """One bot, from its registration to the last report."""
+    """One bot, from its registration to the last report. All of it runs on the orchestrator's side."""
 
-    def __init__(self, bot: BaseBot, client: Client, stop: asyncio.Event, drain_seconds: float) -> None:
+    def __init__(
+        self,
+        bot: BaseBot,
+        session: Session,
+        sides: Sides,
+        stop: asyncio.Event,
+        *,
+        drain_seconds: float,
+        stuck_seconds: float,
+    ) -> None:
         self.bot = bot
-        self.session = Session(bot, client.calls)
-        bot.attach(self.session)
+        self.session = session
+        session.sides = sides
+        session.check = self._check_held
+        bot.attach(session)
         self._code = bot.code()
+        self._own = OwnCode(self._code)
         self._with_context = takes_context(self._code)
         self._on_the_loop = inspect.iscoroutinefunction(self._code)  # else in a thread
+        self._sides = sides
         self._stop = stop
-        self._drain_seconds = drain_seconds
-        self._chance = client.calls.chance
-        self._jobs: dict[str, asyncio.Task[None]] = {}  # lease id → the author's code at work
+        self._drain_seconds, self._stuck_seconds = drain_seconds, stuck_seconds
+        self._chance = sides.calls.chance
+        self._jobs: dict[str, asyncio.Task[None]] = {}  # lease id → its attempt
+        self._lingering: dict[str, Running] = {}  # lease id → code that goes on though its lease is gone
         self._done: list[tuple[HeldLease, Answer]] = []  # to be reported
+        self._reporting: set[str] = set()  # lease ids: to be reported, or under way
         self._something_done = asyncio.Event()
-        self._threads = ThreadPoolExecutor(max_workers=bot.capacity, thread_name_prefix=f"{self.session.label}-work")
+        self._interrupted = asyncio.Event()
 
     async def run(self) -> None:
         stopping = asyncio.create_task(self._stop.wait())
         try:
-            if await self._register_unless(stopping):
-                async with self.session.serving():
-                    await self._serve_until(stopping)
+            if await self._begin_unless(stopping):
+                await self._serve_until(stopping)
         finally:
             stopping.cancel()
-            self._threads.shutdown(wait=False, cancel_futures=True)
+            await self.session.finish()
 
-    async def _register_unless(self, stopping: asyncio.Task[bool]) -> bool:
-        registering = asyncio.create_task(self.session.register())
+    async def _begin_unless(self, stopping: asyncio.Task[bool]) -> bool:
+        beginning = asyncio.create_task(self.session.begin())
         try:
-            await asyncio.wait([registering, stopping], return_when=asyncio.FIRST_COMPLETED)
-            if not registering.done():
+            await asyncio.wait([beginning, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if not beginning.done():
                 return False
-            registering.result()
+            beginning.result()
             return True
         finally:
-            registering.cancel()
+            beginning.cancel()
 
     async def _serve_until(self, stopping: asyncio.Task[bool]) -> None:
         claiming = asyncio.create_task(self._claim_forever())
-        reporting = asyncio.create_task(self._report_forever())
+        others = [
+            asyncio.create_task(work)
+            for work in (self._report_forever(), self._end_when_stuck(), self._end_when_interrupted())
+        ]
         try:
-            await asyncio.wait([claiming, reporting, stopping], return_when=asyncio.FIRST_COMPLETED)
-            if not reporting.done() and not claiming.done():
+            await asyncio.wait([claiming, *others, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if not any(task.done() for task in (claiming, *others)):
                 # The poll's connection closes, and the orchestrator hands nothing out to a poll that is gone.
                 claiming.cancel()
                 await self._drain()
         finally:
             claiming.cancel()
             await self._give_back()
-            reporting.cancel()
-            ends = await asyncio.gather(claiming, reporting, return_exceptions=True)
+            for task in others:
+                task.cancel()
+            ends = await asyncio.gather(claiming, *others, return_exceptions=True)
         for end in ends:
             if isinstance(end, Exception):
                 raise end
@@ -177,63 +280,153 @@ class BotRunner:
                 await asyncio.sleep(chances.pause(self._chance, empty, first=0.5, most=5.0))
 
     def _start(self, lease: HeldLease) -> None:
-        job = asyncio.create_task(self._work(lease), name=f"swarmkeeper-work-{lease.work_id}")
-        self._jobs[lease.lease_id] = job
+        job = asyncio.create_task(self._attempt(lease), name=f"swarmkeeper-attempt-{lease.work_id}")
         lease.on_end = job.cancel
+        self._keep(lease, job)
+
+    def _keep(self, lease: HeldLease, job: asyncio.Task[None]) -> None:
+        self._jobs[lease.lease_id] = job
         job.add_done_callback(lambda _: self._jobs.pop(lease.lease_id, None))
+
+    def _check_held(self) -> None:
+        """Give back what is held while nothing is at work for it: it would be kept alive until its time is over."""
+        for lease in list(self.session.held.values()):
+            if lease.lease_id not in self._jobs and lease.lease_id not in self._reporting:
+                log.error("%s: no code is at work for %s, which is held: given back", self.session.label, lease.work_id)
+                self._keep(lease, asyncio.create_task(self._end(lease, Later(why="no code was at work for it"))))
 
     # ---- working
 
-    async def _work(self, lease: HeldLease) -> None:
-        """One attempt, from the lease to an answer that waits to be reported, or to its end without one."""
+    async def _attempt(self, lease: HeldLease) -> None:
+        """One attempt. It ends in one of these: a report, a question, the work given back, or nothing at all."""
+        answer: Answer | None = None  # None: nobody waits for an answer any more
         try:
             answer = await self.session.prepare(lease, await self._answer(lease))
-            if isinstance(answer, Later | Ask):
-                await self._end_without_report(lease, answer)
-            else:
-                self._to_report(lease, answer)
         except asyncio.CancelledError:
             if lease.ended is None:
-                await self._hand_back(lease)
-            self.session.drop(lease)
-        except Exception:
-            # Ours, not the author's. The lease runs out, and the work goes to somebody else.
-            log.exception("%s: an attempt was lost", self.session.label)
-            self.session.drop(lease)
+                answer = Later(why="the bot is stopping")
+        except Exception as error:
+            # Ours, not the author's.
+            log.exception("%s: an attempt failed outside its code", self.session.label)
+            answer = Later(OWN_FAULT_SECONDS, f"the bot could not take it on ({type(error).__name__})")
+        finally:
+            await self._end(lease, answer)
+
+    async def _end(self, lease: HeldLease, answer: Answer | None) -> None:
+        try:
+            if isinstance(answer, Later) and not lease.reporting:
+                await self._hand_back(lease, answer)
+            elif isinstance(answer, Later | Ask):
+                await self._end_without_report(lease, answer)
+            elif answer is not None:
+                self._to_report(lease, answer)
+        finally:
+            if lease.lease_id not in self._reporting:
+                self.session.drop(lease)
 
     async def _answer(self, lease: HeldLease) -> Answer:
         try:
             work = await lease.open(self.session.fetched)
         except ApiError as error:
-            return Later(5, f"what this work depends on could not be read ({error.code})")
-        arguments = (work, lease.context) if self._with_context else (work,)
-        try:
-            if self._on_the_loop:
-                answer = await self._code(*arguments)
-            else:
-                answer = await self._in_thread(lease, arguments)
-                if inspect.isawaitable(answer):
-                    answer = await answer
-        except Exception as error:
-            self.session.note("failed", lease_id=lease.lease_id, task_id=lease.task_id, error=type(error).__name__)
-            log.debug("%s: the traceback", self.session.label, exc_info=True)
-            return Failed(told(error))
+            return Later(OWN_FAULT_SECONDS, f"what this work depends on could not be read ({error.code})")
+        return await self._call_code(lease, work)
+
+    async def _call_code(self, lease: HeldLease, work: Work) -> Answer:
+        """Run the author's code, and turn whatever leaves it into an answer.
+
+        Raises:
+            CancelledError: no answer is wanted: the lease is gone, or the bot stops.
+        """
+        outcome = await self._outcome(lease, work)
         if lease.ended is not None:
             # The code took the cancellation for an end of its own; what it made is not wanted.
             raise asyncio.CancelledError
-        return answer  # type: ignore[no-any-return]  # whatever it is, prepare() looks at it
+        match outcome:
+            case Returned(value):
+                return value  # type: ignore[return-value]  # whatever it is, prepare() looks at it
+            case Raised(error):
+                if isinstance(error, KeyboardInterrupt) and not outcome.in_thread:
+                    # A person pressed Ctrl-C, and the interpreter raised it in whatever ran on the main thread.
+                    self._interrupted.set()
+                    raise asyncio.CancelledError
+                return self._failed(lease, error)
+        raise asyncio.CancelledError
 
-    async def _in_thread(self, lease: HeldLease, arguments: tuple[object, ...]) -> object:
-        context = contextvars.copy_context()
-        running = asyncio.get_running_loop().run_in_executor(self._threads, lambda: context.run(self._code, *arguments))
+    def _failed(self, lease: HeldLease, error: BaseException) -> Failed:
+        said = self._own.told(error)
+        self.session.note(
+            "failed", lease_id=lease.lease_id, task_id=lease.task_id, error=type(error).__name__, detail=said
+        )
+        attempt = f"attempt {lease.context.attempt} at {lease.work_id}"
+        log.warning("%s: %s failed: %s", self.session.label, attempt, said, exc_info=error)
+        return Failed(said)
+
+    async def _outcome(self, lease: HeldLease, work: Work) -> Outcome:
+        call = partial(self._code, *((work, lease.context) if self._with_context else (work,)))
+        name = f"swarmkeeper-work-{lease.work_id}"
+        if self._on_the_loop:
+            return await self._outcome_of(lease, self._sides.start_users(call, name))
+        outcome = await self._outcome_of(lease, self._sides.start_thread(call, f"{self.session.label}-work"))
+        if isinstance(outcome, Returned) and inspect.isawaitable(outcome.value):
+            # A plain function that returned a coroutine or a future: it belongs to the author's loop.
+            returned = outcome.value
+            return await self._outcome_of(lease, self._sides.start_users(lambda: returned, name))
+        return outcome
+
+    async def _outcome_of(self, lease: HeldLease, running: Running) -> Outcome:
+        """Wait for the outcome; where the lease is lost, until the code has ended: its place is taken for so long."""
         try:
-            return await asyncio.shield(running)
+            return await asyncio.shield(running.outcome)
         except asyncio.CancelledError:
-            # A thread cannot be stopped, only asked (context.cancelled). Until it ends its place is taken; but when
-            # the whole process is to end, nobody waits for it.
-            if lease.ended is not None:
-                await asyncio.wait([running])
-            raise
+            if running.cancel is not None:
+                running.cancel()
+            if lease.ended is None:  # the bot stops, and nobody waits for a thread
+                if running.cancel is not None:
+                    await asyncio.wait([running.outcome], timeout=CLEAN_UP_SECONDS)
+                raise
+            return await self._linger(lease, running)
+
+    async def _linger(self, lease: HeldLease, running: Running) -> Outcome:
+        self._lingering[lease.lease_id] = running
+        try:
+            await asyncio.wait([running.outcome], timeout=LINGERING_SECONDS)
+            if not running.outcome.done():
+                why = "was lost" if lease.ended == "lost" else "was cancelled"
+                text = "%s: code goes on though its work %s, and its place is taken until it ends: %s"
+                log.warning(text, self.session.label, why, self._standing(lease.lease_id))
+            return await asyncio.shield(running.outcome)
+        finally:
+            del self._lingering[lease.lease_id]
+
+    def _standing(self, lease_id: str) -> str:
+        """Where code stands that does not end."""
+        lease, place = self.session.lingering[lease_id], self._own.innermost(self._lingering[lease_id].where())
+        return f"{lease.work_id}, attempt {lease.context.attempt}" + ("" if place is None else f", at {shown(place)}")
+
+    async def _end_when_stuck(self) -> None:
+        """Wait until no place has been left for too long.
+
+        Raises:
+            BotStuck: then.
+        """
+        session = self.session
+        while True:
+            await session.until(lambda: len(session.lingering) >= self.bot.capacity)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._stuck_seconds):
+                    await session.until(lambda: len(session.lingering) < self.bot.capacity)
+                continue
+            standing = "; ".join(map(self._standing, self._lingering))
+            raise BotStuck(
+                f"{session.label} is stuck: code that does not end has held every place for {self._stuck_seconds:g} s:"
+                f" {standing}"
+            )
+
+    async def _end_when_interrupted(self) -> None:
+        await self._interrupted.wait()
+        raise Interrupted
+
+    # ---- ends without a result
 
     async def _end_without_report(self, lease: HeldLease, answer: Later | Ask) -> None:
         try:
@@ -245,25 +438,29 @@ class BotRunner:
             if isinstance(answer, Ask) and isinstance(error, Refused):
                 self.session.note("refused", what="question", code=error.code, detail=str(error))
                 self._to_report(lease, failure_of("this question cannot be asked", error))
-                return
-            self._lost(lease, error)
-        self.session.drop(lease)
+            else:
+                self._lost(lease, error)
 
-    async def _hand_back(self, lease: HeldLease) -> None:
-        """The process ends: somebody else goes on, from the last checkpoint, and no try is counted."""
+    async def _hand_back(self, lease: HeldLease, answer: Later) -> None:
+        """Somebody else goes on, from the last checkpoint, and no try is counted."""
+        lease.reporting = True
         try:
             async with asyncio.timeout(HAND_BACK_SECONDS):
-                answer = await self.session.prepare(lease, Later(why="the bot is stopping"))
-                if isinstance(answer, Later):
-                    await self.session.release(lease, answer)
+                await self.session.settle(lease, answer)
+                await self.session.release(lease, answer)
         except (ApiError, TimeoutError) as error:
             log.warning("%s: could not give back %s: %s", self.session.label, lease.lease_id, error)
 
     # ---- reporting
 
     def _to_report(self, lease: HeldLease, answer: Answer) -> None:
+        self._reporting.add(lease.lease_id)
         self._done.append((lease, answer))
         self._something_done.set()
+
+    def _reported(self, lease: HeldLease) -> None:
+        self._reporting.discard(lease.lease_id)
+        self.session.drop(lease)
 
     async def _report_forever(self) -> None:
         while True:
@@ -302,13 +499,13 @@ class BotRunner:
                 for each in batch:
                     await self._report([each])
                 return
-        for (lease, answer), refusal in zip(batch, refusals, strict=True):
-            if refusal is None:
-                self.session.drop(lease)
-            else:
-                await self._refused(lease, answer, refusal)
         for lease in leases:
             self._start(lease)
+        for (lease, answer), refusal in zip(batch, refusals, strict=True):
+            if refusal is None:
+                self._reported(lease)
+            else:
+                await self._refused(lease, answer, refusal)
 
     async def _refused(self, lease: HeldLease, answer: Answer, error: ApiError) -> None:
         match error:
@@ -316,14 +513,14 @@ class BotRunner:
                 raise error
             case Conflict() | NotFound() | Forbidden():
                 self._lost(lease, error)
-                self.session.drop(lease)
+                self._reported(lease)
             case Busy():
                 await asyncio.sleep(chances.pause(self._chance, 2))
                 self._to_report(lease, answer)
             case _:
                 self.session.note("refused", what="result", code=error.code, detail=str(error))
                 if isinstance(answer, Failed):
-                    self.session.drop(lease)  # not even that: the lease runs out, and counts as a crash
+                    self._reported(lease)  # not even that: the lease runs out, and counts as a crash
                 else:
                     self._to_report(lease, failure_of("the orchestrator refused this result", error))
 
@@ -341,19 +538,18 @@ class BotRunner:
             log.warning("%s: %d not done in time", self.session.label, len(self.session.held))
 
     async def _give_back(self) -> None:
-        jobs = list(self._jobs.values())
-        for job in jobs:
-            job.cancel()
-        if jobs:
-            await asyncio.wait(jobs, timeout=HAND_BACK_SECONDS + 1)
-
-
-def told(error: BaseException) -> str:
-    """An exception as the outcome of an attempt: type, message, and where. The server redacts it, a hook may before."""
-    said = "".join(traceback.format_exception_only(error)).strip()
-    frames = traceback.extract_tb(error.__traceback__)
-    if not frames:
-        return said
-    innermost = frames[-1]
-    # The file's name without its folders: those tell of the machine, not of the fault.
-    return f"{said} (at {Path(innermost.filename).name}:{innermost.lineno} in {innermost.name})"
+        """Let go of everything: what is done is reported still, and what is not is given back."""
+        for lease_id, job in self._jobs.items():
+            lease = self.session.held.get(lease_id)
+            if lease is None or not lease.reporting:
+                job.cancel()
+        try:
+            async with asyncio.timeout(HAND_BACK_SECONDS + 1):
+                await self.session.empty()
+        except TimeoutError:
+            log.warning("%s: %d could not be given back", self.session.label, len(self.session.held))
+        finally:
+            jobs = list(self._jobs.values())
+            for job in jobs:
+                job.cancel()
+            await asyncio.gather(*jobs, return_exceptions=True)

@@ -1,18 +1,18 @@
 """One bot's standing with the orchestrator: registered, holding leases, beating for them, reporting on them.
 
-It decides nothing about when to claim or how to run an author's code: that is runner.py, or the author.
+It decides nothing about when to claim or how to run an author's code: that is runner.py, or the author. All of it runs
+on the orchestrator's side (sides.py); what the author wrote is called on the author's.
 """
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import math
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from swarmkeeper.sdk import chance as chances
@@ -33,6 +33,8 @@ from swarmkeeper.sdk.answers import (
 from swarmkeeper.sdk.calls import Calls, encode
 from swarmkeeper.sdk.context import Candidate, Context, Outbox
 from swarmkeeper.sdk.errors import ApiError, NotFound, Problem, Refused, error_of_code
+from swarmkeeper.sdk.sides import OneLoop, Sides
+from swarmkeeper.sdk.user_code import Outcome, Raised, Returned, Stopped
 from swarmkeeper.wire.answers import Bot, BotMessage, HeartbeatAnswer, Lease, LeasePage, ReportAnswer, ReportBatchAnswer
 from swarmkeeper.wire.requests import SubTask, TaskDefinition
 from swarmkeeper.wire.shapes import read_answer
@@ -44,6 +46,8 @@ Json = Any
 log = logging.getLogger("swarmkeeper.bot")
 
 POLL_SECONDS = 25.0  # most proxies cut at 60, some at 30
+# Work that is done within this time is reported before its first heartbeat, and the report says as much.
+DONE_AT_ONCE_SECONDS = 0.05
 # What a message, or an output too large to come along, may cost in trouble before its attempt fails.
 SIDE_CALL_PATIENCE_SECONDS = 30.0
 _LEVELS = {
@@ -51,7 +55,6 @@ _LEVELS = {
     "draining": logging.INFO,
     "trouble": logging.WARNING,
     "refused": logging.WARNING,
-    "failed": logging.WARNING,
     "lost": logging.WARNING,
 }
 BATCH_MAX = 64
@@ -62,6 +65,10 @@ _FETCHED_PATH = re.compile(r"/tasks/tsk_[0-9A-Za-z]+(/[a-z0-9][a-z0-9._-]*)+")
 
 
 Work = TaskDefinition | SubTask | Candidate
+
+
+class HookFailed(Exception):
+    """A hook of the author raised; of which type is its text."""
 
 
 class HeldLease:
@@ -89,7 +96,7 @@ class HeldLease:
         self.beaten = False  # its id has come back to the orchestrator
         self.reporting = False  # from here on the answer to the report decides, whatever a heartbeat says
         self.ended: str | None = None  # lost or cancelled: whatever comes out of it is dropped
-        self.on_end: Callable[[], object] = _nothing
+        self.on_end: Callable[[], object] | None = None  # the runner's, which has code at work for it
         self.size = 0  # bytes of the report, once it is known
         self.refused_message: ApiError | None = None
         self.unread: deque[BotMessage] = deque()  # for the author's hook
@@ -128,11 +135,12 @@ class HeldLease:
         if self.ended is None:
             self.ended = why
             self.outbox.cancel()
-            self.on_end()
+            if self.on_end is not None:
+                self.on_end()
 
 
 def _nothing() -> None:
-    """Nobody waits for the end of a lease until the runner does."""
+    """An author who holds the reins looks after what is held."""
 
 
 class Session:
@@ -142,14 +150,22 @@ class Session:
         if isinstance(bot.skills, str):
             raise TypeError(f"{type(bot).__name__}.skills is a set of words, not one text")
         self.bot = bot
-        self.calls = calls
+        self.calls_at_home = calls  # for use on the author's side
+        self.sides: Sides = OneLoop(calls)
         self.info: Bot | None = None
         self.held: dict[str, HeldLease] = {}
+        self.lingering: dict[str, HeldLease] = {}  # taken back, and the code is still at work: the place is not free
+        self.check: Callable[[], None] = _nothing  # called before each beat: the runner looks after its own
         self._changed = asyncio.Event()  # leases came or went, or a context has something that cannot wait
         self._freed = asyncio.Event()
+        self._beats: asyncio.Task[None] | None = None
         self._next_beat_at = 0.0
         self._no_beat_before = 0.0  # after one that failed
         self._drained = False  # by an operator, who may take it back
+
+    @property
+    def calls(self) -> Calls:
+        return self.sides.calls
 
     @property
     def label(self) -> str:
@@ -160,10 +176,24 @@ class Session:
         # What bots tell each other is work, and no business of a log.
         logged = {name: value for name, value in fields.items() if name != "message"}
         log.log(_LEVELS.get(kind, logging.DEBUG), "%s: %s %s", self.label, kind, logged)
+        if self.bot.has_hook("on_event"):
+            self.sides.tell_users(lambda: self._tell_author(kind, fields))
+
+    def _tell_author(self, kind: str, fields: dict[str, Json]) -> None:
         try:
             self.bot.on_event(kind, fields)
-        except Exception:
+        except BaseException:  # whatever it is: on the loop it would end more than this call
             log.exception("%s: on_event failed", self.label)
+
+    async def ask_author(self, call: Callable[[], object], name: str) -> Outcome:
+        """Call a hook on the author's side, and await what it returns if it can be awaited."""
+        running = self.sides.start_users(call, name)
+        try:
+            return await asyncio.shield(running.outcome)
+        except asyncio.CancelledError:
+            if running.cancel is not None:
+                running.cancel()
+            raise
 
     def _trouble(self, error: ApiError, attempt: int) -> None:
         # Each doubling, so that an outage of a night fills no disk.
@@ -202,17 +232,20 @@ class Session:
         self.note("registered", bot_id=self.info.id, name=self.info.name, url=self.calls.url)
         return self.info
 
-    @asynccontextmanager
-    async def serving(self) -> AsyncIterator[Session]:
-        """Registered, and beating for whatever is held, until left."""
+    async def begin(self) -> None:
+        """Register, unless that was done, and beat from now on for whatever is held."""
+        # Events belong to the loop that they are first waited for on; before this, that may have been another.
+        self._changed, self._freed = asyncio.Event(), asyncio.Event()
         if self.info is None:
             await self.register()
-        beats = asyncio.create_task(self.beat_forever(), name="swarmkeeper-heartbeats")
-        try:
-            yield self
-        finally:
-            beats.cancel()
-            await asyncio.gather(beats, return_exceptions=True)
+        self._beats = asyncio.create_task(self.beat_forever(), name="swarmkeeper-heartbeats")
+
+    async def finish(self) -> None:
+        """Beat no more."""
+        if self._beats is not None:
+            self._beats.cancel()
+            await asyncio.gather(self._beats, return_exceptions=True)
+            self._beats = None
 
     # ---- claiming
 
@@ -250,14 +283,19 @@ class Session:
 
     async def room(self) -> int:
         """How many more may be held, once it is one at least."""
-        while (free := self.bot.capacity - len(self.held)) <= 0:
-            self._freed.clear()
-            await self._freed.wait()
-        return free
+        await self.until(lambda: self._free() > 0)
+        return self._free()
+
+    def _free(self) -> int:
+        return self.bot.capacity - len(self.held) - len(self.lingering)
 
     async def empty(self) -> None:
         """Until nothing is held."""
-        while self.held:
+        await self.until(lambda: not self.held)
+
+    async def until(self, true: Callable[[], bool]) -> None:
+        """Wait until this is true of what is held and what lingers."""
+        while not true():
             self._freed.clear()
             await self._freed.wait()
 
@@ -269,7 +307,7 @@ class Session:
             loop.call_soon_threadsafe(self._changed.set)
 
         for granted in leases:
-            if granted.lease_id in self.held:
+            if granted.lease_id in self.held or granted.lease_id in self.lingering:
                 continue  # a replayed answer: it is being worked on already
             lease = HeldLease(granted, wake)
             beat_at = loop.time() + lease.heartbeat_after_seconds
@@ -282,7 +320,9 @@ class Session:
         return taken
 
     def drop(self, lease: HeldLease) -> None:
+        """Be done with a lease: its place is free."""
         self.held.pop(lease.lease_id, None)
+        self.lingering.pop(lease.lease_id, None)
         if lease.reading is not None:
             lease.reading.cancel()
         self._freed.set()
@@ -312,8 +352,8 @@ class Session:
                 except TimeoutError:
                     pass
                 continue
-            # Work that is done at once is reported at once, and its report says that the lease arrived.
-            await asyncio.sleep(0)
+            await asyncio.sleep(DONE_AT_ONCE_SECONDS)
+            self.check()
             if self._beat_due(loop.time()) != 0:
                 continue
             try:
@@ -366,7 +406,7 @@ class Session:
                 continue
             why = "cancelled" if told.directive == "cancel" else "lost"
             self.note(why, lease_id=lease.lease_id, task_id=lease.task_id, work_id=lease.work_id)
-            lease.end(why)
+            self._end(lease, why)
         for message in answer.messages:
             for lease in self.held.values():
                 if lease.task_id == message.task_id and lease.outbox.heard(message):
@@ -378,15 +418,21 @@ class Session:
             self.note("draining", by="orchestrator")
         self._drained = answer.drain
 
+    def _end(self, lease: HeldLease, why: str) -> None:
+        """The orchestrator took it back. Nothing more is told of it; its place is free once its code has ended."""
+        del self.held[lease.lease_id]
+        if lease.on_end is not None:
+            self.lingering[lease.lease_id] = lease
+        self._freed.set()
+        lease.end(why)
+
     async def _read_to(self, lease: HeldLease) -> None:
         """Hand the author's hook what came for this lease, one after the other, until the lease is no longer held."""
         while lease.unread and lease.ended is None:
-            try:
-                answer = self.bot.on_message(lease.unread.popleft(), lease.context)
-                if inspect.isawaitable(answer):
-                    await answer
-            except Exception:
-                log.exception("%s: on_message failed", self.label)
+            message = lease.unread.popleft()
+            outcome = await self.ask_author(partial(self.bot.on_message, message, lease.context), "swarmkeeper-message")
+            if isinstance(outcome, Raised):
+                log.error("%s: on_message failed", self.label, exc_info=outcome.error)
 
     async def send_messages(self) -> None:
         """What the authors' code told other bots, each at once; a refusal fails the attempt that said it."""
@@ -412,27 +458,43 @@ class Session:
         """The answer as it may leave this process: seen by the author's hook, sayable in JSON, after its messages."""
         answer = _fitting(lease, answer)
         try:
-            seen = self.bot.before_submit(answer)
-            answer = _fitting(lease, await seen if inspect.isawaitable(seen) else seen)
+            if self.bot.has_hook("before_submit"):
+                answer = _fitting(lease, await self._seen_by_author(answer))
             if not isinstance(answer, Later | Ask):
                 lease.size = len(encode(report(answer)))
         except Exception as error:
             # Its text stays here: it may hold just what the hook was to take out.
             log.exception("%s: the answer could not be prepared", self.label)
-            answer = Failed(
-                f"the answer could not be prepared for sending ({type(error).__name__})", kind="not_retryable"
-            )
+            kind = str(error) if isinstance(error, HookFailed) else type(error).__name__
+            answer = Failed(f"the answer could not be prepared for sending ({kind})", kind="not_retryable")
+        if (refused := await self.settle(lease, answer)) is not None:
+            answer = refused
+        return answer
+
+    async def settle(self, lease: HeldLease, answer: Answer) -> Failed | None:
+        """Send what must arrive before this answer does; a failure instead of it, where a message was refused."""
         await self._send_messages_of(lease)  # not of all that are held: that would be done for each of them
+        refused = None
         if lease.refused_message is not None:
-            answer = failure_of("a message was refused", lease.refused_message)
-        if not isinstance(answer, _FINISHING) and lease.outbox.checkpoint_waits():
+            refused = failure_of("a message was refused", lease.refused_message)
+        if (refused is not None or not isinstance(answer, _FINISHING)) and lease.outbox.checkpoint_waits():
             # The next attempt goes on from here: the checkpoint must arrive before this one ends.
             try:
                 await self.beat()
             except ApiError as error:
                 self.note("trouble", code=error.code, detail=error.detail, during="checkpoint")
         lease.reporting = True
-        return answer
+        return refused
+
+    async def _seen_by_author(self, answer: Answer) -> object:
+        outcome = await self.ask_author(lambda: self.bot.before_submit(answer), "swarmkeeper-before-submit")
+        match outcome:
+            case Returned():
+                return outcome.value
+            case Raised():
+                raise HookFailed(type(outcome.error).__name__) from outcome.error
+            case Stopped():
+                raise asyncio.CancelledError
 
     async def submit(self, lease: HeldLease, answer: Answer) -> None:
         """`BaseBot.submit`."""

@@ -1,7 +1,8 @@
 """How bytes get to the orchestrator and back. Knows HTTP and nothing of what is said in it. Plain HTTP goes by
 http1.py; HTTPS, proxies and streams by a library.
 
-`Transport` is the seam: the default goes over the network, a test or an embedding application passes its own.
+`Transport` is the seam: the default goes over the network, a test or an embedding application passes its own. One that
+has a method `for_another_loop() -> Transport` lets bots speak with the orchestrator on a thread of their own.
 """
 
 from __future__ import annotations
@@ -71,6 +72,10 @@ class HttpTransport:
         if parts.scheme == "http" and not (self._trust_env and _has_proxy(parts.hostname)):
             self._plain = http1.Host(parts.hostname, parts.port or 80, parts.netloc, idle_max=CONNECTIONS_MAX)
         self._http: httpx2.AsyncClient | None = None
+
+    def for_another_loop(self) -> HttpTransport:
+        """Another one to the same place: connections belong to the event loop that opened them."""
+        return HttpTransport(self._url)
 
     def _client(self) -> httpx2.AsyncClient:
         if self._http is None:
