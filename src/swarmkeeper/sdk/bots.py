@@ -32,7 +32,8 @@ class BaseBot:
     method: ClassVar[str]  # the one that its author writes
 
     name: str | None = None  # None: the one its key is bound to
-    instance: str = ""  # tells processes of one name apart: a pod's name
+    # Tells processes of one name apart, such as a pod's name; each is given work of its own. None: host and process.
+    instance: str | None = None
     version: str = "1.0"
     skills: Collection[str] = frozenset()
     capacity: int = 1  # how much work it holds at a time
@@ -136,6 +137,8 @@ class BaseBot:
             raise TypeError(f"{name} needs a method {self.method}: it is where its work is done")
         if not callable(method) or not 1 <= _count(method) <= 2:
             raise TypeError(f"{name}.{self.method} takes the work, and if it likes a context; no more, no less")
+        if inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method):
+            raise TypeError(f"{name}.{self.method} is a generator: it returns one answer, and yields none")
         return method  # type: ignore[no-any-return]  # getattr of a name that the author chose the type of
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import sysconfig
 import traceback
@@ -22,10 +23,7 @@ class OwnCode:
     """Tells an author's files from those of libraries: what lies beside the bot's code, and outside all libraries."""
 
     def __init__(self, code: Callable[..., Any]) -> None:
-        try:
-            file = inspect.getsourcefile(inspect.unwrap(code))
-        except TypeError:  # an object that can be called
-            file = inspect.getsourcefile(type(code))
+        file = _file_of(code)
         path = Path(file).resolve() if file else None
         # A bot that is one file among the installed ones owns that file alone.
         self._home = None if path is None else str(path if path.parent.name in _LIBRARIES else path.parent)
@@ -53,6 +51,13 @@ class OwnCode:
         frames = traceback.extract_tb(leaf.__traceback__) or traceback.extract_tb(error.__traceback__)
         place = self.innermost([(frame.filename, frame.lineno or 0, frame.name) for frame in frames])
         return said if place is None else f"{said} (at {shown(place)})"
+
+
+def _file_of(code: Callable[..., Any]) -> str | None:
+    for one in (code, type(code)):  # an object that can be called is of a class of the author's
+        with contextlib.suppress(TypeError, OSError):
+            return inspect.getsourcefile(inspect.unwrap(one))
+    return None
 
 
 def shown(place: Place) -> str:

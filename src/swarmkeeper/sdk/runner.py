@@ -13,18 +13,17 @@ import asyncio
 import contextlib
 import inspect
 import logging
-import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from types import FrameType
 
 from swarmkeeper.sdk import chance as chances
 from swarmkeeper.sdk.answers import Answer, Ask, Failed, Later
 from swarmkeeper.sdk.bots import BaseBot, takes_context
 from swarmkeeper.sdk.client import Client
+from swarmkeeper.sdk.ending import Ender
 from swarmkeeper.sdk.errors import ApiError, Busy, Conflict, Forbidden, NotFound, Refused, ServerFault, Unauthenticated
-from swarmkeeper.sdk.failures import OwnCode, shown
+from swarmkeeper.sdk.failures import shown
 from swarmkeeper.sdk.session import BATCH_BYTES_MAX, BATCH_MAX, POLL_SECONDS, HeldLease, Session, Work, failure_of
 from swarmkeeper.sdk.sides import Sides, sides_of
 from swarmkeeper.sdk.user_code import Outcome, Raised, Returned, Running
@@ -62,7 +61,8 @@ def run(
     """Run bots until SIGTERM or SIGINT, then let them finish what they hold, for `drain_seconds` at most.
 
     The orchestrator and the key are SWARMKEEPER_URL and SWARMKEEPER_API_KEY (or SWARMKEEPER_API_KEY_FILE), unless a
-    client is passed (it is closed at the end). A second signal gives everything back at once.
+    client is passed (it is closed at the end). A second signal gives everything back at once. Call it on the main
+    thread. Code of yours that does not end is not waited for: when nothing is held any more, the process is ended.
 
     Raises:
         SystemExit: with a message, where the orchestrator refuses these bots, the key cannot be read, or code that does
@@ -72,37 +72,23 @@ def run(
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
         logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each call otherwise
     try:
-        asyncio.run(_run_until_signal(bots, client, drain_seconds, stuck_seconds))
+        with Ender() as ender:
+            asyncio.run(_run_until_signal(bots, client, ender, drain_seconds, stuck_seconds))
     except (ApiError, OSError, ValueError, BotStuck) as error:
         sys.exit(f"swarmkeeper: {error}")
 
 
 async def _run_until_signal(
-    bots: Sequence[BaseBot], client: Client | None, drain_seconds: float, stuck_seconds: float
+    bots: Sequence[BaseBot], client: Client | None, ender: Ender, drain_seconds: float, stuck_seconds: float
 ) -> None:
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    async with client or Client() as used:
-        serving = asyncio.create_task(
-            serve(bots, used, stop=stop, drain_seconds=drain_seconds, stuck_seconds=stuck_seconds)
-        )
-
-        def heard() -> None:
-            if stop.is_set():
-                serving.cancel()
-            stop.set()
-
-        def heard_elsewhere(_number: int, _frame: FrameType | None) -> None:
-            loop.call_soon_threadsafe(heard)
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            try:
-                loop.add_signal_handler(number, heard)
-            except NotImplementedError:  # Windows
-                signal.signal(number, heard_elsewhere)
+    async with client or Client() as used, sides_of(used.calls) as sides:
+        crew = Crew(bots, used, sides, drain_seconds=drain_seconds, stuck_seconds=stuck_seconds, on_end=ender.over)
+        ender.tell(crew.stop, crew.stop_at_once)
         try:
-            await serving
+            await crew.serve()
         except asyncio.CancelledError:
+            if not ender.stopped_at_once:
+                raise
             log.warning("stopped at once: what was held has been given back, or will be when its lease ends")
 
 
@@ -122,15 +108,11 @@ async def serve(
         ApiError: the orchestrator refuses a bot for good: a wrong key, a type or name it may not have.
         BotStuck: code that does not end has held every place of a bot for `stuck_seconds`.
     """
-    if not bots:
-        raise ValueError("serve at least one bot")
     async with sides_of(client.calls) as sides:
         crew = Crew(bots, client, sides, drain_seconds=drain_seconds, stuck_seconds=stuck_seconds)
         waiting = asyncio.create_task(_tell_crew(stop, crew))
         try:
-            await sides.orchestrators(crew.run)
-        except Interrupted:
-            raise KeyboardInterrupt from None
+            await crew.serve()
         finally:
             waiting.cancel()
 
@@ -145,9 +127,19 @@ class Crew:
     """The bots of one `serve`."""
 
     def __init__(
-        self, bots: Sequence[BaseBot], client: Client, sides: Sides, *, drain_seconds: float, stuck_seconds: float
+        self,
+        bots: Sequence[BaseBot],
+        client: Client,
+        sides: Sides,
+        *,
+        drain_seconds: float,
+        stuck_seconds: float,
+        on_end: Callable[[], object] | None = None,  # called on the orchestrator's side, when nothing is held any more
     ) -> None:
+        if not bots:
+            raise ValueError("serve at least one bot")
         self._sides = sides
+        self._on_end = on_end
         self._stopping = asyncio.Event()  # waited for on the orchestrator's side alone
         self._task: asyncio.Task[None] | None = None
         self.runners = [
@@ -170,8 +162,23 @@ class Crew:
         """Have them give back what they hold, and end. From any thread."""
         self._sides.tell_orchestrators(lambda: self._task is not None and self._task.cancel())
 
-    async def run(self) -> None:
+    async def serve(self) -> None:
+        """Run them from the author's side."""
+        try:
+            await self._sides.orchestrators(self._run)
+        except Interrupted:
+            raise KeyboardInterrupt from None
+
+    async def _run(self) -> None:
         self._task = asyncio.current_task()
+        try:
+            await self._run_all()
+        finally:
+            self._task = None
+            if self._on_end is not None:
+                self._on_end()
+
+    async def _run_all(self) -> None:
         tasks = [
             asyncio.create_task(runner.run(), name=f"swarmkeeper-bot-{n}") for n, runner in enumerate(self.runners)
         ]
@@ -208,7 +215,7 @@ class BotRunner:
         session.check = self._check_held
         bot.attach(session)
         self._code = bot.code()
-        self._own = OwnCode(self._code)
+        self._own = session.own
         self._with_context = takes_context(self._code)
         self._on_the_loop = inspect.iscoroutinefunction(self._code)  # else in a thread
         self._sides = sides
@@ -417,10 +424,9 @@ class BotRunner:
                     await session.until(lambda: len(session.lingering) < self.bot.capacity)
                 continue
             standing = "; ".join(map(self._standing, self._lingering))
-            raise BotStuck(
-                f"{session.label} is stuck: code that does not end has held every place for {self._stuck_seconds:g} s:"
-                f" {standing}"
-            )
+            text = f"code that does not end has held every place for {self._stuck_seconds:g} s: {standing}"
+            log.error("%s: stuck: %s", session.label, text)
+            raise BotStuck(f"{session.label} is stuck: {text}")
 
     async def _end_when_interrupted(self) -> None:
         await self._interrupted.wait()

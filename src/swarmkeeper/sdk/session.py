@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from swarmkeeper.sdk import chance as chances
+from swarmkeeper.sdk import instances
 from swarmkeeper.sdk.answers import (
     ANSWERS_TO,
     MESSAGE_LENGTH_MAX,
@@ -33,6 +34,7 @@ from swarmkeeper.sdk.answers import (
 from swarmkeeper.sdk.calls import Calls, encode
 from swarmkeeper.sdk.context import Candidate, Context, Outbox
 from swarmkeeper.sdk.errors import ApiError, NotFound, Problem, Refused, error_of_code
+from swarmkeeper.sdk.failures import OwnCode
 from swarmkeeper.sdk.sides import OneLoop, Sides
 from swarmkeeper.sdk.user_code import Outcome, Raised, Returned, Stopped
 from swarmkeeper.wire.answers import Bot, BotMessage, HeartbeatAnswer, Lease, LeasePage, ReportAnswer, ReportBatchAnswer
@@ -150,9 +152,11 @@ class Session:
         if isinstance(bot.skills, str):
             raise TypeError(f"{type(bot).__name__}.skills is a set of words, not one text")
         self.bot = bot
+        self.own = OwnCode(getattr(bot, bot.method, type(bot)))
         self.calls_at_home = calls  # for use on the author's side
         self.sides: Sides = OneLoop(calls)
         self.info: Bot | None = None
+        self._instance: str | None = None
         self.held: dict[str, HeldLease] = {}
         self.lingering: dict[str, HeldLease] = {}  # taken back, and the code is still at work: the place is not free
         self.check: Callable[[], None] = _nothing  # called before each beat: the runner looks after its own
@@ -209,10 +213,12 @@ class Session:
 
     async def register(self) -> Bot:
         bot = self.bot
+        if self._instance is None:
+            self._instance = instances.take(bot.type, bot.name) if bot.instance is None else bot.instance
         body: dict[str, Json] = {
             "type": bot.type,
             "version": bot.version,
-            "instance": bot.instance,
+            "instance": self._instance,
             "skills": sorted(bot.skills),
             "capacity": bot.capacity,
             "dedicated": bot.dedicated,
@@ -239,6 +245,11 @@ class Session:
         if self.info is None:
             await self.register()
         self._beats = asyncio.create_task(self.beat_forever(), name="swarmkeeper-heartbeats")
+        self.sides.watch(self.rhythm, self.own)
+
+    def rhythm(self) -> float | None:
+        """Seconds between two heartbeats; None while there is nothing to beat for."""
+        return min((lease.heartbeat_after_seconds for lease in self.held.values()), default=None)
 
     async def finish(self) -> None:
         """Beat no more."""
@@ -246,6 +257,9 @@ class Session:
             self._beats.cancel()
             await asyncio.gather(self._beats, return_exceptions=True)
             self._beats = None
+        if self._instance is not None and self.bot.instance is None:
+            instances.give_back(self.bot.type, self.bot.name, self._instance)
+            self._instance = None
 
     # ---- claiming
 
@@ -377,8 +391,7 @@ class Session:
         leases = list(self.held.values())
         if not leases:
             return
-        rhythm = min(lease.heartbeat_after_seconds for lease in leases)
-        self._next_beat_at = asyncio.get_running_loop().time() + rhythm
+        self._next_beat_at = asyncio.get_running_loop().time() + (self.rhythm() or 0.0)
         parts = [lease.outbox.beat() for lease in leases]
         try:
             answer = await self._send_beat(parts)

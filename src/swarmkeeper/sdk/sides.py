@@ -17,6 +17,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from swarmkeeper.sdk.calls import Calls
+from swarmkeeper.sdk.failures import OwnCode
+from swarmkeeper.sdk.stalls import Rhythm, StallWatch
 from swarmkeeper.sdk.user_code import Outcome, Running, Stopped, awaited, in_thread, places_of_task
 
 log = logging.getLogger("swarmkeeper.bot")
@@ -27,7 +29,6 @@ Value = TypeVar("Value")
 
 class Sides(Protocol):
     calls: Calls  # for use on the orchestrator's side
-    users_thread: int | None  # the thread of the author's loop, where it is another one
 
     async def orchestrators(
         self, work: Callable[Arguments, Awaitable[Value]], *args: Arguments.args, **kwargs: Arguments.kwargs
@@ -43,6 +44,10 @@ class Sides(Protocol):
         """Start plain code of the author in a thread of its own."""
         ...
 
+    def watch(self, rhythm: Rhythm, own: OwnCode) -> None:
+        """Tell of it when the author's loop stands still while this bot is at work."""
+        ...
+
     def tell_users(self, call: Callable[[], object]) -> None:
         """Have the author's side call this soon, in the order told."""
         ...
@@ -56,7 +61,6 @@ class OneLoop:
     """Both sides on the loop that is running."""
 
     def __init__(self, calls: Calls) -> None:
-        self.users_thread: int | None = None
         self.calls = calls
         self._loop: asyncio.AbstractEventLoop | None = None
         self._serving: asyncio.Task[Any] | None = None
@@ -79,6 +83,9 @@ class OneLoop:
     def start_thread(self, call: Callable[[], object], name: str) -> Running:
         return in_thread(call, name, contextvars.copy_context())
 
+    def watch(self, rhythm: Rhythm, own: OwnCode) -> None:
+        """Nobody is left to notice: what would, stands still too."""
+
     def tell_users(self, call: Callable[[], object]) -> None:
         call()
 
@@ -92,10 +99,10 @@ class TwoLoops:
 
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
-        self.users_thread: int | None = threading.get_ident()
         self._users = asyncio.get_running_loop()
         self._serving = asyncio.current_task()
         self._context = contextvars.copy_context()
+        self._stalls = StallWatch(self._users, threading.get_ident())
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: asyncio.Event | None = None
         # A daemon: a process whose author's side is gone must be able to end.
@@ -123,7 +130,9 @@ class TwoLoops:
     async def _until_closed(self) -> None:
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
         _soon(self._users, lambda: _settle(self._started, None))
+        watching = asyncio.create_task(self._stalls.run())
         await self._closing.wait()
+        watching.cancel()
         await self.calls.aclose()
 
     async def orchestrators(
@@ -178,6 +187,9 @@ class TwoLoops:
 
     def start_thread(self, call: Callable[[], object], name: str) -> Running:
         return in_thread(call, name, self._context.copy())
+
+    def watch(self, rhythm: Rhythm, own: OwnCode) -> None:
+        self._stalls.add(rhythm, own)
 
     def tell_users(self, call: Callable[[], object]) -> None:
         _soon(self._users, call)

@@ -43,6 +43,7 @@ def among_faults(bot: BaseBot, process: Process, path: str) -> BaseBot:
         on_event(kind, fields)
 
     bot.name = process.bot.known_as
+    bot.instance = bot.instance or ""  # not this machine's: a run depends on nothing but code and seed
     bot.code = lambda: attempt  # type: ignore[method-assign]  # of this instance alone, which nobody else has
     bot.on_event = heard  # type: ignore[method-assign]  # of this instance alone, too
     return bot

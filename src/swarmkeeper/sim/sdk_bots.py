@@ -300,6 +300,7 @@ class _Statistical(BaseBot):
     def __init__(self, process: Process) -> None:
         self.process = process
         self.skills = process.bot.skills
+        self.instance = ""  # not this machine's: a run depends on nothing but code and seed
         self.capacity = process.bot.fleet.capacity
 
     def on_event(self, kind: str, fields: Mapping[str, Any]) -> None:

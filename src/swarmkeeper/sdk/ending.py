@@ -1,0 +1,109 @@
+"""Ends a process that runs bots when a signal asks for it, also where code of the bots' author hangs.
+
+Signals are heard by the main thread and handed to a thread of this file, which tells the orchestrator's side
+(sides.py): the bots finish or give back what they hold, whatever the author's loop does. When all is given back and
+the author's code still keeps the process from ending, the process is ended without it: a supervisor waits for it.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Literal, Self
+
+# Between the moment when everything is given back and that at which the process is ended: an ordinary clean-up.
+ENDING_SECONDS = 5.0
+# Between a second signal and the same: giving back takes this long at most, where the orchestrator does not answer.
+AT_ONCE_SECONDS = 8.0
+_FLUSH_SECONDS = 0.5
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+Heard = int | Literal["over", "returned"]  # a signal; the bots have ended; `run` has returned
+
+
+class Ender:
+    """Hears signals while it is entered. The first stops the bots, the second does so at once."""
+
+    def __init__(self) -> None:
+        # Unlike any other queue and lock, one that may be written to by a signal handler in the middle of writing.
+        self._heard: queue.SimpleQueue[Heard] = queue.SimpleQueue()
+        self._steps: list[Callable[[], None]] = []
+        self._signals = 0
+        self._last_signal = 0
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._live, name="swarmkeeper-signals", daemon=True)
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._hear) for number in _SIGNALS}
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what `signal` gave us
+        self._heard.put("returned")
+
+    @property
+    def stopped_at_once(self) -> bool:
+        return self._signals > 1
+
+    def tell(self, stop: Callable[[], None], stop_at_once: Callable[[], None]) -> None:
+        """What the first signal and the second are to do. Signals that came before count."""
+        with self._lock:
+            self._steps = [stop, stop_at_once]
+            for step in self._steps[: self._signals]:
+                step()
+
+    def over(self) -> None:
+        """The bots have ended: nothing is held any more."""
+        self._heard.put("over")
+
+    def _hear(self, number: int, _frame: FrameType | None) -> None:
+        self._heard.put(number)
+
+    def _live(self) -> None:
+        patience: float | None = None  # None: nothing is to end yet
+        while True:
+            try:
+                heard = self._heard.get(timeout=patience)
+            except queue.Empty:
+                self._end()
+            if heard == "over":
+                patience = ENDING_SECONDS
+            elif heard == "returned":
+                if not self.stopped_at_once:
+                    return
+            else:
+                patience = self._signal(heard, patience)
+
+    def _signal(self, number: int, patience: float | None) -> float | None:
+        with self._lock:
+            self._signals += 1
+            self._last_signal = number
+            for step in self._steps[self._signals - 1 : self._signals]:
+                step()
+        if self._signals > 2:
+            self._end()
+        return patience if self._signals == 1 else AT_ONCE_SECONDS
+
+    def _end(self) -> None:
+        """End the process where it stands: a thread, or the loop, will not."""
+        os.write(2, b"swarmkeeper: code of the bot does not end; the process is ended without it\n")
+        flushing = threading.Thread(target=_flush, daemon=True)
+        flushing.start()
+        flushing.join(_FLUSH_SECONDS)
+        os._exit(128 + self._last_signal if self._last_signal else 1)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()

@@ -1,0 +1,41 @@
+"""Bots as they are in earnest: in a thread of their own, over real sockets, against a real orchestrator."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from swarmkeeper import BaseBot, Client
+from swarmkeeper.sdk.runner import serve
+from swarmkeeper.testing.stage import Call, Stage, soon
+
+
+@asynccontextmanager
+async def at_work(stage: Stage, *bots: BaseBot, **settings: Any) -> AsyncIterator[None]:
+    """The bots serve, on an event loop in another thread, for as long as the block lasts."""
+    key = await stage.swarm.make_key("admin")
+    stopped = threading.Event()
+
+    async def story() -> None:
+        stop = asyncio.Event()
+        async with Client(stage.url, key) as client:
+            serving = asyncio.create_task(serve(bots, client, stop=stop, **settings))
+            await asyncio.wait(
+                [serving, asyncio.create_task(asyncio.to_thread(stopped.wait))], return_when="FIRST_COMPLETED"
+            )
+            stop.set()
+            await serving
+
+    working = asyncio.create_task(asyncio.to_thread(asyncio.run, story()))
+    try:
+        yield
+    finally:
+        stopped.set()
+        await working
+
+
+async def calls(stage: Stage, kind: Any, count: int) -> list[Call]:
+    """That many calls of a kind, once they have come."""
+    assert await soon(lambda: len(stage.of(kind)) >= count, seconds=20)
+    return stage.of(kind)

@@ -1,0 +1,167 @@
+"""A bot whose code blocks its event loop, the commonest mistake there is: it keeps its lease, and is told."""
+
+import asyncio
+import ctypes
+import logging
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from swarmkeeper import Client, Done, ExecutorBot, SubTask, executor
+from swarmkeeper.sdk import stalls
+from swarmkeeper.testing.stage import stage
+from tests.sdk.elsewhere import at_work, calls
+
+ONE = {"evaluation": "none", "subtasks": [{"key": "a", "description": "one"}]}
+PATIENCE = 20  # seconds: an event that does not come must not hang the suite
+
+
+class Heard(logging.Handler):
+    """The lines of the bots' log that tell of standing still; `event` is set at each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self.event = threading.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if stalls.BLOCKED in record.getMessage() or "stood still" in record.getMessage():
+            self.lines.append(record.getMessage())
+            self.event.set()
+
+
+@pytest.fixture
+def heard() -> Iterator[Heard]:
+    handler = Heard()
+    logging.getLogger("swarmkeeper.bot").addHandler(handler)
+    yield handler
+    logging.getLogger("swarmkeeper.bot").removeHandler(handler)
+
+
+async def test_a_coroutine_that_blocks_its_loop_keeps_its_lease_and_its_result_counts() -> None:
+    release = threading.Event()
+
+    @executor
+    async def blocks(subtask: SubTask) -> Done:
+        return Done({"in_time": release.wait(PATIENCE)})
+
+    async with stage() as stand, at_work(stand, blocks):
+        task = await stand.client.submit("one", **ONE)
+        beats = await calls(stand, "beat", 4)  # the last of them comes when a lease that nobody beat for is over
+        release.set()
+        ended = await stand.client.wait(task.id, timeout=PATIENCE)
+
+        assert ended.result == {"a": {"in_time": True}}
+        assert len((await stand.client.subtask(task.id, "a")).attempts) == 1
+    assert [lease["directive"] for beat in beats for lease in beat.answer["leases"]] == ["continue"] * len(beats)
+
+
+async def test_another_attempt_reports_while_one_blocks_the_loop() -> None:
+    release = threading.Event()
+
+    class Mixed(ExecutorBot):
+        capacity = 2
+
+        def execute(self, subtask: SubTask) -> object:
+            return self.block() if subtask.key == "blocks" else Done({"plain": True})
+
+        async def block(self) -> Done:
+            return Done({"in_time": release.wait(PATIENCE)})
+
+    async with stage() as stand, at_work(stand, Mixed()):
+        subtasks = [{"key": "blocks", "description": "one"}, {"key": "plain", "description": "two"}]
+        task = await stand.client.submit("both", evaluation="none", subtasks=subtasks)
+        [report] = await calls(stand, "report", 1)
+        release.set()
+        ended = await stand.client.wait(task.id, timeout=PATIENCE)
+
+    assert report.body["output"] == {"plain": True}
+    assert ended.result == {"blocks": {"in_time": True}, "plain": {"plain": True}}
+
+
+async def test_a_bot_that_holds_the_reins_is_beaten_for_while_it_blocks() -> None:
+    release = threading.Event()
+
+    async with stage() as stand:
+        key = await stand.swarm.make_key("admin")
+
+        async def by_hand() -> None:
+            class Bot(ExecutorBot):
+                async def execute(self, subtask: SubTask) -> Done:
+                    return Done({"in_time": release.wait(PATIENCE)})
+
+            bot = Bot()
+            async with Client(stand.url, key) as client:
+                bot.connect(client)
+                leases = bot.leases()
+                async for lease in leases:
+                    await bot.submit(lease, await bot.execute(lease.work))  # type: ignore[arg-type]
+                    break
+                await leases.aclose()  # type: ignore[attr-defined]
+
+        working = asyncio.create_task(asyncio.to_thread(asyncio.run, by_hand()))
+        task = await stand.client.submit("one", **ONE)
+        await calls(stand, "beat", 3)
+        release.set()
+        ended = await stand.client.wait(task.id, timeout=PATIENCE)
+        await working
+
+    assert ended.result == {"a": {"in_time": True}}
+
+
+async def test_a_loop_that_stands_still_is_told_of_once_with_the_line_and_the_remedy(heard: Heard) -> None:
+    @executor
+    async def blocks(subtask: SubTask) -> Done:
+        for _ in range(2):  # a second time is a second warning
+            heard.event.wait(PATIENCE)  # this line is named
+            heard.event.clear()
+            await asyncio.sleep(0.5)
+        return Done()
+
+    line = blocks.execute.__code__.co_firstlineno + 3
+    async with stage() as stand, at_work(stand, blocks):
+        task = await stand.client.submit("one", **ONE)
+        await stand.client.wait(task.id, timeout=PATIENCE)
+
+    assert len(heard.lines) == 2
+    for said in heard.lines:
+        assert f"test_standing_still.py:{line} in blocks" in said
+        assert "await asyncio.to_thread(...)" in said
+        assert "plain `def`" in said
+
+
+async def test_code_that_waits_as_it_should_is_told_nothing(heard: Heard) -> None:
+    release = threading.Event()
+
+    @executor
+    async def waits(subtask: SubTask) -> Done:
+        return Done({"in_time": await asyncio.to_thread(release.wait, PATIENCE)})
+
+    async with stage() as stand, at_work(stand, waits):
+        task = await stand.client.submit("one", **ONE)
+        await calls(stand, "beat", 3)
+        release.set()
+        await stand.client.wait(task.id, timeout=PATIENCE)
+
+    assert heard.lines == []
+
+
+async def test_a_process_that_stood_still_as_a_whole_is_told_of(heard: Heard) -> None:
+    begin = threading.Event()
+
+    @executor
+    async def holds(subtask: SubTask) -> Done:
+        await asyncio.to_thread(begin.wait, PATIENCE)
+        ctypes.PyDLL(None).usleep(1_900_000)  # a call into C that does not let go of the interpreter
+        return Done()
+
+    async with stage() as stand, at_work(stand, holds):
+        task = await stand.client.submit("one", **ONE)
+        await calls(stand, "beat", 3)  # by now it is watched
+        begin.set()
+        await stand.client.wait(task.id, timeout=PATIENCE)
+        assert await asyncio.to_thread(heard.event.wait, PATIENCE)
+
+    assert "this whole process stood still" in heard.lines[0]
+    assert "a process of their own" in heard.lines[0]

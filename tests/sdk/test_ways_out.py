@@ -1,0 +1,453 @@
+"""Every way out of an author's code ends its attempt, exactly once, and the bot goes on."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarmkeeper import Context, Done, ExecutorBot, Later, SubTask, executor
+from swarmkeeper.sdk.runner import BotRunner, serve
+from swarmkeeper.testing.stage import stage
+from tests.sdk.elsewhere import at_work, calls
+from tests.sdk.script import (
+    BOT,
+    Answer,
+    Call,
+    Script,
+    accepted,
+    beaten,
+    granted,
+    lease,
+    orchestrator,
+    parked,
+    virtually,
+)
+
+RESULTS = "/tasks/tsk_1/results"
+BEAT = "/bots/bot_1:heartbeat"
+
+
+class Panic(BaseException):
+    """As an extension in Rust raises it."""
+
+
+def raising(error: BaseException) -> Callable[[], Any]:
+    def way() -> Any:
+        raise error
+
+    return way
+
+
+def nothing_found() -> Any:
+    return next(each for each in () if each)
+
+
+def usage() -> Any:
+    import argparse
+
+    parser = argparse.ArgumentParser(prog="tool")
+    parser.add_argument("--n", required=True)
+    return parser.parse_args([])
+
+
+# The way out, and what of it the report must tell.
+WAYS: dict[str, tuple[Callable[[], Any], str]] = {
+    "an exception": (raising(ValueError("no such page")), "ValueError: no such page"),
+    "a panic": (raising(Panic("index out of range")), "Panic: index out of range"),
+    "a failed assertion of pytest": (lambda: pytest.fail("not today"), "not today"),
+    "a group": (
+        raising(BaseExceptionGroup("several", [ValueError("one"), Panic("other")])),
+        "ValueError: one; tests.sdk.test_ways_out.Panic: other",
+    ),
+    "an end of the program": (raising(SystemExit("no input given")), "SystemExit: no input given"),
+    "argparse": (usage, "SystemExit: 2"),
+    "an end of a generator": (raising(GeneratorExit()), "GeneratorExit"),
+    "a cancellation of its own": (raising(asyncio.CancelledError("by itself")), "CancelledError: by itself"),
+    "an error of memory": (raising(MemoryError()), "MemoryError"),
+}
+IN_A_THREAD = WAYS | {
+    "an empty iterator": (nothing_found, "StopIteration"),
+    "an interrupt": (raising(KeyboardInterrupt()), "KeyboardInterrupt"),
+}
+
+
+def bad_then_good() -> tuple[Script, asyncio.Event]:
+    """The answer to the first report brings more work; the event tells of the second."""
+    script, second = orchestrator(lease(1)), asyncio.Event()
+
+    def last(call: Call) -> Any:
+        second.set()
+        return accepted()
+
+    script.instead("POST", RESULTS, accepted(lease(2)), last)
+    return script, second
+
+
+def first_bad(script: Script) -> str:
+    """What was told of the first attempt, where there is one report of each and the second is good."""
+    bad, good = (call.body for call in script.to("POST", RESULTS))
+    assert (bad["lease_id"], bad["status"]) == ("lse_1", "failed")
+    assert (good["lease_id"], good["output"]) == ("lse_2", {"good": True})
+    assert script.to("POST", "/leases/.*:release") == []
+    message: str = bad["error"]["message"]
+    return message
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_a_coroutine_that_ends_so_has_failed_and_the_bot_goes_on(name: str) -> None:
+    way, told = WAYS[name]
+    script, second = bad_then_good()
+
+    @executor
+    async def bot(subtask: SubTask) -> Done:
+        if subtask.key == "s1":
+            await asyncio.sleep(0)
+            way()
+        return Done({"good": True})
+
+    virtually(serve([bot], script.client(), stop=second))
+
+    assert told in first_bad(script)
+
+
+@pytest.mark.parametrize("name", IN_A_THREAD)
+def test_a_plain_function_that_ends_so_has_failed_and_the_bot_goes_on(name: str) -> None:
+    way, told = IN_A_THREAD[name]
+    script, second = bad_then_good()
+
+    @executor
+    def bot(subtask: SubTask) -> Done:
+        if subtask.key == "s1":
+            way()
+        return Done({"good": True})
+
+    async def story() -> None:
+        async with asyncio.timeout(20):
+            await serve([bot], script.client(), stop=second)
+
+    asyncio.run(story())
+
+    assert told in first_bad(script)
+
+
+async def test_over_two_loops_each_way_out_is_one_failure() -> None:
+    """The same with both sides on threads of their own: twelve attempts of one bot of one place."""
+    ways = list(IN_A_THREAD.values())
+
+    @executor
+    def plain(subtask: SubTask) -> Done:
+        ways[subtask.input["n"]][0]()
+        raise AssertionError("it went on")
+
+    @executor(skills={"loop"}, dedicated=True)
+    async def coroutine(subtask: SubTask) -> Done:
+        list(WAYS.values())[subtask.input["n"]][0]()
+        raise AssertionError("it went on")
+
+    each = [{"key": f"t{n}", "description": "x", "input": {"n": n}, "max_attempts": 1} for n in range(len(ways))]
+    each += [
+        {"key": f"l{n}", "description": "x", "input": {"n": n}, "max_attempts": 1, "required_skills": ["loop"]}
+        for n in range(len(WAYS))
+    ]
+    async with stage() as stand, at_work(stand, plain, coroutine):
+        for subtask in each:
+            await stand.client.submit("one", evaluation="none", subtasks=[subtask])
+        await calls(stand, "report", len(each))
+
+    reports = stand.of("report")
+    assert len({call.body["lease_id"] for call in reports}) == len(reports) == len(each)
+    assert {call.body["status"] for call in reports} == {"failed"}
+
+
+def test_an_interrupt_on_the_loop_gives_the_work_back_and_ends_the_bots() -> None:
+    script = orchestrator(lease(1))
+    script.on("POST", "/leases/lse_1:release", {"work_id": "sub_1"})
+
+    @executor
+    async def bot(subtask: SubTask) -> Done:
+        raise KeyboardInterrupt  # as the interpreter does it, in whatever runs on the main thread
+
+    with pytest.raises(KeyboardInterrupt):
+        virtually(serve([bot], script.client()))
+
+    assert len(script.to("POST", "/leases/lse_1:release")) == 1
+    assert script.to("POST", RESULTS) == []
+
+
+def test_an_application_that_cancels_everything_gets_its_work_given_back() -> None:
+    script = orchestrator(lease(1))
+    script.on("POST", "/leases/lse_1:release", {"work_id": "sub_1"})
+
+    @executor
+    async def bot(subtask: SubTask) -> Done:
+        for task in asyncio.all_tasks():  # as asyncio.run does it at its end
+            task.cancel()
+        await asyncio.sleep(3600)
+        return Done()
+
+    async def story() -> None:
+        await asyncio.gather(asyncio.create_task(serve([bot], script.client())), return_exceptions=True)
+
+    with pytest.raises(asyncio.CancelledError):
+        virtually(story())
+
+    assert len(script.to("POST", "/leases/lse_1:release")) == 1
+    assert script.to("POST", RESULTS) == []
+
+
+def test_code_that_never_ends_is_cancelled_with_its_lease_and_its_place_is_free() -> None:
+    script = orchestrator(lease(1), beats=beaten("lost"))
+    script.instead("POST", "/leases", granted(lease(1)), granted(lease(2)), parked)
+    done = asyncio.Event()
+
+    def last(call: Call) -> Any:
+        done.set()
+        return accepted()
+
+    script.instead("POST", RESULTS, last)
+
+    class Endless(ExecutorBot):
+        def execute(self, subtask: SubTask) -> Any:
+            return self.ends() if subtask.key == "s2" else self.never()
+
+        async def never(self) -> Done:
+            await asyncio.Event().wait()
+            return Done()
+
+        async def ends(self) -> Done:
+            return Done({"good": True})
+
+    async def story() -> None:
+        async with asyncio.timeout(20):
+            await serve([Endless()], script.client(), stop=done)
+
+    asyncio.run(story())
+
+    assert [call.body["lease_id"] for call in script.to("POST", RESULTS)] == ["lse_2"]
+
+
+@pytest.mark.parametrize("plain", [True, False])
+def test_a_generator_is_refused_before_it_gets_any_work(plain: bool) -> None:
+    class Yields(ExecutorBot):
+        if plain:
+
+            def execute(self, subtask: SubTask) -> Any:
+                yield Done()
+        else:
+
+            async def execute(self, subtask: SubTask) -> Any:
+                yield Done()
+
+    with pytest.raises(TypeError, match=r"Yields.execute is a generator: it returns one answer, and yields none"):
+        Yields().code()
+
+
+def test_hooks_that_end_the_program_end_nothing() -> None:
+    class Leaving(ExecutorBot):
+        async def execute(self, subtask: SubTask) -> Done:
+            return Done()
+
+        def on_event(self, kind: str, fields: Any) -> None:
+            raise SystemExit("enough")
+
+        def before_submit(self, result: Any) -> Any:
+            raise SystemExit("enough")
+
+    script = orchestrator(lease(1))
+
+    async def story() -> None:
+        stop = asyncio.Event()
+        asyncio.get_running_loop().call_later(1, stop.set)
+        await serve([Leaving()], script.client(), stop=stop)
+
+    virtually(story())
+
+    [report] = script.to("POST", RESULTS)
+    assert report.body["error"]["class"] == "not_retryable"
+    assert "SystemExit" in report.body["error"]["message"]
+
+
+# ---- what is told of a failure ---------------------------------------------------------------------------------------
+
+
+def test_a_failure_names_the_line_of_the_authors_own_and_not_the_library_s(caplog: pytest.LogCaptureFixture) -> None:
+    @executor
+    async def bot(subtask: SubTask) -> Done:
+        return Done(json.loads("{"))
+
+    line = bot.execute.__code__.co_firstlineno + 2
+    script = orchestrator(lease(1))
+
+    async def story() -> None:
+        stop = asyncio.Event()
+        asyncio.get_running_loop().call_later(1, stop.set)
+        await serve([bot], script.client(), stop=stop)
+
+    with caplog.at_level(logging.WARNING, "swarmkeeper.bot"):
+        virtually(story())
+
+    [report] = script.to("POST", RESULTS)
+    said = report.body["error"]["message"]
+    assert said.startswith("json.decoder.JSONDecodeError: Expecting property name")
+    assert said.endswith(f"(at test_ways_out.py:{line} in bot)")
+    [record] = [one for one in caplog.records if one.exc_info]
+    assert record.levelno == logging.WARNING
+    assert said in record.getMessage()
+    assert "decoder.py" in caplog.text  # the traceback is whole
+
+
+def test_a_failure_in_the_authors_package_beside_the_bot_is_the_authors() -> None:
+    from swarmkeeper.sdk.failures import OwnCode
+    from tests.sdk import script as helper
+
+    own = OwnCode(test_a_failure_in_the_authors_package_beside_the_bot_is_the_authors)
+
+    assert own.owns(helper.__file__)
+    assert not own.owns(json.__file__)
+    assert not own.owns(pytest.__file__)
+    assert not own.owns("<frozen importlib._bootstrap>")
+
+
+# ---- what is held is worked on ---------------------------------------------------------------------------------------
+
+
+def test_a_lease_that_nothing_works_on_is_given_back_with_the_next_beat(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(BotRunner, "_start", lambda self, lease: None)  # a mistake of ours
+    script = orchestrator(lease(1))
+    script.on("POST", "/leases/lse_1:release", {"work_id": "sub_1"})
+
+    @executor
+    async def bot(subtask: SubTask) -> Done:
+        return Done()
+
+    async def story() -> None:
+        stop = asyncio.Event()
+        asyncio.get_running_loop().call_later(15, stop.set)
+        await serve([bot], script.client(), stop=stop)
+
+    virtually(story())
+
+    assert len(script.to("POST", "/leases/lse_1:release")) == 1
+    assert "no code is at work for sub_1" in caplog.text
+
+
+def test_lost_is_told_once_though_the_code_goes_on_for_many_beats() -> None:
+    heard: list[str] = []
+
+    class Stubborn(ExecutorBot):
+        capacity = 2
+
+        async def execute(self, subtask: SubTask) -> Done:
+            ends_at = asyncio.get_running_loop().time() + 95
+            while (left := ends_at - asyncio.get_running_loop().time()) > 0:
+                try:
+                    await asyncio.sleep(left)
+                except asyncio.CancelledError:
+                    pass  # it will not be told
+            return Done()
+
+        def on_event(self, kind: str, fields: Any) -> None:
+            heard.append(kind)
+
+    def one_lost(call: Call) -> Any:
+        ways = {"lse_1": "lost", "lse_2": "continue"}
+        told = [{"lease_id": each["lease_id"], "directive": ways[each["lease_id"]]} for each in call.body["leases"]]
+        return {"leases": told, "drain": False, "messages": []}
+
+    script = orchestrator(lease(1), lease(2), beats=one_lost)
+
+    async def story() -> None:
+        stop = asyncio.Event()
+        asyncio.get_running_loop().call_later(100, stop.set)
+        await serve([Stubborn()], script.client(), stop=stop)
+
+    virtually(story())
+
+    beats = [[each["lease_id"] for each in call.body["leases"]] for call in script.to("POST", BEAT)]
+    assert heard.count("lost") == 1
+    assert beats[0] == ["lse_1", "lse_2"]
+    assert len(beats) > 5
+    assert all(beat == ["lse_2"] for beat in beats[1:])
+
+
+# ---- the law ---------------------------------------------------------------------------------------------------------
+
+ENDINGS = ("returns", "later", "strange", "swallows", *WAYS)
+
+
+class AnyEnding(ExecutorBot):
+    def __init__(self, endings: list[tuple[str, int]], capacity: int) -> None:
+        self.endings, self.capacity = endings, capacity
+
+    async def execute(self, subtask: SubTask, context: Context) -> Any:
+        how, seconds = self.endings[subtask.input["n"]]
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            if how != "swallows":
+                raise
+        match how:
+            case "returns" | "swallows":
+                return Done({"n": subtask.input["n"]})
+            case "later":
+                return Later(1)
+            case "strange":
+                return "something"
+        return WAYS[how][0]()
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(ENDINGS), st.sampled_from([0, 1, 15])), min_size=1, max_size=12),
+    st.integers(1, 4),
+    st.sets(st.integers(0, 11)),
+)
+def test_each_attempt_ends_exactly_once_and_nothing_stays_held(
+    endings: list[tuple[str, int]], capacity: int, lost: set[int]
+) -> None:
+    """Whatever the code does, and whichever leases are taken back meanwhile."""
+    waiting = [lease(n, input={"n": n}) for n in range(len(endings))]
+    script, quiet = Script(), asyncio.Event()
+    handed: list[str] = []
+
+    async def claim(call: Call) -> Any:
+        given, waiting[: call.body["max"]] = waiting[: call.body["max"]], []
+        handed.extend(each["lease_id"] for each in given)
+        return granted(*given) if given else await parked(call)
+
+    def beat(call: Call) -> Any:
+        ids = [each["lease_id"] for each in call.body["leases"]]
+        told = [{"lease_id": one, "directive": "lost" if int(one[4:]) in lost else "continue"} for one in ids]
+        return {"leases": told, "drain": False, "messages": []}
+
+    script.on("POST", "/bots/register", Answer(BOT, 201))
+    script.on("POST", "/leases", claim)
+    script.on("POST", BEAT, beat)
+    script.on("POST", RESULTS, accepted())
+    script.on("POST", "/results", lambda call: {"results": [accepted() for _ in call.body["results"]], "leases": []})
+    script.on("POST", "/leases/.*:release", {"work_id": "sub"})
+
+    async def story() -> None:
+        asyncio.get_running_loop().call_later(400, quiet.set)
+        bot = AnyEnding(endings, capacity)
+        await serve([bot], script.client(), stop=quiet)
+        session = bot._session
+        assert session is not None
+        assert session.held == {}
+        assert session.lingering == {}
+
+    virtually(story())
+
+    ends = [call.body["lease_id"] for call in script.to("POST", RESULTS)]
+    ends += [each["lease_id"] for call in script.to("POST", "/results") for each in call.body["results"]]
+    ends += [call.path.split("/")[2].split(":")[0] for call in script.to("POST", "/leases/.*:release")]
+    lost_ids = {f"lse_{n}" for n in lost}
+    assert len(ends) == len(set(ends))
+    assert len(handed) == len(endings)
+    assert set(handed) - lost_ids <= set(ends) <= set(handed)
