@@ -335,6 +335,7 @@ class Orchestrator:
         for bot_id, bot in changes.bots.items():
             if bot is None:
                 self._identity.presence.forget(bot_id)
+                self._identity.processes.forget(bot_id)
             if bot is None or bot.status != "active":
                 self.engine.end_polls(bot_id)
 

@@ -440,3 +440,86 @@ def test_only_what_was_given_back_can_be_given_back_again(swarm: Harness, ended:
 
     with pytest.raises(LeaseLost):
         swarm.release(lease)
+
+
+# ---- what shows that a grant arrived -------------------------------------------------------------------------------
+
+
+def gone_silent(swarm: Harness, lease: Held) -> tuple[int, int]:
+    """What it costs when its bot says no more: crashes, and unseen leases."""
+    swarm.advance(HALF_MINUTE)
+    work = swarm.work(lease.task, lease.key)
+    return work.crashes, work.unseen
+
+
+def test_a_bot_that_asks_again_under_another_claim_id_has_what_it_was_granted(swarm: Harness) -> None:
+    swarm.submit(["a", "b"])
+    bot = swarm.bot("worker", capacity=2)
+    [first] = swarm.leases(bot, 1, claim_id="c1")
+    swarm.advance(1)
+
+    swarm.leases(bot, 1, claim_id="c2")
+
+    assert gone_silent(swarm, first) == (1, 0)
+
+
+def test_the_same_claim_asked_again_shows_that_its_reply_was_lost(swarm: Harness) -> None:
+    swarm.submit(["a"])
+    bot = swarm.bot("worker", capacity=2)
+    [first] = swarm.leases(bot, 1, claim_id="c1")
+    swarm.advance(1)
+
+    swarm.leases(bot, 1, claim_id="c1")
+
+    assert gone_silent(swarm, first) == (0, 1)
+
+
+def test_a_claim_that_was_under_way_already_shows_nothing(swarm: Harness) -> None:
+    bot = swarm.bot("worker", capacity=2)
+    swarm.park(bot, claim_id="c1")
+    swarm.park(bot, claim_id="c2")
+    task = swarm.submit(["a"])  # for the first of them
+    swarm.advance(1)
+    swarm.submit(["b"])  # and now the second is looked at again
+
+    swarm.advance(HALF_MINUTE)
+
+    assert (swarm.work(task, "a").crashes, swarm.work(task, "a").unseen) == (0, 1)
+
+
+@pytest.mark.parametrize("sign", ["beat", "report", "release"])
+def test_a_call_for_one_lease_shows_that_its_siblings_arrived_too(swarm: Harness, sign: str) -> None:
+    swarm.submit(["a", "b"])
+    bot = swarm.bot("worker", capacity=2)
+    one, other = swarm.leases(bot, 2, claim_id="c1")
+    swarm.advance(1)
+
+    getattr(swarm, sign)(one)
+
+    assert gone_silent(swarm, other) == (1, 0)
+
+
+def test_a_claim_of_another_bot_shows_nothing(swarm: Harness) -> None:
+    swarm.submit(["a", "b"])
+    one, other = swarm.bot("one"), swarm.bot("other")
+    [first] = swarm.leases(one, 1, claim_id="c1")
+    swarm.advance(1)
+
+    swarm.leases(other, 1, claim_id="c2")
+
+    assert gone_silent(swarm, first) == (0, 1)
+
+
+def test_work_that_kills_its_bot_at_once_is_poisoned_also_where_the_bot_comes_back(swarm: Harness) -> None:
+    task = swarm.submit(["a"])
+    bot = swarm.bot("worker")
+
+    for n in range(7):  # each time a new process, under the same name
+        if swarm.work(task, "a").status is Status.FAILED:
+            break
+        swarm.leases(bot, 1, claim_id=f"c{n}", wait=600)
+        swarm.advance(HALF_MINUTE)
+
+    failure = swarm.task(task).failure
+    assert failure is not None
+    assert failure["code"] == "poisoned"

@@ -1,7 +1,7 @@
 """What bots do, and what they are told when they do it wrong."""
 
 from swarmkeeper.app import Orchestrator
-from tests.http.conftest import Caller, Fleet, Json, key_of
+from tests.http.conftest import BotCaller, Caller, Fleet, Json, key_of
 
 
 async def planned(client: Caller, *keys: str, **more: Json) -> str:
@@ -260,6 +260,39 @@ async def test_claims_with_the_same_id_get_the_same_leases(client: Caller, fleet
     other = (await bot.lease(claim_id="c2")).json["leases"]
 
     assert first[0]["lease_id"] == again[0]["lease_id"] != other[0]["lease_id"]
+
+
+async def test_two_processes_that_poll_as_one_bot_are_told_so_and_a_restarted_one_is_not(fleet: Fleet) -> None:
+    bot, other = await fleet.bot("Executor"), await fleet.bot("Executor", "other")
+
+    async def told(caller: BotCaller, process: str) -> bool:
+        body = {"bot_id": caller.id, "max": 1, "wait_seconds": 0}
+        answer = await caller.call.post("/leases", body, **{"bot-process": process})
+        return bool(answer.json.get("another_process"))
+
+    # A process that was restarted, twice; and another bot in between.
+    assert [await told(bot, word) for word in ("p1", "p1", "p2", "p2", "p3")] == [False] * 5
+    assert not await told(other, "p1")
+    # Two that are alive: from the first one's return on, both are told.
+    assert [await told(bot, word) for word in ("p4", "p3", "p4", "p3")] == [False, True, True, True]
+    # One has ended: the other is told no more, from its second poll on.
+    assert [await told(bot, word) for word in ("p3", "p3")] == [False, False]
+
+
+async def test_processes_of_one_bot_are_one_judge(client: Caller, fleet: Fleet) -> None:
+    """Each instance is a bot of its own, and their votes are those of one, where the key names no owner."""
+    executor = await fleet.bot("Executor")
+    first = await fleet.bot("Evaluator", "judge", instance="one", capacity=5)
+    registered = await first.call.post(
+        "/bots/register", {"type": "Evaluator", "version": "1.0", "instance": "two", "capacity": 5}
+    )
+    second = BotCaller(first.call, registered.json["id"])
+    await planned(client, "a", evaluation="final", quorum={"accept": 2, "of": 2})
+    await executor.report(await executor.one(), output=1)
+
+    assert second.id != first.id
+    assert len((await first.lease(max=5)).json["leases"]) == 1
+    assert (await second.lease(max=5)).json["leases"] == []
 
 
 async def test_a_bot_without_work_is_told_why(client: Caller, admin: Caller, fleet: Fleet) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from swarmkeeper.core import ids, states
+from swarmkeeper.core.arrivals import Arrivals
 from swarmkeeper.core.errors import NotFound
 from swarmkeeper.core.journal import Journal
 from swarmkeeper.core.match import QueueBook
@@ -51,8 +52,18 @@ class NotLoaded(Exception):
 
 
 class World(Journal):
-    def __init__(self, *, now: int, rules: Rules, limits: Limits, queues: QueueBook, place: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        now: int,
+        rules: Rules,
+        limits: Limits,
+        queues: QueueBook,
+        place: int = 0,
+        arrivals: Arrivals | None = None,
+    ) -> None:
         super().__init__(now=now, rules=rules)
+        self.arrivals = Arrivals() if arrivals is None else arrivals
         self.limits = limits
         self.queues = queues
         self.touched: dict[int, None] = {}  # queues that got something to hand out, in order
@@ -401,6 +412,12 @@ class World(Journal):
         if claim_id is not None and claimed in self.rows:
             self.put(self.rows, claimed, [*self.rows[claimed], work.id])
         return lease
+
+    def saw(self, lease: Lease) -> None:
+        """A call named this lease: its grant arrived."""
+        if not lease.seen:
+            self.edit_lease(lease).seen = True
+            self.arrivals.named(lease, self.now)
 
     def end_lease(
         self,

@@ -31,6 +31,10 @@ _HEADERS: Mapping[str, tuple[dict[str, Any], str]] = {
         "Makes the call safe to repeat, for 24 hours: the same body has the same answer, and no second effect. "
         "It is one of your API key's own: another key may use the same text.",
     ),
+    "Bot-Process": (
+        {"type": "string", "minLength": 1, "maxLength": 255},
+        "Which process of the bot asks, by a word of its own. Where two processes ask as one bot, the answer says so.",
+    ),
     "If-None-Match": ({"type": "string"}, "An ETag from before: 304 where nothing has changed since."),
     "If-Match": ({"type": "string"}, "An ETag: 412 where the task has changed since."),
     "Last-Event-ID": (

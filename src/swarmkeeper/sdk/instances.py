@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import threading
@@ -9,6 +10,7 @@ import threading
 _HOST_LENGTH_MAX = 100  # the orchestrator takes 128 characters in all
 
 _lock = threading.Lock()
+_numbers = itertools.count(1)
 _taken: set[tuple[str, str | None, str]] = set()  # type, name, instance: of bots of this process that are at work
 
 
@@ -17,8 +19,7 @@ def take(type_: str, name: str | None) -> str:
 
     In a container it names the container alone where the bot is its first process: a restarted one is the same bot.
     """
-    host, pid = socket.gethostname()[:_HOST_LENGTH_MAX], os.getpid()
-    plain = host if pid == 1 else f"{host}-{pid}"
+    plain = _host() if os.getpid() == 1 else f"{_host()}-{os.getpid()}"
     with _lock:
         number, instance = 1, plain
         while (type_, name, instance) in _taken:
@@ -26,6 +27,16 @@ def take(type_: str, name: str | None) -> str:
             instance = f"{plain}-{number}"
         _taken.add((type_, name, instance))
     return instance
+
+
+def process() -> str:
+    """A word that no other session of any process has: by it the orchestrator notices two that share an instance."""
+    return f"{_host()}-{os.getpid()}-{next(_numbers)}"
+
+
+def _host() -> str:
+    # A header carries ASCII alone.
+    return socket.gethostname().encode("ascii", "replace").decode()[:_HOST_LENGTH_MAX]
 
 
 def give_back(type_: str, name: str | None, instance: str) -> None:

@@ -157,6 +157,8 @@ class Session:
         self.sides: Sides = OneLoop(calls)
         self.info: Bot | None = None
         self._instance: str | None = None
+        self._process = instances.process()  # this one, as opposed to another that goes by the same instance
+        self._shared = False
         self.held: dict[str, HeldLease] = {}
         self.lingering: dict[str, HeldLease] = {}  # taken back, and the code is still at work: the place is not free
         self.check: Callable[[], None] = _nothing  # called before each beat: the runner looks after its own
@@ -263,6 +265,18 @@ class Session:
 
     # ---- claiming
 
+    def _tell_of_another(self, *, polls: bool) -> None:
+        """Say once that the place of this bot is shared, and again where it was not for a time."""
+        if polls and not self._shared:
+            log.warning(
+                "%s: another process polls as the same bot and instance (%r), and the two do the work of one. Give "
+                "each an instance of its own (`instance = ...`, `bot run --instance`), or leave it out: then it is "
+                "host and process",
+                self.label,
+                self._instance,
+            )
+        self._shared = polls
+
     async def claim(self, most: int, wait_seconds: float = POLL_SECONDS) -> list[HeldLease]:
         """Up to `most` new leases; waits for the first. A reply that was lost is asked for again, by its claim id."""
         body: dict[str, Json] = {
@@ -275,13 +289,21 @@ class Session:
             body["lease_seconds"] = self.bot.lease_seconds
         try:
             answer = await self.calls.call(
-                "POST", "/leases", body, wait_seconds=wait_seconds, patience=math.inf, trouble=self._trouble
+                "POST",
+                "/leases",
+                body,
+                headers={"bot-process": self._process},
+                wait_seconds=wait_seconds,
+                patience=math.inf,
+                trouble=self._trouble,
             )
         except NotFound:
             # The orchestrator does not know us: deleted, or its store is another one. Say hello again.
             await self.register()
             return []
-        return self.take(read_answer(LeasePage, answer.body).leases)
+        page = read_answer(LeasePage, answer.body)
+        self._tell_of_another(polls=page.another_process)
+        return self.take(page.leases)
 
     async def claim_when_free(self) -> list[HeldLease]:
         """For a bot that runs its own loop: opened leases, as soon as fewer than its capacity are held."""

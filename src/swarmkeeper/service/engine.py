@@ -16,6 +16,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from swarmkeeper.core.arrivals import Arrivals
 from swarmkeeper.core.commands import Beat, Claim, Command, Fire, Report
 from swarmkeeper.core.decide.work import Refusal
 from swarmkeeper.core.errors import Internal, Overloaded, SwarmkeeperError
@@ -82,6 +83,7 @@ class Engine:
         self.limits = limits
         self.figures = Figures()
         self.scheduler = Scheduler({})
+        self._arrived = Arrivals()
         self.running = False
         self.store_answers = True  # False from when it refused a batch until it has taken one
         self._store, self._clock, self._entropy, self._rules = store, clock, entropy, rules
@@ -151,6 +153,7 @@ class Engine:
         poll = None
         if claim is not None and asked:
             poll = self._poll(claim, parks=False)
+            poll.rides = True
             asked[-1].poll, asked[-1].group = poll, asked
         answers = await self._ask_all(asked)
         if poll is None or not any(one.accepted for one in asked):
@@ -390,7 +393,14 @@ class Engine:
         now = self.now()
         known = set(self._queues.by_id)
         rules = self._rules.in_force()  # its records name the rules that they were made by
-        world = World(now=now, rules=rules, limits=self.limits, queues=self._queues, place=self._place)
+        world = World(
+            now=now,
+            rules=rules,
+            limits=self.limits,
+            queues=self._queues,
+            place=self._place,
+            arrivals=self._arrived,
+        )
         for queued in commands:
             queued.reset()
         timers = [] if timer is None else [timer]

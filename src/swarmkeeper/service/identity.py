@@ -18,6 +18,7 @@ from swarmkeeper.core.errors import RateLimited, SwarmkeeperError, Unauthenticat
 from swarmkeeper.core.model import ApiKey, Principal
 from swarmkeeper.core.ports import Store
 from swarmkeeper.govern import keys
+from swarmkeeper.service.processes import Processes
 
 SECOND = 1_000_000
 # As many wrong keys a second as a person with a broken script may need to notice; a guess needs 2^256 of them.
@@ -99,6 +100,7 @@ class Identity:
         self, store: Store, pepper: bytes, *, now: Callable[[], int], monotonic: Callable[[], int] | None = None
     ) -> None:
         self.presence = Presence(now)
+        self.processes = Processes()
         self.failures = 0  # calls without a valid credential, for metrics
         self._store, self._pepper = store, pepper
         self._now, self._monotonic = now, monotonic or now

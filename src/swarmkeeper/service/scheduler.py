@@ -71,6 +71,7 @@ class Poll:
     fresh: bool = True  # not looked at yet, or to be looked at again whatever came in
     found: tuple[Granted, ...] | None = None  # decided, not yet committed
     gone: bool = False  # nobody waits for it any more
+    rides: bool = False  # it came with a report, beside the bot's own polls
 
 
 @dataclass(slots=True)
@@ -217,6 +218,8 @@ class HandOver:
                 self._scheduler.forget(poll)
                 continue
             poll.bot = bot
+            if not poll.rides:
+                self._world.arrivals.polled(bot.id, poll.claim.claim_id, self._world.now)
             wanted = min(self._room(bot), poll.claim.most)
             if wanted > 0:
                 asked = (bot.tenant, self._serves(poll, bot))

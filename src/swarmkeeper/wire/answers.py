@@ -305,6 +305,9 @@ class LeasePage(Answer):
 
     leases: list[Lease]
     reason: Literal["nothing_ready", "no_match", "at_capacity", "draining"] | None = None
+    another_process: Annotated[
+        bool, Field(description="Another process polls as the same bot and instance: the two do the work of one.")
+    ] = False
 
 
 class ReportAnswer(Answer):

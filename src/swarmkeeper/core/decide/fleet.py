@@ -61,7 +61,7 @@ def register(world: World, command: Register) -> tuple[str, bool]:
         name=name or bot_id,
         instance=command.instance,
         version=command.version,
-        owner=by.owner or bot_id,
+        owner=by.owner or _own_owner(name, bot_id),
         key_id=by.key_id,
         created_at=world.now,
         skills=skills,
@@ -86,11 +86,17 @@ def _register_again(world: World, command: Register, bot: Bot, type_: BotType, s
     world.edit_bot(bot)
     bot.version, bot.skills, bot.capacity = command.version, skills, command.capacity
     bot.dedicated, bot.endpoint, bot.labels = command.dedicated, command.endpoint, command.labels
-    bot.key_id, bot.owner, bot.last_seen = command.by.key_id, command.by.owner or bot.id, world.now
+    bot.owner = command.by.owner or _own_owner(bot.name, bot.id)
+    bot.key_id, bot.last_seen = command.by.key_id, world.now
     body = {"name": bot.name, "type": str(type_), "version": bot.version, "skills": list(skills)}
     world.record("bot.register", bot.id, body=body)
     world.emit("bot.registered", {"bot": bot.id, **body})
     return bot.id
+
+
+def _own_owner(name: str | None, bot_id: str) -> str:
+    """Who answers for a bot whose key names nobody: the bot itself. All processes of one name are one judge."""
+    return bot_id if name is None or name == bot_id else f"bot:{name}"
 
 
 def drain(world: World, command: Drain) -> str:

@@ -57,6 +57,8 @@ def expire(world: World, task: Task, work: Work, lease: Lease) -> bool:
     if world.now < lease.expires_at:
         world.set_timer("lease", work.id, lease.expires_at)
         return False
+    if not lease.seen and world.arrivals.proves(lease):
+        world.edit_lease(lease).seen = True
     world.record("work.expire", work.id, task=task, body={"key": work.key, "bot": lease.bot, "seen": lease.seen})
     if lease.seen:
         work_decisions.crashed(world, task, work, lease)
@@ -79,7 +81,7 @@ def _never_arrived(world: World, command: Fire) -> None:
 
 
 def unseen(world: World, task: Task, work: Work, lease: Lease) -> None:
-    """Nobody ever heard of this lease: its grant was lost on the way. From the fifth in a row on it is a crash."""
+    """Take back a lease that never reached its bot. From the fifth in a row on it counts as a crash."""
     world.edit_work(work).unseen += 1
     if work.unseen > world.limits.unseen_max:
         work_decisions.crashed(world, task, work, lease)

@@ -296,8 +296,7 @@ def report(world: World, command: Report) -> Reported | Refusal:
     work = world.work(lease.work)
     own = {**_ours(work), "bytes": len(command.content)}
     world.record("work.report", work.id, task=task, body={"key": work.key}, own=own)
-    if not lease.seen:
-        world.edit_lease(lease).seen = True
+    world.saw(lease)
     if command.failure is not None:
         _report_failure(world, task, work, lease, command, command.failure)
         return Reported(task)
@@ -475,8 +474,8 @@ def _beat_one(world: World, bot: Bot, pulse: Pulse) -> Directive:
     if lease.cancelled or task.status in TASK_CLOSED:
         return Directive(pulse.lease_id, "cancel", lease.expires_at)
     if not is_quiet(lease, pulse, world.now):
+        world.saw(lease)
         world.edit_lease(lease)
-        lease.seen = True
         lease.expires_at = max(lease.expires_at, world.now + lease.ttl)
         world.set_timer("lease", lease.work, lease.expires_at)
         if pulse.progress is not None:
@@ -520,7 +519,7 @@ def release(world: World, command: Release) -> str:
     if task.status in TASK_CLOSED:
         raise TaskClosed("the task is over; drop the work")
     world.record("work.release", work.id, task=task, body={**_about(work), "reason": command.reason})
-    world.edit_lease(lease).seen = True
+    world.saw(lease)
     ending = Ending.DEFERRED if command.delay > 0 else Ending.RELEASED
     deferred(world, task, work, lease, ending, world.now + command.delay, answer="released")
     return work.id
@@ -545,7 +544,7 @@ def ask(world: World, command: Ask) -> str:
             raise Invalid("a choice is no answer that the schema allows", details=(where,))
     bot = world.bot(lease.bot, command.by.tenant)
     world.record("work.ask", work.id, task=task, body={**_about(work), "question": command.question})
-    world.edit_lease(lease).seen = True
+    world.saw(lease)
     approval_id = asking.put(
         world,
         task,

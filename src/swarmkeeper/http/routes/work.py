@@ -40,7 +40,14 @@ _OF_A_REPORT = (
 )
 
 
-@calls.add("POST", "/leases", body=v1.LeaseRequest, answers={200: v1.LeasePage}, refusals=_OF_A_BOT)
+@calls.add(
+    "POST",
+    "/leases",
+    body=v1.LeaseRequest,
+    answers={200: v1.LeasePage},
+    refusals=_OF_A_BOT,
+    headers=("Bot-Process",),
+)
 async def lease_work(x: Exchange[v1.LeaseRequest, NoQuery]) -> Reply:
     """Ask for work, and wait until there is some.
 
@@ -71,7 +78,10 @@ async def lease_work(x: Exchange[v1.LeaseRequest, NoQuery]) -> Reply:
     finally:
         gone.cancel()
     x.parts.identity.presence.seen(body.bot_id)
-    return Reply(200, {"leases": leases, "reason": None if leases else claimed.reason})
+    told: dict[str, Json] = {"leases": leases, "reason": None if leases else claimed.reason}
+    if x.parts.identity.processes.another(body.bot_id, x.headers.get("bot-process")):
+        told["another_process"] = True
+    return Reply(200, told)
 
 
 async def _answer(x: Exchange[Any, Any], poll: Poll, gone: asyncio.Future[None], wait: float) -> Claimed:
