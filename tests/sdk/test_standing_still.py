@@ -1,15 +1,18 @@
 """A bot whose code blocks its event loop, the commonest mistake there is: it keeps its lease, and is told."""
 
 import asyncio
+import contextlib
 import ctypes
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from typing import cast
 
 import pytest
 
 from swarmkeeper import Client, Done, ExecutorBot, SubTask, executor
 from swarmkeeper.sdk import stalls
+from swarmkeeper.sdk.leases import HeldLease
 from swarmkeeper.testing.stage import stage
 from tests.sdk.elsewhere import at_work, calls
 
@@ -94,11 +97,11 @@ async def test_a_bot_that_holds_the_reins_is_beaten_for_while_it_blocks() -> Non
             bot = Bot()
             async with Client(stand.url, key) as client:
                 bot.connect(client)
-                leases = bot.leases()
-                async for lease in leases:
-                    await bot.submit(lease, await bot.execute(lease.work))  # type: ignore[arg-type]
-                    break
-                await leases.aclose()  # type: ignore[attr-defined]
+                async with contextlib.aclosing(cast(AsyncGenerator[HeldLease, None], bot.leases())) as leases:
+                    async for lease in leases:
+                        assert isinstance(lease.work, SubTask)
+                        await bot.submit(lease, await bot.execute(lease.work))
+                        break
 
         working = asyncio.create_task(asyncio.to_thread(asyncio.run, by_hand()))
         task = await stand.client.submit("one", **ONE)

@@ -116,14 +116,34 @@ def run(
     skill: Annotated[
         list[str] | None, flag("--skill", help="A skill it offers, in place of its class's own. May be repeated.")
     ] = None,
+    instance: Annotated[
+        str | None,
+        flag("--instance", help="Tells processes of one name apart, each with work of its own; host and process."),
+    ] = None,
+    health_file: Annotated[
+        Path | None, flag("--health-file", help="A file to say in how it is, rewritten every 5 s, removed at the end.")
+    ] = None,
+    health_port: Annotated[
+        str | None,
+        flag("--health-port", metavar="[HOST:]PORT", help="Where to answer /livez and /readyz; host 127.0.0.1."),
+    ] = None,
+    stuck_seconds: Annotated[
+        float | None,
+        flag(
+            "--stuck-seconds",
+            min=0.0,
+            help="End with an error once code that does not end has held all places so long.",
+        ),
+    ] = None,
     url: Url = None,
     api_key: ApiKey = None,
     api_key_file: ApiKeyFile = None,
 ) -> None:
-    """Run a bot until SIGTERM or SIGINT, then let it finish what it holds.
+    """Run a bot until SIGTERM or SIGINT, then let it finish what it holds; a second signal ends it at once.
 
     The class may be left out where the file holds one bot. A function with @executor is a bot too.
     """
+    host, port = _address(health_port)
     settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
     running.check_key(settings)
     # A file that ends with its own `run(…)` reads these.
@@ -137,9 +157,30 @@ def run(
         bot.name = name
     if skill:
         bot.skills = frozenset(skill)
+    if instance is not None:
+        bot.instance = instance
     from swarmkeeper.sdk import runner
+    from swarmkeeper.sdk.health import Health
 
-    runner.run(bot)
+    def listening(host: str, port: int) -> None:
+        terminal.talk(f"/livez and /readyz on {host}:{port}")
+
+    health = Health(health_file, host, port, listening)
+    runner.run(bot, health=health, stuck_seconds=runner.STUCK_SECONDS if stuck_seconds is None else stuck_seconds)
+
+
+def _address(told: str | None) -> tuple[str, int | None]:
+    """Host and port of `[HOST:]PORT`; no port where nothing is told.
+
+    Raises:
+        Failure: it is neither.
+    """
+    if told is None:
+        return "127.0.0.1", None
+    host, _, port = told.rpartition(":")
+    if not port.isdecimal() or int(port) > 65_535:
+        raise Failure("invalid", "--health-port takes PORT or HOST:PORT", exit_code=Exit.USAGE)
+    return host.strip("[]") or "127.0.0.1", int(port)
 
 
 @app.command("test")

@@ -14,7 +14,8 @@ from swarmkeeper.sdk.sides import OneLoop, sides_of
 if TYPE_CHECKING:
     from swarmkeeper.sdk.client import Client
     from swarmkeeper.sdk.context import Context
-    from swarmkeeper.sdk.session import HeldLease, Session
+    from swarmkeeper.sdk.leases import HeldLease
+    from swarmkeeper.sdk.session import Session
     from swarmkeeper.wire.answers import Bot, BotMessage
 
 Code = Callable[..., Any]  # (work) or (work, context), a coroutine function or a plain one

@@ -16,6 +16,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import cast
 
 from swarmkeeper.sdk import chance as chances
 from swarmkeeper.sdk.answers import Answer, Ask, Failed, Later
@@ -24,7 +25,9 @@ from swarmkeeper.sdk.client import Client
 from swarmkeeper.sdk.ending import Ender
 from swarmkeeper.sdk.errors import ApiError, Busy, Conflict, Forbidden, NotFound, Refused, ServerFault, Unauthenticated
 from swarmkeeper.sdk.failures import shown
-from swarmkeeper.sdk.session import BATCH_BYTES_MAX, BATCH_MAX, POLL_SECONDS, HeldLease, Session, Work, failure_of
+from swarmkeeper.sdk.health import BotHealth, Health, Status
+from swarmkeeper.sdk.leases import HeldLease, Work
+from swarmkeeper.sdk.session import BATCH_BYTES_MAX, BATCH_MAX, POLL_SECONDS, Session, failure_of
 from swarmkeeper.sdk.sides import Sides, sides_of
 from swarmkeeper.sdk.user_code import Outcome, Raised, Returned, Running
 
@@ -40,6 +43,8 @@ CLEAN_UP_SECONDS = 2.0
 LINGERING_SECONDS = 5.0
 # For how long every place may be held by code that does not end. A client library's own time-out is often a minute.
 STUCK_SECONDS = 120.0
+# A lost connection is made again within a second or two: what lasts longer is told of.
+UNREACHABLE_SECONDS = 10.0
 # Work that failed here through no fault of its own is left to another bot for so long.
 OWN_FAULT_SECONDS = 5
 
@@ -57,12 +62,14 @@ def run(
     client: Client | None = None,
     drain_seconds: float = DRAIN_SECONDS,
     stuck_seconds: float = STUCK_SECONDS,
+    health: Health | None = None,
 ) -> None:
     """Run bots until SIGTERM or SIGINT, then let them finish what they hold, for `drain_seconds` at most.
 
     The orchestrator and the key are SWARMKEEPER_URL and SWARMKEEPER_API_KEY (or SWARMKEEPER_API_KEY_FILE), unless a
     client is passed (it is closed at the end). A second signal gives everything back at once. Call it on the main
     thread. Code of yours that does not end is not waited for: when nothing is held any more, the process is ended.
+    `health` says to a supervisor how the bots are.
 
     Raises:
         SystemExit: with a message, where the orchestrator refuses these bots, the key cannot be read, or code that does
@@ -73,16 +80,29 @@ def run(
         logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each call otherwise
     try:
         with Ender() as ender:
-            asyncio.run(_run_until_signal(bots, client, ender, drain_seconds, stuck_seconds))
+            asyncio.run(_run_until_signal(bots, client, ender, health, drain_seconds, stuck_seconds))
     except (ApiError, OSError, ValueError, BotStuck) as error:
         sys.exit(f"swarmkeeper: {error}")
 
 
 async def _run_until_signal(
-    bots: Sequence[BaseBot], client: Client | None, ender: Ender, drain_seconds: float, stuck_seconds: float
+    bots: Sequence[BaseBot],
+    client: Client | None,
+    ender: Ender,
+    health: Health | None,
+    drain_seconds: float,
+    stuck_seconds: float,
 ) -> None:
     async with client or Client() as used, sides_of(used.calls) as sides:
-        crew = Crew(bots, used, sides, drain_seconds=drain_seconds, stuck_seconds=stuck_seconds, on_end=ender.over)
+        crew = Crew(
+            bots,
+            used,
+            sides,
+            drain_seconds=drain_seconds,
+            stuck_seconds=stuck_seconds,
+            health=health,
+            on_end=ender.over,
+        )
         ender.tell(crew.stop, crew.stop_at_once)
         try:
             await crew.serve()
@@ -134,12 +154,13 @@ class Crew:
         *,
         drain_seconds: float,
         stuck_seconds: float,
+        health: Health | None = None,
         on_end: Callable[[], object] | None = None,  # called on the orchestrator's side, when nothing is held any more
     ) -> None:
         if not bots:
             raise ValueError("serve at least one bot")
         self._sides = sides
-        self._on_end = on_end
+        self._health, self._on_end = health or Health(), on_end
         self._stopping = asyncio.Event()  # waited for on the orchestrator's side alone
         self._task: asyncio.Task[None] | None = None
         self.runners = [
@@ -172,7 +193,8 @@ class Crew:
     async def _run(self) -> None:
         self._task = asyncio.current_task()
         try:
-            await self._run_all()
+            async with self._health.shown(lambda: [runner.health() for runner in self.runners]):
+                await self._run_all()
         finally:
             self._task = None
             if self._on_end is not None:
@@ -409,6 +431,16 @@ class BotRunner:
         """Where code stands that does not end."""
         lease, place = self.session.lingering[lease_id], self._own.innermost(self._lingering[lease_id].where())
         return f"{lease.work_id}, attempt {lease.context.attempt}" + ("" if place is None else f", at {shown(place)}")
+
+    def health(self) -> BotHealth:
+        session, status, why = self.session, "ok", ""
+        if len(session.lingering) >= self.bot.capacity:
+            status, why = "stuck", "; ".join(map(self._standing, self._lingering))
+        elif (trouble := session.trouble) and asyncio.get_running_loop().time() - trouble.since >= UNREACHABLE_SECONDS:
+            status, why = "unreachable", str(trouble.error)
+        elif session.info is None:
+            status = "starting"
+        return BotHealth(session.label, cast(Status, status), len(session.held), self.bot.capacity, why)
 
     async def _end_when_stuck(self) -> None:
         """Wait until no place has been left for too long.

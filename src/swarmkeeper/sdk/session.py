@@ -10,8 +10,8 @@ import asyncio
 import logging
 import math
 import re
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -31,14 +31,13 @@ from swarmkeeper.sdk.answers import (
     Rework,
     report,
 )
-from swarmkeeper.sdk.calls import Calls, encode
-from swarmkeeper.sdk.context import Candidate, Context, Outbox
+from swarmkeeper.sdk.calls import Answered, Calls, encode
 from swarmkeeper.sdk.errors import ApiError, NotFound, Problem, Refused, error_of_code
 from swarmkeeper.sdk.failures import OwnCode
+from swarmkeeper.sdk.leases import HeldLease
 from swarmkeeper.sdk.sides import OneLoop, Sides
 from swarmkeeper.sdk.user_code import Outcome, Raised, Returned, Stopped
-from swarmkeeper.wire.answers import Bot, BotMessage, HeartbeatAnswer, Lease, LeasePage, ReportAnswer, ReportBatchAnswer
-from swarmkeeper.wire.requests import SubTask, TaskDefinition
+from swarmkeeper.wire.answers import Bot, HeartbeatAnswer, Lease, LeasePage, ReportAnswer, ReportBatchAnswer
 from swarmkeeper.wire.shapes import read_answer
 
 if TYPE_CHECKING:
@@ -66,79 +65,16 @@ BATCH_BYTES_MAX = 4 * 1024 * 1024  # the orchestrator takes 16 MiB; a smaller ba
 _FETCHED_PATH = re.compile(r"/tasks/tsk_[0-9A-Za-z]+(/[a-z0-9][a-z0-9._-]*)+")
 
 
-Work = TaskDefinition | SubTask | Candidate
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Calls have come to nothing, one after the other."""
+
+    since: float  # of the loop's clock
+    error: ApiError
 
 
 class HookFailed(Exception):
     """A hook of the author raised; of which type is its text."""
-
-
-class HeldLease:
-    """A lease in hand: the right to one attempt at one work."""
-
-    def __init__(self, lease: Lease, wake: Callable[[], None]) -> None:
-        self.lease_id = lease.lease_id
-        self.kind = lease.kind
-        self.task_id = lease.task_id
-        self.work_id = lease.work_id
-        self.heartbeat_after_seconds = lease.heartbeat_after_seconds
-        self.traceparent = lease.traceparent
-        self.context = Context(
-            task_id=lease.task_id,
-            work_id=lease.work_id,
-            lease_id=lease.lease_id,
-            attempt=lease.attempt,
-            feedback=lease.feedback,
-            answers=lease.answers,
-            resumed_from=lease.checkpoint,
-            traceparent=lease.traceparent,
-            wake=wake,
-        )
-        self.outbox = Outbox(self.context)
-        self.beaten = False  # its id has come back to the orchestrator
-        self.reporting = False  # from here on the answer to the report decides, whatever a heartbeat says
-        self.ended: str | None = None  # lost or cancelled: whatever comes out of it is dropped
-        self.on_end: Callable[[], object] | None = None  # the runner's, which has code at work for it
-        self.size = 0  # bytes of the report, once it is known
-        self.refused_message: ApiError | None = None
-        self.unread: deque[BotMessage] = deque()  # for the author's hook
-        self.reading: asyncio.Task[None] | None = None
-        self._lease = lease
-        self._work: Work | None = None
-
-    @property
-    def work(self) -> Work:
-        """The task to plan, the subtask to do, or the candidate to review."""
-        assert self._work is not None, "opened before it is handed to an author's code"
-        return self._work
-
-    async def open(self, fetched: Callable[[Json], Awaitable[Json]]) -> Work:
-        """What to work on, with everything that was too large to come along put in its place by `fetched`."""
-        lease = self._lease
-        self.context.upstream = {key: await fetched(value) for key, value in lease.upstream.items()}
-        if lease.previous is not None:
-            output = await fetched(lease.previous.output)
-            self.context.previous = lease.previous.model_copy(update={"output": output})
-        about = {**lease.task.model_dump(), "id": lease.task_id, "input": await fetched(lease.task.input)}
-        task = read_answer(TaskDefinition, about)
-        subtask = lease.subtask
-        if subtask is not None:
-            subtask = subtask.model_copy(update={"input": await fetched(subtask.input)})
-        if lease.review is not None:
-            results = {key: await fetched(value) for key, value in lease.review.results.items()}
-            self._work = Candidate(lease.review.of, task, results, lease.task.round, subtask)
-        elif subtask is not None:
-            self._work = subtask
-        else:
-            self._work = task
-        return self._work
-
-    def end(self, why: str) -> None:
-        if self.ended is None:
-            self.ended = why
-            self.outbox.cancel()
-            if self.on_end is not None:
-                self.on_end()
 
 
 def _nothing() -> None:
@@ -159,6 +95,7 @@ class Session:
         self._instance: str | None = None
         self._process = instances.process()  # this one, as opposed to another that goes by the same instance
         self._shared = False
+        self.trouble: Trouble | None = None
         self.held: dict[str, HeldLease] = {}
         self.lingering: dict[str, HeldLease] = {}  # taken back, and the code is still at work: the place is not free
         self.check: Callable[[], None] = _nothing  # called before each beat: the runner looks after its own
@@ -201,7 +138,15 @@ class Session:
                 running.cancel()
             raise
 
+    async def _call(self, method: str, path: str, body: Json, **options: Any) -> Answered:
+        """One call, repeated for as long as it takes; what its trouble was is known until one goes well."""
+        answer = await self.calls.call(method, path, body, patience=math.inf, trouble=self._trouble, **options)
+        self.trouble = None
+        return answer
+
     def _trouble(self, error: ApiError, attempt: int) -> None:
+        if self.trouble is None:
+            self.trouble = Trouble(asyncio.get_running_loop().time(), error)
         # Each doubling, so that an outage of a night fills no disk.
         if attempt & (attempt - 1) == 0:
             self.note("trouble", code=error.code, detail=error.detail, attempt=attempt)
@@ -228,13 +173,8 @@ class Session:
         }
         optional = {"name": bot.name, "endpoint": bot.endpoint}
         body |= {name: value for name, value in optional.items() if value is not None}
-        answer = await self.calls.call(
-            "POST",
-            "/bots/register",
-            body,
-            headers={"idempotency-key": chances.token(self.calls.chance)},
-            patience=math.inf,
-            trouble=self._trouble,
+        answer = await self._call(
+            "POST", "/bots/register", body, headers={"idempotency-key": chances.token(self.calls.chance)}
         )
         self.info = Bot.model_validate(answer.body)
         self.note("registered", bot_id=self.info.id, name=self.info.name, url=self.calls.url)
@@ -288,14 +228,8 @@ class Session:
         if self.bot.lease_seconds is not None:
             body["lease_seconds"] = self.bot.lease_seconds
         try:
-            answer = await self.calls.call(
-                "POST",
-                "/leases",
-                body,
-                headers={"bot-process": self._process},
-                wait_seconds=wait_seconds,
-                patience=math.inf,
-                trouble=self._trouble,
+            answer = await self._call(
+                "POST", "/leases", body, headers={"bot-process": self._process}, wait_seconds=wait_seconds
             )
         except NotFound:
             # The orchestrator does not know us: deleted, or its store is another one. Say hello again.
@@ -431,6 +365,7 @@ class Session:
     async def _send_beat(self, parts: list[dict[str, Json]]) -> HeartbeatAnswer:
         # Not patient: the next one is soon, and says more.
         answer = await self.calls.call("POST", f"/bots/{self.bot_id}:heartbeat", {"leases": parts}, patience=0)
+        self.trouble = None
         return read_answer(HeartbeatAnswer, answer.body)
 
     def _obey(self, answer: HeartbeatAnswer) -> None:
@@ -560,14 +495,7 @@ class Session:
         del body["task_id"]
         if claim > 0:
             body["claim"] = {"max": claim}
-        reply = await self.calls.call(
-            "POST",
-            f"/tasks/{lease.task_id}/results",
-            body,
-            headers=_trace(lease),
-            patience=math.inf,
-            trouble=self._trouble,
-        )
+        reply = await self._call("POST", f"/tasks/{lease.task_id}/results", body, headers=_trace(lease))
         taken = read_answer(ReportAnswer, reply.body)
         self.note("submitted", lease_id=lease.lease_id, task_id=lease.task_id, replayed=taken.replayed)
         return self.take(taken.leases)
@@ -579,7 +507,7 @@ class Session:
         body: dict[str, Json] = {"bot_id": self.bot_id, "results": [self._item(*each) for each in reports]}
         if claim > 0:
             body["claim"] = {"max": min(claim, 64)}
-        reply = await self.calls.call("POST", "/results", body, patience=math.inf, trouble=self._trouble)
+        reply = await self._call("POST", "/results", body)
         told = read_answer(ReportBatchAnswer, reply.body)
         refusals: list[ApiError | None] = []
         for (lease, _), each in zip(reports, told.results, strict=True):
@@ -622,14 +550,7 @@ class Session:
         self.note("submitted", lease_id=lease.lease_id, task_id=lease.task_id, asked=True)
 
     async def _end_lease(self, lease: HeldLease, verb: str, body: dict[str, Json]) -> None:
-        await self.calls.call(
-            "POST",
-            f"/leases/{lease.lease_id}:{verb}",
-            body,
-            headers=_trace(lease),
-            patience=math.inf,
-            trouble=self._trouble,
-        )
+        await self._call("POST", f"/leases/{lease.lease_id}:{verb}", body, headers=_trace(lease))
 
 
 # With these nothing of the attempt is needed any more; after the others somebody goes on.

@@ -270,6 +270,10 @@ class Process:
         return self._process.returncode is None
 
     @property
+    def returncode(self) -> int | None:
+        return self._process.returncode
+
+    @property
     def said(self) -> str:
         return bytes(self._said).decode("utf-8", "replace")
 

@@ -1,0 +1,132 @@
+"""Says how a process of bots is, to a supervisor: in a file, or over HTTP to its probes. Told from the orchestrator's
+side (sides.py), so that it is true also while the author's code blocks the author's loop.
+
+`ok`: every bot is registered, reaches the orchestrator, and has a place that is free or at work. `unreachable`: for
+some time every call of a bot has failed; a new process would not help. `stuck`: code that does not end holds every
+place of a bot; a new process helps. `starting`: not registered yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+Status = Literal["ok", "starting", "unreachable", "stuck"]
+_WORST_FIRST: tuple[Status, ...] = ("stuck", "unreachable", "starting", "ok")
+
+# A probe takes a file that is older than a minute for that of a dead process; it is written more often than that.
+FILE_SECONDS = 5.0
+_HEAD_BYTES_MAX = 8192
+_READ_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class BotHealth:
+    name: str
+    status: Status
+    held: int  # leases
+    capacity: int
+    why: str = ""  # where it is not ok
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Where to say it. `port` 0 takes a free one; `listening` is told which."""
+
+    file: Path | None = None
+    host: str = "127.0.0.1"
+    port: int | None = None
+    listening: Callable[[str, int], object] | None = None
+
+    @asynccontextmanager
+    async def shown(self, bots: Callable[[], Sequence[BotHealth]]) -> AsyncIterator[None]:
+        """Say it for as long as the block lasts.
+
+        Raises:
+            OSError: the file cannot be written, or the port is taken.
+        """
+        server = writing = None
+        if self.file is not None:
+            _write(self.file, bots())
+            writing = asyncio.create_task(_keep_writing(self.file, bots))
+        try:
+            if self.port is not None:
+                server = await asyncio.start_server(lambda r, w: _answer(r, w, bots), self.host, self.port)
+                if self.listening is not None:
+                    self.listening(*server.sockets[0].getsockname()[:2])
+            yield
+        finally:
+            if server is not None:
+                server.close()
+            if writing is not None and self.file is not None:
+                writing.cancel()
+                with suppress(OSError):
+                    self.file.unlink(missing_ok=True)
+
+
+def overall(bots: Sequence[BotHealth]) -> Status:
+    return next((status for status in _WORST_FIRST if any(bot.status == status for bot in bots)), "starting")
+
+
+def _document(bots: Sequence[BotHealth]) -> str:
+    return json.dumps({"status": overall(bots), "bots": [asdict(bot) for bot in bots]})
+
+
+# ---- a file ----------------------------------------------------------------------------------------------------------
+
+
+async def _keep_writing(file: Path, bots: Callable[[], Sequence[BotHealth]]) -> None:
+    while True:
+        await asyncio.sleep(FILE_SECONDS)
+        with suppress(OSError):  # a full disk must not end the bots; the file grows old, and the probe sees that
+            _write(file, bots())
+
+
+def _write(file: Path, bots: Sequence[BotHealth]) -> None:
+    """Write it whole or not at all: a probe may read at any moment."""
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as writing:
+        writing.write(_document(bots) + "\n")
+    beside.replace(file)
+
+
+# ---- HTTP ------------------------------------------------------------------------------------------------------------
+
+
+async def _answer(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, bots: Callable[[], Sequence[BotHealth]]
+) -> None:
+    """Answer one request, and hang up: probes keep no connection."""
+    with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        async with asyncio.timeout(_READ_SECONDS):
+            head = await reader.readuntil(b"\r\n\r\n")
+        if len(head) <= _HEAD_BYTES_MAX:
+            path = head.partition(b" ")[2].partition(b" ")[0].partition(b"?")[0]
+            writer.write(_reply(path.decode("ascii", "replace"), bots()))
+            await writer.drain()
+    writer.close()
+
+
+def _reply(path: str, bots: Sequence[BotHealth]) -> bytes:
+    status = overall(bots)
+    # A process that cannot reach the orchestrator is not helped by a new one; it waits, and goes on by itself.
+    good = {"/livez": status != "stuck", "/readyz": status == "ok"}.get(path)
+    if good is None:
+        return _http("404 Not Found", json.dumps({"detail": "there is /livez and /readyz"}))
+    return _http("200 OK" if good else "503 Service Unavailable", _document(bots))
+
+
+def _http(status: str, body: str) -> bytes:
+    content = body.encode()
+    head = (
+        f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(content)}\r\n"
+        "cache-control: no-store\r\nconnection: close\r\n\r\n"
+    )
+    return head.encode() + content

@@ -1,0 +1,350 @@
+"""`run` as a process: it ends when it is asked to, whatever its author's code does, and says how it is."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import stat
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swarmkeeper import Context, Done, ExecutorBot, SubTask
+from swarmkeeper.app import Orchestrator
+from swarmkeeper.sdk import instances
+from swarmkeeper.sdk.health import BotHealth, overall
+from swarmkeeper.sdk.runner import BotStuck, serve
+from swarmkeeper.settings import Settings
+from swarmkeeper.testing.stage import Process, Stage, soon, stage
+from tests.sdk.script import Call, accepted, beaten, granted, lease, orchestrator, parked, virtually
+
+BOTS = """
+import asyncio, sys, threading
+from swarmkeeper import Done, ExecutorBot, run
+from swarmkeeper.sdk import ending
+from swarmkeeper.sdk.health import Health
+
+ending.ENDING_SECONDS = 0.2
+never = threading.Event()
+
+class Bot(ExecutorBot):
+    name = "worker"
+
+class Thread(Bot):
+    def execute(self, subtask):
+        print("at work", flush=True)
+        never.wait()
+
+class ToThread(Bot):
+    async def execute(self, subtask):
+        print("at work", flush=True)
+        await asyncio.to_thread(never.wait)
+
+class Blocks(Bot):
+    async def execute(self, subtask):
+        print("at work", flush=True)
+        never.wait()
+
+def listening(host, port):
+    print(f"listening {port}", flush=True)
+
+run(vars()[sys.argv[1]](), stuck_seconds=float(sys.argv[2]), health=Health(None, "127.0.0.1", 0, listening))
+"""
+
+
+@asynccontextmanager
+async def bot_process(stand: Stage, tmp_path: Path, which: str, stuck_seconds: float = 100) -> AsyncIterator[Process]:
+    file = tmp_path / "bots.py"
+    file.write_text(BOTS)
+    key = await stand.swarm.make_key("admin")
+    environment = {"SWARMKEEPER_URL": stand.url, "SWARMKEEPER_API_KEY": key}
+    process = await Process.start([sys.executable, str(file), which, str(stuck_seconds)], environment)
+    try:
+        yield process
+    finally:
+        await process.kill()
+
+
+async def given(stand: Stage, process: Process, **subtask: Any) -> str:
+    """A task that the bot is at."""
+    task = await stand.client.submit("t", evaluation="none", subtasks=[{"key": "a", "description": "x", **subtask}])
+    assert await soon(lambda: "at work" in process.said, 30), process.said
+    return task.id
+
+
+@pytest.mark.parametrize("which", ["Thread", "ToThread", "Blocks"])
+async def test_a_second_signal_ends_a_process_whose_code_hangs_and_its_work_is_given_back(
+    which: str, tmp_path: Path
+) -> None:
+    async with stage() as stand, bot_process(stand, tmp_path, which) as process:
+        task_id = await given(stand, process)
+        process.ask_to_stop()
+        assert await soon(lambda: "draining" in process.said, 20), process.said
+        process.ask_to_stop()
+
+        assert await process.ended(20), process.said
+        [attempt] = (await stand.client.subtask(task_id, "a")).attempts
+        assert attempt.ending == "released"
+
+
+@pytest.mark.parametrize("which", ["Thread", "Blocks"])
+async def test_a_bot_that_lost_all_its_places_says_so_and_ends_with_an_error(which: str, tmp_path: Path) -> None:
+    async with stage() as stand, bot_process(stand, tmp_path, which, stuck_seconds=0.3) as process:
+        await given(stand, process, timeout_seconds=1, max_attempts=1)
+
+        assert await process.ended(20), process.said
+        assert process.returncode not in (0, None)
+        assert "worker: stuck: code that does not end has held every place for 0.3 s" in process.said
+        assert "in execute" in process.said
+        assert "bots.py" in process.said
+
+
+async def test_probes_are_told_of_a_stuck_bot(tmp_path: Path) -> None:
+    async with stage() as stand, bot_process(stand, tmp_path, "Thread") as process:
+        assert await soon(lambda: "registered" in process.said, 30), process.said
+        port = int(process.said.partition("listening ")[2].split()[0])
+        assert await soon(lambda: probe(port, "/readyz", 200), 10)
+        await given(stand, process, timeout_seconds=1, max_attempts=1)
+
+        assert await soon(lambda: probe(port, "/livez", 503), 20)
+        status, body = await asked(port, "/readyz")
+        assert (status, body["status"]) == (503, "stuck")
+        assert body["bots"][0]["name"] == "worker"
+        assert "attempt 1, at" in body["bots"][0]["why"]
+        assert (await asked(port, "/other"))[0] == 404
+
+
+async def asked(port: int, path: str) -> tuple[int, Any]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.1\r\nhost: here\r\n\r\n".encode())
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    return int(head.split()[1]), json.loads(body)
+
+
+async def probe(port: int, path: str, status: int) -> bool:
+    return (await asked(port, path))[0] == status
+
+
+async def test_what_a_probe_sends_ends_nothing(tmp_path: Path) -> None:
+    async with stage() as stand, bot_process(stand, tmp_path, "Thread") as process:
+        assert await soon(lambda: "registered" in process.said, 30), process.said
+        port = int(process.said.partition("listening ")[2].split()[0])
+        for sent in (b"", b"\r\n\r\n", b"GET\r\n\r\n", b"\xff\xfe \xff \r\n\r\n", b"x" * 200_000):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(sent)
+            writer.write_eof()
+            with contextlib.suppress(ConnectionError):
+                await reader.read()
+            writer.close()
+
+        assert await probe(port, "/readyz", 200)
+        assert "Traceback" not in process.said
+
+
+# ---- the same, by script ---------------------------------------------------------------------------------------------
+
+
+class Stubborn(ExecutorBot):
+    """Code that does not end when it is told to, but after a time."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    async def execute(self, subtask: SubTask, context: Context) -> Done:
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + self.seconds
+        while (left := ends_at - loop.time()) > 0:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(left)
+        return Done()
+
+
+def lost_at_once(*bots: ExecutorBot, stop_after: float, stuck_seconds: float) -> None:
+    script = orchestrator(lease(1), beats=beaten("lost"))
+
+    async def story() -> None:
+        stop = asyncio.Event()
+        asyncio.get_running_loop().call_later(stop_after, stop.set)
+        await serve(bots, script.client(), stop=stop, stuck_seconds=stuck_seconds)
+
+    virtually(story())
+
+
+def test_inside_an_application_a_stuck_bot_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(BotStuck, match=r"worker is stuck: .* for 60 s: sub_1, attempt 1, at test_ending.py:\d+ in ex"):
+        lost_at_once(Stubborn(100), stop_after=200, stuck_seconds=60)
+
+    assert "code goes on though its work was lost" in caplog.text
+
+
+def test_a_place_that_becomes_free_in_time_is_no_error() -> None:
+    lost_at_once(Stubborn(50), stop_after=200, stuck_seconds=60)
+
+
+def test_the_neighbours_of_a_stuck_bot_finish_what_they_hold() -> None:
+    """What ends the one does not cut the others short."""
+    script, reported = orchestrator(lease(1)), []
+
+    class Good(ExecutorBot):
+        name = "good"
+
+        async def execute(self, subtask: SubTask) -> Done:
+            await asyncio.sleep(70)
+            return Done({"good": True})
+
+    class Bad(Stubborn):
+        name = "bad"
+
+    def beat(call: Call) -> Any:
+        ways = {"lse_1": "lost", "lse_2": "continue"}
+        told = [{"lease_id": each["lease_id"], "directive": ways[each["lease_id"]]} for each in call.body["leases"]]
+        return {"leases": told, "drain": False, "messages": []}
+
+    def report(call: Call) -> Any:
+        reported.append(call.body["lease_id"])
+        return accepted()
+
+    script.instead("POST", "/leases", granted(lease(1)), granted(lease(2)), parked)
+    script.instead("POST", "/bots/bot_1:heartbeat", beat)
+    script.instead("POST", "/tasks/tsk_1/results", report)
+
+    with pytest.raises(BotStuck):
+        virtually(serve([Bad(500), Good()], script.client(), stuck_seconds=60))
+
+    assert reported == ["lse_2"]
+
+
+def test_the_worst_of_several_bots_counts() -> None:
+    def bots(*statuses: Any) -> list[BotHealth]:
+        return [BotHealth("b", status, 0, 1) for status in statuses]
+
+    assert overall(bots("ok", "ok")) == "ok"
+    assert overall(bots("ok", "unreachable", "starting")) == "unreachable"
+    assert overall(bots("unreachable", "stuck")) == "stuck"
+    assert overall([]) == "starting"
+
+
+# ---- the command -----------------------------------------------------------------------------------------------------
+
+
+async def test_bot_run_says_in_a_file_whether_it_reaches_the_orchestrator(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "bot.py").write_text(
+        "from swarmkeeper import *\nfrom swarmkeeper.sdk import health, runner\n"
+        "health.FILE_SECONDS, runner.UNREACHABLE_SECONDS = 0.05, 0.3\n"
+        "@executor(name='w')\nasync def bot(subtask): return Done()\n"
+    )
+    health = tmp_path / "health"
+    words = ["-m", "swarmkeeper.cli", "bot", "run", str(tmp_path / "bot.py"), "--health-file", str(health)]
+
+    def says(status: str) -> bool:
+        return health.exists() and json.loads(health.read_text())["status"] == status
+
+    async with stage() as stand:
+        port = int(stand.url.rpartition(":")[2])
+        environment = {"SWARMKEEPER_API_KEY": await stand.swarm.make_key("admin")}
+        nobody = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)
+        dead = nobody.sockets[0].getsockname()[1]
+        process = await Process.start([sys.executable, *words, "--url", f"http://127.0.0.1:{dead}"], environment)
+        try:
+            assert await soon(lambda: says("unreachable"), 30), process.said
+            assert stat.S_IMODE(health.stat().st_mode) == 0o600
+            nobody.close()
+            pipe = await asyncio.start_server(lambda r, w: _pass(r, w, port), "127.0.0.1", dead)
+            assert await soon(lambda: says("ok"), 30), process.said
+            process.ask_to_stop()
+            assert await process.ended(20), process.said
+            assert process.returncode == 0
+            assert not health.exists()
+            pipe.close()
+        finally:
+            await process.kill()
+
+
+async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
+    """Hand everything on, both ways, until either side ends."""
+    there, back = await asyncio.open_connection("127.0.0.1", port)
+
+    async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while some := await source.read(65_536):
+                sink.write(some)
+                await sink.drain()
+        sink.close()
+
+    await asyncio.gather(copy(reader, back), copy(there, writer))
+
+
+# ---- processes of one bot --------------------------------------------------------------------------------------------
+
+
+async def test_three_replicas_of_one_bot_do_the_work_of_three() -> None:
+    meeting = asyncio.Barrier(3)  # nobody gets past it alone
+
+    class Replica(ExecutorBot):
+        name = "replica"
+
+        async def execute(self, subtask: SubTask) -> Done:
+            async with asyncio.timeout(20):
+                await meeting.wait()
+            return Done()
+
+    async with Orchestrator(Settings(store="sqlite://:memory:", log_level="error")) as swarm:
+        client, stop = swarm.client(), asyncio.Event()
+        serving = [asyncio.create_task(serve([Replica()], client, stop=stop)) for _ in range(3)]
+        subtasks = [{"key": f"s{n}", "description": "x", "max_attempts": 1} for n in range(3)]
+        task = await client.submit("three at once", evaluation="none", subtasks=subtasks)
+        ended = await client.wait(task.id, timeout=30)
+        bots = [bot async for bot in client.bots()]
+        stop.set()
+        await asyncio.gather(*serving)
+
+    assert ended.outcome == "accepted"
+    assert len({bot.instance for bot in bots}) == 3
+    assert all(str(os.getpid()) in bot.instance for bot in bots)
+
+
+def test_an_instance_is_given_to_one_at_a_time_and_free_again_afterwards() -> None:
+    first, second = instances.take("Executor", "w"), instances.take("Executor", "w")
+    other = instances.take("Executor", "v")
+
+    assert first != second
+    assert other == first  # another bot's
+
+    instances.give_back("Executor", "w", first)
+    assert instances.take("Executor", "w") == first
+    for instance in (first, second):
+        instances.give_back("Executor", "w", instance)
+    instances.give_back("Executor", "v", other)
+
+
+async def test_two_processes_with_one_instance_are_told_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
+    class Twin(ExecutorBot):
+        name, instance = "twin", "pod-1"
+
+        async def execute(self, subtask: SubTask) -> Done:
+            return Done()
+
+    async with Orchestrator(Settings(store="sqlite://:memory:", log_level="error")) as swarm:
+        twins = [Twin(), Twin()]
+        client = swarm.client()
+        for twin in twins:
+            twin.connect(client)
+            await twin.register()
+        with caplog.at_level(logging.WARNING, "swarmkeeper.bot"):
+            for turn in range(6):
+                session = twins[turn % 2]._session
+                assert session is not None
+                await session.claim(1, wait_seconds=0)
+
+    told = [record.getMessage() for record in caplog.records if "another process polls" in record.getMessage()]
+    assert len(told) == 2  # each of them, once
+    assert "('pod-1')" in told[0]
+    assert "bot run --instance" in told[0]
