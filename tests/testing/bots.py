@@ -1,5 +1,7 @@
 """Bots for the conformance kit to try, one of each type."""
 
+import threading
+
 from swarmkeeper import (
     Accept,
     Candidate,
@@ -18,6 +20,12 @@ class WordCount(ExecutorBot):
 
     async def execute(self, subtask: SubTask) -> Done:
         return Done({"words": len(subtask.input["text"].split())})
+
+
+class Blocking(ExecutorBot):
+    async def execute(self, subtask: SubTask) -> Done:
+        threading.Event().wait(1.5)  # longer than it is from one heartbeat to the next
+        return Done()
 
 
 class OneStep(PlannerBot):

@@ -34,10 +34,22 @@ async def test_planners_and_evaluators_are_tried_too(name: str) -> None:
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
 async def test_a_bot_that_breaks_a_rule_is_found(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAULT", check.name)
+    # Only a bot of the SDK can tell that its event loop stood still.
+    target = f"{BOTS}:Blocking" if check.name == "keeps_its_loop_free" else PLAIN
 
-    outcomes = await try_bot(PLAIN, only=[check.name], patience=4, stop_seconds=2)
+    outcomes = await try_bot(target, only=[check.name], patience=4, stop_seconds=2)
 
     assert results(outcomes)[check.name] == "failed", outcomes
+
+
+async def test_a_bot_that_blocks_its_loop_is_told_where_and_what_to_write_instead() -> None:
+    outcomes = await try_bot(f"{BOTS}:Blocking", only=["keeps_its_loop_free"], patience=10)
+
+    [found] = [outcome for outcome in outcomes if outcome.check.name == "keeps_its_loop_free"]
+    assert not found.broken  # its leases live: it is advice
+    assert "bots.py:" in found.detail
+    assert "in execute" in found.detail
+    assert "await asyncio.to_thread(...)" in found.detail
 
 
 async def test_what_cannot_be_started_is_told(tmp_path: Path) -> None:

@@ -287,6 +287,7 @@ class Session:
             self.note("leased", lease_id=lease.lease_id, task_id=lease.task_id, work_id=lease.work_id, kind=lease.kind)
         if taken:
             self._changed.set()
+            self.sides.work_came()
         return taken
 
     def drop(self, lease: HeldLease) -> None:

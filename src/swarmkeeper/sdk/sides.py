@@ -48,6 +48,10 @@ class Sides(Protocol):
         """Tell of it when the author's loop stands still while this bot is at work."""
         ...
 
+    def work_came(self) -> None:
+        """Look at the author's loop now."""
+        ...
+
     def tell_users(self, call: Callable[[], object]) -> None:
         """Have the author's side call this soon, in the order told."""
         ...
@@ -85,6 +89,9 @@ class OneLoop:
 
     def watch(self, rhythm: Rhythm, own: OwnCode) -> None:
         """Nobody is left to notice: what would, stands still too."""
+
+    def work_came(self) -> None:
+        """As for `watch`."""
 
     def tell_users(self, call: Callable[[], object]) -> None:
         call()
@@ -190,6 +197,9 @@ class TwoLoops:
 
     def watch(self, rhythm: Rhythm, own: OwnCode) -> None:
         self._stalls.add(rhythm, own)
+
+    def work_came(self) -> None:
+        self._stalls.look()
 
     def tell_users(self, call: Callable[[], object]) -> None:
         _soon(self._users, call)

@@ -8,6 +8,7 @@ still (code that holds the interpreter, a machine that sleeps) sends none, and c
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sys
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from swarmkeeper.sdk.failures import OwnCode, places_of, shown
 log = logging.getLogger("swarmkeeper.bot")
 
 BLOCKED = "has blocked the event loop"  # what the log says of it; `bot test` looks for these words
-_IDLE_SECONDS = 1.0  # between two looks whether there is work
+_IDLE_SECONDS = 10.0  # between two looks while there is no work; work that comes is looked at sooner
 # Work may have begun and the process have stopped since the last look, when no rhythm was known yet.
 _FROZEN_SECONDS = 5.0
 _LOOKS_A_BEAT = 4
@@ -31,19 +32,28 @@ class StallWatch:
     def __init__(self, users: asyncio.AbstractEventLoop, thread: int) -> None:
         self._users, self._thread = users, thread
         self._bots: list[tuple[Rhythm, OwnCode]] = []
+        self._work_came = asyncio.Event()  # waited for, and set, on the orchestrator's side alone
 
     def add(self, rhythm: Rhythm, own: OwnCode) -> None:
         self._bots.append((rhythm, own))
 
+    def look(self) -> None:
+        """Work came: it may block the loop with its first line."""
+        self._work_came.set()
+
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            beat = min((each for rhythm, _ in self._bots if (each := rhythm()) is not None), default=None)
+            beat = self._beat()
             pause = _IDLE_SECONDS if beat is None else beat / _LOOKS_A_BEAT
             asleep = loop.time()
-            await asyncio.sleep(pause)
+            self._work_came.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._work_came.wait()
             if (late := loop.time() - asleep - pause) > (_FROZEN_SECONDS if beat is None else beat):
                 _tell_frozen(late)
+            beat = self._beat()
             if beat is None:
                 continue
             asked, answer = loop.time(), self._ask(loop)
@@ -57,6 +67,9 @@ class StallWatch:
                 self._tell_blocked(beat)
                 await answer
                 log.info("the event loop runs again, after %.1f s", loop.time() - asked)
+
+    def _beat(self) -> float | None:
+        return min((each for rhythm, _ in self._bots if (each := rhythm()) is not None), default=None)
 
     def _ask(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
         """A future that is done once the author's loop has come round."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from swarmkeeper.sdk.errors import ApiError
+from swarmkeeper.sdk.stalls import BLOCKED
 from swarmkeeper.testing.stage import LEASE_SECONDS, Call, Fault, Kind, Process, Stage, command_of, soon, stage
 from swarmkeeper.wire.answers import Bot, Task
 
@@ -324,6 +325,19 @@ async def beats(trial: Trial) -> None:
             f"{beats} heartbeats in {2 * LEASE_SECONDS:.0f} s with a lease of {LEASE_SECONDS:.0f} s: its work was given"
             " to another before its report arrived"
         )
+
+
+@_check("should", "does not block its event loop while it works (bots of the Python SDK tell where)")
+async def keeps_its_loop_free(trial: Trial) -> None:
+    since = trial.mark
+    task = await trial.give()
+
+    def blocked() -> str | None:
+        return next((line for line in trial.process.said.splitlines() if BLOCKED in line), None)
+
+    await soon(lambda: bool(trial.reports(since, task)) or blocked() is not None, trial.patience)
+    if (line := blocked()) is not None:
+        raise Failed(line)
 
 
 @_check("must", "drops work whose lease it lost, and goes on")
