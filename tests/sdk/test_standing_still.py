@@ -6,7 +6,7 @@ import ctypes
 import logging
 import threading
 from collections.abc import AsyncGenerator, Iterator
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -16,7 +16,7 @@ from swarmkeeper.sdk.leases import HeldLease
 from swarmkeeper.testing.stage import stage
 from tests.sdk.elsewhere import at_work, calls
 
-ONE = {"evaluation": "none", "subtasks": [{"key": "a", "description": "one"}]}
+ONE: dict[str, Any] = {"evaluation": "none", "subtasks": [{"key": "a", "description": "one"}]}
 PATIENCE = 20  # seconds: an event that does not come must not hang the suite
 
 

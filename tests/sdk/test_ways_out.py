@@ -44,7 +44,8 @@ def raising(error: BaseException) -> Callable[[], Any]:
 
 
 def nothing_found() -> Any:
-    return next(each for each in () if each)
+    pages: list[str] = []
+    return next(page for page in pages if page)
 
 
 def usage() -> Any:
