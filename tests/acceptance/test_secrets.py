@@ -157,6 +157,7 @@ def tell(client: Planter, admin: Planter, swarm: Swarm, number: int, say: Voice)
         "checkpoint": {say(): say()},
     }
     bot.made(f"/bots/{id_}:heartbeat", {"leases": [beat]}, **in_headers(say))
+    read_while_it_runs(client, task, "does", swarm.said)
     client.made(f"/tasks/{task}/messages", {"payload": {say(): say()}})
     client("POST", f"/tasks/{task}/messages", {"to_bot": say.name(), "payload": {}})
     assert bot("POST", f"/leases/{leases['does']['lease_id']}:release", {"reason": say()}).is_success
@@ -164,13 +165,17 @@ def tell(client: Planter, admin: Planter, swarm: Swarm, number: int, say: Voice)
 
     asking = swarm.lease("Executor", skill)
     answered, refused = (
-        bot.made(f"/leases/{lease['lease_id']}:ask", {"question": say(), "choices": [say.name(), "no"]})["approval_id"]
-        for lease in (asking, leases["denied"])
+        bot.made(f"/leases/{lease['lease_id']}:ask", {"question": say(), "choices": [say(), "no"], **more})[
+            "approval_id"
+        ]
+        for lease, more in ((asking, {}), (leases["denied"], {"schema": a_schema(say)}))
     )
     admin("POST", f"/approvals/{answered}:answer", {"answer": {say(): say()}})
     assert admin("POST", f"/approvals/{answered}:answer", {"answer": "no"}).is_success
     admin("POST", f"/approvals/{answered}:approve", {"subject_hash": say(), "comment": say()})
     assert admin("POST", f"/approvals/{refused}:reject", {"reason": say()}).is_success
+    for approval in (answered, refused):
+        swarm.said.append(admin("GET", f"/approvals/{approval}").text)
     error = {"class": "not_retryable", "message": say()}
     assert swarm.report("Executor", leases["fails"], "failed", error=error).is_success
     assert swarm.report("Executor", swarm.lease("Executor", skill), output={say(): say(), "a": [say()]}).is_success
@@ -180,10 +185,55 @@ def tell(client: Planter, admin: Planter, swarm: Swarm, number: int, say: Voice)
     verdict = {"decision": "rework", "reasons": [say()], "findings": [finding], "targets": targets}
     assert swarm.report("Evaluator", swarm.lease("Evaluator", skill), verdict=verdict).is_success
 
+    judged = client("GET", f"/tasks/{task}").json()["verdict"]
+    assert judged["reasons"]
+    swarm.said.append(json.dumps(judged, ensure_ascii=False))
+
     client("PATCH", f"/tasks/{task}", {"labels": {say.name(): say.name()}})
     for verb in ("pause", "resume", "cancel"):
         assert client("POST", f"/tasks/{task}:{verb}", {"reason": say()}).is_success
     client("POST", f"/tasks/{task}:archive", {"reason": say()}, Idempotency_Key=say(255))
+    approve_what_a_planner_said(client, admin, swarm, skill, say)
+
+
+def approve_what_a_planner_said(client: Planter, admin: Planter, swarm: Swarm, skill: str, say: Voice) -> None:
+    """A plan, and a result, that a person is to agree to."""
+    sent = {"title": "t", "planner_skills": [skill], "evaluator_skills": [skill]}
+    node = {"key": "one", "description": say(), "required_skills": [skill], "input": {say(): say()}}
+    for kind in ("plan", "final"):
+        task = client.made("/tasks", {**sent, "approval": kind})["id"]
+        assert swarm.report("Planner", swarm.lease("Planner", skill), plan={"subtasks": [node]}).is_success
+        if kind == "final":
+            assert swarm.report("Executor", swarm.lease("Executor", skill), output={say(): say()}).is_success
+            verdict = {"decision": "accept", "reasons": [say()]}
+            assert swarm.report("Evaluator", swarm.lease("Evaluator", skill), verdict=verdict).is_success
+        (approval,) = admin("GET", f"/approvals?task_id={task}").json()["items"]
+        assert approval["state"] == "open"
+        shown = admin("GET", f"/approvals/{approval['id']}")
+        swarm.said += [json.dumps(approval, ensure_ascii=False), shown.text]
+        assert admin("POST", f"/approvals/{approval['id']}:reject", {"reason": say()}).is_success
+
+
+def a_schema(say: Voice) -> Json:
+    """What an answer must be like, where that can hold a secret; any text is good."""
+    return {
+        "title": say(),
+        "description": say(),
+        "default": {say(): say()},
+        "examples": [say()],
+        "$defs": {say(): {"enum": [say()], "const": say()}},
+        "type": "string",
+    }
+
+
+def read_while_it_runs(reader: Planter, task: str, subtask: str, said: list[str]) -> None:
+    """What people see of the bots' words while they are at it; inputs and names are the callers' own, and left out."""
+    shown = reader("GET", f"/tasks/{task}/subtasks/{subtask}").json()
+    assert shown["progress"]["log"]
+    said.append(json.dumps([shown[part] for part in ("progress", "attempts", "verdict", "status")], ensure_ascii=False))
+    whole = reader("GET", f"/tasks/{task}").json()
+    said.append(json.dumps([whole[part] for part in ("failure", "verdict", "progress")], ensure_ascii=False))
+    said.append(json.dumps(reader("GET", f"/tasks/{task}:explain").json(), ensure_ascii=False))
 
 
 def misuse(client: Planter, admin: Planter, stranger: Planter, say: Voice) -> None:
@@ -226,7 +276,8 @@ def in_every_form(client: Planter) -> None:
     """Every secret in every form, where the most is written down of what is said."""
     planted = [text for secret in SECRETS for text in forms(secret.text).values() if len(text) <= 500]
     assert len(planted) > len(SECRETS) * 6
-    tasks = [{"title": text, "labels": {"a": text if len(text) <= 128 else ""}} for text in planted]
+    nobody = {"planner_skills": ["nobody has it"]}  # else the planners would take these, who are still at theirs
+    tasks = [{"title": text, "labels": {"a": text if len(text) <= 128 else ""}, **nobody} for text in planted]
     answers = client.made("/tasks:batch", {"tasks": tasks})["results"]
     assert {answer["status"] for answer in answers} == {201}
     for answer in answers[::20]:

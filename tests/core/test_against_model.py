@@ -58,9 +58,10 @@ class Item:
     waits: bool = False
     tries: int = 0
     crashes: int = 0
+    put_off: int = 0  # times in a row
 
     def anew(self) -> None:
-        self.end, self.lease, self.waits, self.tries, self.crashes = None, None, False, 0, 0
+        self.end, self.lease, self.waits, self.tries, self.crashes, self.put_off = None, None, False, 0, 0, 0
 
 
 @dataclass
@@ -139,13 +140,13 @@ class Expected:
 
     def fail_try(self, key: str, *, for_good: bool = False) -> None:
         item = self.items[key]
-        item.lease, item.tries, item.waits = None, item.tries + 1, True
+        item.lease, item.tries, item.waits, item.put_off = None, item.tries + 1, True, 0
         if for_good or item.tries >= item.max_attempts:
             self.fail_item(key)
 
     def crash(self, key: str) -> None:
         item = self.items[key]
-        item.lease, item.crashes, item.waits = None, item.crashes + 1, True
+        item.lease, item.crashes, item.waits, item.put_off = None, item.crashes + 1, True, 0
         if item.crashes >= CRASHES_MAX:
             self.fail_item(key)
 
@@ -274,7 +275,7 @@ class Side(RuleBasedStateMachine):
     # In slices of few rows, what is one commit of the product elsewhere is several.
     @initialize(chance=chances, rounds=st.integers(2, 6), slice_rows=st.sampled_from([3, 5, 500]))
     def begin(self, chance: random.Random, rounds: int, slice_rows: int) -> None:
-        self.swarm = Harness(limits=Limits(timeout=YEAR, start=YEAR, slice_rows=slice_rows))
+        self.swarm = Harness(limits=Limits(timeout=YEAR, start=YEAR, give_up=YEAR, slice_rows=slice_rows))
         self.bots = {
             "plan": self.swarm.bot("planner", "Planner", capacity=9),
             "execute": self.swarm.bot("worker", capacity=9),
@@ -381,11 +382,14 @@ class Side(RuleBasedStateMachine):
         item = model.items[lease.key]
         if error == "released":
             self.swarm.release(lease)
-            item.lease = None
+            # Whoever gives it back again and again has to wait: it would go round and round.
+            item.lease, item.waits = None, item.put_off >= 2
+            item.put_off += 1
         else:
             self.swarm.report(lease, error=error, message="no")
             if error == "rate_limited":
                 item.lease, item.waits = None, True
+                item.put_off += 1
             else:
                 model.fail_try(lease.key, for_good=error == "not_retryable")
         self.compare()

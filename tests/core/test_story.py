@@ -59,7 +59,7 @@ options = st.fixed_dictionaries(
 class Story(RuleBasedStateMachine):
     @initialize(slice_rows=st.sampled_from([2, 3, 500]))
     def begin(self, slice_rows: int) -> None:
-        limits = Limits(slice_rows=slice_rows, start=HOUR, answer=2 * HOUR, deferrals_max=2)
+        limits = Limits(slice_rows=slice_rows, start=HOUR, answer=2 * HOUR, give_up=HOUR // 1_800)
         self.swarm = Harness(limits=limits)
         self.planner = self.swarm.bot("planner", "Planner", capacity=3)
         self.executors = [

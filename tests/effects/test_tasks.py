@@ -116,6 +116,19 @@ async def test_a_subtask_is_tried_as_often_as_was_said(client: Caller, fleet: Fl
 
 
 @pytest.mark.parametrize("of_all", [True, False], ids=["said for all", "said by itself"])
+async def test_a_subtask_is_put_off_for_as_long_as_was_said(client: Caller, fleet: Fleet, of_all: bool) -> None:
+    more = a_subtask({"give_up_after_seconds": 0.3}, of_all=of_all)
+    await submitted(client, **more)
+    bot = await fleet.bot("Executor")
+    slow = {"class": "rate_limited", "message": "slow down"}
+
+    first = await bot.report(await bot.one(), error=slow)
+    second = await bot.report(await bot.one(), error=slow)
+
+    assert [first.json["task_status"], second.json["task_status"]] == ["IN_PROGRESS", "FAILED"]
+
+
+@pytest.mark.parametrize("of_all", [True, False], ids=["said for all", "said by itself"])
 async def test_a_subtask_that_nobody_takes_in_time_fails(client: Caller, of_all: bool) -> None:
     more = a_subtask({"schedule_to_start_seconds": 0.01}, of_all=of_all)
 

@@ -54,16 +54,48 @@ def test_the_fourth_bad_plan_ends_the_attempt_and_the_next_one_hears_what_was_wr
     assert swarm.take(planner, wait=5).attempt == 2
 
 
-def test_the_same_bad_plan_again_counts_once(swarm: Harness) -> None:
+def test_a_bad_plan_whose_refusal_was_lost_costs_nothing_when_it_is_sent_again(swarm: Harness) -> None:
     task, planner = planning(swarm)
     lease = swarm.take(planner)
 
-    for _ in range(10):
+    for _ in range(4):
         with pytest.raises(InvalidPlan):
             swarm.report(lease, plan=BAD[0])
 
     assert swarm.beat(lease) == "continue"
     assert swarm.work(task, "plan").tries == 0
+    assert swarm.report(lease, plan=["a"]).task_status == "PLANNED"
+
+
+def test_the_same_bad_plan_over_and_over_is_a_failed_try(swarm: Harness) -> None:
+    task, planner = planning(swarm)
+    lease = swarm.take(planner)
+
+    refused = 0
+    for _ in range(300):
+        try:
+            swarm.report(lease, plan=BAD[0])
+        except InvalidPlan:
+            refused += 1
+        except LeaseLost:
+            break
+
+    assert refused == 7  # four that count, and three for replies that were lost
+    assert swarm.work(task, "plan").tries == 1
+    assert len(swarm.feedback(swarm.work(task, "plan").id)) == 1
+
+
+def test_a_question_that_cannot_be_put_counts_like_any_other_refusal(swarm: Harness) -> None:
+    task = swarm.submit(["a"])
+    lease = swarm.take(swarm.bot("worker"))
+
+    for number in range(4):
+        assert swarm.work(task, "a").tries == 0
+        with pytest.raises(Invalid):
+            swarm.ask(lease, f"{number}?", schema={"type": "no such"})
+
+    assert swarm.work(task, "a").tries == 1
+    assert swarm.approvals(task) == []
 
 
 def test_three_attempts_of_four_bad_plans_fail_the_task(swarm: Harness) -> None:
@@ -107,12 +139,13 @@ def test_a_verdict_that_cannot_be_read_is_refused_four_times_and_ends_the_attemp
 def test_a_planner_must_report_a_plan(swarm: Harness, wrong: dict[str, Any]) -> None:
     task, planner = planning(swarm)
     lease = swarm.take(planner)
-    before = swarm.dump()
 
-    with pytest.raises(Invalid):
-        swarm.report(lease, **wrong)
+    for number in range(7):
+        assert swarm.work(task, "plan").tries == 0, number
+        with pytest.raises(Invalid):
+            swarm.report(lease, **wrong)
 
-    assert swarm.dump() == before
+    assert swarm.work(task, "plan").tries == 1
     assert swarm.task(task).status == "CREATED"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from swarmkeeper.core.model import Limits
@@ -137,61 +139,139 @@ def test_planning_and_review_have_a_timeout_for_each_task(swarm: Harness, kind: 
     assert swarm.works(task)[lease.key].tries == 1
 
 
-def test_twenty_rate_limited_endings_in_a_row_are_free_and_each_further_one_is_a_try(swarm: Harness) -> None:
-    task, lease = leased(swarm)
-
-    for number in range(1, 21):
-        swarm.report(lease, error="rate_limited", message=f"{number}", retry_after_seconds=5)
+def put_off_until_it_is_over(swarm: Harness, task: str, lease: Held, again: Callable[[Held], object]) -> list[float]:
+    """Put it off over and over; the seconds that it waited each time."""
+    waits: list[float] = []
+    while True:
+        began = swarm.now
+        again(lease)
         work = swarm.work(task, "a")
-        assert (work.tries, work.deferrals, work.status) == (0, number, Status.WAITING)
-        assert work.wake == swarm.now + 5 * SECOND
-        lease = swarm.take(lease.bot, wait=6)
+        if work.status is Status.FAILED:
+            return waits
+        assert work.tries == 0
+        assert len(waits) < 200
+        lease = swarm.take(lease.bot, wait=400)
+        waits.append((swarm.now - began) / SECOND)
 
-    for tries in (1, 2):
-        swarm.report(lease, error="rate_limited", retry_after_seconds=5)
-        assert swarm.work(task, "a").tries == tries
-        lease = swarm.take(lease.bot, wait=60)
-    swarm.report(lease, error="rate_limited", retry_after_seconds=5)
+
+@pytest.mark.parametrize("asked", [None, 0.001, 1, 45])
+def test_a_provider_that_refuses_for_an_hour_burns_no_try_and_then_the_work_is_given_up(
+    swarm: Harness, asked: float | None
+) -> None:
+    task, lease = leased(swarm, max_attempts=1)
+
+    waits = put_off_until_it_is_over(
+        swarm, task, lease, lambda it: swarm.report(it, error="rate_limited", message="429", retry_after_seconds=asked)
+    )
+
+    assert 3600 <= sum(waits) < 3600 + 376
     assert failure_code(swarm, task) == "subtask_failed"
+    error = swarm.work(task, "a").error
+    assert error is not None
+    assert error["detail"].startswith("given up: put off for 36")
+    assert error["detail"].endswith("s in a row; at last: 429")
 
 
-@pytest.mark.parametrize("delay", [0, 5])
-def test_giving_back_is_free_only_twenty_times_in_a_row_too(swarm: Harness, delay: int) -> None:
+@pytest.mark.parametrize("asked", [None, 0.001, 1])
+def test_whatever_a_provider_asks_for_the_waits_grow_so_that_work_does_not_go_round(
+    swarm: Harness, asked: float | None
+) -> None:
     task, lease = leased(swarm)
 
-    for _ in range(20):
-        swarm.release(lease, delay_seconds=delay)
-        assert swarm.work(task, "a").tries == 0
-        lease = swarm.take(lease.bot, wait=6)
-    swarm.release(lease, delay_seconds=delay)
+    waits = put_off_until_it_is_over(
+        swarm, task, lease, lambda it: swarm.report(it, error="rate_limited", retry_after_seconds=asked)
+    )
 
-    assert (swarm.work(task, "a").tries, swarm.work(task, "a").status) == (1, Status.WAITING)
+    assert len([1 for n in range(len(waits)) if sum(waits[: n + 1]) <= 22]) <= 5
+    assert len(waits) < 30
+    assert max(waits) <= 375
+
+
+def test_work_may_be_given_up_sooner_or_later_as_it_says(swarm: Harness) -> None:
+    task, lease = leased(swarm, give_up_after_seconds=60)
+
+    waits = put_off_until_it_is_over(swarm, task, lease, lambda it: swarm.report(it, error="rate_limited"))
+
+    assert 60 <= sum(waits) < 80
+
+
+def test_a_wait_that_is_asked_for_in_time_is_granted_whole(swarm: Harness) -> None:
+    task, lease = leased(swarm, give_up_after_seconds=60)
+
+    swarm.report(lease, error="rate_limited", retry_after_seconds=7200)
+
+    work = swarm.work(task, "a")
+    assert work.wake is not None
+    assert 7200 * SECOND <= work.wake - swarm.now <= 9000 * SECOND
+    swarm.report(swarm.take(lease.bot, wait=9001))
+    assert swarm.work(task, "a").status is Status.SUCCEEDED
+
+
+@pytest.mark.parametrize("kind", ["plan", "review"])
+def test_planning_and_review_are_given_up_as_the_defaults_of_the_task_say(swarm: Harness, kind: str) -> None:
+    task = swarm.submit(None if kind == "plan" else ["a"], defaults={"give_up": 10 * SECOND})
+    if kind == "review":
+        swarm.report(swarm.take(swarm.bot("worker")))
+    bot = swarm.bot("other", "Planner" if kind == "plan" else "Evaluator")
+
+    for _ in range(9):
+        if swarm.task(task).failure is None:
+            swarm.report(swarm.take(bot, wait=60), error="rate_limited")
+
+    assert failure_code(swarm, task) == ("planning_failed" if kind == "plan" else "review_exhausted")
+
+
+@pytest.mark.parametrize("delay", [0, 1, 5])
+def test_giving_back_is_free_for_an_hour_and_not_at_a_gallop(swarm: Harness, delay: int) -> None:
+    task, lease = leased(swarm, max_attempts=1)
+
+    waits = put_off_until_it_is_over(
+        swarm, task, lease, lambda it: swarm.release(it, delay_seconds=delay, reason="not there yet")
+    )
+
+    assert waits[:2] == [delay, delay]
+    assert 3600 <= sum(waits) < 3900
+    assert len([1 for n in range(len(waits)) if sum(waits[: n + 1]) <= 22]) <= 14
+    # Who polls hears of it a quarter later than it might, at most.
+    assert all(wait <= max(delay, 1, sum(waits[:n]) / 4) for n, wait in enumerate(waits))
+    error = swarm.work(task, "a").error
+    assert error is not None
+    assert error["detail"].endswith("at last: not there yet")
+
+
+def test_what_waits_for_a_bot_or_for_a_person_is_not_being_put_off(swarm: Harness) -> None:
+    task, lease = leased(swarm, give_up_after_seconds=60)
+    swarm.report(lease, error="rate_limited", retry_after_seconds=30)
+    swarm.advance(20_000)  # nobody comes for it
+    lease = swarm.take(lease.bot)
+
+    swarm.report(lease, error="rate_limited", retry_after_seconds=30)
+    lease = swarm.take(lease.bot, wait=60)
+    assert swarm.work(task, "a").tries == 0
+    question = swarm.ask(lease)
+    swarm.decide(question, "answer", answer="yes")
+    lease = swarm.take(lease.bot)
+    swarm.report(lease, error="rate_limited", retry_after_seconds=30)
+
+    assert (swarm.work(task, "a").status, swarm.work(task, "a").deferrals) == (Status.WAITING, 1)
+    swarm.check()
 
 
 def test_a_crash_ends_a_row_of_deferrals() -> None:
-    swarm = Harness(limits=Limits(deferrals_max=2))
+    swarm = Harness(limits=Limits(give_up=2 * SECOND))
     task, lease = leased(swarm)
     for _ in range(2):
-        swarm.release(lease)
-        lease = swarm.take(lease.bot)
+        swarm.release(lease, delay_seconds=1)
+        lease = swarm.take(lease.bot, wait=2)
 
     swarm.beat(lease)
     swarm.advance(30)
     lease = swarm.take(lease.bot, wait=60)
     swarm.release(lease)
 
-    assert (swarm.work(task, "a").tries, swarm.work(task, "a").deferrals) == (0, 1)
+    work = swarm.work(task, "a")
+    assert (work.status, work.tries, work.deferrals, work.put_off) == (Status.READY, 0, 1, 0)
     swarm.check()
-
-
-def test_rate_limited_without_a_time_waits_by_the_usual_rule(swarm: Harness) -> None:
-    task, lease = leased(swarm)
-
-    swarm.report(lease, error="rate_limited")
-
-    wake = swarm.work(task, "a").wake
-    assert wake is not None
-    assert swarm.now < wake <= swarm.now + SECOND
 
 
 def test_what_is_given_back_without_delay_can_be_had_at_once_and_with_delay_after_it(swarm: Harness) -> None:

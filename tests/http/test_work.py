@@ -329,7 +329,7 @@ async def test_a_released_item_comes_back_after_the_delay_that_was_asked_for(cli
     lease = await bot.one()
     path = f"/leases/{lease['lease_id']}:release"
 
-    once = await bot.call.post(path, {"reason": "later", "delay_seconds": 0.02})
+    once = await bot.call.post(path, {"reason": "later", "delay_seconds": 1})
     twice = await bot.call.post(path, {})
     assert [once.json, twice.json] == [{"released": True}] * 2
     assert (await bot.one())["attempt"] == 2

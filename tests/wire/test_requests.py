@@ -80,6 +80,7 @@ BOT = {"type": "Planner", "version": "1"}
         at_most("defaults", {"max_attempts": 1}, {"max_attempts": 0}),
         at_most("timeout_seconds", WEEK, WEEK + 1, SubTask, SUB),
         at_most("max_attempts", 1, 0, SubTask, SUB),
+        at_most("give_up_after_seconds", 0.001, 0, SubTask, SUB),
         at_most("priority", 9, 10, SubTask, SUB),
         at_most("on_failure", "continue", "ignore", SubTask, SUB),
         at_most("depends_on", ["a", {"key": "b", "when": "done"}], [{"key": "b", "when": "later"}], SubTask, SUB),
@@ -185,14 +186,15 @@ def test_a_subtask_becomes_what_the_engine_takes() -> None:
             "description": "d", "required_skills": ["b", "a", "b"],
             "depends_on": ["x", {"key": "y", "when": "failure"}], "input": {"n": 1},
             "timeout_seconds": 1.5, "max_attempts": 2, "schedule_to_start_seconds": 60,
-            "on_failure": "continue", "assign_to": "bot", "priority": 0,
+            "give_up_after_seconds": 90, "on_failure": "continue", "assign_to": "bot", "priority": 0,
         },
     )  # fmt: skip
 
     assert subtask.spec(7) == model.SubtaskSpec(
         key="s7", description="d", required_skills=("b", "a"),
         depends_on=(("x", states.Condition.SUCCESS), ("y", states.Condition.FAILURE)), input={"n": 1},
-        timeout=1_500_000, max_attempts=2, start=60_000_000, on_failure="continue", assign_to="bot", priority=0,
+        timeout=1_500_000, max_attempts=2, start=60_000_000, give_up=90_000_000, on_failure="continue", assign_to="bot",
+        priority=0,
     )  # fmt: skip
     assert read(SubTask, {**SUB, "key": "own"}).spec(7).key == "own"
 

@@ -170,6 +170,7 @@ class Report(Command):
     checked: tuple[Detail, ...] | None = None  # both as in Submit
     written: tuple[bytes, ...] | None = None
     verdict: Verdict | None = None
+    shown: Verdict | None = None  # the same as people may read it
     failure: Failure | None = None
     errors: tuple[Detail, ...] = ()  # shape errors of a plan or verdict
     errors_in: str | None = None  # "plan" | "verdict": which of them was sent, where it has errors
@@ -225,6 +226,7 @@ class Release(OnLease):
 class Ask(OnLease):
     question: str
     choices: tuple[str, ...] = ()
+    alike: tuple[int, ...] = ()  # places of choices that read like another once their secrets are hidden
     schema: Mapping[str, Json] | None = None
     expires: int | None = None  # microseconds from now
 

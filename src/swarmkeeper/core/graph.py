@@ -125,6 +125,7 @@ def to_json(spec: SubtaskSpec) -> dict[str, Any]:
     optional = {
         "timeout_seconds": _seconds(spec.timeout),
         "max_attempts": spec.max_attempts,
+        "give_up_after_seconds": _seconds(spec.give_up),
         "schedule_to_start_seconds": _seconds(spec.start),
         "on_failure": spec.on_failure,
         "assign_to": spec.assign_to,
@@ -144,6 +145,7 @@ def from_json(plain: Mapping[str, Any]) -> SubtaskSpec:
         input=plain.get("input") or {},
         timeout=_microseconds(plain.get("timeout_seconds")),
         max_attempts=plain.get("max_attempts"),
+        give_up=_microseconds(plain.get("give_up_after_seconds")),
         start=_microseconds(plain.get("schedule_to_start_seconds")),
         on_failure=plain.get("on_failure"),
         assign_to=plain.get("assign_to"),

@@ -64,8 +64,7 @@ class Limits:
     answer: int = 604_800_000_000  # how long an approval stays open
     max_attempts: int = 3
     crashes_max: int = 3
-    # Costless endings in a row; each further one costs a try, so that nothing goes round for ever.
-    deferrals_max: int = 20
+    give_up: int = 3_600_000_000  # how long work may be put off in a row, so that nothing goes round for ever
     # A lease nobody saw is a lost reply, five in a row are work that kills its bot at once.
     unseen_max: int = 4
     refusals_max: int = 3
@@ -135,6 +134,8 @@ class Work:
     tries: int = 0  # failed or timed out since the last reopen; max_attempts bounds it
     crashes: int = 0  # expired after being seen, since the last reopen
     deferrals: int = 0  # costless endings in a row
+    put_off: int = 0  # how long it was to wait after them, in all
+    give_up: int = 3_600_000_000  # where that ends it
     unseen: int = 0  # leases in a row whose id never came back
     start_due: int | None = None  # when it ends for want of a taker; only while READY and not held
     start_left: int = 0  # of the schedule-to-start, while its clock stands
@@ -182,8 +183,8 @@ class Lease:
     ends_at: int
     ttl: int
     seen: bool = False
-    refusals: int = 0
-    refused: tuple[str, ...] = ()  # hashes of refused contents
+    refusals: int = 0  # that count against it
+    refused: tuple[str, ...] = ()  # hashes of refused contents, one for each refusal
     progress: Mapping[str, Json] | None = None
     usage: Mapping[str, int] | None = None
     checkpoint: str | None = None  # payload id
@@ -454,6 +455,7 @@ class SubtaskSpec:
     input: Mapping[str, Json] = field(default_factory=dict)
     timeout: int | None = None
     max_attempts: int | None = None
+    give_up: int | None = None  # microseconds
     start: int | None = None
     on_failure: str | None = None  # fail | continue
     assign_to: str | None = None

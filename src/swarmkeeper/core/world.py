@@ -330,7 +330,7 @@ class World(Journal):
     def reopened(self, task: Task, work: Work, status: Status) -> None:
         """Put an item back to the start, whatever it was; see states.REOPEN."""
         self._become(task, work, status)
-        work.tries = work.crashes = work.deferrals = work.unseen = work.reworks = 0
+        work.tries = work.crashes = work.deferrals = work.put_off = work.unseen = work.reworks = 0
         work.round += 1
         work.result = work.result_hash = work.error = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import Any
 
@@ -31,7 +32,7 @@ class People:
         found = await self._store.read("approval_row", {"tenant": principal.tenant, "approval": approval_id})
         if not found:
             raise NotFound("no such approval")
-        return approval(found[0], None)
+        return (await self._readable([approval(found[0], None)], principal.tenant))[0]
 
     async def approvals(
         self,
@@ -63,7 +64,13 @@ class People:
         inline = Inline()
         # One that was decided in between has let another in from the page after this one.
         shown = [approval(row, inline) for row in found if row["id"] <= last]
-        return views.page(shown, views.token(last) if fitting < len(sizes) else "")
+        readable = await self._readable(shown, principal.tenant)
+        return views.page(readable, views.token(last) if fitting < len(sizes) else "")
+
+    async def _readable(self, shown: list[View], tenant: str) -> list[View]:
+        """The same without secrets. A plan is kept whole, since it is what is approved; to look through a long one
+        takes a while, which nobody else shall wait for."""
+        return await asyncio.to_thread(lambda: [_readable(one, self._rules, tenant) for one in shown])
 
     def _must(self, principal: Principal, *, of_one_task: bool) -> None:
         if self._rules.may(principal, "approval.read"):
@@ -97,6 +104,17 @@ def approval(row: Row, inline: Inline | None) -> View:
         "expires_at": views.time(row["expires_at"]),
         "decision": _decision(row),
     }
+
+
+def _readable(shown: View, rules: Rules, tenant: str) -> View:
+    subject = shown["subject"]
+    if isinstance(subject, dict) and isinstance(subject.get("subtasks"), list):
+        # One by one: a plan may be longer than what redaction looks through at a time.
+        subtasks = [rules.redact(one, tenant=tenant).value for one in subject["subtasks"]]
+        subject = {**subject, "subtasks": subtasks}
+    else:
+        subject = rules.redact(subject, tenant=tenant).value
+    return {**shown, "subject": subject, "question": rules.text(shown["question"], tenant=tenant)}
 
 
 def _decision(row: Row) -> View | None:

@@ -123,6 +123,7 @@ def defaults(text: str) -> View:
         "timeout_seconds": seconds(plain.get("timeout")),
         "max_attempts": plain.get("max_attempts"),
         "schedule_to_start_seconds": seconds(plain.get("start")),
+        "give_up_after_seconds": seconds(plain.get("give_up")),
         "on_failure": plain.get("on_failure"),
     }
     return {name: value for name, value in shown.items() if value is not None}

@@ -370,9 +370,9 @@ class Harness:
         directive: str = beaten.directives[0].directive
         return directive
 
-    def release(self, lease: Held, *, delay_seconds: float = 0) -> None:
-        by = self._bots[lease.bot]
-        self.do(commands.Release(by=by, lease_id=lease.lease_id, delay=round(delay_seconds * SECOND)))
+    def release(self, lease: Held, *, delay_seconds: float = 0, reason: str = "") -> None:
+        by, delay = self._bots[lease.bot], round(delay_seconds * SECOND)
+        self.do(commands.Release(by=by, lease_id=lease.lease_id, delay=delay, reason=reason))
 
     def ask(
         self, lease: Held, question: str = "which?", *, expires_in_seconds: float | None = None, **options: Any

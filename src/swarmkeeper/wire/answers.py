@@ -134,6 +134,7 @@ class DefaultsGiven(Answer):
     timeout_seconds: float | None = None
     max_attempts: int | None = None
     schedule_to_start_seconds: float | None = None
+    give_up_after_seconds: float | None = None
     on_failure: str | None = None
 
 

@@ -49,6 +49,11 @@ OnFailure = Literal["fail", "continue"]
 BotTypeName = Literal["Planner", "Executor", "Evaluator"]
 Role = Literal["client", "bot:planner", "bot:executor", "bot:evaluator", "operator", "approver", "auditor", "admin"]
 
+GiveUp = Annotated[
+    Deadline | None,
+    Field(description="How long it may be put off in a row (rate limits, `release`) before it fails; 3600 by default."),
+]
+
 # ---- plans ---------------------------------------------------------------------------------------------------------
 
 
@@ -100,6 +105,7 @@ class SubTask(Request):
     timeout_seconds: Timeout | None = None
     max_attempts: Attempts | None = None
     schedule_to_start_seconds: Deadline | None = None
+    give_up_after_seconds: GiveUp = None
     on_failure: OnFailure | None = None
     assign_to: Annotated[Name | None, Field(description="Only the bot of this name may do it.")] = None
     priority: Annotated[Priority | None, Field(description="The task's where it is left out.")] = None
@@ -119,6 +125,7 @@ class SubTask(Request):
             timeout=_micros(self.timeout_seconds),
             max_attempts=self.max_attempts,
             start=_micros(self.schedule_to_start_seconds),
+            give_up=_micros(self.give_up_after_seconds),
             on_failure=self.on_failure,
             assign_to=self.assign_to,
             priority=self.priority,
@@ -174,6 +181,7 @@ class Defaults(Request):
     timeout_seconds: Timeout | None = None
     max_attempts: Attempts | None = None
     schedule_to_start_seconds: Deadline | None = None
+    give_up_after_seconds: GiveUp = None
     on_failure: OnFailure | None = None
 
     def spec(self) -> dict[str, Json]:
@@ -182,6 +190,7 @@ class Defaults(Request):
             "timeout": _micros(self.timeout_seconds),
             "max_attempts": self.max_attempts,
             "start": _micros(self.schedule_to_start_seconds),
+            "give_up": _micros(self.give_up_after_seconds),
             "on_failure": self.on_failure,
         }
         return {name: value for name, value in given.items() if value is not None}

@@ -8,14 +8,71 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from swarmkeeper.core import graph
+from swarmkeeper.core.commands import Ask
+from swarmkeeper.core.errors import Invalid, SwarmkeeperError
 from swarmkeeper.core.model import Approval, Json, SubtaskSpec, Task, Work
+from swarmkeeper.core.ports import Rules
 from swarmkeeper.core.states import Condition, Status
 from swarmkeeper.core.world import World
 
 # So many results are named one by one in what is approved; the hash over all of them binds the others.
 RESULTS_TOLD = 500
+
+
+# Of a JSON Schema: what holds data. All its other texts are words of the standard, names of fields, and descriptions.
+_DATA = frozenset({"const", "default", "enum", "examples"})
+
+
+def readable(command: Ask, rules: Rules) -> Ask:
+    """The question, its choices and the schema of its answer, as people may read them."""
+    tenant = command.by.tenant
+
+    def text(value: str) -> str:
+        return rules.text(value, tenant=tenant)
+
+    def clean(value: Json) -> Json:
+        if isinstance(value, str):
+            return text(value)
+        if isinstance(value, list):
+            return [clean(one) for one in value]
+        if isinstance(value, Mapping):
+            return {
+                text(name): rules.redact(one, tenant=tenant).value if name in _DATA else clean(one)
+                for name, one in value.items()
+            }
+        return value
+
+    choices = tuple(text(choice) for choice in command.choices)
+    sent: dict[str, set[str]] = {}  # by how it reads
+    for choice, original in zip(choices, command.choices, strict=True):
+        sent.setdefault(choice, set()).add(original)
+    alike = [number for number, choice in enumerate(choices) if len(sent[choice]) > 1]
+    return replace(
+        command,
+        question=text(command.question),
+        choices=choices,
+        alike=tuple(alike),
+        schema=None if command.schema is None else clean(command.schema),
+    )
+
+
+def fault_of(world: World, command: Ask) -> SwarmkeeperError | None:
+    """What keeps a question from being put."""
+    for number in command.alike:
+        where = (f"/choices/{number}", "duplicate", "reads like another choice, once its secrets are hidden")
+        return Invalid("two choices cannot be told from each other", details=(where,))
+    if command.schema is None:
+        return None
+    if errors := world.rules.check_schema(command.schema):
+        return Invalid("the schema of the answer cannot be used", details=errors)
+    for number, choice in enumerate(command.choices):
+        if world.rules.check_answer(command.schema, choice):  # nobody could ever give it
+            where = (f"/choices/{number}", "invalid", "not an answer that the schema allows")
+            return Invalid("a choice is no answer that the schema allows", details=(where,))
+    return None
 
 
 def put(
@@ -31,7 +88,10 @@ def put(
     schema: Mapping[str, Json] | None = None,
     expires: int | None = None,
 ) -> Approval:
-    """Write a question down for people to decide. `asked_by` (a bot's name, or a key's id) may not be who does."""
+    """Write a question down for people to decide.
+
+    `asked_by` (a bot's name, or a key's id) may not be who does.
+    """
     approval = Approval(
         id=world.new_id("apr"),
         tenant=task.tenant,

@@ -30,7 +30,8 @@ def decide(world: World, command: Decide) -> str:
         raise NotFound("no such approval")
     decision: dict[str, Json] = {"verb": command.verb}
     if command.verb == "answer":
-        decision["answer"] = command.answer
+        decision["answer"] = command.answer  # whole for the bot that asked; what is kept of it for people is not
+    decision = world.rules.redact(decision, tenant=approval.tenant).value
     if approval.state == "decided":
         known = approval.decision or {}
         made = {name: known.get(name) for name in decision}
@@ -48,11 +49,12 @@ def decide(world: World, command: Decide) -> str:
     if command.verb == "answer":
         _check_answer(world, approval, command.answer)
     task = world.task(approval.task, approval.tenant)
-    told = {"approval": approval.id, "kind": approval.kind, "verb": command.verb, "reason": command.reason}
+    reason = world.rules.text(command.reason, tenant=task.tenant)
+    told = {"approval": approval.id, "kind": approval.kind, "verb": command.verb, "reason": reason}
     answered = {"question": approval.question, "answer": command.answer} if command.verb == "answer" else {}
     world.record("approval.decide", approval.id, task=task, body={**told, **answered})
     world.edit_approval(approval)
-    approval.state, approval.decision = "decided", {**decision, "reason": command.reason}
+    approval.state, approval.decision = "decided", {**decision, "reason": reason}
     approval.decided_by, approval.decided_at = command.by.key_id, world.now
     world.set_timer("answer", approval.id, None)
     world.emit("approval.decided", told, task=task)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from swarmkeeper.core import graph
 from swarmkeeper.core.decide import asking, deadline, progress
 from swarmkeeper.core.errors import Detail
 from swarmkeeper.core.model import Json, SubtaskSpec, Target, Task, Verdict, Work
+from swarmkeeper.core.ports import Rules
 from swarmkeeper.core.states import (
     FINAL,
     Decision,
@@ -41,6 +43,13 @@ def from_json(plain: Mapping[str, Json]) -> Verdict:
         targets=tuple(Target(one["subtask"], one.get("feedback", "")) for one in plain.get("targets") or ()),
         subtasks=tuple(graph.from_json(one) for one in plain.get("subtasks") or ()),
     )
+
+
+def readable(verdict: Verdict, rules: Rules, tenant: str) -> Verdict:
+    """The verdict as people may read it. What it says to bots, as feedback for each target, is left as it was said."""
+    said = {"reasons": list(verdict.reasons), "findings": [dict(finding) for finding in verdict.findings]}
+    clean = rules.redact(said, tenant=tenant).value
+    return replace(verdict, reasons=tuple(clean["reasons"]), findings=tuple(clean["findings"]))
 
 
 def check_verdict(world: World, task: Task, work: Work, verdict: Verdict) -> list[Detail]:
@@ -104,7 +113,7 @@ def judge_subtask(world: World, task: Task, review: Work, verdict: Verdict) -> N
         world.happened(task, subject, Happening.REWORK)
         subject.reworks += 1
         subject.round += 1
-        subject.tries = subject.crashes = subject.deferrals = subject.unseen = 0
+        subject.tries = subject.crashes = subject.deferrals = subject.put_off = subject.unseen = 0
         subject.result = subject.result_hash = None
         world.emit("work.rework", told, task=task, work=subject)
 

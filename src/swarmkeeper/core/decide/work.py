@@ -179,14 +179,13 @@ def try_failed(
     ending: Ending,
     error: Mapping[str, Json],
     retryable: bool = True,
-    deferrals: int = 0,
     **written: Any,
 ) -> None:
     """Count a try that failed or timed out: wait and try again, or FAILED where none is left."""
     _end(world, task, work, lease, ending, error=error, **written)
     world.edit_work(work)
     work.tries += 1
-    work.deferrals = deferrals
+    work.deferrals = work.put_off = 0
     told = {**_about(work), "bot": lease.bot, "tries": work.tries, "error": error}
     if not retryable or work.tries >= work.max_attempts:
         world.happened(task, work, Happening.FAILED)
@@ -204,7 +203,7 @@ def crashed(world: World, task: Task, work: Work, lease: Lease) -> None:
     """The bot went silent: count a crash. Work that crashes every bot it meets is poisoned."""
     _end(world, task, work, lease, Ending.EXPIRED)
     world.edit_work(work).crashes += 1
-    work.deferrals = 0
+    work.deferrals = work.put_off = 0
     told = {**_about(work), "bot": lease.bot, "crashes": work.crashes}
     if work.crashes >= world.limits.crashes_max:
         world.happened(task, work, Happening.POISONED)
@@ -233,28 +232,31 @@ def failed(world: World, task: Task, work: Work) -> None:
         review.conclude_round(world, task)
 
 
-def deferred(world: World, task: Task, work: Work, lease: Lease, ending: Ending, until: int, **written: Any) -> None:
-    """Put the item off; free of charge twenty times in a row, each further time is a try that failed."""
-    if work.deferrals >= world.limits.deferrals_max:
-        written["error"] = {"class": "retryable", "message": "put off too often in a row"}
-        happening, again = Happening.ATTEMPT_FAILED, work.deferrals
-        try_failed(world, task, work, lease, happening, ending=ending, deferrals=again, **written)
+def deferred(world: World, task: Task, work: Work, lease: Lease, wait: int, why: str, **written: Any) -> None:
+    """Put the item off for `wait` microseconds. It costs no try, until it was put off for too long in a row: then the
+    item has failed.
+
+    Only the waiting counts, so that a hold, a want of bots and what the attempts achieved in between cost nothing.
+    A wait that is asked for in time is granted whole.
+    """
+    if work.put_off >= work.give_up:
+        said = f"given up: put off for {work.put_off // 1_000_000} s in a row" + (f"; at last: {why}" if why else "")
+        written["error"] = {"class": "not_retryable", "message": said}
+        happening = Happening.ATTEMPT_FAILED
+        try_failed(world, task, work, lease, happening, ending=Ending.FAILED, retryable=False, **written)
         return
-    _end(world, task, work, lease, ending, **written)
+    _end(world, task, work, lease, Ending.DEFERRED if wait > 0 else Ending.RELEASED, **written)
     world.edit_work(work).deferrals += 1
-    if until <= world.now:
+    work.put_off += wait
+    if wait <= 0:
         world.happened(task, work, Happening.RELEASED)
         review_changed(world, task, work)
         world.emit("work.released", {**_about(work), "bot": lease.bot}, task=task, work=work)
         return
-    world.wait(task, work, Happening.DEFERRED, until)
+    world.wait(task, work, Happening.DEFERRED, world.now + wait)
     review_changed(world, task, work)
-    world.emit(
-        "work.deferred",
-        {**_about(work), "bot": lease.bot, "in_seconds": (until - world.now) / 1_000_000},
-        task=task,
-        work=work,
-    )
+    told = {**_about(work), "bot": lease.bot, "in_seconds": wait / 1_000_000}
+    world.emit("work.deferred", told, task=task, work=work)
 
 
 # ---- reports -------------------------------------------------------------------------------------------------------
@@ -353,11 +355,9 @@ def _report_failure(world: World, task: Task, work: Work, lease: Lease, command:
     assert isinstance(error, dict)
     written: dict[str, Any] = {"result_hash": command.content_hash, "usage": command.usage}
     if cause.error_class is ErrorClass.RATE_LIMITED:
-        delay = cause.retry_after
-        if delay is None:
-            delay = retry.backoff(work.deferrals + 1, world.chance(work.id), "rate_limited")
-        until = max(world.now + 1, world.now + delay)
-        deferred(world, task, work, lease, Ending.DEFERRED, until, error=error, **written)
+        left = work.give_up - work.put_off
+        wait = retry.rate_limited(cause.retry_after, work.put_off, max(left, 1), world.chance(work.id))
+        deferred(world, task, work, lease, wait, error["message"], error=error, **written)
         return
     try_failed(
         world,
@@ -378,22 +378,27 @@ def _report_success(
     wanted = {Kind.PLAN: "plan", Kind.EXECUTE: "output", Kind.REVIEW: "verdict"}[work.kind]
     sent = {"plan": command.plan, "output": command.output, "verdict": command.verdict}
     if sent[wanted] is None and command.errors_in != wanted:
-        raise Invalid(
-            f"a {work.kind} item is reported with `{wanted}`", details=((f"/{wanted}", "missing", "required"),)
-        )
+        where: Detail = (f"/{wanted}", "missing", "required")
+        wrong = Invalid(f"a {work.kind} item is reported with `{wanted}`", details=(where,))
+        return _refuse(world, task, work, lease, wrong, command.content_hash)
     errors: list[Detail] = list(command.errors)
     if command.plan is not None and work.kind is Kind.PLAN:
         errors += graph.check_plan(command.plan, at="/plan") if command.checked is None else command.checked
     if command.verdict is not None and work.kind is Kind.REVIEW and not errors:
         errors += review.check_verdict(world, task, work, command.verdict)
     if errors:
-        return _refuse(world, task, work, lease, command, errors)
+        details = tuple(errors[: graph.ERRORS_MAX])
+        if work.kind is Kind.PLAN:
+            error: SwarmkeeperError = InvalidPlan("the plan breaks rules; mend it and report again", details=details)
+        else:
+            error = Invalid("the verdict breaks rules; mend it and report again", details=details)
+        return _refuse(world, task, work, lease, error, command.content_hash)
 
     body = command.output
     if command.plan is not None:
         body = json.dumps({"subtasks": [graph.to_json(spec) for spec in command.plan]}).encode()
     elif command.verdict is not None:
-        body = json.dumps(review.to_json(command.verdict)).encode()
+        body = json.dumps(review.to_json(command.shown or command.verdict)).encode()
     assert body is not None
     digest = hashlib.sha256(body).hexdigest()
     result = world.write_payload(task, f"{work.id}/result/{lease.attempt}", body)
@@ -402,7 +407,7 @@ def _report_success(
     )
     world.edit_work(work)
     work.result, work.result_hash = result, digest
-    work.deferrals = 0
+    work.deferrals = work.put_off = 0
     makers = {*task.makers, bot.owner}
     if work.kind is not Kind.REVIEW and len(makers) > len(task.makers):
         world.edit_task(task).makers = tuple(sorted(makers))
@@ -425,20 +430,21 @@ def _report_success(
     return Reported(task)
 
 
-def _refuse(world: World, task: Task, work: Work, lease: Lease, command: Report, errors: list[Detail]) -> Refusal:
-    """A plan or verdict that breaks rules: the lease lives, and the bot may mend it, three times."""
-    details = tuple(errors[: graph.ERRORS_MAX])
-    if work.kind is Kind.PLAN:
-        error: SwarmkeeperError = InvalidPlan("the plan breaks rules; mend it and report again", details=details)
-    else:
-        error = Invalid("the verdict breaks rules; mend it and report again", details=details)
+def _refuse(world: World, task: Task, work: Work, lease: Lease, error: SwarmkeeperError, content_hash: str) -> Refusal:
+    """Refuse what breaks rules. The lease lives, and the bot may mend it, three times.
+
+    The same content again is a reply that got lost, and costs nothing, three times as well: a bot that repeats itself
+    for ever ends like one that finds new faults.
+    """
+    repeats = len(lease.refused) - len(set(lease.refused))
+    known = content_hash in lease.refused
     world.edit_lease(lease)
-    if command.content_hash not in lease.refused:
-        lease.refused = (*lease.refused, command.content_hash)
+    lease.refused = (*lease.refused, content_hash)
+    if not known or repeats >= world.limits.refusals_max:
         lease.refusals += 1
     world.refused(error.code)
     if lease.refusals > world.limits.refusals_max:
-        words = "; ".join(f"{pointer}: {text}" for pointer, _, text in details[:20])
+        words = "; ".join(f"{pointer}: {text}" for pointer, _, text in error.details[:20])
         cause = {"class": "retryable", "message": f"{lease.refusals} results in a row broke the rules"}
         world.give_feedback(work, work.round, words)
         try_failed(world, task, work, lease, Happening.ATTEMPT_FAILED, ending=Ending.FAILED, error=cause)
@@ -520,13 +526,17 @@ def release(world: World, command: Release) -> str:
         raise TaskClosed("the task is over; drop the work")
     world.record("work.release", work.id, task=task, body={**_about(work), "reason": command.reason})
     world.saw(lease)
-    ending = Ending.DEFERRED if command.delay > 0 else Ending.RELEASED
-    deferred(world, task, work, lease, ending, world.now + command.delay, answer="released")
+    wait = retry.put_off_again(command.delay, work.deferrals, work.put_off)
+    why = world.rules.text(command.reason, tenant=task.tenant)
+    deferred(world, task, work, lease, wait, why, answer="released")
     return work.id
 
 
-def ask(world: World, command: Ask) -> str:
-    """Ask a person; the id of the question. It ends the lease, and the answer comes with the item's next one."""
+def ask(world: World, command: Ask) -> str | Refusal:
+    """Ask a person; the id of the question. It ends the lease, and the answer comes with the item's next one.
+
+    People read it while the work waits: its secrets were hidden at the door (`asking.readable`).
+    """
     lease, attempt = _held_lease(world, command.by, command.lease_id, "work.ask")
     if lease is None:
         if attempt is not None and attempt.ending is Ending.ASKED and attempt.answer is not None:
@@ -535,16 +545,12 @@ def ask(world: World, command: Ask) -> str:
     task, work = world.task(lease.task), world.work(lease.work)
     if task.status in TASK_CLOSED:
         raise TaskClosed("the task is over; drop the work")
-    errors = () if command.schema is None else world.rules.check_schema(command.schema)
-    if errors:
-        raise Invalid("the schema of the answer cannot be used", details=errors)
-    for number, choice in enumerate(command.choices if command.schema is not None else ()):
-        if world.rules.check_answer(command.schema or {}, choice):  # nobody could ever give it
-            where = (f"/choices/{number}", "invalid", "not an answer that the schema allows")
-            raise Invalid("a choice is no answer that the schema allows", details=(where,))
-    bot = world.bot(lease.bot, command.by.tenant)
     world.record("work.ask", work.id, task=task, body={**_about(work), "question": command.question})
     world.saw(lease)
+    if (wrong := asking.fault_of(world, command)) is not None:
+        said = json.dumps([command.question, command.choices, command.schema], sort_keys=True)
+        return _refuse(world, task, work, lease, wrong, hashlib.sha256(said.encode()).hexdigest())
+    bot = world.bot(lease.bot, command.by.tenant)
     approval_id = asking.put(
         world,
         task,
@@ -558,6 +564,8 @@ def ask(world: World, command: Ask) -> str:
         expires=command.expires,
     ).id
     _end(world, task, work, lease, Ending.ASKED, answer=approval_id)
+    world.edit_work(work)
+    work.deferrals = work.put_off = 0  # a person takes part: it goes round no more
     world.wait(task, work, Happening.ASKED, None)
     review_changed(world, task, work)
     world.emit("work.asked", {**_about(work), "approval": approval_id}, task=task, work=work)

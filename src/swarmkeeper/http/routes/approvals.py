@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from swarmkeeper.core import commands, errors
+from swarmkeeper.core.decide import asking
 from swarmkeeper.http.calls import Calls, Exchange, Reply
 from swarmkeeper.http.query import ApprovalsQuery, NoQuery
 from swarmkeeper.service.engine import Replayed
@@ -29,17 +30,16 @@ async def ask(x: Exchange[v1.Ask, NoQuery]) -> Reply:
     Again on the lease that it ended, it is answered as before.
     """
     body = x.body
-    approval_id = await x.parts.engine.do(
-        commands.Ask(
-            by=x.by,
-            lease_id=x.path["lease_id"],
-            question=body.question,
-            choices=tuple(body.choices),
-            schema=body.schema_,
-            expires=None if body.expires_in_seconds is None else micros(body.expires_in_seconds),
-            trace=x.trace,
-        )
+    asked = commands.Ask(
+        by=x.by,
+        lease_id=x.path["lease_id"],
+        question=body.question,
+        choices=tuple(body.choices),
+        schema=body.schema_,
+        expires=None if body.expires_in_seconds is None else micros(body.expires_in_seconds),
+        trace=x.trace,
     )
+    approval_id = await x.parts.engine.do(await x.aside(lambda: asking.readable(asked, x.parts.rules)))
     return Reply(200, {"approval_id": approval_id})
 
 

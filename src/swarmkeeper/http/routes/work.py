@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from swarmkeeper.core import commands, errors, graph
+from swarmkeeper.core.decide import review
 from swarmkeeper.core.decide.work import Beaten, Reported
 from swarmkeeper.core.errors import SwarmkeeperError, Unauthenticated
 from swarmkeeper.core.model import Json
@@ -146,6 +147,7 @@ def _report(x: Exchange[Any, Any], result: v1.Result, bot: str, task: str | None
         checked=checked,
         written=graph.write_plan(plan, x.parts.engine.limits.slice_rows) if plan and sound else None,
         verdict=verdict,
+        shown=None if verdict is None else review.readable(verdict, x.parts.rules, x.by.tenant),
         failure=result.failure.record() if result.kind == "failure" else None,
         errors=tuple(shape_errors),
         errors_in=result.kind if shape_errors else None,
@@ -225,6 +227,25 @@ def _refused(error: SwarmkeeperError) -> dict[str, Json]:
 # ---- beats, release ------------------------------------------------------------------------------------------------
 
 
+def _beat(x: Exchange[v1.Heartbeat, NoQuery], bot: str) -> commands.Beat:
+    """The command, with progress and log lines as people may read them while the work runs."""
+
+    def readable(progress: v1.Progress) -> dict[str, Json]:
+        said: dict[str, Json] = x.parts.rules.redact(progress.model_dump(exclude_none=True), tenant=x.by.tenant).value
+        return said
+
+    pulses = tuple(
+        commands.Pulse(
+            lease_id=one.lease_id,
+            progress=None if one.progress is None else readable(one.progress),
+            usage=None if one.usage is None else one.usage.model_dump(),
+            checkpoint=None if one.checkpoint is None else _encode(one.checkpoint),
+        )
+        for one in x.body.leases
+    )
+    return commands.Beat(by=x.by, bot=bot, pulses=pulses, trace=x.trace)
+
+
 @calls.add("POST", "/bots/{bot_id}:heartbeat", body=v1.Heartbeat, answers={200: v1.HeartbeatAnswer}, refusals=_OF_A_BOT)
 async def beat(x: Exchange[v1.Heartbeat, NoQuery]) -> Reply:
     """Give a sign of life for a bot and all its leases.
@@ -232,16 +253,8 @@ async def beat(x: Exchange[v1.Heartbeat, NoQuery]) -> Reply:
     The answer says of each lease whether to go on with it, and what others had to say about its task.
     """
     bot = x.path["bot_id"]
-    pulses = tuple(
-        commands.Pulse(
-            lease_id=one.lease_id,
-            progress=None if one.progress is None else one.progress.model_dump(exclude_none=True),
-            usage=None if one.usage is None else one.usage.model_dump(),
-            checkpoint=None if one.checkpoint is None else _encode(one.checkpoint),
-        )
-        for one in x.body.leases
-    )
-    beaten: Beaten = await x.parts.engine.do(commands.Beat(by=x.by, bot=bot, pulses=pulses, trace=x.trace))
+    command = await x.aside(lambda: _beat(x, bot))
+    beaten: Beaten = await x.parts.engine.do(command)
     x.parts.identity.presence.seen(bot)
     told = [
         {
@@ -270,7 +283,8 @@ async def beat(x: Exchange[v1.Heartbeat, NoQuery]) -> Reply:
 async def release(x: Exchange[v1.Release, NoQuery]) -> Reply:
     """Give work back, to be handed out again now or after a delay.
 
-    It costs no try, as long as it does not happen twenty times in a row.
+    It costs no try, until the work was put off for `give_up_after_seconds` in a row. The third time in a row and later
+    it comes back no sooner than after a quarter of the time that it was put off so far.
     """
     body = x.body
     await x.parts.engine.do(

@@ -50,7 +50,7 @@ TABLES: Mapping[str, Table] = {
             "id task tenant kind key created_at subject",
             "queue status priority place attempt tries crashes deferrals unseen start_due start_left start pending"
             " round reworks timeout max_attempts continues handled wake payload result result_hash checkpoint excluded"
-            " taker error since version",
+            " taker error since give_up put_off version",
             "status place attempt start_due start_left pending result result_hash since version",
         ),
         _table(
@@ -205,7 +205,7 @@ def of_work(it: Work) -> Row:
         *(it.queue, it.status, it.priority, it.place, it.attempt, it.tries, it.crashes, it.deferrals, it.unseen),
         *(it.start_due, it.start_left, it.start, it.pending, it.round, it.reworks, it.timeout, it.max_attempts),
         *(it.continues, it.handled, it.wake, it.payload, it.result, it.result_hash, it.checkpoint),
-        *(_list(it.excluded), it.taker, _maybe(it.error), it.since, it.version),
+        *(_list(it.excluded), it.taker, _maybe(it.error), it.since, it.give_up, it.put_off, it.version),
     )
 
 
@@ -246,7 +246,9 @@ def work(row: Row) -> Work:
         taker=row[32],
         error=_read_maybe(row[33]),
         since=row[34],
-        version=row[35],
+        give_up=row[35],
+        put_off=row[36],
+        version=row[37],
     )
 
 

@@ -1,0 +1,131 @@
+"""What people read of bots' words while the work runs holds no secret; what bots are given is as it was said."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.acceptance.planted import Search, made
+from tests.http.town import Json, Town, town
+
+SECRETS = made()
+SEARCH = Search(SECRETS)
+ALL = [secret.text for secret in SECRETS]
+
+
+@pytest.fixture
+def place() -> Iterator[Town]:
+    with town() as there:
+        yield there
+
+
+def test_a_question_is_read_without_secrets_with_its_choices_and_its_schema(place: Town) -> None:
+    worker = place.bot("Executor")
+    for text in ALL:
+        place.submit(["a"], evaluation="none")
+        worker.ask(worker.take(), f"use {text}?", choices=[f"yes, {text}", "no"], schema=schema_with(text))
+
+    page = place.approver.read("/approvals?state=open&page_size=100")["items"]
+    each = [place.approver.get(f"/approvals/{one['id']}").body for one in page]
+
+    assert len(page) == len(SECRETS)
+    assert SEARCH.found(json.dumps(page).encode()) == set()
+    assert SEARCH.found(b"\n".join(each)) == set()
+    assert all("[redacted:" in one["question"] for one in page)
+    # It is a schema still, and a choice can be made as it is read.
+    for one in page:
+        assert one["schema"]["properties"]["api_key"] == {"type": "string"}
+        place.approver.ok(f"/approvals/{one['id']}:answer", {"answer": one["choices"][0]})
+
+
+def schema_with(text: str) -> Json:
+    return {
+        "description": f"not {text}",
+        "default": {"password": text},
+        "examples": [text],
+        "type": ["string", "object"],
+        "properties": {"api_key": {"type": "string"}},
+    }
+
+
+def test_choices_that_read_alike_without_their_secrets_are_refused(place: Town) -> None:
+    worker = place.bot("Executor")
+    place.submit(["a"], evaluation="none")
+    lease = worker.take()
+    keys = ["AKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPLF"]
+
+    refused = worker.person.post(f"/leases/{lease['lease_id']}:ask", {"question": "which?", "choices": keys})
+
+    if refused.status == 422:
+        assert [one["pointer"] for one in refused.json["errors"]] == ["/choices/0"]
+    else:  # tags tell them from each other
+        assert len(set(place.approver.read(f"/approvals/{refused.json['approval_id']}")["choices"])) == 2
+
+
+def test_an_answer_is_shown_without_its_secrets_and_reaches_the_bot_as_it_was_given(place: Town) -> None:
+    worker = place.bot("Executor")
+    task = place.submit(["a"], evaluation="none")
+    worker.ask(worker.take(), "which key?")
+    approval = place.open_approval(task)
+    answer = {"keys": ALL, "password": "hunter2-and-more"}
+
+    decided = place.approver.ok(f"/approvals/{approval['id']}:answer", {"answer": answer})
+    again = place.approver.ok(f"/approvals/{approval['id']}:answer", {"answer": answer})
+    lease = worker.take()
+
+    assert SEARCH.found(json.dumps([decided, again]).encode()) == set()
+    assert b"hunter2" not in json.dumps(decided).encode()
+    assert lease["answers"] == [{"question": "which key?", "answer": answer}]
+
+
+def test_progress_and_log_lines_are_read_without_secrets(place: Town) -> None:
+    worker = place.bot("Executor")
+    task = place.submit(["a"], evaluation="none")
+    lease = worker.take()
+    for text in ALL:
+        told = {"fraction": 0.5, "message": f"calling with {text}", "log": [f"read {text}"]}
+        beat = {"leases": [{"lease_id": lease["lease_id"], "progress": told}]}
+        worker.person.ok(f"/bots/{worker.id}:heartbeat", beat)
+
+        shown = place.client.read(f"/tasks/{task}/subtasks/a")["progress"]
+
+        assert shown["fraction"] == 0.5
+        assert shown["message"].startswith("calling with ")
+        assert SEARCH.found(json.dumps(shown).encode()) == set()
+    worker.report(lease)
+
+
+def test_what_is_approved_and_how_it_was_judged_is_read_without_secrets(place: Town) -> None:
+    planner, worker, judge = place.bot("Planner"), place.bot("Executor"), place.bot("Evaluator")
+    task = place.submit(approval="plan")
+    node = {"key": "a", "description": " ".join(ALL), "input": {"keys": ALL, "token": "hunter2-and-more"}}
+    planner.report(planner.take(), plan={"subtasks": [node]})
+
+    plan = place.open_approval(task)
+    assert SEARCH.found(json.dumps(plan).encode()) == set()
+    assert "hunter2" not in json.dumps(plan)
+    place.approve(plan)
+    lease = worker.take()
+    assert lease["subtask"]["input"] == node["input"]
+    worker.report(lease, output={"keys": ALL})
+    finding = {"category": "safety", "text": f"it holds {ALL[1]}"}
+    target = {"subtask": "a", "feedback": f"leave out {ALL[1]}"}
+    judge.judge(
+        judge.take(), "rework", reasons=[f"it holds {text}" for text in ALL], findings=[finding], targets=[target]
+    )
+
+    verdict = place.task(task)["verdict"]
+    assert len(verdict["reasons"]) == len(ALL)
+    assert SEARCH.found(json.dumps(verdict).encode()) == set()
+    assert worker.take()["feedback"][0]["text"] == target["feedback"]
+
+
+def test_the_same_bad_plan_over_and_over_is_a_failed_try(place: Town) -> None:
+    planner = place.bot("Planner")
+    place.submit()
+    lease = planner.take()
+    bad = {"subtasks": [{"key": "a", "description": "", "depends_on": ["zz"]}]}
+
+    answers = [planner.try_report(lease, plan=bad).status for _ in range(300)]
+
+    assert answers == [422] * 7 + [409] * 293
