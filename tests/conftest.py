@@ -1,8 +1,10 @@
 """Rules for every run: a skipped test fails it, the seconds of each room are kept. Fixtures live beside their tests."""
 
 import json
+import os
 import signal
 from collections import defaultdict
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -47,6 +49,14 @@ class Tally:
             terminalreporter.section("skipped tests are failures here", red=True)
             for nodeid in self.skipped:
                 terminalreporter.line(nodeid)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where bots keep what they could not send: nothing of a test's goes into the home of whoever runs it."""
+    folder = tmp_path_factory.mktemp("state")
+    os.environ["XDG_STATE_HOME"] = str(folder)
+    return folder / "swarmkeeper" / "unsent"
 
 
 def pytest_configure(config: pytest.Config) -> None:

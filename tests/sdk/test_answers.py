@@ -86,10 +86,15 @@ def test_every_answer_is_one_that_the_orchestrator_can_read() -> None:
 
 def test_values_that_would_be_refused_later_are_refused_now() -> None:
     for wrong in (
-        lambda: Done([1, 2]),  # type: ignore[arg-type]  # what is tested is what happens without a type checker
         lambda: Failed("x", "maybe"),  # type: ignore[arg-type]  # what is tested is what happens without a type checker
         lambda: Failed("x", retry_after_seconds=3),
         lambda: Later(-1),
+        lambda: Later(float("nan")),
+        lambda: Later(7 * 24 * 3600 + 1),
+        lambda: Ask("?", expires_in_seconds=0),
+        lambda: Accept(float("nan")),
+        lambda: Accept("good"),  # type: ignore[arg-type]  # what is tested is what happens without a type checker
+        lambda: Accept(reasons=["so"] * 101),
         lambda: Ask(""),
         lambda: Accept(1.5),
         lambda: Reject("one text"),
@@ -99,5 +104,7 @@ def test_values_that_would_be_refused_later_are_refused_now() -> None:
 
 
 def test_a_failure_is_never_too_long_to_be_told() -> None:
-    for length in (MESSAGE_LENGTH_MAX, MESSAGE_LENGTH_MAX + 1):
-        assert report(Failed("x" * length))["error"]["message"] == "x" * MESSAGE_LENGTH_MAX
+    assert report(Failed("x" * MESSAGE_LENGTH_MAX))["error"]["message"] == "x" * MESSAGE_LENGTH_MAX
+    longer = report(Failed("x" * 8_001))["error"]["message"]
+    assert len(longer) == MESSAGE_LENGTH_MAX
+    assert longer.endswith("x… [cut: 8001 characters]")

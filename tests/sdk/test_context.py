@@ -80,8 +80,17 @@ def test_what_cannot_be_told_is_refused_where_it_is_said() -> None:
         said.progress(40)
     with pytest.raises(ValueError, match="never down"):
         said.use(tokens=-1)
-    with pytest.raises(TypeError):
+    with pytest.raises(ValueError, match="/payload/x: is a object, which JSON has no form for"):
         said.tell("other", {"x": object()})
+
+
+def test_use_that_is_no_whole_number_is_rounded_up() -> None:
+    said = context()
+
+    said.use(tokens=3, cost_micro_usd=0.2)
+    said.use(cost_micro_usd=1.5)
+
+    assert Outbox(said).usage() == {"tokens": 3, "cost_micro_usd": 3}
 
 
 def test_a_message_wakes_the_one_who_carries_it() -> None:

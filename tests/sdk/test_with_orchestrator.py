@@ -141,14 +141,14 @@ async def test_a_failure_is_tried_again_and_its_checkpoint_goes_on(client: Clien
 async def test_later_costs_no_try(client: Client, serving: Serving) -> None:
     @executor(skills={"count"})
     async def hesitant(subtask: SubTask, context: Context) -> Done | Later:
-        return Done({}) if context.attempt > 4 else Later()
+        return Done({}) if context.attempt > 2 else Later()
 
     async with serving(hesitant):
         task = await ended(client, subtasks=[counting(key="a")])
 
         assert task.outcome == "accepted"
         attempts = (await client.subtask(task.id, "a")).attempts
-        assert [attempt.ending for attempt in attempts] == ["released"] * 4 + ["succeeded"]
+        assert [attempt.ending for attempt in attempts] == ["released"] * 2 + ["succeeded"]
 
 
 async def test_an_exception_ends_in_a_failure_that_says_what_happened(client: Client, serving: Serving) -> None:
@@ -289,3 +289,52 @@ async def test_keys_and_bots_are_looked_after(swarm: Orchestrator, client: Clien
     listed = client.keys()
     assert made.id in [key.id async for key in listed]
     await client.delete_bot(bot.id)
+
+
+async def test_a_providers_refusal_burns_no_try(client: Client, serving: Serving) -> None:
+    class RateLimitError(Exception):
+        status_code = 429
+
+    @executor(skills={"count"})
+    async def limited(subtask: SubTask, context: Context) -> Done:
+        if context.attempt == 1:
+            try:
+                raise RateLimitError("slow down")
+            except RateLimitError as error:
+                raise RuntimeError("the model could not be asked") from error
+        return Done()
+
+    async with serving(limited):
+        task = await ended(client, subtasks=[counting(key="a", max_attempts=1)])
+
+        assert task.outcome == "accepted"
+        attempts = (await client.subtask(task.id, "a")).attempts
+        assert [attempt.ending for attempt in attempts] == ["deferred", "succeeded"]
+        assert "the model could not be asked" in (attempts[0].error or {})["message"]
+
+
+async def test_a_plan_and_a_verdict_that_break_rules_are_mended_in_the_same_attempt(
+    client: Client, serving: Serving
+) -> None:
+    heard: list[str] = []
+
+    @planner(skills={"plan"})
+    async def plan(task: TaskDefinition, context: Context) -> Plan:
+        heard.extend(each.text for each in context.feedback)
+        return Plan([counting(depends_on=[] if context.feedback else ["nobody"])])
+
+    @evaluator(skills={"judge"})
+    async def judge(candidate: Candidate, context: Context) -> Accept | Rework:
+        heard.extend(each.text for each in context.feedback)
+        return Accept() if context.feedback else Rework({"nobody": "again"})  # only the orchestrator can tell
+
+    async with serving(plan, counter, judge):
+        task = await ended(client, evaluation="final")
+
+        assert (task.outcome, task.round) == ("accepted", 1)
+        assert ["/subtasks/0/depends_on/0" in text or "/verdict/targets/0/subtask" in text for text in heard] == [
+            True
+        ] * 2
+        kinds = [event.type async for event in client.events(task.id)]
+        assert not any("attempt_failed" in kind for kind in kinds)
+        assert sum("work.leased" in kind for kind in kinds) == 3

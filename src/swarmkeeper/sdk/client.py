@@ -19,6 +19,7 @@ from swarmkeeper.sdk import chance as chances
 from swarmkeeper.sdk.calls import Answered, Calls, Json
 from swarmkeeper.sdk.chance import Chance
 from swarmkeeper.sdk.errors import ApiError, Unreachable
+from swarmkeeper.sdk.sendable import sendable
 from swarmkeeper.sdk.transport import Transport
 from swarmkeeper.wire.answers import (
     AuditLog,
@@ -93,16 +94,16 @@ class Client:
         """Hand in a task: a title and fields (`input=…`, `subtasks=[…]`), a `TaskDefinition`, or the same as a mapping.
 
         Lost replies are made up for: the same submission never makes two tasks. Pass an `idempotency_key` of your own
-        to have that over restarts of your process too.
+        to have that over restarts of your process too. Python values become JSON as a bot's outputs do.
         """
         body = {**_sent(task), **{name: _sent_value(value) for name, value in fields.items()}}
-        return await self._command("POST", "/tasks", body, Task, idempotency_key)
+        return await self._command("POST", "/tasks", sendable(body, "the task"), Task, idempotency_key)
 
     async def submit_many(
         self, tasks: Sequence[str | TaskDefinition | Mapping[str, Json]], *, idempotency_key: str | None = None
     ) -> list[TaskBatchItem]:
         """Up to 500 tasks in one call, each taken or refused by itself."""
-        body = {"tasks": [_sent(task) for task in tasks]}
+        body = sendable({"tasks": [_sent(task) for task in tasks]}, "a task")
         return (await self._command("POST", "/tasks:batch", body, TaskBatchAnswer, idempotency_key)).results
 
     # ---- looking
@@ -272,7 +273,11 @@ class Client:
 
         It comes with a heartbeat. `lease_id` is for a bot that speaks: which of its leases of the task it has in mind.
         """
-        body = {"to_bot": to, "payload": dict(payload), **({} if lease_id is None else {"lease_id": lease_id})}
+        body = {
+            "to_bot": to,
+            "payload": sendable(payload, at="/payload", inside=1),
+            **({} if lease_id is None else {"lease_id": lease_id}),
+        }
         return await self._command("POST", f"{_task(task_id)}/messages", body, BotMessage, idempotency_key)
 
     def messages(self, task_id: str, *, after: str | None = None) -> AsyncIterator[BotMessage]:

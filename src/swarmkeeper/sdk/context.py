@@ -6,13 +6,13 @@ Everything here may be used from a thread as well as from a coroutine.
 
 from __future__ import annotations
 
-import json
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from swarmkeeper.sdk import calls
+from swarmkeeper.sdk.sendable import cut, sendable, within
 from swarmkeeper.wire.answers import Answered, BotMessage, Feedback, Previous
 from swarmkeeper.wire.requests import SubTask, TaskDefinition
 
@@ -90,30 +90,32 @@ class Context:
             raise ValueError("progress lies between 0 and 1")
         with self._lock:
             self._fraction = float(fraction)
-            self._message = None if message is None else message[:TEXT_LENGTH_MAX]
+            self._message = None if message is None else cut(str(message), TEXT_LENGTH_MAX)
 
     def log(self, line: str) -> None:
         """A line for whoever watches. Between two heartbeats the last 100 are kept."""
         with self._lock:
-            self._log = [*self._log, line[:TEXT_LENGTH_MAX]][-LOG_LINES_MAX:]
+            self._log = [*self._log, cut(str(line), TEXT_LENGTH_MAX)][-LOG_LINES_MAX:]
 
-    def use(self, *, tokens: int = 0, cost_micro_usd: int = 0) -> None:
-        """Add to what this attempt has used. The runner reports the total."""
+    def use(self, *, tokens: float = 0, cost_micro_usd: float = 0) -> None:
+        """Add to what this attempt has used, each rounded up. The runner reports the total."""
         if tokens < 0 or cost_micro_usd < 0:
             raise ValueError("use is counted up, never down")
         with self._lock:
             for name, amount in (("tokens", tokens), ("cost_micro_usd", cost_micro_usd)):
                 if amount:
-                    self._usage[name] = self._usage.get(name, 0) + amount
+                    self._usage[name] = self._usage.get(name, 0) + math.ceil(amount)
 
     def checkpoint(self, value: Json) -> None:
-        """Keep `value` (JSON, at most 64 KiB) for the next attempt, should this one not end well."""
-        written = calls.encode(value)
-        if len(written) > CHECKPOINT_BYTES_MAX:
-            raise ValueError(f"a checkpoint holds at most {CHECKPOINT_BYTES_MAX} bytes, this one has {len(written)}")
+        """Keep `value` (at most 64 KiB of JSON) for the next attempt, should this one not end well.
+
+        Raises:
+            Unsendable: some of it has no form in JSON, or it is too long. Let through, it fails the work for good.
+        """
+        # A copy: the caller may go on to change what it passed, and each checkpoint must be told from the last.
+        made = within(sendable(value, "the checkpoint", inside=3), CHECKPOINT_BYTES_MAX, "the checkpoint")
         with self._lock:
-            # A copy: the caller may go on to change what it passed, and each checkpoint must be told from the last.
-            self._checkpoint = json.loads(written)
+            self._checkpoint = made
             self._checkpoint_set = True
 
     def tell(self, bot: str | None, payload: Mapping[str, Json]) -> None:
@@ -121,12 +123,13 @@ class Context:
 
         It leaves at once, and comes with a heartbeat of whoever it is for, at least once. The result is reported after
         it; an orchestrator that refuses the message (no such bot, the task is over) fails this attempt.
+
+        Raises:
+            Unsendable: as with `checkpoint`.
         """
-        written = calls.encode(payload)
-        if len(written) > MESSAGE_BYTES_MAX:
-            raise ValueError(f"a message holds at most {MESSAGE_BYTES_MAX} bytes, this one has {len(written)}")
+        made = within(sendable(payload, "the message", at="/payload", inside=1), MESSAGE_BYTES_MAX, "the message")
         with self._lock:
-            self._outgoing.append(Message(bot, json.loads(written)))
+            self._outgoing.append(Message(bot, made if isinstance(made, dict) else {"value": made}))
         self._wake()
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import logging
 import sysconfig
 import traceback
 from collections.abc import Callable, Sequence
@@ -11,12 +12,24 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from swarmkeeper.sdk.sendable import readable
+
 _OURS = str(Path(__file__).resolve().parent.parent)
 _LIBRARIES = ("site-packages", "dist-packages")
 _STANDARD = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})
 _LEAVES_MAX = 3  # of an exception group
 
 Place = tuple[str, int, str]  # file, line, function
+
+
+def _readable_traceback(record: logging.LogRecord) -> bool:
+    """Write the traceback of a record so that a file can take it: half a surrogate pair in it would lose the record."""
+    if record.exc_info and record.exc_info[1] is not None and not record.exc_text:
+        record.exc_text = readable("".join(traceback.format_exception(record.exc_info[1])).rstrip())
+    return True
+
+
+logging.getLogger("swarmkeeper.bot").addFilter(_readable_traceback)
 
 
 class OwnCode:
@@ -50,7 +63,7 @@ class OwnCode:
         said, leaf = _said(error), _leaf(error)
         frames = traceback.extract_tb(leaf.__traceback__) or traceback.extract_tb(error.__traceback__)
         place = self.innermost([(frame.filename, frame.lineno or 0, frame.name) for frame in frames])
-        return said if place is None else f"{said} (at {shown(place)})"
+        return readable(said if place is None else f"{said} (at {shown(place)})")
 
 
 def _file_of(code: Callable[..., Any]) -> str | None:

@@ -7,13 +7,18 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from swarmkeeper.sdk.answers import Answer
 from swarmkeeper.sdk.context import Candidate, Context, Outbox
 from swarmkeeper.sdk.errors import ApiError
-from swarmkeeper.wire.answers import BotMessage, Lease
+from swarmkeeper.wire.answers import BotMessage, Feedback, Lease
 from swarmkeeper.wire.requests import SubTask, TaskDefinition
 from swarmkeeper.wire.shapes import read_answer
 
 Json = Any
+
+# How often code is called again in one attempt, with what was wrong with its plan or verdict. The orchestrator takes so
+# many bad ones under one lease.
+MENDS_MAX = 3
 
 Work = TaskDefinition | SubTask | Candidate
 
@@ -44,12 +49,14 @@ class HeldLease:
         self.reporting = False  # from here on the answer to the report decides, whatever a heartbeat says
         self.ended: str | None = None  # lost or cancelled: whatever comes out of it is dropped
         self.on_end: Callable[[], object] | None = None  # the runner's, which has code at work for it
-        self.size = 0  # bytes of the report, once it is known
+        self.said: tuple[Answer, dict[str, Json]] | None = None  # the answer, and how it is reported
+        self.size = 0  # bytes of that
         self.refused_message: ApiError | None = None
         self.unread: deque[BotMessage] = deque()  # for the author's hook
         self.reading: asyncio.Task[None] | None = None
         self._lease = lease
         self._work: Work | None = None
+        self._mended = 0
 
     @property
     def work(self) -> Work:
@@ -77,6 +84,15 @@ class HeldLease:
         else:
             self._work = task
         return self._work
+
+    def mend(self, wrong: str) -> bool:
+        """Tell the author's code what is wrong with its answer, and go on; False: it was told often enough."""
+        if self._mended >= MENDS_MAX:
+            return False
+        self._mended += 1
+        self.reporting = False
+        self.context.feedback += (Feedback(round=self._lease.task.round, text=wrong),)
+        return True
 
     def end(self, why: str) -> None:
         if self.ended is None:

@@ -19,6 +19,7 @@ from functools import partial
 from typing import cast
 
 from swarmkeeper.sdk import chance as chances
+from swarmkeeper.sdk import preparing
 from swarmkeeper.sdk.answers import Answer, Ask, Failed, Later
 from swarmkeeper.sdk.bots import BaseBot, takes_context
 from swarmkeeper.sdk.client import Client
@@ -27,7 +28,7 @@ from swarmkeeper.sdk.errors import ApiError, Busy, Conflict, Forbidden, NotFound
 from swarmkeeper.sdk.failures import shown
 from swarmkeeper.sdk.health import BotHealth, Health, Status
 from swarmkeeper.sdk.leases import HeldLease, Work
-from swarmkeeper.sdk.session import BATCH_BYTES_MAX, BATCH_MAX, POLL_SECONDS, Session, failure_of
+from swarmkeeper.sdk.session import BATCH_BYTES_MAX, BATCH_MAX, POLL_SECONDS, Session
 from swarmkeeper.sdk.sides import Sides, sides_of
 from swarmkeeper.sdk.user_code import Outcome, Raised, Returned, Running
 
@@ -378,20 +379,22 @@ class BotRunner:
                     # A person pressed Ctrl-C, and the interpreter raised it in whatever ran on the main thread.
                     self._interrupted.set()
                     raise asyncio.CancelledError
+                if preparing.is_mendable(lease, error) and lease.mend(str(error)):
+                    self.session.note("refused", what="answer", code="invalid", detail=str(error))
+                    return await self._call_code(lease, work)
                 return self._failed(lease, error)
         raise asyncio.CancelledError
 
     def _failed(self, lease: HeldLease, error: BaseException) -> Failed:
-        said = self._own.told(error)
-        self.session.note(
-            "failed", lease_id=lease.lease_id, task_id=lease.task_id, error=type(error).__name__, detail=said
-        )
+        said, kind = self._own.told(error), type(error).__name__
+        self.session.note("failed", lease_id=lease.lease_id, task_id=lease.task_id, error=kind, detail=said)
         attempt = f"attempt {lease.context.attempt} at {lease.work_id}"
         log.warning("%s: %s failed: %s", self.session.label, attempt, said, exc_info=error)
-        return Failed(said)
+        return preparing.failure_from(lease, error, said)
 
     async def _outcome(self, lease: HeldLease, work: Work) -> Outcome:
-        call = partial(self._code, *((work, lease.context) if self._with_context else (work,)))
+        # Made ready to be sent where it was made: that takes as long as it is large, and asks objects of the author's.
+        call = partial(preparing.call, self._code, (work, lease.context) if self._with_context else (work,), lease)
         name = f"swarmkeeper-work-{lease.work_id}"
         if self._on_the_loop:
             return await self._outcome_of(lease, self._sides.start_users(call, name))
@@ -475,7 +478,7 @@ class BotRunner:
         except ApiError as error:
             if isinstance(answer, Ask) and isinstance(error, Refused):
                 self.session.note("refused", what="question", code=error.code, detail=str(error))
-                self._to_report(lease, failure_of("this question cannot be asked", error))
+                self._to_report(lease, preparing.failure_of("this question cannot be asked", error))
             else:
                 self._lost(lease, error)
 
@@ -559,8 +562,11 @@ class BotRunner:
                 self.session.note("refused", what="result", code=error.code, detail=str(error))
                 if isinstance(answer, Failed):
                     self._reported(lease)  # not even that: the lease runs out, and counts as a crash
+                elif isinstance(error, Refused) and lease.kind != "execute" and lease.mend(str(error)):
+                    self._reporting.discard(lease.lease_id)
+                    self._start(lease)
                 else:
-                    self._to_report(lease, failure_of("the orchestrator refused this result", error))
+                    self._to_report(lease, preparing.refused(lease, answer, error))
 
     def _lost(self, lease: HeldLease, error: ApiError) -> None:
         self.session.note("lost", lease_id=lease.lease_id, task_id=lease.task_id, code=error.code, detail=error.detail)

@@ -15,11 +15,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from swarmkeeper.sdk import answers, instances, preparing
 from swarmkeeper.sdk import chance as chances
-from swarmkeeper.sdk import instances
 from swarmkeeper.sdk.answers import (
-    ANSWERS_TO,
-    MESSAGE_LENGTH_MAX,
     Accept,
     Answer,
     Ask,
@@ -427,12 +425,13 @@ class Session:
 
     async def prepare(self, lease: HeldLease, answer: Answer) -> Answer:
         """The answer as it may leave this process: seen by the author's hook, sayable in JSON, after its messages."""
-        answer = _fitting(lease, answer)
+        answer = preparing.prepared(lease, answer)
         try:
             if self.bot.has_hook("before_submit"):
-                answer = _fitting(lease, await self._seen_by_author(answer))
+                answer = preparing.prepared(lease, await self._seen_by_author(answer))
             if not isinstance(answer, Later | Ask):
-                lease.size = len(encode(report(answer)))
+                lease.said = (answer, report(answer))
+                lease.size = len(encode(lease.said[1]))
         except Exception as error:
             # Its text stays here: it may hold just what the hook was to take out.
             log.exception("%s: the answer could not be prepared", self.label)
@@ -447,7 +446,7 @@ class Session:
         await self._send_messages_of(lease)  # not of all that are held: that would be done for each of them
         refused = None
         if lease.refused_message is not None:
-            refused = failure_of("a message was refused", lease.refused_message)
+            refused = preparing.failure_of("a message was refused", lease.refused_message)
         if (refused is not None or not isinstance(answer, _FINISHING)) and lease.outbox.checkpoint_waits():
             # The next attempt goes on from here: the checkpoint must arrive before this one ends.
             try:
@@ -522,16 +521,14 @@ class Session:
 
     def _item(self, lease: HeldLease, answer: Answer) -> dict[str, Json]:
         assert not isinstance(answer, Later | Ask), "these have calls of their own"
-        item: dict[str, Json] = {"task_id": lease.task_id, "lease_id": lease.lease_id, **report(answer)}
+        said = lease.said[1] if lease.said is not None and lease.said[0] is answer else report(answer)
+        item: dict[str, Json] = {"task_id": lease.task_id, "lease_id": lease.lease_id, **said}
         if usage := lease.outbox.usage():
             item["usage"] = usage
         return item
 
     async def release(self, lease: HeldLease, answer: Later) -> None:
-        body: dict[str, Json] = {"delay_seconds": answer.seconds}
-        if answer.why:
-            body["reason"] = answer.why[:MESSAGE_LENGTH_MAX]
-        await self._end_lease(lease, "release", body)
+        await self._end_lease(lease, "release", answers.release(answer))
         self.note("released", lease_id=lease.lease_id, task_id=lease.task_id, seconds=answer.seconds)
 
     async def ask(self, lease: HeldLease, question: Ask) -> None:
@@ -540,14 +537,7 @@ class Session:
         Raises:
             Refused: it cannot be put so: too long, or its schema is none. The lease lives.
         """
-        body: dict[str, Json] = {"question": question.question}
-        if question.choices:
-            body["choices"] = list(question.choices)
-        if question.schema is not None:
-            body["schema"] = dict(question.schema)
-        if question.expires_in_seconds is not None:
-            body["expires_in_seconds"] = question.expires_in_seconds
-        await self._end_lease(lease, "ask", body)
+        await self._end_lease(lease, "ask", answers.question(question))
         self.note("submitted", lease_id=lease.lease_id, task_id=lease.task_id, asked=True)
 
     async def _end_lease(self, lease: HeldLease, verb: str, body: dict[str, Json]) -> None:
@@ -556,21 +546,6 @@ class Session:
 
 # With these nothing of the attempt is needed any more; after the others somebody goes on.
 _FINISHING = (Done, Plan, Accept, Rework, Reject)
-
-
-def _fitting(lease: HeldLease, answer: object) -> Answer:
-    fitting = ANSWERS_TO[lease.kind]
-    if isinstance(answer, fitting):
-        return answer
-    names = ", ".join(each.__name__ for each in fitting)
-    # Not retryable: code that answers in the wrong words will do so again.
-    return Failed(f"the bot's code returned {type(answer).__name__}, not one of {names}", kind="not_retryable")
-
-
-def failure_of(what: str, error: ApiError) -> Failed:
-    """A refusal as the outcome of an attempt, so that whoever watches the task can read why."""
-    final = error.code == "not_supported"
-    return Failed(f"{what}: {error}", kind="not_retryable" if final else "retryable")
 
 
 def _trace(lease: HeldLease) -> dict[str, str]:
