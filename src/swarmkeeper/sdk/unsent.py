@@ -14,6 +14,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from swarmkeeper import files
+
 FILES_MAX = 100
 BYTES_MAX = 1 << 30
 
@@ -30,7 +32,9 @@ def keep(content: bytes, name: str) -> Path:
         try:
             _make(folder)
             _make_room(folder, len(content))
-            return _write(folder, f"{re.sub(r'[^0-9A-Za-z_-]', '_', name)[:100]}.json", content)
+            file = folder / f"{re.sub(r'[^0-9A-Za-z_-]', '_', name)[:100]}.json"
+            files.write(file, content)
+            return file
         except OSError as error:
             refused = error
     assert refused is not None, "there is a folder to try"
@@ -46,37 +50,25 @@ def _folders() -> Iterator[Path]:
 
 
 def _make(folder: Path) -> None:
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    found = folder.lstat()
     # Anybody may have made it where anybody may write, as a link to somewhere else, too.
+    if folder.is_symlink():
+        raise PermissionError(f"{folder} is a link")
+    files.folder(folder)
+    found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or (hasattr(os, "getuid") and found.st_uid != os.getuid()):
         raise PermissionError(f"{folder} is not this user's folder")
-    folder.chmod(0o700)
 
 
 def _make_room(folder: Path, coming: int) -> None:
     """Let the oldest go."""
-    files = []
+    kept = []
     for entry in folder.iterdir():
         with contextlib.suppress(FileNotFoundError):  # another bot makes room, too
             found = entry.lstat()
-            files.append((found.st_mtime_ns, found.st_size, entry))
-    size = sum(each[1] for each in files) + coming
-    for place, (_, length, entry) in enumerate(sorted(files)):
-        if len(files) - place < FILES_MAX and size <= BYTES_MAX:
+            kept.append((found.st_mtime_ns, found.st_size, entry))
+    size = sum(each[1] for each in kept) + coming
+    for place, (_, length, entry) in enumerate(sorted(kept)):
+        if len(kept) - place < FILES_MAX and size <= BYTES_MAX:
             return
         entry.unlink(missing_ok=True)
         size -= length
-
-
-def _write(folder: Path, name: str, content: bytes) -> Path:
-    descriptor, made = tempfile.mkstemp(dir=folder, prefix=".")  # 0600, and never a file that is there
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        return Path(made).replace(folder / name)
-    except BaseException:
-        Path(made).unlink(missing_ok=True)
-        raise
