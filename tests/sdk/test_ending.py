@@ -5,9 +5,11 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import stat
 import sys
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,9 @@ import pytest
 from swarmkeeper import Context, Done, ExecutorBot, SubTask
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.sdk import instances
+from swarmkeeper.sdk.ending import Ender
 from swarmkeeper.sdk.health import BotHealth, overall
-from swarmkeeper.sdk.runner import BotStuck, serve
+from swarmkeeper.sdk.runner import BotStuck, run, serve
 from swarmkeeper.settings import Settings
 from swarmkeeper.testing.stage import Process, Stage, soon, stage
 from tests.sdk.script import Call, accepted, beaten, granted, lease, orchestrator, parked, virtually
@@ -117,6 +120,28 @@ async def test_probes_are_told_of_a_stuck_bot(tmp_path: Path) -> None:
         assert body["bots"][0]["name"] == "worker"
         assert "attempt 1, at" in body["bots"][0]["why"]
         assert (await asked(port, "/other"))[0] == 404
+
+
+def test_a_process_that_the_author_s_code_forks_ends_with_a_signal_of_its_own() -> None:
+    with Ender():
+        child = os.fork()
+        if child == 0:
+            with contextlib.suppress(BaseException):  # it must never go on as a second run of the tests
+                os.kill(os.getpid(), signal.SIGTERM)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+
+    assert os.waitstatus_to_exitcode(status) == -signal.SIGTERM
+
+
+def test_run_elsewhere_than_on_the_main_thread_says_what_to_do() -> None:
+    def elsewhere() -> str:
+        with pytest.raises(SystemExit) as ended:
+            run(Stubborn(1), client=orchestrator().client())
+        return str(ended.value)
+
+    with ThreadPoolExecutor() as threads:
+        assert "needs the main thread; elsewhere, await serve(...)" in threads.submit(elsewhere).result()
 
 
 async def asked(port: int, path: str) -> tuple[int, Any]:

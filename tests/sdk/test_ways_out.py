@@ -339,6 +339,28 @@ def test_a_lease_that_nothing_works_on_is_given_back_with_the_next_beat(
     assert "no code is at work for sub_1" in caplog.text
 
 
+def test_a_heartbeat_whose_answer_cannot_be_read_does_not_end_the_beats() -> None:
+    def nonsense_first(call: Call) -> Any:
+        return {"leases": "some"} if len(script.to("POST", BEAT)) == 1 else beaten()(call)
+
+    @executor
+    async def bot(subtask: SubTask) -> Done:
+        await asyncio.sleep(25)
+        return Done()
+
+    script = orchestrator(lease(1), beats=nonsense_first)
+
+    async def story() -> None:
+        stop = asyncio.Event()
+        asyncio.get_running_loop().call_later(30, stop.set)
+        await serve([bot], script.client(), stop=stop)
+
+    virtually(story())
+
+    assert len(script.to("POST", BEAT)) >= 3
+    assert len(script.to("POST", RESULTS)) == 1
+
+
 def test_lost_is_told_once_though_the_code_goes_on_for_many_beats() -> None:
     heard: list[str] = []
 

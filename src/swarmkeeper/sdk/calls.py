@@ -117,12 +117,13 @@ class Calls:
 
     def for_another_loop(self) -> Calls | None:
         """The same way for use on another event loop; None where the transport is bound to the loop it is used on."""
-        another = getattr(self.transport, "for_another_loop", None)
-        if another is None:
+        make = getattr(self.transport, "for_another_loop", None)
+        transport: Transport | None = None if make is None else make()
+        if transport is None:
             return None
         calls = Calls.__new__(Calls)
         calls.url, calls.credential, calls.chance = self.url, self.credential, self.chance
-        calls.transport = another()
+        calls.transport = transport
         return calls
 
     async def call(

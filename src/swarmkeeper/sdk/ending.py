@@ -38,8 +38,11 @@ class Ender:
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._live, name="swarmkeeper-signals", daemon=True)
         self._before: dict[int, object] = {}
+        self._process = os.getpid()
 
     def __enter__(self) -> Self:
+        if threading.current_thread() is not threading.main_thread():
+            raise ValueError("run(...) hears signals, so it needs the main thread; elsewhere, await serve(...)")
         self._before = {number: signal.signal(number, self._hear) for number in _SIGNALS}
         self._thread.start()
         return self
@@ -67,7 +70,11 @@ class Ender:
         self._heard.put("over")
 
     def _hear(self, number: int, _frame: FrameType | None) -> None:
-        self._heard.put(number)
+        if os.getpid() == self._process:
+            self._heard.put(number)
+        else:  # a process that the author's code forked: it has no thread that hears
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
 
     def _live(self) -> None:
         patience: float | None = None  # None: nothing is to end yet

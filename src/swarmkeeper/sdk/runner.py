@@ -260,6 +260,7 @@ class BotRunner:
         finally:
             stopping.cancel()
             await self.session.finish()
+            self.session.leave()
 
     async def _begin_unless(self, stopping: asyncio.Task[bool]) -> bool:
         beginning = asyncio.create_task(self.session.begin())
@@ -402,6 +403,10 @@ class BotRunner:
         if isinstance(outcome, Returned) and inspect.isawaitable(outcome.value):
             # A plain function that returned a coroutine or a future: it belongs to the author's loop.
             returned = outcome.value
+            if lease.ended is not None:
+                if inspect.iscoroutine(returned):
+                    returned.close()
+                return outcome
             return await self._outcome_of(lease, self._sides.start_users(lambda: returned, name))
         return outcome
 

@@ -7,9 +7,11 @@ on the orchestrator's side (sides.py); what the author wrote is called on the au
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import re
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -91,6 +93,7 @@ class Session:
         self.sides: Sides = OneLoop(calls)
         self.info: Bot | None = None
         self._instance: str | None = None
+        self._leave: Callable[[], object] = _nothing  # gives the instance to the next
         self._process = instances.process()  # this one, as opposed to another that goes by the same instance
         self._shared = False
         self.trouble: Trouble | None = None
@@ -159,7 +162,10 @@ class Session:
     async def register(self) -> Bot:
         bot = self.bot
         if self._instance is None:
-            self._instance = instances.take(bot.type, bot.name) if bot.instance is None else bot.instance
+            self._instance = bot.instance
+            if self._instance is None:
+                self._instance = instances.take(bot.type, bot.name)
+                self._leave = weakref.finalize(self, instances.give_back, bot.type, bot.name, self._instance)
         body: dict[str, Json] = {
             "type": bot.type,
             "version": bot.version,
@@ -187,6 +193,10 @@ class Session:
         self._beats = asyncio.create_task(self.beat_forever(), name="swarmkeeper-heartbeats")
         self.sides.watch(self.rhythm, self.own)
 
+    def leave(self) -> None:
+        """Let another bot of this process have the instance: this one registers no more."""
+        self._leave()
+
     def rhythm(self) -> float | None:
         """Seconds between two heartbeats; None while there is nothing to beat for."""
         return min((lease.heartbeat_after_seconds for lease in self.held.values()), default=None)
@@ -197,9 +207,6 @@ class Session:
             self._beats.cancel()
             await asyncio.gather(self._beats, return_exceptions=True)
             self._beats = None
-        if self._instance is not None and self.bot.instance is None:
-            instances.give_back(self.bot.type, self.bot.name, self._instance)
-            self._instance = None
 
     # ---- claiming
 
@@ -272,7 +279,8 @@ class Session:
         loop = asyncio.get_running_loop()
 
         def wake() -> None:
-            loop.call_soon_threadsafe(self._changed.set)
+            with contextlib.suppress(RuntimeError):  # nobody beats any more: what is said leaves with the report
+                loop.call_soon_threadsafe(self._changed.set)
 
         for granted in leases:
             if granted.lease_id in self.held or granted.lease_id in self.lingering:
@@ -330,6 +338,9 @@ class Session:
             except ApiError as error:
                 # Beats are repeated anyway, and what is wrong for good is met by the next claim or report.
                 self.note("trouble", code=error.code, detail=error.detail, during="heartbeat")
+                self._no_beat_before = loop.time() + chances.pause(self.calls.chance, 2)
+            except Exception:  # an answer of another shape, or a mistake of ours: without beats all would be lost
+                log.exception("%s: a heartbeat failed", self.label)
                 self._no_beat_before = loop.time() + chances.pause(self.calls.chance, 2)
 
     def _beat_due(self, now: float) -> float | None:

@@ -73,9 +73,9 @@ class HttpTransport:
             self._plain = http1.Host(parts.hostname, parts.port or 80, parts.netloc, idle_max=CONNECTIONS_MAX)
         self._http: httpx2.AsyncClient | None = None
 
-    def for_another_loop(self) -> HttpTransport:
+    def for_another_loop(self) -> HttpTransport | None:
         """Another one to the same place: connections belong to the event loop that opened them."""
-        return HttpTransport(self._url)
+        return HttpTransport(self._url) if type(self) is HttpTransport else None  # how to make another class is its own
 
     def _client(self) -> httpx2.AsyncClient:
         if self._http is None:
