@@ -3,6 +3,9 @@
 import asyncio
 import json
 import logging
+import os
+import signal
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmkeeper import Context, Done, ExecutorBot, Later, SubTask, executor
-from swarmkeeper.sdk.runner import BotRunner, serve
+from swarmkeeper.sdk.runner import BotRunner, run, serve
 from swarmkeeper.testing.stage import stage
 from tests.sdk.elsewhere import at_work, calls
 from tests.sdk.script import (
@@ -163,6 +166,85 @@ async def test_over_two_loops_each_way_out_is_one_failure() -> None:
     reports = stand.of("report")
     assert len({call.body["lease_id"] for call in reports}) == len(reports) == len(each)
     assert {call.body["status"] for call in reports} == {"failed"}
+
+
+async def exits() -> None:
+    raise SystemExit("in a task of its own")
+
+
+async def in_a_group() -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(exits())
+
+
+async def cancels_itself() -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(3600)
+
+
+async def stops_the_loop() -> None:
+    asyncio.get_running_loop().stop()
+    await asyncio.sleep(0.01)
+    raise ValueError("it went on")
+
+
+@pytest.mark.parametrize(
+    ("way", "told"),
+    [
+        (in_a_group, "SystemExit: in a task of its own"),
+        (cancels_itself, "CancelledError"),
+        (stops_the_loop, "ValueError: it went on"),
+    ],
+)
+def test_a_bot_that_is_run_survives_what_its_code_does_to_the_loop(way: Callable[[], Any], told: str) -> None:
+    script, _ = bad_then_good()
+
+    def last(call: Call) -> Any:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return accepted()
+
+    script.instead("POST", RESULTS, accepted(lease(2)), last)
+
+    @executor
+    async def bot(subtask: SubTask) -> Done:
+        if subtask.key == "s1":
+            await way()
+        return Done({"good": True})
+
+    run(bot, client=script.client())
+
+    assert told in first_bad(script)
+
+
+def test_a_coroutine_that_a_thread_returns_after_its_lease_is_lost_is_not_begun() -> None:
+    script, begun, polled_again = orchestrator(lease(1), beats=beaten("lost")), [], asyncio.Event()
+
+    async def second_poll(call: Call) -> Any:
+        polled_again.set()
+        return await parked(call)
+
+    script.instead("POST", "/leases", granted(lease(1)), second_poll)
+
+    class Late(ExecutorBot):
+        def execute(self, subtask: SubTask, context: Context) -> Any:
+            while not context.cancelled:
+                threading.Event().wait(0.01)
+            return self.goes_on()
+
+        async def goes_on(self) -> Done:
+            begun.append(True)
+            return Done()
+
+    async def story() -> None:
+        async with asyncio.timeout(20):
+            await serve([Late()], script.client(), stop=polled_again)
+
+    asyncio.run(story())
+
+    assert begun == []
+    assert script.to("POST", RESULTS) == []
 
 
 def test_an_interrupt_on_the_loop_gives_the_work_back_and_ends_the_bots() -> None:

@@ -28,8 +28,10 @@ _PATH_PARAMETERS: Mapping[str, tuple[str, str]] = {
 _HEADERS: Mapping[str, tuple[dict[str, Any], str]] = {
     "Idempotency-Key": (
         {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]{1,255}$"},
-        "Makes the call safe to repeat, for 24 hours: the same body has the same answer, and no second effect. "
-        "It is one of your API key's own: another key may use the same text.",
+        (
+            "Makes the call safe to repeat, for 24 hours: the same body has the same answer, and no second effect. "
+            "It is one of your API key's own: another key may use the same text."
+        ),
     ),
     "Bot-Process": (
         {"type": "string", "minLength": 1, "maxLength": 255},

@@ -7,14 +7,18 @@ the author's code still keeps the process from ending, the process is ended with
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import FrameType, TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
+
+log = logging.getLogger("swarmkeeper.bot")
 
 # Between the moment when everything is given back and that at which the process is ended: an ordinary clean-up.
 ENDING_SECONDS = 5.0
@@ -108,6 +112,26 @@ class Ender:
         flushing.start()
         flushing.join(_FLUSH_SECONDS)
         os._exit(128 + self._last_signal if self._last_signal else 1)
+
+
+def run_through(main: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine to its end on a new event loop, whatever tasks beside it do.
+
+    A `sys.exit()` in a task that the author's code made is raised out of the loop by asyncio, and so would end
+    everything; here it is the end of that task alone, and whoever awaits the task is told. So is `loop.stop()`.
+    """
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        task = loop.create_task(main)
+        while True:
+            try:
+                loop.run_until_complete(task)
+            except (SystemExit, RuntimeError) as error:
+                if task.done() or loop.is_closed():
+                    raise
+                log.warning("code of the bot would have ended the event loop; it goes on: %r", error)
+            else:
+                return
 
 
 def _flush() -> None:

@@ -23,7 +23,7 @@ from swarmkeeper.sdk import preparing
 from swarmkeeper.sdk.answers import Answer, Ask, Failed, Later
 from swarmkeeper.sdk.bots import BaseBot, takes_context
 from swarmkeeper.sdk.client import Client
-from swarmkeeper.sdk.ending import Ender
+from swarmkeeper.sdk.ending import Ender, run_through
 from swarmkeeper.sdk.errors import ApiError, Busy, Conflict, Forbidden, NotFound, Refused, ServerFault, Unauthenticated
 from swarmkeeper.sdk.failures import shown
 from swarmkeeper.sdk.health import BotHealth, Health, Status
@@ -81,7 +81,7 @@ def run(
         logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each call otherwise
     try:
         with Ender() as ender:
-            asyncio.run(_run_until_signal(bots, client, ender, health, drain_seconds, stuck_seconds))
+            run_through(_run_until_signal(bots, client, ender, health, drain_seconds, stuck_seconds))
     except (ApiError, OSError, ValueError, BotStuck) as error:
         sys.exit(f"swarmkeeper: {error}")
 

@@ -56,17 +56,15 @@ async def awaited(call: Callable[[], object], serving: asyncio.Task[Any] | None)
     """Call, and await what comes back if it can be awaited. Runs as a task of its own.
 
     `serving` is the task that the whole bot runs in: where it is being cancelled too, the application ends, and a
-    CancelledError is no fault of this code. The runner's own cancellation is told apart by the runner.
+    CancelledError is no fault of this code. The runner knows by itself when it has cancelled this; any other
+    CancelledError is the code's own.
     """
     try:
         value = call()
         if inspect.isawaitable(value):
             value = await value
     except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        assert task is not None, "a coroutine is run by a task"
-        from_outside = task.cancelling() > 0 or (serving is not None and serving.cancelling() > 0)
-        return Stopped() if from_outside else Raised(error)
+        return Stopped() if serving is not None and serving.cancelling() > 0 else Raised(error)
     except BaseException as error:  # a value from here on: see above
         return Raised(error)
     return Returned(value)
