@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
+
+from swarmkeeper import files
 
 Status = Literal["ok", "starting", "unreachable", "stuck"]
 _WORST_FIRST: tuple[Status, ...] = ("stuck", "unreachable", "starting", "ok")
@@ -53,7 +54,7 @@ class Health:
         """
         server = writing = None
         if self.file is not None:
-            _write(self.file, bots())
+            files.write(self.file, _document(bots()) + "\n")
             writing = asyncio.create_task(_keep_writing(self.file, bots))
         try:
             if self.port is not None:
@@ -85,16 +86,7 @@ async def _keep_writing(file: Path, bots: Callable[[], Sequence[BotHealth]]) -> 
     while True:
         await asyncio.sleep(FILE_SECONDS)
         with suppress(OSError):  # a full disk must not end the bots; the file grows old, and the probe sees that
-            _write(file, bots())
-
-
-def _write(file: Path, bots: Sequence[BotHealth]) -> None:
-    """Write it whole or not at all: a probe may read at any moment."""
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as writing:
-        writing.write(_document(bots) + "\n")
-    beside.replace(file)
+            await asyncio.to_thread(files.write, file, _document(bots()) + "\n")
 
 
 # ---- HTTP ------------------------------------------------------------------------------------------------------------

@@ -117,13 +117,17 @@ class TwoLoops:
         self._started: asyncio.Future[None] = self._users.create_future()
         self._ended: asyncio.Future[None] = self._users.create_future()
 
-    async def open(self) -> None:
+    def start(self) -> None:
         self._thread.start()
+
+    async def started(self) -> None:
+        """Until it may be used."""
         await asyncio.shield(self._started)
 
     async def close(self) -> None:
         """End the orchestrator's side, with whatever is left on it."""
-        assert self._closing is not None, "opened before it is closed"
+        await self.started()
+        assert self._closing is not None, "it is there from the start"
         self.tell_orchestrators(self._closing.set)
         await asyncio.shield(self._ended)
 
@@ -241,8 +245,9 @@ async def _one(sides: OneLoop) -> AsyncIterator[Sides]:
 
 @asynccontextmanager
 async def _two(sides: TwoLoops) -> AsyncIterator[Sides]:
-    await sides.open()
+    sides.start()
     try:
+        await sides.started()
         yield sides
     finally:
         await sides.close()
