@@ -5,20 +5,24 @@ from swarmkeeper import sync
 with sync.Client() as swarm:
     task = swarm.submit("Count the words", input={"text": "to be or not to be"})
     print(swarm.wait(task.id).outcome)
+
+One client serves any number of threads; its calls run on a loop of their own (sdk/background.py).
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
+import weakref
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 from swarmkeeper.sdk import client
-from swarmkeeper.sdk.calls import Answered, Json
-from swarmkeeper.sdk.transport import Transport
+from swarmkeeper.sdk.background import BackgroundLoop
+from swarmkeeper.sdk.calls import Answered, Calls, Json
+from swarmkeeper.sdk.transport import HttpTransport, Transport
 from swarmkeeper.wire.answers import (
     AuditLog,
     Bot,
@@ -44,7 +48,9 @@ Value = TypeVar("Value")
 class Client:
     """The orchestrator at `url`, with the rights of `api_key`; see swarmkeeper.Client for what each call does.
 
-    Not for use where an event loop is running already: there, use swarmkeeper.Client.
+    It may be shared: any number of threads may call it at once, and a process that was forked from one with a client
+    goes on with connections of its own. A call that is made where an event loop runs stops that loop until it is
+    answered, which does no harm in a notebook; in a server or a bot, use swarmkeeper.Client.
     """
 
     def __init__(
@@ -56,7 +62,16 @@ class Client:
         transport: Transport | None = None,
     ) -> None:
         self._client = client.Client(url, api_key, api_key_file=api_key_file, transport=transport)
-        self._runner = asyncio.Runner()
+        calls = self._client.calls
+        self._open: set[AsyncIterator[Any]] = set()  # lists and feeds that somebody is in the middle of
+        self._loop = BackgroundLoop(
+            "swarmkeeper-client",
+            last=partial(_end, calls, self._open),
+            forked=_nothing if transport is not None else lambda: _reconnect(calls),
+        )
+        self._own_transport = transport is None
+        # Whoever drops a client without closing it leaves no thread behind.
+        weakref.finalize(self, self._loop.abandon).atexit = False
 
     def __enter__(self) -> Self:
         return self
@@ -67,8 +82,8 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        self._do(self._client.aclose())
-        self._runner.close()
+        """Close the connections. Calls that other threads wait for end with an error. A second time does nothing."""
+        self._loop.close()
 
     def submit(
         self, task: str | TaskDefinition | Mapping[str, Json], /, *, idempotency_key: str | None = None, **fields: Json
@@ -253,25 +268,54 @@ class Client:
         return self._do(self._client.call(method, path, body, query=query))
 
     def _do(self, coroutine: Coroutine[Any, Any, Value]) -> Value:
-        return self._runner.run(coroutine)
+        if self._loop.forks and not self._own_transport:
+            coroutine.close()
+            raise RuntimeError(
+                "this client was made with a transport before the process was forked, and both would use it: "
+                "make a client in the child"
+            )
+        return self._loop.run(coroutine)
 
     def _each(self, items: AsyncIterator[Value]) -> Iterator[Value]:
+        forks = self._loop.forks
+        self._open.add(items)
         try:
-            while True:
-                try:
-                    # A coroutine of its own each time: the loop runs only while somebody waits for the next item.
-                    yield self._do(_next(items))
-                except StopAsyncIteration:
-                    return
+            # A coroutine of its own each time: the caller may take as long as it likes over an item.
+            while (item := self._do(_next(items))) is not None:
+                yield item[0]
+                if self._loop.forks != forks:
+                    raise RuntimeError("this was begun before the process was forked: ask again in the child")
         finally:
-            self._do(_close(items))
+            self._open.discard(items)
+            if self._loop.forks == forks:
+                self._loop.finish(_close(items))
 
 
-async def _next(items: AsyncIterator[Value]) -> Value:
-    return await anext(items)
+async def _next(items: AsyncIterator[Value]) -> tuple[Value] | None:
+    """The next item in a tuple; None at the end."""
+    try:
+        return (await anext(items),)
+    except StopAsyncIteration:
+        return None
 
 
 async def _close(items: AsyncIterator[Any]) -> None:
     close = getattr(items, "aclose", None)
     if close is not None:
         await close()
+
+
+async def _end(calls: Calls, open_: set[AsyncIterator[Any]]) -> None:
+    # One after the other: each closes those that it reads from.
+    for items in list(open_):
+        await _close(items)
+    await calls.aclose()
+
+
+def _reconnect(calls: Calls) -> None:
+    """Leave the connections to the parent process."""
+    calls.transport = HttpTransport(calls.url)
+
+
+def _nothing() -> None:
+    """A transport that was passed in is not ours to make anew; see `_do`."""
