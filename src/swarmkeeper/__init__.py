@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from swarmkeeper.sdk.client import Client
     from swarmkeeper.sdk.context import Candidate, Context
     from swarmkeeper.sdk.runner import run
+    from swarmkeeper.sdk.subprocesses import CommandFailed, CommandResult, CommandTimedOut
     from swarmkeeper.wire.v1 import AuditLog, BotInfo, BotMessage, SubTask, Task, TaskDefinition, TaskStatus
 
 __all__ = [
@@ -26,6 +27,9 @@ __all__ = [
     "BotMessage",
     "Candidate",
     "Client",
+    "CommandFailed",
+    "CommandResult",
+    "CommandTimedOut",
     "Context",
     "Done",
     "EvaluatorBot",
@@ -61,6 +65,7 @@ _HOME = {
     "Client": "swarmkeeper.sdk.client",
     **dict.fromkeys(("Candidate", "Context"), "swarmkeeper.sdk.context"),
     "run": "swarmkeeper.sdk.runner",
+    **dict.fromkeys(("CommandFailed", "CommandResult", "CommandTimedOut"), "swarmkeeper.sdk.subprocesses"),
     **dict.fromkeys(
         ("AuditLog", "BotInfo", "BotMessage", "SubTask", "Task", "TaskDefinition", "TaskStatus"),
         "swarmkeeper.wire.v1",

@@ -154,6 +154,7 @@ class Orchestrator:
             limits,
             now=engine.now,
             seen=self._identity.presence.last_seen,
+            stuck=self._identity.stuck.of,
             bodies=bodies,
         )
         self._messages = Messages(self.store, queries)
@@ -197,6 +198,7 @@ class Orchestrator:
             seen=self._identity.presence.last_seen,
             parked=engine.scheduler.parked_bots,
             held=lambda bot: engine.scheduler.held.get(bot, 0),
+            stuck=self._identity.stuck.of,
             overloaded=lambda: not engine.store_answers or 2 * engine.waiting > self.settings.queue_commands,
         )
         return Explainer(self.store, queries, limits, now)
@@ -336,6 +338,7 @@ class Orchestrator:
             if bot is None:
                 self._identity.presence.forget(bot_id)
                 self._identity.processes.forget(bot_id)
+                self._identity.stuck.forget(bot_id)
             if bot is None or bot.status != "active":
                 self.engine.end_polls(bot_id)
 

@@ -167,6 +167,19 @@ def test_waiting_ends_with_7_when_its_time_is_up(at: Shell) -> None:
     assert "swarmkeeper task watch tsk_" in said.err
 
 
+def test_a_bot_whose_code_does_not_end_is_shown_with_where_it_stands(at: Shell) -> None:
+    body = '{"type": "Executor", "version": "1", "name": "deaf", "skills": ["deaf"]}'
+    bot = at("api", "POST", "/bots/register", "--data", body).json["id"]
+    stuck = '{"stuck": [{"work_id": "sub_1", "seconds": 5, "where": "bot.py:3 in execute"}]}'
+
+    at("api", "POST", f"/bots/{bot}:heartbeat", "--data", stuck)
+
+    [line] = [line for line in at("bot", "list").out.splitlines() if bot in line]
+    assert "active, stuck in bot.py:3 in execute since 2" in line
+    assert "stuck in bot.py:3" in at("bot", "get", bot).out
+    at("bot", "delete", bot)
+
+
 def test_a_bot_is_drained_and_enabled(at: Shell) -> None:
     body = '{"type": "Planner", "version": "1", "name": "drained"}'
     bot = at("api", "POST", "/bots/register", "--data", body).json["id"]

@@ -15,6 +15,7 @@ from hypothesis.stateful import precondition, rule
 from swarmkeeper.core.explain import Asked, Fleet, Item, Reason, Seen, Standing, Why, why
 from swarmkeeper.core.model import Bot, Limits, Queue
 from swarmkeeper.core.states import TASK_CLOSED, BotType, Kind, Status, TaskStatus
+from swarmkeeper.core.stuck import Stuck
 from swarmkeeper.govern.redaction import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.service.explain import OPEN, Explainer, Now
@@ -31,8 +32,9 @@ READY = Item(id="sub_1", kind=Kind.EXECUTE, key="a", status=Status.READY, queue=
 def bot(name: str, *skills: str, here: bool = True, held: int = 0, **more: Any) -> Seen:
     plain = {"owner": name, "skills": tuple(sorted(skills)), **more}
     record = Bot(f"bot_{name}", "default", more.pop("type", BotType.EXECUTOR), name, "", "1", key_id="", created_at=0,
-                 **{key: value for key, value in plain.items() if key != "type"})  # fmt: skip
-    return Seen(record, here, held)
+                 **{key: value for key, value in plain.items() if key not in ("type", "stuck")})  # fmt: skip
+    stuck = (Stuck("sub_9", 0, more["stuck"]),) if "stuck" in more else ()
+    return Seen(record, here, held, stuck=stuck)
 
 
 def said(item: Item, *bots: Seen, task: Standing = TASK) -> Why:
@@ -53,6 +55,7 @@ ABLE = ("count", "read")
         ([bot("n", *ABLE, status="draining")], "draining", "n could take it", "swarmkeeper bot enable bot_n"),
         ([bot("n", *ABLE, status="disabled", here=False)], "no_capable_bot", "away: n", "bot run FILE"),
         ([bot("n", *ABLE, held=1)], "bots_at_capacity", "no room left", "--name n-2"),
+        ([bot("n", *ABLE, stuck="b.py:3 in do")], "bots_at_capacity", "n is stuck in b.py:3 in do since", "n-2"),
         ([bot("n", *ABLE, held=1), bot("n-2", *ABLE, held=1)], "bots_at_capacity", "n, n-2", "--name n-3"),
         ([bot("n", *ABLE, held=1), bot("m", *ABLE, held=1, capacity=2)], "queued", "m can take it", None),
         ([bot("n", *ABLE, dedicated=True)], "queued", "n can take it", None),

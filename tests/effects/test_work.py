@@ -271,3 +271,38 @@ async def test_a_key_is_good_for_what_it_was_made_for(admin: Caller) -> None:
         "skills": ["count"],
     }
     assert seconds_between(made["created_at"], made["expires_at"]) == 2 * 86_400
+
+
+async def test_code_that_does_not_end_is_shown_where_it_stands_and_takes_its_place(
+    admin: Caller, client: Caller, fleet: Fleet
+) -> None:
+    task = await submitted(client, "a")
+    bot = await fleet.bot("Executor", "worker", capacity=1)
+    secret = "ghp_" + "a1B2" * 9
+    stuck = {"work_id": "sub_1", "seconds": 60, "where": f"bot.py:12 in {secret}"}
+
+    async def beats(**said: Json) -> None:
+        assert (await bot.call.post(f"/bots/{bot.id}:heartbeat", said)).status == 200
+
+    async def waits_for() -> str:
+        [waiting] = (await client.get(f"/tasks/{task}:explain")).json["waiting"]
+        return f"{waiting['reason']}: {waiting['detail']}"
+
+    await beats(stuck=[stuck])
+
+    [shown] = (await admin.get(f"/bots/{bot.id}")).json["stuck"]
+    assert shown["work_id"] == "sub_1"
+    assert shown["where"].startswith("bot.py:12 in ")
+    assert secret not in shown["where"]
+    assert (await admin.get("/bots")).json["items"][0]["stuck"] == [shown]
+    assert 59 < seconds_between(shown["since"], (await admin.get(f"/bots/{bot.id}")).json["last_seen"]) < 90
+    assert "worker is stuck in bot.py:12 in" in await waits_for()
+    assert (await waits_for()).startswith("bots_at_capacity: ")
+
+    await beats()
+
+    assert (await admin.get(f"/bots/{bot.id}")).json["stuck"] == []
+    assert (await waits_for()).startswith("queued: ")
+    await beats(stuck=[stuck])
+    await bot.call.post("/bots/register", {"type": "Executor", "version": "1", "name": "worker"})
+    assert (await admin.get(f"/bots/{bot.id}")).json["stuck"] == []  # its process has just begun

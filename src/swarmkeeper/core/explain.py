@@ -13,6 +13,7 @@ from enum import StrEnum
 from swarmkeeper.core import match
 from swarmkeeper.core.model import Bot, Queue
 from swarmkeeper.core.states import KIND_OF, TASK_CLOSED, BotType, Kind, Status, TaskStatus
+from swarmkeeper.core.stuck import Stuck
 
 NAMES_TOLD = 3  # of a list in a sentence; the rest is a number
 QUESTION_TOLD = 200  # characters; `approval show` has the whole
@@ -107,6 +108,7 @@ class Seen:
     bot: Bot
     here: bool  # parked, or heard of within two minutes
     held: int
+    stuck: tuple[Stuck, ...] = ()  # its code that goes on though its lease is gone
 
     @property
     def living(self) -> bool:
@@ -114,7 +116,7 @@ class Seen:
 
     @property
     def room(self) -> bool:
-        return self.held < self.bot.capacity
+        return self.held + len(self.stuck) < self.bot.capacity
 
 
 WHO: Mapping[Kind, str] = {KIND_OF[one]: one.lower() for one in BotType}
@@ -255,9 +257,19 @@ def _taker(item: Item, fleet: Fleet, tenant: str) -> Why:
     if not any(seen.room for seen in living):
         busy = living[0].bot
         detail = f"{_few([seen.bot.name for seen in living], what='bot')} could take it, and has no room left"
+        detail += _stuck(living)
         return Why(Reason.BOTS_AT_CAPACITY, detail, _run(queue.skills, name=_second(busy.name, bots)))
     free = [seen.bot.name for seen in living if seen.room]
     return Why(Reason.QUEUED, f"{_few(free, what='bot')} can take it when it asks next")
+
+
+def _stuck(full: Sequence[Seen]) -> str:
+    """That code which does not end holds places of bots, and where it stands."""
+    for seen in full:
+        for one in seen.stuck:
+            place = f" in {one.where}" if one.where else ""
+            return f": {seen.bot.name} is stuck{place} since {_time(one.since)}; restart it, or run another"
+    return ""
 
 
 def _nobody(item: Item, fleet: Fleet, capable: Sequence[Seen]) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, overload
 
 from swarmkeeper.sdk.answers import Answer
 from swarmkeeper.sdk.sides import OneLoop, sides_of
@@ -45,6 +45,15 @@ class BaseBot:
 
     # Not set in __init__: authors write their own and forget to call this one.
     _session: Session | None = None
+    _made_with: tuple[tuple[Any, ...], dict[str, Any]]  # what the class was called with
+    _of_function = False
+
+    def __new__(cls, *arguments: Any, **named: Any) -> Self:
+        if (arguments or named) and cls.__init__ is object.__init__:
+            raise TypeError(f"{cls.__name__}() takes no arguments: it has no __init__")
+        bot = super().__new__(cls)
+        bot._made_with = arguments, named
+        return bot
 
     # ---- hooks
 
@@ -130,9 +139,14 @@ class BaseBot:
         """The author's method.
 
         Raises:
-            TypeError: there is none, or it cannot be called with one or two arguments.
+            TypeError: there is none, it cannot be called with one or two arguments, or cannot be isolated as asked.
         """
         name = type(self).__name__
+        if (isolation := getattr(self, "isolation", None)) is not None:
+            if isolation != "process":
+                raise TypeError(f"{name}.isolation is 'process', or left out")
+            if self.type != "Executor":
+                raise TypeError(f"{name}.isolation: a {self.type.lower()} cannot be isolated, only an executor")
         method = getattr(self, self.method, None)
         if method is None:
             raise TypeError(f"{name} needs a method {self.method}: it is where its work is done")
@@ -160,6 +174,7 @@ class ExecutorBot(BaseBot):
     kind = "execute"
     method = "execute"
     execute: Callable[..., Any]
+    isolation: Literal["process"] | None = None  # "process": each attempt runs in a child process of its own
 
 
 class EvaluatorBot(BaseBot):
@@ -169,6 +184,11 @@ class EvaluatorBot(BaseBot):
     kind = "review"
     method = "review"
     review: Callable[..., Any]
+
+
+def settings_of(bot: BaseBot) -> dict[str, Any]:
+    """The settings that a bot made of a function may be given, as they are for this one."""
+    return {name: getattr(bot, name) for name in sorted(_settings_of(type(bot)))}
 
 
 def takes_context(code: Code) -> bool:
@@ -191,18 +211,24 @@ def _count(code: Code) -> int:
 
 
 class _PlannerFunction(PlannerBot):
+    _of_function = True
+
     def __init__(self, code: Code, settings: Mapping[str, Any]) -> None:
         self.plan = code
         _settle(self, code, settings)
 
 
 class _ExecutorFunction(ExecutorBot):
+    _of_function = True
+
     def __init__(self, code: Code, settings: Mapping[str, Any]) -> None:
         self.execute = code
         _settle(self, code, settings)
 
 
 class _EvaluatorFunction(EvaluatorBot):
+    _of_function = True
+
     def __init__(self, code: Code, settings: Mapping[str, Any]) -> None:
         self.review = code
         _settle(self, code, settings)
@@ -213,10 +239,15 @@ _SETTINGS = frozenset(
 )
 
 
+def _settings_of(kind: type[BaseBot]) -> frozenset[str]:
+    return _SETTINGS | {"isolation"} if issubclass(kind, ExecutorBot) else _SETTINGS
+
+
 def _settle(bot: BaseBot, code: Code, settings: Mapping[str, Any]) -> None:
+    known = _settings_of(type(bot))
     for name, value in settings.items():
-        if name not in _SETTINGS:
-            raise TypeError(f"a bot has no setting {name!r}; it has {', '.join(sorted(_SETTINGS))}")
+        if name not in known:
+            raise TypeError(f"a bot of this kind has no setting {name!r}; it has {', '.join(sorted(known))}")
         setattr(bot, name, value)
     bot.__doc__ = code.__doc__
     bot.code()

@@ -7,12 +7,14 @@ Everything here may be used from a thread as well as from a coroutine.
 from __future__ import annotations
 
 import math
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from swarmkeeper.sdk.sendable import cut, sendable, within
+from swarmkeeper.sdk.subprocesses import OUTPUT_BYTES_MAX, Argv, CommandResult, Commands, Options
 from swarmkeeper.wire.answers import Answered, BotMessage, Feedback, Previous
 from swarmkeeper.wire.requests import SubTask, TaskDefinition
 
@@ -83,6 +85,8 @@ class Context:
         self._checkpoint_set = False
         self._outgoing: list[Message] = []
         self._heard: dict[str, BotMessage] = {}
+        self._commands = Commands(self._line)
+        self._forward: Callable[[BotMessage], object] | None = None  # to the process that the code runs in
 
     def progress(self, fraction: float, message: str | None = None) -> None:
         """How far the work is, 0 to 1; told with the next heartbeat."""
@@ -96,6 +100,64 @@ class Context:
         """A line for whoever watches. Between two heartbeats the last 100 are kept."""
         with self._lock:
             self._log = [*self._log, cut(str(line), TEXT_LENGTH_MAX)][-LOG_LINES_MAX:]
+
+    async def run(
+        self,
+        command: Argv,
+        *,
+        timeout: float | None = None,
+        input: str | bytes | None = None,  # noqa: A002 - as subprocess.run has it
+        env: Mapping[str, str | None] | None = None,
+        cwd: str | os.PathLike[str] | None = None,
+        check: bool = False,
+        log: bool = True,
+        output_bytes_max: int = OUTPUT_BYTES_MAX,
+    ) -> CommandResult:
+        """Run a program, and return how it ended; it is killed with all that it started when this attempt ends.
+
+        Each line that it writes is logged, and the last is the progress message. What it leaves running when it exits
+        is killed, too. Cancelling the caller kills it first: SIGTERM to its group, SIGKILL after two seconds.
+
+        Args:
+            command: a list of words, or one text for the shell. Values from outside belong into a list.
+            timeout: seconds until it is killed; None: as long as the attempt lasts.
+            input: what it reads; without, it reads nothing.
+            env: changes to the bot's environment; None takes a variable away. The bot's key is not handed on.
+            cwd: the folder that it runs in.
+            check: raise CommandFailed where it does not exit with 0.
+            log: False: its lines stay in the result.
+            output_bytes_max: how much of stdout, and of stderr, is kept; of more, the beginning and the end.
+
+        Raises:
+            CommandTimedOut: it ran for longer than `timeout`.
+            CommandFailed: see `check`.
+            OSError: there is no such program or folder.
+        """
+        return await self._commands.run(command, Options(timeout, input, env, cwd, check, log, output_bytes_max))
+
+    def run_sync(
+        self,
+        command: Argv,
+        *,
+        timeout: float | None = None,
+        input: str | bytes | None = None,  # noqa: A002 - as subprocess.run has it
+        env: Mapping[str, str | None] | None = None,
+        cwd: str | os.PathLike[str] | None = None,
+        check: bool = False,
+        log: bool = True,
+        output_bytes_max: int = OUTPUT_BYTES_MAX,
+    ) -> CommandResult:
+        """Do the same as `run`, for a plain `def`.
+
+        Where the work is no longer wanted, it raises asyncio.CancelledError, which ends the function: let it pass.
+        """
+        return self._commands.run_sync(command, Options(timeout, input, env, cwd, check, log, output_bytes_max))
+
+    def _line(self, line: str) -> None:
+        """Take a line of a command's output."""
+        self.log(line)
+        with self._lock:
+            self._message = cut(line, TEXT_LENGTH_MAX)
 
     def use(self, *, tokens: float = 0, cost_micro_usd: float = 0) -> None:
         """Add to what this attempt has used, each rounded up. The runner reports the total."""
@@ -157,6 +219,11 @@ class Outbox:
 
     def cancel(self) -> None:
         self._context._cancelled.set()
+        self.end_commands()
+
+    def end_commands(self) -> None:
+        """Kill what this attempt runs, and let it run nothing more: it is over, or no longer wanted."""
+        self._context._commands.end()
 
     def usage(self) -> dict[str, int]:
         with self._context._lock:
@@ -177,7 +244,49 @@ class Outbox:
             if name in context._heard:
                 return False
             context._heard[name] = message
+            forward = context._forward
+        if forward is not None:
+            forward(message)
         return True
+
+    def about(self) -> dict[str, Json]:
+        """What a context that knows the same is made of."""
+        names = (
+            *("task_id", "work_id", "lease_id", "attempt", "upstream", "feedback", "previous", "answers"),
+            *("resumed_from", "traceparent"),
+        )
+        return {name: getattr(self._context, name) for name in names}
+
+    def forward(self, hear: Callable[[BotMessage], object]) -> None:
+        """Let the process that the author's code runs in hear all messages: those that came, and those to come."""
+        context = self._context
+        with context._lock:
+            heard, context._forward = list(context._heard.values()), hear
+        for message in heard:
+            hear(message)
+
+    def say(self, what: str, value: Json) -> None:
+        """Take what the author's code said in another process.
+
+        Raises:
+            ValueError, TypeError: it is not what a context there says.
+        """
+        context = self._context
+        match what:
+            case "progress":
+                context.progress(*value)
+            case "log":
+                context.log(value)
+            case "line":
+                context._line(value)
+            case "use":
+                context.use(**value)
+            case "checkpoint":
+                context.checkpoint(value)
+            case "tell":
+                context.tell(*value)
+            case _:
+                raise ValueError(what)
 
     def checkpoint_waits(self) -> bool:
         """True while the latest checkpoint is known to this process alone."""

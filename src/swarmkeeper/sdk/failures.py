@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from swarmkeeper.sdk.answers import Failed
 from swarmkeeper.sdk.sendable import readable
 
 _OURS = str(Path(__file__).resolve().parent.parent)
@@ -30,6 +31,17 @@ def _readable_traceback(record: logging.LogRecord) -> bool:
 
 
 logging.getLogger("swarmkeeper.bot").addFilter(_readable_traceback)
+
+
+class RaisedElsewhere(Exception):
+    """Stands for an exception that another process raised, or for its crash; what is told of it was made there."""
+
+    def __init__(self, kind: str, said: str, trace: str = "", failure: Failed | None = None) -> None:
+        super().__init__(said)
+        self.kind = kind  # the type's name
+        self.said = said
+        self.trace = trace  # as text; empty where there is none
+        self.failure = failure or Failed(said)
 
 
 class OwnCode:
@@ -60,6 +72,8 @@ class OwnCode:
 
     def told(self, error: BaseException) -> str:
         """An exception as the outcome of an attempt. The server redacts it, a hook may before."""
+        if isinstance(error, RaisedElsewhere):
+            return error.said
         said, leaf = _said(error), _leaf(error)
         frames = traceback.extract_tb(leaf.__traceback__) or traceback.extract_tb(error.__traceback__)
         place = self.innermost([(frame.filename, frame.lineno or 0, frame.name) for frame in frames])
@@ -71,6 +85,11 @@ def _file_of(code: Callable[..., Any]) -> str | None:
         with contextlib.suppress(TypeError, OSError):
             return inspect.getsourcefile(inspect.unwrap(one))
     return None
+
+
+def kind_of(error: BaseException) -> str:
+    """The name of its type, where it was raised."""
+    return error.kind if isinstance(error, RaisedElsewhere) else type(error).__name__
 
 
 def shown(place: Place) -> str:

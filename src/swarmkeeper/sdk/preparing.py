@@ -10,10 +10,11 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
+from swarmkeeper.core.states import Kind
 from swarmkeeper.sdk import answers, unsent
 from swarmkeeper.sdk.answers import ANSWERS_TO, MESSAGE_LENGTH_MAX, Answer, Done, Failed, InvalidAnswer
 from swarmkeeper.sdk.calls import encode
@@ -21,27 +22,33 @@ from swarmkeeper.sdk.errors import ApiError, Refused
 from swarmkeeper.sdk.rate_limits import rate_limit
 from swarmkeeper.sdk.sendable import Unsendable, cut
 
-if TYPE_CHECKING:
-    from swarmkeeper.sdk.leases import HeldLease
-
 Json = Any
 log = logging.getLogger("swarmkeeper.bot")
+
+
+class Attempt(Protocol):
+    """What is asked here of the lease that an answer is for."""
+
+    kind: Kind
+    lease_id: str
+    work_id: str
+
 
 # Records of ours that planners and evaluators make, and that refuse what is wrong as they are made.
 _OUR_RECORDS = frozenset({"SubTask", "Dependency", "Finding"})
 
 
-def call(code: Callable[..., object], arguments: tuple[object, ...], lease: HeldLease) -> object:
+def call(code: Callable[..., object], arguments: tuple[object, ...], lease: Attempt) -> object:
     """Call an author's code; what it returns as a prepared answer, or a coroutine that comes to one."""
     value = code(*arguments)
     return _awaited(value, lease) if inspect.isawaitable(value) else prepared(lease, value)
 
 
-async def _awaited(value: Awaitable[object], lease: HeldLease) -> Answer:
+async def _awaited(value: Awaitable[object], lease: Attempt) -> Answer:
     return prepared(lease, await value)
 
 
-def prepared(lease: HeldLease, answer: object) -> Answer:
+def prepared(lease: Attempt, answer: object) -> Answer:
     """The answer that the code's return value is, its output in JSON; a failure, where it is none or cannot be sent."""
     fitting = _fitting(lease.kind, answer)
     try:
@@ -73,7 +80,7 @@ def _fitting(kind: str, answer: object) -> Answer:
 # ---- answers that can be mended ------------------------------------------------------------------------------------
 
 
-def is_mendable(lease: HeldLease, error: BaseException) -> bool:
+def is_mendable(lease: Attempt, error: BaseException) -> bool:
     """Whether code that raised this may do better in the same attempt, once it is told: it made a plan or a verdict
     that breaks rules."""
     ours = isinstance(error, ValidationError) and error.title in _OUR_RECORDS
@@ -83,7 +90,7 @@ def is_mendable(lease: HeldLease, error: BaseException) -> bool:
 # ---- failures ------------------------------------------------------------------------------------------------------
 
 
-def failure_from(lease: HeldLease, error: BaseException, said: str) -> Failed:
+def failure_from(lease: Attempt, error: BaseException, said: str) -> Failed:
     """An exception of the author's code as the outcome of an attempt; `said` is how it is told."""
     if isinstance(error, Unsendable):  # of a checkpoint or a message
         return _kept(lease, error, said)
@@ -100,7 +107,7 @@ def failure_of(what: str, error: ApiError) -> Failed:
     return Failed(f"{what}: {error}", kind="not_retryable" if isinstance(error, Refused) else "retryable")
 
 
-def refused(lease: HeldLease, answer: Answer, error: ApiError) -> Failed:
+def refused(lease: Attempt, answer: Answer, error: ApiError) -> Failed:
     """The orchestrator's refusal of a result as the outcome of its attempt."""
     failure = failure_of("the orchestrator refused this result", error)
     if isinstance(answer, Done) and failure.kind == "not_retryable":
@@ -109,7 +116,7 @@ def refused(lease: HeldLease, answer: Answer, error: ApiError) -> Failed:
     return failure if isinstance(answer, Done) else replace(failure, kind="retryable")
 
 
-def _kept(lease: HeldLease, error: Unsendable, said: str | None = None) -> Failed:
+def _kept(lease: Attempt, error: Unsendable, said: str | None = None) -> Failed:
     return Failed(_told(said or str(error), _keep(lease, error.kept)), kind="not_retryable")
 
 
@@ -118,7 +125,7 @@ def _told(what: str, where: str) -> str:
     return f"{cut(what, MESSAGE_LENGTH_MAX - len(where) - 1)}\n{where}"
 
 
-def _keep(lease: HeldLease, made: Json) -> str:
+def _keep(lease: Attempt, made: Json) -> str:
     """Keep what was made, and say where."""
     try:
         file = unsent.keep(encode(made), lease.lease_id)

@@ -11,26 +11,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import cast
 
 from swarmkeeper.sdk import chance as chances
 from swarmkeeper.sdk import preparing
 from swarmkeeper.sdk.answers import Answer, Ask, Failed, Later
-from swarmkeeper.sdk.bots import BaseBot, takes_context
+from swarmkeeper.sdk.at_work import CodeAtWork
+from swarmkeeper.sdk.bots import BaseBot
 from swarmkeeper.sdk.client import Client
 from swarmkeeper.sdk.ending import Ender, run_through
 from swarmkeeper.sdk.errors import ApiError, Busy, Conflict, Forbidden, NotFound, Refused, ServerFault, Unauthenticated
-from swarmkeeper.sdk.failures import shown
+from swarmkeeper.sdk.failures import RaisedElsewhere, kind_of
 from swarmkeeper.sdk.health import BotHealth, Health, Status
+from swarmkeeper.sdk.in_child import refuse_to_serve
 from swarmkeeper.sdk.leases import HeldLease, Work
+from swarmkeeper.sdk.sendable import readable
 from swarmkeeper.sdk.session import BATCH_BYTES_MAX, BATCH_MAX, POLL_SECONDS, Session
 from swarmkeeper.sdk.sides import Sides, sides_of
-from swarmkeeper.sdk.user_code import Outcome, Raised, Returned, Running
+from swarmkeeper.sdk.user_code import Raised, Returned
 
 log = logging.getLogger("swarmkeeper.bot")
 
@@ -38,10 +39,6 @@ log = logging.getLogger("swarmkeeper.bot")
 DRAIN_SECONDS = 25.0
 # How long giving work back may take once the time to finish it is over: the calls of one round of retries.
 HAND_BACK_SECONDS = 4.0
-# How long a coroutine may clean up, when the bot stops, before its work is given back all the same.
-CLEAN_UP_SECONDS = 2.0
-# Code whose lease is gone is told of if it has not ended by then. An ordinary clean-up takes less.
-LINGERING_SECONDS = 5.0
 # For how long every place may be held by code that does not end. A client library's own time-out is often a minute.
 STUCK_SECONDS = 120.0
 # A lost connection is made again within a second or two: what lasts longer is told of.
@@ -76,6 +73,7 @@ def run(
         SystemExit: with a message, where the orchestrator refuses these bots, the key cannot be read, or code that does
             not end has held every place of a bot for `stuck_seconds`.
     """
+    refuse_to_serve()
     if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
         logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each call otherwise
@@ -129,6 +127,7 @@ async def serve(
         ApiError: the orchestrator refuses a bot for good: a wrong key, a type or name it may not have.
         BotStuck: code that does not end has held every place of a bot for `stuck_seconds`.
     """
+    refuse_to_serve()
     async with sides_of(client.calls) as sides:
         crew = Crew(bots, client, sides, drain_seconds=drain_seconds, stuck_seconds=stuck_seconds)
         waiting = asyncio.create_task(_tell_crew(stop, crew))
@@ -237,16 +236,11 @@ class BotRunner:
         session.sides = sides
         session.check = self._check_held
         bot.attach(session)
-        self._code = bot.code()
-        self._own = session.own
-        self._with_context = takes_context(self._code)
-        self._on_the_loop = inspect.iscoroutinefunction(self._code)  # else in a thread
-        self._sides = sides
+        self._at_work = CodeAtWork(bot, session, sides)
         self._stop = stop
         self._drain_seconds, self._stuck_seconds = drain_seconds, stuck_seconds
         self._chance = sides.calls.chance
         self._jobs: dict[str, asyncio.Task[None]] = {}  # lease id → its attempt
-        self._lingering: dict[str, Running] = {}  # lease id → code that goes on though its lease is gone
         self._done: list[tuple[HeldLease, Answer]] = []  # to be reported
         self._reporting: set[str] = set()  # lease ids: to be reported, or under way
         self._something_done = asyncio.Event()
@@ -259,11 +253,12 @@ class BotRunner:
                 await self._serve_until(stopping)
         finally:
             stopping.cancel()
+            self._at_work.close()
             await self.session.finish()
             self.session.leave()
 
     async def _begin_unless(self, stopping: asyncio.Task[bool]) -> bool:
-        beginning = asyncio.create_task(self.session.begin())
+        beginning = asyncio.create_task(self._begin())
         try:
             await asyncio.wait([beginning, stopping], return_when=asyncio.FIRST_COMPLETED)
             if not beginning.done():
@@ -272,6 +267,10 @@ class BotRunner:
             return True
         finally:
             beginning.cancel()
+
+    async def _begin(self) -> None:
+        await self._at_work.begin()
+        await self.session.begin()
 
     async def _serve_until(self, stopping: asyncio.Task[bool]) -> None:
         claiming = asyncio.create_task(self._claim_forever())
@@ -368,7 +367,7 @@ class BotRunner:
         Raises:
             CancelledError: no answer is wanted: the lease is gone, or the bot stops.
         """
-        outcome = await self._outcome(lease, work)
+        outcome = await self._at_work.outcome(lease, work)
         if lease.ended is not None:
             # The code took the cancellation for an end of its own; what it made is not wanted.
             raise asyncio.CancelledError
@@ -387,63 +386,20 @@ class BotRunner:
         raise asyncio.CancelledError
 
     def _failed(self, lease: HeldLease, error: BaseException) -> Failed:
-        said, kind = self._own.told(error), type(error).__name__
-        self.session.note("failed", lease_id=lease.lease_id, task_id=lease.task_id, error=kind, detail=said)
+        said = self.session.own.told(error)
+        self.session.note("failed", lease_id=lease.lease_id, task_id=lease.task_id, error=kind_of(error), detail=said)
         attempt = f"attempt {lease.context.attempt} at {lease.work_id}"
+        if isinstance(error, RaisedElsewhere):
+            trace = readable(f"\n{error.trace}".rstrip())
+            log.warning("%s: %s failed: %s%s", self.session.label, attempt, said, trace)
+            return error.failure
         log.warning("%s: %s failed: %s", self.session.label, attempt, said, exc_info=error)
         return preparing.failure_from(lease, error, said)
-
-    async def _outcome(self, lease: HeldLease, work: Work) -> Outcome:
-        # Made ready to be sent where it was made: that takes as long as it is large, and asks objects of the author's.
-        call = partial(preparing.call, self._code, (work, lease.context) if self._with_context else (work,), lease)
-        name = f"swarmkeeper-work-{lease.work_id}"
-        if self._on_the_loop:
-            return await self._outcome_of(lease, self._sides.start_users(call, name))
-        outcome = await self._outcome_of(lease, self._sides.start_thread(call, f"{self.session.label}-work"))
-        if isinstance(outcome, Returned) and inspect.isawaitable(outcome.value):
-            # A plain function that returned a coroutine or a future: it belongs to the author's loop.
-            returned = outcome.value
-            if lease.ended is not None:
-                if inspect.iscoroutine(returned):
-                    returned.close()
-                return outcome
-            return await self._outcome_of(lease, self._sides.start_users(lambda: returned, name))
-        return outcome
-
-    async def _outcome_of(self, lease: HeldLease, running: Running) -> Outcome:
-        """Wait for the outcome; where the lease is lost, until the code has ended: its place is taken for so long."""
-        try:
-            return await asyncio.shield(running.outcome)
-        except asyncio.CancelledError:
-            if running.cancel is not None:
-                running.cancel()
-            if lease.ended is None:  # the bot stops, and nobody waits for a thread
-                if running.cancel is not None:
-                    await asyncio.wait([running.outcome], timeout=CLEAN_UP_SECONDS)
-                raise
-            return await self._linger(lease, running)
-
-    async def _linger(self, lease: HeldLease, running: Running) -> Outcome:
-        self._lingering[lease.lease_id] = running
-        try:
-            await asyncio.wait([running.outcome], timeout=LINGERING_SECONDS)
-            if not running.outcome.done():
-                why = "was lost" if lease.ended == "lost" else "was cancelled"
-                text = "%s: code goes on though its work %s, and its place is taken until it ends: %s"
-                log.warning(text, self.session.label, why, self._standing(lease.lease_id))
-            return await asyncio.shield(running.outcome)
-        finally:
-            del self._lingering[lease.lease_id]
-
-    def _standing(self, lease_id: str) -> str:
-        """Where code stands that does not end."""
-        lease, place = self.session.lingering[lease_id], self._own.innermost(self._lingering[lease_id].where())
-        return f"{lease.work_id}, attempt {lease.context.attempt}" + ("" if place is None else f", at {shown(place)}")
 
     def health(self) -> BotHealth:
         session, status, why = self.session, "ok", ""
         if len(session.lingering) >= self.bot.capacity:
-            status, why = "stuck", "; ".join(map(self._standing, self._lingering))
+            status, why = "stuck", self._at_work.standing()
         elif (trouble := session.trouble) and asyncio.get_running_loop().time() - trouble.since >= UNREACHABLE_SECONDS:
             status, why = "unreachable", str(trouble.error)
         elif session.info is None:
@@ -463,7 +419,7 @@ class BotRunner:
                 async with asyncio.timeout(self._stuck_seconds):
                     await session.until(lambda: len(session.lingering) < self.bot.capacity)
                 continue
-            standing = "; ".join(map(self._standing, self._lingering))
+            standing = self._at_work.standing()
             text = f"code that does not end has held every place for {self._stuck_seconds:g} s: {standing}"
             log.error("%s: stuck: %s", session.label, text)
             raise BotStuck(f"{session.label} is stuck: {text}")

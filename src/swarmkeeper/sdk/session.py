@@ -36,6 +36,7 @@ from swarmkeeper.sdk.errors import ApiError, NotFound, Problem, Refused, error_o
 from swarmkeeper.sdk.failures import OwnCode
 from swarmkeeper.sdk.leases import HeldLease
 from swarmkeeper.sdk.sides import OneLoop, Sides
+from swarmkeeper.sdk.stuck import StuckCode
 from swarmkeeper.sdk.user_code import Outcome, Raised, Returned, Stopped
 from swarmkeeper.wire.answers import Bot, HeartbeatAnswer, Lease, LeasePage, ReportAnswer, ReportBatchAnswer
 from swarmkeeper.wire.shapes import read_answer
@@ -99,6 +100,7 @@ class Session:
         self.trouble: Trouble | None = None
         self.held: dict[str, HeldLease] = {}
         self.lingering: dict[str, HeldLease] = {}  # taken back, and the code is still at work: the place is not free
+        self.stuck = StuckCode(lambda: self._changed.set())  # noqa: PLW0108 - the event is made anew
         self.check: Callable[[], None] = _nothing  # called before each beat: the runner looks after its own
         self._changed = asyncio.Event()  # leases came or went, or a context has something that cannot wait
         self._freed = asyncio.Event()
@@ -199,7 +201,8 @@ class Session:
 
     def rhythm(self) -> float | None:
         """Seconds between two heartbeats; None while there is nothing to beat for."""
-        return min((lease.heartbeat_after_seconds for lease in self.held.values()), default=None)
+        leases = [*self.held.values(), *(self.lingering.values() if self.stuck else ())]
+        return min((lease.heartbeat_after_seconds for lease in leases), default=None)
 
     async def finish(self) -> None:
         """Beat no more."""
@@ -298,6 +301,7 @@ class Session:
 
     def drop(self, lease: HeldLease) -> None:
         """Be done with a lease: its place is free."""
+        lease.outbox.end_commands()
         self.held.pop(lease.lease_id, None)
         self.lingering.pop(lease.lease_id, None)
         if lease.reading is not None:
@@ -344,10 +348,10 @@ class Session:
                 self._no_beat_before = loop.time() + chances.pause(self.calls.chance, 2)
 
     def _beat_due(self, now: float) -> float | None:
-        """Seconds until the next beat; None while nothing is held."""
-        if not self.held:
+        """Seconds until the next beat; None while nothing is held, and nothing is stuck."""
+        if not (self.held or self.stuck or self.stuck.changed):
             return None
-        new = any(not lease.beaten and not lease.reporting for lease in self.held.values())
+        new = self.stuck.changed or any(not lease.beaten and not lease.reporting for lease in self.held.values())
         delay = max((now if new else self._next_beat_at) - now, self._no_beat_before - now)
         # Less than a loop's clock may be able to tell: waiting for it could go round for ever.
         return delay if delay > 0.001 else 0.0
@@ -355,26 +359,27 @@ class Session:
     async def beat(self) -> None:
         """Say that every lease held is alive, with what its code has to tell, and hear what is to become of it."""
         leases = list(self.held.values())
-        if not leases:
+        if not (leases or self.stuck or self.stuck.changed):
             return
         self._next_beat_at = asyncio.get_running_loop().time() + (self.rhythm() or 0.0)
         parts = [lease.outbox.beat() for lease in leases]
         try:
-            answer = await self._send_beat(parts)
+            answer = await self._send_beat(parts, self.stuck.beat(asyncio.get_running_loop().time()))
         except Refused as error:
             # One lease's checkpoint or progress must not cost the others their lives: say the bare minimum.
             self.note("refused", what="heartbeat", code=error.code, detail=str(error))
             kept = ("lease_id", "messages_after")
             parts = [{name: part[name] for name in kept if name in part} for part in parts]
-            answer = await self._send_beat(parts)
+            answer = await self._send_beat(parts, {})
+        self.stuck.told()
         for lease, part in zip(leases, parts, strict=True):
             lease.beaten = True
             lease.outbox.told(part)
         self._obey(answer)
 
-    async def _send_beat(self, parts: list[dict[str, Json]]) -> HeartbeatAnswer:
+    async def _send_beat(self, parts: list[dict[str, Json]], more: dict[str, Json]) -> HeartbeatAnswer:
         # Not patient: the next one is soon, and says more.
-        answer = await self.calls.call("POST", f"/bots/{self.bot_id}:heartbeat", {"leases": parts}, patience=0)
+        answer = await self.calls.call("POST", f"/bots/{self.bot_id}:heartbeat", {"leases": parts, **more}, patience=0)
         self.trouble = None
         return read_answer(HeartbeatAnswer, answer.body)
 
@@ -436,6 +441,7 @@ class Session:
 
     async def prepare(self, lease: HeldLease, answer: Answer) -> Answer:
         """The answer as it may leave this process: seen by the author's hook, sayable in JSON, after its messages."""
+        lease.outbox.end_commands()
         answer = preparing.prepared(lease, answer)
         try:
             if self.bot.has_hook("before_submit"):

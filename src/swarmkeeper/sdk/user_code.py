@@ -80,7 +80,7 @@ def called(call: Callable[[], object]) -> Outcome:
 
 def in_thread(call: Callable[[], object], name: str, context: contextvars.Context) -> Running:
     """Start plain code in a thread of its own. Loops of virtual time run it at once."""
-    threads = _Threads(name)
+    threads = Threads(name)
     outcome = asyncio.get_running_loop().run_in_executor(threads, lambda: context.run(called, call))
     return Running(outcome, lambda: places_of(threads.frame()))
 
@@ -96,7 +96,7 @@ def places_of_task(task: asyncio.Task[Any]) -> list[Place]:
     return places
 
 
-class _Threads(Executor):
+class Threads(Executor):
     """Daemon threads. Those of the standard library's pool are waited for when the process ends, however long."""
 
     _numbers = itertools.count(1)

@@ -15,6 +15,7 @@ from swarmkeeper.core.explain import NAMES_TOLD, Asked, Fleet, Item, Reason, See
 from swarmkeeper.core.model import Bot, Limits, Principal, Queue
 from swarmkeeper.core.ports import Store
 from swarmkeeper.core.states import TASK_CLOSED, BotType, Kind, Status, TaskStatus
+from swarmkeeper.core.stuck import Stuck
 from swarmkeeper.service import views
 from swarmkeeper.service.queries import Queries
 from swarmkeeper.service.views import Row, View
@@ -48,6 +49,7 @@ class Now:
     seen: Callable[[str], int | None] = lambda bot: None  # when a bot was last heard of; None: the store knows better
     parked: Callable[[], Iterable[str]] = tuple  # ids of the bots that wait for work
     held: Callable[[str], int] = lambda bot: 0  # leases that a bot has
+    stuck: Callable[[str], tuple[Stuck, ...]] = lambda bot: ()  # its code that does not end
     overloaded: Callable[[], bool] = lambda: False
 
 
@@ -126,7 +128,7 @@ class Explainer:
             bot = _bot(row)
             last_seen = max(bot.last_seen, self._now.seen(bot.id) or 0)
             here = bot.id in parked or now - last_seen <= self._limits.away
-            found.append(Seen(bot, here, self._now.held(bot.id)))
+            found.append(Seen(bot, here, self._now.held(bot.id), stuck=self._now.stuck(bot.id)))
         return found
 
     async def _items(self, task: Standing, ahead: Mapping[str, int]) -> list[Item]:

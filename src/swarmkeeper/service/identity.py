@@ -19,6 +19,7 @@ from swarmkeeper.core.model import ApiKey, Principal
 from swarmkeeper.core.ports import Store
 from swarmkeeper.govern import keys
 from swarmkeeper.service.processes import Processes
+from swarmkeeper.service.stuck import StuckCode
 
 SECOND = 1_000_000
 # As many wrong keys a second as a person with a broken script may need to notice; a guess needs 2^256 of them.
@@ -101,6 +102,7 @@ class Identity:
     ) -> None:
         self.presence = Presence(now)
         self.processes = Processes()
+        self.stuck = StuckCode()
         self.failures = 0  # calls without a valid credential, for metrics
         self._store, self._pepper = store, pepper
         self._now, self._monotonic = now, monotonic or now

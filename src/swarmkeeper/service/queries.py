@@ -5,7 +5,7 @@ The tenant always comes from the principal. What is another's is as if it were n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from swarmkeeper.core.errors import CursorTooOld, Forbidden, Invalid, NotFound, 
 from swarmkeeper.core.model import Limits, Principal
 from swarmkeeper.core.ports import Rules, Store
 from swarmkeeper.core.states import TASK_CLOSED, Condition, Kind, Status, TaskStatus
+from swarmkeeper.core.stuck import Stuck
 from swarmkeeper.service import views
 from swarmkeeper.service.bodies import Bodies
 from swarmkeeper.service.views import Inline, Row, View
@@ -113,7 +114,10 @@ def _json(value: Any) -> str:
 
 
 class Queries:
-    """`now` is engine time; `seen` says when a bot was last heard of, or None where the store knows better."""
+    """`now` is engine time; `seen` says when a bot was last heard of, or None where the store knows better.
+
+    `stuck` says what it told of its code that does not end.
+    """
 
     def __init__(
         self,
@@ -123,6 +127,7 @@ class Queries:
         *,
         now: Callable[[], int],
         seen: Callable[[str], int | None] = lambda bot: None,
+        stuck: Callable[[str], Sequence[Stuck]] = lambda bot: (),
         bodies: Bodies | None = None,
     ) -> None:
         self._store = store
@@ -130,7 +135,7 @@ class Queries:
         self._rules = rules
         self._limits = limits
         self._now = now
-        self._seen = seen
+        self._seen, self._stuck = seen, stuck
 
     async def _read(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
         assert parameters.keys() == READS[name], f"{name} takes {sorted(READS[name])}"
@@ -393,7 +398,8 @@ class Queries:
 
     def _bot(self, row: Row) -> View:
         last_seen = max(row["last_seen"], self._seen(row["id"]) or 0)
-        return views.bot(row, last_seen=last_seen, away=self._now() - last_seen > self._limits.away)
+        away = self._now() - last_seen > self._limits.away
+        return views.bot(row, last_seen=last_seen, away=away, stuck=self._stuck(row["id"]))
 
     async def skills(self, principal: Principal) -> View:
         """Each skill that a bot has or something waits for: who has it, how much waits and since when."""

@@ -14,6 +14,7 @@ import msgspec
 from swarmkeeper.core.errors import Invalid
 from swarmkeeper.core.model import Json, Lease, Task, Work
 from swarmkeeper.core.states import EDGE_MET, TASK_CLOSED, Condition, Kind, Status, TaskStatus, effective
+from swarmkeeper.core.stuck import Stuck
 
 Row = Mapping[str, Any]
 View = dict[str, Any]
@@ -283,7 +284,7 @@ def lease(held: Lease, item: Work, of_task: Task, sent: bytes | None, spec: View
 # ---- bots and keys -------------------------------------------------------------------------------------------------
 
 
-def bot(row: Row, *, last_seen: int, away: bool) -> View:
+def bot(row: Row, *, last_seen: int, away: bool, stuck: Sequence[Stuck] = ()) -> View:
     return {
         "id": row["id"],
         "type": row["type"],
@@ -298,6 +299,7 @@ def bot(row: Row, *, last_seen: int, away: bool) -> View:
         "labels": json_of(row["labels"]),
         "status": "away" if away and row["status"] == "active" else row["status"],
         "held": row["held"],
+        "stuck": [{"work_id": one.work, "since": time(one.since), "where": one.where} for one in stuck],
         "last_seen": time(last_seen),
         "created_at": time(row["created_at"]),
     }

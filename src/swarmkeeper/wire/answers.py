@@ -371,6 +371,14 @@ class ReleaseAnswer(Answer):
 # ---- bots, keys, evidence, health ----------------------------------------------------------------------------------
 
 
+class StuckWork(Answer):
+    """Code of a bot that does not end though its lease is gone."""
+
+    work_id: str
+    since: Time
+    where: Annotated[str, Field(description="File, line and function; empty where the bot cannot tell.")] = ""
+
+
 class Bot(BotInfo):
     """A registered bot."""
 
@@ -382,6 +390,10 @@ class Bot(BotInfo):
     owner: str | None = None
     status: Literal["active", "draining", "disabled", "away"]
     held: Annotated[int, Field(description="Leases it holds.")] = 0
+    stuck: Annotated[
+        list[StuckWork],
+        Field(description="Code that goes on though its lease is gone: each takes one place of the bot's capacity."),
+    ] = Field(default_factory=list)
     last_seen: Time | None = None
     created_at: Time | None = None
 

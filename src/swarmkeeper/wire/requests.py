@@ -18,6 +18,7 @@ from swarmkeeper.wire.problems import pointer
 from swarmkeeper.wire.shapes import (
     BATCH_MAX,
     LEASES_MAX,
+    YEAR_SECONDS,
     Attempts,
     Checkpoint,
     Count,
@@ -548,10 +549,22 @@ class Beat(Request):
     ] = None
 
 
+class StuckCode(Request):
+    """Code of a bot that does not end though its lease is gone."""
+
+    work_id: Annotated[Id, Field(description="The work that it was at.")]
+    seconds: Annotated[float, Field(ge=0, le=YEAR_SECONDS, description="How long its lease has been gone.")]
+    where: Annotated[str, Field(max_length=300, description="Where it stands: file, line and function.")] = ""
+
+
 class Heartbeat(Request):
     """A bot's sign of life, with all its leases."""
 
     leases: Annotated[list[Beat], Field(max_length=LEASES_MAX)] = Field(default_factory=list)
+    stuck: Annotated[
+        list[StuckCode],
+        Field(max_length=LEASES_MAX, description="Code that goes on though its lease is gone, and holds a place."),
+    ] = Field(default_factory=list)
 
 
 class Release(Request):

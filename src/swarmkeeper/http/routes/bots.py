@@ -41,6 +41,7 @@ async def register_bot(x: Exchange[v1.BotInfo, NoQuery]) -> Reply:
     answer = await x.parts.engine.do(command)
     bot_id, new = (answer.resource, False) if isinstance(answer, Replayed) else answer
     x.parts.identity.presence.seen(bot_id)
+    x.parts.identity.stuck.forget(bot_id)  # a process that has just begun
     headers = [("location", f"{x.base}/bots/{bot_id}")] if new else []
     if isinstance(answer, Replayed):
         headers.append(("idempotency-replayed", "true"))
@@ -72,6 +73,7 @@ async def delete_bot(x: Exchange[Any, NoQuery]) -> Reply:
     await x.parts.engine.do(commands.DeleteBot(by=x.by, bot=bot_id, trace=x.trace))
     x.parts.engine.end_polls(bot_id)
     x.parts.identity.presence.forget(bot_id)
+    x.parts.identity.stuck.forget(bot_id)
     return Reply(204)
 
 

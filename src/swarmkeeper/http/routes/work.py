@@ -14,6 +14,7 @@ from swarmkeeper.core.decide import review
 from swarmkeeper.core.decide.work import Beaten, Reported
 from swarmkeeper.core.errors import SwarmkeeperError, Unauthenticated
 from swarmkeeper.core.model import Json
+from swarmkeeper.core.stuck import Stuck
 from swarmkeeper.http.calls import Calls, Exchange, Reply
 from swarmkeeper.http.limits import ClientGone
 from swarmkeeper.http.query import NoQuery
@@ -256,6 +257,7 @@ async def beat(x: Exchange[v1.Heartbeat, NoQuery]) -> Reply:
     command = await x.aside(lambda: _beat(x, bot))
     beaten: Beaten = await x.parts.engine.do(command)
     x.parts.identity.presence.seen(bot)
+    x.parts.identity.stuck.told(bot, _stuck(x))
     told = [
         {
             "lease_id": one.lease_id,
@@ -270,6 +272,15 @@ async def beat(x: Exchange[v1.Heartbeat, NoQuery]) -> Reply:
             heard.setdefault(one.task, []).append(said.messages_after)
     messages = await x.parts.messages.given(bot, heard)
     return Reply(200, {"leases": told, "drain": beaten.drain, "messages": messages})
+
+
+def _stuck(x: Exchange[v1.Heartbeat, NoQuery]) -> list[Stuck]:
+    """What the bot says of its code that does not end, as people may read it."""
+    now, rules, tenant = x.parts.engine.now(), x.parts.rules, x.by.tenant
+    return [
+        Stuck(one.work_id, now - micros(one.seconds), str(rules.redact(one.where, tenant=tenant).value))
+        for one in x.body.stuck
+    ]
 
 
 @calls.add(

@@ -1,0 +1,159 @@
+"""Runs one program for subprocesses.py, and ends it with all that it started. A process of its own, as a script.
+
+    python supervisor.py CONTROL STATUS PARENT TIMEOUT GRACE PROGRAM [ARGUMENT …]
+
+Theory. Whoever started a program may die without a word (SIGKILL, out of memory), and then nobody is left to end it.
+So this small process stands between the two, as leader of the program's session and process group. It waits for three
+things: the program's end, the time-out, and the end of the pipe CONTROL. The pipe's other end is held by whoever
+started it, so that it ends when that one says so, and also when that one dies. In case a copy of the pipe's end lives
+on in a process that was forked, it also looks each second whether its parent is still PARENT.
+
+Then the whole group gets SIGTERM, GRACE seconds later SIGKILL. On Linux this process is the reaper of all that descends
+from it (prctl(2), PR_SET_CHILD_SUBREAPER): what left the group (setsid, a double fork) is found among its children and
+killed, too. Elsewhere such a process escapes. So does one, anywhere, that runs as another user, or was not started by
+the program but by a daemon that it asked (Docker, systemd, at).
+
+STATUS gets one line: `exit CODE WHY`, where WHY is `itself`, `timeout` or `told`; or `errno NUMBER` where the program
+could not be started. Little is imported here: the program waits for it.
+"""
+
+import os
+import select
+import signal
+import sys
+
+POLL_SECONDS = 1.0
+_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of linux/prctl.h
+_OURS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # sent to the group, and not meant for its leader
+# Python ignores the first two, which would stay so in the program.
+_DEFAULTS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGALRM, *_OURS)
+
+
+def main(arguments: list[str]) -> None:
+    control, status, parent = (int(word) for word in arguments[:3])
+    timeout, grace = (float(word) for word in arguments[3:5])
+    for own in (control, status):
+        os.set_inheritable(own, False)
+    woken = _signals_by_pipe()
+    _adopt_descendants()
+    try:
+        answer = _watch(_started(arguments[5:]), control, woken, parent, timeout, grace)
+    except OSError as error:
+        answer = f"errno {error.errno}"
+    try:
+        os.write(status, answer.encode() + b"\n")
+    except OSError:
+        pass  # whoever would read it is dead, which is why the program was ended
+    finally:
+        _kill_descendants()
+        os.killpg(0, signal.SIGKILL)  # this process, too
+
+
+def _signals_by_pipe() -> int:
+    """The end of a pipe on which the number of each signal comes."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer)
+    for number in (signal.SIGCHLD, signal.SIGALRM):
+        signal.signal(number, lambda _number, _frame: None)
+    for number in _OURS:
+        signal.signal(number, signal.SIG_IGN)
+    return reader
+
+
+def _adopt_descendants() -> None:
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+
+
+def _started(program: list[str]) -> int:
+    child = os.posix_spawnp(program[0], program, os.environ, setsigdef=_DEFAULTS, setsigmask=())
+    # The program's files are its own: whoever reads them must see their end when it ends.
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for own in range(3):
+        os.dup2(nothing, own)
+    os.close(nothing)
+    return child
+
+
+def _watch(child: int, control: int, woken: int, parent: int, timeout: float, grace: float) -> str:
+    """Wait for the program's end, or see to it; returns what STATUS gets."""
+    code: int | None = None
+    why = "itself"
+    signal.setitimer(signal.ITIMER_REAL, timeout)
+    while True:
+        ending = why != "itself"
+        ready = select.select([woken] if ending else [woken, control], [], [], POLL_SECONDS)[0]
+        came = os.read(woken, 512) if woken in ready else b""
+        if signal.SIGCHLD in came:
+            found, childless = _reap(child)
+            code = code if found is None else found
+            # Once it is to end, what it started has the same time to end well.
+            if childless or (code is not None and not ending):
+                break
+        if ending and signal.SIGALRM in came:
+            break
+        if not ending:
+            if signal.SIGALRM in came:
+                why = "timeout"
+            elif control in ready or os.getppid() != parent:
+                why = "told"
+            if why != "itself":
+                os.killpg(0, signal.SIGTERM)
+                signal.setitimer(signal.ITIMER_REAL, max(grace, 0.001))
+    return f"exit {-signal.SIGKILL if code is None else code} {why}"
+
+
+def _reap(child: int) -> tuple[int | None, bool]:
+    """The program's exit code, where it has one now; and whether nothing is left that descends from this process."""
+    code = None
+    try:
+        while (ended := os.waitpid(-1, os.WNOHANG))[0] != 0:
+            if ended[0] == child:
+                code = os.waitstatus_to_exitcode(ended[1])
+    except ChildProcessError:
+        return code, True
+    return code, False
+
+
+def _kill_descendants() -> None:
+    """Kill what left the group: orphans become children of this process, one generation with each round."""
+    while children := _children():
+        for each in children:
+            try:
+                os.kill(each, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            except PermissionError:
+                return  # another user's now; its descendants stay with it
+        try:
+            os.waitpid(-1, 0)
+            _reap(0)
+        except ChildProcessError:
+            return
+
+
+def _children() -> list[int]:
+    """The processes whose parent this one is; none where the system does not tell."""
+    own, found = os.getpid(), []
+    try:
+        # pathlib would take longer to load than all the rest.
+        processes = [name for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208
+    except OSError:
+        return []
+    for name in processes:
+        try:
+            with open(f"/proc/{name}/stat", "rb") as stat:  # noqa: PTH123
+                fields = stat.read().rpartition(b")")[2].split()
+        except OSError:
+            continue  # it ended meanwhile
+        if int(fields[1]) == own:
+            found.append(int(name))
+    return found
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,61 @@
+"""Tells whether processes live by a named pipe that they hold open: its reader comes to the end when all are dead."""
+
+import os
+import sys
+from pathlib import Path
+
+
+class Alive:
+    """A named pipe for processes to hold open for as long as they live."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "alive"
+        os.mkfifo(self.path)
+        self._readers = [os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)]  # so that nobody waits who writes
+
+    def hears(self) -> str:
+        """Something that a process wrote, once it has."""
+        self._readers.append(os.open(self.path, os.O_RDONLY))  # waits until somebody writes
+        return os.read(self._readers[-1], 100).decode()
+
+    @staticmethod
+    def opened(path: str) -> None:
+        """Wait until a process holds it open."""
+        os.close(os.open(path, os.O_RDONLY))
+
+    def wait_until_dead(self) -> None:
+        while os.read(self._readers[-1], 100):
+            pass
+
+    def nobody(self) -> bool:
+        """Whether all are dead by now."""
+        os.set_blocking(self._readers[-1], False)
+        try:
+            while os.read(self._readers[-1], 100):
+                pass
+        except BlockingIOError:
+            return False
+        return True
+
+    def close(self) -> None:
+        for each in self._readers:
+            os.close(each)
+
+
+# A grandchild that hears no SIGTERM, and one that left session and group.
+FAMILY = """
+exec 9>{path}
+(trap '' TERM; while :; do sleep 1000; done) &
+{python} -c 'import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.write(9, b"up")
+        time.sleep(1000)' &
+wait
+"""
+
+
+def family(path: Path | str) -> str:
+    """A command that starts processes which are hard to end, and says `up` when they are there."""
+    return FAMILY.format(path=path, python=sys.executable)

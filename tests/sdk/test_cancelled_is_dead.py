@@ -1,0 +1,94 @@
+"""The end of an attempt is the end of the commands that its code runs: with runner and orchestrator around it."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swarmkeeper import Context, Done, ExecutorBot, Orchestrator, SubTask
+from swarmkeeper.sdk import subprocesses
+from swarmkeeper.sdk.runner import serve
+from swarmkeeper.settings import Settings
+from swarmkeeper.testing import run_swarm, running_swarm
+from tests.sdk.alive import Alive, family
+
+
+@pytest.fixture
+def alive(tmp_path: Path) -> Iterator[Alive]:
+    alive = Alive(tmp_path)
+    yield alive
+    alive.close()
+
+
+@pytest.fixture(autouse=True)
+def little_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocesses, "GRACE_SECONDS", 0.1)
+
+
+class Waits(ExecutorBot):
+    """A coroutine."""
+
+    skills = frozenset({"run"})
+    capacity = 2  # the orchestrator keeps the place of cancelled work for ten seconds
+    lease_seconds = 1  # so that it soon hears that its work was cancelled
+
+    async def execute(self, subtask: SubTask, context: Context) -> Done:
+        return Done({"code": (await context.run(subtask.input["command"])).code})
+
+
+class Blocks(Waits):
+    """A plain function, which cannot be stopped but where it waits for its command."""
+
+    def execute(self, subtask: SubTask, context: Context) -> Done:  # type: ignore[override]  # either is good
+        return Done({"code": context.run_sync(subtask.input["command"]).code})
+
+
+class Forgets(Waits):
+    """Answers while its command runs on."""
+
+    async def execute(self, subtask: SubTask, context: Context) -> Done:
+        self.running = asyncio.create_task(context.run(subtask.input["command"]))
+        await asyncio.to_thread(Alive.opened, subtask.input["path"])
+        return Done({})
+
+
+def running(command: str, **given: str) -> dict[str, Any]:
+    subtask = {"key": "it", "description": "", "required_skills": ["run"], "input": {"command": command, **given}}
+    return {"title": "run", "evaluation": "none", "subtasks": [subtask]}
+
+
+@pytest.mark.parametrize("kind", [Waits, Blocks])
+async def test_what_a_command_started_is_dead_once_its_task_is_cancelled(kind: type[Waits], alive: Alive) -> None:
+    async with running_swarm([kind()]) as client:
+        task = await client.submit(running(family(alive.path)))
+        assert await asyncio.to_thread(alive.hears) == "up"
+
+        await client.cancel(task.id)
+
+        await asyncio.to_thread(alive.wait_until_dead)
+        after = await client.submit(running("exit 3"))
+        assert (await client.wait(after.id, timeout=60)).result == {"it": {"code": 3}}
+
+
+async def test_a_bot_that_stops_takes_its_commands_with_it(alive: Alive) -> None:
+    async with Orchestrator(Settings(store="sqlite://:memory:", log_level="error")) as swarm:
+        client, stop = swarm.client(), asyncio.Event()
+        serving = asyncio.create_task(serve([Blocks()], client, stop=stop, drain_seconds=0))
+        await client.submit(running(family(alive.path)))
+        await asyncio.to_thread(alive.hears)
+
+        stop.set()
+        await serving
+
+    await asyncio.to_thread(alive.wait_until_dead)
+
+
+def test_a_command_that_still_runs_when_its_attempt_has_answered_is_killed(alive: Alive) -> None:
+    bot = Forgets()
+
+    [task] = run_swarm([bot], [running(family(alive.path), path=str(alive.path))])
+
+    assert task.outcome == "accepted"
+    alive.wait_until_dead()

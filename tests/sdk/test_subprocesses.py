@@ -1,0 +1,295 @@
+"""`context.run`: what a command did comes back, and nothing that it started outlives its attempt."""
+
+import asyncio
+import contextlib
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swarmkeeper.sdk import subprocesses
+from swarmkeeper.sdk.context import Context, Outbox
+from swarmkeeper.sdk.subprocesses import CommandFailed, CommandTimedOut, Lines
+from swarmkeeper.sim.loop import virtual_loop
+from tests.sdk.alive import Alive, family
+
+
+def context() -> Context:
+    return Context(task_id="tsk_1", work_id="sub_1", lease_id="lse_1", attempt=1)
+
+
+def told(about: Context) -> dict[str, object]:
+    """What the next heartbeat says of an attempt's progress."""
+    return dict(Outbox(about).beat().get("progress", {}))
+
+
+@pytest.fixture
+def alive(tmp_path: Path) -> Iterator[Alive]:
+    alive = Alive(tmp_path)
+    yield alive
+    alive.close()
+
+
+@pytest.fixture(autouse=True)
+def little_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocesses, "GRACE_SECONDS", 0.1)
+
+
+async def test_a_command_tells_how_it_ended_and_what_it_wrote() -> None:
+    about = context()
+
+    result = await about.run("echo one; printf '\\033[31mtwo\\033[0m\\r\\n' >&2; exit 3")
+
+    assert (result.code, result.ok) == (3, False)
+    assert (result.stdout, result.stderr) == ("one\n", "\x1b[31mtwo\x1b[0m\r\n")
+    said = told(about)
+    assert sorted(said["log"]) == ["one", "two"]  # type: ignore[call-overload]  # it is a list
+    assert said["message"] in ("one", "two")
+
+
+async def test_words_are_not_for_the_shell_and_lines_stay_in_the_result_where_asked_for() -> None:
+    about = context()
+
+    result = await about.run(["echo", "$HOME; exit 1"], log=False)
+
+    assert (result.code, result.stdout, result.command) == (0, "$HOME; exit 1\n", "echo '$HOME; exit 1'")
+    assert told(about) == {}
+
+
+async def test_a_command_gets_its_input_folder_and_environment_and_not_the_bots_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWARMKEEPER_API_KEY", "k1")
+    monkeypatch.setenv("TAKEN", "away")
+
+    result = await context().run(
+        'cat; pwd; echo "$GIVEN${TAKEN-gone}${SWARMKEEPER_API_KEY-withheld}"',
+        input="in\n",
+        cwd=tmp_path,
+        env={"GIVEN": "given ", "TAKEN": None},
+    )
+
+    assert result.stdout == f"in\n{tmp_path}\ngiven gonewithheld\n"
+    assert (await context().run("cat")).stdout == ""
+
+
+async def test_much_input_and_much_output_at_once_do_not_stand_in_each_others_way() -> None:
+    text = "0123456789\n" * 50_000
+
+    result = await context().run(["cat"], input=text, log=False)
+
+    assert (result.stdout, result.stdout_truncated) == (text, False)
+    assert (await context().run(["true"], input=text)).code == 0
+
+
+async def test_of_long_output_the_beginning_and_the_end_are_kept() -> None:
+    result = await context().run(
+        "echo begin; head -c 5000000 /dev/zero; echo; echo end; echo short >&2", output_bytes_max=100, log=False
+    )
+
+    assert result.stdout_truncated
+    assert not result.stderr_truncated
+    assert result.stdout.startswith("begin\n")
+    assert result.stdout.endswith("\nend\n")
+    assert "[4999911 bytes left out]" in result.stdout
+    assert len(result.stdout) < 200
+
+
+async def test_what_cannot_be_started_is_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no-such-program"):
+        await context().run(["no-such-program", "x"])
+    with pytest.raises(FileNotFoundError):
+        await context().run(["true"], cwd=tmp_path / "nowhere")
+    with pytest.raises(PermissionError):
+        await context().run([str(tmp_path)])
+    nothing: list[str] = []
+    for empty in ("", " ", nothing):
+        with pytest.raises(ValueError, match="empty"):
+            await context().run(empty)
+    with pytest.raises(ValueError, match="timeout"):
+        await context().run("true", timeout=0)
+
+
+async def test_a_checked_command_that_fails_says_which_and_why() -> None:
+    with pytest.raises(CommandFailed) as failed:
+        await context().run("echo well; echo the disk is full >&2; kill -SEGV $$", check=True)
+
+    assert str(failed.value) == (
+        "`echo well; echo the disk is full >&2; kill -SEGV $$` was ended by SIGSEGV: the disk is full"
+    )
+    assert failed.value.result.code == -signal.SIGSEGV
+
+
+async def test_cancelled_is_dead_with_all_that_it_started(alive: Alive) -> None:
+    running = asyncio.create_task(context().run(family(alive.path)))
+    assert await asyncio.to_thread(alive.hears) == "up"
+
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert alive.nobody()
+
+
+async def test_a_command_has_a_moment_to_end_well(alive: Alive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocesses, "GRACE_SECONDS", 60)
+    about = context()
+    waits = f"trap 'echo goodbye; exit' TERM; exec 9>{alive.path}; echo up >&9; while :; do sleep 0.01; done"
+    running = asyncio.create_task(about.run(waits))
+    await asyncio.to_thread(alive.hears)
+
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert told(about)["message"] == "goodbye"
+
+
+async def test_a_command_over_time_is_dead_and_what_it_wrote_is_kept(alive: Alive) -> None:
+    with pytest.raises(CommandTimedOut) as timed_out:
+        await context().run(f"exec 9>{alive.path}; echo working; (sleep 1000) & wait", timeout=0.3)
+
+    assert alive.nobody()
+    assert isinstance(timed_out.value, TimeoutError)
+    assert timed_out.value.result.stdout == "working\n"
+    assert str(timed_out.value).endswith("did not end within 0.3 s: working")
+
+
+async def test_what_a_command_leaves_running_ends_with_it_and_holds_nobody_up(alive: Alive) -> None:
+    result = await context().run(f"exec 9>{alive.path}; (trap '' TERM HUP; sleep 1000) & setsid sleep 1000 & echo done")
+
+    assert (result.code, result.stdout) == (0, "done\n")
+    assert alive.nobody()
+
+
+async def test_a_command_that_kills_its_supervisor_gains_nothing(alive: Alive) -> None:
+    running = asyncio.create_task(context().run(f"exec 9>{alive.path}; echo up >&9; kill -KILL $PPID; sleep 1000"))
+    await asyncio.to_thread(alive.hears)
+
+    assert (await running).code == -signal.SIGKILL
+    await asyncio.to_thread(alive.wait_until_dead)
+
+
+async def test_a_command_that_stops_its_supervisor_is_killed_all_the_same(
+    alive: Alive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocesses, "SILENCE_SECONDS_MAX", 0.1)
+    running = asyncio.create_task(context().run(f"exec 9>{alive.path}; kill -STOP $PPID; echo up >&9; sleep 1000"))
+    await asyncio.to_thread(alive.hears)
+
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    await asyncio.to_thread(alive.wait_until_dead)
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_a_command_that_cannot_be_started_leaves_no_file_open() -> None:
+    before = open_files()
+
+    for command in (["no-such-program"], ["true"]):
+        for folder in ("/nowhere", None):
+            with contextlib.suppress(FileNotFoundError):
+                await context().run(command, input="x", cwd=folder)
+
+    assert open_files() <= before
+
+
+def test_on_a_loop_of_virtual_time_a_command_takes_no_time() -> None:
+    async def story() -> tuple[str, float]:
+        before = asyncio.get_running_loop().time()
+        ran = await context().run("sleep 0.01; echo here")
+        return ran.stdout, asyncio.get_running_loop().time() - before
+
+    loop = virtual_loop()
+    try:
+        assert loop.run_until_complete(story()) == ("here\n", 0.0)
+    finally:
+        loop.close()
+
+
+def test_the_end_of_the_attempt_kills_what_a_thread_waits_for_and_starts_nothing_more(alive: Alive) -> None:
+    about = context()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(about.run_sync, family(alive.path))
+        alive.hears()
+
+        Outbox(about).end_commands()
+
+        assert isinstance(waiting.exception(30), asyncio.CancelledError)
+    assert alive.nobody()
+    with pytest.raises(asyncio.CancelledError):
+        about.run_sync(["true"])
+
+
+async def test_a_plain_function_runs_commands_and_a_coroutine_is_told_the_other_way() -> None:
+    about = context()
+
+    result = await asyncio.to_thread(about.run_sync, "echo hello")
+
+    assert result.stdout == "hello\n"
+    with pytest.raises(RuntimeError, match=r"await context\.run"):
+        about.run_sync("echo hello")
+
+
+def test_an_interrupt_kills_what_the_main_thread_waits_for(alive: Alive) -> None:
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def interrupt() -> None:
+        alive.hears()
+        signal.pthread_kill(main, signal.SIGINT)
+
+    other = threading.Thread(target=interrupt)
+    other.start()
+    with pytest.raises(KeyboardInterrupt):
+        context().run_sync(family(alive.path))
+
+    assert alive.nobody()
+    other.join()
+
+
+BOT = """
+import asyncio, sys
+from swarmkeeper.sdk import subprocesses
+from swarmkeeper.sdk.context import Context
+
+subprocesses.GRACE_SECONDS = 0.1
+about = Context(task_id="tsk_1", work_id="sub_1", lease_id="lse_1", attempt=1)
+asyncio.run(about.run(sys.argv[1]))
+"""
+
+
+def test_the_death_of_the_bot_is_the_death_of_its_commands(alive: Alive) -> None:
+    bot = subprocess.Popen([sys.executable, "-c", BOT, family(alive.path)])
+    alive.hears()
+
+    bot.kill()
+    bot.wait()
+
+    alive.wait_until_dead()
+
+
+@given(pieces=st.lists(st.binary(max_size=12) | st.sampled_from([b"\n", b"\r\n", b"a\xc3\xa9"])))
+def test_lines_do_not_depend_on_how_the_bytes_came(pieces: list[bytes]) -> None:
+    def lines(parts: list[bytes]) -> list[str]:
+        said: list[str] = []
+        reader = Lines(said.append)
+        for part in parts:
+            reader.add(part)
+        reader.end()
+        return said
+
+    assert lines(pieces) == lines([b"".join(pieces)])
+    assert all(line.isprintable() or "\t" in line or not line.isascii() for line in lines(pieces))
