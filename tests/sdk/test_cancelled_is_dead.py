@@ -1,30 +1,17 @@
 """The end of an attempt is the end of the commands that its code runs: with runner and orchestrator around it."""
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from swarmkeeper import Context, Done, ExecutorBot, Orchestrator, SubTask
-from swarmkeeper.sdk import subprocesses
 from swarmkeeper.sdk.runner import serve
 from swarmkeeper.settings import Settings
 from swarmkeeper.testing import run_swarm, running_swarm
 from tests.sdk.alive import Alive, family
 
-
-@pytest.fixture
-def alive(tmp_path: Path) -> Iterator[Alive]:
-    alive = Alive(tmp_path)
-    yield alive
-    alive.close()
-
-
-@pytest.fixture(autouse=True)
-def little_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subprocesses, "GRACE_SECONDS", 0.1)
+pytestmark = pytest.mark.usefixtures("little_grace")
 
 
 class Waits(ExecutorBot):

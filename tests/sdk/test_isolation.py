@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import pytest
 
 from swarmkeeper import Accept, Done, ExecutorBot, Plan, SubTask, Task, evaluator, executor, planner
 from swarmkeeper.cli import bot as cli_bot
-from swarmkeeper.sdk import subprocesses
 from swarmkeeper.sdk.context import Context, Outbox
 from swarmkeeper.sdk.failures import OwnCode
 from swarmkeeper.sdk.isolation import CannotIsolate, Children, Job
@@ -27,16 +25,7 @@ from tests.sdk.isolated_bots import Talks, Worst, shout
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def alive(tmp_path: Path) -> Iterator[Alive]:
-    alive = Alive(tmp_path)
-    yield alive
-    alive.close()
-
-
-@pytest.fixture(autouse=True)
-def little_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subprocesses, "GRACE_SECONDS", 0.2)
+pytestmark = pytest.mark.usefixtures("little_grace")
 
 
 def doing(what: str, skill: str = "worst", **given: Any) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,16 +29,7 @@ def told(about: Context) -> dict[str, object]:
     return dict(Outbox(about).beat().get("progress", {}))
 
 
-@pytest.fixture
-def alive(tmp_path: Path) -> Iterator[Alive]:
-    alive = Alive(tmp_path)
-    yield alive
-    alive.close()
-
-
-@pytest.fixture(autouse=True)
-def little_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subprocesses, "GRACE_SECONDS", 0.1)
+pytestmark = pytest.mark.usefixtures("little_grace")
 
 
 async def test_a_command_tells_how_it_ended_and_what_it_wrote() -> None:

@@ -7,15 +7,17 @@ import signal
 import subprocess
 import sys
 import threading
+import warnings
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from swarmkeeper import sync
+from swarmkeeper import Client, sync
 from tests.acceptance.server import Server
 from tests.sdk.script import Call, Script, task
 
@@ -63,7 +65,7 @@ def test_eight_threads_share_one_client(server: Server, key: str) -> None:
 FORKING = """
 import os, sys, threading, warnings
 from pathlib import Path
-from swarmkeeper import sync
+from swarmkeeper import Client, sync
 
 swarm = sync.Client(sys.argv[1], sys.argv[2])
 swarm.submit("before")
@@ -150,7 +152,7 @@ def test_a_transport_of_ones_own_is_not_shared_over_a_fork() -> None:
 
 EXITING = """
 import sys, threading
-from swarmkeeper import sync
+from swarmkeeper import Client, sync
 
 swarm = sync.Client(sys.argv[1], sys.argv[2])
 made = swarm.submit("Nobody does it")
@@ -270,3 +272,20 @@ def test_a_call_from_within_its_own_loop_is_refused_rather_than_waiting_for_ever
     with sync.Client("http://swarm.test", "k1", transport=script) as swarm:
         with pytest.raises(RuntimeError, match="within its own transport"):
             swarm.get("tsk_1")
+
+
+def test_a_client_with_coroutines_is_good_for_one_event_loop_after_the_other(server: Server, key: str) -> None:
+    swarm = Client(server.url, key)
+
+    async def story() -> str:
+        made = await swarm.submit("On a loop of its own")
+        async with aclosing(swarm.events(made.id, follow=True)) as feed:  # type: ignore[type-var]  # it is a generator
+            return (await anext(feed)).subject or ""  # by the library for streams
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # of connections whose loop has ended
+        subjects = [asyncio.run(story()) for _ in range(3)]
+        asyncio.run(swarm.aclose())
+        gc.collect()
+
+    assert len(set(subjects)) == 3

@@ -56,7 +56,9 @@ class Connection(asyncio.Protocol):
 
     @property
     def open(self) -> bool:
-        return self._transport is not None and not self._transport.is_closing()
+        """Whether it can be used here. The loop that it was opened on may have ended, or be another process's."""
+        here = self._loop is asyncio.get_running_loop()
+        return here and self._transport is not None and not self._transport.is_closing()
 
     def close(self) -> None:
         if self._transport is not None:
@@ -278,7 +280,8 @@ class Host:
 
     def close(self) -> None:
         for connection in self._idle:
-            connection.close()
+            if connection.open:
+                connection.close()
         self._idle.clear()
 
 

@@ -7,6 +7,7 @@ has a method `for_another_loop() -> Transport` lets bots speak with the orchestr
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -72,13 +73,16 @@ class HttpTransport:
         if parts.scheme == "http" and not (self._trust_env and _has_proxy(parts.hostname)):
             self._plain = http1.Host(parts.hostname, parts.port or 80, parts.netloc, idle_max=CONNECTIONS_MAX)
         self._http: httpx2.AsyncClient | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # that the library's connections belong to
 
     def for_another_loop(self) -> HttpTransport | None:
         """Another one to the same place: connections belong to the event loop that opened them."""
         return HttpTransport(self._url) if type(self) is HttpTransport else None  # how to make another class is its own
 
     def _client(self) -> httpx2.AsyncClient:
-        if self._http is None:
+        here = asyncio.get_running_loop()
+        if self._http is None or self._loop is not here:
+            self._loop = here
             # Here and not above: whoever passes a transport of their own needs no HTTP library.
             import httpx2
 
@@ -142,9 +146,9 @@ class HttpTransport:
     async def aclose(self) -> None:
         if self._plain is not None:
             self._plain.close()
-        if self._http is not None:
+        if self._http is not None and self._loop is asyncio.get_running_loop():
             await self._http.aclose()
-            self._http = None
+        self._http = None
 
 
 def _has_proxy(host: str) -> bool:
