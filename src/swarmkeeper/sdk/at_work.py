@@ -73,8 +73,7 @@ class CodeAtWork:
             # A plain function that returned a coroutine or a future: it belongs to the author's loop.
             returned = outcome.value
             if lease.ended is not None:
-                if inspect.iscoroutine(returned):
-                    returned.close()
+                preparing.let_go(returned)
                 return outcome
             return await self._outcome_of(lease, self._sides.start_users(lambda: returned, name))
         return outcome

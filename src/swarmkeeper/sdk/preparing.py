@@ -48,6 +48,15 @@ async def _awaited(value: Awaitable[object], lease: Attempt) -> Answer:
     return prepared(lease, await value)
 
 
+def let_go(coming: Awaitable[object]) -> None:
+    """Close a coroutine of `call` that was never begun, and with it the author's."""
+    if inspect.iscoroutine(coming):
+        value = inspect.getcoroutinelocals(coming).get("value")
+        coming.close()
+        if inspect.iscoroutine(value):
+            value.close()
+
+
 def prepared(lease: Attempt, answer: object) -> Answer:
     """The answer that the code's return value is, its output in JSON; a failure, where it is none or cannot be sent."""
     fitting = _fitting(lease.kind, answer)
