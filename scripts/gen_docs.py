@@ -215,7 +215,11 @@ def metrics_page() -> str:
         return 0
 
     figures = Figures(refused={"lease_lost": 0}, endings={"succeeded": 0}, events={"task.submitted": 0})
-    sources = Sources(lambda: figures, none, none, none, none, bool, none, str, none)
+
+    def limits() -> dict[str, int]:
+        return {"polls": 0}
+
+    sources = Sources(lambda: figures, none, none, none, none, limits, limits, bool, none, str, none)
     metrics = Metrics(SqliteStore(":memory:"), sources, version="")
     metrics.answered("GET", "/tasks", 200, 0)
     told = metrics.text()[0].decode()

@@ -45,6 +45,8 @@ from swarmkeeper.service.leases import Leases
 from swarmkeeper.service.messages import Messages
 from swarmkeeper.service.people import People
 from swarmkeeper.service.queries import Queries
+from swarmkeeper.service.quotas import Quotas
+from swarmkeeper.service.standing import Standing
 from swarmkeeper.service.waits import Waits
 from swarmkeeper.settings import BadSetting, Settings, read
 from swarmkeeper.storage.sqlite.store import SqliteStore
@@ -131,6 +133,8 @@ class Orchestrator:
         )
         self._feed = Feed(self.store, self.broker, self.log)
         self._waits = Waits()
+        self._standing = Standing(self._identity, engine.scheduler.parked_bots)
+        self.quotas = Quotas(self.settings.quotas(), self.clock.monotonic)
         self._metrics = Metrics(
             self.store,
             Sources(
@@ -139,6 +143,8 @@ class Orchestrator:
                 parked=lambda: len(engine.scheduler.parked),
                 leases=lambda: sum(engine.scheduler.held.values()),
                 failures=lambda: self._identity.failures,
+                held=self.quotas.held,
+                limited=self.quotas.refused,
                 running=lambda: engine.running,
                 unlogged=lambda: self.log.lost,
                 text=self.rules.text,
@@ -159,6 +165,7 @@ class Orchestrator:
         )
         self._messages = Messages(self.store, queries)
         await self._messages.start()
+        limits_of_http = http_limits(self.settings)
         self.app = create_door(
             Parts(
                 engine=engine,
@@ -171,6 +178,8 @@ class Orchestrator:
                 people=People(self.store, self.rules),
                 feed=self._feed,
                 identity=self._identity,
+                quotas=self.quotas,
+                standing=self._standing,
                 rules=self.rules,
                 clock=self.clock,
                 entropy=self.entropy,
@@ -179,7 +188,7 @@ class Orchestrator:
                 metrics=self._metrics.text,
                 readiness=self.readiness,
                 answered=self._answered,
-                limits=http_limits(self.settings),
+                limits=limits_of_http,
             )
         )
         loop = asyncio.create_task(engine.run(), name="swarmkeeper-engine")
@@ -188,6 +197,9 @@ class Orchestrator:
             loop,
             asyncio.create_task(self._feed.run(), name="swarmkeeper-feed"),
             asyncio.create_task(self._tick(), name="swarmkeeper-tick"),
+            asyncio.create_task(
+                self._standing.run(lambda: limits_of_http.key_check_every), name="swarmkeeper-standing"
+            ),
         ]
         await asyncio.sleep(0)  # the engine runs from here on
 
@@ -199,6 +211,7 @@ class Orchestrator:
             parked=engine.scheduler.parked_bots,
             held=lambda bot: engine.scheduler.held.get(bot, 0),
             stuck=self._identity.stuck.of,
+            usage=self.quotas.usage,
             overloaded=lambda: not engine.store_answers or 2 * engine.waiting > self.settings.queue_commands,
         )
         return Explainer(self.store, queries, limits, now)

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from swarmkeeper.core.model import Limits
+    from swarmkeeper.service.quotas import Bounds
 
 SECOND = 1_000_000
 PREFIX = "SWARMKEEPER_"
@@ -70,6 +71,21 @@ def _number(value: Any, *, least: float, most: float, whole: bool = False) -> fl
 
 def _whole(least: int, most: int) -> Parser:
     return partial(_number, least=least, most=most, whole=True)
+
+
+def _most(least: int, most: int) -> Parser:
+    """A bound, or 0 for none; where it is one, it leaves room for what a single call may need."""
+
+    def parse(value: Any) -> int:
+        try:
+            number = int(_number(value, least=0, most=most, whole=True))
+        except ValueError:
+            number = -1
+        if number and not least <= number <= most:
+            raise ValueError(f"a whole number from {least} to {most} is expected, or 0 for no bound")
+        return number
+
+    return parse
 
 
 def _seconds(least: float, most: float) -> Parser:
@@ -178,6 +194,41 @@ class Settings:
     queue_commands: int = _knob(
         10_000, _whole(1, 1_000_000), "Commands waiting for the engine, beyond which callers get 503"
     )
+    tasks_a_minute_key: int = _knob(
+        3_000, _most(1, 100_000_000), "Tasks that one key may submit, a third of them at once; 0: any number"
+    )
+    tasks_a_minute_tenant: int = _knob(
+        6_000, _most(1, 100_000_000), "Tasks that all keys of a tenant may submit, a third of them at once"
+    )
+    open_tasks: int = _knob(
+        20_000, _most(1, 1_000_000_000), "Tasks that a tenant may have open, where `tenant set` does not say"
+    )
+    open_subtasks: int = _knob(
+        500_000,
+        _most(10_000, 1_000_000_000),
+        "Subtasks of them that may be open; who has as many cannot submit until some have ended",
+    )
+    stored_bytes: int = _knob(
+        50 << 30,
+        _most(1 << 20, 1 << 50),
+        "What a tenant's inputs and outputs may take in the store before it cannot submit any more",
+        unit="bytes",
+    )
+    body_bytes_key: int = _knob(
+        24 << 20, _most(16 << 20, 1 << 40), "What one key's requests may hold at a time", unit="bytes"
+    )
+    body_bytes_tenant: int = _knob(
+        48 << 20, _most(16 << 20, 1 << 40), "What all requests of a tenant may hold at a time", unit="bytes"
+    )
+    body_bytes: int = _knob(
+        64 << 20, _most(16 << 20, 1 << 40), "What all requests may hold, beyond which callers get 503", unit="bytes"
+    )
+    polls_key: int = _knob(2_000, _most(1, 1_000_000), "Polls of one key that may wait for work at a time")
+    polls_tenant: int = _knob(4_000, _most(1, 1_000_000), "Polls of a tenant that may wait for work at a time")
+    followers_key: int = _knob(200, _most(1, 1_000_000), "Streams of events that one key may follow at a time")
+    followers_tenant: int = _knob(1_000, _most(1, 1_000_000), "Streams of events that a tenant may follow at a time")
+    waits_key: int = _knob(500, _most(1, 1_000_000), "Calls of one key that may wait for tasks at a time")
+    waits_tenant: int = _knob(2_000, _most(1, 1_000_000), "Calls of a tenant that may wait for tasks at a time")
     stop_seconds: float = _knob(
         10.0, _seconds(0, 600), "How long answers under way are waited for when the server stops", unit="seconds"
     )
@@ -208,6 +259,22 @@ class Settings:
             start=int(self.schedule_to_start_seconds * SECOND),
             max_attempts=self.max_attempts,
             idempotency=int(self.idempotency_seconds * SECOND),
+            open_tasks=self.open_tasks,
+            open_subtasks=self.open_subtasks,
+            stored_bytes=self.stored_bytes,
+        )
+
+    def quotas(self) -> Bounds:
+        """How much of what is shared one key and one tenant may have."""
+        from swarmkeeper.service.quotas import Bound, Bounds
+
+        return Bounds(
+            tasks_a_minute=Bound(self.tasks_a_minute_key, self.tasks_a_minute_tenant),
+            body_bytes=Bound(self.body_bytes_key, self.body_bytes_tenant),
+            body_bytes_in_all=self.body_bytes,
+            polls=Bound(self.polls_key, self.polls_tenant),
+            followers=Bound(self.followers_key, self.followers_tenant),
+            waits=Bound(self.waits_key, self.waits_tenant),
         )
 
     def pepper_bytes(self) -> bytes | None:

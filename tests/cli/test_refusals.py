@@ -261,3 +261,40 @@ def test_help_is_shown_where_the_locale_knows_ascii_alone(tmp_path: Path) -> Non
     for words in (["--help"], ["submit", "--help"]):
         said = in_process(tmp_path, environ, *words)
         assert (said.code, "Usage" in said.out) == (0, True), said
+
+
+LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words", "told"),
+    [
+        (
+            "bomb.yaml",
+            LAUGHS,
+            ("submit", "-f", "bomb.yaml"),
+            "the file cannot be read as YAML: there is too much in it",
+        ),
+        ("deep.yaml", "- " * 5_000, ("submit", "-f", "deep.yaml"), "the file cannot be read as YAML: it is nested"),
+        ("deep.json", "[" * 99_999, ("submit", "-f", "deep.json"), "the file cannot be read as JSON: it is nested"),
+        ("long.json", " " * (16 << 20) + "{}", ("submit", "-f", "long.json"), "the file is longer than 16 MiB"),
+        ("deep.json", "[" * 99_999, ("submit", "x", "--input", "@deep.json"), "--input cannot be read as JSON: it is"),
+        ("deep.json", "[" * 99_999, ("api", "POST", "/tasks", "--data", "@deep.json"), "--data cannot be read as JSON"),
+        ("deep.json", "[" * 99_999, ("task", "message", "tsk_1", "@deep.json"), "the file cannot be read as JSON"),
+        ("deep.json", "[" * 99_999, ("simulate", "--replay", "deep.json"), "it is nested too deeply"),
+        ("latin.json", "", ("submit", "-f", "latin.json"), "the file is not UTF-8"),
+    ],
+    ids=lambda value: None if isinstance(value, tuple) else str(value)[:12],
+)
+def test_a_hostile_file_ends_a_command_with_a_sentence(
+    shell: Shell, name: str, content: str, words: tuple[str, ...], told: str
+) -> None:
+    (shell.folder / name).write_bytes(content.encode() or b"\xff")
+
+    said = shell(*words)
+
+    assert said.code == 2, said
+    assert told in said.err
+    assert "Traceback" not in said.err

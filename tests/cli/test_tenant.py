@@ -12,6 +12,7 @@ import pytest
 from tests.cli.shell import Server, Shell
 
 STORE = "sqlite:///a.db"
+NOTHING = {"open_tasks": 0, "open_subtasks": 0, "stored_bytes": 0}
 
 
 @pytest.fixture
@@ -31,12 +32,26 @@ def test_what_is_set_is_listed_and_the_rest_stays_as_it_was(tenants: Shell) -> N
     assert tenants("tenant", "set", "acme", "--weight", "5", "--store", STORE).code == 0
 
     assert listed(tenants) == {
-        "acme": {"id": "acme", "weight": 5, "max_backlog": 10, "open_tasks": 0},
-        "other": {"id": "other", "weight": 1, "max_backlog": None, "open_tasks": 0},
+        "acme": {"id": "acme", "weight": 5, "max_backlog": 10, **NOTHING},
+        "other": {"id": "other", "weight": 1, "max_backlog": None, **NOTHING},
     }
     said = tenants("tenant", "set", "acme", "--unbounded", "--store", STORE, "--json")
-    assert said.json == {"id": "acme", "weight": 5, "max_backlog": None, "open_tasks": 0}
+    assert said.json == {"id": "acme", "weight": 5, "max_backlog": None, **NOTHING}
     assert tenants("doctor", "--deep", "--store", STORE).code == 0
+
+
+def test_get_tells_how_much_of_each_limit_a_tenant_uses_and_who_sets_it(tenants: Shell) -> None:
+    tenants.set(SWARMKEEPER_OPEN_SUBTASKS="12000", SWARMKEEPER_POLLS_KEY="7")
+    assert tenants("tenant", "set", "acme", "--max-backlog", "10", "--store", STORE).code == 0
+
+    said = tenants("tenant", "get", "acme", "--store", STORE, "--json").json
+
+    limits = {(one["limit"], one["scope"]): (one["used"], one["most"], one["set_by"]) for one in said["limits"]}
+    assert limits["open_tasks", "tenant"] == (0, 10, "tenant set")
+    assert limits["open_subtasks", "tenant"] == (0, 12_000, "open_subtasks")
+    assert limits["polls", "key"] == (None, 7, "polls_key")
+    assert "stored_bytes" in tenants("tenant", "get", "acme", "--store", STORE).out
+    assert tenants("tenant", "get", "nobody", "--store", STORE).code == 5
 
 
 @pytest.mark.parametrize(

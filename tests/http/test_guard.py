@@ -1,12 +1,14 @@
 """Requests that are too long or too slow in the making, sent by somebody without a key over a real socket."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from swarmkeeper.http import guard
+from swarmkeeper.core.errors import Malformed
+from swarmkeeper.http import guard, limits
 from swarmkeeper.serving import serving
 from swarmkeeper.settings import Settings
 
@@ -108,3 +110,78 @@ async def test_a_connection_between_two_requests_is_left_alone(url: str) -> None
         await asyncio.sleep(0.6)
     assert not reader.at_eof()
     writer.close()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"GET /health HTTP/1.1\r\n\r\n", b"GET /health HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n"],
+    ids=["none", "two"],
+)
+async def test_a_request_without_one_host_is_refused(url: str, head: bytes) -> None:
+    told = await answered(url, head)
+
+    assert told.startswith(b"HTTP/1.1 400 ")
+    assert told.endswith(b"The request must have one Host header.")
+
+
+async def test_an_old_client_needs_no_host(url: str) -> None:
+    assert (await answered(url, b"GET /livez HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_headers_are_bounded_in_number(url: str) -> None:
+    few = HEAD + b"connection: close\r\n" + b"x: y\r\n" * (guard.HEADERS_MAX - 2) + b"\r\n"
+    many = HEAD + b"x: y\r\n" * guard.HEADERS_MAX + b"\r\n"
+
+    assert (await answered(url, few)).startswith(b"HTTP/1.1 200 ")
+    assert (await answered(url, many)).startswith(b"HTTP/1.1 431 ")
+
+
+async def test_of_a_strangers_body_no_more_than_a_little_is_read(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "LINGER_SECONDS", 0.2)
+    reader, writer = await connect(url)
+    head = POST + b"content-type: application/json\r\ncontent-length: 100000000\r\n\r\n"
+    writer.write(head)
+    answer = asyncio.ensure_future(reader.read(12))
+    sent = 0
+    with contextlib.suppress(ConnectionError):
+        while sent < 100_000_000:
+            writer.write(b" " * 1_000_000)
+            await writer.drain()
+            sent += 1_000_000
+
+    writer.close()
+
+    assert await answer == b"HTTP/1.1 401"
+    # What the sockets of both sides hold, and our own stream; the rest was never taken.
+    assert sent < 30_000_000
+
+
+async def test_a_body_that_comes_by_the_drop_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces = 0
+
+    async def receive() -> dict[str, object]:
+        nonlocal pieces
+        pieces += 1
+        await asyncio.sleep(0.01)
+        return {"type": "http.request", "body": b" " * 10, "more_body": True}
+
+    monkeypatch.setattr(limits, "BODY_BYTES_A_SECOND_MIN", 100_000)
+    with pytest.raises(Malformed, match="100000 bytes a second"):
+        await limits.read_body({}, receive, 1 << 20, silence=0.1)
+
+    assert 1 < pieces < 30
+
+
+async def test_a_long_body_that_comes_steadily_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = 30
+
+    async def receive() -> dict[str, object]:
+        nonlocal left
+        left -= 1
+        await asyncio.sleep(0.01)
+        return {"type": "http.request", "body": b" " * 1_000, "more_body": left > 0}
+
+    monkeypatch.setattr(limits, "BODY_BYTES_A_SECOND_MIN", 1_000)
+    body = await limits.read_body({"content-type": "application/json"}, receive, 1 << 20, silence=0.1)
+
+    assert len(body) == 30_000

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from swarmkeeper.app import Orchestrator
+from swarmkeeper.settings import Settings
 from tests.http.conftest import Answered, BotCaller, Caller, Fleet, Json
 
 
@@ -165,10 +166,12 @@ async def test_an_engine_that_stops_answers_whoever_waits(swarm: Orchestrator, f
 async def test_two_hundred_parked_polls_ask_the_store_nothing(
     swarm: Orchestrator, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bot = await fleet.bot("Executor")
-    object.__setattr__(swarm.app.parts.limits, "key_check_every", 0.01)  # type: ignore[attr-defined]  # the app is an Api
+    bots = [await fleet.bot("Executor", f"bot-{number}", capacity=50) for number in range(4)]
+    parts = swarm.app.parts  # type: ignore[attr-defined]  # the app is an Api
+    object.__setattr__(parts.limits, "key_check_every", 0.01)
     gone = asyncio.Event()
-    waiting = [await park(swarm, bot, gone) for _ in range(200)]
+    waiting = [await park(swarm, bot, gone) for _ in range(50) for bot in bots]
+    await until(lambda: parts.standing.looks > 0)
     reads: list[str] = []
     read = swarm.store.read
 
@@ -177,11 +180,114 @@ async def test_two_hundred_parked_polls_ask_the_store_nothing(
         return await read(name, parameters)
 
     monkeypatch.setattr(swarm.store, "read", counted)
-    await asyncio.sleep(0.2)
+    looks = parts.standing.looks
+    await until(lambda: parts.standing.looks >= looks + 40)
 
     assert reads == []
     gone.set()
     await asyncio.gather(*waiting)
+
+
+async def test_those_who_wait_with_one_key_are_looked_after_with_one_look(
+    swarm: Orchestrator, client: Caller, fleet: Fleet
+) -> None:
+    bot = await fleet.bot("Executor", capacity=20)
+    made = await client.post("/tasks", {"title": "nobody plans it"})
+    standing = swarm.app.parts.standing  # type: ignore[attr-defined]  # the app is an Api
+    gone = asyncio.Event()
+    polls = [await park(swarm, bot, gone) for _ in range(20)]
+    waits = [
+        asyncio.create_task(client.call("GET", f"/tasks/{made.json['id']}?wait_seconds=30&until=final", gone=gone))
+        for _ in range(20)
+    ]
+    await until(lambda: swarm.quotas.waits.total == 20)
+    before = standing.looks
+
+    await standing.look()
+
+    assert standing.looks - before == 2
+    assert swarm.engine.scheduler.parked_bots() == [bot.id]
+    gone.set()
+    await asyncio.gather(*polls, *waits)
+    assert standing._waiting == {}
+
+
+async def test_a_bot_has_as_many_polls_as_it_has_room_and_a_new_one_ends_the_oldest(
+    swarm: Orchestrator, fleet: Fleet
+) -> None:
+    bot = await fleet.bot("Executor", capacity=3)
+    waiting = [await park(swarm, bot) for _ in range(3)]
+
+    for number in range(20):
+        waiting.append(asyncio.create_task(bot.lease(wait_seconds=30)))
+        ended = await waiting[number]
+        assert (ended.status, ended.json) == (200, {"leases": [], "reason": "no_match"})
+
+    assert len(swarm.engine.scheduler.parked) == 3
+    swarm.engine.end_polls(bot.id)
+    assert [(await one).status for one in waiting[20:]] == [200] * 3
+
+
+async def test_polls_of_one_key_are_bounded_and_its_neighbours_wait_on() -> None:
+    async with Orchestrator(Settings(store="sqlite://:memory:", polls_key=3, polls_tenant=4)) as swarm:
+        fleet = Fleet(swarm)
+        admin = Caller(swarm.app, await swarm.make_key("admin"))
+        ids = [
+            (await admin.post("/bots/register", {"type": "Executor", "version": "1", "name": f"b{number}"})).json["id"]
+            for number in range(4)
+        ]
+        gone = asyncio.Event()
+        waiting = [await park(swarm, BotCaller(admin, one), gone) for one in ids[:3]]
+
+        refused = await admin.post("/leases", {"bot_id": ids[3], "wait_seconds": 30})
+        at_once = await admin.post("/leases", {"bot_id": ids[3], "wait_seconds": 0})
+        neighbour = await fleet.bot("Executor", "neighbour")
+        waiting.append(await park(swarm, neighbour, gone))
+        full = await (await fleet.bot("Executor", "late")).lease(wait_seconds=30)
+
+        assert (refused.status, refused.json["code"], refused.headers["retry-after"]) == (429, "rate_limited", "1")
+        assert refused.json["errors"][0]["pointer"] == "/limits/polls/key"
+        assert at_once.status == 200
+        assert (full.status, full.json["errors"][0]["pointer"]) == (429, "/limits/polls/tenant")
+        gone.set()
+        await asyncio.gather(*waiting)
+        assert swarm.quotas.polls.total == 0
+
+
+STREAM = {"accept": "text/event-stream"}
+BOUNDED = Settings(store="sqlite://:memory:", waits_key=2, waits_tenant=3, followers_key=2, followers_tenant=3)
+
+
+async def test_waits_and_followers_of_one_key_and_of_one_tenant_are_bounded() -> None:
+    async with Orchestrator(BOUNDED) as swarm:
+        client = Caller(swarm.app, await swarm.make_key("client"))
+        path = f"/tasks/{(await client.post('/tasks', {'title': 'nobody plans it'})).json['id']}"
+        gone = asyncio.Event()
+        calls = [
+            asyncio.create_task(client.call("GET", f"{path}{rest}", headers=headers, gone=gone))
+            for rest, headers in (("?wait_seconds=30", {}), ("/events", STREAM))
+            for _ in range(2)
+        ]
+        await until(lambda: (swarm.quotas.waits.total, swarm.quotas.followers.total) == (2, 2))
+
+        wait = await client.get(f"{path}?wait_seconds=30")
+        follow = await client.get(f"{path}/events", **STREAM)
+        look = await client.get(path)
+
+        assert (wait.status, wait.json["errors"][0]["pointer"]) == (429, "/limits/waits/key")
+        assert (follow.status, follow.json["errors"][0]["pointer"]) == (429, "/limits/followers/key")
+        assert look.status == 200
+        second, third = [Caller(swarm.app, await swarm.make_key("client")) for _ in range(2)]
+        calls.append(asyncio.create_task(second.call("GET", f"{path}?wait_seconds=30", gone=gone)))
+        calls.append(asyncio.create_task(second.call("GET", f"{path}/events", headers=STREAM, gone=gone)))
+        await until(lambda: (swarm.quotas.waits.total, swarm.quotas.followers.total) == (3, 3))
+        wait = await third.get(f"{path}?wait_seconds=30")
+        follow = await third.get(f"{path}/events", **STREAM)
+        assert (wait.status, wait.json["errors"][0]["pointer"]) == (429, "/limits/waits/tenant")
+        assert (follow.status, follow.json["errors"][0]["pointer"]) == (429, "/limits/followers/tenant")
+        gone.set()
+        await asyncio.gather(*calls)
+        assert (swarm.quotas.waits.total, swarm.quotas.followers.total) == (0, 0)
 
 
 # ---- tasks ---------------------------------------------------------------------------------------------------------

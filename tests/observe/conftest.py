@@ -58,6 +58,8 @@ def metrics(store: CountedStore, figures: Figures, clock: Clock) -> Metrics:
         parked=lambda: 2,
         leases=lambda: 3,
         failures=lambda: 4,
+        held=lambda: {"polls": 7},
+        limited=lambda: {"polls": 8},
         running=lambda: True,
         unlogged=lambda: 5,
         text=REDACTOR.text,

@@ -2,7 +2,7 @@
 
 import json
 
-from swarmkeeper.observe.metrics import ASKED_LATELY, LOOK_EVERY, Metrics
+from swarmkeeper.observe.metrics import ASKED_LATELY, LOOK_EVERY, QUEUES_MAX, Metrics
 from tests.observe.conftest import SECOND, Clock, CountedStore
 
 
@@ -85,3 +85,24 @@ async def test_queues_are_counted_seldom_and_only_while_somebody_asks(
     metrics.text()
     await metrics.look()
     assert store.asked == 3
+
+
+async def test_a_caller_cannot_choose_how_many_series_there_are(metrics: Metrics, store: CountedStore) -> None:
+    store.waiting = [
+        {"kind": "execute", "skills": json.dumps([f"s{number}"]), "items": 1 + number, "oldest": number * SECOND}
+        for number in range(11_002)
+    ]
+    store.waiting += [{"kind": "plan", "skills": json.dumps(["p" * 128] * 100), "items": 99_999, "oldest": 1}]
+
+    await metrics.look()
+
+    told = [line for line in metrics.text()[0].decode().splitlines() if line.startswith("swarmkeeper_ready_items")]
+    assert len(told) == QUEUES_MAX + 1
+    assert 'swarmkeeper_ready_items{kind="execute",skills="s11001"} 11002' in told
+    rest = sum(1 + number for number in range(11_002 - (QUEUES_MAX - 1)))
+    assert f'swarmkeeper_ready_items{{kind="execute",skills="other"}} {rest}' in told
+    assert max(map(len, told)) < 300
+
+
+async def test_what_is_limited_is_told_with_what_was_refused(metrics: Metrics) -> None:
+    assert lines(metrics) >= {'swarmkeeper_held{limit="polls"} 7.0', 'swarmkeeper_limited_total{limit="polls"} 8.0'}

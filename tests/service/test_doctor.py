@@ -207,6 +207,7 @@ BROKEN = [
     ),
     ("doctor_done", "UPDATE task SET status = 'COMPLETED' WHERE status = 'IN_PROGRESS'"),
     ("doctor_open_tasks", "UPDATE tenant SET open_tasks = open_tasks + 1"),
+    ("doctor_open_subtasks", "UPDATE tenant SET open_subtasks = open_subtasks + 1"),
     ("doctor_sequence", "DELETE FROM event WHERE sequence = 2"),
     ("doctor_sequence", "UPDATE task SET sequence = sequence + 1"),
     ("doctor_sequence", "UPDATE event SET seq = seq + 100000 WHERE sequence = 1"),

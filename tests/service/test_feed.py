@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -281,3 +282,63 @@ async def test_who_comes_back_to_a_feed_that_has_stopped_is_told_so_again() -> N
     async with running.feed.subscribe("acme") as subscription:
         assert await rest(subscription) == []
     await running.store.close()
+
+
+async def test_an_event_is_written_once_for_all_who_follow(running: Running) -> None:
+    written: list[str] = []
+
+    def write(view: Any) -> bytes:
+        written.append(view["id"])
+        return str(view["id"]).encode()
+
+    async def follow(subscription: Subscription, number: int) -> bytes:
+        heard = b""
+        while len(heard) < number:
+            heard += b"".join(each.form(write) for each in await subscription.some() or ())
+        return heard
+
+    async with AsyncExitStack() as stack:
+        followers = [await stack.enter_async_context(running.feed.subscribe("acme")) for _ in range(300)]
+        for subscription in followers:
+            await take_none(subscription)
+        heard = [asyncio.create_task(follow(subscription, 3)) for subscription in followers]
+        await running.tell("a", "b", "c")
+
+        assert set(await asyncio.gather(*heard)) == {b"123"}
+        assert written == ["1", "2", "3"]
+
+
+async def test_many_followers_do_not_keep_others_from_their_turn(running: Running) -> None:
+    turns = 0
+    stop = False
+
+    async def other() -> None:
+        nonlocal turns
+        while not stop:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with AsyncExitStack() as stack:
+        for _ in range(10 * feeds.WOKEN_AT_ONCE):
+            subscription = await stack.enter_async_context(running.feed.subscribe("acme"))
+            await subscription._catch_up()
+        neighbour = asyncio.create_task(other())
+        await running.tell("a", hint=False)
+        turns = 0
+        await running.feed._look()
+        stop = True
+        await neighbour
+
+        assert turns >= 10
+
+
+async def test_a_nudge_wakes_a_follower_and_loses_nothing(running: Running) -> None:
+    async with running.feed.subscribe("acme") as subscription:
+        await take_none(subscription)
+        waiting = asyncio.create_task(subscription.some())
+        await asyncio.sleep(0)
+        subscription.nudge()
+
+        assert await waiting == []
+        await running.tell("a")
+        assert await take(subscription, 1) == [1]

@@ -42,7 +42,7 @@ async def backlog(options: Options, *, times: int = TIMES) -> Report:
     place = Place(chosen.store)
     try:
         described = machine.describe(place.path.parent)
-        settings = Settings(store=place.url, log_level="error")
+        settings = Settings(store=place.url, log_level="error", open_tasks=0, open_subtasks=0)
         async with Orchestrator(settings) as swarm:
             bot, _ = await swarm.engine.do(
                 Register(by=OWN, type="Executor", version="1", name="bench", skills=SKILLS, capacity=2 * CLAIMS)

@@ -25,6 +25,8 @@ from swarmkeeper.storage.refusals import StoreRefused
 from swarmkeeper.storage.sqlite.store import SqliteStore, path_of
 
 _STOP_SECONDS = 30
+# What is measured is the machine, and not how fast one key may submit.
+UNLIMITED = ("TASKS_A_MINUTE_KEY", "TASKS_A_MINUTE_TENANT", "OPEN_TASKS", "OPEN_SUBTASKS", "STORED_BYTES")
 
 
 class Place:
@@ -87,6 +89,7 @@ class Server:
 
     async def start(self) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        environment |= {f"{PREFIX}{limit}": "0" for limit in UNLIMITED}
         began = self._clock.monotonic()
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,

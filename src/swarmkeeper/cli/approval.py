@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from swarmkeeper.cli import running, terminal
+from swarmkeeper.cli import documents, running, terminal
 from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url, flag
 from swarmkeeper.cli.terminal import Exit, Failure, on_one_line
 
@@ -186,7 +185,7 @@ def answer(
     """Answer a bot's question; or say `accept` or `round` after the last round of rework."""
     if (text is None) == (value is None):
         raise Failure("answer", "give the answer either as a text or as --value JSON", exit_code=Exit.USAGE)
-    said = text if value is None else _json(value)
+    said = text if value is None else documents.argument(value, what="--value")
     running.sendable(said)
     settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
 
@@ -195,15 +194,6 @@ def answer(
             return await client.answer(approval_id, said)
 
     _tell(running.run(work()), as_json=as_json)
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text)
-    except OSError as error:
-        raise Failure("value", f"--value: the file cannot be read: {error.strerror}", exit_code=Exit.USAGE) from None
-    except ValueError as error:
-        raise Failure("value", f"--value is not JSON: {error}", exit_code=Exit.USAGE) from None
 
 
 def _tell(approval: Approval, *, as_json: bool) -> None:

@@ -41,6 +41,8 @@ def explain(
         return
     terminal.say(f"{found.task_id}  {found.status}")
     terminal.say(on_one_line(found.summary))
+    for near in found.near_limits:
+        terminal.say(f"near a limit: {near.used} of {near.most} {near.limit} of this {near.scope}")
     if not found.waiting:
         return
     terminal.say()

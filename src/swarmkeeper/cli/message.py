@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from swarmkeeper.cli import running, terminal
+from swarmkeeper.cli import documents, running, terminal
 from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url, flag
 from swarmkeeper.cli.task import TaskId
 from swarmkeeper.cli.terminal import Exit, Failure
@@ -69,12 +68,7 @@ def messages(
 def _payload(text: str) -> dict[str, Any]:
     if not text.startswith("@"):
         return {"text": text}
-    try:
-        value = json.loads(Path(text[1:]).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise Failure("file", f"the file cannot be read: {error.strerror}", exit_code=Exit.USAGE) from None
-    except ValueError as error:
-        raise Failure("file", f"the file is not JSON: {error}", exit_code=Exit.USAGE) from None
+    value = documents.argument(text, what="the file")
     if not isinstance(value, dict):
         raise Failure("file", "the file holds no JSON object", exit_code=Exit.USAGE)
     return value

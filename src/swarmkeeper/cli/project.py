@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from swarmkeeper import __version__
-from swarmkeeper.cli import flags, running, terminal
+from swarmkeeper.cli import documents, flags, running, terminal
 from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url, flag
 from swarmkeeper.cli.terminal import Exit, Failure
 from swarmkeeper.files import write
@@ -150,18 +150,7 @@ def api(
 
 
 def _data(text: str | None) -> Any:
-    if text is None:
-        return None
-    try:
-        if text == "@-":
-            text = sys.stdin.read()
-        elif text.startswith("@"):
-            text = Path(text[1:]).read_text(encoding="utf-8")
-        return json.loads(text)
-    except OSError as error:
-        raise Failure("data", f"--data: the file cannot be read: {error.strerror}", exit_code=Exit.USAGE) from None
-    except ValueError as error:
-        raise Failure("data", f"--data is not JSON: {error}", exit_code=Exit.USAGE) from None
+    return None if text is None else documents.argument(text, what="--data")
 
 
 def completion(shell: Annotated[str, typer.Argument(help="bash, zsh, fish, powershell or pwsh.")] = "bash") -> None:

@@ -464,13 +464,14 @@ def _case_of(what: str, asked: _Asked) -> Case:
     if what.isascii() and what.isdecimal() and len(what) <= len(str(_SEED_MAX)):
         return _cases(_rehearsal(asked).scenario, [int(what)], asked)[0]
     from swarmkeeper.sim import cases, scenario_files
+    from swarmkeeper.wire import documents
 
     if asked != _Asked(None):
         detail = "--replay FILE: the file says which scenario, hours, faults, level, bots, invariants, store there are"
         raise Failure("flags", detail, exit_code=Exit.USAGE)
     name = Path(what).name
     try:
-        plain = json.loads(scenario_files.text_of(Path(what)))
+        plain = documents.parse(scenario_files.text_of(Path(what)), ".json")
         if not isinstance(plain, dict):
             raise cases.BadCase("a case is an object of fields")
         case = cases.from_json(plain)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
-import tomllib
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from swarmkeeper.cli import approval, explain, running, terminal, watch
+from swarmkeeper.cli import approval, documents, explain, running, terminal, watch
 from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url, flag, seconds
 from swarmkeeper.cli.terminal import Exit, Failure
 
@@ -111,21 +107,7 @@ def _body_of(title: str | None, file: str | None) -> dict[str, Any]:
 
 def read_task(name: str) -> dict[str, Any]:
     """A task from a file, read as its ending says."""
-    import yaml
-
-    try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
-        ending = Path(name).suffix.lower()
-        if ending == ".toml":
-            body: Any = tomllib.loads(text)
-        elif ending in (".yaml", ".yml"):
-            body = yaml.safe_load(text)
-        else:
-            body = json.loads(text)
-    except OSError as error:
-        raise Failure("file", f"the file cannot be read: {error.strerror}", exit_code=Exit.USAGE) from None
-    except (ValueError, yaml.YAMLError) as error:
-        raise Failure("file", f"the file cannot be understood: {error}", exit_code=Exit.USAGE) from None
+    body = documents.read(name, what="the file")
     if not isinstance(body, dict):
         raise Failure("file", "the file holds no object", exit_code=Exit.USAGE)
     return body
@@ -134,12 +116,7 @@ def read_task(name: str) -> dict[str, Any]:
 def _input(text: str | None) -> dict[str, Any] | None:
     if text is None:
         return None
-    try:
-        value = json.loads(Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text)
-    except OSError as error:
-        raise Failure("input", f"--input: the file cannot be read: {error.strerror}", exit_code=Exit.USAGE) from None
-    except ValueError as error:
-        raise Failure("input", f"--input is not JSON: {error}", exit_code=Exit.USAGE) from None
+    value = documents.argument(text, what="--input")
     if not isinstance(value, dict):
         raise Failure("input", "--input must be a JSON object", exit_code=Exit.USAGE)
     return value

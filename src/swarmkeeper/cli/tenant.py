@@ -1,4 +1,4 @@
-"""`tenant list|set`: what each tenant may have. Both work on the store itself, whether or not a server runs on it."""
+"""`tenant list|get|set`: what each tenant may have. All work on the store itself, beside a server or not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Tenants: their share of the engine, and how much they may have open.")
 
-COLUMNS = ("id", "weight", "max_backlog", "open_tasks")
+COLUMNS = ("id", "weight", "max_backlog", "open_tasks", "open_subtasks", "stored_bytes")
 
 
 @app.command("list")
@@ -30,6 +30,55 @@ def list_(store: Store = None, as_json: AsJson = False) -> None:
         terminal.say_table(rows, COLUMNS)
 
 
+@app.command()
+def get(
+    tenant: Annotated[str, typer.Argument(help="Its id.")],
+    store: Store = None,
+    as_json: AsJson = False,
+) -> None:
+    """How much a tenant has of what it may have. What a running server counts in memory is in its metrics."""
+    settings = _on_disk(store)
+    found = [row for row in running.run(_list(settings)) if row["id"] == tenant]
+    if not found:
+        raise Failure(
+            "not_found",
+            "no such tenant",
+            exit_code=Exit.NOT_FOUND,
+            fix="swarmkeeper tenant list shows those that there are",
+        )
+    rows = _usage(found[0], settings)
+    if as_json:
+        terminal.say_json({**found[0], "limits": rows})
+    else:
+        terminal.say_table(rows, ("limit", "scope", "used", "most", "set_by"))
+
+
+def _usage(row: dict[str, Any], settings: Settings) -> list[dict[str, Any]]:
+    """What it uses of the limits that are counted in the store, then those of a running server."""
+    from swarmkeeper.core.model import Tenant
+    from swarmkeeper.service.explain import stored_usage
+
+    tenant = Tenant(**row)
+    own = "tenant set" if tenant.max_backlog is not None else "open_tasks"
+    kept = [
+        {
+            "limit": one.limit,
+            "scope": one.scope,
+            "used": one.used,
+            "most": one.most,
+            "set_by": own if one.limit == "open_tasks" else one.limit,
+        }
+        for one in stored_usage(tenant, settings.limits())
+    ]
+    counted = [
+        {"limit": limit, "scope": scope, "used": None, "most": most or None, "set_by": f"{limit}_{scope}"}
+        for limit in ("tasks_a_minute", "body_bytes", "polls", "followers", "waits")
+        for scope in ("tenant", "key")
+        for most in (getattr(settings, f"{limit}_{scope}"),)
+    ]
+    return [*kept, *counted]
+
+
 @app.command("set")
 def set_(
     tenant: Annotated[str, typer.Argument(help="Its id; a tenant comes into being with its first key.")],
@@ -37,9 +86,14 @@ def set_(
         int | None, flag("--weight", help="Its share where several want the engine, from 1 to 1000; at first 1.")
     ] = None,
     max_backlog: Annotated[
-        int | None, flag("--max-backlog", help="How many tasks that are not final it may have; at first any number.")
+        int | None,
+        flag(
+            "--max-backlog", help="How many tasks that are not final it may have; at first as many as open_tasks says."
+        ),
     ] = None,
-    unbounded: Annotated[bool, flag("--unbounded", help="Any number of tasks again.")] = False,
+    unbounded: Annotated[
+        bool, flag("--unbounded", help="No bound of its own again: as many as open_tasks says.")
+    ] = False,
     store: Store = None,
     as_json: AsJson = False,
 ) -> None:

@@ -160,14 +160,20 @@ class UnsupportedMediaType(SwarmkeeperError):
 
 
 class RateLimited(SwarmkeeperError):
-    """Too many calls, or failed logins, from here. Wait as long as `Retry-After` says."""
+    """Too many calls, or failed logins, from here, or as much is held at a time as may be; `errors` names the limit.
+
+    Wait as long as `Retry-After` says.
+    """
 
     code = "rate_limited"
     retryable = True
 
 
 class BacklogFull(SwarmkeeperError):
-    """The tenant has as many open tasks as it may have. Wait as long as `Retry-After` says, or ask for more."""
+    """The tenant has as many open tasks, open subtasks or stored bytes as it may have; `errors` says which.
+
+    Wait as long as `Retry-After` says, or ask for more.
+    """
 
     code = "backlog_full"
     retryable = True

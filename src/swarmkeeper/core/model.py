@@ -73,6 +73,10 @@ class Limits:
     slice_rows: int = 500
     idempotency: int = 86_400_000_000
     away: int = 120_000_000
+    # What a tenant may have, where it was not given other bounds; 0 is no bound.
+    open_tasks: int = 0
+    open_subtasks: int = 0
+    stored_bytes: int = 0
 
 
 @dataclass(slots=True)
@@ -248,6 +252,8 @@ class Tenant:
     weight: int = 1  # of the engine's time where several want it
     max_backlog: int | None = None  # tasks that are not final; None: no bound
     open_tasks: int = 0  # those that are not final now
+    open_subtasks: int = 0  # of its tasks, those that are not final
+    stored_bytes: int = 0  # what its inputs, outputs and messages take, about
 
 
 @dataclass(slots=True)

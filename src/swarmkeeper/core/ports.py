@@ -104,6 +104,8 @@ class Changes:
     keys: dict[str, ApiKey] = field(default_factory=dict)
     tenants: dict[str, Tenant] = field(default_factory=dict)  # what they may have; `opened` counts
     opened: dict[str, int] = field(default_factory=dict)  # by tenant: tasks opened less tasks that became final
+    opened_subtasks: dict[str, int] = field(default_factory=dict)  # likewise
+    stored: dict[str, int] = field(default_factory=dict)  # by tenant: bytes of bodies written to be kept
     approvals: dict[str, Approval] = field(default_factory=dict)
     chores: dict[str, Chore | None] = field(default_factory=dict)
     late_results: list[LateResult] = field(default_factory=list)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from swarmkeeper.core import ids, states
@@ -32,6 +33,7 @@ from swarmkeeper.core.model import (
     Queue,
     Ready,
     Task,
+    Tenant,
     Work,
 )
 from swarmkeeper.core.ports import Rules, Want
@@ -233,10 +235,28 @@ class World(Journal):
         self.put(self.rows, ("chores", chore.task), remaining)
         self.put(self.changes.chores, chore.id, None)
 
-    def write_payload(self, task: Task, payload_id: str, body: bytes | None) -> str:
+    def write_payload(self, task: Task, payload_id: str, body: bytes | None, *, kept: bool = True) -> str:
+        """Write a body. One that is not `kept` is replaced or removed before long, and is not counted as stored."""
+        if kept and body is not None:
+            self._count(self.changes.stored, "stored_bytes", task.tenant, len(body))
         self.put(self.changes.payloads, payload_id, None if body is None else (task.id, body))
         self.put(self.rows, ("payload", payload_id), body)
         return payload_id
+
+    def count_open(self, task: Task, by: int) -> None:
+        """So many more of the task's subtasks are not final."""
+        self.edit_task(task).n_open += by
+        self._count(self.changes.opened_subtasks, "open_subtasks", task.tenant, by)
+
+    def count_task(self, tenant: str, by: int) -> None:
+        """A task was opened (1), or became final (-1)."""
+        self._count(self.changes.opened, "open_tasks", tenant, by)
+
+    def _count(self, counts: dict[str, int], name: str, tenant_id: str, by: int) -> None:
+        self.put(counts, tenant_id, counts.get(tenant_id, 0) + by)
+        tenant: Tenant | None = self.rows.get(("tenant", tenant_id))
+        if tenant is not None:  # so that the next submission of this batch sees it
+            self.put(self.rows, ("tenant", tenant_id), replace(tenant, **{name: getattr(tenant, name) + by}))
 
     def set_timer(self, kind: str, ref: str, due: int | None) -> None:
         self.put(self.changes.timers, (kind, ref), due)
@@ -347,7 +367,7 @@ class World(Journal):
             work.wake = None
             self.set_timer("wake", work.id, None)
         if work.kind is Kind.EXECUTE and (old in FINAL or status in FINAL):
-            self.edit_task(task).n_open += (status not in FINAL) - (old not in FINAL)
+            self.count_open(task, (status not in FINAL) - (old not in FINAL))
             task.n_failed += (status in _LOST) - (old in _LOST)
         if status is Status.READY:
             if old is not Status.LEASED:  # else it keeps its place and what is left of its time

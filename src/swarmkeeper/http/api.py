@@ -19,7 +19,8 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from swarmkeeper.core import ids
-from swarmkeeper.core.errors import Forbidden, Internal, MethodNotAllowed, Overloaded, SwarmkeeperError
+from swarmkeeper.core.errors import Forbidden, Internal, MethodNotAllowed, Overloaded, SwarmkeeperError, TooLarge
+from swarmkeeper.core.model import Json
 from swarmkeeper.core.ports import StoreUnavailable
 from swarmkeeper.http import auth, errors, limits
 from swarmkeeper.http.calls import Call, Exchange, Reply
@@ -28,6 +29,7 @@ from swarmkeeper.http.openapi import document
 from swarmkeeper.http.parts import Parts
 from swarmkeeper.http.query import read_query
 from swarmkeeper.http.routes import approvals, bots, evidence, explain, keys, messages, ops, redaction, tasks, work
+from swarmkeeper.service.quotas import DECODED_BYTES, decoded_bytes
 from swarmkeeper.wire.shapes import read
 from swarmkeeper.wire.strict import parse_json
 
@@ -206,7 +208,10 @@ class Endpoint:
             return
         except SwarmkeeperError as error:
             self._note(exchange, error)
-            await self._refuse(scope, send, error)
+            await self._refuse(scope, send, error, self._pace(exchange, error))
+            # It stands in frames that it names itself, with all that was sent: a circle, which would be kept until the
+            # garbage collector looks at what is old.
+            error.__traceback__ = None
         except StoreUnavailable as error:
             self.parts.log("store_unavailable", error=str(error), request_id=passage.request_id)
             await self._refuse(scope, send, Overloaded("the store cannot be asked now", retry_after=1))
@@ -219,6 +224,8 @@ class Endpoint:
         else:
             if reply is not None:
                 await _send(send, reply, head=scope["method"] == "HEAD")
+        finally:
+            exchange.let_go()
 
     async def _read(self, exchange: Exchange[Any, Any], arrived: _Arrived) -> None:
         """Who calls, then what they ask, then what they sent: a stranger's body is not even read."""
@@ -231,18 +238,35 @@ class Endpoint:
         if call.body is None:
             return
         limit = parts.limits.long_body_bytes_max if call.long_body else parts.limits.body_bytes_max
-        raw = await limits.read_body(exchange.headers, arrived.receive, limit)
+        raw = await limits.read_body(exchange.headers, arrived.receive, limit, hold=exchange.hold)
         exchange.long = len(raw) > ASIDE_BYTES
-        body = call.body
+        await self._await_turn(exchange, raw)
+        sent, body = [raw], call.body
+        del raw
 
         def understand() -> None:
-            if raw or not call.body_optional:
-                exchange.document = parse_json(raw, limit=limit, safe=exchange.safe)
-            else:
-                exchange.document = {}
-            exchange.take_body(read(body, exchange.document, safe=exchange.safe))
+            document: Json = {}
+            if sent[0] or not call.body_optional:
+                document = parse_json(sent.pop(), limit=limit, safe=exchange.safe)  # which gives the bytes back
+            if "idempotency-key" in exchange.headers:
+                exchange.document = document
+            exchange.take_body(read(body, document, safe=exchange.safe))
 
         await exchange.aside(understand)
+
+    def _pace(self, exchange: Exchange[Any, Any], error: SwarmkeeperError) -> Sequence[tuple[str, str]]:
+        """How fast the caller may submit, where it has submitted too fast."""
+        pace = self.parts.quotas.submissions
+        if exchange.principal is None or not any(f"/{pace.limit}/" in pointer for pointer, *_ in error.details):
+            return ()
+        return pace.headers(exchange.principal)
+
+    async def _await_turn(self, exchange: Exchange[Any, Any], raw: bytes) -> None:
+        """Wait until the body may be decoded: what all callers have decoded at a time is bounded."""
+        decoded = decoded_bytes(raw)
+        if decoded > DECODED_BYTES:
+            raise TooLarge(f"the body holds more values than {DECODED_BYTES >> 20} MiB of memory can")
+        exchange.working = await self.parts.quotas.intake.begin(exchange.by.tenant, decoded)
 
     def _note(self, exchange: Exchange[Any, Any], error: SwarmkeeperError) -> None:
         if isinstance(error, Forbidden) and exchange.principal is not None:
@@ -303,8 +327,10 @@ class _Arrived:
         return message
 
     async def gone(self) -> None:
-        while not self._over:
-            await self.receive()
+        """Return when the caller has hung up; one that goes on sending what nobody asked for is as good as gone."""
+        unwanted = 0
+        while not self._over and unwanted <= ASIDE_BYTES:
+            unwanted += len((await self.receive()).get("body", b""))
 
 
 async def _send(send: Send, reply: Reply, *, head: bool = False) -> None:

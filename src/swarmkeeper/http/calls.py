@@ -67,6 +67,8 @@ class Exchange(Generic[Body, Asked]):
     text: str | None = None  # the key's, as it was shown
     document: Json = None  # the body, parsed
     long: bool = False  # the body is so long that it takes a while to be read
+    held: int = 0  # bytes of the body that its key is counted for; see service/quotas.py
+    working: int = 0  # what the decoded body is counted for
     _body: Body | None = None
     _query: Asked | None = None
 
@@ -90,6 +92,24 @@ class Exchange(Generic[Body, Asked]):
 
     def take_query(self, query: Asked) -> None:
         self._query = query
+
+    def hold(self, number: int) -> None:
+        """Count so many bytes of the body for the caller.
+
+        Raises:
+            RateLimited, Overloaded: the caller, or all callers, hold too many already.
+        """
+        self.parts.quotas.intake.take(self.by, number)
+        self.held += number
+
+    def let_go(self) -> None:
+        """Forget the body as it was sent: for a call that has read it and goes on to wait, and at the end of each."""
+        self.document = None
+        if self.working:
+            self.parts.quotas.intake.end(self.working)
+        if self.held:
+            self.parts.quotas.intake.give_back(self.by, self.held)
+        self.held = self.working = 0
 
     def safe(self, name: str) -> str:
         """A name that is not ours, as it may be shown."""

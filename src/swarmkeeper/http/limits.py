@@ -1,9 +1,12 @@
-"""How much a caller may send and how long they may wait; reading a body within that; where a call came from."""
+"""How much a caller may send and how long they may wait; reading a body within that; where a call came from.
+
+How much all calls of a key, and of a tenant, may hold at a time is in service/quotas.py.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -17,6 +20,10 @@ PAGE_SIZE = 50
 PAGE_SIZE_MAX = 500
 WAIT_SECONDS_MAX = 60  # proxies cut at 60
 BODY_SILENCE_SECONDS_MAX = 30.0  # for which the next piece of a body is awaited
+# What a body must bring on average once that long has passed. A slow mobile line brings four times as much; a body that
+# comes by the drop, and holds its connection and its room for hours, does not.
+BODY_BYTES_A_SECOND_MIN = 8 * 1024
+HELD_AT_ONCE = 64 * 1024  # of a body whose length is not told beforehand
 JSON_TYPE = "application/json"
 
 Network = IPv4Network | IPv6Network
@@ -58,35 +65,57 @@ def media_type_ok(content_type: str | None) -> bool:
 
 
 async def read_body(
-    headers: Mapping[str, str], receive: Receive, limit: int, *, silence: float = BODY_SILENCE_SECONDS_MAX
+    headers: Mapping[str, str],
+    receive: Receive,
+    limit: int,
+    *,
+    hold: Callable[[int], None] = lambda number: None,
+    silence: float = BODY_SILENCE_SECONDS_MAX,
 ) -> bytes:
-    """The whole body, given up on as soon as it is known to be too long.
+    """Read the whole body, and give up as soon as it is known to be too long or too slow.
+
+    Args:
+        hold: called with how many bytes more are about to be read. What it raises ends the reading.
 
     Raises:
         TooLarge, UnsupportedMediaType: it is refused unread, or unread from there on.
-        Malformed: nothing of it came for `silence` seconds, though there is more.
+        Malformed: nothing of it came for `silence` seconds, or too little for longer than that.
         ClientGone: the caller hung up before its end.
     """
     length = headers.get("content-length", "")
-    if length.isdecimal() and len(length) < 20 and int(length) > limit:
+    told = int(length) if length.isdecimal() and len(length) < 20 else None
+    if told is not None and told > limit:
         raise TooLarge(f"the body is longer than {limit} bytes")
     if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         # A small compressed body may hide a huge one.
         raise UnsupportedMediaType("the body must not be compressed")
+    held = told or 0
+    if held:
+        hold(held)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
     pieces: list[bytes] = []
     size = 0
     while True:
+        in_time = began + silence + size / BODY_BYTES_A_SECOND_MIN
         try:
-            async with asyncio.timeout(silence):
+            async with asyncio.timeout(min(silence, max(0.0, in_time - loop.time()))):
                 message = await receive()
         except TimeoutError:
-            raise Malformed(f"the rest of the body did not come within {silence:g} seconds") from None
+            raise Malformed(
+                f"the body did not come in time: each piece within {silence:g} seconds, "
+                f"and after that {BODY_BYTES_A_SECOND_MIN} bytes a second on average"
+            ) from None
         if message["type"] == "http.disconnect":
             raise ClientGone
         piece = message.get("body", b"")
         size += len(piece)
         if size > limit:
             raise TooLarge(f"the body is longer than {limit} bytes")
+        if size > held:
+            more = max(size - held, min(HELD_AT_ONCE, limit - held))
+            hold(more)
+            held += more
         pieces.append(piece)
         if not message.get("more_body", False):
             break

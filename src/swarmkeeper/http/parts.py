@@ -18,6 +18,8 @@ from swarmkeeper.service.leases import Leases
 from swarmkeeper.service.messages import Messages
 from swarmkeeper.service.people import People
 from swarmkeeper.service.queries import Queries
+from swarmkeeper.service.quotas import Quotas
+from swarmkeeper.service.standing import Standing
 from swarmkeeper.service.waits import Waits
 
 
@@ -37,6 +39,8 @@ class Parts:
     messages: Messages
     feed: Feed
     identity: Identity
+    quotas: Quotas
+    standing: Standing
     rules: Rulebook
     clock: Clock
     entropy: Entropy

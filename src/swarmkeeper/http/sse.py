@@ -1,23 +1,21 @@
 """The stream of events (Server-Sent Events).
 
-Nothing here polls the store: a follower sleeps until its feed has something, and wakes each second only to look whether
-its caller's key still stands, which is known in memory.
+Nothing here polls the store: a follower sleeps until its feed has something, its caller's key has ended, or so long has
+passed that the caller has to hear that it is still there. An event is written once for all who follow.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Any
 
-from swarmkeeper.core.errors import Invalid, Unauthenticated
-from swarmkeeper.core.model import Json
+from swarmkeeper.core.errors import Invalid
 from swarmkeeper.http.calls import Exchange
 from swarmkeeper.http.errors import encode
 from swarmkeeper.http.limits import ClientGone
 from swarmkeeper.http.query import CURSOR_MAX
 from swarmkeeper.service.feed import Subscription
+from swarmkeeper.service.views import View
 from swarmkeeper.wire.events import SSE_ALIVE, SSE_HEADERS, sse
 
 EVENT_STREAM = "text/event-stream"
@@ -42,39 +40,6 @@ def resumed_after(x: Exchange[Any, Any], after: int) -> int:
     return int(last)
 
 
-async def events(x: Exchange[Any, Any], subscription: Subscription) -> AsyncGenerator[dict[str, Json] | None, None]:
-    """The events of a subscription as they come, and None each time the key was looked at.
-
-    Raises:
-        ClientGone: the caller hung up.
-        Unauthenticated: its key no longer stands.
-    """
-    gone = asyncio.ensure_future(x.gone())
-    coming = asyncio.ensure_future(anext(subscription, None))
-    loop = asyncio.get_running_loop()
-    look_at = loop.time() + x.parts.limits.key_check_every
-    try:
-        while True:
-            pause = max(0.0, look_at - loop.time())
-            await asyncio.wait({coming, gone}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
-            if gone.done():
-                raise ClientGone
-            if loop.time() >= look_at:
-                look_at = loop.time() + x.parts.limits.key_check_every
-                if not await x.parts.identity.still_good(x.by):
-                    raise Unauthenticated("the API key was revoked or has expired")
-                yield None
-            if coming.done():
-                event = coming.result()
-                if event is None:
-                    return
-                coming = asyncio.ensure_future(anext(subscription, None))
-                yield event
-    finally:
-        gone.cancel()
-        coming.cancel()
-
-
 async def stream(x: Exchange[Any, Any], task_id: str | None, after: int) -> None:
     """Tell events until the task is over, the caller hangs up or its key ends.
 
@@ -82,26 +47,43 @@ async def stream(x: Exchange[Any, Any], task_id: str | None, after: int) -> None
     """
     await x.parts.queries.may_follow(x.by, task_id)
     await x.parts.queries.check_cursor(after)
-    async with x.parts.feed.subscribe(x.by.tenant, task_id, after=after) as subscription:
-        headers = [(name.lower().encode(), value.encode()) for name, value in SSE_HEADERS.items()]
-        await x.send({"type": "http.response.start", "status": 200, "headers": headers})
-        # At once, so that whoever connects knows that they are.
-        await _tell(x, SSE_ALIVE)
-        loop = asyncio.get_running_loop()
-        told_at = loop.time()
-        try:
-            async with aclosing(events(x, subscription)) as coming:
-                async for event in coming:
-                    if event is not None:
-                        await _tell(x, sse(encode(event), id=str(event["id"])))
-                    elif loop.time() - told_at < x.parts.limits.alive_every:
-                        continue
-                    else:
-                        await _tell(x, SSE_ALIVE)
-                    told_at = loop.time()
-        except Unauthenticated:
-            pass  # the stream ends; whoever comes back is told why
-        await x.send({"type": "http.response.body", "body": b"", "more_body": False})
+    with x.parts.quotas.followers.held(x.by), x.parts.standing.of(x.by) as ended:
+        async with x.parts.feed.subscribe(x.by.tenant, task_id, after=after) as subscription:
+            headers = [(name.lower().encode(), value.encode()) for name, value in SSE_HEADERS.items()]
+            await x.send({"type": "http.response.start", "status": 200, "headers": headers})
+            # At once, so that whoever connects knows that they are.
+            await _tell(x, SSE_ALIVE)
+            await _follow(x, subscription, ended)
+            await x.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _follow(x: Exchange[Any, Any], subscription: Subscription, ended: asyncio.Future[None]) -> None:
+    """Tell what comes, and each time that nothing has come for a while that the stream is alive.
+
+    Raises:
+        ClientGone: the caller hung up.
+    """
+    loop = asyncio.get_running_loop()
+    gone = asyncio.ensure_future(x.gone())
+    for what_ends_it in (gone, ended):
+        what_ends_it.add_done_callback(lambda _: subscription.nudge())
+    alive = loop.call_later(x.parts.limits.alive_every, subscription.nudge)
+    try:
+        while (told := await subscription.some()) is not None:
+            if gone.done():
+                raise ClientGone
+            if ended.done():
+                return  # whoever comes back is told why
+            await _tell(x, b"".join(each.form(_written) for each in told) or SSE_ALIVE)
+            alive.cancel()
+            alive = loop.call_later(x.parts.limits.alive_every, subscription.nudge)
+    finally:
+        alive.cancel()
+        gone.cancel()
+
+
+def _written(event: View) -> bytes:
+    return sse(encode(event), id=str(event["id"]))
 
 
 async def _tell(x: Exchange[Any, Any], piece: bytes) -> None:

@@ -1,7 +1,7 @@
 """Figures for Prometheus: what the engine has done, what waits, what the door has answered. Read when asked for.
 
 Every name begins with `swarmkeeper_`. Labels are words of our own, routes as they are written in the API, and skills,
-which callers name: those go through redaction.
+which callers name: those go through redaction, and only the sets of them that most waits for are series of their own.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ _SECOND = 1_000_000
 ASKED_LATELY = 120 * _SECOND
 LOOK_EVERY = 5 * _SECOND
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+# Sets of skills with series of their own: those that most waits for. A caller can name any number of them.
+QUEUES_MAX = 100
+OTHER = "other"  # what the rest is summed as
+SKILLS_LENGTH_MAX = 200  # of a label
 # From one commit to a long poll's end.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0)
 
@@ -70,6 +74,8 @@ class Sources:
     parked: Callable[[], int]  # polls that wait for work
     leases: Callable[[], int]
     failures: Callable[[], int]  # calls without a valid credential
+    held: Callable[[], Mapping[str, int]]  # by limit: what all callers hold of it now
+    limited: Callable[[], Mapping[str, int]]  # by limit: calls that it has refused
     running: Callable[[], bool]
     unlogged: Callable[[], int]  # lines of the log that could not be written
     text: Callable[[str], str]  # redaction
@@ -135,8 +141,9 @@ class Metrics:
     def _shown(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """What waits by what may be shown of its skills: two that are hidden alike are one."""
         found: dict[tuple[str, str], dict[str, Any]] = {}
-        for row in rows:
-            skills = ",".join(self._sources.text(skill) for skill in json.loads(row["skills"]))
+        most = sorted(rows, key=lambda row: (-row["items"], row["kind"], row["skills"]))
+        for place, row in enumerate(most):
+            skills = self._skills(row["skills"]) if place < QUEUES_MAX else OTHER
             same = found.get((row["kind"], skills))
             if same is None:
                 found[row["kind"], skills] = {**row, "skills": skills}
@@ -144,6 +151,10 @@ class Metrics:
                 same["items"] += row["items"]
                 same["oldest"] = min(same["oldest"], row["oldest"])
         return list(found.values())
+
+    def _skills(self, listed: str) -> str:
+        told = ",".join(self._sources.text(skill) for skill in json.loads(listed))
+        return told if len(told) <= SKILLS_LENGTH_MAX else f"{told[:SKILLS_LENGTH_MAX]}…"
 
 
 class _OfEngine(Collector):
@@ -171,6 +182,8 @@ class _OfEngine(Collector):
         yield _gauge("batch_commands", "Commands in the last batch.", figures.batch_commands_last)
         yield _gauge("waiting_commands", "Commands taken and not begun.", sources.waiting())
         yield _gauge("parked_polls", "Polls that wait for work.", sources.parked())
+        yield _counters("limited", "Calls refused by a limit.", "limit", sources.limited())
+        yield _gauges("held", "What callers hold now of what is limited.", "limit", sources.held())
         yield _gauge("leases", "Leases that bots hold.", sources.leases())
         yield _gauge("up", "Whether the engine runs.", int(sources.running()))
 
@@ -196,6 +209,13 @@ def _histogram(name: str, meaning: str, spread: Spread, unit: int = 1) -> Metric
 
 def _gauge(name: str, meaning: str, value: float) -> Metric:
     return GaugeMetricFamily(f"swarmkeeper_{name}", meaning, value=value)
+
+
+def _gauges(name: str, meaning: str, label: str, values: Mapping[str, int]) -> Metric:
+    family = GaugeMetricFamily(f"swarmkeeper_{name}", meaning, labels=[label])
+    for word, count in sorted(values.items()):
+        family.add_metric([word], count)
+    return family
 
 
 def _of_queues(rows: Sequence[Mapping[str, Any]], now: int) -> Iterator[str]:

@@ -60,6 +60,11 @@ class Connection(asyncio.Protocol):
         here = self._loop is asyncio.get_running_loop()
         return here and self._transport is not None and not self._transport.is_closing()
 
+    @property
+    def all_sent(self) -> bool:
+        """Whether the server has taken the whole request; one that refuses a long body leaves the rest unread."""
+        return self._transport is not None and self._transport.get_write_buffer_size() == 0
+
     def close(self) -> None:
         if self._transport is not None:
             self._transport.abort()
@@ -272,7 +277,7 @@ class Host:
 
     async def _exchange(self, connection: Connection, request: bytes, silence: float, *, no_body: bool) -> Parsed:
         found = await connection.exchange(request, silence=silence, no_body=no_body)
-        if connection.open and len(self._idle) < self._idle_max:
+        if connection.open and connection.all_sent and len(self._idle) < self._idle_max:
             self._idle.append(connection)
         else:
             connection.close()

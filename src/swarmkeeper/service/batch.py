@@ -133,7 +133,7 @@ class Batch:
             return missing.wants
         except SwarmkeeperError as error:
             world.undo()
-            queued.error = error
+            queued.error = error.with_traceback(None)  # which would keep this frame, and the command, in a circle
         queued.decided = True
         return ()
 

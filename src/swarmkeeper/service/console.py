@@ -11,6 +11,7 @@ from swarmkeeper.core.commands import CreateKey, SetTenant
 from swarmkeeper.core.errors import Detail, Invalid
 from swarmkeeper.core.model import Limits, Principal
 from swarmkeeper.core.ports import Clock, Entropy, Rules, Store
+from swarmkeeper.core.texts import is_line
 from swarmkeeper.govern import keys
 from swarmkeeper.govern.access import Role
 from swarmkeeper.service.engine import Engine
@@ -126,7 +127,7 @@ def _check(wish: KeyWish) -> None:
 
 
 def _is_name(text: str) -> bool:
-    return 0 < len(text) <= NAME_MAX and text.isprintable() and bool(text.strip())
+    return 0 < len(text) <= NAME_MAX and is_line(text) and bool(text.strip())
 
 
 class _NoBroker:

@@ -126,6 +126,7 @@ CHECKS: tuple[Check, ...] = (
     Check(4, "doctor_counters", "a task's counters are the counts of its subtasks"),
     Check(4, "doctor_done", "of a task that is COMPLETED no subtask is open, and of one that was accepted nothing is"),
     Check(4, "doctor_open_tasks", "a tenant counts its tasks that are not final"),
+    Check(4, "doctor_open_subtasks", "a tenant counts the subtasks of its tasks that are not final"),
     Check(5, "doctor_sequence", "events of a task are numbered 1, 2, 3… without gap"),
     Check(5, "doctor_task_changes", "each change of a task's state has exactly one event"),
     Check(5, "doctor_grants", "each lease granted has exactly one event"),

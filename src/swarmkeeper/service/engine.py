@@ -274,6 +274,8 @@ class Engine:
             for answer in answers:
                 try:
                     told.append(await answer)
+                except SwarmkeeperError as error:
+                    told.append(error.with_traceback(None))  # which would keep this frame, and it all commands
                 except Exception as error:
                     told.append(error)
         except BaseException:
@@ -477,7 +479,7 @@ class Engine:
                 self.figures.refused[error.code] = self.figures.refused.get(error.code, 0) + 1
             _answer(queued, error)
         for poll in answered:
-            self.scheduler.parked.pop(poll.arrival, None)
+            self.scheduler.unpark(poll)
             if not poll.answer.done():
                 poll.answer.set_result(Claimed(poll.found or (), None if poll.found else poll.reason))
         for poll in polls:

@@ -11,13 +11,15 @@ from typing import Any
 import msgspec
 
 from swarmkeeper.core import explain
+from swarmkeeper.core.decide import tenants
 from swarmkeeper.core.explain import NAMES_TOLD, Asked, Fleet, Item, Reason, Seen, Standing, Why
-from swarmkeeper.core.model import Bot, Limits, Principal, Queue
+from swarmkeeper.core.model import Bot, Limits, Principal, Queue, Tenant
 from swarmkeeper.core.ports import Store
 from swarmkeeper.core.states import TASK_CLOSED, BotType, Kind, Status, TaskStatus
 from swarmkeeper.core.stuck import Stuck
 from swarmkeeper.service import views
 from swarmkeeper.service.queries import Queries
+from swarmkeeper.service.quotas import NEAR, Usage
 from swarmkeeper.service.views import Row, View
 
 ITEMS_MAX = 200  # listed one by one; the rest is counted
@@ -34,6 +36,7 @@ READS: Mapping[str, frozenset[str]] = {
     "open_approvals": frozenset({"task", "state", "limit"}),
     "last_attempts_of_works": frozenset({"works"}),
     "bots_of_tenant": frozenset({"tenant"}),
+    "tenant_row": frozenset({"tenant"}),
 }
 
 
@@ -51,6 +54,7 @@ class Now:
     held: Callable[[str], int] = lambda bot: 0  # leases that a bot has
     stuck: Callable[[str], tuple[Stuck, ...]] = lambda bot: ()  # its code that does not end
     overloaded: Callable[[], bool] = lambda: False
+    usage: Callable[[Principal], list[Usage]] = lambda principal: []  # of the limits that are counted in memory
 
 
 class Explainer:
@@ -105,7 +109,19 @@ class Explainer:
             "waiting": shown,
             "waiting_total": sum(counts.values()),
             "reasons": {str(reason): counts[reason] for reason in sorted(counts, key=explain.RANK.__getitem__)},
+            "near_limits": await self._near_limits(principal),
         }
+
+    async def _near_limits(self, principal: Principal) -> list[View]:
+        """The limits that this caller has nearly used up: why a submission was refused, or soon will be."""
+        used = self._now.usage(principal)
+        for row in await self._read("tenant_row", tenant=principal.tenant):
+            used += stored_usage(Tenant(**row), self._limits)
+        return [
+            {"limit": one.limit, "scope": one.scope, "used": one.used, "most": one.most}
+            for one in used
+            if one.most is not None and one.used >= NEAR * one.most
+        ]
 
     async def _standing(self, row: Row) -> Standing:
         asked = await self._read("open_approvals", task=row["id"], state="open", limit=APPROVALS_MAX)
@@ -158,6 +174,15 @@ class Explainer:
             )
             for row in rows
         ]
+
+
+def stored_usage(tenant: Tenant, limits: Limits) -> list[Usage]:
+    """How much of the limits that are counted in the store a tenant uses."""
+    return [
+        Usage("open_tasks", "tenant", tenant.open_tasks, tenants.most_open(tenant, limits)),
+        Usage("open_subtasks", "tenant", tenant.open_subtasks, limits.open_subtasks or None),
+        Usage("stored_bytes", "tenant", tenant.stored_bytes, limits.stored_bytes or None),
+    ]
 
 
 def _ahead(groups: Iterable[Row]) -> dict[str, int]:

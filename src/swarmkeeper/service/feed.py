@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -22,9 +22,38 @@ from swarmkeeper.service.views import Row, View
 TOPIC = "events"  # what the engine hints at after each batch that told something
 LAG_MAX = 1_000  # events that may wait for one follower
 PAGE = 500
+SOME = 100  # events that a follower takes at once
+# What it takes to wake one follower, about. After each look that told something the feed rests for five times as long
+# as all of them take, so that however many follow, they take a sixth of the loop.
+WAKE_SECONDS = 0.00004
+REST_TIMES = 5
+WOKEN_AT_ONCE = 50  # before others have their turn: two milliseconds
 LOOK_SECONDS = 1.0  # how much a lost hint costs, and only while somebody follows
 
 _CLOSED = frozenset(str(status) for status in TASK_CLOSED)
+
+
+class Told:
+    """One event, for all who follow it: what is made of it is made once."""
+
+    __slots__ = ("_form", "_view", "row")
+
+    def __init__(self, row: Row) -> None:
+        self.row = row
+        self._view: View | None = None
+        self._form: bytes | None = None
+
+    @property
+    def view(self) -> View:
+        if self._view is None:
+            self._view = views.event(self.row)
+        return self._view
+
+    def form(self, write: Callable[[View], bytes]) -> bytes:
+        """The event as `write` writes it; there is one way of writing in a process."""
+        if self._form is None:
+            self._form = write(self.view)
+        return self._form
 
 
 class Subscription:
@@ -41,11 +70,12 @@ class Subscription:
         self._tenant = tenant
         self._task = task
         self._read_to = after
-        self._waiting: deque[Row] = deque()
+        self._waiting: deque[Told] = deque()
         self._more = asyncio.Event()
         self._live = False
         self._over = False  # the task is, as far as was read
         self._stopped = False
+        self._nudged = False
 
     @property
     def key(self) -> tuple[str, str | None]:
@@ -55,17 +85,32 @@ class Subscription:
         return self
 
     async def __anext__(self) -> View:
+        while (told := await self.some(1)) is not None:
+            if told:
+                return told[0].view
+        raise StopAsyncIteration
+
+    async def some(self, most: int = SOME) -> list[Told] | None:
+        """The next events as soon as there are any; none where it was nudged; None where it has ended."""
         while not self._waiting:
             if self.lagging or self._stopped or (self._live and self._over):
-                raise StopAsyncIteration
+                return None
+            if self._nudged:
+                self._nudged = False
+                return []
             if not self._live:
                 await self._catch_up()
             else:
                 self._more.clear()
                 await self._more.wait()
-        row = self._waiting.popleft()
-        self.cursor = row["seq"]
-        return views.event(row)
+        told = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+        self.cursor = told[-1].row["seq"]
+        return told
+
+    def nudge(self) -> None:
+        """Have `some` return, whether or not there is anything."""
+        self._nudged = True
+        self._more.set()
 
     async def begin(self) -> None:
         if self._task is not None:
@@ -77,7 +122,7 @@ class Subscription:
         end = self._feed.cursor
         found = await self._read()
         for row in found:
-            self._take(row)
+            self._take(Told(row))
         if len(found) < PAGE and end is not None and end == self._feed.cursor:
             # What the reader has handed out so far was committed before that look, so it was seen.
             self._live = True
@@ -88,20 +133,22 @@ class Subscription:
             return await self._feed.store.read("events_of_tenant", parameters | {"tenant": self._tenant})
         return await self._feed.store.read("events_of_task", parameters | {"task": self._task})
 
-    def put(self, row: Row) -> None:
-        """Take an event that has just happened; unless it still has to look back further than that."""
-        if not self._live or row["seq"] <= self._read_to:
-            return
-        if len(self._waiting) >= LAG_MAX:
-            self.lagging = True
-            self._live = False
-        else:
-            self._take(row)
+    def put(self, told: Sequence[Told]) -> None:
+        """Take events that have just happened; but none that it still has to look back further than."""
+        for each in told:
+            if not self._live or each.row["seq"] <= self._read_to:
+                continue
+            if len(self._waiting) >= LAG_MAX:
+                self.lagging = True
+                self._live = False
+            else:
+                self._take(each)
         self._more.set()
 
-    def _take(self, row: Row) -> None:
+    def _take(self, told: Told) -> None:
+        row = told.row
         self._read_to = row["seq"]
-        self._waiting.append(row)
+        self._waiting.append(told)
         if self._task is not None and row["kind"].startswith("task."):
             to = views.json_of(row["body"]).get("to")
             self._over = to in _CLOSED if to is not None else self._over
@@ -163,7 +210,8 @@ class Feed:
                     except TimeoutError:
                         pass
                     try:
-                        await self._look()
+                        if await self._look():
+                            await asyncio.sleep(self.followers * WAKE_SECONDS * REST_TIMES)
                     except (StoreUnavailable, StoreDamaged) as error:
                         self._log("feed_waits", reason=str(error))
         finally:
@@ -174,17 +222,29 @@ class Feed:
     def _all(self) -> list[Subscription]:
         return [one for of_key in self._followers.values() for one in of_key.values()]
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
+        """Hand out what is new; whether there was anything."""
+        told = False
         while self.cursor is not None:
             found = await self.store.read("events_after", {"after": self.cursor, "limit": PAGE})
-            for row in found:
-                self._hand_out(row)
+            if found:
+                told = True
+                await self._hand_out([Told(row) for row in found])
             if len(found) < PAGE:
-                return
+                break
+        return told
 
-    def _hand_out(self, row: Mapping[str, Any]) -> None:
-        self.cursor = row["seq"]
-        keys = [(row["tenant"], None)] + ([(row["tenant"], row["task"])] if row["task"] is not None else [])
-        for key in keys:
-            for subscription in list(self._followers.get(key, {}).values()):
-                subscription.put(row)
+    async def _hand_out(self, told: Sequence[Told]) -> None:
+        """Give events to those who follow them now. Who goes live from here on has read them in the store."""
+        self.cursor = told[-1].row["seq"]
+        of_key: dict[tuple[str, str | None], list[Told]] = {}
+        for each in told:
+            tenant, task = each.row["tenant"], each.row["task"]
+            for key in ((tenant, None),) if task is None else ((tenant, None), (tenant, task)):
+                if key in self._followers:
+                    of_key.setdefault(key, []).append(each)
+        those = [(one, own) for key, own in of_key.items() for one in self._followers[key].values()]
+        for woken, (subscription, own) in enumerate(those, 1):
+            subscription.put(own)
+            if woken % WOKEN_AT_ONCE == 0:
+                await asyncio.sleep(0)

@@ -74,6 +74,7 @@ READS: Mapping[str, frozenset[str]] = {
     "waiting_by_queue": frozenset({"tenant"}),
     "keys_page": frozenset({"tenant", "after", "limit"}),
     "tenant_shares": frozenset(),
+    "tenant_row": frozenset({"tenant"}),
     "key_row": frozenset({"tenant", "key"}),
     "key_by_public_id": frozenset({"public_id"}),
     "tenants": frozenset(),

@@ -30,6 +30,9 @@ RESTING_MIN = 4  # polls that wait are loaded together, at least
 GRANTS_MAX = 64  # in one batch; whoever can wait is served in the next
 ROUNDS_MAX = 1_000  # a bound for what never ends; see batch.py
 SERVED_REMEMBERED = 10_000
+# Polls of one bot that wait at a time. It needs one for each lease that it has room for at the most; two overlap where
+# a connection was lost and its bot has asked again before we hear of that.
+POLLS_LEAST, POLLS_MOST = 2, 64
 
 Save = Callable[[], Awaitable[None]]  # writes what has changed so far, so that loads see it
 
@@ -79,10 +82,29 @@ class Scheduler:
     held: dict[str, int]  # bot id -> live leases
     parked: dict[int, Poll] = field(default_factory=dict)  # by arrival
     restless: bool = False  # some parked poll is to be looked at, though nothing came in
+    _of_bot: dict[str, dict[int, Poll]] = field(default_factory=dict)  # those that are parked
     _served: dict[tuple[str, int, tuple[str, ...] | None], tuple[int, frozenset[int]]] = field(default_factory=dict)
 
     def park(self, poll: Poll) -> None:
+        """Let a poll wait; the oldest of its bot ends where that has more than it can have use for."""
         self.parked[poll.arrival] = poll
+        of_bot = self._of_bot.setdefault(poll.claim.bot, {})
+        of_bot[poll.arrival] = poll
+        capacity = POLLS_LEAST if poll.bot is None else poll.bot.capacity
+        while len(of_bot) > min(max(capacity, POLLS_LEAST), POLLS_MOST):
+            self.end(next(iter(of_bot.values())))
+
+    def unpark(self, poll: Poll) -> None:
+        """It waits no more."""
+        if self.parked.pop(poll.arrival, None) is None:
+            return
+        of_bot = self._of_bot[poll.claim.bot]
+        del of_bot[poll.arrival]
+        if not of_bot:
+            del self._of_bot[poll.claim.bot]
+
+    def parked_of(self, bot_id: str) -> list[Poll]:
+        return list(self._of_bot.get(bot_id, {}).values())
 
     def served(self, poll: Poll, bot: Bot, queues: QueueBook) -> frozenset[int]:
         """The queues that this poll can be served from; an answer keeps until there are more queues."""
@@ -103,27 +125,27 @@ class Scheduler:
         """A second poll with the same claim id ends the one that is parked."""
         if poll.claim.claim_id is None:
             return
-        for other in list(self.parked.values()):
-            if other.claim.bot == poll.claim.bot and other.claim.claim_id == poll.claim.claim_id and other is not poll:
+        for other in self.parked_of(poll.claim.bot):
+            if other.claim.claim_id == poll.claim.claim_id and other is not poll:
                 self.end(other)
 
     def end(self, poll: Poll) -> None:
         """Answer a poll empty-handed."""
-        self.parked.pop(poll.arrival, None)
+        self.unpark(poll)
         if not poll.answer.done():
             poll.answer.set_result(Claimed((), poll.reason or "nothing_ready"))
 
     def end_all(self, bot_id: str) -> None:
-        for poll in [poll for poll in self.parked.values() if poll.claim.bot == bot_id]:
+        for poll in self.parked_of(bot_id):
             self.end(poll)
 
     def forget(self, poll: Poll) -> None:
         """Nobody waits for this poll any more: it gets nothing."""
         poll.gone = True
-        self.parked.pop(poll.arrival, None)
+        self.unpark(poll)
 
     def parked_bots(self) -> Iterable[str]:
-        return dict.fromkeys(poll.claim.bot for poll in self.parked.values())
+        return list(self._of_bot)
 
     def committed(self, held: dict[str, int], changed: Collection[str]) -> None:
         """Take in how many leases each bot got or gave back, and which bots have other skills or another status.
@@ -137,9 +159,10 @@ class Scheduler:
             else:
                 self.held.pop(bot_id, None)
         freed = {bot_id for bot_id, change in held.items() if change < 0}
-        for poll in self.parked.values():
-            if (poll.claim.bot in freed and poll.reason == "at_capacity") or poll.claim.bot in changed:
-                poll.fresh = self.restless = True
+        for bot_id in freed.union(changed):
+            for poll in self._of_bot.get(bot_id, {}).values():
+                if poll.reason == "at_capacity" or bot_id in changed:
+                    poll.fresh = self.restless = True
 
 
 class HandOver:
@@ -159,8 +182,13 @@ class HandOver:
 
     async def run(self, new: list[Poll], save: Save) -> list[Poll]:
         """Decide all polls that have a chance; the ones that got an answer (with leases, or none and may not park)."""
+        # Most batches bring nothing that anybody waits for: then those who wait cost next to nothing.
+        parked = list(self._scheduler.parked.values())
+        if self._world.touched:
+            parked = [poll for poll in parked if self.looks_again(poll)]
+        else:
+            parked = [poll for poll in parked if poll.fresh]
         self._scheduler.restless = False
-        parked = [poll for poll in self._scheduler.parked.values() if self.looks_again(poll)]
         waiting = [poll for poll in parked + new if not poll.gone and not poll.answer.done()]
         polls = sorted(waiting, key=lambda poll: (poll.arrival, poll.claim.bot))
         if not polls:

@@ -4,12 +4,10 @@ is the one that is published, and the one that files are checked against.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
 import stat
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -17,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import yaml
 
 from swarmkeeper.core import graph
 from swarmkeeper.sim.faults import KINDS
 from swarmkeeper.sim.scenarios import SCENARIOS, Scenario
+from swarmkeeper.wire import documents
 
 if TYPE_CHECKING:
     from jsonschema_rs import ValidationError
@@ -30,7 +28,7 @@ SHIPPED = Path(__file__).parent / "shipped"
 STANDARD = "standard"
 SCHEMA_ID = "urn:swarmkeeper:schema:scenario:1"
 _BYTES_MAX = 2**20  # of a file; a scenario of a thousand measured durations is a fiftieth of it
-_VALUES_MAX = 100_000  # in it, once each reference of YAML is written out
+_SIZE_MAX = 2**21  # once each reference of YAML is written out
 
 
 class BadScenario(ValueError):
@@ -345,7 +343,7 @@ def _opened(path: str, flags: int) -> int:
 def _plain(path: Path) -> object:
     ending = path.suffix.lower()
     name = path.name or str(path)
-    if ending not in (".yaml", ".yml", ".toml", ".json"):
+    if ending not in documents.ENDINGS:
         raise BadScenario(f"{name}: a scenario is written as .yaml, .toml or .json")
     try:
         text = text_of(path)
@@ -354,60 +352,9 @@ def _plain(path: Path) -> object:
     except ValueError as error:
         raise BadScenario(f"{name}: {error}") from None
     try:
-        plain = _parsed(text, ending)
-        if _values(plain, {}) > _VALUES_MAX:
-            raise BadScenario("there is too much in it, or something that refers to itself")
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
-        raise BadScenario(f"{name}: {where}{getattr(error, 'problem', None) or 'it cannot be understood'}") from None
-    except RecursionError:
-        raise BadScenario(f"{name}: it is nested too deeply") from None
-    except (json.JSONDecodeError, tomllib.TOMLDecodeError, BadScenario) as error:
+        return documents.parse(text, ending, size_max=_SIZE_MAX)
+    except documents.Unreadable as error:
         raise BadScenario(f"{name}: {error}") from None
-    except ValueError:  # a day that no month has, a number of thousands of digits
-        raise BadScenario(f"{name}: there is a value in it that cannot be read") from None
-    return plain
-
-
-def _parsed(text: str, ending: str) -> object:
-    if ending == ".toml":
-        return tomllib.loads(text)
-    if ending == ".json":
-        return json.loads(text, object_pairs_hook=_once)
-    return yaml.load(text, _Yaml)  # noqa: S506  # it is a safe loader
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise BadScenario(f"`{next(name for name in names if names.count(name) > 1)}` stands there twice")
-    return found
-
-
-class _Yaml(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML tells no types
-    """Takes no field twice: the first would have no effect."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
-        names: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in names:
-                raise yaml.MarkedYAMLError(problem=f"`{key.value}` stands there twice", problem_mark=key.start_mark)
-            names |= {key.value} if isinstance(key, yaml.ScalarNode) else set()
-        return node
-
-
-def _values(plain: object, known: dict[int, float]) -> float:
-    """How many values it is, with each reference written out; without end, where one refers to what it stands in."""
-    if not isinstance(plain, dict | list):
-        return 1
-    if id(plain) not in known:
-        known[id(plain)] = math.inf
-        parts = plain.values() if isinstance(plain, dict) else plain
-        known[id(plain)] = 1 + sum(_values(part, known) for part in parts)
-    return known[id(plain)]
 
 
 # ---- what is wrong, in words ---------------------------------------------------------------------------------------

@@ -358,17 +358,16 @@ class StoreSuite:
     async def test_what_a_tenant_may_have_is_set_and_what_it_has_is_counted_apart(self, opened: Store) -> None:
         await save(opened, Changes(opened={"acme": 3, "other": -1}))  # of one that was never heard of: none
         await save(opened, Changes(tenants={"acme": Tenant("acme", weight=4, max_backlog=7, open_tasks=99)}))
-        await save(opened, Changes(opened={"acme": -1}))
+        await save(opened, Changes(opened={"acme": -1}, opened_subtasks={"acme": 5}, stored={"acme": 900}))
+        await save(opened, Changes(opened_subtasks={"acme": -2, "other": -1}, stored={"acme": 100}))
 
         async with opened.begin() as unit:
             found = await unit.load([("tenant", "acme"), ("tenant", "nobody")])
 
-        assert found == {("tenant", "acme"): Tenant("acme", 4, 7, 2), ("tenant", "nobody"): None}
+        assert found == {("tenant", "acme"): Tenant("acme", 4, 7, 2, 3, 1000), ("tenant", "nobody"): None}
         rows = await opened.read("tenant_shares", {})
-        assert [(row["id"], row["weight"], row["max_backlog"], row["open_tasks"]) for row in rows] == [
-            ("acme", 4, 7, 2),
-            ("other", 1, None, 0),
-        ]
+        assert [tuple(row.values()) for row in rows] == [("acme", 4, 7, 2, 3, 1000), ("other", 1, None, 0, 0, 0)]
+        assert await opened.read("tenant_row", {"tenant": "acme"}) == [rows[0]]
 
     async def test_ended_idempotency_keys_are_purged_the_oldest_first(self, opened: Store) -> None:
         keys = [Idempotency("acme", f"k{n}", "hash", 201, "tsk_1", expires=n) for n in range(5)]

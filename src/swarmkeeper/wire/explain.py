@@ -33,6 +33,15 @@ class Waiting(Answer):
     until: Annotated[Time | None, Field(description="When this ends by itself at the latest.")] = None
 
 
+class NearLimit(Answer):
+    """A limit of which four fifths or more are used: beyond it calls are refused with 429."""
+
+    limit: Annotated[str, Field(examples=["open_tasks"])]
+    scope: Annotated[Literal["key", "tenant"], Field(description="Whose limit: the caller's key's or its tenant's.")]
+    used: int
+    most: int
+
+
 class Explanation(Answer):
     """Why a task is not done yet."""
 
@@ -45,3 +54,6 @@ class Explanation(Answer):
     ]
     waiting_total: int
     reasons: Annotated[dict[Reason, int], Field(description="How much of all that waits has which reason.")]
+    near_limits: Annotated[
+        list[NearLimit], Field(description="Limits that the caller has nearly used up, whatever task is asked about.")
+    ] = Field(default_factory=list)

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from swarmkeeper.core.errors import Detail
+from swarmkeeper.core.texts import LINE_RULE
 from swarmkeeper.wire.instead import ASKED, INSTEAD
 
 Path = tuple[str | int, ...]
@@ -113,6 +114,8 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "enum": ("not_allowed", "must be {expected}"),
     "is_instance_of": ("not_allowed", "must be one of the words of this field"),
     # Raised by our own validators, see shapes.py, requests.py and http/query.py.
+    "not_a_line": ("character", LINE_RULE),
+    "not_a_web_address": ("not_allowed", "must be a URL of http or https, without user or password"),
     "time": ("type", "must be a time as in RFC 3339"),
     "label": ("type", "must be key:value"),
     "json_too_long": ("too_long", "must have at most {max_bytes} bytes of JSON"),

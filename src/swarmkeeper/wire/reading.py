@@ -12,9 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from swarmkeeper.core.errors import Detail
-from swarmkeeper.core.graph import SUBTASKS_MAX
 from swarmkeeper.wire.problems import ERRORS_MAX, Path, Safe, details_of, hidden, pointer
-from swarmkeeper.wire.requests import Plan, SubTask, Verdict
+from swarmkeeper.wire.requests import Plan, SubTask, Verdict, bounded
 from swarmkeeper.wire.shapes import Json
 
 
@@ -65,7 +64,7 @@ def _errors_of(model: type[Plan], raw: Json, safe: Safe, at: Path) -> list[Detai
 def _read_subtasks(raw: list[Any], safe: Safe, at: Path) -> tuple[list[SubTask], list[Detail]]:
     subtasks: list[SubTask] = []
     errors: list[Detail] = []
-    for place, each in enumerate(raw[: SUBTASKS_MAX + 1]):
+    for place, each in enumerate(bounded(raw)):
         try:
             subtasks.append(SubTask.model_validate(each))
         except ValidationError as error:

@@ -41,6 +41,7 @@ from swarmkeeper.wire.shapes import (
     Timeout,
     Title,
     Unread,
+    WebAddress,
     micros,
     something_not_null,
 )
@@ -142,14 +143,27 @@ def _micros(seconds: float | None) -> int | None:
     return None if seconds is None else micros(seconds)
 
 
-def _bounded(value: Any) -> Any:
-    # One too many is as wrong as a million too many, and is refused by core/graph.py with the plan's other errors.
-    return value[: graph.SUBTASKS_MAX + 1] if isinstance(value, list) else value
+def bounded(value: Any) -> Any:
+    """As much of a plan's list of subtasks as is read: one subtask and one edge more than there may be.
+
+    One too many is as wrong as a million too many, and is refused by core/graph.py with the plan's other errors. But
+    each that is read takes some hundred bytes of memory.
+    """
+    if not isinstance(value, list):
+        return value
+    kept = value[: graph.SUBTASKS_MAX + 1]
+    left = graph.EDGES_MAX + 1
+    for place, node in enumerate(kept):
+        edges = node.get("depends_on") if isinstance(node, dict) else None
+        if not isinstance(edges, list):
+            continue
+        if len(edges) > left:
+            kept[place] = {**node, "depends_on": edges[:left]}
+        left = max(0, left - len(edges))
+    return kept
 
 
-SubTasks = Annotated[
-    list[SubTask], BeforeValidator(_bounded), Field(json_schema_extra={"maxItems": graph.SUBTASKS_MAX})
-]
+SubTasks = Annotated[list[SubTask], BeforeValidator(bounded), Field(json_schema_extra={"maxItems": graph.SUBTASKS_MAX})]
 # That a plan is not empty is refused by core/graph.py, too; here it is only described.
 WholePlan = Annotated[SubTasks, Field(json_schema_extra={"minItems": 1, "maxItems": graph.SUBTASKS_MAX})]
 
@@ -302,9 +316,10 @@ class BotInfo(Request):
     version: Annotated[Name, Field(examples=["1.0"])]
     name: Annotated[Name | None, Field(examples=["counter"])] = None
     instance: Annotated[NameOrNone, Field(description="Which of several under one name, such as a pod's name.")] = ""
-    endpoint: Annotated[str | None, Field(max_length=2048, description="Stored and shown; nothing calls it yet.")] = (
-        None
-    )
+    endpoint: Annotated[
+        WebAddress | None,
+        Field(description="Stored and shown; nothing calls it yet. A URL of http or https.", examples=["https://a.b"]),
+    ] = None
     skills: Annotated[Skills, Field(examples=[["text.count"]])] = Field(default_factory=list)
     capacity: Annotated[int, Field(ge=1, le=LEASES_MAX, description="How many leases it may hold at once.")] = 4
     dedicated: Annotated[bool, Field(description="Takes only work that requires one of its skills.")] = False

@@ -5,6 +5,7 @@ Bounds live here once; a number without a reason beside it is one that design an
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
 
@@ -18,9 +19,11 @@ from pydantic import (
     GetCoreSchemaHandler,
     PydanticUserError,
     ValidationError,
+    ValidationInfo,
 )
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticSerializationError, core_schema, to_json
 
+from swarmkeeper.core import texts
 from swarmkeeper.core.errors import Invalid, NotSupported
 from swarmkeeper.wire.problems import SCHEMA_NAMES, Path, Safe, details_of, hidden
 
@@ -83,6 +86,7 @@ def read(model: type[ReadRequest], raw: Json, *, safe: Safe = hidden, at: Path =
 
 
 ReadAnswer = TypeVar("ReadAnswer", bound=BaseModel)
+_OF_AN_ANSWER = "answer"  # the context of validators that hold requests alone to their rule
 
 
 def read_answer(model: type[ReadAnswer], raw: Json) -> ReadAnswer:
@@ -91,7 +95,7 @@ def read_answer(model: type[ReadAnswer], raw: Json) -> ReadAnswer:
     Raises:
         ValidationError: this is no such answer.
     """
-    return model.model_validate(raw, strict=False, extra="ignore")
+    return model.model_validate(raw, strict=False, extra="ignore", context=_OF_AN_ANSWER)
 
 
 # ---- kinds of fields -----------------------------------------------------------------------------------------------
@@ -154,14 +158,48 @@ def _plain(seconds: float) -> float:
 # 900 stays 900, and is not shown as 900.0.
 _Plain = AfterValidator(_plain)
 
-Title = Annotated[str, Field(min_length=1, max_length=500)]
+
+def _one_line(text: str, info: ValidationInfo) -> str:
+    # What an older version has taken is still told.
+    if info.context != _OF_AN_ANSWER and not texts.is_line(text):
+        raise PydanticCustomError("not_a_line", texts.LINE_RULE)
+    return text
+
+
+# Written so that Python and JSON Schema read it alike.
+_LINE_PATTERN = f"^[^{texts.NOT_IN_A_LINE}]*$"
+_Line = AfterValidator(_one_line)
+_Pattern = Field(json_schema_extra={"pattern": _LINE_PATTERN})
+
+# A place that others may be sent to one day: no script, no file, and no password that lists would show.
+_WEB_ADDRESS = re.compile(
+    r"[Hh][Tt][Tt][Pp][Ss]?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%-]+)(:[0-9]{1,5})?([/?#][!-~]*)?", re.ASCII
+)
+
+
+def _web_address(text: str, info: ValidationInfo) -> str:
+    if info.context != _OF_AN_ANSWER and _WEB_ADDRESS.fullmatch(text) is None:
+        raise PydanticCustomError("not_a_web_address", "must be a URL of http or https, without user or password")
+    return text
+
+
+WebAddress = Annotated[
+    str,
+    Field(max_length=2048, json_schema_extra={"pattern": f"^{_WEB_ADDRESS.pattern}$"}),
+    AfterValidator(_web_address),
+]
+
+Title = Annotated[str, Field(min_length=1, max_length=500), _Line, _Pattern]
 Description = Annotated[str, Field(max_length=64 * 1024)]
-Name = Annotated[str, Field(min_length=1, max_length=128)]
-NameOrNone = Annotated[str, Field(max_length=128)]  # "" is the name of the only instance
+Name = Annotated[str, Field(min_length=1, max_length=128), _Line, _Pattern]
+NameOrNone = Annotated[str, Field(max_length=128), _Line, _Pattern]  # "" is the name of the only instance
+# Pydantic would make its pattern the name of a property, which generators of clients cannot read.
+_LabelName = Annotated[str, Field(min_length=1, max_length=128), _Line]
+_LABEL_NAMES = {"propertyNames": {"minLength": 1, "maxLength": 128, "pattern": _LINE_PATTERN}}
 Text = Annotated[str, Field(max_length=8 * 1024)]
 Texts = Annotated[list[Text], Field(max_length=100)]
 Skills = Annotated[list[Name], Field(max_length=100)]
-Labels = Annotated[dict[Name, NameOrNone], Field(max_length=32)]
+Labels = Annotated[dict[_LabelName, NameOrNone], Field(max_length=32, json_schema_extra=_LABEL_NAMES)]
 Object = dict[str, Json]
 Metadata = Annotated[Object, json_within(16 * 1024), Field(description="Any object of at most 16 KiB, handed to bots.")]
 Input = Annotated[Object, json_within(MIB), Field(description="What the work is about; at most 1 MiB.")]

@@ -100,6 +100,7 @@ def parse_json(body: bytes, *, limit: int, safe: Safe = hidden) -> Any:
         raise Malformed(f"the body is not UTF-8 at byte {error.start}") from None
     if not shallow and _depth(text) > DEPTH_MAX:
         raise Malformed(f"the body is nested deeper than {DEPTH_MAX}")
+    del body  # long ones are held once
     try:
         return _parse(text, safe, plain=plain)
     except json.JSONDecodeError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from swarmkeeper.core.commands import Archive, Cancel, OnTask, Pause, Resume, Retry, Update
-from swarmkeeper.core.decide import asking, deadline, progress, tenants
+from swarmkeeper.core.decide import asking, deadline, progress
 from swarmkeeper.core.errors import Forbidden, IllegalTransition, PreconditionFailed, StillStopping
 from swarmkeeper.core.model import Json, Task
 from swarmkeeper.core.states import (
@@ -116,7 +116,7 @@ def retry(world: World, command: Retry) -> str:
     ]
     world.edit_task(task)
     task.outcome = task.failure = None
-    tenants.count(world, task.tenant, 1)
+    world.count_task(task.tenant, 1)
     task.round += 1
     task.reworks = 0
     # What is left of a deadline that has passed is no time at all: without a new one there is none.

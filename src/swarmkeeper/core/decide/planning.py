@@ -21,7 +21,7 @@ def submit(world: World, command: Submit) -> str:
         errors = graph.check_plan(command.subtasks) if command.checked is None else command.checked
         if errors:
             raise InvalidPlan("the subtasks are not a sound plan", details=tuple(errors))
-    tenants.admit(world, command.by.tenant)
+    tenants.admit(world, command.by.tenant, len(command.subtasks or ()))
     task_id = world.new_id("tsk")
     task = Task(
         id=task_id,
@@ -46,7 +46,7 @@ def submit(world: World, command: Submit) -> str:
         trace=command.trace,
     )
     world.add_task(task)
-    tenants.count(world, task.tenant, 1)
+    world.count_task(task.tenant, 1)
     world.write_payload(task, task.spec, command.spec)
     world.record("task.submit", task.id, task=task, body={"title": command.title, "labels": dict(command.labels)})
     world.emit(f"task.{TaskHappening.SUBMITTED}", {"to": "CREATED", "title": command.title}, task=task)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from swarmkeeper.core import graph, ids
-from swarmkeeper.core.decide import asking, deadline, tenants
+from swarmkeeper.core.decide import asking, deadline
 from swarmkeeper.core.model import Chore, Edge, Json, SubtaskSpec, Task, Work
 from swarmkeeper.core.states import (
     EDGE_MET,
@@ -81,7 +81,7 @@ def add_subtasks(
     if written is not None:
         world.edit_task(task)
         task.n_total += len(specs)
-        task.n_open += len(specs)
+        world.count_open(task, len(specs))
         _write_later(world, task, written)
         return
     at = world.now
@@ -95,7 +95,7 @@ def add_subtasks(
             world.edit_work(world.work(parents[key])).handled = True
     world.edit_task(task)
     task.n_total += len(specs)
-    task.n_open += len(specs)
+    world.count_open(task, len(specs))
     size = world.limits.slice_rows
     # One that is longer than a slice is cut finer: commands of others stand in the same batch.
     parts = list(graph.parts(specs, parents, handled, size if len(specs) <= size else -(-size // 2)))
@@ -111,7 +111,7 @@ def _write_later(world: World, task: Task, parts: Sequence[bytes]) -> None:
     names = []
     for number, part in enumerate(parts):
         name = f"{task.id}/plan/{at}/{number}"
-        world.write_payload(task, name, part)
+        world.write_payload(task, name, part, kept=False)
         names.append(name)
     args: dict[str, Json] = {"slices": names, "at": at, "skipped": []}
     # Never begun here: to cut a long plan was work enough for one commit, and a short one waits for other chores.
@@ -348,7 +348,7 @@ def fail_task(world: World, task: Task, code: FailureCode, detail: str, work: Wo
     world.edit_task(task)
     task.failure = failure(str(code), world.rules.text(detail, tenant=task.tenant), work)
     task.outcome = outcome
-    tenants.count(world, task.tenant, -1)
+    world.count_task(task.tenant, -1)
     task.holds = ()
     deadline.stop(world, task)
     asking.cancel(world, task)
@@ -407,7 +407,7 @@ def accept(world: World, task: Task) -> None:
 
 def archive_accepted(world: World, task: Task) -> None:
     world.edit_task(task).outcome = Outcome.ACCEPTED
-    tenants.count(world, task.tenant, -1)
+    world.count_task(task.tenant, -1)
     world.task_happened(task, TaskHappening.ACCEPTED, {"outcome": "accepted"})
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from swarmkeeper.core.commands import SetTenant
-from swarmkeeper.core.errors import BacklogFull, Forbidden, NotFound
-from swarmkeeper.core.model import Tenant
+from swarmkeeper.core.errors import BacklogFull, Detail, Forbidden, NotFound
+from swarmkeeper.core.model import Limits, Tenant
 from swarmkeeper.core.world import World
 
 RETRY_AFTER = 5  # seconds: some tasks end in that time where any are worked on
+RETRY_AFTER_STORED = 60  # only a person changes that
 
 
 def set_tenant(world: World, command: SetTenant) -> str:
@@ -34,25 +35,44 @@ def set_tenant(world: World, command: SetTenant) -> str:
     return tenant.id
 
 
-def admit(world: World, tenant_id: str) -> None:
-    """Refuse a task where its tenant has as many open ones as it may have.
+def admit(world: World, tenant_id: str, subtasks: int) -> None:
+    """Refuse a task of so many subtasks where its tenant has as much as it may have.
+
+    Only submissions are refused: what was begun is always finished, and its results are kept.
 
     Raises:
         BacklogFull: it has; the caller should come back once some have ended.
     """
     tenant: Tenant | None = world.look("tenant", tenant_id)
-    if tenant is not None and tenant.max_backlog is not None and tenant.open_tasks >= tenant.max_backlog:
+    if tenant is None:
+        return
+    limits = world.limits
+    most = most_open(tenant, limits)
+    if most is not None and tenant.open_tasks >= most:
+        raise _full("open_tasks", f"{tenant.open_tasks} tasks are open, and no more than {most} may be")
+    if limits.open_subtasks and tenant.open_subtasks + subtasks > limits.open_subtasks:
+        raise _full(
+            "open_subtasks",
+            f"{tenant.open_subtasks} subtasks are open, and with these no more than {limits.open_subtasks} may be",
+        )
+    if limits.stored_bytes and tenant.stored_bytes >= limits.stored_bytes:
         raise BacklogFull(
-            f"{tenant.open_tasks} tasks are open, and no more than {tenant.max_backlog} may be: "
-            "submit again when some have ended",
-            retry_after=RETRY_AFTER,
+            f"{tenant.stored_bytes} bytes are stored, and no more than {limits.stored_bytes} may be: "
+            "an operator can allow more (setting stored_bytes)",
+            details=(_place("stored_bytes"),),
+            retry_after=RETRY_AFTER_STORED,
         )
 
 
-def count(world: World, tenant_id: str, by: int) -> None:
-    """A task was opened (1), or became final (-1)."""
-    opened = world.changes.opened
-    world.put(opened, tenant_id, opened.get(tenant_id, 0) + by)
-    tenant: Tenant | None = world.rows.get(("tenant", tenant_id))
-    if tenant is not None:  # so that the next submission of this batch sees it
-        world.put(world.rows, ("tenant", tenant_id), replace(tenant, open_tasks=tenant.open_tasks + by))
+def most_open(tenant: Tenant, limits: Limits) -> int | None:
+    """How many tasks it may have open: its own bound, else the one for all; None for any number."""
+    return tenant.max_backlog if tenant.max_backlog is not None else limits.open_tasks or None
+
+
+def _full(limit: str, detail: str) -> BacklogFull:
+    again = f"{detail}: submit again when some have ended"
+    return BacklogFull(again, details=(_place(limit),), retry_after=RETRY_AFTER)
+
+
+def _place(limit: str) -> Detail:
+    return f"/limits/{limit}/tenant", "limit", "the tenant has as much of this as it may have"

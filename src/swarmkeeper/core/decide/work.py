@@ -489,7 +489,7 @@ def _beat_one(world: World, bot: Bot, pulse: Pulse) -> Directive:
         if pulse.usage is not None:
             lease.usage = pulse.usage
         if pulse.checkpoint is not None:
-            lease.checkpoint = world.write_payload(task, f"{lease.work}/checkpoint", pulse.checkpoint)
+            lease.checkpoint = world.write_payload(task, f"{lease.work}/checkpoint", pulse.checkpoint, kept=False)
     return Directive(pulse.lease_id, "continue", lease.expires_at, task.id)
 
 

@@ -92,11 +92,12 @@ async def _told(x: Exchange[Any, Any], status: int, task_id: str, headers: tuple
 )
 async def submit_task(x: Exchange[v1.TaskDefinition, NoQuery]) -> Reply:
     """Submit a task; without `subtasks` a planner plans it."""
+    x.parts.quotas.submissions.take(x.by)
     answer = await x.parts.engine.do(await x.aside(lambda: _submit(x, x.body, x.idempotency)))
     replayed = isinstance(answer, Replayed)
     task_id: str = answer.resource if replayed else answer
     headers = (("location", f"{x.base}/tasks/{task_id}"), *((_REPLAYED,) if replayed else ()))
-    return await _told(x, 201, task_id, headers)
+    return await _told(x, 201, task_id, (*headers, *x.parts.quotas.submissions.headers(x.by)))
 
 
 @calls.add(
@@ -110,6 +111,7 @@ async def submit_task(x: Exchange[v1.TaskDefinition, NoQuery]) -> Reply:
 )
 async def submit_tasks(x: Exchange[v1.TaskBatch, NoQuery]) -> Reply:
     """Submit up to 500 tasks, each taken or refused by itself."""
+    x.parts.quotas.submissions.take(x.by, len(x.body.tasks))
     asked = await x.aside(lambda: _submits(x))
     submits = [one for one in asked if isinstance(one, commands.Submit)]
     answers = iter(await x.parts.engine.do_all(submits))
@@ -125,7 +127,8 @@ async def submit_tasks(x: Exchange[v1.TaskBatch, NoQuery]) -> Reply:
         replayed |= isinstance(answer, Replayed)
         task_id = answer.resource if isinstance(answer, Replayed) else answer
         results.append({"status": 201, "task": (await x.after(x.parts.queries.task(x.by, task_id)))[0]})
-    return Reply(200, {"results": results}, (_REPLAYED,) if replayed else ())
+    paced = x.parts.quotas.submissions.headers(x.by)
+    return Reply(200, {"results": results}, (*paced, *((_REPLAYED,) if replayed else ())))
 
 
 def _submits(x: Exchange[v1.TaskBatch, NoQuery]) -> list[commands.Submit | SwarmkeeperError]:
@@ -202,14 +205,12 @@ async def _wait(x: Exchange[Any, TaskQuery], task_id: str, known: frozenset[int]
             return
         gone = asyncio.ensure_future(x.gone())
         try:
-            while (left := until - loop.time()) > 0:
-                pause = min(left, parts.limits.key_check_every)
-                await asyncio.wait((wait.over, gone), timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            with parts.quotas.waits.held(x.by), parts.standing.of(x.by) as ended:
+                left = until - loop.time()
+                await asyncio.wait((wait.over, gone, ended), timeout=left, return_when=asyncio.FIRST_COMPLETED)
                 if gone.done():
                     raise ClientGone
-                if wait.over.done():
-                    return
-                if not await parts.identity.still_good(x.by):
+                if ended.done():
                     raise Unauthenticated("the API key was revoked or has expired")
         finally:
             gone.cancel()

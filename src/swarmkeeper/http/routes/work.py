@@ -65,7 +65,23 @@ async def lease_work(x: Exchange[v1.LeaseRequest, NoQuery]) -> Reply:
         claim_id=body.claim_id,
         trace=x.trace,
     )
+    x.let_go()  # it may wait for long
     wait = min(body.wait_seconds, x.parts.limits.wait_max)
+    if wait <= 0:
+        claimed = await _asked(x, claim, 0)
+    else:
+        with x.parts.quotas.polls.held(x.by):
+            claimed = await _asked(x, claim, wait)
+    x.parts.identity.presence.seen(body.bot_id)
+    leases, reason = claimed
+    told: dict[str, Json] = {"leases": leases, "reason": None if leases else reason}
+    if x.parts.identity.processes.another(body.bot_id, x.headers.get("bot-process")):
+        told["another_process"] = True
+    return Reply(200, told)
+
+
+async def _asked(x: Exchange[Any, Any], claim: commands.Claim, wait: float) -> tuple[list[dict[str, Json]], str | None]:
+    """The leases that a poll got, as they are shown, or why there are none."""
     poll = x.parts.engine.claim(claim, parks=wait > 0)
     gone = asyncio.ensure_future(x.gone())
     try:
@@ -79,33 +95,25 @@ async def lease_work(x: Exchange[v1.LeaseRequest, NoQuery]) -> Reply:
         raise
     finally:
         gone.cancel()
-    x.parts.identity.presence.seen(body.bot_id)
-    told: dict[str, Json] = {"leases": leases, "reason": None if leases else claimed.reason}
-    if x.parts.identity.processes.another(body.bot_id, x.headers.get("bot-process")):
-        told["another_process"] = True
-    return Reply(200, told)
+    return leases, claimed.reason
 
 
 async def _answer(x: Exchange[Any, Any], poll: Poll, gone: asyncio.Future[None], wait: float) -> Claimed:
     """The poll's answer, while its bot is there and its key stands."""
-    parts = x.parts
     loop = asyncio.get_running_loop()
     until = loop.time() + wait if wait > 0 else None
-    waiting: tuple[asyncio.Future[Any], ...] = (poll.answer, gone)
-    while not poll.answer.done():
-        pause = parts.limits.key_check_every
-        if until is not None and (left := until - loop.time()) <= pause:
-            if left <= 0:
-                parts.engine.end(poll)
-                left = _LOOK_AGAIN_SECONDS
-            pause = left
-        await asyncio.wait(waiting, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
-        if gone.done():
-            raise ClientGone
-        if not poll.answer.done():
-            if poll.bot is not None:  # it was found to be the caller's own
-                parts.identity.presence.seen(poll.claim.bot)
-            await _still_good(x)
+    with x.parts.standing.of(x.by) as ended:
+        waiting: tuple[asyncio.Future[Any], ...] = (poll.answer, gone, ended)
+        while not poll.answer.done():
+            pause = None if until is None else until - loop.time()
+            if pause is not None and pause <= 0:
+                x.parts.engine.end(poll)
+                pause = _LOOK_AGAIN_SECONDS
+            await asyncio.wait(waiting, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            if gone.done():
+                raise ClientGone
+            if ended.done():
+                break
     await _still_good(x)
     return await poll.answer
 

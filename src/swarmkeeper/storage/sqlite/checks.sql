@@ -124,6 +124,14 @@ SELECT tenant.id AS subject
  WHERE tenant.open_tasks <> coalesce(counted.open, 0)
  LIMIT :n;
 
+-- name: doctor_open_subtasks
+-- 4: a tenant counts other subtasks that are not final than its tasks do.
+SELECT tenant.id AS subject
+  FROM tenant LEFT JOIN (SELECT tenant, sum(n_open) AS open FROM task GROUP BY tenant) AS counted
+    ON counted.tenant = tenant.id
+ WHERE tenant.open_subtasks <> coalesce(counted.open, 0)
+ LIMIT :n;
+
 -- name: doctor_sequence
 -- 5: events of a task that are not numbered 1, 2, 3… in the order of the feed, or not as many as the task counts.
 SELECT task AS subject

@@ -42,7 +42,7 @@ SELECT {audit_tree.*} FROM json_each(:keys) AS wanted CROSS JOIN audit_tree ON a
 
 -- name: load_tenant
 -- What tenants may have, and how much of it they do.
-SELECT tenant.id, tenant.weight, tenant.max_backlog, tenant.open_tasks
+SELECT tenant.id, tenant.weight, tenant.max_backlog, tenant.open_tasks, tenant.open_subtasks, tenant.stored_bytes
   FROM json_each(:keys) AS wanted CROSS JOIN tenant ON tenant.id = wanted.value;
 
 -- name: load_idempotency
@@ -389,8 +389,10 @@ UPDATE tenant SET weight = :weight, max_backlog = :max_backlog WHERE id = :id;
 
 -- name: count_opened
 -- Of a tenant without a key too: whoever lives in this process needs none.
-INSERT INTO tenant (id, name, open_tasks) VALUES (:id, :id, max(0, :opened))
-    ON CONFLICT (id) DO UPDATE SET open_tasks = open_tasks + :opened;
+INSERT INTO tenant (id, name, open_tasks, open_subtasks, stored_bytes)
+VALUES (:id, :id, max(0, :opened), max(0, :opened_subtasks), :stored)
+    ON CONFLICT (id) DO UPDATE SET open_tasks = open_tasks + :opened, stored_bytes = stored_bytes + :stored,
+                                   open_subtasks = max(0, open_subtasks + :opened_subtasks);
 
 -- name: put_meta
 -- A fact about the store itself.

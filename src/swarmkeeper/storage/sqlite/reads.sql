@@ -288,7 +288,11 @@ SELECT id, role, bot, owner, skills, created_at, expires_at, revoked_at
 
 -- name: tenant_shares
 -- All that there are: what each may have, and how many of its tasks are open.
-SELECT id, weight, max_backlog, open_tasks FROM tenant ORDER BY id;
+SELECT id, weight, max_backlog, open_tasks, open_subtasks, stored_bytes FROM tenant ORDER BY id;
+
+-- name: tenant_row
+-- One of them.
+SELECT id, weight, max_backlog, open_tasks, open_subtasks, stored_bytes FROM tenant WHERE id = :tenant;
 
 -- name: key_row
 -- One key of a tenant, likewise.

@@ -3,3 +3,12 @@
 -- For work that is put off: how long in a row so far, and where that ends it (microseconds).
 ALTER TABLE work ADD COLUMN put_off INTEGER NOT NULL DEFAULT 0 CHECK (put_off >= 0);
 ALTER TABLE work ADD COLUMN give_up INTEGER NOT NULL DEFAULT 3600000000;
+
+-- For the limits of a tenant: how many of its subtasks are open, and about how many bytes its inputs, outputs and
+-- messages take. Counted in the transaction that changes them, as open_tasks is.
+ALTER TABLE tenant ADD COLUMN open_subtasks INTEGER NOT NULL DEFAULT 0 CHECK (open_subtasks >= 0);
+ALTER TABLE tenant ADD COLUMN stored_bytes INTEGER NOT NULL DEFAULT 0 CHECK (stored_bytes >= 0);
+UPDATE tenant
+   SET open_subtasks = coalesce((SELECT sum(n_open) FROM task WHERE task.tenant = tenant.id), 0),
+       stored_bytes = coalesce((SELECT sum(length(payload.body)) FROM payload JOIN task ON task.id = payload.task
+                                 WHERE task.tenant = tenant.id), 0);

@@ -1,0 +1,117 @@
+"""Documents that people write by hand: JSON, TOML or YAML in a file. Bodies of requests are read in strict.py.
+
+YAML is a small language: an alias stands for what it names, and `<<` copies a mapping into another. A few lines of them
+say more than memory can hold. So the size that a document has once it is written out is bounded, and it is counted
+without writing it out.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tomllib
+from typing import Any
+
+import yaml
+
+JSON_ENDINGS, YAML_ENDINGS, TOML_ENDINGS = (".json",), (".yaml", ".yml"), (".toml",)
+ENDINGS = (*YAML_ENDINGS, *TOML_ENDINGS, *JSON_ENDINGS)
+MIB = 1 << 20
+# PyYAML reads about a hundred kilobytes a second; what is longer is written by a program, which can write JSON.
+YAML_BYTES_MAX = MIB
+BRACKETS_MAX = 200  # within each other
+MERGES_MAX = 100  # mappings that one `<<` copies
+MERGED_MAX = 10_000  # entries of a mapping after that
+
+
+class Unreadable(ValueError):
+    """This is no document of its kind, or it is too large; the message says where."""
+
+
+def parse(text: str, ending: str, *, size_max: int = 16 * MIB) -> object:
+    """The value that a text of that kind of file holds.
+
+    Args:
+        ending: of the file's name, in lower case, one of ENDINGS.
+        size_max: bytes, about, that it may take as JSON.
+
+    Raises:
+        Unreadable: it is not one, nested too deeply, or larger than that.
+    """
+    try:
+        plain = _parsed(text, ending)
+        if _size(plain, {}) > size_max:
+            raise Unreadable("there is too much in it, or something that refers to itself")
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
+        raise Unreadable(f"{where}{getattr(error, 'problem', None) or 'it cannot be understood'}") from None
+    except RecursionError:
+        raise Unreadable("it is nested too deeply") from None
+    except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
+        raise Unreadable(str(error)) from None
+    except Unreadable:
+        raise
+    except ValueError:  # a day that no month has, a number of thousands of digits
+        raise Unreadable("there is a value in it that cannot be read") from None
+    return plain
+
+
+def _parsed(text: str, ending: str) -> object:
+    if ending in TOML_ENDINGS:
+        return tomllib.loads(text)
+    if ending in YAML_ENDINGS:
+        if len(text) > YAML_BYTES_MAX:
+            raise Unreadable("a YAML file may have a megabyte: write it as JSON")
+        return yaml.load(text, _Yaml)  # noqa: S506  # it is a safe loader
+    return json.loads(text, object_pairs_hook=_once)
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise Unreadable(f"`{next(name for name in names if names.count(name) > 1)}` stands there twice")
+    return found
+
+
+class _Yaml(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML tells no types
+    """Takes no field twice: the first would have no effect. Copies with `<<` no more than a person would."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        names: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in names:
+                raise yaml.MarkedYAMLError(problem=f"`{key.value}` stands there twice", problem_mark=key.start_mark)
+            names |= {key.value} if isinstance(key, yaml.ScalarNode) else set()
+        return node
+
+    def fetch_flow_collection_start(self, TokenClass: Any) -> None:  # noqa: N803  # the name of PyYAML's own
+        # For each token PyYAML looks at all brackets that are open: a hundred thousand of them take minutes.
+        if self.flow_level >= BRACKETS_MAX:
+            raise RecursionError
+        super().fetch_flow_collection_start(TokenClass)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        merged = [value for key, value in node.value if key.tag == "tag:yaml.org,2002:merge"]
+        lists = [value for value in merged if isinstance(value, yaml.SequenceNode)]
+        if any(len(each.value) > MERGES_MAX for each in lists):
+            raise yaml.MarkedYAMLError(problem="`<<` copies too many mappings", problem_mark=node.start_mark)
+        super().flatten_mapping(node)
+        if merged and len(node.value) > MERGED_MAX:
+            raise yaml.MarkedYAMLError(problem="`<<` copies too much", problem_mark=node.start_mark)
+
+
+def _size(plain: object, known: dict[int, float]) -> float:
+    """About how many bytes it takes as JSON, with each reference written out; without end, where one refers to what it
+    stands in."""
+    if isinstance(plain, str | bytes):
+        return len(plain) + 3
+    if not isinstance(plain, dict | list | set | tuple):
+        return 4
+    if id(plain) not in known:
+        known[id(plain)] = math.inf
+        parts = [*plain.keys(), *plain.values()] if isinstance(plain, dict) else plain
+        known[id(plain)] = 2 + sum(_size(part, known) for part in parts)
+    return known[id(plain)]

@@ -1,0 +1,126 @@
+"""What a key and a tenant may have by default, what is refused beyond it, and where that is shown."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from swarmkeeper.app import Orchestrator
+from swarmkeeper.settings import Settings
+from tests.http.conftest import Caller, Fleet, Json
+
+PACED = Settings(store="sqlite://:memory:", tasks_a_minute_key=60, tasks_a_minute_tenant=1_800)
+
+
+@pytest.fixture
+async def small() -> AsyncIterator[Orchestrator]:
+    settings = Settings(store="sqlite://:memory:", open_tasks=3, open_subtasks=10_000, stored_bytes=1 << 20)
+    async with Orchestrator(settings) as swarm:
+        yield swarm
+
+
+def plan(number: int) -> Json:
+    return {"title": "t", "subtasks": [{"key": f"k{one}", "description": ""} for one in range(number)]}
+
+
+async def test_a_client_that_submits_without_end_is_told_when_to_go_on() -> None:
+    async with Orchestrator(PACED) as swarm:
+        client = Caller(swarm.app, await swarm.make_key("client"))
+        neighbour = Caller(swarm.app, await swarm.make_key("client"))
+        one = await client.post("/tasks", {"title": "x"})
+        batch = await client.post("/tasks:batch", {"tasks": [{"title": "x"}] * 499})
+
+        refused = await client.post("/tasks", {"title": "x"})
+
+        assert (one.status, one.headers["ratelimit"]) == (201, '"key";r=499;t=1, "tenant";r=599;t=1')
+        assert batch.status == 200
+        assert batch.headers["ratelimit-policy"] == '"key";q=500;w=500, "tenant";q=600;w=20'
+        assert (refused.status, refused.json["code"], refused.json["retryable"]) == (429, "rate_limited", True)
+        assert refused.headers["retry-after"] == "1"
+        assert refused.headers["ratelimit"].startswith('"key";r=0;t=500')
+        assert refused.json["errors"][0]["pointer"] == "/limits/tasks_a_minute/key"
+        assert (await neighbour.post("/tasks", {"title": "x"})).status == 201
+        whole = await neighbour.post("/tasks:batch", {"tasks": [{"title": "x"}] * 200})
+        assert (whole.status, whole.json["errors"][0]["pointer"]) == (429, "/limits/tasks_a_minute/tenant")
+        assert swarm.quotas.refused()["tasks_a_minute"] == 2
+
+
+async def test_a_tenant_has_a_bounded_number_of_open_tasks_by_default(small: Orchestrator) -> None:
+    client = Caller(small.app, await small.make_key("client"))
+    other = Caller(small.app, await small.make_key("client", tenant="other"))
+    made = [await client.post("/tasks", {"title": "x"}) for _ in range(3)]
+
+    refused = await client.post("/tasks", {"title": "x"})
+
+    assert (refused.status, refused.json["code"], refused.headers["retry-after"]) == (429, "backlog_full", "5")
+    assert refused.json["errors"][0]["pointer"] == "/limits/open_tasks/tenant"
+    assert (await other.post("/tasks", {"title": "x"})).status == 201
+    assert (await client.post(f"/tasks/{made[0].json['id']}:cancel")).status == 200
+    assert (await client.post("/tasks", {"title": "x"})).status == 201
+
+
+async def test_a_tenant_has_a_bounded_number_of_open_subtasks(small: Orchestrator) -> None:
+    client = Caller(small.app, await small.make_key("client"))
+    assert (await client.post("/tasks", plan(10))).status == 201
+
+    refused = await client.post("/tasks", plan(9_991))
+
+    assert (refused.status, refused.json["code"]) == (429, "backlog_full")
+    assert refused.json["errors"][0]["pointer"] == "/limits/open_subtasks/tenant"
+    assert (await client.post("/tasks", plan(1))).status == 201
+
+
+async def test_what_a_tenant_stores_is_bounded_and_finished_work_is_still_taken(small: Orchestrator) -> None:
+    client = Caller(small.app, await small.make_key("client"))
+    executor = await Fleet(small).bot("Executor")
+    task = (await client.post("/tasks", {**plan(1), "input": {"a": "x" * 900_000}, "evaluation": "none"})).json
+    lease = await executor.one()
+    assert (await executor.report(lease, output={"a": "y" * 500_000})).status == 200
+
+    refused = await client.post("/tasks", {"title": "x"})
+
+    assert (refused.status, refused.json["code"], refused.headers["retry-after"]) == (429, "backlog_full", "60")
+    assert refused.json["errors"][0]["pointer"] == "/limits/stored_bytes/tenant"
+    (row,) = await small.store.read("tenant_row", {"tenant": "default"})
+    assert 1_400_000 < row["stored_bytes"] < 1_402_000
+    assert (await client.get(f"/tasks/{task['id']}")).json["outcome"] == "accepted"
+
+
+async def test_explain_tells_what_is_near_its_limit(small: Orchestrator) -> None:
+    client = Caller(small.app, await small.make_key("client"))
+    first = (await client.post("/tasks", {"title": "x"})).json["id"]
+    assert (await client.get(f"/tasks/{first}:explain")).json["near_limits"] == []
+    await client.post("/tasks", {"title": "x"})
+    await client.post("/tasks", {"title": "x"})
+
+    near = (await client.get(f"/tasks/{first}:explain")).json["near_limits"]
+
+    assert near == [{"limit": "open_tasks", "scope": "tenant", "used": 3, "most": 3}]
+
+
+async def test_subtasks_are_counted_as_they_open_and_end(small: Orchestrator) -> None:
+    client = Caller(small.app, await small.make_key("client"))
+    executor = await Fleet(small).bot("Executor", capacity=10)
+    task = (await client.post("/tasks", {**plan(4), "evaluation": "none"})).json["id"]
+
+    async def open_subtasks() -> int:
+        (row,) = await small.store.read("tenant_row", {"tenant": "default"})
+        return int(row["open_subtasks"])
+
+    assert await open_subtasks() == 4
+    await executor.report(await executor.one(), output={})
+    assert await open_subtasks() == 3
+    await executor.report(await executor.one(), error={"class": "not_retryable", "message": "no"})
+    assert await open_subtasks() == 0
+    assert (await client.post(f"/tasks/{task}:retry")).status == 200
+    assert await open_subtasks() == 3
+
+
+def test_honest_use_is_far_from_every_default() -> None:
+    """The demo, the benches' parts that go through a server, and the tests of honest use are all smaller than this."""
+    settings = Settings()
+
+    assert settings.tasks_a_minute_key >= 3_000
+    assert settings.open_tasks >= 10_000
+    assert settings.open_subtasks >= 20 * 10_000
+    assert settings.polls_key >= 1_000
+    assert settings.body_bytes_key > 16 << 20
