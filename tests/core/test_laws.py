@@ -70,8 +70,8 @@ def test_back_off_grows_with_the_number_of_failures() -> None:
     assert all(later > 1.5 * earlier for earlier, later in itertools.pairwise(means))
 
 
-def ready(priority: int, place: int, name: str = "w") -> Ready:
-    return Ready(name, 1, "t", priority, place, place, "task")
+def ready(priority: int, place: int, name: str = "w", *, since: int | None = None) -> Ready:
+    return Ready(name, 1, "t", priority, place, place if since is None else since, "task")
 
 
 @given(st.integers(0, 9), st.integers(0, 9), st.integers(0, 20 * MINUTE))
@@ -83,6 +83,28 @@ def test_an_item_rises_by_one_for_each_minute_up_to_the_top(low: int, high: int,
 
     comes_first = match.choose([new, old], now)[0]
     assert (comes_first is old) == (risen > high or (risen == high and waited > 0))
+
+
+@given(st.integers(0, 9), st.integers(0, 20 * MINUTE), st.integers(0, 20 * MINUTE))
+def test_of_one_priority_the_task_begun_first_comes_first_however_long_others_wait(
+    priority: int, waited: int, other_waited: int
+) -> None:
+    now = 100 * MINUTE
+    first = ready(priority, 1, "first", since=now - waited)
+    other = ready(priority, 2, "other", since=now - other_waited)
+
+    assert match.choose([other, first], now) == [first, other]
+
+
+@given(st.integers(0, 10_000), st.integers(0, 10_000))
+def test_later_subtasks_of_a_task_never_stand_before_earlier_ones(one: int, other: int) -> None:
+    task = Task("tsk_1", "t", TaskStatus.PLANNED, 5, 0, 0, "spec", "a task", "key", place=7)
+    places = [
+        match.place_of(task, Work(f"sub_{n}", "tsk_1", "t", Kind.EXECUTE, "k", 1, Status.READY, 5, 0, ordinal=n))
+        for n in sorted((one, other))
+    ]
+
+    assert task.place <= places[0] <= places[1] <= task.place + 101 * MINUTE
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 5)), max_size=8), st.randoms())

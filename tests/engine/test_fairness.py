@@ -178,6 +178,124 @@ def test_what_was_moved_in_this_very_batch_counts_where_it_stands_now(swarm: Har
     assert [one.key for one in swarm.held(bot, claimed.leases)] == ["plain"]
 
 
+# ---- what was begun is finished first -------------------------------------------------------------------------------
+
+
+def work_off(swarm: Harness, bot: str, *, seconds: float = 0) -> list[tuple[str, str]]:
+    """(task, key) of all that there is, one at a time, in the order in which it is handed out."""
+    served = []
+    while (lease := swarm.lease(bot, ttl_seconds=600)) is not None:
+        swarm.advance(seconds)
+        swarm.report(lease)
+        served.append((lease.task, lease.key))
+    return served
+
+
+def chain(*skills: str) -> list[dict[str, Any]]:
+    """Four subtasks, one behind the other, each for one of the skills in turn."""
+    return [
+        {
+            "key": f"step{number}",
+            "depends_on": [f"step{number - 1}"] if number else [],
+            "required_skills": [skills[number % len(skills)]] if skills else [],
+        }
+        for number in range(4)
+    ]
+
+
+@pytest.mark.parametrize("skills", [(), ("draw", "cut")], ids=["one queue", "two queues"])
+@pytest.mark.parametrize("seconds", [0, 60], ids=["at once", "a minute each"])
+def test_what_was_begun_is_finished_first(swarm: Harness, skills: tuple[str, ...], seconds: float) -> None:
+    # Handed in together, so that they differ by nothing but the order in which they came.
+    given = swarm.do_all([swarm.a_submission(chain(*skills), evaluation="none") for _ in range(60)])
+    bot = swarm.bot("worker", skills=skills)
+
+    served = work_off(swarm, bot, seconds=seconds)
+
+    assert [task for task, _ in served] == [task for task in given for _ in range(4)]
+    assert [key for _, key in served[:4]] == ["step0", "step1", "step2", "step3"]
+
+
+def test_what_is_given_back_or_opened_again_stands_where_its_task_stands(swarm: Harness) -> None:
+    first, second = (swarm.submit(chain(), evaluation="none") for _ in range(2))
+    bot, other = swarm.bot("worker"), swarm.bot("other")
+
+    swarm.release(swarm.take(bot))
+    assert swarm.take(bot).task == first
+    swarm.report(swarm.take(other), error="not_retryable")
+    swarm.retry(second)
+    third = swarm.submit(["a"])
+    assert swarm.take(other).task == second
+
+    assert swarm.take(swarm.bot("last")).task == third
+
+
+def test_reviews_and_plans_too_go_by_the_order_of_their_tasks(swarm: Harness) -> None:
+    planner, judge, worker = swarm.bot("planner", "Planner"), swarm.bot("judge", "Evaluator"), swarm.bot("worker")
+    first, second = swarm.submit(title="first"), swarm.submit(title="second")
+
+    swarm.report(swarm.take(planner), error="retryable")
+    swarm.advance(10)
+    lease = swarm.take(planner)
+    assert lease.task == first, "its plan waits again, and goes first all the same"
+    for _ in range(2):
+        swarm.report(lease, plan=["a"])
+        lease = swarm.lease(planner) or lease
+    one, other = swarm.take(worker), swarm.take(swarm.bot("another"))
+    assert (one.task, other.task) == (first, second)
+    swarm.report(other)
+    swarm.report(one)
+
+    assert swarm.take(judge).task == first
+
+
+def test_a_huge_task_does_not_keep_a_small_later_one_waiting_for_all_of_it(swarm: Harness) -> None:
+    swarm.submit([f"k{number:04}" for number in range(1_000)], evaluation="none")
+    swarm.advance(0)
+    swarm.advance(150)  # two and a half minutes later
+    small = swarm.submit(["a", {"key": "b", "depends_on": ["a"]}], evaluation="none")
+    bot = swarm.bot("worker", capacity=64)
+
+    before: list[str] = []
+    while swarm.task(small).outcome is None:
+        for lease in swarm.leases(bot, 50):
+            swarm.report(lease)
+            before += [lease.key] * (lease.task != small)
+
+    assert 300 <= len(before) <= 400, "a hundred for each minute between them"
+    assert before == sorted(before)
+
+
+def test_a_long_task_of_low_priority_does_not_become_urgent_by_being_old(swarm: Harness) -> None:
+    low = swarm.submit(chain(), priority=0, evaluation="none")
+    bot = swarm.bot("worker")
+    swarm.report(swarm.take(bot))
+    lease = swarm.take(bot, ttl_seconds=3600)
+    swarm.advance(800)
+    urgent = swarm.submit(["a"], priority=9)
+    swarm.report(lease)  # what is behind it becomes ready now, of a task that is old
+
+    assert swarm.take(bot).task == urgent
+    assert swarm.take(swarm.bot("other")).task == low
+
+
+def test_what_is_urgent_waits_at_most_for_what_had_waited_before_it_came(swarm: Harness) -> None:
+    """An older item lifts its priority for itself, not for all that its level has."""
+    bot = swarm.bot("worker")
+    for _ in range(10):
+        swarm.submit(chain(), priority=5, evaluation="none")
+    swarm.advance(600)  # all that is ready has risen to the top
+    urgent = swarm.submit(["a"], priority=9)
+
+    served = []
+    while not served or served[-1][0] != urgent:
+        lease = swarm.take(bot)
+        swarm.report(lease)
+        served.append((lease.task, lease.key))
+
+    assert [key for _, key in served] == ["step0"] * 10 + ["a"]
+
+
 # ---- room for open tasks -------------------------------------------------------------------------------------------
 
 

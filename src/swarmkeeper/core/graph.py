@@ -239,7 +239,7 @@ def parts(
     """
     part: list[dict[str, Any]] = []
     rows, edges, edges_max = 0, 0, size * EDGES_A_ROW
-    for spec in specs:
+    for number, spec in enumerate(specs):
         # (key, or id where it is known; condition; whether it stands in this same plan)
         outer: list[list[Any]] = [
             [known[key], str(condition), False] for key, condition in spec.depends_on if key in known
@@ -248,7 +248,13 @@ def parts(
         here = max(0, edges_max - edges - len(outer))
         handled_here = spec.key in handled
         more = max(0, len(inner) - here)
-        node = {"spec": to_json(spec), "handled": handled_here, "parents": outer + inner[:here], "more": more}
+        node = {
+            "spec": to_json(spec),
+            "number": number,
+            "handled": handled_here,
+            "parents": outer + inner[:here],
+            "more": more,
+        }
         part.append(node)
         rows, edges = rows + 1, edges + len(outer) + len(inner) - more
         for begin in range(here, len(inner), edges_max):

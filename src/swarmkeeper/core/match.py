@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from swarmkeeper.core.model import Bot, Queue, Ready
+from swarmkeeper.core.model import Bot, Queue, Ready, Task, Work
 from swarmkeeper.core.states import KIND_OF, Kind
 
 MINUTE = 60_000_000
 PRIORITY_MAX = 9
+SUBTASKS_A_MINUTE = 100  # of one task that go before later tasks, for each minute that these are later
 
 
 def serves(bot: Bot, queue: Queue, skills: Iterable[str] | None = None) -> bool:
@@ -27,17 +28,28 @@ def serves(bot: Bot, queue: Queue, skills: Iterable[str] | None = None) -> bool:
     return not bot.dedicated or bool(queue.skills)
 
 
-def rank(item: Ready, now: int) -> tuple[int, int, str]:
-    """Sort key: smaller comes first. One priority higher for each minute of waiting, up to the highest.
+def place_of(task: Task, work: Work) -> int:
+    """Where an item stands among those of its queue and priority: in the order in which their tasks were begun, and
+    within one in the order of the plan.
 
-    `place` is the moment at which the item joined its queue, so its age is the distance to it.
+    The first subtasks of a task count from when its plan was accepted, the next as many from a minute later, and so on:
+    a task of ten thousand does not keep one of three, handed in a few minutes later, waiting until all are done.
     """
-    aged = min(PRIORITY_MAX, item.priority + max(0, now - item.place) // MINUTE)
-    return (-aged, item.place, item.work)
+    return task.place + work.ordinal + work.ordinal // SUBTASKS_A_MINUTE * MINUTE
 
 
-def choose(heads: Sequence[Ready], now: int) -> list[Ready]:
-    return sorted(heads, key=lambda item: rank(item, now))
+def aged(priority: int, since: int, now: int) -> int:
+    """What a priority counts for where something of it has waited since then: one more for each minute, up to 9."""
+    return min(PRIORITY_MAX, priority + max(0, now - since) // MINUTE)
+
+
+def choose(items: Sequence[Ready], now: int) -> list[Ready]:
+    """In the order in which they are handed out. Among those of one priority, tasks begun earlier come first."""
+    oldest: dict[int, int] = {}
+    for item in items:
+        oldest[item.priority] = min(item.since, oldest.get(item.priority, item.since))
+    counts = {priority: (-aged(priority, since, now), since) for priority, since in oldest.items()}
+    return sorted(items, key=lambda item: (*counts[item.priority], -item.priority, item.place, item.work))
 
 
 class QueueBook:

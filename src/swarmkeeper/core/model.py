@@ -119,6 +119,7 @@ class Task:
     verdict: str | None = None  # payload id of the combined verdict
     usage: Mapping[str, int] = field(default_factory=dict)
     trace: str = ""  # W3C traceparent of the submission
+    place: int = 0  # when it came in, and then when its plan was accepted: what was begun first is finished first
 
 
 @dataclass(slots=True)
@@ -132,7 +133,7 @@ class Work:
     status: Status
     priority: int
     created_at: int
-    place: int = 0  # order within a queue; kept over a release
+    place: int = 0  # when it joined its queue, no two alike; kept over a release
     subject: str | None = None  # of the review of one subtask: that subtask's work id
     attempt: int = 0  # leases ever granted: for order and display, never reset
     tries: int = 0  # failed or timed out since the last reopen; max_attempts bounds it
@@ -161,6 +162,7 @@ class Work:
     error: Mapping[str, Json] | None = None  # why it FAILED
     since: int = 0  # when it came into its present status
     version: int = 0
+    ordinal: int = 0  # how many stood before it: in its plan, or in its round of reviews
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +319,10 @@ class Timer:
 
 @dataclass(slots=True)
 class Ready:
-    """An item that may be handed out now. `place` and then `work` order it within queue and priority."""
+    """An item that may be handed out now. `place` and then `work` order it within queue and priority.
+
+    `since` is when it joined its queue: how long it has waited.
+    """
 
     work: str
     queue: int

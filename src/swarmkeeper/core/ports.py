@@ -181,14 +181,27 @@ class Unit(Protocol):
         tenant        tenant                  Tenant | None
         """
 
-    async def levels(self, tenant: str, queues: Sequence[int]) -> list[tuple[int, int]]:
-        """Each (queue, priority) at which something of the tenant can be handed out, for these queues."""
+    async def levels(self, tenant: str, queues: Sequence[int]) -> list[tuple[int, int, int]]:
+        """Each (queue, priority) at which something of the tenant can be handed out, for these queues; and since when
+        what waits longest there has waited."""
 
     async def heads(
-        self, tenant: str, owner: str, queue: int, priority: int, limit: int, after: tuple[int, str] | None = None
+        self,
+        tenant: str,
+        owner: str,
+        queue: int,
+        priority: int,
+        limit: int,
+        after: tuple[int, str] | None = None,
+        *,
+        by_age: bool = False,
     ) -> list[Ready]:
         """Up to `limit` items of one (queue, priority), by (place, work) from the first one > `after`; none whose
-        `excluded` names the owner. Owner "" sees all."""
+        `excluded` names the owner. Owner "" sees all.
+
+        Args:
+            by_age: by (since, work) instead, for all owners.
+        """
 
     async def due(self, now: int, limit: int) -> list[Timer]:
         """Timers due at `now`, the earliest first."""

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
 
-from swarmkeeper.core import ids, states
+from swarmkeeper.core import ids, match, states
 from swarmkeeper.core.arrivals import Arrivals
 from swarmkeeper.core.errors import NotFound
 from swarmkeeper.core.journal import Journal
@@ -276,10 +276,11 @@ class World(Journal):
     def chance(self, purpose: str) -> bytes:
         return ids.salt(self._scoped().seed + purpose.encode()[:32])[:16]
 
-    def next_place(self) -> int:
-        """A moment, as an order: later calls get later ones."""
-        self.place += 1
-        return self.place
+    def next_place(self, room: int = 1) -> int:
+        """A moment, as an order: later calls get later ones, with room for so many between them."""
+        place = self.place + 1
+        self.place += room
+        return place
 
     def queue(self, kind: Kind, skills: tuple[str, ...], assign_to: str | None) -> int:
         """The queue for such items, made where it is new. A queue once made stays."""
@@ -381,7 +382,8 @@ class World(Journal):
             return
         self.edit_work(work).start_due = self.now + work.start_left
         self.set_timer("start", work.id, work.start_due)
-        ready = Ready(work.id, work.queue, work.tenant, work.priority, work.place, work.place, work.task, work.excluded)
+        place = match.place_of(task, work)
+        ready = Ready(work.id, work.queue, work.tenant, work.priority, place, work.place, work.task, work.excluded)
         self.put(self.changes.ready, work.id, ready)
         self.put(self.touched, work.queue, None)
 

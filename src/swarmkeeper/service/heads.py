@@ -1,15 +1,23 @@
 """What may be handed out to the bots of one tenant, the best first over all queues and priorities.
 
-Only heads are compared: of one queue and priority the older comes first at any time, so each such line is read from its
-front, a few rows at a time, and never further than what is asked for. What this batch has put into a queue stands in
-memory, and is not stored only to be read again.
+Theory. Of one queue and priority, items stand in the order in which their tasks were begun (`Ready.place`), so that
+what was begun is finished first. A priority counts for one more with each minute that its oldest item has waited
+(`Ready.since`), so that low ones get their turn. These are two orders of the same rows, and both have an index:
+
+- A turn that the highest priority has by itself goes to the task that was begun first.
+- A turn that a lower priority has for its age goes to the item of that age. Were newer items handed out for it, what is
+  urgent would wait for more than what waited before it came.
+
+Each order is read from its front, a few rows at a time, and never further than what is asked for. What this batch has
+put into a queue stands in memory, and is not stored only to be read again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heapreplace
+from itertools import groupby
 
 from swarmkeeper.core import match
 from swarmkeeper.core.model import Ready
@@ -19,22 +27,37 @@ from swarmkeeper.core.world import World
 ROWS_MIN = 2  # read from a line at once
 ROWS_MAX = 128
 
+Key = tuple[int, str]
+
+
+def _place(item: Ready) -> Key:
+    return item.place, item.work
+
+
+def _age(item: Ready) -> Key:
+    return item.since, item.work
+
 
 @dataclass(slots=True, eq=False)
 class _Line:
-    """The items of one queue and priority, as far as they were read."""
+    """The items of one queue and priority in one of the two orders, as far as they were read."""
 
     queue: int
     priority: int
+    since: int  # no item in it has waited longer
+    by_age: bool
     items: list[Ready] = field(default_factory=list)
     begin: int = 0  # before it, all are taken
     whole: bool = False  # there is nothing behind what was read
+
+    def key(self, item: Ready) -> Key:
+        return _age(item) if self.by_age else _place(item)
 
 
 class Heads:
     def __init__(self, unit: Unit, world: World, tenant: str) -> None:
         self._unit = unit
-        self._world = world
+        self._now = world.now
         self._tenant = tenant
         self._looked: set[int] = set()  # queues whose lines are known
         self._lines: list[_Line] = []
@@ -45,50 +68,72 @@ class Heads:
         """The first `n` of these queues, or all there are, without those that are taken."""
         if n <= 0:
             return []
-        lines = await self._of(queues)
-        share = -(-n // max(1, len(lines)))
-        order = []
-        for number, line in enumerate(lines):
-            while line.begin < len(line.items) and line.items[line.begin].work in taken:
-                line.begin += 1
-            item, place = await self._at(line, line.begin, share, taken)
-            if item is not None:
-                order.append((match.rank(item, self._world.now), number, place, item))
-        heapify(order)
+        gone = set(taken)
+        levels: dict[int, _Level] = {}
+        for line in await self._of(queues):
+            if line.priority not in levels:
+                levels[line.priority] = _Level(self, taken, gone)
+            levels[line.priority].add(line)
         found: list[Ready] = []
-        while order:
-            _, number, place, item = order[0]
+        while len(found) < n and (item := await self._next(levels, n - len(found))) is not None:
+            gone.add(item.work)
             found.append(item)
-            if len(found) == n:
-                break
-            following, place = await self._at(lines[number], place + 1, n - len(found), taken)
-            if following is None:
-                heappop(order)
-            else:
-                heapreplace(order, (match.rank(following, self._world.now), number, place, following))
         return found
 
     async def of_owner(self, queues: Collection[int], owner: str, limit: int) -> list[Ready]:
         """Up to `limit` of each line that are not closed to this owner. Only after everything was stored."""
         found: list[Ready] = []
-        for queue, priority in await self._unit.levels(self._tenant, sorted(queues)):
+        for queue, priority, _ in await self._unit.levels(self._tenant, sorted(queues)):
             found += await self._unit.heads(self._tenant, owner, queue, priority, limit)
-        return match.choose(found, self._world.now)
+        return match.choose(found, self._now)
+
+    async def _next(self, levels: dict[int, _Level], rows: int) -> Ready | None:
+        """The best item of all priorities; one that has nothing more is taken out of them."""
+        while levels:
+            top = max(levels)
+            # Mostly nothing lower can be level with it yet, and need not be read to know that.
+            rivals = [one for one in levels if one < top and match.aged(one, levels[one].since, self._now) >= top]
+            chosen, oldest = top, None
+            if rivals:
+                chosen, oldest = await self._oldest(levels, [top, *rivals])
+            item = oldest if chosen != top else await levels[top].first(rows, by_age=False)
+            if item is not None:
+                return item
+            del levels[chosen]
+        return None
+
+    async def _oldest(self, levels: dict[int, _Level], rivals: Sequence[int]) -> tuple[int, Ready | None]:
+        """The priority that counts for most with its age (of equals the one that waits longer), and its oldest item."""
+        best: tuple[tuple[int, int, int], int, Ready] | None = None
+        for priority in rivals:
+            item = await levels[priority].first(ROWS_MIN, by_age=True)
+            if item is None:
+                return priority, None
+            key = (-match.aged(priority, item.since, self._now), item.since, -priority)
+            if best is None or key < best[0]:
+                best = key, priority, item
+        assert best is not None, "there are some"
+        return best[1:]
 
     def _add_new(self, items: list[Ready]) -> None:
-        lines: dict[int, _Line] = {}
-        for item in match.choose(items, self._world.now):
-            lines.setdefault(item.queue, _Line(item.queue, item.priority, whole=True)).items.append(item)
-        self._lines += lines.values()
+        def line_of(item: Ready) -> tuple[int, int]:
+            return item.queue, item.priority
+
+        for line, grouped in groupby(sorted(items, key=line_of), key=line_of):
+            here = sorted(grouped, key=_age)
+            since = here[0].since
+            self._lines.append(_Line(*line, since, by_age=True, items=here, whole=True))
+            self._lines.append(_Line(*line, since, by_age=False, items=sorted(here, key=_place), whole=True))
 
     async def _of(self, queues: Collection[int]) -> list[_Line]:
         unknown = sorted(set(queues) - self._looked)
         if unknown:
             self._looked.update(unknown)
-            self._lines += [_Line(*level) for level in await self._unit.levels(self._tenant, unknown)]
+            for level in await self._unit.levels(self._tenant, unknown):
+                self._lines += [_Line(*level, by_age=by_age) for by_age in (False, True)]
         return [line for line in self._lines if line.queue in queues]
 
-    async def _at(self, line: _Line, place: int, rows: int, taken: Collection[str]) -> tuple[Ready | None, int]:
+    async def at(self, line: _Line, place: int, rows: int, taken: Collection[str]) -> tuple[Ready | None, int]:
         """The first item of a line from that place on that can be had, and its place."""
         while True:
             while place < len(line.items):
@@ -101,12 +146,60 @@ class Heads:
             await self._read(line, min(max(rows, ROWS_MIN), ROWS_MAX))
 
     async def _read(self, line: _Line, rows: int) -> None:
-        after = (line.items[-1].place, line.items[-1].work) if line.items else None
+        after = line.key(line.items[-1]) if line.items else None
         while True:
-            found = await self._unit.heads(self._tenant, "", line.queue, line.priority, rows, after)
+            found = await self._unit.heads(self._tenant, "", line.queue, line.priority, rows, after, by_age=line.by_age)
             line.whole = len(found) < rows
             new = [item for item in found if item.work not in self._moved]
             line.items += new
             if new or line.whole:
                 return
-            after = (found[-1].place, found[-1].work)
+            after = line.key(found[-1])
+
+
+class _Level:
+    """The lines of one priority, merged in either order, in one look through them."""
+
+    def __init__(self, heads: Heads, taken: Collection[str], gone: Collection[str]) -> None:
+        self._heads, self._taken = heads, taken
+        self._gone = gone  # those, and what was found in this look
+        self._lines: dict[bool, list[_Line]] = {False: [], True: []}
+        self._orders: dict[bool, list[tuple[Key, int, int, Ready]]] = {}  # heaps
+
+    def add(self, line: _Line) -> None:
+        self._lines[line.by_age].append(line)
+
+    @property
+    def since(self) -> int:
+        """None of its items has waited longer."""
+        return min(line.since for line in self._lines[True])
+
+    async def first(self, rows: int, *, by_age: bool) -> Ready | None:
+        """Its first item in that order that can still be had; about so many will be asked for."""
+        order = self._orders.get(by_age)
+        if order is None:
+            order = self._orders[by_age] = await self._begin(by_age, rows)
+        while order:
+            _, number, place, item = order[0]
+            if item.work not in self._gone:
+                return item
+            line = self._lines[by_age][number]
+            following, place = await self._heads.at(line, place + 1, rows, self._gone)
+            if following is None:
+                heappop(order)
+            else:
+                heapreplace(order, (line.key(following), number, place, following))
+        return None
+
+    async def _begin(self, by_age: bool, rows: int) -> list[tuple[Key, int, int, Ready]]:
+        lines = self._lines[by_age]
+        share = -(-rows // len(lines))
+        order = []
+        for number, line in enumerate(lines):
+            while line.begin < len(line.items) and line.items[line.begin].work in self._taken:
+                line.begin += 1
+            item, place = await self._heads.at(line, line.begin, share, self._gone)
+            if item is not None:
+                order.append((line.key(item), number, place, item))
+        heapify(order)
+        return order

@@ -12,6 +12,7 @@ from typing import Any
 
 import apsw
 
+from swarmkeeper.core import match
 from swarmkeeper.core.model import AuditLeaf, AuditTree
 from swarmkeeper.core.states import (
     FINAL,
@@ -54,6 +55,8 @@ _WORDS: dict[str, Any] = {
     "gone": str(Ending.CANCELLED),
     "none": str(Evaluation.NONE),
     "accepted": str(Outcome.ACCEPTED),
+    "a_minute": match.SUBTASKS_A_MINUTE,
+    "minute": match.MINUTE,
     "final": json.dumps(sorted(FINAL)),
     "closed": json.dumps(sorted(TASK_CLOSED)),
     "moves": json.dumps([f"task.{happening}" for happening in TaskHappening]),
@@ -203,7 +206,8 @@ INVARIANTS: tuple[Invariant, ...] = (
              WHERE work.status = :ready AND {_OPEN} AND {_QUIET} AND task.holds = '[]' AND NOT EXISTS (
                 SELECT 1 FROM timer JOIN ready ON ready.work = timer.ref
                  WHERE timer.kind = 'start' AND timer.ref = work.id AND timer.due = work.start_due
-                   AND (ready.queue, ready.priority, ready.place) = (work.queue, work.priority, work.place))""",
+                   AND (ready.queue, ready.priority, ready.since) = (work.queue, work.priority, work.place)
+                   AND ready.place = task.place + work.ordinal + work.ordinal / :a_minute * :minute)""",
     ),
     Invariant(
         8,

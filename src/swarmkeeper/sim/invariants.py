@@ -50,7 +50,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "7.liveness": "all that was acknowledged ends, once nothing goes wrong any more",
         "8.timer": "what is not final has a timer that is not late, or waits for what has one; so has each deadline",
         "8.due": "a timer that is due is looked at",
-        "9.order": "of one queue and priority, the oldest item is handed out first",
+        "9.order": "of one queue and priority, what is handed out is of the task begun first, or has waited longest",
         "9.share": "while two tenants both wait for the engine, what they get of it, each by its weight, differs by no"
         " more than the dearest command, or slice of long work, of each",
         "10.secret": "no secret that redaction knows reaches an event, an audit record or the reason of a failure",

@@ -331,15 +331,19 @@ class Judge:
                 model.broken("4.done", task.title, f"it is {task.status}, and {key} is {work.status}")
 
     def _in_order(self, work_id: str, owner: str, commit: Commit) -> None:
-        """Nothing that waited longer in the same line, and could go to the same bot, is still there."""
+        """It was the first of its line by its task, or the one that waited longest, of those that the bot could have."""
         model = self._model
         taken = commit.ready_before[work_id]
+        before = longer = None
         for other in model.lines.get((taken.queue, taken.tenant, taken.priority), {}).values():
-            if (other.place, other.work) > (taken.place, taken.work) or other.work in commit.works:
-                continue
             task = model.tasks[other.task]
             held = task.holds or task.loading or task.status in TASK_CLOSED or model.chores.get(task.id)
-            if not held and owner not in other.excluded:
-                why = f"{model.label(other.work)} waits longer in the same line"
-                model.broken("9.order", model.label(work_id), why)
-                return
+            if held or owner in other.excluded or other.work in commit.works:
+                continue
+            if (other.place, other.work) < (taken.place, taken.work):
+                before = other.work
+            if (other.since, other.work) < (taken.since, taken.work):
+                longer = other.work
+        if before is not None and longer is not None:
+            why = f"{model.label(before)} is of a task begun sooner, and {model.label(longer)} waits longer"
+            model.broken("9.order", model.label(work_id), why)

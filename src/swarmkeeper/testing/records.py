@@ -52,7 +52,19 @@ _BOUNDED_OF: Mapping[type[Any], Mapping[str, Any]] = {
 _UNCHANGING = frozenset(
     {
         *("id", "tenant", "task", "work", "key", "kind", "created_at", "spec", "title", "submitted_by", "trace"),
-        *("subject", "lease_id", "attempt", "bot", "granted_at", "ttl", "public_id", "role", "opened_at", "asked_by"),
+        *(
+            "subject",
+            "ordinal",
+            "lease_id",
+            "attempt",
+            "bot",
+            "granted_at",
+            "ttl",
+            "public_id",
+            "role",
+            "opened_at",
+            "asked_by",
+        ),
         *("question", "choices", "schema"),
     }
 )

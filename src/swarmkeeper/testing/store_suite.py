@@ -266,7 +266,7 @@ class StoreSuite:
         async with opened.begin() as unit:
             return [
                 one.work
-                for queue, priority in await unit.levels(tenant, [1, 2])
+                for queue, priority, _ in await unit.levels(tenant, [1, 2])
                 for one in await unit.heads(tenant, owner, queue, priority, limit)
             ]
 
@@ -295,6 +295,19 @@ class StoreSuite:
         assert [one.work for one in first + rest] == ["a", "b", "c", "d", "e"]
         assert len(first) == 2
 
+    async def test_a_line_is_read_by_age_too_and_its_oldest_item_is_known(self, opened: Store) -> None:
+        waiting = (("a", 1, 30), ("b", 2, 10), ("c", 3, 20), ("d", 4, 10))
+        await self.ready(opened, *(records.ready(work, place=place, since=since) for work, place, since in waiting))
+
+        async with opened.begin() as unit:
+            levels = await unit.levels("acme", [1, 2])
+            first = await unit.heads("acme", "", 1, 5, 2, by_age=True)
+            rest = await unit.heads("acme", "", 1, 5, 9, (first[-1].since, first[-1].work), by_age=True)
+
+        assert levels == [(1, 5, 10)]
+        assert [one.work for one in first] == ["b", "d"]
+        assert [one.work for one in rest] == ["c", "a"]
+
     async def test_items_of_one_place_come_in_the_order_of_their_ids(self, opened: Store) -> None:
         await self.ready(opened, *(records.ready(work) for work in ("c", "a", "b")))
 
@@ -317,7 +330,7 @@ class StoreSuite:
         await save(opened, Changes(ready={"a": None, "b": records.ready("b", priority=9, place=2), "never": None}))
 
         async with opened.begin() as unit:
-            assert await unit.levels("acme", [1]) == [(1, 9)]
+            assert await unit.levels("acme", [1]) == [(1, 9, 1)]
             assert await unit.heads("acme", "me", 1, 9, 5) == [records.ready("b", priority=9, place=2)]
 
     async def test_due_timers_come_earliest_first_and_not_before_their_time(self, opened: Store) -> None:

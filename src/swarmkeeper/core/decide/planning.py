@@ -44,6 +44,7 @@ def submit(world: World, command: Submit) -> str:
         review_timeout=command.review_timeout or world.limits.timeout,
         defaults=command.defaults,
         trace=command.trace,
+        place=world.next_place(),
     )
     world.add_task(task)
     world.count_task(task.tenant, 1)
@@ -65,6 +66,7 @@ def accept_plan(
 ) -> None:
     """The plan is sound: the task is PLANNED from here on, its rows follow."""
     world.edit_task(task).planned = True
+    task.place = world.next_place(room=len(specs))
     keys = [spec.key for spec in specs[: progress.KEYS_TOLD]]
     world.task_happened(task, TaskHappening.PLANNED, {"count": len(specs), "keys": keys})
     if task.approval == "plan" and not task.started:

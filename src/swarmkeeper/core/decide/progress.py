@@ -181,6 +181,7 @@ def _write_rows(world: World, task: Task, nodes: Sequence[Mapping[str, Json]], *
         payload = world.write_payload(task, f"{work_id}/input", json.dumps(node["spec"]).encode())
         work = _new_work(world, task, spec, work_id, payload, handled=node["handled"])
         work.pending = pending + node.get("more", 0)
+        work.ordinal = node.get("number", 0)  # which plans that 0.3.0 took in do not have
         world.add_work(task, work)
         for edge in edges:
             world.add_edge(edge)
@@ -407,6 +408,9 @@ def accept(world: World, task: Task) -> None:
 
 def archive_accepted(world: World, task: Task) -> None:
     world.edit_task(task).outcome = Outcome.ACCEPTED
+    if task.holds:  # what was done under a hold: nothing is left to be held, or to be asked about
+        task.holds = ()
+        asking.cancel(world, task)
     world.count_task(task.tenant, -1)
     world.task_happened(task, TaskHappening.ACCEPTED, {"outcome": "accepted"})
 
@@ -417,12 +421,19 @@ def review_keys(task: Task) -> list[str]:
 
 def open_round(world: World, task: Task) -> None:
     """Ask for as many independent judgements of the whole as the quorum names."""
-    for key in review_keys(task):
-        add_item(world, task, Kind.REVIEW, key, excluded=task.makers)
+    for number, key in enumerate(review_keys(task)):
+        add_item(world, task, Kind.REVIEW, key, excluded=task.makers, ordinal=number)
 
 
 def add_item(
-    world: World, task: Task, kind: Kind, key: str, *, excluded: tuple[str, ...] = (), subject: Work | None = None
+    world: World,
+    task: Task,
+    kind: Kind,
+    key: str,
+    *,
+    excluded: tuple[str, ...] = (),
+    subject: Work | None = None,
+    ordinal: int = 0,
 ) -> Work:
     """A plan or review item, READY at once."""
     skills = task.planner_skills if kind is Kind.PLAN else task.evaluator_skills
@@ -448,6 +459,7 @@ def add_item(
         handled=True,
         excluded=tuple(sorted(excluded)),
         since=world.now,
+        ordinal=ordinal if subject is None else subject.ordinal,
     )
     world.add_work(task, work)
     world.make_ready(task, work)

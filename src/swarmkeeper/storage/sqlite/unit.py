@@ -35,22 +35,37 @@ class SqliteUnit:
         assert self._open, "this unit has ended"
         return _Loading(self._connection, self._stored).load(wants)
 
-    async def levels(self, tenant: str, queues: Sequence[int]) -> list[tuple[int, int]]:
+    async def levels(self, tenant: str, queues: Sequence[int]) -> list[tuple[int, int, int]]:
         assert self._open, "this unit has ended"
         wanted = {"tenant": tenant, "queues": rows.to_json(list(queues))}
         found = self._connection.execute(QUERIES["ready_levels"], wanted)
-        return sorted((queue, priority) for queue, *levels in found for priority, any_ in enumerate(levels) if any_)
+        return sorted(
+            (queue, priority, since)
+            for queue, *levels in found
+            for priority, since in enumerate(levels)
+            if since is not None
+        )
 
     async def heads(
-        self, tenant: str, owner: str, queue: int, priority: int, limit: int, after: tuple[int, str] | None = None
+        self,
+        tenant: str,
+        owner: str,
+        queue: int,
+        priority: int,
+        limit: int,
+        after: tuple[int, str] | None = None,
+        *,
+        by_age: bool = False,
     ) -> list[Ready]:
         assert self._open, "this unit has ended"
+        assert not (by_age and owner), "by age, all are listed"
         place, work = after or (-1, "")
         wanted: dict[str, Any] = {"queue": queue, "tenant": tenant, "priority": priority, "limit": limit}
         wanted |= {"place": place, "work": work}
         if owner:
             wanted["owner"] = owner
-        found = self._connection.execute(QUERIES["ready_heads_for" if owner else "ready_heads"], wanted)
+        read = "ready_by_age" if by_age else "ready_heads_for" if owner else "ready_heads"
+        found = self._connection.execute(QUERIES[read], wanted)
         return list(map(rows.ready, found))
 
     async def due(self, now: int, limit: int) -> list[Timer]:
