@@ -37,6 +37,7 @@ from swarmkeeper.rulefiles import load
 from swarmkeeper.sdk.client import Client
 from swarmkeeper.service.bodies import Bodies
 from swarmkeeper.service.engine import Engine
+from swarmkeeper.service.enginetime import APART
 from swarmkeeper.service.evidence import Evidence
 from swarmkeeper.service.explain import Explainer, Now
 from swarmkeeper.service.feed import Feed
@@ -129,6 +130,7 @@ class Orchestrator:
             self.store,
             pepper,
             now=engine.now,
+            wall=self.clock.now,
             monotonic=self.clock.monotonic,
         )
         self._feed = Feed(self.store, self.broker, self.log)
@@ -149,6 +151,7 @@ class Orchestrator:
                 unlogged=lambda: self.log.lost,
                 text=self.rules.text,
                 now=engine.now,
+                ahead=engine.time.ahead,
             ),
             version=__version__,
         )
@@ -253,7 +256,20 @@ class Orchestrator:
         if not verbose:
             return {"ready": ready}
         figures = {"waiting_commands": self.engine.waiting, "parked_polls": len(self.engine.scheduler.parked)}
-        return {"ready": ready, "version": __version__, **checks, **figures}
+        return {"ready": ready, "version": __version__, **checks, **figures, **self._clock_told()}
+
+    def _clock_told(self) -> dict[str, Json]:
+        """How engine time and wall clock stand to each other; a warning where they are apart, for it goes on all the
+        same."""
+        ahead = self.engine.time.ahead()
+        warnings = []
+        if ahead > APART:
+            days, seconds = divmod(ahead // SECOND, 86_400)
+            warnings.append(
+                f"the store's time is {days} d {seconds} s ahead of the wall clock: the clock was ahead in an earlier run;"
+                " stop the server and run `swarmkeeper doctor --reset-clock`"
+            )
+        return {"clock_ahead_seconds": round(ahead / SECOND, 3), "warnings": warnings}
 
     def _state_of_store(self) -> str:
         try:

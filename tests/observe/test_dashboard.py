@@ -8,6 +8,7 @@ from tests.tidy.tree import ROOT
 
 DASHBOARD = ROOT / "deploy" / "grafana" / "swarmkeeper.json"
 NOT_SHOWN = {
+    "swarmkeeper_clock_ahead_seconds",  # `/readyz?verbose` warns of it
     "swarmkeeper_build",  # a fact, not a figure
     "swarmkeeper_batches",  # the count of batch_seconds
     "swarmkeeper_batch_commands",  # batch_size tells more

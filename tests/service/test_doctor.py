@@ -156,7 +156,7 @@ async def examine(file: Path, *, deep: bool = True) -> list[doctor.Finding]:
     store = SqliteStore(str(file))
     await store.open(exclusive=False, create=False)
     try:
-        return await doctor.examine(store, RULES, deep=deep)
+        return await doctor.examine(store, RULES, deep=deep, wall=SystemClock().now())
     finally:
         await store.close()
 
@@ -186,6 +186,7 @@ ATTEMPT = (
     " error, result, result_hash, usage, answer FROM attempt WHERE ending = 'succeeded' LIMIT 1"
 )
 BROKEN = [
+    ("doctor_clock", "UPDATE meta SET value = value + 86400000000 WHERE key = 'alive_at'"),
     ("doctor_two_results", ATTEMPT.format(ending="ending")),
     (
         "doctor_two_results",
@@ -264,6 +265,7 @@ def test_every_invariant_that_rows_can_show_is_broken_by_one_update() -> None:
     invariant = {check.read: check.invariant for check in (*doctor.CHECKS, *doctor.EVIDENCE, doctor.AUDIT)}
 
     assert {invariant[read] for read, statement in BROKEN if statement.startswith("UPDATE")} == {
+        0,
         1,
         2,
         3,

@@ -26,7 +26,7 @@ class Desk:
     def __init__(self, store: SqliteStore, engine: Engine, pepper: bytes) -> None:
         self.store, self.engine = store, engine
         self.at = engine.now()
-        self.identity = Identity(store, pepper, now=lambda: self.at, monotonic=lambda: self.at)
+        self.identity = Identity(store, pepper, now=lambda: self.at, wall=lambda: self.at, monotonic=lambda: self.at)
         self.reads = 0
         self._read = store.read
         store.read = self._counted  # type: ignore[method-assign]  # counts on its way

@@ -166,8 +166,8 @@ def closed_to_its_owner_too_late(patch: Patch) -> None:
     seeds=14,
 )
 def lease_timers_forgotten(patch: Patch) -> None:
-    async def grace(self: SqliteStore, now: int, start_floor: int, right: Any = SqliteStore.grace) -> None:
-        await right(self, now, start_floor)
+    async def grace(self: SqliteStore, *args: Any, right: Any = SqliteStore.grace, **named: Any) -> None:
+        await right(self, *args, **named)
         self.connection.execute("DELETE FROM timer WHERE kind = 'lease'")
 
     patch.setattr(SqliteStore, "grace", grace)

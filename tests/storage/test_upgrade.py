@@ -10,6 +10,7 @@ import pytest
 
 from swarmkeeper import Accept, Done, Plan, SubTask, evaluator, executor, planner
 from swarmkeeper.app import Orchestrator
+from swarmkeeper.clock import SystemClock
 from swarmkeeper.govern.redaction import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.sdk.runner import serve
@@ -59,6 +60,6 @@ async def findings(file: Path) -> list[doctor.Finding]:
     store = SqliteStore(str(file))
     await store.open(exclusive=False, create=False)
     try:
-        return await doctor.examine(store, Rulebook(Redactor.default()), deep=True)
+        return await doctor.examine(store, Rulebook(Redactor.default()), deep=True, wall=SystemClock().now())
     finally:
         await store.close()

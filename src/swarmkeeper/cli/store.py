@@ -83,10 +83,21 @@ async def _verify(settings: Settings) -> tuple[int, dict[str, Verdict], int]:
 
 def doctor(
     deep: Annotated[bool, flag("--deep", help="Look at every row and every audit record.")] = False,
+    reset_clock: Annotated[
+        bool,
+        flag(
+            "--reset-clock",
+            help="Set the store's time back to this machine's clock, after a run with a clock that was ahead."
+            " No server may be using it.",
+        ),
+    ] = False,
     store: Store = None,
     as_json: AsJson = False,
 ) -> None:
     """Look whether a store is sound: 0 where it is, 11 where an invariant is broken. A server may be running on it."""
+    if reset_clock:
+        _reset_clock(running.settings_of(store=store), as_json=as_json)
+        return
     findings = running.run(_examine(running.settings_of(store=store), deep=deep))
     if as_json:
         told = [{"invariant": one.check.invariant, "check": one.check.says, "subject": one.subject} for one in findings]
@@ -101,14 +112,49 @@ def doctor(
     raise typer.Exit(Exit.VIOLATION if findings else Exit.OK)
 
 
+def _reset_clock(settings: Settings, *, as_json: bool) -> None:
+    from swarmkeeper.core.errors import StillStopping
+
+    try:
+        seconds = running.run(_set_back(settings)) / 1_000_000
+    except StillStopping as error:
+        raise Failure("still_stopping", error.detail, exit_code=Exit.CONFLICT, fix="swarmkeeper server") from None
+    if as_json:
+        terminal.say_json({"reset": seconds > 0, "ahead_seconds": seconds})
+    elif seconds:
+        terminal.say(f"the store's time was set back by {seconds:.0f} s")
+    else:
+        terminal.say("the store's time is not ahead of the clock: nothing to do")
+
+
+async def _set_back(settings: Settings) -> int:
+    from swarmkeeper.clock import SystemClock, SystemEntropy
+    from swarmkeeper.govern.redaction import Redactor
+    from swarmkeeper.govern.rulebook import Rulebook
+    from swarmkeeper.service import console
+    from swarmkeeper.storage.sqlite.store import SqliteStore
+
+    opened = SqliteStore(settings.store)
+    try:
+        await opened.open(create=False)
+    except Exception as error:
+        raise running.of_store(error) from None
+    try:
+        rules = Rulebook(Redactor.default())
+        return await console.reset_clock(opened, clock=SystemClock(), entropy=SystemEntropy(), rules=rules)
+    finally:
+        await opened.close()
+
+
 async def _examine(settings: Settings, *, deep: bool) -> list[Finding]:
+    from swarmkeeper.clock import SystemClock
     from swarmkeeper.govern.redaction import Redactor
     from swarmkeeper.govern.rulebook import Rulebook
     from swarmkeeper.service import doctor
 
     try:
         async with running.store_of(settings, reading=True) as store:
-            return await doctor.examine(store, Rulebook(Redactor.default()), deep=deep)
+            return await doctor.examine(store, Rulebook(Redactor.default()), deep=deep, wall=SystemClock().now())
     except running.Damaged as damaged:
         return [doctor.Finding(doctor.DAMAGE, damaged.detail)]
 

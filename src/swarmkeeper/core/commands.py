@@ -295,6 +295,14 @@ class ChangeRules(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResetClock(Command):
+    """The store's time, which was ahead of the wall clock, is about to be set back; written down for each tenant."""
+
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OnKey(Command):
     key: str
 

@@ -245,9 +245,18 @@ class Store(Protocol):
     async def start(self) -> Started:
         """What the engine must know before its first batch."""
 
-    async def grace(self, now: int, start_floor: int) -> None:
+    async def grace(self, now: int, start_floor: int, *, moved: int = 0) -> None:
         """After a stop: nothing a bot's silence causes is due before `now` + half its lease's TTL (lease and its end),
-        and before `start_floor` (schedule-to-start). Due times are raised to that, never added up."""
+        and before `start_floor` (schedule-to-start). Due times are raised to that, never added up.
+
+        Args:
+            moved: how far time was set forward at once, in which no bot could beat or work: as much is left of leases.
+        """
+
+    async def set_back(self, by: int, wall: int) -> None:
+        """Set the time that the store has reached back by so much, and with it all that is still to come, so that as
+        much is left of everything as before. What came in after `wall`, which cannot be, is moved too; events, audit
+        records and attempts keep what was written down. Only while no chore is open, and nobody else writes."""
 
     async def changed_outside(self) -> bool:
         """Whether another process has written since the last call."""

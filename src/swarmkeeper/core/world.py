@@ -63,9 +63,11 @@ class World(Journal):
         queues: QueueBook,
         place: int = 0,
         arrivals: Arrivals | None = None,
+        wall: int | None = None,
     ) -> None:
         super().__init__(now=now, rules=rules)
         self.arrivals = Arrivals() if arrivals is None else arrivals
+        self.wall = now if wall is None else wall  # by which keys expire: that of whoever looks at a calendar
         self.limits = limits
         self.queues = queues
         self.touched: dict[int, None] = {}  # queues that got something to hand out, in order

@@ -80,6 +80,7 @@ class Sources:
     unlogged: Callable[[], int]  # lines of the log that could not be written
     text: Callable[[str], str]  # redaction
     now: Callable[[], int]
+    ahead: Callable[[], int]  # of the wall clock
 
 
 class Metrics:
@@ -185,6 +186,9 @@ class _OfEngine(Collector):
         yield _counters("limited", "Calls refused by a limit.", "limit", sources.limited())
         yield _gauges("held", "What callers hold now of what is limited.", "limit", sources.held())
         yield _gauge("leases", "Leases that bots hold.", sources.leases())
+        yield _gauge(
+            "clock_ahead_seconds", "By how much engine time is ahead of the wall clock.", sources.ahead() / _SECOND
+        )
         yield _gauge("up", "Whether the engine runs.", int(sources.running()))
 
 

@@ -7,14 +7,15 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from swarmkeeper.core.commands import CreateKey, SetTenant
-from swarmkeeper.core.errors import Detail, Invalid
+from swarmkeeper.core.commands import CreateKey, ResetClock, SetTenant
+from swarmkeeper.core.errors import Detail, Invalid, StillStopping
 from swarmkeeper.core.model import Limits, Principal
 from swarmkeeper.core.ports import Clock, Entropy, Rules, Store
 from swarmkeeper.core.texts import is_line
 from swarmkeeper.govern import keys
 from swarmkeeper.govern.access import Role
 from swarmkeeper.service.engine import Engine
+from swarmkeeper.service.enginetime import APART
 from swarmkeeper.service.shares import WEIGHT_MAX
 
 DAY = 86_400_000_000
@@ -97,6 +98,30 @@ async def set_tenant(store: Store, wish: TenantWish, *, clock: Clock, entropy: E
     engine = await _beside(store, clock, entropy, rules)
     by = Principal(wish.tenant, KEY_ID, Role.ADMIN)
     await engine.once(SetTenant(by=by, weight=wish.weight, max_backlog=wish.max_backlog, unbounded=wish.unbounded))
+
+
+async def reset_clock(store: Store, *, clock: Clock, entropy: Entropy, rules: Rules) -> int:
+    """Set the store's time back to the wall clock, where it is ahead; by how many microseconds it was, 0 for not.
+
+    The store must be open for this process alone. Each tenant's audit log says so first: if this ends in between, it
+    can be done again, and says so again.
+
+    Raises:
+        StillStopping: long work is under way, whose steps are ordered by time; a server has to finish it first.
+    """
+    started = await store.start()
+    if started.alive_at - clock.now() <= APART:
+        return 0
+    if started.chores:
+        raise StillStopping("long work is under way: let a server finish it, stop it, and try again", retry_after=1)
+    engine = await _beside(store, clock, entropy, rules)
+    for row in await store.read("tenants", {}):
+        by = Principal(str(row["id"]), KEY_ID, Role.ADMIN)
+        await engine.once(ResetClock(by=by, before=engine.now(), after=clock.now()))
+    wall = clock.now()
+    ahead = (await store.start()).alive_at - wall
+    await store.set_back(ahead, wall)
+    return ahead
 
 
 async def _beside(store: Store, clock: Clock, entropy: Entropy, rules: Rules) -> Engine:

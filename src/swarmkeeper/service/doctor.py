@@ -17,6 +17,7 @@ from swarmkeeper.core.ports import Rules, Store
 from swarmkeeper.core.states import FINAL, TASK_CLOSED, Ending, Kind, Outcome, Status, TaskStatus
 from swarmkeeper.govern import audit
 from swarmkeeper.govern.audit import Verdict
+from swarmkeeper.service.enginetime import APART
 from swarmkeeper.service.evidence import text_of, untold
 
 PAGE = 500
@@ -116,8 +117,10 @@ class Finding:
 
 
 DAMAGE = Check(0, "doctor_damage", "the database file is sound")
+CLOCK = Check(0, "doctor_clock", "the store's time is that of the wall clock (if not: doctor --reset-clock)")
 CHECKS: tuple[Check, ...] = (
     DAMAGE,
+    CLOCK,
     Check(1, "doctor_two_results", "an item has at most one accepted result in each round"),
     Check(2, "doctor_result_not_newest", "the accepted attempt was the newest granted"),
     Check(3, "doctor_lease", "there is a lease exactly for what is LEASED"),
@@ -178,16 +181,17 @@ WORDS: Mapping[str, Any] = {
 }
 
 
-async def examine(store: Store, rules: Rules, *, deep: bool) -> list[Finding]:
+async def examine(store: Store, rules: Rules, *, deep: bool, wall: int) -> list[Finding]:
     """What is wrong with the store; `deep` looks at every row and every audit record, else at the file alone.
 
     Args:
         rules: what must not be found in the evidence. A rule that is younger than the store may find what was no
             secret when it was written down.
+        wall: the wall clock, in microseconds.
     """
     findings = []
-    for check in CHECKS if deep else (DAMAGE,):
-        rows = await store.read(check.read, WORDS)
+    for check in CHECKS if deep else (DAMAGE, CLOCK):
+        rows = await store.read(check.read, {**WORDS, "latest": wall + APART})
         findings += [Finding(check, str(row["subject"])) for row in rows]
     if deep:
         for check in EVIDENCE:

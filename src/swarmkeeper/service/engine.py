@@ -36,6 +36,7 @@ from swarmkeeper.core.ports import (
 )
 from swarmkeeper.core.world import World
 from swarmkeeper.service.batch import TIMERS_MAX, Batch, Queued, Replayed
+from swarmkeeper.service.enginetime import APART, EngineTime
 from swarmkeeper.service.figures import Figures
 from swarmkeeper.service.pulses import Pulses
 from swarmkeeper.service.scheduler import Claimed, Granted, Poll, Scheduler
@@ -93,7 +94,8 @@ class Engine:
         self._woken = asyncio.Event()
         self._queues = QueueBook()
         self._pulses = Pulses()
-        self._base = self._base_monotonic = 0
+        self.time = EngineTime(clock)
+        self._apart = False  # of the wall clock, as it was told last
         self._place = 0
         self._next_due: int | None = None
         self._chores = False
@@ -104,16 +106,17 @@ class Engine:
         self._arrivals = 0
         self._stalled = self._stopping = False
         self._lost: StoreLost | None = None
+        self._moved = 0  # how far time was set forward, which the store has not taken in yet
 
     # ---- the outside -----------------------------------------------------------------------------------------------
 
     async def start(self, *, alone: bool = True) -> None:
         """Take up where the last run ended. Not `alone`: this process only adds something beside the one that runs."""
         started = await self._store.start()
-        self._base = max(self._clock.now(), started.alive_at)
-        self._base_monotonic = self._looked_at = self._clock.monotonic()
+        self.time.start(started.alive_at)
+        self._looked_at = self._clock.monotonic()
         if alone and started.alive_at:
-            await self._store.grace(self._base, self._base + START_FLOOR)
+            await self._store.grace(self.now(), self.now() + START_FLOOR)
             started = await self._store.start()
         for queue in started.queues:
             self._queues.add(queue)
@@ -123,8 +126,8 @@ class Engine:
         self._purge_due = self.now() + PURGE_EVERY
 
     def now(self) -> int:
-        """Engine time: begins at the wall clock or where the last run ended, goes on by the monotonic one."""
-        return self._base + self._clock.monotonic() - self._base_monotonic
+        """Engine time, which never goes back; see enginetime.py."""
+        return self.time.now()
 
     @property
     def waiting(self) -> int:
@@ -211,6 +214,7 @@ class Engine:
                     raise self._lost
                 await self._wait()
                 self._notice_stall(ALIVE_EVERY)  # an idle loop looks that often
+                self._keep_time()
                 await self._turn()
                 self._notice_stall()  # a store may take its time
                 await asyncio.sleep(0)  # a store that never waits must not starve those who wait for answers
@@ -367,6 +371,17 @@ class Engine:
         self._stalled = self._stalled or now - self._looked_at > idle + self.limits.lease_ttl // 6
         self._looked_at = now
 
+    def _keep_time(self) -> None:
+        """Follow the wall clock, and tell when both are apart."""
+        forward = self.time.follow()
+        if forward:
+            self._moved += forward
+            self._log("clock_forward", seconds=forward / SECOND)
+        ahead = self.time.ahead()
+        if self._apart != (ahead > APART):
+            self._apart = not self._apart
+            self._log("clock_apart" if self._apart else "clock_agrees", ahead_seconds=ahead / SECOND)
+
     async def _rerun(self, commands: list[Queued], polls: list[Poll], *, upkeep: bool) -> None:
         for rerun in range(RERUNS_MAX + 1):
             try:
@@ -387,16 +402,18 @@ class Engine:
         chore: Chore | None = None,
     ) -> None:
         began = self._clock.monotonic()
-        if upkeep and self._stalled:
-            self._log("stalled")
-            await self._store.grace(self.now(), self.now() + START_FLOOR)
+        if upkeep and (self._stalled or self._moved):
+            if self._stalled:
+                self._log("stalled")
+            await self._store.grace(self.now(), self.now() + START_FLOOR, moved=self._moved)
             self._pulses.forget_all()
-            self._stalled = False
+            self._stalled, self._moved = False, 0
         now = self.now()
         known = set(self._queues.by_id)
         rules = self._rules.in_force()  # its records name the rules that they were made by
         world = World(
             now=now,
+            wall=self._clock.now(),
             rules=rules,
             limits=self.limits,
             queues=self._queues,

@@ -95,17 +95,29 @@ class _Refusals:
 
 
 class Identity:
-    """`now` is engine time, by which keys expire; `monotonic` is what buckets fill by. Both in microseconds."""
+    """All times in microseconds. Keys expire by the wall clock, which is what was meant when they were made.
+
+    Args:
+        now: engine time, in which it is kept when each bot was heard of.
+        wall: by which keys expire.
+        monotonic: what buckets fill by.
+    """
 
     def __init__(
-        self, store: Store, pepper: bytes, *, now: Callable[[], int], monotonic: Callable[[], int] | None = None
+        self,
+        store: Store,
+        pepper: bytes,
+        *,
+        now: Callable[[], int],
+        wall: Callable[[], int],
+        monotonic: Callable[[], int],
     ) -> None:
         self.presence = Presence(now)
         self.processes = Processes()
         self.stuck = StuckCode()
         self.failures = 0  # calls without a valid credential, for metrics
         self._store, self._pepper = store, pepper
-        self._now, self._monotonic = now, monotonic or now
+        self._wall, self._monotonic = wall, monotonic
         self._keys: dict[str, ApiKey] = {}  # by public id
         self._public_ids: dict[str, str] = {}  # record's id -> public id
         # By the hash of a text that was found good: it spares the check, and opens nothing itself.
@@ -162,12 +174,12 @@ class Identity:
         return keys.digest(self._pepper, secret)
 
     def _good(self, key: ApiKey) -> bool:
-        return key.revoked_at is None and (key.expires_at is None or self._now() < key.expires_at)
+        return key.revoked_at is None and (key.expires_at is None or self._wall() < key.expires_at)
 
     def _fits(self, key: ApiKey, secret: str) -> bool:
         digest = self.digest(secret)
         current = keys.same(digest, key.digest)
-        if key.previous_digest is None or key.previous_until is None or self._now() >= key.previous_until:
+        if key.previous_digest is None or key.previous_until is None or self._wall() >= key.previous_until:
             return current
         return keys.same(digest, key.previous_digest) or current
 

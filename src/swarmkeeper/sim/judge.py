@@ -331,7 +331,7 @@ class Judge:
                 model.broken("4.done", task.title, f"it is {task.status}, and {key} is {work.status}")
 
     def _in_order(self, work_id: str, owner: str, commit: Commit) -> None:
-        """It was the first of its line by its task, or the one that waited longest, of those that the bot could have."""
+        """It was the first of its line by its task, or had waited longest, of those that the bot could have."""
         model = self._model
         taken = commit.ready_before[work_id]
         before = longer = None

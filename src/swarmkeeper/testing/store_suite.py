@@ -514,6 +514,59 @@ class StoreSuite:
             due = {(timer.kind, timer.ref): timer.due for timer in await unit.due(1 << 60, 99)}
         assert due == timers | {("lease", "sub_1"): 550, ("start", "sub_3"): 700}
 
+    async def test_what_time_is_moved_forward_by_leaves_as_much_of_leases_as_there_was(self, opened: Store) -> None:
+        lease = records.lease("sub_1", ttl=100, expires_at=580, ends_at=999)
+        timers: dict[tuple[str, str], int | None] = {
+            ("lease", "sub_1"): 580,
+            ("ends", "sub_1"): 999,
+            ("deadline", "tsk_1"): 600,
+        }
+        await save(opened, of_one_task(records.work(), leases={"sub_1": lease}, timers=timers))
+
+        await opened.grace(now=10_500, start_floor=10_700, moved=10_000)
+
+        (found,) = await load(opened, ("lease", "sub_1"))
+        assert (found.expires_at, found.ends_at) == (10_580, 10_999)
+        async with opened.begin() as unit:
+            due = {(timer.kind, timer.ref): timer.due for timer in await unit.due(1 << 60, 99)}
+        assert due == {("lease", "sub_1"): 10_580, ("ends", "sub_1"): 10_999, ("deadline", "tsk_1"): 600}
+
+    async def test_a_store_is_set_back_with_all_that_is_still_to_come(self, opened: Store) -> None:
+        now, by = 1_000, 50_000
+        works = [
+            records.work(id="sub_1", key="a", place=now + by, start_due=now + by + 30, created_at=now + by - 1),
+            records.work(id="sub_2", key="b", place=7, created_at=7, wake=now + by + 5),
+        ]
+        lease = records.lease("sub_2", granted_at=now + by, expires_at=now + by + 9, ends_at=now + by + 99)
+        await save(
+            opened,
+            of_one_task(
+                *works,
+                leases={"sub_2": lease},
+                ready={"sub_1": records.ready("sub_1", place=now + by, since=now + by)},
+                timers={("start", "sub_1"): now + by + 30, ("lease", "sub_2"): now + by + 9},
+                approvals={"apr_1": records.approval("apr_1", opened_at=now + by - 2, expires_at=now + by + 60)},
+                alive_at=now + by,
+            ),
+        )
+
+        await opened.set_back(by, now)
+
+        first, second = await load(opened, ("work", "sub_1"), ("work", "sub_2"))
+        assert (first.place, first.start_due, first.created_at) == (now, now + 30, now - 1)
+        assert (second.place, second.wake, second.created_at) == (7 - by, now + 5, 7)
+        (lease,) = await load(opened, ("lease", "sub_2"))
+        assert (lease.granted_at, lease.expires_at, lease.ends_at) == (now, now + 9, now + 99)
+        (approval,) = await load(opened, ("approval", "apr_1"))
+        assert (approval.opened_at, approval.expires_at) == (now - 2, now + 60)
+        async with opened.begin() as unit:
+            assert {timer.ref: timer.due for timer in await unit.due(1 << 60, 9)} == {
+                "sub_1": now + 30,
+                "sub_2": now + 9,
+            }
+            assert [one.since for one in await unit.heads("acme", "", 1, 5, 9)] == [now]
+        assert (await opened.start()).alive_at == now
+
     # ---- reading -----------------------------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("name", sorted(READS))

@@ -46,6 +46,7 @@ DECISIONS: Mapping[type[Command], Callable[[World, Any], Any]] = {
     commands.RevokeKey: fleet.revoke_key,
     commands.SetTenant: tenants.set_tenant,
     commands.ChangeRules: governing.change_rules,
+    commands.ResetClock: governing.reset_clock,
     commands.NoteRefusals: fleet.note_refusals,
     commands.Decide: oversight.decide,
     commands.Fire: upkeep.fire,

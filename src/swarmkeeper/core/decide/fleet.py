@@ -155,7 +155,7 @@ def create_key(world: World, command: CreateKey) -> str:
         bot=command.bot,
         owner=command.owner,
         skills=None if command.skills is None else tuple(sorted(set(command.skills))),
-        expires_at=None if command.expires is None else world.now + command.expires,
+        expires_at=None if command.expires is None else world.wall + command.expires,
     )
     world.add_key(key)
     world.record("key.create", key.id, body={"role": key.role, "bot": key.bot, "owner": key.owner})
@@ -178,7 +178,7 @@ def rotate_key(world: World, command: RotateKey) -> tuple[str, str]:
         raise IllegalTransition("a revoked key cannot be rotated")
     world.record("key.rotate", key.id, body={"overlap_seconds": command.overlap // 1_000_000})
     world.edit_key(key)
-    key.previous_digest, key.previous_until = key.digest, world.now + command.overlap
+    key.previous_digest, key.previous_until = key.digest, world.wall + command.overlap
     key.digest = command.digest
     world.emit("key.rotated", {"key": key.id})
     return key.id, key.public_id

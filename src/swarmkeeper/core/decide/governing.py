@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swarmkeeper.core.commands import ChangeRules
+from swarmkeeper.core.commands import ChangeRules, ResetClock
 from swarmkeeper.core.world import World
 
 
@@ -14,3 +14,8 @@ def change_rules(world: World, command: ChangeRules) -> None:
         return
     world.record("rules.change", "redaction", body=body | {"problem": command.problem})
     world.refused("bad_rules")
+
+
+def reset_clock(world: World, command: ResetClock) -> None:
+    """Write down that time is set back, in the last record of the time before. Setting it back is not done here."""
+    world.record("clock.reset", "store", body={"from": command.before, "to": command.after})

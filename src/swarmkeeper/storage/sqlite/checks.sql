@@ -257,6 +257,12 @@ SELECT task.id
    AND NOT EXISTS (SELECT 1 FROM chore WHERE chore.task = task.id)
  LIMIT :n;
 
+-- name: doctor_clock
+-- The time that the store has reached, where that is later than it can be.
+SELECT strftime('%Y-%m-%dT%H:%M:%SZ', value / 1000000, 'unixepoch') AS subject
+  FROM meta
+ WHERE key = 'alive_at' AND value > :latest;
+
 -- name: doctor_damage
 -- What SQLite itself finds wrong with the file: one row that says ok, where that is nothing.
 SELECT quick_check AS subject FROM pragma_quick_check WHERE quick_check <> 'ok' LIMIT :n;

@@ -454,6 +454,14 @@ UPDATE timer
   FROM lease
  WHERE timer.kind IN (SELECT value FROM json_each(:kinds)) AND timer.ref = lease.work AND timer.due < :now + lease.ttl / 2;
 
+-- name: move_leases
+-- Time was set forward: as much is left of each lease as before.
+UPDATE lease SET expires_at = expires_at + :by, ends_at = ends_at + :by, version = version + 1;
+
+-- name: move_lease_timers
+-- The same for their timers.
+UPDATE timer SET due = due + :by WHERE kind IN (SELECT value FROM json_each(:kinds));
+
 -- name: grace_start_items
 -- No item ends for want of a taker before the floor.
 UPDATE work
@@ -463,3 +471,65 @@ UPDATE work
 -- name: grace_start_timers
 -- The same for their timers.
 UPDATE timer SET due = :floor WHERE kind = :kind AND due < :floor;
+
+-- ---- setting the store's time back ---------------------------------------------------------------------------------
+
+-- name: set_back_tasks
+-- Places keep their order, deadlines what is left of them.
+UPDATE task SET place = place - :by, deadline = deadline - :by, version = version + 1;
+
+-- name: set_back_task_times
+-- A task that came in later than now came in by the clock that was wrong.
+UPDATE task SET created_at = created_at - :by, updated_at = updated_at - :by WHERE created_at > :wall;
+
+-- name: set_back_works
+-- Places keep their order, and what waits for a moment waits as long.
+UPDATE work
+   SET place = place - :by, start_due = start_due - :by, wake = wake - :by, version = version + 1;
+
+-- name: set_back_work_times
+-- When items came into being, and into their present status, by the clock that was wrong.
+UPDATE work
+   SET created_at = CASE WHEN created_at > :wall THEN created_at - :by ELSE created_at END,
+       since = CASE WHEN since > :wall THEN since - :by ELSE since END
+ WHERE created_at > :wall OR since > :wall;
+
+-- name: set_back_ready
+-- Both orders stay.
+UPDATE ready SET place = place - :by, since = since - :by;
+
+-- name: set_back_leases
+-- As much is left of them.
+UPDATE lease
+   SET granted_at = granted_at - :by, expires_at = expires_at - :by, ends_at = ends_at - :by, version = version + 1;
+
+-- name: set_back_timers
+-- All that is still to come, nearer by as much.
+UPDATE timer SET due = due - :by;
+
+-- name: set_back_approvals
+-- Of questions that are open.
+UPDATE approval
+   SET expires_at = expires_at - :by, version = version + 1,
+       opened_at = CASE WHEN opened_at > :wall THEN opened_at - :by ELSE opened_at END
+ WHERE state = 'open';
+
+-- name: set_back_bots
+-- When bots came, by the clock that was wrong.
+UPDATE bot SET created_at = created_at - :by, last_seen = min(last_seen, created_at - :by) WHERE created_at > :wall;
+
+-- name: set_back_feedback
+-- It is told in the order of its time.
+UPDATE feedback SET at = at - :by WHERE at > :wall;
+
+-- name: set_back_answers
+-- So are these.
+UPDATE answered SET at = at - :by WHERE at > :wall;
+
+-- name: set_back_idempotency
+-- Keys are kept as long as before.
+UPDATE idempotency SET expires = expires - :by;
+
+-- name: set_back_alive
+-- The time that the store has reached.
+UPDATE meta SET value = value - :by WHERE key = 'alive_at';

@@ -436,13 +436,24 @@ class SqliteStore:
                     chores=bool(execute(QUERIES["any_chore"]).get),
                 )
 
-    async def grace(self, now: int, start_floor: int) -> None:
+    async def grace(self, now: int, start_floor: int, *, moved: int = 0) -> None:
         async with self.begin():
             execute = self._open_writing().execute
+            if moved:
+                execute(QUERIES["move_lease_timers"], {"by": moved, "kinds": rows.to_json(["lease", "ends"])})
+                execute(QUERIES["move_leases"], {"by": moved})
             execute(QUERIES["grace_lease_timers"], {"now": now, "kinds": rows.to_json(["lease", "ends"])})
             execute(QUERIES["grace_leases"], {"now": now})
             execute(QUERIES["grace_start_items"], {"kind": "start", "floor": start_floor})
             execute(QUERIES["grace_start_timers"], {"kind": "start", "floor": start_floor})
+
+    async def set_back(self, by: int, wall: int) -> None:
+        async with self.begin():
+            execute = self._open_writing().execute
+            for name in ("tasks", "task_times", "works", "work_times", "ready", "leases", "timers", "approvals"):
+                execute(QUERIES[f"set_back_{name}"], {"by": by, "wall": wall})
+            for name in ("bots", "feedback", "answers", "idempotency", "alive"):
+                execute(QUERIES[f"set_back_{name}"], {"by": by, "wall": wall})
 
     async def changed_outside(self) -> bool:
         if self.path is None:
