@@ -219,7 +219,7 @@ def metrics_page() -> str:
     def limits() -> dict[str, int]:
         return {"polls": 0}
 
-    sources = Sources(lambda: figures, none, none, none, none, limits, limits, bool, none, str, none)
+    sources = Sources(lambda: figures, none, none, none, none, limits, limits, bool, none, str, none, none)
     metrics = Metrics(SqliteStore(":memory:"), sources, version="")
     metrics.answered("GET", "/tasks", 200, 0)
     told = metrics.text()[0].decode()

@@ -266,7 +266,7 @@ class Orchestrator:
         if ahead > APART:
             days, seconds = divmod(ahead // SECOND, 86_400)
             warnings.append(
-                f"the store's time is {days} d {seconds} s ahead of the wall clock: the clock was ahead in an earlier run;"
+                f"the store's time is {days} d {seconds} s ahead of the wall clock, which was ahead in an earlier run:"
                 " stop the server and run `swarmkeeper doctor --reset-clock`"
             )
         return {"clock_ahead_seconds": round(ahead / SECOND, 3), "warnings": warnings}

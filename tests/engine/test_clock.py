@@ -9,8 +9,9 @@ from swarmkeeper.service import console
 from swarmkeeper.service.doctor import CLOCK, examine
 from swarmkeeper.service.enginetime import EngineTime
 from swarmkeeper.sim.clock import VirtualClock
-from swarmkeeper.sim.harness import ADMIN, Harness, _rules
+from swarmkeeper.sim.harness import ADMIN, Harness, Held
 from swarmkeeper.sim.loop import SECOND, virtual_loop
+from swarmkeeper.sim.orchestrator import rules
 
 DAY = 86_400 * SECOND
 HOUR = 3_600 * SECOND
@@ -21,10 +22,10 @@ def logged(swarm: Harness, event: str) -> list[dict[str, float]]:
     return [fields for known, fields in swarm.log if known == event]
 
 
-def beat_on(swarm: Harness, lease: object, seconds: int) -> None:
+def beat_on(swarm: Harness, lease: Held, seconds: int) -> None:
     for _ in range(seconds // 10):
         swarm.advance(10)
-        assert swarm.beat(lease) == "continue"  # type: ignore[arg-type]  # a lease
+        assert swarm.beat(lease) == "continue"
 
 
 # ---- the clock is set while the server runs -------------------------------------------------------------------------
@@ -128,7 +129,7 @@ def test_a_store_whose_time_is_ahead_says_so_once(ahead: Harness) -> None:
 
     assert 399 * DAY < ahead.engine.time.ahead() < 401 * DAY
     assert len(logged(ahead, "clock_apart")) == 1
-    findings = ahead.run(examine(ahead.store, _rules(), deep=False, wall=ahead.clock.now()))
+    findings = ahead.run(examine(ahead.store, rules(), deep=False, wall=ahead.clock.now()))
     assert [one.check for one in findings] == [CLOCK]
 
 
@@ -142,7 +143,7 @@ def test_a_key_made_in_such_a_store_is_good_for_as_long_as_was_said(ahead: Harne
 
 
 def reset(swarm: Harness) -> int:
-    work = console.reset_clock(swarm.store, clock=swarm.clock, entropy=swarm.chance, rules=_rules())
+    work = console.reset_clock(swarm.store, clock=swarm.clock, entropy=swarm.chance, rules=rules())
     return int(swarm.run(work))
 
 
@@ -172,7 +173,7 @@ def test_the_way_back_leaves_as_much_of_everything_as_there_was(ahead: Harness) 
     assert {str(row["outcome"]) for row in ahead.rows("SELECT outcome FROM task")} == {"accepted"}
     records = [row["action"] for row in ahead.rows("SELECT action FROM audit_leaf ORDER BY place")]
     assert records.count("clock.reset") == 1
-    assert ahead.run(examine(ahead.store, _rules(), deep=False, wall=ahead.clock.now())) == []
+    assert ahead.run(examine(ahead.store, rules(), deep=False, wall=ahead.clock.now())) == []
 
 
 def test_the_way_back_is_for_stores_that_are_ahead_alone(swarm: Harness) -> None:

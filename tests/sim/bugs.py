@@ -292,7 +292,7 @@ def rework_stops_short(patch: Patch) -> None:
     "whether a task is done is asked once the targets of a rework are opened again, before its new subtasks are added",
     found_by=("4.done",),
     seed=1,
-    seeds=60,
+    seeds=8,
 )
 def asked_too_early(patch: Patch) -> None:
     def reopen(world: World, task: Task, roots: Iterable[str], *, clear: bool, right: Any = progress.reopen) -> None:

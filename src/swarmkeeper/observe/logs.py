@@ -29,6 +29,8 @@ LOUDNESS: Mapping[str, str] = {
     "store_unavailable": "warning",
     "batch_failed": "warning",
     "stalled": "warning",
+    "clock_apart": "warning",
+    "clock_forward": "warning",
     "tick_failed": "warning",
     "request": "debug",
 }

@@ -380,7 +380,10 @@ class Engine:
         ahead = self.time.ahead()
         if self._apart != (ahead > APART):
             self._apart = not self._apart
-            self._log("clock_apart" if self._apart else "clock_agrees", ahead_seconds=ahead / SECOND)
+            if self._apart:
+                self._log("clock_apart", ahead_seconds=ahead / SECOND)
+            else:
+                self._log("clock_agrees", ahead_seconds=ahead / SECOND)
 
     async def _rerun(self, commands: list[Queued], polls: list[Poll], *, upkeep: bool) -> None:
         for rerun in range(RERUNS_MAX + 1):

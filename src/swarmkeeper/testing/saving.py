@@ -1,0 +1,34 @@
+"""Saves to a store and loads from it, one unit a call: how the suites of a store speak to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from swarmkeeper.core.model import Work
+from swarmkeeper.core.ports import Changes, Store, Want
+from swarmkeeper.testing import records
+
+
+async def save(store: Store, changes: Changes) -> int:
+    async with store.begin() as unit:
+        return await unit.save(changes)
+
+
+async def save_and_raise(store: Store, changes: Changes) -> None:
+    async with store.begin() as unit:
+        await unit.save(changes)
+        raise ZeroDivisionError
+
+
+async def load(store: Store, *wants: Want) -> Sequence[Any]:
+    """What is there, in the order of the wants."""
+    async with store.begin() as unit:
+        found = await unit.load(wants)
+    return [found[want] for want in wants]
+
+
+def of_one_task(*works: Work, **more: Any) -> Changes:
+    """A task with these items, and what else is said."""
+    task = records.task(id=works[0].task if works else "tsk_1")
+    return Changes(tasks={task.id: task}, works={work.id: work for work in works}, **more)

@@ -1,0 +1,124 @@
+"""The part of `StoreSuite` that is about time: what a start tells, the grace after a stop, and time that is set."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from swarmkeeper.core.model import Lease, Queue, Work
+from swarmkeeper.core.ports import Store
+from swarmkeeper.core.states import Kind
+from swarmkeeper.testing import records
+from swarmkeeper.testing.saving import load, of_one_task, save
+
+
+@pytest.mark.asyncio
+class TimesSuite:
+    """See StoreSuite, which has the fixtures."""
+
+    # ---- starting ----------------------------------------------------------------------------------------------------
+
+    async def test_a_new_store_starts_with_nothing_but_a_pepper(self, opened: Store) -> None:
+        started = await opened.start()
+
+        assert len(started.pepper) == 32
+        assert dataclasses.replace(started, pepper=b"") == records.NOTHING_STARTED
+
+    async def test_a_start_tells_what_the_engine_keeps_in_memory(self, opened: Store) -> None:
+        queues = [Queue(1, Kind.PLAN, ()), Queue(2, Kind.EXECUTE, ("a", "b"), "worker")]
+        works = [records.work(id=f"sub_{n}", key=f"k{n}") for n in (1, 2)]
+        leases = {work.id: records.lease(work.id, cancelled=work.id == "sub_2") for work in works}
+        await save(opened, of_one_task(*works, leases=leases, queues=queues, alive_at=77))
+
+        started = await opened.start()
+
+        assert started.queues == tuple(queues)
+        assert started.held == {"bot_1": 2}
+        assert started.alive_at == 77
+
+    async def test_grace_raises_what_silence_causes_and_never_adds_up(self, opened: Store) -> None:
+        early, late = (
+            records.lease("sub_1", ttl=100, expires_at=10, ends_at=999),
+            records.lease("sub_2", ttl=100, expires_at=999),
+        )
+        works = [
+            records.work(id="sub_1", key="a"),
+            records.work(id="sub_2", key="b"),
+            records.work(id="sub_3", key="c", start_due=30),
+            records.work(id="sub_4", key="d", start_due=5000),
+        ]
+        timers: dict[tuple[str, str], int | None] = {
+            ("lease", "sub_1"): 10,
+            ("ends", "sub_1"): 999,
+            ("lease", "sub_2"): 999,
+            ("start", "sub_3"): 30,
+            ("start", "sub_4"): 5000,
+            ("wake", "sub_5"): 20,
+            ("deadline", "tsk_1"): 25,
+        }
+        await save(opened, of_one_task(*works, leases={"sub_1": early, "sub_2": late}, timers=timers))
+
+        for _ in range(2):
+            await opened.grace(now=500, start_floor=700)
+
+        found: list[Lease] = list(await load(opened, ("lease", "sub_1"), ("lease", "sub_2")))
+        assert [(lease.expires_at, lease.ends_at) for lease in found] == [(550, 999), (999, late.ends_at)]
+        items: list[Work] = list(await load(opened, ("work", "sub_3"), ("work", "sub_4")))
+        assert [item.start_due for item in items] == [700, 5000]
+        async with opened.begin() as unit:
+            due = {(timer.kind, timer.ref): timer.due for timer in await unit.due(1 << 60, 99)}
+        assert due == timers | {("lease", "sub_1"): 550, ("start", "sub_3"): 700}
+
+    async def test_what_time_is_moved_forward_by_leaves_as_much_of_leases_as_there_was(self, opened: Store) -> None:
+        lease = records.lease("sub_1", ttl=100, expires_at=580, ends_at=999)
+        timers: dict[tuple[str, str], int | None] = {
+            ("lease", "sub_1"): 580,
+            ("ends", "sub_1"): 999,
+            ("deadline", "tsk_1"): 600,
+        }
+        await save(opened, of_one_task(records.work(), leases={"sub_1": lease}, timers=timers))
+
+        await opened.grace(now=10_500, start_floor=10_700, moved=10_000)
+
+        (found,) = await load(opened, ("lease", "sub_1"))
+        assert (found.expires_at, found.ends_at) == (10_580, 10_999)
+        async with opened.begin() as unit:
+            due = {(timer.kind, timer.ref): timer.due for timer in await unit.due(1 << 60, 99)}
+        assert due == {("lease", "sub_1"): 10_580, ("ends", "sub_1"): 10_999, ("deadline", "tsk_1"): 600}
+
+    async def test_a_store_is_set_back_with_all_that_is_still_to_come(self, opened: Store) -> None:
+        now, by = 1_000, 50_000
+        works = [
+            records.work(id="sub_1", key="a", place=now + by, start_due=now + by + 30, created_at=now + by - 1),
+            records.work(id="sub_2", key="b", place=7, created_at=7, wake=now + by + 5),
+        ]
+        lease = records.lease("sub_2", granted_at=now + by, expires_at=now + by + 9, ends_at=now + by + 99)
+        await save(
+            opened,
+            of_one_task(
+                *works,
+                leases={"sub_2": lease},
+                ready={"sub_1": records.ready("sub_1", place=now + by, since=now + by)},
+                timers={("start", "sub_1"): now + by + 30, ("lease", "sub_2"): now + by + 9},
+                approvals={"apr_1": records.approval("apr_1", opened_at=now + by - 2, expires_at=now + by + 60)},
+                alive_at=now + by,
+            ),
+        )
+
+        await opened.set_back(by, now)
+
+        first, second = await load(opened, ("work", "sub_1"), ("work", "sub_2"))
+        assert (first.place, first.start_due, first.created_at) == (now, now + 30, now - 1)
+        assert (second.place, second.wake, second.created_at) == (7 - by, now + 5, 7)
+        (lease,) = await load(opened, ("lease", "sub_2"))
+        assert (lease.granted_at, lease.expires_at, lease.ends_at) == (now, now + 9, now + 99)
+        (approval,) = await load(opened, ("approval", "apr_1"))
+        assert (approval.opened_at, approval.expires_at) == (now - 2, now + 60)
+        async with opened.begin() as unit:
+            assert {timer.ref: timer.due for timer in await unit.due(1 << 60, 9)} == {
+                "sub_1": now + 30,
+                "sub_2": now + 9,
+            }
+            assert [one.since for one in await unit.heads("acme", "", 1, 5, 9)] == [now]
+        assert (await opened.start()).alive_at == now
