@@ -9,7 +9,7 @@ import pytest
 
 from swarmkeeper.core import commands
 from swarmkeeper.core.model import Limits
-from swarmkeeper.sim.harness import CLIENT, Harness, Held
+from swarmkeeper.sim.harness import CLIENT, Harness, Held, Node
 from tests.core.test_against_model import Side
 
 SLICE = 4
@@ -17,7 +17,7 @@ SLICE = 4
 
 def skipped_behind_a_failure(swarm: Harness, **options: Any) -> tuple[str, Held]:
     """A task of which `b` was skipped, and stays so when it is opened again; and the review of it."""
-    nodes = [{"key": "a", "on_failure": "continue"}, {"key": "b", "depends_on": ["a"]}]
+    nodes: list[Node] = [{"key": "a", "on_failure": "continue"}, {"key": "b", "depends_on": ["a"]}]
     task = swarm.submit(nodes, **options)
     swarm.report(swarm.take(swarm.bot("worker", capacity=9)), error="not_retryable")
     assert swarm.statuses(task) == {"a": "FAILED", "b": "SKIPPED", "review/1/1": "READY"}

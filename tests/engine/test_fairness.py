@@ -287,7 +287,7 @@ def test_what_is_urgent_waits_at_most_for_what_had_waited_before_it_came(swarm: 
     swarm.advance(600)  # all that is ready has risen to the top
     urgent = swarm.submit(["a"], priority=9)
 
-    served = []
+    served: list[tuple[str, str]] = []
     while not served or served[-1][0] != urgent:
         lease = swarm.take(bot)
         swarm.report(lease)

@@ -243,7 +243,7 @@ def drained_with_a_report(patch: Patch) -> None:
     "an unfair queue",
     "of those that wait in a line, the youngest is handed out first",
     found_by=("9.order",),
-    seed=1,
+    seed=4,
     seeds=6,
 )
 def unfair_queue(patch: Patch) -> None:
@@ -275,7 +275,7 @@ def double_release(patch: Patch) -> None:
     "rework that forgets a dependent",
     "what lies right behind the targets of rework is opened again, and not what lies behind that",
     found_by=("4.upstream",),
-    seed=1,
+    seed=4,
     seeds=12,
 )
 def rework_stops_short(patch: Patch) -> None:
@@ -321,8 +321,8 @@ def failed_for_ever(patch: Patch) -> None:
 @bug(
     "quorum counted twice",
     "the votes of the rounds before are counted again",
-    found_by=("1.quorum",),
-    seed=4,
+    found_by=("1.quorum", "0.fault"),
+    seed=6,
     seeds=10,
 )
 def votes_of_other_rounds(patch: Patch) -> None:
@@ -394,8 +394,9 @@ def deadline_put_off(patch: Patch) -> None:
     "a secret persisted",
     "the words of a failure are redacted where they are told, and not where they are kept with the attempt",
     found_by=("10.secret",),
-    seed=14,
+    seed=21,
     seeds=28,
+    faults=("bot.secret@executor-2:t4/s3#1",),
 )
 def reason_with_its_secret(patch: Patch) -> None:
     def report_failure(

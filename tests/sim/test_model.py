@@ -341,6 +341,22 @@ def a_counter_drifts(model: Model, saved: Sequence[Changes]) -> bool:
     return False
 
 
+@breaks("4.done")
+def a_task_is_done_too_early(model: Model, saved: Sequence[Changes]) -> bool:
+    for changes in saved:
+        for task in changes.tasks.values():
+            if task.n_open and task.status is TaskStatus.IN_PROGRESS:
+                event = next((one for one in changes.events if one.task == task.id), None)
+                if event is None:
+                    continue
+                # Told as it is written: nothing but the open subtasks speaks against it.
+                told = replace(event, kind="task.finished", work=None)
+                changes.events = [told if one is event else one for one in changes.events]
+                changes.tasks = {**changes.tasks, task.id: replace(task, status=TaskStatus.COMPLETED)}
+                return True
+    return False
+
+
 @breaks("8.timer")
 def a_timer_is_not_set(model: Model, saved: Sequence[Changes]) -> bool:
     for changes in saved:

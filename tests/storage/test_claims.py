@@ -38,8 +38,10 @@ async def claim_steps(waiting: int, *, tenants: int = 1) -> int:
         counting = steps(connection)
         counted = next(counting)
         levels = await unit.levels("t0", [0, 1, 2, 7])
-        found = [one for *level, _ in levels for one in await unit.heads("t0", "me", *level, HEADS)]
-        found += [one for *level, _ in levels for one in await unit.heads("t0", "", *level, HEADS, by_age=True)]
+        found = []
+        for queue, priority, _ in levels:
+            found += await unit.heads("t0", "me", queue, priority, HEADS)
+            found += await unit.heads("t0", "", queue, priority, HEADS, by_age=True)
         assert len(found) == 2 * EXPECTED
         total = sum(counted)
         next(counting, None)

@@ -214,7 +214,9 @@ def doctor(path: Path) -> list[str]:
         store = SqliteStore(str(path))
         await store.open(exclusive=False, create=False)
         try:
-            return [str(finding) for finding in await examine(store, rules(), deep=True)]
+            # Its time is virtual: no clock of ours says anything of it.
+            found = await examine(store, rules(), deep=True, wall=1 << 62)
+            return [str(finding) for finding in found]
         finally:
             await store.close()
 
