@@ -20,6 +20,8 @@ from swarmkeeper.service.scheduler import HandOver, Poll, Scheduler
 
 ROUNDS_MAX = 1_000  # a bound for what never ends; decisions ask for rows in bulk, and need a few
 TIMERS_MAX = 256  # fired in one batch
+COST_BYTES = 32 << 10  # of a command take the engine about as long as the command itself
+COST_LEASES = 2  # so do as many leases
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,28 @@ class Queued:
     def accepted(self) -> bool:
         return self.decided and self.error is None and not isinstance(self.value, Refusal)
 
+    def settle(self, error: BaseException | None) -> None:
+        """Answer whoever waits for it."""
+        if self.answer is None or self.answer.done():
+            return
+        if error is not None:
+            self.answer.set_exception(error)
+        else:
+            self.answer.set_result(self.value)
+
     def reset(self) -> None:
         self.value = self.error = None
         self.rounds, self.decided = 0, False
         if self.poll is not None:
             self.poll.found = None
+
+
+def cost_of(item: Queued | Poll) -> int:
+    """What it takes of the engine's time, in ordinary commands."""
+    if isinstance(item, Poll):
+        return 1 + item.claim.most // COST_LEASES
+    rider = 0 if item.poll is None else item.poll.claim.most // COST_LEASES
+    return 1 + item.command.size // COST_BYTES + rider
 
 
 @dataclass(slots=True)

@@ -35,7 +35,7 @@ from swarmkeeper.core.ports import (
     Unit,
 )
 from swarmkeeper.core.world import World
-from swarmkeeper.service.batch import TIMERS_MAX, Batch, Queued, Replayed
+from swarmkeeper.service.batch import TIMERS_MAX, Batch, Queued, Replayed, cost_of
 from swarmkeeper.service.enginetime import APART, EngineTime
 from swarmkeeper.service.figures import Figures
 from swarmkeeper.service.pulses import Pulses
@@ -51,8 +51,6 @@ TENANTS_MAX = 4  # by whose number a batch is divided: smaller ones would be all
 BATCH_BYTES = 4 << 20
 BUSY_TICKS = 2  # of the loop, in which requests that stand in their sockets by now join those that wait already
 QUEUE_COMMANDS = 10_000
-COST_BYTES = 32 << 10  # of a command take the engine about as long as the command itself
-COST_LEASES = 2  # so do as many leases
 ALIVE_EVERY = 5 * SECOND
 START_FLOOR = 30 * SECOND  # what a stop adds to the time in which an item must find its taker
 STORE_PAUSE = SECOND // 5  # for which a store that could not take a batch is left alone
@@ -327,7 +325,7 @@ class Engine:
         size = 0
         while self._queue:
             item = self._queue.first()
-            cost = _cost(item)
+            cost = cost_of(item)
             if room < cost and (commands or polls):
                 break
             room -= cost
@@ -497,7 +495,7 @@ class Engine:
             error = queued.value.error if isinstance(queued.value, Refusal) else queued.error
             if isinstance(error, SwarmkeeperError):
                 self.figures.refused[error.code] = self.figures.refused.get(error.code, 0) + 1
-            _answer(queued, error)
+            queued.settle(error)
         for poll in answered:
             self.scheduler.unpark(poll)
             if not poll.answer.done():
@@ -544,7 +542,7 @@ class Engine:
 
     def _refuse(self, commands: Sequence[Queued], error: SwarmkeeperError) -> None:
         for queued in commands:
-            _answer(queued, error)
+            queued.settle(error)
             if queued.poll is not None and not queued.poll.answer.done():
                 queued.poll.answer.set_exception(error)
 
@@ -598,20 +596,3 @@ class Engine:
     def _fault(self, error: Exception, what: str) -> None:
         self.figures.faults += 1
         self._log("fault", what=what, error=repr(error), exception=error)
-
-
-def _cost(item: Queued | Poll) -> int:
-    """What it takes of the engine's time, in ordinary commands."""
-    if isinstance(item, Poll):
-        return 1 + item.claim.most // COST_LEASES
-    rider = 0 if item.poll is None else item.poll.claim.most // COST_LEASES
-    return 1 + item.command.size // COST_BYTES + rider
-
-
-def _answer(queued: Queued, error: BaseException | None) -> None:
-    if queued.answer is None or queued.answer.done():
-        return
-    if error is not None:
-        queued.answer.set_exception(error)
-    else:
-        queued.answer.set_result(queued.value)
