@@ -108,14 +108,11 @@ def add_subtasks(
 def _write_later(world: World, task: Task, parts: Sequence[bytes]) -> None:
     task.loading = True
     at = world.now
-    names = []
-    for number, part in enumerate(parts):
-        name = f"{task.id}/plan/{at}/{number}"
+    names = [f"{task.id}/plan/{at}/{number}" for number in range(len(parts))]
+    for name, part in zip(names, parts, strict=True):
         world.write_payload(task, name, part, kept=False)
-        names.append(name)
-    args: dict[str, Json] = {"slices": names, "at": at, "skipped": []}
     # Never begun here: to cut a long plan was work enough for one commit, and a short one waits for other chores.
-    world.add_chore(task, "plan", args)
+    world.add_chore(task, "plan", {"slices": names, "at": at, "skipped": []})
 
 
 def _write_whole(world: World, task: Task, nodes: Sequence[Mapping[str, Json]], *, at: int) -> None:
@@ -152,8 +149,7 @@ def _plan_step(world: World, task: Task, chore: Chore) -> bool:
 
 def _loaded(world: World, task: Task, chore: Chore) -> None:
     """Note that the rows of this chore are all written: where no other writes some, the task is whole again."""
-    others = [one for one in world.chores(task) if one.id != chore.id and one.kind in _LOADS]
-    world.edit_task(task).loading = bool(others)
+    world.edit_task(task).loading = any(one.id != chore.id and one.kind in _LOADS for one in world.chores(task))
 
 
 def _write_rows(world: World, task: Task, nodes: Sequence[Mapping[str, Json]], *, at: int) -> list[Work]:
