@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from swarmkeeper.sdk import subprocesses
 from swarmkeeper.sdk.context import Context, Outbox
-from swarmkeeper.sdk.subprocesses import CommandFailed, CommandTimedOut, Lines
+from swarmkeeper.sdk.output import Lines
+from swarmkeeper.sdk.subprocesses import CommandFailed, CommandTimedOut
 from swarmkeeper.sim.loop import virtual_loop
 from tests.sdk.alive import Alive, family
 
@@ -221,6 +222,18 @@ def test_the_end_of_the_attempt_kills_what_a_thread_waits_for_and_starts_nothing
     assert alive.nobody()
     with pytest.raises(asyncio.CancelledError):
         about.run_sync(["true"])
+
+
+def test_code_that_is_called_again_in_its_attempt_may_run_commands_again(alive: Alive) -> None:
+    about = context()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(about.run_sync, family(alive.path))
+        alive.hears()
+
+        Outbox(about).kill_commands()
+
+        assert isinstance(waiting.exception(30), asyncio.CancelledError)
+    assert about.run_sync("echo again").stdout == "again\n"
 
 
 async def test_a_plain_function_runs_commands_and_a_coroutine_is_told_the_other_way() -> None:

@@ -221,6 +221,10 @@ class Outbox:
         self._context._cancelled.set()
         self.end_commands()
 
+    def kill_commands(self) -> None:
+        """Kill what this attempt runs: its code has answered. It may be called again, to mend its answer."""
+        self._context._commands.kill()
+
     def end_commands(self) -> None:
         """Kill what this attempt runs, and let it run nothing more: it is over, or no longer wanted."""
         self._context._commands.end()

@@ -30,7 +30,8 @@ from swarmkeeper.sdk import subprocesses
 from swarmkeeper.sdk.answers import Ask, Done, Failed, Later
 from swarmkeeper.sdk.bots import settings_of
 from swarmkeeper.sdk.failures import OwnCode, Place, RaisedElsewhere, shown
-from swarmkeeper.sdk.subprocesses import Ended, Feed, Lines, Supervised
+from swarmkeeper.sdk.output import Lines
+from swarmkeeper.sdk.subprocesses import Ended, Feed, Supervised
 from swarmkeeper.sdk.user_code import Outcome, Raised, Returned, Running, Stopped, called
 
 if TYPE_CHECKING:

@@ -441,7 +441,7 @@ class Session:
 
     async def prepare(self, lease: HeldLease, answer: Answer) -> Answer:
         """The answer as it may leave this process: seen by the author's hook, sayable in JSON, after its messages."""
-        lease.outbox.end_commands()
+        lease.outbox.kill_commands()
         answer = preparing.prepared(lease, answer)
         try:
             if self.bot.has_hook("before_submit"):

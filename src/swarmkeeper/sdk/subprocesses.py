@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import selectors
 import shlex
 import signal
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, Self
 
+from swarmkeeper.sdk.output import Kept, Lines
 from swarmkeeper.sdk.user_code import Threads
 
 # Enough to write down where one is. The attempt may be done by another bot already.
@@ -29,12 +29,9 @@ SILENCE_SECONDS_MAX = 5.0
 SIGNALS_SECONDS = 0.5  # see background.py
 TIMEOUT_SECONDS_MAX = 10**8  # three years; a timer takes no more than some
 OUTPUT_BYTES_MAX = 1024 * 1024
-LINE_BYTES_MAX = 8_000  # what a line of an attempt's log holds
 # An agent's command has no business with the bot's own credentials.
 _WITHHELD = ("SWARMKEEPER_API_KEY", "SWARMKEEPER_API_KEY_FILE")
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
-# What colours a terminal (ECMA-48: CSI and OSC sequences, other escapes), and control characters except the tab.
-_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)|\x1b.|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 Argv = str | Sequence[str | os.PathLike[str]]
 
@@ -326,59 +323,6 @@ class _Carrier:
             self._selector.register(feed.woken, selectors.EVENT_READ, feed)
 
 
-class _Kept:
-    """The beginning and the end of what a stream carried, up to `limit` bytes together."""
-
-    def __init__(self, limit: int) -> None:
-        self._half = max(limit // 2, 1)
-        self._head, self._tail = bytearray(), bytearray()
-        self._count = 0
-
-    def add(self, came: bytes) -> None:
-        self._count += len(came)
-        room = self._half - len(self._head)
-        self._head += came[:room]
-        self._tail += came[room:]
-        if len(self._tail) > 2 * self._half:
-            del self._tail[: -self._half]
-
-    @property
-    def truncated(self) -> bool:
-        return self._count > 2 * self._half
-
-    def text(self) -> str:
-        tail = self._tail[-self._half :]
-        left_out = self._count - len(self._head) - len(tail)
-        notice = f"\n[{left_out} bytes left out]\n".encode() if left_out else b""
-        return (bytes(self._head) + notice + bytes(tail)).decode(errors="replace")
-
-
-class Lines:
-    """Cuts what comes into lines of plain text. A carriage return ends one, too: so progress bars write."""
-
-    def __init__(self, hear: Callable[[str], None]) -> None:
-        self._hear = hear
-        self._begun = bytearray()
-
-    def add(self, came: bytes) -> None:
-        *whole, begun = (bytes(self._begun) + came).replace(b"\r", b"\n").split(b"\n")
-        for line in whole:
-            self._say(line)
-        while len(begun) > LINE_BYTES_MAX:
-            self._say(begun[:LINE_BYTES_MAX])
-            begun = begun[LINE_BYTES_MAX:]
-        self._begun = bytearray(begun)
-
-    def end(self) -> None:
-        self._say(bytes(self._begun))
-        self._begun.clear()
-
-    def _say(self, line: bytes) -> None:
-        text = _CONTROL.sub("", line.decode(errors="replace")).rstrip()
-        if text:
-            self._hear(text)
-
-
 class Commands:
     """The commands of one attempt. They may be run from any thread, several at a time."""
 
@@ -390,8 +334,12 @@ class Commands:
 
     def end(self) -> None:
         """Kill what runs, and let nothing be run any more. Does not wait."""
+        self._over = True
+        self.kill()
+
+    def kill(self) -> None:
+        """Kill what runs. Does not wait."""
         with self._lock:
-            self._over = True
             running = list(self._running)
         for each in running:
             each.end()
@@ -491,7 +439,7 @@ class _Call:
 
     def _run(self) -> CommandResult:
         options = self._options
-        kept = _Kept(options.output_bytes_max), _Kept(options.output_bytes_max)
+        kept = Kept(options.output_bytes_max), Kept(options.output_bytes_max)
         lines = [Lines(self._commands.hear) for _ in kept] if options.log else []
         supervised = self._begun()
         try:

@@ -1,0 +1,63 @@
+"""What a program writes, as it is kept and shown: its beginning and end, and its lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+LINE_BYTES_MAX = 8_000  # what a line of an attempt's log holds
+# What colours a terminal (ECMA-48: CSI and OSC sequences, other escapes), and control characters except the tab.
+_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)|\x1b.|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class Kept:
+    """The beginning and the end of what a stream carried, up to `limit` bytes together."""
+
+    def __init__(self, limit: int) -> None:
+        self._half = max(limit // 2, 1)
+        self._head, self._tail = bytearray(), bytearray()
+        self._count = 0
+
+    def add(self, came: bytes) -> None:
+        self._count += len(came)
+        room = self._half - len(self._head)
+        self._head += came[:room]
+        self._tail += came[room:]
+        if len(self._tail) > 2 * self._half:
+            del self._tail[: -self._half]
+
+    @property
+    def truncated(self) -> bool:
+        return self._count > 2 * self._half
+
+    def text(self) -> str:
+        tail = self._tail[-self._half :]
+        left_out = self._count - len(self._head) - len(tail)
+        notice = f"\n[{left_out} bytes left out]\n".encode() if left_out else b""
+        return (bytes(self._head) + notice + bytes(tail)).decode(errors="replace")
+
+
+class Lines:
+    """Cuts what comes into lines of plain text. A carriage return ends one, too: so progress bars write."""
+
+    def __init__(self, hear: Callable[[str], None]) -> None:
+        self._hear = hear
+        self._begun = bytearray()
+
+    def add(self, came: bytes) -> None:
+        *whole, begun = (bytes(self._begun) + came).replace(b"\r", b"\n").split(b"\n")
+        for line in whole:
+            self._say(line)
+        while len(begun) > LINE_BYTES_MAX:
+            self._say(begun[:LINE_BYTES_MAX])
+            begun = begun[LINE_BYTES_MAX:]
+        self._begun = bytearray(begun)
+
+    def end(self) -> None:
+        self._say(bytes(self._begun))
+        self._begun.clear()
+
+    def _say(self, line: bytes) -> None:
+        text = _CONTROL.sub("", line.decode(errors="replace")).rstrip()
+        if text:
+            self._hear(text)
