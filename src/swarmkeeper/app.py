@@ -30,7 +30,9 @@ from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.govern.tags import Tags
 from swarmkeeper.http.api import HttpLimits, Parts
 from swarmkeeper.http.api import create_app as create_door
+from swarmkeeper.http.refusals import Refusals
 from swarmkeeper.inside import InProcess
+from swarmkeeper.observe.happenings import Happenings
 from swarmkeeper.observe.logs import Log
 from swarmkeeper.observe.metrics import Metrics, Sources
 from swarmkeeper.rulefiles import load
@@ -156,6 +158,7 @@ class Orchestrator:
             version=__version__,
         )
         await engine.start()
+        self._identity.presence.begin()  # by the engine's time, which begins here
         self._bodies = bodies = Bodies(self.store)
         queries = Queries(
             self.store,
@@ -164,8 +167,12 @@ class Orchestrator:
             now=engine.now,
             seen=self._identity.presence.last_seen,
             stuck=self._identity.stuck.of,
+            asked=self._identity.presence.last_asked,
+            parked=engine.scheduler.parked_bots,
             bodies=bodies,
         )
+        self._happenings = Happenings(self.log)
+        self._refusals = Refusals(self.log, self.clock.monotonic)
         self._messages = Messages(self.store, queries)
         await self._messages.start()
         limits_of_http = http_limits(self.settings)
@@ -188,6 +195,7 @@ class Orchestrator:
                 entropy=self.entropy,
                 log=self.log,
                 version=__version__,
+                refusals=self._refusals,
                 metrics=self._metrics.text,
                 readiness=self.readiness,
                 answered=self._answered,
@@ -205,19 +213,21 @@ class Orchestrator:
             ),
         ]
         await asyncio.sleep(0)  # the engine runs from here on
+        self.log("started", version=__version__, store=self.settings.store)
 
     def _explainer(self, queries: Queries, limits: Limits) -> Explainer:
         engine = self.engine
         now = Now(
             time=engine.now,
             seen=self._identity.presence.last_seen,
+            asked=self._identity.presence.last_asked,
             parked=engine.scheduler.parked_bots,
             held=lambda bot: engine.scheduler.held.get(bot, 0),
             stuck=self._identity.stuck.of,
             usage=self.quotas.usage,
             overloaded=lambda: not engine.store_answers or 2 * engine.waiting > self.settings.queue_commands,
         )
-        return Explainer(self.store, queries, limits, now)
+        return Explainer(queries, limits, now)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -225,6 +235,7 @@ class Orchestrator:
         try:
             await self._take_back_own_key()
             self.drain()
+            self._refusals.tell_rest(at_once=True)
             engine, *others = self._running
             for task in others:
                 task.cancel()
@@ -233,9 +244,12 @@ class Orchestrator:
             if self.store.is_lost:  # also where it is found out only now
                 self.log("store_left", done=await self.store.rescue())
             await self.store.close()
+            self.log("stopped")
 
     def drain(self) -> None:
         """Take nothing more: not ready from here on, polls and streams end, what was taken is answered."""
+        if not self._draining:
+            self.log("stopping", parked=len(self.engine.scheduler.parked), commands=self.engine.waiting)
         self._draining = True
         self.engine.stop()
         for task in self._running[1:2]:
@@ -361,6 +375,7 @@ class Orchestrator:
         self._bodies.committed(changes.payloads)
         self._waits.committed(changes.tasks)
         self._messages.committed(changes)
+        self._happenings.committed(changes)
         if changes.keys:
             self._identity.forget(changes.keys)
         for bot_id, bot in changes.bots.items():
@@ -403,6 +418,7 @@ class Orchestrator:
                     self._identity.forget_all()
                     self.engine.look_again()
                     await self.engine.learn_weights()
+                self._refusals.tell_rest()
                 await self._identity.write_down(self.engine.do)
                 await self._metrics.look()
                 self._store_answers = True

@@ -100,7 +100,9 @@ async def serving(
         stopping = asyncio.create_task(_stop_when(stop, swarm, server))
         try:
             await listening.wait()
-            yield Served(_url(settings.host, listener.getsockname()[1]), swarm, stop, partial(_hang_up, server))
+            url = _url(settings.host, listener.getsockname()[1])
+            swarm.log("listening", url=url)
+            yield Served(url, swarm, stop, partial(_hang_up, server))
         finally:
             stop.set()
             await stopping

@@ -95,8 +95,8 @@ class Client:
     ) -> list[TaskBatchItem]:
         return self._do(self._client.submit_many(tasks, idempotency_key=idempotency_key))
 
-    def get(self, task_id: str) -> Task:
-        return self._do(self._client.get(task_id))
+    def get(self, task_id: str, *, explain: bool = False) -> Task:
+        return self._do(self._client.get(task_id, explain=explain))
 
     def explain(self, task_id: str) -> Explanation:
         return self._do(self._client.explain(task_id))

@@ -212,6 +212,49 @@ def test_where_all_bots_are_busy_another_is_run(tenant: Tenant) -> None:
     tenant.gone(task, "b", Reason.BOTS_AT_CAPACITY)
 
 
+# A server by which a bot is away, or asks for nothing, after a second and a half in place of two minutes.
+HASTY = """
+import dataclasses, sys
+from swarmkeeper.cli.main import main
+from swarmkeeper.settings import Settings
+limits = Settings.limits
+Settings.limits = lambda settings: dataclasses.replace(limits(settings), away=1_500_000)
+sys.argv[0] = "swarmkeeper"
+main()
+"""
+
+
+def test_where_the_only_bot_lives_but_asks_for_nothing_another_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "hasty.py").write_text(HASTY)
+    with Server(tmp_path / "store.db", program=[sys.executable, str(tmp_path / "hasty.py"), "serve"]) as hasty:
+        tenant = Tenant(hasty, Shell(tmp_path, monkeypatch, capsys), "hasty")
+        bot = tenant.bot("counter", skills=["count"])
+        task = tenant.submit({"key": "a", "required_skills": ["count"]})
+
+        def beats_until_it_is_found_out() -> bool:
+            tenant.call.post(f"/bots/{bot}:heartbeat", {})
+            return bool(tenant.call.get(f"/tasks/{task}:explain")["reasons"] == {"bot_not_asking": 1})
+
+        wait_for(beats_until_it_is_found_out)
+        found = tenant.waits(task, "a", Reason.BOT_NOT_ASKING)
+        shown = tenant.call.get(f"/bots/{bot}")
+        assert found["detail"].startswith("counter gives signs of life, but has not asked for work since ")
+        assert shown["last_asked"][11:19] in found["detail"]
+        assert (shown["status"], shown["asking"]) == ("active", False)
+        assert "active, not asking since " in tenant.shell("bot", "list").out
+        assert [(one["bots"], one["asking"]) for one in tenant.call.get("/skills")["items"]] == [(1, 0)]
+        assert found["fix"] == "swarmkeeper bot run FILE --name counter-2 --skill count"
+        tenant.type(found["fix"])
+
+        try:
+            tenant.gone(task, "a", Reason.BOT_NOT_ASKING)
+        finally:
+            for command in tenant.commands:
+                command.stop()
+
+
 def test_where_the_only_bot_is_drained_it_is_enabled(tenant: Tenant) -> None:
     bot = tenant.bot("counter")
     tenant.call.post(f"/bots/{bot}:drain", {})
@@ -311,7 +354,7 @@ def test_what_failed_is_tried_again_after_a_while(tenant: Tenant) -> None:
 
     found = tenant.waits(task, "a", Reason.BACKOFF)
     assert (found["fix"], found["until"] is not None) == (None, True)
-    assert found["detail"].endswith("after an attempt that ended as deferred")
+    assert found["detail"].endswith("after an attempt that ended as deferred by counter: later")
 
     tenant.gone(task, "a", Reason.BACKOFF)
 

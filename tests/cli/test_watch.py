@@ -51,6 +51,11 @@ NOBODY = why_not(
 )
 
 
+def seen(task: Task, found: Explanation) -> Task:
+    """A look at a task, with the reasons of the same moment."""
+    return task.model_copy(update={"explanation": found})
+
+
 async def looks(*tasks: Task, between: float = 0) -> AsyncIterator[Task]:
     for number, task in enumerate(tasks):
         if number:
@@ -61,9 +66,10 @@ async def looks(*tasks: Task, between: float = 0) -> AsyncIterator[Task]:
 async def test_whoever_sees_nothing_move_is_told_why_once_and_again_when_it_changes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    told = iter([NOBODY, NOBODY, why_not("a waits [leased]: attempt 1 is being made."), None])
+    going_on = why_not("a waits [leased]: attempt 1 is being made.")
+    told = iter([seen(a_task(), NOBODY), seen(a_task(), NOBODY), seen(a_task(), going_on), None])
 
-    async def why() -> Explanation | None:
+    async def why() -> Task | None:
         return next(told, None)
 
     last = await watch.each(
@@ -79,7 +85,7 @@ async def test_whoever_sees_nothing_move_is_told_why_once_and_again_when_it_chan
 
 
 async def test_a_task_that_goes_on_is_not_explained() -> None:
-    async def why() -> Explanation | None:
+    async def why() -> Task | None:
         raise AssertionError("nobody asked")
 
     stream = io.StringIO()
@@ -104,9 +110,10 @@ async def test_an_error_of_a_look_ends_the_watching() -> None:
         await watch.each(broken(), why, lambda task: None)
 
 
-def drawn(task: Task, found: Explanation | None = None) -> list[str]:
-    console = Console(file=io.StringIO(), width=200, color_system=None)
-    console.print(watch.picture(task, found, now=datetime(2026, 1, 1, 0, 1, 5, tzinfo=UTC)))
+def drawn(task: Task, *, width: int = 200, height: int | None = None) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    at = datetime(2026, 1, 1, 0, 1, 5, tzinfo=UTC)
+    console.print(watch.picture(task, now=at, width=width, height=height))
     assert isinstance(console.file, io.StringIO)
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
@@ -120,7 +127,7 @@ def test_the_picture_shows_glyph_and_word_key_bot_attempt_time_and_why() -> None
         {"key": "review/1/1", "kind": "review", "status": "WAITING", "reason": "backoff", "detail": "it is put off"},
     )
 
-    lines = drawn(task, found)
+    lines = drawn(seen(task, found))
 
     assert lines[0].startswith("Count\\x1b  ·  IN_PROGRESS  ·  0/3 done")
     assert lines[1].split() == ["status", "key", "bot", "attempt", "time", "why"]
@@ -132,8 +139,11 @@ def test_the_picture_shows_glyph_and_word_key_bot_attempt_time_and_why() -> None
     assert "\x1b" not in "".join(lines)
 
 
-def test_a_reason_that_is_no_longer_true_is_not_shown() -> None:
-    assert drawn(a_task(("a", "LEASED", 1)), NOBODY)[2].split() == ["▶", "LEASED", "a", "1"]
+def test_under_a_task_that_is_over_nothing_waits() -> None:
+    over = a_task(("a", "SUCCEEDED", 1), outcome="accepted", status="ARCHIVED")
+
+    (row,) = drawn(seen(over, NOBODY))[2:]
+    assert row.split() == ["✓", "SUCCEEDED", "a", "1"]
 
 
 def test_what_does_not_fit_is_counted() -> None:
@@ -155,10 +165,10 @@ async def test_on_a_terminal_the_table_is_drawn_again_and_says_why(monkeypatch: 
     monkeypatch.setattr(terminal.manner, "as_json", False)  # another test's command may have been asked for JSON
     asked = 0
 
-    async def why() -> Explanation | None:
+    async def why() -> Task | None:
         nonlocal asked
         asked += 1
-        return NOBODY
+        return seen(a_task(("a", "READY", 0)), NOBODY)
 
     stream = Terminal()
     tasks = (a_task(("a", "READY", 0)), a_task(("a", "SUCCEEDED", 1), outcome="accepted", status="ARCHIVED"))
@@ -219,9 +229,9 @@ def test_waiting_in_silence_says_why(at: Shell, monkeypatch: pytest.MonkeyPatch)
 def test_a_server_that_cannot_explain_spoils_no_waiting(running: Running) -> None:
     from swarmkeeper import Client
 
-    async def asked() -> Explanation | None:
+    async def asked() -> Task | None:
         async with Client(running.url, running.key) as client:
-            return await explain.why(client, "tsk_0000")
+            return await explain.looked(client, "tsk_0000")
 
     assert asyncio.run(asked()) is None
 
@@ -247,9 +257,31 @@ def test_looking_at_a_task_shows_how_far_it_is_and_where_to_ask_why(at: Shell) -
     lines = said.out.splitlines()
     assert lines[1] == "progress: 0/2 done, 0 failed; priority 7, round 1"
     assert lines[2].startswith("created: 20")
-    assert lines[3].split() == ["KEY", "STATUS", "ATTEMPT", "AFTER", "SKILLS", "ID"]
-    assert [line.split()[:5] for line in lines[4:]] == [
-        ["a", "READY", "0", "-", "x,y"],
-        ["b", "BLOCKED", "0", "a", "-"],
+    assert lines[3].split() == ["KEY", "STATUS", "ATTEMPT", "BOT", "TIME", "AFTER", "SKILLS", "ID"]
+    assert [line.split()[:7] for line in lines[4:]] == [
+        ["a", "READY", "0", "-", "-", "-", "x,y"],
+        ["b", "BLOCKED", "0", "-", "-", "a", "-"],
     ]
     assert said.err == f"why it is not done yet: swarmkeeper task explain {task}\n"
+
+
+def test_what_is_handed_in_for_one_skill_is_the_tasks_input_too(at: Shell) -> None:
+    task = at("submit", "t", "--skill", "nobody.can", "--input", '{"page": 7}').out.strip()
+
+    shown = at("task", "get", task, "--json").json
+
+    assert (shown["input"], shown["subtasks"][0]["input"]) == ({"page": 7}, {"page": 7})
+    assert shown.keys() == at("api", "GET", f"/tasks/{task}").json.keys(), "no default stands for what was not said"
+    at("task", "cancel", task)
+
+
+def test_one_item_is_looked_at_by_its_key_or_id(at: Shell) -> None:
+    task = at("submit", "plan me").out.strip()
+    plan = at("task", "explain", task, "--json").json["waiting"][0]["work_id"]
+
+    said = at("task", "get", task, plan)
+
+    assert said.out.splitlines() == [f"{plan}  READY  plan  (plan)", "what: Make the plan of the task."]
+    assert at("task", "get", task, plan, "--json").json["kind"] == "plan"
+    assert at("task", "get", task, "nothing").code == 5
+    at("task", "cancel", task)

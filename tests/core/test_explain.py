@@ -29,12 +29,12 @@ QUEUE = Queue(1, Kind.EXECUTE, ("count", "read"))
 READY = Item(id="sub_1", kind=Kind.EXECUTE, key="a", status=Status.READY, queue=QUEUE, since=0, attempt=0, start_due=9)
 
 
-def bot(name: str, *skills: str, here: bool = True, held: int = 0, **more: Any) -> Seen:
+def bot(name: str, *skills: str, here: bool = True, held: int = 0, asks: bool = True, **more: Any) -> Seen:
     plain = {"owner": name, "skills": tuple(sorted(skills)), **more}
     record = Bot(f"bot_{name}", "default", more.pop("type", BotType.EXECUTOR), name, "", "1", key_id="", created_at=0,
                  **{key: value for key, value in plain.items() if key not in ("type", "stuck")})  # fmt: skip
     stuck = (Stuck("sub_9", 0, more["stuck"]),) if "stuck" in more else ()
-    return Seen(record, here, held, stuck=stuck)
+    return Seen(record, here, held, asks, stuck=stuck)
 
 
 def said(item: Item, *bots: Seen, task: Standing = TASK) -> Why:
@@ -59,6 +59,10 @@ ABLE = ("count", "read")
         ([bot("n", *ABLE, held=1), bot("n-2", *ABLE, held=1)], "bots_at_capacity", "n, n-2", "--name n-3"),
         ([bot("n", *ABLE, held=1), bot("m", *ABLE, held=1, capacity=2)], "queued", "m can take it", None),
         ([bot("n", *ABLE, dedicated=True)], "queued", "n can take it", None),
+        ([bot("n", *ABLE, asks=False)], "bot_not_asking", "not asked for work since 00:00:00Z: restart", "--name n-2"),
+        ([bot("n", *ABLE, asks=False), bot("m", *ABLE)], "queued", "m can take it", None),
+        ([bot("n", *ABLE, asks=False, held=1)], "bots_at_capacity", "n could take it, and has no room", "--name n-2"),
+        ([bot("n", *ABLE, asks=False), bot("m", *ABLE, held=1)], "bots_at_capacity", "n gives signs of life", "FILE"),
     ],
 )
 def test_a_subtask_that_could_be_handed_out_names_who_is_missing(
@@ -177,7 +181,7 @@ def explainer_of(swarm: Harness) -> Explainer:
     limits = Limits(away=2**62)
     held = swarm.engine.scheduler.held
     now = Now(time=lambda: swarm.now, held=lambda bot: held.get(bot, 0))
-    return Explainer(swarm.store, Queries(swarm.store, rules, limits, now=lambda: swarm.now), limits, now)
+    return Explainer(Queries(swarm.store, rules, limits, now=lambda: swarm.now), limits, now)
 
 
 class ExplainedStory(Story):

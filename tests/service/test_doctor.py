@@ -183,7 +183,7 @@ A_LEAF = "place = (SELECT max(place) / 2 FROM audit_leaf)"
 A_SECRET = "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hJ6"
 ATTEMPT = (
     "INSERT INTO attempt SELECT lease_id || 'x', work, task, tenant, 99, bot, started, ended, {ending}, round,"
-    " error, result, result_hash, usage, answer FROM attempt WHERE ending = 'succeeded' LIMIT 1"
+    " error, result, result_hash, usage, answer, reason, progress FROM attempt WHERE ending = 'succeeded' LIMIT 1"
 )
 BROKEN = [
     ("doctor_clock", "UPDATE meta SET value = value + 86400000000 WHERE key = 'alive_at'"),

@@ -124,7 +124,7 @@ async def test_a_task_is_shown_as_the_wire_has_it(swarm: Swarm) -> None:
     shown, version = await swarm.queries.task(CLIENT, "tsk_1")
 
     assert version == 1
-    assert shown.keys() == set(v1.Task.model_fields)
+    assert shown.keys() == set(v1.Task.model_fields) - {"explanation"}, "which is told where it is asked for"
     assert shown["subtasks"][0].keys() <= v1.SubTaskState.model_fields.keys()
     v1.read_answer(v1.Task, shown)
     assert (shown["title"], shown["description"], shown["input"]) == ("count words", "all of them", {"text": "a b"})
@@ -138,7 +138,7 @@ async def test_a_task_is_shown_as_the_wire_has_it(swarm: Swarm) -> None:
         ("c", "SKIPPED", 0),
     ]
     assert shown["subtasks"][1]["parent_task_id"] == "tsk_1"
-    assert "input" not in shown["subtasks"][1]
+    assert shown["subtasks"][1]["input"] == {"for": "b"}
     assert shown["result"] is None
 
 
@@ -171,7 +171,7 @@ async def test_what_the_sweep_has_not_reached_shows_as_cancelled(swarm: Swarm) -
     shown, _ = await swarm.queries.task(CLIENT, "tsk_1")
 
     assert [one["status"] for one in shown["subtasks"]] == ["SUCCEEDED", "CANCELLED", "SKIPPED"]
-    assert shown["progress"] == {"total": 3, "done": 1, "failed": 2}
+    assert shown["progress"] == {"total": 3, "done": 1, "failed": 2, "cancelled": 1}
     assert (await swarm.queries.version(CLIENT, "tsk_1")) == (1, True)
     assert [node["status"] for node in (await swarm.queries.graph(CLIENT, "tsk_1"))["nodes"]][1] == "CANCELLED"
 
@@ -362,11 +362,14 @@ async def test_a_subtask_tells_all_that_came_of_it(swarm: Swarm) -> None:
     assert by_key["attempts"][0] == {
         "attempt": 1,
         "bot": "bot_1",
+        "bot_name": "worker",
         "lease_id": "lse_old_2",
         "started_at": "2027-01-15T08:00:00.000000Z",
         "ended_at": "2027-01-15T08:00:01.000000Z",
         "ending": "failed",
         "error": {"class": "retryable"},
+        "reason": None,
+        "progress": None,
         "usage": {"tokens": 1},
     }
     assert by_key["late_results"][0]["content"] == {"status": "succeeded"}
@@ -548,9 +551,9 @@ async def test_skills_tell_who_has_them_and_what_waits(swarm: Swarm) -> None:
 
     v1.read_answer(v1.SkillPage, page)
     assert page["items"] == [
-        {"skill": "rare", "bots": 0, "waiting": 1, "oldest_seconds": 20},
-        {"skill": "text", "bots": 1, "waiting": 3, "oldest_seconds": 20},
-        {"skill": "web", "bots": 1, "waiting": 0, "oldest_seconds": None},
+        {"skill": "rare", "bots": 0, "asking": 0, "waiting": 1, "oldest_seconds": 20},
+        {"skill": "text", "bots": 1, "asking": 1, "waiting": 3, "oldest_seconds": 20},
+        {"skill": "web", "bots": 1, "asking": 1, "waiting": 0, "oldest_seconds": None},
     ]
     assert (await swarm.queries.skills(STRANGER))["items"] == []
 

@@ -10,7 +10,7 @@ from swarmkeeper.sim.harness import Harness
 # What is done to a store that was in order, and a word of what must be found.
 ANOTHER_ATTEMPT = (
     "INSERT INTO attempt SELECT 'lse_2', work, task, tenant, 99, bot, {started}, {ended}, {ending}, round, error,"
-    " result, result_hash, usage, answer FROM attempt WHERE ending = 'succeeded' LIMIT 1"
+    " result, result_hash, usage, answer, reason, progress FROM attempt WHERE ending = 'succeeded' LIMIT 1"
 )
 A_BLOCKED_ONE_READY = (
     "UPDATE ready SET work = (SELECT id FROM work WHERE status = 'BLOCKED' LIMIT 1)"

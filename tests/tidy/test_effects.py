@@ -7,7 +7,7 @@ import ast
 
 from swarmkeeper.http.api import ALL_CALLS
 from swarmkeeper.wire import requests
-from swarmkeeper.wire.requests import NOT_SUPPORTED
+from swarmkeeper.wire.later import NOT_SUPPORTED
 from swarmkeeper.wire.shapes import Request
 from tests.tidy.effects import effects, inventory
 from tests.tidy.tree import ROOT, parsed

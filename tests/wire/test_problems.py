@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmkeeper.core.errors import Invalid
-from swarmkeeper.wire import people, requests
+from swarmkeeper.wire import later, people, requests
 from swarmkeeper.wire.problems import _WORDS, ERRORS_MAX, SCHEMA_NAMES, FieldError, Problem, pointer
 from swarmkeeper.wire.shapes import Request, read
 from swarmkeeper.wire.v1 import (
@@ -131,9 +131,9 @@ def test_a_body_of_junk_is_not_answered_by_a_longer_one() -> None:
 
 
 def test_what_a_later_release_brings_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    field = requests.Later(TaskDefinition, "approval", lambda value: value != "none", "approvals come later")
-    whole = requests.Later(Retry, "", lambda _: True, "retries come later")
-    monkeypatch.setattr(requests, "NOT_SUPPORTED", (field, whole))
+    field = later.Later(TaskDefinition, "approval", lambda value: value != "none", "approvals come later")
+    whole = later.Later(Retry, "", lambda _: True, "retries come later")
+    monkeypatch.setattr(later, "NOT_SUPPORTED", (field, whole))
 
     assert not not_supported(read(TaskDefinition, {"title": "t", "approval": "none"}))
     assert not_supported(read(TaskDefinition, {"title": "t", "approval": "plan"}), at=("tasks", 0)) == (

@@ -47,16 +47,19 @@ def list_(url: Url = None, api_key: ApiKey = None, api_key_file: ApiKeyFile = No
         for row in rows:
             terminal.say_json(row)
     else:
-        terminal.say_table([_standing(row) for row in rows], COLUMNS)
+        terminal.say_table([_told(row) for row in rows], COLUMNS)
 
 
-def _standing(row: dict[str, Any]) -> dict[str, Any]:
-    """The row as a table shows it: with where its code stands that does not end."""
-    if not row["stuck"]:
-        return row
-    one, others = row["stuck"][0], len(row["stuck"]) - 1
-    more = f" (and {others} more)" if others else ""
-    return row | {"status": f"{row['status']}, stuck in {one['where'] or one['work_id']} since {one['since']}{more}"}
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    """The row as a table shows it: with where its code stands that does not end, or that it asks for no work."""
+    if row["stuck"]:
+        one, others = row["stuck"][0], len(row["stuck"]) - 1
+        more = f" (and {others} more)" if others else ""
+        return row | {
+            "status": f"{row['status']}, stuck in {one['where'] or one['work_id']} since {one['since']}{more}"
+        }
+    mute = row["status"] == "active" and row["asking"] is False and row["held"] < row["capacity"]
+    return row | ({"status": f"active, not asking since {row['last_asked'][11:19]}Z"} if mute else {})
 
 
 @app.command()
@@ -115,7 +118,7 @@ def _one(
     if as_json:
         terminal.say_json(row)
     else:
-        terminal.say_table([_standing(row)], COLUMNS)
+        terminal.say_table([_told(row)], COLUMNS)
 
 
 @app.command()

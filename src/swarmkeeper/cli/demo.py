@@ -117,7 +117,7 @@ async def _review(root: Path, served: Served, timeout_seconds: float) -> _Review
         try:
             async with asyncio.timeout(timeout_seconds):
                 submitted = await client.submit(review.task(root))
-                why = partial(explain.why, client, submitted.id)
+                why = partial(explain.looked, client, submitted.id)
                 task = await watch.follow(client.watch(submitted.id), why, to=sys.stderr)
         except TimeoutError:
             detail = f"the review did not end within {timeout_seconds:g} s"

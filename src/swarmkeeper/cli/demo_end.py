@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swarmkeeper.cli import running, terminal
+from swarmkeeper.cli import running, terminal, trouble
 
 if TYPE_CHECKING:
     from swarmkeeper.wire.answers import Task
@@ -153,6 +153,9 @@ def screen(end: End) -> list[str]:
     lines += _verdict(end)
     if task.failure is not None:
         lines.append(f"failed    {_said(task.failure.detail)} [{task.failure.code}]")
+        if task.failure.cause is not None:
+            cause = task.failure.cause
+            lines.append(f"why       {_said(cause.message)} ({_said(trouble.where(cause))})")
     lines.append(f"recorded  {end.audit}")
     if end.report is not None:
         lines += _findings(Findings.of(end.report))

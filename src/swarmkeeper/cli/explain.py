@@ -7,18 +7,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from swarmkeeper.cli import running, terminal
+from swarmkeeper.cli import running, terminal, trouble
 from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url
 from swarmkeeper.cli.terminal import on_one_line
 
 if TYPE_CHECKING:
     from swarmkeeper.sdk.client import Client
-    from swarmkeeper.wire.explain import Explanation
+    from swarmkeeper.wire.answers import Task
+    from swarmkeeper.wire.explain import Explanation, Waiting
 
 COLUMNS = ("key", "status", "attempt", "why", "since", "until", "detail")
+NARROW_COLUMNS = ("key", "status", "why", "detail")
+WIDE = 120  # characters in which the detail has room beside all the others
 # Reasons for which a person has to do something are marked; with the others it goes on by itself.
 _COLOURS = {"leased": "green", "queued": "cyan", "backoff": "magenta", "dependency": "dim"}
 KEYS_TOLD = 3
+ONE_BY_ONE_MAX = 12  # more rows than that are told in groups
 
 
 def explain(
@@ -37,12 +41,15 @@ def explain(
 
     found = running.run(work())
     if as_json:
-        terminal.say_json(found.model_dump(mode="json"))
+        terminal.say_record(found)
         return
     terminal.say(f"{found.task_id}  {found.status}")
     terminal.say(on_one_line(found.summary))
     for near in found.near_limits:
         terminal.say(f"near a limit: {near.used} of {near.most} {near.limit} of this {near.scope}")
+    if found.failure is not None and found.failure.cause is not None:
+        for line in trouble.problems(found.failure.cause):
+            terminal.say(line)
     if not found.waiting:
         return
     terminal.say()
@@ -60,18 +67,28 @@ def explain(
 
 
 def _rows(found: Explanation) -> list[dict[str, Any]]:
-    return [
-        {
-            "key": one.key or "(the task)",
-            "status": one.status,
-            "attempt": one.attempt or "",
-            "why": one.reason,
-            "since": "" if one.since is None else one.since.strftime("%H:%M:%S"),
-            "until": "" if one.until is None else one.until.strftime("%Y-%m-%d %H:%M:%S"),
-            "detail": one.detail,
-        }
-        for one in found.waiting
-    ]
+    """A row for each; where they are many, one for all that wait alike, so that a screen holds them."""
+    alike: dict[tuple[Any, ...], list[Waiting]] = {}
+    many = len(found.waiting) > ONE_BY_ONE_MAX
+    for one in found.waiting:
+        alike.setdefault((one.status, one.reason, one.fix) if many else (one.work_id,), []).append(one)
+    return [_row(group) for group in alike.values()]
+
+
+def _row(group: list[Waiting]) -> dict[str, Any]:
+    one = group[0]
+    more = f" and {len(group) - 1} more" if len(group) > 1 else ""
+    since = min((each.since for each in group if each.since is not None), default=None)
+    until = min((each.until for each in group if each.until is not None), default=None)
+    return {
+        "key": (one.key or "(the task)") + more,
+        "status": one.status,
+        "attempt": one.attempt or "",
+        "why": one.reason,
+        "since": "" if since is None else since.strftime("%H:%M:%S"),
+        "until": "" if until is None else until.strftime("%Y-%m-%d %H:%M:%S"),
+        "detail": one.detail,
+    }
 
 
 def _draw(found: Explanation) -> None:
@@ -79,14 +96,16 @@ def _draw(found: Explanation) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
+    columns = COLUMNS if console.width >= WIDE else NARROW_COLUMNS
     table = Table(box=None, pad_edge=False)
-    for name in COLUMNS:
+    for name in columns:
         table.add_column(name)
     for row in _rows(found):
         colour = _COLOURS.get(row["why"], "bold yellow")
-        cells = [Text(on_one_line(str(row[name])), style=colour if name == "why" else "") for name in COLUMNS]
+        cells = [Text(on_one_line(str(row[name])), style=colour if name == "why" else "") for name in columns]
         table.add_row(*cells)
-    Console().print(table)
+    console.print(table)
 
 
 def fixes_of(found: Explanation) -> Mapping[str, str]:
@@ -101,12 +120,13 @@ def fixes_of(found: Explanation) -> Mapping[str, str]:
     }
 
 
-async def why(client: Client, task_id: str) -> Explanation | None:
-    """For whoever waits or watches anyway; None where the server cannot say it just now."""
+async def looked(client: Client, task_id: str) -> Task | None:
+    """The task with its explanation, both of one moment, for whoever waits or watches anyway; None where the server
+    cannot say it just now."""
     from swarmkeeper.sdk.errors import ApiError
 
     try:
-        return await client.explain(task_id)
+        return await client.get(task_id, explain=True)
     except ApiError:
         return None  # the look at the task itself tells what is wrong with the server or key
 

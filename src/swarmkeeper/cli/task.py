@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from swarmkeeper.cli import approval, documents, explain, running, terminal, watch
+from swarmkeeper.cli import approval, documents, explain, look, running, terminal, trouble, watch
 from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url, flag, seconds
 from swarmkeeper.cli.terminal import Exit, Failure
 
@@ -60,6 +61,8 @@ def submit(
     given = {"description": description, "priority": priority, "labels": _labels(label)}
     body |= {name: value for name, value in given.items() if value is not None}
     sent = _input(input_)
+    if sent is not None:
+        body["input"] = sent
     if skill:
         if "subtasks" in body:
             detail = "--skill makes the one subtask of a task, and this file has subtasks of its own"
@@ -67,8 +70,6 @@ def submit(
         body["subtasks"] = [
             {"key": "main", "description": body["title"], "required_skills": skill, "input": sent or {}}
         ]
-    elif sent is not None:
-        body["input"] = sent
     if no_review:
         body["evaluation"] = "none"
     running.sendable(body)
@@ -89,11 +90,11 @@ def submit(
 
     task = running.run(work())
     if not (wait or watched):
-        terminal.say_json(task.model_dump(mode="json")) if as_json else terminal.say(task.id)
+        terminal.say_record(task) if as_json else terminal.say(task.id)
         return
     if wait and not watched:
-        terminal.say_json(task.model_dump(mode="json") if as_json else task.result)
-    _end_with(task)
+        terminal.say_record(task) if as_json else terminal.say_json(task.result)
+    _end_with(task, watched=watched)
 
 
 def _body_of(title: str | None, file: str | None) -> dict[str, Any]:
@@ -140,11 +141,11 @@ async def _until_over(
     def silent(task: Task) -> None:
         pass
 
-    why = partial(explain.why, client, task_id)
+    why = partial(explain.looked, client, task_id)
     try:
         async with asyncio.timeout(timeout_seconds):
             if watched and terminal.manner.as_json:
-                return await watch.each(looks, why, lambda task: terminal.say_json(task.model_dump(mode="json")))
+                return await watch.each(looks, why, terminal.say_record)
             if watched:
                 return await watch.follow(looks, why)
             return await watch.each(looks, why, silent)
@@ -157,11 +158,11 @@ async def _until_over(
         ) from None
 
 
-def _end_with(task: Task) -> NoReturn:
+def _end_with(task: Task, *, watched: bool) -> NoReturn:
     if str(task.outcome) == "accepted":
         terminal.stop(Exit.OK)
-    why = "" if task.failure is None else f": {terminal.on_one_line(task.failure.detail)} [{task.failure.code}]"
-    terminal.talk(f"{task.id} {watch.task_state(task)}{why}")
+    told = watched and watch.draws(sys.stdout)  # the last picture says why
+    terminal.talk("\n".join([f"{task.id} {watch.task_state(task)}", *([] if told else trouble.of_failure(task))]))
     terminal.stop(Exit.TASK_FAILED)
 
 
@@ -215,53 +216,12 @@ def list_(
     tasks = running.run(work())
     if as_json:
         for task in tasks:
-            terminal.say_json(task.model_dump(mode="json"))
+            terminal.say_record(task)
     else:
         terminal.say_table([_row(task) for task in tasks], ("id", "state", "done", "created_at", "title"))
 
 
-@app.command()
-def get(
-    task_id: TaskId, url: Url = None, api_key: ApiKey = None, api_key_file: ApiKeyFile = None, as_json: AsJson = False
-) -> None:
-    """A task as it stands."""
-    settings = _settings(url, api_key, api_key_file)
-
-    async def work() -> Task:
-        async with running.client_of(settings) as client:
-            return await client.get(task_id)
-
-    task = running.run(work())
-    if as_json:
-        terminal.say_json(task.model_dump(mode="json"))
-        return
-    terminal.say(f"{task.id}  {watch.task_state(task)}  {terminal.on_one_line(task.title)}")
-    if task.failure is not None:
-        terminal.say(f"failure: {terminal.on_one_line(task.failure.detail)} [{task.failure.code}]")
-    if task.verdict is not None:
-        score = "" if task.verdict.score is None else f" {task.verdict.score:g}"
-        reasons = "; ".join(terminal.on_one_line(one) for one in task.verdict.reasons)
-        terminal.say(f"verdict: {task.verdict.decision}{score}" + (f": {reasons}" if reasons else ""))
-    done, total, failed = task.progress.done, task.progress.total, task.progress.failed
-    terminal.say(f"progress: {done}/{total} done, {failed} failed; priority {task.priority}, round {task.round}")
-    terminal.say(f"created: {task.created_at.isoformat(timespec='seconds')}")
-    rows = [
-        {
-            "key": one.key,
-            "status": one.status,
-            "attempt": one.attempt,
-            "after": _few([edge if isinstance(edge, str) else edge.key for edge in one.depends_on or ()]),
-            "skills": one.required_skills,
-            "id": one.id,
-        }
-        for one in task.subtasks
-    ]
-    if rows:
-        terminal.say_table(rows, ("key", "status", "attempt", "after", "skills", "id"))
-    if task.subtasks_total > len(rows):
-        terminal.say(f"… and {task.subtasks_total - len(rows)} more")
-    if task.outcome is None:
-        terminal.talk(f"why it is not done yet: swarmkeeper task explain {task.id}")
+app.command("get")(look.get)
 
 
 @app.command("watch")
@@ -283,7 +243,7 @@ def watch_(
                 client, task_id, watched=True, timeout_seconds=timeout_seconds, wait_approval=wait_approval
             )
 
-    _end_with(running.run(work()))
+    _end_with(running.run(work()), watched=True)
 
 
 @app.command()
@@ -305,14 +265,10 @@ def graph(
     for edge in found.edges:
         before.setdefault(edge.to, []).append(f"{edge.from_} ({edge.when}: {edge.state})")
     rows = [
-        {"key": one.key, "status": one.status, "attempt": one.attempt, "after": _few(before.get(one.key, []))}
+        {"key": one.key, "status": one.status, "attempt": one.attempt, "after": look.few(before.get(one.key, []))}
         for one in found.nodes
     ]
     terminal.say_table(rows, ("key", "status", "attempt", "after"))
-
-
-def _few(words: Sequence[str]) -> list[str]:
-    return [*words[:3], f"+{len(words) - 3} more"] if len(words) > 4 else list(words)
 
 
 @app.command()
@@ -374,7 +330,10 @@ def events(
 def _about(data: Any) -> str:
     plain = data if isinstance(data, Mapping) else data.model_dump(mode="json", exclude_none=True)
     words = ("key", "keys", "from", "to", "bot", "attempt", "outcome", "code", "decision", "count", "in_seconds")
-    return " ".join(f"{word}={terminal.on_one_line(str(plain[word]))}" for word in words if plain.get(word) is not None)
+    told = [f"{word}={terminal.on_one_line(str(plain[word]))}" for word in words if plain.get(word) is not None]
+    error = plain.get("error")
+    said = error.get("message") if isinstance(error, Mapping) else plain.get("reason")
+    return " ".join([*told, *([terminal.on_one_line(f": {said}")] if said else [])])
 
 
 # ---- steering ------------------------------------------------------------------------------------------------------
@@ -388,7 +347,7 @@ def _steer(verb: str, task_id: str, settings: Settings, *, as_json: bool, **give
 
     task = running.run(work())
     if as_json:
-        terminal.say_json(task.model_dump(mode="json"))
+        terminal.say_record(task)
     else:
         terminal.talk(f"{task.id} {watch.task_state(task)}")
 

@@ -12,7 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 Json = Any
 
@@ -155,6 +158,11 @@ def say_json(value: Json) -> None:
     say(_json_shown(json.dumps(value, ensure_ascii=False, indent=indent)))
 
 
+def say_record(record: BaseModel) -> None:
+    """What the server answered, as it answered it: no default of ours stands for what it did not say."""
+    say_json(record.model_dump(mode="json", by_alias=True, exclude_unset=True))
+
+
 def _json_shown(text: str) -> str:
     """The same JSON, but what could steer a terminal is escaped: JSON by itself leaves C1 and direction marks alone."""
     if text.isascii() and "\x7f" not in text:
@@ -168,12 +176,16 @@ def _escaped(letter: str) -> str:
 
 
 def say_table(rows: Sequence[Mapping[str, Json]], columns: Sequence[str]) -> None:
+    for line in table(rows, columns):
+        say(line)
+
+
+def table(rows: Sequence[Mapping[str, Json]], columns: Sequence[str]) -> list[str]:
     """Rows under headings, in columns; whole ids, no colour."""
     cells = [[column.upper().replace("_", " ") for column in columns]]
     cells += [[_cell(row.get(column)) for column in columns] for row in rows]
     widths = [max(len(line[number]) for line in cells) for number in range(len(columns))]
-    for line in cells:
-        say("  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip())
+    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
 
 
 def _cell(value: Json) -> str:

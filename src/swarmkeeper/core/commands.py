@@ -175,6 +175,7 @@ class Report(Command):
     errors: tuple[Detail, ...] = ()  # shape errors of a plan or verdict
     errors_in: str | None = None  # "plan" | "verdict": which of them was sent, where it has errors
     usage: Mapping[str, int] | None = None
+    progress: Mapping[str, Json] | None = None  # the last that is said of the attempt
 
     def _own_wants(self) -> list[Want]:
         wants: list[Want] = [("bot", self.bot)]
@@ -220,6 +221,7 @@ class OnLease(Command):
 class Release(OnLease):
     reason: str = ""
     delay: int = 0
+    progress: Mapping[str, Json] | None = None  # the last that is said of the attempt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,6 +231,7 @@ class Ask(OnLease):
     alike: tuple[int, ...] = ()  # places of choices that read like another once their secrets are hidden
     schema: Mapping[str, Json] | None = None
     expires: int | None = None  # microseconds from now
+    progress: Mapping[str, Json] | None = None
 
 
 # ---- fleet and keys ------------------------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ class Reason(StrEnum):
     ASSIGNED_BOT_AWAY = "assigned_bot_away"
     NO_INDEPENDENT_EVALUATOR = "no_independent_evaluator"
     DRAINING = "draining"
+    BOT_NOT_ASKING = "bot_not_asking"
     OVERLOADED = "overloaded"
     BOTS_AT_CAPACITY = "bots_at_capacity"
     BACKOFF = "backoff"
@@ -72,7 +73,9 @@ class Item:
     bot: str | None = None  # LEASED: the name of the bot that has it
     ends_at: int | None = None  # LEASED: when its attempt ends at the latest
     upstream: tuple[str, ...] = ()  # BLOCKED: the first keys that are not settled, of `pending` in all
-    ending: str | None = None  # WAITING: how the last attempt ended
+    ending: str | None = None  # WAITING: how the last attempt ended,
+    ended_by: str | None = None  # by which bot,
+    ended_for: str = ""  # and what was said of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,8 @@ class Seen:
     bot: Bot
     here: bool  # parked, or heard of within two minutes
     held: int
+    asks: bool = True  # parked, or asked for work within two minutes
+    asked_at: int = 0  # when it last did
     stuck: tuple[Stuck, ...] = ()  # its code that goes on though its lease is gone
 
     @property
@@ -178,6 +183,10 @@ def why(item: Item, task: Standing, fleet: Fleet) -> Why:
 def _waiting(item: Item, task: Standing) -> Why:
     if item.wake is not None:
         after = f" after an attempt that ended as {item.ending}" if item.ending else ""
+        if after and item.ended_by:
+            after += f" by {item.ended_by}"
+        if item.ended_for:
+            after += f": {_short(item.ended_for)}"
         return Why(Reason.BACKOFF, f"it is put off until {_time(item.wake)}{after}", until=item.wake)
     asked = [one for one in task.approvals if one.work == item.id and one.kind == "question"]
     if asked:
@@ -254,13 +263,26 @@ def _taker(item: Item, fleet: Fleet, tenant: str) -> Why:
         names = _few([seen.bot.name for seen in here], what="bot")
         detail = f"{names} could take it, but is to be given no work ({here[0].bot.status})"
         return Why(Reason.DRAINING, detail, f"swarmkeeper bot enable {here[0].bot.id}")
-    if not any(seen.room for seen in living):
-        busy = living[0].bot
-        detail = f"{_few([seen.bot.name for seen in living], what='bot')} could take it, and has no room left"
-        detail += _stuck(living)
-        return Why(Reason.BOTS_AT_CAPACITY, detail, _run(queue.skills, name=_second(busy.name, bots)))
-    free = [seen.bot.name for seen in living if seen.room]
-    return Why(Reason.QUEUED, f"{_few(free, what='bot')} can take it when it asks next")
+    free = [seen.bot.name for seen in living if seen.room and seen.asks]
+    if free:
+        return Why(Reason.QUEUED, f"{_few(free, what='bot')} can take it when it asks next")
+    return _not_taken(living, _run(queue.skills, name=_second(living[0].bot.name, bots)))
+
+
+def _not_taken(living: Sequence[Seen], another: str) -> Why:
+    """Of bots that could take it, and do not: they are at work, or they live and ask for nothing."""
+    full = [seen for seen in living if not seen.room]
+    mute = sorted((seen for seen in living if seen.room), key=lambda seen: (seen.asked_at, seen.bot.id))
+    said = ""
+    if mute:
+        one = mute[-1]
+        names = _few([seen.bot.name for seen in mute], what="bot")
+        said = f"{names} gives signs of life, but has not asked for work since {_time(one.asked_at)}"
+    if full:
+        detail = f"{_few([seen.bot.name for seen in full], what='bot')} could take it, and has no room left"
+        detail += _stuck(full)
+        return Why(Reason.BOTS_AT_CAPACITY, detail + (f"; {said}" if said else ""), another)
+    return Why(Reason.BOT_NOT_ASKING, f"{said}: restart it, or run another", another)
 
 
 def _stuck(full: Sequence[Seen]) -> str:

@@ -40,6 +40,7 @@ class Scope:
     reasons: tuple[str, ...] = ()
     body: Json = None
     own: Mapping[str, Json] | None = None
+    request: str = ""  # id of the call
     ids_made: int = 0
 
 
@@ -57,10 +58,12 @@ class Journal:
         self._marks: tuple[int, ...] = ()
         self._volatile: list[Want] = []  # rows that are forgotten after each command that changed something
 
-    def begin(self, *, actor_type: str, actor: str, by: Principal, seed: bytes, trace: str = "") -> None:
+    def begin(
+        self, *, actor_type: str, actor: str, by: Principal, seed: bytes, trace: str = "", request: str = ""
+    ) -> None:
         """Open the scope of one command. Everything until `finish` or `undo` belongs to it."""
         audit = ids.timed("aud", self.now, seed, "audit")
-        self.scope = Scope(actor_type, actor, by, seed, audit, trace, tenant=by.tenant)
+        self.scope = Scope(actor_type, actor, by, seed, audit, trace, tenant=by.tenant, request=request)
         self._undo.clear()
         self._before.clear()
         self.rows_written = 0

@@ -217,6 +217,8 @@ class Attempt:
     result_hash: str | None = None
     usage: Mapping[str, int] | None = None
     answer: str | None = None  # of an `asked` or `released` attempt: what the first call was answered
+    reason: str | None = None  # why the bot gave it back; redacted
+    progress: Mapping[str, Json] | None = None  # how far it had come, with its last lines; redacted, see said.py
 
 
 @dataclass(slots=True)

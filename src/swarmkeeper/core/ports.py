@@ -117,6 +117,7 @@ class Changes:
     leaves: list[AuditLeaf] = field(default_factory=list)
     trees: dict[str, AuditTree] = field(default_factory=dict)
     alive_at: int | None = None
+    requests: dict[str, str] = field(default_factory=dict)  # audit id of events -> id of the call; for the log alone
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)
@@ -223,7 +224,14 @@ class Unit(Protocol):
         """Remove up to `limit` idempotency keys that ended before `now`; how many were removed."""
 
 
-class Store(Protocol):
+class Reader(Protocol):
+    """What can be asked by name: a store, or a snapshot of it."""
+
+    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The rows of one named query, on what is committed. The names are those of service/queries.py."""
+
+
+class Store(Reader, Protocol):
     """Durable truth. At most one orchestrator has a SQLite store open."""
 
     async def open(self) -> None: ...
@@ -239,8 +247,11 @@ class Store(Protocol):
             StoreDamaged: here and in every other method, where it meets a part that is not as it was written.
         """
 
-    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The rows of one named query, on what is committed. The names are those of service/queries.py."""
+    def snapshot(self) -> AbstractAsyncContextManager[Reader]:
+        """The store as it is at one moment, for as long as the block lasts: what is committed meanwhile is not seen.
+
+        Within the block only its own reads are awaited.
+        """
 
     async def start(self) -> Started:
         """What the engine must know before its first batch."""

@@ -317,6 +317,8 @@ class World(Journal):
             task.sequence += 1
             sequence = task.sequence
         tenant = scope.tenant if task is None else task.tenant
+        if scope.request and scope.audit not in self.changes.requests:
+            self.put(self.changes.requests, scope.audit, scope.request)
         self.changes.events.append(
             Event(
                 id=self.new_id("evt"),
@@ -455,6 +457,7 @@ class World(Journal):
         result_hash: str | None = None,
         usage: Mapping[str, int] | None = None,
         answer: str | None = None,
+        reason: str | None = None,
     ) -> Attempt:
         """Write the attempt down and take the lease away; what happens to the item is the caller's next line."""
         spent = dict(usage if usage is not None else lease.usage or {})
@@ -474,6 +477,8 @@ class World(Journal):
             result_hash=result_hash,
             usage=spent or None,
             answer=answer,
+            reason=self.rules.text(reason, tenant=work.tenant) if reason else None,
+            progress=self.rules.redact(lease.progress, tenant=work.tenant).value if lease.progress else None,
         )
         self.changes.attempts.append(attempt)
         self.put(self.rows, ("attempt", lease.lease_id), attempt)

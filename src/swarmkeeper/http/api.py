@@ -29,6 +29,7 @@ from swarmkeeper.http.openapi import document
 from swarmkeeper.http.parts import Parts
 from swarmkeeper.http.query import read_query
 from swarmkeeper.http.routes import approvals, bots, evidence, explain, keys, messages, ops, redaction, tasks, work
+from swarmkeeper.service.calls import REQUEST
 from swarmkeeper.service.quotas import DECODED_BYTES, decoded_bytes
 from swarmkeeper.wire.shapes import read
 from swarmkeeper.wire.strict import parse_json
@@ -139,6 +140,8 @@ class Api(FastAPI):
             await super().__call__(scope, receive, send)
             return
         passage = scope[_PASSAGE] = Passage(self.parts, scope)
+        before = REQUEST.get()
+        REQUEST.set(passage.request_id)
 
         async def stamped(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -159,6 +162,7 @@ class Api(FastAPI):
             else:
                 await super().__call__(scope, receive, stamped)
         finally:
+            REQUEST.set(before)  # of whoever calls in this process; `reset` fails where a closed loop ends this
             took = self.parts.clock.monotonic() - passage.began
             self.parts.answered(scope["method"], passage.path or "(none)", passage.status, took)
 
@@ -166,10 +170,25 @@ class Api(FastAPI):
         assert isinstance(error, HTTPException), "it was registered for that"
         passage: Passage = request.scope[_PASSAGE]
         refusal = errors.from_framework(error)
+        _note(self.parts, request.scope, refusal)
         told = errors.problem(refusal, passage.request_id, _base(self.parts, request.scope))
         return Response(
             errors.encode(told), errors.status_of(refusal), media_type=errors.PROBLEM_TYPE, headers=_no_store()
         )
+
+
+def _note(parts: Parts, scope: Scope, refusal: SwarmkeeperError) -> None:
+    """Take down for the log what was refused before anybody asked whose key it is."""
+    passage: Passage = scope[_PASSAGE]
+    parts.refusals.note(
+        limits.source_of(scope, passage.headers, parts.limits),
+        refusal.code,
+        status=errors.status_of(refusal),
+        method=scope["method"],
+        path=passage.path or "(none)",
+        detail=refusal.detail,
+        request_id=passage.request_id,
+    )
 
 
 class Endpoint:
@@ -186,7 +205,9 @@ class Endpoint:
         passage.path = self.path
         call = self.calls.get(scope["method"])
         if call is None:
-            await self._refuse(scope, send, MethodNotAllowed("this path has other methods"), [("allow", self.allow)])
+            refusal = MethodNotAllowed("this path has other methods")
+            _note(self.parts, scope, refusal)
+            await self._refuse(scope, send, refusal, [("allow", self.allow)])
             return
         arrived = _Arrived(receive)
         exchange: Exchange[Any, Any] = Exchange(
@@ -269,6 +290,7 @@ class Endpoint:
         exchange.working = await self.parts.quotas.intake.begin(exchange.by.tenant, decoded)
 
     def _note(self, exchange: Exchange[Any, Any], error: SwarmkeeperError) -> None:
+        exchange.refused(error)
         if isinstance(error, Forbidden) and exchange.principal is not None:
             self.parts.identity.refused(exchange.principal, error.code, exchange.call.action)
         if isinstance(error, Internal):

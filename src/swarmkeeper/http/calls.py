@@ -20,6 +20,7 @@ from starlette.types import Scope, Send
 from swarmkeeper.core.errors import Internal, Invalid, NotSupported, SwarmkeeperError
 from swarmkeeper.core.model import Json, Principal
 from swarmkeeper.core.ports import StoreUnavailable
+from swarmkeeper.http import errors, limits
 from swarmkeeper.http.parts import Parts
 from swarmkeeper.http.query import NoQuery, Query
 from swarmkeeper.wire import v1
@@ -110,6 +111,27 @@ class Exchange(Generic[Body, Asked]):
         if self.held:
             self.parts.quotas.intake.give_back(self.by, self.held)
         self.held = self.working = 0
+
+    def refused(self, error: SwarmkeeperError) -> None:
+        """Take down for the log that this call, or a part of it, was refused. What we cannot do now is no refusal."""
+        status = errors.status_of(error)
+        if status >= 500:
+            return
+        by = self.principal.key_id if self.principal is not None else self.source
+        self.parts.refusals.note(
+            by,
+            error.code,
+            status=status,
+            method=self.call.method,
+            path=self.call.path,
+            detail=error.detail,
+            request_id=self.request_id,
+        )
+
+    @property
+    def source(self) -> str:
+        """The address that the call comes from."""
+        return limits.source_of(self.scope, self.headers, self.parts.limits)
 
     def safe(self, name: str) -> str:
         """A name that is not ours, as it may be shown."""

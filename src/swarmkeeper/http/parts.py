@@ -9,6 +9,7 @@ from swarmkeeper.core.model import Json
 from swarmkeeper.core.ports import Clock, Entropy
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.http.limits import HttpLimits
+from swarmkeeper.http.refusals import Refusals
 from swarmkeeper.service.engine import Engine, Log
 from swarmkeeper.service.evidence import Evidence
 from swarmkeeper.service.explain import Explainer
@@ -46,6 +47,7 @@ class Parts:
     entropy: Entropy
     log: Log
     version: str
+    refusals: Refusals
     metrics: Callable[[], tuple[bytes, str]]  # their text, and its media type
     readiness: Callable[[bool], Mapping[str, Json]]  # has "ready"; True asks for all that it rests on
     answered: Callable[[str, str, int, int], None] = _unobserved  # method, path as declared, status, microseconds

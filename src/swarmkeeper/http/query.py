@@ -107,6 +107,7 @@ class TaskQuery(Query):
         Literal["final", "change"],
         Field(description="What to wait for: its outcome, or any change since the ETag in If-None-Match."),
     ] = "final"
+    explain: Annotated[bool, Field(description="Say also why it is not done yet, of the same moment."), AsTruth] = False
 
 
 class OutputQuery(Query):

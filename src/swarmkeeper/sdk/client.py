@@ -108,8 +108,9 @@ class Client:
 
     # ---- looking
 
-    async def get(self, task_id: str) -> Task:
-        return await self._read(_task(task_id), Task)
+    async def get(self, task_id: str, *, explain: bool = False) -> Task:
+        """The task as it stands; with `explain` its `explanation` says why it is not done yet, of the same moment."""
+        return await self._read(_task(task_id), Task, {"explain": "true"} if explain else {})
 
     async def explain(self, task_id: str) -> Explanation:
         """Why the task is not done yet: the one reason for each thing that waits, and the command that helps."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from swarmkeeper.core.said import joined
 from swarmkeeper.sdk.sendable import cut, sendable, within
 from swarmkeeper.sdk.subprocesses import OUTPUT_BYTES_MAX, Argv, CommandResult, Commands, Options
 from swarmkeeper.wire.answers import Answered, BotMessage, Feedback, Previous
@@ -303,14 +304,7 @@ class Outbox:
         context = self._context
         with context._lock:
             part: dict[str, Json] = {"lease_id": context.lease_id}
-            progress: dict[str, Json] = {}
-            if context._fraction is not None:
-                progress["fraction"] = context._fraction
-            if context._message is not None:
-                progress["message"] = context._message
-            if context._log:
-                progress["log"] = context._log
-            if progress:
+            if progress := self._progress():
                 part["progress"] = progress
             if context._usage:
                 part["usage"] = dict(context._usage)
@@ -319,6 +313,19 @@ class Outbox:
             if context._heard:
                 part["messages_after"] = next(reversed(context._heard))
         return part
+
+    def last_words(self) -> dict[str, Json]:
+        """What goes with the call that ends the attempt: lines that no heartbeat has told, and how far it came.
+
+        No more of it than is kept, so that the call itself is never too large.
+        """
+        with self._context._lock:
+            return joined(None, self._progress())
+
+    def _progress(self) -> dict[str, Json]:
+        context = self._context
+        said = {"fraction": context._fraction, "message": context._message, "log": context._log or None}
+        return {name: value for name, value in said.items() if value is not None}
 
     def told(self, part: Mapping[str, Json]) -> None:
         """That heartbeat arrived: its lines need not be said again."""

@@ -542,10 +542,10 @@ class Session:
         item: dict[str, Json] = {"task_id": lease.task_id, "lease_id": lease.lease_id, **said}
         if usage := lease.outbox.usage():
             item["usage"] = usage
-        return item
+        return item | _last_words(lease)
 
     async def release(self, lease: HeldLease, answer: Later) -> None:
-        await self._end_lease(lease, "release", answers.release(answer))
+        await self._end_lease(lease, "release", answers.release(answer) | _last_words(lease))
         self.note("released", lease_id=lease.lease_id, task_id=lease.task_id, seconds=answer.seconds)
 
     async def ask(self, lease: HeldLease, question: Ask) -> None:
@@ -554,7 +554,7 @@ class Session:
         Raises:
             Refused: it cannot be put so: too long, or its schema is none. The lease lives.
         """
-        await self._end_lease(lease, "ask", answers.question(question))
+        await self._end_lease(lease, "ask", answers.question(question) | _last_words(lease))
         self.note("submitted", lease_id=lease.lease_id, task_id=lease.task_id, asked=True)
 
     async def _end_lease(self, lease: HeldLease, verb: str, body: dict[str, Json]) -> None:
@@ -563,6 +563,11 @@ class Session:
 
 # With these nothing of the attempt is needed any more; after the others somebody goes on.
 _FINISHING = (Done, Plan, Accept, Rework, Reject)
+
+
+def _last_words(lease: HeldLease) -> dict[str, Json]:
+    said = lease.outbox.last_words()
+    return {"progress": said} if said else {}
 
 
 def _trace(lease: HeldLease) -> dict[str, str]:

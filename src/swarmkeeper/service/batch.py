@@ -38,6 +38,7 @@ class Queued:
     command: Command
     seed: bytes
     answer: asyncio.Future[Any] | None = None
+    request: str = ""  # id of the call that it came with
     value: Any = None
     error: BaseException | None = None
     poll: Poll | None = None  # a claim that rides along with the last of a group of reports
@@ -140,7 +141,14 @@ class Batch:
         assert queued.rounds < ROUNDS_MAX, "a command asks for ever more rows"
         world, command = self.world, queued.command
         actor_type, actor = _actor(command)
-        world.begin(actor_type=actor_type, actor=actor, by=command.by, seed=queued.seed, trace=command.trace)
+        world.begin(
+            actor_type=actor_type,
+            actor=actor,
+            by=command.by,
+            seed=queued.seed,
+            trace=command.trace,
+            request=queued.request,
+        )
         try:
             queued.value = self._replayed(command)
             if queued.value is None:

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from copy import copy
 
 import msgspec
 
-from swarmkeeper.core.ports import Store
+from swarmkeeper.core.ports import Reader
 from swarmkeeper.service import views
 from swarmkeeper.service.views import Inline, Row, View
 
@@ -23,7 +24,7 @@ _encode = msgspec.json.encode
 class Bodies:
     """Kept is only what a commit of this process has told: each later one tells what it replaces or takes away."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Reader) -> None:
         self._store = store
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._size = 0
@@ -36,6 +37,12 @@ class Bodies:
                 self._size += _ENTRY_BYTES + len(written[1])
         while self._size > KEPT_BYTES_IN_ALL:
             self._drop(next(iter(self._kept)))
+
+    def on(self, reader: Reader) -> Bodies:
+        """The same, where what is not at hand is read from a snapshot. A body under its id never changes."""
+        then = copy(self)
+        then._store = reader
+        return then
 
     def _drop(self, name: str) -> None:
         body = self._kept.pop(name, None)

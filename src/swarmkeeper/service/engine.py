@@ -36,6 +36,7 @@ from swarmkeeper.core.ports import (
 )
 from swarmkeeper.core.world import World
 from swarmkeeper.service.batch import TIMERS_MAX, Batch, Queued, Replayed, cost_of
+from swarmkeeper.service.calls import REQUEST
 from swarmkeeper.service.enginetime import APART, EngineTime
 from swarmkeeper.service.figures import Figures
 from swarmkeeper.service.pulses import Pulses
@@ -245,7 +246,7 @@ class Engine:
     # ---- gathering -------------------------------------------------------------------------------------------------
 
     def _queued(self, command: Command) -> Queued:
-        return Queued(command, self._entropy.seed())
+        return Queued(command, self._entropy.seed(), request=REQUEST.get())
 
     def _poll(self, claim: Claim, *, parks: bool) -> Poll:
         self._arrivals += 1

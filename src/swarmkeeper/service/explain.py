@@ -14,10 +14,9 @@ from swarmkeeper.core import explain
 from swarmkeeper.core.decide import tenants
 from swarmkeeper.core.explain import NAMES_TOLD, Asked, Fleet, Item, Reason, Seen, Standing, Why
 from swarmkeeper.core.model import Bot, Limits, Principal, Queue, Tenant
-from swarmkeeper.core.ports import Store
 from swarmkeeper.core.states import TASK_CLOSED, BotType, Kind, Status, TaskStatus
 from swarmkeeper.core.stuck import Stuck
-from swarmkeeper.service import views
+from swarmkeeper.service import causes, views
 from swarmkeeper.service.queries import Queries
 from swarmkeeper.service.quotas import NEAR, Usage
 from swarmkeeper.service.views import Row, View
@@ -50,6 +49,7 @@ class Now:
 
     time: Callable[[], int]
     seen: Callable[[str], int | None] = lambda bot: None  # when a bot was last heard of; None: the store knows better
+    asked: Callable[[str], int] | None = None  # when a bot last asked for work; None: all do
     parked: Callable[[], Iterable[str]] = tuple  # ids of the bots that wait for work
     held: Callable[[str], int] = lambda bot: 0  # leases that a bot has
     stuck: Callable[[str], tuple[Stuck, ...]] = lambda bot: ()  # its code that does not end
@@ -60,12 +60,8 @@ class Now:
 class Explainer:
     """Answers why a task is not done yet, for whoever may read the task."""
 
-    def __init__(self, store: Store, queries: Queries, limits: Limits, now: Now) -> None:
-        self._store, self._queries, self._limits, self._now = store, queries, limits, now
-
-    async def _read(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
-        assert parameters.keys() == READS[name], f"{name} takes {sorted(READS[name])}"
-        return await self._store.read(name, parameters)
+    def __init__(self, queries: Queries, limits: Limits, now: Now) -> None:
+        self._queries, self._limits, self._now = queries, limits, now
 
     async def explain(self, principal: Principal, task_id: str) -> View:
         """Every item of a task that is not final, with the one reason for which it is not.
@@ -73,6 +69,28 @@ class Explainer:
         Raises:
             NotFound, Forbidden: the caller may not see the task.
         """
+        async with self._queries.moment() as then:
+            return await _Moment(then, self._limits, self._now).explain(principal, task_id)
+
+    async def task(self, principal: Principal, task_id: str) -> tuple[View, int]:
+        """The task and its version, and with it the `explanation`: both of one moment."""
+        async with self._queries.moment() as then:
+            shown, version = await then.task_then(principal, task_id)
+            shown["explanation"] = await _Moment(then, self._limits, self._now).explain(principal, task_id)
+            return shown, version
+
+
+class _Moment:
+    """All reads are of one snapshot, so that no reason contradicts another."""
+
+    def __init__(self, queries: Queries, limits: Limits, now: Now) -> None:
+        self._queries, self._limits, self._now = queries, limits, now
+
+    async def _read(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
+        assert parameters.keys() == READS[name], f"{name} takes {sorted(READS[name])}"
+        return await self._queries.reader.read(name, parameters)
+
+    async def explain(self, principal: Principal, task_id: str) -> View:
         await self._queries.version(principal, task_id)
         (row,) = await self._read("task_row", tenant=principal.tenant, task=task_id)
         task = await self._standing(row)
@@ -100,12 +118,12 @@ class Explainer:
             counts[held.reason] = 1
             shown.insert(0, _task_itself(task, held))
             first = ("", held)
-        failure = views.json_of(row["failure"])
-        because = "" if failure is None else f"{failure['detail']} [{failure['code']}]"
+        failure = await self._queries.failure(row)
         return {
             "task_id": task.task,
             "status": str(task.status),
-            "summary": explain.summary(task, counts, first, failure=because),
+            "failure": failure,
+            "summary": explain.summary(task, counts, first, failure=_because_of(failure)),
             "waiting": shown,
             "waiting_total": sum(counts.values()),
             "reasons": {str(reason): counts[reason] for reason in sorted(counts, key=explain.RANK.__getitem__)},
@@ -144,7 +162,9 @@ class Explainer:
             bot = _bot(row)
             last_seen = max(bot.last_seen, self._now.seen(bot.id) or 0)
             here = bot.id in parked or now - last_seen <= self._limits.away
-            found.append(Seen(bot, here, self._now.held(bot.id), stuck=self._now.stuck(bot.id)))
+            asked_at = now if self._now.asked is None or bot.id in parked else self._now.asked(bot.id)
+            asks = now - asked_at <= self._limits.away
+            found.append(Seen(bot, here, self._now.held(bot.id), asks, asked_at, stuck=self._now.stuck(bot.id)))
         return found
 
     async def _items(self, task: Standing, ahead: Mapping[str, int]) -> list[Item]:
@@ -157,7 +177,7 @@ class Explainer:
 
         tried = await self._read("last_attempts_of_works", works=of(Status.WAITING))
         upstream = await self._read("open_upstream", works=of(Status.BLOCKED), statuses=statuses, limit=NAMES_TOLD)
-        endings = {one["work"]: one["ending"] for one in tried}
+        endings = {one["work"]: one for one in tried}
         before = {one["child"]: views.json_of(one["keys"]) for one in upstream}
         return [
             _item(
@@ -170,7 +190,7 @@ class Explainer:
                 bot=row["bot"],
                 ends_at=row["ends_at"],
                 upstream=tuple(before.get(row["id"], ())),
-                ending=endings.get(row["id"]),
+                **_last(endings.get(row["id"])),
             )
             for row in rows
         ]
@@ -183,6 +203,22 @@ def stored_usage(tenant: Tenant, limits: Limits) -> list[Usage]:
         Usage("open_subtasks", "tenant", tenant.open_subtasks, limits.open_subtasks or None),
         Usage("stored_bytes", "tenant", tenant.stored_bytes, limits.stored_bytes or None),
     ]
+
+
+def _because_of(failure: View | None) -> str:
+    """What a failed task failed for, with the first error."""
+    if failure is None:
+        return ""
+    said = f"{failure['detail']} [{failure['code']}]"
+    return said if failure["cause"] is None else f"{said}: {causes.sentence(failure['cause'])}"
+
+
+def _last(tried: Row | None) -> View:
+    """How the last attempt at an item ended, by whom, and what was said of it."""
+    if tried is None:
+        return {}
+    said = causes.put_off(tried["ending"], views.json_of(tried["error"]), tried["reason"])
+    return {"ending": tried["ending"], "ended_by": tried["bot_name"], "ended_for": said}
 
 
 def _ahead(groups: Iterable[Row]) -> dict[str, int]:

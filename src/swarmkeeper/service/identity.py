@@ -71,10 +71,21 @@ class Buckets:
 
 @dataclass(slots=True)
 class Presence:
-    """When each bot was heard of last. In memory: after a restart a bot is seen again with its next call."""
+    """When each bot was heard of last, and when it last asked for work. In memory: after a restart a bot is seen again
+    with its next call, and is given time to ask.
+    """
 
     _now: Callable[[], int]
     _last: dict[str, int] = field(default_factory=dict)
+    _asked: dict[str, int] = field(default_factory=dict)
+    _began: int = 0
+
+    def __post_init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """From here on bots can call: one that has not asked yet is given time from now."""
+        self._began = self._now()
 
     def seen(self, bot_id: str) -> None:
         self._last[bot_id] = self._now()
@@ -82,8 +93,17 @@ class Presence:
     def last_seen(self, bot_id: str) -> int | None:
         return self._last.get(bot_id)
 
+    def asked(self, bot_id: str) -> None:
+        """It asked for work or waits for some; or it has registered or reported, and is about to."""
+        self._last[bot_id] = self._asked[bot_id] = self._now()
+
+    def last_asked(self, bot_id: str) -> int:
+        """Of one that has not asked since this process began: when it began."""
+        return self._asked.get(bot_id, self._began)
+
     def forget(self, bot_id: str) -> None:
         self._last.pop(bot_id, None)
+        self._asked.pop(bot_id, None)
 
 
 @dataclass(slots=True)

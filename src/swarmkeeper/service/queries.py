@@ -5,7 +5,9 @@ The tenant always comes from the principal. What is another's is as if it were n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +15,10 @@ import msgspec
 
 from swarmkeeper.core.errors import CursorTooOld, Forbidden, Invalid, NotFound, Overloaded
 from swarmkeeper.core.model import Limits, Principal
-from swarmkeeper.core.ports import Rules, Store
-from swarmkeeper.core.states import TASK_CLOSED, Condition, Kind, Status, TaskStatus
+from swarmkeeper.core.ports import Reader, Rules, Store
+from swarmkeeper.core.states import TASK_CLOSED, Condition, Ending, FailureCode, Kind, Status, TaskStatus
 from swarmkeeper.core.stuck import Stuck
-from swarmkeeper.service import views
+from swarmkeeper.service import causes, views
 from swarmkeeper.service.bodies import Bodies
 from swarmkeeper.service.views import Inline, Row, View
 
@@ -49,11 +51,12 @@ READS: Mapping[str, frozenset[str]] = {
     "graph_nodes": frozenset({"task", "kind"}),
     "graph_edges": frozenset({"task"}),
     "attempts_of_work": frozenset({"work"}),
+    "last_failure_of_task": frozenset({"task", "endings", "well"}),
+    "failed_count": frozenset({"task", "kind", "status"}),
     "late_of_work": frozenset({"work"}),
     "verdict_on_subtask": frozenset({"task", "from_key", "to_key", "status"}),
     "lease_on_task": frozenset({"tenant", "bot", "key", "task"}),
     "attempt_on_task": frozenset({"tenant", "bot", "key", "task"}),
-    "leases_of_works": frozenset({"tenant", "works"}),
     "works_by_id": frozenset({"works"}),
     "upstream_of_works": frozenset({"works", "status"}),
     "feedback_of_works": frozenset({"works"}),
@@ -110,14 +113,32 @@ _ORDERS: Mapping[str, tuple[str, tuple[int, ...]]] = {
 }
 
 
+# How attempts end that failed, and what else ends a task while they go on failing.
+_FAILING = (Ending.FAILED, Ending.TIMED_OUT, Ending.EXPIRED)
+_WELL = (Status.SUCCEEDED, Status.SKIPPED)
+_LEFT_BEHIND = (FailureCode.DEADLINE, FailureCode.REVIEW_EXHAUSTED)
+
+
 def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-class Queries:
-    """`now` is engine time; `seen` says when a bot was last heard of, or None where the store knows better.
+def _item(row: Row, status: TaskStatus, *, room: int, seen: bool) -> View:
+    shown = views.subtask(row, status, room=room)
+    said = views.json_of(row["said"]) if seen else None
+    progress = None if said is None else {name: value for name, value in said.items() if name != "log"}
+    return {
+        **shown,
+        **causes.who_and_when(row, status),
+        "cause": causes.cause(row, status),
+        "progress": progress or None,
+    }
 
-    `stuck` says what it told of its code that does not end.
+
+class Queries:
+    """`now` is engine time. `seen` says when a bot was last heard of, or None where the store knows better; `asked`,
+    when it last asked for work (None: all do); `parked`, which bots wait for some just now.
+    `stuck` says what a bot told of its code that does not end.
     """
 
     def __init__(
@@ -129,24 +150,46 @@ class Queries:
         now: Callable[[], int],
         seen: Callable[[str], int | None] = lambda bot: None,
         stuck: Callable[[str], Sequence[Stuck]] = lambda bot: (),
+        asked: Callable[[str], int] | None = None,
+        parked: Callable[[], Iterable[str]] = tuple,
         bodies: Bodies | None = None,
     ) -> None:
         self._store = store
+        self._reader: Reader = store
         self._bodies = bodies or Bodies(store)
         self._rules = rules
         self._limits = limits
         self._now = now
-        self._seen, self._stuck = seen, stuck
+        self._seen = seen
+        self._asked = asked
+        self._parked = parked
+        self._stuck = stuck
 
     async def _read(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
         assert parameters.keys() == READS[name], f"{name} takes {sorted(READS[name])}"
-        return await self._store.read(name, parameters)
+        return await self._reader.read(name, parameters)
 
     async def _one(self, name: str, **parameters: Any) -> dict[str, Any]:
         found = await self._read(name, **parameters)
         if not found:
             raise NotFound("no such thing")
         return found[0]
+
+    @property
+    def reader(self) -> Reader:
+        """What they ask: the store, or within a `moment` the snapshot."""
+        return self._reader
+
+    @asynccontextmanager
+    async def moment(self) -> AsyncIterator[Queries]:
+        """The same queries on the store as it is at one moment: what they answer within the block fits together.
+
+        Nothing else is awaited within it.
+        """
+        async with self._store.snapshot() as seen:
+            then = copy(self)
+            then._reader, then._bodies = seen, self._bodies.on(seen)
+            yield then
 
     # ---- who may ---------------------------------------------------------------------------------------------------
 
@@ -203,13 +246,45 @@ class Queries:
 
     async def task(self, principal: Principal, task_id: str) -> tuple[View, int]:
         """The task and its version, which is its ETag."""
+        async with self.moment() as then:
+            return await then.task_then(principal, task_id)
+
+    async def task_then(self, principal: Principal, task_id: str) -> tuple[View, int]:
+        """The same, within a `moment`."""
         row = await self._task(principal, task_id)
         bodies = await self._bodies.of([row["spec"], row["verdict"]])
         shown = views.task(row, bodies.get(row["spec"]))
-        shown["subtasks"] = (await self._subtasks(row, 0, SUBTASKS_SHOWN))[0]
+        shown["subtasks"], _, more = await self._subtasks(principal, row, 0, SUBTASKS_SHOWN)
+        shown["failure"] = await self.failure(row)
+        if shown["progress"]["failed"]:
+            shown["progress"]["cancelled"] = await self._cancelled(row, shown, whole=not more)
         shown["result"] = await self._result(row) if await self._sees_outputs(principal, task_id) else None
         shown["verdict"] = views.verdict(bodies.get(row["verdict"]))
         return shown, row["version"]
+
+    async def failure(self, row: Row) -> View | None:
+        """Why a task failed, with the first error behind it."""
+        failure: View | None = views.json_of(row["failure"])
+        if failure is None:
+            return None
+        status = TaskStatus(row["status"])
+        work = failure.get("work_id")
+        if work is None and failure["code"] in _LEFT_BEHIND:
+            found = await self._read("last_failure_of_task", task=row["id"], endings=_json(_FAILING), well=_json(_WELL))
+            work = found[0]["work"] if found else None
+        behind = None
+        if work is not None:
+            items = await self._read("subtask_row", task=row["id"], kind=Kind.EXECUTE, ref=work)
+            behind = causes.cause(items[0], status) if items else None
+        fix = f"swarmkeeper task retry {row['id']}" if status is TaskStatus.FAILED else None
+        return {**failure, "cause": behind, "fix": fix}
+
+    async def _cancelled(self, row: Row, shown: View, *, whole: bool) -> int:
+        """How many subtasks were cancelled: `failed` counts them too."""
+        if whole:
+            return sum(one["status"] == Status.CANCELLED for one in shown["subtasks"])
+        found = await self._read("failed_count", task=row["id"], kind=Kind.EXECUTE, status=Status.FAILED)
+        return int(shown["progress"]["failed"] - (found[0]["count"] if found else 0))
 
     async def version(self, principal: Principal, task_id: str) -> tuple[int, bool]:
         """The version of a task, and whether it is final: all that a waiting reader has to look at."""
@@ -287,19 +362,27 @@ class Queries:
         self._check_size(page_size)
         row = await self._task(principal, task_id)
         after = views.read_token(page_token, int)[0] if page_token else 0
-        shown, end, more = await self._subtasks(row, after, page_size)
+        shown, end, more = await self._subtasks(principal, row, after, page_size)
         following = views.token(end) if more or await self._written(row) < row["n_total"] else ""
         return views.page(shown, following) | {"subtasks_total": row["n_total"]}
 
-    async def _subtasks(self, task: Row, after: int, limit: int) -> tuple[list[View], int, bool]:
+    async def _subtasks(self, principal: Principal, task: Row, after: int, limit: int) -> tuple[list[View], int, bool]:
         """Some subtasks, where they end, and whether more are there."""
         if not task["n_total"]:
             return [], after, False
         found = await self._read("subtasks_page", task=task["id"], kind=Kind.EXECUTE, after=after, limit=limit + 1)
         shown = found[:limit]
         status = TaskStatus(task["status"])
+        # What a bot says on its way is as near to its output as what it says at the end.
+        seen = any(row["said"] for row in shown) and await self._sees_outputs(principal, task["id"])
+        room = views.INPUTS_BYTES_IN_ALL
+        told = []
+        for row in shown:
+            told.append(_item(row, status, room=room, seen=seen))
+            if told[-1]["input"] is not None:
+                room -= len(row["spec"] or b"")
         end = shown[-1]["seq"] if shown else after
-        return [views.subtask(row, status) for row in shown], end, len(found) > limit
+        return told, end, len(found) > limit
 
     async def _subtask_row(self, task: Row, ref: str) -> Row:
         """
@@ -324,13 +407,17 @@ class Queries:
         return len(await self._read("graph_nodes", task=task["id"], kind=Kind.EXECUTE))
 
     async def subtask(self, principal: Principal, task_id: str, ref: str) -> View:
-        """One subtask by id or key, with all that came of it."""
+        """One subtask by id or key, or the plan or a review by its id, with all that came of it."""
+        async with self.moment() as then:
+            return await then._subtask(principal, task_id, ref)
+
+    async def _subtask(self, principal: Principal, task_id: str, ref: str) -> View:
         task = await self._task(principal, task_id)
         row = await self._subtask_row(task, ref)
-        shown = views.subtask(row, TaskStatus(task["status"]))
-        shown["input"] = views.planned(row).get("input", {})
+        seen = await self._sees_outputs(principal, task_id)
+        shown = _item(row, TaskStatus(task["status"]), room=len(row["spec"] or b""), seen=seen)
         shown["output"] = None
-        if row["result"] is not None and await self._sees_outputs(principal, task_id):
+        if row["result"] is not None and seen:
             body = (await self._bodies.of([row["result"]]))[row["result"]]
             fits = Inline().fits(len(body))
             whole = views.json_of(body) if fits else None
@@ -346,10 +433,9 @@ class Queries:
         )
         shown["verdict"] = views.verdict(judged[0]["body"] if judged else None)
         shown["attempts"] = [views.attempt(one) for one in await self._read("attempts_of_work", work=row["id"])]
-        held = await self._read("leases_of_works", tenant=principal.tenant, works=_json([row["id"]]))
-        # What a bot says on its way is as near to its output as what it says at the end.
-        seen = bool(held) and await self._sees_outputs(principal, task_id)
-        shown["progress"] = views.json_of(held[0]["progress"]) if seen else None
+        shown["progress"] = views.json_of(row["said"]) if seen else None
+        for one in shown["attempts"] if not seen else ():
+            one["progress"] = None
         if self._rules.may(principal, "late.read"):
             shown["late_results"] = [views.late_result(one) for one in await self._read("late_of_work", work=row["id"])]
         return shown
@@ -372,9 +458,10 @@ class Queries:
         return (await self._bodies.of([wanted]))[wanted]
 
     async def graph(self, principal: Principal, task_id: str) -> View:
-        task = await self._task(principal, task_id)
-        nodes = await self._read("graph_nodes", task=task_id, kind=Kind.EXECUTE)
-        edges = await self._read("graph_edges", task=task_id)
+        async with self.moment() as then:
+            task = await then._task(principal, task_id)
+            nodes = await then._read("graph_nodes", task=task_id, kind=Kind.EXECUTE)
+            edges = await then._read("graph_edges", task=task_id)
         shown = views.graph(nodes, edges, TaskStatus(task["status"]))
         return shown | {"subtasks_total": task["n_total"], "loading": len(nodes) < task["n_total"]}
 
@@ -382,7 +469,8 @@ class Queries:
 
     async def bots(self, principal: Principal, *, page_size: int = PAGE_SIZE, page_token: str = "") -> View:
         self._must(principal, "bot.read")
-        return await self._page("bots_page", principal, self._bot, page_size, page_token)
+        parked = set(self._parked())
+        return await self._page("bots_page", principal, lambda row: self._bot(row, parked), page_size, page_token)
 
     async def bot(self, principal: Principal, bot_id: str) -> View:
         """A bot: for operators, and for the one whose key it is."""
@@ -392,25 +480,41 @@ class Queries:
             self._must(principal, "bot.read")
         if not row:
             raise NotFound("no such bot")
-        return self._bot(row[0])
+        return self._bot(row[0], set(self._parked()))
 
     def _is_own(self, principal: Principal, row: Row) -> bool:
         return bool(row["name"] == principal.bot if principal.bot is not None else row["key_id"] == principal.key_id)
 
-    def _bot(self, row: Row) -> View:
+    def _bot(self, row: Row, parked: Collection[str]) -> View:
         last_seen = max(row["last_seen"], self._seen(row["id"]) or 0)
-        away = self._now() - last_seen > self._limits.away
-        return views.bot(row, last_seen=last_seen, away=away, stuck=self._stuck(row["id"]))
+        away = row["id"] not in parked and self._now() - last_seen > self._limits.away
+        last_asked, asks = self._asks(row["id"], parked)
+        return {
+            **views.bot(row, last_seen=last_seen, away=away, stuck=self._stuck(row["id"])),
+            "last_asked": views.time(last_asked),
+            "asking": asks and not away and row["status"] == "active",
+        }
+
+    def _asks(self, bot_id: str, parked: Collection[str]) -> tuple[int, bool]:
+        """When a bot last asked for work, and whether that is not long ago."""
+        now = self._now()
+        asked_at = now if self._asked is None or bot_id in parked else self._asked(bot_id)
+        return asked_at, now - asked_at <= self._limits.away
 
     async def skills(self, principal: Principal) -> View:
         """Each skill that a bot has or something waits for: who has it, how much waits and since when."""
         self._must(principal, "skill.read")
         bots: dict[str, int] = {}
+        asking: dict[str, int] = {}
+        parked = set(self._parked())
         waiting: dict[str, int] = {}
         oldest: dict[str, int] = {}
         for row in await self._read("skills_of_bots", tenant=principal.tenant, status="active"):
             for skill in views.json_of(row["skills"]):
                 bots[skill] = bots.get(skill, 0) + 1
+                # One whose places are all taken is at work: it asks when one is free.
+                if row["held"] >= row["capacity"] or self._asks(row["id"], parked)[1]:
+                    asking[skill] = asking.get(skill, 0) + 1
         for row in await self._read("waiting_by_queue", tenant=principal.tenant):
             for skill in views.json_of(row["skills"]):
                 waiting[skill] = waiting.get(skill, 0) + row["waiting"]
@@ -420,6 +524,7 @@ class Queries:
                 {
                     "skill": skill,
                     "bots": bots.get(skill, 0),
+                    "asking": asking.get(skill, 0),
                     "waiting": waiting.get(skill, 0),
                     "oldest_seconds": views.seconds(max(0, self._now() - oldest[skill])) if skill in oldest else None,
                 }

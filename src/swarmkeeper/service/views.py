@@ -23,6 +23,8 @@ SECOND = 1_000_000
 # What is larger is fetched by itself: a bot's answer should fit in memory a hundred times over.
 INLINE_BYTES_MAX = 256 * 1024
 INLINE_BYTES_IN_ALL = 1024 * 1024
+# Of what the subtasks of a list were given: whoever watches a task is sent the list again with each change.
+INPUTS_BYTES_IN_ALL = 64 * 1024
 SOURCE = "/swarmkeeper"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -186,10 +188,18 @@ def as_planned(work_id: str, task_id: str, key: str, spec: View | None) -> View:
     return {"id": work_id, "parent_task_id": task_id, **(spec or {}), "key": key}
 
 
-def subtask(row: Row, status: TaskStatus) -> View:
-    """A subtask as it stands, in a list."""
+# What a plan says of its own items stands nowhere: it has none for itself and for its reviews.
+_OTHERS = {Kind.PLAN: "Make the plan of the task.", Kind.REVIEW: "Judge what was made."}
+
+
+def subtask(row: Row, status: TaskStatus, *, room: int = INPUTS_BYTES_IN_ALL) -> View:
+    """An item as it stands, in a list; without its input where that does not fit into `room`."""
     shown = planned(row)
-    shown.pop("input", None)
+    kind = Kind(row["kind"])
+    if kind is not Kind.EXECUTE:
+        shown["description"] = _OTHERS[kind]
+    shown["input"] = shown.get("input", {}) if len(row["spec"] or b"") <= room else None
+    shown["kind"] = str(kind)
     shown["priority"] = row["priority"]
     shown["status"] = str(effective(status, Status(row["status"])))
     return shown | {"attempt": row["attempt"], "round": row["round"]}
@@ -199,11 +209,14 @@ def attempt(row: Row) -> View:
     return {
         "attempt": row["attempt"],
         "bot": row["bot"],
+        "bot_name": row["bot_name"],
         "lease_id": row["lease_id"],
         "started_at": time(row["started"]),
         "ended_at": time(row["ended"]),
         "ending": row["ending"],
         "error": json_of(row["error"]),
+        "reason": row["reason"],
+        "progress": json_of(row["progress"]),
         "usage": json_of(row["usage"]),
     }
 

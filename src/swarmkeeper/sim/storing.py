@@ -113,6 +113,16 @@ class SimStore(SqliteStore):
         async with self._turn:
             return self._rows(self._reading, name, parameters)
 
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Any]:
+        if self.path is None:
+            async with super().snapshot() as seen:
+                yield seen
+            return
+        async with self._turn:
+            with self._one_moment(self._reading) as seen:
+                yield seen
+
     async def _begin_immediate(self, connection: apsw.Connection) -> None:
         if fault := self._faults.strike("store.busy", "store:begin"):
             await asyncio.sleep(fault.amount(1))

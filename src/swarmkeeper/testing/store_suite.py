@@ -445,6 +445,17 @@ class StoreSuite(TimesSuite):
 
         assert await opened.read(name, parameters) == []
 
+    async def test_a_snapshot_answers_as_the_store_does_and_ends_with_its_block(self, opened: Store) -> None:
+        await save(opened, Changes(keys={"key_1": records.key("key_1")}))
+
+        async with opened.snapshot() as seen:
+            within = await seen.read("tenants", {})
+
+        assert within == await opened.read("tenants", {})
+        await save(opened, Changes(keys={"key_2": records.key("key_2", public_id="other", tenant="umbrella")}))
+        async with opened.snapshot() as later:
+            assert [row["id"] for row in await later.read("tenants", {})] == ["acme", "umbrella"]
+
     async def test_reads_see_what_is_committed_and_nothing_else(self, opened: Store) -> None:
         await save(opened, Changes(keys={"key_1": records.key("key_1")}))
         with pytest.raises(ZeroDivisionError):

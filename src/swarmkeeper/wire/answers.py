@@ -9,7 +9,9 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from swarmkeeper.core.states import Decision, Ending, FailureCode, Kind, Outcome, Status, TaskStatus
+from swarmkeeper.core.states import Decision, Ending, Kind, Outcome, Status, TaskStatus
+from swarmkeeper.wire.causes import Cause, TaskFailure
+from swarmkeeper.wire.explain import Explanation
 from swarmkeeper.wire.problems import FieldError, Problem
 from swarmkeeper.wire.requests import BotInfo, BotTypeName, Finding, Progress, Quorum, Role, SubTask, Usage, When
 from swarmkeeper.wire.shapes import Answer, Json, Object, Time
@@ -38,20 +40,16 @@ class Reference(Answer):
 # ---- tasks ---------------------------------------------------------------------------------------------------------
 
 
-class TaskFailure(Answer):
-    """Why a task failed."""
-
-    code: FailureCode
-    detail: str = ""
-    work_id: str | None = None
-
-
 class TaskProgress(Answer):
     """How many of its subtasks are where: `done` counts SUCCEEDED and SKIPPED, `failed` FAILED and CANCELLED."""
 
     total: int = 0
     done: int = 0
     failed: int = 0
+    cancelled: Annotated[
+        int | None,
+        Field(description="Those of `failed` that were cancelled; left out in lists, and where none failed."),
+    ] = None
 
 
 class VerdictGiven(Answer):
@@ -78,20 +76,39 @@ class SubTaskState(SubTask):
     parent_task_id: str
     key: str
     status: Status
+    kind: Annotated[Kind, Field(description="The plan and reviews are found by their id alone.")] = Kind.EXECUTE
+    input: Annotated[Json, Field(description="Null where it is too large for a list: the subtask itself has it.")] = (
+        None
+    )
     attempt: Annotated[int, Field(description="Leases ever granted for it.")] = 0
     round: int = 1
+    bot: Annotated[str | None, Field(description="The name of the bot that has it, or brought it to its end.")] = None
+    started_at: Annotated[Time | None, Field(description="When that bot was given it.")] = None
+    ended_at: Annotated[Time | None, Field(description="When its last attempt ended, where it is done.")] = None
+    cause: Annotated[Cause | None, Field(description="Why its last attempt brought no result.")] = None
+    progress: Annotated[
+        ProgressGiven | None,
+        Field(
+            description="What its bot last said of the attempt that is under way; in lists without its lines of log."
+        ),
+    ] = None
 
 
 class Attempt(Answer):
     """One try at a work."""
 
     attempt: int
-    bot: str
+    bot: Annotated[str, Field(description="Its id.")]
+    bot_name: Annotated[str | None, Field(description="Null where it is no longer registered.")] = None
     lease_id: str
     started_at: Time
     ended_at: Time
     ending: Ending
     error: Object | None = None
+    reason: Annotated[str | None, Field(description="Why the bot gave it back.")] = None
+    progress: Annotated[
+        ProgressGiven | None, Field(description="How far it had come, with its last 50 lines of log.")
+    ] = None
     usage: UsageGiven | None = None
 
 
@@ -122,9 +139,6 @@ class SubTaskDetail(SubTaskState):
     output: Json = None
     verdict: VerdictGiven | None = None
     attempts: list[Attempt] = Field(default_factory=list)
-    progress: Annotated[
-        ProgressGiven | None, Field(description="What its bot last said of the attempt that is under way.")
-    ] = None
     late_results: list[LateResult] = Field(default_factory=list)
 
 
@@ -180,6 +194,9 @@ class Task(Answer):
     ] = None
     verdict: VerdictGiven | None = None
     usage: UsageGiven = Field(default_factory=UsageGiven)
+    explanation: Annotated[
+        Explanation | None, Field(description="Why it is not done yet, of the same moment, where that was asked for.")
+    ] = None
     created_at: Time
     updated_at: Time
 
@@ -395,6 +412,12 @@ class Bot(BotInfo):
         Field(description="Code that goes on though its lease is gone: each takes one place of the bot's capacity."),
     ] = Field(default_factory=list)
     last_seen: Time | None = None
+    last_asked: Annotated[
+        Time | None, Field(description="When it last asked for work, registered or reported; since the server began.")
+    ] = None
+    asking: Annotated[
+        bool | None, Field(description="Whether it asks for work: one that only beats, or is away, gets none.")
+    ] = None
     created_at: Time | None = None
 
 
@@ -402,7 +425,11 @@ class Skill(Answer):
     """A skill: who has it, and what waits for it."""
 
     skill: str
-    bots: int
+    bots: Annotated[int, Field(description="Registered, and neither draining nor disabled.")]
+    asking: Annotated[
+        int | None,
+        Field(description="Those of them that asked for work in the last two minutes, or hold all they can."),
+    ] = None
     waiting: int
     oldest_seconds: float | None = None
 

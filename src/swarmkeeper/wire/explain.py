@@ -8,6 +8,7 @@ from pydantic import Field
 
 from swarmkeeper.core.explain import Reason
 from swarmkeeper.core.states import Kind, Status, TaskStatus
+from swarmkeeper.wire.causes import TaskFailure
 from swarmkeeper.wire.shapes import Answer, Time
 
 
@@ -47,6 +48,7 @@ class Explanation(Answer):
 
     task_id: str
     status: TaskStatus
+    failure: Annotated[TaskFailure | None, Field(description="Why it failed, where it did.")] = None
     summary: Annotated[str, Field(description="One sentence.")]
     waiting: Annotated[
         list[Waiting],

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from swarmkeeper.wire.answers import Page
+from swarmkeeper.wire.requests import Progress
 from swarmkeeper.wire.shapes import YEAR_SECONDS, Answer, Json, Object, Request, Text, Texts, Time, json_within
 
 ApprovalKind = Literal["plan", "final", "rounds", "question"]
@@ -33,6 +34,7 @@ class Ask(Request):
     expires_in_seconds: Annotated[
         float | None, Field(ge=1, le=YEAR_SECONDS, description="Seven days where it is left out.")
     ] = None
+    progress: Progress | None = None
 
 
 class AskAnswer(Answer):

@@ -1,20 +1,17 @@
-"""What clients, bots and operators send. A field that a later release brings is in `NOT_SUPPORTED`, or unknown.
+"""What clients, bots and operators send. A field that a later release brings is in later.py, or unknown.
 
 Words of a closed set are written out here, because they are the contract; a test holds them against core/states.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, WithJsonSchema, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from swarmkeeper.core import graph, model
-from swarmkeeper.core.errors import Detail
 from swarmkeeper.core.states import Condition, Decision, ErrorClass
-from swarmkeeper.wire.problems import pointer
 from swarmkeeper.wire.shapes import (
     BATCH_MAX,
     LEASES_MAX,
@@ -377,6 +374,17 @@ class Usage(Request):
     cost_micro_usd: Count = 0
 
 
+class Progress(Request):
+    """How far a bot has come."""
+
+    fraction: Annotated[float | None, Field(ge=0, le=1)] = None
+    message: Text | None = None
+    log: Texts = Field(default_factory=list)
+
+    def record(self) -> dict[str, Json]:
+        return self.model_dump(exclude_none=True)
+
+
 class Failure(Request):
     """Why an attempt failed."""
 
@@ -471,6 +479,7 @@ class Result(Request):
     verdict: Annotated[Json, Unread(Verdict | None)] = None
     error: Annotated[Failure | None, Field(description="With status failed.")] = None
     usage: Usage | None = None
+    progress: Annotated[Progress | None, Field(description="The last that is said of the attempt; it is kept.")] = None
 
     @model_validator(mode="after")
     def _one_content(self) -> Result:
@@ -544,14 +553,6 @@ class ReportBatch(Request):
     claim: Claim | None = None
 
 
-class Progress(Request):
-    """How far a bot has come."""
-
-    fraction: Annotated[float | None, Field(ge=0, le=1)] = None
-    message: Text | None = None
-    log: Texts = Field(default_factory=list)
-
-
 class Beat(Request):
     """A sign of life for one lease."""
 
@@ -587,29 +588,4 @@ class Release(Request):
 
     reason: Text | None = None
     delay_seconds: Annotated[Delay, Field(description="Handed out again no sooner.")] = 0
-
-
-# ---- what comes later ----------------------------------------------------------------------------------------------
-
-
-class Later(NamedTuple):
-    """A field whose feature this release does not have; `model` alone, where `field` is empty, is one as a whole."""
-
-    model: type[Request]
-    field: str
-    asked_for: Callable[[Any], bool]
-    detail: str
-
-
-# All that is known today is there; a field that is known before its feature is goes here.
-NOT_SUPPORTED: tuple[Later, ...] = ()
-
-
-def not_supported(request: Request, at: tuple[str | int, ...] = ()) -> tuple[Detail, ...]:
-    """What of a request this release does not have: for `NotSupported`, where there is any."""
-    return tuple(
-        (pointer((*at, later.field) if later.field else at), "not_supported", later.detail)
-        for later in NOT_SUPPORTED
-        if isinstance(request, later.model)
-        and later.asked_for(getattr(request, later.field) if later.field else request)
-    )
+    progress: Progress | None = None

@@ -41,20 +41,22 @@ from swarmkeeper.wire.answers import (
     Review,
     Skill,
     SkillPage,
+    StuckWork,
     SubTaskDetail,
     SubTaskPage,
     SubTaskState,
     Task,
     TaskBatchAnswer,
     TaskBatchItem,
-    TaskFailure,
     TaskPage,
     TaskProgress,
     UsageGiven,
     VerdictGiven,
 )
+from swarmkeeper.wire.causes import Cause, TaskFailure
 from swarmkeeper.wire.events import CloudEvent, EventPage
 from swarmkeeper.wire.explain import Explanation, Waiting
+from swarmkeeper.wire.later import NOT_SUPPORTED, not_supported
 from swarmkeeper.wire.messages import MessageRequest
 from swarmkeeper.wire.people import (
     AnswerQuestion,
@@ -69,7 +71,6 @@ from swarmkeeper.wire.people import (
 from swarmkeeper.wire.problems import FieldError, Problem
 from swarmkeeper.wire.reading import read_plan, read_verdict
 from swarmkeeper.wire.requests import (
-    NOT_SUPPORTED,
     BatchResult,
     Beat,
     BotInfo,
@@ -92,6 +93,7 @@ from swarmkeeper.wire.requests import (
     Result,
     Retry,
     Role,
+    StuckCode,
     SubTask,
     Target,
     TaskBatch,
@@ -99,7 +101,6 @@ from swarmkeeper.wire.requests import (
     TaskPatch,
     Usage,
     Verdict,
-    not_supported,
     specs,
 )
 from swarmkeeper.wire.shapes import read, read_answer
@@ -127,6 +128,7 @@ __all__ = [
     "BotInfo",
     "BotMessage",
     "BotPage",
+    "Cause",
     "Claim",
     "CloudEvent",
     "Defaults",
@@ -181,6 +183,8 @@ __all__ = [
     "Role",
     "Skill",
     "SkillPage",
+    "StuckCode",
+    "StuckWork",
     "SubTask",
     "SubTaskDetail",
     "SubTaskPage",

@@ -36,6 +36,7 @@ from swarmkeeper.core.model import (
     Task,
     Work,
 )
+from swarmkeeper.core.said import joined
 from swarmkeeper.core.states import (
     TASK_CLOSED,
     Ending,
@@ -251,12 +252,17 @@ def deferred(world: World, task: Task, work: Work, lease: Lease, wait: int, why:
     if wait <= 0:
         world.happened(task, work, Happening.RELEASED)
         review_changed(world, task, work)
-        world.emit("work.released", {**_about(work), "bot": lease.bot}, task=task, work=work)
+        world.emit("work.released", {**_about(work), "bot": lease.bot, **_why(written)}, task=task, work=work)
         return
     world.wait(task, work, Happening.DEFERRED, world.now + wait)
     review_changed(world, task, work)
-    told = {**_about(work), "bot": lease.bot, "in_seconds": wait / 1_000_000}
+    told = {**_about(work), "bot": lease.bot, **_why(written), "in_seconds": wait / 1_000_000}
     world.emit("work.deferred", told, task=task, work=work)
+
+
+def _why(written: Mapping[str, Any]) -> dict[str, Json]:
+    """What the bot said of putting its work off."""
+    return {name: written[name] for name in ("reason", "error") if written.get(name)}
 
 
 # ---- reports -------------------------------------------------------------------------------------------------------
@@ -298,11 +304,18 @@ def report(world: World, command: Report) -> Reported | Refusal:
     work = world.work(lease.work)
     own = {**_ours(work), "bytes": len(command.content)}
     world.record("work.report", work.id, task=task, body={"key": work.key}, own=own)
-    world.saw(lease)
+    _hear(world, lease, command.progress)
     if command.failure is not None:
         _report_failure(world, task, work, lease, command, command.failure)
         return Reported(task)
     return _report_success(world, task, work, lease, bot, command)
+
+
+def _hear(world: World, lease: Lease, said: Mapping[str, Json] | None) -> None:
+    """Take down that the lease reached its bot, and the last that the bot says of its attempt."""
+    world.saw(lease)
+    if said:
+        world.edit_lease(lease).progress = joined(lease.progress, said)
 
 
 def _lease_lost(world: World, attempt: Attempt | None) -> LeaseLost:
@@ -445,7 +458,10 @@ def _refuse(world: World, task: Task, work: Work, lease: Lease, error: Swarmkeep
     world.refused(error.code)
     if lease.refusals > world.limits.refusals_max:
         words = "; ".join(f"{pointer}: {text}" for pointer, _, text in error.details[:20])
-        cause = {"class": "retryable", "message": f"{lease.refusals} results in a row broke the rules"}
+        told = [{"pointer": pointer, "code": code, "detail": text} for pointer, code, text in error.details[:20]]
+        said = {"class": "retryable", "message": f"{lease.refusals} results in a row broke the rules", "errors": told}
+        cause = world.rules.redact(said, tenant=task.tenant).value
+        assert isinstance(cause, dict)
         world.give_feedback(work, work.round, words)
         try_failed(world, task, work, lease, Happening.ATTEMPT_FAILED, ending=Ending.FAILED, error=cause)
     return Refusal(error)
@@ -467,7 +483,7 @@ def is_quiet(lease: Lease, pulse: Pulse, now: int) -> bool:
         lease.seen
         and lease.expires_at - now >= lease.ttl // 2
         and pulse.checkpoint is None
-        and (pulse.progress is None or pulse.progress == lease.progress)
+        and (pulse.progress is None or joined(lease.progress, pulse.progress) == lease.progress)
         and (pulse.usage is None or pulse.usage == lease.usage)
     )
 
@@ -485,7 +501,7 @@ def _beat_one(world: World, bot: Bot, pulse: Pulse) -> Directive:
         lease.expires_at = max(lease.expires_at, world.now + lease.ttl)
         world.set_timer("lease", lease.work, lease.expires_at)
         if pulse.progress is not None:
-            lease.progress = pulse.progress
+            lease.progress = joined(lease.progress, pulse.progress)
         if pulse.usage is not None:
             lease.usage = pulse.usage
         if pulse.checkpoint is not None:
@@ -525,10 +541,10 @@ def release(world: World, command: Release) -> str:
     if task.status in TASK_CLOSED:
         raise TaskClosed("the task is over; drop the work")
     world.record("work.release", work.id, task=task, body={**_about(work), "reason": command.reason})
-    world.saw(lease)
+    _hear(world, lease, command.progress)
     wait = retry.put_off_again(command.delay, work.deferrals, work.put_off)
     why = world.rules.text(command.reason, tenant=task.tenant)
-    deferred(world, task, work, lease, wait, why, answer="released")
+    deferred(world, task, work, lease, wait, why, answer="released", reason=command.reason)
     return work.id
 
 
@@ -546,7 +562,7 @@ def ask(world: World, command: Ask) -> str | Refusal:
     if task.status in TASK_CLOSED:
         raise TaskClosed("the task is over; drop the work")
     world.record("work.ask", work.id, task=task, body={**_about(work), "question": command.question})
-    world.saw(lease)
+    _hear(world, lease, command.progress)
     if (wrong := asking.fault_of(world, command)) is not None:
         said = json.dumps([command.question, command.choices, command.schema], sort_keys=True)
         return _refuse(world, task, work, lease, wrong, hashlib.sha256(said.encode()).hexdigest())

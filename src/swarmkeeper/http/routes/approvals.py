@@ -37,6 +37,7 @@ async def ask(x: Exchange[v1.Ask, NoQuery]) -> Reply:
         choices=tuple(body.choices),
         schema=body.schema_,
         expires=None if body.expires_in_seconds is None else micros(body.expires_in_seconds),
+        progress=None if body.progress is None else body.progress.record(),
         trace=x.trace,
     )
     approval_id = await x.parts.engine.do(await x.aside(lambda: asking.readable(asked, x.parts.rules)))

@@ -40,7 +40,7 @@ async def register_bot(x: Exchange[v1.BotInfo, NoQuery]) -> Reply:
     )
     answer = await x.parts.engine.do(command)
     bot_id, new = (answer.resource, False) if isinstance(answer, Replayed) else answer
-    x.parts.identity.presence.seen(bot_id)
+    x.parts.identity.presence.asked(bot_id)
     x.parts.identity.stuck.forget(bot_id)  # a process that has just begun
     headers = [("location", f"{x.base}/bots/{bot_id}")] if new else []
     if isinstance(answer, Replayed):

@@ -120,6 +120,7 @@ async def submit_tasks(x: Exchange[v1.TaskBatch, NoQuery]) -> Reply:
     for one in asked:
         answer: Any = next(answers) if isinstance(one, commands.Submit) else one
         if isinstance(answer, SwarmkeeperError):
+            x.refused(answer)
             results.append({"status": status_of(answer), "error": problem(answer, x.request_id, x.base)})
             continue
         if isinstance(answer, BaseException):
@@ -187,9 +188,10 @@ async def get_task(x: Exchange[Any, TaskQuery]) -> Reply:
         )
     if query.wait_seconds > 0:
         await _wait(x, task_id, None if query.until == "final" else known)
-    shown, version = await x.parts.queries.task(x.by, task_id)
+    looked = x.parts.explainer.task if query.explain else x.parts.queries.task
+    shown, version = await looked(x.by, task_id)
     etag = ("etag", f'"{version}"')
-    if version in known:
+    if version in known and not query.explain:  # reasons change without the task
         return Reply(304, None, (etag,))
     return Reply(200, shown, (etag,))
 

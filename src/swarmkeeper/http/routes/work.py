@@ -72,7 +72,7 @@ async def lease_work(x: Exchange[v1.LeaseRequest, NoQuery]) -> Reply:
     else:
         with x.parts.quotas.polls.held(x.by):
             claimed = await _asked(x, claim, wait)
-    x.parts.identity.presence.seen(body.bot_id)
+    x.parts.identity.presence.asked(body.bot_id)
     leases, reason = claimed
     told: dict[str, Json] = {"leases": leases, "reason": None if leases else reason}
     if x.parts.identity.processes.another(body.bot_id, x.headers.get("bot-process")):
@@ -161,6 +161,7 @@ def _report(x: Exchange[Any, Any], result: v1.Result, bot: str, task: str | None
         errors=tuple(shape_errors),
         errors_in=result.kind if shape_errors else None,
         usage=None if result.usage is None else result.usage.model_dump(),
+        progress=None if result.progress is None else result.progress.record(),
         trace=x.trace,
     )
 
@@ -191,7 +192,7 @@ async def report_result(x: Exchange[v1.Report, NoQuery]) -> Reply:
     (answer,), claimed = await x.parts.engine.report([command], claim)
     if isinstance(answer, BaseException):
         raise answer
-    x.parts.identity.presence.seen(body.bot_id)
+    x.parts.identity.presence.asked(body.bot_id)
     return Reply(200, {**_taken(answer), "leases": await _leases(x, claimed)})
 
 
@@ -219,7 +220,10 @@ async def report_results(x: Exchange[v1.ReportBatch, NoQuery]) -> Reply:
         if isinstance(answer, BaseException) and not isinstance(answer, SwarmkeeperError):
             raise answer
     if any(isinstance(answer, Reported) for answer in answers):
-        x.parts.identity.presence.seen(body.bot_id)
+        x.parts.identity.presence.asked(body.bot_id)
+    for answer in answers:
+        if isinstance(answer, SwarmkeeperError):
+            x.refused(answer)
     results = [_refused(answer) if isinstance(answer, SwarmkeeperError) else _taken(answer) for answer in answers]
     return Reply(200, {"results": results, "leases": await _leases(x, claimed)})
 
@@ -240,7 +244,7 @@ def _beat(x: Exchange[v1.Heartbeat, NoQuery], bot: str) -> commands.Beat:
     """The command, with progress and log lines as people may read them while the work runs."""
 
     def readable(progress: v1.Progress) -> dict[str, Json]:
-        said: dict[str, Json] = x.parts.rules.redact(progress.model_dump(exclude_none=True), tenant=x.by.tenant).value
+        said: dict[str, Json] = x.parts.rules.redact(progress.record(), tenant=x.by.tenant).value
         return said
 
     pulses = tuple(
@@ -312,6 +316,7 @@ async def release(x: Exchange[v1.Release, NoQuery]) -> Reply:
             lease_id=x.path["lease_id"],
             reason=body.reason or "",
             delay=micros(body.delay_seconds),
+            progress=None if body.progress is None else body.progress.record(),
             trace=x.trace,
         )
     )

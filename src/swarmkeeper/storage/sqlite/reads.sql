@@ -58,18 +58,51 @@ SELECT {task.*}, (SELECT length(body) FROM payload WHERE payload.id = task.spec)
 SELECT payload.id, payload.body FROM json_each(:ids) AS wanted CROSS JOIN payload ON payload.id = wanted.value;
 
 -- name: subtasks_page
--- A page of a task's subtasks in the order of the plan, with what was planned.
-SELECT work.seq, {work.*}, payload.body AS spec
+-- A page of a task's subtasks in the order of the plan, with what was planned, who has each, and how the last attempt
+-- at it ended.
+SELECT work.seq, {work.*}, payload.body AS spec,
+       coalesce(lease.granted_at, last.started) AS started, last.ended, last.attempt AS last_attempt, last.ending,
+       last.round AS last_round, last.error AS last_error, last.reason, lease.work IS NOT NULL AS held,
+       lease.progress AS said,
+       coalesce(holder.name, lease.bot) AS holder, coalesce(tried.name, last.bot) AS tried_by
   FROM work LEFT JOIN payload ON payload.id = work.payload
+  LEFT JOIN lease ON lease.work = work.id
+  LEFT JOIN attempt AS last ON last.work = work.id AND last.attempt = work.attempt - (lease.work IS NOT NULL)
+  LEFT JOIN bot AS holder ON holder.id = lease.bot
+  LEFT JOIN bot AS tried ON tried.id = last.bot
  WHERE work.task = :task AND work.kind = :kind AND work.seq > :after
  ORDER BY work.seq
  LIMIT :limit;
 
 -- name: subtask_row
--- One subtask by id or key.
-SELECT work.seq, {work.*}, payload.body AS spec
+-- The same of one subtask by its key, or of one item of any kind by its id.
+SELECT work.seq, {work.*}, payload.body AS spec,
+       coalesce(lease.granted_at, last.started) AS started, last.ended, last.attempt AS last_attempt, last.ending,
+       last.round AS last_round, last.error AS last_error, last.reason, lease.work IS NOT NULL AS held,
+       lease.progress AS said,
+       coalesce(holder.name, lease.bot) AS holder, coalesce(tried.name, last.bot) AS tried_by
   FROM work LEFT JOIN payload ON payload.id = work.payload
- WHERE work.task = :task AND work.kind = :kind AND (work.id = :ref OR work.key = :ref);
+  LEFT JOIN lease ON lease.work = work.id
+  LEFT JOIN attempt AS last ON last.work = work.id AND last.attempt = work.attempt - (lease.work IS NOT NULL)
+  LEFT JOIN bot AS holder ON holder.id = lease.bot
+  LEFT JOIN bot AS tried ON tried.id = last.bot
+ WHERE work.task = :task AND (work.id = :ref OR (work.key = :ref AND work.kind = :kind));
+
+-- name: last_failure_of_task
+-- The item whose attempt was the last one to end in one of these ways, among those that did not end well after all.
+SELECT attempt.work
+  FROM attempt
+  JOIN work ON work.id = attempt.work AND work.status NOT IN (SELECT value FROM json_each(:well))
+ WHERE attempt.task = :task AND attempt.ending IN (SELECT value FROM json_each(:endings))
+ ORDER BY attempt.ended DESC, attempt.work
+ LIMIT 1;
+
+-- name: failed_count
+-- How many subtasks of a task are in a state; no row where none is.
+SELECT status, count(*) AS count
+  FROM work
+ WHERE task = :task AND kind = :kind AND status = :status
+ GROUP BY status;
 
 -- name: results_of_task
 -- What every subtask in a state has put out, in the order of the plan.
@@ -100,8 +133,11 @@ SELECT parent.key AS parent, child.key AS child, edge.condition, parent.status
  ORDER BY child.seq, parent.seq;
 
 -- name: attempts_of_work
--- All ended attempts at an item.
-SELECT {attempt.*} FROM attempt WHERE work = :work ORDER BY attempt;
+-- All ended attempts at an item, with the names of their bots.
+SELECT {attempt.*}, bot.name AS bot_name
+  FROM attempt LEFT JOIN bot ON bot.id = attempt.bot
+ WHERE attempt.work = :work
+ ORDER BY attempt.attempt;
 
 -- name: late_of_work
 -- What came too late, with its content.
@@ -134,11 +170,6 @@ SELECT attempt.work
 
 -- ---- leases ---------------------------------------------------------------------------------------------------------
 
--- name: leases_of_works
--- Live leases by work id.
-SELECT {lease.*} FROM json_each(:works) AS wanted CROSS JOIN lease ON lease.work = wanted.value
- WHERE lease.tenant = :tenant;
-
 -- name: works_by_id
 -- Items, with what was planned.
 SELECT work.seq, {work.*}, payload.body AS spec, length(result.body) AS result_bytes
@@ -169,12 +200,14 @@ SELECT answered.work, answered.question, answered.answer
  ORDER BY answered.work, answered.at, answered.seq;
 
 -- name: last_attempts_of_works
--- How the newest ended attempt at each item ended.
-SELECT attempt.work, attempt.attempt, attempt.ending, attempt.error, attempt.result, length(payload.body) AS bytes
+-- How the newest ended attempt at each item ended, and by whom.
+SELECT attempt.work, attempt.attempt, attempt.ending, attempt.error, attempt.reason, attempt.result,
+       coalesce(bot.name, attempt.bot) AS bot_name, length(payload.body) AS bytes
   FROM json_each(:works) AS wanted
  CROSS JOIN attempt ON attempt.work = wanted.value
        AND attempt.attempt = (SELECT max(newest.attempt) FROM attempt AS newest WHERE newest.work = wanted.value)
   LEFT JOIN payload ON payload.id = attempt.result
+  LEFT JOIN bot ON bot.id = attempt.bot
  ORDER BY attempt.work;
 
 -- ---- messages -------------------------------------------------------------------------------------------------------
@@ -271,7 +304,8 @@ SELECT {bot.*}, (SELECT count(*) FROM lease WHERE lease.bot = bot.id) AS held
 
 -- name: skills_of_bots
 -- Which bots of a tenant may be handed work, and what each can do.
-SELECT id, skills FROM bot WHERE tenant = :tenant AND status = :status ORDER BY id;
+SELECT id, skills, capacity, (SELECT count(*) FROM lease WHERE lease.bot = bot.id) AS held
+  FROM bot WHERE tenant = :tenant AND status = :status ORDER BY id;
 
 -- name: waiting_by_queue
 -- How much waits in each queue, and since when.

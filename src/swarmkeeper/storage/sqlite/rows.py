@@ -83,7 +83,8 @@ TABLES: Mapping[str, Table] = {
         _table("payload", "id task body"),
         _table(
             "attempt",
-            "lease_id work task tenant attempt bot started ended ending round error result result_hash usage answer",
+            "lease_id work task tenant attempt bot started ended ending round error result result_hash usage answer"
+            " reason progress",
         ),
         _table("late_result", "lease_id content_hash work task tenant bot at payload"),
         _table("feedback", "work task round text at n"),
@@ -431,7 +432,7 @@ def ready(row: Row) -> Ready:
 def of_attempt(it: Attempt) -> Row:
     return (
         *(it.lease_id, it.work, it.task, it.tenant, it.attempt, it.bot, it.started, it.ended, it.ending, it.round),
-        *(_maybe(it.error), it.result, it.result_hash, _maybe(it.usage), it.answer),
+        *(_maybe(it.error), it.result, it.result_hash, _maybe(it.usage), it.answer, it.reason, _maybe(it.progress)),
     )
 
 
@@ -452,6 +453,8 @@ def attempt(row: Row) -> Attempt:
         result_hash=row[12],
         usage=_read_maybe(row[13]),
         answer=row[14],
+        reason=row[15],
+        progress=_read_maybe(row[16]),
     )
 
 

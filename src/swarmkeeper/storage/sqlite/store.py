@@ -12,6 +12,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,17 @@ def path_of(url: str) -> str:
     if "://" in url or not url:
         raise StoreRefused("this is not the address of a SQLite store: it begins with sqlite://")
     return url
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Fulfils `core.ports.Reader`."""
+
+    connection: apsw.Connection | None
+    rows: Callable[[apsw.Connection | None, str, Mapping[str, Any]], list[dict[str, Any]]]
+
+    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return self.rows(self.connection, name, parameters)
 
 
 class SqliteStore:
@@ -403,6 +415,31 @@ class SqliteStore:
         assert self._owner is None or self._owner is not asyncio.current_task(), "a read within a unit: load instead"
         async with self._turn:
             return self._rows(self._reading, name, parameters)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        if self.path is None:
+            async with self._turn:
+                yield Snapshot(self._reading, self._rows)
+            return
+        self.look()
+        idle = self._writing if self._owner is None else None
+        with self._one_moment(idle or self._reading) as seen:
+            yield seen
+
+    @contextmanager
+    def _one_moment(self, connection: apsw.Connection | None) -> Iterator[Snapshot]:
+        """A transaction that only reads. None of its reads gives way to the loop, so that nobody else can use the
+        connection meanwhile, nor begin a unit on it."""
+        assert connection is not None, "this store is not open"
+        assert connection.get_autocommit(), "within a snapshot only its own reads are awaited"
+        with self._passing():
+            connection.execute("BEGIN")
+        try:
+            yield Snapshot(connection, self._rows)
+        finally:
+            if not connection.get_autocommit():  # SQLite ends it by itself where a read met an unreadable disk
+                connection.execute("COMMIT")
 
     def _rows(
         self, connection: apsw.Connection | None, name: str, parameters: Mapping[str, Any]

@@ -19,3 +19,6 @@ ALTER TABLE work ADD COLUMN ordinal INTEGER NOT NULL DEFAULT 0;
 UPDATE task SET place = created_at;
 UPDATE ready SET place = (SELECT place FROM task WHERE task.id = ready.task);
 CREATE INDEX ready_by_age ON ready (queue, tenant, priority DESC, since);
+-- For whoever looks at an attempt that has ended: why its bot gave it back, and how far it had come, with its last lines.
+ALTER TABLE attempt ADD COLUMN reason TEXT;
+ALTER TABLE attempt ADD COLUMN progress TEXT;  -- JSON

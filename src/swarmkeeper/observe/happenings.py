@@ -1,0 +1,77 @@
+"""What is logged of what happened: a line for each submission, failed attempt, lost lease and failed task.
+
+Each is told once it is durable, from its event, which went through redaction. What else happens stands in the feed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from swarmkeeper.core.model import Event
+from swarmkeeper.core.ports import Changes
+
+_LEASE_LOST = {
+    "work.lease_expired": "its bot sent no heartbeat in time",
+    "work.lease_unseen": "its bot was not heard of again after it had been given it",
+}
+# How an attempt, or the wait for one, ends badly.
+_FAILED = frozenset(
+    {
+        *("work.failed", "work.attempt_failed", "work.timed_out", "work.poisoned", "work.expired"),
+        *("work.review_failed", "work.rejected", "work.denied", "work.answer_expired", "work.rounds_exhausted"),
+    }
+)
+
+
+class Log(Protocol):
+    def __call__(self, event: str, **fields: Any) -> None: ...
+
+
+class Happenings:
+    def __init__(self, log: Log) -> None:
+        self._log = log
+
+    def committed(self, changes: Changes) -> None:
+        for event in changes.events:
+            body = event.body.value
+            if isinstance(body, Mapping):
+                self._tell(event, body, changes.requests.get(event.audit))
+
+    def _tell(self, event: Event, body: Mapping[str, Any], request: str | None) -> None:
+        if event.kind == "task.submitted":
+            self._log("task_submitted", task=event.task, title=body.get("title"), by=event.actor, request_id=request)
+        elif event.kind == "task.failed":
+            self._log(
+                "task_failed",
+                task=event.task,
+                outcome=body.get("outcome"),
+                code=body.get("code"),
+                detail=body.get("detail"),
+                request_id=request,
+            )
+        elif event.kind in _LEASE_LOST:
+            self._log(
+                "lease_lost",
+                task=event.task,
+                work=event.work,
+                subtask=body.get("key"),
+                bot=body.get("bot"),
+                attempt=body.get("attempt"),
+                reason=_LEASE_LOST[event.kind],
+                request_id=request,
+            )
+        elif event.kind in _FAILED:
+            error = body.get("error")
+            self._log(
+                "work_failed",
+                task=event.task,
+                work=event.work,
+                subtask=body.get("key"),
+                bot=body.get("bot"),
+                attempt=body.get("attempt"),
+                what=event.kind.removeprefix("work."),
+                error=error.get("message") if isinstance(error, Mapping) else None,
+                retry_in_seconds=body.get("in_seconds"),
+                request_id=request,
+            )

@@ -1,0 +1,113 @@
+"""Why an attempt brought nothing is said whatever way it ended, of new rows and of old ones."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from swarmkeeper.core.model import Limits, Principal, Task
+from swarmkeeper.core.ports import Changes
+from swarmkeeper.core.states import Ending, Outcome, Status, TaskStatus
+from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.rulebook import Rulebook
+from swarmkeeper.service.queries import Queries
+from swarmkeeper.storage.sqlite.store import SqliteStore
+from swarmkeeper.testing import records
+
+CLIENT = Principal("acme", "key_1", "client")
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[SqliteStore]:
+    store = SqliteStore("sqlite://:memory:")
+    await store.open()
+    yield store
+    await store.close()
+
+
+async def shown(store: SqliteStore, work: dict[str, Any], *attempts: dict[str, Any], **task: Any) -> Any:
+    """The task with one subtask, as a client sees it."""
+    row: Task = records.task(**{"n_total": 1, "n_open": 1, "status": TaskStatus.IN_PROGRESS, **task})
+    item = records.work(id="sub_1", key="a", **work)
+    tried = [records.attempt("sub_1", lease_id=f"lse_{n}", attempt=n, **one) for n, one in enumerate(attempts, 1)]
+    async with store.begin() as unit:
+        changes = Changes(tasks={row.id: row}, works={item.id: item}, attempts=tried, bots={"bot_1": records.bot()})
+        await unit.save(changes)
+    queries = Queries(store, Rulebook(Redactor.default()), Limits(), now=lambda: 0)
+    return (await queries.task(CLIENT, row.id))[0]
+
+
+@pytest.mark.parametrize(
+    ("ending", "more", "says"),
+    [
+        (Ending.FAILED, {"error": {"message": "KeyError"}}, "KeyError"),
+        (Ending.FAILED, {"error": {}}, "it failed, and its bot did not say why"),
+        (Ending.EXPIRED, {}, "its bot went silent: no heartbeat came before its lease ran out"),
+        (Ending.TIMED_OUT, {"error": {"message": "timed out after 9 s"}}, "timed out after 9 s"),
+        (Ending.TIMED_OUT, {}, "it took longer than it may"),
+        (Ending.UNSEEN, {}, "its bot was not heard of again after it had been given this"),
+        (Ending.DEFERRED, {"reason": "not there yet"}, "not there yet"),
+        (Ending.DEFERRED, {"error": {"message": "429"}}, "429"),
+        (Ending.RELEASED, {"reason": "the bot is stopping"}, "the bot is stopping"),
+        (Ending.RELEASED, {}, None),
+        (Ending.ASKED, {}, None),
+        (Ending.CANCELLED, {}, None),
+        (Ending.SUCCEEDED, {}, None),
+    ],
+)
+async def test_each_ending_has_its_words(
+    store: SqliteStore, ending: Ending, more: dict[str, Any], says: str | None
+) -> None:
+    task = await shown(store, {"status": Status.READY, "attempt": 1}, {"ending": ending, "error": None, **more})
+
+    (a,) = task["subtasks"]
+    assert (a["cause"] and a["cause"]["message"]) == says
+
+
+async def test_of_several_attempts_the_last_counts_and_of_an_earlier_round_none(store: SqliteStore) -> None:
+    tried = [{"ending": Ending.FAILED, "error": {"message": word}} for word in ("first", "second")]
+
+    task = await shown(store, {"status": Status.WAITING, "wake": 7, "attempt": 2}, *tried)
+    assert task["subtasks"][0]["cause"]["message"] == "second"
+    assert task["subtasks"][0]["cause"]["retry_at"] == "1970-01-01T00:00:00.000007Z"
+
+
+async def test_what_failed_before_it_was_reopened_is_no_cause_now(store: SqliteStore) -> None:
+    failed = {"ending": Ending.FAILED, "error": {"message": "before the rework"}, "round": 1}
+
+    task = await shown(store, {"status": Status.READY, "attempt": 1, "round": 2}, failed)
+
+    assert task["subtasks"][0]["cause"] is None
+
+
+async def test_what_failed_without_any_attempt_says_why(store: SqliteStore) -> None:
+    error = {"code": "no_taker", "detail": "no bot took it in time"}
+
+    task = await shown(
+        store,
+        {"status": Status.FAILED, "error": error},
+        status=TaskStatus.FAILED,
+        outcome=Outcome.EXPIRED,
+        failure={"code": "no_taker", "detail": "subtask a failed", "work_id": "sub_1"},
+    )
+
+    assert task["failure"]["cause"]["message"] == "no bot took it in time"
+    assert (task["failure"]["cause"]["bot"], task["failure"]["cause"]["attempt"]) == (None, None)
+
+
+async def test_a_deadline_that_passed_over_a_failing_subtask_says_what_failed(store: SqliteStore) -> None:
+    tried = {"ending": Ending.FAILED, "error": {"message": "the page is not there"}}
+
+    task = await shown(
+        store,
+        {"status": Status.CANCELLED, "attempt": 1},
+        tried,
+        status=TaskStatus.FAILED,
+        outcome=Outcome.EXPIRED,
+        failure={"code": "deadline", "detail": "the deadline passed before the work was done"},
+    )
+
+    assert task["failure"]["cause"]["message"] == "the page is not there"
+    assert task["failure"]["cause"]["key"] == "a"
