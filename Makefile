@@ -1,5 +1,6 @@
 # Everything a developer does, by name. Needs Python 3.11 or newer, git and make; the rest it sets up itself:
 # .venv-uv holds the installer, .venv holds the exact, hash-checked versions of requirements/ and this package.
+# .venv-generator holds what makes a client from the OpenAPI document, for a test.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check explore bench sim docs lock clean
@@ -59,8 +60,8 @@ docs: setup ## write the pages that are generated from the code again
 lock: $(UV) ## choose the newest versions again and write requirements/ (names, versions, hashes)
 	@UV="$(UV)" sh scripts/lock.sh
 
-clean: ## remove both environments and everything that tools left behind
-	rm -rf .venv .venv-uv .pytest_cache .pytest_counts .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+clean: ## remove the environments and everything that tools left behind
+	rm -rf .venv .venv-uv .venv-generator .pytest_cache .pytest_counts .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
 
 # A Python without `venv` (some distributions split it off) still has a pip that can install beside itself.
 $(UV): requirements/uv.txt
@@ -72,10 +73,12 @@ $(UV): requirements/uv.txt
 	else rm -rf .venv-uv && "$(PYTHON)" -m pip install --quiet --require-hashes --only-binary :all: --target .venv-uv -r requirements/uv.txt; fi
 	@touch $(UV)
 
-.venv/.ready: $(UV) requirements/runtime.txt requirements/dev.txt pyproject.toml
+.venv/.ready: $(UV) requirements/runtime.txt requirements/dev.txt requirements/generator.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer found; name one: make setup PYTHON=/path/to/python3" >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "setup: making .venv with $(PYTHON)" && $(UV) venv --quiet --clear --no-config --python "$(PYTHON)" .venv; }
 	@echo "setup: installing what requirements/ names into .venv"
 	@$(UV) pip sync --quiet --no-config --python $(BIN)/python --require-hashes requirements/dev.txt
 	@$(UV) pip install --quiet --no-config --python $(BIN)/python --no-deps --no-build-isolation --offline --editable .
+	@test -x .venv-generator/bin/python || $(UV) venv --quiet --clear --no-config --python "$(PYTHON)" .venv-generator
+	@$(UV) pip sync --quiet --no-config --python .venv-generator/bin/python --require-hashes requirements/generator.txt
 	@touch .venv/.ready

@@ -118,7 +118,11 @@ def _shown(value: object) -> str:
 
 def api_page() -> str:
     schema = json.loads((ROOT / "tests" / "http" / "openapi.json").read_text())
-    parts = ["# HTTP API\n\n" + NOTE + "The machine-readable description is served at `/openapi.json`.\n"]
+    told = (
+        "The machine-readable description is served at `/openapi.json`. Generators make clients from it: it is tried "
+    )
+    told += "with openapi-python-client, and written for openapi-typescript and @hey-api/openapi-ts, too.\n"
+    parts = ["# HTTP API\n\n" + NOTE + told]
     for path, operations in schema["paths"].items():
         for method, operation in operations.items():
             parts.append(f"\n## {method.upper()} {path}\n\n{operation.get('summary', '')}\n")

@@ -23,3 +23,4 @@ compile() { # compile OUTPUT TITLE ARGUMENT...
 compile requirements/runtime.txt "What swarmkeeper needs to run." pyproject.toml
 compile requirements/dev.txt "What its developers need, the above included." --group pyproject.toml:dev --constraint requirements/runtime.txt pyproject.toml
 compile requirements/uv.txt "What installs the rest." --group pyproject.toml:uv
+compile requirements/generator.txt "What makes a client from the OpenAPI document, for a test." --group pyproject.toml:generator

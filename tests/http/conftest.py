@@ -15,6 +15,7 @@ from swarmkeeper.core.commands import CreateKey
 from swarmkeeper.core.model import Principal
 from swarmkeeper.govern import keys
 from swarmkeeper.settings import Settings
+from tests.http.described import differences
 
 Json = Any
 
@@ -64,7 +65,10 @@ class Caller:
         if not pieces:
             return Answered(0, {}, b"")
         names = {name.decode(): value.decode() for name, value in pieces[0]["headers"]}
-        return Answered(pieces[0]["status"], names, b"".join(each.get("body", b"") for each in pieces[1:]))
+        answered = Answered(pieces[0]["status"], names, b"".join(each.get("body", b"") for each in pieces[1:]))
+        if names.get("content-type") == "application/json" and answered.body:
+            assert differences(method, path, answered.status, answered.json) == []
+        return answered
 
     async def stream(
         self,

@@ -6,16 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import JsonSchemaMode
 
 from swarmkeeper.core import errors
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.http.calls import Call
 from swarmkeeper.http.errors import PROBLEM_TYPE, STATUS
+from swarmkeeper.http.schemas import of_records
 from swarmkeeper.http.sse import EVENT_STREAM
 from swarmkeeper.wire import v1
 
-_REF = "#/components/schemas/{model}"
 _ID = "^[a-z]{3}_[0-9A-Za-z]{1,64}$"
 _PATH_PARAMETERS: Mapping[str, tuple[str, str]] = {
     "task_id": (_ID, "A task's id."),
@@ -79,7 +79,7 @@ _TAGS = {
 
 def document(calls: Sequence[Call], version: str) -> dict[str, Any]:
     """The whole document."""
-    wanted: dict[tuple[type[BaseModel], Any], None] = {(v1.Problem, "serialization"): None}
+    wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(v1.Problem, "serialization"): None}
     for call in calls:
         if call.body is not None:
             wanted[call.body, "validation"] = None
@@ -87,8 +87,7 @@ def document(calls: Sequence[Call], version: str) -> dict[str, Any]:
         for told in call.answers.values():
             if told is not None:
                 wanted[told, "serialization"] = None
-    refs, found = models_json_schema(list(wanted), ref_template=_REF)
-    schemas = dict(found["$defs"])
+    refs, schemas = of_records(wanted)
     paths: dict[str, dict[str, Any]] = {}
     for call in calls:
         paths.setdefault(call.path, {})[call.method.lower()] = _operation(call, refs, schemas)

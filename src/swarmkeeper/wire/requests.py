@@ -303,7 +303,7 @@ class BotInfo(Request):
                 WithJsonSchema(
                     {
                         "type": "string",
-                        "enum": [word for name in _BOT_TYPES.values() for word in (name, name.lower(), name.upper())],
+                        "enum": list(_BOT_TYPES.values()),  # of one casing, or generators make three names of one
                     }
                 ),
             ],
