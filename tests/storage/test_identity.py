@@ -86,10 +86,10 @@ def held(path: Path) -> Iterator[int]:
             holder.communicate("end\n")
 
 
-def look_from_elsewhere(path: Path) -> None:
-    """As any program that reads the file, and closes it as the last one that it knows of."""
-    look = "import apsw, sys; apsw.Connection(sys.argv[1]).execute('SELECT * FROM meta').fetchall()"
-    subprocess.run([sys.executable, "-c", look, str(path)], check=True)
+def is_in_use(path: Path) -> bool:
+    """Whether SQLite in another process would see that somebody has the file open: by a lock on these bytes of it."""
+    look = "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'r+b'), fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000002)"
+    return subprocess.run([sys.executable, "-c", look, str(path)], capture_output=True, check=False).returncode != 0
 
 
 # ---- the lock --------------------------------------------------------------------------------------------------------
@@ -124,17 +124,19 @@ async def test_a_refused_second_store_of_one_process_leaves_the_first_ones_locks
     """A process that closes any descriptor of a file loses its record locks, by which SQLite knows who has it open:
     the last one to close the file removes the write-ahead log."""
     for _ in range(2):
+        side(path, ".lock").unlink()  # so that it meets the lock on the file itself
         with pytest.raises(StoreHeld):
             await SqliteStore(str(path)).open()
+        assert is_in_use(path)
     tool = SqliteStore(str(path))
     await tool.open(exclusive=False)
     await tool.close()
 
-    look_from_elsewhere(path)
-
-    assert side(path, "-wal").exists()
+    assert is_in_use(path)
     await save(store, "after")
     assert not store.is_lost
+    await store.close()
+    assert not is_in_use(path)
 
 
 # ---- the name --------------------------------------------------------------------------------------------------------

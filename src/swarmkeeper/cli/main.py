@@ -20,7 +20,7 @@ def _main() -> None:
     import io
 
     from swarmkeeper.cli.commands import app
-    from swarmkeeper.cli.terminal import Exit, Failure, give_up_talk
+    from swarmkeeper.cli.terminal import Exit, Failure
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -33,5 +33,3 @@ def _main() -> None:
         sys.exit(int(failure.exit_code))
     except BrokenPipeError:
         sys.exit(int(Exit.OK))
-    finally:
-        give_up_talk()

@@ -112,18 +112,6 @@ def talk(text: str) -> None:
             print(text, file=sys.stderr, flush=True)
 
 
-def give_up_talk() -> None:
-    """Throw away what stderr could not take: at its end, Python would try again, and end the process with 120."""
-    try:
-        if sys.stderr is not None:
-            sys.stderr.flush()
-    except (OSError, ValueError):
-        with suppress(OSError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, 2)
-            os.close(nowhere)
-
-
 @contextmanager
 def stdout_kept() -> Iterator[None]:
     """What other people's code writes meanwhile is talk, on whatever way: to `sys.__stdout__` or to number 1 itself, as
