@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -16,10 +16,11 @@ PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 
 
-def write(path: Path, content: str | bytes, *, mode: int = PRIVATE_FILE) -> None:
+def write(path: Path, content: str | bytes, *, mode: int = PRIVATE_FILE, durable: bool = True) -> None:
     """Replace the content of a file, or leave there what was there. What a link leads to is written; the link stays.
 
-    Args: another `mode` is for what holds no data, such as code that is written as a sample.
+    Args: another `mode` is for what holds no data, such as code that is written as a sample; what is old in a moment
+        need not be `durable`, and does not wait for the disk.
 
     Raises:
         OSError: it cannot be written.
@@ -29,12 +30,15 @@ def write(path: Path, content: str | bytes, *, mode: int = PRIVATE_FILE) -> None
         with path.open("wb") as stream:  # a pipe or a device, which is read as it is written
             stream.write(raw)
         return
-    with beside(path) as new, os.fdopen(descriptor(new, os.O_WRONLY | os.O_EXCL, mode), "wb") as opened:
+    with (
+        beside(path, durable=durable) as new,
+        os.fdopen(descriptor(new, os.O_WRONLY | os.O_EXCL, mode), "wb") as opened,
+    ):
         opened.write(raw)
 
 
 @contextmanager
-def beside(path: Path) -> Iterator[Path]:
+def beside(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """A name in the same folder to write to; when the block ends well, what stands there becomes `path`.
 
     Raises:
@@ -45,12 +49,16 @@ def beside(path: Path) -> Iterator[Path]:
     new.unlink(missing_ok=True)  # of a process of this number that died
     try:
         yield new
-        sync(new)
+        if durable:
+            sync(new)
         new.replace(path)
     except BaseException:
         new.unlink(missing_ok=True)
         raise
-    sync(path.parent)
+    if not durable:
+        return
+    with suppress(OSError):  # some file systems cannot; the file itself is safe, and has its name
+        sync(path.parent)
 
 
 def create(path: Path) -> None:

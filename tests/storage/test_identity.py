@@ -224,6 +224,53 @@ async def test_what_was_acknowledged_is_kept_beside_when_the_file_goes(
     await again.close()
 
 
+async def test_what_was_acknowledged_is_kept_elsewhere_when_the_whole_folder_was_removed(
+    store: SqliteStore, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    shutil.rmtree(path.parent)
+    assert store.is_lost
+
+    done = await store.rescue()
+    await store.close()
+
+    copy = Path(done.rpartition(" ")[2])
+    assert copy.parent.parent == tmp_path
+    assert stat.S_IMODE(copy.parent.stat().st_mode) == 0o700
+    assert names(copy) == {"before"}
+
+
+async def test_a_folder_that_was_moved_keeps_all_of_its_store(store: SqliteStore, path: Path) -> None:
+    move_the_folder(path)
+    assert store.is_lost
+
+    assert "was moved" in await store.rescue()
+    await store.close()
+
+    moved = path.parent.with_name("moved")
+    assert names(moved / path.name) == {"before"}
+    assert not path.parent.exists()
+
+
+async def test_the_old_log_is_put_aside_also_where_there_is_no_room_for_a_copy(
+    store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace(path)
+    assert store.is_lost
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("swarmkeeper.storage.sqlite.rescue.copy_to", full)
+    done = await store.rescue()
+    await store.close()
+
+    assert "could not be kept" in done
+    assert side(path, "-wal.lost").exists()
+    assert not side(path, "-wal").exists()
+    assert names(path) == set()
+
+
 @pytest.mark.parametrize("happens", [remove_the_log, remove_the_index])
 async def test_a_log_that_lost_its_name_is_carried_over(
     store: SqliteStore, path: Path, happens: Callable[[Path], None]

@@ -6,6 +6,7 @@ before they are closed and gone.
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import apsw
@@ -25,16 +26,19 @@ def keep(watch: Watch, connection: apsw.Connection) -> str:
     """Save what can be saved; says what was done, for whoever mends it. Uses the connection up."""
     if watch.is_overwritten:
         return _put_log_aside(watch)
-    if not watch.real.parent.is_dir():
-        return "its folder was moved or removed; nothing was written"
+    folder = watch.real.parent
+    if not folder.is_dir():
+        if not watch.is_nameless():
+            return "its folder was moved, and all that was acknowledged with it; nothing was written"
+        folder = Path(tempfile.mkdtemp(prefix="swarmkeeper-lost-"))
     try:
         connection.execute("PRAGMA query_only = OFF")
         if watch.lacks_sides_alone() and _carry_over(connection):
             return "all that was acknowledged is in the database file; start again"
-        copy = free_name(watch.real, "lost")
+        copy = free_name(folder / watch.real.name, "lost")
         copy_to(connection, copy)
     except (apsw.Error, OSError) as error:
-        return f"what the former file held could not be kept: {error}"
+        return f"what the former file held could not be kept: {error}" + _aside_too(watch)
     return f"all that was acknowledged is kept in {copy}" + _aside_too(watch)
 
 

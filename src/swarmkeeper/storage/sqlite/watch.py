@@ -59,6 +59,10 @@ class Watch:
         place = SIDES.index(side)
         return _identity(self._sides[place]) == self._identities[1 + place]
 
+    def is_nameless(self) -> bool:
+        """Whether no name at all leads to the database any more: it ends with this process."""
+        return os.fstat(self._descriptor).st_nlink == 0
+
     def lacks_sides_alone(self) -> bool:
         """Whether the database has its name, and side files have gone that no others have been made for."""
         database, *sides = self._identities
