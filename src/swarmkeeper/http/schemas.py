@@ -31,9 +31,10 @@ SOMETIMES: Mapping[str, frozenset[str]] = {
     "ReleaseAnswer": frozenset({"replayed"}),
     "SubTaskDetail": _OF_A_SUBTASK - {"status"} | {"late_results"},
     "SubTaskState": _OF_A_SUBTASK - {"status"},
-    "Task": frozenset({"result", "subtasks", "verdict"}),
+    "Task": frozenset({"explanation", "result", "subtasks", "verdict"}),
+    "TaskProgress": frozenset({"cancelled"}),
     "TaskBatchItem": frozenset({"task", "error"}),
-    "TaskFailure": frozenset({"work_id"}),
+    "TaskFailure": frozenset({"cause", "fix", "work_id"}),
     "UsageGiven": frozenset(v1.UsageGiven.model_fields),
 }
 

@@ -197,7 +197,7 @@ def subtask(row: Row, status: TaskStatus, *, room: int = INPUTS_BYTES_IN_ALL) ->
     shown = planned(row)
     kind = Kind(row["kind"])
     if kind is not Kind.EXECUTE:
-        shown["description"] = _OTHERS[kind]
+        shown |= {"description": _OTHERS[kind], "required_skills": [], "depends_on": []}
     shown["input"] = shown.get("input", {}) if len(row["spec"] or b"") <= room else None
     shown["kind"] = str(kind)
     shown["priority"] = row["priority"]
