@@ -189,7 +189,7 @@ async def test_metrics_tell_what_was_done_and_what_waits() -> None:
         key = await served.swarm.make_key("operator")
         network = Client(served.url, key)
         text = await figures(network)
-        assert 'swarmkeeper_build_info{version="0.3.0"} 1.0' in text
+        assert 'swarmkeeper_build_info{version="0.4.0"} 1.0' in text
         assert "swarmkeeper_up 1.0" in text
         assert 'swarmkeeper_http_requests_total{method="POST",route="/tasks",status="201"} 1.0' in text
 

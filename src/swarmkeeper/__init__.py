@@ -6,7 +6,7 @@ Whatever cannot be reached from here may change without notice.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 
 if TYPE_CHECKING:
     from swarmkeeper.app import Orchestrator

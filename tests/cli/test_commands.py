@@ -341,14 +341,14 @@ def test_a_bad_settings_file_is_told_with_its_place(shell: Shell) -> None:
 
 def test_completion_and_version(shell: Shell) -> None:
     assert "_SWARMKEEPER_COMPLETE" in shell("completion", "bash").out
-    assert shell("version").out == "0.3.0\n"
-    assert shell("version", "--json").json == {"version": "0.3.0"}
+    assert shell("version").out == "0.4.0\n"
+    assert shell("version", "--json").json == {"version": "0.4.0"}
 
 
 def test_every_flag_can_be_given_as_a_variable(shell: Shell) -> None:
     shell.set(SWARMKEEPER_JSON="1")
 
-    assert shell("version").json == {"version": "0.3.0"}
+    assert shell("version").json == {"version": "0.4.0"}
 
 
 def test_a_bot_is_loaded_from_a_file_or_module_by_name_or_alone(shell: Shell) -> None:
