@@ -17,6 +17,7 @@ import apsw
 import httpx2
 import pytest
 
+from swarmkeeper.core.texts import is_line
 from swarmkeeper.govern.redaction import Redactor
 from tests.acceptance.planted import Search, Secret, forms, made
 from tests.acceptance.server import BIN, Server, _environment
@@ -109,8 +110,14 @@ class Voice:
             if len(text) <= most:
                 return text
 
+    def line(self, most: int) -> str:
+        """The next that a title or a name may be: with what cannot be seen in it, it is refused."""
+        while not is_line(text := self(most)):
+            pass
+        return text
+
     def name(self) -> str:
-        return self(128)
+        return self.line(128)
 
     def visible(self) -> str:
         """The next that can be an Idempotency-Key."""
@@ -128,7 +135,7 @@ def tell(client: Planter, admin: Planter, swarm: Swarm, number: int, say: Voice)
     """One task's whole life, with the secret in whatever can be said on the way."""
     skill = f"v{number}"
     sent = {
-        "title": say(500),
+        "title": say.line(500),
         "description": say(),
         "input": {say(): say(), "deep": [[say()]]},
         "labels": {say.name(): say.name()},
@@ -262,7 +269,8 @@ def misuse(client: Planter, admin: Planter, stranger: Planter, say: Voice) -> No
     # In a queue, where figures count it, and as a bot's name.
     waits = {"description": "", "required_skills": [say.name()], "assign_to": say.name()}
     client.made("/tasks", {"title": "t", "subtasks": [waits]})
-    bot: dict[str, Json] = {name: say.name() for name in ("name", "instance", "version", "endpoint")}
+    bot: dict[str, Json] = {name: say.name() for name in ("name", "instance", "version")}
+    bot |= {"endpoint": f"https://bot.test/?{quote(say(128))}"}
     bot |= {"type": "Executor", "labels": {say.name(): say.name()}, "skills": [say.name()]}
     id_ = admin.made("/bots/register", bot)["id"]
     admin("POST", "/leases", {"bot_id": id_, "wait_seconds": 0, "claim_id": say.name()})
@@ -275,7 +283,8 @@ def misuse(client: Planter, admin: Planter, stranger: Planter, say: Voice) -> No
 def in_every_form(client: Planter) -> None:
     """Every secret in every form, where the most is written down of what is said."""
     planted = [text for secret in SECRETS for text in forms(secret.text).values() if len(text) <= 500]
-    assert len(planted) > len(SECRETS) * 6
+    planted = [text for text in planted if is_line(text)]
+    assert len(planted) > len(SECRETS) * 5
     nobody = {"planner_skills": ["nobody has it"]}  # else the planners would take these, who are still at theirs
     tasks = [{"title": text, "labels": {"a": text if len(text) <= 128 else ""}, **nobody} for text in planted]
     answers = client.made("/tasks:batch", {"tasks": tasks})["results"]

@@ -91,7 +91,8 @@ def test_what_one_report_and_claim_reads_is_bounded(single: Costs) -> None:
 
 def test_a_batch_reads_with_as_many_statements_as_one_report(batched: Costs) -> None:
     assert batched.reads <= 0.35
-    assert batched.commits <= 0.05
+    # Of 250 subtasks, a batch of 50 each: what was begun is finished first, so that the last batches are not full.
+    assert batched.commits <= 13 / 250
 
 
 def test_a_batch_writes_no_more_rows_than_its_items_ask_for(single: Costs, batched: Costs) -> None:

@@ -17,6 +17,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from swarmkeeper import files
 from tests.cli.shell import SECONDS_MAX, Said, Server, Shell
 
 SCENARIO = """
@@ -71,7 +72,6 @@ def held(model, commit):
 @pytest.mark.parametrize(
     ("call", "why"),
     [
-        ("sys.exit(0)", "reaches.py, line 9 ends the program"),
         ("os._exit(0)", "reaches.py, line 9 reaches for os._exit"),
         ("os.system('true')", "reaches.py, line 9 reaches for os.system"),
         ("os.fork()", "reaches.py, line 9 reaches for os.fork"),
@@ -85,6 +85,15 @@ def test_a_bot_can_neither_leave_nor_end_the_command(mine: Shell, call: str, why
 
     assert (said.code, said.out) == (1, "")
     assert why in json.loads(said.err.splitlines()[-1])["error"]["detail"]
+
+
+def test_a_bot_that_would_end_the_program_fails_its_attempt_as_it_would_for_real(mine: Shell) -> None:
+    (mine.folder / "reaches.py").write_text(REACHES.replace("CALL", "sys.exit(0)"))
+
+    said = simulated(mine, "--bots", "reaches.py")
+
+    assert said.code == 0
+    assert "a bot's code raised SystemExit (reaches.py, line 9)" in said.out
 
 
 @pytest.mark.parametrize(
@@ -169,13 +178,11 @@ def test_a_case_that_somebody_changed_is_refused_where_it_cannot_be_played(
 
 
 def test_a_report_is_written_whole_or_not_at_all(mine: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Path, text: str, **more: object) -> int:
-        with self.open("w") as file:
-            file.write(text[:9])
+    def full(path: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     (mine.folder / "a.xml").write_text("before")
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(files, "sync", full)
     said = simulated(mine, "--report", "a.xml")
 
     assert said.code == 1

@@ -346,13 +346,14 @@ def a_task_is_done_too_early(model: Model, saved: Sequence[Changes]) -> bool:
     for changes in saved:
         for task in changes.tasks.values():
             if task.n_open and task.status is TaskStatus.IN_PROGRESS:
-                event = next((one for one in changes.events if one.task == task.id), None)
-                if event is None:
+                of_task = [one for one in changes.events if one.task == task.id]
+                if not of_task:
                     continue
                 # Told as it is written: nothing but the open subtasks speaks against it.
-                told = replace(event, kind="task.finished", work=None)
-                changes.events = [told if one is event else one for one in changes.events]
-                changes.tasks = {**changes.tasks, task.id: replace(task, status=TaskStatus.COMPLETED)}
+                number = of_task[-1].sequence + 1
+                told = replace(of_task[-1], kind="task.finished", work=None, sequence=number)
+                changes.events = [*changes.events, told]
+                changes.tasks = {**changes.tasks, task.id: replace(task, status=TaskStatus.COMPLETED, sequence=number)}
                 return True
     return False
 

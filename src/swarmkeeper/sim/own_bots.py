@@ -31,7 +31,7 @@ def among_faults(bot: BaseBot, process: Process, path: str) -> BaseBot:
             else:
                 answer = code(*arguments)
             return await answer if inspect.isawaitable(answer) else answer
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             reached(f"a bot's code raised {type(error).__name__} ({own.line_of(error, path) or 'elsewhere'})")
             raise
 
