@@ -22,7 +22,16 @@ from swarmkeeper.clock import SystemClock, SystemEntropy
 from swarmkeeper.core.commands import ENGINE, ChangeRules, CreateKey, RevokeKey
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.model import Json, Limits, Principal
-from swarmkeeper.core.ports import Broker, Changes, Clock, Entropy, StoreDamaged, StoreLost, StoreUnavailable
+from swarmkeeper.core.ports import (
+    Broker,
+    Changes,
+    Clock,
+    Entropy,
+    ReadsOnly,
+    StoreDamaged,
+    StoreLost,
+    StoreUnavailable,
+)
 from swarmkeeper.govern import keys
 from swarmkeeper.govern.access import Role
 from swarmkeeper.govern.packs import BadRules
@@ -30,6 +39,7 @@ from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.govern.tags import Tags
 from swarmkeeper.http.api import HttpLimits, Parts
 from swarmkeeper.http.api import create_app as create_door
+from swarmkeeper.http.reader import Helper, Here, Readers
 from swarmkeeper.http.refusals import Refusals
 from swarmkeeper.inside import InProcess
 from swarmkeeper.observe.happenings import Happenings
@@ -37,6 +47,7 @@ from swarmkeeper.observe.logs import Log
 from swarmkeeper.observe.metrics import Metrics, Sources
 from swarmkeeper.rulefiles import load
 from swarmkeeper.sdk.client import Client
+from swarmkeeper.service.admission import Admission
 from swarmkeeper.service.bodies import Bodies
 from swarmkeeper.service.engine import Engine
 from swarmkeeper.service.enginetime import APART
@@ -45,11 +56,13 @@ from swarmkeeper.service.explain import Explainer, Now
 from swarmkeeper.service.feed import Feed
 from swarmkeeper.service.identity import Identity
 from swarmkeeper.service.leases import Leases
+from swarmkeeper.service.looking import Looks, Reads
 from swarmkeeper.service.messages import Messages
 from swarmkeeper.service.people import People
 from swarmkeeper.service.queries import Queries
 from swarmkeeper.service.quotas import Quotas
 from swarmkeeper.service.standing import Standing
+from swarmkeeper.service.turns import Pace
 from swarmkeeper.service.waits import Waits
 from swarmkeeper.settings import BadSetting, Settings, read
 from swarmkeeper.storage.sqlite.store import SqliteStore
@@ -159,34 +172,34 @@ class Orchestrator:
         )
         await engine.start()
         self._identity.presence.begin()  # by the engine's time, which begins here
+        # A simulation has no other process, and no time that one would take.
+        middle, longest = (Here(), Here()) if self._inline else (Helper(self.log), Helper(self.log))
+        self._readers = Readers(middle, longest, engine.weights)
         self._bodies = bodies = Bodies(self.store)
-        queries = Queries(
-            self.store,
-            self.rules,
-            limits,
-            now=engine.now,
-            seen=self._identity.presence.last_seen,
-            stuck=self._identity.stuck.of,
-            asked=self._identity.presence.last_asked,
-            parked=engine.scheduler.parked_bots,
-            bodies=bodies,
-        )
         self._happenings = Happenings(self.log)
         self._refusals = Refusals(self.log, self.clock.monotonic)
-        self._messages = Messages(self.store, queries)
+        here = self._reads(self.store, limits, bodies)
+        self._messages = here.messages
         await self._messages.start()
         limits_of_http = http_limits(self.settings)
+        self._beside = self.store.beside()
+        there = here
+        if self._beside is not None:
+            there = self._reads(self._beside, limits, Bodies(self._beside), here.messages.newest)
+        self._looks = Looks(there, engine.weights, threaded=self._beside is not None)
         self.app = create_door(
             Parts(
                 engine=engine,
-                queries=queries,
-                leases=Leases(self.store, bodies),
+                queries=here.queries,
+                leases=here.leases,
                 waits=self._waits,
-                explainer=self._explainer(queries, limits),
-                messages=self._messages,
-                evidence=Evidence(self.store, self.rules),
-                people=People(self.store, self.rules),
+                messages=here.messages,
+                people=here.people,
+                looks=self._looks,
                 feed=self._feed,
+                admission=Admission(self.store, self.rules, limits),
+                pace=Pace(engine.weights),
+                readers=self._readers,
                 identity=self._identity,
                 quotas=self.quotas,
                 standing=self._standing,
@@ -215,19 +228,38 @@ class Orchestrator:
         await asyncio.sleep(0)  # the engine runs from here on
         self.log("started", version=__version__, store=self.settings.store)
 
-    def _explainer(self, queries: Queries, limits: Limits) -> Explainer:
-        engine = self.engine
+    def _reads(self, store: ReadsOnly, limits: Limits, bodies: Bodies, newest: dict[str, str] | None = None) -> Reads:
+        """All that can be looked at, read from there."""
+        engine, presence = self.engine, self._identity.presence
+        queries = Queries(
+            store,
+            self.rules,
+            limits,
+            now=engine.now,
+            seen=presence.last_seen,
+            stuck=self._identity.stuck.of,
+            asked=presence.last_asked,
+            parked=engine.scheduler.parked_bots,
+            bodies=bodies,
+        )
         now = Now(
             time=engine.now,
-            seen=self._identity.presence.last_seen,
-            asked=self._identity.presence.last_asked,
+            seen=presence.last_seen,
+            asked=presence.last_asked,
             parked=engine.scheduler.parked_bots,
             held=lambda bot: engine.scheduler.held.get(bot, 0),
             stuck=self._identity.stuck.of,
             usage=self.quotas.usage,
             overloaded=lambda: not engine.store_answers or 2 * engine.waiting > self.settings.queue_commands,
         )
-        return Explainer(queries, limits, now)
+        return Reads(
+            queries=queries,
+            leases=Leases(store, bodies),
+            evidence=Evidence(store, self.rules),
+            people=People(store, self.rules),
+            messages=Messages(store, queries, newest),
+            explainer=Explainer(queries, limits, now),
+        )
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -241,6 +273,10 @@ class Orchestrator:
                 task.cancel()
             await asyncio.gather(engine, *others, return_exceptions=True)
         finally:
+            self._readers.close()
+            self._looks.close()
+            if self._beside is not None:
+                self._beside.close()
             if self.store.is_lost:  # also where it is found out only now
                 self.log("store_left", done=await self.store.rescue())
             await self.store.close()

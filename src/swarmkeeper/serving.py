@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import math
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +24,13 @@ from swarmkeeper.settings import Settings
 
 if TYPE_CHECKING:
     import uvicorn
+
+
+# How long another thread may keep the interpreter from the loop; Python's own is 5 ms, for each time that it wants it.
+SWITCH_SECONDS = 0.0005
+# Python's own first number is 700: a batch of a hundred commands makes ten thousand objects, nearly all without cycles.
+# What outlives two collections of the young is seldom garbage, and to look at all of it takes 50 ms: seldom is enough.
+GC_THRESHOLD = (10_000, 20, 1_000)
 
 
 class CannotServe(Exception):
@@ -100,6 +109,8 @@ async def serving(
         stopping = asyncio.create_task(_stop_when(stop, swarm, server))
         try:
             await listening.wait()
+            if take_over_logs:
+                settle_memory()
             url = _url(settings.host, listener.getsockname()[1])
             swarm.log("listening", url=url)
             yield Served(url, swarm, stop, partial(_hang_up, server))
@@ -109,6 +120,18 @@ async def serving(
             await answering
             if put_back is not None:
                 put_back()
+
+
+def settle_memory() -> None:
+    """Let nothing hold up the loop for long: no other thread, and no garbage collection.
+
+    A full collection walks all objects while everybody waits: over modules, schemas and rules that is 70 ms and frees
+    nothing. They are set aside; what commands leave behind is collected as before, only not after each 700 objects.
+    """
+    sys.setswitchinterval(SWITCH_SECONDS)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLD)
 
 
 def _hang_up(server: uvicorn.Server, client: tuple[str, int]) -> None:

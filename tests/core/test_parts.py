@@ -36,7 +36,7 @@ def test_parts_hold_each_subtask_and_each_edge_once_in_order_and_within_bounds(
     parts = list(graph.parts(plan, known, frozenset({"k0"}), size))
 
     nodes = [node for part in parts for node in part]
-    assert [graph.from_json(node["spec"]) for node in nodes if "spec" in node] == plan
+    assert [graph.from_json(json.loads(node["body"])) for node in nodes if "spec" in node] == plan
     edges: dict[str, list[tuple[str, str]]] = {}
     more: dict[str, int] = {}
     for node in nodes:
@@ -58,8 +58,11 @@ def test_parts_hold_each_subtask_and_each_edge_once_in_order_and_within_bounds(
 def test_only_a_plan_longer_than_a_slice_is_written_beforehand() -> None:
     plan = [SubtaskSpec(f"k{number}", "") for number in range(11)]
 
-    written = graph.write_plan(plan, 10)
+    specs, written = graph.cut(plan, 10)
 
-    assert graph.write_plan(plan[:10], 10) is None
+    assert graph.cut(plan[:10], 10) == (tuple(plan[:10]), None)
     assert written is not None
-    assert [len(json.loads(part)) for part in written] == [5, 5, 1]
+    assert not specs
+    assert [len(json.loads(part)) for part in written.parts] == [1] * 11
+    assert json.loads(written.body) == {"subtasks": [graph.to_json(spec) for spec in plan]}
+    assert written.count == 11

@@ -13,6 +13,7 @@ from swarmkeeper.core import commands
 from swarmkeeper.core.errors import BacklogFull, Overloaded
 from swarmkeeper.core.model import Failure, Principal
 from swarmkeeper.core.states import ErrorClass
+from swarmkeeper.service.shares import RECENT_TURNS
 from swarmkeeper.sim.harness import ADMIN, Harness
 
 OTHER = Principal("other", "key_other", "admin")
@@ -71,8 +72,9 @@ def test_slices_of_long_work_go_by_turns_between_tenants_however_many_tasks_one_
 
     order = [leaf.tenant for changes in swarm.commits for leaf in changes.leaves if leaf.action == "chore.plan"]
     until_done = order[: len(order) - order[::-1].index("other")]
-    assert until_done.count("other") == 12
-    assert until_done.count("default") <= 13
+    slices = until_done.count("other")
+    assert 30 <= slices <= 33  # a hundred rows each, or fewer where commands stand in the same batch
+    assert until_done.count("default") <= slices + 1
 
 
 def test_while_long_work_is_under_way_a_batch_takes_fewer_commands(swarm: Harness) -> None:
@@ -84,7 +86,7 @@ def test_while_long_work_is_under_way_a_batch_takes_fewer_commands(swarm: Harnes
     for changes in swarm.commits:
         actions = [leaf.action for leaf in changes.leaves]
         assert not ("chore.plan" in actions and actions.count("task.submit") > 64), actions
-        assert len(changes.works) <= 64 + 250
+        assert len(changes.works) <= (64 + 250 if "task.submit" in actions else 500)
 
 
 def test_where_another_tenant_comes_and_goes_batches_are_smaller(swarm: Harness) -> None:
@@ -94,9 +96,9 @@ def test_where_another_tenant_comes_and_goes_batches_are_smaller(swarm: Harness)
         return max(len(changes.tasks) for changes in swarm.commits)
 
     assert largest() == 128
-    assert largest(of_other(swarm, ["a"])) == 64
-    assert largest() == 64  # the other may come again at any moment
-    for _ in range(40):
+    assert largest(of_other(swarm, ["a"])) == 16
+    assert largest() == 16  # the other may come again at any moment
+    for _ in range(RECENT_TURNS):
         swarm.submit(["a"])
     assert largest() == 128
 

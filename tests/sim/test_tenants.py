@@ -16,7 +16,7 @@ from swarmkeeper.core.model import Approval, Bot, LateResult, Message, Task
 from swarmkeeper.core.ports import Changes, Unit
 from swarmkeeper.core.world import World
 from swarmkeeper.http.api import ALL_CALLS
-from swarmkeeper.service.engine import Engine
+from swarmkeeper.service.chores import ChoreTurns
 from swarmkeeper.service.shares import Turns
 from swarmkeeper.sim import nosy_http
 from swarmkeeper.sim.borders import Borders
@@ -346,11 +346,11 @@ def test_an_engine_that_serves_tenants_by_their_ids_is_found(monkeypatch: pytest
 
 
 def test_long_work_of_one_tenant_that_keeps_out_anothers_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def next_chore(self: Engine, unit: Unit) -> Any:
+    async def next_chore(self: ChoreTurns, unit: Unit) -> Any:
         tenants = await unit.chore_tenants()
         return (await unit.next_chores(1, "", tenants[0]))[0] if tenants else None
 
-    monkeypatch.setattr(Engine, "_next_chore", next_chore)
+    monkeypatch.setattr(ChoreTurns, "next", next_chore)
 
     assert found(RUSH) == "9.share"
 

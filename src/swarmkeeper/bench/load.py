@@ -24,7 +24,7 @@ class Connection(asyncio.Protocol):
     """Speaks HTTP/1.1 to a server that says how long each answer is, which ours does."""
 
     def __init__(self, key: str) -> None:
-        self._key = key
+        self.key = key  # is sent as it is with each call
         self._loop = asyncio.get_running_loop()
         self._clock = SystemClock()
         self._transport: asyncio.Transport | None = None
@@ -52,7 +52,7 @@ class Connection(asyncio.Protocol):
         answer: asyncio.Future[tuple[int, bytes]] = self._loop.create_future()
         self._answer = answer
         head = (
-            f"{method} {path} HTTP/1.1\r\nhost: bench\r\nx-api-key: {self._key}\r\n"
+            f"{method} {path} HTTP/1.1\r\nhost: bench\r\nx-api-key: {self.key}\r\n"
             f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         )
         self._transport.write(head.encode() + body)

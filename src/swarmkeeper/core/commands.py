@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from swarmkeeper.core.errors import Detail
+from swarmkeeper.core.graph import Written
 from swarmkeeper.core.model import Failure, Json, Principal, SubtaskSpec, Verdict
 from swarmkeeper.core.ports import Want
 
@@ -42,6 +43,16 @@ class Command:
         """Roughly the bytes it carries; a batch is bounded by their sum."""
         return 512
 
+    @property
+    def told(self) -> int:
+        """How many characters of a caller's it brings into the evidence, which are redacted while others wait."""
+        return 0
+
+    @property
+    def rows(self) -> int:
+        """How many rows of a plan it brings, which take the engine longer than their bytes do."""
+        return 0
+
 
 # ---- clients -------------------------------------------------------------------------------------------------------
 
@@ -63,22 +74,33 @@ class Submit(Command):
     review_timeout: int | None = None
     defaults: Mapping[str, Json] = field(default_factory=dict)  # timeout, start (microseconds) …
     subtasks: tuple[SubtaskSpec, ...] | None = None
-    # What graph.check_plan and graph.write_plan make of them, where somebody has done that already.
-    checked: tuple[Detail, ...] | None = None
-    written: tuple[bytes, ...] | None = None
+    checked: tuple[Detail, ...] | None = None  # what graph.check_plan makes of them, where that was done already
+    written: Written | None = None  # in place of the subtasks, where they are more than a slice
 
     def _own_wants(self) -> list[Want]:
         return [("tenant", self.by.tenant)]
 
     @property
     def size(self) -> int:
-        return 1024 + len(self.spec) + 512 * len(self.subtasks or ())
+        return 1024 + len(self.spec) + (0 if self.written is None else self.written.size)
+
+    @property
+    def told(self) -> int:
+        return len(self.title) + sum(len(name) + len(value) for name, value in self.labels.items())
+
+    @property
+    def rows(self) -> int:
+        return len(self.subtasks or ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnTask(Command):
     task: str
     reason: str = ""
+
+    @property
+    def told(self) -> int:
+        return len(self.reason)
 
     def _own_wants(self) -> list[Want]:
         return [("task", self.task), ("chores", self.task)]
@@ -168,7 +190,8 @@ class Report(Command):
     output: bytes | None = None
     plan: tuple[SubtaskSpec, ...] | None = None
     checked: tuple[Detail, ...] | None = None  # both as in Submit
-    written: tuple[bytes, ...] | None = None
+    written: Written | None = None
+    digest: str | None = None  # SHA-256 of the output, where that was done already
     verdict: Verdict | None = None
     shown: Verdict | None = None  # the same as people may read it
     failure: Failure | None = None
@@ -189,7 +212,16 @@ class Report(Command):
 
     @property
     def size(self) -> int:
-        return 512 + len(self.content) + len(self.output or b"")
+        return 512 + len(self.content) + len(self.output or b"") + (0 if self.written is None else self.written.size)
+
+    @property
+    def told(self) -> int:
+        return 0 if self.failure is None else len(self.failure.message)
+
+    @property
+    def rows(self) -> int:
+        added = () if self.verdict is None else self.verdict.subtasks
+        return len(self.plan or ()) + len(added)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +240,14 @@ class Beat(Command):
     def _own_wants(self) -> list[Want]:
         return [("bot", self.bot), *(("lease_id", pulse.lease_id) for pulse in self.pulses)]
 
+    @property
+    def size(self) -> int:
+        return 512 + sum(256 + len(pulse.checkpoint or b"") for pulse in self.pulses)
+
+    @property
+    def rows(self) -> int:
+        return len(self.pulses)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnLease(Command):
@@ -223,6 +263,10 @@ class Release(OnLease):
     delay: int = 0
     progress: Mapping[str, Json] | None = None  # the last that is said of the attempt
 
+    @property
+    def told(self) -> int:
+        return len(self.reason)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask(OnLease):
@@ -232,6 +276,11 @@ class Ask(OnLease):
     schema: Mapping[str, Json] | None = None
     expires: int | None = None  # microseconds from now
     progress: Mapping[str, Json] | None = None
+
+    @property
+    def told(self) -> int:
+        # To make sure that each choice is an answer that the schema allows takes about as long as to redact it.
+        return len(self.question) + sum(map(len, self.choices))
 
 
 # ---- fleet and keys ------------------------------------------------------------------------------------------------
@@ -248,6 +297,10 @@ class Register(Command):
     dedicated: bool = False
     endpoint: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def told(self) -> int:
+        return sum(len(name) + len(value) for name, value in self.labels.items())
 
     def _own_wants(self) -> list[Want]:
         name = self.name or self.by.bot
@@ -355,6 +408,10 @@ class Decide(Command):
     subject_hash: str | None = None
     reason: str = ""
     answer: Json = None
+
+    @property
+    def told(self) -> int:
+        return len(self.reason)
 
     def _own_wants(self) -> list[Want]:
         return [("approval", self.approval)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from swarmkeeper.core.errors import Detail
@@ -15,6 +17,10 @@ SUBTASKS_MAX = 10_000
 EDGES_MAX = 100_000
 DEPTH_MAX = 1_000
 EDGES_A_ROW = 4  # are written in about the time of a row of a plan
+PARTS_A_SLICE = 10  # where others wait one is written at a time: fifty rows take as long as a few of their commands
+PART_BYTES_MAX = 256 * 1024  # are read and written in about the time of fifty rows
+TOLD_MAX = 500  # of a plan's subtasks are told one by one
+TOLD_BYTES_MAX = 1024 * 1024  # of them are shown to whoever has to approve it
 ERRORS_MAX = 100  # more would not help whoever has to mend it
 SECOND = 1_000_000
 
@@ -218,51 +224,95 @@ def downstream(roots: Iterable[str], edges: Iterable[Edge]) -> list[str]:
 # ---- a plan in parts, as its slices are stored ---------------------------------------------------------------------
 
 
-def write_plan(specs: Sequence[SubtaskSpec], slice_rows: int) -> tuple[bytes, ...] | None:
-    """A first plan that is longer than a slice, as its parts are stored: what takes long of accepting it, and can be
-    done before that is decided."""
-    if len(specs) <= slice_rows:
-        return None
-    cut = parts(specs, {}, handled_keys(specs), -(-slice_rows // 2))
-    return tuple(json.dumps(part).encode() for part in cut)
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A sound plan that is longer than a slice, as it is stored: what takes long of accepting it, done beforehand."""
+
+    count: int  # subtasks
+    keys: tuple[str, ...]  # of the first ones
+    parts: tuple[bytes, ...]
+    body: bytes  # the whole plan in the API's shape
+    digest: str  # SHA-256 of the body
+    told: bytes  # the first subtasks as a JSON list, for whoever has to approve it
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.parts)) + len(self.body)
+
+
+def cut(specs: Sequence[SubtaskSpec], slice_rows: int) -> tuple[tuple[SubtaskSpec, ...], Written | None]:
+    """A sound first plan as a command carries it: its nodes, or where they are many or large, no node but its parts."""
+    plain = [to_json(spec) for spec in specs]
+    body = json.dumps({"subtasks": plain}).encode()
+    if len(specs) <= slice_rows and len(body) <= PART_BYTES_MAX:
+        return tuple(specs), None
+    written = parts(specs, {}, handled_keys(specs), part_rows(slice_rows))
+    return (), Written(
+        count=len(specs),
+        keys=tuple(spec.key for spec in specs[:TOLD_MAX]),
+        parts=tuple(json.dumps(part).encode() for part in written),
+        body=body,
+        digest=hashlib.sha256(body).hexdigest(),
+        told=told(plain),
+    )
+
+
+def told(plain: Sequence[dict[str, Any]]) -> bytes:
+    """The first subtasks of a plan in the API's shape, as many as one can look through, as a JSON list."""
+    texts: list[str] = []
+    room = TOLD_BYTES_MAX
+    for one in plain[:TOLD_MAX]:
+        text = json.dumps(one)
+        room -= len(text) + 2
+        if room < 0:
+            break
+        texts.append(text)
+    return f"[{', '.join(texts)}]".encode()
+
+
+def part_rows(slice_rows: int) -> int:
+    """How many rows one part has. Several are written at once where nobody waits."""
+    return max(1, slice_rows // PARTS_A_SLICE)
 
 
 def parts(
     specs: Sequence[SubtaskSpec], known: Mapping[str, str], handled: Collection[str], size: int
 ) -> Iterator[list[dict[str, Any]]]:
-    """The plan in parts that one slice can write. Edges within the plan that are too many for the part that their row
-    stands in follow it; none of it is handed out before the last.
+    """The plan in parts of bounded rows, edges and bytes. Edges within the plan that are too many for the part that
+    their row stands in follow it; none of it is handed out before the last.
+
+    A node has the whole subtask as a text: a part is read while everybody waits, and what a caller nested in an input
+    is nothing that has to be read then.
 
     Args:
         known: ids of the subtasks that are there already, by key; where such a one stands may change, so that an edge
             from it is written with the row that counts it.
     """
     part: list[dict[str, Any]] = []
-    rows, edges, edges_max = 0, 0, size * EDGES_A_ROW
+    rows, edges, length, edges_max = 0, 0, 0, size * EDGES_A_ROW
     for number, spec in enumerate(specs):
         # (key, or id where it is known; condition; whether it stands in this same plan)
         outer: list[list[Any]] = [
             [known[key], str(condition), False] for key, condition in spec.depends_on if key in known
         ]
         inner: list[list[Any]] = [[key, str(condition), True] for key, condition in spec.depends_on if key not in known]
+        whole = to_json(spec)
+        body = json.dumps(whole)
+        if part and length + len(body) > PART_BYTES_MAX:
+            yield part
+            part, rows, edges, length = [], 0, 0, 0
         here = max(0, edges_max - edges - len(outer))
-        handled_here = spec.key in handled
         more = max(0, len(inner) - here)
-        node = {
-            "spec": to_json(spec),
-            "number": number,
-            "handled": handled_here,
-            "parents": outer + inner[:here],
-            "more": more,
-        }
-        part.append(node)
-        rows, edges = rows + 1, edges + len(outer) + len(inner) - more
+        light = {name: value for name, value in whole.items() if name not in ("description", "depends_on", "input")}
+        node = {"spec": light, "body": body, "number": number, "handled": spec.key in handled}
+        part.append({**node, "parents": outer + inner[:here], "more": more})
+        rows, edges, length = rows + 1, edges + len(outer) + len(inner) - more, length + len(body)
         for begin in range(here, len(inner), edges_max):
             yield part
             part = [{"child": spec.key, "parents": inner[begin : begin + edges_max]}]
-            rows, edges = 0, len(inner[begin : begin + edges_max])
+            rows, edges, length = 0, len(inner[begin : begin + edges_max]), 0
         if rows >= size or edges >= edges_max:
             yield part
-            part, rows, edges = [], 0, 0
+            part, rows, edges, length = [], 0, 0, 0
     if part:
         yield part

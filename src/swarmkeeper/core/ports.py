@@ -231,7 +231,17 @@ class Reader(Protocol):
         """The rows of one named query, on what is committed. The names are those of service/queries.py."""
 
 
-class Store(Reader, Protocol):
+class ReadsOnly(Reader, Protocol):
+    """What can be looked at."""
+
+    def snapshot(self) -> AbstractAsyncContextManager[Reader]:
+        """The store as it is at one moment, for as long as the block lasts: what is committed meanwhile is not seen.
+
+        Within the block only its own reads are awaited.
+        """
+
+
+class Store(ReadsOnly, Protocol):
     """Durable truth. At most one orchestrator has a SQLite store open."""
 
     async def open(self) -> None: ...
@@ -245,12 +255,6 @@ class Store(Reader, Protocol):
             StoreUnavailable: nothing was done; the caller may try again.
             StoreLost: here and in every other method, from when the store's files are others.
             StoreDamaged: here and in every other method, where it meets a part that is not as it was written.
-        """
-
-    def snapshot(self) -> AbstractAsyncContextManager[Reader]:
-        """The store as it is at one moment, for as long as the block lasts: what is committed meanwhile is not seen.
-
-        Within the block only its own reads are awaited.
         """
 
     async def start(self) -> Started:

@@ -6,6 +6,7 @@ FastAPI's own reading of bodies is laxer than this API promises to be, and costs
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,19 +21,19 @@ from starlette.types import Message, Receive, Scope, Send
 
 from swarmkeeper.core import ids
 from swarmkeeper.core.errors import Forbidden, Internal, MethodNotAllowed, Overloaded, SwarmkeeperError, TooLarge
-from swarmkeeper.core.model import Json
 from swarmkeeper.core.ports import StoreUnavailable
 from swarmkeeper.http import auth, errors, limits
 from swarmkeeper.http.calls import Call, Exchange, Reply
+from swarmkeeper.http.content import Asked, Refusals, Sent, Understood, reports
 from swarmkeeper.http.limits import ClientGone, HttpLimits
 from swarmkeeper.http.openapi import document
 from swarmkeeper.http.parts import Parts
 from swarmkeeper.http.query import read_query
+from swarmkeeper.http.reader import MIDDLE_BYTES, SHORT_BYTES, UNASKED_BYTES, read_here
 from swarmkeeper.http.routes import approvals, bots, evidence, explain, keys, messages, ops, redaction, tasks, work
 from swarmkeeper.service.calls import REQUEST
 from swarmkeeper.service.quotas import DECODED_BYTES, decoded_bytes
-from swarmkeeper.wire.shapes import read
-from swarmkeeper.wire.strict import parse_json
+from swarmkeeper.service.turns import COST_BYTES
 
 __all__ = ["ALL_CALLS", "Api", "HttpLimits", "Parts", "create_app"]
 
@@ -51,9 +52,10 @@ ALL_CALLS: tuple[Call, ...] = (
 )
 
 _PASSAGE = "swarmkeeper.passage"
-ASIDE_BYTES = 64 << 10  # a body up to this is read in about a millisecond: less than a thread's start may cost
 # What is told depends on who asks and when: no cache between may keep it.
 _NO_STORE = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+PIECE_BYTES = 256 << 10  # of a body are sent at once
+UNWANTED_BYTES_MAX = 64 << 10  # after the body's end: more is no accident
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _VERB = re.compile(r":[a-z]+$")
@@ -257,23 +259,51 @@ class Endpoint:
             exchange.principal = await parts.identity.authenticate(exchange.text, source)
         exchange.take_query(read_query(call.query, exchange.scope["query_string"], exchange.safe))
         if call.body is None:
+            if exchange.principal is not None:
+                await parts.pace.turn(exchange.principal, call.cost)
             return
+        if call.needs:
+            auth.require(parts.rules, exchange.by, call.needs)
         limit = parts.limits.long_body_bytes_max if call.long_body else parts.limits.body_bytes_max
         raw = await limits.read_body(exchange.headers, arrived.receive, limit, hold=exchange.hold)
-        exchange.long = len(raw) > ASIDE_BYTES
-        await self._await_turn(exchange, raw)
-        sent, body = [raw], call.body
-        del raw
+        if len(raw) > MIDDLE_BYTES:
+            await self._await_turn(exchange, raw)
+        sent = Sent(
+            raw=raw,
+            limit=limit,
+            optional=call.body_optional,
+            model=call.body,
+            meaning=call.meaning,
+            by=exchange.by,
+            path=exchange.path,
+            trace=exchange.trace,
+            slice_rows=parts.engine.limits.slice_rows,
+            idempotency=exchange.idempotency_key(),
+        )
+        exchange.long = len(raw) > SHORT_BYTES
+        understood = await self._understand(exchange, sent)
+        exchange.same = understood.idempotency
+        if call.meaning is None:
+            exchange.take_body(understood.value)
+        else:
+            exchange.meaning = understood.value
 
-        def understand() -> None:
-            document: Json = {}
-            if sent[0] or not call.body_optional:
-                document = parse_json(sent.pop(), limit=limit, safe=exchange.safe)  # which gives the bytes back
-            if "idempotency-key" in exchange.headers:
-                exchange.document = document
-            exchange.take_body(read(body, document, safe=exchange.safe))
+    async def _understand(self, exchange: Exchange[Any, Any], sent: Sent) -> Understood:
+        """What was sent, read in this caller's turn: short ones here, the others where they hold up nobody."""
+        parts, by = self.parts, exchange.by
 
-        await exchange.aside(understand)
+        async def admit(asked: Asked) -> Refusals:
+            if sent.meaning is reports:  # each is refused by itself
+                return await parts.admission.of_each(by, asked.bot, asked.places)
+            refused = await parts.admission.refusals(by, asked.bot, asked.places)
+            if refused:
+                raise refused[0]
+            return {}
+
+        if len(sent.raw) > SHORT_BYTES:
+            return await parts.readers.read(sent, exchange.safe, admit)
+        await parts.pace.turn(by, exchange.call.cost + len(sent.raw) // COST_BYTES)
+        return await read_here(sent, exchange.safe, admit if len(sent.raw) > UNASKED_BYTES else None)
 
     def _pace(self, exchange: Exchange[Any, Any], error: SwarmkeeperError) -> Sequence[tuple[str, str]]:
         """How fast the caller may submit, where it has submitted too fast."""
@@ -351,7 +381,7 @@ class _Arrived:
     async def gone(self) -> None:
         """Return when the caller has hung up; one that goes on sending what nobody asked for is as good as gone."""
         unwanted = 0
-        while not self._over and unwanted <= ASIDE_BYTES:
+        while not self._over and unwanted <= UNWANTED_BYTES_MAX:
             unwanted += len((await self.receive()).get("body", b""))
 
 
@@ -368,7 +398,13 @@ async def _send(send: Send, reply: Reply, *, head: bool = False) -> None:
     if reply.status not in (204, 304):
         headers.append((b"content-length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else body})
+    body = b"" if head else body
+    for begin in range(0, len(body) - PIECE_BYTES, PIECE_BYTES):
+        # Whoever reads slowly waits for their own next piece, and others are answered between two of them.
+        await send({"type": "http.response.body", "body": body[begin : begin + PIECE_BYTES], "more_body": True})
+        await asyncio.sleep(0)
+    rest = max(0, -(-len(body) // PIECE_BYTES) - 1) * PIECE_BYTES
+    await send({"type": "http.response.body", "body": body[rest:]})
 
 
 def _no_store() -> dict[str, str]:

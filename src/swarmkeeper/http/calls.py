@@ -6,24 +6,22 @@ all made from it.
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
-import msgspec
 from pydantic import BaseModel
 from starlette.types import Scope, Send
 
-from swarmkeeper.core.errors import Internal, Invalid, NotSupported, SwarmkeeperError
+from swarmkeeper.core.errors import Internal, Invalid, SwarmkeeperError
 from swarmkeeper.core.model import Json, Principal
 from swarmkeeper.core.ports import StoreUnavailable
 from swarmkeeper.http import errors, limits
+from swarmkeeper.http.content import Meaning
 from swarmkeeper.http.parts import Parts
 from swarmkeeper.http.query import NoQuery, Query
-from swarmkeeper.wire import v1
+from swarmkeeper.service.looking import Reads
 from swarmkeeper.wire.shapes import Request
 
 Method = Literal["GET", "POST", "PATCH", "DELETE"]
@@ -33,7 +31,6 @@ Told = TypeVar("Told")
 
 # Visible ASCII, as RFC 9110 has it for a token's neighbours; longer ones would only fill the store.
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
-_canonical = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Nothing(Request):
@@ -66,8 +63,9 @@ class Exchange(Generic[Body, Asked]):
     send: Send  # for a handler that streams
     principal: Principal | None = None
     text: str | None = None  # the key's, as it was shown
-    document: Json = None  # the body, parsed
-    long: bool = False  # the body is so long that it takes a while to be read
+    meaning: Any = None  # what the body means, where the call says what makes that of it
+    long: bool = False  # the body is so long that more than to read it takes a while, too
+    same: tuple[str, str] | None = None  # the caller's idempotency key, and the hash of what was asked under it
     held: int = 0  # bytes of the body that its key is counted for; see service/quotas.py
     working: int = 0  # what the decoded body is counted for
     _body: Body | None = None
@@ -104,8 +102,7 @@ class Exchange(Generic[Body, Asked]):
         self.held += number
 
     def let_go(self) -> None:
-        """Forget the body as it was sent: for a call that has read it and goes on to wait, and at the end of each."""
-        self.document = None
+        """Count the body for nobody: for a call that has read it and goes on to wait, and at the end of each."""
         if self.working:
             self.parts.quotas.intake.end(self.working)
         if self.held:
@@ -140,20 +137,42 @@ class Exchange(Generic[Body, Asked]):
     @property
     def idempotency(self) -> tuple[str, str] | None:
         """The caller's key and what makes two requests the same: caller, method, path and body."""
+        return self.same
+
+    def idempotency_key(self) -> tuple[str, bytes] | None:
+        """The key, and what of the request is hashed before its body.
+
+        Raises:
+            Invalid: it cannot be one.
+        """
         key = self.headers.get("idempotency-key")
-        if key is None:
+        if key is None or not self.call.idempotent:
             return None
         if _IDEMPOTENCY_KEY.fullmatch(key) is None:
             raise Invalid(
                 "the Idempotency-Key cannot be one",
                 details=(("/headers/idempotency-key", "invalid", "must be 1 to 255 visible ASCII characters"),),
             )
-        told = f"{self.by.key_id} {self.call.method} {self.scope['path']}\n".encode() + _canonical(self.document)
-        return key, hashlib.sha256(told).hexdigest()
+        return key, f"{self.by.key_id} {self.call.method} {self.scope['path']}\n".encode()
+
+    async def look(self, work: Callable[[Reads], Coroutine[Any, Any, Json]]) -> bytes:
+        """What is shown, as it is sent: read and written down where it holds up nobody."""
+
+        async def whole(reads: Reads) -> bytes:
+            shown = await work(reads)
+            return shown if isinstance(shown, bytes) else errors.encode(shown)
+
+        return await self.parts.looks.look(self.by, whole)
 
     async def aside(self, work: Callable[[], Told]) -> Told:
-        """Do what takes a while where the body is long; others are answered meanwhile."""
-        return await asyncio.to_thread(work) if self.long else work()
+        """Do what takes a while where the body is long, such as to redact what it says, where it holds up nobody."""
+        if not self.long:
+            return work()
+
+        async def whole(reads: Reads) -> Told:
+            return work()
+
+        return await self.parts.looks.look(self.by, whole)
 
     async def after(self, read: Awaitable[Told]) -> Told:
         """Read what is shown of a command that is carried out already: trouble here is no refusal.
@@ -165,16 +184,6 @@ class Exchange(Generic[Body, Asked]):
             return await read
         except StoreUnavailable as error:
             raise Internal("this was carried out, but what came of it cannot be read now: look at it again") from error
-
-
-def supported(request: Request, at: tuple[str | int, ...] = ()) -> None:
-    """
-    Raises:
-        NotSupported: it asks for something that this version does not have; with each place.
-    """
-    details = v1.not_supported(request, at)
-    if details:
-        raise NotSupported(details[0][2], details=details)
 
 
 Handler = Callable[[Exchange[Any, Any]], Awaitable[Reply | None]]  # None: it has answered itself, or nobody listens
@@ -189,6 +198,9 @@ class Call:
     summary: str
     body: type[Request] | None = None
     body_optional: bool = False
+    meaning: Meaning | None = None  # makes of the body what is asked for; without one the handler does
+    needs: str = ""  # what the caller must be allowed to do before a body is taken from them
+    cost: int = 1  # of answering it, in short requests
     long_body: bool = False
     query: type[Query] = NoQuery
     answers: Mapping[int, type[BaseModel] | None] = field(default_factory=dict)  # status -> what is told

@@ -9,18 +9,20 @@ from swarmkeeper.core.model import Json
 from swarmkeeper.core.ports import Clock, Entropy
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.http.limits import HttpLimits
+from swarmkeeper.http.reader import Readers
 from swarmkeeper.http.refusals import Refusals
+from swarmkeeper.service.admission import Admission
 from swarmkeeper.service.engine import Engine, Log
-from swarmkeeper.service.evidence import Evidence
-from swarmkeeper.service.explain import Explainer
 from swarmkeeper.service.feed import Feed
 from swarmkeeper.service.identity import Identity
 from swarmkeeper.service.leases import Leases
+from swarmkeeper.service.looking import Looks
 from swarmkeeper.service.messages import Messages
 from swarmkeeper.service.people import People
 from swarmkeeper.service.queries import Queries
 from swarmkeeper.service.quotas import Quotas
 from swarmkeeper.service.standing import Standing
+from swarmkeeper.service.turns import Pace
 from swarmkeeper.service.waits import Waits
 
 
@@ -34,11 +36,13 @@ class Parts:
     queries: Queries
     leases: Leases
     waits: Waits
-    evidence: Evidence
     people: People
-    explainer: Explainer
+    looks: Looks
     messages: Messages
     feed: Feed
+    admission: Admission
+    pace: Pace
+    readers: Readers
     identity: Identity
     quotas: Quotas
     standing: Standing

@@ -23,6 +23,7 @@ _SECOND = 1_000_000
 # What waits is counted in the store, which should not pay for it where nobody asks.
 ASKED_LATELY = 120 * _SECOND
 LOOK_EVERY = 5 * _SECOND
+FRESH_A_SECOND = 4
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # Sets of skills with series of their own: those that most waits for. A caller can name any number of them.
 QUEUES_MAX = 100
@@ -105,6 +106,8 @@ class Metrics:
         self._of_route: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}  # looking labels up is most of it
         self._registry.register(_OfEngine(sources))
         self._rows: Sequence[Mapping[str, Any]] = ()
+        self._written: tuple[bytes, str] | None = None
+        self._second = self._times = 0  # when the current second began, and how often it was asked since
         self._asked_at = sources.now()  # so that the first to ask hears something
         self._looked_at = 0
 
@@ -121,9 +124,20 @@ class Metrics:
         histogram.observe(microseconds / _SECOND)
 
     def text(self) -> tuple[bytes, str]:
-        """All figures as they are now, and the content type they are told in."""
+        """All figures as they are now, and the content type they are told in.
+
+        Asked more often than some times a second, it tells them as they were: to write them takes as long as commands.
+        """
         now = self._sources.now()
+        if now - self._second >= _SECOND:
+            self._second, self._times = now, 0
+        self._times += 1
+        if self._written is None or self._times <= FRESH_A_SECOND:
+            self._written = self._write(now)
         self._asked_at = now
+        return self._written
+
+    def _write(self, now: int) -> tuple[bytes, str]:
         queues = "".join(_of_queues(self._rows, now))
         return generate_latest(self._registry) + queues.encode(), CONTENT_TYPE
 

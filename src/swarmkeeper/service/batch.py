@@ -20,8 +20,8 @@ from swarmkeeper.service.scheduler import HandOver, Poll, Scheduler
 
 ROUNDS_MAX = 1_000  # a bound for what never ends; decisions ask for rows in bulk, and need a few
 TIMERS_MAX = 256  # fired in one batch
-COST_BYTES = 32 << 10  # of a command take the engine about as long as the command itself
-COST_LEASES = 2  # so do as many leases
+REPORTS_A_SLICE = 4  # of one batch may each set off a whole slice: few do
+SLICES_MAX = 16  # into which a slice is divided where more come together
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Queued:
     poll: Poll | None = None  # a claim that rides along with the last of a group of reports
     group: tuple[Queued, ...] = ()
     rounds: int = 0
+    rows: int = 0  # that it wrote
     decided: bool = False
 
     @property
@@ -66,14 +67,6 @@ class Queued:
             self.poll.found = None
 
 
-def cost_of(item: Queued | Poll) -> int:
-    """What it takes of the engine's time, in ordinary commands."""
-    if isinstance(item, Poll):
-        return 1 + item.claim.most // COST_LEASES
-    rider = 0 if item.poll is None else item.poll.claim.most // COST_LEASES
-    return 1 + item.command.size // COST_BYTES + rider
-
-
 @dataclass(slots=True)
 class Batch:
     unit: Unit
@@ -91,15 +84,26 @@ class Batch:
         timers: Sequence[Timer] = (),
         chore: Chore | None = None,
         alive: bool = False,
+        slice_rows: int | None = None,
     ) -> None:
+        """
+        Args:
+            slice_rows: how many rows a command may write, or the slice of the chore where it is alone; None for as
+                many as limits say.
+        """
+        whole = self.world.limits.slice_rows if slice_rows is None else slice_rows
+        self._slice(whole)
+        # What many commands set off is written in many slices: none of them alone may hold up the others.
+        several = sum(isinstance(one.command, Report) for one in commands) // REPORTS_A_SLICE
+        if several > 1:
+            self._slice(max(whole // several, whole // SLICES_MAX))
         fired = [Queued(Fire(kind=timer.kind, ref=timer.ref), self.seed()) for timer in timers]
         # A report or a beat that came before this batch is heard before its lease is found to have run out.
         await self._decide_all([*commands, *fired], _beside(commands, polls))
         for queued in fired:
             assert queued.error is None, f"a timer was refused: {queued.error}"
         if chore is not None:
-            if commands or polls:  # they wait for it, too
-                self.world.limits = replace(self.world.limits, slice_rows=-(-self.world.limits.slice_rows // 2))
+            self._slice(-(-whole // 2) if commands or polls else whole)  # they wait for it, too
             step = Queued(Continue(chore=chore.id, task=chore.task), self.seed())
             await self._decide_all([step])
             assert step.error is None, f"a chore was refused: {step.error}"
@@ -107,6 +111,9 @@ class Batch:
         hand_over = HandOver(self.scheduler, self.world, self.unit)
         self.answered = await hand_over.run([*polls, *riders], self.save)
         await self._finish(alive=alive)
+
+    def _slice(self, rows: int) -> None:
+        self.world.limits = replace(self.world.limits, slice_rows=max(1, rows))
 
     # ---- deciding --------------------------------------------------------------------------------------------------
 
@@ -154,6 +161,7 @@ class Batch:
             if queued.value is None:
                 queued.value = decide(world, command)
                 self._remember(command, queued.value)
+            queued.rows = world.rows_written
             world.finish()
         except NotLoaded as missing:
             world.undo()

@@ -16,6 +16,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from swarmkeeper.core import graph
 from swarmkeeper.core.arrivals import Arrivals
 from swarmkeeper.core.commands import Beat, Claim, Command, Fire, Report
 from swarmkeeper.core.decide.work import Refusal
@@ -32,23 +33,24 @@ from swarmkeeper.core.ports import (
     Store,
     StoreLost,
     StoreUnavailable,
-    Unit,
 )
 from swarmkeeper.core.world import World
-from swarmkeeper.service.batch import TIMERS_MAX, Batch, Queued, Replayed, cost_of
+from swarmkeeper.service.batch import TIMERS_MAX, Batch, Queued, Replayed
 from swarmkeeper.service.calls import REQUEST
+from swarmkeeper.service.chores import ChoreTurns
+from swarmkeeper.service.costs import Costs
 from swarmkeeper.service.enginetime import APART, EngineTime
 from swarmkeeper.service.figures import Figures
 from swarmkeeper.service.pulses import Pulses
 from swarmkeeper.service.scheduler import Claimed, Granted, Poll, Scheduler
-from swarmkeeper.service.shares import Line, Turns
+from swarmkeeper.service.shares import Line
 
 __all__ = ["Claimed", "Engine", "Granted", "Poll", "Refusal", "Replayed"]
 
 SECOND = 1_000_000
 # A command takes a good part of a millisecond to decide: more in one batch would hold the loop, and save few commits.
 BATCH_COST = 128  # where an ordinary command costs 1
-TENANTS_MAX = 4  # by whose number a batch is divided: smaller ones would be all overhead
+SHARED = 8  # by which a batch is divided where others come and go: smaller ones would be all overhead
 BATCH_BYTES = 4 << 20
 BUSY_TICKS = 2  # of the loop, in which requests that stand in their sockets by now join those that wait already
 QUEUE_COMMANDS = 10_000
@@ -88,18 +90,19 @@ class Engine:
         self.store_answers = True  # False from when it refused a batch until it has taken one
         self._store, self._clock, self._entropy, self._rules = store, clock, entropy, rules
         self._broker, self._log, self._on_commit = broker, log, on_commit
-        self._weights: dict[str, int] = {}  # by tenant
-        self._queue: Line[Queued | Poll] = Line(self._weights, queue_commands)
+        self.weights: dict[str, int] = {}  # by tenant
+        self._queue: Line[Queued | Poll] = Line(self.weights, queue_commands)
         self._woken = asyncio.Event()
         self._queues = QueueBook()
         self._pulses = Pulses()
         self.time = EngineTime(clock)
         self._apart = False  # of the wall clock, as it was told last
         self._place = 0
+        self._tenants = 1  # that want something, now or of late
+        self._costs = Costs()
         self._next_due: int | None = None
         self._chores = False
-        self._chore_turns = Turns(self._weights)
-        self._chore_after: dict[str, str] = {}  # by tenant: the task whose chore had the last slice
+        self._chore_turns = ChoreTurns(self.weights)
         self._alive_due = self._purge_due = self._pause_until = 0
         self._looked_at = 0
         self._arrivals = 0
@@ -198,7 +201,7 @@ class Engine:
 
     async def learn_weights(self) -> None:
         """Take in what the tenants' shares are; another process may have changed them."""
-        self._weights.update({row["id"]: row["weight"] for row in await self._store.read("tenant_shares", {})})
+        self.weights.update({row["id"]: row["weight"] for row in await self._store.read("tenant_shares", {})})
 
     async def run(self) -> None:
         """Work until `stop`. If this ends by itself, nothing will ever be answered again: end the process.
@@ -320,13 +323,14 @@ class Engine:
         commands: list[Queued] = []
         polls: list[Poll] = []
         # Who has the engine alone fills a batch; where others come and go, nobody waits long for a batch of another's.
-        room = BATCH_COST // min(max(self._queue.turn(), 1), TENANTS_MAX)
+        self._tenants = max(self._queue.turn(), 1)
+        room = BATCH_COST if self._tenants == 1 else BATCH_COST // SHARED
         if self._chores:
             room //= 2  # a slice of long work takes as long as the other half
         size = 0
         while self._queue:
             item = self._queue.first()
-            cost = cost_of(item)
+            cost = self._costs.of(item)
             if room < cost and (commands or polls):
                 break
             room -= cost
@@ -433,9 +437,11 @@ class Engine:
                     coming = await unit.due(1 << 62, len(timers) + 1)
                     next_due = coming[-1].due if len(coming) > len(timers) else None
                 if upkeep and self._chores:
-                    chore = await self._next_chore(unit)
+                    chore = await self._chore_turns.next(unit)
                 batch = Batch(unit, world, self.scheduler, self._entropy.seed)
-                await batch.run(commands, polls, timers=timers, chore=chore, alive=upkeep and now >= self._alive_due)
+                slice_rows = self._slice_rows()
+                alive = upkeep and now >= self._alive_due
+                await batch.run(commands, polls, timers=timers, chore=chore, alive=alive, slice_rows=slice_rows)
         except BaseException:
             for poll in [*polls, *self.scheduler.parked.values(), *(one.poll for one in commands if one.poll)]:
                 poll.found = None
@@ -446,30 +452,21 @@ class Engine:
         self._next_due = next_due
         if upkeep:
             self._chores = chore is not None
-            self._chore_done(chore)
+            self._chore_turns.served(chore)
         if batch.saved:  # a full disk still takes a batch that writes nothing
             self.store_answers = True
         self._committed(batch, began)
+        self._costs.learn(commands)
         for queued in commands:
             if isinstance(queued.command, Beat):
                 self._pulses.learn(queued.command, world)
         self._settle(commands, polls, batch.answered)
         await self._tell(batch.saved)
 
-    async def _next_chore(self, unit: Unit) -> Chore | None:
-        """Slices go by turns between tenants, then round robin over each one's tasks."""
-        tenants = await unit.chore_tenants()
-        if not tenants:
-            return None
-        tenant = min(tenants, key=self._chore_turns.due)
-        return (await unit.next_chores(1, self._chore_after.get(tenant, ""), tenant))[0]
-
-    def _chore_done(self, chore: Chore | None) -> None:
-        if chore is None:
-            self._chore_after.clear()
-            return
-        self._chore_turns.served(chore.tenant)
-        self._chore_after[chore.tenant] = chore.task
+    def _slice_rows(self) -> int:
+        """How many rows a command may write: fewer where somebody waits for it, or may come at any moment."""
+        rows = self.limits.slice_rows
+        return 2 * graph.part_rows(rows) if self._tenants > 1 else rows
 
     def _committed(self, batch: Batch, began: int) -> None:
         """Take in what is true now."""
@@ -486,7 +483,7 @@ class Engine:
             self.figures.saved(changes)
             self._pulses.committed(changes)
             for tenant in changes.tenants.values():
-                self._weights[tenant.id] = tenant.weight
+                self.weights[tenant.id] = tenant.weight
         self.figures.committed(self._clock.monotonic() - began)
 
     def _settle(self, commands: Sequence[Queued], polls: Sequence[Poll], answered: Sequence[Poll]) -> None:
@@ -572,7 +569,7 @@ class Engine:
         try:
             async with self._store.begin() as unit:
                 timers = await unit.due(self.now(), TIMERS_MAX)
-                chore = await self._next_chore(unit)
+                chore = await self._chore_turns.next(unit)
             for timer in timers:
                 try:
                     await self._run([], [], timer=timer)
@@ -589,7 +586,7 @@ class Engine:
                     raise
                 except Exception as error:
                     self._fault(error, f"chore {chore.kind}")
-                    self._chore_done(chore)
+                    self._chore_turns.served(chore)
                     self._pause_until = self.now() + SECOND
         except StoreUnavailable as error:
             self._unavailable(error, [], [])

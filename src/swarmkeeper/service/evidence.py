@@ -11,7 +11,7 @@ import msgspec
 
 from swarmkeeper.core.errors import Forbidden, NotFound
 from swarmkeeper.core.model import Principal
-from swarmkeeper.core.ports import Rules, Store
+from swarmkeeper.core.ports import ReadsOnly, Rules
 from swarmkeeper.govern import audit
 from swarmkeeper.govern.tree import leaf_hash
 from swarmkeeper.service import views
@@ -23,7 +23,7 @@ LOOKED_AT_MAX = 2_000
 
 
 class Evidence:
-    def __init__(self, store: Store, rules: Rules) -> None:
+    def __init__(self, store: ReadsOnly, rules: Rules) -> None:
         self._store = store
         self._rules = rules
 
@@ -119,7 +119,7 @@ def text_of(kept: bytes) -> str:
     return kept.decode("utf-8", "surrogateescape")
 
 
-async def untold(store: Store, tenant: bytes, size: int) -> tuple[int, str, bool] | None:
+async def untold(store: ReadsOnly, tenant: bytes, size: int) -> tuple[int, str, bool] | None:
     """The first of the tenant's first `size` records whose events are not as it says: its index, what is wrong, and
     whether something is altered rather than missing. None where all are.
 
@@ -152,7 +152,7 @@ async def untold(store: Store, tenant: bytes, size: int) -> tuple[int, str, bool
 class _Told:
     """A tenant's feed, read once from its start, by the records that its events name."""
 
-    def __init__(self, store: Store, tenant: bytes) -> None:
+    def __init__(self, store: ReadsOnly, tenant: bytes) -> None:
         self._store, self._tenant = store, tenant
         self._after = 0
         self._ended = False

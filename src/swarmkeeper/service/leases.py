@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from swarmkeeper.core.model import Work
-from swarmkeeper.core.ports import Store
+from swarmkeeper.core.ports import ReadsOnly
 from swarmkeeper.core.states import Kind, Status
 from swarmkeeper.service import views
 from swarmkeeper.service.bodies import Bodies
@@ -20,19 +20,35 @@ from swarmkeeper.service.queries import READS
 from swarmkeeper.service.scheduler import Granted
 from swarmkeeper.service.views import Inline, Row, View
 
+LIGHT_BYTES = 64 << 10  # of bodies, each as often as it is told
+LIGHT_ROWS = 100  # upstream of all together
+
 
 def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
 class Leases:
-    def __init__(self, store: Store, bodies: Bodies) -> None:
+    def __init__(self, store: ReadsOnly, bodies: Bodies) -> None:
         self._store = store
         self._bodies = bodies
 
     async def _read(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
         assert parameters.keys() == READS[name], f"{name} takes {sorted(READS[name])}"
         return await self._store.read(name, parameters)
+
+    async def are_light(self, granted: Sequence[Granted]) -> bool:
+        """Whether `views` takes no longer than a few commands."""
+        if not granted:
+            return True
+        if any(one.item.kind is Kind.REVIEW and one.of_task.n_total > LIGHT_ROWS for one in granted):
+            return False
+        bodies = [one.of_task.spec for one in granted] + [one.item.payload for one in granted if one.item.payload]
+        works = [one.item.id for one in granted]
+        found = await self._read("weight_of_leases", bodies=_json(bodies), works=_json(works))
+        size: int = sum(row["bytes"] for row in found)
+        edges: int = sum(row["edges"] for row in found)
+        return size <= LIGHT_BYTES and edges <= LIGHT_ROWS
 
     async def views(self, granted: Sequence[Granted]) -> list[View]:
         """What is told of each, in order."""

@@ -18,7 +18,7 @@ import msgspec
 
 from swarmkeeper.core.errors import Invalid, NotFound
 from swarmkeeper.core.model import Principal
-from swarmkeeper.core.ports import Changes, Store, StoreDamaged, StoreUnavailable
+from swarmkeeper.core.ports import Changes, ReadsOnly, StoreDamaged, StoreUnavailable
 from swarmkeeper.core.states import TaskStatus
 from swarmkeeper.service import views
 from swarmkeeper.service.queries import PAGE_BYTES_MAX, Queries
@@ -38,24 +38,34 @@ def _json(value: object) -> str:
 class Messages:
     """Knows which tasks have messages, so that the beats of bots whose tasks have none read nothing."""
 
-    def __init__(self, store: Store, queries: Queries) -> None:
+    def __init__(self, store: ReadsOnly, queries: Queries, newest: dict[str, str] | None = None) -> None:
+        """Args: `newest` is that of another one, which is told of commits."""
         self._store = store
         self._queries = queries
-        self._newest: dict[str, str] = {}  # task -> its newest message, but of tasks that are ARCHIVED
+        # task -> its newest message, but of tasks that are ARCHIVED
+        self.newest: dict[str, str] = {} if newest is None else newest
 
     async def start(self) -> None:
         for row in await self._store.read("newest_messages", {"over": TaskStatus.ARCHIVED}):
-            self._newest[row["task"]] = row["id"]
+            self.newest[row["task"]] = row["id"]
 
     def committed(self, changes: Changes) -> None:
         for message in changes.messages:
-            self._newest[message.task] = message.id
-        if self._newest:
+            self.newest[message.task] = message.id
+        if self.newest:
             for task in changes.tasks.values():
                 if task.status is TaskStatus.ARCHIVED:
-                    self._newest.pop(task.id, None)
+                    self.newest.pop(task.id, None)
 
     # ---- to bots ---------------------------------------------------------------------------------------------------
+
+    def any_for(self, heard: Mapping[str, Cursors]) -> bool:
+        """Whether there may be a message that was not heard yet."""
+        return any(self._is_behind(task, cursors) for task, cursors in heard.items())
+
+    def _is_behind(self, task: str, cursors: Cursors) -> bool:
+        newest = self.newest.get(task)
+        return newest is not None and any(cursor != newest for cursor in cursors)
 
     async def given(self, bot: str, heard: Mapping[str, Cursors]) -> list[View]:
         """What to tell a bot with this beat. `heard`: task -> the last message heard, for each lease the bot has of it.
@@ -65,8 +75,7 @@ class Messages:
         given: list[View] = []
         room = GIVEN_BYTES_MAX
         for task, cursors in heard.items():
-            newest = self._newest.get(task)
-            if newest is None or all(cursor == newest for cursor in cursors):
+            if not self._is_behind(task, cursors):
                 continue
             asked = {"task": task, "bot": bot, "after": _json(list(cursors)), "limit": GIVEN_MAX - len(given)}
             try:

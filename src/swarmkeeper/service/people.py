@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from typing import Any
 
 from swarmkeeper.core.errors import Forbidden, Invalid, NotFound
 from swarmkeeper.core.model import Principal
-from swarmkeeper.core.ports import Rules, Store
+from swarmkeeper.core.ports import ReadsOnly, Rules
 from swarmkeeper.service import views
 from swarmkeeper.service.queries import PAGE_BYTES_MAX, PAGE_SIZE, PAGE_SIZE_MAX
 from swarmkeeper.service.views import Inline, Row, View
@@ -17,7 +16,7 @@ from swarmkeeper.service.views import Inline, Row, View
 class People:
     """Approvals: those of the tenant for whoever may read approvals, those of one task for whoever may read tasks."""
 
-    def __init__(self, store: Store, rules: Rules) -> None:
+    def __init__(self, store: ReadsOnly, rules: Rules) -> None:
         self._store = store
         self._rules = rules
 
@@ -32,7 +31,7 @@ class People:
         found = await self._store.read("approval_row", {"tenant": principal.tenant, "approval": approval_id})
         if not found:
             raise NotFound("no such approval")
-        return (await self._readable([approval(found[0], None)], principal.tenant))[0]
+        return _readable(approval(found[0], None), self._rules, principal.tenant)
 
     async def approvals(
         self,
@@ -64,13 +63,8 @@ class People:
         inline = Inline()
         # One that was decided in between has let another in from the page after this one.
         shown = [approval(row, inline) for row in found if row["id"] <= last]
-        readable = await self._readable(shown, principal.tenant)
+        readable = [_readable(one, self._rules, principal.tenant) for one in shown]
         return views.page(readable, views.token(last) if fitting < len(sizes) else "")
-
-    async def _readable(self, shown: list[View], tenant: str) -> list[View]:
-        """The same without secrets. A plan is kept whole, since it is what is approved; to look through a long one
-        takes a while, which nobody else shall wait for."""
-        return await asyncio.to_thread(lambda: [_readable(one, self._rules, tenant) for one in shown])
 
     def _must(self, principal: Principal, *, of_one_task: bool) -> None:
         if self._rules.may(principal, "approval.read"):
@@ -107,6 +101,9 @@ def approval(row: Row, inline: Inline | None) -> View:
 
 
 def _readable(shown: View, rules: Rules, tenant: str) -> View:
+    """The same without secrets. A plan is kept whole, since it is what is approved; to look through a long one takes a
+    while, which is why approvals are looked at on a thread of their own (looking.py).
+    """
     subject = shown["subject"]
     if isinstance(subject, dict) and isinstance(subject.get("subtasks"), list):
         # One by one: a plan may be longer than what redaction looks through at a time.

@@ -15,7 +15,7 @@ import msgspec
 
 from swarmkeeper.core.errors import CursorTooOld, Forbidden, Invalid, NotFound, Overloaded
 from swarmkeeper.core.model import Limits, Principal
-from swarmkeeper.core.ports import Reader, Rules, Store
+from swarmkeeper.core.ports import Reader, ReadsOnly, Rules
 from swarmkeeper.core.states import TASK_CLOSED, Condition, Ending, FailureCode, Kind, Status, TaskStatus
 from swarmkeeper.core.stuck import Stuck
 from swarmkeeper.service import causes, views
@@ -57,6 +57,9 @@ READS: Mapping[str, frozenset[str]] = {
     "verdict_on_subtask": frozenset({"task", "from_key", "to_key", "status"}),
     "lease_on_task": frozenset({"tenant", "bot", "key", "task"}),
     "attempt_on_task": frozenset({"tenant", "bot", "key", "task"}),
+    "standing_of_reports": frozenset({"tenant", "bot", "asked"}),
+    "bot_owner": frozenset({"tenant", "bot"}),
+    "weight_of_leases": frozenset({"bodies", "works"}),
     "works_by_id": frozenset({"works"}),
     "upstream_of_works": frozenset({"works", "status"}),
     "feedback_of_works": frozenset({"works"}),
@@ -143,7 +146,7 @@ class Queries:
 
     def __init__(
         self,
-        store: Store,
+        store: ReadsOnly,
         rules: Rules,
         limits: Limits,
         *,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from swarmkeeper.core import match
 from swarmkeeper.core.commands import Claim
-from swarmkeeper.core.decide import progress
+from swarmkeeper.core.decide import owners, progress
 from swarmkeeper.core.decide import work as decisions
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.match import QueueBook
@@ -240,7 +240,7 @@ class HandOver:
         need: dict[tuple[str, frozenset[int]], int] = {}  # by whose polls, and what they can be served from
         for poll in polls:
             try:
-                bot = decisions.own_bot(self._world, poll.claim.by, poll.claim.bot, "work.lease")
+                bot = owners.own_bot(self._world, poll.claim.by, poll.claim.bot, "work.lease")
             except SwarmkeeperError as error:
                 poll.answer.set_exception(error)
                 self._scheduler.forget(poll)

@@ -17,7 +17,7 @@ SCALE = 1 << 20  # positions are integers: a cost of 1 at weight 1
 WEIGHT_MAX = 1000
 REMEMBERED = 1024  # positions kept before those that no longer matter are forgotten
 
-RECENT_TURNS = 32  # about a second's, where the engine is busy
+RECENT_TURNS = 256  # about two seconds', where the engine is busy
 
 T = TypeVar("T")
 

@@ -41,13 +41,13 @@ class _Stretch:
 
 class Race:
     def __init__(self, of: str, weights: Mapping[str, int], wrong: Wrong) -> None:
-        self._of, self._weights, self._wrong = of, weights, wrong
+        self._of, self.weights, self._wrong = of, weights, wrong
         self._dearest: dict[str, Fraction] = {}  # by tenant, divided by its weight
         self._stretches: dict[tuple[str, str], _Stretch] = {}
 
     def served(self, tenant: str, cost: int, waited: AbstractSet[str]) -> None:
         """One got something of that cost while these, itself among them, waited."""
-        got = Fraction(cost, self._weights.get(tenant, 1))
+        got = Fraction(cost, self.weights.get(tenant, 1))
         self._dearest[tenant] = max(got, self._dearest.get(tenant, got))
         self.wait(waited)
         for pair in combinations(sorted(waited), 2):
@@ -62,7 +62,7 @@ class Race:
 
     def _dearest_of(self, tenant: str) -> Fraction:
         """Of one that has got nothing yet, what waits costs as much as the cheapest item at least."""
-        return self._dearest.get(tenant, Fraction(1, self._weights.get(tenant, 1)))
+        return self._dearest.get(tenant, Fraction(1, self.weights.get(tenant, 1)))
 
     def _count(self, pair: tuple[str, str], stretch: _Stretch, got: Fraction) -> None:
         stretch.now += got
@@ -85,7 +85,7 @@ def watch(engine: Engine, wrong: Wrong) -> None:
 
 def _watch_line(engine: Engine, wrong: Wrong) -> None:
     line = engine._queue
-    race = Race("commands", engine._weights, wrong)
+    race = Race("commands", engine.weights, wrong)
     right = line.take
 
     def take(cost: int = 1) -> object:
@@ -102,8 +102,9 @@ def _watch_line(engine: Engine, wrong: Wrong) -> None:
 
 
 def _watch_chores(engine: Engine, wrong: Wrong) -> None:
-    race = Race("slices", engine._weights, wrong)
-    next_chore, chore_done = engine._next_chore, engine._chore_done
+    race = Race("slices", engine.weights, wrong)
+    turns = engine._chore_turns
+    next_chore, chore_served = turns.next, turns.served
     waiting: AbstractSet[str] = frozenset()
 
     async def chosen(unit: Unit) -> Chore | None:
@@ -111,11 +112,11 @@ def _watch_chores(engine: Engine, wrong: Wrong) -> None:
         waiting = frozenset(await unit.chore_tenants())
         return await next_chore(unit)
 
-    def done(chore: Chore | None) -> None:
+    def served(chore: Chore | None) -> None:
         if chore is None:
             race.wait(frozenset())
         else:
             race.served(chore.tenant, 1, waiting)
-        chore_done(chore)
+        chore_served(chore)
 
-    vars(engine).update(_next_chore=chosen, _chore_done=done)
+    vars(turns).update(next=chosen, served=served)

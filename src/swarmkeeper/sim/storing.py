@@ -17,6 +17,7 @@ from swarmkeeper.core.ports import Changes, StaleVersion, StoreUnavailable
 from swarmkeeper.sim.coins import Coins, NamedEntropy
 from swarmkeeper.sim.faults import Faults
 from swarmkeeper.storage.sqlite import SqliteStore
+from swarmkeeper.storage.sqlite.store import Snapshot
 from swarmkeeper.storage.sqlite.unit import SqliteUnit
 
 COMMIT_MIN, COMMIT_MAX = 0.0002, 0.004  # seconds
@@ -67,8 +68,8 @@ class SimStore(SqliteStore):
 
     # ---- its process comes and goes --------------------------------------------------------------------------------
 
-    def _connect(self, *, writing: bool) -> apsw.Connection:
-        connection = super()._connect(writing=writing)
+    def connect(self, *, writing: bool) -> apsw.Connection:
+        connection = super().connect(writing=writing)
         if self.path is None and self._image is not None:
             connection.deserialize("main", self._image)
         return connection
@@ -120,8 +121,8 @@ class SimStore(SqliteStore):
                 yield seen
             return
         async with self._turn:
-            with self._one_moment(self._reading) as seen:
-                yield seen
+            with self.one_moment(self._reading) as connection:
+                yield Snapshot(connection, self._rows)
 
     async def _begin_immediate(self, connection: apsw.Connection) -> None:
         if fault := self._faults.strike("store.busy", "store:begin"):

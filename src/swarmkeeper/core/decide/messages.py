@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from swarmkeeper.core.commands import Tell
-from swarmkeeper.core.decide.work import own_bot
+from swarmkeeper.core.decide.owners import own_bot
 from swarmkeeper.core.errors import Forbidden, Invalid, LeaseLost, LeaseRequired, NotFound, TaskClosed
 from swarmkeeper.core.model import Bot, Json, Lease, Message
 from swarmkeeper.core.states import TASK_CLOSED

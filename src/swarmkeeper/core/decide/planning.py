@@ -21,7 +21,8 @@ def submit(world: World, command: Submit) -> str:
         errors = graph.check_plan(command.subtasks) if command.checked is None else command.checked
         if errors:
             raise InvalidPlan("the subtasks are not a sound plan", details=tuple(errors))
-    tenants.admit(world, command.by.tenant, len(command.subtasks or ()))
+    number = len(command.subtasks or ()) if command.written is None else command.written.count
+    tenants.admit(world, command.by.tenant, number)
     task_id = world.new_id("tsk")
     task = Task(
         id=task_id,
@@ -62,20 +63,25 @@ def submit(world: World, command: Submit) -> str:
 
 
 def accept_plan(
-    world: World, task: Task, specs: Sequence[SubtaskSpec], *, asked_by: str, written: Sequence[bytes] | None = None
+    world: World, task: Task, specs: Sequence[SubtaskSpec], *, asked_by: str, written: graph.Written | None = None
 ) -> None:
-    """The plan is sound: the task is PLANNED from here on, its rows follow."""
+    """The plan is sound: the task is PLANNED from here on, its rows follow.
+
+    Args:
+        written: in place of `specs` where it is longer than a slice; see `graph.cut`.
+    """
     world.edit_task(task).planned = True
-    task.place = world.next_place(room=len(specs))
-    keys = [spec.key for spec in specs[: progress.KEYS_TOLD]]
-    world.task_happened(task, TaskHappening.PLANNED, {"count": len(specs), "keys": keys})
+    count = len(specs) if written is None else written.count
+    keys = [spec.key for spec in specs[: progress.KEYS_TOLD]] if written is None else list(written.keys)
+    task.place = world.next_place(room=count)
+    world.task_happened(task, TaskHappening.PLANNED, {"count": count, "keys": keys})
     if task.approval == "plan" and not task.started:
         progress.ask_people(
             world,
             task,
             "plan",
             question="Carry out this plan?",
-            subject=asking.plan(specs, task.round),
+            subject=asking.plan(specs, task.round) if written is None else asking.long_plan(written, task.round),
             asked_by=asked_by,
         )
     progress.add_subtasks(world, task, specs, written)

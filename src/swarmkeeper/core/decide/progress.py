@@ -6,20 +6,18 @@ and goes on one slice a batch (see upkeep.py). The chores of one task run one af
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from swarmkeeper.core import graph, ids
-from swarmkeeper.core.decide import asking, deadline
+from swarmkeeper.core import graph
+from swarmkeeper.core.decide import asking, deadline, rows
 from swarmkeeper.core.model import Chore, Edge, Json, SubtaskSpec, Task, Work
 from swarmkeeper.core.states import (
     EDGE_MET,
     FINAL,
     OUTCOME_OF,
     TASK_CLOSED,
-    Condition,
     Ending,
     Evaluation,
     FailureCode,
@@ -36,7 +34,7 @@ Step = Callable[[World, Task, Chore], bool]
 
 _LOADS = frozenset({"plan", "reopen"})  # chores in which a task is not whole: it is `loading` until the last of them
 
-KEYS_TOLD = 500  # an event names at most so many keys; it always has the count
+KEYS_TOLD = graph.TOLD_MAX  # an event names at most so many keys; it always has the count
 # How far down one slice follows what is skipped: each level has to be loaded, and what was decided is decided again.
 LEVELS_MAX = 16
 
@@ -64,25 +62,17 @@ def room(world: World) -> int:
 # ---- plans ---------------------------------------------------------------------------------------------------------
 
 
-def _subtask_ids(task: Task, at: int) -> Callable[[str], str]:
-    """The ids of the subtasks, by key, of a plan accepted at that moment: known before their rows are written."""
-    seed = hashlib.sha256(task.id.encode()).digest()
-    return lambda key: ids.timed("sub", at, seed, key)
-
-
-def add_subtasks(
-    world: World, task: Task, specs: Sequence[SubtaskSpec], written: Sequence[bytes] | None = None
-) -> None:
+def add_subtasks(world: World, task: Task, specs: Sequence[SubtaskSpec], written: graph.Written | None = None) -> None:
     """Turn a sound plan into rows, in slices. Counters tell the whole at once, so that nothing finishes too early.
 
     Args:
-        written: what `graph.write_plan` made of it, where somebody has done that already.
+        written: a first plan that is longer than a slice, in place of `specs`; see `graph.cut`.
     """
     if written is not None:
         world.edit_task(task)
-        task.n_total += len(specs)
-        world.count_open(task, len(specs))
-        _write_later(world, task, written)
+        task.n_total += written.count
+        world.count_open(task, written.count)
+        _write_later(world, task, written.parts)
         return
     at = world.now
     handled = graph.handled_keys(specs)
@@ -97,8 +87,7 @@ def add_subtasks(
     task.n_total += len(specs)
     world.count_open(task, len(specs))
     size = world.limits.slice_rows
-    # One that is longer than a slice is cut finer: commands of others stand in the same batch.
-    parts = list(graph.parts(specs, parents, handled, size if len(specs) <= size else -(-size // 2)))
+    parts = list(graph.parts(specs, parents, handled, size if len(specs) <= size else graph.part_rows(size)))
     if len(parts) == 1 and not world.chores(task):
         _write_whole(world, task, parts[0], at=at)
         return
@@ -117,7 +106,7 @@ def _write_later(world: World, task: Task, parts: Sequence[bytes]) -> None:
 
 def _write_whole(world: World, task: Task, nodes: Sequence[Mapping[str, Json]], *, at: int) -> None:
     """A plan that one slice holds, where nothing of the task is before it: no chore, and nothing kept for one."""
-    written = _write_rows(world, task, nodes, at=at)
+    written = rows.write_rows(world, task, nodes, at=at)
     skipped = [work for work in written if work.status is Status.SKIPPED]
     if skipped:
         world.emit("work.skipped", keys_of(skipped), task=task)
@@ -126,15 +115,17 @@ def _write_whole(world: World, task: Task, nodes: Sequence[Mapping[str, Json]], 
 
 
 def _plan_step(world: World, task: Task, chore: Chore) -> bool:
-    """Write one slice of rows; after the last, let what can begin begin."""
+    """Write one slice of rows, of one part or more; after the last, let what can begin begin."""
     names: list[str] = chore.args["slices"]
     done = int(chore.cursor or 0)
-    written = _write_rows(world, task, world.payload(names[done]), at=chore.args["at"])
+    written: list[Work] = []
+    for nodes in rows.parts_now(world, names[done : done + graph.PARTS_A_SLICE]):
+        written += rows.write_rows(world, task, nodes, at=chore.args["at"])
+        world.write_payload(task, names[done], None)
+        done += 1
     skipped = [work for work in written if work.status is Status.SKIPPED]
     if skipped:
         world.emit("work.skipped", keys_of(skipped), task=task)
-    world.write_payload(task, names[done], None)
-    done += 1
     world.edit_chore(chore).cursor = str(done)
     chore.args = {**chore.args, "skipped": [*chore.args["skipped"], *(work.id for work in skipped)]}
     if done < len(names):
@@ -150,67 +141,6 @@ def _plan_step(world: World, task: Task, chore: Chore) -> bool:
 def _loaded(world: World, task: Task, chore: Chore) -> None:
     """Note that the rows of this chore are all written: where no other writes some, the task is whole again."""
     world.edit_task(task).loading = any(one.id != chore.id and one.kind in _LOADS for one in world.chores(task))
-
-
-def _write_rows(world: World, task: Task, nodes: Sequence[Mapping[str, Json]], *, at: int) -> list[Work]:
-    id_of = _subtask_ids(task, at)
-    outside = sorted({parent for node in nodes for parent, _, inside in node["parents"] if not inside})
-    world.looks("work", outside)
-    status_of = {parent: world.work(parent).status for parent in outside}
-    written = []
-    for node in nodes:
-        work_id = id_of(node["child"] if "child" in node else node["spec"]["key"])
-        edges = [
-            # A key has no underscore, an id does: plans that 0.1.0 took in have ids throughout.
-            Edge(task.id, parent if "_" in parent else id_of(parent), work_id, Condition(condition))
-            for parent, condition, _ in node["parents"]
-        ]
-        if "child" in node:
-            for edge in edges:
-                world.add_edge(edge)
-            continue
-        spec = graph.from_json(node["spec"])
-        # Those of this same plan count as open, even one that is skipped at once: it is settled after the last.
-        pending, broken = graph.standing(
-            edges, {one.parent: status_of.get(one.parent, Status.BLOCKED) for one in edges}
-        )
-        payload = world.write_payload(task, f"{work_id}/input", json.dumps(node["spec"]).encode())
-        work = _new_work(world, task, spec, work_id, payload, handled=node["handled"])
-        work.pending = pending + node.get("more", 0)
-        work.ordinal = node.get("number", 0)  # which plans that 0.3.0 took in do not have
-        world.add_work(task, work)
-        for edge in edges:
-            world.add_edge(edge)
-        if broken:
-            world.happened(task, work, Happening.SKIPPED)
-        written.append(work)
-    return written
-
-
-def _new_work(world: World, task: Task, spec: SubtaskSpec, work_id: str, payload: str, *, handled: bool) -> Work:
-    limits, defaults = world.limits, task.defaults
-    continues = (spec.on_failure or defaults.get("on_failure") or "fail") == "continue"
-    start = spec.start or defaults.get("start") or limits.start
-    return Work(
-        id=work_id,
-        task=task.id,
-        tenant=task.tenant,
-        kind=Kind.EXECUTE,
-        key=spec.key,
-        queue=world.queue(Kind.EXECUTE, spec.required_skills, spec.assign_to),
-        status=Status.BLOCKED,
-        priority=task.priority if spec.priority is None else spec.priority,
-        created_at=world.now,
-        start=start,
-        start_left=start,
-        timeout=spec.timeout or defaults.get("timeout") or limits.timeout,
-        max_attempts=spec.max_attempts or defaults.get("max_attempts") or limits.max_attempts,
-        give_up=spec.give_up or defaults.get("give_up") or limits.give_up,
-        continues=continues,
-        handled=continues or handled,
-        payload=payload,
-        since=world.now,
-    )
 
 
 def _release(world: World, task: Task, works: Iterable[Work]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from swarmkeeper.core import graph, retry
 from swarmkeeper.core.commands import Ask, Beat, Claim, Pulse, Release, Report
 from swarmkeeper.core.decide import asking, planning, progress, review
+from swarmkeeper.core.decide.owners import own_bot
 from swarmkeeper.core.errors import (
     AlreadyReported,
     Detail,
@@ -83,37 +84,6 @@ class Directive:
 class Beaten:
     directives: tuple[Directive, ...]
     drain: bool
-
-
-# ---- who may ------------------------------------------------------------------------------------------------------
-
-
-def own_bot(world: World, by: Principal, bot_id: str, action: str) -> Bot:
-    """The bot that the caller may act as.
-
-    Raises:
-        NotFound: there is none of that id in the caller's tenant.
-        Forbidden: the key belongs to another bot, or to none.
-    """
-    if not world.rules.may(by, action):
-        raise Forbidden(world.rules.why_not(by, action))
-    bot = world.bot(bot_id, by.tenant)
-    if (why_not := why_not_own(by, bot)) is not None:
-        raise Forbidden(why_not)
-    return bot
-
-
-def why_not_own(by: Principal, bot: Bot) -> str | None:
-    """Why a key of the bot's tenant may not act as that bot; None where it may."""
-    if by.role == "admin":
-        return None
-    if by.bot is not None and by.bot != bot.name:
-        return "this key belongs to another bot"
-    if by.bot is None and by.key_id != bot.key_id:
-        return "this bot was registered with another key"
-    if by.role != f"bot:{bot.type.lower()}":
-        return "this key is for bots of another type"
-    return None
 
 
 # ---- leases --------------------------------------------------------------------------------------------------------
@@ -408,12 +378,15 @@ def _report_success(
         return _refuse(world, task, work, lease, error, command.content_hash)
 
     body = command.output
-    if command.plan is not None:
+    if command.written is not None:
+        body = command.written.body
+    elif command.plan is not None:
         body = json.dumps({"subtasks": [graph.to_json(spec) for spec in command.plan]}).encode()
     elif command.verdict is not None:
         body = json.dumps(review.to_json(command.shown or command.verdict)).encode()
     assert body is not None
-    digest = hashlib.sha256(body).hexdigest()
+    known = command.digest if command.written is None else command.written.digest
+    digest = known or hashlib.sha256(body).hexdigest()
     result = world.write_payload(task, f"{work.id}/result/{lease.attempt}", body)
     _end(
         world, task, work, lease, Ending.SUCCEEDED, result=result, result_hash=command.content_hash, usage=command.usage

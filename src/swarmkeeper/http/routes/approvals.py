@@ -48,8 +48,10 @@ async def ask(x: Exchange[v1.Ask, NoQuery]) -> Reply:
 async def list_approvals(x: Exchange[Any, ApprovalsQuery]) -> Reply:
     """List what people are asked, or were."""
     query = x.query
-    page = await x.parts.people.approvals(
-        x.by, state=query.state, task_id=query.task_id, page_size=query.page_size, page_token=query.page_token
+    page = await x.look(
+        lambda reads: reads.people.approvals(
+            x.by, state=query.state, task_id=query.task_id, page_size=query.page_size, page_token=query.page_token
+        )
     )
     return Reply(200, page)
 
@@ -57,7 +59,7 @@ async def list_approvals(x: Exchange[Any, ApprovalsQuery]) -> Reply:
 @calls.add("GET", "/approvals/{approval_id}", answers={200: v1.Approval}, refusals=(errors.Forbidden, errors.NotFound))
 async def get_approval(x: Exchange[Any, NoQuery]) -> Reply:
     """Look at what is to be decided, whole."""
-    return Reply(200, await x.parts.people.approval(x.by, x.path["approval_id"]))
+    return Reply(200, await x.look(lambda reads: reads.people.approval(x.by, x.path["approval_id"])))
 
 
 async def _decide(x: Exchange[Any, NoQuery], verb: str, **said: Any) -> Reply:
@@ -66,7 +68,7 @@ async def _decide(x: Exchange[Any, NoQuery], verb: str, **said: Any) -> Reply:
     )
     answer = await x.parts.engine.do(command)
     headers = (("idempotency-replayed", "true"),) if isinstance(answer, Replayed) else ()
-    return Reply(200, await x.after(x.parts.people.approval(x.by, command.approval)), headers)
+    return Reply(200, await x.after(x.look(lambda reads: reads.people.approval(x.by, command.approval))), headers)
 
 
 @calls.add(

@@ -51,7 +51,8 @@ async def register_bot(x: Exchange[v1.BotInfo, NoQuery]) -> Reply:
 @calls.add("GET", "/bots", query=PageQuery, answers={200: v1.BotPage}, refusals=(errors.Forbidden,))
 async def list_bots(x: Exchange[Any, PageQuery]) -> Reply:
     """List bots."""
-    page = await x.parts.queries.bots(x.by, page_size=x.query.page_size, page_token=x.query.page_token)
+    query = x.query
+    page = await x.look(lambda reads: reads.queries.bots(x.by, page_size=query.page_size, page_token=query.page_token))
     return Reply(200, page)
 
 
@@ -114,4 +115,4 @@ async def enable_bot(x: Exchange[Nothing, NoQuery]) -> Reply:
 @calls.add("GET", "/skills", answers={200: v1.SkillPage}, refusals=(errors.Forbidden,))
 async def list_skills(x: Exchange[Any, NoQuery]) -> Reply:
     """List skills: who has each, how much waits for it, and how long."""
-    return Reply(200, await x.parts.queries.skills(x.by))
+    return Reply(200, await x.look(lambda reads: reads.queries.skills(x.by)))

@@ -41,7 +41,8 @@ def _asked(query: TaskAuditQuery) -> dict[str, Any]:
 @calls.add("GET", "/audit", query=AuditQuery, answers={200: v1.AuditPage}, refusals=(errors.Forbidden,))
 async def list_audit(x: Exchange[Any, AuditQuery]) -> Reply:
     """List audit records: who did what, in order. A page that looked far for few may be short and still go on."""
-    return Reply(200, await x.parts.evidence.audit(x.by, task_id=x.query.task_id, **_asked(x.query)))
+    query = x.query
+    return Reply(200, await x.look(lambda reads: reads.evidence.audit(x.by, task_id=query.task_id, **_asked(query))))
 
 
 @calls.add(
@@ -53,4 +54,5 @@ async def list_audit(x: Exchange[Any, AuditQuery]) -> Reply:
 )
 async def task_audit(x: Exchange[Any, TaskAuditQuery]) -> Reply:
     """List a task's audit records."""
-    return Reply(200, await x.parts.evidence.audit_of_task(x.by, x.path["task_id"], **_asked(x.query)))
+    task_id, asked = x.path["task_id"], _asked(x.query)
+    return Reply(200, await x.look(lambda reads: reads.evidence.audit_of_task(x.by, task_id, **asked)))

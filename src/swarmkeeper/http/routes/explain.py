@@ -20,4 +20,4 @@ calls = Calls("tasks")
 )
 async def explain_task(x: Exchange[Any, NoQuery]) -> Reply:
     """Ask why a task is not done yet: the reason for each thing that waits, and the command that helps."""
-    return Reply(200, await x.parts.explainer.explain(x.by, x.path["task_id"]))
+    return Reply(200, await x.look(lambda reads: reads.explainer.explain(x.by, x.path["task_id"])))

@@ -55,7 +55,8 @@ async def create_key(x: Exchange[v1.KeyRequest, NoQuery]) -> Reply:
 @calls.add("GET", "/keys", query=PageQuery, answers={200: v1.KeyPage}, refusals=(errors.Forbidden,))
 async def list_keys(x: Exchange[Any, PageQuery]) -> Reply:
     """List API keys, without the keys."""
-    page = await x.parts.queries.keys(x.by, page_size=x.query.page_size, page_token=x.query.page_token)
+    query = x.query
+    page = await x.look(lambda reads: reads.queries.keys(x.by, page_size=query.page_size, page_token=query.page_token))
     return Reply(200, page)
 
 

@@ -59,7 +59,9 @@ async def send_message(x: Exchange[v1.MessageRequest, NoQuery]) -> Reply:
 async def list_messages(x: Exchange[Any, MessagesQuery]) -> Reply:
     """List what was said about a task, the oldest first."""
     query = x.query
-    page = await x.parts.messages.page(
-        x.by, x.path["task_id"], after=query.after, page_size=query.page_size, page_token=query.page_token
+    page = await x.look(
+        lambda reads: reads.messages.page(
+            x.by, x.path["task_id"], after=query.after, page_size=query.page_size, page_token=query.page_token
+        )
     )
     return Reply(200, page)

@@ -17,6 +17,7 @@ from swarmkeeper.wire.shapes import Answer
 
 calls = Calls("ops")
 
+FIGURES_COST = 16  # to tell them takes as long as so many short requests
 _SOON = (("retry-after", "1"),)
 _KEPT = (("cache-control", "public, max-age=300"),)
 
@@ -86,6 +87,7 @@ async def _operator(x: Exchange[Any, Any], action: str) -> None:
     source = limits.source_of(x.scope, x.headers, x.parts.limits)
     x.principal = await x.parts.identity.authenticate(auth.credential(x.headers), source)
     auth.require(x.parts.rules, x.principal, action)
+    await x.parts.pace.turn(x.principal, FIGURES_COST)
 
 
 @calls.add("GET", "/version", answers={200: Version}, open=True)

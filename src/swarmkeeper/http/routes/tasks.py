@@ -7,66 +7,34 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-import msgspec
-
-from swarmkeeper.core import commands, errors, graph
+from swarmkeeper.core import commands, errors
 from swarmkeeper.core.errors import Invalid, Overloaded, SwarmkeeperError, Unauthenticated
 from swarmkeeper.core.model import Json
-from swarmkeeper.http import sse
-from swarmkeeper.http.calls import Calls, Exchange, Reply, supported
-from swarmkeeper.http.errors import problem, status_of
+from swarmkeeper.govern.access import Action
+from swarmkeeper.http import content, sse
+from swarmkeeper.http.calls import Calls, Exchange, Reply
+from swarmkeeper.http.errors import encode, problem, status_of
 from swarmkeeper.http.limits import ClientGone
 from swarmkeeper.http.query import EventsQuery, NoQuery, OutputQuery, PageQuery, TaskQuery, TasksQuery
 from swarmkeeper.service.engine import Replayed
+from swarmkeeper.service.looking import Reads
 from swarmkeeper.service.queries import TaskFilter
 from swarmkeeper.wire import v1
-from swarmkeeper.wire.shapes import micros, read
+from swarmkeeper.wire.shapes import micros
 
 Told = TypeVar("Told")
 
 calls = Calls("tasks")
 
-_encode = msgspec.json.Encoder().encode
 _ETAG = re.compile(r'(?:W/)?"(\d{1,18})"')
 _OF_A_TASK = (errors.Forbidden, errors.NotFound)
 # Between looks for a part of a plan that is still being written: a plan of 10,000 takes a second or two.
 _PAUSES = (20_000, 50_000, 100_000, *(200_000,) * 24)
 _REPLAYED = ("idempotency-replayed", "true")
-
-
-def _submit(x: Exchange[Any, Any], sent: v1.TaskDefinition, idempotency: tuple[str, str] | None) -> commands.Submit:
-    supported(sent)
-    spec = {
-        "title": sent.title,
-        "description": sent.description,
-        "input": sent.input,
-        "metadata": sent.metadata,
-        "acceptance_criteria": sent.acceptance_criteria,
-    }
-    subtasks = None if sent.subtasks is None else v1.specs(sent.subtasks)
-    checked = None if subtasks is None else tuple(graph.check_plan(subtasks))
-    return commands.Submit(
-        by=x.by,
-        idempotency=idempotency,
-        trace=x.trace,
-        title=sent.title,
-        spec=_encode(spec),
-        priority=sent.priority,
-        labels=sent.labels,
-        planner_skills=tuple(dict.fromkeys(sent.planner_skills)),
-        evaluator_skills=tuple(dict.fromkeys(sent.evaluator_skills)),
-        evaluation=sent.evaluation,
-        quorum=(sent.quorum.accept, sent.quorum.of),
-        max_rounds=sent.max_rounds,
-        approval=sent.approval,
-        deadline=_micros(sent.deadline_seconds),
-        plan_timeout=_micros(sent.plan_timeout_seconds),
-        review_timeout=_micros(sent.review_timeout_seconds),
-        defaults=sent.defaults.spec(),
-        subtasks=subtasks,
-        checked=checked,
-        written=graph.write_plan(subtasks, x.parts.engine.limits.slice_rows) if subtasks and not checked else None,
-    )
+# Up to this a task that was just submitted is shown at once, which takes less than a millisecond.
+SMALL_BYTES = 16 << 10
+SMALL_ROWS = 20
+AT_ONCE = 128  # tasks of a batch, as many as the engine takes in at once
 
 
 def _micros(seconds: float | None) -> int | None:
@@ -74,8 +42,22 @@ def _micros(seconds: float | None) -> int | None:
 
 
 async def _told(x: Exchange[Any, Any], status: int, task_id: str, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
-    shown, version = await x.after(x.parts.queries.task(x.by, task_id))
+    """The task that a command was about, as it is now."""
+    shown, version = await x.after(_shown(x, task_id))
     return Reply(status, shown, (("etag", f'"{version}"'), *headers))
+
+
+async def _shown(
+    x: Exchange[Any, Any], task_id: str, known: frozenset[int] = frozenset(), *, explain: bool = False
+) -> tuple[bytes | None, int]:
+    """A task and its version; no task where the caller has that one, for which alone it does not ask why."""
+
+    async def whole(reads: Reads) -> tuple[bytes | None, int]:
+        shown, version = await (reads.explainer if explain else reads.queries).task(x.by, task_id)
+        # Reasons change without the task.
+        return None if version in known and not explain else encode(shown), version
+
+    return await x.parts.looks.look(x.by, whole)
 
 
 # ---- submitting ----------------------------------------------------------------------------------------------------
@@ -86,18 +68,26 @@ async def _told(x: Exchange[Any, Any], status: int, task_id: str, headers: tuple
     "/tasks",
     body=v1.TaskDefinition,
     long_body=True,
+    meaning=content.submit,
+    needs=Action.TASK_SUBMIT,
     answers={201: v1.Task},
     refusals=(errors.Forbidden, errors.NotSupported, errors.BacklogFull),
     idempotent=True,
 )
 async def submit_task(x: Exchange[v1.TaskDefinition, NoQuery]) -> Reply:
     """Submit a task; without `subtasks` a planner plans it."""
+    asked: commands.Submit = x.meaning
     x.parts.quotas.submissions.take(x.by)
-    answer = await x.parts.engine.do(await x.aside(lambda: _submit(x, x.body, x.idempotency)))
+    answer = await x.parts.engine.do(asked)
     replayed = isinstance(answer, Replayed)
     task_id: str = answer.resource if replayed else answer
-    headers = (("location", f"{x.base}/tasks/{task_id}"), *((_REPLAYED,) if replayed else ()))
-    return await _told(x, 201, task_id, (*headers, *x.parts.quotas.submissions.headers(x.by)))
+    paced = x.parts.quotas.submissions.headers(x.by)
+    headers = (("location", f"{x.base}/tasks/{task_id}"), *((_REPLAYED,) if replayed else ()), *paced)
+    if asked.size > SMALL_BYTES or asked.rows > SMALL_ROWS or replayed:
+        return await _told(x, 201, task_id, headers)
+    # Nothing that others look at is waited for by who submits a task.
+    shown, version = await x.after(x.parts.queries.task(x.by, task_id))
+    return Reply(201, shown, (("etag", f'"{version}"'), *headers))
 
 
 @calls.add(
@@ -105,17 +95,23 @@ async def submit_task(x: Exchange[v1.TaskDefinition, NoQuery]) -> Reply:
     "/tasks:batch",
     body=v1.TaskBatch,
     long_body=True,
+    meaning=content.submits,
+    needs=Action.TASK_SUBMIT,
     answers={200: v1.TaskBatchAnswer},
     refusals=(errors.Forbidden,),
     idempotent=True,
 )
 async def submit_tasks(x: Exchange[v1.TaskBatch, NoQuery]) -> Reply:
     """Submit up to 500 tasks, each taken or refused by itself."""
-    x.parts.quotas.submissions.take(x.by, len(x.body.tasks))
-    asked = await x.aside(lambda: _submits(x))
+    asked: list[commands.Submit | SwarmkeeperError] = x.meaning
+    x.parts.quotas.submissions.take(x.by, len(asked))
     submits = [one for one in asked if isinstance(one, commands.Submit)]
-    answers = iter(await x.parts.engine.do_all(submits))
+    answered: list[Any] = []
+    for begin in range(0, len(submits), AT_ONCE):  # so that others' commands come in between
+        answered += await x.parts.engine.do_all(submits[begin : begin + AT_ONCE])
+    answers = iter(answered)
     results: list[Json] = []
+    ids: list[str] = []
     replayed = False
     for one in asked:
         answer: Any = next(answers) if isinstance(one, commands.Submit) else one
@@ -126,23 +122,15 @@ async def submit_tasks(x: Exchange[v1.TaskBatch, NoQuery]) -> Reply:
         if isinstance(answer, BaseException):
             raise answer
         replayed |= isinstance(answer, Replayed)
-        task_id = answer.resource if isinstance(answer, Replayed) else answer
-        results.append({"status": 201, "task": (await x.after(x.parts.queries.task(x.by, task_id)))[0]})
+        ids.append(answer.resource if isinstance(answer, Replayed) else answer)
+        results.append(None)
+
+    async def whole(reads: Reads) -> Json:
+        tasks = iter([{"status": 201, "task": (await reads.queries.task(x.by, one))[0]} for one in ids])
+        return {"results": [next(tasks) if one is None else one for one in results]}
+
     paced = x.parts.quotas.submissions.headers(x.by)
-    return Reply(200, {"results": results}, (*paced, *((_REPLAYED,) if replayed else ())))
-
-
-def _submits(x: Exchange[v1.TaskBatch, NoQuery]) -> list[commands.Submit | SwarmkeeperError]:
-    idempotency = x.idempotency
-    asked: list[commands.Submit | SwarmkeeperError] = []
-    for place, raw in enumerate(x.body.tasks):
-        # A line break parts it from whatever a header could hold.
-        own = None if idempotency is None else (f"{idempotency[0]}\n{place}", idempotency[1])
-        try:
-            asked.append(_submit(x, read(v1.TaskDefinition, raw, safe=x.safe), own))
-        except SwarmkeeperError as error:
-            asked.append(error)
-    return asked
+    return Reply(200, await x.after(x.look(whole)), (*paced, *((_REPLAYED,) if replayed else ())))
 
 
 # ---- looking -------------------------------------------------------------------------------------------------------
@@ -159,8 +147,10 @@ async def list_tasks(x: Exchange[Any, TasksQuery]) -> Reply:
         created_after=None if query.created_after is None else _moment(query.created_after),
         created_before=None if query.created_before is None else _moment(query.created_before),
     )
-    page = await x.parts.queries.tasks(
-        x.by, filters, order_by=query.order_by, page_size=query.page_size, page_token=query.page_token
+    page = await x.look(
+        lambda reads: reads.queries.tasks(
+            x.by, filters, order_by=query.order_by, page_size=query.page_size, page_token=query.page_token
+        )
     )
     return Reply(200, page)
 
@@ -188,12 +178,9 @@ async def get_task(x: Exchange[Any, TaskQuery]) -> Reply:
         )
     if query.wait_seconds > 0:
         await _wait(x, task_id, None if query.until == "final" else known)
-    looked = x.parts.explainer.task if query.explain else x.parts.queries.task
-    shown, version = await looked(x.by, task_id)
+    shown, version = await _shown(x, task_id, known, explain=query.explain)
     etag = ("etag", f'"{version}"')
-    if version in known and not query.explain:  # reasons change without the task
-        return Reply(304, None, (etag,))
-    return Reply(200, shown, (etag,))
+    return Reply(304 if shown is None else 200, shown, (etag,))
 
 
 async def _wait(x: Exchange[Any, TaskQuery], task_id: str, known: frozenset[int] | None) -> None:
@@ -225,20 +212,29 @@ def _versions(etags: str) -> frozenset[int]:
 @calls.add("GET", "/tasks/{task_id}/subtasks", query=PageQuery, answers={200: v1.SubTaskPage}, refusals=_OF_A_TASK)
 async def list_subtasks(x: Exchange[Any, PageQuery]) -> Reply:
     """List a task's subtasks, in the order of its plan."""
-    for pause in (*_PAUSES, 0):
-        page = await x.parts.queries.subtasks(
-            x.by, x.path["task_id"], page_size=x.query.page_size, page_token=x.query.page_token
-        )
-        if page["items"] or not page["next_page_token"]:
-            break
+    task_id, query = x.path["task_id"], x.query
+
+    async def shown(reads: Reads) -> bytes | None:
+        page = await reads.queries.subtasks(x.by, task_id, page_size=query.page_size, page_token=query.page_token)
+        return encode(page) if page["items"] or not page["next_page_token"] else None
+
+    async def last(reads: Reads) -> bytes:
+        page = await reads.queries.subtasks(x.by, task_id, page_size=query.page_size, page_token=query.page_token)
+        return encode(page)
+
+    for pause in _PAUSES:
+        if (page := await x.parts.looks.look(x.by, shown)) is not None:
+            return Reply(200, page)
         await x.parts.clock.sleep(pause)  # else who goes on at once would do it very often
+    page = await x.parts.looks.look(x.by, last)
     return Reply(200, page)
 
 
 @calls.add("GET", "/tasks/{task_id}/subtasks/{subtask}", answers={200: v1.SubTaskDetail}, refusals=_OF_A_TASK)
 async def get_subtask(x: Exchange[Any, NoQuery]) -> Reply:
     """Look at a subtask, by key or id, with all that came of it."""
-    return Reply(200, await _written(x, lambda: x.parts.queries.subtask(x.by, x.path["task_id"], x.path["subtask"])))
+    task_id, ref = x.path["task_id"], x.path["subtask"]
+    return Reply(200, await _written(x, lambda: x.look(lambda reads: reads.queries.subtask(x.by, task_id, ref))))
 
 
 @calls.add(
@@ -250,8 +246,9 @@ async def get_subtask(x: Exchange[Any, NoQuery]) -> Reply:
 )
 async def get_output(x: Exchange[Any, OutputQuery]) -> Reply:
     """Fetch what a subtask has put out, whole, however large."""
-    asked = x.path["task_id"], x.path["subtask"]
-    return Reply(200, await _written(x, lambda: x.parts.queries.output(x.by, *asked, attempt=x.query.attempt)))
+    task_id, ref, attempt = x.path["task_id"], x.path["subtask"], x.query.attempt
+    output = await _written(x, lambda: x.look(lambda reads: reads.queries.output(x.by, task_id, ref, attempt=attempt)))
+    return Reply(200, output)
 
 
 async def _written(x: Exchange[Any, Any], look: Callable[[], Awaitable[Told]]) -> Told:
@@ -271,7 +268,7 @@ async def _written(x: Exchange[Any, Any], look: Callable[[], Awaitable[Told]]) -
 @calls.add("GET", "/tasks/{task_id}/graph", answers={200: v1.Graph}, refusals=_OF_A_TASK)
 async def get_graph(x: Exchange[Any, NoQuery]) -> Reply:
     """Look at a task's plan as a graph."""
-    return Reply(200, await x.parts.queries.graph(x.by, x.path["task_id"]))
+    return Reply(200, await x.look(lambda reads: reads.queries.graph(x.by, x.path["task_id"])))
 
 
 @calls.add(
@@ -294,7 +291,8 @@ async def events_of(x: Exchange[Any, EventsQuery], task_id: str | None) -> Reply
     if sse.wanted(x):
         await sse.stream(x, task_id, after)
         return None
-    page = await x.parts.queries.events(x.by, after=after, task_id=task_id, page_size=x.query.page_size)
+    size = x.query.page_size
+    page = await x.look(lambda reads: reads.queries.events(x.by, after=after, task_id=task_id, page_size=size))
     return Reply(200, page)
 
 

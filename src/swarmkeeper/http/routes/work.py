@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from swarmkeeper.core import commands, errors, graph
+from swarmkeeper.core import commands, errors
 from swarmkeeper.core.decide import review
 from swarmkeeper.core.decide.work import Beaten, Reported
 from swarmkeeper.core.errors import SwarmkeeperError, Unauthenticated
 from swarmkeeper.core.model import Json
 from swarmkeeper.core.stuck import Stuck
+from swarmkeeper.govern.access import Action
+from swarmkeeper.http import content
 from swarmkeeper.http.calls import Calls, Exchange, Reply
 from swarmkeeper.http.limits import ClientGone
 from swarmkeeper.http.query import NoQuery
 from swarmkeeper.service.engine import Claimed, Poll
+from swarmkeeper.service.looking import Reads
 from swarmkeeper.wire import v1
-from swarmkeeper.wire.shapes import micros, read, rfc3339
+from swarmkeeper.wire.shapes import micros, rfc3339
 
 calls = Calls("work")
 
-_canonical = msgspec.json.Encoder(order="deterministic").encode
 _encode = msgspec.json.Encoder().encode
 
 # How soon a poll whose time is up is looked at again, where its leases were on their way to it just then.
@@ -74,13 +76,13 @@ async def lease_work(x: Exchange[v1.LeaseRequest, NoQuery]) -> Reply:
             claimed = await _asked(x, claim, wait)
     x.parts.identity.presence.asked(body.bot_id)
     leases, reason = claimed
-    told: dict[str, Json] = {"leases": leases, "reason": None if leases else reason}
+    told: dict[str, Json] = {"leases": leases, "reason": reason}
     if x.parts.identity.processes.another(body.bot_id, x.headers.get("bot-process")):
         told["another_process"] = True
     return Reply(200, told)
 
 
-async def _asked(x: Exchange[Any, Any], claim: commands.Claim, wait: float) -> tuple[list[dict[str, Json]], str | None]:
+async def _asked(x: Exchange[Any, Any], claim: commands.Claim, wait: float) -> tuple[Json, str | None]:
     """The leases that a poll got, as they are shown, or why there are none."""
     poll = x.parts.engine.claim(claim, parks=wait > 0)
     gone = asyncio.ensure_future(x.gone())
@@ -95,7 +97,7 @@ async def _asked(x: Exchange[Any, Any], claim: commands.Claim, wait: float) -> t
         raise
     finally:
         gone.cancel()
-    return leases, claimed.reason
+    return leases, None if claimed.leases else claimed.reason
 
 
 async def _answer(x: Exchange[Any, Any], poll: Poll, gone: asyncio.Future[None], wait: float) -> Claimed:
@@ -123,54 +125,31 @@ async def _still_good(x: Exchange[Any, Any]) -> None:
         raise Unauthenticated("the API key was revoked or has expired")
 
 
-async def _leases(x: Exchange[Any, Any], claimed: Claimed) -> list[dict[str, Json]]:
+async def _leases(x: Exchange[Any, Any], claimed: Claimed) -> Json:
     if not claimed.leases:
         return []
-    return await x.after(x.parts.leases.views(claimed.leases))
+    if await x.after(x.parts.leases.are_light(claimed.leases)):
+        return await x.after(x.parts.leases.views(claimed.leases))
+    shown = await x.after(x.look(lambda reads: reads.leases.views(claimed.leases)))
+    return msgspec.Raw(shown)
 
 
 # ---- reports -------------------------------------------------------------------------------------------------------
 
 
-def _report(x: Exchange[Any, Any], result: v1.Result, bot: str, task: str | None) -> commands.Report:
-    content = _canonical(result.content())
-    plan = verdict = None
-    shape_errors: Sequence[errors.Detail] = ()
-    if result.kind == "plan":
-        subtasks, shape_errors = v1.read_plan(result.plan, safe=x.safe, task=task)
-        plan = v1.specs(subtasks)
-    elif result.kind == "verdict":
-        read_verdict, shape_errors = v1.read_verdict(result.verdict, safe=x.safe, task=task)
-        verdict = None if read_verdict is None else read_verdict.record()
-    checked = None if plan is None else tuple(graph.check_plan(plan, at="/plan"))
-    sound = plan is not None and not checked and not shape_errors
-    return commands.Report(
-        by=x.by,
-        bot=bot,
-        task=task,
-        lease_id=result.lease_id,
-        content=content,
-        content_hash=hashlib.sha256(content).hexdigest(),
-        output=_encode(result.output) if result.kind == "output" else None,
-        plan=plan,
-        checked=checked,
-        written=graph.write_plan(plan, x.parts.engine.limits.slice_rows) if plan and sound else None,
-        verdict=verdict,
-        shown=None if verdict is None else review.readable(verdict, x.parts.rules, x.by.tenant),
-        failure=result.failure.record() if result.kind == "failure" else None,
-        errors=tuple(shape_errors),
-        errors_in=result.kind if shape_errors else None,
-        usage=None if result.usage is None else result.usage.model_dump(),
-        progress=None if result.progress is None else result.progress.record(),
-        trace=x.trace,
-    )
+async def _readable(x: Exchange[Any, Any], found: Sequence[commands.Report]) -> list[commands.Report]:
+    """The same, each verdict with what people may read of it: it is redacted where that holds up nobody."""
+    if all(one.verdict is None for one in found):
+        return list(found)
 
+    async def whole(reads: Reads) -> list[commands.Report]:
+        rules, tenant = x.parts.rules, x.by.tenant
+        return [
+            one if one.verdict is None else replace(one, shown=review.readable(one.verdict, rules, tenant))
+            for one in found
+        ]
 
-def _claim(x: Exchange[Any, Any], bot: str, asked: v1.Claim | None, lease_id: str | None) -> commands.Claim | None:
-    if asked is None:
-        return None
-    # A report sent again asks for the same leases again: its own lease id says which.
-    return commands.Claim(by=x.by, bot=bot, most=asked.max, claim_id=asked.claim_id or lease_id, trace=x.trace)
+    return await x.parts.looks.look(x.by, whole)
 
 
 @calls.add(
@@ -178,6 +157,8 @@ def _claim(x: Exchange[Any, Any], bot: str, asked: v1.Claim | None, lease_id: st
     "/tasks/{task_id}/results",
     body=v1.Report,
     long_body=True,
+    meaning=content.report,
+    needs=Action.WORK_REPORT,
     answers={200: v1.ReportAnswer},
     refusals=_OF_A_REPORT,
 )
@@ -186,41 +167,39 @@ async def report_result(x: Exchange[v1.Report, NoQuery]) -> Reply:
 
     Sent again, the same report is answered as before. With `claim` the next work comes along.
     """
-    body = x.body
-    command = await x.aside(lambda: _report(x, body, body.bot_id, x.path["task_id"]))
-    claim = _claim(x, body.bot_id, body.claim, body.lease_id)
-    (answer,), claimed = await x.parts.engine.report([command], claim)
+    sent: content.Reported = x.meaning
+    (command,) = sent.results
+    if isinstance(command, SwarmkeeperError):
+        raise command
+    (answer,), claimed = await x.parts.engine.report(await _readable(x, [command]), sent.claim)
     if isinstance(answer, BaseException):
         raise answer
-    x.parts.identity.presence.asked(body.bot_id)
+    x.parts.identity.presence.asked(sent.bot)
     return Reply(200, {**_taken(answer), "leases": await _leases(x, claimed)})
 
 
-@calls.add("POST", "/results", body=v1.ReportBatch, long_body=True, answers={200: v1.ReportBatchAnswer})
+@calls.add(
+    "POST",
+    "/results",
+    body=v1.ReportBatch,
+    long_body=True,
+    meaning=content.reports,
+    needs=Action.WORK_REPORT,
+    answers={200: v1.ReportBatchAnswer},
+    refusals=(errors.Forbidden,),
+)
 async def report_results(x: Exchange[v1.ReportBatch, NoQuery]) -> Reply:
     """Report several results of one bot, each taken or refused by itself."""
-    body = x.body
-    answers: list[Any] = []
-    asked: list[commands.Report] = []
-    places: list[int] = []
-    for place, raw in enumerate(body.results):
-        try:
-            result = read(v1.BatchResult, raw, safe=x.safe)
-        except SwarmkeeperError as error:
-            answers.append(error)
-            continue
-        answers.append(None)
-        asked.append(_report(x, result, body.bot_id, result.task_id))
-        places.append(place)
-    first = next((command.lease_id for command in asked if command.lease_id is not None), None)
-    answered, claimed = await x.parts.engine.report(asked, _claim(x, body.bot_id, body.claim, first))
-    for place, answer in zip(places, answered, strict=True):
-        answers[place] = answer
+    sent: content.Reported = x.meaning
+    asked = await _readable(x, [one for one in sent.results if isinstance(one, commands.Report)])
+    answered, claimed = await x.parts.engine.report(asked, sent.claim)
+    told = iter(answered)
+    answers: list[Any] = [one if isinstance(one, SwarmkeeperError) else next(told) for one in sent.results]
     for answer in answers:
         if isinstance(answer, BaseException) and not isinstance(answer, SwarmkeeperError):
             raise answer
     if any(isinstance(answer, Reported) for answer in answers):
-        x.parts.identity.presence.asked(body.bot_id)
+        x.parts.identity.presence.asked(sent.bot)
     for answer in answers:
         if isinstance(answer, SwarmkeeperError):
             x.refused(answer)
@@ -282,7 +261,9 @@ async def beat(x: Exchange[v1.Heartbeat, NoQuery]) -> Reply:
     for said, one in zip(x.body.leases, beaten.directives, strict=True):
         if one.task is not None:
             heard.setdefault(one.task, []).append(said.messages_after)
-    messages = await x.parts.messages.given(bot, heard)
+    messages: Json = []
+    if x.parts.messages.any_for(heard):
+        messages = msgspec.Raw(await x.look(lambda reads: reads.messages.given(bot, heard)))
     return Reply(200, {"leases": told, "drain": beaten.drain, "messages": messages})
 
 

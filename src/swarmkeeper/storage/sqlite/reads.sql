@@ -168,7 +168,40 @@ SELECT attempt.work
  WHERE bot.tenant = :tenant AND (bot.name = :bot OR bot.key_id = :key)
  LIMIT 1;
 
+-- name: standing_of_reports
+-- What is known of the results that a bot (:bot) would report, each asked for as [place, task, lease id]: the status of
+-- its task, whether it is under a live lease, or under one that has ended, and how many late results its item has.
+SELECT asked.value ->> 0 AS place, asked.value ->> 1 AS named_task, asked.value ->> 2 AS lease_id,
+       (SELECT status FROM task
+         WHERE task.tenant = :tenant AND task.id = coalesce(asked.value ->> 1, lease.task, attempt.task)) AS task_status,
+       CASE WHEN asked.value ->> 2 IS NOT NULL THEN lease.work IS NOT NULL
+            WHEN EXISTS (SELECT 1 FROM attempt AS before WHERE before.task = asked.value ->> 1 AND before.bot = :bot)
+            THEN 0
+            ELSE (SELECT count(*) FROM lease AS held WHERE held.bot = :bot AND held.task = asked.value ->> 1)
+       END AS live,
+       attempt.work IS NOT NULL AS ended,
+       attempt.result_hash IS NOT NULL AS again,
+       (SELECT count(*) FROM late_result WHERE late_result.work = attempt.work) AS late
+  FROM json_each(:asked) AS asked
+  LEFT JOIN lease ON lease.lease_id = asked.value ->> 2 AND lease.bot = :bot
+                 AND lease.task = coalesce(asked.value ->> 1, lease.task)
+  LEFT JOIN attempt ON attempt.lease_id = asked.value ->> 2 AND attempt.bot = :bot
+                   AND attempt.task = coalesce(asked.value ->> 1, attempt.task);
+
+-- name: bot_owner
+-- Who may act as a bot of a tenant.
+SELECT name, key_id, type FROM bot WHERE tenant = :tenant AND id = :bot;
+
 -- ---- leases ---------------------------------------------------------------------------------------------------------
+
+-- name: weight_of_leases
+-- How much there is to tell with leases: bytes of each body, as often as it is named, and edges into each item.
+SELECT length(payload.body) AS bytes, 0 AS edges
+  FROM json_each(:bodies) AS wanted CROSS JOIN payload ON payload.id = wanted.value
+ UNION ALL
+SELECT 0, count(*)
+  FROM json_each(:works) AS wanted CROSS JOIN edge ON edge.child = wanted.value
+ GROUP BY wanted.value;
 
 -- name: works_by_id
 -- Items, with what was planned.

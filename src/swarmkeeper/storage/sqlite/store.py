@@ -70,6 +70,21 @@ def path_of(url: str) -> str:
     return url
 
 
+def _rows(
+    connection: apsw.Connection, columns: dict[str, tuple[str, ...]], name: str, parameters: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Args: `columns` is of each query that had an answer."""
+    cursor = connection.execute(READS[name], parameters)
+    names = columns.get(name)
+    if names is None:
+        first = cursor.fetchone()
+        if first is None:
+            return []
+        names = columns[name] = tuple(column[0] for column in cursor.get_description())
+        return [dict(zip(names, row, strict=True)) for row in (first, *cursor)]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Fulfils `core.ports.Reader`."""
@@ -79,6 +94,46 @@ class Snapshot:
 
     async def read(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         return self.rows(self.connection, name, parameters)
+
+
+class SqliteReads:
+    """Reads what is committed, for one thread: each read begins afresh, and sees all that was answered before.
+
+    Fulfils `core.ports.ReadsOnly`.
+    """
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+        self._connection: apsw.Connection | None = None
+        self._columns: dict[str, tuple[str, ...]] = {}
+
+    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """As `SqliteStore.read`, at once."""
+        return self._rows(self._opened(), name, parameters)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """As `SqliteStore.snapshot`, at once."""
+        with self._store.one_moment(self._opened()) as connection:
+            yield Snapshot(connection, self._rows)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    def _opened(self) -> apsw.Connection:
+        self._store.look()
+        if self._connection is None:
+            with self._store.passing():
+                self._connection = self._store.connect(writing=False)
+        return self._connection
+
+    def _rows(
+        self, connection: apsw.Connection | None, name: str, parameters: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        assert connection is not None, "it was opened"
+        with self._store.passing():
+            return _rows(connection, self._columns, name, parameters)
 
 
 class SqliteStore:
@@ -133,13 +188,13 @@ class SqliteStore:
         try:
             if self.path is not None:
                 self._prepare_file(self.path, exclusive=exclusive or migrate, create=create)
-            self._writing = self._connect(writing=True)
+            self._writing = self.connect(writing=True)
             self._prepare_schema(self._writing, migrate=migrate, create=create)
             self._writing.set_busy_timeout(self._busy)
             if self.path is None:
                 self._reading = self._writing
             else:
-                self._reading = self._connect(writing=False)
+                self._reading = self.connect(writing=False)
                 self._guard(self.path, exclusive=exclusive)
             self._data_version = self._pragma("data_version")
         except apsw.NotADBError:
@@ -279,7 +334,7 @@ class SqliteStore:
         assert self._reading is not None, "this store is not open"
         return self._reading
 
-    def _connect(self, *, writing: bool) -> apsw.Connection:
+    def connect(self, *, writing: bool) -> apsw.Connection:
         where, flags = MEMORY, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
         if self.path is not None:
             # The file is there by now. Not CREATE: one that was taken away under us is trouble, not a new store.
@@ -328,12 +383,12 @@ class SqliteStore:
             connection = self._open_writing()
             if self._was_full:
                 await self._make_room(connection)
-            with self._passing():
+            with self.passing():
                 await self._begin_immediate(connection)
             unit = SqliteUnit(connection)
             self._owner = asyncio.current_task()
             try:
-                with self._passing():
+                with self.passing():
                     yield unit
                     self._point("before_commit")
                     await self._commit(connection)
@@ -393,8 +448,8 @@ class SqliteStore:
     def _open_writing(self) -> apsw.Connection:
         if self._writing is None:
             assert self._reading is not None, "this store is not open"
-            with self._passing():
-                self._writing = self._connect(writing=True)
+            with self.passing():
+                self._writing = self.connect(writing=True)
                 self._writing.set_busy_timeout(self._busy)
         return self._writing
 
@@ -403,6 +458,10 @@ class SqliteStore:
             self._crash(name)
 
     # ---- reading ---------------------------------------------------------------------------------------------------
+
+    def beside(self) -> SqliteReads | None:
+        """Reads for another thread, on a connection of their own; None where there is but one, or no thread."""
+        return SqliteReads(self) if self._threaded else None
 
     async def read(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         if self.path is not None:
@@ -424,19 +483,19 @@ class SqliteStore:
             return
         self.look()
         idle = self._writing if self._owner is None else None
-        with self._one_moment(idle or self._reading) as seen:
-            yield seen
+        with self.one_moment(idle or self._reading) as connection:
+            yield Snapshot(connection, self._rows)
 
     @contextmanager
-    def _one_moment(self, connection: apsw.Connection | None) -> Iterator[Snapshot]:
+    def one_moment(self, connection: apsw.Connection | None) -> Iterator[apsw.Connection]:
         """A transaction that only reads. None of its reads gives way to the loop, so that nobody else can use the
         connection meanwhile, nor begin a unit on it."""
         assert connection is not None, "this store is not open"
         assert connection.get_autocommit(), "within a snapshot only its own reads are awaited"
-        with self._passing():
+        with self.passing():
             connection.execute("BEGIN")
         try:
-            yield Snapshot(connection, self._rows)
+            yield connection
         finally:
             if not connection.get_autocommit():  # SQLite ends it by itself where a read met an unreadable disk
                 connection.execute("COMMIT")
@@ -445,23 +504,15 @@ class SqliteStore:
         self, connection: apsw.Connection | None, name: str, parameters: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
         assert connection is not None, "this store is not open"
-        with self._passing():
-            cursor = connection.execute(READS[name], parameters)
-            names = self._columns.get(name)
-            if names is None:
-                first = cursor.fetchone()
-                if first is None:
-                    return []
-                names = self._columns[name] = tuple(column[0] for column in cursor.get_description())
-                return [dict(zip(names, row, strict=True)) for row in (first, *cursor)]
-            return [dict(zip(names, row, strict=True)) for row in cursor]
+        with self.passing():
+            return _rows(connection, self._columns, name, parameters)
 
     # ---- the engine's start ------------------------------------------------------------------------------------------
 
     async def start(self) -> Started:
         async with self._turn:
             execute = self._open_writing().execute
-            with self._passing():
+            with self.passing():
                 alive_at = execute(QUERIES["meta"], {"key": "alive_at"}).get
                 return Started(
                     alive_at=alive_at or 0,
@@ -499,7 +550,7 @@ class SqliteStore:
             self.look()
             # Of the connection that writes: its own commits do not count there.
             self._open_writing()
-            with self._passing():
+            with self.passing():
                 before, self._data_version = self._data_version, self._pragma("data_version")
             return before != self._data_version
 
@@ -510,7 +561,7 @@ class SqliteStore:
         return value
 
     @contextmanager
-    def _passing(self) -> Iterator[None]:
+    def passing(self) -> Iterator[None]:
         """Tell trouble that passes (nothing was done, the caller may come back) from damage, which is remembered."""
         try:
             yield

@@ -1,0 +1,93 @@
+"""Writes the rows of a plan, part by part; what comes of them stands in progress.py."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from swarmkeeper.core import graph, ids
+from swarmkeeper.core.model import Edge, Json, SubtaskSpec, Task, Work
+from swarmkeeper.core.states import Condition, Happening, Kind, Status
+from swarmkeeper.core.world import World
+
+
+def _subtask_ids(task: Task, at: int) -> Callable[[str], str]:
+    """The ids of the subtasks, by key, of a plan accepted at that moment: known before their rows are written."""
+    seed = hashlib.sha256(task.id.encode()).digest()
+    return lambda key: ids.timed("sub", at, seed, key)
+
+
+def parts_now(world: World, names: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
+    """The parts that one slice has room for, by their rows, edges and bytes; at least the first."""
+    left, left_bytes = world.limits.slice_rows, graph.PART_BYTES_MAX
+    for number, body in enumerate(world.looks("payload", list(names))):
+        nodes: list[dict[str, Any]] = json.loads(body)
+        left -= max(len(nodes), sum(len(node["parents"]) for node in nodes) // graph.EDGES_A_ROW)
+        left_bytes -= len(body)
+        if number and (left < 0 or left_bytes < 0):
+            return
+        yield nodes
+
+
+def write_rows(world: World, task: Task, nodes: Sequence[Mapping[str, Json]], *, at: int) -> list[Work]:
+    id_of = _subtask_ids(task, at)
+    outside = sorted({parent for node in nodes for parent, _, inside in node["parents"] if not inside})
+    world.looks("work", outside)
+    status_of = {parent: world.work(parent).status for parent in outside}
+    written = []
+    for node in nodes:
+        work_id = id_of(node["child"] if "child" in node else node["spec"]["key"])
+        edges = [
+            # A key has no underscore, an id does: plans that 0.1.0 took in have ids throughout.
+            Edge(task.id, parent if "_" in parent else id_of(parent), work_id, Condition(condition))
+            for parent, condition, _ in node["parents"]
+        ]
+        if "child" in node:
+            for edge in edges:
+                world.add_edge(edge)
+            continue
+        spec = graph.from_json(node["spec"])
+        # Those of this same plan count as open, even one that is skipped at once: it is settled after the last.
+        pending, broken = graph.standing(
+            edges, {one.parent: status_of.get(one.parent, Status.BLOCKED) for one in edges}
+        )
+        body = node["body"] if "body" in node else json.dumps(node["spec"])  # as 0.3.0 wrote parts
+        payload = world.write_payload(task, f"{work_id}/input", body.encode())
+        work = _new_work(world, task, spec, work_id, payload, handled=node["handled"])
+        work.pending = pending + node.get("more", 0)
+        work.ordinal = node.get("number", 0)  # which plans that 0.3.0 took in do not have
+        world.add_work(task, work)
+        for edge in edges:
+            world.add_edge(edge)
+        if broken:
+            world.happened(task, work, Happening.SKIPPED)
+        written.append(work)
+    return written
+
+
+def _new_work(world: World, task: Task, spec: SubtaskSpec, work_id: str, payload: str, *, handled: bool) -> Work:
+    limits, defaults = world.limits, task.defaults
+    continues = (spec.on_failure or defaults.get("on_failure") or "fail") == "continue"
+    start = spec.start or defaults.get("start") or limits.start
+    return Work(
+        id=work_id,
+        task=task.id,
+        tenant=task.tenant,
+        kind=Kind.EXECUTE,
+        key=spec.key,
+        queue=world.queue(Kind.EXECUTE, spec.required_skills, spec.assign_to),
+        status=Status.BLOCKED,
+        priority=task.priority if spec.priority is None else spec.priority,
+        created_at=world.now,
+        start=start,
+        start_left=start,
+        timeout=spec.timeout or defaults.get("timeout") or limits.timeout,
+        max_attempts=spec.max_attempts or defaults.get("max_attempts") or limits.max_attempts,
+        give_up=spec.give_up or defaults.get("give_up") or limits.give_up,
+        continues=continues,
+        handled=continues or handled,
+        payload=payload,
+        since=world.now,
+    )

@@ -1,0 +1,313 @@
+"""What a body means: from bytes to the command that it asks for.
+
+All functions here are plain functions of values that can be pickled, since a long body is read in another process
+(helper.py): nothing that a caller sends may hold up the loop that answers everybody else. What comes back from there
+must be cheap to take in, so whatever a caller may nest at will (outputs, inputs, payloads) comes back as bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+
+from swarmkeeper.core import commands, errors, graph
+from swarmkeeper.core.errors import Detail, NotSupported, SwarmkeeperError
+from swarmkeeper.core.model import Json, Principal
+from swarmkeeper.wire import v1
+from swarmkeeper.wire.problems import SEGMENT_LENGTH_MAX, Safe
+from swarmkeeper.wire.shapes import Request, micros, read
+from swarmkeeper.wire.strict import parse_json
+
+_canonical = msgspec.json.Encoder(order="deterministic").encode
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """A body, with all that its meaning rests on."""
+
+    raw: bytes
+    limit: int  # bytes
+    optional: bool  # no body is an empty object
+    model: type[Request]
+    meaning: Meaning | None
+    by: Principal
+    path: Mapping[str, str]
+    trace: str
+    slice_rows: int
+    idempotency: tuple[str, bytes] | None = None  # the key, and what of the request is hashed before its body
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """What a body means; without a `Meaning` that is the checked request itself."""
+
+    value: Any
+    idempotency: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is checked of a report before its content is looked at."""
+
+    bot: str
+    places: tuple[tuple[str | None, str | None], ...]  # of each result (task, lease id), as far as they are named
+
+
+Refusals = Mapping[int, SwarmkeeperError]  # by the result's place
+Meaning = Callable[[Sent, Any, "tuple[str, str] | None", Safe, Refusals], Any]
+
+
+def understand(sent: Sent, safe: Safe, refused: Refusals | None = None) -> Understood:
+    """Read, check and translate a body.
+
+    Raises:
+        SwarmkeeperError: it cannot be taken; with every place that is wrong.
+    """
+    document: Json = {}
+    if sent.raw or not sent.optional:
+        document = parse_json(sent.raw, limit=sent.limit, safe=safe)
+    body = read(sent.model, document, safe=safe)
+    same = None
+    if sent.idempotency is not None:
+        key, before = sent.idempotency
+        same = key, hashlib.sha256(before + _canonical(document)).hexdigest()
+    del document
+    if sent.meaning is None:
+        return Understood(body, same)
+    return Understood(sent.meaning(sent, body, same, safe, refused or {}), same)
+
+
+def supported(request: Request, at: tuple[str | int, ...] = ()) -> None:
+    """
+    Raises:
+        NotSupported: it asks for something that this version does not have; with each place.
+    """
+    details = v1.not_supported(request, at)
+    if details:
+        raise NotSupported(details[0][2], details=details)
+
+
+# ---- names of a caller's, which another process cannot show ---------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Names:
+    """Stands in for `Safe` where there is no redactor: it gives each name a number, and `shown` puts them back."""
+
+    names: list[str] = field(default_factory=list)
+
+    def __call__(self, name: str) -> str:
+        self.names.append(name)
+        return f"\0{len(self.names) - 1}\0"
+
+
+_NUMBERED = re.compile("\0([0-9]+)\0")
+
+
+def shown(value: Any, names: Sequence[str], safe: Safe) -> Any:
+    """The same with names as `safe` shows them: of an error, a report, or several of these."""
+    if not names:
+        return value
+
+    def details(found: Sequence[Detail]) -> tuple[Detail, ...]:
+        return tuple((_NUMBERED.sub(name, where), code, words) for where, code, words in found)
+
+    def name(match: re.Match[str]) -> str:
+        return safe(names[int(match[1])])[:SEGMENT_LENGTH_MAX].replace("~", "~0").replace("/", "~1")
+
+    if isinstance(value, SwarmkeeperError):
+        value.details = details(value.details)
+    elif isinstance(value, commands.Report):
+        return replace(value, errors=details(value.errors))
+    elif isinstance(value, Reported):
+        return replace(value, results=tuple(shown(one, names, safe) for one in value.results))
+    elif isinstance(value, list):
+        return [shown(one, names, safe) for one in value]
+    return value
+
+
+# ---- what can be told of a report without reading it ---------------------------------------------------------------
+
+
+class _Place(msgspec.Struct):
+    task_id: str | None = None
+    lease_id: str | None = None
+
+
+class _Report(msgspec.Struct):
+    bot_id: str
+    lease_id: str | None = None
+
+
+class _Reports(msgspec.Struct):
+    bot_id: str
+    results: list[_Place]
+
+
+_peek_one = msgspec.json.Decoder(_Report).decode
+_peek_many = msgspec.json.Decoder(_Reports).decode
+
+
+def peek(sent: Sent) -> Asked | None:
+    """Whose report it is and under which leases, passing over the content; None where that cannot be told."""
+    try:
+        if sent.meaning is report:
+            one = _peek_one(sent.raw)
+            return Asked(one.bot_id, ((sent.path["task_id"], one.lease_id),))
+        if sent.meaning is reports:
+            many = _peek_many(sent.raw)
+            return Asked(many.bot_id, tuple((each.task_id, each.lease_id) for each in many.results))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass  # reading it tells what is wrong
+    return None
+
+
+# ---- reports -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """Results that a bot reports, each a command or the error that it was refused with; and its wish for more work."""
+
+    bot: str
+    results: tuple[commands.Report | SwarmkeeperError, ...]
+    claim: commands.Claim | None
+
+
+def report(sent: Sent, body: v1.Report, same: Any, safe: Safe, refused: Refusals) -> Reported:
+    result = refused.get(0) or _report(sent, body, body.bot_id, sent.path["task_id"], safe)
+    return Reported(body.bot_id, (result,), _claim(sent, body.bot_id, body.claim, body.lease_id))
+
+
+def reports(sent: Sent, body: v1.ReportBatch, same: Any, safe: Safe, refused: Refusals) -> Reported:
+    results: list[commands.Report | SwarmkeeperError] = []
+    for place, raw in enumerate(body.results):
+        if place in refused:
+            results.append(refused[place])
+            continue
+        try:
+            result = read(v1.BatchResult, raw, safe=safe)
+            results.append(_report(sent, result, body.bot_id, result.task_id, safe))
+        except SwarmkeeperError as error:
+            results.append(error)
+    leases = (one.lease_id for one in results if isinstance(one, commands.Report) and one.lease_id is not None)
+    return Reported(body.bot_id, tuple(results), _claim(sent, body.bot_id, body.claim, next(leases, None)))
+
+
+def _report(sent: Sent, result: v1.Result, bot: str, task: str | None, safe: Safe) -> commands.Report:
+    content = _canonical(result.content())
+    plan = verdict = written = None
+    shape_errors: Sequence[errors.Detail] = ()
+    checked: tuple[Detail, ...] | None = None
+    if result.kind == "plan":
+        subtasks, shape_errors = v1.read_plan(result.plan, safe=safe, task=task)
+        plan = v1.specs(subtasks)
+        checked = tuple(graph.check_plan(plan, at="/plan"))
+        if not checked and not shape_errors:
+            plan, written = graph.cut(plan, sent.slice_rows)
+        else:
+            plan = ()  # its errors are all that is looked at
+    elif result.kind == "verdict":
+        read_verdict, shape_errors = v1.read_verdict(result.verdict, safe=safe, task=task)
+        verdict = None if read_verdict is None else read_verdict.record()
+    output = _encode(result.output) if result.kind == "output" else None
+    return commands.Report(
+        by=sent.by,
+        bot=bot,
+        task=task,
+        lease_id=result.lease_id,
+        content=content,
+        content_hash=hashlib.sha256(content).hexdigest(),
+        output=output,
+        digest=None if output is None else hashlib.sha256(output).hexdigest(),
+        plan=plan,
+        checked=checked,
+        written=written,
+        verdict=verdict,
+        failure=result.failure.record() if result.kind == "failure" else None,
+        errors=tuple(shape_errors),
+        errors_in=result.kind if shape_errors else None,
+        usage=None if result.usage is None else result.usage.model_dump(),
+        progress=None if result.progress is None else result.progress.record(),
+        trace=sent.trace,
+    )
+
+
+def _claim(sent: Sent, bot: str, asked: v1.Claim | None, lease_id: str | None) -> commands.Claim | None:
+    if asked is None:
+        return None
+    # A report sent again asks for the same leases again: its own lease id says which.
+    return commands.Claim(by=sent.by, bot=bot, most=asked.max, claim_id=asked.claim_id or lease_id, trace=sent.trace)
+
+
+PEEKED: frozenset[Meaning] = frozenset({report, reports})  # those that `peek` can tell something of
+
+# ---- tasks ---------------------------------------------------------------------------------------------------------
+
+
+def submit(
+    sent: Sent, body: v1.TaskDefinition, same: tuple[str, str] | None, safe: Safe, refused: Refusals
+) -> commands.Submit:
+    return _submit(sent, body, same)
+
+
+def submits(
+    sent: Sent, body: v1.TaskBatch, same: tuple[str, str] | None, safe: Safe, refused: Refusals
+) -> list[commands.Submit | SwarmkeeperError]:
+    asked: list[commands.Submit | SwarmkeeperError] = []
+    for place, raw in enumerate(body.tasks):
+        # A line break parts it from whatever a header could hold.
+        own = None if same is None else (f"{same[0]}\n{place}", same[1])
+        try:
+            asked.append(_submit(sent, read(v1.TaskDefinition, raw, safe=safe), own))
+        except SwarmkeeperError as error:
+            asked.append(error)
+    return asked
+
+
+def _submit(sent: Sent, body: v1.TaskDefinition, idempotency: tuple[str, str] | None) -> commands.Submit:
+    supported(body)
+    spec = {
+        "title": body.title,
+        "description": body.description,
+        "input": body.input,
+        "metadata": body.metadata,
+        "acceptance_criteria": body.acceptance_criteria,
+    }
+    subtasks = None if body.subtasks is None else v1.specs(body.subtasks)
+    checked = None if subtasks is None else tuple(graph.check_plan(subtasks))
+    written = None
+    if subtasks is not None:
+        subtasks, written = graph.cut(subtasks, sent.slice_rows) if not checked else ((), None)
+    return commands.Submit(
+        by=sent.by,
+        idempotency=idempotency,
+        trace=sent.trace,
+        title=body.title,
+        spec=_encode(spec),
+        priority=body.priority,
+        labels=body.labels,
+        planner_skills=tuple(dict.fromkeys(body.planner_skills)),
+        evaluator_skills=tuple(dict.fromkeys(body.evaluator_skills)),
+        evaluation=body.evaluation,
+        quorum=(body.quorum.accept, body.quorum.of),
+        max_rounds=body.max_rounds,
+        approval=body.approval,
+        deadline=_micros(body.deadline_seconds),
+        plan_timeout=_micros(body.plan_timeout_seconds),
+        review_timeout=_micros(body.review_timeout_seconds),
+        defaults=body.defaults.spec(),
+        subtasks=subtasks,
+        checked=checked,
+        written=written,
+    )
+
+
+def _micros(seconds: float | None) -> int | None:
+    return None if seconds is None else micros(seconds)

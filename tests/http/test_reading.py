@@ -1,0 +1,282 @@
+"""Who may have a body read, and where that is done: before and beside everything that others wait for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swarmkeeper.app import Orchestrator
+from swarmkeeper.core.errors import Overloaded
+from swarmkeeper.core.model import Principal
+from swarmkeeper.http import content
+from swarmkeeper.http.reader import SHORT_BYTES, Helper, Readers
+from swarmkeeper.settings import Settings
+from swarmkeeper.wire import v1
+from tests.http.conftest import Answered, Caller, Fleet
+from tests.http.test_work import planned
+
+# Nothing of this kind may be in a body: whoever reads it says so. Whoever does not, cannot.
+TWICE = b'{"k": 1, "k": 2}'
+LONG = b'"' + b"x" * 2_000 + b'"'
+
+
+def reported(bot: str, lease: str, of: bytes, what: bytes = b"output") -> bytes:
+    begin = f'{{"bot_id": "{bot}", "lease_id": "{lease}", "status": "succeeded", '.encode()
+    return begin + b'"' + what + b'": {"long": ' + LONG + b', "of": ' + of + b"}}"
+
+
+async def post(caller: Caller, path: str, raw: bytes) -> Answered:
+    return await caller.call("POST", path, raw=raw, headers={"content-type": "application/json"})
+
+
+# ---- the lease comes first -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", [b"plan", b"output", b"verdict"])
+async def test_a_report_without_the_lease_is_refused_before_anything_of_its_content_is_read(
+    client: Caller, fleet: Fleet, what: bytes
+) -> None:
+    bot, other = await fleet.bot("Executor", "one"), await fleet.bot("Executor", "two")
+    task = await planned(client, "a")
+    lease = (await other.one())["lease_id"]
+
+    nobodys = await post(bot.call, f"/tasks/{task}/results", reported(bot.id, "lse_none", TWICE, what))
+    anothers = await post(bot.call, f"/tasks/{task}/results", reported(bot.id, lease, TWICE, what))
+    as_another = await post(bot.call, f"/tasks/{task}/results", reported(other.id, lease, TWICE, what))
+    unnamed = await post(
+        bot.call,
+        f"/tasks/{task}/results",
+        reported(bot.id, "", TWICE, what).replace(b'"lease_id": "", ', b""),
+    )
+    elsewhere = await post(bot.call, "/tasks/tsk_0/results", reported(bot.id, "lse_none", TWICE, what))
+    own = await post(other.call, f"/tasks/{task}/results", reported(other.id, lease, TWICE, what))
+
+    told = [each.json["code"] for each in (nobodys, anothers, as_another, unnamed, elsewhere, own)]
+    assert told == ["lease_lost", "lease_lost", "forbidden", "lease_required", "not_found", "malformed"]
+
+
+async def test_of_several_results_those_without_a_lease_are_not_read_and_the_others_are_taken(
+    client: Caller, fleet: Fleet
+) -> None:
+    bot = await fleet.bot("Executor", capacity=2)
+    task = await planned(client, "a", "b")
+    one, two = (await bot.lease(max=2)).json["leases"]
+
+    def result(lease: str, output: Any) -> dict[str, Any]:
+        return {"task_id": task, "lease_id": lease, "status": "succeeded", **output}
+
+    # A plan of a thousand subtasks that all have one key would be refused for that, were it read.
+    plan = {"plan": {"subtasks": [{"key": "k", "description": "x" * 10}] * 100}}
+    results = [
+        result(one["lease_id"], {"output": 1}),
+        result("lse_none", plan),
+        result(two["lease_id"], {"output": 2}),
+    ]
+    answer = await bot.call.post("/results", {"bot_id": bot.id, "results": results})
+
+    assert [each.get("code") for each in answer.json["results"]] == [None, "lease_lost", None]
+    assert answer.json["results"][1]["errors"] == []
+    assert (await client.get(f"/tasks/{task}")).json["outcome"] == "accepted"
+
+
+async def test_who_may_report_or_submit_nothing_is_refused_before_their_body_comes(
+    client: Caller, admin: Caller, swarm: Orchestrator
+) -> None:
+    auditor = Caller(swarm.app, await swarm.make_key("auditor"))
+
+    class Never(Exception):
+        """The body was asked for."""
+
+    class Unread(list[bytes]):
+        def pop(self, *args: Any) -> bytes:
+            raise Never
+
+    told = [
+        (await caller.call("POST", path, raw=Unread([b"x"]), headers={"content-type": "application/json"})).status
+        for caller, path in (
+            (client, "/results"),
+            (client, "/tasks/tsk_0/results"),
+            (auditor, "/tasks"),
+            (auditor, "/tasks:batch"),
+            (client, "/redaction:test"),
+        )
+    ]
+
+    assert told == [403] * 5
+
+
+async def test_what_comes_too_late_is_still_kept_and_no_longer_read_once_enough_is_kept(
+    client: Caller, admin: Caller, fleet: Fleet
+) -> None:
+    bot = await fleet.bot("Executor")
+    task = await planned(client, "a")
+    lease = (await bot.one())["lease_id"]
+    await bot.call.post(f"/leases/{lease}:release", {})
+
+    def late(number: int) -> bytes:
+        return reported(bot.id, lease, str(number).encode())
+
+    answers = [await post(bot.call, f"/tasks/{task}/results", late(number)) for number in range(20)]
+    unread = await post(bot.call, f"/tasks/{task}/results", reported(bot.id, lease, TWICE))
+    kept = (await admin.get(f"/tasks/{task}/subtasks/a")).json["late_results"]
+
+    assert {each.json["code"] for each in answers} == {"lease_lost"}
+    assert unread.json["code"] == "lease_lost"
+    assert sorted(one["content"]["output"]["of"] for one in kept) == list(range(20))
+
+
+async def test_a_result_sent_again_is_answered_as_before_however_long_it_is(client: Caller, fleet: Fleet) -> None:
+    bot = await fleet.bot("Executor")
+    task = await planned(client, "a")
+    body = reported(bot.id, (await bot.one())["lease_id"], b'"' + b"y" * 100_000 + b'"')
+
+    answers = [await post(bot.call, f"/tasks/{task}/results", body) for _ in range(2)]
+
+    assert [each.json["replayed"] for each in answers] == [False, True]
+
+
+# ---- in a process of its own ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Orchestrator]:
+    """On a file, with all threads and processes that a server has."""
+    async with Orchestrator(Settings(store=f"sqlite:///{tmp_path}/store.db", log_level="error")) as swarm:
+        yield swarm
+
+
+def subtasks(count: int) -> list[dict[str, Any]]:
+    return [{"key": f"k{n:04}", "description": "", "depends_on": [f"k{n - 1:04}"] * (n % 2)} for n in range(count)]
+
+
+async def test_a_long_body_is_read_in_another_process_and_means_the_same(
+    served: Orchestrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = Caller(served.app, await served.make_key("client"))
+
+    def never(*args: Any) -> None:
+        raise AssertionError("a long body was read where everybody waits")
+
+    monkeypatch.setattr("swarmkeeper.http.reader.understand", never)
+    secret = {"AKIAIOSFODNN7EXAMPLF": 1, "plain": 2}
+    large, bad, named = [
+        await client.post("/tasks", {"title": "large", "subtasks": each})
+        for each in (
+            subtasks(2_000),
+            [*subtasks(2_000), {"key": "k0000", "description": ""}],
+            [*subtasks(200), {"key": "last", "description": "", **secret}],
+        )
+    ]
+
+    assert (large.status, large.json["subtasks_total"]) == (201, 2_000)
+    assert (bad.status, bad.json["errors"]) == (
+        422,
+        [{"pointer": "/subtasks/2000/key", "code": "duplicate", "detail": "another subtask has this key"}],
+    )
+    # Names that are not ours are shown as the redactor lets them, which that process does not have.
+    hidden, plain = sorted(one["pointer"] for one in named.json["errors"])
+    assert plain == "/subtasks/200/plain"
+    assert hidden.startswith("/subtasks/200/")
+    assert "AKIA" not in hidden
+
+
+async def test_when_the_reading_process_is_killed_one_call_is_told_to_come_again_and_the_next_is_answered() -> None:
+    logged: list[str] = []
+    helper = Helper(lambda event, **fields: logged.append(event))
+    sent = content.Sent(
+        raw=reported("bot_1", "lse_1", b'"' + b"x" * 100_000 + b'"'),
+        limit=1 << 20,
+        optional=False,
+        model=v1.Report,
+        meaning=content.report,
+        by=Principal("default", "key_1", "bot:executor"),
+        path={"task_id": "tsk_1"},
+        trace="",
+        slice_rows=500,
+    )
+    asked: list[content.Asked] = []
+
+    async def admit(one: content.Asked) -> content.Refusals:
+        asked.append(one)
+        if len(asked) == 1:  # in the middle of the conversation
+            assert helper._process is not None
+            os.kill(helper._process.pid, signal.SIGKILL)
+        return {}
+
+    try:
+        with pytest.raises(Overloaded):
+            await helper.read(sent, str, admit)
+        again = await helper.read(sent, str, admit)
+    finally:
+        helper.close()
+
+    assert asked == [content.Asked("bot_1", (("tsk_1", "lse_1"),))] * 2
+    (report,) = again.value.results
+    assert report.lease_id == "lse_1"
+    assert report.output.endswith(b'x"}')
+    assert logged == ["reader_ended"]
+
+
+async def test_long_bodies_of_one_key_wait_for_each_other_not_those_of_others_for_them() -> None:
+    begun: list[str] = []
+
+    class Slow:
+        async def read(self, sent: content.Sent, safe: Any, admit: Any) -> content.Understood:
+            begun.append(sent.by.key_id)
+            await turns[len(begun) - 1].wait()
+            return content.Understood(None)
+
+        def close(self) -> None: ...
+
+    turns = [asyncio.Event() for _ in range(40)]
+    readers = Readers(Slow(), Slow(), {})
+
+    def read(tenant: str, key: str) -> asyncio.Task[Any]:
+        sent = content.Sent(
+            raw=b"x" * 100_000,
+            limit=1 << 20,
+            optional=False,
+            model=v1.TaskDefinition,
+            meaning=None,
+            by=Principal(tenant, key, "client"),
+            path={},
+            trace="",
+            slice_rows=500,
+        )
+        return asyncio.create_task(readers.read(sent, str, None))  # type: ignore[arg-type]  # no report
+
+    flood = [read("a", "many") for _ in range(5)]
+    others = [read("a", "few"), read("b", "other")]
+    await asyncio.sleep(0)
+    for turn in turns:
+        turn.set()
+        await asyncio.sleep(0.001)
+    await asyncio.gather(*flood, *others)
+
+    assert begun[0] == "many"
+    assert set(begun[1:4]) == {"many", "few", "other"}
+    assert len(begun) == 7
+
+
+def test_what_a_long_body_means_can_be_sent_from_one_process_to_another() -> None:
+    sent = content.Sent(
+        raw=b"",
+        limit=1,
+        optional=True,
+        model=v1.ReportBatch,
+        meaning=content.reports,
+        by=Principal("default", "key_1", "client"),
+        path={},
+        trace="",
+        slice_rows=500,
+    )
+
+    assert pickle.loads(pickle.dumps(sent)) == sent
+    assert SHORT_BYTES < 64 << 10
