@@ -6,7 +6,7 @@ from swarmkeeper.app import Orchestrator
 from swarmkeeper.govern import access
 from tests.http.conftest import Caller, Fleet, key_of
 
-OPEN = ("/health", "/livez", "/readyz", "/version", "/openapi.json", "/docs")
+OPEN = ("/", "/health", "/livez", "/readyz", "/version", "/openapi.json", "/docs")
 
 # (method, path, body, action that the role must have)
 ASKED = [

@@ -1,6 +1,7 @@
 """What holds for every call: strict bodies, no echo, ids of requests, versions, limits."""
 
 import asyncio
+import html
 import json
 import re
 
@@ -254,3 +255,27 @@ async def test_the_documentation_needs_nothing_from_elsewhere(nobody: Caller) ->
     assert b"lease_lost" in page.body
     assert not re.search(rb"(src|href)=['\"]?https?:|<script", page.body)
     assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+async def test_the_root_says_what_this_is_and_the_calls_that_it_shows_work(nobody: Caller, admin: Caller) -> None:
+    page = await nobody.get("/")
+
+    assert page.status == 200
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert page.headers["content-security-policy"] == (await nobody.get("/docs")).headers["content-security-policy"]
+    assert not re.search(rb"(src|href)=['\"]?https?:|<script", page.body)
+    text = html.unescape(page.body.decode())
+    assert nobody.app.parts.version in text  # type: ignore[attr-defined]  # the app is an Api
+    for link in re.findall(r"href='([^']*)'", text):
+        assert (await nobody.get(link)).status == 200
+    [task] = re.findall(r"--data '([^']*)'", text)
+    assert (await admin.post("/tasks", json.loads(task))).status == 201
+
+
+async def test_the_links_of_the_root_are_those_that_the_caller_sees(nobody: Caller) -> None:
+    parts = nobody.app.parts  # type: ignore[attr-defined]  # the app is an Api
+    object.__setattr__(parts.limits, "public_url", "https://swarm.example/x/")
+
+    page = await nobody.get("/")
+
+    assert b"href='https://swarm.example/x/docs'" in page.body

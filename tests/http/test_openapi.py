@@ -49,7 +49,7 @@ NAMED = {
     "GET /events",
     "GET /audit",
     "POST /redaction:test",
-    *(f"GET /{name}" for name in ("health", "livez", "readyz", "metrics", "version", "openapi.json", "docs")),
+    *(f"GET /{name}" for name in ("", "health", "livez", "readyz", "metrics", "version", "openapi.json", "docs")),
 }
 
 

@@ -105,3 +105,11 @@ def test_every_make_target_that_is_documented_exists_and_explains_itself() -> No
 def test_continuous_integration_runs_what_the_readme_tells_everyone_to_run() -> None:
     assert "make test" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert "part tests make test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_the_newest_minor_version_is_the_one_that_gets_fixes() -> None:
+    security = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+
+    supported = re.findall(r"^\| (\d+\.\d+)\.x \| yes \|$", security, re.MULTILINE)
+
+    assert supported == [swarmkeeper.__version__.rpartition(".")[0]]

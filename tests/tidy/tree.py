@@ -21,7 +21,7 @@ def files(folder: Path = ROOT, *suffixes: str) -> Iterator[Path]:
     """Every file below `folder` that is the project's own, in a stable order; with one of the suffixes, if given."""
     for where, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if name not in _OUTSIDE)
-        for name in sorted(names):
+        for name in sorted(set(names) - _OUTSIDE):  # in a worktree, .git is a file
             if not suffixes or name.endswith(suffixes):
                 yield Path(where, name)
 

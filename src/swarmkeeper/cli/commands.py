@@ -11,6 +11,7 @@ from swarmkeeper.cli import (
     bot,
     calibrate,
     demo,
+    docs,
     key,
     message,
     project,
@@ -52,6 +53,7 @@ app.add_typer(project.config, name="config")
 app.add_typer(redact.redact, name="redact")
 app.command()(project.api)
 app.command()(project.completion)
+app.command()(docs.docs)
 app.command()(project.version)
 
 

@@ -35,7 +35,7 @@ _SEED_MAX = 10**15  # no program that reads it as JSON takes it for another
 _SWEPT_MAX = 50
 _COUNT_MAX = 500  # as in a scenario file
 _HOURS_MAX = 8_760
-_RULES = "docs/guides/rehearse-your-swarm.md, Your own bots"
+_RULES = "swarmkeeper docs rehearse-your-swarm, under Your own bots"
 _SWEEP = re.compile(r"(planners|executors|evaluators)=([0-9]{1,3})\.\.([0-9]{1,3})")
 _ENDINGS = {".html": "html", ".json": "json", ".xml": "junit", ".junit": "junit"}
 _LEVELS = ("core", "http", "process")

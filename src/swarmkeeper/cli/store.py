@@ -118,7 +118,7 @@ def _reset_clock(settings: Settings, *, as_json: bool) -> None:
     try:
         seconds = running.run(_set_back(settings)) / 1_000_000
     except StillStopping as error:
-        raise Failure("still_stopping", error.detail, exit_code=Exit.CONFLICT, fix="swarmkeeper server") from None
+        raise Failure("still_stopping", error.detail, exit_code=Exit.CONFLICT, fix="swarmkeeper serve") from None
     if as_json:
         terminal.say_json({"reset": seconds > 0, "ahead_seconds": seconds})
     elif seconds:

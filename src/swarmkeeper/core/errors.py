@@ -1,6 +1,7 @@
 """Everything that can be refused, one class for each thing a caller can act on. Only the edge knows HTTP.
 
-`details` point into what the caller sent: (JSON Pointer, code, words of our own). Input is never repeated in them.
+`details`, which are `errors` on the wire, point into what the caller sent: (JSON Pointer, code, words of our own).
+Input is never repeated in them.
 """
 
 from __future__ import annotations
@@ -130,13 +131,13 @@ class IdempotencyKeyReused(SwarmkeeperError):
 
 
 class Invalid(SwarmkeeperError):
-    """The request breaks a rule; `details` say which, and where."""
+    """The request breaks a rule; `errors` say which, and where."""
 
     code = "invalid"
 
 
 class InvalidPlan(SwarmkeeperError):
-    """The plan breaks rules; `details` list all of them. The lease lives: mend the plan and report again."""
+    """The plan breaks rules; `errors` list all of them. The lease lives: mend the plan and report again."""
 
     code = "invalid_plan"
 
@@ -172,7 +173,8 @@ class RateLimited(SwarmkeeperError):
 class BacklogFull(SwarmkeeperError):
     """The tenant has as many open tasks, open subtasks or stored bytes as it may have; `errors` says which.
 
-    Wait as long as `Retry-After` says, or ask for more.
+    Submit again after `Retry-After`: what ends makes room, and so does cancelling what nobody needs. `tenant get` shows
+    what there is of it, and whoever runs the server may allow more (`swarmkeeper docs limits`).
     """
 
     code = "backlog_full"

@@ -12,13 +12,15 @@ from typing import Any
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.http.errors import STATUS
 
-_STYLE = """
+STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #222 }
 h1 { font-size: 1.6rem } h2 { margin-top: 2.5rem; border-bottom: 1px solid #ccc } h3 { margin-bottom: 0 }
 code, .path { font-family: ui-monospace, monospace } table { border-collapse: collapse }
 td { padding: .1rem .8rem .1rem 0; vertical-align: top }
+pre { overflow-x: auto; padding: .6rem .8rem; background: #f3f3f3 }
 .method { display: inline-block; min-width: 4.5rem; font-weight: 600 }
-@media (prefers-color-scheme: dark) { body { background: #161616; color: #ddd } a { color: #8cf } }
+@media (prefers-color-scheme: dark) { body { background: #161616; color: #ddd } a { color: #8cf }
+  pre { background: #222 } }
 """
 
 
@@ -26,7 +28,7 @@ def page(document: Mapping[str, Any]) -> bytes:
     """The page, whole."""
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
-        f"<title>swarmkeeper {escape(document['info']['version'])}</title><style>{_STYLE}</style>",
+        f"<title>swarmkeeper {escape(document['info']['version'])}</title><style>{STYLE}</style>",
         f"<h1>swarmkeeper {escape(document['info']['version'])}</h1>",
         "".join(f"<p>{escape(part)}</p>" for part in document["info"]["description"].split("\n\n")),
         "<p>For machines: <a href='openapi.json'>openapi.json</a>.</p>",

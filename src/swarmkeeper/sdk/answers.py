@@ -37,7 +37,7 @@ class InvalidAnswer(ValueError):
 class Done:
     """The work is done. `output` is an object; any other value is sent as `{"value": …}`.
 
-    Dates, bytes, dataclasses, models and more have a form in JSON (docs/reference/outputs.md). What has none fails the
+    Dates, bytes, dataclasses, models and more have a form in JSON (`swarmkeeper docs outputs`). What has none fails the
     work for good: the failure says where, and in which file the output is kept.
     """
 

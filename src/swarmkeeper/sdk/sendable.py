@@ -2,7 +2,7 @@
 
 The orchestrator takes I-JSON (RFC 7493), so that every store and every reader of it sees the same. What authors' code
 makes is often a little more: a date, bytes, NaN, a number of 70 bits. The work was paid for: what has an obvious form
-there gets it, much as in Protobuf's JSON mapping (the table is docs/reference/outputs.md). What has none is refused
+there gets it, much as in Protobuf's JSON mapping (the table is `swarmkeeper docs outputs`). What has none is refused
 with the place of each, and sending it again would not help.
 """
 

@@ -44,7 +44,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What settings say. How each was chosen stands in docs/reference/limits.md."""
+    """What settings say. How each was chosen stands in `swarmkeeper docs limits`."""
 
     tasks_a_minute: Bound = Bound(3_000, 6_000)
     body_bytes: Bound = Bound(24 * MIB, 48 * MIB)

@@ -92,8 +92,10 @@ class SubTask(Request):
             json_schema_extra={"pattern": "^[a-z0-9][a-z0-9._-]{0,63}$"},
         ),
     ] = None
-    description: Description
-    required_skills: Annotated[Skills, Field(examples=[["text.count"]])] = Field(default_factory=list)
+    description: Annotated[Description, Field(description="What is to be done, for the bot and for people.")]
+    required_skills: Annotated[
+        Skills, Field(description="A bot must have all of them; none: any executor.", examples=[["text.count"]])
+    ] = Field(default_factory=list)
     status: OnlyServerSets = None
     depends_on: Annotated[
         list[str | Dependency],
@@ -101,11 +103,11 @@ class SubTask(Request):
         Field(description="What must have ended first.", examples=[["fetch", {"key": "parse", "when": "done"}]]),
     ] = Field(default_factory=list)
     input: Input = Field(default_factory=dict)
-    timeout_seconds: Timeout | None = None
-    max_attempts: Attempts | None = None
-    schedule_to_start_seconds: Deadline | None = None
+    timeout_seconds: Annotated[Timeout | None, Field(description="For each attempt; 900 by default.")] = None
+    max_attempts: Annotated[Attempts | None, Field(description="Failed or timed-out ones; 3 by default.")] = None
+    schedule_to_start_seconds: Annotated[Deadline | None, Field(description="Until taken; a day by default.")] = None
     give_up_after_seconds: GiveUp = None
-    on_failure: OnFailure | None = None
+    on_failure: Annotated[OnFailure | None, Field(description="`continue`: the task goes on without it.")] = None
     assign_to: Annotated[Name | None, Field(description="Only the bot of this name may do it.")] = None
     priority: Annotated[Priority | None, Field(description="The task's where it is left out.")] = None
 
@@ -223,8 +225,8 @@ class TaskDefinition(Request):
     acceptance_criteria: Annotated[Texts, Field(description="Told to planner, executors and evaluator.")] = Field(
         default_factory=list
     )
-    planner_skills: Skills = Field(default_factory=list)
-    evaluator_skills: Skills = Field(default_factory=list)
+    planner_skills: Annotated[Skills, Field(description="What its planner must have.")] = Field(default_factory=list)
+    evaluator_skills: Annotated[Skills, Field(description="What evaluators must have.")] = Field(default_factory=list)
     deadline_seconds: Annotated[Deadline | None, Field(description="From now until COMPLETED.")] = None
     evaluation: Annotated[
         Literal["final", "each", "none"],
@@ -239,8 +241,8 @@ class TaskDefinition(Request):
             "comes after the last round of rework."
         ),
     ] = "none"
-    plan_timeout_seconds: Timeout | None = None
-    review_timeout_seconds: Timeout | None = None
+    plan_timeout_seconds: Annotated[Timeout | None, Field(description="For each attempt of a planner.")] = None
+    review_timeout_seconds: Annotated[Timeout | None, Field(description="For each attempt of an evaluator.")] = None
     defaults: Defaults = Field(default_factory=Defaults)
     subtasks: WholePlan | None = None
 

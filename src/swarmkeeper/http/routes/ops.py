@@ -8,7 +8,7 @@ from pydantic import ConfigDict
 
 from swarmkeeper.core import errors
 from swarmkeeper.core.model import Json
-from swarmkeeper.http import auth, limits
+from swarmkeeper.http import auth, home, limits
 from swarmkeeper.http.calls import Calls, Exchange, Reply
 from swarmkeeper.http.docs import page
 from swarmkeeper.http.query import NoQuery, ReadyQuery
@@ -106,9 +106,19 @@ async def openapi(x: Exchange[Any, NoQuery]) -> Reply:
 @calls.add("GET", "/docs", answers={200: None}, media_types=("text/html",), open=True)
 async def docs(x: Exchange[Any, NoQuery]) -> Reply:
     """This description, for people."""
-    # Nothing is loaded from anywhere, and nothing runs.
+    return _for_people(page(x.scope["app"].openapi()))
+
+
+@calls.add("GET", "/", answers={200: None}, media_types=("text/html",), open=True)
+async def root(x: Exchange[Any, NoQuery]) -> Reply:
+    """What this is, and the first steps, for people."""
+    return _for_people(home.page(x.parts.version, x.base))
+
+
+def _for_people(body: bytes) -> Reply:
+    """A page that a browser shows. Nothing in it is loaded from anywhere, and nothing runs."""
     policy = (
         "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     headers = (*_KEPT, ("content-security-policy", policy), ("x-content-type-options", "nosniff"))
-    return Reply(200, page(x.scope["app"].openapi()), headers, media_type="text/html; charset=utf-8")
+    return Reply(200, body, headers, media_type="text/html; charset=utf-8")

@@ -1,0 +1,90 @@
+"""`swarmkeeper docs`: the documentation, wherever the package is installed."""
+
+import os
+import pty
+import subprocess
+import sys
+
+from swarmkeeper.govern.access import ROLES, Role
+from tests.cli.shell import Shell
+from tests.tidy.tree import ROOT
+
+
+def test_a_page_of_the_documentation_is_shown_as_it_is_written(shell: Shell) -> None:
+    told = shell("docs", "rework")
+
+    assert told.code == 0
+    assert told.out == (ROOT / "docs/guides/rework.md").read_text(encoding="utf-8")
+
+
+def test_a_topic_is_found_by_the_names_that_people_give_it(shell: Shell) -> None:
+    wanted = shell("docs", "long-jobs").out
+
+    for name in ("Long Jobs", "long_jobs", "guides/long-jobs.md", "docs/guides/long-jobs.md"):
+        assert shell("docs", name).out == wanted, name
+
+
+def test_without_a_topic_all_are_listed_with_their_titles(shell: Shell) -> None:
+    told = shell("docs")
+
+    assert told.code == 0
+    pages = list((ROOT / "docs").rglob("*.md"))
+    listed = {line.split()[0] for line in told.out.splitlines() if line.startswith("  ")}
+    assert listed == {page.stem.lower() for page in pages}
+    assert "  start " in told.out
+    assert "Let a person decide" in told.out
+
+
+def test_a_topic_that_is_none_is_told_what_comes_near(shell: Shell) -> None:
+    misspelt = shell("docs", "aproval")
+    spoken_of = shell("docs", "quorum")
+    nothing = shell("docs", "zxqv")
+
+    assert (misspelt.code, misspelt.out) == (5, "")
+    assert "swarmkeeper docs approvals" in misspelt.err
+    assert "swarmkeeper docs rework" in spoken_of.err
+    assert "fix  swarmkeeper docs\n" in nothing.err
+
+
+def test_programs_read_topics_and_pages_as_json(shell: Shell) -> None:
+    page = shell("docs", "start", "--json").json
+    lines = shell("docs", "--json").out.splitlines()
+
+    assert (page["topic"], page["title"]) == ("start", "Start here")
+    assert "make demo" in page["text"]
+    assert len(lines) == len(list((ROOT / "docs").rglob("*.md")))
+
+
+def test_a_terminal_gets_the_page_drawn_and_its_links_as_commands() -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "swarmkeeper.cli", "docs", "approvals"]
+    with subprocess.Popen(
+        command, stdout=theirs, stderr=theirs, env=os.environ | {"TERM": "xterm", "COLUMNS": "200"}
+    ) as drawing:
+        os.close(theirs)
+        told = b""
+        try:
+            while piece := os.read(ours, 65536):
+                told += piece
+        except OSError:  # Linux ends the reading of a terminal that nobody writes to any more so
+            pass
+    os.close(ours)
+
+    assert drawing.returncode == 0
+    assert b"\x1b[" in told
+    assert b"## " not in told
+    assert b"swarmkeeper docs redaction" in told
+    assert b"redaction.md" not in told
+
+
+def test_the_help_of_key_create_and_the_page_on_roles_name_all_eight(shell: Shell) -> None:
+    told = " ".join(shell("key", "create", "--help").out.split())
+    page = shell("docs", "roles").out
+
+    assert len(Role) == 8
+    for role in Role:
+        assert role in told
+        assert f"| `{role}` |" in page
+        for action in ROLES[role]:
+            assert f"| `{action}` |" in page
+    assert "swarmkeeper docs roles" in told
