@@ -61,6 +61,7 @@ from swarmkeeper.service.messages import Messages
 from swarmkeeper.service.people import People
 from swarmkeeper.service.queries import Queries
 from swarmkeeper.service.quotas import Quotas
+from swarmkeeper.service.roll_call import RollCall
 from swarmkeeper.service.standing import Standing
 from swarmkeeper.service.turns import Pace
 from swarmkeeper.service.waits import Waits
@@ -175,6 +176,9 @@ class Orchestrator:
         # A simulation has no other process, and no time that one would take.
         middle, longest = (Here(), Here()) if self._inline else (Helper(self.log), Helper(self.log))
         self._readers = Readers(middle, longest, engine.weights)
+        self.roll_call = RollCall(
+            self.store, self._identity.presence, limits.forget_bots, now=engine.now, do_all=engine.do_all
+        )
         self._bodies = bodies = Bodies(self.store)
         self._happenings = Happenings(self.log)
         self._refusals = Refusals(self.log, self.clock.monotonic)
@@ -457,6 +461,7 @@ class Orchestrator:
                 self._refusals.tell_rest()
                 await self._identity.write_down(self.engine.do)
                 await self._metrics.look()
+                await self.roll_call.look()
                 self._store_answers = True
             except StoreLost as error:
                 self._lose_store(error)
@@ -482,7 +487,9 @@ def make_log(settings: Settings, rules: Rulebook, clock: Clock) -> Log:
     """The log on stderr, as the settings have it."""
     stream: TextIO = sys.stderr or _Nowhere()  # None: it was closed by who began us
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not stream.isatty())
-    return Log(stream, rules, clock.now, level=settings.log_level, as_json=as_json)
+    log = Log(stream, rules, clock.now, level=settings.log_level, as_json=as_json)
+    log.people = settings.log_format == "auto" and not as_json
+    return log
 
 
 class _Nowhere(io.StringIO):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
@@ -18,15 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from swarmkeeper.devfolder import DEV_FILE, DEV_FOLDER, FILE, content_of
+
 if TYPE_CHECKING:
     from swarmkeeper.core.model import Limits
     from swarmkeeper.service.quotas import Bounds
 
 SECOND = 1_000_000
 PREFIX = "SWARMKEEPER_"
-FILE = "swarmkeeper.toml"
-DEV_FOLDER = ".swarmkeeper"
-DEV_FILE = "settings.toml"
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("auto", "json", "text")
@@ -90,6 +88,19 @@ def _most(least: int, most: int) -> Parser:
 
 def _seconds(least: float, most: float) -> Parser:
     return partial(_number, least=least, most=most)
+
+
+def _seconds_or_never(least: float, most: float) -> Parser:
+    def parse(value: Any) -> float:
+        try:
+            number = _number(value, least=0, most=most)
+        except ValueError:
+            number = -1.0
+        if number != 0 and number < least:
+            raise ValueError(f"0, or a number from {least:g} to {most:g}, is expected")
+        return number
+
+    return parse
 
 
 def _switch(value: Any) -> bool:
@@ -185,6 +196,12 @@ class Settings:
         unit="seconds",
     )
     max_attempts: int = _knob(3, _whole(1, 100), "Tries before work has failed, where a task does not say")
+    forget_bots_seconds: float = _knob(
+        86_400.0,
+        _seconds_or_never(300, 31_536_000),
+        "After how long a bot leaves the fleet that was not heard of and holds nothing; 0 is never",
+        unit="seconds",
+    )
     idempotency_seconds: float = _knob(
         86_400.0, _seconds(60, 31_536_000), "How long an Idempotency-Key is remembered", unit="seconds"
     )
@@ -262,6 +279,7 @@ class Settings:
             open_tasks=self.open_tasks,
             open_subtasks=self.open_subtasks,
             stored_bytes=self.stored_bytes,
+            forget_bots=int(self.forget_bots_seconds * SECOND),
         )
 
     def quotas(self) -> Bounds:
@@ -361,8 +379,8 @@ def read(
     sources = [
         _of_flags(flags or {}),
         _of_environment(os.environ if environ is None else environ),
-        _of_file(folder / DEV_FOLDER / DEV_FILE, DEV_FOLDER, f"{DEV_FOLDER}/{DEV_FILE}"),
-        _of_file(folder / FILE, FILE, FILE),
+        _of_file(folder, DEV_FOLDER, f"{DEV_FOLDER}/{DEV_FILE}"),
+        _of_file(folder, FILE, FILE),
     ]
     given: dict[str, tuple[Given, ...]] = {}
     for knob in KNOBS:
@@ -420,15 +438,11 @@ def _of_environment(environ: Mapping[str, str]) -> dict[str, Given]:
     return found
 
 
-def _of_file(path: Path, source: str, shown: str) -> dict[str, Given]:
+def _of_file(folder: Path, source: str, shown: str) -> dict[str, Given]:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except tomllib.TOMLDecodeError as error:
-        raise BadSetting(f"{shown}: not TOML: {error}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadSetting(f"{shown}: cannot be read ({type(error).__name__})") from None
+        content = content_of(folder, shown)
+    except ValueError as error:
+        raise BadSetting(str(error)) from None
     found = {}
     for name, value in content.items():
         if name not in BY_NAME:

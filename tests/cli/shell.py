@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,12 +59,18 @@ class Shell:
 class Server:
     """A command that goes on until it is told to stop."""
 
-    def __init__(self, *words: str, folder: Path, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *words: str,
+        folder: Path,
+        environ: Mapping[str, str] | None = None,
+        program: Sequence[str] = ("-m", "swarmkeeper.cli"),
+    ) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("SWARMKEEPER_")}
-        self.log = folder / f"{words[0]}-{os.urandom(3).hex()}.err"
+        self.log = folder / f"{(*words, *program)[0]}-{os.urandom(3).hex()}.err"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "swarmkeeper.cli", *words],
+                [sys.executable, *program, *words],
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=folder,

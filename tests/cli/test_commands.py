@@ -352,7 +352,7 @@ def test_every_flag_can_be_given_as_a_variable(shell: Shell) -> None:
 
 
 def test_a_bot_is_loaded_from_a_file_or_module_by_name_or_alone(shell: Shell) -> None:
-    from swarmkeeper.cli import bot
+    from swarmkeeper.cli import bot_files as bot
 
     (shell.folder / "alone.py").write_text(BOT)
     (shell.folder / "functions.py").write_text(

@@ -238,6 +238,20 @@ async def test_a_bot_is_what_it_says_it_is(admin: Caller) -> None:
     assert (again.status, again.json["id"], again.json["version"]) == (200, made.json["id"], "2.2")
 
 
+async def test_a_bot_without_a_name_has_its_keys_else_its_default_else_its_id(
+    admin: Caller, swarm: Orchestrator
+) -> None:
+    said = {"type": "Executor", "version": "1", "default_name": "count"}
+    bound = admin.with_key(await swarm.make_key("bot:executor", bot="words"))
+
+    assert (await admin.post("/bots/register", said)).json["name"] == "count"
+    assert (await admin.post("/bots/register", {**said, "name": "mine"})).json["name"] == "mine"
+    assert (await bound.post("/bots/register", said)).json["name"] == "words"
+    nameless = (await admin.post("/bots/register", {"type": "Executor", "version": "1"})).json
+    assert nameless["name"] == nameless["id"]
+    assert (await admin.post("/bots/register", said)).status == 200
+
+
 async def test_what_only_the_server_sets_is_ignored_of_a_bot(admin: Caller) -> None:
     made = await admin.post("/bots/register", {"type": "Executor", "version": "1", "id": "b-1", "status": "draining"})
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from swarmkeeper import settings
 from swarmkeeper.sdk.calls import URL_DEFAULT, Calls, encode
 from swarmkeeper.sdk.errors import (
     Busy,
@@ -150,6 +151,7 @@ def test_a_key_file_with_the_same_key_does_not_make_the_call_go_round(tmp_path: 
 def test_url_and_key_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("SWARMKEEPER_URL", "SWARMKEEPER_API_KEY", "SWARMKEEPER_API_KEY_FILE"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
     assert Calls().url == URL_DEFAULT
     assert Calls().credential.value is None
 
@@ -162,6 +164,54 @@ def test_url_and_key_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, 
     assert Calls().url == "http://swarm.example"
     assert Calls().credential.value == "from-value"
     assert Calls("http://other.example", api_key="passed").credential.value == "passed"
+
+
+def test_the_folder_of_dev_says_which_server_and_key_as_it_does_for_commands(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("SWARMKEEPER_URL", "SWARMKEEPER_API_KEY", "SWARMKEEPER_API_KEY_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "swarmkeeper.toml").write_text('url = "http://far.example"\napi_key = "far"\n', encoding="utf-8")
+    assert (Calls().url, Calls().credential.value) == ("http://far.example", "far")
+
+    (tmp_path / ".swarmkeeper").mkdir()
+    (tmp_path / ".swarmkeeper" / "admin.key").write_text("near\n", encoding="utf-8")
+    (tmp_path / ".swarmkeeper" / "settings.toml").write_text(
+        'url = "http://127.0.0.1:7711"\napi_key_file = ".swarmkeeper/admin.key"\n', encoding="utf-8"
+    )
+
+    found = Calls()
+
+    assert (found.url, found.credential.value) == ("http://127.0.0.1:7711", "near")
+    assert found.url == settings.read(folder=tmp_path, environ={}).settings.url
+    assert found.credential.rotates
+    # What is nearer wins; and a key is sent nowhere but to the address that it stands beside.
+    assert Calls(api_key="passed").credential.value == "passed"
+    assert Calls("http://far.example").credential.value == "far"
+    assert Calls("http://elsewhere.example").credential.value is None
+    assert Calls("http://127.0.0.1:7711/").credential.value == "near"
+    monkeypatch.setenv("SWARMKEEPER_URL", "http://elsewhere.example")
+    assert (Calls().url, Calls().credential.value) == ("http://elsewhere.example", None)
+    monkeypatch.setenv("SWARMKEEPER_API_KEY", "from-value")
+    assert Calls().credential.value == "from-value"
+    assert Script().client(api_key=None).calls.credential.value == "from-value"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("url = 7", "settings.toml: url: a text"), ("url =", "not TOML"), ('api_key="k"\napi_key_file="f"', "exclude")],
+)
+def test_a_folder_of_dev_that_cannot_be_read_is_told_of_by_name_and_only_where_it_is_needed(
+    text: str, told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".swarmkeeper").mkdir()
+    (tmp_path / ".swarmkeeper" / "settings.toml").write_text(text, encoding="utf-8")
+
+    with pytest.raises(ValueError, match=told):
+        Calls()
+    assert Calls("http://swarm.example", api_key="k").credential.value == "k"
 
 
 @pytest.mark.parametrize("url", ["swarm.example:7700", "ftp://swarm.example", "http://user:pass@swarm.example"])

@@ -350,6 +350,15 @@ def test_an_instance_is_given_to_one_at_a_time_and_free_again_afterwards() -> No
     instances.give_back("Executor", "v", other)
 
 
+def test_a_bot_without_a_name_shares_its_instance_with_no_other_of_the_process() -> None:
+    first, second = instances.take("Executor", None), instances.take("Planner", None)
+    named = instances.take("Executor", "w")
+
+    assert len({first, second, named}) == 3
+    for type_, name, instance in (("Executor", None, first), ("Planner", None, second), ("Executor", "w", named)):
+        instances.give_back(type_, name, instance)
+
+
 async def test_two_processes_with_one_instance_are_told_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
     class Twin(ExecutorBot):
         name, instance = "twin", "pod-1"

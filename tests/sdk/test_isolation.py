@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from swarmkeeper import Accept, Done, ExecutorBot, Plan, SubTask, Task, evaluator, executor, planner
-from swarmkeeper.cli import bot as cli_bot
+from swarmkeeper.cli import bot_files
 from swarmkeeper.sdk.context import Context, Outbox
 from swarmkeeper.sdk.failures import OwnCode
 from swarmkeeper.sdk.isolation import CannotIsolate, Children, Job
@@ -149,7 +149,7 @@ def test_bots_of_the_command_line_and_of_functions_are_found_by_their_children(t
     file.write_text(BOT)
 
     [hung, shouted] = run_swarm(
-        [cli_bot.load(f"{file}:Runs"), shout],
+        [bot_files.load(f"{file}:Runs"), shout],
         [{"title": "run", "subtasks": [{"key": "it", "description": ""}]}, doing("", "shout", text="hello")],
     )
 

@@ -81,7 +81,7 @@ async def test_nobody_there_is_unreachable() -> None:
     async with listening() as (transport, _):
         pass
 
-    with pytest.raises(Unreachable, match="ConnectionRefusedError"):
+    with pytest.raises(Unreachable, match=r"at http://127\.0\.0\.1:[0-9]+ \(ConnectionRefusedError"):
         await transport.request("GET", "/x", {}, None, 5)
     await transport.aclose()
 

@@ -4,32 +4,23 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib import import_module
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from swarmkeeper.cli import running, terminal
+from swarmkeeper.cli import bot_files, running, terminal
 from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url, flag
 from swarmkeeper.cli.task import read_task
 from swarmkeeper.cli.terminal import Exit, Failure
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
-    from swarmkeeper.sdk.bots import BaseBot
     from swarmkeeper.testing import bot_suite
 
 app = typer.Typer(no_args_is_help=True, help="Bots: look, run, drain, enable, delete.")
 
 BotId = Annotated[str, typer.Argument(metavar="BOT_ID", help="bot_…")]
-COLUMNS = ("id", "type", "name", "instance", "version", "status", "held", "capacity", "skills")
+COLUMNS = ("id", "type", "name", "instance", "version", "status", "last_seen", "held", "capacity", "skills")
 
 
 @app.command("list")
@@ -52,6 +43,7 @@ def list_(url: Url = None, api_key: ApiKey = None, api_key_file: ApiKeyFile = No
 
 def _told(row: dict[str, Any]) -> dict[str, Any]:
     """The row as a table shows it: with where its code stands that does not end, or that it asks for no work."""
+    row = row | {"last_seen": row["last_seen"] and f"{row['last_seen'][:19]}Z"}
     if row["stuck"]:
         one, others = row["stuck"][0], len(row["stuck"]) - 1
         more = f" (and {others} more)" if others else ""
@@ -124,6 +116,7 @@ def _one(
 @app.command()
 def run(
     target: Annotated[str, typer.Argument(metavar="FILE_OR_MODULE:CLASS", help="bot.py:Bot, or package.module:Bot")],
+    every: Annotated[bool, flag("--all", help="Run every bot of the file, in this one process.")] = False,
     name: Annotated[str | None, flag("--name", help="The name it registers under.")] = None,
     skill: Annotated[
         list[str] | None, flag("--skill", help="A skill it offers, in place of its class's own. May be repeated.")
@@ -155,22 +148,26 @@ def run(
 
     The class may be left out where the file holds one bot. A function with @executor is a bot too.
     """
+    if every and (name is not None or skill):
+        detail = "--name and --skill are for one bot, and --all runs every bot of the file"
+        raise Failure("invalid", detail, exit_code=Exit.USAGE, fix="leave them out, or name one bot: FILE:CLASS")
     host, port = _address(health_port)
     settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
     running.check_key(settings)
-    # A file that ends with its own `run(…)` reads these.
+    # `run` reads these, and so does a Client that the bot's own code makes.
     os.environ["SWARMKEEPER_URL"] = settings.url
     for variable, value in (("API_KEY", settings.api_key), ("API_KEY_FILE", settings.api_key_file)):
         os.environ.pop(f"SWARMKEEPER_{variable}", None)
         if value:
             os.environ[f"SWARMKEEPER_{variable}"] = value
-    bot = load(target)
-    if name is not None:
-        bot.name = name
-    if skill:
-        bot.skills = frozenset(skill)
-    if instance is not None:
-        bot.instance = instance
+    bots = bot_files.load_all(target) if every else [bot_files.load(target)]
+    for bot in bots:
+        if name is not None:
+            bot.name = name
+        if skill:
+            bot.skills = frozenset(skill)
+        if instance is not None:
+            bot.instance = instance
     from swarmkeeper.sdk import runner
     from swarmkeeper.sdk.health import Health
 
@@ -178,7 +175,7 @@ def run(
         terminal.talk(f"/livez and /readyz on {host}:{port}")
 
     health = Health(health_file, host, port, listening)
-    runner.run(bot, health=health, stuck_seconds=runner.STUCK_SECONDS if stuck_seconds is None else stuck_seconds)
+    runner.run(*bots, health=health, stuck_seconds=runner.STUCK_SECONDS if stuck_seconds is None else stuck_seconds)
 
 
 def _address(told: str | None) -> tuple[str, int | None]:
@@ -255,89 +252,3 @@ def _line_of(outcome: bot_suite.Outcome) -> str:
     word = {"passed": "ok", "not_seen": "not seen", "failed": "BROKEN" if outcome.broken else "advice"}[outcome.result]
     detail = f"\n          {terminal.shown(outcome.detail)}" if outcome.detail else ""
     return f"{word:9} {outcome.check.name}: {outcome.check.says}{detail}"
-
-
-def load(target: str) -> BaseBot:
-    """The bot that a file or module holds.
-
-    Raises:
-        Failure: there is no such file, module or bot, or there are several, or its code fails.
-    """
-    from swarmkeeper.sdk.bots import BaseBot
-
-    place, colon, wanted = target.rpartition(":")
-    if not colon:
-        place, wanted = target, ""
-    with _own_errors(place):
-        module = _module(place)
-    if wanted:
-        found = getattr(module, wanted, None)
-        candidates = [] if found is None else [found]
-    else:
-        candidates = [
-            value
-            for value in vars(module).values()
-            if isinstance(value, BaseBot)
-            or (isinstance(value, type) and issubclass(value, BaseBot) and value.__module__ == module.__name__)
-        ]
-    with _own_errors(place):
-        bots = [one() if isinstance(one, type) and issubclass(one, BaseBot) else one for one in candidates]
-    if len(bots) != 1 or not isinstance(bots[0], BaseBot):
-        what = "there are several bots in it" if len(bots) > 1 else "there is no such bot in it"
-        raise Failure("no_bot", what, exit_code=Exit.USAGE, fix="name it: FILE:CLASS")
-    return bots[0]
-
-
-@contextmanager
-def _own_errors(place: str) -> Iterator[None]:
-    """An error that the bot's own code makes is told with its place there.
-
-    Raises:
-        Failure: it made one.
-    """
-    try:
-        yield
-    except Failure:
-        raise
-    except Exception as error:
-        told = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
-        facts = [("where", where)] if (where := _where(error, place)) else []
-        raise Failure("bot_fails", f"the bot cannot be loaded: {told}", facts=facts) from None
-
-
-def _where(error: Exception, place: str) -> str | None:
-    """File and line: in the bot's own folder where the error passed it, or else where it arose."""
-    if isinstance(error, SyntaxError) and error.filename is not None:
-        return f"{error.filename}, line {error.lineno}"
-    folder = str((Path(place).parent if place.endswith(".py") else Path()).resolve())
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith("<") and frame.filename != __file__
-    ]
-    own = [frame for frame in frames if str(Path(frame.filename).resolve().parent) == folder] or frames
-    return f"{own[-1].filename}, line {own[-1].lineno}" if own else None
-
-
-def _module(place: str) -> ModuleType:
-    if not place:
-        raise Failure("no_file", "a file or module is expected", exit_code=Exit.USAGE)
-    if not place.endswith(".py"):
-        sys.path.insert(0, str(Path.cwd()))
-        try:
-            return import_module(place)
-        except ModuleNotFoundError as error:
-            if error.name is None or not f"{place}.".startswith(f"{error.name}."):
-                raise  # the module is there, but not one that it asks for
-            raise Failure("no_module", f"there is no module {error.name}", exit_code=Exit.USAGE) from None
-    file = Path(place)
-    if not file.is_file():
-        raise Failure("no_file", "there is no such file", exit_code=Exit.USAGE)
-    sys.path.insert(0, str(file.resolve().parent))  # so that it can import what lies beside it
-    spec = spec_from_file_location(file.stem, file)
-    assert spec is not None, "a Python file can be loaded"
-    assert spec.loader is not None, "a Python file can be loaded"
-    module = module_from_spec(spec)
-    sys.modules[file.stem] = module
-    spec.loader.exec_module(module)
-    return module

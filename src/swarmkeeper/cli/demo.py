@@ -20,7 +20,8 @@ from swarmkeeper import files
 from swarmkeeper.cli import demo_end, explain, flags, running, server, store, terminal, watch
 from swarmkeeper.cli.flags import AsJson, flag, seconds, setting
 from swarmkeeper.cli.terminal import Exit, Failure
-from swarmkeeper.settings import DEV_FILE, DEV_FOLDER, Settings
+from swarmkeeper.devfolder import DEV_FILE, DEV_FOLDER
+from swarmkeeper.settings import Settings
 
 if TYPE_CHECKING:
     from swarmkeeper.app import Orchestrator

@@ -6,22 +6,18 @@ from typing import Annotated
 
 import typer
 
-from swarmkeeper.cli import running, terminal
+from swarmkeeper.cli import roles, running, terminal
 from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Store, Url, flag, seconds
 from swarmkeeper.cli.terminal import Exit, Failure
 
 # As govern/access.py has them, which help need not load; a test compares the two.
-_ROLES = (
-    "client, bot:planner, bot:executor, bot:evaluator, operator, approver, auditor or admin; what each may do: "
-    "swarmkeeper docs roles"
-)
 
 app = typer.Typer(no_args_is_help=True, help="API keys: make, list, rotate, revoke.")
 
 
 @app.command()
 def create(
-    role: Annotated[str, flag("--role", help=_ROLES)],
+    role: Annotated[str, flag("--role", help=roles.HELP)],
     bot: Annotated[str | None, flag("--bot", help="The one bot name that it may act as.")] = None,
     owner: Annotated[str | None, flag("--owner", help="Who answers for its bots.")] = None,
     skills: Annotated[str | None, flag("--skills", help="What its bot may claim to be able to do: a,b")] = None,
@@ -39,6 +35,7 @@ def create(
     from swarmkeeper.core.errors import Invalid
     from swarmkeeper.service.console import KeyWish
 
+    roles.check(role)
     listed = None if skills is None else tuple(skill.strip() for skill in skills.split(",") if skill.strip())
     wish = KeyWish(role, bot, owner, listed, expires_days, tenant)
     try:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from swarmkeeper.cli import running, terminal, trouble, watch
+from swarmkeeper.cli import outcomes, running, terminal, trouble, watch
 from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url
 from swarmkeeper.cli.terminal import on_one_line
 
@@ -43,6 +43,8 @@ def get(
 
     for line in _of_task(found) if isinstance(found, Task) else _of_item(found):
         terminal.say(line)
+    if isinstance(found, Task):
+        outcomes.say_result(found)
     if isinstance(found, Task) and found.outcome is None:
         terminal.talk(f"why it is not done yet: swarmkeeper task explain {found.id}")
 

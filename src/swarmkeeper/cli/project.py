@@ -13,8 +13,9 @@ from swarmkeeper import __version__
 from swarmkeeper.cli import documents, flags, running, terminal
 from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url, flag
 from swarmkeeper.cli.terminal import Exit, Failure
+from swarmkeeper.devfolder import FILE
 from swarmkeeper.files import write
-from swarmkeeper.settings import BY_NAME, FILE, KNOBS, BadSetting
+from swarmkeeper.settings import BY_NAME, KNOBS, BadSetting
 
 if TYPE_CHECKING:
     from swarmkeeper.sdk.calls import Answered

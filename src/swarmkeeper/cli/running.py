@@ -31,6 +31,7 @@ _FIX = {
     "unreachable": "start one with `swarmkeeper dev`, or name it with --url or SWARMKEEPER_URL",
     "unauthenticated": "pass a key in SWARMKEEPER_API_KEY or --api-key-file; make one with `swarmkeeper key create`",
     "forbidden": "use a key of a role that may",
+    "backlog_full": "wait until some have ended, or allow more with `swarmkeeper tenant set TENANT --max-backlog N`",
     "still_stopping": "try again in a moment",
     "idempotency_key_reused": "leave the key out, or make a new one",
 }
@@ -102,12 +103,15 @@ def _told() -> Iterator[None]:
 
 
 def _client(settings: Settings) -> Client:
+    from swarmkeeper.cli.typed_calls import TypedCalls
     from swarmkeeper.sdk.client import Client
 
     file = settings.api_key_file or None
     with _told():
         # An empty key is a key that was not given: the environment has been read already.
-        return Client(settings.url, settings.api_key if file is None else None, api_key_file=file)
+        client = Client(settings.url, settings.api_key if file is None else None, api_key_file=file)
+    client.calls = TypedCalls.like(client.calls)
+    return client
 
 
 def check_key(settings: Settings) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from swarmkeeper.cli import approval, documents, explain, look, running, terminal, trouble, watch
+from swarmkeeper.cli import approval, documents, explain, look, outcomes, running, terminal, trouble, watch
 from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url, flag, seconds
 from swarmkeeper.cli.terminal import Exit, Failure
 
@@ -93,7 +93,12 @@ def submit(
         terminal.say_record(task) if as_json else terminal.say(task.id)
         return
     if wait and not watched:
-        terminal.say_record(task) if as_json else terminal.say_json(task.result)
+        if as_json:
+            terminal.say_record(task)
+        elif not sys.stdout.isatty():  # scripts read the result from it
+            terminal.say_json(task.result)
+        else:
+            outcomes.say(task)
     _end_with(task, watched=watched)
 
 

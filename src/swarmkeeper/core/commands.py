@@ -291,6 +291,7 @@ class Register(Command):
     type: str
     version: str
     name: str | None = None
+    default_name: str | None = None  # where neither `name` nor the key says one
     instance: str = ""
     skills: tuple[str, ...] = ()
     capacity: int = 1
@@ -302,8 +303,13 @@ class Register(Command):
     def told(self) -> int:
         return sum(len(name) + len(value) for name, value in self.labels.items())
 
+    @property
+    def own_name(self) -> str | None:
+        """None: it is to be called by its id."""
+        return self.name or self.by.bot or self.default_name
+
     def _own_wants(self) -> list[Want]:
-        name = self.name or self.by.bot
+        name = self.own_name
         return [] if name is None else [("bot_name", (self.by.tenant, name, self.instance))]
 
 
@@ -441,6 +447,13 @@ class Fire(Command):
                 return [("task", self.ref), ("chores", self.ref)]
             case _:
                 return [("approval", self.ref)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckBot(OnBot):
+    """Write down when a bot was heard of last; one that is gone for too long leaves the fleet."""
+
+    heard: int  # 0: not since the server began
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -260,10 +260,10 @@ def _taker(item: Item, fleet: Fleet, tenant: str) -> Why:
     if not here:
         return Why(Reason.NO_CAPABLE_BOT, _nobody(item, fleet, independent), start)
     if not living:
-        names = _few([seen.bot.name for seen in here], what="bot")
+        names = _few(_names(here), what="bot")
         detail = f"{names} could take it, but is to be given no work ({here[0].bot.status})"
         return Why(Reason.DRAINING, detail, f"swarmkeeper bot enable {here[0].bot.id}")
-    free = [seen.bot.name for seen in living if seen.room and seen.asks]
+    free = _names(seen for seen in living if seen.room and seen.asks)
     if free:
         return Why(Reason.QUEUED, f"{_few(free, what='bot')} can take it when it asks next")
     return _not_taken(living, _run(queue.skills, name=_second(living[0].bot.name, bots)))
@@ -276,10 +276,10 @@ def _not_taken(living: Sequence[Seen], another: str) -> Why:
     said = ""
     if mute:
         one = mute[-1]
-        names = _few([seen.bot.name for seen in mute], what="bot")
+        names = _few(_names(mute), what="bot")
         said = f"{names} gives signs of life, but has not asked for work since {_time(one.asked_at)}"
     if full:
-        detail = f"{_few([seen.bot.name for seen in full], what='bot')} could take it, and has no room left"
+        detail = f"{_few(_names(full), what='bot')} could take it, and has no room left"
         detail += _stuck(full)
         return Why(Reason.BOTS_AT_CAPACITY, detail + (f"; {said}" if said else ""), another)
     return Why(Reason.BOT_NOT_ASKING, f"{said}: restart it, or run another", another)
@@ -298,7 +298,7 @@ def _nobody(item: Item, fleet: Fleet, capable: Sequence[Seen]) -> str:
     """That no bot within reach can do it, with the skills that are missing."""
     who = WHO[item.kind]
     if capable:
-        names = _few([seen.bot.name for seen in capable], what="bot")
+        names = _few(_names(capable), what="bot")
         return f"no {who} within reach{_able(item.queue.skills, ' can {}')}; away: {names}"
     if not item.queue.skills:
         return f"each {who} is dedicated to its own skills, and this needs none"
@@ -337,6 +337,11 @@ def _key_for_another(excluded: Sequence[str], tenant: str) -> str:
         owner += "-else"
     words = ["swarmkeeper", "key", "create", "--role", "bot:evaluator", "--owner", owner]
     return shlex.join([*words, *(["--tenant", tenant] if tenant != DEFAULT_TENANT else [])])
+
+
+def _names(bots: Iterable[Seen]) -> list[str]:
+    """Each name once: several processes may go by it."""
+    return list(dict.fromkeys(seen.bot.name for seen in bots))
 
 
 # ---- in words ------------------------------------------------------------------------------------------------------

@@ -73,6 +73,7 @@ class Limits:
     slice_rows: int = 500
     idempotency: int = 86_400_000_000
     away: int = 120_000_000
+    forget_bots: int = 86_400_000_000  # not heard of for so long, a bot leaves the fleet; 0: never
     # What a tenant may have, where it was not given other bounds; 0 is no bound.
     open_tasks: int = 0
     open_subtasks: int = 0

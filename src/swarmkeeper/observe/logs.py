@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol, TextIO
 
+from swarmkeeper import loglines
 from swarmkeeper.core.model import Json, Redacted
 
 LEVELS = ("debug", "info", "warning", "error")
@@ -57,6 +59,7 @@ class Log:
     def __init__(
         self, stream: TextIO, rules: Rules, now: Callable[[], int], *, level: str = "info", as_json: bool = True
     ) -> None:
+        self.people = False  # whether a person reads along on a terminal, and not a program
         self._stream, self._rules, self._now, self._as_json = stream, rules, now, as_json
         self._least = LEVELS.index(level)
         self.lost = 0  # lines that could not be written
@@ -79,6 +82,11 @@ class Log:
         stamp = at.replace("+00:00", "Z")
         if self._as_json:
             return json.dumps({"at": stamp, "level": level, **shown}, ensure_ascii=False)
+        if self.people:
+            facts = {name: value for name, value in shown.items() if name != "event"}
+            words = str(shown["event"]).replace("_", " ")
+            moment = datetime.fromtimestamp(self._now() / 1_000_000, UTC)
+            return loglines.line(moment, level, words, facts, coloured=loglines.is_coloured(os.environ))
         return _as_text(stamp, level, shown)
 
     def _put(self, line: str) -> bool:

@@ -32,7 +32,7 @@ class BaseBot:
     kind: ClassVar[Literal["plan", "execute", "review"]]  # of the work it takes
     method: ClassVar[str]  # the one that its author writes
 
-    name: str | None = None  # None: the one its key is bound to
+    name: str | None = None  # None: the one its key is bound to, else what its class or function is called
     # Tells processes of one name apart, such as a pod's name; each is given work of its own. None: host and process.
     instance: str | None = None
     version: str = "1.0"
@@ -81,7 +81,7 @@ class BaseBot:
     # ---- the founding interface
 
     def connect(self, client: Client) -> None:
-        """Speak through this client. Without it, SWARMKEEPER_URL and SWARMKEEPER_API_KEY (or _FILE) are used."""
+        """Speak through this client. Without it, `Client()` is used, which says where address and key come from."""
         from swarmkeeper.sdk.session import Session
 
         self.attach(Session(self, client.calls))
@@ -207,6 +207,13 @@ def _count(code: Code) -> int:
     return count
 
 
+def called(bot: BaseBot) -> str | None:
+    """What a bot is called in its source: its function's name, else its class's; None for what has none (a lambda)."""
+    made_of = getattr(bot, bot.method) if isinstance(bot, FUNCTIONS) else type(bot)
+    name = getattr(made_of, "__name__", "")
+    return name if name.isidentifier() else None
+
+
 # ---- functions as bots ----------------------------------------------------------------------------------------------
 
 
@@ -234,6 +241,7 @@ class _EvaluatorFunction(EvaluatorBot):
         _settle(self, code, settings)
 
 
+FUNCTIONS = (_PlannerFunction, _ExecutorFunction, _EvaluatorFunction)
 _SETTINGS = frozenset(
     {"name", "instance", "version", "skills", "capacity", "dedicated", "endpoint", "labels", "lease_seconds"}
 )

@@ -9,20 +9,23 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+from swarmkeeper.devfolder import KeptServer, kept_servers
 from swarmkeeper.sdk import chance as chances
 from swarmkeeper.sdk.chance import Chance
 from swarmkeeper.sdk.errors import ApiError, Unauthenticated, Unreachable, error_from
 from swarmkeeper.sdk.transport import HttpTransport, Response, Streamed, Transport
 
 Json = Any
+Value = TypeVar("Value")
 
+_KEY_VARIABLES = ("SWARMKEEPER_API_KEY", "SWARMKEEPER_API_KEY_FILE")
 URL_DEFAULT = "http://127.0.0.1:7700"
 # Above the time that an answer may be held back on purpose; a commit takes milliseconds, a stalled disk some seconds.
 ANSWER_SECONDS_MAX = 15.0
@@ -39,8 +42,10 @@ class Credential:
         self._value = _checked(value) if file is None else _read_key(file)
 
     @classmethod
-    def of(cls, api_key: str | None, api_key_file: str | os.PathLike[str] | None) -> Credential:
-        """What was passed, else SWARMKEEPER_API_KEY, else the file that SWARMKEEPER_API_KEY_FILE names, else none.
+    def of(
+        cls, api_key: str | None, api_key_file: str | os.PathLike[str] | None, kept: KeptServer | None = None
+    ) -> Credential:
+        """What was passed, else SWARMKEEPER_API_KEY, else the file that SWARMKEEPER_API_KEY_FILE names, else `kept`.
 
         Raises:
             OSError: the file cannot be read.
@@ -54,7 +59,9 @@ class Credential:
             return cls(value, None)
         if file := os.environ.get("SWARMKEEPER_API_KEY_FILE"):
             return cls(None, Path(file))
-        return cls(None, None)
+        if kept is not None and kept.api_key_file is not None:
+            return cls(None, Path(kept.api_key_file))
+        return cls(None if kept is None else kept.api_key, None)
 
     @property
     def value(self) -> str | None:
@@ -91,6 +98,17 @@ def _checked(key: str | None) -> str | None:
     return key
 
 
+def kept_for(url: str, servers: Sequence[KeptServer]) -> KeptServer | None:
+    """The nearest file of a folder with a key for this address. One that stands beside another address is for that."""
+    return _first(
+        server for server in servers if server.has_key and (server.url is None or server.url.rstrip("/") == url)
+    )
+
+
+def _first(found: Iterable[Value | None]) -> Value | None:
+    return next((one for one in found if one is not None), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     status: int
@@ -110,8 +128,12 @@ class Calls:
         transport: Transport | None = None,
         chance: Chance | None = None,
     ) -> None:
-        self.url = (url or os.environ.get("SWARMKEEPER_URL") or URL_DEFAULT).rstrip("/")
-        self.credential = Credential.of(api_key, api_key_file)
+        named = url or os.environ.get("SWARMKEEPER_URL")
+        has_key = api_key is not None or api_key_file is not None or any(map(os.environ.get, _KEY_VARIABLES))
+        # A transport of one's own leads where its author chose, and a simulation must not depend on where it is run.
+        kept = [] if transport is not None or (named and has_key) else kept_servers(Path())
+        self.url = (named or _first(server.url for server in kept) or URL_DEFAULT).rstrip("/")
+        self.credential = Credential.of(api_key, api_key_file, kept_for(self.url, kept))
         self.transport = transport or HttpTransport(self.url)
         self.chance = chance or chances.real()
 

@@ -60,8 +60,10 @@ Record = TypeVar("Record", bound=BaseModel)
 class Client:
     """The orchestrator at `url`, with the rights of `api_key`.
 
-    What is left out comes from SWARMKEEPER_URL, and SWARMKEEPER_API_KEY or SWARMKEEPER_API_KEY_FILE. Every call raises
-    `ApiError`; its subclasses say what can be done about it, and `code` says exactly what happened.
+    What is left out comes from SWARMKEEPER_URL, and SWARMKEEPER_API_KEY or SWARMKEEPER_API_KEY_FILE; else, as commands
+    find it, from .swarmkeeper/ or swarmkeeper.toml in the current folder (a key that stands beside an address is used
+    for that address alone). Every call raises `ApiError`; its subclasses say what can be done about it, and `code` says
+    exactly what happened.
     """
 
     def __init__(

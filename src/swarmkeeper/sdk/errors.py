@@ -44,6 +44,11 @@ class ApiError(Exception):
         self.request_id = request_id
         self.problems = tuple(problems)
 
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """`problems`, by the word that the API has for them."""
+        return self.problems
+
     def __str__(self) -> str:
         listed = "".join(f"\n  {problem}" for problem in self.problems)
         return f"{self.detail} [{self.code}]{listed}"

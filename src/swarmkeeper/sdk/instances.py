@@ -17,16 +17,22 @@ _taken: set[tuple[str, str | None, str]] = set()  # type, name, instance: of bot
 def take(type_: str, name: str | None) -> str:
     """An instance that no other bot of this type and name has in this process, until it is given back.
 
+    What a bot without a name will be called is known when it is registered: it shares its instance with no other.
+
     In a container it names the container alone where the bot is its first process: a restarted one is the same bot.
     """
     plain = _host() if os.getpid() == 1 else f"{_host()}-{os.getpid()}"
     with _lock:
         number, instance = 1, plain
-        while (type_, name, instance) in _taken:
+        while any(_clash((type_, name, instance), other) for other in _taken):
             number += 1
             instance = f"{plain}-{number}"
         _taken.add((type_, name, instance))
     return instance
+
+
+def _clash(one: tuple[str, str | None, str], other: tuple[str, str | None, str]) -> bool:
+    return one[2] == other[2] and (one[1] is None or other[1] is None or one[:2] == other[:2])
 
 
 def process() -> str:

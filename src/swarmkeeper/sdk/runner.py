@@ -16,8 +16,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import cast
 
+from swarmkeeper.sdk import bot_logs, preparing
 from swarmkeeper.sdk import chance as chances
-from swarmkeeper.sdk import preparing
 from swarmkeeper.sdk.answers import Answer, Ask, Failed, Later
 from swarmkeeper.sdk.at_work import CodeAtWork
 from swarmkeeper.sdk.bots import BaseBot
@@ -28,6 +28,7 @@ from swarmkeeper.sdk.failures import RaisedElsewhere, kind_of
 from swarmkeeper.sdk.health import BotHealth, Health, Status
 from swarmkeeper.sdk.in_child import refuse_to_serve
 from swarmkeeper.sdk.leases import HeldLease, Work
+from swarmkeeper.sdk.loading import refuse_while_loading
 from swarmkeeper.sdk.sendable import readable
 from swarmkeeper.sdk.session import BATCH_BYTES_MAX, BATCH_MAX, POLL_SECONDS, Session
 from swarmkeeper.sdk.sides import Sides, sides_of
@@ -64,19 +65,17 @@ def run(
 ) -> None:
     """Run bots until SIGTERM or SIGINT, then let them finish what they hold, for `drain_seconds` at most.
 
-    The orchestrator and the key are SWARMKEEPER_URL and SWARMKEEPER_API_KEY (or SWARMKEEPER_API_KEY_FILE), unless a
-    client is passed (it is closed at the end). A second signal gives everything back at once. Call it on the main
-    thread. Code of yours that does not end is not waited for: when nothing is held any more, the process is ended.
-    `health` says to a supervisor how the bots are.
+    Address and key are those of `client`, which is closed at the end, or of `Client()`. A second signal gives
+    everything back at once. Call it on the main thread. Code of yours that does not end is not waited for: when nothing
+    is held any more, the process is ended. `health` says to a supervisor how the bots are.
 
     Raises:
-        SystemExit: with a message, where the orchestrator refuses these bots, the key cannot be read, or code that does
-            not end has held every place of a bot for `stuck_seconds`.
+        RunWhileLoading: this file is being loaded for its bots, by `bot run` or the simulator.
+        SystemExit: with a message: these bots or this key are refused, or a bot is stuck for `stuck_seconds`.
     """
     refuse_to_serve()
-    if not logging.getLogger().handlers:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-        logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each call otherwise
+    refuse_while_loading()
+    bot_logs.begin()
     try:
         with Ender() as ender:
             run_through(_run_until_signal(bots, client, ender, health, drain_seconds, stuck_seconds))
@@ -128,6 +127,7 @@ async def serve(
         BotStuck: code that does not end has held every place of a bot for `stuck_seconds`.
     """
     refuse_to_serve()
+    refuse_while_loading()
     async with sides_of(client.calls) as sides:
         crew = Crew(bots, client, sides, drain_seconds=drain_seconds, stuck_seconds=stuck_seconds)
         waiting = asyncio.create_task(_tell_crew(stop, crew))

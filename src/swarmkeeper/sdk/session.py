@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from swarmkeeper import loglines
 from swarmkeeper.sdk import answers, instances, preparing
 from swarmkeeper.sdk import chance as chances
 from swarmkeeper.sdk.answers import (
@@ -31,6 +32,7 @@ from swarmkeeper.sdk.answers import (
     Rework,
     report,
 )
+from swarmkeeper.sdk.bots import called
 from swarmkeeper.sdk.calls import Answered, Calls, encode
 from swarmkeeper.sdk.errors import ApiError, NotFound, Problem, Refused, error_of_code
 from swarmkeeper.sdk.failures import OwnCode
@@ -115,13 +117,13 @@ class Session:
 
     @property
     def label(self) -> str:
-        return self.info.name if self.info is not None else self.bot.name or type(self.bot).__name__
+        return self.info.name if self.info is not None else self.bot.name or called(self.bot) or self.bot.type
 
     def note(self, kind: str, /, **fields: Json) -> None:
         """Tell the author's hook; a hook that fails must not cost the work."""
         # What bots tell each other is work, and no business of a log.
         logged = {name: value for name, value in fields.items() if name != "message"}
-        log.log(_LEVELS.get(kind, logging.DEBUG), "%s: %s %s", self.label, kind, logged)
+        log.log(_LEVELS.get(kind, logging.DEBUG), "%s: %s %s", self.label, kind, loglines.facts(logged))
         if self.bot.has_hook("on_event"):
             self.sides.tell_users(lambda: self._tell_author(kind, fields))
 
@@ -177,7 +179,8 @@ class Session:
             "dedicated": bot.dedicated,
             "labels": dict(bot.labels),
         }
-        optional = {"name": bot.name, "endpoint": bot.endpoint}
+        default_name = called(bot) if bot.name is None else None
+        optional = {"name": bot.name, "default_name": default_name, "endpoint": bot.endpoint}
         body |= {name: value for name, value in optional.items() if value is not None}
         answer = await self._call(
             "POST", "/bots/register", body, headers={"idempotency-key": chances.token(self.calls.chance)}

@@ -107,7 +107,7 @@ class HttpTransport:
                     connect_timeout=min(timeout, CONNECT_SECONDS_MAX),
                 )
             except (http1.NotHttp, http1.HungUp, http1.Silence, OSError) as error:
-                raise _unreachable(error) from error
+                raise _unreachable(error, self._url) from error
             return Response(status, names, whole)
         import httpx2
 
@@ -120,7 +120,7 @@ class HttpTransport:
                 timeout=httpx2.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS_MAX)),
             )
         except httpx2.RequestError as error:
-            raise _unreachable(error) from error
+            raise _unreachable(error, self._url) from error
         return Response(
             answer.status_code, {name.lower(): value for name, value in answer.headers.items()}, answer.content
         )
@@ -141,7 +141,7 @@ class HttpTransport:
                 names = {name.lower(): value for name, value in answer.headers.items()}
                 yield Streamed(answer.status_code, names, answer.aiter_bytes())
         except httpx2.RequestError as error:
-            raise _unreachable(error) from error
+            raise _unreachable(error, self._url) from error
 
     async def aclose(self) -> None:
         if self._plain is not None:
@@ -156,6 +156,7 @@ def _has_proxy(host: str) -> bool:
     return not getproxies().keys().isdisjoint({"http", "all"}) and not proxy_bypass(host)
 
 
-def _unreachable(error: Exception) -> Unreachable:
-    # The type alone: messages of network libraries may hold addresses with credentials of proxies.
-    return Unreachable("unreachable", f"no answer from the orchestrator ({type(error).__name__})", retryable=True)
+def _unreachable(error: Exception, url: str) -> Unreachable:
+    # The type alone: messages of network libraries may hold addresses with credentials of proxies. Ours holds none.
+    detail = f"no answer from the orchestrator at {url} ({type(error).__name__})"
+    return Unreachable("unreachable", detail, retryable=True)

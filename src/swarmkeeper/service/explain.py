@@ -23,6 +23,7 @@ from swarmkeeper.service.views import Row, View
 
 ITEMS_MAX = 200  # listed one by one; the rest is counted
 APPROVALS_MAX = 500
+GONE_AFTER = 86_400_000_000  # for which a bot that was not heard of may still be named, where none ever leaves the list
 # What may need a person first, so that it is among those listed.
 OPEN = (Status.READY, Status.WAITING, Status.LEASED, Status.IN_REVIEW, Status.BLOCKED)
 
@@ -162,6 +163,8 @@ class _Moment:
             bot = _bot(row)
             last_seen = max(bot.last_seen, self._now.seen(bot.id) or 0)
             here = bot.id in parked or now - last_seen <= self._limits.away
+            if not here and now - last_seen >= (self._limits.forget_bots or GONE_AFTER):
+                continue  # it is gone: nobody is to wait for it
             asked_at = now if self._now.asked is None or bot.id in parked else self._now.asked(bot.id)
             asks = now - asked_at <= self._limits.away
             found.append(Seen(bot, here, self._now.held(bot.id), asks, asked_at, stuck=self._now.stuck(bot.id)))

@@ -81,6 +81,7 @@ READS: Mapping[str, frozenset[str]] = {
     "keys_page": frozenset({"tenant", "after", "limit"}),
     "tenant_shares": frozenset(),
     "tenant_row": frozenset({"tenant"}),
+    "bots_seen_before": frozenset({"after", "before", "limit"}),
     "key_row": frozenset({"tenant", "key"}),
     "key_by_public_id": frozenset({"public_id"}),
     "tenants": frozenset(),

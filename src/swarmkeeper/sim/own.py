@@ -21,6 +21,7 @@ from pathlib import Path
 from types import CodeType, FrameType, ModuleType
 from typing import TYPE_CHECKING
 
+from swarmkeeper.sdk.loading import RunWhileLoading, loading
 from swarmkeeper.sim.invariants import Check, Own
 
 if TYPE_CHECKING:
@@ -65,9 +66,11 @@ def swarm_of(target: str) -> list[Brought]:
     Raises:
         OwnCodeFails: it cannot be loaded, or holds no bots.
     """
+    from swarmkeeper.sdk.bots import called
+
     found: list[Brought] = []
     for place, bot in enumerate(_bots(target)):
-        word = re.sub(r"[^A-Za-z0-9._-]", "-", bot.name or _word_of(bot))[:64]
+        word = re.sub(r"[^A-Za-z0-9._-]", "-", bot.name or called(bot) or bot.type)[:64]
         if any(one.word == word for one in found):
             word = f"{word}-{place + 1}"
         skills, named = frozenset(bot.skills), bot.name is not None
@@ -103,11 +106,6 @@ def _bots(target: str) -> Sequence[BaseBot]:
     if not bots:
         raise NotThere(f"{Path(path).name}: there are no bots in `{name}`")
     return bots
-
-
-def _word_of(bot: BaseBot) -> str:
-    made_of_function = type(bot).__module__ == "swarmkeeper.sdk.bots"
-    return str(getattr(bot.code(), "__name__", bot.type)) if made_of_function else type(bot).__name__
 
 
 def path_of(target: str) -> str:
@@ -192,9 +190,10 @@ def load(path: str) -> ModuleType:
     module.__file__ = str(file)
     sys.modules[name] = module  # dataclasses and pydantic look it up there
     try:
-        exec(code, module.__dict__)  # noqa: S102  # the user's own file, which the user asked for
-    except SystemExit:
-        why = 'it ends the program; start bots below `if __name__ == "__main__":` alone'
+        with loading():
+            exec(code, module.__dict__)  # noqa: S102  # the user's own file, which the user asked for
+    except (SystemExit, RunWhileLoading):
+        why = 'it runs bots or ends the program; start bots below `if __name__ == "__main__":` alone'
         raise OwnCodeFails(f"{file.name} cannot be loaded: {why}") from None
     except Exception as error:
         raise OwnCodeFails(f"{file.name} cannot be loaded: {said(error, path)}") from None

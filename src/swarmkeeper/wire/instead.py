@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 # The records in which they are looked for: elsewhere the same word would be a typing error.
-ASKED = frozenset({"TaskDefinition", "TaskPatch", "SubTask", "Plan", "Verdict", "BotInfo"})
+ASKED = frozenset({"TaskDefinition", "TaskPatch", "SubTask", "Plan", "Verdict", "BotInfo", "BotRegistration"})
 
 _WHEN = "work begins as soon as a bot takes it: submit it when it is due, from cron or a timer of yours"
 _AGAIN = "nothing repeats by itself: let cron submit it, with an Idempotency-Key for each time"

@@ -293,7 +293,7 @@ def _bot_type(value: Any) -> Any:
 
 
 class BotInfo(Request):
-    """A bot as it registers itself; `name` defaults to the one its key is for, else to its id."""
+    """A bot as it says what it is; `name` defaults to the one its key is for, else to its id."""
 
     id: OnlyServerSets = None
     type: Annotated[
@@ -303,10 +303,8 @@ class BotInfo(Request):
             json_schema_input_type=Annotated[
                 str,
                 WithJsonSchema(
-                    {
-                        "type": "string",
-                        "enum": list(_BOT_TYPES.values()),  # of one casing, or generators make three names of one
-                    }
+                    # Of one casing, or generators make three names of one.
+                    {"type": "string", "enum": list(_BOT_TYPES.values())}
                 ),
             ],
         ),
@@ -324,6 +322,14 @@ class BotInfo(Request):
     dedicated: Annotated[bool, Field(description="Takes only work that requires one of its skills.")] = False
     labels: Labels = Field(default_factory=dict)
     status: OnlyServerSets = None
+
+
+class BotRegistration(BotInfo):
+    """A bot as it registers itself."""
+
+    default_name: Annotated[
+        Name | None, Field(description="Its name where neither `name` nor the key says one, such as its function's.")
+    ] = None
 
 
 class KeyRequest(Request):

@@ -41,6 +41,7 @@ DECISIONS: Mapping[type[Command], Callable[[World, Any], Any]] = {
     commands.Drain: fleet.drain,
     commands.Enable: fleet.enable,
     commands.DeleteBot: fleet.delete,
+    commands.CheckBot: fleet.check,
     commands.CreateKey: fleet.create_key,
     commands.RotateKey: fleet.rotate_key,
     commands.RevokeKey: fleet.revoke_key,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from swarmkeeper.core.commands import (
+    CheckBot,
     CreateKey,
     DeleteBot,
     Drain,
@@ -36,7 +37,7 @@ def register(world: World, command: Register) -> tuple[str, bool]:
         raise Forbidden(
             "this key is for bots of another type", details=(("/type", "forbidden", "not what the key is for"),)
         )
-    name = command.name or by.bot
+    name = command.own_name
     if by.bot is not None and name != by.bot:
         raise Forbidden("this key belongs to another bot", details=(("/name", "forbidden", "not the key's bot"),))
     skills = command.skills
@@ -126,6 +127,26 @@ def delete(world: World, command: DeleteBot) -> str:
     world.remove_bot(bot)
     world.emit("bot.deleted", {"bot": bot.id, "name": bot.name})
     return bot.id
+
+
+def check(world: World, command: CheckBot) -> None:
+    """Take a bot out of the fleet that was not heard of for long and holds nothing; it may register again.
+
+    One that a person drained stays: registered again, it would be given work.
+    """
+    bot: Bot | None = world.look("bot", command.bot)
+    if bot is None:
+        return
+    if command.heard > bot.last_seen:
+        world.edit_bot(bot).last_seen = command.heard
+    gone_after = world.limits.forget_bots
+    if not gone_after or world.now - bot.last_seen < gone_after or bot.status != "active":
+        return
+    if world.look("leases_of_bot", bot.id):
+        return
+    world.record("bot.forget", bot.id, body={"name": bot.name})
+    world.remove_bot(bot)
+    world.emit("bot.deleted", {"bot": bot.id, "name": bot.name}, own={"reason": "not_seen"})
 
 
 def _release_all(world: World, bot: Bot) -> None:

@@ -16,12 +16,12 @@ calls = Calls("bots")
 @calls.add(
     "POST",
     "/bots/register",
-    body=v1.BotInfo,
+    body=v1.BotRegistration,
     answers={201: v1.Bot, 200: v1.Bot},
     refusals=(errors.Forbidden, errors.BotTypeFixed),
     idempotent=True,
 )
-async def register_bot(x: Exchange[v1.BotInfo, NoQuery]) -> Reply:
+async def register_bot(x: Exchange[v1.BotRegistration, NoQuery]) -> Reply:
     """Register a bot; again under the same name and instance, it takes over version and skills."""
     body = x.body
     command = commands.Register(
@@ -31,6 +31,7 @@ async def register_bot(x: Exchange[v1.BotInfo, NoQuery]) -> Reply:
         type=body.type,
         version=body.version,
         name=body.name,
+        default_name=body.default_name,
         instance=body.instance,
         skills=tuple(body.skills),
         capacity=body.capacity,

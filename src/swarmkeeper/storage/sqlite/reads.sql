@@ -417,6 +417,11 @@ SELECT wanted.value AS child,
 SELECT id, kind, work, asked_by, question, expires_at
   FROM approval WHERE task = :task AND state = :state ORDER BY id LIMIT :limit;
 
+-- name: bots_seen_before
+-- Of all tenants, those whose rows say that they were not heard of since then; a slice after an id.
+SELECT id, tenant, last_seen FROM bot WHERE id > :after AND last_seen < :before AND status = 'active'
+ ORDER BY id LIMIT :limit;
+
 -- name: bots_of_tenant
 -- All bots.
 SELECT {bot.*} FROM bot WHERE tenant = :tenant ORDER BY id;

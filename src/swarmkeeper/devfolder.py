@@ -1,0 +1,70 @@
+"""Reads the files of a folder that say which server its commands and bots speak to, for the command line and the SDK.
+
+`swarmkeeper dev` keeps `.swarmkeeper/settings.toml`; a person may write `swarmkeeper.toml`. What a setting means, and
+whether its value can be one, is known to settings.py alone.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FILE = "swarmkeeper.toml"
+DEV_FOLDER = ".swarmkeeper"
+DEV_FILE = "settings.toml"
+
+# The nearest first.
+PLACES = (f"{DEV_FOLDER}/{DEV_FILE}", FILE)
+
+
+def content_of(folder: Path, place: str) -> dict[str, Any]:
+    """What one of these files holds; nothing where there is no such file.
+
+    Raises:
+        ValueError: it cannot be read, or is not TOML. The message names the file.
+    """
+    try:
+        return tomllib.loads((folder / place).read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{place}: not TOML: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{place}: cannot be read ({type(error).__name__})") from None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptServer:
+    """What one file says of the server to speak to; None where it is silent."""
+
+    url: str | None = None
+    api_key: str | None = None
+    api_key_file: str | None = None
+
+    @property
+    def has_key(self) -> bool:
+        return self.api_key is not None or self.api_key_file is not None
+
+
+def kept_servers(folder: Path) -> list[KeptServer]:
+    """What each of these files says of the server to speak to, the nearest first.
+
+    Raises:
+        ValueError: one cannot be used. The message names the file and the setting, never its value.
+    """
+    return [_server(place, content_of(folder, place)) for place in PLACES]
+
+
+def _server(place: str, content: Mapping[str, Any]) -> KeptServer:
+    found = {}
+    for name in ("url", "api_key", "api_key_file"):
+        value = content.get(name)
+        if value is not None and not isinstance(value, str):
+            raise ValueError(f"{place}: {name}: a text is expected")
+        found[name] = value or None
+    if found["api_key"] and found["api_key_file"]:
+        raise ValueError(f"{place}: api_key and api_key_file exclude each other: keep one")
+    return KeptServer(**found)
