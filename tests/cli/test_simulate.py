@@ -403,7 +403,7 @@ class Numbered(ExecutorBot):
         ("mine.py:broken", 1, "`broken` cannot be made: KeyError: 'key' (mine.py, line 3)"),
         ("mine.py:leaves", 1, "`leaves` cannot be made: SystemExit: 0 (mine.py, line 5)"),
         ("mine.py:Numbered", 1, "Numbered.skills is a set of words, and holds something else"),
-        ("ends.py", 1, "it ends the program"),
+        ("ends.py", 1, "it runs bots or ends the program"),
         ("wrong.py", 1, "wrong.py, line 1: "),
     ],
 )

@@ -163,8 +163,8 @@ async def test_what_a_probe_sends_ends_nothing(tmp_path: Path) -> None:
         for sent in (b"", b"\r\n\r\n", b"GET\r\n\r\n", b"\xff\xfe \xff \r\n\r\n", b"x" * 200_000):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(sent)
-            writer.write_eof()
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(OSError):  # it may have answered and closed before all is sent
+                writer.write_eof()
                 await reader.read()
             writer.close()
 
