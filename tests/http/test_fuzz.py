@@ -27,7 +27,7 @@ from tests.examples import examples, exploring
 
 ADMIN = "X-API-KEY"
 # A parked poll or a stream would hold the run up: these are tested by themselves, in test_waiting.py.
-QUICK = Settings(store="sqlite://:memory:", wait_seconds_max=0.05)
+QUICK = Settings(store="sqlite://:memory:", wait_seconds_max=0.05, log_level="error")  # a find is to be seen
 
 CALLS = examples(6, suppress_health_check=list(hypothesis.HealthCheck))  # for each route
 # Calls that follow from each other's answers: a task is made, then asked for, paused, retried.
