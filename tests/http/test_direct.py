@@ -37,7 +37,7 @@ async def test_every_call_is_found_directly(swarm: Orchestrator) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "", "/nothing", "/tasks/", "/tasks/tsk_1/", "/tasks//results", "/tasks/x/results", "/leases/lse_1:drop"],
+    ["", "/nothing", "/tasks/", "/tasks/tsk_1/", "/tasks//results", "/tasks/x/results", "/leases/lse_1:drop"],
 )
 async def test_what_is_no_call_is_not_found(swarm: Orchestrator, path: str) -> None:
     app = swarm.app

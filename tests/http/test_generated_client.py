@@ -25,7 +25,7 @@ from swarmkeeper_client import AuthenticatedClient
 from swarmkeeper_client.api.bots import register_bot
 from swarmkeeper_client.api.tasks import get_graph, get_task, list_tasks, submit_task
 from swarmkeeper_client.api.work import lease_work, report_result
-from swarmkeeper_client.models import BotInfo, BotInfoType, LeaseRequest, Problem, Report, SubTask, TaskDefinition
+from swarmkeeper_client.models import BotRegistration, BotRegistrationType, LeaseRequest, Problem, Report, SubTask, TaskDefinition
 
 for module in pkgutil.walk_packages(swarmkeeper_client.__path__, "swarmkeeper_client."):
     importlib.import_module(module.name)
@@ -39,7 +39,7 @@ sent = TaskDefinition.from_dict(
 )
 assert sent.to_dict().keys() == {"title", "evaluation", "subtasks"}, "what is left out is not sent"
 task = submit_task.sync(client=client, body=sent)
-bot = register_bot.sync(client=worker, body=BotInfo(type_=BotInfoType.EXECUTOR, version="1.0"))
+bot = register_bot.sync(client=worker, body=BotRegistration(type_=BotRegistrationType.EXECUTOR, version="1.0"))
 for _ in range(2):
     page = lease_work.sync(client=worker, body=LeaseRequest(bot_id=bot.id, wait_seconds=20))
     (lease,) = page.leases
