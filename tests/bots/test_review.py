@@ -375,6 +375,16 @@ def test_a_wrong_count_of_a_file_that_did_not_change_is_found_though_another_did
     assert isinstance(judged_since(began, root, report), Rework)
 
 
+def test_a_file_with_the_numbers_of_the_report_is_counted_whenever_it_was_written(root: Path) -> None:
+    """The clock that dates files may be another than the server's, and be ahead of it."""
+    report = reviewed(root)["summarise"]
+
+    verdict = judged_since(datetime(2001, 1, 1, tzinfo=UTC), root, report)
+
+    assert isinstance(verdict, Accept)
+    assert verdict.reasons == ["3 files counted again: all numbers agree"]
+
+
 @pytest.mark.parametrize("name", ["never/there.py", "../../etc/hostname", "app.py/under"])
 def test_a_file_that_was_never_there_is_no_file_that_changed(root: Path, name: str) -> None:
     report = reviewed(root)["summarise"]

@@ -25,7 +25,8 @@ from swarmkeeper_client import AuthenticatedClient
 from swarmkeeper_client.api.bots import register_bot
 from swarmkeeper_client.api.tasks import get_graph, get_task, list_tasks, submit_task
 from swarmkeeper_client.api.work import lease_work, report_result
-from swarmkeeper_client.models import BotRegistration, BotRegistrationType, LeaseRequest, Problem, Report, SubTask, TaskDefinition
+from swarmkeeper_client.models import BotRegistration, BotRegistrationType, LeaseRequest, Problem, Report
+from swarmkeeper_client.models import SubTask, TaskDefinition
 
 for module in pkgutil.walk_packages(swarmkeeper_client.__path__, "swarmkeeper_client."):
     importlib.import_module(module.name)
