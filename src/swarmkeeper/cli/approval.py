@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from swarmkeeper.cli import documents, running, terminal
-from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url, flag
+from swarmkeeper.cli import documents, terminal
+from swarmkeeper.cli.connection import Connection, connected, sendable
+from swarmkeeper.cli.flags import flag
 from swarmkeeper.cli.terminal import Exit, Failure, on_one_line
 
 if TYPE_CHECKING:
@@ -24,26 +25,18 @@ _STATES = ("open", "decided", "expired", "cancelled")
 
 
 @app.command("list")
+@connected
 def list_(
+    connection: Connection,
     state: Annotated[str, flag("--state", help="open, decided, expired, cancelled, or all of them.")] = "open",
     task: Annotated[str | None, flag("--task", help="Only what is asked about this task.")] = None,
-    url: Url = None,
-    api_key: ApiKey = None,
-    api_key_file: ApiKeyFile = None,
-    as_json: AsJson = False,
 ) -> None:
     """What people are asked and nobody has decided yet, the oldest first."""
     if state not in (*_STATES, "all"):
         raise Failure("state", f"--state: {', '.join(_STATES)} or all", exit_code=Exit.USAGE)
-    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
     wanted: Any = None if state == "all" else state
-
-    async def work() -> list[Approval]:
-        async with running.client_of(settings) as client:
-            return [one async for one in client.approvals(state=wanted, task_id=task)]
-
-    found = running.run(work())
-    if as_json:
+    found = connection.all(lambda client: client.approvals(state=wanted, task_id=task))
+    if connection.as_json:
         for one in found:
             terminal.say_json(_plain(one))
     else:
@@ -52,21 +45,13 @@ def list_(
 
 
 @app.command()
+@connected
 def show(
+    connection: Connection,
     approval_id: ApprovalId,
-    url: Url = None,
-    api_key: ApiKey = None,
-    api_key_file: ApiKeyFile = None,
-    as_json: AsJson = False,
 ) -> None:
     """What exactly is asked, and the command that decides it."""
-    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
-
-    async def work() -> Approval:
-        async with running.client_of(settings) as client:
-            return await client.approval(approval_id)
-
-    _show(running.run(work()), as_json=as_json)
+    _show(connection.call(lambda client: client.approval(approval_id)), as_json=connection.as_json)
 
 
 def _show(approval: Approval, *, as_json: bool) -> None:
@@ -131,69 +116,49 @@ def commands_for(approval: Approval) -> list[str]:
 
 
 @app.command()
+@connected
 def approve(
+    connection: Connection,
     approval_id: ApprovalId,
     subject_hash: Annotated[
         str | None, flag("--subject-hash", help="Of what was read; left out, it is approved as it is now.")
     ] = None,
     comment: Annotated[str | None, flag("--comment", help="A remark; it is kept.")] = None,
-    url: Url = None,
-    api_key: ApiKey = None,
-    api_key_file: ApiKeyFile = None,
-    as_json: AsJson = False,
 ) -> None:
     """Agree to a plan or a result; ends with 6 where it was decided otherwise, or is not what was read."""
-    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
 
-    async def work() -> Approval:
-        async with running.client_of(settings) as client:
-            read = subject_hash or (await client.approval(approval_id)).subject_hash
-            return await client.approve(approval_id, read, comment)
+    async def work(client: Client) -> Approval:
+        read = subject_hash or (await client.approval(approval_id)).subject_hash
+        return await client.approve(approval_id, read, comment)
 
-    _tell(running.run(work()), as_json=as_json)
+    _tell(connection.call(work), as_json=connection.as_json)
 
 
 @app.command()
+@connected
 def reject(
+    connection: Connection,
     approval_id: ApprovalId,
     reason: Annotated[str, flag("--reason", help="Why; it is kept.")],
-    url: Url = None,
-    api_key: ApiKey = None,
-    api_key_file: ApiKeyFile = None,
-    as_json: AsJson = False,
 ) -> None:
     """Say no: the task fails, or the work whose bot asked."""
-    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
-
-    async def work() -> Approval:
-        async with running.client_of(settings) as client:
-            return await client.reject(approval_id, reason)
-
-    _tell(running.run(work()), as_json=as_json)
+    _tell(connection.call(lambda client: client.reject(approval_id, reason)), as_json=connection.as_json)
 
 
 @app.command()
+@connected
 def answer(
+    connection: Connection,
     approval_id: ApprovalId,
     text: Annotated[str | None, typer.Argument(help="The answer as a text: a choice, or words.")] = None,
     value: Annotated[str | None, flag("--value", help="The answer as JSON, or @FILE that holds it.")] = None,
-    url: Url = None,
-    api_key: ApiKey = None,
-    api_key_file: ApiKeyFile = None,
-    as_json: AsJson = False,
 ) -> None:
     """Answer a bot's question; or say `accept` or `round` after the last round of rework."""
     if (text is None) == (value is None):
         raise Failure("answer", "give the answer either as a text or as --value JSON", exit_code=Exit.USAGE)
     said = text if value is None else documents.argument(value, what="--value")
-    running.sendable(said)
-    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
-
-    async def work() -> Approval:
-        async with running.client_of(settings) as client:
-            return await client.answer(approval_id, said)
-
-    _tell(running.run(work()), as_json=as_json)
+    sendable(said)
+    _tell(connection.call(lambda client: client.answer(approval_id, said)), as_json=connection.as_json)
 
 
 def _tell(approval: Approval, *, as_json: bool) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-from swarmkeeper.cli import running, terminal
-from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url, flag
+from swarmkeeper.cli import terminal
+from swarmkeeper.cli.connection import Connection, connected
+from swarmkeeper.cli.flags import flag
 from swarmkeeper.cli.store import audit as app
 
 if TYPE_CHECKING:
@@ -15,28 +16,23 @@ __all__ = ["app"]
 
 
 @app.command("list")
+@connected
 def list_(
+    connection: Connection,
     task: Annotated[str | None, flag("--task", metavar="TASK_ID", help="Of this task: tsk_…")] = None,
     actor: Annotated[str | None, flag("--actor", help="Of this bot, key or other actor: its id.")] = None,
     action: Annotated[str | None, flag("--action", help="Of this kind, such as task.submit.")] = None,
     after: Annotated[int | None, flag("--after", min=0, help="After the record with this index.")] = None,
-    url: Url = None,
-    api_key: ApiKey = None,
-    api_key_file: ApiKeyFile = None,
-    as_json: AsJson = False,
 ) -> None:
     """Who did what, in order. For auditors and administrators."""
-    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
 
-    async def work() -> None:
-        async with running.client_of(settings) as client:
-            async for record in client.audit(task, actor=actor, action=action, after=after):
-                if as_json:
-                    terminal.say_json(record.model_dump(mode="json", by_alias=True))
-                else:
-                    terminal.say(_line(record))
+    def show(record: AuditLog) -> None:
+        if connection.as_json:
+            terminal.say_json(record.model_dump(mode="json", by_alias=True))
+        else:
+            terminal.say(_line(record))
 
-    running.run(work())
+    connection.each(lambda client: client.audit(task, actor=actor, action=action, after=after), show)
 
 
 def _line(record: AuditLog) -> str:

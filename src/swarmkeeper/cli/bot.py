@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from swarmkeeper.cli import bot_files, running, terminal
-from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url, flag
+from swarmkeeper.cli.connection import ApiKey, ApiKeyFile, Connection, Url, check_key, connected
+from swarmkeeper.cli.flags import AsJson, flag
 from swarmkeeper.cli.task import read_task
 from swarmkeeper.cli.terminal import Exit, Failure
 
 if TYPE_CHECKING:
     from swarmkeeper.testing import bot_suite
+    from swarmkeeper.wire.answers import Bot
 
 app = typer.Typer(no_args_is_help=True, help="Bots: look, run, drain, enable, delete.")
 
@@ -24,17 +26,11 @@ COLUMNS = ("id", "type", "name", "instance", "version", "status", "last_seen", "
 
 
 @app.command("list")
-def list_(url: Url = None, api_key: ApiKey = None, api_key_file: ApiKeyFile = None, as_json: AsJson = False) -> None:
+@connected
+def list_(connection: Connection) -> None:
     """All bots of the tenant."""
-    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
-
-    async def work() -> list[dict[str, Any]]:
-        async with running.client_of(settings) as client:
-            bots = client.bots()
-            return [bot.model_dump(mode="json") async for bot in bots]
-
-    rows = running.run(work())
-    if as_json:
+    rows = [bot.model_dump(mode="json") for bot in connection.all(lambda client: client.bots())]
+    if connection.as_json:
         for row in rows:
             terminal.say_json(row)
     else:
@@ -55,59 +51,40 @@ def _told(row: dict[str, Any]) -> dict[str, Any]:
 
 
 @app.command()
-def get(
-    bot_id: BotId, url: Url = None, api_key: ApiKey = None, api_key_file: ApiKeyFile = None, as_json: AsJson = False
-) -> None:
+@connected
+def get(connection: Connection, bot_id: BotId) -> None:
     """One bot."""
-    _one("bot", bot_id, url, api_key, api_key_file, as_json=as_json)
+    _say(connection, connection.call(lambda client: client.bot(bot_id)))
 
 
 @app.command()
-def drain(
-    bot_id: BotId, url: Url = None, api_key: ApiKey = None, api_key_file: ApiKeyFile = None, as_json: AsJson = False
-) -> None:
+@connected
+def drain(connection: Connection, bot_id: BotId) -> None:
     """No new work for it; what it holds it may finish."""
-    _one("drain_bot", bot_id, url, api_key, api_key_file, as_json=as_json)
+    _say(connection, connection.call(lambda client: client.drain_bot(bot_id)))
 
 
 @app.command()
-def enable(
-    bot_id: BotId, url: Url = None, api_key: ApiKey = None, api_key_file: ApiKeyFile = None, as_json: AsJson = False
-) -> None:
+@connected
+def enable(connection: Connection, bot_id: BotId) -> None:
     """Work for it again."""
-    _one("enable_bot", bot_id, url, api_key, api_key_file, as_json=as_json)
+    _say(connection, connection.call(lambda client: client.enable_bot(bot_id)))
 
 
 @app.command()
-def delete(
-    bot_id: BotId, url: Url = None, api_key: ApiKey = None, api_key_file: ApiKeyFile = None, as_json: AsJson = False
-) -> None:
+@connected
+def delete(connection: Connection, bot_id: BotId) -> None:
     """Take it out of the fleet; what it holds goes back, no crash counted. It may register again."""
-    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
-
-    async def work() -> None:
-        async with running.client_of(settings) as client:
-            await client.delete_bot(bot_id)
-
-    running.run(work())
-    if as_json:
+    connection.call(lambda client: client.delete_bot(bot_id))
+    if connection.as_json:
         terminal.say_json({"id": bot_id, "deleted": True})
     else:
         terminal.talk(f"{terminal.on_one_line(bot_id)} is deleted")
 
 
-def _one(
-    call: str, bot_id: str, url: str | None, api_key: str | None, api_key_file: str | None, *, as_json: bool
-) -> None:
-    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
-
-    async def work() -> dict[str, Any]:
-        async with running.client_of(settings) as client:
-            row: dict[str, Any] = (await getattr(client, call)(bot_id)).model_dump(mode="json")
-            return row
-
-    row = running.run(work())
-    if as_json:
+def _say(connection: Connection, bot: Bot) -> None:
+    row = bot.model_dump(mode="json")
+    if connection.as_json:
         terminal.say_json(row)
     else:
         terminal.say_table([_told(row)], COLUMNS)
@@ -152,8 +129,8 @@ def run(
         detail = "--name and --skill are for one bot, and --all runs every bot of the file"
         raise Failure("invalid", detail, exit_code=Exit.USAGE, fix="leave them out, or name one bot: FILE:CLASS")
     host, port = _address(health_port)
-    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
-    running.check_key(settings)
+    settings = Connection.of(url, api_key, api_key_file).settings
+    check_key(settings)
     # `run` reads these, and so does a Client that the bot's own code makes.
     os.environ["SWARMKEEPER_URL"] = settings.url
     for variable, value in (("API_KEY", settings.api_key), ("API_KEY_FILE", settings.api_key_file)):

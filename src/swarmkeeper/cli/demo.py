@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from swarmkeeper import files
-from swarmkeeper.cli import demo_end, explain, flags, running, server, store, terminal, watch
+from swarmkeeper.cli import connection, demo_end, explain, flags, running, server, store, terminal, watch
 from swarmkeeper.cli.flags import AsJson, flag, seconds, setting
 from swarmkeeper.cli.terminal import Exit, Failure
 from swarmkeeper.devfolder import DEV_FILE, DEV_FOLDER
@@ -233,7 +233,7 @@ async def _dev(folder: Path, settings: Settings, *, with_bots: bool, as_json: bo
                     working.result()
             return served.swarm.ended.is_set()
     except* ApiError as errors:
-        raise running.refused(next(_leaves(errors)), settings) from None
+        raise connection.refused(next(_leaves(errors)), settings) from None
     except* Exception as errors:
         raise running.of_store(next(_leaves(errors))) from None
 

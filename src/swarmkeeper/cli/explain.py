@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from swarmkeeper.cli import running, terminal, trouble
-from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url
+from swarmkeeper.cli import terminal, trouble
+from swarmkeeper.cli.connection import Connection, connected
 from swarmkeeper.cli.terminal import on_one_line
 
 if TYPE_CHECKING:
@@ -25,22 +25,14 @@ KEYS_TOLD = 3
 ONE_BY_ONE_MAX = 12  # more rows than that are told in groups
 
 
+@connected
 def explain(
+    connection: Connection,
     task_id: Annotated[str, typer.Argument(metavar="TASK_ID", help="tsk_…")],
-    url: Url = None,
-    api_key: ApiKey = None,
-    api_key_file: ApiKeyFile = None,
-    as_json: AsJson = False,
 ) -> None:
     """Why it is not done yet: the reason for each thing that waits, and the command that fixes it."""
-    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
-
-    async def work() -> Explanation:
-        async with running.client_of(settings) as client:
-            return await client.explain(task_id)
-
-    found = running.run(work())
-    if as_json:
+    found = connection.call(lambda client: client.explain(task_id))
+    if connection.as_json:
         terminal.say_record(found)
         return
     terminal.say(f"{found.task_id}  {found.status}")

@@ -48,9 +48,6 @@ def _be_json(value: bool) -> bool:
 
 AsJson = Annotated[bool, flag("--json", help="Say it as JSON, on one line for each value.", callback=_be_json)]
 Store = Annotated[str | None, setting("store", metavar="URL")]
-Url = Annotated[str | None, setting("url", metavar="URL")]
-ApiKeyFile = Annotated[str | None, setting("api_key_file", metavar="FILE")]
-ApiKey = Annotated[str | None, setting("api_key", metavar="KEY")]
 
 
 def found(**flags: Any) -> Found:

@@ -7,10 +7,9 @@ from typing import Annotated
 import typer
 
 from swarmkeeper.cli import roles, running, terminal
-from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Store, Url, flag, seconds
+from swarmkeeper.cli.connection import Connection, connected
+from swarmkeeper.cli.flags import AsJson, Store, flag, seconds
 from swarmkeeper.cli.terminal import Exit, Failure
-
-# As govern/access.py has them, which help need not load; a test compares the two.
 
 app = typer.Typer(no_args_is_help=True, help="API keys: make, list, rotate, revoke.")
 
@@ -84,63 +83,42 @@ async def _create(wish: object, store: str | None) -> tuple[str, str]:
 
 
 @app.command("list")
-def list_(url: Url = None, api_key: ApiKey = None, api_key_file: ApiKeyFile = None, as_json: AsJson = False) -> None:
+@connected
+def list_(connection: Connection) -> None:
     """All keys of the tenant, never the keys themselves."""
-    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
-
-    async def work() -> None:
-        async with running.client_of(settings) as client:
-            listed = client.keys()
-            rows = [key.model_dump(mode="json", exclude={"key"}) async for key in listed]
-        if as_json:
-            for row in rows:
-                terminal.say_json(row)
-        else:
-            terminal.say_table(rows, ("id", "role", "bot", "owner", "created_at", "expires_at", "revoked_at"))
-
-    running.run(work())
+    listed = connection.all(lambda client: client.keys())
+    rows = [key.model_dump(mode="json", exclude={"key"}) for key in listed]
+    if connection.as_json:
+        for row in rows:
+            terminal.say_json(row)
+    else:
+        terminal.say_table(rows, ("id", "role", "bot", "owner", "created_at", "expires_at", "revoked_at"))
 
 
 @app.command()
+@connected
 def rotate(
+    connection: Connection,
     key_id: Annotated[str, typer.Argument(help="The id of its record: key_…")],
     overlap_seconds: Annotated[float, seconds("--overlap-seconds", help="How long the old secret stays good.")] = 0,
-    url: Url = None,
-    api_key: ApiKey = None,
-    api_key_file: ApiKeyFile = None,
-    as_json: AsJson = False,
 ) -> None:
     """Give a key a new secret, shown this once."""
-    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
-
-    async def work() -> None:
-        async with running.client_of(settings) as client:
-            made = await client.rotate_key(key_id, overlap_seconds=overlap_seconds)
-        if as_json:
-            terminal.say_json({"id": made.id, "key": made.key, "role": made.role})
-        else:
-            terminal.say(made.key or "")
-
-    running.run(work())
+    made = connection.call(lambda client: client.rotate_key(key_id, overlap_seconds=overlap_seconds))
+    if connection.as_json:
+        terminal.say_json({"id": made.id, "key": made.key, "role": made.role})
+    else:
+        terminal.say(made.key or "")
 
 
 @app.command()
+@connected
 def revoke(
+    connection: Connection,
     key_id: Annotated[str, typer.Argument(help="The id of its record: key_…")],
-    url: Url = None,
-    api_key: ApiKey = None,
-    api_key_file: ApiKeyFile = None,
-    as_json: AsJson = False,
 ) -> None:
     """End a key. Bots that have no other lose their leases; no crash is counted."""
-    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
-
-    async def work() -> None:
-        async with running.client_of(settings) as client:
-            key = await client.revoke_key(key_id)
-        if as_json:
-            terminal.say_json(key.model_dump(mode="json", exclude={"key"}))
-        else:
-            terminal.talk(f"{key.id} is revoked")
-
-    running.run(work())
+    key = connection.call(lambda client: client.revoke_key(key_id))
+    if connection.as_json:
+        terminal.say_json(key.model_dump(mode="json", exclude={"key"}))
+    else:
+        terminal.talk(f"{key.id} is revoked")

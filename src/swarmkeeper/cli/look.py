@@ -6,37 +6,34 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from swarmkeeper.cli import outcomes, running, terminal, trouble, watch
-from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url
+from swarmkeeper.cli import outcomes, terminal, trouble, watch
+from swarmkeeper.cli.connection import Connection, connected
 from swarmkeeper.cli.terminal import on_one_line
 
 if TYPE_CHECKING:
+    from swarmkeeper.sdk.client import Client
     from swarmkeeper.wire.answers import Attempt, ProgressGiven, SubTaskDetail, SubTaskState, Task
 
 COLUMNS = ("key", "status", "attempt", "bot", "time", "after", "skills", "id")
 ATTEMPTS_MAX = 10  # the last ones
 
 
+@connected
 def get(
+    connection: Connection,
     task_id: Annotated[str, typer.Argument(metavar="TASK_ID", help="tsk_…")],
     subtask: Annotated[
         str | None,
         typer.Argument(metavar="[SUBTASK]", help="One subtask by key or id, or the plan or a review by id (wrk_…)."),
     ] = None,
-    url: Url = None,
-    api_key: ApiKey = None,
-    api_key_file: ApiKeyFile = None,
-    as_json: AsJson = False,
 ) -> None:
     """A task as it stands; or one of its subtasks, with what came of each attempt."""
-    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
 
-    async def work() -> Task | SubTaskDetail:
-        async with running.client_of(settings) as client:
-            return await client.get(task_id) if subtask is None else await client.subtask(task_id, subtask)
+    async def work(client: Client) -> Task | SubTaskDetail:
+        return await client.get(task_id) if subtask is None else await client.subtask(task_id, subtask)
 
-    found = running.run(work())
-    if as_json:
+    found = connection.call(work)
+    if connection.as_json:
         terminal.say_record(found)
         return
     from swarmkeeper.wire.answers import Task

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from swarmkeeper import __version__
-from swarmkeeper.cli import documents, flags, running, terminal
-from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url, flag
+from swarmkeeper.cli import documents, flags, terminal
+from swarmkeeper.cli.connection import Connection, connected, sendable
+from swarmkeeper.cli.flags import AsJson, flag
 from swarmkeeper.cli.terminal import Exit, Failure
 from swarmkeeper.devfolder import FILE
 from swarmkeeper.files import write
@@ -19,6 +20,7 @@ from swarmkeeper.settings import BY_NAME, KNOBS, BadSetting
 
 if TYPE_CHECKING:
     from swarmkeeper.sdk.calls import Answered
+    from swarmkeeper.sdk.client import Client
 
 config = typer.Typer(no_args_is_help=True, help="Settings: which value holds, and why.")
 
@@ -111,38 +113,31 @@ def _told(name: str, value: Any) -> str:
     return terminal.shown(",".join(value) if isinstance(value, tuple) else str(value))
 
 
+@connected
 def api(
+    connection: Connection,
     method: Annotated[str, typer.Argument(help="GET, POST, PATCH or DELETE.")],
     path: Annotated[str, typer.Argument(help="/tasks, /bots?page_size=5, …")],
     data: Annotated[str | None, flag("--data", help="A JSON body; @FILE, or @- for stdin.")] = None,
-    url: Url = None,
-    api_key: ApiKey = None,
-    api_key_file: ApiKeyFile = None,
-    as_json: AsJson = False,
 ) -> None:
     """Any call of the API, as it stands; prints the answer's body."""
-    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
     body = _data(data)
     if method.upper() not in ("GET", "POST", "PATCH", "DELETE"):
         raise Failure("method", "one of GET, POST, PATCH, DELETE is expected", exit_code=Exit.USAGE)
     if not path.startswith("/"):
         raise Failure("path", "a path begins with /", exit_code=Exit.USAGE)
+    sendable(body)
 
-    running.sendable(body)
-
-    async def work() -> Answered:
+    async def work(client: Client) -> Answered:
         from swarmkeeper.sdk import chance
 
-        async with running.client_of(settings) as client:
-            calls = client.calls
-            keyed = {"idempotency-key": chance.token(calls.chance)} if method.upper() == "POST" else {}
-            return await calls.call(
-                method.upper(), path, body, headers=keyed, wait_seconds=WAIT_SECONDS_MAX, texts=True
-            )
+        calls = client.calls
+        keyed = {"idempotency-key": chance.token(calls.chance)} if method.upper() == "POST" else {}
+        return await calls.call(method.upper(), path, body, headers=keyed, wait_seconds=WAIT_SECONDS_MAX, texts=True)
 
     from swarmkeeper.sdk.calls import is_json
 
-    answer = running.run(work())
+    answer = connection.call(work)
     if answer.body is not None and is_json(answer.headers):
         terminal.say_json(answer.body)
     elif answer.body:

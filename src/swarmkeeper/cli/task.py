@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from swarmkeeper.cli import approval, documents, explain, look, outcomes, running, terminal, trouble, watch
-from swarmkeeper.cli.flags import ApiKey, ApiKeyFile, AsJson, Url, flag, seconds
+from swarmkeeper.cli import approval, documents, explain, look, outcomes, terminal, trouble, watch
+from swarmkeeper.cli.connection import Connection, connected, sendable
+from swarmkeeper.cli.flags import flag, seconds
 from swarmkeeper.cli.terminal import Exit, Failure
 
 if TYPE_CHECKING:
     from swarmkeeper.sdk.client import Client
-    from swarmkeeper.settings import Settings
     from swarmkeeper.wire.answers import Task
+    from swarmkeeper.wire.events import CloudEvent
 
 app = typer.Typer(no_args_is_help=True, help="Tasks: look, watch, steer.")
 
@@ -33,7 +34,9 @@ WaitApproval = Annotated[
 Timeout = Annotated[float | None, seconds("--timeout-seconds", help="When to stop waiting (7); the task goes on.")]
 
 
+@connected
 def submit(
+    connection: Connection,
     title: Annotated[str | None, typer.Argument(help="What is to be done, in a line.")] = None,
     file: Annotated[str | None, flag("-f", "--file", help="A task as JSON, TOML or YAML; - is JSON on stdin.")] = None,
     description: Annotated[str | None, flag("--description", help="More about it.")] = None,
@@ -51,10 +54,6 @@ def submit(
     watched: Annotated[bool, flag("--watch", help="Show how it goes on, until the outcome.")] = False,
     timeout_seconds: Timeout = None,
     wait_approval: WaitApproval = True,
-    url: Url = None,
-    api_key: ApiKey = None,
-    api_key_file: ApiKeyFile = None,
-    as_json: AsJson = False,
 ) -> None:
     """Hand in a task. Prints its id; with --wait its result, and ends with 3 where it failed or was rejected."""
     body = _body_of(title, file)
@@ -72,28 +71,26 @@ def submit(
         ]
     if no_review:
         body["evaluation"] = "none"
-    running.sendable(body)
-    settings = running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
+    sendable(body)
 
-    async def work() -> Task:
-        async with running.client_of(settings) as client:
-            task = await client.submit(body, idempotency_key=idempotency_key)
-            if not (wait or watched):
-                return task
-            terminal.talk(f"submitted {task.id}")
-            last = await _until_over(
-                client, task.id, watched=watched, timeout_seconds=timeout_seconds, wait_approval=wait_approval
-            )
-            if watched and not as_json:
-                return last
-            return last.model_copy(update={"result": await client.result(task.id)})
+    async def work(client: Client) -> Task:
+        task = await client.submit(body, idempotency_key=idempotency_key)
+        if not (wait or watched):
+            return task
+        terminal.talk(f"submitted {task.id}")
+        last = await _until_over(
+            client, task.id, watched=watched, timeout_seconds=timeout_seconds, wait_approval=wait_approval
+        )
+        if watched and not connection.as_json:
+            return last
+        return last.model_copy(update={"result": await client.result(task.id)})
 
-    task = running.run(work())
+    task = connection.call(work)
     if not (wait or watched):
-        terminal.say_record(task) if as_json else terminal.say(task.id)
+        terminal.say_record(task) if connection.as_json else terminal.say(task.id)
         return
     if wait and not watched:
-        if as_json:
+        if connection.as_json:
             terminal.say_record(task)
         elif not sys.stdout.isatty():  # scripts read the result from it
             terminal.say_json(task.result)
@@ -176,10 +173,6 @@ def _end_with(task: Task, *, watched: bool) -> NoReturn:
 app.command()(explain.explain)
 
 
-def _settings(url: str | None, api_key: str | None, api_key_file: str | None) -> Settings:
-    return running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file)
-
-
 def _row(task: Task) -> dict[str, Any]:
     return {
         "id": task.id,
@@ -191,35 +184,31 @@ def _row(task: Task) -> dict[str, Any]:
 
 
 @app.command("list")
+@connected
 def list_(
+    connection: Connection,
     status: Annotated[str | None, flag("--status", help="Only those: CREATED, PLANNED, …")] = None,
     outcome: Annotated[str | None, flag("--outcome", help="Only those: accepted, failed, …")] = None,
     label: Annotated[str | None, flag("--label", help="Only those with this label: key:value")] = None,
     order_by: Annotated[str, flag("--order-by", help="created_at, -created_at or priority.")] = "-created_at",
     limit: Annotated[int, flag("--limit", help="So many at most.", min=1)] = 50,
-    url: Url = None,
-    api_key: ApiKey = None,
-    api_key_file: ApiKeyFile = None,
-    as_json: AsJson = False,
 ) -> None:
     """Tasks of the tenant, the newest first."""
-    settings = _settings(url, api_key, api_key_file)
     if order_by not in ("created_at", "-created_at", "priority"):
         raise Failure("order_by", "--order-by: created_at, -created_at or priority", exit_code=Exit.USAGE)
 
-    async def work() -> list[Task]:
+    async def work(client: Client) -> list[Task]:
         found: list[Task] = []
-        async with running.client_of(settings) as client:
-            query = {"status": status, "outcome": outcome, "label": label, "order_by": order_by}
-            pages = client.tasks(**query)  # type: ignore[arg-type]  # order_by was checked to be one of its words
-            async for task in pages:
-                found.append(task)
-                if len(found) == limit:
-                    break
+        query = {"status": status, "outcome": outcome, "label": label, "order_by": order_by}
+        pages = client.tasks(**query)  # type: ignore[arg-type]  # order_by was checked to be one of its words
+        async for task in pages:
+            found.append(task)
+            if len(found) == limit:
+                break
         return found
 
-    tasks = running.run(work())
-    if as_json:
+    tasks = connection.call(work)
+    if connection.as_json:
         for task in tasks:
             terminal.say_record(task)
     else:
@@ -230,40 +219,29 @@ app.command("get")(look.get)
 
 
 @app.command("watch")
+@connected
 def watch_(
+    connection: Connection,
     task_id: TaskId,
     timeout_seconds: Timeout = None,
     wait_approval: WaitApproval = True,
-    url: Url = None,
-    api_key: ApiKey = None,
-    api_key_file: ApiKeyFile = None,
-    as_json: AsJson = False,
 ) -> None:
     """Show how a task goes on, until its outcome is known; ends with 3 where it failed or was rejected."""
-    settings = _settings(url, api_key, api_key_file)
 
-    async def work() -> Task:
-        async with running.client_of(settings) as client:
-            return await _until_over(
-                client, task_id, watched=True, timeout_seconds=timeout_seconds, wait_approval=wait_approval
-            )
+    async def work(client: Client) -> Task:
+        return await _until_over(
+            client, task_id, watched=True, timeout_seconds=timeout_seconds, wait_approval=wait_approval
+        )
 
-    _end_with(running.run(work()), watched=True)
+    _end_with(connection.call(work), watched=True)
 
 
 @app.command()
-def graph(
-    task_id: TaskId, url: Url = None, api_key: ApiKey = None, api_key_file: ApiKeyFile = None, as_json: AsJson = False
-) -> None:
+@connected
+def graph(connection: Connection, task_id: TaskId) -> None:
     """Its subtasks, and what each waits for."""
-    settings = _settings(url, api_key, api_key_file)
-
-    async def work() -> Any:
-        async with running.client_of(settings) as client:
-            return await client.graph(task_id)
-
-    found = running.run(work())
-    if as_json:
+    found = connection.call(lambda client: client.graph(task_id))
+    if connection.as_json:
         terminal.say_json(found.model_dump(mode="json", by_alias=True))
         return
     before: dict[str, list[str]] = {}
@@ -277,24 +255,20 @@ def graph(
 
 
 @app.command()
+@connected
 def result(
+    connection: Connection,
     task_id: TaskId,
     subtask: Annotated[str | None, typer.Argument(help="One subtask's output, by key or id.")] = None,
-    url: Url = None,
-    api_key: ApiKey = None,
-    api_key_file: ApiKeyFile = None,
-    as_json: AsJson = False,
 ) -> None:
     """What came out, as JSON: of the whole task, or of one subtask."""
-    settings = _settings(url, api_key, api_key_file)
 
-    async def work() -> Any:
-        async with running.client_of(settings) as client:
-            if subtask is not None:
-                return await client.output(task_id, subtask)
-            return await client.result(task_id)
+    async def work(client: Client) -> Any:
+        if subtask is not None:
+            return await client.output(task_id, subtask)
+        return await client.result(task_id)
 
-    found = running.run(work())
+    found = connection.call(work)
     if found is None:
         raise Failure(
             "no_result",
@@ -306,30 +280,24 @@ def result(
 
 
 @app.command()
+@connected
 def events(
+    connection: Connection,
     task_id: Annotated[str | None, typer.Argument(metavar="TASK_ID", help="tsk_…; else of all, and of bots.")] = None,
     follow: Annotated[bool, flag("--follow", help="Go on with what happens from now on, until it is over.")] = False,
     after: Annotated[str | None, flag("--after", help="Only those after this cursor (an event's id).")] = None,
-    url: Url = None,
-    api_key: ApiKey = None,
-    api_key_file: ApiKeyFile = None,
-    as_json: AsJson = False,
 ) -> None:
     """What happened to it, or to all tasks and bots, in order."""
-    settings = _settings(url, api_key, api_key_file)
 
-    async def work() -> None:
-        async with running.client_of(settings) as client:
-            feed = client.events(task_id, after=after, follow=follow)
-            async for event in feed:
-                if as_json:
-                    terminal.say_json(event.model_dump(mode="json", exclude_none=True))
-                else:
-                    kind = event.type.removeprefix("io.swarmkeeper.").removesuffix(".v1")
-                    about = _about(event.data)
-                    terminal.say(f"{event.id:>6}  {event.time:%H:%M:%S}  {kind:<20} {about}".rstrip())
+    def show(event: CloudEvent) -> None:
+        if connection.as_json:
+            terminal.say_json(event.model_dump(mode="json", exclude_none=True))
+        else:
+            kind = event.type.removeprefix("io.swarmkeeper.").removesuffix(".v1")
+            about = _about(event.data)
+            terminal.say(f"{event.id:>6}  {event.time:%H:%M:%S}  {kind:<20} {about}".rstrip())
 
-    running.run(work())
+    connection.each(lambda client: client.events(task_id, after=after, follow=follow), show)
 
 
 def _about(data: Any) -> str:
@@ -344,81 +312,65 @@ def _about(data: Any) -> str:
 # ---- steering ------------------------------------------------------------------------------------------------------
 
 
-def _steer(verb: str, task_id: str, settings: Settings, *, as_json: bool, **given: Any) -> None:
-    async def work() -> Task:
-        async with running.client_of(settings) as client:
-            steered: Task = await getattr(client, verb)(task_id, **given)
-            return steered
-
-    task = running.run(work())
-    if as_json:
+def _steer(connection: Connection, ask: Callable[[Client], Awaitable[Task]]) -> None:
+    task = connection.call(ask)
+    if connection.as_json:
         terminal.say_record(task)
     else:
         terminal.talk(f"{task.id} {watch.task_state(task)}")
 
 
 @app.command()
+@connected
 def cancel(
+    connection: Connection,
     task_id: TaskId,
     reason: Reason = None,
-    url: Url = None,
-    api_key: ApiKey = None,
-    api_key_file: ApiKeyFile = None,
-    as_json: AsJson = False,
 ) -> None:
     """End it; bots at work on it hear so with their next heartbeat."""
-    _steer("cancel", task_id, _settings(url, api_key, api_key_file), as_json=as_json, reason=reason)
+    _steer(connection, lambda client: client.cancel(task_id, reason))
 
 
 @app.command()
+@connected
 def pause(
+    connection: Connection,
     task_id: TaskId,
     reason: Reason = None,
-    url: Url = None,
-    api_key: ApiKey = None,
-    api_key_file: ApiKeyFile = None,
-    as_json: AsJson = False,
 ) -> None:
     """Hand out nothing more of it until it is resumed."""
-    _steer("pause", task_id, _settings(url, api_key, api_key_file), as_json=as_json, reason=reason)
+    _steer(connection, lambda client: client.pause(task_id, reason))
 
 
 @app.command()
+@connected
 def resume(
+    connection: Connection,
     task_id: TaskId,
     reason: Reason = None,
-    url: Url = None,
-    api_key: ApiKey = None,
-    api_key_file: ApiKeyFile = None,
-    as_json: AsJson = False,
 ) -> None:
     """Let it go on."""
-    _steer("resume", task_id, _settings(url, api_key, api_key_file), as_json=as_json, reason=reason)
+    _steer(connection, lambda client: client.resume(task_id, reason))
 
 
 @app.command()
+@connected
 def archive(
+    connection: Connection,
     task_id: TaskId,
     reason: Reason = None,
-    url: Url = None,
-    api_key: ApiKey = None,
-    api_key_file: ApiKeyFile = None,
-    as_json: AsJson = False,
 ) -> None:
     """Put a failed task away."""
-    _steer("archive", task_id, _settings(url, api_key, api_key_file), as_json=as_json, reason=reason)
+    _steer(connection, lambda client: client.archive(task_id, reason))
 
 
 @app.command()
+@connected
 def retry(
+    connection: Connection,
     task_id: TaskId,
     reason: Reason = None,
     deadline_seconds: Annotated[float | None, seconds("--deadline-seconds", help="A new deadline, from now.")] = None,
-    url: Url = None,
-    api_key: ApiKey = None,
-    api_key_file: ApiKeyFile = None,
-    as_json: AsJson = False,
 ) -> None:
     """Take a failed task up again, from where it stopped."""
-    given = {"reason": reason, "deadline_seconds": deadline_seconds}
-    _steer("retry", task_id, _settings(url, api_key, api_key_file), as_json=as_json, **given)
+    _steer(connection, lambda client: client.retry(task_id, reason, deadline_seconds=deadline_seconds))
