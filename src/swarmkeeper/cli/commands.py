@@ -55,14 +55,3 @@ app.command()(project.api)
 app.command()(project.completion)
 app.command()(docs.docs)
 app.command()(project.version)
-
-
-def variables() -> list[str]:
-    """The environment variables of all flags."""
-    found: list[str] = []
-    groups = [typer.main.get_command(app)]
-    while groups:
-        command = groups.pop()
-        found += [str(one.envvar) for one in command.params if getattr(one, "envvar", None)]
-        groups += getattr(command, "commands", {}).values()
-    return found

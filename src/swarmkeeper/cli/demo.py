@@ -191,6 +191,7 @@ async def _all(work: Sequence[Any]) -> None:
 
 
 def dev(
+    context: typer.Context,
     port: Annotated[str | None, setting("port", metavar="N")] = None,
     no_demo: Annotated[bool, flag("--no-demo", help="Without the sample bots.")] = False,
     as_json: AsJson = False,
@@ -203,7 +204,7 @@ def dev(
     settings = flags.found(
         port=port, store=f"sqlite:///{folder / 'store.db'}", api_key_file=str(_key_file(folder, "admin"))
     ).settings
-    server.warn_of_unread()
+    server.warn_of_unread(context)
     if running.run_fast(_dev(folder, settings, with_bots=not no_demo, as_json=as_json)):
         terminal.stop(Exit.ERROR)
 

@@ -8,6 +8,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Annotated
 
+import typer
+
 from swarmkeeper.cli import running, terminal
 from swarmkeeper.cli.flags import AsJson, Store, flag, setting
 from swarmkeeper.cli.terminal import Exit
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 
 def serve(
+    context: typer.Context,
     store: Store = None,
     host: Annotated[str | None, setting("host")] = None,
     port: Annotated[str | None, setting("port", metavar="N")] = None,
@@ -64,20 +67,30 @@ def serve(
         pepper_file=pepper_file,
         redaction=redaction,
     )
-    warn_of_unread()
+    warn_of_unread(context)
     if running.run_fast(_serve(settings, migrate=migrate, as_json=as_json)):
         terminal.stop(Exit.ERROR)
 
 
-def warn_of_unread() -> None:
-    """Tell of variables that look like settings and are none. They may be meant for others, so nothing is refused."""
-    from swarmkeeper.cli.commands import variables
+def warn_of_unread(context: typer.Context) -> None:
+    """Warn of environment variables that look like settings but are none. Others may read them, so none is refused."""
     from swarmkeeper.settings import unread
 
     if not unread(os.environ):
-        return  # to ask all commands for theirs takes a while
-    for name in unread(os.environ, variables()):
+        return  # collecting the variables of all commands takes a while
+    for name in unread(os.environ, _variables(context)):
         terminal.talk(f"warning: nothing reads {terminal.on_one_line(name)}: is it mistyped?")
+
+
+def _variables(context: typer.Context) -> list[str]:
+    """Return the environment variables of the flags of all commands."""
+    found: list[str] = []
+    groups = [context.find_root().command]
+    while groups:
+        command = groups.pop()
+        found += [str(one.envvar) for one in command.params if getattr(one, "envvar", None)]
+        groups += getattr(command, "commands", {}).values()
+    return found
 
 
 async def _serve(settings: Settings, *, migrate: bool, as_json: bool) -> bool:

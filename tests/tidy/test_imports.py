@@ -1,0 +1,105 @@
+"""Modules of one package import each other in one direction only, and no folder holds more than a reader can survey."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.tidy.tree import SRC, files, imports
+
+# Modules that still import themselves through others. Remove a line as soon as its circle is gone; add none.
+KNOWN_CIRCLES = {
+    ("sdk.bots", "sdk.session"),
+    ("sim.borders", "sim.door", "sim.invariants", "sim.judge", "sim.model"),
+    ("sim.http_level", "sim.run"),
+}
+
+FILES_MAX = 12  # in a folder, without __init__.py: a list that one takes in at a glance
+# Folders that are still larger, with the number of files they have. Lower a number, remove a line; add none.
+KNOWN_LARGE = {
+    "cli": 33,
+    "core": 16,
+    "core/decide": 15,
+    "govern": 15,
+    "bench": 14,
+    "http": 17,
+    "sdk": 34,
+    "service": 33,
+    "sim": 52,
+    "wire": 16,
+}
+
+
+def test_no_module_of_a_package_imports_itself_through_others() -> None:
+    found = {circle for package in packages() for circle in circles(graph_of(SRC / package))}
+
+    assert found - KNOWN_CIRCLES == set(), "a module imports itself: move what both need into a third module"
+    assert KNOWN_CIRCLES - found == set(), "this circle is gone: remove it from KNOWN_CIRCLES"
+
+
+def test_no_folder_has_too_many_files() -> None:
+    counts = {
+        folder.relative_to(SRC).as_posix(): len([file for file in folder.glob("*.py") if file.name != "__init__.py"])
+        for folder in {file.parent for file in files(SRC, ".py")}
+    }
+    large = {name: count for name, count in counts.items() if count > FILES_MAX}
+
+    assert {name: count for name, count in large.items() if count > KNOWN_LARGE.get(name, 0)} == {}, "split the folder"
+    assert set(KNOWN_LARGE) - set(large) == set(), "this folder is small now: remove it from KNOWN_LARGE"
+
+
+def packages() -> list[str]:
+    return sorted(file.parent.name for file in SRC.glob("*/__init__.py"))
+
+
+def graph_of(package: Path) -> dict[str, set[str]]:
+    """Which modules of a package each of its modules imports, in functions and for the type checker too."""
+    modules = {module_of(file): file for file in files(package, ".py")}
+    graph: dict[str, set[str]] = {}
+    for name, file in modules.items():
+        named = set[str]()
+        for _, module, names in imports(file):
+            inside = module.removeprefix(f"{SRC.name}.")
+            parts = [f"{inside}.{one}" for one in names]
+            named |= {part if part in modules else inside for part in parts or [inside]}
+        graph[name] = named & set(modules) - {name}
+    return graph
+
+
+def module_of(file: Path) -> str:
+    """`cli/terminal.py` is `cli.terminal`; `cli/__init__.py` is `cli`."""
+    parts = file.relative_to(SRC).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def circles(graph: Mapping[str, set[str]]) -> set[tuple[str, ...]]:
+    """The groups of modules of which each imports all others, directly or through others."""
+    reached = {name: reachable(graph, name) for name in graph}
+    return {
+        tuple(sorted(other for other in reached[name] if name in reached[other]))
+        for name in graph
+        if name in reached[name]
+    }
+
+
+def reachable(graph: Mapping[str, set[str]], start: str) -> set[str]:
+    found: set[str] = set()
+    coming = list(graph[start])
+    while coming:
+        name = coming.pop()
+        if name not in found:
+            found.add(name)
+            coming += graph[name]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("graph", "found"),
+    [
+        ({"a": {"b"}, "b": {"c"}, "c": set()}, set()),
+        ({"a": {"b"}, "b": {"a"}, "c": {"a"}}, {("a", "b")}),
+        ({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"e"}, "e": {"d"}}, {("a", "b", "c"), ("d", "e")}),
+    ],
+)
+def test_circles_are_found(graph: dict[str, set[str]], found: set[tuple[str, ...]]) -> None:
+    assert circles(graph) == found
