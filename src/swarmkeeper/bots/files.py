@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import threading
 import warnings
@@ -17,6 +18,7 @@ from typing import Literal
 BYTES_MAX = 1024 * 1024
 SNIFFED_BYTES = 8192
 CLOCK_TICK_SECONDS = 0.01  # a file system dates a change by the last tick of its clock, which may be so long ago
+MARKER = re.compile(r"\b(?:TODO|FIXME|XXX)\b")  # of work that is left to do
 _NEVER = frozenset(
     {".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv", "venv", ".tox", ".nox", "site-packages"}
     | {".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".swarmkeeper"}

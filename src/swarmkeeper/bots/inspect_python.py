@@ -3,42 +3,27 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from swarmkeeper.bots import files
-from swarmkeeper.sdk.answers import Done, Failed
-from swarmkeeper.sdk.bots import ExecutorBot
-from swarmkeeper.sdk.context import Context
+from swarmkeeper.bots.file_bot import FileBot
+from swarmkeeper.bots.files import MARKER
 from swarmkeeper.sdk.runner import run
-from swarmkeeper.wire.requests import SubTask
 
-MARKER = re.compile(r"\b(?:TODO|FIXME|XXX)\b")
 FINDINGS_MAX = 20  # of one file: more of a kind says nothing new
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-class InspectPython(ExecutorBot):
+class InspectPython(FileBot):
     """`{"root", "files"}` → `{"files": [{"file", "lines", "functions", …, "findings"}]}`."""
 
     skills = frozenset({"inspect.python"})
-    dedicated = True
     capacity = 4
 
-    # A plain function: it runs in a thread, and the heartbeats go on beside it.
-    def execute(self, subtask: SubTask, context: Context) -> Done | Failed:
-        try:
-            root = files.root_of(subtask.input)
-        except files.NotThere as error:
-            return Failed(str(error), kind="not_retryable")
-        names = subtask.input["files"]
-        measured: list[dict[str, Any]] = []
-        for name, content, text in files.each(root, names):
-            measured.append({"file": name, "language": "python", "bytes": len(content), **measure(text)})
-            context.progress(len(measured) / len(names), name)
-        return Done({"files": measured})
+    def examine(self, content: bytes, text: str) -> dict[str, Any]:
+        return {"language": "python", "bytes": len(content), **measure(text)}
 
 
 def measure(text: str) -> dict[str, Any]:

@@ -6,41 +6,28 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from swarmkeeper.bots import files
+from swarmkeeper.bots.file_bot import FileBot
 from swarmkeeper.govern.redaction import Redactor
-from swarmkeeper.sdk.answers import Done, Failed
-from swarmkeeper.sdk.bots import ExecutorBot
-from swarmkeeper.sdk.context import Context
 from swarmkeeper.sdk.runner import run
-from swarmkeeper.wire.requests import SubTask
 
 LINES_AT_ONCE = 200
 FOUND_MAX = 50  # places told of one file; all are counted
 
 
-class ScanSecrets(ExecutorBot):
+class ScanSecrets(FileBot):
     """`{"root", "files"}` → `{"scanned": [{"file", "count", "places": [{"line", "rule"}]}]}`: where, never what."""
 
     skills = frozenset({"scan.secrets"})
-    dedicated = True
     capacity = 2
+    output = "scanned"
 
     @cached_property
     def _redactor(self) -> Redactor:
         return Redactor.default()
 
-    def execute(self, subtask: SubTask, context: Context) -> Done | Failed:
-        try:
-            root = files.root_of(subtask.input)
-        except files.NotThere as error:
-            return Failed(str(error), kind="not_retryable")
-        names = subtask.input["files"]
-        scanned: list[dict[str, Any]] = []
-        for name, _, text in files.each(root, names):
-            places = list(self._places(text.splitlines()))
-            scanned.append({"file": name, "count": len(places), "places": places[:FOUND_MAX]})
-            context.progress(len(scanned) / len(names), name)
-        return Done({"scanned": scanned})
+    def examine(self, content: bytes, text: str) -> dict[str, Any]:
+        places = list(self._places(text.splitlines()))
+        return {"count": len(places), "places": places[:FOUND_MAX]}
 
     def _places(self, lines: Sequence[str]) -> Iterator[dict[str, Any]]:
         # Line by line, so that what is found has a place; some at a time, since where nothing is found in any of them

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from swarmkeeper.cli import terminal, trouble
 from swarmkeeper.cli.connection import Connection, connected
+from swarmkeeper.cli.flags import TaskId
 from swarmkeeper.cli.terminal import on_one_line
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ ONE_BY_ONE_MAX = 12  # more rows than that are told in groups
 @connected
 def explain(
     connection: Connection,
-    task_id: Annotated[str, typer.Argument(metavar="TASK_ID", help="tsk_…")],
+    task_id: TaskId,
 ) -> None:
     """Why it is not done yet: the reason for each thing that waits, and the command that fixes it."""
     found = connection.call(lambda client: client.explain(task_id))

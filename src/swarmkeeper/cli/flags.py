@@ -1,4 +1,4 @@
-"""The flags that several commands share. Each flag can be given as SWARMKEEPER_<NAME> too.
+"""The flags and arguments that several commands share. Each flag can be given as SWARMKEEPER_<NAME> too.
 
 Flags that are settings leave reading the environment to settings.py, which knows the order of all sources.
 """
@@ -47,6 +47,7 @@ def _be_json(value: bool) -> bool:
 
 
 AsJson = Annotated[bool, flag("--json", help="Say it as JSON, on one line for each value.", callback=_be_json)]
+TaskId = Annotated[str, typer.Argument(metavar="TASK_ID", help="tsk_…")]
 Store = Annotated[str | None, setting("store", metavar="URL")]
 
 

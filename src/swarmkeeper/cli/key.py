@@ -9,7 +9,7 @@ import typer
 from swarmkeeper.cli import roles, running, terminal
 from swarmkeeper.cli.connection import Connection, connected
 from swarmkeeper.cli.flags import AsJson, Store, flag, seconds
-from swarmkeeper.cli.terminal import Exit, Failure
+from swarmkeeper.settings import BadSetting
 
 app = typer.Typer(no_args_is_help=True, help="API keys: make, list, rotate, revoke.")
 
@@ -40,8 +40,7 @@ def create(
     try:
         key_id, text = running.run(_create(wish, store))
     except Invalid as error:
-        facts = [("where", f"{pointer}: {words}") for pointer, _, words in error.details]
-        raise Failure("invalid", error.detail, exit_code=Exit.USAGE, facts=facts) from None
+        raise running.invalid(error) from None
     if as_json:
         terminal.say_json({"id": key_id, "key": text, "role": role})
         return
@@ -56,21 +55,12 @@ async def _create(wish: object, store: str | None) -> tuple[str, str]:
     from swarmkeeper.service import console
 
     assert isinstance(wish, console.KeyWish)
-    from swarmkeeper.storage.sqlite.store import MEMORY, path_of
 
-    settings = running.settings_of(store=store)
+    settings = running.on_disk(store, lost=", and its key with it")
     try:
-        in_memory = path_of(settings.store) == MEMORY
         pepper = settings.pepper_bytes()
-    except Exception as error:
+    except BadSetting as error:
         raise running.of_store(error) from None
-    if in_memory:
-        raise Failure(
-            "store_in_memory",
-            "a store in memory ends with this command, and its key with it",
-            exit_code=Exit.USAGE,
-            fix="name a file: --store sqlite:///swarmkeeper.db",
-        )
     async with running.store_of(settings, create=True) as opened:
         return await console.create_key(
             opened,

@@ -8,6 +8,7 @@ import typer
 
 from swarmkeeper.cli import outcomes, terminal, trouble, watch
 from swarmkeeper.cli.connection import Connection, connected
+from swarmkeeper.cli.flags import TaskId
 from swarmkeeper.cli.terminal import on_one_line
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ ATTEMPTS_MAX = 10  # the last ones
 @connected
 def get(
     connection: Connection,
-    task_id: Annotated[str, typer.Argument(metavar="TASK_ID", help="tsk_…")],
+    task_id: TaskId,
     subtask: Annotated[
         str | None,
         typer.Argument(metavar="[SUBTASK]", help="One subtask by key or id, or the plan or a review by id (wrk_…)."),
@@ -48,10 +49,7 @@ def get(
 
 def _of_task(task: Task) -> list[str]:
     lines = [f"{task.id}  {watch.task_state(task)}  {on_one_line(task.title)}", *trouble.of_failure(task)]
-    if task.verdict is not None:
-        score = "" if task.verdict.score is None else f" {task.verdict.score:g}"
-        reasons = "; ".join(on_one_line(one) for one in task.verdict.reasons)
-        lines.append(f"verdict: {task.verdict.decision}{score}" + (f": {reasons}" if reasons else ""))
+    lines += outcomes.of_verdict(task)
     lines.append(f"progress: {watch.counted(task)}; priority {task.priority}, round {task.round}")
     lines.append(f"created: {task.created_at.isoformat(timespec='seconds')}")
     if task.subtasks:

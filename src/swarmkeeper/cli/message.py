@@ -9,8 +9,7 @@ import typer
 
 from swarmkeeper.cli import documents, terminal
 from swarmkeeper.cli.connection import Connection, connected, sendable
-from swarmkeeper.cli.flags import flag
-from swarmkeeper.cli.task import TaskId
+from swarmkeeper.cli.flags import TaskId, flag
 from swarmkeeper.cli.terminal import Exit, Failure
 
 if TYPE_CHECKING:

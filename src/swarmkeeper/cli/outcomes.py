@@ -16,11 +16,18 @@ _REFERENCE = {"$ref", "sha256", "bytes"}
 
 def say(task: Task) -> None:
     """Say the result of a task that is over."""
-    if task.verdict is not None:
-        score = "" if task.verdict.score is None else f" {task.verdict.score:g}"
-        reasons = "; ".join(terminal.on_one_line(one) for one in task.verdict.reasons)
-        terminal.say(f"verdict: {task.verdict.decision}{score}" + (f": {reasons}" if reasons else ""))
+    for line in of_verdict(task):
+        terminal.say(line)
     say_result(task)
+
+
+def of_verdict(task: Task) -> list[str]:
+    """Return what the evaluator said, on a line; nothing where there is no verdict."""
+    if task.verdict is None:
+        return []
+    score = "" if task.verdict.score is None else f" {task.verdict.score:g}"
+    reasons = "; ".join(terminal.on_one_line(one) for one in task.verdict.reasons)
+    return [f"verdict: {task.verdict.decision}{score}" + (f": {reasons}" if reasons else "")]
 
 
 def say_result(task: Task) -> None:

@@ -16,6 +16,7 @@ from swarmkeeper.cli.terminal import Exit, Failure
 from swarmkeeper.settings import BadSetting, Settings
 
 if TYPE_CHECKING:
+    from swarmkeeper.core.errors import Invalid
     from swarmkeeper.storage.sqlite.store import SqliteStore
 
 Value = TypeVar("Value")
@@ -73,6 +74,31 @@ async def store_of(settings: Settings, *, create: bool = False, reading: bool = 
         raise of_store(error) from None
     finally:
         await store.close()
+
+
+def on_disk(store: str | None, lost: str) -> Settings:
+    """The settings with this store, which must be a file; `lost` says what would end with a store in memory.
+
+    Raises:
+        Failure: it is in memory, or no address of a store.
+    """
+    from swarmkeeper.storage.sqlite.store import MEMORY, path_of
+
+    settings = settings_of(store=store)
+    try:
+        in_memory = path_of(settings.store) == MEMORY
+    except Exception as error:
+        raise of_store(error) from None
+    if in_memory:
+        detail, fix = f"a store in memory ends with this command{lost}", "name a file: --store sqlite:///swarmkeeper.db"
+        raise Failure("store_in_memory", detail, exit_code=Exit.USAGE, fix=fix)
+    return settings
+
+
+def invalid(error: Invalid) -> Failure:
+    """What an administrator typed and the engine refused, with its place."""
+    facts = [("where", f"{pointer}: {words}") for pointer, _, words in error.details]
+    return Failure("invalid", error.detail, exit_code=Exit.USAGE, facts=facts)
 
 
 class Damaged(Failure):

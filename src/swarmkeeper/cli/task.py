@@ -12,7 +12,7 @@ import typer
 
 from swarmkeeper.cli import approval, documents, explain, look, outcomes, terminal, trouble, watch
 from swarmkeeper.cli.connection import Connection, connected, sendable
-from swarmkeeper.cli.flags import flag, seconds
+from swarmkeeper.cli.flags import TaskId, flag, seconds
 from swarmkeeper.cli.terminal import Exit, Failure
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Tasks: look, watch, steer.")
 
-TaskId = Annotated[str, typer.Argument(metavar="TASK_ID", help="tsk_…")]
 Reason = Annotated[str | None, flag("--reason", help="Why; it is kept.")]
 WaitApproval = Annotated[
     bool,

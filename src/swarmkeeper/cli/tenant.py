@@ -22,7 +22,7 @@ COLUMNS = ("id", "weight", "max_backlog", "open_tasks", "open_subtasks", "stored
 @app.command("list")
 def list_(store: Store = None, as_json: AsJson = False) -> None:
     """All tenants, their weight, how many tasks they may have open and how many they have."""
-    rows = running.run(_list(_on_disk(store)))
+    rows = running.run(_list(running.on_disk(store, lost="")))
     if as_json:
         for row in rows:
             terminal.say_json(row)
@@ -37,7 +37,7 @@ def get(
     as_json: AsJson = False,
 ) -> None:
     """How much a tenant has of what it may have. What a running server counts in memory is in its metrics."""
-    settings = _on_disk(store)
+    settings = running.on_disk(store, lost="")
     found = [row for row in running.run(_list(settings)) if row["id"] == tenant]
     if not found:
         raise Failure(
@@ -105,12 +105,11 @@ def set_(
         raise Failure(
             "invalid", "nothing to change is named", exit_code=Exit.USAGE, fix="add --weight N or --max-backlog N"
         )
-    settings = _on_disk(store)
+    settings = running.on_disk(store, lost="")
     try:
         running.run(_set(settings, TenantWish(tenant, weight, max_backlog, unbounded)))
     except Invalid as error:
-        facts = [("where", f"{pointer}: {words}") for pointer, _, words in error.details]
-        raise Failure("invalid", error.detail, exit_code=Exit.USAGE, facts=facts) from None
+        raise running.invalid(error) from None
     except NotFound as error:
         raise Failure(
             "not_found",
@@ -123,24 +122,6 @@ def set_(
         terminal.say_json(row)
     else:
         terminal.say_table([row], COLUMNS)
-
-
-def _on_disk(store: str | None) -> Settings:
-    from swarmkeeper.storage.sqlite.store import MEMORY, path_of
-
-    settings = running.settings_of(store=store)
-    try:
-        in_memory = path_of(settings.store) == MEMORY
-    except Exception as error:
-        raise running.of_store(error) from None
-    if in_memory:
-        raise Failure(
-            "store_in_memory",
-            "a store in memory ends with this command",
-            exit_code=Exit.USAGE,
-            fix="name a file: --store sqlite:///swarmkeeper.db",
-        )
-    return settings
 
 
 async def _list(settings: Settings) -> list[dict[str, Any]]:
