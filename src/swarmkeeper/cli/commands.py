@@ -11,6 +11,7 @@ from swarmkeeper.cli import (
     bot,
     calibrate,
     demo,
+    dev,
     docs,
     key,
     message,
@@ -32,7 +33,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(demo.demo)
-app.command()(demo.dev)
+app.command()(dev.dev)
 app.command()(server.serve)
 app.command()(project.init)
 app.command()(task.submit)
