@@ -32,6 +32,17 @@ def test_serve_answers_when_it_says_so_and_stops_when_it_is_told(tmp_path: Path)
     assert code == 0
 
 
+def test_serve_warns_of_a_variable_that_nothing_reads_and_not_of_a_flag_of_another_command(tmp_path: Path) -> None:
+    environ = {"SWARMKEEPER_PROT": "1", "SWARMKEEPER_IDEMPOTENCY_KEY": "k"}
+    server = Server("serve", "--store", "sqlite:///a.db", "--port", "0", "--json", folder=tmp_path, environ=environ)
+    try:
+        server.first_line()
+        assert "nothing reads SWARMKEEPER_PROT" in server.said()
+        assert "SWARMKEEPER_IDEMPOTENCY_KEY" not in server.said()
+    finally:
+        server.stop()
+
+
 # It is told to stop at the very moment at which it says that it listens.
 STOPPED = """import os, signal
 from swarmkeeper.cli import terminal
