@@ -1,4 +1,4 @@
-"""Reads the files of redaction rules that the settings name. What may stand in them is said in govern/packs.py."""
+"""Reads the files of redaction rules that the settings name. govern/packs.py says what may stand in them."""
 
 from __future__ import annotations
 

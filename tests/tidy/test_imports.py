@@ -67,7 +67,7 @@ def graph_of(package: Path) -> dict[str, set[str]]:
 
 
 def module_of(file: Path) -> str:
-    """`cli/terminal.py` is `cli.terminal`; `cli/__init__.py` is `cli`."""
+    """`cli/main.py` is `cli.main`; `cli/__init__.py` is `cli`."""
     parts = file.relative_to(SRC).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
