@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 import re2
 
-from swarmkeeper.govern.packs import read_packs
-from swarmkeeper.govern.redaction import Redactor, default_rules
+from swarmkeeper.govern.redaction.packs import read_packs
+from swarmkeeper.govern.redaction.redactor import Redactor, default_rules
 from swarmkeeper.rulefiles import load
 
 _WORDS = [

@@ -15,7 +15,7 @@ from swarmkeeper.clock import SystemClock
 from swarmkeeper.core.commands import CreateKey
 from swarmkeeper.core.errors import Overloaded
 from swarmkeeper.core.ports import StoreUnavailable
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.inside import InProcess
 from swarmkeeper.sdk.client import Client

@@ -34,9 +34,9 @@ from swarmkeeper.core.ports import (
 )
 from swarmkeeper.govern import keys
 from swarmkeeper.govern.access import Role
-from swarmkeeper.govern.packs import BadRules
+from swarmkeeper.govern.redaction.packs import BadRules
+from swarmkeeper.govern.redaction.tags import Tags
 from swarmkeeper.govern.rulebook import Rulebook
-from swarmkeeper.govern.tags import Tags
 from swarmkeeper.http.api import HttpLimits, Parts
 from swarmkeeper.http.api import create_app as create_door
 from swarmkeeper.http.reader import Helper, Here, Readers

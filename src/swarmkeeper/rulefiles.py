@@ -1,4 +1,4 @@
-"""Reads the files of redaction rules that the settings name. govern/packs.py says what may stand in them."""
+"""Reads the files of redaction rules that the settings name. govern/redaction/packs.py says what may stand in them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from swarmkeeper.govern.packs import BadRules
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.packs import BadRules
+from swarmkeeper.govern.redaction.redactor import Redactor
 
 BYTES_MAX = 4 << 20  # of one file; the shipped rules and all of gitleaks' are a tenth of it
 

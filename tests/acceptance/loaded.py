@@ -3,11 +3,11 @@
 import gc
 import importlib
 
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 
 LOADED = (
     *("uvicorn", "uvloop", "httptools", "uvicorn.loops.uvloop", "uvicorn.protocols.http.httptools_impl"),
-    *("uvicorn.lifespan.off", "swarmkeeper.cli.main", "swarmkeeper.cli.commands", "swarmkeeper.cli.server"),
+    *("uvicorn.lifespan.off", "swarmkeeper.cli.main", "swarmkeeper.cli.commands", "swarmkeeper.cli.serving.server"),
     *("swarmkeeper.serving", "swarmkeeper.app", "swarmkeeper.http.api", "swarmkeeper.http.guard"),
 )
 for name in LOADED:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from swarmkeeper.cli import terminal
+from swarmkeeper.cli.framework import terminal
 from swarmkeeper.cli.main import main
 from tests.acceptance.process import Process
 

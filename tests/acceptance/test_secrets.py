@@ -18,7 +18,7 @@ import httpx2
 import pytest
 
 from swarmkeeper.core.texts import is_line
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 from tests.acceptance.planted import Search, Secret, forms, made
 from tests.acceptance.server import BIN, Server, _environment
 from tests.tidy.planes import columns

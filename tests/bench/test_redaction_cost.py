@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.redaction_cost import TEXTS, measure
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 
 REDACTOR = Redactor.default()
 # Of what one look for the keywords costs prose (some two microseconds a KB): more than it is, and less than a pass of

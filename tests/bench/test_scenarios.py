@@ -19,7 +19,7 @@ from swarmkeeper.bench.report import CannotMeasure, Options, Report
 from swarmkeeper.bench.scenarios import SCENARIOS
 from swarmkeeper.bench.server import Server
 from swarmkeeper.bench.swarm import expected, subtasks_of
-from swarmkeeper.cli import bench as command
+from swarmkeeper.cli.tools import bench as command
 
 SMALL: dict[str, Callable[[], Awaitable[Report]]] = {
     "lifecycle": lambda: lifecycle(Options(tasks=4, subtasks=3, bots=2)),

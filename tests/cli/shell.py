@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from swarmkeeper.cli import terminal
+from swarmkeeper.cli.framework import terminal
 from swarmkeeper.cli.main import main
 
 SECONDS_MAX = 60

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from swarmkeeper.app import Orchestrator
-from swarmkeeper.cli.terminal import Exit
+from swarmkeeper.cli.framework.terminal import Exit
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.settings import Settings
 from tests.cli.shell import Said, Shell

@@ -352,7 +352,7 @@ def test_every_flag_can_be_given_as_a_variable(shell: Shell) -> None:
 
 
 def test_a_bot_is_loaded_from_a_file_or_module_by_name_or_alone(shell: Shell) -> None:
-    from swarmkeeper.cli import bot_files as bot
+    from swarmkeeper.cli.bots import bot_files as bot
 
     (shell.folder / "alone.py").write_text(BOT)
     (shell.folder / "functions.py").write_text(
@@ -366,7 +366,7 @@ def test_a_bot_is_loaded_from_a_file_or_module_by_name_or_alone(shell: Shell) ->
 
 
 def test_nothing_that_others_wrote_reaches_the_terminal_as_a_command() -> None:
-    from swarmkeeper.cli.terminal import on_one_line, shown
+    from swarmkeeper.cli.framework.terminal import on_one_line, shown
 
     assert on_one_line("a\n  failure: b\x1b\u2028c") == "a\\n  failure: b\\x1b\\u2028c"
     assert shown("a\x1b]0;x\x07b\u202ec\x9bd\n") == "a\\x1b]0;x\\x07b\\u202ec\\x9bd\n"

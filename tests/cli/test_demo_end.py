@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from swarmkeeper.cli.demo_end import FINDINGS_SHOWN, Course, End, Findings, screen
+from swarmkeeper.cli.serving.demo_end import FINDINGS_SHOWN, Course, End, Findings, screen
 from swarmkeeper.wire.answers import Task
 from swarmkeeper.wire.events import CloudEvent
 

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from swarmkeeper.app import make_log
-from swarmkeeper.cli import outcomes, roles
-from swarmkeeper.cli.terminal import Failure
-from swarmkeeper.cli.typed_calls import PAGES_MAX, TypedCalls
+from swarmkeeper.cli.admin import roles
+from swarmkeeper.cli.framework.terminal import Failure
+from swarmkeeper.cli.framework.typed_calls import PAGES_MAX, TypedCalls
+from swarmkeeper.cli.tasks import outcomes
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.govern import access
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.sdk import bot_logs
 from swarmkeeper.sdk.errors import Busy, Problem, error_of_code

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from swarmkeeper.cli import terminal
+from swarmkeeper.cli.framework import terminal
 from tests.cli.conftest import Running
 from tests.cli.shell import Said, Server, Shell
 
@@ -216,7 +216,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("module", ["typer", "swarmkeeper.cli.terminal", "swarmkeeper.settings"])
+@pytest.mark.parametrize("module", ["typer", "swarmkeeper.cli.framework.terminal", "swarmkeeper.settings"])
 def test_an_interrupt_while_the_command_loads_is_silent(module: str) -> None:
     command = [sys.executable, "-c", INTERRUPTED, module]
     run = subprocess.run(command, capture_output=True, check=False, text=True, timeout=60)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from swarmkeeper.cli import explain, look, trouble, watch
+from swarmkeeper.cli.tasks import explain, look, trouble, watch
 from swarmkeeper.wire.answers import SubTaskDetail, Task
 from tests.cli.test_watch import NOBODY, a_task, seen, why_not
 

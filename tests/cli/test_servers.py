@@ -45,7 +45,7 @@ def test_serve_warns_of_a_variable_that_nothing_reads_and_not_of_a_flag_of_anoth
 
 # It is told to stop at the very moment at which it says that it listens.
 STOPPED = """import os, signal
-from swarmkeeper.cli import terminal
+from swarmkeeper.cli.framework import terminal
 say = terminal.say_json
 terminal.say_json = lambda value: (say(value), os.kill(os.getpid(), signal.SIGTERM))
 from swarmkeeper.cli.main import main

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from swarmkeeper.cli import explain, terminal, watch
+from swarmkeeper.cli.framework import terminal
+from swarmkeeper.cli.tasks import explain, watch
 from swarmkeeper.wire.answers import Task
 from swarmkeeper.wire.explain import Explanation
 from tests.cli.conftest import Running

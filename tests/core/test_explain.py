@@ -16,7 +16,7 @@ from swarmkeeper.core.explain import Asked, Fleet, Item, Reason, Seen, Standing,
 from swarmkeeper.core.model import Bot, Limits, Queue
 from swarmkeeper.core.states import TASK_CLOSED, BotType, Kind, Status, TaskStatus
 from swarmkeeper.core.stuck import Stuck
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.service.explain import OPEN, Explainer, Now
 from swarmkeeper.service.queries import Queries

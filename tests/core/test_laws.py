@@ -15,7 +15,7 @@ from swarmkeeper.core.match import QueueBook
 from swarmkeeper.core.model import Bot, Limits, Principal, Queue, Ready, Task, Work
 from swarmkeeper.core.states import BotType, Happening, Kind, Status, TaskHappening, TaskStatus
 from swarmkeeper.core.world import NotLoaded, World
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from tests.examples import examples
 

@@ -12,7 +12,7 @@ import pytest
 
 from swarmkeeper.app import Orchestrator, make_log
 from swarmkeeper.clock import SystemClock
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.sdk.client import Client
 from swarmkeeper.serving import serving

@@ -13,7 +13,7 @@ from swarmkeeper.core.model import Principal
 from swarmkeeper.core.ports import Want
 from swarmkeeper.core.states import Status
 from swarmkeeper.core.world import World
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.sim.harness import ADMIN, Harness
 

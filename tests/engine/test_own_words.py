@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from swarmkeeper.govern import audit
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.sim.harness import Harness
 
 # A subtask's key is a word of its planner's; the shape of keys lets these through.

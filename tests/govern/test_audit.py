@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from swarmkeeper.core.model import AuditEntry, AuditLeaf, AuditTree, Event, RedactedField
 from swarmkeeper.govern import audit
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.tree import leaf_hash
 from tests.examples import examples
 

@@ -14,7 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from swarmkeeper.app import Orchestrator
-from swarmkeeper.cli import store as commands
+from swarmkeeper.cli.admin import store as commands
 from swarmkeeper.settings import Settings
 from tests.examples import examples
 

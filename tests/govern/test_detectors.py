@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmkeeper.govern import checks, views
-from swarmkeeper.govern.detectors import Detectors, Unscanned
-from swarmkeeper.govern.packs import BadRules, Detector, read_packs
-from swarmkeeper.govern.redaction import Redactor, default_rules
+from swarmkeeper.govern.redaction import checks, views
+from swarmkeeper.govern.redaction.detectors import Detectors, Unscanned
+from swarmkeeper.govern.redaction.packs import BadRules, Detector, read_packs
+from swarmkeeper.govern.redaction.redactor import Redactor, default_rules
 
 UNSCANNED = "[redacted:unscanned]"
 SHIPPED = read_packs(default_rules())

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from swarmkeeper.core import ids
 from swarmkeeper.core.model import RedactedField
-from swarmkeeper.govern import detectors, encoded
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction import detectors, encoded
+from swarmkeeper.govern.redaction.redactor import Redactor
 from tests.examples import examples
 
 REDACTOR = Redactor.default()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from swarmkeeper.govern.packs import BadRules, read_packs
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.packs import BadRules, read_packs
+from swarmkeeper.govern.redaction.redactor import Redactor
 
 GOOD = r"""
 title = "ours"

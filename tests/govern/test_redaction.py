@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from swarmkeeper.core.model import Principal, RedactedField
 from swarmkeeper.core.ports import Rules
-from swarmkeeper.govern import access, detectors
+from swarmkeeper.govern import access
 from swarmkeeper.govern.audit import canonical
-from swarmkeeper.govern.redaction import DEPTH_MAX, Redactor
+from swarmkeeper.govern.redaction import detectors
+from swarmkeeper.govern.redaction.redactor import DEPTH_MAX, Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 
 REDACTOR = Redactor.default()

@@ -7,9 +7,9 @@ import base64
 import pytest
 import re2
 
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
+from swarmkeeper.govern.redaction.tags import Tags
 from swarmkeeper.govern.rulebook import Rulebook
-from swarmkeeper.govern.tags import Tags
 
 REDACTOR = Redactor.default()
 TOKEN = "ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.observe.metrics import Metrics, Sources
 from swarmkeeper.service.figures import Figures
 from swarmkeeper.storage.sqlite.store import SqliteStore

@@ -12,7 +12,7 @@ import pytest
 
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.clock import SystemClock
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.http.refusals import CALLERS_MAX, MINUTE, TOLD_EACH, TOLD_IN_ALL, Refusals
 from swarmkeeper.observe.logs import Log

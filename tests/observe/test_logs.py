@@ -4,7 +4,7 @@ import io
 import json
 import logging
 
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.observe.logs import Log, take_over
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from swarmkeeper import Accept, Done, ExecutorBot, Plan, SubTask, Task, evaluator, executor, planner
-from swarmkeeper.cli import bot_files
+from swarmkeeper.cli.bots import bot_files
 from swarmkeeper.sdk.context import Context, Outbox
 from swarmkeeper.sdk.failures import OwnCode
 from swarmkeeper.sdk.isolation import CannotIsolate, Children, Job

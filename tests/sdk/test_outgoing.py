@@ -27,7 +27,7 @@ from swarmkeeper import (
     executor,
     planner,
 )
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.sdk import unsent
 from swarmkeeper.sdk.answers import Answer as BotAnswer
 from tests.sdk.script import Script, accepted, lease, orchestrator, refusal

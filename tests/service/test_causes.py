@@ -10,7 +10,7 @@ import pytest
 from swarmkeeper.core.model import Limits, Principal, Task
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.states import Ending, Outcome, Status, TaskStatus
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.service.queries import Queries
 from swarmkeeper.storage.sqlite.store import SqliteStore

@@ -17,7 +17,7 @@ from swarmkeeper.core.commands import Ask, Cancel, Claim, CreateKey, Pause, Regi
 from swarmkeeper.core.model import Failure, Limits, Principal, SubtaskSpec, Verdict
 from swarmkeeper.core.states import Condition, Decision, ErrorClass
 from swarmkeeper.govern import audit
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.service import doctor
 from swarmkeeper.service.engine import Engine

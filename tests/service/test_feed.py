@@ -11,7 +11,7 @@ from swarmkeeper.broker.local import LocalBroker
 from swarmkeeper.core.model import Event
 from swarmkeeper.core.ports import Changes, StoreUnavailable
 from swarmkeeper.core.states import TaskStatus
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.service import feed as feeds
 from swarmkeeper.service.feed import LAG_MAX, Feed, Subscription
 from swarmkeeper.storage.sqlite import SqliteStore

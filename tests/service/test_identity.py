@@ -11,7 +11,7 @@ from swarmkeeper.core.commands import Command, CreateKey, NoteRefusals, RevokeKe
 from swarmkeeper.core.errors import RateLimited, Unauthenticated
 from swarmkeeper.core.model import Limits, Principal
 from swarmkeeper.govern import keys
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.service.engine import Engine
 from swarmkeeper.service.identity import FAILURES_A_SECOND, LOOKUPS_A_SECOND, SECOND, Identity

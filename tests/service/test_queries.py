@@ -11,7 +11,7 @@ from swarmkeeper.core.errors import CursorTooOld, Forbidden, Invalid, NotFound
 from swarmkeeper.core.model import Answered, Edge, Feedback, LateResult, Lease, Limits, Principal, Queue, Ready, Work
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.states import Condition, Ending, Kind, Outcome, Status, TaskStatus
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.service.bodies import Bodies
 from swarmkeeper.service.leases import Leases

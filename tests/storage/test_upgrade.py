@@ -11,7 +11,7 @@ import pytest
 from swarmkeeper import Accept, Done, Plan, SubTask, evaluator, executor, planner
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.clock import SystemClock
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.sdk.runner import serve
 from swarmkeeper.service import doctor

@@ -98,7 +98,7 @@ def test_what_is_redacted_is_made_in_one_place() -> None:
         )
     }
 
-    assert makers <= {"src/swarmkeeper/govern/redaction.py"}
+    assert makers <= {"src/swarmkeeper/govern/redaction/redactor.py"}
 
 
 def test_the_core_needs_nothing_but_the_standard_library() -> None:

@@ -11,7 +11,7 @@ import uv_build
 from typer.main import get_command
 
 from swarmkeeper.cli.commands import app
-from swarmkeeper.cli.docs import pages
+from swarmkeeper.cli.tools.docs import pages
 from tests.tidy.tree import ROOT, SRC, files, name_of
 
 DOCS = ROOT / "docs"

@@ -17,7 +17,7 @@ from swarmkeeper.bench import machine
 from swarmkeeper.bench.load import Connection
 from swarmkeeper.bench.report import CannotMeasure
 from swarmkeeper.clock import SystemClock, SystemEntropy
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.service import console
 from swarmkeeper.settings import PREFIX

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from swarmkeeper.bots import files, review_planner
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.sdk.answers import Accept, Failed, Reject, Rework
 from swarmkeeper.sdk.bots import EvaluatorBot
 from swarmkeeper.sdk.context import Candidate

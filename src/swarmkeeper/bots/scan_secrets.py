@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from swarmkeeper.bots.file_bot import FileBot
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.sdk.runner import run
 
 LINES_AT_ONCE = 200

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from swarmkeeper.bots import files
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.sdk.answers import Answer, Done, Failed
 from swarmkeeper.sdk.bots import ExecutorBot
 from swarmkeeper.sdk.context import Context

@@ -4,25 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from swarmkeeper.cli import (
-    approval,
-    audit,
-    bench,
-    bot,
-    calibrate,
-    demo,
-    dev,
-    docs,
-    key,
-    message,
-    project,
-    redact,
-    server,
-    simulate,
-    store,
-    task,
-    tenant,
-)
+from swarmkeeper.cli.admin import audit, key, store, tenant
+from swarmkeeper.cli.bots import bot
+from swarmkeeper.cli.serving import demo, dev, server
+from swarmkeeper.cli.tasks import approval, message, task
+from swarmkeeper.cli.tools import bench, calibrate, docs, project, redact, simulate
 
 app = typer.Typer(
     name="swarmkeeper",

@@ -20,7 +20,7 @@ def _main() -> None:
     import io
 
     from swarmkeeper.cli.commands import app
-    from swarmkeeper.cli.terminal import Exit, Failure
+    from swarmkeeper.cli.framework.terminal import Exit, Failure
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

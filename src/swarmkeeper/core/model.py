@@ -36,7 +36,7 @@ class RedactedField:
 
 @dataclass(frozen=True, slots=True)
 class Redacted:
-    """What may enter the evidence. Made in one place, govern/redaction.py."""
+    """What may enter the evidence. Made in one place, govern/redaction/redactor.py."""
 
     value: Json
     fields: tuple[RedactedField, ...] = ()

@@ -8,8 +8,8 @@ from copy import copy
 from swarmkeeper.core.errors import Detail
 from swarmkeeper.core.model import Json, Principal, Redacted
 from swarmkeeper.govern import access, schemas
-from swarmkeeper.govern.redaction import Redactor
-from swarmkeeper.govern.tags import Tags, TenantTags
+from swarmkeeper.govern.redaction.redactor import Redactor
+from swarmkeeper.govern.redaction.tags import Tags, TenantTags
 
 
 class Rulebook:

@@ -22,7 +22,7 @@ from swarmkeeper.core.errors import Detail
 from swarmkeeper.core.model import Failure, Json, Limits, Principal, SubtaskSpec, Task, Verdict, Work
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.states import TASK_CLOSED, ErrorClass
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.service.engine import Claimed, Engine, Granted, Poll
 from swarmkeeper.sim import checks

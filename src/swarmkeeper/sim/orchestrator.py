@@ -11,7 +11,7 @@ from typing import Any
 from swarmkeeper.broker import LocalBroker
 from swarmkeeper.core.model import Limits
 from swarmkeeper.core.ports import StoreUnavailable
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.service.engine import Engine
 from swarmkeeper.sim import shares

@@ -17,7 +17,7 @@ import apsw
 
 from swarmkeeper.core.model import Event
 from swarmkeeper.core.states import TASK_CLOSED, Ending, Kind, Status
-from swarmkeeper.govern.redaction import read_back
+from swarmkeeper.govern.redaction.redactor import read_back
 from swarmkeeper.sdk.transport import Response
 from swarmkeeper.sim import checks
 from swarmkeeper.sim.bots import SECRET

@@ -27,7 +27,7 @@ from swarmkeeper.core.model import (
 )
 from swarmkeeper.core.ports import Changes, Started, Want
 from swarmkeeper.core.states import BotType, Ending, Kind, Status, TaskStatus
-from swarmkeeper.govern.redaction import Redactor
+from swarmkeeper.govern.redaction.redactor import Redactor
 
 LOADED: tuple[type[Any], ...] = (Task, Work, Lease, Attempt, Bot, ApiKey, Approval, Chore, Idempotency, AuditTree)
 VERSIONED: tuple[type[Any], ...] = (Task, Work, Lease, Bot, ApiKey, Approval, Chore)

@@ -1,0 +1,42 @@
+"""`audit list`: what a server's audit log says. Verifying a store's log is store.py's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from swarmkeeper.cli.admin.store import audit as app
+from swarmkeeper.cli.framework import terminal
+from swarmkeeper.cli.framework.connection import Connection, connected
+from swarmkeeper.cli.framework.flags import flag
+
+if TYPE_CHECKING:
+    from swarmkeeper.wire.answers import AuditLog
+
+__all__ = ["app"]
+
+
+@app.command("list")
+@connected
+def list_(
+    connection: Connection,
+    task: Annotated[str | None, flag("--task", metavar="TASK_ID", help="Of this task: tsk_…")] = None,
+    actor: Annotated[str | None, flag("--actor", help="Of this bot, key or other actor: its id.")] = None,
+    action: Annotated[str | None, flag("--action", help="Of this kind, such as task.submit.")] = None,
+    after: Annotated[int | None, flag("--after", min=0, help="After the record with this index.")] = None,
+) -> None:
+    """Who did what, in order. For auditors and administrators."""
+
+    def show(record: AuditLog) -> None:
+        if connection.as_json:
+            terminal.say_json(record.model_dump(mode="json", by_alias=True))
+        else:
+            terminal.say(_line(record))
+
+    connection.each(lambda client: client.audit(task, actor=actor, action=action, after=after), show)
+
+
+def _line(record: AuditLog) -> str:
+    actor = "-" if record.actor is None else f"{record.actor.type}:{record.actor.id}"
+    words = [str(record.index), record.timestamp.isoformat(timespec="milliseconds"), actor, record.event]
+    words += [record.resource or "-", record.outcome or "-"]
+    return "  ".join(terminal.on_one_line(word) for word in words)

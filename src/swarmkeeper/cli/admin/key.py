@@ -1,0 +1,115 @@
+"""`key create|list|rotate|revoke`: who may call. Making one works on the store itself, so that there can be a first."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from swarmkeeper.cli.admin import roles
+from swarmkeeper.cli.framework import running, terminal
+from swarmkeeper.cli.framework.connection import Connection, connected
+from swarmkeeper.cli.framework.flags import AsJson, Store, flag, seconds
+from swarmkeeper.settings import BadSetting
+
+app = typer.Typer(no_args_is_help=True, help="API keys: make, list, rotate, revoke.")
+
+
+@app.command()
+def create(
+    role: Annotated[str, flag("--role", help=roles.HELP)],
+    bot: Annotated[str | None, flag("--bot", help="The one bot name that it may act as.")] = None,
+    owner: Annotated[str | None, flag("--owner", help="Who answers for its bots.")] = None,
+    skills: Annotated[str | None, flag("--skills", help="What its bot may claim to be able to do: a,b")] = None,
+    tenant: Annotated[
+        str, flag("--tenant", help="Whose it is; a tenant comes into being with its first key.")
+    ] = "default",
+    expires_days: Annotated[int | None, flag("--expires-days", help="Days until it ends; without, it stays.")] = None,
+    store: Store = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key on the store itself, whether or not a server runs; the store is made where there is none.
+
+    The key is shown this once. `swarmkeeper api POST /keys` makes one through a server.
+    """
+    from swarmkeeper.core.errors import Invalid
+    from swarmkeeper.service.console import KeyWish
+
+    roles.check(role)
+    listed = None if skills is None else tuple(skill.strip() for skill in skills.split(",") if skill.strip())
+    wish = KeyWish(role, bot, owner, listed, expires_days, tenant)
+    try:
+        key_id, text = running.run(_create(wish, store))
+    except Invalid as error:
+        raise running.invalid(error) from None
+    if as_json:
+        terminal.say_json({"id": key_id, "key": text, "role": role})
+        return
+    terminal.say(text)
+    terminal.talk(f"{key_id}, role {role}: this is the only time that the key is shown")
+
+
+async def _create(wish: object, store: str | None) -> tuple[str, str]:
+    from swarmkeeper.clock import SystemClock, SystemEntropy
+    from swarmkeeper.govern.redaction.redactor import Redactor
+    from swarmkeeper.govern.rulebook import Rulebook
+    from swarmkeeper.service import console
+
+    assert isinstance(wish, console.KeyWish)
+
+    settings = running.on_disk(store, lost=", and its key with it")
+    try:
+        pepper = settings.pepper_bytes()
+    except BadSetting as error:
+        raise running.of_store(error) from None
+    async with running.store_of(settings, create=True) as opened:
+        return await console.create_key(
+            opened,
+            wish,
+            clock=SystemClock(),
+            entropy=SystemEntropy(),
+            rules=Rulebook(Redactor.default()),
+            pepper=pepper,
+        )
+
+
+@app.command("list")
+@connected
+def list_(connection: Connection) -> None:
+    """All keys of the tenant, never the keys themselves."""
+    listed = connection.all(lambda client: client.keys())
+    rows = [key.model_dump(mode="json", exclude={"key"}) for key in listed]
+    if connection.as_json:
+        for row in rows:
+            terminal.say_json(row)
+    else:
+        terminal.say_table(rows, ("id", "role", "bot", "owner", "created_at", "expires_at", "revoked_at"))
+
+
+@app.command()
+@connected
+def rotate(
+    connection: Connection,
+    key_id: Annotated[str, typer.Argument(help="The id of its record: key_…")],
+    overlap_seconds: Annotated[float, seconds("--overlap-seconds", help="How long the old secret stays good.")] = 0,
+) -> None:
+    """Give a key a new secret, shown this once."""
+    made = connection.call(lambda client: client.rotate_key(key_id, overlap_seconds=overlap_seconds))
+    if connection.as_json:
+        terminal.say_json({"id": made.id, "key": made.key, "role": made.role})
+    else:
+        terminal.say(made.key or "")
+
+
+@app.command()
+@connected
+def revoke(
+    connection: Connection,
+    key_id: Annotated[str, typer.Argument(help="The id of its record: key_…")],
+) -> None:
+    """End a key. Bots that have no other lose their leases; no crash is counted."""
+    key = connection.call(lambda client: client.revoke_key(key_id))
+    if connection.as_json:
+        terminal.say_json(key.model_dump(mode="json", exclude={"key"}))
+    else:
+        terminal.talk(f"{key.id} is revoked")

@@ -1,0 +1,180 @@
+"""`audit verify`, `doctor`, `migrate`: what an administrator does with a store, whether or not a server runs on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from swarmkeeper.cli.framework import running, terminal
+from swarmkeeper.cli.framework.flags import AsJson, Store, flag
+from swarmkeeper.cli.framework.terminal import Exit, Failure
+
+if TYPE_CHECKING:
+    from swarmkeeper.govern.audit import Verdict
+    from swarmkeeper.service.doctor import Finding
+    from swarmkeeper.settings import Settings
+
+audit = typer.Typer(no_args_is_help=True, help="The audit log.")
+
+# What `audit verify` ends with.
+WHOLE, TAMPERED, INCOMPLETE = 0, 1, 2
+
+
+@audit.command()
+def verify(
+    store_url: Annotated[str | None, typer.Argument(metavar="STORE_URL", help="A store: sqlite:///…")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Verify the audit log of every tenant: records, tree, commitments to bodies.
+
+    Ends with 0 where it is whole, 1 where it was tampered with, 2 where something is missing.
+    """
+    if store_url is not None and store_url.startswith(("http://", "https://")):
+        raise Failure(
+            "not_supported",
+            "this version verifies a store, not a server",
+            exit_code=Exit.USAGE,
+            fix="swarmkeeper audit verify sqlite:///…",
+        )
+    status, verdicts, records = running.run(_verify(running.settings_of(store=store_url)))
+    if as_json:
+        logs = [
+            {
+                "tenant": tenant,
+                "status": verdict.status,
+                "records": verdict.records,
+                "erased": verdict.erased,
+                "first_bad_index": verdict.index,
+                "reason": verdict.reason,
+            }
+            for tenant, verdict in verdicts.items()
+        ]
+        terminal.say_json({"status": ("whole", "tampered", "incomplete")[status], "records": records, "logs": logs})
+    else:
+        say_verdicts(verdicts, records)
+    raise typer.Exit(status)
+
+
+def say_verdicts(verdicts: dict[str, Verdict], records: int) -> None:
+    """One line where all is well, else one for each log that is not, with its first bad index."""
+    bad = {tenant: verdict for tenant, verdict in verdicts.items() if verdict.status != "whole"}
+    if not bad:
+        terminal.say(f"audit log verified: {records} records")
+    for tenant, verdict in bad.items():
+        place = "" if verdict.index is None else f", first bad index {verdict.index}"
+        terminal.say(f"audit log {verdict.status}: tenant {terminal.on_one_line(tenant)}{place}: {verdict.reason}")
+
+
+async def _verify(settings: Settings) -> tuple[int, dict[str, Verdict], int]:
+    from swarmkeeper.govern.audit import Verdict
+    from swarmkeeper.service import doctor
+
+    try:
+        async with running.store_of(settings, reading=True) as store:
+            verdicts = await doctor.verify_audit(store)
+    except running.Damaged as damaged:
+        # A file so damaged that SQLite refuses to read it was not left as it was written.
+        verdicts = {"(all)": Verdict("tampered", 0, reason=damaged.detail)}
+    found = {verdict.status for verdict in verdicts.values()}
+    status = TAMPERED if "tampered" in found else INCOMPLETE if "incomplete" in found else WHOLE
+    return status, verdicts, sum(verdict.records for verdict in verdicts.values())
+
+
+def doctor(
+    deep: Annotated[bool, flag("--deep", help="Look at every row and every audit record.")] = False,
+    reset_clock: Annotated[
+        bool,
+        flag(
+            "--reset-clock",
+            help="Set the store's time back to this machine's clock, after a run with a clock that was ahead."
+            " No server may be using it.",
+        ),
+    ] = False,
+    store: Store = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look whether a store is sound: 0 where it is, 11 where an invariant is broken. A server may be running on it."""
+    if reset_clock:
+        _reset_clock(running.settings_of(store=store), as_json=as_json)
+        return
+    findings = running.run(_examine(running.settings_of(store=store), deep=deep))
+    if as_json:
+        told = [{"invariant": one.check.invariant, "check": one.check.says, "subject": one.subject} for one in findings]
+        terminal.say_json({"healthy": not findings, "deep": deep, "findings": told})
+    else:
+        for one in findings:
+            terminal.say(
+                f"invariant {one.check.invariant} broken ({one.check.says}): {terminal.on_one_line(one.subject)}"
+            )
+        if not findings:
+            terminal.say("healthy" if deep else "healthy (the file; --deep looks at every row)")
+    raise typer.Exit(Exit.VIOLATION if findings else Exit.OK)
+
+
+def _reset_clock(settings: Settings, *, as_json: bool) -> None:
+    from swarmkeeper.core.errors import StillStopping
+
+    try:
+        seconds = running.run(_set_back(settings)) / 1_000_000
+    except StillStopping as error:
+        raise Failure("still_stopping", error.detail, exit_code=Exit.CONFLICT, fix="swarmkeeper serve") from None
+    if as_json:
+        terminal.say_json({"reset": seconds > 0, "ahead_seconds": seconds})
+    elif seconds:
+        terminal.say(f"the store's time was set back by {seconds:.0f} s")
+    else:
+        terminal.say("the store's time is not ahead of the clock: nothing to do")
+
+
+async def _set_back(settings: Settings) -> int:
+    from swarmkeeper.clock import SystemClock, SystemEntropy
+    from swarmkeeper.govern.redaction.redactor import Redactor
+    from swarmkeeper.govern.rulebook import Rulebook
+    from swarmkeeper.service import console
+    from swarmkeeper.storage.sqlite.store import SqliteStore
+
+    opened = SqliteStore(settings.store)
+    try:
+        await opened.open(create=False)
+    except Exception as error:
+        raise running.of_store(error) from None
+    try:
+        rules = Rulebook(Redactor.default())
+        return await console.reset_clock(opened, clock=SystemClock(), entropy=SystemEntropy(), rules=rules)
+    finally:
+        await opened.close()
+
+
+async def _examine(settings: Settings, *, deep: bool) -> list[Finding]:
+    from swarmkeeper.clock import SystemClock
+    from swarmkeeper.govern.redaction.redactor import Redactor
+    from swarmkeeper.govern.rulebook import Rulebook
+    from swarmkeeper.service import doctor
+
+    try:
+        async with running.store_of(settings, reading=True) as store:
+            return await doctor.examine(store, Rulebook(Redactor.default()), deep=deep, wall=SystemClock().now())
+    except running.Damaged as damaged:
+        return [doctor.Finding(doctor.DAMAGE, damaged.detail)]
+
+
+def migrate(store: Store = None, as_json: AsJson = False) -> None:
+    """Bring a store's schema up to this version, after a copy beside the file. No server may be using it."""
+    settings = running.settings_of(store=store)
+
+    async def work() -> None:
+        from swarmkeeper.storage.sqlite.store import SqliteStore
+
+        try:
+            opened = SqliteStore(settings.store)
+            await opened.open(migrate=True, create=False)
+        except Exception as error:
+            raise running.of_store(error) from None
+        await opened.close()
+
+    running.run(work())
+    if as_json:
+        terminal.say_json({"migrated": True})
+    else:
+        terminal.talk("the store has the schema of this version")

@@ -1,0 +1,140 @@
+"""`tenant list|get|set`: what each tenant may have. All work on the store itself, beside a server or not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from swarmkeeper.cli.framework import running, terminal
+from swarmkeeper.cli.framework.flags import AsJson, Store, flag
+from swarmkeeper.cli.framework.terminal import Exit, Failure
+
+if TYPE_CHECKING:
+    from swarmkeeper.service.console import TenantWish
+    from swarmkeeper.settings import Settings
+
+app = typer.Typer(no_args_is_help=True, help="Tenants: their share of the engine, and how much they may have open.")
+
+COLUMNS = ("id", "weight", "max_backlog", "open_tasks", "open_subtasks", "stored_bytes")
+
+
+@app.command("list")
+def list_(store: Store = None, as_json: AsJson = False) -> None:
+    """All tenants, their weight, how many tasks they may have open and how many they have."""
+    rows = running.run(_list(running.on_disk(store, lost="")))
+    if as_json:
+        for row in rows:
+            terminal.say_json(row)
+    else:
+        terminal.say_table(rows, COLUMNS)
+
+
+@app.command()
+def get(
+    tenant: Annotated[str, typer.Argument(help="Its id.")],
+    store: Store = None,
+    as_json: AsJson = False,
+) -> None:
+    """How much a tenant has of what it may have. What a running server counts in memory is in its metrics."""
+    settings = running.on_disk(store, lost="")
+    found = [row for row in running.run(_list(settings)) if row["id"] == tenant]
+    if not found:
+        raise Failure(
+            "not_found",
+            "no such tenant",
+            exit_code=Exit.NOT_FOUND,
+            fix="swarmkeeper tenant list shows those that there are",
+        )
+    rows = _usage(found[0], settings)
+    if as_json:
+        terminal.say_json({**found[0], "limits": rows})
+    else:
+        terminal.say_table(rows, ("limit", "scope", "used", "most", "set_by"))
+
+
+def _usage(row: dict[str, Any], settings: Settings) -> list[dict[str, Any]]:
+    """What it uses of the limits that are counted in the store, then those of a running server."""
+    from swarmkeeper.core.model import Tenant
+    from swarmkeeper.service.explain import stored_usage
+
+    tenant = Tenant(**row)
+    own = "tenant set" if tenant.max_backlog is not None else "open_tasks"
+    kept = [
+        {
+            "limit": one.limit,
+            "scope": one.scope,
+            "used": one.used,
+            "most": one.most,
+            "set_by": own if one.limit == "open_tasks" else one.limit,
+        }
+        for one in stored_usage(tenant, settings.limits())
+    ]
+    counted = [
+        {"limit": limit, "scope": scope, "used": None, "most": most or None, "set_by": f"{limit}_{scope}"}
+        for limit in ("tasks_a_minute", "body_bytes", "polls", "followers", "waits")
+        for scope in ("tenant", "key")
+        for most in (getattr(settings, f"{limit}_{scope}"),)
+    ]
+    return [*kept, *counted]
+
+
+@app.command("set")
+def set_(
+    tenant: Annotated[str, typer.Argument(help="Its id; a tenant comes into being with its first key.")],
+    weight: Annotated[
+        int | None, flag("--weight", help="Its share where several want the engine, from 1 to 1000; at first 1.")
+    ] = None,
+    max_backlog: Annotated[
+        int | None,
+        flag(
+            "--max-backlog", help="How many tasks that are not final it may have; at first as many as open_tasks says."
+        ),
+    ] = None,
+    unbounded: Annotated[
+        bool, flag("--unbounded", help="No bound of its own again: as many as open_tasks says.")
+    ] = False,
+    store: Store = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change what a tenant may have. A running server takes it in within a second."""
+    from swarmkeeper.core.errors import Invalid, NotFound
+    from swarmkeeper.service.console import TenantWish
+
+    if weight is None and max_backlog is None and not unbounded:
+        raise Failure(
+            "invalid", "nothing to change is named", exit_code=Exit.USAGE, fix="add --weight N or --max-backlog N"
+        )
+    settings = running.on_disk(store, lost="")
+    try:
+        running.run(_set(settings, TenantWish(tenant, weight, max_backlog, unbounded)))
+    except Invalid as error:
+        raise running.invalid(error) from None
+    except NotFound as error:
+        raise Failure(
+            "not_found",
+            error.detail,
+            exit_code=Exit.NOT_FOUND,
+            fix="swarmkeeper tenant list shows those that there are",
+        ) from None
+    (row,) = [row for row in running.run(_list(settings)) if row["id"] == tenant]
+    if as_json:
+        terminal.say_json(row)
+    else:
+        terminal.say_table([row], COLUMNS)
+
+
+async def _list(settings: Settings) -> list[dict[str, Any]]:
+    async with running.store_of(settings, reading=True) as store:
+        return await store.read("tenant_shares", {})
+
+
+async def _set(settings: Settings, wish: TenantWish) -> None:
+    from swarmkeeper.clock import SystemClock, SystemEntropy
+    from swarmkeeper.govern.redaction.redactor import Redactor
+    from swarmkeeper.govern.rulebook import Rulebook
+    from swarmkeeper.service import console
+
+    async with running.store_of(settings) as store:
+        rules = Rulebook(Redactor.default())
+        await console.set_tenant(store, wish, clock=SystemClock(), entropy=SystemEntropy(), rules=rules)

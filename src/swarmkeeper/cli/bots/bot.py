@@ -1,0 +1,232 @@
+"""`bot …`: who takes part, and running a bot from a file or module."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from swarmkeeper.cli.bots import bot_files
+from swarmkeeper.cli.framework import running, terminal
+from swarmkeeper.cli.framework.connection import ApiKey, ApiKeyFile, Connection, Url, check_key, connected
+from swarmkeeper.cli.framework.flags import AsJson, flag
+from swarmkeeper.cli.framework.terminal import Exit, Failure
+from swarmkeeper.cli.tasks.task import read_task
+
+if TYPE_CHECKING:
+    from swarmkeeper.testing import bot_suite
+    from swarmkeeper.wire.answers import Bot
+
+app = typer.Typer(no_args_is_help=True, help="Bots: look, run, drain, enable, delete.")
+
+BotId = Annotated[str, typer.Argument(metavar="BOT_ID", help="bot_…")]
+COLUMNS = ("id", "type", "name", "instance", "version", "status", "last_seen", "held", "capacity", "skills")
+
+
+@app.command("list")
+@connected
+def list_(connection: Connection) -> None:
+    """All bots of the tenant."""
+    rows = [bot.model_dump(mode="json") for bot in connection.all(lambda client: client.bots())]
+    if connection.as_json:
+        for row in rows:
+            terminal.say_json(row)
+    else:
+        terminal.say_table([_told(row) for row in rows], COLUMNS)
+
+
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    """The row as a table shows it: with where its code stands that does not end, or that it asks for no work."""
+    row = row | {"last_seen": row["last_seen"] and f"{row['last_seen'][:19]}Z"}
+    if row["stuck"]:
+        one, others = row["stuck"][0], len(row["stuck"]) - 1
+        more = f" (and {others} more)" if others else ""
+        return row | {
+            "status": f"{row['status']}, stuck in {one['where'] or one['work_id']} since {one['since']}{more}"
+        }
+    mute = row["status"] == "active" and row["asking"] is False and row["held"] < row["capacity"]
+    return row | ({"status": f"active, not asking since {row['last_asked'][11:19]}Z"} if mute else {})
+
+
+@app.command()
+@connected
+def get(connection: Connection, bot_id: BotId) -> None:
+    """One bot."""
+    _say(connection, connection.call(lambda client: client.bot(bot_id)))
+
+
+@app.command()
+@connected
+def drain(connection: Connection, bot_id: BotId) -> None:
+    """No new work for it; what it holds it may finish."""
+    _say(connection, connection.call(lambda client: client.drain_bot(bot_id)))
+
+
+@app.command()
+@connected
+def enable(connection: Connection, bot_id: BotId) -> None:
+    """Work for it again."""
+    _say(connection, connection.call(lambda client: client.enable_bot(bot_id)))
+
+
+@app.command()
+@connected
+def delete(connection: Connection, bot_id: BotId) -> None:
+    """Take it out of the fleet; what it holds goes back, no crash counted. It may register again."""
+    connection.call(lambda client: client.delete_bot(bot_id))
+    if connection.as_json:
+        terminal.say_json({"id": bot_id, "deleted": True})
+    else:
+        terminal.talk(f"{terminal.on_one_line(bot_id)} is deleted")
+
+
+def _say(connection: Connection, bot: Bot) -> None:
+    row = bot.model_dump(mode="json")
+    if connection.as_json:
+        terminal.say_json(row)
+    else:
+        terminal.say_table([_told(row)], COLUMNS)
+
+
+@app.command()
+def run(
+    target: Annotated[str, typer.Argument(metavar="FILE_OR_MODULE:CLASS", help="bot.py:Bot, or package.module:Bot")],
+    every: Annotated[bool, flag("--all", help="Run every bot of the file, in this one process.")] = False,
+    name: Annotated[str | None, flag("--name", help="The name it registers under.")] = None,
+    skill: Annotated[
+        list[str] | None, flag("--skill", help="A skill it offers, in place of its class's own. May be repeated.")
+    ] = None,
+    instance: Annotated[
+        str | None,
+        flag("--instance", help="Tells processes of one name apart, each with work of its own; host and process."),
+    ] = None,
+    health_file: Annotated[
+        Path | None, flag("--health-file", help="A file to say in how it is, rewritten every 5 s, removed at the end.")
+    ] = None,
+    health_port: Annotated[
+        str | None,
+        flag("--health-port", metavar="[HOST:]PORT", help="Where to answer /livez and /readyz; host 127.0.0.1."),
+    ] = None,
+    stuck_seconds: Annotated[
+        float | None,
+        flag(
+            "--stuck-seconds",
+            min=0.0,
+            help="End with an error once code that does not end has held all places so long.",
+        ),
+    ] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    api_key_file: ApiKeyFile = None,
+) -> None:
+    """Run a bot until SIGTERM or SIGINT, then let it finish what it holds; a second signal ends it at once.
+
+    The class may be left out where the file holds one bot. A function with @executor is a bot too.
+    """
+    if every and (name is not None or skill):
+        detail = "--name and --skill are for one bot, and --all runs every bot of the file"
+        raise Failure("invalid", detail, exit_code=Exit.USAGE, fix="leave them out, or name one bot: FILE:CLASS")
+    host, port = _address(health_port)
+    settings = Connection.of(url, api_key, api_key_file).settings
+    check_key(settings)
+    # `run` reads these, and so does a Client that the bot's own code makes.
+    os.environ["SWARMKEEPER_URL"] = settings.url
+    for variable, value in (("API_KEY", settings.api_key), ("API_KEY_FILE", settings.api_key_file)):
+        os.environ.pop(f"SWARMKEEPER_{variable}", None)
+        if value:
+            os.environ[f"SWARMKEEPER_{variable}"] = value
+    bots = bot_files.load_all(target) if every else [bot_files.load(target)]
+    for bot in bots:
+        if name is not None:
+            bot.name = name
+        if skill:
+            bot.skills = frozenset(skill)
+        if instance is not None:
+            bot.instance = instance
+    from swarmkeeper.sdk import runner
+    from swarmkeeper.sdk.health import Health
+
+    def listening(host: str, port: int) -> None:
+        terminal.talk(f"/livez and /readyz on {host}:{port}")
+
+    health = Health(health_file, host, port, listening)
+    runner.run(*bots, health=health, stuck_seconds=runner.STUCK_SECONDS if stuck_seconds is None else stuck_seconds)
+
+
+def _address(told: str | None) -> tuple[str, int | None]:
+    """Host and port of `[HOST:]PORT`; no port where nothing is told.
+
+    Raises:
+        Failure: it is neither.
+    """
+    if told is None:
+        return "127.0.0.1", None
+    host, _, port = told.rpartition(":")
+    if not port.isdecimal() or int(port) > 65_535:
+        raise Failure("invalid", "--health-port takes PORT or HOST:PORT", exit_code=Exit.USAGE)
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
+@app.command("test")
+def try_(
+    target: Annotated[
+        str | None, typer.Argument(metavar="[FILE_OR_MODULE:CLASS]", help="bot.py:Bot, or package.module:Bot")
+    ] = None,
+    command: Annotated[str | None, flag("--command", help="How to start a bot in another language.")] = None,
+    work: Annotated[
+        str | None, flag("--work", help="A file with the task that it is given, as submit -f takes it.")
+    ] = None,
+    patience: Annotated[float, flag("--patience", help="Seconds for each thing it is to do.", min=1.0)] = 20.0,
+    only: Annotated[str | None, flag("--only", help="Names of checks, parted by commas.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try a bot: lost replies, lost leases, cancelled work, an overloaded server, garbage. 11 where it breaks a rule.
+
+    It runs against an orchestrator of its own on this machine, which misbehaves to order. No server and no key needed.
+    """
+    if (target is None) == (command is None):
+        what = "name a bot, or how to start one" if target is None else "name a bot or how to start one, not both"
+        raise Failure("no_bot", what, exit_code=Exit.USAGE, fix="bot.py:Bot, or --command")
+    words = shlex.split(command) if command is not None else target
+    if not words:
+        raise Failure("no_bot", "the command is empty", exit_code=Exit.USAGE)
+    task = None if work is None else read_task(work)
+    from swarmkeeper.testing import bot_suite
+
+    names = None if only is None else [name.strip() for name in only.split(",")]
+    if names is not None and (unknown := set(names) - {check.name for check in bot_suite.CHECKS}):
+        known = ", ".join(check.name for check in bot_suite.CHECKS)
+        raise Failure("invalid", f"there is no check {min(unknown)!r}", exit_code=Exit.USAGE, fix=known)
+
+    def told(outcome: bot_suite.Outcome) -> None:
+        if not as_json:
+            terminal.say(_line_of(outcome))
+
+    from swarmkeeper.sdk.errors import ApiError
+
+    try:
+        outcomes = running.run(bot_suite.try_bot(words, work=task, patience=patience, only=names, told=told))
+    except OSError as error:
+        if command is None:
+            raise
+        raise Failure("no_bot", f"--command cannot be started: {error.strerror}", exit_code=Exit.USAGE) from None
+    except ApiError as error:  # nothing but the work comes from outside
+        raise Failure("work", f"--work: {error}", exit_code=Exit.USAGE) from None
+    broken = any(outcome.broken for outcome in outcomes)
+    if as_json:
+        checks = [
+            {"check": one.check.name, "says": one.check.says, "level": one.check.level, "result": one.result}
+            | ({"detail": one.detail} if one.detail else {})
+            for one in outcomes
+        ]
+        terminal.say_json({"conforms": not broken, "checks": checks})
+    raise typer.Exit(Exit.VIOLATION if broken else Exit.OK)
+
+
+def _line_of(outcome: bot_suite.Outcome) -> str:
+    word = {"passed": "ok", "not_seen": "not seen", "failed": "BROKEN" if outcome.broken else "advice"}[outcome.result]
+    detail = f"\n          {terminal.shown(outcome.detail)}" if outcome.detail else ""
+    return f"{word:9} {outcome.check.name}: {outcome.check.says}{detail}"

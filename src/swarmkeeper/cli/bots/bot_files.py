@@ -1,0 +1,185 @@
+"""Loads bots from a Python file or module, for `bot run`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from swarmkeeper.cli.framework import running
+from swarmkeeper.cli.framework.terminal import Exit, Failure
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from swarmkeeper.sdk.bots import BaseBot
+
+
+def load(target: str) -> BaseBot:
+    """The one bot that a file or module holds, or the one that is named behind a colon.
+
+    Raises:
+        Failure: there is no such file, module or bot, or there are several, or its code fails.
+    """
+    place, wanted = parted(target)
+    module = _loaded(place)
+    found = _bots_in(module)
+    if wanted:
+        if not _is_bot(value := getattr(module, wanted, None)):
+            raise _no_such(place, wanted, found)
+        return _made(place, value)
+    if not found:
+        raise _no_such(place, wanted, found)
+    if len(found) > 1:
+        listed = [("run", _command(place, name)) for name in found]
+        detail = f"there are several bots in it: {', '.join(found)}"
+        fix = f"name one, or run all of them in one process: {_command(place)} --all"
+        raise Failure("no_bot", detail, exit_code=Exit.USAGE, facts=listed, fix=fix)
+    return _made(place, next(iter(found.values())))
+
+
+def load_all(target: str) -> list[BaseBot]:
+    """All bots that a file or module holds, in the order in which it names them.
+
+    Raises:
+        Failure: there is no such file or module, or no bot in it, or its code fails.
+    """
+    place, wanted = parted(target)
+    if wanted:
+        raise Failure("invalid", "--all runs every bot of a file: name none", exit_code=Exit.USAGE)
+    found = _bots_in(_loaded(place))
+    if not found:
+        raise _no_such(place, wanted, found)
+    return [_made(place, value) for value in found.values()]
+
+
+def parted(target: str) -> tuple[str, str]:
+    """File or module, and the bot in it, or nothing."""
+    place, colon, wanted = target.rpartition(":")
+    return (place, wanted) if colon else (target, "")
+
+
+def _loaded(place: str) -> ModuleType:
+    from swarmkeeper.sdk.loading import RunWhileLoading, loading
+
+    with _own_errors(place):
+        try:
+            with loading():
+                return _module(place)
+        except RunWhileLoading as error:
+            raise _runs_itself(error) from None
+
+
+def _runs_itself(error: Exception) -> Failure:
+    """A file that runs its bots when it is imported: the line, and what to write there."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.name == "<module>"]
+    where = frames[-1]  # the innermost file that was being imported
+    line = (where.line or "run(…)").strip()
+    return Failure(
+        "runs_itself",
+        "the file runs a bot while it is loaded: `bot run` is to do that",
+        exit_code=Exit.USAGE,
+        facts=[("where", f"{where.filename}:{where.lineno}: {line}")],
+        fix=f'put it where only `python FILE` gets to it:\n       if __name__ == "__main__":\n           {line}',
+    )
+
+
+def _is_bot(value: object) -> bool:
+    from swarmkeeper.sdk.bots import BaseBot
+
+    return isinstance(value, BaseBot) or (isinstance(value, type) and issubclass(value, BaseBot))
+
+
+def _bots_in(module: ModuleType) -> dict[str, Any]:
+    """Bots, and classes of bots that it defines itself, by name; a class without the method of its work is a base."""
+    found: dict[str, Any] = {}
+    for name, value in vars(module).items():
+        if not _is_bot(value) or any(value is one for one in found.values()):
+            continue
+        if isinstance(value, type) and value.__module__ != module.__name__:
+            continue
+        found[name] = value
+    whole = {name: value for name, value in found.items() if hasattr(value, getattr(value, "method", ""))}
+    return whole or found  # where none has one, its author is told of the method that is missing
+
+
+def _made(place: str, value: Any) -> BaseBot:
+    with _own_errors(place):
+        bot: BaseBot = value() if isinstance(value, type) else value
+        bot.code()
+        return bot
+
+
+def _command(place: str, name: str | None = None) -> str:
+    target = place if name is None else f"{place}:{name}"
+    return f"{running.program()} bot run {shlex.quote(target)}"
+
+
+def _no_such(place: str, wanted: str, found: dict[str, Any]) -> Failure:
+    if wanted:
+        detail = f"there is no bot {wanted!r} in it"
+        listed = [("run", _command(place, name)) for name in found]
+        return Failure("no_bot", detail, exit_code=Exit.USAGE, facts=listed)
+    fix = "derive a class from PlannerBot, ExecutorBot or EvaluatorBot, or decorate a function with @executor"
+    return Failure("no_bot", "there is no bot in it", exit_code=Exit.USAGE, fix=fix)
+
+
+@contextmanager
+def _own_errors(place: str) -> Iterator[None]:
+    """An error that the bot's own code makes is told with its place there.
+
+    Raises:
+        Failure: it made one.
+    """
+    try:
+        yield
+    except Failure:
+        raise
+    except Exception as error:
+        told = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
+        facts = [("where", where)] if (where := _where(error, place)) else []
+        raise Failure("bot_fails", f"the bot cannot be loaded: {told}", facts=facts) from None
+
+
+def _where(error: Exception, place: str) -> str | None:
+    """File and line: in the bot's own folder where the error passed it, or else where it arose."""
+    if isinstance(error, SyntaxError) and error.filename is not None:
+        return f"{error.filename}, line {error.lineno}"
+    folder = str((Path(place).parent if place.endswith(".py") else Path()).resolve())
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<") and frame.filename != __file__
+    ]
+    own = [frame for frame in frames if str(Path(frame.filename).resolve().parent) == folder] or frames
+    return f"{own[-1].filename}, line {own[-1].lineno}" if own else None
+
+
+def _module(place: str) -> ModuleType:
+    if not place:
+        raise Failure("no_file", "a file or module is expected", exit_code=Exit.USAGE)
+    if not place.endswith(".py"):
+        sys.path.insert(0, str(Path.cwd()))
+        try:
+            return import_module(place)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{place}.".startswith(f"{error.name}."):
+                raise  # the module is there, but not one that it asks for
+            raise Failure("no_module", f"there is no module {error.name}", exit_code=Exit.USAGE) from None
+    file = Path(place)
+    if not file.is_file():
+        raise Failure("no_file", "there is no such file", exit_code=Exit.USAGE)
+    sys.path.insert(0, str(file.resolve().parent))  # so that it can import what lies beside it
+    spec = spec_from_file_location(file.stem, file)
+    assert spec is not None, "a Python file can be loaded"
+    assert spec.loader is not None, "a Python file can be loaded"
+    module = module_from_spec(spec)
+    sys.modules[file.stem] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,1 @@
+"""What all commands are built on: flags, input, output, the connection to a server, access to a store."""

@@ -1,0 +1,221 @@
+"""The connection of a command to a server: its flags, declared once for all commands, and the calls made through it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, TypeVar
+
+from swarmkeeper.cli.framework import running
+from swarmkeeper.cli.framework.flags import AsJson, setting
+from swarmkeeper.cli.framework.terminal import Exit, Failure
+
+if TYPE_CHECKING:
+    from swarmkeeper.sdk.client import Client
+    from swarmkeeper.sdk.errors import ApiError
+    from swarmkeeper.settings import Settings
+
+Url = Annotated[str | None, setting("url", metavar="URL")]
+ApiKeyFile = Annotated[str | None, setting("api_key_file", metavar="FILE")]
+ApiKey = Annotated[str | None, setting("api_key", metavar="KEY")]
+
+Value = TypeVar("Value")
+
+# A person waits: a server that does not answer for so long is not there.
+PATIENCE_SECONDS = 2.0
+
+_FIX = {
+    "unreachable": "start one with `swarmkeeper dev`, or name it with --url or SWARMKEEPER_URL",
+    "unauthenticated": "pass a key in SWARMKEEPER_API_KEY or --api-key-file; make one with `swarmkeeper key create`",
+    "forbidden": "use a key of a role that may",
+    "backlog_full": "wait until some have ended, or allow more with `swarmkeeper tenant set TENANT --max-backlog N`",
+    "still_stopping": "try again in a moment",
+    "idempotency_key_reused": "leave the key out, or make a new one",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where the server is, which key to use, and whether answers are printed as JSON."""
+
+    settings: Settings
+    as_json: bool
+
+    @classmethod
+    def of(
+        cls, url: Url = None, api_key: ApiKey = None, api_key_file: ApiKeyFile = None, as_json: AsJson = False
+    ) -> Connection:
+        """Read the flags; its parameters are the flags that `connected` adds to a command.
+
+        Raises:
+            Failure: a setting cannot be used.
+        """
+        return cls(running.settings_of(url=url, api_key=api_key, api_key_file=api_key_file), as_json)
+
+    def call(self, ask: Callable[[Client], Awaitable[Value]]) -> Value:
+        """Connect, run `ask` with the client, and return its answer. An interrupt ends the command with 130.
+
+        Raises:
+            Failure: the server cannot be reached, or refused a call.
+        """
+
+        async def work() -> Value:
+            async with client_of(self.settings) as client:
+                return await ask(client)
+
+        return running.run(work())
+
+    def each(self, ask: Callable[[Client], AsyncIterator[Value]], show: Callable[[Value], object]) -> None:
+        """Pass each item of a list or feed of the API to `show`, as it arrives.
+
+        Raises:
+            Failure: as for `call`.
+        """
+
+        async def work(client: Client) -> None:
+            async for one in ask(client):
+                show(one)
+
+        self.call(work)
+
+    def all(self, ask: Callable[[Client], AsyncIterator[Value]]) -> list[Value]:
+        """Return all items of a list of the API.
+
+        Raises:
+            Failure: as for `call`.
+        """
+        found: list[Value] = []
+        self.each(ask, found.append)
+        return found
+
+
+def connected(command: Callable[Concatenate[Connection, ...], None]) -> Callable[..., None]:
+    """Add the flags of `Connection.of` to a command, after its own, and pass it the `Connection` as first argument."""
+    _, *own = inspect.signature(command, eval_str=True).parameters.values()
+    shared = inspect.signature(Connection.of, eval_str=True).parameters
+
+    @functools.wraps(command)
+    def with_flags(**given: Any) -> None:
+        connection = Connection.of(**{name: given.pop(name) for name in shared})
+        command(connection, **given)
+
+    # Typer reads these two to learn which flags there are.
+    parameters = [*own, *shared.values()]
+    with_flags.__dict__["__signature__"] = inspect.Signature(parameters)
+    with_flags.__annotations__ = {one.name: one.annotation for one in parameters}
+    return with_flags
+
+
+@asynccontextmanager
+async def client_of(settings: Settings) -> AsyncIterator[Client]:
+    """A client for the server that the settings name.
+
+    Raises:
+        Failure: it cannot be reached, or refused a call within the block.
+    """
+    from pydantic import ValidationError
+
+    from swarmkeeper.sdk.errors import ApiError
+
+    try:
+        async with _client(settings) as client:
+            await client.calls.call("GET", "/health", patience=PATIENCE_SECONDS)
+            yield client
+    except ApiError as error:
+        raise refused(error, settings) from None
+    except ValidationError:
+        raise Failure(
+            "not_understood",
+            "the answer is not one that this version knows",
+            facts=[("server", settings.url)],
+            fix="use the server's version of swarmkeeper",
+        ) from None
+    except UnicodeError:
+        raise Failure("invalid", "what was typed is no text that UTF-8 can hold", exit_code=Exit.USAGE) from None
+    except ValueError as error:
+        # Of the SDK's own checks, which repeat nothing that was given.
+        raise Failure("invalid", str(error), exit_code=Exit.USAGE) from None
+
+
+@contextmanager
+def _key_errors() -> Iterator[None]:
+    """Turn an error of address or key into a `Failure`."""
+    try:
+        yield
+    except OSError as error:
+        raise Failure("key_file", f"the key's file cannot be read: {error.strerror}", fix="name another") from None
+    except ValueError as error:
+        raise Failure("invalid", str(error), exit_code=Exit.USAGE) from None
+
+
+def _client(settings: Settings) -> Client:
+    from swarmkeeper.cli.framework.typed_calls import TypedCalls
+    from swarmkeeper.sdk.client import Client
+
+    file = settings.api_key_file or None
+    with _key_errors():
+        # An empty key is a key that was not given: the environment has been read already.
+        client = Client(settings.url, settings.api_key if file is None else None, api_key_file=file)
+    client.calls = TypedCalls.like(client.calls)
+    return client
+
+
+def check_key(settings: Settings) -> None:
+    """Look at address and key before anything uses them.
+
+    Raises:
+        Failure: one of them cannot be one.
+    """
+    _client(settings)
+
+
+def sendable(body: Any) -> None:
+    """Look at what is to be sent, as it was typed or read.
+
+    Raises:
+        Failure: JSON cannot hold it.
+    """
+    from swarmkeeper.sdk.calls import encode
+
+    try:
+        encode(body)
+    except UnicodeError:
+        detail = "a text in it is none that UTF-8 can hold (half of a surrogate pair)"
+    except (ValueError, RecursionError):
+        detail = "JSON has no NaN, no infinity and no end of nesting"
+    except TypeError as error:
+        detail = f"JSON cannot hold it: {error}"  # which names the type alone
+    else:
+        return
+    raise Failure("not_json", f"this cannot be sent: {detail}", exit_code=Exit.USAGE)
+
+
+def refused(error: ApiError, settings: Settings) -> Failure:
+    """What the server refused, in the shape of the command line's errors."""
+    facts = [("where", str(problem)) for problem in error.problems]
+    if error.code == "unreachable":
+        facts.append(("server", settings.url))
+    else:
+        facts.append(("more", f"{settings.url}/docs#{error.code}"))
+    if error.request_id:
+        facts.append(("request", error.request_id))
+    return Failure(error.code, error.detail, exit_code=_exit_code(error), facts=facts, fix=_FIX.get(error.code))
+
+
+def _exit_code(error: ApiError) -> Exit:
+    from swarmkeeper.sdk import errors
+
+    match error:
+        case errors.Unreachable():
+            return Exit.UNREACHABLE
+        case errors.Unauthenticated() | errors.Forbidden():
+            return Exit.NOT_ALLOWED
+        case errors.NotFound():
+            return Exit.NOT_FOUND
+        case errors.Conflict():
+            return Exit.CONFLICT
+        case _:
+            return Exit.ERROR

@@ -1,0 +1,70 @@
+"""Reads what people hand to a command as a file, on stdin or as an argument; what cannot be used ends the command."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from swarmkeeper.cli.framework.terminal import Exit, Failure
+
+BYTES_MAX = 16 << 20  # of a body that the server takes
+STDIN = "-"
+
+
+def read(name: str, *, what: str) -> Any:
+    """The value in a file, read as its name ends; `-` is JSON on stdin, as is a file without an ending of its own.
+
+    Raises:
+        Failure: it cannot be read or understood, or is too large.
+    """
+    from swarmkeeper.wire.documents import ENDINGS
+
+    ending = Path(name).suffix.lower()
+    return parse(text_of(name, what=what), ending if ending in ENDINGS else ".json", what=what)
+
+
+def argument(text: str, *, what: str) -> Any:
+    """The JSON value of an argument, or with `@` before it of a file (`@-`: of stdin).
+
+    Raises:
+        Failure: it is none.
+    """
+    return parse(text_of(text[1:], what=what) if text.startswith("@") else text, ".json", what=what)
+
+
+def parse(text: str, ending: str, *, what: str) -> Any:
+    """
+    Raises:
+        Failure: the text is no document of that kind.
+    """
+    from swarmkeeper.wire.documents import Unreadable
+    from swarmkeeper.wire.documents import parse as parsed
+
+    try:
+        return parsed(text, ending)
+    except Unreadable as error:
+        kind = "JSON" if ending == ".json" else ending[1:].upper()
+        raise Failure("input", f"{what} cannot be read as {kind}: {error}", exit_code=Exit.USAGE) from None
+
+
+def text_of(name: str, *, what: str) -> str:
+    """The text in a file, or on stdin.
+
+    Raises:
+        Failure: it cannot be read, is not UTF-8, or is longer than any body may be.
+    """
+    try:
+        if name == STDIN:
+            text = sys.stdin.read(BYTES_MAX + 1)
+        else:
+            with Path(name).open(encoding="utf-8-sig") as opened:
+                text = opened.read(BYTES_MAX + 1)
+    except OSError as error:
+        raise Failure("file", f"{what}: the file cannot be read: {error.strerror}", exit_code=Exit.USAGE) from None
+    except UnicodeDecodeError:
+        raise Failure("file", f"{what} is not UTF-8", exit_code=Exit.USAGE) from None
+    if len(text) > BYTES_MAX:
+        detail = f"{what} is longer than {BYTES_MAX >> 20} MiB, which is all that the server takes"
+        raise Failure("file", detail, exit_code=Exit.USAGE)
+    return text

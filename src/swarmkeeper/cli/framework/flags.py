@@ -1,0 +1,63 @@
+"""The flags and arguments that several commands share. Each flag can be given as SWARMKEEPER_<NAME> too.
+
+Flags that are settings leave reading the environment to settings.py, which knows the order of all sources.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+import typer
+
+from swarmkeeper.cli.framework.terminal import Exit, Failure, manner
+from swarmkeeper.settings import BY_NAME, PREFIX, BadSetting, Found, read
+
+
+def flag(*names: str, help: str, **more: Any) -> Any:  # noqa: A002 - typer's word
+    """A flag of one command."""
+    long = next(name for name in names if name.startswith("--")).split("/")[0]
+    variable = PREFIX + long.removeprefix("--").replace("-", "_").upper()
+    return typer.Option(*names, envvar=variable, show_envvar=False, show_default=False, help=help, **more)
+
+
+def setting(name: str, **more: Any) -> Any:
+    """A flag that is a setting; its default and meaning stand in settings.py."""
+    knob = BY_NAME[name]
+    default = "" if knob.default in ("", (), False) else f" [default: {knob.default}]"
+    option = f"--{name.replace('_', '-')}"
+    return typer.Option(option, show_default=False, help=f"{knob.meaning}.{default}", **more)
+
+
+def _seconds(value: float | None) -> float | None:
+    # Not typer's `min`, which lets NaN pass.
+    if value is not None and not 0 <= value < math.inf:
+        raise typer.BadParameter("a number of seconds from 0 on is expected")
+    return value
+
+
+def seconds(*names: str, help: str) -> Any:  # noqa: A002 - typer's word
+    """A flag that is a time."""
+    return flag(*names, help=help, callback=_seconds)
+
+
+def _be_json(value: bool) -> bool:
+    manner.as_json = manner.as_json or value
+    return value
+
+
+AsJson = Annotated[bool, flag("--json", help="Say it as JSON, on one line for each value.", callback=_be_json)]
+TaskId = Annotated[str, typer.Argument(metavar="TASK_ID", help="tsk_…")]
+Store = Annotated[str | None, setting("store", metavar="URL")]
+
+
+def found(**flags: Any) -> Found:
+    """The settings in force, with these flags.
+
+    Raises:
+        Failure: one cannot be used.
+    """
+    try:
+        return read(flags)
+    except BadSetting as error:
+        raise Failure("bad_setting", str(error), exit_code=Exit.USAGE, fix="swarmkeeper config explain") from None

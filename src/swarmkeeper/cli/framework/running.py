@@ -1,0 +1,144 @@
+"""Runs what a command does: the event loop around it, the store beside it, and the store's errors in its own words."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import shutil
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from swarmkeeper.cli.framework import flags
+from swarmkeeper.cli.framework.terminal import Exit, Failure
+from swarmkeeper.settings import BadSetting, Settings
+
+if TYPE_CHECKING:
+    from swarmkeeper.core.errors import Invalid
+    from swarmkeeper.storage.sqlite.store import SqliteStore
+
+Value = TypeVar("Value")
+
+NAME = "swarmkeeper"
+
+
+def program() -> str:
+    """How this command is typed here: by its name where the shell finds it, else by the path that it was started by."""
+    found, started = shutil.which(NAME), Path(sys.argv[0])
+    if started.name != NAME or (found is not None and Path(found).resolve() == started.resolve()):
+        return NAME
+    folder = Path.cwd()
+    return shlex.quote(str(started.relative_to(folder) if started.is_relative_to(folder) else started))
+
+
+def run(work: Coroutine[Any, Any, Value]) -> Value:
+    """The answer of what a command does. An interrupt ends it with 130."""
+    return asyncio.run(work)
+
+
+def run_fast(work: Coroutine[Any, Any, Value]) -> Value:
+    """The same on the faster loop, where there is one: for servers."""
+    try:
+        import uvloop
+    except ImportError:  # not made for Windows
+        return asyncio.run(work)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+@asynccontextmanager
+async def store_of(settings: Settings, *, create: bool = False, reading: bool = False) -> AsyncIterator[SqliteStore]:
+    """The store that the settings name, beside a server that may be using it; `reading` writes nothing anywhere.
+
+    Raises:
+        Failure: it cannot be used.
+    """
+    import apsw
+
+    from swarmkeeper.core.ports import StoreDamaged, StoreUnavailable
+    from swarmkeeper.storage.sqlite.store import SqliteStore
+
+    try:
+        store = SqliteStore(settings.store)
+        if reading:
+            await store.open_to_read()
+        else:
+            await store.open(exclusive=False, create=create)
+    except Exception as error:
+        raise of_store(error) from None
+    try:
+        yield store
+    except (StoreUnavailable, StoreDamaged, apsw.Error, UnicodeDecodeError) as error:
+        raise of_store(error) from None
+    finally:
+        await store.close()
+
+
+def on_disk(store: str | None, lost: str) -> Settings:
+    """The settings with this store, which must be a file; `lost` says what would end with a store in memory.
+
+    Raises:
+        Failure: it is in memory, or no address of a store.
+    """
+    from swarmkeeper.storage.sqlite.store import MEMORY, path_of
+
+    settings = settings_of(store=store)
+    try:
+        in_memory = path_of(settings.store) == MEMORY
+    except Exception as error:
+        raise of_store(error) from None
+    if in_memory:
+        detail, fix = f"a store in memory ends with this command{lost}", "name a file: --store sqlite:///swarmkeeper.db"
+        raise Failure("store_in_memory", detail, exit_code=Exit.USAGE, fix=fix)
+    return settings
+
+
+def invalid(error: Invalid) -> Failure:
+    """What an administrator typed and the engine refused, with its place."""
+    facts = [("where", f"{pointer}: {words}") for pointer, _, words in error.details]
+    return Failure("invalid", error.detail, exit_code=Exit.USAGE, facts=facts)
+
+
+class Damaged(Failure):
+    """The store's file is not as it was written."""
+
+
+def of_store(error: Exception) -> Exception:
+    """What a store's refusal is in the command line's words; the error itself where it is none."""
+    import apsw
+
+    from swarmkeeper.core.ports import StoreDamaged, StoreUnavailable
+    from swarmkeeper.serving import CannotServe
+    from swarmkeeper.storage import refusals
+
+    match error:
+        case refusals.SchemaOlder():
+            return Failure("schema_older", str(error), exit_code=Exit.CONFLICT, fix="swarmkeeper migrate")
+        case refusals.StoreHeld():
+            return Failure("store_held", str(error), exit_code=Exit.CONFLICT)
+        case refusals.StoreRefused():
+            missing = str(error).startswith(("there is no store", "there is no swarmkeeper store"))
+            code, exit_code = ("no_store", Exit.NOT_FOUND) if missing else ("store_refused", Exit.ERROR)
+            fix = "name another with --store or SWARMKEEPER_STORE" if missing else None
+            return Failure(code, str(error), exit_code=exit_code, fix=fix)
+        case StoreUnavailable():
+            return Failure("store_unavailable", str(error), fix="try again in a moment")
+        case StoreDamaged() | apsw.Error() | UnicodeDecodeError():  # a text that is none was not written by us
+            return Damaged(
+                "store_damaged",
+                f"the store cannot be read: {type(error.__cause__ or error).__name__}",
+                facts=[("why", "its file is damaged, cut short or partly overwritten; nothing was changed")],
+                fix="put back a copy of it; `swarmkeeper doctor --deep` and `audit verify` look whether one is whole",
+            )
+        case CannotServe():
+            return Failure("cannot_serve", error.detail, fix=error.fix)
+        case BadSetting():
+            return Failure("bad_setting", str(error), exit_code=Exit.USAGE, fix="swarmkeeper config explain")
+        case _:
+            return error
+
+
+def settings_of(**given: Any) -> Settings:
+    return flags.found(**given).settings

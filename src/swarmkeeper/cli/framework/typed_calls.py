@@ -1,0 +1,98 @@
+"""Makes calls as a person types them: ids may be cut short, and a refusal that lasts is told at once.
+
+An id begins with a word for what it names and the moment of its birth, so that its first eight characters after the
+word (`tsk_06H1LQ8A`) say a quarter of a second. They are looked up in the lists of the API, by a bounded number of
+calls.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from swarmkeeper.cli.framework.terminal import Exit, Failure
+from swarmkeeper.sdk.calls import Answered, Calls
+from swarmkeeper.sdk.errors import ApiError
+
+LENGTH = 26  # of an id behind its word
+PAGES_MAX = 10
+PAGE_SIZE = 200
+NAMED_MAX = 10  # of those that a short id may mean
+_LISTS = {"tsk": "/tasks", "bot": "/bots", "key": "/keys", "apr": "/approvals"}
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
+_SHORT = re.compile(r"(?:(?<=/)|^)(tsk|bot|key|apr)_([0-9A-V]{8,25})(?=[/:]|$)")
+_NOT_AGAIN = {"backlog_full"}  # it lasts until other tasks end, which nobody is to wait for in silence
+
+
+class TypedCalls(Calls):
+    """The calls of a command."""
+
+    @classmethod
+    def like(cls, calls: Calls) -> TypedCalls:
+        own = cls.__new__(cls)
+        own.url, own.credential, own.transport, own.chance = calls.url, calls.credential, calls.transport, calls.chance
+        return own
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        query: Mapping[str, object] | None = None,
+        trouble: Callable[[ApiError, int], None] | None = None,
+        **options: Any,
+    ) -> Answered:
+        """`Calls.call`, with the ids of the path made whole.
+
+        Raises:
+            Failure: a short id may mean several things.
+        """
+        if (found := _SHORT.search(path)) is not None:
+            path = path[: found.start()] + await self._whole(found[1], found[2]) + path[found.end() :]
+        if query is not None and (short := _SHORT.fullmatch(str(query.get("task_id")))) is not None:
+            query = {**query, "task_id": await self._whole(short[1], short[2])}
+        return await super().call(method, path, body, query=query, trouble=trouble or _tell_at_once, **options)
+
+    async def _whole(self, word: str, start: str) -> str:
+        """The id that begins so; the same text where there is none, which the server refuses as any other."""
+        found: list[str] = []
+        query: dict[str, object] = {"page_size": PAGE_SIZE, **(_born(start) if word == "tsk" else {})}
+        for _ in range(PAGES_MAX):
+            page = (await super().call("GET", _LISTS[word], query=query)).body
+            found += [one["id"] for one in page["items"] if one["id"].startswith(f"{word}_{start}")]
+            query["page_token"] = page.get("next_page_token") or ""
+            if not query["page_token"]:
+                break
+        else:
+            detail = f"there are too many to tell whether {word}_{start} means one: write the whole id"
+            raise Failure("ambiguous", detail, exit_code=Exit.USAGE)
+        if len(found) > 1:
+            listed = [("it may be", one) for one in found[:NAMED_MAX]]
+            detail = f"{word}_{start} may mean any of {len(found)}"
+            raise Failure("ambiguous", detail, exit_code=Exit.USAGE, facts=listed, fix="write more of it")
+        return found[0] if found else f"{word}_{start}"
+
+
+def _tell_at_once(error: ApiError, attempt: int) -> None:
+    if error.code in _NOT_AGAIN:
+        raise error
+
+
+def _born(start: str) -> dict[str, object]:
+    """When what has an id that begins so was made, with a second to either side."""
+    low, high = (_moment(start[:10].ljust(10, filler)) for filler in (_ALPHABET[0], _ALPHABET[-1]))
+    margin = timedelta(seconds=1)
+    return {"created_after": (low - margin).isoformat(), "created_before": (high + margin).isoformat()}
+
+
+def _moment(letters: str) -> datetime:
+    bits = 0
+    for letter in letters:
+        bits = bits << 5 | _ALPHABET.index(letter)
+    try:
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=bits >> 2)
+    except OverflowError:  # no moment that anything was made in
+        return datetime(9000, 1, 1, tzinfo=UTC)

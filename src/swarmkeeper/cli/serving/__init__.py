@@ -1,0 +1,1 @@
+"""Commands that run an orchestrator: `serve`, `dev` and `demo`."""

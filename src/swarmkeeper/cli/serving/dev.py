@@ -1,0 +1,141 @@
+"""`dev`: the orchestrator for this folder, with keys and sample bots, for a first day's work."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from swarmkeeper import files
+from swarmkeeper.cli.framework import connection, flags, running, terminal
+from swarmkeeper.cli.framework.flags import AsJson, flag, setting
+from swarmkeeper.cli.framework.terminal import Exit
+from swarmkeeper.cli.serving import server
+from swarmkeeper.cli.serving.sample_swarm import at_work, name_of, role_of
+from swarmkeeper.devfolder import DEV_FILE, DEV_FOLDER
+
+if TYPE_CHECKING:
+    from swarmkeeper.app import Orchestrator
+    from swarmkeeper.serving import Served
+    from swarmkeeper.settings import Settings
+
+
+def dev(
+    context: typer.Context,
+    port: Annotated[str | None, setting("port", metavar="N")] = None,
+    no_demo: Annotated[bool, flag("--no-demo", help="Without the sample bots.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run the orchestrator for this folder, with keys and sample bots; a second `dev` goes on where it was.
+
+    Everything is kept in .swarmkeeper/, which Git ignores; commands in this folder find server and key there.
+    """
+    folder = Path(DEV_FOLDER)
+    settings = flags.found(
+        port=port, store=f"sqlite:///{folder / 'store.db'}", api_key_file=str(_key_file(folder, "admin"))
+    ).settings
+    server.warn_of_unread(context)
+    if running.run_fast(_dev(folder, settings, with_bots=not no_demo, as_json=as_json)):
+        terminal.stop(Exit.ERROR)
+
+
+async def _dev(folder: Path, settings: Settings, *, with_bots: bool, as_json: bool) -> bool:
+    from swarmkeeper.bots import review
+    from swarmkeeper.sdk.errors import ApiError
+    from swarmkeeper.serving import serving
+
+    try:
+        _prepare(folder)
+        async with serving(settings, take_over_logs=True) as served:
+            admin, is_new = await _key(folder, served.swarm, "admin", "admin", None)
+            bots = review.swarm() if with_bots else []
+            keys = {
+                name_of(bot): (await _key(folder, served.swarm, name_of(bot), role_of(bot), name_of(bot)))[0]
+                for bot in bots
+            }
+            _remember(folder, settings, served.url)
+            async with at_work(served.url, bots, keys) as working:
+                telling = asyncio.ensure_future(server.until_told(served))
+                await asyncio.sleep(0)  # whoever reads that it listens may stop it right then
+                _introduce(folder, served, admin if is_new else None, list(keys), as_json=as_json)
+                await asyncio.wait([telling, working] if bots else [telling], return_when=asyncio.FIRST_COMPLETED)
+                telling.cancel()
+                if bots and working.done():
+                    working.result()
+            return served.swarm.ended.is_set()
+    except* ApiError as errors:
+        raise connection.refused(next(_leaves(errors)), settings) from None
+    except* Exception as errors:
+        raise running.of_store(next(_leaves(errors))) from None
+
+
+def _leaves(group: BaseExceptionGroup[Any]) -> Any:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
+def _prepare(folder: Path) -> None:
+    for made in (folder, folder / "keys"):
+        files.folder(made)
+    files.write(folder / ".gitignore", "# made by `swarmkeeper dev`; holds keys\n*\n")
+
+
+def _sample(folder: Path) -> Path:
+    """A task that the sample bots can do in any folder, an empty one too: the review of their own code."""
+    from swarmkeeper.bots import review
+
+    file = folder / "review.json"
+    files.write(file, json.dumps(review.task(Path(review.__file__).parent), indent=2) + "\n")
+    return file
+
+
+def _key_file(folder: Path, name: str) -> Path:
+    return folder / "keys" / f"{name}.key"
+
+
+async def _key(folder: Path, swarm: Orchestrator, name: str, role: str, bot: str | None) -> tuple[str, bool]:
+    """The key kept under this name, made where there is none that the store knows; (its text, whether it is new)."""
+    file = _key_file(folder, name)
+    kept = file.read_text(encoding="utf-8").strip() if file.exists() else ""
+    if kept and await swarm.knows(kept):
+        return kept, False
+    text = await swarm.make_key(role, bot=bot)
+    files.write(file, text + "\n")
+    return text, True
+
+
+def _remember(folder: Path, settings: Settings, url: str) -> None:
+    """Where commands in this folder find server, store and key."""
+    kept = {"store": settings.store, "url": url, "api_key_file": settings.api_key_file}
+    lines = ["# written by `swarmkeeper dev`", *(f"{name} = {json.dumps(value)}" for name, value in kept.items())]
+    files.write(folder / DEV_FILE, "\n".join(lines) + "\n")
+
+
+def _introduce(folder: Path, served: Served, new_key: str | None, bots: Sequence[str], *, as_json: bool) -> None:
+    key_file = str(_key_file(folder, "admin"))
+    terminal.talk(f"listening on {served.url}")
+    if as_json:
+        told: dict[str, Any] = {"url": served.url, "store": served.swarm.settings.store, "api_key_file": key_file}
+        if new_key is not None:
+            told["api_key"] = new_key
+        terminal.say_json(told | {"bots": list(bots), "resumed": new_key is None})
+        return
+    lines = [f"server   {served.url}", f"kept in  {folder}/ (ignored by Git)"]
+    if new_key is not None:
+        lines.append(f"key      {new_key}   (role admin; shown this once, kept in {key_file})")
+    else:
+        lines.append(f"key      in {key_file} (role admin)")
+    if bots:
+        lines.append(f"bots     {', '.join(bots)}")
+    if bots:
+        lines += ["", f"try      {running.program()} submit -f {_sample(folder)} --wait   in another terminal, here"]
+    else:
+        lines += ["", f"try      {running.program()} init   in another terminal, here: a sample bot, and how to run it"]
+    terminal.say("\n".join(lines))

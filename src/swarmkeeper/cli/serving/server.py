@@ -1,0 +1,160 @@
+"""`serve`: the orchestrator on a socket, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from swarmkeeper.cli.framework import running, terminal
+from swarmkeeper.cli.framework.flags import AsJson, Store, flag, setting
+from swarmkeeper.cli.framework.terminal import Exit
+
+if TYPE_CHECKING:
+    from swarmkeeper.serving import Served
+    from swarmkeeper.settings import Settings
+
+
+def serve(
+    context: typer.Context,
+    store: Store = None,
+    host: Annotated[str | None, setting("host")] = None,
+    port: Annotated[str | None, setting("port", metavar="N")] = None,
+    migrate: Annotated[bool, flag("--migrate", help="Bring an older store up to date first; a copy is kept.")] = False,
+    public_url: Annotated[str | None, setting("public_url", metavar="URL")] = None,
+    root_path: Annotated[str | None, setting("root_path", metavar="PATH")] = None,
+    trusted_proxy: Annotated[str | None, setting("trusted_proxy", metavar="CIDR,…")] = None,
+    metrics_open: Annotated[bool | None, setting("metrics_open")] = None,
+    log_level: Annotated[str | None, setting("log_level")] = None,
+    log_format: Annotated[str | None, setting("log_format")] = None,
+    lease_seconds: Annotated[str | None, setting("lease_seconds", metavar="N")] = None,
+    timeout_seconds: Annotated[str | None, setting("timeout_seconds", metavar="N")] = None,
+    schedule_to_start_seconds: Annotated[str | None, setting("schedule_to_start_seconds", metavar="N")] = None,
+    max_attempts: Annotated[str | None, setting("max_attempts", metavar="N")] = None,
+    forget_bots_seconds: Annotated[str | None, setting("forget_bots_seconds", metavar="N")] = None,
+    idempotency_seconds: Annotated[str | None, setting("idempotency_seconds", metavar="N")] = None,
+    wait_seconds_max: Annotated[str | None, setting("wait_seconds_max", metavar="N")] = None,
+    queue_commands: Annotated[str | None, setting("queue_commands", metavar="N")] = None,
+    stop_seconds: Annotated[str | None, setting("stop_seconds", metavar="N")] = None,
+    pepper_file: Annotated[str | None, setting("pepper_file", metavar="FILE")] = None,
+    redaction: Annotated[str | None, setting("redaction", metavar="FILE,…")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run the orchestrator. When it answers, stderr says "listening on http://…" (with --json stdout {"url": …})."""
+    settings = running.settings_of(
+        store=store,
+        host=host,
+        port=port,
+        public_url=public_url,
+        root_path=root_path,
+        trusted_proxy=trusted_proxy,
+        metrics_open=metrics_open,
+        log_level=log_level,
+        log_format=log_format,
+        lease_seconds=lease_seconds,
+        timeout_seconds=timeout_seconds,
+        schedule_to_start_seconds=schedule_to_start_seconds,
+        max_attempts=max_attempts,
+        forget_bots_seconds=forget_bots_seconds,
+        idempotency_seconds=idempotency_seconds,
+        wait_seconds_max=wait_seconds_max,
+        queue_commands=queue_commands,
+        stop_seconds=stop_seconds,
+        pepper_file=pepper_file,
+        redaction=redaction,
+    )
+    warn_of_unread(context)
+    if running.run_fast(_serve(settings, migrate=migrate, as_json=as_json)):
+        terminal.stop(Exit.ERROR)
+
+
+def warn_of_unread(context: typer.Context) -> None:
+    """Warn of environment variables that look like settings but are none. Others may read them, so none is refused."""
+    from swarmkeeper.settings import unread
+
+    if not unread(os.environ):
+        return  # collecting the variables of all commands takes a while
+    for name in unread(os.environ, _variables(context)):
+        terminal.talk(f"warning: nothing reads {terminal.on_one_line(name)}: is it mistyped?")
+
+
+def _variables(context: typer.Context) -> list[str]:
+    """Return the environment variables of the flags of all commands."""
+    found: list[str] = []
+    groups = [context.find_root().command]
+    while groups:
+        command = groups.pop()
+        found += [str(one.envvar) for one in command.params if getattr(one, "envvar", None)]
+        groups += getattr(command, "commands", {}).values()
+    return found
+
+
+async def _serve(settings: Settings, *, migrate: bool, as_json: bool) -> bool:
+    """Whether it ended by a fault of its own."""
+    from swarmkeeper.serving import first_key_command, serving
+
+    try:
+        async with serving(settings, migrate=migrate, take_over_logs=True) as served:
+            if not await served.swarm.has_keys():
+                terminal.talk(f"there is no key yet; this makes the first: {first_key_command(settings)}")
+            told = asyncio.ensure_future(until_told(served))
+            await asyncio.sleep(0)  # whoever reads that it listens may stop it right then
+            terminal.talk(f"listening on {served.url}")
+            if as_json:
+                terminal.say_json({"url": served.url})
+            await told
+            return served.swarm.ended.is_set()
+    except Exception as error:
+        raise running.of_store(error) from None
+
+
+async def until_told(served: Served) -> None:
+    """Wait for SIGTERM or SIGINT, or the engine's end; a second signal ends the process as it stands.
+
+    SIGHUP reads the files of redaction rules again; from a terminal that was closed it is an end as well.
+    """
+    loop = asyncio.get_running_loop()
+
+    def heard(number: int) -> None:
+        served.stop.set()
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, heard, number)
+    again = asyncio.Event()
+    on_terminal = sys.stdin is not None and sys.stdin.isatty()
+
+    def hung_up() -> None:
+        # Nobody could stop it any more, and it would keep its port and its store.
+        (served.stop if on_terminal and _terminal_is_gone() else again).set()
+
+    loop.add_signal_handler(signal.SIGHUP, hung_up)
+    reloading = asyncio.create_task(_reload_when(again, served))
+    try:
+        await served.stop.wait()
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+        reloading.cancel()
+
+
+def _terminal_is_gone() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return True
+    return False
+
+
+async def _reload_when(again: asyncio.Event, served: Served) -> None:
+    while True:
+        await again.wait()
+        again.clear()
+        try:
+            await served.swarm.reload_rules()
+        except Exception as error:  # a store that does not answer: the next signal tries again
+            served.swarm.log("rules_reload_failed", exception=error)

@@ -1,0 +1,1 @@
+"""Commands for work: `submit`, `task …` and `approval …`, and how a task is shown."""

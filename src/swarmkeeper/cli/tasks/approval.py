@@ -1,0 +1,238 @@
+"""`approval …`: what people are asked, and deciding it; and telling whoever waits that a person must decide."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from swarmkeeper.cli.framework import documents, terminal
+from swarmkeeper.cli.framework.connection import Connection, connected, sendable
+from swarmkeeper.cli.framework.flags import flag
+from swarmkeeper.cli.framework.terminal import Exit, Failure, on_one_line
+
+if TYPE_CHECKING:
+    from swarmkeeper.sdk.client import Client
+    from swarmkeeper.wire.answers import Task
+    from swarmkeeper.wire.people import Approval
+
+app = typer.Typer(no_args_is_help=True, help="What people are asked: look, decide.")
+
+ApprovalId = Annotated[str, typer.Argument(metavar="APPROVAL_ID", help="apr_…")]
+_STATES = ("open", "decided", "expired", "cancelled")
+
+
+@app.command("list")
+@connected
+def list_(
+    connection: Connection,
+    state: Annotated[str, flag("--state", help="open, decided, expired, cancelled, or all of them.")] = "open",
+    task: Annotated[str | None, flag("--task", help="Only what is asked about this task.")] = None,
+) -> None:
+    """What people are asked and nobody has decided yet, the oldest first."""
+    if state not in (*_STATES, "all"):
+        raise Failure("state", f"--state: {', '.join(_STATES)} or all", exit_code=Exit.USAGE)
+    wanted: Any = None if state == "all" else state
+    found = connection.all(lambda client: client.approvals(state=wanted, task_id=task))
+    if connection.as_json:
+        for one in found:
+            terminal.say_json(_plain(one))
+    else:
+        rows = [{**_plain(one), "until": one.expires_at.isoformat(timespec="seconds")} for one in found]
+        terminal.say_table(rows, ("id", "kind", "state", "task_id", "asked_by", "until", "question"))
+
+
+@app.command()
+@connected
+def show(
+    connection: Connection,
+    approval_id: ApprovalId,
+) -> None:
+    """What exactly is asked, and the command that decides it."""
+    _show(connection.call(lambda client: client.approval(approval_id)), as_json=connection.as_json)
+
+
+def _show(approval: Approval, *, as_json: bool) -> None:
+    if as_json:
+        terminal.say_json(_plain(approval))
+        return
+    terminal.say(f"{approval.id}  {approval.kind}, {approval.state}: {on_one_line(approval.question)}")
+    facts = [("task", approval.task_id), ("asked by", on_one_line(approval.asked_by))]
+    if approval.choices:
+        facts.append(("choices", ", ".join(map(on_one_line, approval.choices))))
+    if approval.schema_ is not None:
+        facts.append(("schema", json.dumps(approval.schema_, ensure_ascii=False)))
+    facts += _subject(approval)
+    if approval.decision is not None:
+        decision = approval.decision
+        said = decision.comment or decision.reason or ("" if decision.answer is None else json.dumps(decision.answer))
+        at = decision.at.isoformat(timespec="seconds")
+        facts.append(("decided", f"{decision.verb} by {decision.by} at {at}" + (f": {said}" if said else "")))
+    elif approval.state == "open":
+        facts.append(("until", approval.expires_at.isoformat(timespec="seconds")))
+        facts += [("decide", command) for command in commands_for(approval)]
+    width = max(len(name) for name, _ in facts)
+    for name, text in facts:
+        terminal.say(f"  {name:<{width}}  {on_one_line(text)}")
+    if approval.kind == "plan" and isinstance(approval.subject, dict):
+        rows = [_subtask(one) for one in approval.subject.get("subtasks", [])]
+        terminal.say_table(rows, ("key", "skills", "after", "description"))
+
+
+def _subject(approval: Approval) -> list[tuple[str, str]]:
+    """Of a result: what was said about it, and how to see it."""
+    if approval.kind not in ("final", "rounds") or not isinstance(approval.subject, dict):
+        return []
+    lines = [("result", f"swarmkeeper task result {approval.task_id}")]
+    verdict = approval.subject.get("verdict")
+    if isinstance(verdict, dict):
+        reasons = "; ".join(str(one) for one in verdict.get("reasons") or ())
+        lines.append(("verdict", f"{verdict.get('decision')}" + (f": {reasons}" if reasons else "")))
+    return lines
+
+
+def _subtask(spec: Mapping[str, Any]) -> dict[str, Any]:
+    before = [one if isinstance(one, str) else one["key"] for one in spec.get("depends_on") or ()]
+    skills = spec.get("required_skills") or ()
+    return {"key": spec.get("key"), "skills": skills, "after": before, "description": spec.get("description")}
+
+
+def commands_for(approval: Approval) -> list[str]:
+    """What to type to decide it, one line for each way."""
+    if approval.kind in ("plan", "final"):
+        ways = [f"swarmkeeper approval approve {approval.id} --subject-hash {approval.subject_hash}"]
+    elif approval.choices:
+        # Not quoted for a shell: a choice is a bot's text, which may not become part of a command.
+        ways = [f"swarmkeeper approval answer {approval.id} CHOICE"]
+    else:
+        said = "TEXT" if approval.schema_ is None else "--value JSON"
+        ways = [f"swarmkeeper approval answer {approval.id} {said}"]
+    return [*ways, f"swarmkeeper approval reject {approval.id} --reason WORDS"]
+
+
+# ---- deciding ------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+@connected
+def approve(
+    connection: Connection,
+    approval_id: ApprovalId,
+    subject_hash: Annotated[
+        str | None, flag("--subject-hash", help="Of what was read; left out, it is approved as it is now.")
+    ] = None,
+    comment: Annotated[str | None, flag("--comment", help="A remark; it is kept.")] = None,
+) -> None:
+    """Agree to a plan or a result; ends with 6 where it was decided otherwise, or is not what was read."""
+
+    async def work(client: Client) -> Approval:
+        read = subject_hash or (await client.approval(approval_id)).subject_hash
+        return await client.approve(approval_id, read, comment)
+
+    _tell(connection.call(work), as_json=connection.as_json)
+
+
+@app.command()
+@connected
+def reject(
+    connection: Connection,
+    approval_id: ApprovalId,
+    reason: Annotated[str, flag("--reason", help="Why; it is kept.")],
+) -> None:
+    """Say no: the task fails, or the work whose bot asked."""
+    _tell(connection.call(lambda client: client.reject(approval_id, reason)), as_json=connection.as_json)
+
+
+@app.command()
+@connected
+def answer(
+    connection: Connection,
+    approval_id: ApprovalId,
+    text: Annotated[str | None, typer.Argument(help="The answer as a text: a choice, or words.")] = None,
+    value: Annotated[str | None, flag("--value", help="The answer as JSON, or @FILE that holds it.")] = None,
+) -> None:
+    """Answer a bot's question; or say `accept` or `round` after the last round of rework."""
+    if (text is None) == (value is None):
+        raise Failure("answer", "give the answer either as a text or as --value JSON", exit_code=Exit.USAGE)
+    said = text if value is None else documents.argument(value, what="--value")
+    sendable(said)
+    _tell(connection.call(lambda client: client.answer(approval_id, said)), as_json=connection.as_json)
+
+
+def _tell(approval: Approval, *, as_json: bool) -> None:
+    if as_json:
+        terminal.say_json(_plain(approval))
+    else:
+        assert approval.decision is not None, "it has just been decided"
+        follow = f"swarmkeeper task watch {approval.task_id}"
+        terminal.talk(f"{approval.id} is decided ({approval.decision.verb}); how it goes on: {follow}")
+
+
+def _plain(approval: Approval) -> dict[str, Any]:
+    return approval.model_dump(mode="json", by_alias=True)
+
+
+# ---- waiting for a task that waits for a person --------------------------------------------------------------------
+
+
+async def telling(client: Client, looks: AsyncIterator[Task], *, go_on: bool) -> AsyncIterator[Task]:
+    """The same looks; whatever a person is asked meanwhile is told on stderr, once.
+
+    Raises:
+        Failure: with `needs_approval`, unless `go_on`: the task cannot go on until a person decides.
+    """
+    told: set[str] = set()
+    async for task in looks:
+        yield task
+        if task.outcome is not None:
+            continue
+        asked = [one async for one in client.approvals(state="open", task_id=task.id)]
+        for one in asked:
+            if one.id not in told and go_on:
+                told.add(one.id)
+                terminal.talk(_asking(one))
+        if not go_on and (stopping := stopped_by(task, asked)) is not None:
+            raise Failure(
+                "needs_approval",
+                f"the task waits for a person: {on_one_line(stopping.question)}",
+                exit_code=Exit.NEEDS_APPROVAL,
+                facts=[("task", task.id), ("approval", f"{stopping.id} ({stopping.kind})")],
+                fix=commands_for(stopping)[0],
+            )
+
+
+def _asking(approval: Approval) -> str:
+    where = f"swarmkeeper approval show {approval.id}"
+    return "\n".join(
+        [
+            f"a person is asked ({approval.kind}): {on_one_line(approval.question)}",
+            f"  show    {where}",
+            *(f"  decide  {command}" for command in commands_for(approval)),
+        ]
+    )
+
+
+_AT_WORK: frozenset[Literal["READY", "LEASED", "IN_REVIEW"]] = frozenset({"READY", "LEASED", "IN_REVIEW"})
+
+
+def stopped_by(task: Task, asked: list[Approval]) -> Approval | None:
+    """What is asked without which the task cannot go on: a plan, a result or a round holds all of it; a question does
+    when nothing of it is at work, and nothing waits for anything but answers.
+    """
+    for one in asked:
+        if one.kind != "question":
+            return one
+    if not asked:
+        return None
+    if str(task.status) == "CREATED":
+        return asked[0]  # planning is all that there is
+    if str(task.status) == "COMPLETED":
+        return asked[0] if len(asked) >= task.quorum.of else None
+    questioned = {one.work_id for one in asked}
+    shown_all = len(task.subtasks) == task.subtasks_total
+    moving = any(
+        one.status in _AT_WORK or (one.status == "WAITING" and one.id not in questioned) for one in task.subtasks
+    )
+    return asked[0] if shown_all and not moving else None

@@ -1,0 +1,60 @@
+"""`bench`: measures this machine with the scenarios of the room `bench`, and tells what came of it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from swarmkeeper.cli.framework import running, terminal
+from swarmkeeper.cli.framework.flags import AsJson, flag
+from swarmkeeper.cli.framework.terminal import Exit, Failure
+
+_NAMES = ("lifecycle", "handoff", "backlog", "fanout", "heartbeats", "memory")
+
+
+def bench(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help=f"One of {', '.join(_NAMES)}.")],
+    tasks: Annotated[int | None, flag("--tasks", help="How many tasks, or subtasks of the one task.", min=1)] = None,
+    subtasks: Annotated[int | None, flag("--subtasks", help="Subtasks of each task.", min=1)] = None,
+    bots: Annotated[int | None, flag("--bots", help="How many executors.", min=1)] = None,
+    batch: Annotated[
+        int | None,
+        flag(
+            "--batch",
+            help="Results in a call; lifecycle measures 1, 50 and the SDK's own where none is given.",
+            min=1,
+            max=64,
+        ),
+    ] = None,
+    # Not the setting of that name: what is measured must never be the store that somebody works with.
+    store: Annotated[
+        str | None, typer.Option("--store", metavar="URL", help="A new store; else one that goes afterwards.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure this machine: whole lives of tasks, hand-over, backlog, fan-out, heartbeats, memory.
+
+    Servers of its own run for it. Every figure comes with the disk's speed and what the store promises.
+    """
+    if scenario not in _NAMES:
+        raise Failure("no_scenario", f"the scenarios are {', '.join(_NAMES)}", exit_code=Exit.USAGE)
+    from swarmkeeper.bench.report import CannotMeasure, Options
+    from swarmkeeper.bench.scenarios import SCENARIOS
+
+    options = Options(tasks=tasks, subtasks=subtasks, bots=bots, batch=batch, store=store)
+    try:
+        report = running.run_fast(SCENARIOS[scenario](options))
+    except* CannotMeasure as failed:
+        raise Failure("cannot_measure", _first(failed), exit_code=Exit.USAGE) from None
+    if as_json:
+        terminal.say_json(report.as_json())
+    else:
+        terminal.say("\n".join(report.lines()))
+
+
+def _first(failed: BaseException) -> str:
+    """What the first of a group of failures says."""
+    while isinstance(failed, BaseExceptionGroup):
+        failed = failed.exceptions[0]
+    return str(failed)

@@ -1,0 +1,192 @@
+"""`calibrate`: a recorded feed becomes a scenario that plays like it, and is held against what it was made from. What
+it takes for that is the business of the room `sim`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from swarmkeeper.cli.framework import terminal
+from swarmkeeper.cli.framework.flags import AsJson, flag
+from swarmkeeper.cli.framework.terminal import Exit, Failure
+from swarmkeeper.cli.tools.simulate import Found
+
+if TYPE_CHECKING:
+    from swarmkeeper.sim.backtest import BackTest
+    from swarmkeeper.sim.calibrate import Calibrated
+    from swarmkeeper.sim.recording import Recording
+
+_ENDINGS = (".yaml", ".yml", ".toml")
+
+
+def _share(value: float | None) -> float | None:
+    # Not typer's `min` and `max`, which let NaN pass.
+    if value is not None and not 0 < value < 1:
+        raise typer.BadParameter("a share between 0 and 1 is expected")
+    return value
+
+
+def _percent(value: float | None) -> float | None:
+    if value is not None and not 0 <= value <= 1_000_000:
+        raise typer.BadParameter("a percentage from 0 on is expected")
+    return value
+
+
+def calibrate(
+    feed: Annotated[
+        str,
+        typer.Argument(
+            metavar="FEED",
+            help="Events as `swarmkeeper task events --json` prints them, `-` for stdin, or a copy of a SQLite store.",
+        ),
+    ],
+    output: Annotated[
+        str | None, flag("-o", "--output", metavar="FILE", help="Where the scenario goes: .yaml or .toml.")
+    ] = None,
+    back_test: Annotated[
+        bool, flag("--back-test", help="Hold the last part of the recording back, play, and tell the error.")
+    ] = False,
+    hold_back: Annotated[
+        float | None, flag("--hold-back", metavar="SHARE", help="Of the time. [default: 0.3]", callback=_share)
+    ] = None,
+    seeds: Annotated[int | None, flag("--seeds", help="How many plays. [default: 5]", min=1, max=100_000)] = None,
+    start: Annotated[int | None, flag("--start", metavar="SEED", help="The first seed. [default: 1]", min=0)] = None,
+    error_max: Annotated[
+        float | None,
+        flag("--error-max", metavar="PERCENT", help="End with 13 where a figure is further off.", callback=_percent),
+    ] = None,
+    jobs: Annotated[int | None, flag("--jobs", help="Processes at most. [default: 1]", min=1, max=256)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a scenario for `simulate` from the events of a real swarm, and tell how far off it plays.
+
+    What the recording does not tell is said, never guessed in silence. Ends with 13 where a figure of the back-test is
+    further off than --error-max.
+    """
+    _together(
+        back_test=back_test,
+        others={
+            "--hold-back": hold_back,
+            "--seeds": seeds,
+            "--start": start,
+            "--error-max": error_max,
+            "--jobs": jobs,
+        },
+    )
+    place = _place(output)
+    recording = _recording(feed)
+    made = _made(recording, Path(feed).stem if feed != "-" else "calibrated")
+    for note in made.notes:
+        terminal.talk(f"note: {note}")
+    if place is not None:
+        _write(made, place)
+    test = None
+    if back_test:
+        first = 1 if start is None else start
+        numbers = range(first, first + (5 if seeds is None else seeds))
+        test = _test(recording, made, 0.3 if hold_back is None else hold_back, numbers, jobs or 1)
+    _say(made, test, written=place is not None, as_json=as_json)
+    if test is not None and error_max is not None and _beyond(test, error_max):
+        raise typer.Exit(Found.TARGET_MISSED)
+
+
+def _together(*, back_test: bool, others: dict[str, Any]) -> None:
+    """Flags that would have no effect are refused."""
+    for name, value in others.items():
+        if value is not None and not back_test:
+            raise Failure("flags", f"{name} needs --back-test", exit_code=Exit.USAGE)
+
+
+def _place(output: str | None) -> Path | None:
+    if output is None:
+        return None
+    place = Path(output)
+    if place.suffix.lower() not in _ENDINGS:
+        detail = "--output: a name that ends in .yaml or .toml is expected, which have comments"
+        raise Failure("output", detail, exit_code=Exit.USAGE, fix="-o scenario.yaml")
+    if not place.absolute().parent.is_dir():
+        raise Failure("output", "--output: there is no such folder", exit_code=Exit.USAGE)
+    return place
+
+
+def _recording(feed: str) -> Recording:
+    from swarmkeeper.sim import recording
+
+    name = "stdin" if feed == "-" else Path(feed).name
+    try:
+        return recording.of_lines(sys.stdin) if feed == "-" else recording.read(Path(feed))
+    except recording.BadFeed as error:
+        fix = "swarmkeeper task events --json > feed.jsonl"
+        raise Failure("bad_feed", f"{name}: {error}", exit_code=Exit.USAGE, fix=fix) from None
+    except OSError as error:
+        detail = f"{name}: the file cannot be read: {error.strerror}"
+        raise Failure("bad_feed", detail, exit_code=Exit.USAGE) from None
+    except UnicodeDecodeError:
+        raise Failure("bad_feed", f"{name}: this is not UTF-8", exit_code=Exit.USAGE) from None
+
+
+def _made(recording: Recording, stem: str) -> Calibrated:
+    from swarmkeeper.sim.calibrate import calibrate
+    from swarmkeeper.sim.recording import BadFeed
+
+    kept = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in stem)[:64].strip("-")
+    try:
+        return calibrate(recording, name=kept or "calibrated")
+    except BadFeed as error:
+        raise Failure("bad_feed", str(error), exit_code=Exit.USAGE) from None
+
+
+def _write(made: Calibrated, place: Path) -> None:
+    from swarmkeeper import files
+    from swarmkeeper.sim.calibrate import as_file
+
+    try:
+        files.write(place, as_file(made, place.suffix.lower()))
+    except OSError as error:
+        raise Failure("output", f"the scenario cannot be written: {error.strerror}") from None
+    terminal.talk(f"scenario: {place}")
+
+
+def _test(recording: Recording, made: Calibrated, hold_back: float, numbers: Sequence[int], jobs: int) -> BackTest:
+    from swarmkeeper.sim.backtest import held_against, play, trial_of
+
+    trial = trial_of(recording, made, hold_back=hold_back)
+    plays = []
+    before = os.times()
+    for one in play(trial, numbers, jobs=jobs):
+        plays.append(one)
+        if one.violation is not None:
+            terminal.talk(f"VIOLATION with seed {one.seed}: {one.violation.invariant}, {one.violation.words}")
+            terminal.talk(f"  {one.violation.entity}: {one.violation.why}")
+            terminal.stop(Exit.VIOLATION)
+        terminal.talk(f"seed {one.seed} played")
+    after = os.times()
+    terminal.talk(f"{sum(after[:4]) - sum(before[:4]):.1f} s of CPU")
+    return held_against(trial, plays)
+
+
+def _say(made: Calibrated, test: BackTest | None, *, written: bool, as_json: bool) -> None:
+    from swarmkeeper.sim import backtest
+    from swarmkeeper.sim.calibrate import as_file
+
+    if as_json:
+        told = {"scenario": made.plain, "notes": list(made.notes), "tasks": made.tasks}
+        terminal.say_json(told | {"back_test": None if test is None else backtest.as_json(test)})
+    elif test is not None:
+        terminal.say("\n".join(backtest.as_text(test)))
+    elif not written:
+        terminal.say(as_file(made, ".yaml").rstrip("\n"))
+
+
+def _beyond(test: BackTest, error_max: float) -> bool:
+    beyond = test.beyond(error_max)
+    for one in beyond:
+        error = "cannot be told" if one.error_percent is None else f"{one.error_percent:+.1f}"
+        terminal.talk(f"error beyond {error_max:g}: {one.name}, {error}")
+    return bool(beyond)

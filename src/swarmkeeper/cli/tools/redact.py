@@ -1,0 +1,88 @@
+"""`redact test` and `redact explain`: what redaction hides and why, of JSON values on stdin, without a server."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from swarmkeeper.cli.framework import terminal
+from swarmkeeper.cli.framework.flags import flag
+from swarmkeeper.cli.framework.terminal import Exit, Failure
+
+if TYPE_CHECKING:
+    from swarmkeeper.govern.redaction.redactor import Redactor
+
+redact = typer.Typer(no_args_is_help=True, help="Redaction: what is hidden, and why.")
+
+Rules = Annotated[
+    list[str] | None,
+    flag("--rules", help="A file of rules to use beside the shipped ones; may be repeated. Default: the settings'."),
+]
+
+
+@redact.command("test")
+def show(rules: Rules = None) -> None:
+    """Show what redaction hides: one JSON value a line in, {"value", "redacted_fields"} a line out, in order.
+
+    Placeholders carry no tags here: those need a store's key.
+    """
+    redactor = _redactor(rules)
+    for value in _values():
+        seen = redactor.redact(value)
+        fields = [
+            {"pointer": one.pointer, "rule": one.rule, "action": one.action, "in": one.within} for one in seen.fields
+        ]
+        terminal.say(json.dumps({"value": seen.value, "redacted_fields": fields}, ensure_ascii=False))
+
+
+@redact.command()
+def explain(
+    rules: Rules = None,
+    rule: Annotated[
+        str | None, flag("--rule", help="Ask about this rule alone, and of every text in which it finds nothing, why.")
+    ] = None,
+) -> None:
+    """Say why something is hidden: one JSON value a line in, a line out for each thing found, which is not shown.
+
+    `stage` is field (by its place), text, decoded (it stood there in another writing) or unscanned; `start` and `end`
+    are characters of the text; `length` and `entropy` are the secret's own.
+    """
+    from swarmkeeper.govern.redaction.findings import findings
+
+    redactor = _redactor(rules)
+    if rule is not None and rule not in redactor.rules:
+        raise Failure("rule", "there is no such rule", exit_code=Exit.USAGE, fix=f"one of {', '.join(redactor.rules)}")
+    for number, value in enumerate(_values(), 1):
+        for one in findings(redactor, value, rule):
+            said = {name: told for name, told in asdict(one).items() if told not in (None, "")}
+            said["in"] = said.pop("within")
+            if one.start is None:
+                del said["length"], said["entropy"]
+            if one.why_not:
+                said = {name: said[name] for name in ("pointer", "in", "rule", "why_not") if name in said}
+            terminal.say(json.dumps({"line": number, **said}, ensure_ascii=False))
+
+
+def _redactor(rules: list[str] | None) -> Redactor:
+    from swarmkeeper.cli.framework import running
+    from swarmkeeper.govern.redaction.packs import BadRules
+    from swarmkeeper.rulefiles import load
+
+    try:
+        return load(running.settings_of().redaction if rules is None else rules)
+    except BadRules as error:
+        raise Failure("rules", str(error), exit_code=Exit.USAGE) from None
+
+
+def _values() -> Iterator[Any]:
+    for number, line in enumerate(sys.stdin, 1):
+        if line.strip():
+            try:
+                yield json.loads(line)
+            except (ValueError, RecursionError):
+                raise Failure("input", f"line {number} is not JSON", exit_code=Exit.USAGE) from None

@@ -1,0 +1,581 @@
+"""`simulate`: a swarm is played under virtual time, with faults, before it costs money; what breaks is told so that it
+can be played again. The runs themselves are the business of the room `sim`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, cast
+
+import typer
+
+from swarmkeeper.cli.framework import terminal
+from swarmkeeper.cli.framework.flags import AsJson, flag
+from swarmkeeper.cli.framework.terminal import Exit, Failure
+
+if TYPE_CHECKING:
+    from swarmkeeper.sim.many import Played
+    from swarmkeeper.sim.report import Report
+    from swarmkeeper.sim.run import Case, Outcome
+    from swarmkeeper.sim.scenario_files import Rehearsal
+    from swarmkeeper.sim.scenarios import Scenario
+
+_LINES_MAX = 80  # of a trace on a terminal; the replay command shows it again
+_SEEDS = 2**31  # those that are drawn are short enough to be typed
+_SEED_MAX = 10**15  # no program that reads it as JSON takes it for another
+_SWEPT_MAX = 50
+_COUNT_MAX = 500  # as in a scenario file
+_HOURS_MAX = 8_760
+_RULES = "swarmkeeper docs rehearse-your-swarm, under Your own bots"
+_SWEEP = re.compile(r"(planners|executors|evaluators)=([0-9]{1,3})\.\.([0-9]{1,3})")
+_ENDINGS = {".html": "html", ".json": "json", ".xml": "junit", ".junit": "junit"}
+_LEVELS = ("core", "http", "process")
+_STORES = ("memory", "file")
+_FILES = {"html": "simulation.html", "json": "simulation.json", "junit": "simulation.xml"}
+
+
+class Found(IntEnum):
+    """What this command alone can end with, beside `Exit`."""
+
+    NOT_DETERMINISTIC = 12
+    TARGET_MISSED = 13
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What was typed, as far as a command that plays it again has to repeat it."""
+
+    scenario: str | None
+    hours: float | None = None
+    faults: str | None = None
+    level_given: str | None = None
+    bots: str | None = None
+    invariants: str | None = None
+    store_given: str | None = None
+
+    @property
+    def level(self) -> Literal["core", "http", "process"]:
+        given = self.level_given or ("core" if self.bots is None else "http")
+        return cast(Literal["core", "http", "process"], given)
+
+    def command(self, *more: str) -> str:
+        words = ["swarmkeeper", "simulate", *([] if self.scenario is None else [self.scenario]), *more]
+        words += [] if self.hours is None else ["--hours", f"{self.hours:g}"]
+        for name, value in (
+            ("faults", self.faults),
+            ("level", self.level_given),
+            ("bots", self.bots),
+            ("invariants", self.invariants),
+            ("store", self.store_given),
+        ):
+            words += [] if value is None else [f"--{name}", value]
+        return shlex.join(words)
+
+
+@dataclass(slots=True)
+class _Playing:
+    runs: list[Played] = field(default_factory=list)
+    cpu_seconds: float = 0.0
+    interrupted: bool = False
+
+
+def _hours(value: float | None) -> float | None:
+    # Not typer's `min` and `max`, which let NaN pass.
+    if value is not None and not 0 < value <= _HOURS_MAX:
+        raise typer.BadParameter(f"a number of hours above 0 and up to {_HOURS_MAX} is expected")
+    return value
+
+
+def simulate(
+    scenario: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SCENARIO",
+            help="A file (YAML, TOML, JSON) or one that is shipped: standard, research, code-review.",
+        ),
+    ] = None,
+    seeds: Annotated[int, flag("--seeds", help="How many runs. [default: 1]", min=1, max=100_000)] = 1,
+    start: Annotated[
+        int | None,
+        flag("--start", metavar="SEED", help="The first seed; drawn and told by default.", min=0, max=_SEED_MAX),
+    ] = None,
+    hours: Annotated[
+        float | None, flag("--hours", help="Virtual hours; as the scenario says by default.", callback=_hours)
+    ] = None,
+    faults: Annotated[
+        str | None, flag("--faults", metavar="all|none|LIST", help="Kinds or families, as `bot.crash,net`.")
+    ] = None,
+    level: Annotated[
+        str | None,
+        flag(
+            "--level",
+            metavar="core|http|process",
+            help="Engine and store [default]; the whole application and bots of the SDK; real processes, in real time.",
+        ),
+    ] = None,
+    bots: Annotated[
+        str | None,
+        flag("--bots", metavar="FILE.py:NAME", help="Bots of your own, or a function that makes them; at level http."),
+    ] = None,
+    invariants: Annotated[
+        str | None, flag("--invariants", metavar="FILE.py", help="What must hold of your own, made with @invariant.")
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(  # not a `flag`: SWARMKEEPER_STORE is the store of a server
+            "--store",
+            metavar="memory|file",
+            show_default=False,
+            help="Where the store of a run is [default: memory]; a file goes with its run. Runs do not differ by it.",
+        ),
+    ] = None,
+    targets: Annotated[bool, flag("--targets", help="End with 13 where a target of the scenario is missed.")] = False,
+    report: Annotated[
+        list[str] | None,
+        flag(
+            "--report",
+            metavar="FILE",
+            help="Where a report goes: .html, .json, .xml (JUnit); html and json add what one more bot would change."
+            " May be repeated.",
+        ),
+    ] = None,
+    replay: Annotated[
+        str | None, flag("--replay", metavar="FILE|SEED", help="Play one case again, and show its trace.")
+    ] = None,
+    sweep: Annotated[
+        str | None, flag("--sweep", metavar="executors=A..B", help="The same seeds with each number of these bots.")
+    ] = None,
+    check_determinism: Annotated[
+        bool, flag("--check-determinism", help="Play each case twice; end with 12 where it differs.")
+    ] = False,
+    jobs: Annotated[int, flag("--jobs", help="Processes at most. [default: 1]", min=1, max=256)] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Rehearse a swarm under virtual time, with faults, and check the system's invariants after every commit.
+
+    Ends with 0 where all held, 11 where one was broken, 12 where a run could not be repeated, 13 where a target was
+    missed.
+    """
+    _together(replay=replay, sweep=sweep, report=report, targets=targets, seeds=seeds, start=start)
+    asked = _Asked(scenario, hours, faults, level, bots, invariants, store)
+    places = _places(report or [])
+    measured = {"--sweep": sweep, "--targets": targets, "--report": any(kind != "junit" for kind, _ in places)}
+    _levels(asked, measured | {"--check-determinism": check_determinism})
+    with terminal.stdout_kept(), _own_code(asked):
+        if replay is not None:
+            _replay(replay, asked, twice=check_determinism, as_json=as_json)
+        rehearsal = _rehearsal(asked)
+        if asked.level == "process" and rehearsal.scenario.tenants > 1:
+            detail = "--level process plays one tenant, and this scenario has more"
+            raise Failure("level", detail, exit_code=Exit.USAGE, fix="--level http")
+        if targets and not any(_targets(rehearsal)):
+            raise Failure("no_targets", "this scenario has no targets", exit_code=Exit.USAGE, fix="write some into it")
+        first = _drawn() if start is None else start
+        numbers = range(first, first + seeds)
+        terminal.talk(f"seeds {first} to {first + seeds - 1}" if seeds > 1 else f"seed {first}")
+        if sweep is not None:
+            _sweep(rehearsal, sweep, numbers, asked, twice=check_determinism, jobs=jobs, as_json=as_json)
+        playing = _play(_cases(rehearsal.scenario, numbers, asked), asked, twice=check_determinism, jobs=jobs)
+        _show_all(rehearsal, playing, asked, places, targets=targets, jobs=jobs, as_json=as_json)
+
+
+def _show_all(
+    rehearsal: Rehearsal,
+    playing: _Playing,
+    asked: _Asked,
+    places: Sequence[tuple[str, Path]],
+    *,
+    targets: bool,
+    jobs: int,
+    as_json: bool,
+) -> NoReturn:
+    """All that came of it, in words and files, and the end."""
+    runs, outcome = playing.runs, _first_broken(playing.runs)
+    if not runs:
+        _end(playing, missed=False)
+    more = outcome is None and not playing.interrupted and any(kind != "junit" for kind, _ in places)
+    whole = _report(rehearsal, playing, asked, jobs=jobs, more=more)
+    if as_json:
+        _say_hours(playing)
+        _say_json(runs)
+        for target in whole.missed if targets else ():
+            terminal.talk(f"target missed: {target.name} {target.bound:g}, is {target.value}")
+    else:
+        from swarmkeeper.sim.report import as_text
+
+        terminal.say("\n".join(as_text(whole)))
+    if outcome is not None:
+        _tell(outcome, asked, shrinks=not playing.interrupted)
+    _write(whole, places, asked)
+    _end(playing, missed=targets and bool(whole.missed))
+
+
+# ---- what was asked ------------------------------------------------------------------------------------------------
+
+
+def _levels(asked: _Asked, measured: Mapping[str, Any]) -> None:
+    """What a level cannot do is refused."""
+    if asked.level_given not in (None, *_LEVELS):
+        raise Failure("level", "--level is core, http or process", exit_code=Exit.USAGE)
+    if asked.store_given not in (None, *_STORES):
+        raise Failure("store", "--store is memory or file", exit_code=Exit.USAGE)
+    if asked.bots is not None and asked.level != "http":
+        detail = f"--bots are bots of the SDK, which speak HTTP: they cannot take part at --level {asked.level}"
+        raise Failure("level", detail, exit_code=Exit.USAGE, fix="leave --level out")
+    if asked.level == "process":
+        beside = {"--invariants": asked.invariants, "--store": asked.store_given, **measured}
+        for name in (name for name, given in beside.items() if given):
+            detail = f"{name} does not go with --level process: nothing there is repeated, measured or seen from within"
+            raise Failure("level", detail, exit_code=Exit.USAGE, fix="--level http")
+
+
+@contextmanager
+def _own_code(asked: _Asked) -> Iterator[None]:
+    """Look at what the user brings before anything is played, and tell what is wrong with it as an error of theirs."""
+    from swarmkeeper.sim import own
+
+    try:
+        with redirect_stdout(sys.stderr):
+            if asked.bots is not None:
+                own.swarm_of(asked.bots)
+            if asked.invariants is not None:
+                own.invariants_of(asked.invariants)
+        yield
+    except own.NotThere as error:
+        raise Failure("not_there", str(error), exit_code=Exit.USAGE) from None
+    except own.OwnCodeFails as error:
+        raise Failure("own_code", str(error), facts=[("more", _RULES)]) from None
+
+
+def _together(
+    *, replay: str | None, sweep: str | None, report: Sequence[str] | None, targets: bool, seeds: int, start: int | None
+) -> None:
+    """Flags that would have no effect are refused."""
+    given = {"--report": bool(report), "--targets": targets}
+    for one, there in (("--sweep", sweep is not None), ("--replay", replay is not None)):
+        for other, also in given.items():
+            if there and also:
+                raise Failure("flags", f"{one} and {other} do not go together", exit_code=Exit.USAGE)
+        given[one] = there
+    if replay is not None and (seeds != 1 or start is not None):
+        raise Failure("flags", "--replay plays one case: no --seeds and no --start", exit_code=Exit.USAGE)
+
+
+def _rehearsal(asked: _Asked) -> Rehearsal:
+    from swarmkeeper.sim import scenario_files
+
+    try:
+        found = scenario_files.find(scenario_files.STANDARD if asked.scenario is None else asked.scenario)
+    except scenario_files.BadScenario as error:
+        raise Failure("bad_scenario", str(error), exit_code=Exit.USAGE) from None
+    scenario = found.scenario
+    if asked.hours is not None:
+        scenario = replace(scenario, hours=asked.hours)
+    if asked.faults is not None:
+        scenario = replace(scenario, faults=_kinds(asked.faults))
+    if scenario.task is not None and asked.level != "http":
+        detail = f"the scenario has a `task`, which bots are told of over HTTP alone, and not at --level {asked.level}"
+        raise Failure("level", detail, exit_code=Exit.USAGE, fix="--level http")
+    return replace(found, scenario=scenario)
+
+
+def _kinds(listed: str) -> tuple[str, ...]:
+    from swarmkeeper.sim.faults import KINDS
+
+    if listed == "all":
+        return tuple(KINDS)
+    if listed == "none":
+        return ()
+    families = {kind.partition(".")[0] for kind in KINDS}
+    wanted = [one.strip() for one in listed.split(",")]
+    for one in wanted:
+        if one not in KINDS and one not in families:
+            raise Failure(
+                "faults",
+                f"--faults: there are no faults `{one}`",
+                exit_code=Exit.USAGE,
+                facts=[("kinds", ", ".join(KINDS)), ("families", ", ".join(sorted(families)))],
+            )
+    return tuple(kind for kind in KINDS if kind in wanted or kind.partition(".")[0] in wanted)
+
+
+def _targets(rehearsal: Rehearsal) -> list[bool]:
+    from dataclasses import asdict
+
+    return [bound is not None for bound in asdict(rehearsal.targets).values()]
+
+
+def _places(listed: Sequence[str]) -> list[tuple[str, Path]]:
+    found = []
+    for one in listed:
+        kind = one if one in _FILES else _ENDINGS.get(Path(one).suffix.lower())
+        path = Path(_FILES[one]) if one in _FILES else Path(one)
+        if kind is None:
+            detail = "--report: a name that ends in .html, .json or .xml is expected"
+            raise Failure("report", detail, exit_code=Exit.USAGE, fix="--report out.html")
+        if not path.parent.is_dir():  # rather now than after an hour of runs
+            raise Failure("report", "--report: there is no such folder", exit_code=Exit.USAGE)
+        found.append((kind, path))
+    return found
+
+
+def _drawn() -> int:
+    from swarmkeeper.clock import SystemEntropy
+
+    return int.from_bytes(SystemEntropy().seed()[:8]) % _SEEDS
+
+
+# ---- playing -------------------------------------------------------------------------------------------------------
+
+
+def _cases(scenario: Scenario, numbers: Sequence[int], asked: _Asked) -> list[Case]:
+    from swarmkeeper.sim.run import Case
+
+    level, bots, invariants, file = asked.level, asked.bots, asked.invariants, asked.store_given == "file"
+    return [Case(number, scenario, file=file, level=level, bots=bots, invariants=invariants) for number in numbers]
+
+
+def _play(cases: Sequence[Case], asked: _Asked, *, twice: bool, jobs: int) -> _Playing:
+    """All of these, or as many as were played when somebody interrupted; what breaks is told at once."""
+    from swarmkeeper.sim.many import play_all
+
+    playing = _Playing()
+    before = os.times()
+    try:
+        for one in play_all(cases, twice=twice, jobs=jobs):
+            playing.runs.append(one)
+            violation = one.outcome.violation
+            if violation is not None:
+                said = f"VIOLATION with seed {one.seed}: {violation.invariant}, {violation.words}"
+                terminal.talk(terminal.shown(f"{said}\n  {violation.entity}: {violation.why}"))
+            if one.same is False:
+                terminal.talk(f"NOT DETERMINISTIC with seed {one.seed}: {asked.command('--start', str(one.seed))}")
+    except KeyboardInterrupt:
+        playing.interrupted = True
+        terminal.talk(f"interrupted: {len(playing.runs)} of {len(cases)} runs were played to their end")
+    # Each run that was played twice counts once: what is told is what a run costs.
+    playing.cpu_seconds = (sum(os.times()[:4]) - sum(before[:4])) / (2 if twice else 1)
+    return playing
+
+
+def _first_broken(runs: Sequence[Played]) -> Outcome | None:
+    return next((one.outcome for one in runs if one.outcome.violation is not None), None)
+
+
+def _report(rehearsal: Rehearsal, playing: _Playing, asked: _Asked, *, jobs: int, more: bool) -> Report:
+    """`more`: play the same seeds with one more bot where it is tightest, too."""
+    from swarmkeeper.sim.many import play_all, with_one_more
+    from swarmkeeper.sim.report import report_of
+
+    runs, cpu_seconds = playing.runs, playing.cpu_seconds
+    whole = report_of(rehearsal, runs, cpu_seconds=cpu_seconds)
+    if not more or whole.bottleneck is None:
+        return whole
+    terminal.talk(f"once more, with one more of the {whole.bottleneck.fleet}")
+    scenario = with_one_more(rehearsal.scenario, whole.bottleneck.fleet)
+    again = list(play_all(_cases(scenario, [one.seed for one in runs], asked), jobs=jobs))
+    return report_of(rehearsal, runs, again, cpu_seconds=cpu_seconds)
+
+
+def _sweep(
+    rehearsal: Rehearsal,
+    text: str,
+    numbers: Sequence[int],
+    asked: _Asked,
+    *,
+    twice: bool,
+    jobs: int,
+    as_json: bool,
+) -> NoReturn:
+    from swarmkeeper.sim.many import with_fleet
+    from swarmkeeper.sim.report import figures_of, report_of, spread
+    from swarmkeeper.sim.scenario_files import BadScenario, check_sound
+
+    matched = _SWEEP.fullmatch(text)
+    low, high = (int(matched[2]), int(matched[3])) if matched else (0, 0)
+    if matched is None or not 1 <= low <= high or high - low >= _SWEPT_MAX:
+        detail = f"--sweep is written as executors=2..12 (or planners, evaluators), at most {_SWEPT_MAX} numbers from 1"
+        raise Failure("sweep", detail, exit_code=Exit.USAGE)
+    fleet = matched[1]
+    if high > _COUNT_MAX:
+        raise Failure("sweep", f"--sweep: there are at most {_COUNT_MAX} bots of a type", exit_code=Exit.USAGE)
+    swept = {count: with_fleet(rehearsal.scenario, fleet, count=count) for count in range(low, high + 1)}
+    try:
+        for scenario in swept.values():
+            check_sound(replace(rehearsal, scenario=scenario))
+    except BadScenario as error:
+        raise Failure("sweep", f"--sweep: {error}", exit_code=Exit.USAGE) from None
+    cases = [case for scenario in swept.values() for case in _cases(scenario, numbers, asked)]
+    playing = _play(cases, asked, twice=twice, jobs=jobs)
+    runs = playing.runs
+    if playing.interrupted:  # which numbers were played is a matter of chance: nothing can be compared
+        _end(playing, missed=False)
+    _say_hours(playing)
+    if as_json:
+        _say_json(runs, [{fleet: count} for count in swept for _ in numbers])
+    else:
+        rows: list[dict[str, Any]] = []
+        shown = ("tasks_per_hour", "completion_p50_seconds", "completion_p95_seconds", "utilisation", "usd_per_task")
+        for number, count in enumerate(swept):
+            part = runs[number * len(numbers) : (number + 1) * len(numbers)]
+            whole = report_of(rehearsal, part)
+            row: dict[str, Any] = {fleet: count}
+            for figure in figures_of(rehearsal):
+                if figure.name in shown and whole.figures[figure.name] is not None:
+                    row[figure.name] = spread(whole.figures[figure.name], figure.unit)
+            rows.append(row)
+        columns = [fleet, *(name for name in shown if any(name in row for row in rows))]
+        terminal.say_table(rows, columns)
+    outcome = _first_broken(runs)
+    if outcome is not None:
+        _tell(outcome, asked)
+    _end(playing, missed=False)
+
+
+def _replay(what: str, asked: _Asked, *, twice: bool, as_json: bool) -> NoReturn:
+    from swarmkeeper.sim.many import play
+
+    case = _case_of(what, asked)
+    one = play(case, twice=twice, keep=True)
+    if as_json:
+        _say_json([one])
+    violation = one.outcome.violation
+    if violation is None:
+        if not as_json:
+            _show(terminal.say, one.outcome.lines)
+            terminal.say(f"seed {one.seed}: all invariants held")
+    else:
+        _story(one.outcome, to_stdout=not as_json)
+    if one.same is False:
+        terminal.talk(f"NOT DETERMINISTIC with seed {one.seed}: two runs gave two traces")
+    _end(_Playing([one]), missed=False)
+
+
+def _case_of(what: str, asked: _Asked) -> Case:
+    if what.isascii() and what.isdecimal() and len(what) <= len(str(_SEED_MAX)):
+        return _cases(_rehearsal(asked).scenario, [int(what)], asked)[0]
+    from swarmkeeper.sim import cases, scenario_files
+    from swarmkeeper.wire import documents
+
+    if asked != _Asked(None):
+        detail = "--replay FILE: the file says which scenario, hours, faults, level, bots, invariants, store there are"
+        raise Failure("flags", detail, exit_code=Exit.USAGE)
+    name = Path(what).name
+    try:
+        plain = documents.parse(scenario_files.text_of(Path(what)), ".json")
+        if not isinstance(plain, dict):
+            raise cases.BadCase("a case is an object of fields")
+        case = cases.from_json(plain)
+        cases.check(case)
+        return case
+    except OSError as error:
+        raise Failure("replay", f"{name}: the file cannot be read: {error.strerror}", exit_code=Exit.USAGE) from None
+    except (ValueError, RecursionError) as error:
+        raise Failure("replay", f"{name}: this is not a case: {error}", exit_code=Exit.USAGE) from None
+
+
+# ---- telling -------------------------------------------------------------------------------------------------------
+
+
+def _say_hours(playing: _Playing) -> None:
+    hours = sum(one.outcome.seconds for one in playing.runs) / 3600
+    if playing.cpu_seconds and any(one.outcome.case.level != "process" for one in playing.runs):
+        terminal.talk(f"{hours:.1f} virtual hours, {hours / playing.cpu_seconds:.2f} in a second of CPU")
+
+
+def _say_json(runs: Sequence[Played], more: Sequence[dict[str, int]] | None = None) -> None:
+    from swarmkeeper.sim.report import run_as_json
+
+    told = [run_as_json(one) for one in runs]
+    for row, added in zip(told, more or [{} for _ in runs], strict=True):
+        row |= added
+    terminal.say_json({"violations": sum(one["violation"] is not None for one in told), "runs": told})
+
+
+def _tell(outcome: Outcome, asked: _Asked, *, shrinks: bool = True) -> None:
+    """The first violation: the faults that it takes, its story, and how to play it again."""
+    from swarmkeeper.sim import found
+    from swarmkeeper.sim.shrink import shrink
+
+    again = asked.command("--replay", str(outcome.case.seed))
+    if asked.level == "process" or not shrinks:
+        _story(outcome, to_stdout=False)
+        terminal.talk(f"\nreplay: {again}")
+        return
+    terminal.talk(f"\nlooking for the few faults that it takes, of the {len(outcome.faults)} that struck …")
+    try:
+        shrunk = shrink(outcome.case, outcome)
+    except KeyboardInterrupt:
+        terminal.talk(f"interrupted\nreplay: {again}")
+        return
+    if shrunk.outcome.violation is None:
+        terminal.talk("it does not happen again: the run is not deterministic; play it with --check-determinism")
+        return
+    terminal.talk(f"needed: {len(shrunk.case.faults or ())}; found in {shrunk.runs} runs")
+    _story(shrunk.outcome, to_stdout=False)
+    try:
+        case, test = found.keep(shrunk.outcome, Path())
+    except OSError as error:
+        terminal.talk(f"the case could not be kept: {error.strerror}")
+        return
+    terminal.talk(f"\nreplay: swarmkeeper simulate --replay {case}\ntest:   {test}")
+
+
+def _story(outcome: Outcome, *, to_stdout: bool) -> None:
+    violation = outcome.violation
+    assert violation is not None, "there is a story of what broke alone"
+    tell = terminal.say if to_stdout else terminal.talk
+    tell("\nfaults:")
+    for fault in outcome.faults or ("none: it breaks by itself",):
+        tell(f"  {fault}")
+    tell(terminal.shown(f"\ntrace of {violation.entity}:") if violation.entity != "-" else "\ntrace:")
+    _show(tell, outcome.about(violation.entity) if violation.entity != "-" else outcome.lines)
+    tell(terminal.shown(f"\n{violation.invariant}: {violation.words}\n  {violation.entity}: {violation.why}"))
+
+
+def _show(tell: Any, lines: Sequence[Any]) -> None:
+    if len(lines) > _LINES_MAX:
+        tell(f"  … {len(lines) - _LINES_MAX} lines before")
+    for line in lines[-_LINES_MAX:]:
+        tell(terminal.on_one_line(str(line)))
+
+
+def _write(whole: Report, places: Sequence[tuple[str, Path]], asked: _Asked) -> None:
+    from swarmkeeper import files
+    from swarmkeeper.sim import report
+
+    for kind, path in places:
+        if kind == "html":
+            text = report.as_html(whole)
+        elif kind == "json":
+            text = json.dumps(report.as_json(whole), indent=2) + "\n"
+        else:
+            text = report.as_junit(whole, lambda one: asked.command("--start", str(one.seed)))
+        try:
+            files.write(path, text)
+        except OSError as error:
+            raise Failure("report", f"the report cannot be written: {error.strerror}") from None
+        terminal.talk(f"report: {path}")
+
+
+def _end(playing: _Playing, *, missed: bool) -> NoReturn:
+    """Of several findings the gravest: what broke, what cannot be believed, what is not whole, what is not good."""
+    runs = playing.runs
+    if any(one.outcome.violation is not None for one in runs):
+        terminal.stop(Exit.VIOLATION)
+    if any(one.same is False for one in runs):
+        raise typer.Exit(Found.NOT_DETERMINISTIC)
+    if playing.interrupted:
+        terminal.stop(Exit.INTERRUPTED)
+    if missed:
+        raise typer.Exit(Found.TARGET_MISSED)
+    terminal.stop(Exit.OK)

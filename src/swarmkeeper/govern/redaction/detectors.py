@@ -1,0 +1,319 @@
+"""Which parts of a text are secrets: the rules of a pack (packs.py), compiled once, run by RE2 behind a keyword filter.
+
+Theory. Most texts hold no secret, and most rules need a word to stand in the text (`ghp_`, `password`, `://`). One
+regular expression made of all those words, and of the rules that have none, says for a whole value at once that there
+is nothing to find. Only where it says otherwise does an Aho-Corasick automaton over the words tell which rules could
+match, and only those run. RE2 is linear in the text whatever the pattern, so a rule cannot be made to hang. What
+stands encoded in a text (encoded.py) is read and looked at in the same way, and so is what stands encoded in that, but
+no deeper; what is found there hides the encoded text it stood in. What a value looks like as a whole (its keys, its
+shape) is not known here: see redaction.py. Nothing here logs, and no message repeats the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import re2
+
+from swarmkeeper.govern.redaction import encoded, views
+from swarmkeeper.govern.redaction.checks import CHECKS, Check, entropy
+from swarmkeeper.govern.redaction.packs import UNSCANNED, BadRules, Detector, Pack, compiled
+
+TEXT_MAX = 1 << 20  # characters; more is not looked at but hidden whole
+FINDS_MAX = 1_000  # in one text; whoever sends more of them sends a dump, which is hidden whole
+TRIES_MAX = 10_000  # candidates that a check may refuse in one text, for the same reason
+LEVELS = 2  # base64 of base64 is read, a third wrapping is not
+
+# A refused candidate up to this long is searched again from its second character: a card number may begin inside it.
+# Longer ones are not, so that the work stays linear.
+_SHORT = 64
+
+# A pattern that sees the same in bytes as in the text they may be: it names what it takes, in ASCII, and nothing else.
+_PLAIN = re2.compile(r"""(?:[0-9A-Za-z(){}|?*+:,!#%&'"@=<>~_ /-]|\[[^\\\]^][^\\\]]*\]|\\[bdsw.+*?()|/-])*""")
+
+_ABSENT = (-1, -1)  # what RE2 says of a group that took no part
+
+_Found = tuple[int, int, int, str]  # first character, the one after the last, number of the rule, the secret as read
+
+TAG = ":[0-9a-f]{8}:[0-9a-f]{16}"  # in a placeholder: which key, and what equal secrets have in common
+
+
+class Unscanned(Exception):
+    """The text has met a cap: nobody knows what is in it, so all of it must be hidden."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    start: int
+    end: int
+    rule: str
+    secret: str = field(default="", repr=False, compare=False)  # as the rule read it: decoded, nothing invisible in it
+    correlates: bool = field(default=False, compare=False)  # equal ones may be told from different ones
+
+
+class Detectors:
+    """The compiled detectors of a pack.
+
+    Raises:
+        BadRules: a pattern does not compile, or a rule fails its own examples.
+    """
+
+    def __init__(self, pack: Pack) -> None:
+        names = (UNSCANNED, *(rule.id for rule in pack.fields), *(rule.id for rule in pack.detectors))
+        # What only looks like a placeholder of ours may be a secret.
+        self._placeholder = compiled(rf"\[redacted:(?:{'|'.join(names)})(?:{TAG})?\]", "placeholders", capture=False)
+        self._compiled = [_Compiled(detector, pack.allowed(detector.id)) for detector in pack.detectors]
+        self._always = frozenset(n for n, rule in enumerate(self._compiled) if not rule.detector.keywords)
+        by_word: dict[str, set[int]] = {}
+        for n, rule in enumerate(self._compiled):
+            for word in rule.detector.keywords:
+                by_word.setdefault(word, set()).add(n)
+        words_said = [f"(?i:{re2.escape(word)})" for word in by_word]
+        always = [self._compiled[n].detector.pattern for n in sorted(self._always)]
+        alternatives = words_said + [f"(?:{pattern})" for pattern in always]
+        # Which rules may match, asked in one pass: by a word of theirs, or, where they have none, by all they are.
+        self._signs = _compile_set([*words_said, *always])
+        self._rules_of_sign = [frozenset(rules) for rules in by_word.values()] + [{n} for n in sorted(self._always)]
+        # Several texts are asked about at once, one to a line.
+        self._gate = compiled("(?m)" + "|".join(alternatives), "all rules", capture=False) if alternatives else None
+        # What was encoded is asked about as it came, before anybody knows whether it is text at all.
+        self._inner_gate = self._innermost_gate = None
+        if alternatives and all(pattern.isascii() and _PLAIN.fullmatch(pattern) for pattern in always):
+            # There the neighbours of a secret may be rubbish, so that no edge of a word can be asked for.
+            unbound = [pattern.replace(r"\b", "") for pattern in always]
+            asked = "(?m)" + "|".join([*words_said, *(f"(?:{pattern})" for pattern in unbound), *views.TRANSFORMED])
+            self._innermost_gate = compiled(asked, "all rules", capture=False, latin=True)
+            self._inner_gate = compiled(f"{asked}|{encoded.POSSIBLE}", "all rules", capture=False, latin=True)
+        for rule in self._compiled:
+            self._try(rule)
+
+    def quiet(self, lines: str) -> bool:
+        """Whether no rule can find anything in any of these lines: the fast answer to the usual case.
+
+        Raises:
+            UnicodeEncodeError: they hold half a character.
+        """
+        data = views.folded(lines).encode()
+        return self._calm(data) and not self._anything_inside(data, LEVELS, encoded.Budget())
+
+    def _anything_inside(self, data: bytes, levels: int, budget: encoded.Budget) -> bool:
+        """Whether anything may be found in what stands encoded in this UTF-8: False is sure."""
+        gate = self._inner_gate if levels > 1 else self._innermost_gate
+        try:
+            for batch in encoded.batches(data, budget):
+                if gate is not None and gate.search(batch.raw) is None:
+                    continue
+                for reading in batch.readings():
+                    text = views.folded(reading)
+                    inner = text.encode()
+                    if not self._calm(inner) and self._matches(text, inner):
+                        return True
+                    if levels > 1 and self._anything_inside(inner, levels - 1, budget):
+                        return True
+        except (encoded.TooMuch, Unscanned):
+            return True
+        return False
+
+    def _calm(self, data: bytes) -> bool:
+        return self._gate is None or self._gate.search(data) is None
+
+    def find(self, text: str) -> list[Span]:
+        """The secrets in a text, in order and apart; where rules overlap, the union under the first rule's name.
+
+        Raises:
+            Unscanned: too long, or too much was found.
+            UnicodeEncodeError: it holds half a character.
+        """
+        if len(text) > TEXT_MAX:
+            raise Unscanned
+        try:
+            found = self._look(text, LEVELS, encoded.Budget())
+        except encoded.TooMuch:
+            raise Unscanned from None
+        rules = self._compiled
+        return [
+            Span(start, end, rules[n].detector.id, secret, rules[n].detector.correlates)
+            for start, end, n, secret in found
+        ]
+
+    def why_not(self, text: str, rule: str) -> str:
+        """Why a rule finds nothing in the text as it stands, in words; places are in characters of the text."""
+        compiled = next(one for one in self._compiled if one.detector.id == rule)
+        words = compiled.detector.keywords
+        data = views.folded(text).encode("utf-8", "replace")
+        if words and not any(re2.search(f"(?i){re2.escape(word)}", data) for word in words):
+            return f"none of its keywords stands there: {', '.join(words)}"
+        return compiled.why_not(data, self._placeholders_in(data))
+
+    def _look(self, text: str, levels: int, budget: encoded.Budget) -> list[_Found]:
+        """What is found in the text, and in what stands encoded in it."""
+        view = views.plain(text)
+        data = view.text.encode()
+        found = self._matches(view.text, data)
+        if levels and self._anything_inside(data, levels, encoded.Budget(budget.left)):
+            for inner in encoded.decoded(view.text, budget):
+                deeper = self._look(inner.text, levels - 1, budget)
+                found += [(*inner.original(start, end), n, secret) for start, end, n, secret in deeper]
+                if len(found) > FINDS_MAX:
+                    raise Unscanned
+            found = _united(found)
+        return [(*view.original(start, end), n, secret) for start, end, n, secret in found]
+
+    def _matches(self, text: str, data: bytes) -> list[_Found]:
+        candidates = self._candidates(text)
+        ours = self._placeholders_in(data)
+        found = [
+            (start, end, n, data[start:end].decode())
+            for n in sorted(candidates)
+            for start, end in self._compiled[n].spans(data, ours)
+        ]
+        if len(found) > FINDS_MAX:
+            raise Unscanned
+        place = _Places(data)
+        return [(place.of(start), place.of(end), n, secret) for start, end, n, secret in _united(found)]
+
+    def _placeholders_in(self, data: bytes) -> list[tuple[int, int]]:
+        """Our own placeholders are no secrets, so that redacting twice changes nothing."""
+        if b"[redacted:" not in data:
+            return []
+        return [match.span() for match in self._placeholder.finditer(data)]
+
+    def _candidates(self, text: str) -> set[int]:
+        chosen: set[int] = set()
+        for sign in self._signs.Match(text) or ():
+            chosen |= self._rules_of_sign[sign]
+        return chosen
+
+    def _try(self, rule: _Compiled) -> None:
+        """Run a rule's examples through everything that a text goes through."""
+        detector = rule.detector
+        n = self._compiled.index(rule)
+        if rule.lets_more_through:
+            rule = _Compiled(detector, ())  # what another pack allows is not this one's affair
+        for number, example in enumerate(detector.hit, 1):
+            if self.quiet(example) or n not in self._candidates(example) or not rule.spans(example.encode()):
+                raise BadRules(f"detector {detector.id!r}: hit {number} is not found")
+        for number, example in enumerate(detector.miss, 1):
+            if rule.spans(example.encode()):
+                raise BadRules(f"detector {detector.id!r}: miss {number} is found")
+
+
+class _Compiled:
+    """A detector ready to run on UTF-8."""
+
+    def __init__(self, detector: Detector, allowed: tuple[str, ...]) -> None:
+        where = f"detector {detector.id!r}"
+        self.detector = detector
+        self._pattern = compiled(detector.pattern, where)
+        self._check: Check | None = CHECKS[detector.check] if detector.check else None
+        self.lets_more_through = bool(allowed)
+        allow = (*detector.allow, *allowed)
+        self._allow = compiled("|".join(f"(?:{word})" for word in allow), where) if allow else None
+        if detector.group > self._pattern.groups:
+            raise BadRules(f"{where}: the pattern has no group {detector.group}")
+        self._groups = (detector.group,) if detector.group else range(1, self._pattern.groups + 1)
+        if self._pattern.search(b"") is not None:
+            raise BadRules(f"{where}: the pattern matches nothing at all")
+
+    def spans(self, data: bytes, ours: Sequence[tuple[int, int]] = ()) -> list[tuple[int, int]]:
+        """Where the rule finds a secret outside of `ours`, in bytes. Raises Unscanned where a cap is met."""
+        spans: list[tuple[int, int]] = []
+        at = refused = 0
+        while (match := self._pattern.search(data, at)) is not None:
+            first, last = start, end = match.span()
+            for n in self._groups:
+                if (span := match.span(n)) != _ABSENT:
+                    start, end = span
+                    break
+            mine = any(begin <= start and end <= stop for begin, stop in ours)
+            size = None if mine else self._secret(data[start:end])
+            if size is not None and size > 0:
+                spans.append((start, start + size))
+                # What stands behind the secret in this match may be the context in front of the next one.
+                at = start + size
+            else:
+                refused += 1
+                at = last if last - first > _SHORT else _next_letter(data, first)
+            if len(spans) > FINDS_MAX or refused > TRIES_MAX:
+                raise Unscanned
+        return spans
+
+    def why_not(self, data: bytes, ours: Sequence[tuple[int, int]] = ()) -> str:
+        """Why nothing is found here, in words; of several candidates, about the first."""
+        match = self._pattern.search(data)
+        if match is None:
+            return "its pattern does not match"
+        start, end = next((span for n in self._groups if (span := match.span(n)) != _ABSENT), match.span())
+        first = len(data[:start].decode("utf-8", "replace"))
+        found = data[start:end]
+        text = found.decode("utf-8", "replace")
+        place = f"{first}..{first + len(text)}"
+        if any(begin <= start and end <= stop for begin, stop in ours):
+            return f"{place} is a placeholder"
+        if self._allow is not None and self._allow.fullmatch(found) is not None:
+            return f"{place} is on an allow-list"
+        if text and (bits := abs(entropy(text))) < self.detector.entropy:
+            return f"{place} has an entropy of {bits:.2f} bits a character, and must have {self.detector.entropy:.2f}"
+        if self._check is not None and self._check(text) is None:
+            return f"{place} does not pass the check {self.detector.check!r}"
+        return f"{place} is found, but an earlier rule claims it"
+
+    def _secret(self, found: bytes) -> int | None:
+        """How many bytes of what was found are the secret; None: it is none."""
+        if self._allow is not None and self._allow.fullmatch(found) is not None:
+            return None
+        if not self.detector.entropy and self._check is None:
+            return len(found)
+        text = found.decode()
+        if not text or entropy(text) < self.detector.entropy:
+            return None
+        size = len(text) if self._check is None else self._check(text)
+        return None if size is None else len(text[:size].encode())
+
+
+class _Places:
+    """Turns byte offsets of UTF-8 into places in the text, asked for in ascending order."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._ascii = data.isascii()
+        self._byte = self._place = 0
+
+    def of(self, byte: int) -> int:
+        if self._ascii:
+            return byte
+        self._place += len(self._data[self._byte : byte].decode())
+        self._byte = byte
+        return self._place
+
+
+def _united(found: list[_Found]) -> list[_Found]:
+    """In order and apart: where some overlap, their union, under the first rule."""
+    united: list[_Found] = []
+    for start, end, rule, secret in sorted(found):
+        if united and start < united[-1][1]:
+            first, last, other, told = united[-1]
+            united[-1] = (first, max(last, end), min(rule, other), told if other <= rule else secret)
+        else:
+            united.append((start, end, rule, secret))
+    return united
+
+
+def _next_letter(data: bytes, at: int) -> int:
+    at += 1
+    while at < len(data) and data[at] & 0xC0 == 0x80:
+        at += 1
+    return at
+
+
+def _compile_set(patterns: list[str]) -> re2.Set:
+    options = re2.Options()
+    options.log_errors = False
+    options.never_capture = True
+    options.max_mem = 64 << 20
+    signs = re2.Set.SearchSet(options)
+    for pattern in patterns:
+        signs.Add(pattern)
+    signs.Compile()
+    return signs

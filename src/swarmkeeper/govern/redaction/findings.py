@@ -1,0 +1,77 @@
+"""Why something is hidden, and why something is not: for people who write rules. Nothing here says what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from swarmkeeper.core.model import Json
+from swarmkeeper.govern.redaction import views
+from swarmkeeper.govern.redaction.checks import entropy
+from swarmkeeper.govern.redaction.detectors import Unscanned
+from swarmkeeper.govern.redaction.packs import UNSCANNED
+from swarmkeeper.govern.redaction.redactor import Redactor, segment
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is hidden; or, where `why_not` says so, something that a rule was asked about and is not."""
+
+    pointer: str
+    within: str  # value | key
+    rule: str
+    stage: str = ""  # field (by its place), text (as it stands), decoded (in another writing), unscanned
+    start: int | None = None  # characters of the text; None: all of the value
+    end: int | None = None
+    length: int = 0  # of the secret as the rule read it
+    entropy: float = 0.0  # bits a character, likewise
+    why_not: str = ""
+
+
+def findings(redactor: Redactor, value: Json, rule: str | None = None) -> Iterator[Finding]:
+    """What is hidden in a value, in order; with a rule, what that one does with each text of it."""
+    redacted = redactor.redact(value)
+    hidden = {(one.pointer, one.within): one.rule for one in redacted.fields}
+    for pointer, within, text in _texts(value, redacted.value, ""):
+        owner = hidden.get((pointer, within))
+        if owner == UNSCANNED or owner in redactor.places:
+            if rule in (None, owner):
+                stage = "unscanned" if owner == UNSCANNED else "field"
+                yield Finding(pointer, within, owner, stage)
+            else:
+                yield Finding(pointer, within, str(rule), why_not=f"the whole value is hidden by {owner}")
+            continue
+        if text is None:
+            if owner is not None and rule in (None, owner):
+                yield Finding(pointer, within, owner, "text")
+            continue
+        found = list(_in_text(redactor, pointer, within, text))
+        yield from (one for one in found if rule in (None, one.rule))
+        if rule is not None and all(one.rule != rule for one in found):
+            yield Finding(pointer, within, rule, why_not=redactor.why_not(text, rule))
+
+
+def _in_text(redactor: Redactor, pointer: str, within: str, text: str) -> Iterator[Finding]:
+    try:
+        spans = redactor.find(text)
+    except (Unscanned, UnicodeEncodeError):
+        yield Finding(pointer, within, UNSCANNED, "unscanned")
+        return
+    for span in spans:
+        stage = "text" if span.secret in views.folded(text[span.start : span.end]) else "decoded"
+        bits = round(entropy(span.secret), 2)
+        yield Finding(pointer, within, span.rule, stage, span.start, span.end, len(span.secret), bits)
+
+
+def _texts(value: Json, shown: Json, pointer: str) -> Iterator[tuple[str, str, str | None]]:
+    """Every text of a value, keys too, with its place; None stands for what is no text. `shown` has the same shape."""
+    if isinstance(value, dict) and isinstance(shown, dict):
+        for (key, item), (name, seen) in zip(value.items(), shown.items(), strict=True):
+            here = f"{pointer}/{segment(name)}"
+            yield here, "key", key if isinstance(key, str) else None
+            yield from _texts(item, seen, here)
+    elif isinstance(value, list | tuple) and isinstance(shown, list):
+        for number, (item, seen) in enumerate(zip(value, shown, strict=True)):
+            yield from _texts(item, seen, f"{pointer}/{number}")
+    else:
+        yield pointer, "value", value if isinstance(value, str) else None

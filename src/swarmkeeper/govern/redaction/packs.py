@@ -1,0 +1,261 @@
+"""Rule packs: what may stand in their files (TOML), read and checked. What the rules do with a text is in detectors.py.
+
+Everything is checked, and whatever is not known is refused: a rule that is silently left out protects nobody. Files in
+the format of gitleaks are turned into ours first, by gitleaks.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any
+
+import re2
+import rfc8785
+
+from swarmkeeper.govern.redaction import gitleaks
+from swarmkeeper.govern.redaction.checks import CHECKS
+
+# What stands where a text could not be looked at; no rule may take this name.
+UNSCANNED = "unscanned"
+
+
+class BadRules(ValueError):
+    """The rule pack cannot be used. The message names the rule, and the example by its number; mend the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detector:
+    """One rule on text. What it finds is its first group that took part in the match, or else the whole match."""
+
+    id: str
+    keywords: tuple[str, ...]  # lower case; without one of them the rule cannot match; none: it always runs
+    pattern: str
+    group: int  # of the pattern: what is the secret; 0: as above
+    entropy: float  # bits a character, at least
+    check: str | None
+    allow: tuple[str, ...]  # what it finds is no secret if one of these matches all of it
+    correlates: bool  # placeholders of equal secrets may be equal: there are too many such secrets to try them all
+    hit: tuple[str, ...]
+    miss: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRule:
+    """One rule on places: the value there is hidden whole, whatever it is."""
+
+    id: str
+    keys: tuple[str, ...]  # names of keys; `*` at either end stands for anything; case, `-` and `_` do not count
+    pointers: tuple[str, ...]  # JSON Pointers; `*` is any one segment, `**` any number of them
+    hit: tuple[str, ...]
+    miss: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """Values that are no secrets, whatever some detectors think of them."""
+
+    id: str
+    rules: tuple[str, ...]  # the detectors meant
+    patterns: tuple[str, ...]  # one of them matches all of the value
+    hit: tuple[str, ...]
+    miss: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    fields: tuple[FieldRule, ...]
+    detectors: tuple[Detector, ...]
+    allowances: tuple[Allowance, ...]
+    hash: str  # SHA-256 of everything the packs say, in hexadecimal
+
+    def allowed(self, rule: str) -> tuple[str, ...]:
+        """Patterns of what this detector lets through beside its own list."""
+        return tuple(pattern for one in self.allowances if rule in one.rules for pattern in one.patterns)
+
+
+def read_packs(*texts: str) -> Pack:
+    """Read rule packs, ours or in the format of gitleaks; where two rules claim the same characters, the first wins.
+
+    Raises:
+        BadRules: a file is no TOML, says something unknown, names a rule twice, or its allowances fail their examples.
+    """
+    fields: list[FieldRule] = []
+    detectors: list[Detector] = []
+    allowances: list[Allowance] = []
+    said: list[Any] = []
+    for number, text in enumerate(texts, 1):
+        where = f"rule pack {number}"
+        try:
+            content = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as problem:
+            raise BadRules(f"{where} is not TOML: {problem}") from None
+        said.append(content)
+        if gitleaks.is_such(content):
+            entries, problems = gitleaks.converted(content)
+            if problems:
+                raise BadRules(f"{where}: " + "; ".join(problems))
+            detectors.extend(_detector(entry, where, examples=False) for entry in entries)
+            continue
+        _known(content, {"version", "field", "detector", "allow"}, where)
+        if content.get("version") != 1:
+            raise BadRules(f"{where}: version must be 1")
+        fields.extend(_field(entry, where) for entry in _tables(content, "field", where))
+        detectors.extend(_detector(entry, where) for entry in _tables(content, "detector", where))
+        allowances.extend(_allowance(entry, where) for entry in _tables(content, "allow", where))
+    names = [UNSCANNED, *(rule.id for rule in fields), *(rule.id for rule in detectors)]
+    names += [one.id for one in allowances]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise BadRules(f"rule {min(twice)!r} is defined twice")
+    known = {rule.id for rule in detectors}
+    for one in allowances:
+        if missing := sorted(set(one.rules) - known):
+            raise BadRules(f"allowance {one.id!r}: there is no detector {missing[0]!r}")
+    try:
+        digest = hashlib.sha256(rfc8785.dumps(said)).hexdigest()
+    except rfc8785.CanonicalizationError:
+        raise BadRules("a rule pack holds a value that JSON cannot: a date, or a number beyond 2^53") from None
+    return Pack(tuple(fields), tuple(detectors), tuple(allowances), digest)
+
+
+def compiled(pattern: str, where: str, *, capture: bool = True, latin: bool = False) -> re2._Regexp:
+    """The pattern, ready to run on UTF-8, or on bytes as they are.
+
+    Raises:
+        BadRules: RE2 does not know it, or it would be too large.
+    """
+    options = re2.Options()
+    if latin:
+        options.encoding = re2.Options.Encoding.LATIN1
+    options.log_errors = False  # RE2 would write to stderr, text and all
+    options.never_capture = not capture
+    if not capture:
+        options.max_mem = 64 << 20  # that of all rules together is large; past its bound RE2 is slower, not wrong
+    try:
+        return re2.compile(pattern.encode("ascii") if latin else pattern, options)
+    except re2.error as problem:
+        reason = problem.args[0] if problem.args else "unknown"
+        raise BadRules(
+            f"{where}: RE2 does not accept the pattern: {reason.decode() if isinstance(reason, bytes) else reason}"
+        ) from None
+
+
+def _tables(content: Mapping[str, object], name: str, where: str) -> list[Mapping[str, object]]:
+    tables = content.get(name, [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise BadRules(f"{where}: {name!r} must be written as [[{name}]]")
+    return tables
+
+
+def _known(entry: Mapping[str, object], names: AbstractSet[str], where: str) -> None:
+    if unknown := sorted(entry.keys() - names):
+        raise BadRules(f"{where}: unknown setting {unknown[0]!r}")
+
+
+def _id(entry: Mapping[str, object], where: str) -> str:
+    name = entry.get("id")
+    if not isinstance(name, str) or re2.fullmatch("[a-z0-9][a-z0-9-]{0,63}", name) is None:
+        raise BadRules(f"{where}: a rule's id must be lower case letters, digits and '-', at most 64")
+    return name
+
+
+def _texts(entry: Mapping[str, object], name: str, where: str) -> tuple[str, ...]:
+    texts = entry.get(name, [])
+    if not isinstance(texts, list) or not all(isinstance(text, str) and text for text in texts):
+        raise BadRules(f"{where}: {name!r} must be a list of texts")
+    return tuple(texts)
+
+
+def _examples(entry: Mapping[str, object], name: str, where: str) -> tuple[str, ...]:
+    """Examples may be written in parts, so that nobody's scanner takes the file for a leak."""
+    examples = entry.get(name)
+    if not isinstance(examples, list) or not examples:
+        raise BadRules(f"{where}: needs at least one {name!r} example")
+    joined = ["".join(example) if _is_text_list(example) else example for example in examples]
+    if not _is_text_list(joined):
+        raise BadRules(f"{where}: {name!r} must hold texts, or lists of their parts")
+    return tuple(joined)
+
+
+def _switch(entry: Mapping[str, object], name: str, where: str) -> bool:
+    value = entry.get(name, True)
+    if not isinstance(value, bool):
+        raise BadRules(f"{where}: {name!r} must be true or false")
+    return value
+
+
+def _is_text_list(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _field(entry: Mapping[str, object], where: str) -> FieldRule:
+    name = _id(entry, where)
+    where = f"field rule {name!r}"
+    _known(entry, {"id", "about", "keys", "pointers", "hit", "miss"}, where)
+    keys, pointers = _texts(entry, "keys", where), _texts(entry, "pointers", where)
+    if not keys and not pointers:
+        raise BadRules(f"{where}: needs 'keys' or 'pointers'")
+    if any(not pointer.startswith("/") for pointer in pointers):
+        raise BadRules(f"{where}: a pointer must begin with '/'")
+    if any("*" in key[1:-1] or not key.strip("*-_") for key in keys):
+        raise BadRules(f"{where}: in a key '*' may stand at either end only, and not alone")
+    return FieldRule(name, keys, pointers, _examples(entry, "hit", where), _examples(entry, "miss", where))
+
+
+def _allowance(entry: Mapping[str, object], where: str) -> Allowance:
+    name = _id(entry, where)
+    where = f"allowance {name!r}"
+    _known(entry, {"id", "about", "rules", "patterns", "hit", "miss"}, where)
+    one = Allowance(
+        name,
+        _texts(entry, "rules", where),
+        _texts(entry, "patterns", where),
+        _examples(entry, "hit", where),
+        _examples(entry, "miss", where),
+    )
+    if not one.rules or not one.patterns:
+        raise BadRules(f"{where}: needs 'rules' and 'patterns'")
+    pattern = compiled("|".join(f"(?:{word})" for word in one.patterns), where)
+    for kind, examples in (("hit", one.hit), ("miss", one.miss)):
+        for number, example in enumerate(examples, 1):
+            if (pattern.fullmatch(example) is not None) != (kind == "hit"):
+                raise BadRules(f"{where}: {kind} {number} is {'not ' if kind == 'hit' else ''}found")
+    return one
+
+
+_DETECTOR = frozenset(
+    {"id", "about", "source", "keywords", "pattern", "entropy", "check", "allow", "correlate", "hit", "miss"}
+)
+
+
+def _detector(entry: Mapping[str, object], where: str, *, examples: bool = True) -> Detector:
+    name = _id(entry, where)
+    where = f"detector {name!r}"
+    _known(entry, _DETECTOR if examples else _DETECTOR | {"group"}, where)
+    pattern, check, least = entry.get("pattern"), entry.get("check"), entry.get("entropy", 0)
+    keywords = _texts(entry, "keywords", where)
+    if not isinstance(pattern, str) or not pattern:
+        raise BadRules(f"{where}: 'pattern' must be a text")
+    if r"\C" in pattern or (not keywords and (r"\A" in pattern or r"\z" in pattern)):
+        raise BadRules(f"{where}: the pattern may not use \\C, nor \\A and \\z without keywords")
+    if check is not None and check not in CHECKS:
+        raise BadRules(f"{where}: 'check' must be one of {', '.join(CHECKS)}")
+    if isinstance(least, bool) or not isinstance(least, int | float):
+        raise BadRules(f"{where}: 'entropy' must be a number")
+    if any(word != word.casefold() or not word.isascii() or len(word) < 1 for word in keywords):
+        raise BadRules(f"{where}: keywords must be ASCII in lower case")
+    return Detector(
+        id=name,
+        keywords=keywords,
+        pattern=pattern,
+        group=group if isinstance(group := entry.get("group", 0), int) else 0,
+        entropy=float(least),
+        check=str(check) if check is not None else None,
+        allow=_texts(entry, "allow", where),
+        correlates=_switch(entry, "correlate", where),
+        hit=_examples(entry, "hit", where) if examples else (),
+        miss=_examples(entry, "miss", where) if examples else (),
+    )

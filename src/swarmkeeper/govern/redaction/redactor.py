@@ -1,0 +1,396 @@
+"""What may be seen: the one place where `Redacted` is made. Every event, audit body, log line and error passes it.
+
+In order: field rules (by place and by name of key), then detectors on every text, keys included, and on what stands
+encoded in it. Shape is kept: lists stay lists, no key is dropped. What comes out is always plain JSON that RFC 8785
+can write, whatever came in; what cannot be looked at (too long, too deep, too much encoded, no JSON, a rule that
+failed) is hidden whole. Secrets turned round, or split over two fields, are not found. Nothing here logs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib import resources
+
+import re2
+
+from swarmkeeper.core.model import Json, Redacted, RedactedField
+from swarmkeeper.govern.redaction.detectors import TAG, TEXT_MAX, Detectors, Span
+from swarmkeeper.govern.redaction.packs import UNSCANNED, BadRules, FieldRule, Pack, read_packs
+from swarmkeeper.govern.redaction.tags import TenantTags
+
+VALUE_MAX = 4 << 20  # characters in all texts of one value; what comes after them is hidden unseen
+DEPTH_MAX = 96  # the door lets 64 through; records of ours wrap that a few times
+SEGMENT_MAX = 64  # characters of one step in a pointer
+
+_INTEGER_MAX = 2**53 - 1  # what every JSON reader can hold
+_CARD_MIN = 10**12  # a number from here on may be a card's, and is looked at as text
+_KEYS_REMEMBERED = 4_096
+_TEXTS_REMEMBERED = 16_384
+_KEY_REMEMBERED_MAX = 64
+
+# To read, compile and try the shipped rules takes a tenth of a second; they never change, and compiled ones are shared.
+_read = lru_cache(maxsize=4)(read_packs)
+_compiled = lru_cache(maxsize=4)(Detectors)
+
+# States of the pointer rules while walking down: places in their lists of segments.
+_States = frozenset[tuple[int, int]]
+
+
+def read_back(value: Json) -> Redacted:
+    """What redaction once made, and a store has kept."""
+    return Redacted(value, ())
+
+
+class Redactor:
+    """Replaces secrets by `[redacted:<rule>]`, or `[redacted:<rule>:<key id>:<tag>]` where a tenant's tags are given.
+
+    Deterministic: the same value, rules and tags give the same answer.
+
+    Raises:
+        BadRules: the pack does not compile, or fails its own examples.
+    """
+
+    def __init__(self, pack: Pack) -> None:
+        self.hash = pack.hash
+        self.rules = (*(rule.id for rule in pack.fields), *(rule.id for rule in pack.detectors))
+        self.places = frozenset(rule.id for rule in pack.fields)  # those that go by a value's place
+        self._detectors = _compiled(pack)
+        self._places = _Places(pack.fields)
+        # Memos, they change no answer: keys that no rule minds, and short texts without a secret (names, our words).
+        self._quiet_keys: set[str] = set()
+        self._quiet_texts: set[str] = set()
+
+    @classmethod
+    def default(cls, *more: str) -> Redactor:
+        """The shipped rules, and after them those of other packs, given as text."""
+        return cls(_read(default_rules(), *more))
+
+    def redact(self, value: Json, own: Mapping[str, Json] | None = None, *, tags: TenantTags | None = None) -> Redacted:
+        """Hide every secret in the value. The answer shares nothing with it that could be changed later.
+
+        `own` are more members of the value, an object, of which nothing came from outside: detectors are not asked,
+        but where a field rule may mind one of their names they are the value's like all others.
+        """
+        if own is not None:
+            plain = self._quiet_keys.issuperset(own) or all(map(self._quiet_key, own))
+            if self._places.pointers or not plain:
+                return self.redact({**own, **value}, tags=tags)
+            if self._known(value):
+                return Redacted({**own, **value})
+            clean = self.redact(value, tags=tags)
+            return Redacted({**own, **clean.value}, clean.fields)
+        texts: list[str] = []
+        try:
+            copy = self._copy(value, texts, 0)
+            if not texts:
+                return Redacted(copy)
+            # An empty line between them, or two digests would look like one encoded block, and be looked at slowly.
+            lines = "\n\n".join(texts)
+            if len(lines) <= TEXT_MAX and self._detectors.quiet(lines):
+                self._remember(texts)
+                return Redacted(copy)
+        except (_Suspect, UnicodeEncodeError):
+            pass  # the slow way says what is the matter, and where
+        walk = _Walk(self._detectors, self._places, tags)
+        clean = walk.value(value, "", 0, self._places.start)
+        return Redacted(clean, tuple(walk.fields))
+
+    def text(self, value: str, *, tags: TenantTags | None = None) -> str:
+        """The text with its secrets hidden."""
+        return _redact_text(self._detectors, value, tags)[0]
+
+    def find(self, text: str) -> list[Span]:
+        """Where the secrets of a text stand, and which rule found each: for those who report secrets, not hide them.
+
+        Raises:
+            Unscanned: too long, or too much was found.
+        """
+        return self._detectors.find(text)
+
+    def why_not(self, text: str, rule: str) -> str:
+        """Why a rule finds nothing in a text as it stands, in words."""
+        return "it goes by places, and minds none here" if rule in self.places else self._detectors.why_not(text, rule)
+
+    def safe_segment(self, text: str) -> str:
+        """A stranger's word, fit to be shown in an error: redacted, printable, at most 64 characters."""
+        return _printable(self.text(text))
+
+    def _copy(self, value: Json, texts: list[str], depth: int) -> Json:
+        """Copy the value and gather its texts, keys known to be quiet left out; _Suspect where it is not so simple."""
+        kind = type(value)
+        if kind is str:
+            if value not in self._quiet_texts:
+                texts.append(value)
+            return value
+        if kind is float and -_CARD_MIN < value < _CARD_MIN:
+            return value
+        if kind is int:
+            if not -_CARD_MIN < value < _CARD_MIN:
+                _add_number(value, texts)
+            return value
+        if value is None or kind is bool:
+            return value
+        if kind is dict or kind is list or kind is tuple:
+            if depth >= DEPTH_MAX or self._places.pointers:
+                raise _Suspect
+            if kind is not dict:
+                return [self._copy(item, texts, depth + 1) for item in value]
+            copy = {}
+            for key, item in value.items():
+                if key not in self._quiet_keys and not self._quiet_key(key):
+                    raise _Suspect
+                # The commonest kinds are dealt with here, to spare a call for each.
+                kind = type(item)
+                if kind is str:
+                    if item not in self._quiet_texts:
+                        texts.append(item)
+                    copy[key] = item
+                elif item is None:
+                    copy[key] = item
+                else:
+                    copy[key] = self._copy(item, texts, depth + 1)
+            return copy
+        raise _Suspect
+
+    def _known(self, value: Mapping[str, Json]) -> bool:
+        """Whether it holds nothing but texts that were found quiet before, under names that were."""
+        for key, item in value.items():
+            if key not in self._quiet_keys or type(item) is not str or item not in self._quiet_texts:
+                return False
+        return True
+
+    def _remember(self, texts: list[str]) -> None:
+        if len(self._quiet_texts) > _TEXTS_REMEMBERED:
+            self._quiet_texts.clear()
+        self._quiet_texts.update(text for text in texts if len(text) <= _KEY_REMEMBERED_MAX)
+
+    def _quiet_key(self, key: object) -> bool:
+        """Whether no rule that goes by names minds this one."""
+        if type(key) is not str or self._places.by_key(key) is not None or _redact_text(self._detectors, key, None)[1]:
+            return False
+        if len(self._quiet_keys) < _KEYS_REMEMBERED and len(key) <= _KEY_REMEMBERED_MAX:
+            self._quiet_keys.add(key)
+        return True
+
+
+def default_rules() -> str:
+    """The text of the shipped rule pack."""
+    return resources.files("swarmkeeper.govern").joinpath("rules/default.toml").read_text(encoding="utf-8")
+
+
+class _Suspect(Exception):
+    """The value is not plainly clean: it must be walked."""
+
+
+class _Walk:
+    """One careful pass over a value, writing down what was hidden where."""
+
+    def __init__(self, detectors: Detectors, places: _Places, tags: TenantTags | None) -> None:
+        self._detectors = detectors
+        self._places = places
+        self._tags = tags
+        self._left = VALUE_MAX
+        self.fields: list[RedactedField] = []
+
+    def value(self, value: Json, pointer: str, depth: int, states: _States) -> Json:
+        if isinstance(value, str):
+            return self._text(value, pointer)
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, int):
+            return self._number(int(value), pointer)
+        if isinstance(value, float):
+            # A card's number may come as a float; NaN and infinity are no JSON.
+            if value.is_integer() and abs(value) <= _INTEGER_MAX:
+                shown = self._number(int(value), pointer)
+                return shown if isinstance(shown, str) else float(value)
+            return value if abs(value) < float("inf") else self._unscanned(pointer)
+        if depth < DEPTH_MAX:
+            if isinstance(value, Mapping):
+                return self._object(value, pointer, depth, states)
+            if isinstance(value, list | tuple):
+                return [self._member(str(n), str(n), item, pointer, depth, states) for n, item in enumerate(value)]
+        return self._unscanned(pointer)
+
+    def _object(self, value: Mapping[object, Json], pointer: str, depth: int, states: _States) -> dict[str, Json]:
+        clean: dict[str, Json] = {}
+        taken: dict[str, int] = {}
+        for key, item in value.items():
+            shown, rules = self._redacted(key) if isinstance(key, str) else _hidden()
+            name = shown
+            while name in clean:
+                taken[shown] = taken.get(shown, 1) + 1
+                name = f"{shown}#{taken[shown]}"
+            here = f"{pointer}/{segment(name)}"
+            self.fields.extend(RedactedField(here, rule, within="key") for rule in rules)
+            original = key if isinstance(key, str) else ""
+            rule = self._places.by_key(original)
+            if rule is not None:
+                clean[name] = self._field(item, here, rule)
+            else:
+                clean[name] = self._member(original, segment(name), item, pointer, depth, states)
+        return clean
+
+    def _member(self, key: str, shown: str, item: Json, pointer: str, depth: int, states: _States) -> Json:
+        here = f"{pointer}/{shown}"
+        states, rule = self._places.step(states, key)
+        if rule is not None:
+            return self._field(item, here, rule)
+        return self.value(item, here, depth + 1, states)
+
+    def _text(self, value: str, pointer: str) -> str:
+        clean, rules = self._redacted(value)
+        self.fields.extend(RedactedField(pointer, rule) for rule in rules)
+        return clean
+
+    def _redacted(self, value: str) -> tuple[str, tuple[str, ...]]:
+        self._left -= len(value)
+        return _redact_text(self._detectors, value, self._tags) if self._left >= 0 else _hidden()
+
+    def _number(self, value: int, pointer: str) -> Json:
+        if abs(value) > _INTEGER_MAX:
+            return self._unscanned(pointer)
+        if abs(value) < _CARD_MIN:
+            return value
+        rules = _redact_text(self._detectors, str(abs(value)), None)[1]
+        return self._replace(pointer, rules[0]) if rules else value
+
+    def _field(self, value: Json, pointer: str, rule: str) -> str:
+        if isinstance(value, str) and re2.fullmatch(rf"\[redacted:{rule}(?:{TAG})?\]", value) is not None:
+            return str.__str__(value)  # it has been hidden before
+        self.fields.append(RedactedField(pointer, rule))
+        return _placeholder(rule, value, self._tags) if isinstance(value, str) else _placeholder(rule)
+
+    def _replace(self, pointer: str, rule: str) -> str:
+        self.fields.append(RedactedField(pointer, rule))
+        return _placeholder(rule)
+
+    def _unscanned(self, pointer: str) -> str:
+        return self._replace(pointer, UNSCANNED)
+
+
+class _Places:
+    """Field rules: which of them, if any, owns a place."""
+
+    def __init__(self, rules: tuple[FieldRule, ...]) -> None:
+        self._exact: dict[str, str] = {}
+        self._globs: list[tuple[bool, str, bool, str]] = []  # (open at the left, name, open at the right, rule)
+        self.pointers: list[tuple[tuple[str, ...], str]] = []  # (segments, rule)
+        for rule in rules:
+            for key in rule.keys:
+                self._add_key(key, rule.id)
+            self.pointers.extend((_segments(pointer), rule.id) for pointer in rule.pointers)
+        self.start: _States = self._closure({(n, 0) for n in range(len(self.pointers))})
+        for rule in rules:
+            self._try(rule)
+
+    def by_key(self, key: str) -> str | None:
+        """The rule that owns every place of this name."""
+        name = _bare(key)
+        exact = self._exact.get(name)
+        if exact is not None:
+            return exact
+        for left, middle, right, rule in self._globs:
+            if (middle in name) if left and right else name.endswith(middle) if left else name.startswith(middle):
+                return rule
+        return None
+
+    def step(self, states: _States, key: str) -> tuple[_States, str | None]:
+        """One segment down: the states there, and the rule whose pointer ends there."""
+        if not states:
+            return states, None
+        after: set[tuple[int, int]] = set()
+        for n, at in states:
+            segments = self.pointers[n][0]
+            if at < len(segments):
+                if segments[at] == "**":
+                    after.add((n, at))
+                elif segments[at] in ("*", key):
+                    after.add((n, at + 1))
+        closed = self._closure(after)
+        ended = min((n for n, at in closed if at == len(self.pointers[n][0])), default=None)
+        return closed, None if ended is None else self.pointers[ended][1]
+
+    def _closure(self, states: set[tuple[int, int]]) -> _States:
+        """`**` may stand for no segment at all."""
+        closed = set(states)
+        for n, at in states:
+            segments = self.pointers[n][0]
+            while at < len(segments) and segments[at] == "**":
+                at += 1
+                closed.add((n, at))
+        return frozenset(closed)
+
+    def _add_key(self, key: str, rule: str) -> None:
+        left, right = key.startswith("*"), key.endswith("*")
+        name = _bare(key.strip("*"))
+        if left or right:
+            self._globs.append((left, name, right, rule))
+        else:
+            self._exact.setdefault(name, rule)
+
+    def _try(self, rule: FieldRule) -> None:
+        for kind, examples in (("hit", rule.hit), ("miss", rule.miss)):
+            for number, example in enumerate(examples, 1):
+                if (self._owner(example) == rule.id) != (kind == "hit"):
+                    raise BadRules(f"field rule {rule.id!r}: {kind} {number} is {'not ' if kind == 'hit' else ''}found")
+
+    def _owner(self, example: str) -> str | None:
+        """Who owns an example: the name of a key, or a pointer."""
+        if not example.startswith("/"):
+            return self.by_key(example)
+        states, owner = self.start, None
+        for segment in _segments(example):
+            states, owner = self.step(states, segment)
+            owner = self.by_key(segment) or owner
+        return owner
+
+
+def _redact_text(detectors: Detectors, value: str, tags: TenantTags | None) -> tuple[str, tuple[str, ...]]:
+    """The text with its secrets replaced, and the rules that found them, each once."""
+    try:
+        spans = detectors.find(value)
+    except Exception:  # whatever a rule may do, its text is not shown
+        return _hidden()
+    if not spans:
+        return (value if type(value) is str else str.__str__(value)), ()
+    pieces: list[str] = []
+    at = 0
+    for span in spans:
+        pieces += (value[at : span.start], _placeholder(span.rule, span.secret, tags if span.correlates else None))
+        at = span.end
+    pieces.append(value[at:])
+    return "".join(pieces), tuple(dict.fromkeys(span.rule for span in spans))
+
+
+def _hidden() -> tuple[str, tuple[str, ...]]:
+    return _placeholder(UNSCANNED), (UNSCANNED,)
+
+
+def _placeholder(rule: str, secret: str = "", tags: TenantTags | None = None) -> str:
+    return f"[redacted:{rule}{'' if tags is None else tags.of(secret)}]"
+
+
+def _add_number(value: int, texts: list[str]) -> None:
+    if not -_INTEGER_MAX <= value <= _INTEGER_MAX:
+        raise _Suspect
+    texts.append(str(abs(value)))
+
+
+def _printable(text: str) -> str:
+    shown = "".join(letter if letter.isprintable() else "?" for letter in text[: SEGMENT_MAX + 1])
+    return shown if len(shown) <= SEGMENT_MAX else shown[: SEGMENT_MAX - 1] + "…"
+
+
+def segment(name: str) -> str:
+    """A redacted key as a step of a JSON Pointer (RFC 6901)."""
+    return _printable(name).replace("~", "~0").replace("/", "~1")
+
+
+def _segments(pointer: str) -> tuple[str, ...]:
+    return tuple(segment.replace("~1", "/").replace("~0", "~") for segment in pointer[1:].split("/"))
+
+
+def _bare(key: str) -> str:
+    return key.casefold().replace("-", "").replace("_", "")
