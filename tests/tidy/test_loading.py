@@ -5,7 +5,7 @@ import ast
 import swarmkeeper
 from tests.tidy.tree import SRC, packages_loaded_by, parsed
 
-HEAVY = {"fastapi", "starlette", "uvicorn", "apsw", "rich", "pydantic", "httpx2", "cryptography", "typer"}
+HEAVY = {"fastapi", "starlette", "uvicorn", "apsw", "rich", "pydantic", "aiohttp", "cryptography", "typer"}
 
 
 def test_importing_the_package_loads_no_library() -> None:

@@ -27,4 +27,3 @@ def begin() -> None:
         if sys.stderr is not None and sys.stderr.isatty():
             for handler in logging.getLogger().handlers:
                 handler.setFormatter(_ForPeople())
-        logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each call otherwise

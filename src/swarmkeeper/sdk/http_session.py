@@ -1,0 +1,67 @@
+"""The aiohttp session of the default transport: its limits, its certificates, and what it leaves out."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import sys
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+if TYPE_CHECKING:
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
+
+# The orchestrator closes an idle connection after 75 s, many proxies after 60: the client must be the first.
+IDLE_SECONDS_MAX = 50.0
+HEADER_BYTES_MAX = 64 * 1024
+
+
+class Connector(aiohttp.TCPConnector):
+    """Keeps connections. It logs nothing when it is dropped without being closed, as a plain socket does."""
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        """Return a connection on which nothing waits: an answer that nobody asked for is not the answer to this."""
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            if connection.protocol is None or not connection.protocol.should_close:
+                return connection
+            connection.close()
+
+    def __del__(self, _warnings: Any = None) -> None:
+        """Leave the connections to the transports of asyncio: each closes its own, with a ResourceWarning."""
+
+
+def open_session(*, secure: bool, proxy: str | None) -> aiohttp.ClientSession:
+    """Return a session for the running event loop. A request's `trace_request_ctx` may be a list: it gets an entry
+    when the request goes over a kept connection."""
+    watch = aiohttp.TraceConfig()
+    watch.on_connection_reuseconn.append(_note_reuse)
+    return aiohttp.ClientSession(
+        # Without a limit: a heartbeat must not wait until one of many parked polls gives its connection back.
+        connector=Connector(limit=0, keepalive_timeout=IDLE_SECONDS_MAX, ssl=_trusted() if secure else True),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        proxy=proxy,
+        timeout=aiohttp.ClientTimeout(total=None),
+        max_line_size=HEADER_BYTES_MAX,
+        max_field_size=HEADER_BYTES_MAX,
+        trace_configs=[watch],
+    )
+
+
+async def _note_reuse(session: aiohttp.ClientSession, context: SimpleNamespace, params: object) -> None:
+    if context.trace_request_ctx is not None:
+        context.trace_request_ctx.append(True)
+
+
+def _trusted() -> ssl.SSLContext:
+    """Return the rules for the server's certificate: SSL_CERT_FILE or SSL_CERT_DIR, else what the system trusts."""
+    if sys.platform in {"win32", "darwin"} and not (os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")):
+        import truststore  # there, Python's own default does not see what the system trusts
+
+        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return ssl.create_default_context()
