@@ -1,12 +1,13 @@
 """The client: waiting, watching, listing, following; and the same without coroutines."""
 
 import asyncio
+import inspect
 import json
 from typing import Any
 
 import pytest
 
-from swarmkeeper import SubTask, sync
+from swarmkeeper import Client, SubTask, sync
 from swarmkeeper.sdk.errors import Unreachable
 from tests.sdk.script import TIME, Answer, Call, Script, task, virtually
 
@@ -204,9 +205,16 @@ def test_a_script_needs_no_coroutines() -> None:
 
 
 def test_the_face_without_coroutines_has_every_call_of_the_other() -> None:
-    from swarmkeeper import Client
-
     def calls(face: type) -> set[str]:
         return {name for name in vars(face) if not name.startswith("_")}
 
     assert calls(sync.Client) - {"close"} == calls(Client) - {"aclose"}
+
+
+def test_the_client_without_coroutines_shows_what_its_calls_take_and_return() -> None:
+    taken = inspect.signature(sync.Client.tasks)
+
+    assert taken.parameters == inspect.signature(Client.tasks).parameters
+    assert taken.return_annotation == "Iterator[Task]"
+    assert inspect.signature(sync.Client.wait) == inspect.signature(Client.wait)
+    assert sync.Client.wait.__doc__ == Client.wait.__doc__
