@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from swarmkeeper.core.decide import progress
+from swarmkeeper.core.decide import settling
 from swarmkeeper.core.errors import Invalid, InvalidPlan, LeaseLost
 from swarmkeeper.core.states import Status
 from swarmkeeper.sim.harness import Harness, Node
@@ -234,7 +234,7 @@ def test_a_chain_behind_a_failure_is_skipped_to_its_end_however_long(swarm: Harn
     swarm.advance(0)
 
     slices = swarm.rows("SELECT 1 FROM audit_leaf WHERE action = 'chore.settle'")
-    assert len(slices) >= 199 // (progress.LEVELS_MAX + 1) - 1, "no slice goes down very far"
+    assert len(slices) >= 199 // (settling.LEVELS_MAX + 1) - 1, "no slice goes down very far"
     assert {work.status for work in swarm.works(task).values() if work.key not in ("k0", "review/1/1")} == {"SKIPPED"}
     assert swarm.task(task).status == "COMPLETED"
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import pytest
 
 from swarmkeeper.core import commands, graph
-from swarmkeeper.core.decide import DECISIONS, deadline, oversight, progress, review, upkeep
+from swarmkeeper.core.decide import DECISIONS, closing, deadline, loading, oversight, review, settling, upkeep
 from swarmkeeper.core.decide import work as decisions
 from swarmkeeper.core.model import Approval, Bot, Edge, Failure, Idempotency, Lease, Ready, Task, Work
 from swarmkeeper.core.ports import Changes
@@ -264,11 +264,11 @@ def unfair_queue(patch: Patch) -> None:
     seeds=4,
 )
 def double_release(patch: Patch) -> None:
-    def settle(world: World, task: Any, work: Any, once: Any = progress.settle) -> None:
+    def settle(world: World, task: Any, work: Any, once: Any = settling.settle) -> None:
         once(world, task, work)
         once(world, task, work)
 
-    patch.setattr(progress, "settle", settle)
+    patch.setattr(settling, "settle", settle)
 
 
 @bug(
@@ -295,11 +295,11 @@ def rework_stops_short(patch: Patch) -> None:
     seeds=8,
 )
 def asked_too_early(patch: Patch) -> None:
-    def reopen(world: World, task: Task, roots: Iterable[str], *, clear: bool, right: Any = progress.reopen) -> None:
+    def reopen(world: World, task: Task, roots: Iterable[str], *, clear: bool, right: Any = loading.reopen) -> None:
         right(world, task, roots, clear=clear)
-        progress.finish_what_is_done(world)
+        closing.finish_what_is_done(world)
 
-    patch.setattr(progress, "reopen", reopen)
+    patch.setattr(loading, "reopen", reopen)
 
 
 @bug(
@@ -328,7 +328,7 @@ def failed_for_ever(patch: Patch) -> None:
 def votes_of_other_rounds(patch: Patch) -> None:
     def items(world: World, task: Task) -> list[Work]:
         rounds = [replace(task, round=number) for number in range(1, task.round + 1)]
-        keys = [(task.id, key) for one in rounds for key in progress.review_keys(one)]
+        keys = [(task.id, key) for one in rounds for key in closing.review_keys(one)]
         found: list[Work] = world.looks("work", [one for one in world.looks("work_key", keys) if one is not None])
         return found
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from swarmkeeper.core import match
 from swarmkeeper.core.commands import Claim
-from swarmkeeper.core.decide import owners, progress
+from swarmkeeper.core.decide import closing, owners
 from swarmkeeper.core.decide import work as decisions
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.match import QueueBook
@@ -273,7 +273,7 @@ class HandOver:
         tasks: dict[str, None] = dict.fromkeys(
             item.task for item in heads if self._world.work(item.work).kind is Kind.REVIEW
         )
-        keys = [(task, key) for task in tasks for key in progress.review_keys(self._world.task(task))]
+        keys = [(task, key) for task in tasks for key in closing.review_keys(self._world.task(task))]
         await self._load_missing(("work_key", key) for key in keys)
         found = [self._world.look("work_key", key) for key in keys]
         await self._load_missing(("work", work) for work in found if work is not None)

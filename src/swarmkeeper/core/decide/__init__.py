@@ -12,12 +12,12 @@ from swarmkeeper.core import commands
 from swarmkeeper.core.commands import Command
 from swarmkeeper.core.decide import (
     clients,
+    closing,
     fleet,
     governing,
     messages,
     oversight,
     planning,
-    progress,
     tenants,
     upkeep,
     work,
@@ -57,5 +57,5 @@ DECISIONS: Mapping[type[Command], Callable[[World, Any], Any]] = {
 
 def decide(world: World, command: Command) -> Any:
     answer = DECISIONS[type(command)](world, command)
-    progress.finish_what_is_done(world)
+    closing.finish_what_is_done(world)
     return answer

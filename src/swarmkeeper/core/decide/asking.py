@@ -1,6 +1,6 @@
 """What is asked of people: the record of a question, what it shows them, and its end when nobody needs an answer.
 
-What a decision leads to stands in oversight.py; that a task is held while it is asked about, in progress.py.
+What a decision leads to stands in oversight.py; that a task is held while it is asked about, in holding.py.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from swarmkeeper.core.commands import Archive, Cancel, OnTask, Pause, Resume, Retry, Update
-from swarmkeeper.core.decide import asking, deadline, progress
+from swarmkeeper.core.decide import asking, closing, deadline, holding, loading, steps
 from swarmkeeper.core.errors import Forbidden, IllegalTransition, PreconditionFailed, StillStopping
 from swarmkeeper.core.model import Json, Task
 from swarmkeeper.core.states import (
@@ -48,7 +48,7 @@ def update(world: World, command: Update) -> str:
     if command.priority is not None and command.priority != task.priority:
         old, world.edit_task(task).priority = task.priority, command.priority
         told["priority"] = command.priority
-        progress.begin_chore(world, task, "priority", {"old": old, "new": command.priority})
+        steps.begin_chore(world, task, "priority", {"old": old, "new": command.priority})
     if told:
         world.record("task.update", task.id, task=task, body=told)
         world.emit("task.updated", told, task=task)
@@ -62,7 +62,7 @@ def cancel(world: World, command: Cancel) -> str:
     if task.status in TASK_CLOSED:
         raise IllegalTransition(f"a task that is {task.status} cannot be cancelled")
     world.record("task.cancel", task.id, task=task, body=_because(command))
-    progress.fail_task(world, task, FailureCode.CANCELLED, command.reason or "cancelled on request")
+    closing.fail_task(world, task, FailureCode.CANCELLED, command.reason or "cancelled on request")
     return task.id
 
 
@@ -73,7 +73,7 @@ def pause(world: World, command: Pause) -> str:
     if task.status in TASK_CLOSED:
         raise IllegalTransition(f"a task that is {task.status} cannot be paused")
     world.record("task.pause", task.id, task=task, body=_because(command))
-    progress.hold(world, task, "paused")
+    holding.hold(world, task, "paused")
     return task.id
 
 
@@ -83,7 +83,7 @@ def resume(world: World, command: Resume) -> str:
         raise IllegalTransition(f"a task that is {task.status} cannot be resumed")
     if "paused" in task.holds:
         world.record("task.resume", task.id, task=task, body=_because(command))
-        progress.unhold(world, task, "paused")
+        holding.unhold(world, task, "paused")
     return task.id
 
 
@@ -134,11 +134,11 @@ def retry(world: World, command: Retry) -> str:
             # A plan that was denied is not carried out by asking again: the person is asked again.
             subject = asking.plan_again(world, task, works)
             by = command.by.key_id
-            progress.ask_people(world, task, "plan", question="Carry out this plan?", subject=subject, asked_by=by)
-        progress.reopen(world, task, roots, clear=True)
+            holding.ask_people(world, task, "plan", question="Carry out this plan?", subject=subject, asked_by=by)
+        loading.reopen(world, task, roots, clear=True)
     else:
         world.task_happened(task, TaskHappening.RETRIED_TO_REVIEW, {"round": task.round})
-        progress.begin_review(world, task)
+        closing.begin_review(world, task)
     _go_on_with_deadline(world, task)
     return task.id
 
@@ -163,4 +163,4 @@ def _drop_graces(world: World, task: Task) -> None:
             world.happened(task, work, Happening.CANCELLED)
     cancelled = [world.work(work_id) for work_id in found]
     if cancelled:
-        world.emit("work.cancelled", progress.keys_of(cancelled), task=task)
+        world.emit("work.cancelled", steps.keys_of(cancelled), task=task)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 
 from swarmkeeper.core.commands import Decide
-from swarmkeeper.core.decide import deadline, progress, review
+from swarmkeeper.core.decide import closing, deadline, holding, review
 from swarmkeeper.core.decide import work as work_decisions
 from swarmkeeper.core.errors import AlreadyDecided, Forbidden, Invalid, NotFound, StaleApproval
 from swarmkeeper.core.model import Approval, Json, Task
@@ -80,13 +80,13 @@ def _carry_out(world: World, task: Task, approval: Approval, given: Json) -> Non
         if work.status is Status.WAITING:
             work_decisions.answer(world, task, work, approval.question, given)
         return
-    progress.unhold(world, task, approval.id)
+    holding.unhold(world, task, approval.id)
     if approval.kind == "final":
-        progress.archive_accepted(world, task)
+        closing.archive_accepted(world, task)
     elif approval.kind == "plan":
         deadline.start(world, task)
     elif given == "accept":
-        progress.accept(world, task)
+        closing.accept(world, task)
     else:
         assert task.verdict is not None
         review.rework(world, task, review.from_json(world.payload(task.verdict)))
@@ -96,7 +96,7 @@ def denied(world: World, task: Task, approval: Approval, code: FailureCode) -> N
     """A no, or no answer in time."""
     if approval.kind != "question":
         words = "a person said no" if code is FailureCode.APPROVAL_DENIED else "nobody decided in time"
-        progress.fail_task(world, task, code, words)
+        closing.fail_task(world, task, code, words)
         return
     assert approval.work is not None
     work = world.work(approval.work)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from swarmkeeper.core import graph
 from swarmkeeper.core.commands import Submit
-from swarmkeeper.core.decide import asking, progress, tenants
+from swarmkeeper.core.decide import asking, holding, loading, rows, steps, tenants
 from swarmkeeper.core.errors import Forbidden, InvalidPlan
 from swarmkeeper.core.model import SubtaskSpec, Task
 from swarmkeeper.core.states import Evaluation, Kind, TaskHappening, TaskStatus
@@ -56,7 +56,7 @@ def submit(world: World, command: Submit) -> str:
         task.deadline = world.now + command.deadline
         world.set_timer("deadline", task.id, task.deadline)
     if command.subtasks is None:
-        progress.add_item(world, task, Kind.PLAN, "plan")
+        rows.add_item(world, task, Kind.PLAN, "plan")
     else:
         accept_plan(world, task, command.subtasks, asked_by=task.submitted_by, written=command.written)
     return task.id
@@ -72,11 +72,11 @@ def accept_plan(
     """
     world.edit_task(task).planned = True
     count = len(specs) if written is None else written.count
-    keys = [spec.key for spec in specs[: progress.KEYS_TOLD]] if written is None else list(written.keys)
+    keys = [spec.key for spec in specs[: steps.KEYS_TOLD]] if written is None else list(written.keys)
     task.place = world.next_place(room=count)
     world.task_happened(task, TaskHappening.PLANNED, {"count": count, "keys": keys})
     if task.approval == "plan" and not task.started:
-        progress.ask_people(
+        holding.ask_people(
             world,
             task,
             "plan",
@@ -84,4 +84,4 @@ def accept_plan(
             subject=asking.plan(specs, task.round) if written is None else asking.long_plan(written, task.round),
             asked_by=asked_by,
         )
-    progress.add_subtasks(world, task, specs, written)
+    loading.add_subtasks(world, task, specs, written)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from swarmkeeper.core import graph
-from swarmkeeper.core.decide import asking, deadline, progress
+from swarmkeeper.core.decide import asking, closing, deadline, holding, loading, steps
 from swarmkeeper.core.errors import Detail
 from swarmkeeper.core.model import Json, SubtaskSpec, Target, Task, Verdict, Work
 from swarmkeeper.core.ports import Rules
@@ -101,7 +101,7 @@ def judge_subtask(world: World, task: Task, review: Work, verdict: Verdict) -> N
     if verdict.decision is Decision.ACCEPT:
         world.happened(task, subject, Happening.ACCEPTED)
         world.emit("work.accepted", told, task=task, work=subject)
-        progress.item_ended(world, task, subject)
+        closing.item_ended(world, task, subject)
     elif verdict.decision is Decision.REJECT:
         _fail_subject(world, task, subject, Happening.REJECTED, FailureCode.REJECTED, told)
     elif subject.reworks + 1 > task.max_rounds:
@@ -132,7 +132,7 @@ def _fail_subject(
     world.happened(task, subject, happening)
     subject.error = failure(str(code), f"the review of this subtask ended as {happening}")
     world.emit(f"work.{happening}", told, task=task, work=subject)
-    progress.item_ended(world, task, subject)
+    closing.item_ended(world, task, subject)
 
 
 # ---- a round of reviews of the whole -------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ def exclude_takers(world: World, task: Task, review: Work) -> None:
 
 
 def _round_items(world: World, task: Task) -> list[Work]:
-    found = world.looks("work_key", [(task.id, key) for key in progress.review_keys(task)])
+    found = world.looks("work_key", [(task.id, key) for key in closing.review_keys(task)])
     there = [work_id for work_id in found if work_id is not None]
     return list(world.looks("work", there))
 
@@ -180,13 +180,13 @@ def conclude_round(world: World, task: Task) -> None:
     elif still_open and max(count[Decision.ACCEPT], count[Decision.REJECT]) + still_open >= needed:
         return
     elif not votes:
-        progress.fail_task(world, task, FailureCode.REVIEW_EXHAUSTED, "no review of the result came to a verdict")
+        closing.fail_task(world, task, FailureCode.REVIEW_EXHAUSTED, "no review of the result came to a verdict")
         return
     else:
         decision = Decision.REWORK if count[Decision.REWORK] else Decision.REJECT
     for item in items:
         if item.status not in FINAL:
-            progress.cancel_item(world, task, item)
+            closing.cancel_item(world, task, item)
     combined = _combine(decision, votes)
     name = world.write_payload(task, f"{task.id}/verdict/{task.round}", json.dumps(to_json(combined)).encode())
     world.edit_task(task).verdict = name
@@ -196,12 +196,12 @@ def conclude_round(world: World, task: Task) -> None:
         task=task,
     )
     if decision is Decision.ACCEPT:
-        progress.accept(world, task)
+        closing.accept(world, task)
     elif decision is Decision.REJECT:
-        progress.fail_task(world, task, FailureCode.REJECTED, "the review rejected the result")
+        closing.fail_task(world, task, FailureCode.REJECTED, "the review rejected the result")
     elif task.reworks + 1 > task.max_rounds:
         if task.approval == "rounds":
-            progress.ask_people(
+            holding.ask_people(
                 world,
                 task,
                 "rounds",
@@ -211,7 +211,7 @@ def conclude_round(world: World, task: Task) -> None:
             )
         else:
             detail = f"{task.max_rounds} rounds of rework did not satisfy the review"
-            progress.fail_task(world, task, FailureCode.ROUNDS_EXHAUSTED, detail)
+            closing.fail_task(world, task, FailureCode.ROUNDS_EXHAUSTED, detail)
     else:
         rework(world, task, combined)
 
@@ -248,7 +248,7 @@ def rework(world: World, task: Task, verdict: Verdict) -> None:
         roots = dict.fromkeys(
             work_id for work_id in found if work_id not in inner and world.work(work_id).status is Status.SUCCEEDED
         )
-    told = {"round": task.round + 1, "targets": keys[: progress.KEYS_TOLD], "added": len(verdict.subtasks)}
+    told = {"round": task.round + 1, "targets": keys[: steps.KEYS_TOLD], "added": len(verdict.subtasks)}
     for target in verdict.targets:
         world.give_feedback(world.work(works[target.subtask]), task.round, target.feedback)
     if not keys:
@@ -260,6 +260,6 @@ def rework(world: World, task: Task, verdict: Verdict) -> None:
     task.reworks += 1
     world.task_happened(task, TaskHappening.REWORK, told)
     deadline.start(world, task)
-    progress.reopen(world, task, roots, clear=False)
+    loading.reopen(world, task, roots, clear=False)
     if verdict.subtasks:
-        progress.add_subtasks(world, task, verdict.subtasks)
+        loading.add_subtasks(world, task, verdict.subtasks)

@@ -1,4 +1,4 @@
-"""Writes the rows of a plan, part by part; what comes of them stands in progress.py."""
+"""Writes rows of work items: those of a plan, part by part (loading.py says when), and single plan or review items."""
 
 from __future__ import annotations
 
@@ -91,3 +91,44 @@ def _new_work(world: World, task: Task, spec: SubtaskSpec, work_id: str, payload
         payload=payload,
         since=world.now,
     )
+
+
+def add_item(
+    world: World,
+    task: Task,
+    kind: Kind,
+    key: str,
+    *,
+    excluded: tuple[str, ...] = (),
+    subject: Work | None = None,
+    ordinal: int = 0,
+) -> Work:
+    """A plan or review item, READY at once."""
+    skills = task.planner_skills if kind is Kind.PLAN else task.evaluator_skills
+    start = task.defaults.get("start") or world.limits.start
+    work = Work(
+        id=world.new_id("wrk"),
+        task=task.id,
+        tenant=task.tenant,
+        kind=kind,
+        key=key,
+        queue=world.queue(kind, skills, None),
+        status=Status.READY,
+        priority=task.priority,
+        created_at=world.now,
+        place=world.next_place(),
+        subject=None if subject is None else subject.id,
+        start=start,
+        start_left=start,
+        round=task.round if subject is None else subject.round,
+        timeout=task.plan_timeout if kind is Kind.PLAN else task.review_timeout,
+        max_attempts=world.limits.max_attempts,
+        give_up=task.defaults.get("give_up") or world.limits.give_up,
+        handled=True,
+        excluded=tuple(sorted(excluded)),
+        since=world.now,
+        ordinal=ordinal if subject is None else subject.ordinal,
+    )
+    world.add_work(task, work)
+    world.make_ready(task, work)
+    return work

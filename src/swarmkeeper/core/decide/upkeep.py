@@ -6,7 +6,7 @@ A timer only says: look again. What it finds decides, so that a timer that was m
 from __future__ import annotations
 
 from swarmkeeper.core.commands import Continue, Fire
-from swarmkeeper.core.decide import oversight, progress
+from swarmkeeper.core.decide import closing, oversight, steps
 from swarmkeeper.core.decide import work as work_decisions
 from swarmkeeper.core.model import Lease, Task, Work
 from swarmkeeper.core.states import TASK_CLOSED, Ending, FailureCode, Happening, Status, TaskStatus
@@ -43,7 +43,7 @@ def _lease(world: World, kind: str, work_id: str) -> None:
         world.set_timer(kind, work_id, None)
         if kind == "grace":
             world.record("work.grace_over", work.id, task=task)
-            progress.cancel_item(world, task, work)
+            closing.cancel_item(world, task, work)
     elif kind == "lease":
         expire(world, task, work, lease)
     elif kind == "ends":
@@ -145,7 +145,7 @@ def _deadline(world: World, task_id: str) -> None:
         world.set_timer("deadline", task_id, task.deadline)
         return
     world.record("task.expire", task.id, task=task)
-    progress.fail_task(world, task, FailureCode.DEADLINE, "the deadline passed before the work was done")
+    closing.fail_task(world, task, FailureCode.DEADLINE, "the deadline passed before the work was done")
 
 
 def go_on(world: World, command: Continue) -> None:
@@ -156,5 +156,5 @@ def go_on(world: World, command: Continue) -> None:
         return
     chore = chores[0]
     world.record(f"chore.{chore.kind}", task.id, task=task)
-    if progress.STEPS[chore.kind](world, task, chore):
+    if steps.STEPS[chore.kind](world, task, chore):
         world.end_chore(chore)

@@ -10,7 +10,7 @@ from typing import Any
 
 from swarmkeeper.core import graph, retry
 from swarmkeeper.core.commands import Ask, Beat, Claim, Pulse, Release, Report
-from swarmkeeper.core.decide import asking, planning, progress, review
+from swarmkeeper.core.decide import asking, closing, planning, review, rows, steps
 from swarmkeeper.core.decide.owners import own_bot
 from swarmkeeper.core.errors import (
     AlreadyReported,
@@ -192,10 +192,10 @@ def failed(world: World, task: Task, work: Work) -> None:
     """An item is FAILED: what that means for its task."""
     code = FailureCode((work.error or {}).get("code", "subtask_failed"))
     if work.kind is Kind.EXECUTE:
-        progress.item_ended(world, task, work)
+        closing.item_ended(world, task, work)
     elif work.kind is Kind.PLAN:
         code = FailureCode.PLANNING_FAILED if code is FailureCode.SUBTASK_FAILED else code
-        progress.fail_task(world, task, code, "no sound plan was made", work)
+        closing.fail_task(world, task, code, "no sound plan was made", work)
     elif work.subject is not None:
         review.review_of_subtask_failed(world, task, work)
     else:
@@ -317,7 +317,7 @@ def _too_late(
     if lease is not None:  # in its grace: its use counts, and its item is free now
         _end(world, task, work, lease, Ending.CANCELLED, usage=command.usage)
         world.happened(task, work, Happening.CANCELLED)
-        world.emit("work.cancelled", progress.keys_of([work]), task=task, work=work)
+        world.emit("work.cancelled", steps.keys_of([work]), task=task, work=work)
     count, known = world.look("late", work_id)
     if count < world.limits.late_results_max and (lease_id, command.content_hash) not in known:
         name = world.write_payload(task, f"{work_id}/late/{lease_id[4:]}/{command.content_hash[:16]}", command.content)
@@ -404,9 +404,9 @@ def _report_success(
     world.emit(f"work.{happening}", {"key": work.key}, own=own, task=task, work=work)
     if each:
         key = f"review-of/{work.key}/{work.round}"
-        progress.add_item(world, task, Kind.REVIEW, key, excluded=task.makers, subject=work)
+        rows.add_item(world, task, Kind.REVIEW, key, excluded=task.makers, subject=work)
     elif work.kind is Kind.EXECUTE:
-        progress.item_ended(world, task, work)
+        closing.item_ended(world, task, work)
     elif command.plan is not None:
         planning.accept_plan(world, task, command.plan, asked_by=bot.name, written=command.written)
     elif command.verdict is not None and work.subject is not None:

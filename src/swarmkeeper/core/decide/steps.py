@@ -1,0 +1,46 @@
+"""Long work of one task, done in slices: how it begins, and which function does a slice of which kind of chore.
+
+`begin_chore` does the first slice in the command's own commit. What is left is written down as a `Chore`, and upkeep.py
+goes on with it, one slice a batch. The chores of one task run one after another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from swarmkeeper.core import graph
+from swarmkeeper.core.model import Chore, Json, Task, Work
+from swarmkeeper.core.world import World
+
+Step = Callable[[World, Task, Chore], bool]  # does one slice; whether it was the last
+
+STEPS: dict[str, Step] = {}  # by kind of chore; each module of this package adds its own with `step`
+
+KEYS_TOLD = graph.TOLD_MAX  # an event names at most so many keys; it always has the count
+
+
+def step(kind: str) -> Callable[[Step], Step]:
+    """Register the function that does one slice of a kind of chore."""
+
+    def register(function: Step) -> Step:
+        STEPS[kind] = function
+        return function
+
+    return register
+
+
+def begin_chore(world: World, task: Task, kind: str, args: Mapping[str, Json]) -> None:
+    """Start a piece of work that may be long: at once where no other chore of the task is before it."""
+    free = not world.chores(task)
+    chore = world.add_chore(task, kind, args)
+    if free and STEPS[kind](world, task, chore):
+        world.end_chore(chore)
+
+
+def room(world: World) -> int:
+    """How many more rows the current command, or the slice of a chore, may write."""
+    return max(1, world.limits.slice_rows - world.rows_written)
+
+
+def keys_of(works: Sequence[Work]) -> dict[str, Json]:
+    return {"count": len(works), "keys": [work.key for work in works[:KEYS_TOLD]]}
