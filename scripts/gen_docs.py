@@ -1,4 +1,4 @@
-"""Writes the pages of docs/ that are drawn from the code: life cycle, errors, settings, API, CLI, SDK, metrics.
+"""Writes the pages of docs/ that are drawn from the code: life cycle, errors, events, settings, API, CLI, SDK, metrics.
 
 Run by `make docs`. CI runs it too, and fails when a page on main is not what the code says.
 """
@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
+
+import event_docs
 
 from swarmkeeper.core import errors, states
 
@@ -378,6 +380,8 @@ def roles_page() -> str:
 PAGES = {
     "concepts/life-cycle.md": life_cycle,
     "reference/errors.md": error_pages,
+    "reference/events.md": lambda: event_docs.page(NOTE),
+    "reference/events.schema.json": event_docs.schema,
     "reference/settings.md": settings_page,
     "reference/api.md": api_page,
     "reference/cli.md": cli_page,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmkeeper.core import ids, match, retry
+from swarmkeeper.core import events, ids, match, retry
 from swarmkeeper.core.match import QueueBook
 from swarmkeeper.core.model import Bot, Limits, Principal, Queue, Ready, Task, Work
 from swarmkeeper.core.states import BotType, Happening, Kind, Status, TaskHappening, TaskStatus
@@ -172,14 +172,14 @@ def snapshot(world: World) -> Any:
 
 
 STEPS: list[Any] = [
-    lambda world, task, work: world.task_happened(task, TaskHappening.STARTED),
+    lambda world, task, work: world.task_happened(task, TaskHappening.STARTED, events.TaskStarted),
     lambda world, task, work: world.happened(task, work, Happening.UNBLOCKED),
     lambda world, task, work: world.grant(task, work, a_bot(), ttl=30, claim_id=None),
     lambda world, task, work: world.write_payload(task, "p", b"{}"),
     lambda world, task, work: world.add_chore(task, "hold", {}),
     lambda world, task, work: world.give_feedback(work, 1, "so"),
     lambda world, task, work: world.queue(Kind.EXECUTE, ("new",), None),
-    lambda world, task, work: world.emit("work.told", {}, task=task),
+    lambda world, task, work: world.emit(events.WorkDue(key="a"), task=task),
     lambda world, task, work: world.set_timer("wake", work.id, 5),
 ]
 

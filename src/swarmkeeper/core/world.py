@@ -9,13 +9,15 @@ again, leaves nothing behind. Changes are handed over with `take_changes`; rows 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Concatenate, ParamSpec, cast
 
 from swarmkeeper.core import ids, match, states
 from swarmkeeper.core.arrivals import Arrivals
+from swarmkeeper.core.catalogue import EventBody
 from swarmkeeper.core.errors import NotFound
+from swarmkeeper.core.events import TaskMoved
 from swarmkeeper.core.journal import Journal
 from swarmkeeper.core.match import QueueBook
 from swarmkeeper.core.model import (
@@ -37,11 +39,12 @@ from swarmkeeper.core.model import (
     Work,
 )
 from swarmkeeper.core.ports import Rules, Want
-from swarmkeeper.core.states import FINAL, TASK_CLOSED, Ending, Happening, Kind, Status, TaskHappening
+from swarmkeeper.core.states import FINAL, TASK_CLOSED, Ending, Happening, Kind, Status, TaskHappening, TaskStatus
 
 VOLATILE = frozenset(
     {"grants", "open_works", "held_works", "leases_of_bot", "bots_of_key", "keys_of_bot", "approvals", "late", "graph"}
 )
+P = ParamSpec("P")
 _LOST = frozenset({Status.FAILED, Status.CANCELLED})
 
 
@@ -297,19 +300,8 @@ class World(Journal):
 
     # ---- telling ---------------------------------------------------------------------------------------------------
 
-    def emit(
-        self,
-        kind: str,
-        said: Mapping[str, Json],
-        *,
-        own: Mapping[str, Json] | None = None,
-        task: Task | None = None,
-        work: Work | None = None,
-    ) -> None:
-        """A fact for the feed; of a task, it takes the task's next number.
-
-        Its body is what was `said`, without its secrets, and what is our `own`: see `Rules.redact`.
-        """
+    def emit(self, event: EventBody, *, task: Task | None = None, work: Work | None = None) -> None:
+        """Write an event to the feed. One of a task takes the task's next number."""
         scope = self._scoped()
         sequence = 0
         if task is not None:
@@ -327,20 +319,34 @@ class World(Journal):
                 task=None if task is None else task.id,
                 sequence=sequence,
                 work=None if work is None else work.id,
-                kind=kind,
+                kind=event.KIND,
                 actor=scope.actor,
                 audit=scope.audit,
-                body=self.rules.redact(said, own, tenant=tenant),
+                body=self.rules.redact(event.scanned(), event.own() or None, tenant=tenant),
             )
         )
 
     # ---- what happens to tasks -------------------------------------------------------------------------------------
 
-    def task_happened(self, task: Task, happening: TaskHappening, body: Mapping[str, Json] | None = None) -> None:
-        """Move a task along its life, and tell it."""
+    def task_happened(
+        self,
+        task: Task,
+        happening: TaskHappening,
+        event: Callable[Concatenate[TaskStatus, TaskStatus, P], TaskMoved],
+        *args: P.args,
+        **fields: P.kwargs,
+    ) -> None:
+        """Move a task along its life, and write the event of it.
+
+        Args:
+            event: its class, which must be the one for `happening`.
+            fields: of the event, without the two statuses.
+        """
         old = task.status
         self.edit_task(task).status = states.task_after(old, happening)
-        self.emit(f"task.{happening}", body or {}, own={"from": str(old), "to": str(task.status)}, task=task)
+        moved = event(old, task.status, *args, **fields)
+        assert f"task.{happening}" == moved.KIND, "each change of a task's status has an event of its own"
+        self.emit(moved, task=task)
 
     def held_back(self, task: Task) -> bool:
         """Whether nothing of the task may be handed out now."""

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from swarmkeeper.core import graph
+from swarmkeeper.core import events, graph
 from swarmkeeper.core.commands import Ask
 from swarmkeeper.core.errors import Invalid, SwarmkeeperError
 from swarmkeeper.core.model import Approval, Json, SubtaskSpec, Task, Work
@@ -108,7 +108,7 @@ def put(
         subject=subject,
     )
     world.add_approval(approval)
-    world.emit("approval.opened", {"approval": approval.id, "kind": kind}, task=task, work=work)
+    world.emit(events.ApprovalOpened(approval=approval.id, kind=kind), task=task, work=work)
     return approval
 
 
@@ -119,7 +119,8 @@ def cancel(world: World, task: Task, work: Work | None = None) -> None:
         if approval.state == "open" and (work is None or approval.work == work.id):
             world.edit_approval(approval).state = "cancelled"
             world.set_timer("answer", approval.id, None)
-            world.emit("approval.cancelled", {"approval": approval.id, "kind": approval.kind}, task=task, work=work)
+            cancelled = events.ApprovalCancelled(approval=approval.id, kind=approval.kind)
+            world.emit(cancelled, task=task, work=work)
 
 
 # ---- what people are shown -----------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from swarmkeeper.core import events
 from swarmkeeper.core.commands import Archive, Cancel, OnTask, Pause, Resume, Retry, Update
 from swarmkeeper.core.decide import asking, closing, deadline, holding, loading, steps
 from swarmkeeper.core.errors import Forbidden, IllegalTransition, PreconditionFailed, StillStopping
@@ -36,22 +37,23 @@ def update(world: World, command: Update) -> str:
         raise PreconditionFailed("the task has changed since it was read")
     if task.status in TASK_CLOSED:
         raise IllegalTransition(f"a task that is {task.status} cannot be changed")
-    told: dict[str, Json] = {}
+    labels = deadline_seconds = priority = None
     if command.labels is not None and dict(command.labels) != dict(task.labels):
         world.edit_task(task).labels = command.labels
-        told["labels"] = dict(command.labels)
+        labels = dict(command.labels)
     if command.deadline is not None:
         # Where its clock stands, this is what is left when it goes on.
         world.edit_task(task).deadline_left = command.deadline
         _go_on_with_deadline(world, task)
-        told["deadline_seconds"] = command.deadline // 1_000_000
+        deadline_seconds = command.deadline // 1_000_000
     if command.priority is not None and command.priority != task.priority:
-        old, world.edit_task(task).priority = task.priority, command.priority
-        told["priority"] = command.priority
-        steps.begin_chore(world, task, "priority", {"old": old, "new": command.priority})
-    if told:
-        world.record("task.update", task.id, task=task, body=told)
-        world.emit("task.updated", told, task=task)
+        old, priority = task.priority, command.priority
+        world.edit_task(task).priority = priority
+        steps.begin_chore(world, task, "priority", {"old": old, "new": priority})
+    event = events.TaskUpdated(labels=labels, deadline_seconds=deadline_seconds, priority=priority)
+    if changed := event.scanned():
+        world.record("task.update", task.id, task=task, body=changed)
+        world.emit(event, task=task)
     return task.id
 
 
@@ -92,7 +94,7 @@ def archive(world: World, command: Archive) -> str:
     if task.status is TaskStatus.ARCHIVED:
         return task.id
     world.record("task.archive", task.id, task=task, body=_because(command))
-    world.task_happened(task, TaskHappening.ARCHIVED)
+    world.task_happened(task, TaskHappening.ARCHIVED, events.TaskArchived)
     return task.id
 
 
@@ -122,14 +124,16 @@ def retry(world: World, command: Retry) -> str:
     # What is left of a deadline that has passed is no time at all: without a new one there is none.
     task.deadline_left = command.deadline if command.deadline is not None else task.deadline_left or None
     if not task.planned:
-        world.task_happened(task, TaskHappening.RETRIED_TO_PLAN, {"round": task.round})
+        world.task_happened(task, TaskHappening.RETRIED_TO_PLAN, events.TaskRetriedToPlan, round=task.round)
         plan = world.work_by_key(task, "plan")
         assert plan is not None, "a task without a plan has an item that asks for one"
         world.reopened(task, plan, Status.READY)
         plan.checkpoint = None
     elif roots or task.n_open:
-        started = TaskHappening.RETRIED_TO_WORK if task.started else TaskHappening.RETRIED_TO_START
-        world.task_happened(task, started, {"round": task.round})
+        if task.started:
+            world.task_happened(task, TaskHappening.RETRIED_TO_WORK, events.TaskRetriedToWork, round=task.round)
+        else:
+            world.task_happened(task, TaskHappening.RETRIED_TO_START, events.TaskRetriedToStart, round=task.round)
         if task.approval == "plan" and not task.started:
             # A plan that was denied is not carried out by asking again: the person is asked again.
             subject = asking.plan_again(world, task, works)
@@ -137,7 +141,7 @@ def retry(world: World, command: Retry) -> str:
             holding.ask_people(world, task, "plan", question="Carry out this plan?", subject=subject, asked_by=by)
         loading.reopen(world, task, roots, clear=True)
     else:
-        world.task_happened(task, TaskHappening.RETRIED_TO_REVIEW, {"round": task.round})
+        world.task_happened(task, TaskHappening.RETRIED_TO_REVIEW, events.TaskRetriedToReview, round=task.round)
         closing.begin_review(world, task)
     _go_on_with_deadline(world, task)
     return task.id
@@ -163,4 +167,4 @@ def _drop_graces(world: World, task: Task) -> None:
             world.happened(task, work, Happening.CANCELLED)
     cancelled = [world.work(work_id) for work_id in found]
     if cancelled:
-        world.emit("work.cancelled", steps.keys_of(cancelled), task=task)
+        world.emit(events.WorkCancelled.of(cancelled), task=task)

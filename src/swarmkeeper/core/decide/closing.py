@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from swarmkeeper.core import events
 from swarmkeeper.core.decide import asking, deadline, holding, rows, settling
-from swarmkeeper.core.decide.steps import begin_chore, keys_of, step
+from swarmkeeper.core.decide.steps import begin_chore, step
 from swarmkeeper.core.model import Chore, Task, Work
 from swarmkeeper.core.states import (
     FINAL,
@@ -41,7 +42,7 @@ def cancel_item(world: World, task: Task, work: Work) -> None:
     if lease is not None:
         world.end_lease(task, work, lease, Ending.CANCELLED)
     world.happened(task, work, Happening.CANCELLED)
-    world.emit("work.cancelled", keys_of([work]), task=task, work=work)
+    world.emit(events.WorkCancelled.of([work]), task=task, work=work)
 
 
 # ---- ends of tasks -------------------------------------------------------------------------------------------------
@@ -61,7 +62,12 @@ def finish_what_is_done(world: World) -> None:
 
 def _finish(world: World, task: Task) -> None:
     world.task_happened(
-        task, TaskHappening.FINISHED, {"total": task.n_total, "failed": task.n_failed, "round": task.round}
+        task,
+        TaskHappening.FINISHED,
+        events.TaskFinished,
+        total=task.n_total,
+        failed=task.n_failed,
+        round=task.round,
     )
     deadline.stop(world, task)
     begin_review(world, task)
@@ -79,7 +85,7 @@ def fail_task(world: World, task: Task, code: FailureCode, detail: str, work: Wo
     task.holds = ()
     deadline.stop(world, task)
     asking.cancel(world, task)
-    world.task_happened(task, TaskHappening.FAILED, {"outcome": str(outcome), "code": str(code), "detail": detail})
+    world.task_happened(task, TaskHappening.FAILED, events.TaskFailed, outcome=outcome, code=code, detail=detail)
     begin_chore(world, task, "cancel", {})
 
 
@@ -105,7 +111,7 @@ def _cancel_step(world: World, task: Task, chore: Chore) -> bool:
         world.happened(task, work, Happening.CANCELLED)
         gone.append(work)
     if gone:
-        world.emit("work.cancelled", keys_of(gone), task=task)
+        world.emit(events.WorkCancelled.of(gone), task=task)
     if found:
         world.edit_chore(chore).cursor = found[-1]
     return len(found) < size
@@ -146,4 +152,4 @@ def archive_accepted(world: World, task: Task) -> None:
         task.holds = ()
         asking.cancel(world, task)
     world.count_task(task.tenant, -1)
-    world.task_happened(task, TaskHappening.ACCEPTED, {"outcome": "accepted"})
+    world.task_happened(task, TaskHappening.ACCEPTED, events.TaskAccepted, outcome=Outcome.ACCEPTED)

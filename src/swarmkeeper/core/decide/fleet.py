@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from swarmkeeper.core import events
 from swarmkeeper.core.commands import (
     CheckBot,
     CreateKey,
@@ -15,6 +16,7 @@ from swarmkeeper.core.commands import (
 )
 from swarmkeeper.core.decide import work as work_decisions
 from swarmkeeper.core.errors import BotTypeFixed, Forbidden, IllegalTransition, NotFound
+from swarmkeeper.core.events import OfBot
 from swarmkeeper.core.model import ApiKey, Bot, Principal
 from swarmkeeper.core.states import TASK_CLOSED, BotType, Ending, Happening
 from swarmkeeper.core.world import World
@@ -73,9 +75,7 @@ def register(world: World, command: Register) -> tuple[str, bool]:
         last_seen=world.now,
     )
     world.add_bot(bot)
-    body = {"name": bot.name, "type": str(type_), "version": bot.version, "skills": list(skills)}
-    world.record("bot.register", bot.id, body=body)
-    world.emit("bot.registered", {"bot": bot.id, **body})
+    _registered(world, bot)
     return bot.id, True
 
 
@@ -89,10 +89,15 @@ def _register_again(world: World, command: Register, bot: Bot, type_: BotType, s
     bot.dedicated, bot.endpoint, bot.labels = command.dedicated, command.endpoint, command.labels
     bot.owner = command.by.owner or _own_owner(bot.name, bot.id)
     bot.key_id, bot.last_seen = command.by.key_id, world.now
-    body = {"name": bot.name, "type": str(type_), "version": bot.version, "skills": list(skills)}
-    world.record("bot.register", bot.id, body=body)
-    world.emit("bot.registered", {"bot": bot.id, **body})
+    _registered(world, bot)
     return bot.id
+
+
+def _registered(world: World, bot: Bot) -> None:
+    skills = list(bot.skills)
+    body = {"name": bot.name, "type": str(bot.type), "version": bot.version, "skills": skills}
+    world.record("bot.register", bot.id, body=body)
+    world.emit(events.BotRegistered(bot=bot.id, name=bot.name, type=bot.type, version=bot.version, skills=skills))
 
 
 def _own_owner(name: str | None, bot_id: str) -> str:
@@ -101,20 +106,20 @@ def _own_owner(name: str | None, bot_id: str) -> str:
 
 
 def drain(world: World, command: Drain) -> str:
-    return _set_status(world, command.by, command.bot, "bot.drain", "draining", "bot.draining")
+    return _set_status(world, command.by, command.bot, "bot.drain", "draining", events.BotDraining)
 
 
 def enable(world: World, command: Enable) -> str:
-    return _set_status(world, command.by, command.bot, "bot.enable", "active", "bot.enabled")
+    return _set_status(world, command.by, command.bot, "bot.enable", "active", events.BotEnabled)
 
 
-def _set_status(world: World, by: Principal, bot_id: str, action: str, status: str, event: str) -> str:
+def _set_status(world: World, by: Principal, bot_id: str, action: str, status: str, event: type[OfBot]) -> str:
     _may(world, by, action)
     bot = world.bot(bot_id, by.tenant)
     if bot.status != status:
         world.record(action, bot.id, body={"name": bot.name})
         world.edit_bot(bot).status = status
-        world.emit(event, {"bot": bot.id, "name": bot.name})
+        world.emit(event(bot=bot.id, name=bot.name))
     return bot.id
 
 
@@ -125,7 +130,7 @@ def delete(world: World, command: DeleteBot) -> str:
     world.record("bot.delete", bot.id, body={"name": bot.name})
     _release_all(world, bot)
     world.remove_bot(bot)
-    world.emit("bot.deleted", {"bot": bot.id, "name": bot.name})
+    world.emit(events.BotDeleted(bot=bot.id, name=bot.name))
     return bot.id
 
 
@@ -146,7 +151,7 @@ def check(world: World, command: CheckBot) -> None:
         return
     world.record("bot.forget", bot.id, body={"name": bot.name})
     world.remove_bot(bot)
-    world.emit("bot.deleted", {"bot": bot.id, "name": bot.name}, own={"reason": "not_seen"})
+    world.emit(events.BotDeleted(bot=bot.id, name=bot.name, reason="not_seen"))
 
 
 def _release_all(world: World, bot: Bot) -> None:
@@ -159,7 +164,7 @@ def _release_all(world: World, bot: Bot) -> None:
         if task.status in TASK_CLOSED:
             world.end_lease(task, work, lease, Ending.CANCELLED)
             world.happened(task, work, Happening.CANCELLED)
-            world.emit("work.cancelled", {"count": 1, "keys": [work.key]}, task=task, work=work)
+            world.emit(events.WorkCancelled.of([work]), task=task, work=work)
         else:
             work_decisions.give_back(world, task, work, lease, Ending.RELEASED, Happening.RELEASED)
 
@@ -180,7 +185,7 @@ def create_key(world: World, command: CreateKey) -> str:
     )
     world.add_key(key)
     world.record("key.create", key.id, body={"role": key.role, "bot": key.bot, "owner": key.owner})
-    world.emit("key.created", {"key": key.id, "role": key.role})
+    world.emit(events.KeyCreated(key=key.id, role=key.role))
     return key.id
 
 
@@ -201,7 +206,7 @@ def rotate_key(world: World, command: RotateKey) -> tuple[str, str]:
     world.edit_key(key)
     key.previous_digest, key.previous_until = key.digest, world.wall + command.overlap
     key.digest = command.digest
-    world.emit("key.rotated", {"key": key.id})
+    world.emit(events.KeyRotated(key=key.id))
     return key.id, key.public_id
 
 
@@ -219,7 +224,7 @@ def revoke_key(world: World, command: RevokeKey) -> str:
     for bot in bots:
         if not [other for other in others[bot.id] if other != key.id]:
             _release_all(world, bot)
-    world.emit("key.revoked", {"key": key.id})
+    world.emit(events.KeyRevoked(key=key.id))
     return key.id
 
 

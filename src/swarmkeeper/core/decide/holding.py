@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from swarmkeeper.core import events
 from swarmkeeper.core.decide import asking, deadline
 from swarmkeeper.core.decide.steps import begin_chore, step
 from swarmkeeper.core.model import Chore, Task, Work
@@ -16,7 +17,7 @@ def hold(world: World, task: Task, name: str) -> None:
     """Hand out nothing more of the task until `unhold`."""
     first = not task.holds
     world.edit_task(task).holds = tuple(sorted({*task.holds, name}))
-    world.emit("task.held", {"hold": name}, task=task)
+    world.emit(events.TaskHeld(hold=name), task=task)
     if first:
         begin_chore(world, task, "hold", {})
 
@@ -25,7 +26,7 @@ def unhold(world: World, task: Task, name: str) -> None:
     if name not in task.holds:
         return
     world.edit_task(task).holds = tuple(one for one in task.holds if one != name)
-    world.emit("task.unheld", {"hold": name}, task=task)
+    world.emit(events.TaskUnheld(hold=name), task=task)
     if not task.holds:
         begin_chore(world, task, "unhold", {})
 

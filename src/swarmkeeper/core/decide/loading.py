@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from swarmkeeper.core import graph
+from swarmkeeper.core import events, graph
 from swarmkeeper.core.decide import closing, rows
-from swarmkeeper.core.decide.steps import begin_chore, keys_of, room, step
+from swarmkeeper.core.decide.steps import begin_chore, room, step
 from swarmkeeper.core.model import Chore, Edge, Json, SubtaskSpec, Task, Work
 from swarmkeeper.core.states import FINAL, Ending, Happening, Status
 from swarmkeeper.core.world import World
@@ -68,7 +68,7 @@ def _write_whole(world: World, task: Task, nodes: Sequence[Mapping[str, Json]], 
     written = rows.write_rows(world, task, nodes, at=at)
     skipped = [work for work in written if work.status is Status.SKIPPED]
     if skipped:
-        world.emit("work.skipped", keys_of(skipped), task=task)
+        world.emit(events.WorkSkipped.of(skipped), task=task)
         world.add_chore(task, "settle", {"parents": [[work.id, ""] for work in skipped]})
     _release(world, task, written)
 
@@ -85,7 +85,7 @@ def _plan_step(world: World, task: Task, chore: Chore) -> bool:
         done += 1
     skipped = [work for work in written if work.status is Status.SKIPPED]
     if skipped:
-        world.emit("work.skipped", keys_of(skipped), task=task)
+        world.emit(events.WorkSkipped.of(skipped), task=task)
     world.edit_chore(chore).cursor = str(done)
     chore.args = {**chore.args, "skipped": [*chore.args["skipped"], *(work.id for work in skipped)]}
     if done < len(names):
@@ -112,7 +112,7 @@ def _release(world: World, task: Task, works: Iterable[Work]) -> None:
         elif work.status is Status.READY and work.start_due is None and not world.held_back(task):
             world.make_ready(task, work)  # it became READY while rows were still being written
     if freed:
-        world.emit("work.unblocked", keys_of(freed), task=task)
+        world.emit(events.WorkUnblocked.of(freed), task=task)
 
 
 @step("release")
@@ -158,7 +158,7 @@ def _reopen_step(world: World, task: Task, chore: Chore) -> bool:
         work = world.work(work_id)
         _reopen_one(world, task, work, clear=chore.args["clear"])
         told.append(work)
-    world.emit("work.reopened", keys_of(told), task=task)
+    world.emit(events.WorkReopened.of(told), task=task)
     done += len(some)
     world.edit_chore(chore).cursor = str(done)
     if done < len(order):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from swarmkeeper.core import events
 from swarmkeeper.core.commands import Tell
 from swarmkeeper.core.decide.owners import own_bot
 from swarmkeeper.core.errors import Forbidden, Invalid, LeaseLost, LeaseRequired, NotFound, TaskClosed
-from swarmkeeper.core.model import Bot, Json, Lease, Message
+from swarmkeeper.core.model import Bot, Lease, Message
 from swarmkeeper.core.states import TASK_CLOSED
 from swarmkeeper.core.world import World
 
@@ -34,16 +35,11 @@ def tell(world: World, command: Tell) -> str:
     # The id says which of several of one name spoke; readers are shown its name.
     sender, name = (command.by.key_id, command.by.key_id) if bot is None else (bot.id, bot.name)
     body = world.write_payload(task, f"{task.id}/message/{message_id[4:]}", command.payload)
-    told: dict[str, Json] = {
-        "message": message_id,
-        "from_bot": name,
-        "to_bot": command.to_bot,
-        "bytes": len(command.payload),
-    }
-    world.record("task.message", task.id, task=task, body=told)
+    event = events.TaskMessage(message=message_id, from_bot=name, to_bot=command.to_bot, bytes=len(command.payload))
+    world.record("task.message", task.id, task=task, body=event.scanned())
     world.changes.messages.append(Message(message_id, task.tenant, task.id, sender, command.to_bot, body, world.now))
     world.put(world.rows, ("messages", task.id), count + 1)
-    world.emit("task.message", told, task=task)
+    world.emit(event, task=task)
     return message_id
 
 

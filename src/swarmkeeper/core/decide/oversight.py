@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from swarmkeeper.core import events
 from swarmkeeper.core.commands import Decide
 from swarmkeeper.core.decide import closing, deadline, holding, review
 from swarmkeeper.core.decide import work as work_decisions
@@ -57,7 +58,8 @@ def decide(world: World, command: Decide) -> str:
     approval.state, approval.decision = "decided", {**decision, "reason": reason}
     approval.decided_by, approval.decided_at = command.by.key_id, world.now
     world.set_timer("answer", approval.id, None)
-    world.emit("approval.decided", told, task=task)
+    decided = events.ApprovalDecided(approval=approval.id, kind=approval.kind, verb=command.verb, reason=reason)
+    world.emit(decided, task=task)
     if command.verb == "reject":
         denied(world, task, approval, FailureCode.APPROVAL_DENIED)
     else:
@@ -102,10 +104,11 @@ def denied(world: World, task: Task, approval: Approval, code: FailureCode) -> N
     work = world.work(approval.work)
     if work.status is not Status.WAITING:
         return
-    happening = Happening.DENIED if code is FailureCode.APPROVAL_DENIED else Happening.ANSWER_EXPIRED
-    world.happened(task, work, happening)
+    said_no = code is FailureCode.APPROVAL_DENIED
+    world.happened(task, work, Happening.DENIED if said_no else Happening.ANSWER_EXPIRED)
     work.error = failure(str(code), "the question was not answered")
-    world.emit(f"work.{happening}", {"key": work.key, "approval": approval.id}, task=task, work=work)
+    event = events.WorkDenied if said_no else events.WorkAnswerExpired
+    world.emit(event(key=work.key, approval=approval.id), task=task, work=work)
     work_decisions.failed(world, task, work)
 
 
@@ -119,5 +122,5 @@ def expired(world: World, approval: Approval) -> None:
     world.record("approval.expire", approval.id, task=task)
     world.edit_approval(approval).state = "expired"
     world.set_timer("answer", approval.id, None)
-    world.emit("approval.expired", {"approval": approval.id, "kind": approval.kind}, task=task)
+    world.emit(events.ApprovalExpired(approval=approval.id, kind=approval.kind), task=task)
     denied(world, task, approval, FailureCode.APPROVAL_EXPIRED)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from swarmkeeper.core import graph
+from swarmkeeper.core import events, graph
 from swarmkeeper.core.commands import Submit
-from swarmkeeper.core.decide import asking, holding, loading, rows, steps, tenants
+from swarmkeeper.core.decide import asking, holding, loading, rows, tenants
 from swarmkeeper.core.errors import Forbidden, InvalidPlan
 from swarmkeeper.core.model import SubtaskSpec, Task
 from swarmkeeper.core.states import Evaluation, Kind, TaskHappening, TaskStatus
@@ -51,7 +51,7 @@ def submit(world: World, command: Submit) -> str:
     world.count_task(task.tenant, 1)
     world.write_payload(task, task.spec, command.spec)
     world.record("task.submit", task.id, task=task, body={"title": command.title, "labels": dict(command.labels)})
-    world.emit(f"task.{TaskHappening.SUBMITTED}", {"to": "CREATED", "title": command.title}, task=task)
+    world.emit(events.TaskSubmitted(to=TaskStatus.CREATED, title=command.title), task=task)
     if command.deadline is not None:
         task.deadline = world.now + command.deadline
         world.set_timer("deadline", task.id, task.deadline)
@@ -72,9 +72,9 @@ def accept_plan(
     """
     world.edit_task(task).planned = True
     count = len(specs) if written is None else written.count
-    keys = [spec.key for spec in specs[: steps.KEYS_TOLD]] if written is None else list(written.keys)
+    keys = [spec.key for spec in specs[: events.KEYS_MAX]] if written is None else list(written.keys)
     task.place = world.next_place(room=count)
-    world.task_happened(task, TaskHappening.PLANNED, {"count": count, "keys": keys})
+    world.task_happened(task, TaskHappening.PLANNED, events.TaskPlanned, count=count, keys=keys)
     if task.approval == "plan" and not task.started:
         holding.ask_people(
             world,

@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from swarmkeeper.core import graph
-from swarmkeeper.core.decide import asking, closing, deadline, holding, loading, steps
+from swarmkeeper.core import events, graph
+from swarmkeeper.core.catalogue import EventBody
+from swarmkeeper.core.decide import asking, closing, deadline, holding, loading
 from swarmkeeper.core.errors import Detail
 from swarmkeeper.core.model import Json, SubtaskSpec, Target, Task, Verdict, Work
 from swarmkeeper.core.ports import Rules
@@ -97,15 +98,17 @@ def judge_subtask(world: World, task: Task, review: Work, verdict: Verdict) -> N
     subject = world.work(review.subject)
     if subject.status is not Status.IN_REVIEW:
         return
-    told: dict[str, Json] = {"key": subject.key, "round": subject.round, "decision": str(verdict.decision)}
+    key, round_, decision = subject.key, subject.round, verdict.decision
     if verdict.decision is Decision.ACCEPT:
         world.happened(task, subject, Happening.ACCEPTED)
-        world.emit("work.accepted", told, task=task, work=subject)
+        world.emit(events.WorkAccepted(key=key, round=round_, decision=decision), task=task, work=subject)
         closing.item_ended(world, task, subject)
     elif verdict.decision is Decision.REJECT:
-        _fail_subject(world, task, subject, Happening.REJECTED, FailureCode.REJECTED, told)
+        rejected = events.WorkRejected(key=key, round=round_, decision=decision)
+        _fail_subject(world, task, subject, Happening.REJECTED, FailureCode.REJECTED, rejected)
     elif subject.reworks + 1 > task.max_rounds:
-        _fail_subject(world, task, subject, Happening.ROUNDS_EXHAUSTED, FailureCode.ROUNDS_EXHAUSTED, told)
+        exhausted = events.WorkRoundsExhausted(key=key, round=round_, decision=decision)
+        _fail_subject(world, task, subject, Happening.ROUNDS_EXHAUSTED, FailureCode.ROUNDS_EXHAUSTED, exhausted)
     else:
         feedback = [target.feedback for target in verdict.targets] + list(verdict.reasons)
         for text in feedback:
@@ -115,23 +118,23 @@ def judge_subtask(world: World, task: Task, review: Work, verdict: Verdict) -> N
         subject.round += 1
         subject.tries = subject.crashes = subject.deferrals = subject.put_off = subject.unseen = 0
         subject.result = subject.result_hash = None
-        world.emit("work.rework", told, task=task, work=subject)
+        world.emit(events.WorkRework(key=key, round=round_, decision=decision), task=task, work=subject)
 
 
 def review_of_subtask_failed(world: World, task: Task, review: Work) -> None:
     assert review.subject is not None
     subject = world.work(review.subject)
     if subject.status is Status.IN_REVIEW:
-        told: dict[str, Json] = {"key": subject.key, "round": subject.round}
-        _fail_subject(world, task, subject, Happening.REVIEW_FAILED, FailureCode.REVIEW_EXHAUSTED, told)
+        event = events.WorkReviewFailed(key=subject.key, round=subject.round)
+        _fail_subject(world, task, subject, Happening.REVIEW_FAILED, FailureCode.REVIEW_EXHAUSTED, event)
 
 
 def _fail_subject(
-    world: World, task: Task, subject: Work, happening: Happening, code: FailureCode, told: Mapping[str, Json]
+    world: World, task: Task, subject: Work, happening: Happening, code: FailureCode, event: EventBody
 ) -> None:
     world.happened(task, subject, happening)
     subject.error = failure(str(code), f"the review of this subtask ended as {happening}")
-    world.emit(f"work.{happening}", told, task=task, work=subject)
+    world.emit(event, task=task, work=subject)
     closing.item_ended(world, task, subject)
 
 
@@ -190,11 +193,8 @@ def conclude_round(world: World, task: Task) -> None:
     combined = _combine(decision, votes)
     name = world.write_payload(task, f"{task.id}/verdict/{task.round}", json.dumps(to_json(combined)).encode())
     world.edit_task(task).verdict = name
-    world.emit(
-        "task.judged",
-        {"decision": str(decision), "round": task.round, "votes": {str(one): count[one] for one in Decision}},
-        task=task,
-    )
+    votes_of = {str(one): count[one] for one in Decision}
+    world.emit(events.TaskJudged(decision=decision, round=task.round, votes=votes_of), task=task)
     if decision is Decision.ACCEPT:
         closing.accept(world, task)
     elif decision is Decision.REJECT:
@@ -248,7 +248,6 @@ def rework(world: World, task: Task, verdict: Verdict) -> None:
         roots = dict.fromkeys(
             work_id for work_id in found if work_id not in inner and world.work(work_id).status is Status.SUCCEEDED
         )
-    told = {"round": task.round + 1, "targets": keys[: steps.KEYS_TOLD], "added": len(verdict.subtasks)}
     for target in verdict.targets:
         world.give_feedback(world.work(works[target.subtask]), task.round, target.feedback)
     if not keys:
@@ -258,7 +257,14 @@ def rework(world: World, task: Task, verdict: Verdict) -> None:
     world.edit_task(task)
     task.round += 1
     task.reworks += 1
-    world.task_happened(task, TaskHappening.REWORK, told)
+    world.task_happened(
+        task,
+        TaskHappening.REWORK,
+        events.TaskRework,
+        round=task.round,
+        targets=keys[: events.KEYS_MAX],
+        added=len(verdict.subtasks),
+    )
     deadline.start(world, task)
     loading.reopen(world, task, roots, clear=False)
     if verdict.subtasks:

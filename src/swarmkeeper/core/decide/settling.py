@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from swarmkeeper.core.decide.steps import keys_of, room, step
+from swarmkeeper.core import events
+from swarmkeeper.core.decide.steps import room, step
 from swarmkeeper.core.model import Chore, Edge, Task, Work
 from swarmkeeper.core.states import EDGE_MET, Happening, Status
 from swarmkeeper.core.world import World
@@ -58,9 +59,9 @@ def _settle_some(world: World, task: Task, parents: list[list[str]]) -> list[lis
             if len(edges) < size:
                 queue.pop(0)
     if skipped:
-        world.emit("work.skipped", keys_of(skipped), task=task)
+        world.emit(events.WorkSkipped.of(skipped), task=task)
     if freed:
-        world.emit("work.unblocked", keys_of(freed), task=task)
+        world.emit(events.WorkUnblocked.of(freed), task=task)
     return queue
 
 

@@ -6,17 +6,14 @@ goes on with it, one slice a batch. The chores of one task run one after another
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
-from swarmkeeper.core import graph
-from swarmkeeper.core.model import Chore, Json, Task, Work
+from swarmkeeper.core.model import Chore, Json, Task
 from swarmkeeper.core.world import World
 
 Step = Callable[[World, Task, Chore], bool]  # does one slice; whether it was the last
 
 STEPS: dict[str, Step] = {}  # by kind of chore; each module of this package adds its own with `step`
-
-KEYS_TOLD = graph.TOLD_MAX  # an event names at most so many keys; it always has the count
 
 
 def step(kind: str) -> Callable[[Step], Step]:
@@ -40,7 +37,3 @@ def begin_chore(world: World, task: Task, kind: str, args: Mapping[str, Json]) -
 def room(world: World) -> int:
     """How many more rows the current command, or the slice of a chore, may write."""
     return max(1, world.limits.slice_rows - world.rows_written)
-
-
-def keys_of(works: Sequence[Work]) -> dict[str, Json]:
-    return {"count": len(works), "keys": [work.key for work in works[:KEYS_TOLD]]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from swarmkeeper.core import events
 from swarmkeeper.core.commands import SetTenant
 from swarmkeeper.core.errors import BacklogFull, Detail, Forbidden, NotFound
 from swarmkeeper.core.model import Limits, Tenant
@@ -29,9 +30,9 @@ def set_tenant(world: World, command: SetTenant) -> str:
         changed = replace(changed, max_backlog=None)
     world.put(world.rows, ("tenant", tenant.id), changed)
     world.put(world.changes.tenants, tenant.id, changed)
-    told = {"weight": changed.weight, "max_backlog": changed.max_backlog}
-    world.record("tenant.set", tenant.id, body=told)
-    world.emit("tenant.set", told)
+    event = events.TenantSet(weight=changed.weight, max_backlog=changed.max_backlog)
+    world.record("tenant.set", tenant.id, body=event.scanned())
+    world.emit(event)
     return tenant.id
 
 

@@ -5,6 +5,7 @@ A timer only says: look again. What it finds decides, so that a timer that was m
 
 from __future__ import annotations
 
+from swarmkeeper.core import events
 from swarmkeeper.core.commands import Continue, Fire
 from swarmkeeper.core.decide import closing, oversight, steps
 from swarmkeeper.core.decide import work as work_decisions
@@ -115,7 +116,7 @@ def _no_taker(world: World, work_id: str) -> None:
     world.record("work.no_taker", work.id, task=task, body={"key": work.key})
     world.happened(task, work, Happening.EXPIRED)
     work.error = failure("no_taker", "no bot took it in time")
-    world.emit("work.expired", {"key": work.key, "kind": str(work.kind)}, task=task, work=work)
+    world.emit(events.WorkExpired(key=work.key, kind=work.kind), task=task, work=work)
     work_decisions.failed(world, task, work)
 
 
@@ -133,7 +134,7 @@ def _wake(world: World, work_id: str) -> None:
         return
     world.record("work.wake", work.id, task=task, body={"key": work.key})
     world.happened(task, work, Happening.DUE)
-    world.emit("work.due", {"key": work.key}, task=task, work=work)
+    world.emit(events.WorkDue(key=work.key), task=task, work=work)
 
 
 def _deadline(world: World, task_id: str) -> None:

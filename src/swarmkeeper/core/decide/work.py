@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
-from swarmkeeper.core import graph, retry
+from swarmkeeper.core import events, graph, retry
 from swarmkeeper.core.commands import Ask, Beat, Claim, Pulse, Release, Report
-from swarmkeeper.core.decide import asking, closing, planning, review, rows, steps
+from swarmkeeper.core.decide import asking, closing, planning, review, rows
 from swarmkeeper.core.decide.owners import own_bot
 from swarmkeeper.core.errors import (
     AlreadyReported,
@@ -24,6 +24,7 @@ from swarmkeeper.core.errors import (
     SwarmkeeperError,
     TaskClosed,
 )
+from swarmkeeper.core.events import OfAttempt
 from swarmkeeper.core.model import (
     Answered,
     Attempt,
@@ -51,6 +52,8 @@ from swarmkeeper.core.states import (
     TaskStatus,
 )
 from swarmkeeper.core.world import World, failure
+
+P = ParamSpec("P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +102,12 @@ def take(world: World, claim: Claim, bot: Bot, ready: Ready, ttl: int) -> Lease 
     if work.kind is Kind.REVIEW and work.subject is None:
         work.taker = bot.owner
         review.exclude_takers(world, task, work)
-    world.emit("work.leased", {"key": work.key}, own={**_ours(work), "bot": bot.id}, task=task, work=work)
+    leased = events.WorkLeased(kind=work.kind, attempt=work.attempt, round=work.round, bot=bot.id, key=work.key)
+    world.emit(leased, task=task, work=work)
     if work.kind is Kind.EXECUTE and not task.started:
         world.edit_task(task).started = True
         if task.status is TaskStatus.PLANNED:  # else it finished without a taker once, and this is rework
-            world.task_happened(task, TaskHappening.STARTED)
+            world.task_happened(task, TaskHappening.STARTED, events.TaskStarted)
     return lease
 
 
@@ -114,6 +118,13 @@ def _about(work: Work) -> dict[str, Json]:
 def _ours(work: Work) -> dict[str, Json]:
     """What of `_about` no bot has a say in."""
     return {"kind": work.kind.value, "attempt": work.attempt, "round": work.round}
+
+
+def _of_attempt(
+    event: Callable[Concatenate[str, Kind, int, int, P], OfAttempt], work: Work, *args: P.args, **fields: P.kwargs
+) -> OfAttempt:
+    """An event of the item's current attempt, with more fields of its kind."""
+    return event(work.key, work.kind, work.attempt, work.round, *args, **fields)
 
 
 def _end(world: World, task: Task, work: Work, lease: Lease, ending: Ending, **written: Any) -> Attempt:
@@ -129,7 +140,10 @@ def give_back(world: World, task: Task, work: Work, lease: Lease, ending: Ending
     _end(world, task, work, lease, ending)
     world.happened(task, work, happening)
     review_changed(world, task, work)
-    world.emit(f"work.{happening}", {**_about(work), "bot": lease.bot}, task=task, work=work)
+    if happening is Happening.LEASE_UNSEEN:
+        world.emit(_of_attempt(events.WorkLeaseUnseen, work, bot=lease.bot), task=task, work=work)
+    else:
+        world.emit(_of_attempt(events.WorkReleased, work, bot=lease.bot), task=task, work=work)
 
 
 def review_changed(world: World, task: Task, work: Work) -> None:
@@ -157,17 +171,20 @@ def try_failed(
     world.edit_work(work)
     work.tries += 1
     work.deferrals = work.put_off = 0
-    told = {**_about(work), "bot": lease.bot, "tries": work.tries, "error": error}
     if not retryable or work.tries >= work.max_attempts:
         world.happened(task, work, Happening.FAILED)
         work.error = failure("subtask_failed", str(error.get("message", "")))
-        world.emit("work.failed", told, task=task, work=work)
+        last = _of_attempt(events.WorkFailed, work, bot=lease.bot, tries=work.tries, error=error)
+        world.emit(last, task=task, work=work)
         failed(world, task, work)
         return
     until = world.now + retry.backoff(work.tries, world.chance(work.id), "backoff")
     world.wait(task, work, happening, until)
     review_changed(world, task, work)
-    world.emit(f"work.{happening}", {**told, "in_seconds": (until - world.now) / 1_000_000}, task=task, work=work)
+    event = events.WorkTimedOut if happening is Happening.TIMED_OUT else events.WorkAttemptFailed
+    wait = (until - world.now) / 1_000_000
+    again = _of_attempt(event, work, bot=lease.bot, tries=work.tries, error=error, in_seconds=wait)
+    world.emit(again, task=task, work=work)
 
 
 def crashed(world: World, task: Task, work: Work, lease: Lease) -> None:
@@ -175,17 +192,19 @@ def crashed(world: World, task: Task, work: Work, lease: Lease) -> None:
     _end(world, task, work, lease, Ending.EXPIRED)
     world.edit_work(work).crashes += 1
     work.deferrals = work.put_off = 0
-    told = {**_about(work), "bot": lease.bot, "crashes": work.crashes}
     if work.crashes >= world.limits.crashes_max:
         world.happened(task, work, Happening.POISONED)
         work.error = failure("poisoned", f"{work.crashes} bots in a row went silent over it")
-        world.emit("work.poisoned", told, task=task, work=work)
+        poisoned = _of_attempt(events.WorkPoisoned, work, bot=lease.bot, crashes=work.crashes)
+        world.emit(poisoned, task=task, work=work)
         failed(world, task, work)
         return
     until = world.now + retry.backoff(work.crashes, world.chance(work.id), "backoff")
     world.wait(task, work, Happening.LEASE_EXPIRED, until)
     review_changed(world, task, work)
-    world.emit("work.lease_expired", {**told, "in_seconds": (until - world.now) / 1_000_000}, task=task, work=work)
+    wait = (until - world.now) / 1_000_000
+    expired = _of_attempt(events.WorkLeaseExpired, work, bot=lease.bot, crashes=work.crashes, in_seconds=wait)
+    world.emit(expired, task=task, work=work)
 
 
 def failed(world: World, task: Task, work: Work) -> None:
@@ -216,23 +235,21 @@ def deferred(world: World, task: Task, work: Work, lease: Lease, wait: int, why:
         happening = Happening.ATTEMPT_FAILED
         try_failed(world, task, work, lease, happening, ending=Ending.FAILED, retryable=False, **written)
         return
+    reason, error = written.get("reason") or None, written.get("error") or None
     _end(world, task, work, lease, Ending.DEFERRED if wait > 0 else Ending.RELEASED, **written)
     world.edit_work(work).deferrals += 1
     work.put_off += wait
     if wait <= 0:
         world.happened(task, work, Happening.RELEASED)
         review_changed(world, task, work)
-        world.emit("work.released", {**_about(work), "bot": lease.bot, **_why(written)}, task=task, work=work)
+        released = _of_attempt(events.WorkReleased, work, bot=lease.bot, reason=reason, error=error)
+        world.emit(released, task=task, work=work)
         return
     world.wait(task, work, Happening.DEFERRED, world.now + wait)
     review_changed(world, task, work)
-    told = {**_about(work), "bot": lease.bot, **_why(written), "in_seconds": wait / 1_000_000}
-    world.emit("work.deferred", told, task=task, work=work)
-
-
-def _why(written: Mapping[str, Any]) -> dict[str, Json]:
-    """What the bot said of putting its work off."""
-    return {name: written[name] for name in ("reason", "error") if written.get(name)}
+    seconds = wait / 1_000_000
+    later = _of_attempt(events.WorkDeferred, work, bot=lease.bot, reason=reason, error=error, in_seconds=seconds)
+    world.emit(later, task=task, work=work)
 
 
 # ---- reports -------------------------------------------------------------------------------------------------------
@@ -317,14 +334,14 @@ def _too_late(
     if lease is not None:  # in its grace: its use counts, and its item is free now
         _end(world, task, work, lease, Ending.CANCELLED, usage=command.usage)
         world.happened(task, work, Happening.CANCELLED)
-        world.emit("work.cancelled", steps.keys_of([work]), task=task, work=work)
+        world.emit(events.WorkCancelled.of([work]), task=task, work=work)
     count, known = world.look("late", work_id)
     if count < world.limits.late_results_max and (lease_id, command.content_hash) not in known:
         name = world.write_payload(task, f"{work_id}/late/{lease_id[4:]}/{command.content_hash[:16]}", command.content)
         world.changes.late_results.append(
             LateResult(lease_id, command.content_hash, work_id, task.id, task.tenant, command.bot, world.now, name)
         )
-        world.emit("work.late_result", {"key": work.key, "bot": command.bot, "code": error.code}, task=task, work=work)
+        world.emit(events.WorkLateResult(key=work.key, bot=command.bot, code=error.code), task=task, work=work)
     elif lease is None:
         raise error
     world.record("work.report", work_id, task=task, body={"key": work.key})
@@ -398,10 +415,18 @@ def _report_success(
     if work.kind is not Kind.REVIEW and len(makers) > len(task.makers):
         world.edit_task(task).makers = tuple(sorted(makers))
     each = work.kind is Kind.EXECUTE and task.evaluation is Evaluation.EACH
-    happening = Happening.SUBMITTED if each else Happening.SUCCEEDED
-    world.happened(task, work, happening)
-    own = {**_ours(work), "bot": bot.id, "sha256": digest, "bytes": len(body)}
-    world.emit(f"work.{happening}", {"key": work.key}, own=own, task=task, work=work)
+    world.happened(task, work, Happening.SUBMITTED if each else Happening.SUCCEEDED)
+    event = events.WorkSubmitted if each else events.WorkSucceeded
+    done = event(
+        kind=work.kind,
+        attempt=work.attempt,
+        round=work.round,
+        bot=bot.id,
+        sha256=digest,
+        bytes=len(body),
+        key=work.key,
+    )
+    world.emit(done, task=task, work=work)
     if each:
         key = f"review-of/{work.key}/{work.round}"
         rows.add_item(world, task, Kind.REVIEW, key, excluded=task.makers, subject=work)
@@ -557,11 +582,11 @@ def ask(world: World, command: Ask) -> str | Refusal:
     work.deferrals = work.put_off = 0  # a person takes part: it goes round no more
     world.wait(task, work, Happening.ASKED, None)
     review_changed(world, task, work)
-    world.emit("work.asked", {**_about(work), "approval": approval_id}, task=task, work=work)
+    world.emit(_of_attempt(events.WorkAsked, work, approval=approval_id), task=task, work=work)
     return approval_id
 
 
 def answer(world: World, task: Task, work: Work, question: str, given: Json) -> None:
     world.changes.answered.append(Answered(work.id, task.id, question, given, world.now))
     world.happened(task, work, Happening.ANSWERED)
-    world.emit("work.answered", _about(work), task=task, work=work)
+    world.emit(_of_attempt(events.WorkAnswered, work), task=task, work=work)

@@ -1,0 +1,500 @@
+"""The events that the engine writes to the feed: one class for each kind.
+
+A class has the name of its kind, its fields in the order in which they are stored and sent, and a docstring that says
+when the event happens. `World.emit` takes an instance. catalogue.py explains the marks `Own` and `Omitted`. The page
+`events` of the reference and its JSON Schema are generated from here.
+"""
+
+# No `from __future__ import annotations` here: the types of fields are read when the classes are made.
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Self
+
+from swarmkeeper.core.catalogue import EventBody, Mark, Omitted, Own, event
+from swarmkeeper.core.graph import TOLD_MAX
+from swarmkeeper.core.model import Json, Work
+from swarmkeeper.core.states import BotType, Decision, FailureCode, Kind, Outcome, TaskStatus
+
+KEYS_MAX = TOLD_MAX  # so many subtasks are named by their keys; `count` counts all of them
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TaskMoved(EventBody):
+    """The task has changed its status."""
+
+    from_: Own[TaskStatus]
+    to: Own[TaskStatus]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OfAttempt(EventBody):
+    """Of one attempt at a work item."""
+
+    key: str
+    kind: Kind
+    attempt: int
+    round: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OfSubtasks(EventBody):
+    """Of several subtasks of one task at once."""
+
+    count: int
+    keys: Sequence[str]
+
+    @classmethod
+    def of(cls, works: Sequence[Work]) -> Self:
+        """The event for these work items, which are named up to `KEYS_MAX` of them."""
+        return cls(count=len(works), keys=[work.key for work in works[:KEYS_MAX]])
+
+
+# ---- tasks ---------------------------------------------------------------------------------------------------------
+
+
+@event("task.submitted")
+class TaskSubmitted(EventBody):
+    """A client handed in a task."""
+
+    to: TaskStatus
+    title: str
+
+
+@event("task.planned")
+class TaskPlanned(TaskMoved):
+    """A plan was accepted. The subtasks follow as rows, which may take several commits."""
+
+    count: int
+    keys: Sequence[str]
+
+
+@event("task.started")
+class TaskStarted(TaskMoved):
+    """The first subtask of the task was leased."""
+
+
+@event("task.finished")
+class TaskFinished(TaskMoved):
+    """Every subtask has ended. Review or acceptance follows."""
+
+    total: int
+    failed: int
+    round: int
+
+
+@event("task.judged")
+class TaskJudged(EventBody):
+    """The votes of a round of reviews have come to a decision."""
+
+    decision: Decision
+    round: int
+    votes: Mapping[str, int]
+
+
+@event("task.rework")
+class TaskRework(TaskMoved):
+    """A review asked for rework, and another round begins."""
+
+    round: int
+    targets: Sequence[str]
+    added: int
+
+
+@event("task.accepted")
+class TaskAccepted(TaskMoved):
+    """The result was accepted, and the task is archived."""
+
+    outcome: Outcome
+
+
+@event("task.failed")
+class TaskFailed(TaskMoved):
+    """The task ended without success. What is open of it is cancelled."""
+
+    outcome: Outcome
+    code: FailureCode
+    detail: str
+
+
+@event("task.retried_to_plan")
+class TaskRetriedToPlan(TaskMoved):
+    """A failed task that never had a plan was retried: a planner is asked again."""
+
+    round: int
+
+
+@event("task.retried_to_start")
+class TaskRetriedToStart(TaskMoved):
+    """A failed task of which no subtask was ever leased was retried."""
+
+    round: int
+
+
+@event("task.retried_to_work")
+class TaskRetriedToWork(TaskMoved):
+    """A failed task was retried: what failed or was cancelled starts afresh."""
+
+    round: int
+
+
+@event("task.retried_to_review")
+class TaskRetriedToReview(TaskMoved):
+    """A failed task whose work was done was retried: it is reviewed again."""
+
+    round: int
+
+
+@event("task.archived")
+class TaskArchived(TaskMoved):
+    """A failed task was archived."""
+
+
+@event("task.updated")
+class TaskUpdated(EventBody):
+    """A client changed labels, deadline or priority. Only what was named is here."""
+
+    labels: Omitted[Mapping[str, str]] = None
+    deadline_seconds: Omitted[int] = None
+    priority: Omitted[int] = None
+
+
+@event("task.held")
+class TaskHeld(EventBody):
+    """Nothing more of the task is handed out: it was paused, or a person is asked."""
+
+    hold: str
+
+
+@event("task.unheld")
+class TaskUnheld(EventBody):
+    """A hold has ended. Work is handed out again once no other hold is left."""
+
+    hold: str
+
+
+@event("task.message")
+class TaskMessage(EventBody):
+    """A bot or a client left a message on the task."""
+
+    message: str
+    from_bot: str
+    to_bot: str | None
+    bytes: int
+
+
+# ---- work items ----------------------------------------------------------------------------------------------------
+
+
+@event("work.leased")
+class WorkLeased(EventBody):
+    """A bot was given a lease on the item."""
+
+    kind: Own[Kind]
+    attempt: Own[int]
+    round: Own[int]
+    bot: Own[str]
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Reported(EventBody):
+    kind: Own[Kind]
+    attempt: Own[int]
+    round: Own[int]
+    bot: Own[str]
+    sha256: Own[str]
+    bytes: Own[int]
+    key: str
+
+
+@event("work.succeeded")
+class WorkSucceeded(Reported):
+    """A bot reported a result, and it was accepted."""
+
+
+@event("work.submitted")
+class WorkSubmitted(Reported):
+    """A bot reported a result, and a review of this one subtask follows."""
+
+
+@event("work.released")
+class WorkReleased(OfAttempt):
+    """The item went back to its queue at once: its bot gave it back, or was removed."""
+
+    bot: str
+    reason: Omitted[str] = None
+    error: Omitted[Mapping[str, Json]] = None
+
+
+@event("work.deferred")
+class WorkDeferred(OfAttempt):
+    """The bot put the item off, or was told to slow down by what it called. This costs no try."""
+
+    bot: str
+    reason: Omitted[str] = None
+    error: Omitted[Mapping[str, Json]] = None
+    in_seconds: float
+
+
+@event("work.lease_unseen")
+class WorkLeaseUnseen(OfAttempt):
+    """The lease never reached its bot. The item went back to its queue."""
+
+    bot: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OfTry(OfAttempt):
+    """A try that counts was in vain, and another follows."""
+
+    bot: str
+    tries: int
+    error: Mapping[str, Json]
+    in_seconds: float
+
+
+@event("work.attempt_failed")
+class WorkAttemptFailed(OfTry):
+    """The bot reported a failure, and the item will be tried again."""
+
+
+@event("work.timed_out")
+class WorkTimedOut(OfTry):
+    """The attempt took longer than its timeout, and the item will be tried again."""
+
+
+@event("work.failed")
+class WorkFailed(OfAttempt):
+    """The last try failed, or a failure that no retry can mend was reported."""
+
+    bot: str
+    tries: int
+    error: Mapping[str, Json]
+
+
+@event("work.lease_expired")
+class WorkLeaseExpired(OfAttempt):
+    """The bot sent no heartbeat in time. The item will be tried again."""
+
+    bot: str
+    crashes: int
+    in_seconds: float
+
+
+@event("work.poisoned")
+class WorkPoisoned(OfAttempt):
+    """So many bots in a row went silent over the item that it counts as failed."""
+
+    bot: str
+    crashes: int
+
+
+@event("work.late_result")
+class WorkLateResult(EventBody):
+    """A result came after its lease was lost or its task was over. It was kept aside, and not applied."""
+
+    key: str
+    bot: str
+    code: str
+
+
+@event("work.unblocked")
+class WorkUnblocked(OfSubtasks):
+    """Subtasks wait for nothing any more, and are ready."""
+
+
+@event("work.skipped")
+class WorkSkipped(OfSubtasks):
+    """Subtasks will not run, since what they depend on ended otherwise than they need."""
+
+
+@event("work.cancelled")
+class WorkCancelled(OfSubtasks):
+    """Items were cancelled."""
+
+
+@event("work.reopened")
+class WorkReopened(OfSubtasks):
+    """Rework or a retry put subtasks back to their start."""
+
+
+@event("work.due")
+class WorkDue(EventBody):
+    """The wait of an item is over: it is ready again."""
+
+    key: str
+
+
+@event("work.expired")
+class WorkExpired(EventBody):
+    """No bot took the item in time, and it failed."""
+
+    key: str
+    kind: Kind
+
+
+@event("work.asked")
+class WorkAsked(OfAttempt):
+    """The bot asked a person a question. The item waits for the answer."""
+
+    approval: str
+
+
+@event("work.answered")
+class WorkAnswered(OfAttempt):
+    """A person answered the question. The item is ready again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OfQuestion(EventBody):
+    """A question that a bot asked has ended without an answer."""
+
+    key: str
+    approval: str
+
+
+@event("work.denied")
+class WorkDenied(OfQuestion):
+    """A person refused to answer the question, and the item failed."""
+
+
+@event("work.answer_expired")
+class WorkAnswerExpired(OfQuestion):
+    """Nobody answered the question in time, and the item failed."""
+
+
+# ---- the review of one subtask -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Judged(EventBody):
+    key: str
+    round: int
+    decision: Decision
+
+
+@event("work.accepted")
+class WorkAccepted(Judged):
+    """The review of the subtask accepted its result."""
+
+
+@event("work.rework")
+class WorkRework(Judged):
+    """The review of the subtask asked for rework: it is ready again."""
+
+
+@event("work.rejected")
+class WorkRejected(Judged):
+    """The review of the subtask rejected its result, and the subtask failed."""
+
+
+@event("work.rounds_exhausted")
+class WorkRoundsExhausted(Judged):
+    """The review of the subtask asked for rework once more than is allowed, and the subtask failed."""
+
+
+@event("work.review_failed")
+class WorkReviewFailed(EventBody):
+    """The review of the subtask itself failed, and the subtask with it."""
+
+    key: str
+    round: int
+
+
+# ---- approvals, bots, keys, tenants --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OfApproval(EventBody):
+    approval: str
+    kind: str  # plan | final | rounds | question
+
+
+@event("approval.opened")
+class ApprovalOpened(OfApproval):
+    """People are asked to approve something, or to answer a bot's question."""
+
+
+@event("approval.decided")
+class ApprovalDecided(OfApproval):
+    """A person decided."""
+
+    verb: str
+    reason: str
+
+
+@event("approval.expired")
+class ApprovalExpired(OfApproval):
+    """Nobody decided in time."""
+
+
+@event("approval.cancelled")
+class ApprovalCancelled(OfApproval):
+    """A decision is no longer needed."""
+
+
+@event("bot.registered")
+class BotRegistered(EventBody):
+    """A bot registered, for the first time or again."""
+
+    bot: str
+    name: str
+    type: BotType
+    version: str
+    skills: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OfBot(EventBody):
+    bot: str
+    name: str
+
+
+@event("bot.draining")
+class BotDraining(OfBot):
+    """A person drained the bot: it finishes what it has, and gets nothing more."""
+
+
+@event("bot.enabled")
+class BotEnabled(OfBot):
+    """A drained bot may take work again."""
+
+
+@event("bot.deleted")
+class BotDeleted(EventBody):
+    """The bot was removed: by a person, or (with the reason `not_seen`) since it was not heard of for long."""
+
+    reason: Annotated[str | None, Mark.OWN, Mark.OMITTED] = None
+    bot: str
+    name: str
+
+
+@event("key.created")
+class KeyCreated(EventBody):
+    """An API key was created."""
+
+    key: str
+    role: str
+
+
+@event("key.rotated")
+class KeyRotated(EventBody):
+    """An API key was given a new secret."""
+
+    key: str
+
+
+@event("key.revoked")
+class KeyRevoked(EventBody):
+    """An API key was revoked."""
+
+    key: str
+
+
+@event("tenant.set")
+class TenantSet(EventBody):
+    """The share or the limits of a tenant were changed."""
+
+    weight: int
+    max_backlog: int | None

@@ -1,0 +1,117 @@
+"""The catalogue of events is what the engine emits: each kind has a class, and each class is emitted as it says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import jsonschema_rs
+import pytest
+
+from swarmkeeper.core import commands
+from swarmkeeper.core.catalogue import CATALOGUE
+from swarmkeeper.core.errors import TaskClosed
+from swarmkeeper.core.model import Event, Limits
+from swarmkeeper.core.ports import Changes
+from swarmkeeper.sim.harness import ADMIN, CLIENT, Harness
+from swarmkeeper.sim.run import Case, run
+from swarmkeeper.sim.scenarios import SCENARIOS
+from swarmkeeper.storage.sqlite.unit import SqliteUnit
+from tests.core import test_life, test_task_life
+
+SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "reference" / "events.schema.json"
+PUBLISHED = jsonschema_rs.validator_for(json.loads(SCHEMA.read_text(encoding="utf-8")))
+MINUTE = 60_000_000
+
+
+@pytest.fixture
+def stored(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
+    """The events that stores are given while a test runs."""
+    found: list[Event] = []
+    right = SqliteUnit.save
+
+    async def save(self: SqliteUnit, changes: Changes) -> int:
+        found.extend(changes.events)
+        return await right(self, changes)
+
+    monkeypatch.setattr(SqliteUnit, "save", save)
+    return found
+
+
+def faults(events: Iterable[Event]) -> Iterator[str]:
+    """Where events are not as the catalogue and the published schema say."""
+    for event in events:
+        body = event.body.value
+        known = CATALOGUE.get(event.kind)
+        if known is None:
+            yield f"{event.kind} is not in the catalogue"
+            continue
+        names = [field.name for field in known.fields() if not field.omitted or field.name in body]
+        if list(body) != names:
+            yield f"{event.kind} has {list(body)} and not {names}"
+        sent = {"type": f"io.swarmkeeper.{event.kind}.v1", "data": body}
+        yield from (f"{event.kind}: {error.message}" for error in PUBLISHED.iter_errors(sent))
+
+
+def play_every_change_of_status() -> None:
+    for story in (*test_life.STORIES.values(), *test_task_life.STORIES.values()):
+        swarm = Harness()
+        list(story(swarm))
+        swarm.close()
+
+
+def play_what_people_and_operators_do() -> None:
+    swarm = Harness(limits=Limits(answer=MINUTE))
+    worker = swarm.bot("worker")
+    task = swarm.submit(["a"])
+    swarm.update(task, labels={"team": "red"}, priority=7, deadline_seconds=600)
+    swarm.pause(task)
+    swarm.resume(task)
+    swarm.do(commands.Tell(by=CLIENT, task=task, payload=b'"hello"', to_bot="worker"))
+    lease = swarm.take(worker)
+    swarm.cancel(task)
+    with pytest.raises(TaskClosed):
+        swarm.report(lease)  # it is kept aside
+
+    approved, cancelled, _ = (swarm.submit(["a"], approval="plan") for _ in range(3))
+    swarm.decide(swarm.approvals(approved)[0], "approve")
+    swarm.cancel(cancelled)
+    swarm.advance(60)  # nobody decides about the third
+
+    for act in (commands.Drain, commands.Enable, commands.DeleteBot):
+        swarm.do(act(by=ADMIN, bot=worker))
+    key = swarm.do(commands.CreateKey(by=ADMIN, role="client", public_id="k" * 10, digest=b"d"))
+    swarm.do(commands.RotateKey(by=ADMIN, key=key, digest=b"e"))
+    swarm.do(commands.RevokeKey(by=ADMIN, key=key))
+    swarm.do(commands.SetTenant(by=ADMIN, weight=2))
+    swarm.close()
+
+
+def test_the_catalogue_is_what_is_emitted(stored: list[Event]) -> None:
+    """Each kind is emitted by some story, and each event has the fields of its kind, in their order, and no others."""
+    play_every_change_of_status()
+    play_what_people_and_operators_do()
+
+    assert list(faults(stored)) == []
+    assert {event.kind for event in stored} == set(CATALOGUE)
+
+
+def test_a_whole_run_emits_what_is_in_the_catalogue(stored: list[Event]) -> None:
+    assert run(Case(1, SCENARIOS["golden"])).violation is None
+
+    assert len(stored) > 100
+    assert list(faults(stored)) == []
+
+
+def test_a_bot_that_was_forgotten_is_told_from_one_that_was_deleted(stored: list[Event]) -> None:
+    swarm = Harness(limits=Limits(forget_bots=1))
+    deleted, forgotten = swarm.bot("deleted"), swarm.bot("forgotten")
+    swarm.do(commands.DeleteBot(by=ADMIN, bot=deleted))
+    swarm.advance(1)
+    swarm.do(commands.CheckBot(by=swarm.principal(forgotten), bot=forgotten, heard=0))
+    swarm.close()
+
+    gone = {event.body.value["bot"]: event.body.value.get("reason") for event in stored if event.kind == "bot.deleted"}
+    assert gone == {deleted: None, forgotten: "not_seen"}
+    assert list(faults(stored)) == []
