@@ -11,7 +11,7 @@ A trailing underscore is not sent: `from_` is `from` in the feed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
 from types import MappingProxyType
@@ -42,35 +42,49 @@ class Field:
     is_enum: bool  # its value is sent
 
 
+class Part:
+    """Some fields of a kind of event, and how they are read from an event. Every event is, so this is kept quick."""
+
+    __slots__ = ("_enums", "_omitted", "_pairs", "fields")
+
+    def __init__(self, fields: Iterable[Field]) -> None:
+        self.fields = tuple(fields)
+        self._pairs = tuple((one.name, one.attribute) for one in self.fields)
+        self._enums = tuple(one.name for one in self.fields if one.is_enum)
+        self._omitted = tuple(one.name for one in self.fields if one.omitted)
+
+    def of(self, event: EventBody) -> dict[str, Json]:
+        """The fields of an event by their names in JSON, with plain values."""
+        found = {name: getattr(event, attribute) for name, attribute in self._pairs}
+        for name in self._enums:
+            found[name] = found[name].value
+        for name in self._omitted:
+            if found[name] is None:
+                del found[name]
+        return found
+
+
 class EventBody:
     """The members of an event that its kind defines. The feed adds its task, work item, actor and audit record."""
 
     __slots__ = ()
 
     KIND: ClassVar[str]
-    OWN: ClassVar[tuple[Field, ...]]
-    SCANNED: ClassVar[tuple[Field, ...]]
+    OWN: ClassVar[Part]
+    SCANNED: ClassVar[Part]
 
     @classmethod
     def fields(cls) -> tuple[Field, ...]:
         """All of them, in the order in which they are stored and sent."""
-        return (*cls.OWN, *cls.SCANNED)
+        return (*cls.OWN.fields, *cls.SCANNED.fields)
 
     def own(self) -> dict[str, Json]:
         """The members that redaction does not scan."""
-        return self._members(self.OWN)
+        return self.OWN.of(self)
 
     def scanned(self) -> dict[str, Json]:
         """The members that redaction scans."""
-        return self._members(self.SCANNED)
-
-    def _members(self, part: tuple[Field, ...]) -> dict[str, Json]:
-        found = {}
-        for field in part:
-            value = getattr(self, field.attribute)
-            if value is not None or not field.omitted:
-                found[field.name] = value.value if field.is_enum else value
-        return found
+        return self.SCANNED.of(self)
 
 
 _kinds: dict[str, type[EventBody]] = {}
@@ -87,8 +101,8 @@ def event(kind: str) -> Callable[[type[_Body]], type[_Body]]:
         made: type[_Body] = dataclass(frozen=True, slots=True, kw_only=True, eq=False)(plain)
         found = tuple(_field(one.name, one.type) for one in fields(made))  # type: ignore[arg-type]  # it is one now
         made.KIND = kind
-        made.OWN = tuple(one for one in found if one.own)
-        made.SCANNED = tuple(one for one in found if not one.own)
+        made.OWN = Part(one for one in found if one.own)
+        made.SCANNED = Part(one for one in found if not one.own)
         assert found == made.fields(), "own fields come first, as they are stored"
         assert kind not in _kinds, "one class for each kind"
         _kinds[kind] = made

@@ -322,7 +322,7 @@ class World(Journal):
                 kind=event.KIND,
                 actor=scope.actor,
                 audit=scope.audit,
-                body=self.rules.redact(event.scanned(), event.own() or None, tenant=tenant),
+                body=self.rules.redact(event.scanned(), event.own() if event.OWN.fields else None, tenant=tenant),
             )
         )
 
