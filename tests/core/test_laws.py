@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmkeeper.core import events, ids, match, retry
+from swarmkeeper.core import events, ids, lookups, match, retry
 from swarmkeeper.core.match import QueueBook
 from swarmkeeper.core.model import Bot, Limits, Principal, Queue, Ready, Task, Work
 from swarmkeeper.core.states import BotType, Happening, Kind, Status, TaskHappening, TaskStatus
@@ -209,7 +209,7 @@ def test_what_is_not_loaded_is_asked_for_and_never_guessed() -> None:
     begin(world)
 
     with pytest.raises(NotLoaded) as missing:
-        world.looks("work", ["sub_1", "sub_2", "sub_3"])
+        world.get_many(lookups.WORK, ["sub_1", "sub_2", "sub_3"])
 
     assert missing.value.wants == (("work", "sub_2"), ("work", "sub_3"))
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import pytest
 
-from swarmkeeper.core import commands, graph
+from swarmkeeper.core import commands, graph, lookups
 from swarmkeeper.core.decide import DECISIONS, closing, deadline, loading, oversight, review, settling, upkeep
 from swarmkeeper.core.decide import work as decisions
 from swarmkeeper.core.model import Approval, Bot, Edge, Failure, Idempotency, Lease, Ready, Task, Work
@@ -128,9 +128,9 @@ def _decides(patch: Patch, command: type[commands.Command], function: Callable[[
 )
 def missing_fence(patch: Patch) -> None:
     def report(world: World, command: commands.Report) -> Any:
-        attempt = world.look("attempt", command.lease_id)
+        attempt = None if command.lease_id is None else world.get(lookups.ATTEMPT, command.lease_id)
         if attempt is not None and attempt.result_hash is None:
-            current = world.look("lease", attempt.work)
+            current = world.get(lookups.LEASE, attempt.work)
             if current is not None:
                 current.bot = command.bot  # nobody asks whose it is
                 command = replace(command, lease_id=current.lease_id)
@@ -215,7 +215,7 @@ def accepted_in_its_grace(patch: Patch) -> None:
         lease = None if command.lease_id is None else world.lease(command.lease_id)
         if lease is None or not lease.cancelled or lease.bot != command.bot or command.output is None:
             return decisions.report(world, command)
-        task, work, bot = world.task(lease.task), world.work(lease.work), world.look("bot", command.bot)
+        task, work, bot = world.task(lease.task), world.work(lease.work), world.bot(command.bot, lease.tenant)
         world.record("work.report", work.id, task=task, body={"key": work.key})
         return decisions._report_success(world, task, work, lease, bot, command)
 
@@ -329,8 +329,7 @@ def votes_of_other_rounds(patch: Patch) -> None:
     def items(world: World, task: Task) -> list[Work]:
         rounds = [replace(task, round=number) for number in range(1, task.round + 1)]
         keys = [(task.id, key) for one in rounds for key in closing.review_keys(one)]
-        found: list[Work] = world.looks("work", [one for one in world.looks("work_key", keys) if one is not None])
-        return found
+        return world.works(one for one in world.get_many(lookups.WORK_KEY, keys) if one is not None)
 
     patch.setattr(review, "_round_items", items)
 
@@ -378,7 +377,7 @@ def deadline_without_timer(patch: Patch) -> None:
 )
 def deadline_put_off(patch: Patch) -> None:
     def passes(world: World, task_id: str, right: Any = upkeep._deadline) -> None:
-        task = world.look("task", task_id)
+        task = world.get(lookups.TASK, task_id)
         if task is not None and task.holds:
             world.set_timer("deadline", task_id, world.now + 60_000_000)
         else:
@@ -462,7 +461,7 @@ def refused_without_record(patch: Patch) -> None:
 )
 def second_thoughts(patch: Patch) -> None:
     def decide(world: World, command: commands.Decide) -> str:
-        approval: Approval | None = world.look("approval", command.approval)
+        approval: Approval | None = world.get(lookups.APPROVAL, command.approval)
         known = {} if approval is None else approval.decision or {}
         if approval is not None and approval.state == "decided" and known.get("verb") != command.verb:
             world.edit_approval(approval).state = "open"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from swarmkeeper.core import lookups
 from swarmkeeper.core.commands import Command
 from swarmkeeper.core.model import Approval, Bot, LateResult, Message, Task
 from swarmkeeper.core.ports import Changes, Unit
@@ -287,7 +288,7 @@ def test_a_task_that_anybody_may_have_is_found(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_bot_that_anybody_may_act_as_or_stop_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def bot(self: World, bot_id: str, tenant: str, right: Any = World.bot) -> Any:
-        known = self.look("bot", bot_id)
+        known = self.get(lookups.BOT, bot_id)
         return right(self, bot_id, tenant if known is None else known.tenant)
 
     monkeypatch.setattr(World, "bot", bot)
@@ -316,9 +317,11 @@ def test_a_queue_that_all_tenants_share_is_found(monkeypatch: pytest.MonkeyPatch
 def test_bots_of_one_name_that_are_taken_for_each_other_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch, unit, "QUERIES", "bot_by_name", "tenant = :tenant AND", "(:tenant <> '') AND")
     right = World.bot
-    monkeypatch.setattr(
-        World, "bot", lambda self, bot_id, tenant: right(self, bot_id, getattr(self.look("bot", bot_id), "tenant", ""))
-    )
+
+    def bot(self: World, bot_id: str, tenant: str) -> Bot:
+        return right(self, bot_id, getattr(self.get(lookups.BOT, bot_id), "tenant", ""))
+
+    monkeypatch.setattr(World, "bot", bot)
 
     assert found() == "2.tenant"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from swarmkeeper.core import lookups
 from swarmkeeper.core.errors import Detail
 from swarmkeeper.core.graph import Written
 from swarmkeeper.core.model import Failure, Json, Principal, SubtaskSpec, Verdict
@@ -22,7 +23,7 @@ class Command:
     trace: str = ""  # W3C traceparent
 
     def wants(self) -> list[Want]:
-        return self._own_wants() + [("idempotency", (self.by.tenant, key)) for key in self.remembered_as]
+        return self._own_wants() + [lookups.IDEMPOTENCY.of((self.by.tenant, key)) for key in self.remembered_as]
 
     @property
     def remembered_as(self) -> tuple[str, ...]:
@@ -78,7 +79,7 @@ class Submit(Command):
     written: Written | None = None  # in place of the subtasks, where they are more than a slice
 
     def _own_wants(self) -> list[Want]:
-        return [("tenant", self.by.tenant)]
+        return [lookups.TENANT.of(self.by.tenant)]
 
     @property
     def size(self) -> int:
@@ -103,7 +104,7 @@ class OnTask(Command):
         return len(self.reason)
 
     def _own_wants(self) -> list[Want]:
-        return [("task", self.task), ("chores", self.task)]
+        return [lookups.TASK.of(self.task), lookups.CHORES.of(self.task)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,11 +147,11 @@ class Tell(OnTask):
     lease_id: str | None = None  # the lease under which a bot speaks
 
     def _own_wants(self) -> list[Want]:
-        wants: list[Want] = [("task", self.task), ("messages", self.task)]
+        wants: list[Want] = [lookups.TASK.of(self.task), lookups.MESSAGES.of(self.task)]
         if self.lease_id is not None:
-            wants.append(("lease_id", self.lease_id))
+            wants.append(lookups.LEASE_ID.of(self.lease_id))
         if self.to_bot is not None:
-            wants.append(("bots_called", (self.by.tenant, self.to_bot)))
+            wants.append(lookups.BOTS_CALLED.of((self.by.tenant, self.to_bot)))
         return wants
 
     @property
@@ -172,9 +173,9 @@ class Claim(Command):
     claim_id: str | None = None
 
     def _own_wants(self) -> list[Want]:
-        wants: list[Want] = [("bot", self.bot)]
+        wants: list[Want] = [lookups.BOT.of(self.bot)]
         if self.claim_id is not None:
-            wants.append(("claim", (self.bot, self.claim_id)))
+            wants.append(lookups.CLAIM.of((self.bot, self.claim_id)))
         return wants
 
 
@@ -201,13 +202,13 @@ class Report(Command):
     progress: Mapping[str, Json] | None = None  # the last that is said of the attempt
 
     def _own_wants(self) -> list[Want]:
-        wants: list[Want] = [("bot", self.bot)]
+        wants: list[Want] = [lookups.BOT.of(self.bot)]
         if self.task is not None:
-            wants.append(("task", self.task))
+            wants.append(lookups.TASK.of(self.task))
         if self.lease_id is None:
-            wants.append(("grants", (self.bot, self.task)))
+            wants.append(lookups.GRANTS.of((self.bot, self.task)))
         else:
-            wants += [("lease_id", self.lease_id), ("attempt", self.lease_id)]
+            wants += [lookups.LEASE_ID.of(self.lease_id), lookups.ATTEMPT.of(self.lease_id)]
         return wants
 
     @property
@@ -238,7 +239,7 @@ class Beat(Command):
     pulses: tuple[Pulse, ...] = ()
 
     def _own_wants(self) -> list[Want]:
-        return [("bot", self.bot), *(("lease_id", pulse.lease_id) for pulse in self.pulses)]
+        return [lookups.BOT.of(self.bot), *(lookups.LEASE_ID.of(pulse.lease_id) for pulse in self.pulses)]
 
     @property
     def size(self) -> int:
@@ -254,7 +255,7 @@ class OnLease(Command):
     lease_id: str
 
     def _own_wants(self) -> list[Want]:
-        return [("lease_id", self.lease_id), ("attempt", self.lease_id)]
+        return [lookups.LEASE_ID.of(self.lease_id), lookups.ATTEMPT.of(self.lease_id)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,7 +311,7 @@ class Register(Command):
 
     def _own_wants(self) -> list[Want]:
         name = self.own_name
-        return [] if name is None else [("bot_name", (self.by.tenant, name, self.instance))]
+        return [] if name is None else [lookups.BOT_NAME.of((self.by.tenant, name, self.instance))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,7 +319,7 @@ class OnBot(Command):
     bot: str
 
     def _own_wants(self) -> list[Want]:
-        return [("bot", self.bot)]
+        return [lookups.BOT.of(self.bot)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -369,7 +370,7 @@ class OnKey(Command):
     key: str
 
     def _own_wants(self) -> list[Want]:
-        return [("key", self.key)]
+        return [lookups.KEY.of(self.key)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -392,7 +393,7 @@ class SetTenant(Command):
     unbounded: bool = False  # take the bound away
 
     def _own_wants(self) -> list[Want]:
-        return [("tenant", self.by.tenant)]
+        return [lookups.TENANT.of(self.by.tenant)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -420,7 +421,7 @@ class Decide(Command):
         return len(self.reason)
 
     def _own_wants(self) -> list[Want]:
-        return [("approval", self.approval)]
+        return [lookups.APPROVAL.of(self.approval)]
 
 
 # ---- the engine's own acts -----------------------------------------------------------------------------------------
@@ -440,13 +441,13 @@ class Fire(Command):
     def _own_wants(self) -> list[Want]:
         match self.kind:
             case "lease" | "ends" | "grace" | "unseen":
-                return [("work", self.ref), ("lease", self.ref)]
+                return [lookups.WORK.of(self.ref), lookups.LEASE.of(self.ref)]
             case "start" | "wake":
-                return [("work", self.ref)]
+                return [lookups.WORK.of(self.ref)]
             case "deadline":
-                return [("task", self.ref), ("chores", self.ref)]
+                return [lookups.TASK.of(self.ref), lookups.CHORES.of(self.ref)]
             case _:
-                return [("approval", self.ref)]
+                return [lookups.APPROVAL.of(self.ref)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -465,4 +466,4 @@ class Continue(Command):
     task: str
 
     def _own_wants(self) -> list[Want]:
-        return [("task", self.task), ("chores", self.task)]
+        return [lookups.TASK.of(self.task), lookups.CHORES.of(self.task)]

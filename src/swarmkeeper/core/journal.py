@@ -12,6 +12,7 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 from swarmkeeper.core import ids
+from swarmkeeper.core.lookups import K, Lookup, V
 from swarmkeeper.core.model import ApiKey, Approval, AuditEntry, Bot, Chore, Json, Lease, Principal, Task, Work
 from swarmkeeper.core.ports import Changes, Rules, Want
 
@@ -177,6 +178,12 @@ class Journal:
         """Set an entry, so that `undo` can take it back."""
         self._undo.append((mapping, key, mapping.get(key, _ABSENT)))
         mapping[key] = value
+
+    def put_row(self, lookup: Lookup[K, V], key: K, value: V) -> None:
+        """Set what is found under a key from now on, so that `undo` can take it back."""
+        want = (lookup, key)
+        self._undo.append((self.rows, want, self.rows.get(want, _ABSENT)))
+        self.rows[want] = value
 
     def _edit(self, record: _Row) -> _Row:
         if id(record) not in self._before:

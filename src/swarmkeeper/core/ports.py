@@ -80,7 +80,7 @@ class Rules(Protocol):
         """Where an answer is not what the schema asks for; places are below `/answer`."""
 
 
-# A thing to be loaded: (kind, key). `Unit.load` documents the kinds.
+# A thing to be loaded: (kind, key), as `Lookup.of` makes it. lookups.py has the kinds.
 Want = tuple[str, Any]
 
 
@@ -148,38 +148,7 @@ class Unit(Protocol):
     async def load(self, wants: Iterable[Want]) -> Mapping[Want, Any]:
         """Read in bulk what is named; nothing is locked twice. The answer has every want, and may have more.
 
-        kind          key                     value
-        task          task id                 Task | None
-        work          work id                 Work | None
-        work_key      (task id, key)          work id | None
-        lease         work id                 Lease | None
-        lease_id      lease id                work id of the live lease | None   (brings lease, work, task)
-        attempt       lease id                Attempt | None
-        claim         (bot id, claim id)      list of work ids with live leases (brings the leases)
-        grants        (bot id, task id)       (number of ended attempts, list of work ids with live leases)
-        children      (work id, after, n)     up to n Edges leaving it, child > after, by child (brings the works)
-        parents       work id                 list of Edge entering it, ordered by parent (brings the parent works)
-        graph         task id                 (list of execute work ids ordered by id, list of Edge) (brings the works)
-        open_works    (task id, after, n)     up to n ids of non-final items > after, by id (brings works, leases)
-        held_works    (task id, after, n)     up to n ids of READY items > after, ordered by id (brings works)
-        bot           bot id                  Bot | None
-        bot_name      (tenant, name, instance) bot id | None
-        leases_of_bot bot id                  list of work ids (brings leases, works, tasks)
-        bots_of_key   key id                  list of bot ids
-        key           key id                  ApiKey | None
-        keys_of_bot   (tenant, bot name)      list of ids of keys not revoked
-        bots_called   (tenant, id or name)    whether there is a bot of that id or name
-        speakers      (tenant, bot name | None, key id, task id)  list of work ids that the bots of that name, or of
-                                              that key where it has none, have live leases on (brings works, leases)
-        messages      task id                 number of messages
-        idempotency   (tenant, key)           Idempotency | None
-        approval      approval id             Approval | None
-        approvals     task id                 list of ids of open approvals
-        chores        task id                 list of Chore, in order of creation
-        late          work id                 (number of late results, list of (lease id, hash))
-        payload       payload id              bytes | None
-        tree          tenant                  AuditTree | None
-        tenant        tenant                  Tenant | None
+        lookups.py says of each kind what its keys are, what is found under them, and what is brought along.
         """
 
     async def levels(self, tenant: str, queues: Sequence[int]) -> list[tuple[int, int, int]]:

@@ -9,16 +9,17 @@ again, leaves nothing behind. Changes are handed over with `take_changes`; rows 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Concatenate, ParamSpec, cast
 
-from swarmkeeper.core import ids, match, states
+from swarmkeeper.core import ids, lookups, match, states
 from swarmkeeper.core.arrivals import Arrivals
 from swarmkeeper.core.catalogue import EventBody
 from swarmkeeper.core.errors import NotFound
 from swarmkeeper.core.events import TaskMoved
 from swarmkeeper.core.journal import Journal
+from swarmkeeper.core.lookups import K, Lookup, V
 from swarmkeeper.core.match import QueueBook
 from swarmkeeper.core.model import (
     ApiKey,
@@ -35,14 +36,24 @@ from swarmkeeper.core.model import (
     Queue,
     Ready,
     Task,
-    Tenant,
     Work,
 )
 from swarmkeeper.core.ports import Rules, Want
 from swarmkeeper.core.states import FINAL, TASK_CLOSED, Ending, Happening, Kind, Status, TaskHappening, TaskStatus
 
-VOLATILE = frozenset(
-    {"grants", "open_works", "held_works", "leases_of_bot", "bots_of_key", "keys_of_bot", "approvals", "late", "graph"}
+# Lists of what may have changed since they were loaded.
+VOLATILE: frozenset[str] = frozenset(
+    {
+        lookups.GRANTS,
+        lookups.OPEN_WORKS,
+        lookups.HELD_WORKS,
+        lookups.LEASES_OF_BOT,
+        lookups.BOTS_OF_KEY,
+        lookups.KEYS_OF_BOT,
+        lookups.APPROVALS,
+        lookups.LATE,
+        lookups.GRAPH,
+    }
 )
 P = ParamSpec("P")
 _LOST = frozenset({Status.FAILED, Status.CANCELLED})
@@ -87,63 +98,88 @@ class World(Journal):
                 self.rows[want] = value
                 if want[0] in VOLATILE:
                     self._volatile.append(want)
-                elif want[0] == "children":
+                elif want[0] == lookups.CHILDREN:
                     self._listed.setdefault(want[1][0], []).append(want)
-                elif want[0] == "work" and value is not None and value.kind is Kind.REVIEW:
+                elif want[0] == lookups.WORK and value is not None and value.kind is Kind.REVIEW:
                     # The reviews of a round are looked for by their keys: mostly there is but this one.
-                    self.rows.setdefault(("work_key", (value.task, value.key)), value.id)
+                    self.rows.setdefault(lookups.WORK_KEY.of((value.task, value.key)), value.id)
 
-    def look(self, kind: str, key: Any) -> Any:
+    def get(self, lookup: Lookup[K, V], key: K) -> V:
+        """What was found under a key.
+
+        Raises:
+            NotLoaded: it was not loaded yet.
+        """
         try:
-            return self.rows[kind, key]
+            return cast(V, self.rows[lookup, key])
         except KeyError:
-            raise NotLoaded((kind, key)) from None
+            raise NotLoaded((lookup, key)) from None
 
-    def looks(self, kind: str, keys: list[Any]) -> list[Any]:
-        """Many of one kind at once, so that what is missing is loaded in one round."""
-        missing = [(kind, key) for key in keys if (kind, key) not in self.rows]
+    def get_many(self, lookup: Lookup[K, V], keys: Iterable[K]) -> list[V]:
+        """What was found under several keys, in their order. What is missing of them is loaded in one round."""
+        wants = [(lookup, key) for key in keys]
+        missing = [want for want in wants if want not in self.rows]
         if missing:
             raise NotLoaded(*missing)
-        return [self.rows[kind, key] for key in keys]
+        return [self.rows[want] for want in wants]
+
+    def known(self, lookup: Lookup[K, V], key: K) -> V | None:
+        """What was found under a key, or None where it was not loaded."""
+        return self.rows.get((lookup, key))
 
     def task(self, task_id: str, tenant: str | None = None) -> Task:
-        task = cast(Task | None, self.look("task", task_id))
+        task = self.get(lookups.TASK, task_id)
         if task is None or (tenant is not None and task.tenant != tenant):
             raise NotFound("no such task")
         return task
 
     def work(self, work_id: str) -> Work:
-        work = cast(Work | None, self.look("work", work_id))
+        work = self.get(lookups.WORK, work_id)
         assert work is not None, "a work item that something refers to is there"
         return work
 
+    def works(self, work_ids: Iterable[str]) -> list[Work]:
+        """Items that something refers to, in the order of their ids here."""
+        found = self.get_many(lookups.WORK, work_ids)
+        works = [work for work in found if work is not None]
+        assert len(works) == len(found), "a work item that something refers to is there"
+        return works
+
+    def bodies(self, payload_ids: Iterable[str | None]) -> list[bytes]:
+        """Bodies that something refers to, as JSON, in the order of their ids here."""
+        ids = list(payload_ids)
+        found = self.get_many(lookups.PAYLOAD, [one for one in ids if one is not None])
+        bodies = [body for body in found if body is not None]
+        assert len(bodies) == len(ids), "a body that something refers to is there"
+        return bodies
+
     def work_by_key(self, task: Task, key: str) -> Work | None:
-        work_id = self.look("work_key", (task.id, key))
+        work_id = self.get(lookups.WORK_KEY, (task.id, key))
         return None if work_id is None else self.work(work_id)
 
     def lease_of(self, work: Work) -> Lease | None:
-        return cast(Lease | None, self.look("lease", work.id))
+        return self.get(lookups.LEASE, work.id)
 
     def lease(self, lease_id: str) -> Lease | None:
         """The live lease of that id."""
-        work_id = self.look("lease_id", lease_id)
+        work_id = self.get(lookups.LEASE_ID, lease_id)
         if work_id is None:
             return None
-        lease = cast(Lease | None, self.look("lease", work_id))
+        lease = self.get(lookups.LEASE, work_id)
         return lease if lease is not None and lease.lease_id == lease_id else None
 
     def bot(self, bot_id: str, tenant: str) -> Bot:
-        bot = cast(Bot | None, self.look("bot", bot_id))
+        bot = self.get(lookups.BOT, bot_id)
         if bot is None or bot.tenant != tenant:
             raise NotFound("no such bot")
         return bot
 
     def payload(self, payload_id: str) -> Json:
-        body = self.look("payload", payload_id)
+        body = self.get(lookups.PAYLOAD, payload_id)
         return None if body is None else json.loads(body)
 
     def chores(self, task: Task) -> list[Chore]:
-        return cast(list[Chore], self.look("chores", task.id))
+        return self.get(lookups.CHORES, task.id)
 
     # ---- writing ---------------------------------------------------------------------------------------------------
 
@@ -191,14 +227,14 @@ class World(Journal):
         return chore
 
     def add_task(self, task: Task) -> None:
-        self.put(self.rows, ("task", task.id), task)
-        self.put(self.rows, ("chores", task.id), [])
+        self.put_row(lookups.TASK, task.id, task)
+        self.put_row(lookups.CHORES, task.id, [])
         self.put(self.changes.tasks, task.id, task)
 
     def add_work(self, task: Task, work: Work) -> None:
-        self.put(self.rows, ("work", work.id), work)
-        self.put(self.rows, ("work_key", (task.id, work.key)), work.id)
-        self.put(self.rows, ("lease", work.id), None)
+        self.put_row(lookups.WORK, work.id, work)
+        self.put_row(lookups.WORK_KEY, (task.id, work.key), work.id)
+        self.put_row(lookups.LEASE, work.id, None)
         self.put(self.changes.works, work.id, work)
         self.rows_written += 1
 
@@ -210,34 +246,34 @@ class World(Journal):
                 self._undo.append((self.rows, want, self.rows.pop(want)))
 
     def add_bot(self, bot: Bot) -> None:
-        self.put(self.rows, ("bot", bot.id), bot)
-        self.put(self.rows, ("bot_name", (bot.tenant, bot.name, bot.instance)), bot.id)
+        self.put_row(lookups.BOT, bot.id, bot)
+        self.put_row(lookups.BOT_NAME, (bot.tenant, bot.name, bot.instance), bot.id)
         self.put(self.changes.bots, bot.id, bot)
 
     def remove_bot(self, bot: Bot) -> None:
-        self.put(self.rows, ("bot", bot.id), None)
-        self.put(self.rows, ("bot_name", (bot.tenant, bot.name, bot.instance)), None)
+        self.put_row(lookups.BOT, bot.id, None)
+        self.put_row(lookups.BOT_NAME, (bot.tenant, bot.name, bot.instance), None)
         self.put(self.changes.bots, bot.id, None)
 
     def add_key(self, key: ApiKey) -> None:
-        self.put(self.rows, ("key", key.id), key)
+        self.put_row(lookups.KEY, key.id, key)
         self.put(self.changes.keys, key.id, key)
 
     def add_approval(self, approval: Approval) -> None:
-        self.put(self.rows, ("approval", approval.id), approval)
+        self.put_row(lookups.APPROVAL, approval.id, approval)
         self.put(self.changes.approvals, approval.id, approval)
         self.set_timer("answer", approval.id, approval.expires_at)
 
     def add_chore(self, task: Task, kind: str, args: Mapping[str, Json]) -> Chore:
         # Chores of one task run in the order of their ids.
         chore = Chore(f"chr_{self.next_place():020d}{task.id[4:]}", task.id, task.tenant, kind, self.now, args=args)
-        self.put(self.rows, ("chores", task.id), [*self.chores(task), chore])
+        self.put_row(lookups.CHORES, task.id, [*self.chores(task), chore])
         self.put(self.changes.chores, chore.id, chore)
         return chore
 
     def end_chore(self, chore: Chore) -> None:
-        remaining = [one for one in self.look("chores", chore.task) if one.id != chore.id]
-        self.put(self.rows, ("chores", chore.task), remaining)
+        remaining = [one for one in self.get(lookups.CHORES, chore.task) if one.id != chore.id]
+        self.put_row(lookups.CHORES, chore.task, remaining)
         self.put(self.changes.chores, chore.id, None)
 
     def write_payload(self, task: Task, payload_id: str, body: bytes | None, *, kept: bool = True) -> str:
@@ -245,7 +281,7 @@ class World(Journal):
         if kept and body is not None:
             self._count(self.changes.stored, "stored_bytes", task.tenant, len(body))
         self.put(self.changes.payloads, payload_id, None if body is None else (task.id, body))
-        self.put(self.rows, ("payload", payload_id), body)
+        self.put_row(lookups.PAYLOAD, payload_id, body)
         return payload_id
 
     def count_open(self, task: Task, by: int) -> None:
@@ -259,9 +295,9 @@ class World(Journal):
 
     def _count(self, counts: dict[str, int], name: str, tenant_id: str, by: int) -> None:
         self.put(counts, tenant_id, counts.get(tenant_id, 0) + by)
-        tenant: Tenant | None = self.rows.get(("tenant", tenant_id))
+        tenant = self.known(lookups.TENANT, tenant_id)
         if tenant is not None:  # so that the next submission of this batch sees it
-            self.put(self.rows, ("tenant", tenant_id), replace(tenant, **{name: getattr(tenant, name) + by}))
+            self.put_row(lookups.TENANT, tenant_id, replace(tenant, **{name: getattr(tenant, name) + by}))
 
     def set_timer(self, kind: str, ref: str, due: int | None) -> None:
         self.put(self.changes.timers, (kind, ref), due)
@@ -433,16 +469,17 @@ class World(Journal):
             ends_at=self.now + work.timeout,
             ttl=ttl,
         )
-        self.put(self.rows, ("lease", work.id), lease)
-        self.put(self.rows, ("lease_id", lease.lease_id), work.id)
-        self.put(self.rows, ("attempt", lease.lease_id), None)
+        self.put_row(lookups.LEASE, work.id, lease)
+        self.put_row(lookups.LEASE_ID, lease.lease_id, work.id)
+        self.put_row(lookups.ATTEMPT, lease.lease_id, None)
         self.put(self.changes.leases, work.id, lease)
         self.set_timer("lease", work.id, lease.expires_at)
         self.set_timer("ends", work.id, lease.ends_at)
         self.put(self.held, bot.id, self.held.get(bot.id, 0) + 1)
-        claimed = ("claim", (bot.id, claim_id))
-        if claim_id is not None and claimed in self.rows:
-            self.put(self.rows, claimed, [*self.rows[claimed], work.id])
+        if claim_id is not None:
+            claimed = self.known(lookups.CLAIM, (bot.id, claim_id))
+            if claimed is not None:
+                self.put_row(lookups.CLAIM, (bot.id, claim_id), [*claimed, work.id])
         return lease
 
     def saw(self, lease: Lease) -> None:
@@ -487,9 +524,9 @@ class World(Journal):
             progress=self.rules.redact(lease.progress, tenant=work.tenant).value if lease.progress else None,
         )
         self.changes.attempts.append(attempt)
-        self.put(self.rows, ("attempt", lease.lease_id), attempt)
-        self.put(self.rows, ("lease", work.id), None)
-        self.put(self.rows, ("lease_id", lease.lease_id), None)
+        self.put_row(lookups.ATTEMPT, lease.lease_id, attempt)
+        self.put_row(lookups.LEASE, work.id, None)
+        self.put_row(lookups.LEASE_ID, lease.lease_id, None)
         if work.id in self.changes.leases:
             self._undo.append((self.changes.leases, work.id, self.changes.leases.pop(work.id)))
         self.put(self.changes.leases_gone, work.id, None)

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from swarmkeeper.core import lookups
 from swarmkeeper.core.commands import Beat, Command, Continue, Fire, Release, Report
 from swarmkeeper.core.decide import decide
 from swarmkeeper.core.decide.work import Refusal
 from swarmkeeper.core.errors import IdempotencyKeyReused, SwarmkeeperError
-from swarmkeeper.core.model import Chore, Idempotency, Lease, Timer
+from swarmkeeper.core.model import Chore, Idempotency, Timer
 from swarmkeeper.core.ports import Changes, Unit, Want
 from swarmkeeper.core.states import Kind
 from swarmkeeper.core.world import NotLoaded, World
@@ -183,7 +184,7 @@ class Batch:
         return None if known is None else Replayed(known.resource)
 
     def _known(self, command: Command, name: str) -> Idempotency | None:
-        known: Idempotency | None = self.world.look("idempotency", (command.by.tenant, name))
+        known = self.world.get(lookups.IDEMPOTENCY, (command.by.tenant, name))
         return None if known is None or known.expires <= self.world.now else known
 
     def _remember(self, command: Command, value: Any) -> None:
@@ -193,7 +194,7 @@ class Batch:
         resource = value if isinstance(value, str) else str(value[0])
         expires = self.world.now + self.world.limits.idempotency
         row = Idempotency(command.by.tenant, key, request_hash, 0, resource, expires)
-        self.world.put(self.world.rows, ("idempotency", (command.by.tenant, key)), row)
+        self.world.put_row(lookups.IDEMPOTENCY, (command.by.tenant, key), row)
         self.world.changes.idempotency.append(row)
 
     # ---- saving ----------------------------------------------------------------------------------------------------
@@ -209,10 +210,10 @@ class Batch:
         """Write the rest: records of audit at the end of their trees, and that the engine lives."""
         changes = self.world.take_changes()
         tenants = list(dict.fromkeys(entry.tenant for entry in self.world.entries))
-        await self._load([("tree", tenant) for tenant in tenants])
+        await self._load([lookups.TREE.of(tenant) for tenant in tenants])
         for tenant in tenants:
             own = [entry for entry in self.world.entries if entry.tenant == tenant]
-            leaves, tree = audit.append(self.world.look("tree", tenant), own, self.world.rules.hash, tenant)
+            leaves, tree = audit.append(self.world.get(lookups.TREE, tenant), own, self.world.rules.hash, tenant)
             changes.leaves += leaves
             changes.trees[tenant] = tree
         if changes or self.saved or alive:
@@ -253,14 +254,16 @@ def _behind(world: World, commands: Iterable[Command]) -> list[Want]:
         if isinstance(command, Fire):
             work_id = command.ref
         elif isinstance(command, (Report, Release)) and command.lease_id is not None:
-            work_id = world.rows.get(("lease_id", command.lease_id))
+            work_id = world.known(lookups.LEASE_ID, command.lease_id)
         else:
             continue
-        lease: Lease | None = world.rows.get(("lease", work_id))
-        work = world.rows.get(("work", work_id))
+        if work_id is None:
+            continue
+        lease = world.known(lookups.LEASE, work_id)
+        work = world.known(lookups.WORK, work_id)
         task_id = lease.task if lease is not None else work.task if work is not None else None
         if task_id is not None:
-            behind[("task", task_id)] = behind[("chores", task_id)] = None
+            behind[lookups.TASK.of(task_id)] = behind[lookups.CHORES.of(task_id)] = None
             if work is None or work.kind is Kind.EXECUTE:  # nothing waits for plans and reviews
-                behind[("children", (work_id, "", world.limits.slice_rows))] = None
+                behind[lookups.CHILDREN.of((work_id, "", world.limits.slice_rows))] = None
     return list(behind)

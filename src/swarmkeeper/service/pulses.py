@@ -6,6 +6,7 @@ or written by a batch; whatever is not here, or would be written, goes through a
 
 from __future__ import annotations
 
+from swarmkeeper.core import lookups
 from swarmkeeper.core.commands import Beat
 from swarmkeeper.core.decide.owners import why_not_own
 from swarmkeeper.core.decide.work import Beaten, Directive, is_quiet
@@ -39,13 +40,14 @@ class Pulses:
 
     def learn(self, beat: Beat, world: World) -> None:
         """Take in what a batch that was committed knew when it had decided this beat."""
-        bot = world.rows.get(("bot", beat.bot))
+        bot = world.known(lookups.BOT, beat.bot)
         if bot is None:
             return
         self._bots[bot.id] = bot
         for pulse in beat.pulses:
-            lease: Lease | None = world.rows.get(("lease", world.rows.get(("lease_id", pulse.lease_id))))
-            task = None if lease is None else world.rows.get(("task", lease.task))
+            work_id = world.known(lookups.LEASE_ID, pulse.lease_id)
+            lease = None if work_id is None else world.known(lookups.LEASE, work_id)
+            task = None if lease is None else world.known(lookups.TASK, lease.task)
             if lease is not None and not lease.cancelled and task is not None and task.status not in TASK_CLOSED:
                 self._leases[lease.lease_id] = lease
                 self._of_work[lease.work] = lease.lease_id

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
-from swarmkeeper.core import match
+from swarmkeeper.core import lookups, match
 from swarmkeeper.core.commands import Claim
 from swarmkeeper.core.decide import closing, owners
 from swarmkeeper.core.decide import work as decisions
@@ -266,17 +266,17 @@ class HandOver:
     async def _load_items(self, heads: list[Ready]) -> None:
         wants: list[Want] = []
         for item in heads:
-            wants += [("work", item.work), ("task", item.task), ("tree", item.tenant)]
-            self._world.rows.setdefault(("lease", item.work), None)  # what stands in a queue has none
+            wants += [lookups.WORK.of(item.work), lookups.TASK.of(item.task), lookups.TREE.of(item.tenant)]
+            self._world.rows.setdefault(lookups.LEASE.of(item.work), None)  # what stands in a queue has none
         await self._load_missing(dict.fromkeys(wants))
         # A review closes the others of its round to whoever takes it.
         tasks: dict[str, None] = dict.fromkeys(
             item.task for item in heads if self._world.work(item.work).kind is Kind.REVIEW
         )
         keys = [(task, key) for task in tasks for key in closing.review_keys(self._world.task(task))]
-        await self._load_missing(("work_key", key) for key in keys)
-        found = [self._world.look("work_key", key) for key in keys]
-        await self._load_missing(("work", work) for work in found if work is not None)
+        await self._load_missing(lookups.WORK_KEY.of(key) for key in keys)
+        found = [self._world.get(lookups.WORK_KEY, key) for key in keys]
+        await self._load_missing(lookups.WORK.of(work) for work in found if work is not None)
 
     async def _load_missing(self, wants: Iterable[Want]) -> None:
         missing = [want for want in wants if want not in self._world.rows]
@@ -324,8 +324,8 @@ class HandOver:
         """The live leases of an earlier call with the same claim id, whose answer was lost."""
         if poll.claim.claim_id is None:
             return None
-        works = self._world.look("claim", (bot.id, poll.claim.claim_id))
-        leases: list[Lease | None] = [self._world.look("lease", work) for work in works]
+        works = self._world.get(lookups.CLAIM, (bot.id, poll.claim.claim_id))
+        leases = [self._world.get(lookups.LEASE, work) for work in works]
         live = [
             lease
             for lease in leases
@@ -336,7 +336,9 @@ class HandOver:
         ]
         if not live:
             return None
-        await self._load_missing(want for lease in live for want in (("work", lease.work), ("task", lease.task)))
+        await self._load_missing(
+            want for lease in live for want in (lookups.WORK.of(lease.work), lookups.TASK.of(lease.task))
+        )
         return self._granted(live)
 
     def _granted(self, leases: Iterable[Lease]) -> tuple[Granted, ...]:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from swarmkeeper.core import events, graph
+from swarmkeeper.core import events, graph, lookups
 from swarmkeeper.core.commands import Ask
 from swarmkeeper.core.errors import Invalid, SwarmkeeperError
 from swarmkeeper.core.model import Approval, Json, SubtaskSpec, Task, Work
@@ -114,7 +114,9 @@ def put(
 
 def cancel(world: World, task: Task, work: Work | None = None) -> None:
     """End what is asked about a task, or about one item of it: it no longer matters."""
-    for approval in world.looks("approval", world.look("approvals", task.id)):
+    stored = world.get(lookups.APPROVALS, task.id)
+    for approval in world.get_many(lookups.APPROVAL, stored):
+        assert approval is not None, "an approval that is listed is there"
         # The list is of what is stored: this very command may have decided one.
         if approval.state == "open" and (work is None or approval.work == work.id):
             world.edit_approval(approval).state = "cancelled"
@@ -147,13 +149,13 @@ def long_plan(written: graph.Written, round_: int) -> dict[str, Json]:
 
 def plan_again(world: World, task: Task, works: Sequence[Work]) -> dict[str, Json]:
     """The same of a plan that has been written into rows."""
-    bodies = world.looks("payload", [work.payload for work in works])
+    bodies = world.bodies(work.payload for work in works)
     return plan([graph.from_json(json.loads(body)) for body in bodies], task.round)
 
 
 def result(world: World, task: Task) -> dict[str, Json]:
     """What came of a task: the hash of each last output and where it is, and the hash and gist of the verdict."""
-    found, edges = world.look("graph", task.id)
+    found, edges = world.get(lookups.GRAPH, task.id)
     inner = {edge.parent for edge in edges if edge.condition == Condition.SUCCESS}
     last = [work for work in (world.work(one) for one in found if one not in inner) if work.status is Status.SUCCEEDED]
     hashes = {work.key: work.result_hash for work in sorted(last, key=lambda work: work.key)}
@@ -169,7 +171,7 @@ def result(world: World, task: Task) -> dict[str, Json]:
         "verdict": None,
     }
     if task.verdict is not None:
-        body = world.look("payload", task.verdict)
+        (body,) = world.bodies([task.verdict])
         said = json.loads(body)
         shown["verdict"] = {
             "sha256": hashlib.sha256(body).hexdigest(),

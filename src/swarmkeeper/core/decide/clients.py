@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swarmkeeper.core import events
+from swarmkeeper.core import events, lookups
 from swarmkeeper.core.commands import Archive, Cancel, OnTask, Pause, Resume, Retry, Update
 from swarmkeeper.core.decide import asking, closing, deadline, holding, loading, steps
 from swarmkeeper.core.errors import Forbidden, IllegalTransition, PreconditionFailed, StillStopping
@@ -109,7 +109,7 @@ def retry(world: World, command: Retry) -> str:
         raise StillStopping("the task is still being wound up", retry_after=1)
     _drop_graces(world, task)
     world.record("task.retry", task.id, task=task, body=_because(command))
-    found, _ = world.look("graph", task.id)
+    found, _ = world.get(lookups.GRAPH, task.id)
     works = [world.work(work_id) for work_id in found]
     roots = [
         work.id
@@ -155,7 +155,7 @@ def _go_on_with_deadline(world: World, task: Task) -> None:
 def _drop_graces(world: World, task: Task) -> None:
     """Leases that were let run on for their grace end now."""
     size = world.limits.slice_rows
-    found = world.look("open_works", (task.id, "", size))
+    found = world.get(lookups.OPEN_WORKS, (task.id, "", size))
     if len(found) == size:
         raise StillStopping("the task is still being wound up", retry_after=1)
     for work_id in found:

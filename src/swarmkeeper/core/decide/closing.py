@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swarmkeeper.core import events
+from swarmkeeper.core import events, lookups
 from swarmkeeper.core.decide import asking, deadline, holding, rows, settling
 from swarmkeeper.core.decide.steps import begin_chore, step
 from swarmkeeper.core.model import Chore, Task, Work
@@ -93,9 +93,9 @@ def fail_task(world: World, task: Task, code: FailureCode, detail: str, work: Wo
 def _cancel_step(world: World, task: Task, chore: Chore) -> bool:
     """Cancel what is open. A leased item keeps its lease for a grace, so that its bot hears of it."""
     size = world.limits.slice_rows
-    found = world.look("open_works", (task.id, chore.cursor, size))
+    found = world.get(lookups.OPEN_WORKS, (task.id, chore.cursor, size))
     works = [world.work(work_id) for work_id in found]
-    leases = dict(zip(found, world.looks("lease", found), strict=True))
+    leases = dict(zip(found, world.get_many(lookups.LEASE, found), strict=True))
     gone = []
     for work in works:
         if work.status in FINAL:  # since this very command: the list is of what is stored

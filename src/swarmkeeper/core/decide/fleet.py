@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swarmkeeper.core import events
+from swarmkeeper.core import events, lookups
 from swarmkeeper.core.commands import (
     CheckBot,
     CreateKey,
@@ -53,7 +53,7 @@ def register(world: World, command: Register) -> tuple[str, bool]:
             raise Forbidden("a bot cannot give itself skills that its key does not have", details=details)
         skills = skills or tuple(by.skills)
     skills = tuple(sorted(set(skills)))
-    bot_id = None if name is None else world.look("bot_name", (by.tenant, name, command.instance))
+    bot_id = None if name is None else world.get(lookups.BOT_NAME, (by.tenant, name, command.instance))
     if bot_id is not None:
         return _register_again(world, command, world.bot(bot_id, by.tenant), type_, skills), False
     bot_id = world.new_id("bot")
@@ -139,7 +139,7 @@ def check(world: World, command: CheckBot) -> None:
 
     One that a person drained stays: registered again, it would be given work.
     """
-    bot: Bot | None = world.look("bot", command.bot)
+    bot: Bot | None = world.get(lookups.BOT, command.bot)
     if bot is None:
         return
     if command.heard > bot.last_seen:
@@ -147,7 +147,7 @@ def check(world: World, command: CheckBot) -> None:
     gone_after = world.limits.forget_bots
     if not gone_after or world.now - bot.last_seen < gone_after or bot.status != "active":
         return
-    if world.look("leases_of_bot", bot.id):
+    if world.get(lookups.LEASES_OF_BOT, bot.id):
         return
     world.record("bot.forget", bot.id, body={"name": bot.name})
     world.remove_bot(bot)
@@ -155,7 +155,7 @@ def check(world: World, command: CheckBot) -> None:
 
 
 def _release_all(world: World, bot: Bot) -> None:
-    for work_id in world.look("leases_of_bot", bot.id):
+    for work_id in world.get(lookups.LEASES_OF_BOT, bot.id):
         work = world.work(work_id)
         task = world.task(work.task)
         lease = world.lease_of(work)
@@ -191,7 +191,7 @@ def create_key(world: World, command: CreateKey) -> str:
 
 def _key(world: World, by: Principal, key_id: str) -> ApiKey:
     _may(world, by, "key.manage")
-    key: ApiKey | None = world.look("key", key_id)
+    key: ApiKey | None = world.get(lookups.KEY, key_id)
     if key is None or key.tenant != by.tenant:
         raise NotFound("no such key")
     return key
@@ -215,10 +215,11 @@ def revoke_key(world: World, command: RevokeKey) -> str:
     key = _key(world, command.by, command.key)
     if key.revoked_at is not None:
         return key.id
-    bots: list[Bot] = world.looks("bot", world.look("bots_of_key", key.id))
-    keys = world.looks("keys_of_bot", [(key.tenant, bot.name) for bot in bots])
+    registered = world.get(lookups.BOTS_OF_KEY, key.id)
+    bots = [bot for bot in world.get_many(lookups.BOT, registered) if bot is not None]
+    keys = world.get_many(lookups.KEYS_OF_BOT, [(key.tenant, bot.name) for bot in bots])
     others = {bot.id: known for bot, known in zip(bots, keys, strict=True)}
-    world.looks("leases_of_bot", [bot.id for bot in bots])
+    world.get_many(lookups.LEASES_OF_BOT, [bot.id for bot in bots])
     world.record("key.revoke", key.id, body={"role": key.role, "bot": key.bot})
     world.edit_key(key).revoked_at = world.now
     for bot in bots:

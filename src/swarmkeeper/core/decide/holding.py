@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from swarmkeeper.core import events
+from swarmkeeper.core import events, lookups
 from swarmkeeper.core.decide import asking, deadline
 from swarmkeeper.core.decide.steps import begin_chore, step
 from swarmkeeper.core.model import Chore, Task, Work
@@ -33,7 +33,7 @@ def unhold(world: World, task: Task, name: str) -> None:
 
 def _each_ready(world: World, task: Task, chore: Chore, act: Callable[[Work], None]) -> bool:
     size = world.limits.slice_rows
-    found = world.look("held_works", (task.id, chore.cursor, size))
+    found = world.get(lookups.HELD_WORKS, (task.id, chore.cursor, size))
     for work in (world.work(work_id) for work_id in found):
         if work.status is Status.READY:  # the list is of what is stored, this very command may have moved it on
             act(work)
@@ -58,7 +58,7 @@ def _unhold_step(world: World, task: Task, chore: Chore) -> bool:
 def _priority_step(world: World, task: Task, chore: Chore) -> bool:
     """Move what had the task's old priority to its new one."""
     size = world.limits.slice_rows
-    found = world.look("open_works", (task.id, chore.cursor, size))
+    found = world.get(lookups.OPEN_WORKS, (task.id, chore.cursor, size))
     for work in (world.work(work_id) for work_id in found):
         if work.status not in FINAL and work.priority == chore.args["old"]:
             world.edit_work(work).priority = chore.args["new"]

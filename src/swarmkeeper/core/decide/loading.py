@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from swarmkeeper.core import events, graph
+from swarmkeeper.core import events, graph, lookups
 from swarmkeeper.core.decide import closing, rows
 from swarmkeeper.core.decide.steps import begin_chore, room, step
 from swarmkeeper.core.model import Chore, Edge, Json, SubtaskSpec, Task, Work
@@ -37,8 +37,8 @@ def add_subtasks(world: World, task: Task, specs: Sequence[SubtaskSpec], written
     handled = graph.handled_keys(specs)
     inside = {spec.key for spec in specs}
     outside = sorted({parent for spec in specs for parent, _ in spec.depends_on if parent not in inside})
-    parents = {key: known for key in outside if (known := world.look("work_key", (task.id, key))) is not None}
-    world.looks("work", list(parents.values()))
+    parents = {key: known for key in outside if (known := world.get(lookups.WORK_KEY, (task.id, key))) is not None}
+    world.get_many(lookups.WORK, list(parents.values()))
     for key in outside:
         if key in handled:
             world.edit_work(world.work(parents[key])).handled = True
@@ -119,7 +119,7 @@ def _release(world: World, task: Task, works: Iterable[Work]) -> None:
 def _release_step(world: World, task: Task, chore: Chore) -> bool:
     """Let begin what waits for nothing: items of the new plan, and others that became READY while it was written."""
     size = world.limits.slice_rows
-    found = world.look("open_works", (task.id, chore.cursor, size))
+    found = world.get(lookups.OPEN_WORKS, (task.id, chore.cursor, size))
     _release(world, task, [world.work(work_id) for work_id in found])
     if found:
         world.edit_chore(chore).cursor = found[-1]
@@ -135,7 +135,7 @@ def reopen(world: World, task: Task, roots: Iterable[str], *, clear: bool) -> No
     Args:
         clear: forget checkpoints, too (retry does; rework goes on from them).
     """
-    _, edges = world.look("graph", task.id)
+    _, edges = world.get(lookups.GRAPH, task.id)
     order = graph.downstream(roots, edges)
     if not order:
         return
@@ -150,9 +150,9 @@ def _reopen_step(world: World, task: Task, chore: Chore) -> bool:
     done = int(chore.cursor or 0)
     order: list[str] = chore.args["order"]
     some = order[done : done + (len(order) if chore.args["whole"] else world.limits.slice_rows)]
-    world.looks("parents", some)
-    world.looks("work", some)
-    world.looks("lease", some)
+    world.get_many(lookups.PARENTS, some)
+    world.get_many(lookups.WORK, some)
+    world.get_many(lookups.LEASE, some)
     told = []
     for work_id in some:
         work = world.work(work_id)
@@ -177,7 +177,7 @@ def _reopen_one(world: World, task: Task, work: Work, *, clear: bool) -> None:
     lease = world.lease_of(work)
     if lease is not None:
         world.end_lease(task, work, lease, Ending.CANCELLED)
-    edges: list[Edge] = world.look("parents", work.id)
+    edges: list[Edge] = world.get(lookups.PARENTS, work.id)
     pending, broken = graph.standing(edges, {edge.parent: world.work(edge.parent).status for edge in edges})
     world.edit_work(work).pending = pending
     # A broken edge skips at once, as it does in the first pass; waiting for the others would end the same way.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from swarmkeeper.core import events
+from swarmkeeper.core import events, lookups
 from swarmkeeper.core.commands import Tell
 from swarmkeeper.core.decide.owners import own_bot
 from swarmkeeper.core.errors import Forbidden, Invalid, LeaseLost, LeaseRequired, NotFound, TaskClosed
-from swarmkeeper.core.model import Bot, Lease, Message
+from swarmkeeper.core.model import Bot, Message
 from swarmkeeper.core.states import TASK_CLOSED
 from swarmkeeper.core.world import World
 
@@ -25,10 +25,10 @@ def tell(world: World, command: Tell) -> str:
     if task.status in TASK_CLOSED:
         raise TaskClosed("the task is over: nobody works on it who could be told")
     # A name that was never registered is a slip of the pen, and its message would wait for ever.
-    if command.to_bot is not None and not world.look("bots_called", (command.by.tenant, command.to_bot)):
+    if command.to_bot is not None and not world.get(lookups.BOTS_CALLED, (command.by.tenant, command.to_bot)):
         where = ("/to_bot", "unknown_bot", "no bot of this id or name is registered")
         raise Invalid("the message is for a bot that is not known", details=(where,))
-    count = world.look("messages", task.id)
+    count = world.get(lookups.MESSAGES, task.id)
     if count >= world.limits.messages_max:
         raise Invalid(f"a task has at most {world.limits.messages_max} messages, and this one has them")
     message_id = world.new_id("msg")
@@ -38,7 +38,7 @@ def tell(world: World, command: Tell) -> str:
     event = events.TaskMessage(message=message_id, from_bot=name, to_bot=command.to_bot, bytes=len(command.payload))
     world.record("task.message", task.id, task=task, body=event.scanned())
     world.changes.messages.append(Message(message_id, task.tenant, task.id, sender, command.to_bot, body, world.now))
-    world.put(world.rows, ("messages", task.id), count + 1)
+    world.put_row(lookups.MESSAGES, task.id, count + 1)
     world.emit(event, task=task)
     return message_id
 
@@ -64,9 +64,8 @@ def _speaker(world: World, command: Tell) -> Bot | None:
         return None
     if not world.rules.may(by, _HELD):
         raise Forbidden(world.rules.why_not(by, "task.message"))
-    leases: list[Lease | None] = world.looks(
-        "lease", world.look("speakers", (by.tenant, by.bot, by.key_id, command.task))
-    )
+    works = world.get(lookups.SPEAKERS, (by.tenant, by.bot, by.key_id, command.task))
+    leases = world.get_many(lookups.LEASE, works)
     speakers = {lease.bot for lease in leases if lease is not None and lease.task == command.task}
     if len(speakers) > 1:
         raise LeaseRequired("name the lease: several bots of this key work on the task")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from swarmkeeper.core import events
+from swarmkeeper.core import events, lookups
 from swarmkeeper.core.commands import Decide
 from swarmkeeper.core.decide import closing, deadline, holding, review
 from swarmkeeper.core.decide import work as work_decisions
@@ -26,7 +26,7 @@ def decide(world: World, command: Decide) -> str:
     """Take a person's decision, once; its approval's id. The same decision again changes nothing."""
     if not world.rules.may(command.by, "approval.decide"):
         raise Forbidden(world.rules.why_not(command.by, "approval.decide"))
-    approval: Approval | None = world.look("approval", command.approval)
+    approval: Approval | None = world.get(lookups.APPROVAL, command.approval)
     if approval is None or approval.tenant != command.by.tenant:
         raise NotFound("no such approval")
     decision: dict[str, Json] = {"verb": command.verb}

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from swarmkeeper.core import events, graph
+from swarmkeeper.core import events, graph, lookups
 from swarmkeeper.core.catalogue import EventBody
 from swarmkeeper.core.decide import asking, closing, deadline, holding, loading
 from swarmkeeper.core.errors import Detail
@@ -73,17 +73,17 @@ def check_verdict(world: World, task: Task, work: Work, verdict: Verdict) -> lis
     known = dict(
         zip(
             [target.subtask for target in verdict.targets],
-            world.looks("work_key", [(task.id, target.subtask) for target in verdict.targets]),
+            world.get_many(lookups.WORK_KEY, [(task.id, target.subtask) for target in verdict.targets]),
             strict=True,
         )
     )
-    world.looks("work", [work_id for work_id in known.values() if work_id is not None])
+    world.get_many(lookups.WORK, [work_id for work_id in known.values() if work_id is not None])
     for number, target in enumerate(verdict.targets):
         work_id = known[target.subtask]
         if work_id is None or world.work(work_id).kind is not Kind.EXECUTE:
             errors.append((f"/verdict/targets/{number}/subtask", "unknown_key", "the task has no subtask of this key"))
     if verdict.subtasks:
-        existing, _ = world.look("graph", task.id)
+        existing, _ = world.get(lookups.GRAPH, task.id)
         keys = [world.work(work_id).key for work_id in existing]
         errors += graph.check_plan(verdict.subtasks, at="/verdict", existing=keys)
     return errors
@@ -158,9 +158,8 @@ def exclude_takers(world: World, task: Task, review: Work) -> None:
 
 
 def _round_items(world: World, task: Task) -> list[Work]:
-    found = world.looks("work_key", [(task.id, key) for key in closing.review_keys(task)])
-    there = [work_id for work_id in found if work_id is not None]
-    return list(world.looks("work", there))
+    found = world.get_many(lookups.WORK_KEY, [(task.id, key) for key in closing.review_keys(task)])
+    return world.works(work_id for work_id in found if work_id is not None)
 
 
 def conclude_round(world: World, task: Task) -> None:
@@ -172,7 +171,7 @@ def conclude_round(world: World, task: Task) -> None:
     items = _round_items(world, task)
     needed, _ = task.quorum
     voted = [item for item in items if item.status is Status.SUCCEEDED]
-    bodies = world.looks("payload", [item.result for item in voted])
+    bodies = world.bodies(item.result for item in voted)
     votes = [from_json(json.loads(body)) for body in bodies]
     still_open = sum(item.status not in FINAL for item in items)
     count = {decision: sum(vote.decision is decision for vote in votes) for decision in Decision}
@@ -238,18 +237,18 @@ def rework(world: World, task: Task, verdict: Verdict) -> None:
     """Begin another round: open the targets and all behind them again, add what the verdict adds."""
     roots: dict[str, None] = {}
     keys = sorted({target.subtask for target in verdict.targets})
-    works = dict(zip(keys, world.looks("work_key", [(task.id, key) for key in keys]), strict=True))
-    world.looks("work", list(works.values()))
+    named = world.get_many(lookups.WORK_KEY, [(task.id, key) for key in keys])
+    works = {work.key: work for work in world.works(work_id for work_id in named if work_id is not None)}
     if keys:
-        roots = dict.fromkeys(works[key] for key in keys)
+        roots = dict.fromkeys(works[key].id for key in keys)
     elif not verdict.subtasks:
-        found, edges = world.look("graph", task.id)
+        found, edges = world.get(lookups.GRAPH, task.id)
         inner = {edge.parent for edge in edges if edge.condition == "success"}
         roots = dict.fromkeys(
             work_id for work_id in found if work_id not in inner and world.work(work_id).status is Status.SUCCEEDED
         )
     for target in verdict.targets:
-        world.give_feedback(world.work(works[target.subtask]), task.round, target.feedback)
+        world.give_feedback(works[target.subtask], task.round, target.feedback)
     if not keys:
         for work_id in roots:
             for reason in verdict.reasons:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from swarmkeeper.core import graph, ids
+from swarmkeeper.core import graph, ids, lookups
 from swarmkeeper.core.model import Edge, Json, SubtaskSpec, Task, Work
 from swarmkeeper.core.states import Condition, Happening, Kind, Status
 from swarmkeeper.core.world import World
@@ -22,7 +22,7 @@ def _subtask_ids(task: Task, at: int) -> Callable[[str], str]:
 def parts_now(world: World, names: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
     """The parts that one slice has room for, by their rows, edges and bytes; at least the first."""
     left, left_bytes = world.limits.slice_rows, graph.PART_BYTES_MAX
-    for number, body in enumerate(world.looks("payload", list(names))):
+    for number, body in enumerate(world.bodies(names)):
         nodes: list[dict[str, Any]] = json.loads(body)
         left -= max(len(nodes), sum(len(node["parents"]) for node in nodes) // graph.EDGES_A_ROW)
         left_bytes -= len(body)
@@ -34,7 +34,7 @@ def parts_now(world: World, names: Sequence[str]) -> Iterator[list[dict[str, Any
 def write_rows(world: World, task: Task, nodes: Sequence[Mapping[str, Json]], *, at: int) -> list[Work]:
     id_of = _subtask_ids(task, at)
     outside = sorted({parent for node in nodes for parent, _, inside in node["parents"] if not inside})
-    world.looks("work", outside)
+    world.get_many(lookups.WORK, outside)
     status_of = {parent: world.work(parent).status for parent in outside}
     written = []
     for node in nodes:

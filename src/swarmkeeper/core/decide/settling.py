@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swarmkeeper.core import events
+from swarmkeeper.core import events, lookups
 from swarmkeeper.core.decide.steps import room, step
 from swarmkeeper.core.model import Chore, Edge, Task, Work
 from swarmkeeper.core.states import EDGE_MET, Happening, Status
@@ -23,7 +23,7 @@ def _settle_some(world: World, task: Task, parents: list[list[str]]) -> list[lis
     """Settle edges until the slice is full; what is left to do is returned, as [parent, last child done]."""
     size = world.limits.slice_rows
     queue = [list(one) for one in parents]
-    world.looks("work", [parent_id for parent_id, _ in queue[:size]])
+    world.get_many(lookups.WORK, [parent_id for parent_id, _ in queue[:size]])
     depth = {parent_id: 0 for parent_id, _ in queue}
     freed: list[Work] = []
     skipped: list[Work] = []
@@ -32,11 +32,11 @@ def _settle_some(world: World, task: Task, parents: list[list[str]]) -> list[lis
         parent_id, after = queue[0]
         if depth[parent_id] > LEVELS_MAX:
             break
-        if ("children", (parent_id, after, size)) not in world.rows:
+        if world.known(lookups.CHILDREN, (parent_id, after, size)) is None:
             # What lies behind all that are skipped together is loaded together.
-            world.looks("children", [(one, last, size) for one, last in queue[: size - looked_at]])
+            world.get_many(lookups.CHILDREN, [(one, last, size) for one, last in queue[: size - looked_at]])
         looked_at += 1
-        edges: list[Edge] = world.look("children", (parent_id, after, size))
+        edges: list[Edge] = world.get(lookups.CHILDREN, (parent_id, after, size))
         status = world.work(parent_id).status
         for edge in edges:
             if room(world) <= 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from swarmkeeper.core import events
+from swarmkeeper.core import events, lookups
 from swarmkeeper.core.commands import SetTenant
 from swarmkeeper.core.errors import BacklogFull, Detail, Forbidden, NotFound
 from swarmkeeper.core.model import Limits, Tenant
@@ -18,7 +18,7 @@ def set_tenant(world: World, command: SetTenant) -> str:
     """Change what is named; the tenant's id."""
     if not world.rules.may(command.by, "tenant.manage"):
         raise Forbidden(world.rules.why_not(command.by, "tenant.manage"))
-    tenant: Tenant | None = world.look("tenant", command.by.tenant)
+    tenant: Tenant | None = world.get(lookups.TENANT, command.by.tenant)
     if tenant is None:
         raise NotFound("no such tenant")
     changed = replace(
@@ -28,7 +28,7 @@ def set_tenant(world: World, command: SetTenant) -> str:
     )
     if command.unbounded:
         changed = replace(changed, max_backlog=None)
-    world.put(world.rows, ("tenant", tenant.id), changed)
+    world.put_row(lookups.TENANT, tenant.id, changed)
     world.put(world.changes.tenants, tenant.id, changed)
     event = events.TenantSet(weight=changed.weight, max_backlog=changed.max_backlog)
     world.record("tenant.set", tenant.id, body=event.scanned())
@@ -44,7 +44,7 @@ def admit(world: World, tenant_id: str, subtasks: int) -> None:
     Raises:
         BacklogFull: it has; the caller should come back once some have ended.
     """
-    tenant: Tenant | None = world.look("tenant", tenant_id)
+    tenant: Tenant | None = world.get(lookups.TENANT, tenant_id)
     if tenant is None:
         return
     limits = world.limits

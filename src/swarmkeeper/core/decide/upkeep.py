@@ -5,7 +5,7 @@ A timer only says: look again. What it finds decides, so that a timer that was m
 
 from __future__ import annotations
 
-from swarmkeeper.core import events
+from swarmkeeper.core import events, lookups
 from swarmkeeper.core.commands import Continue, Fire
 from swarmkeeper.core.decide import closing, oversight, steps
 from swarmkeeper.core.decide import work as work_decisions
@@ -19,7 +19,7 @@ def fire(world: World, command: Fire) -> None:
         case "deadline":
             _deadline(world, command.ref)
         case "answer":
-            approval = world.look("approval", command.ref)
+            approval = world.get(lookups.APPROVAL, command.ref)
             world.set_timer("answer", command.ref, None)
             if approval is not None:
                 oversight.expired(world, approval)
@@ -34,8 +34,8 @@ def fire(world: World, command: Fire) -> None:
 
 
 def _lease(world: World, kind: str, work_id: str) -> None:
-    work: Work | None = world.look("work", work_id)
-    lease: Lease | None = world.look("lease", work_id)
+    work: Work | None = world.get(lookups.WORK, work_id)
+    lease: Lease | None = world.get(lookups.LEASE, work_id)
     if work is None or lease is None:
         world.set_timer(kind, work_id, None)
         return
@@ -70,7 +70,7 @@ def expire(world: World, task: Task, work: Work, lease: Lease) -> bool:
 
 def _never_arrived(world: World, command: Fire) -> None:
     """The connection that waited for this lease was gone before it was answered."""
-    lease: Lease | None = world.look("lease", command.ref)
+    lease: Lease | None = world.get(lookups.LEASE, command.ref)
     if lease is None or lease.lease_id != command.lease_id or lease.seen or lease.cancelled:
         return
     work = world.work(command.ref)
@@ -102,7 +102,7 @@ def time_out(world: World, task: Task, work: Work, lease: Lease) -> bool:
 
 
 def _no_taker(world: World, work_id: str) -> None:
-    work: Work | None = world.look("work", work_id)
+    work: Work | None = world.get(lookups.WORK, work_id)
     if work is None or work.status is not Status.READY or work.start_due is None:
         world.set_timer("start", work_id, None)
         return
@@ -121,7 +121,7 @@ def _no_taker(world: World, work_id: str) -> None:
 
 
 def _wake(world: World, work_id: str) -> None:
-    work: Work | None = world.look("work", work_id)
+    work: Work | None = world.get(lookups.WORK, work_id)
     if work is None or work.status is not Status.WAITING or work.wake is None:
         world.set_timer("wake", work_id, None)
         return
@@ -138,7 +138,7 @@ def _wake(world: World, work_id: str) -> None:
 
 
 def _deadline(world: World, task_id: str) -> None:
-    task: Task | None = world.look("task", task_id)
+    task: Task | None = world.get(lookups.TASK, task_id)
     if task is None or task.deadline is None or task.status in TASK_CLOSED or task.status is TaskStatus.COMPLETED:
         world.set_timer("deadline", task_id, None)
         return

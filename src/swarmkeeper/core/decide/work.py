@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec
 
-from swarmkeeper.core import events, graph, retry
+from swarmkeeper.core import events, graph, lookups, retry
 from swarmkeeper.core.commands import Ask, Beat, Claim, Pulse, Release, Report
 from swarmkeeper.core.decide import asking, closing, planning, review, rows
 from swarmkeeper.core.decide.owners import own_bot
@@ -265,7 +265,7 @@ def report(world: World, command: Report) -> Reported | Refusal:
     if command.task is not None:
         task = world.task(command.task, command.by.tenant)
     lease_id = command.lease_id if command.lease_id is not None else _only_lease(world, command)
-    attempt: Attempt | None = world.look("attempt", lease_id)
+    attempt: Attempt | None = world.get(lookups.ATTEMPT, lease_id)
     if command.task is None:
         held = world.lease(lease_id) or attempt
         if held is None or held.bot != bot.id:
@@ -314,9 +314,9 @@ def _lease_lost(world: World, attempt: Attempt | None) -> LeaseLost:
 
 def _only_lease(world: World, command: Report) -> str:
     """The one lease that the bot can mean, when it names none."""
-    ended, live = world.look("grants", (command.bot, command.task))
+    ended, live = world.get(lookups.GRANTS, (command.bot, command.task))
     if ended == 0 and len(live) == 1:
-        lease = world.look("lease", live[0])
+        lease = world.get(lookups.LEASE, live[0])
         if lease is not None:
             return str(lease.lease_id)
     raise LeaseRequired("name the lease: this bot has, or had, other leases on the task, or none")
@@ -335,7 +335,7 @@ def _too_late(
         _end(world, task, work, lease, Ending.CANCELLED, usage=command.usage)
         world.happened(task, work, Happening.CANCELLED)
         world.emit(events.WorkCancelled.of([work]), task=task, work=work)
-    count, known = world.look("late", work_id)
+    count, known = world.get(lookups.LATE, work_id)
     if count < world.limits.late_results_max and (lease_id, command.content_hash) not in known:
         name = world.write_payload(task, f"{work_id}/late/{lease_id[4:]}/{command.content_hash[:16]}", command.content)
         world.changes.late_results.append(
@@ -517,7 +517,7 @@ def _held_lease(world: World, by: Principal, lease_id: str, action: str) -> tupl
     if not world.rules.may(by, action):
         raise Forbidden(world.rules.why_not(by, action))
     lease = world.lease(lease_id)
-    attempt: Attempt | None = world.look("attempt", lease_id)
+    attempt: Attempt | None = world.get(lookups.ATTEMPT, lease_id)
     bot_id = lease.bot if lease is not None else attempt.bot if attempt is not None else None
     try:
         if bot_id is None:

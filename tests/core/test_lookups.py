@@ -1,0 +1,24 @@
+"""Every kind of lookup is one that the store can answer, and the other way round."""
+
+from __future__ import annotations
+
+from swarmkeeper.core import lookups
+from swarmkeeper.core.lookups import Lookup
+from swarmkeeper.core.world import VOLATILE
+from swarmkeeper.storage.sqlite import unit
+
+ALL = [value for value in vars(lookups).values() if isinstance(value, Lookup)]
+
+
+def test_the_store_has_a_loader_for_each_lookup() -> None:
+    assert sorted(ALL) == sorted([*unit._GATHER, *unit._BY_KEY])
+
+
+def test_a_lookup_is_named_by_its_word() -> None:
+    assert {name: str(value) for name, value in vars(lookups).items() if isinstance(value, Lookup)} == {
+        one.upper(): str(one) for one in ALL
+    }
+
+
+def test_what_is_forgotten_after_each_command_can_be_looked_up() -> None:
+    assert set(ALL) > VOLATILE
