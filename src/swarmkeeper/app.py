@@ -395,7 +395,7 @@ class Orchestrator:
         digest = self._identity.digest(made.secret)
         by = replace(OWN, tenant=tenant)
         command = CreateKey(by=by, role=role, public_id=made.public_id, digest=digest, bot=bot, owner=owner)
-        return await self.engine.do(command), made.text
+        return await self.engine.do_new(command), made.text
 
     async def _own_key_text(self) -> str:
         async with self._own_key_turn:

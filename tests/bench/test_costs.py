@@ -38,7 +38,7 @@ async def costs(batch: int) -> Costs:
         engine, store = swarm.engine, swarm.engine._store.connection  # type: ignore[attr-defined]  # the SQLite one
         bots = {}
         for kind in ("Planner", "Executor", "Evaluator"):
-            bots[kind], _ = await engine.do(Register(by=OWN, type=kind, version="1", name=kind, capacity=1000))
+            bots[kind], _ = await engine.do_new(Register(by=OWN, type=kind, version="1", name=kind, capacity=1000))
         seen: Counter[str] = Counter()
 
         def look(_: apsw.Cursor, sql: str, __: object) -> bool:

@@ -437,7 +437,7 @@ class Side(RuleBasedStateMachine):
             model.do(verb)
         self.compare()
 
-    def attempt(self, command: commands.Command) -> bool:
+    def attempt(self, command: commands.Command[Any]) -> bool:
         try:
             self.swarm.do(command)
         except SwarmkeeperError:

@@ -64,12 +64,11 @@ class Swarm:
     async def register(self) -> None:
         for kind in ("Planner", "Executor", "Evaluator"):
             bot = Register(by=ADMIN, type=kind, version="1", name=kind, capacity=20)
-            self.bots[kind], _ = await self.engine.do(bot)
+            self.bots[kind], _ = await self.engine.do_new(bot)
 
     async def submit(self, *subtasks: SubtaskSpec, **more: Any) -> str:
         command = Submit(by=ADMIN, title="a task", spec=b"{}", subtasks=subtasks or None, **more)
-        task: str = await self.engine.do(command)
-        return task
+        return await self.engine.do_new(command)
 
     async def lease(self, kind: str) -> str:
         claimed = await self.engine.claim(Claim(by=ADMIN, bot=self.bots[kind]), parks=True).answer

@@ -179,7 +179,7 @@ async def test_unknown_keys_are_looked_up_only_so_often_and_good_ones_do_not_cou
 async def test_refusals_are_written_once_a_minute_for_each_key_and_code_with_their_number(desk: Desk) -> None:
     written: list[NoteRefusals] = []
 
-    async def do(command: Command) -> None:
+    async def do(command: Command[Any]) -> None:
         assert isinstance(command, NoteRefusals)
         written.append(command)
 
@@ -205,10 +205,10 @@ async def test_refusals_are_written_once_a_minute_for_each_key_and_code_with_the
 
 
 async def test_a_refusal_that_could_not_be_written_stays_due(desk: Desk) -> None:
-    async def fails(command: Command) -> None:
+    async def fails(command: Command[Any]) -> None:
         raise RateLimited("not now")
 
-    async def do(command: Command) -> None:
+    async def do(command: Command[Any]) -> None:
         assert isinstance(command, NoteRefusals)
         counts.append(command.count)
 

@@ -110,7 +110,7 @@ def bug(
     return made
 
 
-def _decides(patch: Patch, command: type[commands.Command], function: Callable[[World, Any], Any]) -> None:
+def _decides(patch: Patch, command: type[commands.Command[Any]], function: Callable[[World, Any], Any]) -> None:
     assert isinstance(DECISIONS, dict)
     patch.setitem(DECISIONS, command, function)
 
@@ -425,7 +425,7 @@ def reason_with_its_secret(patch: Patch) -> None:
     faults=("net.delay@client:submit.t12#1",),
 )
 def key_kept_too_short(patch: Patch) -> None:
-    def remember(self: Batch, command: commands.Command, value: Any, right: Any = Batch._remember) -> None:
+    def remember(self: Batch, command: commands.Command[Any], value: Any, right: Any = Batch._remember) -> None:
         right(self, command, value)
         if self.world.changes.idempotency and command.idempotency is not None:
             row = self.world.changes.idempotency[-1]

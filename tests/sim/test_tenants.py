@@ -297,7 +297,7 @@ def test_a_bot_that_anybody_may_act_as_or_stop_is_found(monkeypatch: pytest.Monk
 
 
 def test_an_idempotency_key_that_all_tenants_share_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def bare(self: Command) -> tuple[str, ...]:
+    def bare(self: Command[Any]) -> tuple[str, ...]:
         return () if self.idempotency is None else (self.idempotency[0], self.idempotency[0])
 
     # Its name begins with the API key's id, too: either alone keeps tenants apart.

@@ -44,7 +44,7 @@ async def backlog(options: Options, *, times: int = TIMES) -> Report:
         described = machine.describe(place.path.parent)
         settings = Settings(store=place.url, log_level="error", open_tasks=0, open_subtasks=0)
         async with Orchestrator(settings) as swarm:
-            bot, _ = await swarm.engine.do(
+            bot, _ = await swarm.engine.do_new(
                 Register(by=OWN, type="Executor", version="1", name="bench", skills=SKILLS, capacity=2 * CLAIMS)
             )
             await _fill(swarm, small)

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from swarmkeeper.core import lookups
+from swarmkeeper.core.answers import Beaten, Replayed, Reported
 from swarmkeeper.core.errors import Detail
 from swarmkeeper.core.graph import Written
 from swarmkeeper.core.model import Failure, Json, Principal, SubtaskSpec, Verdict
 from swarmkeeper.core.ports import Want
 
+T_co = TypeVar("T_co", covariant=True)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class Command(Generic[T_co]):
+    """What can be asked of the engine; T_co is what it is answered with once it is accepted."""
+
     by: Principal
     idempotency: tuple[str, str] | None = None  # (key, hash of the request)
     trace: str = ""  # W3C traceparent
@@ -55,11 +61,16 @@ class Command:
         return 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeatable(Command[T_co | Replayed]):
+    """A command that a caller may give an idempotency key. Where it was carried out before, the answer says so."""
+
+
 # ---- clients -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Submit(Command):
+class Submit(Repeatable[str]):
     title: str
     spec: bytes  # JSON: title, description, input, metadata, acceptance_criteria
     priority: int = 5
@@ -95,7 +106,7 @@ class Submit(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OnTask(Command):
+class OnTask(Repeatable[str]):
     task: str
     reason: str = ""
 
@@ -163,8 +174,11 @@ class Tell(OnTask):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim(Command):
-    """Ask for work. Decided when everything else of its batch is, and parked while there is nothing."""
+class Claim(Command[None]):
+    """Ask for work. Decided when everything else of its batch is, and parked while there is nothing.
+
+    `Engine.claim` takes it, and not `Engine.do`.
+    """
 
     bot: str
     most: int = 1
@@ -180,7 +194,7 @@ class Claim(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report(Command):
+class Report(Command[Reported]):
     """The result of one attempt: one of output, plan, verdict, failure; or the errors of what cannot be read."""
 
     bot: str
@@ -234,7 +248,7 @@ class Pulse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beat(Command):
+class Beat(Command[Beaten]):
     bot: str
     pulses: tuple[Pulse, ...] = ()
 
@@ -251,7 +265,7 @@ class Beat(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OnLease(Command):
+class OnLease(Command[str]):
     lease_id: str
 
     def _own_wants(self) -> list[Want]:
@@ -288,7 +302,7 @@ class Ask(OnLease):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Register(Command):
+class Register(Repeatable[tuple[str, bool]]):
     type: str
     version: str
     name: str | None = None
@@ -315,7 +329,7 @@ class Register(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OnBot(Command):
+class OnBot(Repeatable[T_co]):
     bot: str
 
     def _own_wants(self) -> list[Want]:
@@ -323,22 +337,22 @@ class OnBot(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Drain(OnBot):
+class Drain(OnBot[str]):
     pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Enable(OnBot):
+class Enable(OnBot[str]):
     pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeleteBot(OnBot):
+class DeleteBot(OnBot[str]):
     pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreateKey(Command):
+class CreateKey(Repeatable[str]):
     role: str
     public_id: str
     digest: bytes
@@ -349,7 +363,7 @@ class CreateKey(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeRules(Command):
+class ChangeRules(Command[None]):
     """The rules of redaction were read again, by whoever runs the server; written down for each tenant."""
 
     before: str  # hashes
@@ -358,7 +372,7 @@ class ChangeRules(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ResetClock(Command):
+class ResetClock(Command[None]):
     """The store's time, which was ahead of the wall clock, is about to be set back; written down for each tenant."""
 
     before: int
@@ -366,7 +380,7 @@ class ResetClock(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OnKey(Command):
+class OnKey(Repeatable[T_co]):
     key: str
 
     def _own_wants(self) -> list[Want]:
@@ -374,18 +388,18 @@ class OnKey(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RotateKey(OnKey):
+class RotateKey(OnKey[tuple[str, str]]):
     digest: bytes
     overlap: int = 0  # microseconds that the old secret stays good
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RevokeKey(OnKey):
+class RevokeKey(OnKey[str]):
     pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SetTenant(Command):
+class SetTenant(Repeatable[str]):
     """Change what the tenant of `by` may have; None leaves it as it is."""
 
     weight: int | None = None
@@ -397,7 +411,7 @@ class SetTenant(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoteRefusals(Command):
+class NoteRefusals(Command[None]):
     """Write down that calls with a valid credential were refused: at most once a minute for each key and code."""
 
     code: str
@@ -409,7 +423,7 @@ class NoteRefusals(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decide(Command):
+class Decide(Repeatable[str]):
     approval: str
     verb: str  # approve | reject | answer
     subject_hash: str | None = None
@@ -430,7 +444,7 @@ ENGINE = Principal(tenant="", key_id="", role="engine")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fire(Command):
+class Fire(Command[None]):
     """A timer fell due."""
 
     by: Principal = ENGINE
@@ -451,14 +465,14 @@ class Fire(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckBot(OnBot):
+class CheckBot(OnBot[None]):
     """Write down when a bot was heard of last; one that is gone for too long leaves the fleet."""
 
     heard: int  # 0: not since the server began
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Continue(Command):
+class Continue(Command[None]):
     """Do one slice of a chore."""
 
     by: Principal = ENGINE

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from swarmkeeper.core import lookups
+from swarmkeeper.core.answers import Refusal, Replayed
 from swarmkeeper.core.commands import Beat, Command, Continue, Fire, Release, Report
 from swarmkeeper.core.decide import decide
-from swarmkeeper.core.decide.work import Refusal
 from swarmkeeper.core.errors import IdempotencyKeyReused, SwarmkeeperError
 from swarmkeeper.core.model import Chore, Idempotency, Timer
 from swarmkeeper.core.ports import Changes, Unit, Want
@@ -25,18 +25,11 @@ REPORTS_A_SLICE = 4  # of one batch may each set off a whole slice: few do
 SLICES_MAX = 16  # into which a slice is divided where more come together
 
 
-@dataclass(frozen=True, slots=True)
-class Replayed:
-    """The command was carried out before, under the same idempotency key."""
-
-    resource: str
-
-
 @dataclass(slots=True, eq=False)
 class Queued:
     """One command, from its arrival to its answer."""
 
-    command: Command
+    command: Command[Any]
     seed: bytes
     answer: asyncio.Future[Any] | None = None
     request: str = ""  # id of the call that it came with
@@ -173,7 +166,7 @@ class Batch:
         queued.decided = True
         return ()
 
-    def _replayed(self, command: Command) -> Replayed | None:
+    def _replayed(self, command: Command[Any]) -> Replayed | None:
         if command.idempotency is None:
             return None
         request_hash = command.idempotency[1]
@@ -183,11 +176,11 @@ class Batch:
         known = own or (former if former is not None and former.request_hash == request_hash else None)
         return None if known is None else Replayed(known.resource)
 
-    def _known(self, command: Command, name: str) -> Idempotency | None:
+    def _known(self, command: Command[Any], name: str) -> Idempotency | None:
         known = self.world.get(lookups.IDEMPOTENCY, (command.by.tenant, name))
         return None if known is None or known.expires <= self.world.now else known
 
-    def _remember(self, command: Command, value: Any) -> None:
+    def _remember(self, command: Command[Any], value: Any) -> None:
         if command.idempotency is None or isinstance(value, Refusal):
             return
         key, request_hash = command.remembered_as[0], command.idempotency[1]
@@ -223,7 +216,7 @@ class Batch:
             self.saved.append(changes)
 
 
-def _actor(command: Command) -> tuple[str, str]:
+def _actor(command: Command[Any]) -> tuple[str, str]:
     by = command.by
     if by.role == "engine":
         return "engine", "engine"
@@ -246,7 +239,7 @@ def _beside(commands: Iterable[Queued], polls: Iterable[Poll]) -> list[Want]:
     return list(wants)
 
 
-def _behind(world: World, commands: Iterable[Command]) -> list[Want]:
+def _behind(world: World, commands: Iterable[Command[Any]]) -> list[Want]:
     """What stands behind an item that may end now: what waits for it, and its task's chores."""
     behind: dict[Want, None] = {}
     for command in commands:

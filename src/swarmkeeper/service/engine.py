@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 
 from swarmkeeper.core import graph
+from swarmkeeper.core.answers import Refusal, Replayed
 from swarmkeeper.core.arrivals import Arrivals
 from swarmkeeper.core.commands import Beat, Claim, Command, Fire, Report
-from swarmkeeper.core.decide.work import Refusal
 from swarmkeeper.core.errors import Internal, Overloaded, SwarmkeeperError
 from swarmkeeper.core.match import QueueBook
 from swarmkeeper.core.model import Chore, Limits, Timer
@@ -35,7 +35,7 @@ from swarmkeeper.core.ports import (
     StoreUnavailable,
 )
 from swarmkeeper.core.world import World
-from swarmkeeper.service.batch import TIMERS_MAX, Batch, Queued, Replayed
+from swarmkeeper.service.batch import TIMERS_MAX, Batch, Queued
 from swarmkeeper.service.calls import REQUEST
 from swarmkeeper.service.chores import ChoreTurns
 from swarmkeeper.service.costs import Costs
@@ -46,6 +46,8 @@ from swarmkeeper.service.scheduler import Claimed, Granted, Poll, Scheduler
 from swarmkeeper.service.shares import Line
 
 __all__ = ["Claimed", "Engine", "Granted", "Poll", "Refusal", "Replayed"]
+
+T = TypeVar("T")
 
 SECOND = 1_000_000
 # A command takes a good part of a millisecond to decide: more in one batch would hold the loop, and save few commits.
@@ -136,7 +138,7 @@ class Engine:
         """Commands that were taken and not begun yet."""
         return len(self._queue)
 
-    async def do(self, command: Command) -> Any:
+    async def do(self, command: Command[T]) -> T:
         """Carry out one command; its answer once it is durable.
 
         Raises:
@@ -145,10 +147,15 @@ class Engine:
         if isinstance(command, Beat) and not self._stopping:
             known = self._pulses.answer(command, self.now(), self._rules)
             if known is not None:
-                return known
-        return await self._ask(self._queued(command))
+                return cast(T, known)  # which is Beaten here
+        return cast(T, await self._ask(self._queued(command)))
 
-    async def do_all(self, commands: Sequence[Command]) -> list[Any]:
+    async def do_new(self, command: Command[T | Replayed]) -> T:
+        """Carry out one command that has no idempotency key: it cannot have been carried out before."""
+        assert command.idempotency is None, "a command with a key may be answered with Replayed: `do` takes it"
+        return cast(T, await self._ask(self._queued(command)))
+
+    async def do_all(self, commands: Sequence[Command[Any]]) -> list[Any]:
         """Carry out commands, each by itself, in one batch where they fit; answers or errors, in order."""
         return await self._ask_all([self._queued(command) for command in commands])
 
@@ -238,17 +245,18 @@ class Engine:
             self.scheduler.end(poll)
         self._woken.set()
 
-    async def once(self, command: Command) -> Any:
-        """Carry out one command without a running loop: for tools that work on the store itself."""
+    async def once(self, command: Command[T | Replayed]) -> T:
+        """Carry out one command, which has no idempotency key, without a running loop: for tools that work on the store
+        itself."""
         queued = self._queued(command)
         await self._run([queued], [])
         if queued.error is not None:
             raise queued.error
-        return queued.value
+        return cast(T, queued.value)
 
     # ---- gathering -------------------------------------------------------------------------------------------------
 
-    def _queued(self, command: Command) -> Queued:
+    def _queued(self, command: Command[Any]) -> Queued:
         return Queued(command, self._entropy.seed(), request=REQUEST.get())
 
     def _poll(self, claim: Claim, *, parks: bool) -> Poll:

@@ -259,7 +259,7 @@ class Identity:
         noted.count += 1
         noted.action = action
 
-    async def write_down(self, do: Callable[[Command], Awaitable[object]]) -> None:
+    async def write_down(self, do: Callable[[Command[Any]], Awaitable[object]]) -> None:
         """Write down the refusals that are due: at most once a minute for each key and code. To be called each second.
 
         Raises:

@@ -7,9 +7,10 @@ or written by a batch; whatever is not here, or would be written, goes through a
 from __future__ import annotations
 
 from swarmkeeper.core import lookups
+from swarmkeeper.core.answers import Beaten, Directive
 from swarmkeeper.core.commands import Beat
 from swarmkeeper.core.decide.owners import why_not_own
-from swarmkeeper.core.decide.work import Beaten, Directive, is_quiet
+from swarmkeeper.core.decide.work import is_quiet
 from swarmkeeper.core.model import Bot, Lease
 from swarmkeeper.core.ports import Changes, Rules
 from swarmkeeper.core.states import TASK_CLOSED

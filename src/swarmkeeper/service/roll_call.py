@@ -35,7 +35,7 @@ class RollCall:
         forget: int,
         *,
         now: Callable[[], int],
-        do_all: Callable[[Sequence[Command]], Awaitable[Sequence[Any]]],
+        do_all: Callable[[Sequence[Command[Any]]], Awaitable[Sequence[Any]]],
     ) -> None:
         self._store, self._presence, self._forget = store, presence, forget
         self._now, self._do_all = now, do_all
@@ -58,7 +58,7 @@ class RollCall:
         parameters = {"after": self._after, "before": now - (self._forget or DAY) // WRITTEN_PARTS, "limit": SLICE}
         assert parameters.keys() == READS["bots_seen_before"]
         rows = await self._store.read("bots_seen_before", parameters)
-        checks: list[Command] = []
+        checks: list[Command[Any]] = []
         for row in rows:
             heard = self._presence.last_seen(row["id"])
             is_gone = self._forget and now - max(row["last_seen"], heard or 0) >= self._forget

@@ -10,8 +10,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from swarmkeeper.core import commands
+from swarmkeeper.core.answers import Beaten
 from swarmkeeper.core.commands import Command
-from swarmkeeper.core.decide.work import Beaten
 from swarmkeeper.core.model import Event, Principal
 from swarmkeeper.core.ports import Changes
 
@@ -112,7 +112,7 @@ class Borders:
 
     # ---- what is answered ------------------------------------------------------------------------------------------
 
-    def answered(self, command: Command, answer: Any) -> None:
+    def answered(self, command: Command[Any], answer: Any) -> None:
         """What a command is answered with is of whoever gave it."""
         asked = set(ID.findall(repr(command)))
         if isinstance(command, commands.Register):

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from swarmkeeper.core import commands, model
+from swarmkeeper.core.answers import Beaten, Reported
 from swarmkeeper.core.commands import Command
-from swarmkeeper.core.decide.work import Beaten, Reported
 from swarmkeeper.core.errors import NotFound, SwarmkeeperError
 from swarmkeeper.core.model import Principal, Work
 from swarmkeeper.core.ports import Store
@@ -92,7 +92,7 @@ class Door:
     def __init__(self, engine: Engine, store: Store, entropy: NamedEntropy, model: Model) -> None:
         self._engine, self._store, self._entropy, self._model = engine, store, entropy, model
 
-    async def do(self, call: Call, command: Command) -> Any:
+    async def do(self, call: Call, command: Command[Any]) -> Any:
         self._entropy.expect(call.place)
         answer = await self._engine.do(command)
         if isinstance(answer, Replayed):

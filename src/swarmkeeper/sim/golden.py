@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from swarmkeeper.core import commands
+from swarmkeeper.core.answers import Replayed
 from swarmkeeper.core.errors import LeaseLost, TaskClosed
 from swarmkeeper.core.model import Json, Limits
-from swarmkeeper.service.batch import Replayed
 from swarmkeeper.service.doctor import examine
 from swarmkeeper.sim.harness import ADMIN, CLIENT, Held
 from swarmkeeper.sim.loop import SECOND
@@ -44,7 +44,7 @@ class Golden:
 
     # ---- asking ----------------------------------------------------------------------------------------------------
 
-    def _do(self, command: commands.Command, key: str | None = None) -> str:
+    def _do(self, command: commands.Command[Any], key: str | None = None) -> str:
         """Under an idempotency key: the id of what it made."""
         if key is not None:
             command = replace(command, idempotency=(key, f"hash of {key}"))

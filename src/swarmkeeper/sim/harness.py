@@ -16,8 +16,8 @@ from typing import Any
 
 from swarmkeeper.broker import LocalBroker
 from swarmkeeper.core import commands, graph
+from swarmkeeper.core.answers import Reported
 from swarmkeeper.core.decide import review
-from swarmkeeper.core.decide.work import Reported
 from swarmkeeper.core.errors import Detail
 from swarmkeeper.core.model import Failure, Json, Limits, Principal, SubtaskSpec, Task, Verdict, Work
 from swarmkeeper.core.ports import Changes
@@ -174,10 +174,10 @@ class Harness:
 
     # ---- clients ---------------------------------------------------------------------------------------------------
 
-    def do(self, command: commands.Command) -> Any:
+    def do(self, command: commands.Command[Any]) -> Any:
         return self.run(self.engine.do(command))
 
-    def do_all(self, wanted: Sequence[commands.Command]) -> list[Any]:
+    def do_all(self, wanted: Sequence[commands.Command[Any]]) -> list[Any]:
         """Commands that come at the same time; answers or errors."""
         found: list[Any] = self.run(self.engine.do_all(wanted))
         return found

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from swarmkeeper.core import commands
+from swarmkeeper.core.answers import Beaten, Reported
 from swarmkeeper.core.commands import Command
-from swarmkeeper.core.decide.work import Beaten, Reported
 from swarmkeeper.core.model import Approval, Attempt, Bot, Event, Lease, Ready, Task, Work
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.states import FINAL, TASK_CLOSED, Condition, Kind, Status
@@ -250,7 +250,7 @@ class Model:
 
     # ---- what is answered ------------------------------------------------------------------------------------------
 
-    def answered(self, command: Command, answer: Any) -> None:
+    def answered(self, command: Command[Any], answer: Any) -> None:
         """An answer is about to be given: what it says must be committed."""
         if self.borders is not None:
             self.borders.answered(command, answer)

@@ -70,7 +70,7 @@ class Nosy(Party):
 Try = Callable[[Nosy, Ids], Callable[[Door, Call], Awaitable[Any]]]
 
 
-def _does(command: Callable[[Nosy, Ids], Command]) -> Try:
+def _does(command: Callable[[Nosy, Ids], Command[Any]]) -> Try:
     return lambda nosy, ids: lambda door, call: door.do(call, command(nosy, ids))
 
 

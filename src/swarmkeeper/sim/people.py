@@ -107,10 +107,10 @@ class Client(Party):
             tell = commands.Tell(by=self.by, task=task, to_bot=None, payload=canonical({"note": title}))
             self._at(coins.waiting(120, "when", "tell", title), title, tell)
 
-    def _at(self, seconds: float, title: str, command: Command, *, stubborn: bool = False) -> None:
+    def _at(self, seconds: float, title: str, command: Command[Any], *, stubborn: bool = False) -> None:
         self.host.start(self._do_later(seconds, title, command, stubborn=stubborn))
 
-    async def _do_later(self, seconds: float, title: str, command: Command, *, stubborn: bool) -> None:
+    async def _do_later(self, seconds: float, title: str, command: Command[Any], *, stubborn: bool) -> None:
         await asyncio.sleep(seconds)
         while True:
             await self._do(title, command)
@@ -122,7 +122,7 @@ class Client(Party):
             if task is None or "paused" not in task.holds or task.status in TASK_CLOSED:
                 return
 
-    async def _do(self, title: str, command: Command) -> None:
+    async def _do(self, title: str, command: Command[Any]) -> None:
         verb = type(command).__name__.lower()
         try:
             await self.ask(f"{verb}.{title}", lambda door, call: door.do(call, command))
@@ -177,7 +177,7 @@ class Operator(Party):
                     await asyncio.sleep(coins.waiting(120, "drained", bot.name, round_))
                     await self._do(f"enable.{bot.name}", commands.Enable(by=self.by, bot=bot.id))
 
-    async def _do(self, what: str, command: Command) -> None:
+    async def _do(self, what: str, command: Command[Any]) -> None:
         await self.ask(what, lambda door, call: door.do(call, command))
 
 

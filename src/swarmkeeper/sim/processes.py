@@ -514,7 +514,7 @@ class _RealDesk(Desk):
 class _Client(Client):
     watch_seconds = WATCH_SECONDS
 
-    def _at(self, seconds: float, title: str, command: Command, *, stubborn: bool = False) -> None:
+    def _at(self, seconds: float, title: str, command: Command[Any], *, stubborn: bool = False) -> None:
         super()._at(seconds / PACE, title, command, stubborn=stubborn)
 
 

@@ -112,7 +112,7 @@ class Counter:
     def __init__(self, client: Client, scenario: Scenario, coins: Coins) -> None:
         self._client, self._scenario, self._coins = client, scenario, coins
 
-    async def do(self, call: Call, command: Command) -> Any:
+    async def do(self, call: Call, command: Command[Any]) -> Any:
         client = self._client
         match command:
             case commands.Submit():

@@ -6,9 +6,10 @@ A claim is not among them: it is decided against all that waits, by service/sche
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from swarmkeeper.core import commands
+from swarmkeeper.core.answers import Refusal
 from swarmkeeper.core.commands import Command
 from swarmkeeper.core.decide import (
     clients,
@@ -24,7 +25,9 @@ from swarmkeeper.core.decide import (
 )
 from swarmkeeper.core.world import World
 
-DECISIONS: Mapping[type[Command], Callable[[World, Any], Any]] = {
+T = TypeVar("T")
+
+DECISIONS: Mapping[type[Command[Any]], Callable[[World, Any], Any]] = {
     commands.Submit: planning.submit,
     commands.Update: clients.update,
     commands.Cancel: clients.cancel,
@@ -55,7 +58,13 @@ DECISIONS: Mapping[type[Command], Callable[[World, Any], Any]] = {
 }
 
 
-def decide(world: World, command: Command) -> Any:
-    answer = DECISIONS[type(command)](world, command)
+def decide(world: World, command: Command[T]) -> T | Refusal:
+    """Decide one command: change the working set, and answer.
+
+    Raises:
+        SwarmkeeperError: it is refused, and nothing of it may be kept.
+        NotLoaded: it is to be decided again, once these rows are loaded.
+    """
+    answer: T | Refusal = DECISIONS[type(command)](world, command)
     closing.finish_what_is_done(world)
     return answer

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec
 
 from swarmkeeper.core import events, graph, lookups, retry
+from swarmkeeper.core.answers import Beaten, Directive, Refusal, Reported
 from swarmkeeper.core.commands import Ask, Beat, Claim, Pulse, Release, Report
 from swarmkeeper.core.decide import asking, closing, planning, review, rows
 from swarmkeeper.core.decide.owners import own_bot
@@ -54,39 +54,6 @@ from swarmkeeper.core.states import (
 from swarmkeeper.core.world import World, failure
 
 P = ParamSpec("P")
-
-
-@dataclass(frozen=True, slots=True)
-class Reported:
-    of_task: Task
-    replayed: bool = False
-    again: str | None = None  # lease id under which the first answer's leases were claimed
-
-    @property
-    def task_status(self) -> str:
-        """As it is with the batch that took the report; whether the task is done is asked after the decision."""
-        return str(self.of_task.status)
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """An answer of refusal whose command has left something behind all the same (a late result, a counted refusal)."""
-
-    error: SwarmkeeperError
-
-
-@dataclass(frozen=True, slots=True)
-class Directive:
-    lease_id: str
-    directive: str  # continue | cancel | lost
-    expires_at: int | None
-    task: str | None = None  # where it goes on
-
-
-@dataclass(frozen=True, slots=True)
-class Beaten:
-    directives: tuple[Directive, ...]
-    drain: bool
 
 
 # ---- leases --------------------------------------------------------------------------------------------------------

@@ -79,7 +79,7 @@ async def delete_bot(x: Exchange[Any, NoQuery]) -> Reply:
     return Reply(204)
 
 
-async def _command(x: Exchange[Any, Any], command: commands.OnBot) -> Reply:
+async def _command(x: Exchange[Any, Any], command: commands.OnBot[Any]) -> Reply:
     answer = await x.parts.engine.do(command)
     headers = (("idempotency-replayed", "true"),) if isinstance(answer, Replayed) else ()
     return Reply(200, await x.after(x.parts.queries.bot(x.by, command.bot)), headers)

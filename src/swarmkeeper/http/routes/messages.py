@@ -43,9 +43,8 @@ async def send_message(x: Exchange[v1.MessageRequest, NoQuery]) -> Reply:
             trace=x.trace,
         )
     )
-    replayed = isinstance(answer, Replayed)
-    message_id = answer.resource if replayed else answer
-    headers = (("idempotency-replayed", "true"),) if replayed else ()
+    message_id = answer.resource if isinstance(answer, Replayed) else answer
+    headers = (("idempotency-replayed", "true"),) if isinstance(answer, Replayed) else ()
     return Reply(201, await x.after(x.parts.messages.one(task_id, message_id)), headers)
 
 

@@ -80,7 +80,7 @@ async def submit_task(x: Exchange[v1.TaskDefinition, NoQuery]) -> Reply:
     x.parts.quotas.submissions.take(x.by)
     answer = await x.parts.engine.do(asked)
     replayed = isinstance(answer, Replayed)
-    task_id: str = answer.resource if replayed else answer
+    task_id = answer.resource if isinstance(answer, Replayed) else answer
     paced = x.parts.quotas.submissions.headers(x.by)
     headers = (("location", f"{x.base}/tasks/{task_id}"), *((_REPLAYED,) if replayed else ()), *paced)
     if asked.size > SMALL_BYTES or asked.rows > SMALL_ROWS or replayed:

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 from swarmkeeper.core import commands, errors
+from swarmkeeper.core.answers import Beaten, Reported
 from swarmkeeper.core.decide import review
-from swarmkeeper.core.decide.work import Beaten, Reported
 from swarmkeeper.core.errors import SwarmkeeperError, Unauthenticated
 from swarmkeeper.core.model import Json
 from swarmkeeper.core.stuck import Stuck

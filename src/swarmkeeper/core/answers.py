@@ -1,0 +1,48 @@
+"""What commands are answered with, where that is more than an id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from swarmkeeper.core.errors import SwarmkeeperError
+from swarmkeeper.core.model import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The command was carried out before, under the same idempotency key."""
+
+    resource: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    of_task: Task
+    replayed: bool = False
+    again: str | None = None  # lease id under which the first answer's leases were claimed
+
+    @property
+    def task_status(self) -> str:
+        """As it is with the batch that took the report; whether the task is done is asked after the decision."""
+        return str(self.of_task.status)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer of refusal whose command has left something behind all the same (a late result, a counted refusal)."""
+
+    error: SwarmkeeperError
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    lease_id: str
+    directive: str  # continue | cancel | lost
+    expires_at: int | None
+    task: str | None = None  # where it goes on
+
+
+@dataclass(frozen=True, slots=True)
+class Beaten:
+    directives: tuple[Directive, ...]
+    drain: bool

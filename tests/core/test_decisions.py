@@ -1,0 +1,31 @@
+"""The type of a command's answer is the type that its decision returns."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import pytest
+
+from swarmkeeper.core.answers import Refusal
+from swarmkeeper.core.commands import Command
+from swarmkeeper.core.decide import DECISIONS
+
+
+def answer_of(command: type[Command[Any]]) -> Any:
+    """The type that a command, or the first of its bases that says so, names as that of its answer."""
+    for base in getattr(command, "__orig_bases__", ()):
+        (named,) = get_args(base)
+        if not isinstance(named, TypeVar):
+            return named
+    (parent,) = command.__bases__
+    return answer_of(parent)
+
+
+@pytest.mark.parametrize("command", DECISIONS, ids=lambda one: one.__name__)
+def test_a_decision_returns_what_its_command_is_answered_with(command: type[Command[Any]]) -> None:
+    returned = get_type_hints(DECISIONS[command])["return"]
+    accepted = (
+        [one for one in get_args(returned) if one is not Refusal] if Refusal in get_args(returned) else [returned]
+    )
+
+    assert accepted == [answer_of(command)]
