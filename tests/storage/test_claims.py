@@ -33,7 +33,7 @@ async def claim_steps(waiting: int, *, tenants: int = 1) -> int:
     connection.execute("PRAGMA foreign_keys = OFF")  # rows of work alone would say nothing here
     ready = [Ready(f"sub_{n:06}", n % 3, f"t{n % tenants}", n % 10, n, n, "tsk_1") for n in range(waiting)]
     async with store.begin():
-        connection.executemany(QUERIES["put_ready"], map(rows.of_ready, ready))
+        connection.executemany(QUERIES["put_ready"], map(rows.READY.to_row, ready))
     async with store.begin() as unit:
         counting = steps(connection)
         counted = next(counting)

@@ -81,6 +81,10 @@ def test_a_row_has_all_fields_of_its_record(table: str) -> None:
     assert set(rows.TABLES[table].columns) == columns
 
 
+def test_every_table_keeps_the_records_it_should() -> None:
+    assert {one.table.name: one.record for one in rows.RECORDS} == RECORDS
+
+
 @pytest.mark.parametrize("table", rows.TABLES)
 def test_a_table_has_all_columns_of_its_rows(connection: apsw.Connection, table: str) -> None:
     columns = {name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (table,))}

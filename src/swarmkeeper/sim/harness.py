@@ -401,14 +401,16 @@ class Harness:
         return found
 
     def task(self, task: str) -> Task:
-        columns = ", ".join(rows.TABLES["task"].columns)
-        return rows.task(self.store.connection.execute(f"SELECT {columns} FROM task WHERE id = ?", (task,)).get)
+        columns = ", ".join(rows.TASK.table.columns)
+        return rows.TASK.from_row(
+            self.store.connection.execute(f"SELECT {columns} FROM task WHERE id = ?", (task,)).get
+        )
 
     def works(self, task: str) -> dict[str, Work]:
         """Its items by key, in the order in which they were made."""
-        columns = ", ".join(rows.TABLES["work"].columns)
+        columns = ", ".join(rows.WORK.table.columns)
         found = self.store.connection.execute(f"SELECT {columns} FROM work WHERE task = ? ORDER BY seq", (task,))
-        return {work.key: work for work in map(rows.work, found)}
+        return {work.key: work for work in map(rows.WORK.from_row, found)}
 
     def work(self, task: str, key: str) -> Work:
         return self.works(task)[key]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from itertools import zip_longest
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import apsw
 
@@ -28,6 +28,8 @@ from swarmkeeper.sim.model import Commit
 from swarmkeeper.sim.process_parts import Answered
 from swarmkeeper.sim.trace import Trace
 from swarmkeeper.storage.sqlite import rows
+
+R = TypeVar("R")
 
 NEVER = 1 << 62  # commits between looks at all rows: here they are looked at when the orchestrator is dead
 
@@ -83,25 +85,25 @@ class Stored(HttpModel):
                 self.broken("rows", "-", found)
 
     def _take_in(self, store: apsw.Connection) -> None:
-        def all_of(name: str) -> list[Any]:
-            read = getattr(rows, name)
-            columns = ", ".join(rows.TABLES[name].columns)
-            return [read(row) for row in store.execute(f"SELECT {columns} FROM {name} ORDER BY 1")]  # names of our own
+        def all_of(records: rows.RecordTable[R]) -> list[R]:
+            columns = ", ".join(records.table.columns)
+            found = store.execute(f"SELECT {columns} FROM {records.table.name} ORDER BY 1")  # names of our own
+            return list(map(records.from_row, found))
 
-        self.tasks = {task.id: task for task in all_of("task")}
+        self.tasks = {task.id: task for task in all_of(rows.TASK)}
         self.by_title = {}
         for task in self.tasks.values():
             if self.by_title.setdefault(task.title, task.id) != task.id:
                 self.broken("1.one-task", task.title, f"there are two tasks of it, {task.id} is the second")
-        self.works = {work.id: work for work in all_of("work")}
+        self.works = {work.id: work for work in all_of(rows.WORK)}
         self.works_of = {task: {} for task in self.tasks}
         for work in self.works.values():
             self.works_of[work.task][work.key] = work.id
-        self.attempts = {attempt.lease_id: attempt for attempt in all_of("attempt")}
-        self.leases = {lease.work: lease for lease in all_of("lease")}
+        self.attempts = {attempt.lease_id: attempt for attempt in all_of(rows.ATTEMPT)}
+        self.leases = {lease.work: lease for lease in all_of(rows.LEASE)}
         self.holders = {attempt.lease_id: attempt.bot for attempt in self.attempts.values()}
         self.holders |= {lease.lease_id: lease.bot for lease in self.leases.values()}
-        self.names = {bot.id: bot.name for bot in all_of("bot")}
+        self.names = {bot.id: bot.name for bot in all_of(rows.BOT)}
         verdicts = store.execute(
             "SELECT work.id, payload.body FROM work JOIN payload ON payload.id = work.result"
             " WHERE work.kind = ? AND work.subject IS NULL AND work.status = ?",

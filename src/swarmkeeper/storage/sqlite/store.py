@@ -516,11 +516,11 @@ class SqliteStore:
                 alive_at = execute(QUERIES["meta"], {"key": "alive_at"}).get
                 return Started(
                     alive_at=alive_at or 0,
-                    queues=tuple(map(rows.queue, execute(QUERIES["all_queues"]))),
+                    queues=tuple(map(rows.QUEUE.from_row, execute(QUERIES["all_queues"]))),
                     next_due=execute(QUERIES["next_due"]).get,
                     held=dict(execute(QUERIES["held"]).fetchall()),  # type: ignore[arg-type]  # pairs, as the statement says
                     pepper=execute(QUERIES["meta"], {"key": "pepper"}).get,
-                    bots=tuple(map(rows.bot, execute(QUERIES["all_bots"]))),
+                    bots=tuple(map(rows.BOT.from_row, execute(QUERIES["all_bots"]))),
                     chores=bool(execute(QUERIES["any_chore"]).get),
                 )
 

@@ -66,11 +66,12 @@ class SqliteUnit:
             wanted["owner"] = owner
         read = "ready_by_age" if by_age else "ready_heads_for" if owner else "ready_heads"
         found = self._connection.execute(QUERIES[read], wanted)
-        return list(map(rows.ready, found))
+        return list(map(rows.READY.from_row, found))
 
     async def due(self, now: int, limit: int) -> list[Timer]:
         assert self._open, "this unit has ended"
-        return [Timer(*row) for row in self._connection.execute(QUERIES["timers_due"], {"now": now, "limit": limit})]
+        found = self._connection.execute(QUERIES["timers_due"], {"now": now, "limit": limit})
+        return list(map(rows.TIMER.from_row, found))
 
     async def chore_tenants(self) -> list[str]:
         assert self._open, "this unit has ended"
@@ -82,7 +83,7 @@ class SqliteUnit:
         for name in ("chores_next", "chores_first"):
             if len(found) < limit:
                 wanted = {"after": after, "limit": limit - len(found), "tenant": tenant}
-                found += map(rows.chore, self._connection.execute(QUERIES[name], wanted))
+                found += map(rows.CHORE.from_row, self._connection.execute(QUERIES[name], wanted))
         return found
 
     async def purge(self, now: int, limit: int) -> int:
@@ -92,57 +93,39 @@ class SqliteUnit:
 
     async def save(self, changes: Changes) -> int:
         assert self._open, "this unit has ended"
-        self._insert("insert_queue", changes.queues, rows.of_queue)
+        self._insert("insert_queue", changes.queues, rows.QUEUE.to_row)
         self._put("put_payload", "delete_payload", changes.payloads, lambda name, it: (name, *it))
-        self._versioned("task", map(rows.of_task, changes.tasks.values()))
-        self._versioned("work", map(rows.of_work, changes.works.values()))
-        self._insert("insert_edge", changes.edges, rows.of_edge)
+        self._versioned(rows.TASK, changes.tasks.values())
+        self._versioned(rows.WORK, changes.works.values())
+        self._insert("insert_edge", changes.edges, rows.EDGE.to_row)
         # First what is gone: an item that was given back may have been handed out again in the same batch.
         self._insert("delete_lease", [(work,) for work in changes.leases_gone])
-        self._versioned("lease", map(rows.of_lease, changes.leases.values()))
-        self._put("put_ready", "delete_ready", changes.ready, lambda _, it: rows.of_ready(it))
+        self._versioned(rows.LEASE, changes.leases.values())
+        self._put("put_ready", "delete_ready", changes.ready, lambda _, it: rows.READY.to_row(it))
         self._timers(changes.timers)
-        self._insert("insert_attempt", changes.attempts, rows.of_attempt)
+        self._insert("insert_attempt", changes.attempts, rows.ATTEMPT.to_row)
         self._insert("delete_bot", [(name,) for name, bot in changes.bots.items() if bot is None])
-        self._versioned("bot", [rows.of_bot(bot) for bot in changes.bots.values() if bot is not None])
+        self._versioned(rows.BOT, [bot for bot in changes.bots.values() if bot is not None])
         self._insert("insert_tenant", [(tenant,) for tenant in {key.tenant: None for key in changes.keys.values()}])
         counted = changes.opened.keys() | changes.opened_subtasks.keys() | changes.stored.keys()
         counts = (changes.opened, changes.opened_subtasks, changes.stored)
         self._insert("count_opened", [(one, *(count.get(one, 0) for count in counts)) for one in sorted(counted)])
         self._insert("set_tenant", [(it.weight, it.max_backlog, it.id) for it in changes.tenants.values()])
-        self._versioned("api_key", map(rows.of_key, changes.keys.values()))
-        self._versioned("approval", map(rows.of_approval, changes.approvals.values()))
+        self._versioned(rows.API_KEY, changes.keys.values())
+        self._versioned(rows.APPROVAL, changes.approvals.values())
         self._insert("delete_chore", [(name,) for name, chore in changes.chores.items() if chore is None])
-        self._versioned("chore", [rows.of_chore(chore) for chore in changes.chores.values() if chore is not None])
-        self._insert(
-            "insert_late_result",
-            [
-                (it.lease_id, it.content_hash, it.work, it.task, it.tenant, it.bot, it.at, it.payload)
-                for it in changes.late_results
-            ],
-        )
-        self._insert("insert_feedback", [(it.work, it.task, it.round, it.text, it.at, it.n) for it in changes.feedback])
-        self._insert(
-            "insert_answered",
-            [(it.work, it.task, it.question, rows.to_json(it.answer), it.at) for it in changes.answered],
-        )
-        self._insert(
-            "insert_message",
-            [(it.id, it.tenant, it.task, it.from_bot, it.to_bot, it.payload, it.at) for it in changes.messages],
-        )
-        self._insert("put_idempotency", changes.idempotency, rows.of_idempotency)
+        self._versioned(rows.CHORE, [chore for chore in changes.chores.values() if chore is not None])
+        self._insert("insert_late_result", changes.late_results, rows.LATE_RESULT.to_row)
+        self._insert("insert_feedback", changes.feedback, rows.FEEDBACK.to_row)
+        self._insert("insert_answered", changes.answered, rows.ANSWERED.to_row)
+        self._insert("insert_message", changes.messages, rows.MESSAGE.to_row)
+        self._insert("put_idempotency", changes.idempotency, rows.IDEMPOTENCY.to_row)
         last: int | None = None
         if changes.events:
-            self._insert("insert_event", changes.events, rows.of_event)
+            self._insert("insert_event", changes.events, rows.EVENT.to_row)
             last = self._connection.last_insert_rowid()
-        self._insert(
-            "insert_audit_leaf",
-            [
-                (it.tenant, it.index, it.id, it.task, it.actor, it.action, it.at, it.leaf, it.salt, it.body, it.hash)
-                for it in changes.leaves
-            ],
-        )
-        self._insert("put_tree", [(it.tenant, it.size, it.frontier, it.root) for it in changes.trees.values()])
+        self._insert("insert_audit_leaf", changes.leaves, rows.AUDIT_LEAF.to_row)
+        self._insert("put_tree", changes.trees.values(), rows.AUDIT_TREE.to_row)
         if changes.alive_at is not None:
             self._insert("put_meta", [("alive_at", changes.alive_at)])
         return self._connection.execute(QUERIES["last_event"]).get if last is None else last
@@ -166,13 +149,14 @@ class SqliteUnit:
         self._insert("delete_timer", [name for name, due in timers.items() if due is None])
         self._insert("put_timer", [(*name, due) for name, due in timers.items() if due is not None])
 
-    def _versioned(self, table: str, them: Iterable[rows.Row]) -> None:
-        """Insert what has version 1, and write the rest over the version before. The version is a row's last column."""
+    def _versioned(self, records: rows.RecordTable[Any], them: Iterable[Any]) -> None:
+        """Insert what has version 1, and write the rest over the version before."""
+        table = records.table.name
         fresh: list[rows.Row] = []
         known: list[rows.Row] = []
         narrow: list[rows.Row] = []  # of which nothing but hot columns has changed
         version, hot = _VERSION[table], _HOT.get(table)
-        for row in them:
+        for row in map(records.to_row, them):
             if row[version] == 1:
                 fresh.append(row)
             elif hot is not None and (stored := self._stored.get(row[0])) and hot.others(stored) == hot.others(row):
@@ -270,14 +254,14 @@ class _Loading:
         for key in keys:
             found["lease_id", key] = None
         for row in self._many("load_lease_id", keys):
-            lease = rows.lease(row[:_LEASE_END])
+            lease = rows.LEASE.from_row(row[:_LEASE_END])
             found["lease_id", lease.lease_id] = lease.work
             found["lease", lease.work] = lease
             work = self._stored[lease.work] = row[_LEASE_END:_WORK_END]
-            found["work", lease.work] = rows.work(work)
+            found["work", lease.work] = rows.WORK.from_row(work)
             if ("task", lease.task) not in found:
                 task = self._stored[lease.task] = row[_WORK_END:-1]
-                found["task", lease.task] = rows.task(task)
+                found["task", lease.task] = rows.TASK.from_row(task)
             if row[-1]:
                 self._want("chores", lease.task)
             else:
@@ -318,11 +302,11 @@ class _Loading:
                 first.setdefault(n, []).append(work)
         for n, works in first.items():
             for row in self._many("edges_from_each", works, n=n):
-                edge = rows.edge(row[:_EDGE_END])
+                edge = rows.EDGE.from_row(row[:_EDGE_END])
                 found["children", (edge.parent, "", n)].append(edge)
                 if ("work", edge.child) not in found:
                     child = self._stored[edge.child] = row[_EDGE_END:]
-                    found["work", edge.child] = rows.work(child)
+                    found["work", edge.child] = rows.WORK.from_row(child)
 
     def parents(self, keys: _Keys) -> None:
         for key in keys:
@@ -395,7 +379,7 @@ class _Loading:
         for key in keys:
             self._found["chores", key] = []
         for row in self._many("chores_of_tasks", keys):
-            chore = rows.chore(row)
+            chore = rows.CHORE.from_row(row)
             self._found["chores", chore.task].append(chore)
 
     def late(self, keys: _Keys) -> None:
@@ -406,16 +390,16 @@ class _Loading:
     def idempotency(self, keys: _Keys) -> None:
         for key in keys:
             found = self._execute(QUERIES["load_idempotency"], {"tenant": key[0], "key": key[1]}).fetchone()
-            self._found["idempotency", key] = None if found is None else rows.idempotency(found)
+            self._found["idempotency", key] = None if found is None else rows.IDEMPOTENCY.from_row(found)
 
     def _edges(self, statement: str, **parameters: Any) -> list[Edge]:
-        return [rows.edge(row) for row in self._execute(QUERIES[statement], parameters)]
+        return [rows.EDGE.from_row(row) for row in self._execute(QUERIES[statement], parameters)]
 
 
 # Where in a row of several records the next one begins.
-_LEASE_END = len(rows.TABLES["lease"].columns)
-_WORK_END = _LEASE_END + len(rows.TABLES["work"].columns)
-_EDGE_END = len(rows.TABLES["edge"].columns)
+_LEASE_END = len(rows.LEASE.table.columns)
+_WORK_END = _LEASE_END + len(rows.WORK.table.columns)
+_EDGE_END = len(rows.EDGE.table.columns)
 
 # Those that bring other rows along stand before what they bring.
 _GATHER: Mapping[str, Callable[[_Loading, _Keys], None]] = {
@@ -443,14 +427,14 @@ _GATHER: Mapping[str, Callable[[_Loading, _Keys], None]] = {
 
 # kind -> (statement, row to record, the column that is its key)
 _BY_KEY: Mapping[str, tuple[str, Callable[[rows.Row], Any], int]] = {
-    "task": ("load_task", rows.task, 0),
-    "work": ("load_work", rows.work, 0),
-    "lease": ("load_lease", rows.lease, 0),
-    "attempt": ("load_attempt", rows.attempt, 0),
-    "bot": ("load_bot", rows.bot, 0),
-    "key": ("load_key", rows.key, 0),
-    "approval": ("load_approval", rows.approval, 0),
+    "task": ("load_task", rows.TASK.from_row, 0),
+    "work": ("load_work", rows.WORK.from_row, 0),
+    "lease": ("load_lease", rows.LEASE.from_row, 0),
+    "attempt": ("load_attempt", rows.ATTEMPT.from_row, 0),
+    "bot": ("load_bot", rows.BOT.from_row, 0),
+    "key": ("load_key", rows.API_KEY.from_row, 0),
+    "approval": ("load_approval", rows.APPROVAL.from_row, 0),
     "payload": ("load_payload", lambda row: row[2], 0),
-    "tree": ("load_tree", rows.tree, 0),
+    "tree": ("load_tree", rows.AUDIT_TREE.from_row, 0),
     "tenant": ("load_tenant", lambda row: Tenant(*row), 0),
 }

@@ -1,0 +1,128 @@
+"""What one declaration of a table makes of records: rows, and the same records again."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import apsw
+import pytest
+
+from swarmkeeper.core.model import Edge, Event, Queue, Ready, Tenant
+from swarmkeeper.core.states import Condition, Kind
+from swarmkeeper.storage.sqlite import migrations, rows
+from swarmkeeper.storage.sqlite.rows import LIST, NULLABLE_JSON, RecordTable
+from swarmkeeper.storage.sqlite.unit import QUERIES
+from swarmkeeper.testing import records
+
+KEYED = [one for one in rows.RECORDS if one.record in records.LOADED]
+OTHERS: dict[type[Any], Any] = {
+    Edge: Edge("tsk_1", "sub_1", "sub_2", Condition.FAILURE),
+    Queue: Queue(7, Kind.REVIEW, ("a", "b"), "reviewer"),
+    Ready: records.ready(excluded=("ann", "bob")),
+}
+
+
+@dataclasses.dataclass(slots=True)
+class Thing:
+    id: str
+    size: tuple[int, int]
+    names: tuple[str, ...] = ()
+    note: Any = None
+
+
+def name(one: RecordTable[Any]) -> str:
+    return one.table.name
+
+
+def read_back(one: RecordTable[Any], record: Any) -> Any:
+    """The record of the row as SQLite gives it."""
+    places = ", ".join("?" * len(one.table.columns))
+    stored: Any = apsw.Connection(":memory:").execute(f"SELECT {places}", one.to_row(record)).fetchone()
+    return one.from_row(stored)
+
+
+@pytest.mark.parametrize("one", KEYED, ids=name)
+def test_a_filled_record_comes_back(one: RecordTable[Any]) -> None:
+    record = records.filled(one.record, id="x_1")
+
+    assert read_back(one, record) == record
+
+
+@pytest.mark.parametrize("one", KEYED, ids=name)
+def test_a_bare_record_comes_back(one: RecordTable[Any]) -> None:
+    record = records.bare(one.record, id="x_1")
+
+    assert read_back(one, record) == record
+
+
+@pytest.mark.parametrize("record", OTHERS.values(), ids=lambda record: type(record).__name__)
+def test_a_record_without_a_key_of_its_own_comes_back(record: Any) -> None:
+    (one,) = (one for one in rows.RECORDS if one.record is type(record))
+
+    assert read_back(one, record) == record
+
+
+@pytest.mark.parametrize("one", KEYED, ids=name)
+def test_what_is_read_has_the_types_of_its_fields(one: RecordTable[Any]) -> None:
+    """A word equals the string that it is stored as, and true equals 1: only the types tell that both were decoded."""
+    record = records.filled(one.record, id="x_1")
+    found = read_back(one, record)
+
+    for field in dataclasses.fields(record):
+        assert type(getattr(found, field.name)) is type(getattr(record, field.name)), field.name
+
+
+def test_a_row_has_its_values_in_the_order_of_the_columns() -> None:
+    one = RecordTable(
+        Thing,
+        "thing",
+        "id width",
+        "names height note",
+        codecs={"names": LIST, "note": NULLABLE_JSON},
+        parts={"width": "size[0]", "height": "size[1]"},
+    )
+
+    assert one.to_row(Thing("t", (3, 4), ("a",), {"b": 1})) == ("t", 3, '["a"]', 4, '{"b":1}')
+    assert one.to_row(Thing("t", (3, 4))) == ("t", 3, "[]", 4, None)
+    assert one.from_row(("t", 3, '["a"]', 4, '{"b":1}')) == Thing("t", (3, 4), ("a",), {"b": 1})
+
+
+class Broken(NamedTuple):
+    columns: str
+    parts: dict[str, str]
+    codecs: dict[str, rows.Codec]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        Broken("id size names", {}, {}),
+        Broken("id size names note colour", {}, {}),
+        Broken("id size names note", {"colour": "note"}, {}),
+        Broken("id size names note", {}, {"colour": LIST}),
+    ],
+    ids=["a field has no column", "a column has no field", "a part of no column", "a codec of no column"],
+)
+def test_a_declaration_that_does_not_fit_its_record_is_refused(broken: Broken) -> None:
+    with pytest.raises(AssertionError):
+        RecordTable(Thing, "thing", broken.columns, parts=broken.parts, codecs=broken.codecs)
+
+
+def test_a_record_whose_parts_have_columns_is_written_alone() -> None:
+    event: Event = records.event(1)
+    row = rows.EVENT.to_row(event)
+
+    assert dict(zip(rows.EVENT.table.columns, row, strict=True))["body"] == '{"n":1}'
+    with pytest.raises(TypeError, match="Event"):
+        rows.EVENT.from_row(row)
+
+
+def test_a_tenant_is_selected_field_by_field() -> None:
+    """Its table has a name too, which no record has, so that its columns stand in the statement."""
+    connection = apsw.Connection(":memory:")
+    migrations.apply(connection, migrations.known(), None)
+    connection.execute("INSERT INTO tenant (id, name) VALUES ('acme', 'acme')")
+    cursor = connection.execute(QUERIES["load_tenant"], {"keys": '["acme"]'})
+
+    columns = [column[0] for column in cursor.get_description()]
+
+    assert columns == [field.name for field in dataclasses.fields(Tenant)]
