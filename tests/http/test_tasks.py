@@ -1,6 +1,7 @@
 """What clients do: idempotency, tags, steering, batches."""
 
 import asyncio
+import json
 
 from swarmkeeper.app import OWN, Orchestrator
 from swarmkeeper.core.commands import SetTenant
@@ -24,6 +25,21 @@ async def test_submissions_at_once_under_one_key_make_one_task(client: Caller) -
 
     assert len({answer.json["id"] for answer in answers}) == 1
     assert sum("idempotency-replayed" in answer.headers for answer in answers) == 19
+
+
+async def test_what_a_client_sent_is_stored_once(swarm: Orchestrator, client: Caller) -> None:
+    sent = {"title": "count", "description": "all", "input": {"n": 1}, "metadata": {"m": 2}}
+
+    task = (await client.post("/tasks", {**sent, "acceptance_criteria": ["exact"]})).json
+
+    (payload,) = await swarm.store.read("payloads", {"ids": json.dumps([f"{task['id']}/spec"])})
+    assert json.loads(payload["body"]) == {
+        "description": "all",
+        "input": {"n": 1},
+        "metadata": {"m": 2},
+        "acceptance_criteria": ["exact"],
+    }
+    assert (task["title"], task["description"], task["input"], task["metadata"]) == ("count", "all", {"n": 1}, {"m": 2})
 
 
 async def test_a_refusal_does_not_use_its_key_up(client: Caller) -> None:

@@ -56,6 +56,25 @@ async def test_a_store_of_an_earlier_release_is_migrated_and_goes_on(file: Path)
     assert len(list(file.parent.glob("store.db.before-*"))) == 1
 
 
+TASKS = {
+    "store-0.1.0.db.gz": [("old 0", {}), ("old 1", {}), ("waits 0", {})],
+    "store-0.3.0.db.gz": [("one", {"x": 1}), ("two", {"x": 1}), ("waits", {})],
+}
+
+
+@pytest.mark.parametrize("store", STORES, ids=lambda file: file.name)
+async def test_tasks_of_an_earlier_release_are_shown_as_they_were_sent(store: Path, tmp_path: Path) -> None:
+    """Their stored definitions hold the title too, which now stands in the task's row alone."""
+    file = tmp_path / "store.db"
+    file.write_bytes(gzip.decompress(store.read_bytes()))
+
+    async with Orchestrator(Settings(store=f"sqlite:///{file}", log_level="error"), migrate=True) as swarm:
+        client = swarm.client()
+        shown = [await client.get(task.id) async for task in client.tasks()]
+
+    assert sorted((task.title, task.input) for task in shown) == TASKS[store.name]
+
+
 async def findings(file: Path) -> list[doctor.Finding]:
     store = SqliteStore(str(file))
     await store.open(exclusive=False, create=False)

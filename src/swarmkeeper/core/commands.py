@@ -72,7 +72,7 @@ class Repeatable(Command[T_co | Replayed]):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submit(Repeatable[str]):
     title: str
-    spec: bytes  # JSON: title, description, input, metadata, acceptance_criteria
+    spec: bytes  # JSON: description, input, metadata, acceptance_criteria
     priority: int = 5
     labels: Mapping[str, str] = field(default_factory=dict)
     planner_skills: tuple[str, ...] = ()

@@ -88,7 +88,7 @@ class Task:
     priority: int
     created_at: int
     updated_at: int
-    spec: str  # id of the payload: title, description, input, metadata, acceptance_criteria …
+    spec: str  # id of the payload: description, input, metadata, acceptance_criteria
     title: str
     submitted_by: str  # key id
     labels: Mapping[str, str] = field(default_factory=dict)

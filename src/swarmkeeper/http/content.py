@@ -273,8 +273,7 @@ def submits(
 
 def _submit(sent: Sent, body: v1.TaskDefinition, idempotency: tuple[str, str] | None) -> commands.Submit:
     supported(body)
-    spec = {
-        "title": body.title,
+    spec = {  # what the task's row does not hold; up to 0.4.0 the title too
         "description": body.description,
         "input": body.input,
         "metadata": body.metadata,
