@@ -4,10 +4,11 @@ import dataclasses
 import re
 
 import apsw
+import apsw.ext
 import pytest
 
 from swarmkeeper.core import model, states
-from swarmkeeper.service import explain, queries
+from swarmkeeper.service.reads import READS as NAMED
 from swarmkeeper.storage.sqlite import migrations, rows, statements
 from swarmkeeper.storage.sqlite.store import READS
 from swarmkeeper.storage.sqlite.unit import QUERIES
@@ -110,7 +111,16 @@ def test_the_reads_are_those_of_the_port_with_the_same_parameters() -> None:
     reads = statements.read("reads.sql", rows.TABLES)
     asked = {name: frozenset(re.findall(r"(?<![\w:]):([a-z_]+)", sql)) for name, sql in reads.items()}
 
-    assert asked == {**queries.READS, **explain.READS}
+    assert asked == {name: read.parameters for name, read in NAMED.items()}
+
+
+@pytest.mark.parametrize("name", sorted(NAMED))
+def test_a_read_answers_with_all_columns_of_its_rows(connection: apsw.Connection, name: str) -> None:
+    columns = [column[0] for column in apsw.ext.query_info(connection, READS[name]).description]
+
+    make = rows.maker(NAMED[name].row, columns)
+
+    assert isinstance(make(tuple(columns)), NAMED[name].row)
 
 
 def test_no_index_on_a_wide_row_holds_what_changes(connection: apsw.Connection) -> None:

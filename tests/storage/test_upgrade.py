@@ -62,17 +62,15 @@ TASKS = {
 }
 
 
-@pytest.mark.parametrize("store", STORES, ids=lambda file: file.name)
-async def test_tasks_of_an_earlier_release_are_shown_as_they_were_sent(store: Path, tmp_path: Path) -> None:
+async def test_tasks_of_an_earlier_release_are_shown_as_they_were_sent(
+    file: Path, request: pytest.FixtureRequest
+) -> None:
     """Their stored definitions hold the title too, which now stands in the task's row alone."""
-    file = tmp_path / "store.db"
-    file.write_bytes(gzip.decompress(store.read_bytes()))
-
     async with Orchestrator(Settings(store=f"sqlite:///{file}", log_level="error"), migrate=True) as swarm:
         client = swarm.client()
         shown = [await client.get(task.id) async for task in client.tasks()]
 
-    assert sorted((task.title, task.input) for task in shown) == TASKS[store.name]
+    assert sorted((task.title, task.input) for task in shown) == TASKS[request.node.callspec.params["file"].name]
 
 
 async def findings(file: Path) -> list[doctor.Finding]:

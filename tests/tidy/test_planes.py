@@ -11,6 +11,7 @@ import pytest
 
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.service import views
+from swarmkeeper.service.reads import EventRow
 from swarmkeeper.settings import Settings
 from swarmkeeper.storage.sqlite import migrations
 from swarmkeeper.wire.answers import AuditLog
@@ -151,9 +152,9 @@ def test_every_field_of_an_error_has_its_plane() -> None:
 
 
 def test_every_field_of_an_event_has_its_plane() -> None:
-    row: dict[str, Any] = dict.fromkeys(("seq", "task", "work", "actor", "audit", "sequence"), 1)
-    row |= {"at": 1, "kind": "k", "body": "{}", "redacted": '[["/a", "r", "replaced", "value"]]'}
-    shown = views.event(row)
+    row: dict[str, Any] = dict.fromkeys(EventRow._fields, 1)
+    row |= {"kind": "k", "body": "{}", "redacted": '[["/a", "r", "replaced", "value"]]'}
+    shown = views.event(EventRow(**row))
 
     assert set(shown) == set(CloudEvent.model_fields)
     assert set(listed("Events")) == {*shown, *(f"data.{name}" for name in shown["data"])}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from swarmkeeper.core.errors import Detail
 from swarmkeeper.core.model import (
@@ -193,11 +193,35 @@ class Unit(Protocol):
         """Remove up to `limit` idempotency keys that ended before `now`; how many were removed."""
 
 
+R = TypeVar("R")
+
+
+class Read(str, Generic[R]):
+    """The name of a query that a store answers, with the class of the answer's rows and the query's parameters.
+
+    The class is a dataclass or a NamedTuple. Its fields are called as the columns that they take, in any order; only a
+    field with a default may lack a column.
+    """
+
+    __slots__ = ("parameters", "row")
+    row: type[R]
+    parameters: frozenset[str]
+
+    def __new__(cls, name: str, row: type[R], *parameters: str) -> Read[R]:
+        read = super().__new__(cls, name)
+        read.row, read.parameters = row, frozenset(parameters)
+        return read
+
+
 class Reader(Protocol):
     """What can be asked by name: a store, or a snapshot of it."""
 
-    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The rows of one named query, on what is committed. The names are those of service/queries.py."""
+    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[Any]:
+        """The rows of one named query, on what is committed: records of `name.row`, or dicts of columns where the name
+        is a plain string.
+
+        The names are those of service/reads.py, whose `fetch` gives the answer its type.
+        """
 
 
 class ReadsOnly(Reader, Protocol):

@@ -7,7 +7,7 @@ would surely be refused. What could become a late result, or is sent a second ti
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -16,7 +16,8 @@ from swarmkeeper.core.errors import Forbidden, LeaseLost, LeaseRequired, NotFoun
 from swarmkeeper.core.model import Limits, Principal
 from swarmkeeper.core.ports import ReadsOnly, Rules
 from swarmkeeper.core.states import TASK_CLOSED, BotType, TaskStatus
-from swarmkeeper.service.queries import READS
+from swarmkeeper.service import reads
+from swarmkeeper.service.reads import ReportStandingRow, fetch
 
 Place = tuple[str | None, str | None]  # of one result: (task, lease id), as far as they are named
 
@@ -31,10 +32,6 @@ class Admission:
     def __init__(self, store: ReadsOnly, rules: Rules, limits: Limits) -> None:
         self._store, self._rules, self._limits = store, rules, limits
 
-    async def _read(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
-        assert parameters.keys() == READS[name], f"{name} takes {sorted(READS[name])}"
-        return await self._store.read(name, parameters)
-
     async def refusals(self, by: Principal, bot: str, places: Sequence[Place]) -> Mapping[int, SwarmkeeperError]:
         """Which of the results need not be read, and why: by their place.
 
@@ -43,18 +40,18 @@ class Admission:
         """
         if not self._rules.may(by, "work.report"):
             raise Forbidden(self._rules.why_not(by, "work.report"))
-        rows = await self._read("bot_owner", tenant=by.tenant, bot=bot)
+        rows = await fetch(self._store, reads.BOT_OWNER, tenant=by.tenant, bot=bot)
         if not rows:
             raise NotFound("no such bot")
-        (row,) = rows
-        if (why_not := why_not_own(by, _Bot(row["name"], row["key_id"], BotType(row["type"])))) is not None:
+        (owner,) = rows
+        if (why_not := why_not_own(by, _Bot(owner.name, owner.key_id, BotType(owner.type)))) is not None:
             raise Forbidden(why_not)
         asked = msgspec.json.encode([(place, *each) for place, each in enumerate(places)]).decode()
-        found = await self._read("standing_of_reports", tenant=by.tenant, bot=bot, asked=asked)
+        found = await fetch(self._store, reads.STANDING_OF_REPORTS, tenant=by.tenant, bot=bot, asked=asked)
         refused: dict[int, SwarmkeeperError] = {}
         for row in found:
             if (error := self._refusal(row)) is not None:
-                refused[row["place"]] = error
+                refused[row.place] = error
         return refused
 
     async def of_each(self, by: Principal, bot: str, places: Sequence[Place]) -> Mapping[int, SwarmkeeperError]:
@@ -64,19 +61,19 @@ class Admission:
         except SwarmkeeperError as error:
             return dict.fromkeys(range(len(places)), error)
 
-    def _refusal(self, row: Mapping[str, Any]) -> SwarmkeeperError | None:
-        if row["named_task"] is not None and row["task_status"] is None:
+    def _refusal(self, row: ReportStandingRow) -> SwarmkeeperError | None:
+        if row.named_task is not None and row.task_status is None:
             return NotFound("no such task")
-        if row["lease_id"] is None:
-            if row["named_task"] is None:
+        if row.lease_id is None:
+            if row.named_task is None:
                 return None  # it says nothing of where it belongs: reading tells that
-            if row["live"] != 1:
+            if row.live != 1:
                 return LeaseRequired("name the lease: this bot has, or had, other leases on the task, or none")
             return None
-        if row["live"] or row["again"] or (row["ended"] and row["late"] < self._limits.late_results_max):
+        if row.live or row.again or (row.ended and row.late < self._limits.late_results_max):
             return None
-        if row["task_status"] is not None and TaskStatus(row["task_status"]) in TASK_CLOSED:
+        if row.task_status is not None and TaskStatus(row.task_status) in TASK_CLOSED:
             return TaskClosed("the task is over, and this bot holds no lease of it that could be reported")
-        if row["ended"]:
+        if row.ended:
             return LeaseLost("result not accepted: this lease has ended, and as many late results as may be are kept")
         return LeaseLost("no live lease of this bot has that id")

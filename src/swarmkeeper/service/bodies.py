@@ -12,7 +12,8 @@ import msgspec
 
 from swarmkeeper.core.ports import Reader
 from swarmkeeper.service import views
-from swarmkeeper.service.views import Inline, Row, View
+from swarmkeeper.service.reads import PAYLOADS, OutputRow, UpstreamRow, fetch
+from swarmkeeper.service.views import Inline, View
 
 KEPT_BYTES_MAX = 4 * 1024  # of one body
 KEPT_BYTES_IN_ALL = 4 * 1024 * 1024
@@ -62,19 +63,19 @@ class Bodies:
             else:
                 found[name] = body
         if missing:
-            rows = await self._store.read("payloads", {"ids": _encode(missing).decode()})
-            found.update((row["id"], row["body"]) for row in rows)
+            rows = await fetch(self._store, PAYLOADS, ids=_encode(missing).decode())
+            found.update((row.id, row.body) for row in rows)
         return found
 
-    async def outputs(self, found: Sequence[Row], inline: Inline) -> View:
-        """Outputs by key, those beyond the bounds by reference. Of each row: task, key, result, result_hash, bytes."""
+    async def outputs(self, found: Sequence[OutputRow | UpstreamRow], inline: Inline) -> View:
+        """Outputs by key, those beyond the bounds by reference."""
         if not found:
             return {}
-        small = {row["key"]: row["result"] for row in found if inline.fits(row["bytes"])}
+        small = {row.key: row.result for row in found if inline.fits(row.bytes)}
         bodies = await self.of(list(small.values()))
         return {
-            row["key"]: views.json_of(bodies[row["result"]])
-            if row["key"] in small
-            else views.reference(row["task"], row["key"], row["result_hash"], row["bytes"])
+            row.key: views.json_of(bodies[row.result])
+            if row.key in small
+            else views.reference(row.task, row.key, row.result_hash, row.bytes)
             for row in found
         }

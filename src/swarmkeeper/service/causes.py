@@ -7,7 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 from swarmkeeper.core.states import FINAL, Ending, Status, TaskStatus, effective
-from swarmkeeper.service.views import Row, View, json_of, time
+from swarmkeeper.service.reads import SubtaskRow
+from swarmkeeper.service.views import View, json_of, time
 
 # Of one message in a list; the attempt itself has the whole. Two hundred of them come with one task.
 MESSAGE_LENGTH_MAX = 2_000
@@ -22,28 +23,28 @@ _PUT_OFF = (Ending.DEFERRED, Ending.RELEASED)
 _WELL = frozenset({Status.SUCCEEDED, Status.SKIPPED, Status.IN_REVIEW})
 
 
-def who_and_when(row: Row, status: TaskStatus) -> View:
+def who_and_when(row: SubtaskRow, status: TaskStatus) -> View:
     """Who has an item, or brought it to its end, and from when to when."""
-    now = effective(status, Status(row["status"]))
-    held = bool(row["held"]) and now is Status.LEASED
-    ended = (now in FINAL or now is Status.IN_REVIEW) and row["last_round"] == row["round"]
+    now = effective(status, Status(row.status))
+    held = bool(row.held) and now is Status.LEASED
+    ended = (now in FINAL or now is Status.IN_REVIEW) and row.last_round == row.round
     return {
-        "bot": row["holder"] if held else row["tried_by"] if ended else None,
-        "started_at": time(row["started"]) if held or ended else None,
-        "ended_at": time(row["ended"]) if ended else None,
+        "bot": row.holder if held else row.tried_by if ended else None,
+        "started_at": time(row.started) if held or ended else None,
+        "ended_at": time(row.ended) if ended else None,
     }
 
 
-def cause(row: Row, status: TaskStatus) -> View | None:
+def cause(row: SubtaskRow, status: TaskStatus) -> View | None:
     """Why the last attempt at an item brought no result; None where it did, or there was none."""
-    now = effective(status, Status(row["status"]))
+    now = effective(status, Status(row.status))
     if now in _WELL:
         return None
-    failure = json_of(row["error"]) or {}
-    tried = row["ending"] is not None and row["last_round"] == row["round"]
-    ending = Ending(row["ending"]) if tried else None
-    error = (json_of(row["last_error"]) or {}) if tried else {}
-    message = error.get("message") or failure.get("detail") or (row["reason"] if tried else None)
+    failure = json_of(row.error) or {}
+    ending = Ending(row.ending) if row.ending is not None and row.last_round == row.round else None
+    tried = ending is not None
+    error = (json_of(row.last_error) or {}) if tried else {}
+    message = error.get("message") or failure.get("detail") or (row.reason if tried else None)
     if not message and ending is not None:
         message = _WORDS.get(ending)
     if not message or (ending in (Ending.SUCCEEDED, Ending.ASKED, Ending.CANCELLED) and not failure):
@@ -52,14 +53,14 @@ def cause(row: Row, status: TaskStatus) -> View | None:
         "message": _cut(str(message)),
         "class": error.get("class"),
         "errors": error.get("errors", []),
-        "work_id": row["id"],
-        "kind": row["kind"],
-        "key": row["key"],
-        "bot": row["tried_by"] if tried else None,
-        "attempt": row["last_attempt"] if tried else None,
+        "work_id": row.id,
+        "kind": row.kind,
+        "key": row.key,
+        "bot": row.tried_by if tried else None,
+        "attempt": row.last_attempt if tried else None,
         "ending": None if ending is None else str(ending),
-        "at": time(row["ended"] if tried else row["since"]),
-        "retry_at": time(row["wake"]) if now is Status.WAITING else None,
+        "at": time(row.ended if tried else row.since),
+        "retry_at": time(row.wake) if now is Status.WAITING else None,
     }
 
 

@@ -16,6 +16,7 @@ from swarmkeeper.govern import keys
 from swarmkeeper.govern.access import Role
 from swarmkeeper.service.engine import Engine
 from swarmkeeper.service.enginetime import APART
+from swarmkeeper.service.reads import TENANTS, fetch
 from swarmkeeper.service.shares import WEIGHT_MAX
 
 DAY = 86_400_000_000
@@ -115,8 +116,8 @@ async def reset_clock(store: Store, *, clock: Clock, entropy: Entropy, rules: Ru
     if started.chores:
         raise StillStopping("long work is under way: let a server finish it, stop it, and try again", retry_after=1)
     engine = await _beside(store, clock, entropy, rules)
-    for row in await store.read("tenants", {}):
-        by = Principal(str(row["id"]), KEY_ID, Role.ADMIN)
+    for tenant in await fetch(store, TENANTS):
+        by = Principal(tenant.id, KEY_ID, Role.ADMIN)
         await engine.once(ResetClock(by=by, before=engine.now(), after=clock.now()))
     wall = clock.now()
     ahead = (await store.start()).alive_at - wall

@@ -14,12 +14,22 @@ from swarmkeeper.core.model import Principal
 from swarmkeeper.core.ports import ReadsOnly, Rules
 from swarmkeeper.govern import audit
 from swarmkeeper.govern.tree import leaf_hash
-from swarmkeeper.service import views
-from swarmkeeper.service.views import Row, View
+from swarmkeeper.service import reads, views
+from swarmkeeper.service.reads import AuditRecordRow, fetch
+from swarmkeeper.service.views import View
+
+Row = Mapping[str, Any]  # of the reads of doctor.py, which hold bytes that may be no text
 
 # One filter is found by an index; what a second one leaves of that is looked through so far, and no further: such a
 # page may be short, or empty, and still tell where to go on.
 LOOKED_AT_MAX = 2_000
+
+
+_PLACES_OF = {
+    "task": reads.AUDIT_PLACES_OF_TASK,
+    "actor": reads.AUDIT_PLACES_OF_ACTOR,
+    "action": reads.AUDIT_PLACES_OF_ACTION,
+}
 
 
 class Evidence:
@@ -47,10 +57,10 @@ class Evidence:
             raise Forbidden(self._rules.why_not(principal, "audit.read"))
         if page_token:
             after = max(after, views.read_token(page_token, int)[0])
-        name, by = "audit_places", {}
+        read, by = reads.AUDIT_PLACES, {}
         for filter_, value in (("task", task_id), ("actor", actor), ("action", action)):
             if value is not None:
-                name, by = f"audit_places_of_{filter_}", {filter_: value}
+                read, by = _PLACES_OF[filter_], {filter_: value}
                 break
         further = {
             filter_: value
@@ -58,16 +68,18 @@ class Evidence:
             if value is not None and filter_ not in by
         }
         limit = LOOKED_AT_MAX if further else page_size + 1
-        found = await self._store.read(name, {"tenant": principal.tenant, "after": after, "limit": limit, **by})
-        fitting = [row["place"] for row in found if all(row[each] == value for each, value in further.items())]
+        found = await fetch(self._store, read, tenant=principal.tenant, after=after, limit=limit, **by)
+        fitting = [row.place for row in found if all(getattr(row, each) == value for each, value in further.items())]
         places = fitting[:page_size]
         following = ""
         if len(fitting) > page_size:
             following = views.token(places[-1])
         elif len(found) == limit:
-            following = views.token(found[-1]["place"])
-        asked = {"tenant": principal.tenant, "places": msgspec.json.encode(places).decode()}
-        rows = await self._store.read("audit_records_at", asked) if places else []
+            following = views.token(found[-1].place)
+        if not places:
+            return views.page([], following)
+        wanted = msgspec.json.encode(places).decode()
+        rows = await fetch(self._store, reads.AUDIT_RECORDS_AT, tenant=principal.tenant, places=wanted)
         return views.page([_record(row) for row in rows], following)
 
     async def audit_of_task(self, principal: Principal, task_id: str, **filters: Any) -> View:
@@ -77,18 +89,20 @@ class Evidence:
             NotFound: there is none in the tenant.
         """
         page = await self.audit(principal, task_id=task_id, **filters)
-        if not page["items"] and not await self._store.read("task_row", {"tenant": principal.tenant, "task": task_id}):
+        if page["items"]:
+            return page
+        if not await fetch(self._store, reads.TASK_ROW, tenant=principal.tenant, task=task_id):
             raise NotFound("no such task")
         return page
 
 
-def _record(row: Row) -> View:
+def _record(row: AuditRecordRow) -> View:
     """The leaf and its body as the public record."""
-    leaf: Mapping[str, Any] = msgspec.json.decode(row["leaf"])
-    events, payload = audit.decode_body(row["body"]) if row["body"] is not None else ((), None)
+    leaf: Mapping[str, Any] = msgspec.json.decode(row.leaf)
+    events, payload = audit.decode_body(row.body) if row.body is not None else ((), None)
     return {
         "id": leaf["id"],
-        "index": row["place"],
+        "index": row.place,
         "task_id": leaf["task_id"],
         "event": leaf["action"],
         "action": leaf["action"],
@@ -99,8 +113,8 @@ def _record(row: Row) -> View:
         "events": list(events),
         "trace": leaf["trace"] or None,
         "rules": leaf["rules"],
-        "hash": leaf_hash(row["leaf"]).hex(),
-        "erased": row["body"] is None,
+        "hash": leaf_hash(row.leaf).hex(),
+        "erased": row.body is None,
         "payload": payload,
         "redacted_fields": leaf["redacted_fields"],
         "timestamp": views.time(leaf["at"]),

@@ -6,20 +6,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from swarmkeeper.core import explain
 from swarmkeeper.core.decide import tenants
-from swarmkeeper.core.explain import NAMES_TOLD, Asked, Fleet, Item, Reason, Seen, Standing, Why
+from swarmkeeper.core.explain import NAMES_TOLD, Fleet, Item, Reason, Seen, Standing, Why
 from swarmkeeper.core.model import Bot, Limits, Principal, Queue, Tenant
+from swarmkeeper.core.ports import Read
 from swarmkeeper.core.states import TASK_CLOSED, BotType, Kind, Status, TaskStatus
 from swarmkeeper.core.stuck import Stuck
-from swarmkeeper.service import causes, views
+from swarmkeeper.service import causes, reads, views
 from swarmkeeper.service.queries import Queries
 from swarmkeeper.service.quotas import NEAR, Usage
-from swarmkeeper.service.views import Row, View
+from swarmkeeper.service.reads import BotRow, LastAttemptRow, OpenCountRow, OpenItemRow, TaskRow
+from swarmkeeper.service.views import View
 
 ITEMS_MAX = 200  # listed one by one; the rest is counted
 APPROVALS_MAX = 500
@@ -27,17 +29,7 @@ GONE_AFTER = 86_400_000_000  # for which a bot that was not heard of may still b
 # What may need a person first, so that it is among those listed.
 OPEN = (Status.READY, Status.WAITING, Status.LEASED, Status.IN_REVIEW, Status.BLOCKED)
 
-# The named reads that a store has to offer for it, with their parameters.
-READS: Mapping[str, frozenset[str]] = {
-    "task_row": frozenset({"tenant", "task"}),
-    "open_counts": frozenset({"task", "statuses", "kind"}),
-    "open_items": frozenset({"task", "statuses", "limit"}),
-    "open_upstream": frozenset({"works", "statuses", "limit"}),
-    "open_approvals": frozenset({"task", "state", "limit"}),
-    "last_attempts_of_works": frozenset({"works"}),
-    "bots_of_tenant": frozenset({"tenant"}),
-    "tenant_row": frozenset({"tenant"}),
-}
+R = TypeVar("R")
 
 
 def _json(value: Any) -> str:
@@ -87,27 +79,26 @@ class _Moment:
     def __init__(self, queries: Queries, limits: Limits, now: Now) -> None:
         self._queries, self._limits, self._now = queries, limits, now
 
-    async def _read(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
-        assert parameters.keys() == READS[name], f"{name} takes {sorted(READS[name])}"
-        return await self._queries.reader.read(name, parameters)
+    async def _fetch(self, read: Read[R], **parameters: Any) -> list[R]:
+        return await reads.fetch(self._queries.reader, read, **parameters)
 
     async def explain(self, principal: Principal, task_id: str) -> View:
         await self._queries.version(principal, task_id)
-        (row,) = await self._read("task_row", tenant=principal.tenant, task=task_id)
+        (row,) = await self._fetch(reads.TASK_ROW, tenant=principal.tenant, task=task_id)
         task = await self._standing(row)
         counts: dict[Reason, int] = {}
         found: list[tuple[Item, Why]] = []
         if task.status not in TASK_CLOSED:
             fleet = Fleet(await self._bots(task.tenant))
-            groups = await self._read(
-                "open_counts", task=task.task, statuses=_json([str(one) for one in OPEN]), kind=Kind.REVIEW
+            groups = await self._fetch(
+                reads.OPEN_COUNTS, task=task.task, statuses=_json([str(one) for one in OPEN]), kind=Kind.REVIEW
             )
             # Reviews of one round go to owners who differ: the second needs a second one.
             ahead = _ahead(groups)
             for group in groups:
-                alike = _item(group, ahead=ahead.get(group["key"], 0))
+                alike = _item(group, ahead=ahead.get(group.key, 0))
                 reason = explain.why(alike, task, fleet).reason
-                counts[reason] = counts.get(reason, 0) + group["count"]
+                counts[reason] = counts.get(reason, 0) + group.number
             items = await self._items(task, ahead)
             found = [(item, explain.why(item, task, fleet)) for item in items]
             found.sort(key=lambda one: explain.order(one[1]))  # stable: the plan's order among equals
@@ -134,24 +125,24 @@ class _Moment:
     async def _near_limits(self, principal: Principal) -> list[View]:
         """The limits that this caller has nearly used up: why a submission was refused, or soon will be."""
         used = self._now.usage(principal)
-        for row in await self._read("tenant_row", tenant=principal.tenant):
-            used += stored_usage(Tenant(**row), self._limits)
+        for tenant in await self._fetch(reads.TENANT_ROW, tenant=principal.tenant):
+            used += stored_usage(tenant, self._limits)
         return [
             {"limit": one.limit, "scope": one.scope, "used": one.used, "most": one.most}
             for one in used
             if one.most is not None and one.used >= NEAR * one.most
         ]
 
-    async def _standing(self, row: Row) -> Standing:
-        asked = await self._read("open_approvals", task=row["id"], state="open", limit=APPROVALS_MAX)
+    async def _standing(self, row: TaskRow) -> Standing:
+        asked = await self._fetch(reads.OPEN_APPROVALS, task=row.id, state="open", limit=APPROVALS_MAX)
         return Standing(
-            task=row["id"],
-            tenant=row["tenant"],
-            status=TaskStatus(row["status"]),
-            since=row["updated_at"],
-            holds=tuple(views.json_of(row["holds"])),
-            loading=bool(row["loading"]),
-            approvals=tuple(Asked(**one) for one in asked),
+            task=row.id,
+            tenant=row.tenant,
+            status=TaskStatus(row.status),
+            since=row.updated_at,
+            holds=tuple(views.json_of(row.holds)),
+            loading=bool(row.loading),
+            approvals=tuple(asked),
             overloaded=self._now.overloaded(),
         )
 
@@ -159,7 +150,7 @@ class _Moment:
         parked = set(self._now.parked())
         now = self._now.time()
         found = []
-        for row in await self._read("bots_of_tenant", tenant=tenant):
+        for row in await self._fetch(reads.BOTS_OF_TENANT, tenant=tenant):
             bot = _bot(row)
             last_seen = max(bot.last_seen, self._now.seen(bot.id) or 0)
             here = bot.id in parked or now - last_seen <= self._limits.away
@@ -173,27 +164,27 @@ class _Moment:
     async def _items(self, task: Standing, ahead: Mapping[str, int]) -> list[Item]:
         """The first ones, with all that is to be told of each."""
         statuses = _json([str(one) for one in OPEN])
-        rows = await self._read("open_items", task=task.task, statuses=statuses, limit=ITEMS_MAX)
+        rows = await self._fetch(reads.OPEN_ITEMS, task=task.task, statuses=statuses, limit=ITEMS_MAX)
 
         def of(status: Status) -> str:
-            return _json([row["id"] for row in rows if row["status"] == status])
+            return _json([row.id for row in rows if row.status == status])
 
-        tried = await self._read("last_attempts_of_works", works=of(Status.WAITING))
-        upstream = await self._read("open_upstream", works=of(Status.BLOCKED), statuses=statuses, limit=NAMES_TOLD)
-        endings = {one["work"]: one for one in tried}
-        before = {one["child"]: views.json_of(one["keys"]) for one in upstream}
+        tried = await self._fetch(reads.LAST_ATTEMPTS_OF_WORKS, works=of(Status.WAITING))
+        upstream = await self._fetch(reads.OPEN_UPSTREAM, works=of(Status.BLOCKED), statuses=statuses, limit=NAMES_TOLD)
+        endings = {one.work: one for one in tried}
+        before = {one.child: views.json_of(one.keys) for one in upstream}
         return [
             _item(
                 row,
-                id=row["id"],
-                ahead=ahead.get(row["key"], 0),
-                since=row["since"],
-                attempt=row["attempt"],
-                round=row["round"],
-                bot=row["bot"],
-                ends_at=row["ends_at"],
-                upstream=tuple(before.get(row["id"], ())),
-                **_last(endings.get(row["id"])),
+                id=row.id,
+                ahead=ahead.get(row.key, 0),
+                since=row.since,
+                attempt=row.attempt,
+                round=row.round,
+                bot=row.bot,
+                ends_at=row.ends_at,
+                upstream=tuple(before.get(row.id, ())),
+                **_last(endings.get(row.id)),
             )
             for row in rows
         ]
@@ -216,41 +207,42 @@ def _because_of(failure: View | None) -> str:
     return said if failure["cause"] is None else f"{said}: {causes.sentence(failure['cause'])}"
 
 
-def _last(tried: Row | None) -> View:
+def _last(tried: LastAttemptRow | None) -> View:
     """How the last attempt at an item ended, by whom, and what was said of it."""
     if tried is None:
         return {}
-    said = causes.put_off(tried["ending"], views.json_of(tried["error"]), tried["reason"])
-    return {"ending": tried["ending"], "ended_by": tried["bot_name"], "ended_for": said}
+    said = causes.put_off(tried.ending, views.json_of(tried.error), tried.reason)
+    return {"ending": tried.ending, "ended_by": tried.bot_name, "ended_for": said}
 
 
-def _ahead(groups: Iterable[Row]) -> dict[str, int]:
+def _ahead(groups: Iterable[OpenCountRow]) -> dict[str, int]:
     """Of the reviews of the whole that are READY: how many come before each."""
-    keys = sorted(row["key"] for row in groups if row["key"].startswith("review/") and row["status"] == Status.READY)
+    keys = sorted(row.key for row in groups if row.key.startswith("review/") and row.status == Status.READY)
     return {key: number for number, key in enumerate(keys)}
 
 
-def _item(row: Row, **more: Any) -> Item:
+def _item(row: OpenCountRow | OpenItemRow, **more: Any) -> Item:
     return Item(
         **{"id": "", "since": 0, **more},
-        kind=Kind(row["kind"]),
-        key=row["key"],
-        status=Status(row["status"]),
-        queue=Queue(row["queue"], Kind(row["kind"]), tuple(views.json_of(row["skills"])), row["assign_to"]),
-        pending=row["pending"],
-        wake=row["wake"],
-        start_due=row["start_due"],
-        excluded=tuple(views.json_of(row["excluded"])),
+        kind=Kind(row.kind),
+        key=row.key,
+        status=Status(row.status),
+        queue=Queue(row.queue, Kind(row.kind), tuple(views.json_of(row.skills)), row.assign_to),
+        pending=row.pending,
+        wake=row.wake,
+        start_due=row.start_due,
+        excluded=tuple(views.json_of(row.excluded)),
     )
 
 
-def _bot(row: Row) -> Bot:
-    plain = {
-        **row,
-        "type": BotType(row["type"]),
-        "skills": tuple(views.json_of(row["skills"])),
-        "labels": views.json_of(row["labels"]),
-        "dedicated": bool(row["dedicated"]),
+def _bot(row: BotRow) -> Bot:
+    plain = row._asdict()
+    del plain["held"]
+    plain |= {
+        "type": BotType(row.type),
+        "skills": tuple(views.json_of(row.skills)),
+        "labels": views.json_of(row.labels),
+        "dedicated": bool(row.dedicated),
     }
     return Bot(**plain)
 

@@ -11,13 +11,13 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 
 from swarmkeeper.core.ports import Broker, Store, StoreDamaged, StoreUnavailable
 from swarmkeeper.core.states import TASK_CLOSED
-from swarmkeeper.service import views
+from swarmkeeper.service import reads, views
 from swarmkeeper.service.engine import Log
-from swarmkeeper.service.views import Row, View
+from swarmkeeper.service.reads import EventRow, fetch
+from swarmkeeper.service.views import View
 
 TOPIC = "events"  # what the engine hints at after each batch that told something
 LAG_MAX = 1_000  # events that may wait for one follower
@@ -38,7 +38,7 @@ class Told:
 
     __slots__ = ("_form", "_view", "row")
 
-    def __init__(self, row: Row) -> None:
+    def __init__(self, row: EventRow) -> None:
         self.row = row
         self._view: View | None = None
         self._form: bytes | None = None
@@ -104,7 +104,7 @@ class Subscription:
                 self._more.clear()
                 await self._more.wait()
         told = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
-        self.cursor = told[-1].row["seq"]
+        self.cursor = told[-1].row.seq
         return told
 
     def nudge(self) -> None:
@@ -114,8 +114,8 @@ class Subscription:
 
     async def begin(self) -> None:
         if self._task is not None:
-            found = await self._feed.store.read("task_row", {"tenant": self._tenant, "task": self._task})
-            self._over = bool(found) and found[0]["status"] in _CLOSED
+            found = await fetch(self._feed.store, reads.TASK_ROW, tenant=self._tenant, task=self._task)
+            self._over = bool(found) and found[0].status in _CLOSED
 
     async def _catch_up(self) -> None:
         """Read one page; with the last one, go live where the feed's reader stands."""
@@ -127,16 +127,16 @@ class Subscription:
             # What the reader has handed out so far was committed before that look, so it was seen.
             self._live = True
 
-    async def _read(self) -> list[dict[str, Any]]:
-        parameters: dict[str, Any] = {"after": self._read_to, "limit": PAGE}
+    async def _read(self) -> list[EventRow]:
+        store, after = self._feed.store, self._read_to
         if self._task is None:
-            return await self._feed.store.read("events_of_tenant", parameters | {"tenant": self._tenant})
-        return await self._feed.store.read("events_of_task", parameters | {"task": self._task})
+            return await fetch(store, reads.EVENTS_OF_TENANT, tenant=self._tenant, after=after, limit=PAGE)
+        return await fetch(store, reads.EVENTS_OF_TASK, task=self._task, after=after, limit=PAGE)
 
     def put(self, told: Sequence[Told]) -> None:
         """Take events that have just happened; but none that it still has to look back further than."""
         for each in told:
-            if not self._live or each.row["seq"] <= self._read_to:
+            if not self._live or each.row.seq <= self._read_to:
                 continue
             if len(self._waiting) >= LAG_MAX:
                 self.lagging = True
@@ -147,10 +147,10 @@ class Subscription:
 
     def _take(self, told: Told) -> None:
         row = told.row
-        self._read_to = row["seq"]
+        self._read_to = row.seq
         self._waiting.append(told)
-        if self._task is not None and row["kind"].startswith("task."):
-            to = views.json_of(row["body"]).get("to")
+        if self._task is not None and row.kind.startswith("task."):
+            to = views.json_of(row.body).get("to")
             self._over = to in _CLOSED if to is not None else self._over
 
     def stop(self) -> None:
@@ -175,9 +175,9 @@ class Feed:
         """Follow a tenant's events, or one task's, from after a cursor on."""
         subscription = Subscription(self, tenant, task, after)
         if self.cursor is None:
-            newest = await self.store.read("newest_event", {})
+            newest = await fetch(self.store, reads.NEWEST_EVENT)
             if self.cursor is None:
-                self.cursor = newest[0]["seq"] if newest else 0
+                self.cursor = newest[0].seq if newest else 0
         of_key = self._followers.setdefault(subscription.key, {})
         of_key[id(subscription)] = subscription
         self._wanted.set()
@@ -226,7 +226,7 @@ class Feed:
         """Hand out what is new; whether there was anything."""
         told = False
         while self.cursor is not None:
-            found = await self.store.read("events_after", {"after": self.cursor, "limit": PAGE})
+            found = await fetch(self.store, reads.EVENTS_AFTER, after=self.cursor, limit=PAGE)
             if found:
                 told = True
                 await self._hand_out([Told(row) for row in found])
@@ -236,10 +236,10 @@ class Feed:
 
     async def _hand_out(self, told: Sequence[Told]) -> None:
         """Give events to those who follow them now. Who goes live from here on has read them in the store."""
-        self.cursor = told[-1].row["seq"]
+        self.cursor = told[-1].row.seq
         of_key: dict[tuple[str, str | None], list[Told]] = {}
         for each in told:
-            tenant, task = each.row["tenant"], each.row["task"]
+            tenant, task = each.row.tenant, each.row.task
             for key in ((tenant, None),) if task is None else ((tenant, None), (tenant, task)):
                 if key in self._followers:
                     of_key.setdefault(key, []).append(each)

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from swarmkeeper.core.commands import Command, NoteRefusals
 from swarmkeeper.core.errors import RateLimited, SwarmkeeperError, Unauthenticated
@@ -19,6 +18,7 @@ from swarmkeeper.core.model import ApiKey, Principal
 from swarmkeeper.core.ports import Store
 from swarmkeeper.govern import keys
 from swarmkeeper.service.processes import Processes
+from swarmkeeper.service.reads import KEY_BY_PUBLIC_ID, SecretKeyRow, fetch
 from swarmkeeper.service.stuck import StuckCode
 
 SECOND = 1_000_000
@@ -223,7 +223,7 @@ class Identity:
 
     async def _read(self, public_id: str) -> ApiKey | None:
         generation = self._generation
-        rows = await self._store.read("key_by_public_id", {"public_id": public_id})
+        rows = await fetch(self._store, KEY_BY_PUBLIC_ID, public_id=public_id)
         if not rows:
             return None
         key = _key(rows[0])
@@ -289,6 +289,6 @@ def _principal(key: ApiKey) -> Principal:
     )
 
 
-def _key(row: Mapping[str, Any]) -> ApiKey:
-    skills = row["skills"]
-    return ApiKey(**{**row, "skills": None if skills is None else tuple(json.loads(skills))})
+def _key(row: SecretKeyRow) -> ApiKey:
+    skills = None if row.skills is None else tuple(json.loads(row.skills))
+    return ApiKey(**{**row._asdict(), "skills": skills})

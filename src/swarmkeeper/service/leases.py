@@ -14,11 +14,11 @@ import msgspec
 from swarmkeeper.core.model import Work
 from swarmkeeper.core.ports import ReadsOnly
 from swarmkeeper.core.states import Kind, Status
-from swarmkeeper.service import views
+from swarmkeeper.service import reads, views
 from swarmkeeper.service.bodies import Bodies
-from swarmkeeper.service.queries import READS
+from swarmkeeper.service.reads import JudgedRow, LastAttemptRow, OutputRow, UpstreamRow, fetch
 from swarmkeeper.service.scheduler import Granted
-from swarmkeeper.service.views import Inline, Row, View
+from swarmkeeper.service.views import Inline, View
 
 LIGHT_BYTES = 64 << 10  # of bodies, each as often as it is told
 LIGHT_ROWS = 100  # upstream of all together
@@ -33,10 +33,6 @@ class Leases:
         self._store = store
         self._bodies = bodies
 
-    async def _read(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
-        assert parameters.keys() == READS[name], f"{name} takes {sorted(READS[name])}"
-        return await self._store.read(name, parameters)
-
     async def are_light(self, granted: Sequence[Granted]) -> bool:
         """Whether `views` takes no longer than a few commands."""
         if not granted:
@@ -45,9 +41,9 @@ class Leases:
             return False
         bodies = [one.of_task.spec for one in granted] + [one.item.payload for one in granted if one.item.payload]
         works = [one.item.id for one in granted]
-        found = await self._read("weight_of_leases", bodies=_json(bodies), works=_json(works))
-        size: int = sum(row["bytes"] for row in found)
-        edges: int = sum(row["edges"] for row in found)
+        found = await fetch(self._store, reads.WEIGHT_OF_LEASES, bodies=_json(bodies), works=_json(works))
+        size: int = sum(row.bytes for row in found)
+        edges: int = sum(row.edges for row in found)
         return size <= LIGHT_BYTES and edges <= LIGHT_ROWS
 
     async def views(self, granted: Sequence[Granted]) -> list[View]:
@@ -83,47 +79,56 @@ class Leases:
                 view["previous"] = await self._previous(item, previous[item.id], inline)
         return list(shown.values())
 
-    async def _upstream(self, works: Sequence[str]) -> dict[str, list[Row]]:
-        before: dict[str, list[Row]] = {}
-        for row in await self._read("upstream_of_works", works=_json(works), status=Status.SUCCEEDED):
-            before.setdefault(row["child"], []).append(row)
+    async def _upstream(self, works: Sequence[str]) -> dict[str, list[UpstreamRow]]:
+        before: dict[str, list[UpstreamRow]] = {}
+        for row in await fetch(self._store, reads.UPSTREAM_OF_WORKS, works=_json(works), status=Status.SUCCEEDED):
+            before.setdefault(row.child, []).append(row)
         return before
 
-    async def _history(self, works: Sequence[str], shown: Mapping[str, View]) -> dict[str, Row]:
+    async def _history(self, works: Sequence[str], shown: Mapping[str, View]) -> dict[str, LastAttemptRow]:
         """Put what was said of items before into their views; the last attempt of each."""
         ids = _json(works)
-        for row in await self._read("feedback_of_works", works=ids):
-            shown[row["work"]]["feedback"].append({"round": row["round"], "text": row["text"]})
-        for row in await self._read("answers_of_works", works=ids):
-            answer = {"question": row["question"], "answer": views.json_of(row["answer"])}
-            shown[row["work"]]["answers"].append(answer)
-        return {row["work"]: row for row in await self._read("last_attempts_of_works", works=ids)}
+        for row in await fetch(self._store, reads.FEEDBACK_OF_WORKS, works=ids):
+            shown[row.work]["feedback"].append({"round": row.round, "text": row.text})
+        for said in await fetch(self._store, reads.ANSWERS_OF_WORKS, works=ids):
+            answer = {"question": said.question, "answer": views.json_of(said.answer)}
+            shown[said.work]["answers"].append(answer)
+        return {last.work: last for last in await fetch(self._store, reads.LAST_ATTEMPTS_OF_WORKS, works=ids)}
 
     async def _to_judge(self, item: Work, view: View, inline: Inline) -> None:
         if item.subject is None:
-            found: Sequence[Row] = await self._read(
-                "results_of_task", task=item.task, kind=Kind.EXECUTE, status=Status.SUCCEEDED
+            found = await fetch(
+                self._store, reads.RESULTS_OF_TASK, task=item.task, kind=Kind.EXECUTE, status=Status.SUCCEEDED
             )
         else:
-            (subject,) = await self._read("works_by_id", works=_json([item.subject]))
-            view["subtask"] = views.planned(subject)
-            found = [subject | {"bytes": subject["result_bytes"]}] if subject["result"] is not None else []
+            (subject,) = await fetch(self._store, reads.WORKS_BY_ID, works=_json([item.subject]))
+            view["subtask"] = views.as_planned(subject.id, subject.task, subject.key, views.json_of(subject.spec))
+            found = _output(subject)
         of = "task" if item.subject is None else "subtask"
         view["review"] = {"of": of, "results": await self._bodies.outputs(found, inline)}
 
-    async def _previous(self, item: Work, attempt: Row, inline: Inline) -> View:
+    async def _previous(self, item: Work, attempt: LastAttemptRow, inline: Inline) -> View:
         output = None
-        if attempt["result"] is not None:
-            body = (await self._bodies.of([attempt["result"]]))[attempt["result"]]
+        if attempt.result is not None:
+            body = (await self._bodies.of([attempt.result]))[attempt.result]
             # Only a subtask's output has a place of its own; plans and verdicts are never that large by their bounds.
             if item.kind is not Kind.EXECUTE or inline.fits(len(body)):
                 output = views.json_of(body)
             else:
                 digest = views.sha256(body)
-                output = views.reference(item.task, item.key, digest, len(body), attempt=attempt["attempt"])
+                output = views.reference(item.task, item.key, digest, len(body), attempt=attempt.attempt)
         return {
-            "attempt": attempt["attempt"],
-            "ending": attempt["ending"],
+            "attempt": attempt.attempt,
+            "ending": attempt.ending,
             "output": output,
-            "error": views.json_of(attempt["error"]),
+            "error": views.json_of(attempt.error),
         }
+
+
+def _output(subject: JudgedRow) -> list[OutputRow]:
+    """What the subject of a review has put out: one row, or none."""
+    if subject.result is None:
+        return []
+    assert subject.result_hash is not None, "a result has its hash"
+    assert subject.result_bytes is not None, "a result has its body"
+    return [OutputRow(subject.task, subject.key, subject.result, subject.result_hash, subject.result_bytes)]

@@ -20,9 +20,10 @@ from swarmkeeper.core.errors import Invalid, NotFound
 from swarmkeeper.core.model import Principal
 from swarmkeeper.core.ports import Changes, ReadsOnly, StoreDamaged, StoreUnavailable
 from swarmkeeper.core.states import TaskStatus
-from swarmkeeper.service import views
+from swarmkeeper.service import reads, views
 from swarmkeeper.service.queries import PAGE_BYTES_MAX, Queries
-from swarmkeeper.service.views import Row, View
+from swarmkeeper.service.reads import MessageRow, fetch
+from swarmkeeper.service.views import View
 
 # What one heartbeat's answer carries: more waits for the next, which says how far the bot has come.
 GIVEN_MAX = 64
@@ -46,8 +47,8 @@ class Messages:
         self.newest: dict[str, str] = {} if newest is None else newest
 
     async def start(self) -> None:
-        for row in await self._store.read("newest_messages", {"over": TaskStatus.ARCHIVED}):
-            self.newest[row["task"]] = row["id"]
+        for row in await fetch(self._store, reads.NEWEST_MESSAGES, over=TaskStatus.ARCHIVED):
+            self.newest[row.task] = row.id
 
     def committed(self, changes: Changes) -> None:
         for message in changes.messages:
@@ -77,9 +78,16 @@ class Messages:
         for task, cursors in heard.items():
             if not self._is_behind(task, cursors):
                 continue
-            asked = {"task": task, "bot": bot, "after": _json(list(cursors)), "limit": GIVEN_MAX - len(given)}
             try:
-                shown = await self._shown(await self._store.read("messages_for_bot", asked), room, bool(given))
+                rows = await fetch(
+                    self._store,
+                    reads.MESSAGES_FOR_BOT,
+                    task=task,
+                    bot=bot,
+                    after=_json(list(cursors)),
+                    limit=GIVEN_MAX - len(given),
+                )
+                shown = await self._shown(rows, room, bool(given))
             except (StoreUnavailable, StoreDamaged):
                 break
             given += shown
@@ -92,7 +100,7 @@ class Messages:
 
     async def one(self, task_id: str, message_id: str) -> View:
         """A message that the caller has just sent."""
-        rows = await self._store.read("message_row", {"task": task_id, "message": message_id})
+        rows = await fetch(self._store, reads.MESSAGE_ROW, task=task_id, message=message_id)
         if not rows:
             raise NotFound("no such message")
         return (await self._shown(rows, GIVEN_BYTES_MAX, False))[0]
@@ -110,36 +118,36 @@ class Messages:
         await self._queries.must_see_outputs(principal, task_id)
         if page_token:
             after = views.read_token(page_token, str)[0]
-        if after is not None and not await self._store.read("message_row", {"task": task_id, "message": after}):
+        if after is not None and not await fetch(self._store, reads.MESSAGE_ROW, task=task_id, message=after):
             where = (
                 "/query/page_token" if page_token else "/query/after",
                 "unknown_message",
                 "no message of this task",
             )
             raise Invalid("messages can be listed after one of the same task", details=(where,))
-        rows = await self._store.read("messages_page", {"task": task_id, "after": after, "limit": page_size + 1})
+        rows = await fetch(self._store, reads.MESSAGES_PAGE, task=task_id, after=after, limit=page_size + 1)
         shown = await self._shown(rows[:page_size], PAGE_BYTES_MAX, False)
         return views.page(shown, views.token(shown[-1]["id"]) if len(shown) < len(rows) else "")
 
-    async def _shown(self, rows: Sequence[Row], room: int, some_are: bool) -> list[View]:
+    async def _shown(self, rows: Sequence[MessageRow], room: int, some_are: bool) -> list[View]:
         """As many as there is room for: at least one, if nothing is there yet."""
-        fitting: list[Row] = []
+        fitting: list[MessageRow] = []
         for row in rows:
-            room -= row["bytes"]
+            room -= row.bytes
             if room < 0 and (fitting or some_are):
                 break
             fitting.append(row)
-        ids = _json([row["payload"] for row in fitting])
-        found = await self._store.read("payloads", {"ids": ids}) if fitting else []
-        bodies = {row["id"]: row["body"] for row in found}
+        ids = _json([row.payload for row in fitting])
+        found = await fetch(self._store, reads.PAYLOADS, ids=ids) if fitting else []
+        bodies = {row.id: row.body for row in found}
         return [
             {
-                "id": row["id"],
-                "from_bot": row["from_bot"],
-                "to_bot": row["to_bot"],
-                "task_id": row["task"],
-                "payload": views.json_of(bodies[row["payload"]]),
-                "timestamp": views.time(row["at"]),
+                "id": row.id,
+                "from_bot": row.from_bot,
+                "to_bot": row.to_bot,
+                "task_id": row.task,
+                "payload": views.json_of(bodies[row.payload]),
+                "timestamp": views.time(row.at),
             }
             for row in fitting
         ]

@@ -8,9 +8,10 @@ from typing import Any
 from swarmkeeper.core.errors import Forbidden, Invalid, NotFound
 from swarmkeeper.core.model import Principal
 from swarmkeeper.core.ports import ReadsOnly, Rules
-from swarmkeeper.service import views
+from swarmkeeper.service import reads, views
 from swarmkeeper.service.queries import PAGE_BYTES_MAX, PAGE_SIZE, PAGE_SIZE_MAX
-from swarmkeeper.service.views import Inline, Row, View
+from swarmkeeper.service.reads import ApprovalRow, fetch
+from swarmkeeper.service.views import Inline, View
 
 
 class People:
@@ -28,7 +29,7 @@ class People:
             Forbidden: the role reads neither approvals nor tasks.
         """
         self._must(principal, of_one_task=True)
-        found = await self._store.read("approval_row", {"tenant": principal.tenant, "approval": approval_id})
+        found = await fetch(self._store, reads.APPROVAL_ROW, tenant=principal.tenant, approval=approval_id)
         if not found:
             raise NotFound("no such approval")
         return _readable(approval(found[0], None), self._rules, principal.tenant)
@@ -47,22 +48,25 @@ class People:
         if not 1 <= page_size <= PAGE_SIZE_MAX:
             raise Invalid("no such page", details=(("/query/page_size", "range", f"must be 1 to {PAGE_SIZE_MAX}"),))
         after = views.read_token(page_token, str)[0] if page_token else ""
-        asked = {"tenant": principal.tenant, "state": state, "after": after, "limit": page_size + 1}
-        of_task, asked = ("", asked) if task_id is None else ("_of_task", {**asked, "task": task_id})
-        sizes = await self._store.read(f"approvals_bytes{of_task}", asked)
+        asked: dict[str, Any] = {"tenant": principal.tenant, "state": state, "after": after, "limit": page_size + 1}
+        sizes_of, rows_of = reads.APPROVALS_BYTES, reads.APPROVALS_PAGE
+        if task_id is not None:
+            asked["task"] = task_id
+            sizes_of, rows_of = reads.APPROVALS_BYTES_OF_TASK, reads.APPROVALS_PAGE_OF_TASK
+        sizes = await fetch(self._store, sizes_of, **asked)
         fitting, room = 0, PAGE_BYTES_MAX
         for row in sizes[:page_size]:
-            room -= row["bytes"]
+            room -= row.bytes
             if fitting and room < 0:
                 break
             fitting += 1
         if not fitting:
             return views.page([], "")
-        last = sizes[fitting - 1]["id"]
-        found = await self._store.read(f"approvals_page{of_task}", {**asked, "limit": fitting})
+        last = sizes[fitting - 1].id
+        found = await fetch(self._store, rows_of, **{**asked, "limit": fitting})
         inline = Inline()
         # One that was decided in between has let another in from the page after this one.
-        shown = [approval(row, inline) for row in found if row["id"] <= last]
+        shown = [approval(row, inline) for row in found if row.id <= last]
         readable = [_readable(one, self._rules, principal.tenant) for one in shown]
         return views.page(readable, views.token(last) if fitting < len(sizes) else "")
 
@@ -74,28 +78,28 @@ class People:
             raise Forbidden(self._rules.why_not(principal, "approval.read"))
 
 
-def approval(row: Row, inline: Inline | None) -> View:
+def approval(row: ApprovalRow, inline: Inline | None) -> View:
     """An approval as the wire shows it; a subject for which there is no room left stands as a reference."""
-    subject = row["subject"] or "null"
+    subject = row.subject or "null"
     size = len(subject.encode())
     whole = inline is None or inline.fits(size)
     digest = hashlib.sha256(subject.encode()).hexdigest()
     return {
-        "id": row["id"],
-        "kind": row["kind"],
-        "state": row["state"],
-        "task_id": row["task"],
-        "work_id": row["work"],
-        "asked_by": row["asked_by"],
-        "question": row["question"],
-        "choices": views.json_of(row["choices"]),
-        "schema": views.json_of(row["schema"]),
+        "id": row.id,
+        "kind": row.kind,
+        "state": row.state,
+        "task_id": row.task,
+        "work_id": row.work,
+        "asked_by": row.asked_by,
+        "question": row.question,
+        "choices": views.json_of(row.choices),
+        "schema": views.json_of(row.schema),
         "subject": views.json_of(subject)
         if whole
-        else {"$ref": f"/approvals/{row['id']}", "sha256": digest, "bytes": size},
-        "subject_hash": row["subject_hash"],
-        "opened_at": views.time(row["opened_at"]),
-        "expires_at": views.time(row["expires_at"]),
+        else {"$ref": f"/approvals/{row.id}", "sha256": digest, "bytes": size},
+        "subject_hash": row.subject_hash,
+        "opened_at": views.time(row.opened_at),
+        "expires_at": views.time(row.expires_at),
         "decision": _decision(row),
     }
 
@@ -114,15 +118,15 @@ def _readable(shown: View, rules: Rules, tenant: str) -> View:
     return {**shown, "subject": subject, "question": rules.text(shown["question"], tenant=tenant)}
 
 
-def _decision(row: Row) -> View | None:
-    if row["decision"] is None:
+def _decision(row: ApprovalRow) -> View | None:
+    if row.decision is None:
         return None
-    decided: dict[str, Any] = views.json_of(row["decision"])
+    decided: dict[str, Any] = views.json_of(row.decision)
     verb, words = decided["verb"], decided.get("reason") or None
     return {
         "verb": verb,
-        "by": row["decided_by"],
-        "at": views.time(row["decided_at"]),
+        "by": row.decided_by,
+        "at": views.time(row.decided_at),
         "comment": words if verb == "approve" else None,
         "reason": words if verb == "reject" else None,
         "answer": decided.get("answer"),

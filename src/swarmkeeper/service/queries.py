@@ -9,18 +9,22 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mappi
 from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from swarmkeeper.core.errors import CursorTooOld, Forbidden, Invalid, NotFound, Overloaded
 from swarmkeeper.core.model import Limits, Principal
-from swarmkeeper.core.ports import Reader, ReadsOnly, Rules
+from swarmkeeper.core.ports import Read, Reader, ReadsOnly, Rules
 from swarmkeeper.core.states import TASK_CLOSED, Condition, Ending, FailureCode, Kind, Status, TaskStatus
 from swarmkeeper.core.stuck import Stuck
-from swarmkeeper.service import causes, views
+from swarmkeeper.service import causes, reads, views
 from swarmkeeper.service.bodies import Bodies
-from swarmkeeper.service.views import Inline, Row, View
+from swarmkeeper.service.reads import BotRow, KeyRow, SubtaskRow, TaskRow
+from swarmkeeper.service.views import Inline, View
+
+R = TypeVar("R")
+Row = TypeVar("Row", BotRow, KeyRow)
 
 PAGE_SIZE = 50
 PAGE_SIZE_MAX = 500
@@ -30,72 +34,6 @@ PAGE_BYTES_MAX = 4 * 1024 * 1024
 
 _LAST = 2**62  # after every time there is
 _LAST_ID = "\U0010ffff"  # after every id there is
-_TASKS_PAGE = frozenset(
-    {
-        *("tenant", "statuses", "outcomes", "labels", "created_after", "created_before"),
-        *("after_at", "after_id", "limit"),
-    }
-)
-
-# The named reads that a store has to offer, with their parameters.
-READS: Mapping[str, frozenset[str]] = {
-    "task_row": frozenset({"tenant", "task"}),
-    "tasks_oldest": _TASKS_PAGE,
-    "tasks_newest": _TASKS_PAGE,
-    "tasks_by_priority": _TASKS_PAGE | {"after_priority"},
-    "payloads": frozenset({"ids"}),
-    "subtasks_page": frozenset({"task", "kind", "after", "limit"}),
-    "subtask_row": frozenset({"task", "kind", "ref"}),
-    "results_of_task": frozenset({"task", "kind", "status"}),
-    "last_results_of_task": frozenset({"task", "kind", "status", "condition"}),
-    "graph_nodes": frozenset({"task", "kind"}),
-    "graph_edges": frozenset({"task"}),
-    "attempts_of_work": frozenset({"work"}),
-    "last_failure_of_task": frozenset({"task", "endings", "well"}),
-    "failed_count": frozenset({"task", "kind", "status"}),
-    "late_of_work": frozenset({"work"}),
-    "verdict_on_subtask": frozenset({"task", "from_key", "to_key", "status"}),
-    "lease_on_task": frozenset({"tenant", "bot", "key", "task"}),
-    "attempt_on_task": frozenset({"tenant", "bot", "key", "task"}),
-    "standing_of_reports": frozenset({"tenant", "bot", "asked"}),
-    "bot_owner": frozenset({"tenant", "bot"}),
-    "weight_of_leases": frozenset({"bodies", "works"}),
-    "works_by_id": frozenset({"works"}),
-    "upstream_of_works": frozenset({"works", "status"}),
-    "feedback_of_works": frozenset({"works"}),
-    "answers_of_works": frozenset({"works"}),
-    "last_attempts_of_works": frozenset({"works"}),
-    "newest_messages": frozenset({"over"}),
-    "message_row": frozenset({"task", "message"}),
-    "messages_page": frozenset({"task", "after", "limit"}),
-    "messages_for_bot": frozenset({"task", "bot", "after", "limit"}),
-    "approval_row": frozenset({"tenant", "approval"}),
-    "approvals_bytes": frozenset({"tenant", "state", "after", "limit"}),
-    "approvals_bytes_of_task": frozenset({"tenant", "state", "task", "after", "limit"}),
-    "approvals_page": frozenset({"tenant", "state", "after", "limit"}),
-    "approvals_page_of_task": frozenset({"tenant", "state", "task", "after", "limit"}),
-    "bots_page": frozenset({"tenant", "after", "limit"}),
-    "bot_row": frozenset({"tenant", "bot"}),
-    "skills_of_bots": frozenset({"tenant", "status"}),
-    "waiting_by_queue": frozenset({"tenant"}),
-    "keys_page": frozenset({"tenant", "after", "limit"}),
-    "tenant_shares": frozenset(),
-    "tenant_row": frozenset({"tenant"}),
-    "bots_seen_before": frozenset({"after", "before", "limit"}),
-    "key_row": frozenset({"tenant", "key"}),
-    "key_by_public_id": frozenset({"public_id"}),
-    "tenants": frozenset(),
-    "events_after": frozenset({"after", "limit"}),
-    "events_of_tenant": frozenset({"tenant", "after", "limit"}),
-    "events_of_task": frozenset({"task", "after", "limit"}),
-    "audit_places": frozenset({"tenant", "after", "limit"}),
-    "audit_places_of_task": frozenset({"tenant", "task", "after", "limit"}),
-    "audit_places_of_actor": frozenset({"tenant", "actor", "after", "limit"}),
-    "audit_places_of_action": frozenset({"tenant", "action", "after", "limit"}),
-    "audit_records_at": frozenset({"tenant", "places"}),
-    "first_event": frozenset(),
-    "newest_event": frozenset(),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,10 +48,10 @@ class TaskFilter:
 
 
 # order_by -> (named read, what sorts before everything)
-_ORDERS: Mapping[str, tuple[str, tuple[int, ...]]] = {
-    "created_at": ("tasks_oldest", (-1,)),
-    "-created_at": ("tasks_newest", (_LAST,)),
-    "priority": ("tasks_by_priority", (10, -1)),
+_ORDERS: Mapping[str, tuple[Read[TaskRow], tuple[int, ...]]] = {
+    "created_at": (reads.TASKS_OLDEST, (-1,)),
+    "-created_at": (reads.TASKS_NEWEST, (_LAST,)),
+    "priority": (reads.TASKS_BY_PRIORITY, (10, -1)),
 }
 
 
@@ -127,9 +65,9 @@ def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _item(row: Row, status: TaskStatus, *, room: int, seen: bool) -> View:
+def _item(row: SubtaskRow, status: TaskStatus, *, room: int, seen: bool) -> View:
     shown = views.subtask(row, status, room=room)
-    said = views.json_of(row["said"]) if seen else None
+    said = views.json_of(row.said) if seen else None
     progress = None if said is None else {name: value for name, value in said.items() if name != "log"}
     return {
         **shown,
@@ -169,12 +107,11 @@ class Queries:
         self._parked = parked
         self._stuck = stuck
 
-    async def _read(self, name: str, **parameters: Any) -> list[dict[str, Any]]:
-        assert parameters.keys() == READS[name], f"{name} takes {sorted(READS[name])}"
-        return await self._reader.read(name, parameters)
+    async def _fetch(self, read: Read[R], **parameters: Any) -> list[R]:
+        return await reads.fetch(self._reader, read, **parameters)
 
-    async def _one(self, name: str, **parameters: Any) -> dict[str, Any]:
-        found = await self._read(name, **parameters)
+    async def _one(self, read: Read[R], **parameters: Any) -> R:
+        found = await self._fetch(read, **parameters)
         if not found:
             raise NotFound("no such thing")
         return found[0]
@@ -201,7 +138,7 @@ class Queries:
         if not self._rules.may(principal, action):
             raise Forbidden(self._rules.why_not(principal, action))
 
-    async def _task(self, principal: Principal, task_id: str) -> dict[str, Any]:
+    async def _task(self, principal: Principal, task_id: str) -> TaskRow:
         """The task's row, for whoever may read it.
 
         Raises:
@@ -211,22 +148,22 @@ class Queries:
         everything = self._rules.may(principal, "task.read")
         if not everything and not self._rules.may(principal, "task.read_held"):
             raise Forbidden(self._rules.why_not(principal, "task.read"))
-        row = await self._one("task_row", tenant=principal.tenant, task=task_id)
+        row = await self._one(reads.TASK_ROW, tenant=principal.tenant, task=task_id)
         if not everything and not await self._has_to_do(principal, task_id):
             raise NotFound("no such task")
         return row
 
     async def _has_to_do(self, principal: Principal, task_id: str) -> bool:
         return await self._holds(principal, task_id) or bool(
-            await self._read(
-                "attempt_on_task", tenant=principal.tenant, bot=principal.bot, key=principal.key_id, task=task_id
+            await self._fetch(
+                reads.ATTEMPT_ON_TASK, tenant=principal.tenant, bot=principal.bot, key=principal.key_id, task=task_id
             )
         )
 
     async def _holds(self, principal: Principal, task_id: str) -> bool:
         return bool(
-            await self._read(
-                "lease_on_task", tenant=principal.tenant, bot=principal.bot, key=principal.key_id, task=task_id
+            await self._fetch(
+                reads.LEASE_ON_TASK, tenant=principal.tenant, bot=principal.bot, key=principal.key_id, task=task_id
             )
         )
 
@@ -256,54 +193,56 @@ class Queries:
     async def task_then(self, principal: Principal, task_id: str) -> tuple[View, int]:
         """The same, within a `moment`."""
         row = await self._task(principal, task_id)
-        bodies = await self._bodies.of([row["spec"], row["verdict"]])
-        shown = views.task(row, bodies.get(row["spec"]))
+        bodies = await self._bodies.of([row.spec, row.verdict])
+        shown = views.task(row, bodies.get(row.spec))
         shown["subtasks"], _, more = await self._subtasks(principal, row, 0, SUBTASKS_SHOWN)
         shown["failure"] = await self.failure(row)
         if shown["progress"]["failed"]:
             shown["progress"]["cancelled"] = await self._cancelled(row, shown, whole=not more)
         shown["result"] = await self._result(row) if await self._sees_outputs(principal, task_id) else None
-        shown["verdict"] = views.verdict(bodies.get(row["verdict"]))
-        return shown, row["version"]
+        shown["verdict"] = views.verdict(None if row.verdict is None else bodies.get(row.verdict))
+        return shown, row.version
 
-    async def failure(self, row: Row) -> View | None:
+    async def failure(self, row: TaskRow) -> View | None:
         """Why a task failed, with the first error behind it."""
-        failure: View | None = views.json_of(row["failure"])
+        failure: View | None = views.json_of(row.failure)
         if failure is None:
             return None
-        status = TaskStatus(row["status"])
+        status = TaskStatus(row.status)
         work = failure.get("work_id")
         if work is None and failure["code"] in _LEFT_BEHIND:
-            found = await self._read("last_failure_of_task", task=row["id"], endings=_json(_FAILING), well=_json(_WELL))
-            work = found[0]["work"] if found else None
+            found = await self._fetch(
+                reads.LAST_FAILURE_OF_TASK, task=row.id, endings=_json(_FAILING), well=_json(_WELL)
+            )
+            work = found[0].work if found else None
         behind = None
         if work is not None:
-            items = await self._read("subtask_row", task=row["id"], kind=Kind.EXECUTE, ref=work)
+            items = await self._fetch(reads.SUBTASK_ROW, task=row.id, kind=Kind.EXECUTE, ref=work)
             behind = causes.cause(items[0], status) if items else None
-        fix = f"swarmkeeper task retry {row['id']}" if status is TaskStatus.FAILED else None
+        fix = f"swarmkeeper task retry {row.id}" if status is TaskStatus.FAILED else None
         return {**failure, "cause": behind, "fix": fix}
 
-    async def _cancelled(self, row: Row, shown: View, *, whole: bool) -> int:
+    async def _cancelled(self, row: TaskRow, shown: View, *, whole: bool) -> int:
         """How many subtasks were cancelled: `failed` counts them too."""
         if whole:
             return sum(one["status"] == Status.CANCELLED for one in shown["subtasks"])
-        found = await self._read("failed_count", task=row["id"], kind=Kind.EXECUTE, status=Status.FAILED)
-        return int(shown["progress"]["failed"] - (found[0]["count"] if found else 0))
+        found = await self._fetch(reads.FAILED_COUNT, task=row.id, kind=Kind.EXECUTE, status=Status.FAILED)
+        return int(shown["progress"]["failed"] - (found[0].number if found else 0))
 
     async def version(self, principal: Principal, task_id: str) -> tuple[int, bool]:
         """The version of a task, and whether it is final: all that a waiting reader has to look at."""
         row = await self._task(principal, task_id)
-        return row["version"], row["outcome"] is not None
+        return row.version, row.outcome is not None
 
-    async def _result(self, row: Row) -> View | None:
+    async def _result(self, row: TaskRow) -> View | None:
         """The outputs that no other subtask went on from; null until the work was done."""
-        status = TaskStatus(row["status"])
-        done = status is TaskStatus.COMPLETED or (status in TASK_CLOSED and row["n_total"] and not row["n_open"])
+        status = TaskStatus(row.status)
+        done = status is TaskStatus.COMPLETED or (status in TASK_CLOSED and row.n_total and not row.n_open)
         if not done:
             return None
-        found = await self._read(
-            "last_results_of_task",
-            task=row["id"],
+        found = await self._fetch(
+            reads.LAST_RESULTS_OF_TASK,
+            task=row.id,
             kind=Kind.EXECUTE,
             status=Status.SUCCEEDED,
             condition=Condition.SUCCESS,
@@ -325,7 +264,7 @@ class Queries:
         if order_by not in _ORDERS:
             allowed = f"must be one of {', '.join(_ORDERS)}"
             raise Invalid("there is no such order", details=(("/query/order_by", "enum", allowed),))
-        name, first = _ORDERS[order_by]
+        read, first = _ORDERS[order_by]
         after: list[Any] = [*first, _LAST_ID if order_by.startswith("-") else ""]
         if page_token:
             _, *after = views.read_token(page_token, str, *(type(part) for part in after))
@@ -334,8 +273,8 @@ class Queries:
                     "the page token is of another order",
                     details=(("/query/page_token", "invalid", "use it with the order_by that it came with"),),
                 )
-        found = await self._read(
-            name,
+        found = await self._fetch(
+            read,
             tenant=principal.tenant,
             statuses=_json(filters.status) if filters.status else None,
             outcomes=_json(filters.outcome) if filters.outcome else None,
@@ -345,19 +284,19 @@ class Queries:
             **dict(zip(("after_priority", "after_at", "after_id")[-len(after) :], after, strict=True)),
             limit=page_size + 1,
         )
-        shown: list[dict[str, Any]] = []
+        shown: list[TaskRow] = []
         room = PAGE_BYTES_MAX
         for row in found[:page_size]:
-            room -= row["spec_bytes"] or 0
+            room -= row.spec_bytes or 0
             if shown and room < 0:
                 break
             shown.append(row)
-        bodies = await self._bodies.of([row["spec"] for row in shown])
+        bodies = await self._bodies.of([row.spec for row in shown])
         following = ""
         if len(shown) < len(found):
             last = shown[-1]
-            following = views.token(order_by, *[last["priority"], last["created_at"], last["id"]][-len(after) :])
-        return views.page([views.task(row, bodies.get(row["spec"])) for row in shown], following)
+            following = views.token(order_by, *(last.priority, last.created_at, last.id)[-len(after) :])
+        return views.page([views.task(row, bodies.get(row.spec)) for row in shown], following)
 
     async def subtasks(
         self, principal: Principal, task_id: str, *, page_size: int = PAGE_SIZE, page_token: str = ""
@@ -367,48 +306,50 @@ class Queries:
         row = await self._task(principal, task_id)
         after = views.read_token(page_token, int)[0] if page_token else 0
         shown, end, more = await self._subtasks(principal, row, after, page_size)
-        following = views.token(end) if more or await self._written(row) < row["n_total"] else ""
-        return views.page(shown, following) | {"subtasks_total": row["n_total"]}
+        following = views.token(end) if more or await self._written(row) < row.n_total else ""
+        return views.page(shown, following) | {"subtasks_total": row.n_total}
 
-    async def _subtasks(self, principal: Principal, task: Row, after: int, limit: int) -> tuple[list[View], int, bool]:
+    async def _subtasks(
+        self, principal: Principal, task: TaskRow, after: int, limit: int
+    ) -> tuple[list[View], int, bool]:
         """Some subtasks, where they end, and whether more are there."""
-        if not task["n_total"]:
+        if not task.n_total:
             return [], after, False
-        found = await self._read("subtasks_page", task=task["id"], kind=Kind.EXECUTE, after=after, limit=limit + 1)
+        found = await self._fetch(reads.SUBTASKS_PAGE, task=task.id, kind=Kind.EXECUTE, after=after, limit=limit + 1)
         shown = found[:limit]
-        status = TaskStatus(task["status"])
+        status = TaskStatus(task.status)
         # What a bot says on its way is as near to its output as what it says at the end.
-        seen = any(row["said"] for row in shown) and await self._sees_outputs(principal, task["id"])
+        seen = any(row.said for row in shown) and await self._sees_outputs(principal, task.id)
         room = views.INPUTS_BYTES_IN_ALL
         told = []
         for row in shown:
             told.append(_item(row, status, room=room, seen=seen))
             if told[-1]["input"] is not None:
-                room -= len(row["spec"] or b"")
-        end = shown[-1]["seq"] if shown else after
+                room -= len(row.spec or b"")
+        end = shown[-1].seq if shown else after
         return told, end, len(found) > limit
 
-    async def _subtask_row(self, task: Row, ref: str) -> Row:
+    async def _subtask_row(self, task: TaskRow, ref: str) -> SubtaskRow:
         """
         Raises:
             NotFound: there is none of this id or key.
             Overloaded: a long plan is still being written; it may be in the part that is not there yet.
         """
-        found = await self._read("subtask_row", task=task["id"], kind=Kind.EXECUTE, ref=ref)
+        found = await self._fetch(reads.SUBTASK_ROW, task=task.id, kind=Kind.EXECUTE, ref=ref)
         if found:
             return found[0]
-        written, total = await self._written(task), task["n_total"]
+        written, total = await self._written(task), task.n_total
         if written < total:
             raise Overloaded(
                 f"a long plan is still being written: {written} of {total} subtasks are there", retry_after=1
             )
         raise NotFound("no such thing")
 
-    async def _written(self, task: Row) -> int:
+    async def _written(self, task: TaskRow) -> int:
         """How many subtasks of the plan are there: all, but for a moment after a long plan was accepted."""
-        if not task["loading"]:
-            return int(task["n_total"])
-        return len(await self._read("graph_nodes", task=task["id"], kind=Kind.EXECUTE))
+        if not task.loading:
+            return int(task.n_total)
+        return len(await self._fetch(reads.GRAPH_NODES, task=task.id, kind=Kind.EXECUTE))
 
     async def subtask(self, principal: Principal, task_id: str, ref: str) -> View:
         """One subtask by id or key, or the plan or a review by its id, with all that came of it."""
@@ -419,29 +360,31 @@ class Queries:
         task = await self._task(principal, task_id)
         row = await self._subtask_row(task, ref)
         seen = await self._sees_outputs(principal, task_id)
-        shown = _item(row, TaskStatus(task["status"]), room=len(row["spec"] or b""), seen=seen)
+        shown = _item(row, TaskStatus(task.status), room=len(row.spec or b""), seen=seen)
         shown["output"] = None
-        if row["result"] is not None and seen:
-            body = (await self._bodies.of([row["result"]]))[row["result"]]
+        if row.result is not None and seen:
+            body = (await self._bodies.of([row.result]))[row.result]
             fits = Inline().fits(len(body))
             whole = views.json_of(body) if fits else None
-            shown["output"] = whole if fits else views.reference(task_id, row["key"], views.sha256(body), len(body))
+            shown["output"] = whole if fits else views.reference(task_id, row.key, views.sha256(body), len(body))
         # Keys of its reviews are review-of/<key>/<round>; "0" follows "/".
-        prefix = f"review-of/{row['key']}"
-        judged = await self._read(
-            "verdict_on_subtask",
+        prefix = f"review-of/{row.key}"
+        judged = await self._fetch(
+            reads.VERDICT_ON_SUBTASK,
             task=task_id,
             from_key=f"{prefix}/",
             to_key=f"{prefix}0",
             status=Status.SUCCEEDED,
         )
-        shown["verdict"] = views.verdict(judged[0]["body"] if judged else None)
-        shown["attempts"] = [views.attempt(one) for one in await self._read("attempts_of_work", work=row["id"])]
-        shown["progress"] = views.json_of(row["said"]) if seen else None
+        shown["verdict"] = views.verdict(judged[0].body if judged else None)
+        shown["attempts"] = [views.attempt(one) for one in await self._fetch(reads.ATTEMPTS_OF_WORK, work=row.id)]
+        shown["progress"] = views.json_of(row.said) if seen else None
         for one in shown["attempts"] if not seen else ():
             one["progress"] = None
         if self._rules.may(principal, "late.read"):
-            shown["late_results"] = [views.late_result(one) for one in await self._read("late_of_work", work=row["id"])]
+            shown["late_results"] = [
+                views.late_result(one) for one in await self._fetch(reads.LATE_OF_WORK, work=row.id)
+            ]
         return shown
 
     async def output(self, principal: Principal, task_id: str, ref: str, *, attempt: int | None = None) -> bytes:
@@ -452,11 +395,11 @@ class Queries:
             Forbidden: the caller may see the task, but not this.
         """
         await self.must_see_outputs(principal, task_id)
-        row = await self._subtask_row(await self._one("task_row", tenant=principal.tenant, task=task_id), ref)
-        wanted = row["result"]
+        row = await self._subtask_row(await self._one(reads.TASK_ROW, tenant=principal.tenant, task=task_id), ref)
+        wanted = row.result
         if attempt is not None:
-            tried = await self._read("attempts_of_work", work=row["id"])
-            wanted = next((one["result"] for one in tried if one["attempt"] == attempt), None)
+            tried = await self._fetch(reads.ATTEMPTS_OF_WORK, work=row.id)
+            wanted = next((one.result for one in tried if one.attempt == attempt), None)
         if wanted is None:
             raise NotFound("it has put out nothing")
         return (await self._bodies.of([wanted]))[wanted]
@@ -464,21 +407,21 @@ class Queries:
     async def graph(self, principal: Principal, task_id: str) -> View:
         async with self.moment() as then:
             task = await then._task(principal, task_id)
-            nodes = await then._read("graph_nodes", task=task_id, kind=Kind.EXECUTE)
-            edges = await then._read("graph_edges", task=task_id)
-        shown = views.graph(nodes, edges, TaskStatus(task["status"]))
-        return shown | {"subtasks_total": task["n_total"], "loading": len(nodes) < task["n_total"]}
+            nodes = await then._fetch(reads.GRAPH_NODES, task=task_id, kind=Kind.EXECUTE)
+            edges = await then._fetch(reads.GRAPH_EDGES, task=task_id)
+        shown = views.graph(nodes, edges, TaskStatus(task.status))
+        return shown | {"subtasks_total": task.n_total, "loading": len(nodes) < task.n_total}
 
     # ---- bots, skills, keys ----------------------------------------------------------------------------------------
 
     async def bots(self, principal: Principal, *, page_size: int = PAGE_SIZE, page_token: str = "") -> View:
         self._must(principal, "bot.read")
         parked = set(self._parked())
-        return await self._page("bots_page", principal, lambda row: self._bot(row, parked), page_size, page_token)
+        return await self._page(reads.BOTS_PAGE, principal, lambda row: self._bot(row, parked), page_size, page_token)
 
     async def bot(self, principal: Principal, bot_id: str) -> View:
         """A bot: for operators, and for the one whose key it is."""
-        row = await self._read("bot_row", tenant=principal.tenant, bot=bot_id)
+        row = await self._fetch(reads.BOT_ROW, tenant=principal.tenant, bot=bot_id)
         own = bool(row) and self._rules.may(principal, "bot.register") and self._is_own(principal, row[0])
         if not own:
             self._must(principal, "bot.read")
@@ -486,17 +429,17 @@ class Queries:
             raise NotFound("no such bot")
         return self._bot(row[0], set(self._parked()))
 
-    def _is_own(self, principal: Principal, row: Row) -> bool:
-        return bool(row["name"] == principal.bot if principal.bot is not None else row["key_id"] == principal.key_id)
+    def _is_own(self, principal: Principal, row: BotRow) -> bool:
+        return bool(row.name == principal.bot if principal.bot is not None else row.key_id == principal.key_id)
 
-    def _bot(self, row: Row, parked: Collection[str]) -> View:
-        last_seen = max(row["last_seen"], self._seen(row["id"]) or 0)
-        away = row["id"] not in parked and self._now() - last_seen > self._limits.away
-        last_asked, asks = self._asks(row["id"], parked)
+    def _bot(self, row: BotRow, parked: Collection[str]) -> View:
+        last_seen = max(row.last_seen, self._seen(row.id) or 0)
+        away = row.id not in parked and self._now() - last_seen > self._limits.away
+        last_asked, asks = self._asks(row.id, parked)
         return {
-            **views.bot(row, last_seen=last_seen, away=away, stuck=self._stuck(row["id"])),
+            **views.bot(row, last_seen=last_seen, away=away, stuck=self._stuck(row.id)),
             "last_asked": views.time(last_asked),
-            "asking": asks and not away and row["status"] == "active",
+            "asking": asks and not away and row.status == "active",
         }
 
     def _asks(self, bot_id: str, parked: Collection[str]) -> tuple[int, bool]:
@@ -513,16 +456,16 @@ class Queries:
         parked = set(self._parked())
         waiting: dict[str, int] = {}
         oldest: dict[str, int] = {}
-        for row in await self._read("skills_of_bots", tenant=principal.tenant, status="active"):
-            for skill in views.json_of(row["skills"]):
+        for row in await self._fetch(reads.SKILLS_OF_BOTS, tenant=principal.tenant, status="active"):
+            for skill in views.json_of(row.skills):
                 bots[skill] = bots.get(skill, 0) + 1
                 # One whose places are all taken is at work: it asks when one is free.
-                if row["held"] >= row["capacity"] or self._asks(row["id"], parked)[1]:
+                if row.held >= row.capacity or self._asks(row.id, parked)[1]:
                     asking[skill] = asking.get(skill, 0) + 1
-        for row in await self._read("waiting_by_queue", tenant=principal.tenant):
-            for skill in views.json_of(row["skills"]):
-                waiting[skill] = waiting.get(skill, 0) + row["waiting"]
-                oldest[skill] = min(oldest.get(skill, _LAST), row["since"])
+        for queue in await self._fetch(reads.WAITING_BY_QUEUE, tenant=principal.tenant):
+            for skill in views.json_of(queue.skills):
+                waiting[skill] = waiting.get(skill, 0) + queue.waiting
+                oldest[skill] = min(oldest.get(skill, _LAST), queue.since)
         return views.page(
             [
                 {
@@ -538,21 +481,21 @@ class Queries:
 
     async def keys(self, principal: Principal, *, page_size: int = PAGE_SIZE, page_token: str = "") -> View:
         self._must(principal, "key.read")
-        return await self._page("keys_page", principal, views.key, page_size, page_token)
+        return await self._page(reads.KEYS_PAGE, principal, views.key, page_size, page_token)
 
     async def key(self, principal: Principal, key_id: str) -> View:
         self._must(principal, "key.read")
-        return views.key(await self._one("key_row", tenant=principal.tenant, key=key_id))
+        return views.key(await self._one(reads.KEY_ROW, tenant=principal.tenant, key=key_id))
 
     async def _page(
-        self, name: str, principal: Principal, view: Callable[[Row], View], page_size: int, page_token: str
+        self, read: Read[Row], principal: Principal, view: Callable[[Row], View], page_size: int, page_token: str
     ) -> View:
         self._check_size(page_size)
         after = views.read_token(page_token, str)[0] if page_token else ""
-        found = await self._read(name, tenant=principal.tenant, after=after, limit=page_size + 1)
+        found = await self._fetch(read, tenant=principal.tenant, after=after, limit=page_size + 1)
         more = len(found) > page_size
         return views.page(
-            [view(row) for row in found[:page_size]], views.token(found[page_size - 1]["id"]) if more else ""
+            [view(row) for row in found[:page_size]], views.token(found[page_size - 1].id) if more else ""
         )
 
     def _check_size(self, page_size: int) -> None:
@@ -573,11 +516,11 @@ class Queries:
         await self.may_follow(principal, task_id)
         await self.check_cursor(after)
         if task_id is None:
-            found = await self._read("events_of_tenant", tenant=principal.tenant, after=after, limit=page_size + 1)
+            found = await self._fetch(reads.EVENTS_OF_TENANT, tenant=principal.tenant, after=after, limit=page_size + 1)
         else:
-            found = await self._read("events_of_task", task=task_id, after=after, limit=page_size + 1)
+            found = await self._fetch(reads.EVENTS_OF_TASK, task=task_id, after=after, limit=page_size + 1)
         shown = found[:page_size]
-        return views.page([views.event(row) for row in shown], str(shown[-1]["seq"]) if len(found) > page_size else "")
+        return views.page([views.event(row) for row in shown], str(shown[-1].seq) if len(found) > page_size else "")
 
     async def may_follow(self, principal: Principal, task_id: str | None) -> None:
         """Whether these events may be seen.
@@ -592,6 +535,6 @@ class Queries:
 
     async def check_cursor(self, after: int) -> None:
         if after > 0:
-            first = await self._read("first_event")
-            if first and after < first[0]["seq"] - 1:
+            first = await self._fetch(reads.FIRST_EVENT)
+            if first and after < first[0].seq - 1:
                 raise CursorTooOld("the feed no longer goes back that far: begin with the oldest event kept")

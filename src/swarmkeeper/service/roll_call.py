@@ -14,7 +14,7 @@ from typing import Any
 from swarmkeeper.core.commands import ENGINE, CheckBot, Command
 from swarmkeeper.core.ports import Store
 from swarmkeeper.service.identity import Presence
-from swarmkeeper.service.queries import READS
+from swarmkeeper.service.reads import BOTS_SEEN_BEFORE, fetch
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
@@ -55,19 +55,18 @@ class RollCall:
         self._looked_at = now
         if now < self._due:
             return
-        parameters = {"after": self._after, "before": now - (self._forget or DAY) // WRITTEN_PARTS, "limit": SLICE}
-        assert parameters.keys() == READS["bots_seen_before"]
-        rows = await self._store.read("bots_seen_before", parameters)
+        before = now - (self._forget or DAY) // WRITTEN_PARTS
+        rows = await fetch(self._store, BOTS_SEEN_BEFORE, after=self._after, before=before, limit=SLICE)
         checks: list[Command[Any]] = []
         for row in rows:
-            heard = self._presence.last_seen(row["id"])
-            is_gone = self._forget and now - max(row["last_seen"], heard or 0) >= self._forget
-            if is_gone or (heard is not None and heard > row["last_seen"]):
-                by = replace(ENGINE, tenant=row["tenant"])
-                checks.append(CheckBot(by=by, bot=row["id"], heard=heard or 0))
+            heard = self._presence.last_seen(row.id)
+            is_gone = self._forget and now - max(row.last_seen, heard or 0) >= self._forget
+            if is_gone or (heard is not None and heard > row.last_seen):
+                by = replace(ENGINE, tenant=row.tenant)
+                checks.append(CheckBot(by=by, bot=row.id, heard=heard or 0))
         for outcome in await self._do_all(checks) if checks else ():
             if isinstance(outcome, Exception):
                 raise outcome
         is_last = len(rows) < SLICE
-        self._after = "" if is_last else rows[-1]["id"]
+        self._after = "" if is_last else rows[-1].id
         self._due = now + LOOK_EVERY if is_last else now

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,8 +15,18 @@ from swarmkeeper.core.errors import Invalid
 from swarmkeeper.core.model import Json, Lease, Task, Work
 from swarmkeeper.core.states import EDGE_MET, TASK_CLOSED, Condition, Kind, Status, TaskStatus, effective
 from swarmkeeper.core.stuck import Stuck
+from swarmkeeper.service.reads import (
+    AttemptRow,
+    BotRow,
+    EdgeRow,
+    EventRow,
+    KeyRow,
+    LateResultRow,
+    NodeRow,
+    SubtaskRow,
+    TaskRow,
+)
 
-Row = Mapping[str, Any]
 View = dict[str, Any]
 
 SECOND = 1_000_000
@@ -113,11 +123,11 @@ def sha256(body: bytes) -> str:
 # ---- tasks ---------------------------------------------------------------------------------------------------------
 
 
-def progress(row: Row) -> View:
+def progress(row: TaskRow) -> View:
     """What of a closed task was not reached yet by the sweep behind it counts as cancelled, which it is."""
-    unreached = row["n_open"] if TaskStatus(row["status"]) in TASK_CLOSED else 0
-    done = row["n_total"] - row["n_open"] - row["n_failed"]
-    return {"total": row["n_total"], "done": done, "failed": row["n_failed"] + unreached}
+    unreached = row.n_open if TaskStatus(row.status) in TASK_CLOSED else 0
+    done = row.n_total - row.n_open - row.n_failed
+    return {"total": row.n_total, "done": done, "failed": row.n_failed + unreached}
 
 
 def defaults(text: str) -> View:
@@ -132,38 +142,38 @@ def defaults(text: str) -> View:
     return {name: value for name, value in shown.items() if value is not None}
 
 
-def task(row: Row, spec: bytes | None) -> View:
+def task(row: TaskRow, spec: bytes | None) -> View:
     """All of a task but its subtasks, result and verdict."""
     sent = json_of(spec) or {}
     return {
-        "id": row["id"],
-        "title": row["title"],
+        "id": row.id,
+        "title": row.title,
         "description": sent.get("description", ""),
-        "priority": row["priority"],
-        "status": row["status"],
-        "outcome": row["outcome"],
-        "failure": json_of(row["failure"]),
-        "holds": json_of(row["holds"]),
+        "priority": row.priority,
+        "status": row.status,
+        "outcome": row.outcome,
+        "failure": json_of(row.failure),
+        "holds": json_of(row.holds),
         "progress": progress(row),
-        "round": row["round"],
+        "round": row.round,
         "input": sent.get("input", {}),
-        "labels": json_of(row["labels"]),
+        "labels": json_of(row.labels),
         "metadata": sent.get("metadata", {}),
         "acceptance_criteria": sent.get("acceptance_criteria", []),
-        "planner_skills": json_of(row["planner_skills"]),
-        "evaluator_skills": json_of(row["evaluator_skills"]),
-        "deadline_at": time(row["deadline"]),
-        "evaluation": row["evaluation"],
-        "quorum": {"accept": row["quorum_accept"], "of": row["quorum_of"]},
-        "max_rounds": row["max_rounds"],
-        "approval": row["approval"],
-        "plan_timeout_seconds": seconds(row["plan_timeout"]),
-        "review_timeout_seconds": seconds(row["review_timeout"]),
-        "defaults": defaults(row["defaults"]),
-        "subtasks_total": row["n_total"],
-        "usage": json_of(row["usage"]),
-        "created_at": time(row["created_at"]),
-        "updated_at": time(row["updated_at"]),
+        "planner_skills": json_of(row.planner_skills),
+        "evaluator_skills": json_of(row.evaluator_skills),
+        "deadline_at": time(row.deadline),
+        "evaluation": row.evaluation,
+        "quorum": {"accept": row.quorum_accept, "of": row.quorum_of},
+        "max_rounds": row.max_rounds,
+        "approval": row.approval,
+        "plan_timeout_seconds": seconds(row.plan_timeout),
+        "review_timeout_seconds": seconds(row.review_timeout),
+        "defaults": defaults(row.defaults),
+        "subtasks_total": row.n_total,
+        "usage": json_of(row.usage),
+        "created_at": time(row.created_at),
+        "updated_at": time(row.updated_at),
     }
 
 
@@ -179,12 +189,8 @@ def verdict(body: bytes | None) -> View | None:
     }
 
 
-def planned(row: Row) -> View:
-    """A subtask as its plan says; `input` is among it."""
-    return as_planned(row["id"], row["task"], row["key"], json_of(row["spec"]))
-
-
 def as_planned(work_id: str, task_id: str, key: str, spec: View | None) -> View:
+    """A subtask as its plan says; `input` is among it."""
     return {"id": work_id, "parent_task_id": task_id, **(spec or {}), "key": key}
 
 
@@ -192,63 +198,61 @@ def as_planned(work_id: str, task_id: str, key: str, spec: View | None) -> View:
 _OTHERS = {Kind.PLAN: "Make the plan of the task.", Kind.REVIEW: "Judge what was made."}
 
 
-def subtask(row: Row, status: TaskStatus, *, room: int = INPUTS_BYTES_IN_ALL) -> View:
+def subtask(row: SubtaskRow, status: TaskStatus, *, room: int = INPUTS_BYTES_IN_ALL) -> View:
     """An item as it stands, in a list; without its input where that does not fit into `room`."""
-    shown = planned(row)
-    kind = Kind(row["kind"])
+    shown = as_planned(row.id, row.task, row.key, json_of(row.spec))
+    kind = Kind(row.kind)
     if kind is not Kind.EXECUTE:
         shown |= {"description": _OTHERS[kind], "required_skills": [], "depends_on": []}
-    shown["input"] = shown.get("input", {}) if len(row["spec"] or b"") <= room else None
+    shown["input"] = shown.get("input", {}) if len(row.spec or b"") <= room else None
     shown["kind"] = str(kind)
-    shown["priority"] = row["priority"]
-    shown["status"] = str(effective(status, Status(row["status"])))
-    return shown | {"attempt": row["attempt"], "round": row["round"]}
+    shown["priority"] = row.priority
+    shown["status"] = str(effective(status, Status(row.status)))
+    return shown | {"attempt": row.attempt, "round": row.round}
 
 
-def attempt(row: Row) -> View:
+def attempt(row: AttemptRow) -> View:
     return {
-        "attempt": row["attempt"],
-        "bot": row["bot"],
-        "bot_name": row["bot_name"],
-        "lease_id": row["lease_id"],
-        "started_at": time(row["started"]),
-        "ended_at": time(row["ended"]),
-        "ending": row["ending"],
-        "error": json_of(row["error"]),
-        "reason": row["reason"],
-        "progress": json_of(row["progress"]),
-        "usage": json_of(row["usage"]),
+        "attempt": row.attempt,
+        "bot": row.bot,
+        "bot_name": row.bot_name,
+        "lease_id": row.lease_id,
+        "started_at": time(row.started),
+        "ended_at": time(row.ended),
+        "ending": row.ending,
+        "error": json_of(row.error),
+        "reason": row.reason,
+        "progress": json_of(row.progress),
+        "usage": json_of(row.usage),
     }
 
 
-def late_result(row: Row) -> View:
+def late_result(row: LateResultRow) -> View:
     return {
-        "lease_id": row["lease_id"],
-        "bot": row["bot"],
-        "received_at": time(row["at"]),
-        "content": json_of(row["body"]),
+        "lease_id": row.lease_id,
+        "bot": row.bot,
+        "received_at": time(row.at),
+        "content": json_of(row.body),
     }
 
 
-def graph(nodes: Sequence[Row], edges: Sequence[Row], status: TaskStatus) -> View:
-    def state(row: Row) -> str:
+def graph(nodes: Sequence[NodeRow], edges: Sequence[EdgeRow], status: TaskStatus) -> View:
+    def state(row: EdgeRow) -> str:
         # Being cancelled settles nothing: such an edge stays open.
-        parent = effective(status, Status(row["status"]))
-        met = EDGE_MET.get((Condition(row["condition"]), parent))
+        parent = effective(status, Status(row.status))
+        met = EDGE_MET.get((Condition(row.condition), parent))
         return "open" if met is None else "met" if met else "broken"
 
     return {
         "nodes": [
             {
-                "key": row["key"],
-                "status": str(effective(status, Status(row["status"]))),
-                "attempt": row["attempt"],
+                "key": row.key,
+                "status": str(effective(status, Status(row.status))),
+                "attempt": row.attempt,
             }
             for row in nodes
         ],
-        "edges": [
-            {"from": row["parent"], "to": row["child"], "when": row["condition"], "state": state(row)} for row in edges
-        ],
+        "edges": [{"from": row.parent, "to": row.child, "when": row.condition, "state": state(row)} for row in edges],
     }
 
 
@@ -297,58 +301,58 @@ def lease(held: Lease, item: Work, of_task: Task, sent: bytes | None, spec: View
 # ---- bots and keys -------------------------------------------------------------------------------------------------
 
 
-def bot(row: Row, *, last_seen: int, away: bool, stuck: Sequence[Stuck] = ()) -> View:
+def bot(row: BotRow, *, last_seen: int, away: bool, stuck: Sequence[Stuck] = ()) -> View:
     return {
-        "id": row["id"],
-        "type": row["type"],
-        "name": row["name"],
-        "instance": row["instance"],
-        "version": row["version"],
-        "endpoint": row["endpoint"],
-        "owner": row["owner"],
-        "skills": json_of(row["skills"]),
-        "capacity": row["capacity"],
-        "dedicated": bool(row["dedicated"]),
-        "labels": json_of(row["labels"]),
-        "status": "away" if away and row["status"] == "active" else row["status"],
-        "held": row["held"],
+        "id": row.id,
+        "type": row.type,
+        "name": row.name,
+        "instance": row.instance,
+        "version": row.version,
+        "endpoint": row.endpoint,
+        "owner": row.owner,
+        "skills": json_of(row.skills),
+        "capacity": row.capacity,
+        "dedicated": bool(row.dedicated),
+        "labels": json_of(row.labels),
+        "status": "away" if away and row.status == "active" else row.status,
+        "held": row.held,
         "stuck": [{"work_id": one.work, "since": time(one.since), "where": one.where} for one in stuck],
         "last_seen": time(last_seen),
-        "created_at": time(row["created_at"]),
+        "created_at": time(row.created_at),
     }
 
 
-def key(row: Row) -> View:
+def key(row: KeyRow) -> View:
     return {
-        "id": row["id"],
-        "role": row["role"],
-        "bot": row["bot"],
-        "owner": row["owner"],
-        "skills": json_of(row["skills"]),
-        "created_at": time(row["created_at"]),
-        "expires_at": time(row["expires_at"]),
-        "revoked_at": time(row["revoked_at"]),
+        "id": row.id,
+        "role": row.role,
+        "bot": row.bot,
+        "owner": row.owner,
+        "skills": json_of(row.skills),
+        "created_at": time(row.created_at),
+        "expires_at": time(row.expires_at),
+        "revoked_at": time(row.revoked_at),
     }
 
 
 # ---- events --------------------------------------------------------------------------------------------------------
 
 
-def event(row: Row) -> View:
+def event(row: EventRow) -> View:
     """A CloudEvent (1.0). Its id is the feed's cursor."""
-    data = dict(json_of(row["body"]))
-    data |= {"task_id": row["task"], "work_id": row["work"], "actor": row["actor"], "audit_id": row["audit"]}
-    redacted = json_of(row["redacted"])
+    data = dict(json_of(row.body))
+    data |= {"task_id": row.task, "work_id": row.work, "actor": row.actor, "audit_id": row.audit}
+    redacted = json_of(row.redacted)
     if redacted:
         names = ("pointer", "rule", "action", "in")
         data["redacted_fields"] = [dict(zip(names, field, strict=True)) for field in redacted]
     return {
         "specversion": "1.0",
-        "id": str(row["seq"]),
+        "id": str(row.seq),
         "source": SOURCE,
-        "type": f"io.swarmkeeper.{row['kind']}.v1",
-        "subject": None if row["task"] is None else f"tasks/{row['task']}",
-        "time": time(row["at"]),
-        "sequence": row["sequence"],
+        "type": f"io.swarmkeeper.{row.kind}.v1",
+        "subject": None if row.task is None else f"tasks/{row.task}",
+        "time": time(row.at),
+        "sequence": row.sequence,
         "data": data,
     }

@@ -106,7 +106,7 @@ class SimStore(SqliteStore):
         if self._faults.strike("store.stale", f"save:{self._describe([changes])}"):
             raise StaleVersion("a record is not at the version before")
 
-    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[Any]:
         # A store in memory has one connection, whose reads wait for an open unit. Here both wait, so that runs on a
         # file and in memory are the same.
         if self.path is None:

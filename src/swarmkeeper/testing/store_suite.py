@@ -29,7 +29,7 @@ from swarmkeeper.core.model import (
 )
 from swarmkeeper.core.ports import Changes, StaleVersion, Store, Want
 from swarmkeeper.core.states import FINAL, Condition, Ending, Kind, Status
-from swarmkeeper.service.queries import READS
+from swarmkeeper.service.reads import READS
 from swarmkeeper.testing import records
 from swarmkeeper.testing.saving import load, of_one_task, save, save_and_raise
 from swarmkeeper.testing.times_suite import TimesSuite
@@ -441,7 +441,7 @@ class StoreSuite(TimesSuite):
 
     @pytest.mark.parametrize("name", sorted(READS))
     async def test_every_named_read_is_there(self, opened: Store, name: str) -> None:
-        parameters = {parameter: 1 if parameter == "limit" else None for parameter in READS[name]}
+        parameters = {parameter: 1 if parameter == "limit" else None for parameter in READS[name].parameters}
 
         assert await opened.read(name, parameters) == []
 

@@ -1,4 +1,4 @@
--- What people and bots look at, on what is committed. The names and their parameters are those of service/queries.py.
+-- What people and bots look at, on what is committed. The names and their parameters are those of service/reads.py.
 -- A list among the parameters is JSON; a filter that is NULL lets everything through. Every order is by a unique key.
 
 -- ---- tasks ----------------------------------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ SELECT attempt.work
 
 -- name: failed_count
 -- How many subtasks of a task are in a state; no row where none is.
-SELECT status, count(*) AS count
+SELECT status, count(*) AS number
   FROM work
  WHERE task = :task AND kind = :kind AND status = :status
  GROUP BY status;
@@ -380,7 +380,7 @@ SELECT id, name FROM tenant ORDER BY id;
 -- How many items of a task are in certain states, those together that wait for the same reason. Reviews of the whole
 -- stand alone, with their key: which of them comes first decides whom each is for.
 SELECT alike.*, queue.skills, queue.assign_to
-  FROM (SELECT kind, status, queue, excluded, min(key) AS key, count(*) AS count, max(pending) AS pending,
+  FROM (SELECT kind, status, queue, excluded, min(key) AS key, count(*) AS number, max(pending) AS pending,
                max(wake) AS wake, max(start_due) AS start_due
           FROM work
          WHERE task = :task AND status IN (SELECT value FROM json_each(:statuses))

@@ -7,7 +7,8 @@ come the two conversions here, and the column lists of the SQL files (statements
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -205,6 +206,23 @@ def _compiled(source: str, names: dict[str, Any]) -> Callable[[Any], Any]:
 
 def _refuse(record: type[Any], _: Row) -> NoReturn:
     raise TypeError(f"a row of {record.__name__} holds parts of its fields: it is not read as a record")
+
+
+def maker(kind: type[R], columns: Sequence[str]) -> Callable[[Row], R]:
+    """Give the function that makes a row's answer: a dict of all columns, or a record of those that it has fields for.
+
+    Raises:
+        LookupError: a field that has no default has no column.
+    """
+    if issubclass(kind, dict):
+        return lambda row: kind(zip(columns, row, strict=True))
+    fields = inspect.signature(kind).parameters.values()
+    if lacking := [one.name for one in fields if one.name not in columns and one.default is one.empty]:
+        raise LookupError(f"{kind.__name__} has no column for {', '.join(lacking)}")
+    present = [one.name for one in fields if one.name in columns]
+    is_whole = len(present) == len(fields)  # calls by position are faster
+    arguments = [f"{'' if is_whole else f'{name}='}row[{columns.index(name)}]" for name in present]
+    return _compiled(f"lambda row: kind({', '.join(arguments)})", {"kind": kind})
 
 
 TASK = RecordTable(

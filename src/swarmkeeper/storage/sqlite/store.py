@@ -19,7 +19,7 @@ from typing import Any
 import apsw
 
 from swarmkeeper import files
-from swarmkeeper.core.ports import Entropy, Started, StoreDamaged, StoreLost, StoreUnavailable
+from swarmkeeper.core.ports import Entropy, Read, Started, StoreDamaged, StoreLost, StoreUnavailable
 from swarmkeeper.storage.refusals import StoreRefused
 from swarmkeeper.storage.sqlite import migrations, reading, rescue, rows
 from swarmkeeper.storage.sqlite.committer import Committer
@@ -70,19 +70,21 @@ def path_of(url: str) -> str:
     return url
 
 
-def _rows(
-    connection: apsw.Connection, columns: dict[str, tuple[str, ...]], name: str, parameters: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """Args: `columns` is of each query that had an answer."""
+Makers = dict[tuple[str, type[Any]], Callable[[rows.Row], Any]]
+
+
+def _rows(connection: apsw.Connection, makers: Makers, name: str, parameters: Mapping[str, Any]) -> list[Any]:
+    """Args: `makers` is of each query that had an answer."""
+    kind = name.row if isinstance(name, Read) else dict
     cursor = connection.execute(READS[name], parameters)
-    names = columns.get(name)
-    if names is None:
-        first = cursor.fetchone()
-        if first is None:
-            return []
-        names = columns[name] = tuple(column[0] for column in cursor.get_description())
-        return [dict(zip(names, row, strict=True)) for row in (first, *cursor)]
-    return [dict(zip(names, row, strict=True)) for row in cursor]
+    make = makers.get((name, kind))
+    if make is not None:
+        return list(map(make, cursor))
+    first = cursor.fetchone()
+    if first is None:
+        return []
+    make = makers[name, kind] = rows.maker(kind, [column[0] for column in cursor.get_description()])
+    return list(map(make, (first, *cursor)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +92,9 @@ class Snapshot:
     """Fulfils `core.ports.Reader`."""
 
     connection: apsw.Connection | None
-    rows: Callable[[apsw.Connection | None, str, Mapping[str, Any]], list[dict[str, Any]]]
+    rows: Callable[[apsw.Connection | None, str, Mapping[str, Any]], list[Any]]
 
-    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[Any]:
         return self.rows(self.connection, name, parameters)
 
 
@@ -105,9 +107,9 @@ class SqliteReads:
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
         self._connection: apsw.Connection | None = None
-        self._columns: dict[str, tuple[str, ...]] = {}
+        self._makers: Makers = {}
 
-    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[Any]:
         """As `SqliteStore.read`, at once."""
         return self._rows(self._opened(), name, parameters)
 
@@ -128,12 +130,10 @@ class SqliteReads:
                 self._connection = self._store.connect(writing=False)
         return self._connection
 
-    def _rows(
-        self, connection: apsw.Connection | None, name: str, parameters: Mapping[str, Any]
-    ) -> list[dict[str, Any]]:
+    def _rows(self, connection: apsw.Connection | None, name: str, parameters: Mapping[str, Any]) -> list[Any]:
         assert connection is not None, "it was opened"
         with self._store.passing():
-            return _rows(connection, self._columns, name, parameters)
+            return _rows(connection, self._makers, name, parameters)
 
 
 class SqliteStore:
@@ -169,7 +169,7 @@ class SqliteStore:
         self._data_version = 0
         self._was_full = False  # the last write failed on the disk
         self.damage = ""  # what SQLite said when it met a part of the file that is not as it was written
-        self._columns: dict[str, tuple[str, ...]] = {}  # of each query that had an answer
+        self._makers: Makers = {}  # of each query that had an answer
 
     # ---- opening ---------------------------------------------------------------------------------------------------
 
@@ -463,7 +463,7 @@ class SqliteStore:
         """Reads for another thread, on a connection of their own; None where there is but one, or no thread."""
         return SqliteReads(self) if self._threaded else None
 
-    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[Any]:
         if self.path is not None:
             self.look()
             # Where no unit is open, the connection that writes reads as well: it has at hand what it has just written,
@@ -500,12 +500,10 @@ class SqliteStore:
             if not connection.get_autocommit():  # SQLite ends it by itself where a read met an unreadable disk
                 connection.execute("COMMIT")
 
-    def _rows(
-        self, connection: apsw.Connection | None, name: str, parameters: Mapping[str, Any]
-    ) -> list[dict[str, Any]]:
+    def _rows(self, connection: apsw.Connection | None, name: str, parameters: Mapping[str, Any]) -> list[Any]:
         assert connection is not None, "this store is not open"
         with self.passing():
-            return _rows(connection, self._columns, name, parameters)
+            return _rows(connection, self._makers, name, parameters)
 
     # ---- the engine's start ------------------------------------------------------------------------------------------
 
