@@ -126,3 +126,24 @@ def test_a_tenant_is_selected_field_by_field() -> None:
     columns = [column[0] for column in cursor.get_description()]
 
     assert columns == [field.name for field in dataclasses.fields(Tenant)]
+
+
+def test_an_answer_without_a_class_is_a_dict_of_all_columns() -> None:
+    make = rows.maker(dict, ["a", "b"])
+
+    assert make((1, 2)) == {"a": 1, "b": 2}
+
+
+class Answer(NamedTuple):
+    b: int
+    c: int = 7
+
+
+def test_an_answer_takes_the_columns_that_its_class_names() -> None:
+    assert rows.maker(Answer, ["a", "b", "c"])((1, 2, 3)) == Answer(2, 3)
+    assert rows.maker(Answer, ["b", "a"])((1, 2)) == Answer(1, 7)
+
+
+def test_a_query_without_a_column_that_its_class_needs_is_refused() -> None:
+    with pytest.raises(LookupError, match="b"):
+        rows.maker(Answer, ["a", "c"])

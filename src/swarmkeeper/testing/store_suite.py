@@ -29,7 +29,15 @@ from swarmkeeper.core.model import (
 )
 from swarmkeeper.core.ports import Changes, StaleVersion, Store, Want
 from swarmkeeper.core.states import FINAL, Condition, Ending, Kind, Status
-from swarmkeeper.service.reads import READS
+from swarmkeeper.service.reads import (
+    BOTS_OF_TENANT,
+    KEY_BY_PUBLIC_ID,
+    READS,
+    TENANT_ROW,
+    BotRow,
+    SecretKeyRow,
+    fetch,
+)
 from swarmkeeper.testing import records
 from swarmkeeper.testing.saving import load, of_one_task, save, save_and_raise
 from swarmkeeper.testing.times_suite import TimesSuite
@@ -444,6 +452,18 @@ class StoreSuite(TimesSuite):
         parameters = {parameter: 1 if parameter == "limit" else None for parameter in READS[name].parameters}
 
         assert await opened.read(name, parameters) == []
+
+    async def test_a_named_read_answers_with_rows_of_its_class(self, opened: Store) -> None:
+        await save(opened, Changes(keys={"key_1": records.key("key_1")}, bots={"bot_1": records.bot()}))
+
+        async with opened.snapshot() as seen:
+            (key,) = await fetch(seen, KEY_BY_PUBLIC_ID, public_id="abcdefghij")
+        (bot,) = await fetch(opened, BOTS_OF_TENANT, tenant="acme")
+        (tenant,) = await fetch(opened, TENANT_ROW, tenant="acme")
+
+        assert (type(key), key.id, key.digest, key.skills) == (SecretKeyRow, "key_1", b"digest", None)
+        assert (type(bot), bot.id, bot.skills, bot.held) == (BotRow, "bot_1", "[]", 0)
+        assert tenant == Tenant("acme")
 
     async def test_a_snapshot_answers_as_the_store_does_and_ends_with_its_block(self, opened: Store) -> None:
         await save(opened, Changes(keys={"key_1": records.key("key_1")}))
