@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from swarmkeeper.core.commands import Command, NoteRefusals
 from swarmkeeper.core.errors import RateLimited, SwarmkeeperError, Unauthenticated
