@@ -26,10 +26,10 @@ from swarmkeeper.sdk.errors import Refused, Unreachable
 from swarmkeeper.sdk.runner import serve
 from swarmkeeper.sdk.transport import Response
 from swarmkeeper.settings import Settings
-from swarmkeeper.sim.asgi import AsgiTransport
-from swarmkeeper.sim.chance import Chance
-from swarmkeeper.sim.clock import VirtualClock
-from swarmkeeper.sim.loop import VirtualLoop, virtual_loop
+from swarmkeeper.sim.kernel.chance import Chance
+from swarmkeeper.sim.kernel.clock import VirtualClock
+from swarmkeeper.sim.kernel.loop import VirtualLoop, virtual_loop
+from tests.support.asgi import AsgiTransport
 
 PAGE_SECONDS = 600
 PAGES = 12  # two hours

@@ -14,7 +14,7 @@ from subprocess import PIPE
 
 import pytest
 
-from swarmkeeper.sim import many
+from swarmkeeper.sim import pool
 from swarmkeeper.sim.run import run
 from tests.cli.shell import SECONDS_MAX, Said, Server, Shell
 from tests.sim.bugs import BUGS
@@ -251,7 +251,7 @@ def test_a_run_that_cannot_be_repeated_ends_with_12(mine: Shell, monkeypatch: py
     assert simulated(mine, "--check-determinism", "--json").json["runs"][0]["deterministic"] is True
 
     hashes = iter(["a" * 64, "b" * 64])
-    monkeypatch.setattr(many, "run", lambda *given, **more: replace(run(*given, **more), trace_hash=next(hashes)))
+    monkeypatch.setattr(pool, "run", lambda *given, **more: replace(run(*given, **more), trace_hash=next(hashes)))
     said = simulated(mine, "--check-determinism", "--json")
 
     assert said.code == 12

@@ -8,10 +8,10 @@ from swarmkeeper.core import commands
 from swarmkeeper.service import console
 from swarmkeeper.service.doctor import CLOCK, examine
 from swarmkeeper.service.enginetime import EngineTime
-from swarmkeeper.sim.clock import VirtualClock
 from swarmkeeper.sim.harness import ADMIN, Harness, Held
-from swarmkeeper.sim.loop import SECOND, virtual_loop
-from swarmkeeper.sim.orchestrator import rules
+from swarmkeeper.sim.kernel.clock import VirtualClock
+from swarmkeeper.sim.kernel.loop import SECOND, virtual_loop
+from swarmkeeper.sim.play.orchestrator import rules
 
 DAY = 86_400 * SECOND
 HOUR = 3_600 * SECOND

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.settings import Settings
-from swarmkeeper.sim.chance import Chance
-from swarmkeeper.sim.clock import VirtualClock
-from swarmkeeper.sim.loop import SECOND, VirtualLoop, virtual_loop
+from swarmkeeper.sim.kernel.chance import Chance
+from swarmkeeper.sim.kernel.clock import VirtualClock
+from swarmkeeper.sim.kernel.loop import SECOND, VirtualLoop, virtual_loop
 from tests.http.conftest import Answered, Caller
 
 Json = Any

@@ -17,7 +17,7 @@ from swarmkeeper.sdk import subprocesses
 from swarmkeeper.sdk.context import Context, Outbox
 from swarmkeeper.sdk.output import Lines
 from swarmkeeper.sdk.subprocesses import CommandFailed, CommandTimedOut
-from swarmkeeper.sim.loop import virtual_loop
+from swarmkeeper.sim.kernel.loop import virtual_loop
 from tests.sdk.alive import Alive, family
 
 

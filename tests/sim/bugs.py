@@ -25,8 +25,8 @@ from swarmkeeper.service import pulses
 from swarmkeeper.service.batch import Batch, Queued
 from swarmkeeper.service.pulses import Pulses
 from swarmkeeper.service.scheduler import HandOver, Poll
+from swarmkeeper.sim.play.scenarios import SCENARIOS, Fleet, People, Scenario
 from swarmkeeper.sim.run import Case, Outcome
-from swarmkeeper.sim.scenarios import SCENARIOS, Fleet, People, Scenario
 from swarmkeeper.storage.sqlite import SqliteStore, unit
 
 Patch = pytest.MonkeyPatch

@@ -17,7 +17,7 @@ from statistics import median
 
 import pytest
 
-from swarmkeeper.sim.loop import SECOND
+from swarmkeeper.sim.kernel.loop import SECOND
 from swarmkeeper.sim.run import Outcome, run
 from swarmkeeper.sim.shrink import shrink
 from tests.sim.bugs import BUGS, Bug

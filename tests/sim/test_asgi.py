@@ -11,8 +11,8 @@ from fastapi.responses import StreamingResponse
 
 from swarmkeeper.sdk.errors import Unreachable
 from swarmkeeper.sdk.transport import Transport
-from swarmkeeper.sim.asgi import AsgiTransport
-from swarmkeeper.sim.loop import VirtualLoop, virtual_loop
+from swarmkeeper.sim.kernel.loop import VirtualLoop, virtual_loop
+from tests.support.asgi import AsgiTransport
 
 app = FastAPI()
 heard: list[str] = []

@@ -23,13 +23,13 @@ from swarmkeeper.core.model import Event
 from swarmkeeper.sdk.answers import Accept, Answer, Done, Plan
 from swarmkeeper.sdk.bots import EvaluatorBot, ExecutorBot, PlannerBot
 from swarmkeeper.sdk.context import Candidate, Context
-from swarmkeeper.sim import backtest
-from swarmkeeper.sim.backtest import BackTest, Check, Recorder, held_against, play, trial_of
-from swarmkeeper.sim.calibrate import Calibrated, as_file, calibrate, durations_of, shape_of, weights_of
-from swarmkeeper.sim.measure import Measure, Measured
-from swarmkeeper.sim.recording import BadFeed, Fact, Recording, Told, of_lines, part_of, read, story_of
+from swarmkeeper.sim.rehearse import backtest
+from swarmkeeper.sim.rehearse.backtest import BackTest, Comparison, Recorder, held_against, play, trial_of
+from swarmkeeper.sim.rehearse.calibrate import Calibrated, as_file, calibrate, durations_of, shape_of, weights_of
+from swarmkeeper.sim.rehearse.measure import Measure, Measured
+from swarmkeeper.sim.rehearse.recording import BadFeed, Fact, RecordedTask, Recording, of_lines, part_of, read, story_of
+from swarmkeeper.sim.rehearse.scenario_files import BadScenario, made
 from swarmkeeper.sim.run import Case, run
-from swarmkeeper.sim.scenario_files import BadScenario, made
 from swarmkeeper.testing import running_swarm
 from swarmkeeper.wire.events import cloud_event
 from swarmkeeper.wire.requests import SubTask, TaskDefinition
@@ -198,7 +198,7 @@ def test_what_a_feed_on_lines_cannot_know_is_told(lines: list[str]) -> None:
 # ---- held against the recording ------------------------------------------------------------------------------------
 
 
-def errors_of(recording: Recording) -> tuple[BackTest, Mapping[str, Check]]:
+def errors_of(recording: Recording) -> tuple[BackTest, Mapping[str, Comparison]]:
     trial = trial_of(recording, calibrate(recording), hold_back=0.5)
     test = held_against(trial, list(play(trial, [1, 2])))
     return test, {one.name: one for one in test.checks}
@@ -225,7 +225,7 @@ def test_the_back_test_of_a_swarm_that_stays_as_it_is_finds_small_errors(played:
     assert of_wait.error_percent == pytest.approx(100 * off(of_wait) / (of_time.measured or 0))
 
 
-def off(check: Check) -> float:
+def off(check: Comparison) -> float:
     assert check.simulated is not None
     assert check.measured is not None
     return check.simulated.median - check.measured
@@ -252,7 +252,7 @@ def test_the_back_test_of_a_swarm_that_became_twice_as_slow_says_how_far_off_it_
 
 
 def test_what_one_side_alone_can_tell_is_beyond_any_bound() -> None:
-    check = Check("x", "x", "s", 10.0, None, None, inside=False)
+    check = Comparison("x", "x", "s", 10.0, None, None, inside=False)
     small = replace(check, error_percent=-9.0)
     test = BackTest(None, [1], [check, small])  # type: ignore[arg-type]  # what it is of does not matter here
 
@@ -274,14 +274,14 @@ class Worker(ExecutorBot):
         return Done({"of": subtask.key})
 
 
-class Judge(EvaluatorBot):
+class TransitionChecks(EvaluatorBot):
     async def review(self, candidate: Candidate, context: Context) -> Answer:
         return Accept(1.0, ["fine"])
 
 
 def test_the_feed_of_a_real_swarm_is_calibrated_like_any_other() -> None:
     async def recorded() -> list[str]:
-        async with running_swarm([Planner(), Worker(), Judge()]) as client:
+        async with running_swarm([Planner(), Worker(), TransitionChecks()]) as client:
             tasks = [await client.submit({"title": f"task {number}"}) for number in range(3)]
             for task in tasks:
                 await client.wait(task.id)
@@ -430,7 +430,7 @@ def test_few_durations_have_the_mean_of_many(times: list[float]) -> None:
     ],
 )
 def test_a_shape_is_told_from_what_became_ready_together(size: int, freed: list[int], shape: str | None) -> None:
-    assert shape_of(Told("t", 0.0, size=size, freed=freed)) == shape
+    assert shape_of(RecordedTask("t", 0.0, size=size, freed=freed)) == shape
 
 
 def test_what_is_put_off_again_and_again_in_a_play_is_not_drawn_as_often() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from swarmkeeper.sim import checks
 from swarmkeeper.sim.harness import Harness
+from swarmkeeper.sim.oracle import checks
 
 # What is done to a store that was in order, and a word of what must be found.
 ANOTHER_ATTEMPT = (

@@ -7,8 +7,8 @@ from functools import lru_cache
 
 import pytest
 
+from swarmkeeper.sim.play.scenarios import SCENARIOS
 from swarmkeeper.sim.run import Case, Outcome, run
-from swarmkeeper.sim.scenarios import SCENARIOS
 
 GOLDEN = replace(SCENARIOS["golden"], tasks_max=2, hours=0.12)
 SEED = 10

@@ -1,5 +1,5 @@
 """A disk that fails and a power that is cut, below the real store: what was acknowledged is there, nothing is half
-done, and the golden story ends as it always does."""
+done, and the reference story ends as it always does."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tempfile import TemporaryDirectory
 import apsw
 import pytest
 
-from swarmkeeper.sim.disk import Disk, Kind, Left
-from swarmkeeper.sim.golden import LIMITS, Ended, Golden, doctor
-from swarmkeeper.sim.machine import NAME, Death, EachInTurn, Lost, Machine, Rows, When, found_after
 from swarmkeeper.storage.sqlite import SqliteStore
+from tests.support.disk import Disk, DiskOperation, Left
+from tests.support.machine import NAME, Death, EachInTurn, Lost, Machine, Rows, When, found_after
+from tests.support.reference_story import LIMITS, Ended, ReferenceStory, doctor
 
 # Commits of an orchestrator that starts: one gives bots their grace, one says that it lives.
 OF_A_START = 2
@@ -36,7 +36,7 @@ def undisturbed() -> tuple[Machine, Ended]:
 
 def played(machine: Machine) -> Ended:
     """Play the story to its end; all invariants hold then."""
-    ended = Golden(machine).play()
+    ended = ReferenceStory(machine).play()
     machine.check()
     machine.close()
     return ended
@@ -152,8 +152,8 @@ def test_any_write_or_sync_that_fails_is_told_as_trouble_that_passes_and_changes
 
     assert played(machine) == ended
 
-    assert turn.struck[Kind.WRITE] > 1200
-    assert turn.struck[Kind.SYNC] > 30
+    assert turn.struck[DiskOperation.WRITE] > 1200
+    assert turn.struck[DiskOperation.SYNC] > 30
     assert set(machine.refusals) == {"overloaded"}  # 503, to be tried again
     assert doctor(machine.disk.folder / NAME) == []
     # A sync that failed has lost what it was to make safe. Whatever was acknowledged after it is safe all the same.
@@ -165,7 +165,7 @@ def test_any_write_or_sync_that_fails_is_told_as_trouble_that_passes_and_changes
 def test_a_write_ahead_log_that_cannot_be_carried_over_stays_good(tmp_path: Path) -> None:
     """Each write and sync of a checkpoint fails in turn, and then the power goes."""
     machine = Machine(tmp_path, limits=LIMITS, remembers=True)
-    Golden(machine).play()
+    ReferenceStory(machine).play()
     expected = machine.states[-1][1]
     turn = EachInTurn(apsw.IOError)
     machine.disk.breaks = turn.breaks
@@ -185,8 +185,8 @@ def test_a_write_ahead_log_that_cannot_be_carried_over_stays_good(tmp_path: Path
     machine.close()
 
     assert sum(turn.struck.values()) > 50
-    assert turn.struck[Kind.SYNC] >= 2
-    assert turn.struck[Kind.TRUNCATE] >= 1
+    assert turn.struck[DiskOperation.SYNC] >= 2
+    assert turn.struck[DiskOperation.TRUNCATE] >= 1
 
 
 # ---- the power goes ------------------------------------------------------------------------------------------------
@@ -255,7 +255,7 @@ def test_a_store_that_does_not_wait_for_the_disk_is_found_out_by_name(tmp_path: 
     )
 
     with pytest.raises(Lost, match=r"somebody had been told of .*the submission.*the report of plan"):
-        Golden(hasty).play()
+        ReferenceStory(hasty).play()
 
 
 def test_a_log_that_is_synced_only_at_checkpoints_is_found_out(tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_a_log_that_is_synced_only_at_checkpoints_is_found_out(tmp_path: Path) -
         remembers=True,
         prepare=sync_as("NORMAL"),
     )
-    Golden(lazy).play()
+    ReferenceStory(lazy).play()
 
     number = 40
     acts, rows = lazy.states[number]

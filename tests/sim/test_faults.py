@@ -1,4 +1,4 @@
-"""Faults: each kind has its place and alone breaks nothing; their coins are their own, their sizes are in bounds."""
+"""Faults: each kind has its place and alone breaks nothing; their chances are their own, their sizes are in bounds."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Literal
 
 import pytest
 
-from swarmkeeper.sim.coins import Coins
-from swarmkeeper.sim.faults import KINDS, Fault, Faults
-from swarmkeeper.sim.loop import virtual_loop
+from swarmkeeper.sim.kernel.faults import KINDS, Fault, Faults
+from swarmkeeper.sim.kernel.loop import virtual_loop
+from swarmkeeper.sim.kernel.named_choice import NamedChoice
+from swarmkeeper.sim.kernel.trace import Trace
+from swarmkeeper.sim.play.scenarios import SCENARIOS
 from swarmkeeper.sim.run import Case, run
-from swarmkeeper.sim.scenarios import SCENARIOS
-from swarmkeeper.sim.trace import Trace
 
 GOLDEN = SCENARIOS["golden"]
 # With more to decide, and to be made wrong, than the story has by itself.
@@ -28,7 +28,7 @@ STORY = replace(
 
 
 def some_faults(seed: int = 1, **options: object) -> Faults:
-    return Faults(Coins(seed), Trace(virtual_loop()), **options)  # type: ignore[arg-type]  # named by each test
+    return Faults(NamedChoice(seed), Trace(virtual_loop()), **options)  # type: ignore[arg-type]  # named by each test
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
@@ -91,7 +91,7 @@ def test_a_kind_that_nobody_knows_is_refused() -> None:
 
 
 def test_sizes_lie_between_a_tenth_and_three_times_of_what_they_are_measured_by() -> None:
-    sizes = [Fault(f"net.delay@a:b#{n}", Coins(1)).amount(30) for n in range(500)]
+    sizes = [Fault(f"net.delay@a:b#{n}", NamedChoice(1)).amount(30) for n in range(500)]
 
     assert all(3 <= size <= 90 for size in sizes)
     assert min(sizes) < 5

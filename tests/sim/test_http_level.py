@@ -17,8 +17,8 @@ from swarmkeeper.sdk.session import Session
 from swarmkeeper.service import feed
 from swarmkeeper.service.queries import Queries
 from swarmkeeper.sim import cases
+from swarmkeeper.sim.play.scenarios import SCENARIOS, People
 from swarmkeeper.sim.run import Case, Outcome, run
-from swarmkeeper.sim.scenarios import SCENARIOS, People
 
 GOLDEN = SCENARIOS["golden"]
 # Where nobody cancels and nothing has a deadline, the end of a task does not hang on who was faster.
@@ -35,7 +35,7 @@ ONE_RUN = """
 from dataclasses import replace
 from swarmkeeper.sim import cases
 from swarmkeeper.sim.run import Case, run
-from swarmkeeper.sim.scenarios import SCENARIOS
+from swarmkeeper.sim.play.scenarios import SCENARIOS
 outcome = run(Case(3, replace(SCENARIOS["golden"], hours=0.1, tasks_max=2), level="http"))
 print(outcome.trace_hash, outcome.violation, len(outcome.faults), outcome.boots)
 """

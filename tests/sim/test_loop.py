@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from swarmkeeper.sim.clock import VirtualClock
-from swarmkeeper.sim.loop import Deadlock, Host, VirtualLoop, virtual_loop
+from swarmkeeper.sim.kernel.clock import VirtualClock
+from swarmkeeper.sim.kernel.loop import Deadlock, Host, VirtualLoop, virtual_loop
 
 SECOND = 1_000_000
 

@@ -15,11 +15,11 @@ from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.states import Ending, Kind, Status, TaskStatus
 from swarmkeeper.service.engine import Engine
 from swarmkeeper.service.scheduler import Scheduler
-from swarmkeeper.sim.bots import SECRET, Process
 from swarmkeeper.sim.invariants import WORDS
-from swarmkeeper.sim.model import Model
+from swarmkeeper.sim.oracle.model import Model
+from swarmkeeper.sim.play.core_bots import SECRET, CoreBotProcess
+from swarmkeeper.sim.play.scenarios import SCENARIOS, Bounds
 from swarmkeeper.sim.run import Case, Outcome, run
-from swarmkeeper.sim.scenarios import SCENARIOS, Bounds
 
 GOLDEN = SCENARIOS["golden"]
 
@@ -179,7 +179,7 @@ def a_second_result_is_accepted(model: Model, saved: Sequence[Changes]) -> bool:
     for changes in saved:
         for attempt in changes.attempts:
             if attempt.ending is Ending.SUCCEEDED:
-                model._judge._accepted[attempt.work, attempt.round] = "lse_other"
+                model._transition_checks._accepted[attempt.work, attempt.round] = "lse_other"
                 return True
     return False
 
@@ -188,7 +188,7 @@ def a_second_result_is_accepted(model: Model, saved: Sequence[Changes]) -> bool:
 def a_result_of_a_task_that_is_over_is_accepted(model: Model, saved: Sequence[Changes]) -> bool:
     for _, _, event in events(saved, "work.succeeded"):
         assert event.task is not None
-        model._judge._task_is[event.task] = TaskStatus.FAILED
+        model._transition_checks._task_is[event.task] = TaskStatus.FAILED
         return True
     return False
 
@@ -273,7 +273,7 @@ def a_lease_is_handed_out_to_another_bot(model: Model, saved: Sequence[Changes])
 @breaks("1.one-decision")
 def a_question_is_decided_that_is_over(model: Model, saved: Sequence[Changes]) -> bool:
     for _, _, event in events(saved, "approval.decided"):
-        model._judge._answered[event.body.value["approval"]] = "evt_other"
+        model._transition_checks._answered[event.body.value["approval"]] = "evt_other"
         return True
     return False
 
@@ -460,10 +460,10 @@ def violated(scenario: Any = GOLDEN) -> str:
 
 
 def test_what_does_not_end_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def idle(self: Process) -> None:
+    async def idle(self: CoreBotProcess) -> None:
         return None
 
-    monkeypatch.setattr(Process, "_claim_while_current", idle)
+    monkeypatch.setattr(CoreBotProcess, "_claim_while_current", idle)
 
     bounds = Bounds(schedule_to_start_seconds=1e6)
     assert violated(replace(GOLDEN, bounds=bounds, heal_hours=0.2)) == "7.liveness"

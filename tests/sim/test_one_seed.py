@@ -8,7 +8,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmkeeper.sim.chance import Chance
+from swarmkeeper.sim.kernel.chance import Chance
 
 STORY = """
 import sys

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from swarmkeeper.sim.process_parts import PACE, here, hurried
-from swarmkeeper.sim.processes import run_processes
+from swarmkeeper.sim.play.scenarios import SCENARIOS, Bounds, Fleet, People
+from swarmkeeper.sim.process.run import run_processes
+from swarmkeeper.sim.process.runtime import PACE, here, hurried
 from swarmkeeper.sim.run import Case, Outcome
-from swarmkeeper.sim.scenarios import SCENARIOS, Bounds, Fleet, People
 
 # Of the seconds here, a tenth passes: leases live for two.
 SHORT = replace(

@@ -13,14 +13,14 @@ from functools import cache
 
 import pytest
 
-from swarmkeeper.sim import many
+from swarmkeeper.sim import pool
+from swarmkeeper.sim.artifacts import as_file, as_test
 from swarmkeeper.sim.cases import from_json
-from swarmkeeper.sim.found import as_file, as_test
 from swarmkeeper.sim.invariants import Violation, invariant
-from swarmkeeper.sim.many import Played, play, play_all, with_fleet
-from swarmkeeper.sim.measure import QUEUEING, Measure, Measured
-from swarmkeeper.sim.model import Commit, Model
-from swarmkeeper.sim.report import (
+from swarmkeeper.sim.oracle.model import Commit, Model
+from swarmkeeper.sim.pool import Played, play, play_all, with_fleet
+from swarmkeeper.sim.rehearse.measure import QUEUEING, Measure, Measured
+from swarmkeeper.sim.rehearse.report import (
     Band,
     as_html,
     as_json,
@@ -32,8 +32,8 @@ from swarmkeeper.sim.report import (
     report_of,
     verdict_lines,
 )
+from swarmkeeper.sim.rehearse.scenario_files import Prices, Rehearsal, Targets, made
 from swarmkeeper.sim.run import Case, run
-from swarmkeeper.sim.scenario_files import Prices, Rehearsal, Targets, made
 
 TIGHT = replace(
     made(
@@ -149,7 +149,7 @@ def test_a_case_that_is_played_twice_says_whether_it_was_the_same(monkeypatch: p
     assert play(case).same is None
 
     hashes = iter(["a", "b"])
-    monkeypatch.setattr(many, "run", lambda *given, **more: replace(run(*given, **more), trace_hash=next(hashes)))
+    monkeypatch.setattr(pool, "run", lambda *given, **more: replace(run(*given, **more), trace_hash=next(hashes)))
     assert play(case, twice=True).same is False
 
 

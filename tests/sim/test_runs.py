@@ -19,12 +19,12 @@ import pytest
 from swarmkeeper.core import commands
 from swarmkeeper.core.decide import DECISIONS, planning
 from swarmkeeper.sim import cases
-from swarmkeeper.sim.faults import KINDS
 from swarmkeeper.sim.invariants import WORDS, invariant
-from swarmkeeper.sim.model import Commit, Model
+from swarmkeeper.sim.kernel.faults import KINDS
+from swarmkeeper.sim.kernel.nondeterminism_guards import Escaped, nondeterminism_guards
+from swarmkeeper.sim.oracle.model import Commit, Model
+from swarmkeeper.sim.play.scenarios import SCENARIOS
 from swarmkeeper.sim.run import Case, run
-from swarmkeeper.sim.scenarios import SCENARIOS
-from swarmkeeper.sim.tripwires import Escaped, tripwires
 
 STANDARD, GOLDEN = SCENARIOS["standard"], SCENARIOS["golden"]
 SHORT = replace(STANDARD, hours=0.25)
@@ -33,7 +33,7 @@ ONE_RUN = """
 import sys
 from dataclasses import replace
 from swarmkeeper.sim.run import Case, run
-from swarmkeeper.sim.scenarios import SCENARIOS
+from swarmkeeper.sim.play.scenarios import SCENARIOS
 scenario = replace(SCENARIOS["standard"], hours=0.25)
 outcome = run(Case(11, scenario, file=sys.argv[1] == "file"))
 print(outcome.trace_hash, outcome.violation, len(outcome.faults), outcome.boots)
@@ -138,9 +138,9 @@ def test_an_invariant_of_ones_own_is_checked_after_every_commit() -> None:
 
 
 def test_what_reaches_for_the_real_world_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    def submit(world: object, command: object) -> str:
+    def submit(env: object, command: object) -> str:
         time.time()
-        raise AssertionError("the wire did not hold")
+        raise AssertionError("the guard did not hold")
 
     assert isinstance(DECISIONS, dict)
     monkeypatch.setitem(DECISIONS, commands.Submit, submit)
@@ -180,7 +180,7 @@ REACHES: dict[str, Callable[[], object]] = {
 def test_wires_hold_while_they_are_laid_and_no_longer(reach: Callable[[], object]) -> None:
     touched: list[str] = []
 
-    with pytest.raises(Escaped), tripwires(touched.append):
+    with pytest.raises(Escaped), nondeterminism_guards(touched.append):
         reach()
 
     assert len(touched) == 1

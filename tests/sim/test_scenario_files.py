@@ -14,9 +14,9 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from swarmkeeper.sim import scenario_files
-from swarmkeeper.sim.scenario_files import BadScenario, find, made, read, schema, shipped
-from swarmkeeper.sim.scenarios import SCENARIOS
+from swarmkeeper.sim.play.scenarios import SCENARIOS
+from swarmkeeper.sim.rehearse import scenario_files
+from swarmkeeper.sim.rehearse.scenario_files import BadScenario, find, made, read, schema, shipped
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "docs" / "reference" / "scenario.schema.json"
 

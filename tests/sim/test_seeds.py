@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from swarmkeeper.sim.play.scenarios import SCENARIOS
 from swarmkeeper.sim.run import Case, run
-from swarmkeeper.sim.scenarios import SCENARIOS
 
 # More of what the standard scenario has, in less time: four tasks, and bots that are quick.
 STORY = replace(SCENARIOS["golden"], hours=0.15, tasks_max=4, deadline=0.2)

@@ -19,14 +19,14 @@ from swarmkeeper.core.world import World
 from swarmkeeper.http.api import ALL_CALLS
 from swarmkeeper.service.chores import ChoreTurns
 from swarmkeeper.service.shares import Turns
-from swarmkeeper.sim import nosy_http
-from swarmkeeper.sim.borders import Borders
-from swarmkeeper.sim.model import Model
-from swarmkeeper.sim.nosy import TRIED
-from swarmkeeper.sim.processes import run_processes
+from swarmkeeper.sim.oracle.model import Model
+from swarmkeeper.sim.oracle.shares import CONTENDED, Race
+from swarmkeeper.sim.oracle.tenant_isolation import TenantIsolation
+from swarmkeeper.sim.play import http_intruder
+from swarmkeeper.sim.play.intruder import TRIED
+from swarmkeeper.sim.play.scenarios import SCENARIOS, Bounds, Fleet, People
+from swarmkeeper.sim.process.run import run_processes
 from swarmkeeper.sim.run import Case, Outcome, run
-from swarmkeeper.sim.scenarios import SCENARIOS, Bounds, Fleet, People
-from swarmkeeper.sim.shares import CONTENDED, Race
 from swarmkeeper.storage.sqlite import store, unit
 
 GOLDEN = SCENARIOS["golden"]
@@ -108,7 +108,7 @@ def test_real_processes_are_refused_more_than_one_tenant() -> None:
 
 
 def test_every_call_about_another_tenants_things_is_tried_over_http() -> None:
-    tried = {(one.method, _shape(one.path)) for one in nosy_http.TRIES.values()}
+    tried = {(one.method, _shape(one.path)) for one in http_intruder.TRIES.values()}
     missing = {
         f"{call.method} {call.path}"
         for call in ALL_CALLS
@@ -242,15 +242,15 @@ def a_late_result_of_another_tenants_bot(model: Model, changes: Changes) -> bool
 @pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__)
 def test_a_commit_that_mixes_tenants_is_found(damage: Damage, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[bool] = []
-    right = Borders.committed
+    right = TenantIsolation.committed
 
-    def committed(self: Borders, saved: Sequence[Changes]) -> None:
+    def committed(self: TenantIsolation, saved: Sequence[Changes]) -> None:
         told = [copy(changes) for changes in saved]
         if not done and any(damage(self._model, changes) for changes in told):
             done.append(True)
         right(self, told)
 
-    monkeypatch.setattr(Borders, "committed", committed)
+    monkeypatch.setattr(TenantIsolation, "committed", committed)
 
     outcome = run(Case(10, STORY, faults=()))
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from swarmkeeper.sim import scenario_files
-from swarmkeeper.sim.faults import KINDS
+from swarmkeeper.sim.kernel.faults import KINDS
+from swarmkeeper.sim.rehearse import scenario_files
 from swarmkeeper.sim.run import Case
 
 

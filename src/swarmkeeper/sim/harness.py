@@ -25,10 +25,10 @@ from swarmkeeper.core.states import TASK_CLOSED, ErrorClass
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.service.engine import Claimed, Engine, Granted, Poll
-from swarmkeeper.sim import checks
-from swarmkeeper.sim.chance import Chance
-from swarmkeeper.sim.clock import VirtualClock
-from swarmkeeper.sim.loop import SECOND, Host, virtual_loop
+from swarmkeeper.sim.kernel.chance import Chance
+from swarmkeeper.sim.kernel.clock import VirtualClock
+from swarmkeeper.sim.kernel.loop import SECOND, Host, virtual_loop
+from swarmkeeper.sim.oracle import checks
 from swarmkeeper.storage.sqlite import SqliteStore, rows
 from swarmkeeper.storage.sqlite.store import MEMORY
 

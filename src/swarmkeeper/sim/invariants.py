@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from swarmkeeper.sim.model import Commit, Model
+    from swarmkeeper.sim.oracle.model import Commit, Model
 
 WORDS: Mapping[str, str] = MappingProxyType(
     {
@@ -79,7 +79,7 @@ Check = Callable[["Model", "Commit"], Iterable[str | tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class UserInvariant:
     """An invariant of somebody else's."""
 
     name: str
@@ -87,13 +87,13 @@ class Own:
     check: Check
 
 
-def invariant(words: str) -> Callable[[Check], Own]:
+def invariant(words: str) -> Callable[[Check], UserInvariant]:
     """Make an invariant of a function that is called after every commit and yields what is wrong, in words.
 
     It may yield `(id, words)` for what is about one task or item: then a failure is told with the story of that one.
     """
 
-    def made(check: Check) -> Own:
-        return Own(check.__name__, words, check)
+    def made(check: Check) -> UserInvariant:
+        return UserInvariant(check.__name__, words, check)
 
     return made

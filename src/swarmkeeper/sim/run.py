@@ -18,25 +18,25 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from swarmkeeper.sim.borders import Borders
-from swarmkeeper.sim.bots import SECRET, Bot, Provider
-from swarmkeeper.sim.clock import VirtualClock
-from swarmkeeper.sim.coins import Coins
-from swarmkeeper.sim.coverage import counting
-from swarmkeeper.sim.door import Door
-from swarmkeeper.sim.faults import Faults
-from swarmkeeper.sim.host import World
-from swarmkeeper.sim.invariants import Own, Violation
-from swarmkeeper.sim.loop import SECOND, Deadlock, Host, VirtualLoop, virtual_loop
-from swarmkeeper.sim.model import Model
-from swarmkeeper.sim.network import Network
-from swarmkeeper.sim.nosy import Nosy
-from swarmkeeper.sim.orchestrator import Orchestrator, rules
-from swarmkeeper.sim.own import TROUBLE, OwnCodeFails, invariants_of, touched
-from swarmkeeper.sim.people import Approver, Client, Operator
-from swarmkeeper.sim.scenarios import SCENARIOS, Fleet, Scenario
-from swarmkeeper.sim.trace import ALWAYS, Line, Trace
-from swarmkeeper.sim.tripwires import tripwires
+from swarmkeeper.sim.invariants import UserInvariant, Violation
+from swarmkeeper.sim.kernel.clock import VirtualClock
+from swarmkeeper.sim.kernel.coverage import counting
+from swarmkeeper.sim.kernel.faults import Faults
+from swarmkeeper.sim.kernel.loop import SECOND, Deadlock, Host, VirtualLoop, virtual_loop
+from swarmkeeper.sim.kernel.named_choice import NamedChoice
+from swarmkeeper.sim.kernel.network import Network
+from swarmkeeper.sim.kernel.nondeterminism_guards import nondeterminism_guards
+from swarmkeeper.sim.kernel.trace import ALWAYS, Trace, TraceLine
+from swarmkeeper.sim.oracle.model import Model
+from swarmkeeper.sim.oracle.tenant_isolation import TenantIsolation
+from swarmkeeper.sim.play.core_bots import SECRET, CoreBot, Provider
+from swarmkeeper.sim.play.core_edge import CoreEdge
+from swarmkeeper.sim.play.host import Environment
+from swarmkeeper.sim.play.intruder import Intruder
+from swarmkeeper.sim.play.orchestrator import Orchestrator, rules
+from swarmkeeper.sim.play.people import Approver, Operator, TaskClient
+from swarmkeeper.sim.play.scenarios import SCENARIOS, Fleet, Scenario
+from swarmkeeper.sim.user_code import TROUBLE, UserCodeFails, invariants_of, touched
 from swarmkeeper.storage.sqlite.store import MEMORY
 
 FULL_EVERY = 1_500  # commits
@@ -53,9 +53,9 @@ class Case:
     faults: tuple[str, ...] | None = None  # these alone; None: as the seed has them
     chaos: bool = False  # what is ready runs in any order
     file: bool = False  # the store is a file, else memory; it makes no difference to what happens
-    # core: engine and store; http: the whole application, and bots and clients of the SDK; process: see processes.py
+    # core: engine and store; http: the whole application, and bots and clients of the SDK; process: see run.py
     level: Literal["core", "http", "process"] = "core"
-    bots: str | None = None  # `FILE.py:NAME`, bots of the user's own, over HTTP; see own.py
+    bots: str | None = None  # `FILE.py:NAME`, bots of the user's own, over HTTP; see user_code.py
     invariants: str | None = None  # `FILE.py`, invariants of the user's own
 
 
@@ -72,27 +72,29 @@ class Outcome:
     steps: int
     boots: int
     places: Mapping[str, int]  # what commits were about before it healed, and how often: there the store can fail
-    lines: Sequence[Line] = ()  # of the trace, where it was kept
+    lines: Sequence[TraceLine] = ()  # of the trace, where it was kept
 
-    def about(self, entity: str) -> list[Line]:
+    def about(self, entity: str) -> list[TraceLine]:
         """The lines that tell the story of one task or item, and of whatever it is part of."""
         title, _, _ = entity.partition("/")
         kept = {title, entity}
         return [line for line in self.lines if line.entity in kept or line.kind in ALWAYS]
 
 
-def run(case: Case, *, keep: bool = False, invariants: Sequence[Own] = (), full_every: int = FULL_EVERY) -> Outcome:
+def run(
+    case: Case, *, keep: bool = False, invariants: Sequence[UserInvariant] = (), full_every: int = FULL_EVERY
+) -> Outcome:
     """Play a case to its end, or to the first violation. `keep` keeps the lines of the trace.
 
     Raises:
-        OwnCodeFails: the user's own code cannot be played.
+        UserCodeFails: the user's own code cannot be played.
     """
     with ExitStack() as stack:
         url = MEMORY
         if case.file:
             place = str(_MEMORY_DISK) if _MEMORY_DISK.is_dir() else None
             url = str(Path(stack.enter_context(tempfile.TemporaryDirectory(dir=place))) / "swarm.db")
-        rules()  # are read before the wires are laid
+        rules()  # are read before the guards are set
         collects = gc.isenabled()
         gc.disable()  # when it runs depends on the machine
         if collects:
@@ -109,15 +111,15 @@ def run(case: Case, *, keep: bool = False, invariants: Sequence[Own] = (), full_
             theirs = touched(words, own) if own else None
             game.model.broken("0.real-world" if theirs is None else TROUBLE, "-", theirs or _touched(words))
 
-        stack.enter_context(tripwires(tripped))
+        stack.enter_context(nondeterminism_guards(tripped))
         outcome = game.play(found)
         if outcome.violation is not None and outcome.violation.invariant == TROUBLE:
-            raise OwnCodeFails(outcome.violation.why)
+            raise UserCodeFails(outcome.violation.why)
         return outcome
 
 
 def _touched(words: str) -> str:
-    """A wire that was touched, and on what occasion: who logs an error asks for the time to write it down with."""
+    """Say which guard was touched, and on what occasion: what logs an error asks for the time to write it down with."""
     error = sys.exc_info()[1]
     return words if error is None else f"{words} (while dealing with {error!r})"
 
@@ -136,9 +138,9 @@ def _played(case: Case) -> type[Run]:
             raise ValueError("bots of one's own, and what a task is, are for level http")
         return Run
     if case.level != "http":
-        raise ValueError("a case of real processes is not played under virtual time: see processes.py")
+        raise ValueError("a case of real processes is not played under virtual time: see run.py")
     # Here and not above: the first level needs nothing of HTTP.
-    from swarmkeeper.sim.http_level import HttpRun
+    from swarmkeeper.sim.http_run import HttpRun
 
     return HttpRun
 
@@ -147,21 +149,23 @@ class Run:
     model_type: type[Model] = Model
     orchestrator_type: type[Orchestrator] = Orchestrator
 
-    def __init__(self, case: Case, url: str, *, keep: bool, invariants: Sequence[Own], full_every: int) -> None:
+    def __init__(
+        self, case: Case, url: str, *, keep: bool, invariants: Sequence[UserInvariant], full_every: int
+    ) -> None:
         self.case, scenario = case, case.scenario
-        self.coins = coins = Coins(case.seed)
+        self.choice = choice = NamedChoice(case.seed)
         self.loop: VirtualLoop = virtual_loop(
-            (lambda step, ready: coins.below(ready, "chaos", step)) if case.chaos else None
+            (lambda step, ready: choice.below(ready, "chaos", step)) if case.chaos else None
         )
         self.clock = VirtualClock(self.loop)
         self.trace = Trace(self.loop, keep=keep)
-        self.faults = Faults(coins, self.trace, kinds=scenario.faults, only=case.faults)
+        self.faults = Faults(choice, self.trace, kinds=scenario.faults, only=case.faults)
         self.model = self.model_type(self.loop, self.trace, secret=SECRET, full_every=full_every, own=invariants)
         if scenario.tenants > 1:
-            self.model.borders = Borders(self.model)
-        self.network: Network[Door] = Network(
+            self.model.isolation = TenantIsolation(self.model)
+        self.network: Network[CoreEdge] = Network(
             self.loop,
-            coins,
+            choice,
             self.faults,
             self.trace,
             size=scenario.bounds.lease_seconds,
@@ -171,7 +175,7 @@ class Run:
             url,
             loop=self.loop,
             clock=self.clock,
-            coins=coins,
+            choice=choice,
             faults=self.faults,
             trace=self.trace,
             network=self.network,
@@ -188,31 +192,31 @@ class Run:
 
     def take_part(self) -> None:
         """Make all who take part."""
-        self.world = World(
+        self.env = Environment(
             self.case.scenario,
             self.loop,
             self.clock,
-            self.coins,
+            self.choice,
             self.faults,
             self.trace,
             self.network,
             self.model,
             asyncio.Event(),
         )
-        provider = Provider(self.world)
-        self.bots: list[Bot] = []
-        self.clients: list[Client] = []
+        provider = Provider(self.env)
+        self.bots: list[CoreBot] = []
+        self.clients: list[TaskClient] = []
         self.people: list[Actor] = []
         for tenant in self.tenants:
-            bots = [Bot(self.world, provider, *one, tenant) for one in self.fleets()]
-            people = Client(self.world, tenant), Operator(self.world, bots, tenant), Approver(self.world, tenant)
+            bots = [CoreBot(self.env, provider, *one, tenant) for one in self.fleets()]
+            people = TaskClient(self.env, tenant), Operator(self.env, bots, tenant), Approver(self.env, tenant)
             self.bots += bots
             self.clients.append(people[0])
             self.people += people
-            if self.model.borders is not None:
-                self.model.borders.belong(one.by for one in (*bots, *people))
+            if self.model.isolation is not None:
+                self.model.isolation.belong(one.by for one in (*bots, *people))
             if tenant > 1:
-                self.people.append(Nosy(self.world, tenant, bots[-1]))
+                self.people.append(Intruder(self.env, tenant, bots[-1]))
 
     @property
     def tenants(self) -> range:
@@ -276,7 +280,7 @@ class Run:
             person.host.start(person.run())
         fate = self.loop.create_task(self.orchestrator.fate())
         await asyncio.sleep(self.case.scenario.hours * 3600)
-        self.world.ended.set()
+        self.env.ended.set()
         self.faults.heal()
         self.network.heal()
         self.clock.skew(0)

@@ -1,6 +1,6 @@
 """From a run that broke an invariant to the few faults that it takes, and a shorter story.
 
-Faults are left out as delta debugging does (Zeller and Hildebrandt): since every fault has a coin of its own, a run
+Faults are left out as delta debugging does (Zeller and Hildebrandt): since every fault is drawn by its own name, a run
 with some of them is much like the run with all. What counts is that the same invariant breaks.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from swarmkeeper.sim.loop import SECOND
+from swarmkeeper.sim.kernel.loop import SECOND
 from swarmkeeper.sim.run import Case, Outcome, run, shortened
 
 RUNS_MAX = 200

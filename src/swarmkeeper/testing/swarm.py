@@ -18,9 +18,9 @@ from swarmkeeper.sdk.bots import BaseBot
 from swarmkeeper.sdk.client import Client
 from swarmkeeper.sdk.runner import serve
 from swarmkeeper.settings import Settings
-from swarmkeeper.sim.chance import Chance
-from swarmkeeper.sim.clock import VirtualClock
-from swarmkeeper.sim.loop import VirtualLoop, virtual_loop
+from swarmkeeper.sim.kernel.chance import Chance
+from swarmkeeper.sim.kernel.clock import VirtualClock
+from swarmkeeper.sim.kernel.loop import VirtualLoop, virtual_loop
 from swarmkeeper.wire.answers import Task
 from swarmkeeper.wire.requests import TaskDefinition
 

@@ -18,9 +18,9 @@ from swarmkeeper.cli.framework.terminal import Exit, Failure
 from swarmkeeper.cli.tools.simulate import Found
 
 if TYPE_CHECKING:
-    from swarmkeeper.sim.backtest import BackTest
-    from swarmkeeper.sim.calibrate import Calibrated
-    from swarmkeeper.sim.recording import Recording
+    from swarmkeeper.sim.rehearse.backtest import BackTest
+    from swarmkeeper.sim.rehearse.calibrate import Calibrated
+    from swarmkeeper.sim.rehearse.recording import Recording
 
 _ENDINGS = (".yaml", ".yml", ".toml")
 
@@ -116,7 +116,7 @@ def _place(output: str | None) -> Path | None:
 
 
 def _recording(feed: str) -> Recording:
-    from swarmkeeper.sim import recording
+    from swarmkeeper.sim.rehearse import recording
 
     name = "stdin" if feed == "-" else Path(feed).name
     try:
@@ -132,8 +132,8 @@ def _recording(feed: str) -> Recording:
 
 
 def _made(recording: Recording, stem: str) -> Calibrated:
-    from swarmkeeper.sim.calibrate import calibrate
-    from swarmkeeper.sim.recording import BadFeed
+    from swarmkeeper.sim.rehearse.calibrate import calibrate
+    from swarmkeeper.sim.rehearse.recording import BadFeed
 
     kept = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in stem)[:64].strip("-")
     try:
@@ -144,7 +144,7 @@ def _made(recording: Recording, stem: str) -> Calibrated:
 
 def _write(made: Calibrated, place: Path) -> None:
     from swarmkeeper import files
-    from swarmkeeper.sim.calibrate import as_file
+    from swarmkeeper.sim.rehearse.calibrate import as_file
 
     try:
         files.write(place, as_file(made, place.suffix.lower()))
@@ -154,7 +154,7 @@ def _write(made: Calibrated, place: Path) -> None:
 
 
 def _test(recording: Recording, made: Calibrated, hold_back: float, numbers: Sequence[int], jobs: int) -> BackTest:
-    from swarmkeeper.sim.backtest import held_against, play, trial_of
+    from swarmkeeper.sim.rehearse.backtest import held_against, play, trial_of
 
     trial = trial_of(recording, made, hold_back=hold_back)
     plays = []
@@ -172,8 +172,8 @@ def _test(recording: Recording, made: Calibrated, hold_back: float, numbers: Seq
 
 
 def _say(made: Calibrated, test: BackTest | None, *, written: bool, as_json: bool) -> None:
-    from swarmkeeper.sim import backtest
-    from swarmkeeper.sim.calibrate import as_file
+    from swarmkeeper.sim.rehearse import backtest
+    from swarmkeeper.sim.rehearse.calibrate import as_file
 
     if as_json:
         told = {"scenario": made.plain, "notes": list(made.notes), "tasks": made.tasks}

@@ -23,11 +23,11 @@ from swarmkeeper.cli.framework.flags import AsJson, flag
 from swarmkeeper.cli.framework.terminal import Exit, Failure
 
 if TYPE_CHECKING:
-    from swarmkeeper.sim.many import Played
-    from swarmkeeper.sim.report import Report
+    from swarmkeeper.sim.play.scenarios import Scenario
+    from swarmkeeper.sim.pool import Played
+    from swarmkeeper.sim.rehearse.report import Report
+    from swarmkeeper.sim.rehearse.scenario_files import Rehearsal
     from swarmkeeper.sim.run import Case, Outcome
-    from swarmkeeper.sim.scenario_files import Rehearsal
-    from swarmkeeper.sim.scenarios import Scenario
 
 _LINES_MAX = 80  # of a trace on a terminal; the replay command shows it again
 _SEEDS = 2**31  # those that are drawn are short enough to be typed
@@ -210,7 +210,7 @@ def _show_all(
         for target in whole.missed if targets else ():
             terminal.talk(f"target missed: {target.name} {target.bound:g}, is {target.value}")
     else:
-        from swarmkeeper.sim.report import as_text
+        from swarmkeeper.sim.rehearse.report import as_text
 
         terminal.say("\n".join(as_text(whole)))
     if outcome is not None:
@@ -241,18 +241,18 @@ def _levels(asked: _Asked, measured: Mapping[str, Any]) -> None:
 @contextmanager
 def _own_code(asked: _Asked) -> Iterator[None]:
     """Look at what the user brings before anything is played, and tell what is wrong with it as an error of theirs."""
-    from swarmkeeper.sim import own
+    from swarmkeeper.sim import user_code
 
     try:
         with redirect_stdout(sys.stderr):
             if asked.bots is not None:
-                own.swarm_of(asked.bots)
+                user_code.swarm_of(asked.bots)
             if asked.invariants is not None:
-                own.invariants_of(asked.invariants)
+                user_code.invariants_of(asked.invariants)
         yield
-    except own.NotThere as error:
+    except user_code.NotThere as error:
         raise Failure("not_there", str(error), exit_code=Exit.USAGE) from None
-    except own.OwnCodeFails as error:
+    except user_code.UserCodeFails as error:
         raise Failure("own_code", str(error), facts=[("more", _RULES)]) from None
 
 
@@ -271,7 +271,7 @@ def _together(
 
 
 def _rehearsal(asked: _Asked) -> Rehearsal:
-    from swarmkeeper.sim import scenario_files
+    from swarmkeeper.sim.rehearse import scenario_files
 
     try:
         found = scenario_files.find(scenario_files.STANDARD if asked.scenario is None else asked.scenario)
@@ -289,7 +289,7 @@ def _rehearsal(asked: _Asked) -> Rehearsal:
 
 
 def _kinds(listed: str) -> tuple[str, ...]:
-    from swarmkeeper.sim.faults import KINDS
+    from swarmkeeper.sim.kernel.faults import KINDS
 
     if listed == "all":
         return tuple(KINDS)
@@ -346,7 +346,7 @@ def _cases(scenario: Scenario, numbers: Sequence[int], asked: _Asked) -> list[Ca
 
 def _play(cases: Sequence[Case], asked: _Asked, *, twice: bool, jobs: int) -> _Playing:
     """All of these, or as many as were played when somebody interrupted; what breaks is told at once."""
-    from swarmkeeper.sim.many import play_all
+    from swarmkeeper.sim.pool import play_all
 
     playing = _Playing()
     before = os.times()
@@ -373,8 +373,8 @@ def _first_broken(runs: Sequence[Played]) -> Outcome | None:
 
 def _report(rehearsal: Rehearsal, playing: _Playing, asked: _Asked, *, jobs: int, more: bool) -> Report:
     """`more`: play the same seeds with one more bot where it is tightest, too."""
-    from swarmkeeper.sim.many import play_all, with_one_more
-    from swarmkeeper.sim.report import report_of
+    from swarmkeeper.sim.pool import play_all, with_one_more
+    from swarmkeeper.sim.rehearse.report import report_of
 
     runs, cpu_seconds = playing.runs, playing.cpu_seconds
     whole = report_of(rehearsal, runs, cpu_seconds=cpu_seconds)
@@ -396,9 +396,9 @@ def _sweep(
     jobs: int,
     as_json: bool,
 ) -> NoReturn:
-    from swarmkeeper.sim.many import with_fleet
-    from swarmkeeper.sim.report import figures_of, report_of, spread
-    from swarmkeeper.sim.scenario_files import BadScenario, check_sound
+    from swarmkeeper.sim.pool import with_fleet
+    from swarmkeeper.sim.rehearse.report import figures_of, report_of, spread
+    from swarmkeeper.sim.rehearse.scenario_files import BadScenario, check_sound
 
     matched = _SWEEP.fullmatch(text)
     low, high = (int(matched[2]), int(matched[3])) if matched else (0, 0)
@@ -442,7 +442,7 @@ def _sweep(
 
 
 def _replay(what: str, asked: _Asked, *, twice: bool, as_json: bool) -> NoReturn:
-    from swarmkeeper.sim.many import play
+    from swarmkeeper.sim.pool import play
 
     case = _case_of(what, asked)
     one = play(case, twice=twice, keep=True)
@@ -463,7 +463,8 @@ def _replay(what: str, asked: _Asked, *, twice: bool, as_json: bool) -> NoReturn
 def _case_of(what: str, asked: _Asked) -> Case:
     if what.isascii() and what.isdecimal() and len(what) <= len(str(_SEED_MAX)):
         return _cases(_rehearsal(asked).scenario, [int(what)], asked)[0]
-    from swarmkeeper.sim import cases, scenario_files
+    from swarmkeeper.sim import cases
+    from swarmkeeper.sim.rehearse import scenario_files
     from swarmkeeper.wire import documents
 
     if asked != _Asked(None):
@@ -493,7 +494,7 @@ def _say_hours(playing: _Playing) -> None:
 
 
 def _say_json(runs: Sequence[Played], more: Sequence[dict[str, int]] | None = None) -> None:
-    from swarmkeeper.sim.report import run_as_json
+    from swarmkeeper.sim.rehearse.report import run_as_json
 
     told = [run_as_json(one) for one in runs]
     for row, added in zip(told, more or [{} for _ in runs], strict=True):
@@ -503,7 +504,7 @@ def _say_json(runs: Sequence[Played], more: Sequence[dict[str, int]] | None = No
 
 def _tell(outcome: Outcome, asked: _Asked, *, shrinks: bool = True) -> None:
     """The first violation: the faults that it takes, its story, and how to play it again."""
-    from swarmkeeper.sim import found
+    from swarmkeeper.sim import artifacts
     from swarmkeeper.sim.shrink import shrink
 
     again = asked.command("--replay", str(outcome.case.seed))
@@ -523,7 +524,7 @@ def _tell(outcome: Outcome, asked: _Asked, *, shrinks: bool = True) -> None:
     terminal.talk(f"needed: {len(shrunk.case.faults or ())}; found in {shrunk.runs} runs")
     _story(shrunk.outcome, to_stdout=False)
     try:
-        case, test = found.keep(shrunk.outcome, Path())
+        case, test = artifacts.keep(shrunk.outcome, Path())
     except OSError as error:
         terminal.talk(f"the case could not be kept: {error.strerror}")
         return
@@ -551,7 +552,7 @@ def _show(tell: Any, lines: Sequence[Any]) -> None:
 
 def _write(whole: Report, places: Sequence[tuple[str, Path]], asked: _Asked) -> None:
     from swarmkeeper import files
-    from swarmkeeper.sim import report
+    from swarmkeeper.sim.rehearse import report
 
     for kind, path in places:
         if kind == "html":

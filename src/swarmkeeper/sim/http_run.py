@@ -1,0 +1,305 @@
+"""The second level: the whole HTTP application as the orchestrator, real bots and clients of the SDK around it.
+
+Scenario, seeds, faults and invariants are those of the first level; only what stands between engine and world differs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import io
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, cast
+
+from prometheus_client import metrics
+
+from swarmkeeper.app import Orchestrator as WholeOrchestrator
+from swarmkeeper.core.errors import SwarmkeeperError
+from swarmkeeper.core.model import Limits
+from swarmkeeper.core.ports import Clock, Entropy, StoreUnavailable
+from swarmkeeper.observe.logs import Log
+from swarmkeeper.sdk.bots import BaseBot
+from swarmkeeper.settings import Settings
+from swarmkeeper.sim.kernel.clock import VirtualClock
+from swarmkeeper.sim.kernel.coverage import reached
+from swarmkeeper.sim.kernel.faulty_broker import FaultyBroker
+from swarmkeeper.sim.kernel.faulty_store import FaultyStore
+from swarmkeeper.sim.kernel.loop import SECOND, Host
+from swarmkeeper.sim.kernel.network import Network
+from swarmkeeper.sim.oracle.tenant_isolation import named, tenant_id
+from swarmkeeper.sim.play.core_bots import CoreBot, Provider
+from swarmkeeper.sim.play.host import Environment
+from swarmkeeper.sim.play.http_edge import HttpEdge, HttpModel
+from swarmkeeper.sim.play.http_intruder import HttpIntruder
+from swarmkeeper.sim.play.orchestrator import Orchestrator, rules
+from swarmkeeper.sim.play.people import Approver, Operator, TaskClient
+from swarmkeeper.sim.play.scenarios import Fleet, Scenario
+from swarmkeeper.sim.play.sdk_bots import SdkBot, SdkBotProcess, UserBotPart
+from swarmkeeper.sim.play.sdk_people import WATCHER, FeedFollower, SdkCalls
+from swarmkeeper.sim.play.user_bots import among_faults
+from swarmkeeper.sim.run import Case, Outcome, Run
+from swarmkeeper.sim.user_code import UserBot, path_of, swarm_of
+
+Part = tuple[str, int, Fleet, UserBotPart | None]  # type, number, fleet, and who it is if it is one of the user's own
+
+PEOPLE = ("client", "operator", "approver", WATCHER)
+# A stream that is silently dead is given up after so long, and the feed is then read on.
+FEED_SECONDS = 90
+ENDS_MAX = 50  # so often something may wait on its way out
+
+
+class _Settings(Settings):
+    """A scenario may set bounds that an operator cannot."""
+
+    bounds: Limits
+
+    def limits(self) -> Limits:
+        return self.bounds
+
+
+class _Log(Log):
+    """Tells the simulation, and writes nothing."""
+
+    def __init__(self, tell: Any, clock: Clock) -> None:
+        super().__init__(io.StringIO(), rules(), clock.now, level="error")
+        self._tell = tell
+
+    def __call__(self, event: str, **fields: Any) -> None:
+        self._tell(event, **fields)
+
+
+class Swarm(WholeOrchestrator):
+    """The product's own composition, on a store that is the simulation's."""
+
+    def __init__(
+        self, store: FaultyStore, broker: FaultyBroker, bounds: Limits, clock: Clock, entropy: Entropy, log: Log
+    ) -> None:
+        settings = _Settings(store="sqlite://:memory:", log_level="error")
+        object.__setattr__(settings, "bounds", bounds)
+        super().__init__(settings, clock=clock, entropy=entropy, rules=rules(), log=log, inline=True)
+        self.store, self.broker = store, broker
+
+    async def begin(self) -> None:
+        """Start on the open store.
+
+        Raises:
+            StoreUnavailable: it cannot now; begin again.
+        """
+        await self._start(None)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyHolder:
+    tenant: str
+    known_as: str
+    role: str
+
+
+class HttpOrchestrator(Orchestrator):
+    """Its process: the application in the place of the bare engine."""
+
+    def __init__(self, *args: Any, parties: Sequence[KeyHolder], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._parties = parties
+        self._keys: dict[str, str] = {}  # by name: their texts, which are kept by those they were given to
+        self._keyed = asyncio.Event()
+        self._swarms: list[Swarm] = []  # what is left of dead processes must not be collected: that would run its ends
+        self._serving: tuple[Swarm, HttpEdge] | None = None
+
+    async def key_of(self, name: str) -> str:
+        await self._keyed.wait()
+        return self._keys[name]
+
+    async def _live(self, host: Host, store: FaultyStore) -> None:
+        await store.open()
+        if self.runs > 1:
+            self._model.compare("after a restart")
+        log = _Log(self._log, self._clock)
+        swarm = Swarm(store, FaultyBroker(self._faults), self._limits, self._clock, self._entropy, log)
+        self._swarms.append(swarm)
+        while True:
+            try:
+                await swarm.begin()
+                break
+            except StoreUnavailable:
+                await asyncio.sleep(1)
+        self.engine = swarm.engine
+        self._watch(swarm.engine)
+        async with store.still():  # its engine runs already
+            self._model.check_rows("after a restart")
+        await self._give_keys(swarm)
+        network = cast("Network[HttpEdge]", self._network)
+        edge = HttpEdge(swarm.app, cast(HttpModel, self._model), network, host)
+        network.serve(host, edge)
+        self._serving = (swarm, edge)
+        await swarm.ended.wait()
+        self._model.broken("0.engine", "orchestrator", "the engine's loop ended by itself")
+
+    async def _give_keys(self, swarm: Swarm) -> None:
+        for one in self._parties:
+            name = named(one.tenant, one.known_as)
+            while name not in self._keys:
+                bot = one.known_as if one.role.startswith("bot:") else None
+                try:
+                    self._keys[name] = await swarm.make_key(one.role, bot=bot, tenant=one.tenant)
+                except (SwarmkeeperError, StoreUnavailable):
+                    await asyncio.sleep(1)
+            if self._model.isolation is not None:
+                self._model.isolation.key_holders[self._keys[name]] = one.tenant
+        self._keyed.set()
+
+    async def _upgrade(self) -> None:
+        """Stop in order: what was taken is answered, then another version takes over."""
+        host = self.host
+        if self._serving is None or host is None:
+            return
+        swarm, _ = self._serving
+        reached("the orchestrator was upgraded")
+        swarm.drain()
+        while swarm.engine.running and host.alive:  # noqa: ASYNC110  # the product has no event for it
+            await asyncio.sleep(0.05)
+        if host.alive:
+            self._trace("crash", "orchestrator", "stopped in order")
+            self._gone()
+            self._boot_in(2.0)
+
+    def _gone(self) -> None:
+        super()._gone()
+        if self._serving is not None:
+            self._serving[1].gone()
+            self._serving = None
+
+    def _log(self, event: str, **fields: Any) -> None:
+        if event in ("internal", "engine_ended"):
+            self._model.broken("0.fault", "orchestrator", f"{event}: {fields}")
+        super()._log(event, **fields)
+
+
+class HttpRun(Run):
+    model_type = HttpModel
+    orchestrator_type = HttpOrchestrator
+
+    def __init__(self, case: Case, url: str, **options: Any) -> None:
+        brought = [] if case.bots is None else swarm_of(case.bots)
+        self._scenario = _fitting(case.scenario, brought)
+        self._parts = _cast(self._scenario, case.bots, brought)
+        super().__init__(case, url, **options)
+
+    def orchestrator_options(self) -> dict[str, Any]:
+        parts = [
+            (own.name if own else f"{type_.lower()}-{n}", f"bot:{type_.lower()}") for type_, n, _, own in self._parts
+        ]
+        parts += [(name, name) for name in PEOPLE]
+        return {"parties": [KeyHolder(tenant_id(tenant), *part) for tenant in self.tenants for part in parts]}
+
+    def take_part(self) -> None:
+        scenario = self._scenario
+        network, model = cast("Network[HttpEdge]", self.network), cast(HttpModel, self.model)
+        key_of = cast(HttpOrchestrator, self.orchestrator).key_of
+        desk = SdkCalls(network, model, Host(self.loop, "desk"), scenario, self.choice, key_of)
+        self.env = Environment(
+            scenario,
+            self.loop,
+            self.clock,
+            self.choice,
+            self.faults,
+            self.trace,
+            cast(Any, desk),
+            self.model,
+            asyncio.Event(),
+        )
+        provider = Provider(self.env)
+        self.bots, self.clients, self.people = [], [], []
+        self._watchers: list[FeedFollower] = []
+        for tenant in self.tenants:
+            sdk_bots = [SdkBot(self.env, network, model, provider, key_of, *part, tenant) for part in self._parts]
+            bots = cast("list[CoreBot]", sdk_bots)
+            client = TaskClient(self.env, tenant)
+            watcher = FeedFollower(
+                network, model, Host(self.loop, named(tenant_id(tenant), WATCHER)), self.choice, key_of, tenant
+            )
+            self.bots += bots
+            self.clients.append(client)
+            self._watchers.append(watcher)
+            self.people += (client, Operator(self.env, bots, tenant), Approver(self.env, tenant), watcher)
+            if tenant > 1:
+                self.people.append(HttpIntruder(self.env, network, model, key_of, tenant, sdk_bots[-1]))
+
+    def _end(self) -> None:
+        super()._end()
+        for watcher in self._watchers:
+            if not watcher.missed(self.loop.now - FEED_SECONDS * SECOND):
+                continue
+            words = cast(HttpModel, self.model).told_to[watcher.tenant][watcher.heard]
+            self.model.broken("5.feed", self.model.title(words[2]), f"{words[0]} was never heard by who follows")
+
+    def play(self, found: Counter[str]) -> Outcome:
+        with _quiet_libraries(self.clock):
+            return super().play(found)
+
+    def clear_away(self) -> None:
+        """End what is left while its loop is there. To be collected is no end for what waits on its way out."""
+        for left in asyncio.all_tasks(self.loop):
+            work = left.get_coro()
+            for _ in range(ENDS_MAX):
+                if not inspect.iscoroutine(work) or inspect.getcoroutinestate(work) == inspect.CORO_CLOSED:
+                    break
+                with contextlib.suppress(RuntimeError):  # it waits for something even now
+                    work.close()
+
+
+def _fitting(scenario: Scenario, brought: Sequence[UserBot]) -> Scenario:
+    """What is drawn must suit the user's bots: their planner makes the plans, skills are those of their executors."""
+    executors = [one for one in brought if one.type == "Executor"]
+    if any(one.type == "Planner" for one in brought):
+        scenario = replace(scenario, planned_by_client=0)
+    if executors:
+        skills = tuple(sorted({skill for one in executors for skill in one.skills}))
+        skilled = 1.0 if all(one.dedicated for one in executors) else scenario.skilled
+        scenario = replace(scenario, skills=skills, skilled=skilled)
+    return scenario
+
+
+def _cast(scenario: Scenario, target: str | None, brought: Sequence[UserBot]) -> list[Part]:
+    """All bots: of each of the user's as many as its fleet has; types that the user does not bring are played by
+    chance."""
+    found: list[Part] = []
+    for type_ in ("Planner", "Executor", "Evaluator"):
+        fleet: Fleet = getattr(scenario, f"{type_.lower()}s")
+        theirs = [one for one in brought if one.type == type_]
+        for number in range(1, fleet.count + 1):
+            if not theirs:
+                found.append((type_, number, fleet, None))
+            for one in theirs:
+                # A name that plans may assign work to stays what it is, where only one goes by it.
+                name = one.word if one.named and fleet.count == 1 else f"{one.word}-{number}"
+                make = partial(_made, one, str(target))
+                found.append((type_, number, fleet, UserBotPart(name, make)))
+    return found
+
+
+def _made(one: UserBot, target: str, process: SdkBotProcess) -> BaseBot:
+    return among_faults(one.make(), process, path_of(target))
+
+
+@contextmanager
+def _quiet_libraries(clock: VirtualClock) -> Iterator[None]:
+    """What libraries would take from the real world, and nobody looks at: moments in log lines and of metrics' birth.
+
+    What is logged as an error is no such thing: it touches a guard.
+    """
+    before, level = metrics.__dict__["time"], logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    metrics.__dict__["time"] = SimpleNamespace(time=lambda: clock.now() / SECOND)
+    try:
+        yield
+    finally:
+        metrics.__dict__["time"] = before
+        logging.disable(level)

@@ -1,0 +1,159 @@
+"""The real SQLite store, with commits that take time, fail, or are the last thing that its process does.
+
+After each commit the observer is told what was written, before anybody else can know. A store in memory outlives its
+process, as a file does: what was committed is handed to the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import apsw
+
+from swarmkeeper.core.ports import Changes, StaleVersion, StoreUnavailable
+from swarmkeeper.sim.kernel.faults import Faults
+from swarmkeeper.sim.kernel.named_choice import NamedChoice, NamedEntropy
+from swarmkeeper.storage.sqlite import SqliteStore
+from swarmkeeper.storage.sqlite.store import Snapshot
+from swarmkeeper.storage.sqlite.unit import SqliteUnit
+
+COMMIT_MIN, COMMIT_MAX = 0.0002, 0.004  # seconds
+SWEEP = 5.0  # seconds: how often the engine shows that it lives; by it, stalls of the disk are measured
+
+Committed = Callable[[Sequence[Changes]], None]
+
+
+class _Unit:
+    """A unit that remembers what it saved."""
+
+    def __init__(self, unit: SqliteUnit, saved: list[Changes], before: Callable[[Changes], None]) -> None:
+        self._unit, self._saved, self._before = unit, saved, before
+        self.load, self.levels, self.heads = unit.load, unit.levels, unit.heads
+        self.due, self.chore_tenants, self.next_chores = unit.due, unit.chore_tenants, unit.next_chores
+        self.purge = unit.purge
+
+    async def save(self, changes: Changes) -> int:
+        self._before(changes)
+        cursor = await self._unit.save(changes)
+        self._saved.append(changes)
+        return cursor
+
+
+class FaultyStore(SqliteStore):
+    """Fulfils `core.ports.Store`."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        choice: NamedChoice,
+        faults: Faults,
+        entropy: NamedEntropy,
+        committed: Committed,
+        describe: Callable[[Sequence[Changes]], str],
+        die: Callable[[str], None],
+        image: bytes | None = None,
+        run: int = 0,
+    ) -> None:
+        super().__init__(url, inline=True, entropy=entropy)
+        self._choice, self._faults, self._run = choice, faults, run
+        self._committed, self._describe, self._die = committed, describe, die
+        self._image = image
+        self._saved: list[Changes] = []
+        self._commits = 0
+        self._dropped = False
+
+    # ---- its process comes and goes --------------------------------------------------------------------------------
+
+    def connect(self, *, writing: bool) -> apsw.Connection:
+        connection = super().connect(writing=writing)
+        if self.path is None and self._image is not None:
+            connection.deserialize("main", self._image)
+        return connection
+
+    def drop(self) -> bytes | None:
+        """Let go of everything at once, as a process that dies does; what was committed, if it was kept in memory."""
+        self._dropped = True
+        image = None
+        for connection in {id(one): one for one in (self._reading, self._writing) if one is not None}.values():
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            if self.path is None:
+                image = connection.serialize("main")
+            connection.close(True)
+        self._reading = self._writing = None
+        self._let_go()
+        return image
+
+    # ---- what it does ----------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Any]:
+        async with super().begin() as unit:
+            self._saved = []
+            yield _Unit(unit, self._saved, self._before_save)
+
+    @asynccontextmanager
+    async def still(self) -> AsyncIterator[None]:
+        """No transaction is open meanwhile."""
+        async with self._turn:
+            yield
+
+    def _before_save(self, changes: Changes) -> None:
+        if self._faults.strike("store.stale", f"save:{self._describe([changes])}"):
+            raise StaleVersion("a record is not at the version before")
+
+    async def read(self, name: str, parameters: Mapping[str, Any]) -> list[Any]:
+        # A store in memory has one connection, whose reads wait for an open unit. Here both wait, so that runs on a
+        # file and in memory are the same.
+        if self.path is None:
+            return await super().read(name, parameters)
+        async with self._turn:
+            return self._rows(self._reading, name, parameters)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Any]:
+        if self.path is None:
+            async with super().snapshot() as seen:
+                yield seen
+            return
+        async with self._turn:
+            with self.one_moment(self._reading) as connection:
+                yield Snapshot(connection, self._rows)
+
+    async def _begin_immediate(self, connection: apsw.Connection) -> None:
+        if fault := self._faults.strike("store.busy", "store:begin"):
+            await asyncio.sleep(fault.amount(1))
+            raise StoreUnavailable("another process keeps the store locked")
+        await super()._begin_immediate(connection)
+
+    async def _commit(self, connection: apsw.Connection) -> None:
+        what = self._describe(self._saved)
+        self._commits += 1
+        place = f"commit:{what}"
+        took = self._choice.spread(COMMIT_MIN, COMMIT_MAX, "commit", self._run, self._commits)
+        if fault := self._faults.strike("store.stall", place):
+            took += fault.amount(SWEEP)
+        await asyncio.sleep(took)
+        if self._faults.strike("store.full", place):
+            raise apsw.FullError("the disk is full")
+        if self._faults.strike("store.io_error", place):
+            raise apsw.IOError("the disk does not answer")
+        if self._faults.strike("store.crash_before", place):
+            await self._dies("before a commit")
+        await super()._commit(connection)
+        self._committed(self._saved)
+        if self._faults.strike("store.crash_after", place):
+            await self._dies("after a commit")
+
+    def _roll_back(self, connection: apsw.Connection) -> None:
+        if not self._dropped:  # else this is what is left of a dead process, being cleared away after the run
+            super()._roll_back(connection)
+
+    async def _dies(self, when: str) -> None:
+        """The process ends here: nothing behind this line ever runs."""
+        self._die(when)
+        await asyncio.get_running_loop().create_future()

@@ -1,0 +1,1 @@
+"""What must hold: the shadow model, and the checks of commits, rows, tenants and shares."""

@@ -1,0 +1,356 @@
+"""The shadow model: what the store must hold, as told by each commit, kept apart from the store.
+
+It sees what rows cannot show: which lease a result came under, in which order things happened, what was answered to
+whom. After each commit it checks what that commit touched (see transition_checks.py); all rows are looked at now and
+then, after restarts, and at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import apsw
+
+from swarmkeeper.core import commands
+from swarmkeeper.core.answers import Beaten, Reported
+from swarmkeeper.core.commands import Command
+from swarmkeeper.core.model import Approval, Attempt, Bot, Event, Lease, Ready, Task, Work
+from swarmkeeper.core.ports import Changes
+from swarmkeeper.core.states import FINAL, TASK_CLOSED, Condition, Kind, Status
+from swarmkeeper.sim.invariants import UserInvariant, Violation
+from swarmkeeper.sim.kernel.coverage import reached
+from swarmkeeper.sim.kernel.loop import SECOND, VirtualLoop
+from swarmkeeper.sim.kernel.trace import Trace
+from swarmkeeper.sim.oracle import checks
+from swarmkeeper.sim.oracle.tenant_isolation import TenantIsolation, named
+from swarmkeeper.sim.oracle.transition_checks import TransitionChecks
+
+if TYPE_CHECKING:
+    from swarmkeeper.sim.play import core_edge
+
+# A timer may be looked at late by the longest pause, and what piles up behind one.
+OVERDUE = 600 * SECOND
+QUIET = 5 * SECOND  # commits in which nothing is told are named by the moment; an idle engine makes one in so long
+
+_ID = re.compile(r"\b(?:tsk|sub|wrk)_[0-9A-V]{26}\b")
+
+
+@dataclass(slots=True)
+class Commit:
+    """What one transaction wrote: the last state of each record, and all that was told."""
+
+    events: list[Event] = field(default_factory=list)
+    tasks: dict[str, Task] = field(default_factory=dict)
+    works: dict[str, Work] = field(default_factory=dict)
+    granted: dict[str, Lease] = field(default_factory=dict)  # by work: leases that are new
+    ended: dict[str, Lease] = field(default_factory=dict)  # by lease id: leases that were there before
+    attempts: list[Attempt] = field(default_factory=list)
+    leaves: dict[str, int] = field(default_factory=dict)  # ids of audit records, and how often they are there
+    bodies: list[bytes] = field(default_factory=list)  # of those records
+    ready_before: dict[str, Ready] = field(default_factory=dict)  # that were taken out
+    timed: set[tuple[str, str]] = field(default_factory=set)  # timers that were set or taken away
+    at: int = 0
+
+
+class Model:
+    """The invariants' own view of the system. Users' invariants read `tasks`, `works`, `leases` and the rest of it."""
+
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        trace: Trace,
+        *,
+        secret: str,
+        full_every: int,
+        own: Sequence[UserInvariant] = (),
+    ) -> None:
+        self._loop, self._trace = loop, trace
+        self._full_every, self._own = full_every, own
+        self.connection: Callable[[], apsw.Connection] | None = None
+        self.isolation: TenantIsolation | None = None  # where there is more than one tenant
+        self.violation: Violation | None = None
+        self.commits = 0
+        self.full_checks = 0
+        self.places: dict[str, int] = {}  # what commits were about, and how often
+        # What is stored, by id.
+        self.tasks: dict[str, Task] = {}
+        self.works: dict[str, Work] = {}
+        self.works_of: dict[str, dict[str, str]] = {}  # task -> key -> work
+        self.parents: dict[str, dict[str, Condition]] = {}  # child -> parents, and what they must come to
+        self.children: dict[str, list[str]] = {}
+        self.votes: dict[str, str] = {}  # item of a round of reviews -> what its verdict decides
+        self.leases: dict[str, Lease] = {}  # by work
+        self.attempts: dict[str, Attempt] = {}  # by lease id
+        self.holders: dict[str, str] = {}  # lease id -> the bot it was granted to
+        self.ended: dict[str, int] = {}  # lease id -> when its end was committed, of the loop's time
+        self.heard: dict[str, int] = {}  # lease id -> when its bot was last told to go on, of the loop's time
+        self.ready: dict[str, Ready] = {}
+        self.lines: dict[tuple[int, str, int], dict[str, Ready]] = {}  # (queue, tenant, priority) -> what waits there
+        self.timers: dict[tuple[str, str], int] = {}  # (kind, what it is of) -> when it is due
+        self.approvals: dict[str, Approval] = {}
+        self.asked: dict[str, set[str]] = {}  # work -> its open questions
+        self.chores: dict[str, set[str]] = {}  # task -> its open chores
+        self.bots: dict[str, Bot | None] = {}  # None: deleted
+        self.owners: dict[str, str] = {}  # bot -> whose it is
+        self.names: dict[str, str] = {}  # of bots
+        self.by_title: dict[str, str] = {}
+        self.acknowledged: dict[str, str] = {}  # title -> task
+        self._chore_task: dict[str, str] = {}
+        self._transition_checks = TransitionChecks(self, secret)
+
+    def silent(self, lease_id: str) -> int | None:
+        """For how long nothing was heard of a lease; None: it was never beaten for."""
+        heard = self.heard.get(lease_id)
+        return None if heard is None else self._loop.now - heard
+
+    # ---- telling ---------------------------------------------------------------------------------------------------
+
+    def broken(self, invariant: str, entity: str, why: str, own_words: str = "") -> None:
+        """An invariant does not hold: the run ends with the first one."""
+        if self.violation is None:
+            self.violation = Violation(invariant, entity, why, self._loop.now, own_words)
+            self._trace("violation", entity, f"{invariant}: {why}")
+        self._loop.stop()
+
+    def label(self, work_id: str) -> str:
+        work = self.works.get(work_id)
+        return work_id if work is None else f"{self.tasks[work.task].title}/{work.key}"
+
+    def title(self, task_id: str | None) -> str:
+        task = self.tasks.get(task_id or "")
+        return task_id or "-" if task is None else task.title
+
+    def _named(self, one: str) -> str:
+        return self.label(one) if one in self.works else self.title(one)
+
+    def describe(self, saved: Sequence[Changes]) -> str:
+        """What a commit is about, by its first event: a name that stays when other faults are left out."""
+        for changes in saved:
+            for event in changes.events:
+                work = changes.works.get(event.work or "") or self.works.get(event.work or "")
+                task = changes.tasks.get(event.task or "") or self.tasks.get(event.task or "")
+                named = "-" if task is None else task.title
+                return f"{event.kind}.{named}" + ("" if work is None else f"/{work.key}")
+            for work_id in changes.leases:
+                return f"beat.{self.label(work_id)}"
+        # Not counted from the beginning: how many there are before depends on what else went wrong.
+        return f"quiet.second-{self._loop.now // QUIET * (QUIET // SECOND)}"
+
+    # ---- what is committed -----------------------------------------------------------------------------------------
+
+    def committed(self, saved: Sequence[Changes]) -> None:
+        """Take in one transaction, and check it."""
+        if not saved or self.violation is not None:
+            return
+        self.commits += 1
+        place = self.describe(saved)
+        self.places[place] = self.places.get(place, 0) + 1
+        commit = Commit()
+        for changes in saved:
+            self._learn(changes, commit)
+        if self.isolation is not None:
+            self.isolation.committed(saved)
+        for event in commit.events:
+            about = self.label(event.work) if event.work else self.title(event.task)
+            self._trace(event.kind, about, self.names.get(event.actor, event.actor))
+        self._transition_checks.events(commit)
+        for changes in saved:
+            self._apply(changes, commit)
+        self._transition_checks.records(commit)
+        for own in self._own:
+            for wrong in own.check(self, commit):
+                about, why = ("-", wrong) if isinstance(wrong, str) else (self._named(wrong[0]), wrong[1])
+                self.broken(own.name, about, why, own.words)
+        if self.commits % self._full_every == 0:
+            self.check_rows("now and then")
+
+    def _learn(self, changes: Changes, commit: Commit) -> None:
+        """What is new must be known before what is told of it is read."""
+        for task in changes.tasks.values():
+            if task.id not in self.tasks:
+                known = self.by_title.setdefault(task.title, task.id)
+                if known != task.id:
+                    self.broken("1.one-task", task.title, f"there are two tasks of it: {known} and {task.id}")
+                self.works_of[task.id] = {}
+            self.tasks[task.id] = commit.tasks[task.id] = copy(task)
+        for work in changes.works.values():
+            if work.id not in self.works:
+                self.works_of[work.task][work.key] = work.id
+                self._transition_checks.born(work)
+            self.works[work.id] = commit.works[work.id] = copy(work)
+            if work.kind is Kind.REVIEW and work.subject is None and work.status is Status.SUCCEEDED:
+                self._vote(work, changes)
+        for edge in changes.edges:
+            self.parents.setdefault(edge.child, {})[edge.parent] = edge.condition
+            self.children.setdefault(edge.parent, []).append(edge.child)
+        for bot_id, bot in changes.bots.items():
+            self.bots[bot_id] = copy(bot)
+            if bot is not None:
+                self.owners[bot.id], self.names[bot.id] = bot.owner, named(bot.tenant, bot.name)
+        for leaf in changes.leaves:
+            commit.leaves[leaf.id] = commit.leaves.get(leaf.id, 0) + 1
+            commit.bodies.append(leaf.body or b"")
+        commit.events += changes.events
+        commit.attempts += changes.attempts
+
+    def _vote(self, work: Work, changes: Changes) -> None:
+        written = changes.payloads.get(work.result or "")
+        if written is not None:
+            self.votes[work.id] = json.loads(written[1])["decision"]
+
+    def _apply(self, changes: Changes, commit: Commit) -> None:
+        for work_id in changes.leases_gone:
+            lease = self.leases.pop(work_id, None)
+            if lease is not None:
+                commit.ended[lease.lease_id] = lease
+        for lease in changes.leases.values():
+            known = self.leases.get(lease.work)
+            if known is None or known.lease_id != lease.lease_id:
+                commit.granted[lease.work] = lease
+                self.holders[lease.lease_id] = lease.bot
+            self.leases[lease.work] = copy(lease)
+        for attempt in changes.attempts:
+            self._transition_checks.attempt(attempt, commit)
+            self.attempts[attempt.lease_id] = attempt
+            self.ended[attempt.lease_id] = self._loop.now
+        self._queue(changes, commit)
+        commit.timed.update(changes.timers)
+        for name, due in changes.timers.items():
+            if due is None:
+                self.timers.pop(name, None)
+            else:
+                self.timers[name] = due
+        for approval in changes.approvals.values():
+            self.approvals[approval.id] = copy(approval)
+            if approval.work is not None:
+                questions = self.asked.setdefault(approval.work, set())
+                (questions.add if approval.state == "open" else questions.discard)(approval.id)
+        for chore_id, chore in changes.chores.items():
+            if chore is not None:
+                self._chore_task[chore_id] = chore.task
+                self.chores.setdefault(chore.task, set()).add(chore_id)
+            elif chore_id in self._chore_task:
+                self.chores[self._chore_task[chore_id]].discard(chore_id)
+        commit.at = max(commit.at, changes.alive_at or 0)
+
+    def _queue(self, changes: Changes, commit: Commit) -> None:
+        for work_id, ready in changes.ready.items():
+            before = self.ready.pop(work_id, None)
+            if before is not None:
+                commit.ready_before.setdefault(work_id, before)
+                del self.lines[before.queue, before.tenant, before.priority][work_id]
+            if ready is not None:
+                self.ready[work_id] = copied = copy(ready)
+                self.lines.setdefault((ready.queue, ready.tenant, ready.priority), {})[work_id] = copied
+
+    # ---- what is answered ------------------------------------------------------------------------------------------
+
+    def answered(self, command: Command[Any], answer: Any) -> None:
+        """An answer is about to be given: what it says must be committed."""
+        if self.isolation is not None:
+            self.isolation.answered(command, answer)
+        if isinstance(command, commands.Submit):
+            if answer not in self.tasks:
+                self.broken("7.acknowledged", command.title, "the task is not stored")
+            self.acknowledged[command.title] = answer
+        elif isinstance(answer, Reported):
+            assert isinstance(command, commands.Report)
+            self._reported(command, answer)
+        elif isinstance(answer, Beaten):
+            assert isinstance(command, commands.Beat)
+            for one in answer.directives:
+                if one.directive != "continue":
+                    continue
+                if self.holders.get(one.lease_id) != command.bot:
+                    self.broken("2.fence", one.lease_id, "a bot goes on with a lease that it was never granted")
+                elif self.ended.get(one.lease_id, self._loop.now) < self._loop.now:  # not by the same commit
+                    ended = self.attempts[one.lease_id]
+                    self.broken("2.fence", self.label(ended.work), f"a bot goes on with a lease that {ended.ending}")
+                self.heard[one.lease_id] = self._loop.now
+        elif isinstance(command, commands.Release) and command.lease_id not in self.attempts:
+            self.broken("7.acknowledged", command.lease_id, "the lease was given back, and has no end")
+        elif isinstance(command, commands.Cancel) and self.tasks[command.task].status not in TASK_CLOSED:
+            reached("a task was cancelled and taken up again before the answer")
+
+    def _reported(self, command: commands.Report, answer: Reported) -> None:
+        attempt = self.attempts.get(command.lease_id or "")
+        if attempt is None or attempt.result_hash != command.content_hash:
+            named = self.label(attempt.work) if attempt is not None else str(command.lease_id)
+            self.broken("2.fence", named, "a report is accepted, and its lease did not end with it")
+        elif attempt.bot != command.bot:
+            self.broken("2.fence", self.label(attempt.work), "a report is accepted from a bot that has not the lease")
+
+    def granted(self, bot: str, leases: Iterable[core_edge.LeaseSeen]) -> None:
+        for lease in leases:
+            if self.holders.get(lease.lease_id) != bot:
+                self.broken("7.acknowledged", lease.label, "a lease is handed out that is not stored")
+
+    def read_task(self, tenant: str, task_id: str, row: Mapping[str, Any] | None) -> None:
+        """A task was read: it is what was committed. To another tenant it is not there."""
+        task = self.tasks.get(task_id)
+        if task is not None and task.tenant != tenant:
+            if row is not None:
+                self.broken("2.tenant", task.title, f"{tenant} reads it")
+            return
+        if (task is None) != (row is None):
+            self.broken("7.acknowledged", self.title(task_id), "a task that was committed is not there")
+        elif task is not None and row is not None and (task.status, task.version) != (row["status"], row["version"]):
+            self.broken("7.durable", task.title, f"it reads as {row['status']}, {task.status} was committed")
+
+    # ---- all of it -------------------------------------------------------------------------------------------------
+
+    def check_rows(self, when: str, *, audit: bool = False) -> None:
+        """Look at all rows: what they can show, and whether they are what was committed. Only between transactions."""
+        if self.violation is not None or self.connection is None:
+            return
+        self.full_checks += 1
+        connection = self.connection()
+        for found in checks.broken(connection) if audit else checks.broken_rows(connection):
+            named = [self._named(one) for one in _ID.findall(found)]
+            self.broken("rows", named[0] if named else "-", f"{when}: {found}" + "".join(f" ({one})" for one in named))
+        self.compare(when)
+        alive = connection.execute("SELECT value FROM meta WHERE key = 'alive_at'").get
+        if when == "now and then" and alive is not None:
+            for kind, ref in connection.execute("SELECT kind, ref FROM timer WHERE due < ?", (alive - OVERDUE,)):
+                self.broken("8.due", self._named(str(ref)), f"its timer `{kind}` is long overdue")
+
+    def compare(self, when: str) -> None:
+        if self.connection is None or self.violation is not None:
+            return
+        execute = self.connection().execute
+        stored: dict[Any, Any] = {row[0]: row[1:] for row in execute("SELECT id, status, version FROM task")}
+        known: dict[Any, Any] = {task.id: (task.status, task.version) for task in self.tasks.values()}
+        self._same(when, known, stored, self.title)
+        stored = {row[0]: row[1:] for row in execute("SELECT id, status, version, attempt FROM work")}
+        known = {work.id: (work.status, work.version, work.attempt) for work in self.works.values()}
+        self._same(when, known, stored, self.label)
+        stored = dict(execute("SELECT work, lease_id FROM lease").fetchall())  # type: ignore[arg-type]  # pairs, as the statement says
+        known = {lease.work: lease.lease_id for lease in self.leases.values()}
+        self._same(when, known, stored, self.label)
+
+    def _same(
+        self, when: str, known: Mapping[Any, Any], stored: Mapping[Any, Any], label: Callable[[str], str]
+    ) -> None:
+        if known == stored:
+            return
+        wrong = [one for one in (*known, *stored) if known.get(one) != stored.get(one)]
+        first = wrong[0]
+        self.broken("7.durable", label(first), f"{when}: committed {known.get(first)}, stored {stored.get(first)}")
+
+    # ---- liveness --------------------------------------------------------------------------------------------------
+
+    def open_tasks(self) -> list[str]:
+        """Titles of the acknowledged tasks that have not ended."""
+        return [title for title, task in self.acknowledged.items() if self.tasks[task].status not in TASK_CLOSED]
+
+    def open_works(self, task_id: str) -> list[str]:
+        return [
+            f"{key} {self.works[work].status}"
+            for key, work in self.works_of[task_id].items()
+            if self.works[work].status not in FINAL
+        ]

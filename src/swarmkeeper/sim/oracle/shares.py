@@ -1,0 +1,122 @@
+"""Whether tenants that want the engine at the same time get their shares of it: of its commands, and of the slices of
+long work.
+
+What is promised (service/shares.py): over any time in which two tenants both wait, what they got, each divided by its
+weight, differs by no more than the dearest item of the one, so divided, and the dearest of the other. That is counted
+here in costs, two tenants at a time, over each stretch in which both wait. Of seconds nothing is promised: one item may
+take long. An engine that starts anew has forgotten who was ahead, and so has this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import combinations
+
+from swarmkeeper.core.model import Chore
+from swarmkeeper.core.ports import Unit
+from swarmkeeper.service.engine import Engine
+from swarmkeeper.service.shares import SCALE
+from swarmkeeper.sim.kernel.coverage import reached
+
+# Positions are whole numbers, so that each item may be counted as that much too cheap; so many in one stretch at most.
+ROUNDING = Fraction(10_000, SCALE)
+TURNS_MET = 3  # in a stretch with fewer, no order of turns would be wrong
+CONTENDED = "two tenants waited for the engine at once, and had to take turns for its "
+
+Wrong = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class _Stretch:
+    """How much the first of two has got more than the second, since both wait."""
+
+    now: Fraction = Fraction(0)
+    least: Fraction = Fraction(0)
+    most: Fraction = Fraction(0)
+    turns: int = 0
+
+
+class Race:
+    def __init__(self, of: str, weights: Mapping[str, int], wrong: Wrong) -> None:
+        self._of, self.weights, self._wrong = of, weights, wrong
+        self._dearest: dict[str, Fraction] = {}  # by tenant, divided by its weight
+        self._stretches: dict[tuple[str, str], _Stretch] = {}
+
+    def served(self, tenant: str, cost: int, waited: AbstractSet[str]) -> None:
+        """One got something of that cost while these, itself among them, waited."""
+        got = Fraction(cost, self.weights.get(tenant, 1))
+        self._dearest[tenant] = max(got, self._dearest.get(tenant, got))
+        self.wait(waited)
+        for pair in combinations(sorted(waited), 2):
+            stretch = self._stretches.setdefault(pair, _Stretch())
+            if tenant in pair:
+                self._count(pair, stretch, got if tenant == pair[0] else -got)
+
+    def wait(self, waiting: AbstractSet[str]) -> None:
+        """These do now, and nobody else: stretches of others have ended."""
+        for pair in [pair for pair in self._stretches if not waiting >= set(pair)]:
+            del self._stretches[pair]
+
+    def _dearest_of(self, tenant: str) -> Fraction:
+        """Of one that has got nothing yet, what waits costs as much as the cheapest item at least."""
+        return self._dearest.get(tenant, Fraction(1, self.weights.get(tenant, 1)))
+
+    def _count(self, pair: tuple[str, str], stretch: _Stretch, got: Fraction) -> None:
+        stretch.now += got
+        stretch.least, stretch.most = min(stretch.least, stretch.now), max(stretch.most, stretch.now)
+        stretch.turns += 1
+        if stretch.turns == TURNS_MET:
+            reached(CONTENDED + self._of)
+        apart = stretch.most - stretch.least
+        bound = ROUNDING + sum(map(self._dearest_of, pair))
+        if apart > bound:
+            told = f"{pair[0]} and {pair[1]} are {float(apart):g} apart, and may be {float(bound):g}"
+            self._wrong(f"of the engine's {self._of}, {told}")
+
+
+def watch(engine: Engine, wrong: Wrong) -> None:
+    """Look on as an engine takes what waits. It does not know: its line and its turns are its own."""
+    _watch_line(engine, wrong)
+    _watch_chores(engine, wrong)
+
+
+def _watch_line(engine: Engine, wrong: Wrong) -> None:
+    line = engine._queue
+    race = Race("commands", engine.weights, wrong)
+    right = line.take
+
+    def take(cost: int = 1) -> object:
+        before = {tenant: len(items) for tenant, items in line._items.items()}
+        item = right(cost)
+        after = line._items
+        for tenant, n in before.items():
+            if n > len(after.get(tenant, ())):
+                race.served(tenant, cost, before.keys())
+        race.wait(after.keys())
+        return item
+
+    vars(line)["take"] = take
+
+
+def _watch_chores(engine: Engine, wrong: Wrong) -> None:
+    race = Race("slices", engine.weights, wrong)
+    turns = engine._chore_turns
+    next_chore, chore_served = turns.next, turns.served
+    waiting: AbstractSet[str] = frozenset()
+
+    async def chosen(unit: Unit) -> Chore | None:
+        nonlocal waiting
+        waiting = frozenset(await unit.chore_tenants())
+        return await next_chore(unit)
+
+    def served(chore: Chore | None) -> None:
+        if chore is None:
+            race.wait(frozenset())
+        else:
+            race.served(chore.tenant, 1, waiting)
+        chore_served(chore)
+
+    vars(turns).update(next=chosen, served=served)

@@ -1,0 +1,182 @@
+"""What bots and people can ask of the orchestrator without HTTP: the edge of a simulation of the first level.
+
+It does what the routes do, no more: hands commands to the engine, waits with a poll while its bot is there, and answers
+with plain values of that moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from swarmkeeper.core import commands, model
+from swarmkeeper.core.answers import Beaten, Reported
+from swarmkeeper.core.commands import Command
+from swarmkeeper.core.errors import NotFound, SwarmkeeperError
+from swarmkeeper.core.model import Principal, Work
+from swarmkeeper.core.ports import Store
+from swarmkeeper.core.states import Kind
+from swarmkeeper.service.engine import Engine, Granted, Poll, Replayed
+from swarmkeeper.sim.kernel.coverage import reached
+from swarmkeeper.sim.kernel.named_choice import NamedEntropy
+from swarmkeeper.sim.kernel.network import Call, ClientGone
+from swarmkeeper.sim.oracle.model import Model
+
+_LOOK_AGAIN_SECONDS = 0.05  # as in http/routes/work.py
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseSeen:
+    """What a bot is told of work that it got."""
+
+    lease_id: str
+    work: str
+    task: str
+    title: str
+    key: str
+    kind: str
+    attempt: int
+    tries: int
+    round: int
+    bot: str
+    ttl: int
+    ends_at: int
+    judges: tuple[str, ...] = ()  # keys of the subtasks that a review is about
+
+    @classmethod
+    def of(cls, granted: model.Lease, item: Work, title: str) -> LeaseSeen:
+        return cls(
+            lease_id=granted.lease_id,
+            work=item.id,
+            task=item.task,
+            title=title,
+            key=item.key,
+            kind=str(item.kind),
+            attempt=granted.attempt,
+            tries=item.tries,
+            round=item.round,
+            bot=granted.bot,
+            ttl=granted.ttl,
+            ends_at=granted.ends_at,
+        )
+
+    @property
+    def label(self) -> str:
+        return f"{self.title}/{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSeen:
+    id: str
+    status: str
+    outcome: str | None
+    holds: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalSeen:
+    id: str
+    task: str
+    kind: str
+    asked_by: str
+    choices: str
+    subject_hash: str
+    expires_at: int
+
+
+class CoreEdge:
+    """Each call takes the network's `Call` first. An answer is checked against what is committed before it is given."""
+
+    def __init__(self, engine: Engine, store: Store, entropy: NamedEntropy, model: Model) -> None:
+        self._engine, self._store, self._entropy, self._model = engine, store, entropy, model
+
+    async def do(self, call: Call, command: Command[Any]) -> Any:
+        self._entropy.expect(call.place)
+        answer = await self._engine.do(command)
+        if isinstance(answer, Replayed):
+            reached("a command was replayed under its idempotency key")
+            answer = answer.resource
+        self._model.answered(command, answer)
+        return answer
+
+    async def beat(self, call: Call, command: commands.Beat) -> Beaten:
+        beaten: Beaten = await self.do(call, command)
+        return beaten
+
+    async def lease(self, call: Call, claim: commands.Claim, wait: float) -> tuple[LeaseSeen, ...]:
+        self._entropy.expect(call.place)
+        poll = self._engine.claim(claim, parks=wait > 0)
+        gone = asyncio.ensure_future(call.gone.wait())
+        try:
+            await self._answer(poll, gone, wait)
+            claimed = await poll.answer
+            leases = await self._leases(claimed.leases)
+            if gone.done():
+                raise ClientGone
+        except BaseException:
+            self._engine.abandon(poll)
+            raise
+        finally:
+            gone.cancel()
+        self._model.granted(claim.bot, leases)
+        return leases
+
+    async def _answer(self, poll: Poll, gone: asyncio.Future[Any], wait: float) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + wait
+        while not poll.answer.done():
+            left = until - loop.time() if wait > 0 else None
+            if left is not None and left <= 0:
+                self._engine.end(poll)
+                left = _LOOK_AGAIN_SECONDS
+            await asyncio.wait((poll.answer, gone), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if gone.done():
+                raise ClientGone
+
+    async def report(
+        self, call: Call, report: commands.Report, claim: commands.Claim | None = None
+    ) -> tuple[Reported, tuple[LeaseSeen, ...]]:
+        self._entropy.expect(call.place, draws=1 if claim is None else 2)
+        (answer,), claimed = await self._engine.report([report], claim)
+        if isinstance(answer, SwarmkeeperError):
+            reached(f"a report was refused: {answer.code}")
+            raise answer
+        if isinstance(answer, BaseException):
+            raise answer
+        assert isinstance(answer, Reported), "a report that was not refused"
+        if answer.replayed:
+            reached("a report was answered as before")
+        self._model.answered(report, answer)
+        leases = await self._leases(claimed.leases)
+        self._model.granted(report.bot, leases)
+        return answer, leases
+
+    async def task(self, call: Call, by: Principal, task: str) -> TaskSeen:
+        found = await self._store.read("task_row", {"task": task, "tenant": by.tenant})
+        self._model.read_task(by.tenant, task, found[0] if found else None)
+        if not found:
+            raise NotFound("no such task")
+        return TaskSeen(task, found[0]["status"], found[0]["outcome"], found[0]["holds"])
+
+    async def approvals(self, call: Call, by: Principal) -> list[ApprovalSeen]:
+        asked = {"tenant": by.tenant, "after": "", "state": "open", "limit": 100}
+        found = await self._store.read("approvals_page", asked)
+        if self._model.isolation is not None:
+            self._model.isolation.told(by.tenant, (row["id"] for row in found), "a list of approvals")
+        return [ApprovalSeen(**{name: row[name] for name in ApprovalSeen.__slots__}) for row in found]
+
+    async def _leases(self, granted: Iterable[Granted]) -> tuple[LeaseSeen, ...]:
+        return tuple([await self._lease(one) for one in granted])
+
+    async def _lease(self, granted: Granted) -> LeaseSeen:
+        lease, item, task = granted.lease, granted.item, granted.of_task
+        seen = LeaseSeen.of(lease, item, task.title)
+        if item.kind is not Kind.REVIEW or item.subject is not None:
+            return seen
+        # All of them, not only what has a result: an evaluator may also want what was skipped or failed.
+        wanted = {"task": task.id, "kind": Kind.EXECUTE}
+        judged: Sequence[dict[str, Any]] = await self._store.read("graph_nodes", wanted)
+        values = {name: getattr(seen, name) for name in LeaseSeen.__slots__}
+        return LeaseSeen(**{**values, "judges": tuple(row["key"] for row in judged)})

@@ -1,0 +1,100 @@
+"""The same over HTTP (see intruder.py): every call that names something, past the SDK, which would not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from string import Template
+from typing import Any
+
+from swarmkeeper.sdk.errors import Unreachable
+from swarmkeeper.sim.kernel.loop import Host
+from swarmkeeper.sim.kernel.network import Network
+from swarmkeeper.sim.oracle.tenant_isolation import named, tenant_id
+from swarmkeeper.sim.play.host import Environment
+from swarmkeeper.sim.play.http_edge import CALLED, HttpEdge, HttpModel, SimTransport
+from swarmkeeper.sim.play.intruder import Ids, pry
+from swarmkeeper.sim.play.sdk_bots import KeyOf, SdkBot
+
+SECONDS = 10.0  # of patience
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    role: str  # whose key it comes with
+    method: str
+    path: str
+    body: Any = None
+
+
+_RESULT = {"lease_id": "$lease", "status": "succeeded", "output": {"said": "mine"}}
+_ONE = "/tasks/$task"
+TRIES: Mapping[str, Try] = {
+    **{part: Try("client", "GET", f"{_ONE}/{part}") for part in ("subtasks", "graph", "events", "messages")},
+    **{verb: Try("client", "POST", f"{_ONE}:{verb}", {}) for verb in ("cancel", "pause", "resume", "retry", "archive")},
+    "look": Try("client", "GET", _ONE),
+    "look and wait": Try("client", "GET", f"{_ONE}?wait_seconds=1"),
+    "explain": Try("client", "GET", f"{_ONE}:explain"),
+    "subtask": Try("client", "GET", f"{_ONE}/subtasks/$work"),
+    "output": Try("client", "GET", f"{_ONE}/subtasks/$work/output"),
+    "update": Try("client", "PATCH", _ONE, {"priority": 0}),
+    "tell": Try("client", "POST", f"{_ONE}/messages", {"payload": {"said": "hello"}}),
+    "audit of task": Try("auditor", "GET", f"{_ONE}/audit"),
+    "audit": Try("auditor", "GET", "/audit?task_id=$task"),
+    "bot": Try("operator", "GET", "/bots/$bot"),
+    "drain": Try("operator", "POST", "/bots/$bot:drain", {}),
+    "enable": Try("operator", "POST", "/bots/$bot:enable", {}),
+    "approval": Try("approver", "GET", "/approvals/$approval"),
+    "approve": Try("approver", "POST", "/approvals/$approval:approve", {"subject_hash": "0" * 64}),
+    "reject": Try("approver", "POST", "/approvals/$approval:reject", {"reason": "no"}),
+    "answer": Try("approver", "POST", "/approvals/$approval:answer", {"answer": "a"}),
+    "approvals": Try("approver", "GET", "/approvals?task_id=$task"),
+    "beat": Try("bot", "POST", "/bots/$bot:heartbeat", {"leases": []}),
+    "beat lease": Try("bot", "POST", "/bots/$own:heartbeat", {"leases": [{"lease_id": "$lease"}]}),
+    "claim": Try("bot", "POST", "/leases", {"bot_id": "$bot", "wait_seconds": 0}),
+    "report": Try("bot", "POST", f"{_ONE}/results", {**_RESULT, "bot_id": "$own"}),
+    "report as": Try("bot", "POST", f"{_ONE}/results", {**_RESULT, "bot_id": "$bot"}),
+    "report many": Try("bot", "POST", "/results", {"bot_id": "$own", "results": [{**_RESULT, "task_id": "$task"}]}),
+    "release": Try("bot", "POST", "/leases/$lease:release", {}),
+    "ask": Try("bot", "POST", "/leases/$lease:ask", {"question": "what?"}),
+}
+
+
+class HttpIntruder:
+    def __init__(
+        self, env: Environment, network: Network[HttpEdge], model: HttpModel, key_of: KeyOf, tenant: int, bot: SdkBot
+    ) -> None:
+        self._env, self._key_of, self._bot = env, key_of, bot
+        self._tenant = tenant_id(tenant)
+        self._name = named(self._tenant, "nosy")
+        self.host = Host(env.loop, self._name)
+        self._transport = SimTransport(network, model, self.host, source=self._name, connection=self._name)
+
+    async def run(self) -> None:
+        await pry(self._env, self._tenant, self._name, sorted(TRIES), self._answer)
+
+    async def _answer(self, try_: str, what: str, ids: Ids) -> str | None:
+        wanted = TRIES[try_]
+        if not self._bot.id:
+            return None
+        holder = self._bot.name if wanted.role == "bot" else named(self._tenant, wanted.role)
+        headers = {"x-api-key": await self._key_of(holder), "content-type": "application/json"}
+        names = {**ids, "own": self._bot.id}
+        path = Template(wanted.path).substitute(names)
+        body = None if wanted.body is None else Template(json.dumps(wanted.body)).substitute(names).encode()
+        CALLED.set(what)
+        try:
+            said = await self._transport.request(wanted.method, path, headers, body, SECONDS)
+        except Unreachable:
+            return None
+        finally:
+            CALLED.set("")
+        if said.status in (429, 503):
+            return None
+        if said.status < 400:
+            return f"{said.status} {said.body.decode()}"
+        told = json.loads(said.body)
+        if said.status == 422:  # what cannot be taken from anybody proves nothing
+            raise ValueError(f"{try_}: {told}")
+        return f"{said.status} {told['code']}: {told.get('detail')} {told.get('errors')}"

@@ -1,0 +1,240 @@
+"""What a run plays: who takes part, what comes in, how bots and people behave, the bounds of the system. Plain values
+alone, so that a scenario can stand in a file; chances are between 0 and 1, durations in seconds.
+
+`plan_of` and `submission_of` turn them into one task's content, drawn from the task's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+from swarmkeeper.core.model import Json, Limits
+from swarmkeeper.sim.kernel.faults import KINDS
+from swarmkeeper.sim.kernel.loop import SECOND
+from swarmkeeper.sim.kernel.named_choice import NamedChoice
+
+SKILLS = ("python", "web", "text")
+
+# How often a bot whose item is given back, or waits for an answer, does so once more when it comes to a bot again.
+AGAIN, ASKS_AGAIN = 0.7, 0.5
+
+WHENS = ("success", "success", "done", "failure")  # of edges, by chance
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Of the system; what is not named keeps its default."""
+
+    lease_seconds: float = 30
+    timeout_seconds: float = 300
+    schedule_to_start_seconds: float = 3600
+    answer_seconds: float = 1200
+    slice_rows: int = 500
+
+    def limits(self) -> Limits:
+        return replace(
+            Limits(),
+            lease_ttl=round(self.lease_seconds * SECOND),
+            timeout=round(self.timeout_seconds * SECOND),
+            start=round(self.schedule_to_start_seconds * SECOND),
+            answer=round(self.answer_seconds * SECOND),
+            slice_rows=self.slice_rows,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Bots of one type."""
+
+    count: int
+    capacity: int = 1
+    work_seconds: float = 30  # mean of one attempt
+    durations: tuple[float, ...] = ()  # of one attempt, each as likely; in place of the mean, where there are any
+    tokens: int = 100  # that one attempt uses
+    retryable: float = 0.0  # how often an attempt fails, by class
+    not_retryable: float = 0.0
+    rate_limited: float = 0.0
+    released: float = 0.0  # given back at once
+    deferred: float = 0.0  # given back for a while
+    asks: float = 0.0  # a person is asked
+    unsound: float = 0.0  # a plan or verdict that breaks rules, mended when it is refused
+
+    def seconds(self, choice: NamedChoice, *key: object) -> float:
+        """Of one attempt."""
+        return choice.pick(self.durations, *key) if self.durations else choice.waiting(self.work_seconds, *key)
+
+    def outcome(self, choice: NamedChoice, *key: object) -> str:
+        """What comes of one attempt."""
+        may_be = (
+            ("done", 1.0),
+            ("retryable", self.retryable),
+            ("not_retryable", self.not_retryable),
+            ("rate_limited", self.rate_limited),
+            ("released", self.released),
+            ("deferred", self.deferred),
+            ("asks", self.asks),
+        )
+        return choice.weighted(may_be, *key)
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    cancel: float = 0.05  # of the tasks, at some time
+    pause: float = 0.05
+    patch: float = 0.05
+    retry: float = 0.4  # of the failed
+    archive: float = 0.3  # of the failed
+    tell: float = 0.03
+    drain: float = 0.02  # of the bots, each ten minutes
+    decide_seconds: float = 60  # mean of what an approver takes
+    approve: float = 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    name: str
+    tenants: int = 1  # each with clients, people and bots of its own, as many as stand here
+    tasks_per_hour: float = 20
+    tasks_max: int | None = None  # no more come then
+    hours: float = 6
+    heal_hours: float = 8  # in which everything must end once nothing goes wrong any more
+    planned_by_client: float = 0.4
+    shapes: Mapping[str, float] = field(
+        default_factory=lambda: {"one": 2, "chain": 3, "fan": 2, "join": 3, "cleanup": 2, "free": 2}
+    )
+    size: int = 5  # about so many subtasks
+    sizes: Mapping[str, float] = field(default_factory=dict)  # just so many, by weight; in place of `size`
+    skilled: float = 0.6  # so many subtasks require a skill
+    evaluation: Mapping[str, float] = field(default_factory=lambda: {"final": 4, "each": 2, "none": 3})
+    quorums: Mapping[str, float] = field(default_factory=lambda: {"1/1": 5, "2/3": 2, "1/2": 1, "2/2": 1})
+    approvals: Mapping[str, float] = field(default_factory=lambda: {"none": 7, "plan": 1, "final": 1, "rounds": 1})
+    deadline: float = 0.15  # so many tasks have one
+    deadline_seconds: float = 1800
+    max_rounds: int = 2
+    verdicts: Mapping[str, float] = field(default_factory=lambda: {"accept": 7, "rework": 2, "reject": 0.6})
+    continues: float = 0.15  # subtasks whose failure does not matter
+    skills: tuple[str, ...] = SKILLS  # that there are; the first two bots of a type have all of them
+    task: Mapping[str, Any] | None = None  # what every task is, beside what is drawn; over HTTP alone
+    planners: Fleet = Fleet(2, 1, 20, retryable=0.05, rate_limited=0.02, unsound=0.08, asks=0.02)
+    executors: Fleet = Fleet(
+        3, 2, 120, retryable=0.06, not_retryable=0.01, rate_limited=0.03, released=0.02, deferred=0.02, asks=0.02
+    )
+    evaluators: Fleet = Fleet(3, 2, 30, retryable=0.04, released=0.01, unsound=0.04)
+    people: People = People()
+    bounds: Bounds = Bounds()
+    poll_seconds: float = 60
+    faults: tuple[str, ...] = tuple(KINDS)
+
+
+_GOLDEN = Scenario(
+    "golden",
+    tasks_per_hour=60,
+    tasks_max=5,
+    hours=0.3,
+    size=3,
+    planners=Fleet(1, 2, 5, unsound=0.2, asks=0.1),
+    executors=Fleet(2, 2, 15, retryable=0.1, rate_limited=0.05, released=0.05, deferred=0.05, asks=0.05),
+    evaluators=Fleet(3, 2, 10),
+    people=People(cancel=0.15, pause=0.2, patch=0.2, retry=0.8, archive=0.5),
+)
+
+# `standard` is what a run plays when nothing else is said; `golden` is short, for what is tried at every commit of it.
+SCENARIOS: Mapping[str, Scenario] = MappingProxyType({one.name: one for one in (Scenario("standard"), _GOLDEN)})
+
+
+def skills_of(scenario: Scenario, number: int) -> tuple[str, ...]:
+    """What a bot of this number can do. The first ones can do all, so that everything finds a taker."""
+    skills = scenario.skills
+    return skills if number <= 2 or not skills else (skills[number % len(skills)],)
+
+
+# ---- one task ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    title: str
+    subtasks: Sequence[Mapping[str, Json]] | None
+    evaluation: str
+    quorum: tuple[int, int]
+    approval: str
+    deadline_seconds: float | None
+    priority: int
+    max_rounds: int
+
+
+def submission_of(scenario: Scenario, choice: NamedChoice, title: str) -> Submission:
+    accept, _, of = choice.weighted(list(scenario.quorums.items()), "quorum", title).partition("/")
+    given = choice.hit(scenario.planned_by_client, "planned", title)
+    dated = choice.hit(scenario.deadline, "deadline", title)
+    return Submission(
+        title=title,
+        subtasks=plan_of(scenario, choice, title) if given else None,
+        evaluation=choice.weighted(list(scenario.evaluation.items()), "evaluation", title),
+        quorum=(int(accept), int(of)),
+        approval=choice.weighted(list(scenario.approvals.items()), "approval", title),
+        deadline_seconds=scenario.deadline_seconds * choice.spread(0.3, 3, "deadline", "of", title) if dated else None,
+        priority=choice.pick((5, 5, 5, 3, 7, 9), "priority", title),
+        max_rounds=scenario.max_rounds,
+    )
+
+
+def plan_of(scenario: Scenario, choice: NamedChoice, title: str) -> list[dict[str, Json]]:
+    """A sound plan in the shape of the API."""
+    shape = choice.weighted(list(scenario.shapes.items()), "shape", title)
+    if scenario.sizes:
+        n = int(choice.weighted(list(scenario.sizes.items()), "size", title))
+    else:
+        n = max(2, round(scenario.size * choice.spread(0.4, 1.6, "size", title)))
+    shape = shape if n > 1 else "one"
+    keys = [f"s{number}" for number in range(1, n + 1)]
+    parents: list[list[Json]] = [[] for _ in keys]
+    if shape == "one":
+        keys, parents = keys[:1], [[]]
+    elif shape == "chain":
+        parents = [[], *([key] for key in keys[:-1])]
+    elif shape == "fan":
+        parents = [[], *([keys[0]] for _ in keys[1:])]
+    elif shape == "join":
+        parents = [*([] for _ in keys[:-1]), list(keys[:-1])]
+    elif shape == "flat":
+        pass  # nothing waits for anything
+    elif shape == "cleanup":
+        parents = [[], *([key] for key in keys[:-1])]
+        parents[-1] = [{"key": keys[-2], "when": choice.pick(("done", "failure"), "when", title)}]
+    else:
+        for number in range(1, n):
+            parents[number] = [
+                {"key": keys[other], "when": choice.pick(WHENS, "when", title, number, other)}
+                for other in range(number)
+                if choice.hit(0.35, "edge", title, number, other)
+            ]
+    return [_subtask(scenario, choice, title, key, before) for key, before in zip(keys, parents, strict=True)]
+
+
+def rework_of(choice: NamedChoice, judged: Sequence[str], *key: object) -> tuple[dict[str, str], list[dict[str, Json]]]:
+    """What a verdict of rework asks for: targets with their feedback, and subtasks to be added; one, both or none."""
+    targets: list[str] = []
+    if judged and choice.hit(0.7, "targets", *key):
+        one_alone = choice.hit(0.4, "alone", *key)
+        targets = [choice.pick(judged, "target", *key)] if one_alone else []
+        targets = targets or [one for one in judged if choice.hit(0.5, "target", *key, one)]
+    added: list[dict[str, Json]] = []
+    for number in range(1, 3) if judged and choice.hit(0.35, "added", *key) else ():
+        parent, when = choice.pick(judged, "parent", *key, number), choice.pick(WHENS, "when", *key, number)
+        before = [] if choice.hit(0.3, "free", *key, number) else [{"key": parent, "when": when}]
+        # By its round: the verdicts of one round are put together, and what has one name is one.
+        added.append({"key": f"more-{key[-1]}-{number}", "description": "more", "depends_on": before})
+    return dict.fromkeys(targets, "again"), added
+
+
+def _subtask(scenario: Scenario, choice: NamedChoice, title: str, key: str, before: Sequence[Json]) -> dict[str, Json]:
+    spec: dict[str, Json] = {"key": key, "description": f"{key} of {title}", "depends_on": list(before)}
+    if scenario.skills and choice.hit(scenario.skilled, "skilled", title, key):
+        spec["required_skills"] = [choice.pick(scenario.skills, "skill", title, key)]
+    if choice.hit(scenario.continues, "continues", title, key):
+        spec["on_failure"] = "continue"
+    return spec

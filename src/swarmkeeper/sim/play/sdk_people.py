@@ -1,0 +1,198 @@
+"""The people of the second level: those of the first (people.py), who speak through real clients of the SDK.
+
+They say what they want as commands and are answered in the words of the first level; here each is turned into the call
+of the SDK that a person's program would make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from swarmkeeper.core import commands, errors
+from swarmkeeper.core.commands import Command
+from swarmkeeper.core.errors import SwarmkeeperError
+from swarmkeeper.core.model import Principal
+from swarmkeeper.sdk.client import Client
+from swarmkeeper.sdk.errors import ApiError, Unreachable
+from swarmkeeper.sim.kernel.chance import Chance
+from swarmkeeper.sim.kernel.loop import Host
+from swarmkeeper.sim.kernel.named_choice import NamedChoice
+from swarmkeeper.sim.kernel.network import Call, Network, NoAnswer
+from swarmkeeper.sim.oracle.tenant_isolation import named, tenant_id
+from swarmkeeper.sim.play.core_edge import ApprovalSeen, TaskSeen
+from swarmkeeper.sim.play.http_edge import CALLED, HttpEdge, HttpModel, SimTransport
+from swarmkeeper.sim.play.scenarios import Scenario, submission_of
+from swarmkeeper.sim.play.sdk_bots import KeyOf
+
+_T = TypeVar("_T")
+
+WATCHER = "auditor"
+
+_CODES: Mapping[str, type[SwarmkeeperError]] = {
+    one.code: one for one in vars(errors).values() if isinstance(one, type) and hasattr(one, "code")
+}
+
+
+class SdkCalls:
+    """Stands where people of the first level have the network: what they ask of the edge goes through the SDK."""
+
+    def __init__(
+        self,
+        network: Network[HttpEdge],
+        model: HttpModel,
+        host: Host,
+        scenario: Scenario,
+        choice: NamedChoice,
+        key_of: KeyOf,
+    ) -> None:
+        self._network, self._model, self._host = network, model, host
+        self._scenario, self._choice, self._key_of = scenario, choice, key_of
+        self._edges: dict[str, SdkEdge] = {}
+
+    async def call(
+        self, source: str, what: str, ask: Callable[[Any, Call], Awaitable[_T]], *, seconds: float, connection: str = ""
+    ) -> _T:
+        """As `Network.call`; the SDK has a patience of its own, in the place of `seconds`."""
+        edge = await self._edge(source)
+        CALLED.set(what)
+        try:
+            return await ask(edge, Call(0, source, f"{source}:{what}", None))
+        except Unreachable:
+            raise NoAnswer(f"{source}:{what}") from None
+        except ApiError as error:
+            raise _CODES[error.code](error.detail, retry_after=error.retry_after) from None
+        finally:
+            CALLED.set("")
+
+    async def _edge(self, source: str) -> SdkEdge:
+        if source not in self._edges:
+            key = await self._key_of(source)
+            transport = SimTransport(self._network, self._model, self._host, source=source, connection=source)
+            chance = Chance(self._choice.seed, f"sdk/{source}")
+            client = Client("http://swarmkeeper", key, transport=transport, chance=chance)
+            self._edges.setdefault(source, SdkEdge(client, self._scenario, self._choice))
+        return self._edges[source]
+
+
+class FeedFollower:
+    """Follows the feed of all that happens, and hears each event once, in order, whatever breaks on the way."""
+
+    def __init__(
+        self,
+        network: Network[HttpEdge],
+        model: HttpModel,
+        host: Host,
+        choice: NamedChoice,
+        key_of: KeyOf,
+        tenant: int = 1,
+    ) -> None:
+        self.host = host
+        self.tenant = tenant_id(tenant)
+        self._name = named(self.tenant, WATCHER)
+        self.heard = 0  # so many events
+        self._network, self._model, self._choice, self._key_of = network, model, choice, key_of
+
+    async def run(self) -> None:
+        name, model = self._name, self._model
+        key = await self._key_of(name)
+        transport = SimTransport(self._network, model, self.host, source=name, connection=name)
+        chance = Chance(self._choice.seed, f"sdk/{name}")
+        client = Client("http://swarmkeeper", key, transport=transport, chance=chance)
+        async for event in client.events(follow=True):
+            heard = (event.kind, event.data["audit_id"], event.data["task_id"])
+            if model.isolation is not None:
+                model.isolation.told(self.tenant, (one for one in heard if one), "the feed")
+            all_told = model.told_to[self.tenant]
+            told = all_told[self.heard] if self.heard < len(all_told) else None
+            if heard != told:
+                about = model.title(event.data["task_id"])
+                model.broken("5.feed", about, f"{heard} is heard as number {self.heard + 1}, told was {told}")
+            self.heard += 1
+
+    def missed(self, before: int) -> bool:
+        """Whether something that was told before a moment has not been heard."""
+        told_at = self._model.told_at[self.tenant]
+        return self.heard < len(told_at) and told_at[self.heard] < before
+
+
+class SdkEdge:
+    """What people ask of the edge (core_edge.py), over the SDK."""
+
+    def __init__(self, client: Client, scenario: Scenario, choice: NamedChoice) -> None:
+        self._client, self._scenario, self._choice = client, scenario, choice
+
+    async def do(self, call: Call, command: Command[Any]) -> Any:
+        client = self._client
+        match command:
+            case commands.Submit():
+                return await self._submit(command)
+            case commands.Cancel():
+                await client.cancel(command.task)
+            case commands.Pause():
+                await client.pause(command.task)
+            case commands.Resume():
+                await client.resume(command.task)
+            case commands.Retry():
+                await client.retry(command.task)
+            case commands.Archive():
+                await client.archive(command.task)
+            case commands.Update():
+                await client.patch(command.task, priority=command.priority, labels=command.labels)
+            case commands.Tell():
+                await client.tell(command.task, msgspec.json.decode(command.payload))
+            case commands.Drain():
+                await client.drain_bot(command.bot)
+            case commands.Enable():
+                await client.enable_bot(command.bot)
+            case commands.Decide():
+                await self._decide(command)
+            case _:
+                raise AssertionError(f"nobody says {type(command).__name__} here")
+        return None
+
+    async def _submit(self, command: commands.Submit) -> str:
+        wanted = submission_of(self._scenario, self._choice, command.title)
+        fields: dict[str, Any] = {
+            "title": wanted.title,
+            "priority": wanted.priority,
+            "evaluation": wanted.evaluation,
+            "quorum": {"accept": wanted.quorum[0], "of": wanted.quorum[1]},
+            "approval": wanted.approval,
+            "max_rounds": wanted.max_rounds,
+        }
+        if wanted.deadline_seconds is not None:
+            fields["deadline_seconds"] = wanted.deadline_seconds
+        if wanted.subtasks is not None:
+            fields["subtasks"] = wanted.subtasks
+        fields |= self._scenario.task or {}
+        assert command.idempotency is not None, "clients give one"
+        return (await self._client.submit(fields, idempotency_key=command.idempotency[0])).id
+
+    async def _decide(self, command: commands.Decide) -> None:
+        if command.verb == "approve":
+            await self._client.approve(command.approval, command.subject_hash or "")
+        elif command.verb == "reject":
+            await self._client.reject(command.approval, "no")
+        else:
+            await self._client.answer(command.approval, command.answer)
+
+    async def task(self, call: Call, by: Principal, task: str) -> TaskSeen:
+        seen = await self._client.get(task)
+        return TaskSeen(task, seen.status, seen.outcome, ",".join(seen.holds))
+
+    async def approvals(self, call: Call, by: Principal) -> list[ApprovalSeen]:
+        return [
+            ApprovalSeen(
+                id=one.id,
+                task=one.task_id,
+                kind=one.kind,
+                asked_by=one.asked_by,
+                choices=msgspec.json.encode(one.choices).decode(),
+                subject_hash=one.subject_hash,
+                expires_at=round(one.expires_at.timestamp() * 1_000_000),
+            )
+            async for one in self._client.approvals(state="open")
+        ]

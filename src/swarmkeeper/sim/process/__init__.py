@@ -1,0 +1,1 @@
+"""Level `process`: real processes and wall time. Start at `run.run_processes`."""

@@ -1,0 +1,199 @@
+"""The history of a run of real processes, held against the store: what was answered to whom, and what was heard, must
+be there, whenever the orchestrator dies and at the end.
+
+The rules are those of the other levels: answers are judged by the second level's `Oracle`, events are played again
+through the `Judge`, rows are looked at by checks.py. Here stands what reads the store for them, and what only somebody
+who looks more than once can see.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import Any, TypeVar, cast
+
+import apsw
+
+from swarmkeeper.core.model import Event
+from swarmkeeper.core.states import TASK_CLOSED, Ending, Kind, Status
+from swarmkeeper.govern.redaction.redactor import read_back
+from swarmkeeper.sdk.transport import Response
+from swarmkeeper.sim.kernel.loop import VirtualLoop
+from swarmkeeper.sim.kernel.trace import Trace
+from swarmkeeper.sim.oracle import checks
+from swarmkeeper.sim.oracle.model import Commit
+from swarmkeeper.sim.oracle.transition_checks import TransitionChecks
+from swarmkeeper.sim.play.core_bots import SECRET
+from swarmkeeper.sim.play.http_edge import Asked, EventSeen, HttpModel, Oracle, _kind
+from swarmkeeper.sim.process.runtime import Answered
+from swarmkeeper.storage.sqlite import rows
+
+R = TypeVar("R")
+
+NEVER = 1 << 62  # commits between looks at all rows: here they are looked at when the orchestrator is dead
+
+
+class Stored(HttpModel):
+    """The model, read from the store instead of being told of each commit. It also knows what was stored when it was
+    read before."""
+
+    def __init__(self, loop: VirtualLoop, trace: Trace) -> None:
+        super().__init__(loop, trace, secret=SECRET, full_every=NEVER)
+        self._told: list[Event] = []
+        # As it was read the time before.
+        self._versions: dict[str, int] = {}
+        self._events: list[str] = []
+        self._titles: dict[str, str] = {}  # of tasks that were acknowledged
+
+    def acknowledge(self, title: str, task: str) -> None:
+        """It is known at once, for whoever looks after it."""
+        self.acknowledged[title] = task
+        self._titles[task] = title
+
+    def title(self, task_id: str | None) -> str:
+        return self._titles.get(task_id or "") or super().title(task_id)
+
+    # ---- reading ---------------------------------------------------------------------------------------------------
+
+    def read(self, store: apsw.Connection) -> None:
+        """Take in what is stored, in one transaction."""
+        self._versions = {task.id: task.version for task in self.tasks.values()}
+        self._events = [event.id for event in self._told]
+        self._take_in(store)
+        self._told = _events(store)
+        self.told = [(event.kind, event.audit, event.task) for event in self._told]
+
+    def check(self, store: apsw.Connection, *, audit: bool) -> None:
+        """What holds of itself, whatever was answered to whom."""
+        for task, version in self._versions.items():
+            if task not in self.tasks:
+                self.broken("7.durable", self.title(task), "it was stored, and is not there any more")
+            elif (now := self.tasks[task].version) < version:
+                self.broken("7.durable", self.title(task), f"version {version} was stored, and {now} is there now")
+        ids = [event.id for event in self._told]
+        if ids[: len(self._events)] != self._events:
+            gone = next(old for old, new in zip_longest(self._events, ids) if old != new)
+            self.broken("7.durable", "-", f"the event {gone} was stored, and is not there any more, or elsewhere")
+        if self.violation is None:
+            transition_checks = TransitionChecks(self, SECRET)
+            for work in self.works.values():
+                transition_checks.born(work)
+            transition_checks.events(self._as_one_commit(store))
+        if self.violation is None:
+            for found in checks.broken(store) if audit else checks.broken_rows(store):
+                self.broken("rows", "-", found)
+
+    def _take_in(self, store: apsw.Connection) -> None:
+        def all_of(records: rows.RecordTable[R]) -> list[R]:
+            columns = ", ".join(records.table.columns)
+            found = store.execute(f"SELECT {columns} FROM {records.table.name} ORDER BY 1")  # names of our own
+            return list(map(records.from_row, found))
+
+        self.tasks = {task.id: task for task in all_of(rows.TASK)}
+        self.by_title = {}
+        for task in self.tasks.values():
+            if self.by_title.setdefault(task.title, task.id) != task.id:
+                self.broken("1.one-task", task.title, f"there are two tasks of it, {task.id} is the second")
+        self.works = {work.id: work for work in all_of(rows.WORK)}
+        self.works_of = {task: {} for task in self.tasks}
+        for work in self.works.values():
+            self.works_of[work.task][work.key] = work.id
+        self.attempts = {attempt.lease_id: attempt for attempt in all_of(rows.ATTEMPT)}
+        self.leases = {lease.work: lease for lease in all_of(rows.LEASE)}
+        self.holders = {attempt.lease_id: attempt.bot for attempt in self.attempts.values()}
+        self.holders |= {lease.lease_id: lease.bot for lease in self.leases.values()}
+        self.names = {bot.id: bot.name for bot in all_of(rows.BOT)}
+        verdicts = store.execute(
+            "SELECT work.id, payload.body FROM work JOIN payload ON payload.id = work.result"
+            " WHERE work.kind = ? AND work.subject IS NULL AND work.status = ?",
+            (Kind.REVIEW, Status.SUCCEEDED),
+        )
+        self.votes = {str(work): json.loads(cast(bytes, body))["decision"] for work, body in verdicts}
+
+    def _as_one_commit(self, store: apsw.Connection) -> Commit:
+        """All that was told: less can be said of it than of each commit by itself, and no more."""
+        commit = Commit(
+            events=self._told, tasks=dict(self.tasks), works=dict(self.works), attempts=list(self.attempts.values())
+        )
+        for leaf, body in store.execute("SELECT id, body FROM audit_leaf ORDER BY tenant, place"):
+            commit.leaves[str(leaf)] = commit.leaves.get(str(leaf), 0) + 1
+            commit.bodies.append(body if isinstance(body, bytes) else b"")
+        return commit
+
+
+def _events(store: apsw.Connection) -> list[Event]:
+    columns = ("id", "at", "tenant", "task", "sequence", "work", "kind", "actor", "audit", "body")
+    found = store.execute(f"SELECT {', '.join(columns)} FROM event ORDER BY seq")
+    return [_event(**dict(zip(columns, row, strict=True))) for row in found]
+
+
+def _event(body: str, **cells: Any) -> Event:
+    return Event(**cells, body=read_back(json.loads(body)))
+
+
+class History:
+    """What those outside have seen."""
+
+    def __init__(self, model: Stored) -> None:
+        self._model, self._oracle = model, Oracle(model)
+        self.answers: list[Answered] = []
+        self.heard: list[EventSeen] = []  # by whoever follows the feed
+
+    def note(self, answered: Answered) -> None:
+        self.answers.append(answered)
+        asked = _asked(answered)
+        if answered.status == 201 and _kind(asked) == "submit":
+            told: Any = answered.answer
+            self._model.acknowledge(told["title"], told["id"])
+
+    def check(self) -> None:
+        """Whether all that was ever answered is stored, and all that was heard."""
+        for one in self.answers:
+            asked = _asked(one)
+            headers = {"etag": one.etag}
+            self._oracle.answered(asked, Response(one.status, headers, json.dumps(one.answer).encode()), one.before)
+            if one.status == 200:
+                self._as_reported(_kind(asked), one)
+        self._as_heard()
+
+    def _as_reported(self, kind: str, one: Answered) -> None:
+        """What was accepted as done is stored as done."""
+        sent: Any = one.body
+        told: Any = one.answer
+        reports: Sequence[Any] = ()
+        if kind == "report":
+            reports = [sent]
+        elif kind == "reports":
+            results = zip(sent["results"], told["results"], strict=True)
+            reports = [report for report, result in results if result["accepted"]]
+        for report in reports:
+            attempt = self._model.attempts.get(report["lease_id"])
+            if report["status"] == "succeeded" and attempt is not None and attempt.ending is not Ending.SUCCEEDED:
+                why = f"its result was accepted, and the attempt is stored as {attempt.ending}"
+                self._model.broken("7.acknowledged", self._model.label(attempt.work), why)
+
+    def _as_heard(self) -> None:
+        """Each event once, in order."""
+        told = self._model.told
+        for number, heard in enumerate(self.heard, start=1):
+            stored = told[number - 1] if number <= len(told) else None
+            if heard != stored:
+                why = f"{heard} was heard as number {number}, stored is {stored}"
+                self._model.broken("5.feed", self._model.title(heard[2]), why)
+                return
+
+
+def _asked(one: Answered) -> Asked:
+    return Asked(one.method, one.path, {}, json.dumps(one.body).encode())
+
+
+def open_things(store: apsw.Connection) -> tuple[list[str], int]:
+    """Titles of tasks that are not closed, and the number of leases."""
+    closed = json.dumps(sorted(TASK_CLOSED))
+    found = store.execute(
+        "SELECT title FROM task WHERE status NOT IN (SELECT value FROM json_each(?)) ORDER BY id", (closed,)
+    )
+    titles = [str(row[0]) for row in found]
+    (leases,) = next(store.execute("SELECT count(*) FROM lease"))
+    return titles, int(str(leases))

@@ -1,0 +1,279 @@
+"""Does a calibrated scenario play like the swarm it was made from? It is made from the first part of a recording, is
+played with several seeds, and held against what the rest of the recording was like.
+
+Both sides are measured by the same code from the same kind of events (`recording.part_of`): the play is cut off where
+the recording ends, and nothing of it counts that came before the part that was held back. A recording that is too short
+to be parted is held against itself, and that is said: such an error is smaller than what a forecast would have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from swarmkeeper.core.model import Event
+from swarmkeeper.sim.invariants import UserInvariant, Violation
+from swarmkeeper.sim.kernel.clock import BEGINNING
+from swarmkeeper.sim.play.scenarios import Scenario
+from swarmkeeper.sim.pool import in_processes
+from swarmkeeper.sim.rehearse.calibrate import Calibrated, calibrate
+from swarmkeeper.sim.rehearse.measure import FLEETS
+from swarmkeeper.sim.rehearse.recording import Part, Recording, Story, of_run, part_of, story_of
+from swarmkeeper.sim.rehearse.report import Band, Figure, band, figures_of, number, spread
+from swarmkeeper.sim.rehearse.scenario_files import Rehearsal
+from swarmkeeper.sim.run import Case, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from swarmkeeper.sim.oracle.model import Commit, Model
+
+HOLD_BACK = 0.3
+# With fewer tasks, their figures say more about chance than about the scenario.
+CALIBRATED_ON_MIN = 20
+HELD_BACK_MIN = 10
+_SHOWN = (
+    "tasks_per_hour",
+    "accepted_share",
+    "completion_p50_seconds",
+    "completion_p95_seconds",
+    "queue_p95_seconds",
+    "tokens_per_task",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One figure: what was measured, what was played, and how far the middle of the plays is off."""
+
+    name: str
+    words: str
+    unit: str
+    measured: float | None
+    simulated: Band | None
+    # Of the measured one; of a share, the difference in points; of a wait, in terms of the time that half of the tasks
+    # take, since twice of next to nothing is no error to speak of. None: it cannot be told.
+    error_percent: float | None
+    inside: bool  # the band
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What is played, and what it is held against. Seconds are those of the play."""
+
+    calibrated: Calibrated
+    scenario: Scenario
+    since: float
+    until: float
+    in_sample: bool
+    measured: Part
+
+
+@dataclass(frozen=True, slots=True)
+class BackTest:
+    trial: Trial
+    seeds: Sequence[int]
+    checks: Sequence[Comparison]
+
+    def beyond(self, error_max: float) -> list[Comparison]:
+        """What is further off; and what one side has, and the other has not."""
+        return [one for one in self.checks if one.error_percent is None or abs(one.error_percent) > error_max]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialPlay:
+    seed: int
+    part: Part
+    violation: Violation | None
+
+
+# ---- what is held against what -------------------------------------------------------------------------------------
+
+
+def trial_of(recording: Recording, whole: Calibrated, *, hold_back: float = HOLD_BACK) -> Trial:
+    """`whole`: calibrated on all of it."""
+    split, end = whole.begun + (1 - hold_back) * whole.arriving, whole.begun + whole.arriving
+    ends = [task.ended for task in whole.story.tasks.values() if task.ended is not None]
+    before, after = sum(ended <= split for ended in ends), sum(split < ended <= end for ended in ends)
+    in_sample = before < CALIBRATED_ON_MIN or after < HELD_BACK_MIN
+    if in_sample:
+        end = max(end, recording.seconds)  # what there is of it, with the last ones, too
+    made = whole if in_sample else calibrate(recording.until(split), name=whole.rehearsal.scenario.name)
+    since = made.begun if in_sample else split
+    return Trial(
+        calibrated=made,
+        scenario=replace(
+            made.rehearsal.scenario,
+            hours=(whole.begun + whole.arriving - made.begun) / 3600,
+            heal_hours=whole.rehearsal.scenario.heal_hours,
+        ),
+        since=since - made.begun,
+        until=end - made.begun,
+        in_sample=in_sample,
+        measured=part_of(whole.story, since, end, made.slots),
+    )
+
+
+# ---- playing -------------------------------------------------------------------------------------------------------
+
+
+def play(trial: Trial, seeds: Sequence[int], *, jobs: int = 1) -> Iterator[TrialPlay]:
+    """All of these seeds, in order, in at most so many processes."""
+    one = partial(_play, trial.scenario, trial.since, trial.until, dict(trial.calibrated.slots))
+    if jobs == 1 or len(seeds) == 1:
+        yield from map(one, seeds)
+        return
+    yield from in_processes(one, seeds, jobs=jobs)
+
+
+def _play(scenario: Scenario, since: float, until: float, slots: Mapping[str, int], seed: int) -> TrialPlay:
+    recorded = Recorder()
+    outcome = run(Case(seed, scenario), invariants=[recorded.own])
+    return TrialPlay(seed, part_of(recorded.story(until), since, until, slots), outcome.violation)
+
+
+class Recorder:
+    """Give `own` to a run, and ask for its `recording` once it has ended: it hears all that the feed tells."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.tokens: dict[tuple[str, int], int] = {}
+        self.own = UserInvariant("recorded", "what a run tells is recorded", self._look)
+
+    def _look(self, model: Model, commit: Commit) -> Iterable[str]:
+        self.events += commit.events
+        for attempt in commit.attempts:
+            self.tokens[attempt.work, attempt.attempt] = (attempt.usage or {}).get("tokens", 0)
+        return ()
+
+    def recording(self) -> Recording:
+        return of_run(self.events, BEGINNING, self.tokens)
+
+    def story(self, until: float) -> Story:
+        return story_of(self.recording().until(until))
+
+
+# ---- what comes of it ----------------------------------------------------------------------------------------------
+
+
+def held_against(trial: Trial, plays: Sequence[TrialPlay]) -> BackTest:
+    checks = []
+    for figure, of in _figures(trial):
+        measured = of(trial.measured)
+        simulated = band([of(one.part) for one in plays])
+        if measured is None and simulated is None:
+            continue
+        checks.append(
+            Comparison(
+                name=figure.name,
+                words=figure.words,
+                unit=figure.unit,
+                measured=measured,
+                simulated=simulated,
+                error_percent=_error(figure, measured, simulated, trial.measured),
+                inside=measured is not None and simulated is not None and simulated.low <= measured <= simulated.high,
+            )
+        )
+    return BackTest(trial, [one.seed for one in plays], checks)
+
+
+def _figures(trial: Trial) -> list[tuple[Figure, Callable[[Part], float | None]]]:
+    story = trial.calibrated.story
+    told = story.recording.tokens is not None
+    found = [
+        (figure, partial(_of_measured, figure))
+        for figure in figures_of(Rehearsal(trial.scenario))
+        if figure.name in _SHOWN and (told or "tokens" not in figure.name)
+    ]
+    mean = Figure("queue_mean_seconds", "Wait for a bot, on average", "s", lambda one: None)
+    rework = Figure("rework_time_share", "Executors' time that went to rework", "%", lambda one: None)
+    rows: list[tuple[Figure, Callable[[Part], float | None]]] = [*found, (mean, _wait_mean), (rework, _rework)]
+    for type_, fleet in FLEETS.items():
+        if any(bot.type == type_ for bot in story.bots.values()):
+            figure = Figure(f"utilisation_{fleet}", f"Utilisation: {fleet}", "%", lambda one: None)
+            rows.append((figure, partial(_utilisation, fleet)))
+    return rows
+
+
+def _of_measured(figure: Figure, part: Part) -> float | None:
+    return figure.of(part.measured)
+
+
+def _wait_mean(part: Part) -> float | None:
+    waits = [wait for line in part.measured.lines.values() for wait in line.waits]
+    return fmean(waits) if waits else None
+
+
+def _rework(part: Part) -> float | None:
+    return part.rework_seconds / part.work_seconds if part.work_seconds else None
+
+
+def _utilisation(fleet: str, part: Part) -> float | None:
+    return part.measured.utilisation[fleet]
+
+
+def _error(figure: Figure, measured: float | None, simulated: Band | None, part: Part) -> float | None:
+    if measured is None or simulated is None:
+        return None
+    difference = simulated.median - measured
+    if figure.unit == "%":
+        return 100 * difference
+    of = measured
+    if figure.name.startswith("queue_"):
+        times = part.measured.completions
+        of = times[(len(times) - 1) // 2] if times else measured
+    if not of:
+        return 0.0 if not difference else None
+    return 100 * difference / of
+
+
+def as_json(test: BackTest) -> dict[str, Any]:
+    trial = test.trial
+    return {
+        "in_sample": trial.in_sample,
+        "calibrated_on_tasks": trial.calibrated.tasks,
+        "since_seconds": trial.calibrated.begun + trial.since,
+        "until_seconds": trial.calibrated.begun + trial.until,
+        "tasks": trial.measured.measured.tasks,
+        "seeds": list(test.seeds),
+        "figures": {one.name: _plain(one) for one in test.checks},
+    }
+
+
+def _plain(one: Comparison) -> dict[str, Any]:
+    return {
+        "measured": one.measured,
+        "simulated": None if one.simulated is None else asdict(one.simulated),
+        "error_percent": one.error_percent,
+        "inside": one.inside,
+    }
+
+
+def as_text(test: BackTest) -> list[str]:
+    trial, plays = test.trial, len(test.seeds)
+    hours, times = (trial.until - trial.since) / 3600, f"{plays} play{'s' if plays > 1 else ''}"
+    if trial.in_sample:
+        lines = [
+            f"back-test IN-SAMPLE: {times}, held against the recording itself ({hours:.3g} h): too short to be parted.",
+            "A forecast would be further off than this.",
+        ]
+    else:
+        known = f"the {trial.calibrated.tasks} tasks of the first {trial.since / 3600:.3g} h"
+        lines = [f"back-test: calibrated on {known}; {times}, held against the {hours:.3g} h after"]
+    rows = [("", "measured", "simulated", "error")]
+    for one in test.checks:
+        measured = "-" if one.measured is None else number(one.measured, one.unit)
+        error = "-" if one.error_percent is None else f"{one.error_percent:+.0f} {_unit(one)}"
+        rows.append((one.words, measured, spread(one.simulated, one.unit), error))
+    widths = [max(len(row[at]) for row in rows) for at in range(4)]
+    lines += ["  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return [line.rstrip() for line in lines]
+
+
+def _unit(one: Comparison) -> str:
+    if one.unit == "%":
+        return "points"
+    return "% of what half of the tasks take" if one.name.startswith("queue_") else "%"

@@ -1,0 +1,522 @@
+"""What many runs of one scenario come to: figures with bands over seeds, the bottleneck, targets; told as plain values,
+as text, as one HTML file that loads nothing, and as JUnit's XML.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import math
+import xml.etree.ElementTree as ET
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from swarmkeeper.sim.kernel.faults import KINDS
+from swarmkeeper.sim.kernel.loop import SECOND
+from swarmkeeper.sim.pool import Played
+from swarmkeeper.sim.rehearse.measure import QUEUEING, TIMES, Measured
+from swarmkeeper.sim.rehearse.scenario_files import Rehearsal
+
+VERSION = 1
+# A line in which all items together waited for less of the tasks' time than this holds up nobody.
+WAIT_SHARE_MIN = 0.02
+
+_TEMPLATE = Path(__file__).with_name("report.html")
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Over seeds: the middle, and from where to where eight of ten are (all, where there are few)."""
+
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    name: str
+    words: str
+    unit: str
+    of: Callable[[Measured], float | None]
+
+
+def quantile(ordered: Sequence[float], share: float) -> float | None:
+    """So many of these are not above it; None of nothing. `ordered` by size."""
+    if not ordered:
+        return None
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def band(values: Sequence[float | None]) -> Band | None:
+    known = sorted(value for value in values if value is not None)
+    if not known:
+        return None
+    middle = len(known) // 2
+    median = known[middle] if len(known) % 2 else (known[middle - 1] + known[middle]) / 2
+    if len(known) < 10:
+        return Band(median, known[0], known[-1])
+    low, high = quantile(known, 0.1), quantile(known, 0.9)
+    assert low is not None
+    assert high is not None
+    return Band(median, low, high)
+
+
+def _share(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
+
+
+def figures_of(rehearsal: Rehearsal) -> tuple[Figure, ...]:
+    price = rehearsal.prices.usd_per_million_tokens / 1_000_000
+
+    def usd(one: Measured) -> float | None:
+        spent = one.tokens_priced * price + one.micro_usd / 1_000_000
+        return spent / one.ended if spent and one.ended else None
+
+    return (
+        Figure("tasks_per_hour", "Tasks that end in an hour", "", lambda one: one.ended_in_time / one.hours),
+        Figure("accepted_share", "Accepted, of those that end", "%", lambda one: _share(one.accepted, one.ended)),
+        Figure("completion_p50_seconds", "Completion, half within", "s", lambda one: quantile(one.completions, 0.5)),
+        Figure("completion_p95_seconds", "Completion, 95 % within", "s", lambda one: quantile(one.completions, 0.95)),
+        Figure("completion_p99_seconds", "Completion, 99 % within", "s", lambda one: quantile(one.completions, 0.99)),
+        Figure("queue_p95_seconds", "Wait for a bot, 95 % within", "s", lambda one: quantile(_waits(one), 0.95)),
+        Figure("utilisation", "Busiest fleet's utilisation", "%", lambda one: max(one.utilisation.values())),
+        Figure("tokens_per_task", "Tokens for each task", "", lambda one: _share(one.tokens, one.ended)),
+        Figure("usd_per_task", "Cost of each task", "$", usd),
+        Figure("rework_share", "Tokens that went to rework", "%", lambda one: _share(one.tokens_rework, one.tokens)),
+        Figure("lost_share", "Tokens of failed attempts", "%", lambda one: _share(one.tokens_lost, one.tokens)),
+    )
+
+
+def _waits(one: Measured) -> list[float]:
+    return sorted(wait for line in one.lines.values() for wait in line.waits)
+
+
+# ---- what the runs come to -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    name: str
+    bound: float
+    value: float | None  # the median over seeds
+    held: bool
+    held_in: int  # of the runs
+
+
+@dataclass(frozen=True, slots=True)
+class Bottleneck:
+    fleet: str
+    share: float  # of the time of tasks that items waited for this fleet; items wait at once, so it may be above 1
+    waiting: str  # the line with most of it
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of work."""
+
+    name: str
+    items: int
+    wait_p50_seconds: Band | None
+    wait_p95_seconds: Band | None
+    length: Band | None  # on average over time
+    utilisation: Band | None  # of the bots that can do it, with all they do
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """How often faults of one kind did."""
+
+    times: int
+    runs: int  # in which there was one
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    rehearsal: Rehearsal
+    runs: Sequence[Played]
+    cpu_seconds: float | None  # that the runs took, all processes together
+    figures: Mapping[str, Band | None]
+    times: Mapping[str, Band | None]  # shares of the time of tasks
+    lines: Sequence[Row]
+    utilisation: Mapping[str, Band | None]
+    bottleneck: Bottleneck | None
+    targets: Sequence[Target]
+    faults: Mapping[str, Struck]  # by kind, of all that could strike
+    reached: Counter[str]  # situations and events
+    one_more: Mapping[str, Band | None] | None = None  # the figures with one more bot where it is tightest
+
+    @property
+    def violations(self) -> int:
+        return sum(one.outcome.violation is not None for one in self.runs)
+
+    @property
+    def level(self) -> str:
+        return self.runs[0].outcome.case.level
+
+    @property
+    def virtual_hours(self) -> float:
+        return sum(one.outcome.seconds for one in self.runs) / 3600
+
+    @property
+    def hours_per_cpu_second(self) -> float | None:
+        """None where time is real, or was not measured."""
+        return self.virtual_hours / self.cpu_seconds if self.cpu_seconds and self.level != "process" else None
+
+    @property
+    def missed(self) -> list[Target]:
+        return [target for target in self.targets if not target.held]
+
+
+def report_of(
+    rehearsal: Rehearsal,
+    runs: Sequence[Played],
+    more: Sequence[Played] | None = None,
+    *,
+    cpu_seconds: float | None = None,
+) -> Report:
+    """`runs`: at least one. `more`: the same seeds with one more bot at the bottleneck."""
+    all_measured = [one.measured for one in runs]
+    reached: Counter[str] = Counter()
+    for one in runs:
+        reached.update({what: n for what, n in one.outcome.reached.items() if not what.startswith("fault ")})
+    return Report(
+        rehearsal=rehearsal,
+        runs=runs,
+        cpu_seconds=cpu_seconds,
+        figures=_figures(rehearsal, all_measured),
+        times={
+            what: band([_share(one.times[what], sum(one.times.values())) for one in all_measured]) for what in TIMES
+        },
+        lines=[_row(name, all_measured) for name in sorted({name for one in all_measured for name in one.lines})],
+        utilisation={
+            fleet: band([one.utilisation[fleet] for one in all_measured]) for fleet in all_measured[0].utilisation
+        },
+        bottleneck=bottleneck_of(all_measured),
+        targets=_targets(rehearsal, all_measured),
+        faults=_struck(rehearsal, runs),
+        reached=reached,
+        one_more=None if more is None else _figures(rehearsal, [one.measured for one in more]),
+    )
+
+
+def _struck(rehearsal: Rehearsal, runs: Sequence[Played]) -> dict[str, Struck]:
+    kinds = [Counter(name.partition("@")[0] for name in one.outcome.faults) for one in runs]
+    return {
+        kind: Struck(sum(one[kind] for one in kinds), sum(kind in one for one in kinds))
+        for kind in KINDS
+        if kind in rehearsal.scenario.faults or any(kind in one for one in kinds)
+    }
+
+
+def _figures(rehearsal: Rehearsal, runs: Sequence[Measured]) -> dict[str, Band | None]:
+    return {figure.name: band([figure.of(one) for one in runs]) for figure in figures_of(rehearsal)}
+
+
+def _row(name: str, runs: Sequence[Measured]) -> Row:
+    there = [(one, one.lines[name]) for one in runs if name in one.lines]
+    return Row(
+        name=name,
+        items=sum(len(line.waits) for _, line in there),
+        wait_p50_seconds=band([quantile(line.waits, 0.5) for _, line in there]),
+        wait_p95_seconds=band([quantile(line.waits, 0.95) for _, line in there]),
+        length=band([line.waited / (one.hours * 3600) for one, line in there]),
+        utilisation=band([_share(line.able_busy, line.able) for _, line in there]),
+    )
+
+
+def bottleneck_of(runs: Sequence[Measured]) -> Bottleneck | None:
+    """The fleet that work waits for most; None where it waits for nobody."""
+    waited: dict[str, float] = defaultdict(float)
+    lines: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for one in runs:
+        for name, line in one.lines.items():
+            waited[line.fleet] += line.waited
+            lines[line.fleet][name] += line.waited
+    whole = sum(sum(one.times.values()) for one in runs)
+    if not waited or not whole:
+        return None
+    fleet = max(sorted(waited), key=lambda one: waited[one])
+    if waited[fleet] / whole < WAIT_SHARE_MIN:
+        return None
+    return Bottleneck(fleet, waited[fleet] / whole, max(sorted(lines[fleet]), key=lambda one: lines[fleet][one]))
+
+
+def _targets(rehearsal: Rehearsal, runs: Sequence[Measured]) -> list[Target]:
+    figures = {figure.name: figure for figure in figures_of(rehearsal)}
+    found = []
+    for name, bound in asdict(rehearsal.targets).items():
+        if bound is None:
+            continue
+        figure, _, side = name.rpartition("_")
+        values = [figures[figure].of(one) for one in runs]
+        middle = band(values)
+        value = None if middle is None else middle.median
+        held_in = sum(_holds(one, bound, side) for one in values)
+        found.append(Target(name, bound, value, _holds(value, bound, side), held_in))
+    return found
+
+
+def _holds(value: float | None, bound: float, side: str) -> bool:
+    """What cannot be said, as how long tasks take where none was accepted, does not hold."""
+    return value is not None and (value >= bound if side == "min" else value <= bound)
+
+
+# ---- as plain values -----------------------------------------------------------------------------------------------
+
+
+def run_as_json(one: Played) -> dict[str, Any]:
+    outcome, violation = one.outcome, one.outcome.violation
+    return {
+        "seed": one.seed,
+        "trace_hash": outcome.trace_hash,
+        "violation": None
+        if violation is None
+        else {
+            "invariant": violation.invariant,
+            "words": violation.words,
+            "entity": violation.entity,
+            "why": violation.why,
+            "at_seconds": violation.at / SECOND,
+        },
+        "deterministic": one.same,
+        "tasks": len(outcome.statuses),
+        "faults": len(outcome.faults),
+        "commits": outcome.commits,
+        "boots": outcome.boots,
+        "virtual_seconds": outcome.seconds,
+    }
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    rehearsal = report.rehearsal
+    return {
+        "version": VERSION,
+        "level": report.level,
+        "scenario": asdict(rehearsal.scenario),
+        "prices": asdict(rehearsal.prices),
+        "violations": report.violations,
+        "figures": _bands(report.figures),
+        "time_shares": _bands(report.times),
+        "lines": [asdict(row) for row in report.lines],
+        "utilisation": _bands(report.utilisation),
+        "bottleneck": None if report.bottleneck is None else asdict(report.bottleneck),
+        "one_more_bot": None if report.one_more is None else _bands(report.one_more),
+        "targets": [asdict(target) for target in report.targets],
+        "faults": {kind: asdict(one) for kind, one in report.faults.items()},
+        "reached": dict(sorted(report.reached.items())),
+        "virtual_hours": report.virtual_hours,
+        "cpu_seconds": report.cpu_seconds,
+        "virtual_hours_per_cpu_second": report.hours_per_cpu_second,
+        "runs": [run_as_json(one) for one in report.runs],
+    }
+
+
+def _bands(of: Mapping[str, Band | None]) -> dict[str, Any]:
+    return {name: None if one is None else asdict(one) for name, one in of.items()}
+
+
+# ---- as text -------------------------------------------------------------------------------------------------------
+
+
+def number(value: float, unit: str) -> str:
+    if unit == "%":
+        return f"{100 * value:.0f} %"
+    if unit == "s":
+        return f"{value:.1f} s" if value < 100 else f"{value / 60:.1f} min" if value < 6000 else f"{value / 3600:.1f} h"
+    if unit == "$":
+        return f"${value:.4f}" if value < 1 else f"${value:.2f}"
+    return f"{value:.1f}" if value < 1000 else f"{value:.0f}"
+
+
+def spread(one: Band | None, unit: str) -> str:
+    if one is None:
+        return "-"
+    middle, low, high = (number(value, unit) for value in (one.median, one.low, one.high))
+    return middle if low == high else f"{middle}  ({low} to {high})"
+
+
+def verdict_lines(report: Report) -> list[str]:
+    """What limits the swarm, and what was missed, in sentences."""
+    lines = []
+    tight = report.bottleneck
+    if tight is None:
+        lines.append("bottleneck: none; hardly anything waits for a bot")
+    else:
+        share = number(tight.share, "%")
+        lines.append(
+            f"bottleneck: {tight.fleet}; what waits for them, most in `{tight.waiting}`, is {share} of the time"
+        )
+    if report.one_more is not None and tight is not None:
+        for name in ("tasks_per_hour", "completion_p50_seconds", "completion_p95_seconds", "usd_per_task"):
+            figure = next(one for one in figures_of(report.rehearsal) if one.name == name)
+            before, after = report.figures[name], report.one_more[name]
+            if before is not None and after is not None:
+                change = f"{number(before.median, figure.unit)} -> {number(after.median, figure.unit)}"
+                lines.append(f"  one more of the {tight.fleet}: {figure.words.lower()} {change}")
+    for target in report.targets:
+        held = "held" if target.held else "MISSED"
+        value = "-" if target.value is None else f"{target.value:g}"
+        lines.append(
+            f"target {held}: {target.name} {target.bound:g}, is {value} (in {target.held_in} of the runs held)"
+        )
+    return lines
+
+
+def as_text(report: Report) -> list[str]:
+    scenario = report.rehearsal.scenario
+    runs = f"{_runs(report)} of {scenario.hours:g} virtual hours"
+    lines = [f"{scenario.name}: {runs} at level {report.level}"]
+    if report.level == "process":  # nothing is measured in wall time that would be true of another machine
+        return lines + coverage_lines(report)
+    table = [
+        (figure.words, spread(report.figures[figure.name], figure.unit)) for figure in figures_of(report.rehearsal)
+    ]
+    table += [(f"Time of tasks: {what}", spread(one, "%")) for what, one in report.times.items()]
+    table += [(f"Utilisation: {fleet}", spread(one, "%")) for fleet, one in report.utilisation.items()]
+    width = max(len(words) for words, _ in table)
+    lines += [f"  {words:<{width}}  {value}" for words, value in table if value != "-"]
+    return lines + verdict_lines(report) + coverage_lines(report)
+
+
+def coverage_lines(report: Report) -> list[str]:
+    """What the runs met: a green run is worth as much as what stands here."""
+    lines = []
+    struck = [(kind, one) for kind, one in report.faults.items() if one.times]
+    if struck:
+        lines += ["", f"faults that struck, and in how many of the runs ({len(report.runs)}):"]
+        lines += [f"  {kind:<20} {one.times:>7} {one.runs:>6}" for kind, one in struck]
+        if never := [kind for kind, one in report.faults.items() if not one.times]:
+            lines.append(f"  never: {', '.join(never)}")
+    if situations := {what: n for what, n in report.reached.items() if " " in what}:
+        lines += ["", "situations that were met:"]
+        lines += [f"  {n:>7}  {what}" for what, n in sorted(situations.items())]
+    if report.hours_per_cpu_second is not None:
+        lines += ["", f"{report.virtual_hours:.1f} virtual hours, {report.hours_per_cpu_second:.2f} in a second of CPU"]
+    return lines
+
+
+# ---- as one file to look at ----------------------------------------------------------------------------------------
+
+
+def as_html(report: Report) -> str:
+    """One page without a script, that loads nothing and allows itself nothing but its own style."""
+    page = Template(_TEMPLATE.read_text(encoding="utf-8"))
+    style = page.template.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    scenario = report.rehearsal.scenario
+    broken = report.violations
+    return page.substitute(
+        style_hash=f"sha256-{digest}",
+        title=html.escape(scenario.name),
+        runs=_runs(report),
+        hours=f"{scenario.hours:g}",
+        level=report.level,
+        state_class="bad" if broken or report.missed else "good",
+        state=f"{broken} of the runs broke an invariant" if broken else "No invariant was broken",
+        verdict="".join(f"<li>{html.escape(line.strip())}</li>" for line in verdict_lines(report)),
+        figures=_figure_rows(report),
+        times=_bars(report.times),
+        utilisation=_bars(report.utilisation),
+        lines="".join(_line_row(row) for row in report.lines),
+        faults=_table_rows((kind, str(one.times), str(one.runs)) for kind, one in report.faults.items()),
+        reached=_table_rows((what, str(times)) for what, times in sorted(report.reached.items())),
+        seeds=_table_rows(
+            (
+                str(one.seed),
+                _broke(one),
+                str(len(one.outcome.faults)),
+                one.outcome.trace_hash,
+            )
+            for one in report.runs
+        ),
+    )
+
+
+def _broke(one: Played) -> str:
+    violation = one.outcome.violation
+    return "held" if violation is None else f"{violation.invariant}: {violation.words}; {violation.why}"
+
+
+def _runs(report: Report) -> str:
+    return f"{len(report.runs)} run{'s' if len(report.runs) > 1 else ''}"
+
+
+def _table_rows(rows: Any) -> str:
+    return "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>\n" for row in rows)
+
+
+def _figure_rows(report: Report) -> str:
+    rows = []
+    for figure in figures_of(report.rehearsal):
+        after = None if report.one_more is None else report.one_more[figure.name]
+        rows.append((figure.words, spread(report.figures[figure.name], figure.unit), spread(after, figure.unit)))
+    return _table_rows(rows)
+
+
+def _line_row(row: Row) -> str:
+    cells = (
+        row.name,
+        str(row.items),
+        spread(row.wait_p50_seconds, "s"),
+        spread(row.wait_p95_seconds, "s"),
+        spread(row.length, ""),
+        spread(row.utilisation, "%"),
+    )
+    return _table_rows([cells])
+
+
+def _bars(of: Mapping[str, Band | None]) -> str:
+    """Each share as a bar with its band. Sizes stand in attributes of SVG: styles of elements would be refused."""
+    rows = []
+    for name, one in of.items():
+        if one is None:
+            continue
+        middle, low, high = (min(100.0, 100 * value) for value in (one.median, one.low, one.high))
+        kind = "wait" if name == QUEUEING else "bar"
+        rows.append(
+            f'<tr><td>{html.escape(name)}</td><td><svg viewBox="0 0 100 8" preserveAspectRatio="none" '
+            f'role="img" aria-label="{middle:.0f} percent"><rect class="back" width="100" height="8"/>'
+            f'<rect class="{kind}" width="{middle:.2f}" height="8"/>'
+            f'<rect class="band" x="{low:.2f}" y="3" width="{max(0.0, high - low):.2f}" height="2"/></svg></td>'
+            f"<td>{html.escape(spread(one, '%'))}</td></tr>\n"
+        )
+    return "".join(rows)
+
+
+# ---- for machines that show tests ----------------------------------------------------------------------------------
+
+
+def as_junit(report: Report, replay: Callable[[Played], str]) -> str:
+    """Each seed and each target as a test; `replay` is the command that plays one again."""
+    suite = ET.Element("testsuite", name=f"swarmkeeper simulate {report.rehearsal.scenario.name} {report.level}")
+    failures = 0
+    for one in report.runs:
+        case = ET.SubElement(suite, "testcase", classname="seed", name=str(one.seed), time="0")
+        violation = one.outcome.violation
+        if violation is not None:
+            words = f"{violation.invariant}: {violation.words}; {violation.entity}: {violation.why}"
+        elif one.same is False:
+            words = "not deterministic: two runs gave two traces"
+        else:
+            continue
+        failures += 1
+        ET.SubElement(case, "failure", message=_xml(words)).text = _xml(replay(one))
+    for target in report.targets:
+        case = ET.SubElement(suite, "testcase", classname="target", name=target.name, time="0")
+        if not target.held:
+            failures += 1
+            ET.SubElement(case, "failure", message=_xml(f"{target.value} where {target.bound:g} was asked for"))
+    suite.set("tests", str(len(suite)))
+    suite.set("failures", str(failures))
+    return ET.tostring(suite, encoding="unicode", xml_declaration=True)
+
+
+def _xml(text: str) -> str:
+    """XML cannot hold all characters, not even escaped."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

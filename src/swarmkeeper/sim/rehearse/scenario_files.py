@@ -1,0 +1,424 @@
+"""Scenarios as files: YAML, TOML or JSON in, a `Rehearsal` out, or an error that names the place. The schema made here
+is the one that is published, and the one that files are checked against.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from swarmkeeper.core import graph
+from swarmkeeper.sim.kernel.faults import KINDS
+from swarmkeeper.sim.play.scenarios import SCENARIOS, Scenario
+from swarmkeeper.wire import documents
+
+if TYPE_CHECKING:
+    from jsonschema_rs import ValidationError
+
+SHIPPED = Path(__file__).parent / "shipped"
+STANDARD = "standard"
+SCHEMA_ID = "urn:swarmkeeper:schema:scenario:1"
+_BYTES_MAX = 2**20  # of a file; a scenario of a thousand measured durations is a fiftieth of it
+_SIZE_MAX = 2**21  # once each reference of YAML is written out
+
+
+class BadScenario(ValueError):
+    """This is no scenario; the message says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What a swarm is to reach, each in the median over all seeds; what is not named is not asked for."""
+
+    tasks_per_hour_min: float | None = None
+    accepted_share_min: float | None = None
+    completion_p50_seconds_max: float | None = None
+    completion_p95_seconds_max: float | None = None
+    completion_p99_seconds_max: float | None = None
+    queue_p95_seconds_max: float | None = None
+    utilisation_max: float | None = None
+    tokens_per_task_max: float | None = None
+    usd_per_task_max: float | None = None
+    rework_share_max: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    usd_per_million_tokens: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A scenario, and what is asked of it."""
+
+    scenario: Scenario
+    targets: Targets = Targets()
+    prices: Prices = Prices()
+
+
+# ---- the schema ----------------------------------------------------------------------------------------------------
+
+_CHANCE = {"minimum": 0, "maximum": 1}
+_SECONDS = {"exclusiveMinimum": 0, "maximum": 31_536_000}
+_HOURS = {"exclusiveMinimum": 0, "maximum": 8_760}
+_POSITIVE = {"exclusiveMinimum": 0}
+
+
+def _weights(*words: str) -> dict[str, Any]:
+    return {
+        "minProperties": 1,
+        "propertyNames": {"enum": list(words)},
+        "additionalProperties": {"type": "number", "minimum": 0},
+    }
+
+
+# What types cannot say: the bounds of each field, and what it means.
+_FIELDS: Mapping[str, Mapping[str, tuple[Mapping[str, Any], str]]] = {
+    "Scenario": {
+        "name": ({"pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"}, "How reports call it; the file's name by default."),
+        "tenants": (
+            {"minimum": 1, "maximum": 8},
+            "That share the orchestrator. Each has as many tasks, people and bots of its own as stand here.",
+        ),
+        "tasks_per_hour": ({"exclusiveMinimum": 0, "maximum": 100_000}, "Arrivals, by chance, once in so long."),
+        "tasks_max": ({"minimum": 1}, "No more come then."),
+        "hours": (_HOURS, "Of virtual time, in which tasks come and things go wrong."),
+        "heal_hours": (_HOURS, "In which everything must end once nothing goes wrong any more."),
+        "planned_by_client": (_CHANCE, "Share of tasks that come with their plan."),
+        "shapes": (_weights("one", "flat", "chain", "fan", "join", "cleanup", "free"), "Shapes of plans, by weight."),
+        "size": ({"minimum": 1, "maximum": 200}, "About so many subtasks."),
+        "sizes": (
+            {
+                "propertyNames": {"pattern": "^([1-9][0-9]{0,2}|1000)$"},
+                "additionalProperties": {"type": "number", "minimum": 0},
+            },
+            'Just so many subtasks, by weight, in place of `size`: `{"3": 2, "5": 1}`.',
+        ),
+        "skills": ({"uniqueItems": True}, "The skills that there are; the first two bots of a type have all of them."),
+        "skilled": (_CHANCE, "Share of subtasks that require a skill, which not every bot has."),
+        "evaluation": (_weights("final", "each", "none"), "What is reviewed, by weight."),
+        "quorums": (
+            {
+                "minProperties": 1,
+                "propertyNames": {"pattern": "^(1/[1-9]|2/[2-9]|3/[3-9]|4/[4-9]|5/[5-9])$"},
+                "additionalProperties": {"type": "number", "minimum": 0},
+            },
+            "Reviews that must accept, of how many: `2/3`, by weight.",
+        ),
+        "approvals": (_weights("none", "plan", "final", "rounds"), "What a person is asked about, by weight."),
+        "deadline": (_CHANCE, "Share of tasks that have one."),
+        "deadline_seconds": (_SECONDS, "About so long."),
+        "max_rounds": ({"minimum": 1, "maximum": 20}, "Rounds of work before a task fails."),
+        "verdicts": (_weights("accept", "rework", "reject"), "What evaluators say, by weight."),
+        "continues": (_CHANCE, "Share of subtasks whose failure does not matter."),
+        "planners": ({}, "Bots that make plans."),
+        "executors": ({}, "Bots that do the work."),
+        "evaluators": ({}, "Bots that review."),
+        "people": ({}, "What clients, operators and approvers do."),
+        "bounds": ({}, "Limits of the system."),
+        "task": (
+            {"minProperties": 1},
+            "Fields of every task, as `POST /tasks` takes them, beside what is drawn; over HTTP.",
+        ),
+        "poll_seconds": ({"exclusiveMinimum": 0, "maximum": 60}, "How long a bot waits for work in one call."),
+        "faults": ({"items": {"enum": list(KINDS)}, "uniqueItems": True}, "Kinds of faults; all by default."),
+    },
+    "Fleet": {
+        "count": ({"minimum": 1, "maximum": 500}, "How many."),
+        "capacity": ({"minimum": 1, "maximum": 100}, "Work that each takes at once."),
+        "work_seconds": (_SECONDS, "Mean time of one attempt."),
+        "durations": (
+            {"items": {"type": "number", "minimum": 0, "maximum": 31_536_000}, "maxItems": 1_000},
+            "Seconds of one attempt, each as likely, in place of `work_seconds`.",
+        ),
+        "tokens": ({"minimum": 0, "maximum": 1_000_000_000}, "That one attempt uses."),
+        "retryable": ({"minimum": 0, "maximum": 10}, "Weight of failures worth another try, beside 1 for success."),
+        "not_retryable": ({"minimum": 0, "maximum": 10}, "Weight of failures for good."),
+        "rate_limited": ({"minimum": 0, "maximum": 10}, "Weight of refusals by a provider."),
+        "released": ({"minimum": 0, "maximum": 10}, "Weight of work given back at once."),
+        "deferred": ({"minimum": 0, "maximum": 10}, "Weight of work given back for a while."),
+        "asks": ({"minimum": 0, "maximum": 10}, "Weight of questions to a person."),
+        "unsound": (_CHANCE, "Share of plans and verdicts that break rules, and are mended."),
+    },
+    "People": {
+        "cancel": (_CHANCE, "Share of tasks that are cancelled."),
+        "pause": (_CHANCE, "Share of tasks that are paused for a while."),
+        "patch": (_CHANCE, "Share of tasks that are changed under way."),
+        "retry": (_CHANCE, "Share of failed tasks that are tried again."),
+        "archive": (_CHANCE, "Share of failed tasks that are put away."),
+        "tell": (_CHANCE, "Share of tasks that a message is sent about."),
+        "drain": (_CHANCE, "Share of bots that are drained, each ten minutes."),
+        "decide_seconds": (_SECONDS, "Mean time until an approver decides."),
+        "approve": (_CHANCE, "Share of what is approved."),
+    },
+    "Bounds": {
+        "lease_seconds": ({"minimum": 1, "maximum": 86_400}, "How long a bot may be silent."),
+        "timeout_seconds": ({"minimum": 1, "maximum": 604_800}, "How long an attempt may take."),
+        "schedule_to_start_seconds": ({"minimum": 1, "maximum": 31_536_000}, "How long an item waits for a taker."),
+        "answer_seconds": ({"minimum": 1, "maximum": 31_536_000}, "How long a person has for an answer."),
+        "slice_rows": ({"minimum": 4, "maximum": 10_000}, "Rows of a plan that are written at once."),
+    },
+    "Targets": {
+        "tasks_per_hour_min": (_POSITIVE, "Tasks that end in an hour."),
+        "accepted_share_min": (_CHANCE, "Of the tasks that end."),
+        "completion_p50_seconds_max": (_POSITIVE, "From submission to acceptance."),
+        "completion_p95_seconds_max": (_POSITIVE, "From submission to acceptance."),
+        "completion_p99_seconds_max": (_POSITIVE, "From submission to acceptance."),
+        "queue_p95_seconds_max": (_POSITIVE, "How long an item waits for a bot."),
+        "utilisation_max": (_CHANCE, "Of the busiest fleet."),
+        "tokens_per_task_max": (_POSITIVE, "Of each task that ends."),
+        "usd_per_task_max": (_POSITIVE, "Of each task that ends; needs `prices`."),
+        "rework_share_max": (_CHANCE, "Of the tokens."),
+    },
+    "Prices": {"usd_per_million_tokens": ({"minimum": 0}, "What a million tokens cost.")},
+}
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a scenario file."""
+    _, parts = msgspec.json.schema_components((Scenario, Targets, Prices), ref_template="#/$defs/{name}")
+    for name, part in parts.items():
+        part["additionalProperties"] = False
+        for field, (bounds, words) in _FIELDS[name].items():
+            part["properties"][field] |= {**bounds, "description": words}
+    whole = parts.pop("Scenario")
+    del whole["required"]  # the name may be that of the file
+    whole["properties"]["targets"] = {"$ref": "#/$defs/Targets", "description": Targets.__doc__}
+    whole["properties"]["prices"] = {"$ref": "#/$defs/Prices", "description": "What usage costs."}
+    # A fleet that is named need not say all: the rest is as in the standard scenario.
+    del parts["Fleet"]["required"]
+    for field in parts["Fleet"]["properties"].values():
+        field.pop("default", None)  # each fleet has its own, which stand with it
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": SCHEMA_ID,
+        **whole,
+        "title": "Scenario of swarmkeeper simulate",
+        "$defs": parts,
+    }
+
+
+# ---- reading -------------------------------------------------------------------------------------------------------
+
+
+def shipped() -> list[str]:
+    return sorted(one.stem for one in SHIPPED.glob("*.yaml"))
+
+
+def find(name: str) -> Rehearsal:
+    """The scenario of that name, if it is shipped, or in that file.
+
+    Raises:
+        BadScenario: there is none, or it cannot be used.
+    """
+    if name in shipped():
+        return read(SHIPPED / f"{name}.yaml")
+    path = Path(name)
+    if not name or (not path.suffix and not path.exists()):
+        raise BadScenario(f"there is no scenario of that name; shipped are {', '.join(shipped())}")
+    return read(path)
+
+
+def read(path: Path) -> Rehearsal:
+    """What a file says; what it leaves out is as in the standard scenario.
+
+    Raises:
+        BadScenario: it cannot be read, or something in it cannot be used; the message says where.
+    """
+    plain = _plain(path)
+    try:
+        # A file may be called what no scenario is: with spaces, or with what a terminal or XML cannot show.
+        return made(plain, name=re.sub(r"[^A-Za-z0-9_-]", "-", path.stem)[:64].lstrip("-_") or "scenario")
+    except BadScenario as error:
+        raise BadScenario(f"{path.name}: {error}") from None
+
+
+def made(plain: object, *, name: str) -> Rehearsal:
+    """The same, of a value that was read already."""
+    if not isinstance(plain, dict):
+        raise BadScenario("a scenario is an object of fields")
+    check_fields(plain)
+    _one_of_two(plain)
+    rest = {"name": name, **plain}
+    targets, prices = rest.pop("targets", {}), rest.pop("prices", {})
+    whole = msgspec.to_builtins(SCENARIOS[STANDARD])
+    for part in ("planners", "executors", "evaluators", "people", "bounds"):
+        rest[part] = whole[part] | rest.get(part, {})
+    try:
+        found = Rehearsal(
+            msgspec.convert(rest, Scenario), msgspec.convert(targets, Targets), msgspec.convert(prices, Prices)
+        )
+    except msgspec.ValidationError as error:
+        raise BadScenario(str(error)) from None
+    check_sound(found)
+    return found
+
+
+def _one_of_two(plain: Mapping[str, Any]) -> None:
+    """What stands in the place of something else does not stand beside it, where one of them would have no effect."""
+    parts = {name: part for name, part in plain.items() if isinstance(part, dict)}
+    for at, part, one, other in (
+        ("", plain, "sizes", "size"),
+        *((f"{name}.", part, "durations", "work_seconds") for name, part in parts.items()),
+    ):
+        if part.get(one) and other in part:
+            raise BadScenario(f"`{at}{one}` stands in the place of `{at}{other}`: leave one of them out")
+
+
+def check_sound(found: Rehearsal) -> None:
+    """What no single field can show.
+
+    Raises:
+        BadScenario: this cannot be played so that its tasks come to a good end.
+    """
+    for field in ("shapes", "evaluation", "quorums", "approvals", "verdicts"):
+        weight = sum(getattr(found.scenario, field).values())
+        if not weight or math.isinf(weight):
+            raise BadScenario(f"`{field}`: at least one weight must be above 0, and none beyond all measure")
+    if found.scenario.sizes and not sum(found.scenario.sizes.values()):
+        raise BadScenario("`sizes`: at least one weight must be above 0")
+    if not found.scenario.verdicts.get("accept"):
+        raise BadScenario("`verdicts.accept` must be above 0, or no task that is reviewed is ever accepted")
+    readers = max(int(quorum[-1]) for quorum, weight in found.scenario.quorums.items() if weight)
+    if readers > found.scenario.evaluators.count:
+        raise BadScenario(f"`quorums` ask for {readers} reviewers, and `evaluators.count` is less")
+    if found.scenario.task is not None:
+        _check_task(found.scenario.task)
+    if found.scenario.skilled and not found.scenario.skills:
+        raise BadScenario("`skills`: where there are none, `skilled` must be 0")
+    if found.targets.usd_per_task_max is not None and not found.prices.usd_per_million_tokens:
+        raise BadScenario("`targets.usd_per_task_max` needs `prices.usd_per_million_tokens`")
+
+
+def _check_task(task: Mapping[str, Any]) -> None:
+    from pydantic import ValidationError
+
+    from swarmkeeper.wire.requests import TaskDefinition, specs
+
+    if "title" in task:
+        raise BadScenario("`task.title`: tasks have titles of their own, t1, t2 and so on")
+    try:
+        found = TaskDefinition.model_validate({"title": "t1", **task})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadScenario(f"`{'.'.join(map(str, ('task', *first['loc'])))}`: {first['msg']}") from None
+    if found.subtasks is not None and (wrong := graph.check_plan(specs(found.subtasks), at="task")):
+        raise BadScenario(f"`{wrong[0][0].replace('/', '.')}`: {wrong[0][2]}")
+
+
+def text_of(path: Path) -> str:
+    """What stands in a file that somebody wrote.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not a file of text, or far too long.
+    """
+    with open(path, "rb", opener=_opened) as file:
+        found = file.read(_BYTES_MAX + 1)
+    if len(found) > _BYTES_MAX:
+        raise ValueError("the file is too long: more than a megabyte")
+    try:
+        return found.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("the file is not UTF-8") from None
+
+
+def _opened(path: str, flags: int) -> int:
+    number = os.open(path, flags | os.O_NONBLOCK)  # nobody waits for somebody to write into a pipe
+    if stat.S_ISREG(kind := os.fstat(number).st_mode) or stat.S_ISDIR(kind):
+        return number
+    os.close(number)
+    raise ValueError("this is not a file")
+
+
+def _plain(path: Path) -> object:
+    ending = path.suffix.lower()
+    name = path.name or str(path)
+    if ending not in documents.ENDINGS:
+        raise BadScenario(f"{name}: a scenario is written as .yaml, .toml or .json")
+    try:
+        text = text_of(path)
+    except OSError as error:
+        raise BadScenario(f"{name}: the file cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise BadScenario(f"{name}: {error}") from None
+    try:
+        return documents.parse(text, ending, size_max=_SIZE_MAX)
+    except documents.Unreadable as error:
+        raise BadScenario(f"{name}: {error}") from None
+
+
+# ---- what is wrong, in words ---------------------------------------------------------------------------------------
+
+
+def check_fields(plain: dict[str, Any]) -> None:
+    """
+    Raises:
+        BadScenario: a field is unknown, of another type or out of its bounds.
+    """
+    from jsonschema_rs import Draft202012Validator
+
+    whole = schema()
+    try:
+        wrong = sorted(_words(error, whole) for error in Draft202012Validator(whole).iter_errors(plain))
+    except (TypeError, ValueError):
+        words = "there is something in it that JSON has no word for, as a date, or a key that is a number"
+        raise BadScenario(words) from None
+    if wrong:
+        raise BadScenario("; ".join(wrong[:5]))
+
+
+def _words(error: ValidationError, whole: Mapping[str, Any]) -> str:
+    place = ".".join(map(str, error.instance_path))
+    told = error.kind.as_dict()
+    if error.kind.name == "additionalProperties":
+        return "; ".join(_unknown(place, str(one), whole) for one in told["unexpected"])
+    words: Mapping[str, Callable[[], str]] = {
+        "type": lambda: f"must be {_a(told['types'])}",
+        "anyOf": lambda: "must be a number, or nothing",
+        "enum": lambda: f"must be one of {_listed(told['options'])}",
+        "minimum": lambda: f"must be at least {told['limit']}",
+        "maximum": lambda: f"must be at most {told['limit']}",
+        "exclusiveMinimum": lambda: f"must be above {told['limit']}",
+        "minProperties": lambda: "must not be empty",
+        "uniqueItems": lambda: "must name nothing twice",
+        "pattern": lambda: f"must be like {told['pattern']}",
+        "propertyNames": lambda: "has a key that is not known there",
+    }
+    say = words.get(error.kind.name)
+    return f"`{place}` {say() if say is not None else 'is not what is expected there'}"
+
+
+def _unknown(place: str, name: str, whole: Mapping[str, Any]) -> str:
+    at: Mapping[str, Any] = whole
+    if place:
+        at = whole["$defs"][whole["properties"][place]["$ref"].rpartition("/")[2]]
+    near = get_close_matches(name, at["properties"], 1)
+    full = f"{place}.{name}" if place else name
+    return f"there is no `{full}`" + (f"; is `{near[0]}` meant?" if near else "")
+
+
+_NAMES = {
+    "number": "a number",
+    "integer": "a whole number",
+    "object": "an object",
+    "array": "a list",
+    "null": "nothing",
+}
+
+
+def _a(types: list[str]) -> str:
+    return " or ".join(_NAMES.get(one, f"a {one}") for one in types)
+
+
+def _listed(options: list[Any]) -> str:
+    return ", ".join(map(str, options))

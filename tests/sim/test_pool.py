@@ -1,0 +1,46 @@
+"""Runs in several processes, and what is left of them when somebody interrupts."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import active_children
+
+import pytest
+
+from swarmkeeper.sim.pool import in_processes
+
+LATE = 60
+
+
+def test_what_several_processes_make_comes_in_order() -> None:
+    assert list(in_processes(math.sqrt, [float(n * n) for n in range(9)], jobs=2)) == [float(n) for n in range(9)]
+
+
+def interrupt_the_parent(number: int) -> None:
+    """The second to be played does so; the others are at work when it happens."""
+    if number == 1:
+        os.kill(os.getppid(), signal.SIGINT)
+    elif number > 1:
+        time.sleep(LATE)
+
+
+def test_an_interrupt_ends_the_processes_in_silence_even_when_they_are_gone_before_their_pool_knows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A busy machine does so now and then. A thread that fails is an error of this run."""
+    shut_down = ProcessPoolExecutor.shutdown
+
+    def late(pool: ProcessPoolExecutor, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        pool._executor_manager_thread.join(LATE)  # type: ignore[attr-defined]  # so that it meets the dead first
+        shut_down(pool, wait=wait, cancel_futures=cancel_futures)
+
+    monkeypatch.setattr(ProcessPoolExecutor, "shutdown", late)
+
+    with pytest.raises(KeyboardInterrupt):
+        list(in_processes(interrupt_the_parent, range(50), jobs=2))
+
+    assert active_children() == []

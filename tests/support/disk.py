@@ -1,0 +1,214 @@
+"""A disk below SQLite whose writes can fail, and whose power can be cut: an `apsw` VFS over the real one.
+
+Theory. What a program writes is seen by everybody on the machine at once, and is safe only when a sync of that file has
+returned. So the files themselves (which SQLite maps, locks and reads as always, its shared memory included) are what
+the machine sees, and beside them a list is kept of everything that was done to them, in order. What a power cut leaves
+follows from that list: what was synced is there; of the rest each sector may be, whatever became of its neighbours. A
+sync that fails is worse than none: the system drops what it could not write, and the next sync, which succeeds, does
+not bring it back. Nothing ever waits for a real device.
+
+Not modelled: sectors that rot, writes that land elsewhere, devices that say "synced" and lie, and of a folder's entries
+those that were made (a file that was made is found again).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar
+
+import apsw
+
+from swarmkeeper import files
+from swarmkeeper.sim.kernel.chance import Chance
+
+SECTORS = (512, 4096)  # bytes that a device writes whole or not at all
+
+
+class DiskOperation(StrEnum):
+    WRITE = "write"
+    TRUNCATE = "truncate"
+    SYNC = "sync"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something that was done to a file."""
+
+    kind: DiskOperation
+    file: str  # its name in the folder
+    at: int = 0  # where it was written, or how long the file is from now on
+    data: bytes = b""
+    failed: bool = False  # of a sync: what was to become safe may be lost
+    folder: bool = False  # the folder was synced with it, so that what was deleted stays away
+
+
+class Left(StrEnum):
+    """What a power cut leaves of that which was not synced."""
+
+    ALL = "all"  # as when a process dies, and the machine lives on
+    NOTHING = "nothing"
+    FIRST = "first"  # the oldest, and a part of the one that was being written
+    ANY = "any"  # any sectors of it
+
+
+# Asked before each act; the error that it fails with, if it does.
+Breaks = Callable[[DiskOperation, str], type[apsw.Error] | None]
+
+
+class Disk:
+    """One folder, on a disk of its own. Give `vfs` to whoever opens files in it."""
+
+    _serial: ClassVar[itertools.count[int]] = itertools.count(1)
+
+    def __init__(self, folder: Path, found: Mapping[str, bytes] | None = None) -> None:
+        """Args: `found` are the files that are on it already, safe; a folder that is not there is made."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder.resolve()  # as SQLite names it
+        self.acts: list[Act] = []
+        self.breaks: Breaks = _never
+        self._found = dict(found or {})
+        for name, content in self._found.items():
+            files.write(folder / name, content)
+        self._vfs = _Vfs(f"swarmkeeper-disk-{next(self._serial)}", self)
+
+    @property
+    def vfs(self) -> str:
+        return self._vfs.vfs_name
+
+    def gone(self) -> None:
+        """Nobody uses it any more."""
+        self._vfs.unregister()
+
+    def survivors(self, left: Left, seed: int = 0, *, acts: int | None = None) -> dict[str, bytes]:
+        """The files as they are found when the power was cut after so many acts (all of them, if not said)."""
+        count = len(self.acts) if acts is None else acts
+        chance = Chance(seed, f"power/{left}/{count}")
+        safe: dict[str, bytearray] = {name: bytearray(content) for name, content in self._found.items()}
+        pending: list[Act] = []
+        for act in itertools.islice(self.acts, count):
+            if act.kind is not DiskOperation.SYNC:
+                pending.append(act)
+            if act.kind is DiskOperation.SYNC or act.folder:
+                of_it, pending = _split(pending, act)
+                _apply(safe, _some(of_it, chance) if act.failed else of_it)
+        match left:
+            case Left.ALL:
+                remains: Iterable[Act] = pending
+            case Left.NOTHING:
+                remains = ()
+            case Left.FIRST:
+                whole = chance.below(len(pending) + 1)
+                remains = [*pending[:whole], *_some(pending[whole : whole + 1], chance)]
+            case Left.ANY:
+                remains = _some(pending, chance)
+        # A file that was made is there, with nothing in it that anybody could be sure of.
+        for act in pending:
+            if act.kind is not DiskOperation.DELETE:
+                safe.setdefault(act.file, bytearray())
+        _apply(safe, remains)
+        return {name: bytes(content) for name, content in safe.items()}
+
+
+def _never(kind: DiskOperation, file: str) -> None:
+    return None
+
+
+def _split(pending: list[Act], sync: Act) -> tuple[list[Act], list[Act]]:
+    """What a sync is about, and what not."""
+    about: list[Act] = []
+    rest: list[Act] = []
+    deleted: dict[str, int] = {}  # where their deletion stands; what was written to a new file of that name comes after
+    if sync.folder and not sync.failed:
+        deleted = {one.file: place for place, one in enumerate(pending) if one.kind is DiskOperation.DELETE}
+    for place, one in enumerate(pending):
+        (about if one.file == sync.file or place <= deleted.get(one.file, -1) else rest).append(one)
+    return about, rest
+
+
+def _apply(files: dict[str, bytearray], acts: Iterable[Act]) -> None:
+    for act in acts:
+        if act.kind is DiskOperation.DELETE:
+            files.pop(act.file, None)
+            continue
+        content = files.setdefault(act.file, bytearray())
+        if act.kind is DiskOperation.TRUNCATE:
+            del content[act.at :]
+        else:
+            if act.at > len(content):
+                content.extend(bytes(act.at - len(content)))  # a hole reads as zeros
+            content[act.at : act.at + len(act.data)] = act.data
+
+
+def _some(acts: Iterable[Act], chance: Chance) -> list[Act]:
+    """Those that reach the disk, by sectors; a different part of them for each stretch of luck."""
+    odds = chance.fraction()
+    sector = SECTORS[chance.below(len(SECTORS))]
+    kept = []
+    for act in acts:
+        if act.kind is not DiskOperation.WRITE:
+            if chance.fraction() < odds:
+                kept.append(act)
+            continue
+        place = act.at
+        end = act.at + len(act.data)
+        while place < end:
+            after = min(end, (place // sector + 1) * sector)
+            if chance.fraction() < odds:
+                kept.append(Act(DiskOperation.WRITE, act.file, place, act.data[place - act.at : after - act.at]))
+            place = after
+    return kept
+
+
+class _Vfs(apsw.VFS):
+    def __init__(self, name: str, disk: Disk) -> None:
+        self.vfs_name = name
+        self._disk = disk
+        super().__init__(name, "")
+
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802  # SQLite's name
+        path = name.filename() if isinstance(name, apsw.URIFilename) else name
+        if path is None or Path(path).parent != self._disk.folder:
+            return apsw.VFSFile("", name, flags)  # SQLite's own scratch: it is gone with the process
+        return _File(name, flags, Path(path).name, self._disk)
+
+    def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802  # SQLite's name
+        name = Path(filename).name
+        if error := self._disk.breaks(DiskOperation.DELETE, name):
+            raise error("the disk cannot take it")
+        super().xDelete(filename, syncdir)
+        self._disk.acts.append(Act(DiskOperation.DELETE, name, folder=syncdir))
+
+
+class _File(apsw.VFSFile):
+    def __init__(self, name: str | apsw.URIFilename | None, flags: list[int], file: str, disk: Disk) -> None:
+        self._file, self._disk = file, disk
+        # With the first sync of a journal that it has made, SQLite syncs the folder.
+        self._made = file.endswith(("-wal", "-journal")) and not (disk.folder / file).exists()
+        super().__init__("", name, flags)
+
+    def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802  # SQLite's name
+        error = self._disk.breaks(DiskOperation.WRITE, self._file)
+        if error is not None:
+            data = data[: len(data) // 2]  # so far it got
+        super().xWrite(data, offset)
+        self._disk.acts.append(Act(DiskOperation.WRITE, self._file, offset, bytes(data)))
+        if error is not None:
+            raise error("the disk cannot take it")
+
+    def xTruncate(self, newsize: int) -> None:  # noqa: N802  # SQLite's name
+        if error := self._disk.breaks(DiskOperation.TRUNCATE, self._file):
+            raise error("the disk cannot take it")
+        super().xTruncate(newsize)
+        self._disk.acts.append(Act(DiskOperation.TRUNCATE, self._file, newsize))
+
+    def xSync(self, flags: int) -> None:  # noqa: N802  # SQLite's name
+        error = self._disk.breaks(DiskOperation.SYNC, self._file)
+        self._disk.acts.append(Act(DiskOperation.SYNC, self._file, failed=error is not None, folder=self._made))
+        if error is not None:
+            raise error("the disk does not answer")
+        self._made = False

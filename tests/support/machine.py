@@ -1,0 +1,387 @@
+"""A machine that can die: the harness on a disk of its own, killed or cut off from power at a commit, and switched on
+again with what is left. Who asks is patient, and asks again until there is an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+
+from swarmkeeper.core.errors import SwarmkeeperError
+from swarmkeeper.core.model import Limits
+from swarmkeeper.sim.harness import Harness
+from swarmkeeper.sim.kernel.loop import Deadlock
+from swarmkeeper.storage.sqlite import SqliteStore
+from swarmkeeper.storage.sqlite.unit import SqliteUnit
+from tests.support.disk import Disk, DiskOperation, Left
+
+_T = TypeVar("_T")
+
+PATIENCE = 500  # times that somebody asks again
+PAUSE = 0.25  # seconds between them; the engine leaves a store that failed alone for a fifth of one
+NAME = "store.db"
+
+Rows = dict[str, frozenset[str]]  # by table
+
+
+class When(StrEnum):
+    """When a machine dies, seen from one commit."""
+
+    BEFORE = "before"  # the process alone, as all is decided and nothing is written
+    AFTER = "after"  # the process alone, as all is safe and nobody has been answered
+    WITHIN = "within"  # the power, at a write or sync of the commit
+    CUT = "cut"  # the power, as all is safe and nobody has been answered
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    commit: int  # counted from 1, over all lives
+    when: When
+    seed: int = 0
+    left: Left = Left.ANY
+
+
+class Lost(AssertionError):
+    """What was found after a death is not what was there."""
+
+
+def rows_of(connection: apsw.Connection) -> Rows:
+    """All that is stored."""
+    tables = connection.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
+    ).fetchall()
+    return {str(name): frozenset(map(repr, connection.execute(f"SELECT * FROM {name}"))) for (name,) in tables}
+
+
+def difference(found: Rows, expected: Rows) -> str:
+    """What is lost, or is there and should not be; for people."""
+    told = []
+    for table in sorted({*found, *expected}):
+        is_, was = found.get(table, frozenset()), expected.get(table, frozenset())
+        told += [f"lost from {table}: {row[:200]}" for row in sorted(was - is_)[:3]]
+        told += [f"not there before, in {table}: {row[:200]}" for row in sorted(is_ - was)[:3]]
+    return "\n".join(told)
+
+
+class Store(SqliteStore):
+    """Tells its machine of every commit, and may be the last thing that a process does."""
+
+    def __init__(self, machine: Machine) -> None:
+        vfs = machine.disk.vfs
+        super().__init__(str(machine.disk.folder / NAME), inline=True, entropy=machine.chance.stream("store"), vfs=vfs)
+        self._machine = machine
+        self._dead = False
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[SqliteUnit]:
+        async with super().begin() as unit:
+            self._machine.turn.begin()
+            yield unit
+
+    async def _commit(self, connection: apsw.Connection) -> None:
+        machine = self._machine
+        machine.commit += 1
+        death = machine.death_now()
+        before = coming = Rows()
+        if death is not None:
+            before, coming = rows_of(self.reader), rows_of(connection)
+            if death.when is When.BEFORE:
+                await machine.die(Left.ALL, before)
+            if death.when is When.WITHIN:
+                machine.strike_within(death)
+        version = self.reader.pragma("data_version")
+        try:
+            await super()._commit(connection)
+        except apsw.Error:
+            if death is not None and machine.struck:
+                await machine.die(death.left, before, coming, seed=death.seed)
+            machine.turn.failed()
+            # SQLite keeps it to itself when it has committed and cannot carry the log over into the database. Of an
+            # exception that was raised in Python code below it, apsw tells all the same.
+            if self.reader.pragma("data_version") == version:
+                machine.commit -= 1
+                raise
+        machine.turn.passed()
+        machine.committed()
+        if death is not None:
+            left = Left.ALL if death.when is When.AFTER else death.left
+            await machine.die(left, coming, seed=death.seed)
+
+    def _roll_back(self, connection: apsw.Connection) -> None:
+        if not self._dead:  # else this is what is left of a process that died, being cleared away
+            super()._roll_back(connection)
+
+    @property
+    def reader(self) -> apsw.Connection:
+        assert self._reading is not None, "this store is open"
+        return self._reading
+
+    def drop(self) -> None:
+        """Let go of everything, as a process that is dead."""
+        self._dead = True
+        for connection in (self._reading, self._writing):
+            if connection is not None:
+                connection.close(True)
+        self._reading = self._writing = None
+        self._let_go()
+
+
+class Turn:
+    """What becomes of each write and sync of the commit at hand. Here, nothing; see `EachInTurn`."""
+
+    asked = False  # whether somebody waits for an answer
+
+    def begin(self) -> None:
+        """A transaction begins."""
+
+    def passed(self) -> None:
+        """It is committed."""
+
+    def failed(self) -> None:
+        """It is not."""
+
+
+class EachInTurn(Turn):
+    """Fails the first act of a commit, and when that is tried again the second, and so on, until it gets through."""
+
+    def __init__(self, error: type[apsw.Error], *, first: int = 1, every: int = 1) -> None:
+        """Args: of a commit's acts, counted from 1, those fail which are `first`, and each `every` behind it."""
+        self._error, self._first, self._every = error, first, every
+        # Of the call at hand, and of what the engine does by itself between two tries of it.
+        self._tries = {True: 0, False: 0}
+        self._seen = 0
+        self._on = False
+        self.struck: dict[DiskOperation, int] = dict.fromkeys(DiskOperation, 0)
+
+    def begin(self) -> None:
+        self._seen, self._on = 0, True
+
+    def passed(self) -> None:
+        self._tries[self.asked], self._on = 0, False
+
+    def failed(self) -> None:
+        self._tries[self.asked] += 1
+        self._on = False
+
+    def breaks(self, kind: DiskOperation, file: str) -> type[apsw.Error] | None:
+        if not self._on:
+            return None
+        self._seen += 1
+        if self._seen != self._tries[self.asked] * self._every + self._first:
+            return None
+        self.struck[kind] += 1
+        return self._error
+
+
+class Machine(Harness):
+    """One orchestrator on one disk after the other: each holds what the one before left."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        deaths: Sequence[Death] = (),
+        turn: Turn | None = None,
+        remembers: bool = False,
+        prepare: Callable[[apsw.Connection], None] = lambda connection: None,
+        limits: Limits | None = None,
+        seed: int = 1,
+    ) -> None:
+        """Args: `remembers` what was stored after each commit; `prepare` spoils the connection that writes."""
+        self._folder = folder
+        self._disks = 1
+        self.disk = Disk(folder / "1")
+        self.turn, self.remembers = turn or Turn(), remembers
+        self._deaths = {death.commit: death for death in deaths}
+        self._prepare = prepare
+        self.commit = 0  # how many there were, with the one that is under way
+        self.asks = 0
+        self.died: list[int] = []  # as which question was asked; 0 where time went by
+        self.refusals: Counter[str] = Counter()  # answers that told somebody to come again, by code
+        self.struck = False
+        self._booting = False
+        self.states: list[tuple[int, Rows]] = []  # (how many acts the disk had seen, what is stored), by commit
+        self.asked_at: list[bool] = []  # whether somebody waited for it, by commit
+        self.made_at = 0  # how many acts it took to make the store
+        self._left: tuple[Left, int, tuple[Rows, ...]] | None = None
+        self._noted: dict[str, tuple[str, tuple[str, ...]]] = {}
+        super().__init__(seed, url=str(folder), limits=limits)
+
+    # ---- its life --------------------------------------------------------------------------------------------------
+
+    def _new_store(self) -> SqliteStore:
+        return Store(self)
+
+    def _boot(self) -> None:
+        self.made_at = self.made_at or len(self.disk.acts)
+        self._prepare(self.store.connection)
+        if isinstance(self.turn, EachInTurn):
+            self.disk.breaks = self.turn.breaks
+        self._booting = True
+        try:
+            super()._boot()
+        finally:
+            self._booting = False
+
+    def committed(self) -> None:
+        self.asked_at.append(self.turn.asked)
+        if self.remembers:
+            assert isinstance(self.store, Store)
+            self.states.append((len(self.disk.acts), rows_of(self.store.reader)))
+
+    def death_now(self) -> Death | None:
+        return self._deaths.pop(self.commit, None)
+
+    def strike_within(self, death: Death) -> None:
+        """The power goes at one of the next acts: which one, the seed says."""
+        place = self.chance.stream(f"within/{death.commit}/{death.seed}").below(24)
+        self.struck = False
+
+        def breaks(kind: DiskOperation, file: str) -> type[apsw.Error] | None:
+            nonlocal place
+            place -= 1
+            # A commit that does less than that is struck as it becomes safe.
+            self.struck = self.struck or place < 0 or kind is DiskOperation.SYNC
+            return apsw.IOError if self.struck else None
+
+        self.disk.breaks = breaks
+
+    async def die(self, left: Left, *expected: Rows, seed: int = 0) -> None:
+        """The machine ends here: nothing behind this line ever runs."""
+        self.died.append(self.asks if self.turn.asked else 0)
+        self.host.die()
+        self._left = (left, seed, expected)
+        await asyncio.get_running_loop().create_future()
+
+    @property
+    def dead(self) -> bool:
+        return self._left is not None
+
+    def revive(self) -> None:
+        """Switch it on again, until it stays alive.
+
+        Raises:
+            Lost: what is found is not what was committed.
+        """
+        while self._left is not None:
+            self._switch_on(*self._left)
+
+    def _switch_on(self, left: Left, seed: int, expected: tuple[Rows, ...]) -> None:
+        found = self.disk.survivors(left, seed)
+        assert isinstance(self.store, Store)
+        # Closed only now: SQLite tidies up as it closes, and a process that dies does not.
+        self.disk.breaks = lambda kind, file: None
+        self.store.drop()
+        self.disk.gone()
+        self._disks += 1
+        self.disk = Disk(self._folder / str(self._disks), found)
+        self.store = self._new_store()
+        self._left = None
+        self.run(self.store.open())
+        self._missed()
+        _look(self.store.connection, expected, f"the machine died at commit {self.commit} ({left})")
+        self.commits = []
+        try:
+            self._boot()
+        except Deadlock:
+            if not self.dead:
+                raise
+
+    def run(self, work: Any) -> Any:
+        task = asyncio.ensure_future(work, loop=self.loop)
+        try:
+            return super().run(task)
+        except Deadlock:
+            self.loop.bury([task])
+            raise
+
+    def advance(self, seconds: float) -> None:
+        super().advance(seconds)
+        if self.dead and not self._booting:
+            self.revive()
+
+    def close(self) -> None:
+        super().close()
+        self.disk.gone()
+
+    # ---- what was told -----------------------------------------------------------------------------------------------
+
+    def noted(self, what: str, sql: str, *parameters: str) -> None:
+        """Somebody was told of this: from now on the statement finds it, whatever happens to the machine."""
+        self._noted[what] = sql, parameters
+
+    def forget(self, what: str) -> None:
+        """Somebody is about to undo it."""
+        del self._noted[what]
+
+    def _missed(self) -> None:
+        lost = [what for what, (sql, asked) in self._noted.items() if not self.rows(sql, *asked)]
+        if lost:
+            raise Lost(f"after commit {self.commit} somebody had been told of {', '.join(lost)}, and it is not there")
+
+    # ---- who asks --------------------------------------------------------------------------------------------------
+
+    def insist(self, ask: Callable[[], _T]) -> _T:
+        """Ask until there is an answer that is not to come again."""
+        self.asks += 1
+        for _ in range(PATIENCE):
+            self.turn.asked = True
+            try:
+                return ask()
+            except Deadlock:
+                if not self.dead:
+                    raise
+                self.turn.asked = False
+                self.revive()
+            except SwarmkeeperError as error:
+                if not error.retryable:
+                    raise
+                self.refusals[error.code] += 1
+                self.turn.asked = False
+                self.advance(PAUSE)
+            finally:
+                self.turn.asked = False
+        raise AssertionError("it was never answered")
+
+    def until(self, true: Callable[[], bool], *, seconds: float = 3600, step: float = 5) -> None:
+        """Let time pass until something has come about by itself."""
+        end = self.now + round(seconds * 1_000_000)
+        while not true():
+            assert self.now < end, "what was waited for never came"
+            self.advance(step)
+
+
+def _look(connection: apsw.Connection, expected: tuple[Rows, ...], why: str) -> None:
+    """Raises:
+    Lost: the store is not sound, or none of what is expected.
+    """
+    sound = connection.pragma("integrity_check")
+    if sound != "ok":
+        raise Lost(f"{why}: the file is damaged: {sound}")
+    found = rows_of(connection)
+    if found not in expected:
+        raise Lost(f"{why}:\n{difference(found, expected[0])}")
+
+
+def found_after(folder: Path, files: Mapping[str, bytes], expected: tuple[Rows, ...], why: str) -> None:
+    """Open a store that a power cut left, as an orchestrator does, and look whether it is what it must be.
+
+    Raises:
+        Lost: it is not.
+    """
+    disk = Disk(folder, files)
+    store = SqliteStore(str(folder / NAME), inline=True, vfs=disk.vfs)
+    asyncio.run(store.open())
+    try:
+        _look(store.connection, expected, why)
+    finally:
+        asyncio.run(store.close())
+        disk.gone()
