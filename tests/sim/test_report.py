@@ -17,7 +17,7 @@ from swarmkeeper.sim import pool
 from swarmkeeper.sim.artifacts import as_file, as_test
 from swarmkeeper.sim.cases import from_json
 from swarmkeeper.sim.invariants import Violation, invariant
-from swarmkeeper.sim.oracle.model import Commit, Model
+from swarmkeeper.sim.oracle.records import Commit, Records
 from swarmkeeper.sim.pool import Played, play, play_all, with_fleet
 from swarmkeeper.sim.rehearse.measure import QUEUEING, Measure, Measured
 from swarmkeeper.sim.rehearse.report import (
@@ -85,7 +85,7 @@ def test_the_time_of_each_task_goes_to_exactly_one_thing_at_once() -> None:
     ended: dict[str, float] = {}
 
     @invariant("when tasks begin and end is noted")
-    def noted(model: Model, commit: Commit) -> Iterable[str]:
+    def noted(model: Records, commit: Commit) -> Iterable[str]:
         for event in commit.events:
             if event.kind == "task.submitted":
                 born[str(event.task)] = event.at / 1e6
@@ -108,7 +108,7 @@ def test_bots_are_busy_as_long_as_their_attempts_last() -> None:
     attempts: list[float] = []
 
     @invariant("how long attempts last is noted")
-    def noted(model: Model, commit: Commit) -> Iterable[str]:
+    def noted(model: Records, commit: Commit) -> Iterable[str]:
         attempts.extend((attempt.ended - attempt.started) / 1e6 for attempt in commit.attempts)
         return ()
 

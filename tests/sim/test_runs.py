@@ -22,7 +22,7 @@ from swarmkeeper.sim import cases
 from swarmkeeper.sim.invariants import WORDS, invariant
 from swarmkeeper.sim.kernel.faults import KINDS
 from swarmkeeper.sim.kernel.nondeterminism_guards import Escaped, nondeterminism_guards
-from swarmkeeper.sim.oracle.model import Commit, Model
+from swarmkeeper.sim.oracle.records import Commit, Records
 from swarmkeeper.sim.play.scenarios import SCENARIOS
 from swarmkeeper.sim.run import Case, run
 
@@ -127,7 +127,7 @@ def test_faults_are_named_by_kind_place_and_number() -> None:
 
 def test_an_invariant_of_ones_own_is_checked_after_every_commit() -> None:
     @invariant("no task of mine is ever planned")
-    def never_planned(model: Model, commit: Commit) -> Iterable[str]:
+    def never_planned(model: Records, commit: Commit) -> Iterable[str]:
         return [model.title(event.task) for event in commit.events if event.kind == "task.planned"]
 
     outcome = run(Case(1, GOLDEN, faults=()), invariants=[never_planned])

@@ -19,7 +19,7 @@ from swarmkeeper.core.world import World
 from swarmkeeper.http.api import ALL_CALLS
 from swarmkeeper.service.chores import ChoreTurns
 from swarmkeeper.service.shares import Turns
-from swarmkeeper.sim.oracle.model import Model
+from swarmkeeper.sim.oracle.records import Records
 from swarmkeeper.sim.oracle.shares import CONTENDED, Race
 from swarmkeeper.sim.oracle.tenant_isolation import TenantIsolation
 from swarmkeeper.sim.play import http_intruder
@@ -127,7 +127,7 @@ def _shape(path: str) -> str:
 # ---- commits that mix tenants, by hand -----------------------------------------------------------------------------
 
 # Changes what a commit is said to have written; True where it found what it needs.
-Damage = Callable[[Model, Changes], bool]
+Damage = Callable[[Records, Changes], bool]
 DAMAGE: list[Damage] = []
 
 
@@ -136,14 +136,14 @@ def breaks(damage: Damage) -> Damage:
     return damage
 
 
-def of_another(model: Model, known: Mapping[str, Any], tenant: str) -> Any:
+def of_another(model: Records, known: Mapping[str, Any], tenant: str) -> Any:
     return next((one for one in known.values() if one is not None and one.tenant != tenant), None)
 
 
 def in_dict(field: str, place: str, known: str) -> Damage:
     """Put another tenant's id into the first record of a kind."""
 
-    def damage(model: Model, changes: Changes) -> bool:
+    def damage(model: Records, changes: Changes) -> bool:
         records = getattr(changes, field)
         for key, one in records.items():
             other = None if one is None else of_another(model, getattr(model, known), one.tenant)
@@ -165,7 +165,7 @@ DAMAGE += [
 
 
 @breaks
-def an_attempt_of_another_tenants_bot(model: Model, changes: Changes) -> bool:
+def an_attempt_of_another_tenants_bot(model: Records, changes: Changes) -> bool:
     for place, one in enumerate(changes.attempts):
         bot: Bot | None = of_another(model, model.bots, one.tenant)
         if bot is not None:
@@ -176,7 +176,7 @@ def an_attempt_of_another_tenants_bot(model: Model, changes: Changes) -> bool:
 
 
 @breaks
-def an_event_told_to_another_tenant(model: Model, changes: Changes) -> bool:
+def an_event_told_to_another_tenant(model: Records, changes: Changes) -> bool:
     for place, one in enumerate(changes.events):
         other = of_another(model, model.tasks, one.tenant)
         if one.task is not None and other is not None:
@@ -187,7 +187,7 @@ def an_event_told_to_another_tenant(model: Model, changes: Changes) -> bool:
 
 
 @breaks
-def an_event_that_names_another_tenants_bot(model: Model, changes: Changes) -> bool:
+def an_event_that_names_another_tenants_bot(model: Records, changes: Changes) -> bool:
     for place, one in enumerate(changes.events):
         bot: Bot | None = of_another(model, model.bots, one.tenant)
         if bot is not None:
@@ -198,7 +198,7 @@ def an_event_that_names_another_tenants_bot(model: Model, changes: Changes) -> b
 
 
 @breaks
-def an_audit_record_of_another_tenants_act(model: Model, changes: Changes) -> bool:
+def an_audit_record_of_another_tenants_act(model: Records, changes: Changes) -> bool:
     for place, one in enumerate(changes.leaves):
         bot: Bot | None = of_another(model, model.bots, one.tenant)
         if bot is not None:
@@ -209,7 +209,7 @@ def an_audit_record_of_another_tenants_act(model: Model, changes: Changes) -> bo
 
 
 @breaks
-def a_question_that_another_tenant_decides(model: Model, changes: Changes) -> bool:
+def a_question_that_another_tenant_decides(model: Records, changes: Changes) -> bool:
     for key, one in changes.approvals.items():
         bot: Bot | None = of_another(model, model.bots, one.tenant)
         if bot is not None:
@@ -220,7 +220,7 @@ def a_question_that_another_tenant_decides(model: Model, changes: Changes) -> bo
 
 
 @breaks
-def a_message_to_another_tenants_bot(model: Model, changes: Changes) -> bool:
+def a_message_to_another_tenants_bot(model: Records, changes: Changes) -> bool:
     task: Task | None = next(iter(changes.tasks.values()), None)
     bot: Bot | None = None if task is None else of_another(model, model.bots, task.tenant)
     if task is None or bot is None:
@@ -230,7 +230,7 @@ def a_message_to_another_tenants_bot(model: Model, changes: Changes) -> bool:
 
 
 @breaks
-def a_late_result_of_another_tenants_bot(model: Model, changes: Changes) -> bool:
+def a_late_result_of_another_tenants_bot(model: Records, changes: Changes) -> bool:
     task: Task | None = next(iter(changes.tasks.values()), None)
     bot: Bot | None = None if task is None else of_another(model, model.bots, task.tenant)
     if task is None or bot is None:
@@ -246,7 +246,7 @@ def test_a_commit_that_mixes_tenants_is_found(damage: Damage, monkeypatch: pytes
 
     def committed(self: TenantIsolation, saved: Sequence[Changes]) -> None:
         told = [copy(changes) for changes in saved]
-        if not done and any(damage(self._model, changes) for changes in told):
+        if not done and any(damage(self._records, changes) for changes in told):
             done.append(True)
         right(self, told)
 

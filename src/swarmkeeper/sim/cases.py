@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from swarmkeeper.sim.kernel.faults import KINDS
+from swarmkeeper.sim.outcome import Case
 from swarmkeeper.sim.rehearse import scenario_files
-from swarmkeeper.sim.run import Case
 
 
 class BadCase(ValueError):

@@ -27,6 +27,7 @@ from swarmkeeper.core.ports import Clock, Entropy, StoreUnavailable
 from swarmkeeper.observe.logs import Log
 from swarmkeeper.sdk.bots import BaseBot
 from swarmkeeper.settings import Settings
+from swarmkeeper.sim.core_run import Run
 from swarmkeeper.sim.kernel.clock import VirtualClock
 from swarmkeeper.sim.kernel.coverage import reached
 from swarmkeeper.sim.kernel.faulty_broker import FaultyBroker
@@ -34,6 +35,7 @@ from swarmkeeper.sim.kernel.faulty_store import FaultyStore
 from swarmkeeper.sim.kernel.loop import SECOND, Host
 from swarmkeeper.sim.kernel.network import Network
 from swarmkeeper.sim.oracle.tenant_isolation import named, tenant_id
+from swarmkeeper.sim.outcome import Case, Outcome
 from swarmkeeper.sim.play.core_bots import CoreBot, Provider
 from swarmkeeper.sim.play.host import Environment
 from swarmkeeper.sim.play.http_edge import HttpEdge, HttpModel
@@ -44,7 +46,6 @@ from swarmkeeper.sim.play.scenarios import Fleet, Scenario
 from swarmkeeper.sim.play.sdk_bots import SdkBot, SdkBotProcess, UserBotPart
 from swarmkeeper.sim.play.sdk_people import WATCHER, FeedFollower, SdkCalls
 from swarmkeeper.sim.play.user_bots import among_faults
-from swarmkeeper.sim.run import Case, Outcome, Run
 from swarmkeeper.sim.user_code import UserBot, path_of, swarm_of
 
 Part = tuple[str, int, Fleet, UserBotPart | None]  # type, number, fleet, and who it is if it is one of the user's own

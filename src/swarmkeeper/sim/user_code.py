@@ -22,11 +22,11 @@ from types import CodeType, FrameType, ModuleType
 from typing import TYPE_CHECKING
 
 from swarmkeeper.sdk.loading import RunWhileLoading, loading
-from swarmkeeper.sim.invariants import Check, UserInvariant
+from swarmkeeper.sim.oracle.user_invariants import Check, UserInvariant
 
 if TYPE_CHECKING:
     from swarmkeeper.sdk.bots import BaseBot
-    from swarmkeeper.sim.oracle.model import Commit, Model
+    from swarmkeeper.sim.oracle.records import Commit, Records
 
 SWARM = "swarm"  # what is looked for in a file where no name is given
 # A run that ends with this "invariant" says nothing about the system: the user's code could not be played.
@@ -133,7 +133,7 @@ def invariants_of(path: str) -> list[UserInvariant]:
 
 
 def _watched(user_invariant: UserInvariant, path: str) -> Check:
-    def check(model: Model, commit: Commit) -> Iterable[str | tuple[str, str]]:
+    def check(model: Records, commit: Commit) -> Iterable[str | tuple[str, str]]:
         played = PLAYED.set(user_invariant.name)
         try:
             # The first thing that is wrong ends the run: of those that never end, the first few are enough.

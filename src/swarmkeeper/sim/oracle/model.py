@@ -11,27 +11,24 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-import apsw
+from typing import Any
 
 from swarmkeeper.core import commands
 from swarmkeeper.core.answers import Beaten, Reported
 from swarmkeeper.core.commands import Command
-from swarmkeeper.core.model import Approval, Attempt, Bot, Event, Lease, Ready, Task, Work
+from swarmkeeper.core.decide.work import Beaten, Reported
+from swarmkeeper.core.model import Work
 from swarmkeeper.core.ports import Changes
-from swarmkeeper.core.states import FINAL, TASK_CLOSED, Condition, Kind, Status
-from swarmkeeper.sim.invariants import UserInvariant, Violation
+from swarmkeeper.core.states import FINAL, TASK_CLOSED, Kind, Status
 from swarmkeeper.sim.kernel.coverage import reached
 from swarmkeeper.sim.kernel.loop import SECOND, VirtualLoop
 from swarmkeeper.sim.kernel.trace import Trace
 from swarmkeeper.sim.oracle import checks
+from swarmkeeper.sim.oracle.records import Commit, Records
+from swarmkeeper.sim.oracle.seen import LeaseSeen
 from swarmkeeper.sim.oracle.tenant_isolation import TenantIsolation, named
 from swarmkeeper.sim.oracle.transition_checks import TransitionChecks
-
-if TYPE_CHECKING:
-    from swarmkeeper.sim.play import core_edge
+from swarmkeeper.sim.oracle.user_invariants import UserInvariant
 
 # A timer may be looked at late by the longest pause, and what piles up behind one.
 OVERDUE = 600 * SECOND
@@ -40,24 +37,7 @@ QUIET = 5 * SECOND  # commits in which nothing is told are named by the moment; 
 _ID = re.compile(r"\b(?:tsk|sub|wrk)_[0-9A-V]{26}\b")
 
 
-@dataclass(slots=True)
-class Commit:
-    """What one transaction wrote: the last state of each record, and all that was told."""
-
-    events: list[Event] = field(default_factory=list)
-    tasks: dict[str, Task] = field(default_factory=dict)
-    works: dict[str, Work] = field(default_factory=dict)
-    granted: dict[str, Lease] = field(default_factory=dict)  # by work: leases that are new
-    ended: dict[str, Lease] = field(default_factory=dict)  # by lease id: leases that were there before
-    attempts: list[Attempt] = field(default_factory=list)
-    leaves: dict[str, int] = field(default_factory=dict)  # ids of audit records, and how often they are there
-    bodies: list[bytes] = field(default_factory=list)  # of those records
-    ready_before: dict[str, Ready] = field(default_factory=dict)  # that were taken out
-    timed: set[tuple[str, str]] = field(default_factory=set)  # timers that were set or taken away
-    at: int = 0
-
-
-class Model:
+class Model(Records):
     """The invariants' own view of the system. Users' invariants read `tasks`, `works`, `leases` and the rest of it."""
 
     def __init__(
@@ -69,64 +49,16 @@ class Model:
         full_every: int,
         own: Sequence[UserInvariant] = (),
     ) -> None:
-        self._loop, self._trace = loop, trace
+        super().__init__(loop, trace)
         self._full_every, self._own = full_every, own
-        self.connection: Callable[[], apsw.Connection] | None = None
         self.isolation: TenantIsolation | None = None  # where there is more than one tenant
-        self.violation: Violation | None = None
         self.commits = 0
         self.full_checks = 0
         self.places: dict[str, int] = {}  # what commits were about, and how often
-        # What is stored, by id.
-        self.tasks: dict[str, Task] = {}
-        self.works: dict[str, Work] = {}
-        self.works_of: dict[str, dict[str, str]] = {}  # task -> key -> work
-        self.parents: dict[str, dict[str, Condition]] = {}  # child -> parents, and what they must come to
-        self.children: dict[str, list[str]] = {}
-        self.votes: dict[str, str] = {}  # item of a round of reviews -> what its verdict decides
-        self.leases: dict[str, Lease] = {}  # by work
-        self.attempts: dict[str, Attempt] = {}  # by lease id
-        self.holders: dict[str, str] = {}  # lease id -> the bot it was granted to
-        self.ended: dict[str, int] = {}  # lease id -> when its end was committed, of the loop's time
-        self.heard: dict[str, int] = {}  # lease id -> when its bot was last told to go on, of the loop's time
-        self.ready: dict[str, Ready] = {}
-        self.lines: dict[tuple[int, str, int], dict[str, Ready]] = {}  # (queue, tenant, priority) -> what waits there
-        self.timers: dict[tuple[str, str], int] = {}  # (kind, what it is of) -> when it is due
-        self.approvals: dict[str, Approval] = {}
-        self.asked: dict[str, set[str]] = {}  # work -> its open questions
-        self.chores: dict[str, set[str]] = {}  # task -> its open chores
-        self.bots: dict[str, Bot | None] = {}  # None: deleted
-        self.owners: dict[str, str] = {}  # bot -> whose it is
-        self.names: dict[str, str] = {}  # of bots
-        self.by_title: dict[str, str] = {}
-        self.acknowledged: dict[str, str] = {}  # title -> task
         self._chore_task: dict[str, str] = {}
         self._transition_checks = TransitionChecks(self, secret)
 
-    def silent(self, lease_id: str) -> int | None:
-        """For how long nothing was heard of a lease; None: it was never beaten for."""
-        heard = self.heard.get(lease_id)
-        return None if heard is None else self._loop.now - heard
-
-    # ---- telling ---------------------------------------------------------------------------------------------------
-
-    def broken(self, invariant: str, entity: str, why: str, own_words: str = "") -> None:
-        """An invariant does not hold: the run ends with the first one."""
-        if self.violation is None:
-            self.violation = Violation(invariant, entity, why, self._loop.now, own_words)
-            self._trace("violation", entity, f"{invariant}: {why}")
-        self._loop.stop()
-
-    def label(self, work_id: str) -> str:
-        work = self.works.get(work_id)
-        return work_id if work is None else f"{self.tasks[work.task].title}/{work.key}"
-
-    def title(self, task_id: str | None) -> str:
-        task = self.tasks.get(task_id or "")
-        return task_id or "-" if task is None else task.title
-
-    def _named(self, one: str) -> str:
-        return self.label(one) if one in self.works else self.title(one)
+    # ---- what is committed -----------------------------------------------------------------------------------------
 
     def describe(self, saved: Sequence[Changes]) -> str:
         """What a commit is about, by its first event: a name that stays when other faults are left out."""
@@ -140,8 +72,6 @@ class Model:
                 return f"beat.{self.label(work_id)}"
         # Not counted from the beginning: how many there are before depends on what else went wrong.
         return f"quiet.second-{self._loop.now // QUIET * (QUIET // SECOND)}"
-
-    # ---- what is committed -----------------------------------------------------------------------------------------
 
     def committed(self, saved: Sequence[Changes]) -> None:
         """Take in one transaction, and check it."""
@@ -164,7 +94,7 @@ class Model:
         self._transition_checks.records(commit)
         for own in self._own:
             for wrong in own.check(self, commit):
-                about, why = ("-", wrong) if isinstance(wrong, str) else (self._named(wrong[0]), wrong[1])
+                about, why = ("-", wrong) if isinstance(wrong, str) else (self.named(wrong[0]), wrong[1])
                 self.broken(own.name, about, why, own.words)
         if self.commits % self._full_every == 0:
             self.check_rows("now and then")
@@ -285,7 +215,7 @@ class Model:
         elif attempt.bot != command.bot:
             self.broken("2.fence", self.label(attempt.work), "a report is accepted from a bot that has not the lease")
 
-    def granted(self, bot: str, leases: Iterable[core_edge.LeaseSeen]) -> None:
+    def granted(self, bot: str, leases: Iterable[LeaseSeen]) -> None:
         for lease in leases:
             if self.holders.get(lease.lease_id) != bot:
                 self.broken("7.acknowledged", lease.label, "a lease is handed out that is not stored")
@@ -311,13 +241,13 @@ class Model:
         self.full_checks += 1
         connection = self.connection()
         for found in checks.broken(connection) if audit else checks.broken_rows(connection):
-            named = [self._named(one) for one in _ID.findall(found)]
+            named = [self.named(one) for one in _ID.findall(found)]
             self.broken("rows", named[0] if named else "-", f"{when}: {found}" + "".join(f" ({one})" for one in named))
         self.compare(when)
         alive = connection.execute("SELECT value FROM meta WHERE key = 'alive_at'").get
         if when == "now and then" and alive is not None:
             for kind, ref in connection.execute("SELECT kind, ref FROM timer WHERE due < ?", (alive - OVERDUE,)):
-                self.broken("8.due", self._named(str(ref)), f"its timer `{kind}` is long overdue")
+                self.broken("8.due", self.named(str(ref)), f"its timer `{kind}` is long overdue")
 
     def compare(self, when: str) -> None:
         if self.connection is None or self.violation is not None:

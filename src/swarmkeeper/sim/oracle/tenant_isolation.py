@@ -7,16 +7,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from swarmkeeper.core import commands
 from swarmkeeper.core.answers import Beaten
 from swarmkeeper.core.commands import Command
 from swarmkeeper.core.model import Event, Principal
 from swarmkeeper.core.ports import Changes
-
-if TYPE_CHECKING:
-    from swarmkeeper.sim.oracle.model import Model
+from swarmkeeper.sim.oracle.records import Records
 
 TENANT = "default"  # of the first, or only one
 
@@ -34,8 +32,8 @@ def named(tenant: str, name: str) -> str:
 
 
 class TenantIsolation:
-    def __init__(self, model: Model) -> None:
-        self._model = model
+    def __init__(self, records: Records) -> None:
+        self._records = records
         self._whose: dict[str, str] = {}  # by id, of all that has one
         self.key_holders: dict[str, str] = {}  # by the text of a key: the tenant that it was asked for
 
@@ -133,8 +131,8 @@ class TenantIsolation:
         return f"{one}, which is {self.whose(one)}'s"
 
     def _broken(self, one: str, why: str) -> None:
-        model = self._model
-        model.broken("2.tenant", model.label(one) if one in model.works else model.title(one), why)
+        records = self._records
+        records.broken("2.tenant", records.label(one) if one in records.works else records.title(one), why)
 
 
 def _named_in(event: Event) -> Iterable[str]:

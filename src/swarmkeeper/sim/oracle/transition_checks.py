@@ -10,7 +10,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from swarmkeeper.core.model import Attempt, Event, Lease, Task, Work
 from swarmkeeper.core.states import (
@@ -29,9 +28,7 @@ from swarmkeeper.core.states import (
     TaskStatus,
 )
 from swarmkeeper.sim.kernel.coverage import reached
-
-if TYPE_CHECKING:
-    from swarmkeeper.sim.oracle.model import Commit, Model
+from swarmkeeper.sim.oracle.records import Commit, Records
 
 _WORK: Mapping[str, Happening] = MappingProxyType({f"work.{one}": one for one in Happening})
 _TASK: Mapping[str, TaskHappening] = MappingProxyType({f"task.{one}": one for one in TaskHappening})
@@ -49,8 +46,8 @@ _ANSWERED = frozenset({"approval.decided", "approval.expired", "approval.cancell
 
 
 class TransitionChecks:
-    def __init__(self, model: Model, secret: str) -> None:
-        self._model = model
+    def __init__(self, records: Records, secret: str) -> None:
+        self._records = records
         self._secret = secret
         self._secret_bytes = secret.encode()
         self._may_be: dict[str, frozenset[Status]] = {}  # by item: what it is, as its events tell
@@ -69,68 +66,68 @@ class TransitionChecks:
     # ---- what is told ----------------------------------------------------------------------------------------------
 
     def events(self, commit: Commit) -> None:
-        model = self._model
+        records = self._records
         for leaf, n in commit.leaves.items():
             if n > 1 or leaf in self._leaves:
-                model.broken("5.audit", leaf, "an audit record is there twice")
+                records.broken("5.audit", leaf, "an audit record is there twice")
         self._leaves.update(commit.leaves)
         for event in commit.events:
             if event.audit not in commit.leaves:
-                model.broken("5.audit", self._about(event), f"{event.kind} names no record of its commit")
+                records.broken("5.audit", self._about(event), f"{event.kind} names no record of its commit")
             if event.at < self._last_at:
-                model.broken("5.time", self._about(event), f"{event.kind} is told of a moment before the last")
+                records.broken("5.time", self._about(event), f"{event.kind} is told of a moment before the last")
             self._last_at = event.at
             if event.task is not None:
                 self._event_of_task(event, event.task)
             if self._secret in json.dumps(event.body.value):
-                model.broken("10.secret", self._about(event), f"a secret stands in the event {event.kind}")
+                records.broken("10.secret", self._about(event), f"a secret stands in the event {event.kind}")
         for body in commit.bodies:
             if self._secret_bytes in body:
-                model.broken("10.secret", "-", "a secret stands in an audit record")
+                records.broken("10.secret", "-", "a secret stands in an audit record")
         self._reasons(commit)
         for work in commit.works.values():
             may_be = self._may_be[work.id]
             if work.status not in may_be:
                 told = " or ".join(sorted(may_be))
-                model.broken("5.told", model.label(work.id), f"it is {work.status}, its events say {told}")
+                records.broken("5.told", records.label(work.id), f"it is {work.status}, its events say {told}")
             self._may_be[work.id] = frozenset({work.status})
         for task in commit.tasks.values():
             if task.status is not self._task_is.get(task.id):
-                model.broken("5.told", task.title, f"it is {task.status}, told is {self._task_is.get(task.id)}")
+                records.broken("5.told", task.title, f"it is {task.status}, told is {self._task_is.get(task.id)}")
 
     def _reasons(self, commit: Commit) -> None:
         """Why attempts, items and tasks failed is shown to whoever may see them."""
-        model = self._model
-        reasons = [(model.label(attempt.work), attempt.error) for attempt in commit.attempts]
-        reasons += [(model.label(work.id), work.error) for work in commit.works.values()]
+        records = self._records
+        reasons = [(records.label(attempt.work), attempt.error) for attempt in commit.attempts]
+        reasons += [(records.label(work.id), work.error) for work in commit.works.values()]
         reasons += [(task.title, task.failure) for task in commit.tasks.values()]
         for about, reason in reasons:
             if reason is not None and self._secret in json.dumps(reason):
-                model.broken("10.secret", about, "a secret stands in why it failed")
+                records.broken("10.secret", about, "a secret stands in why it failed")
 
     def _about(self, event: Event) -> str:
-        return self._model.label(event.work) if event.work is not None else self._model.title(event.task)
+        return self._records.label(event.work) if event.work is not None else self._records.title(event.task)
 
     def _event_of_task(self, event: Event, task: str) -> None:
-        model = self._model
+        records = self._records
         if event.sequence != self._sequence.get(task, 0) + 1:
-            model.broken("5.sequence", model.title(task), f"{event.kind} is number {event.sequence}")
+            records.broken("5.sequence", records.title(task), f"{event.kind} is number {event.sequence}")
         self._sequence[task] = event.sequence
         if event.kind in _TASK:
             before = self._task_is.get(task)
             after = TASK_LIFE.get((before, _TASK[event.kind]))
             if after is None:
-                model.broken("5.cause", model.title(task), f"{event.kind} happens to a task that is {before}")
+                records.broken("5.cause", records.title(task), f"{event.kind} happens to a task that is {before}")
             else:
                 self._task_is[task] = after
             if event.kind == f"task.{TaskHappening.RETRIED_TO_PLAN}":  # says with it that its plan is READY again
-                self._may_be[model.works_of[task]["plan"]] = frozenset({Status.READY})
+                self._may_be[records.works_of[task]["plan"]] = frozenset({Status.READY})
         elif event.kind == "task.judged":
             self._judged(event, task)
         elif event.kind in _ANSWERED:
             before_it = self._answered.setdefault(event.body.value["approval"], event.id)
             if before_it != event.id:
-                model.broken("1.one-decision", model.title(task), f"{event.kind} of a question that is over")
+                records.broken("1.one-decision", records.title(task), f"{event.kind} of a question that is over")
         elif event.kind == "work.reopened":
             for work in self._named(event, task):
                 self._may_be[work] = _REOPENED
@@ -138,16 +135,18 @@ class TransitionChecks:
             for work in [event.work] if event.work is not None else self._named(event, task):
                 self._happened(event, work)
             if event.kind in _RESULTS and self._task_is.get(task) in TASK_CLOSED:
-                model.broken("2.closed", self._about(event), f"a result is accepted, its task is {self._task_is[task]}")
+                records.broken(
+                    "2.closed", self._about(event), f"a result is accepted, its task is {self._task_is[task]}"
+                )
 
     def _judged(self, event: Event, task: str) -> None:
         """A round is decided. What was open is cancelled by the same commit."""
-        model = self._model
-        told, works = event.body.value, model.works_of[task]
-        needed, of = model.tasks[task].quorum
+        records = self._records
+        told, works = event.body.value, records.works_of[task]
+        needed, of = records.tasks[task].quorum
         items = [works.get(f"review/{told['round']}/{number}", "") for number in range(1, of + 1)]
-        votes = Counter(model.votes[item] for item in items if item in model.votes)
-        failed = sum(item in model.works and model.works[item].status is Status.FAILED for item in items)
+        votes = Counter(records.votes[item] for item in items if item in records.votes)
+        failed = sum(item in records.works and records.works[item].status is Status.FAILED for item in items)
         could_be = max(votes[Decision.ACCEPT], votes[Decision.REJECT]) + of - failed - votes.total()
         if votes[Decision.ACCEPT] >= needed:
             right = Decision.ACCEPT
@@ -159,26 +158,28 @@ class TransitionChecks:
             right = Decision.REWORK if votes[Decision.REWORK] else Decision.REJECT
         if told["decision"] != right:
             why = f"it is judged {told['decision']}, the votes are {dict(votes)} of {of}, of which {needed} decide"
-            model.broken("1.quorum", model.title(task), why)
+            records.broken("1.quorum", records.title(task), why)
 
     def _named(self, event: Event, task: str) -> Iterable[str]:
-        works = self._model.works_of[task]
+        works = self._records.works_of[task]
         return [works[key] for key in event.body.value["keys"]]
 
     def _happened(self, event: Event, work: str) -> None:
-        model = self._model
+        records = self._records
         nexts = _NEXT[_WORK[event.kind]]
         before = self._may_be[work]
         after = frozenset(nexts[status] for status in before if status in nexts)
         if not after:
             was = " or ".join(sorted(before))
-            model.broken("5.cause", model.label(work), f"{event.kind} happens to an item that is {was}")
+            records.broken("5.cause", records.label(work), f"{event.kind} happens to an item that is {was}")
             return
         self._may_be[work] = after
         if event.kind == "work.leased":
             attempt = event.body.value["attempt"]
             if attempt != self._attempt.get(work, 0) + 1:
-                model.broken("2.newest", model.label(work), f"attempt {attempt} follows {self._attempt.get(work, 0)}")
+                records.broken(
+                    "2.newest", records.label(work), f"attempt {attempt} follows {self._attempt.get(work, 0)}"
+                )
             self._attempt[work] = attempt
         reached(event.kind)
 
@@ -186,132 +187,140 @@ class TransitionChecks:
 
     def attempt(self, attempt: Attempt, commit: Commit) -> None:
         """An attempt ended. What it says must be what was granted."""
-        model = self._model
+        records = self._records
         granted = commit.ended.get(attempt.lease_id)
         if granted is None or granted.work != attempt.work or granted.bot != attempt.bot:
-            model.broken("2.fence", model.label(attempt.work), "an attempt ends that was not granted, or is over")
+            records.broken("2.fence", records.label(attempt.work), "an attempt ends that was not granted, or is over")
         elif attempt.ending is not Ending.SUCCEEDED and granted.seen:
             over = {Ending.EXPIRED: granted.expires_at, Ending.TIMED_OUT: granted.ends_at}.get(attempt.ending, 0)
-            silent = model.silent(attempt.lease_id)
+            silent = records.silent(attempt.lease_id)
             # Who beats in time is never less than half a TTL from the end; a slow commit may take some of that.
             unheard = attempt.ending is Ending.EXPIRED and silent is not None and silent < granted.ttl // 4
             if attempt.ended < over or unheard or attempt.ending is Ending.UNSEEN:
                 why = f"its bot was heard of, and it is {attempt.ending}"
-                model.broken("2.early", model.label(attempt.work), why)
+                records.broken("2.early", records.label(attempt.work), why)
         if attempt.ending is not Ending.SUCCEEDED:
             return
-        self._voter[attempt.work] = model.owners.get(attempt.bot, "")
+        self._voter[attempt.work] = records.owners.get(attempt.bot, "")
         if attempt.attempt != self._attempt.get(attempt.work) and attempt.work not in commit.granted:
-            model.broken("2.newest", model.label(attempt.work), f"attempt {attempt.attempt} is not the newest")
+            records.broken("2.newest", records.label(attempt.work), f"attempt {attempt.attempt} is not the newest")
         first = self._accepted.setdefault((attempt.work, attempt.round), attempt.lease_id)
         if first != attempt.lease_id:
-            model.broken("1.one-result", model.label(attempt.work), f"two results in round {attempt.round}")
+            records.broken("1.one-result", records.label(attempt.work), f"two results in round {attempt.round}")
         if granted is not None and granted.expires_at < attempt.ended:
             reached("a report came after its lease had run out, and before anybody saw it")
 
     def records(self, commit: Commit) -> None:
-        model = self._model
+        records = self._records
         for work in commit.works.values():
-            task = model.tasks[work.task]
-            lease = model.leases.get(work.id)
+            task = records.tasks[work.task]
+            lease = records.leases.get(work.id)
             if (work.status is Status.LEASED) != (lease is not None):
                 has = "no lease" if lease is None else "a lease"
-                model.broken("3.lease", model.label(work.id), f"it is {work.status} and has {has}")
+                records.broken("3.lease", records.label(work.id), f"it is {work.status} and has {has}")
             elif lease is not None and lease.attempt != work.attempt:
-                model.broken("3.lease", model.label(work.id), "its lease is not of its newest attempt")
+                records.broken("3.lease", records.label(work.id), "its lease is not of its newest attempt")
             if work.status not in FINAL and task.status not in TASK_CLOSED:
                 self._goes_on(task, work)
-        for work_id in dict.fromkeys(one for work in commit.works for one in (work, *model.children.get(work, ()))):
-            self._upstream(model.works[work_id])
+        for work_id in dict.fromkeys(one for work in commit.works for one in (work, *records.children.get(work, ()))):
+            self._upstream(records.works[work_id])
         for task in commit.tasks.values():
-            if not model.chores.get(task.id):
+            if not records.chores.get(task.id):
                 self._counters(task)
             if task.status is TaskStatus.COMPLETED or task.outcome is Outcome.ACCEPTED:
                 self._done(task)
         dated = {ref for kind, ref in commit.timed if kind == "deadline"} | commit.tasks.keys()
-        for task in (model.tasks[one] for one in sorted(dated)):
-            if task.deadline is not None and model.timers.get(("deadline", task.id)) != task.deadline:
-                model.broken("8.timer", task.title, "its deadline has no timer, or one of another time")
+        for task in (records.tasks[one] for one in sorted(dated)):
+            if task.deadline is not None and records.timers.get(("deadline", task.id)) != task.deadline:
+                records.broken("8.timer", task.title, "its deadline has no timer, or one of another time")
         if commit.granted:
             self._granted(commit.granted)
         for work_id, lease in commit.granted.items():
             if work_id in commit.ready_before:
-                self._in_order(work_id, model.owners.get(lease.bot, ""), commit)
+                self._in_order(work_id, records.owners.get(lease.bot, ""), commit)
 
     def _granted(self, granted: Mapping[str, Lease]) -> None:
         """What was handed out may be had, by who has it now."""
-        model = self._model
-        held = Counter(lease.bot for lease in model.leases.values())
+        records = self._records
+        held = Counter(lease.bot for lease in records.leases.values())
         for work_id, lease in granted.items():
-            work, bot, name = model.works[work_id], model.bots.get(lease.bot), model.names.get(lease.bot, lease.bot)
-            task = model.tasks[work.task]
+            work, bot, name = (
+                records.works[work_id],
+                records.bots.get(lease.bot),
+                records.names.get(lease.bot, lease.bot),
+            )
+            task = records.tasks[work.task]
             if bot is None or bot.status != "active":
-                model.broken("6.drain", name, f"{model.label(work_id)} is handed to a bot that is draining, or gone")
+                records.broken(
+                    "6.drain", name, f"{records.label(work_id)} is handed to a bot that is draining, or gone"
+                )
             elif held[lease.bot] > bot.capacity:
-                model.broken("6.capacity", name, f"it has {held[lease.bot]} leases, and room for {bot.capacity}")
+                records.broken("6.capacity", name, f"it has {held[lease.bot]} leases, and room for {bot.capacity}")
             if task.holds or task.status in TASK_CLOSED:
                 why = f"it is handed out, its task is {task.status}, held by {task.holds or 'nothing'}"
-                model.broken("2.closed", model.label(work_id), why)
+                records.broken("2.closed", records.label(work_id), why)
             if work.kind is Kind.REVIEW and work.subject is None:
-                self._votes_once(task, work, model.owners.get(lease.bot, ""))
+                self._votes_once(task, work, records.owners.get(lease.bot, ""))
 
     def _votes_once(self, task: Task, work: Work, owner: str) -> None:
-        model = self._model
+        records = self._records
         if owner in task.makers:
-            model.broken("1.vote", model.label(work.id), "who had a part in it judges it")
-        for key, other in model.works_of[task.id].items():
+            records.broken("1.vote", records.label(work.id), "who had a part in it judges it")
+        for key, other in records.works_of[task.id].items():
             if other == work.id or not key.startswith(f"review/{work.round}/"):
                 continue
-            lease = model.leases.get(other)
-            if owner in (self._voter.get(other), None if lease is None else model.owners.get(lease.bot)):
-                model.broken("1.vote", model.label(work.id), f"who has {key} gets another vote")
+            lease = records.leases.get(other)
+            if owner in (self._voter.get(other), None if lease is None else records.owners.get(lease.bot)):
+                records.broken("1.vote", records.label(work.id), f"who has {key} gets another vote")
 
     def _upstream(self, work: Work) -> None:
         """What has begun had to wait for all before it; what is skipped had a reason to be."""
-        model = self._model
-        task, parents = model.tasks[work.task], model.parents.get(work.id)
-        if parents is None or task.status in TASK_CLOSED or model.chores.get(task.id):
+        records = self._records
+        task, parents = records.tasks[work.task], records.parents.get(work.id)
+        if parents is None or task.status in TASK_CLOSED or records.chores.get(task.id):
             return
-        ended = {one: model.works[one].status for one in parents}
+        ended = {one: records.works[one].status for one in parents}
         if work.status not in _WAITS:
             for one, status in ended.items():
                 if status not in FINAL:
-                    why = f"it is {work.status}, and {model.works[one].key}, which it waits for, is {status}"
-                    model.broken("4.upstream", model.label(work.id), why)
+                    why = f"it is {work.status}, and {records.works[one].key}, which it waits for, is {status}"
+                    records.broken("4.upstream", records.label(work.id), why)
         elif work.status is Status.SKIPPED and all(EDGE_MET.get((parents[one], ended[one]), True) for one in parents):
-            model.broken("4.upstream", model.label(work.id), "it is skipped, and nothing it waits for ended otherwise")
+            records.broken(
+                "4.upstream", records.label(work.id), "it is skipped, and nothing it waits for ended otherwise"
+            )
 
     def _goes_on(self, task: Task, work: Work) -> None:
         """An item that is not final has a timer, or waits for something that has one."""
-        model = self._model
-        timers = model.timers
-        quiet = not model.chores.get(task.id)
+        records = self._records
+        timers = records.timers
+        quiet = not records.chores.get(task.id)
         match work.status:
             case Status.LEASED:
-                lease = model.leases.get(work.id)
+                lease = records.leases.get(work.id)
                 fine = lease is None or lease.cancelled or {("lease", work.id), ("ends", work.id)} <= timers.keys()
             case Status.WAITING if work.wake is not None:
                 fine = timers.get(("wake", work.id)) == work.wake
             case Status.WAITING:
-                fine = any(("answer", one) in timers for one in model.asked.get(work.id, ()))
+                fine = any(("answer", one) in timers for one in records.asked.get(work.id, ()))
             case Status.READY if quiet and not task.holds:
                 due = timers.get(("start", work.id))
                 # What a restart adds to the time of both is not told of the timer.
-                fine = due is not None and due <= (work.start_due or 0) and work.id in model.ready
+                fine = due is not None and due <= (work.start_due or 0) and work.id in records.ready
             case Status.BLOCKED if quiet:
-                parents = model.parents.get(work.id, ())
-                unsettled = sum(model.works[parent].status not in FINAL for parent in parents)
+                parents = records.parents.get(work.id, ())
+                unsettled = sum(records.works[parent].status not in FINAL for parent in parents)
                 if work.pending != unsettled:
-                    model.broken("4.pending", model.label(work.id), f"{work.pending} for {unsettled} edges")
+                    records.broken("4.pending", records.label(work.id), f"{work.pending} for {unsettled} edges")
                 fine = unsettled > 0
             case _:
                 fine = True
         if not fine:
-            model.broken("8.timer", model.label(work.id), f"nothing ends its being {work.status}")
+            records.broken("8.timer", records.label(work.id), f"nothing ends its being {work.status}")
 
     def _counters(self, task: Task) -> None:
-        model = self._model
-        subtasks = [model.works[one] for one in model.works_of[task.id].values()]
+        records = self._records
+        subtasks = [records.works[one] for one in records.works_of[task.id].values()]
         subtasks = [work for work in subtasks if work.kind is Kind.EXECUTE]
         counted = (
             len(subtasks),
@@ -320,24 +329,24 @@ class TransitionChecks:
         )
         if (task.n_total, task.n_open, task.n_failed) != counted:
             told = (task.n_total, task.n_open, task.n_failed)
-            model.broken("4.counters", task.title, f"(all, open, failed) are {told}, counted {counted}")
+            records.broken("4.counters", task.title, f"(all, open, failed) are {told}, counted {counted}")
 
     def _done(self, task: Task) -> None:
         """Nobody judges, and nobody accepts, what is still being worked on."""
-        model = self._model
-        for key, work_id in model.works_of[task.id].items():
-            work = model.works[work_id]
+        records = self._records
+        for key, work_id in records.works_of[task.id].items():
+            work = records.works[work_id]
             if work.status not in FINAL and (task.outcome is Outcome.ACCEPTED or work.kind is Kind.EXECUTE):
-                model.broken("4.done", task.title, f"it is {task.status}, and {key} is {work.status}")
+                records.broken("4.done", task.title, f"it is {task.status}, and {key} is {work.status}")
 
     def _in_order(self, work_id: str, owner: str, commit: Commit) -> None:
         """It was the first of its line by its task, or had waited longest, of those that the bot could have."""
-        model = self._model
+        records = self._records
         taken = commit.ready_before[work_id]
         before = longer = None
-        for other in model.lines.get((taken.queue, taken.tenant, taken.priority), {}).values():
-            task = model.tasks[other.task]
-            held = task.holds or task.loading or task.status in TASK_CLOSED or model.chores.get(task.id)
+        for other in records.lines.get((taken.queue, taken.tenant, taken.priority), {}).values():
+            task = records.tasks[other.task]
+            held = task.holds or task.loading or task.status in TASK_CLOSED or records.chores.get(task.id)
             if held or owner in other.excluded or other.work in commit.works:
                 continue
             if (other.place, other.work) < (taken.place, taken.work):
@@ -345,5 +354,5 @@ class TransitionChecks:
             if (other.since, other.work) < (taken.since, taken.work):
                 longer = other.work
         if before is not None and longer is not None:
-            why = f"{model.label(before)} is of a task begun sooner, and {model.label(longer)} waits longer"
-            model.broken("9.order", model.label(work_id), why)
+            why = f"{records.label(before)} is of a task begun sooner, and {records.label(longer)} waits longer"
+            records.broken("9.order", records.label(work_id), why)

@@ -24,8 +24,8 @@ from swarmkeeper.sim.kernel.coverage import reached
 from swarmkeeper.sim.kernel.faults import Fault
 from swarmkeeper.sim.kernel.loop import SECOND, Host
 from swarmkeeper.sim.kernel.network import NoAnswer
+from swarmkeeper.sim.oracle.seen import LeaseSeen
 from swarmkeeper.sim.oracle.tenant_isolation import named, tenant_id
-from swarmkeeper.sim.play.core_edge import LeaseSeen
 from swarmkeeper.sim.play.host import Environment, Party
 from swarmkeeper.sim.play.scenarios import AGAIN, ASKS_AGAIN, Fleet, plan_of, rework_of, skills_of
 

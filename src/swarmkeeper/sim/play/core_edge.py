@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from swarmkeeper.core import commands, model
-from swarmkeeper.core.answers import Beaten, Reported
+from swarmkeeper.core import commands
 from swarmkeeper.core.commands import Command
 from swarmkeeper.core.errors import NotFound, SwarmkeeperError
-from swarmkeeper.core.model import Principal, Work
+from swarmkeeper.core.model import Principal
 from swarmkeeper.core.ports import Store
 from swarmkeeper.core.states import Kind
 from swarmkeeper.service.engine import Engine, Granted, Poll, Replayed
@@ -23,67 +21,9 @@ from swarmkeeper.sim.kernel.coverage import reached
 from swarmkeeper.sim.kernel.named_choice import NamedEntropy
 from swarmkeeper.sim.kernel.network import Call, ClientGone
 from swarmkeeper.sim.oracle.model import Model
+from swarmkeeper.sim.oracle.seen import ApprovalSeen, LeaseSeen, TaskSeen
 
 _LOOK_AGAIN_SECONDS = 0.05  # as in http/routes/work.py
-
-
-@dataclass(frozen=True, slots=True)
-class LeaseSeen:
-    """What a bot is told of work that it got."""
-
-    lease_id: str
-    work: str
-    task: str
-    title: str
-    key: str
-    kind: str
-    attempt: int
-    tries: int
-    round: int
-    bot: str
-    ttl: int
-    ends_at: int
-    judges: tuple[str, ...] = ()  # keys of the subtasks that a review is about
-
-    @classmethod
-    def of(cls, granted: model.Lease, item: Work, title: str) -> LeaseSeen:
-        return cls(
-            lease_id=granted.lease_id,
-            work=item.id,
-            task=item.task,
-            title=title,
-            key=item.key,
-            kind=str(item.kind),
-            attempt=granted.attempt,
-            tries=item.tries,
-            round=item.round,
-            bot=granted.bot,
-            ttl=granted.ttl,
-            ends_at=granted.ends_at,
-        )
-
-    @property
-    def label(self) -> str:
-        return f"{self.title}/{self.key}"
-
-
-@dataclass(frozen=True, slots=True)
-class TaskSeen:
-    id: str
-    status: str
-    outcome: str | None
-    holds: str
-
-
-@dataclass(frozen=True, slots=True)
-class ApprovalSeen:
-    id: str
-    task: str
-    kind: str
-    asked_by: str
-    choices: str
-    subject_hash: str
-    expires_at: int
 
 
 class CoreEdge:

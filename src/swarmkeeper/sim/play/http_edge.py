@@ -25,8 +25,8 @@ from swarmkeeper.sim.kernel.faults import Fault
 from swarmkeeper.sim.kernel.loop import Host
 from swarmkeeper.sim.kernel.network import Call, ClientGone, Network, NoAnswer
 from swarmkeeper.sim.oracle.model import Model
+from swarmkeeper.sim.oracle.seen import LeaseSeen
 from swarmkeeper.sim.oracle.tenant_isolation import ID
-from swarmkeeper.sim.play.core_edge import LeaseSeen
 
 Message = MutableMapping[str, Any]
 Application = Callable[

@@ -35,8 +35,8 @@ from swarmkeeper.sim.kernel.faults import Fault
 from swarmkeeper.sim.kernel.loop import SECOND, Host, VirtualLoop
 from swarmkeeper.sim.kernel.named_choice import NamedChoice
 from swarmkeeper.sim.kernel.trace import Trace
+from swarmkeeper.sim.oracle.seen import LeaseSeen
 from swarmkeeper.sim.play.core_bots import Provider
-from swarmkeeper.sim.play.core_edge import LeaseSeen
 from swarmkeeper.sim.play.host import Environment
 from swarmkeeper.sim.play.http_edge import HttpModel
 from swarmkeeper.sim.play.scenarios import Fleet

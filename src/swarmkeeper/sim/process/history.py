@@ -22,7 +22,7 @@ from swarmkeeper.sdk.transport import Response
 from swarmkeeper.sim.kernel.loop import VirtualLoop
 from swarmkeeper.sim.kernel.trace import Trace
 from swarmkeeper.sim.oracle import checks
-from swarmkeeper.sim.oracle.model import Commit
+from swarmkeeper.sim.oracle.records import Commit
 from swarmkeeper.sim.oracle.transition_checks import TransitionChecks
 from swarmkeeper.sim.play.core_bots import SECRET
 from swarmkeeper.sim.play.http_edge import Asked, EventSeen, HttpModel, Oracle, _kind

@@ -38,6 +38,7 @@ from swarmkeeper.sim.kernel.faults import Fault
 from swarmkeeper.sim.kernel.loop import SECOND, Host
 from swarmkeeper.sim.kernel.named_choice import NamedChoice
 from swarmkeeper.sim.kernel.trace import Trace, TraceLine
+from swarmkeeper.sim.outcome import Case, Outcome, ended_as
 from swarmkeeper.sim.play.host import Environment
 from swarmkeeper.sim.play.people import Approver, TaskClient
 from swarmkeeper.sim.play.sdk_people import WATCHER, SdkCalls, SdkEdge
@@ -45,7 +46,6 @@ from swarmkeeper.sim.process.bot import Orders, looking_at
 from swarmkeeper.sim.process.history import History, Stored, open_things
 from swarmkeeper.sim.process.runtime import PACE, Answered, Clerk, ProcessFaults, Wall, WireTransport, hurried
 from swarmkeeper.sim.process.server import SERVE, Server, environment
-from swarmkeeper.sim.run import Case, Outcome, _ended
 
 PEOPLE = ("client", "approver", WATCHER)
 LISTEN_SECONDS = 0.1  # between looks at what bots have written
@@ -145,7 +145,7 @@ class Driver:
             trace_hash="",
             faults=tuple(self.faults.struck) + tuple(name for bot in self._bots for name in bot.struck),
             reached=Counter(found),
-            statuses={task.title: _ended(task.status, task.outcome) for task in self.model.tasks.values()},
+            statuses={task.title: ended_as(task.status, task.outcome) for task in self.model.tasks.values()},
             seconds=wall.now / SECOND,
             commits=0,  # nobody outside sees them
             steps=len(self.history.answers),
@@ -347,7 +347,7 @@ class Driver:
                     self._hear(body)
                     if body.code is not None:
                         bot.bodies.remove(body)
-                        self._ended(bot, body)
+                        self.ended_as(bot, body)
             child = self.server.child
             if child is not None and child.returncode is not None:
                 why = f"it ended by itself, with {child.returncode}: {self.server.tail()}"
@@ -405,7 +405,7 @@ class Driver:
         await asyncio.sleep(seconds)
         self._start_bot(bot)
 
-    def _ended(self, bot: Remote, body: Body) -> None:
+    def ended_as(self, bot: Remote, body: Body) -> None:
         if not body.expected:
             said = body.orders.with_suffix(".log").read_text(encoding="utf-8", errors="replace")[-2000:]
             self.model.broken("0.lost-exception", bot.name, f"it ended with {body.code}: {said}")

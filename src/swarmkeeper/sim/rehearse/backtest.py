@@ -15,8 +15,9 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from swarmkeeper.core.model import Event
-from swarmkeeper.sim.invariants import UserInvariant, Violation
 from swarmkeeper.sim.kernel.clock import BEGINNING
+from swarmkeeper.sim.oracle.invariants import Violation
+from swarmkeeper.sim.oracle.user_invariants import UserInvariant
 from swarmkeeper.sim.play.scenarios import Scenario
 from swarmkeeper.sim.pool import in_processes
 from swarmkeeper.sim.rehearse.calibrate import Calibrated, calibrate
@@ -29,7 +30,7 @@ from swarmkeeper.sim.run import Case, run
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from swarmkeeper.sim.oracle.model import Commit, Model
+    from swarmkeeper.sim.oracle.records import Commit, Records
 
 HOLD_BACK = 0.3
 # With fewer tasks, their figures say more about chance than about the scenario.
@@ -143,7 +144,7 @@ class Recorder:
         self.tokens: dict[tuple[str, int], int] = {}
         self.own = UserInvariant("recorded", "what a run tells is recorded", self._look)
 
-    def _look(self, model: Model, commit: Commit) -> Iterable[str]:
+    def _look(self, model: Records, commit: Commit) -> Iterable[str]:
         self.events += commit.events
         for attempt in commit.attempts:
             self.tokens[attempt.work, attempt.attempt] = (attempt.usage or {}).get("tokens", 0)

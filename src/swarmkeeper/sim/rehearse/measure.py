@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from swarmkeeper.core.model import Task, Work
 from swarmkeeper.core.states import Ending, Kind, Outcome, Status
-from swarmkeeper.sim.invariants import UserInvariant
+from swarmkeeper.sim.oracle.user_invariants import UserInvariant
 from swarmkeeper.sim.play.scenarios import Scenario
 
 if TYPE_CHECKING:
-    from swarmkeeper.sim.oracle.model import Commit, Model
+    from swarmkeeper.sim.oracle.records import Commit, Records
 
 # What a task's time goes to. Where several go on at once, the first of them counts.
 WORKING, REWORKING, REVIEWING, QUEUEING, HOLDING = "working", "rework", "review", "waiting for a bot", "on hold"
@@ -130,7 +130,7 @@ class Measure:
 
     # ---- looking on ------------------------------------------------------------------------------------------------
 
-    def _look(self, model: Model, commit: Commit) -> tuple[()]:
+    def _look(self, model: Records, commit: Commit) -> tuple[()]:
         self._now = now = asyncio.get_running_loop().time()
         if any(event.kind == "bot.registered" for event in commit.events):
             self._learn_bots(model)
@@ -162,14 +162,14 @@ class Measure:
             self._tokens["priced"] += 0 if cost else spent
         return ()
 
-    def _learn_bots(self, model: Model) -> None:
+    def _learn_bots(self, model: Records) -> None:
         assert model.connection is not None
         rows = model.connection().execute("SELECT id, type, skills, capacity FROM bot ORDER BY id")
         for id_, type_, skills, capacity in rows:
             if id_ not in self._bots:
                 self._bots[str(id_)] = _BotTimes(str(type_), frozenset(json.loads(str(skills))), int(str(capacity)))
 
-    def _learn_lines(self, model: Model) -> None:
+    def _learn_lines(self, model: Records) -> None:
         assert model.connection is not None
         for id_, kind, skills in model.connection().execute("SELECT id, kind, skills FROM queue ORDER BY id"):
             wanted: list[str] = json.loads(str(skills))

@@ -1,0 +1,217 @@
+"""A run at level core: engine and store, and bots and people who ask them without HTTP. Other levels build on it.
+
+First things go wrong, and nothing may be broken (safety). Then faults stop, and everything that was acknowledged must
+come to its end (liveness). The first violation ends the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from swarmkeeper.sim.kernel.clock import VirtualClock
+from swarmkeeper.sim.kernel.faults import Faults
+from swarmkeeper.sim.kernel.loop import SECOND, Deadlock, Host, VirtualLoop, virtual_loop
+from swarmkeeper.sim.kernel.named_choice import NamedChoice
+from swarmkeeper.sim.kernel.network import Network
+from swarmkeeper.sim.kernel.trace import Trace
+from swarmkeeper.sim.oracle.model import Model
+from swarmkeeper.sim.oracle.tenant_isolation import TenantIsolation
+from swarmkeeper.sim.oracle.user_invariants import UserInvariant
+from swarmkeeper.sim.outcome import Case, Outcome, ended_as
+from swarmkeeper.sim.play.core_bots import SECRET, CoreBot, Provider
+from swarmkeeper.sim.play.core_edge import CoreEdge
+from swarmkeeper.sim.play.host import Environment
+from swarmkeeper.sim.play.intruder import Intruder
+from swarmkeeper.sim.play.orchestrator import Orchestrator
+from swarmkeeper.sim.play.people import Approver, Operator, TaskClient
+from swarmkeeper.sim.play.scenarios import Fleet
+
+SETTLED_EVERY = 30.0  # seconds of virtual time between looks whether all has ended
+
+
+class Actor(Protocol):
+    """Somebody with a process that is started with the run."""
+
+    host: Host
+
+    async def run(self) -> None: ...
+
+
+class Run:
+    model_type: type[Model] = Model
+    orchestrator_type: type[Orchestrator] = Orchestrator
+
+    def __init__(
+        self, case: Case, url: str, *, keep: bool, invariants: Sequence[UserInvariant], full_every: int
+    ) -> None:
+        self.case, scenario = case, case.scenario
+        self.choice = choice = NamedChoice(case.seed)
+        self.loop: VirtualLoop = virtual_loop(
+            (lambda step, ready: choice.below(ready, "chaos", step)) if case.chaos else None
+        )
+        self.clock = VirtualClock(self.loop)
+        self.trace = Trace(self.loop, keep=keep)
+        self.faults = Faults(choice, self.trace, kinds=scenario.faults, only=case.faults)
+        self.model = self.model_type(self.loop, self.trace, secret=SECRET, full_every=full_every, own=invariants)
+        if scenario.tenants > 1:
+            self.model.isolation = TenantIsolation(self.model)
+        self.network: Network[CoreEdge] = Network(
+            self.loop,
+            choice,
+            self.faults,
+            self.trace,
+            size=scenario.bounds.lease_seconds,
+            trouble=lambda what: self.model.broken("0.fault", "orchestrator", what),
+        )
+        self.orchestrator = self.orchestrator_type(
+            url,
+            loop=self.loop,
+            clock=self.clock,
+            choice=choice,
+            faults=self.faults,
+            trace=self.trace,
+            network=self.network,
+            model=self.model,
+            limits=scenario.bounds.limits(),
+            **self.orchestrator_options(),
+        )
+        self.places: Mapping[str, int] = {}
+        self.take_part()
+
+    def orchestrator_options(self) -> Mapping[str, Any]:
+        """What it takes beyond that."""
+        return {}
+
+    def take_part(self) -> None:
+        """Make all who take part."""
+        self.env = Environment(
+            self.case.scenario,
+            self.loop,
+            self.clock,
+            self.choice,
+            self.faults,
+            self.trace,
+            self.network,
+            self.model,
+            asyncio.Event(),
+        )
+        provider = Provider(self.env)
+        self.bots: list[CoreBot] = []
+        self.clients: list[TaskClient] = []
+        self.people: list[Actor] = []
+        for tenant in self.tenants:
+            bots = [CoreBot(self.env, provider, *one, tenant) for one in self.fleets()]
+            people = TaskClient(self.env, tenant), Operator(self.env, bots, tenant), Approver(self.env, tenant)
+            self.bots += bots
+            self.clients.append(people[0])
+            self.people += people
+            if self.model.isolation is not None:
+                self.model.isolation.belong(one.by for one in (*bots, *people))
+            if tenant > 1:
+                self.people.append(Intruder(self.env, tenant, bots[-1]))
+
+    @property
+    def tenants(self) -> range:
+        """By their numbers."""
+        return range(1, self.case.scenario.tenants + 1)
+
+    def fleets(self) -> list[tuple[str, int, Fleet]]:
+        """Type, number and kind of each bot."""
+        scenario = self.case.scenario
+        types = (
+            ("Planner", scenario.planners),
+            ("Executor", scenario.executors),
+            ("Evaluator", scenario.evaluators),
+        )
+        return [(type_, number, fleet) for type_, fleet in types for number in range(1, fleet.count + 1)]
+
+    def play(self, found: Counter[str]) -> Outcome:
+        loop, model = self.loop, self.model
+        story = loop.create_task(self._story(), context=contextvars.Context())
+        story.add_done_callback(lambda done: loop.stop())
+        try:
+            loop.run_forever()
+        except Deadlock as nothing:
+            model.broken("7.liveness", "-", str(nothing))
+        except BaseException:  # somebody interrupts: what is half done ends in silence
+            self.clear_away()
+            loop.close()
+            raise
+        if model.violation is None and (error := story.exception()) is not None:
+            raise error
+        for trouble in loop.troubles[:1]:
+            model.broken("0.lost-exception", "-", repr(trouble.get("exception") or trouble.get("message")))
+        if self.orchestrator.store is not None:
+            self.orchestrator.store.drop()
+        outcome = Outcome(
+            case=self.case,
+            violation=model.violation,
+            trace_hash=self.trace.hash,
+            faults=tuple(self.faults.struck),
+            reached=Counter(found),  # what is left of dead processes is cleared away later
+            statuses={task.title: ended_as(task.status, task.outcome) for task in model.tasks.values()},
+            seconds=loop.now / SECOND,
+            commits=model.commits,
+            steps=loop.steps,
+            boots=self.orchestrator.runs,
+            places=self.places,
+            lines=self.trace.lines,
+        )
+        self.clear_away()
+        loop.close()
+        return outcome
+
+    def clear_away(self) -> None:
+        """What is left when all is over is dropped with its loop."""
+
+    async def _story(self) -> None:
+        self.orchestrator.boot()
+        for bot in self.bots:
+            bot.start()
+        for person in self.people:
+            person.host.start(person.run())
+        fate = self.loop.create_task(self.orchestrator.fate())
+        await asyncio.sleep(self.case.scenario.hours * 3600)
+        self.env.ended.set()
+        self.faults.heal()
+        self.network.heal()
+        self.clock.skew(0)
+        self.trace("heal", "world")
+        self.places = dict(self.model.places)
+        await fate
+        await self._settle()
+
+    async def _settle(self) -> None:
+        """Nothing goes wrong any more: all that was acknowledged ends, and nothing is left over."""
+        until = self.loop.time() + self.case.scenario.heal_hours * 3600
+        while self.loop.time() < until:
+            await asyncio.sleep(SETTLED_EVERY)
+            if self._settled():
+                await asyncio.sleep(SETTLED_EVERY)
+                self._end()
+                return
+        left = self.model.open_tasks()
+        if not left:
+            watched = sum(client.under_way for client in self.clients)
+            why = f"all tasks have ended, but {len(self.model.leases)} leases are left, {watched} watched"
+            self.model.broken("7.liveness", "-", why)
+            return
+        still = ", ".join(self.model.open_works(self.model.acknowledged[left[0]])) or "nothing"
+        self.model.broken("7.liveness", left[0], f"{len(left)} tasks do not end; of this one {still} is open")
+
+    def _settled(self) -> bool:
+        watched = any(client.under_way for client in self.clients)
+        return not watched and not self.model.open_tasks() and not self.model.leases
+
+    def _end(self) -> None:
+        """The last look at everything, when nobody does anything any more."""
+        self.model.check_rows("at the end", audit=True)
+        engine = self.orchestrator.engine
+        leased = Counter(lease.bot for lease in self.model.leases.values())  # somebody may have begun anew
+        if engine is not None and engine.scheduler.held != leased:
+            why = f"it counts {engine.scheduler.held}, leased are {dict(leased)}"
+            self.model.broken("0.held", "orchestrator", why)

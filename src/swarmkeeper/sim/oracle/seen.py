@@ -1,0 +1,66 @@
+"""What an edge answers with, as plain values of that moment: what a bot or a person has seen of the orchestrator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from swarmkeeper.core.model import Lease, Work
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseSeen:
+    """What a bot is told of work that it got."""
+
+    lease_id: str
+    work: str
+    task: str
+    title: str
+    key: str
+    kind: str
+    attempt: int
+    tries: int
+    round: int
+    bot: str
+    ttl: int
+    ends_at: int
+    judges: tuple[str, ...] = ()  # keys of the subtasks that a review is about
+
+    @classmethod
+    def of(cls, granted: Lease, item: Work, title: str) -> LeaseSeen:
+        return cls(
+            lease_id=granted.lease_id,
+            work=item.id,
+            task=item.task,
+            title=title,
+            key=item.key,
+            kind=str(item.kind),
+            attempt=granted.attempt,
+            tries=item.tries,
+            round=item.round,
+            bot=granted.bot,
+            ttl=granted.ttl,
+            ends_at=granted.ends_at,
+        )
+
+    @property
+    def label(self) -> str:
+        return f"{self.title}/{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSeen:
+    id: str
+    status: str
+    outcome: str | None
+    holds: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalSeen:
+    id: str
+    task: str
+    kind: str
+    asked_by: str
+    choices: str
+    subject_hash: str
+    expires_at: int
