@@ -22,7 +22,7 @@ from swarmkeeper.service.shares import Turns
 from swarmkeeper.sim.oracle.records import Records
 from swarmkeeper.sim.oracle.shares import CONTENDED, Race
 from swarmkeeper.sim.oracle.tenant_isolation import TenantIsolation
-from swarmkeeper.sim.play import http_intruder
+from swarmkeeper.sim.play.http import http_intruder
 from swarmkeeper.sim.play.intruder import TRIED
 from swarmkeeper.sim.play.scenarios import SCENARIOS, Bounds, Fleet, People
 from swarmkeeper.sim.process.run import run_processes

@@ -13,7 +13,7 @@ from typing import Any
 
 from swarmkeeper.sdk.errors import Unreachable
 from swarmkeeper.sdk.transport import Response, Streamed
-from swarmkeeper.sim.play.http_edge import Application, Message, scope_of
+from swarmkeeper.sim.play.http.http_edge import Application, Message, scope_of
 
 
 class _Call:

@@ -22,8 +22,8 @@ from swarmkeeper.sim.oracle.model import Model
 from swarmkeeper.sim.oracle.tenant_isolation import TenantIsolation
 from swarmkeeper.sim.oracle.user_invariants import UserInvariant
 from swarmkeeper.sim.outcome import Case, Outcome, ended_as
-from swarmkeeper.sim.play.core_bots import SECRET, CoreBot, Provider
-from swarmkeeper.sim.play.core_edge import CoreEdge
+from swarmkeeper.sim.play.core.core_bots import SECRET, CoreBot, Provider
+from swarmkeeper.sim.play.core.core_edge import CoreEdge
 from swarmkeeper.sim.play.host import Environment
 from swarmkeeper.sim.play.intruder import Intruder
 from swarmkeeper.sim.play.orchestrator import Orchestrator

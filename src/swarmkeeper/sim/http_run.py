@@ -34,18 +34,19 @@ from swarmkeeper.sim.kernel.faulty_broker import FaultyBroker
 from swarmkeeper.sim.kernel.faulty_store import FaultyStore
 from swarmkeeper.sim.kernel.loop import SECOND, Host
 from swarmkeeper.sim.kernel.network import Network
+from swarmkeeper.sim.oracle.http_answers import HttpModel
 from swarmkeeper.sim.oracle.tenant_isolation import named, tenant_id
 from swarmkeeper.sim.outcome import Case, Outcome
-from swarmkeeper.sim.play.core_bots import CoreBot, Provider
+from swarmkeeper.sim.play.core.core_bots import CoreBot, Provider
 from swarmkeeper.sim.play.host import Environment
-from swarmkeeper.sim.play.http_edge import HttpEdge, HttpModel
-from swarmkeeper.sim.play.http_intruder import HttpIntruder
+from swarmkeeper.sim.play.http.http_edge import HttpEdge
+from swarmkeeper.sim.play.http.http_intruder import HttpIntruder
+from swarmkeeper.sim.play.http.sdk_bots import SdkBot, SdkBotProcess, UserBotPart
+from swarmkeeper.sim.play.http.sdk_people import WATCHER, FeedFollower, SdkCalls
+from swarmkeeper.sim.play.http.user_bots import among_faults
 from swarmkeeper.sim.play.orchestrator import Orchestrator, rules
 from swarmkeeper.sim.play.people import Approver, Operator, TaskClient
 from swarmkeeper.sim.play.scenarios import Fleet, Scenario
-from swarmkeeper.sim.play.sdk_bots import SdkBot, SdkBotProcess, UserBotPart
-from swarmkeeper.sim.play.sdk_people import WATCHER, FeedFollower, SdkCalls
-from swarmkeeper.sim.play.user_bots import among_faults
 from swarmkeeper.sim.user_code import UserBot, path_of, swarm_of
 
 Part = tuple[str, int, Fleet, UserBotPart | None]  # type, number, fleet, and who it is if it is one of the user's own

@@ -16,7 +16,7 @@ from swarmkeeper.sim.kernel.named_choice import NamedChoice
 from swarmkeeper.sim.kernel.network import Call, Network, NoAnswer
 from swarmkeeper.sim.kernel.trace import Trace
 from swarmkeeper.sim.oracle.model import Model
-from swarmkeeper.sim.play.core_edge import CoreEdge
+from swarmkeeper.sim.play.core.core_edge import CoreEdge
 from swarmkeeper.sim.play.scenarios import Scenario
 
 _T = TypeVar("_T")

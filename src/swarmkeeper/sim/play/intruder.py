@@ -21,8 +21,8 @@ from swarmkeeper.sim.kernel.named_choice import NamedChoice
 from swarmkeeper.sim.kernel.network import Call, NoAnswer
 from swarmkeeper.sim.oracle.model import Model
 from swarmkeeper.sim.oracle.tenant_isolation import ID, named, tenant_id
-from swarmkeeper.sim.play.core_bots import CoreBot, canonical
-from swarmkeeper.sim.play.core_edge import CoreEdge
+from swarmkeeper.sim.play.core.core_bots import CoreBot, canonical
+from swarmkeeper.sim.play.core.core_edge import CoreEdge
 from swarmkeeper.sim.play.host import Environment, Party
 
 INTRUDER_SECONDS = 10.0  # mean time between tries

@@ -24,7 +24,7 @@ from swarmkeeper.sim.kernel.network import Network
 from swarmkeeper.sim.kernel.trace import Trace
 from swarmkeeper.sim.oracle import shares
 from swarmkeeper.sim.oracle.model import Model
-from swarmkeeper.sim.play.core_edge import CoreEdge
+from swarmkeeper.sim.play.core.core_edge import CoreEdge
 
 MINUTE = 60.0
 SKEW_MAX = 200_000  # parts of a million

@@ -18,7 +18,7 @@ from swarmkeeper.sim.kernel.coverage import reached
 from swarmkeeper.sim.kernel.loop import SECOND
 from swarmkeeper.sim.oracle.seen import ApprovalSeen, TaskSeen
 from swarmkeeper.sim.oracle.tenant_isolation import named, tenant_id
-from swarmkeeper.sim.play.core_bots import CoreBot, canonical
+from swarmkeeper.sim.play.core.core_bots import CoreBot, canonical
 from swarmkeeper.sim.play.host import Environment, Party
 from swarmkeeper.sim.play.scenarios import Submission, submission_of
 

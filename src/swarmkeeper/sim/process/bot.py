@@ -35,12 +35,12 @@ from swarmkeeper.sim.kernel.faults import Fault
 from swarmkeeper.sim.kernel.loop import SECOND, Host, VirtualLoop
 from swarmkeeper.sim.kernel.named_choice import NamedChoice
 from swarmkeeper.sim.kernel.trace import Trace
+from swarmkeeper.sim.oracle.http_answers import HttpModel
 from swarmkeeper.sim.oracle.seen import LeaseSeen
-from swarmkeeper.sim.play.core_bots import Provider
+from swarmkeeper.sim.play.core.core_bots import Provider
 from swarmkeeper.sim.play.host import Environment
-from swarmkeeper.sim.play.http_edge import HttpModel
+from swarmkeeper.sim.play.http.sdk_bots import SdkBot, SdkBotProcess
 from swarmkeeper.sim.play.scenarios import Fleet
-from swarmkeeper.sim.play.sdk_bots import SdkBot, SdkBotProcess
 from swarmkeeper.sim.process.runtime import PACE, Answered, Clerk, ProcessFaults, Wall, WireTransport, hurried
 
 LOOK_SECONDS = 0.05  # of the nest after its processes

@@ -1,9 +1,8 @@
-"""The history of a run of real processes, held against the store: what was answered to whom, and what was heard, must
-be there, whenever the orchestrator dies and at the end.
+"""Holds the history of a run of real processes against its store: what was answered and heard must be there, each time
+the orchestrator is dead, and at the end.
 
-The rules are those of the other levels: answers are judged by the second level's `Oracle`, events are played again
-through the `Judge`, rows are looked at by checks.py. Here stands what reads the store for them, and what only somebody
-who looks more than once can see.
+The rules are those of the other levels: `AnswerChecks` (answers), `TransitionChecks` (events), checks.py (rows). This
+module reads the store for them, and checks what shows only when the store is read more than once.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ from swarmkeeper.sdk.transport import Response
 from swarmkeeper.sim.kernel.loop import VirtualLoop
 from swarmkeeper.sim.kernel.trace import Trace
 from swarmkeeper.sim.oracle import checks
+from swarmkeeper.sim.oracle.http_answers import AnswerChecks, EventSeen, HttpModel, HttpRequest, kind_of
 from swarmkeeper.sim.oracle.records import Commit
 from swarmkeeper.sim.oracle.transition_checks import TransitionChecks
-from swarmkeeper.sim.play.core_bots import SECRET
-from swarmkeeper.sim.play.http_edge import Asked, EventSeen, HttpModel, Oracle, _kind
+from swarmkeeper.sim.play.core.core_bots import SECRET
 from swarmkeeper.sim.process.runtime import Answered
 from swarmkeeper.storage.sqlite import rows
 
@@ -136,14 +135,14 @@ class History:
     """What those outside have seen."""
 
     def __init__(self, model: Stored) -> None:
-        self._model, self._oracle = model, Oracle(model)
+        self._model, self._oracle = model, AnswerChecks(model)
         self.answers: list[Answered] = []
         self.heard: list[EventSeen] = []  # by whoever follows the feed
 
     def note(self, answered: Answered) -> None:
         self.answers.append(answered)
         asked = _asked(answered)
-        if answered.status == 201 and _kind(asked) == "submit":
+        if answered.status == 201 and kind_of(asked) == "submit":
             told: Any = answered.answer
             self._model.acknowledge(told["title"], told["id"])
 
@@ -154,7 +153,7 @@ class History:
             headers = {"etag": one.etag}
             self._oracle.answered(asked, Response(one.status, headers, json.dumps(one.answer).encode()), one.before)
             if one.status == 200:
-                self._as_reported(_kind(asked), one)
+                self._as_reported(kind_of(asked), one)
         self._as_heard()
 
     def _as_reported(self, kind: str, one: Answered) -> None:
@@ -184,8 +183,8 @@ class History:
                 return
 
 
-def _asked(one: Answered) -> Asked:
-    return Asked(one.method, one.path, {}, json.dumps(one.body).encode())
+def _asked(one: Answered) -> HttpRequest:
+    return HttpRequest(one.method, one.path, {}, json.dumps(one.body).encode())
 
 
 def open_things(store: apsw.Connection) -> tuple[list[str], int]:

@@ -40,8 +40,8 @@ from swarmkeeper.sim.kernel.named_choice import NamedChoice
 from swarmkeeper.sim.kernel.trace import Trace, TraceLine
 from swarmkeeper.sim.outcome import Case, Outcome, ended_as
 from swarmkeeper.sim.play.host import Environment
+from swarmkeeper.sim.play.http.sdk_people import WATCHER, SdkCalls, SdkEdge
 from swarmkeeper.sim.play.people import Approver, TaskClient
-from swarmkeeper.sim.play.sdk_people import WATCHER, SdkCalls, SdkEdge
 from swarmkeeper.sim.process.bot import Orders, looking_at
 from swarmkeeper.sim.process.history import History, Stored, open_things
 from swarmkeeper.sim.process.runtime import PACE, Answered, Clerk, ProcessFaults, Wall, WireTransport, hurried

@@ -21,7 +21,8 @@ from swarmkeeper.sim.kernel.loop import SECOND, Host, VirtualLoop
 from swarmkeeper.sim.kernel.named_choice import NamedChoice
 from swarmkeeper.sim.kernel.network import Network
 from swarmkeeper.sim.kernel.trace import Trace
-from swarmkeeper.sim.play.http_edge import Asked, HttpEdge, HttpModel, SimTransport, _kind, _segment
+from swarmkeeper.sim.oracle.http_answers import HttpModel, HttpRequest, kind_of, segment
+from swarmkeeper.sim.play.http.http_edge import HttpEdge, SimTransport
 from swarmkeeper.sim.play.scenarios import Bounds, Fleet, Scenario
 
 # A scenario is played so many times as fast as it says: a lease of 30 s lives for 3, an hour takes six minutes.
@@ -160,17 +161,17 @@ class Clerk:
         self._by, self._note = by, note
         self._shown: dict[str, int] = {}  # by task: the highest version
 
-    def before(self, asked: Asked) -> int:
-        return self._shown.get(_segment(asked.bare, 2), 0) if _kind(asked) == "look" else 0
+    def before(self, asked: HttpRequest) -> int:
+        return self._shown.get(segment(asked.bare, 2), 0) if kind_of(asked) == "look" else 0
 
-    def answered(self, asked: Asked, answer: Response, before: int) -> None:
-        kind, good = _kind(asked), answer.status in (200, 201)
+    def answered(self, asked: HttpRequest, answer: Response, before: int) -> None:
+        kind, good = kind_of(asked), answer.status in (200, 201)
         if not kind and answer.status < 500:
             return
         etag = answer.headers.get("etag", "")
         told = _slim(json.loads(answer.body)) if good and answer.body else {}
         if kind == "look" and good:
-            task = _segment(asked.bare, 2)
+            task = segment(asked.bare, 2)
             self._shown[task] = max(self._shown.get(task, 0), int(etag.strip('"')))
         sent = _slim(asked.json) if good else {}
         self._note(Answered(self._by, asked.method, asked.path, sent, answer.status, told, etag, before))
@@ -187,10 +188,10 @@ class WireTransport(SimTransport):
         )
         self._http, self._clerk = HttpTransport(url), clerk
 
-    def _called(self, asked: Asked) -> str:
+    def _called(self, asked: HttpRequest) -> str:
         return ""
 
-    async def _send(self, asked: Asked, what: str, timeout: float) -> Response:
+    async def _send(self, asked: HttpRequest, what: str, timeout: float) -> Response:
         before = self._clerk.before(asked)
         answer = await self._http.request(asked.method, asked.path, asked.headers, asked.body, timeout)
         self._clerk.answered(asked, answer, before)

@@ -11,11 +11,12 @@ from typing import Any
 from swarmkeeper.sdk.errors import Unreachable
 from swarmkeeper.sim.kernel.loop import Host
 from swarmkeeper.sim.kernel.network import Network
+from swarmkeeper.sim.oracle.http_answers import HttpModel
 from swarmkeeper.sim.oracle.tenant_isolation import named, tenant_id
 from swarmkeeper.sim.play.host import Environment
-from swarmkeeper.sim.play.http_edge import CALLED, HttpEdge, HttpModel, SimTransport
+from swarmkeeper.sim.play.http.http_edge import CALLED, HttpEdge, SimTransport
+from swarmkeeper.sim.play.http.sdk_bots import KeyOf, SdkBot
 from swarmkeeper.sim.play.intruder import Ids, pry
-from swarmkeeper.sim.play.sdk_bots import KeyOf, SdkBot
 
 SECONDS = 10.0  # of patience
 

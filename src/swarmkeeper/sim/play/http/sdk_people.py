@@ -21,11 +21,12 @@ from swarmkeeper.sim.kernel.chance import Chance
 from swarmkeeper.sim.kernel.loop import Host
 from swarmkeeper.sim.kernel.named_choice import NamedChoice
 from swarmkeeper.sim.kernel.network import Call, Network, NoAnswer
+from swarmkeeper.sim.oracle.http_answers import HttpModel
 from swarmkeeper.sim.oracle.seen import ApprovalSeen, TaskSeen
 from swarmkeeper.sim.oracle.tenant_isolation import named, tenant_id
-from swarmkeeper.sim.play.http_edge import CALLED, HttpEdge, HttpModel, SimTransport
+from swarmkeeper.sim.play.http.http_edge import CALLED, HttpEdge, SimTransport
+from swarmkeeper.sim.play.http.sdk_bots import KeyOf
 from swarmkeeper.sim.play.scenarios import Scenario, submission_of
-from swarmkeeper.sim.play.sdk_bots import KeyOf
 
 _T = TypeVar("_T")
 

@@ -14,7 +14,7 @@ from swarmkeeper.sdk.bots import BaseBot, takes_context
 from swarmkeeper.sdk.context import Context
 from swarmkeeper.sim import user_code
 from swarmkeeper.sim.kernel.coverage import reached
-from swarmkeeper.sim.play.sdk_bots import SdkBotProcess
+from swarmkeeper.sim.play.http.sdk_bots import SdkBotProcess
 
 
 def among_faults(bot: BaseBot, process: SdkBotProcess, path: str) -> BaseBot:

@@ -26,11 +26,12 @@ from swarmkeeper.sim.kernel.coverage import reached
 from swarmkeeper.sim.kernel.faults import Fault
 from swarmkeeper.sim.kernel.loop import SECOND, Host
 from swarmkeeper.sim.kernel.network import Network
+from swarmkeeper.sim.oracle.http_answers import HttpModel
 from swarmkeeper.sim.oracle.seen import LeaseSeen
 from swarmkeeper.sim.oracle.tenant_isolation import named, tenant_id
-from swarmkeeper.sim.play.core_bots import HANGS_SECONDS, OVERSIZED, SECRET, Provider, befalls
+from swarmkeeper.sim.play.core.core_bots import HANGS_SECONDS, OVERSIZED, SECRET, Provider, befalls
 from swarmkeeper.sim.play.host import Environment
-from swarmkeeper.sim.play.http_edge import HttpEdge, HttpModel, SimTransport
+from swarmkeeper.sim.play.http.http_edge import HttpEdge, SimTransport
 from swarmkeeper.sim.play.scenarios import AGAIN, ASKS_AGAIN, Fleet, plan_of, rework_of, skills_of
 from swarmkeeper.sim.user_code import TROUBLE, UserCodeFails
 from swarmkeeper.wire.requests import SubTask, TaskDefinition

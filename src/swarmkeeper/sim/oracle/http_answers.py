@@ -1,0 +1,192 @@
+"""Checks that an answer of the HTTP application may be given. They read only what any caller could read, and hold it
+against what is committed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from swarmkeeper.core.ports import Changes
+from swarmkeeper.sdk.transport import Response
+from swarmkeeper.sim.oracle.model import Model
+from swarmkeeper.sim.oracle.seen import LeaseSeen
+from swarmkeeper.sim.oracle.tenant_isolation import ID
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One request."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes | None
+
+    @property
+    def bare(self) -> str:
+        return self.path.partition("?")[0]
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body) if self.body else {}
+
+
+EventSeen = tuple[str, str, str | None]  # what an event says happened, its audit record, its task
+
+
+class HttpModel(Model):
+    """The shadow model, which also remembers what was leased, for the SDK tells a bot less than its choices go by, and
+    what was told, for whoever follows the feed."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.leased: dict[str, LeaseSeen] = {}
+        self.told_to: dict[str, list[EventSeen]] = defaultdict(list)  # by tenant
+        self.told_at: dict[str, list[int]] = defaultdict(list)  # when each was, of the loop's time
+
+    def committed(self, saved: Sequence[Changes]) -> None:
+        super().committed(saved)
+        for changes in saved:
+            self._lease(changes)
+            for event in changes.events:
+                self.told_to[event.tenant].append((event.kind, event.audit, event.task))
+                self.told_at[event.tenant].append(self._loop.now)
+
+    def _lease(self, changes: Changes) -> None:
+        for lease in changes.leases.values():
+            if lease.lease_id in self.leased:
+                continue
+            item = self.works[lease.work]
+            self.leased[lease.lease_id] = LeaseSeen.of(lease, item, self.title(item.task))
+
+    def label_of(self, lease_id: str) -> str:
+        lease = self.leased.get(lease_id)
+        return lease_id if lease is None else lease.label
+
+
+class AnswerChecks:
+    """Whether an answer is one that may be given."""
+
+    def __init__(self, model: HttpModel) -> None:
+        self._model = model
+
+    def before(self, asked: HttpRequest) -> int:
+        """What is to be remembered while a request is carried out: the version of a task that is looked at."""
+        task = self._model.tasks.get(segment(asked.bare, 2)) if asked.method == "GET" else None
+        by = self._by(asked)
+        return 0 if task is None or (by is not None and task.tenant != by) else task.version
+
+    def _by(self, asked: HttpRequest) -> str | None:
+        """Whose key it comes with, where there is more than one tenant."""
+        isolation = self._model.isolation
+        return None if isolation is None else isolation.key_holders.get(asked.headers.get("x-api-key", ""))
+
+    def answered(self, asked: HttpRequest, answer: Response, version_before: int) -> None:
+        kind, verb = kind_of(asked), asked.bare.rpartition(":")[2]
+        if answer.status >= 500 and answer.status != 503:
+            self.broken("0.fault", asked.bare, f"it is answered with {answer.status}")
+        if self._model.isolation is not None:
+            known = {*ID.findall(asked.path), *ID.findall((asked.body or b"").decode())}
+            words = ID.findall(answer.body.decode())
+            self._model.isolation.told(self._by(asked), [one for one in words if one not in known], asked.bare)
+        if answer.status not in (200, 201):
+            if answer.status == 404 and kind == "look" and version_before:
+                self.broken("7.acknowledged", asked.bare, "a task that was committed is not there")
+            return
+        told = json.loads(answer.body)
+        self._granted(asked, told)
+        match kind:
+            case "submit":
+                self._submitted(told["id"], told["title"])
+            case "look":
+                self._seen(told, answer.headers, version_before)
+            case "report":
+                self._reported(asked.json["lease_id"], asked.json["bot_id"])
+            case "reports":
+                for sent, one in zip(asked.json["results"], told["results"], strict=True):
+                    if one["accepted"]:
+                        self._reported(sent["lease_id"], asked.json["bot_id"])
+            case "beat":
+                self._beaten(segment(asked.bare, 2).partition(":")[0], told)
+            case "lease_ends":
+                lease_id = segment(asked.bare, 2).partition(":")[0]
+                if lease_id not in self._model.attempts:
+                    self.broken("7.acknowledged", self._model.label_of(lease_id), f"{verb}: the lease has no end")
+            case _:
+                pass
+
+    def broken(self, invariant: str, entity: str, why: str) -> None:
+        self._model.broken(invariant, entity, why)
+
+    def _submitted(self, task_id: str, title: str) -> None:
+        if task_id not in self._model.tasks:
+            self.broken("7.acknowledged", title, "the task is not stored")
+        elif self._model.tasks[task_id].title != title:
+            self.broken("7.acknowledged", title, "it is answered with another task")
+        else:
+            self._model.acknowledged[title] = task_id
+
+    def _seen(self, told: Mapping[str, Any], headers: Mapping[str, str], before: int) -> None:
+        """A task reads as it was at some moment between the question and the answer."""
+        task = self._model.tasks.get(told["id"])
+        version = int(headers["etag"].strip('"'))
+        if task is None:
+            self.broken("7.durable", told["title"], "it is shown, and was never committed")
+        elif not before <= version <= task.version:
+            self.broken("7.durable", task.title, f"version {version} is shown, {before} to {task.version} were there")
+        elif version == task.version and told["status"] != task.status:
+            self.broken("7.durable", task.title, f"it reads as {told['status']}, {task.status} was committed")
+
+    def _reported(self, lease_id: str, bot: str) -> None:
+        attempt = self._model.attempts.get(lease_id)
+        if attempt is None:
+            label = self._model.label_of(lease_id)
+            self.broken("2.fence", label, "a report is accepted, and its lease did not end with it")
+        elif attempt.bot != bot:
+            label = self._model.label(attempt.work)
+            self.broken("2.fence", label, "a report is accepted from a bot that has not the lease")
+
+    def _beaten(self, bot: str, told: Mapping[str, Any]) -> None:
+        for one in told["leases"]:
+            if one["directive"] == "continue" and self._model.holders.get(one["lease_id"]) != bot:
+                self.broken("2.fence", one["lease_id"], "a bot goes on with a lease that it was never granted")
+
+    def _granted(self, asked: HttpRequest, told: Any) -> None:
+        if kind_of(asked) not in ("lease", "report", "reports"):
+            return
+        for lease in told["leases"]:
+            if self._model.holders.get(lease["lease_id"]) != asked.json["bot_id"]:
+                self.broken("7.acknowledged", lease["lease_id"], "a lease is handed out that is not stored")
+
+
+def kind_of(asked: HttpRequest) -> str:
+    """What a request is about, as far as its answer can be checked."""
+    parts = asked.bare.strip("/").split("/")
+    match asked.method, parts:
+        case "POST", ["tasks"]:
+            return "submit"
+        case "GET", ["tasks", task] if ":" not in task:
+            return "look"
+        case "POST", ["tasks", _, "results"]:
+            return "report"
+        case "POST", ["results"]:
+            return "reports"
+        case "POST", ["leases"]:
+            return "lease"
+        case "POST", ["leases", _]:
+            return "lease_ends"
+        case "POST", ["bots", "register"]:
+            return "register"
+        case "POST", ["bots", bot] if bot.endswith(":heartbeat"):
+            return "beat"
+        case _:
+            return ""
+
+
+def segment(path: str, place: int) -> str:
+    parts = path.split("/")
+    return parts[place] if len(parts) > place else ""
