@@ -17,7 +17,8 @@ from swarmkeeper.service.engine import Engine
 from swarmkeeper.service.scheduler import Scheduler
 from swarmkeeper.sim.invariants import WORDS
 from swarmkeeper.sim.oracle.model import Model
-from swarmkeeper.sim.play.core.core_bots import SECRET, CoreBotProcess
+from swarmkeeper.sim.play.bots import SECRET
+from swarmkeeper.sim.play.core.core_bots import CoreBotProcess
 from swarmkeeper.sim.play.scenarios import SCENARIOS, Bounds
 from swarmkeeper.sim.run import Case, Outcome, run
 

@@ -22,8 +22,10 @@ from swarmkeeper.sim.oracle.model import Model
 from swarmkeeper.sim.oracle.tenant_isolation import TenantIsolation
 from swarmkeeper.sim.oracle.user_invariants import UserInvariant
 from swarmkeeper.sim.outcome import Case, Outcome, ended_as
-from swarmkeeper.sim.play.core.core_bots import SECRET, CoreBot, Provider
+from swarmkeeper.sim.play.bots import SECRET, Bot, Provider
+from swarmkeeper.sim.play.core.core_bots import CoreBot
 from swarmkeeper.sim.play.core.core_edge import CoreEdge
+from swarmkeeper.sim.play.core.core_intruder import CoreIntruderEdge
 from swarmkeeper.sim.play.host import Environment
 from swarmkeeper.sim.play.intruder import Intruder
 from swarmkeeper.sim.play.orchestrator import Orchestrator
@@ -100,7 +102,7 @@ class Run:
             asyncio.Event(),
         )
         provider = Provider(self.env)
-        self.bots: list[CoreBot] = []
+        self.bots: list[Bot] = []
         self.clients: list[TaskClient] = []
         self.people: list[Actor] = []
         for tenant in self.tenants:
@@ -110,9 +112,9 @@ class Run:
             self.clients.append(people[0])
             self.people += people
             if self.model.isolation is not None:
-                self.model.isolation.belong(one.by for one in (*bots, *people))
+                self.model.isolation.belong([one.by for one in bots] + [one.by for one in people])
             if tenant > 1:
-                self.people.append(Intruder(self.env, tenant, bots[-1]))
+                self.people.append(Intruder(self.env, tenant, CoreIntruderEdge(self.env, tenant, bots[-1])))
 
     @property
     def tenants(self) -> range:

@@ -37,13 +37,14 @@ from swarmkeeper.sim.kernel.network import Network
 from swarmkeeper.sim.oracle.http_answers import HttpModel
 from swarmkeeper.sim.oracle.tenant_isolation import named, tenant_id
 from swarmkeeper.sim.outcome import Case, Outcome
-from swarmkeeper.sim.play.core.core_bots import CoreBot, Provider
+from swarmkeeper.sim.play.bots import Provider
 from swarmkeeper.sim.play.host import Environment
 from swarmkeeper.sim.play.http.http_edge import HttpEdge
-from swarmkeeper.sim.play.http.http_intruder import HttpIntruder
+from swarmkeeper.sim.play.http.http_intruder import HttpIntruderEdge
 from swarmkeeper.sim.play.http.sdk_bots import SdkBot, SdkBotProcess, UserBotPart
 from swarmkeeper.sim.play.http.sdk_people import WATCHER, FeedFollower, SdkCalls
 from swarmkeeper.sim.play.http.user_bots import among_faults
+from swarmkeeper.sim.play.intruder import Intruder
 from swarmkeeper.sim.play.orchestrator import Orchestrator, rules
 from swarmkeeper.sim.play.people import Approver, Operator, TaskClient
 from swarmkeeper.sim.play.scenarios import Fleet, Scenario
@@ -213,7 +214,7 @@ class HttpRun(Run):
             self.choice,
             self.faults,
             self.trace,
-            cast(Any, desk),
+            desk,
             self.model,
             asyncio.Event(),
         )
@@ -221,8 +222,7 @@ class HttpRun(Run):
         self.bots, self.clients, self.people = [], [], []
         self._watchers: list[FeedFollower] = []
         for tenant in self.tenants:
-            sdk_bots = [SdkBot(self.env, network, model, provider, key_of, *part, tenant) for part in self._parts]
-            bots = cast("list[CoreBot]", sdk_bots)
+            bots = [SdkBot(self.env, network, model, provider, key_of, *part, tenant) for part in self._parts]
             client = TaskClient(self.env, tenant)
             watcher = FeedFollower(
                 network, model, Host(self.loop, named(tenant_id(tenant), WATCHER)), self.choice, key_of, tenant
@@ -232,7 +232,8 @@ class HttpRun(Run):
             self._watchers.append(watcher)
             self.people += (client, Operator(self.env, bots, tenant), Approver(self.env, tenant), watcher)
             if tenant > 1:
-                self.people.append(HttpIntruder(self.env, network, model, key_of, tenant, sdk_bots[-1]))
+                edge = HttpIntruderEdge(self.env, network, model, key_of, tenant, bots[-1])
+                self.people.append(Intruder(self.env, tenant, edge))
 
     def _end(self) -> None:
         super()._end()

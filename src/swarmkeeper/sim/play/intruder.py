@@ -1,137 +1,72 @@
 """Somebody of one tenant who tries what another has: looks at it, stops it, speaks and works in its name.
 
 They learn the ids by magic. Each is tried beside one that was never given to anything, with the same call: both must be
-answered alike, or the answer tells what is there.
+answered alike, or the answer tells what is there. The edge of a level knows what can be tried there.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
-from swarmkeeper.core import commands
-from swarmkeeper.core.commands import Command
-from swarmkeeper.core.errors import SwarmkeeperError
-from swarmkeeper.core.model import Principal
 from swarmkeeper.sim.kernel.coverage import reached
+from swarmkeeper.sim.kernel.loop import Host
 from swarmkeeper.sim.kernel.named_choice import NamedChoice
-from swarmkeeper.sim.kernel.network import Call, NoAnswer
 from swarmkeeper.sim.oracle.model import Model
 from swarmkeeper.sim.oracle.tenant_isolation import ID, named, tenant_id
-from swarmkeeper.sim.play.core.core_bots import CoreBot, canonical
-from swarmkeeper.sim.play.core.core_edge import CoreEdge
-from swarmkeeper.sim.play.host import Environment, Party
+from swarmkeeper.sim.play.host import Environment
 
 INTRUDER_SECONDS = 10.0  # mean time between tries
 Ids = Mapping[str, str]  # "task", "lease" … -> one that is another tenant's
 TRIED = "somebody tried what is another tenant's"
 
 
-class Intruder(Party):
-    def __init__(self, env: Environment, tenant: int, bot: CoreBot) -> None:
-        id_ = tenant_id(tenant)
-        name = named(id_, "nosy")
-        super().__init__(env, name, Principal(id_, f"key_{named(id_, 'client')}", "client"))
-        self._bot = bot
+class IntruderEdge(Protocol):
+    """The calls of a level that name something."""
+
+    host: Host
+    tries: Sequence[str]  # names of what can be tried, in order
+
+    async def answer(self, try_: str, what: str, ids: Ids) -> str | None:
+        """Try it once with these ids; `what` names the request. Return the answer, None where none can be compared."""
+
+
+def intruder_name(tenant: int) -> str:
+    return named(tenant_id(tenant), "nosy")
+
+
+class Intruder:
+    def __init__(self, env: Environment, tenant: int, edge: IntruderEdge) -> None:
+        self.host = edge.host
+        self._env, self._edge = env, edge
+        self._tenant, self._name = tenant_id(tenant), intruder_name(tenant)
 
     async def run(self) -> None:
-        await pry(self.env, self.by.tenant, self.name, sorted(_TRIES), self._answer)
+        """Try one thing after another for as long as tasks come."""
+        choice, n = self._env.choice, 0
+        while True:
+            n += 1
+            await asyncio.sleep(choice.waiting(INTRUDER_SECONDS, "nosy", self._name, n))
+            if self._env.ended.is_set():
+                return
+            ids = _drawn(self._env.model, choice, self._tenant, (self._name, n))
+            if ids is not None:
+                await self._try(choice.pick(self._edge.tries, "try", self._name, n), n, ids)
 
-    async def _answer(self, try_: str, what: str, ids: Ids) -> str | None:
-        """What is said to it; None: nothing that could be compared."""
-        if not self._bot.id:
-            return None
-        try:
-            return repr(await self.once(what, _TRIES[try_](self, ids)))
-        except NoAnswer:
-            return None
-        except SwarmkeeperError as error:
-            return None if error.retryable else f"{error.code}: {error}"
-
-    def _as(self, role: str) -> Principal:
-        return replace(self.by, role=role, key_id=f"key_{named(self.by.tenant, role)}")
-
-    def _report(self, task: str, lease: str, bot: str | None = None) -> commands.Report:
-        body = canonical({"output": "mine"})
-        return commands.Report(
-            by=self._bot.by,
-            bot=bot or self._bot.id,
-            task=task,
-            lease_id=lease,
-            content=body,
-            content_hash=hashlib.sha256(body).hexdigest(),
-            output=b'"mine"',
-        )
-
-
-Try = Callable[[Intruder, Ids], Callable[[CoreEdge, Call], Awaitable[Any]]]
-
-
-def _does(command: Callable[[Intruder, Ids], Command]) -> Try:
-    return lambda intruder, ids: lambda edge, call: edge.do(call, command(intruder, ids))
-
-
-_TRIES: Mapping[str, Try] = {
-    "look": lambda intruder, ids: lambda edge, call: edge.task(call, intruder.by, ids["task"]),
-    "cancel": _does(lambda intruder, ids: commands.Cancel(by=intruder.by, task=ids["task"])),
-    "pause": _does(lambda intruder, ids: commands.Pause(by=intruder.by, task=ids["task"])),
-    "resume": _does(lambda intruder, ids: commands.Resume(by=intruder.by, task=ids["task"])),
-    "retry": _does(lambda intruder, ids: commands.Retry(by=intruder.by, task=ids["task"])),
-    "archive": _does(lambda intruder, ids: commands.Archive(by=intruder.by, task=ids["task"])),
-    "update": _does(lambda intruder, ids: commands.Update(by=intruder.by, task=ids["task"], priority=0)),
-    "tell": _does(lambda intruder, ids: commands.Tell(by=intruder.by, task=ids["task"], to_bot=None, payload=b"1")),
-    "drain": _does(lambda intruder, ids: commands.Drain(by=intruder._as("operator"), bot=ids["bot"])),
-    "decide": _does(
-        lambda intruder, ids: commands.Decide(by=intruder._as("approver"), approval=ids["approval"], verb="reject")
-    ),
-    "beat": _does(lambda intruder, ids: commands.Beat(by=intruder._bot.by, bot=ids["bot"])),
-    "beat lease": _does(
-        lambda intruder, ids: commands.Beat(
-            by=intruder._bot.by, bot=intruder._bot.id, pulses=(commands.Pulse(lease_id=ids["lease"], checkpoint=b"1"),)
-        )
-    ),
-    "claim": lambda intruder, ids: (
-        lambda edge, call: edge.lease(call, commands.Claim(by=intruder._bot.by, bot=ids["bot"], claim_id="nosy"), 0)
-    ),
-    "report": _does(lambda intruder, ids: intruder._report(ids["task"], ids["lease"])),
-    "report as": _does(lambda intruder, ids: intruder._report(ids["task"], ids["lease"], ids["bot"])),
-    "release": _does(lambda intruder, ids: commands.Release(by=intruder._bot.by, lease_id=ids["lease"])),
-    "ask": _does(lambda intruder, ids: commands.Ask(by=intruder._bot.by, lease_id=ids["lease"], question="what?")),
-}
-
-
-async def pry(
-    env: Environment,
-    tenant: str,
-    name: str,
-    tries: Sequence[str],
-    answer: Callable[[str, str, Ids], Awaitable[str | None]],
-) -> None:
-    """Try one thing after another for as long as tasks come; `answer` does it once, and says what was answered."""
-    choice, n = env.choice, 0
-    while True:
-        n += 1
-        await asyncio.sleep(choice.waiting(INTRUDER_SECONDS, "nosy", name, n))
-        if env.ended.is_set():
-            return
-        ids = _drawn(env.model, choice, tenant, (name, n))
-        if ids is None:
-            continue
-        invented = {kind: _invented(one, choice, name, n, kind) for kind, one in ids.items()}
-        try_ = choice.pick(tries, "try", name, n)
+    async def _try(self, try_: str, n: int, ids: Ids) -> None:
+        env = self._env
+        invented = {kind: _invented(one, env.choice, self._name, n, kind) for kind, one in ids.items()}
         said = [
-            _masked(await answer(try_, f"{try_.replace(' ', '_')}.{n}{which}", some), some)
+            _masked(await self._edge.answer(try_, f"{try_.replace(' ', '_')}.{n}{which}", some), some)
             for which, some in (("a", ids), ("b", invented))
         ]
         if None in said:
-            continue
+            return
         reached(f"{TRIED}: {try_}")
         if said[0] != said[1]:
-            about = env.model.title(ids["task"])
-            env.model.broken("2.tenant", about, f"{tenant}: {try_} is answered with {said[0]}, and not {said[1]}")
+            why = f"{self._tenant}: {try_} is answered with {said[0]}, and not {said[1]}"
+            env.model.broken("2.tenant", env.model.title(ids["task"]), why)
 
 
 def _drawn(model: Model, choice: NamedChoice, tenant: str, key: Sequence[object]) -> dict[str, str] | None:

@@ -1,4 +1,4 @@
-"""Those who are no bots: clients who hand tasks in and look after them, operators, and approvers.
+"""The people of a run: clients who hand in tasks and look after them, operators, and approvers.
 
 What a client does with a task later (cancel, pause, change, retry) is drawn from the task's title when it is handed in.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from swarmkeeper.core import commands, graph
 from swarmkeeper.core.commands import Command
@@ -16,15 +17,33 @@ from swarmkeeper.core.model import Principal
 from swarmkeeper.core.states import TASK_CLOSED, TaskStatus
 from swarmkeeper.sim.kernel.coverage import reached
 from swarmkeeper.sim.kernel.loop import SECOND
+from swarmkeeper.sim.kernel.network import Call
 from swarmkeeper.sim.oracle.seen import ApprovalSeen, TaskSeen
 from swarmkeeper.sim.oracle.tenant_isolation import named, tenant_id
-from swarmkeeper.sim.play.core.core_bots import CoreBot, canonical
-from swarmkeeper.sim.play.host import Environment, Party
+from swarmkeeper.sim.play.bots import Bot
+from swarmkeeper.sim.play.host import Environment, Party, canonical
 from swarmkeeper.sim.play.scenarios import Submission, submission_of
 
 WATCH_SECONDS = 60.0
 LOOK_SECONDS = 20.0
 RETRIES_MAX = 2
+
+
+class PeopleEdge(Protocol):
+    """What people ask of the orchestrator: `CoreEdge` takes it to the engine, `SdkEdge` through the SDK."""
+
+    async def do(self, call: Call, command: Command) -> Any:
+        """Carry out a command; the answer is the one of the engine."""
+
+    async def task(self, call: Call, by: Principal, task: str) -> TaskSeen:
+        """Look at a task.
+
+        Raises:
+            NotFound: there is no such task.
+        """
+
+    async def approvals(self, call: Call, by: Principal) -> list[ApprovalSeen]:
+        """List the open questions."""
 
 
 def _person(role: str, tenant: int) -> tuple[str, Principal]:
@@ -33,7 +52,7 @@ def _person(role: str, tenant: int) -> tuple[str, Principal]:
     return name, Principal(tenant_id(tenant), f"key_{name}", role)
 
 
-class TaskClient(Party):
+class TaskClient(Party[PeopleEdge]):
     """Hands in tasks as they come, and sees each to its end."""
 
     watch_seconds = WATCH_SECONDS
@@ -158,10 +177,10 @@ class TaskClient(Party):
             return
 
 
-class Operator(Party):
+class Operator(Party[PeopleEdge]):
     """Drains bots now and then, and lets them work again."""
 
-    def __init__(self, env: Environment, bots: list[CoreBot], tenant: int = 1) -> None:
+    def __init__(self, env: Environment, bots: Sequence[Bot], tenant: int = 1) -> None:
         super().__init__(env, *_person("operator", tenant))
         self._bots = bots
 
@@ -181,7 +200,7 @@ class Operator(Party):
         await self.ask(what, lambda edge, call: edge.do(call, command))
 
 
-class Approver(Party):
+class Approver(Party[PeopleEdge]):
     look_seconds = LOOK_SECONDS
 
     def __init__(self, env: Environment, tenant: int = 1) -> None:

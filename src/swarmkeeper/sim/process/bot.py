@@ -37,7 +37,7 @@ from swarmkeeper.sim.kernel.named_choice import NamedChoice
 from swarmkeeper.sim.kernel.trace import Trace
 from swarmkeeper.sim.oracle.http_answers import HttpModel
 from swarmkeeper.sim.oracle.seen import LeaseSeen
-from swarmkeeper.sim.play.core.core_bots import Provider
+from swarmkeeper.sim.play.bots import Provider
 from swarmkeeper.sim.play.host import Environment
 from swarmkeeper.sim.play.http.sdk_bots import SdkBot, SdkBotProcess
 from swarmkeeper.sim.play.scenarios import Fleet

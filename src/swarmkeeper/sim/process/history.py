@@ -24,7 +24,7 @@ from swarmkeeper.sim.oracle import checks
 from swarmkeeper.sim.oracle.http_answers import AnswerChecks, EventSeen, HttpModel, HttpRequest, kind_of
 from swarmkeeper.sim.oracle.records import Commit
 from swarmkeeper.sim.oracle.transition_checks import TransitionChecks
-from swarmkeeper.sim.play.core.core_bots import SECRET
+from swarmkeeper.sim.play.bots import SECRET
 from swarmkeeper.sim.process.runtime import Answered
 from swarmkeeper.storage.sqlite import rows
 

@@ -1,9 +1,9 @@
-"""The same over HTTP (see intruder.py): every call that names something, past the SDK, which would not."""
+"""What an intruder can try at level http: every call that names something, past the SDK, which would not make it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from string import Template
 from typing import Any
@@ -16,7 +16,7 @@ from swarmkeeper.sim.oracle.tenant_isolation import named, tenant_id
 from swarmkeeper.sim.play.host import Environment
 from swarmkeeper.sim.play.http.http_edge import CALLED, HttpEdge, SimTransport
 from swarmkeeper.sim.play.http.sdk_bots import KeyOf, SdkBot
-from swarmkeeper.sim.play.intruder import Ids, pry
+from swarmkeeper.sim.play.intruder import Ids, intruder_name
 
 SECONDS = 10.0  # of patience
 
@@ -62,20 +62,19 @@ TRIES: Mapping[str, Try] = {
 }
 
 
-class HttpIntruder:
+class HttpIntruderEdge:
+    """Asks with the keys of its own tenant, and as its bot."""
+
     def __init__(
         self, env: Environment, network: Network[HttpEdge], model: HttpModel, key_of: KeyOf, tenant: int, bot: SdkBot
     ) -> None:
-        self._env, self._key_of, self._bot = env, key_of, bot
-        self._tenant = tenant_id(tenant)
-        self._name = named(self._tenant, "nosy")
-        self.host = Host(env.loop, self._name)
-        self._transport = SimTransport(network, model, self.host, source=self._name, connection=self._name)
+        self._key_of, self._bot, self._tenant = key_of, bot, tenant_id(tenant)
+        name = intruder_name(tenant)
+        self.host = Host(env.loop, name)
+        self.tries: Sequence[str] = sorted(TRIES)
+        self._transport = SimTransport(network, model, self.host, source=name, connection=name)
 
-    async def run(self) -> None:
-        await pry(self._env, self._tenant, self._name, sorted(TRIES), self._answer)
-
-    async def _answer(self, try_: str, what: str, ids: Ids) -> str | None:
+    async def answer(self, try_: str, what: str, ids: Ids) -> str | None:
         wanted = TRIES[try_]
         if not self._bot.id:
             return None

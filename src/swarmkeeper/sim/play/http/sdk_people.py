@@ -68,6 +68,9 @@ class SdkCalls:
         finally:
             CALLED.set("")
 
+    def drop(self, connection: str) -> None:
+        self._network.drop(connection)
+
     async def _edge(self, source: str) -> SdkEdge:
         if source not in self._edges:
             key = await self._key_of(source)
