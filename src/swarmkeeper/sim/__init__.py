@@ -16,10 +16,10 @@ Start at `run.run(Case(seed))`. The rooms, from the ground up:
 - `play`: the participants, each behaviour once for all levels: `bots`, `people`, `intruder` (somebody of another
   tenant), the `orchestrator`, and `scenarios` (what is played, as plain values). An edge carries a behaviour out:
   `play/core` by commands to the engine, `play/http` by the SDK, through the whole HTTP application.
-- this folder: `run` (a case in, an outcome out), `core_run` and `http_run` (the run of a level), `outcome`, `cases` (as JSON),
-  `shrink` (to the few faults a failure needs), `artifacts` (files a failure leaves), `pool` (many cases in several
-  processes), `user_code` (bots and invariants from users' files), `invariants` (`@invariant`, for users), `harness` (one
-  engine in hand, for tests of single rules).
+- this folder: `run` (a case in, an outcome out), `core_run` and `http_run` (the run of a level), `outcome` (values),
+  `cases` (cases as JSON), `shrink` (to the few faults a failure needs), `artifacts` (files a failure leaves), `pool`
+  (many cases in several processes), `user_code` (bots and invariants from users' files), `invariants` (`@invariant`,
+  for users), `harness` (one engine in hand, for tests of single rules).
 - `process`: level process, where nothing is virtual. Start at `process.run.run_processes`.
 - `rehearse`: scenario files, reports, calibration from a recording, back-tests.
 """

@@ -1,4 +1,4 @@
-"""What a violation leaves behind for whoever mends it: the case as a file that can be played again, and as a test."""
+"""What a violation leaves behind for the person who mends it: the case as a file to play again, and as a test."""
 
 from __future__ import annotations
 

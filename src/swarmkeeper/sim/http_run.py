@@ -1,6 +1,7 @@
-"""The second level: the whole HTTP application as the orchestrator, real bots and clients of the SDK around it.
+"""A run at level http: the whole HTTP application as the orchestrator, real bots and clients of the SDK around it.
 
-Scenario, seeds, faults and invariants are those of the first level; only what stands between engine and world differs.
+Scenario, seeds, faults and invariants are those of level core. Only what stands between engine and participants
+differs.
 """
 
 from __future__ import annotations

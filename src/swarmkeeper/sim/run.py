@@ -74,7 +74,7 @@ def _played(case: Case) -> type[Run]:
         return Run
     if case.level != "http":
         raise ValueError("a case of real processes is not played under virtual time: see process/run.py")
-    # Here and not above: the first level needs nothing of HTTP.
+    # Here and not above: level core needs nothing of HTTP.
     from swarmkeeper.sim.http_run import HttpRun
 
     return HttpRun

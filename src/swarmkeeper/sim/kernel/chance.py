@@ -6,7 +6,7 @@ import hashlib
 
 
 class Chance:
-    """Fulfils `core.ports.Entropy` and `sdk.chance.Chance`. For simulations: whoever knows the seed knows all draws."""
+    """Fulfils `core.ports.Entropy` and `sdk.chance.Chance`. For simulations only: the seed gives away all draws."""
 
     def __init__(self, seed: int, purpose: str = "engine") -> None:
         self._root = f"{seed}/{purpose}"

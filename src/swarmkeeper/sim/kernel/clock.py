@@ -1,5 +1,6 @@
-"""The clock of a simulation: it stands until its loop moves on. The wall clock may also be made to jump,
-and all of it to run too fast or too slow."""
+"""The clock of a simulation: it stands still until its loop moves on. Faults make the wall clock jump, or make all of
+it run too fast or too slow.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""What a run has met, counted: a green run shows with it which situations it was green in.
+"""Counts the situations that a run has met, so that a green run shows what it was green in.
 
-`reached("a lease ran out while its report was under way")` counts in the run that goes on now, and does nothing where
-none does.
+`reached("a lease ran out while its report was under way")` counts in the current run, and does nothing outside of one.
 """
 
 from __future__ import annotations

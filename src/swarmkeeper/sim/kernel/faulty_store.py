@@ -1,7 +1,7 @@
-"""The real SQLite store, with commits that take time, fail, or are the last thing that its process does.
+"""The real SQLite store, with commits that take time, fail, or are the last thing that their process does.
 
-After each commit the observer is told what was written, before anybody else can know. A store in memory outlives its
-process, as a file does: what was committed is handed to the next one.
+After each commit the observer gets what was written, before any other code can read it. A store in memory outlives its
+process, as a file does: the next process gets what was committed.
 """
 
 from __future__ import annotations

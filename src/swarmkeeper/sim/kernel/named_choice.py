@@ -1,6 +1,6 @@
-"""Chance by name: every choice of a simulation is drawn from the seed and from what it is about, and from nothing else.
+"""Chance by name: every choice of a simulation is drawn from the seed and the choice's own name, and from nothing else.
 
-No stream is shared, so that leaving one fault out, or asking more often for one thing, shifts no other choice.
+No stream is shared. So leaving one fault out, or drawing more often for one thing, changes no other choice.
 """
 
 from __future__ import annotations

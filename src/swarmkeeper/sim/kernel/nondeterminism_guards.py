@@ -1,8 +1,8 @@
-"""While a simulation runs, the real clock, real chance, threads, the network and other programs raise instead of
-answering.
+"""Guards against the real world: while a simulation runs, the real clock, real chance, threads, the network and other
+programs raise instead of answering.
 
-What was taken by name before (`from time import time`) and what C code asks by itself is not caught; the linter keeps
-the first out of the product.
+Two things are not caught: names taken before (`from time import time`), and what C code asks by itself. The linter
+keeps the first out of the product.
 """
 
 from __future__ import annotations

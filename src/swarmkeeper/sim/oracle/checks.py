@@ -1,6 +1,6 @@
-"""The invariants of the life cycles that rows can show, each as one statement that finds what breaks it.
+"""Checks rows: the invariants of the life cycles that rows can show, each one statement that finds what breaks it.
 
-The numbers are those of the list of invariants in the docs; a statement without findings holds.
+The numbers are those of the list of invariants in the docs. A statement without findings holds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an edge answers with, as plain values of that moment: what a bot or a person has seen of the orchestrator."""
+"""What an edge answers with, as plain values of that moment: what a bot or a person sees of the orchestrator."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Whether tenants that want the engine at the same time get their shares of it: of its commands, and of the slices of
-long work.
+"""Checks that tenants who want the engine at the same time get their shares of it: of its commands, and of the slices
+of long work.
 
 What is promised (service/shares.py): over any time in which two tenants both wait, what they got, each divided by its
 weight, differs by no more than the dearest item of the one, so divided, and the dearest of the other. That is counted
-here in costs, two tenants at a time, over each stretch in which both wait. Of seconds nothing is promised: one item may
-take long. An engine that starts anew has forgotten who was ahead, and so has this.
+here in costs, two tenants at a time, over each stretch in which both wait. Of seconds nothing is promised: one item
+may take long. An engine that starts anew has forgotten who was ahead, and so has this.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""What is whose, where more than one tenant takes part: the names by which they are told apart in a run, and the watch
-that nothing of one comes to another. Those who try are in intruder.py; who gets how much of the engine is in shares.py.
+"""Checks that nothing of one tenant reaches another, and has the names by which tenants are kept apart in a run.
+
+Those who try to break this are in play/intruder.py. How much of the engine each tenant gets is in shares.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What one commit must not do: the invariants that are checked on what it touched, after every commit.
+"""Checks what each commit touched: what one commit must not do.
 
 The state of each item and task is followed from the events alone, along the tables of core/states.py, and compared with
 the rows that come with them.

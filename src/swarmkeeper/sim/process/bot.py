@@ -1,10 +1,10 @@
-"""The program of the bots of the third level: real ones of the SDK over real HTTP, which behave by the same choices as
-those of the second level (sdk_bots.py), and die by their own hand. Each has a process of its own.
+"""The program of the bots of level process: real ones of the SDK over real HTTP. They behave by the same choices as
+those of level http (sdk_bots.py), and kill themselves. Each has a process of its own.
 
-`python -m swarmkeeper.sim.process.bot` is the nest that they come out of: for each file of orders that it is told on
-stdin it forks one, which is there at once, for all is loaded by then. It says on stdout when one is born and when one
-has ended, and takes all with it when stdin ends. What a bot is answered, and what happens to it, it writes line by line
-into a file of its own: a line is there as soon as it is written, whatever becomes of the process.
+`python -m swarmkeeper.sim.process.bot` is the nest: it forks a bot for each file of orders that it reads from stdin.
+A bot is there at once, because all is loaded by then. The nest says on stdout when a bot is born and when one has
+ended, and takes all with it when stdin ends. A bot writes line by line into a file of its own what it is answered and
+what happens to it. A line is there as soon as it is written, whatever becomes of the process.
 """
 
 from __future__ import annotations

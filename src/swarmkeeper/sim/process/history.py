@@ -46,7 +46,7 @@ class Stored(HttpModel):
         self._titles: dict[str, str] = {}  # of tasks that were acknowledged
 
     def acknowledge(self, title: str, task: str) -> None:
-        """It is known at once, for whoever looks after it."""
+        """Know a task at once, before the store is read."""
         self.acknowledged[title] = task
         self._titles[task] = title
 
@@ -137,7 +137,7 @@ class History:
     def __init__(self, model: Stored) -> None:
         self._model, self._oracle = model, AnswerChecks(model)
         self.answers: list[Answered] = []
-        self.heard: list[EventSeen] = []  # by whoever follows the feed
+        self.heard: list[EventSeen] = []  # by the one who follows the feed
 
     def note(self, answered: Answered) -> None:
         self.answers.append(answered)

@@ -1,9 +1,10 @@
-"""The third level: real processes on this machine, wall time, a store on disk. The orchestrator is killed with -9, bots
-die by their own hand, and the history is held against the store, each time the orchestrator is dead and at the end.
+"""A run at level process: real processes on this machine, wall time, a store on disk. The orchestrator is killed with
+-9, bots kill themselves, and the history is held against the store, each time the orchestrator is dead and at the
+end.
 
-Start at `run_processes(Case(seed))`. What is drawn (which faults, what comes of an attempt) goes by the seed; which
-process is how fast goes by the machine. So no two runs are equal, there is no digest, and what is found here is not
-shrunk: it is played again until it shows at a level that can.
+Start at `run_processes(Case(seed))`. The seed decides what is drawn: which faults, and what an attempt comes to. The
+machine decides which process is how fast. So no two runs are equal, there is no digest, and a failure is not shrunk:
+it is played again until it shows at a level that can.
 """
 
 from __future__ import annotations

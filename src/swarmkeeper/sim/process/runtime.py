@@ -1,7 +1,7 @@
-"""What the driver of a run of the third level (run.py) and its bots (bot.py) have in common: wall time,
-the pace of it, faults, and transports that write down what is answered.
+"""What the driver of a run of level process (run.py) and its bots (bot.py) share: wall time, its pace, faults, and
+transports that write down each answer.
 
-Nothing of it is deterministic: processes are scheduled by the machine. Choices are drawn as everywhere, by name.
+Nothing here is deterministic: the machine schedules processes. Choices are drawn by name, as at the other levels.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Wall:
 
 
 class ProcessFaults(Faults):
-    """Faults of this level. Those of a bot end when the file `healed` is there, whoever wrote it."""
+    """Faults of this level. Those of a bot end once the file `healed` is there."""
 
     def __init__(
         self,

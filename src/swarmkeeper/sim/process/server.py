@@ -1,4 +1,6 @@
-"""The orchestrator of the third level, a process: started as an operator starts it, signalled, killed, started anew."""
+"""The orchestrator of level process: a process, started as an operator starts it, signalled, killed, and started
+anew.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bots of level core: they claim, beat and report by commands, as the SDK does over HTTP. Their behaviour is bots.py."""
+"""Bots of level core: they claim, beat and report by commands, as the SDK does over HTTP. See bots.py for behaviour."""
 
 from __future__ import annotations
 

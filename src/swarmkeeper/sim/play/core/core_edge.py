@@ -1,7 +1,7 @@
-"""What bots and people can ask of the orchestrator without HTTP: the edge of a simulation of the first level.
+"""The edge of level core: what bots and people ask of the orchestrator without HTTP.
 
-It does what the routes do, no more: hands commands to the engine, waits with a poll while its bot is there, and answers
-with plain values of that moment.
+It does what the routes do and no more: it hands commands to the engine, keeps a poll while its bot is there, and
+answers with plain values of that moment.
 """
 
 from __future__ import annotations

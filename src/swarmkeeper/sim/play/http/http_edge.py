@@ -30,7 +30,7 @@ Application = Callable[
     [MutableMapping[str, Any], Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
 ]
 
-# How a request is called in names of faults, where whoever makes it knows better than the path.
+# The name of a request in names of faults, where the caller knows better than the path.
 CALLED: contextvars.ContextVar[str] = contextvars.ContextVar("swarmkeeper_sim_called", default="")
 
 
@@ -240,7 +240,7 @@ class SimTransport:
             raise _unreachable() from None
 
     def _called(self, asked: HttpRequest) -> str:
-        """`report.t7/a`: as the first level calls the same request."""
+        """`report.t7/a`: as level core calls the same request."""
         match kind_of(asked):
             case "register" | "lease" | "beat" as kind:
                 return f"{kind}.{self._number}"

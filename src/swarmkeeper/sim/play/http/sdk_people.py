@@ -1,7 +1,7 @@
-"""The people of the second level: those of the first (people.py), who speak through real clients of the SDK.
+"""The people of level http (people.py) speak through real clients of the SDK. `SdkEdge` turns each of their commands
+into the call that a person's program would make; `SdkCalls` stands where they have the network at level core.
 
-They say what they want as commands and are answered in the words of the first level; here each is turned into the call
-of the SDK that a person's program would make.
+Here is also `FeedFollower`, who hears the feed of events.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _CODES: Mapping[str, type[SwarmkeeperError]] = {
 
 
 class SdkCalls:
-    """Stands where people of the first level have the network: what they ask of the edge goes through the SDK."""
+    """The way of people to the orchestrator, in the place of the network: what they ask goes through the SDK."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class FeedFollower:
 
 
 class SdkEdge:
-    """What people ask of the edge (core_edge.py), over the SDK."""
+    """Fulfils `PeopleEdge` by calls of the SDK."""
 
     def __init__(self, client: Client, scenario: Scenario, choice: NamedChoice) -> None:
         self._client, self._scenario, self._choice = client, scenario, choice

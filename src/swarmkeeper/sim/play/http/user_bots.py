@@ -1,6 +1,6 @@
-"""Users' own bots in a run: their code is carried out as it is. What happens to their processes, and to what they say
-on its way, is drawn as for the bots that behave by chance (`Process.around` in sdk_bots.py); nobody sends garbage or
-secrets in their name.
+"""Users' own bots in a run: their code runs as it is. What happens to their processes, and to what they send, is
+drawn as for the bots that behave by chance (`SdkBotProcess.around`). Garbage and secrets are never sent in their
+name.
 """
 
 from __future__ import annotations
