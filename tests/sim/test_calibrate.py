@@ -82,7 +82,7 @@ class Played:
 def played() -> Played:
     """One run of a scenario that is known, its feed, and what it was like as the run itself saw it."""
     recorder, measure = Recorder(), Measure(KNOWN.scenario)
-    outcome = run(Case(4, KNOWN.scenario), invariants=[recorder.own, measure.own])
+    outcome = run(Case(4, KNOWN.scenario), invariants=[recorder.invariant, measure.invariant])
     assert outcome.violation is None
     return Played(recorder.events, recorder.recording(), measure.measured())
 

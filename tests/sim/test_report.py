@@ -96,7 +96,7 @@ def test_the_time_of_each_task_goes_to_exactly_one_thing_at_once() -> None:
 
     scenario = replace(TIGHT.scenario, people=replace(TIGHT.scenario.people, retry=0))
     measure = Measure(scenario)
-    run(Case(1, scenario), invariants=[measure.own, noted])
+    run(Case(1, scenario), invariants=[measure.invariant, noted])
 
     whole = sum(ended[task] - born[task] for task in ended)
     assert len(ended) == len(born) == 5
@@ -113,7 +113,7 @@ def test_bots_are_busy_as_long_as_their_attempts_last() -> None:
         return ()
 
     measure = Measure(TIGHT.scenario)
-    run(Case(1, TIGHT.scenario), invariants=[measure.own, noted])
+    run(Case(1, TIGHT.scenario), invariants=[measure.invariant, noted])
     found = measure.measured()
 
     assert sum(line.busy for line in found.lines.values()) == pytest.approx(sum(attempts), abs=0.5)

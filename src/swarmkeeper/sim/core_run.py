@@ -22,7 +22,7 @@ from swarmkeeper.sim.oracle.model import Model
 from swarmkeeper.sim.oracle.tenant_isolation import TenantIsolation
 from swarmkeeper.sim.oracle.user_invariants import UserInvariant
 from swarmkeeper.sim.outcome import Case, Outcome, ended_as
-from swarmkeeper.sim.play.bots import SECRET, Bot, Provider
+from swarmkeeper.sim.play.bots import SECRET, Provider, SimBot
 from swarmkeeper.sim.play.core.core_bots import CoreBot
 from swarmkeeper.sim.play.core.core_edge import CoreEdge
 from swarmkeeper.sim.play.core.core_intruder import CoreIntruderEdge
@@ -58,7 +58,9 @@ class Run:
         self.clock = VirtualClock(self.loop)
         self.trace = Trace(self.loop, keep=keep)
         self.faults = Faults(choice, self.trace, kinds=scenario.faults, only=case.faults)
-        self.model = self.model_type(self.loop, self.trace, secret=SECRET, full_every=full_every, own=invariants)
+        self.model = self.model_type(
+            self.loop, self.trace, secret=SECRET, full_every=full_every, user_invariants=invariants
+        )
         if scenario.tenants > 1:
             self.model.isolation = TenantIsolation(self.model)
         self.network: Network[CoreEdge] = Network(
@@ -102,7 +104,7 @@ class Run:
             asyncio.Event(),
         )
         provider = Provider(self.env)
-        self.bots: list[Bot] = []
+        self.bots: list[SimBot] = []
         self.clients: list[TaskClient] = []
         self.people: list[Actor] = []
         for tenant in self.tenants:

@@ -198,7 +198,8 @@ class HttpRun(Run):
 
     def orchestrator_options(self) -> dict[str, Any]:
         parts = [
-            (own.name if own else f"{type_.lower()}-{n}", f"bot:{type_.lower()}") for type_, n, _, own in self._parts
+            (user_bot.name if user_bot else f"{type_.lower()}-{n}", f"bot:{type_.lower()}")
+            for type_, n, _, user_bot in self._parts
         ]
         parts += [(name, name) for name in PEOPLE]
         return {"parties": [KeyHolder(tenant_id(tenant), *part) for tenant in self.tenants for part in parts]}

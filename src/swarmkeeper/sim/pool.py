@@ -48,10 +48,10 @@ def play(case: Case, *, twice: bool = False, keep: bool = False) -> Played:
 
         return Played(run_processes(case, keep=keep), measure.measured(), None)
     try:
-        outcome = run(case, keep=keep, invariants=[measure.own])
+        outcome = run(case, keep=keep, invariants=[measure.invariant])
         same = None
         if twice:
-            again = run(case, invariants=[Measure(case.scenario).own])
+            again = run(case, invariants=[Measure(case.scenario).invariant])
             same = again.trace_hash == outcome.trace_hash
     except SystemExit as error:  # we would end with its code, as if that were ours
         where = line_of(error, *(path_of(one) for one in (case.bots, case.invariants) if one is not None))

@@ -47,10 +47,10 @@ class Model(Records):
         *,
         secret: str,
         full_every: int,
-        own: Sequence[UserInvariant] = (),
+        user_invariants: Sequence[UserInvariant] = (),
     ) -> None:
         super().__init__(loop, trace)
-        self._full_every, self._own = full_every, own
+        self._full_every, self._user_invariants = full_every, user_invariants
         self.isolation: TenantIsolation | None = None  # where there is more than one tenant
         self.commits = 0
         self.full_checks = 0
@@ -92,10 +92,10 @@ class Model(Records):
         for changes in saved:
             self._apply(changes, commit)
         self._transition_checks.records(commit)
-        for own in self._own:
-            for wrong in own.check(self, commit):
+        for invariant in self._user_invariants:
+            for wrong in invariant.check(self, commit):
                 about, why = ("-", wrong) if isinstance(wrong, str) else (self.named(wrong[0]), wrong[1])
-                self.broken(own.name, about, why, own.words)
+                self.broken(invariant.name, about, why, invariant.words)
         if self.commits % self._full_every == 0:
             self.check_rows("now and then")
 

@@ -145,7 +145,7 @@ class BotProcess(Protocol):
         """Another process has taken the bot's name, while this one lives."""
 
 
-class Bot(ABC):
+class SimBot(ABC):
     """One bot: its present process, and when there is another. A level says how a process is made."""
 
     def __init__(
@@ -193,7 +193,7 @@ class Bot(ABC):
 class Behaviour:
     """The behaviour of one process of a bot, attempt by attempt."""
 
-    def __init__(self, bot: Bot, provider: Provider, process: Any, host: Host, edge: BotEdge) -> None:
+    def __init__(self, bot: SimBot, provider: Provider, process: Any, host: Host, edge: BotEdge) -> None:
         self._bot, self._provider, self._process, self._host, self._edge = bot, provider, process, host, edge
         self._env, self._fleet = bot.env, bot.fleet
         self._choice, self._faults = bot.env.choice, bot.env.faults

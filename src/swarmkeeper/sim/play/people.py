@@ -20,7 +20,7 @@ from swarmkeeper.sim.kernel.loop import SECOND
 from swarmkeeper.sim.kernel.network import Call
 from swarmkeeper.sim.oracle.seen import ApprovalSeen, TaskSeen
 from swarmkeeper.sim.oracle.tenant_isolation import named, tenant_id
-from swarmkeeper.sim.play.bots import Bot
+from swarmkeeper.sim.play.bots import SimBot
 from swarmkeeper.sim.play.host import Environment, Party, canonical
 from swarmkeeper.sim.play.scenarios import Submission, submission_of
 
@@ -180,7 +180,7 @@ class TaskClient(Party[PeopleEdge]):
 class Operator(Party[PeopleEdge]):
     """Drains bots now and then, and lets them work again."""
 
-    def __init__(self, env: Environment, bots: Sequence[Bot], tenant: int = 1) -> None:
+    def __init__(self, env: Environment, bots: Sequence[SimBot], tenant: int = 1) -> None:
         super().__init__(env, *_person("operator", tenant))
         self._bots = bots
 

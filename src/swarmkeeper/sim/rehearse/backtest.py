@@ -132,17 +132,17 @@ def play(trial: Trial, seeds: Sequence[int], *, jobs: int = 1) -> Iterator[Trial
 
 def _play(scenario: Scenario, since: float, until: float, slots: Mapping[str, int], seed: int) -> TrialPlay:
     recorded = Recorder()
-    outcome = run(Case(seed, scenario), invariants=[recorded.own])
+    outcome = run(Case(seed, scenario), invariants=[recorded.invariant])
     return TrialPlay(seed, part_of(recorded.story(until), since, until, slots), outcome.violation)
 
 
 class Recorder:
-    """Give `own` to a run, and ask for its `recording` once it has ended: it hears all that the feed tells."""
+    """Give `invariant` to a run, and ask for its `recording` once it has ended: it hears all that the feed tells."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.tokens: dict[tuple[str, int], int] = {}
-        self.own = UserInvariant("recorded", "what a run tells is recorded", self._look)
+        self.invariant = UserInvariant("recorded", "what a run tells is recorded", self._look)
 
     def _look(self, model: Records, commit: Commit) -> Iterable[str]:
         self.events += commit.events

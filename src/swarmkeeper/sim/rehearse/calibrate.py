@@ -20,7 +20,7 @@ from swarmkeeper.sim.kernel.loop import SECOND
 from swarmkeeper.sim.play.scenarios import AGAIN, ASKS_AGAIN
 from swarmkeeper.sim.rehearse import scenario_files
 from swarmkeeper.sim.rehearse.measure import FLEET_OF, FLEETS
-from swarmkeeper.sim.rehearse.recording import Attempt, BadFeed, RecordedTask, Recording, Story, story_of
+from swarmkeeper.sim.rehearse.recording import BadFeed, RecordedAttempt, RecordedTask, Recording, Story, story_of
 from swarmkeeper.sim.rehearse.scenario_files import Rehearsal
 
 DURATIONS_MAX = 40  # so many tell a distribution, its mean exactly, and can still be read
@@ -209,7 +209,7 @@ class _Draft:
             words = "attempts timed out, or their bot fell silent: played as failures worth another try"
             self.notes.append(f"{name}: {lost} {words}")
 
-    def _tokens(self, done: Iterable[Attempt]) -> int:
+    def _tokens(self, done: Iterable[RecordedAttempt]) -> int:
         told = [one.tokens for one in done if one.tokens is not None and one.how in _REPORTED]
         return round(fmean(told)) if told else 0
 

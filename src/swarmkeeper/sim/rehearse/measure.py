@@ -112,7 +112,7 @@ class _QueueCount:
 
 
 class Measure:
-    """Give `own` to a run, and ask for `measured` once it has ended."""
+    """Give `invariant` to a run, and ask for `measured` once it has ended."""
 
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
@@ -126,7 +126,7 @@ class Measure:
         self._tokens: Counter[str] = Counter()
         self._micro_usd = 0
         self._now = 0.0
-        self.own = UserInvariant("measured", "what a run is like is measured", self._look)
+        self.invariant = UserInvariant("measured", "what a run is like is measured", self._look)
 
     # ---- looking on ------------------------------------------------------------------------------------------------
 

@@ -218,7 +218,7 @@ def _of_store(path: Path) -> Recording:
 
 
 @dataclass(slots=True)
-class Attempt:
+class RecordedAttempt:
     kind: str
     task: str
     bot: str
@@ -258,7 +258,7 @@ class RecordedTask:
     held_seconds: float = 0.0
     ready: dict[str, Since] = field(default_factory=dict)  # by key
     made: dict[str, Since] = field(default_factory=dict)  # by kind: items of it that nothing told of one by one
-    running: dict[str, Attempt] = field(default_factory=dict)
+    running: dict[str, RecordedAttempt] = field(default_factory=dict)
 
     def held_until(self, now: float) -> float:
         return self.held_seconds + (now - self.held_at if self.holds else 0.0)
@@ -268,7 +268,7 @@ class RecordedTask:
 
 
 @dataclass(slots=True)
-class BotSeen:
+class RecordedBot:
     type: str
     since: float
     until: float | None = None  # None: it was there to the end
@@ -283,8 +283,8 @@ class Story:
 
     recording: Recording
     tasks: dict[str, RecordedTask] = field(default_factory=dict)
-    attempts: list[Attempt] = field(default_factory=list)
-    bots: dict[str, BotSeen] = field(default_factory=dict)
+    attempts: list[RecordedAttempt] = field(default_factory=list)
+    bots: dict[str, RecordedBot] = field(default_factory=dict)
     verdicts: Counter[str] = field(default_factory=Counter)
     decisions: Counter[str] = field(default_factory=Counter)  # of people
     deciding: list[float] = field(default_factory=list)  # seconds
@@ -345,7 +345,7 @@ def _bot(story: Story, fact: Fact) -> None:
     if id_ is None:
         return
     if fact.kind == "bot.registered" and id_ not in story.bots and fact.data.get("type") in FLEETS:
-        story.bots[id_] = BotSeen(fact.data["type"], fact.at)
+        story.bots[id_] = RecordedBot(fact.data["type"], fact.at)
     elif id_ in story.bots and fact.kind == "bot.deleted":
         story.bots[id_].until = fact.at
     elif id_ in story.bots and fact.kind == "bot.draining":
@@ -452,12 +452,12 @@ def _lease(story: Story, task: RecordedTask, fact: Fact) -> None:
     told: Since | None = task.ready.pop(key, None)
     queued, held = told or task.made.get(kind) or task.since(now)
     waited = max(0.0, now - queued - (task.held_until(now) - held))
-    attempt = Attempt(kind, task.id, bot, data.get("round", 1), now, queued, waited)
+    attempt = RecordedAttempt(kind, task.id, bot, data.get("round", 1), now, queued, waited)
     if story.recording.tokens is not None:
         attempt.tokens = story.recording.tokens.get((fact.work or "", data.get("attempt", 0)))
     story.attempts.append(attempt)
     task.running[key] = attempt
-    seen = story.bots.setdefault(bot, BotSeen(_TYPE_OF[kind], 0.0))  # it was there before
+    seen = story.bots.setdefault(bot, RecordedBot(_TYPE_OF[kind], 0.0))  # it was there before
     seen.running += 1
     seen.most = max(seen.most, seen.running)
 

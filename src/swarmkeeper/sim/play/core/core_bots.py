@@ -21,7 +21,6 @@ from swarmkeeper.sim.oracle.seen import LeaseSeen
 from swarmkeeper.sim.oracle.tenant_isolation import tenant_id
 from swarmkeeper.sim.play.bots import (
     Behaviour,
-    Bot,
     Content,
     FailureContent,
     GiveBack,
@@ -30,6 +29,7 @@ from swarmkeeper.sim.play.bots import (
     Provider,
     Question,
     Result,
+    SimBot,
     UnreadableContent,
     VerdictContent,
 )
@@ -43,14 +43,14 @@ REPORT_SECONDS = 20.0  # of patience with an answer
 
 
 @dataclass(slots=True)
-class HeldLease:
+class BotLease:
     lease: LeaseSeen
     work: asyncio.Task[None] | None = None
     mute: bool = False  # no heartbeat for it
     progress: int = 0
 
 
-class CoreBot(Bot):
+class CoreBot(SimBot):
     process: CoreBotProcess | None
 
     def __init__(
@@ -83,7 +83,7 @@ class CoreBotProcess:
         self.bot, self.host, self.number = bot, host, number
         self.name = f"{bot.name}/{number}"
         self._behaviour = Behaviour(bot, bot.provider, self, host, self)
-        self._held: dict[str, HeldLease] = {}
+        self._held: dict[str, BotLease] = {}
         self._changed = asyncio.Event()
 
     def superseded(self) -> None:
@@ -131,7 +131,7 @@ class CoreBotProcess:
     def _take(self, leases: tuple[LeaseSeen, ...]) -> bool:
         for lease in leases:
             if lease.lease_id not in self._held and all(lease.lease_id != one.lease_id for one in self._behaviour.past):
-                held = self._held[lease.lease_id] = HeldLease(lease)
+                held = self._held[lease.lease_id] = BotLease(lease)
                 held.work = self.host.spawn(self._work(held))
         self._changed.set()
         return bool(leases)
@@ -157,7 +157,7 @@ class CoreBotProcess:
             except TimeoutError:
                 pass
 
-    async def _beat(self, heard: list[HeldLease]) -> None:
+    async def _beat(self, heard: list[BotLease]) -> None:
         for held in heard:
             held.progress += 1
         pulses = tuple(
@@ -181,14 +181,14 @@ class CoreBotProcess:
                     known.work.cancel()
                 self._over(known)
 
-    def _over(self, held: HeldLease) -> None:
+    def _over(self, held: BotLease) -> None:
         if self._held.pop(held.lease.lease_id, None) is not None:
             self._behaviour.ended(held.lease)
         self._changed.set()
 
     # ---- working ---------------------------------------------------------------------------------------------------
 
-    async def _work(self, held: HeldLease) -> None:
+    async def _work(self, held: BotLease) -> None:
         lease = held.lease
         try:
             answer = await self._behaviour.attempt(lease, lease.judges)

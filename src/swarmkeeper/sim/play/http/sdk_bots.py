@@ -30,7 +30,6 @@ from swarmkeeper.sim.play import bots
 from swarmkeeper.sim.play.bots import (
     HANGS_SECONDS,
     Behaviour,
-    Bot,
     Content,
     FailureContent,
     GiveBack,
@@ -38,6 +37,7 @@ from swarmkeeper.sim.play.bots import (
     PlanContent,
     Provider,
     Question,
+    SimBot,
     UnreadableContent,
     VerdictContent,
 )
@@ -60,7 +60,7 @@ class UserBotPart:
     make: Callable[[SdkBotProcess], BaseBot]
 
 
-class SdkBot(Bot):
+class SdkBot(SimBot):
     def __init__(
         self,
         env: Environment,
@@ -71,11 +71,11 @@ class SdkBot(Bot):
         type_: str,
         number: int,
         fleet: Fleet,
-        own: UserBotPart | None = None,
+        user_bot: UserBotPart | None = None,
         tenant: int = 1,
     ) -> None:
-        super().__init__(env, type_, number, fleet, tenant, known_as=None if own is None else own.name)
-        self.network, self.model, self.provider, self.key_of, self.own = network, model, provider, key_of, own
+        super().__init__(env, type_, number, fleet, tenant, known_as=None if user_bot is None else user_bot.name)
+        self.network, self.model, self.provider, self.key_of, self.user_bot = network, model, provider, key_of, user_bot
 
     def new_process(self, host: Host, number: int) -> SdkBotProcess:
         return SdkBotProcess(self, host, number)
@@ -102,12 +102,12 @@ class SdkBotProcess:
         key = await self.bot.key_of(self.bot.name)
         chance = Chance(self.bot.env.choice.seed, f"sdk/{self.name}")
         self._client = Client("http://swarmkeeper", key, transport=self._transport, chance=chance)
-        own = self.bot.own
-        if own is None:
+        user_bot = self.bot.user_bot
+        if user_bot is None:
             await self._serve(_BOTS[self.bot.type](self), self._client)
             return
         try:
-            await self._serve(own.make(self), self._client)
+            await self._serve(user_bot.make(self), self._client)
         except (UserCodeFails, ApiError, TypeError, ValueError) as error:
             self.bot.model.broken(TROUBLE, "-", f"{self.bot.name} cannot take part: {error}")
 
