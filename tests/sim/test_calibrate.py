@@ -274,14 +274,14 @@ class Worker(ExecutorBot):
         return Done({"of": subtask.key})
 
 
-class TransitionChecks(EvaluatorBot):
+class Judge(EvaluatorBot):
     async def review(self, candidate: Candidate, context: Context) -> Answer:
         return Accept(1.0, ["fine"])
 
 
 def test_the_feed_of_a_real_swarm_is_calibrated_like_any_other() -> None:
     async def recorded() -> list[str]:
-        async with running_swarm([Planner(), Worker(), TransitionChecks()]) as client:
+        async with running_swarm([Planner(), Worker(), Judge()]) as client:
             tasks = [await client.submit({"title": f"task {number}"}) for number in range(3)]
             for task in tasks:
                 await client.wait(task.id)

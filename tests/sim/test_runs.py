@@ -138,7 +138,7 @@ def test_an_invariant_of_ones_own_is_checked_after_every_commit() -> None:
 
 
 def test_what_reaches_for_the_real_world_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    def submit(env: object, command: object) -> str:
+    def submit(world: object, command: object) -> str:
         time.time()
         raise AssertionError("the guard did not hold")
 
