@@ -15,8 +15,8 @@ from swarmkeeper.core.errors import TaskClosed
 from swarmkeeper.core.model import Event, Limits
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.sim.harness import ADMIN, CLIENT, Harness
+from swarmkeeper.sim.play.scenarios import SCENARIOS
 from swarmkeeper.sim.run import Case, run
-from swarmkeeper.sim.scenarios import SCENARIOS
 from swarmkeeper.storage.sqlite.unit import SqliteUnit
 from tests.core import test_life, test_task_life
 

@@ -16,7 +16,6 @@ from typing import Any
 from swarmkeeper.core import commands
 from swarmkeeper.core.answers import Beaten, Reported
 from swarmkeeper.core.commands import Command
-from swarmkeeper.core.decide.work import Beaten, Reported
 from swarmkeeper.core.model import Work
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.states import FINAL, TASK_CLOSED, Kind, Status

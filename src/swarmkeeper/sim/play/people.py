@@ -32,7 +32,7 @@ RETRIES_MAX = 2
 class PeopleEdge(Protocol):
     """What people ask of the orchestrator: `CoreEdge` takes it to the engine, `SdkEdge` through the SDK."""
 
-    async def do(self, call: Call, command: Command) -> Any:
+    async def do(self, call: Call, command: Command[Any]) -> Any:
         """Carry out a command; the answer is the one of the engine."""
 
     async def task(self, call: Call, by: Principal, task: str) -> TaskSeen:
@@ -196,7 +196,7 @@ class Operator(Party[PeopleEdge]):
                     await asyncio.sleep(choice.waiting(120, "drained", bot.name, round_))
                     await self._do(f"enable.{bot.name}", commands.Enable(by=self.by, bot=bot.id))
 
-    async def _do(self, what: str, command: Command) -> None:
+    async def _do(self, what: str, command: Command[Any]) -> None:
         await self.ask(what, lambda edge, call: edge.do(call, command))
 
 

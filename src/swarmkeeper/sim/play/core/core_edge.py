@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from swarmkeeper.core import commands
+from swarmkeeper.core.answers import Beaten, Reported
 from swarmkeeper.core.commands import Command
 from swarmkeeper.core.errors import NotFound, SwarmkeeperError
 from swarmkeeper.core.model import Principal

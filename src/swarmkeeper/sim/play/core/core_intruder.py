@@ -57,7 +57,7 @@ class CoreIntruderEdge(Party[CoreEdge]):
 Try = Callable[[CoreIntruderEdge, Ids], Callable[[CoreEdge, Call], Awaitable[Any]]]
 
 
-def _does(command: Callable[[CoreIntruderEdge, Ids], Command]) -> Try:
+def _does(command: Callable[[CoreIntruderEdge, Ids], Command[Any]]) -> Try:
     return lambda its, ids: lambda edge, call: edge.do(call, command(its, ids))
 
 
