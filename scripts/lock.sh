@@ -1,7 +1,7 @@
 #!/bin/sh
 # Write requirements/*.txt: names, versions and hashes of the public registry, without any address or local path.
 # Run by `make lock`. Settings of the machine (mirrors, find-links, constraints) are kept out, since they would
-# change which files are hashed.
+# change which files are hashed. With KEEP set, what is locked stays as it is: a new dependency is added, nothing else moves.
 set -eu
 uv="${UV:-.venv-uv/bin/uv}"
 mkdir -p requirements
@@ -9,8 +9,9 @@ mkdir -p requirements
 compile() { # compile OUTPUT TITLE ARGUMENT...
     output="$1" title="$2"
     shift 2
+    if [ -n "${KEEP:-}" ]; then set -- --constraint "$output" "$@"; else set -- --upgrade "$@"; fi
     body="$(env -u UV_INDEX -u UV_INDEX_URL -u UV_DEFAULT_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS -u UV_CONSTRAINT \
-        "$uv" pip compile --quiet --no-config --system-certs --universal --python-version 3.11 --upgrade \
+        "$uv" pip compile --quiet --no-config --system-certs --universal --python-version 3.11 \
         --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --no-annotate "$@")"
     printf '# %s Written by `make lock`.\n%s\n' "$title" "$body" >"$output.new"
     if grep -nE '(https?|file)://|/(home|root|opt|tmp)/' "$output.new"; then
