@@ -1,6 +1,6 @@
 """Writes the pages of docs/ that are drawn from the code: life cycle, errors, events, settings, API, CLI, SDK, metrics.
 
-Run by `make docs`. CI runs it too, and fails when a page on main is not what the code says.
+Run by `make docs`. CI runs it with `--check`, which writes nothing and fails when a page is not what the code says.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterable, Mapping
 from enum import Enum
@@ -400,13 +401,34 @@ def link_pages() -> None:
         link.symlink_to(Path(os.path.relpath(page, link.parent)))
 
 
-def main() -> None:
+def differences() -> list[str]:
+    """Return what `make docs` would change: pages whose text differs, and pages that are not linked into the package."""
+    found = [name for name, page in PAGES.items() if not _says(DOCS / name, page())]
+    written = {page.relative_to(DOCS): page.resolve() for page in DOCS.rglob("*.md")}
+    linked = {link.relative_to(LINKS): link.resolve() for link in LINKS.rglob("*.md")}
+    return found + [
+        str(page) for page in sorted(written.keys() | linked.keys()) if written.get(page) != linked.get(page)
+    ]
+
+
+def _says(file: Path, text: str) -> bool:
+    return file.exists() and file.read_text(encoding="utf-8") == text
+
+
+def main(asked: list[str]) -> int:
+    """Write the pages; with `--check` write nothing, and end with 1 where a page is not what the code says."""
+    if asked == ["--check"]:
+        differing = differences()
+        for name in differing:
+            print(f"docs/{name} is not what the code says: run `make docs` and commit what it writes", file=sys.stderr)
+        return 1 if differing else 0
     for name, page in PAGES.items():
         target = DOCS / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(page(), encoding="utf-8")
     link_pages()
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

@@ -3,6 +3,8 @@
 import re
 import tomllib
 
+import yaml
+
 import swarmkeeper
 from tests.tidy.tree import ROOT, files, name_of
 
@@ -105,6 +107,19 @@ def test_every_make_target_that_is_documented_exists_and_explains_itself() -> No
 def test_continuous_integration_runs_what_the_readme_tells_everyone_to_run() -> None:
     assert "make test" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert "part tests make test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_hooks_run_the_tools_that_are_installed_and_fetch_nothing() -> None:
+    repositories = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"]
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+    hooks = [hook for repository in repositories for hook in repository["hooks"]]
+
+    assert [repository["repo"] for repository in repositories] == ["local"]
+    assert {hook["language"] for hook in hooks} == {"system"}
+    tools = [hook["entry"].split()[0] for hook in hooks if hook["entry"].startswith(".venv/")]
+    assert tools
+    assert [tool for tool in tools if tool not in ci] == []
 
 
 def test_the_newest_minor_version_is_the_one_that_gets_fixes() -> None:
