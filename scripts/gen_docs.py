@@ -402,7 +402,7 @@ def link_pages() -> None:
 
 
 def differences() -> list[str]:
-    """Return what `make docs` would change: pages whose text differs, and pages that are not linked into the package."""
+    """Return what `make docs` would change: pages whose text differs, and pages that are not linked there."""
     found = [name for name, page in PAGES.items() if not _says(DOCS / name, page())]
     written = {page.relative_to(DOCS): page.resolve() for page in DOCS.rglob("*.md")}
     linked = {link.relative_to(LINKS): link.resolve() for link in LINKS.rglob("*.md")}
