@@ -32,12 +32,15 @@ demo: setup ## watch a swarm of bots review a directory
 FAST_TESTS := tests/core tests/engine tests/govern tests/wire tests/service tests/storage tests/observe tests/broker \
 	tests/test_files.py tests/test_settings.py
 
-test: setup ## run the tests (FAST=1 runs those of rules, records, engine and store alone, in under a minute)
-	@$(BIN)/pytest -n 3 $(if $(FAST),$(FAST_TESTS)) $(PYTEST_ARGS)
+# Of a test's time, a part is waiting for processes and for time: one worker more than the smallest machine has cores.
+WORKERS ?= 3
+
+test: setup ## run the tests (FAST=1 runs those of rules, records, engine and store alone; WORKERS=3)
+	@$(BIN)/pytest -n $(WORKERS) $(if $(FAST),$(FAST_TESTS)) $(PYTEST_ARGS)
 
 coverage: setup ## measure which lines the tests run, into build/coverage/html (FAST=1 as for test); no bound is set
 	@mkdir -p build/coverage
-	@$(BIN)/pytest -n 3 --cov --cov-report=term --cov-report=html $(if $(FAST),$(FAST_TESTS)) $(PYTEST_ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --cov --cov-report=term --cov-report=html $(if $(FAST),$(FAST_TESTS)) $(PYTEST_ARGS)
 
 check: setup ## lint, format, spelling, types, import contracts, facts about the code
 	@$(BIN)/ruff check .
