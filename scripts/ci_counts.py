@@ -11,7 +11,7 @@ COUNTS = ROOT / ".pytest_counts"
 EXPECTED = (
     ("tests_skipped", "tests skipped", True, "tests"),
     ("docs_blocks_unexecuted", "docs code blocks unexecuted", True, "docs"),
-    ("routes_left_out", "routes left out of schemathesis", True, "src/swarmkeeper/http/api.py"),
+    ("routes_left_out", "routes left out of schemathesis", True, "src/swarmkeeper/http/app.py"),
     ("type_ignores_without_reason", "`type: ignore` without a reason", False, "tests/tidy"),
 )
 

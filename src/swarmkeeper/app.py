@@ -37,9 +37,9 @@ from swarmkeeper.govern.access import Role
 from swarmkeeper.govern.redaction.packs import BadRules
 from swarmkeeper.govern.redaction.tags import Tags
 from swarmkeeper.govern.rulebook import Rulebook
-from swarmkeeper.http.api import HttpLimits, Parts
-from swarmkeeper.http.api import create_app as create_door
-from swarmkeeper.http.reader import Helper, Here, Readers
+from swarmkeeper.http.app import HttpLimits, Services
+from swarmkeeper.http.app import create_app as create_http_app
+from swarmkeeper.http.intake.reader import Helper, Here, Readers
 from swarmkeeper.http.refusals import Refusals
 from swarmkeeper.inside import InProcess
 from swarmkeeper.observe.happenings import Happenings
@@ -191,8 +191,8 @@ class Orchestrator:
         if self._beside is not None:
             there = self._reads(self._beside, limits, Bodies(self._beside), here.messages.newest)
         self._looks = Looks(there, engine.weights, threaded=self._beside is not None)
-        self.app = create_door(
-            Parts(
+        self.app = create_http_app(
+            Services(
                 engine=engine,
                 queries=here.queries,
                 leases=here.leases,

@@ -71,7 +71,7 @@ async def serving(
     """
     import uvicorn
 
-    from swarmkeeper.http.guard import GuardedProtocol
+    from swarmkeeper.http.intake.guard import GuardedProtocol
 
     listening = asyncio.Event()
 

@@ -195,7 +195,7 @@ async def test_a_server_that_stops_waits_for_its_answers_as_long_as_was_set(monk
 
     settings = Settings(store="sqlite://:memory:", port=0, stop_seconds=1, log_level="error")
     async with serving(settings) as served:
-        monkeypatch.setattr(served.swarm.app.parts.queries, "tasks", hangs)  # type: ignore[attr-defined]  # it is an Api
+        monkeypatch.setattr(served.swarm.app.state.services.queries, "tasks", hangs)
         client = Client(served.url, await served.swarm.make_key("client"))
         asking = asyncio.ensure_future(client.call("GET", "/tasks"))
         await asked.wait()

@@ -6,10 +6,9 @@ from typing import Any
 
 import jsonschema_rs
 
-from swarmkeeper.http.api import ALL_CALLS
-from swarmkeeper.http.openapi import document
+from swarmkeeper.http.app import openapi_document
 
-_DOCUMENT = document(ALL_CALLS, "0.0.0")
+_DOCUMENT = openapi_document("0.0.0")
 _PATHS = [(path, re.compile(re.sub(r"\\\{\w+\\\}", "[^/:]+", re.escape(path)))) for path in _DOCUMENT["paths"]]
 
 

@@ -124,7 +124,7 @@ async def test_a_rotated_key_has_two_secrets_for_a_while(swarm: Orchestrator, ad
 
 async def test_metrics_are_open_on_this_machine_only_where_that_was_said(swarm: Orchestrator, nobody: Caller) -> None:
     assert (await nobody.get("/metrics")).status == 401
-    object.__setattr__(swarm.app.parts.limits, "metrics_open", True)  # type: ignore[attr-defined]  # the app is an Api
+    object.__setattr__(swarm.app.state.services.limits, "metrics_open", True)
 
     assert (await nobody.get("/metrics")).headers["content-type"].startswith("text/plain")
     assert (await nobody.get("/metrics", x_forwarded_for="10.0.0.1")).status == 401
@@ -160,7 +160,7 @@ async def test_guessing_is_slowed_down_and_a_good_key_is_not(admin: Caller, nobo
 
 
 async def test_behind_a_proxy_callers_are_told_apart_by_what_the_proxy_says(swarm: Orchestrator) -> None:
-    limits = swarm.app.parts.limits  # type: ignore[attr-defined]  # the app is an Api
+    limits = swarm.app.state.services.limits
     object.__setattr__(limits, "trusted_proxies", ("127.0.0.0/8",))
     proxy, stranger = Caller(swarm.app), Caller(swarm.app, client="10.0.0.9")
     for _ in range(10):

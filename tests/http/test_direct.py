@@ -1,15 +1,34 @@
-"""Calls are found without the framework's layers, and come to the same there as through them."""
+"""The hot routes are found without the framework's layers, and come to the same there as through them."""
 
 import re
 from collections.abc import AsyncIterator
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
 from swarmkeeper.app import Orchestrator
-from swarmkeeper.http.api import ALL_CALLS, Api
+from swarmkeeper.http.app import ROUTES
+from swarmkeeper.http.middleware import HotRoutes
+from swarmkeeper.http.routing import HotRoute
 from swarmkeeper.settings import Settings
 
 SAMPLES = {"subtask": "a-key"}
+HOT = {
+    "POST /leases",
+    "POST /results",
+    "POST /tasks",
+    "POST /tasks:batch",
+    "POST /tasks/{task_id}/results",
+    "POST /bots/{bot_id}:heartbeat",
+    "GET /tasks/{task_id}",
+}
+
+
+async def unused(scope: Scope, receive: Receive, send: Send) -> None:
+    raise AssertionError("no request is made")
+
+
+TABLE = HotRoutes(unused, [route for route in ROUTES if isinstance(route, HotRoute)])
 
 
 @pytest.fixture
@@ -22,44 +41,53 @@ def sample(path: str) -> str:
     return re.sub(r"\{(\w+)\}", lambda name: SAMPLES.get(name[1], "abc_0123"), path)
 
 
-async def test_every_call_is_found_directly(swarm: Orchestrator) -> None:
-    app = swarm.app
-    assert isinstance(app, Api)
+def test_the_hot_routes_and_no_others_are_found_directly() -> None:
+    for route in ROUTES:
+        scope = {"path": sample(route.path_format), "method": route.method}
+        found = TABLE.find(scope)
 
-    for call in ALL_CALLS:
-        scope = {"path": sample(call.path)}
-        endpoint = app._direct.find(scope)
-
-        assert endpoint is not None
-        assert endpoint.path == call.path
-        assert len(scope.get("path_params", {})) == call.path.count("{")
+        assert (found is route) == (f"{route.method} {route.path_format}" in HOT)
+        if found is not None:
+            assert len(scope.get("path_params", {})) == route.path_format.count("{")
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize(
     "path",
-    ["", "/nothing", "/tasks/", "/tasks/tsk_1/", "/tasks//results", "/tasks/x/results", "/leases/lse_1:drop"],
+    [
+        *("", "/nothing", "/tasks/", "/tasks/tsk_1/", "/tasks//results", "/tasks/x/results", "/leases/lse_1:drop"),
+        *("/leases\n", "/tasks/tsk_1\n", "/tasks/tsk_1/results\n"),
+    ],
 )
-async def test_what_is_no_call_is_not_found(swarm: Orchestrator, path: str) -> None:
-    app = swarm.app
-    assert isinstance(app, Api)
-
-    assert app._direct.find({"path": path}) is None
+def test_what_is_no_hot_route_is_not_found(method: str, path: str) -> None:
+    assert TABLE.find({"path": path, "method": method}) is None
 
 
-async def test_below_a_root_path_calls_answer_as_they_do_without_one(swarm: Orchestrator) -> None:
+@pytest.mark.parametrize("path", ["/readyz", "/tasks/tsk_1"])
+async def test_below_a_root_path_calls_answer_as_they_do_without_one(swarm: Orchestrator, path: str) -> None:
+    key = await swarm.make_key("client")
     answers = []
-    for root, path in (("", "/readyz"), ("/swarm", "/swarm/readyz")):
-        sent: list[dict[str, object]] = []
+    for root in ("", "/swarm"):
+        sent: list[Message] = []
 
-        async def receive() -> dict[str, object]:
+        async def receive() -> Message:
             return {"type": "http.request", "body": b"", "more_body": False}
 
-        async def send(message: dict[str, object], sent: list[dict[str, object]] = sent) -> None:
+        async def send(message: Message, sent: list[Message] = sent) -> None:
             sent.append(message)
 
-        scope = {"type": "http", "method": "GET", "path": path, "root_path": root, "query_string": b"", "headers": []}
-        await swarm.app(scope, receive, send)  # type: ignore[arg-type]  # plain dicts, as a server sends them
-        answers.append([(message.get("status"), message.get("body")) for message in sent])
+        headers = [(b"x-api-key", key.encode()), (b"x-request-id", b"mine")]
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": root + path,
+            "root_path": root,
+            "query_string": b"",
+            "headers": headers,
+        }
+        await swarm.app(scope, receive, send)
+        told = b"".join(message.get("body", b"") for message in sent)
+        answers.append((sent[0]["status"], told.replace(b'"/swarm/docs', b'"/docs')))
 
     assert answers[0] == answers[1]
-    assert answers[0][0][0] == 200
+    assert answers[0][0] == (200 if path == "/readyz" else 404)

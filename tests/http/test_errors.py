@@ -4,7 +4,7 @@ import pytest
 
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.http import errors
-from swarmkeeper.http.api import ALL_CALLS
+from swarmkeeper.http.app import ROUTES
 from tests.http.conftest import Caller
 
 
@@ -54,18 +54,18 @@ async def test_a_wrong_method_is_told_which_there_are(admin: Caller) -> None:
 
 
 async def test_every_declared_route_answers_where_it_is_declared(admin: Caller) -> None:
-    for call in ALL_CALLS:
-        path = call.path
+    for route in ROUTES:
+        path = route.path_format
         for name in ("task_id", "bot_id", "lease_id", "approval_id", "key_id"):
             path = path.replace(f"{{{name}}}", "tsk_0")
-        answer = await admin.call(call.method, path.replace("{subtask}", "a"), {} if call.body else None)
-        assert answer.status != 405, call
+        answer = await admin.call(route.method, path.replace("{subtask}", "a"), {} if route.body_model else None)
+        assert answer.status != 405, route
         # Nobody else's 404: the call itself has looked.
-        assert answer.status != 404 or answer.json["detail"] != "there is no such thing", call
+        assert answer.status != 404 or answer.json["detail"] != "there is no such thing", route
 
 
 async def test_an_overloaded_engine_says_when_to_come_back(admin: Caller) -> None:
-    admin.app.parts.engine.stop()  # type: ignore[attr-defined]  # the app is an Api
+    admin.app.state.services.engine.stop()  # type: ignore[attr-defined]  # the app is a FastAPI
 
     answer = await admin.post("/tasks", {"title": "x"})
 
@@ -78,7 +78,7 @@ async def test_a_fault_of_ours_is_logged_and_told_without_its_cause(
     async def broken(*args: object, **named: object) -> None:
         raise RuntimeError("swordfish")
 
-    monkeypatch.setattr(admin.app.parts.queries, "tasks", broken)  # type: ignore[attr-defined]  # the app is an Api
+    monkeypatch.setattr(admin.app.state.services.queries, "tasks", broken)  # type: ignore[attr-defined]  # the app is a FastAPI
 
     answer = await admin.get("/tasks")
 

@@ -18,8 +18,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection, positive_
 from starlette.types import Message, Receive, Scope, Send
 
 from swarmkeeper.app import Orchestrator
-from swarmkeeper.http.api import ALL_CALLS
-from swarmkeeper.http.openapi import document
+from swarmkeeper.http.app import ROUTES, openapi_document
 from swarmkeeper.settings import Settings
 from swarmkeeper.wire.problems import _WORDS
 from tests.counts import write_count
@@ -104,7 +103,7 @@ class Elsewhere:
 
 THERE = Elsewhere()
 CONFIG = SchemathesisConfig.from_dict({"generation": GENERATION} | ({} if exploring() else {"seed": 7}))
-schema = schemathesis.openapi.from_dict(document(ALL_CALLS, "0.0.0"), config=CONFIG)
+schema = schemathesis.openapi.from_dict(openapi_document("0.0.0"), config=CONFIG)
 schema.app = THERE
 
 
@@ -193,7 +192,7 @@ TestSequences = Sequences.TestCase
 
 
 def test_no_route_is_left_out() -> None:
-    declared = {(call.method, call.path) for call in ALL_CALLS}
+    declared = {(route.method, route.path_format) for route in ROUTES}
     tried = {
         (found.ok().method.upper(), found.ok().path) for found in schema.get_all_operations() if isinstance(found, Ok)
     }

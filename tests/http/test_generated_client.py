@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from swarmkeeper.http.api import ALL_CALLS
-from swarmkeeper.http.openapi import document
+from swarmkeeper.http.app import openapi_document
 from tests.acceptance.server import Server
 
 GENERATOR = Path(__file__).resolve().parents[2] / ".venv-generator" / "bin"
@@ -63,7 +62,7 @@ print(json.dumps({
 def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("generated")
     described = folder / "openapi.json"
-    described.write_text(json.dumps(document(ALL_CALLS, "1.2.3")))
+    described.write_text(json.dumps(openapi_document("1.2.3")))
     program = [str(GENERATOR / "openapi-python-client"), "generate", "--meta", "none", "--fail-on-warning"]
     where = ["--path", str(described), "--output-path", str(folder / "swarmkeeper_client")]
     path = {"PATH": f"{GENERATOR}:/usr/bin:/bin"}  # it formats what it writes
@@ -94,7 +93,7 @@ def test_a_client_that_was_made_from_the_description_does_all_that_a_swarm_does(
 
 def test_no_field_has_a_default_and_answers_say_what_is_always_there() -> None:
     """Generators take a field with a default for one that is always there, also where it may be left out."""
-    schemas = document(ALL_CALLS, "1.2.3")["components"]["schemas"]
+    schemas = openapi_document("1.2.3")["components"]["schemas"]
 
     assert [name for name, schema in schemas.items() if '"default":' in json.dumps(schema)] == []
     assert schemas["TaskDefinition"]["required"] == ["title"]
@@ -105,7 +104,7 @@ def test_no_field_has_a_default_and_answers_say_what_is_always_there() -> None:
 
 def test_no_two_words_of_an_enumeration_differ_by_casing_alone() -> None:
     """Generators make names of them, in one casing."""
-    described = document(ALL_CALLS, "1.2.3")
+    described = openapi_document("1.2.3")
 
     assert [words for words in enumerations(described) if len({word.lower() for word in words}) < len(words)] == []
 

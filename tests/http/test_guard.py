@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from swarmkeeper.core.errors import Malformed
-from swarmkeeper.http import guard, limits
+from swarmkeeper.http.intake import guard, limits
 from swarmkeeper.serving import serving
 from swarmkeeper.settings import Settings
 

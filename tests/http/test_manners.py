@@ -9,7 +9,7 @@ import pytest
 from starlette.types import Message
 
 from swarmkeeper.core.errors import Malformed, TooLarge
-from swarmkeeper.http.limits import read_body
+from swarmkeeper.http.intake.limits import read_body
 from tests.http.conftest import Caller
 
 SECRET = "AKIAIOSFODNN7EXAMPLE-hunter2"
@@ -237,7 +237,7 @@ async def test_head_tells_what_get_would_without_the_body(admin: Caller) -> None
 
 
 async def test_links_are_told_as_the_caller_sees_the_api(admin: Caller) -> None:
-    parts = admin.app.parts  # type: ignore[attr-defined]  # the app is an Api
+    parts = admin.app.state.services  # type: ignore[attr-defined]  # the app is a FastAPI
     object.__setattr__(parts.limits, "public_url", "https://swarm.example/x/")
 
     made = await admin.post("/tasks", {"title": "x"})
@@ -265,7 +265,7 @@ async def test_the_root_says_what_this_is_and_the_calls_that_it_shows_work(nobod
     assert page.headers["content-security-policy"] == (await nobody.get("/docs")).headers["content-security-policy"]
     assert not re.search(rb"(src|href)=['\"]?https?:|<script", page.body)
     text = html.unescape(page.body.decode())
-    assert nobody.app.parts.version in text  # type: ignore[attr-defined]  # the app is an Api
+    assert nobody.app.state.services.version in text  # type: ignore[attr-defined]  # the app is a FastAPI
     for link in re.findall(r"href='([^']*)'", text):
         assert (await nobody.get(link)).status == 200
     [task] = re.findall(r"--data '([^']*)'", text)
@@ -273,7 +273,7 @@ async def test_the_root_says_what_this_is_and_the_calls_that_it_shows_work(nobod
 
 
 async def test_the_links_of_the_root_are_those_that_the_caller_sees(nobody: Caller) -> None:
-    parts = nobody.app.parts  # type: ignore[attr-defined]  # the app is an Api
+    parts = nobody.app.state.services  # type: ignore[attr-defined]  # the app is a FastAPI
     object.__setattr__(parts.limits, "public_url", "https://swarm.example/x/")
 
     page = await nobody.get("/")

@@ -15,8 +15,8 @@ import pytest
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.core.errors import Overloaded
 from swarmkeeper.core.model import Principal
-from swarmkeeper.http import content
-from swarmkeeper.http.reader import SHORT_BYTES, Helper, Readers
+from swarmkeeper.http.intake import content
+from swarmkeeper.http.intake.reader import SHORT_BYTES, Helper, Readers
 from swarmkeeper.settings import Settings
 from swarmkeeper.wire import v1
 from tests.http.conftest import Answered, Caller, Fleet
@@ -164,7 +164,7 @@ async def test_a_long_body_is_read_in_another_process_and_means_the_same(
     def never(*args: Any) -> None:
         raise AssertionError("a long body was read where everybody waits")
 
-    monkeypatch.setattr("swarmkeeper.http.reader.understand", never)
+    monkeypatch.setattr("swarmkeeper.http.intake.reader.understand", never)
     secret = {"AKIAIOSFODNN7EXAMPLF": 1, "plain": 2}
     large, bad, named = [
         await client.post("/tasks", {"title": "large", "subtasks": each})

@@ -120,8 +120,8 @@ async def test_the_tenants_stream_has_all_of_it(admin: Caller, client: Caller) -
 
 
 async def test_an_idle_stream_says_that_it_lives(swarm: Orchestrator, client: Caller) -> None:
-    object.__setattr__(swarm.app.parts.limits, "key_check_every", 0.01)  # type: ignore[attr-defined]  # the app is an Api
-    object.__setattr__(swarm.app.parts.limits, "alive_every", 0.02)  # type: ignore[attr-defined]  # the app is an Api
+    object.__setattr__(swarm.app.state.services.limits, "key_check_every", 0.01)
+    object.__setattr__(swarm.app.state.services.limits, "alive_every", 0.02)
     made = await client.post("/tasks", {"title": "x"})
 
     async with stream(client, f"/tasks/{made.json['id']}/events") as events:
@@ -132,7 +132,7 @@ async def test_an_idle_stream_says_that_it_lives(swarm: Orchestrator, client: Ca
 
 
 async def test_a_stream_ends_when_its_key_does(swarm: Orchestrator, admin: Caller, client: Caller) -> None:
-    object.__setattr__(swarm.app.parts.limits, "key_check_every", 0.01)  # type: ignore[attr-defined]  # the app is an Api
+    object.__setattr__(swarm.app.state.services.limits, "key_check_every", 0.01)
     made = await client.post("/tasks", {"title": "x"})
     (key,) = [each for each in (await admin.get("/keys")).json["items"] if each["role"] == "client"]
 

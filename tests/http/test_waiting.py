@@ -88,7 +88,7 @@ async def test_what_was_leased_as_the_caller_hung_up_goes_back_and_counts_nothin
     gone = asyncio.Event()
     leaves = await fleet.bot("Executor", "leaves")
     waiting = await park(swarm, leaves, gone)
-    leases = swarm.app.parts.leases  # type: ignore[attr-defined]  # the app is an Api
+    leases = swarm.app.state.services.leases
     shown = leases.views
 
     async def hangs_up_meanwhile(*args: Json) -> Json:
@@ -142,7 +142,7 @@ async def test_a_deleted_bot_ends_its_polls_and_gives_its_work_back(
 
 async def test_a_bot_that_waits_is_there(swarm: Orchestrator, fleet: Fleet) -> None:
     bot = await fleet.bot("Executor")
-    parts = swarm.app.parts  # type: ignore[attr-defined]  # the app is an Api
+    parts = swarm.app.state.services
     object.__setattr__(parts.limits, "key_check_every", 0.01)
     gone = asyncio.Event()
     waiting = await park(swarm, bot, gone)
@@ -167,7 +167,7 @@ async def test_two_hundred_parked_polls_ask_the_store_nothing(
     swarm: Orchestrator, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bots = [await fleet.bot("Executor", f"bot-{number}", capacity=50) for number in range(4)]
-    parts = swarm.app.parts  # type: ignore[attr-defined]  # the app is an Api
+    parts = swarm.app.state.services
     object.__setattr__(parts.limits, "key_check_every", 0.01)
     gone = asyncio.Event()
     waiting = [await park(swarm, bot, gone) for _ in range(50) for bot in bots]
@@ -193,7 +193,7 @@ async def test_those_who_wait_with_one_key_are_looked_after_with_one_look(
 ) -> None:
     bot = await fleet.bot("Executor", capacity=20)
     made = await client.post("/tasks", {"title": "nobody plans it"})
-    standing = swarm.app.parts.standing  # type: ignore[attr-defined]  # the app is an Api
+    standing = swarm.app.state.services.standing
     gone = asyncio.Event()
     polls = [await park(swarm, bot, gone) for _ in range(20)]
     waits = [
@@ -331,7 +331,7 @@ async def test_a_change_between_looking_and_listening_is_not_missed(
 ) -> None:
     made = await client.post("/tasks", {"title": "x"})
     path = f"/tasks/{made.json['id']}"
-    queries = swarm.app.parts.queries  # type: ignore[attr-defined]  # the app is an Api
+    queries = swarm.app.state.services.queries
     version = queries.version
 
     async def meanwhile(*args: Json) -> Json:

@@ -18,7 +18,7 @@ from swarmkeeper.core.model import Approval, Bot, Edge, Failure, Idempotency, Le
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.states import Ending, ErrorClass, Happening, Status
 from swarmkeeper.core.world import World
-from swarmkeeper.http import sse
+from swarmkeeper.http.routers import sse
 from swarmkeeper.sdk import chance as chances
 from swarmkeeper.sdk.calls import Calls
 from swarmkeeper.service import pulses

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from swarmkeeper.core.model import Principal
-from swarmkeeper.http.calls import Exchange
+from swarmkeeper.http.dependencies import Call
 from swarmkeeper.sdk.session import Session
 from swarmkeeper.service import feed
 from swarmkeeper.service.queries import Queries
@@ -186,7 +186,7 @@ def test_an_answer_from_before_a_commit_is_found(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_key_of_a_submission_that_is_not_heeded_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Exchange, "idempotency_key", lambda exchange: None)
+    monkeypatch.setattr(Call, "idempotency_key", lambda call: None)
 
     violation = played(1, faults=("net.lose_reply@client:submit.t1#1",)).violation
 

@@ -16,7 +16,7 @@ from swarmkeeper.core.commands import Command
 from swarmkeeper.core.model import Approval, Bot, LateResult, Message, Task
 from swarmkeeper.core.ports import Changes, Unit
 from swarmkeeper.core.world import World
-from swarmkeeper.http.api import ALL_CALLS
+from swarmkeeper.http.app import ROUTES
 from swarmkeeper.service.chores import ChoreTurns
 from swarmkeeper.service.shares import Turns
 from swarmkeeper.sim.oracle.records import Records
@@ -110,9 +110,9 @@ def test_real_processes_are_refused_more_than_one_tenant() -> None:
 def test_every_call_about_another_tenants_things_is_tried_over_http() -> None:
     tried = {(one.method, _shape(one.path)) for one in http_intruder.TRIES.values()}
     missing = {
-        f"{call.method} {call.path}"
-        for call in ALL_CALLS
-        if "{" in call.path and (call.method, _shape(call.path)) not in tried
+        f"{route.method} {route.path_format}"
+        for route in ROUTES
+        if "{" in route.path_format and (route.method, _shape(route.path_format)) not in tried
     }
 
     # Nobody in a run is an administrator.

@@ -10,12 +10,14 @@ import os
 import sys
 import tempfile
 from typing import Any, Literal, get_args, get_origin
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from pydantic import BaseModel
 
-from swarmkeeper.http import api
-from swarmkeeper.http.calls import Exchange
+from swarmkeeper.http import middleware
+from swarmkeeper.http.app import ROUTES
+from swarmkeeper.http.dependencies import Call
 from swarmkeeper.settings import BY_NAME, Settings
 from swarmkeeper.wire import v1
 from tests.tidy.effects import Place, effects, inventory
@@ -31,7 +33,7 @@ def take_away(place: Place) -> None:
     elif place.table[0].isupper():
         of_every_record(getattr(v1, place.table), place.name)
     else:
-        of_every_exchange(place)
+        of_every_call(place)
 
 
 def always(owner: type, name: str, value: Any) -> None:
@@ -50,31 +52,54 @@ def of_every_record(record: type[BaseModel], name: str) -> None:
     record.model_dump = dumped  # type: ignore[method-assign]  # for the life of this process
 
 
-def of_every_exchange(place: Place) -> None:
+def of_every_call(place: Place) -> None:
     """Of a call its header, or the field of its query or body."""
+    (route,) = (route for route in ROUTES if route.operation_id == place.table)
 
-    class Deaf(Exchange[Any, Any]):
-        def __init__(self, *, headers: dict[str, str], **known: Any) -> None:
-            if known["call"].operation == place.table:
-                headers = {name: value for name, value in headers.items() if name != place.name.lower()}
-            super().__init__(headers=headers, **known)
+    class Deaf(Call):
+        @property  # type: ignore[override]  # `Call` has a plain attribute
+        def headers(self) -> dict[str, str]:
+            return {name: value for name, value in self._headers.items() if not self._meant(name)}
 
-        def take_body(self, body: Any) -> None:
-            super().take_body(self._without(body))
+        @headers.setter
+        def headers(self, given: dict[str, str]) -> None:
+            self._headers = given
 
-        def take_query(self, query: Any) -> None:
-            super().take_query(self._without(query))
+        @property
+        def body(self) -> Any:
+            return self._body
 
-        def _without(self, record: BaseModel) -> BaseModel:
+        @body.setter
+        def body(self, given: Any) -> None:
+            self._body = self._without(given)
+
+        @property
+        def query(self) -> Any:
+            return self._query
+
+        @query.setter
+        def query(self, given: Any) -> None:
+            self._query = self._without(given)
+            if self._query is not given:  # FastAPI reads it, too
+                pairs = parse_qsl(self.scope["query_string"].decode(), keep_blank_values=True)
+                left = [(name, value) for name, value in pairs if name != place.name]
+                self.scope["query_string"] = urlencode(left).encode()
+
+        def _meant(self, header: str) -> bool:
+            return (self.method, self.path) == (route.method, route.path_format) and header == place.name.lower()
+
+        def _without(self, record: Any) -> Any:
+            if not isinstance(record, BaseModel) or (self.method, self.path) != (route.method, route.path_format):
+                return record
             fields = type(record).model_fields
-            if self.call.operation != place.table or place.name not in {
+            if place.name not in {
                 name for attribute, field in fields.items() for name in (attribute, field.validation_alias)
             }:
                 return record
             attribute, nothing = unset(type(record), place.name)
             return record.model_copy(update={attribute: nothing})
 
-    vars(api)["Exchange"] = Deaf
+    vars(middleware)["Call"] = Deaf
 
 
 def unset(record: type[BaseModel], name: str) -> tuple[str, Any]:

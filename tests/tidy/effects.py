@@ -10,8 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from swarmkeeper.http.api import ALL_CALLS
-from swarmkeeper.http.openapi import document
+from swarmkeeper.http.app import openapi_document
 from swarmkeeper.settings import KNOBS
 
 MAP = Path(__file__).with_name("effects.toml")
@@ -28,7 +27,7 @@ class Place(NamedTuple):
 
 @cache
 def described() -> dict[str, Any]:
-    return document(ALL_CALLS, "0.0.0")
+    return openapi_document("0.0.0")
 
 
 def _references(schema: Any) -> Iterator[str]:

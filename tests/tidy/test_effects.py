@@ -5,7 +5,7 @@ That the tests do fail is shown by `python -m tests.tidy.ablation`, which takes 
 
 import ast
 
-from swarmkeeper.http.api import ALL_CALLS
+from swarmkeeper.http.app import ROUTES
 from swarmkeeper.wire import requests
 from swarmkeeper.wire.later import NOT_SUPPORTED
 from swarmkeeper.wire.shapes import Request
@@ -65,7 +65,9 @@ def test_what_is_ignored_on_purpose_is_shown_to_be_ignored() -> None:
 def test_a_record_that_no_call_takes_is_refused_by_name() -> None:
     records = {each for each in vars(requests).values() if isinstance(each, type) and issubclass(each, Request)}
     deeper = {place.table for place in inventory()}
-    taken = {call.body for call in ALL_CALLS if call.body} | {each for each in records if each.__name__ in deeper}
+    taken = {route.body_model for route in ROUTES if route.body_model} | {
+        each for each in records if each.__name__ in deeper
+    }
 
     left = {each for each in records if not any(issubclass(one, each) for one in taken)}
 

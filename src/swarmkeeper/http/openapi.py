@@ -1,50 +1,47 @@
-"""The OpenAPI 3.1 document, made from the declarations of calls and from the records of the wire."""
+"""The OpenAPI document is FastAPI's own; here stands what FastAPI cannot express, and the words that routes share.
+
+- `returns`, `refuses`: how a route declares its responses.
+- `describe`: the document, changed so that generators of clients understand it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
+from fastapi import FastAPI
 from pydantic import BaseModel
-from pydantic.json_schema import JsonSchemaMode
 
 from swarmkeeper.core import errors
 from swarmkeeper.core.errors import SwarmkeeperError
-from swarmkeeper.http.calls import Call
-from swarmkeeper.http.errors import PROBLEM_TYPE, STATUS
-from swarmkeeper.http.schemas import of_records
-from swarmkeeper.http.sse import EVENT_STREAM
+from swarmkeeper.http.errors import STATUS
+from swarmkeeper.http.responses import PROBLEM_TYPE
 from swarmkeeper.wire import v1
 
-_ID = "^[a-z]{3}_[0-9A-Za-z]{1,64}$"
-_PATH_PARAMETERS: Mapping[str, tuple[str, str]] = {
-    "task_id": (_ID, "A task's id."),
-    "bot_id": (_ID, "A bot's id."),
-    "lease_id": (_ID, "A lease's id."),
-    "approval_id": (_ID, "An approval's id."),
-    "key_id": (_ID, "The id of a key's record."),
-    "subtask": (f"^[a-z0-9][a-z0-9._-]{{0,63}}$|{_ID}", "A subtask's key or id."),
+if TYPE_CHECKING:
+    from swarmkeeper.http.routing import StrictRoute
+
+Responses = dict[int | str, dict[str, Any]]
+
+DESCRIPTION = """A control plane for swarms of AI bots: who may do what, when, and at what cost.
+
+Bodies are strict: an unknown field is refused, `"5"` is not 5. Every refusal is a problem document (RFC 9457) whose
+`code` is one of a closed set."""
+TAGS = {
+    "tasks": "Submit, look at, wait for and steer tasks.",
+    "work": "What bots do.",
+    "bots": "The fleet.",
+    "keys": "API keys.",
+    "evidence": "What happened.",
+    "ops": "Health, figures, descriptions.",
 }
-_HEADERS: Mapping[str, tuple[dict[str, Any], str]] = {
-    "Idempotency-Key": (
-        {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]{1,255}$"},
-        (
-            "Makes the call safe to repeat, for 24 hours: the same body has the same answer, and no second effect. "
-            "It is one of your API key's own: another key may use the same text."
-        ),
-    ),
-    "Bot-Process": (
-        {"type": "string", "minLength": 1, "maxLength": 255},
-        "Which process of the bot asks, by a word of its own. Where two processes ask as one bot, the answer says so.",
-    ),
-    "If-None-Match": ({"type": "string"}, "An ETag from before: 304 where nothing has changed since."),
-    "If-Match": ({"type": "string"}, "An ETag: 412 where the task has changed since."),
-    "Last-Event-ID": (
-        {"type": "string", "pattern": "^[0-9]{0,18}$"},
-        "For a stream: the id of the last event that was seen.",
-    ),
-}
-_HEADERS_TOLD: Mapping[str, Any] = {
+WORDS = {200: "Here it is.", 201: "It was made.", 204: "It is gone.", 304: "Nothing has changed.", 503: "Not now."}
+# Any query can be wrong.
+EVERY_ROUTE = (errors.Internal, errors.Overloaded, errors.Malformed, errors.Invalid)
+
+_SCHEMAS = "#/components/schemas/"
+_EVERY_RESPONSE = ("X-Request-Id", "API-Version", "traceparent")
+_HEADERS: Mapping[str, Any] = {
     "X-Request-Id": {"description": "Which call this was, as logs have it.", "schema": {"type": "string"}},
     "API-Version": {"schema": {"const": "1"}},
     "traceparent": {"description": "W3C trace context.", "schema": {"type": "string"}},
@@ -57,175 +54,191 @@ _HEADERS_TOLD: Mapping[str, Any] = {
     },
 }
 
-
-def _told(*names: str) -> dict[str, Any]:
-    every = ("X-Request-Id", "API-Version", "traceparent")
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*every, *names)}
+# ---- what routes declare -------------------------------------------------------------------------------------------
 
 
-_DESCRIPTION = """A control plane for swarms of AI bots: who may do what, when, and at what cost.
-
-Bodies are strict: an unknown field is refused, `"5"` is not 5. Every refusal is a problem document (RFC 9457) whose
-`code` is one of a closed set."""
-_TAGS = {
-    "tasks": "Submit, look at, wait for and steer tasks.",
-    "work": "What bots do.",
-    "bots": "The fleet.",
-    "keys": "API keys.",
-    "evidence": "What happened.",
-    "ops": "Health, figures, descriptions.",
-}
+def returns(status: int, *headers: str, model: type[BaseModel] | None = None) -> Responses:
+    """For `responses=`: a status that is no refusal, with headers beside those of every response."""
+    response: dict[str, Any] = {"description": WORDS[status], "headers": _refer(headers)}
+    return {status: response if model is None else {**response, "model": model}}
 
 
-def document(calls: Sequence[Call], version: str) -> dict[str, Any]:
-    """The whole document."""
-    wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(v1.Problem, "serialization"): None}
-    for call in calls:
-        if call.body is not None:
-            wanted[call.body, "validation"] = None
-        wanted[call.query, "validation"] = None
-        for told in call.answers.values():
-            if told is not None:
-                wanted[told, "serialization"] = None
-    refs, schemas = of_records(wanted)
-    paths: dict[str, dict[str, Any]] = {}
-    for call in calls:
-        paths.setdefault(call.path, {})[call.method.lower()] = _operation(call, refs, schemas)
-    for query in {call.query for call in calls}:
-        schemas.pop(refs[query, "validation"]["$ref"].rpartition("/")[2], None)
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "swarmkeeper",
-            "version": version,
-            "description": _DESCRIPTION,
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        },
-        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
-        "paths": {path: paths[path] for path in sorted(paths)},
-        "components": {
-            "schemas": {name: schemas[name] for name in sorted(schemas)},
-            "headers": dict(_HEADERS_TOLD),
-            "responses": _refused(calls, refs[v1.Problem, "serialization"]),
-            "securitySchemes": {
-                "key": {"type": "apiKey", "in": "header", "name": "X-API-KEY"},
-                "bearer": {"type": "http", "scheme": "bearer"},
-            },
-        },
-    }
+def refuses(*kinds: type[SwarmkeeperError]) -> Responses:
+    """For `responses=`: what a route may be refused with, beside what its signature implies (see `StrictRoute`)."""
+    return {"refusals": {"kinds": kinds}}
 
 
-def _operation(call: Call, refs: Mapping[Any, Any], schemas: Mapping[str, Any]) -> dict[str, Any]:
-    text = "\n\n".join(part.strip() for part in (call.handler.__doc__ or "").split("\n\n")[1:])
-    told: dict[str, Any] = {
-        "operationId": call.operation,
-        "tags": [call.tag],
-        "summary": call.summary,
-        **({"description": " ".join(text.split())} if text else {}),
-        "security": [] if call.open else [{"key": []}, {"bearer": []}],
-        "parameters": _parameters(call, refs, schemas),
-        "responses": _responses(call, refs),
-    }
-    if call.body is not None:
-        told["requestBody"] = {
-            "required": not call.body_optional,
-            "content": {"application/json": {"schema": refs[call.body, "validation"]}},
-        }
-    return told
+def refusals_of(declared: Responses) -> Iterable[type[SwarmkeeperError]]:
+    kinds: tuple[type[SwarmkeeperError], ...] = declared.get("refusals", {}).get("kinds", ())
+    return kinds
 
 
-def _parameters(call: Call, refs: Mapping[Any, Any], schemas: Mapping[str, Any]) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    for name, (pattern, meaning) in _PATH_PARAMETERS.items():
-        if f"{{{name}}}" in call.path:
-            schema = {"type": "string", "pattern": pattern}
-            found.append({"name": name, "in": "path", "required": True, "description": meaning, "schema": schema})
-    query = schemas[refs[call.query, "validation"]["$ref"].rpartition("/")[2]]
-    for name, schema in query.get("properties", {}).items():
-        plain = {key: value for key, value in schema.items() if key not in ("title", "description")}
-        text = {"description": schema["description"]} if "description" in schema else {}
-        found.append({"name": name, "in": "query", "required": False, **text, "schema": _not_null(plain)})
-    for name in (*(("Idempotency-Key",) if call.idempotent else ()), *call.headers):
-        schema, words = _HEADERS[name]
-        found.append({"name": name, "in": "header", "required": False, "description": words, "schema": schema})
-    return found
-
-
-def _not_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """A parameter cannot be null: it is left out."""
-    branches = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
-    if len(branches) != 1:
-        return schema
-    rest = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
-    return {**branches[0], **rest}
-
-
-def _responses(call: Call, refs: Mapping[Any, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for status, told in call.answers.items():
-        content = {} if status in (204, 304) else {"content": _content(call, told, refs)}
-        names = [
-            *(("Retry-After",) if status == 503 else ()),
-            *(("ETag",) if told is v1.Task or status == 304 else ()),
-            *(("Location",) if status == 201 and told is not v1.KeyRecord else ()),
-            *(("Idempotency-Replayed",) if call.idempotent else ()),
-        ]
-        found[str(status)] = {"description": _WORDS[status], "headers": _told(*names), **content}
-    for status, codes in _codes(call).items():
-        if str(status) in found:  # what is told then is either
-            problem = {PROBLEM_TYPE: {"schema": refs[v1.Problem, "serialization"]}}
-            found[str(status)]["content"] = {**found[str(status)]["content"], **problem}
+def describe_refusals(route: StrictRoute) -> None:
+    """Add the responses of all refusals of a route, each a reference to the one for that set of codes."""
+    problem = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for status, codes in _codes(route).items():
+        if status in route.responses or status == (route.status_code or 200):  # what comes then is either
+            route.responses.setdefault(status, {})["content"] = problem
         else:
-            found[str(status)] = {"$ref": f"#/components/responses/{_name(codes)}"}
-    return dict(sorted(found.items()))
+            route.responses[status] = {"$ref": f"#/components/responses/{codes}"}
 
 
-def _codes(call: Call) -> dict[int, tuple[str, ...]]:
-    """What it may be refused with, by status."""
+def _codes(route: StrictRoute) -> dict[int, str]:
+    """By status the codes of the route's refusals, as the name of a shared response."""
     by_status: dict[int, set[str]] = {}
-    for refusal in _refusals(call):
-        by_status.setdefault(STATUS[refusal][0], set()).add(refusal.code)
-    return {status: tuple(sorted(codes)) for status, codes in by_status.items()}
+    for kind in route.refusals:
+        by_status.setdefault(STATUS[kind][0], set()).add(kind.code)
+    return {status: "-".join(sorted(codes)) for status, codes in by_status.items()}
 
 
-def _name(codes: Sequence[str]) -> str:
-    return "-".join(codes)
+def _refer(headers: Iterable[str]) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in headers}
 
 
-def _refused(calls: Sequence[Call], problem: Any) -> dict[str, Any]:
-    """Each set of codes that calls share, once."""
+# ---- the document --------------------------------------------------------------------------------------------------
+
+# A subtask is answered as it was planned: what was left out there stays out.
+_OF_A_SUBTASK = frozenset(v1.SubTask.model_fields) - {
+    *("id", "parent_task_id", "key", "description", "required_skills", "depends_on"),
+}
+# What an answer may leave out, by record. All else is always there; the tests of the API hold every answer against it.
+SOMETIMES: Mapping[str, frozenset[str]] = {
+    "BatchResultAnswer": frozenset({"code", "detail", "errors", "replayed", "task_status"}),
+    "DefaultsGiven": frozenset(v1.DefaultsGiven.model_fields),
+    "Health": frozenset({"version"}),
+    "KeyRecord": frozenset({"key"}),
+    "LeasePage": frozenset({"another_process"}),
+    "LeasedSubTask": _OF_A_SUBTASK,
+    "ReleaseAnswer": frozenset({"replayed"}),
+    "SubTaskDetail": _OF_A_SUBTASK - {"status"} | {"late_results"},
+    "SubTaskState": _OF_A_SUBTASK - {"status"},
+    "Task": frozenset({"explanation", "result", "subtasks", "verdict"}),
+    "TaskProgress": frozenset({"cancelled"}),
+    "TaskBatchItem": frozenset({"task", "error"}),
+    "TaskFailure": frozenset({"cause", "fix", "work_id"}),
+    "UsageGiven": frozenset(v1.UsageGiven.model_fields),
+}
+# Two records of one name; and a field of a record may not have its name, or generated Python does not type-check.
+_RENAMED = {"Reason-Input": "ReasonSent", "Reason-Output": "WaitingReason"}
+
+
+def describe(app: FastAPI, routes: Iterable[StrictRoute]) -> dict[str, Any]:
+    """FastAPI's document, with what it cannot express:
+
+    - responses and headers that operations share, so that each stands there once;
+    - names of schemas that are both sent and answered: `Usage` as it is sent, `UsageGiven` as it is answered;
+    - no field or parameter has a default, since generators take one that has for one that is always there: requests
+      say it in words, and answers name what is always there as required;
+    - a parameter that may be left out is not null.
+    """
+    found: dict[str, Any] = FastAPI.openapi(app)
+    components = found.setdefault("components", {})
+    problem = v1.Problem.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+    schemas = components["schemas"] = {**components["schemas"], **problem.pop("$defs"), "Problem": problem}
+    components["headers"] = dict(_HEADERS)
+    components["responses"] = _shared_responses(routes)
+    for operation in (each for methods in found["paths"].values() for each in methods.values()):
+        operation.setdefault("security", [])
+        operation["parameters"] = [_parameter(each) for each in operation.get("parameters", ())]
+        replayed = any(each["name"] == "Idempotency-Key" for each in operation["parameters"])
+        for status, response in operation["responses"].items():
+            if "$ref" in response:
+                operation["responses"][status] = {"$ref": response["$ref"]}
+            else:
+                names = (*_EVERY_RESPONSE, *(("Idempotency-Replayed",) if replayed else ()))
+                response["headers"] = {**_refer(names), **response.get("headers", {})}
+    found["paths"] = {path: found["paths"][path] for path in sorted(found["paths"])}
+    return _for_generators(found, schemas)
+
+
+def _shared_responses(routes: Iterable[StrictRoute]) -> dict[str, Any]:
+    """The refusals, one response for each set of codes that a status can have."""
     found: dict[str, Any] = {}
-    for call in calls:
-        for status, codes in _codes(call).items():
-            found[_name(codes)] = {
-                "description": f"Refused: {', '.join(codes)}.",
-                "headers": _told(*(("Retry-After",) if status in (429, 503) else ())),
-                "content": {PROBLEM_TYPE: {"schema": problem}},
+    for route in routes:
+        for status, codes in _codes(route).items():
+            found[codes] = {
+                "description": f"Refused: {codes.replace('-', ', ')}.",
+                "headers": _refer((*_EVERY_RESPONSE, *(("Retry-After",) if status in (429, 503) else ()))),
+                "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
             }
     return dict(sorted(found.items()))
 
 
-_WORDS = {200: "Here it is.", 201: "It was made.", 204: "It is gone.", 304: "Nothing has changed.", 503: "Not now."}
+def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
+    """The same without title and null; a default in words."""
+    schema = {key: value for key, value in parameter["schema"].items() if key not in ("title", "description")}
+    branches = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    if len(branches) == 1:
+        schema = {**branches[0], **{key: value for key, value in schema.items() if key not in ("anyOf", "default")}}
+    with_words = {"description": parameter["description"]} if "description" in parameter else {}
+    if "default" in schema:
+        with_words["default"] = schema.pop("default")
+        _say_default(with_words)
+    return {**parameter, **with_words, "schema": schema}
 
 
-def _content(call: Call, told: type[BaseModel] | None, refs: Mapping[Any, Any]) -> dict[str, Any]:
-    schema = {} if told is None else refs[told, "serialization"]
-    return {
-        media_type: {"schema": {"type": "string"} if media_type != "application/json" else schema}
-        for media_type in call.media_types
-        # A stream is told apart by what the caller accepts; a client that does not ask for one never gets it.
-        if media_type != EVENT_STREAM or call.path.endswith("/events")
-    }
+def _say_default(field: dict[str, Any]) -> None:
+    default = field.pop("default", None)
+    if default is not None and default not in ([], {}, ""):
+        words = f"By default {str(default).lower() if isinstance(default, bool) else default}."
+        field["description"] = f"{field['description']} {words}" if "description" in field else words
 
 
-def _refusals(call: Call) -> Iterable[type[SwarmkeeperError]]:
-    yield from call.refusals
-    yield from (errors.Internal, errors.Overloaded, errors.Malformed, errors.Invalid)  # any query can be wrong
-    if not call.open:
-        yield from (errors.Unauthenticated, errors.RateLimited)
-    if call.body is not None:
-        yield from (errors.TooLarge, errors.UnsupportedMediaType)
-    if "{" in call.path:
-        yield errors.NotFound
-    if call.idempotent:
-        yield errors.IdempotencyKeyReused
+def _for_generators(document: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """The document with its schemas named and written as `describe` says."""
+    operations = _renamed([document["paths"], document["components"]["responses"]], _RENAMED)
+    document["paths"], document["components"]["responses"] = operations
+    schemas = {_RENAMED.get(name, name): _renamed(schema, _RENAMED) for name, schema in schemas.items()}
+    every = [operation for methods in document["paths"].values() for operation in methods.values()]
+    sent = _reached([[each.get("requestBody"), each["parameters"]] for each in every], schemas)
+    answered = _reached([document["components"]["responses"], [each["responses"] for each in every]], schemas)
+    # In what is sent, fields may be left out that are always answered.
+    twice = {name: f"{name}Given" for name in sent & answered if "properties" in schemas[name]}
+    for name in answered - sent:
+        schemas[name] = _renamed(schemas[name], twice)
+    for name, given in twice.items():
+        schemas[given] = _renamed(schemas[name], twice)
+    for name, schema in schemas.items():
+        schema["title"] = name  # generators name enums by it
+        fields = schema.get("properties", {})
+        if fields and (name in answered - sent or name in twice.values()):
+            schema["required"] = sorted(fields.keys() - SOMETIMES.get(name, frozenset()))
+        for field in fields.values():
+            _say_default(field)
+    document["components"]["schemas"] = {name: schemas[name] for name in sorted(sent | answered | {*twice.values()})}
+    return document
+
+
+def _reached(roots: Any, schemas: Mapping[str, Any]) -> set[str]:
+    """The names of all schemas that these lead to."""
+    found: set[str] = set()
+    waiting = list(_names(roots))
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += _names(schemas[name])
+    return found
+
+
+def _names(part: Any) -> Iterator[str]:
+    if isinstance(part, dict):
+        if isinstance(part.get("$ref"), str) and part["$ref"].startswith(_SCHEMAS):
+            yield part["$ref"].removeprefix(_SCHEMAS)
+        for each in part.values():
+            yield from _names(each)
+    elif isinstance(part, list):
+        for each in part:
+            yield from _names(each)
+
+
+def _renamed(part: Any, names: Mapping[str, str]) -> Any:
+    """A copy, in which some references lead elsewhere."""
+    if isinstance(part, dict):
+        return {key: _renamed(each, names) for key, each in part.items()}
+    if isinstance(part, list):
+        return [_renamed(each, names) for each in part]
+    if isinstance(part, str) and part.startswith(_SCHEMAS):
+        name = part.removeprefix(_SCHEMAS)
+        return _SCHEMAS + names.get(name, name)
+    return part

@@ -18,8 +18,8 @@ from dataclasses import replace
 from typing import Any, BinaryIO, Protocol, cast
 
 from swarmkeeper.core.errors import Overloaded, SwarmkeeperError
-from swarmkeeper.http.content import PEEKED, Asked, Refusals, Sent, Understood, peek, shown, understand
-from swarmkeeper.http.helper import Gone, receive, tell
+from swarmkeeper.http.intake.content import PEEKED, Asked, Refusals, Sent, Understood, peek, shown, understand
+from swarmkeeper.http.intake.helper import Gone, receive, tell
 from swarmkeeper.service.engine import Log
 from swarmkeeper.service.turns import Lane
 from swarmkeeper.wire.problems import Safe
@@ -90,7 +90,7 @@ class Helper:
 
     def __init__(self, log: Log, *, command: tuple[str, ...] | None = None) -> None:
         self._log = log
-        self._command = command or (sys.executable, "-P", "-m", "swarmkeeper.http.helper")
+        self._command = command or (sys.executable, "-P", "-m", "swarmkeeper.http.intake.helper")
         self._process: subprocess.Popen[bytes] | None = None
         self._killed = False
         self._thread = ThreadPoolExecutor(1, "swarmkeeper-reader")

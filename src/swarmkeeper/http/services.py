@@ -1,4 +1,4 @@
-"""What the edge is given by the composition root: everything it talks to, and nothing that it could make itself."""
+"""What the HTTP layer is given by the composition root: the services it calls, and its settings."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from swarmkeeper.core.model import Json
 from swarmkeeper.core.ports import Clock, Entropy
 from swarmkeeper.govern.rulebook import Rulebook
-from swarmkeeper.http.limits import HttpLimits
-from swarmkeeper.http.reader import Readers
+from swarmkeeper.http.intake.limits import HttpLimits
+from swarmkeeper.http.intake.reader import Readers
 from swarmkeeper.http.refusals import Refusals
 from swarmkeeper.service.admission import Admission
 from swarmkeeper.service.engine import Engine, Log
@@ -31,7 +31,7 @@ def _unobserved(method: str, path: str, status: int, microseconds: int) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class Services:
     engine: Engine
     queries: Queries
     leases: Leases

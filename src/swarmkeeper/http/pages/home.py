@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from html import escape
 
-from swarmkeeper.http.docs import STYLE
+from swarmkeeper.http.pages.docs import STYLE
 
 _TASK = """{"title": "Say hello", "evaluation": "none", "subtasks": [
   {"key": "hello", "description": "Greet", "required_skills": ["greeting"], "input": {"name": "world"}}]}"""

@@ -1,4 +1,4 @@
-"""What may stand behind the question mark. As strict as bodies are: an unknown name, or one too often, is refused."""
+"""The query models of the API, and how a query is read: an unknown name, or one given twice, is refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from swarmkeeper.core.errors import Detail, Invalid, Malformed
 from swarmkeeper.core.states import Outcome, TaskStatus
-from swarmkeeper.http.limits import PAGE_SIZE, PAGE_SIZE_MAX, WAIT_SECONDS_MAX
+from swarmkeeper.http.intake.limits import PAGE_SIZE, PAGE_SIZE_MAX, WAIT_SECONDS_MAX
 from swarmkeeper.wire.problems import Safe, details_of, pointer
 from swarmkeeper.wire.shapes import Request
 

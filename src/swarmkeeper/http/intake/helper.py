@@ -1,4 +1,4 @@
-"""The process in which long bodies are read: `python -m swarmkeeper.http.helper`, one conversation after another.
+"""The process in which long bodies are read: `python -m swarmkeeper.http.intake.helper`, one body after another.
 
 It is told on its standard input and answers on its standard output, in frames of eight bytes of length and a pickle:
 both ends are the same program. Its parent may be killed at any moment; then the input ends, and so does this.
@@ -49,7 +49,7 @@ def converse(source: BinaryIO, sink: BinaryIO) -> None:
     """One body: what it is about comes first, then the body; then whose report it is goes back, where it is one, and
     what of it need not be read comes; then what it means goes back."""
     from swarmkeeper.core.errors import SwarmkeeperError
-    from swarmkeeper.http import content
+    from swarmkeeper.http.intake import content
 
     sent: content.Sent = pickle.loads(receive(source))  # noqa: S301  # of a process of our own
     sent = replace(sent, raw=receive(source))

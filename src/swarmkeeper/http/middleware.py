@@ -1,0 +1,127 @@
+"""Pure ASGI middleware: what holds for every request, whether a route answers it or not.
+
+`RequestContext` is the outermost. `HotRoutes` stands behind it and hands the few hot routes their requests without the
+rest of the framework.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from swarmkeeper.core.errors import Internal
+from swarmkeeper.http.dependencies import CALL, Call
+from swarmkeeper.http.errors import problem_response
+from swarmkeeper.http.intake.limits import ClientGone
+from swarmkeeper.http.routing import HotRoute
+from swarmkeeper.http.services import Services
+from swarmkeeper.service.calls import REQUEST
+
+# An answer depends on who asks and when: no cache between may keep it.
+_NO_STORE = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+
+
+class RequestContext:
+    """Gives each request its `Call`, and each response its standard headers.
+
+    - request id and trace context (W3C) are kept where the caller sent sound ones, and made where not;
+    - a HEAD request runs the GET route, and its body is dropped;
+    - an exception that nobody handles is logged and answered with 500;
+    - method, route, status and time are reported to the metrics.
+    """
+
+    def __init__(self, app: ASGIApp, services: Services) -> None:
+        self.app = app
+        self.services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        call = scope[CALL] = Call(self.services, scope, receive)
+        before = REQUEST.get()
+        REQUEST.set(call.request_id)
+        method = scope["method"]
+        if call.head:
+            scope = call.scope = {**scope, "method": "GET"}
+
+        async def stamped(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                call.status = message["status"]
+                message["headers"] = _stamped(message["headers"], call)
+            elif call.head:
+                message = {**message, "body": b""}
+            await send(message)
+
+        try:
+            await self.app(scope, call.receive, stamped)
+        except ClientGone:
+            pass  # nobody is there to be answered
+        except Exception as error:
+            await self._fault(call, error, scope, receive, stamped)
+        finally:
+            call.let_go()
+            REQUEST.set(before)  # of the task that called; `reset` fails where a closed loop ends this
+            took = self.services.clock.monotonic() - call.began
+            self.services.answered(method, call.path or "(none)", call.status, took)
+
+    async def _fault(self, call: Call, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+        log = self.services.log
+        if call.status:  # a stream that had begun: cutting it is all that can be done
+            log("stream_broken", path=call.path, error=repr(error), exception=error)
+            raise error
+        log("fault", what=f"{call.method} {call.path}", error=repr(error), exception=error)
+        response = problem_response(call, Internal("a fault of the orchestrator; it was logged"))
+        await response(scope, receive, send)
+
+
+def _stamped(headers: Iterable[tuple[bytes, bytes]], call: Call) -> list[tuple[bytes, bytes]]:
+    stamped = list(headers)
+    if not any(name == b"cache-control" for name, _ in stamped):
+        stamped += _NO_STORE
+    stamped += (
+        (b"x-request-id", call.request_id.encode()),
+        (b"traceparent", call.trace.encode()),
+        (b"api-version", b"1"),
+    )
+    return stamped
+
+
+class HotRoutes:
+    """Finds the routes of hot.py by a table. All other requests, and all below a root path, go to the framework."""
+
+    def __init__(self, app: ASGIApp, routes: Iterable[HotRoute]) -> None:
+        self.app = app
+        self._plain: dict[tuple[str, str], HotRoute] = {}
+        self._with_ids: dict[tuple[str, str, int], list[tuple[re.Pattern[str], HotRoute]]] = {}
+        for route in routes:
+            if route.param_convertors:
+                place = (route.method, *_shape(route.path_format))
+                self._with_ids.setdefault(place, []).append((route.path_regex, route))
+            else:
+                self._plain[route.method, route.path_format] = route
+
+    def find(self, scope: Scope) -> HotRoute | None:
+        """The route of a request, whose path parameters it puts into the scope; None for one that is not hot."""
+        method, path = scope["method"], scope["path"]
+        if (route := self._plain.get((method, path))) is not None:
+            return route
+        for pattern, route in self._with_ids.get((method, *_shape(path)), ()):
+            if (match := pattern.fullmatch(path)) is not None:
+                scope["path_params"] = match.groupdict()
+                return route
+        return None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        route: Any = None
+        if scope["type"] == "http" and not scope.get("root_path"):
+            route = self.find(scope)
+        await (self.app if route is None else route.answer)(scope, receive, send)
+
+
+def _shape(path: str) -> tuple[str, int]:
+    """What paths of one pattern have in common: the first segment, and how many there are."""
+    return path[1 : path.find("/", 1)], path.count("/")

@@ -1,0 +1,1 @@
+"""The two pages for people, at / and /docs."""

@@ -1,0 +1,123 @@
+"""What people are asked and what they decide: bots' questions, approvals, and the three verbs that end one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from swarmkeeper.core import commands, errors
+from swarmkeeper.core.decide import asking
+from swarmkeeper.http.dependencies import (
+    ApprovalId,
+    Call,
+    CurrentCall,
+    CurrentPrincipal,
+    CurrentServices,
+    Idempotency,
+    LeaseId,
+    replay_header,
+)
+from swarmkeeper.http.openapi import refuses
+from swarmkeeper.http.queries import ApprovalsQuery
+from swarmkeeper.http.responses import Json
+from swarmkeeper.http.routing import StrictRoute
+from swarmkeeper.wire import v1
+from swarmkeeper.wire.shapes import micros
+
+router = APIRouter(tags=["people"], route_class=StrictRoute)
+
+_OF_A_DECISION = (errors.Forbidden, errors.NotFound, errors.AlreadyDecided)
+
+
+@router.post(
+    "/leases/{lease_id:id}:ask",
+    response_model=v1.AskAnswer,
+    responses=refuses(errors.Forbidden, errors.LeaseLost, errors.TaskClosed),
+)
+async def ask(
+    lease_id: LeaseId, body: v1.Ask, by: CurrentPrincipal, services: CurrentServices, call: CurrentCall
+) -> Response:
+    """Ask a person about a work; it ends the lease, and the answer comes with the work's next one.
+
+    Again on the lease that it ended, it is answered as before.
+    """
+    asked = commands.Ask(
+        by=by,
+        lease_id=lease_id,
+        question=body.question,
+        choices=tuple(body.choices),
+        schema=body.schema_,
+        expires=None if body.expires_in_seconds is None else micros(body.expires_in_seconds),
+        progress=None if body.progress is None else body.progress.record(),
+        trace=call.trace,
+    )
+    approval_id = await services.engine.do(await call.aside(lambda: asking.readable(asked, services.rules)))
+    return Json({"approval_id": approval_id})
+
+
+@router.get("/approvals", response_model=v1.ApprovalPage, responses=refuses(errors.Forbidden))
+async def list_approvals(
+    query: Annotated[ApprovalsQuery, Query()], by: CurrentPrincipal, call: CurrentCall
+) -> Response:
+    """List what people are asked, or were."""
+    page = await call.look(
+        lambda reads: reads.people.approvals(
+            by, state=query.state, task_id=query.task_id, page_size=query.page_size, page_token=query.page_token
+        )
+    )
+    return Json(page)
+
+
+@router.get(
+    "/approvals/{approval_id:id}", response_model=v1.Approval, responses=refuses(errors.Forbidden, errors.NotFound)
+)
+async def get_approval(approval_id: ApprovalId, by: CurrentPrincipal, call: CurrentCall) -> Response:
+    """Look at what is to be decided, whole."""
+    return Json(await call.look(lambda reads: reads.people.approval(by, approval_id)))
+
+
+async def _decide(
+    call: Call, approval_id: str, verb: str, idempotency: tuple[str, str] | None, **decision: Any
+) -> Response:
+    command = commands.Decide(
+        by=call.by, approval=approval_id, verb=verb, idempotency=idempotency, trace=call.trace, **decision
+    )
+    answer = await call.services.engine.do(command)
+    shown = await call.after(call.look(lambda reads: reads.people.approval(call.by, approval_id)))
+    return Json(shown, headers=replay_header(answer))
+
+
+@router.post(
+    "/approvals/{approval_id:id}:approve",
+    response_model=v1.Approval,
+    responses=refuses(*_OF_A_DECISION, errors.StaleApproval),
+)
+async def approve_approval(
+    approval_id: ApprovalId, body: v1.Approve, by: CurrentPrincipal, call: CurrentCall, idempotency: Idempotency
+) -> Response:
+    """Approve a plan or a result, as it was read."""
+    return await _decide(
+        call, approval_id, "approve", idempotency, subject_hash=body.subject_hash, reason=body.comment or ""
+    )
+
+
+@router.post("/approvals/{approval_id:id}:reject", response_model=v1.Approval, responses=refuses(*_OF_A_DECISION))
+async def reject_approval(
+    approval_id: ApprovalId, body: v1.Reject, by: CurrentPrincipal, call: CurrentCall, idempotency: Idempotency
+) -> Response:
+    """Say no: the task fails, or the work that asked does."""
+    return await _decide(call, approval_id, "reject", idempotency, reason=body.reason)
+
+
+@router.post("/approvals/{approval_id:id}:answer", response_model=v1.Approval, responses=refuses(*_OF_A_DECISION))
+async def answer_approval(
+    approval_id: ApprovalId,
+    body: v1.AnswerQuestion,
+    by: CurrentPrincipal,
+    call: CurrentCall,
+    idempotency: Idempotency,
+) -> Response:
+    """Answer a bot's question, or say how to go on after the last round."""
+    return await _decide(call, approval_id, "answer", idempotency, answer=body.answer)

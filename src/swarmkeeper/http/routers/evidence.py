@@ -1,0 +1,59 @@
+"""What happened: the feed of events, and the audit log."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from swarmkeeper.core import errors
+from swarmkeeper.http.dependencies import CurrentCall, CurrentPrincipal, LastEventId, TaskId
+from swarmkeeper.http.openapi import refuses
+from swarmkeeper.http.queries import AuditQuery, EventsQuery, TaskAuditQuery
+from swarmkeeper.http.responses import Json
+from swarmkeeper.http.routers import sse
+from swarmkeeper.http.routing import StrictRoute
+from swarmkeeper.wire import v1
+
+router = APIRouter(tags=["evidence"], route_class=StrictRoute)
+
+
+@router.get(
+    "/events",
+    response_model=v1.EventPage,
+    responses={**sse.DESCRIBED, **refuses(errors.Forbidden, errors.CursorTooOld)},
+)
+async def all_events(
+    query: Annotated[EventsQuery, Query()], by: CurrentPrincipal, call: CurrentCall, last: LastEventId = None
+) -> Response:
+    """Read what happened in the tenant, or follow it as a stream."""
+    return await sse.events(call, query, None)
+
+
+def _filters(query: TaskAuditQuery) -> dict[str, Any]:
+    return {
+        "actor": query.actor,
+        "action": query.action,
+        "after": -1 if query.after is None else query.after,
+        "page_size": query.page_size,
+        "page_token": query.page_token,
+    }
+
+
+@router.get("/audit", response_model=v1.AuditPage, responses=refuses(errors.Forbidden))
+async def list_audit(query: Annotated[AuditQuery, Query()], by: CurrentPrincipal, call: CurrentCall) -> Response:
+    """List audit records: who did what, in order. A page that looked far for few may be short and still go on."""
+    return Json(await call.look(lambda reads: reads.evidence.audit(by, task_id=query.task_id, **_filters(query))))
+
+
+@router.get(
+    "/tasks/{task_id:id}/audit",
+    response_model=v1.AuditPage,
+    responses=refuses(errors.Forbidden, errors.NotFound),
+)
+async def task_audit(
+    task_id: TaskId, query: Annotated[TaskAuditQuery, Query()], by: CurrentPrincipal, call: CurrentCall
+) -> Response:
+    """List a task's audit records."""
+    return Json(await call.look(lambda reads: reads.evidence.audit_of_task(by, task_id, **_filters(query))))

@@ -1,0 +1,129 @@
+"""API keys. The key itself is in the answer that makes it, once, and kept nowhere."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Query
+from starlette.responses import Response
+
+from swarmkeeper.core import commands, errors
+from swarmkeeper.govern.keys import ENTROPY_BYTES, new_key, written
+from swarmkeeper.http.dependencies import (
+    Call,
+    CurrentCall,
+    CurrentPrincipal,
+    CurrentServices,
+    Idempotency,
+    KeyId,
+    NoBody,
+    replay_header,
+)
+from swarmkeeper.http.openapi import refuses
+from swarmkeeper.http.queries import PageQuery
+from swarmkeeper.http.responses import Json
+from swarmkeeper.http.routing import StrictRoute
+from swarmkeeper.service.engine import Replayed
+from swarmkeeper.wire import v1
+from swarmkeeper.wire.shapes import micros
+
+router = APIRouter(tags=["keys"], route_class=StrictRoute)
+
+_DAY_SECONDS = 86_400
+
+
+async def _key_response(call: Call, status: int, answer: Any, text: str | None) -> Response:
+    """The key's record, with its text where this call has made it."""
+    replayed = isinstance(answer, Replayed)
+    key_id = answer.resource if replayed else answer
+    call.services.identity.forget([key_id])
+    record = await call.after(call.services.queries.key(call.by, key_id))
+    return Json(record if text is None or replayed else {**record, "key": text}, status, replay_header(answer))
+
+
+@router.post("/keys", response_model=v1.KeyRecord, status_code=201, responses=refuses(errors.Forbidden))
+async def create_key(
+    body: v1.KeyRequest,
+    by: CurrentPrincipal,
+    services: CurrentServices,
+    call: CurrentCall,
+    idempotency: Idempotency,
+) -> Response:
+    """Make an API key.
+
+    It is told once. A repetition under the same Idempotency-Key tells of the record alone.
+    """
+    made = new_key(services.entropy.secret(ENTROPY_BYTES))
+    command = commands.CreateKey(
+        by=by,
+        idempotency=idempotency,
+        trace=call.trace,
+        role=body.role,
+        public_id=made.public_id,
+        digest=services.identity.digest(made.secret),
+        bot=body.bot,
+        owner=body.owner,
+        skills=None if body.skills is None else tuple(body.skills),
+        expires=None if body.expires_days is None else micros(body.expires_days * _DAY_SECONDS),
+    )
+    return await _key_response(call, 201, await services.engine.do(command), made.text)
+
+
+@router.get("/keys", response_model=v1.KeyPage, responses=refuses(errors.Forbidden))
+async def list_keys(query: Annotated[PageQuery, Query()], by: CurrentPrincipal, call: CurrentCall) -> Response:
+    """List API keys, without the keys."""
+    page = await call.look(lambda reads: reads.queries.keys(by, page_size=query.page_size, page_token=query.page_token))
+    return Json(page)
+
+
+@router.post(
+    "/keys/{key_id:id}:rotate",
+    response_model=v1.KeyRecord,
+    responses=refuses(errors.Forbidden, errors.NotFound, errors.IllegalTransition),
+)
+async def rotate_key(
+    key_id: KeyId,
+    body: Annotated[v1.KeyRotation, Body(default_factory=v1.KeyRotation)],
+    by: CurrentPrincipal,
+    services: CurrentServices,
+    call: CurrentCall,
+    idempotency: Idempotency,
+) -> Response:
+    """Give a key a new secret; the old one stays good for the overlap."""
+    secret = new_key(services.entropy.secret(ENTROPY_BYTES)).secret
+    command = commands.RotateKey(
+        by=by,
+        idempotency=idempotency,
+        trace=call.trace,
+        key=key_id,
+        digest=services.identity.digest(secret),
+        overlap=micros(body.overlap_seconds),
+    )
+    answer = await services.engine.do(command)
+    if isinstance(answer, Replayed):
+        return await _key_response(call, 200, answer, None)
+    rotated_id, public_id = answer
+    return await _key_response(call, 200, rotated_id, written(public_id, secret))
+
+
+@router.post(
+    "/keys/{key_id:id}:revoke",
+    response_model=v1.KeyRecord,
+    responses=refuses(errors.Forbidden, errors.NotFound),
+)
+async def revoke_key(
+    key_id: KeyId,
+    body: NoBody,
+    by: CurrentPrincipal,
+    services: CurrentServices,
+    call: CurrentCall,
+    idempotency: Idempotency,
+) -> Response:
+    """End a key for good. Bots that have no other lose their leases, no crash counted."""
+    command = commands.RevokeKey(by=by, idempotency=idempotency, trace=call.trace, key=key_id)
+    answer = await services.engine.do(command)
+    response = await _key_response(call, 200, answer, None)
+    for poll in list(services.engine.scheduler.parked.values()):
+        if poll.claim.by.key_id == key_id:
+            services.engine.end(poll)
+    return response

@@ -1,0 +1,80 @@
+"""What bots and clients tell each other about a task. Bots hear of it with their heartbeats, in hot.py."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from swarmkeeper.core import commands, errors
+from swarmkeeper.http.dependencies import (
+    CurrentCall,
+    CurrentPrincipal,
+    CurrentServices,
+    Idempotency,
+    TaskId,
+    replay_header,
+)
+from swarmkeeper.http.openapi import refuses, returns
+from swarmkeeper.http.queries import MessagesQuery
+from swarmkeeper.http.responses import Json, encode
+from swarmkeeper.http.routing import StrictRoute
+from swarmkeeper.service.engine import Replayed
+from swarmkeeper.wire import v1
+
+router = APIRouter(tags=["messages"], route_class=StrictRoute)
+
+
+@router.post(
+    "/tasks/{task_id:id}/messages",
+    response_model=v1.BotMessage,
+    status_code=201,
+    responses={
+        **returns(201, "Location"),
+        **refuses(errors.Forbidden, errors.NotFound, errors.TaskClosed, errors.LeaseLost, errors.LeaseRequired),
+    },
+)
+async def send_message(
+    task_id: TaskId,
+    body: v1.MessageRequest,
+    by: CurrentPrincipal,
+    services: CurrentServices,
+    call: CurrentCall,
+    idempotency: Idempotency,
+) -> Response:
+    """Tell a bot something about a task, or whoever works on it.
+
+    It comes with a heartbeat, at least once; who takes the work up later is told too. A bot may speak about tasks that
+    it holds a lease of.
+    """
+    answer = await services.engine.do(
+        commands.Tell(
+            by=by,
+            task=task_id,
+            to_bot=body.to_bot,
+            payload=encode(body.payload),
+            lease_id=body.lease_id,
+            idempotency=idempotency,
+            trace=call.trace,
+        )
+    )
+    message_id = answer.resource if isinstance(answer, Replayed) else answer
+    return Json(await call.after(services.messages.one(task_id, message_id)), 201, replay_header(answer))
+
+
+@router.get(
+    "/tasks/{task_id:id}/messages",
+    response_model=v1.MessagePage,
+    responses=refuses(errors.Forbidden, errors.NotFound),
+)
+async def list_messages(
+    task_id: TaskId, query: Annotated[MessagesQuery, Query()], by: CurrentPrincipal, call: CurrentCall
+) -> Response:
+    """List what was said about a task, the oldest first."""
+    page = await call.look(
+        lambda reads: reads.messages.page(
+            by, task_id, after=query.after, page_size=query.page_size, page_token=query.page_token
+        )
+    )
+    return Json(page)

@@ -1,0 +1,44 @@
+"""Trying the redaction: what of a value the evidence would show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Depends
+from starlette.responses import Response
+
+from swarmkeeper.core import errors
+from swarmkeeper.core.model import Json as JsonValue
+from swarmkeeper.govern.access import Action
+from swarmkeeper.http.dependencies import CurrentCall, CurrentPrincipal, CurrentServices, Permission
+from swarmkeeper.http.openapi import refuses
+from swarmkeeper.http.responses import Json
+from swarmkeeper.http.routing import StrictRoute
+from swarmkeeper.service.looking import Reads
+from swarmkeeper.wire.redaction import RedactionTest, RedactionTested
+
+router = APIRouter(tags=["evidence"], route_class=StrictRoute)
+
+
+@router.post(
+    "/redaction:test",
+    dependencies=[Depends(Permission(Action.REDACTION_TEST))],
+    response_model=RedactionTested,
+    responses=refuses(errors.Forbidden),
+)
+async def test_redaction(
+    body: RedactionTest, by: CurrentPrincipal, services: CurrentServices, call: CurrentCall
+) -> Response:
+    """Try the redaction: the value as the tenant's evidence would show it, and what was hidden where.
+
+    Nothing of it is kept.
+    """
+
+    async def redacted(reads: Reads) -> JsonValue:
+        found = services.rules.redact(body.value, tenant=by.tenant)
+        fields: list[dict[str, Any]] = [
+            {"pointer": one.pointer, "rule": one.rule, "action": one.action, "in": one.within} for one in found.fields
+        ]
+        return {"value": found.value, "redacted_fields": fields}
+
+    return Json(await call.look(redacted))

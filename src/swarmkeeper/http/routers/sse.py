@@ -1,0 +1,111 @@
+"""The stream of events (Server-Sent Events), and the page of them.
+
+Nothing here polls the store: a follower sleeps until its feed has something, its caller's key has ended, or so long has
+passed that the caller has to hear that it is still there. An event is encoded once for all who follow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from swarmkeeper.core.errors import Invalid
+from swarmkeeper.http.dependencies import Call
+from swarmkeeper.http.intake.limits import ClientGone
+from swarmkeeper.http.openapi import Responses
+from swarmkeeper.http.queries import CURSOR_MAX, EventsQuery
+from swarmkeeper.http.responses import Json, encode
+from swarmkeeper.service.feed import Subscription
+from swarmkeeper.service.views import View
+from swarmkeeper.wire.events import SSE_ALIVE, SSE_HEADERS, sse
+
+EVENT_STREAM = "text/event-stream"
+DESCRIBED: Responses = {200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}}}
+
+
+async def events(call: Call, query: EventsQuery, task_id: str | None) -> Response:
+    """A page, or the stream where the caller asks for that; of one task or of the tenant."""
+    after = resumed_after(call, int(query.page_token or query.after))
+    if wanted(call):
+        return EventStream(call, task_id, after)
+    size = query.page_size
+    page = await call.look(lambda reads: reads.queries.events(call.by, after=after, task_id=task_id, page_size=size))
+    return Json(page)
+
+
+def wanted(call: Call) -> bool:
+    """Whether the caller asks for a stream rather than a page."""
+    accepted = [part.split(";")[0].strip().lower() for part in call.headers.get("accept", "").split(",")]
+    return EVENT_STREAM in accepted and not call.head
+
+
+def resumed_after(call: Call, after: int) -> int:
+    """The cursor to go on from: what the browser sends by itself when it connects again goes first."""
+    last = call.headers.get("last-event-id", "")
+    if not last:
+        return after
+    if not (last.isascii() and last.isdecimal() and len(last) < 20 and int(last) <= CURSOR_MAX):
+        raise Invalid(
+            "the Last-Event-ID is not an event's id",
+            details=(("/headers/last-event-id", "invalid", "must be the id of an event of this feed"),),
+        )
+    return int(last)
+
+
+class EventStream(Response):
+    """Sends events until the task is over, the caller hangs up or its key ends.
+
+    A follower that lags too far behind is cut off, and comes back with the id of the last event it got.
+    """
+
+    def __init__(self, call: Call, task_id: str | None, after: int) -> None:
+        super().__init__(headers=SSE_HEADERS)
+        del self.headers["content-length"]
+        self.call, self.task_id, self.after = call, task_id, after
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        call, services = self.call, self.call.services
+        await services.queries.may_follow(call.by, self.task_id)
+        await services.queries.check_cursor(self.after)
+        with services.quotas.followers.held(call.by), services.standing.of(call.by) as ended:
+            async with services.feed.subscribe(call.by.tenant, self.task_id, after=self.after) as subscription:
+                await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+                # At once, so that the caller knows that it is connected.
+                await _send_piece(send, SSE_ALIVE)
+                await self._follow(send, subscription, ended)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _follow(self, send: Send, subscription: Subscription, ended: asyncio.Future[None]) -> None:
+        """Send what comes, and each time that nothing has come for a while that the stream is alive.
+
+        Raises:
+            ClientGone: the caller hung up.
+        """
+        loop = asyncio.get_running_loop()
+        alive_every = self.call.services.limits.alive_every
+        gone = asyncio.ensure_future(self.call.gone())
+        for what_ends_it in (gone, ended):
+            what_ends_it.add_done_callback(lambda _: subscription.nudge())
+        alive = loop.call_later(alive_every, subscription.nudge)
+        try:
+            while (found := await subscription.some()) is not None:
+                if gone.done():
+                    raise ClientGone
+                if ended.done():
+                    return  # the caller learns why when it comes back
+                await _send_piece(send, b"".join(each.form(_encoded) for each in found) or SSE_ALIVE)
+                alive.cancel()
+                alive = loop.call_later(alive_every, subscription.nudge)
+        finally:
+            alive.cancel()
+            gone.cancel()
+
+
+def _encoded(event: View) -> bytes:
+    return sse(encode(event), id=str(event["id"]))
+
+
+async def _send_piece(send: Send, piece: bytes) -> None:
+    await send({"type": "http.response.body", "body": piece, "more_body": True})

@@ -1,0 +1,281 @@
+"""What clients do with tasks: list them, look into them, steer them. Submitting and looking at one is in hot.py."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Body, Query
+from starlette.responses import Response
+
+from swarmkeeper.core import commands, errors
+from swarmkeeper.core.errors import Overloaded
+from swarmkeeper.http.dependencies import (
+    Call,
+    CurrentCall,
+    CurrentPrincipal,
+    CurrentServices,
+    Idempotency,
+    IfMatch,
+    LastEventId,
+    Subtask,
+    TaskId,
+    replay_header,
+)
+from swarmkeeper.http.openapi import refuses, returns
+from swarmkeeper.http.queries import EventsQuery, OutputQuery, PageQuery, TasksQuery
+from swarmkeeper.http.responses import Json, encode
+from swarmkeeper.http.routers import sse
+from swarmkeeper.http.routers.task_views import ETAG, changed_task, versions
+from swarmkeeper.http.routing import StrictRoute
+from swarmkeeper.service.looking import Reads
+from swarmkeeper.service.queries import TaskFilter
+from swarmkeeper.wire import v1
+from swarmkeeper.wire.shapes import micros
+
+Found = TypeVar("Found")
+
+router = APIRouter(tags=["tasks"], route_class=StrictRoute)
+
+_OF_A_TASK = (errors.Forbidden, errors.NotFound)
+# Between looks for a part of a plan that is still being written: a plan of 10,000 takes a second or two.
+_PAUSES = (20_000, 50_000, 100_000, *(200_000,) * 24)
+
+
+def _micros(seconds: float | None) -> int | None:
+    return None if seconds is None else micros(seconds)
+
+
+# ---- looking -------------------------------------------------------------------------------------------------------
+
+
+@router.get("/tasks", response_model=v1.TaskPage, responses=refuses(errors.Forbidden))
+async def list_tasks(query: Annotated[TasksQuery, Query()], by: CurrentPrincipal, call: CurrentCall) -> Response:
+    """List tasks, without their subtasks and results."""
+    filters = TaskFilter(
+        status=tuple(query.status),
+        outcome=tuple(query.outcome),
+        labels=tuple(query.label),
+        created_after=_moment(query.created_after),
+        created_before=_moment(query.created_before),
+    )
+    page = await call.look(
+        lambda reads: reads.queries.tasks(
+            by, filters, order_by=query.order_by, page_size=query.page_size, page_token=query.page_token
+        )
+    )
+    return Json(page)
+
+
+def _moment(moment: datetime | None) -> int | None:
+    return None if moment is None else micros(moment.timestamp())
+
+
+@router.get("/tasks/{task_id:id}:explain", response_model=v1.Explanation, responses=refuses(*_OF_A_TASK))
+async def explain_task(task_id: TaskId, by: CurrentPrincipal, call: CurrentCall) -> Response:
+    """Ask why a task is not done yet: the reason for each thing that waits, and the command that helps."""
+    return Json(await call.look(lambda reads: reads.explainer.explain(by, task_id)))
+
+
+@router.get("/tasks/{task_id:id}/subtasks", response_model=v1.SubTaskPage, responses=refuses(*_OF_A_TASK))
+async def list_subtasks(
+    task_id: TaskId,
+    query: Annotated[PageQuery, Query()],
+    by: CurrentPrincipal,
+    services: CurrentServices,
+) -> Response:
+    """List a task's subtasks, in the order of its plan."""
+
+    async def page(reads: Reads) -> bytes | None:
+        found = await reads.queries.subtasks(by, task_id, page_size=query.page_size, page_token=query.page_token)
+        return encode(found) if found["items"] or not found["next_page_token"] else None
+
+    async def last(reads: Reads) -> bytes:
+        return encode(await reads.queries.subtasks(by, task_id, page_size=query.page_size, page_token=query.page_token))
+
+    for pause in _PAUSES:
+        if (found := await services.looks.look(by, page)) is not None:
+            return Json(found)
+        await services.clock.sleep(pause)  # else a caller who goes on at once would do it very often
+    return Json(await services.looks.look(by, last))
+
+
+@router.get(
+    "/tasks/{task_id:id}/subtasks/{subtask:subtask}", response_model=v1.SubTaskDetail, responses=refuses(*_OF_A_TASK)
+)
+async def get_subtask(task_id: TaskId, subtask: Subtask, by: CurrentPrincipal, call: CurrentCall) -> Response:
+    """Look at a subtask, by key or id, with all that came of it."""
+    return Json(await _written(call, lambda: call.look(lambda reads: reads.queries.subtask(by, task_id, subtask))))
+
+
+@router.get("/tasks/{task_id:id}/subtasks/{subtask:subtask}/output", responses=refuses(*_OF_A_TASK))
+async def get_output(
+    task_id: TaskId,
+    subtask: Subtask,
+    query: Annotated[OutputQuery, Query()],
+    by: CurrentPrincipal,
+    call: CurrentCall,
+) -> Response:
+    """Fetch what a subtask has put out, whole, however large."""
+    attempt = query.attempt
+    output = await _written(
+        call, lambda: call.look(lambda reads: reads.queries.output(by, task_id, subtask, attempt=attempt))
+    )
+    return Json(output)
+
+
+async def _written(call: Call, look: Callable[[], Awaitable[Found]]) -> Found:
+    """What is found, once it is there: a long plan is written in parts, after its task was accepted.
+
+    Raises:
+        Overloaded: it takes longer than a caller should wait.
+    """
+    for pause in _PAUSES:
+        try:
+            return await look()
+        except Overloaded:
+            await call.services.clock.sleep(pause)
+    return await look()
+
+
+@router.get("/tasks/{task_id:id}/graph", response_model=v1.Graph, responses=refuses(*_OF_A_TASK))
+async def get_graph(task_id: TaskId, by: CurrentPrincipal, call: CurrentCall) -> Response:
+    """Look at a task's plan as a graph."""
+    return Json(await call.look(lambda reads: reads.queries.graph(by, task_id)))
+
+
+@router.get(
+    "/tasks/{task_id:id}/events",
+    response_model=v1.EventPage,
+    responses={**sse.DESCRIBED, **refuses(*_OF_A_TASK, errors.CursorTooOld)},
+)
+async def task_events(
+    task_id: TaskId,
+    query: Annotated[EventsQuery, Query()],
+    by: CurrentPrincipal,
+    call: CurrentCall,
+    last: LastEventId = None,
+) -> Response:
+    """Read what happened to a task, or follow it as a stream, which ends with the task."""
+    return await sse.events(call, query, task_id)
+
+
+# ---- steering ------------------------------------------------------------------------------------------------------
+
+
+@router.patch(
+    "/tasks/{task_id:id}",
+    response_model=v1.Task,
+    responses={
+        **returns(200, "ETag"),
+        **refuses(*_OF_A_TASK, errors.IllegalTransition, errors.PreconditionFailed),
+    },
+)
+async def change_task(
+    task_id: TaskId,
+    body: v1.TaskPatch,
+    by: CurrentPrincipal,
+    services: CurrentServices,
+    call: CurrentCall,
+    if_match: IfMatch = None,
+) -> Response:
+    """Change a task's priority, labels or deadline; with If-Match only if nobody else has."""
+    command = commands.Update(
+        by=by,
+        trace=call.trace,
+        task=task_id,
+        priority=body.priority,
+        labels=body.labels,
+        deadline=_micros(body.deadline_seconds),
+        if_version=_version_to_match(call),
+    )
+    await services.engine.do(command)
+    return await changed_task(call, task_id)
+
+
+def _version_to_match(call: Call) -> int | None:
+    """The version that the task must be at, where the caller says; of several If-Match headers, all count."""
+    sent = call.headers.get("if-match")
+    if sent is None or sent.strip() == "*":
+        return None
+    found = versions(sent)
+    # A tag that is none of ours cannot match: no task is at version -1.
+    return min(found) if len(found) == 1 and ETAG.fullmatch(sent.strip()) else -1
+
+
+OptionalReason = Annotated[v1.Reason, Body(default_factory=v1.Reason)]
+_STEERED: dict[int | str, dict[str, Any]] = {
+    **returns(200, "ETag"),
+    **refuses(*_OF_A_TASK, errors.IllegalTransition),
+}
+
+
+async def _steer(call: Call, command: commands.OnTask) -> Response:
+    """Carry out a command, and answer with the task as it is then."""
+    answer = await call.services.engine.do(command)
+    return await changed_task(call, command.task, headers=replay_header(answer))
+
+
+def _on_task(
+    call: Call, task_id: str, body: v1.Reason | v1.Retry, idempotency: tuple[str, str] | None
+) -> dict[str, Any]:
+    return {
+        "by": call.by,
+        "idempotency": idempotency,
+        "trace": call.trace,
+        "task": task_id,
+        "reason": body.reason or "",
+    }
+
+
+@router.post("/tasks/{task_id:id}:cancel", response_model=v1.Task, responses=_STEERED)
+async def cancel_task(
+    task_id: TaskId, body: OptionalReason, by: CurrentPrincipal, call: CurrentCall, idempotency: Idempotency
+) -> Response:
+    """End a task; bots that work on it hear of it with their next heartbeat."""
+    return await _steer(call, commands.Cancel(**_on_task(call, task_id, body, idempotency)))
+
+
+@router.post("/tasks/{task_id:id}:pause", response_model=v1.Task, responses=_STEERED)
+async def pause_task(
+    task_id: TaskId, body: OptionalReason, by: CurrentPrincipal, call: CurrentCall, idempotency: Idempotency
+) -> Response:
+    """Hand out nothing more of a task until it is resumed; what is leased goes on."""
+    return await _steer(call, commands.Pause(**_on_task(call, task_id, body, idempotency)))
+
+
+@router.post("/tasks/{task_id:id}:resume", response_model=v1.Task, responses=_STEERED)
+async def resume_task(
+    task_id: TaskId, body: OptionalReason, by: CurrentPrincipal, call: CurrentCall, idempotency: Idempotency
+) -> Response:
+    """Hand out a paused task's work again."""
+    return await _steer(call, commands.Resume(**_on_task(call, task_id, body, idempotency)))
+
+
+@router.post(
+    "/tasks/{task_id:id}:retry",
+    response_model=v1.Task,
+    responses={
+        **returns(200, "ETag"),
+        **refuses(*_OF_A_TASK, errors.IllegalTransition, errors.StillStopping),
+    },
+)
+async def retry_task(
+    task_id: TaskId,
+    body: Annotated[v1.Retry, Body(default_factory=v1.Retry)],
+    by: CurrentPrincipal,
+    call: CurrentCall,
+    idempotency: Idempotency,
+) -> Response:
+    """Take a failed task up again where it stopped."""
+    deadline = _micros(body.deadline_seconds)
+    return await _steer(call, commands.Retry(**_on_task(call, task_id, body, idempotency), deadline=deadline))
+
+
+@router.post("/tasks/{task_id:id}:archive", response_model=v1.Task, responses=_STEERED)
+async def archive_task(
+    task_id: TaskId, body: OptionalReason, by: CurrentPrincipal, call: CurrentCall, idempotency: Idempotency
+) -> Response:
+    """Put a failed task away for good."""
+    return await _steer(call, commands.Archive(**_on_task(call, task_id, body, idempotency)))

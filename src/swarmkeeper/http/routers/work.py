@@ -1,0 +1,48 @@
+"""Giving work back. What bots call all the time (leases, results, heartbeats) is in hot.py."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body
+from starlette.responses import Response
+
+from swarmkeeper.core import commands, errors
+from swarmkeeper.http.dependencies import CurrentCall, CurrentPrincipal, CurrentServices, LeaseId
+from swarmkeeper.http.openapi import refuses
+from swarmkeeper.http.responses import Json
+from swarmkeeper.http.routing import StrictRoute
+from swarmkeeper.wire import v1
+from swarmkeeper.wire.shapes import micros
+
+router = APIRouter(tags=["work"], route_class=StrictRoute)
+
+
+@router.post(
+    "/leases/{lease_id:id}:release",
+    response_model=v1.ReleaseAnswer,
+    responses=refuses(errors.Forbidden, errors.LeaseLost, errors.TaskClosed),
+)
+async def release(
+    lease_id: LeaseId,
+    body: Annotated[v1.Release, Body(default_factory=v1.Release)],
+    by: CurrentPrincipal,
+    services: CurrentServices,
+    call: CurrentCall,
+) -> Response:
+    """Give work back, to be handed out again now or after a delay.
+
+    It costs no try, until the work was put off for `give_up_after_seconds` in a row. The third time in a row and later
+    it comes back no sooner than after a quarter of the time that it was put off so far.
+    """
+    await services.engine.do(
+        commands.Release(
+            by=by,
+            lease_id=lease_id,
+            reason=body.reason or "",
+            delay=micros(body.delay_seconds),
+            progress=None if body.progress is None else body.progress.record(),
+            trace=call.trace,
+        )
+    )
+    return Json({"released": True})

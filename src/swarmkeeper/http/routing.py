@@ -1,0 +1,255 @@
+"""`StrictRoute`: a FastAPI route that knows its caller before it reads the body, and is strict about what was sent.
+
+FastAPI reads a body first and runs dependencies then, so a stranger's body would be read. `StrictRoute` therefore does
+these, in this order, and lets FastAPI run afterwards on what it found:
+
+1. authenticates the caller (unless the route is open);
+2. checks the query: no unknown name, none twice, strict values;
+3. checks the permission, where the route names one with `Permission`;
+4. reads the body within its bounds, in the caller's fair turn;
+5. parses it as strict JSON, once, and checks it against its model; long ones in a helper process.
+
+What a route takes is read off its signature, which is also what FastAPI describes.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TypeVar
+
+from fastapi import Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
+
+from swarmkeeper.core import errors
+from swarmkeeper.core.errors import SwarmkeeperError, TooLarge
+from swarmkeeper.core.ports import StoreUnavailable
+from swarmkeeper.http.dependencies import CALL, BodyOf, Call, Permission, get_idempotency, get_principal, require
+from swarmkeeper.http.errors import refuse, refuse_unavailable
+from swarmkeeper.http.intake import limits
+from swarmkeeper.http.intake.content import Asked, Meaning, Refusals, Sent, Understood, reports
+from swarmkeeper.http.intake.reader import MIDDLE_BYTES, SHORT_BYTES, UNASKED_BYTES, read_here
+from swarmkeeper.http.openapi import EVERY_ROUTE, WORDS, Responses, describe_refusals, refusals_of
+from swarmkeeper.http.queries import NoQuery, Query, read_query
+from swarmkeeper.service.quotas import DECODED_BYTES, decoded_bytes
+from swarmkeeper.service.turns import COST_BYTES
+from swarmkeeper.wire.shapes import Request as RequestModel
+
+# FastAPI silences this warning of Pydantic where it makes a parameter. Our models are built at their first use only
+# (`defer_build`), and so is the parameter, where nothing silences it.
+warnings.filterwarnings("ignore", r"The 'alias' attribute with value '(body|query)'", UserWarning, r"pydantic\.")
+
+
+class IdConvertor(Convertor[str]):
+    regex = "[a-z]{3}_[0-9A-Za-z]{1,64}"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+class SubtaskConvertor(IdConvertor):
+    """A subtask's key, or its id."""
+
+    regex = "[a-z0-9][a-z0-9._-]{0,63}|[a-z]{3}_[0-9A-Za-z]{1,64}"
+
+
+# For paths such as `/tasks/{task_id:id}`: what is no id is another path, and answered with 404.
+register_url_convertor("id", IdConvertor())
+register_url_convertor("subtask", SubtaskConvertor())
+
+
+class StrictRequest(Request):
+    """What FastAPI sees of a request: a body that is read and checked already."""
+
+    async def body(self) -> bytes:
+        call: Call = self.scope[CALL]
+        return b"{}" if call.has_body else b""
+
+    async def json(self) -> Any:
+        call: Call = self.scope[CALL]
+        return call.body  # a model, which FastAPI takes as it is
+
+
+class StrictRoute(APIRoute):
+    """See the module. The function's docstring is the summary and the description, its name the operation id."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        summary, _, rest = inspect.cleandoc(endpoint.__doc__ or "").partition("\n")
+        declared: Responses = options["responses"] or {}
+        super().__init__(
+            path,
+            endpoint,
+            **options
+            | {
+                "summary": summary.rstrip("."),
+                # A form feed ends what FastAPI shows; without one it would show the summary again.
+                "description": " ".join(rest.split()) or "\f",
+                "operation_id": endpoint.__name__,
+                "responses": {status: response for status, response in declared.items() if status != "refusals"},
+                "response_description": WORDS[options["status_code"] or 200],
+                # A body without a media type is taken for JSON.
+                "strict_content_type": False,
+            },
+        )
+        [self.method] = sorted(self.methods or ())
+        depended = list(_flat(self.dependant))
+        self.open = all(one.call is not get_principal for one in depended)
+        self.idempotent = any(one.call is get_idempotency for one in depended)
+        self.query_model: type[Query] = _one_model(depended, "query_params", Query) or NoQuery
+        self.body_model = _one_model(depended, "body_params", RequestModel)
+        self.body_optional = self.body_field is not None and not self.body_field.field_info.is_required()
+        self.meaning: Meaning | None = next(
+            (one.call.meaning for one in depended if isinstance(one.call, BodyOf)), None
+        )
+        self.needs = next((one.call.action for one in depended if isinstance(one.call, Permission)), "")
+        self.refusals = frozenset(self._refusals(declared))
+        describe_refusals(self)
+
+    def _refusals(self, declared: Responses) -> Iterator[type[SwarmkeeperError]]:
+        """All that this route may be refused with."""
+        yield from EVERY_ROUTE
+        yield from refusals_of(declared)
+        if not self.open:
+            yield from (errors.Unauthenticated, errors.RateLimited)
+        if self.body_model is not None:
+            yield from (errors.TooLarge, errors.UnsupportedMediaType)
+        if self.param_convertors:
+            yield errors.NotFound
+        if self.idempotent:
+            yield errors.IdempotencyKeyReused
+
+    # ---- matching --------------------------------------------------------------------------------------------------
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        # Starlette ends a pattern with `$`, which also stands before a line end: `/tasks%0a` is another path.
+        if scope["type"] == "http" and scope["path"].endswith("\n"):
+            return Match.NONE, {}
+        return super().matches(scope)
+
+    # ---- before FastAPI --------------------------------------------------------------------------------------------
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            await self.admit(request.scope[CALL])
+            return await handle(StrictRequest(request.scope, request.receive))
+
+        return handler
+
+    async def admit(self, call: Call) -> None:
+        """Check all that can be checked before the endpoint runs; see the module.
+
+        Raises:
+            SwarmkeeperError: the call is refused.
+            ClientGone: the caller hung up while the body was read.
+        """
+        call.method, call.path = self.method, self.path_format
+        if not self.open:
+            await call.authenticate()
+        call.query = read_query(self.query_model, call.scope["query_string"], call.safe)
+        if self.body_model is None:
+            if call.principal is not None:
+                await call.services.pace.turn(call.principal)
+            return
+        if self.needs:
+            require(call.services.rules, call.by, self.needs)
+        await self._read(call, self.body_model)
+
+    async def _read(self, call: Call, model: type[RequestModel]) -> None:
+        bounds = call.services.limits
+        limit = bounds.body_bytes_max if self.meaning is None else bounds.long_body_bytes_max
+        raw = await limits.read_body(call.headers, call.receive, limit, hold=call.hold)
+        if len(raw) > MIDDLE_BYTES:
+            await self._await_room(call, raw)
+        sent = Sent(
+            raw=raw,
+            limit=limit,
+            optional=self.body_optional,
+            model=model,
+            meaning=self.meaning,
+            by=call.by,
+            path=call.path_params,
+            trace=call.trace,
+            slice_rows=call.services.engine.limits.slice_rows,
+            idempotency=call.idempotency_key() if self.idempotent else None,
+        )
+        call.has_body, call.long = bool(raw), len(raw) > SHORT_BYTES
+        understood = await self._understand(call, sent)
+        call.body, call.idempotency = understood.value, understood.idempotency
+
+    async def _await_room(self, call: Call, raw: bytes) -> None:
+        """Wait until the body may be decoded: what all callers have decoded at a time is bounded."""
+        decoded = decoded_bytes(raw)
+        if decoded > DECODED_BYTES:
+            raise TooLarge(f"the body holds more values than {DECODED_BYTES >> 20} MiB of memory can")
+        await call.work_on(decoded)
+
+    async def _understand(self, call: Call, sent: Sent) -> Understood:
+        """Parse and check the body in this caller's turn: short ones here, the others in a helper process."""
+        services, by = call.services, call.by
+
+        async def admit(asked: Asked) -> Refusals:
+            if sent.meaning is reports:  # each is refused by itself
+                return await services.admission.of_each(by, asked.bot, asked.places)
+            refused = await services.admission.refusals(by, asked.bot, asked.places)
+            if refused:
+                raise refused[0]
+            return {}
+
+        if len(sent.raw) > SHORT_BYTES:
+            return await services.readers.read(sent, call.safe, admit)
+        await services.pace.turn(by, 1 + len(sent.raw) // COST_BYTES)
+        return await read_here(sent, call.safe, admit if len(sent.raw) > UNASKED_BYTES else None)
+
+
+class HotRoute(StrictRoute):
+    """A route of hot.py: FastAPI describes it and may find it, but its endpoint runs without FastAPI's part."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        async def handler(request: Request) -> Response:
+            return await self._answer(request.scope[CALL])
+
+        return handler
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The route as an ASGI application."""
+        response = await self._answer(scope[CALL])
+        await response(scope, receive, send)
+
+    async def _answer(self, call: Call) -> Response:
+        try:
+            await self.admit(call)
+            response: Response = await self.endpoint(call)
+        except SwarmkeeperError as error:
+            return refuse(call, error)
+        except StoreUnavailable as error:
+            return refuse_unavailable(call, error)
+        return response
+
+
+Model = TypeVar("Model")
+
+
+def _flat(dependant: Dependant) -> Iterator[Dependant]:
+    yield dependant
+    for one in dependant.dependencies:
+        yield from _flat(one)
+
+
+def _one_model(depended: list[Dependant], kind: str, base: type[Model]) -> type[Model] | None:
+    """The model that the route takes as its query or its body, if it takes one."""
+    found = {field.field_info.annotation for one in depended for field in getattr(one, kind)}
+    assert len(found) <= 1, "a route has one model for its query, and one for its body"
+    model = next(iter(found), None)
+    assert model is None or issubclass(model, base), f"{model} is no {base.__name__}"
+    return model
