@@ -73,7 +73,6 @@ class Call:
         self.query: Any = None  # the checked query model
         self.body: Any = None  # the checked body model, or what `BodyOf` makes of it
         self.idempotency: tuple[str, str] | None = None  # the key, and the hash of caller, method, path and body
-        self.has_body = False
         self.long = False  # the body is so long that more than to read it takes a while, too
         self._held = 0  # bytes of the body that the caller's key is charged for; see service/quotas.py
         self._working = 0  # what the decoded body is charged for

@@ -2,8 +2,8 @@
 
 FastAPI describes these like all others: their signatures and `Depends` are the description. But they run as plain
 endpoints. `HotRoutes` (middleware.py) finds them by a table, `HotRoute` (routing.py) checks the request in the order of
-`StrictRoute`, and the function gets its `Call` alone. FastAPI's routing, dependencies and exit stacks take up to 0.2 ms,
-as long as all else of such a request. Bodies that may be long come as commands (intake/content.py), answers go out as
+`StrictRoute`, and the function gets its `Call` alone. FastAPI's routing, dependencies and exit stacks take 0.2 ms, as
+long as all else of such a request. Bodies that may be long come as commands (intake/content.py), answers go out as
 bytes. A route belongs here only if a measurement says so.
 """
 

@@ -1,14 +1,13 @@
 """Pure ASGI middleware: what holds for every request, whether a route answers it or not.
 
-`RequestContext` is the outermost. `HotRoutes` stands behind it and hands the few hot routes their requests without the
-rest of the framework.
+`RequestContext` is the outermost, `HotRoutes` comes next; both stand before the layers that FastAPI itself has, which a
+hot route does without. `Faults` is an ordinary middleware of the application.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -29,7 +28,6 @@ class RequestContext:
 
     - request id and trace context (W3C) are kept where the caller sent sound ones, and made where not;
     - a HEAD request runs the GET route, and its body is dropped;
-    - an exception that nobody handles is logged and answered with 500;
     - method, route, status and time are reported to the metrics.
     """
 
@@ -58,24 +56,11 @@ class RequestContext:
 
         try:
             await self.app(scope, call.receive, stamped)
-        except ClientGone:
-            pass  # nobody is there to be answered
-        except Exception as error:
-            await self._fault(call, error, scope, receive, stamped)
         finally:
             call.let_go()
             REQUEST.set(before)  # of the task that called; `reset` fails where a closed loop ends this
             took = self.services.clock.monotonic() - call.began
             self.services.answered(method, call.path or "(none)", call.status, took)
-
-    async def _fault(self, call: Call, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
-        log = self.services.log
-        if call.status:  # a stream that had begun: cutting it is all that can be done
-            log("stream_broken", path=call.path, error=repr(error), exception=error)
-            raise error
-        log("fault", what=f"{call.method} {call.path}", error=repr(error), exception=error)
-        response = problem_response(call, Internal("a fault of the orchestrator; it was logged"))
-        await response(scope, receive, send)
 
 
 def _stamped(headers: Iterable[tuple[bytes, bytes]], call: Call) -> list[tuple[bytes, bytes]]:
@@ -88,6 +73,40 @@ def _stamped(headers: Iterable[tuple[bytes, bytes]], call: Call) -> list[tuple[b
         (b"api-version", b"1"),
     )
     return stamped
+
+
+class Faults:
+    """Logs what nobody else handles and answers it with 500, so that nothing is raised into the server."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+        else:
+            await answer_faults(self.app, scope, receive, send)
+
+
+async def answer_faults(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+    """Run the application.
+
+    Raises:
+        Exception: of a response that has begun; all that can be done is to cut it.
+    """
+    try:
+        await app(scope, receive, send)
+    except ClientGone:
+        pass  # nobody is there to be answered
+    except Exception as error:
+        call: Call = scope[CALL]
+        log = call.services.log
+        if call.status:
+            log("stream_broken", path=call.path, error=repr(error), exception=error)
+            raise
+        log("fault", what=f"{call.method} {call.path}", error=repr(error), exception=error)
+        response = problem_response(call, Internal("a fault of the orchestrator; it was logged"))
+        await response(scope, receive, send)
 
 
 class HotRoutes:
@@ -116,10 +135,13 @@ class HotRoutes:
         return None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route: Any = None
+        route = None
         if scope["type"] == "http" and not scope.get("root_path"):
             route = self.find(scope)
-        await (self.app if route is None else route.answer)(scope, receive, send)
+        if route is None:
+            await self.app(scope, receive, send)
+        else:
+            await answer_faults(route.answer, scope, receive, send)
 
 
 def _shape(path: str) -> tuple[str, int]:

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from pydantic import BaseModel
+from pydantic.warnings import UnsupportedFieldAttributeWarning
 
 from swarmkeeper.core import errors
 from swarmkeeper.core.errors import SwarmkeeperError
@@ -131,7 +133,10 @@ def describe(app: FastAPI, routes: Iterable[StrictRoute]) -> dict[str, Any]:
       say it in words, and answers name what is always there as required;
     - a parameter that may be left out is not null.
     """
-    found: dict[str, Any] = FastAPI.openapi(app)
+    with warnings.catch_warnings():
+        # FastAPI itself silences this where it makes a parameter; our models are built at their first use only.
+        warnings.simplefilter("ignore", UnsupportedFieldAttributeWarning)
+        found: dict[str, Any] = FastAPI.openapi(app)
     components = found.setdefault("components", {})
     problem = v1.Problem.model_json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
     schemas = components["schemas"] = {**components["schemas"], **problem.pop("$defs"), "Problem": problem}
@@ -141,6 +146,7 @@ def describe(app: FastAPI, routes: Iterable[StrictRoute]) -> dict[str, Any]:
         operation.setdefault("security", [])
         operation["parameters"] = [_parameter(each) for each in operation.get("parameters", ())]
         replayed = any(each["name"] == "Idempotency-Key" for each in operation["parameters"])
+        operation["responses"] = dict(sorted(operation["responses"].items()))
         for status, response in operation["responses"].items():
             if "$ref" in response:
                 operation["responses"][status] = {"$ref": response["$ref"]}

@@ -15,12 +15,13 @@ What a route takes is read off its signature, which is also what FastAPI describ
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
+from fastapi.dependencies.utils import get_dependant
 from fastapi.routing import APIRoute
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.responses import Response
@@ -40,10 +41,6 @@ from swarmkeeper.http.queries import NoQuery, Query, read_query
 from swarmkeeper.service.quotas import DECODED_BYTES, decoded_bytes
 from swarmkeeper.service.turns import COST_BYTES
 from swarmkeeper.wire.shapes import Request as RequestModel
-
-# FastAPI silences this warning of Pydantic where it makes a parameter. Our models are built at their first use only
-# (`defer_build`), and so is the parameter, where nothing silences it.
-warnings.filterwarnings("ignore", r"The 'alias' attribute with value '(body|query)'", UserWarning, r"pydantic\.")
 
 
 class IdConvertor(Convertor[str]):
@@ -67,18 +64,6 @@ register_url_convertor("id", IdConvertor())
 register_url_convertor("subtask", SubtaskConvertor())
 
 
-class StrictRequest(Request):
-    """What FastAPI sees of a request: a body that is read and checked already."""
-
-    async def body(self) -> bytes:
-        call: Call = self.scope[CALL]
-        return b"{}" if call.has_body else b""
-
-    async def json(self) -> Any:
-        call: Call = self.scope[CALL]
-        return call.body  # a model, which FastAPI takes as it is
-
-
 class StrictRoute(APIRoute):
     """See the module. The function's docstring is the summary and the description, its name the operation id."""
 
@@ -96,8 +81,6 @@ class StrictRoute(APIRoute):
                 "operation_id": endpoint.__name__,
                 "responses": {status: response for status, response in declared.items() if status != "refusals"},
                 "response_description": WORDS[options["status_code"] or 200],
-                # A body without a media type is taken for JSON.
-                "strict_content_type": False,
             },
         )
         [self.method] = sorted(self.methods or ())
@@ -138,11 +121,15 @@ class StrictRoute(APIRoute):
     # ---- before FastAPI --------------------------------------------------------------------------------------------
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        # FastAPI describes the query and the body, but `admit` reads them: to read them twice takes 0.1 ms.
+        described = self.dependant, self.body_field
+        self.dependant, self.body_field = _without_query_and_body(self.dependant), None
         handle = super().get_route_handler()
+        self.dependant, self.body_field = described
 
         async def handler(request: Request) -> Response:
             await self.admit(request.scope[CALL])
-            return await handle(StrictRequest(request.scope, request.receive))
+            return await handle(request)
 
         return handler
 
@@ -183,7 +170,7 @@ class StrictRoute(APIRoute):
             slice_rows=call.services.engine.limits.slice_rows,
             idempotency=call.idempotency_key() if self.idempotent else None,
         )
-        call.has_body, call.long = bool(raw), len(raw) > SHORT_BYTES
+        call.long = len(raw) > SHORT_BYTES
         understood = await self._understand(call, sent)
         call.body, call.idempotency = understood.value, understood.idempotency
 
@@ -235,6 +222,32 @@ class HotRoute(StrictRoute):
         except StoreUnavailable as error:
             return refuse_unavailable(call, error)
         return response
+
+
+async def _checked_query(request: Request) -> Any:
+    return request.scope[CALL].query
+
+
+async def _checked_body(request: Request) -> Any:
+    return request.scope[CALL].body
+
+
+async def _known_principal(request: Request) -> Any:
+    return request.scope[CALL].by
+
+
+def _without_query_and_body(dependant: Dependant) -> Dependant:
+    """The same, but query, body and caller are taken from the `Call`, where `admit` has put them."""
+    path = dependant.path or ""
+    dependencies = [
+        get_dependant(path=path, call=_known_principal, name=one.name)
+        if one.call is get_principal
+        else _without_query_and_body(one)
+        for one in dependant.dependencies
+    ]
+    dependencies += [get_dependant(path=path, call=_checked_query, name=one.name) for one in dependant.query_params]
+    dependencies += [get_dependant(path=path, call=_checked_body, name=one.name) for one in dependant.body_params]
+    return replace(dependant, query_params=[], body_params=[], dependencies=dependencies)
 
 
 Model = TypeVar("Model")
