@@ -135,12 +135,17 @@ async def test_every_header_of_an_answer_has_its_plane(answers: list[Answered]) 
 
 @cache
 def _written() -> frozenset[str]:
-    """Headers as the code writes them: pairs that begin with such a name."""
+    """Headers as the code writes them: pairs that begin with such a name, and keys of dictionaries."""
     found: set[str] = set()
     for file in files(SRC / "http", ".py"):
         for node in ast.walk(parsed(file)):
-            if isinstance(node, ast.Tuple) and len(node.elts) == 2 and isinstance(node.elts[0], ast.Constant):
-                name: Any = node.elts[0].value
+            places: list[ast.expr | None] = []
+            if isinstance(node, ast.Tuple) and len(node.elts) == 2:
+                places = [node.elts[0]]
+            elif isinstance(node, ast.Dict):
+                places = list(node.keys)
+            for place in places:
+                name: Any = place.value if isinstance(place, ast.Constant) else None
                 text = name.decode() if isinstance(name, bytes) else name
                 if isinstance(text, str) and re.fullmatch(r"[a-z]+(-[a-z]+)+|allow|link|etag|location", text):
                     found.add(text)

@@ -43,21 +43,8 @@ class Call:
     """One request being answered."""
 
     __slots__ = (
-        *("services", "scope", "headers", "head", "request_id", "trace", "began", "status"),
-        *(
-            "method",
-            "path",
-            "principal",
-            "query",
-            "body",
-            "idempotency",
-            "has_body",
-            "long",
-            "_held",
-            "_working",
-            "_receive",
-            "_over",
-        ),
+        *("services", "scope", "headers", "head", "request_id", "trace", "began", "status", "method", "path"),
+        *("principal", "query", "body", "idempotency", "long", "_held", "_working", "_receive", "_over"),
     )
 
     def __init__(self, services: Services, scope: Scope, receive: Receive) -> None:

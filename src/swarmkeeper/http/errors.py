@@ -85,13 +85,13 @@ def problem(error: errors.SwarmkeeperError, request_id: str, base: str) -> dict[
 
 
 def headers_of(error: errors.SwarmkeeperError) -> dict[str, str]:
-    headers = {}
+    headers: dict[str, str] = {}
     if error.retry_after is not None:
-        headers["retry-after"] = str(max(1, math.ceil(error.retry_after)))
+        headers |= {"retry-after": str(max(1, math.ceil(error.retry_after)))}
     if isinstance(error, errors.Unauthenticated):
-        headers["www-authenticate"] = 'Bearer realm="swarmkeeper"'
+        headers |= {"www-authenticate": 'Bearer realm="swarmkeeper"'}
     if isinstance(error, errors.CursorTooOld):
-        headers["link"] = '<?>; rel="first"'  # the same feed from its oldest event on
+        headers |= {"link": '<?>; rel="first"'}  # the same feed from its oldest event on
     return headers
 
 

@@ -39,12 +39,13 @@ class RequestContext:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        call = scope[CALL] = Call(self.services, scope, receive)
+        call = Call(self.services, scope, receive)
         before = REQUEST.get()
         REQUEST.set(call.request_id)
         method = scope["method"]
         if call.head:
             scope = call.scope = {**scope, "method": "GET"}
+        scope[CALL] = call
 
         async def stamped(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -58,6 +59,7 @@ class RequestContext:
             await self.app(scope, call.receive, stamped)
         finally:
             call.let_go()
+            del scope[CALL]  # they refer to each other: a cycle, which would be kept until the garbage collector comes
             REQUEST.set(before)  # of the task that called; `reset` fails where a closed loop ends this
             took = self.services.clock.monotonic() - call.began
             self.services.answered(method, call.path or "(none)", call.status, took)

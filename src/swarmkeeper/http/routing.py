@@ -3,7 +3,7 @@
 FastAPI reads a body first and runs dependencies then, so a stranger's body would be read. `StrictRoute` therefore does
 these, in this order, and lets FastAPI run afterwards on what it found:
 
-1. authenticates the caller (unless the route is open);
+1. authenticates the caller (not on an `OpenRoute`);
 2. checks the query: no unknown name, none twice, strict values;
 3. checks the permission, where the route names one with `Permission`;
 4. reads the body within its bounds, in the caller's fair turn;
@@ -67,6 +67,8 @@ register_url_convertor("subtask", SubtaskConvertor())
 class StrictRoute(APIRoute):
     """See the module. The function's docstring is the summary and the description, its name the operation id."""
 
+    open = False  # answers callers without a key, too
+
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         summary, _, rest = inspect.cleandoc(endpoint.__doc__ or "").partition("\n")
         declared: Responses = options["responses"] or {}
@@ -85,7 +87,8 @@ class StrictRoute(APIRoute):
         )
         [self.method] = sorted(self.methods or ())
         depended = list(_flat(self.dependant))
-        self.open = all(one.call is not get_principal for one in depended)
+        if not self.open and all(one.call is not get_principal for one in depended):
+            raise TypeError(f"{endpoint.__name__} must take the caller, `by: CurrentPrincipal`, or be an OpenRoute")
         self.idempotent = any(one.call is get_idempotency for one in depended)
         self.query_model: type[Query] = _one_model(depended, "query_params", Query) or NoQuery
         self.body_model = _one_model(depended, "body_params", RequestModel)
@@ -197,6 +200,12 @@ class StrictRoute(APIRoute):
             return await services.readers.read(sent, call.safe, admit)
         await services.pace.turn(by, 1 + len(sent.raw) // COST_BYTES)
         return await read_here(sent, call.safe, admit if len(sent.raw) > UNASKED_BYTES else None)
+
+
+class OpenRoute(StrictRoute):
+    """A route that needs no key."""
+
+    open = True
 
 
 class HotRoute(StrictRoute):

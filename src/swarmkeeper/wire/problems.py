@@ -113,7 +113,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "literal_error": ("not_allowed", "must be {expected}"),
     "enum": ("not_allowed", "must be {expected}"),
     "is_instance_of": ("not_allowed", "must be one of the words of this field"),
-    # Raised by our own validators, see shapes.py, requests.py and http/query.py.
+    # Raised by our own validators, see shapes.py, requests.py and http/queries.py.
     "not_a_line": ("character", LINE_RULE),
     "not_a_web_address": ("not_allowed", "must be a URL of http or https, without user or password"),
     "time": ("type", "must be a time as in RFC 3339"),

@@ -17,11 +17,11 @@ from swarmkeeper.http.pages import docs as docs_page
 from swarmkeeper.http.pages import home
 from swarmkeeper.http.queries import ReadyQuery
 from swarmkeeper.http.responses import Json
-from swarmkeeper.http.routing import StrictRoute
+from swarmkeeper.http.routing import OpenRoute
 from swarmkeeper.wire import v1
 from swarmkeeper.wire.shapes import Answer
 
-router = APIRouter(tags=["ops"], route_class=StrictRoute)
+router = APIRouter(tags=["ops"], route_class=OpenRoute)
 
 FIGURES_COST = 16  # to tell them takes as long as so many short requests
 _SOON = {"retry-after": "1"}

@@ -24,7 +24,7 @@ from swarmkeeper.sim.kernel.network import Call, ClientGone
 from swarmkeeper.sim.oracle.model import Model
 from swarmkeeper.sim.oracle.seen import ApprovalSeen, LeaseSeen, TaskSeen
 
-_LOOK_AGAIN_SECONDS = 0.05  # as in http/routes/work.py
+_LOOK_AGAIN_SECONDS = 0.05  # as in http/hot.py
 
 
 class CoreEdge:

@@ -1,0 +1,54 @@
+"""What every route has from `StrictRoute`: a caller unless it says otherwise, and nothing kept after its answer."""
+
+import gc
+
+import pytest
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from swarmkeeper.http.app import ROUTES
+from swarmkeeper.http.dependencies import Call
+from swarmkeeper.http.routing import StrictRoute
+from tests.http.conftest import Caller
+
+OPEN = {"/", "/docs", "/health", "/livez", "/metrics", "/openapi.json", "/readyz", "/version"}
+
+
+def test_a_route_cannot_forget_to_ask_who_calls() -> None:
+    router = APIRouter(route_class=StrictRoute)
+
+    async def forgetful() -> Response:
+        raise AssertionError("it cannot be called")
+
+    with pytest.raises(TypeError, match="forgetful must take the caller"):
+        router.get("/forgetful")(forgetful)
+
+
+def test_only_these_routes_answer_strangers() -> None:
+    assert {route.path_format for route in ROUTES if route.open} == OPEN
+
+
+async def test_no_other_route_looks_at_what_a_stranger_sends(nobody: Caller) -> None:
+    for route in ROUTES:
+        if not route.open:
+            path = route.path_format.replace("{subtask}", "a")
+            for name in ("task_id", "bot_id", "lease_id", "approval_id", "key_id"):
+                path = path.replace(f"{{{name}}}", "tsk_0")
+            answer = await nobody.call(route.method, f"{path}?unknown=1", raw=b"no JSON")
+            # 429: a stranger who tries so many is slowed down.
+            assert answer.status in (401, 429), route.path
+
+
+@pytest.mark.parametrize("path", ["/tasks", "/tasks/tsk_0", "/bots?page_size=0", "/nowhere", "/health"])
+async def test_nothing_of_a_request_waits_for_the_garbage_collector(admin: Caller, path: str) -> None:
+    await admin.get(path)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            await admin.get(path)
+        left = sum(isinstance(each, Call) for each in gc.get_objects())
+    finally:
+        gc.enable()
+
+    assert left == 0
