@@ -19,8 +19,8 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from swarmkeeper.core import commands, errors
+from swarmkeeper.core.answers import Beaten, Reported
 from swarmkeeper.core.decide import review
-from swarmkeeper.core.decide.work import Beaten, Reported
 from swarmkeeper.core.errors import Invalid, SwarmkeeperError, Unauthenticated
 from swarmkeeper.core.model import Json as JsonValue
 from swarmkeeper.core.stuck import Stuck
@@ -343,7 +343,7 @@ async def submit_task(call: CurrentCall) -> Response:
     call.services.quotas.submissions.take(call.by)
     answer = await call.services.engine.do(asked)
     replayed = isinstance(answer, Replayed)
-    task_id: str = answer.resource if replayed else answer
+    task_id = answer.resource if isinstance(answer, Replayed) else answer
     paced = call.services.quotas.submissions.headers(call.by)
     headers = {"location": f"{call.base}/tasks/{task_id}", **replay_header(answer), **dict(paced)}
     if asked.size > SMALL_BYTES or asked.rows > SMALL_ROWS or replayed:

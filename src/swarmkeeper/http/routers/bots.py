@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
@@ -93,7 +93,7 @@ async def delete_bot(bot_id: BotId, by: CurrentPrincipal, services: CurrentServi
     return Response(status_code=204)
 
 
-async def _do(call: Call, command: commands.OnBot) -> Response:
+async def _do(call: Call, command: commands.OnBot[Any]) -> Response:
     """Carry out a command, and answer with the bot as it is then."""
     answer = await call.services.engine.do(command)
     record = await call.after(call.services.queries.bot(call.by, command.bot))
