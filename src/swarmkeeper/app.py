@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from swarmkeeper import __version__
 from swarmkeeper.broker.local import LocalBroker
 from swarmkeeper.clock import SystemClock, SystemEntropy
+from swarmkeeper.core.answers import not_replayed
 from swarmkeeper.core.commands import ENGINE, ChangeRules, CreateKey, RevokeKey
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.model import Json, Limits, Principal
@@ -395,7 +396,7 @@ class Orchestrator:
         digest = self._identity.digest(made.secret)
         by = replace(OWN, tenant=tenant)
         command = CreateKey(by=by, role=role, public_id=made.public_id, digest=digest, bot=bot, owner=owner)
-        return await self.engine.do_new(command), made.text
+        return not_replayed(await self.engine.do(command)), made.text
 
     async def _own_key_text(self) -> str:
         async with self._own_key_turn:

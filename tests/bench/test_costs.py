@@ -11,6 +11,7 @@ import apsw
 import pytest
 
 from swarmkeeper.app import OWN, Orchestrator
+from swarmkeeper.core.answers import not_replayed
 from swarmkeeper.core.commands import Claim, Register, Report, Submit
 from swarmkeeper.core.model import SubtaskSpec, Verdict
 from swarmkeeper.core.states import Condition, Decision
@@ -38,7 +39,8 @@ async def costs(batch: int) -> Costs:
         engine, store = swarm.engine, swarm.engine._store.connection  # type: ignore[attr-defined]  # the SQLite one
         bots = {}
         for kind in ("Planner", "Executor", "Evaluator"):
-            bots[kind], _ = await engine.do_new(Register(by=OWN, type=kind, version="1", name=kind, capacity=1000))
+            register = Register(by=OWN, type=kind, version="1", name=kind, capacity=1000)
+            bots[kind], _ = not_replayed(await engine.do(register))
         seen: Counter[str] = Counter()
 
         def look(_: apsw.Cursor, sql: str, __: object) -> bool:

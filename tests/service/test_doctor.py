@@ -13,6 +13,7 @@ import pytest
 
 from swarmkeeper.broker.local import LocalBroker
 from swarmkeeper.clock import SystemClock, SystemEntropy
+from swarmkeeper.core.answers import not_replayed
 from swarmkeeper.core.commands import Ask, Cancel, Claim, CreateKey, Pause, Register, Release, Report, Submit
 from swarmkeeper.core.model import Failure, Limits, Principal, SubtaskSpec, Verdict
 from swarmkeeper.core.states import Condition, Decision, ErrorClass
@@ -64,11 +65,11 @@ class Swarm:
     async def register(self) -> None:
         for kind in ("Planner", "Executor", "Evaluator"):
             bot = Register(by=ADMIN, type=kind, version="1", name=kind, capacity=20)
-            self.bots[kind], _ = await self.engine.do_new(bot)
+            self.bots[kind], _ = not_replayed(await self.engine.do(bot))
 
     async def submit(self, *subtasks: SubtaskSpec, **more: Any) -> str:
         command = Submit(by=ADMIN, title="a task", spec=b"{}", subtasks=subtasks or None, **more)
-        return await self.engine.do_new(command)
+        return not_replayed(await self.engine.do(command))
 
     async def lease(self, kind: str) -> str:
         claimed = await self.engine.claim(Claim(by=ADMIN, bot=self.bots[kind]), parks=True).answer

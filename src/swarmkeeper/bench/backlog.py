@@ -16,6 +16,7 @@ from swarmkeeper.bench import machine
 from swarmkeeper.bench.report import CannotMeasure, Figure, Options, Report, percentile, ratio
 from swarmkeeper.bench.server import Place
 from swarmkeeper.clock import SystemClock
+from swarmkeeper.core.answers import not_replayed
 from swarmkeeper.core.commands import Claim, Register, Submit
 from swarmkeeper.core.model import SubtaskSpec
 from swarmkeeper.settings import Settings
@@ -44,9 +45,8 @@ async def backlog(options: Options, *, times: int = TIMES) -> Report:
         described = machine.describe(place.path.parent)
         settings = Settings(store=place.url, log_level="error", open_tasks=0, open_subtasks=0)
         async with Orchestrator(settings) as swarm:
-            bot, _ = await swarm.engine.do_new(
-                Register(by=OWN, type="Executor", version="1", name="bench", skills=SKILLS, capacity=2 * CLAIMS)
-            )
+            register = Register(by=OWN, type="Executor", version="1", name="bench", skills=SKILLS, capacity=2 * CLAIMS)
+            bot, _ = not_replayed(await swarm.engine.do(register))
             await _fill(swarm, small)
             of_small = await _claims(swarm, bot)
             await _fill(swarm, large - small)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.model import Task
+
+T = TypeVar("T")  # what a command is answered with
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +16,12 @@ class Replayed:
     """The command was carried out before, under the same idempotency key."""
 
     resource: str
+
+
+def not_replayed(answer: T | Replayed) -> T:
+    """The answer to a command that had no idempotency key: it cannot have been carried out before."""
+    assert not isinstance(answer, Replayed), "a command without a key is never answered with Replayed"
+    return answer
 
 
 @dataclass(frozen=True, slots=True)

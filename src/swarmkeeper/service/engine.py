@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, cast
 
 from swarmkeeper.core import graph
-from swarmkeeper.core.answers import Refusal, Replayed
+from swarmkeeper.core.answers import Refusal, Replayed, T
 from swarmkeeper.core.arrivals import Arrivals
 from swarmkeeper.core.commands import Beat, Claim, Command, Fire, Report
 from swarmkeeper.core.errors import Internal, Overloaded, SwarmkeeperError
@@ -46,8 +46,6 @@ from swarmkeeper.service.scheduler import Claimed, Granted, Poll, Scheduler
 from swarmkeeper.service.shares import Line
 
 __all__ = ["Claimed", "Engine", "Granted", "Poll", "Refusal", "Replayed"]
-
-T = TypeVar("T")
 
 SECOND = 1_000_000
 # A command takes a good part of a millisecond to decide: more in one batch would hold the loop, and save few commits.
@@ -150,11 +148,6 @@ class Engine:
                 return cast(T, known)  # which is Beaten here
         return cast(T, await self._ask(self._queued(command)))
 
-    async def do_new(self, command: Command[T | Replayed]) -> T:
-        """Carry out one command that has no idempotency key: it cannot have been carried out before."""
-        assert command.idempotency is None, "a command with a key may be answered with Replayed: `do` takes it"
-        return cast(T, await self._ask(self._queued(command)))
-
     async def do_all(self, commands: Sequence[Command[Any]]) -> list[Any]:
         """Carry out commands, each by itself, in one batch where they fit; answers or errors, in order."""
         return await self._ask_all([self._queued(command) for command in commands])
@@ -246,8 +239,7 @@ class Engine:
         self._woken.set()
 
     async def once(self, command: Command[T | Replayed]) -> T:
-        """Carry out one command, which has no idempotency key, without a running loop: for tools that work on the store
-        itself."""
+        """Carry out one command without a running loop or an idempotency key: for tools that work on the store."""
         queued = self._queued(command)
         await self._run([queued], [])
         if queued.error is not None:

@@ -6,10 +6,10 @@ A claim is not among them: it is decided against all that waits, by service/sche
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from swarmkeeper.core import commands
-from swarmkeeper.core.answers import Refusal
+from swarmkeeper.core.answers import Refusal, T
 from swarmkeeper.core.commands import Command
 from swarmkeeper.core.decide import (
     clients,
@@ -24,8 +24,6 @@ from swarmkeeper.core.decide import (
     work,
 )
 from swarmkeeper.core.world import World
-
-T = TypeVar("T")
 
 DECISIONS: Mapping[type[Command[Any]], Callable[[World, Any], Any]] = {
     commands.Submit: planning.submit,
