@@ -86,6 +86,7 @@ class StrictRoute(APIRoute):
             },
         )
         [self.method] = sorted(self.methods or ())
+        self._begins = path.partition("{")[0]
         depended = list(_flat(self.dependant))
         if not self.open and all(one.call is not get_principal for one in depended):
             raise TypeError(f"{endpoint.__name__} must take the caller, `by: CurrentPrincipal`, or be an OpenRoute")
@@ -116,8 +117,12 @@ class StrictRoute(APIRoute):
     # ---- matching --------------------------------------------------------------------------------------------------
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        path: str = scope["path"]
+        # The router tries one route after the other: most are no match by how they begin.
+        if not path.startswith(self._begins) and not scope.get("root_path"):
+            return Match.NONE, {}
         # Starlette ends a pattern with `$`, which also stands before a line end: `/tasks%0a` is another path.
-        if scope["type"] == "http" and scope["path"].endswith("\n"):
+        if path.endswith("\n"):
             return Match.NONE, {}
         return super().matches(scope)
 
