@@ -41,6 +41,7 @@ WORDS = {200: "Here it is.", 201: "It was made.", 204: "It is gone.", 304: "Noth
 # Any query can be wrong.
 EVERY_ROUTE = (errors.Internal, errors.Overloaded, errors.Malformed, errors.Invalid)
 
+_METHODS = ("post", "get", "patch", "delete")  # in the order in which they are shown
 _SCHEMAS = "#/components/schemas/"
 _EVERY_RESPONSE = ("X-Request-Id", "API-Version", "traceparent")
 _HEADERS: Mapping[str, Any] = {
@@ -153,7 +154,10 @@ def describe(app: FastAPI, routes: Iterable[StrictRoute]) -> dict[str, Any]:
             else:
                 names = (*_EVERY_RESPONSE, *(("Idempotency-Replayed",) if replayed else ()))
                 response["headers"] = {**_refer(names), **response.get("headers", {})}
-    found["paths"] = {path: found["paths"][path] for path in sorted(found["paths"])}
+    found["paths"] = {
+        path: {method: methods[method] for method in _METHODS if method in methods}
+        for path, methods in sorted(found["paths"].items())
+    }
     return _for_generators(found, schemas)
 
 
