@@ -17,7 +17,6 @@ HOT = {
     "POST /leases",
     "POST /results",
     "POST /tasks",
-    "POST /tasks:batch",
     "POST /tasks/{task_id}/results",
     "POST /bots/{bot_id}:heartbeat",
     "GET /tasks/{task_id}",

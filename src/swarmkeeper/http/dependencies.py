@@ -20,7 +20,7 @@ from swarmkeeper.core import ids
 from swarmkeeper.core.errors import Forbidden, Internal, Invalid, SwarmkeeperError
 from swarmkeeper.core.model import Json, Principal
 from swarmkeeper.core.ports import Rules, StoreUnavailable
-from swarmkeeper.http import errors
+from swarmkeeper.http.errors import CALL, status_of
 from swarmkeeper.http.intake import limits
 from swarmkeeper.http.intake.content import Meaning
 from swarmkeeper.http.responses import encode
@@ -31,7 +31,6 @@ from swarmkeeper.wire.shapes import Request as RequestModel
 
 Result = TypeVar("Result")
 
-CALL = "swarmkeeper.call"  # the key in the ASGI scope
 UNWANTED_BYTES_MAX = 64 << 10  # after the body's end: more is no accident
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -194,7 +193,7 @@ class Call:
 
     def refused(self, error: SwarmkeeperError) -> None:
         """Log that this call, or a part of it, was refused. What the server cannot do now is no refusal."""
-        status = errors.status_of(error)
+        status = status_of(error)
         if status >= 500:
             return
         self.services.refusals.note(
@@ -281,15 +280,15 @@ class Permission:
 
 
 class BodyOf:
-    """Describes the body of a route in hot.py: it may be long, and `meaning` is run where it is read."""
+    """The body of a route that takes long ones: what `meaning` made of it, where it was read."""
 
     def __init__(self, model: type[RequestModel], meaning: Meaning) -> None:
         self.meaning = meaning
         body = inspect.Parameter("body", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Annotated[model, Body()])
         self.__signature__ = inspect.Signature([body])  # what FastAPI takes the description from
 
-    async def __call__(self, body: Any) -> None:
-        raise AssertionError("routes of hot.py run without dependencies")
+    async def __call__(self, body: Any) -> Any:
+        return body
 
 
 _ID = "^[a-z]{3}_[0-9A-Za-z]{1,64}$"

@@ -21,6 +21,8 @@ from swarmkeeper.wire.problems import pointer
 if TYPE_CHECKING:
     from swarmkeeper.http.dependencies import Call
 
+CALL = "swarmkeeper.call"  # the key of a request's `Call` in the ASGI scope
+
 # class -> (status, title)
 STATUS: Mapping[type[errors.SwarmkeeperError], tuple[int, str]] = MappingProxyType(
     {
@@ -140,7 +142,7 @@ def install_handlers(app: FastAPI) -> None:
 
 
 def _call(request: Request) -> Call:
-    call: Call = request.scope["swarmkeeper.call"]
+    call: Call = request.scope[CALL]
     return call
 
 

@@ -38,7 +38,6 @@ from swarmkeeper.http.dependencies import (
     TaskId,
     replay_header,
 )
-from swarmkeeper.http.errors import problem, status_of
 from swarmkeeper.http.intake import content
 from swarmkeeper.http.intake.limits import ClientGone
 from swarmkeeper.http.openapi import refuses, returns
@@ -58,7 +57,6 @@ _LOOK_AGAIN_SECONDS = 0.05
 # Up to this a task that was just submitted is shown at once, which takes less than a millisecond.
 SMALL_BYTES = 16 << 10
 SMALL_ROWS = 20
-AT_ONCE = 128  # tasks of a batch, as many as the engine takes in at once
 
 # ---- leases --------------------------------------------------------------------------------------------------------
 
@@ -319,14 +317,14 @@ def _stuck(call: Call) -> list[Stuck]:
 # ---- tasks ---------------------------------------------------------------------------------------------------------
 
 
-def _for_tasks(by: CurrentPrincipal, idempotency: Idempotency) -> None: ...
+def _for_a_submission(by: CurrentPrincipal, idempotency: Idempotency) -> None: ...
 
 
 @router.post(
     "/tasks",
     tags=["tasks"],
     dependencies=[
-        Depends(_for_tasks),
+        Depends(_for_a_submission),
         Depends(Permission(Action.TASK_SUBMIT)),
         Depends(BodyOf(v1.TaskDefinition, content.submit)),
     ],
@@ -351,49 +349,6 @@ async def submit_task(call: CurrentCall) -> Response:
     # A small task is shown without a turn on the thread for reads, so that submitting waits for nobody's look.
     shown, version = await call.after(call.services.queries.task(call.by, task_id))
     return Json(shown, 201, {**etag(version), **headers})
-
-
-@router.post(
-    "/tasks:batch",
-    tags=["tasks"],
-    dependencies=[
-        Depends(_for_tasks),
-        Depends(Permission(Action.TASK_SUBMIT)),
-        Depends(BodyOf(v1.TaskBatch, content.submits)),
-    ],
-    response_model=v1.TaskBatchAnswer,
-    responses=refuses(errors.Forbidden),
-)
-async def submit_tasks(call: CurrentCall) -> Response:
-    """Submit up to 500 tasks, each taken or refused by itself."""
-    asked: list[commands.Submit | SwarmkeeperError] = call.body
-    call.services.quotas.submissions.take(call.by, len(asked))
-    submits = [one for one in asked if isinstance(one, commands.Submit)]
-    answered: list[Any] = []
-    for begin in range(0, len(submits), AT_ONCE):  # so that others' commands come in between
-        answered += await call.services.engine.do_all(submits[begin : begin + AT_ONCE])
-    answers = iter(answered)
-    results: list[JsonValue] = []
-    ids: list[str] = []
-    replayed: dict[str, str] = {}
-    for one in asked:
-        answer: Any = next(answers) if isinstance(one, commands.Submit) else one
-        if isinstance(answer, SwarmkeeperError):
-            call.refused(answer)
-            results.append({"status": status_of(answer), "error": problem(answer, call.request_id, call.base)})
-            continue
-        if isinstance(answer, BaseException):
-            raise answer
-        replayed |= replay_header(answer)
-        ids.append(answer.resource if isinstance(answer, Replayed) else answer)
-        results.append(None)
-
-    async def whole(reads: Reads) -> JsonValue:
-        tasks = iter([{"status": 201, "task": (await reads.queries.task(call.by, one))[0]} for one in ids])
-        return {"results": [next(tasks) if one is None else one for one in results]}
-
-    paced = call.services.quotas.submissions.headers(call.by)
-    return Json(await call.after(call.look(whole)), 200, {**dict(paced), **replayed})
 
 
 def _for_a_task(

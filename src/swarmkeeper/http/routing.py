@@ -31,8 +31,8 @@ from starlette.types import Receive, Scope, Send
 from swarmkeeper.core import errors
 from swarmkeeper.core.errors import SwarmkeeperError, TooLarge
 from swarmkeeper.core.ports import StoreUnavailable
-from swarmkeeper.http.dependencies import CALL, BodyOf, Call, Permission, get_idempotency, get_principal, require
-from swarmkeeper.http.errors import refuse, refuse_unavailable
+from swarmkeeper.http.dependencies import BodyOf, Call, Permission, get_idempotency, get_principal, require
+from swarmkeeper.http.errors import CALL, refuse, refuse_unavailable
 from swarmkeeper.http.intake import limits
 from swarmkeeper.http.intake.content import Asked, Meaning, Refusals, Sent, Understood, reports
 from swarmkeeper.http.intake.reader import MIDDLE_BYTES, SHORT_BYTES, UNASKED_BYTES, read_here

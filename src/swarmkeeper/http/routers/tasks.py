@@ -1,4 +1,4 @@
-"""What clients do with tasks: list them, look into them, steer them. Submitting and looking at one is in hot.py."""
+"""What clients do with tasks: submit many, list them, look into them, steer them. Those of one are in hot.py."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Body, Depends, Query
 from starlette.responses import Response
 
 from swarmkeeper.core import commands, errors
-from swarmkeeper.core.errors import Overloaded
+from swarmkeeper.core.errors import Overloaded, SwarmkeeperError
+from swarmkeeper.core.model import Json as JsonValue
+from swarmkeeper.govern.access import Action
 from swarmkeeper.http.dependencies import (
+    BodyOf,
     Call,
     CurrentCall,
     CurrentPrincipal,
@@ -19,16 +22,20 @@ from swarmkeeper.http.dependencies import (
     Idempotency,
     IfMatch,
     LastEventId,
+    Permission,
     Subtask,
     TaskId,
     replay_header,
 )
+from swarmkeeper.http.errors import problem, status_of
+from swarmkeeper.http.intake import content
 from swarmkeeper.http.openapi import refuses, returns
 from swarmkeeper.http.queries import EventsQuery, OutputQuery, PageQuery, TasksQuery
 from swarmkeeper.http.responses import Json, encode
 from swarmkeeper.http.routers import sse
 from swarmkeeper.http.routers.task_views import ETAG, changed_task, versions
 from swarmkeeper.http.routing import StrictRoute
+from swarmkeeper.service.engine import Replayed
 from swarmkeeper.service.looking import Reads
 from swarmkeeper.service.queries import TaskFilter
 from swarmkeeper.wire import v1
@@ -41,10 +48,57 @@ router = APIRouter(tags=["tasks"], route_class=StrictRoute)
 _OF_A_TASK = (errors.Forbidden, errors.NotFound)
 # Between looks for a part of a plan that is still being written: a plan of 10,000 takes a second or two.
 _PAUSES = (20_000, 50_000, 100_000, *(200_000,) * 24)
+AT_ONCE = 128  # tasks of a batch, as many as the engine takes in at once
 
 
 def _micros(seconds: float | None) -> int | None:
     return None if seconds is None else micros(seconds)
+
+
+# ---- submitting ----------------------------------------------------------------------------------------------------
+
+
+@router.post(
+    "/tasks:batch",
+    dependencies=[Depends(Permission(Action.TASK_SUBMIT))],
+    response_model=v1.TaskBatchAnswer,
+    responses=refuses(errors.Forbidden),
+)
+async def submit_tasks(
+    asked: Annotated[list[commands.Submit | SwarmkeeperError], Depends(BodyOf(v1.TaskBatch, content.submits))],
+    by: CurrentPrincipal,
+    services: CurrentServices,
+    call: CurrentCall,
+    idempotency: Idempotency,
+) -> Response:
+    """Submit up to 500 tasks, each taken or refused by itself."""
+    services.quotas.submissions.take(by, len(asked))
+    submits = [one for one in asked if isinstance(one, commands.Submit)]
+    answered: list[Any] = []
+    for begin in range(0, len(submits), AT_ONCE):  # so that others' commands come in between
+        answered += await services.engine.do_all(submits[begin : begin + AT_ONCE])
+    answers = iter(answered)
+    results: list[JsonValue] = []
+    ids: list[str] = []
+    replayed: dict[str, str] = {}
+    for one in asked:
+        answer: Any = next(answers) if isinstance(one, commands.Submit) else one
+        if isinstance(answer, SwarmkeeperError):
+            call.refused(answer)
+            results.append({"status": status_of(answer), "error": problem(answer, call.request_id, call.base)})
+            continue
+        if isinstance(answer, BaseException):
+            raise answer
+        replayed |= replay_header(answer)
+        ids.append(answer.resource if isinstance(answer, Replayed) else answer)
+        results.append(None)
+
+    async def whole(reads: Reads) -> JsonValue:
+        tasks = iter([{"status": 201, "task": (await reads.queries.task(by, one))[0]} for one in ids])
+        return {"results": [next(tasks) if one is None else one for one in results]}
+
+    paced = services.quotas.submissions.headers(by)
+    return Json(await call.after(call.look(whole)), 200, {**dict(paced), **replayed})
 
 
 # ---- looking -------------------------------------------------------------------------------------------------------
