@@ -25,143 +25,143 @@ class SwarmkeeperError(Exception):
 
 
 class Unauthenticated(SwarmkeeperError):
-    """No key, or one that is unknown, expired or revoked. Use another."""
+    """The key is missing, unknown, expired or revoked. Use another key."""
 
     code = "unauthenticated"
 
 
 class Forbidden(SwarmkeeperError):
-    """The key is good, but its role, bot or owner may not do this."""
+    """The key is valid, but its role, bot or owner does not allow this action."""
 
     code = "forbidden"
 
 
 class NotFound(SwarmkeeperError):
-    """No such thing, or none in this tenant: the two look alike on purpose."""
+    """It does not exist, or belongs to another tenant: the two cases look the same on purpose."""
 
     code = "not_found"
 
 
 class MethodNotAllowed(SwarmkeeperError):
-    """There is such a path, but not with this method."""
+    """The path exists, but not with this method."""
 
     code = "method_not_allowed"
 
 
 class LeaseLost(SwarmkeeperError):
-    """The caller no longer holds the work item; someone else may be working on it.
+    """The caller no longer holds the work item; another bot may be working on it.
 
-    The bot must drop the work and lease again. Its result was kept aside, not applied.
+    The bot must drop the work and lease again. Its result was kept as a late result, not applied.
     """
 
     code = "lease_lost"
 
 
 class LeaseRequired(SwarmkeeperError):
-    """The report names no lease, and which one it means is not beyond doubt. Send `lease_id`."""
+    """The report names no lease, and the server cannot tell which one it means. Send `lease_id`."""
 
     code = "lease_required"
 
 
 class AlreadyReported(SwarmkeeperError):
-    """Another result was accepted under this lease. The first one stands."""
+    """Another result was already accepted under this lease. The first result stays valid."""
 
     code = "already_reported"
 
 
 class IllegalTransition(SwarmkeeperError):
-    """This cannot happen to something in that state. Look at it again, then decide."""
+    """This action is not allowed in the object's current state. Read it again, then decide."""
 
     code = "illegal_transition"
 
 
 class TaskClosed(SwarmkeeperError):
-    """The task is over. The bot must drop the work; what it sent was kept aside."""
+    """The task has ended. The bot must drop the work; its result was kept as a late result."""
 
     code = "task_closed"
 
 
 class StillStopping(SwarmkeeperError):
-    """The task's last change is still being carried out. Try again in a moment."""
+    """The task's last change is still in progress. Try again in a moment."""
 
     code = "still_stopping"
     retryable = True
 
 
 class StaleApproval(SwarmkeeperError):
-    """What is to be approved has changed since it was read. Read it again."""
+    """The subject of the approval has changed since it was read. Read it again."""
 
     code = "stale_approval"
 
 
 class AlreadyDecided(SwarmkeeperError):
-    """A person has decided otherwise, or it was not to be decided in this way. Read the approval again."""
+    """The approval already has a different decision, or cannot be decided in this way. Read the approval again."""
 
     code = "already_decided"
 
 
 class BotTypeFixed(SwarmkeeperError):
-    """A bot of this name is registered with another type. Take another name."""
+    """A bot of this name is registered with another type. Use another name."""
 
     code = "bot_type_fixed"
 
 
 class CursorTooOld(SwarmkeeperError):
-    """The feed no longer goes back that far. Start from the oldest event kept."""
+    """The feed no longer contains events this old. Start from the oldest event."""
 
     code = "cursor_too_old"
 
 
 class PreconditionFailed(SwarmkeeperError):
-    """It has changed since it was read (`If-Match`). Read it again, then decide."""
+    """The object has changed since it was read (`If-Match`). Read it again, then decide."""
 
     code = "precondition_failed"
 
 
 class Malformed(SwarmkeeperError):
-    """The body is not JSON as RFC 8259 has it."""
+    """The body is not valid JSON (RFC 8259)."""
 
     code = "malformed"
 
 
 class IdempotencyKeyReused(SwarmkeeperError):
-    """This Idempotency-Key was used with another body. Make a new one."""
+    """This Idempotency-Key was used with another body. Use a new key."""
 
     code = "idempotency_key_reused"
 
 
 class Invalid(SwarmkeeperError):
-    """The request breaks a rule; `errors` say which, and where."""
+    """The request is invalid; `errors` lists each error and its place."""
 
     code = "invalid"
 
 
 class InvalidPlan(SwarmkeeperError):
-    """The plan breaks rules; `errors` list all of them. The lease lives: mend the plan and report again."""
+    """The plan is invalid; `errors` lists all errors. The lease stays valid: correct the plan and report again."""
 
     code = "invalid_plan"
 
 
 class NotSupported(SwarmkeeperError):
-    """The field or call belongs to a feature that this version does not have; `errors` says what there is instead."""
+    """The field or call belongs to a feature that this version does not have; `errors` names an alternative."""
 
     code = "not_supported"
 
 
 class TooLarge(SwarmkeeperError):
-    """The body, or a value in it, is larger than may be sent. Keep large things elsewhere, and send their address."""
+    """The body, or a value in it, is too large. Store large data elsewhere, and send its address."""
 
     code = "too_large"
 
 
 class UnsupportedMediaType(SwarmkeeperError):
-    """Bodies are `application/json`, uncompressed."""
+    """The body must be `application/json`, uncompressed."""
 
     code = "unsupported_media_type"
 
 
 class RateLimited(SwarmkeeperError):
-    """Too many calls, or failed logins, from here, or as much is held at a time as may be; `errors` names the limit.
+    """Too many calls or failed logins from this caller, or too much is held at a time; `errors` names the limit.
 
     Wait as long as `Retry-After` says.
     """
@@ -171,10 +171,11 @@ class RateLimited(SwarmkeeperError):
 
 
 class BacklogFull(SwarmkeeperError):
-    """The tenant has as many open tasks, open subtasks or stored bytes as it may have; `errors` says which.
+    """The tenant has reached its limit of open tasks, open subtasks or stored bytes; `errors` says which.
 
-    Submit again after `Retry-After`: what ends makes room, and so does cancelling what nobody needs. `tenant get` shows
-    what there is of it, and whoever runs the server may allow more (`swarmkeeper docs limits`).
+    Submit again after `Retry-After`: tasks that end or are cancelled make room. `tenant get` shows the current use.
+    The
+    server's operator can raise the limit (`swarmkeeper docs limits`).
     """
 
     code = "backlog_full"
@@ -182,7 +183,7 @@ class BacklogFull(SwarmkeeperError):
 
 
 class Internal(SwarmkeeperError):
-    """A fault of ours. It was logged under the request id."""
+    """An error in the orchestrator. It was logged under the request id."""
 
     code = "internal"
 
@@ -195,7 +196,7 @@ class Overloaded(SwarmkeeperError):
 
 
 class AuditUnavailable(SwarmkeeperError):
-    """Nothing was done, because it could not have been recorded."""
+    """Nothing was done, because the audit log could not be written."""
 
     code = "audit_unavailable"
     retryable = True

@@ -167,7 +167,7 @@ def why(item: Item, task: Standing, fleet: Fleet) -> Why:
     match item.status:
         case Status.LEASED:
             by = f" by {item.bot}" if item.bot else ""
-            return Why(Reason.LEASED, f"attempt {item.attempt} is being made{by}", until=item.ends_at, bot=item.bot)
+            return Why(Reason.LEASED, f"attempt {item.attempt} is in progress{by}", until=item.ends_at, bot=item.bot)
         case Status.WAITING:
             return _waiting(item, task)
         case Status.IN_REVIEW:
@@ -187,7 +187,7 @@ def _waiting(item: Item, task: Standing) -> Why:
             after += f" by {item.ended_by}"
         if item.ended_for:
             after += f": {_short(item.ended_for)}"
-        return Why(Reason.BACKOFF, f"it is put off until {_time(item.wake)}{after}", until=item.wake)
+        return Why(Reason.BACKOFF, f"it is deferred until {_time(item.wake)}{after}", until=item.wake)
     asked = [one for one in task.approvals if one.work == item.id and one.kind == "question"]
     if asked:
         return Why(
@@ -206,7 +206,7 @@ def _startable(item: Item, task: Standing, fleet: Fleet) -> Why:
     if task.loading:
         return Why(Reason.QUEUED, "the rows of its plan are still being written")
     if item.status is Status.BLOCKED or item.start_due is None:
-        return Why(Reason.QUEUED, "it is being put into its queue")
+        return Why(Reason.QUEUED, "it is being added to its queue")
     found = fleet.taker(item, task.tenant)
     if task.overloaded and found.reason in (Reason.QUEUED, Reason.BOTS_AT_CAPACITY):
         found = Why(Reason.OVERLOADED, "the orchestrator is overloaded, or cannot write to its store")
@@ -241,18 +241,18 @@ def _taker(item: Item, fleet: Fleet, tenant: str) -> Why:
     queue, who, bots = item.queue, WHO[item.kind], fleet.of(item.kind)
     start = _run(queue.skills, name=queue.assign_to)
     if not bots:
-        return Why(Reason.NO_BOT_REGISTERED, f"no {who} is registered{_able(queue.skills, ' that can {}')}", start)
+        return Why(Reason.NO_BOT_REGISTERED, f"no {who} is registered{_able(queue.skills, ' with skill {}')}", start)
     if queue.assign_to is not None:
         assigned = [seen for seen in bots if seen.bot.name == queue.assign_to]
         if not any(seen.here for seen in assigned):
             state = "away" if assigned else "not registered"
-            return Why(Reason.ASSIGNED_BOT_AWAY, f"it is only for {queue.assign_to}, which is {state}", start)
+            return Why(Reason.ASSIGNED_BOT_AWAY, f"it is assigned to {queue.assign_to}, which is {state}", start)
     capable = [seen for seen in fleet.may_serve(queue) if match.serves(seen.bot, queue)]
     independent = [seen for seen in capable if seen.bot.owner not in item.excluded]
     if capable and len({seen.bot.owner for seen in independent}) <= item.ahead:
         return Why(
             Reason.NO_INDEPENDENT_EVALUATOR,
-            f"every {who} that could judge it has an owner who made a part of it or judges it already",
+            f"every {who} that could review it belongs to an owner who made a part of it or already reviews it",
             _key_for_another(item.excluded, tenant),
         )
     here = [seen for seen in independent if seen.here]
@@ -261,11 +261,11 @@ def _taker(item: Item, fleet: Fleet, tenant: str) -> Why:
         return Why(Reason.NO_CAPABLE_BOT, _nobody(item, fleet, independent), start)
     if not living:
         names = _few(_names(here), what="bot")
-        detail = f"{names} could take it, but is to be given no work ({here[0].bot.status})"
+        detail = f"{names} could take it, but takes no new work ({here[0].bot.status})"
         return Why(Reason.DRAINING, detail, f"swarmkeeper bot enable {here[0].bot.id}")
     free = _names(seen for seen in living if seen.room and seen.asks)
     if free:
-        return Why(Reason.QUEUED, f"{_few(free, what='bot')} can take it when it asks next")
+        return Why(Reason.QUEUED, f"{_few(free, what='bot')} can take it when it next asks for work")
     return _not_taken(living, _run(queue.skills, name=_second(living[0].bot.name, bots)))
 
 
@@ -277,9 +277,9 @@ def _not_taken(living: Sequence[Seen], another: str) -> Why:
     if mute:
         one = mute[-1]
         names = _few(_names(mute), what="bot")
-        said = f"{names} gives signs of life, but has not asked for work since {_time(one.asked_at)}"
+        said = f"{names} is alive, but has not asked for work since {_time(one.asked_at)}"
     if full:
-        detail = f"{_few(_names(full), what='bot')} could take it, and has no room left"
+        detail = f"{_few(_names(full), what='bot')} could take it, but is at capacity"
         detail += _stuck(full)
         return Why(Reason.BOTS_AT_CAPACITY, detail + (f"; {said}" if said else ""), another)
     return Why(Reason.BOT_NOT_ASKING, f"{said}: restart it, or run another", another)
@@ -299,13 +299,13 @@ def _nobody(item: Item, fleet: Fleet, capable: Sequence[Seen]) -> str:
     who = WHO[item.kind]
     if capable:
         names = _few(_names(capable), what="bot")
-        return f"no {who} within reach{_able(item.queue.skills, ' can {}')}; away: {names}"
+        return f"no {who} within reach{_able(item.queue.skills, ' has skill {}')}; away: {names}"
     if not item.queue.skills:
-        return f"each {who} is dedicated to its own skills, and this needs none"
+        return f"each {who} is dedicated to its own skills, and this item requires none"
     missing = [skill for skill in item.queue.skills if not fleet.offers(item.kind, skill)]
     if missing:
-        return f"no {who} can {_few(missing, what='skill', joint=' and ')}"
-    return f"no single {who} can {_few(item.queue.skills, what='skill', joint=' and ')}"
+        return f"no {who} has skill {_few(missing, what='skill', joint=' and ')}"
+    return f"no single {who} has skills {_few(item.queue.skills, what='skill', joint=' and ')}"
 
 
 def _able(skills: Sequence[str], words: str) -> str:
@@ -378,17 +378,17 @@ def summary(task: Standing, counts: Mapping[Reason, int], first: tuple[str, Why]
     """
     if task.status in TASK_CLOSED:
         if task.status is TaskStatus.FAILED:
-            return f"It is over: {failure or 'failed'}; `swarmkeeper task retry {task.task}` takes it up again."
-        return "It is over; nothing waits."
+            return f"The task has ended: {failure or 'failed'}; `swarmkeeper task retry {task.task}` reopens it."
+        return "The task has ended; nothing waits."
     if first is None:
         if task.loading:
-            return "The rows of its plan are still being written; that ends by itself."
-        return "Nothing of it waits; it is about to go on by itself."
+            return "The rows of its plan are still being written; this finishes by itself."
+        return "Nothing waits; the task is about to continue by itself."
     key, found = first
     rest = dict(counts)
     rest[found.reason] = rest.get(found.reason, 1) - 1
     more = [f"{count} {reason}" for reason, count in sorted(rest.items(), key=lambda one: RANK[one[0]]) if count > 0]
     about = f"{key} waits" if key else "The task waits"
     loading = " (the rows of its plan are still being written)" if task.loading and found.reason != "queued" else ""
-    said = f"{about} [{found.reason}]: {found.detail}{loading}" + (f"; besides: {', '.join(more)}" if more else "")
+    said = f"{about} [{found.reason}]: {found.detail}{loading}" + (f"; also waiting: {', '.join(more)}" if more else "")
     return said if said.endswith(("?", "!", ".", "…")) else f"{said}."

@@ -14,10 +14,10 @@ from swarmkeeper.service.views import View, json_of, time
 MESSAGE_LENGTH_MAX = 2_000
 # What is said where the bot said nothing itself.
 _WORDS = {
-    Ending.FAILED: "it failed, and its bot did not say why",
-    Ending.EXPIRED: "its bot went silent: no heartbeat came before its lease ran out",
-    Ending.TIMED_OUT: "it took longer than it may",
-    Ending.UNSEEN: "its bot was not heard of again after it had been given this",
+    Ending.FAILED: "it failed; its bot gave no reason",
+    Ending.EXPIRED: "its bot fell silent: the lease expired without a heartbeat",
+    Ending.TIMED_OUT: "it timed out",
+    Ending.UNSEEN: "its bot was not heard of after it got the lease",
 }
 _PUT_OFF = (Ending.DEFERRED, Ending.RELEASED)
 _WELL = frozenset({Status.SUCCEEDED, Status.SKIPPED, Status.IN_REVIEW})

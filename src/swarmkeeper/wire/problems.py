@@ -28,11 +28,11 @@ SCHEMA_NAMES: set[str] = set()
 
 
 class FieldError(BaseModel):
-    """One thing that is wrong, and where."""
+    """One error, and its place in the request."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
-    pointer: str = Field(description="JSON Pointer (RFC 6901) into what was sent.", examples=["/subtasks/0/key"])
+    pointer: str = Field(description="JSON Pointer (RFC 6901) into the request.", examples=["/subtasks/0/key"])
     code: str = Field(examples=["required"])
     detail: str = Field(examples=["is required"])
 
@@ -42,11 +42,11 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
-    type: str = Field(description="The page that explains the code.")
+    type: str = Field(description="URL of the page that explains the code.")
     title: str
     status: int = Field(examples=[422])
     detail: str
-    code: str = Field(description="One of a closed set; act on this.", examples=["invalid"])
+    code: str = Field(description="One of a fixed set of codes; programs should act on this field.", examples=["invalid"])
     retryable: bool = Field(description="Whether the same call may succeed later.")
     request_id: str
     errors: list[FieldError] = Field(default_factory=list)
@@ -92,7 +92,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "missing": ("required", "is required"),
     "extra_forbidden": ("unknown", "is not a field here"),
     "string_type": ("type", "must be a string"),
-    "string_unicode": ("character", "must be text that UTF-8 can hold"),
+    "string_unicode": ("character", "must be text that can be encoded as UTF-8"),
     "string_too_long": ("too_long", "must have at most {max_length} characters"),
     "string_too_short": ("too_short", "must have at least {min_length} characters"),
     "int_type": ("type", "must be an integer"),
@@ -112,25 +112,25 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "too_short": ("too_short", "must have at least {min_length} entries"),
     "literal_error": ("not_allowed", "must be {expected}"),
     "enum": ("not_allowed", "must be {expected}"),
-    "is_instance_of": ("not_allowed", "must be one of the words of this field"),
+    "is_instance_of": ("not_allowed", "must be one of the values of this field"),
     # Raised by our own validators, see shapes.py, requests.py and http/queries.py.
     "not_a_line": ("character", LINE_RULE),
     "not_a_web_address": ("not_allowed", "must be a URL of http or https, without user or password"),
-    "time": ("type", "must be a time as in RFC 3339"),
+    "time": ("type", "must be an RFC 3339 time"),
     "label": ("type", "must be key:value"),
     "json_too_long": ("too_long", "must have at most {max_bytes} bytes of JSON"),
-    "not_json": ("type", "must be what JSON can hold"),
-    "content_missing": ("required", "one of plan, output and verdict is required where status is succeeded"),
-    "content_ambiguous": ("not_allowed", "must have one of plan, output and verdict, not several"),
-    "content_with_failure": ("not_allowed", "must not have a plan, output or verdict where status is failed"),
-    "error_with_success": ("not_allowed", "must not have an error where status is succeeded"),
-    "retry_after_without_rate_limit": ("not_allowed", "retry_after_seconds goes with class rate_limited only"),
-    "rework_only": ("not_allowed", "targets and subtasks go with decision rework only"),
-    "quorum_beyond_reach": ("out_of_range", "accept must be at most of"),
+    "not_json": ("type", "must be a JSON value"),
+    "content_missing": ("required", "one of plan, output and verdict is required when status is succeeded"),
+    "content_ambiguous": ("not_allowed", "must have only one of plan, output and verdict"),
+    "content_with_failure": ("not_allowed", "must not have a plan, output or verdict when status is failed"),
+    "error_with_success": ("not_allowed", "must not have an error when status is succeeded"),
+    "retry_after_without_rate_limit": ("not_allowed", "retry_after_seconds is allowed only with class rate_limited"),
+    "rework_only": ("not_allowed", "targets and subtasks are allowed only with decision rework"),
+    "quorum_beyond_reach": ("out_of_range", "accept must be at most the value of `of`"),
     "place_missing": ("required", "one of lease_id and task_id is required"),
     "change_missing": ("required", "at least one field is required"),
     "null": ("type", "must not be null"),
-    "bots_only": ("not_allowed", "bot and skills go with roles that can be a bot only"),
+    "bots_only": ("not_allowed", "bot and skills are allowed only with bot roles and admin"),
 }
 
 
