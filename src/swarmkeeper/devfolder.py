@@ -66,5 +66,5 @@ def _server(place: str, content: Mapping[str, Any]) -> KeptServer:
             raise ValueError(f"{place}: {name}: a text is expected")
         found[name] = value or None
     if found["api_key"] and found["api_key_file"]:
-        raise ValueError(f"{place}: api_key and api_key_file exclude each other: keep one")
+        raise ValueError(f"{place}: api_key and api_key_file cannot be used together: keep one")
     return KeptServer(**found)

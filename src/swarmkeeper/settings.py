@@ -43,19 +43,19 @@ Parser = Callable[[Any], Any]  # takes text (flags, environment) or what TOML ho
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError("a text is expected")
+        raise ValueError("expected a string")
     return value
 
 
 def _word(value: Any) -> str:
     if not _text(value).strip():
-        raise ValueError("a text that is not empty is expected")
+        raise ValueError("expected a string that is not empty")
     return _text(value)
 
 
 def _number(value: Any, *, least: float, most: float, whole: bool = False) -> float:
     kind = "a whole number" if whole else "a number"
-    rule = f"{kind} from {least:g} to {most:g} is expected"
+    rule = f"expected {kind} from {least:g} to {most:g}"
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(rule)
     try:
@@ -80,7 +80,7 @@ def _most(least: int, most: int) -> Parser:
         except ValueError:
             number = -1
         if number and not least <= number <= most:
-            raise ValueError(f"a whole number from {least} to {most} is expected, or 0 for no bound")
+            raise ValueError(f"expected an integer from {least} to {most}, or 0 for no limit")
         return number
 
     return parse
@@ -97,7 +97,7 @@ def _seconds_or_never(least: float, most: float) -> Parser:
         except ValueError:
             number = -1.0
         if number != 0 and number < least:
-            raise ValueError(f"0, or a number from {least:g} to {most:g}, is expected")
+            raise ValueError(f"expected 0, or a number from {least:g} to {most:g}")
         return number
 
     return parse
@@ -108,13 +108,13 @@ def _switch(value: Any) -> bool:
         return value
     if isinstance(value, str) and value.lower() in _TRUE + _FALSE:
         return value.lower() in _TRUE
-    raise ValueError("true or false is expected")
+    raise ValueError("expected true or false")
 
 
 def _choice(words: Sequence[str]) -> Parser:
     def parse(value: Any) -> str:
         if not isinstance(value, str) or value.lower() not in words:
-            raise ValueError(f"one of {', '.join(words)} is expected")
+            raise ValueError(f"expected one of {', '.join(words)}")
         return value.lower()
 
     return parse
@@ -125,31 +125,31 @@ def _url(value: Any) -> str:
     if not value:
         return ""
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
-        raise ValueError("a URL like http://host:port, without user or password, is expected")
+        raise ValueError("expected a URL like http://host:port, without user or password")
     return _text(value).rstrip("/")
 
 
 def _root_path(value: Any) -> str:
     path = _text(value).rstrip("/")
     if path and (not path.startswith("/") or "?" in path or "#" in path):
-        raise ValueError("a path that begins with / is expected")
+        raise ValueError("expected a path that begins with /")
     return path
 
 
 def _networks(value: Any) -> tuple[str, ...]:
     listed = value.split(",") if isinstance(value, str) else value
     if not isinstance(listed, list | tuple) or not all(isinstance(one, str) for one in listed):
-        raise ValueError("networks like 10.0.0.0/8, with commas between, are expected")
+        raise ValueError("expected networks like 10.0.0.0/8, separated by commas")
     try:
         return tuple(str(ipaddress.ip_network(one.strip())) for one in listed if one.strip())
     except ValueError:
-        raise ValueError("networks like 10.0.0.0/8, with commas between, are expected") from None
+        raise ValueError("expected networks like 10.0.0.0/8, separated by commas") from None
 
 
 def _files(value: Any) -> tuple[str, ...]:
     listed = value.split(",") if isinstance(value, str) else value
     if not isinstance(listed, list | tuple) or not all(isinstance(one, str) for one in listed):
-        raise ValueError("names of files, with commas between, are expected")
+        raise ValueError("expected names of files, separated by commas")
     return tuple(one.strip() for one in listed if one.strip())
 
 
@@ -169,76 +169,79 @@ class Settings:
     store: str = _knob(
         "sqlite:///swarmkeeper.db",
         _word,
-        "Where everything is kept: sqlite:///relative.db, sqlite:////absolute.db or sqlite://:memory:",
+        "The store: sqlite:///relative.db, sqlite:////absolute.db or sqlite://:memory:",
     )
     host: str = _knob("127.0.0.1", _word, "The address that `serve` and `dev` listen on")
     port: int = _knob(7700, _whole(0, 65535), "The port that `serve` and `dev` listen on; 0 picks a free one")
-    public_url: str = _knob("", _url, "The URL under which others reach the server: links in answers begin with it")
+    public_url: str = _knob("", _url, "The public URL of the server, with which links in answers begin")
     root_path: str = _knob("", _root_path, "The path under which a proxy shows the server")
     trusted_proxy: tuple[str, ...] = _knob(
-        (), _networks, "Networks of proxies whose X-Forwarded-For is believed, with commas between"
+        (), _networks, "Networks of proxies whose X-Forwarded-For is trusted, separated by commas"
     )
-    metrics_open: bool = _knob(False, _switch, "Show /metrics without a key, to callers on this machine")
-    log_level: str = _knob("info", _choice(LOG_LEVELS), f"What is logged: {', '.join(LOG_LEVELS)}")
+    metrics_open: bool = _knob(False, _switch, "Serve /metrics without a key to callers on this machine")
+    log_level: str = _knob("info", _choice(LOG_LEVELS), f"The log level: {', '.join(LOG_LEVELS)}")
     log_format: str = _knob(
-        "auto", _choice(LOG_FORMATS), "How it is logged: json, text, or auto (text on a terminal, else json)"
+        "auto", _choice(LOG_FORMATS), "The log format: json, text, or auto (text on a terminal, else json)"
     )
     lease_seconds: float = _knob(
-        30.0, _seconds(1, 3600), "How long a lease lives without a heartbeat, where a bot does not say", unit="seconds"
+        30.0, _seconds(1, 3600), "How long a lease lasts without a heartbeat, unless the bot sets it", unit="seconds"
     )
     timeout_seconds: float = _knob(
-        900.0, _seconds(1, 604_800), "How long one attempt may take, where a task does not say", unit="seconds"
+        900.0, _seconds(1, 604_800), "How long one attempt may take, unless the task sets it", unit="seconds"
     )
     schedule_to_start_seconds: float = _knob(
         86_400.0,
         _seconds(1, 31_536_000),
-        "How long work waits for a bot before it expires, where a task does not say",
+        "How long work waits for a bot before it expires, unless the task sets it",
         unit="seconds",
     )
-    max_attempts: int = _knob(3, _whole(1, 100), "Tries before work has failed, where a task does not say")
+    max_attempts: int = _knob(3, _whole(1, 100), "Tries before work has failed, unless the task sets it")
     forget_bots_seconds: float = _knob(
         86_400.0,
         _seconds_or_never(300, 31_536_000),
-        "After how long a bot leaves the fleet that was not heard of and holds nothing; 0 is never",
+        "When a silent bot that holds nothing is removed; 0 is never",
         unit="seconds",
     )
     idempotency_seconds: float = _knob(
         86_400.0, _seconds(60, 31_536_000), "How long an Idempotency-Key is remembered", unit="seconds"
     )
     wait_seconds_max: float = _knob(
-        60.0, _seconds(0, 60), "The longest that a poll or wait is held back", unit="seconds"
+        60.0, _seconds(0, 60), "The longest time that a poll or wait is held open", unit="seconds"
     )
     queue_commands: int = _knob(
-        10_000, _whole(1, 1_000_000), "Commands waiting for the engine, beyond which callers get 503"
+        10_000, _whole(1, 1_000_000), "Maximum number of commands waiting for the engine; above it, callers get 503"
     )
     tasks_a_minute_key: int = _knob(
-        3_000, _most(1, 100_000_000), "Tasks that one key may submit, a third of them at once; 0: any number"
+        3_000, _most(1, 100_000_000), "Tasks that one key may submit, a third of them at once; 0: no limit"
     )
     tasks_a_minute_tenant: int = _knob(
         6_000, _most(1, 100_000_000), "Tasks that all keys of a tenant may submit, a third of them at once"
     )
     open_tasks: int = _knob(
-        20_000, _most(1, 1_000_000_000), "Tasks that a tenant may have open, where `tenant set` does not say"
+        20_000, _most(1, 1_000_000_000), "Tasks that a tenant may have open, unless `tenant set` sets it"
     )
     open_subtasks: int = _knob(
         500_000,
         _most(10_000, 1_000_000_000),
-        "Subtasks of them that may be open; who has as many cannot submit until some have ended",
+        "Subtasks that a tenant may have open; at the limit it cannot submit until some have ended",
     )
     stored_bytes: int = _knob(
         50 << 30,
         _most(1 << 20, 1 << 50),
-        "What a tenant's inputs and outputs may take in the store before it cannot submit any more",
+        "Space in the store for a tenant's inputs and outputs; at the limit it cannot submit",
         unit="bytes",
     )
     body_bytes_key: int = _knob(
-        24 << 20, _most(16 << 20, 1 << 40), "What one key's requests may hold at a time", unit="bytes"
+        24 << 20, _most(16 << 20, 1 << 40), "Size of all request bodies of one key at a time", unit="bytes"
     )
     body_bytes_tenant: int = _knob(
-        48 << 20, _most(16 << 20, 1 << 40), "What all requests of a tenant may hold at a time", unit="bytes"
+        48 << 20, _most(16 << 20, 1 << 40), "Size of all request bodies of a tenant at a time", unit="bytes"
     )
     body_bytes: int = _knob(
-        64 << 20, _most(16 << 20, 1 << 40), "What all requests may hold, beyond which callers get 503", unit="bytes"
+        64 << 20,
+        _most(16 << 20, 1 << 40),
+        "Size of all request bodies at a time; above it, callers get 503",
+        unit="bytes",
     )
     polls_key: int = _knob(2_000, _most(1, 1_000_000), "Polls of one key that may wait for work at a time")
     polls_tenant: int = _knob(4_000, _most(1, 1_000_000), "Polls of a tenant that may wait for work at a time")
@@ -247,23 +250,23 @@ class Settings:
     waits_key: int = _knob(500, _most(1, 1_000_000), "Calls of one key that may wait for tasks at a time")
     waits_tenant: int = _knob(2_000, _most(1, 1_000_000), "Calls of a tenant that may wait for tasks at a time")
     stop_seconds: float = _knob(
-        10.0, _seconds(0, 600), "How long answers under way are waited for when the server stops", unit="seconds"
+        10.0, _seconds(0, 600), "How long a stopping server waits for answers in progress", unit="seconds"
     )
-    pepper: str = _knob("", _text, "What digests of keys are made with; empty: one kept in the store", secret=True)
-    pepper_file: str = _knob("", _text, "A file that holds the pepper")
+    pepper: str = _knob("", _text, "The secret for digests of keys; empty: one kept in the store", secret=True)
+    pepper_file: str = _knob("", _text, "A file with the pepper")
     redaction: tuple[str, ...] = _knob(
-        (), _files, "Files of redaction rules beside the shipped ones, with commas between; read again on SIGHUP"
+        (), _files, "Files with redaction rules in addition to the shipped ones, separated by commas; reread on SIGHUP"
     )
-    url: str = _knob("http://127.0.0.1:7700", _url, "The server that commands speak to")
+    url: str = _knob("http://127.0.0.1:7700", _url, "The URL of the server for commands")
     api_key: str = _knob("", _text, "The key that commands use", secret=True)
-    api_key_file: str = _knob("", _text, "A file that holds the key that commands use")
+    api_key_file: str = _knob("", _text, "A file with the key that commands use")
 
     def __post_init__(self) -> None:
         for knob in KNOBS:
             object.__setattr__(self, knob.name, _parsed(knob, getattr(self, knob.name), knob.name))
         for name in _PAIRS:
             if getattr(self, name) and getattr(self, f"{name}_file"):
-                raise BadSetting(f"{name} and {name}_file exclude each other: keep one")
+                raise BadSetting(f"{name} and {name}_file cannot be used together: keep one")
 
     def limits(self) -> Limits:
         """The bounds and defaults of the rules."""
@@ -360,7 +363,7 @@ class Found:
             BadSetting: there is no such setting.
         """
         if key not in BY_NAME:
-            raise BadSetting(f"there is no setting of this name{_meant(key)}")
+            raise BadSetting(f"no such setting{_meant(key)}")
         return self.given[key]
 
 
@@ -446,7 +449,7 @@ def _of_file(folder: Path, source: str, shown: str) -> dict[str, Given]:
     found = {}
     for name, value in content.items():
         if name not in BY_NAME:
-            raise BadSetting(f"{shown}: {name!r} is no setting{_meant(name)}")
+            raise BadSetting(f"{shown}: {name!r} is not a setting{_meant(name)}")
         found[name] = Given(source, f"{shown}: {name}", _parsed(BY_NAME[name], value, f"{shown}: {name}"))
     return found
 
@@ -456,7 +459,7 @@ def _nearer_of_two(given: dict[str, tuple[Given, ...]], sources: Sequence[Mappin
     for source in sources:
         here, in_file = name in source, f"{name}_file" in source
         if here and in_file:
-            raise BadSetting(f"{source[name].place}: {name} and {name}_file exclude each other: keep one")
+            raise BadSetting(f"{source[name].place}: {name} and {name}_file cannot be used together: keep one")
         if here or in_file:
             other = f"{name}_file" if here else name
             place = source[name if here else f"{name}_file"].place

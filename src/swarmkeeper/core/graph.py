@@ -101,7 +101,11 @@ def _check_order(specs: Sequence[SubtaskSpec], places: Sequence[int], at: str) -
     errors: list[Detail] = []
     if done < len(specs):
         errors += [
-            (f"{at}/subtasks/{inside[key]}/depends_on", "cycle", "this subtask waits for itself, through others")
+            (
+                f"{at}/subtasks/{inside[key]}/depends_on",
+                "cycle",
+                "this subtask waits for itself, through other subtasks",
+            )
             for key, count in waiting.items()
             if count > 0
         ]

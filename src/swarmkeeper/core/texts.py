@@ -10,7 +10,7 @@ import re
 NOT_IN_A_LINE = (
     r"\u0000-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
 )
-LINE_RULE = "must be one line, without control characters and invisible ones"
+LINE_RULE = "must be one line, without control or invisible characters"
 _FOUND = re.compile(f"[{NOT_IN_A_LINE}]")
 
 

@@ -154,7 +154,7 @@ class Call:
             return None
         if _IDEMPOTENCY_KEY.fullmatch(key) is None:
             raise Invalid(
-                "the Idempotency-Key cannot be one",
+                "the Idempotency-Key is not valid",
                 details=(("/headers/idempotency-key", "invalid", "must be 1 to 255 visible ASCII characters"),),
             )
         return key, f"{self.by.key_id} {self.method} {self.scope['path']}\n".encode()
@@ -189,7 +189,7 @@ class Call:
         try:
             return await read
         except StoreUnavailable as error:
-            raise Internal("this was carried out, but what came of it cannot be read now: look at it again") from error
+            raise Internal("the call was carried out, but its result cannot be read now: read it again") from error
 
     def refused(self, error: SwarmkeeperError) -> None:
         """Log that this call, or a part of it, was refused. What the server cannot do now is no refusal."""

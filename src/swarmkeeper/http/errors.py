@@ -127,7 +127,7 @@ def refuse(call: Call, error: errors.SwarmkeeperError) -> Response:
 def refuse_unavailable(call: Call, error: StoreUnavailable) -> Response:
     """The response where the store cannot be reached."""
     call.services.log("store_unavailable", error=str(error), request_id=call.request_id)
-    return problem_response(call, errors.Overloaded("the store cannot be asked now", retry_after=1))
+    return problem_response(call, errors.Overloaded("the store is not available now", retry_after=1))
 
 
 # ---- exception handlers --------------------------------------------------------------------------------------------

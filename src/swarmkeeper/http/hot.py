@@ -369,8 +369,8 @@ async def get_task(call: CurrentCall) -> Response:
     known = versions(call.headers.get("if-none-match", ""))
     if "until" in query.model_fields_set and query.until == "change" and not known:
         raise Invalid(
-            "to wait for a change, say since when",
-            details=(("/headers/if-none-match", "required", "must hold the last ETag"),),
+            "to wait for a change, send If-None-Match",
+            details=(("/headers/if-none-match", "required", "must contain the last ETag"),),
         )
     if query.wait_seconds > 0:
         await _wait(call, task_id, None if query.until == "final" else known)

@@ -107,7 +107,7 @@ async def answer_faults(app: ASGIApp, scope: Scope, receive: Receive, send: Send
             log("stream_broken", path=call.path, error=repr(error), exception=error)
             raise
         log("fault", what=f"{call.method} {call.path}", error=repr(error), exception=error)
-        response = problem_response(call, Internal("a fault of the orchestrator; it was logged"))
+        response = problem_response(call, Internal("internal error; it was logged"))
         await response(scope, receive, send)
 
 

@@ -45,7 +45,7 @@ def _moment(value: Any) -> Any:
             return datetime.fromisoformat(value.upper())
         except ValueError:
             pass  # the 30th of February; refused below like any other text
-    raise PydanticCustomError("time", "must be a time as in RFC 3339")
+    raise PydanticCustomError("time", "must be an RFC 3339 time")
 
 
 def _label(value: Any) -> Any:
@@ -174,7 +174,7 @@ def read_query(model: type[Asked], raw: bytes, safe: Safe) -> Asked:
     for name, value in pairs:
         known = model.model_fields.get(name)
         if "\0" in value or "\0" in name:
-            bad.append((pointer(("query", name), safe), "character", "holds the character U+0000"))
+            bad.append((pointer(("query", name), safe), "character", "contains the character U+0000"))
         elif known is not None and _is_list(known.annotation):
             given.setdefault(name, []).append(value)
         elif name in given:
@@ -186,7 +186,7 @@ def read_query(model: type[Asked], raw: bytes, safe: Safe) -> Asked:
             return model.model_validate(given)
         except ValidationError as error:
             bad += details_of(error, safe=safe, at=("query",))
-    raise Invalid("the query breaks a rule", details=tuple(bad))
+    raise Invalid("the query is not valid", details=tuple(bad))
 
 
 @lru_cache

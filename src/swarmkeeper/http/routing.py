@@ -186,7 +186,7 @@ class StrictRoute(APIRoute):
         """Wait until the body may be decoded: what all callers have decoded at a time is bounded."""
         decoded = decoded_bytes(raw)
         if decoded > DECODED_BYTES:
-            raise TooLarge(f"the body holds more values than {DECODED_BYTES >> 20} MiB of memory can")
+            raise TooLarge(f"the body has more values than fit into {DECODED_BYTES >> 20} MiB of memory")
         await call.work_on(decoded)
 
     async def _understand(self, call: Call, sent: Sent) -> Understood:

@@ -68,12 +68,12 @@ class Admission:
             if row.named_task is None:
                 return None  # it says nothing of where it belongs: reading tells that
             if row.live != 1:
-                return LeaseRequired("name the lease: this bot has, or had, other leases on the task, or none")
+                return LeaseRequired("name the lease: this bot has no lease on the task, or has or had several")
             return None
         if row.live or row.again or (row.ended and row.late < self._limits.late_results_max):
             return None
         if row.task_status is not None and TaskStatus(row.task_status) in TASK_CLOSED:
-            return TaskClosed("the task is over, and this bot holds no lease of it that could be reported")
+            return TaskClosed("the task is closed, and this bot holds no lease of it to report")
         if row.ended:
-            return LeaseLost("result not accepted: this lease has ended, and as many late results as may be are kept")
+            return LeaseLost("result not accepted: this lease has ended, and the limit of late results is reached")
         return LeaseLost("no live lease of this bot has that id")

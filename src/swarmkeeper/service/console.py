@@ -93,9 +93,9 @@ async def set_tenant(store: Store, wish: TenantWish, *, clock: Clock, entropy: E
     if wish.max_backlog is not None and not 0 <= wish.max_backlog <= BACKLOG_MAX:
         wrong.append(("/max_backlog", "invalid", f"must be from 0 to {BACKLOG_MAX}"))
     if wish.unbounded and wish.max_backlog is not None:
-        wrong.append(("/max_backlog", "contradiction", "there is either a bound or none"))
+        wrong.append(("/max_backlog", "contradiction", "set either a bound or no bound"))
     if wrong:
-        raise Invalid("a tenant cannot have that", details=tuple(wrong))
+        raise Invalid("not a valid value for a tenant", details=tuple(wrong))
     engine = await _beside(store, clock, entropy, rules)
     by = Principal(wish.tenant, KEY_ID, Role.ADMIN)
     await engine.once(SetTenant(by=by, weight=wish.weight, max_backlog=wish.max_backlog, unbounded=wish.unbounded))
@@ -114,7 +114,9 @@ async def reset_clock(store: Store, *, clock: Clock, entropy: Entropy, rules: Ru
     if started.alive_at - clock.now() <= APART:
         return 0
     if started.chores:
-        raise StillStopping("long work is under way: let a server finish it, stop it, and try again", retry_after=1)
+        raise StillStopping(
+            "long work is in progress: start a server, let it finish, stop it, and try again", retry_after=1
+        )
     engine = await _beside(store, clock, entropy, rules)
     for tenant in await fetch(store, TENANTS):
         by = Principal(tenant.id, KEY_ID, Role.ADMIN)
@@ -145,11 +147,11 @@ def _check(wish: KeyWish) -> None:
             wrong.append((f"/skills/{number}", "invalid", f"must be 1 to {NAME_MAX} characters, all of them visible"))
     may_be_a_bot = wish.role == Role.ADMIN or wish.role.startswith("bot:")
     if not may_be_a_bot and (wish.bot is not None or wish.skills is not None):
-        wrong.append(("/bot", "bots_only", "bot and skills go with roles that can be a bot only"))
+        wrong.append(("/bot", "bots_only", "bot and skills are allowed only with bot roles and admin"))
     if wish.expires_days is not None and not 1 <= wish.expires_days <= DAYS_MAX:
         wrong.append(("/expires_days", "invalid", f"must be from 1 to {DAYS_MAX}"))
     if wrong:
-        raise Invalid("no such key can be made", details=tuple(wrong))
+        raise Invalid("such a key cannot be created", details=tuple(wrong))
 
 
 def _is_name(text: str) -> bool:

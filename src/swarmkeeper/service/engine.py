@@ -226,7 +226,7 @@ class Engine:
             self.running = False
             self._stopping = True
             left = self._queue.take_all()
-            gone = Overloaded("the orchestrator stops", retry_after=1)
+            gone = Overloaded("the orchestrator is stopping", retry_after=1)
             self._refuse([one for one in left if isinstance(one, Queued)], gone)
             for poll in [*self.scheduler.parked.values(), *(one for one in left if isinstance(one, Poll))]:
                 self.scheduler.end(poll)
@@ -294,7 +294,7 @@ class Engine:
     def _enqueue(self, item: Queued | Poll) -> None:
         by = item.claim.by if isinstance(item, Poll) else item.command.by
         if self._stopping or not self._queue.has_room(by.tenant):
-            raise Overloaded("the orchestrator takes nothing more at the moment", retry_after=1)
+            raise Overloaded("the orchestrator is overloaded at the moment", retry_after=1)
         self._queue.put(by.tenant, item)
         self._woken.set()
 
@@ -532,7 +532,7 @@ class Engine:
         else:
             self._log("store_unavailable", error=str(error))
         self._pause_until = self.now() + STORE_PAUSE
-        again = Overloaded(_GONE if self._lost else "the store cannot take it now; nothing was done", retry_after=1)
+        again = Overloaded(_GONE if self._lost else "the store cannot be written now; nothing was done", retry_after=1)
         self._refuse(commands, again)
         for poll in polls:
             if not poll.answer.done():
@@ -553,7 +553,7 @@ class Engine:
                 self._unavailable(error, [queued], [])
             except Exception as error:
                 self._fault(error, type(queued.command).__name__)
-                self._refuse([queued], Internal("a fault of the orchestrator; it was logged"))
+                self._refuse([queued], Internal("internal error; it was logged"))
         for poll in polls:
             try:
                 await self._rerun([], [poll], upkeep=False)
@@ -562,7 +562,7 @@ class Engine:
             except Exception as error:
                 self._fault(error, "Claim")
                 if not poll.answer.done():
-                    poll.answer.set_exception(Internal("a fault of the orchestrator; it was logged"))
+                    poll.answer.set_exception(Internal("internal error; it was logged"))
         await self._upkeep_one_by_one()
 
     async def _upkeep_one_by_one(self) -> None:

@@ -124,7 +124,7 @@ class Messages:
                 "unknown_message",
                 "no message of this task",
             )
-            raise Invalid("messages can be listed after one of the same task", details=(where,))
+            raise Invalid("must be a message of the same task", details=(where,))
         rows = await fetch(self._store, reads.MESSAGES_PAGE, task=task_id, after=after, limit=page_size + 1)
         shown = await self._shown(rows[:page_size], PAGE_BYTES_MAX, False)
         return views.page(shown, views.token(shown[-1]["id"]) if len(shown) < len(rows) else "")

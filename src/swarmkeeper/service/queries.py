@@ -113,7 +113,7 @@ class Queries:
     async def _one(self, read: Read[R], **parameters: Any) -> R:
         found = await self._fetch(read, **parameters)
         if not found:
-            raise NotFound("no such thing")
+            raise NotFound("not found")
         return found[0]
 
     @property
@@ -263,14 +263,14 @@ class Queries:
         self._check_size(page_size)
         if order_by not in _ORDERS:
             allowed = f"must be one of {', '.join(_ORDERS)}"
-            raise Invalid("there is no such order", details=(("/query/order_by", "enum", allowed),))
+            raise Invalid("no such order", details=(("/query/order_by", "enum", allowed),))
         read, first = _ORDERS[order_by]
         after: list[Any] = [*first, _LAST_ID if order_by.startswith("-") else ""]
         if page_token:
             _, *after = views.read_token(page_token, str, *(type(part) for part in after))
             if views.token(order_by, *after) != page_token:
                 raise Invalid(
-                    "the page token is of another order",
+                    "the page token belongs to another order",
                     details=(("/query/page_token", "invalid", "use it with the order_by that it came with"),),
                 )
         found = await self._fetch(
@@ -340,10 +340,8 @@ class Queries:
             return found[0]
         written, total = await self._written(task), task.n_total
         if written < total:
-            raise Overloaded(
-                f"a long plan is still being written: {written} of {total} subtasks are there", retry_after=1
-            )
-        raise NotFound("no such thing")
+            raise Overloaded(f"a long plan is still being written: {written} of {total} subtasks", retry_after=1)
+        raise NotFound("not found")
 
     async def _written(self, task: TaskRow) -> int:
         """How many subtasks of the plan are there: all, but for a moment after a long plan was accepted."""
@@ -401,7 +399,7 @@ class Queries:
             tried = await self._fetch(reads.ATTEMPTS_OF_WORK, work=row.id)
             wanted = next((one.result for one in tried if one.attempt == attempt), None)
         if wanted is None:
-            raise NotFound("it has put out nothing")
+            raise NotFound("it has no output")
         return (await self._bodies.of([wanted]))[wanted]
 
     async def graph(self, principal: Principal, task_id: str) -> View:
@@ -537,4 +535,4 @@ class Queries:
         if after > 0:
             first = await self._fetch(reads.FIRST_EVENT)
             if first and after < first[0].seq - 1:
-                raise CursorTooOld("the feed no longer goes back that far: begin with the oldest event kept")
+                raise CursorTooOld("the feed no longer contains events this old: start from the oldest event")

@@ -231,7 +231,7 @@ class Intake:
             share = self.in_all // max(1, self.bodies.tenants + (own == 0))
             if own + number > share or self.bodies.total + number > 2 * self.in_all:
                 self.refused += 1
-                raise Overloaded("too many bytes of requests are being worked on", retry_after=RETRY_SECONDS)
+                raise Overloaded("too many bytes of requests are in progress", retry_after=RETRY_SECONDS)
         self.bodies.take(by, number)
 
     def give_back(self, by: Principal, number: int) -> None:

@@ -84,7 +84,7 @@ def read_token(text: str, *kinds: type) -> list[Any]:
         or any(isinstance(part, int) and abs(part) > 2**62 for part in parts)
     ):
         raise Invalid(
-            "the page token is not one of this list",
+            "the page token does not belong to this list",
             details=(("/query/page_token", "invalid", "use next_page_token of the page before, or leave it out"),),
         )
     return parts

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 # The records in which they are looked for: elsewhere the same word would be a typing error.
 ASKED = frozenset({"TaskDefinition", "TaskPatch", "SubTask", "Plan", "Verdict", "BotInfo", "BotRegistration"})
 
-_WHEN = "work begins as soon as a bot takes it: submit it when it is due, from cron or a timer of yours"
-_AGAIN = "nothing repeats by itself: let cron submit it, with an Idempotency-Key for each time"
-_AT_ONCE = "how much runs at once is said by its bots: `capacity` when a bot registers"
-_CALL = "nothing is called back: wait with GET /tasks/{task_id}?wait_seconds=, or follow GET /events"
-_COST = "cost is counted (`usage`), not bounded: bound tries and time, with max_attempts and deadline_seconds"
-_MODEL = "which model does the work, and how, is its bot's own affair: pass what it needs in `input`"
-_WHO = "required_skills says which bots may take a subtask, assign_to names one"
-_SECRETS = "secrets are not handed out: a bot has its own, from its environment"
+_WHEN = "work begins as soon as a bot takes it: submit it when it is due, from cron or your own timer"
+_AGAIN = "tasks do not repeat: let cron submit them, with a new Idempotency-Key each time"
+_AT_ONCE = "bots decide how much runs at once: `capacity` when a bot registers"
+_CALL = "there are no callbacks: wait with GET /tasks/{task_id}?wait_seconds=, or follow GET /events"
+_COST = "cost is counted (`usage`), not limited: limit tries and time, with max_attempts and deadline_seconds"
+_MODEL = "the bot decides which model does the work, and how: pass what it needs in `input`"
+_WHO = "required_skills selects the bots that may take a subtask, assign_to names one bot"
+_SECRETS = "secrets are not passed to bots: a bot has its own, from its environment"
 INSTEAD: Mapping[str, str] = {
     **dict.fromkeys(("run_at", "start_at", "scheduled_at", "scheduled_for", "not_before", "eta", "delay"), _WHEN),
     **dict.fromkeys(("delay_seconds", "start_after", "countdown"), _WHEN),
@@ -26,11 +26,11 @@ INSTEAD: Mapping[str, str] = {
     **dict.fromkeys(("model", "prompt", "system_prompt", "temperature", "tools"), _MODEL),
     **dict.fromkeys(("agent", "agents", "bot", "bots", "worker", "queue", "assignee"), _WHO),
     **dict.fromkeys(("secrets", "env", "environment", "credentials"), _SECRETS),
-    **dict.fromkeys(("retry", "retries", "max_retries", "retry_policy", "backoff"), "max_attempts bounds the tries"),
-    **dict.fromkeys(("timeout", "timeout_ms"), "timeout_seconds bounds one attempt, deadline_seconds the whole task"),
+    **dict.fromkeys(("retry", "retries", "max_retries", "retry_policy", "backoff"), "max_attempts limits the tries"),
+    **dict.fromkeys(("timeout", "timeout_ms"), "timeout_seconds limits one attempt, deadline_seconds the whole task"),
     **dict.fromkeys(("deadline", "due", "due_at", "expires_at", "ttl", "ttl_seconds"), "deadline_seconds, from now on"),
-    **dict.fromkeys(("tags", "annotations"), "labels, which can be searched for, or metadata, which bots are given"),
+    **dict.fromkeys(("tags", "annotations"), "labels, which can be searched, or metadata, which bots get"),
     **dict.fromkeys(("dependencies", "needs", "after", "requires"), "depends_on, in each subtask"),
     **dict.fromkeys(("parent", "parent_id", "children", "steps", "nodes", "edges"), "subtasks, with depends_on"),
-    **dict.fromkeys(("name", "goal", "task", "instructions"), "title and description say what is wanted"),
+    **dict.fromkeys(("name", "goal", "task", "instructions"), "title and description say what to do"),
 }

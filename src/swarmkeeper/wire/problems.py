@@ -46,7 +46,9 @@ class Problem(BaseModel):
     title: str
     status: int = Field(examples=[422])
     detail: str
-    code: str = Field(description="One of a fixed set of codes; programs should act on this field.", examples=["invalid"])
+    code: str = Field(
+        description="One of a fixed set of codes; programs should act on this field.", examples=["invalid"]
+    )
     retryable: bool = Field(description="Whether the same call may succeed later.")
     request_id: str
     errors: list[FieldError] = Field(default_factory=list)

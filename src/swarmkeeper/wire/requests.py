@@ -347,7 +347,7 @@ class KeyRequest(Request):
     def _bot_only_where_it_can_be_one(self) -> KeyRequest:
         may_be_a_bot = self.role == "admin" or self.role.startswith("bot:")
         if not may_be_a_bot and (self.bot is not None or self.skills is not None):
-            raise PydanticCustomError("bots_only", "bot and skills go with roles that can be a bot only")
+            raise PydanticCustomError("bots_only", "bot and skills are allowed only with bot roles and admin")
         return self
 
 

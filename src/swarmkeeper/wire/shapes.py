@@ -81,8 +81,8 @@ def read(model: type[ReadRequest], raw: Json, *, safe: Safe = hidden, at: Path =
     except ValidationError as error:
         details = details_of(error, safe=safe, at=at)
     if all(code == "not_supported" for _, code, _ in details):
-        raise NotSupported("the request asks for something that this version does not have", details=details)
-    raise Invalid("the request has fields that cannot be taken", details=details)
+        raise NotSupported("the request uses a feature that this version does not have", details=details)
+    raise Invalid("the request has invalid fields", details=details)
 
 
 ReadAnswer = TypeVar("ReadAnswer", bound=BaseModel)

@@ -49,9 +49,9 @@ _Reason = tuple[str, str]
 _REASONS: dict[str, _Reason] = {
     _DUPLICATE: (_DUPLICATE, "appears more than once in its object"),
     "integer": ("out_of_range", "is an integer beyond ±2^53"),
-    "float": ("out_of_range", "is too large a number"),
-    "null_character": ("character", "holds the character U+0000"),
-    "surrogate": ("character", "holds half of a surrogate pair"),
+    "float": ("out_of_range", "is a number that is too large"),
+    "null_character": ("character", "contains the character U+0000"),
+    "surrogate": ("character", "contains half of a surrogate pair"),
 }
 _MALFORMED = {_DUPLICATE, "surrogate"}
 
@@ -220,5 +220,5 @@ def _misfits(value: Any, repeated: dict[int, tuple[dict[str, Any], list[str]]]) 
 def _refusal(found: list[tuple[Path, str]], safe: Safe) -> SwarmkeeperError:
     details: tuple[Detail, ...] = tuple((pointer(path, safe), *_REASONS[why]) for path, why in found)
     if any(why in _MALFORMED for _, why in found):
-        return Malformed("the body is not JSON that can be read in one way only", details=details)
-    return Invalid("the body holds values that cannot be kept", details=details)
+        return Malformed("the body is ambiguous JSON", details=details)
+    return Invalid("the body has values that cannot be stored", details=details)

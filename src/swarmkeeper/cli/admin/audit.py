@@ -19,12 +19,14 @@ __all__ = ["app"]
 @connected
 def list_(
     connection: Connection,
-    task: Annotated[str | None, flag("--task", metavar="TASK_ID", help="Of this task: tsk_…")] = None,
-    actor: Annotated[str | None, flag("--actor", help="Of this bot, key or other actor: its id.")] = None,
-    action: Annotated[str | None, flag("--action", help="Of this kind, such as task.submit.")] = None,
-    after: Annotated[int | None, flag("--after", min=0, help="After the record with this index.")] = None,
+    task: Annotated[str | None, flag("--task", metavar="TASK_ID", help="Only records of this task: tsk_…")] = None,
+    actor: Annotated[
+        str | None, flag("--actor", help="Only records of this actor: the id of a bot, key or other actor.")
+    ] = None,
+    action: Annotated[str | None, flag("--action", help="Only records of this kind, such as task.submit.")] = None,
+    after: Annotated[int | None, flag("--after", min=0, help="Only records after this index.")] = None,
 ) -> None:
-    """Who did what, in order. For auditors and administrators."""
+    """List audit records in order. Needs a key of role auditor or admin."""
 
     def show(record: AuditLog) -> None:
         if connection.as_json:

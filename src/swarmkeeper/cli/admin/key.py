@@ -12,25 +12,27 @@ from swarmkeeper.cli.framework.connection import Connection, connected
 from swarmkeeper.cli.framework.flags import AsJson, Store, flag, seconds
 from swarmkeeper.settings import BadSetting
 
-app = typer.Typer(no_args_is_help=True, help="API keys: make, list, rotate, revoke.")
+app = typer.Typer(no_args_is_help=True, help="API keys: create, list, rotate, revoke.")
 
 
 @app.command()
 def create(
     role: Annotated[str, flag("--role", help=roles.HELP)],
-    bot: Annotated[str | None, flag("--bot", help="The one bot name that it may act as.")] = None,
-    owner: Annotated[str | None, flag("--owner", help="Who answers for its bots.")] = None,
-    skills: Annotated[str | None, flag("--skills", help="What its bot may claim to be able to do: a,b")] = None,
+    bot: Annotated[str | None, flag("--bot", help="The only bot name that the key may act as.")] = None,
+    owner: Annotated[str | None, flag("--owner", help="The owner responsible for its bots.")] = None,
+    skills: Annotated[str | None, flag("--skills", help="The skills that its bot may claim: a,b")] = None,
     tenant: Annotated[
-        str, flag("--tenant", help="Whose it is; a tenant comes into being with its first key.")
+        str, flag("--tenant", help="The key's tenant. The first key of a tenant creates it.")
     ] = "default",
-    expires_days: Annotated[int | None, flag("--expires-days", help="Days until it ends; without, it stays.")] = None,
+    expires_days: Annotated[
+        int | None, flag("--expires-days", help="Days until the key expires. By default it does not expire.")
+    ] = None,
     store: Store = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a key on the store itself, whether or not a server runs; the store is made where there is none.
+    """Create a key directly in the store, whether or not a server is running. Creates the store if there is none.
 
-    The key is shown this once. `swarmkeeper api POST /keys` makes one through a server.
+    The key is shown only once. `swarmkeeper api POST /keys` creates one through a server.
     """
     from swarmkeeper.core.errors import Invalid
     from swarmkeeper.service.console import KeyWish
@@ -46,7 +48,7 @@ def create(
         terminal.say_json({"id": key_id, "key": text, "role": role})
         return
     terminal.say(text)
-    terminal.talk(f"{key_id}, role {role}: this is the only time that the key is shown")
+    terminal.talk(f"{key_id}, role {role}: the key is shown only this once")
 
 
 async def _create(wish: object, store: str | None) -> tuple[str, str]:
@@ -76,7 +78,7 @@ async def _create(wish: object, store: str | None) -> tuple[str, str]:
 @app.command("list")
 @connected
 def list_(connection: Connection) -> None:
-    """All keys of the tenant, never the keys themselves."""
+    """List all keys of the tenant, without their secrets."""
     listed = connection.all(lambda client: client.keys())
     rows = [key.model_dump(mode="json", exclude={"key"}) for key in listed]
     if connection.as_json:
@@ -90,10 +92,12 @@ def list_(connection: Connection) -> None:
 @connected
 def rotate(
     connection: Connection,
-    key_id: Annotated[str, typer.Argument(help="The id of its record: key_…")],
-    overlap_seconds: Annotated[float, seconds("--overlap-seconds", help="How long the old secret stays good.")] = 0,
+    key_id: Annotated[str, typer.Argument(help="The id of the key: key_…")],
+    overlap_seconds: Annotated[
+        float, seconds("--overlap-seconds", help="Seconds for which the old secret stays valid.")
+    ] = 0,
 ) -> None:
-    """Give a key a new secret, shown this once."""
+    """Give a key a new secret. The secret is shown only once."""
     made = connection.call(lambda client: client.rotate_key(key_id, overlap_seconds=overlap_seconds))
     if connection.as_json:
         terminal.say_json({"id": made.id, "key": made.key, "role": made.role})
@@ -105,9 +109,9 @@ def rotate(
 @connected
 def revoke(
     connection: Connection,
-    key_id: Annotated[str, typer.Argument(help="The id of its record: key_…")],
+    key_id: Annotated[str, typer.Argument(help="The id of the key: key_…")],
 ) -> None:
-    """End a key. Bots that have no other lose their leases; no crash is counted."""
+    """Revoke a key. Bots that have no other key lose their leases; this does not count as a crash."""
     key = connection.call(lambda client: client.revoke_key(key_id))
     if connection.as_json:
         terminal.say_json(key.model_dump(mode="json", exclude={"key"}))

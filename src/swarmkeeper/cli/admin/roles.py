@@ -5,14 +5,14 @@ from __future__ import annotations
 from swarmkeeper.cli.framework.terminal import Exit, Failure
 
 ROLES = {
-    "client": "hands in tasks, reads and steers its own",
+    "client": "submits tasks, reads and controls its own",
     "bot:planner": "a bot that makes plans",
-    "bot:executor": "a bot that does subtasks",
-    "bot:evaluator": "a bot that judges results",
-    "operator": "sees and steers all tasks and bots",
+    "bot:executor": "a bot that executes subtasks",
+    "bot:evaluator": "a bot that reviews results",
+    "operator": "reads and controls all tasks and bots",
     "approver": "reads tasks and decides approvals",
-    "auditor": "reads all but outputs, and the audit",
-    "admin": "everything, keys included",
+    "auditor": "reads everything except outputs, and the audit log",
+    "admin": "may do everything, including keys",
 }
 HELP = "; ".join(f"{role}: {words}" for role, words in ROLES.items()) + "; more: swarmkeeper docs roles"
 
@@ -27,4 +27,4 @@ def check(role: str) -> None:
         width = max(map(len, ROLES))
         listed = [("where", f"/role: one of {', '.join(ROLES)}")]
         listed += [("role", f"{one:<{width}}  {words}") for one, words in ROLES.items()]
-        raise Failure("invalid", "there is no such role", exit_code=Exit.USAGE, facts=listed, fix="--role ROLE")
+        raise Failure("invalid", "no such role", exit_code=Exit.USAGE, facts=listed, fix="--role ROLE")

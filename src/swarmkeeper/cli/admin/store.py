@@ -28,7 +28,7 @@ def verify(
 ) -> None:
     """Verify the audit log of every tenant: records, tree, commitments to bodies.
 
-    Ends with 0 where it is whole, 1 where it was tampered with, 2 where something is missing.
+    Exits with 0 if it is complete, 1 if it was tampered with, 2 if something is missing.
     """
     if store_url is not None and store_url.startswith(("http://", "https://")):
         raise Failure(
@@ -82,19 +82,19 @@ async def _verify(settings: Settings) -> tuple[int, dict[str, Verdict], int]:
 
 
 def doctor(
-    deep: Annotated[bool, flag("--deep", help="Look at every row and every audit record.")] = False,
+    deep: Annotated[bool, flag("--deep", help="Check every row and every audit record.")] = False,
     reset_clock: Annotated[
         bool,
         flag(
             "--reset-clock",
             help="Set the store's time back to this machine's clock, after a run with a clock that was ahead."
-            " No server may be using it.",
+            " No server may be using the store.",
         ),
     ] = False,
     store: Store = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look whether a store is sound: 0 where it is, 11 where an invariant is broken. A server may be running on it."""
+    """Check a store. Exits with 0 if it is healthy, 11 if an invariant is violated. A server may be running on it."""
     if reset_clock:
         _reset_clock(running.settings_of(store=store), as_json=as_json)
         return
@@ -105,10 +105,10 @@ def doctor(
     else:
         for one in findings:
             terminal.say(
-                f"invariant {one.check.invariant} broken ({one.check.says}): {terminal.on_one_line(one.subject)}"
+                f"invariant {one.check.invariant} violated ({one.check.says}): {terminal.on_one_line(one.subject)}"
             )
         if not findings:
-            terminal.say("healthy" if deep else "healthy (the file; --deep looks at every row)")
+            terminal.say("healthy" if deep else "healthy (the file; --deep checks every row)")
     raise typer.Exit(Exit.VIOLATION if findings else Exit.OK)
 
 
@@ -160,7 +160,9 @@ async def _examine(settings: Settings, *, deep: bool) -> list[Finding]:
 
 
 def migrate(store: Store = None, as_json: AsJson = False) -> None:
-    """Bring a store's schema up to this version, after a copy beside the file. No server may be using it."""
+    """Migrate a store to this version's schema. Makes a copy next to the file first. No server may be using the
+    store.
+    """
     settings = running.settings_of(store=store)
 
     async def work() -> None:

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from swarmkeeper.service.console import TenantWish
     from swarmkeeper.settings import Settings
 
-app = typer.Typer(no_args_is_help=True, help="Tenants: their share of the engine, and how much they may have open.")
+app = typer.Typer(no_args_is_help=True, help="Tenants: their share of the engine, and their limit of open tasks.")
 
 COLUMNS = ("id", "weight", "max_backlog", "open_tasks", "open_subtasks", "stored_bytes")
 
 
 @app.command("list")
 def list_(store: Store = None, as_json: AsJson = False) -> None:
-    """All tenants, their weight, how many tasks they may have open and how many they have."""
+    """List all tenants with their weight, their limit of open tasks and the number of open tasks."""
     rows = running.run(_list(running.on_disk(store, lost="")))
     if as_json:
         for row in rows:
@@ -32,11 +32,11 @@ def list_(store: Store = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def get(
-    tenant: Annotated[str, typer.Argument(help="Its id.")],
+    tenant: Annotated[str, typer.Argument(help="The id of the tenant.")],
     store: Store = None,
     as_json: AsJson = False,
 ) -> None:
-    """How much a tenant has of what it may have. What a running server counts in memory is in its metrics."""
+    """Show the limits of a tenant and their current use. Counters in a running server's memory are in its metrics."""
     settings = running.on_disk(store, lost="")
     found = [row for row in running.run(_list(settings)) if row["id"] == tenant]
     if not found:
@@ -44,7 +44,7 @@ def get(
             "not_found",
             "no such tenant",
             exit_code=Exit.NOT_FOUND,
-            fix="swarmkeeper tenant list shows those that there are",
+            fix="list the tenants with `swarmkeeper tenant list`",
         )
     rows = _usage(found[0], settings)
     if as_json:
@@ -81,30 +81,25 @@ def _usage(row: dict[str, Any], settings: Settings) -> list[dict[str, Any]]:
 
 @app.command("set")
 def set_(
-    tenant: Annotated[str, typer.Argument(help="Its id; a tenant comes into being with its first key.")],
+    tenant: Annotated[str, typer.Argument(help="The id of the tenant. The first key of a tenant creates it.")],
     weight: Annotated[
-        int | None, flag("--weight", help="Its share where several want the engine, from 1 to 1000; at first 1.")
+        int | None,
+        flag("--weight", help="Its share of the engine relative to other tenants, from 1 to 1000. Initially 1."),
     ] = None,
     max_backlog: Annotated[
         int | None,
-        flag(
-            "--max-backlog", help="How many tasks that are not final it may have; at first as many as open_tasks says."
-        ),
+        flag("--max-backlog", help="How many open tasks it may have. Initially the setting open_tasks."),
     ] = None,
-    unbounded: Annotated[
-        bool, flag("--unbounded", help="No bound of its own again: as many as open_tasks says.")
-    ] = False,
+    unbounded: Annotated[bool, flag("--unbounded", help="Use the setting open_tasks again.")] = False,
     store: Store = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change what a tenant may have. A running server takes it in within a second."""
+    """Change the weight or the limit of open tasks of a tenant. A running server applies it within a second."""
     from swarmkeeper.core.errors import Invalid, NotFound
     from swarmkeeper.service.console import TenantWish
 
     if weight is None and max_backlog is None and not unbounded:
-        raise Failure(
-            "invalid", "nothing to change is named", exit_code=Exit.USAGE, fix="add --weight N or --max-backlog N"
-        )
+        raise Failure("invalid", "nothing to change", exit_code=Exit.USAGE, fix="add --weight N or --max-backlog N")
     settings = running.on_disk(store, lost="")
     try:
         running.run(_set(settings, TenantWish(tenant, weight, max_backlog, unbounded)))
@@ -115,7 +110,7 @@ def set_(
             "not_found",
             error.detail,
             exit_code=Exit.NOT_FOUND,
-            fix="swarmkeeper tenant list shows those that there are",
+            fix="list the tenants with `swarmkeeper tenant list`",
         ) from None
     (row,) = [row for row in running.run(_list(settings)) if row["id"] == tenant]
     if as_json:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from swarmkeeper.testing import bot_suite
     from swarmkeeper.wire.answers import Bot
 
-app = typer.Typer(no_args_is_help=True, help="Bots: look, run, drain, enable, delete.")
+app = typer.Typer(no_args_is_help=True, help="Bots: list, get, run, test, drain, enable, delete.")
 
 BotId = Annotated[str, typer.Argument(metavar="BOT_ID", help="bot_…")]
 COLUMNS = ("id", "type", "name", "instance", "version", "status", "last_seen", "held", "capacity", "skills")
@@ -29,7 +29,7 @@ COLUMNS = ("id", "type", "name", "instance", "version", "status", "last_seen", "
 @app.command("list")
 @connected
 def list_(connection: Connection) -> None:
-    """All bots of the tenant."""
+    """List all bots of the tenant."""
     rows = [bot.model_dump(mode="json") for bot in connection.all(lambda client: client.bots())]
     if connection.as_json:
         for row in rows:
@@ -54,28 +54,28 @@ def _told(row: dict[str, Any]) -> dict[str, Any]:
 @app.command()
 @connected
 def get(connection: Connection, bot_id: BotId) -> None:
-    """One bot."""
+    """Show one bot."""
     _say(connection, connection.call(lambda client: client.bot(bot_id)))
 
 
 @app.command()
 @connected
 def drain(connection: Connection, bot_id: BotId) -> None:
-    """No new work for it; what it holds it may finish."""
+    """Drain a bot: it gets no new work, and may finish what it holds."""
     _say(connection, connection.call(lambda client: client.drain_bot(bot_id)))
 
 
 @app.command()
 @connected
 def enable(connection: Connection, bot_id: BotId) -> None:
-    """Work for it again."""
+    """Enable a drained bot: it gets work again."""
     _say(connection, connection.call(lambda client: client.enable_bot(bot_id)))
 
 
 @app.command()
 @connected
 def delete(connection: Connection, bot_id: BotId) -> None:
-    """Take it out of the fleet; what it holds goes back, no crash counted. It may register again."""
+    """Delete a bot. What it holds goes back, without counting a crash. It may register again."""
     connection.call(lambda client: client.delete_bot(bot_id))
     if connection.as_json:
         terminal.say_json({"id": bot_id, "deleted": True})
@@ -94,28 +94,34 @@ def _say(connection: Connection, bot: Bot) -> None:
 @app.command()
 def run(
     target: Annotated[str, typer.Argument(metavar="FILE_OR_MODULE:CLASS", help="bot.py:Bot, or package.module:Bot")],
-    every: Annotated[bool, flag("--all", help="Run every bot of the file, in this one process.")] = False,
-    name: Annotated[str | None, flag("--name", help="The name it registers under.")] = None,
+    every: Annotated[bool, flag("--all", help="Run all bots of the file in one process.")] = False,
+    name: Annotated[str | None, flag("--name", help="The name to register under.")] = None,
     skill: Annotated[
-        list[str] | None, flag("--skill", help="A skill it offers, in place of its class's own. May be repeated.")
+        list[str] | None,
+        flag("--skill", help="A skill that it offers, instead of those of its class. May be repeated."),
     ] = None,
     instance: Annotated[
         str | None,
-        flag("--instance", help="Tells processes of one name apart, each with work of its own; host and process."),
+        flag("--instance", help="Distinguishes several processes of one name. Default: host and process id."),
     ] = None,
     health_file: Annotated[
-        Path | None, flag("--health-file", help="A file to say in how it is, rewritten every 5 s, removed at the end.")
+        Path | None,
+        flag("--health-file", help="A file for the health status, rewritten every 5 s, removed at the end."),
     ] = None,
     health_port: Annotated[
         str | None,
-        flag("--health-port", metavar="[HOST:]PORT", help="Where to answer /livez and /readyz; host 127.0.0.1."),
+        flag(
+            "--health-port",
+            metavar="[HOST:]PORT",
+            help="Port, or HOST:PORT, that serves /livez and /readyz. Default host: 127.0.0.1.",
+        ),
     ] = None,
     stuck_seconds: Annotated[
         float | None,
         flag(
             "--stuck-seconds",
             min=0.0,
-            help="End with an error once code that does not end has held all places so long.",
+            help="Seconds after which the process exits with an error if code that does not end holds all slots.",
         ),
     ] = None,
     url: Url = None,
@@ -124,10 +130,10 @@ def run(
 ) -> None:
     """Run a bot until SIGTERM or SIGINT, then let it finish what it holds; a second signal ends it at once.
 
-    The class may be left out where the file holds one bot. A function with @executor is a bot too.
+    You may leave out the class if the file contains one bot. A function with @executor is a bot too.
     """
     if every and (name is not None or skill):
-        detail = "--name and --skill are for one bot, and --all runs every bot of the file"
+        detail = "--name and --skill apply to one bot, but --all runs all bots of the file"
         raise Failure("invalid", detail, exit_code=Exit.USAGE, fix="leave them out, or name one bot: FILE:CLASS")
     host, port = _address(health_port)
     settings = Connection.of(url, api_key, api_key_file).settings
@@ -166,7 +172,7 @@ def _address(told: str | None) -> tuple[str, int | None]:
         return "127.0.0.1", None
     host, _, port = told.rpartition(":")
     if not port.isdecimal() or int(port) > 65_535:
-        raise Failure("invalid", "--health-port takes PORT or HOST:PORT", exit_code=Exit.USAGE)
+        raise Failure("invalid", "--health-port must be PORT or HOST:PORT", exit_code=Exit.USAGE)
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
@@ -175,20 +181,23 @@ def try_(
     target: Annotated[
         str | None, typer.Argument(metavar="[FILE_OR_MODULE:CLASS]", help="bot.py:Bot, or package.module:Bot")
     ] = None,
-    command: Annotated[str | None, flag("--command", help="How to start a bot in another language.")] = None,
-    work: Annotated[
-        str | None, flag("--work", help="A file with the task that it is given, as submit -f takes it.")
-    ] = None,
-    patience: Annotated[float, flag("--patience", help="Seconds for each thing it is to do.", min=1.0)] = 20.0,
-    only: Annotated[str | None, flag("--only", help="Names of checks, parted by commas.")] = None,
+    command: Annotated[str | None, flag("--command", help="The command that starts a bot in another language.")] = None,
+    work: Annotated[str | None, flag("--work", help="A file with the task for the bot, as for submit -f.")] = None,
+    patience: Annotated[float, flag("--patience", help="Seconds allowed for each step.", min=1.0)] = 20.0,
+    only: Annotated[str | None, flag("--only", help="Names of checks, separated by commas.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Try a bot: lost replies, lost leases, cancelled work, an overloaded server, garbage. 11 where it breaks a rule.
+    """Test a bot: lost replies, lost leases, cancelled work, an overloaded server, garbage. Exits with 11 if a check
+    fails.
 
-    It runs against an orchestrator of its own on this machine, which misbehaves to order. No server and no key needed.
+    The bot runs against a test orchestrator on this machine that misbehaves on purpose. No server or key is needed.
     """
     if (target is None) == (command is None):
-        what = "name a bot, or how to start one" if target is None else "name a bot or how to start one, not both"
+        what = (
+            "name a bot, or the command that starts it"
+            if target is None
+            else "name a bot or the command that starts it, not both"
+        )
         raise Failure("no_bot", what, exit_code=Exit.USAGE, fix="bot.py:Bot, or --command")
     words = shlex.split(command) if command is not None else target
     if not words:

@@ -38,7 +38,7 @@ def load(target: str) -> BaseBot:
         raise _no_such(place, wanted, found)
     if len(found) > 1:
         listed = [("run", _command(place, name)) for name in found]
-        detail = f"there are several bots in it: {', '.join(found)}"
+        detail = f"it contains several bots: {', '.join(found)}"
         fix = f"name one, or run all of them in one process: {_command(place)} --all"
         raise Failure("no_bot", detail, exit_code=Exit.USAGE, facts=listed, fix=fix)
     return _made(place, next(iter(found.values())))
@@ -52,7 +52,7 @@ def load_all(target: str) -> list[BaseBot]:
     """
     place, wanted = parted(target)
     if wanted:
-        raise Failure("invalid", "--all runs every bot of a file: name none", exit_code=Exit.USAGE)
+        raise Failure("invalid", "--all runs all bots of a file: leave out the bot's name", exit_code=Exit.USAGE)
     found = _bots_in(_loaded(place))
     if not found:
         raise _no_such(place, wanted, found)
@@ -83,10 +83,10 @@ def _runs_itself(error: Exception) -> Failure:
     line = (where.line or "run(…)").strip()
     return Failure(
         "runs_itself",
-        "the file runs a bot while it is loaded: `bot run` is to do that",
+        "the file runs a bot while it is loaded: leave that to `bot run`",
         exit_code=Exit.USAGE,
         facts=[("where", f"{where.filename}:{where.lineno}: {line}")],
-        fix=f'put it where only `python FILE` gets to it:\n       if __name__ == "__main__":\n           {line}',
+        fix=f'let only `python FILE` run it:\n       if __name__ == "__main__":\n           {line}',
     )
 
 
@@ -123,11 +123,11 @@ def _command(place: str, name: str | None = None) -> str:
 
 def _no_such(place: str, wanted: str, found: dict[str, Any]) -> Failure:
     if wanted:
-        detail = f"there is no bot {wanted!r} in it"
+        detail = f"it contains no bot {wanted!r}"
         listed = [("run", _command(place, name)) for name in found]
         return Failure("no_bot", detail, exit_code=Exit.USAGE, facts=listed)
     fix = "derive a class from PlannerBot, ExecutorBot or EvaluatorBot, or decorate a function with @executor"
-    return Failure("no_bot", "there is no bot in it", exit_code=Exit.USAGE, fix=fix)
+    return Failure("no_bot", "it contains no bot", exit_code=Exit.USAGE, fix=fix)
 
 
 @contextmanager
@@ -163,7 +163,7 @@ def _where(error: Exception, place: str) -> str | None:
 
 def _module(place: str) -> ModuleType:
     if not place:
-        raise Failure("no_file", "a file or module is expected", exit_code=Exit.USAGE)
+        raise Failure("no_file", "expected a file or module", exit_code=Exit.USAGE)
     if not place.endswith(".py"):
         sys.path.insert(0, str(Path.cwd()))
         try:
@@ -177,8 +177,8 @@ def _module(place: str) -> ModuleType:
         raise Failure("no_file", "there is no such file", exit_code=Exit.USAGE)
     sys.path.insert(0, str(file.resolve().parent))  # so that it can import what lies beside it
     spec = spec_from_file_location(file.stem, file)
-    assert spec is not None, "a Python file can be loaded"
-    assert spec.loader is not None, "a Python file can be loaded"
+    assert spec is not None, "expected a Python file"
+    assert spec.loader is not None, "expected a Python file"
     module = module_from_spec(spec)
     sys.modules[file.stem] = module
     spec.loader.exec_module(module)

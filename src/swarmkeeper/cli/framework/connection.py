@@ -29,11 +29,11 @@ PATIENCE_SECONDS = 2.0
 
 _FIX = {
     "unreachable": "start one with `swarmkeeper dev`, or name it with --url or SWARMKEEPER_URL",
-    "unauthenticated": "pass a key in SWARMKEEPER_API_KEY or --api-key-file; make one with `swarmkeeper key create`",
-    "forbidden": "use a key of a role that may",
+    "unauthenticated": "pass a key in SWARMKEEPER_API_KEY or --api-key-file; create one with `swarmkeeper key create`",
+    "forbidden": "use a key whose role allows it",
     "backlog_full": "wait until some have ended, or allow more with `swarmkeeper tenant set TENANT --max-backlog N`",
     "still_stopping": "try again in a moment",
-    "idempotency_key_reused": "leave the key out, or make a new one",
+    "idempotency_key_reused": "leave the key out, or use a new one",
 }
 
 
@@ -129,12 +129,12 @@ async def client_of(settings: Settings) -> AsyncIterator[Client]:
     except ValidationError:
         raise Failure(
             "not_understood",
-            "the answer is not one that this version knows",
+            "this version does not understand the answer",
             facts=[("server", settings.url)],
             fix="use the server's version of swarmkeeper",
         ) from None
     except UnicodeError:
-        raise Failure("invalid", "what was typed is no text that UTF-8 can hold", exit_code=Exit.USAGE) from None
+        raise Failure("invalid", "an argument cannot be encoded as UTF-8", exit_code=Exit.USAGE) from None
     except ValueError as error:
         # Of the SDK's own checks, which repeat nothing that was given.
         raise Failure("invalid", str(error), exit_code=Exit.USAGE) from None
@@ -183,11 +183,11 @@ def sendable(body: Any) -> None:
     try:
         encode(body)
     except UnicodeError:
-        detail = "a text in it is none that UTF-8 can hold (half of a surrogate pair)"
+        detail = "a string in it cannot be encoded as UTF-8 (half of a surrogate pair)"
     except (ValueError, RecursionError):
-        detail = "JSON has no NaN, no infinity and no end of nesting"
+        detail = "JSON has no NaN and no infinity, and nesting is limited"
     except TypeError as error:
-        detail = f"JSON cannot hold it: {error}"  # which names the type alone
+        detail = f"it is not a JSON value: {error}"  # which names the type alone
     else:
         return
     raise Failure("not_json", f"this cannot be sent: {detail}", exit_code=Exit.USAGE)

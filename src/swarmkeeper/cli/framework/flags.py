@@ -32,7 +32,7 @@ def setting(name: str, **more: Any) -> Any:
 def _seconds(value: float | None) -> float | None:
     # Not typer's `min`, which lets NaN pass.
     if value is not None and not 0 <= value < math.inf:
-        raise typer.BadParameter("a number of seconds from 0 on is expected")
+        raise typer.BadParameter("expected a number of seconds of at least 0")
     return value
 
 
@@ -46,7 +46,7 @@ def _be_json(value: bool) -> bool:
     return value
 
 
-AsJson = Annotated[bool, flag("--json", help="Say it as JSON, on one line for each value.", callback=_be_json)]
+AsJson = Annotated[bool, flag("--json", help="Print JSON, one value per line.", callback=_be_json)]
 TaskId = Annotated[str, typer.Argument(metavar="TASK_ID", help="tsk_…")]
 Store = Annotated[str | None, setting("store", metavar="URL")]
 

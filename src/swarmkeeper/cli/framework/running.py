@@ -129,8 +129,8 @@ def of_store(error: Exception) -> Exception:
             return Damaged(
                 "store_damaged",
                 f"the store cannot be read: {type(error.__cause__ or error).__name__}",
-                facts=[("why", "its file is damaged, cut short or partly overwritten; nothing was changed")],
-                fix="put back a copy of it; `swarmkeeper doctor --deep` and `audit verify` look whether one is whole",
+                facts=[("why", "its file is damaged, truncated or partly overwritten; nothing was changed")],
+                fix="restore a backup; check it with `swarmkeeper doctor --deep` and `audit verify`",
             )
         case CannotServe():
             return Failure("cannot_serve", error.detail, fix=error.fix)

@@ -67,12 +67,14 @@ class TypedCalls(Calls):
             if not query["page_token"]:
                 break
         else:
-            detail = f"there are too many to tell whether {word}_{start} means one: write the whole id"
+            detail = f"{word}_{start} matches too many: write the whole id"
             raise Failure("ambiguous", detail, exit_code=Exit.USAGE)
         if len(found) > 1:
-            listed = [("it may be", one) for one in found[:NAMED_MAX]]
-            detail = f"{word}_{start} may mean any of {len(found)}"
-            raise Failure("ambiguous", detail, exit_code=Exit.USAGE, facts=listed, fix="write more of it")
+            listed = [("matches", one) for one in found[:NAMED_MAX]]
+            detail = f"{word}_{start} matches {len(found)} ids"
+            raise Failure(
+                "ambiguous", detail, exit_code=Exit.USAGE, facts=listed, fix="write more characters of the id"
+            )
         return found[0] if found else f"{word}_{start}"
 
 

@@ -31,20 +31,20 @@ if TYPE_CHECKING:
 
 def demo(
     path: Annotated[Path | None, typer.Argument(help="The directory or Git repository to review.")] = None,
-    timeout_seconds: Annotated[float, seconds("--timeout-seconds", help="When to give up.")] = 600,
+    timeout_seconds: Annotated[float, seconds("--timeout-seconds", help="Seconds after which to give up.")] = 600,
     as_json: AsJson = False,
 ) -> None:
-    """Watch the sample swarm review a directory: no key, account, model or network needed.
+    """Watch the sample swarm review a directory. No key, account, model or network is needed.
 
-    Ends with 0 where the review was accepted, 3 where not.
+    Exits with 0 if the review was accepted, otherwise with 3.
     """
     root = (path or Path()).resolve()
     if not root.is_dir():
-        raise Failure("no_directory", "there is no directory to review at this path", exit_code=Exit.USAGE)
+        raise Failure("no_directory", "no directory at this path", exit_code=Exit.USAGE)
     from swarmkeeper.bots.files import listing
 
     if not listing(root).files:
-        detail = "there is nothing to review in this directory: no text file, or none that Git does not ignore"
+        detail = "nothing to review in this directory: it has no text files, or Git ignores them all"
         raise Failure("nothing_to_review", detail, exit_code=Exit.USAGE, fix="swarmkeeper demo PATH")
     if running.run_fast(_demo(root, timeout_seconds, as_json=as_json)) != "accepted":
         terminal.stop(Exit.TASK_FAILED)
@@ -86,7 +86,7 @@ async def _demo(root: Path, timeout_seconds: float, *, as_json: bool) -> str | N
             report=report,
             report_file=file,
             store=settings.store,
-            audit=f"audit log verified: {records} records" if whole else "the audit log is NOT whole",
+            audit=f"audit log verified: {records} records" if whole else "the audit log is NOT complete",
         )
         terminal.say("\n".join(demo_end.screen(end)))
         if not whole:

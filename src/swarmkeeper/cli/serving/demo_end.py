@@ -105,8 +105,8 @@ def _of_code(report: Mapping[str, Any]) -> list[Group]:
     return sorted(groups, key=lambda group: order.get(group[0], len(_FIRST)))
 
 
-_FIRST = ("is not Python that can be parsed", "a bare except swallows everything")
-_LAST = "a line too long to read"  # most often data, and no code
+_FIRST = ("is not valid Python", "a bare except catches everything")
+_LAST = "the line is too long to read"  # most often data, and no code
 
 
 def _kind(text: str) -> str:

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 def dev(
     context: typer.Context,
     port: Annotated[str | None, setting("port", metavar="N")] = None,
-    no_demo: Annotated[bool, flag("--no-demo", help="Without the sample bots.")] = False,
+    no_demo: Annotated[bool, flag("--no-demo", help="Do not start the sample bots.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run the orchestrator for this folder, with keys and sample bots; a second `dev` goes on where it was.
+    """Run the orchestrator for this folder, with keys and sample bots. The next `dev` continues from the same state.
 
-    Everything is kept in .swarmkeeper/, which Git ignores; commands in this folder find server and key there.
+    All data is kept in .swarmkeeper/, which Git ignores. Commands in this folder find the server and the key there.
     """
     folder = Path(DEV_FOLDER)
     settings = flags.found(
@@ -84,7 +84,7 @@ def _leaves(group: BaseExceptionGroup[Any]) -> Any:
 def _prepare(folder: Path) -> None:
     for made in (folder, folder / "keys"):
         files.folder(made)
-    files.write(folder / ".gitignore", "# made by `swarmkeeper dev`; holds keys\n*\n")
+    files.write(folder / ".gitignore", "# created by `swarmkeeper dev`; contains keys\n*\n")
 
 
 def _sample(folder: Path) -> Path:

@@ -24,7 +24,7 @@ def serve(
     store: Store = None,
     host: Annotated[str | None, setting("host")] = None,
     port: Annotated[str | None, setting("port", metavar="N")] = None,
-    migrate: Annotated[bool, flag("--migrate", help="Bring an older store up to date first; a copy is kept.")] = False,
+    migrate: Annotated[bool, flag("--migrate", help="Migrate an older store first. A copy of it is kept.")] = False,
     public_url: Annotated[str | None, setting("public_url", metavar="URL")] = None,
     root_path: Annotated[str | None, setting("root_path", metavar="PATH")] = None,
     trusted_proxy: Annotated[str | None, setting("trusted_proxy", metavar="CIDR,…")] = None,
@@ -44,7 +44,9 @@ def serve(
     redaction: Annotated[str | None, setting("redaction", metavar="FILE,…")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run the orchestrator. When it answers, stderr says "listening on http://…" (with --json stdout {"url": …})."""
+    """Run the orchestrator. When it is ready, it prints "listening on http://…" on stderr (with --json {"url": …} on
+    stdout).
+    """
     settings = running.settings_of(
         store=store,
         host=host,
@@ -79,7 +81,7 @@ def warn_of_unread(context: typer.Context) -> None:
     if not unread(os.environ):
         return  # collecting the variables of all commands takes a while
     for name in unread(os.environ, _variables(context)):
-        terminal.talk(f"warning: nothing reads {terminal.on_one_line(name)}: is it mistyped?")
+        terminal.talk(f"warning: {terminal.on_one_line(name)} is not a setting: is it mistyped?")
 
 
 def _variables(context: typer.Context) -> list[str]:
@@ -100,7 +102,7 @@ async def _serve(settings: Settings, *, migrate: bool, as_json: bool) -> bool:
     try:
         async with serving(settings, migrate=migrate, take_over_logs=True) as served:
             if not await served.swarm.has_keys():
-                terminal.talk(f"there is no key yet; this makes the first: {first_key_command(settings)}")
+                terminal.talk(f"there is no key yet; create the first: {first_key_command(settings)}")
             told = asyncio.ensure_future(until_told(served))
             await asyncio.sleep(0)  # whoever reads that it listens may stop it right then
             terminal.talk(f"listening on {served.url}")

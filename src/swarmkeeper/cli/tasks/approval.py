@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from swarmkeeper.wire.answers import Task
     from swarmkeeper.wire.people import Approval
 
-app = typer.Typer(no_args_is_help=True, help="What people are asked: look, decide.")
+app = typer.Typer(no_args_is_help=True, help="Approvals and questions: list, show, decide.")
 
 ApprovalId = Annotated[str, typer.Argument(metavar="APPROVAL_ID", help="apr_…")]
 _STATES = ("open", "decided", "expired", "cancelled")
@@ -28,10 +28,10 @@ _STATES = ("open", "decided", "expired", "cancelled")
 @connected
 def list_(
     connection: Connection,
-    state: Annotated[str, flag("--state", help="open, decided, expired, cancelled, or all of them.")] = "open",
-    task: Annotated[str | None, flag("--task", help="Only what is asked about this task.")] = None,
+    state: Annotated[str, flag("--state", help="State: open, decided, expired, cancelled, or all.")] = "open",
+    task: Annotated[str | None, flag("--task", help="Only approvals and questions of this task.")] = None,
 ) -> None:
-    """What people are asked and nobody has decided yet, the oldest first."""
+    """List approvals and questions by state, by default the open ones, oldest first."""
     if state not in (*_STATES, "all"):
         raise Failure("state", f"--state: {', '.join(_STATES)} or all", exit_code=Exit.USAGE)
     wanted: Any = None if state == "all" else state
@@ -50,7 +50,7 @@ def show(
     connection: Connection,
     approval_id: ApprovalId,
 ) -> None:
-    """What exactly is asked, and the command that decides it."""
+    """Show an approval or question, and the command that decides it."""
     _show(connection.call(lambda client: client.approval(approval_id)), as_json=connection.as_json)
 
 
@@ -121,11 +121,12 @@ def approve(
     connection: Connection,
     approval_id: ApprovalId,
     subject_hash: Annotated[
-        str | None, flag("--subject-hash", help="Of what was read; left out, it is approved as it is now.")
+        str | None,
+        flag("--subject-hash", help="The hash that you have read. Without it, the current version is approved."),
     ] = None,
-    comment: Annotated[str | None, flag("--comment", help="A remark; it is kept.")] = None,
+    comment: Annotated[str | None, flag("--comment", help="A comment, stored with the decision.")] = None,
 ) -> None:
-    """Agree to a plan or a result; ends with 6 where it was decided otherwise, or is not what was read."""
+    """Approve a plan or a result. Exits with 6 if it already has another decision, or has changed since it was read."""
 
     async def work(client: Client) -> Approval:
         read = subject_hash or (await client.approval(approval_id)).subject_hash
@@ -139,9 +140,9 @@ def approve(
 def reject(
     connection: Connection,
     approval_id: ApprovalId,
-    reason: Annotated[str, flag("--reason", help="Why; it is kept.")],
+    reason: Annotated[str, flag("--reason", help="The reason, stored with the decision.")],
 ) -> None:
-    """Say no: the task fails, or the work whose bot asked."""
+    """Reject: the task fails, or, for a question, the work of the bot that asked."""
     _tell(connection.call(lambda client: client.reject(approval_id, reason)), as_json=connection.as_json)
 
 
@@ -150,10 +151,10 @@ def reject(
 def answer(
     connection: Connection,
     approval_id: ApprovalId,
-    text: Annotated[str | None, typer.Argument(help="The answer as a text: a choice, or words.")] = None,
-    value: Annotated[str | None, flag("--value", help="The answer as JSON, or @FILE that holds it.")] = None,
+    text: Annotated[str | None, typer.Argument(help="The answer as text, or one of the choices.")] = None,
+    value: Annotated[str | None, flag("--value", help="The answer as JSON, or @FILE with it.")] = None,
 ) -> None:
-    """Answer a bot's question; or say `accept` or `round` after the last round of rework."""
+    """Answer a bot's question, or answer `accept` or `round` after the last round of rework."""
     if (text is None) == (value is None):
         raise Failure("answer", "give the answer either as a text or as --value JSON", exit_code=Exit.USAGE)
     said = text if value is None else documents.argument(value, what="--value")
@@ -165,9 +166,9 @@ def _tell(approval: Approval, *, as_json: bool) -> None:
     if as_json:
         terminal.say_json(_plain(approval))
     else:
-        assert approval.decision is not None, "it has just been decided"
+        assert approval.decision is not None, "it was decided a moment ago"
         follow = f"swarmkeeper task watch {approval.task_id}"
-        terminal.talk(f"{approval.id} is decided ({approval.decision.verb}); how it goes on: {follow}")
+        terminal.talk(f"{approval.id} is decided ({approval.decision.verb}); follow the task: {follow}")
 
 
 def _plain(approval: Approval) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def explain(
     connection: Connection,
     task_id: TaskId,
 ) -> None:
-    """Why it is not done yet: the reason for each thing that waits, and the command that fixes it."""
+    """Explain why a task is not done yet: the reason for each waiting item, and the command that helps."""
     found = connection.call(lambda client: client.explain(task_id))
     if connection.as_json:
         terminal.say_record(found)
@@ -125,6 +125,6 @@ async def looked(client: Client, task_id: str) -> Task | None:
 
 def in_short(found: Explanation, *, seconds: float) -> str:
     """The summary, and what to type, for somebody who has seen nothing happen for a while."""
-    lines = [f"nothing moved for {seconds:g} s: {on_one_line(found.summary)}"]
+    lines = [f"no change for {seconds:g} s: {on_one_line(found.summary)}"]
     lines += [f"  fix  {on_one_line(command)}" for command in list(fixes_of(found))[:KEYS_TOLD]]
     return "\n".join(lines)

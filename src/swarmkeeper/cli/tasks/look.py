@@ -26,10 +26,10 @@ def get(
     task_id: TaskId,
     subtask: Annotated[
         str | None,
-        typer.Argument(metavar="[SUBTASK]", help="One subtask by key or id, or the plan or a review by id (wrk_…)."),
+        typer.Argument(metavar="[SUBTASK]", help="A subtask by key or id, or a plan or review by id (wrk_…)."),
     ] = None,
 ) -> None:
-    """A task as it stands; or one of its subtasks, with what came of each attempt."""
+    """Show a task, or one of its items with the outcome of each attempt."""
 
     async def work(client: Client) -> Task | SubTaskDetail:
         return await client.get(task_id) if subtask is None else await client.subtask(task_id, subtask)
@@ -45,7 +45,7 @@ def get(
     if isinstance(found, Task):
         outcomes.say_result(found)
     if isinstance(found, Task) and found.outcome is None:
-        terminal.talk(f"why it is not done yet: swarmkeeper task explain {found.id}")
+        terminal.talk(f"to see why it is not done yet: swarmkeeper task explain {found.id}")
 
 
 def _of_task(task: Task) -> list[str]:

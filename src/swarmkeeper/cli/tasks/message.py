@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 def message(
     connection: Connection,
     task_id: TaskId,
-    text: Annotated[str, typer.Argument(help='A text, sent as {"text": …}; or @FILE that holds a JSON object.')],
-    to: Annotated[str | None, flag("--to", help="A bot's name or id; else whoever works on the task.")] = None,
+    text: Annotated[str, typer.Argument(help='Text, sent as {"text": …}, or @FILE with a JSON object.')],
+    to: Annotated[
+        str | None, flag("--to", help="The name or id of a bot. By default, all bots that work on the task.")
+    ] = None,
 ) -> None:
-    """Tell a bot something about a task; it hears it with a heartbeat. Prints the message's id."""
+    """Send a message about a task to a bot, which receives it with a heartbeat. Prints the message's id."""
     payload = _payload(text)
     sendable(payload)
     sent = connection.call(lambda client: client.tell(task_id, payload, to=to))
@@ -34,9 +36,9 @@ def message(
 def messages(
     connection: Connection,
     task_id: TaskId,
-    after: Annotated[str | None, flag("--after", help="Only those after the message of this id.")] = None,
+    after: Annotated[str | None, flag("--after", help="Only messages after this id.")] = None,
 ) -> None:
-    """What was said about a task, the oldest first."""
+    """List the messages of a task, oldest first."""
 
     def show(one: BotMessage) -> None:
         terminal.say_json(one.model_dump(mode="json")) if connection.as_json else terminal.say(_line(one))
@@ -56,5 +58,5 @@ def _payload(text: str) -> dict[str, Any]:
         return {"text": text}
     value = documents.argument(text, what="the file")
     if not isinstance(value, dict):
-        raise Failure("file", "the file holds no JSON object", exit_code=Exit.USAGE)
+        raise Failure("file", "the file does not contain a JSON object", exit_code=Exit.USAGE)
     return value

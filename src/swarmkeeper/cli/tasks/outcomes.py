@@ -36,7 +36,7 @@ def say_result(task: Task) -> None:
     for line in lines[:LINES_MAX]:
         terminal.say(line)
     if len(lines) > LINES_MAX:
-        terminal.talk(f"… and {len(lines) - LINES_MAX} more lines; the whole as JSON: {_command(task.id)}")
+        terminal.talk(f"… and {len(lines) - LINES_MAX} more lines; complete, as JSON: {_command(task.id)}")
 
 
 def _of_output(task_id: str, key: str, output: Any) -> Iterator[str]:

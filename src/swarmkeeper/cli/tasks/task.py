@@ -21,41 +21,47 @@ if TYPE_CHECKING:
     from swarmkeeper.wire.answers import Task
     from swarmkeeper.wire.events import CloudEvent
 
-app = typer.Typer(no_args_is_help=True, help="Tasks: look, watch, steer.")
+app = typer.Typer(no_args_is_help=True, help="Tasks: list, show, watch, control.")
 
-Reason = Annotated[str | None, flag("--reason", help="Why; it is kept.")]
+Reason = Annotated[str | None, flag("--reason", help="The reason, stored with the decision.")]
 WaitApproval = Annotated[
     bool,
     flag(
         "--wait-approval/--no-wait-approval",
-        help="What to do where nothing goes on before a person decides: wait on, or end with 8.",
+        help="What to do when the task cannot continue until a person decides: keep waiting, or exit with 8.",
     ),
 ]
-Timeout = Annotated[float | None, seconds("--timeout-seconds", help="When to stop waiting (7); the task goes on.")]
+Timeout = Annotated[
+    float | None,
+    seconds("--timeout-seconds", help="Seconds after which to stop waiting and exit with 7; the task continues."),
+]
 
 
 @connected
 def submit(
     connection: Connection,
-    title: Annotated[str | None, typer.Argument(help="What is to be done, in a line.")] = None,
-    file: Annotated[str | None, flag("-f", "--file", help="A task as JSON, TOML or YAML; - is JSON on stdin.")] = None,
-    description: Annotated[str | None, flag("--description", help="More about it.")] = None,
-    skill: Annotated[
-        list[str] | None, flag("--skill", help="No planner: one subtask that requires this skill. May be repeated.")
+    title: Annotated[str | None, typer.Argument(help="The title of the task, on one line.")] = None,
+    file: Annotated[
+        str | None, flag("-f", "--file", help="A file with the task as JSON, TOML or YAML; - is JSON on stdin.")
     ] = None,
-    input_: Annotated[str | None, flag("--input", help="A JSON object, or @FILE that holds one.")] = None,
-    no_review: Annotated[bool, flag("--no-review", help="Without an evaluator.")] = False,
-    priority: Annotated[int | None, flag("--priority", help="0 to 9, 9 first.")] = None,
+    description: Annotated[str | None, flag("--description", help="A longer description.")] = None,
+    skill: Annotated[
+        list[str] | None,
+        flag("--skill", help="Use no planner, but one subtask that requires this skill. May be repeated."),
+    ] = None,
+    input_: Annotated[str | None, flag("--input", help="A JSON object, or @FILE with one.")] = None,
+    no_review: Annotated[bool, flag("--no-review", help="Accept the result without an evaluator.")] = False,
+    priority: Annotated[int | None, flag("--priority", help="0 to 9; 9 is the highest.")] = None,
     label: Annotated[list[str] | None, flag("--label", help="key:value. May be repeated.")] = None,
     idempotency_key: Annotated[
-        str | None, flag("--idempotency-key", help="The same key never makes two tasks.")
+        str | None, flag("--idempotency-key", help="The same key never creates two tasks.")
     ] = None,
-    wait: Annotated[bool, flag("--wait", help="Wait for the outcome; print the result.")] = False,
-    watched: Annotated[bool, flag("--watch", help="Show how it goes on, until the outcome.")] = False,
+    wait: Annotated[bool, flag("--wait", help="Wait for the outcome, and print the result.")] = False,
+    watched: Annotated[bool, flag("--watch", help="Show the progress until the outcome is known.")] = False,
     timeout_seconds: Timeout = None,
     wait_approval: WaitApproval = True,
 ) -> None:
-    """Hand in a task. Prints its id; with --wait its result, and ends with 3 where it failed or was rejected."""
+    """Submit a task. Prints its id. With --wait, prints its result, and exits with 3 if it failed or was rejected."""
     body = _body_of(title, file)
     given = {"description": description, "priority": priority, "labels": _labels(label)}
     body |= {name: value for name, value in given.items() if value is not None}
@@ -64,7 +70,7 @@ def submit(
         body["input"] = sent
     if skill:
         if "subtasks" in body:
-            detail = "--skill makes the one subtask of a task, and this file has subtasks of its own"
+            detail = "--skill creates the only subtask of a task, but this file has its own subtasks"
             raise Failure("skill", detail, exit_code=Exit.USAGE, fix="leave out --skill, or the file's subtasks")
         body["subtasks"] = [
             {"key": "main", "description": body["title"], "required_skills": skill, "input": sent or {}}
@@ -112,7 +118,7 @@ def read_task(name: str) -> dict[str, Any]:
     """A task from a file, read as its ending says."""
     body = documents.read(name, what="the file")
     if not isinstance(body, dict):
-        raise Failure("file", "the file holds no object", exit_code=Exit.USAGE)
+        raise Failure("file", "the file does not contain an object", exit_code=Exit.USAGE)
     return body
 
 
@@ -130,7 +136,7 @@ def _labels(listed: Sequence[str] | None) -> dict[str, str] | None:
         return None
     pairs = [one.partition(":") for one in listed]
     if any(not colon for _, colon, _ in pairs):
-        raise Failure("label", "a label is written key:value", exit_code=Exit.USAGE)
+        raise Failure("label", "a label must be key:value", exit_code=Exit.USAGE)
     return {key: value for key, _, value in pairs}
 
 
@@ -154,7 +160,7 @@ async def _until_over(
     except TimeoutError:
         raise Failure(
             "timed_out",
-            f"no outcome within {timeout_seconds:g} s; the task goes on",
+            f"no outcome within {timeout_seconds:g} s; the task continues",
             exit_code=Exit.TIMED_OUT,
             fix=f"swarmkeeper task watch {task_id}",
         ) from None
@@ -187,13 +193,13 @@ def _row(task: Task) -> dict[str, Any]:
 @connected
 def list_(
     connection: Connection,
-    status: Annotated[str | None, flag("--status", help="Only those: CREATED, PLANNED, …")] = None,
-    outcome: Annotated[str | None, flag("--outcome", help="Only those: accepted, failed, …")] = None,
-    label: Annotated[str | None, flag("--label", help="Only those with this label: key:value")] = None,
-    order_by: Annotated[str, flag("--order-by", help="created_at, -created_at or priority.")] = "-created_at",
-    limit: Annotated[int, flag("--limit", help="So many at most.", min=1)] = 50,
+    status: Annotated[str | None, flag("--status", help="Only tasks with this status: CREATED, PLANNED, …")] = None,
+    outcome: Annotated[str | None, flag("--outcome", help="Only tasks with this outcome: accepted, failed, …")] = None,
+    label: Annotated[str | None, flag("--label", help="Only tasks with this label: key:value")] = None,
+    order_by: Annotated[str, flag("--order-by", help="Order: created_at, -created_at or priority.")] = "-created_at",
+    limit: Annotated[int, flag("--limit", help="Maximum number.", min=1)] = 50,
 ) -> None:
-    """Tasks of the tenant, the newest first."""
+    """List the tasks of the tenant, newest first."""
     if order_by not in ("created_at", "-created_at", "priority"):
         raise Failure("order_by", "--order-by: created_at, -created_at or priority", exit_code=Exit.USAGE)
 
@@ -226,7 +232,7 @@ def watch_(
     timeout_seconds: Timeout = None,
     wait_approval: WaitApproval = True,
 ) -> None:
-    """Show how a task goes on, until its outcome is known; ends with 3 where it failed or was rejected."""
+    """Show the progress of a task until its outcome is known. Exits with 3 if it failed or was rejected."""
 
     async def work(client: Client) -> Task:
         return await _until_over(
@@ -239,7 +245,7 @@ def watch_(
 @app.command()
 @connected
 def graph(connection: Connection, task_id: TaskId) -> None:
-    """Its subtasks, and what each waits for."""
+    """List the subtasks of a task, and what each depends on."""
     found = connection.call(lambda client: client.graph(task_id))
     if connection.as_json:
         terminal.say_json(found.model_dump(mode="json", by_alias=True))
@@ -261,7 +267,7 @@ def result(
     task_id: TaskId,
     subtask: Annotated[str | None, typer.Argument(help="One subtask's output, by key or id.")] = None,
 ) -> None:
-    """What came out, as JSON: of the whole task, or of one subtask."""
+    """Print the output of a task, or of one subtask, as JSON."""
 
     async def work(client: Client) -> Any:
         if subtask is not None:
@@ -283,11 +289,13 @@ def result(
 @connected
 def events(
     connection: Connection,
-    task_id: Annotated[str | None, typer.Argument(metavar="TASK_ID", help="tsk_…; else of all, and of bots.")] = None,
-    follow: Annotated[bool, flag("--follow", help="Go on with what happens from now on, until it is over.")] = False,
-    after: Annotated[str | None, flag("--after", help="Only those after this cursor (an event's id).")] = None,
+    task_id: Annotated[
+        str | None, typer.Argument(metavar="TASK_ID", help="tsk_…. By default, the events of all tasks and bots.")
+    ] = None,
+    follow: Annotated[bool, flag("--follow", help="Keep printing new events until the task ends.")] = False,
+    after: Annotated[str | None, flag("--after", help="Only events after this cursor (an event's id).")] = None,
 ) -> None:
-    """What happened to it, or to all tasks and bots, in order."""
+    """Print the events of a task, or of all tasks and bots, in order."""
 
     def show(event: CloudEvent) -> None:
         if connection.as_json:
@@ -327,7 +335,7 @@ def cancel(
     task_id: TaskId,
     reason: Reason = None,
 ) -> None:
-    """End it; bots at work on it hear so with their next heartbeat."""
+    """Cancel a task. Bots that work on it learn this with their next heartbeat."""
     _steer(connection, lambda client: client.cancel(task_id, reason))
 
 
@@ -338,7 +346,7 @@ def pause(
     task_id: TaskId,
     reason: Reason = None,
 ) -> None:
-    """Hand out nothing more of it until it is resumed."""
+    """Pause a task: bots get no more of it until it is resumed."""
     _steer(connection, lambda client: client.pause(task_id, reason))
 
 
@@ -349,7 +357,7 @@ def resume(
     task_id: TaskId,
     reason: Reason = None,
 ) -> None:
-    """Let it go on."""
+    """Resume a paused task."""
     _steer(connection, lambda client: client.resume(task_id, reason))
 
 
@@ -360,7 +368,7 @@ def archive(
     task_id: TaskId,
     reason: Reason = None,
 ) -> None:
-    """Put a failed task away."""
+    """Archive a failed task."""
     _steer(connection, lambda client: client.archive(task_id, reason))
 
 
@@ -370,7 +378,9 @@ def retry(
     connection: Connection,
     task_id: TaskId,
     reason: Reason = None,
-    deadline_seconds: Annotated[float | None, seconds("--deadline-seconds", help="A new deadline, from now.")] = None,
+    deadline_seconds: Annotated[
+        float | None, seconds("--deadline-seconds", help="A new deadline, in seconds from now.")
+    ] = None,
 ) -> None:
-    """Take a failed task up again, from where it stopped."""
+    """Reopen a failed task where it stopped."""
     _steer(connection, lambda client: client.retry(task_id, reason, deadline_seconds=deadline_seconds))

@@ -27,7 +27,7 @@ def of_failure(task: Task) -> list[str]:
     elif task.verdict is not None:
         lines += [f"  why   {on_one_line(reason)}" for reason in task.verdict.reasons[:TOLD_MAX]]
     if failure.fix is not None:
-        lines.append(f"  next  it is over; this takes it up again: {on_one_line(failure.fix)}")
+        lines.append(f"  next  the task has ended; reopen it with: {on_one_line(failure.fix)}")
     if cause is not None:
         lines.append(f"  more  swarmkeeper task get {task.id} {on_one_line(_name(cause))}")
     return lines
@@ -46,7 +46,7 @@ def of_subtasks(task: Task) -> list[str]:
     lines = [f"  {of_subtask(one)}" for one in found[:TOLD_MAX]]
     if len(found) > TOLD_MAX:
         lines.append(f"  … and {len(found) - TOLD_MAX} more")
-    return ["attempts that brought nothing:", *lines] if lines else []
+    return ["attempts without a result:", *lines] if lines else []
 
 
 def of_subtask(one: SubTaskState) -> str:
@@ -73,18 +73,18 @@ def after(one: SubTaskState) -> str:
     """What happens next with an item whose last attempt brought nothing."""
     match str(one.status):
         case "WAITING" if one.cause is not None and one.cause.retry_at is not None:
-            return f"it is tried again at {one.cause.retry_at:%H:%M:%SZ}"
+            return f"it is retried at {one.cause.retry_at:%H:%M:%SZ}"
         case "WAITING":
             return "it waits for a person's answer"
         case "LEASED":
-            return f"attempt {one.attempt} is under way"
+            return f"attempt {one.attempt} is in progress"
         case "READY":
-            return "it is tried again when a bot takes it"
+            return "it is retried when a bot takes it"
         case "BLOCKED":
-            return "it is tried again when what it depends on is done"
+            return "it is retried when its dependencies are done"
         case _:
             again = f"swarmkeeper task retry {one.parent_task_id}"
-            return f"that is final; where its task has failed, this takes it up again: {again}"
+            return f"that is final; if its task has failed, reopen it with: {again}"
 
 
 def _name(cause: Cause) -> str:

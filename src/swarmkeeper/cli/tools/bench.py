@@ -15,27 +15,29 @@ _NAMES = ("lifecycle", "handoff", "backlog", "fanout", "heartbeats", "memory")
 
 def bench(
     scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help=f"One of {', '.join(_NAMES)}.")],
-    tasks: Annotated[int | None, flag("--tasks", help="How many tasks, or subtasks of the one task.", min=1)] = None,
-    subtasks: Annotated[int | None, flag("--subtasks", help="Subtasks of each task.", min=1)] = None,
-    bots: Annotated[int | None, flag("--bots", help="How many executors.", min=1)] = None,
+    tasks: Annotated[
+        int | None, flag("--tasks", help="Number of tasks, or of subtasks in a scenario with one task.", min=1)
+    ] = None,
+    subtasks: Annotated[int | None, flag("--subtasks", help="Number of subtasks per task.", min=1)] = None,
+    bots: Annotated[int | None, flag("--bots", help="Number of executors.", min=1)] = None,
     batch: Annotated[
         int | None,
         flag(
             "--batch",
-            help="Results in a call; lifecycle measures 1, 50 and the SDK's own where none is given.",
+            help="Number of results per call. By default, lifecycle measures 1, 50 and the SDK's own number.",
             min=1,
             max=64,
         ),
     ] = None,
     # Not the setting of that name: what is measured must never be the store that somebody works with.
     store: Annotated[
-        str | None, typer.Option("--store", metavar="URL", help="A new store; else one that goes afterwards.")
+        str | None, typer.Option("--store", metavar="URL", help="A new store to use. By default, a temporary one.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure this machine: whole lives of tasks, hand-over, backlog, fan-out, heartbeats, memory.
+    """Measure this machine: task life cycles, hand-over, backlog, fan-out, heartbeats, memory.
 
-    Servers of its own run for it. Every figure comes with the disk's speed and what the store promises.
+    The command starts its own servers. It prints each figure with the disk's speed and the store's durability.
     """
     if scenario not in _NAMES:
         raise Failure("no_scenario", f"the scenarios are {', '.join(_NAMES)}", exit_code=Exit.USAGE)

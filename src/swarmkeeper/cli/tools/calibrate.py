@@ -28,13 +28,13 @@ _ENDINGS = (".yaml", ".yml", ".toml")
 def _share(value: float | None) -> float | None:
     # Not typer's `min` and `max`, which let NaN pass.
     if value is not None and not 0 < value < 1:
-        raise typer.BadParameter("a share between 0 and 1 is expected")
+        raise typer.BadParameter("expected a share between 0 and 1")
     return value
 
 
 def _percent(value: float | None) -> float | None:
     if value is not None and not 0 <= value <= 1_000_000:
-        raise typer.BadParameter("a percentage from 0 on is expected")
+        raise typer.BadParameter("expected a percentage of at least 0")
     return value
 
 
@@ -47,27 +47,37 @@ def calibrate(
         ),
     ],
     output: Annotated[
-        str | None, flag("-o", "--output", metavar="FILE", help="Where the scenario goes: .yaml or .toml.")
+        str | None, flag("-o", "--output", metavar="FILE", help="The file for the scenario: .yaml or .toml.")
     ] = None,
     back_test: Annotated[
-        bool, flag("--back-test", help="Hold the last part of the recording back, play, and tell the error.")
+        bool,
+        flag("--back-test", help="Hold back the last part of the recording, play the scenario, and print the error."),
     ] = False,
     hold_back: Annotated[
-        float | None, flag("--hold-back", metavar="SHARE", help="Of the time. [default: 0.3]", callback=_share)
+        float | None,
+        flag("--hold-back", metavar="SHARE", help="Share of the time to hold back. [default: 0.3]", callback=_share),
     ] = None,
-    seeds: Annotated[int | None, flag("--seeds", help="How many plays. [default: 5]", min=1, max=100_000)] = None,
+    seeds: Annotated[int | None, flag("--seeds", help="Number of plays. [default: 5]", min=1, max=100_000)] = None,
     start: Annotated[int | None, flag("--start", metavar="SEED", help="The first seed. [default: 1]", min=0)] = None,
     error_max: Annotated[
         float | None,
-        flag("--error-max", metavar="PERCENT", help="End with 13 where a figure is further off.", callback=_percent),
+        flag(
+            "--error-max",
+            metavar="PERCENT",
+            help="Exit with 13 if the error of a figure is above this percentage.",
+            callback=_percent,
+        ),
     ] = None,
-    jobs: Annotated[int | None, flag("--jobs", help="Processes at most. [default: 1]", min=1, max=256)] = None,
+    jobs: Annotated[
+        int | None, flag("--jobs", help="Maximum number of processes. [default: 1]", min=1, max=256)
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a scenario for `simulate` from the events of a real swarm, and tell how far off it plays.
+    """Make a scenario for `simulate` from the events of a real swarm, and measure its error.
 
-    What the recording does not tell is said, never guessed in silence. Ends with 13 where a figure of the back-test is
-    further off than --error-max.
+    The scenario lists what the recording does not contain. Exits with 13 if the error of a figure of the back-test is
+    above
+    --error-max.
     """
     _together(
         back_test=back_test,
@@ -108,10 +118,10 @@ def _place(output: str | None) -> Path | None:
         return None
     place = Path(output)
     if place.suffix.lower() not in _ENDINGS:
-        detail = "--output: a name that ends in .yaml or .toml is expected, which have comments"
+        detail = "--output: expected a name that ends in .yaml or .toml, because these formats have comments"
         raise Failure("output", detail, exit_code=Exit.USAGE, fix="-o scenario.yaml")
     if not place.absolute().parent.is_dir():
-        raise Failure("output", "--output: there is no such folder", exit_code=Exit.USAGE)
+        raise Failure("output", "--output: no such folder", exit_code=Exit.USAGE)
     return place
 
 
@@ -128,7 +138,7 @@ def _recording(feed: str) -> Recording:
         detail = f"{name}: the file cannot be read: {error.strerror}"
         raise Failure("bad_feed", detail, exit_code=Exit.USAGE) from None
     except UnicodeDecodeError:
-        raise Failure("bad_feed", f"{name}: this is not UTF-8", exit_code=Exit.USAGE) from None
+        raise Failure("bad_feed", f"{name}: not UTF-8", exit_code=Exit.USAGE) from None
 
 
 def _made(recording: Recording, stem: str) -> Calibrated:
@@ -187,6 +197,6 @@ def _say(made: Calibrated, test: BackTest | None, *, written: bool, as_json: boo
 def _beyond(test: BackTest, error_max: float) -> bool:
     beyond = test.beyond(error_max)
     for one in beyond:
-        error = "cannot be told" if one.error_percent is None else f"{one.error_percent:+.1f}"
+        error = "unknown" if one.error_percent is None else f"{one.error_percent:+.1f}"
         terminal.talk(f"error beyond {error_max:g}: {one.name}, {error}")
     return bool(beyond)

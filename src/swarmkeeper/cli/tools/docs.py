@@ -58,7 +58,9 @@ def _pages_of(folder: Traversable, kind: str) -> list[Page]:
 
 
 def docs(
-    topic: Annotated[str | None, typer.Argument(help="A page, such as `start`; without one, all are listed.")] = None,
+    topic: Annotated[
+        str | None, typer.Argument(help="A page, such as `start`. Without it, all pages are listed.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a page of the documentation, or list all topics."""
@@ -93,7 +95,7 @@ def _list(found: list[Page], *, as_json: bool) -> None:
         for page in found:
             if page.kind == kind:
                 terminal.say(f"  {page.topic:<{width}}  {page.title}")
-    terminal.talk("swarmkeeper docs TOPIC shows one")
+    terminal.talk("show a page: swarmkeeper docs TOPIC")
 
 
 def _unknown(topic: str, found: dict[str, Page]) -> Failure:
@@ -104,10 +106,10 @@ def _unknown(topic: str, found: dict[str, Page]) -> Failure:
     counts = {name: len(word.findall(page.text)) for name, page in found.items()} if topic.strip() else {}
     speaking = sorted((name for name in counts if counts[name]), key=lambda name: -counts[name])[:_MENTIONS_MAX]
     facts = [("near", ", ".join(near))] if near else []
-    facts += [("spoken of in", ", ".join(speaking))] if speaking else []
+    facts += [("mentioned in", ", ".join(speaking))] if speaking else []
     best = (near or speaking or [""])[0]
     fix = f"swarmkeeper docs {best}".rstrip()  # without a topic it lists all
-    return Failure("no_topic", f"there is no topic {topic!r}", exit_code=Exit.NOT_FOUND, facts=facts, fix=fix)
+    return Failure("no_topic", f"no topic {topic!r}", exit_code=Exit.NOT_FOUND, facts=facts, fix=fix)
 
 
 def _draw(page: Page) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from swarmkeeper.sdk.calls import Answered
     from swarmkeeper.sdk.client import Client
 
-config = typer.Typer(no_args_is_help=True, help="Settings: which value holds, and why.")
+config = typer.Typer(no_args_is_help=True, help="Settings: which value is used, and why.")
 
 BOT_FILE = "wordcount_bot.py"
 _BOT = '''"""A bot that counts words. Run it with `swarmkeeper bot run wordcount_bot.py`."""
@@ -45,21 +45,21 @@ WAIT_SECONDS_MAX = 60  # for which a call may hold its answer back on purpose
 
 
 def init(
-    folder: Annotated[Path | None, typer.Argument(help="Where to; the current directory by default.")] = None,
+    folder: Annotated[Path | None, typer.Argument(help="The directory. Default: the current directory.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Begin a project: a settings file and a sample bot. Nothing that is there already is changed."""
+    """Create a project: a settings file and a sample bot. Existing files are not changed."""
     place = folder or Path()
     files = {place / FILE: _sample_settings(), place / BOT_FILE: _BOT}
     there = [file.name for file in files if file.exists()]
     if there:
-        raise Failure("exists", f"there is {' and '.join(there)} already; nothing was changed", exit_code=Exit.CONFLICT)
+        raise Failure("exists", f"{' and '.join(there)} already exists; nothing was changed", exit_code=Exit.CONFLICT)
     try:
         place.mkdir(parents=True, exist_ok=True)
         for file, text in files.items():
             write(file, text, mode=0o666)  # samples to be changed and shared: as the user's own
     except OSError as error:
-        raise Failure("folder", f"nothing can be written there: {error.strerror}", exit_code=Exit.USAGE) from None
+        raise Failure("folder", f"the directory cannot be written: {error.strerror}", exit_code=Exit.USAGE) from None
     if as_json:
         terminal.say_json({"files": [str(file) for file in files]})
         return
@@ -72,7 +72,7 @@ def init(
 
 
 def _sample_settings() -> str:
-    lines = ["# Settings of swarmkeeper; flags and SWARMKEEPER_<NAME> go before these.", ""]
+    lines = ["# Settings of swarmkeeper. Flags and SWARMKEEPER_<NAME> override them.", ""]
     for knob in KNOBS:
         if not knob.secret:
             value = list(knob.default) if isinstance(knob.default, tuple) else knob.default
@@ -82,10 +82,10 @@ def _sample_settings() -> str:
 
 @config.command()
 def explain(
-    key: Annotated[str | None, typer.Argument(help="A setting; all of them where it is left out.")] = None,
+    key: Annotated[str | None, typer.Argument(help="A setting. By default, all settings.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a setting is, and which source won: flag, environment, .swarmkeeper/, swarmkeeper.toml or default."""
+    """Show the value of a setting and its source: flag, environment, .swarmkeeper/, swarmkeeper.toml or default."""
     found = flags.found()
     names = [key.replace("-", "_")] if key is not None else list(BY_NAME)
     for name in names:
@@ -102,9 +102,9 @@ def explain(
         unit = f" {knob.unit}" if knob.unit else ""
         terminal.say(f"{name} = {_told(name, given[0].value)}{unit}   ({given[0].place})")
         if key is not None:
-            terminal.say(f"  {knob.meaning}. As a variable: {knob.variable}")
+            terminal.say(f"  {knob.meaning}. Environment variable: {knob.variable}")
             for one in given[1:]:
-                terminal.say(f"  not: {_told(name, one.value)} ({one.place})")
+                terminal.say(f"  overridden: {_told(name, one.value)} ({one.place})")
 
 
 def _told(name: str, value: Any) -> str:
@@ -118,14 +118,14 @@ def api(
     connection: Connection,
     method: Annotated[str, typer.Argument(help="GET, POST, PATCH or DELETE.")],
     path: Annotated[str, typer.Argument(help="/tasks, /bots?page_size=5, …")],
-    data: Annotated[str | None, flag("--data", help="A JSON body; @FILE, or @- for stdin.")] = None,
+    data: Annotated[str | None, flag("--data", help="A JSON body, @FILE, or @- for stdin.")] = None,
 ) -> None:
-    """Any call of the API, as it stands; prints the answer's body."""
+    """Make any call of the API, and print the body of the answer."""
     body = _data(data)
     if method.upper() not in ("GET", "POST", "PATCH", "DELETE"):
-        raise Failure("method", "one of GET, POST, PATCH, DELETE is expected", exit_code=Exit.USAGE)
+        raise Failure("method", "expected one of GET, POST, PATCH, DELETE", exit_code=Exit.USAGE)
     if not path.startswith("/"):
-        raise Failure("path", "a path begins with /", exit_code=Exit.USAGE)
+        raise Failure("path", "the path must begin with /", exit_code=Exit.USAGE)
     sendable(body)
 
     async def work(client: Client) -> Answered:
@@ -150,11 +150,11 @@ def _data(text: str | None) -> Any:
 
 
 def completion(shell: Annotated[str, typer.Argument(help="bash, zsh, fish, powershell or pwsh.")] = "bash") -> None:
-    """Print the script that completes commands in a shell: `swarmkeeper completion bash >> ~/.bashrc`."""
+    """Print the completion script for a shell: `swarmkeeper completion bash >> ~/.bashrc`."""
     from typer.completion import get_completion_script  # type: ignore[attr-defined]  # typer re-exports it unsaid
 
     if shell not in ("bash", "zsh", "fish", "powershell", "pwsh"):
-        raise Failure("shell", "one of bash, zsh, fish, powershell, pwsh is expected", exit_code=Exit.USAGE)
+        raise Failure("shell", "expected one of bash, zsh, fish, powershell, pwsh", exit_code=Exit.USAGE)
     terminal.say(get_completion_script(prog_name="swarmkeeper", complete_var="_SWARMKEEPER_COMPLETE", shell=shell))
 
 

@@ -17,19 +17,23 @@ from swarmkeeper.cli.framework.terminal import Exit, Failure
 if TYPE_CHECKING:
     from swarmkeeper.govern.redaction.redactor import Redactor
 
-redact = typer.Typer(no_args_is_help=True, help="Redaction: what is hidden, and why.")
+redact = typer.Typer(no_args_is_help=True, help="Redaction: test and explain rules.")
 
 Rules = Annotated[
     list[str] | None,
-    flag("--rules", help="A file of rules to use beside the shipped ones; may be repeated. Default: the settings'."),
+    flag(
+        "--rules",
+        help="A file with rules in addition to the shipped ones. May be repeated. Default: the setting `redaction`.",
+    ),
 ]
 
 
 @redact.command("test")
 def show(rules: Rules = None) -> None:
-    """Show what redaction hides: one JSON value a line in, {"value", "redacted_fields"} a line out, in order.
+    """Show what redaction hides. Reads one JSON value per line, and prints {"value", "redacted_fields"} for each, in
+    order.
 
-    Placeholders carry no tags here: those need a store's key.
+    Placeholders have no tags here, because tags need a store's key.
     """
     redactor = _redactor(rules)
     for value in _values():
@@ -44,19 +48,21 @@ def show(rules: Rules = None) -> None:
 def explain(
     rules: Rules = None,
     rule: Annotated[
-        str | None, flag("--rule", help="Ask about this rule alone, and of every text in which it finds nothing, why.")
+        str | None, flag("--rule", help="Explain only this rule, and also why it finds nothing in a text.")
     ] = None,
 ) -> None:
-    """Say why something is hidden: one JSON value a line in, a line out for each thing found, which is not shown.
+    """Explain why values are hidden. Reads one JSON value per line, and prints one line for each match, without the
+    secret.
 
-    `stage` is field (by its place), text, decoded (it stood there in another writing) or unscanned; `start` and `end`
-    are characters of the text; `length` and `entropy` are the secret's own.
+    `stage` is field (by its place), text, decoded (it was encoded in the text) or unscanned; `start` and `end` are
+    character
+    offsets in the text; `length` and `entropy` are those of the secret.
     """
     from swarmkeeper.govern.redaction.findings import findings
 
     redactor = _redactor(rules)
     if rule is not None and rule not in redactor.rules:
-        raise Failure("rule", "there is no such rule", exit_code=Exit.USAGE, fix=f"one of {', '.join(redactor.rules)}")
+        raise Failure("rule", "no such rule", exit_code=Exit.USAGE, fix=f"one of {', '.join(redactor.rules)}")
     for number, value in enumerate(_values(), 1):
         for one in findings(redactor, value, rule):
             said = {name: told for name, told in asdict(one).items() if told not in (None, "")}

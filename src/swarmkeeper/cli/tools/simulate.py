@@ -91,7 +91,7 @@ class _Playing:
 def _hours(value: float | None) -> float | None:
     # Not typer's `min` and `max`, which let NaN pass.
     if value is not None and not 0 < value <= _HOURS_MAX:
-        raise typer.BadParameter(f"a number of hours above 0 and up to {_HOURS_MAX} is expected")
+        raise typer.BadParameter(f"expected a number of hours above 0 and up to {_HOURS_MAX}")
     return value
 
 
@@ -100,34 +100,42 @@ def simulate(
         str | None,
         typer.Argument(
             metavar="SCENARIO",
-            help="A file (YAML, TOML, JSON) or one that is shipped: standard, research, code-review.",
+            help="A file (YAML, TOML, JSON) or a shipped scenario: standard, research, code-review.",
         ),
     ] = None,
-    seeds: Annotated[int, flag("--seeds", help="How many runs. [default: 1]", min=1, max=100_000)] = 1,
+    seeds: Annotated[int, flag("--seeds", help="Number of runs. [default: 1]", min=1, max=100_000)] = 1,
     start: Annotated[
         int | None,
-        flag("--start", metavar="SEED", help="The first seed; drawn and told by default.", min=0, max=_SEED_MAX),
+        flag(
+            "--start",
+            metavar="SEED",
+            help="The first seed. By default it is random, and printed.",
+            min=0,
+            max=_SEED_MAX,
+        ),
     ] = None,
     hours: Annotated[
-        float | None, flag("--hours", help="Virtual hours; as the scenario says by default.", callback=_hours)
+        float | None, flag("--hours", help="Virtual hours. Default: those of the scenario.", callback=_hours)
     ] = None,
     faults: Annotated[
-        str | None, flag("--faults", metavar="all|none|LIST", help="Kinds or families, as `bot.crash,net`.")
+        str | None,
+        flag("--faults", metavar="all|none|LIST", help="Kinds or families of faults, such as `bot.crash,net`."),
     ] = None,
     level: Annotated[
         str | None,
         flag(
             "--level",
             metavar="core|http|process",
-            help="Engine and store [default]; the whole application and bots of the SDK; real processes, in real time.",
+            help="Engine and store [default]; the application and bots of the SDK; real processes, in real time.",
         ),
     ] = None,
     bots: Annotated[
         str | None,
-        flag("--bots", metavar="FILE.py:NAME", help="Bots of your own, or a function that makes them; at level http."),
+        flag("--bots", metavar="FILE.py:NAME", help="Your own bots, or a function that returns them. At level http."),
     ] = None,
     invariants: Annotated[
-        str | None, flag("--invariants", metavar="FILE.py", help="What must hold of your own, made with @invariant.")
+        str | None,
+        flag("--invariants", metavar="FILE.py", help="A file with your own invariants, made with @invariant."),
     ] = None,
     store: Annotated[
         str | None,
@@ -135,16 +143,16 @@ def simulate(
             "--store",
             metavar="memory|file",
             show_default=False,
-            help="Where the store of a run is [default: memory]; a file goes with its run. Runs do not differ by it.",
+            help="The store of a run [default: memory]. A file is deleted after the run. Runs do not depend on it.",
         ),
     ] = None,
-    targets: Annotated[bool, flag("--targets", help="End with 13 where a target of the scenario is missed.")] = False,
+    targets: Annotated[bool, flag("--targets", help="Exit with 13 if a target of the scenario is missed.")] = False,
     report: Annotated[
         list[str] | None,
         flag(
             "--report",
             metavar="FILE",
-            help="Where a report goes: .html, .json, .xml (JUnit); html and json add what one more bot would change."
+            help="A file for a report: .html, .json, .xml (JUnit). html and json also show the effect of one more bot."
             " May be repeated.",
         ),
     ] = None,
@@ -152,17 +160,18 @@ def simulate(
         str | None, flag("--replay", metavar="FILE|SEED", help="Play one case again, and show its trace.")
     ] = None,
     sweep: Annotated[
-        str | None, flag("--sweep", metavar="executors=A..B", help="The same seeds with each number of these bots.")
+        str | None,
+        flag("--sweep", metavar="executors=A..B", help="Play the same seeds with each number of these bots."),
     ] = None,
     check_determinism: Annotated[
-        bool, flag("--check-determinism", help="Play each case twice; end with 12 where it differs.")
+        bool, flag("--check-determinism", help="Play each case twice, and exit with 12 if the runs differ.")
     ] = False,
-    jobs: Annotated[int, flag("--jobs", help="Processes at most. [default: 1]", min=1, max=256)] = 1,
+    jobs: Annotated[int, flag("--jobs", help="Maximum number of processes. [default: 1]", min=1, max=256)] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Rehearse a swarm under virtual time, with faults, and check the system's invariants after every commit.
+    """Simulate a swarm under virtual time, with faults, and check the system's invariants after every commit.
 
-    Ends with 0 where all held, 11 where one was broken, 12 where a run could not be repeated, 13 where a target was
+    Exits with 0 if all invariants held, 11 if one was violated, 12 if a run could not be repeated, 13 if a target was
     missed.
     """
     _together(replay=replay, sweep=sweep, report=report, targets=targets, seeds=seeds, start=start)
@@ -175,10 +184,10 @@ def simulate(
             _replay(replay, asked, twice=check_determinism, as_json=as_json)
         rehearsal = _rehearsal(asked)
         if asked.level == "process" and rehearsal.scenario.tenants > 1:
-            detail = "--level process plays one tenant, and this scenario has more"
+            detail = "--level process supports one tenant, but this scenario has more"
             raise Failure("level", detail, exit_code=Exit.USAGE, fix="--level http")
         if targets and not any(_targets(rehearsal)):
-            raise Failure("no_targets", "this scenario has no targets", exit_code=Exit.USAGE, fix="write some into it")
+            raise Failure("no_targets", "this scenario has no targets", exit_code=Exit.USAGE, fix="add targets to it")
         first = _drawn() if start is None else start
         numbers = range(first, first + seeds)
         terminal.talk(f"seeds {first} to {first + seeds - 1}" if seeds > 1 else f"seed {first}")
@@ -225,16 +234,16 @@ def _show_all(
 def _levels(asked: _Asked, measured: Mapping[str, Any]) -> None:
     """What a level cannot do is refused."""
     if asked.level_given not in (None, *_LEVELS):
-        raise Failure("level", "--level is core, http or process", exit_code=Exit.USAGE)
+        raise Failure("level", "--level must be core, http or process", exit_code=Exit.USAGE)
     if asked.store_given not in (None, *_STORES):
-        raise Failure("store", "--store is memory or file", exit_code=Exit.USAGE)
+        raise Failure("store", "--store must be memory or file", exit_code=Exit.USAGE)
     if asked.bots is not None and asked.level != "http":
-        detail = f"--bots are bots of the SDK, which speak HTTP: they cannot take part at --level {asked.level}"
+        detail = f"--bots takes bots of the SDK, which use HTTP: they cannot run at --level {asked.level}"
         raise Failure("level", detail, exit_code=Exit.USAGE, fix="leave --level out")
     if asked.level == "process":
         beside = {"--invariants": asked.invariants, "--store": asked.store_given, **measured}
         for name in (name for name, given in beside.items() if given):
-            detail = f"{name} does not go with --level process: nothing there is repeated, measured or seen from within"
+            detail = f"{name} cannot be used with --level process: it cannot repeat, measure or inspect a run"
             raise Failure("level", detail, exit_code=Exit.USAGE, fix="--level http")
 
 
@@ -264,10 +273,10 @@ def _together(
     for one, there in (("--sweep", sweep is not None), ("--replay", replay is not None)):
         for other, also in given.items():
             if there and also:
-                raise Failure("flags", f"{one} and {other} do not go together", exit_code=Exit.USAGE)
+                raise Failure("flags", f"{one} and {other} cannot be used together", exit_code=Exit.USAGE)
         given[one] = there
     if replay is not None and (seeds != 1 or start is not None):
-        raise Failure("flags", "--replay plays one case: no --seeds and no --start", exit_code=Exit.USAGE)
+        raise Failure("flags", "--replay plays one case: leave out --seeds and --start", exit_code=Exit.USAGE)
 
 
 def _rehearsal(asked: _Asked) -> Rehearsal:
@@ -283,7 +292,7 @@ def _rehearsal(asked: _Asked) -> Rehearsal:
     if asked.faults is not None:
         scenario = replace(scenario, faults=_kinds(asked.faults))
     if scenario.task is not None and asked.level != "http":
-        detail = f"the scenario has a `task`, which bots are told of over HTTP alone, and not at --level {asked.level}"
+        detail = f"the scenario has a `task`, which bots get only over HTTP, not at --level {asked.level}"
         raise Failure("level", detail, exit_code=Exit.USAGE, fix="--level http")
     return replace(found, scenario=scenario)
 
@@ -301,7 +310,7 @@ def _kinds(listed: str) -> tuple[str, ...]:
         if one not in KINDS and one not in families:
             raise Failure(
                 "faults",
-                f"--faults: there are no faults `{one}`",
+                f"--faults: no kind or family `{one}`",
                 exit_code=Exit.USAGE,
                 facts=[("kinds", ", ".join(KINDS)), ("families", ", ".join(sorted(families)))],
             )
@@ -320,10 +329,10 @@ def _places(listed: Sequence[str]) -> list[tuple[str, Path]]:
         kind = one if one in _FILES else _ENDINGS.get(Path(one).suffix.lower())
         path = Path(_FILES[one]) if one in _FILES else Path(one)
         if kind is None:
-            detail = "--report: a name that ends in .html, .json or .xml is expected"
+            detail = "--report: expected a name that ends in .html, .json or .xml"
             raise Failure("report", detail, exit_code=Exit.USAGE, fix="--report out.html")
         if not path.parent.is_dir():  # rather now than after an hour of runs
-            raise Failure("report", "--report: there is no such folder", exit_code=Exit.USAGE)
+            raise Failure("report", "--report: no such folder", exit_code=Exit.USAGE)
         found.append((kind, path))
     return found
 
@@ -361,7 +370,7 @@ def _play(cases: Sequence[Case], asked: _Asked, *, twice: bool, jobs: int) -> _P
                 terminal.talk(f"NOT DETERMINISTIC with seed {one.seed}: {asked.command('--start', str(one.seed))}")
     except KeyboardInterrupt:
         playing.interrupted = True
-        terminal.talk(f"interrupted: {len(playing.runs)} of {len(cases)} runs were played to their end")
+        terminal.talk(f"interrupted: {len(playing.runs)} of {len(cases)} runs were completed")
     # Each run that was played twice counts once: what is told is what a run costs.
     playing.cpu_seconds = (sum(os.times()[:4]) - sum(before[:4])) / (2 if twice else 1)
     return playing
@@ -380,7 +389,7 @@ def _report(rehearsal: Rehearsal, playing: _Playing, asked: _Asked, *, jobs: int
     whole = report_of(rehearsal, runs, cpu_seconds=cpu_seconds)
     if not more or whole.bottleneck is None:
         return whole
-    terminal.talk(f"once more, with one more of the {whole.bottleneck.fleet}")
+    terminal.talk(f"playing again with one more of the {whole.bottleneck.fleet}")
     scenario = with_one_more(rehearsal.scenario, whole.bottleneck.fleet)
     again = list(play_all(_cases(scenario, [one.seed for one in runs], asked), jobs=jobs))
     return report_of(rehearsal, runs, again, cpu_seconds=cpu_seconds)
@@ -403,7 +412,9 @@ def _sweep(
     matched = _SWEEP.fullmatch(text)
     low, high = (int(matched[2]), int(matched[3])) if matched else (0, 0)
     if matched is None or not 1 <= low <= high or high - low >= _SWEPT_MAX:
-        detail = f"--sweep is written as executors=2..12 (or planners, evaluators), at most {_SWEPT_MAX} numbers from 1"
+        detail = (
+            f"--sweep must look like executors=2..12 (or planners, evaluators), at most {_SWEPT_MAX} numbers from 1"
+        )
         raise Failure("sweep", detail, exit_code=Exit.USAGE)
     fleet = matched[1]
     if high > _COUNT_MAX:
@@ -468,20 +479,22 @@ def _case_of(what: str, asked: _Asked) -> Case:
     from swarmkeeper.wire import documents
 
     if asked != _Asked(None):
-        detail = "--replay FILE: the file says which scenario, hours, faults, level, bots, invariants, store there are"
+        detail = (
+            "--replay FILE: the file sets scenario, hours, faults, level, bots, invariants and store; leave them out"
+        )
         raise Failure("flags", detail, exit_code=Exit.USAGE)
     name = Path(what).name
     try:
         plain = documents.parse(scenario_files.text_of(Path(what)), ".json")
         if not isinstance(plain, dict):
-            raise cases.BadCase("a case is an object of fields")
+            raise cases.BadCase("a case must be a JSON object")
         case = cases.from_json(plain)
         cases.check(case)
         return case
     except OSError as error:
         raise Failure("replay", f"{name}: the file cannot be read: {error.strerror}", exit_code=Exit.USAGE) from None
     except (ValueError, RecursionError) as error:
-        raise Failure("replay", f"{name}: this is not a case: {error}", exit_code=Exit.USAGE) from None
+        raise Failure("replay", f"{name}: not a case: {error}", exit_code=Exit.USAGE) from None
 
 
 # ---- telling -------------------------------------------------------------------------------------------------------
@@ -490,7 +503,7 @@ def _case_of(what: str, asked: _Asked) -> Case:
 def _say_hours(playing: _Playing) -> None:
     hours = sum(one.outcome.seconds for one in playing.runs) / 3600
     if playing.cpu_seconds and any(one.outcome.case.level != "process" for one in playing.runs):
-        terminal.talk(f"{hours:.1f} virtual hours, {hours / playing.cpu_seconds:.2f} in a second of CPU")
+        terminal.talk(f"{hours:.1f} virtual hours, {hours / playing.cpu_seconds:.2f} per second of CPU")
 
 
 def _say_json(runs: Sequence[Played], more: Sequence[dict[str, int]] | None = None) -> None:
@@ -512,31 +525,31 @@ def _tell(outcome: Outcome, asked: _Asked, *, shrinks: bool = True) -> None:
         _story(outcome, to_stdout=False)
         terminal.talk(f"\nreplay: {again}")
         return
-    terminal.talk(f"\nlooking for the few faults that it takes, of the {len(outcome.faults)} that struck …")
+    terminal.talk(f"\nlooking for the needed faults among the {len(outcome.faults)} that struck …")
     try:
         shrunk = shrink(outcome.case, outcome)
     except KeyboardInterrupt:
         terminal.talk(f"interrupted\nreplay: {again}")
         return
     if shrunk.outcome.violation is None:
-        terminal.talk("it does not happen again: the run is not deterministic; play it with --check-determinism")
+        terminal.talk("it does not happen again: the run is not deterministic; use --check-determinism")
         return
     terminal.talk(f"needed: {len(shrunk.case.faults or ())}; found in {shrunk.runs} runs")
     _story(shrunk.outcome, to_stdout=False)
     try:
         case, test = artifacts.keep(shrunk.outcome, Path())
     except OSError as error:
-        terminal.talk(f"the case could not be kept: {error.strerror}")
+        terminal.talk(f"the case could not be saved: {error.strerror}")
         return
     terminal.talk(f"\nreplay: swarmkeeper simulate --replay {case}\ntest:   {test}")
 
 
 def _story(outcome: Outcome, *, to_stdout: bool) -> None:
     violation = outcome.violation
-    assert violation is not None, "there is a story of what broke alone"
+    assert violation is not None, "only a violation can be explained"
     tell = terminal.say if to_stdout else terminal.talk
     tell("\nfaults:")
-    for fault in outcome.faults or ("none: it breaks by itself",):
+    for fault in outcome.faults or ("none: it fails without any fault",):
         tell(f"  {fault}")
     tell(terminal.shown(f"\ntrace of {violation.entity}:") if violation.entity != "-" else "\ntrace:")
     _show(tell, outcome.about(violation.entity) if violation.entity != "-" else outcome.lines)

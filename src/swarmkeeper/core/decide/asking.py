@@ -63,7 +63,7 @@ def fault_of(world: World, command: Ask) -> SwarmkeeperError | None:
     """What keeps a question from being put."""
     for number in command.alike:
         where = (f"/choices/{number}", "duplicate", "reads like another choice, once its secrets are hidden")
-        return Invalid("two choices cannot be told from each other", details=(where,))
+        return Invalid("two choices are the same", details=(where,))
     if command.schema is None:
         return None
     if errors := world.rules.check_schema(command.schema):
@@ -71,7 +71,7 @@ def fault_of(world: World, command: Ask) -> SwarmkeeperError | None:
     for number, choice in enumerate(command.choices):
         if world.rules.check_answer(command.schema, choice):  # nobody could ever give it
             where = (f"/choices/{number}", "invalid", "not an answer that the schema allows")
-            return Invalid("a choice is no answer that the schema allows", details=(where,))
+            return Invalid("a choice does not match the schema", details=(where,))
     return None
 
 

@@ -106,7 +106,7 @@ def retry(world: World, command: Retry) -> str:
     if task.status is not TaskStatus.FAILED:
         return task.id  # it goes on already
     if world.chores(task):
-        raise StillStopping("the task is still being wound up", retry_after=1)
+        raise StillStopping("the task is still stopping", retry_after=1)
     _drop_graces(world, task)
     world.record("task.retry", task.id, task=task, body=_because(command))
     found, _ = world.get(lookups.GRAPH, task.id)
@@ -157,7 +157,7 @@ def _drop_graces(world: World, task: Task) -> None:
     size = world.limits.slice_rows
     found = world.get(lookups.OPEN_WORKS, (task.id, "", size))
     if len(found) == size:
-        raise StillStopping("the task is still being wound up", retry_after=1)
+        raise StillStopping("the task is still stopping", retry_after=1)
     for work_id in found:
         work = world.work(work_id)
         lease = world.lease_of(work)

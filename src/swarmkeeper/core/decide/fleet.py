@@ -37,7 +37,7 @@ def register(world: World, command: Register) -> tuple[str, bool]:
     type_ = BotType(command.type)
     if by.role.startswith("bot:") and by.role != f"bot:{type_.lower()}":
         raise Forbidden(
-            "this key is for bots of another type", details=(("/type", "forbidden", "not what the key is for"),)
+            "this key is for bots of another type", details=(("/type", "forbidden", "not allowed by the key"),)
         )
     name = command.own_name
     if by.bot is not None and name != by.bot:

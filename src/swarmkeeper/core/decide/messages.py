@@ -23,14 +23,14 @@ def tell(world: World, command: Tell) -> str:
     bot = _speaker(world, command)
     task = world.task(command.task, command.by.tenant)
     if task.status in TASK_CLOSED:
-        raise TaskClosed("the task is over: nobody works on it who could be told")
+        raise TaskClosed("the task is closed: no bot works on it")
     # A name that was never registered is a slip of the pen, and its message would wait for ever.
     if command.to_bot is not None and not world.get(lookups.BOTS_CALLED, (command.by.tenant, command.to_bot)):
         where = ("/to_bot", "unknown_bot", "no bot of this id or name is registered")
-        raise Invalid("the message is for a bot that is not known", details=(where,))
+        raise Invalid("the message is for an unknown bot", details=(where,))
     count = world.get(lookups.MESSAGES, task.id)
     if count >= world.limits.messages_max:
-        raise Invalid(f"a task has at most {world.limits.messages_max} messages, and this one has them")
+        raise Invalid(f"a task has at most {world.limits.messages_max} messages; this task has reached the limit")
     message_id = world.new_id("msg")
     # The id says which of several of one name spoke; readers are shown its name.
     sender, name = (command.by.key_id, command.by.key_id) if bot is None else (bot.id, bot.name)
@@ -70,5 +70,5 @@ def _speaker(world: World, command: Tell) -> Bot | None:
     if len(speakers) > 1:
         raise LeaseRequired("name the lease: several bots of this key work on the task")
     if not speakers:
-        raise Forbidden("a bot may only speak about tasks that it holds a lease of")
+        raise Forbidden("a bot may send messages only about tasks that it holds a lease of")
     return own_bot(world, by, speakers.pop(), _HELD)

@@ -38,15 +38,15 @@ def decide(world: World, command: Decide) -> str:
         made = {name: known.get(name) for name in decision}
         if json.dumps(made, sort_keys=True) == json.dumps(decision, sort_keys=True):  # to Python, true is 1
             return approval.id
-        raise AlreadyDecided("another decision was made already")
+        raise AlreadyDecided("another decision was already made")
     if approval.state != "open":
         raise AlreadyDecided(f"the question is {approval.state}")
     if command.verb not in _VERBS[approval.kind]:
-        raise AlreadyDecided(f"an approval of kind {approval.kind} takes {' or '.join(_VERBS[approval.kind])}")
+        raise AlreadyDecided(f"an approval of kind {approval.kind} allows {' or '.join(_VERBS[approval.kind])}")
     if command.by.role != "admin" and approval.asked_by in (command.by.key_id, command.by.bot):
-        raise Forbidden("whoever asked does not decide")
+        raise Forbidden("the key or bot that asked may not decide")
     if command.verb == "approve" and command.subject_hash != approval.subject_hash:
-        raise StaleApproval("what is to be approved is not what was read")
+        raise StaleApproval("the subject of the approval has changed since it was read")
     if command.verb == "answer":
         _check_answer(world, approval, command.answer)
     task = world.task(approval.task, approval.tenant)
@@ -72,7 +72,7 @@ def _check_answer(world: World, approval: Approval, answer: Json) -> None:
         raise Invalid("not one of the choices", details=(("/answer", "not_a_choice", "must be one of `choices`"),))
     errors = () if approval.schema is None else world.rules.check_answer(approval.schema, answer)
     if errors:
-        raise Invalid("the answer is not what the schema of the question asks for", details=errors)
+        raise Invalid("the answer does not match the schema of the question", details=errors)
 
 
 def _carry_out(world: World, task: Task, approval: Approval, given: Json) -> None:

@@ -20,7 +20,7 @@ def submit(world: World, command: Submit) -> str:
     if command.subtasks is not None:
         errors = graph.check_plan(command.subtasks) if command.checked is None else command.checked
         if errors:
-            raise InvalidPlan("the subtasks are not a sound plan", details=tuple(errors))
+            raise InvalidPlan("the subtasks are not a valid plan", details=tuple(errors))
     number = len(command.subtasks or ()) if command.written is None else command.written.count
     tenants.admit(world, command.by.tenant, number)
     task_id = world.new_id("tsk")

@@ -251,7 +251,7 @@ def report(world: World, command: Report) -> Reported | Refusal:
         lease = None
     if task.status in TASK_CLOSED:
         return _too_late(
-            world, command, task, lease, attempt, TaskClosed("the task is over; the result was kept aside")
+            world, command, task, lease, attempt, TaskClosed("the task is closed; the result was kept as a late result")
         )
     if lease is None:
         return _too_late(world, command, task, None, attempt, _lease_lost(world, attempt))
@@ -286,7 +286,7 @@ def _only_lease(world: World, command: Report) -> str:
         lease = world.get(lookups.LEASE, live[0])
         if lease is not None:
             return str(lease.lease_id)
-    raise LeaseRequired("name the lease: this bot has, or had, other leases on the task, or none")
+    raise LeaseRequired("name the lease: this bot has no lease on the task, or has or had several")
 
 
 def _too_late(
@@ -356,9 +356,9 @@ def _report_success(
     if errors:
         details = tuple(errors[: graph.ERRORS_MAX])
         if work.kind is Kind.PLAN:
-            error: SwarmkeeperError = InvalidPlan("the plan breaks rules; mend it and report again", details=details)
+            error: SwarmkeeperError = InvalidPlan("the plan is invalid; correct it and report again", details=details)
         else:
-            error = Invalid("the verdict breaks rules; mend it and report again", details=details)
+            error = Invalid("the verdict is invalid; correct it and report again", details=details)
         return _refuse(world, task, work, lease, error, command.content_hash)
 
     body = command.output
@@ -504,7 +504,7 @@ def release(world: World, command: Release) -> str:
         raise _lease_lost(world, attempt)
     task, work = world.task(lease.task), world.work(lease.work)
     if task.status in TASK_CLOSED:
-        raise TaskClosed("the task is over; drop the work")
+        raise TaskClosed("the task is closed; drop the work")
     world.record("work.release", work.id, task=task, body={**_about(work), "reason": command.reason})
     _hear(world, lease, command.progress)
     wait = retry.put_off_again(command.delay, work.deferrals, work.put_off)
@@ -525,7 +525,7 @@ def ask(world: World, command: Ask) -> str | Refusal:
         raise _lease_lost(world, attempt)
     task, work = world.task(lease.task), world.work(lease.work)
     if task.status in TASK_CLOSED:
-        raise TaskClosed("the task is over; drop the work")
+        raise TaskClosed("the task is closed; drop the work")
     world.record("work.ask", work.id, task=task, body={**_about(work), "question": command.question})
     _hear(world, lease, command.progress)
     if (wrong := asking.fault_of(world, command)) is not None:

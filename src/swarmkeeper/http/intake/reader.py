@@ -115,7 +115,7 @@ class Helper:
             whole = True
         except (OSError, Gone, pickle.UnpicklingError, EOFError) as error:
             self._log("reader_ended", error=repr(error))
-            raise Overloaded("what was sent could not be read now; nothing was done", retry_after=1) from error
+            raise Overloaded("the request could not be read now; nothing was done", retry_after=1) from error
         finally:
             hung.cancel()
             if not whole:
