@@ -61,11 +61,11 @@ def life_cycle() -> str:
     )
     failures = table(("failure", "outcome"), ((f"`{c}`", f"`{o}`") for c, o in states.OUTCOME_OF.items()))
     return (
-        "# Life cycles\n\n" + NOTE + "Nothing else in the system decides what may follow what.\n\n## A task\n\n"
-        "A client hands it in, a planner turns it into subtasks, executors do them, an evaluator judges the whole.\n\n"
+        "# Life cycles\n\n" + NOTE + "These tables define every allowed transition.\n\n## A task\n\n"
+        "A client submits it, a planner plans subtasks, executors execute them, an evaluator reviews the result.\n\n"
         + diagram(states.TASK_LIFE)
         + "\n`outcome` is set once a task is over: `accepted`, `rejected`, `failed`, `cancelled` or `expired`.\n"
-        "`COMPLETED` means that the work is done and not that it is good: the verdict is still to come.\n\n"
+        "`COMPLETED` means that the work is done, not that it is good: the verdict comes next.\n\n"
         + rows_of(states.TASK_LIFE)
         + "\n### Why a task failed\n\n"
         + failures
@@ -73,13 +73,13 @@ def life_cycle() -> str:
         + diagram(states.LIFE)
         + "\n"
         + rows_of(states.LIFE)
-        + f"\nFinal: {final}. Rework and retry open items again, whatever they were: back to `BLOCKED`, `READY` or\n"
-        "`SKIPPED`, as the edges say.\n\n## Edges\n\n"
+        + f"\nFinal: {final}. Rework and retry reopen items in any final status: back to `BLOCKED`, `READY` or\n"
+        "`SKIPPED`, depending on their edges.\n\n## Edges\n\n"
         '`depends_on: ["a", {"key": "b", "when": "done"}]`. An edge settles when its upstream ends:\n\n'
         + endings
-        + "\nAll met: the subtask is `READY`. One broken: it is `SKIPPED`, and so on down.\n"
-        "A subtask that failed is *handled* if its `on_failure` is `continue`, or a `done` or `failure` edge\n"
-        "leaves it; a failure that nothing handles fails the task.\n"
+        + "\nIf all edges are met, the subtask is `READY`. If one is broken, it and those behind it are `SKIPPED`.\n"
+        "A failed subtask is *handled* if its `on_failure` is `continue`, or if a `done` or `failure` edge\n"
+        "leaves it; an unhandled failure fails the task.\n"
     )
 
 
@@ -96,7 +96,7 @@ def error_pages() -> str:
         "# Errors\n\n"
         + NOTE
         + "Every refusal is a problem document (RFC 9457, `application/problem+json`) with one of these codes.\n"
-        "`errors` in it points at what was wrong, as JSON Pointers. What was sent is never repeated.\n\n"
+        "Its `errors` give the place of each error as a JSON Pointer. Input is never repeated.\n\n"
         + table(("code", "status", "try again", "what it means"), rows)
     )
 
@@ -111,9 +111,9 @@ def settings_page() -> str:
     return (
         "# Settings\n\n"
         + NOTE
-        + "Each is a flag of `serve`, an environment variable, or a line of `swarmkeeper.toml`. Order: flag,\n"
+        + "Each setting is a flag of `serve`, an environment variable, or a line of `swarmkeeper.toml`. Order: flag,\n"
         "environment, `.swarmkeeper/`, `swarmkeeper.toml`, default.\n"
-        "`swarmkeeper config explain NAME` says which one won.\n\n"
+        "`swarmkeeper config explain NAME` shows which one is used.\n\n"
         + table(("setting", "default", "unit", "environment", "meaning"), rows)
     )
 
@@ -125,7 +125,7 @@ def _shown(value: object) -> str:
 def api_page() -> str:
     schema = json.loads((ROOT / "tests" / "http" / "openapi.json").read_text())
     told = (
-        "The machine-readable description is served at `/openapi.json`. Generators make clients from it: it is tried "
+        "The machine-readable description is served at `/openapi.json`. Generators make clients from it: it is tested "
     )
     told += "with openapi-python-client, and written for openapi-typescript and @hey-api/openapi-ts, too.\n"
     parts = ["# HTTP API\n\n" + NOTE + told]
@@ -297,7 +297,7 @@ def metrics_page() -> str:
     return (
         "# Metrics\n\n"
         + NOTE
-        + "`GET /metrics` answers in the text format of Prometheus, to keys of role `operator` and `admin`; with\n"
+        + "`GET /metrics` answers in the text format of Prometheus to keys of role `operator` and `admin`; with\n"
         "`--metrics-open` to every caller on this machine. `deploy/grafana/swarmkeeper.json` shows them.\n\n"
         + table(("name", "type", "labels", "meaning"), rows)
     )
@@ -305,48 +305,48 @@ def metrics_page() -> str:
 
 # What a reader wants to know of each role and action. A role or action without words stops `make docs`.
 ROLE_WORDS = {
-    "client": "hands in tasks and steers them",
+    "client": "submits tasks and controls them",
     "bot:planner": "a bot that turns tasks into plans",
-    "bot:executor": "a bot that does subtasks",
-    "bot:evaluator": "a bot that judges results",
-    "operator": "a client that also sees to bots, and reads figures and the whole feed",
-    "approver": "a person who decides what is asked, and reads what is to be decided",
-    "auditor": "reads everything but outputs, and changes nothing",
-    "admin": "may do all of it, and alone makes keys and tenants",
+    "bot:executor": "a bot that executes subtasks",
+    "bot:evaluator": "a bot that reviews results",
+    "operator": "a client that also manages bots, and reads metrics and the whole feed",
+    "approver": "a person who decides approvals and questions, and reads the tasks concerned",
+    "auditor": "reads everything except outputs, and changes nothing",
+    "admin": "may do everything; the only role that creates keys and tenants",
 }
 ACTION_WORDS = {
-    "task.submit": "hand in tasks",
+    "task.submit": "submit tasks",
     "task.read": "read every task of the tenant, its events and why it waits",
     "task.read_held": "read the tasks that its bot holds a lease of, with their outputs",
     "task.update": "change priority, labels or deadline",
     "task.cancel": "cancel a task",
     "task.pause": "pause a task",
     "task.resume": "resume a task",
-    "task.retry": "try a failed task again",
+    "task.retry": "retry a failed task",
     "task.archive": "archive a task",
-    "task.message": "tell bots something about any task",
-    "task.message_held": "tell other bots something about a task that its bot holds a lease of",
+    "task.message": "send messages to bots about any task",
+    "task.message_held": "send messages to other bots about a task that its bot holds a lease of",
     "output.read": "read the outputs of tasks and subtasks",
     "work.lease": "take work of its own kind",
     "work.report": "report results",
     "work.beat": "send heartbeats, progress and checkpoints",
     "work.release": "give work back",
     "work.ask": "ask a person a question",
-    "bot.register": "register a bot: the one that the key names, where it names one",
+    "bot.register": "register a bot; only the bot that the key names, if it names one",
     "bot.read": "list bots",
-    "bot.drain": "let a bot finish and take nothing more",
-    "bot.enable": "let a drained bot work again",
-    "bot.delete": "remove a bot",
-    "skill.read": "list skills, who has them and what waits for them",
+    "bot.drain": "drain a bot: it finishes its work and takes no more",
+    "bot.enable": "enable a drained bot",
+    "bot.delete": "delete a bot",
+    "skill.read": "list skills, the bots that have them and the work that needs them",
     "event.read": "follow the feed of the whole tenant",
     "late.read": "read results that came after a lease was lost",
     "audit.read": "read the audit log",
-    "redaction.test": "try redaction rules",
+    "redaction.test": "test redaction rules",
     "approval.read": "read every approval and question",
-    "approval.decide": "decide them; an admin also what it asked for itself",
-    "key.read": "list keys, never their text",
-    "key.manage": "make, rotate and revoke keys",
-    "tenant.manage": "make tenants, and set their shares and limits",
+    "approval.decide": "decide approvals and questions; an admin may also decide its own",
+    "key.read": "list keys, without their secrets",
+    "key.manage": "create, rotate and revoke keys",
+    "tenant.manage": "create tenants, and set their shares and limits",
     "ops.metrics": "read `/metrics`",
     "ops.verbose": "read `/readyz?verbose=true`",
 }
@@ -365,16 +365,14 @@ def roles_page() -> str:
         for action in Action
     )
     return (
-        "# Roles\n\n"
-        + NOTE
-        + "A key has one role; what it may do is in this table, and nothing else decides it. How to make one:\n"
-        "[Make and change keys](../guides/keys.md).\n\n"
+        "# Roles\n\n" + NOTE + "A key has one role. This page lists what each role may do. To create a key, see\n"
+        "[Create and change keys](../guides/keys.md).\n\n"
         + titles
         + "\nA bot's key is for one kind of work: `bot:planner` takes plans, `bot:executor` subtasks, `bot:evaluator`\n"
         "reviews. An `admin` may register a bot of each kind.\n\n## What each may do\n\n"
-        + table(("action", "what it is", *names), rows)
-        + "\nA refusal is 403 `forbidden`; it names the action and the roles that may. What belongs to another tenant\n"
-        "looks like what does not exist: 404 `not_found`.\n"
+        + table(("action", "meaning", *names), rows)
+        + "\nA refusal is 403 `forbidden`; it names the action and the roles that have it. An object of another\n"
+        "tenant looks like one that does not exist: 404 `not_found`.\n"
     )
 
 

@@ -49,7 +49,7 @@ def test_explain_names_the_source_that_won_and_those_that_did_not(tmp_path: Path
 
 
 def test_an_unknown_key_is_refused_with_its_place_and_what_was_probably_meant(tmp_path: Path) -> None:
-    with pytest.raises(BadSetting, match=r"swarmkeeper.toml: 'prot' is no setting: did you mean 'port'\?"):
+    with pytest.raises(BadSetting, match=r"swarmkeeper.toml: 'prot' is not a setting: did you mean 'port'\?"):
         read(environ={}, folder=write(tmp_path, "prot = 1"))
 
 

@@ -63,7 +63,7 @@ def _server(place: str, content: Mapping[str, Any]) -> KeptServer:
     for name in ("url", "api_key", "api_key_file"):
         value = content.get(name)
         if value is not None and not isinstance(value, str):
-            raise ValueError(f"{place}: {name}: a text is expected")
+            raise ValueError(f"{place}: {name}: expected a string")
         found[name] = value or None
     if found["api_key"] and found["api_key_file"]:
         raise ValueError(f"{place}: api_key and api_key_file cannot be used together: keep one")

@@ -240,7 +240,7 @@ def test_where_the_only_bot_lives_but_asks_for_nothing_another_is_run(
         wait_for(beats_until_it_is_found_out)
         found = tenant.waits(task, "a", Reason.BOT_NOT_ASKING)
         shown = tenant.call.get(f"/bots/{bot}")
-        assert found["detail"].startswith("counter gives signs of life, but has not asked for work since ")
+        assert found["detail"].startswith("counter is alive, but has not asked for work since ")
         assert shown["last_asked"][11:19] in found["detail"]
         assert (shown["status"], shown["asking"]) == ("active", False)
         assert "active, not asking since " in tenant.shell("bot", "list").out
@@ -364,7 +364,7 @@ def test_what_a_bot_could_take_waits_until_it_asks_and_then_is_leased(tenant: Te
     task = tenant.submit({"key": "a"})
 
     queued = tenant.waits(task, "a", Reason.QUEUED)
-    assert (queued["detail"], queued["fix"]) == ("counter can take it when it asks next", None)
+    assert (queued["detail"], queued["fix"]) == ("counter can take it when it next asks for work", None)
     lease = tenant.lease(bot)
 
     leased = tenant.waits(task, "a", Reason.LEASED)
@@ -374,7 +374,7 @@ def test_what_a_bot_could_take_waits_until_it_asks_and_then_is_leased(tenant: Te
 
     told = tenant.call.get(f"/tasks/{task}:explain")
     assert (told["waiting"], told["waiting_total"], told["reasons"]) == ([], 0, {})
-    assert told["summary"] == "It is over; nothing waits."
+    assert told["summary"] == "The task has ended; nothing waits."
 
 
 def test_what_waits_while_the_store_takes_nothing_says_so(tenant: Tenant) -> None:
@@ -405,7 +405,7 @@ def test_a_task_that_is_over_says_how_to_go_on(tenant: Tenant) -> None:
 
     assert told["status"] == "FAILED"
     assert told["waiting"] == []
-    assert told["summary"] == (f"It is over: enough [cancelled]; `swarmkeeper task retry {task}` takes it up again.")
+    assert told["summary"] == (f"It is over: enough [cancelled]; `swarmkeeper task retry {task}` reopens it.")
 
 
 def test_whoever_may_read_a_task_may_ask_why_it_waits_and_nobody_else(tenant: Tenant) -> None:

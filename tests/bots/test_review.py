@@ -99,7 +99,7 @@ def test_the_swarm_reviews_a_directory_and_its_evaluator_agrees(root: Path) -> N
         "found": 1,
     }
     assert "config/prod.env:1 may hold a secret (rule aws-access-key)" in report["report"]
-    assert "app.py:10 a bare except swallows everything" in report["report"]
+    assert "app.py:10 a bare except catches everything" in report["report"]
     assert "1 binary" in report["report"]
     assert SECRET not in str(report)
     assert isinstance(judged(root, report), Accept)
@@ -308,14 +308,14 @@ def test_code_that_is_no_python_is_told_and_not_stumbled_over() -> None:
     for text in ("def (:", "x = '\0'", "(" * 5000):
         measured = measure_python(text)
         assert measured["functions"] == 0
-        assert measured["findings"][0]["text"] == "is not Python that can be parsed"
+        assert measured["findings"][0]["text"] == "is not valid Python"
 
 
 def test_text_is_measured() -> None:
     measured = measure_text("http://a https://b ftp://c\nFIXME and XXXL\n" + "x" * 501)
 
     assert (measured["lines"], measured["links"], measured["markers"]) == (3, 2, 1)
-    assert measured["findings"] == [{"line": 3, "text": "a line too long to read"}]
+    assert measured["findings"] == [{"line": 3, "text": "the line is too long to read"}]
 
 
 # ---- files that change while they are read ------------------------------------------------------------------------

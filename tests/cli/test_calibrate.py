@@ -134,11 +134,11 @@ def test_a_back_test_that_holds_too_little_back_says_that_it_is_in_sample(fed: S
         (("bad.jsonl",), "error[bad_feed]: bad.jsonl: line 241: this is not JSON"),
         (("empty.jsonl",), "error[bad_feed]: empty.jsonl: there is no event in it"),
         (("feed.jsonl", "-o", "mine.json"), "error[output]: --output: a name that ends in .yaml or .toml"),
-        (("feed.jsonl", "-o", "no/mine.yaml"), "error[output]: --output: there is no such folder"),
+        (("feed.jsonl", "-o", "no/mine.yaml"), "error[output]: --output: no such folder"),
         (("feed.jsonl", "--seeds", "2"), "error[flags]: --seeds needs --back-test"),
         (("feed.jsonl", "--error-max", "2"), "error[flags]: --error-max needs --back-test"),
-        (("feed.jsonl", "--back-test", "--error-max", "nan"), "a percentage from 0 on is expected"),
-        (("feed.jsonl", "--back-test", "--hold-back", "1"), "a share between 0 and 1 is expected"),
+        (("feed.jsonl", "--back-test", "--error-max", "nan"), "expected a percentage of at least 0"),
+        (("feed.jsonl", "--back-test", "--hold-back", "1"), "expected a share between 0 and 1"),
     ],
 )
 def test_what_cannot_be_calibrated_is_refused_by_its_place(fed: Shell, words: tuple[str, ...], told: str) -> None:

@@ -336,7 +336,7 @@ def test_a_bad_settings_file_is_told_with_its_place(shell: Shell) -> None:
     said = shell("task", "list")
 
     assert said.code == 2
-    assert "swarmkeeper.toml: 'prot' is no setting: did you mean 'port'?" in said.err
+    assert "swarmkeeper.toml: 'prot' is not a setting: did you mean 'port'?" in said.err
 
 
 def test_completion_and_version(shell: Shell) -> None:

@@ -98,12 +98,12 @@ def test_it_is_about_twenty_lines_however_much_was_found() -> None:
 
 def test_findings_of_one_kind_do_not_hide_those_of_another() -> None:
     secrets = [entry(f"tests/{n}.py", found=1, places=[{"line": n, "rule": "key"}]) for n in range(50)]
-    bare = entry("z.py", findings=[{"line": 3, "text": "a bare except swallows everything"}])
+    bare = entry("z.py", findings=[{"line": 3, "text": "a bare except catches everything"}])
 
     found = Findings.of(report(*secrets, bare))
 
     assert len(found.lines) == FINDINGS_SHOWN
-    assert found.lines[1] == "z.py:3 a bare except swallows everything"
+    assert found.lines[1] == "z.py:3 a bare except catches everything"
     assert found.more == 51 - FINDINGS_SHOWN
 
 

@@ -199,7 +199,7 @@ async def test_a_short_id_that_may_mean_several_lists_them_and_asks_a_bounded_nu
     script.on("GET", "/tasks", {"items": [{"id": one} for one in ids], "next_page_token": ""})
     calls = TypedCalls.like(script.client().calls)
 
-    with pytest.raises(Failure, match="may mean any of 3") as told:
+    with pytest.raises(Failure, match="matches 3") as told:
         await calls.call("GET", "/tasks/tsk_06H1LQ8A/subtasks/tsk_06H1LQ8A")
     assert [value for _, value in told.value.facts] == ids
 
@@ -270,7 +270,7 @@ def test_a_result_is_shown_to_people_as_text(capsys: pytest.CaptureFixture[str])
     outcomes.say(Task.model_validate(task() | {"result": {"list": list(range(500))}}))
     said = capsys.readouterr()
     assert said.out.count("\n") == outcomes.LINES_MAX
-    assert "and 441 more lines; the whole as JSON: swarmkeeper task result tsk_1" in said.err
+    assert "and 441 more lines; complete, as JSON: swarmkeeper task result tsk_1" in said.err
 
 
 def test_logs_on_a_terminal_are_for_people(monkeypatch: pytest.MonkeyPatch) -> None:

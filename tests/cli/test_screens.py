@@ -88,7 +88,7 @@ def test_where_something_failed_its_error_stays_on_the_screen_below_a_long_table
     assert lines[2].split()[:3] == ["✗", "FAILED", "bad"], "what failed comes before what is done"
     assert "  why   KeyError: 'total' (at bot.py:12 in execute)" in lines
     assert "  where bad, attempt 2 by reader at 00:01:00Z (failed)" in lines
-    assert f"  next  it is over; this takes it up again: {fix}" in lines
+    assert f"  next  the task has ended; reopen it with: {fix}" in lines
     assert "waits" not in " ".join(lines)
 
 
@@ -119,14 +119,14 @@ def test_table_and_reasons_are_of_one_look_however_fast_the_task_goes_on() -> No
 @pytest.mark.parametrize(
     ("status", "more", "says"),
     [
-        ("WAITING", {"retry_at": "2026-01-01T00:02:00Z"}, "it is tried again at 00:02:00Z"),
+        ("WAITING", {"retry_at": "2026-01-01T00:02:00Z"}, "it is retried at 00:02:00Z"),
         ("WAITING", {}, "it waits for a person's answer"),
-        ("READY", {}, "it is tried again when a bot takes it"),
-        ("LEASED", {}, "attempt 3 is under way"),
+        ("READY", {}, "it is retried when a bot takes it"),
+        ("LEASED", {}, "attempt 3 is in progress"),
         (
             "FAILED",
             {},
-            "that is final; where its task has failed, this takes it up again: swarmkeeper task retry tsk_1",
+            "that is final; if its task has failed, reopen it with: swarmkeeper task retry tsk_1",
         ),
     ],
 )
@@ -135,7 +135,7 @@ def test_after_an_error_what_happens_next_is_said(status: str, more: dict[str, A
 
     heading, line = trouble.of_subtasks(task)
 
-    assert heading == "attempts that brought nothing:"
+    assert heading == "attempts without a result:"
     assert line == (
         f"  bad, attempt 2 by reader at 00:01:00Z (failed): KeyError: 'total' (at bot.py:12 in execute); {says}"
     )

@@ -67,7 +67,7 @@ async def looks(*tasks: Task, between: float = 0) -> AsyncIterator[Task]:
 async def test_whoever_sees_nothing_move_is_told_why_once_and_again_when_it_changes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    going_on = why_not("a waits [leased]: attempt 1 is being made.")
+    going_on = why_not("a waits [leased]: attempt 1 is in progress.")
     told = iter([seen(a_task(), NOBODY), seen(a_task(), NOBODY), seen(a_task(), going_on), None])
 
     async def why() -> Task | None:
@@ -79,9 +79,9 @@ async def test_whoever_sees_nothing_move_is_told_why_once_and_again_when_it_chan
 
     assert str(last.outcome) == "accepted"
     assert capsys.readouterr().err.splitlines() == [
-        "nothing moved for 0.01 s: a waits [no_capable_bot]: no executor can count.",
+        "no change for 0.01 s: a waits [no_capable_bot]: no executor can count.",
         "  fix  swarmkeeper bot run FILE --skill count",
-        "nothing moved for 0.01 s: a waits [leased]: attempt 1 is being made.",
+        "no change for 0.01 s: a waits [leased]: attempt 1 is in progress.",
     ]
 
 
@@ -222,7 +222,7 @@ def test_waiting_in_silence_says_why(at: Shell, monkeypatch: pytest.MonkeyPatch)
 
     assert said.code == 7
     assert said.out == ""
-    lines = [line for line in said.err.splitlines() if line.startswith("nothing moved for 0.3 s: main waits [no_")]
+    lines = [line for line in said.err.splitlines() if line.startswith("no change for 0.3 s: main waits [no_")]
     assert len(lines) == 1, "told once, as long as nothing changes"
     assert "  fix  swarmkeeper bot run FILE --skill nobody.has.this" in said.err.splitlines()
 

@@ -47,22 +47,32 @@ ABLE = ("count", "read")
 @pytest.mark.parametrize(
     ("bots", "reason", "says", "fix"),
     [
-        ([], "no_bot_registered", "no executor is registered that can count and read", "--skill count --skill read"),
+        ([], "no_bot_registered", "no executor is registered with skill count and read", "--skill count --skill read"),
         ([bot("p", *ABLE, type=BotType.PLANNER)], "no_bot_registered", "no executor", "bot run FILE"),
-        ([bot("n", "read")], "no_capable_bot", "no executor can count", "--skill count --skill read"),
-        ([bot("n", "read"), bot("m", "count")], "no_capable_bot", "no single executor can count and read", "FILE"),
+        ([bot("n", "read")], "no_capable_bot", "no executor has skill count", "--skill count --skill read"),
+        (
+            [bot("n", "read"), bot("m", "count")],
+            "no_capable_bot",
+            "no single executor has skills count and read",
+            "FILE",
+        ),
         ([bot("n", *ABLE, here=False)], "no_capable_bot", "away: n", "bot run FILE"),
         ([bot("n", *ABLE, status="draining")], "draining", "n could take it", "swarmkeeper bot enable bot_n"),
         ([bot("n", *ABLE, status="disabled", here=False)], "no_capable_bot", "away: n", "bot run FILE"),
-        ([bot("n", *ABLE, held=1)], "bots_at_capacity", "no room left", "--name n-2"),
+        ([bot("n", *ABLE, held=1)], "bots_at_capacity", "is at capacity", "--name n-2"),
         ([bot("n", *ABLE, stuck="b.py:3 in do")], "bots_at_capacity", "n is stuck in b.py:3 in do since", "n-2"),
         ([bot("n", *ABLE, held=1), bot("n-2", *ABLE, held=1)], "bots_at_capacity", "n, n-2", "--name n-3"),
         ([bot("n", *ABLE, held=1), bot("m", *ABLE, held=1, capacity=2)], "queued", "m can take it", None),
         ([bot("n", *ABLE, dedicated=True)], "queued", "n can take it", None),
         ([bot("n", *ABLE, asks=False)], "bot_not_asking", "not asked for work since 00:00:00Z: restart", "--name n-2"),
         ([bot("n", *ABLE, asks=False), bot("m", *ABLE)], "queued", "m can take it", None),
-        ([bot("n", *ABLE, asks=False, held=1)], "bots_at_capacity", "n could take it, and has no room", "--name n-2"),
-        ([bot("n", *ABLE, asks=False), bot("m", *ABLE, held=1)], "bots_at_capacity", "n gives signs of life", "FILE"),
+        (
+            [bot("n", *ABLE, asks=False, held=1)],
+            "bots_at_capacity",
+            "n could take it, but is at capacity",
+            "--name n-2",
+        ),
+        ([bot("n", *ABLE, asks=False), bot("m", *ABLE, held=1)], "bots_at_capacity", "n is alive", "FILE"),
     ],
 )
 def test_a_subtask_that_could_be_handed_out_names_who_is_missing(
@@ -84,7 +94,7 @@ def test_work_for_one_bot_alone_waits_for_that_one() -> None:
         "assigned_bot_away",
         "swarmkeeper bot run FILE --name counter --skill count --skill read",
     )
-    assert said(assigned, bot("counter", *ABLE, here=False)).detail == "it is only for counter, which is away"
+    assert said(assigned, bot("counter", *ABLE, here=False)).detail == "it is assigned to counter, which is away"
     assert said(assigned, bot("counter", "read"), bot("other", *ABLE)).reason == "no_capable_bot"
     assert said(assigned, bot("counter", *ABLE)).reason == "queued"
 
@@ -127,7 +137,7 @@ def test_a_hold_comes_before_what_is_missing_and_pausing_before_approvals() -> N
 def test_what_waits_for_time_for_a_person_or_for_others_says_for_which() -> None:
     put_off = said(replace(READY, status=Status.WAITING, wake=1_000_000, ending="timed_out"))
     assert (put_off.reason, put_off.until, put_off.fix) == ("backoff", 1_000_000, None)
-    assert put_off.detail == "it is put off until 00:00:01Z after an attempt that ended as timed_out"
+    assert put_off.detail == "it is deferred until 00:00:01Z after an attempt that ended as timed_out"
 
     asked = Asked("apr_2", "question", "sub_1", "reader", "Which " + "x" * 300 + "?", 5)
     question = said(replace(READY, status=Status.WAITING), task=replace(TASK, approvals=(asked,)))

@@ -141,7 +141,7 @@ TOGETHER = {
     words
     for kind, (_, words) in _WORDS.items()
     if kind.startswith(("content_", "error_with", "retry_after", "rework_only", "quorum", "place_", "bots_only"))
-} | {"must hold the last ETag"}  # of a header, where the query waits for a change
+} | {"must contain the last ETag"}  # of a header, where the query waits for a change
 
 
 def answered_otherwise(response: Any) -> list[Any]:

@@ -169,7 +169,7 @@ async def test_a_status_that_is_none_is_refused_with_the_reason_and_not_repeated
     (error,) = (await admin.get("/tasks?status=foo")).json["errors"]
 
     assert (error["pointer"], error["code"]) == ("/query/status/0", "not_allowed")
-    assert error["detail"] == "must be one of the words of this field"
+    assert error["detail"] == "must be one of the values of this field"
 
 
 async def test_a_query_that_is_no_text_is_malformed(admin: Caller) -> None:

@@ -33,8 +33,8 @@ def measure(text: str) -> dict[str, Any]:
     bare = [handler for handler in handlers if handler.type is None]
     undocumented = list(_undocumented(tree)) if tree is not None else []
     findings = [
-        *([] if tree is not None else [{"line": 1, "text": "is not Python that can be parsed"}]),
-        *({"line": handler.lineno, "text": "a bare except swallows everything"} for handler in bare),
+        *([] if tree is not None else [{"line": 1, "text": "is not valid Python"}]),
+        *({"line": handler.lineno, "text": "a bare except catches everything"} for handler in bare),
         *({"line": node.lineno, "text": f"{node.name} is public and not documented"} for node in undocumented),
     ]
     return {

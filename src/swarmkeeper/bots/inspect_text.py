@@ -31,7 +31,7 @@ def measure(text: str) -> dict[str, Any]:
         "lines": len(lines),
         "links": len(LINK.findall(text)),
         "markers": len(MARKER.findall(text)),
-        "findings": [{"line": longest + 1, "text": "a line too long to read"}] if too_long else [],
+        "findings": [{"line": longest + 1, "text": "the line is too long to read"}] if too_long else [],
     }
 
 

@@ -113,7 +113,7 @@ class Queries:
     async def _one(self, read: Read[R], **parameters: Any) -> R:
         found = await self._fetch(read, **parameters)
         if not found:
-            raise NotFound("not found")
+            raise NotFound("no such resource")
         return found[0]
 
     @property
@@ -341,7 +341,7 @@ class Queries:
         written, total = await self._written(task), task.n_total
         if written < total:
             raise Overloaded(f"a long plan is still being written: {written} of {total} subtasks", retry_after=1)
-        raise NotFound("not found")
+        raise NotFound("no such resource")
 
     async def _written(self, task: TaskRow) -> int:
         """How many subtasks of the plan are there: all, but for a moment after a long plan was accepted."""

@@ -503,7 +503,7 @@ def _case_of(what: str, asked: _Asked) -> Case:
 def _say_hours(playing: _Playing) -> None:
     hours = sum(one.outcome.seconds for one in playing.runs) / 3600
     if playing.cpu_seconds and any(one.outcome.case.level != "process" for one in playing.runs):
-        terminal.talk(f"{hours:.1f} virtual hours, {hours / playing.cpu_seconds:.2f} per second of CPU")
+        terminal.talk(f"{hours:.1f} virtual hours, {hours / playing.cpu_seconds:.2f} in a second of CPU")
 
 
 def _say_json(runs: Sequence[Played], more: Sequence[dict[str, int]] | None = None) -> None:
