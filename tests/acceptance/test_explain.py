@@ -405,7 +405,7 @@ def test_a_task_that_is_over_says_how_to_go_on(tenant: Tenant) -> None:
 
     assert told["status"] == "FAILED"
     assert told["waiting"] == []
-    assert told["summary"] == (f"It is over: enough [cancelled]; `swarmkeeper task retry {task}` reopens it.")
+    assert told["summary"] == (f"The task has ended: enough [cancelled]; `swarmkeeper task retry {task}` reopens it.")
 
 
 def test_whoever_may_read_a_task_may_ask_why_it_waits_and_nobody_else(tenant: Tenant) -> None:

@@ -47,7 +47,7 @@ def why_not(summary: str, *waiting: dict[str, Any]) -> Explanation:
 
 
 NOBODY = why_not(
-    "a waits [no_capable_bot]: no executor can count.",
+    "a waits [no_capable_bot]: no executor has skill count.",
     {"key": "a", "status": "READY", "reason": "no_capable_bot", "fix": "swarmkeeper bot run FILE --skill count"},
 )
 
@@ -79,7 +79,7 @@ async def test_whoever_sees_nothing_move_is_told_why_once_and_again_when_it_chan
 
     assert str(last.outcome) == "accepted"
     assert capsys.readouterr().err.splitlines() == [
-        "no change for 0.01 s: a waits [no_capable_bot]: no executor can count.",
+        "no change for 0.01 s: a waits [no_capable_bot]: no executor has skill count.",
         "  fix  swarmkeeper bot run FILE --skill count",
         "no change for 0.01 s: a waits [leased]: attempt 1 is in progress.",
     ]

@@ -61,7 +61,7 @@ async def test_every_declared_route_answers_where_it_is_declared(admin: Caller) 
         answer = await admin.call(route.method, path.replace("{subtask}", "a"), {} if route.body_model else None)
         assert answer.status != 405, route
         # Nobody else's 404: the call itself has looked.
-        assert answer.status != 404 or answer.json["detail"] != "not found", call
+        assert answer.status != 404 or answer.json["detail"] != "not found", route
 
 
 async def test_an_overloaded_engine_says_when_to_come_back(admin: Caller) -> None:

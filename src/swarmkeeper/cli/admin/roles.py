@@ -11,7 +11,7 @@ ROLES = {
     "bot:evaluator": "a bot that reviews results",
     "operator": "reads and controls all tasks and bots",
     "approver": "reads tasks and decides approvals",
-    "auditor": "reads everything except outputs, and the audit log",
+    "auditor": "reads the audit log, and everything else except outputs",
     "admin": "may do everything, including keys",
 }
 HELP = "; ".join(f"{role}: {words}" for role, words in ROLES.items()) + "; more: swarmkeeper docs roles"

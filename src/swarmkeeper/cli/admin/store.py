@@ -160,9 +160,7 @@ async def _examine(settings: Settings, *, deep: bool) -> list[Finding]:
 
 
 def migrate(store: Store = None, as_json: AsJson = False) -> None:
-    """Migrate a store to this version's schema. Makes a copy next to the file first. No server may be using the
-    store.
-    """
+    """Migrate a store to this version's schema, after a copy next to the file. No server may be using the store."""
     settings = running.settings_of(store=store)
 
     async def work() -> None:

@@ -187,8 +187,7 @@ def try_(
     only: Annotated[str | None, flag("--only", help="Names of checks, separated by commas.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Test a bot: lost replies, lost leases, cancelled work, an overloaded server, garbage. Exits with 11 if a check
-    fails.
+    """Test a bot: lost replies, lost leases, cancelled work, an overloaded server, garbage. Exits with 11 on failure.
 
     The bot runs against a test orchestrator on this machine that misbehaves on purpose. No server or key is needed.
     """

@@ -44,9 +44,7 @@ def serve(
     redaction: Annotated[str | None, setting("redaction", metavar="FILE,…")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run the orchestrator. When it is ready, it prints "listening on http://…" on stderr (with --json {"url": …} on
-    stdout).
-    """
+    """Run the orchestrator. Prints "listening on http://…" on stderr when ready (with --json {"url": …} on stdout)."""
     settings = running.settings_of(
         store=store,
         host=host,

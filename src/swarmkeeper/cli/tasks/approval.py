@@ -140,7 +140,7 @@ def approve(
 def reject(
     connection: Connection,
     approval_id: ApprovalId,
-    reason: Annotated[str, flag("--reason", help="The reason, stored with the decision.")],
+    reason: Annotated[str, flag("--reason", help="The reason. It is stored.")],
 ) -> None:
     """Reject: the task fails, or, for a question, the work of the bot that asked."""
     _tell(connection.call(lambda client: client.reject(approval_id, reason)), as_json=connection.as_json)

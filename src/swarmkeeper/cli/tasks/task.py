@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Tasks: list, show, watch, control.")
 
-Reason = Annotated[str | None, flag("--reason", help="The reason, stored with the decision.")]
+Reason = Annotated[str | None, flag("--reason", help="The reason. It is stored.")]
 WaitApproval = Annotated[
     bool,
     flag(

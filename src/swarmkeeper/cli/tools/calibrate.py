@@ -76,8 +76,7 @@ def calibrate(
     """Make a scenario for `simulate` from the events of a real swarm, and measure its error.
 
     The scenario lists what the recording does not contain. Exits with 13 if the error of a figure of the back-test is
-    above
-    --error-max.
+    above --error-max.
     """
     _together(
         back_test=back_test,
