@@ -83,7 +83,7 @@ def test_a_value_that_cannot_be_used_is_refused_where_it_stands_and_not_repeated
 def test_a_file_must_be_toml_and_hold_values_of_the_right_kind(tmp_path: Path) -> None:
     with pytest.raises(BadSetting, match=r"swarmkeeper.toml: not TOML"):
         read(environ={}, folder=write(tmp_path, "port ="))
-    with pytest.raises(BadSetting, match=r"swarmkeeper.toml: metrics_open: true or false"):
+    with pytest.raises(BadSetting, match=r"swarmkeeper.toml: metrics_open: expected true or false"):
         read(environ={}, folder=write(tmp_path, "metrics_open = 1"))
 
 
@@ -99,7 +99,7 @@ def test_the_nearer_of_a_key_and_a_key_file_holds(tmp_path: Path) -> None:
 
     assert found.settings.api_key == "swk_x"
     assert found.settings.api_key_file == ""
-    with pytest.raises(BadSetting, match="exclude each other"):
+    with pytest.raises(BadSetting, match="cannot be used together"):
         read(environ={"SWARMKEEPER_API_KEY": "a", "SWARMKEEPER_API_KEY_FILE": "b"}, folder=tmp_path)
 
 

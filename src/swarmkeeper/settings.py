@@ -199,7 +199,7 @@ class Settings:
     forget_bots_seconds: float = _knob(
         86_400.0,
         _seconds_or_never(300, 31_536_000),
-        "When a silent bot that holds nothing is removed; 0 is never",
+        "How long an idle bot may be silent before it is removed; 0 is never",
         unit="seconds",
     )
     idempotency_seconds: float = _knob(

@@ -161,7 +161,7 @@ def test_where_no_bot_can_do_it_one_with_the_skills_is_run(tenant: Tenant) -> No
     task = tenant.submit({"key": "a", "required_skills": ["read", "count words"]})
 
     found = tenant.waits(task, "a", Reason.NO_CAPABLE_BOT)
-    assert found["detail"] == "no executor can count words"
+    assert found["detail"] == "no executor has skill count words"
     assert found["fix"] == "swarmkeeper bot run FILE --skill 'count words' --skill read"
     tenant.type(found["fix"])
 

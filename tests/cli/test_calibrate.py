@@ -133,7 +133,7 @@ def test_a_back_test_that_holds_too_little_back_says_that_it_is_in_sample(fed: S
         (("absent.jsonl",), "error[bad_feed]: absent.jsonl: the file cannot be read"),
         (("bad.jsonl",), "error[bad_feed]: bad.jsonl: line 241: this is not JSON"),
         (("empty.jsonl",), "error[bad_feed]: empty.jsonl: there is no event in it"),
-        (("feed.jsonl", "-o", "mine.json"), "error[output]: --output: a name that ends in .yaml or .toml"),
+        (("feed.jsonl", "-o", "mine.json"), "error[output]: --output: expected a name that ends in .yaml or .toml"),
         (("feed.jsonl", "-o", "no/mine.yaml"), "error[output]: --output: no such folder"),
         (("feed.jsonl", "--seeds", "2"), "error[flags]: --seeds needs --back-test"),
         (("feed.jsonl", "--error-max", "2"), "error[flags]: --error-max needs --back-test"),

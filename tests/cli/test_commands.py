@@ -53,7 +53,7 @@ def test_key_create_makes_an_absent_store_and_prints_the_key_alone(shell: Shell)
     assert made.code == 0
     assert made.out.startswith("swk_")
     assert made.out.count("\n") == 1
-    assert "this is the only time" in made.err
+    assert "only this once" in made.err
     assert (shell.folder / "new.db").stat().st_mode & 0o077 == 0
     assert shell("audit", "verify", "sqlite:///new.db").out == "audit log verified: 1 records\n"
 

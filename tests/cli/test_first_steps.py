@@ -114,7 +114,7 @@ def test_bot_run_of_a_file_with_several_bots_lists_the_command_for_each(shell: S
     (shell.folder / "base.py").write_text("from swarmkeeper import ExecutorBot\nclass Unwritten(ExecutorBot): ...\n")
     assert "Unwritten needs a method execute" in shell("bot", "run", "base.py").err
     for words in (["--name", "x"], ["--skill", "x"]):
-        assert "--all runs every bot" in shell("bot", "run", "several.py", "--all", *words).err
+        assert "--all runs all bots" in shell("bot", "run", "several.py", "--all", *words).err
     assert shell("bot", "run", "several.py:quiet", "--all").code == 2
 
 

@@ -196,7 +196,7 @@ def test_demo_of_an_empty_directory_starts_nothing(shell: Shell) -> None:
     run = Server("demo", "empty", folder=shell.folder, environ={"TMPDIR": str(shell.folder / "tmp")})
 
     assert run.end() == 2
-    assert "error[nothing_to_review]: there is nothing to review" in run.said()
+    assert "error[nothing_to_review]: nothing to review" in run.said()
     assert list((shell.folder / "tmp").iterdir()) == []
 
 

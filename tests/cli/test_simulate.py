@@ -298,12 +298,12 @@ def test_a_seed_is_replayed_with_its_trace(mine: Shell) -> None:
     ("words", "why"),
     [
         (["--level", "moon"], "--level must be core, http or process"),
-        (["--level", "core", "--bots", "mine.py:swarm"], "cannot take part at --level core"),
-        (["--level", "process", "--check-determinism"], "--check-determinism does not go with --level process"),
-        (["--level", "process", "--sweep", "executors=1..2"], "--sweep does not go with --level process"),
-        (["--level", "process", "--report", "a.html"], "--report does not go with --level process"),
-        (["--level", "process", "--invariants", "mine.py"], "--invariants does not go with --level process"),
-        (["--level", "process", "--store", "file"], "--store does not go with --level process"),
+        (["--level", "core", "--bots", "mine.py:swarm"], "cannot run at --level core"),
+        (["--level", "process", "--check-determinism"], "--check-determinism cannot be used with --level process"),
+        (["--level", "process", "--sweep", "executors=1..2"], "--sweep cannot be used with --level process"),
+        (["--level", "process", "--report", "a.html"], "--report cannot be used with --level process"),
+        (["--level", "process", "--invariants", "mine.py"], "--invariants cannot be used with --level process"),
+        (["--level", "process", "--store", "file"], "--store cannot be used with --level process"),
         (["--store", "postgres"], "--store must be memory or file"),
         (["--bots", "none.py"], "none.py: the file cannot be read"),
         (["--bots", ""], "this is not a file"),
@@ -315,13 +315,13 @@ def test_a_seed_is_replayed_with_its_trace(mine: Shell) -> None:
         (["--invariants", "none.py"], "none.py: the file cannot be read"),
         (["none.toml"], "none.toml: the file cannot be read"),
         (["nothing"], "there is no scenario of that name"),
-        (["--faults", "bot.smoke"], "there are no faults `bot.smoke`"),
-        (["--faults", ""], "there are no faults ``"),
+        (["--faults", "bot.smoke"], "no kind or family `bot.smoke`"),
+        (["--faults", ""], "no kind or family ``"),
         (["--hours", "nan"], "a number of hours above 0"),
         (["--hours", "0"], "a number of hours above 0"),
         (["--seeds", "0"], "--seeds"),
         (["--report", "out.pdf"], ".html, .json or .xml"),
-        (["--report", "none/out.html"], "there is no such folder"),
+        (["--report", "none/out.html"], "no such folder"),
         (["--sweep", "executors=3..2"], "executors=2..12"),
         (["--sweep", "people=1..2"], "executors=2..12"),
         (["--sweep", "evaluators=1..2"], "reviewers"),
@@ -330,7 +330,7 @@ def test_a_seed_is_replayed_with_its_trace(mine: Shell) -> None:
         (["--replay", "7", "--sweep", "executors=1..2"], "cannot be used together"),
         (["--replay", "7", "--seeds", "2"], "plays one case"),
         (["--replay", "none.json"], "none.json: the file cannot be read"),
-        (["--replay", "none.json", "--hours", "1"], "the file says which"),
+        (["--replay", "none.json", "--hours", "1"], "the file sets scenario"),
         (["--targets"], "this scenario has no targets"),
     ],
 )
@@ -351,7 +351,7 @@ def test_two_tenants_are_measured_together_and_are_too_many_for_real_processes(m
     assert said.code == 0, said.err
     assert (mine.folder / "two.html").exists()
     assert refused.code == 2
-    assert "--level process plays one tenant" in refused.err
+    assert "--level process supports one tenant" in refused.err
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", '{"seed": "x"}', '{"seed": 1, "scenery": {}}', "{", "[" * 100_000])
@@ -361,7 +361,7 @@ def test_a_file_that_is_no_case_cannot_be_replayed(shell: Shell, text: str) -> N
     said = shell("simulate", "--replay", "case.json")
 
     assert said.code == 2
-    assert "case.json: this is not a case" in said.err
+    assert "case.json: not a case" in said.err
 
 
 def test_a_scenario_with_a_mistake_is_refused_by_its_place(mine: Shell) -> None:

@@ -122,8 +122,14 @@ def drawn(task: Task, *, width: int = 200, height: int | None = None) -> list[st
 def test_the_picture_shows_glyph_and_word_key_bot_attempt_time_and_why() -> None:
     task = a_task(("a", "SUCCEEDED", 1), ("b", "LEASED", 2), ("c", "READY", 0), title="Count\x1b")
     found = why_not(
-        "c waits [no_capable_bot]: no executor can count; besides: 1 leased.",
-        {"key": "c", "status": "READY", "reason": "no_capable_bot", "detail": "no executor can count", "fix": "do it"},
+        "c waits [no_capable_bot]: no executor has skill count; besides: 1 leased.",
+        {
+            "key": "c",
+            "status": "READY",
+            "reason": "no_capable_bot",
+            "detail": "no executor has skill count",
+            "fix": "do it",
+        },
         {"key": "b", "status": "LEASED", "reason": "leased", "detail": "attempt 2", "attempt": 2, "bot": "n\x1b"},
         {"key": "review/1/1", "kind": "review", "status": "WAITING", "reason": "backoff", "detail": "it is put off"},
     )
@@ -211,7 +217,7 @@ def test_explain_says_what_each_thing_waits_for_and_what_to_type(at: Shell) -> N
     told = at("task", "explain", task, "--json").json
     assert (told["task_id"], told["waiting_total"], len(told["waiting"])) == (task, 3, 3)
     at("task", "cancel", task)
-    assert at("task", "explain", task).out.splitlines()[1].startswith("It is over: ")
+    assert at("task", "explain", task).out.splitlines()[1].startswith("The task has ended: ")
     assert at("task", "explain", "tsk_0000").code == 5
 
 

@@ -158,7 +158,7 @@ def test_what_the_orchestrator_itself_holds_up_says_so() -> None:
     assert said(READY, able, task=replace(TASK, overloaded=True)).reason == "overloaded"
     assert said(READY, task=replace(TASK, overloaded=True)).reason == "no_bot_registered"
     assert "still being written" in said(READY, able, task=replace(TASK, loading=True)).detail
-    assert "into its queue" in said(replace(READY, start_due=None), able).detail
+    assert "added to its queue" in said(replace(READY, start_due=None), able).detail
 
 
 def test_names_that_others_chose_are_quoted_in_what_is_to_be_typed() -> None:

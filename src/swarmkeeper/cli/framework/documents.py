@@ -65,6 +65,6 @@ def text_of(name: str, *, what: str) -> str:
     except UnicodeDecodeError:
         raise Failure("file", f"{what} is not UTF-8", exit_code=Exit.USAGE) from None
     if len(text) > BYTES_MAX:
-        detail = f"{what} is longer than the server's limit of {BYTES_MAX >> 20} MiB"
+        detail = f"{what} is longer than {BYTES_MAX >> 20} MiB, the server's limit"
         raise Failure("file", detail, exit_code=Exit.USAGE)
     return text

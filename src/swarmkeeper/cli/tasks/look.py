@@ -45,7 +45,7 @@ def get(
     if isinstance(found, Task):
         outcomes.say_result(found)
     if isinstance(found, Task) and found.outcome is None:
-        terminal.talk(f"to see why it is not done yet: swarmkeeper task explain {found.id}")
+        terminal.talk(f"why it is not done yet: swarmkeeper task explain {found.id}")
 
 
 def _of_task(task: Task) -> list[str]:
@@ -106,7 +106,7 @@ def _of_attempt(attempt: Attempt) -> list[str]:
     if message:
         lines += trouble.said("  said  ", str(message))
     if attempt.progress is not None:
-        lines += [f"  came  as far as{said}"] if (said := _said(attempt.progress)) else []
+        lines += [f"  reached{said}"] if (said := _said(attempt.progress)) else []
         lines += _log(attempt.progress)
     return lines
 
