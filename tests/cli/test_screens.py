@@ -154,7 +154,7 @@ def test_what_a_bot_said_of_its_attempts_is_shown_and_cannot_pass_for_what_we_sa
         "attempt 1 by reader, 00:00:00Z to 00:00:09Z: failed",
         "  said  no",
         "        next: all is well",
-        "  came  as far as 40%: p 12",
+        "  reached 40%: p 12",
         "  log   began\\x1b[2J",
         "  log   half way",
     ]

@@ -140,7 +140,18 @@ def test_the_picture_shows_glyph_and_word_key_bot_attempt_time_and_why() -> None
     assert lines[1].split() == ["status", "key", "bot", "attempt", "time", "why"]
     assert lines[2].split() == ["▶", "LEASED", "b", "n\\x1b", "2", "1m05s", "leased:", "attempt", "2"]
     assert lines[3].split()[:4] == ["◷", "WAITING", "review/1/1", "1m05s"]
-    assert lines[4].split() == ["○", "READY", "c", "1m05s", "no_capable_bot:", "no", "executor", "can", "count"]
+    assert lines[4].split() == [
+        "○",
+        "READY",
+        "c",
+        "1m05s",
+        "no_capable_bot:",
+        "no",
+        "executor",
+        "has",
+        "skill",
+        "count",
+    ]
     assert lines[5].split() == ["✓", "SUCCEEDED", "a", "1"]
     assert lines[6:] == [found.summary, "fix  do it"]
     assert "\x1b" not in "".join(lines)
