@@ -20,7 +20,8 @@ from typing import Any, ClassVar
 import apsw
 import msgspec
 
-from swarmkeeper.bench import lifecycle, machine
+from swarmkeeper.bench import machine
+from swarmkeeper.bench.registry import lifecycle
 from swarmkeeper.bench.report import Figure, Options
 from swarmkeeper.bench.server import Server
 

@@ -20,15 +20,15 @@ from swarmkeeper.app import OWN, Orchestrator
 from swarmkeeper.bench import machine
 from swarmkeeper.core import ids
 from swarmkeeper.core.commands import Claim, Register, Report, Submit
+from swarmkeeper.core.decide.working_set import World
 from swarmkeeper.core.model import SubtaskSpec, Verdict
 from swarmkeeper.core.states import Condition, Decision
-from swarmkeeper.core.world import World
+from swarmkeeper.engine.batch import Batch
+from swarmkeeper.engine.dispatcher import HandOver
 from swarmkeeper.govern import audit
 from swarmkeeper.govern.rulebook import Rulebook
-from swarmkeeper.service.batch import Batch
-from swarmkeeper.service.scheduler import HandOver
 from swarmkeeper.settings import Settings
-from swarmkeeper.storage.sqlite.unit import SqliteUnit
+from swarmkeeper.storage.sqlite.transaction import SqliteUnit
 
 NEEDS = {"a": "", "b": "", "c": "", "d": "abc", "e": "d"}
 PLAN = tuple(

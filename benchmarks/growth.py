@@ -7,8 +7,8 @@ tasks, in one run.
 import argparse
 import asyncio
 
-from swarmkeeper.bench import lifecycle
-from swarmkeeper.bench.crew import Crew
+from swarmkeeper.bench.load_clients import Crew
+from swarmkeeper.bench.registry import lifecycle
 from swarmkeeper.bench.report import Figure, shown
 from swarmkeeper.bench.server import Server
 

@@ -14,7 +14,8 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from swarmkeeper.bench import lifecycle, server
+from swarmkeeper.bench import server
+from swarmkeeper.bench.registry import lifecycle
 from swarmkeeper.bench.report import Options
 
 # ITIMER_PROF counts processor time, not waiting. The handler runs on the main thread, as the event loop does.

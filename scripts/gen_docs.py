@@ -265,8 +265,8 @@ def _signature(thing: Any) -> str:
 
 
 def metrics_page() -> str:
+    from swarmkeeper.engine.stats import Figures
     from swarmkeeper.observe.metrics import Metrics, Sources
-    from swarmkeeper.service.figures import Figures
     from swarmkeeper.storage.sqlite.store import SqliteStore
 
     def none() -> int:

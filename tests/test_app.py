@@ -17,10 +17,10 @@ from swarmkeeper.core.errors import Overloaded
 from swarmkeeper.core.ports import StoreUnavailable
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
-from swarmkeeper.inside import InProcess
+from swarmkeeper.in_process import InProcess
 from swarmkeeper.sdk.client import Client
 from swarmkeeper.sdk.errors import Unauthenticated
-from swarmkeeper.serving import CannotServe, serving
+from swarmkeeper.server import CannotServe, serving
 from swarmkeeper.settings import Settings
 
 MEMORY = Settings(store="sqlite://:memory:", port=0, log_level="error")

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from swarmkeeper.sdk.bots import BaseBot, EvaluatorBot, ExecutorBot, PlannerBot, evaluator, executor, planner
     from swarmkeeper.sdk.client import Client
     from swarmkeeper.sdk.context import Candidate, Context
+    from swarmkeeper.sdk.processes.subprocesses import CommandFailed, CommandResult, CommandTimedOut
     from swarmkeeper.sdk.runner import run
-    from swarmkeeper.sdk.subprocesses import CommandFailed, CommandResult, CommandTimedOut
     from swarmkeeper.wire.v1 import AuditLog, BotInfo, BotMessage, SubTask, Task, TaskDefinition, TaskStatus
 
 __all__ = [
@@ -65,7 +65,7 @@ _HOME = {
     "Client": "swarmkeeper.sdk.client",
     **dict.fromkeys(("Candidate", "Context"), "swarmkeeper.sdk.context"),
     "run": "swarmkeeper.sdk.runner",
-    **dict.fromkeys(("CommandFailed", "CommandResult", "CommandTimedOut"), "swarmkeeper.sdk.subprocesses"),
+    **dict.fromkeys(("CommandFailed", "CommandResult", "CommandTimedOut"), "swarmkeeper.sdk.processes.subprocesses"),
     **dict.fromkeys(
         ("AuditLog", "BotInfo", "BotMessage", "SubTask", "Task", "TaskDefinition", "TaskStatus"),
         "swarmkeeper.wire.v1",

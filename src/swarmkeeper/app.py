@@ -17,6 +17,11 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from swarmkeeper import __version__
+from swarmkeeper.access.admission import Admission
+from swarmkeeper.access.identity import Identity
+from swarmkeeper.access.key_watch import Standing
+from swarmkeeper.access.quotas import Quotas
+from swarmkeeper.access.roll_call import RollCall
 from swarmkeeper.broker.local import LocalBroker
 from swarmkeeper.clock import SystemClock, SystemEntropy
 from swarmkeeper.core.answers import not_replayed
@@ -33,6 +38,10 @@ from swarmkeeper.core.ports import (
     StoreLost,
     StoreUnavailable,
 )
+from swarmkeeper.engine.engine_time import APART
+from swarmkeeper.engine.loop import Engine
+from swarmkeeper.engine.request_turns import Pace
+from swarmkeeper.engine.task_waiters import TaskWaiters
 from swarmkeeper.govern import keys
 from swarmkeeper.govern.access import Role
 from swarmkeeper.govern.redaction.packs import BadRules
@@ -42,30 +51,21 @@ from swarmkeeper.http.app import HttpLimits, Services
 from swarmkeeper.http.app import create_app as create_http_app
 from swarmkeeper.http.intake.reader import Helper, Here, Readers
 from swarmkeeper.http.refusals import Refusals
-from swarmkeeper.inside import InProcess
+from swarmkeeper.in_process import InProcess
 from swarmkeeper.observe.happenings import Happenings
 from swarmkeeper.observe.logs import Log
 from swarmkeeper.observe.metrics import Metrics, Sources
+from swarmkeeper.reads.approval_queries import ApprovalQueries
+from swarmkeeper.reads.audit_queries import AuditQueries
+from swarmkeeper.reads.explain import Explainer, Now
+from swarmkeeper.reads.feed import Feed
+from swarmkeeper.reads.lease_views import Leases
+from swarmkeeper.reads.message_queries import Messages
+from swarmkeeper.reads.payload_cache import PayloadCache
+from swarmkeeper.reads.queries import Queries
+from swarmkeeper.reads.reading_thread import Looks, Reads
 from swarmkeeper.rulefiles import load
 from swarmkeeper.sdk.client import Client
-from swarmkeeper.service.admission import Admission
-from swarmkeeper.service.bodies import Bodies
-from swarmkeeper.service.engine import Engine
-from swarmkeeper.service.enginetime import APART
-from swarmkeeper.service.evidence import Evidence
-from swarmkeeper.service.explain import Explainer, Now
-from swarmkeeper.service.feed import Feed
-from swarmkeeper.service.identity import Identity
-from swarmkeeper.service.leases import Leases
-from swarmkeeper.service.looking import Looks, Reads
-from swarmkeeper.service.messages import Messages
-from swarmkeeper.service.people import People
-from swarmkeeper.service.queries import Queries
-from swarmkeeper.service.quotas import Quotas
-from swarmkeeper.service.roll_call import RollCall
-from swarmkeeper.service.standing import Standing
-from swarmkeeper.service.turns import Pace
-from swarmkeeper.service.waits import Waits
 from swarmkeeper.settings import BadSetting, Settings, read
 from swarmkeeper.storage.sqlite.store import SqliteStore
 
@@ -151,13 +151,13 @@ class Orchestrator:
             monotonic=self.clock.monotonic,
         )
         self._feed = Feed(self.store, self.broker, self.log)
-        self._waits = Waits()
+        self._waits = TaskWaiters()
         self._standing = Standing(self._identity, engine.scheduler.parked_bots)
         self.quotas = Quotas(self.settings.quotas(), self.clock.monotonic)
         self._metrics = Metrics(
             self.store,
             Sources(
-                figures=lambda: engine.figures,
+                stats=lambda: engine.stats,
                 waiting=lambda: engine.waiting,
                 parked=lambda: len(engine.scheduler.parked),
                 leases=lambda: sum(engine.scheduler.held.values()),
@@ -180,26 +180,26 @@ class Orchestrator:
         self.roll_call = RollCall(
             self.store, self._identity.presence, limits.forget_bots, now=engine.now, do_all=engine.do_all
         )
-        self._bodies = bodies = Bodies(self.store)
+        self._bodies = payload_cache = PayloadCache(self.store)
         self._happenings = Happenings(self.log)
         self._refusals = Refusals(self.log, self.clock.monotonic)
-        here = self._reads(self.store, limits, bodies)
+        here = self._reads(self.store, limits, payload_cache)
         self._messages = here.messages
         await self._messages.start()
         limits_of_http = http_limits(self.settings)
         self._beside = self.store.beside()
         there = here
         if self._beside is not None:
-            there = self._reads(self._beside, limits, Bodies(self._beside), here.messages.newest)
+            there = self._reads(self._beside, limits, PayloadCache(self._beside), here.messages.newest)
         self._looks = Looks(there, engine.weights, threaded=self._beside is not None)
         self.app = create_http_app(
             Services(
                 engine=engine,
                 queries=here.queries,
                 leases=here.leases,
-                waits=self._waits,
+                task_waiters=self._waits,
                 messages=here.messages,
-                people=here.people,
+                approval_queries=here.approval_queries,
                 looks=self._looks,
                 feed=self._feed,
                 admission=Admission(self.store, self.rules, limits),
@@ -233,7 +233,9 @@ class Orchestrator:
         await asyncio.sleep(0)  # the engine runs from here on
         self.log("started", version=__version__, store=self.settings.store)
 
-    def _reads(self, store: ReadsOnly, limits: Limits, bodies: Bodies, newest: dict[str, str] | None = None) -> Reads:
+    def _reads(
+        self, store: ReadsOnly, limits: Limits, payload_cache: PayloadCache, newest: dict[str, str] | None = None
+    ) -> Reads:
         """All that can be looked at, read from there."""
         engine, presence = self.engine, self._identity.presence
         queries = Queries(
@@ -245,7 +247,7 @@ class Orchestrator:
             stuck=self._identity.stuck.of,
             asked=presence.last_asked,
             parked=engine.scheduler.parked_bots,
-            bodies=bodies,
+            payload_cache=payload_cache,
         )
         now = Now(
             time=engine.now,
@@ -259,9 +261,9 @@ class Orchestrator:
         )
         return Reads(
             queries=queries,
-            leases=Leases(store, bodies),
-            evidence=Evidence(store, self.rules),
-            people=People(store, self.rules),
+            leases=Leases(store, payload_cache),
+            audit_queries=AuditQueries(store, self.rules),
+            approval_queries=ApprovalQueries(store, self.rules),
             messages=Messages(store, queries, newest),
             explainer=Explainer(queries, limits, now),
         )
@@ -310,8 +312,8 @@ class Orchestrator:
         ready = self.engine.running and store == "answers" and not self._draining
         if not verbose:
             return {"ready": ready}
-        figures = {"waiting_commands": self.engine.waiting, "parked_polls": len(self.engine.scheduler.parked)}
-        return {"ready": ready, "version": __version__, **checks, **figures, **self._clock_told()}
+        stats = {"waiting_commands": self.engine.waiting, "parked_polls": len(self.engine.scheduler.parked)}
+        return {"ready": ready, "version": __version__, **checks, **stats, **self._clock_told()}
 
     def _clock_told(self) -> dict[str, Json]:
         """How engine time and wall clock stand to each other; a warning where they are apart, for it goes on all the

@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 from swarmkeeper.devfolder import DEV_FILE, DEV_FOLDER, FILE, content_of
 
 if TYPE_CHECKING:
+    from swarmkeeper.access.quotas import Bounds
     from swarmkeeper.core.model import Limits
-    from swarmkeeper.service.quotas import Bounds
 
 SECOND = 1_000_000
 PREFIX = "SWARMKEEPER_"
@@ -287,7 +287,7 @@ class Settings:
 
     def quotas(self) -> Bounds:
         """How much of what is shared one key and one tenant may have."""
-        from swarmkeeper.service.quotas import Bound, Bounds
+        from swarmkeeper.access.quotas import Bound, Bounds
 
         return Bounds(
             tasks_a_minute=Bound(self.tasks_a_minute_key, self.tasks_a_minute_tenant),

@@ -6,7 +6,7 @@ with sync.Client() as swarm:
     task = swarm.submit("Count the words", input={"text": "to be or not to be"})
     print(swarm.wait(task.id).outcome)
 
-One client serves any number of threads; its calls run on a loop of their own (sdk/background.py).
+One client serves any number of threads; its calls run on a loop of their own (sdk/connection/background.py).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from swarmkeeper.sdk import client
-from swarmkeeper.sdk.background import BackgroundLoop
-from swarmkeeper.sdk.calls import Calls
-from swarmkeeper.sdk.transport import HttpTransport, Transport
+from swarmkeeper.sdk.connection.background import BackgroundLoop
+from swarmkeeper.sdk.connection.calls import Calls
+from swarmkeeper.sdk.connection.transport import HttpTransport, Transport
 
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")

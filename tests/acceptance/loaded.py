@@ -8,7 +8,7 @@ from swarmkeeper.govern.redaction.redactor import Redactor
 LOADED = (
     *("uvicorn", "uvloop", "httptools", "uvicorn.loops.uvloop", "uvicorn.protocols.http.httptools_impl"),
     *("uvicorn.lifespan.off", "swarmkeeper.cli.main", "swarmkeeper.cli.commands", "swarmkeeper.cli.serving.server"),
-    *("swarmkeeper.serving", "swarmkeeper.app", "swarmkeeper.http.app", "swarmkeeper.http.intake.guard"),
+    *("swarmkeeper.server", "swarmkeeper.app", "swarmkeeper.http.app", "swarmkeeper.http.intake.guard"),
 )
 for name in LOADED:
     importlib.import_module(name)

@@ -15,7 +15,7 @@ from typing import Any
 import apsw
 import pytest
 
-from swarmkeeper.core.explain import Reason
+from swarmkeeper.core.rules.explain import Reason
 from tests.acceptance.process import Process
 from tests.acceptance.server import BIN, Caller, Server, _environment
 from tests.cli.shell import Said, Shell

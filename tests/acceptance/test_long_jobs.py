@@ -22,9 +22,9 @@ from swarmkeeper import (
     evaluator,
 )
 from swarmkeeper.app import Orchestrator
+from swarmkeeper.sdk.connection.transport import Response
 from swarmkeeper.sdk.errors import Refused, Unreachable
 from swarmkeeper.sdk.runner import serve
-from swarmkeeper.sdk.transport import Response
 from swarmkeeper.settings import Settings
 from swarmkeeper.sim.kernel.chance import Chance
 from swarmkeeper.sim.kernel.clock import VirtualClock

@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from swarmkeeper.core import states
+from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.model import Task, Work
-from swarmkeeper.core.states import LIFE, REOPEN, TASK_LIFE, Happening, Reopening, Status, TaskHappening, TaskStatus
-from swarmkeeper.core.world import World
+from swarmkeeper.core.states import LIFE, REOPEN, TASK_LIFE, Reopening, Status, TaskStatus, TaskTransition, Transition
 from tests.http.town import Json, Town, Worker, town
 
 Story = Callable[[Town], None]
@@ -244,29 +244,29 @@ class Seen:
     """What happened in all stories together."""
 
     def __init__(self) -> None:
-        self.life: set[tuple[Status, Happening]] = set()
+        self.life: set[tuple[Status, Transition]] = set()
         self.reopened: set[Reopening] = set()
-        self.task_life: set[tuple[TaskStatus | None, TaskHappening]] = set()
+        self.task_life: set[tuple[TaskStatus | None, TaskTransition]] = set()
 
 
 @pytest.fixture(scope="module")
 def seen() -> Seen:
     found = Seen()
-    after, reopened = states.after, World.reopened
+    after, reopened = states.after, WorkingSet.reopened
     by_status = {status: reopening for reopening, status in REOPEN.items()}
 
-    def watched_after(status: Status, happening: Happening) -> Status:
+    def watched_after(status: Status, happening: Transition) -> Status:
         following = after(status, happening)
         found.life.add((status, happening))
         return following
 
-    def watched_reopened(world: World, task: Task, work: Work, status: Status) -> None:
+    def watched_reopened(world: WorkingSet, task: Task, work: Work, status: Status) -> None:
         reopened(world, task, work, status)
         found.reopened.add(by_status[status])
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(states, "after", watched_after)
-        patch.setattr(World, "reopened", watched_reopened)
+        patch.setattr(WorkingSet, "reopened", watched_reopened)
         for each in STORIES:
             with town() as place:
                 each(place)
@@ -275,14 +275,14 @@ def seen() -> Seen:
     return found
 
 
-def _life_of(place: Town, task: str) -> set[tuple[TaskStatus | None, TaskHappening]]:
+def _life_of(place: Town, task: str) -> set[tuple[TaskStatus | None, TaskTransition]]:
     """What its own events tell of the task: from where, and what happened."""
     found = set()
     for event in place.events(task):
         noun, _, happening = event["type"].removeprefix("io.swarmkeeper.").removesuffix(".v1").partition(".")
-        if noun == "task" and happening in set(TaskHappening):
+        if noun == "task" and happening in set(TaskTransition):
             before = event["data"].get("from")
-            found.add((None if before is None else TaskStatus(before), TaskHappening(happening)))
+            found.add((None if before is None else TaskStatus(before), TaskTransition(happening)))
     return found
 
 

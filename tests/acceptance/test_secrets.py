@@ -17,7 +17,7 @@ import apsw
 import httpx2
 import pytest
 
-from swarmkeeper.core.texts import is_line
+from swarmkeeper.core.rules.texts import is_line
 from swarmkeeper.govern.redaction.redactor import Redactor
 from tests.acceptance.planted import Search, Secret, forms, made
 from tests.acceptance.server import BIN, Server, _environment

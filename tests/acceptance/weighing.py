@@ -12,11 +12,11 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from swarmkeeper import serving
+from swarmkeeper import server
 from swarmkeeper.cli.main import main
 
 BEGAN = b"x-began"
-_serving = serving.serving
+_serving = server.serving
 
 
 class Weigher:
@@ -48,5 +48,5 @@ def weighing(*given: Any, **named: Any) -> Any:
 
 
 if __name__ == "__main__":
-    serving.serving = weighing  # that is what this program is for
+    server.serving = weighing  # that is what this program is for
     main()

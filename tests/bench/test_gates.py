@@ -1,9 +1,9 @@
 """What may not grow worse, as counts and ratios within one run. Seconds are never looked at: they are the machine's."""
 
-from swarmkeeper.bench.backlog import backlog
-from swarmkeeper.bench.fanout import fanout
-from swarmkeeper.bench.lifecycle import lifecycle
 from swarmkeeper.bench.report import Figure, Options
+from swarmkeeper.bench.scenarios.backlog import backlog
+from swarmkeeper.bench.scenarios.fanout import fanout
+from swarmkeeper.bench.scenarios.lifecycle import lifecycle
 
 
 def number(figure: Figure) -> float:

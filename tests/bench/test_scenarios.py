@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from swarmkeeper.bench import machine, report
-from swarmkeeper.bench.backlog import backlog
-from swarmkeeper.bench.crew import Crew
-from swarmkeeper.bench.fanout import fanout
-from swarmkeeper.bench.handoff import handoff
-from swarmkeeper.bench.heartbeats import heartbeats
-from swarmkeeper.bench.lifecycle import lifecycle
-from swarmkeeper.bench.memory import memory
+from swarmkeeper.bench.load_clients import Crew
+from swarmkeeper.bench.registry import SCENARIOS
 from swarmkeeper.bench.report import CannotMeasure, Options, Report
-from swarmkeeper.bench.scenarios import SCENARIOS
+from swarmkeeper.bench.scenarios.backlog import backlog
+from swarmkeeper.bench.scenarios.fanout import fanout
+from swarmkeeper.bench.scenarios.handoff import handoff
+from swarmkeeper.bench.scenarios.heartbeats import heartbeats
+from swarmkeeper.bench.scenarios.lifecycle import lifecycle
+from swarmkeeper.bench.scenarios.memory import memory
 from swarmkeeper.bench.server import Server
 from swarmkeeper.bench.swarm import expected, subtasks_of
 from swarmkeeper.cli.tools import bench as command

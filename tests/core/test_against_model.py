@@ -52,7 +52,7 @@ class Item:
     kind: str
     max_attempts: int
     needs: list[tuple[str, str]] = field(default_factory=list)  # (key, when)
-    continues: bool = False
+    continue_on_failure: bool = False
     end: str | None = None  # SUCCEEDED or FAILED, by its own doing
     lease: str | None = None
     waits: bool = False
@@ -100,9 +100,9 @@ class Expected:
     def subtasks(self) -> Facts:
         return {key: self.status_of(key) for key, item in self.items.items() if item.kind == "execute"}
 
-    def handled(self, key: str) -> bool:
+    def failure_handled(self, key: str) -> bool:
         after = [when for item in self.items.values() for parent, when in item.needs if parent == key]
-        return self.items[key].continues or "done" in after or "failure" in after
+        return self.items[key].continue_on_failure or "done" in after or "failure" in after
 
     def all_done(self) -> bool:
         return self.planned and all(status in ENDED for status in self.subtasks().values())
@@ -153,7 +153,7 @@ class Expected:
     def fail_item(self, key: str) -> None:
         """What its task fails with is cancelled as it stands: nothing is skipped for it any more."""
         item = self.items[key]
-        fatal = item.kind != "execute" or not self.handled(key)
+        fatal = item.kind != "execute" or not self.failure_handled(key)
         if fatal:
             self.close("failed")
             self.swept.discard(key)
@@ -213,7 +213,7 @@ class Expected:
             key
             for key, item in self.items.items()
             if item.kind != "review"
-            and (statuses[key] == "CANCELLED" or (statuses[key] == "FAILED" and not self.handled(key)))
+            and (statuses[key] == "CANCELLED" or (statuses[key] == "FAILED" and not self.failure_handled(key)))
         }
         self.over, self.round, self.reworks = None, self.round + 1, 0
         self.begin_anew(roots)
@@ -471,7 +471,7 @@ class Side(RuleBasedStateMachine):
             assert found == model.statuses()
             told = (str(row.status), None if row.outcome is None else str(row.outcome), row.round, row.reworks)
             assert told == (model.status, model.over, model.round, model.reworks)
-            assert ("paused" in row.holds) == model.paused
+            assert ("paused" in row.hold_reasons) == model.paused
             if "LEASED" in (str(work.status) for work in works.values()) and model.closed:
                 continue  # not counted yet
             subtasks = list(model.subtasks().values())

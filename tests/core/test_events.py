@@ -17,7 +17,7 @@ from swarmkeeper.core.ports import Changes
 from swarmkeeper.sim.harness import ADMIN, CLIENT, Harness
 from swarmkeeper.sim.play.scenarios import SCENARIOS
 from swarmkeeper.sim.run import Case, run
-from swarmkeeper.storage.sqlite.unit import SqliteUnit
+from swarmkeeper.storage.sqlite.transaction import SqliteTransaction
 from tests.core import test_life, test_task_life
 
 SCHEMA = Path(__file__).resolve().parents[2] / "docs" / "reference" / "events.schema.json"
@@ -29,13 +29,13 @@ MINUTE = 60_000_000
 def stored(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
     """The events that stores are given while a test runs."""
     found: list[Event] = []
-    right = SqliteUnit.save
+    right = SqliteTransaction.save
 
-    async def save(self: SqliteUnit, changes: Changes) -> int:
+    async def save(self: SqliteTransaction, changes: Changes) -> int:
         found.extend(changes.events)
         return await right(self, changes)
 
-    monkeypatch.setattr(SqliteUnit, "save", save)
+    monkeypatch.setattr(SqliteTransaction, "save", save)
     return found
 
 

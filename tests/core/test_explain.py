@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from hypothesis.stateful import precondition, rule
 
-from swarmkeeper.core.explain import Asked, Fleet, Item, Reason, Seen, Standing, Why, why
 from swarmkeeper.core.model import Bot, Limits, Queue
+from swarmkeeper.core.rules.explain import Asked, Fleet, Item, Reason, Seen, Standing, Why, why
+from swarmkeeper.core.rules.stuck import Stuck
 from swarmkeeper.core.states import TASK_CLOSED, BotType, Kind, Status, TaskStatus
-from swarmkeeper.core.stuck import Stuck
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
-from swarmkeeper.service.explain import OPEN, Explainer, Now
-from swarmkeeper.service.queries import Queries
+from swarmkeeper.reads.explain import OPEN, Explainer, Now
+from swarmkeeper.reads.queries import Queries
 from swarmkeeper.sim.harness import CLIENT, Harness
 from tests.core.test_story import Story
 from tests.examples import examples
@@ -122,7 +122,7 @@ def test_a_review_wants_an_owner_who_made_nothing_and_judges_nothing_else() -> N
 
 def test_a_hold_comes_before_what_is_missing_and_pausing_before_approvals() -> None:
     asked = Asked("apr_1", "plan", None, "key_1", "Carry out this plan?", 77)
-    held = replace(TASK, holds=("apr_1",), approvals=(asked,))
+    held = replace(TASK, hold_reasons=("apr_1",), approvals=(asked,))
 
     assert said(READY, task=held) == Why(
         Reason.APPROVAL,
@@ -130,7 +130,7 @@ def test_a_hold_comes_before_what_is_missing_and_pausing_before_approvals() -> N
         "swarmkeeper approval show apr_1",
         until=77,
     )
-    paused = said(READY, task=replace(held, holds=("apr_1", "paused")))
+    paused = said(READY, task=replace(held, hold_reasons=("apr_1", "paused")))
     assert (paused.reason, paused.fix) == ("paused", "swarmkeeper task resume tsk_1")
 
 

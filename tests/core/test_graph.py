@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmkeeper.core import graph
 from swarmkeeper.core.model import Edge, SubtaskSpec
+from swarmkeeper.core.rules import graph
 from swarmkeeper.core.states import EDGE_MET, FINAL, Condition, Status
 from tests.examples import examples
 
@@ -160,11 +160,11 @@ def test_downstream_is_all_that_can_be_reached_upstream_first(specs: list[Subtas
 
     assert len(order) == len(set(order))
     assert set(roots) <= set(order)
-    place = {key: number for number, key in enumerate(order)}
+    position = {key: number for number, key in enumerate(order)}
     for edge in edges:
-        if edge.parent in place:
-            assert place[edge.parent] < place[edge.child]
-    entered = {edge.child for edge in edges if edge.parent in place}
+        if edge.parent in position:
+            assert position[edge.parent] < position[edge.child]
+    entered = {edge.child for edge in edges if edge.parent in position}
     assert set(order) == set(roots) | entered
     assert graph.downstream(reversed(roots), list(reversed(edges))) == order
 

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmkeeper.core import events, ids, lookups, match, retry
-from swarmkeeper.core.match import QueueBook
-from swarmkeeper.core.model import Bot, Limits, Principal, Queue, Ready, Task, Work
-from swarmkeeper.core.states import BotType, Happening, Kind, Status, TaskHappening, TaskStatus
-from swarmkeeper.core.world import NotLoaded, World
+from swarmkeeper.core import events, ids, lookups
+from swarmkeeper.core.decide.working_set import NotLoaded, WorkingSet
+from swarmkeeper.core.model import Bot, Limits, Principal, Queue, QueueEntry, Task, Work
+from swarmkeeper.core.rules import match, retry
+from swarmkeeper.core.rules.match import QueueBook
+from swarmkeeper.core.states import BotType, Kind, Status, TaskStatus, TaskTransition, Transition
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from tests.examples import examples
@@ -70,8 +71,8 @@ def test_back_off_grows_with_the_number_of_failures() -> None:
     assert all(later > 1.5 * earlier for earlier, later in itertools.pairwise(means))
 
 
-def ready(priority: int, place: int, name: str = "w", *, since: int | None = None) -> Ready:
-    return Ready(name, 1, "t", priority, place, place if since is None else since, "task")
+def ready(priority: int, position: int, name: str = "w", *, since: int | None = None) -> QueueEntry:
+    return QueueEntry(name, 1, "t", priority, position, position if since is None else since, "task")
 
 
 @given(st.integers(0, 9), st.integers(0, 9), st.integers(0, 20 * MINUTE))
@@ -98,18 +99,18 @@ def test_of_one_priority_the_task_begun_first_comes_first_however_long_others_wa
 
 @given(st.integers(0, 10_000), st.integers(0, 10_000))
 def test_later_subtasks_of_a_task_never_stand_before_earlier_ones(one: int, other: int) -> None:
-    task = Task("tsk_1", "t", TaskStatus.PLANNED, 5, 0, 0, "spec", "a task", "key", place=7)
-    places = [
+    task = Task("tsk_1", "t", TaskStatus.PLANNED, 5, 0, 0, "spec", "a task", "key", position=7)
+    positions = [
         match.place_of(task, Work(f"sub_{n}", "tsk_1", "t", Kind.EXECUTE, "k", 1, Status.READY, 5, 0, ordinal=n))
         for n in sorted((one, other))
     ]
 
-    assert task.place <= places[0] <= places[1] <= task.place + 101 * MINUTE
+    assert task.position <= positions[0] <= positions[1] <= task.position + 101 * MINUTE
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 5)), max_size=8), st.randoms())
 def test_the_order_of_candidates_does_not_matter(found: list[tuple[int, int]], chance: Any) -> None:
-    items = [ready(priority, place, f"w{number}") for number, (priority, place) in enumerate(found)]
+    items = [ready(priority, position, f"w{number}") for number, (priority, position) in enumerate(found)]
     shuffled = list(items)
     chance.shuffle(shuffled)
 
@@ -150,37 +151,43 @@ def test_a_bot_may_ask_for_less_than_it_can_and_not_for_more() -> None:
 # ---- undoing -------------------------------------------------------------------------------------------------------
 
 
-def a_world() -> tuple[World, Task, Work]:
-    world = World(now=1_000_000, rules=RULES, limits=Limits(), queues=QueueBook())
+def a_world() -> tuple[WorkingSet, Task, Work]:
+    working = WorkingSet(now=1_000_000, rules=RULES, limits=Limits(), queues=QueueBook())
     task = Task("tsk_1", "t", TaskStatus.PLANNED, 5, 0, 0, "spec", "a task", "key")
     work = Work("sub_1", "tsk_1", "t", Kind.EXECUTE, "a", 1, Status.BLOCKED, 5, 0, start=10, start_left=10)
     rows: dict[tuple[str, Any], Any] = {("task", task.id): task, ("work", work.id): work, ("lease", work.id): None}
-    world.put_loaded({**rows, ("chores", task.id): [], ("children", (work.id, "", 500)): []})
-    return world, task, work
+    working.put_loaded({**rows, ("chores", task.id): [], ("children", (work.id, "", 500)): []})
+    return working, task, work
 
 
-def begin(world: World) -> None:
-    world.begin(actor_type="key", actor="k", by=Principal("t", "k", "client"), seed=b"0" * 16)
+def begin(working: WorkingSet) -> None:
+    working.begin(actor_type="key", actor="k", by=Principal("t", "k", "client"), seed=b"0" * 16)
 
 
-def snapshot(world: World) -> Any:
+def snapshot(working: WorkingSet) -> Any:
     rows = {
         want: dataclasses.asdict(row) if dataclasses.is_dataclass(row) and not isinstance(row, type) else row
-        for want, row in world.rows.items()
+        for want, row in working.rows.items()
     }
-    return rows, dataclasses.asdict(world.changes), dict(world.held), dict(world.touched), dict(world.queues.by_id)
+    return (
+        rows,
+        dataclasses.asdict(working.changes),
+        dict(working.held),
+        dict(working.touched),
+        dict(working.queues.by_id),
+    )
 
 
 STEPS: list[Any] = [
-    lambda world, task, work: world.task_happened(task, TaskHappening.STARTED, events.TaskStarted),
-    lambda world, task, work: world.happened(task, work, Happening.UNBLOCKED),
-    lambda world, task, work: world.grant(task, work, a_bot(), ttl=30, claim_id=None),
-    lambda world, task, work: world.write_payload(task, "p", b"{}"),
-    lambda world, task, work: world.add_chore(task, "hold", {}),
-    lambda world, task, work: world.give_feedback(work, 1, "so"),
-    lambda world, task, work: world.queue(Kind.EXECUTE, ("new",), None),
-    lambda world, task, work: world.emit(events.WorkDue(key="a"), task=task),
-    lambda world, task, work: world.set_timer("wake", work.id, 5),
+    lambda working, task, work: working.move_task(task, TaskTransition.STARTED, events.TaskStarted),
+    lambda working, task, work: working.move_work(task, work, Transition.UNBLOCKED),
+    lambda working, task, work: working.grant(task, work, a_bot(), ttl=30, claim_id=None),
+    lambda working, task, work: working.write_payload(task, "p", b"{}"),
+    lambda working, task, work: working.add_job(task, "hold", {}),
+    lambda working, task, work: working.give_feedback(work, 1, "so"),
+    lambda working, task, work: working.queue(Kind.EXECUTE, ("new",), None),
+    lambda working, task, work: working.emit(events.WorkDue(key="a"), task=task),
+    lambda working, task, work: working.set_timer("wake", work.id, 5),
 ]
 
 
@@ -188,40 +195,40 @@ STEPS: list[Any] = [
 @given(st.integers(0, len(STEPS)), st.integers(0, len(STEPS)))
 def test_what_is_undone_was_never_done(kept: int, undone: int) -> None:
     """Some steps of a command are kept, then others of a refused one are taken back."""
-    world, task, work = a_world()
-    begin(world)
-    world.record("task.test", task.id, task=task)
+    working, task, work = a_world()
+    begin(working)
+    working.record("task.test", task.id, task=task)
     for step in STEPS[:kept]:
-        step(world, task, work)
-    world.finish()
-    before = snapshot(world)
+        step(working, task, work)
+    working.finish()
+    before = snapshot(working)
 
-    begin(world)
+    begin(working)
     for step in STEPS[kept : kept + undone]:
-        step(world, task, work)
-    world.undo()
+        step(working, task, work)
+    working.undo()
 
-    assert snapshot(world) == before
+    assert snapshot(working) == before
 
 
 def test_what_is_not_loaded_is_asked_for_and_never_guessed() -> None:
-    world, _, _ = a_world()
-    begin(world)
+    working, _, _ = a_world()
+    begin(working)
 
     with pytest.raises(NotLoaded) as missing:
-        world.get_many(lookups.WORK, ["sub_1", "sub_2", "sub_3"])
+        working.get_many(lookups.WORK, ["sub_1", "sub_2", "sub_3"])
 
-    assert missing.value.wants == (("work", "sub_2"), ("work", "sub_3"))
+    assert missing.value.needs == (("work", "sub_2"), ("work", "sub_3"))
 
 
 def test_each_change_raises_the_version_once_however_often_it_was_made() -> None:
-    world, task, work = a_world()
-    for happening in (Happening.UNBLOCKED, Happening.CANCELLED):
-        begin(world)
-        world.record("task.test", task.id, task=task)
-        world.happened(task, work, happening)
-        world.finish()
+    working, task, work = a_world()
+    for transition in (Transition.UNBLOCKED, Transition.CANCELLED):
+        begin(working)
+        working.record("task.test", task.id, task=task)
+        working.move_work(task, work, transition)
+        working.finish()
 
-    world.take_changes()
+    working.take_changes()
 
     assert (work.version, task.version) == (1, 1)

@@ -11,20 +11,20 @@ from hypothesis import strategies as st
 
 from swarmkeeper.core import commands, states
 from swarmkeeper.core.errors import IllegalTransition
-from swarmkeeper.core.states import FINAL, LIFE, Happening, Status
+from swarmkeeper.core.states import FINAL, LIFE, Status, Transition
 from swarmkeeper.sim.harness import ADMIN, Harness, Held, Node
 
 # A story brings an item into the first state of its row and yields (task, key); after that it lets the row happen.
 Story = Callable[[Harness], Iterator[tuple[str, str]]]
-STORIES: dict[tuple[Status, Happening], Story] = {}
+STORIES: dict[tuple[Status, Transition], Story] = {}
 
 TWO_IN_A_ROW: list[Node] = ["a", {"key": "b", "depends_on": ["a"]}]
 
 
-def shows(status: Status, happening: Happening) -> Callable[[Story], Story]:
+def shows(status: Status, transition: Transition) -> Callable[[Story], Story]:
     def keep(story: Story) -> Story:
-        assert (status, happening) not in STORIES, "one story for each row"
-        STORIES[status, happening] = story
+        assert (status, transition) not in STORIES, "one story for each row"
+        STORIES[status, transition] = story
         return story
 
     return keep
@@ -42,14 +42,14 @@ def in_review(swarm: Harness, **options: Any) -> tuple[str, Held]:
     return task, swarm.take(swarm.bot("judge", "Evaluator"))
 
 
-@shows(Status.BLOCKED, Happening.UNBLOCKED)
+@shows(Status.BLOCKED, Transition.UNBLOCKED)
 def its_upstream_ends_well(swarm: Harness) -> Iterator[tuple[str, str]]:
     task = swarm.submit(TWO_IN_A_ROW)
     yield task, "b"
     swarm.report(swarm.take(swarm.bot("worker")))
 
 
-@shows(Status.BLOCKED, Happening.SKIPPED)
+@shows(Status.BLOCKED, Transition.SKIPPED)
 def its_upstream_fails_and_another_takes_care(swarm: Harness) -> Iterator[tuple[str, str]]:
     cleanup: Node = {"key": "c", "depends_on": [{"key": "a", "when": "failure"}]}
     task = swarm.submit([*TWO_IN_A_ROW, cleanup])
@@ -57,77 +57,77 @@ def its_upstream_fails_and_another_takes_care(swarm: Harness) -> Iterator[tuple[
     swarm.report(swarm.take(swarm.bot("worker")), error="not_retryable")
 
 
-@shows(Status.BLOCKED, Happening.CANCELLED)
+@shows(Status.BLOCKED, Transition.CANCELLED)
 def it_is_cancelled_while_blocked(swarm: Harness) -> Iterator[tuple[str, str]]:
     task = swarm.submit(TWO_IN_A_ROW)
     yield task, "b"
     swarm.cancel(task)
 
 
-@shows(Status.READY, Happening.LEASED)
+@shows(Status.READY, Transition.LEASED)
 def a_bot_takes_it(swarm: Harness) -> Iterator[tuple[str, str]]:
     task = swarm.submit(["a"])
     yield task, "a"
     swarm.take(swarm.bot("worker"))
 
 
-@shows(Status.READY, Happening.EXPIRED)
+@shows(Status.READY, Transition.EXPIRED)
 def nobody_takes_it(swarm: Harness) -> Iterator[tuple[str, str]]:
     task = swarm.submit([{"key": "a", "schedule_to_start_seconds": 60}])
     yield task, "a"
     swarm.advance(60)
 
 
-@shows(Status.READY, Happening.CANCELLED)
+@shows(Status.READY, Transition.CANCELLED)
 def it_is_cancelled_while_ready(swarm: Harness) -> Iterator[tuple[str, str]]:
     task = swarm.submit(["a"])
     yield task, "a"
     swarm.cancel(task)
 
 
-@shows(Status.LEASED, Happening.SUCCEEDED)
+@shows(Status.LEASED, Transition.SUCCEEDED)
 def its_bot_reports_an_output(swarm: Harness) -> Iterator[tuple[str, str]]:
     task, lease = leased(swarm)
     yield task, "a"
     swarm.report(lease)
 
 
-@shows(Status.LEASED, Happening.SUBMITTED)
+@shows(Status.LEASED, Transition.SUBMITTED)
 def its_output_is_to_be_judged(swarm: Harness) -> Iterator[tuple[str, str]]:
     task, lease = leased(swarm, evaluation="each")
     yield task, "a"
     swarm.report(lease)
 
 
-@shows(Status.LEASED, Happening.RELEASED)
+@shows(Status.LEASED, Transition.RELEASED)
 def its_bot_gives_it_back(swarm: Harness) -> Iterator[tuple[str, str]]:
     task, lease = leased(swarm)
     yield task, "a"
     swarm.release(lease)
 
 
-@shows(Status.LEASED, Happening.LEASE_UNSEEN)
+@shows(Status.LEASED, Transition.LEASE_UNSEEN)
 def its_lease_never_reached_the_bot(swarm: Harness) -> Iterator[tuple[str, str]]:
     task, _ = leased(swarm)
     yield task, "a"
     swarm.advance(30)
 
 
-@shows(Status.LEASED, Happening.DEFERRED)
+@shows(Status.LEASED, Transition.DEFERRED)
 def its_bot_puts_it_off(swarm: Harness) -> Iterator[tuple[str, str]]:
     task, lease = leased(swarm)
     yield task, "a"
     swarm.release(lease, delay_seconds=10)
 
 
-@shows(Status.LEASED, Happening.ATTEMPT_FAILED)
+@shows(Status.LEASED, Transition.ATTEMPT_FAILED)
 def an_attempt_fails(swarm: Harness) -> Iterator[tuple[str, str]]:
     task, lease = leased(swarm)
     yield task, "a"
     swarm.report(lease, error="retryable")
 
 
-@shows(Status.LEASED, Happening.TIMED_OUT)
+@shows(Status.LEASED, Transition.TIMED_OUT)
 def its_bot_beats_but_does_not_finish(swarm: Harness) -> Iterator[tuple[str, str]]:
     task = swarm.submit([{"key": "a", "timeout_seconds": 20}])
     lease = swarm.take(swarm.bot("worker"))
@@ -136,7 +136,7 @@ def its_bot_beats_but_does_not_finish(swarm: Harness) -> Iterator[tuple[str, str
     swarm.advance(20)
 
 
-@shows(Status.LEASED, Happening.LEASE_EXPIRED)
+@shows(Status.LEASED, Transition.LEASE_EXPIRED)
 def its_bot_goes_silent(swarm: Harness) -> Iterator[tuple[str, str]]:
     task, lease = leased(swarm)
     swarm.beat(lease)
@@ -144,21 +144,21 @@ def its_bot_goes_silent(swarm: Harness) -> Iterator[tuple[str, str]]:
     swarm.advance(30)
 
 
-@shows(Status.LEASED, Happening.ASKED)
+@shows(Status.LEASED, Transition.ASKED)
 def its_bot_asks_a_person(swarm: Harness) -> Iterator[tuple[str, str]]:
     task, lease = leased(swarm)
     yield task, "a"
     swarm.ask(lease)
 
 
-@shows(Status.LEASED, Happening.FAILED)
+@shows(Status.LEASED, Transition.FAILED)
 def its_bot_says_that_it_can_never_work(swarm: Harness) -> Iterator[tuple[str, str]]:
     task, lease = leased(swarm)
     yield task, "a"
     swarm.report(lease, error="not_retryable")
 
 
-@shows(Status.LEASED, Happening.POISONED)
+@shows(Status.LEASED, Transition.POISONED)
 def its_third_bot_goes_silent(swarm: Harness) -> Iterator[tuple[str, str]]:
     task, lease = leased(swarm)
     for _ in range(2):
@@ -170,7 +170,7 @@ def its_third_bot_goes_silent(swarm: Harness) -> Iterator[tuple[str, str]]:
     swarm.advance(30)
 
 
-@shows(Status.LEASED, Happening.CANCELLED)
+@shows(Status.LEASED, Transition.CANCELLED)
 def it_is_cancelled_while_leased(swarm: Harness) -> Iterator[tuple[str, str]]:
     task, _ = leased(swarm)
     yield task, "a"
@@ -178,7 +178,7 @@ def it_is_cancelled_while_leased(swarm: Harness) -> Iterator[tuple[str, str]]:
     swarm.advance(20)  # a third of the lease's life and ten seconds, for its bot to hear of it
 
 
-@shows(Status.WAITING, Happening.DUE)
+@shows(Status.WAITING, Transition.DUE)
 def its_back_off_is_over(swarm: Harness) -> Iterator[tuple[str, str]]:
     task, lease = leased(swarm)
     swarm.report(lease, error="retryable")
@@ -186,7 +186,7 @@ def its_back_off_is_over(swarm: Harness) -> Iterator[tuple[str, str]]:
     swarm.advance(1)
 
 
-@shows(Status.WAITING, Happening.ANSWERED)
+@shows(Status.WAITING, Transition.ANSWERED)
 def its_question_is_answered(swarm: Harness) -> Iterator[tuple[str, str]]:
     task, lease = leased(swarm)
     question = swarm.ask(lease)
@@ -194,7 +194,7 @@ def its_question_is_answered(swarm: Harness) -> Iterator[tuple[str, str]]:
     swarm.decide(question, "answer", answer="this one")
 
 
-@shows(Status.WAITING, Happening.DENIED)
+@shows(Status.WAITING, Transition.DENIED)
 def its_question_is_denied(swarm: Harness) -> Iterator[tuple[str, str]]:
     task, lease = leased(swarm)
     question = swarm.ask(lease)
@@ -202,7 +202,7 @@ def its_question_is_denied(swarm: Harness) -> Iterator[tuple[str, str]]:
     swarm.decide(question, "reject", reason="no")
 
 
-@shows(Status.WAITING, Happening.ANSWER_EXPIRED)
+@shows(Status.WAITING, Transition.ANSWER_EXPIRED)
 def nobody_answers_its_question(swarm: Harness) -> Iterator[tuple[str, str]]:
     task, lease = leased(swarm)
     swarm.ask(lease, expires_in_seconds=60)
@@ -210,7 +210,7 @@ def nobody_answers_its_question(swarm: Harness) -> Iterator[tuple[str, str]]:
     swarm.advance(60)
 
 
-@shows(Status.WAITING, Happening.CANCELLED)
+@shows(Status.WAITING, Transition.CANCELLED)
 def it_is_cancelled_while_it_waits(swarm: Harness) -> Iterator[tuple[str, str]]:
     task, lease = leased(swarm)
     swarm.ask(lease)
@@ -218,35 +218,35 @@ def it_is_cancelled_while_it_waits(swarm: Harness) -> Iterator[tuple[str, str]]:
     swarm.cancel(task)
 
 
-@shows(Status.IN_REVIEW, Happening.ACCEPTED)
+@shows(Status.IN_REVIEW, Transition.ACCEPTED)
 def its_review_accepts(swarm: Harness) -> Iterator[tuple[str, str]]:
     task, review = in_review(swarm)
     yield task, "a"
     swarm.report(review, verdict="accept")
 
 
-@shows(Status.IN_REVIEW, Happening.REWORK)
+@shows(Status.IN_REVIEW, Transition.REWORK)
 def its_review_asks_for_rework(swarm: Harness) -> Iterator[tuple[str, str]]:
     task, review = in_review(swarm)
     yield task, "a"
     swarm.report(review, verdict="rework")
 
 
-@shows(Status.IN_REVIEW, Happening.REJECTED)
+@shows(Status.IN_REVIEW, Transition.REJECTED)
 def its_review_rejects(swarm: Harness) -> Iterator[tuple[str, str]]:
     task, review = in_review(swarm)
     yield task, "a"
     swarm.report(review, verdict="reject")
 
 
-@shows(Status.IN_REVIEW, Happening.REVIEW_FAILED)
+@shows(Status.IN_REVIEW, Transition.REVIEW_FAILED)
 def its_review_cannot_be_made(swarm: Harness) -> Iterator[tuple[str, str]]:
     task, review = in_review(swarm)
     yield task, "a"
     swarm.report(review, error="not_retryable")
 
 
-@shows(Status.IN_REVIEW, Happening.ROUNDS_EXHAUSTED)
+@shows(Status.IN_REVIEW, Transition.ROUNDS_EXHAUSTED)
 def its_review_is_not_satisfied_in_all_its_rounds(swarm: Harness) -> Iterator[tuple[str, str]]:
     task, review = in_review(swarm, max_rounds=1)
     swarm.report(review, verdict="rework")
@@ -256,7 +256,7 @@ def its_review_is_not_satisfied_in_all_its_rounds(swarm: Harness) -> Iterator[tu
     swarm.report(review, verdict="rework")
 
 
-@shows(Status.IN_REVIEW, Happening.CANCELLED)
+@shows(Status.IN_REVIEW, Transition.CANCELLED)
 def it_is_cancelled_while_in_review(swarm: Harness) -> Iterator[tuple[str, str]]:
     task, review = in_review(swarm)
     yield task, "a"
@@ -269,7 +269,7 @@ def test_each_row_of_the_life_of_a_work_item_is_shown() -> None:
 
 
 @pytest.mark.parametrize("row", LIFE, ids=lambda row: f"{row[0]}-{row[1]}")
-def test_a_work_item_goes_along_its_life(swarm: Harness, row: tuple[Status, Happening]) -> None:
+def test_a_work_item_goes_along_its_life(swarm: Harness, row: tuple[Status, Transition]) -> None:
     story = STORIES[row](swarm)
 
     task, key = next(story)
@@ -281,26 +281,26 @@ def test_a_work_item_goes_along_its_life(swarm: Harness, row: tuple[Status, Happ
 
 
 @pytest.mark.parametrize("status", Status)
-@pytest.mark.parametrize("happening", Happening)
-def test_what_is_not_in_the_table_cannot_happen(status: Status, happening: Happening) -> None:
-    if (status, happening) in LIFE:
-        assert states.after(status, happening) is LIFE[status, happening]
+@pytest.mark.parametrize("happening", Transition)
+def test_what_is_not_in_the_table_cannot_happen(status: Status, transition: Transition) -> None:
+    if (status, transition) in LIFE:
+        assert states.after(status, transition) is LIFE[status, transition]
         return
 
     with pytest.raises(IllegalTransition):
-        states.after(status, happening)
+        states.after(status, transition)
 
 
 def test_what_is_final_follows_from_the_table() -> None:
     assert {Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.SKIPPED} == FINAL
 
 
-@given(st.lists(st.sampled_from(Happening), max_size=30))
-def test_nothing_ever_happens_after_the_end(story: list[Happening]) -> None:
+@given(st.lists(st.sampled_from(Transition), max_size=30))
+def test_nothing_ever_happens_after_the_end(story: list[Transition]) -> None:
     status = Status.BLOCKED
-    for happening in story:
+    for transition in story:
         try:
-            following = states.after(status, happening)
+            following = states.after(status, transition)
         except IllegalTransition:
             continue
         assert status not in FINAL
@@ -308,7 +308,7 @@ def test_nothing_ever_happens_after_the_end(story: list[Happening]) -> None:
 
 
 def test_whatever_is_not_final_can_be_cancelled() -> None:
-    assert {status for status, happening in LIFE if happening is Happening.CANCELLED} == set(Status) - FINAL
+    assert {status for status, transition in LIFE if transition is Transition.CANCELLED} == set(Status) - FINAL
 
 
 def test_an_open_item_of_a_closed_task_is_cancelled_in_truth_before_its_sweep_comes() -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from swarmkeeper.core import lookups
+from swarmkeeper.core.decide.working_set import VOLATILE
 from swarmkeeper.core.lookups import Lookup
-from swarmkeeper.core.world import VOLATILE
-from swarmkeeper.storage.sqlite import unit
+from swarmkeeper.storage.sqlite import transaction
 
 ALL = [value for value in vars(lookups).values() if isinstance(value, Lookup)]
 
 
 def test_the_store_has_a_loader_for_each_lookup() -> None:
-    assert sorted(ALL) == sorted([*unit._GATHER, *unit._BY_KEY])
+    assert sorted(ALL) == sorted([*transaction._GATHER, *transaction._BY_KEY])
 
 
 def test_a_lookup_is_named_by_its_word() -> None:

@@ -5,8 +5,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmkeeper.core import graph
 from swarmkeeper.core.model import SubtaskSpec
+from swarmkeeper.core.rules import graph
 from swarmkeeper.core.states import Condition
 
 

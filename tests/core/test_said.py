@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmkeeper.core.said import CHARACTERS_MAX, LINE_LENGTH_MAX, LINES_MAX, joined
+from swarmkeeper.core.rules.heartbeat_log import CHARACTERS_MAX, LINE_LENGTH_MAX, LINES_MAX, joined
 
 LINES = st.lists(st.text(max_size=20), max_size=8)
 SAID = st.fixed_dictionaries(

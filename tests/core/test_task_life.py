@@ -9,19 +9,19 @@ import pytest
 
 from swarmkeeper.core import states
 from swarmkeeper.core.errors import IllegalTransition
-from swarmkeeper.core.states import OUTCOME_OF, TASK_LIFE, FailureCode, Outcome, TaskHappening, TaskStatus
+from swarmkeeper.core.states import OUTCOME_OF, TASK_LIFE, FailureCode, Outcome, TaskStatus, TaskTransition
 from swarmkeeper.sim.harness import Harness
 
 # A story brings a task into the first state of its row and yields it; after that it lets the row happen.
 Story = Callable[[Harness], Iterator[str]]
-Row = tuple[TaskStatus | None, TaskHappening]
+Row = tuple[TaskStatus | None, TaskTransition]
 STORIES: dict[Row, Story] = {}
 
 
-def shows(status: TaskStatus, happening: TaskHappening) -> Callable[[Story], Story]:
+def shows(status: TaskStatus, transition: TaskTransition) -> Callable[[Story], Story]:
     def keep(story: Story) -> Story:
-        assert (status, happening) not in STORIES, "one story for each row"
-        STORIES[status, happening] = story
+        assert (status, transition) not in STORIES, "one story for each row"
+        STORIES[status, transition] = story
         return story
 
     return keep
@@ -33,28 +33,28 @@ def completed(swarm: Harness, **options: Any) -> str:
     return task
 
 
-@shows(TaskStatus.CREATED, TaskHappening.PLANNED)
+@shows(TaskStatus.CREATED, TaskTransition.PLANNED)
 def a_planner_plans_it(swarm: Harness) -> Iterator[str]:
     task = swarm.submit()
     yield task
     swarm.report(swarm.take(swarm.bot("planner", "Planner")), plan=["a"])
 
 
-@shows(TaskStatus.PLANNED, TaskHappening.STARTED)
+@shows(TaskStatus.PLANNED, TaskTransition.STARTED)
 def its_first_subtask_is_leased(swarm: Harness) -> Iterator[str]:
     task = swarm.submit(["a"])
     yield task
     swarm.take(swarm.bot("worker"))
 
 
-@shows(TaskStatus.PLANNED, TaskHappening.FINISHED)
+@shows(TaskStatus.PLANNED, TaskTransition.FINISHED)
 def no_subtask_is_ever_taken_and_that_is_handled(swarm: Harness) -> Iterator[str]:
     task = swarm.submit([{"key": "a", "schedule_to_start_seconds": 10, "on_failure": "continue"}])
     yield task
     swarm.advance(10)
 
 
-@shows(TaskStatus.IN_PROGRESS, TaskHappening.FINISHED)
+@shows(TaskStatus.IN_PROGRESS, TaskTransition.FINISHED)
 def its_last_subtask_succeeds(swarm: Harness) -> Iterator[str]:
     task = swarm.submit(["a"])
     lease = swarm.take(swarm.bot("worker"))
@@ -62,42 +62,42 @@ def its_last_subtask_succeeds(swarm: Harness) -> Iterator[str]:
     swarm.report(lease)
 
 
-@shows(TaskStatus.COMPLETED, TaskHappening.ACCEPTED)
+@shows(TaskStatus.COMPLETED, TaskTransition.ACCEPTED)
 def its_review_accepts(swarm: Harness) -> Iterator[str]:
     task = completed(swarm)
     yield task
     swarm.report(swarm.take(swarm.bot("judge", "Evaluator")), verdict="accept")
 
 
-@shows(TaskStatus.COMPLETED, TaskHappening.REWORK)
+@shows(TaskStatus.COMPLETED, TaskTransition.REWORK)
 def its_review_asks_for_rework(swarm: Harness) -> Iterator[str]:
     task = completed(swarm)
     yield task
     swarm.report(swarm.take(swarm.bot("judge", "Evaluator")), verdict="rework")
 
 
-@shows(TaskStatus.COMPLETED, TaskHappening.FAILED)
+@shows(TaskStatus.COMPLETED, TaskTransition.FAILED)
 def its_review_rejects(swarm: Harness) -> Iterator[str]:
     task = completed(swarm)
     yield task
     swarm.report(swarm.take(swarm.bot("judge", "Evaluator")), verdict="reject")
 
 
-@shows(TaskStatus.CREATED, TaskHappening.FAILED)
+@shows(TaskStatus.CREATED, TaskTransition.FAILED)
 def no_planner_can_plan_it(swarm: Harness) -> Iterator[str]:
     task = swarm.submit()
     yield task
     swarm.report(swarm.take(swarm.bot("planner", "Planner")), error="not_retryable")
 
 
-@shows(TaskStatus.PLANNED, TaskHappening.FAILED)
+@shows(TaskStatus.PLANNED, TaskTransition.FAILED)
 def its_plan_is_not_approved(swarm: Harness) -> Iterator[str]:
     task = swarm.submit(["a"], approval="plan")
     yield task
     swarm.decide(swarm.approvals(task)[0], "reject", reason="no")
 
 
-@shows(TaskStatus.IN_PROGRESS, TaskHappening.FAILED)
+@shows(TaskStatus.IN_PROGRESS, TaskTransition.FAILED)
 def a_subtask_fails_and_nothing_handles_it(swarm: Harness) -> Iterator[str]:
     task = swarm.submit(["a"])
     lease = swarm.take(swarm.bot("worker"))
@@ -105,7 +105,7 @@ def a_subtask_fails_and_nothing_handles_it(swarm: Harness) -> Iterator[str]:
     swarm.report(lease, error="not_retryable")
 
 
-@shows(TaskStatus.FAILED, TaskHappening.RETRIED_TO_PLAN)
+@shows(TaskStatus.FAILED, TaskTransition.RETRIED_TO_PLAN)
 def it_had_no_plan_yet_when_it_is_retried(swarm: Harness) -> Iterator[str]:
     task = swarm.submit()
     swarm.cancel(task)
@@ -113,7 +113,7 @@ def it_had_no_plan_yet_when_it_is_retried(swarm: Harness) -> Iterator[str]:
     swarm.retry(task)
 
 
-@shows(TaskStatus.FAILED, TaskHappening.RETRIED_TO_START)
+@shows(TaskStatus.FAILED, TaskTransition.RETRIED_TO_START)
 def nothing_of_it_was_leased_yet_when_it_is_retried(swarm: Harness) -> Iterator[str]:
     task = swarm.submit(["a"])
     swarm.cancel(task)
@@ -121,7 +121,7 @@ def nothing_of_it_was_leased_yet_when_it_is_retried(swarm: Harness) -> Iterator[
     swarm.retry(task)
 
 
-@shows(TaskStatus.FAILED, TaskHappening.RETRIED_TO_WORK)
+@shows(TaskStatus.FAILED, TaskTransition.RETRIED_TO_WORK)
 def it_was_at_work_when_it_is_retried(swarm: Harness) -> Iterator[str]:
     task = swarm.submit(["a"])
     swarm.report(swarm.take(swarm.bot("worker")), error="not_retryable")
@@ -129,7 +129,7 @@ def it_was_at_work_when_it_is_retried(swarm: Harness) -> Iterator[str]:
     swarm.retry(task)
 
 
-@shows(TaskStatus.FAILED, TaskHappening.RETRIED_TO_REVIEW)
+@shows(TaskStatus.FAILED, TaskTransition.RETRIED_TO_REVIEW)
 def nothing_is_left_but_the_review_when_it_is_retried(swarm: Harness) -> Iterator[str]:
     task = completed(swarm)
     swarm.report(swarm.take(swarm.bot("judge", "Evaluator")), verdict="reject")
@@ -137,7 +137,7 @@ def nothing_is_left_but_the_review_when_it_is_retried(swarm: Harness) -> Iterato
     swarm.retry(task)
 
 
-@shows(TaskStatus.FAILED, TaskHappening.ARCHIVED)
+@shows(TaskStatus.FAILED, TaskTransition.ARCHIVED)
 def it_failed_and_is_put_away(swarm: Harness) -> Iterator[str]:
     task = swarm.submit(["a"])
     swarm.cancel(task)
@@ -148,7 +148,7 @@ def it_failed_and_is_put_away(swarm: Harness) -> Iterator[str]:
 def test_a_task_begins_as_created(swarm: Harness) -> None:
     task = swarm.submit()
 
-    assert swarm.task(task).status is TASK_LIFE[None, TaskHappening.SUBMITTED]
+    assert swarm.task(task).status is TASK_LIFE[None, TaskTransition.SUBMITTED]
     assert swarm.kinds(task) == ["task.submitted"]
 
 
@@ -162,7 +162,7 @@ def test_a_task_that_brings_its_subtasks_is_submitted_and_planned_in_one_command
 
 
 def test_each_row_of_the_life_of_a_task_is_shown() -> None:
-    assert set(STORIES) | {(None, TaskHappening.SUBMITTED)} == set(TASK_LIFE)
+    assert set(STORIES) | {(None, TaskTransition.SUBMITTED)} == set(TASK_LIFE)
 
 
 @pytest.mark.parametrize("row", STORIES, ids=lambda row: f"{row[0]}-{row[1]}")
@@ -180,14 +180,14 @@ def test_a_task_goes_along_its_life(swarm: Harness, row: Row) -> None:
 
 
 @pytest.mark.parametrize("status", [None, *TaskStatus])
-@pytest.mark.parametrize("happening", TaskHappening)
-def test_what_is_not_in_the_table_cannot_happen(status: TaskStatus | None, happening: TaskHappening) -> None:
-    if (status, happening) in TASK_LIFE:
-        assert states.task_after(status, happening) is TASK_LIFE[status, happening]
+@pytest.mark.parametrize("happening", TaskTransition)
+def test_what_is_not_in_the_table_cannot_happen(status: TaskStatus | None, transition: TaskTransition) -> None:
+    if (status, transition) in TASK_LIFE:
+        assert states.task_after(status, transition) is TASK_LIFE[status, transition]
         return
 
     with pytest.raises(IllegalTransition):
-        states.task_after(status, happening)
+        states.task_after(status, transition)
 
 
 def test_nothing_comes_after_archived() -> None:

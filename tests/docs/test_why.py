@@ -2,7 +2,7 @@
 
 import re
 
-from swarmkeeper.core.explain import Reason
+from swarmkeeper.core.rules.explain import Reason
 from tests.docs.test_blocks import ROOT
 
 

@@ -15,7 +15,7 @@ from swarmkeeper.clock import SystemClock
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.sdk.client import Client
-from swarmkeeper.serving import serving
+from swarmkeeper.server import serving
 from swarmkeeper.settings import Settings
 from tests.cli.shell import Shell
 from tests.effects.conftest import attempt_seconds, ended, submitted

@@ -21,7 +21,7 @@ def test_whoever_submitted_a_task_does_not_approve_it_whatever_the_role(swarm: H
         swarm.decide(approval, "approve", by=Principal(TENANT, CLIENT.key_id, "approver"))
 
     swarm.decide(approval, "approve", by=APPROVER)
-    assert swarm.task(task).holds == ()
+    assert swarm.task(task).hold_reasons == ()
 
 
 def test_the_bot_that_asked_or_planned_does_not_decide_but_an_administrator_may(swarm: Harness) -> None:

@@ -13,7 +13,7 @@ import pytest
 from swarmkeeper.core import commands
 from swarmkeeper.core.errors import IdempotencyKeyReused, Internal, Overloaded, SwarmkeeperError
 from swarmkeeper.core.states import Status
-from swarmkeeper.service.engine import Replayed
+from swarmkeeper.engine.loop import Replayed
 from swarmkeeper.sim.harness import CLIENT, Harness
 
 
@@ -89,7 +89,7 @@ def test_a_fault_while_deciding_fails_alone_too() -> None:
     found = swarm.do_all([commands.Pause(by=CLIENT, task=task), broken])
 
     assert isinstance(found[1], Internal)
-    assert swarm.task(task).holds == ("paused",)
+    assert swarm.task(task).hold_reasons == ("paused",)
     assert swarm.work(task, "a").status is Status.LEASED
     swarm.check(faults=1)
 
@@ -175,7 +175,7 @@ def test_more_commands_than_fit_in_one_batch_are_all_carried_out(swarm: Harness)
     found = swarm.do_all([swarm.a_submission(["a"]) for _ in range(1_100)])
 
     assert len({one for one in found if isinstance(one, str)}) == 1_100
-    assert swarm.engine.figures.batch_commands_last <= 128
+    assert swarm.engine.stats.batch_commands_last <= 128
 
 
 def test_a_stopping_engine_answers_what_it_took_and_takes_nothing_more() -> None:

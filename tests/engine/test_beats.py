@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from swarmkeeper.core import commands
-from swarmkeeper.core.commands import Beat, Pulse
+from swarmkeeper.core.commands import Heartbeat, LeaseHeartbeat
 from swarmkeeper.core.model import Limits
 from swarmkeeper.sim.harness import ADMIN, Harness, Held
 
@@ -23,9 +23,9 @@ def a_beating_lease(swarm: Harness) -> Held:
 
 def beats_of(swarm: Harness, lease: Held) -> int:
     """How many batches one beat makes."""
-    before = swarm.engine.figures.batches
+    before = swarm.engine.stats.batches
     assert swarm.beat(lease) == "continue"
-    return swarm.engine.figures.batches - before
+    return swarm.engine.stats.batches - before
 
 
 def test_a_beat_that_tells_nothing_new_costs_no_batch(swarm: Harness) -> None:
@@ -61,11 +61,11 @@ def test_what_a_beat_tells_is_written(swarm: Harness, news: dict[str, dict[str, 
 def test_the_same_news_again_are_none(swarm: Harness) -> None:
     lease = a_beating_lease(swarm)
     swarm.beat(lease, progress={"fraction": 0.5})
-    before = swarm.engine.figures.batches
+    before = swarm.engine.stats.batches
 
     assert swarm.beat(lease, progress={"fraction": 0.5}) == "continue"
 
-    assert swarm.engine.figures.batches == before
+    assert swarm.engine.stats.batches == before
 
 
 def test_a_beat_hears_at_once_that_its_task_was_cancelled(swarm: Harness) -> None:
@@ -99,7 +99,9 @@ def test_a_beat_hears_at_once_that_its_lease_was_lost(swarm: Harness) -> None:
 
 def test_a_beat_hears_at_once_that_its_bot_shall_drain(swarm: Harness) -> None:
     lease = a_beating_lease(swarm)
-    beat = Beat(by=swarm.principal(lease.bot), bot=lease.bot, pulses=(Pulse(lease_id=lease.lease_id),))
+    beat = Heartbeat(
+        by=swarm.principal(lease.bot), bot=lease.bot, heartbeats=(LeaseHeartbeat(lease_id=lease.lease_id),)
+    )
     assert not swarm.do(beat).drain
     swarm.do(commands.Drain(by=ADMIN, bot=lease.bot))
 

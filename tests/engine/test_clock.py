@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from swarmkeeper.core import commands
-from swarmkeeper.service import console
-from swarmkeeper.service.doctor import CLOCK, examine
-from swarmkeeper.service.enginetime import EngineTime
+from swarmkeeper.engine.engine_time import EngineTime
+from swarmkeeper.offline import offline_admin
+from swarmkeeper.offline.doctor import CLOCK, examine
 from swarmkeeper.sim.harness import ADMIN, Harness, Held
 from swarmkeeper.sim.kernel.clock import VirtualClock
 from swarmkeeper.sim.kernel.loop import SECOND, virtual_loop
@@ -143,7 +143,7 @@ def test_a_key_made_in_such_a_store_is_good_for_as_long_as_was_said(ahead: Harne
 
 
 def reset(swarm: Harness) -> int:
-    work = console.reset_clock(swarm.store, clock=swarm.clock, entropy=swarm.chance, rules=rules())
+    work = offline_admin.reset_clock(swarm.store, clock=swarm.clock, entropy=swarm.chance, rules=rules())
     return int(swarm.run(work))
 
 

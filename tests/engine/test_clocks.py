@@ -320,9 +320,12 @@ def test_a_bot_that_beats_in_time_does_not_lose_its_lease_to_a_slow_disk(
         await right(connection)
 
     # In one beat: of the first nothing is to be written yet, of the second there is news.
-    pulses = (commands.Pulse(lease_id=quiet.lease_id), commands.Pulse(lease_id=busy.lease_id, progress={"percent": 50}))
+    heartbeats = (
+        commands.LeaseHeartbeat(lease_id=quiet.lease_id),
+        commands.LeaseHeartbeat(lease_id=busy.lease_id, progress={"percent": 50}),
+    )
     monkeypatch.setattr(swarm.store, "_commit", slow)
-    swarm.do(commands.Beat(by=swarm._bots[bot], bot=bot, pulses=pulses))
+    swarm.do(commands.Heartbeat(by=swarm._bots[bot], bot=bot, heartbeats=heartbeats))
     swarm.advance(10)
 
     assert swarm.beat(quiet) == "continue"

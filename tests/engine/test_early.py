@@ -7,19 +7,19 @@ import dataclasses
 import pytest
 
 from swarmkeeper.core import commands
+from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import LeaseLost, NotFound
-from swarmkeeper.core.match import QueueBook
 from swarmkeeper.core.model import Principal
-from swarmkeeper.core.ports import Want
+from swarmkeeper.core.ports import Key
+from swarmkeeper.core.rules.match import QueueBook
 from swarmkeeper.core.states import Status
-from swarmkeeper.core.world import World
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.sim.harness import ADMIN, Harness
 
 
-def fire(swarm: Harness, kind: str, ref: str, lease_id: str | None = None) -> None:
-    swarm.do(commands.Fire(kind=kind, ref=ref, lease_id=lease_id))
+def timer_fired(swarm: Harness, kind: str, ref: str, lease_id: str | None = None) -> None:
+    swarm.do(commands.TimerFired(kind=kind, ref=ref, lease_id=lease_id))
 
 
 @pytest.mark.parametrize("kind", ["lease", "ends", "grace", "wake", "start"])
@@ -28,7 +28,7 @@ def test_a_timer_that_comes_too_early_takes_no_lease(swarm: Harness, kind: str) 
     lease = swarm.take(swarm.bot("worker"))
     swarm.beat(lease)
 
-    fire(swarm, kind, lease.work)
+    timer_fired(swarm, kind, lease.work)
 
     assert swarm.work(task, "a").status is Status.LEASED
     assert swarm.report(lease).task_status == "ARCHIVED"
@@ -38,8 +38,8 @@ def test_a_timer_that_comes_too_early_takes_no_lease(swarm: Harness, kind: str) 
 def test_the_timer_that_came_too_early_comes_again(swarm: Harness) -> None:
     task = swarm.submit(["a"])
     lease = swarm.take(swarm.bot("worker"))
-    fire(swarm, "lease", lease.work)
-    fire(swarm, "ends", lease.work)
+    timer_fired(swarm, "lease", lease.work)
+    timer_fired(swarm, "ends", lease.work)
 
     swarm.advance(31)
 
@@ -55,8 +55,8 @@ def test_a_timer_that_comes_too_early_ends_no_waiting(swarm: Harness, kind: str)
     swarm.release(held["a"])
     swarm.release(held["b"], delay_seconds=60)
 
-    fire(swarm, kind, held["a"].work)
-    fire(swarm, kind, held["b"].work)
+    timer_fired(swarm, kind, held["a"].work)
+    timer_fired(swarm, kind, held["b"].work)
 
     assert swarm.work(ready, "a").status is Status.READY
     assert swarm.work(waits, "b").status is Status.WAITING
@@ -68,8 +68,8 @@ def test_a_deadline_and_an_answer_that_come_too_early_end_nothing(swarm: Harness
     lease = swarm.take(swarm.bot("worker"))
     approval = swarm.ask(lease, expires_in_seconds=60)
 
-    fire(swarm, "deadline", task)
-    fire(swarm, "answer", approval)
+    timer_fired(swarm, "deadline", task)
+    timer_fired(swarm, "answer", approval)
 
     assert swarm.task(task).outcome is None
     assert swarm.work(task, "a").status is Status.WAITING
@@ -80,10 +80,10 @@ def test_a_lease_that_arrived_is_not_taken_for_one_that_got_lost(swarm: Harness)
     task = swarm.submit(["a"])
     lease = swarm.take(swarm.bot("worker"))
 
-    fire(swarm, "unseen", lease.work, lease_id="lse_of_before")
+    timer_fired(swarm, "unseen", lease.work, lease_id="lse_of_before")
     assert swarm.work(task, "a").status is Status.LEASED
 
-    fire(swarm, "unseen", lease.work, lease_id=lease.lease_id)
+    timer_fired(swarm, "unseen", lease.work, lease_id=lease.lease_id)
     assert swarm.work(task, "a").status is Status.READY
 
 
@@ -93,7 +93,7 @@ def test_nobody_acts_for_a_bot_of_another_tenant(swarm: Harness) -> None:
     elsewhere = dataclasses.replace(ADMIN, tenant="elsewhere")
 
     for command in (
-        commands.Beat(by=elsewhere, bot=lease.bot, pulses=(commands.Pulse(lease_id=lease.lease_id),)),
+        commands.Heartbeat(by=elsewhere, bot=lease.bot, heartbeats=(commands.LeaseHeartbeat(lease_id=lease.lease_id),)),
         commands.Release(by=elsewhere, lease_id=lease.lease_id),
         commands.Drain(by=elsewhere, bot=lease.bot),
         commands.DeleteBot(by=elsewhere, bot=lease.bot),
@@ -119,13 +119,15 @@ def test_the_id_of_a_lease_that_is_over_does_not_stand_for_the_next_one(swarm: H
     old = swarm.take(swarm.bot("first"))
     swarm.release(old)
     new = swarm.take(swarm.bot("second"))
-    world = World(now=swarm.now, rules=Rulebook(Redactor.default()), limits=swarm.limits, queues=QueueBook(), place=0)
+    world = WorkingSet(
+        now=swarm.now, rules=Rulebook(Redactor.default()), limits=swarm.limits, queues=QueueBook(), position=0
+    )
     lease = swarm.run(load(swarm, ("lease", new.work)))
     world.put_loaded({("lease", new.work): lease, ("lease_id", old.lease_id): new.work})
 
     assert world.lease(old.lease_id) is None
 
 
-async def load(swarm: Harness, want: Want) -> object:
-    async with swarm.store.begin() as unit:
-        return (await unit.load([want]))[want]
+async def load(swarm: Harness, want: Key) -> object:
+    async with swarm.store.begin() as transaction:
+        return (await transaction.load([want]))[want]

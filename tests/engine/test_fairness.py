@@ -13,7 +13,7 @@ from swarmkeeper.core import commands
 from swarmkeeper.core.errors import BacklogFull, Overloaded
 from swarmkeeper.core.model import Failure, Principal
 from swarmkeeper.core.states import ErrorClass
-from swarmkeeper.service.shares import RECENT_TURNS
+from swarmkeeper.engine.fairness import RECENT_TURNS
 from swarmkeeper.sim.harness import ADMIN, Harness
 
 OTHER = Principal("other", "key_other", "admin")
@@ -39,7 +39,7 @@ def test_a_flood_of_one_tenant_delays_anothers_command_by_no_more_than_its_share
 
     order = titles(swarm)
     assert len(order) == 620
-    assert max(place for place, title in enumerate(order) if title == "other") <= 41
+    assert max(position for position, title in enumerate(order) if title == "other") <= 41
     assert [title for title in order if title != "other"] == [f"flood {number}" for number in range(600)]
 
 

@@ -198,12 +198,12 @@ def test_an_item_whose_lease_nobody_saw_goes_back_to_its_old_place_uncounted(swa
     task = swarm.submit(["a", "b"])
     bot = swarm.bot("worker")
     lost = swarm.take(bot)
-    place = swarm.work(task, lost.key).place
+    position = swarm.work(task, lost.key).position
 
     swarm.advance(HALF_MINUTE)
 
     work = swarm.work(task, lost.key)
-    assert (work.status, work.tries, work.crashes, work.place) == (Status.READY, 0, 0, place)
+    assert (work.status, work.tries, work.crashes, work.position) == (Status.READY, 0, 0, position)
     assert swarm.take(bot).key == lost.key  # before what was behind it
     assert swarm.attempts(lost.work)[0]["ending"] == "unseen"
 
@@ -427,7 +427,7 @@ def test_whoever_made_several_results_is_one_maker(swarm: Harness) -> None:
     for _ in range(3):
         swarm.report(swarm.take(bot))
 
-    assert swarm.task(task).makers == ("one",)
+    assert swarm.task(task).contributors == ("one",)
 
 
 @pytest.mark.parametrize("ended", ["reported", "asked"])

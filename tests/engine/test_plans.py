@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from swarmkeeper.core.decide import settling
+from swarmkeeper.core.decide.effects import settling
 from swarmkeeper.core.errors import Invalid, InvalidPlan, LeaseLost
 from swarmkeeper.core.states import Status
 from swarmkeeper.sim.harness import Harness, Node

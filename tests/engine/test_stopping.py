@@ -273,8 +273,8 @@ def test_a_retry_leaves_alone_a_failure_that_was_handled(swarm: Harness) -> None
     task = swarm.submit([{"key": "a", "on_failure": "continue"}, "b"])
     worker = swarm.bot("worker", capacity=2)
     first, second = swarm.leases(worker, 2)
-    handled, other = (first, second) if first.key == "a" else (second, first)
-    swarm.report(handled, error="not_retryable")
+    failure_handled, other = (first, second) if first.key == "a" else (second, first)
+    swarm.report(failure_handled, error="not_retryable")
     swarm.report(other, error="not_retryable")
 
     swarm.retry(task)

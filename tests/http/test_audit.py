@@ -6,7 +6,7 @@ import apsw
 import pytest
 
 from swarmkeeper.app import Orchestrator
-from swarmkeeper.service import evidence
+from swarmkeeper.reads import audit_queries
 from swarmkeeper.storage.sqlite import migrations
 from swarmkeeper.storage.sqlite.store import READS
 from tests.http.conftest import Caller, Fleet, key_of
@@ -135,7 +135,7 @@ async def test_two_filters_look_through_a_bounded_part_at_a_time(
     for _ in range(5):
         task = (await client.post("/tasks", {"title": "t"})).json["id"]
     await client.post(f"/tasks/{task}:pause", {"reason": "lunch"})
-    monkeypatch.setattr(evidence, "LOOKED_AT_MAX", 3)
+    monkeypatch.setattr(audit_queries, "LOOKED_AT_MAX", 3)
     actor = (await auditor.get("/audit?action=task.pause")).json["items"][0]["actor"]["id"]
 
     page = (await auditor.get(f"/audit?actor={actor}&action=task.pause")).json

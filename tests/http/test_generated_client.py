@@ -99,7 +99,7 @@ def test_no_field_has_a_default_and_answers_say_what_is_always_there() -> None:
     assert schemas["TaskDefinition"]["required"] == ["title"]
     assert {"labels", "progress", "quorum", "usage"} <= set(schemas["Task"]["required"])
     assert schemas["Dependency"]["required"] == ["key"]
-    assert schemas["DependencyGiven"]["required"] == ["key", "when"]
+    assert schemas["DependencyOut"]["required"] == ["key", "when"]
 
 
 def test_no_two_words_of_an_enumeration_differ_by_casing_alone() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from swarmkeeper.core.errors import Malformed
 from swarmkeeper.http.intake import guard, limits
-from swarmkeeper.serving import serving
+from swarmkeeper.server import serving
 from swarmkeeper.settings import Settings
 
 HEAD = b"GET /health HTTP/1.1\r\nhost: x\r\n"

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from swarmkeeper.service.quotas import MIB
-from swarmkeeper.serving import Served, serving
+from swarmkeeper.access.quotas import MIB
+from swarmkeeper.server import Served, serving
 from swarmkeeper.settings import read
 from tests.http.conftest import Caller
 

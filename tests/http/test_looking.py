@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from swarmkeeper.app import Orchestrator
-from swarmkeeper.wire.instead import INSTEAD
+from swarmkeeper.wire.parsing.instead import INSTEAD
 from tests.http.conftest import Caller, Fleet
 
 LONG = 4_000

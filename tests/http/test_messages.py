@@ -7,7 +7,7 @@ import pytest
 
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.core.model import Limits
-from swarmkeeper.service.messages import GIVEN_MAX
+from swarmkeeper.reads.message_queries import GIVEN_MAX
 from swarmkeeper.settings import Settings
 from tests.http.conftest import Answered, BotCaller, Caller, Fleet, Json, key_of
 from tests.http.test_work import planned

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from swarmkeeper.engine.stats import Stats
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.observe.metrics import Metrics, Sources
-from swarmkeeper.service.figures import Figures
 from swarmkeeper.storage.sqlite.store import SqliteStore
 
 SECOND = 1_000_000
@@ -42,18 +42,18 @@ def store() -> CountedStore:
 
 
 @pytest.fixture
-def figures() -> Figures:
-    figures = Figures(commands=7, refused={"lease_lost": 2}, endings={"succeeded": 5}, events={"task.submitted": 6})
+def stats() -> Stats:
+    stats = Stats(commands=7, refused={"lease_lost": 2}, endings={"succeeded": 5}, events={"task.submitted": 6})
     for microseconds in (200, 250, 251, 9_000_000):
-        figures.committed(microseconds)
-    figures.answered(3)
-    return figures
+        stats.committed(microseconds)
+    stats.answered(3)
+    return stats
 
 
 @pytest.fixture
-def metrics(store: CountedStore, figures: Figures, clock: Clock) -> Metrics:
+def metrics(store: CountedStore, stats: Stats, clock: Clock) -> Metrics:
     sources = Sources(
-        figures=lambda: figures,
+        stats=lambda: stats,
         waiting=lambda: 1,
         parked=lambda: 2,
         leases=lambda: 3,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from swarmkeeper.sdk import subprocesses
+from swarmkeeper.sdk.processes import subprocesses
 from tests.sdk.alive import Alive
 
 

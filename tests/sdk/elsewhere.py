@@ -8,7 +8,7 @@ from typing import Any
 
 from swarmkeeper import BaseBot, Client
 from swarmkeeper.sdk.runner import serve
-from swarmkeeper.testing.stage import Call, Stage, soon
+from swarmkeeper.testing.test_server import Call, Stage, soon
 
 
 @asynccontextmanager

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from swarmkeeper import Client
+from swarmkeeper.sdk.connection.transport import Response, Streamed
 from swarmkeeper.sdk.errors import Unreachable
-from swarmkeeper.sdk.transport import Response, Streamed
 
 Json = Any
 Value = TypeVar("Value")

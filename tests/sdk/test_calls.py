@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from swarmkeeper import settings
-from swarmkeeper.sdk.calls import URL_DEFAULT, Calls, encode
+from swarmkeeper.sdk.connection.calls import URL_DEFAULT, Calls, encode
 from swarmkeeper.sdk.errors import (
     Busy,
     Conflict,

@@ -14,7 +14,7 @@ from tests.sdk.alive import Alive, family
 pytestmark = pytest.mark.usefixtures("little_grace")
 
 
-class Waits(ExecutorBot):
+class TaskWaiters(ExecutorBot):
     """A coroutine."""
 
     skills = frozenset({"run"})
@@ -25,14 +25,14 @@ class Waits(ExecutorBot):
         return Done({"code": (await context.run(subtask.input["command"])).code})
 
 
-class Blocks(Waits):
+class Blocks(TaskWaiters):
     """A plain function, which cannot be stopped but where it waits for its command."""
 
     def execute(self, subtask: SubTask, context: Context) -> Done:  # type: ignore[override]  # either is good
         return Done({"code": context.run_sync(subtask.input["command"]).code})
 
 
-class Forgets(Waits):
+class Forgets(TaskWaiters):
     """Answers while its command runs on."""
 
     async def execute(self, subtask: SubTask, context: Context) -> Done:
@@ -46,8 +46,8 @@ def running(command: str, **given: str) -> dict[str, Any]:
     return {"title": "run", "evaluation": "none", "subtasks": [subtask]}
 
 
-@pytest.mark.parametrize("kind", [Waits, Blocks])
-async def test_what_a_command_started_is_dead_once_its_task_is_cancelled(kind: type[Waits], alive: Alive) -> None:
+@pytest.mark.parametrize("kind", [TaskWaiters, Blocks])
+async def test_what_a_command_started_is_dead_once_its_task_is_cancelled(kind: type[TaskWaiters], alive: Alive) -> None:
     async with running_swarm([kind()]) as client:
         task = await client.submit(running(family(alive.path)))
         assert await asyncio.to_thread(alive.hears) == "up"

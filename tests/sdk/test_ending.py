@@ -19,11 +19,11 @@ import pytest
 from swarmkeeper import Context, Done, ExecutorBot, SubTask
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.sdk import instances
-from swarmkeeper.sdk.ending import Ender
 from swarmkeeper.sdk.health import BotHealth, overall
+from swarmkeeper.sdk.processes.ending import Ender
 from swarmkeeper.sdk.runner import BotStuck, run, serve
 from swarmkeeper.settings import Settings
-from swarmkeeper.testing.stage import Process, Stage, soon, stage
+from swarmkeeper.testing.test_server import Process, Stage, soon, stage
 from tests.sdk.script import Call, accepted, beaten, granted, lease, orchestrator, parked, virtually
 
 BOTS = """

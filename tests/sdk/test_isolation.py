@@ -13,10 +13,10 @@ import pytest
 
 from swarmkeeper import Accept, Done, ExecutorBot, Plan, SubTask, Task, evaluator, executor, planner
 from swarmkeeper.cli.bots import bot_files
+from swarmkeeper.sdk.attempts.failures import OwnCode
+from swarmkeeper.sdk.attempts.user_code import Returned
 from swarmkeeper.sdk.context import Context, Outbox
-from swarmkeeper.sdk.failures import OwnCode
-from swarmkeeper.sdk.isolation import CannotIsolate, Children, Job
-from swarmkeeper.sdk.user_code import Returned
+from swarmkeeper.sdk.processes.isolation import CannotIsolate, Children, Job
 from swarmkeeper.testing import run_swarm, running_swarm
 from swarmkeeper.wire.answers import BotMessage, Feedback
 from tests.sdk.alive import Alive
@@ -114,8 +114,8 @@ class Runs(ExecutorBot):
 
 async def main() -> None:
     from swarmkeeper.sdk.context import Outbox
-    from swarmkeeper.sdk.failures import OwnCode
-    from swarmkeeper.sdk.isolation import Children, Job
+    from swarmkeeper.sdk.attempts.failures import OwnCode
+    from swarmkeeper.sdk.processes.isolation import Children, Job
 
     bot = Runs(Command(sys.argv[1]))
     children = Children(bot, lambda: "runs", OwnCode(bot.code()))

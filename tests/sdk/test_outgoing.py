@@ -28,8 +28,8 @@ from swarmkeeper import (
     planner,
 )
 from swarmkeeper.govern.redaction.redactor import Redactor
-from swarmkeeper.sdk import unsent
 from swarmkeeper.sdk.answers import Answer as BotAnswer
+from swarmkeeper.sdk.attempts import unsent
 from tests.sdk.script import Script, accepted, lease, orchestrator, refusal
 from tests.sdk.test_runner import BEAT, RESULTS, contents, served
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from swarmkeeper.sdk.rate_limits import RateLimit, rate_limit
+from swarmkeeper.sdk.attempts.rate_limits import RateLimit, rate_limit
 
 NOON = 1_780_000_000
 

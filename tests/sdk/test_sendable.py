@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, HttpUrl, SecretStr
 
-from swarmkeeper.sdk.calls import encode
-from swarmkeeper.sdk.sendable import Unsendable, cut, readable, sendable
-from swarmkeeper.wire.strict import parse_json
+from swarmkeeper.sdk.attempts.sendable import Unsendable, cut, readable, sendable
+from swarmkeeper.sdk.connection.calls import encode
+from swarmkeeper.wire.parsing.strict import parse_json
 
 
 class Colour(enum.Enum):

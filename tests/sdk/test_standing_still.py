@@ -11,9 +11,9 @@ from typing import Any, cast
 import pytest
 
 from swarmkeeper import Client, Done, ExecutorBot, SubTask, executor
-from swarmkeeper.sdk import stalls
+from swarmkeeper.sdk.attempts import stalls
 from swarmkeeper.sdk.leases import HeldLease
-from swarmkeeper.testing.stage import stage
+from swarmkeeper.testing.test_server import stage
 from tests.sdk.elsewhere import at_work, calls
 
 ONE: dict[str, Any] = {"evaluation": "none", "subtasks": [{"key": "a", "description": "one"}]}

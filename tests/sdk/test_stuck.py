@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from swarmkeeper import Done, ExecutorBot, SubTask
-from swarmkeeper.sdk.at_work import LINGERING_SECONDS
+from swarmkeeper.sdk.attempts.at_work import LINGERING_SECONDS
 from swarmkeeper.sdk.runner import serve
 from tests.sdk.script import Call, lease, orchestrator, virtually
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmkeeper.sdk import subprocesses
 from swarmkeeper.sdk.context import Context, Outbox
-from swarmkeeper.sdk.output import Lines
-from swarmkeeper.sdk.subprocesses import CommandFailed, CommandTimedOut
+from swarmkeeper.sdk.processes import subprocesses
+from swarmkeeper.sdk.processes.output import Lines
+from swarmkeeper.sdk.processes.subprocesses import CommandFailed, CommandTimedOut
 from swarmkeeper.sim.kernel.loop import virtual_loop
 from tests.sdk.alive import Alive, family
 

@@ -13,8 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from swarmkeeper.sdk.connection.transport import HttpTransport
 from swarmkeeper.sdk.errors import Unreachable
-from swarmkeeper.sdk.transport import HttpTransport
 
 SAYING = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 

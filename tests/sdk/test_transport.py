@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 
+from swarmkeeper.sdk.connection.http_session import HEADER_BYTES_MAX
+from swarmkeeper.sdk.connection.transport import PIECE_BYTES, HttpTransport, Response
 from swarmkeeper.sdk.errors import Unreachable
-from swarmkeeper.sdk.http_session import HEADER_BYTES_MAX
-from swarmkeeper.sdk.transport import PIECE_BYTES, HttpTransport, Response
 
 SAYING = b"HTTP/1.1 200 OK\r\nX-Request-Id: r1\r\nContent-Length: 2\r\n\r\nok"
 STREAMING = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from swarmkeeper import Context, Done, ExecutorBot, Later, SubTask, executor
 from swarmkeeper.sdk.runner import BotRunner, run, serve
-from swarmkeeper.testing.stage import stage
+from swarmkeeper.testing.test_server import stage
 from tests.sdk.elsewhere import at_work, calls
 from tests.sdk.script import (
     BOT,
@@ -385,7 +385,7 @@ def test_a_failure_names_the_line_of_the_authors_own_and_not_the_library_s(caplo
 
 
 def test_a_failure_in_the_authors_package_beside_the_bot_is_the_authors() -> None:
-    from swarmkeeper.sdk.failures import OwnCode
+    from swarmkeeper.sdk.attempts.failures import OwnCode
     from tests.sdk import script as helper
 
     own = OwnCode(test_a_failure_in_the_authors_package_beside_the_bot_is_the_authors)

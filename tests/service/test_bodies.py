@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from swarmkeeper.core.ports import Changes
-from swarmkeeper.service import bodies as module
-from swarmkeeper.service.bodies import KEPT_BYTES_MAX, Bodies
+from swarmkeeper.reads import payload_cache as module
+from swarmkeeper.reads.payload_cache import KEPT_BYTES_MAX, PayloadCache
 from swarmkeeper.storage.sqlite import SqliteStore
 from swarmkeeper.testing import records
 
@@ -27,20 +27,20 @@ class Store(SqliteStore):
 async def store() -> AsyncIterator[Store]:
     store = Store(":memory:")
     await store.open()
-    async with store.begin() as unit:
-        await unit.save(Changes(tasks={"tsk_1": records.task()}))
+    async with store.begin() as transaction:
+        await transaction.save(Changes(tasks={"tsk_1": records.task()}))
     yield store
     await store.close()
 
 
-async def write(store: Store, bodies: Bodies, payloads: Payloads) -> None:
-    async with store.begin() as unit:
-        await unit.save(Changes(payloads=payloads))
+async def write(store: Store, bodies: PayloadCache, payloads: Payloads) -> None:
+    async with store.begin() as transaction:
+        await transaction.save(Changes(payloads=payloads))
     bodies.committed(payloads)
 
 
 async def test_what_was_just_written_is_not_asked_of_the_store(store: Store) -> None:
-    bodies = Bodies(store)
+    bodies = PayloadCache(store)
     await write(store, bodies, {"a": ("tsk_1", b"1")})
 
     assert await bodies.of(["a", None, "a"]) == {"a": b"1"}
@@ -49,8 +49,8 @@ async def test_what_was_just_written_is_not_asked_of_the_store(store: Store) -> 
 
 async def test_what_another_run_wrote_and_what_is_large_is_read(store: Store) -> None:
     large = b'"' + b"x" * KEPT_BYTES_MAX + b'"'
-    await write(store, Bodies(store), {"old": ("tsk_1", b"0")})
-    bodies = Bodies(store)
+    await write(store, PayloadCache(store), {"old": ("tsk_1", b"0")})
+    bodies = PayloadCache(store)
     await write(store, bodies, {"large": ("tsk_1", large)})
 
     assert await bodies.of(["old", "large", "none"]) == {"old": b"0", "large": large}
@@ -58,7 +58,7 @@ async def test_what_another_run_wrote_and_what_is_large_is_read(store: Store) ->
 
 
 async def test_what_was_replaced_or_taken_away_is_no_longer_told(store: Store) -> None:
-    bodies = Bodies(store)
+    bodies = PayloadCache(store)
     await write(store, bodies, {"a": ("tsk_1", b"1"), "b": ("tsk_1", b"1"), "c": ("tsk_1", b"1")})
     large = b'"' + b"x" * KEPT_BYTES_MAX + b'"'
 
@@ -69,7 +69,7 @@ async def test_what_was_replaced_or_taken_away_is_no_longer_told(store: Store) -
 
 async def test_what_is_kept_is_bounded_and_the_oldest_goes_first(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "KEPT_BYTES_IN_ALL", 10 * 251)
-    bodies = Bodies(store)
+    bodies = PayloadCache(store)
     for number in range(11):
         await write(store, bodies, {str(number): ("tsk_1", b"1")})
 

@@ -9,10 +9,10 @@ import pytest
 
 from swarmkeeper.core.model import Limits, Principal, Task
 from swarmkeeper.core.ports import Changes
-from swarmkeeper.core.states import Ending, Outcome, Status, TaskStatus
+from swarmkeeper.core.states import AttemptOutcome, Outcome, Status, TaskStatus
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
-from swarmkeeper.service.queries import Queries
+from swarmkeeper.reads.queries import Queries
 from swarmkeeper.storage.sqlite.store import SqliteStore
 from swarmkeeper.testing import records
 
@@ -32,9 +32,9 @@ async def shown(store: SqliteStore, work: dict[str, Any], *attempts: dict[str, A
     row: Task = records.task(**{"n_total": 1, "n_open": 1, "status": TaskStatus.IN_PROGRESS, **task})
     item = records.work(id="sub_1", key="a", **work)
     tried = [records.attempt("sub_1", lease_id=f"lse_{n}", attempt=n, **one) for n, one in enumerate(attempts, 1)]
-    async with store.begin() as unit:
+    async with store.begin() as transaction:
         changes = Changes(tasks={row.id: row}, works={item.id: item}, attempts=tried, bots={"bot_1": records.bot()})
-        await unit.save(changes)
+        await transaction.save(changes)
     queries = Queries(store, Rulebook(Redactor.default()), Limits(), now=lambda: 0)
     return (await queries.task(CLIENT, row.id))[0]
 
@@ -42,23 +42,23 @@ async def shown(store: SqliteStore, work: dict[str, Any], *attempts: dict[str, A
 @pytest.mark.parametrize(
     ("ending", "more", "says"),
     [
-        (Ending.FAILED, {"error": {"message": "KeyError"}}, "KeyError"),
-        (Ending.FAILED, {"error": {}}, "it failed; its bot gave no reason"),
-        (Ending.EXPIRED, {}, "its bot fell silent: the lease expired without a heartbeat"),
-        (Ending.TIMED_OUT, {"error": {"message": "timed out after 9 s"}}, "timed out after 9 s"),
-        (Ending.TIMED_OUT, {}, "it timed out"),
-        (Ending.UNSEEN, {}, "its bot was not heard of after it got the lease"),
-        (Ending.DEFERRED, {"reason": "not there yet"}, "not there yet"),
-        (Ending.DEFERRED, {"error": {"message": "429"}}, "429"),
-        (Ending.RELEASED, {"reason": "the bot is stopping"}, "the bot is stopping"),
-        (Ending.RELEASED, {}, None),
-        (Ending.ASKED, {}, None),
-        (Ending.CANCELLED, {}, None),
-        (Ending.SUCCEEDED, {}, None),
+        (AttemptOutcome.FAILED, {"error": {"message": "KeyError"}}, "KeyError"),
+        (AttemptOutcome.FAILED, {"error": {}}, "it failed; its bot gave no reason"),
+        (AttemptOutcome.EXPIRED, {}, "its bot fell silent: the lease expired without a heartbeat"),
+        (AttemptOutcome.TIMED_OUT, {"error": {"message": "timed out after 9 s"}}, "timed out after 9 s"),
+        (AttemptOutcome.TIMED_OUT, {}, "it timed out"),
+        (AttemptOutcome.UNSEEN, {}, "its bot was not heard of after it got the lease"),
+        (AttemptOutcome.DEFERRED, {"reason": "not there yet"}, "not there yet"),
+        (AttemptOutcome.DEFERRED, {"error": {"message": "429"}}, "429"),
+        (AttemptOutcome.RELEASED, {"reason": "the bot is stopping"}, "the bot is stopping"),
+        (AttemptOutcome.RELEASED, {}, None),
+        (AttemptOutcome.ASKED, {}, None),
+        (AttemptOutcome.CANCELLED, {}, None),
+        (AttemptOutcome.SUCCEEDED, {}, None),
     ],
 )
 async def test_each_ending_has_its_words(
-    store: SqliteStore, ending: Ending, more: dict[str, Any], says: str | None
+    store: SqliteStore, ending: AttemptOutcome, more: dict[str, Any], says: str | None
 ) -> None:
     task = await shown(store, {"status": Status.READY, "attempt": 1}, {"ending": ending, "error": None, **more})
 
@@ -67,7 +67,7 @@ async def test_each_ending_has_its_words(
 
 
 async def test_of_several_attempts_the_last_counts_and_of_an_earlier_round_none(store: SqliteStore) -> None:
-    tried = [{"ending": Ending.FAILED, "error": {"message": word}} for word in ("first", "second")]
+    tried = [{"ending": AttemptOutcome.FAILED, "error": {"message": word}} for word in ("first", "second")]
 
     task = await shown(store, {"status": Status.WAITING, "wake": 7, "attempt": 2}, *tried)
     assert task["subtasks"][0]["cause"]["message"] == "second"
@@ -75,7 +75,7 @@ async def test_of_several_attempts_the_last_counts_and_of_an_earlier_round_none(
 
 
 async def test_what_failed_before_it_was_reopened_is_no_cause_now(store: SqliteStore) -> None:
-    failed = {"ending": Ending.FAILED, "error": {"message": "before the rework"}, "round": 1}
+    failed = {"ending": AttemptOutcome.FAILED, "error": {"message": "before the rework"}, "round": 1}
 
     task = await shown(store, {"status": Status.READY, "attempt": 1, "round": 2}, failed)
 
@@ -98,7 +98,7 @@ async def test_what_failed_without_any_attempt_says_why(store: SqliteStore) -> N
 
 
 async def test_a_deadline_that_passed_over_a_failing_subtask_says_what_failed(store: SqliteStore) -> None:
-    tried = {"ending": Ending.FAILED, "error": {"message": "the page is not there"}}
+    tried = {"ending": AttemptOutcome.FAILED, "error": {"message": "the page is not there"}}
 
     task = await shown(
         store,

@@ -17,11 +17,11 @@ from swarmkeeper.core.answers import not_replayed
 from swarmkeeper.core.commands import Ask, Cancel, Claim, CreateKey, Pause, Register, Release, Report, Submit
 from swarmkeeper.core.model import Failure, Limits, Principal, SubtaskSpec, Verdict
 from swarmkeeper.core.states import Condition, Decision, ErrorClass
+from swarmkeeper.engine.loop import Engine
 from swarmkeeper.govern import audit
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
-from swarmkeeper.service import doctor
-from swarmkeeper.service.engine import Engine
+from swarmkeeper.offline import doctor
 from swarmkeeper.storage.sqlite.store import SqliteStore
 
 ADMIN = Principal("default", "key_1", "admin")

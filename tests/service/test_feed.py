@@ -12,8 +12,8 @@ from swarmkeeper.core.model import Event
 from swarmkeeper.core.ports import Changes, StoreUnavailable
 from swarmkeeper.core.states import TaskStatus
 from swarmkeeper.govern.redaction.redactor import Redactor
-from swarmkeeper.service import feed as feeds
-from swarmkeeper.service.feed import LAG_MAX, Feed, Subscription
+from swarmkeeper.reads import feed as feeds
+from swarmkeeper.reads.feed import LAG_MAX, Feed, Subscription
 from swarmkeeper.storage.sqlite import SqliteStore
 from swarmkeeper.testing import records
 
@@ -43,8 +43,8 @@ class Running:
             events.append(
                 records.event(number, id=f"evt_{task}_{number}", task=task, tenant=tenant, kind=kind, body=body)
             )
-        async with self.store.begin() as unit:
-            await unit.save(Changes(events=events))
+        async with self.store.begin() as transaction:
+            await transaction.save(Changes(events=events))
         if hint:
             await self.broker.publish("events")
 
@@ -54,9 +54,9 @@ async def running(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Running]:
     monkeypatch.setattr(feeds, "LOOK_SECONDS", 0.02)
     running = Running()
     await running.store.open()
-    async with running.store.begin() as unit:
+    async with running.store.begin() as transaction:
         tasks = {"tsk_1": records.task(), "tsk_2": records.task(id="tsk_2")}
-        await unit.save(Changes(tasks=tasks))
+        await transaction.save(Changes(tasks=tasks))
     reader = asyncio.create_task(running.feed.run())
     yield running
     reader.cancel()
@@ -155,8 +155,8 @@ async def test_the_stream_of_a_task_long_over_ends_when_all_is_told(running: Run
     await running.tell("task.failed", to="FAILED")
     await running.tell("work.cancelled")
     over = records.task(status=TaskStatus.FAILED, version=2)
-    async with running.store.begin() as unit:
-        await unit.save(Changes(tasks={"tsk_1": over}))
+    async with running.store.begin() as transaction:
+        await transaction.save(Changes(tasks={"tsk_1": over}))
 
     for after, told in ((0, [1, 2]), (1, [2]), (2, [])):
         async with running.feed.subscribe("acme", "tsk_1", after=after) as subscription:

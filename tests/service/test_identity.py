@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
+from swarmkeeper.access.identity import FAILURES_A_SECOND, LOOKUPS_A_SECOND, SECOND, Identity
 from swarmkeeper.broker.local import LocalBroker
 from swarmkeeper.clock import SystemClock, SystemEntropy
 from swarmkeeper.core.commands import Command, CreateKey, NoteRefusals, RevokeKey, RotateKey
 from swarmkeeper.core.errors import RateLimited, Unauthenticated
 from swarmkeeper.core.model import Limits, Principal
+from swarmkeeper.engine.loop import Engine
 from swarmkeeper.govern import keys
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
-from swarmkeeper.service.engine import Engine
-from swarmkeeper.service.identity import FAILURES_A_SECOND, LOOKUPS_A_SECOND, SECOND, Identity
 from swarmkeeper.storage.sqlite.store import SqliteStore
 
 ADMIN = Principal("acme", "tests", "admin")

@@ -8,16 +8,27 @@ import pytest
 
 from swarmkeeper.core import states
 from swarmkeeper.core.errors import CursorTooOld, Forbidden, Invalid, NotFound
-from swarmkeeper.core.model import Answered, Edge, Feedback, LateResult, Lease, Limits, Principal, Queue, Ready, Work
+from swarmkeeper.core.model import (
+    Answered,
+    Edge,
+    Feedback,
+    LateResult,
+    Lease,
+    Limits,
+    Principal,
+    Queue,
+    QueueEntry,
+    Work,
+)
 from swarmkeeper.core.ports import Changes
-from swarmkeeper.core.states import Condition, Ending, Kind, Outcome, Status, TaskStatus
+from swarmkeeper.core.states import AttemptOutcome, Condition, Kind, Outcome, Status, TaskStatus
+from swarmkeeper.engine.dispatcher import Granted
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
-from swarmkeeper.service.bodies import Bodies
-from swarmkeeper.service.leases import Leases
-from swarmkeeper.service.queries import PAGE_BYTES_MAX, Queries, TaskFilter
-from swarmkeeper.service.scheduler import Granted
-from swarmkeeper.service.views import INLINE_BYTES_IN_ALL, INLINE_BYTES_MAX
+from swarmkeeper.reads.lease_views import Leases
+from swarmkeeper.reads.payload_cache import PayloadCache
+from swarmkeeper.reads.queries import PAGE_BYTES_MAX, Queries, TaskFilter
+from swarmkeeper.reads.views import INLINE_BYTES_IN_ALL, INLINE_BYTES_MAX
 from swarmkeeper.storage.sqlite import SqliteStore
 from swarmkeeper.testing import records
 from swarmkeeper.wire import v1
@@ -58,21 +69,23 @@ class Swarm:
         self.store = SqliteStore(":memory:")
         self.seen: dict[str, int] = {}
         rules = Rulebook(Redactor.default())
-        self.bodies = Bodies(self.store)
-        self.queries = Queries(self.store, rules, Limits(), now=lambda: NOW, seen=self.seen.get, bodies=self.bodies)
+        self.payload_cache = PayloadCache(self.store)
+        self.queries = Queries(
+            self.store, rules, Limits(), now=lambda: NOW, seen=self.seen.get, payload_cache=self.payload_cache
+        )
 
     async def save(self, **changes: Any) -> None:
-        async with self.store.begin() as unit:
-            await unit.save(Changes(**changes))
-        self.bodies.committed(changes.get("payloads", {}))
+        async with self.store.begin() as transaction:
+            await transaction.save(Changes(**changes))
+        self.payload_cache.committed(changes.get("payloads", {}))
 
     async def leases(self, *works: str) -> list[dict[str, Any]]:
         """What is told with the leases of these items."""
-        async with self.store.begin() as unit:
+        async with self.store.begin() as transaction:
             wants = [(kind, work) for work in works for kind in ("lease", "work")]
-            found = await unit.load([*wants, ("task", "tsk_1")])
+            found = await transaction.load([*wants, ("task", "tsk_1")])
         granted = [Granted(found["lease", work], found["work", work], found["task", "tsk_1"]) for work in works]
-        return await Leases(self.store, self.bodies).views(granted)
+        return await Leases(self.store, self.payload_cache).views(granted)
 
     async def task(self, works: list[Work], **given: Any) -> None:
         task = records.task(**{"n_total": 3, "n_open": 2, "status": TaskStatus.IN_PROGRESS, "spec": "spec"} | given)
@@ -342,7 +355,7 @@ async def test_a_subtask_tells_all_that_came_of_it(swarm: Swarm) -> None:
     failed = records.attempt(
         "sub_2", started=NOW, ended=NOW + SECOND, error={"class": "retryable"}, usage={"tokens": 1}
     )
-    done = records.attempt("sub_2", attempt=2, lease_id="lse_2", ending=Ending.SUCCEEDED, result="out_a")
+    done = records.attempt("sub_2", attempt=2, lease_id="lse_2", ending=AttemptOutcome.SUCCEEDED, result="out_a")
     late = LateResult("lse_old", "hash", "sub_2", "tsk_1", "acme", "bot_1", NOW, "late")
     await swarm.save(
         works={work.id: work for work in reviews},
@@ -424,7 +437,7 @@ async def test_a_lease_carries_all_that_is_needed_to_do_the_work(swarm: Swarm) -
             "sub_1": records.work(id="sub_1", key="b", status=Status.LEASED, payload="in_b", checkpoint="c", version=2)
         },
         payloads={"c": ("tsk_1", b'{"page":7}'), "old": ("tsk_1", b'"old"')},
-        attempts=[records.attempt("sub_1", ending=Ending.SUCCEEDED, result="old", error=None)],
+        attempts=[records.attempt("sub_1", ending=AttemptOutcome.SUCCEEDED, result="old", error=None)],
         feedback=[Feedback("sub_1", "tsk_1", 1, "shorter", 5, 0)],
         answered=[Answered("sub_1", "tsk_1", "which?", {"this": 1}, 6)],
     )
@@ -542,7 +555,7 @@ async def test_skills_tell_who_has_them_and_what_waits(swarm: Swarm) -> None:
         },
         queues=[Queue(1, Kind.EXECUTE, ("text",)), Queue(2, Kind.EXECUTE, ("rare", "text"))],
         ready={
-            f"sub_{n}": Ready(f"sub_{n}", queue, "acme", 5, n, NOW - since * SECOND, "tsk_1")
+            f"sub_{n}": QueueEntry(f"sub_{n}", queue, "acme", 5, n, NOW - since * SECOND, "tsk_1")
             for n, queue, since in ((0, 1, 5), (1, 1, 9), (2, 2, 20))
         },
     )

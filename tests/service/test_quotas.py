@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from swarmkeeper.access.quotas import DECODED_BYTES, MIB, Bound, Bounds, Held, Pace, Quotas, decoded_bytes
 from swarmkeeper.core.errors import Overloaded, RateLimited
 from swarmkeeper.core.model import Principal
-from swarmkeeper.service.quotas import DECODED_BYTES, MIB, Bound, Bounds, Held, Pace, Quotas, decoded_bytes
 
 MINUTE = 60_000_000
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from swarmkeeper.access import roll_call
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.core import commands
 from swarmkeeper.core.commands import ENGINE, CheckBot
 from swarmkeeper.core.model import Limits
-from swarmkeeper.service import roll_call
 from swarmkeeper.settings import Settings
 from swarmkeeper.sim.harness import ADMIN, Harness
 from tests.effects.conftest import submitted

@@ -7,7 +7,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmkeeper.service.shares import SCALE, Line, Turns
+from swarmkeeper.engine.fairness import SCALE, FairQueue, StrideScheduler
 
 TENANTS = ("a", "b", "c", "d")
 COST_MAX = 20
@@ -23,7 +23,7 @@ steps = st.lists(
 def test_over_any_stretch_in_which_tenants_wait_each_gets_its_share_but_for_a_constant(
     weight: dict[str, int], story: list[tuple[str, list[int], int]]
 ) -> None:
-    line: Line[tuple[str, int]] = Line(weight, 1_000_000)
+    line: FairQueue[tuple[str, int]] = FairQueue(weight, 1_000_000)
     waiting = dict.fromkeys(TENANTS, 0)
     served: list[tuple[str, int]] = []
     # At each moment (how many were taken before it): who waits there, before and after anything is taken.
@@ -55,7 +55,7 @@ def test_over_any_stretch_in_which_tenants_wait_each_gets_its_share_but_for_a_co
 
 @given(steps)
 def test_within_a_tenant_the_first_to_come_is_the_first_to_be_served(story: list[tuple[str, list[int], int]]) -> None:
-    line: Line[tuple[str, int]] = Line({}, 1_000_000)
+    line: FairQueue[tuple[str, int]] = FairQueue({}, 1_000_000)
     put: dict[str, list[tuple[str, int]]] = {tenant: [] for tenant in TENANTS}
     taken: dict[str, list[tuple[str, int]]] = {tenant: [] for tenant in TENANTS}
     for number, (tenant, costs, n) in enumerate(story):
@@ -73,7 +73,7 @@ def test_within_a_tenant_the_first_to_come_is_the_first_to_be_served(story: list
 
 
 def test_who_was_away_is_owed_nothing_for_that_time() -> None:
-    line: Line[str] = Line({}, 100)
+    line: FairQueue[str] = FairQueue({}, 100)
     for _ in range(20):
         line.put("busy", "busy")
     for _ in range(10):
@@ -86,7 +86,7 @@ def test_who_was_away_is_owed_nothing_for_that_time() -> None:
 
 
 def test_of_two_that_are_level_the_one_with_the_smaller_id_comes_first() -> None:
-    line: Line[str] = Line({}, 100)
+    line: FairQueue[str] = FairQueue({}, 100)
     for tenant in ("zoe", "ann"):
         line.put(tenant, tenant)
 
@@ -94,7 +94,7 @@ def test_of_two_that_are_level_the_one_with_the_smaller_id_comes_first() -> None
 
 
 def test_a_tenant_that_fills_the_room_does_not_keep_out_another() -> None:
-    line: Line[str] = Line({"heavy": 3}, 8)
+    line: FairQueue[str] = FairQueue({"heavy": 3}, 8)
     while line.has_room("flood"):
         line.put("flood", "flood")
     assert len(line) == 8
@@ -112,7 +112,7 @@ def test_a_tenant_that_fills_the_room_does_not_keep_out_another() -> None:
 
 
 def test_positions_that_no_longer_matter_are_forgotten() -> None:
-    turns = Turns({})
+    turns = StrideScheduler({})
 
     for number in range(5_000):
         tenant = f"t{number:04}"

@@ -4,7 +4,7 @@ import pytest
 
 from swarmkeeper.core.model import Task
 from swarmkeeper.core.states import Outcome
-from swarmkeeper.service.waits import Waits
+from swarmkeeper.engine.task_waiters import TaskWaiters
 from swarmkeeper.testing import records
 
 
@@ -13,7 +13,7 @@ def task(version: int, outcome: Outcome | None = None, name: str = "tsk_1") -> d
 
 
 async def test_a_wait_for_the_outcome_is_over_with_the_outcome_alone() -> None:
-    waits = Waits()
+    waits = TaskWaiters()
     with waits.on("tsk_1", None) as wait:
         waits.committed(task(2))
         waits.committed(task(3, Outcome.ACCEPTED, "tsk_2"))
@@ -25,7 +25,7 @@ async def test_a_wait_for_the_outcome_is_over_with_the_outcome_alone() -> None:
 
 
 async def test_a_wait_for_a_change_is_over_with_a_version_that_is_not_known() -> None:
-    waits = Waits()
+    waits = TaskWaiters()
     with waits.on("tsk_1", frozenset({2, 3})) as wait:
         waits.committed(task(3))
         early = wait.over.done()
@@ -36,7 +36,7 @@ async def test_a_wait_for_a_change_is_over_with_a_version_that_is_not_known() ->
 
 @pytest.mark.parametrize("stops_first", [True, False])
 async def test_when_the_orchestrator_stops_nobody_waits_any_longer(stops_first: bool) -> None:
-    waits = Waits()
+    waits = TaskWaiters()
     if stops_first:
         waits.stop()
     with waits.on("tsk_1", None) as wait:
@@ -46,7 +46,7 @@ async def test_when_the_orchestrator_stops_nobody_waits_any_longer(stops_first: 
 
 
 async def test_whoever_no_longer_waits_is_forgotten() -> None:
-    waits = Waits()
+    waits = TaskWaiters()
     with waits.on("tsk_1", None), waits.on("tsk_1", None) as second:
         pass
     waits.committed(task(2, Outcome.ACCEPTED))

@@ -11,23 +11,26 @@ from typing import Any, Literal
 
 import pytest
 
-from swarmkeeper.core import commands, graph, lookups
-from swarmkeeper.core.decide import DECISIONS, closing, deadline, loading, oversight, review, settling, upkeep
-from swarmkeeper.core.decide import work as decisions
-from swarmkeeper.core.model import Approval, Bot, Edge, Failure, Idempotency, Lease, Ready, Task, Work
+from swarmkeeper.core import commands, lookups
+from swarmkeeper.core.decide import DECISIONS
+from swarmkeeper.core.decide.decisions import approvals, review, timers
+from swarmkeeper.core.decide.decisions import work as decisions
+from swarmkeeper.core.decide.effects import closing, deadline, loading, settling
+from swarmkeeper.core.decide.working_set import WorkingSet
+from swarmkeeper.core.model import Approval, Bot, Edge, Failure, Idempotency, Lease, QueueEntry, Task, Work
 from swarmkeeper.core.ports import Changes
-from swarmkeeper.core.states import Ending, ErrorClass, Happening, Status
-from swarmkeeper.core.world import World
+from swarmkeeper.core.rules import graph
+from swarmkeeper.core.states import AttemptOutcome, ErrorClass, Status, Transition
+from swarmkeeper.engine import heartbeat_cache
+from swarmkeeper.engine.batch import Batch, Queued
+from swarmkeeper.engine.dispatcher import Dispatcher, Poll
+from swarmkeeper.engine.heartbeat_cache import HeartbeatCache
 from swarmkeeper.http.routers import sse
-from swarmkeeper.sdk import chance as chances
-from swarmkeeper.sdk.calls import Calls
-from swarmkeeper.service import pulses
-from swarmkeeper.service.batch import Batch, Queued
-from swarmkeeper.service.pulses import Pulses
-from swarmkeeper.service.scheduler import HandOver, Poll
+from swarmkeeper.sdk.connection import chance as chances
+from swarmkeeper.sdk.connection.calls import Calls
 from swarmkeeper.sim.play.scenarios import SCENARIOS, Fleet, People, Scenario
 from swarmkeeper.sim.run import Case, Outcome
-from swarmkeeper.storage.sqlite import SqliteStore, unit
+from swarmkeeper.storage.sqlite import SqliteStore, transaction
 
 Patch = pytest.MonkeyPatch
 Level = Literal["core", "http"]
@@ -110,7 +113,7 @@ def bug(
     return made
 
 
-def _decides(patch: Patch, command: type[commands.Command[Any]], function: Callable[[World, Any], Any]) -> None:
+def _decides(patch: Patch, command: type[commands.Command[Any]], function: Callable[[WorkingSet, Any], Any]) -> None:
     assert isinstance(DECISIONS, dict)
     patch.setitem(DECISIONS, command, function)
 
@@ -127,14 +130,14 @@ def _decides(patch: Patch, command: type[commands.Command[Any]], function: Calla
     faults=("bot.freeze@executor-2:t12/s1#1",),
 )
 def missing_fence(patch: Patch) -> None:
-    def report(world: World, command: commands.Report) -> Any:
-        attempt = None if command.lease_id is None else world.get(lookups.ATTEMPT, command.lease_id)
+    def report(working: WorkingSet, command: commands.Report) -> Any:
+        attempt = None if command.lease_id is None else working.get(lookups.ATTEMPT, command.lease_id)
         if attempt is not None and attempt.result_hash is None:
-            current = world.get(lookups.LEASE, attempt.work)
+            current = working.get(lookups.LEASE, attempt.work)
             if current is not None:
                 current.bot = command.bot  # nobody asks whose it is
                 command = replace(command, lease_id=current.lease_id)
-        return decisions.report(world, command)
+        return decisions.report(working, command)
 
     _decides(patch, commands.Report, report)
 
@@ -147,10 +150,10 @@ def missing_fence(patch: Patch) -> None:
     seeds=2,
 )
 def closed_to_its_owner_too_late(patch: Patch) -> None:
-    def take(world: World, claim: commands.Claim, bot: Bot, ready: Ready, ttl: int) -> Lease | None:
-        work = world.work(ready.work)
+    def take(working: WorkingSet, claim: commands.Claim, bot: Bot, ready: QueueEntry, ttl: int) -> Lease | None:
+        work = working.work(ready.work)
         now, work.excluded = work.excluded, ready.excluded
-        lease = right(world, claim, bot, ready, ttl)
+        lease = right(working, claim, bot, ready, ttl)
         work.excluded = now
         return lease
 
@@ -181,12 +184,12 @@ def lease_timers_forgotten(patch: Patch) -> None:
     seeds=2,
 )
 def beats_not_written(patch: Patch) -> None:
-    def is_quiet(lease: Lease, pulse: commands.Pulse, now: int, right: Any = decisions.is_quiet) -> bool:
+    def is_quiet(lease: Lease, pulse: commands.LeaseHeartbeat, now: int, right: Any = decisions.is_quiet) -> bool:
         lives = lease.expires_at > now
         return lives and bool(right(replace(lease, expires_at=now + lease.ttl), pulse, now))
 
     patch.setattr(decisions, "is_quiet", is_quiet)
-    patch.setattr(pulses, "is_quiet", is_quiet)
+    patch.setattr(heartbeat_cache, "is_quiet", is_quiet)
 
 
 @bug(
@@ -197,10 +200,10 @@ def beats_not_written(patch: Patch) -> None:
     seeds=6,
 )
 def beats_for_the_dead(patch: Patch) -> None:
-    def committed(self: Pulses, changes: Changes, right: Any = Pulses.committed) -> None:
+    def committed(self: HeartbeatCache, changes: Changes, right: Any = HeartbeatCache.committed) -> None:
         right(self, replace(changes, leases_gone={}))
 
-    patch.setattr(Pulses, "committed", committed)
+    patch.setattr(HeartbeatCache, "committed", committed)
 
 
 @bug(
@@ -211,13 +214,13 @@ def beats_for_the_dead(patch: Patch) -> None:
     seeds=14,
 )
 def accepted_in_its_grace(patch: Patch) -> None:
-    def report(world: World, command: commands.Report) -> Any:
-        lease = None if command.lease_id is None else world.lease(command.lease_id)
+    def report(working: WorkingSet, command: commands.Report) -> Any:
+        lease = None if command.lease_id is None else working.lease(command.lease_id)
         if lease is None or not lease.cancelled or lease.bot != command.bot or command.output is None:
-            return decisions.report(world, command)
-        task, work, bot = world.task(lease.task), world.work(lease.work), world.bot(command.bot, lease.tenant)
-        world.record("work.report", work.id, task=task, body={"key": work.key})
-        return decisions._report_success(world, task, work, lease, bot, command)
+            return decisions.report(working, command)
+        task, work, bot = working.task(lease.task), working.work(lease.work), working.bot(command.bot, lease.tenant)
+        working.record("work.report", work.id, task=task, body={"key": work.key})
+        return decisions._report_success(working, task, work, lease, bot, command)
 
     _decides(patch, commands.Report, report)
 
@@ -231,12 +234,12 @@ def accepted_in_its_grace(patch: Patch) -> None:
     faults=(),
 )
 def drained_with_a_report(patch: Patch) -> None:
-    async def decide(self: HandOver, poll: Poll, save: Any, right: Any = HandOver._decide) -> Any:
+    async def decide(self: Dispatcher, poll: Poll, save: Any, right: Any = Dispatcher._decide) -> Any:
         if poll.bot is not None and not poll.parks:
             poll.bot = replace(poll.bot, status="active")
         return await right(self, poll, save)
 
-    patch.setattr(HandOver, "_decide", decide)
+    patch.setattr(Dispatcher, "_decide", decide)
 
 
 @bug(
@@ -247,10 +250,10 @@ def drained_with_a_report(patch: Patch) -> None:
     seeds=6,
 )
 def unfair_queue(patch: Patch) -> None:
-    right = unit.QUERIES["ready_heads"]
+    right = transaction.QUERIES["ready_heads"]
     wrong = right.replace("ORDER BY place, work", "ORDER BY place DESC, work")
     assert wrong != right
-    patch.setattr(unit, "QUERIES", {**unit.QUERIES, "ready_heads": wrong})
+    patch.setattr(transaction, "QUERIES", {**transaction.QUERIES, "ready_heads": wrong})
 
 
 # ---- graphs, rounds, counters --------------------------------------------------------------------------------------
@@ -264,9 +267,9 @@ def unfair_queue(patch: Patch) -> None:
     seeds=4,
 )
 def double_release(patch: Patch) -> None:
-    def settle(world: World, task: Any, work: Any, once: Any = settling.settle) -> None:
-        once(world, task, work)
-        once(world, task, work)
+    def settle(working: WorkingSet, task: Any, work: Any, once: Any = settling.settle) -> None:
+        once(working, task, work)
+        once(working, task, work)
 
     patch.setattr(settling, "settle", settle)
 
@@ -295,9 +298,11 @@ def rework_stops_short(patch: Patch) -> None:
     seeds=8,
 )
 def asked_too_early(patch: Patch) -> None:
-    def reopen(world: World, task: Task, roots: Iterable[str], *, clear: bool, right: Any = loading.reopen) -> None:
-        right(world, task, roots, clear=clear)
-        closing.finish_what_is_done(world)
+    def reopen(
+        working: WorkingSet, task: Task, roots: Iterable[str], *, clear: bool, right: Any = loading.reopen
+    ) -> None:
+        right(working, task, roots, clear=clear)
+        closing.finish_what_is_done(working)
 
     patch.setattr(loading, "reopen", reopen)
 
@@ -310,12 +315,12 @@ def asked_too_early(patch: Patch) -> None:
     seeds=2,
 )
 def failed_for_ever(patch: Patch) -> None:
-    def become(self: World, task: Task, work: Work, status: Status, right: Any = World._become) -> None:
+    def become(self: WorkingSet, task: Task, work: Work, status: Status, right: Any = WorkingSet._become) -> None:
         failed = task.n_failed
         right(self, task, work, status)
         task.n_failed = max(failed, task.n_failed)
 
-    patch.setattr(World, "_become", become)
+    patch.setattr(WorkingSet, "_become", become)
 
 
 @bug(
@@ -326,10 +331,10 @@ def failed_for_ever(patch: Patch) -> None:
     seeds=10,
 )
 def votes_of_other_rounds(patch: Patch) -> None:
-    def items(world: World, task: Task) -> list[Work]:
+    def items(working: WorkingSet, task: Task) -> list[Work]:
         rounds = [replace(task, round=number) for number in range(1, task.round + 1)]
         keys = [(task.id, key) for one in rounds for key in closing.review_keys(one)]
-        return world.works(one for one in world.get_many(lookups.WORK_KEY, keys) if one is not None)
+        return working.works(one for one in working.get_many(lookups.WORK_KEY, keys) if one is not None)
 
     patch.setattr(review, "_round_items", items)
 
@@ -342,9 +347,9 @@ def votes_of_other_rounds(patch: Patch) -> None:
     seeds=2,
 )
 def two_votes_at_once(patch: Patch) -> None:
-    def exclude_takers(world: World, task: Task, item: Work, right: Any = review.exclude_takers) -> None:
+    def exclude_takers(working: WorkingSet, task: Task, item: Work, right: Any = review.exclude_takers) -> None:
         if item.status is not Status.LEASED:
-            right(world, task, item)
+            right(working, task, item)
 
     patch.setattr(review, "exclude_takers", exclude_takers)
 
@@ -360,10 +365,10 @@ def two_votes_at_once(patch: Patch) -> None:
     seeds=4,
 )
 def deadline_without_timer(patch: Patch) -> None:
-    def start(world: World, task: Task) -> None:
+    def start(working: WorkingSet, task: Task) -> None:
         if task.deadline_left is not None:
-            world.edit_task(task)
-            task.deadline, task.deadline_left = world.now + task.deadline_left, None
+            working.edit_task(task)
+            task.deadline, task.deadline_left = working.now + task.deadline_left, None
 
     patch.setattr(deadline, "start", start)
 
@@ -376,14 +381,14 @@ def deadline_without_timer(patch: Patch) -> None:
     seeds=10,
 )
 def deadline_put_off(patch: Patch) -> None:
-    def passes(world: World, task_id: str, right: Any = upkeep._deadline) -> None:
-        task = world.get(lookups.TASK, task_id)
-        if task is not None and task.holds:
-            world.set_timer("deadline", task_id, world.now + 60_000_000)
+    def passes(working: WorkingSet, task_id: str, right: Any = timers._deadline) -> None:
+        task = working.get(lookups.TASK, task_id)
+        if task is not None and task.hold_reasons:
+            working.set_timer("deadline", task_id, working.now + 60_000_000)
         else:
-            right(world, task_id)
+            right(working, task_id)
 
-    patch.setattr(upkeep, "_deadline", passes)
+    patch.setattr(timers, "_deadline", passes)
 
 
 # ---- what is kept, and told ----------------------------------------------------------------------------------------
@@ -399,18 +404,20 @@ def deadline_put_off(patch: Patch) -> None:
 )
 def reason_with_its_secret(patch: Patch) -> None:
     def report_failure(
-        world: World, task: Task, work: Work, lease: Lease, command: commands.Report, cause: Failure
+        working: WorkingSet, task: Task, work: Work, lease: Lease, command: commands.Report, cause: Failure
     ) -> None:
         if cause.error_class is ErrorClass.RATE_LIMITED:
-            right(world, task, work, lease, command, cause)
+            right(working, task, work, lease, command, cause)
             return
         error = {"class": str(cause.error_class), "message": cause.message}
         more: dict[str, Any] = {
             "retryable": cause.error_class is ErrorClass.RETRYABLE,
             "result_hash": command.content_hash,
         }
-        failed, ending = Happening.ATTEMPT_FAILED, Ending.FAILED
-        decisions.try_failed(world, task, work, lease, failed, ending=ending, error=error, usage=command.usage, **more)
+        failed, ending = Transition.ATTEMPT_FAILED, AttemptOutcome.FAILED
+        decisions.try_failed(
+            working, task, work, lease, failed, ending=ending, error=error, usage=command.usage, **more
+        )
 
     right = decisions._report_failure
     patch.setattr(decisions, "_report_failure", report_failure)
@@ -427,10 +434,10 @@ def reason_with_its_secret(patch: Patch) -> None:
 def key_kept_too_short(patch: Patch) -> None:
     def remember(self: Batch, command: commands.Command[Any], value: Any, right: Any = Batch._remember) -> None:
         right(self, command, value)
-        if self.world.changes.idempotency and command.idempotency is not None:
-            row = self.world.changes.idempotency[-1]
-            short: Idempotency = replace(row, expires=self.world.now + self.world.limits.idempotency // 1_000_000)
-            self.world.changes.idempotency[-1] = short
+        if self.working.changes.idempotency and command.idempotency is not None:
+            row = self.working.changes.idempotency[-1]
+            short: Idempotency = replace(row, expires=self.working.now + self.working.limits.idempotency // 1_000_000)
+            self.working.changes.idempotency[-1] = short
 
     patch.setattr(Batch, "_remember", remember)
 
@@ -443,13 +450,13 @@ def key_kept_too_short(patch: Patch) -> None:
     seeds=8,
 )
 def refused_without_record(patch: Patch) -> None:
-    def finish(self: World, right: Any = World.finish) -> None:
-        known, scope = len(self.entries), self.scope
+    def finish(self: WorkingSet, right: Any = WorkingSet.finish) -> None:
+        known, context = len(self.entries), self.context
         right(self)
-        if scope is not None and scope.outcome != "accepted":
+        if context is not None and context.outcome != "accepted":
             del self.entries[known:]
 
-    patch.setattr(World, "finish", finish)
+    patch.setattr(WorkingSet, "finish", finish)
 
 
 @bug(
@@ -460,12 +467,12 @@ def refused_without_record(patch: Patch) -> None:
     seeds=30,
 )
 def second_thoughts(patch: Patch) -> None:
-    def decide(world: World, command: commands.Decide) -> str:
-        approval: Approval | None = world.get(lookups.APPROVAL, command.approval)
+    def decide(working: WorkingSet, command: commands.Decide) -> str:
+        approval: Approval | None = working.get(lookups.APPROVAL, command.approval)
         known = {} if approval is None else approval.decision or {}
         if approval is not None and approval.state == "decided" and known.get("verb") != command.verb:
-            world.edit_approval(approval).state = "open"
-        return oversight.decide(world, command)
+            working.edit_approval(approval).state = "open"
+        return approvals.decide(working, command)
 
     _decides(patch, commands.Decide, decide)
 

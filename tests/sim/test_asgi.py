@@ -9,8 +9,8 @@ import pytest
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
+from swarmkeeper.sdk.connection.transport import Transport
 from swarmkeeper.sdk.errors import Unreachable
-from swarmkeeper.sdk.transport import Transport
 from swarmkeeper.sim.kernel.loop import VirtualLoop, virtual_loop
 from tests.support.asgi import AsgiTransport
 

@@ -13,9 +13,9 @@ import pytest
 
 from swarmkeeper.core.model import Principal
 from swarmkeeper.http.dependencies import Call
+from swarmkeeper.reads import feed
+from swarmkeeper.reads.queries import Queries
 from swarmkeeper.sdk.session import Session
-from swarmkeeper.service import feed
-from swarmkeeper.service.queries import Queries
 from swarmkeeper.sim import cases
 from swarmkeeper.sim.play.scenarios import SCENARIOS, People
 from swarmkeeper.sim.run import Case, Outcome, run

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from swarmkeeper.core.model import Event, Lease, Ready, Task
+from swarmkeeper.core.model import Event, Lease, QueueEntry, Task
 from swarmkeeper.core.ports import Changes
-from swarmkeeper.core.states import Ending, Kind, Status, TaskStatus
-from swarmkeeper.service.engine import Engine
-from swarmkeeper.service.scheduler import Scheduler
+from swarmkeeper.core.states import AttemptOutcome, Kind, Status, TaskStatus
+from swarmkeeper.engine.dispatcher import Scheduler
+from swarmkeeper.engine.loop import Engine
 from swarmkeeper.sim.invariants import WORDS
 from swarmkeeper.sim.oracle.model import Model
 from swarmkeeper.sim.play.bots import SECRET
@@ -55,16 +55,16 @@ def played(monkeypatch: pytest.MonkeyPatch, damage: Damage) -> Outcome:
 
 def events(saved: Sequence[Changes], kind: str) -> Iterator[tuple[Changes, int, Event]]:
     for changes in saved:
-        for place, event in enumerate(changes.events):
+        for position, event in enumerate(changes.events):
             if event.kind == kind:
-                yield changes, place, event
+                yield changes, position, event
 
 
 def altered(saved: Sequence[Changes], which: str, **changed: Any) -> bool:
     """Tell the first event of this kind otherwise."""
-    for changes, place, event in events(saved, which):
+    for changes, position, event in events(saved, which):
         changes.events = [*changes.events]
-        changes.events[place] = replace(event, **changed)
+        changes.events[position] = replace(event, **changed)
         return True
     return False
 
@@ -127,9 +127,9 @@ def a_task_is_what_nobody_told(model: Model, saved: Sequence[Changes]) -> bool:
 
 @breaks("10.secret")
 def an_event_has_a_secret(model: Model, saved: Sequence[Changes]) -> bool:
-    for changes, place, event in events(saved, "work.succeeded"):
+    for changes, position, event in events(saved, "work.succeeded"):
         changes.events = [*changes.events]
-        changes.events[place] = replace(event, body=replace(event.body, value={**event.body.value, "said": SECRET}))
+        changes.events[position] = replace(event, body=replace(event.body, value={**event.body.value, "said": SECRET}))
         return True
     return False
 
@@ -157,9 +157,9 @@ def a_failure_has_a_secret(model: Model, saved: Sequence[Changes]) -> bool:
 
 @breaks("2.newest")
 def an_attempt_is_left_out(model: Model, saved: Sequence[Changes]) -> bool:
-    for changes, place, event in events(saved, "work.leased"):
+    for changes, position, event in events(saved, "work.leased"):
         changes.events = [*changes.events]
-        changes.events[place] = replace(event, body=replace(event.body, value={**event.body.value, "attempt": 7}))
+        changes.events[position] = replace(event, body=replace(event.body, value={**event.body.value, "attempt": 7}))
         return True
     return False
 
@@ -167,10 +167,10 @@ def an_attempt_is_left_out(model: Model, saved: Sequence[Changes]) -> bool:
 @breaks("2.fence")
 def a_result_comes_from_another_bot(model: Model, saved: Sequence[Changes]) -> bool:
     for changes in saved:
-        for place, attempt in enumerate(changes.attempts):
-            if attempt.ending is Ending.SUCCEEDED:
+        for position, attempt in enumerate(changes.attempts):
+            if attempt.ending is AttemptOutcome.SUCCEEDED:
                 changes.attempts = [*changes.attempts]
-                changes.attempts[place] = replace(attempt, bot="bot_other")
+                changes.attempts[position] = replace(attempt, bot="bot_other")
                 return True
     return False
 
@@ -179,7 +179,7 @@ def a_result_comes_from_another_bot(model: Model, saved: Sequence[Changes]) -> b
 def a_second_result_is_accepted(model: Model, saved: Sequence[Changes]) -> bool:
     for changes in saved:
         for attempt in changes.attempts:
-            if attempt.ending is Ending.SUCCEEDED:
+            if attempt.ending is AttemptOutcome.SUCCEEDED:
                 model._transition_checks._accepted[attempt.work, attempt.round] = "lse_other"
                 return True
     return False
@@ -197,7 +197,7 @@ def a_result_of_a_task_that_is_over_is_accepted(model: Model, saved: Sequence[Ch
 @breaks("2.closed")
 def an_item_of_a_task_that_is_held_is_handed_out(model: Model, saved: Sequence[Changes]) -> bool:
     for changes, task, _ in granted(model, saved):
-        changes.tasks = {**changes.tasks, task.id: replace(task, holds=("paused",))}
+        changes.tasks = {**changes.tasks, task.id: replace(task, hold_reasons=("paused",))}
         return True
     return False
 
@@ -205,11 +205,11 @@ def an_item_of_a_task_that_is_held_is_handed_out(model: Model, saved: Sequence[C
 @breaks("2.early")
 def a_lease_ends_before_its_time(model: Model, saved: Sequence[Changes]) -> bool:
     for changes in saved:
-        for place, attempt in enumerate(changes.attempts):
+        for position, attempt in enumerate(changes.attempts):
             lease = model.leases.get(attempt.work)
             if lease is not None and lease.seen:
                 changes.attempts = [*changes.attempts]
-                changes.attempts[place] = replace(attempt, ending=Ending.EXPIRED, ended=lease.expires_at - 1)
+                changes.attempts[position] = replace(attempt, ending=AttemptOutcome.EXPIRED, ended=lease.expires_at - 1)
                 return True
     return False
 
@@ -281,11 +281,11 @@ def a_question_is_decided_that_is_over(model: Model, saved: Sequence[Changes]) -
 
 @breaks("1.quorum")
 def a_round_is_decided_against_its_votes(model: Model, saved: Sequence[Changes]) -> bool:
-    for changes, place, event in events(saved, "task.judged"):
+    for changes, position, event in events(saved, "task.judged"):
         said = event.body.value
         other = "reject" if said["decision"] == "accept" else "accept"
         changes.events = [*changes.events]
-        changes.events[place] = replace(event, body=replace(event.body, value={**said, "decision": other}))
+        changes.events[position] = replace(event, body=replace(event.body, value={**said, "decision": other}))
         return True
     return False
 
@@ -295,7 +295,7 @@ def who_made_it_judges_it(model: Model, saved: Sequence[Changes]) -> bool:
     for changes, task, lease in granted(model, saved):
         work = changes.works[lease.work]
         if work.kind is Kind.REVIEW and work.subject is None:
-            changes.tasks = {**changes.tasks, task.id: replace(task, makers=(model.owners[lease.bot],))}
+            changes.tasks = {**changes.tasks, task.id: replace(task, contributors=(model.owners[lease.bot],))}
             return True
     return False
 
@@ -388,10 +388,10 @@ def an_older_item_is_passed_over(model: Model, saved: Sequence[Changes]) -> bool
             for other in model.works.values():
                 task = model.tasks[other.task]
                 written = any(other.id in each.works for each in saved)
-                if written or task.outcome or task.holds or model.chores.get(task.id):
+                if written or task.outcome or task.hold_reasons or model.jobs.get(task.id):
                     continue
-                taken = Ready(work.id, work.queue, work.tenant, work.priority, 2, 2, work.task)
-                older = replace(taken, work=other.id, task=other.task, place=1)
+                taken = QueueEntry(work.id, work.queue, work.tenant, work.priority, 2, 2, work.task)
+                older = replace(taken, work=other.id, task=other.task, position=1)
                 model.ready[work.id] = taken
                 model.lines[taken.queue, taken.tenant, taken.priority] = {work.id: taken, other.id: older}
                 changes.ready = {**changes.ready, work.id: None}

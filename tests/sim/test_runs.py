@@ -17,7 +17,8 @@ from dataclasses import replace
 import pytest
 
 from swarmkeeper.core import commands
-from swarmkeeper.core.decide import DECISIONS, planning
+from swarmkeeper.core.decide import DECISIONS
+from swarmkeeper.core.decide.decisions import planning
 from swarmkeeper.sim import cases
 from swarmkeeper.sim.invariants import WORDS, invariant
 from swarmkeeper.sim.kernel.faults import KINDS

@@ -13,12 +13,12 @@ import pytest
 
 from swarmkeeper.core import lookups
 from swarmkeeper.core.commands import Command
+from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.model import Approval, Bot, LateResult, Message, Task
-from swarmkeeper.core.ports import Changes, Unit
-from swarmkeeper.core.world import World
+from swarmkeeper.core.ports import Changes, Transaction
+from swarmkeeper.engine.fairness import StrideScheduler
+from swarmkeeper.engine.job_turns import JobTurns
 from swarmkeeper.http.app import ROUTES
-from swarmkeeper.service.chores import ChoreTurns
-from swarmkeeper.service.shares import Turns
 from swarmkeeper.sim.oracle.records import Records
 from swarmkeeper.sim.oracle.shares import CONTENDED, Race
 from swarmkeeper.sim.oracle.tenant_isolation import TenantIsolation
@@ -27,7 +27,7 @@ from swarmkeeper.sim.play.intruder import TRIED
 from swarmkeeper.sim.play.scenarios import SCENARIOS, Bounds, Fleet, People
 from swarmkeeper.sim.process.run import run_processes
 from swarmkeeper.sim.run import Case, Outcome, run
-from swarmkeeper.storage.sqlite import store, unit
+from swarmkeeper.storage.sqlite import store, transaction
 
 GOLDEN = SCENARIOS["golden"]
 # Short, with much of what one could do to another.
@@ -280,18 +280,18 @@ def without(patch: pytest.MonkeyPatch, where: Any, table: str, name: str, words:
 
 
 def test_a_task_that_anybody_may_have_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = World.task
-    monkeypatch.setattr(World, "task", lambda self, task_id, tenant=None: right(self, task_id))
+    right = WorkingSet.task
+    monkeypatch.setattr(WorkingSet, "task", lambda self, task_id, tenant=None: right(self, task_id))
 
     assert found() == "2.tenant"
 
 
 def test_a_bot_that_anybody_may_act_as_or_stop_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def bot(self: World, bot_id: str, tenant: str, right: Any = World.bot) -> Any:
+    def bot(self: WorkingSet, bot_id: str, tenant: str, right: Any = WorkingSet.bot) -> Any:
         known = self.get(lookups.BOT, bot_id)
         return right(self, bot_id, tenant if known is None else known.tenant)
 
-    monkeypatch.setattr(World, "bot", bot)
+    monkeypatch.setattr(WorkingSet, "bot", bot)
 
     assert found() == "2.tenant"
 
@@ -302,26 +302,26 @@ def test_an_idempotency_key_that_all_tenants_share_is_found(monkeypatch: pytest.
 
     # Its name begins with the API key's id, too: either alone keeps tenants apart.
     monkeypatch.setattr(Command, "remembered_as", property(bare))
-    without(monkeypatch, unit, "QUERIES", "load_idempotency", "tenant = :tenant AND", "(:tenant <> '') AND")
+    without(monkeypatch, transaction, "QUERIES", "load_idempotency", "tenant = :tenant AND", "(:tenant <> '') AND")
 
     assert found() == "2.tenant"
 
 
 def test_a_queue_that_all_tenants_share_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ready_heads", "ready_heads_for"):
-        without(monkeypatch, unit, "QUERIES", name, "AND tenant = :tenant", "AND :tenant <> ''")
+        without(monkeypatch, transaction, "QUERIES", name, "AND tenant = :tenant", "AND :tenant <> ''")
 
     assert found(RUSH) == "2.tenant"
 
 
 def test_bots_of_one_name_that_are_taken_for_each_other_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    without(monkeypatch, unit, "QUERIES", "bot_by_name", "tenant = :tenant AND", "(:tenant <> '') AND")
-    right = World.bot
+    without(monkeypatch, transaction, "QUERIES", "bot_by_name", "tenant = :tenant AND", "(:tenant <> '') AND")
+    right = WorkingSet.bot
 
-    def bot(self: World, bot_id: str, tenant: str) -> Bot:
+    def bot(self: WorkingSet, bot_id: str, tenant: str) -> Bot:
         return right(self, bot_id, getattr(self.get(lookups.BOT, bot_id), "tenant", ""))
 
-    monkeypatch.setattr(World, "bot", bot)
+    monkeypatch.setattr(WorkingSet, "bot", bot)
 
     assert found() == "2.tenant"
 
@@ -343,17 +343,17 @@ def test_what_is_read_without_a_look_at_the_tenant_is_found_over_http(
 
 
 def test_an_engine_that_serves_tenants_by_their_ids_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Turns, "due", lambda self, tenant: (0, tenant))
+    monkeypatch.setattr(StrideScheduler, "due", lambda self, tenant: (0, tenant))
 
     assert found(RUSH) == "9.share"
 
 
 def test_long_work_of_one_tenant_that_keeps_out_anothers_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def next_chore(self: ChoreTurns, unit: Unit) -> Any:
-        tenants = await unit.chore_tenants()
-        return (await unit.next_chores(1, "", tenants[0]))[0] if tenants else None
+    async def next_chore(self: JobTurns, transaction: Transaction) -> Any:
+        tenants = await transaction.job_tenants()
+        return (await transaction.next_jobs(1, "", tenants[0]))[0] if tenants else None
 
-    monkeypatch.setattr(ChoreTurns, "next", next_chore)
+    monkeypatch.setattr(JobTurns, "next", next_chore)
 
     assert found(RUSH) == "9.share"
 

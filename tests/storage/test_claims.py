@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import apsw
 import pytest
 
-from swarmkeeper.core.model import Ready
+from swarmkeeper.core.model import QueueEntry
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.storage.sqlite import rows
 from swarmkeeper.storage.sqlite.store import SqliteStore
-from swarmkeeper.storage.sqlite.unit import QUERIES
+from swarmkeeper.storage.sqlite.transaction import QUERIES
 
 HEADS = 20
 EXPECTED = 3 * 10 * HEADS  # of three queues, each with ten priorities
@@ -31,17 +31,17 @@ async def claim_steps(waiting: int, *, tenants: int = 1) -> int:
     connection = store._writing
     assert connection is not None
     connection.execute("PRAGMA foreign_keys = OFF")  # rows of work alone would say nothing here
-    ready = [Ready(f"sub_{n:06}", n % 3, f"t{n % tenants}", n % 10, n, n, "tsk_1") for n in range(waiting)]
+    ready = [QueueEntry(f"sub_{n:06}", n % 3, f"t{n % tenants}", n % 10, n, n, "tsk_1") for n in range(waiting)]
     async with store.begin():
         connection.executemany(QUERIES["put_ready"], map(rows.READY.to_row, ready))
-    async with store.begin() as unit:
+    async with store.begin() as transaction:
         counting = steps(connection)
         counted = next(counting)
-        levels = await unit.levels("t0", [0, 1, 2, 7])
+        levels = await transaction.levels("t0", [0, 1, 2, 7])
         found = []
         for queue, priority, _ in levels:
-            found += await unit.heads("t0", "me", queue, priority, HEADS)
-            found += await unit.heads("t0", "", queue, priority, HEADS, by_age=True)
+            found += await transaction.queue_entries("t0", "me", queue, priority, HEADS)
+            found += await transaction.queue_entries("t0", "", queue, priority, HEADS, by_age=True)
         assert len(found) == 2 * EXPECTED
         total = sum(counted)
         next(counting, None)
@@ -67,12 +67,12 @@ async def test_heartbeats_of_idle_polls_reach_the_store_with_nothing() -> None:
     await store.open()
     connection = store._writing
     assert connection is not None
-    async with store.begin() as unit:
+    async with store.begin() as transaction:
         counting = steps(connection)
         counted = next(counting)
-        assert await unit.levels("t0", list(range(50))) == []
+        assert await transaction.levels("t0", list(range(50))) == []
         assert len(counted) == 1
         next(counting, None)
-        await unit.save(Changes())
+        await transaction.save(Changes())
     await store.close()
     await asyncio.sleep(0)

@@ -37,13 +37,13 @@ async def store(path: Path) -> AsyncIterator[SqliteStore]:
 
 
 async def save(store: SqliteStore, changes: Changes) -> None:
-    async with store.begin() as unit:
-        await unit.save(changes)
+    async with store.begin() as transaction:
+        await transaction.save(changes)
 
 
 async def payload(store: SqliteStore, name: str) -> bytes | None:
-    async with store.begin() as unit:
-        found = await unit.load([("payload", name)])
+    async with store.begin() as transaction:
+        found = await transaction.load([("payload", name)])
     body: bytes | None = found["payload", name]
     return body
 
@@ -148,8 +148,8 @@ async def test_a_tool_writes_beside_the_orchestrator_which_notices(store: Sqlite
 
     assert await store.changed_outside()
     assert not await store.changed_outside()
-    async with store.begin() as unit:
-        assert (await unit.load([("key", "key_1")]))["key", "key_1"] == records.key("key_1")
+    async with store.begin() as transaction:
+        assert (await transaction.load([("key", "key_1")]))["key", "key_1"] == records.key("key_1")
 
 
 async def test_a_store_locked_by_another_process_is_unavailable_for_now(store: SqliteStore, path: Path) -> None:
@@ -340,8 +340,8 @@ async def _payloads(path: Path) -> set[int]:
 async def test_in_memory_a_read_waits_until_an_open_unit_has_ended() -> None:
     store = SqliteStore(":memory:")
     await store.open()
-    async with store.begin() as unit:
-        await unit.save(big("p"))
+    async with store.begin() as transaction:
+        await transaction.save(big("p"))
         reading = asyncio.create_task(store.read("payloads", {"ids": '["p"]'}))
         await asyncio.sleep(0.01)
         assert not reading.done()
@@ -354,10 +354,10 @@ async def test_in_memory_a_read_waits_until_an_open_unit_has_ended() -> None:
 
 async def test_units_take_turns(store: SqliteStore) -> None:
     async def count(step: int) -> None:
-        async with store.begin() as unit:
-            found = (await unit.load([("payload", "n")]))["payload", "n"]
+        async with store.begin() as transaction:
+            found = (await transaction.load([("payload", "n")]))["payload", "n"]
             await asyncio.sleep(0)
-            await unit.save(Changes(payloads={"n": ("tsk_1", b"%d" % (int(found or b"0") + step))}))
+            await transaction.save(Changes(payloads={"n": ("tsk_1", b"%d" % (int(found or b"0") + step))}))
 
     await asyncio.gather(*(count(1) for _ in range(20)))
 
@@ -365,11 +365,11 @@ async def test_units_take_turns(store: SqliteStore) -> None:
 
 
 async def test_a_unit_that_has_ended_takes_nothing_more(store: SqliteStore) -> None:
-    async with store.begin() as unit:
+    async with store.begin() as transaction:
         pass
 
     with pytest.raises(AssertionError, match="has ended"):
-        await unit.save(big("p"))
+        await transaction.save(big("p"))
 
 
 # ---- schema ----------------------------------------------------------------------------------------------------------

@@ -29,8 +29,8 @@ def a(record: type[Any]) -> Any:
 async def stored(record: Any) -> SqliteStore:
     store = SqliteStore("sqlite://:memory:")
     await store.open()
-    async with store.begin() as unit:
-        await unit.save(records.changes_of(records.at_version(record, 1)))
+    async with store.begin() as transaction:
+        await transaction.save(records.changes_of(records.at_version(record, 1)))
     return store
 
 
@@ -43,19 +43,19 @@ async def update(store: SqliteStore, *versions: Any) -> list[str]:
             made.append(sql)
         return True
 
-    async with store.begin() as unit:
-        await unit.load([records.want_of(versions[0])])
+    async with store.begin() as transaction:
+        await transaction.load([records.want_of(versions[0])])
         store.connection.exec_trace = look
         for version in versions:
-            await unit.save(records.changes_of(version))
+            await transaction.save(records.changes_of(version))
         store.connection.exec_trace = None
     return made
 
 
 async def kept(store: SqliteStore, record: Any) -> Any:
     want = records.want_of(record)
-    async with store.begin() as unit:
-        return (await unit.load([want]))[want]
+    async with store.begin() as transaction:
+        return (await transaction.load([want]))[want]
 
 
 @pytest.mark.parametrize(("record", "name"), FIELDS)

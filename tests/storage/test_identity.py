@@ -57,8 +57,8 @@ async def store(path: Path) -> AsyncIterator[SqliteStore]:
 
 
 async def save(store: SqliteStore, name: str) -> None:
-    async with store.begin() as unit:
-        await unit.save(Changes(payloads={name: ("tsk_1", b'"kept"')}))
+    async with store.begin() as transaction:
+        await transaction.save(Changes(payloads={name: ("tsk_1", b'"kept"')}))
 
 
 def names(path: Path) -> set[str]:

@@ -6,18 +6,18 @@ from typing import Any, NamedTuple
 import apsw
 import pytest
 
-from swarmkeeper.core.model import Edge, Event, Queue, Ready, Tenant
+from swarmkeeper.core.model import Edge, Event, Queue, QueueEntry, Tenant
 from swarmkeeper.core.states import Condition, Kind
 from swarmkeeper.storage.sqlite import migrations, rows
 from swarmkeeper.storage.sqlite.rows import LIST, NULLABLE_JSON, RecordTable
-from swarmkeeper.storage.sqlite.unit import QUERIES
+from swarmkeeper.storage.sqlite.transaction import QUERIES
 from swarmkeeper.testing import records
 
 KEYED = [one for one in rows.RECORDS if one.record in records.LOADED]
 OTHERS: dict[type[Any], Any] = {
     Edge: Edge("tsk_1", "sub_1", "sub_2", Condition.FAILURE),
     Queue: Queue(7, Kind.REVIEW, ("a", "b"), "reviewer"),
-    Ready: records.ready(excluded=("ann", "bob")),
+    QueueEntry: records.ready(excluded=("ann", "bob")),
 }
 
 
@@ -35,8 +35,8 @@ def name(one: RecordTable[Any]) -> str:
 
 def read_back(one: RecordTable[Any], record: Any) -> Any:
     """The record of the row as SQLite gives it."""
-    places = ", ".join("?" * len(one.table.columns))
-    stored: Any = apsw.Connection(":memory:").execute(f"SELECT {places}", one.to_row(record)).fetchone()
+    positions = ", ".join("?" * len(one.table.columns))
+    stored: Any = apsw.Connection(":memory:").execute(f"SELECT {positions}", one.to_row(record)).fetchone()
     return one.from_row(stored)
 
 

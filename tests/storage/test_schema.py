@@ -8,10 +8,10 @@ import apsw.ext
 import pytest
 
 from swarmkeeper.core import model, states
-from swarmkeeper.service.reads import READS as NAMED
+from swarmkeeper.core.named_reads import READS as NAMED
 from swarmkeeper.storage.sqlite import migrations, rows, statements
 from swarmkeeper.storage.sqlite.store import READS
-from swarmkeeper.storage.sqlite.unit import QUERIES
+from swarmkeeper.storage.sqlite.transaction import QUERIES
 
 WORDS = {
     ("task", "status"): states.TaskStatus,
@@ -21,7 +21,7 @@ WORDS = {
     ("work", "status"): states.Status,
     ("queue", "kind"): states.Kind,
     ("edge", "condition"): states.Condition,
-    ("attempt", "ending"): states.Ending,
+    ("attempt", "ending"): states.AttemptOutcome,
     ("bot", "type"): states.BotType,
 }
 RECORDS = {
@@ -31,10 +31,10 @@ RECORDS = {
     "bot": model.Bot,
     "api_key": model.ApiKey,
     "approval": model.Approval,
-    "chore": model.Chore,
+    "chore": model.BackgroundJob,
     "queue": model.Queue,
     "edge": model.Edge,
-    "ready": model.Ready,
+    "ready": model.QueueEntry,
     "timer": model.Timer,
     "attempt": model.Attempt,
     "late_result": model.LateResult,

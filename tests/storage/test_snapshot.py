@@ -13,16 +13,16 @@ async def opened(file: Path) -> SqliteStore:
     store = SqliteStore(f"sqlite:///{file}")
     await store.open()
     task = records.task(version=1, title="before")
-    async with store.begin() as unit:
-        await unit.save(Changes(tasks={task.id: task}))
+    async with store.begin() as transaction:
+        await transaction.save(Changes(tasks={task.id: task}))
     return store
 
 
 async def test_what_is_committed_while_a_snapshot_lasts_is_not_seen_in_it(tmp_path: Path) -> None:
     store = await opened(tmp_path / "store.db")
     changed = records.task(version=2, priority=9)
-    async with store.begin() as unit:
-        await unit.save(Changes(tasks={changed.id: changed}))
+    async with store.begin() as transaction:
+        await transaction.save(Changes(tasks={changed.id: changed}))
         snapshot = store.snapshot()  # while a batch is being written
         seen = await snapshot.__aenter__()
         before = (await seen.read("task_row", ASKED))[0]["version"]
@@ -44,7 +44,7 @@ async def test_a_snapshot_that_ends_in_an_error_leaves_the_store_usable(tmp_path
         pass
 
     changed = records.task(version=2)
-    async with store.begin() as unit:
-        await unit.save(Changes(tasks={changed.id: changed}))
+    async with store.begin() as transaction:
+        await transaction.save(Changes(tasks={changed.id: changed}))
     assert (await store.read("task_row", ASKED))[0]["version"] == 2
     await store.close()

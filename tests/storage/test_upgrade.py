@@ -13,8 +13,8 @@ from swarmkeeper.app import Orchestrator
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
+from swarmkeeper.offline import doctor
 from swarmkeeper.sdk.runner import serve
-from swarmkeeper.service import doctor
 from swarmkeeper.settings import Settings
 from swarmkeeper.storage.sqlite.store import SqliteStore
 

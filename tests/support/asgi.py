@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from swarmkeeper.sdk.connection.transport import Response, Streamed
 from swarmkeeper.sdk.errors import Unreachable
-from swarmkeeper.sdk.transport import Response, Streamed
 from swarmkeeper.sim.play.http.http_edge import Application, Message, scope_of
 
 

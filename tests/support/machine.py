@@ -20,7 +20,7 @@ from swarmkeeper.core.model import Limits
 from swarmkeeper.sim.harness import Harness
 from swarmkeeper.sim.kernel.loop import Deadlock
 from swarmkeeper.storage.sqlite import SqliteStore
-from swarmkeeper.storage.sqlite.unit import SqliteUnit
+from swarmkeeper.storage.sqlite.transaction import SqliteTransaction
 from tests.support.disk import Disk, DiskOperation, Left
 
 _T = TypeVar("_T")
@@ -81,10 +81,10 @@ class Store(SqliteStore):
         self._dead = False
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[SqliteUnit]:
-        async with super().begin() as unit:
+    async def begin(self) -> AsyncIterator[SqliteTransaction]:
+        async with super().begin() as transaction:
             self._machine.turn.begin()
-            yield unit
+            yield transaction
 
     async def _commit(self, connection: apsw.Connection) -> None:
         machine = self._machine

@@ -16,7 +16,7 @@ from swarmkeeper.core import commands
 from swarmkeeper.core.answers import Replayed
 from swarmkeeper.core.errors import LeaseLost, TaskClosed
 from swarmkeeper.core.model import Json, Limits
-from swarmkeeper.service.doctor import examine
+from swarmkeeper.offline.doctor import examine
 from swarmkeeper.sim.harness import ADMIN, CLIENT, Held
 from swarmkeeper.sim.kernel.loop import SECOND
 from swarmkeeper.sim.play.orchestrator import rules

@@ -7,7 +7,7 @@ import ast
 
 from swarmkeeper.http.app import ROUTES
 from swarmkeeper.wire import requests
-from swarmkeeper.wire.later import NOT_SUPPORTED
+from swarmkeeper.wire.parsing.later import NOT_SUPPORTED
 from swarmkeeper.wire.shapes import Request
 from tests.tidy.effects import effects, inventory
 from tests.tidy.tree import ROOT, parsed

@@ -10,8 +10,8 @@ import apsw
 import pytest
 
 from swarmkeeper.app import Orchestrator
-from swarmkeeper.service import views
-from swarmkeeper.service.reads import EventRow
+from swarmkeeper.core.named_reads import EventRow
+from swarmkeeper.reads import views
 from swarmkeeper.settings import Settings
 from swarmkeeper.storage.sqlite import migrations
 from swarmkeeper.wire.answers import AuditLog

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from swarmkeeper.wire.documents import MIB, Unreadable, parse
+from swarmkeeper.wire.parsing.documents import MIB, Unreadable, parse
 
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)

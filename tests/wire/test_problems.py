@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmkeeper.core.errors import Invalid
-from swarmkeeper.wire import later, people, requests
+from swarmkeeper.wire import people, requests
+from swarmkeeper.wire.parsing import later
 from swarmkeeper.wire.problems import _WORDS, ERRORS_MAX, SCHEMA_NAMES, FieldError, Problem, pointer
 from swarmkeeper.wire.shapes import Request, read
 from swarmkeeper.wire.v1 import (

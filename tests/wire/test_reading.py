@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmkeeper.core.graph import check_plan
+from swarmkeeper.core.rules.graph import check_plan
 from swarmkeeper.wire.v1 import read_plan, read_verdict, specs
 
 JUNK = st.recursive(

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmkeeper.core.errors import Invalid, Malformed, SwarmkeeperError, TooLarge
-from swarmkeeper.wire.strict import DEPTH_MAX, INTEGER_MAX, parse_json
+from swarmkeeper.wire.parsing.strict import DEPTH_MAX, INTEGER_MAX, parse_json
 
 LIMIT = 1024 * 1024
 MEGABYTE = 1_000_000

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmkeeper.core.errors import Invalid
-from swarmkeeper.core.texts import is_line
+from swarmkeeper.core.rules.texts import is_line
 from swarmkeeper.wire import shapes, v1
 from swarmkeeper.wire.messages import MessageRequest
 from swarmkeeper.wire.shapes import read, read_answer

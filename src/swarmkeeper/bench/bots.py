@@ -23,7 +23,7 @@ from swarmkeeper.sdk.context import Candidate, Context
 from swarmkeeper.wire.requests import SubTask, TaskDefinition
 
 if TYPE_CHECKING:
-    from swarmkeeper.sdk.transport import Response
+    from swarmkeeper.sdk.connection.transport import Response
 
 KINDS = ("Planner", "Executor", "Evaluator")
 # What a bot of the SDK may hold at once; it batches what happens to be done together.
@@ -126,8 +126,8 @@ class Evaluator(EvaluatorBot):
 
 async def _sdk(wish: Wish) -> Callable[[], int]:
     from swarmkeeper.sdk.client import Client
+    from swarmkeeper.sdk.connection.transport import HttpTransport
     from swarmkeeper.sdk.runner import serve
-    from swarmkeeper.sdk.transport import HttpTransport
 
     class Counting(HttpTransport):
         calls = 0

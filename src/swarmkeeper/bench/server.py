@@ -19,7 +19,7 @@ from swarmkeeper.bench.report import CannotMeasure
 from swarmkeeper.clock import SystemClock, SystemEntropy
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
-from swarmkeeper.service import console
+from swarmkeeper.offline import offline_admin
 from swarmkeeper.settings import PREFIX
 from swarmkeeper.storage.refusals import StoreRefused
 from swarmkeeper.storage.sqlite.store import SqliteStore, path_of
@@ -119,7 +119,7 @@ class Server:
                 await self._process.wait()
         self._process = None
 
-    async def key(self, role: str, *, bot: str | None = None, tenant: str = console.TENANT) -> str:
+    async def key(self, role: str, *, bot: str | None = None, tenant: str = offline_admin.TENANT) -> str:
         """A new key, made on the store itself."""
         store = SqliteStore(self.place.url)
         try:
@@ -127,9 +127,9 @@ class Server:
         except StoreRefused as error:
             raise CannotMeasure(str(error)) from None
         try:
-            _, text = await console.create_key(
+            _, text = await offline_admin.create_key(
                 store,
-                console.KeyWish(role, bot=bot, tenant=tenant),
+                offline_admin.KeyWish(role, bot=bot, tenant=tenant),
                 clock=self._clock,
                 entropy=SystemEntropy(),
                 rules=Rulebook(Redactor.default()),

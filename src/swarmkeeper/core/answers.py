@@ -52,6 +52,6 @@ class Directive:
 
 
 @dataclass(frozen=True, slots=True)
-class Beaten:
+class HeartbeatResult:
     directives: tuple[Directive, ...]
     drain: bool

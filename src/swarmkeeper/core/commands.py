@@ -1,7 +1,7 @@
 """What can be asked of the engine: one frozen record for each, with what it needs loaded first.
 
 `by` is who asks. A command that the engine gives itself (a timer that fell due) has no `by`.
-`wants` names what deciding surely looks at; whatever else turns out to be missing is loaded then.
+`needs` names what deciding surely looks at; whatever else turns out to be missing is loaded then.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from swarmkeeper.core import lookups
-from swarmkeeper.core.answers import Beaten, Replayed, Reported
+from swarmkeeper.core.answers import HeartbeatResult, Replayed, Reported
 from swarmkeeper.core.errors import Detail
-from swarmkeeper.core.graph import Written
 from swarmkeeper.core.model import Failure, Json, Principal, SubtaskSpec, Verdict
-from swarmkeeper.core.ports import Want
+from swarmkeeper.core.ports import Key
+from swarmkeeper.core.rules.graph import Written
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -28,7 +28,7 @@ class Command(Generic[T_co]):
     idempotency: tuple[str, str] | None = None  # (key, hash of the request)
     trace: str = ""  # W3C traceparent
 
-    def wants(self) -> list[Want]:
+    def needs(self) -> list[Key]:
         return self._own_wants() + [lookups.IDEMPOTENCY.of((self.by.tenant, key)) for key in self.remembered_as]
 
     @property
@@ -42,7 +42,7 @@ class Command(Generic[T_co]):
             return ()
         return f"{self.by.key_id} {self.idempotency[0]}", self.idempotency[0]
 
-    def _own_wants(self) -> list[Want]:
+    def _own_wants(self) -> list[Key]:
         return []
 
     @property
@@ -89,7 +89,7 @@ class Submit(Repeatable[str]):
     checked: tuple[Detail, ...] | None = None  # what graph.check_plan makes of them, where that was done already
     written: Written | None = None  # in place of the subtasks, where they are more than a slice
 
-    def _own_wants(self) -> list[Want]:
+    def _own_wants(self) -> list[Key]:
         return [lookups.TENANT.of(self.by.tenant)]
 
     @property
@@ -114,7 +114,7 @@ class OnTask(Repeatable[str]):
     def told(self) -> int:
         return len(self.reason)
 
-    def _own_wants(self) -> list[Want]:
+    def _own_wants(self) -> list[Key]:
         return [lookups.TASK.of(self.task), lookups.CHORES.of(self.task)]
 
 
@@ -157,13 +157,13 @@ class Tell(OnTask):
     payload: bytes
     lease_id: str | None = None  # the lease under which a bot speaks
 
-    def _own_wants(self) -> list[Want]:
-        wants: list[Want] = [lookups.TASK.of(self.task), lookups.MESSAGES.of(self.task)]
+    def _own_wants(self) -> list[Key]:
+        needs: list[Key] = [lookups.TASK.of(self.task), lookups.MESSAGES.of(self.task)]
         if self.lease_id is not None:
-            wants.append(lookups.LEASE_ID.of(self.lease_id))
+            needs.append(lookups.LEASE_ID.of(self.lease_id))
         if self.to_bot is not None:
-            wants.append(lookups.BOTS_CALLED.of((self.by.tenant, self.to_bot)))
-        return wants
+            needs.append(lookups.BOTS_CALLED.of((self.by.tenant, self.to_bot)))
+        return needs
 
     @property
     def size(self) -> int:
@@ -186,11 +186,11 @@ class Claim(Command[None]):
     ttl: int | None = None
     claim_id: str | None = None
 
-    def _own_wants(self) -> list[Want]:
-        wants: list[Want] = [lookups.BOT.of(self.bot)]
+    def _own_wants(self) -> list[Key]:
+        needs: list[Key] = [lookups.BOT.of(self.bot)]
         if self.claim_id is not None:
-            wants.append(lookups.CLAIM.of((self.bot, self.claim_id)))
-        return wants
+            needs.append(lookups.CLAIM.of((self.bot, self.claim_id)))
+        return needs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,15 +215,15 @@ class Report(Command[Reported]):
     usage: Mapping[str, int] | None = None
     progress: Mapping[str, Json] | None = None  # the last that is said of the attempt
 
-    def _own_wants(self) -> list[Want]:
-        wants: list[Want] = [lookups.BOT.of(self.bot)]
+    def _own_wants(self) -> list[Key]:
+        needs: list[Key] = [lookups.BOT.of(self.bot)]
         if self.task is not None:
-            wants.append(lookups.TASK.of(self.task))
+            needs.append(lookups.TASK.of(self.task))
         if self.lease_id is None:
-            wants.append(lookups.GRANTS.of((self.bot, self.task)))
+            needs.append(lookups.GRANTS.of((self.bot, self.task)))
         else:
-            wants += [lookups.LEASE_ID.of(self.lease_id), lookups.ATTEMPT.of(self.lease_id)]
-        return wants
+            needs += [lookups.LEASE_ID.of(self.lease_id), lookups.ATTEMPT.of(self.lease_id)]
+        return needs
 
     @property
     def size(self) -> int:
@@ -240,7 +240,7 @@ class Report(Command[Reported]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pulse:
+class LeaseHeartbeat:
     lease_id: str
     progress: Mapping[str, Json] | None = None
     usage: Mapping[str, int] | None = None
@@ -248,27 +248,27 @@ class Pulse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Beat(Command[Beaten]):
+class Heartbeat(Command[HeartbeatResult]):
     bot: str
-    pulses: tuple[Pulse, ...] = ()
+    heartbeats: tuple[LeaseHeartbeat, ...] = ()
 
-    def _own_wants(self) -> list[Want]:
-        return [lookups.BOT.of(self.bot), *(lookups.LEASE_ID.of(pulse.lease_id) for pulse in self.pulses)]
+    def _own_wants(self) -> list[Key]:
+        return [lookups.BOT.of(self.bot), *(lookups.LEASE_ID.of(pulse.lease_id) for pulse in self.heartbeats)]
 
     @property
     def size(self) -> int:
-        return 512 + sum(256 + len(pulse.checkpoint or b"") for pulse in self.pulses)
+        return 512 + sum(256 + len(pulse.checkpoint or b"") for pulse in self.heartbeats)
 
     @property
     def rows(self) -> int:
-        return len(self.pulses)
+        return len(self.heartbeats)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnLease(Command[str]):
     lease_id: str
 
-    def _own_wants(self) -> list[Want]:
+    def _own_wants(self) -> list[Key]:
         return [lookups.LEASE_ID.of(self.lease_id), lookups.ATTEMPT.of(self.lease_id)]
 
 
@@ -323,7 +323,7 @@ class Register(Repeatable[tuple[str, bool]]):
         """None: it is to be called by its id."""
         return self.name or self.by.bot or self.default_name
 
-    def _own_wants(self) -> list[Want]:
+    def _own_wants(self) -> list[Key]:
         name = self.own_name
         return [] if name is None else [lookups.BOT_NAME.of((self.by.tenant, name, self.instance))]
 
@@ -332,7 +332,7 @@ class Register(Repeatable[tuple[str, bool]]):
 class OnBot(Repeatable[T_co]):
     bot: str
 
-    def _own_wants(self) -> list[Want]:
+    def _own_wants(self) -> list[Key]:
         return [lookups.BOT.of(self.bot)]
 
 
@@ -383,7 +383,7 @@ class ResetClock(Command[None]):
 class OnKey(Repeatable[T_co]):
     key: str
 
-    def _own_wants(self) -> list[Want]:
+    def _own_wants(self) -> list[Key]:
         return [lookups.KEY.of(self.key)]
 
 
@@ -406,7 +406,7 @@ class SetTenant(Repeatable[str]):
     max_backlog: int | None = None
     unbounded: bool = False  # take the bound away
 
-    def _own_wants(self) -> list[Want]:
+    def _own_wants(self) -> list[Key]:
         return [lookups.TENANT.of(self.by.tenant)]
 
 
@@ -434,7 +434,7 @@ class Decide(Repeatable[str]):
     def told(self) -> int:
         return len(self.reason)
 
-    def _own_wants(self) -> list[Want]:
+    def _own_wants(self) -> list[Key]:
         return [lookups.APPROVAL.of(self.approval)]
 
 
@@ -444,7 +444,7 @@ ENGINE = Principal(tenant="", key_id="", role="engine")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fire(Command[None]):
+class TimerFired(Command[None]):
     """A timer fell due."""
 
     by: Principal = ENGINE
@@ -452,7 +452,7 @@ class Fire(Command[None]):
     ref: str
     lease_id: str | None = None  # of `unseen`, which is no timer: the lease whose grant got lost
 
-    def _own_wants(self) -> list[Want]:
+    def _own_wants(self) -> list[Key]:
         match self.kind:
             case "lease" | "ends" | "grace" | "unseen":
                 return [lookups.WORK.of(self.ref), lookups.LEASE.of(self.ref)]
@@ -476,8 +476,8 @@ class Continue(Command[None]):
     """Do one slice of a chore."""
 
     by: Principal = ENGINE
-    chore: str
+    job: str
     task: str
 
-    def _own_wants(self) -> list[Want]:
+    def _own_wants(self) -> list[Key]:
         return [lookups.TASK.of(self.task), lookups.CHORES.of(self.task)]

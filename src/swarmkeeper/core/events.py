@@ -1,7 +1,7 @@
 """The events that the engine writes to the feed: one class for each kind.
 
 A class has the name of its kind, its fields in the order in which they are stored and sent, and a docstring that says
-when the event happens. `World.emit` takes an instance. catalogue.py explains the marks `Own` and `Omitted`. The page
+when the event happens. `WorkingSet.emit` takes an instance. catalogue.py explains the marks `Own` and `Omitted`. The page
 `events` of the reference and its JSON Schema are generated from here.
 """
 
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Annotated, Self
 
 from swarmkeeper.core.catalogue import EventBody, Mark, Omitted, Own, event
-from swarmkeeper.core.graph import TOLD_MAX
 from swarmkeeper.core.model import Json, Work
+from swarmkeeper.core.rules.graph import TOLD_MAX
 from swarmkeeper.core.states import BotType, Decision, FailureCode, Kind, Outcome, TaskStatus
 
 KEYS_MAX = TOLD_MAX  # so many subtasks are named by their keys; `count` counts all of them

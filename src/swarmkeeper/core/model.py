@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from swarmkeeper.core.states import (
+    AttemptOutcome,
     BotType,
     Condition,
     Decision,
-    Ending,
     ErrorClass,
     Evaluation,
     Kind,
@@ -103,7 +103,7 @@ class Task:
     defaults: Mapping[str, Json] = field(default_factory=dict)  # timeout_seconds, max_attempts, …
     outcome: Outcome | None = None
     failure: Mapping[str, Json] | None = None  # {code, detail, work_id?}
-    holds: tuple[str, ...] = ()  # sorted
+    hold_reasons: tuple[str, ...] = ()  # sorted
     version: int = 0  # grows with every write
     sequence: int = 0  # of the last event
     n_total: int = 0  # execute items
@@ -116,11 +116,11 @@ class Task:
     planned: bool = False  # a plan was accepted once
     started: bool = False  # an execute item was leased once
     loading: bool = False  # rows of the plan, or of a reopen, are still being written: nothing is handed out
-    makers: tuple[str, ...] = ()  # owners who planned or made a result
+    contributors: tuple[str, ...] = ()  # owners who planned or made a result
     verdict: str | None = None  # payload id of the combined verdict
     usage: Mapping[str, int] = field(default_factory=dict)
     trace: str = ""  # W3C traceparent of the submission
-    place: int = 0  # when it came in, and then when its plan was accepted: what was begun first is finished first
+    position: int = 0  # when it came in, and then when its plan was accepted: what was begun first is finished first
 
 
 @dataclass(slots=True)
@@ -134,7 +134,7 @@ class Work:
     status: Status
     priority: int
     created_at: int
-    place: int = 0  # when it joined its queue, no two alike; kept over a release
+    position: int = 0  # when it joined its queue, no two alike; kept over a release
     subject: str | None = None  # of the review of one subtask: that subtask's work id
     attempt: int = 0  # leases ever granted: for order and display, never reset
     tries: int = 0  # failed or timed out since the last reopen; max_attempts bounds it
@@ -151,15 +151,15 @@ class Work:
     reworks: int = 0  # verdicts of rework on this item alone, since the last reopen
     timeout: int = 0
     max_attempts: int = 3
-    continues: bool = False  # on_failure is `continue`
-    handled: bool = False  # a failure of it is: it continues, or an edge for it leaves it
+    continue_on_failure: bool = False  # on_failure is `continue`
+    failure_handled: bool = False  # a failure of it is: it continues, or an edge for it leaves it
     wake: int | None = None  # WAITING until then; None: until an answer
     payload: str | None = None  # payload id: description, input …
     result: str | None = None  # payload id of the accepted result
     result_hash: str | None = None
     checkpoint: str | None = None  # payload id of what the last attempt left
     excluded: tuple[str, ...] = ()  # owners who may not have it
-    taker: str | None = None  # of a final review: the owner who has it, or has voted with it
+    reviewer_owner: str | None = None  # of a final review: the owner who has it, or has voted with it
     error: Mapping[str, Json] | None = None  # why it FAILED
     since: int = 0  # when it came into its present status
     version: int = 0
@@ -211,7 +211,7 @@ class Attempt:
     bot: str
     started: int
     ended: int
-    ending: Ending
+    ending: AttemptOutcome
     round: int = 1
     error: Mapping[str, Json] | None = None
     result: str | None = None  # payload id
@@ -302,7 +302,7 @@ class Approval:
 
 
 @dataclass(slots=True)
-class Chore:
+class BackgroundJob:
     id: str
     task: str
     tenant: str
@@ -321,8 +321,8 @@ class Timer:
 
 
 @dataclass(slots=True)
-class Ready:
-    """An item that may be handed out now. `place` and then `work` order it within queue and priority.
+class QueueEntry:
+    """An item that may be handed out now. `position` and then `work` order it within queue and priority.
 
     `since` is when it joined its queue: how long it has waited.
     """
@@ -331,7 +331,7 @@ class Ready:
     queue: int
     tenant: str
     priority: int
-    place: int
+    position: int
     since: int
     task: str
     excluded: tuple[str, ...] = ()

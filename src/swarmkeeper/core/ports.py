@@ -15,8 +15,8 @@ from swarmkeeper.core.model import (
     Attempt,
     AuditLeaf,
     AuditTree,
+    BackgroundJob,
     Bot,
-    Chore,
     Edge,
     Event,
     Feedback,
@@ -27,7 +27,7 @@ from swarmkeeper.core.model import (
     Message,
     Principal,
     Queue,
-    Ready,
+    QueueEntry,
     Redacted,
     Task,
     Tenant,
@@ -81,7 +81,7 @@ class Rules(Protocol):
 
 
 # A thing to be loaded: (kind, key), as `Lookup.of` makes it. lookups.py has the kinds.
-Want = tuple[str, Any]
+Key = tuple[str, Any]
 
 
 @dataclass(slots=True)
@@ -94,7 +94,7 @@ class Changes:
     edges: list[Edge] = field(default_factory=list)
     leases: dict[str, Lease] = field(default_factory=dict)  # by work id
     leases_gone: dict[str, None] = field(default_factory=dict)  # work ids, in order
-    ready: dict[str, Ready | None] = field(default_factory=dict)  # by work id; None takes it out
+    ready: dict[str, QueueEntry | None] = field(default_factory=dict)  # by work id; None takes it out
     timers: dict[tuple[str, str], int | None] = field(default_factory=dict)  # (kind, ref) -> due; None clears it
     attempts: list[Attempt] = field(default_factory=list)
     payloads: dict[str, tuple[str, bytes] | None] = field(
@@ -107,7 +107,7 @@ class Changes:
     opened_subtasks: dict[str, int] = field(default_factory=dict)  # likewise
     stored: dict[str, int] = field(default_factory=dict)  # by tenant: bytes of bodies written to be kept
     approvals: dict[str, Approval] = field(default_factory=dict)
-    chores: dict[str, Chore | None] = field(default_factory=dict)
+    jobs: dict[str, BackgroundJob | None] = field(default_factory=dict)
     late_results: list[LateResult] = field(default_factory=list)
     feedback: list[Feedback] = field(default_factory=list)
     answered: list[Answered] = field(default_factory=list)
@@ -142,10 +142,10 @@ class StoreDamaged(Exception):
     """A part of the store is not as it was written. What needs that part fails; the rest goes on."""
 
 
-class Unit(Protocol):
+class Transaction(Protocol):
     """One transaction."""
 
-    async def load(self, wants: Iterable[Want]) -> Mapping[Want, Any]:
+    async def load(self, needs: Iterable[Key]) -> Mapping[Key, Any]:
         """Read in bulk what is named; nothing is locked twice. The answer has every want, and may have more.
 
         lookups.py says of each kind what its keys are, what is found under them, and what is brought along.
@@ -155,7 +155,7 @@ class Unit(Protocol):
         """Each (queue, priority) at which something of the tenant can be handed out, for these queues; and since when
         what waits longest there has waited."""
 
-    async def heads(
+    async def queue_entries(
         self,
         tenant: str,
         owner: str,
@@ -165,7 +165,7 @@ class Unit(Protocol):
         after: tuple[int, str] | None = None,
         *,
         by_age: bool = False,
-    ) -> list[Ready]:
+    ) -> list[QueueEntry]:
         """Up to `limit` items of one (queue, priority), by (place, work) from the first one > `after`; none whose
         `excluded` names the owner. Owner "" sees all.
 
@@ -176,10 +176,10 @@ class Unit(Protocol):
     async def due(self, now: int, limit: int) -> list[Timer]:
         """Timers due at `now`, the earliest first."""
 
-    async def chore_tenants(self) -> list[str]:
+    async def job_tenants(self) -> list[str]:
         """Tenants that have open chores."""
 
-    async def next_chores(self, limit: int, after: str, tenant: str) -> list[Chore]:
+    async def next_jobs(self, limit: int, after: str, tenant: str) -> list[BackgroundJob]:
         """The oldest open chore of each of a tenant's tasks, by task id from the first one > `after`, going round."""
 
     async def save(self, changes: Changes) -> int:
@@ -220,7 +220,7 @@ class Reader(Protocol):
         """The rows of one named query, on what is committed: records of `name.row`, or dicts of columns where the name
         is a plain string.
 
-        The names are those of service/reads.py, whose `fetch` gives the answer its type.
+        The names are those of core/named_reads.py, whose `fetch` gives the answer its type.
         """
 
 
@@ -241,7 +241,7 @@ class Store(ReadsOnly, Protocol):
 
     async def close(self) -> None: ...
 
-    def begin(self) -> AbstractAsyncContextManager[Unit]:
+    def begin(self) -> AbstractAsyncContextManager[Transaction]:
         """A unit that commits when the block ends, and rolls back when it raises.
 
         Raises:
@@ -278,7 +278,7 @@ class Started:
     held: Mapping[str, int]  # bot id -> live leases
     pepper: bytes  # made with the store, for where none is configured
     bots: tuple[Bot, ...]
-    chores: bool  # whether any is open
+    jobs: bool  # whether any is open
 
 
 class Broker(Protocol):

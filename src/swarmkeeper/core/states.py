@@ -22,7 +22,7 @@ class TaskStatus(StrEnum):
     ARCHIVED = "ARCHIVED"
 
 
-class TaskHappening(StrEnum):
+class TaskTransition(StrEnum):
     SUBMITTED = "submitted"
     PLANNED = "planned"
     STARTED = "started"
@@ -77,26 +77,26 @@ OUTCOME_OF: Mapping[FailureCode, Outcome] = MappingProxyType(
     }
 )
 
-TASK_LIFE: Mapping[tuple[TaskStatus | None, TaskHappening], TaskStatus] = MappingProxyType(
+TASK_LIFE: Mapping[tuple[TaskStatus | None, TaskTransition], TaskStatus] = MappingProxyType(
     {
-        (None, TaskHappening.SUBMITTED): TaskStatus.CREATED,
-        (TaskStatus.CREATED, TaskHappening.PLANNED): TaskStatus.PLANNED,
-        (TaskStatus.PLANNED, TaskHappening.STARTED): TaskStatus.IN_PROGRESS,
+        (None, TaskTransition.SUBMITTED): TaskStatus.CREATED,
+        (TaskStatus.CREATED, TaskTransition.PLANNED): TaskStatus.PLANNED,
+        (TaskStatus.PLANNED, TaskTransition.STARTED): TaskStatus.IN_PROGRESS,
         # A plan whose every subtask was skipped or failed before one was leased finishes from PLANNED.
-        (TaskStatus.PLANNED, TaskHappening.FINISHED): TaskStatus.COMPLETED,
-        (TaskStatus.IN_PROGRESS, TaskHappening.FINISHED): TaskStatus.COMPLETED,
-        (TaskStatus.COMPLETED, TaskHappening.ACCEPTED): TaskStatus.ARCHIVED,
-        (TaskStatus.COMPLETED, TaskHappening.REWORK): TaskStatus.IN_PROGRESS,
-        (TaskStatus.CREATED, TaskHappening.FAILED): TaskStatus.FAILED,
-        (TaskStatus.PLANNED, TaskHappening.FAILED): TaskStatus.FAILED,
-        (TaskStatus.IN_PROGRESS, TaskHappening.FAILED): TaskStatus.FAILED,
-        (TaskStatus.COMPLETED, TaskHappening.FAILED): TaskStatus.FAILED,
+        (TaskStatus.PLANNED, TaskTransition.FINISHED): TaskStatus.COMPLETED,
+        (TaskStatus.IN_PROGRESS, TaskTransition.FINISHED): TaskStatus.COMPLETED,
+        (TaskStatus.COMPLETED, TaskTransition.ACCEPTED): TaskStatus.ARCHIVED,
+        (TaskStatus.COMPLETED, TaskTransition.REWORK): TaskStatus.IN_PROGRESS,
+        (TaskStatus.CREATED, TaskTransition.FAILED): TaskStatus.FAILED,
+        (TaskStatus.PLANNED, TaskTransition.FAILED): TaskStatus.FAILED,
+        (TaskStatus.IN_PROGRESS, TaskTransition.FAILED): TaskStatus.FAILED,
+        (TaskStatus.COMPLETED, TaskTransition.FAILED): TaskStatus.FAILED,
         # `retried` has four rows because where a failed task goes on depends on how far it had come.
-        (TaskStatus.FAILED, TaskHappening.RETRIED_TO_PLAN): TaskStatus.CREATED,
-        (TaskStatus.FAILED, TaskHappening.RETRIED_TO_START): TaskStatus.PLANNED,
-        (TaskStatus.FAILED, TaskHappening.RETRIED_TO_WORK): TaskStatus.IN_PROGRESS,
-        (TaskStatus.FAILED, TaskHappening.RETRIED_TO_REVIEW): TaskStatus.COMPLETED,
-        (TaskStatus.FAILED, TaskHappening.ARCHIVED): TaskStatus.ARCHIVED,
+        (TaskStatus.FAILED, TaskTransition.RETRIED_TO_PLAN): TaskStatus.CREATED,
+        (TaskStatus.FAILED, TaskTransition.RETRIED_TO_START): TaskStatus.PLANNED,
+        (TaskStatus.FAILED, TaskTransition.RETRIED_TO_WORK): TaskStatus.IN_PROGRESS,
+        (TaskStatus.FAILED, TaskTransition.RETRIED_TO_REVIEW): TaskStatus.COMPLETED,
+        (TaskStatus.FAILED, TaskTransition.ARCHIVED): TaskStatus.ARCHIVED,
     }
 )
 
@@ -122,7 +122,7 @@ class Status(StrEnum):
     SKIPPED = "SKIPPED"
 
 
-class Happening(StrEnum):
+class Transition(StrEnum):
     UNBLOCKED = "unblocked"
     LEASED = "leased"
     SUCCEEDED = "succeeded"
@@ -150,37 +150,37 @@ class Happening(StrEnum):
     CANCELLED = "cancelled"
 
 
-LIFE: Mapping[tuple[Status, Happening], Status] = MappingProxyType(
+LIFE: Mapping[tuple[Status, Transition], Status] = MappingProxyType(
     {
-        (Status.BLOCKED, Happening.UNBLOCKED): Status.READY,
-        (Status.READY, Happening.LEASED): Status.LEASED,
-        (Status.LEASED, Happening.SUCCEEDED): Status.SUCCEEDED,
-        (Status.LEASED, Happening.SUBMITTED): Status.IN_REVIEW,
-        (Status.LEASED, Happening.RELEASED): Status.READY,
-        (Status.LEASED, Happening.LEASE_UNSEEN): Status.READY,
-        (Status.LEASED, Happening.DEFERRED): Status.WAITING,
-        (Status.LEASED, Happening.ATTEMPT_FAILED): Status.WAITING,
-        (Status.LEASED, Happening.TIMED_OUT): Status.WAITING,
-        (Status.LEASED, Happening.LEASE_EXPIRED): Status.WAITING,
-        (Status.LEASED, Happening.ASKED): Status.WAITING,
-        (Status.LEASED, Happening.FAILED): Status.FAILED,
-        (Status.LEASED, Happening.POISONED): Status.FAILED,
-        (Status.WAITING, Happening.DUE): Status.READY,
-        (Status.WAITING, Happening.ANSWERED): Status.READY,
-        (Status.WAITING, Happening.DENIED): Status.FAILED,
-        (Status.WAITING, Happening.ANSWER_EXPIRED): Status.FAILED,
-        (Status.IN_REVIEW, Happening.ACCEPTED): Status.SUCCEEDED,
-        (Status.IN_REVIEW, Happening.REWORK): Status.READY,
-        (Status.IN_REVIEW, Happening.REJECTED): Status.FAILED,
-        (Status.IN_REVIEW, Happening.REVIEW_FAILED): Status.FAILED,
-        (Status.IN_REVIEW, Happening.ROUNDS_EXHAUSTED): Status.FAILED,
-        (Status.BLOCKED, Happening.SKIPPED): Status.SKIPPED,
-        (Status.READY, Happening.EXPIRED): Status.FAILED,
-        (Status.BLOCKED, Happening.CANCELLED): Status.CANCELLED,
-        (Status.READY, Happening.CANCELLED): Status.CANCELLED,
-        (Status.LEASED, Happening.CANCELLED): Status.CANCELLED,
-        (Status.WAITING, Happening.CANCELLED): Status.CANCELLED,
-        (Status.IN_REVIEW, Happening.CANCELLED): Status.CANCELLED,
+        (Status.BLOCKED, Transition.UNBLOCKED): Status.READY,
+        (Status.READY, Transition.LEASED): Status.LEASED,
+        (Status.LEASED, Transition.SUCCEEDED): Status.SUCCEEDED,
+        (Status.LEASED, Transition.SUBMITTED): Status.IN_REVIEW,
+        (Status.LEASED, Transition.RELEASED): Status.READY,
+        (Status.LEASED, Transition.LEASE_UNSEEN): Status.READY,
+        (Status.LEASED, Transition.DEFERRED): Status.WAITING,
+        (Status.LEASED, Transition.ATTEMPT_FAILED): Status.WAITING,
+        (Status.LEASED, Transition.TIMED_OUT): Status.WAITING,
+        (Status.LEASED, Transition.LEASE_EXPIRED): Status.WAITING,
+        (Status.LEASED, Transition.ASKED): Status.WAITING,
+        (Status.LEASED, Transition.FAILED): Status.FAILED,
+        (Status.LEASED, Transition.POISONED): Status.FAILED,
+        (Status.WAITING, Transition.DUE): Status.READY,
+        (Status.WAITING, Transition.ANSWERED): Status.READY,
+        (Status.WAITING, Transition.DENIED): Status.FAILED,
+        (Status.WAITING, Transition.ANSWER_EXPIRED): Status.FAILED,
+        (Status.IN_REVIEW, Transition.ACCEPTED): Status.SUCCEEDED,
+        (Status.IN_REVIEW, Transition.REWORK): Status.READY,
+        (Status.IN_REVIEW, Transition.REJECTED): Status.FAILED,
+        (Status.IN_REVIEW, Transition.REVIEW_FAILED): Status.FAILED,
+        (Status.IN_REVIEW, Transition.ROUNDS_EXHAUSTED): Status.FAILED,
+        (Status.BLOCKED, Transition.SKIPPED): Status.SKIPPED,
+        (Status.READY, Transition.EXPIRED): Status.FAILED,
+        (Status.BLOCKED, Transition.CANCELLED): Status.CANCELLED,
+        (Status.READY, Transition.CANCELLED): Status.CANCELLED,
+        (Status.LEASED, Transition.CANCELLED): Status.CANCELLED,
+        (Status.WAITING, Transition.CANCELLED): Status.CANCELLED,
+        (Status.IN_REVIEW, Transition.CANCELLED): Status.CANCELLED,
     }
 )
 
@@ -224,7 +224,7 @@ EDGE_MET: Mapping[tuple[Condition, Status], bool] = MappingProxyType(
 )
 
 
-class Ending(StrEnum):
+class AttemptOutcome(StrEnum):
     """How an attempt ended."""
 
     SUCCEEDED = "succeeded"
@@ -267,28 +267,28 @@ KIND_OF: Mapping[BotType, Kind] = MappingProxyType(
 )
 
 
-def after(status: Status, happening: Happening) -> Status:
+def after(status: Status, transition: Transition) -> Status:
     """What a work item is once this has happened to it.
 
     Raises:
         IllegalTransition: it cannot happen to an item in that state.
     """
     try:
-        return LIFE[status, happening]
+        return LIFE[status, transition]
     except KeyError:
-        raise IllegalTransition(f"a work item that is {status} cannot be {happening}") from None
+        raise IllegalTransition(f"a work item that is {status} cannot be {transition}") from None
 
 
-def task_after(status: TaskStatus | None, happening: TaskHappening) -> TaskStatus:
+def task_after(status: TaskStatus | None, transition: TaskTransition) -> TaskStatus:
     """What a task is once this has happened to it; `None` before it was submitted.
 
     Raises:
         IllegalTransition: it cannot happen to a task in that state.
     """
     try:
-        return TASK_LIFE[status, happening]
+        return TASK_LIFE[status, transition]
     except KeyError:
-        raise IllegalTransition(f"a task that is {status} cannot be {happening}") from None
+        raise IllegalTransition(f"a task that is {status} cannot be {transition}") from None
 
 
 def effective(task: TaskStatus, work: Status) -> Status:

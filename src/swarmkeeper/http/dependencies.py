@@ -20,13 +20,13 @@ from swarmkeeper.core import ids
 from swarmkeeper.core.errors import Forbidden, Internal, Invalid, SwarmkeeperError
 from swarmkeeper.core.model import Json, Principal
 from swarmkeeper.core.ports import Rules, StoreUnavailable
+from swarmkeeper.engine.loop import Replayed
 from swarmkeeper.http.errors import CALL, status_of
 from swarmkeeper.http.intake import limits
 from swarmkeeper.http.intake.content import Meaning
 from swarmkeeper.http.responses import encode
 from swarmkeeper.http.services import Services
-from swarmkeeper.service.engine import Replayed
-from swarmkeeper.service.looking import Reads
+from swarmkeeper.reads.reading_thread import Reads
 from swarmkeeper.wire.shapes import Request as RequestModel
 
 Result = TypeVar("Result")
@@ -60,7 +60,7 @@ class Call:
         self.body: Any = None  # the checked body model, or what `BodyOf` makes of it
         self.idempotency: tuple[str, str] | None = None  # the key, and the hash of caller, method, path and body
         self.long = False  # the body is so long that more than to read it takes a while, too
-        self._held = 0  # bytes of the body that the caller's key is charged for; see service/quotas.py
+        self._held = 0  # bytes of the body that the caller's key is charged for; see access/quotas.py
         self._working = 0  # what the decoded body is charged for
         self._receive = receive
         self._over = False

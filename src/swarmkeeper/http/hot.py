@@ -19,11 +19,12 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from swarmkeeper.core import commands, errors
-from swarmkeeper.core.answers import Beaten, Reported
-from swarmkeeper.core.decide import review
+from swarmkeeper.core.answers import HeartbeatResult, Reported
+from swarmkeeper.core.decide.decisions import review
 from swarmkeeper.core.errors import Invalid, SwarmkeeperError, Unauthenticated
 from swarmkeeper.core.model import Json as JsonValue
-from swarmkeeper.core.stuck import Stuck
+from swarmkeeper.core.rules.stuck import Stuck
+from swarmkeeper.engine.loop import Claimed, Poll, Replayed
 from swarmkeeper.govern.access import Action
 from swarmkeeper.http.dependencies import (
     BodyOf,
@@ -45,8 +46,7 @@ from swarmkeeper.http.queries import TaskQuery
 from swarmkeeper.http.responses import Json, encode
 from swarmkeeper.http.routers.task_views import changed_task, etag, read_task, versions
 from swarmkeeper.http.routing import HotRoute
-from swarmkeeper.service.engine import Claimed, Poll, Replayed
-from swarmkeeper.service.looking import Reads
+from swarmkeeper.reads.reading_thread import Reads
 from swarmkeeper.wire import v1
 from swarmkeeper.wire.shapes import micros, rfc3339
 
@@ -248,15 +248,15 @@ def _refused(error: SwarmkeeperError) -> dict[str, JsonValue]:
 # ---- heartbeats ----------------------------------------------------------------------------------------------------
 
 
-def _beat(call: Call, bot: str) -> commands.Beat:
+def _beat(call: Call, bot: str) -> commands.Heartbeat:
     """The command, with progress and log lines as people may read them while the work runs."""
 
     def readable(progress: v1.Progress) -> dict[str, JsonValue]:
         said: dict[str, JsonValue] = call.services.rules.redact(progress.record(), tenant=call.by.tenant).value
         return said
 
-    pulses = tuple(
-        commands.Pulse(
+    heartbeats = tuple(
+        commands.LeaseHeartbeat(
             lease_id=one.lease_id,
             progress=None if one.progress is None else readable(one.progress),
             usage=None if one.usage is None else one.usage.model_dump(),
@@ -264,7 +264,7 @@ def _beat(call: Call, bot: str) -> commands.Beat:
         )
         for one in call.body.leases
     )
-    return commands.Beat(by=call.by, bot=bot, pulses=pulses, trace=call.trace)
+    return commands.Heartbeat(by=call.by, bot=bot, heartbeats=heartbeats, trace=call.trace)
 
 
 def _for_a_heartbeat(by: CurrentPrincipal, bot_id: BotId, body: v1.Heartbeat) -> None: ...
@@ -284,7 +284,7 @@ async def beat(call: CurrentCall) -> Response:
     """
     bot = call.path_params["bot_id"]
     command = await call.aside(lambda: _beat(call, bot))
-    beaten: Beaten = await call.services.engine.do(command)
+    beaten: HeartbeatResult = await call.services.engine.do(command)
     call.services.identity.presence.seen(bot)
     call.services.identity.stuck.told(bot, _stuck(call))
     told = [
@@ -385,7 +385,7 @@ async def _wait(call: Call, task_id: str, known: frozenset[int] | None) -> None:
     services = call.services
     loop = asyncio.get_running_loop()
     until = loop.time() + min(call.query.wait_seconds, services.limits.wait_max)
-    with services.waits.on(task_id, known) as wait:
+    with services.task_waiters.on(task_id, known) as wait:
         version, final = await services.queries.version(call.by, task_id)
         if wait.enough(version, final=final):
             return

@@ -17,7 +17,7 @@ from swarmkeeper.http.errors import CALL, problem_response
 from swarmkeeper.http.intake.limits import ClientGone
 from swarmkeeper.http.routing import HotRoute
 from swarmkeeper.http.services import Services
-from swarmkeeper.service.calls import REQUEST
+from swarmkeeper.request_id import REQUEST
 
 # An answer depends on who asks and when: no cache between may keep it.
 _NO_STORE = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))

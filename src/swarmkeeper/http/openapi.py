@@ -107,7 +107,7 @@ _OF_A_SUBTASK = frozenset(v1.SubTask.model_fields) - {
 # What an answer may leave out, by record. All else is always there; the tests of the API hold every answer against it.
 SOMETIMES: Mapping[str, frozenset[str]] = {
     "BatchResultAnswer": frozenset({"code", "detail", "errors", "replayed", "task_status"}),
-    "DefaultsGiven": frozenset(v1.DefaultsGiven.model_fields),
+    "DefaultsOut": frozenset(v1.DefaultsOut.model_fields),
     "Health": frozenset({"version"}),
     "KeyRecord": frozenset({"key"}),
     "LeasePage": frozenset({"another_process"}),
@@ -119,7 +119,7 @@ SOMETIMES: Mapping[str, frozenset[str]] = {
     "TaskProgress": frozenset({"cancelled"}),
     "TaskBatchItem": frozenset({"task", "error"}),
     "TaskFailure": frozenset({"cause", "fix", "work_id"}),
-    "UsageGiven": frozenset(v1.UsageGiven.model_fields),
+    "UsageOut": frozenset(v1.UsageOut.model_fields),
 }
 # Two records of one name; and a field of a record may not have its name, or generated Python does not type-check.
 _RENAMED = {"Reason-Input": "ReasonSent", "Reason-Output": "WaitingReason"}
@@ -129,7 +129,7 @@ def describe(app: FastAPI, routes: Iterable[StrictRoute]) -> dict[str, Any]:
     """FastAPI's document, with what it cannot express:
 
     - responses and headers that operations share, so that each stands there once;
-    - names of schemas that are both sent and answered: `Usage` as it is sent, `UsageGiven` as it is answered;
+    - names of schemas that are both sent and answered: `Usage` as it is sent, `UsageOut` as it is answered;
     - no field or parameter has a default, since generators take one that has for one that is always there: requests
       say it in words, and answers name what is always there as required;
     - a parameter that may be left out is not null.
@@ -203,7 +203,7 @@ def _for_generators(document: dict[str, Any], schemas: dict[str, Any]) -> dict[s
     sent = _reached([[each.get("requestBody"), each["parameters"]] for each in every], schemas)
     answered = _reached([document["components"]["responses"], [each["responses"] for each in every]], schemas)
     # In what is sent, fields may be left out that are always answered.
-    twice = {name: f"{name}Given" for name in sent & answered if "properties" in schemas[name]}
+    twice = {name: f"{name}Out" for name in sent & answered if "properties" in schemas[name]}
     for name in answered - sent:
         schemas[name] = _renamed(schemas[name], twice)
     for name, given in twice.items():

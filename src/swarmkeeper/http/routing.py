@@ -28,9 +28,11 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
+from swarmkeeper.access.quotas import DECODED_BYTES, decoded_bytes
 from swarmkeeper.core import errors
 from swarmkeeper.core.errors import SwarmkeeperError, TooLarge
 from swarmkeeper.core.ports import StoreUnavailable
+from swarmkeeper.engine.request_turns import COST_BYTES
 from swarmkeeper.http.dependencies import BodyOf, Call, Permission, get_idempotency, get_principal, require
 from swarmkeeper.http.errors import CALL, refuse, refuse_unavailable
 from swarmkeeper.http.intake import limits
@@ -38,8 +40,6 @@ from swarmkeeper.http.intake.content import Asked, Meaning, Refusals, Sent, Unde
 from swarmkeeper.http.intake.reader import MIDDLE_BYTES, SHORT_BYTES, UNASKED_BYTES, read_here
 from swarmkeeper.http.openapi import EVERY_ROUTE, WORDS, Responses, describe_refusals, refusals_of
 from swarmkeeper.http.queries import NoQuery, Query, read_query
-from swarmkeeper.service.quotas import DECODED_BYTES, decoded_bytes
-from swarmkeeper.service.turns import COST_BYTES
 from swarmkeeper.wire.shapes import Request as RequestModel
 
 

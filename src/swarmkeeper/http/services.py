@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from swarmkeeper.access.admission import Admission
+from swarmkeeper.access.identity import Identity
+from swarmkeeper.access.key_watch import Standing
+from swarmkeeper.access.quotas import Quotas
 from swarmkeeper.core.model import Json
 from swarmkeeper.core.ports import Clock, Entropy
+from swarmkeeper.engine.loop import Engine, Log
+from swarmkeeper.engine.request_turns import Pace
+from swarmkeeper.engine.task_waiters import TaskWaiters
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.http.intake.limits import HttpLimits
 from swarmkeeper.http.intake.reader import Readers
 from swarmkeeper.http.refusals import Refusals
-from swarmkeeper.service.admission import Admission
-from swarmkeeper.service.engine import Engine, Log
-from swarmkeeper.service.feed import Feed
-from swarmkeeper.service.identity import Identity
-from swarmkeeper.service.leases import Leases
-from swarmkeeper.service.looking import Looks
-from swarmkeeper.service.messages import Messages
-from swarmkeeper.service.people import People
-from swarmkeeper.service.queries import Queries
-from swarmkeeper.service.quotas import Quotas
-from swarmkeeper.service.standing import Standing
-from swarmkeeper.service.turns import Pace
-from swarmkeeper.service.waits import Waits
+from swarmkeeper.reads.approval_queries import ApprovalQueries
+from swarmkeeper.reads.feed import Feed
+from swarmkeeper.reads.lease_views import Leases
+from swarmkeeper.reads.message_queries import Messages
+from swarmkeeper.reads.queries import Queries
+from swarmkeeper.reads.reading_thread import Looks
 
 
 def _unobserved(method: str, path: str, status: int, microseconds: int) -> None:
@@ -35,8 +35,8 @@ class Services:
     engine: Engine
     queries: Queries
     leases: Leases
-    waits: Waits
-    people: People
+    task_waiters: TaskWaiters
+    approval_queries: ApprovalQueries
     looks: Looks
     messages: Messages
     feed: Feed

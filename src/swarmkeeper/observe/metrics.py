@@ -33,7 +33,7 @@ SKILLS_LENGTH_MAX = 200  # of a label
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0)
 
 
-class Spread(Protocol):
+class Distribution(Protocol):
     """How many values fell up to each bound, and beyond the last; and the sum of all."""
 
     @property
@@ -44,8 +44,8 @@ class Spread(Protocol):
     def total(self) -> int: ...
 
 
-class Figures(Protocol):
-    """What the engine counts. See service/figures.py."""
+class Stats(Protocol):
+    """What the engine counts. See engine/stats.py."""
 
     batches: int
     commands: int
@@ -59,18 +59,18 @@ class Figures(Protocol):
     late_results: int
 
     @property
-    def batch_sizes(self) -> Spread: ...
+    def batch_sizes(self) -> Distribution: ...
     @property
-    def batch_times(self) -> Spread: ...
+    def batch_times(self) -> Distribution: ...
     @property
-    def attempt_times(self) -> Spread: ...
+    def attempt_times(self) -> Distribution: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Where the figures are read."""
 
-    figures: Callable[[], Figures]
+    stats: Callable[[], Stats]
     waiting: Callable[[], int]  # commands taken and not begun
     parked: Callable[[], int]  # polls that wait for work
     leases: Callable[[], int]
@@ -177,24 +177,24 @@ class _OfEngine(Collector):
         self._sources = sources
 
     def collect(self) -> Iterator[Metric]:
-        sources, figures = self._sources, self._sources.figures()
-        yield _counter("batches", "Batches committed.", figures.batches)
-        yield _counter("commands", "Commands carried out.", figures.commands)
+        sources, stats = self._sources, self._sources.stats()
+        yield _counter("batches", "Batches committed.", stats.batches)
+        yield _counter("commands", "Commands carried out.", stats.commands)
         yield _counters(
-            "events", "Events written, by kind: what happened to tasks, work, bots and keys.", "kind", figures.events
+            "events", "Events written, by kind: what happened to tasks, work, bots and keys.", "kind", stats.events
         )
-        yield _counter("faults", "Commands that failed by a fault of ours.", figures.faults)
-        yield _counter("batch_reruns", "Batches run again because another writer was first.", figures.reruns)
-        yield _counter("late_results", "Results kept that came after their lease was lost.", figures.late_results)
-        yield _histogram("batch_size", "Commands committed together.", figures.batch_sizes)
-        yield _histogram("batch_seconds", "From a batch's begin to its commit.", figures.batch_times, _SECOND)
-        yield _histogram("attempt_seconds", "From a lease to its end.", figures.attempt_times, _SECOND)
+        yield _counter("faults", "Commands that failed by a fault of ours.", stats.faults)
+        yield _counter("batch_reruns", "Batches run again because another writer was first.", stats.reruns)
+        yield _counter("late_results", "Results kept that came after their lease was lost.", stats.late_results)
+        yield _histogram("batch_size", "Commands committed together.", stats.batch_sizes)
+        yield _histogram("batch_seconds", "From a batch's begin to its commit.", stats.batch_times, _SECOND)
+        yield _histogram("attempt_seconds", "From a lease to its end.", stats.attempt_times, _SECOND)
         yield _counter("unauthenticated", "Calls without a valid key.", sources.failures())
         yield _counter("log_lines_lost", "Lines of the log that could not be written.", sources.unlogged())
-        yield _counters("refused", "Commands refused, by code.", "code", figures.refused)
-        yield _counters("attempts_ended", "Attempts that ended, by ending.", "ending", figures.endings)
-        yield _gauge("batch_seconds_max", "The longest batch since the start.", figures.batch_time_max / _SECOND)
-        yield _gauge("batch_commands", "Commands in the last batch.", figures.batch_commands_last)
+        yield _counters("refused", "Commands refused, by code.", "code", stats.refused)
+        yield _counters("attempts_ended", "Attempts that ended, by ending.", "ending", stats.endings)
+        yield _gauge("batch_seconds_max", "The longest batch since the start.", stats.batch_time_max / _SECOND)
+        yield _gauge("batch_commands", "Commands in the last batch.", stats.batch_commands_last)
         yield _gauge("waiting_commands", "Commands taken and not begun.", sources.waiting())
         yield _gauge("parked_polls", "Polls that wait for work.", sources.parked())
         yield _counters("limited", "Calls refused by a limit.", "limit", sources.limited())
@@ -217,7 +217,7 @@ def _counters(name: str, meaning: str, label: str, values: Mapping[str, int]) ->
     return family
 
 
-def _histogram(name: str, meaning: str, spread: Spread, unit: int = 1) -> Metric:
+def _histogram(name: str, meaning: str, spread: Distribution, unit: int = 1) -> Metric:
     bounds = [*(f"{bound / unit:g}" for bound in spread.bounds), "+Inf"]
     counts = accumulate(spread.counts)
     family = HistogramMetricFamily(f"swarmkeeper_{name}", meaning)

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from swarmkeeper.core import graph
+from swarmkeeper.core.rules import graph
+from swarmkeeper.sdk.attempts.sendable import Unsendable, cut, readable, sendable, within
 from swarmkeeper.sdk.errors import Problem
-from swarmkeeper.sdk.sendable import Unsendable, cut, readable, sendable, within
-from swarmkeeper.wire.reading import read_plan, read_verdict
+from swarmkeeper.wire.parsing.reading import read_plan, read_verdict
 from swarmkeeper.wire.requests import Finding, SubTask
 from swarmkeeper.wire.shapes import MIB, WEEK_SECONDS, YEAR_SECONDS
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, overload
 
 from swarmkeeper.sdk.answers import Answer
-from swarmkeeper.sdk.sides import OneLoop, sides_of
+from swarmkeeper.sdk.attempts.sides import OneLoop, sides_of
 
 if TYPE_CHECKING:
     from swarmkeeper.sdk.client import Client

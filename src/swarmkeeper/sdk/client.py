@@ -15,12 +15,12 @@ from urllib.parse import quote
 
 from pydantic import BaseModel
 
-from swarmkeeper.sdk import chance as chances
-from swarmkeeper.sdk.calls import Answered, Calls, Json
-from swarmkeeper.sdk.chance import Chance
+from swarmkeeper.sdk.attempts.sendable import sendable
+from swarmkeeper.sdk.connection import chance as chances
+from swarmkeeper.sdk.connection.calls import Answered, Calls, Json
+from swarmkeeper.sdk.connection.chance import Chance
+from swarmkeeper.sdk.connection.transport import Transport
 from swarmkeeper.sdk.errors import ApiError, Unreachable
-from swarmkeeper.sdk.sendable import sendable
-from swarmkeeper.sdk.transport import Transport
 from swarmkeeper.wire.answers import (
     AuditLog,
     AuditPage,

@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from swarmkeeper.core.said import joined
-from swarmkeeper.sdk.sendable import cut, sendable, within
-from swarmkeeper.sdk.subprocesses import OUTPUT_BYTES_MAX, Argv, CommandResult, Commands, Options
+from swarmkeeper.core.rules.heartbeat_log import joined
+from swarmkeeper.sdk.attempts.sendable import cut, sendable, within
+from swarmkeeper.sdk.processes.subprocesses import OUTPUT_BYTES_MAX, Argv, CommandResult, Commands, Options
 from swarmkeeper.wire.answers import Answered, BotMessage, Feedback, Previous
 from swarmkeeper.wire.requests import SubTask, TaskDefinition
 

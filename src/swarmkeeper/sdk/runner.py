@@ -16,23 +16,24 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from swarmkeeper.sdk import bot_logs, preparing
-from swarmkeeper.sdk import chance as chances
+from swarmkeeper.sdk import bot_logs
 from swarmkeeper.sdk.answers import Answer, Ask, Failed, Later
-from swarmkeeper.sdk.at_work import CodeAtWork
+from swarmkeeper.sdk.attempts import preparing
+from swarmkeeper.sdk.attempts.at_work import CodeAtWork
+from swarmkeeper.sdk.attempts.failures import RaisedElsewhere, kind_of
+from swarmkeeper.sdk.attempts.sendable import readable
+from swarmkeeper.sdk.attempts.sides import Sides, sides_of
+from swarmkeeper.sdk.attempts.user_code import Raised, Returned
 from swarmkeeper.sdk.bots import BaseBot
 from swarmkeeper.sdk.client import Client
-from swarmkeeper.sdk.ending import Ender, run_through
+from swarmkeeper.sdk.connection import chance as chances
 from swarmkeeper.sdk.errors import ApiError, Busy, Conflict, Forbidden, NotFound, Refused, ServerFault, Unauthenticated
-from swarmkeeper.sdk.failures import RaisedElsewhere, kind_of
 from swarmkeeper.sdk.health import BotHealth, Health, Status
-from swarmkeeper.sdk.in_child import refuse_to_serve
 from swarmkeeper.sdk.leases import HeldLease, Work
-from swarmkeeper.sdk.loading import refuse_while_loading
-from swarmkeeper.sdk.sendable import readable
+from swarmkeeper.sdk.processes.ending import Ender, run_through
+from swarmkeeper.sdk.processes.in_child import refuse_to_serve
+from swarmkeeper.sdk.processes.loading import refuse_while_loading
 from swarmkeeper.sdk.session import BATCH_BYTES_MAX, BATCH_MAX, POLL_SECONDS, Session
-from swarmkeeper.sdk.sides import Sides, sides_of
-from swarmkeeper.sdk.user_code import Raised, Returned
 
 log = logging.getLogger("swarmkeeper.bot")
 

@@ -18,8 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from swarmkeeper import loglines
-from swarmkeeper.sdk import answers, instances, preparing
-from swarmkeeper.sdk import chance as chances
+from swarmkeeper.sdk import answers, instances
 from swarmkeeper.sdk.answers import (
     Accept,
     Answer,
@@ -32,14 +31,16 @@ from swarmkeeper.sdk.answers import (
     Rework,
     report,
 )
+from swarmkeeper.sdk.attempts import preparing
+from swarmkeeper.sdk.attempts.failures import OwnCode
+from swarmkeeper.sdk.attempts.sides import OneLoop, Sides
+from swarmkeeper.sdk.attempts.stuck import StuckCode
+from swarmkeeper.sdk.attempts.user_code import Outcome, Raised, Returned, Stopped
 from swarmkeeper.sdk.bots import called
-from swarmkeeper.sdk.calls import Answered, Calls, encode
+from swarmkeeper.sdk.connection import chance as chances
+from swarmkeeper.sdk.connection.calls import Answered, Calls, encode
 from swarmkeeper.sdk.errors import ApiError, NotFound, Problem, Refused, error_of_code
-from swarmkeeper.sdk.failures import OwnCode
 from swarmkeeper.sdk.leases import HeldLease
-from swarmkeeper.sdk.sides import OneLoop, Sides
-from swarmkeeper.sdk.stuck import StuckCode
-from swarmkeeper.sdk.user_code import Outcome, Raised, Returned, Stopped
 from swarmkeeper.wire.answers import Bot, HeartbeatAnswer, Lease, LeasePage, ReportAnswer, ReportBatchAnswer
 from swarmkeeper.wire.shapes import read_answer
 

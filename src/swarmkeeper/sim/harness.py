@@ -15,16 +15,17 @@ from functools import lru_cache
 from typing import Any
 
 from swarmkeeper.broker import LocalBroker
-from swarmkeeper.core import commands, graph
+from swarmkeeper.core import commands
 from swarmkeeper.core.answers import Reported
-from swarmkeeper.core.decide import review
+from swarmkeeper.core.decide.decisions import review
 from swarmkeeper.core.errors import Detail
 from swarmkeeper.core.model import Failure, Json, Limits, Principal, SubtaskSpec, Task, Verdict, Work
 from swarmkeeper.core.ports import Changes
+from swarmkeeper.core.rules import graph
 from swarmkeeper.core.states import TASK_CLOSED, ErrorClass
+from swarmkeeper.engine.loop import Claimed, Engine, Granted, Poll
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
-from swarmkeeper.service.engine import Claimed, Engine, Granted, Poll
 from swarmkeeper.sim.kernel.chance import Chance
 from swarmkeeper.sim.kernel.clock import VirtualClock
 from swarmkeeper.sim.kernel.loop import SECOND, Host, virtual_loop
@@ -365,8 +366,8 @@ class Harness:
     def beat(self, lease: Held, *, checkpoint: Json = None, **news: Any) -> str:
         """The directive that the bot hears."""
         saved = None if checkpoint is None else _canonical(checkpoint)
-        pulse = commands.Pulse(lease_id=lease.lease_id, checkpoint=saved, **news)
-        beaten = self.do(commands.Beat(by=self._bots[lease.bot], bot=lease.bot, pulses=(pulse,)))
+        pulse = commands.LeaseHeartbeat(lease_id=lease.lease_id, checkpoint=saved, **news)
+        beaten = self.do(commands.Heartbeat(by=self._bots[lease.bot], bot=lease.bot, heartbeats=(pulse,)))
         directive: str = beaten.directives[0].directive
         return directive
 
@@ -472,7 +473,7 @@ class Harness:
         counted = {row["bot"]: row["n"] for row in self.rows("SELECT bot, count(*) AS n FROM lease GROUP BY bot")}
         if counted != self.engine.scheduler.held:
             found.append(f"the engine knows what bots hold: {self.engine.scheduler.held}, not {counted}")
-        if self.engine.figures.faults != faults:
+        if self.engine.stats.faults != faults:
             found.append(f"the engine has no faults: {[entry for entry in self.log if entry[0] == 'fault']}")
         found += [f"no exception is lost: {trouble}" for trouble in self.loop.troubles]
         assert not found, "\n".join(found)
@@ -494,7 +495,7 @@ class Harness:
         end = self.now + round(seconds * SECOND)
         while self.task(task).status not in TASK_CLOSED:
             assert self.now < end, f"the task ends: {self.statuses(task)}, {self.task(task)}"
-            if "paused" in self.task(task).holds:
+            if "paused" in self.task(task).hold_reasons:
                 self.resume(task)
             for approval in self.approvals(task):
                 self._agree(approval)

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import CodeType, FrameType, ModuleType
 from typing import TYPE_CHECKING
 
-from swarmkeeper.sdk.loading import RunWhileLoading, loading
+from swarmkeeper.sdk.processes.loading import RunWhileLoading, loading
 from swarmkeeper.sim.oracle.user_invariants import Check, UserInvariant
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from swarmkeeper.sdk.attempts.stalls import BLOCKED
 from swarmkeeper.sdk.errors import ApiError
-from swarmkeeper.sdk.stalls import BLOCKED
-from swarmkeeper.testing.stage import LEASE_SECONDS, Call, Fault, Kind, Process, Stage, command_of, soon, stage
+from swarmkeeper.testing.test_server import LEASE_SECONDS, Call, Fault, Kind, Process, Stage, command_of, soon, stage
 from swarmkeeper.wire.answers import Bot, Task
 
 if TYPE_CHECKING:

@@ -16,22 +16,33 @@ from swarmkeeper.core.model import (
     Attempt,
     AuditLeaf,
     AuditTree,
+    BackgroundJob,
     Bot,
-    Chore,
     Event,
     Idempotency,
     Lease,
-    Ready,
+    QueueEntry,
     Task,
     Work,
 )
-from swarmkeeper.core.ports import Changes, Started, Want
-from swarmkeeper.core.states import BotType, Ending, Kind, Status, TaskStatus
+from swarmkeeper.core.ports import Changes, Key, Started
+from swarmkeeper.core.states import AttemptOutcome, BotType, Kind, Status, TaskStatus
 from swarmkeeper.govern.redaction.redactor import Redactor
 
-LOADED: tuple[type[Any], ...] = (Task, Work, Lease, Attempt, Bot, ApiKey, Approval, Chore, Idempotency, AuditTree)
-VERSIONED: tuple[type[Any], ...] = (Task, Work, Lease, Bot, ApiKey, Approval, Chore)
-NOTHING_STARTED = Started(alive_at=0, queues=(), next_due=None, held={}, pepper=b"", bots=(), chores=False)
+LOADED: tuple[type[Any], ...] = (
+    Task,
+    Work,
+    Lease,
+    Attempt,
+    Bot,
+    ApiKey,
+    Approval,
+    BackgroundJob,
+    Idempotency,
+    AuditTree,
+)
+VERSIONED: tuple[type[Any], ...] = (Task, Work, Lease, Bot, ApiKey, Approval, BackgroundJob)
+NOTHING_STARTED = Started(alive_at=0, queues=(), next_due=None, held={}, pepper=b"", bots=(), jobs=False)
 
 # What a store may rely on. Everything else is filled by its type.
 _BOUNDED: Mapping[str, Any] = {
@@ -151,8 +162,8 @@ def changes_of(record: Any) -> Changes:
             return Changes(keys={record.id: record})
         case Approval():
             return Changes(approvals={record.id: record})
-        case Chore():
-            return Changes(chores={record.id: record})
+        case BackgroundJob():
+            return Changes(jobs={record.id: record})
         case Idempotency():
             return Changes(idempotency=[record])
         case AuditTree():
@@ -160,9 +171,9 @@ def changes_of(record: Any) -> Changes:
     raise TypeError(f"a {type(record).__name__} is not loaded by its key")
 
 
-def want_of(record: Any) -> Want:
+def want_of(record: Any) -> Key:
     match record:
-        case Chore():
+        case BackgroundJob():
             return ("chores", record.task)
         case Idempotency():
             return ("idempotency", (record.tenant, record.key))
@@ -178,7 +189,7 @@ def want_of(record: Any) -> Want:
 
 def loaded(record: Any) -> Any:
     """What its want is answered with: chores are loaded by task, all others by themselves."""
-    return [record] if isinstance(record, Chore) else record
+    return [record] if isinstance(record, BackgroundJob) else record
 
 
 def _id(record: Any) -> str:
@@ -265,12 +276,12 @@ def attempt(work_id: str = "sub_1", **given: Any) -> Attempt:
         "bot": "bot_1",
         "started": 1,
         "ended": 2,
-        "ending": Ending.FAILED,
+        "ending": AttemptOutcome.FAILED,
     }
     return Attempt(**plain | given)
 
 
-def ready(work_id: str = "sub_1", **given: Any) -> Ready:
+def ready(work_id: str = "sub_1", **given: Any) -> QueueEntry:
     plain: dict[str, Any] = {
         "work": work_id,
         "queue": 1,
@@ -280,7 +291,7 @@ def ready(work_id: str = "sub_1", **given: Any) -> Ready:
         "since": 1,
         "task": "tsk_1",
     }
-    return Ready(**plain | given)
+    return QueueEntry(**plain | given)
 
 
 def bot(bot_id: str = "bot_1", **given: Any) -> Bot:
@@ -326,7 +337,7 @@ def approval(approval_id: str = "apr_1", **given: Any) -> Approval:
     return Approval(**plain | given)
 
 
-def chore(chore_id: str = "chr_1", **given: Any) -> Chore:
+def job(chore_id: str = "chr_1", **given: Any) -> BackgroundJob:
     plain: dict[str, Any] = {
         "id": chore_id,
         "task": "tsk_1",
@@ -335,7 +346,7 @@ def chore(chore_id: str = "chr_1", **given: Any) -> Chore:
         "created_at": 1,
         "version": 1,
     }
-    return Chore(**plain | given)
+    return BackgroundJob(**plain | given)
 
 
 @functools.cache

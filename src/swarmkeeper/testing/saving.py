@@ -6,26 +6,26 @@ from collections.abc import Sequence
 from typing import Any
 
 from swarmkeeper.core.model import Work
-from swarmkeeper.core.ports import Changes, Store, Want
+from swarmkeeper.core.ports import Changes, Key, Store
 from swarmkeeper.testing import records
 
 
 async def save(store: Store, changes: Changes) -> int:
-    async with store.begin() as unit:
-        return await unit.save(changes)
+    async with store.begin() as transaction:
+        return await transaction.save(changes)
 
 
 async def save_and_raise(store: Store, changes: Changes) -> None:
-    async with store.begin() as unit:
-        await unit.save(changes)
+    async with store.begin() as transaction:
+        await transaction.save(changes)
         raise ZeroDivisionError
 
 
-async def load(store: Store, *wants: Want) -> Sequence[Any]:
+async def load(store: Store, *needs: Key) -> Sequence[Any]:
     """What is there, in the order of the wants."""
-    async with store.begin() as unit:
-        found = await unit.load(wants)
-    return [found[want] for want in wants]
+    async with store.begin() as transaction:
+        found = await transaction.load(needs)
+    return [found[want] for want in needs]
 
 
 def of_one_task(*works: Work, **more: Any) -> Changes:

@@ -23,13 +23,11 @@ from swarmkeeper.core.model import (
     LateResult,
     Lease,
     Message,
-    Ready,
+    QueueEntry,
     Tenant,
     Timer,
 )
-from swarmkeeper.core.ports import Changes, StaleVersion, Store, Want
-from swarmkeeper.core.states import FINAL, Condition, Ending, Kind, Status
-from swarmkeeper.service.reads import (
+from swarmkeeper.core.named_reads import (
     BOTS_OF_TENANT,
     KEY_BY_PUBLIC_ID,
     READS,
@@ -38,6 +36,8 @@ from swarmkeeper.service.reads import (
     SecretKeyRow,
     fetch,
 )
+from swarmkeeper.core.ports import Changes, Key, StaleVersion, Store
+from swarmkeeper.core.states import FINAL, AttemptOutcome, Condition, Kind, Status
 from swarmkeeper.testing import records
 from swarmkeeper.testing.saving import load, of_one_task, save, save_and_raise
 from swarmkeeper.testing.times_suite import TimesSuite
@@ -45,7 +45,7 @@ from swarmkeeper.testing.times_suite import TimesSuite
 
 @pytest.mark.asyncio
 class StoreSuite(TimesSuite):
-    """The contract of `core.ports.Store` and `Unit`; of what concerns time, see times_suite.py."""
+    """The contract of `core.ports.Store` and `Transaction`; of what concerns time, see times_suite.py."""
 
     @pytest_asyncio.fixture
     async def opened(self, store: Store) -> AsyncIterator[Store]:
@@ -73,17 +73,17 @@ class StoreSuite(TimesSuite):
 
     async def test_what_is_not_there_is_none(self, opened: Store) -> None:
         single = ["task", "work", "lease", "lease_id", "attempt", "bot", "key", "approval", "payload", "tree"]
-        wants: list[Want] = [(kind, "nothing") for kind in single]
-        wants += [("work_key", ("t", "k")), ("bot_name", ("a", "b", "")), ("idempotency", ("a", "k"))]
+        needs: list[Key] = [(kind, "nothing") for kind in single]
+        needs += [("work_key", ("t", "k")), ("bot_name", ("a", "b", "")), ("idempotency", ("a", "k"))]
 
-        assert await load(opened, *wants) == [None] * len(wants)
+        assert await load(opened, *needs) == [None] * len(needs)
 
     async def test_what_belongs_to_nothing_is_an_empty_list(self, opened: Store) -> None:
-        wants: list[Want] = [("claim", ("b", "c")), ("children", ("w", "", 5)), ("parents", "w")]
-        wants += [("open_works", ("t", "", 5)), ("held_works", ("t", "", 5)), ("leases_of_bot", "b")]
-        wants += [("bots_of_key", "k"), ("keys_of_bot", ("a", "b")), ("approvals", "t"), ("chores", "t")]
+        needs: list[Key] = [("claim", ("b", "c")), ("children", ("w", "", 5)), ("parents", "w")]
+        needs += [("open_works", ("t", "", 5)), ("held_works", ("t", "", 5)), ("leases_of_bot", "b")]
+        needs += [("bots_of_key", "k"), ("keys_of_bot", ("a", "b")), ("approvals", "t"), ("chores", "t")]
 
-        assert await load(opened, *wants) == [[]] * len(wants)
+        assert await load(opened, *needs) == [[]] * len(needs)
         assert await load(opened, ("grants", ("b", "t")), ("late", "w"), ("graph", "t")) == [(0, []), (0, []), ([], [])]
 
     async def test_messages_are_counted_and_their_speakers_found(self, opened: Store) -> None:
@@ -114,10 +114,10 @@ class StoreSuite(TimesSuite):
         assert await save(opened, of_one_task(records.work())) == 0
 
     async def test_a_unit_sees_what_it_has_saved_itself(self, opened: Store) -> None:
-        async with opened.begin() as unit:
-            await unit.save(of_one_task(records.work()))
-            await unit.save(Changes(works={"sub_1": records.work(status=Status.SKIPPED, version=2)}))
-            found = await unit.load([("work", "sub_1")])
+        async with opened.begin() as transaction:
+            await transaction.save(of_one_task(records.work()))
+            await transaction.save(Changes(works={"sub_1": records.work(status=Status.SKIPPED, version=2)}))
+            found = await transaction.load([("work", "sub_1")])
 
         assert found["work", "sub_1"].status is Status.SKIPPED
 
@@ -157,8 +157,8 @@ class StoreSuite(TimesSuite):
         work, lease = records.work(), records.lease()
         await save(opened, of_one_task(work, leases={work.id: lease}))
 
-        async with opened.begin() as unit:
-            found = await unit.load([("lease_id", lease.lease_id)])
+        async with opened.begin() as transaction:
+            found = await transaction.load([("lease_id", lease.lease_id)])
 
         assert found["lease_id", lease.lease_id] == work.id
         assert (found["lease", work.id], found["work", work.id]) == (lease, work)
@@ -186,8 +186,8 @@ class StoreSuite(TimesSuite):
         }
         await save(opened, of_one_task(*works, leases=leases, attempts=[records.attempt(), records.attempt("sub_2")]))
 
-        async with opened.begin() as unit:
-            found = await unit.load(
+        async with opened.begin() as transaction:
+            found = await transaction.load(
                 [("claim", ("bot_1", "c")), ("leases_of_bot", "bot_1"), ("grants", ("bot_1", "tsk_1"))]
             )
 
@@ -207,11 +207,11 @@ class StoreSuite(TimesSuite):
         plan = records.work(id="wrk_1", key="plan", kind=Kind.PLAN)
         await save(opened, of_one_task(*works, plan, edges=edges))
 
-        async with opened.begin() as unit:
-            found = await unit.load(
+        async with opened.begin() as transaction:
+            found = await transaction.load(
                 [("children", ("sub_0", "", 2)), ("children", ("sub_0", "sub_2", 2)), ("parents", "sub_3")]
             )
-            graph = (await unit.load([("graph", "tsk_1")]))["graph", "tsk_1"]
+            graph = (await transaction.load([("graph", "tsk_1")]))["graph", "tsk_1"]
 
         assert [edge.child for edge in found["children", ("sub_0", "", 2)]] == ["sub_1", "sub_2"]
         assert found["children", ("sub_0", "sub_2", 2)] == [edges[0]]
@@ -225,9 +225,9 @@ class StoreSuite(TimesSuite):
         await save(opened, of_one_task(*works, leases={"sub_02": records.lease("sub_02")}))
         expected = [work.id for work in works if work.status not in FINAL]
 
-        async with opened.begin() as unit:
-            found = await unit.load([("open_works", ("tsk_1", "", 3)), ("held_works", ("tsk_1", "", 9))])
-            rest = (await unit.load([("open_works", ("tsk_1", expected[2], 9))]))[
+        async with opened.begin() as transaction:
+            found = await transaction.load([("open_works", ("tsk_1", "", 3)), ("held_works", ("tsk_1", "", 9))])
+            rest = (await transaction.load([("open_works", ("tsk_1", expected[2], 9))]))[
                 "open_works", ("tsk_1", expected[2], 9)
             ]
 
@@ -242,51 +242,53 @@ class StoreSuite(TimesSuite):
 
     # ---- what is to be done ------------------------------------------------------------------------------------------
 
-    async def ready(self, opened: Store, *items: Ready) -> None:
+    async def ready(self, opened: Store, *items: QueueEntry) -> None:
         works = {item.work: records.work(id=item.work, key=item.work) for item in items}
         await save(opened, of_one_task(*works.values(), ready={item.work: item for item in items}))
 
-    async def heads(self, opened: Store, owner: str = "me", limit: int = 2, tenant: str = "acme") -> list[str]:
-        async with opened.begin() as unit:
+    async def queue_entries(self, opened: Store, owner: str = "me", limit: int = 2, tenant: str = "acme") -> list[str]:
+        async with opened.begin() as transaction:
             return [
                 one.work
-                for queue, priority, _ in await unit.levels(tenant, [1, 2])
-                for one in await unit.heads(tenant, owner, queue, priority, limit)
+                for queue, priority, _ in await transaction.levels(tenant, [1, 2])
+                for one in await transaction.queue_entries(tenant, owner, queue, priority, limit)
             ]
 
     async def test_the_heads_of_each_queue_and_priority_come_by_place(self, opened: Store) -> None:
         await self.ready(
             opened,
-            *(records.ready(f"low{n}", priority=1, place=9 - n) for n in range(4)),
-            *(records.ready(f"high{n}", priority=9, place=n) for n in range(4)),
-            records.ready("second", queue=2, place=5),
+            *(records.ready(f"low{n}", priority=1, position=9 - n) for n in range(4)),
+            *(records.ready(f"high{n}", priority=9, position=n) for n in range(4)),
+            records.ready("second", queue=2, position=5),
             records.ready("elsewhere", queue=3),
             records.ready("foreign", tenant="other"),
         )
 
-        found = await self.heads(opened)
+        found = await self.queue_entries(opened)
 
         assert found == ["low3", "low2", "high0", "high1", "second"]
 
     async def test_heads_are_read_on_from_where_one_stopped(self, opened: Store) -> None:
         placed = (("a", 1), ("b", 2), ("c", 2), ("d", 3), ("e", 4))
-        await self.ready(opened, *(records.ready(work, place=place) for work, place in placed))
+        await self.ready(opened, *(records.ready(work, position=position) for work, position in placed))
 
-        async with opened.begin() as unit:
-            first = await unit.heads("acme", "", 1, 5, 2)
-            rest = await unit.heads("acme", "", 1, 5, 9, (first[-1].place, first[-1].work))
+        async with opened.begin() as transaction:
+            first = await transaction.queue_entries("acme", "", 1, 5, 2)
+            rest = await transaction.queue_entries("acme", "", 1, 5, 9, (first[-1].position, first[-1].work))
 
         assert [one.work for one in first + rest] == ["a", "b", "c", "d", "e"]
         assert len(first) == 2
 
     async def test_a_line_is_read_by_age_too_and_its_oldest_item_is_known(self, opened: Store) -> None:
         waiting = (("a", 1, 30), ("b", 2, 10), ("c", 3, 20), ("d", 4, 10))
-        await self.ready(opened, *(records.ready(work, place=place, since=since) for work, place, since in waiting))
+        await self.ready(
+            opened, *(records.ready(work, position=position, since=since) for work, position, since in waiting)
+        )
 
-        async with opened.begin() as unit:
-            levels = await unit.levels("acme", [1, 2])
-            first = await unit.heads("acme", "", 1, 5, 2, by_age=True)
-            rest = await unit.heads("acme", "", 1, 5, 9, (first[-1].since, first[-1].work), by_age=True)
+        async with opened.begin() as transaction:
+            levels = await transaction.levels("acme", [1, 2])
+            first = await transaction.queue_entries("acme", "", 1, 5, 2, by_age=True)
+            rest = await transaction.queue_entries("acme", "", 1, 5, 9, (first[-1].since, first[-1].work), by_age=True)
 
         assert levels == [(1, 5, 10)]
         assert [one.work for one in first] == ["b", "d"]
@@ -295,62 +297,68 @@ class StoreSuite(TimesSuite):
     async def test_items_of_one_place_come_in_the_order_of_their_ids(self, opened: Store) -> None:
         await self.ready(opened, *(records.ready(work) for work in ("c", "a", "b")))
 
-        assert await self.heads(opened, limit=3) == ["a", "b", "c"]
+        assert await self.queue_entries(opened, limit=3) == ["a", "b", "c"]
 
     async def test_nobody_is_offered_what_excludes_them(self, opened: Store) -> None:
         await self.ready(
             opened,
-            records.ready("mine", place=1, excluded=("me", "you")),
-            records.ready("yours", place=2, excluded=("you",)),
-            records.ready("free", place=3),
+            records.ready("mine", position=1, excluded=("me", "you")),
+            records.ready("yours", position=2, excluded=("you",)),
+            records.ready("free", position=3),
         )
 
-        assert await self.heads(opened, "me") == ["yours", "free"]
-        assert await self.heads(opened, "you") == ["free"]
-        assert await self.heads(opened, "") == ["mine", "yours"]
+        assert await self.queue_entries(opened, "me") == ["yours", "free"]
+        assert await self.queue_entries(opened, "you") == ["free"]
+        assert await self.queue_entries(opened, "") == ["mine", "yours"]
 
     async def test_what_is_handed_out_or_moved_is_offered_no_longer_where_it_was(self, opened: Store) -> None:
-        await self.ready(opened, records.ready("a", place=1), records.ready("b", place=2))
-        await save(opened, Changes(ready={"a": None, "b": records.ready("b", priority=9, place=2), "never": None}))
+        await self.ready(opened, records.ready("a", position=1), records.ready("b", position=2))
+        await save(opened, Changes(ready={"a": None, "b": records.ready("b", priority=9, position=2), "never": None}))
 
-        async with opened.begin() as unit:
-            assert await unit.levels("acme", [1]) == [(1, 9, 1)]
-            assert await unit.heads("acme", "me", 1, 9, 5) == [records.ready("b", priority=9, place=2)]
+        async with opened.begin() as transaction:
+            assert await transaction.levels("acme", [1]) == [(1, 9, 1)]
+            assert await transaction.queue_entries("acme", "me", 1, 9, 5) == [
+                records.ready("b", priority=9, position=2)
+            ]
 
     async def test_due_timers_come_earliest_first_and_not_before_their_time(self, opened: Store) -> None:
         await save(opened, Changes(timers={("lease", "b"): 7, ("lease", "a"): 7, ("wake", "c"): 3, ("ends", "d"): 8}))
         await save(opened, Changes(timers={("wake", "c"): 5, ("ends", "gone"): None}))
 
-        async with opened.begin() as unit:
-            assert await unit.due(4, 9) == []
-            assert await unit.due(7, 9) == [Timer("wake", "c", 5), Timer("lease", "a", 7), Timer("lease", "b", 7)]
-            assert await unit.due(7, 1) == [Timer("wake", "c", 5)]
-            await unit.save(Changes(timers={("wake", "c"): None}))
-            assert [timer.ref for timer in await unit.due(8, 9)] == ["a", "b", "d"]
+        async with opened.begin() as transaction:
+            assert await transaction.due(4, 9) == []
+            assert await transaction.due(7, 9) == [
+                Timer("wake", "c", 5),
+                Timer("lease", "a", 7),
+                Timer("lease", "b", 7),
+            ]
+            assert await transaction.due(7, 1) == [Timer("wake", "c", 5)]
+            await transaction.save(Changes(timers={("wake", "c"): None}))
+            assert [timer.ref for timer in await transaction.due(8, 9)] == ["a", "b", "d"]
         assert (await opened.start()).next_due == 7
 
     async def test_chores_go_round_over_tasks_the_oldest_of_each_first(self, opened: Store) -> None:
-        chores = [records.chore(f"chr_{n}", task=f"tsk_{n % 3}") for n in range(6)]
-        await save(opened, Changes(chores={chore.id: chore for chore in chores}))
+        jobs = [records.job(f"chr_{n}", task=f"tsk_{n % 3}") for n in range(6)]
+        await save(opened, Changes(jobs={job.id: job for job in jobs}))
 
-        async with opened.begin() as unit:
-            assert [one.id for one in await unit.next_chores(2, "", "acme")] == ["chr_0", "chr_1"]
-            assert [one.id for one in await unit.next_chores(2, "tsk_1", "acme")] == ["chr_2", "chr_0"]
-            assert [one.id for one in await unit.next_chores(9, "tsk_0", "acme")] == ["chr_1", "chr_2", "chr_0"]
-            await unit.save(Changes(chores={"chr_0": None}))
-            assert [one.id for one in await unit.next_chores(1, "", "acme")] == ["chr_3"]
-            assert (await unit.load([("chores", "tsk_1")]))["chores", "tsk_1"] == [chores[1], chores[4]]
-        assert (await opened.start()).chores
+        async with opened.begin() as transaction:
+            assert [one.id for one in await transaction.next_jobs(2, "", "acme")] == ["chr_0", "chr_1"]
+            assert [one.id for one in await transaction.next_jobs(2, "tsk_1", "acme")] == ["chr_2", "chr_0"]
+            assert [one.id for one in await transaction.next_jobs(9, "tsk_0", "acme")] == ["chr_1", "chr_2", "chr_0"]
+            await transaction.save(Changes(jobs={"chr_0": None}))
+            assert [one.id for one in await transaction.next_jobs(1, "", "acme")] == ["chr_3"]
+            assert (await transaction.load([("chores", "tsk_1")]))["chores", "tsk_1"] == [jobs[1], jobs[4]]
+        assert (await opened.start()).jobs
 
     async def test_chores_are_found_by_tenant(self, opened: Store) -> None:
-        chores = [records.chore(f"chr_{n}", task=f"tsk_{n}", tenant=("a", "b")[n % 2]) for n in range(4)]
-        async with opened.begin() as unit:
-            assert await unit.chore_tenants() == []
-        await save(opened, Changes(chores={chore.id: chore for chore in chores}))
+        jobs = [records.job(f"chr_{n}", task=f"tsk_{n}", tenant=("a", "b")[n % 2]) for n in range(4)]
+        async with opened.begin() as transaction:
+            assert await transaction.job_tenants() == []
+        await save(opened, Changes(jobs={job.id: job for job in jobs}))
 
-        async with opened.begin() as unit:
-            assert await unit.chore_tenants() == ["a", "b"]
-            assert [one.id for one in await unit.next_chores(9, "tsk_1", "b")] == ["chr_3", "chr_1"]
+        async with opened.begin() as transaction:
+            assert await transaction.job_tenants() == ["a", "b"]
+            assert [one.id for one in await transaction.next_jobs(9, "tsk_1", "b")] == ["chr_3", "chr_1"]
 
     async def test_what_a_tenant_may_have_is_set_and_what_it_has_is_counted_apart(self, opened: Store) -> None:
         await save(opened, Changes(opened={"acme": 3, "other": -1}))  # of one that was never heard of: none
@@ -358,8 +366,8 @@ class StoreSuite(TimesSuite):
         await save(opened, Changes(opened={"acme": -1}, opened_subtasks={"acme": 5}, stored={"acme": 900}))
         await save(opened, Changes(opened_subtasks={"acme": -2, "other": -1}, stored={"acme": 100}))
 
-        async with opened.begin() as unit:
-            found = await unit.load([("tenant", "acme"), ("tenant", "nobody")])
+        async with opened.begin() as transaction:
+            found = await transaction.load([("tenant", "acme"), ("tenant", "nobody")])
 
         assert found == {("tenant", "acme"): Tenant("acme", 4, 7, 2, 3, 1000), ("tenant", "nobody"): None}
         rows = await opened.read("tenant_shares", {})
@@ -370,10 +378,10 @@ class StoreSuite(TimesSuite):
         keys = [Idempotency("acme", f"k{n}", "hash", 201, "tsk_1", expires=n) for n in range(5)]
         await save(opened, Changes(idempotency=keys))
 
-        async with opened.begin() as unit:
-            assert await unit.purge(3, 2) == 2
-            assert await unit.purge(3, 2) == 1
-            assert await unit.purge(3, 2) == 0
+        async with opened.begin() as transaction:
+            assert await transaction.purge(3, 2) == 2
+            assert await transaction.purge(3, 2) == 1
+            assert await transaction.purge(3, 2) == 0
         assert await load(opened, *(("idempotency", ("acme", f"k{n}")) for n in (2, 3, 4))) == [None, keys[3], keys[4]]
 
     async def test_an_idempotency_key_that_has_ended_can_be_used_again(self, opened: Store) -> None:
@@ -388,11 +396,11 @@ class StoreSuite(TimesSuite):
     async def test_bots_are_found_by_name_and_by_key_and_can_be_removed(self, opened: Store) -> None:
         bots = [records.bot(f"bot_{n}", instance=f"pod-{n}") for n in (1, 2)]
         await save(opened, Changes(bots={bot.id: bot for bot in bots}))
-        wants: list[Want] = [("bot_name", ("acme", "worker", "pod-2")), ("bots_of_key", "key_1"), ("bot", "bot_1")]
+        needs: list[Key] = [("bot_name", ("acme", "worker", "pod-2")), ("bots_of_key", "key_1"), ("bot", "bot_1")]
 
-        assert await load(opened, *wants) == ["bot_2", ["bot_1", "bot_2"], bots[0]]
+        assert await load(opened, *needs) == ["bot_2", ["bot_1", "bot_2"], bots[0]]
         await save(opened, Changes(bots={"bot_2": None, "never": None}))
-        assert await load(opened, *wants) == [None, ["bot_1"], bots[0]]
+        assert await load(opened, *needs) == [None, ["bot_1"], bots[0]]
         assert (await opened.start()).bots == (bots[0],)
 
     async def test_revoked_keys_are_not_among_a_bots_keys(self, opened: Store) -> None:
@@ -508,7 +516,7 @@ class DurableStoreSuite(StoreSuite):
 
     async def test_what_was_committed_is_there_after_opening_again(self, opened: Store) -> None:
         work = records.work(status=Status.LEASED)
-        lease, attempt = records.lease(), records.attempt(ending=Ending.UNSEEN)
+        lease, attempt = records.lease(), records.attempt(ending=AttemptOutcome.UNSEEN)
         before = await save(
             opened, of_one_task(work, leases={work.id: lease}, attempts=[attempt], events=[records.event(1)])
         )
@@ -516,8 +524,8 @@ class DurableStoreSuite(StoreSuite):
         await opened.close()
         await opened.open()
 
-        wants: list[Want] = [("work", work.id), ("lease", work.id), ("attempt", attempt.lease_id)]
-        assert await load(opened, *wants) == [work, lease, attempt]
+        needs: list[Key] = [("work", work.id), ("lease", work.id), ("attempt", attempt.lease_id)]
+        assert await load(opened, *needs) == [work, lease, attempt]
         assert (await opened.start()).pepper == pepper
         assert await save(opened, Changes(events=[records.event(2)])) > before
 

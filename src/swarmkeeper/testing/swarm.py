@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from swarmkeeper.app import Orchestrator
-from swarmkeeper.inside import InProcess
+from swarmkeeper.in_process import InProcess
 from swarmkeeper.sdk.bots import BaseBot
 from swarmkeeper.sdk.client import Client
 from swarmkeeper.sdk.runner import serve

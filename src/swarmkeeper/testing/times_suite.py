@@ -66,8 +66,8 @@ class TimesSuite:
         assert [(lease.expires_at, lease.ends_at) for lease in found] == [(550, 999), (999, late.ends_at)]
         items: list[Work] = list(await load(opened, ("work", "sub_3"), ("work", "sub_4")))
         assert [item.start_due for item in items] == [700, 5000]
-        async with opened.begin() as unit:
-            due = {(timer.kind, timer.ref): timer.due for timer in await unit.due(1 << 60, 99)}
+        async with opened.begin() as transaction:
+            due = {(timer.kind, timer.ref): timer.due for timer in await transaction.due(1 << 60, 99)}
         assert due == timers | {("lease", "sub_1"): 550, ("start", "sub_3"): 700}
 
     async def test_what_time_is_moved_forward_by_leaves_as_much_of_leases_as_there_was(self, opened: Store) -> None:
@@ -83,15 +83,15 @@ class TimesSuite:
 
         (found,) = await load(opened, ("lease", "sub_1"))
         assert (found.expires_at, found.ends_at) == (10_580, 10_999)
-        async with opened.begin() as unit:
-            due = {(timer.kind, timer.ref): timer.due for timer in await unit.due(1 << 60, 99)}
+        async with opened.begin() as transaction:
+            due = {(timer.kind, timer.ref): timer.due for timer in await transaction.due(1 << 60, 99)}
         assert due == {("lease", "sub_1"): 10_580, ("ends", "sub_1"): 10_999, ("deadline", "tsk_1"): 600}
 
     async def test_a_store_is_set_back_with_all_that_is_still_to_come(self, opened: Store) -> None:
         now, by = 1_000, 50_000
         works = [
-            records.work(id="sub_1", key="a", place=now + by, start_due=now + by + 30, created_at=now + by - 1),
-            records.work(id="sub_2", key="b", place=7, created_at=7, wake=now + by + 5),
+            records.work(id="sub_1", key="a", position=now + by, start_due=now + by + 30, created_at=now + by - 1),
+            records.work(id="sub_2", key="b", position=7, created_at=7, wake=now + by + 5),
         ]
         lease = records.lease("sub_2", granted_at=now + by, expires_at=now + by + 9, ends_at=now + by + 99)
         await save(
@@ -99,7 +99,7 @@ class TimesSuite:
             of_one_task(
                 *works,
                 leases={"sub_2": lease},
-                ready={"sub_1": records.ready("sub_1", place=now + by, since=now + by)},
+                ready={"sub_1": records.ready("sub_1", position=now + by, since=now + by)},
                 timers={("start", "sub_1"): now + by + 30, ("lease", "sub_2"): now + by + 9},
                 approvals={"apr_1": records.approval("apr_1", opened_at=now + by - 2, expires_at=now + by + 60)},
                 alive_at=now + by,
@@ -109,16 +109,16 @@ class TimesSuite:
         await opened.set_back(by, now)
 
         first, second = await load(opened, ("work", "sub_1"), ("work", "sub_2"))
-        assert (first.place, first.start_due, first.created_at) == (now, now + 30, now - 1)
-        assert (second.place, second.wake, second.created_at) == (7 - by, now + 5, 7)
+        assert (first.position, first.start_due, first.created_at) == (now, now + 30, now - 1)
+        assert (second.position, second.wake, second.created_at) == (7 - by, now + 5, 7)
         (lease,) = await load(opened, ("lease", "sub_2"))
         assert (lease.granted_at, lease.expires_at, lease.ends_at) == (now, now + 9, now + 99)
         (approval,) = await load(opened, ("approval", "apr_1"))
         assert (approval.opened_at, approval.expires_at) == (now - 2, now + 60)
-        async with opened.begin() as unit:
-            assert {timer.ref: timer.due for timer in await unit.due(1 << 60, 9)} == {
+        async with opened.begin() as transaction:
+            assert {timer.ref: timer.due for timer in await transaction.due(1 << 60, 9)} == {
                 "sub_1": now + 30,
                 "sub_2": now + 9,
             }
-            assert [one.since for one in await unit.heads("acme", "", 1, 5, 9)] == [now]
+            assert [one.since for one in await transaction.queue_entries("acme", "", 1, 5, 9)] == [now]
         assert (await opened.start()).alive_at == now

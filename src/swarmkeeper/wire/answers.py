@@ -9,7 +9,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from swarmkeeper.core.states import Decision, Ending, Kind, Outcome, Status, TaskStatus
+from swarmkeeper.core.states import AttemptOutcome, Decision, Kind, Outcome, Status, TaskStatus
 from swarmkeeper.wire.causes import Cause, TaskFailure
 from swarmkeeper.wire.explain import Explanation
 from swarmkeeper.wire.problems import FieldError, Problem
@@ -52,16 +52,16 @@ class TaskProgress(Answer):
     ] = None
 
 
-class VerdictGiven(Answer):
+class VerdictOut(Answer):
     """What the evaluators said, all in one."""
 
     decision: Decision
     score: float | None = None
     reasons: list[str] = Field(default_factory=list)
-    findings: list[FindingGiven] = Field(default_factory=list)
+    findings: list[FindingOut] = Field(default_factory=list)
 
 
-class FindingGiven(Finding):
+class FindingOut(Finding):
     """One thing an evaluator saw."""
 
     model_config = _FORGIVING
@@ -87,7 +87,7 @@ class SubTaskState(SubTask):
     ended_at: Annotated[Time | None, Field(description="When its last attempt ended, where it is done.")] = None
     cause: Annotated[Cause | None, Field(description="Why its last attempt brought no result.")] = None
     progress: Annotated[
-        ProgressGiven | None,
+        ProgressOut | None,
         Field(
             description="What its bot last said of the attempt that is under way; in lists without its lines of log."
         ),
@@ -103,16 +103,16 @@ class Attempt(Answer):
     lease_id: str
     started_at: Time
     ended_at: Time
-    ending: Ending
+    ending: AttemptOutcome
     error: Object | None = None
     reason: Annotated[str | None, Field(description="Why the bot gave it back.")] = None
     progress: Annotated[
-        ProgressGiven | None, Field(description="How far it had come, with its last 50 lines of log.")
+        ProgressOut | None, Field(description="How far it had come, with its last 50 lines of log.")
     ] = None
-    usage: UsageGiven | None = None
+    usage: UsageOut | None = None
 
 
-class UsageGiven(Usage):
+class UsageOut(Usage):
     """What has been used."""
 
     model_config = _FORGIVING
@@ -127,7 +127,7 @@ class LateResult(Answer):
     content: Json = None
 
 
-class ProgressGiven(Progress):
+class ProgressOut(Progress):
     """How far the bot that works on it has come."""
 
     model_config = _FORGIVING
@@ -137,12 +137,12 @@ class SubTaskDetail(SubTaskState):
     """A subtask with all that came of it."""
 
     output: Json = None
-    verdict: VerdictGiven | None = None
+    verdict: VerdictOut | None = None
     attempts: list[Attempt] = Field(default_factory=list)
     late_results: list[LateResult] = Field(default_factory=list)
 
 
-class DefaultsGiven(Answer):
+class DefaultsOut(Answer):
     """What its subtasks are given where they do not say otherwise."""
 
     timeout_seconds: float | None = None
@@ -152,7 +152,7 @@ class DefaultsGiven(Answer):
     on_failure: str | None = None
 
 
-class QuorumGiven(Quorum):
+class QuorumOut(Quorum):
     """How many evaluators judge, and how many must accept."""
 
     model_config = _FORGIVING
@@ -181,19 +181,19 @@ class Task(Answer):
     evaluator_skills: list[str] = Field(default_factory=list)
     deadline_at: Time | None = None
     evaluation: str = "final"
-    quorum: QuorumGiven = Field(default_factory=QuorumGiven)
+    quorum: QuorumOut = Field(default_factory=QuorumOut)
     max_rounds: int = 3
     approval: str = "none"
     plan_timeout_seconds: float | None = None
     review_timeout_seconds: float | None = None
-    defaults: DefaultsGiven = Field(default_factory=DefaultsGiven)
+    defaults: DefaultsOut = Field(default_factory=DefaultsOut)
     subtasks: Annotated[list[SubTaskState], Field(description="The first 200.")] = Field(default_factory=list)
     subtasks_total: int = 0
     result: Annotated[
         Object | None, Field(description="Outputs of the last subtasks by key; null until COMPLETED.")
     ] = None
-    verdict: VerdictGiven | None = None
-    usage: UsageGiven = Field(default_factory=UsageGiven)
+    verdict: VerdictOut | None = None
+    usage: UsageOut = Field(default_factory=UsageOut)
     explanation: Annotated[
         Explanation | None, Field(description="Why it is not done yet, of the same moment, where that was asked for.")
     ] = None
@@ -275,7 +275,7 @@ class Previous(Answer):
     """How the attempt before this one ended."""
 
     attempt: int
-    ending: Ending
+    ending: AttemptOutcome
     output: Json = None
     error: Object | None = None
 

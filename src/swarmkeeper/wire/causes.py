@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from swarmkeeper.core.states import Ending, FailureCode, Kind
+from swarmkeeper.core.states import AttemptOutcome, FailureCode, Kind
 from swarmkeeper.wire.problems import FieldError
 from swarmkeeper.wire.shapes import Answer, Time
 
@@ -26,7 +26,7 @@ class Cause(Answer):
     key: str
     bot: Annotated[str | None, Field(description="Its name, or its id where it is no longer registered.")] = None
     attempt: int | None = None
-    ending: Ending | None = None
+    ending: AttemptOutcome | None = None
     at: Time
     retry_at: Annotated[Time | None, Field(description="When it is tried again; null: no moment is set.")] = None
 

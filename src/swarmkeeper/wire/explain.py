@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from swarmkeeper.core.explain import Reason
+from swarmkeeper.core.rules.explain import Reason
 from swarmkeeper.core.states import Kind, Status, TaskStatus
 from swarmkeeper.wire.causes import TaskFailure
 from swarmkeeper.wire.shapes import Answer, Time

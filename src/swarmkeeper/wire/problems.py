@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from swarmkeeper.core.errors import Detail
-from swarmkeeper.core.texts import LINE_RULE
-from swarmkeeper.wire.instead import ASKED, INSTEAD
+from swarmkeeper.core.rules.texts import LINE_RULE
+from swarmkeeper.wire.parsing.instead import ASKED, INSTEAD
 
 Path = tuple[str | int, ...]
 Safe = Callable[[str], str]

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, WithJsonSchema, model_validator
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from swarmkeeper.core import graph, model
+from swarmkeeper.core import model
+from swarmkeeper.core.rules import graph
 from swarmkeeper.core.states import Condition, Decision, ErrorClass
 from swarmkeeper.wire.shapes import (
     BATCH_MAX,
@@ -83,7 +84,7 @@ class SubTask(Request):
 
     id: OnlyServerSets = None
     parent_task_id: OnlyServerSets = None
-    # Whether a key is a good one is for core/graph.py to say, with all else that a plan can have wrong.
+    # Whether a key is a good one is for core/rules/graph.py to say, with all else that a plan can have wrong.
     key: Annotated[
         str | None,
         Field(
@@ -145,7 +146,7 @@ def _micros(seconds: float | None) -> int | None:
 def bounded(value: Any) -> Any:
     """As much of a plan's list of subtasks as is read: one subtask and one edge more than there may be.
 
-    One too many is as wrong as a million too many, and is refused by core/graph.py with the plan's other errors. But
+    One too many is as wrong as a million too many, and is refused by core/rules/graph.py with the plan's other errors. But
     each that is read takes some hundred bytes of memory.
     """
     if not isinstance(value, list):
@@ -163,7 +164,7 @@ def bounded(value: Any) -> Any:
 
 
 SubTasks = Annotated[list[SubTask], BeforeValidator(bounded), Field(json_schema_extra={"maxItems": graph.SUBTASKS_MAX})]
-# That a plan is not empty is refused by core/graph.py, too; here it is only described.
+# That a plan is not empty is refused by core/rules/graph.py, too; here it is only described.
 WholePlan = Annotated[SubTasks, Field(json_schema_extra={"minItems": 1, "maxItems": graph.SUBTASKS_MAX})]
 
 

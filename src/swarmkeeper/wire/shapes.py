@@ -23,8 +23,8 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticSerializationError, core_schema, to_json
 
-from swarmkeeper.core import texts
 from swarmkeeper.core.errors import Invalid, NotSupported
+from swarmkeeper.core.rules import texts
 from swarmkeeper.wire.problems import SCHEMA_NAMES, Path, Safe, details_of, hidden
 
 Json = Any  # what a JSON document can hold

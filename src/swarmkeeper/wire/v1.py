@@ -13,9 +13,9 @@ from swarmkeeper.wire.answers import (
     Bot,
     BotMessage,
     BotPage,
-    DefaultsGiven,
+    DefaultsOut,
     Feedback,
-    FindingGiven,
+    FindingOut,
     Graph,
     GraphEdge,
     GraphNode,
@@ -31,8 +31,8 @@ from swarmkeeper.wire.answers import (
     MessagePage,
     Page,
     Previous,
-    ProgressGiven,
-    QuorumGiven,
+    ProgressOut,
+    QuorumOut,
     RedactedField,
     Reference,
     ReleaseAnswer,
@@ -50,14 +50,15 @@ from swarmkeeper.wire.answers import (
     TaskBatchItem,
     TaskPage,
     TaskProgress,
-    UsageGiven,
-    VerdictGiven,
+    UsageOut,
+    VerdictOut,
 )
 from swarmkeeper.wire.causes import Cause, TaskFailure
 from swarmkeeper.wire.events import CloudEvent, EventPage
 from swarmkeeper.wire.explain import Explanation, Waiting
-from swarmkeeper.wire.later import NOT_SUPPORTED, not_supported
 from swarmkeeper.wire.messages import MessageRequest
+from swarmkeeper.wire.parsing.later import NOT_SUPPORTED, not_supported
+from swarmkeeper.wire.parsing.reading import read_plan, read_verdict
 from swarmkeeper.wire.people import (
     AnswerQuestion,
     Approval,
@@ -69,7 +70,6 @@ from swarmkeeper.wire.people import (
     Reject,
 )
 from swarmkeeper.wire.problems import FieldError, Problem
-from swarmkeeper.wire.reading import read_plan, read_verdict
 from swarmkeeper.wire.requests import (
     BatchResult,
     Beat,
@@ -134,7 +134,7 @@ __all__ = [
     "Claim",
     "CloudEvent",
     "Defaults",
-    "DefaultsGiven",
+    "DefaultsOut",
     "Dependency",
     "EventPage",
     "Explanation",
@@ -142,7 +142,7 @@ __all__ = [
     "Feedback",
     "FieldError",
     "Finding",
-    "FindingGiven",
+    "FindingOut",
     "Graph",
     "GraphEdge",
     "GraphNode",
@@ -166,9 +166,9 @@ __all__ = [
     "Previous",
     "Problem",
     "Progress",
-    "ProgressGiven",
+    "ProgressOut",
     "Quorum",
-    "QuorumGiven",
+    "QuorumOut",
     "Reason",
     "RedactedField",
     "Reference",
@@ -203,9 +203,9 @@ __all__ = [
     "TaskProgress",
     "TaskStatus",
     "Usage",
-    "UsageGiven",
+    "UsageOut",
     "Verdict",
-    "VerdictGiven",
+    "VerdictOut",
     "Waiting",
     "not_supported",
     "read",

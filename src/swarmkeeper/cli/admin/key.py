@@ -35,7 +35,7 @@ def create(
     The key is shown only once. `swarmkeeper api POST /keys` creates one through a server.
     """
     from swarmkeeper.core.errors import Invalid
-    from swarmkeeper.service.console import KeyWish
+    from swarmkeeper.offline.offline_admin import KeyWish
 
     roles.check(role)
     listed = None if skills is None else tuple(skill.strip() for skill in skills.split(",") if skill.strip())
@@ -55,9 +55,9 @@ async def _create(wish: object, store: str | None) -> tuple[str, str]:
     from swarmkeeper.clock import SystemClock, SystemEntropy
     from swarmkeeper.govern.redaction.redactor import Redactor
     from swarmkeeper.govern.rulebook import Rulebook
-    from swarmkeeper.service import console
+    from swarmkeeper.offline import offline_admin
 
-    assert isinstance(wish, console.KeyWish)
+    assert isinstance(wish, offline_admin.KeyWish)
 
     settings = running.on_disk(store, lost=", and its key with it")
     try:
@@ -65,7 +65,7 @@ async def _create(wish: object, store: str | None) -> tuple[str, str]:
     except BadSetting as error:
         raise running.of_store(error) from None
     async with running.store_of(settings, create=True) as opened:
-        return await console.create_key(
+        return await offline_admin.create_key(
             opened,
             wish,
             clock=SystemClock(),

@@ -12,7 +12,7 @@ from swarmkeeper.cli.framework.terminal import Exit, Failure
 
 if TYPE_CHECKING:
     from swarmkeeper.govern.audit import Verdict
-    from swarmkeeper.service.doctor import Finding
+    from swarmkeeper.offline.doctor import Finding
     from swarmkeeper.settings import Settings
 
 audit = typer.Typer(no_args_is_help=True, help="The audit log.")
@@ -68,7 +68,7 @@ def say_verdicts(verdicts: dict[str, Verdict], records: int) -> None:
 
 async def _verify(settings: Settings) -> tuple[int, dict[str, Verdict], int]:
     from swarmkeeper.govern.audit import Verdict
-    from swarmkeeper.service import doctor
+    from swarmkeeper.offline import doctor
 
     try:
         async with running.store_of(settings, reading=True) as store:
@@ -131,7 +131,7 @@ async def _set_back(settings: Settings) -> int:
     from swarmkeeper.clock import SystemClock, SystemEntropy
     from swarmkeeper.govern.redaction.redactor import Redactor
     from swarmkeeper.govern.rulebook import Rulebook
-    from swarmkeeper.service import console
+    from swarmkeeper.offline import offline_admin
     from swarmkeeper.storage.sqlite.store import SqliteStore
 
     opened = SqliteStore(settings.store)
@@ -141,7 +141,7 @@ async def _set_back(settings: Settings) -> int:
         raise running.of_store(error) from None
     try:
         rules = Rulebook(Redactor.default())
-        return await console.reset_clock(opened, clock=SystemClock(), entropy=SystemEntropy(), rules=rules)
+        return await offline_admin.reset_clock(opened, clock=SystemClock(), entropy=SystemEntropy(), rules=rules)
     finally:
         await opened.close()
 
@@ -150,7 +150,7 @@ async def _examine(settings: Settings, *, deep: bool) -> list[Finding]:
     from swarmkeeper.clock import SystemClock
     from swarmkeeper.govern.redaction.redactor import Redactor
     from swarmkeeper.govern.rulebook import Rulebook
-    from swarmkeeper.service import doctor
+    from swarmkeeper.offline import doctor
 
     try:
         async with running.store_of(settings, reading=True) as store:

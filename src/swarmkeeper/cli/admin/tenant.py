@@ -11,7 +11,7 @@ from swarmkeeper.cli.framework.flags import AsJson, Store, flag
 from swarmkeeper.cli.framework.terminal import Exit, Failure
 
 if TYPE_CHECKING:
-    from swarmkeeper.service.console import TenantWish
+    from swarmkeeper.offline.offline_admin import TenantWish
     from swarmkeeper.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Tenants: their share of the engine, and their limit of open tasks.")
@@ -56,7 +56,7 @@ def get(
 def _usage(row: dict[str, Any], settings: Settings) -> list[dict[str, Any]]:
     """What it uses of the limits that are counted in the store, then those of a running server."""
     from swarmkeeper.core.model import Tenant
-    from swarmkeeper.service.explain import stored_usage
+    from swarmkeeper.reads.explain import stored_usage
 
     tenant = Tenant(**row)
     own = "tenant set" if tenant.max_backlog is not None else "open_tasks"
@@ -96,7 +96,7 @@ def set_(
 ) -> None:
     """Change the weight or the limit of open tasks of a tenant. A running server applies it within a second."""
     from swarmkeeper.core.errors import Invalid, NotFound
-    from swarmkeeper.service.console import TenantWish
+    from swarmkeeper.offline.offline_admin import TenantWish
 
     if weight is None and max_backlog is None and not unbounded:
         raise Failure("invalid", "nothing to change", exit_code=Exit.USAGE, fix="add --weight N or --max-backlog N")
@@ -128,8 +128,8 @@ async def _set(settings: Settings, wish: TenantWish) -> None:
     from swarmkeeper.clock import SystemClock, SystemEntropy
     from swarmkeeper.govern.redaction.redactor import Redactor
     from swarmkeeper.govern.rulebook import Rulebook
-    from swarmkeeper.service import console
+    from swarmkeeper.offline import offline_admin
 
     async with running.store_of(settings) as store:
         rules = Rulebook(Redactor.default())
-        await console.set_tenant(store, wish, clock=SystemClock(), entropy=SystemEntropy(), rules=rules)
+        await offline_admin.set_tenant(store, wish, clock=SystemClock(), entropy=SystemEntropy(), rules=rules)

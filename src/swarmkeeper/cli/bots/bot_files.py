@@ -66,7 +66,7 @@ def parted(target: str) -> tuple[str, str]:
 
 
 def _loaded(place: str) -> ModuleType:
-    from swarmkeeper.sdk.loading import RunWhileLoading, loading
+    from swarmkeeper.sdk.processes.loading import RunWhileLoading, loading
 
     with _own_errors(place):
         try:

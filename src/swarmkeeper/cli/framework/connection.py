@@ -178,7 +178,7 @@ def sendable(body: Any) -> None:
     Raises:
         Failure: JSON cannot hold it.
     """
-    from swarmkeeper.sdk.calls import encode
+    from swarmkeeper.sdk.connection.calls import encode
 
     try:
         encode(body)

@@ -18,7 +18,7 @@ def read(name: str, *, what: str) -> Any:
     Raises:
         Failure: it cannot be read or understood, or is too large.
     """
-    from swarmkeeper.wire.documents import ENDINGS
+    from swarmkeeper.wire.parsing.documents import ENDINGS
 
     ending = Path(name).suffix.lower()
     return parse(text_of(name, what=what), ending if ending in ENDINGS else ".json", what=what)
@@ -38,8 +38,8 @@ def parse(text: str, ending: str, *, what: str) -> Any:
     Raises:
         Failure: the text is no document of that kind.
     """
-    from swarmkeeper.wire.documents import Unreadable
-    from swarmkeeper.wire.documents import parse as parsed
+    from swarmkeeper.wire.parsing.documents import Unreadable
+    from swarmkeeper.wire.parsing.documents import parse as parsed
 
     try:
         return parsed(text, ending)

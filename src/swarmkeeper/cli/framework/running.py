@@ -110,7 +110,7 @@ def of_store(error: Exception) -> Exception:
     import apsw
 
     from swarmkeeper.core.ports import StoreDamaged, StoreUnavailable
-    from swarmkeeper.serving import CannotServe
+    from swarmkeeper.server import CannotServe
     from swarmkeeper.storage import refusals
 
     match error:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from swarmkeeper.cli.framework.terminal import Exit, Failure
-from swarmkeeper.sdk.calls import Answered, Calls
+from swarmkeeper.sdk.connection.calls import Answered, Calls
 from swarmkeeper.sdk.errors import ApiError
 
 LENGTH = 26  # of an id behind its word

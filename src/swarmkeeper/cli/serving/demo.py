@@ -25,7 +25,7 @@ from swarmkeeper.settings import Settings
 
 if TYPE_CHECKING:
     from swarmkeeper.observe.logs import Log
-    from swarmkeeper.serving import Served
+    from swarmkeeper.server import Served
     from swarmkeeper.wire.answers import Task
 
 
@@ -51,8 +51,8 @@ def demo(
 
 
 async def _demo(root: Path, timeout_seconds: float, *, as_json: bool) -> str | None:
-    from swarmkeeper.service import doctor
-    from swarmkeeper.serving import serving
+    from swarmkeeper.offline import doctor
+    from swarmkeeper.server import serving
 
     place = Path(tempfile.mkdtemp(prefix="swarmkeeper-demo-"))
     settings = Settings(store=f"sqlite:///{place / 'store.db'}", port=0)

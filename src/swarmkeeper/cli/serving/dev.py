@@ -20,7 +20,7 @@ from swarmkeeper.devfolder import DEV_FILE, DEV_FOLDER
 
 if TYPE_CHECKING:
     from swarmkeeper.app import Orchestrator
-    from swarmkeeper.serving import Served
+    from swarmkeeper.server import Served
     from swarmkeeper.settings import Settings
 
 
@@ -46,7 +46,7 @@ def dev(
 async def _dev(folder: Path, settings: Settings, *, with_bots: bool, as_json: bool) -> bool:
     from swarmkeeper.bots import review
     from swarmkeeper.sdk.errors import ApiError
-    from swarmkeeper.serving import serving
+    from swarmkeeper.server import serving
 
     try:
         _prepare(folder)

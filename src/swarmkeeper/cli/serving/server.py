@@ -15,7 +15,7 @@ from swarmkeeper.cli.framework.flags import AsJson, Store, flag, setting
 from swarmkeeper.cli.framework.terminal import Exit
 
 if TYPE_CHECKING:
-    from swarmkeeper.serving import Served
+    from swarmkeeper.server import Served
     from swarmkeeper.settings import Settings
 
 
@@ -95,7 +95,7 @@ def _variables(context: typer.Context) -> list[str]:
 
 async def _serve(settings: Settings, *, migrate: bool, as_json: bool) -> bool:
     """Whether it ended by a fault of its own."""
-    from swarmkeeper.serving import first_key_command, serving
+    from swarmkeeper.server import first_key_command, serving
 
     try:
         async with serving(settings, migrate=migrate, take_over_logs=True) as served:

@@ -14,7 +14,7 @@ from swarmkeeper.cli.tasks import outcomes, trouble, watch
 
 if TYPE_CHECKING:
     from swarmkeeper.sdk.client import Client
-    from swarmkeeper.wire.answers import Attempt, ProgressGiven, SubTaskDetail, SubTaskState, Task
+    from swarmkeeper.wire.answers import Attempt, ProgressOut, SubTaskDetail, SubTaskState, Task
 
 COLUMNS = ("key", "status", "attempt", "bot", "time", "after", "skills", "id")
 ATTEMPTS_MAX = 10  # the last ones
@@ -111,10 +111,10 @@ def _of_attempt(attempt: Attempt) -> list[str]:
     return lines
 
 
-def _said(progress: ProgressGiven) -> str:
+def _said(progress: ProgressOut) -> str:
     fraction = "" if progress.fraction is None else f" {progress.fraction:.0%}"
     return fraction + (f": {on_one_line(progress.message)}" if progress.message else "")
 
 
-def _log(progress: ProgressGiven) -> list[str]:
+def _log(progress: ProgressOut) -> list[str]:
     return [f"  log   {on_one_line(line)}" for line in progress.log]

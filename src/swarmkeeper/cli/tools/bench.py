@@ -41,8 +41,8 @@ def bench(
     """
     if scenario not in _NAMES:
         raise Failure("no_scenario", f"the scenarios are {', '.join(_NAMES)}", exit_code=Exit.USAGE)
+    from swarmkeeper.bench.registry import SCENARIOS
     from swarmkeeper.bench.report import CannotMeasure, Options
-    from swarmkeeper.bench.scenarios import SCENARIOS
 
     options = Options(tasks=tasks, subtasks=subtasks, bots=bots, batch=batch, store=store)
     try:

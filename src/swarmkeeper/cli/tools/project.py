@@ -19,8 +19,8 @@ from swarmkeeper.files import write
 from swarmkeeper.settings import BY_NAME, KNOBS, BadSetting
 
 if TYPE_CHECKING:
-    from swarmkeeper.sdk.calls import Answered
     from swarmkeeper.sdk.client import Client
+    from swarmkeeper.sdk.connection.calls import Answered
 
 config = typer.Typer(no_args_is_help=True, help="Settings: which value is used, and why.")
 
@@ -129,13 +129,13 @@ def api(
     sendable(body)
 
     async def work(client: Client) -> Answered:
-        from swarmkeeper.sdk import chance
+        from swarmkeeper.sdk.connection import chance
 
         calls = client.calls
         keyed = {"idempotency-key": chance.token(calls.chance)} if method.upper() == "POST" else {}
         return await calls.call(method.upper(), path, body, headers=keyed, wait_seconds=WAIT_SECONDS_MAX, texts=True)
 
-    from swarmkeeper.sdk.calls import is_json
+    from swarmkeeper.sdk.connection.calls import is_json
 
     answer = connection.call(work)
     if answer.body is not None and is_json(answer.headers):

@@ -476,7 +476,7 @@ def _case_of(what: str, asked: _Asked) -> Case:
         return _cases(_rehearsal(asked).scenario, [int(what)], asked)[0]
     from swarmkeeper.sim import cases
     from swarmkeeper.sim.rehearse import scenario_files
-    from swarmkeeper.wire import documents
+    from swarmkeeper.wire.parsing import documents
 
     if asked != _Asked(None):
         detail = (

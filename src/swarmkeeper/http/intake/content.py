@@ -15,13 +15,14 @@ from typing import Any
 
 import msgspec
 
-from swarmkeeper.core import commands, errors, graph
+from swarmkeeper.core import commands, errors
 from swarmkeeper.core.errors import Detail, NotSupported, SwarmkeeperError
 from swarmkeeper.core.model import Json, Principal
+from swarmkeeper.core.rules import graph
 from swarmkeeper.wire import v1
+from swarmkeeper.wire.parsing.strict import parse_json
 from swarmkeeper.wire.problems import SEGMENT_LENGTH_MAX, Safe
 from swarmkeeper.wire.shapes import Request, micros, read
-from swarmkeeper.wire.strict import parse_json
 
 _canonical = msgspec.json.Encoder(order="deterministic").encode
 _encode = msgspec.json.Encoder().encode

@@ -1,6 +1,6 @@
 """How much a caller may send and how long they may wait; reading a body within that; where a call came from.
 
-How much all calls of a key, and of a tenant, may hold at a time is in service/quotas.py.
+How much all calls of a key, and of a tenant, may hold at a time is in access/quotas.py.
 """
 
 from __future__ import annotations

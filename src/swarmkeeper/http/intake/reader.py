@@ -18,10 +18,10 @@ from dataclasses import replace
 from typing import Any, BinaryIO, Protocol, cast
 
 from swarmkeeper.core.errors import Overloaded, SwarmkeeperError
+from swarmkeeper.engine.loop import Log
+from swarmkeeper.engine.request_turns import Lane
 from swarmkeeper.http.intake.content import PEEKED, Asked, Refusals, Sent, Understood, peek, shown, understand
 from swarmkeeper.http.intake.helper import Gone, receive, tell
-from swarmkeeper.service.engine import Log
-from swarmkeeper.service.turns import Lane
 from swarmkeeper.wire.problems import Safe
 
 # A body up to this is read on the spot: it takes at most some milliseconds, however it is made.

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from swarmkeeper.core import commands, errors
-from swarmkeeper.core.decide import asking
+from swarmkeeper.core.decide.effects import questions
 from swarmkeeper.http.dependencies import (
     ApprovalId,
     Call,
@@ -53,7 +53,7 @@ async def ask(
         progress=None if body.progress is None else body.progress.record(),
         trace=call.trace,
     )
-    approval_id = await services.engine.do(await call.aside(lambda: asking.readable(asked, services.rules)))
+    approval_id = await services.engine.do(await call.aside(lambda: questions.readable(asked, services.rules)))
     return Json({"approval_id": approval_id})
 
 
@@ -63,7 +63,7 @@ async def list_approvals(
 ) -> Response:
     """List what people are asked, or were."""
     page = await call.look(
-        lambda reads: reads.people.approvals(
+        lambda reads: reads.approval_queries.approvals(
             by, state=query.state, task_id=query.task_id, page_size=query.page_size, page_token=query.page_token
         )
     )
@@ -75,7 +75,7 @@ async def list_approvals(
 )
 async def get_approval(approval_id: ApprovalId, by: CurrentPrincipal, call: CurrentCall) -> Response:
     """Look at what is to be decided, whole."""
-    return Json(await call.look(lambda reads: reads.people.approval(by, approval_id)))
+    return Json(await call.look(lambda reads: reads.approval_queries.approval(by, approval_id)))
 
 
 async def _decide(
@@ -85,7 +85,7 @@ async def _decide(
         by=call.by, approval=approval_id, verb=verb, idempotency=idempotency, trace=call.trace, **decision
     )
     answer = await call.services.engine.do(command)
-    shown = await call.after(call.look(lambda reads: reads.people.approval(call.by, approval_id)))
+    shown = await call.after(call.look(lambda reads: reads.approval_queries.approval(call.by, approval_id)))
     return Json(shown, headers=replay_header(answer))
 
 

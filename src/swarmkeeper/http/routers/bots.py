@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from swarmkeeper.core import commands, errors
+from swarmkeeper.engine.loop import Replayed
 from swarmkeeper.http.dependencies import (
     BotId,
     Call,
@@ -22,7 +23,6 @@ from swarmkeeper.http.openapi import refuses, returns
 from swarmkeeper.http.queries import PageQuery
 from swarmkeeper.http.responses import Json
 from swarmkeeper.http.routing import StrictRoute
-from swarmkeeper.service.engine import Replayed
 from swarmkeeper.wire import v1
 
 router = APIRouter(tags=["bots"], route_class=StrictRoute)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Body, Query
 from starlette.responses import Response
 
 from swarmkeeper.core import commands, errors
+from swarmkeeper.engine.loop import Replayed
 from swarmkeeper.govern.keys import ENTROPY_BYTES, new_key, written
 from swarmkeeper.http.dependencies import (
     Call,
@@ -23,7 +24,6 @@ from swarmkeeper.http.openapi import refuses
 from swarmkeeper.http.queries import PageQuery
 from swarmkeeper.http.responses import Json
 from swarmkeeper.http.routing import StrictRoute
-from swarmkeeper.service.engine import Replayed
 from swarmkeeper.wire import v1
 from swarmkeeper.wire.shapes import micros
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from swarmkeeper.core import commands, errors
+from swarmkeeper.engine.loop import Replayed
 from swarmkeeper.http.dependencies import (
     CurrentCall,
     CurrentPrincipal,
@@ -20,7 +21,6 @@ from swarmkeeper.http.openapi import refuses, returns
 from swarmkeeper.http.queries import MessagesQuery
 from swarmkeeper.http.responses import Json, encode
 from swarmkeeper.http.routing import StrictRoute
-from swarmkeeper.service.engine import Replayed
 from swarmkeeper.wire import v1
 
 router = APIRouter(tags=["messages"], route_class=StrictRoute)

@@ -14,7 +14,7 @@ from swarmkeeper.http.dependencies import CurrentCall, CurrentPrincipal, Current
 from swarmkeeper.http.openapi import refuses
 from swarmkeeper.http.responses import Json
 from swarmkeeper.http.routing import StrictRoute
-from swarmkeeper.service.looking import Reads
+from swarmkeeper.reads.reading_thread import Reads
 from swarmkeeper.wire.redaction import RedactionTest, RedactionTested
 
 router = APIRouter(tags=["evidence"], route_class=StrictRoute)

@@ -17,8 +17,8 @@ from swarmkeeper.http.intake.limits import ClientGone
 from swarmkeeper.http.openapi import Responses
 from swarmkeeper.http.queries import CURSOR_MAX, EventsQuery
 from swarmkeeper.http.responses import Json, encode
-from swarmkeeper.service.feed import Subscription
-from swarmkeeper.service.views import View
+from swarmkeeper.reads.feed import Subscription
+from swarmkeeper.reads.views import View
 from swarmkeeper.wire.events import SSE_ALIVE, SSE_HEADERS, sse
 
 EVENT_STREAM = "text/event-stream"

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from swarmkeeper.http.dependencies import Call
 from swarmkeeper.http.responses import Json, encode
-from swarmkeeper.service.looking import Reads
+from swarmkeeper.reads.reading_thread import Reads
 
 ETAG = re.compile(r'(?:W/)?"(\d{1,18})"')
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from swarmkeeper.core import commands, errors
 from swarmkeeper.core.errors import Overloaded, SwarmkeeperError
 from swarmkeeper.core.model import Json as JsonValue
+from swarmkeeper.engine.loop import Replayed
 from swarmkeeper.govern.access import Action
 from swarmkeeper.http.dependencies import (
     BodyOf,
@@ -35,9 +36,8 @@ from swarmkeeper.http.responses import Json, encode
 from swarmkeeper.http.routers import sse
 from swarmkeeper.http.routers.task_views import ETAG, changed_task, versions
 from swarmkeeper.http.routing import StrictRoute
-from swarmkeeper.service.engine import Replayed
-from swarmkeeper.service.looking import Reads
-from swarmkeeper.service.queries import TaskFilter
+from swarmkeeper.reads.queries import TaskFilter
+from swarmkeeper.reads.reading_thread import Reads
 from swarmkeeper.wire import v1
 from swarmkeeper.wire.shapes import micros
 

@@ -18,7 +18,7 @@ from swarmkeeper.sim.kernel.faults import Faults
 from swarmkeeper.sim.kernel.named_choice import NamedChoice, NamedEntropy
 from swarmkeeper.storage.sqlite import SqliteStore
 from swarmkeeper.storage.sqlite.store import Snapshot
-from swarmkeeper.storage.sqlite.unit import SqliteUnit
+from swarmkeeper.storage.sqlite.transaction import SqliteTransaction
 
 COMMIT_MIN, COMMIT_MAX = 0.0002, 0.004  # seconds
 SWEEP = 5.0  # seconds: how often the engine shows that it lives; by it, stalls of the disk are measured
@@ -26,14 +26,14 @@ SWEEP = 5.0  # seconds: how often the engine shows that it lives; by it, stalls 
 Committed = Callable[[Sequence[Changes]], None]
 
 
-class _Unit:
+class _Transaction:
     """A unit that remembers what it saved."""
 
-    def __init__(self, unit: SqliteUnit, saved: list[Changes], before: Callable[[Changes], None]) -> None:
-        self._unit, self._saved, self._before = unit, saved, before
-        self.load, self.levels, self.heads = unit.load, unit.levels, unit.heads
-        self.due, self.chore_tenants, self.next_chores = unit.due, unit.chore_tenants, unit.next_chores
-        self.purge = unit.purge
+    def __init__(self, transaction: SqliteTransaction, saved: list[Changes], before: Callable[[Changes], None]) -> None:
+        self._unit, self._saved, self._before = transaction, saved, before
+        self.load, self.levels, self.queue_entries = transaction.load, transaction.levels, transaction.queue_entries
+        self.due, self.job_tenants, self.next_jobs = transaction.due, transaction.job_tenants, transaction.next_jobs
+        self.purge = transaction.purge
 
     async def save(self, changes: Changes) -> int:
         self._before(changes)
@@ -92,9 +92,9 @@ class FaultyStore(SqliteStore):
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Any]:
-        async with super().begin() as unit:
+        async with super().begin() as transaction:
             self._saved = []
-            yield _Unit(unit, self._saved, self._before_save)
+            yield _Transaction(transaction, self._saved, self._before_save)
 
     @asynccontextmanager
     async def still(self) -> AsyncIterator[None]:

@@ -12,37 +12,37 @@ from typing import Any
 
 import apsw
 
-from swarmkeeper.core import match
 from swarmkeeper.core.model import AuditLeaf, AuditTree
+from swarmkeeper.core.rules import match
 from swarmkeeper.core.states import (
     FINAL,
     TASK_CLOSED,
-    Ending,
+    AttemptOutcome,
     Evaluation,
-    Happening,
     Kind,
     Outcome,
     Status,
-    TaskHappening,
     TaskStatus,
+    TaskTransition,
+    Transition,
 )
 from swarmkeeper.govern import audit
 
 # Told of an item each time an attempt ends by itself; one that is cancelled is told with all others of its task.
 _ENDINGS_TOLD = [
-    f"work.{happening}"
-    for happening in (
-        Happening.SUCCEEDED,
-        Happening.SUBMITTED,
-        Happening.RELEASED,
-        Happening.LEASE_UNSEEN,
-        Happening.DEFERRED,
-        Happening.ATTEMPT_FAILED,
-        Happening.TIMED_OUT,
-        Happening.LEASE_EXPIRED,
-        Happening.ASKED,
-        Happening.FAILED,
-        Happening.POISONED,
+    f"work.{transition}"
+    for transition in (
+        Transition.SUCCEEDED,
+        Transition.SUBMITTED,
+        Transition.RELEASED,
+        Transition.LEASE_UNSEEN,
+        Transition.DEFERRED,
+        Transition.ATTEMPT_FAILED,
+        Transition.TIMED_OUT,
+        Transition.LEASE_EXPIRED,
+        Transition.ASKED,
+        Transition.FAILED,
+        Transition.POISONED,
     )
 ]
 
@@ -51,15 +51,15 @@ _WORDS: dict[str, Any] = {
     "created": str(TaskStatus.CREATED),
     "completed": str(TaskStatus.COMPLETED),
     "execute": str(Kind.EXECUTE),
-    "ok": str(Ending.SUCCEEDED),
-    "gone": str(Ending.CANCELLED),
+    "ok": str(AttemptOutcome.SUCCEEDED),
+    "gone": str(AttemptOutcome.CANCELLED),
     "none": str(Evaluation.NONE),
     "accepted": str(Outcome.ACCEPTED),
     "a_minute": match.SUBTASKS_A_MINUTE,
     "minute": match.MINUTE,
     "final": json.dumps(sorted(FINAL)),
     "closed": json.dumps(sorted(TASK_CLOSED)),
-    "moves": json.dumps([f"task.{happening}" for happening in TaskHappening]),
+    "moves": json.dumps([f"task.{transition}" for transition in TaskTransition]),
     "endings": json.dumps(_ENDINGS_TOLD),
 }
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from swarmkeeper.core.ports import Changes
-from swarmkeeper.sdk.transport import Response
+from swarmkeeper.sdk.connection.transport import Response
 from swarmkeeper.sim.oracle.model import Model
 from swarmkeeper.sim.oracle.seen import LeaseSeen
 from swarmkeeper.sim.oracle.tenant_isolation import ID

@@ -14,7 +14,7 @@ from copy import copy
 from typing import Any
 
 from swarmkeeper.core import commands
-from swarmkeeper.core.answers import Beaten, Reported
+from swarmkeeper.core.answers import HeartbeatResult, Reported
 from swarmkeeper.core.commands import Command
 from swarmkeeper.core.model import Work
 from swarmkeeper.core.ports import Changes
@@ -159,12 +159,12 @@ class Model(Records):
             if approval.work is not None:
                 questions = self.asked.setdefault(approval.work, set())
                 (questions.add if approval.state == "open" else questions.discard)(approval.id)
-        for chore_id, chore in changes.chores.items():
-            if chore is not None:
-                self._chore_task[chore_id] = chore.task
-                self.chores.setdefault(chore.task, set()).add(chore_id)
+        for chore_id, job in changes.jobs.items():
+            if job is not None:
+                self._chore_task[chore_id] = job.task
+                self.jobs.setdefault(job.task, set()).add(chore_id)
             elif chore_id in self._chore_task:
-                self.chores[self._chore_task[chore_id]].discard(chore_id)
+                self.jobs[self._chore_task[chore_id]].discard(chore_id)
         commit.at = max(commit.at, changes.alive_at or 0)
 
     def _queue(self, changes: Changes, commit: Commit) -> None:
@@ -190,8 +190,8 @@ class Model(Records):
         elif isinstance(answer, Reported):
             assert isinstance(command, commands.Report)
             self._reported(command, answer)
-        elif isinstance(answer, Beaten):
-            assert isinstance(command, commands.Beat)
+        elif isinstance(answer, HeartbeatResult):
+            assert isinstance(command, commands.Heartbeat)
             for one in answer.directives:
                 if one.directive != "continue":
                     continue

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import apsw
 
-from swarmkeeper.core.model import Approval, Attempt, Bot, Event, Lease, Ready, Task, Work
+from swarmkeeper.core.model import Approval, Attempt, Bot, Event, Lease, QueueEntry, Task, Work
 from swarmkeeper.core.states import Condition
 from swarmkeeper.sim.kernel.loop import VirtualLoop
 from swarmkeeper.sim.kernel.trace import Trace
@@ -26,7 +26,7 @@ class Commit:
     attempts: list[Attempt] = field(default_factory=list)
     leaves: dict[str, int] = field(default_factory=dict)  # ids of audit records, and how often they are there
     bodies: list[bytes] = field(default_factory=list)  # of those records
-    ready_before: dict[str, Ready] = field(default_factory=dict)  # that were taken out
+    ready_before: dict[str, QueueEntry] = field(default_factory=dict)  # that were taken out
     timed: set[tuple[str, str]] = field(default_factory=set)  # timers that were set or taken away
     at: int = 0
 
@@ -49,12 +49,14 @@ class Records:
         self.holders: dict[str, str] = {}  # lease id -> the bot it was granted to
         self.ended: dict[str, int] = {}  # lease id -> when its end was committed, of the loop's time
         self.heard: dict[str, int] = {}  # lease id -> when its bot was last told to go on, of the loop's time
-        self.ready: dict[str, Ready] = {}
-        self.lines: dict[tuple[int, str, int], dict[str, Ready]] = {}  # (queue, tenant, priority) -> what waits there
+        self.ready: dict[str, QueueEntry] = {}
+        self.lines: dict[
+            tuple[int, str, int], dict[str, QueueEntry]
+        ] = {}  # (queue, tenant, priority) -> what waits there
         self.timers: dict[tuple[str, str], int] = {}  # (kind, what it is of) -> when it is due
         self.approvals: dict[str, Approval] = {}
         self.asked: dict[str, set[str]] = {}  # work -> its open questions
-        self.chores: dict[str, set[str]] = {}  # task -> its open chores
+        self.jobs: dict[str, set[str]] = {}  # task -> its open chores
         self.bots: dict[str, Bot | None] = {}  # None: deleted
         self.owners: dict[str, str] = {}  # bot -> whose it is
         self.names: dict[str, str] = {}  # of bots

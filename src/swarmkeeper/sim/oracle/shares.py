@@ -1,7 +1,7 @@
 """Checks that tenants who want the engine at the same time get their shares of it: of its commands, and of the slices
 of long work.
 
-What is promised (service/shares.py): over any time in which two tenants both wait, what they got, each divided by its
+What is promised (engine/fairness.py): over any time in which two tenants both wait, what they got, each divided by its
 weight, differs by no more than the dearest item of the one, so divided, and the dearest of the other. That is counted
 here in costs, two tenants at a time, over each stretch in which both wait. Of seconds nothing is promised: one item
 may take long. An engine that starts anew has forgotten who was ahead, and so has this.
@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
 
-from swarmkeeper.core.model import Chore
-from swarmkeeper.core.ports import Unit
-from swarmkeeper.service.engine import Engine
-from swarmkeeper.service.shares import SCALE
+from swarmkeeper.core.model import BackgroundJob
+from swarmkeeper.core.ports import Transaction
+from swarmkeeper.engine.fairness import SCALE
+from swarmkeeper.engine.loop import Engine
 from swarmkeeper.sim.kernel.coverage import reached
 
 # Positions are whole numbers, so that each item may be counted as that much too cheap; so many in one stretch at most.
@@ -107,16 +107,16 @@ def _watch_chores(engine: Engine, wrong: Wrong) -> None:
     next_chore, chore_served = turns.next, turns.served
     waiting: AbstractSet[str] = frozenset()
 
-    async def chosen(unit: Unit) -> Chore | None:
+    async def chosen(transaction: Transaction) -> BackgroundJob | None:
         nonlocal waiting
-        waiting = frozenset(await unit.chore_tenants())
-        return await next_chore(unit)
+        waiting = frozenset(await transaction.job_tenants())
+        return await next_chore(transaction)
 
-    def served(chore: Chore | None) -> None:
-        if chore is None:
+    def served(job: BackgroundJob | None) -> None:
+        if job is None:
             race.wait(frozenset())
         else:
-            race.served(chore.tenant, 1, waiting)
-        chore_served(chore)
+            race.served(job.tenant, 1, waiting)
+        chore_served(job)
 
     vars(turns).update(next=chosen, served=served)

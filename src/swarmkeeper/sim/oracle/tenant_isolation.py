@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 from swarmkeeper.core import commands
-from swarmkeeper.core.answers import Beaten
+from swarmkeeper.core.answers import HeartbeatResult
 from swarmkeeper.core.commands import Command
 from swarmkeeper.core.model import Event, Principal
 from swarmkeeper.core.ports import Changes
@@ -79,8 +79,8 @@ class TenantIsolation:
             self._same("an item", work.tenant, work.task)
         for ready in filter(None, changes.ready.values()):
             self._same("what may be handed out", ready.tenant, ready.work, ready.task)
-        for chore in filter(None, changes.chores.values()):
-            self._same("a chore", chore.tenant, chore.task)
+        for job in filter(None, changes.jobs.values()):
+            self._same("a chore", job.tenant, job.task)
         for bot in filter(None, changes.bots.values()):
             self._same("a bot", bot.tenant, bot.key_id)
 
@@ -116,7 +116,7 @@ class TenantIsolation:
         asked = set(ID.findall(repr(command)))
         if isinstance(command, commands.Register):
             answer = answer[0]
-        if isinstance(answer, Beaten):
+        if isinstance(answer, HeartbeatResult):
             for one in answer.directives:
                 if one.directive != "lost" and self._whose.get(one.lease_id, command.by.tenant) != command.by.tenant:
                     self._broken(one.lease_id, f"{command.by.tenant} is told to {one.directive}")

@@ -18,30 +18,30 @@ from swarmkeeper.core.states import (
     LIFE,
     TASK_CLOSED,
     TASK_LIFE,
+    AttemptOutcome,
     Decision,
-    Ending,
-    Happening,
     Kind,
     Outcome,
     Status,
-    TaskHappening,
     TaskStatus,
+    TaskTransition,
+    Transition,
 )
 from swarmkeeper.sim.kernel.coverage import reached
 from swarmkeeper.sim.oracle.records import Commit, Records
 
-_WORK: Mapping[str, Happening] = MappingProxyType({f"work.{one}": one for one in Happening})
-_TASK: Mapping[str, TaskHappening] = MappingProxyType({f"task.{one}": one for one in TaskHappening})
-_NEXT: Mapping[Happening, Mapping[Status, Status]] = MappingProxyType(
+_WORK: Mapping[str, Transition] = MappingProxyType({f"work.{one}": one for one in Transition})
+_TASK: Mapping[str, TaskTransition] = MappingProxyType({f"task.{one}": one for one in TaskTransition})
+_NEXT: Mapping[Transition, Mapping[Status, Status]] = MappingProxyType(
     {
         one: MappingProxyType({status: after for (status, what), after in LIFE.items() if what is one})
-        for one in Happening
+        for one in Transition
     }
 )
 _REOPENED = frozenset({Status.BLOCKED, Status.READY, Status.SKIPPED})
 _LOST = frozenset({Status.FAILED, Status.CANCELLED})
 _WAITS = frozenset({Status.BLOCKED, Status.CANCELLED, Status.SKIPPED})  # for its upstream, or needs none any more
-_RESULTS = frozenset({f"work.{Happening.SUCCEEDED}", f"work.{Happening.SUBMITTED}"})
+_RESULTS = frozenset({f"work.{Transition.SUCCEEDED}", f"work.{Transition.SUBMITTED}"})
 _ANSWERED = frozenset({"approval.decided", "approval.expired", "approval.cancelled"})
 
 
@@ -120,7 +120,7 @@ class TransitionChecks:
                 records.broken("5.cause", records.title(task), f"{event.kind} happens to a task that is {before}")
             else:
                 self._task_is[task] = after
-            if event.kind == f"task.{TaskHappening.RETRIED_TO_PLAN}":  # says with it that its plan is READY again
+            if event.kind == f"task.{TaskTransition.RETRIED_TO_PLAN}":  # says with it that its plan is READY again
                 self._may_be[records.works_of[task]["plan"]] = frozenset({Status.READY})
         elif event.kind == "task.judged":
             self._judged(event, task)
@@ -191,15 +191,17 @@ class TransitionChecks:
         granted = commit.ended.get(attempt.lease_id)
         if granted is None or granted.work != attempt.work or granted.bot != attempt.bot:
             records.broken("2.fence", records.label(attempt.work), "an attempt ends that was not granted, or is over")
-        elif attempt.ending is not Ending.SUCCEEDED and granted.seen:
-            over = {Ending.EXPIRED: granted.expires_at, Ending.TIMED_OUT: granted.ends_at}.get(attempt.ending, 0)
+        elif attempt.ending is not AttemptOutcome.SUCCEEDED and granted.seen:
+            over = {AttemptOutcome.EXPIRED: granted.expires_at, AttemptOutcome.TIMED_OUT: granted.ends_at}.get(
+                attempt.ending, 0
+            )
             silent = records.silent(attempt.lease_id)
             # Who beats in time is never less than half a TTL from the end; a slow commit may take some of that.
-            unheard = attempt.ending is Ending.EXPIRED and silent is not None and silent < granted.ttl // 4
-            if attempt.ended < over or unheard or attempt.ending is Ending.UNSEEN:
+            unheard = attempt.ending is AttemptOutcome.EXPIRED and silent is not None and silent < granted.ttl // 4
+            if attempt.ended < over or unheard or attempt.ending is AttemptOutcome.UNSEEN:
                 why = f"its bot was heard of, and it is {attempt.ending}"
                 records.broken("2.early", records.label(attempt.work), why)
-        if attempt.ending is not Ending.SUCCEEDED:
+        if attempt.ending is not AttemptOutcome.SUCCEEDED:
             return
         self._voter[attempt.work] = records.owners.get(attempt.bot, "")
         if attempt.attempt != self._attempt.get(attempt.work) and attempt.work not in commit.granted:
@@ -225,7 +227,7 @@ class TransitionChecks:
         for work_id in dict.fromkeys(one for work in commit.works for one in (work, *records.children.get(work, ()))):
             self._upstream(records.works[work_id])
         for task in commit.tasks.values():
-            if not records.chores.get(task.id):
+            if not records.jobs.get(task.id):
                 self._counters(task)
             if task.status is TaskStatus.COMPLETED or task.outcome is Outcome.ACCEPTED:
                 self._done(task)
@@ -256,15 +258,15 @@ class TransitionChecks:
                 )
             elif held[lease.bot] > bot.capacity:
                 records.broken("6.capacity", name, f"it has {held[lease.bot]} leases, and room for {bot.capacity}")
-            if task.holds or task.status in TASK_CLOSED:
-                why = f"it is handed out, its task is {task.status}, held by {task.holds or 'nothing'}"
+            if task.hold_reasons or task.status in TASK_CLOSED:
+                why = f"it is handed out, its task is {task.status}, held by {task.hold_reasons or 'nothing'}"
                 records.broken("2.closed", records.label(work_id), why)
             if work.kind is Kind.REVIEW and work.subject is None:
                 self._votes_once(task, work, records.owners.get(lease.bot, ""))
 
     def _votes_once(self, task: Task, work: Work, owner: str) -> None:
         records = self._records
-        if owner in task.makers:
+        if owner in task.contributors:
             records.broken("1.vote", records.label(work.id), "who had a part in it judges it")
         for key, other in records.works_of[task.id].items():
             if other == work.id or not key.startswith(f"review/{work.round}/"):
@@ -277,7 +279,7 @@ class TransitionChecks:
         """What has begun had to wait for all before it; what is skipped had a reason to be."""
         records = self._records
         task, parents = records.tasks[work.task], records.parents.get(work.id)
-        if parents is None or task.status in TASK_CLOSED or records.chores.get(task.id):
+        if parents is None or task.status in TASK_CLOSED or records.jobs.get(task.id):
             return
         ended = {one: records.works[one].status for one in parents}
         if work.status not in _WAITS:
@@ -294,7 +296,7 @@ class TransitionChecks:
         """An item that is not final has a timer, or waits for something that has one."""
         records = self._records
         timers = records.timers
-        quiet = not records.chores.get(task.id)
+        quiet = not records.jobs.get(task.id)
         match work.status:
             case Status.LEASED:
                 lease = records.leases.get(work.id)
@@ -303,7 +305,7 @@ class TransitionChecks:
                 fine = timers.get(("wake", work.id)) == work.wake
             case Status.WAITING:
                 fine = any(("answer", one) in timers for one in records.asked.get(work.id, ()))
-            case Status.READY if quiet and not task.holds:
+            case Status.READY if quiet and not task.hold_reasons:
                 due = timers.get(("start", work.id))
                 # What a restart adds to the time of both is not told of the timer.
                 fine = due is not None and due <= (work.start_due or 0) and work.id in records.ready
@@ -346,10 +348,10 @@ class TransitionChecks:
         before = longer = None
         for other in records.lines.get((taken.queue, taken.tenant, taken.priority), {}).values():
             task = records.tasks[other.task]
-            held = task.holds or task.loading or task.status in TASK_CLOSED or records.chores.get(task.id)
+            held = task.hold_reasons or task.loading or task.status in TASK_CLOSED or records.jobs.get(task.id)
             if held or owner in other.excluded or other.work in commit.works:
                 continue
-            if (other.place, other.work) < (taken.place, taken.work):
+            if (other.position, other.work) < (taken.position, taken.work):
                 before = other.work
             if (other.since, other.work) < (taken.since, taken.work):
                 longer = other.work

@@ -11,9 +11,9 @@ from typing import Any
 from swarmkeeper.broker import LocalBroker
 from swarmkeeper.core.model import Limits
 from swarmkeeper.core.ports import StoreUnavailable
+from swarmkeeper.engine.loop import Engine
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
-from swarmkeeper.service.engine import Engine
 from swarmkeeper.sim.kernel.clock import VirtualClock
 from swarmkeeper.sim.kernel.coverage import reached
 from swarmkeeper.sim.kernel.faults import Fault, Faults

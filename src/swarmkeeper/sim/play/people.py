@@ -10,10 +10,11 @@ import json
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from swarmkeeper.core import commands, graph
+from swarmkeeper.core import commands
 from swarmkeeper.core.commands import Command
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.model import Principal
+from swarmkeeper.core.rules import graph
 from swarmkeeper.core.states import TASK_CLOSED, TaskStatus
 from swarmkeeper.sim.kernel.coverage import reached
 from swarmkeeper.sim.kernel.loop import SECOND

@@ -15,9 +15,9 @@ from typing import Any, TypeVar, cast
 import apsw
 
 from swarmkeeper.core.model import Event
-from swarmkeeper.core.states import TASK_CLOSED, Ending, Kind, Status
+from swarmkeeper.core.states import TASK_CLOSED, AttemptOutcome, Kind, Status
 from swarmkeeper.govern.redaction.redactor import read_back
-from swarmkeeper.sdk.transport import Response
+from swarmkeeper.sdk.connection.transport import Response
 from swarmkeeper.sim.kernel.loop import VirtualLoop
 from swarmkeeper.sim.kernel.trace import Trace
 from swarmkeeper.sim.oracle import checks
@@ -168,7 +168,11 @@ class History:
             reports = [report for report, result in results if result["accepted"]]
         for report in reports:
             attempt = self._model.attempts.get(report["lease_id"])
-            if report["status"] == "succeeded" and attempt is not None and attempt.ending is not Ending.SUCCEEDED:
+            if (
+                report["status"] == "succeeded"
+                and attempt is not None
+                and attempt.ending is not AttemptOutcome.SUCCEEDED
+            ):
                 why = f"its result was accepted, and the attempt is stored as {attempt.ending}"
                 self._model.broken("7.acknowledged", self._model.label(attempt.work), why)
 

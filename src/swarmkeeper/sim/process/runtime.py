@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from swarmkeeper.core.model import Json
-from swarmkeeper.sdk.transport import HttpTransport, Response, Streamed
+from swarmkeeper.sdk.connection.transport import HttpTransport, Response, Streamed
 from swarmkeeper.sim.kernel.faults import KINDS, Fault, Faults
 from swarmkeeper.sim.kernel.loop import SECOND, Host, VirtualLoop
 from swarmkeeper.sim.kernel.named_choice import NamedChoice

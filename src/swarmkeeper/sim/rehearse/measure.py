@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from swarmkeeper.core.model import Task, Work
-from swarmkeeper.core.states import Ending, Kind, Outcome, Status
+from swarmkeeper.core.states import AttemptOutcome, Kind, Outcome, Status
 from swarmkeeper.sim.oracle.user_invariants import UserInvariant
 from swarmkeeper.sim.play.scenarios import Scenario
 
@@ -156,7 +156,7 @@ class Measure:
             spent = (attempt.usage or {}).get("tokens", 0)
             self._tokens["all"] += spent
             self._tokens["rework"] += spent if attempt.round > 1 else 0
-            self._tokens["lost"] += spent if attempt.ending != Ending.SUCCEEDED else 0
+            self._tokens["lost"] += spent if attempt.ending != AttemptOutcome.SUCCEEDED else 0
             cost = (attempt.usage or {}).get("cost_micro_usd", 0)
             self._micro_usd += cost
             self._tokens["priced"] += 0 if cost else spent
@@ -179,7 +179,7 @@ class Measure:
 
     def _task(self, task: Task, now: float) -> None:
         known = self._tasks[task.id]
-        held = bool(task.holds)
+        held = bool(task.hold_reasons)
         if held != known.held:
             known.held_seconds = known.held_until(now)
             known.held, known.held_at = held, now

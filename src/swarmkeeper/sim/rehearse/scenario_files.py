@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from swarmkeeper.core import graph
+from swarmkeeper.core.rules import graph
 from swarmkeeper.sim.kernel.faults import KINDS
 from swarmkeeper.sim.play.scenarios import SCENARIOS, Scenario
-from swarmkeeper.wire import documents
+from swarmkeeper.wire.parsing import documents
 
 if TYPE_CHECKING:
     from jsonschema_rs import ValidationError

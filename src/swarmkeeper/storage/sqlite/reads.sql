@@ -1,4 +1,4 @@
--- What people and bots look at, on what is committed. The names and their parameters are those of service/reads.py.
+-- What people and bots look at, on what is committed. The names and their parameters are those of core/named_reads.py.
 -- A list among the parameters is JSON; a filter that is NULL lets everything through. Every order is by a unique key.
 
 -- ---- tasks ----------------------------------------------------------------------------------------------------------

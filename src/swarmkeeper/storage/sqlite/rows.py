@@ -23,8 +23,8 @@ from swarmkeeper.core.model import (
     Attempt,
     AuditLeaf,
     AuditTree,
+    BackgroundJob,
     Bot,
-    Chore,
     Edge,
     Event,
     Feedback,
@@ -34,13 +34,13 @@ from swarmkeeper.core.model import (
     Lease,
     Message,
     Queue,
-    Ready,
+    QueueEntry,
     RedactedField,
     Task,
     Timer,
     Work,
 )
-from swarmkeeper.core.states import BotType, Condition, Ending, Evaluation, Kind, Outcome, Status, TaskStatus
+from swarmkeeper.core.states import AttemptOutcome, BotType, Condition, Evaluation, Kind, Outcome, Status, TaskStatus
 from swarmkeeper.storage.sqlite.statements import Table
 
 Row = tuple[Any, ...]
@@ -184,8 +184,8 @@ def _compiled_reader(record: type[R], paths: Mapping[str, str], codecs: Mapping[
         return partial(_refuse, record)
     names: dict[str, Any] = {"record": record}
     values: dict[str, list[str]] = {}  # of each field, what its columns hold
-    for place, (column, path) in enumerate(paths.items()):
-        value, decode = f"row[{place}]", codecs.get(column, AS_IT_IS).decode
+    for position, (column, path) in enumerate(paths.items()):
+        value, decode = f"row[{position}]", codecs.get(column, AS_IT_IS).decode
         if decode is not None:
             names[f"decode_{column}"] = decode
             value = f"decode_{column}[{value}]" if isinstance(decode, Mapping) else f"decode_{column}({value})"
@@ -194,7 +194,7 @@ def _compiled_reader(record: type[R], paths: Mapping[str, str], codecs: Mapping[
     assert values.keys() == set(fields), f"{record.__name__}: a field without a column, or the other way round"
     columns_of = (values[field] for field in fields)
     arguments = [columns[0] if len(columns) == 1 else f"({', '.join(columns)})" for columns in columns_of]
-    if arguments == [f"row[{place}]" for place in range(len(arguments))]:
+    if arguments == [f"row[{position}]" for position in range(len(arguments))]:
         arguments = ["*row"]
     return _compiled(f"lambda row: record({', '.join(arguments)})", names)
 
@@ -249,7 +249,13 @@ TASK = RecordTable(
         "makers": LIST,
         "usage": OBJECT,
     },
-    parts={"quorum_accept": "quorum[0]", "quorum_of": "quorum[1]"},
+    parts={
+        "quorum_accept": "quorum[0]",
+        "quorum_of": "quorum[1]",
+        "holds": "hold_reasons",
+        "makers": "contributors",
+        "place": "position",
+    },
 )
 WORK = RecordTable(
     Work,
@@ -266,6 +272,12 @@ WORK = RecordTable(
         "handled": FLAG,
         "excluded": LIST,
         "error": NULLABLE_JSON,
+    },
+    parts={
+        "place": "position",
+        "continues": "continue_on_failure",
+        "handled": "failure_handled",
+        "taker": "reviewer_owner",
     },
 )
 LEASE = RecordTable(
@@ -302,14 +314,17 @@ APPROVAL = RecordTable(
     "expires_at subject_hash subject state decision decided_by decided_at version",
     codecs={"choices": LIST, "schema": NULLABLE_JSON, "subject": NULLABLE_JSON, "decision": NULLABLE_JSON},
 )
-CHORE = RecordTable(Chore, "chore", "id task tenant kind created_at", "cursor args version", codecs={"args": OBJECT})
+CHORE = RecordTable(
+    BackgroundJob, "chore", "id task tenant kind created_at", "cursor args version", codecs={"args": OBJECT}
+)
 QUEUE = RecordTable(Queue, "queue", "id kind skills assign_to", codecs={"kind": _word(Kind), "skills": LIST})
 EDGE = RecordTable(Edge, "edge", "task parent child condition", codecs={"condition": _word(Condition)})
 READY = RecordTable(
-    Ready,
+    QueueEntry,
     "ready",
     "work queue tenant priority place since task excluded",
     codecs={"excluded": LIST_OR_NULL},
+    parts={"place": "position"},
 )
 TIMER = RecordTable(Timer, "timer", "kind ref due")
 ATTEMPT = RecordTable(
@@ -317,7 +332,7 @@ ATTEMPT = RecordTable(
     "attempt",
     "lease_id work task tenant attempt bot started ended ending round error result result_hash usage answer reason"
     " progress",
-    codecs={"ending": _word(Ending), "error": NULLABLE_JSON, "usage": NULLABLE_JSON, "progress": NULLABLE_JSON},
+    codecs={"ending": _word(AttemptOutcome), "error": NULLABLE_JSON, "usage": NULLABLE_JSON, "progress": NULLABLE_JSON},
 )
 LATE_RESULT = RecordTable(LateResult, "late_result", "lease_id content_hash work task tenant bot at payload")
 FEEDBACK = RecordTable(Feedback, "feedback", "work task round text at n")

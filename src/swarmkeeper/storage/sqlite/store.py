@@ -25,7 +25,7 @@ from swarmkeeper.storage.sqlite import migrations, reading, rescue, rows
 from swarmkeeper.storage.sqlite.committer import Committer
 from swarmkeeper.storage.sqlite.lock import FileLock, Identity, Users, identity_of
 from swarmkeeper.storage.sqlite.statements import read
-from swarmkeeper.storage.sqlite.unit import QUERIES, SqliteUnit
+from swarmkeeper.storage.sqlite.transaction import QUERIES, SqliteTransaction
 from swarmkeeper.storage.sqlite.watch import Watch
 
 READS: Mapping[str, str] = {**read("reads.sql", rows.TABLES), **read("checks.sql", rows.TABLES)}
@@ -73,17 +73,17 @@ def path_of(url: str) -> str:
 Makers = dict[tuple[str, type[Any]], Callable[[rows.Row], Any]]
 
 
-def _rows(connection: apsw.Connection, makers: Makers, name: str, parameters: Mapping[str, Any]) -> list[Any]:
-    """Args: `makers` is of each query that had an answer."""
+def _rows(connection: apsw.Connection, contributors: Makers, name: str, parameters: Mapping[str, Any]) -> list[Any]:
+    """Args: `contributors` is of each query that had an answer."""
     kind = name.row if isinstance(name, Read) else dict
     cursor = connection.execute(READS[name], parameters)
-    make = makers.get((name, kind))
+    make = contributors.get((name, kind))
     if make is not None:
         return list(map(make, cursor))
     first = cursor.fetchone()
     if first is None:
         return []
-    make = makers[name, kind] = rows.maker(kind, [column[0] for column in cursor.get_description()])
+    make = contributors[name, kind] = rows.maker(kind, [column[0] for column in cursor.get_description()])
     return list(map(make, (first, *cursor)))
 
 
@@ -377,7 +377,7 @@ class SqliteStore:
     # ---- transactions ----------------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[SqliteUnit]:
+    async def begin(self) -> AsyncIterator[SqliteTransaction]:
         async with self._turn:
             self.look()
             connection = self._open_writing()
@@ -385,11 +385,11 @@ class SqliteStore:
                 await self._make_room(connection)
             with self.passing():
                 await self._begin_immediate(connection)
-            unit = SqliteUnit(connection)
+            transaction = SqliteTransaction(connection)
             self._owner = asyncio.current_task()
             try:
                 with self.passing():
-                    yield unit
+                    yield transaction
                     self._point("before_commit")
                     await self._commit(connection)
                 self._point("after_commit")
@@ -398,7 +398,7 @@ class SqliteStore:
                 self._was_full = isinstance(error.__cause__, (apsw.FullError, apsw.IOError))
                 raise
             finally:
-                unit.end()
+                transaction.end()
                 self._owner = None
                 self._roll_back(connection)
 
@@ -519,7 +519,7 @@ class SqliteStore:
                     held=dict(execute(QUERIES["held"]).fetchall()),  # type: ignore[arg-type]  # pairs, as the statement says
                     pepper=execute(QUERIES["meta"], {"key": "pepper"}).get,
                     bots=tuple(map(rows.BOT.from_row, execute(QUERIES["all_bots"]))),
-                    chores=bool(execute(QUERIES["any_chore"]).get),
+                    jobs=bool(execute(QUERIES["any_chore"]).get),
                 )
 
     async def grace(self, now: int, start_floor: int, *, moved: int = 0) -> None:

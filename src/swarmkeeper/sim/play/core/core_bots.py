@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from swarmkeeper.core import commands, graph
-from swarmkeeper.core.decide import review
+from swarmkeeper.core import commands
+from swarmkeeper.core.decide.decisions import review
 from swarmkeeper.core.errors import Invalid, InvalidPlan, SwarmkeeperError
 from swarmkeeper.core.model import Failure, Json, Principal
+from swarmkeeper.core.rules import graph
 from swarmkeeper.core.states import ErrorClass
 from swarmkeeper.sim.kernel.coverage import reached
 from swarmkeeper.sim.kernel.faults import Fault
@@ -160,15 +161,15 @@ class CoreBotProcess:
     async def _beat(self, heard: list[BotLease]) -> None:
         for held in heard:
             held.progress += 1
-        pulses = tuple(
-            commands.Pulse(
+        heartbeats = tuple(
+            commands.LeaseHeartbeat(
                 lease_id=held.lease.lease_id,
                 progress={"done": held.progress} if held.progress % 4 == 0 else None,
                 checkpoint=canonical({"at": held.progress}) if held.progress % 8 == 0 else None,
             )
             for held in heard
         )
-        beat = commands.Beat(by=self.bot.by, bot=self.bot.id, pulses=pulses)
+        beat = commands.Heartbeat(by=self.bot.by, bot=self.bot.id, heartbeats=heartbeats)
         try:
             beaten = await self.bot.once(f"beat.{self.number}", lambda edge, call: edge.beat(call, beat))
         except (SwarmkeeperError, NoAnswer):

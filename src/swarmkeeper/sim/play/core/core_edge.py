@@ -11,13 +11,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from swarmkeeper.core import commands
-from swarmkeeper.core.answers import Beaten, Reported
+from swarmkeeper.core.answers import HeartbeatResult, Reported
 from swarmkeeper.core.commands import Command
 from swarmkeeper.core.errors import NotFound, SwarmkeeperError
 from swarmkeeper.core.model import Principal
 from swarmkeeper.core.ports import Store
 from swarmkeeper.core.states import Kind
-from swarmkeeper.service.engine import Engine, Granted, Poll, Replayed
+from swarmkeeper.engine.loop import Engine, Granted, Poll, Replayed
 from swarmkeeper.sim.kernel.coverage import reached
 from swarmkeeper.sim.kernel.named_choice import NamedEntropy
 from swarmkeeper.sim.kernel.network import Call, ClientGone
@@ -42,8 +42,8 @@ class CoreEdge:
         self._model.answered(command, answer)
         return answer
 
-    async def beat(self, call: Call, command: commands.Beat) -> Beaten:
-        beaten: Beaten = await self.do(call, command)
+    async def beat(self, call: Call, command: commands.Heartbeat) -> HeartbeatResult:
+        beaten: HeartbeatResult = await self.do(call, command)
         return beaten
 
     async def lease(self, call: Call, claim: commands.Claim, wait: float) -> tuple[LeaseSeen, ...]:

@@ -72,10 +72,12 @@ _TRIES: Mapping[str, Try] = {
     "tell": _does(lambda its, ids: commands.Tell(by=its.by, task=ids["task"], to_bot=None, payload=b"1")),
     "drain": _does(lambda its, ids: commands.Drain(by=its._as("operator"), bot=ids["bot"])),
     "decide": _does(lambda its, ids: commands.Decide(by=its._as("approver"), approval=ids["approval"], verb="reject")),
-    "beat": _does(lambda its, ids: commands.Beat(by=its._bot.by, bot=ids["bot"])),
+    "beat": _does(lambda its, ids: commands.Heartbeat(by=its._bot.by, bot=ids["bot"])),
     "beat lease": _does(
-        lambda its, ids: commands.Beat(
-            by=its._bot.by, bot=its._bot.id, pulses=(commands.Pulse(lease_id=ids["lease"], checkpoint=b"1"),)
+        lambda its, ids: commands.Heartbeat(
+            by=its._bot.by,
+            bot=its._bot.id,
+            heartbeats=(commands.LeaseHeartbeat(lease_id=ids["lease"], checkpoint=b"1"),),
         )
     ),
     "claim": lambda its, ids: (

@@ -17,8 +17,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from swarmkeeper.core.ports import StoreUnavailable
+from swarmkeeper.sdk.connection.transport import Response, Streamed
 from swarmkeeper.sdk.errors import Unreachable
-from swarmkeeper.sdk.transport import Response, Streamed
 from swarmkeeper.sim.kernel.coverage import reached
 from swarmkeeper.sim.kernel.faults import Fault
 from swarmkeeper.sim.kernel.loop import Host

@@ -1,0 +1,79 @@
+"""Whether a report may be read at all: asked of the store before anything of its content is looked at.
+
+The engine asks the same again when it decides, since a lease may end meanwhile. This only spares the reading of what
+would surely be refused. What could become a late result, or is sent a second time, is let through: the engine tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from swarmkeeper.core import named_reads
+from swarmkeeper.core.decide.effects.owners import why_not_own
+from swarmkeeper.core.errors import Forbidden, LeaseLost, LeaseRequired, NotFound, SwarmkeeperError, TaskClosed
+from swarmkeeper.core.model import Limits, Principal
+from swarmkeeper.core.named_reads import ReportStandingRow, fetch
+from swarmkeeper.core.ports import ReadsOnly, Rules
+from swarmkeeper.core.states import TASK_CLOSED, BotType, TaskStatus
+
+Place = tuple[str | None, str | None]  # of one result: (task, lease id), as far as they are named
+
+
+class _Bot(NamedTuple):
+    name: str
+    key_id: str
+    type: BotType
+
+
+class Admission:
+    def __init__(self, store: ReadsOnly, rules: Rules, limits: Limits) -> None:
+        self._store, self._rules, self._limits = store, rules, limits
+
+    async def refusals(self, by: Principal, bot: str, places: Sequence[Place]) -> Mapping[int, SwarmkeeperError]:
+        """Which of the results need not be read, and why: by their place.
+
+        Raises:
+            Forbidden, NotFound: the caller may report nothing for this bot.
+        """
+        if not self._rules.may(by, "work.report"):
+            raise Forbidden(self._rules.why_not(by, "work.report"))
+        rows = await fetch(self._store, named_reads.BOT_OWNER, tenant=by.tenant, bot=bot)
+        if not rows:
+            raise NotFound("no such bot")
+        (owner,) = rows
+        if (why_not := why_not_own(by, _Bot(owner.name, owner.key_id, BotType(owner.type)))) is not None:
+            raise Forbidden(why_not)
+        asked = msgspec.json.encode([(place, *each) for place, each in enumerate(places)]).decode()
+        found = await fetch(self._store, named_reads.STANDING_OF_REPORTS, tenant=by.tenant, bot=bot, asked=asked)
+        refused: dict[int, SwarmkeeperError] = {}
+        for row in found:
+            if (error := self._refusal(row)) is not None:
+                refused[row.place] = error
+        return refused
+
+    async def of_each(self, by: Principal, bot: str, places: Sequence[Place]) -> Mapping[int, SwarmkeeperError]:
+        """The same, where what the caller may not do at all is told of each result, too."""
+        try:
+            return await self.refusals(by, bot, places)
+        except SwarmkeeperError as error:
+            return dict.fromkeys(range(len(places)), error)
+
+    def _refusal(self, row: ReportStandingRow) -> SwarmkeeperError | None:
+        if row.named_task is not None and row.task_status is None:
+            return NotFound("no such task")
+        if row.lease_id is None:
+            if row.named_task is None:
+                return None  # it says nothing of where it belongs: reading tells that
+            if row.live != 1:
+                return LeaseRequired("name the lease: this bot has no lease on the task, or has or had several")
+            return None
+        if row.live or row.again or (row.ended and row.late < self._limits.late_results_max):
+            return None
+        if row.task_status is not None and TaskStatus(row.task_status) in TASK_CLOSED:
+            return TaskClosed("the task is closed, and this bot holds no lease of it to report")
+        if row.ended:
+            return LeaseLost("result not accepted: this lease has ended, and the limit of late results is reached")
+        return LeaseLost("no live lease of this bot has that id")

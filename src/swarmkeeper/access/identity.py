@@ -1,0 +1,295 @@
+"""Who calls: keys are told from their text, kept in memory, and looked at again when they may have changed.
+
+A key that is not known is looked up in the store at once, so that a new one is good at once. Whoever sends wrong keys
+is slowed down by source; a right key that is known is never refused for that. When each bot was heard of last is kept
+here too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from swarmkeeper.access.duplicate_processes import Processes
+from swarmkeeper.access.stuck_code import StuckCode
+from swarmkeeper.core.commands import Command, NoteRefusals
+from swarmkeeper.core.errors import RateLimited, SwarmkeeperError, Unauthenticated
+from swarmkeeper.core.model import ApiKey, Principal
+from swarmkeeper.core.named_reads import KEY_BY_PUBLIC_ID, SecretKeyRow, fetch
+from swarmkeeper.core.ports import Store
+from swarmkeeper.govern import keys
+
+SECOND = 1_000_000
+# As many wrong keys a second as a person with a broken script may need to notice; a guess needs 2^256 of them.
+FAILURES_A_SECOND = 10
+# Each costs the store a read of some microseconds. A key that turns out to be good is not counted.
+LOOKUPS_A_SECOND = 100
+SOURCES_MAX = 10_000
+KEYS_MAX = 50_000
+REFUSALS_EVERY = 60 * SECOND
+REFUSALS_MAX = 10_000
+
+_REFUSED = "the API key is missing, unknown, expired or revoked"
+
+
+@dataclass(slots=True)
+class Bucket:
+    """So many a second, as many at once."""
+
+    rate: int
+    left: float
+    at: int
+
+    def take(self, now: int) -> bool:
+        self.left = min(float(self.rate), self.left + (now - self.at) * self.rate / SECOND)
+        self.at = now
+        if self.left < 1:
+            return False
+        self.left -= 1
+        return True
+
+    def give_back(self) -> None:
+        self.left = min(float(self.rate), self.left + 1)
+
+
+class Buckets:
+    """One bucket for each source; the ones untouched for longest are forgotten, which only ever forgives."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._of: dict[str, Bucket] = {}
+
+    def of(self, source: str, now: int) -> Bucket:
+        bucket = self._of.pop(source, None) or Bucket(self._rate, float(self._rate), now)
+        self._of[source] = bucket
+        if len(self._of) > SOURCES_MAX:
+            del self._of[next(iter(self._of))]
+        return bucket
+
+
+@dataclass(slots=True)
+class Presence:
+    """When each bot was heard of last, and when it last asked for work. In memory: after a restart a bot is seen again
+    with its next call, and is given time to ask.
+    """
+
+    _now: Callable[[], int]
+    _last: dict[str, int] = field(default_factory=dict)
+    _asked: dict[str, int] = field(default_factory=dict)
+    _began: int = 0
+
+    def __post_init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """From here on bots can call: one that has not asked yet is given time from now."""
+        self._began = self._now()
+
+    def seen(self, bot_id: str) -> None:
+        self._last[bot_id] = self._now()
+
+    def last_seen(self, bot_id: str) -> int | None:
+        return self._last.get(bot_id)
+
+    def asked(self, bot_id: str) -> None:
+        """It asked for work or waits for some; or it has registered or reported, and is about to."""
+        self._last[bot_id] = self._asked[bot_id] = self._now()
+
+    def last_asked(self, bot_id: str) -> int:
+        """Of one that has not asked since this process began: when it began."""
+        return self._asked.get(bot_id, self._began)
+
+    def forget(self, bot_id: str) -> None:
+        self._last.pop(bot_id, None)
+        self._asked.pop(bot_id, None)
+
+
+@dataclass(slots=True)
+class _Refusals:
+    by: Principal
+    action: str
+    count: int = 0
+    written_at: int | None = None
+
+
+class Identity:
+    """All times in microseconds. Keys expire by the wall clock, which is what was meant when they were made.
+
+    Args:
+        now: engine time, in which it is kept when each bot was heard of.
+        wall: by which keys expire.
+        monotonic: what buckets fill by.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        pepper: bytes,
+        *,
+        now: Callable[[], int],
+        wall: Callable[[], int],
+        monotonic: Callable[[], int],
+    ) -> None:
+        self.presence = Presence(now)
+        self.processes = Processes()
+        self.stuck = StuckCode()
+        self.failures = 0  # calls without a valid credential, for metrics
+        self._store, self._pepper = store, pepper
+        self._wall, self._monotonic = wall, monotonic
+        self._keys: dict[str, ApiKey] = {}  # by public id
+        self._public_ids: dict[str, str] = {}  # record's id -> public id
+        # By the hash of a text that was found good: it spares the check, and opens nothing itself.
+        self._known: dict[bytes, tuple[ApiKey, Principal]] = {}
+        self._generation = 0
+        self._failing = Buckets(FAILURES_A_SECOND)
+        self._looking_up = Buckets(LOOKUPS_A_SECOND)
+        self._refusals: dict[tuple[str, str], _Refusals] = {}
+
+    # ---- telling ---------------------------------------------------------------------------------------------------
+
+    async def authenticate(self, text: str | None, source: str = "") -> Principal:
+        """Who this key is.
+
+        Raises:
+            Unauthenticated: nobody, any more or yet.
+            RateLimited: too many wrong keys came from this source.
+        """
+        shown = b"" if text is None else hashlib.sha256(text.encode(errors="replace")).digest()
+        if (known := self._known.get(shown)) is not None:
+            # A key that was changed is another record.
+            if self._keys.get(known[0].public_id) is known[0] and self._good(known[0]):
+                return known[1]
+            del self._known[shown]
+        parsed = keys.parse(text) if text is not None else None
+        if parsed is None:
+            raise self._failed(source)
+        public_id, secret = parsed
+        key = self._keys.get(public_id)
+        if key is None:
+            key = await self._look_up(public_id, source)
+        if key is None or not self._good(key) or not self._fits(key, secret):
+            raise self._failed(source)
+        principal = _principal(key)
+        if key.previous_digest is None:  # else one of its two texts is good for a while only
+            self._remember(shown, key, principal)
+        return principal
+
+    def _remember(self, shown: bytes, key: ApiKey, principal: Principal) -> None:
+        if len(self._known) >= KEYS_MAX:
+            del self._known[next(iter(self._known))]
+        self._known[shown] = key, principal
+
+    async def still_good(self, principal: Principal) -> bool:
+        """Whether the key that somebody came with still stands. Asks the store only after a change of keys."""
+        public_id = self._public_ids.get(principal.key_id)
+        if public_id is None:
+            return False
+        key = self._keys.get(public_id) or await self._read(public_id)
+        return key is not None and key.id == principal.key_id and self._good(key)
+
+    def digest(self, secret: str) -> bytes:
+        """What is kept of a new key's secret."""
+        return keys.digest(self._pepper, secret)
+
+    def _good(self, key: ApiKey) -> bool:
+        return key.revoked_at is None and (key.expires_at is None or self._wall() < key.expires_at)
+
+    def _fits(self, key: ApiKey, secret: str) -> bool:
+        digest = self.digest(secret)
+        current = keys.same(digest, key.digest)
+        if key.previous_digest is None or key.previous_until is None or self._wall() >= key.previous_until:
+            return current
+        return keys.same(digest, key.previous_digest) or current
+
+    def _failed(self, source: str) -> SwarmkeeperError:
+        self.failures += 1
+        now = self._monotonic()
+        if self._failing.of(source, now).take(now):
+            return Unauthenticated(_REFUSED)
+        return RateLimited("too many calls without a good API key", retry_after=1)
+
+    async def _look_up(self, public_id: str, source: str) -> ApiKey | None:
+        now = self._monotonic()
+        bucket = self._looking_up.of(source, now)
+        if not bucket.take(now):
+            self.failures += 1
+            raise RateLimited("too many calls with unknown API keys", retry_after=1)
+        key = await self._read(public_id)
+        if key is not None:
+            bucket.give_back()
+        return key
+
+    async def _read(self, public_id: str) -> ApiKey | None:
+        generation = self._generation
+        rows = await fetch(self._store, KEY_BY_PUBLIC_ID, public_id=public_id)
+        if not rows:
+            return None
+        key = _key(rows[0])
+        if generation == self._generation:  # else it may have changed since it was read
+            self._keys[public_id] = key
+            if len(self._keys) > KEYS_MAX:
+                del self._keys[next(iter(self._keys))]
+        self._public_ids[key.id] = public_id  # only of keys that there are: their number is no stranger's choice
+        return key
+
+    # ---- changes ---------------------------------------------------------------------------------------------------
+
+    def forget(self, key_ids: Iterable[str]) -> None:
+        """These keys (ids of their records) were made or changed: look at them again."""
+        self._generation += 1
+        for key_id in key_ids:
+            self._keys.pop(self._public_ids.get(key_id, ""), None)
+
+    def forget_all(self) -> None:
+        """Another process has written: any key may have changed."""
+        self._generation += 1
+        self._keys.clear()
+
+    # ---- refusals --------------------------------------------------------------------------------------------------
+
+    def refused(self, by: Principal, code: str, action: str) -> None:
+        """A call with a valid credential was refused: it will be written down, with how often."""
+        noted = self._refusals.get((by.key_id, code))
+        if noted is None:
+            if len(self._refusals) >= REFUSALS_MAX:
+                del self._refusals[next(iter(self._refusals))]
+            noted = self._refusals[by.key_id, code] = _Refusals(by, action)
+        noted.count += 1
+        noted.action = action
+
+    async def write_down(self, do: Callable[[Command[Any]], Awaitable[object]]) -> None:
+        """Write down the refusals that are due: at most once a minute for each key and code. To be called each second.
+
+        Raises:
+            SwarmkeeperError: of the engine; what was not written stays due.
+        """
+        now = self._monotonic()
+        for place, noted in list(self._refusals.items()):
+            if noted.written_at is not None and now - noted.written_at < REFUSALS_EVERY:
+                continue
+            if not noted.count:
+                del self._refusals[place]
+                continue
+            count = noted.count
+            await do(NoteRefusals(by=noted.by, code=place[1], action=noted.action, count=count))
+            noted.count -= count
+            noted.written_at = now
+
+
+def _principal(key: ApiKey) -> Principal:
+    return Principal(
+        tenant=key.tenant,
+        key_id=key.id,
+        role=key.role,
+        bot=key.bot,
+        owner=key.owner,
+        skills=None if key.skills is None else frozenset(key.skills),
+    )
+
+
+def _key(row: SecretKeyRow) -> ApiKey:
+    skills = None if row.skills is None else tuple(json.loads(row.skills))
+    return ApiKey(**{**row._asdict(), "skills": skills})

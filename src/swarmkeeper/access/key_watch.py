@@ -1,0 +1,59 @@
+"""Whether the keys of those who wait still stand: polls, streams, waits for tasks.
+
+One look a second for each key, however many wait with it: a waiter itself sleeps until there is something for it. A
+bot whose polls are parked is seen with the same look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from swarmkeeper.access.identity import Identity
+from swarmkeeper.core.model import Principal
+from swarmkeeper.core.ports import StoreUnavailable
+
+
+class Standing:
+    def __init__(self, identity: Identity, parked_bots: Callable[[], Iterable[str]]) -> None:
+        self.looks = 0  # at one key each
+        self._identity, self._parked_bots = identity, parked_bots
+        self._waiting: dict[str, tuple[Principal, dict[int, asyncio.Future[None]]]] = {}  # by key id
+
+    @contextmanager
+    def of(self, principal: Principal) -> Iterator[asyncio.Future[None]]:
+        """What is done, within a second, when the key no longer stands; for as long as the block lasts."""
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        _, of_key = self._waiting.setdefault(principal.key_id, (principal, {}))
+        of_key[id(ended)] = ended
+        try:
+            yield ended
+        finally:
+            del of_key[id(ended)]
+            if not of_key and self._waiting.get(principal.key_id, (None, None))[1] is of_key:
+                del self._waiting[principal.key_id]
+
+    async def run(self, pause: Callable[[], float]) -> None:
+        """Look for ever, with so many seconds between."""
+        while True:
+            await asyncio.sleep(pause())
+            try:
+                await self.look()
+            except StoreUnavailable:
+                continue  # the store is asked only about keys that have changed; the next look asks again
+
+    async def look(self) -> None:
+        """Look once at each key that somebody waits with.
+
+        Raises:
+            StoreUnavailable: what is known of a key has changed, and cannot be read now.
+        """
+        for bot in self._parked_bots():
+            self._identity.presence.seen(bot)
+        for principal, of_key in list(self._waiting.values()):
+            self.looks += 1
+            if not await self._identity.still_good(principal):
+                for ended in of_key.values():
+                    if not ended.done():
+                        ended.set_result(None)

@@ -1,0 +1,305 @@
+"""How much one key and one tenant may have of what all share: tasks a minute, bytes of requests, polls, streams, waits.
+
+All of it is counted in memory, in the process that serves: after a restart everybody starts afresh. What a tenant may
+have in the store (open work, stored bytes) is counted there, in the transaction that changes it: see
+core/decide/decisions/tenants.py.
+
+Theory. What is held at a time (`Held`) is counted up when it begins and down when it ends, by key and by tenant, so one
+key cannot take all of its tenant's room, and one tenant cannot take all of the server's. A pace (`Pace`) is a token
+bucket, which fills evenly and holds a third of a minute's worth: bursts pass, floods do not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from swarmkeeper.core.errors import Overloaded, RateLimited
+from swarmkeeper.core.model import Principal
+from swarmkeeper.engine.fairness import FairQueue
+
+MIB = 1 << 20
+MINUTE = 60_000_000
+BURST_LEAST = 500  # tasks at once: what one batch may hold
+KEYS_REMEMBERED = 10_000  # buckets; those that are full again are forgotten first
+RETRY_SECONDS = 1.0  # what is held by requests is mostly given back within a second
+# An answer tells of a limit as near from this part of it on.
+NEAR = 0.8
+# Of decoded bodies, as `decoded_bytes` estimates them, that are worked on at once, and so of one. The largest plan
+# takes a tenth of it, 8 MiB of numbers of four digits pass, a few MiB of `{}` do not. With the bodies themselves it
+# keeps the process under 300 MB, whatever is sent.
+DECODED_BYTES = 120 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """How much of something one key may have, and one tenant; 0 is no bound."""
+
+    key: int
+    tenant: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What settings say. How each was chosen stands in `swarmkeeper docs limits`."""
+
+    tasks_a_minute: Bound = Bound(3_000, 6_000)
+    body_bytes: Bound = Bound(24 * MIB, 48 * MIB)
+    body_bytes_in_all: int = 64 * MIB
+    polls: Bound = Bound(2_000, 4_000)
+    followers: Bound = Bound(200, 1_000)
+    waits: Bound = Bound(500, 2_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How much of one limit is used."""
+
+    limit: str
+    scope: str  # key | tenant
+    used: int
+    most: int | None  # None: no bound
+
+
+class Held:
+    """Counts what is held now, by key and by tenant."""
+
+    def __init__(self, limit: str, what: str, bound: Bound) -> None:
+        self.limit, self.bound = limit, bound
+        self.total = 0
+        self.refused = 0
+        self._what = what
+        self._of: dict[tuple[str, str], int] = {}  # (scope, key id or tenant) -> how many
+
+    def take(self, by: Principal, number: int = 1) -> None:
+        """Count `number` more as held by this key.
+
+        Raises:
+            RateLimited: it, or its tenant, would hold more than it may.
+        """
+        for scope, name, most in self._places(by):
+            held = self._of.get((scope, name), 0)
+            if most and held + number > most:
+                self.refused += 1
+                raise RateLimited(
+                    f"this {scope} may have {most} {self._what} at a time, and has {held}",
+                    details=((f"/limits/{self.limit}/{scope}", "limit", f"at most {most} at a time"),),
+                    retry_after=RETRY_SECONDS,
+                )
+        self.total += number
+        for scope, name, _ in self._places(by):
+            self._of[scope, name] = self._of.get((scope, name), 0) + number
+
+    def give_back(self, by: Principal, number: int = 1) -> None:
+        """Count `number` less."""
+        self.total -= number
+        for scope, name, _ in self._places(by):
+            left = self._of.get((scope, name), 0) - number
+            if left > 0:
+                self._of[scope, name] = left
+            else:
+                self._of.pop((scope, name), None)
+
+    @contextmanager
+    def held(self, by: Principal) -> Iterator[None]:
+        """Hold one for as long as the block lasts."""
+        self.take(by)
+        try:
+            yield
+        finally:
+            self.give_back(by)
+
+    def of_tenant(self, tenant: str) -> int:
+        return self._of.get(("tenant", tenant), 0)
+
+    @property
+    def tenants(self) -> int:
+        """How many tenants hold some."""
+        return sum(scope == "tenant" for scope, _ in self._of)
+
+    def usage(self, by: Principal) -> list[Usage]:
+        return [
+            Usage(self.limit, scope, self._of.get((scope, name), 0), most or None)
+            for scope, name, most in self._places(by)
+        ]
+
+    def _places(self, by: Principal) -> tuple[tuple[str, str, int], tuple[str, str, int]]:
+        return ("key", f"{by.tenant} {by.key_id}", self.bound.key), ("tenant", by.tenant, self.bound.tenant)
+
+
+@dataclass(slots=True)
+class _Bucket:
+    left: float
+    at: int
+
+
+class Pace:
+    """So many a minute, by key and by tenant. `now` is monotonic time in microseconds."""
+
+    def __init__(self, limit: str, what: str, bound: Bound, now: Callable[[], int]) -> None:
+        self.limit, self.bound = limit, bound
+        self.refused = 0
+        self._what, self._now = what, now
+        self._buckets: dict[tuple[str, str], _Bucket] = {}
+
+    def take(self, by: Principal, number: int = 1) -> None:
+        """Use up `number` of what there is.
+
+        Raises:
+            RateLimited: there is less; nothing was used up.
+        """
+        now = self._now()
+        places = [place for place in self._places(by) if place[2]]
+        for scope, name, rate in places:
+            bucket = self._filled(scope, name, rate, now)
+            if bucket.left < number:
+                self.refused += 1
+                seconds = (number - bucket.left) * 60 / rate
+                raise RateLimited(
+                    f"this {scope} may {self._what} {rate} tasks a minute: wait {math.ceil(seconds)} s",
+                    details=((f"/limits/{self.limit}/{scope}", "limit", f"at most {rate} a minute"),),
+                    retry_after=seconds,
+                )
+        for scope, name, rate in places:
+            self._filled(scope, name, rate, now).left -= number
+
+    def usage(self, by: Principal) -> list[Usage]:
+        """`used` is what is not there to be used up now, of what there can be at once."""
+        now = self._now()
+        found = []
+        for scope, name, rate in self._places(by):
+            used = 0
+            if rate and (bucket := self._buckets.get((scope, name))) is not None:
+                left = min(float(_most(rate)), bucket.left + (now - bucket.at) * rate / MINUTE)
+                used = _most(rate) - int(left)
+            found.append(Usage(self.limit, scope, used, _most(rate) if rate else None))
+        return found
+
+    def headers(self, by: Principal) -> tuple[tuple[str, str], ...]:
+        """`RateLimit-Policy` and `RateLimit`, as draft-ietf-httpapi-ratelimit-headers has them."""
+        policies, states = [], []
+        for usage in self.usage(by):
+            if usage.most is None:
+                continue
+            rate = self.bound.key if usage.scope == "key" else self.bound.tenant
+            policies.append(f'"{usage.scope}";q={usage.most};w={math.ceil(usage.most * 60 / rate)}')
+            states.append(f'"{usage.scope}";r={usage.most - usage.used};t={math.ceil(usage.used * 60 / rate)}')
+        if not policies:
+            return ()
+        return (("ratelimit-policy", ", ".join(policies)), ("ratelimit", ", ".join(states)))
+
+    def _filled(self, scope: str, name: str, rate: int, now: int) -> _Bucket:
+        bucket = self._buckets.pop((scope, name), None) or _Bucket(float(_most(rate)), now)
+        bucket.left = min(float(_most(rate)), bucket.left + (now - bucket.at) * rate / MINUTE)
+        bucket.at = now
+        self._buckets[scope, name] = bucket
+        if len(self._buckets) > KEYS_REMEMBERED:
+            del self._buckets[next(iter(self._buckets))]
+        return bucket
+
+    def _places(self, by: Principal) -> tuple[tuple[str, str, int], tuple[str, str, int]]:
+        return ("key", f"{by.tenant} {by.key_id}", self.bound.key), ("tenant", by.tenant, self.bound.tenant)
+
+
+def _most(rate: int) -> int:
+    """How many may come at once where the pace is `rate` a minute."""
+    return max(BURST_LEAST, rate // 3)
+
+
+@dataclass(slots=True)
+class Intake:
+    """Bounds the bytes of bodies that are held: being read, or read and not answered yet."""
+
+    bodies: Held
+    in_all: int
+    refused: int = 0
+    _decoded: int = 0  # estimated bytes of what is worked on
+    _waiting: FairQueue[tuple[int, asyncio.Future[None]]] = field(default_factory=lambda: FairQueue({}, 0))
+
+    def take(self, by: Principal, number: int) -> None:
+        """Hold `number` bytes more.
+
+        Raises:
+            RateLimited: the key or its tenant holds too many already.
+            Overloaded: all callers together do. One that holds less than its share is taken in up to twice the room.
+        """
+        if self.in_all and self.bodies.total + number > self.in_all:
+            own = self.bodies.of_tenant(by.tenant)
+            share = self.in_all // max(1, self.bodies.tenants + (own == 0))
+            if own + number > share or self.bodies.total + number > 2 * self.in_all:
+                self.refused += 1
+                raise Overloaded("too many bytes of requests are in progress", retry_after=RETRY_SECONDS)
+        self.bodies.take(by, number)
+
+    def give_back(self, by: Principal, number: int) -> None:
+        self.bodies.give_back(by, number)
+
+    async def begin(self, tenant: str, decoded: int) -> int:
+        """Wait until a body of this decoded size may be worked on; what to give to `end` afterwards.
+
+        Tenants take turns, so that a neighbour's small body waits for one large one at most, and not for all of them.
+        """
+        if not self._waiting and self._decoded + decoded <= DECODED_BYTES:
+            self._decoded += decoded
+            return decoded
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.put(tenant, (decoded, turn))
+        try:
+            await turn
+        except BaseException:
+            if turn.done() and not turn.cancelled():
+                self.end(decoded)  # its turn had come just then
+            raise
+        return decoded
+
+    def end(self, decoded: int) -> None:
+        """It is worked on no more: the next ones may begin."""
+        self._decoded -= decoded
+        while self._waiting:
+            following, turn = self._waiting.first()
+            if not turn.done() and self._decoded + following > DECODED_BYTES:
+                return
+            self._waiting.take(1 + following // MIB)
+            if not turn.done():  # else its caller has given up
+                self._decoded += following
+                turn.set_result(None)
+
+
+def decoded_bytes(body: bytes) -> int:
+    """About how much memory a JSON document takes once it is decoded: at least as much as CPython needs.
+
+    Commas and brackets tell how many values there are at most, as those within strings are counted too.
+    """
+    return 3 * len(body) + 40 * body.count(b",") + 64 * body.count(b"[") + 240 * body.count(b"{")
+
+
+class Quotas:
+    """All limits that are counted in memory."""
+
+    def __init__(self, bounds: Bounds, now: Callable[[], int]) -> None:
+        self.submissions = Pace("tasks_a_minute", "submit", bounds.tasks_a_minute, now)
+        self.polls = Held("polls", "parked polls", bounds.polls)
+        self.followers = Held("followers", "streams of events", bounds.followers)
+        self.waits = Held("waits", "waits for tasks", bounds.waits)
+        bodies = Held("body_bytes", "bytes of requests being worked on", bounds.body_bytes)
+        self.intake = Intake(bodies, bounds.body_bytes_in_all)
+
+    def usage(self, by: Principal) -> list[Usage]:
+        """How much of each limit this key and its tenant use."""
+        return [usage for limit in self._limits for usage in limit.usage(by)]
+
+    def refused(self) -> dict[str, int]:
+        """How often each limit has refused something since the start."""
+        counted = {limit.limit: limit.refused for limit in self._limits}
+        return counted | {"body_bytes_in_all": self.intake.refused}
+
+    def held(self) -> dict[str, int]:
+        """How much is held of each limit by all callers together."""
+        return {limit.limit: limit.total for limit in self._limits if isinstance(limit, Held)}
+
+    @property
+    def _limits(self) -> tuple[Pace | Held, ...]:
+        return self.submissions, self.intake.bodies, self.polls, self.followers, self.waits

@@ -1,0 +1,127 @@
+"""What people decide: approvals and the answers to questions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from swarmkeeper.core import events, lookups
+from swarmkeeper.core.commands import Decide
+from swarmkeeper.core.decide.decisions import review
+from swarmkeeper.core.decide.decisions import work as work_decisions
+from swarmkeeper.core.decide.effects import closing, deadline, holding
+from swarmkeeper.core.decide.working_set import WorkingSet, failure
+from swarmkeeper.core.errors import AlreadyDecided, Forbidden, Invalid, NotFound, StaleApproval
+from swarmkeeper.core.model import Approval, Json, Task
+from swarmkeeper.core.states import FailureCode, Status, Transition
+
+_VERBS: Mapping[str, tuple[str, ...]] = {
+    "plan": ("approve", "reject"),
+    "final": ("approve", "reject"),
+    "rounds": ("answer", "reject"),
+    "question": ("answer", "reject"),
+}
+
+
+def decide(working: WorkingSet, command: Decide) -> str:
+    """Take a person's decision, once; its approval's id. The same decision again changes nothing."""
+    if not working.rules.may(command.by, "approval.decide"):
+        raise Forbidden(working.rules.why_not(command.by, "approval.decide"))
+    approval: Approval | None = working.get(lookups.APPROVAL, command.approval)
+    if approval is None or approval.tenant != command.by.tenant:
+        raise NotFound("no such approval")
+    decision: dict[str, Json] = {"verb": command.verb}
+    if command.verb == "answer":
+        decision["answer"] = command.answer  # whole for the bot that asked; what is kept of it for people is not
+    decision = working.rules.redact(decision, tenant=approval.tenant).value
+    if approval.state == "decided":
+        known = approval.decision or {}
+        made = {name: known.get(name) for name in decision}
+        if json.dumps(made, sort_keys=True) == json.dumps(decision, sort_keys=True):  # to Python, true is 1
+            return approval.id
+        raise AlreadyDecided("another decision was already made")
+    if approval.state != "open":
+        raise AlreadyDecided(f"the question is {approval.state}")
+    if command.verb not in _VERBS[approval.kind]:
+        raise AlreadyDecided(f"an approval of kind {approval.kind} allows {' or '.join(_VERBS[approval.kind])}")
+    if command.by.role != "admin" and approval.asked_by in (command.by.key_id, command.by.bot):
+        raise Forbidden("the key or bot that asked may not decide")
+    if command.verb == "approve" and command.subject_hash != approval.subject_hash:
+        raise StaleApproval("the subject of the approval has changed since it was read")
+    if command.verb == "answer":
+        _check_answer(working, approval, command.answer)
+    task = working.task(approval.task, approval.tenant)
+    reason = working.rules.text(command.reason, tenant=task.tenant)
+    told = {"approval": approval.id, "kind": approval.kind, "verb": command.verb, "reason": reason}
+    answered = {"question": approval.question, "answer": command.answer} if command.verb == "answer" else {}
+    working.record("approval.decide", approval.id, task=task, body={**told, **answered})
+    working.edit_approval(approval)
+    approval.state, approval.decision = "decided", {**decision, "reason": reason}
+    approval.decided_by, approval.decided_at = command.by.key_id, working.now
+    working.set_timer("answer", approval.id, None)
+    decided = events.ApprovalDecided(approval=approval.id, kind=approval.kind, verb=command.verb, reason=reason)
+    working.emit(decided, task=task)
+    if command.verb == "reject":
+        denied(working, task, approval, FailureCode.APPROVAL_DENIED)
+    else:
+        _carry_out(working, task, approval, command.answer)
+    return approval.id
+
+
+def _check_answer(working: WorkingSet, approval: Approval, answer: Json) -> None:
+    if approval.choices and answer not in approval.choices:
+        raise Invalid("not one of the choices", details=(("/answer", "not_a_choice", "must be one of `choices`"),))
+    errors = () if approval.schema is None else working.rules.check_answer(approval.schema, answer)
+    if errors:
+        raise Invalid("the answer does not match the schema of the question", details=errors)
+
+
+def _carry_out(working: WorkingSet, task: Task, approval: Approval, given: Json) -> None:
+    if approval.kind == "question":
+        assert approval.work is not None
+        work = working.work(approval.work)
+        if work.status is Status.WAITING:
+            work_decisions.answer(working, task, work, approval.question, given)
+        return
+    holding.unhold(working, task, approval.id)
+    if approval.kind == "final":
+        closing.archive_accepted(working, task)
+    elif approval.kind == "plan":
+        deadline.start(working, task)
+    elif given == "accept":
+        closing.accept(working, task)
+    else:
+        assert task.verdict is not None
+        review.rework(working, task, review.from_json(working.payload(task.verdict)))
+
+
+def denied(working: WorkingSet, task: Task, approval: Approval, code: FailureCode) -> None:
+    """A no, or no answer in time."""
+    if approval.kind != "question":
+        words = "a person said no" if code is FailureCode.APPROVAL_DENIED else "nobody decided in time"
+        closing.fail_task(working, task, code, words)
+        return
+    assert approval.work is not None
+    work = working.work(approval.work)
+    if work.status is not Status.WAITING:
+        return
+    said_no = code is FailureCode.APPROVAL_DENIED
+    working.move_work(task, work, Transition.DENIED if said_no else Transition.ANSWER_EXPIRED)
+    work.error = failure(str(code), "the question was not answered")
+    event = events.WorkDenied if said_no else events.WorkAnswerExpired
+    working.emit(event(key=work.key, approval=approval.id), task=task, work=work)
+    work_decisions.failed(working, task, work)
+
+
+def expired(working: WorkingSet, approval: Approval) -> None:
+    if approval.state != "open":
+        return
+    if approval.expires_at > working.now:
+        working.set_timer("answer", approval.id, approval.expires_at)
+        return
+    task = working.task(approval.task)
+    working.record("approval.expire", approval.id, task=task)
+    working.edit_approval(approval).state = "expired"
+    working.set_timer("answer", approval.id, None)
+    working.emit(events.ApprovalExpired(approval=approval.id, kind=approval.kind), task=task)
+    denied(working, task, approval, FailureCode.APPROVAL_EXPIRED)

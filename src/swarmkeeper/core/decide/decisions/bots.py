@@ -1,0 +1,238 @@
+"""Bots and keys: who takes part, and with what powers."""
+
+from __future__ import annotations
+
+from swarmkeeper.core import events, lookups
+from swarmkeeper.core.commands import (
+    CheckBot,
+    CreateKey,
+    DeleteBot,
+    Drain,
+    Enable,
+    NoteRefusals,
+    Register,
+    RevokeKey,
+    RotateKey,
+)
+from swarmkeeper.core.decide.decisions import work as work_decisions
+from swarmkeeper.core.decide.working_set import WorkingSet
+from swarmkeeper.core.errors import BotTypeFixed, Forbidden, IllegalTransition, NotFound
+from swarmkeeper.core.events import OfBot
+from swarmkeeper.core.model import ApiKey, Bot, Principal
+from swarmkeeper.core.states import TASK_CLOSED, AttemptOutcome, BotType, Transition
+
+
+def _may(working: WorkingSet, by: Principal, action: str) -> None:
+    if not working.rules.may(by, action):
+        raise Forbidden(working.rules.why_not(by, action))
+
+
+def register(working: WorkingSet, command: Register) -> tuple[str, bool]:
+    """Take a bot into the fleet, or its new version and skills; (its id, whether it is new).
+
+    Leases held go on; what changes counts from the next grant.
+    """
+    by = command.by
+    _may(working, by, "bot.register")
+    type_ = BotType(command.type)
+    if by.role.startswith("bot:") and by.role != f"bot:{type_.lower()}":
+        raise Forbidden(
+            "this key is for bots of another type", details=(("/type", "forbidden", "not allowed by the key"),)
+        )
+    name = command.own_name
+    if by.bot is not None and name != by.bot:
+        raise Forbidden("this key belongs to another bot", details=(("/name", "forbidden", "not the key's bot"),))
+    skills = command.skills
+    if by.skills is not None:
+        if not by.skills.issuperset(skills):
+            details = tuple(
+                (f"/skills/{number}", "forbidden", "not among the key's skills")
+                for number, skill in enumerate(skills)
+                if skill not in by.skills
+            )
+            raise Forbidden("a bot cannot give itself skills that its key does not have", details=details)
+        skills = skills or tuple(by.skills)
+    skills = tuple(sorted(set(skills)))
+    bot_id = None if name is None else working.get(lookups.BOT_NAME, (by.tenant, name, command.instance))
+    if bot_id is not None:
+        return _register_again(working, command, working.bot(bot_id, by.tenant), type_, skills), False
+    bot_id = working.new_id("bot")
+    bot = Bot(
+        id=bot_id,
+        tenant=by.tenant,
+        type=type_,
+        name=name or bot_id,
+        instance=command.instance,
+        version=command.version,
+        owner=by.owner or _own_owner(name, bot_id),
+        key_id=by.key_id,
+        created_at=working.now,
+        skills=skills,
+        capacity=command.capacity,
+        dedicated=command.dedicated,
+        endpoint=command.endpoint,
+        labels=command.labels,
+        last_seen=working.now,
+    )
+    working.add_bot(bot)
+    _registered(working, bot)
+    return bot.id, True
+
+
+def _register_again(working: WorkingSet, command: Register, bot: Bot, type_: BotType, skills: tuple[str, ...]) -> str:
+    if bot.type is not type_:
+        raise BotTypeFixed("a bot of this name is registered with another type")
+    if command.by.role != "admin" and command.by.bot is None and bot.key_id != command.by.key_id:
+        raise Forbidden("a bot of this name was registered with another key")
+    working.edit_bot(bot)
+    bot.version, bot.skills, bot.capacity = command.version, skills, command.capacity
+    bot.dedicated, bot.endpoint, bot.labels = command.dedicated, command.endpoint, command.labels
+    bot.owner = command.by.owner or _own_owner(bot.name, bot.id)
+    bot.key_id, bot.last_seen = command.by.key_id, working.now
+    _registered(working, bot)
+    return bot.id
+
+
+def _registered(working: WorkingSet, bot: Bot) -> None:
+    skills = list(bot.skills)
+    body = {"name": bot.name, "type": str(bot.type), "version": bot.version, "skills": skills}
+    working.record("bot.register", bot.id, body=body)
+    working.emit(events.BotRegistered(bot=bot.id, name=bot.name, type=bot.type, version=bot.version, skills=skills))
+
+
+def _own_owner(name: str | None, bot_id: str) -> str:
+    """Who answers for a bot whose key names nobody: the bot itself. All processes of one name are one judge."""
+    return bot_id if name is None or name == bot_id else f"bot:{name}"
+
+
+def drain(working: WorkingSet, command: Drain) -> str:
+    return _set_status(working, command.by, command.bot, "bot.drain", "draining", events.BotDraining)
+
+
+def enable(working: WorkingSet, command: Enable) -> str:
+    return _set_status(working, command.by, command.bot, "bot.enable", "active", events.BotEnabled)
+
+
+def _set_status(working: WorkingSet, by: Principal, bot_id: str, action: str, status: str, event: type[OfBot]) -> str:
+    _may(working, by, action)
+    bot = working.bot(bot_id, by.tenant)
+    if bot.status != status:
+        working.record(action, bot.id, body={"name": bot.name})
+        working.edit_bot(bot).status = status
+        working.emit(event(bot=bot.id, name=bot.name))
+    return bot.id
+
+
+def delete(working: WorkingSet, command: DeleteBot) -> str:
+    """Take a bot out of the fleet; its leases go back to their queues, no crash counted."""
+    _may(working, command.by, "bot.delete")
+    bot = working.bot(command.bot, command.by.tenant)
+    working.record("bot.delete", bot.id, body={"name": bot.name})
+    _release_all(working, bot)
+    working.remove_bot(bot)
+    working.emit(events.BotDeleted(bot=bot.id, name=bot.name))
+    return bot.id
+
+
+def check(working: WorkingSet, command: CheckBot) -> None:
+    """Take a bot out of the fleet that was not heard of for long and holds nothing; it may register again.
+
+    One that a person drained stays: registered again, it would be given work.
+    """
+    bot: Bot | None = working.get(lookups.BOT, command.bot)
+    if bot is None:
+        return
+    if command.heard > bot.last_seen:
+        working.edit_bot(bot).last_seen = command.heard
+    gone_after = working.limits.forget_bots
+    if not gone_after or working.now - bot.last_seen < gone_after or bot.status != "active":
+        return
+    if working.get(lookups.LEASES_OF_BOT, bot.id):
+        return
+    working.record("bot.forget", bot.id, body={"name": bot.name})
+    working.remove_bot(bot)
+    working.emit(events.BotDeleted(bot=bot.id, name=bot.name, reason="not_seen"))
+
+
+def _release_all(working: WorkingSet, bot: Bot) -> None:
+    for work_id in working.get(lookups.LEASES_OF_BOT, bot.id):
+        work = working.work(work_id)
+        task = working.task(work.task)
+        lease = working.lease_of(work)
+        if lease is None or lease.bot != bot.id:
+            continue
+        if task.status in TASK_CLOSED:
+            working.end_lease(task, work, lease, AttemptOutcome.CANCELLED)
+            working.move_work(task, work, Transition.CANCELLED)
+            working.emit(events.WorkCancelled.of([work]), task=task, work=work)
+        else:
+            work_decisions.give_back(working, task, work, lease, AttemptOutcome.RELEASED, Transition.RELEASED)
+
+
+def create_key(working: WorkingSet, command: CreateKey) -> str:
+    _may(working, command.by, "key.manage")
+    key = ApiKey(
+        id=working.new_id("key"),
+        public_id=command.public_id,
+        tenant=command.by.tenant,
+        role=command.role,
+        digest=command.digest,
+        created_at=working.now,
+        bot=command.bot,
+        owner=command.owner,
+        skills=None if command.skills is None else tuple(sorted(set(command.skills))),
+        expires_at=None if command.expires is None else working.wall + command.expires,
+    )
+    working.add_key(key)
+    working.record("key.create", key.id, body={"role": key.role, "bot": key.bot, "owner": key.owner})
+    working.emit(events.KeyCreated(key=key.id, role=key.role))
+    return key.id
+
+
+def _key(working: WorkingSet, by: Principal, key_id: str) -> ApiKey:
+    _may(working, by, "key.manage")
+    key: ApiKey | None = working.get(lookups.KEY, key_id)
+    if key is None or key.tenant != by.tenant:
+        raise NotFound("no such key")
+    return key
+
+
+def rotate_key(working: WorkingSet, command: RotateKey) -> tuple[str, str]:
+    """Give a key a new secret; the old one stays good for the overlap. Its id, and the part of it that stays."""
+    key = _key(working, command.by, command.key)
+    if key.revoked_at is not None:
+        raise IllegalTransition("a revoked key cannot be rotated")
+    working.record("key.rotate", key.id, body={"overlap_seconds": command.overlap // 1_000_000})
+    working.edit_key(key)
+    key.previous_digest, key.previous_until = key.digest, working.wall + command.overlap
+    key.digest = command.digest
+    working.emit(events.KeyRotated(key=key.id))
+    return key.id, key.public_id
+
+
+def revoke_key(working: WorkingSet, command: RevokeKey) -> str:
+    """End a key. Bots that have no other lose their leases in the same commit, no crash counted."""
+    key = _key(working, command.by, command.key)
+    if key.revoked_at is not None:
+        return key.id
+    registered = working.get(lookups.BOTS_OF_KEY, key.id)
+    bots = [bot for bot in working.get_many(lookups.BOT, registered) if bot is not None]
+    keys = working.get_many(lookups.KEYS_OF_BOT, [(key.tenant, bot.name) for bot in bots])
+    others = {bot.id: known for bot, known in zip(bots, keys, strict=True)}
+    working.get_many(lookups.LEASES_OF_BOT, [bot.id for bot in bots])
+    working.record("key.revoke", key.id, body={"role": key.role, "bot": key.bot})
+    working.edit_key(key).revoked_at = working.now
+    for bot in bots:
+        if not [other for other in others[bot.id] if other != key.id]:
+            _release_all(working, bot)
+    working.emit(events.KeyRevoked(key=key.id))
+    return key.id
+
+
+def note_refusals(working: WorkingSet, command: NoteRefusals) -> None:
+    """Write down calls that were refused with a valid credential."""
+    working.record("access.refused", command.by.key_id, body={"code": command.code, "count": command.count})
+    working.refused(command.code)
+    context = working.context
+    assert context is not None
+    context.effect, context.reasons = "deny", (command.code, command.action)

@@ -1,0 +1,76 @@
+"""What bots and clients tell each other about a task. Who is given it, and when, is reads/message_queries.py."""
+
+from __future__ import annotations
+
+from swarmkeeper.core import events, lookups
+from swarmkeeper.core.commands import Tell
+from swarmkeeper.core.decide.effects.owners import own_bot
+from swarmkeeper.core.decide.working_set import WorkingSet
+from swarmkeeper.core.errors import Forbidden, Invalid, LeaseLost, LeaseRequired, NotFound, TaskClosed
+from swarmkeeper.core.model import Bot, Message
+from swarmkeeper.core.states import TASK_CLOSED
+
+_HELD = "task.message_held"
+
+
+def tell(working: WorkingSet, command: Tell) -> str:
+    """Leave a message on a task, for one bot or for whoever works on it; its id.
+
+    Raises:
+        Invalid: nobody is called that, or the task has as many messages as it may have.
+        TaskClosed: nobody will work on the task any more.
+    """
+    bot = _speaker(working, command)
+    task = working.task(command.task, command.by.tenant)
+    if task.status in TASK_CLOSED:
+        raise TaskClosed("the task is closed: no bot works on it")
+    # A name that was never registered is a slip of the pen, and its message would wait for ever.
+    if command.to_bot is not None and not working.get(lookups.BOTS_CALLED, (command.by.tenant, command.to_bot)):
+        where = ("/to_bot", "unknown_bot", "no bot of this id or name is registered")
+        raise Invalid("the message is for an unknown bot", details=(where,))
+    count = working.get(lookups.MESSAGES, task.id)
+    if count >= working.limits.messages_max:
+        raise Invalid(f"a task has at most {working.limits.messages_max} messages; this task has reached the limit")
+    message_id = working.new_id("msg")
+    # The id says which of several of one name spoke; readers are shown its name.
+    sender, name = (command.by.key_id, command.by.key_id) if bot is None else (bot.id, bot.name)
+    body = working.write_payload(task, f"{task.id}/message/{message_id[4:]}", command.payload)
+    event = events.TaskMessage(message=message_id, from_bot=name, to_bot=command.to_bot, bytes=len(command.payload))
+    working.record("task.message", task.id, task=task, body=event.scanned())
+    working.changes.messages.append(
+        Message(message_id, task.tenant, task.id, sender, command.to_bot, body, working.now)
+    )
+    working.put_row(lookups.MESSAGES, task.id, count + 1)
+    working.emit(event, task=task)
+    return message_id
+
+
+def _speaker(working: WorkingSet, command: Tell) -> Bot | None:
+    """The bot that speaks, by a lease of the task; None for a client.
+
+    Raises:
+        LeaseLost: the lease that was named is not one of the task that this caller's bot has.
+        LeaseRequired: several bots of this key work on the task.
+        Forbidden: the role may not speak, or it is a bot's and has no lease of the task.
+    """
+    by = command.by
+    if command.lease_id is not None:
+        lease = working.lease(command.lease_id)
+        try:
+            if lease is None or lease.task != command.task:
+                raise NotFound("no such lease")
+            return own_bot(working, by, lease.bot, _HELD)
+        except NotFound:
+            raise LeaseLost("no live lease of this bot on the task has that id") from None
+    if working.rules.may(by, "task.message"):
+        return None
+    if not working.rules.may(by, _HELD):
+        raise Forbidden(working.rules.why_not(by, "task.message"))
+    works = working.get(lookups.SPEAKERS, (by.tenant, by.bot, by.key_id, command.task))
+    leases = working.get_many(lookups.LEASE, works)
+    speakers = {lease.bot for lease in leases if lease is not None and lease.task == command.task}
+    if len(speakers) > 1:
+        raise LeaseRequired("name the lease: several bots of this key work on the task")
+    if not speakers:
+        raise Forbidden("a bot may send messages only about tasks that it holds a lease of")
+    return own_bot(working, by, speakers.pop(), _HELD)

@@ -1,0 +1,94 @@
+"""How a task comes to have subtasks: submission, and the plan that a planner reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from swarmkeeper.core import events
+from swarmkeeper.core.commands import Submit
+from swarmkeeper.core.decide.decisions import tenants
+from swarmkeeper.core.decide.effects import holding, loading, questions, rows
+from swarmkeeper.core.decide.working_set import WorkingSet
+from swarmkeeper.core.errors import Forbidden, InvalidPlan
+from swarmkeeper.core.model import SubtaskSpec, Task
+from swarmkeeper.core.rules import graph
+from swarmkeeper.core.states import Evaluation, Kind, TaskStatus, TaskTransition
+
+
+def submit(working: WorkingSet, command: Submit) -> str:
+    """Take a task in; its id. With `subtasks` it is planned at once, else a planner is asked."""
+    if not working.rules.may(command.by, "task.submit"):
+        raise Forbidden(working.rules.why_not(command.by, "task.submit"))
+    if command.subtasks is not None:
+        errors = graph.check_plan(command.subtasks) if command.checked is None else command.checked
+        if errors:
+            raise InvalidPlan("the subtasks are not a valid plan", details=tuple(errors))
+    number = len(command.subtasks or ()) if command.written is None else command.written.count
+    tenants.admit(working, command.by.tenant, number)
+    task_id = working.new_id("tsk")
+    task = Task(
+        id=task_id,
+        tenant=command.by.tenant,
+        status=TaskStatus.CREATED,
+        priority=command.priority,
+        created_at=working.now,
+        updated_at=working.now,
+        spec=f"{task_id}/spec",
+        title=command.title,
+        submitted_by=command.by.key_id,
+        labels=command.labels,
+        planner_skills=command.planner_skills,
+        evaluator_skills=command.evaluator_skills,
+        evaluation=Evaluation(command.evaluation),
+        quorum=command.quorum,
+        max_rounds=command.max_rounds,
+        approval=command.approval,
+        plan_timeout=command.plan_timeout or working.limits.timeout,
+        review_timeout=command.review_timeout or working.limits.timeout,
+        defaults=command.defaults,
+        trace=command.trace,
+        position=working.next_position(),
+    )
+    working.add_task(task)
+    working.count_task(task.tenant, 1)
+    working.write_payload(task, task.spec, command.spec)
+    working.record("task.submit", task.id, task=task, body={"title": command.title, "labels": dict(command.labels)})
+    working.emit(events.TaskSubmitted(to=TaskStatus.CREATED, title=command.title), task=task)
+    if command.deadline is not None:
+        task.deadline = working.now + command.deadline
+        working.set_timer("deadline", task.id, task.deadline)
+    if command.subtasks is None:
+        rows.add_item(working, task, Kind.PLAN, "plan")
+    else:
+        accept_plan(working, task, command.subtasks, asked_by=task.submitted_by, written=command.written)
+    return task.id
+
+
+def accept_plan(
+    working: WorkingSet,
+    task: Task,
+    specs: Sequence[SubtaskSpec],
+    *,
+    asked_by: str,
+    written: graph.Written | None = None,
+) -> None:
+    """The plan is sound: the task is PLANNED from here on, its rows follow.
+
+    Args:
+        written: in place of `specs` where it is longer than a slice; see `graph.cut`.
+    """
+    working.edit_task(task).planned = True
+    count = len(specs) if written is None else written.count
+    keys = [spec.key for spec in specs[: events.KEYS_MAX]] if written is None else list(written.keys)
+    task.position = working.next_position(room=count)
+    working.move_task(task, TaskTransition.PLANNED, events.TaskPlanned, count=count, keys=keys)
+    if task.approval == "plan" and not task.started:
+        holding.ask_people(
+            working,
+            task,
+            "plan",
+            question="Carry out this plan?",
+            subject=questions.plan(specs, task.round) if written is None else questions.long_plan(written, task.round),
+            asked_by=asked_by,
+        )
+    loading.add_subtasks(working, task, specs, written)

@@ -1,0 +1,79 @@
+"""What a tenant may have: its share of the engine's time, and how many tasks at most that are not final yet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from swarmkeeper.core import events, lookups
+from swarmkeeper.core.commands import SetTenant
+from swarmkeeper.core.decide.working_set import WorkingSet
+from swarmkeeper.core.errors import BacklogFull, Detail, Forbidden, NotFound
+from swarmkeeper.core.model import Limits, Tenant
+
+RETRY_AFTER = 5  # seconds: some tasks end in that time where any are worked on
+RETRY_AFTER_STORED = 60  # only a person changes that
+
+
+def set_tenant(working: WorkingSet, command: SetTenant) -> str:
+    """Change what is named; the tenant's id."""
+    if not working.rules.may(command.by, "tenant.manage"):
+        raise Forbidden(working.rules.why_not(command.by, "tenant.manage"))
+    tenant: Tenant | None = working.get(lookups.TENANT, command.by.tenant)
+    if tenant is None:
+        raise NotFound("no such tenant")
+    changed = replace(
+        tenant,
+        weight=tenant.weight if command.weight is None else command.weight,
+        max_backlog=tenant.max_backlog if command.max_backlog is None else command.max_backlog,
+    )
+    if command.unbounded:
+        changed = replace(changed, max_backlog=None)
+    working.put_row(lookups.TENANT, tenant.id, changed)
+    working.put(working.changes.tenants, tenant.id, changed)
+    event = events.TenantSet(weight=changed.weight, max_backlog=changed.max_backlog)
+    working.record("tenant.set", tenant.id, body=event.scanned())
+    working.emit(event)
+    return tenant.id
+
+
+def admit(working: WorkingSet, tenant_id: str, subtasks: int) -> None:
+    """Refuse a task of so many subtasks where its tenant has as much as it may have.
+
+    Only submissions are refused: what was begun is always finished, and its results are kept.
+
+    Raises:
+        BacklogFull: it has; the caller should come back once some have ended.
+    """
+    tenant: Tenant | None = working.get(lookups.TENANT, tenant_id)
+    if tenant is None:
+        return
+    limits = working.limits
+    most = most_open(tenant, limits)
+    if most is not None and tenant.open_tasks >= most:
+        raise _full("open_tasks", f"{tenant.open_tasks} tasks are open, and no more than {most} may be")
+    if limits.open_subtasks and tenant.open_subtasks + subtasks > limits.open_subtasks:
+        raise _full(
+            "open_subtasks",
+            f"{tenant.open_subtasks} subtasks are open, and with these no more than {limits.open_subtasks} may be",
+        )
+    if limits.stored_bytes and tenant.stored_bytes >= limits.stored_bytes:
+        raise BacklogFull(
+            f"{tenant.stored_bytes} bytes are stored, and no more than {limits.stored_bytes} may be: "
+            "an operator can allow more (setting stored_bytes)",
+            details=(_position("stored_bytes"),),
+            retry_after=RETRY_AFTER_STORED,
+        )
+
+
+def most_open(tenant: Tenant, limits: Limits) -> int | None:
+    """How many tasks it may have open: its own bound, else the one for all; None for any number."""
+    return tenant.max_backlog if tenant.max_backlog is not None else limits.open_tasks or None
+
+
+def _full(limit: str, detail: str) -> BacklogFull:
+    again = f"{detail}: submit again when some have ended"
+    return BacklogFull(again, details=(_position(limit),), retry_after=RETRY_AFTER)
+
+
+def _position(limit: str) -> Detail:
+    return f"/limits/{limit}/tenant", "limit", "the tenant has as much of this as it may have"

@@ -1,0 +1,164 @@
+"""What the engine does of itself: timers that fell due, and the next slice of a chore.
+
+A timer only says: look again. What it finds decides, so that a timer that was moved, or fires twice, does no harm.
+"""
+
+from __future__ import annotations
+
+from swarmkeeper.core import events, lookups
+from swarmkeeper.core.commands import Continue, TimerFired
+from swarmkeeper.core.decide.decisions import approvals
+from swarmkeeper.core.decide.decisions import work as work_decisions
+from swarmkeeper.core.decide.effects import closing, steps
+from swarmkeeper.core.decide.working_set import WorkingSet, failure
+from swarmkeeper.core.model import Lease, Task, Work
+from swarmkeeper.core.states import TASK_CLOSED, AttemptOutcome, FailureCode, Status, TaskStatus, Transition
+
+
+def timer_fired(working: WorkingSet, command: TimerFired) -> None:
+    match command.kind:
+        case "deadline":
+            _deadline(working, command.ref)
+        case "answer":
+            approval = working.get(lookups.APPROVAL, command.ref)
+            working.set_timer("answer", command.ref, None)
+            if approval is not None:
+                approvals.expired(working, approval)
+        case "start":
+            _no_taker(working, command.ref)
+        case "wake":
+            _wake(working, command.ref)
+        case "unseen":
+            _never_arrived(working, command)
+        case kind:
+            _lease(working, kind, command.ref)
+
+
+def _lease(working: WorkingSet, kind: str, work_id: str) -> None:
+    work: Work | None = working.get(lookups.WORK, work_id)
+    lease: Lease | None = working.get(lookups.LEASE, work_id)
+    if work is None or lease is None:
+        working.set_timer(kind, work_id, None)
+        return
+    task = working.task(work.task)
+    if lease.cancelled or task.status in TASK_CLOSED:  # the latter: its sweep comes, and gives it its grace
+        working.set_timer(kind, work_id, None)
+        if kind == "grace":
+            working.record("work.grace_over", work.id, task=task)
+            closing.cancel_item(working, task, work)
+    elif kind == "lease":
+        expire(working, task, work, lease)
+    elif kind == "ends":
+        time_out(working, task, work, lease)
+    else:
+        working.set_timer(kind, work_id, None)
+
+
+def expire(working: WorkingSet, task: Task, work: Work, lease: Lease) -> bool:
+    """Take the item back from a silent bot; False while the lease is alive."""
+    if working.now < lease.expires_at:
+        working.set_timer("lease", work.id, lease.expires_at)
+        return False
+    if not lease.seen and working.arrivals.proves(lease):
+        working.edit_lease(lease).seen = True
+    working.record("work.expire", work.id, task=task, body={"key": work.key, "bot": lease.bot, "seen": lease.seen})
+    if lease.seen:
+        work_decisions.crashed(working, task, work, lease)
+    else:
+        unseen(working, task, work, lease)
+    return True
+
+
+def _never_arrived(working: WorkingSet, command: TimerFired) -> None:
+    """The connection that waited for this lease was gone before it was answered."""
+    lease: Lease | None = working.get(lookups.LEASE, command.ref)
+    if lease is None or lease.lease_id != command.lease_id or lease.seen or lease.cancelled:
+        return
+    work = working.work(command.ref)
+    task = working.task(work.task)
+    if task.status in TASK_CLOSED:
+        return
+    working.record("work.unseen", work.id, task=task, body={"key": work.key, "bot": lease.bot})
+    unseen(working, task, work, lease)
+
+
+def unseen(working: WorkingSet, task: Task, work: Work, lease: Lease) -> None:
+    """Take back a lease that never reached its bot. From the fifth in a row on it counts as a crash."""
+    working.edit_work(work).unseen += 1
+    if work.unseen > working.limits.unseen_max:
+        work_decisions.crashed(working, task, work, lease)
+    else:
+        work_decisions.give_back(working, task, work, lease, AttemptOutcome.UNSEEN, Transition.LEASE_UNSEEN)
+
+
+def time_out(working: WorkingSet, task: Task, work: Work, lease: Lease) -> bool:
+    """End an attempt that takes too long, whether or not its bot still beats."""
+    if working.now < lease.ends_at:
+        working.set_timer("ends", work.id, lease.ends_at)
+        return False
+    working.record("work.time_out", work.id, task=task, body={"key": work.key, "bot": lease.bot})
+    error = {"class": "retryable", "message": f"timed out after {work.timeout // 1_000_000} s"}
+    work_decisions.try_failed(
+        working, task, work, lease, Transition.TIMED_OUT, ending=AttemptOutcome.TIMED_OUT, error=error
+    )
+    return True
+
+
+def _no_taker(working: WorkingSet, work_id: str) -> None:
+    work: Work | None = working.get(lookups.WORK, work_id)
+    if work is None or work.status is not Status.READY or work.start_due is None:
+        working.set_timer("start", work_id, None)
+        return
+    if working.now < work.start_due:
+        working.set_timer("start", work_id, work.start_due)
+        return
+    task = working.task(work.task)
+    if task.status in TASK_CLOSED:
+        working.set_timer("start", work_id, None)
+        return
+    working.record("work.no_taker", work.id, task=task, body={"key": work.key})
+    working.move_work(task, work, Transition.EXPIRED)
+    work.error = failure("no_taker", "no bot took it in time")
+    working.emit(events.WorkExpired(key=work.key, kind=work.kind), task=task, work=work)
+    work_decisions.failed(working, task, work)
+
+
+def _wake(working: WorkingSet, work_id: str) -> None:
+    work: Work | None = working.get(lookups.WORK, work_id)
+    if work is None or work.status is not Status.WAITING or work.wake is None:
+        working.set_timer("wake", work_id, None)
+        return
+    if working.now < work.wake:
+        working.set_timer("wake", work_id, work.wake)
+        return
+    task = working.task(work.task)
+    if task.status in TASK_CLOSED:
+        working.set_timer("wake", work_id, None)
+        return
+    working.record("work.wake", work.id, task=task, body={"key": work.key})
+    working.move_work(task, work, Transition.DUE)
+    working.emit(events.WorkDue(key=work.key), task=task, work=work)
+
+
+def _deadline(working: WorkingSet, task_id: str) -> None:
+    task: Task | None = working.get(lookups.TASK, task_id)
+    if task is None or task.deadline is None or task.status in TASK_CLOSED or task.status is TaskStatus.COMPLETED:
+        working.set_timer("deadline", task_id, None)
+        return
+    if working.now < task.deadline:
+        working.set_timer("deadline", task_id, task.deadline)
+        return
+    working.record("task.expire", task.id, task=task)
+    closing.fail_task(working, task, FailureCode.DEADLINE, "the deadline passed before the work was done")
+
+
+def go_on(working: WorkingSet, command: Continue) -> None:
+    """Do one slice of the oldest chore of a task."""
+    task = working.task(command.task)
+    jobs = working.jobs(task)
+    if not jobs:
+        return
+    job = jobs[0]
+    working.record(f"chore.{job.kind}", task.id, task=task)
+    if steps.STEPS[job.kind](working, task, job):
+        working.end_job(job)

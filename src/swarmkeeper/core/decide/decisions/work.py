@@ -1,0 +1,584 @@
+"""What bots do: take work, beat, report, give it back, ask. The fence and the counting of tries live here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Concatenate, ParamSpec
+
+from swarmkeeper.core import events, lookups
+from swarmkeeper.core.answers import Directive, HeartbeatResult, Refusal, Reported
+from swarmkeeper.core.commands import Ask, Claim, Heartbeat, LeaseHeartbeat, Release, Report
+from swarmkeeper.core.decide.decisions import planning, review
+from swarmkeeper.core.decide.effects import closing, questions, rows
+from swarmkeeper.core.decide.effects.owners import own_bot
+from swarmkeeper.core.decide.working_set import WorkingSet, failure
+from swarmkeeper.core.errors import (
+    AlreadyReported,
+    Detail,
+    Forbidden,
+    Invalid,
+    InvalidPlan,
+    LeaseLost,
+    LeaseRequired,
+    NotFound,
+    SwarmkeeperError,
+    TaskClosed,
+)
+from swarmkeeper.core.events import OfAttempt
+from swarmkeeper.core.model import (
+    Answered,
+    Attempt,
+    Bot,
+    Failure,
+    Json,
+    LateResult,
+    Lease,
+    Principal,
+    QueueEntry,
+    Task,
+    Work,
+)
+from swarmkeeper.core.rules import graph, retry
+from swarmkeeper.core.rules.heartbeat_log import joined
+from swarmkeeper.core.states import (
+    TASK_CLOSED,
+    AttemptOutcome,
+    ErrorClass,
+    Evaluation,
+    FailureCode,
+    Kind,
+    Status,
+    TaskStatus,
+    TaskTransition,
+    Transition,
+)
+
+P = ParamSpec("P")
+
+
+# ---- leases --------------------------------------------------------------------------------------------------------
+
+
+def take(working: WorkingSet, claim: Claim, bot: Bot, ready: QueueEntry, ttl: int) -> Lease | None:
+    """Lease one item to a bot; None where it may not have it (any more)."""
+    work = working.work(ready.work)
+    task = working.task(work.task)
+    if work.status is not Status.READY or work.start_due is None or working.is_held(task) or bot.owner in work.excluded:
+        return None
+    lease = working.grant(task, work, bot, ttl=ttl, claim_id=claim.claim_id)
+    if work.kind is Kind.REVIEW and work.subject is None:
+        work.reviewer_owner = bot.owner
+        review.exclude_takers(working, task, work)
+    leased = events.WorkLeased(kind=work.kind, attempt=work.attempt, round=work.round, bot=bot.id, key=work.key)
+    working.emit(leased, task=task, work=work)
+    if work.kind is Kind.EXECUTE and not task.started:
+        working.edit_task(task).started = True
+        if task.status is TaskStatus.PLANNED:  # else it finished without a taker once, and this is rework
+            working.move_task(task, TaskTransition.STARTED, events.TaskStarted)
+    return lease
+
+
+def _about(work: Work) -> dict[str, Json]:
+    return {"key": work.key, **_ours(work)}
+
+
+def _ours(work: Work) -> dict[str, Json]:
+    """What of `_about` no bot has a say in."""
+    return {"kind": work.kind.value, "attempt": work.attempt, "round": work.round}
+
+
+def _of_attempt(
+    event: Callable[Concatenate[str, Kind, int, int, P], OfAttempt], work: Work, *args: P.args, **fields: P.kwargs
+) -> OfAttempt:
+    """An event of the item's current attempt, with more fields of its kind."""
+    return event(work.key, work.kind, work.attempt, work.round, *args, **fields)
+
+
+def _end(working: WorkingSet, task: Task, work: Work, lease: Lease, ending: AttemptOutcome, **written: Any) -> Attempt:
+    """End an attempt that gave no vote: a review is open to its taker's peers again."""
+    attempt = working.end_lease(task, work, lease, ending, **written)
+    if work.reviewer_owner is not None and ending is not AttemptOutcome.SUCCEEDED:
+        working.edit_work(work).reviewer_owner = None
+    return attempt
+
+
+def give_back(
+    working: WorkingSet, task: Task, work: Work, lease: Lease, ending: AttemptOutcome, transition: Transition
+) -> None:
+    """Put the item back at its old place; nothing is counted against it."""
+    _end(working, task, work, lease, ending)
+    working.move_work(task, work, transition)
+    review_changed(working, task, work)
+    if transition is Transition.LEASE_UNSEEN:
+        working.emit(_of_attempt(events.WorkLeaseUnseen, work, bot=lease.bot), task=task, work=work)
+    else:
+        working.emit(_of_attempt(events.WorkReleased, work, bot=lease.bot), task=task, work=work)
+
+
+def review_changed(working: WorkingSet, task: Task, work: Work) -> None:
+    if work.kind is Kind.REVIEW and work.subject is None:
+        review.exclude_takers(working, task, work)
+
+
+# ---- failures ------------------------------------------------------------------------------------------------------
+
+
+def try_failed(
+    working: WorkingSet,
+    task: Task,
+    work: Work,
+    lease: Lease,
+    transition: Transition,
+    *,
+    ending: AttemptOutcome,
+    error: Mapping[str, Json],
+    retryable: bool = True,
+    **written: Any,
+) -> None:
+    """Count a try that failed or timed out: wait and try again, or FAILED where none is left."""
+    _end(working, task, work, lease, ending, error=error, **written)
+    working.edit_work(work)
+    work.tries += 1
+    work.deferrals = work.put_off = 0
+    if not retryable or work.tries >= work.max_attempts:
+        working.move_work(task, work, Transition.FAILED)
+        work.error = failure("subtask_failed", str(error.get("message", "")))
+        last = _of_attempt(events.WorkFailed, work, bot=lease.bot, tries=work.tries, error=error)
+        working.emit(last, task=task, work=work)
+        failed(working, task, work)
+        return
+    until = working.now + retry.backoff(work.tries, working.chance(work.id), "backoff")
+    working.wait(task, work, transition, until)
+    review_changed(working, task, work)
+    event = events.WorkTimedOut if transition is Transition.TIMED_OUT else events.WorkAttemptFailed
+    wait = (until - working.now) / 1_000_000
+    again = _of_attempt(event, work, bot=lease.bot, tries=work.tries, error=error, in_seconds=wait)
+    working.emit(again, task=task, work=work)
+
+
+def crashed(working: WorkingSet, task: Task, work: Work, lease: Lease) -> None:
+    """The bot went silent: count a crash. Work that crashes every bot it meets is poisoned."""
+    _end(working, task, work, lease, AttemptOutcome.EXPIRED)
+    working.edit_work(work).crashes += 1
+    work.deferrals = work.put_off = 0
+    if work.crashes >= working.limits.crashes_max:
+        working.move_work(task, work, Transition.POISONED)
+        work.error = failure("poisoned", f"{work.crashes} bots in a row went silent over it")
+        poisoned = _of_attempt(events.WorkPoisoned, work, bot=lease.bot, crashes=work.crashes)
+        working.emit(poisoned, task=task, work=work)
+        failed(working, task, work)
+        return
+    until = working.now + retry.backoff(work.crashes, working.chance(work.id), "backoff")
+    working.wait(task, work, Transition.LEASE_EXPIRED, until)
+    review_changed(working, task, work)
+    wait = (until - working.now) / 1_000_000
+    expired = _of_attempt(events.WorkLeaseExpired, work, bot=lease.bot, crashes=work.crashes, in_seconds=wait)
+    working.emit(expired, task=task, work=work)
+
+
+def failed(working: WorkingSet, task: Task, work: Work) -> None:
+    """An item is FAILED: what that means for its task."""
+    code = FailureCode((work.error or {}).get("code", "subtask_failed"))
+    if work.kind is Kind.EXECUTE:
+        closing.item_ended(working, task, work)
+    elif work.kind is Kind.PLAN:
+        code = FailureCode.PLANNING_FAILED if code is FailureCode.SUBTASK_FAILED else code
+        closing.fail_task(working, task, code, "no sound plan was made", work)
+    elif work.subject is not None:
+        review.review_of_subtask_failed(working, task, work)
+    else:
+        review.exclude_takers(working, task, work)
+        review.conclude_round(working, task)
+
+
+def deferred(working: WorkingSet, task: Task, work: Work, lease: Lease, wait: int, why: str, **written: Any) -> None:
+    """Put the item off for `wait` microseconds. It costs no try, until it was put off for too long in a row: then the
+    item has failed.
+
+    Only the waiting counts, so that a hold, a want of bots and what the attempts achieved in between cost nothing.
+    A wait that is asked for in time is granted whole.
+    """
+    if work.put_off >= work.give_up:
+        said = f"given up: put off for {work.put_off // 1_000_000} s in a row" + (f"; at last: {why}" if why else "")
+        written["error"] = {"class": "not_retryable", "message": said}
+        transition = Transition.ATTEMPT_FAILED
+        try_failed(working, task, work, lease, transition, ending=AttemptOutcome.FAILED, retryable=False, **written)
+        return
+    reason, error = written.get("reason") or None, written.get("error") or None
+    _end(working, task, work, lease, AttemptOutcome.DEFERRED if wait > 0 else AttemptOutcome.RELEASED, **written)
+    working.edit_work(work).deferrals += 1
+    work.put_off += wait
+    if wait <= 0:
+        working.move_work(task, work, Transition.RELEASED)
+        review_changed(working, task, work)
+        released = _of_attempt(events.WorkReleased, work, bot=lease.bot, reason=reason, error=error)
+        working.emit(released, task=task, work=work)
+        return
+    working.wait(task, work, Transition.DEFERRED, working.now + wait)
+    review_changed(working, task, work)
+    seconds = wait / 1_000_000
+    later = _of_attempt(events.WorkDeferred, work, bot=lease.bot, reason=reason, error=error, in_seconds=seconds)
+    working.emit(later, task=task, work=work)
+
+
+# ---- reports -------------------------------------------------------------------------------------------------------
+
+
+def report(working: WorkingSet, command: Report) -> Reported | Refusal:
+    """Take the result of the bot whose lease this is.
+
+    A report after `expires_at` is welcome until `expire` has taken the item back: one place alone decides when a
+    silent bot has lost its work.
+    """
+    bot = own_bot(working, command.by, command.bot, "work.report")
+    if command.task is not None:
+        task = working.task(command.task, command.by.tenant)
+    lease_id = command.lease_id if command.lease_id is not None else _only_lease(working, command)
+    attempt: Attempt | None = working.get(lookups.ATTEMPT, lease_id)
+    if command.task is None:
+        held = working.lease(lease_id) or attempt
+        if held is None or held.bot != bot.id:
+            raise _lease_lost(working, None)
+        task = working.task(held.task)
+    if attempt is not None and (attempt.bot != bot.id or attempt.task != task.id):
+        attempt = None
+        lease = None
+    else:
+        lease = working.lease(lease_id)
+    if attempt is not None and attempt.result_hash is not None:
+        if attempt.result_hash != command.content_hash:
+            raise AlreadyReported("another result was accepted under this lease")
+        return Reported(task, replayed=True, again=lease_id)
+    if lease is not None and (lease.bot != bot.id or lease.task != task.id):
+        lease = None
+    if task.status in TASK_CLOSED:
+        return _too_late(
+            working,
+            command,
+            task,
+            lease,
+            attempt,
+            TaskClosed("the task is closed; the result was kept as a late result"),
+        )
+    if lease is None:
+        return _too_late(working, command, task, None, attempt, _lease_lost(working, attempt))
+    work = working.work(lease.work)
+    own = {**_ours(work), "bytes": len(command.content)}
+    working.record("work.report", work.id, task=task, body={"key": work.key}, own=own)
+    _hear(working, lease, command.progress)
+    if command.failure is not None:
+        _report_failure(working, task, work, lease, command, command.failure)
+        return Reported(task)
+    return _report_success(working, task, work, lease, bot, command)
+
+
+def _hear(working: WorkingSet, lease: Lease, said: Mapping[str, Json] | None) -> None:
+    """Take down that the lease reached its bot, and the last that the bot says of its attempt."""
+    working.saw(lease)
+    if said:
+        working.edit_lease(lease).progress = joined(lease.progress, said)
+
+
+def _lease_lost(working: WorkingSet, attempt: Attempt | None) -> LeaseLost:
+    if attempt is None:
+        return LeaseLost("no live lease of this bot has that id")
+    seconds = (working.now - attempt.ended) // 1_000_000
+    return LeaseLost(f"result not accepted: this lease ended {seconds} s ago ({attempt.ending})")
+
+
+def _only_lease(working: WorkingSet, command: Report) -> str:
+    """The one lease that the bot can mean, when it names none."""
+    ended, live = working.get(lookups.GRANTS, (command.bot, command.task))
+    if ended == 0 and len(live) == 1:
+        lease = working.get(lookups.LEASE, live[0])
+        if lease is not None:
+            return str(lease.lease_id)
+    raise LeaseRequired("name the lease: this bot has no lease on the task, or has or had several")
+
+
+def _too_late(
+    working: WorkingSet,
+    command: Report,
+    task: Task,
+    lease: Lease | None,
+    attempt: Attempt | None,
+    error: SwarmkeeperError,
+) -> Refusal:
+    """Keep aside what came too late; not what was never leased to this bot, or anyone could fill the disk."""
+    work_id = lease.work if lease is not None else attempt.work if attempt is not None else None
+    if work_id is None:
+        raise error
+    work = working.work(work_id)
+    lease_id = lease.lease_id if lease is not None else attempt.lease_id if attempt is not None else ""
+    if lease is not None:  # in its grace: its use counts, and its item is free now
+        _end(working, task, work, lease, AttemptOutcome.CANCELLED, usage=command.usage)
+        working.move_work(task, work, Transition.CANCELLED)
+        working.emit(events.WorkCancelled.of([work]), task=task, work=work)
+    count, known = working.get(lookups.LATE, work_id)
+    if count < working.limits.late_results_max and (lease_id, command.content_hash) not in known:
+        name = working.write_payload(
+            task, f"{work_id}/late/{lease_id[4:]}/{command.content_hash[:16]}", command.content
+        )
+        working.changes.late_results.append(
+            LateResult(lease_id, command.content_hash, work_id, task.id, task.tenant, command.bot, working.now, name)
+        )
+        working.emit(events.WorkLateResult(key=work.key, bot=command.bot, code=error.code), task=task, work=work)
+    elif lease is None:
+        raise error
+    working.record("work.report", work_id, task=task, body={"key": work.key})
+    working.refused(error.code)
+    return Refusal(error)
+
+
+def _report_failure(working: WorkingSet, task: Task, work: Work, lease: Lease, command: Report, cause: Failure) -> None:
+    said = {"class": str(cause.error_class), "message": cause.message}
+    error = working.rules.redact(said, tenant=task.tenant).value
+    assert isinstance(error, dict)
+    written: dict[str, Any] = {"result_hash": command.content_hash, "usage": command.usage}
+    if cause.error_class is ErrorClass.RATE_LIMITED:
+        left = work.give_up - work.put_off
+        wait = retry.rate_limited(cause.retry_after, work.put_off, max(left, 1), working.chance(work.id))
+        deferred(working, task, work, lease, wait, error["message"], error=error, **written)
+        return
+    try_failed(
+        working,
+        task,
+        work,
+        lease,
+        Transition.ATTEMPT_FAILED,
+        ending=AttemptOutcome.FAILED,
+        error=error,
+        retryable=cause.error_class is ErrorClass.RETRYABLE,
+        **written,
+    )
+
+
+def _report_success(
+    working: WorkingSet, task: Task, work: Work, lease: Lease, bot: Bot, command: Report
+) -> Reported | Refusal:
+    wanted = {Kind.PLAN: "plan", Kind.EXECUTE: "output", Kind.REVIEW: "verdict"}[work.kind]
+    sent = {"plan": command.plan, "output": command.output, "verdict": command.verdict}
+    if sent[wanted] is None and command.errors_in != wanted:
+        where: Detail = (f"/{wanted}", "missing", "required")
+        wrong = Invalid(f"a {work.kind} item is reported with `{wanted}`", details=(where,))
+        return _refuse(working, task, work, lease, wrong, command.content_hash)
+    errors: list[Detail] = list(command.errors)
+    if command.plan is not None and work.kind is Kind.PLAN:
+        errors += graph.check_plan(command.plan, at="/plan") if command.checked is None else command.checked
+    if command.verdict is not None and work.kind is Kind.REVIEW and not errors:
+        errors += review.check_verdict(working, task, work, command.verdict)
+    if errors:
+        details = tuple(errors[: graph.ERRORS_MAX])
+        if work.kind is Kind.PLAN:
+            error: SwarmkeeperError = InvalidPlan("the plan is invalid; correct it and report again", details=details)
+        else:
+            error = Invalid("the verdict is invalid; correct it and report again", details=details)
+        return _refuse(working, task, work, lease, error, command.content_hash)
+
+    body = command.output
+    if command.written is not None:
+        body = command.written.body
+    elif command.plan is not None:
+        body = json.dumps({"subtasks": [graph.to_json(spec) for spec in command.plan]}).encode()
+    elif command.verdict is not None:
+        body = json.dumps(review.to_json(command.shown or command.verdict)).encode()
+    assert body is not None
+    known = command.digest if command.written is None else command.written.digest
+    digest = known or hashlib.sha256(body).hexdigest()
+    result = working.write_payload(task, f"{work.id}/result/{lease.attempt}", body)
+    _end(
+        working,
+        task,
+        work,
+        lease,
+        AttemptOutcome.SUCCEEDED,
+        result=result,
+        result_hash=command.content_hash,
+        usage=command.usage,
+    )
+    working.edit_work(work)
+    work.result, work.result_hash = result, digest
+    work.deferrals = work.put_off = 0
+    contributors = {*task.contributors, bot.owner}
+    if work.kind is not Kind.REVIEW and len(contributors) > len(task.contributors):
+        working.edit_task(task).contributors = tuple(sorted(contributors))
+    each = work.kind is Kind.EXECUTE and task.evaluation is Evaluation.EACH
+    working.move_work(task, work, Transition.SUBMITTED if each else Transition.SUCCEEDED)
+    event = events.WorkSubmitted if each else events.WorkSucceeded
+    done = event(
+        kind=work.kind,
+        attempt=work.attempt,
+        round=work.round,
+        bot=bot.id,
+        sha256=digest,
+        bytes=len(body),
+        key=work.key,
+    )
+    working.emit(done, task=task, work=work)
+    if each:
+        key = f"review-of/{work.key}/{work.round}"
+        rows.add_item(working, task, Kind.REVIEW, key, excluded=task.contributors, subject=work)
+    elif work.kind is Kind.EXECUTE:
+        closing.item_ended(working, task, work)
+    elif command.plan is not None:
+        planning.accept_plan(working, task, command.plan, asked_by=bot.name, written=command.written)
+    elif command.verdict is not None and work.subject is not None:
+        review.judge_subtask(working, task, work, command.verdict)
+    else:
+        review.conclude_round(working, task)
+    return Reported(task)
+
+
+def _refuse(
+    working: WorkingSet, task: Task, work: Work, lease: Lease, error: SwarmkeeperError, content_hash: str
+) -> Refusal:
+    """Refuse what breaks rules. The lease lives, and the bot may mend it, three times.
+
+    The same content again is a reply that got lost, and costs nothing, three times as well: a bot that repeats itself
+    for ever ends like one that finds new faults.
+    """
+    repeats = len(lease.refused) - len(set(lease.refused))
+    known = content_hash in lease.refused
+    working.edit_lease(lease)
+    lease.refused = (*lease.refused, content_hash)
+    if not known or repeats >= working.limits.refusals_max:
+        lease.refusals += 1
+    working.refused(error.code)
+    if lease.refusals > working.limits.refusals_max:
+        words = "; ".join(f"{pointer}: {text}" for pointer, _, text in error.details[:20])
+        told = [{"pointer": pointer, "code": code, "detail": text} for pointer, code, text in error.details[:20]]
+        said = {"class": "retryable", "message": f"{lease.refusals} results in a row broke the rules", "errors": told}
+        cause = working.rules.redact(said, tenant=task.tenant).value
+        assert isinstance(cause, dict)
+        working.give_feedback(work, work.round, words)
+        try_failed(working, task, work, lease, Transition.ATTEMPT_FAILED, ending=AttemptOutcome.FAILED, error=cause)
+    return Refusal(error)
+
+
+# ---- beats, release, questions -------------------------------------------------------------------------------------
+
+
+def beat(working: WorkingSet, command: Heartbeat) -> HeartbeatResult:
+    """Keep the bot's leases alive, and take down how far it has come. Makes no audit record."""
+    bot = own_bot(working, command.by, command.bot, "work.beat")
+    directives = tuple(_beat_one(working, bot, pulse) for pulse in command.heartbeats)
+    return HeartbeatResult(directives, drain=bot.status != "active")
+
+
+def is_quiet(lease: Lease, pulse: LeaseHeartbeat, now: int) -> bool:
+    """Whether the pulse says nothing new, and the lease lives long enough without it: nothing is written then."""
+    return (
+        lease.seen
+        and lease.expires_at - now >= lease.ttl // 2
+        and pulse.checkpoint is None
+        and (pulse.progress is None or joined(lease.progress, pulse.progress) == lease.progress)
+        and (pulse.usage is None or pulse.usage == lease.usage)
+    )
+
+
+def _beat_one(working: WorkingSet, bot: Bot, pulse: LeaseHeartbeat) -> Directive:
+    lease = working.lease(pulse.lease_id)
+    if lease is None or lease.bot != bot.id:
+        return Directive(pulse.lease_id, "lost", None)
+    task = working.task(lease.task)
+    if lease.cancelled or task.status in TASK_CLOSED:
+        return Directive(pulse.lease_id, "cancel", lease.expires_at)
+    if not is_quiet(lease, pulse, working.now):
+        working.saw(lease)
+        working.edit_lease(lease)
+        lease.expires_at = max(lease.expires_at, working.now + lease.ttl)
+        working.set_timer("lease", lease.work, lease.expires_at)
+        if pulse.progress is not None:
+            lease.progress = joined(lease.progress, pulse.progress)
+        if pulse.usage is not None:
+            lease.usage = pulse.usage
+        if pulse.checkpoint is not None:
+            lease.checkpoint = working.write_payload(task, f"{lease.work}/checkpoint", pulse.checkpoint, kept=False)
+    return Directive(pulse.lease_id, "continue", lease.expires_at, task.id)
+
+
+def _held_lease(working: WorkingSet, by: Principal, lease_id: str, action: str) -> tuple[Lease | None, Attempt | None]:
+    """The caller's lease of that id, alive or ended.
+
+    Raises:
+        Forbidden: the caller may not do this with any lease, or this one is another bot's.
+        LeaseLost: there is, and was, none of that id in the caller's tenant.
+    """
+    if not working.rules.may(by, action):
+        raise Forbidden(working.rules.why_not(by, action))
+    lease = working.lease(lease_id)
+    attempt: Attempt | None = working.get(lookups.ATTEMPT, lease_id)
+    bot_id = lease.bot if lease is not None else attempt.bot if attempt is not None else None
+    try:
+        if bot_id is None:
+            raise NotFound("no such lease")
+        own_bot(working, by, bot_id, action)
+    except NotFound:
+        raise LeaseLost("no live lease of this bot has that id") from None
+    return lease, attempt
+
+
+def release(working: WorkingSet, command: Release) -> str:
+    """Give an item back, now or after a delay. Again on the ended lease: the same answer."""
+    lease, attempt = _held_lease(working, command.by, command.lease_id, "work.release")
+    if lease is None:
+        if attempt is not None and attempt.answer == "released":
+            return attempt.work
+        raise _lease_lost(working, attempt)
+    task, work = working.task(lease.task), working.work(lease.work)
+    if task.status in TASK_CLOSED:
+        raise TaskClosed("the task is closed; drop the work")
+    working.record("work.release", work.id, task=task, body={**_about(work), "reason": command.reason})
+    _hear(working, lease, command.progress)
+    wait = retry.put_off_again(command.delay, work.deferrals, work.put_off)
+    why = working.rules.text(command.reason, tenant=task.tenant)
+    deferred(working, task, work, lease, wait, why, answer="released", reason=command.reason)
+    return work.id
+
+
+def ask(working: WorkingSet, command: Ask) -> str | Refusal:
+    """Ask a person; the id of the question. It ends the lease, and the answer comes with the item's next one.
+
+    People read it while the work waits: its secrets were hidden at the door (`asking.readable`).
+    """
+    lease, attempt = _held_lease(working, command.by, command.lease_id, "work.ask")
+    if lease is None:
+        if attempt is not None and attempt.ending is AttemptOutcome.ASKED and attempt.answer is not None:
+            return attempt.answer
+        raise _lease_lost(working, attempt)
+    task, work = working.task(lease.task), working.work(lease.work)
+    if task.status in TASK_CLOSED:
+        raise TaskClosed("the task is closed; drop the work")
+    working.record("work.ask", work.id, task=task, body={**_about(work), "question": command.question})
+    _hear(working, lease, command.progress)
+    if (wrong := questions.fault_of(working, command)) is not None:
+        said = json.dumps([command.question, command.choices, command.schema], sort_keys=True)
+        return _refuse(working, task, work, lease, wrong, hashlib.sha256(said.encode()).hexdigest())
+    bot = working.bot(lease.bot, command.by.tenant)
+    approval_id = questions.put(
+        working,
+        task,
+        "question",
+        question=command.question,
+        choices=command.choices,
+        schema=command.schema,
+        subject={"question": command.question, "choices": list(command.choices), **_about(work)},
+        work=work,
+        asked_by=bot.name,
+        expires=command.expires,
+    ).id
+    _end(working, task, work, lease, AttemptOutcome.ASKED, answer=approval_id)
+    working.edit_work(work)
+    work.deferrals = work.put_off = 0  # a person takes part: it goes round no more
+    working.wait(task, work, Transition.ASKED, None)
+    review_changed(working, task, work)
+    working.emit(_of_attempt(events.WorkAsked, work, approval=approval_id), task=task, work=work)
+    return approval_id
+
+
+def answer(working: WorkingSet, task: Task, work: Work, question: str, given: Json) -> None:
+    working.changes.answered.append(Answered(work.id, task.id, question, given, working.now))
+    working.move_work(task, work, Transition.ANSWERED)
+    working.emit(_of_attempt(events.WorkAnswered, work), task=task, work=work)

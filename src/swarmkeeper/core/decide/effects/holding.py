@@ -1,0 +1,77 @@
+"""What stops and starts the handing out of a task's items: holds, questions to people, a change of priority."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from swarmkeeper.core import events, lookups
+from swarmkeeper.core.decide.effects import deadline, questions
+from swarmkeeper.core.decide.effects.steps import begin_chore, step
+from swarmkeeper.core.decide.working_set import WorkingSet
+from swarmkeeper.core.model import BackgroundJob, Task, Work
+from swarmkeeper.core.states import FINAL, Status
+
+
+def hold(working: WorkingSet, task: Task, name: str) -> None:
+    """Hand out nothing more of the task until `unhold`."""
+    first = not task.hold_reasons
+    working.edit_task(task).hold_reasons = tuple(sorted({*task.hold_reasons, name}))
+    working.emit(events.TaskHeld(hold=name), task=task)
+    if first:
+        begin_chore(working, task, "hold", {})
+
+
+def unhold(working: WorkingSet, task: Task, name: str) -> None:
+    if name not in task.hold_reasons:
+        return
+    working.edit_task(task).hold_reasons = tuple(one for one in task.hold_reasons if one != name)
+    working.emit(events.TaskUnheld(hold=name), task=task)
+    if not task.hold_reasons:
+        begin_chore(working, task, "unhold", {})
+
+
+def _each_ready(working: WorkingSet, task: Task, job: BackgroundJob, act: Callable[[Work], None]) -> bool:
+    size = working.limits.slice_rows
+    found = working.get(lookups.HELD_WORKS, (task.id, job.cursor, size))
+    for work in (working.work(work_id) for work_id in found):
+        if work.status is Status.READY:  # the list is of what is stored, this very command may have moved it on
+            act(work)
+    if found:
+        working.edit_job(job).cursor = found[-1]
+    return len(found) < size
+
+
+@step("hold")
+def _hold_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
+    return _each_ready(working, task, job, working.stop_start_clock)
+
+
+@step("unhold")
+def _unhold_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
+    if working.is_held(task):  # held again before this chore's turn came: the next release will do it
+        return True
+    return _each_ready(working, task, job, lambda work: None if work.start_due else working.make_ready(task, work))
+
+
+@step("priority")
+def _priority_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
+    """Move what had the task's old priority to its new one."""
+    size = working.limits.slice_rows
+    found = working.get(lookups.OPEN_WORKS, (task.id, job.cursor, size))
+    for work in (working.work(work_id) for work_id in found):
+        if work.status not in FINAL and work.priority == job.args["old"]:
+            working.edit_work(work).priority = job.args["new"]
+            if work.status is Status.READY and work.start_due is not None:
+                working.stop_start_clock(work)
+                working.make_ready(task, work)
+    if found:
+        working.edit_job(job).cursor = found[-1]
+    return len(found) < size
+
+
+def ask_people(working: WorkingSet, task: Task, kind: str, **asked: Any) -> None:
+    """Ask for an approval, as `asking.put` has it: the task is held, and its deadline stands meanwhile."""
+    approval = questions.put(working, task, kind, **{"asked_by": task.submitted_by, **asked})
+    deadline.stop(working, task)
+    hold(working, task, approval.id)

@@ -1,0 +1,190 @@
+"""Rows of a task that are written in slices: those of a plan, and those that are opened again.
+
+While some of them are missing, the task is `loading`: nothing of it is handed out, and it cannot finish.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+
+from swarmkeeper.core import events, lookups
+from swarmkeeper.core.decide.effects import closing, rows
+from swarmkeeper.core.decide.effects.steps import begin_chore, room, step
+from swarmkeeper.core.decide.working_set import WorkingSet
+from swarmkeeper.core.model import BackgroundJob, Edge, Json, SubtaskSpec, Task, Work
+from swarmkeeper.core.rules import graph
+from swarmkeeper.core.states import FINAL, AttemptOutcome, Status, Transition
+
+_LOADS = frozenset({"plan", "reopen"})  # chores in which a task is not whole: it is `loading` until the last of them
+
+
+# ---- plans ---------------------------------------------------------------------------------------------------------
+
+
+def add_subtasks(
+    working: WorkingSet, task: Task, specs: Sequence[SubtaskSpec], written: graph.Written | None = None
+) -> None:
+    """Turn a sound plan into rows, in slices. Counters tell the whole at once, so that nothing finishes too early.
+
+    Args:
+        written: a first plan that is longer than a slice, in place of `specs`; see `graph.cut`.
+    """
+    if written is not None:
+        working.edit_task(task)
+        task.n_total += written.count
+        working.count_open(task, written.count)
+        _write_later(working, task, written.parts)
+        return
+    at = working.now
+    failure_handled = graph.handled_keys(specs)
+    inside = {spec.key for spec in specs}
+    outside = sorted({parent for spec in specs for parent, _ in spec.depends_on if parent not in inside})
+    parents = {key: known for key in outside if (known := working.get(lookups.WORK_KEY, (task.id, key))) is not None}
+    working.get_many(lookups.WORK, list(parents.values()))
+    for key in outside:
+        if key in failure_handled:
+            working.edit_work(working.work(parents[key])).failure_handled = True
+    working.edit_task(task)
+    task.n_total += len(specs)
+    working.count_open(task, len(specs))
+    size = working.limits.slice_rows
+    parts = list(graph.parts(specs, parents, failure_handled, size if len(specs) <= size else graph.part_rows(size)))
+    if len(parts) == 1 and not working.jobs(task):
+        _write_whole(working, task, parts[0], at=at)
+        return
+    _write_later(working, task, [json.dumps(part).encode() for part in parts])
+
+
+def _write_later(working: WorkingSet, task: Task, parts: Sequence[bytes]) -> None:
+    task.loading = True
+    at = working.now
+    names = [f"{task.id}/plan/{at}/{number}" for number in range(len(parts))]
+    for name, part in zip(names, parts, strict=True):
+        working.write_payload(task, name, part, kept=False)
+    # Never begun here: to cut a long plan was work enough for one commit, and a short one waits for other chores.
+    working.add_job(task, "plan", {"slices": names, "at": at, "skipped": []})
+
+
+def _write_whole(working: WorkingSet, task: Task, nodes: Sequence[Mapping[str, Json]], *, at: int) -> None:
+    """A plan that one slice holds, where nothing of the task is before it: no chore, and nothing kept for one."""
+    written = rows.write_rows(working, task, nodes, at=at)
+    skipped = [work for work in written if work.status is Status.SKIPPED]
+    if skipped:
+        working.emit(events.WorkSkipped.of(skipped), task=task)
+        working.add_job(task, "settle", {"parents": [[work.id, ""] for work in skipped]})
+    _release(working, task, written)
+
+
+@step("plan")
+def _plan_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
+    """Write one slice of rows, of one part or more; after the last, let what can begin begin."""
+    names: list[str] = job.args["slices"]
+    done = int(job.cursor or 0)
+    written: list[Work] = []
+    for nodes in rows.parts_now(working, names[done : done + graph.PARTS_A_SLICE]):
+        written += rows.write_rows(working, task, nodes, at=job.args["at"])
+        working.write_payload(task, names[done], None)
+        done += 1
+    skipped = [work for work in written if work.status is Status.SKIPPED]
+    if skipped:
+        working.emit(events.WorkSkipped.of(skipped), task=task)
+    working.edit_job(job).cursor = str(done)
+    job.args = {**job.args, "skipped": [*job.args["skipped"], *(work.id for work in skipped)]}
+    if done < len(names):
+        return False
+    _loaded(working, task, job)
+    if job.args["skipped"]:
+        # A chore of its own: what lies behind them can be listed only once these rows are stored.
+        working.add_job(task, "settle", {"parents": [[work_id, ""] for work_id in job.args["skipped"]]})
+    working.add_job(task, "release", {})
+    return True
+
+
+def _loaded(working: WorkingSet, task: Task, job: BackgroundJob) -> None:
+    """Note that the rows of this chore are all written: where no other writes some, the task is whole again."""
+    working.edit_task(task).loading = any(one.id != job.id and one.kind in _LOADS for one in working.jobs(task))
+
+
+def _release(working: WorkingSet, task: Task, works: Iterable[Work]) -> None:
+    freed = []
+    for work in works:
+        if work.status is Status.BLOCKED and work.pending == 0:
+            working.move_work(task, work, Transition.UNBLOCKED)
+            freed.append(work)
+        elif work.status is Status.READY and work.start_due is None and not working.is_held(task):
+            working.make_ready(task, work)  # it became READY while rows were still being written
+    if freed:
+        working.emit(events.WorkUnblocked.of(freed), task=task)
+
+
+@step("release")
+def _release_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
+    """Let begin what waits for nothing: items of the new plan, and others that became READY while it was written."""
+    size = working.limits.slice_rows
+    found = working.get(lookups.OPEN_WORKS, (task.id, job.cursor, size))
+    _release(working, task, [working.work(work_id) for work_id in found])
+    if found:
+        working.edit_job(job).cursor = found[-1]
+    return len(found) < size
+
+
+# ---- opening again -------------------------------------------------------------------------------------------------
+
+
+def reopen(working: WorkingSet, task: Task, roots: Iterable[str], *, clear: bool) -> None:
+    """Put roots and all that lies downstream of them back to the start; see states.REOPEN.
+
+    Args:
+        clear: forget checkpoints, too (retry does; rework goes on from them).
+    """
+    _, edges = working.get(lookups.GRAPH, task.id)
+    order = graph.downstream(roots, edges)
+    if not order:
+        return
+    if len(order) > room(working) or working.jobs(task):
+        # Not all in this commit: until the last of them is open again, nobody may take the task to be done.
+        working.edit_task(task).loading = True
+    begin_chore(working, task, "reopen", {"order": order, "clear": clear, "whole": not task.loading})
+
+
+@step("reopen")
+def _reopen_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
+    done = int(job.cursor or 0)
+    order: list[str] = job.args["order"]
+    some = order[done : done + (len(order) if job.args["whole"] else working.limits.slice_rows)]
+    working.get_many(lookups.PARENTS, some)
+    working.get_many(lookups.WORK, some)
+    working.get_many(lookups.LEASE, some)
+    told = []
+    for work_id in some:
+        work = working.work(work_id)
+        _reopen_one(working, task, work, clear=job.args["clear"])
+        told.append(work)
+    working.emit(events.WorkReopened.of(told), task=task)
+    done += len(some)
+    working.edit_job(job).cursor = str(done)
+    if done < len(order):
+        return False
+    if not job.args["whole"]:
+        _loaded(working, task, job)
+        working.add_job(task, "unhold", {})
+    return True
+
+
+def _reopen_one(working: WorkingSet, task: Task, work: Work, *, clear: bool) -> None:
+    if work.status is Status.IN_REVIEW:
+        review = working.work_by_key(task, f"review-of/{work.key}/{work.round}")
+        if review is not None and review.status not in FINAL:
+            closing.cancel_item(working, task, review)
+    lease = working.lease_of(work)
+    if lease is not None:
+        working.end_lease(task, work, lease, AttemptOutcome.CANCELLED)
+    edges: list[Edge] = working.get(lookups.PARENTS, work.id)
+    pending, broken = graph.standing(edges, {edge.parent: working.work(edge.parent).status for edge in edges})
+    working.edit_work(work).pending = pending
+    # A broken edge skips at once, as it does in the first pass; waiting for the others would end the same way.
+    status = Status.SKIPPED if broken else Status.BLOCKED if pending else Status.READY
+    working.reopened(task, work, status)
+    if clear:
+        work.checkpoint = None

@@ -1,0 +1,502 @@
+"""The named reads that a store has to offer: of each its name, the class of its rows, and its parameters.
+
+A row holds its columns as the store keeps them: times in microseconds, JSON as text, words of core/states.py as
+strings. What a store's query answers beyond the fields of the class is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from swarmkeeper.core.model import Tenant
+from swarmkeeper.core.ports import Read, Reader
+from swarmkeeper.core.rules.explain import Asked
+
+R = TypeVar("R")
+JsonText = str
+
+
+async def fetch(reader: Reader, read: Read[R], **parameters: Any) -> list[R]:
+    """The rows of a named read."""
+    assert parameters.keys() == read.parameters, f"{read} takes {sorted(read.parameters)}"
+    found: list[R] = await reader.read(read, parameters)
+    return found
+
+
+# ---- tasks ----------------------------------------------------------------------------------------------------------
+
+
+class TaskRow(NamedTuple):
+    id: str
+    tenant: str
+    title: str
+    status: str
+    outcome: str | None
+    failure: JsonText | None
+    holds: JsonText
+    priority: int
+    version: int
+    spec: str  # payload id
+    verdict: str | None  # payload id
+    n_total: int
+    n_open: int
+    n_failed: int
+    loading: int
+    round: int
+    labels: JsonText
+    planner_skills: JsonText
+    evaluator_skills: JsonText
+    evaluation: str
+    quorum_accept: int
+    quorum_of: int
+    max_rounds: int
+    approval: str
+    plan_timeout: int
+    review_timeout: int
+    defaults: JsonText
+    deadline: int | None
+    usage: JsonText
+    created_at: int
+    updated_at: int
+    spec_bytes: int | None = None  # in pages alone
+
+
+class PayloadRow(NamedTuple):
+    id: str
+    body: bytes
+
+
+class SubtaskRow(NamedTuple):
+    """An item beside the lease that it is under, and the last attempt at it that has ended."""
+
+    seq: int
+    id: str
+    task: str
+    kind: str
+    key: str
+    status: str
+    priority: int
+    attempt: int
+    round: int
+    since: int
+    wake: int | None
+    result: str | None  # payload id
+    error: JsonText | None
+    spec: bytes | None  # the planned subtask as JSON
+    held: int  # whether it is under a lease
+    holder: str | None  # name of the bot that has it
+    said: JsonText | None  # progress under the lease
+    started: int | None
+    ended: int | None
+    last_attempt: int | None
+    last_round: int | None
+    last_error: JsonText | None
+    ending: str | None
+    reason: str | None
+    tried_by: str | None
+
+
+class WorkIdRow(NamedTuple):
+    work: str
+
+
+class CountRow(NamedTuple):
+    number: int
+
+
+class OutputRow(NamedTuple):
+    """Where an output stands, and how large it is."""
+
+    task: str
+    key: str
+    result: str  # payload id
+    result_hash: str
+    bytes: int
+
+
+class NodeRow(NamedTuple):
+    key: str
+    status: str
+    attempt: int
+
+
+class EdgeRow(NamedTuple):
+    parent: str  # key
+    child: str  # key
+    condition: str
+    status: str  # of the parent
+
+
+class AttemptRow(NamedTuple):
+    attempt: int
+    bot: str
+    bot_name: str | None
+    lease_id: str
+    started: int
+    ended: int
+    ending: str
+    error: JsonText | None
+    reason: str | None
+    progress: JsonText | None
+    usage: JsonText | None
+    result: str | None  # payload id
+
+
+class LateResultRow(NamedTuple):
+    lease_id: str
+    bot: str
+    at: int
+    body: bytes | None
+
+
+class BodyRow(NamedTuple):
+    body: bytes
+
+
+_PAGE = ("tenant", "statuses", "outcomes", "labels", "created_after", "created_before", "after_at", "after_id", "limit")
+
+TASK_ROW = Read("task_row", TaskRow, "tenant", "task")
+TASKS_OLDEST = Read("tasks_oldest", TaskRow, *_PAGE)
+TASKS_NEWEST = Read("tasks_newest", TaskRow, *_PAGE)
+TASKS_BY_PRIORITY = Read("tasks_by_priority", TaskRow, *_PAGE, "after_priority")
+PAYLOADS = Read("payloads", PayloadRow, "ids")
+SUBTASKS_PAGE = Read("subtasks_page", SubtaskRow, "task", "kind", "after", "limit")
+SUBTASK_ROW = Read("subtask_row", SubtaskRow, "task", "kind", "ref")
+RESULTS_OF_TASK = Read("results_of_task", OutputRow, "task", "kind", "status")
+LAST_RESULTS_OF_TASK = Read("last_results_of_task", OutputRow, "task", "kind", "status", "condition")
+GRAPH_NODES = Read("graph_nodes", NodeRow, "task", "kind")
+GRAPH_EDGES = Read("graph_edges", EdgeRow, "task")
+ATTEMPTS_OF_WORK = Read("attempts_of_work", AttemptRow, "work")
+LAST_FAILURE_OF_TASK = Read("last_failure_of_task", WorkIdRow, "task", "endings", "well")
+FAILED_COUNT = Read("failed_count", CountRow, "task", "kind", "status")
+LATE_OF_WORK = Read("late_of_work", LateResultRow, "work")
+VERDICT_ON_SUBTASK = Read("verdict_on_subtask", BodyRow, "task", "from_key", "to_key", "status")
+LEASE_ON_TASK = Read("lease_on_task", WorkIdRow, "tenant", "bot", "key", "task")
+ATTEMPT_ON_TASK = Read("attempt_on_task", WorkIdRow, "tenant", "bot", "key", "task")
+
+# ---- reports and leases ---------------------------------------------------------------------------------------------
+
+
+class ReportStandingRow(NamedTuple):
+    """What is known of one result that a bot would report."""
+
+    place: int
+    named_task: str | None
+    lease_id: str | None
+    task_status: str | None
+    live: int  # leases that it may be under; of a named lease 0 or 1
+    ended: int
+    again: int  # whether its attempt has a result
+    late: int  # results of its item that came too late
+
+
+class BotOwnerRow(NamedTuple):
+    name: str
+    key_id: str
+    type: str
+
+
+class WeightRow(NamedTuple):
+    bytes: int
+    edges: int
+
+
+class JudgedRow(NamedTuple):
+    """The subtask that a review is about, with its output."""
+
+    id: str
+    task: str
+    key: str
+    spec: bytes | None
+    result: str | None  # payload id
+    result_hash: str | None
+    result_bytes: int | None
+
+
+class UpstreamRow(NamedTuple):
+    """An `OutputRow`, and the item that goes on from it."""
+
+    child: str
+    task: str
+    key: str
+    result: str
+    result_hash: str
+    bytes: int
+
+
+class FeedbackRow(NamedTuple):
+    work: str
+    round: int
+    text: str
+
+
+class AnswerRow(NamedTuple):
+    work: str
+    question: str
+    answer: JsonText
+
+
+class LastAttemptRow(NamedTuple):
+    work: str
+    attempt: int
+    ending: str
+    error: JsonText | None
+    reason: str | None
+    result: str | None  # payload id
+    bot_name: str
+
+
+STANDING_OF_REPORTS = Read("standing_of_reports", ReportStandingRow, "tenant", "bot", "asked")
+BOT_OWNER = Read("bot_owner", BotOwnerRow, "tenant", "bot")
+WEIGHT_OF_LEASES = Read("weight_of_leases", WeightRow, "bodies", "works")
+WORKS_BY_ID = Read("works_by_id", JudgedRow, "works")
+UPSTREAM_OF_WORKS = Read("upstream_of_works", UpstreamRow, "works", "status")
+FEEDBACK_OF_WORKS = Read("feedback_of_works", FeedbackRow, "works")
+ANSWERS_OF_WORKS = Read("answers_of_works", AnswerRow, "works")
+LAST_ATTEMPTS_OF_WORKS = Read("last_attempts_of_works", LastAttemptRow, "works")
+
+# ---- messages and approvals -----------------------------------------------------------------------------------------
+
+
+class NewestMessageRow(NamedTuple):
+    task: str
+    id: str
+
+
+class MessageRow(NamedTuple):
+    id: str
+    from_bot: str  # a bot's name, where it is a bot
+    to_bot: str | None
+    task: str
+    at: int
+    payload: str  # payload id
+    bytes: int
+
+
+class ApprovalRow(NamedTuple):
+    id: str
+    task: str
+    kind: str
+    opened_at: int
+    work: str | None
+    asked_by: str
+    question: str
+    choices: JsonText
+    schema: JsonText | None
+    expires_at: int
+    subject_hash: str
+    subject: JsonText | None
+    state: str
+    decision: JsonText | None
+    decided_by: str | None
+    decided_at: int | None
+
+
+class SizeRow(NamedTuple):
+    id: str
+    bytes: int
+
+
+_APPROVALS = ("tenant", "state", "after", "limit")
+
+NEWEST_MESSAGES = Read("newest_messages", NewestMessageRow, "over")
+MESSAGE_ROW = Read("message_row", MessageRow, "task", "message")
+MESSAGES_PAGE = Read("messages_page", MessageRow, "task", "after", "limit")
+MESSAGES_FOR_BOT = Read("messages_for_bot", MessageRow, "task", "bot", "after", "limit")
+APPROVAL_ROW = Read("approval_row", ApprovalRow, "tenant", "approval")
+APPROVALS_BYTES = Read("approvals_bytes", SizeRow, *_APPROVALS)
+APPROVALS_BYTES_OF_TASK = Read("approvals_bytes_of_task", SizeRow, *_APPROVALS, "task")
+APPROVALS_PAGE = Read("approvals_page", ApprovalRow, *_APPROVALS)
+APPROVALS_PAGE_OF_TASK = Read("approvals_page_of_task", ApprovalRow, *_APPROVALS, "task")
+
+# ---- bots, keys and tenants -----------------------------------------------------------------------------------------
+
+
+class BotRow(NamedTuple):
+    id: str
+    tenant: str
+    created_at: int
+    type: str
+    name: str
+    instance: str
+    version: str
+    owner: str
+    key_id: str
+    skills: JsonText
+    capacity: int
+    dedicated: int
+    endpoint: str | None
+    labels: JsonText
+    status: str
+    last_seen: int
+    row_version: int
+    held: int = 0  # leases; not in bots_of_tenant
+
+
+class BotSkillsRow(NamedTuple):
+    id: str
+    skills: JsonText
+    capacity: int
+    held: int
+
+
+class WaitingRow(NamedTuple):
+    id: int
+    skills: JsonText
+    waiting: int
+    since: int
+
+
+class KeyRow(NamedTuple):
+    """A key without anything that could be used as one."""
+
+    id: str
+    role: str
+    bot: str | None
+    owner: str | None
+    skills: JsonText | None
+    created_at: int
+    expires_at: int | None
+    revoked_at: int | None
+
+
+class SecretKeyRow(NamedTuple):
+    """A key with what proves that it is genuine."""
+
+    id: str
+    public_id: str
+    tenant: str
+    role: str
+    created_at: int
+    digest: bytes
+    bot: str | None
+    owner: str | None
+    skills: JsonText | None
+    expires_at: int | None
+    revoked_at: int | None
+    previous_digest: bytes | None
+    previous_until: int | None
+    version: int
+
+
+class TenantNameRow(NamedTuple):
+    id: str
+    name: str
+
+
+class BotSeenRow(NamedTuple):
+    id: str
+    tenant: str
+    last_seen: int
+
+
+BOTS_PAGE = Read("bots_page", BotRow, "tenant", "after", "limit")
+BOT_ROW = Read("bot_row", BotRow, "tenant", "bot")
+BOTS_OF_TENANT = Read("bots_of_tenant", BotRow, "tenant")
+SKILLS_OF_BOTS = Read("skills_of_bots", BotSkillsRow, "tenant", "status")
+WAITING_BY_QUEUE = Read("waiting_by_queue", WaitingRow, "tenant")
+KEYS_PAGE = Read("keys_page", KeyRow, "tenant", "after", "limit")
+KEY_ROW = Read("key_row", KeyRow, "tenant", "key")
+KEY_BY_PUBLIC_ID = Read("key_by_public_id", SecretKeyRow, "public_id")
+TENANT_SHARES = Read("tenant_shares", Tenant)
+TENANT_ROW = Read("tenant_row", Tenant, "tenant")
+TENANTS = Read("tenants", TenantNameRow)
+BOTS_SEEN_BEFORE = Read("bots_seen_before", BotSeenRow, "after", "before", "limit")
+
+# ---- why things wait ------------------------------------------------------------------------------------------------
+
+
+class OpenCountRow(NamedTuple):
+    """Items of a task that wait for the same reason."""
+
+    kind: str
+    status: str
+    queue: int
+    excluded: JsonText
+    key: str
+    number: int
+    pending: int
+    wake: int | None
+    start_due: int | None
+    skills: JsonText
+    assign_to: str | None
+
+
+class OpenItemRow(NamedTuple):
+    id: str
+    kind: str
+    key: str
+    status: str
+    queue: int
+    excluded: JsonText
+    since: int
+    attempt: int
+    round: int
+    pending: int
+    wake: int | None
+    start_due: int | None
+    skills: JsonText
+    assign_to: str | None
+    ends_at: int | None
+    bot: str | None
+
+
+class OpenUpstreamRow(NamedTuple):
+    child: str
+    keys: JsonText
+
+
+OPEN_COUNTS = Read("open_counts", OpenCountRow, "task", "statuses", "kind")
+OPEN_ITEMS = Read("open_items", OpenItemRow, "task", "statuses", "limit")
+OPEN_UPSTREAM = Read("open_upstream", OpenUpstreamRow, "works", "statuses", "limit")
+OPEN_APPROVALS = Read("open_approvals", Asked, "task", "state", "limit")
+
+# ---- evidence -------------------------------------------------------------------------------------------------------
+
+
+class EventRow(NamedTuple):
+    seq: int
+    id: str
+    at: int
+    tenant: str
+    task: str | None
+    sequence: int
+    work: str | None
+    kind: str
+    actor: str
+    audit: str
+    body: JsonText
+    redacted: JsonText  # [[pointer, rule, action, within], …]
+
+
+class AuditPlaceRow(NamedTuple):
+    place: int
+    actor: str
+    action: str
+
+
+class AuditRecordRow(NamedTuple):
+    place: int
+    leaf: bytes
+    body: bytes | None
+
+
+class CursorRow(NamedTuple):
+    seq: int
+
+
+_PLACES = ("tenant", "after", "limit")
+
+EVENTS_AFTER = Read("events_after", EventRow, "after", "limit")
+EVENTS_OF_TENANT = Read("events_of_tenant", EventRow, "tenant", "after", "limit")
+EVENTS_OF_TASK = Read("events_of_task", EventRow, "task", "after", "limit")
+AUDIT_PLACES = Read("audit_places", AuditPlaceRow, *_PLACES)
+AUDIT_PLACES_OF_TASK = Read("audit_places_of_task", AuditPlaceRow, *_PLACES, "task")
+AUDIT_PLACES_OF_ACTOR = Read("audit_places_of_actor", AuditPlaceRow, *_PLACES, "actor")
+AUDIT_PLACES_OF_ACTION = Read("audit_places_of_action", AuditPlaceRow, *_PLACES, "action")
+AUDIT_RECORDS_AT = Read("audit_records_at", AuditRecordRow, "tenant", "places")
+FIRST_EVENT = Read("first_event", CursorRow)
+NEWEST_EVENT = Read("newest_event", CursorRow)
+
+READS: Mapping[str, Read[Any]] = {str(read): read for read in list(vars().values()) if isinstance(read, Read)}

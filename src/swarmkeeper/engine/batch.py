@@ -1,0 +1,262 @@
+"""One batch: load, decide, one slice of a chore, hand over, save. It knows nothing of the loop around it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from swarmkeeper.core import lookups
+from swarmkeeper.core.answers import Refusal, Replayed
+from swarmkeeper.core.commands import Command, Continue, Heartbeat, Release, Report, TimerFired
+from swarmkeeper.core.decide import decide
+from swarmkeeper.core.decide.working_set import NotLoaded, WorkingSet
+from swarmkeeper.core.errors import IdempotencyKeyReused, SwarmkeeperError
+from swarmkeeper.core.model import BackgroundJob, Idempotency, Timer
+from swarmkeeper.core.ports import Changes, Key, Transaction
+from swarmkeeper.core.states import Kind
+from swarmkeeper.engine.dispatcher import Dispatcher, Poll, Scheduler
+from swarmkeeper.govern import audit
+
+ROUNDS_MAX = 1_000  # a bound for what never ends; decisions ask for rows in bulk, and need a few
+TIMERS_MAX = 256  # fired in one batch
+REPORTS_A_SLICE = 4  # of one batch may each set off a whole slice: few do
+SLICES_MAX = 16  # into which a slice is divided where more come together
+
+
+@dataclass(slots=True, eq=False)
+class Queued:
+    """One command, from its arrival to its answer."""
+
+    command: Command[Any]
+    seed: bytes
+    answer: asyncio.Future[Any] | None = None
+    request: str = ""  # id of the call that it came with
+    value: Any = None
+    error: BaseException | None = None
+    poll: Poll | None = None  # a claim that rides along with the last of a group of reports
+    group: tuple[Queued, ...] = ()
+    rounds: int = 0
+    rows: int = 0  # that it wrote
+    decided: bool = False
+
+    @property
+    def accepted(self) -> bool:
+        return self.decided and self.error is None and not isinstance(self.value, Refusal)
+
+    def settle(self, error: BaseException | None) -> None:
+        """Answer whoever waits for it."""
+        if self.answer is None or self.answer.done():
+            return
+        if error is not None:
+            self.answer.set_exception(error)
+        else:
+            self.answer.set_result(self.value)
+
+    def reset(self) -> None:
+        self.value = self.error = None
+        self.rounds, self.decided = 0, False
+        if self.poll is not None:
+            self.poll.found = None
+
+
+@dataclass(slots=True)
+class Batch:
+    transaction: Transaction
+    working: WorkingSet
+    scheduler: Scheduler
+    seed: Callable[[], bytes]
+    saved: list[Changes] = field(default_factory=list)
+    answered: list[Poll] = field(default_factory=list)
+
+    async def run(
+        self,
+        commands: Sequence[Queued],
+        polls: Sequence[Poll],
+        *,
+        timers: Sequence[Timer] = (),
+        job: BackgroundJob | None = None,
+        alive: bool = False,
+        slice_rows: int | None = None,
+    ) -> None:
+        """
+        Args:
+            slice_rows: how many rows a command may write, or the slice of the chore where it is alone; None for as
+                many as limits say.
+        """
+        whole = self.working.limits.slice_rows if slice_rows is None else slice_rows
+        self._slice(whole)
+        # What many commands set off is written in many slices: none of them alone may hold up the others.
+        several = sum(isinstance(one.command, Report) for one in commands) // REPORTS_A_SLICE
+        if several > 1:
+            self._slice(max(whole // several, whole // SLICES_MAX))
+        fired = [Queued(TimerFired(kind=timer.kind, ref=timer.ref), self.seed()) for timer in timers]
+        # A report or a beat that came before this batch is heard before its lease is found to have run out.
+        await self._decide_all([*commands, *fired], _beside(commands, polls))
+        for queued in fired:
+            assert queued.error is None, f"a timer was refused: {queued.error}"
+        if job is not None:
+            self._slice(-(-whole // 2) if commands or polls else whole)  # they wait for it, too
+            step = Queued(Continue(job=job.id, task=job.task), self.seed())
+            await self._decide_all([step])
+            assert step.error is None, f"a chore was refused: {step.error}"
+        riders = [one.poll for one in commands if one.poll is not None and any(each.accepted for each in one.group)]
+        hand_over = Dispatcher(self.scheduler, self.working, self.transaction)
+        self.answered = await hand_over.run([*polls, *riders], self.save)
+        await self._finish(alive=alive)
+
+    def _slice(self, rows: int) -> None:
+        self.working.limits = replace(self.working.limits, slice_rows=max(1, rows))
+
+    # ---- deciding --------------------------------------------------------------------------------------------------
+
+    async def _decide_all(self, batch: Sequence[Queued], beside: Iterable[Key] = ()) -> None:
+        needs: dict[Key, None] = dict.fromkeys(beside)
+        for queued in batch:
+            needs.update(dict.fromkeys(queued.command.needs()))
+        await self._load(needs)
+        await self._load(_behind(self.working, [queued.command for queued in batch]))
+        waiting = batch
+        while waiting:
+            missing: dict[Key, None] = {}
+            again = []
+            for queued in waiting:
+                found = self._decide(queued)
+                if found:
+                    missing.update(dict.fromkeys(found))
+                    again.append(queued)
+            if again:
+                await self.save()
+                await self._load(missing)
+            waiting = again
+
+    async def _load(self, needs: Iterable[Key]) -> None:
+        missing = [want for want in needs if want not in self.working.rows]
+        if missing:
+            self.working.put_loaded(await self.transaction.load(missing))
+
+    def _decide(self, queued: Queued) -> tuple[Key, ...]:
+        """Decide one command; what has to be loaded before that is possible, or nothing."""
+        queued.rounds += 1
+        assert queued.rounds < ROUNDS_MAX, "a command asks for ever more rows"
+        working, command = self.working, queued.command
+        actor_type, actor = _actor(command)
+        working.begin(
+            actor_type=actor_type,
+            actor=actor,
+            by=command.by,
+            seed=queued.seed,
+            trace=command.trace,
+            request=queued.request,
+        )
+        try:
+            queued.value = self._replayed(command)
+            if queued.value is None:
+                queued.value = decide(working, command)
+                self._remember(command, queued.value)
+            queued.rows = working.rows_written
+            working.finish()
+        except NotLoaded as missing:
+            working.undo()
+            return missing.needs
+        except SwarmkeeperError as error:
+            working.undo()
+            queued.error = error.with_traceback(None)  # which would keep this frame, and the command, in a circle
+        queued.decided = True
+        return ()
+
+    def _replayed(self, command: Command[Any]) -> Replayed | None:
+        if command.idempotency is None:
+            return None
+        request_hash = command.idempotency[1]
+        own, former = (self._known(command, name) for name in command.remembered_as)
+        if own is not None and own.request_hash != request_hash:
+            raise IdempotencyKeyReused("this Idempotency-Key was used with another request")
+        known = own or (former if former is not None and former.request_hash == request_hash else None)
+        return None if known is None else Replayed(known.resource)
+
+    def _known(self, command: Command[Any], name: str) -> Idempotency | None:
+        known = self.working.get(lookups.IDEMPOTENCY, (command.by.tenant, name))
+        return None if known is None or known.expires <= self.working.now else known
+
+    def _remember(self, command: Command[Any], value: Any) -> None:
+        if command.idempotency is None or isinstance(value, Refusal):
+            return
+        key, request_hash = command.remembered_as[0], command.idempotency[1]
+        resource = value if isinstance(value, str) else str(value[0])
+        expires = self.working.now + self.working.limits.idempotency
+        row = Idempotency(command.by.tenant, key, request_hash, 0, resource, expires)
+        self.working.put_row(lookups.IDEMPOTENCY, (command.by.tenant, key), row)
+        self.working.changes.idempotency.append(row)
+
+    # ---- saving ----------------------------------------------------------------------------------------------------
+
+    async def save(self) -> None:
+        """Write what has changed so far, so that what is loaded next is true."""
+        changes = self.working.take_changes()
+        if changes:
+            await self.transaction.save(changes)
+            self.saved.append(changes)
+
+    async def _finish(self, *, alive: bool) -> None:
+        """Write the rest: records of audit at the end of their trees, and that the engine lives."""
+        changes = self.working.take_changes()
+        tenants = list(dict.fromkeys(entry.tenant for entry in self.working.entries))
+        await self._load([lookups.TREE.of(tenant) for tenant in tenants])
+        for tenant in tenants:
+            own = [entry for entry in self.working.entries if entry.tenant == tenant]
+            leaves, tree = audit.append(self.working.get(lookups.TREE, tenant), own, self.working.rules.hash, tenant)
+            changes.leaves += leaves
+            changes.trees[tenant] = tree
+        if changes or self.saved or alive:
+            # Places run ahead of the time where many are given out in one moment; the next run begins after them.
+            changes.alive_at = self.working.position
+            await self.transaction.save(changes)
+            self.saved.append(changes)
+
+
+def _actor(command: Command[Any]) -> tuple[str, str]:
+    by = command.by
+    if by.role == "engine":
+        return "engine", "engine"
+    bot = getattr(command, "bot", None)
+    if by.role.startswith("bot:") and isinstance(bot, str):
+        return "bot", bot
+    return "key", by.key_id
+
+
+def _beside(commands: Iterable[Queued], polls: Iterable[Poll]) -> list[Key]:
+    """What is needed after deciding, whatever is decided: it shares the first round of loads."""
+    needs: dict[Key, None] = {}
+    for one in commands:
+        if one.poll is not None:
+            needs.update(dict.fromkeys(one.poll.claim.needs()))
+        if not isinstance(one.command, Heartbeat):  # which is not recorded
+            needs["tree", one.command.by.tenant] = None
+    for poll in polls:
+        needs.update(dict.fromkeys(poll.claim.needs()))
+    return list(needs)
+
+
+def _behind(working: WorkingSet, commands: Iterable[Command[Any]]) -> list[Key]:
+    """What stands behind an item that may end now: what waits for it, and its task's chores."""
+    behind: dict[Key, None] = {}
+    for command in commands:
+        work_id: str | None
+        if isinstance(command, TimerFired):
+            work_id = command.ref
+        elif isinstance(command, (Report, Release)) and command.lease_id is not None:
+            work_id = working.known(lookups.LEASE_ID, command.lease_id)
+        else:
+            continue
+        if work_id is None:
+            continue
+        lease = working.known(lookups.LEASE, work_id)
+        work = working.known(lookups.WORK, work_id)
+        task_id = lease.task if lease is not None else work.task if work is not None else None
+        if task_id is not None:
+            behind[lookups.TASK.of(task_id)] = behind[lookups.CHORES.of(task_id)] = None
+            if work is None or work.kind is Kind.EXECUTE:  # nothing waits for plans and reviews
+                behind[lookups.CHILDREN.of((work_id, "", working.limits.slice_rows))] = None
+    return list(behind)

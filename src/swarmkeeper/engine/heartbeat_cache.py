@@ -1,0 +1,83 @@
+"""Leases of bots that beat, as they were last committed: a beat that tells nothing new is answered from memory.
+
+It changes nothing, so it needs neither the store nor a place in a batch. What is kept here is only ever what was read
+or written by a batch; whatever is not here, or would be written, goes through a batch as every command does.
+"""
+
+from __future__ import annotations
+
+from swarmkeeper.core import lookups
+from swarmkeeper.core.answers import Directive, HeartbeatResult
+from swarmkeeper.core.commands import Heartbeat
+from swarmkeeper.core.decide.decisions.work import is_quiet
+from swarmkeeper.core.decide.effects.owners import why_not_own
+from swarmkeeper.core.decide.working_set import WorkingSet
+from swarmkeeper.core.model import Bot, Lease
+from swarmkeeper.core.ports import Changes, Rules
+from swarmkeeper.core.states import TASK_CLOSED
+
+
+class HeartbeatCache:
+    def __init__(self) -> None:
+        self._bots: dict[str, Bot] = {}
+        self._leases: dict[str, Lease] = {}  # by lease id
+        self._of_work: dict[str, str] = {}  # work id -> lease id
+        self._of_task: dict[str, set[str]] = {}  # task id -> work ids
+
+    def answer(self, beat: Heartbeat, now: int, rules: Rules) -> HeartbeatResult | None:
+        """What a batch would answer, where that would write nothing; None where a batch must look."""
+        bot = self._bots.get(beat.bot)
+        if bot is None or bot.tenant != beat.by.tenant or not rules.may(beat.by, "work.beat"):
+            return None
+        if why_not_own(beat.by, bot) is not None:
+            return None
+        directives = []
+        for pulse in beat.heartbeats:
+            lease = self._leases.get(pulse.lease_id)
+            if lease is None or lease.bot != bot.id or not is_quiet(lease, pulse, now):
+                return None
+            directives.append(Directive(pulse.lease_id, "continue", lease.expires_at, lease.task))
+        return HeartbeatResult(tuple(directives), drain=bot.status != "active")
+
+    def learn(self, beat: Heartbeat, working: WorkingSet) -> None:
+        """Take in what a batch that was committed knew when it had decided this beat."""
+        bot = working.known(lookups.BOT, beat.bot)
+        if bot is None:
+            return
+        self._bots[bot.id] = bot
+        for pulse in beat.heartbeats:
+            work_id = working.known(lookups.LEASE_ID, pulse.lease_id)
+            lease = None if work_id is None else working.known(lookups.LEASE, work_id)
+            task = None if lease is None else working.known(lookups.TASK, lease.task)
+            if lease is not None and not lease.cancelled and task is not None and task.status not in TASK_CLOSED:
+                self._leases[lease.lease_id] = lease
+                self._of_work[lease.work] = lease.lease_id
+                self._of_task.setdefault(lease.task, set()).add(lease.work)
+
+    def committed(self, changes: Changes) -> None:
+        """Forget what was changed; the next beat asks a batch, and is learnt again."""
+        for work in changes.leases_gone:
+            self._forget(work)
+        for work in changes.leases:
+            self._forget(work)
+        for task in changes.tasks.values():
+            if task.status in TASK_CLOSED:
+                for work in list(self._of_task.get(task.id, ())):
+                    self._forget(work)
+        for bot in changes.bots:
+            self._bots.pop(bot, None)
+
+    def forget_all(self) -> None:
+        """Someone else may have written."""
+        for kept in (self._bots, self._leases, self._of_work, self._of_task):
+            kept.clear()
+
+    def _forget(self, work: str) -> None:
+        lease_id = self._of_work.pop(work, None)
+        if lease_id is None:
+            return
+        lease = self._leases.pop(lease_id)
+        works = self._of_task[lease.task]
+        works.discard(work)
+        if not works:
+            del self._of_task[lease.task]

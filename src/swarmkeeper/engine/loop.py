@@ -1,0 +1,596 @@
+"""The engine: gather what is waiting, run it as one batch in one transaction, answer.
+
+Theory. A durable change costs an fsync, not logic; so whatever arrived while one batch was being committed becomes the
+next batch, and all of it shares one commit. There is no timer that waits for more: an idle engine commits a lone
+command at once, and a busy one forms large batches by itself. Nobody is answered before the commit; a reply that is
+lost afterwards does no harm, because every command can be repeated (idempotency key, lease, claim id).
+
+Deciding is pure and every command is journalled, so that one that is refused leaves nothing behind. If deciding or
+saving raises something that is not a refusal, the batch is rolled back and its commands are run one by one: only the
+guilty one fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, cast
+
+from swarmkeeper.core.answers import Refusal, Replayed, T
+from swarmkeeper.core.commands import Claim, Command, Heartbeat, Report, TimerFired
+from swarmkeeper.core.decide.working_set import WorkingSet
+from swarmkeeper.core.errors import Internal, Overloaded, SwarmkeeperError
+from swarmkeeper.core.model import BackgroundJob, Limits, Timer
+from swarmkeeper.core.ports import (
+    Broker,
+    Changes,
+    Clock,
+    Entropy,
+    Rules,
+    StaleVersion,
+    Store,
+    StoreLost,
+    StoreUnavailable,
+)
+from swarmkeeper.core.rules import graph
+from swarmkeeper.core.rules.arrivals import Arrivals
+from swarmkeeper.core.rules.match import QueueBook
+from swarmkeeper.engine.batch import TIMERS_MAX, Batch, Queued
+from swarmkeeper.engine.costs import Costs
+from swarmkeeper.engine.dispatcher import Claimed, Granted, Poll, Scheduler
+from swarmkeeper.engine.engine_time import APART, EngineTime
+from swarmkeeper.engine.fairness import FairQueue
+from swarmkeeper.engine.heartbeat_cache import HeartbeatCache
+from swarmkeeper.engine.job_turns import JobTurns
+from swarmkeeper.engine.stats import Stats
+from swarmkeeper.request_id import REQUEST
+
+__all__ = ["Claimed", "Engine", "Granted", "Poll", "Refusal", "Replayed"]
+
+SECOND = 1_000_000
+# A command takes a good part of a millisecond to decide: more in one batch would hold the loop, and save few commits.
+BATCH_COST = 128  # where an ordinary command costs 1
+SHARED = 8  # by which a batch is divided where others come and go: smaller ones would be all overhead
+BATCH_BYTES = 4 << 20
+BUSY_TICKS = 2  # of the loop, in which requests that stand in their sockets by now join those that wait already
+QUEUE_COMMANDS = 10_000
+ALIVE_EVERY = 5 * SECOND
+START_FLOOR = 30 * SECOND  # what a stop adds to the time in which an item must find its taker
+STORE_PAUSE = SECOND // 5  # for which a store that could not take a batch is left alone
+FAULT_PAUSE = 30 * SECOND  # by which a timer that cannot be decided is put off, so that it does not stop the others
+RERUNS_MAX = 5
+_GONE = "this server has lost its store and ends; ask again when it has been started anew"
+PURGE_EVERY = 60 * SECOND
+PURGE_ROWS = 500
+
+
+class Log(Protocol):
+    def __call__(self, event: str, **fields: Any) -> None: ...
+
+
+class Engine:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Clock,
+        entropy: Entropy,
+        rules: Rules,
+        limits: Limits,
+        broker: Broker,
+        log: Log,
+        on_commit: Callable[[Changes], None] = lambda changes: None,
+        queue_commands: int = QUEUE_COMMANDS,
+    ) -> None:
+        self.limits = limits
+        self.stats = Stats()
+        self.scheduler = Scheduler({})
+        self._arrived = Arrivals()
+        self.running = False
+        self.store_answers = True  # False from when it refused a batch until it has taken one
+        self._store, self._clock, self._entropy, self._rules = store, clock, entropy, rules
+        self._broker, self._log, self._on_commit = broker, log, on_commit
+        self.weights: dict[str, int] = {}  # by tenant
+        self._queue: FairQueue[Queued | Poll] = FairQueue(self.weights, queue_commands)
+        self._woken = asyncio.Event()
+        self._queues = QueueBook()
+        self._heartbeat_cache = HeartbeatCache()
+        self.time = EngineTime(clock)
+        self._apart = False  # of the wall clock, as it was told last
+        self._position = 0
+        self._tenants = 1  # that want something, now or of late
+        self._costs = Costs()
+        self._next_due: int | None = None
+        self._chores = False
+        self._chore_turns = JobTurns(self.weights)
+        self._alive_due = self._purge_due = self._pause_until = 0
+        self._looked_at = 0
+        self._arrivals = 0
+        self._stalled = self._stopping = False
+        self._lost: StoreLost | None = None
+        self._moved = 0  # how far time was set forward, which the store has not taken in yet
+
+    # ---- the outside -----------------------------------------------------------------------------------------------
+
+    async def start(self, *, alone: bool = True) -> None:
+        """Take up where the last run ended. Not `alone`: this process only adds something beside the one that runs."""
+        started = await self._store.start()
+        self.time.start(started.alive_at)
+        self._looked_at = self._clock.monotonic()
+        if alone and started.alive_at:
+            await self._store.grace(self.now(), self.now() + START_FLOOR)
+            started = await self._store.start()
+        for queue in started.queues:
+            self._queues.add(queue)
+        self._next_due, self._chores = started.next_due, started.jobs
+        self.scheduler.held.update(started.held)
+        await self.learn_weights()
+        self._purge_due = self.now() + PURGE_EVERY
+
+    def now(self) -> int:
+        """Engine time, which never goes back; see enginetime.py."""
+        return self.time.now()
+
+    @property
+    def waiting(self) -> int:
+        """Commands that were taken and not begun yet."""
+        return len(self._queue)
+
+    async def do(self, command: Command[T]) -> T:
+        """Carry out one command; its answer once it is durable.
+
+        Raises:
+            SwarmkeeperError: it was refused, and has changed nothing but what the refusal itself records.
+        """
+        if isinstance(command, Heartbeat) and not self._stopping:
+            known = self._heartbeat_cache.answer(command, self.now(), self._rules)
+            if known is not None:
+                return cast(T, known)  # which is Beaten here
+        return cast(T, await self._ask(self._queued(command)))
+
+    async def do_all(self, commands: Sequence[Command[Any]]) -> list[Any]:
+        """Carry out commands, each by itself, in one batch where they fit; answers or errors, in order."""
+        return await self._ask_all([self._queued(command) for command in commands])
+
+    async def report(self, reports: Sequence[Report], claim: Claim | None = None) -> tuple[list[Any], Claimed]:
+        """Take reports, and lease what is next in the same commit; a claim never waits, and follows only acceptance."""
+        asked = tuple(self._queued(report) for report in reports)
+        poll = None
+        if claim is not None and asked:
+            poll = self._poll(claim, parks=False)
+            poll.rides = True
+            asked[-1].poll, asked[-1].group = poll, asked
+        answers = await self._ask_all(asked)
+        if poll is None or not any(one.accepted for one in asked):
+            return answers, Claimed((), None)
+        try:
+            return answers, await poll.answer
+        except SwarmkeeperError:
+            return answers, Claimed((), None)  # the reports stand; their bot asks again
+
+    def claim(self, claim: Claim, *, parks: bool) -> Poll:
+        """Ask for work. The poll's `answer` comes with leases, or empty if it may not park or is ended."""
+        poll = self._poll(claim, parks=parks)
+        self._enqueue(poll)
+        return poll
+
+    def end(self, poll: Poll) -> None:
+        """Its time is up: answer it empty, unless leases are on their way to it."""
+        if not poll.found:
+            self.scheduler.end(poll)
+
+    def abandon(self, poll: Poll) -> None:
+        """Its connection is gone: it gets nothing, and what was just leased to it goes back unseen."""
+        self.scheduler.forget(poll)
+        for granted in poll.found or ():
+            if not self._stopping:
+                lost = TimerFired(kind="unseen", ref=granted.work, lease_id=granted.lease_id)
+                self._queue.put(poll.claim.by.tenant, self._queued(lost))
+                self._woken.set()
+
+    def end_polls(self, bot_id: str) -> None:
+        self.scheduler.end_all(bot_id)
+
+    def look_again(self) -> None:
+        """Another process has written: work may have come."""
+        self._heartbeat_cache.forget_all()
+        self._chores = True
+        for poll in self.scheduler.parked.values():
+            poll.fresh = self.scheduler.restless = True
+        self._woken.set()
+
+    async def learn_weights(self) -> None:
+        """Take in what the tenants' shares are; another process may have changed them."""
+        self.weights.update({row["id"]: row["weight"] for row in await self._store.read("tenant_shares", {})})
+
+    async def run(self) -> None:
+        """Work until `stop`. If this ends by itself, nothing will ever be answered again: end the process.
+
+        Raises:
+            StoreLost: the store's files are no longer the ones that were opened.
+        """
+        self.running = True
+        try:
+            while not self._stopping or self._queue:
+                if self._lost is not None:
+                    raise self._lost
+                await self._wait()
+                self._notice_stall(ALIVE_EVERY)  # an idle loop looks that often
+                self._keep_time()
+                await self._turn()
+                self._notice_stall()  # a store may take its time
+                await asyncio.sleep(0)  # a store that never waits must not starve those who wait for answers
+                for _ in range(BUSY_TICKS if self._queue else 0):
+                    await asyncio.sleep(0)
+        finally:
+            self.running = False
+            self._stopping = True
+            left = self._queue.take_all()
+            gone = Overloaded("the orchestrator is stopping", retry_after=1)
+            self._refuse([one for one in left if isinstance(one, Queued)], gone)
+            for poll in [*self.scheduler.parked.values(), *(one for one in left if isinstance(one, Poll))]:
+                self.scheduler.end(poll)
+
+    def stop(self) -> None:
+        """Take nothing more; `run` returns once what was taken is answered."""
+        self._stopping = True
+        for poll in list(self.scheduler.parked.values()):
+            self.scheduler.end(poll)
+        self._woken.set()
+
+    async def once(self, command: Command[T | Replayed]) -> T:
+        """Carry out one command without a running loop or an idempotency key: for tools that work on the store."""
+        queued = self._queued(command)
+        await self._run([queued], [])
+        if queued.error is not None:
+            raise queued.error
+        return cast(T, queued.value)
+
+    # ---- gathering -------------------------------------------------------------------------------------------------
+
+    def _queued(self, command: Command[Any]) -> Queued:
+        return Queued(command, self._entropy.seed(), request=REQUEST.get())
+
+    def _poll(self, claim: Claim, *, parks: bool) -> Poll:
+        self._arrivals += 1
+        answer: asyncio.Future[Claimed] = asyncio.get_running_loop().create_future()
+        # A refusal that nobody waits for any more must not be reported as one that was never looked at.
+        answer.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return Poll(claim, self._entropy.seed(), self._arrivals, answer, parks)
+
+    async def _ask(self, queued: Queued) -> Any:
+        queued.answer = asyncio.get_running_loop().create_future()
+        self._enqueue(queued)
+        return await queued.answer
+
+    async def _ask_all(self, asked: Sequence[Queued]) -> list[Any]:
+        """Answers or errors, in order. No task for each: a future is all that there is to wait for."""
+        loop = asyncio.get_running_loop()
+        answers: list[asyncio.Future[Any]] = []
+        for queued in asked:
+            queued.answer = loop.create_future()
+            answers.append(queued.answer)
+            try:
+                self._enqueue(queued)
+            except SwarmkeeperError as error:
+                queued.answer.set_exception(error)
+        told: list[Any] = []
+        try:
+            # One after another: they come with the same commit, so that only the first is waited for.
+            for answer in answers:
+                try:
+                    told.append(await answer)
+                except SwarmkeeperError as error:
+                    told.append(error.with_traceback(None))  # which would keep this frame, and it all commands
+                except Exception as error:
+                    told.append(error)
+        except BaseException:
+            for answer in answers:
+                if not answer.cancel() and not answer.cancelled():
+                    answer.exception()  # looked at, so that nobody misses it
+            raise
+        return told
+
+    def _enqueue(self, item: Queued | Poll) -> None:
+        by = item.claim.by if isinstance(item, Poll) else item.command.by
+        if self._stopping or not self._queue.has_room(by.tenant):
+            raise Overloaded("the orchestrator is overloaded at the moment", retry_after=1)
+        self._queue.put(by.tenant, item)
+        self._woken.set()
+
+    async def _wait(self) -> None:
+        """Until there is something to do."""
+        while not self._stopping:
+            now = self.now()
+            if self._queue or self._chores or self.scheduler.restless:
+                due = now
+            else:
+                due = self._alive_due if self._next_due is None else min(self._alive_due, self._next_due)
+            due = max(due, self._pause_until)
+            if due <= now:
+                return
+            self._woken.clear()
+            if self._pause_until > now:
+                await self._clock.sleep(self._pause_until - now)
+                continue
+            waking = asyncio.get_running_loop().call_later((due - now) / SECOND, self._woken.set)
+            try:
+                await self._woken.wait()
+            finally:
+                waking.cancel()
+
+    def _gather(self) -> tuple[list[Queued], list[Poll]]:
+        commands: list[Queued] = []
+        polls: list[Poll] = []
+        # Who has the engine alone fills a batch; where others come and go, nobody waits long for a batch of another's.
+        self._tenants = max(self._queue.turn(), 1)
+        room = BATCH_COST if self._tenants == 1 else BATCH_COST // SHARED
+        if self._chores:
+            room //= 2  # a slice of long work takes as long as the other half
+        size = 0
+        while self._queue:
+            item = self._queue.first()
+            cost = self._costs.of(item)
+            if room < cost and (commands or polls):
+                break
+            room -= cost
+            if isinstance(item, Poll):
+                self.scheduler.end_older(item)
+                polls.append(item)
+                self._queue.take(cost)
+                continue
+            size += item.command.size
+            if commands and size > BATCH_BYTES:
+                break
+            commands.append(item)
+            self._queue.take(cost)
+        return commands, polls
+
+    # ---- one turn --------------------------------------------------------------------------------------------------
+
+    async def _turn(self) -> None:
+        commands, polls = self._gather()
+        try:
+            await self._rerun(commands, polls, upkeep=True)
+        except StoreUnavailable as error:
+            self._unavailable(error, commands, polls)
+            return
+        except Exception as error:
+            self._log("batch_failed", error=repr(error), commands=len(commands))
+            await self._one_by_one(commands, polls)
+        if self.now() >= self._purge_due:
+            try:
+                await self._purge(self.now())
+            except StoreUnavailable as error:
+                self._unavailable(error, [], [])
+
+    def _notice_stall(self, idle: int = 0) -> None:
+        """A loop that stood still has not heard its bots, or has answered them late: they get the grace of a restart.
+
+        Beats come each third of a lease's length, and are left unwritten while half of it is left (`is_quiet`): what
+        lies between is what standing still may take.
+        """
+        now = self._clock.monotonic()
+        self._stalled = self._stalled or now - self._looked_at > idle + self.limits.lease_ttl // 6
+        self._looked_at = now
+
+    def _keep_time(self) -> None:
+        """Follow the wall clock, and tell when both are apart."""
+        forward = self.time.follow()
+        if forward:
+            self._moved += forward
+            self._log("clock_forward", seconds=forward / SECOND)
+        ahead = self.time.ahead()
+        if self._apart != (ahead > APART):
+            self._apart = not self._apart
+            if self._apart:
+                self._log("clock_apart", ahead_seconds=ahead / SECOND)
+            else:
+                self._log("clock_agrees", ahead_seconds=ahead / SECOND)
+
+    async def _rerun(self, commands: list[Queued], polls: list[Poll], *, upkeep: bool) -> None:
+        for rerun in range(RERUNS_MAX + 1):
+            try:
+                await self._run(commands, polls, upkeep=upkeep)
+                return
+            except StaleVersion:
+                self.stats.reruns += 1
+                if rerun == RERUNS_MAX:
+                    raise
+
+    async def _run(
+        self,
+        commands: list[Queued],
+        polls: list[Poll],
+        *,
+        upkeep: bool = False,
+        timer: Timer | None = None,
+        job: BackgroundJob | None = None,
+    ) -> None:
+        began = self._clock.monotonic()
+        if upkeep and (self._stalled or self._moved):
+            if self._stalled:
+                self._log("stalled")
+            await self._store.grace(self.now(), self.now() + START_FLOOR, moved=self._moved)
+            self._heartbeat_cache.forget_all()
+            self._stalled, self._moved = False, 0
+        now = self.now()
+        known = set(self._queues.by_id)
+        rules = self._rules.in_force()  # its records name the rules that they were made by
+        working = WorkingSet(
+            now=now,
+            wall=self._clock.now(),
+            rules=rules,
+            limits=self.limits,
+            queues=self._queues,
+            position=self._position,
+            arrivals=self._arrived,
+        )
+        for queued in commands:
+            queued.reset()
+        timers = [] if timer is None else [timer]
+        next_due = self._next_due
+        try:
+            async with self._store.begin() as transaction:
+                if upkeep and self._next_due is not None and self._next_due <= now:
+                    timers = await transaction.due(now, TIMERS_MAX)
+                    coming = await transaction.due(1 << 62, len(timers) + 1)
+                    next_due = coming[-1].due if len(coming) > len(timers) else None
+                if upkeep and self._chores:
+                    job = await self._chore_turns.next(transaction)
+                batch = Batch(transaction, working, self.scheduler, self._entropy.seed)
+                slice_rows = self._slice_rows()
+                alive = upkeep and now >= self._alive_due
+                await batch.run(commands, polls, timers=timers, job=job, alive=alive, slice_rows=slice_rows)
+        except BaseException:
+            for poll in [*polls, *self.scheduler.parked.values(), *(one.poll for one in commands if one.poll)]:
+                poll.found = None
+            for queue_id in set(self._queues.by_id) - known:
+                self._queues.remove(self._queues.by_id[queue_id])
+            self.scheduler.forget_served()
+            raise
+        self._next_due = next_due
+        if upkeep:
+            self._chores = job is not None
+            self._chore_turns.served(job)
+        if batch.saved:  # a full disk still takes a batch that writes nothing
+            self.store_answers = True
+        self._committed(batch, began)
+        self._costs.learn(commands)
+        for queued in commands:
+            if isinstance(queued.command, Heartbeat):
+                self._heartbeat_cache.learn(queued.command, working)
+        self._settle(commands, polls, batch.answered)
+        await self._tell(batch.saved)
+
+    def _slice_rows(self) -> int:
+        """How many rows a command may write: fewer where somebody waits for it, or may come at any moment."""
+        rows = self.limits.slice_rows
+        return 2 * graph.part_rows(rows) if self._tenants > 1 else rows
+
+    def _committed(self, batch: Batch, began: int) -> None:
+        """Take in what is true now."""
+        self._position = batch.working.position
+        self.scheduler.committed(batch.working.held, {bot for changes in batch.saved for bot in changes.bots})
+        for changes in batch.saved:
+            for due in changes.timers.values():
+                if due is not None and (self._next_due is None or due < self._next_due):
+                    self._next_due = due
+            if any(job is not None for job in changes.jobs.values()):
+                self._chores = True
+            if changes.alive_at is not None:
+                self._alive_due = changes.alive_at + ALIVE_EVERY
+            self.stats.saved(changes)
+            self._heartbeat_cache.committed(changes)
+            for tenant in changes.tenants.values():
+                self.weights[tenant.id] = tenant.weight
+        self.stats.committed(self._clock.monotonic() - began)
+
+    def _settle(self, commands: Sequence[Queued], polls: Sequence[Poll], answered: Sequence[Poll]) -> None:
+        """Answer: what was decided is durable."""
+        self.stats.answered(len(commands))
+        for queued in commands:
+            error = queued.value.error if isinstance(queued.value, Refusal) else queued.error
+            if isinstance(error, SwarmkeeperError):
+                self.stats.refused[error.code] = self.stats.refused.get(error.code, 0) + 1
+            queued.settle(error)
+        for poll in answered:
+            self.scheduler.unpark(poll)
+            if not poll.answer.done():
+                poll.answer.set_result(Claimed(poll.found or (), None if poll.found else poll.reason))
+        for poll in polls:
+            if not poll.answer.done() and not poll.gone:
+                if self._stopping:
+                    self.scheduler.end(poll)
+                else:
+                    self.scheduler.end_older(poll)  # one that came in the same batch
+                    self.scheduler.park(poll)
+
+    async def _tell(self, saved: Sequence[Changes]) -> None:
+        """Hints about what is durable by now: if one fails, nothing may be done twice for it."""
+        try:
+            for changes in saved:
+                self._on_commit(changes)
+            if any(changes.events for changes in saved):
+                await self._broker.publish("events")
+        except Exception as error:
+            self._fault(error, "hint")
+
+    async def _purge(self, now: int) -> None:
+        """Forget idempotency keys whose time is over, a slice at a time."""
+        async with self._store.begin() as transaction:
+            gone = await transaction.purge(now, PURGE_ROWS)
+        self._purge_due = now if gone == PURGE_ROWS else now + PURGE_EVERY
+
+    # ---- when it fails ---------------------------------------------------------------------------------------------
+
+    def _unavailable(self, error: StoreUnavailable, commands: Sequence[Queued], polls: Sequence[Poll]) -> None:
+        """Nothing was done. Callers try again, parked polls stay parked."""
+        self.store_answers = False
+        if isinstance(error, StoreLost):
+            self._lost = error
+        else:
+            self._log("store_unavailable", error=str(error))
+        self._pause_until = self.now() + STORE_PAUSE
+        again = Overloaded(_GONE if self._lost else "the store cannot be written now; nothing was done", retry_after=1)
+        self._refuse(commands, again)
+        for poll in polls:
+            if not poll.answer.done():
+                poll.answer.set_exception(again)
+
+    def _refuse(self, commands: Sequence[Queued], error: SwarmkeeperError) -> None:
+        for queued in commands:
+            queued.settle(error)
+            if queued.poll is not None and not queued.poll.answer.done():
+                queued.poll.answer.set_exception(error)
+
+    async def _one_by_one(self, commands: Sequence[Queued], polls: Sequence[Poll]) -> None:
+        """Find the guilty one: each command alone, in the same order; then polls; then timers and chores."""
+        for queued in commands:
+            try:
+                await self._rerun([queued], [], upkeep=False)
+            except StoreUnavailable as error:
+                self._unavailable(error, [queued], [])
+            except Exception as error:
+                self._fault(error, type(queued.command).__name__)
+                self._refuse([queued], Internal("internal error; it was logged"))
+        for poll in polls:
+            try:
+                await self._rerun([], [poll], upkeep=False)
+            except StoreUnavailable as error:
+                self._unavailable(error, [], [poll])
+            except Exception as error:
+                self._fault(error, "Claim")
+                if not poll.answer.done():
+                    poll.answer.set_exception(Internal("internal error; it was logged"))
+        await self._upkeep_one_by_one()
+
+    async def _upkeep_one_by_one(self) -> None:
+        try:
+            async with self._store.begin() as transaction:
+                timers = await transaction.due(self.now(), TIMERS_MAX)
+                job = await self._chore_turns.next(transaction)
+            for timer in timers:
+                try:
+                    await self._run([], [], timer=timer)
+                except StoreUnavailable:
+                    raise
+                except Exception as error:
+                    self._fault(error, f"timer {timer.kind}")
+                    async with self._store.begin() as transaction:
+                        await transaction.save(Changes(timers={(timer.kind, timer.ref): self.now() + FAULT_PAUSE}))
+            if job is not None:
+                try:
+                    await self._run([], [], job=job)
+                except StoreUnavailable:
+                    raise
+                except Exception as error:
+                    self._fault(error, f"chore {job.kind}")
+                    self._chore_turns.served(job)
+                    self._pause_until = self.now() + SECOND
+        except StoreUnavailable as error:
+            self._unavailable(error, [], [])
+
+    def _fault(self, error: Exception, what: str) -> None:
+        self.stats.faults += 1
+        self._log("fault", what=what, error=repr(error), exception=error)

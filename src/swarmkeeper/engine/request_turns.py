@@ -1,0 +1,120 @@
+"""Whose request is worked on next, where more want it than there is time for.
+
+Tenants go by turns and by weight, as in the engine (engine/fairness.py), and within a tenant its keys go by turns. So a
+caller who sends ten thousand requests delays their own, and those of others by one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from swarmkeeper.core.model import Principal
+from swarmkeeper.engine.fairness import StrideScheduler
+
+# Short requests that are worked on before the loop looks at its sockets again: some 2 ms of work.
+COST_A_TICK = 8
+COST_BYTES = 512  # of a body take as long as all else of a short request
+
+
+class Queue:
+    """Those who wait, in fair order."""
+
+    def __init__(self, weights: Mapping[str, int]) -> None:
+        self._turns = StrideScheduler(weights)
+        self._of: dict[str, dict[str, deque[tuple[asyncio.Future[None], int]]]] = {}  # by tenant and key, none empty
+
+    def __bool__(self) -> bool:
+        return bool(self._of)
+
+    def served(self, tenant: str, cost: int) -> None:
+        self._turns.served(tenant, cost)
+
+    async def wait(self, by: Principal, cost: int, given_up: Callable[[], None] = lambda: None) -> None:
+        """Until it is this one's turn. Who stops waiting is passed over; where the turn had come already, it is
+        `given_up`."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._of.setdefault(by.tenant, {}).setdefault(by.key_id, deque()).append((turn, cost))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if not turn.cancelled():
+                given_up()
+            raise
+
+    def next(self) -> int:
+        """Tell the next one; what it costs, or 0 where nobody waits."""
+        while self._of:
+            tenant = min(self._of, key=self._turns.due)
+            keys = self._of[tenant]
+            key, turns = next(iter(keys.items()))
+            del keys[key]
+            turn, cost = turns.popleft()
+            if turns:
+                keys[key] = turns  # behind the tenant's other keys
+            if not keys:
+                del self._of[tenant]
+            if not turn.done():
+                self.served(tenant, cost)
+                turn.set_result(None)
+                return cost
+        return 0
+
+
+class Pace:
+    """Lets short requests through as they come, a bounded amount of work for each turn of the loop."""
+
+    def __init__(self, weights: Mapping[str, int]) -> None:
+        self._queue = Queue(weights)
+        self._left = COST_A_TICK
+        self._ticking = False
+
+    async def turn(self, by: Principal, cost: int = 1) -> None:
+        """Wait until this may be worked on: mostly that is at once."""
+        if self._left > 0 and not self._queue:
+            self._left -= cost
+            self._queue.served(by.tenant, cost)
+            self._go_on()
+            return
+        self._go_on()
+        await self._queue.wait(by, cost)
+
+    def _go_on(self) -> None:
+        if not self._ticking:
+            self._ticking = True
+            asyncio.get_running_loop().call_soon(self._tick)
+
+    def _tick(self) -> None:
+        """The loop has come round: there is time again, first for those who wait."""
+        self._ticking = False
+        self._left = min(COST_A_TICK, self._left + COST_A_TICK)
+        while self._left > 0 and (cost := self._queue.next()):
+            self._left -= cost
+        if self._left < COST_A_TICK:
+            self._go_on()
+
+
+class Lane:
+    """One at a time."""
+
+    def __init__(self, weights: Mapping[str, int]) -> None:
+        self._queue = Queue(weights)
+        self._taken = False
+
+    @asynccontextmanager
+    async def turn(self, by: Principal, cost: int = 1) -> AsyncIterator[None]:
+        """Have the lane for as long as the block lasts. How much may wait for it is bounded where that is held."""
+        if self._taken:
+            await self._queue.wait(by, cost, self._free)
+        else:
+            self._queue.served(by.tenant, cost)
+        self._taken = True
+        try:
+            yield
+        finally:
+            self._free()
+
+    def _free(self) -> None:
+        self._taken = self._queue.next() > 0

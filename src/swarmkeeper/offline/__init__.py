@@ -1,0 +1,1 @@
+"""Commands on a store that need no server: administration and the doctor."""

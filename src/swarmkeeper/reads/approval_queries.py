@@ -1,0 +1,134 @@
+"""What people are asked, as they read it. Deciding is the engine's; nothing here changes anything."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from swarmkeeper.core import named_reads
+from swarmkeeper.core.errors import Forbidden, Invalid, NotFound
+from swarmkeeper.core.model import Principal
+from swarmkeeper.core.named_reads import ApprovalRow, fetch
+from swarmkeeper.core.ports import ReadsOnly, Rules
+from swarmkeeper.reads import views
+from swarmkeeper.reads.queries import PAGE_BYTES_MAX, PAGE_SIZE, PAGE_SIZE_MAX
+from swarmkeeper.reads.views import Inline, View
+
+
+class ApprovalQueries:
+    """Approvals: those of the tenant for whoever may read approvals, those of one task for whoever may read tasks."""
+
+    def __init__(self, store: ReadsOnly, rules: Rules) -> None:
+        self._store = store
+        self._rules = rules
+
+    async def approval(self, principal: Principal, approval_id: str) -> View:
+        """One approval, with its subject whole.
+
+        Raises:
+            NotFound: there is none of that id in the tenant.
+            Forbidden: the role reads neither approvals nor tasks.
+        """
+        self._must(principal, of_one_task=True)
+        found = await fetch(self._store, named_reads.APPROVAL_ROW, tenant=principal.tenant, approval=approval_id)
+        if not found:
+            raise NotFound("no such approval")
+        return _readable(approval(found[0], None), self._rules, principal.tenant)
+
+    async def approvals(
+        self,
+        principal: Principal,
+        *,
+        state: str | None = None,
+        task_id: str | None = None,
+        page_size: int = PAGE_SIZE,
+        page_token: str = "",
+    ) -> View:
+        """A page of approvals, oldest first, that ends early rather than carry much; of another's task, none."""
+        self._must(principal, of_one_task=task_id is not None)
+        if not 1 <= page_size <= PAGE_SIZE_MAX:
+            raise Invalid("no such page", details=(("/query/page_size", "range", f"must be 1 to {PAGE_SIZE_MAX}"),))
+        after = views.read_token(page_token, str)[0] if page_token else ""
+        asked: dict[str, Any] = {"tenant": principal.tenant, "state": state, "after": after, "limit": page_size + 1}
+        sizes_of, rows_of = named_reads.APPROVALS_BYTES, named_reads.APPROVALS_PAGE
+        if task_id is not None:
+            asked["task"] = task_id
+            sizes_of, rows_of = named_reads.APPROVALS_BYTES_OF_TASK, named_reads.APPROVALS_PAGE_OF_TASK
+        sizes = await fetch(self._store, sizes_of, **asked)
+        fitting, room = 0, PAGE_BYTES_MAX
+        for row in sizes[:page_size]:
+            room -= row.bytes
+            if fitting and room < 0:
+                break
+            fitting += 1
+        if not fitting:
+            return views.page([], "")
+        last = sizes[fitting - 1].id
+        found = await fetch(self._store, rows_of, **{**asked, "limit": fitting})
+        inline = Inline()
+        # One that was decided in between has let another in from the page after this one.
+        shown = [approval(row, inline) for row in found if row.id <= last]
+        readable = [_readable(one, self._rules, principal.tenant) for one in shown]
+        return views.page(readable, views.token(last) if fitting < len(sizes) else "")
+
+    def _must(self, principal: Principal, *, of_one_task: bool) -> None:
+        if self._rules.may(principal, "approval.read"):
+            return
+        # What is asked about a task is no more secret than the task.
+        if not (of_one_task and self._rules.may(principal, "task.read")):
+            raise Forbidden(self._rules.why_not(principal, "approval.read"))
+
+
+def approval(row: ApprovalRow, inline: Inline | None) -> View:
+    """An approval as the wire shows it; a subject for which there is no room left stands as a reference."""
+    subject = row.subject or "null"
+    size = len(subject.encode())
+    whole = inline is None or inline.fits(size)
+    digest = hashlib.sha256(subject.encode()).hexdigest()
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "state": row.state,
+        "task_id": row.task,
+        "work_id": row.work,
+        "asked_by": row.asked_by,
+        "question": row.question,
+        "choices": views.json_of(row.choices),
+        "schema": views.json_of(row.schema),
+        "subject": views.json_of(subject)
+        if whole
+        else {"$ref": f"/approvals/{row.id}", "sha256": digest, "bytes": size},
+        "subject_hash": row.subject_hash,
+        "opened_at": views.time(row.opened_at),
+        "expires_at": views.time(row.expires_at),
+        "decision": _decision(row),
+    }
+
+
+def _readable(shown: View, rules: Rules, tenant: str) -> View:
+    """The same without secrets. A plan is kept whole, since it is what is approved; to look through a long one takes a
+    while, which is why approvals are looked at on a thread of their own (looking.py).
+    """
+    subject = shown["subject"]
+    if isinstance(subject, dict) and isinstance(subject.get("subtasks"), list):
+        # One by one: a plan may be longer than what redaction looks through at a time.
+        subtasks = [rules.redact(one, tenant=tenant).value for one in subject["subtasks"]]
+        subject = {**subject, "subtasks": subtasks}
+    else:
+        subject = rules.redact(subject, tenant=tenant).value
+    return {**shown, "subject": subject, "question": rules.text(shown["question"], tenant=tenant)}
+
+
+def _decision(row: ApprovalRow) -> View | None:
+    if row.decision is None:
+        return None
+    decided: dict[str, Any] = views.json_of(row.decision)
+    verb, words = decided["verb"], decided.get("reason") or None
+    return {
+        "verb": verb,
+        "by": row.decided_by,
+        "at": views.time(row.decided_at),
+        "comment": words if verb == "approve" else None,
+        "reason": words if verb == "reject" else None,
+        "answer": decided.get("answer"),
+    }

@@ -1,0 +1,280 @@
+"""Loads what it takes to say why a task waits, in as many statements for ten thousand subtasks as for one, and shows
+what core/rules/explain.py makes of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+
+from swarmkeeper.access.quotas import NEAR, Usage
+from swarmkeeper.core import named_reads
+from swarmkeeper.core.decide.decisions import tenants
+from swarmkeeper.core.model import Bot, Limits, Principal, Queue, Tenant
+from swarmkeeper.core.named_reads import BotRow, LastAttemptRow, OpenCountRow, OpenItemRow, TaskRow
+from swarmkeeper.core.ports import Read
+from swarmkeeper.core.rules import explain
+from swarmkeeper.core.rules.explain import NAMES_TOLD, Fleet, Item, Reason, Seen, Standing, Why
+from swarmkeeper.core.rules.stuck import Stuck
+from swarmkeeper.core.states import TASK_CLOSED, BotType, Kind, Status, TaskStatus
+from swarmkeeper.reads import causes, views
+from swarmkeeper.reads.queries import Queries
+from swarmkeeper.reads.views import View
+
+ITEMS_MAX = 200  # listed one by one; the rest is counted
+APPROVALS_MAX = 500
+GONE_AFTER = 86_400_000_000  # for which a bot that was not heard of may still be named, where none ever leaves the list
+# What may need a person first, so that it is among those listed.
+OPEN = (Status.READY, Status.WAITING, Status.LEASED, Status.IN_REVIEW, Status.BLOCKED)
+
+R = TypeVar("R")
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Now:
+    """What only the running orchestrator knows."""
+
+    time: Callable[[], int]
+    seen: Callable[[str], int | None] = lambda bot: None  # when a bot was last heard of; None: the store knows better
+    asked: Callable[[str], int] | None = None  # when a bot last asked for work; None: all do
+    parked: Callable[[], Iterable[str]] = tuple  # ids of the bots that wait for work
+    held: Callable[[str], int] = lambda bot: 0  # leases that a bot has
+    stuck: Callable[[str], tuple[Stuck, ...]] = lambda bot: ()  # its code that does not end
+    overloaded: Callable[[], bool] = lambda: False
+    usage: Callable[[Principal], list[Usage]] = lambda principal: []  # of the limits that are counted in memory
+
+
+class Explainer:
+    """Answers why a task is not done yet, for whoever may read the task."""
+
+    def __init__(self, queries: Queries, limits: Limits, now: Now) -> None:
+        self._queries, self._limits, self._now = queries, limits, now
+
+    async def explain(self, principal: Principal, task_id: str) -> View:
+        """Every item of a task that is not final, with the one reason for which it is not.
+
+        Raises:
+            NotFound, Forbidden: the caller may not see the task.
+        """
+        async with self._queries.moment() as then:
+            return await _Moment(then, self._limits, self._now).explain(principal, task_id)
+
+    async def task(self, principal: Principal, task_id: str) -> tuple[View, int]:
+        """The task and its version, and with it the `explanation`: both of one moment."""
+        async with self._queries.moment() as then:
+            shown, version = await then.task_then(principal, task_id)
+            shown["explanation"] = await _Moment(then, self._limits, self._now).explain(principal, task_id)
+            return shown, version
+
+
+class _Moment:
+    """All reads are of one snapshot, so that no reason contradicts another."""
+
+    def __init__(self, queries: Queries, limits: Limits, now: Now) -> None:
+        self._queries, self._limits, self._now = queries, limits, now
+
+    async def _fetch(self, read: Read[R], **parameters: Any) -> list[R]:
+        return await named_reads.fetch(self._queries.reader, read, **parameters)
+
+    async def explain(self, principal: Principal, task_id: str) -> View:
+        await self._queries.version(principal, task_id)
+        (row,) = await self._fetch(named_reads.TASK_ROW, tenant=principal.tenant, task=task_id)
+        task = await self._standing(row)
+        counts: dict[Reason, int] = {}
+        found: list[tuple[Item, Why]] = []
+        if task.status not in TASK_CLOSED:
+            fleet = Fleet(await self._bots(task.tenant))
+            groups = await self._fetch(
+                named_reads.OPEN_COUNTS, task=task.task, statuses=_json([str(one) for one in OPEN]), kind=Kind.REVIEW
+            )
+            # Reviews of one round go to owners who differ: the second needs a second one.
+            ahead = _ahead(groups)
+            for group in groups:
+                alike = _item(group, ahead=ahead.get(group.key, 0))
+                reason = explain.why(alike, task, fleet).reason
+                counts[reason] = counts.get(reason, 0) + group.number
+            items = await self._items(task, ahead)
+            found = [(item, explain.why(item, task, fleet)) for item in items]
+            found.sort(key=lambda one: explain.order(one[1]))  # stable: the plan's order among equals
+        shown = [_shown(item, why) for item, why in found]
+        first = (found[0][0].key, found[0][1]) if found else None
+        held = None if task.status in TASK_CLOSED else explain.hold(task)
+        if held is not None and held.reason not in counts:
+            # Nothing of it is ready just now, or all is done: the task itself is what waits.
+            counts[held.reason] = 1
+            shown.insert(0, _task_itself(task, held))
+            first = ("", held)
+        failure = await self._queries.failure(row)
+        return {
+            "task_id": task.task,
+            "status": str(task.status),
+            "failure": failure,
+            "summary": explain.summary(task, counts, first, failure=_because_of(failure)),
+            "waiting": shown,
+            "waiting_total": sum(counts.values()),
+            "reasons": {str(reason): counts[reason] for reason in sorted(counts, key=explain.RANK.__getitem__)},
+            "near_limits": await self._near_limits(principal),
+        }
+
+    async def _near_limits(self, principal: Principal) -> list[View]:
+        """The limits that this caller has nearly used up: why a submission was refused, or soon will be."""
+        used = self._now.usage(principal)
+        for tenant in await self._fetch(named_reads.TENANT_ROW, tenant=principal.tenant):
+            used += stored_usage(tenant, self._limits)
+        return [
+            {"limit": one.limit, "scope": one.scope, "used": one.used, "most": one.most}
+            for one in used
+            if one.most is not None and one.used >= NEAR * one.most
+        ]
+
+    async def _standing(self, row: TaskRow) -> Standing:
+        asked = await self._fetch(named_reads.OPEN_APPROVALS, task=row.id, state="open", limit=APPROVALS_MAX)
+        return Standing(
+            task=row.id,
+            tenant=row.tenant,
+            status=TaskStatus(row.status),
+            since=row.updated_at,
+            hold_reasons=tuple(views.json_of(row.holds)),
+            loading=bool(row.loading),
+            approvals=tuple(asked),
+            overloaded=self._now.overloaded(),
+        )
+
+    async def _bots(self, tenant: str) -> list[Seen]:
+        parked = set(self._now.parked())
+        now = self._now.time()
+        found = []
+        for row in await self._fetch(named_reads.BOTS_OF_TENANT, tenant=tenant):
+            bot = _bot(row)
+            last_seen = max(bot.last_seen, self._now.seen(bot.id) or 0)
+            here = bot.id in parked or now - last_seen <= self._limits.away
+            if not here and now - last_seen >= (self._limits.forget_bots or GONE_AFTER):
+                continue  # it is gone: nobody is to wait for it
+            asked_at = now if self._now.asked is None or bot.id in parked else self._now.asked(bot.id)
+            asks = now - asked_at <= self._limits.away
+            found.append(Seen(bot, here, self._now.held(bot.id), asks, asked_at, stuck=self._now.stuck(bot.id)))
+        return found
+
+    async def _items(self, task: Standing, ahead: Mapping[str, int]) -> list[Item]:
+        """The first ones, with all that is to be told of each."""
+        statuses = _json([str(one) for one in OPEN])
+        rows = await self._fetch(named_reads.OPEN_ITEMS, task=task.task, statuses=statuses, limit=ITEMS_MAX)
+
+        def of(status: Status) -> str:
+            return _json([row.id for row in rows if row.status == status])
+
+        tried = await self._fetch(named_reads.LAST_ATTEMPTS_OF_WORKS, works=of(Status.WAITING))
+        upstream = await self._fetch(
+            named_reads.OPEN_UPSTREAM, works=of(Status.BLOCKED), statuses=statuses, limit=NAMES_TOLD
+        )
+        endings = {one.work: one for one in tried}
+        before = {one.child: views.json_of(one.keys) for one in upstream}
+        return [
+            _item(
+                row,
+                id=row.id,
+                ahead=ahead.get(row.key, 0),
+                since=row.since,
+                attempt=row.attempt,
+                round=row.round,
+                bot=row.bot,
+                ends_at=row.ends_at,
+                upstream=tuple(before.get(row.id, ())),
+                **_last(endings.get(row.id)),
+            )
+            for row in rows
+        ]
+
+
+def stored_usage(tenant: Tenant, limits: Limits) -> list[Usage]:
+    """How much of the limits that are counted in the store a tenant uses."""
+    return [
+        Usage("open_tasks", "tenant", tenant.open_tasks, tenants.most_open(tenant, limits)),
+        Usage("open_subtasks", "tenant", tenant.open_subtasks, limits.open_subtasks or None),
+        Usage("stored_bytes", "tenant", tenant.stored_bytes, limits.stored_bytes or None),
+    ]
+
+
+def _because_of(failure: View | None) -> str:
+    """What a failed task failed for, with the first error."""
+    if failure is None:
+        return ""
+    said = f"{failure['detail']} [{failure['code']}]"
+    return said if failure["cause"] is None else f"{said}: {causes.sentence(failure['cause'])}"
+
+
+def _last(tried: LastAttemptRow | None) -> View:
+    """How the last attempt at an item ended, by whom, and what was said of it."""
+    if tried is None:
+        return {}
+    said = causes.put_off(tried.ending, views.json_of(tried.error), tried.reason)
+    return {"ending": tried.ending, "ended_by": tried.bot_name, "ended_for": said}
+
+
+def _ahead(groups: Iterable[OpenCountRow]) -> dict[str, int]:
+    """Of the reviews of the whole that are READY: how many come before each."""
+    keys = sorted(row.key for row in groups if row.key.startswith("review/") and row.status == Status.READY)
+    return {key: number for number, key in enumerate(keys)}
+
+
+def _item(row: OpenCountRow | OpenItemRow, **more: Any) -> Item:
+    return Item(
+        **{"id": "", "since": 0, **more},
+        kind=Kind(row.kind),
+        key=row.key,
+        status=Status(row.status),
+        queue=Queue(row.queue, Kind(row.kind), tuple(views.json_of(row.skills)), row.assign_to),
+        pending=row.pending,
+        wake=row.wake,
+        start_due=row.start_due,
+        excluded=tuple(views.json_of(row.excluded)),
+    )
+
+
+def _bot(row: BotRow) -> Bot:
+    plain = row._asdict()
+    del plain["held"]
+    plain |= {
+        "type": BotType(row.type),
+        "skills": tuple(views.json_of(row.skills)),
+        "labels": views.json_of(row.labels),
+        "dedicated": bool(row.dedicated),
+    }
+    return Bot(**plain)
+
+
+def _shown(item: Item, why: Why) -> View:
+    return {
+        "work_id": item.id,
+        "kind": str(item.kind),
+        "key": item.key,
+        "status": str(item.status),
+        "attempt": item.attempt,
+        "bot": why.bot,
+        "since": views.time(item.since),
+        **_because(why),
+    }
+
+
+def _task_itself(task: Standing, why: Why) -> View:
+    return {
+        "work_id": None,
+        "kind": "task",
+        "key": "",
+        "status": str(task.status),
+        "attempt": 0,
+        "bot": None,
+        "since": views.time(task.since),
+        **_because(why),
+    }
+
+
+def _because(why: Why) -> View:
+    return {"reason": str(why.reason), "detail": why.detail, "fix": why.fix, "until": views.time(why.until)}

@@ -1,0 +1,135 @@
+"""What a bot is told with a lease: all that it needs to do the work.
+
+Lease, work and task are the records of the very batch that granted the lease; read are only the bodies, and what other
+items have put out. Nothing is asked of who calls: the engine has granted it to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from swarmkeeper.core import named_reads
+from swarmkeeper.core.model import Work
+from swarmkeeper.core.named_reads import JudgedRow, LastAttemptRow, OutputRow, UpstreamRow, fetch
+from swarmkeeper.core.ports import ReadsOnly
+from swarmkeeper.core.states import Kind, Status
+from swarmkeeper.engine.dispatcher import Granted
+from swarmkeeper.reads import views
+from swarmkeeper.reads.payload_cache import PayloadCache
+from swarmkeeper.reads.views import Inline, View
+
+LIGHT_BYTES = 64 << 10  # of bodies, each as often as it is told
+LIGHT_ROWS = 100  # upstream of all together
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+class Leases:
+    def __init__(self, store: ReadsOnly, payload_cache: PayloadCache) -> None:
+        self._store = store
+        self._bodies = payload_cache
+
+    async def are_light(self, granted: Sequence[Granted]) -> bool:
+        """Whether `views` takes no longer than a few commands."""
+        if not granted:
+            return True
+        if any(one.item.kind is Kind.REVIEW and one.of_task.n_total > LIGHT_ROWS for one in granted):
+            return False
+        payloads = [one.of_task.spec for one in granted] + [one.item.payload for one in granted if one.item.payload]
+        works = [one.item.id for one in granted]
+        found = await fetch(self._store, named_reads.WEIGHT_OF_LEASES, bodies=_json(payloads), works=_json(works))
+        size: int = sum(row.bytes for row in found)
+        edges: int = sum(row.edges for row in found)
+        return size <= LIGHT_BYTES and edges <= LIGHT_ROWS
+
+    async def views(self, granted: Sequence[Granted]) -> list[View]:
+        """What is told of each, in order."""
+        if not granted:
+            return []
+        wanted: list[str | None] = []
+        for one in granted:
+            wanted += (one.of_task.spec, one.item.payload, one.item.checkpoint)
+        payload_cache = await self._bodies.of(wanted)
+        shown: dict[str, View] = {}
+        needy, seen = [], []
+        for one in granted:
+            item = one.item
+            spec = views.json_of(payload_cache.get(item.payload)) if item.payload is not None else None
+            checkpoint = payload_cache.get(item.checkpoint) if item.checkpoint is not None else None
+            shown[item.id] = views.lease(one.lease, item, one.of_task, payload_cache.get(one.of_task.spec), spec)
+            shown[item.id]["checkpoint"] = views.json_of(checkpoint)
+            if spec is not None and spec.get("depends_on"):
+                needy.append(item.id)
+            if one.lease.attempt > 1 or item.round > 1:
+                seen.append(item.id)
+        previous = await self._history(seen, shown) if seen else {}
+        upstream = await self._upstream(needy) if needy else {}
+        inline = Inline()
+        for one in granted:
+            item, view = one.item, shown[one.item.id]
+            if item.id in upstream:
+                view["upstream"] = await self._bodies.outputs(upstream[item.id], inline)
+            if item.kind is Kind.REVIEW:
+                await self._to_judge(item, view, inline)
+            if item.id in previous:
+                view["previous"] = await self._previous(item, previous[item.id], inline)
+        return list(shown.values())
+
+    async def _upstream(self, works: Sequence[str]) -> dict[str, list[UpstreamRow]]:
+        before: dict[str, list[UpstreamRow]] = {}
+        for row in await fetch(self._store, named_reads.UPSTREAM_OF_WORKS, works=_json(works), status=Status.SUCCEEDED):
+            before.setdefault(row.child, []).append(row)
+        return before
+
+    async def _history(self, works: Sequence[str], shown: Mapping[str, View]) -> dict[str, LastAttemptRow]:
+        """Put what was said of items before into their views; the last attempt of each."""
+        ids = _json(works)
+        for row in await fetch(self._store, named_reads.FEEDBACK_OF_WORKS, works=ids):
+            shown[row.work]["feedback"].append({"round": row.round, "text": row.text})
+        for said in await fetch(self._store, named_reads.ANSWERS_OF_WORKS, works=ids):
+            answer = {"question": said.question, "answer": views.json_of(said.answer)}
+            shown[said.work]["answers"].append(answer)
+        return {last.work: last for last in await fetch(self._store, named_reads.LAST_ATTEMPTS_OF_WORKS, works=ids)}
+
+    async def _to_judge(self, item: Work, view: View, inline: Inline) -> None:
+        if item.subject is None:
+            found = await fetch(
+                self._store, named_reads.RESULTS_OF_TASK, task=item.task, kind=Kind.EXECUTE, status=Status.SUCCEEDED
+            )
+        else:
+            (subject,) = await fetch(self._store, named_reads.WORKS_BY_ID, works=_json([item.subject]))
+            view["subtask"] = views.as_planned(subject.id, subject.task, subject.key, views.json_of(subject.spec))
+            found = _output(subject)
+        of = "task" if item.subject is None else "subtask"
+        view["review"] = {"of": of, "results": await self._bodies.outputs(found, inline)}
+
+    async def _previous(self, item: Work, attempt: LastAttemptRow, inline: Inline) -> View:
+        output = None
+        if attempt.result is not None:
+            body = (await self._bodies.of([attempt.result]))[attempt.result]
+            # Only a subtask's output has a place of its own; plans and verdicts are never that large by their bounds.
+            if item.kind is not Kind.EXECUTE or inline.fits(len(body)):
+                output = views.json_of(body)
+            else:
+                digest = views.sha256(body)
+                output = views.reference(item.task, item.key, digest, len(body), attempt=attempt.attempt)
+        return {
+            "attempt": attempt.attempt,
+            "ending": attempt.ending,
+            "output": output,
+            "error": views.json_of(attempt.error),
+        }
+
+
+def _output(subject: JudgedRow) -> list[OutputRow]:
+    """What the subject of a review has put out: one row, or none."""
+    if subject.result is None:
+        return []
+    assert subject.result_hash is not None, "a result has its hash"
+    assert subject.result_bytes is not None, "a result has its body"
+    return [OutputRow(subject.task, subject.key, subject.result, subject.result_hash, subject.result_bytes)]

@@ -1,0 +1,81 @@
+"""Payloads: what clients, plans and bots have sent, by id. Small ones that were just written are kept at hand, since
+whoever goes on from them asks soon. Who may see a body is decided where it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from copy import copy
+
+import msgspec
+
+from swarmkeeper.core.named_reads import PAYLOADS, OutputRow, UpstreamRow, fetch
+from swarmkeeper.core.ports import Reader
+from swarmkeeper.reads import views
+from swarmkeeper.reads.views import Inline, View
+
+KEPT_BYTES_MAX = 4 * 1024  # of one body
+KEPT_BYTES_IN_ALL = 4 * 1024 * 1024
+_ENTRY_BYTES = 250  # what an entry costs beside its body
+
+_encode = msgspec.json.encode
+
+
+class PayloadCache:
+    """Kept is only what a commit of this process has told: each later one tells what it replaces or takes away."""
+
+    def __init__(self, store: Reader) -> None:
+        self._store = store
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._size = 0
+
+    def committed(self, payloads: Mapping[str, tuple[str, bytes] | None]) -> None:
+        for name, written in payloads.items():
+            self._drop(name)
+            if written is not None and len(written[1]) <= KEPT_BYTES_MAX:
+                self._kept[name] = written[1]
+                self._size += _ENTRY_BYTES + len(written[1])
+        while self._size > KEPT_BYTES_IN_ALL:
+            self._drop(next(iter(self._kept)))
+
+    def on(self, reader: Reader) -> PayloadCache:
+        """The same, where what is not at hand is read from a snapshot. A body under its id never changes."""
+        then = copy(self)
+        then._store = reader
+        return then
+
+    def _drop(self, name: str) -> None:
+        body = self._kept.pop(name, None)
+        if body is not None:
+            self._size -= _ENTRY_BYTES + len(body)
+
+    async def of(self, ids: Sequence[str | None]) -> dict[str, bytes]:
+        """The bodies of those that there are; None asks for nothing."""
+        found: dict[str, bytes] = {}
+        missing: list[str] = []
+        for name in dict.fromkeys(ids):
+            if name is None:
+                continue
+            body = self._kept.get(name)
+            if body is None:
+                missing.append(name)
+            else:
+                found[name] = body
+        if missing:
+            rows = await fetch(self._store, PAYLOADS, ids=_encode(missing).decode())
+            found.update((row.id, row.body) for row in rows)
+        return found
+
+    async def outputs(self, found: Sequence[OutputRow | UpstreamRow], inline: Inline) -> View:
+        """Outputs by key, those beyond the bounds by reference."""
+        if not found:
+            return {}
+        small = {row.key: row.result for row in found if inline.fits(row.bytes)}
+        bodies = await self.of(list(small.values()))
+        return {
+            row.key: views.json_of(bodies[row.result])
+            if row.key in small
+            else views.reference(row.task, row.key, row.result_hash, row.bytes)
+            for row in found
+        }

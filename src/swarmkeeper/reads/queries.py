@@ -1,0 +1,553 @@
+"""What people and bots look at: each read with its permission, as the wire shows it. Nothing here changes anything.
+
+The tenant always comes from the principal. What is another's is as if it were not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from copy import copy
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+
+from swarmkeeper.core import named_reads
+from swarmkeeper.core.errors import CursorTooOld, Forbidden, Invalid, NotFound, Overloaded
+from swarmkeeper.core.model import Limits, Principal
+from swarmkeeper.core.named_reads import BotRow, KeyRow, SubtaskRow, TaskRow
+from swarmkeeper.core.ports import Read, Reader, ReadsOnly, Rules
+from swarmkeeper.core.rules.stuck import Stuck
+from swarmkeeper.core.states import TASK_CLOSED, AttemptOutcome, Condition, FailureCode, Kind, Status, TaskStatus
+from swarmkeeper.reads import causes, views
+from swarmkeeper.reads.payload_cache import PayloadCache
+from swarmkeeper.reads.views import Inline, View
+
+R = TypeVar("R")
+Row = TypeVar("Row", BotRow, KeyRow)
+
+PAGE_SIZE = 50
+PAGE_SIZE_MAX = 500
+SUBTASKS_SHOWN = 200
+# A page of tasks ends early rather than carry more of what clients sent than this.
+PAGE_BYTES_MAX = 4 * 1024 * 1024
+
+_LAST = 2**62  # after every time there is
+_LAST_ID = "\U0010ffff"  # after every id there is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFilter:
+    """Which tasks a list shows; what is left empty lets all through. Times are exclusive."""
+
+    status: tuple[str, ...] = ()
+    outcome: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()  # each as key:value; a key may hold a colon, too
+    created_after: int | None = None
+    created_before: int | None = None
+
+
+# order_by -> (named read, what sorts before everything)
+_ORDERS: Mapping[str, tuple[Read[TaskRow], tuple[int, ...]]] = {
+    "created_at": (named_reads.TASKS_OLDEST, (-1,)),
+    "-created_at": (named_reads.TASKS_NEWEST, (_LAST,)),
+    "priority": (named_reads.TASKS_BY_PRIORITY, (10, -1)),
+}
+
+
+# How attempts end that failed, and what else ends a task while they go on failing.
+_FAILING = (AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.EXPIRED)
+_WELL = (Status.SUCCEEDED, Status.SKIPPED)
+_LEFT_BEHIND = (FailureCode.DEADLINE, FailureCode.REVIEW_EXHAUSTED)
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _item(row: SubtaskRow, status: TaskStatus, *, room: int, seen: bool) -> View:
+    shown = views.subtask(row, status, room=room)
+    said = views.json_of(row.said) if seen else None
+    progress = None if said is None else {name: value for name, value in said.items() if name != "log"}
+    return {
+        **shown,
+        **causes.who_and_when(row, status),
+        "cause": causes.cause(row, status),
+        "progress": progress or None,
+    }
+
+
+class Queries:
+    """`now` is engine time. `seen` says when a bot was last heard of, or None where the store knows better; `asked`,
+    when it last asked for work (None: all do); `parked`, which bots wait for some just now.
+    `stuck` says what a bot told of its code that does not end.
+    """
+
+    def __init__(
+        self,
+        store: ReadsOnly,
+        rules: Rules,
+        limits: Limits,
+        *,
+        now: Callable[[], int],
+        seen: Callable[[str], int | None] = lambda bot: None,
+        stuck: Callable[[str], Sequence[Stuck]] = lambda bot: (),
+        asked: Callable[[str], int] | None = None,
+        parked: Callable[[], Iterable[str]] = tuple,
+        payload_cache: PayloadCache | None = None,
+    ) -> None:
+        self._store = store
+        self._reader: Reader = store
+        self._bodies = payload_cache or PayloadCache(store)
+        self._rules = rules
+        self._limits = limits
+        self._now = now
+        self._seen = seen
+        self._asked = asked
+        self._parked = parked
+        self._stuck = stuck
+
+    async def _fetch(self, read: Read[R], **parameters: Any) -> list[R]:
+        return await named_reads.fetch(self._reader, read, **parameters)
+
+    async def _one(self, read: Read[R], **parameters: Any) -> R:
+        found = await self._fetch(read, **parameters)
+        if not found:
+            raise NotFound("no such resource")
+        return found[0]
+
+    @property
+    def reader(self) -> Reader:
+        """What they ask: the store, or within a `moment` the snapshot."""
+        return self._reader
+
+    @asynccontextmanager
+    async def moment(self) -> AsyncIterator[Queries]:
+        """The same queries on the store as it is at one moment: what they answer within the block fits together.
+
+        Nothing else is awaited within it.
+        """
+        async with self._store.snapshot() as seen:
+            then = copy(self)
+            then._reader, then._bodies = seen, self._bodies.on(seen)
+            yield then
+
+    # ---- who may ---------------------------------------------------------------------------------------------------
+
+    def _must(self, principal: Principal, action: str) -> None:
+        if not self._rules.may(principal, action):
+            raise Forbidden(self._rules.why_not(principal, action))
+
+    async def _task(self, principal: Principal, task_id: str) -> TaskRow:
+        """The task's row, for whoever may read it.
+
+        Raises:
+            NotFound: there is none in the tenant, or a bot has nothing to do with it.
+            Forbidden: the role reads no tasks.
+        """
+        everything = self._rules.may(principal, "task.read")
+        if not everything and not self._rules.may(principal, "task.read_held"):
+            raise Forbidden(self._rules.why_not(principal, "task.read"))
+        row = await self._one(named_reads.TASK_ROW, tenant=principal.tenant, task=task_id)
+        if not everything and not await self._has_to_do(principal, task_id):
+            raise NotFound("no such task")
+        return row
+
+    async def _has_to_do(self, principal: Principal, task_id: str) -> bool:
+        return await self._holds(principal, task_id) or bool(
+            await self._fetch(
+                named_reads.ATTEMPT_ON_TASK,
+                tenant=principal.tenant,
+                bot=principal.bot,
+                key=principal.key_id,
+                task=task_id,
+            )
+        )
+
+    async def _holds(self, principal: Principal, task_id: str) -> bool:
+        return bool(
+            await self._fetch(
+                named_reads.LEASE_ON_TASK,
+                tenant=principal.tenant,
+                bot=principal.bot,
+                key=principal.key_id,
+                task=task_id,
+            )
+        )
+
+    async def _sees_outputs(self, principal: Principal, task_id: str) -> bool:
+        """A bot sees what its task has put out while it holds a lease of it."""
+        if self._rules.may(principal, "output.read"):
+            return True
+        return self._rules.may(principal, "task.read_held") and await self._holds(principal, task_id)
+
+    async def must_see_outputs(self, principal: Principal, task_id: str) -> None:
+        """
+        Raises:
+            NotFound: the task is not the caller's to see.
+            Forbidden: it is, but not what the work on it has brought about.
+        """
+        await self._task(principal, task_id)
+        if not await self._sees_outputs(principal, task_id):
+            raise Forbidden(self._rules.why_not(principal, "output.read"))
+
+    # ---- tasks -----------------------------------------------------------------------------------------------------
+
+    async def task(self, principal: Principal, task_id: str) -> tuple[View, int]:
+        """The task and its version, which is its ETag."""
+        async with self.moment() as then:
+            return await then.task_then(principal, task_id)
+
+    async def task_then(self, principal: Principal, task_id: str) -> tuple[View, int]:
+        """The same, within a `moment`."""
+        row = await self._task(principal, task_id)
+        payload_cache = await self._bodies.of([row.spec, row.verdict])
+        shown = views.task(row, payload_cache.get(row.spec))
+        shown["subtasks"], _, more = await self._subtasks(principal, row, 0, SUBTASKS_SHOWN)
+        shown["failure"] = await self.failure(row)
+        if shown["progress"]["failed"]:
+            shown["progress"]["cancelled"] = await self._cancelled(row, shown, whole=not more)
+        shown["result"] = await self._result(row) if await self._sees_outputs(principal, task_id) else None
+        shown["verdict"] = views.verdict(None if row.verdict is None else payload_cache.get(row.verdict))
+        return shown, row.version
+
+    async def failure(self, row: TaskRow) -> View | None:
+        """Why a task failed, with the first error behind it."""
+        failure: View | None = views.json_of(row.failure)
+        if failure is None:
+            return None
+        status = TaskStatus(row.status)
+        work = failure.get("work_id")
+        if work is None and failure["code"] in _LEFT_BEHIND:
+            found = await self._fetch(
+                named_reads.LAST_FAILURE_OF_TASK, task=row.id, endings=_json(_FAILING), well=_json(_WELL)
+            )
+            work = found[0].work if found else None
+        behind = None
+        if work is not None:
+            items = await self._fetch(named_reads.SUBTASK_ROW, task=row.id, kind=Kind.EXECUTE, ref=work)
+            behind = causes.cause(items[0], status) if items else None
+        fix = f"swarmkeeper task retry {row.id}" if status is TaskStatus.FAILED else None
+        return {**failure, "cause": behind, "fix": fix}
+
+    async def _cancelled(self, row: TaskRow, shown: View, *, whole: bool) -> int:
+        """How many subtasks were cancelled: `failed` counts them too."""
+        if whole:
+            return sum(one["status"] == Status.CANCELLED for one in shown["subtasks"])
+        found = await self._fetch(named_reads.FAILED_COUNT, task=row.id, kind=Kind.EXECUTE, status=Status.FAILED)
+        return int(shown["progress"]["failed"] - (found[0].number if found else 0))
+
+    async def version(self, principal: Principal, task_id: str) -> tuple[int, bool]:
+        """The version of a task, and whether it is final: all that a waiting reader has to look at."""
+        row = await self._task(principal, task_id)
+        return row.version, row.outcome is not None
+
+    async def _result(self, row: TaskRow) -> View | None:
+        """The outputs that no other subtask went on from; null until the work was done."""
+        status = TaskStatus(row.status)
+        done = status is TaskStatus.COMPLETED or (status in TASK_CLOSED and row.n_total and not row.n_open)
+        if not done:
+            return None
+        found = await self._fetch(
+            named_reads.LAST_RESULTS_OF_TASK,
+            task=row.id,
+            kind=Kind.EXECUTE,
+            status=Status.SUCCEEDED,
+            condition=Condition.SUCCESS,
+        )
+        return await self._bodies.outputs(found, Inline())
+
+    async def tasks(
+        self,
+        principal: Principal,
+        filters: TaskFilter,
+        *,
+        order_by: str = "-created_at",
+        page_size: int = PAGE_SIZE,
+        page_token: str = "",
+    ) -> View:
+        """A page of tasks without subtasks, result and verdict; shorter than asked for where they are large."""
+        self._must(principal, "task.read")
+        self._check_size(page_size)
+        if order_by not in _ORDERS:
+            allowed = f"must be one of {', '.join(_ORDERS)}"
+            raise Invalid("no such order", details=(("/query/order_by", "enum", allowed),))
+        read, first = _ORDERS[order_by]
+        after: list[Any] = [*first, _LAST_ID if order_by.startswith("-") else ""]
+        if page_token:
+            _, *after = views.read_token(page_token, str, *(type(part) for part in after))
+            if views.token(order_by, *after) != page_token:
+                raise Invalid(
+                    "the page token belongs to another order",
+                    details=(("/query/page_token", "invalid", "use it with the order_by that it came with"),),
+                )
+        found = await self._fetch(
+            read,
+            tenant=principal.tenant,
+            statuses=_json(filters.status) if filters.status else None,
+            outcomes=_json(filters.outcome) if filters.outcome else None,
+            labels=_json(list(filters.labels)),
+            created_after=filters.created_after,
+            created_before=filters.created_before,
+            **dict(zip(("after_priority", "after_at", "after_id")[-len(after) :], after, strict=True)),
+            limit=page_size + 1,
+        )
+        shown: list[TaskRow] = []
+        room = PAGE_BYTES_MAX
+        for row in found[:page_size]:
+            room -= row.spec_bytes or 0
+            if shown and room < 0:
+                break
+            shown.append(row)
+        payload_cache = await self._bodies.of([row.spec for row in shown])
+        following = ""
+        if len(shown) < len(found):
+            last = shown[-1]
+            following = views.token(order_by, *(last.priority, last.created_at, last.id)[-len(after) :])
+        return views.page([views.task(row, payload_cache.get(row.spec)) for row in shown], following)
+
+    async def subtasks(
+        self, principal: Principal, task_id: str, *, page_size: int = PAGE_SIZE, page_token: str = ""
+    ) -> View:
+        """A page of a task's subtasks, in the order of its plan."""
+        self._check_size(page_size)
+        row = await self._task(principal, task_id)
+        after = views.read_token(page_token, int)[0] if page_token else 0
+        shown, end, more = await self._subtasks(principal, row, after, page_size)
+        following = views.token(end) if more or await self._written(row) < row.n_total else ""
+        return views.page(shown, following) | {"subtasks_total": row.n_total}
+
+    async def _subtasks(
+        self, principal: Principal, task: TaskRow, after: int, limit: int
+    ) -> tuple[list[View], int, bool]:
+        """Some subtasks, where they end, and whether more are there."""
+        if not task.n_total:
+            return [], after, False
+        found = await self._fetch(
+            named_reads.SUBTASKS_PAGE, task=task.id, kind=Kind.EXECUTE, after=after, limit=limit + 1
+        )
+        shown = found[:limit]
+        status = TaskStatus(task.status)
+        # What a bot says on its way is as near to its output as what it says at the end.
+        seen = any(row.said for row in shown) and await self._sees_outputs(principal, task.id)
+        room = views.INPUTS_BYTES_IN_ALL
+        told = []
+        for row in shown:
+            told.append(_item(row, status, room=room, seen=seen))
+            if told[-1]["input"] is not None:
+                room -= len(row.spec or b"")
+        end = shown[-1].seq if shown else after
+        return told, end, len(found) > limit
+
+    async def _subtask_row(self, task: TaskRow, ref: str) -> SubtaskRow:
+        """
+        Raises:
+            NotFound: there is none of this id or key.
+            Overloaded: a long plan is still being written; it may be in the part that is not there yet.
+        """
+        found = await self._fetch(named_reads.SUBTASK_ROW, task=task.id, kind=Kind.EXECUTE, ref=ref)
+        if found:
+            return found[0]
+        written, total = await self._written(task), task.n_total
+        if written < total:
+            raise Overloaded(f"a long plan is still being written: {written} of {total} subtasks", retry_after=1)
+        raise NotFound("no such resource")
+
+    async def _written(self, task: TaskRow) -> int:
+        """How many subtasks of the plan are there: all, but for a moment after a long plan was accepted."""
+        if not task.loading:
+            return int(task.n_total)
+        return len(await self._fetch(named_reads.GRAPH_NODES, task=task.id, kind=Kind.EXECUTE))
+
+    async def subtask(self, principal: Principal, task_id: str, ref: str) -> View:
+        """One subtask by id or key, or the plan or a review by its id, with all that came of it."""
+        async with self.moment() as then:
+            return await then._subtask(principal, task_id, ref)
+
+    async def _subtask(self, principal: Principal, task_id: str, ref: str) -> View:
+        task = await self._task(principal, task_id)
+        row = await self._subtask_row(task, ref)
+        seen = await self._sees_outputs(principal, task_id)
+        shown = _item(row, TaskStatus(task.status), room=len(row.spec or b""), seen=seen)
+        shown["output"] = None
+        if row.result is not None and seen:
+            body = (await self._bodies.of([row.result]))[row.result]
+            fits = Inline().fits(len(body))
+            whole = views.json_of(body) if fits else None
+            shown["output"] = whole if fits else views.reference(task_id, row.key, views.sha256(body), len(body))
+        # Keys of its reviews are review-of/<key>/<round>; "0" follows "/".
+        prefix = f"review-of/{row.key}"
+        judged = await self._fetch(
+            named_reads.VERDICT_ON_SUBTASK,
+            task=task_id,
+            from_key=f"{prefix}/",
+            to_key=f"{prefix}0",
+            status=Status.SUCCEEDED,
+        )
+        shown["verdict"] = views.verdict(judged[0].body if judged else None)
+        shown["attempts"] = [views.attempt(one) for one in await self._fetch(named_reads.ATTEMPTS_OF_WORK, work=row.id)]
+        shown["progress"] = views.json_of(row.said) if seen else None
+        for one in shown["attempts"] if not seen else ():
+            one["progress"] = None
+        if self._rules.may(principal, "late.read"):
+            shown["late_results"] = [
+                views.late_result(one) for one in await self._fetch(named_reads.LATE_OF_WORK, work=row.id)
+            ]
+        return shown
+
+    async def output(self, principal: Principal, task_id: str, ref: str, *, attempt: int | None = None) -> bytes:
+        """What a subtask has put out, whole, as JSON: its accepted result, or that of one attempt.
+
+        Raises:
+            NotFound: it has put out nothing.
+            Forbidden: the caller may see the task, but not this.
+        """
+        await self.must_see_outputs(principal, task_id)
+        row = await self._subtask_row(await self._one(named_reads.TASK_ROW, tenant=principal.tenant, task=task_id), ref)
+        wanted = row.result
+        if attempt is not None:
+            tried = await self._fetch(named_reads.ATTEMPTS_OF_WORK, work=row.id)
+            wanted = next((one.result for one in tried if one.attempt == attempt), None)
+        if wanted is None:
+            raise NotFound("it has no output")
+        return (await self._bodies.of([wanted]))[wanted]
+
+    async def graph(self, principal: Principal, task_id: str) -> View:
+        async with self.moment() as then:
+            task = await then._task(principal, task_id)
+            nodes = await then._fetch(named_reads.GRAPH_NODES, task=task_id, kind=Kind.EXECUTE)
+            edges = await then._fetch(named_reads.GRAPH_EDGES, task=task_id)
+        shown = views.graph(nodes, edges, TaskStatus(task.status))
+        return shown | {"subtasks_total": task.n_total, "loading": len(nodes) < task.n_total}
+
+    # ---- bots, skills, keys ----------------------------------------------------------------------------------------
+
+    async def bots(self, principal: Principal, *, page_size: int = PAGE_SIZE, page_token: str = "") -> View:
+        self._must(principal, "bot.read")
+        parked = set(self._parked())
+        return await self._page(
+            named_reads.BOTS_PAGE, principal, lambda row: self._bot(row, parked), page_size, page_token
+        )
+
+    async def bot(self, principal: Principal, bot_id: str) -> View:
+        """A bot: for operators, and for the one whose key it is."""
+        row = await self._fetch(named_reads.BOT_ROW, tenant=principal.tenant, bot=bot_id)
+        own = bool(row) and self._rules.may(principal, "bot.register") and self._is_own(principal, row[0])
+        if not own:
+            self._must(principal, "bot.read")
+        if not row:
+            raise NotFound("no such bot")
+        return self._bot(row[0], set(self._parked()))
+
+    def _is_own(self, principal: Principal, row: BotRow) -> bool:
+        return bool(row.name == principal.bot if principal.bot is not None else row.key_id == principal.key_id)
+
+    def _bot(self, row: BotRow, parked: Collection[str]) -> View:
+        last_seen = max(row.last_seen, self._seen(row.id) or 0)
+        away = row.id not in parked and self._now() - last_seen > self._limits.away
+        last_asked, asks = self._asks(row.id, parked)
+        return {
+            **views.bot(row, last_seen=last_seen, away=away, stuck=self._stuck(row.id)),
+            "last_asked": views.time(last_asked),
+            "asking": asks and not away and row.status == "active",
+        }
+
+    def _asks(self, bot_id: str, parked: Collection[str]) -> tuple[int, bool]:
+        """When a bot last asked for work, and whether that is not long ago."""
+        now = self._now()
+        asked_at = now if self._asked is None or bot_id in parked else self._asked(bot_id)
+        return asked_at, now - asked_at <= self._limits.away
+
+    async def skills(self, principal: Principal) -> View:
+        """Each skill that a bot has or something waits for: who has it, how much waits and since when."""
+        self._must(principal, "skill.read")
+        bots: dict[str, int] = {}
+        asking: dict[str, int] = {}
+        parked = set(self._parked())
+        waiting: dict[str, int] = {}
+        oldest: dict[str, int] = {}
+        for row in await self._fetch(named_reads.SKILLS_OF_BOTS, tenant=principal.tenant, status="active"):
+            for skill in views.json_of(row.skills):
+                bots[skill] = bots.get(skill, 0) + 1
+                # One whose places are all taken is at work: it asks when one is free.
+                if row.held >= row.capacity or self._asks(row.id, parked)[1]:
+                    asking[skill] = asking.get(skill, 0) + 1
+        for queue in await self._fetch(named_reads.WAITING_BY_QUEUE, tenant=principal.tenant):
+            for skill in views.json_of(queue.skills):
+                waiting[skill] = waiting.get(skill, 0) + queue.waiting
+                oldest[skill] = min(oldest.get(skill, _LAST), queue.since)
+        return views.page(
+            [
+                {
+                    "skill": skill,
+                    "bots": bots.get(skill, 0),
+                    "asking": asking.get(skill, 0),
+                    "waiting": waiting.get(skill, 0),
+                    "oldest_seconds": views.seconds(max(0, self._now() - oldest[skill])) if skill in oldest else None,
+                }
+                for skill in sorted(bots.keys() | waiting.keys())
+            ]
+        )
+
+    async def keys(self, principal: Principal, *, page_size: int = PAGE_SIZE, page_token: str = "") -> View:
+        self._must(principal, "key.read")
+        return await self._page(named_reads.KEYS_PAGE, principal, views.key, page_size, page_token)
+
+    async def key(self, principal: Principal, key_id: str) -> View:
+        self._must(principal, "key.read")
+        return views.key(await self._one(named_reads.KEY_ROW, tenant=principal.tenant, key=key_id))
+
+    async def _page(
+        self, read: Read[Row], principal: Principal, view: Callable[[Row], View], page_size: int, page_token: str
+    ) -> View:
+        self._check_size(page_size)
+        after = views.read_token(page_token, str)[0] if page_token else ""
+        found = await self._fetch(read, tenant=principal.tenant, after=after, limit=page_size + 1)
+        more = len(found) > page_size
+        return views.page(
+            [view(row) for row in found[:page_size]], views.token(found[page_size - 1].id) if more else ""
+        )
+
+    def _check_size(self, page_size: int) -> None:
+        if not 1 <= page_size <= PAGE_SIZE_MAX:
+            raise Invalid("no such page", details=(("/query/page_size", "range", f"must be 1 to {PAGE_SIZE_MAX}"),))
+
+    # ---- events ----------------------------------------------------------------------------------------------------
+
+    async def events(
+        self, principal: Principal, *, after: int = 0, task_id: str | None = None, page_size: int = PAGE_SIZE
+    ) -> View:
+        """A page of the feed after a cursor: of the whole tenant, or of one task for whoever may read it.
+
+        Raises:
+            CursorTooOld: what follows the cursor is no longer kept.
+        """
+        self._check_size(page_size)
+        await self.may_follow(principal, task_id)
+        await self.check_cursor(after)
+        if task_id is None:
+            found = await self._fetch(
+                named_reads.EVENTS_OF_TENANT, tenant=principal.tenant, after=after, limit=page_size + 1
+            )
+        else:
+            found = await self._fetch(named_reads.EVENTS_OF_TASK, task=task_id, after=after, limit=page_size + 1)
+        shown = found[:page_size]
+        return views.page([views.event(row) for row in shown], str(shown[-1].seq) if len(found) > page_size else "")
+
+    async def may_follow(self, principal: Principal, task_id: str | None) -> None:
+        """Whether these events may be seen.
+
+        Raises:
+            Forbidden, NotFound: they may not.
+        """
+        if task_id is None:
+            self._must(principal, "event.read")
+        else:
+            await self._task(principal, task_id)
+
+    async def check_cursor(self, after: int) -> None:
+        if after > 0:
+            first = await self._fetch(named_reads.FIRST_EVENT)
+            if first and after < first[0].seq - 1:
+                raise CursorTooOld("the feed no longer contains events this old: start from the oldest event")

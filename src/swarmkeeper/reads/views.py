@@ -1,0 +1,358 @@
+"""Rows as the API shows them: plain dicts in the shapes of the wire. Reading and permission are in queries.py."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from swarmkeeper.core.errors import Invalid
+from swarmkeeper.core.model import Json, Lease, Task, Work
+from swarmkeeper.core.named_reads import (
+    AttemptRow,
+    BotRow,
+    EdgeRow,
+    EventRow,
+    KeyRow,
+    LateResultRow,
+    NodeRow,
+    SubtaskRow,
+    TaskRow,
+)
+from swarmkeeper.core.rules.stuck import Stuck
+from swarmkeeper.core.states import EDGE_MET, TASK_CLOSED, Condition, Kind, Status, TaskStatus, effective
+
+View = dict[str, Any]
+
+SECOND = 1_000_000
+# What is larger is fetched by itself: a bot's answer should fit in memory a hundred times over.
+INLINE_BYTES_MAX = 256 * 1024
+INLINE_BYTES_IN_ALL = 1024 * 1024
+# Of what the subtasks of a list were given: whoever watches a task is sent the list again with each change.
+INPUTS_BYTES_IN_ALL = 64 * 1024
+SOURCE = "/swarmkeeper"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_decode = msgspec.json.decode
+
+
+def time(micros: int | None) -> str | None:
+    """2026-01-31T23:59:59.000001Z: UTC, always with six decimals, so that texts sort as their times do."""
+    if micros is None:
+        return None
+    return (_EPOCH + timedelta(microseconds=micros)).isoformat(timespec="microseconds")[:26] + "Z"
+
+
+def seconds(micros: int | None) -> float | int | None:
+    """A duration; whole seconds as a whole number."""
+    if micros is None:
+        return None
+    return micros // SECOND if micros % SECOND == 0 else micros / SECOND
+
+
+def json_of(text: str | bytes | None) -> Json:
+    return None if text is None else _decode(text)
+
+
+# ---- pages ---------------------------------------------------------------------------------------------------------
+
+
+def token(*parts: str | int) -> str:
+    """Where a page ended, in a form that invites nobody to read it."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(parts)).decode().rstrip("=")
+
+
+def read_token(text: str, *kinds: type) -> list[Any]:
+    """What `token` was given; as many parts as kinds.
+
+    Raises:
+        Invalid: it is none of ours, or of another list.
+    """
+    try:
+        parts = _decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (binascii.Error, ValueError, UnicodeError, msgspec.DecodeError):
+        parts = None
+    if (
+        not isinstance(parts, list)
+        or len(parts) != len(kinds)
+        or not all(type(part) is kind for part, kind in zip(parts, kinds, strict=True))
+        or any(isinstance(part, int) and abs(part) > 2**62 for part in parts)
+    ):
+        raise Invalid(
+            "the page token does not belong to this list",
+            details=(("/query/page_token", "invalid", "use next_page_token of the page before, or leave it out"),),
+        )
+    return parts
+
+
+def page(items: Sequence[View], next_page_token: str = "") -> View:
+    return {"items": list(items), "next_page_token": next_page_token}
+
+
+# ---- large values --------------------------------------------------------------------------------------------------
+
+
+class Inline:
+    """How much of the outputs still fits into one answer."""
+
+    def __init__(self) -> None:
+        self._left = INLINE_BYTES_IN_ALL
+
+    def fits(self, size: int) -> bool:
+        if size > INLINE_BYTES_MAX or size > self._left:
+            return False
+        self._left -= size
+        return True
+
+
+def reference(task: str, key: str, sha256: str, size: int, *, attempt: int | None = None) -> View:
+    """Stands for a value that is too large."""
+    path = f"/tasks/{task}/subtasks/{key}/output" + ("" if attempt is None else f"?attempt={attempt}")
+    return {"$ref": path, "sha256": sha256, "bytes": size}
+
+
+def sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+# ---- tasks ---------------------------------------------------------------------------------------------------------
+
+
+def progress(row: TaskRow) -> View:
+    """What of a closed task was not reached yet by the sweep behind it counts as cancelled, which it is."""
+    unreached = row.n_open if TaskStatus(row.status) in TASK_CLOSED else 0
+    done = row.n_total - row.n_open - row.n_failed
+    return {"total": row.n_total, "done": done, "failed": row.n_failed + unreached}
+
+
+def defaults(text: str) -> View:
+    plain = json_of(text)
+    shown = {
+        "timeout_seconds": seconds(plain.get("timeout")),
+        "max_attempts": plain.get("max_attempts"),
+        "schedule_to_start_seconds": seconds(plain.get("start")),
+        "give_up_after_seconds": seconds(plain.get("give_up")),
+        "on_failure": plain.get("on_failure"),
+    }
+    return {name: value for name, value in shown.items() if value is not None}
+
+
+def task(row: TaskRow, spec: bytes | None) -> View:
+    """All of a task but its subtasks, result and verdict."""
+    sent = json_of(spec) or {}
+    return {
+        "id": row.id,
+        "title": row.title,
+        "description": sent.get("description", ""),
+        "priority": row.priority,
+        "status": row.status,
+        "outcome": row.outcome,
+        "failure": json_of(row.failure),
+        "holds": json_of(row.holds),
+        "progress": progress(row),
+        "round": row.round,
+        "input": sent.get("input", {}),
+        "labels": json_of(row.labels),
+        "metadata": sent.get("metadata", {}),
+        "acceptance_criteria": sent.get("acceptance_criteria", []),
+        "planner_skills": json_of(row.planner_skills),
+        "evaluator_skills": json_of(row.evaluator_skills),
+        "deadline_at": time(row.deadline),
+        "evaluation": row.evaluation,
+        "quorum": {"accept": row.quorum_accept, "of": row.quorum_of},
+        "max_rounds": row.max_rounds,
+        "approval": row.approval,
+        "plan_timeout_seconds": seconds(row.plan_timeout),
+        "review_timeout_seconds": seconds(row.review_timeout),
+        "defaults": defaults(row.defaults),
+        "subtasks_total": row.n_total,
+        "usage": json_of(row.usage),
+        "created_at": time(row.created_at),
+        "updated_at": time(row.updated_at),
+    }
+
+
+def verdict(body: bytes | None) -> View | None:
+    if body is None:
+        return None
+    plain = _decode(body)
+    return {
+        "decision": plain["decision"],
+        "score": plain.get("score"),
+        "reasons": plain.get("reasons", []),
+        "findings": plain.get("findings", []),
+    }
+
+
+def as_planned(work_id: str, task_id: str, key: str, spec: View | None) -> View:
+    """A subtask as its plan says; `input` is among it."""
+    return {"id": work_id, "parent_task_id": task_id, **(spec or {}), "key": key}
+
+
+# What a plan says of its own items stands nowhere: it has none for itself and for its reviews.
+_OTHERS = {Kind.PLAN: "Make the plan of the task.", Kind.REVIEW: "Judge what was made."}
+
+
+def subtask(row: SubtaskRow, status: TaskStatus, *, room: int = INPUTS_BYTES_IN_ALL) -> View:
+    """An item as it stands, in a list; without its input where that does not fit into `room`."""
+    shown = as_planned(row.id, row.task, row.key, json_of(row.spec))
+    kind = Kind(row.kind)
+    if kind is not Kind.EXECUTE:
+        shown |= {"description": _OTHERS[kind], "required_skills": [], "depends_on": []}
+    shown["input"] = shown.get("input", {}) if len(row.spec or b"") <= room else None
+    shown["kind"] = str(kind)
+    shown["priority"] = row.priority
+    shown["status"] = str(effective(status, Status(row.status)))
+    return shown | {"attempt": row.attempt, "round": row.round}
+
+
+def attempt(row: AttemptRow) -> View:
+    return {
+        "attempt": row.attempt,
+        "bot": row.bot,
+        "bot_name": row.bot_name,
+        "lease_id": row.lease_id,
+        "started_at": time(row.started),
+        "ended_at": time(row.ended),
+        "ending": row.ending,
+        "error": json_of(row.error),
+        "reason": row.reason,
+        "progress": json_of(row.progress),
+        "usage": json_of(row.usage),
+    }
+
+
+def late_result(row: LateResultRow) -> View:
+    return {
+        "lease_id": row.lease_id,
+        "bot": row.bot,
+        "received_at": time(row.at),
+        "content": json_of(row.body),
+    }
+
+
+def graph(nodes: Sequence[NodeRow], edges: Sequence[EdgeRow], status: TaskStatus) -> View:
+    def state(row: EdgeRow) -> str:
+        # Being cancelled settles nothing: such an edge stays open.
+        parent = effective(status, Status(row.status))
+        met = EDGE_MET.get((Condition(row.condition), parent))
+        return "open" if met is None else "met" if met else "broken"
+
+    return {
+        "nodes": [
+            {
+                "key": row.key,
+                "status": str(effective(status, Status(row.status))),
+                "attempt": row.attempt,
+            }
+            for row in nodes
+        ],
+        "edges": [{"from": row.parent, "to": row.child, "when": row.condition, "state": state(row)} for row in edges],
+    }
+
+
+# ---- work ----------------------------------------------------------------------------------------------------------
+
+
+def leased_task(of_task: Task, body: bytes | None) -> View:
+    sent = json_of(body) or {}
+    return {
+        "title": of_task.title,
+        "description": sent.get("description", ""),
+        "input": sent.get("input", {}),
+        "acceptance_criteria": sent.get("acceptance_criteria", []),
+        "metadata": sent.get("metadata", {}),
+        "labels": dict(of_task.labels),
+        "priority": of_task.priority,
+        "round": of_task.round,
+        "created_at": time(of_task.created_at),
+    }
+
+
+def lease(held: Lease, item: Work, of_task: Task, sent: bytes | None, spec: View | None) -> View:
+    """A lease without what came of other items; leases.py adds that."""
+    return {
+        "lease_id": held.lease_id,
+        "kind": item.kind,
+        "attempt": held.attempt,
+        "work_id": item.id,
+        "task_id": item.task,
+        "task": leased_task(of_task, sent),
+        "subtask": as_planned(item.id, item.task, item.key, spec) if item.kind is Kind.EXECUTE else None,
+        "upstream": {},
+        "feedback": [],
+        "previous": None,
+        "checkpoint": None,
+        "answers": [],
+        "review": None,
+        "expires_at": time(held.expires_at),
+        "ends_at": time(held.ends_at),
+        # Every third of the lease, so that one beat may be lost.
+        "heartbeat_after_seconds": seconds(held.ttl // 3),
+        "traceparent": of_task.trace or None,
+    }
+
+
+# ---- bots and keys -------------------------------------------------------------------------------------------------
+
+
+def bot(row: BotRow, *, last_seen: int, away: bool, stuck: Sequence[Stuck] = ()) -> View:
+    return {
+        "id": row.id,
+        "type": row.type,
+        "name": row.name,
+        "instance": row.instance,
+        "version": row.version,
+        "endpoint": row.endpoint,
+        "owner": row.owner,
+        "skills": json_of(row.skills),
+        "capacity": row.capacity,
+        "dedicated": bool(row.dedicated),
+        "labels": json_of(row.labels),
+        "status": "away" if away and row.status == "active" else row.status,
+        "held": row.held,
+        "stuck": [{"work_id": one.work, "since": time(one.since), "where": one.where} for one in stuck],
+        "last_seen": time(last_seen),
+        "created_at": time(row.created_at),
+    }
+
+
+def key(row: KeyRow) -> View:
+    return {
+        "id": row.id,
+        "role": row.role,
+        "bot": row.bot,
+        "owner": row.owner,
+        "skills": json_of(row.skills),
+        "created_at": time(row.created_at),
+        "expires_at": time(row.expires_at),
+        "revoked_at": time(row.revoked_at),
+    }
+
+
+# ---- events --------------------------------------------------------------------------------------------------------
+
+
+def event(row: EventRow) -> View:
+    """A CloudEvent (1.0). Its id is the feed's cursor."""
+    data = dict(json_of(row.body))
+    data |= {"task_id": row.task, "work_id": row.work, "actor": row.actor, "audit_id": row.audit}
+    redacted = json_of(row.redacted)
+    if redacted:
+        names = ("pointer", "rule", "action", "in")
+        data["redacted_fields"] = [dict(zip(names, field, strict=True)) for field in redacted]
+    return {
+        "specversion": "1.0",
+        "id": str(row.seq),
+        "source": SOURCE,
+        "type": f"io.swarmkeeper.{row.kind}.v1",
+        "subject": None if row.task is None else f"tasks/{row.task}",
+        "time": time(row.at),
+        "sequence": row.sequence,
+        "data": data,
+    }

@@ -1,0 +1,1 @@
+"""Calls to the orchestrator: HTTP, retries, and event loops for callers without one."""

@@ -1,0 +1,271 @@
+"""One call to the orchestrator, told as JSON, tried again where that is safe. What is said is the caller's business.
+
+Trying again is harmless throughout: reads change nothing, commands carry an Idempotency-Key, reports and claims have
+replay rules of their own, and a 429 or 503 says that nothing was done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from swarmkeeper.devfolder import KeptServer, kept_servers
+from swarmkeeper.sdk.connection import chance as chances
+from swarmkeeper.sdk.connection.chance import Chance
+from swarmkeeper.sdk.connection.transport import HttpTransport, Response, Streamed, Transport
+from swarmkeeper.sdk.errors import ApiError, Unauthenticated, Unreachable, error_from
+
+Json = Any
+Value = TypeVar("Value")
+
+_KEY_VARIABLES = ("SWARMKEEPER_API_KEY", "SWARMKEEPER_API_KEY_FILE")
+URL_DEFAULT = "http://127.0.0.1:7700"
+# Above the time that an answer may be held back on purpose; a commit takes milliseconds, a stalled disk some seconds.
+ANSWER_SECONDS_MAX = 15.0
+PATIENCE_SECONDS = 30.0
+# The server sends a comment each 15 s; three missed ones mean that the stream is dead.
+STREAM_SILENCE_SECONDS_MAX = 45.0
+
+
+class Credential:
+    """The API key, from a value or from a file that a rotation may rewrite."""
+
+    def __init__(self, value: str | None, file: Path | None) -> None:
+        self._file = file
+        self._value = _checked(value) if file is None else _read_key(file)
+
+    @classmethod
+    def of(
+        cls, api_key: str | None, api_key_file: str | os.PathLike[str] | None, kept: KeptServer | None = None
+    ) -> Credential:
+        """What was passed, else SWARMKEEPER_API_KEY, else the file that SWARMKEEPER_API_KEY_FILE names, else `kept`.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: this is no key.
+        """
+        if api_key is not None:
+            return cls(api_key, None)
+        if api_key_file is not None:
+            return cls(None, Path(api_key_file))
+        if value := os.environ.get("SWARMKEEPER_API_KEY"):
+            return cls(value, None)
+        if file := os.environ.get("SWARMKEEPER_API_KEY_FILE"):
+            return cls(None, Path(file))
+        if kept is not None and kept.api_key_file is not None:
+            return cls(None, Path(kept.api_key_file))
+        return cls(None if kept is None else kept.api_key, None)
+
+    @property
+    def value(self) -> str | None:
+        return self._value
+
+    @property
+    def rotates(self) -> bool:
+        return self._file is not None
+
+    def reread(self) -> bool:
+        """True if the file now holds another key. A file that is being replaced counts as unchanged."""
+        if self._file is None:
+            return False
+        try:
+            value = _read_key(self._file)
+        except (OSError, ValueError):
+            return False
+        changed = value != self._value
+        self._value = value
+        return changed
+
+
+def _read_key(file: Path) -> str:
+    try:
+        return _checked(file.read_text(encoding="utf-8").strip()) or ""
+    except ValueError:
+        raise ValueError("the API key's file holds no key: one line of ASCII letters without spaces") from None
+
+
+def _checked(key: str | None) -> str | None:
+    """The same, where a header can carry it."""
+    if key is not None and not all("!" <= letter <= "~" for letter in key):
+        raise ValueError("the API key is none: it has ASCII letters alone, without spaces")
+    return key
+
+
+def kept_for(url: str, servers: Sequence[KeptServer]) -> KeptServer | None:
+    """The nearest file of a folder with a key for this address. One that stands beside another address is for that."""
+    return _first(
+        server for server in servers if server.has_key and (server.url is None or server.url.rstrip("/") == url)
+    )
+
+
+def _first(found: Iterable[Value | None]) -> Value | None:
+    return next((one for one in found if one is not None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    status: int
+    headers: Mapping[str, str]  # names in lower case
+    body: Json
+
+
+class Calls:
+    """The way to one orchestrator with one key. Shared by any number of bots and clients of a process."""
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        api_key: str | None = None,
+        api_key_file: str | os.PathLike[str] | None = None,
+        transport: Transport | None = None,
+        chance: Chance | None = None,
+    ) -> None:
+        named = url or os.environ.get("SWARMKEEPER_URL")
+        has_key = api_key is not None or api_key_file is not None or any(map(os.environ.get, _KEY_VARIABLES))
+        # A transport of one's own leads where its author chose, and a simulation must not depend on where it is run.
+        kept = [] if transport is not None or (named and has_key) else kept_servers(Path())
+        self.url = (named or _first(server.url for server in kept) or URL_DEFAULT).rstrip("/")
+        self.credential = Credential.of(api_key, api_key_file, kept_for(self.url, kept))
+        self.transport = transport or HttpTransport(self.url)
+        self.chance = chance or chances.real()
+
+    def for_another_loop(self) -> Calls | None:
+        """The same way for use on another event loop; None where the transport is bound to the loop it is used on."""
+        make = getattr(self.transport, "for_another_loop", None)
+        transport: Transport | None = None if make is None else make()
+        if transport is None:
+            return None
+        calls = Calls.__new__(Calls)
+        calls.url, calls.credential, calls.chance = self.url, self.credential, self.chance
+        calls.transport = transport
+        return calls
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Json = None,
+        *,
+        query: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        wait_seconds: float = 0,
+        patience: float = PATIENCE_SECONDS,
+        trouble: Callable[[ApiError, int], None] | None = None,
+        texts: bool = False,
+    ) -> Answered:
+        """The answer, if it is 2xx or 304. `patience`: for how many seconds of trouble to try again; 0 is once.
+
+        With `texts`, an answer that says itself that it is another kind of text than JSON is good too, as a string.
+        `trouble` hears of each try that came to nothing and will be repeated, with its number.
+
+        Raises:
+            ApiError: of the family that says what to do about it.
+        """
+        loop = asyncio.get_running_loop()
+        encoded = None if body is None else encode(body)
+        full_path = path + _query_string(query)
+        gives_up_at = loop.time() + patience
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                timeout = wait_seconds + ANSWER_SECONDS_MAX
+                return await self._once(method, full_path, encoded, headers or {}, timeout, texts=texts)
+            except Unauthenticated:
+                # A rotated key is on disk before the old one stops: read it and go on as if nothing had been.
+                if not self.credential.reread():
+                    raise
+            except ApiError as error:
+                delay = max(chances.pause(self.chance, attempt), error.retry_after or 0.0)
+                if not error.retryable or loop.time() + delay > gives_up_at:
+                    raise
+                if trouble is not None:
+                    trouble(error, attempt)
+                await asyncio.sleep(delay)
+
+    async def _once(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout: float, *, texts: bool
+    ) -> Answered:
+        sent = self._headers({"accept": "application/json", **headers})
+        if body is not None:
+            sent["content-type"] = "application/json"
+        answer = await self.transport.request(method, path, sent, body, timeout)
+        if texts and answer.status == 200 and not is_json(answer.headers):
+            return Answered(answer.status, answer.headers, answer.body.decode(errors="replace"))
+        document = _decode(answer)
+        if answer.status == 304 or 200 <= answer.status < 300:
+            return Answered(answer.status, answer.headers, document)
+        raise error_from(answer.status, document, answer.headers)
+
+    def stream(
+        self, path: str, query: Mapping[str, object], last_event_id: str | None
+    ) -> AbstractAsyncContextManager[Streamed]:
+        """One SSE connection, refused as `call` refuses. Resuming is the caller's business."""
+        return self._stream(path + _query_string(query), last_event_id)
+
+    @asynccontextmanager
+    async def _stream(self, path: str, last_event_id: str | None) -> AsyncIterator[Streamed]:
+        headers = self._headers({"accept": "text/event-stream"})
+        if last_event_id:
+            headers["last-event-id"] = last_event_id
+        async with self.transport.stream("GET", path, headers, STREAM_SILENCE_SECONDS_MAX) as streamed:
+            if streamed.status != 200:
+                body = b"".join([chunk async for chunk in streamed.chunks])
+                raise error_from(
+                    streamed.status, _decode(Response(streamed.status, streamed.headers, body)), streamed.headers
+                )
+            yield streamed
+
+    def _headers(self, more: Mapping[str, str]) -> dict[str, str]:
+        headers = {"user-agent": "swarmkeeper-sdk", **more}
+        if self.credential.value is not None:
+            headers["x-api-key"] = self.credential.value
+        return headers
+
+    async def aclose(self) -> None:
+        await self.transport.aclose()
+
+
+def encode(body: Json) -> bytes:
+    """As the orchestrator takes it.
+
+    Raises:
+        ValueError, TypeError: not JSON (NaN, a lone surrogate, a type JSON does not have).
+    """
+    return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def is_json(headers: Mapping[str, str]) -> bool:
+    """Whether an answer says that it is JSON, or does not say what it is."""
+    return "json" in headers.get("content-type", "json")
+
+
+def _decode(answer: Response) -> Json:
+    if not answer.body:
+        return None
+    try:
+        return json.loads(answer.body)
+    except ValueError:
+        if 200 <= answer.status < 300:
+            # Half an answer, or somebody else's: what the call did is not known, as when none came.
+            raise Unreachable("unreachable", "the answer is not JSON: is this the orchestrator's URL?") from None
+        return None
+
+
+def _query_string(query: Mapping[str, object] | None) -> str:
+    """None is left out; of a list each entry is told under the same name."""
+    pairs = [
+        (name, str(each).lower() if isinstance(each, bool) else str(each))
+        for name, value in (query or {}).items()
+        for each in (value if isinstance(value, list | tuple) else [value])
+        if each is not None
+    ]
+    return "?" + urlencode(pairs) if pairs else ""

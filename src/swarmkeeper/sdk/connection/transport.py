@@ -1,0 +1,212 @@
+"""How bytes get to the orchestrator and back. Knows HTTP and nothing of what is said in it.
+
+`Transport` is the seam: the default goes over the network, a test or an embedding application passes its own. One that
+has a method `for_another_loop() -> Transport` lets bots speak with the orchestrator on a thread of their own.
+
+The default uses aiohttp. Measured with one bot, a call by httpx2 costs it about twice as much processor time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import urlsplit
+
+from swarmkeeper.sdk.connection.proxies import proxy_for
+from swarmkeeper.sdk.errors import Unreachable
+
+if TYPE_CHECKING:
+    import aiohttp
+
+CONNECT_SECONDS_MAX = 10.0
+# A body that is no longer than this fits into the buffers on the way: it is sent at once.
+PIECE_BYTES = 64 * 1024
+# The library repeats these by itself when a kept connection turns out to be closed.
+REPEATED_BY_LIBRARY = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    status: int
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    status: int
+    headers: Mapping[str, str]  # names in lower case
+    chunks: AsyncIterator[bytes]
+
+
+class Transport(Protocol):
+    """Carries one request. Raises `Unreachable` when no whole answer came, whatever the cause."""
+
+    async def request(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout: float
+    ) -> Response: ...
+
+    def stream(
+        self, method: str, path: str, headers: Mapping[str, str], timeout: float
+    ) -> AbstractAsyncContextManager[Streamed]:
+        """`timeout` bounds each silence within the stream, not the whole of it."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class HttpTransport:
+    """Over the network, with connections kept alive. One is enough for any number of bots in a process.
+
+    `timeout` bounds each silence, in seconds: a long body may take longer while it makes progress, either way.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("the orchestrator's URL must look like http://host:port")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("the orchestrator's URL must not hold a user or password: pass the key as api_key")
+        self._url = url.rstrip("/")
+        self._secure = parts.scheme == "https"
+        self._proxy = proxy_for(parts.scheme, parts.hostname)
+        self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # the one that the session's connections belong to
+        self._forget: weakref.finalize[..., HttpTransport] | None = None
+
+    def for_another_loop(self) -> HttpTransport | None:
+        """Another one to the same place: connections belong to the event loop that opened them."""
+        return HttpTransport(self._url) if type(self) is HttpTransport else None  # how to make another class is its own
+
+    async def request(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout: float
+    ) -> Response:
+        """Send one request and return its whole answer.
+
+        Raises:
+            Unreachable: no whole answer came.
+            ValueError: a header holds a line break; nothing was sent.
+        """
+        import aiohttp
+
+        try:
+            kept: list[bool] = []  # gets an entry if the request went over a kept connection
+            try:
+                return await self._exchange(method, path, headers, body, timeout, kept)
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                # A kept connection may be closed just as a request leaves. That says nothing of the server.
+                if not kept or method in REPEATED_BY_LIBRARY:
+                    raise
+            return await self._exchange(method, path, headers, body, timeout, [])
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise _unreachable(error, self._url) from error
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        timeout: float,
+        kept: list[bool],
+    ) -> Response:
+        if body is None or len(body) <= PIECE_BYTES:
+            answer = await self._begin(method, path, headers, body, timeout, kept)
+            return Response(answer.status, _lowered(answer.headers), await answer.read())
+        async with asyncio.timeout(timeout) as silence:
+            sent = {**headers, "content-length": str(len(body))}
+            answer = await self._begin(method, path, sent, _pieces(body, silence, timeout), timeout, kept)
+            silence.reschedule(None)  # the library watches over the answer
+            try:
+                return Response(answer.status, _lowered(answer.headers), await answer.read())
+            finally:
+                answer.close()  # a server that refuses a long body leaves the rest unread
+
+    async def _begin(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | AsyncIterator[bytes] | None,
+        timeout: float,
+        kept: list[bool] | None = None,
+    ) -> aiohttp.ClientResponse:
+        """Send a request; return when the head of its answer is here."""
+        import aiohttp
+        from yarl import URL
+
+        return await self._opened().request(
+            method,
+            URL(self._url + path, encoded=True),
+            headers=headers,
+            data=body,
+            allow_redirects=False,
+            timeout=aiohttp.ClientTimeout(connect=min(timeout, CONNECT_SECONDS_MAX), sock_read=timeout),
+            trace_request_ctx=kept,
+        )
+
+    @asynccontextmanager
+    async def stream(
+        self, method: str, path: str, headers: Mapping[str, str], timeout: float
+    ) -> AsyncIterator[Streamed]:
+        import aiohttp
+
+        try:
+            answer = await self._begin(method, path, headers, None, timeout)
+            try:
+                yield Streamed(answer.status, _lowered(answer.headers), answer.content.iter_any())
+            finally:
+                answer.close()
+        except aiohttp.ClientError as error:
+            raise _unreachable(error, self._url) from error
+
+    async def aclose(self) -> None:
+        session, self._session = self._session, None
+        if session is not None and self._loop is asyncio.get_running_loop():
+            await session.close()
+        if self._forget is not None:
+            self._forget()
+
+    def _opened(self) -> aiohttp.ClientSession:
+        """Return the session of the running loop. It may be another loop than the last time."""
+        # Imported here: an author who passes another transport needs no HTTP library.
+        from swarmkeeper.sdk.connection.http_session import open_session
+
+        here = asyncio.get_running_loop()
+        if self._session is None or self._loop is not here:
+            if self._forget is not None:
+                self._forget()
+            self._session, self._loop = open_session(secure=self._secure, proxy=self._proxy), here
+            # Without this the library logs an error when somebody drops a client and does not close it.
+            self._forget = weakref.finalize(self, self._session.detach)
+        return self._session
+
+
+async def _pieces(body: bytes, silence: asyncio.Timeout, timeout: float) -> AsyncIterator[bytes]:
+    """Yield a long body and put the timeout off with each piece that the network has taken."""
+    loop = asyncio.get_running_loop()
+    for begin in range(0, len(body), PIECE_BYTES):
+        if silence.when() is not None:  # None: the answer has come already
+            silence.reschedule(loop.time() + timeout)
+        yield body[begin : begin + PIECE_BYTES]
+    silence.reschedule(None)
+
+
+def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers with names in lower case; those of the same name are joined by commas (RFC 9110, 5.3)."""
+    lowered: dict[str, str] = {}
+    for name, value in headers.items():
+        key = name.lower()
+        lowered[key] = f"{lowered[key]}, {value}" if key in lowered else value
+    return lowered
+
+
+def _unreachable(error: Exception, url: str) -> Unreachable:
+    cause = getattr(error, "os_error", error)  # what kept the library from connecting
+    # The type alone: messages of network libraries may hold addresses with credentials of proxies. Ours holds none.
+    detail = f"no answer from the orchestrator at {url} ({type(cause).__name__})"
+    return Unreachable("unreachable", detail, retryable=True)

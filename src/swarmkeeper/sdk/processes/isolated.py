@@ -1,0 +1,295 @@
+"""The child's side of `isolation = "process"`: makes the bot, does one attempt, says how it went, and ends. See
+isolation.py, which starts it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import faulthandler
+import fcntl
+import importlib
+import inspect
+import json
+import os
+import pickle
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from types import FrameType, ModuleType
+from typing import Any, BinaryIO
+
+from swarmkeeper.core.states import Kind
+from swarmkeeper.sdk import bots
+from swarmkeeper.sdk.answers import Ask, Done, Failed, Later
+from swarmkeeper.sdk.attempts import preparing
+from swarmkeeper.sdk.attempts.failures import OwnCode
+from swarmkeeper.sdk.attempts.sendable import readable, sendable
+from swarmkeeper.sdk.attempts.user_code import Outcome, Raised, Returned, awaited, called
+from swarmkeeper.sdk.bots import BaseBot, executor, takes_context
+from swarmkeeper.sdk.context import Context, Outbox
+from swarmkeeper.sdk.processes import in_child
+from swarmkeeper.sdk.processes.isolation import OURS, Job, Origin, Setup
+from swarmkeeper.wire.answers import BotMessage
+
+Json = Any
+
+# Out of the way of code that closes or writes to the first few files, or all that it believes to be its own.
+_FILE_MIN = 900
+
+
+class Pipe:
+    """Where this process speaks to its bot. One frame is one line of JSON."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+
+    def say(self, kind: str, value: Json) -> None:
+        """Say it.
+
+        Raises:
+            ValueError, TypeError: it is not JSON.
+            RuntimeError: this is a fork of the process that the attempt runs in.
+            SystemExit: the pipe is no longer there.
+        """
+        if os.getpid() != self._process:
+            raise RuntimeError("the context of an attempt cannot be used in a process that was forked")
+        frame = memoryview(json.dumps({kind: value}, allow_nan=False).encode() + b"\n")
+        with self._lock:
+            while frame:
+                try:
+                    frame = frame[os.write(self._file, frame) :]
+                except OSError as error:
+                    sys.exit(f"the pipe to the bot is gone: the code in here closed it ({error.strerror})")
+
+
+class ChildsContext(Context):
+    """Checks what is said here, at the line that says it, and says it in the bot's process."""
+
+    _pipe: Pipe
+
+    def progress(self, fraction: float, message: str | None = None) -> None:
+        super().progress(fraction, message)
+        self._pipe.say("progress", [float(fraction), self._message])
+
+    def log(self, line: str) -> None:
+        super().log(line)
+        self._pipe.say("log", self._log[-1])
+
+    def _line(self, line: str) -> None:
+        self._pipe.say("line", line)
+
+    def use(self, *, tokens: float = 0, cost_micro_usd: float = 0) -> None:
+        super().use(tokens=tokens, cost_micro_usd=cost_micro_usd)
+        self._pipe.say("use", {"tokens": tokens, "cost_micro_usd": cost_micro_usd})
+
+    def checkpoint(self, value: Json) -> None:
+        super().checkpoint(value)
+        self._pipe.say("checkpoint", self._checkpoint)
+
+    def tell(self, bot: str | None, payload: Mapping[str, Json]) -> None:
+        super().tell(bot, payload)
+        self._pipe.say("tell", [bot, self._outgoing.pop().payload])
+
+
+def main(results: int) -> None:
+    """Serve one attempt. `results` is the file on which the bot listens; work comes on stdin."""
+    faulthandler.enable()
+    pipe = Pipe(_out_of_the_way(results))
+    work = os.fdopen(_out_of_the_way(0), "rb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    if nothing != 0:
+        os.dup2(nothing, 0)
+        os.close(nothing)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # they are what the interpreter made
+    setup = _read(work)
+    assert isinstance(setup, Setup), "the first that comes"
+    sys.argv = list(setup.argv)
+    in_child.importing = True
+    try:
+        bot = _made(setup.origin)
+        code = bot.code()
+    except BaseException as error:  # SystemExit, too: of a file that parses arguments when it is imported
+        traceback.print_exc()
+        pipe.say("ready", f"the bot cannot be made in a child process: {type(error).__name__}: {error}")
+        return
+    in_child.importing = False
+    pipe.say("ready", None)
+    job = _read(work)
+    if isinstance(job, Job):  # None: the bot has no work for this process any more
+        _Attempt(pipe, bot, code, job).run(work)
+
+
+def _out_of_the_way(file: int) -> int:
+    """The same file under a number that nobody expects, and that no program inherits."""
+    try:
+        moved = fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, _FILE_MIN)
+    except OSError:  # so many files are not allowed here
+        moved = fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 3)
+    if file != 0:
+        os.close(file)
+    return moved
+
+
+def _read(work: BinaryIO) -> object:
+    """The next thing that the bot says; None at the end."""
+    length = work.read(8)
+    if len(length) < 8:
+        return None
+    return pickle.loads(work.read(int.from_bytes(length, "big")))  # noqa: S301 - from the process that started this one
+
+
+# ---- making the bot --------------------------------------------------------------------------------------------------
+
+
+def _made(origin: Origin) -> BaseBot:
+    found: object = _module(origin)
+    for part in origin.name.split("."):
+        found = getattr(found, part)
+    if isinstance(found, BaseBot):
+        return found
+    if isinstance(found, type):
+        arguments, named = pickle.loads(origin.arguments)  # noqa: S301 - as above
+        bot: object = found(*arguments, **named)
+    else:
+        bot = executor(found)  # type: ignore[call-overload]  # what a bot was made of in the parent
+    assert isinstance(bot, BaseBot), "it is one in the parent"
+    for name, value in pickle.loads(origin.settings).items():  # noqa: S301 - as above
+        setattr(bot, name, value)
+    missing = origin.attributes - set(vars(bot)) - OURS - set(bots.settings_of(bot))
+    if missing:
+        raise in_child.NotTheSame(
+            f"{origin.name} has {', '.join(sorted(missing))} in the bot's process, set after it was made: "
+            "set it in __init__, or pass it as an argument"
+        )
+    return bot
+
+
+def _module(origin: Origin) -> ModuleType:
+    """The author's module, imported under its own name where that leads to the same file."""
+    if origin.module == "__main__":
+        # Not under that name again: what stands behind `if __name__ == "__main__":` must not run here.
+        module = _from_file(origin, "__mp_main__")
+    else:
+        module = _by_name(origin)
+    if origin.main:
+        sys.modules["__main__"] = module  # as what was pickled there calls it
+    return module
+
+
+def _by_name(origin: Origin) -> ModuleType:
+    try:
+        spec = find_spec(origin.module)
+    except (ImportError, ValueError):
+        spec = None
+    if origin.file is None or (spec is not None and spec.origin is not None and _same(spec.origin, origin.file)):
+        return importlib.import_module(origin.module)
+    return _from_file(origin, origin.module)
+
+
+def _same(one: str, other: str) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _from_file(origin: Origin, name: str) -> ModuleType:
+    assert origin.file is not None, "the parent has looked"
+    spec = spec_from_file_location(name, origin.file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{origin.file} is no Python file")
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+# ---- the attempt -----------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class _Lease:
+    """What preparing an answer asks of one."""
+
+    kind: Kind
+    lease_id: str
+    work_id: str
+
+
+class _Attempt:
+    def __init__(self, pipe: Pipe, bot: BaseBot, code: Callable[..., Any], job: Job) -> None:
+        self._pipe = pipe
+        self._code, self._own = code, OwnCode(code)
+        self._process = os.getpid()
+        self._lease = _Lease(Kind.EXECUTE, job.about["lease_id"], job.about["work_id"])
+        context = ChildsContext(**job.about)
+        context._pipe = pipe
+        self._outbox = Outbox(context)
+        self._arguments = (job.subtask, context) if takes_context(code) else (job.subtask,)
+        self._task: asyncio.Task[Outcome] | None = None
+
+    def run(self, work: BinaryIO) -> None:
+        threading.Thread(target=self._listen, args=(work,), name="swarmkeeper-bot", daemon=True).start()
+        signal.signal(signal.SIGTERM, self._unwanted)
+        outcome = self._outcome()
+        if os.getpid() != self._process:
+            os._exit(0)  # a fork of this process that came back from the author's code: the answer is not its to give
+        # From here on the bot tells this process to end; what its code registered for that has its time.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        self._outbox.end_commands()
+        match outcome:
+            case Returned(Done() | Failed() | Later() | Ask() as answer):
+                self._answer(answer)
+            case Raised(error):
+                self._raised(error)
+
+    def _outcome(self) -> Outcome:
+        call: Callable[[], object] = partial(preparing.call, self._code, self._arguments, self._lease)
+        if not inspect.iscoroutinefunction(self._code):
+            outcome = called(call)
+            if not (isinstance(outcome, Returned) and inspect.isawaitable(outcome.value)):
+                return outcome
+            returned = outcome.value
+            call = lambda: returned  # noqa: E731 - as short as it is
+        return asyncio.run(self._awaited(call))
+
+    async def _awaited(self, call: Callable[[], object]) -> Outcome:
+        self._task = asyncio.create_task(awaited(call, None))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._cancel)
+        return await self._task
+
+    def _cancel(self) -> None:
+        self._outbox.cancel()
+        assert self._task is not None, "it is what the signal is for"
+        self._task.cancel()
+
+    def _unwanted(self, _number: int, _frame: FrameType | None) -> None:
+        self._outbox.cancel()
+        raise asyncio.CancelledError
+
+    def _listen(self, work: BinaryIO) -> None:
+        while (message := _read(work)) is not None:
+            assert isinstance(message, BotMessage), "nothing else comes during an attempt"
+            self._outbox.heard(message)
+
+    def _answer(self, answer: Done | Failed | Later | Ask) -> None:
+        fields = {field.name: getattr(answer, field.name) for field in dataclasses.fields(answer)}
+        try:
+            self._pipe.say("answer", {"type": type(answer).__name__, "fields": sendable(fields, "the answer")})
+        except (TypeError, ValueError) as error:
+            self._raised(error)
+
+    def _raised(self, error: BaseException) -> None:
+        said = readable(self._own.told(error))
+        told = {
+            "kind": type(error).__name__,
+            "said": said,
+            "trace": readable("".join(traceback.format_exception(error))),
+            "failure": dataclasses.asdict(preparing.failure_from(self._lease, error, said)),
+        }
+        self._pipe.say("raised", told)

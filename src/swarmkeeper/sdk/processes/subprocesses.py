@@ -1,0 +1,545 @@
+"""Runs other programs for a bot's code, so that none outlives the attempt that started it. How that is ensured even
+where this process is killed is told in supervisor.py. POSIX alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import selectors
+import shlex
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal, Self
+
+from swarmkeeper.sdk.attempts.user_code import Threads
+from swarmkeeper.sdk.processes.output import Kept, Lines
+
+# Enough to write down where one is. The attempt may be done by another bot already.
+GRACE_SECONDS = 2.0
+# How long to wait for a supervisor that has said how its program ended, while nothing comes from either.
+SILENCE_SECONDS_MAX = 5.0
+SIGNALS_SECONDS = 0.5  # see background.py
+TIMEOUT_SECONDS_MAX = 10**8  # three years; a timer takes no more than some
+OUTPUT_BYTES_MAX = 1024 * 1024
+# An agent's command has no business with the bot's own credentials.
+_WITHHELD = ("SWARMKEEPER_API_KEY", "SWARMKEEPER_API_KEY_FILE")
+_SUPERVISOR = Path(__file__).with_name("supervisor.py")
+
+Argv = str | Sequence[str | os.PathLike[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """How a command ended, and what it wrote. Of long output the beginning and the end are kept."""
+
+    command: str  # as one would type it
+    code: int  # of its exit; negative: the number of the signal that ended it
+    stdout: str
+    stderr: str
+    stdout_truncated: bool = False
+    stderr_truncated: bool = False
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0
+
+
+class CommandFailed(Exception):
+    """A command that was run with `check=True` did not exit with 0."""
+
+    def __init__(self, result: CommandResult) -> None:
+        super().__init__(f"{_shown(result.command)} {ended_with(result.code)}{_last_words(result)}")
+        self.result = result
+
+
+class CommandTimedOut(TimeoutError):
+    """A command was killed because it ran for longer than its `timeout`."""
+
+    def __init__(self, result: CommandResult, timeout: float) -> None:
+        super().__init__(f"{_shown(result.command)} did not end within {timeout:g} s{_last_words(result)}")
+        self.result = result
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a supervisor said of its program."""
+
+    code: int
+    why: Literal["itself", "timeout", "told"]
+
+
+class Feed:
+    """What a program reads from its stdin. Any thread may add to it, also while the program runs."""
+
+    def __init__(self, data: bytes = b"", *, last: bool = False) -> None:
+        self._lock = threading.Lock()
+        self._data = [data]
+        self._last = last
+        self.woken, self._wake = os.pipe()  # readable while there is something to take
+        self._closed = False
+        os.write(self._wake, b"x")
+
+    def add(self, data: bytes) -> None:
+        with self._lock:
+            if not self._closed:
+                if not self._data:
+                    os.write(self._wake, b"x")
+                self._data.append(data)
+
+    def take(self) -> tuple[bytes, bool]:
+        """All that was added since, and whether it was the last."""
+        with self._lock:
+            taken, self._data = self._data, []
+            if taken:
+                os.read(self.woken, 1)
+            return b"".join(taken), self._last
+
+    def close(self) -> None:
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                os.close(self.woken)
+                os.close(self._wake)
+
+
+class Supervised:
+    """A program under a supervisor, with pipes to its stdin, stdout and stderr. `end` may be called in any thread.
+
+    Raises:
+        OSError: the folder, or Python itself, cannot be used.
+    """
+
+    def __init__(
+        self,
+        program: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        folder: str | os.PathLike[str] | None = None,
+        timeout: float | None = None,
+        stdin: Feed | None = None,
+        inherited: Sequence[int] = (),
+    ) -> None:
+        self._program = program
+        self._feed = stdin
+        self._lock = threading.Lock()
+        self.told_to_end = False
+        self._reaped = False
+        # The supervisor may have been stopped by the program: what is stopped can still be killed.
+        self._late = threading.Timer(GRACE_SECONDS + SILENCE_SECONDS_MAX, self._kill)
+        self._late.daemon = True
+        with ExitStack() as ours, ExitStack() as theirs:  # files to be closed: ours only where it fails
+            if stdin is not None:
+                ours.callback(stdin.close)
+            if os.name != "posix" or not sys.executable:
+                raise RuntimeError("programs can be run and ended safely on POSIX alone, and where Python is a program")
+            control, self._control = _pipe(theirs, ours)
+            self._status, status = _pipe(ours, theirs)
+            self._process = self._started(control, status, environment, folder, timeout, inherited)
+            ours.pop_all()
+
+    def _started(
+        self,
+        control: int,
+        status: int,
+        environment: Mapping[str, str],
+        folder: str | os.PathLike[str] | None,
+        timeout: float | None,
+        inherited: Sequence[int],
+    ) -> subprocess.Popen[bytes]:
+        words = [str(control), str(status), str(os.getpid()), str(timeout or 0), str(GRACE_SECONDS)]
+        return subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_SUPERVISOR), *words, *self._program],
+            stdin=subprocess.DEVNULL if self._feed is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            env=environment,
+            cwd=folder,
+            pass_fds=(control, status, *inherited),
+            start_new_session=True,
+        )
+
+    def end(self) -> None:
+        """Let the supervisor end the program and all that it started. Does not wait for it."""
+        with self._lock:
+            if self.told_to_end:
+                return
+            self.told_to_end = True
+            os.close(self._control)
+            if not self._reaped:
+                self._late.start()
+
+    def _kill(self) -> None:
+        with self._lock:
+            if not self._reaped:  # from then on the number may be another's
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self._process.pid, signal.SIGKILL)
+
+    def pump(
+        self,
+        *,
+        stdout: Callable[[bytes], None],
+        stderr: Callable[[bytes], None],
+        others: Mapping[int, Callable[[bytes], None]] = {},
+    ) -> Ended:
+        """Carry bytes until the program and all that it started have ended. Called once.
+
+        `others` are further files to read from; each hears b"" at its end.
+
+        Raises:
+            OSError: the program could not be started.
+        """
+        process = self._process
+        assert process.stdout is not None, "it was made with pipes"
+        assert process.stderr is not None, "it was made with pipes"
+        said = bytearray()
+        readers = {process.stdout.fileno(): stdout, process.stderr.fileno(): stderr, **others}
+        try:
+            with _Carrier(readers, (self._status, said), process.stdin, self._feed) as carrier:
+                try:
+                    carrier.carry()
+                except BaseException:  # an interrupt, or what one of the callers' functions raised
+                    self.end()
+                    carrier.carry()
+                    raise
+        finally:
+            self._kill()  # it has ended, as it should, and its group with it
+            with self._lock:
+                self._reaped = True
+            self._late.cancel()
+            self.end()
+            for file in (process.stdin, process.stdout, process.stderr):
+                if file is not None:
+                    file.close()
+            if self._feed is not None:
+                self._feed.close()
+            os.close(self._status)
+            process.wait()
+        return self._understood(said.decode())
+
+    def _understood(self, said: str) -> Ended:
+        match said.split():
+            case ["exit", code, ("itself" | "timeout" | "told") as why]:
+                return Ended(int(code), why)
+            case ["errno", number]:
+                raise OSError(int(number), os.strerror(int(number)), self._program[0])
+            case _:  # the supervisor itself was killed, and the group with it
+                return Ended(-signal.SIGKILL, "itself")
+
+
+def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
+    """A pipe, whose ends are closed with these."""
+    ends = os.pipe()
+    for end, stack in zip(ends, (reader, writer), strict=True):
+        stack.callback(os.close, end)
+    return ends
+
+
+class _Carrier:
+    """Reads from several files until one of them has ended, and writes to another meanwhile."""
+
+    def __init__(
+        self,
+        readers: Mapping[int, Callable[[bytes], object]],
+        status: tuple[int, bytearray],
+        sink: IO[bytes] | None,
+        feed: Feed | None,
+    ) -> None:
+        self._status, self._said = status
+        self._sink, self._feed = sink, feed
+        self._left = memoryview(b"")
+        self._selector = selectors.DefaultSelector()
+        for file, hear in {**readers, self._status: self._said.extend}.items():
+            os.set_blocking(file, False)
+            self._selector.register(file, selectors.EVENT_READ, hear)
+        if sink is not None and feed is not None:
+            os.set_blocking(sink.fileno(), False)
+            self._selector.register(feed.woken, selectors.EVENT_READ, feed)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._selector.close()
+
+    def carry(self) -> None:
+        """Carry until the end of the status, and what is there by then."""
+        while self._status in self._selector.get_map():
+            over = b"\n" in self._said
+            ready = self._selector.select(SILENCE_SECONDS_MAX if over else SIGNALS_SECONDS)
+            if over and not ready:
+                return  # a process that the system cannot end, in a driver or on a network that is gone
+            for key, _ in ready:
+                if isinstance(key.data, Feed):
+                    self._write(key.data)
+                else:
+                    self._read(key)
+        for key in list(self._selector.get_map().values()):
+            while not isinstance(key.data, Feed) and self._read(key):
+                pass
+
+    def _read(self, key: selectors.SelectorKey) -> bool:
+        """False where nothing is there, or nothing will come any more."""
+        try:
+            came = os.read(key.fd, 65_536)
+        except BlockingIOError:
+            return False
+        except OSError:
+            came = b""  # a socket whose other end was killed
+        if not came:
+            self._selector.unregister(key.fd)
+        if came or key.fd != self._status:
+            key.data(came)
+        return bool(came)
+
+    def _write(self, feed: Feed) -> None:
+        """Write what there is, as much as goes; watch the pipe while some is left, and else the feed."""
+        assert self._sink is not None, "a feed has somewhere to go"
+        more, ended = feed.take()
+        if more:
+            self._left = memoryview(bytes(self._left) + more)
+        try:
+            self._left = self._left[os.write(self._sink.fileno(), self._left) :] if self._left else self._left
+        except BlockingIOError:
+            pass
+        except BrokenPipeError:
+            self._left, ended = memoryview(b""), True  # the program wants no more
+        for file in (feed.woken, self._sink.fileno()):
+            if file in self._selector.get_map():
+                self._selector.unregister(file)
+        if self._left:
+            self._selector.register(self._sink.fileno(), selectors.EVENT_WRITE, feed)
+        elif ended:
+            self._sink.close()
+        else:
+            self._selector.register(feed.woken, selectors.EVENT_READ, feed)
+
+
+class Commands:
+    """The commands of one attempt. They may be run from any thread, several at a time."""
+
+    def __init__(self, hear: Callable[[str], None]) -> None:
+        self._hear = hear  # of each line
+        self._lock = threading.Lock()
+        self._over = False
+        self._running: set[Supervised] = set()
+
+    def end(self) -> None:
+        """Kill what runs, and let nothing be run any more. Does not wait."""
+        self._over = True
+        self.kill()
+
+    def kill(self) -> None:
+        """Kill what runs. Does not wait."""
+        with self._lock:
+            running = list(self._running)
+        for each in running:
+            each.end()
+
+    async def run(self, command: Argv, options: Options) -> CommandResult:
+        call = _Call(self, command, options)
+        # A loop of virtual time, which knows no threads, runs it at once.
+        ended = asyncio.get_running_loop().run_in_executor(Threads("swarmkeeper-command"), call.run)
+        cancelled: asyncio.CancelledError | None = None
+        while not ended.done():
+            try:
+                await asyncio.shield(ended)
+            except asyncio.CancelledError as error:
+                # Whoever cancels may start the same work elsewhere at once: it must be dead before that is known.
+                call.end()
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+        return call.outcome.result()
+
+    def run_sync(self, command: Argv, options: Options) -> CommandResult:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            pass
+        else:
+            raise RuntimeError("run_sync would stop the event loop: write `await context.run(…)` here")
+        call = _Call(self, command, options)
+        call.run()
+        return call.outcome.result()
+
+    def begin(self, make: Callable[[], Supervised]) -> Supervised:
+        """Start it, unless the attempt is over.
+
+        Raises:
+            asyncio.CancelledError: it is.
+        """
+        with self._lock:
+            if self._over:
+                raise asyncio.CancelledError
+            made = make()
+            self._running.add(made)
+            return made
+
+    def forget(self, supervised: Supervised) -> None:
+        with self._lock:
+            self._running.discard(supervised)
+
+    def hear(self, line: str) -> None:
+        self._hear(line)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a command is run; see `Context.run`."""
+
+    timeout: float | None = None
+    input: str | bytes | None = None
+    env: Mapping[str, str | None] | None = None
+    cwd: str | os.PathLike[str] | None = None
+    check: bool = False
+    log: bool = True
+    output_bytes_max: int = OUTPUT_BYTES_MAX
+
+    def __post_init__(self) -> None:
+        if self.timeout is not None and not 0 < self.timeout <= TIMEOUT_SECONDS_MAX:
+            raise ValueError("a command's timeout is a number of seconds above 0, or None for none")
+        if self.output_bytes_max < 2:
+            raise ValueError("output_bytes_max is 2 or more: half for the beginning, half for the end")
+
+
+class _Call:
+    """One run of one command."""
+
+    def __init__(self, commands: Commands, command: Argv, options: Options) -> None:
+        self._commands = commands
+        self._argv = argv_of(command)
+        self._shown = command if isinstance(command, str) else shlex.join(self._argv)
+        self._options = options
+        self._lock = threading.Lock()
+        self._supervised: Supervised | None = None
+        self._unwanted = False
+        self.outcome: Future[CommandResult] = Future()
+
+    def end(self) -> None:
+        with self._lock:
+            self._unwanted = True
+            if self._supervised is not None:
+                self._supervised.end()
+
+    def run(self) -> None:
+        """Run it, and settle `outcome`."""
+        try:
+            self.outcome.set_result(self._run())
+        except BaseException as error:
+            self.outcome.set_exception(error)
+
+    def _run(self) -> CommandResult:
+        options = self._options
+        kept = Kept(options.output_bytes_max), Kept(options.output_bytes_max)
+        lines = [Lines(self._commands.hear) for _ in kept] if options.log else []
+        supervised = self._begun()
+        try:
+            ended = supervised.pump(
+                stdout=_all(kept[0].add, *(each.add for each in lines[:1])),
+                stderr=_all(kept[1].add, *(each.add for each in lines[1:])),
+            )
+        finally:
+            self._commands.forget(supervised)
+        for each in lines:
+            each.end()
+        out, err = kept
+        result = CommandResult(self._shown, ended.code, out.text(), err.text(), out.truncated, err.truncated)
+        if ended.why == "told":
+            raise asyncio.CancelledError
+        if ended.why == "timeout":
+            assert options.timeout is not None, "none runs out"
+            raise CommandTimedOut(result, options.timeout)
+        if options.check and not result.ok:
+            raise CommandFailed(result)
+        return result
+
+    def _begun(self) -> Supervised:
+        options = self._options
+
+        def make() -> Supervised:
+            return Supervised(
+                self._argv,
+                environment=environment_of(options.env),
+                folder=options.cwd,
+                timeout=options.timeout,
+                stdin=None if options.input is None else Feed(_bytes(options.input), last=True),
+            )
+
+        with self._lock:
+            if self._unwanted:
+                raise asyncio.CancelledError
+            self._supervised = self._commands.begin(make)
+            return self._supervised
+
+
+def argv_of(command: Argv) -> list[str]:
+    """The words of a command; a single text is one for the shell.
+
+    Raises:
+        ValueError: it is empty, or holds a NUL.
+    """
+    words = ["/bin/sh", "-c", command] if isinstance(command, str) else [os.fsdecode(word) for word in command]
+    if not words or not words[0] or (isinstance(command, str) and not command.strip()):
+        raise ValueError("the command is empty")
+    if any("\0" in word for word in words):
+        raise ValueError("a word of a command cannot hold a NUL")
+    return words
+
+
+def environment_of(changes: Mapping[str, str | None] | None) -> dict[str, str]:
+    """This process's own, without the bot's credentials, changed as asked; None takes a variable away."""
+    environment = {name: value for name, value in os.environ.items() if name not in _WITHHELD}
+    for name, value in (changes or {}).items():
+        if value is None:
+            environment.pop(name, None)
+        else:
+            environment[name] = value
+    return environment
+
+
+def _all(*hearers: Callable[[bytes], None]) -> Callable[[bytes], None]:
+    def hear(came: bytes) -> None:
+        for each in hearers:
+            each(came)
+
+    return hear
+
+
+def _bytes(text: str | bytes | None) -> bytes:
+    return text.encode() if isinstance(text, str) else text or b""
+
+
+def _shown(command: str) -> str:
+    """A command in a message: its beginning, on one line."""
+    line = " ".join(command.split())
+    return f"`{line if len(line) <= 80 else line[:79] + '…'}`"
+
+
+def ended_with(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was ended by signal {-code}"
+
+
+def _last_words(result: CommandResult) -> str:
+    """What it wrote last, on stderr if anything: it mostly says why."""
+    lines: list[str] = []
+    for text in (result.stderr, result.stdout):
+        whole = Lines(lines.append)
+        whole.add(text.encode())
+        whole.end()
+        if lines:
+            return f": {lines[-1][:500]}"
+    return ""

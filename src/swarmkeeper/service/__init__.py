@@ -1,1 +1,0 @@
-"""What the orchestrator does: the engine that decides in batches, who gets work, reads, feeds, upkeep."""

@@ -1,0 +1,440 @@
+"""One transaction on SQLite: what the engine loads and saves. It runs where the engine runs; only the commit, which
+waits for the disk, is the store's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+import apsw
+
+from swarmkeeper.core.model import BackgroundJob, Edge, QueueEntry, Tenant, Timer
+from swarmkeeper.core.ports import Changes, Key, StaleVersion
+from swarmkeeper.core.states import FINAL, Kind, Status
+from swarmkeeper.storage.sqlite import rows
+from swarmkeeper.storage.sqlite.statements import Table, read
+
+QUERIES: Mapping[str, str] = read("queries.sql", rows.TABLES)
+
+_FINAL = rows.to_json(sorted(FINAL))
+_Keys = Iterable[Any]
+
+
+class SqliteTransaction:
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._open = True
+        self._stored: dict[str, rows.Row] = {}  # tasks and items as they stand in the store, by id
+
+    def end(self) -> None:
+        self._open = False
+
+    async def load(self, needs: Iterable[Key]) -> Mapping[Key, Any]:
+        assert self._open, "this unit has ended"
+        return _Loading(self._connection, self._stored).load(needs)
+
+    async def levels(self, tenant: str, queues: Sequence[int]) -> list[tuple[int, int, int]]:
+        assert self._open, "this unit has ended"
+        wanted = {"tenant": tenant, "queues": rows.to_json(list(queues))}
+        found = self._connection.execute(QUERIES["ready_levels"], wanted)
+        return sorted(
+            (queue, priority, since)
+            for queue, *levels in found
+            for priority, since in enumerate(levels)
+            if since is not None
+        )
+
+    async def queue_entries(
+        self,
+        tenant: str,
+        owner: str,
+        queue: int,
+        priority: int,
+        limit: int,
+        after: tuple[int, str] | None = None,
+        *,
+        by_age: bool = False,
+    ) -> list[QueueEntry]:
+        assert self._open, "this unit has ended"
+        assert not (by_age and owner), "by age, all are listed"
+        position, work = after or (-1, "")
+        wanted: dict[str, Any] = {"queue": queue, "tenant": tenant, "priority": priority, "limit": limit}
+        wanted |= {"place": position, "work": work}
+        if owner:
+            wanted["owner"] = owner
+        read = "ready_by_age" if by_age else "ready_heads_for" if owner else "ready_heads"
+        found = self._connection.execute(QUERIES[read], wanted)
+        return list(map(rows.READY.from_row, found))
+
+    async def due(self, now: int, limit: int) -> list[Timer]:
+        assert self._open, "this unit has ended"
+        found = self._connection.execute(QUERIES["timers_due"], {"now": now, "limit": limit})
+        return list(map(rows.TIMER.from_row, found))
+
+    async def job_tenants(self) -> list[str]:
+        assert self._open, "this unit has ended"
+        return [row[0] for row in self._connection.execute(QUERIES["chore_tenants"])]
+
+    async def next_jobs(self, limit: int, after: str, tenant: str) -> list[BackgroundJob]:
+        assert self._open, "this unit has ended"
+        found: list[BackgroundJob] = []
+        for name in ("chores_next", "chores_first"):
+            if len(found) < limit:
+                wanted = {"after": after, "limit": limit - len(found), "tenant": tenant}
+                found += map(rows.CHORE.from_row, self._connection.execute(QUERIES[name], wanted))
+        return found
+
+    async def purge(self, now: int, limit: int) -> int:
+        assert self._open, "this unit has ended"
+        self._connection.execute(QUERIES["purge_idempotency"], {"now": now, "limit": limit})
+        return self._connection.changes()
+
+    async def save(self, changes: Changes) -> int:
+        assert self._open, "this unit has ended"
+        self._insert("insert_queue", changes.queues, rows.QUEUE.to_row)
+        self._put("put_payload", "delete_payload", changes.payloads, lambda name, it: (name, *it))
+        self._versioned(rows.TASK, changes.tasks.values())
+        self._versioned(rows.WORK, changes.works.values())
+        self._insert("insert_edge", changes.edges, rows.EDGE.to_row)
+        # First what is gone: an item that was given back may have been handed out again in the same batch.
+        self._insert("delete_lease", [(work,) for work in changes.leases_gone])
+        self._versioned(rows.LEASE, changes.leases.values())
+        self._put("put_ready", "delete_ready", changes.ready, lambda _, it: rows.READY.to_row(it))
+        self._timers(changes.timers)
+        self._insert("insert_attempt", changes.attempts, rows.ATTEMPT.to_row)
+        self._insert("delete_bot", [(name,) for name, bot in changes.bots.items() if bot is None])
+        self._versioned(rows.BOT, [bot for bot in changes.bots.values() if bot is not None])
+        self._insert("insert_tenant", [(tenant,) for tenant in {key.tenant: None for key in changes.keys.values()}])
+        counted = changes.opened.keys() | changes.opened_subtasks.keys() | changes.stored.keys()
+        counts = (changes.opened, changes.opened_subtasks, changes.stored)
+        self._insert("count_opened", [(one, *(count.get(one, 0) for count in counts)) for one in sorted(counted)])
+        self._insert("set_tenant", [(it.weight, it.max_backlog, it.id) for it in changes.tenants.values()])
+        self._versioned(rows.API_KEY, changes.keys.values())
+        self._versioned(rows.APPROVAL, changes.approvals.values())
+        self._insert("delete_chore", [(name,) for name, job in changes.jobs.items() if job is None])
+        self._versioned(rows.CHORE, [job for job in changes.jobs.values() if job is not None])
+        self._insert("insert_late_result", changes.late_results, rows.LATE_RESULT.to_row)
+        self._insert("insert_feedback", changes.feedback, rows.FEEDBACK.to_row)
+        self._insert("insert_answered", changes.answered, rows.ANSWERED.to_row)
+        self._insert("insert_message", changes.messages, rows.MESSAGE.to_row)
+        self._insert("put_idempotency", changes.idempotency, rows.IDEMPOTENCY.to_row)
+        last: int | None = None
+        if changes.events:
+            self._insert("insert_event", changes.events, rows.EVENT.to_row)
+            last = self._connection.last_insert_rowid()
+        self._insert("insert_audit_leaf", changes.leaves, rows.AUDIT_LEAF.to_row)
+        self._insert("put_tree", changes.trees.values(), rows.AUDIT_TREE.to_row)
+        if changes.alive_at is not None:
+            self._insert("put_meta", [("alive_at", changes.alive_at)])
+        return self._connection.execute(QUERIES["last_event"]).get if last is None else last
+
+    def _insert(self, name: str, them: Collection[Any], row: Callable[[Any], rows.Row] | None = None) -> None:
+        if them:  # most batches have nothing for most statements, and to be told so costs SQLite as much as a row
+            self._connection.executemany(QUERIES[name], them if row is None else map(row, them))
+
+    def _put(
+        self,
+        put: str,
+        delete: str,
+        them: Mapping[str, Any],
+        row: Callable[[str, Any], rows.Row],
+    ) -> None:
+        if them:
+            self._insert(delete, [(name,) for name, it in them.items() if it is None])
+            self._insert(put, [row(name, it) for name, it in them.items() if it is not None])
+
+    def _timers(self, timers: Mapping[tuple[str, str], int | None]) -> None:
+        self._insert("delete_timer", [name for name, due in timers.items() if due is None])
+        self._insert("put_timer", [(*name, due) for name, due in timers.items() if due is not None])
+
+    def _versioned(self, records: rows.RecordTable[Any], them: Iterable[Any]) -> None:
+        """Insert what has version 1, and write the rest over the version before."""
+        table = records.table.name
+        fresh: list[rows.Row] = []
+        known: list[rows.Row] = []
+        narrow: list[rows.Row] = []  # of which nothing but hot columns has changed
+        version, hot = _VERSION[table], _HOT.get(table)
+        for row in map(records.to_row, them):
+            if row[version] == 1:
+                fresh.append(row)
+            elif hot is not None and (stored := self._stored.get(row[0])) and hot.others(stored) == hot.others(row):
+                narrow.append(row[: hot.width])
+            else:
+                self._stored.pop(row[0], None)
+                known.append(row)
+        if fresh:
+            try:
+                self._connection.executemany(QUERIES[f"insert_{table}"], fresh)
+            except apsw.ConstraintError as error:
+                # Of two that both think it new the second is behind; any other broken rule is a fault of ours.
+                if getattr(error, "extendedresult", None) in _THERE_ALREADY:
+                    raise StaleVersion(f"a new {table} is there already") from error
+                raise
+        for name, over in ((f"update_{table}", known), (f"update_{table}_hot", narrow)):
+            if over:
+                before = self._connection.total_changes()
+                self._connection.executemany(QUERIES[name], over)
+                if self._connection.total_changes() - before != len(over):
+                    raise StaleVersion(f"a {table} is not at the version before")
+
+
+_THERE_ALREADY = (apsw.SQLITE_CONSTRAINT_PRIMARYKEY, apsw.SQLITE_CONSTRAINT_UNIQUE)
+_VERSION = {
+    name: table.columns.index("row_version" if name == "bot" else "version")
+    for name, table in rows.TABLES.items()
+    if "version" in table.columns
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Hot:
+    """What tells whether an update of hot columns will do."""
+
+    others: Callable[[rows.Row], rows.Row]  # the columns that may change, but seldom do
+    width: int  # how much of a row the statement takes
+
+
+def _hot(table: Table) -> _Hot:
+    seldom = [at for at, name in enumerate(table.columns) if name in table.changing and name not in table.hot]
+    return _Hot(itemgetter(*seldom), 1 + max(table.columns.index(name) for name in table.hot))
+
+
+_HOT = {name: _hot(table) for name, table in rows.TABLES.items() if table.hot}
+
+
+class _Loading:
+    """One call of `load`: first what brings other rows along, then these rows, each statement for all at once."""
+
+    def __init__(self, connection: apsw.Connection, stored: dict[str, rows.Row]) -> None:
+        self._execute = connection.execute
+        self._stored = stored
+        self._found: dict[Key, Any] = {}
+        self._wanted: dict[str, dict[Any, None]] = {}
+
+    def load(self, needs: Iterable[Key]) -> Mapping[Key, Any]:
+        for kind, key in needs:
+            self._want(kind, key)
+        for kind, find in _GATHER.items():
+            if kind in self._wanted:
+                find(self, self._wanted[kind])
+        found = self._found
+        for kind, (statement, record, column) in _BY_KEY.items():
+            wanted = self._wanted.get(kind)
+            keys = [key for key in wanted if (kind, key) not in found] if wanted else None
+            if keys:
+                for key in keys:
+                    found[kind, key] = None
+                for row in self._many(statement, keys):
+                    found[kind, row[column]] = record(row)
+                    if kind in _HOT:
+                        self._stored[row[0]] = row
+        unknown = self._wanted.keys() - _GATHER.keys() - _BY_KEY.keys()
+        assert not unknown, f"nothing of the kind {', '.join(sorted(unknown))} can be loaded"
+        return self._found
+
+    def _want(self, kind: str, key: Any) -> None:
+        self._wanted.setdefault(kind, {})[key] = None
+
+    def _many(self, statement: str, keys: _Keys, **parameters: Any) -> apsw.Cursor:
+        return self._execute(QUERIES[statement], {"keys": rows.to_json(list(keys)), **parameters})
+
+    def _ids(self, statement: str, **parameters: Any) -> list[str]:
+        return [row[0] for row in self._execute(QUERIES[statement], parameters)]
+
+    def _bring(self, works: Iterable[str], *, leases: bool = False) -> None:
+        for work in works:
+            self._want("work", work)
+            if leases:
+                self._want("lease", work)
+
+    def lease_id(self, keys: _Keys) -> None:
+        found, ended = self._found, self._wanted.get("attempt", {})
+        for key in keys:
+            found["lease_id", key] = None
+        for row in self._many("load_lease_id", keys):
+            lease = rows.LEASE.from_row(row[:_LEASE_END])
+            found["lease_id", lease.lease_id] = lease.work
+            found["lease", lease.work] = lease
+            work = self._stored[lease.work] = row[_LEASE_END:_WORK_END]
+            found["work", lease.work] = rows.WORK.from_row(work)
+            if ("task", lease.task) not in found:
+                task = self._stored[lease.task] = row[_WORK_END:-1]
+                found["task", lease.task] = rows.TASK.from_row(task)
+            if row[-1]:
+                self._want("chores", lease.task)
+            else:
+                found["chores", lease.task] = []
+            if lease.lease_id in ended:  # an attempt is written when its lease goes
+                found["attempt", lease.lease_id] = None
+
+    def work_key(self, keys: _Keys) -> None:
+        for key in keys:
+            self._found["work_key", key] = None
+        for task, key, work in self._many("works_by_key", keys):
+            self._found["work_key", (task, key)] = work
+
+    def claim(self, keys: _Keys) -> None:
+        for key in keys:
+            self._found["claim", key] = []
+        for bot, claim_id, work in self._many("works_of_claims", keys):
+            self._found["claim", (bot, claim_id)].append(work)
+            self._want("lease", work)
+
+    def grants(self, keys: _Keys) -> None:
+        for key in keys:
+            bot, task = key
+            ended = self._execute(QUERIES["ended_of_bot_on_task"], {"task": task, "bot": bot}).get
+            self._found["grants", key] = (ended, self._ids("works_of_bot_on_task", bot=bot, task=task))
+
+    def children(self, keys: _Keys) -> None:
+        found = self._found
+        first: dict[int, list[str]] = {}  # by size of the page
+        for key in keys:
+            work, after, n = key
+            if after:
+                edges = self._edges("edges_from", work=work, after=after, n=n)
+                found["children", key] = edges
+                self._bring(edge.child for edge in edges)
+            else:
+                found["children", key] = []
+                first.setdefault(n, []).append(work)
+        for n, works in first.items():
+            for row in self._many("edges_from_each", works, n=n):
+                edge = rows.EDGE.from_row(row[:_EDGE_END])
+                found["children", (edge.parent, "", n)].append(edge)
+                if ("work", edge.child) not in found:
+                    child = self._stored[edge.child] = row[_EDGE_END:]
+                    found["work", edge.child] = rows.WORK.from_row(child)
+
+    def parents(self, keys: _Keys) -> None:
+        for key in keys:
+            edges = self._edges("edges_into", work=key)
+            self._found["parents", key] = edges
+            self._bring(edge.parent for edge in edges)
+
+    def graph(self, keys: _Keys) -> None:
+        for key in keys:
+            works = self._ids("works_of_task", task=key, kind=Kind.EXECUTE)
+            self._found["graph", key] = (works, self._edges("edges_of_task", task=key))
+            self._bring(works)
+
+    def open_works(self, keys: _Keys) -> None:
+        for key in keys:
+            task, after, n = key
+            works = self._ids("works_open", task=task, after=after, n=n, final=_FINAL)
+            self._found["open_works", key] = works
+            self._bring(works, leases=True)
+
+    def held_works(self, keys: _Keys) -> None:
+        for key in keys:
+            task, after, n = key
+            works = self._ids("works_in", task=task, after=after, n=n, status=Status.READY)
+            self._found["held_works", key] = works
+            self._bring(works)
+
+    def bot_name(self, keys: _Keys) -> None:
+        for key in keys:
+            tenant, name, instance = key
+            found = self._ids("bot_by_name", tenant=tenant, name=name, instance=instance)
+            self._found["bot_name", key] = found[0] if found else None
+
+    def leases_of_bot(self, keys: _Keys) -> None:
+        for key in keys:
+            found: list[tuple[Any, ...]] = self._execute(QUERIES["works_of_bot"], {"bot": key}).fetchall()
+            self._found["leases_of_bot", key] = [work for work, _ in found]
+            self._bring((work for work, _ in found), leases=True)
+            for _, task in found:
+                self._want("task", task)
+
+    def bots_of_key(self, keys: _Keys) -> None:
+        for key in keys:
+            self._found["bots_of_key", key] = self._ids("bots_of_key", key=key)
+
+    def keys_of_bot(self, keys: _Keys) -> None:
+        for key in keys:
+            self._found["keys_of_bot", key] = self._ids("keys_of_bot", tenant=key[0], bot=key[1])
+
+    def bots_called(self, keys: _Keys) -> None:
+        for key in keys:
+            self._found["bots_called", key] = bool(self._ids("bots_called", tenant=key[0], called=key[1]))
+
+    def speakers(self, keys: _Keys) -> None:
+        for key in keys:
+            tenant, name, key_id, task = key
+            works = self._ids("works_of_speaker", tenant=tenant, name=name, key=key_id, task=task)
+            self._found["speakers", key] = works
+            self._bring(works, leases=True)
+
+    def messages(self, keys: _Keys) -> None:
+        for key in keys:
+            self._found["messages", key] = self._execute(QUERIES["messages_of_task"], {"task": key}).get
+
+    def approvals(self, keys: _Keys) -> None:
+        for key in keys:
+            self._found["approvals", key] = self._ids("approvals_of_task", task=key, state="open")
+
+    def jobs(self, keys: _Keys) -> None:
+        for key in keys:
+            self._found["chores", key] = []
+        for row in self._many("chores_of_tasks", keys):
+            job = rows.CHORE.from_row(row)
+            self._found["chores", job.task].append(job)
+
+    def late(self, keys: _Keys) -> None:
+        for key in keys:
+            found = self._execute(QUERIES["late_of_work"], {"work": key}).fetchall()
+            self._found["late", key] = (len(found), found)
+
+    def idempotency(self, keys: _Keys) -> None:
+        for key in keys:
+            found = self._execute(QUERIES["load_idempotency"], {"tenant": key[0], "key": key[1]}).fetchone()
+            self._found["idempotency", key] = None if found is None else rows.IDEMPOTENCY.from_row(found)
+
+    def _edges(self, statement: str, **parameters: Any) -> list[Edge]:
+        return [rows.EDGE.from_row(row) for row in self._execute(QUERIES[statement], parameters)]
+
+
+# Where in a row of several records the next one begins.
+_LEASE_END = len(rows.LEASE.table.columns)
+_WORK_END = _LEASE_END + len(rows.WORK.table.columns)
+_EDGE_END = len(rows.EDGE.table.columns)
+
+# Those that bring other rows along stand before what they bring.
+_GATHER: Mapping[str, Callable[[_Loading, _Keys], None]] = {
+    "lease_id": _Loading.lease_id,
+    "work_key": _Loading.work_key,
+    "claim": _Loading.claim,
+    "grants": _Loading.grants,
+    "children": _Loading.children,
+    "parents": _Loading.parents,
+    "graph": _Loading.graph,
+    "open_works": _Loading.open_works,
+    "held_works": _Loading.held_works,
+    "bot_name": _Loading.bot_name,
+    "leases_of_bot": _Loading.leases_of_bot,
+    "bots_of_key": _Loading.bots_of_key,
+    "keys_of_bot": _Loading.keys_of_bot,
+    "bots_called": _Loading.bots_called,
+    "speakers": _Loading.speakers,
+    "messages": _Loading.messages,
+    "approvals": _Loading.approvals,
+    "chores": _Loading.jobs,
+    "late": _Loading.late,
+    "idempotency": _Loading.idempotency,
+}
+
+# kind -> (statement, row to record, the column that is its key)
+_BY_KEY: Mapping[str, tuple[str, Callable[[rows.Row], Any], int]] = {
+    "task": ("load_task", rows.TASK.from_row, 0),
+    "work": ("load_work", rows.WORK.from_row, 0),
+    "lease": ("load_lease", rows.LEASE.from_row, 0),
+    "attempt": ("load_attempt", rows.ATTEMPT.from_row, 0),
+    "bot": ("load_bot", rows.BOT.from_row, 0),
+    "key": ("load_key", rows.API_KEY.from_row, 0),
+    "approval": ("load_approval", rows.APPROVAL.from_row, 0),
+    "payload": ("load_payload", lambda row: row[2], 0),
+    "tree": ("load_tree", rows.AUDIT_TREE.from_row, 0),
+    "tenant": ("load_tenant", lambda row: Tenant(*row), 0),
+}

@@ -1,0 +1,317 @@
+"""What a bot stands on while it is tried: a real orchestrator on a loopback port that can misbehave to order, and the
+bot's own process. What is tried there, and what of it a bot must do, is told in bot_suite.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from swarmkeeper.sdk.client import Client
+from swarmkeeper.server import Served, serving
+from swarmkeeper.settings import Settings
+
+LEASE_SECONDS = 2.0
+OUTPUT_BYTES_MAX = 8_192  # of what a bot's process writes, kept for the report
+Kind = Literal["register", "claim", "report", "beat", "release", "ask", "other"]
+_CALLS: Mapping[Kind, re.Pattern[str]] = {
+    "register": re.compile(r"POST /bots/register"),
+    "claim": re.compile(r"POST /leases"),
+    "report": re.compile(r"POST (/tasks/[^/]+)?/results"),
+    "beat": re.compile(r"POST /bots/[^/]+:heartbeat"),
+    "release": re.compile(r"POST /leases/[^/]+:release"),
+    "ask": re.compile(r"POST /leases/[^/]+:ask"),
+}
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One request of the bot, and what it was answered."""
+
+    kind: Kind
+    at: float  # seconds, of the loop's clock
+    body: Any
+    status: int = 0  # 0: the connection was cut
+    answer: Any = None
+
+
+@dataclass(slots=True, eq=False)
+class Fault:
+    """What happens to calls of one kind, until it has happened `times` times."""
+
+    of: Kind
+    do: Literal["lose", "refuse", "garble", "hold", "extend", "repeat"]
+    times: int = 1
+    status: int = 503  # of a refusal
+    only_leases: bool = False  # claims that are answered empty pass
+    met: asyncio.Event = field(default_factory=asyncio.Event)
+    calls: list[Call] = field(default_factory=list)  # to which it happened
+    release: asyncio.Event = field(default_factory=asyncio.Event)  # lets go what is held
+
+
+class Stage:
+    """The orchestrator that one bot sees."""
+
+    def __init__(self, served: Served, client: Client, gate: _Gate) -> None:
+        self.url = served.url
+        self.swarm = served.swarm
+        self.client = client
+        self.calls = gate.calls
+        self._gate = gate
+
+    def arrange(self, fault: Fault) -> Fault:
+        self._gate.faults.append(fault)
+        return fault
+
+    def calm(self) -> None:
+        """No more faults; what is held goes on."""
+        for fault in self._gate.faults:
+            fault.release.set()
+        self._gate.faults.clear()
+
+    def of(self, kind: Kind, since: int = 0) -> list[Call]:
+        return [call for call in self.calls[since:] if call.kind == kind]
+
+
+@asynccontextmanager
+async def stage() -> AsyncIterator[Stage]:
+    settings = Settings(
+        store="sqlite://:memory:", host="127.0.0.1", port=0, log_level="error", lease_seconds=LEASE_SECONDS
+    )
+    gate = _Gate()
+    async with serving(settings, around=gate.around) as served:
+        gate.hang_up = served.hang_up
+        async with served.swarm.client() as client:
+            yield Stage(served, client, gate)
+            gate.open()
+
+
+class _Gate:
+    """Stands between server and application."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.faults: list[Fault] = []
+        self.hang_up: Callable[[tuple[str, int]], None] = lambda client: None
+        self._app: ASGIApp | None = None
+
+    def around(self, app: ASGIApp) -> ASGIApp:
+        self._app = app
+        return self._call
+
+    def open(self) -> None:
+        for fault in self.faults:
+            fault.release.set()
+
+    async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert self._app is not None, "put in place before anybody calls"
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        kind = _kind(scope)
+        body = await _body(receive)
+        call = Call(kind, asyncio.get_running_loop().time(), _json(body))
+        self.calls.append(call)
+        before = self._fault(kind, "refuse", "hold")
+        if before is not None:
+            self._count(before, call)
+            if before.do == "refuse":
+                call.status = before.status
+                problem = {"type": "about:blank", "title": "tried", "status": call.status, "code": "overloaded"}
+                content = json.dumps({**problem, "retryable": True}).encode()
+                await _answer(send, call.status, content, retry_after="1")
+                return
+            await before.release.wait()
+        await self._pass(scope, body, receive, send, call)
+
+    def _fault(self, kind: Kind, *of: str) -> Fault | None:
+        return next((one for one in self.faults if one.of == kind and one.do in of and one.times > 0), None)
+
+    async def _pass(self, scope: Scope, body: bytes, receive: Receive, send: Send, call: Call) -> None:
+        """Let the application answer, and do to its answer what was arranged by then."""
+        sent: list[Message] = []
+
+        async def gather(message: Message) -> None:
+            sent.append(message)
+
+        assert self._app is not None, "put in place before anybody calls"
+        await self._app(scope, _receiving(body, receive), gather)
+        content = b"".join(message.get("body", b"") for message in sent if message["type"] == "http.response.body")
+        call.status, call.answer = sent[0]["status"] if sent else 0, _json(content)
+        granted = call.kind == "claim" and isinstance(call.answer, dict) and bool(call.answer.get("leases"))
+        fault = self._fault(call.kind, "lose", "garble", "extend", "repeat")
+        if fault is not None and not (fault.only_leases and not granted):
+            if fault.do == "lose":
+                self._count(fault, call)
+                call.status = 0
+                self.hang_up(tuple(scope["client"]))
+                return
+            if fault.do == "garble":
+                self._count(fault, call)
+                call.status = 502
+                await _answer(send, 502, b"<html><body>bad gateway</body></html>", media_type="text/html")
+                return
+            if fault.do == "extend" and isinstance(call.answer, dict):
+                self._count(fault, call)
+                await _answer(send, call.status, json.dumps(_extended(call.answer)).encode())
+                return
+            if fault.do == "repeat" and granted:
+                self._count(fault, call)
+                twice = {**call.answer, "leases": call.answer["leases"] * 2}
+                await _answer(send, 200, json.dumps(twice).encode())
+                return
+        for message in sent:
+            await send(message)
+
+    def _count(self, fault: Fault, call: Call) -> None:
+        fault.times -= 1
+        fault.calls.append(call)
+        fault.met.set()
+
+
+def _kind(scope: Scope) -> Kind:
+    said = f"{scope['method']} {scope['path']}"
+    return next((kind for kind, pattern in _CALLS.items() if pattern.fullmatch(said)), "other")
+
+
+def _extended(answer: dict[str, Any]) -> dict[str, Any]:
+    """As a later release might answer: each record has a field more; what is free to hold anything is left alone."""
+    new = {"of_a_later_release": {"n": 1}}
+    leases = [
+        {**lease, **new, **{name: {**lease[name], **new} for name in ("task", "subtask") if lease.get(name)}}
+        for lease in answer.get("leases") or []
+    ]
+    return {**answer, **new, **({"leases": leases} if leases else {})}
+
+
+async def _body(receive: Receive) -> bytes:
+    chunks = []
+    while True:
+        message = await receive()
+        chunks.append(message.get("body", b""))
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            return b"".join(chunks)
+
+
+def _receiving(body: bytes, receive: Receive) -> Receive:
+    begun = False
+
+    async def again() -> Message:
+        nonlocal begun
+        if not begun:
+            begun = True
+            return {"type": "http.request", "body": body, "more_body": False}
+        return await receive()
+
+    return again
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None
+
+
+async def _answer(
+    send: Send, status: int, content: bytes, *, media_type: str = "application/json", retry_after: str | None = None
+) -> None:
+    headers = [(b"content-type", media_type.encode()), (b"content-length", str(len(content)).encode())]
+    if retry_after is not None:
+        headers.append((b"retry-after", retry_after.encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
+
+
+# ---- the bot's own process -----------------------------------------------------------------------------------------
+
+
+def command_of(target: str | Sequence[str]) -> list[str]:
+    """How to start a bot: a FILE_OR_MODULE:CLASS as `swarmkeeper bot run` takes it, or the words of a command."""
+    if not isinstance(target, str):
+        return list(target)
+    start = "from swarmkeeper.cli.main import main; main()"
+    return [sys.executable, "-c", start, "bot", "run", target]
+
+
+class Process:
+    """A bot at work, in a process of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._said = bytearray()
+        self._reading = asyncio.create_task(self._read())
+
+    @classmethod
+    async def start(cls, command: Sequence[str], environment: Mapping[str, str]) -> Process:
+        return cls(
+            await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env={**os.environ, **environment},
+                start_new_session=True,  # so that whatever it starts itself ends with it
+            )
+        )
+
+    @property
+    def alive(self) -> bool:
+        return self._process.returncode is None
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.returncode
+
+    @property
+    def said(self) -> str:
+        return bytes(self._said).decode("utf-8", "replace")
+
+    def ask_to_stop(self) -> None:
+        if self.alive:
+            self._process.send_signal(signal.SIGTERM)
+
+    async def ended(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._process.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def kill(self) -> None:
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it and all it had started are gone
+        await self._process.wait()
+        await self._reading
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None, "it was started with a pipe"
+        while chunk := await self._process.stdout.read(4096):
+            self._said += chunk
+            del self._said[:-OUTPUT_BYTES_MAX]
+
+
+async def soon(what: Callable[[], bool | Awaitable[bool]], seconds: float) -> bool:
+    """Whether this becomes true in time."""
+    try:
+        async with asyncio.timeout(seconds):
+            while True:
+                found = what()
+                if found if isinstance(found, bool) else await found:
+                    return True
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        return False
