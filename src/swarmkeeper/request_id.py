@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
-# The id that the answer carries, too; empty where nobody called (timers, chores).
+# The id that the answer carries, too; empty where nobody called (timers, jobs).
 REQUEST: ContextVar[str] = ContextVar("swarmkeeper_request", default="")

@@ -151,12 +151,12 @@ def test_a_bot_may_ask_for_less_than_it_can_and_not_for_more() -> None:
 # ---- undoing -------------------------------------------------------------------------------------------------------
 
 
-def a_world() -> tuple[WorkingSet, Task, Work]:
+def a_working_set() -> tuple[WorkingSet, Task, Work]:
     working = WorkingSet(now=1_000_000, rules=RULES, limits=Limits(), queues=QueueBook())
     task = Task("tsk_1", "t", TaskStatus.PLANNED, 5, 0, 0, "spec", "a task", "key")
     work = Work("sub_1", "tsk_1", "t", Kind.EXECUTE, "a", 1, Status.BLOCKED, 5, 0, start=10, start_left=10)
     rows: dict[tuple[str, Any], Any] = {("task", task.id): task, ("work", work.id): work, ("lease", work.id): None}
-    working.put_loaded({**rows, ("chores", task.id): [], ("children", (work.id, "", 500)): []})
+    working.put_loaded({**rows, ("jobs", task.id): [], ("children", (work.id, "", 500)): []})
     return working, task, work
 
 
@@ -195,7 +195,7 @@ STEPS: list[Any] = [
 @given(st.integers(0, len(STEPS)), st.integers(0, len(STEPS)))
 def test_what_is_undone_was_never_done(kept: int, undone: int) -> None:
     """Some steps of a command are kept, then others of a refused one are taken back."""
-    working, task, work = a_world()
+    working, task, work = a_working_set()
     begin(working)
     working.record("task.test", task.id, task=task)
     for step in STEPS[:kept]:
@@ -212,7 +212,7 @@ def test_what_is_undone_was_never_done(kept: int, undone: int) -> None:
 
 
 def test_what_is_not_loaded_is_asked_for_and_never_guessed() -> None:
-    working, _, _ = a_world()
+    working, _, _ = a_working_set()
     begin(working)
 
     with pytest.raises(NotLoaded) as missing:
@@ -222,7 +222,7 @@ def test_what_is_not_loaded_is_asked_for_and_never_guessed() -> None:
 
 
 def test_each_change_raises_the_version_once_however_often_it_was_made() -> None:
-    working, task, work = a_world()
+    working, task, work = a_working_set()
     for transition in (Transition.UNBLOCKED, Transition.CANCELLED):
         begin(working)
         working.record("task.test", task.id, task=task)

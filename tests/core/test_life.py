@@ -281,7 +281,7 @@ def test_a_work_item_goes_along_its_life(swarm: Harness, row: tuple[Status, Tran
 
 
 @pytest.mark.parametrize("status", Status)
-@pytest.mark.parametrize("happening", Transition)
+@pytest.mark.parametrize("transition", Transition)
 def test_what_is_not_in_the_table_cannot_happen(status: Status, transition: Transition) -> None:
     if (status, transition) in LIFE:
         assert states.after(status, transition) is LIFE[status, transition]

@@ -180,7 +180,7 @@ def test_a_task_goes_along_its_life(swarm: Harness, row: Row) -> None:
 
 
 @pytest.mark.parametrize("status", [None, *TaskStatus])
-@pytest.mark.parametrize("happening", TaskTransition)
+@pytest.mark.parametrize("transition", TaskTransition)
 def test_what_is_not_in_the_table_cannot_happen(status: TaskStatus | None, transition: TaskTransition) -> None:
     if (status, transition) in TASK_LIFE:
         assert states.task_after(status, transition) is TASK_LIFE[status, transition]

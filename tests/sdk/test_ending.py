@@ -29,7 +29,7 @@ from tests.sdk.script import Call, accepted, beaten, granted, lease, orchestrato
 BOTS = """
 import asyncio, sys, threading
 from swarmkeeper import Done, ExecutorBot, run
-from swarmkeeper.sdk import ending
+from swarmkeeper.sdk.processes import ending
 from swarmkeeper.sdk.health import Health
 
 ending.ENDING_SECONDS = 0.2

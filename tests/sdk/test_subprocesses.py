@@ -265,7 +265,7 @@ def test_an_interrupt_kills_what_the_main_thread_waits_for(alive: Alive) -> None
 
 BOT = """
 import asyncio, sys
-from swarmkeeper.sdk import subprocesses
+from swarmkeeper.sdk.processes import subprocesses
 from swarmkeeper.sdk.context import Context
 
 subprocesses.GRACE_SECONDS = 0.1

@@ -118,7 +118,7 @@ async def test_explain_names_no_bot_that_is_gone_and_each_name_once() -> None:
         clock.ahead += 23 * HOUR
         gone = (await admin.get(f"/tasks/{task}:explain")).json["summary"]
 
-    assert away == "no executor within reach can count; away: word-count"
+    assert away == "no executor within reach has skill count; away: word-count"
     assert "word-count" not in gone
 
 

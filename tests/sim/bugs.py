@@ -347,11 +347,13 @@ def votes_of_other_rounds(patch: Patch) -> None:
     seeds=2,
 )
 def two_votes_at_once(patch: Patch) -> None:
-    def exclude_takers(working: WorkingSet, task: Task, item: Work, right: Any = review.exclude_takers) -> None:
+    def exclude_reviewer_owners(
+        working: WorkingSet, task: Task, item: Work, right: Any = review.exclude_reviewer_owners
+    ) -> None:
         if item.status is not Status.LEASED:
             right(working, task, item)
 
-    patch.setattr(review, "exclude_takers", exclude_takers)
+    patch.setattr(review, "exclude_takers", exclude_reviewer_owners)
 
 
 # ---- time ----------------------------------------------------------------------------------------------------------

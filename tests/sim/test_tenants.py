@@ -349,11 +349,11 @@ def test_an_engine_that_serves_tenants_by_their_ids_is_found(monkeypatch: pytest
 
 
 def test_long_work_of_one_tenant_that_keeps_out_anothers_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def next_chore(self: JobTurns, transaction: Transaction) -> Any:
+    async def next_job(self: JobTurns, transaction: Transaction) -> Any:
         tenants = await transaction.job_tenants()
         return (await transaction.next_jobs(1, "", tenants[0]))[0] if tenants else None
 
-    monkeypatch.setattr(JobTurns, "next", next_chore)
+    monkeypatch.setattr(JobTurns, "next", next_job)
 
     assert found(RUSH) == "9.share"
 

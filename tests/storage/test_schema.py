@@ -48,7 +48,17 @@ RECORDS = {
 }
 STATEMENTS = {**QUERIES, **READS}
 # Where a column is not called as the field is.
-SPLIT = {"quorum": {"quorum_accept", "quorum_of"}, "body": {"body", "redacted"}, "index": {"place"}}
+SPLIT = {
+    "quorum": {"quorum_accept", "quorum_of"},
+    "body": {"body", "redacted"},
+    "index": {"place"},
+    "position": {"place"},
+    "hold_reasons": {"holds"},
+    "contributors": {"makers"},
+    "reviewer_owner": {"taker"},
+    "failure_handled": {"handled"},
+    "continue_on_failure": {"continues"},
+}
 
 
 @pytest.fixture

@@ -176,7 +176,7 @@ def test_version_one_has_every_record_there_is() -> None:
 
 
 # What reads requests strictly is the server's alone, and parses with msgspec.
-@pytest.mark.parametrize(("module", "more"), [("v1", {"msgspec"}), ("strict", set())])
+@pytest.mark.parametrize(("module", "more"), [("v1", {"msgspec"}), ("parsing.strict", set())])
 def test_the_records_load_no_server(module: str, more: set[str]) -> None:
     code = f"import sys, swarmkeeper.wire.{module}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

@@ -29,7 +29,7 @@ class Command(Generic[T_co]):
     trace: str = ""  # W3C traceparent
 
     def needs(self) -> list[Key]:
-        return self._own_wants() + [lookups.IDEMPOTENCY.of((self.by.tenant, key)) for key in self.remembered_as]
+        return self._own_needs() + [lookups.IDEMPOTENCY.of((self.by.tenant, key)) for key in self.remembered_as]
 
     @property
     def remembered_as(self) -> tuple[str, ...]:
@@ -42,7 +42,7 @@ class Command(Generic[T_co]):
             return ()
         return f"{self.by.key_id} {self.idempotency[0]}", self.idempotency[0]
 
-    def _own_wants(self) -> list[Key]:
+    def _own_needs(self) -> list[Key]:
         return []
 
     @property
@@ -89,7 +89,7 @@ class Submit(Repeatable[str]):
     checked: tuple[Detail, ...] | None = None  # what graph.check_plan makes of them, where that was done already
     written: Written | None = None  # in place of the subtasks, where they are more than a slice
 
-    def _own_wants(self) -> list[Key]:
+    def _own_needs(self) -> list[Key]:
         return [lookups.TENANT.of(self.by.tenant)]
 
     @property
@@ -114,8 +114,8 @@ class OnTask(Repeatable[str]):
     def told(self) -> int:
         return len(self.reason)
 
-    def _own_wants(self) -> list[Key]:
-        return [lookups.TASK.of(self.task), lookups.CHORES.of(self.task)]
+    def _own_needs(self) -> list[Key]:
+        return [lookups.TASK.of(self.task), lookups.JOBS.of(self.task)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +157,7 @@ class Tell(OnTask):
     payload: bytes
     lease_id: str | None = None  # the lease under which a bot speaks
 
-    def _own_wants(self) -> list[Key]:
+    def _own_needs(self) -> list[Key]:
         needs: list[Key] = [lookups.TASK.of(self.task), lookups.MESSAGES.of(self.task)]
         if self.lease_id is not None:
             needs.append(lookups.LEASE_ID.of(self.lease_id))
@@ -186,7 +186,7 @@ class Claim(Command[None]):
     ttl: int | None = None
     claim_id: str | None = None
 
-    def _own_wants(self) -> list[Key]:
+    def _own_needs(self) -> list[Key]:
         needs: list[Key] = [lookups.BOT.of(self.bot)]
         if self.claim_id is not None:
             needs.append(lookups.CLAIM.of((self.bot, self.claim_id)))
@@ -215,7 +215,7 @@ class Report(Command[Reported]):
     usage: Mapping[str, int] | None = None
     progress: Mapping[str, Json] | None = None  # the last that is said of the attempt
 
-    def _own_wants(self) -> list[Key]:
+    def _own_needs(self) -> list[Key]:
         needs: list[Key] = [lookups.BOT.of(self.bot)]
         if self.task is not None:
             needs.append(lookups.TASK.of(self.task))
@@ -252,7 +252,7 @@ class Heartbeat(Command[HeartbeatResult]):
     bot: str
     heartbeats: tuple[LeaseHeartbeat, ...] = ()
 
-    def _own_wants(self) -> list[Key]:
+    def _own_needs(self) -> list[Key]:
         return [lookups.BOT.of(self.bot), *(lookups.LEASE_ID.of(pulse.lease_id) for pulse in self.heartbeats)]
 
     @property
@@ -268,7 +268,7 @@ class Heartbeat(Command[HeartbeatResult]):
 class OnLease(Command[str]):
     lease_id: str
 
-    def _own_wants(self) -> list[Key]:
+    def _own_needs(self) -> list[Key]:
         return [lookups.LEASE_ID.of(self.lease_id), lookups.ATTEMPT.of(self.lease_id)]
 
 
@@ -323,7 +323,7 @@ class Register(Repeatable[tuple[str, bool]]):
         """None: it is to be called by its id."""
         return self.name or self.by.bot or self.default_name
 
-    def _own_wants(self) -> list[Key]:
+    def _own_needs(self) -> list[Key]:
         name = self.own_name
         return [] if name is None else [lookups.BOT_NAME.of((self.by.tenant, name, self.instance))]
 
@@ -332,7 +332,7 @@ class Register(Repeatable[tuple[str, bool]]):
 class OnBot(Repeatable[T_co]):
     bot: str
 
-    def _own_wants(self) -> list[Key]:
+    def _own_needs(self) -> list[Key]:
         return [lookups.BOT.of(self.bot)]
 
 
@@ -383,7 +383,7 @@ class ResetClock(Command[None]):
 class OnKey(Repeatable[T_co]):
     key: str
 
-    def _own_wants(self) -> list[Key]:
+    def _own_needs(self) -> list[Key]:
         return [lookups.KEY.of(self.key)]
 
 
@@ -406,7 +406,7 @@ class SetTenant(Repeatable[str]):
     max_backlog: int | None = None
     unbounded: bool = False  # take the bound away
 
-    def _own_wants(self) -> list[Key]:
+    def _own_needs(self) -> list[Key]:
         return [lookups.TENANT.of(self.by.tenant)]
 
 
@@ -434,7 +434,7 @@ class Decide(Repeatable[str]):
     def told(self) -> int:
         return len(self.reason)
 
-    def _own_wants(self) -> list[Key]:
+    def _own_needs(self) -> list[Key]:
         return [lookups.APPROVAL.of(self.approval)]
 
 
@@ -452,14 +452,14 @@ class TimerFired(Command[None]):
     ref: str
     lease_id: str | None = None  # of `unseen`, which is no timer: the lease whose grant got lost
 
-    def _own_wants(self) -> list[Key]:
+    def _own_needs(self) -> list[Key]:
         match self.kind:
             case "lease" | "ends" | "grace" | "unseen":
                 return [lookups.WORK.of(self.ref), lookups.LEASE.of(self.ref)]
             case "start" | "wake":
                 return [lookups.WORK.of(self.ref)]
             case "deadline":
-                return [lookups.TASK.of(self.ref), lookups.CHORES.of(self.ref)]
+                return [lookups.TASK.of(self.ref), lookups.JOBS.of(self.ref)]
             case _:
                 return [lookups.APPROVAL.of(self.ref)]
 
@@ -473,11 +473,11 @@ class CheckBot(OnBot[None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Continue(Command[None]):
-    """Do one slice of a chore."""
+    """Do one slice of a job."""
 
     by: Principal = ENGINE
     job: str
     task: str
 
-    def _own_wants(self) -> list[Key]:
-        return [lookups.TASK.of(self.task), lookups.CHORES.of(self.task)]
+    def _own_needs(self) -> list[Key]:
+        return [lookups.TASK.of(self.task), lookups.JOBS.of(self.task)]

@@ -1,8 +1,8 @@
 """The events that the engine writes to the feed: one class for each kind.
 
 A class has the name of its kind, its fields in the order in which they are stored and sent, and a docstring that says
-when the event happens. `WorkingSet.emit` takes an instance. catalogue.py explains the marks `Own` and `Omitted`. The page
-`events` of the reference and its JSON Schema are generated from here.
+when the event happens. `WorkingSet.emit` takes an instance. catalogue.py explains the marks `Own` and `Omitted`. The
+reference page `events` and its JSON Schema are generated from here.
 """
 
 # No `from __future__ import annotations` here: the types of fields are read when the classes are made.

@@ -1,8 +1,8 @@
 """What a store can be asked for: one `Lookup` for each kind, with the type of its keys and of what it finds.
 
-A lookup is the word of the port (see `Transaction.load`) and nothing more at run time, so that it costs nothing: a pair of it
-and a key names one thing to be loaded. The types are for the type checker: `world.get(lookups.TASK, task_id)` is a
-`Task | None`. Which rows come along with others is said for each, since they need not be asked for then.
+At run time a lookup is the kind's word (see `Transaction.load`), so that it costs nothing: a pair of lookup and key
+names one row to load. The types are for the type checker: `working.get(lookups.TASK, task_id)` is a `Task | None`.
+Comments say which rows come along with others: those need no lookup of their own.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ OPEN_WORKS: Lookup[Page, list[str]] = Lookup("open_works")
 # Ids of items of a task that are READY, in order. Brings the items.
 HELD_WORKS: Lookup[Page, list[str]] = Lookup("held_works")
 # In the order in which they were made.
-CHORES: Lookup[str, list[BackgroundJob]] = Lookup("chores")
+JOBS: Lookup[str, list[BackgroundJob]] = Lookup("jobs")
 # How many messages a task has.
 MESSAGES: Lookup[str, int] = Lookup("messages")
 # A body, as JSON.

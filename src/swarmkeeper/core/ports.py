@@ -177,10 +177,10 @@ class Transaction(Protocol):
         """Timers due at `now`, the earliest first."""
 
     async def job_tenants(self) -> list[str]:
-        """Tenants that have open chores."""
+        """Tenants that have open jobs."""
 
     async def next_jobs(self, limit: int, after: str, tenant: str) -> list[BackgroundJob]:
-        """The oldest open chore of each of a tenant's tasks, by task id from the first one > `after`, going round."""
+        """The oldest open job of each of a tenant's tasks, by task id from the first one > `after`, going round."""
 
     async def save(self, changes: Changes) -> int:
         """Write the changes and return the cursor of the last event. May be called more than once in a unit.
@@ -264,7 +264,7 @@ class Store(ReadsOnly, Protocol):
     async def set_back(self, by: int, wall: int) -> None:
         """Set the time that the store has reached back by so much, and with it all that is still to come, so that as
         much is left of everything as before. What came in after `wall`, which cannot be, is moved too; events, audit
-        records and attempts keep what was written down. Only while no chore is open, and nobody else writes."""
+        records and attempts keep what was written down. Only while no job is open, and nobody else writes."""
 
     async def changed_outside(self) -> bool:
         """Whether another process has written since the last call."""

@@ -1,4 +1,4 @@
-"""One batch: load, decide, one slice of a chore, hand over, save. It knows nothing of the loop around it."""
+"""One batch: load, decide, one slice of a job, hand over, save. It knows nothing of the loop around it."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Batch:
     ) -> None:
         """
         Args:
-            slice_rows: how many rows a command may write, or the slice of the chore where it is alone; None for as
+            slice_rows: how many rows a command may write, or the slice of the job where it is alone; None for as
                 many as limits say.
         """
         whole = self.working.limits.slice_rows if slice_rows is None else slice_rows
@@ -240,7 +240,7 @@ def _beside(commands: Iterable[Queued], polls: Iterable[Poll]) -> list[Key]:
 
 
 def _behind(working: WorkingSet, commands: Iterable[Command[Any]]) -> list[Key]:
-    """What stands behind an item that may end now: what waits for it, and its task's chores."""
+    """What stands behind an item that may end now: what waits for it, and its task's jobs."""
     behind: dict[Key, None] = {}
     for command in commands:
         work_id: str | None
@@ -256,7 +256,7 @@ def _behind(working: WorkingSet, commands: Iterable[Command[Any]]) -> list[Key]:
         work = working.known(lookups.WORK, work_id)
         task_id = lease.task if lease is not None else work.task if work is not None else None
         if task_id is not None:
-            behind[lookups.TASK.of(task_id)] = behind[lookups.CHORES.of(task_id)] = None
+            behind[lookups.TASK.of(task_id)] = behind[lookups.JOBS.of(task_id)] = None
             if work is None or work.kind is Kind.EXECUTE:  # nothing waits for plans and reviews
                 behind[lookups.CHILDREN.of((work_id, "", working.limits.slice_rows))] = None
     return list(behind)

@@ -171,21 +171,21 @@ class Dispatcher:
 
     def __init__(self, scheduler: Scheduler, working: WorkingSet, transaction: Transaction) -> None:
         self._scheduler = scheduler
-        self._world = working
-        self._unit = transaction
+        self._working = working
+        self._transaction = transaction
         self._heads: dict[str, ReadyQueues] = {}  # by tenant
         self._taken: set[str] = set()
 
     def looks_again(self, poll: Poll) -> bool:
         """Whether something came in that this poll may be served from."""
         bot = poll.bot
-        return poll.fresh or (bot is not None and not self._serves(poll, bot).isdisjoint(self._world.touched))
+        return poll.fresh or (bot is not None and not self._serves(poll, bot).isdisjoint(self._working.touched))
 
     async def run(self, new: list[Poll], save: Save) -> list[Poll]:
         """Decide all polls that have a chance; the ones that got an answer (with leases, or none and may not park)."""
         # Most batches bring nothing that anybody waits for: then those who wait cost next to nothing.
         parked = list(self._scheduler.parked.values())
-        if self._world.touched:
+        if self._working.touched:
             parked = [poll for poll in parked if self.looks_again(poll)]
         else:
             parked = [poll for poll in parked if poll.fresh]
@@ -195,7 +195,7 @@ class Dispatcher:
         if not polls:
             return []
         # What came in can serve no more of those that wait than it is; the others are loaded where something is left.
-        came = max(RESTING_MIN, sum(item is not None for item in self._world.changes.ready.values()))
+        came = max(RESTING_MIN, sum(item is not None for item in self._working.changes.ready.values()))
         rests = {poll.arrival for poll in parked if not poll.fresh}
         resting = [poll for poll in polls if poll.arrival in rests]
         await self._load([poll for poll in polls if poll.arrival not in rests] + resting[:came])
@@ -231,7 +231,7 @@ class Dispatcher:
         return not poll.gone
 
     def _serves(self, poll: Poll, bot: Bot) -> frozenset[int]:
-        return self._scheduler.served(poll, bot, self._world.queues)
+        return self._scheduler.served(poll, bot, self._working.queues)
 
     async def _load(self, polls: list[Poll]) -> None:
         needs: dict[Key, None] = {}
@@ -241,14 +241,14 @@ class Dispatcher:
         need: dict[tuple[str, frozenset[int]], int] = {}  # by whose polls, and what they can be served from
         for poll in polls:
             try:
-                bot = owners.own_bot(self._world, poll.claim.by, poll.claim.bot, "work.lease")
+                bot = owners.own_bot(self._working, poll.claim.by, poll.claim.bot, "work.lease")
             except SwarmkeeperError as error:
                 poll.answer.set_exception(error)
                 self._scheduler.forget(poll)
                 continue
             poll.bot = bot
             if not poll.rides:
-                self._world.arrivals.polled(bot.id, poll.claim.claim_id, self._world.now)
+                self._working.arrivals.polled(bot.id, poll.claim.claim_id, self._working.now)
             wanted = min(self._room(bot), poll.claim.most)
             if wanted > 0:
                 asked = (bot.tenant, self._serves(poll, bot))
@@ -256,33 +256,33 @@ class Dispatcher:
         items: dict[str, QueueEntry] = {}
         for (tenant, queues), wanted in need.items():
             if tenant not in self._heads:
-                self._heads[tenant] = ReadyQueues(self._unit, self._world, tenant)
+                self._heads[tenant] = ReadyQueues(self._transaction, self._working, tenant)
             entries = await self._heads[tenant].first(queues, min(wanted, HEADS_MAX), ())
             items.update((item.work, item) for item in entries)
         await self._load_items(list(items.values()))
 
     def _room(self, bot: Bot) -> int:
-        return bot.capacity - self._scheduler.held.get(bot.id, 0) - self._world.held.get(bot.id, 0)
+        return bot.capacity - self._scheduler.held.get(bot.id, 0) - self._working.held.get(bot.id, 0)
 
     async def _load_items(self, entries: list[QueueEntry]) -> None:
         needs: list[Key] = []
         for item in entries:
             needs += [lookups.WORK.of(item.work), lookups.TASK.of(item.task), lookups.TREE.of(item.tenant)]
-            self._world.rows.setdefault(lookups.LEASE.of(item.work), None)  # what stands in a queue has none
+            self._working.rows.setdefault(lookups.LEASE.of(item.work), None)  # what stands in a queue has none
         await self._load_missing(dict.fromkeys(needs))
         # A review closes the others of its round to whoever takes it.
         tasks: dict[str, None] = dict.fromkeys(
-            item.task for item in entries if self._world.work(item.work).kind is Kind.REVIEW
+            item.task for item in entries if self._working.work(item.work).kind is Kind.REVIEW
         )
-        keys = [(task, key) for task in tasks for key in closing.review_keys(self._world.task(task))]
+        keys = [(task, key) for task in tasks for key in closing.review_keys(self._working.task(task))]
         await self._load_missing(lookups.WORK_KEY.of(key) for key in keys)
-        found = [self._world.get(lookups.WORK_KEY, key) for key in keys]
+        found = [self._working.get(lookups.WORK_KEY, key) for key in keys]
         await self._load_missing(lookups.WORK.of(work) for work in found if work is not None)
 
     async def _load_missing(self, needs: Iterable[Key]) -> None:
-        missing = [want for want in needs if want not in self._world.rows]
+        missing = [want for want in needs if want not in self._working.rows]
         if missing:
-            self._world.put_loaded(await self._unit.load(missing))
+            self._working.put_loaded(await self._transaction.load(missing))
 
     async def _decide(self, poll: Poll, save: Save) -> tuple[Granted, ...]:
         bot = poll.bot
@@ -300,7 +300,7 @@ class Dispatcher:
             poll.reason = "at_capacity"
             return ()
         if bot.tenant not in self._heads:  # another poll's answer made room
-            self._heads[bot.tenant] = ReadyQueues(self._unit, self._world, bot.tenant)
+            self._heads[bot.tenant] = ReadyQueues(self._transaction, self._working, bot.tenant)
         entries = self._heads[bot.tenant]
         looked_at = most
         found: tuple[Granted, ...] | None = None
@@ -325,8 +325,8 @@ class Dispatcher:
         """The live leases of an earlier call with the same claim id, whose answer was lost."""
         if poll.claim.claim_id is None:
             return None
-        works = self._world.get(lookups.CLAIM, (bot.id, poll.claim.claim_id))
-        leases = [self._world.get(lookups.LEASE, work) for work in works]
+        works = self._working.get(lookups.CLAIM, (bot.id, poll.claim.claim_id))
+        leases = [self._working.get(lookups.LEASE, work) for work in works]
         live = [
             lease
             for lease in leases
@@ -343,7 +343,7 @@ class Dispatcher:
         return self._granted(live)
 
     def _granted(self, leases: Iterable[Lease]) -> tuple[Granted, ...]:
-        working = self._world
+        working = self._working
         return tuple(Granted(lease, working.work(lease.work), working.task(lease.task)) for lease in leases)
 
     async def _take(
@@ -353,20 +353,22 @@ class Dispatcher:
         if not entries:
             return ()
         for _ in range(ROUNDS_MAX):
-            self._world.begin(actor_type="bot", actor=bot.id, by=poll.claim.by, seed=poll.seed, trace=poll.claim.trace)
+            self._working.begin(
+                actor_type="bot", actor=bot.id, by=poll.claim.by, seed=poll.seed, trace=poll.claim.trace
+            )
             try:
                 leases = self._take_some(poll, bot, entries, most)
                 if all_or_none and len(leases) < most:
-                    self._world.undo()
+                    self._working.undo()
                     return None
                 if leases:
                     tasks = dict.fromkeys(lease.task for lease in leases)
-                    one = self._world.task(leases[0].task) if len(tasks) == 1 else None
+                    one = self._working.task(leases[0].task) if len(tasks) == 1 else None
                     own = {"works": [lease.work for lease in leases]}
-                    self._world.record("work.lease", bot.id, task=one, own=own)
-                self._world.finish()
+                    self._working.record("work.lease", bot.id, task=one, own=own)
+                self._working.finish()
             except NotLoaded as missing:
-                self._world.undo()
+                self._working.undo()
                 await save()
                 await self._load_missing(missing.needs)
                 continue
@@ -376,11 +378,11 @@ class Dispatcher:
 
     def _take_some(self, poll: Poll, bot: Bot, entries: list[QueueEntry], most: int) -> list[Lease]:
         leases: list[Lease] = []
-        ttl = poll.claim.ttl or self._world.limits.lease_ttl
+        ttl = poll.claim.ttl or self._working.limits.lease_ttl
         for item in entries:
             if len(leases) >= most:
                 break
-            lease = decisions.take(self._world, poll.claim, bot, item, ttl)
+            lease = decisions.take(self._working, poll.claim, bot, item, ttl)
             if lease is not None:
                 leases.append(lease)
         return leases

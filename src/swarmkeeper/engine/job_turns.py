@@ -12,7 +12,7 @@ from swarmkeeper.engine.fairness import StrideScheduler
 class JobTurns:
     def __init__(self, weights: Mapping[str, int]) -> None:
         self._turns = StrideScheduler(weights)
-        self._after: dict[str, str] = {}  # by tenant: the task whose chore had the last slice
+        self._after: dict[str, str] = {}  # by tenant: the task whose job had the last slice
 
     async def next(self, transaction: Transaction) -> BackgroundJob | None:
         tenants = await transaction.job_tenants()

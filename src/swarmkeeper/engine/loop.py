@@ -101,8 +101,8 @@ class Engine:
         self._tenants = 1  # that want something, now or of late
         self._costs = Costs()
         self._next_due: int | None = None
-        self._chores = False
-        self._chore_turns = JobTurns(self.weights)
+        self._jobs = False
+        self._job_turns = JobTurns(self.weights)
         self._alive_due = self._purge_due = self._pause_until = 0
         self._looked_at = 0
         self._arrivals = 0
@@ -122,7 +122,7 @@ class Engine:
             started = await self._store.start()
         for queue in started.queues:
             self._queues.add(queue)
-        self._next_due, self._chores = started.next_due, started.jobs
+        self._next_due, self._jobs = started.next_due, started.jobs
         self.scheduler.held.update(started.held)
         await self.learn_weights()
         self._purge_due = self.now() + PURGE_EVERY
@@ -194,7 +194,7 @@ class Engine:
     def look_again(self) -> None:
         """Another process has written: work may have come."""
         self._heartbeat_cache.forget_all()
-        self._chores = True
+        self._jobs = True
         for poll in self.scheduler.parked.values():
             poll.fresh = self.scheduler.restless = True
         self._woken.set()
@@ -302,7 +302,7 @@ class Engine:
         """Until there is something to do."""
         while not self._stopping:
             now = self.now()
-            if self._queue or self._chores or self.scheduler.restless:
+            if self._queue or self._jobs or self.scheduler.restless:
                 due = now
             else:
                 due = self._alive_due if self._next_due is None else min(self._alive_due, self._next_due)
@@ -325,7 +325,7 @@ class Engine:
         # Who has the engine alone fills a batch; where others come and go, nobody waits long for a batch of another's.
         self._tenants = max(self._queue.turn(), 1)
         room = BATCH_COST if self._tenants == 1 else BATCH_COST // SHARED
-        if self._chores:
+        if self._jobs:
             room //= 2  # a slice of long work takes as long as the other half
         size = 0
         while self._queue:
@@ -436,8 +436,8 @@ class Engine:
                     timers = await transaction.due(now, TIMERS_MAX)
                     coming = await transaction.due(1 << 62, len(timers) + 1)
                     next_due = coming[-1].due if len(coming) > len(timers) else None
-                if upkeep and self._chores:
-                    job = await self._chore_turns.next(transaction)
+                if upkeep and self._jobs:
+                    job = await self._job_turns.next(transaction)
                 batch = Batch(transaction, working, self.scheduler, self._entropy.seed)
                 slice_rows = self._slice_rows()
                 alive = upkeep and now >= self._alive_due
@@ -451,8 +451,8 @@ class Engine:
             raise
         self._next_due = next_due
         if upkeep:
-            self._chores = job is not None
-            self._chore_turns.served(job)
+            self._jobs = job is not None
+            self._job_turns.served(job)
         if batch.saved:  # a full disk still takes a batch that writes nothing
             self.store_answers = True
         self._committed(batch, began)
@@ -477,7 +477,7 @@ class Engine:
                 if due is not None and (self._next_due is None or due < self._next_due):
                     self._next_due = due
             if any(job is not None for job in changes.jobs.values()):
-                self._chores = True
+                self._jobs = True
             if changes.alive_at is not None:
                 self._alive_due = changes.alive_at + ALIVE_EVERY
             self.stats.saved(changes)
@@ -545,7 +545,7 @@ class Engine:
                 queued.poll.answer.set_exception(error)
 
     async def _one_by_one(self, commands: Sequence[Queued], polls: Sequence[Poll]) -> None:
-        """Find the guilty one: each command alone, in the same order; then polls; then timers and chores."""
+        """Find the guilty one: each command alone, in the same order; then polls; then timers and jobs."""
         for queued in commands:
             try:
                 await self._rerun([queued], [], upkeep=False)
@@ -569,7 +569,7 @@ class Engine:
         try:
             async with self._store.begin() as transaction:
                 timers = await transaction.due(self.now(), TIMERS_MAX)
-                job = await self._chore_turns.next(transaction)
+                job = await self._job_turns.next(transaction)
             for timer in timers:
                 try:
                     await self._run([], [], timer=timer)
@@ -586,7 +586,7 @@ class Engine:
                     raise
                 except Exception as error:
                     self._fault(error, f"chore {job.kind}")
-                    self._chore_turns.served(job)
+                    self._job_turns.served(job)
                     self._pause_until = self.now() + SECOND
         except StoreUnavailable as error:
             self._unavailable(error, [], [])

@@ -1,6 +1,6 @@
 """What may be handed out to the bots of one tenant, the best first over all queues and priorities.
 
-Theory. Of one queue and priority, items stand in the order in which their tasks were begun (`QueueEntry.position`), so that
+Theory. Items of one queue and priority are ordered by when their tasks were begun (`QueueEntry.position`), so that
 what was begun is finished first. A priority counts for one more with each minute that its oldest item has waited
 (`QueueEntry.since`), so that low ones get their turn. These are two orders of the same rows, and both have an index:
 
@@ -56,7 +56,7 @@ class _Line:
 
 class ReadyQueues:
     def __init__(self, transaction: Transaction, working: WorkingSet, tenant: str) -> None:
-        self._unit = transaction
+        self._transaction = transaction
         self._now = working.now
         self._tenant = tenant
         self._looked: set[int] = set()  # queues whose lines are known
@@ -83,8 +83,8 @@ class ReadyQueues:
     async def of_owner(self, queues: Collection[int], owner: str, limit: int) -> list[QueueEntry]:
         """Up to `limit` of each line that are not closed to this owner. Only after everything was stored."""
         found: list[QueueEntry] = []
-        for queue, priority, _ in await self._unit.levels(self._tenant, sorted(queues)):
-            found += await self._unit.queue_entries(self._tenant, owner, queue, priority, limit)
+        for queue, priority, _ in await self._transaction.levels(self._tenant, sorted(queues)):
+            found += await self._transaction.queue_entries(self._tenant, owner, queue, priority, limit)
         return match.choose(found, self._now)
 
     async def _next(self, levels: dict[int, _Level], rows: int) -> QueueEntry | None:
@@ -129,7 +129,7 @@ class ReadyQueues:
         unknown = sorted(set(queues) - self._looked)
         if unknown:
             self._looked.update(unknown)
-            for level in await self._unit.levels(self._tenant, unknown):
+            for level in await self._transaction.levels(self._tenant, unknown):
                 self._lines += [_Line(*level, by_age=by_age) for by_age in (False, True)]
         return [line for line in self._lines if line.queue in queues]
 
@@ -148,7 +148,7 @@ class ReadyQueues:
     async def _read(self, line: _Line, rows: int) -> None:
         after = line.key(line.items[-1]) if line.items else None
         while True:
-            found = await self._unit.queue_entries(
+            found = await self._transaction.queue_entries(
                 self._tenant, "", line.queue, line.priority, rows, after, by_age=line.by_age
             )
             line.whole = len(found) < rows

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from swarmkeeper.http import hot
-from swarmkeeper.http.errors import install_handlers
+from swarmkeeper.http.exception_handlers import install_handlers
 from swarmkeeper.http.intake.limits import HttpLimits
 from swarmkeeper.http.middleware import Faults, HotRoutes, RequestContext
 from swarmkeeper.http.openapi import DESCRIPTION, TAGS, describe

@@ -13,7 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from swarmkeeper.core.errors import Internal
 from swarmkeeper.http.dependencies import Call
-from swarmkeeper.http.errors import CALL, problem_response
+from swarmkeeper.http.errors import CALL
+from swarmkeeper.http.exception_handlers import problem_response
 from swarmkeeper.http.intake.limits import ClientGone
 from swarmkeeper.http.routing import HotRoute
 from swarmkeeper.http.services import Services

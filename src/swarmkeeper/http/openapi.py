@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from fastapi import FastAPI
 from pydantic import BaseModel
@@ -20,24 +20,30 @@ from swarmkeeper.http.errors import STATUS
 from swarmkeeper.http.responses import PROBLEM_TYPE
 from swarmkeeper.wire import v1
 
-if TYPE_CHECKING:
-    from swarmkeeper.http.routing import StrictRoute
-
 Responses = dict[int | str, dict[str, Any]]
+
+
+class DescribedRoute(Protocol):
+    """What the description needs of a route (routing.py)."""
+
+    responses: Responses
+    status_code: int | None
+    refusals: frozenset[type[SwarmkeeperError]]
+
 
 DESCRIPTION = """A control plane for swarms of AI bots: who may do what, when, and at what cost.
 
 Bodies are strict: an unknown field is refused, `"5"` is not 5. Every refusal is a problem document (RFC 9457) whose
 `code` is one of a closed set."""
 TAGS = {
-    "tasks": "Submit, look at, wait for and steer tasks.",
-    "work": "What bots do.",
-    "bots": "The fleet.",
+    "tasks": "Submit, read, wait for and control tasks.",
+    "work": "Lease work, report results, send heartbeats.",
+    "bots": "Registered bots.",
     "keys": "API keys.",
-    "evidence": "What happened.",
-    "ops": "Health, figures, descriptions.",
+    "evidence": "Events and audit records.",
+    "ops": "Health, metrics, API description.",
 }
-WORDS = {200: "Here it is.", 201: "It was made.", 204: "It is gone.", 304: "Nothing has changed.", 503: "Not now."}
+WORDS = {200: "Success.", 201: "Created.", 204: "Deleted.", 304: "Not modified.", 503: "Not ready."}
 # Any query can be wrong.
 EVERY_ROUTE = (errors.Internal, errors.Overloaded, errors.Malformed, errors.Invalid)
 
@@ -45,14 +51,17 @@ _METHODS = ("post", "get", "patch", "delete")  # in the order in which they are 
 _SCHEMAS = "#/components/schemas/"
 _EVERY_RESPONSE = ("X-Request-Id", "API-Version", "traceparent")
 _HEADERS: Mapping[str, Any] = {
-    "X-Request-Id": {"description": "Which call this was, as logs have it.", "schema": {"type": "string"}},
+    "X-Request-Id": {"description": "The id of this request, as in the logs.", "schema": {"type": "string"}},
     "API-Version": {"schema": {"const": "1"}},
     "traceparent": {"description": "W3C trace context.", "schema": {"type": "string"}},
-    "Retry-After": {"description": "When to come back, in seconds.", "schema": {"type": "integer"}},
-    "ETag": {"description": "Of this state; see If-None-Match and If-Match.", "schema": {"type": "string"}},
-    "Location": {"description": "Where it is now.", "schema": {"type": "string"}},
+    "Retry-After": {"description": "Seconds to wait before the next try.", "schema": {"type": "integer"}},
+    "ETag": {
+        "description": "The version of the resource; see If-None-Match and If-Match.",
+        "schema": {"type": "string"},
+    },
+    "Location": {"description": "The URL of the new resource.", "schema": {"type": "string"}},
     "Idempotency-Replayed": {
-        "description": "The call had been carried out before, under the same key.",
+        "description": "The call was carried out before, under the same key.",
         "schema": {"const": "true"},
     },
 }
@@ -76,7 +85,7 @@ def refusals_of(declared: Responses) -> Iterable[type[SwarmkeeperError]]:
     return kinds
 
 
-def describe_refusals(route: StrictRoute) -> None:
+def describe_refusals(route: DescribedRoute) -> None:
     """Add the responses of all refusals of a route, each a reference to the one for that set of codes."""
     problem = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for status, codes in _codes(route).items():
@@ -86,7 +95,7 @@ def describe_refusals(route: StrictRoute) -> None:
             route.responses[status] = {"$ref": f"#/components/responses/{codes}"}
 
 
-def _codes(route: StrictRoute) -> dict[int, str]:
+def _codes(route: DescribedRoute) -> dict[int, str]:
     """By status the codes of the route's refusals, as the name of a shared response."""
     by_status: dict[int, set[str]] = {}
     for kind in route.refusals:
@@ -125,7 +134,7 @@ SOMETIMES: Mapping[str, frozenset[str]] = {
 _RENAMED = {"Reason-Input": "ReasonSent", "Reason-Output": "WaitingReason"}
 
 
-def describe(app: FastAPI, routes: Iterable[StrictRoute]) -> dict[str, Any]:
+def describe(app: FastAPI, routes: Iterable[DescribedRoute]) -> dict[str, Any]:
     """FastAPI's document, with what it cannot express:
 
     - responses and headers that operations share, so that each stands there once;
@@ -161,7 +170,7 @@ def describe(app: FastAPI, routes: Iterable[StrictRoute]) -> dict[str, Any]:
     return _for_generators(found, schemas)
 
 
-def _shared_responses(routes: Iterable[StrictRoute]) -> dict[str, Any]:
+def _shared_responses(routes: Iterable[DescribedRoute]) -> dict[str, Any]:
     """The refusals, one response for each set of codes that a status can have."""
     found: dict[str, Any] = {}
     for route in routes:

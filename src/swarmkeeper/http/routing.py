@@ -34,7 +34,8 @@ from swarmkeeper.core.errors import SwarmkeeperError, TooLarge
 from swarmkeeper.core.ports import StoreUnavailable
 from swarmkeeper.engine.request_turns import COST_BYTES
 from swarmkeeper.http.dependencies import BodyOf, Call, Permission, get_idempotency, get_principal, require
-from swarmkeeper.http.errors import CALL, refuse, refuse_unavailable
+from swarmkeeper.http.errors import CALL
+from swarmkeeper.http.exception_handlers import refuse, refuse_unavailable
 from swarmkeeper.http.intake import limits
 from swarmkeeper.http.intake.content import Asked, Meaning, Refusals, Sent, Understood, reports
 from swarmkeeper.http.intake.reader import MIDDLE_BYTES, SHORT_BYTES, UNASKED_BYTES, read_here
@@ -129,7 +130,8 @@ class StrictRoute(APIRoute):
     # ---- before FastAPI --------------------------------------------------------------------------------------------
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        # FastAPI describes the query and the body, but `admit` reads them: to read them twice takes 0.1 ms.
+        # FastAPI describes query, body and caller by the signature, but would read the body before all else. So the
+        # endpoint is given what `admit` has read. To let FastAPI check it once more would also take 0.1 ms.
         described = self.dependant, self.body_field
         self.dependant, self.body_field = _without_query_and_body(self.dependant), None
         handle = super().get_route_handler()

@@ -5,48 +5,32 @@ the orchestrator in session.py.
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, overload
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from swarmkeeper.sdk.answers import Answer
 from swarmkeeper.sdk.attempts.sides import OneLoop, sides_of
+from swarmkeeper.sdk.profile import BotProfile
 
 if TYPE_CHECKING:
     from swarmkeeper.sdk.client import Client
-    from swarmkeeper.sdk.context import Context
     from swarmkeeper.sdk.leases import HeldLease
     from swarmkeeper.sdk.session import Session
-    from swarmkeeper.wire.answers import Bot, BotMessage
+    from swarmkeeper.wire.answers import Bot
 
 Code = Callable[..., Any]  # (work) or (work, context), a coroutine function or a plain one
 
 
-class BaseBot:
+class BaseBot(BotProfile):
     """A participant: it registers, polls for work, and submits results.
 
     Derive from PlannerBot, ExecutorBot or EvaluatorBot. `run(bot)` does everything below by itself; the three methods
     are there for a bot that wants to hold the reins.
     """
 
-    type: ClassVar[Literal["Planner", "Executor", "Evaluator"]]
-    kind: ClassVar[Literal["plan", "execute", "review"]]  # of the work it takes
-    method: ClassVar[str]  # the one that its author writes
-
-    name: str | None = None  # None: the one its key is bound to, else what its class or function is called
-    # Tells processes of one name apart, such as a pod's name; each is given work of its own. None: host and process.
-    instance: str | None = None
-    version: str = "1.0"
-    skills: Collection[str] = frozenset()
-    capacity: int = 1  # how much work it holds at a time
-    dedicated: bool = False  # True: takes only work that requires one of its skills
-    endpoint: str | None = None
-    labels: Mapping[str, str] = {}
-    lease_seconds: int | None = None  # None: as the orchestrator has it
-
     # Not set in __init__: authors write their own and forget to call this one.
     _session: Session | None = None
     _made_with: tuple[tuple[Any, ...], dict[str, Any]]  # what the class was called with
-    _of_function = False
 
     def __new__(cls, *arguments: Any, **named: Any) -> Self:
         if (arguments or named) and cls.__init__ is object.__init__:
@@ -54,29 +38,6 @@ class BaseBot:
         bot = super().__new__(cls)
         bot._made_with = arguments, named
         return bot
-
-    # ---- hooks
-
-    def before_submit(self, result: Answer) -> Answer:
-        """Last look at an answer before it leaves this process: redact what must not. May be a coroutine.
-
-        Sees failures too, whose text holds the message of the exception. If it raises, nothing of the answer leaves.
-        """
-        return result
-
-    def on_event(self, kind: str, fields: Mapping[str, Any]) -> None:
-        """Something happened to this bot: for an audit or a trace in a system of your own. Must not block.
-
-        Kinds: registered, leased, submitted, refused, released, lost, cancelled, failed, message, draining, trouble.
-        """
-
-    def on_message(self, message: BotMessage, context: Context) -> Any:
-        """Somebody told this bot something about the work that it is at. May be a coroutine; else it must not block.
-
-        Called beside the work, on the runner's loop: for each of the task's messages once in each attempt, in order.
-        Messages come with heartbeats, so that work which is done at once may end before any. If this raises, the work
-        goes on.
-        """
 
     # ---- the founding interface
 
@@ -130,10 +91,6 @@ class BaseBot:
         return self._session
 
     # ---- what the runner asks
-
-    def has_hook(self, name: str) -> bool:
-        """Whether the author wrote this hook."""
-        return name in vars(self) or getattr(type(self), name) is not getattr(BaseBot, name)
 
     def code(self) -> Code:
         """The author's method.
@@ -205,13 +162,6 @@ def _count(code: Code) -> int:
         elif parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
             return -1
     return count
-
-
-def called(bot: BaseBot) -> str | None:
-    """What a bot is called in its source: its function's name, else its class's; None for what has none (a lambda)."""
-    made_of = getattr(bot, bot.method) if isinstance(bot, FUNCTIONS) else type(bot)
-    name = getattr(made_of, "__name__", "")
-    return name if name.isidentifier() else None
 
 
 # ---- functions as bots ----------------------------------------------------------------------------------------------

@@ -36,7 +36,6 @@ from swarmkeeper.sdk.attempts.failures import OwnCode
 from swarmkeeper.sdk.attempts.sides import OneLoop, Sides
 from swarmkeeper.sdk.attempts.stuck import StuckCode
 from swarmkeeper.sdk.attempts.user_code import Outcome, Raised, Returned, Stopped
-from swarmkeeper.sdk.bots import called
 from swarmkeeper.sdk.connection import chance as chances
 from swarmkeeper.sdk.connection.calls import Answered, Calls, encode
 from swarmkeeper.sdk.errors import ApiError, NotFound, Problem, Refused, error_of_code
@@ -45,7 +44,7 @@ from swarmkeeper.wire.answers import Bot, HeartbeatAnswer, Lease, LeasePage, Rep
 from swarmkeeper.wire.shapes import read_answer
 
 if TYPE_CHECKING:
-    from swarmkeeper.sdk.bots import BaseBot
+    from swarmkeeper.sdk.profile import BotProfile
 
 Json = Any
 log = logging.getLogger("swarmkeeper.bot")
@@ -86,9 +85,9 @@ def _nothing() -> None:
 
 
 class Session:
-    """Made by `BaseBot.connect`, or by the runner."""
+    """Made by `BotProfile.connect`, or by the runner."""
 
-    def __init__(self, bot: BaseBot, calls: Calls) -> None:
+    def __init__(self, bot: BotProfile, calls: Calls) -> None:
         if isinstance(bot.skills, str):
             raise TypeError(f"{type(bot).__name__}.skills is a set of words, not one text")
         self.bot = bot
@@ -118,7 +117,7 @@ class Session:
 
     @property
     def label(self) -> str:
-        return self.info.name if self.info is not None else self.bot.name or called(self.bot) or self.bot.type
+        return self.info.name if self.info is not None else self.bot.name or self.bot.source_name() or self.bot.type
 
     def note(self, kind: str, /, **fields: Json) -> None:
         """Tell the author's hook; a hook that fails must not cost the work."""
@@ -180,7 +179,7 @@ class Session:
             "dedicated": bot.dedicated,
             "labels": dict(bot.labels),
         }
-        default_name = called(bot) if bot.name is None else None
+        default_name = bot.source_name() if bot.name is None else None
         optional = {"name": bot.name, "default_name": default_name, "endpoint": bot.endpoint}
         body |= {name: value for name, value in optional.items() if value is not None}
         answer = await self._call(
@@ -488,7 +487,7 @@ class Session:
                 raise asyncio.CancelledError
 
     async def submit(self, lease: HeldLease, answer: Answer) -> None:
-        """`BaseBot.submit`."""
+        """`BotProfile.submit`."""
         prepared = await self.prepare(lease, answer)
         try:
             match prepared:

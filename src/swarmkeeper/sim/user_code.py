@@ -66,11 +66,10 @@ def swarm_of(target: str) -> list[UserBot]:
     Raises:
         UserCodeFails: it cannot be loaded, or holds no bots.
     """
-    from swarmkeeper.sdk.bots import called
 
     found: list[UserBot] = []
     for place, bot in enumerate(_bots(target)):
-        word = re.sub(r"[^A-Za-z0-9._-]", "-", bot.name or called(bot) or bot.type)[:64]
+        word = re.sub(r"[^A-Za-z0-9._-]", "-", bot.name or bot.source_name() or bot.type)[:64]
         if any(one.word == word for one in found):
             word = f"{word}-{place + 1}"
         skills, named = frozenset(bot.skills), bot.name is not None

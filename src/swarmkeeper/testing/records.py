@@ -174,7 +174,7 @@ def changes_of(record: Any) -> Changes:
 def want_of(record: Any) -> Key:
     match record:
         case BackgroundJob():
-            return ("chores", record.task)
+            return ("jobs", record.task)
         case Idempotency():
             return ("idempotency", (record.tenant, record.key))
         case ApiKey():
@@ -188,7 +188,7 @@ def want_of(record: Any) -> Key:
 
 
 def loaded(record: Any) -> Any:
-    """What its want is answered with: chores are loaded by task, all others by themselves."""
+    """What its want is answered with: jobs are loaded by task, all others by themselves."""
     return [record] if isinstance(record, BackgroundJob) else record
 
 
@@ -287,7 +287,7 @@ def ready(work_id: str = "sub_1", **given: Any) -> QueueEntry:
         "queue": 1,
         "tenant": "acme",
         "priority": 5,
-        "place": 1,
+        "position": 1,
         "since": 1,
         "task": "tsk_1",
     }
@@ -337,9 +337,9 @@ def approval(approval_id: str = "apr_1", **given: Any) -> Approval:
     return Approval(**plain | given)
 
 
-def job(chore_id: str = "chr_1", **given: Any) -> BackgroundJob:
+def job(job_id: str = "chr_1", **given: Any) -> BackgroundJob:
     plain: dict[str, Any] = {
-        "id": chore_id,
+        "id": job_id,
         "task": "tsk_1",
         "tenant": "acme",
         "kind": "sweep",

@@ -81,7 +81,7 @@ class StoreSuite(TimesSuite):
     async def test_what_belongs_to_nothing_is_an_empty_list(self, opened: Store) -> None:
         needs: list[Key] = [("claim", ("b", "c")), ("children", ("w", "", 5)), ("parents", "w")]
         needs += [("open_works", ("t", "", 5)), ("held_works", ("t", "", 5)), ("leases_of_bot", "b")]
-        needs += [("bots_of_key", "k"), ("keys_of_bot", ("a", "b")), ("approvals", "t"), ("chores", "t")]
+        needs += [("bots_of_key", "k"), ("keys_of_bot", ("a", "b")), ("approvals", "t"), ("jobs", "t")]
 
         assert await load(opened, *needs) == [[]] * len(needs)
         assert await load(opened, ("grants", ("b", "t")), ("late", "w"), ("graph", "t")) == [(0, []), (0, []), ([], [])]
@@ -347,7 +347,7 @@ class StoreSuite(TimesSuite):
             assert [one.id for one in await transaction.next_jobs(9, "tsk_0", "acme")] == ["chr_1", "chr_2", "chr_0"]
             await transaction.save(Changes(jobs={"chr_0": None}))
             assert [one.id for one in await transaction.next_jobs(1, "", "acme")] == ["chr_3"]
-            assert (await transaction.load([("chores", "tsk_1")]))["chores", "tsk_1"] == [jobs[1], jobs[4]]
+            assert (await transaction.load([("jobs", "tsk_1")]))["jobs", "tsk_1"] == [jobs[1], jobs[4]]
         assert (await opened.start()).jobs
 
     async def test_chores_are_found_by_tenant(self, opened: Store) -> None:

@@ -144,10 +144,9 @@ def _micros(seconds: float | None) -> int | None:
 
 
 def bounded(value: Any) -> Any:
-    """As much of a plan's list of subtasks as is read: one subtask and one edge more than there may be.
+    """Cut a plan's list of subtasks to what is read: one subtask and one edge more than the limit.
 
-    One too many is as wrong as a million too many, and is refused by core/rules/graph.py with the plan's other errors. But
-    each that is read takes some hundred bytes of memory.
+    core/rules/graph.py refuses one too many with the plan's other errors; reading a million takes memory.
     """
     if not isinstance(value, list):
         return value

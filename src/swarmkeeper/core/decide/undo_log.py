@@ -1,7 +1,7 @@
 """The journal of one command: who acts, what its audit record will say, and how all that it did is taken back.
 
 A command that is refused, or has to be decided again, leaves nothing behind: entries of mappings are put back as they
-were, records get their fields back, lists are cut to where they ended. What a world knows and does is in world.py.
+were, records get their fields back, lists are cut to where they ended. What a world knows and does is in working.py.
 """
 
 from __future__ import annotations

@@ -189,7 +189,7 @@ class WorkingSet(UndoLog):
         return None if body is None else json.loads(body)
 
     def jobs(self, task: Task) -> list[BackgroundJob]:
-        return self.get(lookups.CHORES, task.id)
+        return self.get(lookups.JOBS, task.id)
 
     # ---- writing ---------------------------------------------------------------------------------------------------
 
@@ -238,7 +238,7 @@ class WorkingSet(UndoLog):
 
     def add_task(self, task: Task) -> None:
         self.put_row(lookups.TASK, task.id, task)
-        self.put_row(lookups.CHORES, task.id, [])
+        self.put_row(lookups.JOBS, task.id, [])
         self.put(self.changes.tasks, task.id, task)
 
     def add_work(self, task: Task, work: Work) -> None:
@@ -275,17 +275,17 @@ class WorkingSet(UndoLog):
         self.set_timer("answer", approval.id, approval.expires_at)
 
     def add_job(self, task: Task, kind: str, args: Mapping[str, Json]) -> BackgroundJob:
-        # Chores of one task run in the order of their ids.
+        # Jobs of one task run in the order of their ids.
         job = BackgroundJob(
             f"chr_{self.next_position():020d}{task.id[4:]}", task.id, task.tenant, kind, self.now, args=args
         )
-        self.put_row(lookups.CHORES, task.id, [*self.jobs(task), job])
+        self.put_row(lookups.JOBS, task.id, [*self.jobs(task), job])
         self.put(self.changes.jobs, job.id, job)
         return job
 
     def end_job(self, job: BackgroundJob) -> None:
-        remaining = [one for one in self.get(lookups.CHORES, job.task) if one.id != job.id]
-        self.put_row(lookups.CHORES, job.task, remaining)
+        remaining = [one for one in self.get(lookups.JOBS, job.task) if one.id != job.id]
+        self.put_row(lookups.JOBS, job.task, remaining)
         self.put(self.changes.jobs, job.id, None)
 
     def write_payload(self, task: Task, payload_id: str, body: bytes | None, *, kept: bool = True) -> str:

@@ -30,14 +30,14 @@ class _Transaction:
     """A unit that remembers what it saved."""
 
     def __init__(self, transaction: SqliteTransaction, saved: list[Changes], before: Callable[[Changes], None]) -> None:
-        self._unit, self._saved, self._before = transaction, saved, before
+        self._transaction, self._saved, self._before = transaction, saved, before
         self.load, self.levels, self.queue_entries = transaction.load, transaction.levels, transaction.queue_entries
         self.due, self.job_tenants, self.next_jobs = transaction.due, transaction.job_tenants, transaction.next_jobs
         self.purge = transaction.purge
 
     async def save(self, changes: Changes) -> int:
         self._before(changes)
-        cursor = await self._unit.save(changes)
+        cursor = await self._transaction.save(changes)
         self._saved.append(changes)
         return cursor
 

@@ -54,7 +54,7 @@ class Model(Records):
         self.commits = 0
         self.full_checks = 0
         self.places: dict[str, int] = {}  # what commits were about, and how often
-        self._chore_task: dict[str, str] = {}
+        self._job_task: dict[str, str] = {}
         self._transition_checks = TransitionChecks(self, secret)
 
     # ---- what is committed -----------------------------------------------------------------------------------------
@@ -159,12 +159,12 @@ class Model(Records):
             if approval.work is not None:
                 questions = self.asked.setdefault(approval.work, set())
                 (questions.add if approval.state == "open" else questions.discard)(approval.id)
-        for chore_id, job in changes.jobs.items():
+        for job_id, job in changes.jobs.items():
             if job is not None:
-                self._chore_task[chore_id] = job.task
-                self.jobs.setdefault(job.task, set()).add(chore_id)
-            elif chore_id in self._chore_task:
-                self.jobs[self._chore_task[chore_id]].discard(chore_id)
+                self._job_task[job_id] = job.task
+                self.jobs.setdefault(job.task, set()).add(job_id)
+            elif job_id in self._job_task:
+                self.jobs[self._job_task[job_id]].discard(job_id)
         commit.at = max(commit.at, changes.alive_at or 0)
 
     def _queue(self, changes: Changes, commit: Commit) -> None:

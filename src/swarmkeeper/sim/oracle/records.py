@@ -56,7 +56,7 @@ class Records:
         self.timers: dict[tuple[str, str], int] = {}  # (kind, what it is of) -> when it is due
         self.approvals: dict[str, Approval] = {}
         self.asked: dict[str, set[str]] = {}  # work -> its open questions
-        self.jobs: dict[str, set[str]] = {}  # task -> its open chores
+        self.jobs: dict[str, set[str]] = {}  # task -> its open jobs
         self.bots: dict[str, Bot | None] = {}  # None: deleted
         self.owners: dict[str, str] = {}  # bot -> whose it is
         self.names: dict[str, str] = {}  # of bots

@@ -80,7 +80,7 @@ class Race:
 def watch(engine: Engine, wrong: Wrong) -> None:
     """Look on as an engine takes what waits. It does not know: its line and its turns are its own."""
     _watch_line(engine, wrong)
-    _watch_chores(engine, wrong)
+    _watch_jobs(engine, wrong)
 
 
 def _watch_line(engine: Engine, wrong: Wrong) -> None:
@@ -101,22 +101,22 @@ def _watch_line(engine: Engine, wrong: Wrong) -> None:
     vars(line)["take"] = take
 
 
-def _watch_chores(engine: Engine, wrong: Wrong) -> None:
+def _watch_jobs(engine: Engine, wrong: Wrong) -> None:
     race = Race("slices", engine.weights, wrong)
-    turns = engine._chore_turns
-    next_chore, chore_served = turns.next, turns.served
+    turns = engine._job_turns
+    next_job, job_served = turns.next, turns.served
     waiting: AbstractSet[str] = frozenset()
 
     async def chosen(transaction: Transaction) -> BackgroundJob | None:
         nonlocal waiting
         waiting = frozenset(await transaction.job_tenants())
-        return await next_chore(transaction)
+        return await next_job(transaction)
 
     def served(job: BackgroundJob | None) -> None:
         if job is None:
             race.wait(frozenset())
         else:
             race.served(job.tenant, 1, waiting)
-        chore_served(job)
+        job_served(job)
 
     vars(turns).update(next=chosen, served=served)

@@ -314,7 +314,7 @@ APPROVAL = RecordTable(
     "expires_at subject_hash subject state decision decided_by decided_at version",
     codecs={"choices": LIST, "schema": NULLABLE_JSON, "subject": NULLABLE_JSON, "decision": NULLABLE_JSON},
 )
-CHORE = RecordTable(
+JOB = RecordTable(
     BackgroundJob, "chore", "id task tenant kind created_at", "cursor args version", codecs={"args": OBJECT}
 )
 QUEUE = RecordTable(Queue, "queue", "id kind skills assign_to", codecs={"kind": _word(Kind), "skills": LIST})
@@ -355,7 +355,7 @@ AUDIT_LEAF = RecordTable(
 AUDIT_TREE = RecordTable(AuditTree, "audit_tree", "tenant size frontier root")
 
 RECORDS: tuple[RecordTable[Any], ...] = (
-    *(TASK, WORK, LEASE, BOT, API_KEY, APPROVAL, CHORE, QUEUE, EDGE, READY, TIMER, ATTEMPT, LATE_RESULT, FEEDBACK),
+    *(TASK, WORK, LEASE, BOT, API_KEY, APPROVAL, JOB, QUEUE, EDGE, READY, TIMER, ATTEMPT, LATE_RESULT, FEEDBACK),
     *(ANSWERED, MESSAGE, IDEMPOTENCY, EVENT, AUDIT_LEAF, AUDIT_TREE),
 )
 PAYLOAD = Table("payload", ("id", "task", "body"))

@@ -83,7 +83,7 @@ class SqliteTransaction:
         for name in ("chores_next", "chores_first"):
             if len(found) < limit:
                 wanted = {"after": after, "limit": limit - len(found), "tenant": tenant}
-                found += map(rows.CHORE.from_row, self._connection.execute(QUERIES[name], wanted))
+                found += map(rows.JOB.from_row, self._connection.execute(QUERIES[name], wanted))
         return found
 
     async def purge(self, now: int, limit: int) -> int:
@@ -114,7 +114,7 @@ class SqliteTransaction:
         self._versioned(rows.API_KEY, changes.keys.values())
         self._versioned(rows.APPROVAL, changes.approvals.values())
         self._insert("delete_chore", [(name,) for name, job in changes.jobs.items() if job is None])
-        self._versioned(rows.CHORE, [job for job in changes.jobs.values() if job is not None])
+        self._versioned(rows.JOB, [job for job in changes.jobs.values() if job is not None])
         self._insert("insert_late_result", changes.late_results, rows.LATE_RESULT.to_row)
         self._insert("insert_feedback", changes.feedback, rows.FEEDBACK.to_row)
         self._insert("insert_answered", changes.answered, rows.ANSWERED.to_row)
@@ -263,9 +263,9 @@ class _Loading:
                 task = self._stored[lease.task] = row[_WORK_END:-1]
                 found["task", lease.task] = rows.TASK.from_row(task)
             if row[-1]:
-                self._want("chores", lease.task)
+                self._want("jobs", lease.task)
             else:
-                found["chores", lease.task] = []
+                found["jobs", lease.task] = []
             if lease.lease_id in ended:  # an attempt is written when its lease goes
                 found["attempt", lease.lease_id] = None
 
@@ -377,10 +377,10 @@ class _Loading:
 
     def jobs(self, keys: _Keys) -> None:
         for key in keys:
-            self._found["chores", key] = []
+            self._found["jobs", key] = []
         for row in self._many("chores_of_tasks", keys):
-            job = rows.CHORE.from_row(row)
-            self._found["chores", job.task].append(job)
+            job = rows.JOB.from_row(row)
+            self._found["jobs", job.task].append(job)
 
     def late(self, keys: _Keys) -> None:
         for key in keys:
@@ -420,7 +420,7 @@ _GATHER: Mapping[str, Callable[[_Loading, _Keys], None]] = {
     "speakers": _Loading.speakers,
     "messages": _Loading.messages,
     "approvals": _Loading.approvals,
-    "chores": _Loading.jobs,
+    "jobs": _Loading.jobs,
     "late": _Loading.late,
     "idempotency": _Loading.idempotency,
 }

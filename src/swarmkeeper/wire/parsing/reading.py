@@ -1,7 +1,8 @@
 """Reads a plan or a verdict that came in a report: as much of it as can be read, and all that cannot.
 
 A bot is told everything that is wrong in one answer, the errors of shape found here and those of the graph found in
-core/rules/graph.py. So a subtask that is partly unreadable keeps its name and edges: else each edge to it were an error, too.
+core/rules/graph.py. So a subtask that is partly unreadable keeps its name and edges: else each edge to it would be an
+error, too.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def update(working: WorkingSet, command: Update) -> str:
     if command.priority is not None and command.priority != task.priority:
         old, priority = task.priority, command.priority
         working.edit_task(task).priority = priority
-        steps.begin_chore(working, task, "priority", {"old": old, "new": priority})
+        steps.begin_job(working, task, "priority", {"old": old, "new": priority})
     event = events.TaskUpdated(labels=labels, deadline_seconds=deadline_seconds, priority=priority)
     if changed := event.scanned():
         working.record("task.update", task.id, task=task, body=changed)

@@ -142,7 +142,7 @@ def _fail_subject(
 # ---- a round of reviews of the whole -------------------------------------------------------------------------------
 
 
-def exclude_takers(working: WorkingSet, task: Task, review: Work) -> None:
+def exclude_reviewer_owners(working: WorkingSet, task: Task, review: Work) -> None:
     """No two reviews of a round go to one owner: tell the others who has, or has had a vote with, which."""
     if review.subject is not None or task.quorum[1] == 1:
         return

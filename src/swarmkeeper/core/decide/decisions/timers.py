@@ -1,4 +1,4 @@
-"""What the engine does of itself: timers that fell due, and the next slice of a chore.
+"""What the engine does of itself: timers that fell due, and the next slice of a job.
 
 A timer only says: look again. What it finds decides, so that a timer that was moved, or fires twice, does no harm.
 """
@@ -153,7 +153,7 @@ def _deadline(working: WorkingSet, task_id: str) -> None:
 
 
 def go_on(working: WorkingSet, command: Continue) -> None:
-    """Do one slice of the oldest chore of a task."""
+    """Do one slice of the oldest job of a task."""
     task = working.task(command.task)
     jobs = working.jobs(task)
     if not jobs:

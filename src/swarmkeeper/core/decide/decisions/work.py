@@ -70,7 +70,7 @@ def take(working: WorkingSet, claim: Claim, bot: Bot, ready: QueueEntry, ttl: in
     lease = working.grant(task, work, bot, ttl=ttl, claim_id=claim.claim_id)
     if work.kind is Kind.REVIEW and work.subject is None:
         work.reviewer_owner = bot.owner
-        review.exclude_takers(working, task, work)
+        review.exclude_reviewer_owners(working, task, work)
     leased = events.WorkLeased(kind=work.kind, attempt=work.attempt, round=work.round, bot=bot.id, key=work.key)
     working.emit(leased, task=task, work=work)
     if work.kind is Kind.EXECUTE and not task.started:
@@ -119,7 +119,7 @@ def give_back(
 
 def review_changed(working: WorkingSet, task: Task, work: Work) -> None:
     if work.kind is Kind.REVIEW and work.subject is None:
-        review.exclude_takers(working, task, work)
+        review.exclude_reviewer_owners(working, task, work)
 
 
 # ---- failures ------------------------------------------------------------------------------------------------------
@@ -189,7 +189,7 @@ def failed(working: WorkingSet, task: Task, work: Work) -> None:
     elif work.subject is not None:
         review.review_of_subtask_failed(working, task, work)
     else:
-        review.exclude_takers(working, task, work)
+        review.exclude_reviewer_owners(working, task, work)
         review.conclude_round(working, task)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from swarmkeeper.core import events, lookups
 from swarmkeeper.core.decide.effects import deadline, holding, questions, rows, settling
-from swarmkeeper.core.decide.effects.steps import begin_chore, step
+from swarmkeeper.core.decide.effects.steps import begin_job, step
 from swarmkeeper.core.decide.working_set import WorkingSet, failure
 from swarmkeeper.core.model import BackgroundJob, Task, Work
 from swarmkeeper.core.states import (
@@ -86,7 +86,7 @@ def fail_task(working: WorkingSet, task: Task, code: FailureCode, detail: str, w
     deadline.stop(working, task)
     questions.cancel(working, task)
     working.move_task(task, TaskTransition.FAILED, events.TaskFailed, outcome=outcome, code=code, detail=detail)
-    begin_chore(working, task, "cancel", {})
+    begin_job(working, task, "cancel", {})
 
 
 @step("cancel")

@@ -7,7 +7,7 @@ from typing import Any
 
 from swarmkeeper.core import events, lookups
 from swarmkeeper.core.decide.effects import deadline, questions
-from swarmkeeper.core.decide.effects.steps import begin_chore, step
+from swarmkeeper.core.decide.effects.steps import begin_job, step
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.model import BackgroundJob, Task, Work
 from swarmkeeper.core.states import FINAL, Status
@@ -19,7 +19,7 @@ def hold(working: WorkingSet, task: Task, name: str) -> None:
     working.edit_task(task).hold_reasons = tuple(sorted({*task.hold_reasons, name}))
     working.emit(events.TaskHeld(hold=name), task=task)
     if first:
-        begin_chore(working, task, "hold", {})
+        begin_job(working, task, "hold", {})
 
 
 def unhold(working: WorkingSet, task: Task, name: str) -> None:
@@ -28,7 +28,7 @@ def unhold(working: WorkingSet, task: Task, name: str) -> None:
     working.edit_task(task).hold_reasons = tuple(one for one in task.hold_reasons if one != name)
     working.emit(events.TaskUnheld(hold=name), task=task)
     if not task.hold_reasons:
-        begin_chore(working, task, "unhold", {})
+        begin_job(working, task, "unhold", {})
 
 
 def _each_ready(working: WorkingSet, task: Task, job: BackgroundJob, act: Callable[[Work], None]) -> bool:
@@ -49,7 +49,7 @@ def _hold_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
 
 @step("unhold")
 def _unhold_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
-    if working.is_held(task):  # held again before this chore's turn came: the next release will do it
+    if working.is_held(task):  # held again before this job's turn came: the next release will do it
         return True
     return _each_ready(working, task, job, lambda work: None if work.start_due else working.make_ready(task, work))
 

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from swarmkeeper.core import events, lookups
 from swarmkeeper.core.decide.effects import closing, rows
-from swarmkeeper.core.decide.effects.steps import begin_chore, room, step
+from swarmkeeper.core.decide.effects.steps import begin_job, room, step
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.model import BackgroundJob, Edge, Json, SubtaskSpec, Task, Work
 from swarmkeeper.core.rules import graph
 from swarmkeeper.core.states import FINAL, AttemptOutcome, Status, Transition
 
-_LOADS = frozenset({"plan", "reopen"})  # chores in which a task is not whole: it is `loading` until the last of them
+_LOADS = frozenset({"plan", "reopen"})  # jobs in which a task is not whole: it is `loading` until the last of them
 
 
 # ---- plans ---------------------------------------------------------------------------------------------------------
@@ -62,12 +62,12 @@ def _write_later(working: WorkingSet, task: Task, parts: Sequence[bytes]) -> Non
     names = [f"{task.id}/plan/{at}/{number}" for number in range(len(parts))]
     for name, part in zip(names, parts, strict=True):
         working.write_payload(task, name, part, kept=False)
-    # Never begun here: to cut a long plan was work enough for one commit, and a short one waits for other chores.
+    # Never begun here: to cut a long plan was work enough for one commit, and a short one waits for other jobs.
     working.add_job(task, "plan", {"slices": names, "at": at, "skipped": []})
 
 
 def _write_whole(working: WorkingSet, task: Task, nodes: Sequence[Mapping[str, Json]], *, at: int) -> None:
-    """A plan that one slice holds, where nothing of the task is before it: no chore, and nothing kept for one."""
+    """A plan that one slice holds, where nothing of the task is before it: no job, and nothing kept for one."""
     written = rows.write_rows(working, task, nodes, at=at)
     skipped = [work for work in written if work.status is Status.SKIPPED]
     if skipped:
@@ -95,14 +95,14 @@ def _plan_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
         return False
     _loaded(working, task, job)
     if job.args["skipped"]:
-        # A chore of its own: what lies behind them can be listed only once these rows are stored.
+        # A job of its own: what lies behind them can be listed only once these rows are stored.
         working.add_job(task, "settle", {"parents": [[work_id, ""] for work_id in job.args["skipped"]]})
     working.add_job(task, "release", {})
     return True
 
 
 def _loaded(working: WorkingSet, task: Task, job: BackgroundJob) -> None:
-    """Note that the rows of this chore are all written: where no other writes some, the task is whole again."""
+    """Note that the rows of this job are all written: where no other writes some, the task is whole again."""
     working.edit_task(task).loading = any(one.id != job.id and one.kind in _LOADS for one in working.jobs(task))
 
 
@@ -145,7 +145,7 @@ def reopen(working: WorkingSet, task: Task, roots: Iterable[str], *, clear: bool
     if len(order) > room(working) or working.jobs(task):
         # Not all in this commit: until the last of them is open again, nobody may take the task to be done.
         working.edit_task(task).loading = True
-    begin_chore(working, task, "reopen", {"order": order, "clear": clear, "whole": not task.loading})
+    begin_job(working, task, "reopen", {"order": order, "clear": clear, "whole": not task.loading})
 
 
 @step("reopen")

@@ -1,7 +1,7 @@
-"""Long work of one task, done in slices: how it begins, and which function does a slice of which kind of chore.
+"""Background jobs: long work of one task, done in slices; and which function does a slice of which kind of job.
 
-`begin_chore` does the first slice in the command's own commit. What is left is written down as a `BackgroundJob`, and upkeep.py
-goes on with it, one slice a batch. The chores of one task run one after another.
+`begin_job` does the first slice in the commit of the command. The rest is stored as a `BackgroundJob`, and
+decisions/timers.py continues it with one slice in each batch. The jobs of one task run one after another.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from swarmkeeper.core.model import BackgroundJob, Json, Task
 
 Step = Callable[[WorkingSet, Task, BackgroundJob], bool]  # does one slice; whether it was the last
 
-STEPS: dict[str, Step] = {}  # by kind of chore; each module of this package adds its own with `step`
+STEPS: dict[str, Step] = {}  # by kind of job; each module of this package adds its own with `step`
 
 
 def step(kind: str) -> Callable[[Step], Step]:
-    """Register the function that does one slice of a kind of chore."""
+    """Register the function that does one slice of a kind of job."""
 
     def register(function: Step) -> Step:
         STEPS[kind] = function
@@ -26,8 +26,8 @@ def step(kind: str) -> Callable[[Step], Step]:
     return register
 
 
-def begin_chore(working: WorkingSet, task: Task, kind: str, args: Mapping[str, Json]) -> None:
-    """Start a piece of work that may be long: at once where no other chore of the task is before it."""
+def begin_job(working: WorkingSet, task: Task, kind: str, args: Mapping[str, Json]) -> None:
+    """Start a piece of work that may be long: at once where no other job of the task is before it."""
     free = not working.jobs(task)
     job = working.add_job(task, kind, args)
     if free and STEPS[kind](working, task, job):
@@ -35,5 +35,5 @@ def begin_chore(working: WorkingSet, task: Task, kind: str, args: Mapping[str, J
 
 
 def room(working: WorkingSet) -> int:
-    """How many more rows the current command, or the slice of a chore, may write."""
+    """How many more rows the current command, or the slice of a job, may write."""
     return max(1, working.limits.slice_rows - working.rows_written)

@@ -1,0 +1,106 @@
+"""Turns refusals and faults into answers: FastAPI's exception handlers, and the same for the hot routes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Match, Route
+
+from swarmkeeper.core import errors
+from swarmkeeper.core.ports import StoreUnavailable
+from swarmkeeper.http.dependencies import Call
+from swarmkeeper.http.errors import CALL, headers_of, problem
+from swarmkeeper.http.responses import Problem
+from swarmkeeper.wire.problems import pointer
+
+
+def problem_response(call: Call, error: errors.SwarmkeeperError, headers: Mapping[str, str] | None = None) -> Response:
+    """The response with the problem document; nothing is logged of it."""
+    document = problem(error, call.request_id, call.base)
+    return Problem(document, document["status"], headers={**headers_of(error), **(headers or {})})
+
+
+def refuse(call: Call, error: errors.SwarmkeeperError) -> Response:
+    """The response to a call that is refused. It is logged; where the caller may not do it, it is audited, too."""
+    services = call.services
+    call.refused(error)
+    if isinstance(error, errors.Forbidden) and call.principal is not None:
+        services.identity.refused(call.principal, error.code, f"{call.method} {call.path}")
+    if isinstance(error, errors.Internal):
+        services.log("internal", request_id=call.request_id, path=call.path, cause=repr(error.__cause__))
+    headers = {}
+    pace = services.quotas.submissions
+    if call.principal is not None and any(f"/{pace.limit}/" in pointer for pointer, *_ in error.details):
+        headers = dict(pace.headers(call.principal))  # how fast the caller may submit
+    # It refers to frames that refer to it, with all that was sent: a cycle, which would be kept until the garbage
+    # collector looks at what is old.
+    error.__traceback__ = None
+    return problem_response(call, error, headers)
+
+
+def refuse_unavailable(call: Call, error: StoreUnavailable) -> Response:
+    """The response where the store cannot be reached."""
+    call.services.log("store_unavailable", error=str(error), request_id=call.request_id)
+    return problem_response(call, errors.Overloaded("the store is not available now", retry_after=1))
+
+
+# ---- exception handlers --------------------------------------------------------------------------------------------
+
+
+def install_handlers(app: FastAPI) -> None:
+    """Let the application answer all refusals with problem documents."""
+    app.add_exception_handler(errors.SwarmkeeperError, _on_refusal)
+    app.add_exception_handler(StoreUnavailable, _on_store_unavailable)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+
+
+def _call(request: Request) -> Call:
+    call: Call = request.scope[CALL]
+    return call
+
+
+async def _on_refusal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.SwarmkeeperError), "it was registered for that"
+    return refuse(_call(request), error)
+
+
+async def _on_store_unavailable(request: Request, error: Exception) -> Response:
+    assert isinstance(error, StoreUnavailable), "it was registered for that"
+    return refuse_unavailable(_call(request), error)
+
+
+async def _on_validation_error(request: Request, error: Exception) -> Response:
+    """What FastAPI itself finds wrong. Bodies and queries are checked before it sees them, so this is rare."""
+    assert isinstance(error, RequestValidationError), "it was registered for that"
+    call = _call(request)
+    details = tuple((pointer(each["loc"], call.safe), "invalid", "is not valid") for each in error.errors())
+    return refuse(call, errors.Invalid("the request breaks a rule", details=details))
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    """No route has the path (404), or none the method (405)."""
+    assert isinstance(error, HTTPException), "it was registered for that"
+    call = _call(request)
+    if error.status_code == 405:
+        call.path = request.scope["route"].path_format
+        refusal: errors.SwarmkeeperError = errors.MethodNotAllowed("this path has other methods")
+        call.refused(refusal)
+        return problem_response(call, refusal, {"allow": ", ".join(sorted(_allowed(request)))})
+    kind = KIND_OF_STATUS.get(error.status_code, errors.Internal)
+    refusal = kind(STATUS[kind][1].lower())
+    call.refused(refusal)
+    return problem_response(call, refusal)
+
+
+def _allowed(request: Request) -> set[str]:
+    """The methods of all routes that have the path; HEAD goes with GET."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    found = {
+        method for route in routes if route.matches(request.scope)[0] != Match.NONE for method in route.methods or ()
+    }
+    return found | ({"HEAD"} if "GET" in found else set())
