@@ -265,14 +265,14 @@ def _signature(thing: Any) -> str:
 
 
 def metrics_page() -> str:
-    from swarmkeeper.engine.stats import Figures
+    from swarmkeeper.engine.stats import Stats
     from swarmkeeper.observe.metrics import Metrics, Sources
     from swarmkeeper.storage.sqlite.store import SqliteStore
 
     def none() -> int:
         return 0
 
-    figures = Figures(refused={"lease_lost": 0}, endings={"succeeded": 0}, events={"task.submitted": 0})
+    figures = Stats(refused={"lease_lost": 0}, endings={"succeeded": 0}, events={"task.submitted": 0})
 
     def limits() -> dict[str, int]:
         return {"polls": 0}

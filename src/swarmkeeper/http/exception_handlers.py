@@ -13,7 +13,7 @@ from starlette.routing import Match, Route
 from swarmkeeper.core import errors
 from swarmkeeper.core.ports import StoreUnavailable
 from swarmkeeper.http.dependencies import Call
-from swarmkeeper.http.errors import CALL, headers_of, problem
+from swarmkeeper.http.errors import CALL, KIND_OF_STATUS, STATUS, headers_of, problem
 from swarmkeeper.http.responses import Problem
 from swarmkeeper.wire.problems import pointer
 

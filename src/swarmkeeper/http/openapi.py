@@ -56,7 +56,7 @@ _HEADERS: Mapping[str, Any] = {
     "traceparent": {"description": "W3C trace context.", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds to wait before the next try.", "schema": {"type": "integer"}},
     "ETag": {
-        "description": "The version of the resource; see If-None-Match and If-Match.",
+        "description": "The version; see If-None-Match and If-Match.",
         "schema": {"type": "string"},
     },
     "Location": {"description": "The URL of the new resource.", "schema": {"type": "string"}},
