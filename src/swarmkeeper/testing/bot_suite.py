@@ -248,7 +248,7 @@ async def registers(trial: Trial) -> None:
     trial.bot = Bot.model_validate(found[0].answer)
 
 
-@_check("must", "takes work and reports what came of it")
+@_check("must", "takes work and reports the result")
 async def reports(trial: Trial) -> None:
     since = trial.mark
     task = await trial.give()
@@ -257,7 +257,7 @@ async def reports(trial: Trial) -> None:
         raise Failed("it reported something else than what it was given")
 
 
-@_check("should", "waits for work in long polls, and does not call again and again")
+@_check("should", "waits for work in long polls, without calling repeatedly")
 async def idles(trial: Trial) -> None:
     since = trial.mark
     await asyncio.sleep(IDLE_SECONDS)
@@ -266,7 +266,7 @@ async def idles(trial: Trial) -> None:
         raise Failed(f"{calls} calls in {IDLE_SECONDS:.0f} s without work: ask with wait_seconds")
 
 
-@_check("must", "sends a report again whose answer was lost, and the same one")
+@_check("must", "sends a report again, unchanged, when its answer was lost")
 async def repeats_a_report(trial: Trial) -> None:
     since = trial.mark
     lost = trial.stage.arrange(Fault("report", "lose"))
@@ -279,7 +279,7 @@ async def repeats_a_report(trial: Trial) -> None:
         raise Failed("it sent another result under the same lease: keep what was sent, and send just that again")
 
 
-@_check("must", "does work that was handed out in an answer which got lost")
+@_check("must", "does work that was handed out in an answer that was lost")
 async def repeats_a_claim(trial: Trial) -> None:
     since = trial.mark
     lost = trial.stage.arrange(Fault("claim", "lose", only_leases=True))
@@ -292,7 +292,7 @@ async def repeats_a_claim(trial: Trial) -> None:
     )
 
 
-@_check("should", "repeats a claim under its claim_id, so that no lease has to run out")
+@_check("should", "repeats a claim under its claim_id, so that no lease has to expire")
 async def names_its_claims(trial: Trial) -> None:
     since = trial.mark
     lost = trial.stage.arrange(Fault("claim", "lose", only_leases=True))
@@ -309,7 +309,7 @@ async def names_its_claims(trial: Trial) -> None:
     await soon(lambda: bool(trial.reports(since, task)), trial.patience)
 
 
-@_check("should", "beats while it holds a lease, so that long work is not taken for lost")
+@_check("should", "sends heartbeats while it holds a lease, so that long work is not considered lost")
 async def beats(trial: Trial) -> None:
     since = trial.mark
     held = trial.stage.arrange(Fault("report", "hold"))
@@ -327,7 +327,7 @@ async def beats(trial: Trial) -> None:
         )
 
 
-@_check("should", "does not block its event loop while it works (bots of the Python SDK tell where)")
+@_check("should", "does not block its event loop while it works (bots of the Python SDK say where they block)")
 async def keeps_its_loop_free(trial: Trial) -> None:
     since = trial.mark
     task = await trial.give()
@@ -340,7 +340,7 @@ async def keeps_its_loop_free(trial: Trial) -> None:
         raise Failed(line)
 
 
-@_check("must", "drops work whose lease it lost, and goes on")
+@_check("must", "drops work whose lease it lost, and continues")
 async def drops_lost_work(trial: Trial) -> None:
     since = trial.mark
     trial.stage.arrange(Fault("beat", "refuse", times=1000))
@@ -354,7 +354,7 @@ async def drops_lost_work(trial: Trial) -> None:
     await trial.must_go_on("after its lease was lost")
 
 
-@_check("must", "drops work of a task that was cancelled, and goes on")
+@_check("must", "drops work of a cancelled task, and continues")
 async def drops_cancelled_work(trial: Trial) -> None:
     since = trial.mark
     held = trial.stage.arrange(Fault("report", "hold"))
@@ -374,7 +374,7 @@ async def _insists_not(trial: Trial, since: int, task: Task) -> None:
         raise Failed(f"it sent a report that was refused for good {len(refused)} times")
 
 
-@_check("must", "tries again, and not at once, where the server has no time for it")
+@_check("must", "tries again, but not at once, when the server is overloaded")
 async def is_patient(trial: Trial) -> None:
     since = trial.mark
     refused = trial.stage.arrange(Fault("report", "refuse", times=3))
@@ -402,7 +402,7 @@ async def survives_garbage(trial: Trial) -> None:
     )
 
 
-@_check("must", "forgives fields it does not know: later releases may answer more")
+@_check("must", "ignores fields it does not know: later releases may add fields to answers")
 async def forgives_new_fields(trial: Trial) -> None:
     kinds: tuple[Kind, ...] = ("claim", "report", "beat")
     for kind in kinds:
@@ -425,7 +425,7 @@ async def takes_a_lease_once(trial: Trial) -> None:
     await trial.must_go_on("after a lease was delivered twice")
 
 
-@_check("must", "answers for work that it cannot make sense of")
+@_check("must", "answers for work that it does not understand")
 async def reports_what_it_cannot_do(trial: Trial) -> None:
     for odd in ({"": None}, {"text": ["\U0001f600\u202e", -0.0, 2**53 - 1, {"a": {"b": [[]]}}], "n": "5"}):
         since = trial.mark
@@ -454,7 +454,7 @@ async def stops_clean(trial: Trial) -> None:
         raise Failed("it ended with a lease in hand: others wait until it runs out")
 
 
-@_check("must", f"ends when it is asked to, within {STOP_SECONDS:.0f} s of SIGTERM", ends_it=True)
+@_check("must", f"exits when it is asked to, within {STOP_SECONDS:.0f} s of SIGTERM", ends_it=True)
 async def stops(trial: Trial) -> None:
     trial.process.ask_to_stop()
     if not await trial.process.ended(trial.stop_seconds):
