@@ -72,7 +72,7 @@ class Telling:
             posts -= 1
 
 
-build = vars(app)["create_door"]
+build = vars(app)["create_http_app"]
 
 
 def build_telling(*arguments: Any, **options: Any) -> Any:
@@ -80,7 +80,7 @@ def build_telling(*arguments: Any, **options: Any) -> Any:
 
 
 vars(app)["SqliteStore"] = CrashingStore
-vars(app)["create_door"] = build_telling
+vars(app)["create_http_app"] = build_telling
 
 sys.argv = ["swarmkeeper", "serve", *sys.argv[3:]]
 main()

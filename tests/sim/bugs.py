@@ -353,7 +353,7 @@ def two_votes_at_once(patch: Patch) -> None:
         if item.status is not Status.LEASED:
             right(working, task, item)
 
-    patch.setattr(review, "exclude_takers", exclude_reviewer_owners)
+    patch.setattr(review, "exclude_reviewer_owners", exclude_reviewer_owners)
 
 
 # ---- time ----------------------------------------------------------------------------------------------------------
