@@ -1,1 +1,1 @@
-"""Sample bots, each one file and each a runnable example. review.py lists them; files.py and file_bot.py are shared."""
+"""Sample bots, one file each, runnable as examples. review.py lists them; files.py and file_bot.py are shared."""

@@ -1,4 +1,4 @@
-"""The base of the bots that examine files one by one: they report progress after each, and list what they found."""
+"""Base of the bots that examine files one by one: it reports progress after each file and collects the facts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class FileBot(ExecutorBot, ABC):
     dedicated = True
     output: ClassVar[str] = "files"  # the name of the list
 
-    # A plain function: it runs in a thread, and the heartbeats go on beside it.
+    # A plain function: it runs in a thread, so heartbeats continue.
     def execute(self, subtask: SubTask, context: Context) -> Done | Failed:
         try:
             root = files.root_of(subtask.input)

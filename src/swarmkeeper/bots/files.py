@@ -1,4 +1,4 @@
-"""Which files of a directory are reviewed, and how they are read. What is measured in them is each bot's own."""
+"""Lists the files of a directory to review, and reads them. Each bot does its own measuring."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-# A text longer than this is data that somebody committed; reading it takes long and says little.
+# A longer text is data that was committed; reading it takes long and shows little.
 BYTES_MAX = 1024 * 1024
 SNIFFED_BYTES = 8192
-CLOCK_TICK_SECONDS = 0.01  # a file system dates a change by the last tick of its clock, which may be so long ago
-MARKER = re.compile(r"\b(?:TODO|FIXME|XXX)\b")  # of work that is left to do
+CLOCK_TICK_SECONDS = 0.01  # resolution of timestamps in a file system
+MARKER = re.compile(r"\b(?:TODO|FIXME|XXX)\b")  # of unfinished work
 _NEVER = frozenset(
     {".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv", "venv", ".tox", ".nox", "site-packages"}
     | {".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".swarmkeeper"}
@@ -30,10 +30,10 @@ Language = Literal["python", "text"]
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What there is to review under a root, by name relative to it, in order."""
+    """The files to review under a root, by relative name, in order."""
 
     files: tuple[str, ...]
-    binary: int  # passed over, and so said in the report
+    binary: int  # passed over; the report counts them
     large: int
 
     def passed_over(self) -> dict[str, int]:
@@ -41,11 +41,11 @@ class Listing:
 
 
 class NotThere(Exception):
-    """The path of the task is no directory that this bot can read."""
+    """The path of the task is not a directory that this bot can read."""
 
 
 def root_of(input: object) -> Path:  # noqa: A002 - the field's name
-    """The directory that a task is about.
+    """Return the directory that a task names.
 
     Raises:
         NotThere: the task names none, or it is not on this machine.
@@ -60,12 +60,12 @@ def root_of(input: object) -> Path:  # noqa: A002 - the field's name
 
 
 def listing(root: Path) -> Listing:
-    """The text files under `root`: those that Git knows or would add, or all of them where there is no Git."""
+    """List the text files under `root`: those that Git tracks or would add; without Git, all of them."""
     files: list[str] = []
     binary = large = 0
     for name in sorted(set(_of_git(root) or _walked(root))):
         path = root / name
-        # Links are never followed: they lead out of what was asked to be reviewed, or around in circles.
+        # Links are never followed: they lead out of the directory, or in circles.
         if path.is_symlink() or not path.is_file() or not _sayable(name):
             continue
         try:
@@ -88,7 +88,7 @@ def language(name: str) -> Language:
 
 
 def read(root: Path, name: str) -> bytes | None:
-    """A file's content; None where it is gone, or lies outside of `root`."""
+    """Return a file's content; None if it is gone or outside `root`."""
     path = root / name
     try:
         if not path.resolve().is_relative_to(root.resolve()):
@@ -99,10 +99,9 @@ def read(root: Path, name: str) -> bytes | None:
 
 
 def changed_since(root: Path, name: str, moment: datetime) -> bool:
-    """Whether a file was written, or went away, after `moment`.
+    """Return whether a file was written or removed after `moment`.
 
-    By the time of the last change of its inode, which no program sets at will. Of a file that is gone, the folder that
-    held it tells.
+    Uses the time of the last inode change, which programs cannot set. For a removed file, uses the folder's.
     """
     path = root / name
     if not path.resolve().is_relative_to(root.resolve()):
@@ -116,7 +115,7 @@ def changed_since(root: Path, name: str, moment: datetime) -> bool:
 
 
 def each(root: Path, names: Iterable[str]) -> Iterator[tuple[str, bytes, str]]:
-    """Name, content and text of every file that is still there."""
+    """Yield name, content and text of every file that still exists."""
     for name in names:
         content = read(root, name)
         if content is not None:
@@ -124,9 +123,9 @@ def each(root: Path, names: Iterable[str]) -> Iterator[tuple[str, bytes, str]]:
 
 
 def parsed(text: str) -> ast.Module | None:
-    """The syntax tree, or None where this is no Python (of the version that runs us)."""
+    """Return the syntax tree; None if this is not Python (of the running version)."""
     try:
-        # What the compiler has to remark on a stranger's code is not for our terminal; its switch is the process's.
+        # Warnings of the compiler about the reviewed code must not reach our terminal; the switch is process-wide.
         with _WARNINGS, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return ast.parse(text)
@@ -135,9 +134,9 @@ def parsed(text: str) -> ast.Module | None:
 
 
 def _of_git(root: Path) -> list[str]:
-    # A repository's own settings may name a program to run; reading somebody's code must not start it.
+    # The repository's settings may name a program to run; a review must not start it.
     command = ["git", "-c", "core.fsmonitor=false", "-C", str(root), "ls-files", "-z", "--cached", "--others"]
-    # Set by Git for its hooks, these would point it at another repository than the one at `root`.
+    # Git sets these for its hooks; they would point it at another repository.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         told = subprocess.run(
@@ -150,7 +149,7 @@ def _of_git(root: Path) -> list[str]:
 
 def _walked(root: Path) -> Iterator[str]:
     for folder, folders, names in os.walk(root):
-        # A virtual environment goes by any name; its configuration file tells it.
+        # A virtual environment may have any name; it is recognised by its configuration file.
         folders[:] = [
             name for name in folders if name not in _NEVER and not (Path(folder, name) / "pyvenv.cfg").exists()
         ]
@@ -159,7 +158,7 @@ def _walked(root: Path) -> Iterator[str]:
 
 
 def _sayable(name: str) -> bool:
-    """Whether a name can be told in JSON: file systems allow bytes that are no text."""
+    """Return whether a name can be written in JSON: file systems allow bytes that are not text."""
     try:
         name.encode()
     except UnicodeEncodeError:

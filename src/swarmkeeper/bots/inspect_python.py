@@ -1,4 +1,4 @@
-"""Measures Python files through their syntax trees: size, branches, what is not documented, what swallows errors."""
+"""Measures Python files by their syntax trees: size, branches, missing docstrings, bare excepts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from swarmkeeper.bots.file_bot import FileBot
 from swarmkeeper.bots.files import MARKER
 from swarmkeeper.sdk.runner import run
 
-FINDINGS_MAX = 20  # of one file: more of a kind says nothing new
+FINDINGS_MAX = 20  # in one file: more add nothing
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -50,7 +50,7 @@ def measure(text: str) -> dict[str, Any]:
 
 
 def _branches(node: ast.AST) -> int:
-    """Ways that control may part here; handlers of exceptions are counted by the caller."""
+    """Count the branches of control here; the caller counts exception handlers."""
     if isinstance(node, ast.comprehension):
         return len(node.ifs)
     return int(isinstance(node, ast.If | ast.IfExp | ast.For | ast.AsyncFor | ast.While | ast.match_case))

@@ -1,4 +1,4 @@
-"""Measures text that is not Python: size, links, markers of work left to do, lines too long to read."""
+"""Measures text that is not Python: size, links, markers of unfinished work, lines too long to read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from swarmkeeper.bots.files import MARKER
 from swarmkeeper.sdk.runner import run
 
 LINK = re.compile(r"https?://[^\s<>\"')\]]")
-LINE_LENGTH_MAX = 500  # beyond it a file is data or minified, and no person reads it
+LINE_LENGTH_MAX = 500  # a longer line is data or minified code
 
 
 class InspectText(FileBot):

@@ -1,4 +1,4 @@
-"""The review swarm: who is in it, and the task it takes."""
+"""The review swarm: its bots, and the task that it takes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from swarmkeeper.sdk.bots import BaseBot
 
 
 def swarm() -> list[BaseBot]:
-    """One of each; names are theirs to be given by a key, or here."""
+    """Return one bot of each kind. Their names can be set here or by their keys."""
     return [ReviewPlanner(), InspectPython(), InspectText(), ScanSecrets(), Summarise(), ReviewEvaluator()]
 
 
 def task(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """A task for this swarm and no other: review the directory at `path`, as its bots see it."""
+    """Return a task for this swarm: review the directory at `path`, as its bots see it."""
     root = Path(path).resolve()
     return {
         "title": f"Review {root.name or root}",

@@ -1,4 +1,4 @@
-"""Judges a review: reads the files itself, counts again in its own way, and believes nothing that the report says."""
+"""Judges a review: reads the files itself, counts again in its own way, and trusts nothing in the report."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _LATER_ROUND = re.compile(r"\.r([0-9]{1,6})$")
 
 @dataclass
 class Complaints:
-    """What is wrong, and who can mend it."""
+    """What is wrong, and which subtask can fix it."""
 
-    subtasks: frozenset[str]  # whom one can complain to
+    subtasks: frozenset[str]  # subtasks that can be asked for rework
     reasons: list[str] = field(default_factory=list)
     targets: dict[str, list[str]] = field(default_factory=dict)
 
@@ -45,7 +45,7 @@ class Complaints:
 
 
 class ReviewEvaluator(EvaluatorBot):
-    """Accepts a report that covers every file, adds up, and tells no secret; else asks for what is wrong, by name."""
+    """Accepts a report that covers every file, adds up, and contains no secret; otherwise asks for rework by name."""
 
     skills = frozenset({"review.judge"})
     dedicated = True
@@ -62,7 +62,7 @@ class ReviewEvaluator(EvaluatorBot):
         reports = {key: output for key, output in candidate.results.items() if _is_report(output)}
         if not reports:
             return Reject(reasons=["there is no report to be judged"])
-        key = max(reports, key=_round_of)  # a later one holds all that was in those before
+        key = max(reports, key=_round_of)  # a later report contains all earlier ones
         report = reports[key]
         complaints = Complaints(frozenset(candidate.results))
         # A name that looks like a secret is hidden in the report: it is known by what is shown of it.
@@ -109,7 +109,7 @@ class ReviewEvaluator(EvaluatorBot):
             "lines": len(lines),
             "bytes": len(content),
             "markers": sum(word in _MARKERS for word in re.findall(r"\w+", text)),
-            # In pieces: one with nothing in it is quick.
+            # In pieces: a piece without secrets is checked quickly.
             "found": sum(len(self._redactor.redact(lines[at : at + 100]).fields) for at in range(0, len(lines), 100)),
         }
         return counted | (_of_python(text) if files.language(name) == "python" else {"links": _links(text)})
@@ -149,7 +149,7 @@ def _agreed(counted: int, moved: list[str]) -> list[str]:
 def _check_totals(
     key: str, totals: Mapping[str, Any], counted: Mapping[str, Mapping[str, Any]], complaints: Complaints
 ) -> None:
-    """Sums over our own counts, not over those of the report."""
+    """Compare the totals of the report with sums of our own counts."""
     sums = Counter({"files": len(counted)})
     for numbers in counted.values():
         sums.update({name: number for name, number in numbers.items() if isinstance(number, int)})
@@ -172,10 +172,10 @@ def _of_python(text: str) -> dict[str, int]:
 
 
 def _public(nodes: list[ast.AST]) -> list[ast.AST]:
-    """What others may use by name: what stands in a module, or in a class that they may use."""
+    """Return the public functions and classes: in the module, and in public classes."""
     open_scopes = {id(node) for node in nodes if isinstance(node, ast.Module)}
     found: list[ast.AST] = []
-    # The walk goes from outside to inside, so a class is known as public before its body is looked at.
+    # The walk goes from outside to inside, so a class is known to be public before its body is visited.
     for scope in nodes:
         if id(scope) not in open_scopes:
             continue
@@ -195,7 +195,7 @@ def _lacks_docstring(node: ast.AST) -> bool:
 
 
 def _links(text: str) -> int:
-    """Schemes that something follows which can be part of an address."""
+    """Count the URL schemes that are followed by something that can be an address."""
     return sum(
         (text.endswith("http", 0, at) or text.endswith("https", 0, at)) and text[at + 3 : at + 4] not in _NO_LINK
         for at in (found.start() for found in re.finditer("://", text))

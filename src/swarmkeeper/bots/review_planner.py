@@ -1,4 +1,4 @@
-"""Plans the review of a directory: who measures which files, who looks for secrets, and who writes the report."""
+"""Plans the review of a directory: which subtask measures which files, which look for secrets, and the report."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from swarmkeeper.sdk.bots import PlannerBot
 from swarmkeeper.sdk.runner import run
 from swarmkeeper.wire.requests import SubTask, TaskDefinition
 
-# A graph that a person can take in at a glance, whether the directory has ten files or ten thousand.
+# A graph that a person can survey, whether the directory has ten files or ten thousand.
 BUNDLES_MAX = 24
-FILES_MAX = 10_000  # the report has a line for each, and is one output
-SCAN_FILES = 50  # in one bundle, until there are too many bundles
+FILES_MAX = 10_000  # the report has a line for each
+SCAN_FILES = 50  # in one bundle, unless there would be too many bundles
 
 
 class ReviewPlanner(PlannerBot):
-    """`{"path": …}` → inspect.<language>.<n> and scan.<n>, and one summarise behind them all."""
+    """`{"path": …}` → inspect.<language>.<n> and scan.<n>, and one summarise after them."""
 
     skills = frozenset({"review.plan"})
     dedicated = True
@@ -37,7 +37,7 @@ class ReviewPlanner(PlannerBot):
 
 
 def inspections(root: str, names: Sequence[str], mark: str = "") -> Iterator[SubTask]:
-    """One subtask for each file, or for each bundle of neighbours; `mark` sets those of a later round apart."""
+    """Yield one subtask for each file or bundle of neighbours; `mark` distinguishes the keys of a later round."""
     for language in ("python", "text"):
         of_language = [name for name in names if files.language(name) == language]
         for place, bundle in enumerate(_bundles(of_language, 1), start=1):
@@ -60,7 +60,7 @@ def scans(root: str, names: Sequence[str], mark: str = "") -> Iterator[SubTask]:
 
 
 def summary(root: str, parts: Sequence[SubTask], mark: str = "", before: str | None = None) -> SubTask:
-    """The report on what the parts find, and, in a later round, on what the report `before` had."""
+    """Return the subtask that writes the report from the parts and, in a later round, from the report of `before`."""
     behind = [part.key for part in parts if part.key is not None]
     return SubTask(
         key=f"summarise{mark}",
@@ -72,7 +72,7 @@ def summary(root: str, parts: Sequence[SubTask], mark: str = "", before: str | N
 
 
 def _bundles(names: Sequence[str], size: int) -> Iterator[list[str]]:
-    """Neighbours together, `size` to a bundle, more where there would be too many bundles."""
+    """Yield bundles of neighbours: `size` names each, more if there would be too many bundles."""
     size = max(size, -(-len(names) // BUNDLES_MAX))
     for start in range(0, len(names), size):
         yield list(names[start : start + size])

@@ -1,4 +1,4 @@
-"""Looks for secrets in files, with the detectors that keep them out of the orchestrator's own evidence."""
+"""Looks for secrets in files, with the detectors that redact the orchestrator's own evidence."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.sdk.runner import run
 
 LINES_AT_ONCE = 200
-FOUND_MAX = 50  # places told of one file; all are counted
+FOUND_MAX = 50  # places listed for one file; all are counted
 
 
 class ScanSecrets(FileBot):
-    """`{"root", "files"}` → `{"scanned": [{"file", "count", "places": [{"line", "rule"}]}]}`: where, never what."""
+    """`{"root", "files"}` → `{"scanned": [{"file", "count", "places": [{"line", "rule"}]}]}`: the places, not the
+    secrets.
+    """
 
     skills = frozenset({"scan.secrets"})
     capacity = 2
@@ -30,8 +32,8 @@ class ScanSecrets(FileBot):
         return {"count": len(places), "places": places[:FOUND_MAX]}
 
     def _places(self, lines: Sequence[str]) -> Iterator[dict[str, Any]]:
-        # Line by line, so that what is found has a place; some at a time, since where nothing is found in any of them
-        # one look is enough. The pointer of a line is its number in what was given, from 0.
+        # Each line is a value of its own, so that a finding has a line number. Many lines go in one call, because lines
+        # without a secret are checked together. The pointer of a line is its index in the list.
         for start in range(0, len(lines), LINES_AT_ONCE):
             for field in self._redactor.redact(lines[start : start + LINES_AT_ONCE]).fields:
                 yield {"line": start + int(field.pointer[1:]) + 1, "rule": field.rule}

@@ -1,4 +1,4 @@
-"""Joins what the others measured into one report: totals, a line for each file, and what stands out."""
+"""Joins the measurements into one report: totals, a line for each file, and what stands out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FINDINGS_SHOWN_MAX = 50
 
 
 class Summarise(ExecutorBot):
-    """What lies upstream → `{"report": Markdown, "totals", "files", "passed_over"}`."""
+    """Upstream outputs → `{"report": Markdown, "totals", "files", "passed_over"}`."""
 
     skills = frozenset({"summarise"})
     dedicated = True
@@ -45,14 +45,16 @@ class Summarise(ExecutorBot):
         return Done({"report": report, "totals": totals, "files": _shortened(entries), "passed_over": passed_over})
 
     def before_submit(self, result: Answer) -> Answer:
-        """Names of files and functions are other people's words: what looks like a secret stays here."""
+        """Redact the output: names of files and functions may contain secrets."""
         if not isinstance(result, Done):
             return result
         return Done(self._redactor.redact(dict(result.output)).value)
 
 
 def joined(upstream: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One entry for each file, with who measured it; a later round's word goes before an earlier report's."""
+    """Return one entry for each file, with the key of the subtask that measured it. New measurements replace an earlier
+    report's.
+    """
     earlier = {entry["file"]: entry for output in upstream.values() if "report" in output for entry in output["files"]}
     measured = {
         entry["file"]: {**entry, "by": key}
@@ -69,7 +71,7 @@ def joined(upstream: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _shortened(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """With as many findings and places as the report shows, so that the output of a large review stays small."""
+    """Cut findings and places to as many as the report shows, so that the output of a large review stays small."""
     left = {"findings": FINDINGS_SHOWN_MAX, "places": FINDINGS_SHOWN_MAX}
     shortened = []
     for entry in entries:
@@ -84,7 +86,7 @@ def _shortened(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def written(
     title: str, totals: Mapping[str, int], entries: Sequence[Mapping[str, Any]], passed_over: Mapping[str, int]
 ) -> str:
-    """The report as Markdown."""
+    """Return the report as Markdown."""
     lines = [f"# Review of {_plain(title)}", "", f"{totals['files']} files", ""]
     lines += ["| what | how many |", "|---|---:|"]
     lines += [f"| {TITLES.get(name, name)} | {totals[name]} |" for name in COUNTED]
@@ -122,7 +124,7 @@ def _stands_out(entries: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """A stranger's word inside Markdown: one line, and no table cell or tag of its own."""
+    """Make text from files safe in Markdown: one line, no table cell, no tag."""
     return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
 
 

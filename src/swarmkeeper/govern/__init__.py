@@ -1,1 +1,1 @@
-"""What is allowed and what may be seen: access, keys, redaction, audit. Pure: no clock, no chance, no network."""
+"""Access, keys, redaction and audit. Pure: no clock, no chance, no network."""

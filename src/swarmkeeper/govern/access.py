@@ -1,7 +1,7 @@
-"""Who may do what: one table from role to actions. Whose task or lease it is, is asked elsewhere.
+"""Roles and permissions: one table from role to actions. Ownership of a task or lease is checked elsewhere.
 
-A role that may `task.read_held` or `task.message_held`, but not the plain action, may do it for tasks it holds a
-lease of.
+A role that has `task.read_held` or `task.message_held`, but not the plain action, may do it for tasks of which it holds
+a lease.
 """
 
 from __future__ import annotations
@@ -98,9 +98,9 @@ _OPERATOR = _CLIENT | {
     Action.OPS_METRICS,
     Action.OPS_VERBOSE,
 }
-# Outputs are among what an approver approves.
+# An approver has to see the outputs that it approves.
 _APPROVER = frozenset({Action.TASK_READ, Action.OUTPUT_READ, Action.APPROVAL_READ, Action.APPROVAL_DECIDE})
-# Everything that can be read but outputs, which late results are too.
+# Reads everything except outputs; late results are outputs, too.
 _AUDITOR = frozenset(
     {
         Action.TASK_READ,
@@ -131,13 +131,13 @@ _ACTIONS = frozenset(Action)
 
 
 def may(principal: Principal, action: str) -> bool:
-    """Whether the role is for this. A role that nobody knows may nothing."""
-    assert action in _ACTIONS, "every action that is asked about is one of Action"
+    """Return whether the principal's role allows the action. An unknown role allows nothing."""
+    assert action in _ACTIONS, "an action must be a member of Action"
     return action in ROLES.get(principal.role, ())
 
 
 def why_not(principal: Principal, action: str) -> str:
-    """What to tell a caller who may not: the action, and which roles may."""
+    """Return the text of a refusal: the role, the action, and the roles that allow it."""
     roles = ", ".join(role for role, actions in ROLES.items() if action in actions)
     role = principal.role if principal.role in ROLES else "this role"
     return f"{role} may not {action}; these may: {roles}"

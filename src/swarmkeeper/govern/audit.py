@@ -1,9 +1,10 @@
-"""Audit records: the exact bytes hashed into a tenant's tree, and how a kept log is verified. Keeping it is storage's.
+"""Audit records: encodes the exact bytes that are hashed into a tenant's tree, and verifies a stored log. Storing is up
+to storage/.
 
-A record has two parts. The leaf is a small envelope (who, what, when, allowed or not) in canonical JSON (RFC 8785),
-hashed into the tree of tree.py. The body, what was redacted and why it happened, stands beside it; the leaf holds
-only a salted commitment to it, so that erasing body and salt leaves every proof valid and tells nothing about what
-was erased.
+A record has two parts. The leaf is a small envelope (who, what, when, allowed or not) in canonical JSON (RFC 8785), and
+is hashed into the tree of tree.py. The body holds the redacted payload and the ids of the events. The leaf contains
+only a salted commitment to the body: erasing body and salt leaves every proof valid and reveals nothing about the
+erased text.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ LEAF_MAX = 16 << 10  # bytes
 LEAF_VERSION = 1
 COMMITMENT = "sha256-salted"  # SHA-256 over the salt, then the canonical body
 
-# What an envelope is cut down to where it does not fit: words of 96 characters, each up to six bytes in JSON (\u0000),
-# are at most 12 KiB with 8 reasons, which leaves a quarter for `redacted_fields`.
+# Limits of an envelope that is too large: texts of 96 characters, each up to six bytes in JSON (\u0000), with 8 reasons
+# take at most 12 KiB, which leaves a quarter for `redacted_fields`.
 _WORD_MAX = 96
 _REASONS_MAX = 8
 
@@ -37,13 +38,13 @@ _encode_in_order = msgspec.json.Encoder().encode
 
 
 def canonical(value: Json) -> bytes:
-    """The value in canonical JSON (RFC 8785).
+    """Encode the value as canonical JSON (RFC 8785).
 
     Raises:
-        rfc8785.CanonicalizationError: it is no JSON that every reader can hold.
+        rfc8785.CanonicalizationError: the value is not JSON that every reader can represent.
     """
-    # The C encoder writes the same bytes ten times as fast where text is ASCII and there are no fractions: only order
-    # of keys beyond ASCII (UTF-16) and the writing of floats (ECMAScript) differ.
+    # For ASCII text without floats the C encoder writes the same bytes ten times as fast. Only the order of keys beyond
+    # ASCII (UTF-16) and the format of floats (ECMAScript) differ.
     try:
         if _plain(value):
             data: bytes = _encode(value)
@@ -70,9 +71,9 @@ def _all_plain(values: Collection[Json]) -> bool:
 
 
 def _of_evidence(content: Json, redacted: Iterable[Json]) -> bytes:
-    """The same bytes as `canonical`, of content in which nothing but what was redacted can hold a fraction.
+    """Encode like `canonical`, for content that can have floats only in the `redacted` parts.
 
-    The redactor lets no other trouble pass: no number that a reader may lose, no key that is no text.
+    The redactor excludes everything else that would need `canonical`: numbers out of range, and keys that are not text.
     """
     if all(map(_whole, redacted)):
         data: bytes = _encode(content)
@@ -82,7 +83,7 @@ def _of_evidence(content: Json, redacted: Iterable[Json]) -> bytes:
 
 
 def _whole(value: Json) -> bool:
-    """Whether there is no fraction in it. Most of our objects are flat, and are told in one look."""
+    """Return whether the value has no floats. Most values are flat, and need only the first check."""
     kind = type(value)
     if kind is dict:
         return _WHOLE.issuperset(map(type, value.values())) or all(map(_whole, value.values()))
@@ -92,30 +93,30 @@ def _whole(value: Json) -> bool:
 
 
 def commitment(salt: bytes, body: bytes) -> str:
-    """What a leaf says of its body, in hexadecimal."""
+    """Return the commitment of a leaf to its body, in hexadecimal."""
     return sha256(salt + body).hexdigest()
 
 
 def encode_leaf(entry: AuditEntry, rules_hash: str) -> tuple[bytes, bytes]:
-    """The leaf of a record, and its body beside: canonical JSON both, the leaf at most 16 KiB.
+    """Return the leaf and the body of a record, both in canonical JSON; the leaf has at most 16 KiB.
 
-    The body is `{"events": [ids], "events_hash", "payload": what was redacted}`, without hash where it caused none.
-    Where the envelope would be too large, words and reasons are cut, and `redacted_fields` ends with an entry of action
-    `omitted` that counts the rest.
+    The body is `{"events": [ids], "events_hash", "payload": redacted value}`, without the hash if there are no events.
+    If the envelope is too large, texts and reasons are cut, and the last entry of `redacted_fields`, with action
+    `omitted`, counts the omitted ones.
     """
     leaf, body, _ = _encoded(entry, rules_hash)
     return leaf, body
 
 
 def _encoded(entry: AuditEntry, rules_hash: str) -> tuple[bytes, bytes, bool]:
-    """The leaf, the body, and whether something was cut."""
+    """Return the leaf, the body, and whether the leaf was cut."""
     content: dict[str, Json] = {"events": [event.id for event in entry.events], "payload": entry.body.value}
     if entry.events:
         facts = _of_evidence([fact(event) for event in entry.events], [event.body.value for event in entry.events])
         content["events_hash"] = sha256(facts).hexdigest()
     body = _of_evidence(content, (entry.body.value,))
     envelope = _envelope(entry, rules_hash, commitment(entry.salt, body), entry.reasons, entry.body.fields)
-    leaf = _encode_in_order(envelope)  # canonical: its keys stand in order, and it holds no fraction
+    leaf = _encode_in_order(envelope)  # canonical: its keys are in order, and it has no floats
     if len(leaf) > LEAF_MAX:
         return _shortened(entry, rules_hash, commitment(entry.salt, body)), body, True
     return leaf, body, False
@@ -148,7 +149,7 @@ def _envelope(
 def _shortened(entry: AuditEntry, rules_hash: str, committed: str) -> bytes:
     envelope = _cut(_envelope(entry, rules_hash, committed, entry.reasons[:_REASONS_MAX], ()))
     kept: list[Json] = []
-    room = LEAF_MAX - len(canonical(envelope)) - 100  # the last entry needs less than that
+    room = LEAF_MAX - len(canonical(envelope)) - 100  # the last entry needs less
     for hidden in entry.body.fields:
         shown = {"action": hidden.action, "in": hidden.within, "pointer": hidden.pointer, "rule": hidden.rule}
         room -= len(canonical(shown)) + 1
@@ -161,7 +162,7 @@ def _shortened(entry: AuditEntry, rules_hash: str, committed: str) -> bytes:
 
 
 def _cut(value: Json) -> Json:
-    """Every text of the envelope at most as long as a word may be."""
+    """Cut every text of the envelope to its limit."""
     if isinstance(value, dict):
         return {key: _cut(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -170,27 +171,25 @@ def _cut(value: Json) -> Json:
 
 
 def fact(event: Event) -> list[Json]:
-    """All that an event tells, in the order in which it is hashed."""
+    """Return the fields of an event, in the order in which they are hashed."""
     hidden: list[Json] = [[field.pointer, field.rule, field.action, field.within] for field in event.body.fields]
     told: list[Json] = [event.id, event.at, event.task, event.sequence, event.work, event.kind, event.actor]
     return [*told, event.body.value, hidden]
 
 
 def events_hash(facts: Iterable[list[Json]]) -> str:
-    """What a body says of the events that its record caused, so that the log covers them too: in hexadecimal."""
+    """Return the hash of a record's events, in hexadecimal. The body holds it, so that the log covers the events, too."""
     return sha256(canonical(list(facts))).hexdigest()
 
 
 def decode_body(body: bytes) -> tuple[tuple[str, ...], Json]:
-    """The ids of the events that a record caused, and its redacted payload."""
+    """Return the ids of a record's events, and its redacted payload."""
     content = msgspec.json.decode(body)
     return tuple(content["events"]), content["payload"]
 
 
 def hash_of_events(body: bytes) -> str | None:
-    """What `events_hash` was of the events that the record of this body caused; None where it caused none, and of
-    records that an earlier version made.
-    """
+    """Return the `events_hash` in a body; None if the record has no events or was written by an earlier version."""
     said: str | None = msgspec.json.decode(body).get("events_hash")
     return said
 
@@ -198,7 +197,7 @@ def hash_of_events(body: bytes) -> str | None:
 def append(
     tree: AuditTree | None, entries: Iterable[AuditEntry], rules_hash: str, tenant: str
 ) -> tuple[list[AuditLeaf], AuditTree]:
-    """Records made into leaves at the end of a tenant's tree, and the tree after them. No tree is the empty one."""
+    """Append records to a tenant's tree; return the leaves and the new tree. `tree` None is the empty tree."""
     frontier = Frontier.from_bytes(tree.frontier if tree is not None else b"")
     leaves = []
     for entry in entries:
@@ -218,7 +217,7 @@ def append(
             body=body,
             hash=hashed,
         )
-        if cut:  # the columns repeat the leaf, whatever was cut in it
+        if cut:  # the columns repeat the leaf, also where it was cut
             said = msgspec.json.decode(leaf, type=_Leaf)
             kept.tenant, kept.id, kept.task = said.tenant, said.id, said.task_id
             kept.actor, kept.action = said.actor.id, said.action
@@ -229,25 +228,25 @@ def append(
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What verifying a log came to. `incomplete`: what is there is right so far, but there should be more."""
+    """The result of verifying a log. `incomplete`: all records present are right, but some are missing."""
 
     status: Literal["whole", "tampered", "incomplete"]
-    records: int  # that were read
-    erased: int = 0  # of them without a body
-    index: int | None = None  # the first bad record; None where it cannot be told
+    records: int  # read
+    erased: int = 0  # records without a body
+    index: int | None = None  # of the first bad record; None if unknown
     reason: str = ""
 
 
 class _Bad(Exception):
-    """Why a record is not what was written."""
+    """A record differs from what was written; the message says how."""
 
 
 def verify(rows: Iterable[AuditLeaf], tree: AuditTree | None) -> Verdict:
     """Verify one tenant's log: its records in order of index, against the head of its tree.
 
-    Every kept column is checked: hash against leaf, body and salt against the commitment in the leaf, the others
-    against what the leaf says; then size, frontier and root. It shows that the records are those that the tree was
-    made of. That nobody made another tree of other records, only a head seen earlier can show.
+    Checks every stored column: the hash against the leaf, body and salt against the commitment, the others against the
+    leaf; then size, frontier and root. This proves that the records are those of this tree. It cannot detect that the
+    whole tree was replaced; only a head saved earlier can.
     """
     size, root = (tree.size, tree.root) if tree is not None else (0, EMPTY_ROOT)
     frontier = Frontier()
@@ -321,7 +320,7 @@ class _LeafBody(msgspec.Struct):
 
 
 class _Leaf(msgspec.Struct):
-    """What verifying reads of a leaf."""
+    """The fields of a leaf that verifying reads."""
 
     v: int
     id: str

@@ -1,8 +1,8 @@
-"""API keys: `swk_<id>_<secret>_<checksum>`. How they are made from given chance, taken apart, and kept as digests.
+"""API keys: `swk_<id>_<secret>_<checksum>`. Creates keys from given random bytes, parses them, and makes their digests.
 
-All three parts are base62, so that `_` stands only between them. The checksum tells a typo from a wrong key without
-asking the store, and lets scanners tell a real key from a look-alike. The secret has 256 bits, so a keyed hash is
-enough at rest: nobody can guess it, and a slow hash would cost every call a third of a second.
+All three parts are base62, so `_` occurs only between them. The checksum distinguishes a typo from a wrong key without
+asking the store, and lets scanners recognise a key. The secret has 256 bits, so a keyed hash is enough at rest: nobody
+can guess it, and a slow hash would cost every call a third of a second.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import zlib
 from dataclasses import dataclass, field
 
 PREFIX = "swk"
-ENTROPY_BYTES = 32  # at least; as much as the secret can hold
+ENTROPY_BYTES = 32  # at least: the size of the secret
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _LETTERS = frozenset(_ALPHABET)
@@ -25,7 +25,7 @@ _LENGTH = len(PREFIX) + _ID_LENGTH + _SECRET_LENGTH + _CHECKSUM_LENGTH + 3
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key just made. `text` is shown to its owner once; only the id and the secret's digest are kept."""
+    """A new key. `text` is shown to its owner once; only the id and the secret's digest are stored."""
 
     public_id: str  # the ten characters in the key itself
     secret: str = field(repr=False)
@@ -33,10 +33,10 @@ class NewKey:
 
 
 def new_key(entropy: bytes) -> NewKey:
-    """Make a key of at least 32 random bytes. The same bytes make the same key."""
+    """Create a key from at least 32 random bytes. The same bytes give the same key."""
     if len(entropy) < ENTROPY_BYTES:
         raise ValueError(f"a key needs at least {ENTROPY_BYTES} random bytes")
-    # Stretched well beyond what is drawn from it, so that the remainders are as good as even.
+    # Expanded to far more bits than are used, so that the remainders are almost evenly distributed.
     stretched = hashlib.shake_256(b"swarmkeeper api key" + entropy).digest(72)
     public_id = _base62(int.from_bytes(stretched[:16]), _ID_LENGTH)
     secret = _base62(int.from_bytes(stretched[16:]), _SECRET_LENGTH)
@@ -44,12 +44,12 @@ def new_key(entropy: bytes) -> NewKey:
 
 
 def written(public_id: str, secret: str) -> str:
-    """The key's text. Its id stays with it when it gets a new secret."""
+    """Return the key's text. The id stays the same when the key gets a new secret."""
     return f"{PREFIX}_{public_id}_{secret}_{_checksum(public_id, secret)}"
 
 
 def parse(text: str) -> tuple[str, str] | None:
-    """The public id and the secret of a key; None if it cannot be one: wrong shape, or a typo."""
+    """Return the public id and the secret of a key; None if the shape or the checksum is wrong."""
     if len(text) != _LENGTH:
         return None
     parts = text.split("_")
@@ -64,12 +64,12 @@ def parse(text: str) -> tuple[str, str] | None:
 
 
 def digest(pepper: bytes, secret: str) -> bytes:
-    """What is kept of a secret: HMAC-SHA256 under the store's pepper."""
+    """Return the stored form of a secret: HMAC-SHA256 under the store's pepper."""
     return hmac.digest(pepper, secret.encode(), "sha256")
 
 
 def same(one: bytes, other: bytes) -> bool:
-    """Whether two digests are equal, in time that does not tell where they differ."""
+    """Return whether two digests are equal, in constant time."""
     return hmac.compare_digest(one, other)
 
 

@@ -1,4 +1,4 @@
-"""What decisions ask of this room, in one object: the port `Rules` of core, made of the role table and the redactor."""
+"""The port `Rules` of core/: the role table and the redactor in one object."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Rulebook:
     def __init__(self, redactor: Redactor, tags: Tags | None = None) -> None:
         self.redactor = redactor
         self.hash = redactor.hash
-        self.tags = tags  # of placeholders; without them equal secrets cannot be told from others
+        self.tags = tags  # of placeholders; without them, equal secrets cannot be recognised as equal
 
     def redact(self, value: Json, own: Mapping[str, Json] | None = None, *, tenant: str | None = None) -> Redacted:
         return self.redactor.redact(value, own, tags=self._tags_of(tenant))
@@ -27,11 +27,11 @@ class Rulebook:
         return self.redactor.text(value, tags=self._tags_of(tenant))
 
     def in_force(self) -> Rulebook:
-        """The rules as they are now: a copy that `change` does not reach."""
+        """Return a copy of the current rules, which `change` does not affect."""
         return copy(self)
 
     def change(self, redactor: Redactor) -> None:
-        """From here on these rules hold. Whoever took `in_force` before goes on with those before."""
+        """Replace the rules. Copies from `in_force` keep the old ones."""
         self.redactor, self.hash = redactor, redactor.hash
 
     def _tags_of(self, tenant: str | None) -> TenantTags | None:

@@ -1,9 +1,9 @@
-"""Which JSON Schemas a bot may hold an answer to, and whether an answer keeps to one.
+"""Checks the JSON Schemas that bots give for answers, and the answers against them.
 
-A schema comes from a bot, and the engine checks an answer while everybody waits. So it can neither fetch anything nor
-run away: patterns are matched in linear time (the `regex` engine) and stay small, references stay within the schema and
-lead nowhere twice, a few short references cannot unfold into a schema of millions of parts, and a large answer is not
-held against a large schema.
+A schema comes from a bot, and the engine checks an answer while all callers wait. So a schema must neither fetch
+anything nor take long: patterns are matched in linear time (the `regex` engine) and stay small, references stay within
+the schema and must not repeat, a few short references cannot unfold into millions of parts, and a large answer is not
+checked against a large schema.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from swarmkeeper.core.model import Json
 if TYPE_CHECKING:
     from jsonschema_rs import Draft202012Validator
 
-Safe = Callable[[str], str]  # a name that is not ours, as it may be shown
+Safe = Callable[[str], str]  # makes a caller's name safe to show
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 BYTES_MAX = 16 * 1024
-# Counted with each reference unfolded: what an answer may have to be held against, times its own parts.
+# Counted with each reference unfolded: checking an answer takes this many steps, times the parts of the answer.
 PARTS_MAX = 1000
 # A pattern takes so much longer to compile than any other part, and may compile to so many bytes.
 PATTERN_PARTS = 20
@@ -35,7 +35,7 @@ ERRORS_MAX = 20
 REFERENCES_DEEP_MAX = 32
 # They give names to places within a schema, or move what `#` means; a reference by path does all that is needed.
 _NOT_HERE = frozenset({"$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor"})
-# They look at everything beside them once more, and so do those that are within: each level doubles the work.
+# These evaluate all keywords beside them once more, and so do nested ones: each level doubles the work.
 _TOO_COSTLY = frozenset({"unevaluatedItems", "unevaluatedProperties"})
 
 
@@ -46,7 +46,7 @@ class _Unusable(Exception):
 
 
 def check_schema(schema: Mapping[str, Json], safe: Safe) -> tuple[Detail, ...]:
-    """What keeps a schema (draft 2020-12) from being used for answers; places are below `/schema`."""
+    """Return the errors for which a schema (draft 2020-12) cannot be used; pointers are below `/schema`."""
     from jsonschema_rs import ReferencingError, ValidationError
 
     if len(json.dumps(schema)) > BYTES_MAX:
@@ -67,7 +67,7 @@ def check_schema(schema: Mapping[str, Json], safe: Safe) -> tuple[Detail, ...]:
 
 
 def check_answer(schema: Mapping[str, Json], answer: Json, safe: Safe) -> tuple[Detail, ...]:
-    """Where an answer is not what the schema asks for; places are below `/answer`. Names rules, repeats no values."""
+    """Return where an answer violates the schema; pointers are below `/answer`. Names keywords, repeats no values."""
     work = _Unfolded(schema, safe).parts(schema, ("schema",)) * len(json.dumps(answer))
     if work > WORK_MAX:
         return (("/answer", "too_long", "is too long to be held against a schema with so many parts"),)
@@ -79,7 +79,7 @@ def check_answer(schema: Mapping[str, Json], answer: Json, safe: Safe) -> tuple[
     found = []
     for error in validator.iter_errors(answer):
         where = _pointer(("answer", *error.instance_path), safe)
-        # The keyword is JSON Schema's own word; the library's text would quote the answer.
+        # The keyword is safe to show; the library's message would quote the answer.
         found.append((where, "schema", f"breaks `{error.kind.name}` of the question's schema"))
         if len(found) == ERRORS_MAX:
             break
@@ -87,7 +87,7 @@ def check_answer(schema: Mapping[str, Json], answer: Json, safe: Safe) -> tuple[
 
 
 def _validator(schema: Mapping[str, Json]) -> Draft202012Validator:
-    # Imported here: the library is large, and few processes ever hold an answer to a schema.
+    # Imported here: the library is large, and few processes check answers.
     from jsonschema_rs import Draft202012Validator, RegexOptions
 
     return Draft202012Validator(
@@ -100,12 +100,12 @@ def _validator(schema: Mapping[str, Json]) -> Draft202012Validator:
 
 
 class _Unfolded:
-    """Counts the parts of a schema as if what it refers to stood in each place that refers to it."""
+    """Counts the parts of a schema with every reference replaced by its target."""
 
     def __init__(self, schema: Mapping[str, Json], safe: Safe) -> None:
         self._schema, self._safe = schema, safe
         self._known: dict[str, int] = {}
-        self._open: list[str] = []  # references that are being followed
+        self._open: list[str] = []  # references being followed
 
     def parts(self, node: Json, at: tuple[str | int, ...]) -> int:
         if isinstance(node, list):
@@ -128,7 +128,7 @@ class _Unfolded:
         return count
 
     def _behind(self, reference: Json, at: tuple[str | int, ...]) -> int:
-        if not isinstance(reference, str):  # a property that is called so, or wrong: the library says
+        if not isinstance(reference, str):  # a property of this name, or an error that the library reports
             return self.parts(reference, at)
         if reference in self._open:
             raise self._no(at, "recursive", "a schema for an answer cannot contain itself")
@@ -162,8 +162,8 @@ _OWN = frozenset({"schema", "answer"})
 
 
 def _pointer(path: Iterable[str | int], safe: Safe) -> str:
-    """A JSON Pointer whose names, which came with the request, are shown as the redactor lets them."""
+    """Return a JSON Pointer in which names from the caller are redacted."""
     first, *rest = path
-    assert first in _OWN, "places are below one of our own fields"
+    assert first in _OWN, "errors are below one of our own fields"
     names = [str(one) if isinstance(one, int) else safe(one) for one in rest]
     return "/" + "/".join([str(first), *(name.replace("~", "~0").replace("/", "~1") for name in names)])

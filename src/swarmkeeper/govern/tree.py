@@ -1,10 +1,10 @@
-"""The hash tree of RFC 6962: roots, a frontier to append to, proofs. What a leaf says is not known here.
+"""The hash tree of RFC 6962: roots, a frontier to append to, proofs. The content of leaves is not known here.
 
-Theory. The root of n leaves is the hash of the root of the first k and the root of the rest, k being the largest
-power of two below n. So a tree of n leaves is a row of whole subtrees, one for each 1 among the binary digits of n;
-their roots (the frontier) are all that is needed to append, and the root is folded from them, right to left. An
-inclusion proof is the siblings on a leaf's way up; a consistency proof is the subtrees from which both an old root
-and the new one can be folded.
+Theory. The root of n leaves is the hash of two roots: that of the first k leaves and that of the rest, where k is the
+largest power of two below n. So a tree of n leaves is a row of complete subtrees, one for each 1 among the binary
+digits of n. Their roots (the frontier) are enough to append, and folding them from right to left gives the root. An
+inclusion proof is the list of siblings on the path from a leaf to the root; a consistency proof is the list of subtrees
+from which both an old root and the new one can be folded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 class Frontier:
-    """A tree to append to, of which only the roots of its whole subtrees are kept, the largest first."""
+    """A tree to append to. Keeps only the roots of its complete subtrees, the largest first."""
 
     __slots__ = ("_subtrees", "size")
 
@@ -36,9 +36,9 @@ class Frontier:
             raise ValueError("a frontier has one hash for each 1 among the binary digits of its size")
 
     def append(self, hashed: bytes) -> None:
-        """Add a leaf, given by its leaf hash."""
+        """Append a leaf, given by its leaf hash."""
         size = self.size
-        while size & 1:  # a whole subtree of the same height stands at the right: join them
+        while size & 1:  # a complete subtree of the same height is at the right: join them
             hashed = node_hash(self._subtrees.pop(), hashed)
             size >>= 1
         self._subtrees.append(hashed)
@@ -53,15 +53,15 @@ class Frontier:
         return root
 
     def to_bytes(self) -> bytes:
-        """Eight bytes of size, then the hashes."""
+        """Return eight bytes of size, then the hashes."""
         return self.size.to_bytes(8) + b"".join(self._subtrees)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Frontier:
-        """Read what `to_bytes` wrote; no bytes at all are the empty tree.
+        """Read the bytes of `to_bytes`; empty bytes are the empty tree.
 
         Raises:
-            ValueError: the bytes are no frontier.
+            ValueError: the bytes are not a frontier.
         """
         if not data:
             return cls()
@@ -72,7 +72,7 @@ class Frontier:
 
 
 def root_of(hashes: Iterable[bytes]) -> bytes:
-    """The root of the tree with these leaf hashes."""
+    """Return the root of the tree with these leaf hashes."""
     frontier = Frontier()
     for hashed in hashes:
         frontier.append(hashed)
@@ -80,7 +80,7 @@ def root_of(hashes: Iterable[bytes]) -> bytes:
 
 
 def inclusion_proof(hashes: Sequence[bytes], index: int) -> list[bytes]:
-    """The way from a leaf to the root: what `verify_inclusion` takes."""
+    """Return the hashes from a leaf to the root, for `verify_inclusion`."""
     if not 0 <= index < len(hashes):
         raise ValueError("the leaf is not in the tree")
     if len(hashes) == 1:
@@ -92,14 +92,14 @@ def inclusion_proof(hashes: Sequence[bytes], index: int) -> list[bytes]:
 
 
 def consistency_proof(hashes: Sequence[bytes], old_size: int) -> list[bytes]:
-    """That the first `old_size` leaves are still what they were: what `verify_consistency` takes."""
+    """Return the proof that the first `old_size` leaves are unchanged, for `verify_consistency`."""
     if not 0 < old_size <= len(hashes):
         raise ValueError("the old tree must hold a leaf, and no more than the new one")
     return _consistency(hashes, old_size, whole=True)
 
 
 def _consistency(hashes: Sequence[bytes], old_size: int, *, whole: bool) -> list[bytes]:
-    # `whole`: the old tree is this subtree from its first leaf, so that its root is known to whoever verifies.
+    # `whole`: the old tree is exactly this subtree, so the verifier knows its root.
     if old_size == len(hashes):
         return [] if whole else [root_of(hashes)]
     k = _split(len(hashes))
@@ -109,7 +109,7 @@ def _consistency(hashes: Sequence[bytes], old_size: int, *, whole: bool) -> list
 
 
 def verify_inclusion(index: int, size: int, hashed: bytes, proof: Sequence[bytes], root: bytes) -> bool:
-    """Whether the proof shows that this leaf is at `index` of the tree of that size and root (RFC 9162, 2.1.3.2)."""
+    """Return whether the proof shows this leaf at `index` of the tree of that size and root (RFC 9162, 2.1.3.2)."""
     if not 0 <= index < size:
         return False
     at, last = index, size - 1
@@ -129,9 +129,9 @@ def verify_inclusion(index: int, size: int, hashed: bytes, proof: Sequence[bytes
 def verify_consistency(
     old_size: int, new_size: int, proof: Sequence[bytes], *, old_root: bytes, new_root: bytes
 ) -> bool:
-    """Whether the proof shows that the new tree begins with all of the old one (RFC 9162, 2.1.4.2).
+    """Return whether the proof shows that the new tree begins with all of the old one (RFC 9162, 2.1.4.2).
 
-    Nothing can be shown about an empty old tree: False.
+    For an empty old tree nothing can be proved: False.
     """
     if not 0 < old_size <= new_size:
         return False
@@ -160,5 +160,5 @@ def verify_consistency(
 
 
 def _split(size: int) -> int:
-    """The largest power of two below `size`."""
+    """Return the largest power of two below `size`."""
     return 1 << ((size - 1).bit_length() - 1)

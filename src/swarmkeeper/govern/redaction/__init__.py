@@ -1,1 +1,1 @@
-"""Redaction: which secrets are found in a value, and what replaces them. The shipped rules are in ../rules."""
+"""Redaction: finds secrets in a value and replaces them. The shipped rules are in ../rules."""

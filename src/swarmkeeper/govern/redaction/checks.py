@@ -1,7 +1,6 @@
-"""What a regular expression cannot say: is this really a card, an account, a token?
+"""Checks that a regular expression cannot do: is this really a card number, an IBAN, a token?
 
-A check takes the text of a candidate and returns how many of its characters, from the first, are the secret; None: it
-is none.
+A check takes the text of a candidate and returns how many of its first characters are the secret; None if it is none.
 """
 
 from __future__ import annotations
@@ -63,23 +62,23 @@ _IBAN_LENGTHS = {
 
 
 def luhn(candidate: str) -> int | None:
-    """A payment card's number: of a brand's length, its last digit right (ISO/IEC 7812-1)."""
+    """A payment card number: length of a brand, correct check digit (ISO/IEC 7812-1)."""
     return next((len(text) for text in _heads(candidate) if _is_card(_squeezed(text))), None)
 
 
 def mod97(candidate: str) -> int | None:
-    """An IBAN: of its country's length, its check digits right (ISO 7064)."""
+    """An IBAN: length of its country, correct check digits (ISO 7064)."""
     return next((len(text) for text in _heads(candidate) if _is_iban(_squeezed(text))), None)
 
 
 def jwt(candidate: str) -> int | None:
-    """A JWS or JWE in compact form: one of its parts is a header that names an algorithm (RFC 7515)."""
+    """A JWS or JWE in compact form: one part is a header that names an algorithm (RFC 7515)."""
     parts = candidate.split(".")
     return len(candidate) if any(_is_jose_header(part) for part in parts[:-2]) else None
 
 
 def basic(candidate: str) -> int | None:
-    """Credentials of the Basic scheme: base64 of something with a colon (RFC 7617)."""
+    """Credentials of the Basic scheme: base64 of text with a colon (RFC 7617)."""
     try:
         return len(candidate) if b":" in base64.b64decode(candidate, validate=True) else None
     except binascii.Error:
@@ -87,14 +86,14 @@ def basic(candidate: str) -> int | None:
 
 
 def mixed(candidate: str) -> int | None:
-    """Has letters and digits, as made tokens do, or is too varied for a word."""
+    """A generated token: letters and digits, or more varied than a word."""
     letters = any(letter.isalpha() for letter in candidate)
     digits = any(letter.isdigit() for letter in candidate)
     return len(candidate) if (letters and digits) or (letters and entropy(candidate) >= 3.7) else None
 
 
 def entropy(text: str) -> float:
-    """Shannon's, in bits a character."""
+    """Return the Shannon entropy, in bits per character."""
     size = len(text)
     return -sum(count / size * math.log2(count / size) for count in Counter(text).values())
 
@@ -105,7 +104,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
 
 
 def _heads(candidate: str) -> Iterator[str]:
-    """The candidate, then what is left when its last groups are taken off: more digits may stand behind a number."""
+    """Yield the candidate, then the candidate without its last groups: other digits may follow a number."""
     yield candidate
     for end in range(len(candidate) - 1, 0, -1):
         if candidate[end] in _SEPARATORS:

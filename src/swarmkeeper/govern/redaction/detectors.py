@@ -1,12 +1,12 @@
-"""Which parts of a text are secrets: the rules of a pack (packs.py), compiled once, run by RE2 behind a keyword filter.
+"""Finds secrets in a text: the rules of a pack (packs.py), compiled once, run by RE2 behind a keyword filter.
 
-Theory. Most texts hold no secret, and most rules need a word to stand in the text (`ghp_`, `password`, `://`). One
-regular expression made of all those words, and of the rules that have none, says for a whole value at once that there
-is nothing to find. Only where it says otherwise does an Aho-Corasick automaton over the words tell which rules could
-match, and only those run. RE2 is linear in the text whatever the pattern, so a rule cannot be made to hang. What
-stands encoded in a text (encoded.py) is read and looked at in the same way, and so is what stands encoded in that, but
-no deeper; what is found there hides the encoded text it stood in. What a value looks like as a whole (its keys, its
-shape) is not known here: see redaction.py. Nothing here logs, and no message repeats the text.
+Theory. Most texts contain no secret, and most rules need a keyword in the text (`ghp_`, `password`, `://`). One regular
+expression of all keywords, and of the rules without keywords, tells for a whole value at once that there is nothing to
+find. Only if it matches, an Aho-Corasick automaton over the keywords selects the rules that could match, and only those
+run. RE2 is linear in the text whatever the pattern, so a rule cannot hang. Encoded text (encoded.py) is decoded and
+searched in the same way, and so is encoded text inside it, but no deeper; a secret found there hides the encoded text
+that contained it. Keys and shape of a value are not known here: see redactor.py. Nothing here logs, and no message
+repeats the text.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from swarmkeeper.govern.redaction import encoded, views
 from swarmkeeper.govern.redaction.checks import CHECKS, Check, entropy
 from swarmkeeper.govern.redaction.packs import UNSCANNED, BadRules, Detector, Pack, compiled
 
-TEXT_MAX = 1 << 20  # characters; more is not looked at but hidden whole
-FINDS_MAX = 1_000  # in one text; whoever sends more of them sends a dump, which is hidden whole
-TRIES_MAX = 10_000  # candidates that a check may refuse in one text, for the same reason
-LEVELS = 2  # base64 of base64 is read, a third wrapping is not
+TEXT_MAX = 1 << 20  # characters; a longer text is not searched but hidden whole
+FINDS_MAX = 1_000  # in one text; more of them are a dump, which is hidden whole
+TRIES_MAX = 10_000  # candidates that a check may reject in one text, for the same reason
+LEVELS = 2  # base64 of base64 is decoded, a third level is not
 
-# A refused candidate up to this long is searched again from its second character: a card number may begin inside it.
+# A rejected candidate up to this length is searched again from its second character: a card number may begin inside.
 # Longer ones are not, so that the work stays linear.
 _SHORT = 64
 
-# A pattern that sees the same in bytes as in the text they may be: it names what it takes, in ASCII, and nothing else.
+# A pattern that matches the same in bytes as in decoded text: it lists what it accepts, in ASCII only.
 _PLAIN = re2.compile(r"""(?:[0-9A-Za-z(){}|?*+:,!#%&'"@=<>~_ /-]|\[[^\\\]^][^\\\]]*\]|\\[bdsw.+*?()|/-])*""")
 
-_ABSENT = (-1, -1)  # what RE2 says of a group that took no part
+_ABSENT = (-1, -1)  # span that RE2 gives for a group without a match
 
-_Found = tuple[int, int, int, str]  # first character, the one after the last, number of the rule, the secret as read
+_Found = tuple[int, int, int, str]  # first character, end, number of the rule, the secret as decoded
 
-TAG = ":[0-9a-f]{8}:[0-9a-f]{16}"  # in a placeholder: which key, and what equal secrets have in common
+TAG = ":[0-9a-f]{8}:[0-9a-f]{16}"  # in a placeholder: id of the key, and the tag that equal secrets share
 
 
 class Unscanned(Exception):
-    """The text has met a cap: nobody knows what is in it, so all of it must be hidden."""
+    """The text exceeds a limit: its content is unknown, so all of it must be hidden."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,10 @@ class Span:
     start: int
     end: int
     rule: str
-    secret: str = field(default="", repr=False, compare=False)  # as the rule read it: decoded, nothing invisible in it
-    correlates: bool = field(default=False, compare=False)  # equal ones may be told from different ones
+    secret: str = field(
+        default="", repr=False, compare=False
+    )  # as the rule read it: decoded, without invisible characters
+    correlates: bool = field(default=False, compare=False)  # its placeholder may show which secrets are equal
 
 
 class Detectors:
@@ -61,7 +63,7 @@ class Detectors:
 
     def __init__(self, pack: Pack) -> None:
         names = (UNSCANNED, *(rule.id for rule in pack.fields), *(rule.id for rule in pack.detectors))
-        # What only looks like a placeholder of ours may be a secret.
+        # Exact, because text that only looks like a placeholder may be a secret.
         self._placeholder = compiled(rf"\[redacted:(?:{'|'.join(names)})(?:{TAG})?\]", "placeholders", capture=False)
         self._compiled = [_Compiled(detector, pack.allowed(detector.id)) for detector in pack.detectors]
         self._always = frozenset(n for n, rule in enumerate(self._compiled) if not rule.detector.keywords)
@@ -72,15 +74,15 @@ class Detectors:
         words_said = [f"(?i:{re2.escape(word)})" for word in by_word]
         always = [self._compiled[n].detector.pattern for n in sorted(self._always)]
         alternatives = words_said + [f"(?:{pattern})" for pattern in always]
-        # Which rules may match, asked in one pass: by a word of theirs, or, where they have none, by all they are.
+        # Selects in one pass the rules that may match: by keyword, or by the whole pattern if a rule has no keyword.
         self._signs = _compile_set([*words_said, *always])
         self._rules_of_sign = [frozenset(rules) for rules in by_word.values()] + [{n} for n in sorted(self._always)]
-        # Several texts are asked about at once, one to a line.
+        # Checks several texts at once, one per line.
         self._gate = compiled("(?m)" + "|".join(alternatives), "all rules", capture=False) if alternatives else None
-        # What was encoded is asked about as it came, before anybody knows whether it is text at all.
+        # Decoded bytes are checked as they are, before it is known whether they are text.
         self._inner_gate = self._innermost_gate = None
         if alternatives and all(pattern.isascii() and _PLAIN.fullmatch(pattern) for pattern in always):
-            # There the neighbours of a secret may be rubbish, so that no edge of a word can be asked for.
+            # The neighbours of a secret may be garbage there, so word boundaries are dropped.
             unbound = [pattern.replace(r"\b", "") for pattern in always]
             asked = "(?m)" + "|".join([*words_said, *(f"(?:{pattern})" for pattern in unbound), *views.TRANSFORMED])
             self._innermost_gate = compiled(asked, "all rules", capture=False, latin=True)
@@ -89,16 +91,16 @@ class Detectors:
             self._try(rule)
 
     def quiet(self, lines: str) -> bool:
-        """Whether no rule can find anything in any of these lines: the fast answer to the usual case.
+        """Return whether no rule can match in any of these lines. This is the fast answer to the usual case.
 
         Raises:
-            UnicodeEncodeError: they hold half a character.
+            UnicodeEncodeError: the text contains a lone surrogate.
         """
         data = views.folded(lines).encode()
         return self._calm(data) and not self._anything_inside(data, LEVELS, encoded.Budget())
 
     def _anything_inside(self, data: bytes, levels: int, budget: encoded.Budget) -> bool:
-        """Whether anything may be found in what stands encoded in this UTF-8: False is sure."""
+        """Return whether encoded text in this UTF-8 may contain a secret; False is certain."""
         gate = self._inner_gate if levels > 1 else self._innermost_gate
         try:
             for batch in encoded.batches(data, budget):
@@ -119,11 +121,12 @@ class Detectors:
         return self._gate is None or self._gate.search(data) is None
 
     def find(self, text: str) -> list[Span]:
-        """The secrets in a text, in order and apart; where rules overlap, the union under the first rule's name.
+        """Return the secrets of a text, in order, without overlaps; overlapping matches become one, under the first
+        rule.
 
         Raises:
-            Unscanned: too long, or too much was found.
-            UnicodeEncodeError: it holds half a character.
+            Unscanned: the text is too long, or contains too many secrets.
+            UnicodeEncodeError: the text contains a lone surrogate.
         """
         if len(text) > TEXT_MAX:
             raise Unscanned
@@ -138,7 +141,7 @@ class Detectors:
         ]
 
     def why_not(self, text: str, rule: str) -> str:
-        """Why a rule finds nothing in the text as it stands, in words; places are in characters of the text."""
+        """Explain why a rule finds nothing in the text itself; offsets are in characters."""
         compiled = next(one for one in self._compiled if one.detector.id == rule)
         words = compiled.detector.keywords
         data = views.folded(text).encode("utf-8", "replace")
@@ -147,7 +150,7 @@ class Detectors:
         return compiled.why_not(data, self._placeholders_in(data))
 
     def _look(self, text: str, levels: int, budget: encoded.Budget) -> list[_Found]:
-        """What is found in the text, and in what stands encoded in it."""
+        """Search the text, and the encoded text in it."""
         view = views.plain(text)
         data = view.text.encode()
         found = self._matches(view.text, data)
@@ -174,7 +177,7 @@ class Detectors:
         return [(place.of(start), place.of(end), n, secret) for start, end, n, secret in _united(found)]
 
     def _placeholders_in(self, data: bytes) -> list[tuple[int, int]]:
-        """Our own placeholders are no secrets, so that redacting twice changes nothing."""
+        """Return the spans of our own placeholders. They are not secrets, so redacting twice changes nothing."""
         if b"[redacted:" not in data:
             return []
         return [match.span() for match in self._placeholder.finditer(data)]
@@ -186,11 +189,11 @@ class Detectors:
         return chosen
 
     def _try(self, rule: _Compiled) -> None:
-        """Run a rule's examples through everything that a text goes through."""
+        """Run a rule's examples through all steps that a text goes through."""
         detector = rule.detector
         n = self._compiled.index(rule)
         if rule.lets_more_through:
-            rule = _Compiled(detector, ())  # what another pack allows is not this one's affair
+            rule = _Compiled(detector, ())  # without the allowances of other packs
         for number, example in enumerate(detector.hit, 1):
             if self.quiet(example) or n not in self._candidates(example) or not rule.spans(example.encode()):
                 raise BadRules(f"detector {detector.id!r}: hit {number} is not found")
@@ -217,7 +220,7 @@ class _Compiled:
             raise BadRules(f"{where}: the pattern matches nothing at all")
 
     def spans(self, data: bytes, ours: Sequence[tuple[int, int]] = ()) -> list[tuple[int, int]]:
-        """Where the rule finds a secret outside of `ours`, in bytes. Raises Unscanned where a cap is met."""
+        """Return the secrets that the rule finds outside of `ours`, in bytes. Raises Unscanned if a limit is exceeded."""
         spans: list[tuple[int, int]] = []
         at = refused = 0
         while (match := self._pattern.search(data, at)) is not None:
@@ -230,7 +233,7 @@ class _Compiled:
             size = None if mine else self._secret(data[start:end])
             if size is not None and size > 0:
                 spans.append((start, start + size))
-                # What stands behind the secret in this match may be the context in front of the next one.
+                # Text after the secret in this match may be the context before the next one.
                 at = start + size
             else:
                 refused += 1
@@ -240,7 +243,7 @@ class _Compiled:
         return spans
 
     def why_not(self, data: bytes, ours: Sequence[tuple[int, int]] = ()) -> str:
-        """Why nothing is found here, in words; of several candidates, about the first."""
+        """Explain why nothing is found here; with several candidates, for the first."""
         match = self._pattern.search(data)
         if match is None:
             return "its pattern does not match"
@@ -260,7 +263,7 @@ class _Compiled:
         return f"{place} is found, but an earlier rule claims it"
 
     def _secret(self, found: bytes) -> int | None:
-        """How many bytes of what was found are the secret; None: it is none."""
+        """Return how many bytes of the match are the secret; None if it is none."""
         if self._allow is not None and self._allow.fullmatch(found) is not None:
             return None
         if not self.detector.entropy and self._check is None:
@@ -273,7 +276,7 @@ class _Compiled:
 
 
 class _Places:
-    """Turns byte offsets of UTF-8 into places in the text, asked for in ascending order."""
+    """Converts byte offsets of UTF-8 to character offsets; the offsets must come in ascending order."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -289,7 +292,7 @@ class _Places:
 
 
 def _united(found: list[_Found]) -> list[_Found]:
-    """In order and apart: where some overlap, their union, under the first rule."""
+    """Sort the matches, and merge overlapping ones under the first rule."""
     united: list[_Found] = []
     for start, end, rule, secret in sorted(found):
         if united and start < united[-1][1]:

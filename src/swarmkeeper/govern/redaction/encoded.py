@@ -1,14 +1,14 @@
-"""What stands in a text in another writing: base64, hexadecimal, percent and backslash escapes, read once. What is made
-of the readings, and how often they are read again, is decided in detectors.py.
+"""Decodes encoded parts of a text once: base64, hexadecimal, percent and backslash escapes. detectors.py decides what
+to do with the decoded text, and how deep to go.
 
-A run is letters of base64 (either alphabet) or hexadecimal without a gap, or several such lines of a wrapped block. It
-is read from each place where its beginning could be, since a word may be glued to it, and only a reading that is
-mostly printable counts: digests, ids and images give none. Escapes are read line by line, each letter knowing where it
-came from.
+A run is an unbroken sequence of letters of base64 (either alphabet) or hexadecimal, or several such lines of a wrapped
+block. It is decoded from each offset at which it could begin, since a word may be attached to it. Only a result that is
+mostly printable counts: digests, ids and images give none. Escapes are decoded line by line; each character keeps its
+origin.
 
-Most runs are names, digests and images, in which there is nothing. `batches` reads all of them at once, in C, and the
-caller asks its rules about the whole; only where those stir is a run looked at by itself. A batch leaves nothing out:
-it is made of the same letters, read from the same places.
+Most runs are names, digests and images without any secret. `batches` decodes all of them at once, in C, and the caller
+searches the whole; only if that matches, runs are searched one by one. A batch omits nothing: it has the same letters,
+decoded from the same offsets.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ import re2
 
 from swarmkeeper.govern.redaction.views import View
 
-DECODED_MAX = 64 << 10  # characters read out of one text, readings of readings too; one that holds more is hidden whole
+DECODED_MAX = 64 << 10  # characters decoded from one text, on all levels; a text with more is hidden whole
 
 _RUN_MIN = 16  # twelve bytes of base64
-_HEX_MIN = 24  # as many in hexadecimal
-_LINE_MIN = 60  # a line this long may go on in the next one: base64 wraps at 64 or 76, hexadecimal at 60
+_HEX_MIN = 24  # twelve bytes in hexadecimal
+_LINE_MIN = 60  # a line of this length may continue in the next: base64 wraps at 64 or 76, hexadecimal at 60
 
 _RUN_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_"
 _HEX_LETTERS = b"0123456789abcdefABCDEF"
@@ -44,7 +44,7 @@ _HEX_SPACED = bytes(code if code in _HEX_LETTERS else 0x20 for code in range(256
 _LETTER = "[0-9A-Za-z+/_-]"
 _BREAK = r"(?:\r?\n|\\r\\n|\\n)"  # also as written in a JSON text
 _ESCAPED = r"(?:%[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2})"
-POSSIBLE = f"{_LETTER}{{{_RUN_MIN}}}|{_ESCAPED}"  # where nothing of this stands, nothing is encoded
+POSSIBLE = f"{_LETTER}{{{_RUN_MIN}}}|{_ESCAPED}"  # a text without a match contains nothing encoded
 _ANY = re2.compile(POSSIBLE)
 _RUN = re2.compile(f"{_LETTER}{{{_RUN_MIN},}}={{0,2}}")
 _BLOCK = re2.compile(f"(?:{_LETTER}{{{_LINE_MIN},}}{_BREAK})+{_LETTER}+={{0,2}}")
@@ -52,20 +52,20 @@ _HEX = re2.compile(f"[0-9A-Fa-f]{{{_HEX_MIN}}}")
 _ESCAPED_LINE = re2.compile(rf"[^\n]*{_ESCAPED}[^\n]*")
 _ESCAPES_PATTERN = r"((?:%[0-9A-Fa-f]{2})+)|\\+(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2}))"
 _ESCAPES = re2.compile(_ESCAPES_PATTERN)
-# The few regular expressions that are not RE2's, for `sub` is fast in `re`. They are ours, and linear: a row of
-# backslashes is tried only where it begins.
+# These use `re` and not RE2, because its `sub` is fast. They are ours, and linear: a row of backslashes is tried only
+# at its beginning.
 _ESCAPING_BACKSLASH = re.compile(rb"(?<!\0)\0+(?=u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})")
 _ESCAPING_PERCENT = re.compile(rb"%(?=[0-9A-Fa-f]{2})")
 _ESCAPES_OF_TEXT = re.compile(_ESCAPES_PATTERN.replace(r"|\\+", r"|(?<!\\)\\+"))
 
 
 class TooMuch(Exception):
-    """More stands encoded in the text than is read."""
+    """More encoded text than is decoded."""
 
 
 @dataclass(slots=True)
 class Budget:
-    """How much may still be read out of a text."""
+    """How many characters may still be decoded from a text."""
 
     left: int = DECODED_MAX
 
@@ -77,27 +77,27 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a run says. Wherever in it something is found, the run is what it stood in."""
+    """A decoded run. A secret anywhere in it hides the whole run."""
 
     text: str
     start: int
     end: int
 
     def original(self, start: int, end: int) -> tuple[int, int]:
-        del start, end  # neighbours share a letter of base64: part of a run is not worth keeping
+        del start, end  # bytes share letters of base64, so part of a run cannot be kept
         return self.start, self.end
 
 
 def possible(data: bytes) -> bool:
-    """Whether anything in this UTF-8 could be encoded: the fast answer to the usual case."""
+    """Return whether anything in this UTF-8 could be encoded: the fast answer to the usual case."""
     return _ANY.search(data) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Readings of one kind, all at once.
+    """All results of one encoding at once.
 
-    Whatever stands in one of `readings` stands in `raw` too, in one piece; what stands beside it there may be anything.
+    Everything in one of `readings` is also in `raw`, in one piece; its neighbours there may be anything.
     """
 
     raw: bytes
@@ -105,10 +105,10 @@ class Batch:
 
 
 def batches(data: bytes, budget: Budget) -> Iterator[Batch]:
-    """What stands encoded in this UTF-8, without its places.
+    """Decode all encoded parts of this UTF-8, without their offsets.
 
     Raises:
-        TooMuch: perhaps more than the budget. `decoded` counts what is text alone, and knows.
+        TooMuch: the budget may be exceeded. `decoded` counts only text, and is exact.
     """
     if not possible(data):
         return
@@ -127,7 +127,7 @@ def _batches_of_base64(runs: list[bytes], budget: Budget) -> Iterator[Batch]:
     if not runs:
         return
     budget.take(3 * sum(map(len, runs)))  # four times three quarters
-    # Each run begins at a multiple of four, so that leaving out the first letter of all leaves out that of each.
+    # Each run begins at a multiple of four, so dropping the first letter of the whole shifts every run alike.
     letters = b"AAAA" + b"".join([run + _PADS[len(run) % 4] for run in runs]).translate(_STANDARD)
     for at in range(4):
         raw = binascii.a2b_base64(letters[at : at - 4 or None])
@@ -149,22 +149,22 @@ def _batch_of_escapes(data: bytes, budget: Budget) -> Batch:
     lines = [line for line in data.split(b"\n") if b"%" in line or b"\\" in line]
     whole = b"\n".join(lines)
     budget.take(len(whole))
-    # Python's own reader of backslashes is a hundred times as fast as a loop. It is shown what we read, and no more.
+    # Python's own decoder of backslashes is a hundred times as fast as a loop. It gets only the escapes that we decode.
     marked = _ESCAPING_BACKSLASH.sub(rb"\\", whole.replace(b"\\", b"\0"))
     text = _ESCAPING_PERCENT.sub(rb"\\x", marked).decode("unicode_escape")
-    raw = text.encode("latin-1", "replace")  # percent signs stand for bytes
+    raw = text.encode("latin-1", "replace")  # percent signs encode bytes
     if not text.isascii():
-        raw += b"\n" + text.encode("utf-8", "replace")  # and backslashes for letters
+        raw += b"\n" + text.encode("utf-8", "replace")  # and backslashes encode characters
     return Batch(raw, lambda: [_unescaped_text(line.decode()) for line in lines])
 
 
 def decoded(text: str, budget: Budget) -> Iterator[Run | View]:
-    """Each reading of what stands encoded in the text, knowing where it came from.
+    """Yield each decoded part of the text, with its origin.
 
     Raises:
-        TooMuch: the budget is spent.
+        TooMuch: the budget is exceeded.
     """
-    # One byte a character, so that places in it are places in the text.
+    # One byte per character, so that offsets are the same as in the text.
     data = text.encode("ascii", "replace")
     for run in _runs_and_blocks(data):
         budget.take(len(run.text))
@@ -204,25 +204,25 @@ def _hex_pieces(run: bytes) -> list[bytes]:
     pieces: list[bytes] = []
     for part in run.translate(_HEX_SPACED).split():
         if len(part) >= _HEX_MIN:
-            # Of an odd number of digits either end may be a word's last letter, or its first.
+            # With an odd number of digits, the first or the last one may belong to a word.
             pieces += (part[1:], part[:-1]) if len(part) % 2 else (part,)
     return pieces
 
 
 def _may_be_base64(run: bytes) -> bool:
-    # Twelve letters of text all but never come out without a capital; most words and paths have none.
+    # Base64 of twelve letters almost always has a capital; most words and paths have none.
     return not run.islower() and bool(run.strip(_UUID_LETTERS))
 
 
 def _from_base64(run: bytes, at: int) -> str | None:
     piece = run[at:].translate(_STANDARD)
     over = len(piece) % 4
-    # One letter alone is six bits, no byte.
+    # One remaining letter is six bits, less than a byte.
     return _printed(binascii.a2b_base64(piece[:-1] if over == 1 else piece + b"=" * (-over % 4)))
 
 
 def _printed(raw: bytes) -> str | None:
-    """The bytes as text, if most of them are text: two thirds, for a word glued to a run is read as rubbish."""
+    """Return the bytes as text if two thirds are printable: a word attached to a run decodes to garbage."""
     size = len(raw)
     if 3 * len(raw.translate(None, _PRINTABLE)) <= size:
         return raw.decode("utf-8", "replace")
@@ -235,12 +235,12 @@ def _printed(raw: bytes) -> str | None:
 
 
 def _is_id(run: bytes) -> bool:
-    """One of our own: `tsk_06H04…`. They stand in every event, and are random throughout."""
+    """Return whether this is one of our own ids, `tsk_06H04…`. They are in every event, and are random."""
     return len(run) in _ID_SIZES and run[3:4] == b"_" and run[:3].islower() and not run[4:].translate(None, _ID_LETTERS)
 
 
 def _unescaped_text(line: str) -> str:
-    """A line with its escapes read, when nobody asks what stood where."""
+    """Decode the escapes of a line, without their origins."""
     return _ESCAPES_OF_TEXT.sub(_read_escape, line)
 
 
@@ -253,12 +253,12 @@ def _read_escape(match: re.Match[str]) -> str:
 
 def _letter_of(digits: str | bytes) -> str:
     code = int(digits, 16)
-    # Halves of a character beyond 16 bits are no character, and no part of a secret that a rule knows.
+    # A surrogate is not a character, and no rule matches one.
     return "\ufffd" if 0xD800 <= code < 0xE000 else chr(code)
 
 
 def _unescaped(text: str, data: bytes, start: int, end: int, budget: Budget) -> View:
-    """A line with its escapes read."""
+    """Decode the escapes of a line, with their origins."""
     letters: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
@@ -293,7 +293,7 @@ def _unescaped(text: str, data: bytes, start: int, end: int, budget: Budget) -> 
 
 
 def _letters(raw: bytes) -> list[tuple[str, int]]:
-    """The characters of UTF-8, and how many bytes each took; bytes that are no UTF-8 stand for one each."""
+    """Return the characters of UTF-8 with their sizes in bytes; each byte that is not UTF-8 counts as one character."""
     try:
         return [(letter, len(letter.encode())) for letter in raw.decode()]
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Why something is hidden, and why something is not: for people who write rules. Nothing here says what was found."""
+"""Explains why something is hidden or not, for people who write rules. Nothing here repeats a secret."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from swarmkeeper.govern.redaction.redactor import Redactor, segment
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is hidden; or, where `why_not` says so, something that a rule was asked about and is not."""
+    """Something that is hidden; with `why_not`, something that a given rule does not hide."""
 
     pointer: str
     within: str  # value | key
     rule: str
-    stage: str = ""  # field (by its place), text (as it stands), decoded (in another writing), unscanned
-    start: int | None = None  # characters of the text; None: all of the value
+    stage: str = ""  # field (by its place), text (in plain text), decoded (in encoded text), unscanned
+    start: int | None = None  # character offset in the text; None: the whole value
     end: int | None = None
-    length: int = 0  # of the secret as the rule read it
-    entropy: float = 0.0  # bits a character, likewise
+    length: int = 0  # of the secret as decoded
+    entropy: float = 0.0  # of the secret, bits per character
     why_not: str = ""
 
 
 def findings(redactor: Redactor, value: Json, rule: str | None = None) -> Iterator[Finding]:
-    """What is hidden in a value, in order; with a rule, what that one does with each text of it."""
+    """Return what is hidden in a value, in order; with `rule`, what that rule does with each text."""
     redacted = redactor.redact(value)
     hidden = {(one.pointer, one.within): one.rule for one in redacted.fields}
     for pointer, within, text in _texts(value, redacted.value, ""):
@@ -64,7 +64,9 @@ def _in_text(redactor: Redactor, pointer: str, within: str, text: str) -> Iterat
 
 
 def _texts(value: Json, shown: Json, pointer: str) -> Iterator[tuple[str, str, str | None]]:
-    """Every text of a value, keys too, with its place; None stands for what is no text. `shown` has the same shape."""
+    """Yield every text and key of a value with its pointer; None for a value that is not text. `shown` has the same
+    shape.
+    """
     if isinstance(value, dict) and isinstance(shown, dict):
         for (key, item), (name, seen) in zip(value.items(), shown.items(), strict=True):
             here = f"{pointer}/{segment(name)}"

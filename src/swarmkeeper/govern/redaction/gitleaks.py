@@ -1,7 +1,7 @@
-"""Rules written for gitleaks, turned into ours. Only its TOML is read here; packs.py checks what comes out.
+"""Converts rules of gitleaks to ours. Only its TOML is read here; packs.py checks the result.
 
-What gitleaks would do and we would not is refused by the name of its rule, and never left out in silence. What names a
-file or a commit has no meaning here, and is refused too: take it out of the file.
+Anything that gitleaks does and we do not is refused with the name of its rule, never dropped silently. Names of files
+and commits have no meaning here, and are refused too: remove them from the file.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from typing import Any
 
 import re2
 
-PREFIX = "gitleaks-"  # in front of its ids, of which many are the same as ours
+PREFIX = "gitleaks-"  # prefix of its ids, many of which equal ours
 PROBLEMS_SHOWN = 20
 
-# What only tells people something.
+# For people only, without effect.
 _TOLD = {"title", "description", "tags", "minVersion"}
 _RULE = {"id", "regex", "keywords", "entropy", "secretGroup", "allowlist", "allowlists"} | _TOLD
 _ALLOWLIST = {"description", "regexes", "stopwords", "regexTarget", "condition", "targetRules"}
 
 
 def is_such(content: Mapping[str, object]) -> bool:
-    """Whether this is such a file, and none of ours."""
+    """Return whether this is a file in the format of gitleaks, and not ours."""
     return "version" not in content and bool(content.keys() & {"rules", "extend", "allowlist", "allowlists"})
 
 
 def converted(content: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rules as ours would be written, and what of them we do not know."""
+    """Return the rules in our format, and the problems found."""
     problems = [
         f"{name!r} is not supported" for name in sorted(content.keys() - {"rules", "allowlist", "allowlists"} - _TOLD)
     ]
@@ -84,14 +84,14 @@ def _entry(rule: Mapping[str, Any], where: str) -> tuple[dict[str, Any], list[st
         problems.append(f"{where}: 'keywords' must be a list of texts")
     if problems:
         return {}, problems
-    # There a secret of just this entropy is let through, here it is hidden.
+    # gitleaks lets a secret of exactly this entropy pass; we hide it.
     entropy = math.nextafter(least, math.inf) if least else 0
     words = sorted({word.lower() for word in keywords})
     return {"id": PREFIX + str(name), "pattern": regex, "group": group, "entropy": entropy, "keywords": words}, []
 
 
 def _allowlists(table: Mapping[str, Any], where: str) -> tuple[list[tuple[list[str], list[str]]], list[str]]:
-    """For each allowlist the rules it is for (none: all), and patterns for all of a secret; and what is not known."""
+    """Return for each allowlist its rules (none: all) and its patterns for a whole secret, and the problems found."""
     listed = table.get("allowlists", [])
     single = table.get("allowlist")
     tables = [*(listed if isinstance(listed, list) else [listed]), *([] if single is None else [single])]

@@ -1,7 +1,7 @@
-"""Rule packs: what may stand in their files (TOML), read and checked. What the rules do with a text is in detectors.py.
+"""Rule packs: reads and checks their files (TOML). detectors.py applies the rules.
 
-Everything is checked, and whatever is not known is refused: a rule that is silently left out protects nobody. Files in
-the format of gitleaks are turned into ours first, by gitleaks.py.
+Everything is checked, and anything unknown is refused: a rule that is silently dropped protects nobody. gitleaks.py
+first converts files in the format of gitleaks.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ import rfc8785
 from swarmkeeper.govern.redaction import gitleaks
 from swarmkeeper.govern.redaction.checks import CHECKS
 
-# What stands where a text could not be looked at; no rule may take this name.
+# The rule name in place of a text that could not be searched; no rule may have this name.
 UNSCANNED = "unscanned"
 
 
 class BadRules(ValueError):
-    """The rule pack cannot be used. The message names the rule, and the example by its number; mend the file."""
+    """The rule pack cannot be used. The message names the rule, and the example by its number; correct the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """One rule on text. What it finds is its first group that took part in the match, or else the whole match."""
+    """A rule on text. Its secret is the first group with a match, or else the whole match."""
 
     id: str
-    keywords: tuple[str, ...]  # lower case; without one of them the rule cannot match; none: it always runs
+    keywords: tuple[str, ...]  # lower case; the rule can match only with one of them in the text; none: it always runs
     pattern: str
-    group: int  # of the pattern: what is the secret; 0: as above
-    entropy: float  # bits a character, at least
+    group: int  # of the pattern, which is the secret; 0: as above
+    entropy: float  # minimum, in bits per character
     check: str | None
-    allow: tuple[str, ...]  # what it finds is no secret if one of these matches all of it
-    correlates: bool  # placeholders of equal secrets may be equal: there are too many such secrets to try them all
+    allow: tuple[str, ...]  # a match is not a secret if one of these matches all of it
+    correlates: bool  # equal secrets may get equal placeholders: such secrets are too many to try them all
     hit: tuple[str, ...]
     miss: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class FieldRule:
-    """One rule on places: the value there is hidden whole, whatever it is."""
+    """A rule on places: any value there is hidden whole."""
 
     id: str
-    keys: tuple[str, ...]  # names of keys; `*` at either end stands for anything; case, `-` and `_` do not count
+    keys: tuple[str, ...]  # names of keys; `*` at either end matches anything; case, `-` and `_` are ignored
     pointers: tuple[str, ...]  # JSON Pointers; `*` is any one segment, `**` any number of them
     hit: tuple[str, ...]
     miss: tuple[str, ...]
@@ -56,11 +56,11 @@ class FieldRule:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """Values that are no secrets, whatever some detectors think of them."""
+    """Values that are not secrets, although some detectors match them."""
 
     id: str
-    rules: tuple[str, ...]  # the detectors meant
-    patterns: tuple[str, ...]  # one of them matches all of the value
+    rules: tuple[str, ...]  # ids of the detectors
+    patterns: tuple[str, ...]  # one of them must match the whole value
     hit: tuple[str, ...]
     miss: tuple[str, ...]
 
@@ -70,18 +70,18 @@ class Pack:
     fields: tuple[FieldRule, ...]
     detectors: tuple[Detector, ...]
     allowances: tuple[Allowance, ...]
-    hash: str  # SHA-256 of everything the packs say, in hexadecimal
+    hash: str  # SHA-256 of the content of all packs, in hexadecimal
 
     def allowed(self, rule: str) -> tuple[str, ...]:
-        """Patterns of what this detector lets through beside its own list."""
+        """Return the patterns of the allowances for this detector."""
         return tuple(pattern for one in self.allowances if rule in one.rules for pattern in one.patterns)
 
 
 def read_packs(*texts: str) -> Pack:
-    """Read rule packs, ours or in the format of gitleaks; where two rules claim the same characters, the first wins.
+    """Read rule packs, ours or in the format of gitleaks. If two rules match the same characters, the first wins.
 
     Raises:
-        BadRules: a file is no TOML, says something unknown, names a rule twice, or its allowances fail their examples.
+        BadRules: a file is not TOML, contains something unknown, names a rule twice, or its allowances fail their examples.
     """
     fields: list[FieldRule] = []
     detectors: list[Detector] = []
@@ -122,18 +122,18 @@ def read_packs(*texts: str) -> Pack:
 
 
 def compiled(pattern: str, where: str, *, capture: bool = True, latin: bool = False) -> re2._Regexp:
-    """The pattern, ready to run on UTF-8, or on bytes as they are.
+    """Compile the pattern for UTF-8, or for plain bytes.
 
     Raises:
-        BadRules: RE2 does not know it, or it would be too large.
+        BadRules: RE2 does not accept it, or it would be too large.
     """
     options = re2.Options()
     if latin:
         options.encoding = re2.Options.Encoding.LATIN1
-    options.log_errors = False  # RE2 would write to stderr, text and all
+    options.log_errors = False  # RE2 would write to stderr, with the text
     options.never_capture = not capture
     if not capture:
-        options.max_mem = 64 << 20  # that of all rules together is large; past its bound RE2 is slower, not wrong
+        options.max_mem = 64 << 20  # all rules together need much; beyond the bound RE2 is slower, but still right
     try:
         return re2.compile(pattern.encode("ascii") if latin else pattern, options)
     except re2.error as problem:
@@ -170,7 +170,7 @@ def _texts(entry: Mapping[str, object], name: str, where: str) -> tuple[str, ...
 
 
 def _examples(entry: Mapping[str, object], name: str, where: str) -> tuple[str, ...]:
-    """Examples may be written in parts, so that nobody's scanner takes the file for a leak."""
+    """Read examples. They may be written in parts, so that no scanner takes the file for a leak."""
     examples = entry.get(name)
     if not isinstance(examples, list) or not examples:
         raise BadRules(f"{where}: needs at least one {name!r} example")

@@ -1,9 +1,9 @@
-"""What may be seen: the one place where `Redacted` is made. Every event, audit body, log line and error passes it.
+"""Redacts values: the one place where `Redacted` is made. Every event, audit body, log line and error passes here.
 
-In order: field rules (by place and by name of key), then detectors on every text, keys included, and on what stands
-encoded in it. Shape is kept: lists stay lists, no key is dropped. What comes out is always plain JSON that RFC 8785
-can write, whatever came in; what cannot be looked at (too long, too deep, too much encoded, no JSON, a rule that
-failed) is hidden whole. Secrets turned round, or split over two fields, are not found. Nothing here logs.
+Order: field rules (by place and name of key), then detectors on every text, on keys, and on encoded text. The shape is
+kept: lists stay lists, and no key is dropped. The result is always plain JSON that RFC 8785 can write, whatever the
+input. Anything that cannot be searched (too long, too deep, too much encoded, not JSON, a rule that failed) is hidden
+whole. Reversed secrets, and secrets split over two fields, are not found. Nothing here logs.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from swarmkeeper.govern.redaction.detectors import TAG, TEXT_MAX, Detectors, Spa
 from swarmkeeper.govern.redaction.packs import UNSCANNED, BadRules, FieldRule, Pack, read_packs
 from swarmkeeper.govern.redaction.tags import TenantTags
 
-VALUE_MAX = 4 << 20  # characters in all texts of one value; what comes after them is hidden unseen
-DEPTH_MAX = 96  # the door lets 64 through; records of ours wrap that a few times
-SEGMENT_MAX = 64  # characters of one step in a pointer
+VALUE_MAX = 4 << 20  # characters in all texts of one value; texts beyond are hidden unseen
+DEPTH_MAX = 96  # requests may have 64; our records add a few levels
+SEGMENT_MAX = 64  # characters of one segment of a pointer
 
-_INTEGER_MAX = 2**53 - 1  # what every JSON reader can hold
-_CARD_MIN = 10**12  # a number from here on may be a card's, and is looked at as text
+_INTEGER_MAX = 2**53 - 1  # the range that every JSON reader can represent
+_CARD_MIN = 10**12  # a number of this size may be a card number, and is searched as text
 _KEYS_REMEMBERED = 4_096
 _TEXTS_REMEMBERED = 16_384
 _KEY_REMEMBERED_MAX = 64
 
-# To read, compile and try the shipped rules takes a tenth of a second; they never change, and compiled ones are shared.
+# Reading, compiling and trying the shipped rules takes a tenth of a second; they never change, so they are shared.
 _read = lru_cache(maxsize=4)(read_packs)
 _compiled = lru_cache(maxsize=4)(Detectors)
 
@@ -38,14 +38,14 @@ _States = frozenset[tuple[int, int]]
 
 
 def read_back(value: Json) -> Redacted:
-    """What redaction once made, and a store has kept."""
+    """Return a `Redacted` that was stored before."""
     return Redacted(value, ())
 
 
 class Redactor:
-    """Replaces secrets by `[redacted:<rule>]`, or `[redacted:<rule>:<key id>:<tag>]` where a tenant's tags are given.
+    """Replaces secrets by `[redacted:<rule>]`, or `[redacted:<rule>:<key id>:<tag>]` if a tenant's tags are given.
 
-    Deterministic: the same value, rules and tags give the same answer.
+    Deterministic: the same value, rules and tags give the same result.
 
     Raises:
         BadRules: the pack does not compile, or fails its own examples.
@@ -54,16 +54,16 @@ class Redactor:
     def __init__(self, pack: Pack) -> None:
         self.hash = pack.hash
         self.rules = (*(rule.id for rule in pack.fields), *(rule.id for rule in pack.detectors))
-        self.places = frozenset(rule.id for rule in pack.fields)  # those that go by a value's place
+        self.places = frozenset(rule.id for rule in pack.fields)  # ids of the field rules
         self._detectors = _compiled(pack)
         self._places = _Places(pack.fields)
-        # Memos, they change no answer: keys that no rule minds, and short texts without a secret (names, our words).
+        # Caches: keys that match no rule, and short texts without a secret (names, our words).
         self._quiet_keys: set[str] = set()
         self._quiet_texts: set[str] = set()
 
     @classmethod
     def default(cls, *more: str) -> Redactor:
-        """The shipped rules, and after them those of other packs, given as text."""
+        """Return a redactor with the shipped rules, followed by those of other packs, given as text."""
         return cls(_read(default_rules(), *more))
 
     def redact(self, value: Json, own: Mapping[str, Json] | None = None, *, tags: TenantTags | None = None) -> Redacted:
@@ -85,13 +85,13 @@ class Redactor:
             copy = self._copy(value, texts, 0)
             if not texts:
                 return Redacted(copy)
-            # An empty line between them, or two digests would look like one encoded block, and be looked at slowly.
+            # Separated by an empty line, or two digests would look like one encoded block and take the slow path.
             lines = "\n\n".join(texts)
             if len(lines) <= TEXT_MAX and self._detectors.quiet(lines):
                 self._remember(texts)
                 return Redacted(copy)
         except (_Suspect, UnicodeEncodeError):
-            pass  # the slow way says what is the matter, and where
+            pass  # the slow path finds the reason and the place
         walk = _Walk(self._detectors, self._places, tags)
         clean = walk.value(value, "", 0, self._places.start)
         return Redacted(clean, tuple(walk.fields))
@@ -101,23 +101,23 @@ class Redactor:
         return _redact_text(self._detectors, value, tags)[0]
 
     def find(self, text: str) -> list[Span]:
-        """Where the secrets of a text stand, and which rule found each: for those who report secrets, not hide them.
+        """Return where the secrets of a text are and which rule found each, for reports about secrets.
 
         Raises:
-            Unscanned: too long, or too much was found.
+            Unscanned: the text is too long, or contains too many secrets.
         """
         return self._detectors.find(text)
 
     def why_not(self, text: str, rule: str) -> str:
-        """Why a rule finds nothing in a text as it stands, in words."""
+        """Explain why a rule finds nothing in a text itself."""
         return "it goes by places, and minds none here" if rule in self.places else self._detectors.why_not(text, rule)
 
     def safe_segment(self, text: str) -> str:
-        """A stranger's word, fit to be shown in an error: redacted, printable, at most 64 characters."""
+        """Make a caller's name safe to show in an error: redacted, printable, at most 64 characters."""
         return _printable(self.text(text))
 
     def _copy(self, value: Json, texts: list[str], depth: int) -> Json:
-        """Copy the value and gather its texts, keys known to be quiet left out; _Suspect where it is not so simple."""
+        """Copy the value and collect its texts, except keys known to be quiet. Raises _Suspect if it is not simple."""
         kind = type(value)
         if kind is str:
             if value not in self._quiet_texts:
@@ -140,7 +140,7 @@ class Redactor:
             for key, item in value.items():
                 if key not in self._quiet_keys and not self._quiet_key(key):
                     raise _Suspect
-                # The commonest kinds are dealt with here, to spare a call for each.
+                # The most frequent types are handled here, to save a call for each.
                 kind = type(item)
                 if kind is str:
                     if item not in self._quiet_texts:
@@ -154,7 +154,7 @@ class Redactor:
         raise _Suspect
 
     def _known(self, value: Mapping[str, Json]) -> bool:
-        """Whether it holds nothing but texts that were found quiet before, under names that were."""
+        """Return whether it contains only texts and names that were found quiet before."""
         for key, item in value.items():
             if key not in self._quiet_keys or type(item) is not str or item not in self._quiet_texts:
                 return False
@@ -166,7 +166,7 @@ class Redactor:
         self._quiet_texts.update(text for text in texts if len(text) <= _KEY_REMEMBERED_MAX)
 
     def _quiet_key(self, key: object) -> bool:
-        """Whether no rule that goes by names minds this one."""
+        """Return whether no field rule matches this name."""
         if type(key) is not str or self._places.by_key(key) is not None or _redact_text(self._detectors, key, None)[1]:
             return False
         if len(self._quiet_keys) < _KEYS_REMEMBERED and len(key) <= _KEY_REMEMBERED_MAX:
@@ -175,16 +175,16 @@ class Redactor:
 
 
 def default_rules() -> str:
-    """The text of the shipped rule pack."""
+    """Return the text of the shipped rule pack."""
     return resources.files("swarmkeeper.govern").joinpath("rules/default.toml").read_text(encoding="utf-8")
 
 
 class _Suspect(Exception):
-    """The value is not plainly clean: it must be walked."""
+    """The value may contain a secret: it must be walked."""
 
 
 class _Walk:
-    """One careful pass over a value, writing down what was hidden where."""
+    """One careful pass over a value, which records what was hidden and where."""
 
     def __init__(self, detectors: Detectors, places: _Places, tags: TenantTags | None) -> None:
         self._detectors = detectors
@@ -201,7 +201,7 @@ class _Walk:
         if isinstance(value, int):
             return self._number(int(value), pointer)
         if isinstance(value, float):
-            # A card's number may come as a float; NaN and infinity are no JSON.
+            # A card number may be a float; NaN and infinity are not JSON.
             if value.is_integer() and abs(value) <= _INTEGER_MAX:
                 shown = self._number(int(value), pointer)
                 return shown if isinstance(shown, str) else float(value)
@@ -258,7 +258,7 @@ class _Walk:
 
     def _field(self, value: Json, pointer: str, rule: str) -> str:
         if isinstance(value, str) and re2.fullmatch(rf"\[redacted:{rule}(?:{TAG})?\]", value) is not None:
-            return str.__str__(value)  # it has been hidden before
+            return str.__str__(value)  # it was hidden before
         self.fields.append(RedactedField(pointer, rule))
         return _placeholder(rule, value, self._tags) if isinstance(value, str) else _placeholder(rule)
 
@@ -271,7 +271,7 @@ class _Walk:
 
 
 class _Places:
-    """Field rules: which of them, if any, owns a place."""
+    """Field rules: finds the rule, if any, that matches a place."""
 
     def __init__(self, rules: tuple[FieldRule, ...]) -> None:
         self._exact: dict[str, str] = {}
@@ -286,7 +286,7 @@ class _Places:
             self._try(rule)
 
     def by_key(self, key: str) -> str | None:
-        """The rule that owns every place of this name."""
+        """Return the rule that matches every place of this name."""
         name = _bare(key)
         exact = self._exact.get(name)
         if exact is not None:
@@ -297,7 +297,7 @@ class _Places:
         return None
 
     def step(self, states: _States, key: str) -> tuple[_States, str | None]:
-        """One segment down: the states there, and the rule whose pointer ends there."""
+        """Go one segment down; return the states there, and the rule whose pointer ends there."""
         if not states:
             return states, None
         after: set[tuple[int, int]] = set()
@@ -313,7 +313,7 @@ class _Places:
         return closed, None if ended is None else self.pointers[ended][1]
 
     def _closure(self, states: set[tuple[int, int]]) -> _States:
-        """`**` may stand for no segment at all."""
+        """Add the states reached when `**` matches no segment."""
         closed = set(states)
         for n, at in states:
             segments = self.pointers[n][0]
@@ -337,7 +337,7 @@ class _Places:
                     raise BadRules(f"field rule {rule.id!r}: {kind} {number} is {'not ' if kind == 'hit' else ''}found")
 
     def _owner(self, example: str) -> str | None:
-        """Who owns an example: the name of a key, or a pointer."""
+        """Return the rule that matches an example: a name of a key, or a pointer."""
         if not example.startswith("/"):
             return self.by_key(example)
         states, owner = self.start, None
@@ -348,10 +348,10 @@ class _Places:
 
 
 def _redact_text(detectors: Detectors, value: str, tags: TenantTags | None) -> tuple[str, tuple[str, ...]]:
-    """The text with its secrets replaced, and the rules that found them, each once."""
+    """Return the text with its secrets replaced, and the rules that found them, each once."""
     try:
         spans = detectors.find(value)
-    except Exception:  # whatever a rule may do, its text is not shown
+    except Exception:  # whatever a rule does, the text is not shown
         return _hidden()
     if not spans:
         return (value if type(value) is str else str.__str__(value)), ()
@@ -384,7 +384,7 @@ def _printable(text: str) -> str:
 
 
 def segment(name: str) -> str:
-    """A redacted key as a step of a JSON Pointer (RFC 6901)."""
+    """Return a redacted key as a segment of a JSON Pointer (RFC 6901)."""
     return _printable(name).replace("~", "~0").replace("/", "~1")
 
 

@@ -1,8 +1,8 @@
-"""What a placeholder says of the secret that it stands for: a tag, the same for equal secrets of one tenant.
+"""Tags in placeholders: equal secrets of one tenant get the same tag, so that readers can see that they are equal.
 
-The tag is HMAC-SHA256 under a key of the tenant's own, cut to 64 bits; the key comes from the pepper, which digests of
-API keys are made with too, for a purpose of its own. Whoever has no pepper can neither turn a tag back nor compare
-tenants. Whoever may submit can still have a guess tagged and compare, so that what could be guessed carries none.
+A tag is HMAC-SHA256 under a key of the tenant, cut to 64 bits. The key is derived from the pepper, which is also used
+for digests of API keys, for a different purpose. Without the pepper nobody can reverse a tag or compare tenants. A
+caller who may submit can have a guess tagged and compare, so secrets that could be guessed get no tag.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import hmac
 
 from swarmkeeper.govern.redaction.checks import entropy
 
-# Made secrets are longer and more varied than this. A guess at one that is not would need more calls than anybody has.
+# Generated secrets are longer and more varied than this. Guessing one would need too many calls.
 _MADE_MIN = 16
-_MADE_ENTROPY = 3.0  # bits a character
+_MADE_ENTROPY = 3.0  # bits per character
 _PURPOSE = b"swarmkeeper/redaction/tag/1"
 
 
@@ -25,7 +25,7 @@ class TenantTags:
         self._key_id = hmac.digest(key, b"id", "sha256").hex()[:8]
 
     def of(self, secret: str) -> str:
-        """What follows the rule's name in a placeholder: `:<key id>:<tag>`, or nothing for what could be guessed."""
+        """Return the part after the rule's name in a placeholder: `:<key id>:<tag>`, or nothing for a guessable secret."""
         if len(secret) < _MADE_MIN or entropy(secret) < _MADE_ENTROPY:
             return ""
         tag = hmac.digest(self._key, b"tag\0" + secret.encode("utf-8", "replace"), "sha256").hex()[:16]
@@ -33,9 +33,9 @@ class TenantTags:
 
 
 class Tags:
-    """Tags of every tenant, from one pepper: the same pepper gives the same tags after a restart, and on another host.
+    """Tags of all tenants from one pepper: the same pepper gives the same tags after a restart and on another host.
 
-    (HKDF of RFC 5869: the pepper is extracted once for this purpose, then expanded for each tenant.)
+    HKDF of RFC 5869: the pepper is extracted once for this purpose, then expanded for each tenant.
     """
 
     def __init__(self, pepper: bytes) -> None:

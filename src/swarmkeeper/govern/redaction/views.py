@@ -1,7 +1,6 @@
-"""How a text is looked at for matching: in NFC, without invisible characters, each knowing its place in the original.
+"""Normalises a text for matching: NFC, without invisible characters, each character with its offset in the original.
 
-What is found in a view is redacted in the original; the view itself is never shown. What stands encoded in a text is
-read in encoded.py.
+Secrets found in a view are redacted in the original; the view itself is never shown. encoded.py handles encoded text.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-# Characters that a reader does not see, put between the letters of a secret so that no rule sees it: soft hyphen,
+# Invisible characters, which can be put between the letters of a secret so that no rule matches: soft hyphen,
 # grapheme joiner, Arabic letter mark, Hangul fillers, zero widths, bidi marks and isolates, word joiner and the
 # invisible operators, variation selectors, byte order mark, interlinear anchors, tags.
 _INVISIBLE_RANGES = (
@@ -36,35 +35,35 @@ _INVISIBLE = {code: None for first, last in _INVISIBLE_RANGES for code in range(
 
 def _sign(code: int) -> str:
     raw = chr(code).encode()
-    # There are hundreds of the longest ones, which differ in the last byte.
+    # There are hundreds of the longest ones, which differ only in the last byte.
     return "".join(f"\\x{byte:02x}" for byte in raw[:3])
 
 
-# Patterns of what stands in UTF-8, read as Latin-1, where folding takes something away from between ASCII, or where NFC
-# or a comparison without case makes a letter of ASCII of something else.
+# Patterns for UTF-8 read as Latin-1: characters that folding removes between ASCII letters, and characters that NFC or
+# a comparison without case turns into ASCII letters.
 TRANSFORMED = tuple(sorted({_sign(code) for code in (*_INVISIBLE, 0x212A, 0x017F, 0x037E, 0x1FEF)}))
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     text: str
-    starts: tuple[int, ...] | None = None  # for each character of `text`, where its original begins; None: the same
-    ends: tuple[int, ...] | None = None  # and where it ends
+    starts: tuple[int, ...] | None = None  # for each character of `text`, the start of its original; None: the same
+    ends: tuple[int, ...] | None = None  # and the end
 
     def original(self, start: int, end: int) -> tuple[int, int]:
-        """The span of the original that `text[start:end]` came from, invisible characters inside it included."""
+        """Return the span of the original for `text[start:end]`, with the invisible characters inside it."""
         if self.starts is None or self.ends is None:
             return start, end
         return self.starts[start], self.ends[end - 1]
 
 
 def folded(text: str) -> str:
-    """The text as rules see it, for asking whether anything is there at all."""
+    """Return the text as rules see it, for a quick check whether anything matches."""
     return text if _is_plain(text) else unicodedata.normalize("NFC", text.translate(_INVISIBLE))
 
 
 def plain(text: str) -> View:
-    """The view that detectors match against."""
+    """Return the view that detectors match against."""
     if _is_plain(text):
         return View(text)
     letters: list[str] = []
@@ -84,14 +83,14 @@ def _is_plain(text: str) -> bool:
 
 
 def _clusters(text: str) -> list[tuple[int, int]]:
-    """Cut the text where no composition reaches across: before each character that cannot join the one before it."""
+    """Cut the text before each character that cannot combine with the one before it."""
     cuts = [at for at, letter in enumerate(text) if at == 0 or not _joins(letter)]
     return list(zip(cuts, [*cuts[1:], len(text)], strict=True))
 
 
 def _joins(letter: str) -> bool:
-    # Marks join what stands before them, and so do the vowels and final consonants of Hangul written letter by letter.
-    # Invisible characters belong to their predecessor, so that a redacted span does not leave its joiners behind.
+    # Marks join the character before them, and so do vowels and final consonants of decomposed Hangul. Invisible
+    # characters belong to their predecessor, so that redacting a span removes its joiners, too.
     if letter.isascii():
         return False
     code = ord(letter)
