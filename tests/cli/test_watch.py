@@ -249,7 +249,7 @@ def test_a_server_that_cannot_explain_spoils_no_waiting(running: Running) -> Non
 
     async def asked() -> Task | None:
         async with Client(running.url, running.key) as client:
-            return await explain.looked(client, "tsk_0000")
+            return await explain.with_explanation(client, "tsk_0000")
 
     assert asyncio.run(asked()) is None
 

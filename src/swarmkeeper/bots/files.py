@@ -139,12 +139,12 @@ def _of_git(root: Path) -> list[str]:
     # Git sets these for its hooks; they would point it at another repository.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        told = subprocess.run(
+        listed = subprocess.run(
             [*command, "--exclude-standard"], capture_output=True, check=True, timeout=60, env=environment
         )
     except (OSError, subprocess.SubprocessError):
         return []
-    return [os.fsdecode(name) for name in told.stdout.split(b"\0") if name]
+    return [os.fsdecode(name) for name in listed.stdout.split(b"\0") if name]
 
 
 def _walked(root: Path) -> Iterator[str]:

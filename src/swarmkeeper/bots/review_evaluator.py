@@ -35,13 +35,13 @@ class Complaints:
     targets: dict[str, list[str]] = field(default_factory=dict)
 
     def say(self, who: object, otherwise: str, what: str) -> None:
-        """Complain to whoever the report says it was, as far as it can be believed on that."""
+        """Complain about the subtask `who` if the report may name it; else about `otherwise`."""
         target = who if isinstance(who, str) and who in self.subtasks else otherwise
         if len(self.reasons) < 5 * _SAID_MAX:
             self.reasons.append(what)
-        told = self.targets.setdefault(target, [])
-        if len(told) < _SAID_MAX:
-            told.append(what)
+        feedback = self.targets.setdefault(target, [])
+        if len(feedback) < _SAID_MAX:
+            feedback.append(what)
 
 
 class ReviewEvaluator(EvaluatorBot):
@@ -65,18 +65,17 @@ class ReviewEvaluator(EvaluatorBot):
         key = max(reports, key=_round_of)  # a later report contains all earlier ones
         report = reports[key]
         complaints = Complaints(frozenset(candidate.results))
-        # A name that looks like a secret is hidden in the report: it is known by what is shown of it.
+        # The report hides names that look like secrets: look files up by their redacted names.
         there = {self._redactor.text(name): name for name in files.listing(root).files}
         entries = {entry["file"]: entry for entry in report["files"]}
-        # What was written after the review had been asked for cannot be counted again: it is said so, not judged. Asked
-        # only where the numbers differ: the clock that dates files may be another than the server's.
+        # A file that was written after the task was submitted cannot be counted again: the verdict mentions it and does
+        # not judge it. Checked only if numbers differ: files may be dated by another clock than the server's.
         began = candidate.task.created_at
 
         def has_changed(shown: str) -> bool:
             return isinstance(began, datetime) and files.changed_since(root, there.get(shown, shown), began)
 
-        # A file that came during the review is looked at in one more round, not in as many as there are: the next may
-        # bring another.
+        # A file added during the review causes one more round, not one in each round: the next may add another.
         unread = there.keys() - entries.keys()
         moved = {shown for shown in unread if candidate.round > 1 and has_changed(shown)}
         missing = [there[shown] for shown in sorted(unread - moved)]
@@ -96,7 +95,7 @@ class ReviewEvaluator(EvaluatorBot):
         for name in missing[:_SAID_MAX]:
             complaints.reasons.append(f"{self._redactor.text(name)} is missing from the report")
         return Rework(
-            targets={target: "\n".join(told) for target, told in complaints.targets.items()},
+            targets={target: "\n".join(feedback) for target, feedback in complaints.targets.items()},
             reasons=complaints.reasons[:100],
             subtasks=_to_add(str(root), missing, key, candidate.round) if missing else (),
         )

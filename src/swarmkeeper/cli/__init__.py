@@ -1,1 +1,1 @@
-"""The command line. stdout is data, stderr is talk; what is heavy is loaded by the command that needs it."""
+"""The command line. Data goes to stdout, messages to stderr; a command loads heavy modules itself."""

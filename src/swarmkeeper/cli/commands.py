@@ -1,4 +1,4 @@
-"""Which commands there are. How they are started, and how an error of any of them is told, stands in main.py."""
+"""The list of commands. main.py starts them and prints their errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ app = typer.Typer(
     help="A control plane for swarms of AI bots.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # help in plain text: loading what draws boxes takes longer than all else together
+    rich_markup_mode=None,  # plain help: loading rich takes longer than everything else together
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(demo.demo)

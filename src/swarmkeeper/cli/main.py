@@ -1,5 +1,5 @@
-"""The entry of the command line, and how an error of any command is told. It loads nothing before it can take an
-interrupt: the commands, which take a while, come from commands.py.
+"""The entry point of the command line: prints the errors of commands. It loads nothing before it can handle an
+interrupt; the commands, which take a while to load, are in commands.py.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def _main() -> None:
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A title that the terminal's encoding cannot show must not end the command that has done its work.
+            # Text that the terminal's encoding cannot show must not fail a command that has done its work.
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except Failure as failure:
-        failure.tell()
+        failure.report()
         sys.exit(int(failure.exit_code))
     except BrokenPipeError:
         sys.exit(int(Exit.OK))

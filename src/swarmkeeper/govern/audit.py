@@ -173,12 +173,12 @@ def _cut(value: Json) -> Json:
 def fact(event: Event) -> list[Json]:
     """Return the fields of an event, in the order in which they are hashed."""
     hidden: list[Json] = [[field.pointer, field.rule, field.action, field.within] for field in event.body.fields]
-    told: list[Json] = [event.id, event.at, event.task, event.sequence, event.work, event.kind, event.actor]
-    return [*told, event.body.value, hidden]
+    fields: list[Json] = [event.id, event.at, event.task, event.sequence, event.work, event.kind, event.actor]
+    return [*fields, event.body.value, hidden]
 
 
 def events_hash(facts: Iterable[list[Json]]) -> str:
-    """Return the hash of a record's events, in hexadecimal. The body holds it, so that the log covers the events, too."""
+    """Return the hash of a record's events, in hexadecimal. The body holds it, so the log covers the events, too."""
     return sha256(canonical(list(facts))).hexdigest()
 
 
@@ -190,8 +190,8 @@ def decode_body(body: bytes) -> tuple[tuple[str, ...], Json]:
 
 def hash_of_events(body: bytes) -> str | None:
     """Return the `events_hash` in a body; None if the record has no events or was written by an earlier version."""
-    said: str | None = msgspec.json.decode(body).get("events_hash")
-    return said
+    found: str | None = msgspec.json.decode(body).get("events_hash")
+    return found
 
 
 def append(

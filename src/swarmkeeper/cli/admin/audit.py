@@ -1,4 +1,4 @@
-"""`audit list`: what a server's audit log says. Verifying a store's log is store.py's."""
+"""`audit list`: shows a server's audit log. store.py verifies the log of a store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`key create|list|rotate|revoke`: who may call. Making one works on the store itself, so that there can be a first."""
+"""`key create|list|rotate|revoke`. `create` works on the store itself, so that the first key can be created."""
 
 from __future__ import annotations
 

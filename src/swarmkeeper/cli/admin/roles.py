@@ -1,4 +1,4 @@
-"""What each role of a key is for, in a few words for who makes one. What a role may do stands in govern/access.py."""
+"""Short descriptions of the roles, for people who create keys. govern/access.py has their permissions."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ HELP = "; ".join(f"{role}: {words}" for role, words in ROLES.items()) + "; more:
 
 
 def check(role: str) -> None:
-    """Look at a role as it was typed.
+    """Check a role that was typed.
 
     Raises:
-        Failure: there is no such role; it lists those that there are.
+        Failure: there is no such role; the error lists all roles.
     """
     if role not in ROLES:
         width = max(map(len, ROLES))

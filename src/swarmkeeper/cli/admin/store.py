@@ -1,4 +1,4 @@
-"""`audit verify`, `doctor`, `migrate`: what an administrator does with a store, whether or not a server runs on it."""
+"""`audit verify`, `doctor`, `migrate`: commands on a store, with or without a running server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 audit = typer.Typer(no_args_is_help=True, help="The audit log.")
 
-# What `audit verify` ends with.
+# Exit codes of `audit verify`.
 WHOLE, TAMPERED, INCOMPLETE = 0, 1, 2
 
 
@@ -57,7 +57,7 @@ def verify(
 
 
 def say_verdicts(verdicts: dict[str, Verdict], records: int) -> None:
-    """One line where all is well, else one for each log that is not, with its first bad index."""
+    """Print one line if all logs are whole, else one for each log that is not, with its first bad index."""
     bad = {tenant: verdict for tenant, verdict in verdicts.items() if verdict.status != "whole"}
     if not bad:
         terminal.say(f"audit log verified: {records} records")
@@ -74,7 +74,7 @@ async def _verify(settings: Settings) -> tuple[int, dict[str, Verdict], int]:
         async with running.store_of(settings, reading=True) as store:
             verdicts = await doctor.verify_audit(store)
     except running.Damaged as damaged:
-        # A file so damaged that SQLite refuses to read it was not left as it was written.
+        # A file that SQLite refuses to read was changed after it was written.
         verdicts = {"(all)": Verdict("tampered", 0, reason=damaged.detail)}
     found = {verdict.status for verdict in verdicts.values()}
     status = TAMPERED if "tampered" in found else INCOMPLETE if "incomplete" in found else WHOLE
@@ -100,8 +100,10 @@ def doctor(
         return
     findings = running.run(_examine(running.settings_of(store=store), deep=deep))
     if as_json:
-        told = [{"invariant": one.check.invariant, "check": one.check.says, "subject": one.subject} for one in findings]
-        terminal.say_json({"healthy": not findings, "deep": deep, "findings": told})
+        listed = [
+            {"invariant": one.check.invariant, "check": one.check.says, "subject": one.subject} for one in findings
+        ]
+        terminal.say_json({"healthy": not findings, "deep": deep, "findings": listed})
     else:
         for one in findings:
             terminal.say(

@@ -1,4 +1,6 @@
-"""`tenant list|get|set`: what each tenant may have. All work on the store itself, beside a server or not."""
+"""`tenant list|get|set`: the limits of tenants. All commands work on the store itself, with or without a running
+server.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +56,7 @@ def get(
 
 
 def _usage(row: dict[str, Any], settings: Settings) -> list[dict[str, Any]]:
-    """What it uses of the limits that are counted in the store, then those of a running server."""
+    """Return the use of the limits: first those counted in the store, then those of a running server."""
     from swarmkeeper.core.model import Tenant
     from swarmkeeper.reads.explain import stored_usage
 

@@ -1,1 +1,1 @@
-"""`bot …`: who takes part, and running and testing a bot."""
+"""`bot …`: lists, runs and tests bots."""

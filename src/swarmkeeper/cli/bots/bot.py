@@ -1,4 +1,4 @@
-"""`bot …`: who takes part, and running a bot from a file or module."""
+"""`bot …`: lists and steers bots, and runs or tests one from a file or module."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def list_(connection: Connection) -> None:
         for row in rows:
             terminal.say_json(row)
     else:
-        terminal.say_table([_told(row) for row in rows], COLUMNS)
+        terminal.say_table([_row(row) for row in rows], COLUMNS)
 
 
-def _told(row: dict[str, Any]) -> dict[str, Any]:
-    """The row as a table shows it: with where its code stands that does not end, or that it asks for no work."""
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the row of a table, with where its code is stuck, or that it does not poll."""
     row = row | {"last_seen": row["last_seen"] and f"{row['last_seen'][:19]}Z"}
     if row["stuck"]:
         one, others = row["stuck"][0], len(row["stuck"]) - 1
@@ -88,7 +88,7 @@ def _say(connection: Connection, bot: Bot) -> None:
     if connection.as_json:
         terminal.say_json(row)
     else:
-        terminal.say_table([_told(row)], COLUMNS)
+        terminal.say_table([_row(row)], COLUMNS)
 
 
 @app.command()
@@ -138,7 +138,7 @@ def run(
     host, port = _address(health_port)
     settings = Connection.of(url, api_key, api_key_file).settings
     check_key(settings)
-    # `run` reads these, and so does a Client that the bot's own code makes.
+    # `run` reads these, and so does a Client that the bot's code creates.
     os.environ["SWARMKEEPER_URL"] = settings.url
     for variable, value in (("API_KEY", settings.api_key), ("API_KEY_FILE", settings.api_key_file)):
         os.environ.pop(f"SWARMKEEPER_{variable}", None)
@@ -162,15 +162,15 @@ def run(
     runner.run(*bots, health=health, stuck_seconds=runner.STUCK_SECONDS if stuck_seconds is None else stuck_seconds)
 
 
-def _address(told: str | None) -> tuple[str, int | None]:
-    """Host and port of `[HOST:]PORT`; no port where nothing is told.
+def _address(given: str | None) -> tuple[str, int | None]:
+    """Return host and port of `[HOST:]PORT`; no port if nothing was given.
 
     Raises:
         Failure: it is neither.
     """
-    if told is None:
+    if given is None:
         return "127.0.0.1", None
-    host, _, port = told.rpartition(":")
+    host, _, port = given.rpartition(":")
     if not port.isdecimal() or int(port) > 65_535:
         raise Failure("invalid", "--health-port must be PORT or HOST:PORT", exit_code=Exit.USAGE)
     return host.strip("[]") or "127.0.0.1", int(port)
@@ -209,19 +209,19 @@ def try_(
         known = ", ".join(check.name for check in bot_suite.CHECKS)
         raise Failure("invalid", f"there is no check {min(unknown)!r}", exit_code=Exit.USAGE, fix=known)
 
-    def told(outcome: bot_suite.Outcome) -> None:
+    def show(outcome: bot_suite.Outcome) -> None:
         if not as_json:
             terminal.say(_line_of(outcome))
 
     from swarmkeeper.sdk.errors import ApiError
 
     try:
-        outcomes = running.run(bot_suite.try_bot(words, work=task, patience=patience, only=names, told=told))
+        outcomes = running.run(bot_suite.try_bot(words, work=task, patience=patience, only=names, told=show))
     except OSError as error:
         if command is None:
             raise
         raise Failure("no_bot", f"--command cannot be started: {error.strerror}", exit_code=Exit.USAGE) from None
-    except ApiError as error:  # nothing but the work comes from outside
+    except ApiError as error:  # only the work comes from outside
         raise Failure("work", f"--work: {error}", exit_code=Exit.USAGE) from None
     broken = any(outcome.broken for outcome in outcomes)
     if as_json:

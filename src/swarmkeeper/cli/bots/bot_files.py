@@ -22,64 +22,64 @@ if TYPE_CHECKING:
 
 
 def load(target: str) -> BaseBot:
-    """The one bot that a file or module holds, or the one that is named behind a colon.
+    """Load the only bot of a file or module, or the one named after a colon.
 
     Raises:
         Failure: there is no such file, module or bot, or there are several, or its code fails.
     """
-    place, wanted = parted(target)
-    module = _loaded(place)
+    source, wanted = parted(target)
+    module = _loaded(source)
     found = _bots_in(module)
     if wanted:
         if not _is_bot(value := getattr(module, wanted, None)):
-            raise _no_such(place, wanted, found)
-        return _made(place, value)
+            raise _no_such(source, wanted, found)
+        return _made(source, value)
     if not found:
-        raise _no_such(place, wanted, found)
+        raise _no_such(source, wanted, found)
     if len(found) > 1:
-        listed = [("run", _command(place, name)) for name in found]
+        listed = [("run", _command(source, name)) for name in found]
         detail = f"it contains several bots: {', '.join(found)}"
-        fix = f"name one, or run all of them in one process: {_command(place)} --all"
+        fix = f"name one, or run all of them in one process: {_command(source)} --all"
         raise Failure("no_bot", detail, exit_code=Exit.USAGE, facts=listed, fix=fix)
-    return _made(place, next(iter(found.values())))
+    return _made(source, next(iter(found.values())))
 
 
 def load_all(target: str) -> list[BaseBot]:
-    """All bots that a file or module holds, in the order in which it names them.
+    """Load all bots of a file or module, in the order of its names.
 
     Raises:
         Failure: there is no such file or module, or no bot in it, or its code fails.
     """
-    place, wanted = parted(target)
+    source, wanted = parted(target)
     if wanted:
         raise Failure("invalid", "--all runs all bots of a file: leave out the bot's name", exit_code=Exit.USAGE)
-    found = _bots_in(_loaded(place))
+    found = _bots_in(_loaded(source))
     if not found:
-        raise _no_such(place, wanted, found)
-    return [_made(place, value) for value in found.values()]
+        raise _no_such(source, wanted, found)
+    return [_made(source, value) for value in found.values()]
 
 
 def parted(target: str) -> tuple[str, str]:
-    """File or module, and the bot in it, or nothing."""
-    place, colon, wanted = target.rpartition(":")
-    return (place, wanted) if colon else (target, "")
+    """Split into file or module and the bot's name, which may be empty."""
+    source, colon, wanted = target.rpartition(":")
+    return (source, wanted) if colon else (target, "")
 
 
-def _loaded(place: str) -> ModuleType:
+def _loaded(source: str) -> ModuleType:
     from swarmkeeper.sdk.processes.loading import RunWhileLoading, loading
 
-    with _own_errors(place):
+    with _own_errors(source):
         try:
             with loading():
-                return _module(place)
+                return _module(source)
         except RunWhileLoading as error:
             raise _runs_itself(error) from None
 
 
 def _runs_itself(error: Exception) -> Failure:
-    """A file that runs its bots when it is imported: the line, and what to write there."""
+    """Return the error for a file that runs its bots on import: the line, and what to write there."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.name == "<module>"]
-    where = frames[-1]  # the innermost file that was being imported
+    where = frames[-1]  # the innermost imported file
     line = (where.line or "run(…)").strip()
     return Failure(
         "runs_itself",
@@ -97,7 +97,7 @@ def _is_bot(value: object) -> bool:
 
 
 def _bots_in(module: ModuleType) -> dict[str, Any]:
-    """Bots, and classes of bots that it defines itself, by name; a class without the method of its work is a base."""
+    """Return bots, and classes of bots that the module defines, by name. A class without its work method is a base."""
     found: dict[str, Any] = {}
     for name, value in vars(module).items():
         if not _is_bot(value) or any(value is one for one in found.values()):
@@ -106,52 +106,52 @@ def _bots_in(module: ModuleType) -> dict[str, Any]:
             continue
         found[name] = value
     whole = {name: value for name, value in found.items() if hasattr(value, getattr(value, "method", ""))}
-    return whole or found  # where none has one, its author is told of the method that is missing
+    return whole or found  # if all are bases, the error names the missing method
 
 
-def _made(place: str, value: Any) -> BaseBot:
-    with _own_errors(place):
+def _made(source: str, value: Any) -> BaseBot:
+    with _own_errors(source):
         bot: BaseBot = value() if isinstance(value, type) else value
         bot.code()
         return bot
 
 
-def _command(place: str, name: str | None = None) -> str:
-    target = place if name is None else f"{place}:{name}"
+def _command(source: str, name: str | None = None) -> str:
+    target = source if name is None else f"{source}:{name}"
     return f"{running.program()} bot run {shlex.quote(target)}"
 
 
-def _no_such(place: str, wanted: str, found: dict[str, Any]) -> Failure:
+def _no_such(source: str, wanted: str, found: dict[str, Any]) -> Failure:
     if wanted:
         detail = f"it contains no bot {wanted!r}"
-        listed = [("run", _command(place, name)) for name in found]
+        listed = [("run", _command(source, name)) for name in found]
         return Failure("no_bot", detail, exit_code=Exit.USAGE, facts=listed)
     fix = "derive a class from PlannerBot, ExecutorBot or EvaluatorBot, or decorate a function with @executor"
     return Failure("no_bot", "it contains no bot", exit_code=Exit.USAGE, fix=fix)
 
 
 @contextmanager
-def _own_errors(place: str) -> Iterator[None]:
-    """An error that the bot's own code makes is told with its place there.
+def _own_errors(source: str) -> Iterator[None]:
+    """Turn an error of the bot's code into a failure that names its place.
 
     Raises:
-        Failure: it made one.
+        Failure: the code raised an error.
     """
     try:
         yield
     except Failure:
         raise
     except Exception as error:
-        told = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
-        facts = [("where", where)] if (where := _where(error, place)) else []
-        raise Failure("bot_fails", f"the bot cannot be loaded: {told}", facts=facts) from None
+        message = f"{type(error).__name__}: {error.msg if isinstance(error, SyntaxError) else error}"
+        facts = [("where", where)] if (where := _where(error, source)) else []
+        raise Failure("bot_fails", f"the bot cannot be loaded: {message}", facts=facts) from None
 
 
-def _where(error: Exception, place: str) -> str | None:
-    """File and line: in the bot's own folder where the error passed it, or else where it arose."""
+def _where(error: Exception, source: str) -> str | None:
+    """Return file and line: in the bot's folder if the traceback passes it, else where the error was raised."""
     if isinstance(error, SyntaxError) and error.filename is not None:
         return f"{error.filename}, line {error.lineno}"
-    folder = str((Path(place).parent if place.endswith(".py") else Path()).resolve())
+    folder = str((Path(source).parent if source.endswith(".py") else Path()).resolve())
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
@@ -161,21 +161,21 @@ def _where(error: Exception, place: str) -> str | None:
     return f"{own[-1].filename}, line {own[-1].lineno}" if own else None
 
 
-def _module(place: str) -> ModuleType:
-    if not place:
+def _module(source: str) -> ModuleType:
+    if not source:
         raise Failure("no_file", "expected a file or module", exit_code=Exit.USAGE)
-    if not place.endswith(".py"):
+    if not source.endswith(".py"):
         sys.path.insert(0, str(Path.cwd()))
         try:
-            return import_module(place)
+            return import_module(source)
         except ModuleNotFoundError as error:
-            if error.name is None or not f"{place}.".startswith(f"{error.name}."):
-                raise  # the module is there, but not one that it asks for
+            if error.name is None or not f"{source}.".startswith(f"{error.name}."):
+                raise  # the module exists, but not one that it imports
             raise Failure("no_module", f"there is no module {error.name}", exit_code=Exit.USAGE) from None
-    file = Path(place)
+    file = Path(source)
     if not file.is_file():
         raise Failure("no_file", "there is no such file", exit_code=Exit.USAGE)
-    sys.path.insert(0, str(file.resolve().parent))  # so that it can import what lies beside it
+    sys.path.insert(0, str(file.resolve().parent))  # so that it can import its neighbours
     spec = spec_from_file_location(file.stem, file)
     assert spec is not None, "expected a Python file"
     assert spec.loader is not None, "expected a Python file"

@@ -1,1 +1,1 @@
-"""What all commands are built on: flags, input, output, the connection to a server, access to a store."""
+"""Shared by all commands: flags, input, output, the connection to a server, access to a store."""

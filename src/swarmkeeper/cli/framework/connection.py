@@ -1,4 +1,4 @@
-"""The connection of a command to a server: its flags, declared once for all commands, and the calls made through it."""
+"""The connection of a command to a server: declares its flags once for all commands, and makes the calls."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ApiKey = Annotated[str | None, setting("api_key", metavar="KEY")]
 
 Value = TypeVar("Value")
 
-# A person waits: a server that does not answer for so long is not there.
+# A person is waiting: after this time without an answer, the server counts as unreachable.
 PATIENCE_SECONDS = 2.0
 
 _FIX = {
@@ -39,7 +39,7 @@ _FIX = {
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where the server is, which key to use, and whether answers are printed as JSON."""
+    """The server, the key, and whether to print answers as JSON."""
 
     settings: Settings
     as_json: bool
@@ -102,7 +102,7 @@ def connected(command: Callable[Concatenate[Connection, ...], None]) -> Callable
         connection = Connection.of(**{name: given.pop(name) for name in shared})
         command(connection, **given)
 
-    # Typer reads these two to learn which flags there are.
+    # Typer reads the flags from these two.
     parameters = [*own, *shared.values()]
     with_flags.__dict__["__signature__"] = inspect.Signature(parameters)
     with_flags.__annotations__ = {one.name: one.annotation for one in parameters}
@@ -111,10 +111,10 @@ def connected(command: Callable[Concatenate[Connection, ...], None]) -> Callable
 
 @asynccontextmanager
 async def client_of(settings: Settings) -> AsyncIterator[Client]:
-    """A client for the server that the settings name.
+    """Connect to the server of the settings and yield a client.
 
     Raises:
-        Failure: it cannot be reached, or refused a call within the block.
+        Failure: the server cannot be reached, or refused a call within the block.
     """
     from pydantic import ValidationError
 
@@ -136,7 +136,7 @@ async def client_of(settings: Settings) -> AsyncIterator[Client]:
     except UnicodeError:
         raise Failure("invalid", "an argument cannot be encoded as UTF-8", exit_code=Exit.USAGE) from None
     except ValueError as error:
-        # Of the SDK's own checks, which repeat nothing that was given.
+        # From the SDK's own checks, whose messages repeat no input.
         raise Failure("invalid", str(error), exit_code=Exit.USAGE) from None
 
 
@@ -157,26 +157,26 @@ def _client(settings: Settings) -> Client:
 
     file = settings.api_key_file or None
     with _key_errors():
-        # An empty key is a key that was not given: the environment has been read already.
+        # An empty key means no key: the environment has been read already.
         client = Client(settings.url, settings.api_key if file is None else None, api_key_file=file)
     client.calls = TypedCalls.like(client.calls)
     return client
 
 
 def check_key(settings: Settings) -> None:
-    """Look at address and key before anything uses them.
+    """Check address and key before anything uses them.
 
     Raises:
-        Failure: one of them cannot be one.
+        Failure: one of them is not valid.
     """
     _client(settings)
 
 
 def sendable(body: Any) -> None:
-    """Look at what is to be sent, as it was typed or read.
+    """Check a body that was typed or read.
 
     Raises:
-        Failure: JSON cannot hold it.
+        Failure: JSON cannot represent it.
     """
     from swarmkeeper.sdk.connection.calls import encode
 
@@ -187,14 +187,14 @@ def sendable(body: Any) -> None:
     except (ValueError, RecursionError):
         detail = "JSON has no NaN and no infinity, and nesting is limited"
     except TypeError as error:
-        detail = f"it is not a JSON value: {error}"  # which names the type alone
+        detail = f"it is not a JSON value: {error}"  # the message has only the type
     else:
         return
     raise Failure("not_json", f"this cannot be sent: {detail}", exit_code=Exit.USAGE)
 
 
 def refused(error: ApiError, settings: Settings) -> Failure:
-    """What the server refused, in the shape of the command line's errors."""
+    """Convert a refusal of the server to a `Failure`."""
     facts = [("where", str(problem)) for problem in error.problems]
     if error.code == "unreachable":
         facts.append(("server", settings.url))

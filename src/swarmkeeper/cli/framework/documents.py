@@ -1,4 +1,4 @@
-"""Reads what people hand to a command as a file, on stdin or as an argument; what cannot be used ends the command."""
+"""Reads input: a file, stdin or an argument. Input that cannot be used ends the command."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 
 from swarmkeeper.cli.framework.terminal import Exit, Failure
 
-BYTES_MAX = 16 << 20  # of a body that the server takes
+BYTES_MAX = 16 << 20  # the server's limit for a body
 STDIN = "-"
 
 
 def read(name: str, *, what: str) -> Any:
-    """The value in a file, read as its name ends; `-` is JSON on stdin, as is a file without an ending of its own.
+    """Read the value in a file, by the ending of its name; `-` is JSON on stdin, and a file without an ending is JSON.
 
     Raises:
-        Failure: it cannot be read or understood, or is too large.
+        Failure: it cannot be read or parsed, or is too large.
     """
     from swarmkeeper.wire.parsing.documents import ENDINGS
 
@@ -25,18 +25,19 @@ def read(name: str, *, what: str) -> Any:
 
 
 def argument(text: str, *, what: str) -> Any:
-    """The JSON value of an argument, or with `@` before it of a file (`@-`: of stdin).
+    """Read the JSON value of an argument; `@FILE` reads a file, `@-` stdin.
 
     Raises:
-        Failure: it is none.
+        Failure: it is not JSON.
     """
     return parse(text_of(text[1:], what=what) if text.startswith("@") else text, ".json", what=what)
 
 
 def parse(text: str, ending: str, *, what: str) -> Any:
-    """
+    """Parse a document by its ending: `.json`, `.yaml` or `.toml`.
+
     Raises:
-        Failure: the text is no document of that kind.
+        Failure: the text is not such a document.
     """
     from swarmkeeper.wire.parsing.documents import Unreadable
     from swarmkeeper.wire.parsing.documents import parse as parsed
@@ -49,10 +50,10 @@ def parse(text: str, ending: str, *, what: str) -> Any:
 
 
 def text_of(name: str, *, what: str) -> str:
-    """The text in a file, or on stdin.
+    """Return the text of a file or of stdin.
 
     Raises:
-        Failure: it cannot be read, is not UTF-8, or is longer than any body may be.
+        Failure: it cannot be read, is not UTF-8, or is longer than the server's limit.
     """
     try:
         if name == STDIN:

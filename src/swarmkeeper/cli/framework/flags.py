@@ -1,6 +1,6 @@
-"""The flags and arguments that several commands share. Each flag can be given as SWARMKEEPER_<NAME> too.
+"""The flags and arguments that several commands share. Each flag can also be set as SWARMKEEPER_<NAME>.
 
-Flags that are settings leave reading the environment to settings.py, which knows the order of all sources.
+For flags that are settings, settings.py reads the environment, because it knows the order of all sources.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from swarmkeeper.settings import BY_NAME, PREFIX, BadSetting, Found, read
 
 
 def flag(*names: str, help: str, **more: Any) -> Any:  # noqa: A002 - typer's word
-    """A flag of one command."""
+    """Return a typer option with its environment variable."""
     long = next(name for name in names if name.startswith("--")).split("/")[0]
     variable = PREFIX + long.removeprefix("--").replace("-", "_").upper()
     return typer.Option(*names, envvar=variable, show_envvar=False, show_default=False, help=help, **more)
 
 
 def setting(name: str, **more: Any) -> Any:
-    """A flag that is a setting; its default and meaning stand in settings.py."""
+    """Return a typer option for a setting; settings.py has its default and meaning."""
     knob = BY_NAME[name]
     default = "" if knob.default in ("", (), False) else f" [default: {knob.default}]"
     option = f"--{name.replace('_', '-')}"
@@ -30,14 +30,14 @@ def setting(name: str, **more: Any) -> Any:
 
 
 def _seconds(value: float | None) -> float | None:
-    # Not typer's `min`, which lets NaN pass.
+    # Not typer's `min`, which accepts NaN.
     if value is not None and not 0 <= value < math.inf:
         raise typer.BadParameter("expected a number of seconds of at least 0")
     return value
 
 
 def seconds(*names: str, help: str) -> Any:  # noqa: A002 - typer's word
-    """A flag that is a time."""
+    """Return a typer option for a duration in seconds, of at least 0."""
     return flag(*names, help=help, callback=_seconds)
 
 
@@ -52,10 +52,10 @@ Store = Annotated[str | None, setting("store", metavar="URL")]
 
 
 def found(**flags: Any) -> Found:
-    """The settings in force, with these flags.
+    """Return the settings in force with these flags.
 
     Raises:
-        Failure: one cannot be used.
+        Failure: one of them is not valid.
     """
     try:
         return read(flags)

@@ -1,4 +1,4 @@
-"""Runs what a command does: the event loop around it, the store beside it, and the store's errors in its own words."""
+"""Runs commands: the event loop, the store that a command works on, and the store's errors as `Failure`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ NAME = "swarmkeeper"
 
 
 def program() -> str:
-    """How this command is typed here: by its name where the shell finds it, else by the path that it was started by."""
+    """Return how this command is typed here: its name if the shell finds it, else the path that started it."""
     found, started = shutil.which(NAME), Path(sys.argv[0])
     if started.name != NAME or (found is not None and Path(found).resolve() == started.resolve()):
         return NAME
@@ -34,15 +34,15 @@ def program() -> str:
 
 
 def run(work: Coroutine[Any, Any, Value]) -> Value:
-    """The answer of what a command does. An interrupt ends it with 130."""
+    """Run a command's coroutine, and return its result. An interrupt ends the command with 130."""
     return asyncio.run(work)
 
 
 def run_fast(work: Coroutine[Any, Any, Value]) -> Value:
-    """The same on the faster loop, where there is one: for servers."""
+    """Like `run`, on uvloop if available: for servers."""
     try:
         import uvloop
-    except ImportError:  # not made for Windows
+    except ImportError:  # not available on Windows
         return asyncio.run(work)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)
@@ -50,7 +50,7 @@ def run_fast(work: Coroutine[Any, Any, Value]) -> Value:
 
 @asynccontextmanager
 async def store_of(settings: Settings, *, create: bool = False, reading: bool = False) -> AsyncIterator[SqliteStore]:
-    """The store that the settings name, beside a server that may be using it; `reading` writes nothing anywhere.
+    """Open the store of the settings, also beside a running server; with `reading`, nothing is written.
 
     Raises:
         Failure: it cannot be used.
@@ -77,10 +77,10 @@ async def store_of(settings: Settings, *, create: bool = False, reading: bool = 
 
 
 def on_disk(store: str | None, lost: str) -> Settings:
-    """The settings with this store, which must be a file; `lost` says what would end with a store in memory.
+    """Return the settings with this store, which must be a file; `lost` says what would be lost with a store in memory.
 
     Raises:
-        Failure: it is in memory, or no address of a store.
+        Failure: the store is in memory, or the address is not valid.
     """
     from swarmkeeper.storage.sqlite.store import MEMORY, path_of
 
@@ -96,17 +96,17 @@ def on_disk(store: str | None, lost: str) -> Settings:
 
 
 def invalid(error: Invalid) -> Failure:
-    """What an administrator typed and the engine refused, with its place."""
+    """Convert an engine's refusal of typed input to a `Failure`, with the places."""
     facts = [("where", f"{pointer}: {words}") for pointer, _, words in error.details]
     return Failure("invalid", error.detail, exit_code=Exit.USAGE, facts=facts)
 
 
 class Damaged(Failure):
-    """The store's file is not as it was written."""
+    """The store's file differs from what was written."""
 
 
 def of_store(error: Exception) -> Exception:
-    """What a store's refusal is in the command line's words; the error itself where it is none."""
+    """Convert a store's error to a `Failure`; return any other error unchanged."""
     import apsw
 
     from swarmkeeper.core.ports import StoreDamaged, StoreUnavailable
@@ -125,7 +125,7 @@ def of_store(error: Exception) -> Exception:
             return Failure(code, str(error), exit_code=exit_code, fix=fix)
         case StoreUnavailable():
             return Failure("store_unavailable", str(error), fix="try again in a moment")
-        case StoreDamaged() | apsw.Error() | UnicodeDecodeError():  # a text that is none was not written by us
+        case StoreDamaged() | apsw.Error() | UnicodeDecodeError():  # we write UTF-8 only
             return Damaged(
                 "store_damaged",
                 f"the store cannot be read: {type(error.__cause__ or error).__name__}",

@@ -1,6 +1,6 @@
-"""How commands speak: data to stdout, talk to stderr, errors in one shape, exit codes that mean something.
+"""Output of commands: data to stdout, messages to stderr, errors in one shape, documented exit codes.
 
-Whatever others wrote (titles, outputs, messages of bots) passes `shown` before a terminal sees it.
+Text from others (titles, outputs, messages of bots) passes `shown` before it reaches a terminal.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Json = Any
 
 
 class Exit(IntEnum):
-    """What the process ends with."""
+    """Exit codes of the process."""
 
     OK = 0
     ERROR = 1
@@ -40,7 +40,7 @@ class Exit(IntEnum):
 
 @dataclass(slots=True)
 class Manner:
-    """How this process speaks; set once by the flags of the command that runs."""
+    """Output settings of this process, set by the flags of the command."""
 
     as_json: bool = False
 
@@ -49,9 +49,9 @@ manner = Manner()
 
 
 class Failure(Exception):
-    """A command cannot do what it was asked; told by `main` on stderr.
+    """A command cannot do its work; `main` prints this on stderr.
 
-    `facts` are lines of what and why, `fix` says what to type or change.
+    `facts` are labelled lines, `fix` says what to type or change.
     """
 
     def __init__(
@@ -67,14 +67,14 @@ class Failure(Exception):
         self.code, self.detail, self.exit_code = code, detail, exit_code
         self.facts, self.fix = tuple(facts), fix
 
-    def tell(self) -> None:
+    def report(self) -> None:
         if manner.as_json:
-            told: dict[str, Json] = {
+            fields: dict[str, Json] = {
                 "code": self.code,
                 "detail": self.detail,
                 "facts": [list(one) for one in self.facts],
             }
-            whole = {"error": told | {"fix": self.fix, "exit_code": int(self.exit_code)}}
+            whole = {"error": fields | {"fix": self.fix, "exit_code": int(self.exit_code)}}
             talk(_json_shown(json.dumps(whole, ensure_ascii=False)))
             return
         lines = [f"error[{self.code}]: {shown(self.detail)}"]
@@ -85,42 +85,42 @@ class Failure(Exception):
 
 
 def stop(exit_code: Exit) -> NoReturn:
-    """End the command; what was to be said has been said."""
+    """End the command with this exit code, without printing anything."""
     import typer
 
     raise typer.Exit(int(exit_code))
 
 
 def say(text: str = "") -> None:
-    """A line of data.
+    """Print a line of data on stdout.
 
     Raises:
-        Failure: it cannot be written.
+        Failure: stdout cannot be written.
     """
     try:
         print(text, flush=True)
-    except BrokenPipeError:  # nobody reads any more: see `main`
+    except BrokenPipeError:  # the reader has gone: see `main`
         raise
     except OSError as error:
         raise Failure("stdout", f"stdout cannot be written: {error.strerror}") from None
 
 
 def talk(text: str) -> None:
-    """A line for whoever watches. Where it cannot be written, nobody does, and the command goes on."""
-    if sys.stderr is not None:  # None: it was closed by who began us
+    """Print a message on stderr. If stderr cannot be written, the command continues."""
+    if sys.stderr is not None:  # None: the parent process closed it
         with suppress(OSError, ValueError):
             print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def stdout_kept() -> Iterator[None]:
-    """What other people's code writes meanwhile is talk, on whatever way: to `sys.__stdout__` or to number 1 itself, as
-    libraries in C do. Data goes on to where it went.
+    """Redirect output of foreign code to stderr while the block lasts, also that of C libraries on file descriptor 1
+    and on `sys.__stdout__`. Data of `say` still goes to the real stdout.
     """
     ours = sys.stdout
     try:
         is_ours = ours.fileno() == 1
-    except (AttributeError, OSError, ValueError):  # it is closed, or no file of the system
+    except (AttributeError, OSError, ValueError):  # closed, or not a file of the system
         is_ours = False
     if not is_ours:
         yield
@@ -133,26 +133,26 @@ def stdout_kept() -> Iterator[None]:
         yield
     finally:
         with suppress(OSError, ValueError):
-            ours.flush()  # what they wrote to it is talk, too, and would else come last
+            ours.flush()  # text written to it is a message, too, and would come last
         sys.stdout = ours
         os.dup2(kept.fileno(), 1)
-        with suppress(OSError):  # what could not be written has been told
+        with suppress(OSError):  # the write error was reported already
             kept.close()
 
 
 def say_json(value: Json) -> None:
-    """One value, on one line where a program reads it."""
-    indent = 2 if sys.stdout is not None and sys.stdout.isatty() else None  # None: it was closed by who began us
+    """Print one value: on one line for programs, indented on a terminal."""
+    indent = 2 if sys.stdout is not None and sys.stdout.isatty() else None  # None: the parent process closed it
     say(_json_shown(json.dumps(value, ensure_ascii=False, indent=indent)))
 
 
 def say_record(record: BaseModel) -> None:
-    """What the server answered, as it answered it: no default of ours stands for what it did not say."""
+    """Print an answer of the server as it came: fields that it omitted are omitted here."""
     say_json(record.model_dump(mode="json", by_alias=True, exclude_unset=True))
 
 
 def _json_shown(text: str) -> str:
-    """The same JSON, but what could steer a terminal is escaped: JSON by itself leaves C1 and direction marks alone."""
+    """Escape characters in JSON that could control a terminal: JSON itself leaves C1 and direction marks unescaped."""
     if text.isascii() and "\x7f" not in text:
         return text
     return "".join(letter if letter.isprintable() or letter == "\n" else _escaped(letter) for letter in text)
@@ -169,7 +169,7 @@ def say_table(rows: Sequence[Mapping[str, Json]], columns: Sequence[str]) -> Non
 
 
 def table(rows: Sequence[Mapping[str, Json]], columns: Sequence[str]) -> list[str]:
-    """Rows under headings, in columns; whole ids, no colour."""
+    """Format rows in columns under headings; ids are not cut, and there is no colour."""
     cells = [[column.upper().replace("_", " ") for column in columns]]
     cells += [[_cell(row.get(column)) for column in columns] for row in rows]
     widths = [max(len(line[number]) for line in cells) for number in range(len(columns))]
@@ -185,12 +185,12 @@ def _cell(value: Json) -> str:
 
 
 def shown(text: str) -> str:
-    """Text that a terminal cannot be told anything by: control and direction characters are spelled out."""
+    """Make text safe for a terminal: control and direction characters are spelled out."""
     return "".join(letter if letter.isprintable() or letter in "\n\t" else _spelled(letter) for letter in text)
 
 
 def on_one_line(text: str) -> str:
-    """The same for what belongs on one line: a title with a line end could say what only the next line may say."""
+    """Like `shown`, on one line: a title with a line break could imitate the next line."""
     return shown(text).replace("\n", "\\n")
 
 
@@ -202,5 +202,5 @@ def _spelled(letter: str) -> str:
 
 
 def is_live() -> bool:
-    """Whether a person watches stdout on a terminal that can be drawn on."""
+    """Return whether stdout is a terminal that can be redrawn, watched by a person."""
     return sys.stdout.isatty() and not manner.as_json and os.environ.get("TERM") != "dumb"

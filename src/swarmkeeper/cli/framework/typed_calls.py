@@ -1,7 +1,7 @@
-"""Makes calls as a person types them: ids may be cut short, and a refusal that lasts is told at once.
+"""Makes calls as a person types them: ids may be shortened, and a lasting refusal is reported at once.
 
-An id begins with a word for what it names and the moment of its birth, so that its first eight characters after the
-word (`tsk_06H1LQ8A`) say a quarter of a second. They are looked up in the lists of the API, by a bounded number of
+An id begins with a prefix for its type and the time of its creation. So the first eight characters after the prefix
+(`tsk_06H1LQ8A`) identify a quarter of a second. They are looked up in the lists of the API, with a bounded number of
 calls.
 """
 
@@ -16,14 +16,14 @@ from swarmkeeper.cli.framework.terminal import Exit, Failure
 from swarmkeeper.sdk.connection.calls import Answered, Calls
 from swarmkeeper.sdk.errors import ApiError
 
-LENGTH = 26  # of an id behind its word
+LENGTH = 26  # of an id after its prefix
 PAGES_MAX = 10
 PAGE_SIZE = 200
-NAMED_MAX = 10  # of those that a short id may mean
+NAMED_MAX = 10  # ids listed for an ambiguous short id
 _LISTS = {"tsk": "/tasks", "bot": "/bots", "key": "/keys", "apr": "/approvals"}
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
 _SHORT = re.compile(r"(?:(?<=/)|^)(tsk|bot|key|apr)_([0-9A-V]{8,25})(?=[/:]|$)")
-_NOT_AGAIN = {"backlog_full"}  # it lasts until other tasks end, which nobody is to wait for in silence
+_NOT_AGAIN = {"backlog_full"}  # it lasts until other tasks end: do not wait silently
 
 
 class TypedCalls(Calls):
@@ -45,19 +45,19 @@ class TypedCalls(Calls):
         trouble: Callable[[ApiError, int], None] | None = None,
         **options: Any,
     ) -> Answered:
-        """`Calls.call`, with the ids of the path made whole.
+        """Like `Calls.call`, with short ids in path and query completed.
 
         Raises:
-            Failure: a short id may mean several things.
+            Failure: a short id is ambiguous.
         """
         if (found := _SHORT.search(path)) is not None:
             path = path[: found.start()] + await self._whole(found[1], found[2]) + path[found.end() :]
         if query is not None and (short := _SHORT.fullmatch(str(query.get("task_id")))) is not None:
             query = {**query, "task_id": await self._whole(short[1], short[2])}
-        return await super().call(method, path, body, query=query, trouble=trouble or _tell_at_once, **options)
+        return await super().call(method, path, body, query=query, trouble=trouble or _raise_if_lasting, **options)
 
     async def _whole(self, word: str, start: str) -> str:
-        """The id that begins so; the same text where there is none, which the server refuses as any other."""
+        """Return the id with this beginning; the same text if there is none, so that the server refuses it."""
         found: list[str] = []
         query: dict[str, object] = {"page_size": PAGE_SIZE, **(_born(start) if word == "tsk" else {})}
         for _ in range(PAGES_MAX):
@@ -78,13 +78,13 @@ class TypedCalls(Calls):
         return found[0] if found else f"{word}_{start}"
 
 
-def _tell_at_once(error: ApiError, attempt: int) -> None:
+def _raise_if_lasting(error: ApiError, attempt: int) -> None:
     if error.code in _NOT_AGAIN:
         raise error
 
 
 def _born(start: str) -> dict[str, object]:
-    """When what has an id that begins so was made, with a second to either side."""
+    """Return the filter for creation times of ids with this beginning, with a margin of one second."""
     low, high = (_moment(start[:10].ljust(10, filler)) for filler in (_ALPHABET[0], _ALPHABET[-1]))
     margin = timedelta(seconds=1)
     return {"created_after": (low - margin).isoformat(), "created_before": (high + margin).isoformat()}
@@ -96,5 +96,5 @@ def _moment(letters: str) -> datetime:
         bits = bits << 5 | _ALPHABET.index(letter)
     try:
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=bits >> 2)
-    except OverflowError:  # no moment that anything was made in
+    except OverflowError:  # beyond all possible times
         return datetime(9000, 1, 1, tzinfo=UTC)

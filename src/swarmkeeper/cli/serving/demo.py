@@ -1,4 +1,4 @@
-"""`demo`: the sample swarm reviews a directory beside an orchestrator of its own, for a first look."""
+"""`demo`: the sample swarm reviews a directory on an orchestrator of its own, for a first look."""
 
 from __future__ import annotations
 
@@ -54,30 +54,30 @@ async def _demo(root: Path, timeout_seconds: float, *, as_json: bool) -> str | N
     from swarmkeeper.offline import doctor
     from swarmkeeper.server import serving
 
-    place = Path(tempfile.mkdtemp(prefix="swarmkeeper-demo-"))
-    settings = Settings(store=f"sqlite:///{place / 'store.db'}", port=0)
-    with files.append(place / "log.jsonl") as log:
+    folder = Path(tempfile.mkdtemp(prefix="swarmkeeper-demo-"))
+    settings = Settings(store=f"sqlite:///{folder / 'store.db'}", port=0)
+    with files.append(folder / "log.jsonl") as log:
         async with serving(settings, log=_log_to(log), take_over_logs=True) as served:
-            terminal.talk(f"the orchestrator listens on {served.url}; its store is {place / 'store.db'}")
+            terminal.talk(f"the orchestrator listens on {served.url}; its store is {folder / 'store.db'}")
             reviewed = await _review(root, served, timeout_seconds)
             verdicts = await doctor.verify_audit(served.swarm.store)
     task = reviewed.task
     outcome = None if task.outcome is None else str(task.outcome)
     records = sum(verdict.records for verdict in verdicts.values())
     report = _report_in(reviewed.result)
-    file = None if report is None else place / "report.md"
+    file = None if report is None else folder / "report.md"
     if file is not None and report is not None:
         files.write(file, str(report["report"]))
     whole = all(verdict.status == "whole" for verdict in verdicts.values())
     if as_json:
-        told = {
+        summary = {
             "outcome": outcome,
             "task_id": task.id,
             "report": None if file is None else str(file),
             "audit_records": records,
             "audit_whole": whole,
         }
-        terminal.say_json(told)
+        terminal.say_json(summary)
     else:
         end = demo_end.End(
             task=task,
@@ -105,7 +105,7 @@ class _Reviewed:
 
 
 async def _review(root: Path, served: Served, timeout_seconds: float) -> _Reviewed:
-    """The task once it is over, its result, and how it went."""
+    """Run the review to its end; return the task, its result, and its course."""
     from swarmkeeper.bots import review
     from swarmkeeper.sdk.client import Client
 
@@ -116,7 +116,7 @@ async def _review(root: Path, served: Served, timeout_seconds: float) -> _Review
         try:
             async with asyncio.timeout(timeout_seconds):
                 submitted = await client.submit(review.task(root))
-                why = partial(explain.looked, client, submitted.id)
+                why = partial(explain.with_explanation, client, submitted.id)
                 task = await watch.follow(client.watch(submitted.id), why, to=sys.stderr)
         except TimeoutError:
             detail = f"the review did not end within {timeout_seconds:g} s"
@@ -130,7 +130,7 @@ async def _review(root: Path, served: Served, timeout_seconds: float) -> _Review
 
 
 def _report_in(result: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The summary of the last round."""
+    """Return the report of the last round, if there is one."""
     reports = [output for output in result.values() if isinstance(output, dict) and "report" in output]
     return reports[-1] if reports else None
 

@@ -1,4 +1,4 @@
-"""The last screen of `demo`: in some twenty lines what was planned, done, judged and recorded, and how to go on."""
+"""The last screen of `demo`: about twenty lines on what was planned, done, judged and recorded, and the next steps."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 FINDINGS_SHOWN = 5
 REASONS_SHOWN = 3
-TEXT_MAX = 200  # of one line that a bot wrote
+TEXT_MAX = 200  # of one line from a bot
 
 
 @dataclass
 class Course:
-    """How the task went, read from its events."""
+    """The course of a task, read from its events."""
 
     seconds: float = 0.0  # from its submission to its last event
     worked: float = 0.0  # seconds of all attempts added up
-    at_once: int = 0  # attempts under way at the same moment, at most
-    attempts: int = 0  # at subtasks
-    planned: list[int] = field(default_factory=list)  # subtasks of each plan or rework
+    at_once: int = 0  # maximum of attempts at the same time
+    attempts: int = 0  # of subtasks
+    planned: list[int] = field(default_factory=list)  # number of subtasks of each plan or rework
     bots: dict[str, Counter[str]] = field(default_factory=dict)  # kind of work → bot id → attempts
 
     @classmethod
@@ -56,7 +56,7 @@ class Course:
 
 @dataclass(frozen=True)
 class Findings:
-    """What stands out in the reviewed files, the most telling first."""
+    """What stands out in the reviewed files, the most important first."""
 
     lines: list[str]
     more: int
@@ -71,11 +71,11 @@ class Findings:
         turns = [each for turn in range(FINDINGS_SHOWN) for lines in kinds.values() for each in lines[turn : turn + 1]]
         shown = turns[:FINDINGS_SHOWN]
         everything = sum(int(report["totals"].get(name, 0)) for name in ("found", "bare_excepts", "undocumented"))
-        told = sum(count for _, count in shown)
-        return cls([line for line, _ in shown], max(everything - told, 0))
+        shown_count = sum(count for _, count in shown)
+        return cls([line for line, _ in shown], max(everything - shown_count, 0))
 
 
-Group = tuple[str, str, int]  # its kind, its line, how many findings it stands for
+Group = tuple[str, str, int]  # kind, line, number of findings
 
 
 def _secrets(report: Mapping[str, Any]) -> list[Group]:
@@ -84,7 +84,7 @@ def _secrets(report: Mapping[str, Any]) -> list[Group]:
         for entry in report["files"]
         if entry.get("found") and entry.get("places")
     ]
-    # A file of tests holds made-up secrets more often than real ones.
+    # Test files contain made-up secrets more often than real ones.
     found.sort(key=lambda each: (_is_test(each[1]), each[1]))
     return [
         (kind, f"{place} may hold {'a secret' if count == 1 else f'{count} secrets'} ({rules})", count)
@@ -106,11 +106,11 @@ def _of_code(report: Mapping[str, Any]) -> list[Group]:
 
 
 _FIRST = ("is not valid Python", "a bare except catches everything")
-_LAST = "the line is too long to read"  # most often data, and no code
+_LAST = "the line is too long to read"  # mostly data, not code
 
 
 def _kind(text: str) -> str:
-    return text if text in (*_FIRST, _LAST) else text.partition(" ")[2]  # without the name that it is about
+    return text if text in (*_FIRST, _LAST) else text.partition(" ")[2]  # without the name of the function or class
 
 
 def _rules(places: Sequence[Mapping[str, Any]]) -> str:
@@ -124,24 +124,24 @@ def _is_test(place: str) -> bool:
 
 @dataclass(frozen=True)
 class End:
-    """All that the screen tells."""
+    """All data of the screen."""
 
     task: Task
     course: Course
     bot_names: Mapping[str, str]  # by id
-    report: Mapping[str, Any] | None  # what the last summary made
+    report: Mapping[str, Any] | None  # output of the last summary
     report_file: Path | None
     store: str  # its URL
-    audit: str  # how its verification went
+    audit: str  # result of its verification
 
     def doers(self, kind: str) -> str:
-        """The names of the bots that did work of this kind, the busiest first."""
+        """Return the names of the bots that did work of this kind, the busiest first."""
         done = self.course.bots.get(kind, Counter[str]()).most_common()
         return ", ".join(_said(self.bot_names.get(bot, bot)) for bot, _ in done) or "nobody"
 
 
 def screen(end: End) -> list[str]:
-    """Lines for people; everything that a bot or a file said is made safe for a terminal."""
+    """Return the lines of the screen; text from bots and files is made safe for a terminal."""
     course, task = end.course, end.task
     outcome = task.outcome or task.status
     lines = [f"{outcome}: {_said(task.title)}, {_files(end.report)} in {_seconds(course.seconds)}", ""]

@@ -1,4 +1,4 @@
-"""`dev`: the orchestrator for this folder, with keys and sample bots, for a first day's work."""
+"""`dev`: an orchestrator for this folder, with keys and sample bots, for the first steps."""
 
 from __future__ import annotations
 
@@ -59,11 +59,13 @@ async def _dev(folder: Path, settings: Settings, *, with_bots: bool, as_json: bo
             }
             _remember(folder, settings, served.url)
             async with at_work(served.url, bots, keys) as working:
-                telling = asyncio.ensure_future(server.until_told(served))
-                await asyncio.sleep(0)  # whoever reads that it listens may stop it right then
+                stopping = asyncio.ensure_future(server.until_stopped(served))
+                await asyncio.sleep(
+                    0
+                )  # signals are handled before the address is printed: a reader may stop it at once
                 _introduce(folder, served, admin if is_new else None, list(keys), as_json=as_json)
-                await asyncio.wait([telling, working] if bots else [telling], return_when=asyncio.FIRST_COMPLETED)
-                telling.cancel()
+                await asyncio.wait([stopping, working] if bots else [stopping], return_when=asyncio.FIRST_COMPLETED)
+                stopping.cancel()
                 if bots and working.done():
                     working.result()
             return served.swarm.ended.is_set()
@@ -88,7 +90,7 @@ def _prepare(folder: Path) -> None:
 
 
 def _sample(folder: Path) -> Path:
-    """A task that the sample bots can do in any folder, an empty one too: the review of their own code."""
+    """Write a task that the sample bots can do in any folder, even an empty one: the review of their own code."""
     from swarmkeeper.bots import review
 
     file = folder / "review.json"
@@ -101,7 +103,7 @@ def _key_file(folder: Path, name: str) -> Path:
 
 
 async def _key(folder: Path, swarm: Orchestrator, name: str, role: str, bot: str | None) -> tuple[str, bool]:
-    """The key kept under this name, made where there is none that the store knows; (its text, whether it is new)."""
+    """Return the key kept under this name, and whether it is new; creates one if the store does not know it."""
     file = _key_file(folder, name)
     kept = file.read_text(encoding="utf-8").strip() if file.exists() else ""
     if kept and await swarm.knows(kept):
@@ -112,7 +114,7 @@ async def _key(folder: Path, swarm: Orchestrator, name: str, role: str, bot: str
 
 
 def _remember(folder: Path, settings: Settings, url: str) -> None:
-    """Where commands in this folder find server, store and key."""
+    """Save server, store and key for commands in this folder."""
     kept = {"store": settings.store, "url": url, "api_key_file": settings.api_key_file}
     lines = ["# written by `swarmkeeper dev`", *(f"{name} = {json.dumps(value)}" for name, value in kept.items())]
     files.write(folder / DEV_FILE, "\n".join(lines) + "\n")
@@ -122,10 +124,10 @@ def _introduce(folder: Path, served: Served, new_key: str | None, bots: Sequence
     key_file = str(_key_file(folder, "admin"))
     terminal.talk(f"listening on {served.url}")
     if as_json:
-        told: dict[str, Any] = {"url": served.url, "store": served.swarm.settings.store, "api_key_file": key_file}
+        answer: dict[str, Any] = {"url": served.url, "store": served.swarm.settings.store, "api_key_file": key_file}
         if new_key is not None:
-            told["api_key"] = new_key
-        terminal.say_json(told | {"bots": list(bots), "resumed": new_key is None})
+            answer["api_key"] = new_key
+        terminal.say_json(answer | {"bots": list(bots), "resumed": new_key is None})
         return
     lines = [f"server   {served.url}", f"kept in  {folder}/ (ignored by Git)"]
     if new_key is not None:

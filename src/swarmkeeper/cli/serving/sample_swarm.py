@@ -1,4 +1,4 @@
-"""Runs the sample bots beside an orchestrator, over the network, each with its own key."""
+"""Runs the sample bots over the network, each with its own key."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def role_of(bot: BaseBot) -> str:
 
 @asynccontextmanager
 async def at_work(url: str, bots: Sequence[BaseBot], keys: Mapping[str, str]) -> AsyncIterator[asyncio.Future[None]]:
-    """Bots at work over the network, each with its own key, while the block lasts.
+    """Run bots over the network, each with its own key, while the block lasts.
 
-    What is yielded ends with an error if one of them does.
+    Yields a future that ends with an error if one of the bots does.
     """
     from swarmkeeper.sdk.client import Client
     from swarmkeeper.sdk.runner import serve

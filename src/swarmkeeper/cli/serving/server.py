@@ -1,4 +1,4 @@
-"""`serve`: the orchestrator on a socket, until it is told to stop."""
+"""`serve`: runs the orchestrator on a socket until a signal stops it."""
 
 from __future__ import annotations
 
@@ -73,11 +73,13 @@ def serve(
 
 
 def warn_of_unread(context: typer.Context) -> None:
-    """Warn of environment variables that look like settings but are none. Others may read them, so none is refused."""
+    """Warn of environment variables that look like settings but are none. They are not refused: other programs may read
+    them.
+    """
     from swarmkeeper.settings import unread
 
     if not unread(os.environ):
-        return  # collecting the variables of all commands takes a while
+        return  # collecting the variables of all commands is slow
     for name in unread(os.environ, _variables(context)):
         terminal.talk(f"warning: {terminal.on_one_line(name)} is not a setting: is it mistyped?")
 
@@ -94,46 +96,46 @@ def _variables(context: typer.Context) -> list[str]:
 
 
 async def _serve(settings: Settings, *, migrate: bool, as_json: bool) -> bool:
-    """Whether it ended by a fault of its own."""
+    """Run the server; return whether it ended by its own fault."""
     from swarmkeeper.server import first_key_command, serving
 
     try:
         async with serving(settings, migrate=migrate, take_over_logs=True) as served:
             if not await served.swarm.has_keys():
                 terminal.talk(f"there is no key yet; create the first: {first_key_command(settings)}")
-            told = asyncio.ensure_future(until_told(served))
-            await asyncio.sleep(0)  # whoever reads that it listens may stop it right then
+            stopped = asyncio.ensure_future(until_stopped(served))
+            await asyncio.sleep(0)  # signals are handled before the address is printed: a reader may stop it at once
             terminal.talk(f"listening on {served.url}")
             if as_json:
                 terminal.say_json({"url": served.url})
-            await told
+            await stopped
             return served.swarm.ended.is_set()
     except Exception as error:
         raise running.of_store(error) from None
 
 
-async def until_told(served: Served) -> None:
-    """Wait for SIGTERM or SIGINT, or the engine's end; a second signal ends the process as it stands.
+async def until_stopped(served: Served) -> None:
+    """Wait for SIGTERM, SIGINT or the engine's end; a second signal ends the process immediately.
 
-    SIGHUP reads the files of redaction rules again; from a terminal that was closed it is an end as well.
+    SIGHUP reloads the redaction rules; if the terminal was closed, it stops the server.
     """
     loop = asyncio.get_running_loop()
 
-    def heard(number: int) -> None:
+    def on_stop(number: int) -> None:
         served.stop.set()
         loop.remove_signal_handler(number)
         signal.signal(number, signal.SIG_DFL)
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, heard, number)
+        loop.add_signal_handler(number, on_stop, number)
     again = asyncio.Event()
     on_terminal = sys.stdin is not None and sys.stdin.isatty()
 
-    def hung_up() -> None:
-        # Nobody could stop it any more, and it would keep its port and its store.
+    def on_hangup() -> None:
+        # Without a terminal nobody could stop it, and it would keep its port and its store.
         (served.stop if on_terminal and _terminal_is_gone() else again).set()
 
-    loop.add_signal_handler(signal.SIGHUP, hung_up)
+    loop.add_signal_handler(signal.SIGHUP, on_hangup)
     reloading = asyncio.create_task(_reload_when(again, served))
     try:
         await served.stop.wait()
@@ -156,5 +158,5 @@ async def _reload_when(again: asyncio.Event, served: Served) -> None:
         again.clear()
         try:
             await served.swarm.reload_rules()
-        except Exception as error:  # a store that does not answer: the next signal tries again
+        except Exception as error:  # the store does not answer: the next signal tries again
             served.swarm.log("rules_reload_failed", exception=error)

@@ -1,4 +1,4 @@
-"""`approval …`: what people are asked, and deciding it; and telling whoever waits that a person must decide."""
+"""`approval …`: lists and decides approvals and questions; reports open ones while a command waits for a task."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _show(approval: Approval, *, as_json: bool) -> None:
 
 
 def _subject(approval: Approval) -> list[tuple[str, str]]:
-    """Of a result: what was said about it, and how to see it."""
+    """For a result: return its verdict, and the command that shows it."""
     if approval.kind not in ("final", "rounds") or not isinstance(approval.subject, dict):
         return []
     lines = [("result", f"swarmkeeper task result {approval.task_id}")]
@@ -100,11 +100,11 @@ def _subtask(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def commands_for(approval: Approval) -> list[str]:
-    """What to type to decide it, one line for each way."""
+    """Return the commands that decide it, one line for each possible decision."""
     if approval.kind in ("plan", "final"):
         ways = [f"swarmkeeper approval approve {approval.id} --subject-hash {approval.subject_hash}"]
     elif approval.choices:
-        # Not quoted for a shell: a choice is a bot's text, which may not become part of a command.
+        # Choices are not inserted: a bot's text must not become part of a shell command.
         ways = [f"swarmkeeper approval answer {approval.id} CHOICE"]
     else:
         said = "TEXT" if approval.schema_ is None else "--value JSON"
@@ -132,7 +132,7 @@ def approve(
         read = subject_hash or (await client.approval(approval_id)).subject_hash
         return await client.approve(approval_id, read, comment)
 
-    _tell(connection.call(work), as_json=connection.as_json)
+    _say_decided(connection.call(work), as_json=connection.as_json)
 
 
 @app.command()
@@ -143,7 +143,7 @@ def reject(
     reason: Annotated[str, flag("--reason", help="The reason. It is stored.")],
 ) -> None:
     """Reject: the task fails, or, for a question, the work of the bot that asked."""
-    _tell(connection.call(lambda client: client.reject(approval_id, reason)), as_json=connection.as_json)
+    _say_decided(connection.call(lambda client: client.reject(approval_id, reason)), as_json=connection.as_json)
 
 
 @app.command()
@@ -159,14 +159,14 @@ def answer(
         raise Failure("answer", "give the answer either as a text or as --value JSON", exit_code=Exit.USAGE)
     said = text if value is None else documents.argument(value, what="--value")
     sendable(said)
-    _tell(connection.call(lambda client: client.answer(approval_id, said)), as_json=connection.as_json)
+    _say_decided(connection.call(lambda client: client.answer(approval_id, said)), as_json=connection.as_json)
 
 
-def _tell(approval: Approval, *, as_json: bool) -> None:
+def _say_decided(approval: Approval, *, as_json: bool) -> None:
     if as_json:
         terminal.say_json(_plain(approval))
     else:
-        assert approval.decision is not None, "it was decided a moment ago"
+        assert approval.decision is not None, "the call has decided it"
         follow = f"swarmkeeper task watch {approval.task_id}"
         terminal.talk(f"{approval.id} is decided ({approval.decision.verb}); follow the task: {follow}")
 
@@ -175,24 +175,24 @@ def _plain(approval: Approval) -> dict[str, Any]:
     return approval.model_dump(mode="json", by_alias=True)
 
 
-# ---- waiting for a task that waits for a person --------------------------------------------------------------------
+# ---- waiting for a task --------------------------------------------------------------------------------------------
 
 
-async def telling(client: Client, looks: AsyncIterator[Task], *, go_on: bool) -> AsyncIterator[Task]:
-    """The same looks; whatever a person is asked meanwhile is told on stderr, once.
+async def watch_approvals(client: Client, looks: AsyncIterator[Task], *, go_on: bool) -> AsyncIterator[Task]:
+    """Pass on the looks; report each approval that is opened meanwhile once, on stderr.
 
     Raises:
         Failure: with `needs_approval`, unless `go_on`: the task cannot go on until a person decides.
     """
-    told: set[str] = set()
+    reported: set[str] = set()
     async for task in looks:
         yield task
         if task.outcome is not None:
             continue
         asked = [one async for one in client.approvals(state="open", task_id=task.id)]
         for one in asked:
-            if one.id not in told and go_on:
-                told.add(one.id)
+            if one.id not in reported and go_on:
+                reported.add(one.id)
                 terminal.talk(_asking(one))
         if not go_on and (stopping := stopped_by(task, asked)) is not None:
             raise Failure(
@@ -219,8 +219,8 @@ _AT_WORK: frozenset[Literal["READY", "LEASED", "IN_REVIEW"]] = frozenset({"READY
 
 
 def stopped_by(task: Task, asked: list[Approval]) -> Approval | None:
-    """What is asked without which the task cannot go on: a plan, a result or a round holds all of it; a question does
-    when nothing of it is at work, and nothing waits for anything but answers.
+    """Return the approval without which the task cannot go on. A plan, a result or a round holds the whole task. A
+    question stops it if no item is at work and all waiting items wait for answers.
     """
     for one in asked:
         if one.kind != "question":
@@ -228,7 +228,7 @@ def stopped_by(task: Task, asked: list[Approval]) -> Approval | None:
     if not asked:
         return None
     if str(task.status) == "CREATED":
-        return asked[0]  # planning is all that there is
+        return asked[0]  # only planning can be at work
     if str(task.status) == "COMPLETED":
         return asked[0] if len(asked) >= task.quorum.of else None
     questioned = {one.work_id for one in asked}

@@ -1,4 +1,4 @@
-"""`task explain`: why a task is not done yet, and the command that helps; and the same in short, for those who wait."""
+"""`task explain`: why a task is not done yet, and the command that helps; and a short form for waiting commands."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 COLUMNS = ("key", "status", "attempt", "why", "since", "until", "detail")
 NARROW_COLUMNS = ("key", "status", "why", "detail")
-WIDE = 120  # characters in which the detail has room beside all the others
-# Reasons for which a person has to do something are marked; with the others it goes on by itself.
+WIDE = 120  # characters; enough for all columns
+# All other reasons are highlighted: a person has to act. With these, the task goes on by itself.
 _COLOURS = {"leased": "green", "queued": "cyan", "backoff": "magenta", "dependency": "dim"}
-KEYS_TOLD = 3
-ONE_BY_ONE_MAX = 12  # more rows than that are told in groups
+KEYS_SHOWN = 3
+ONE_BY_ONE_MAX = 12  # with more rows, equal ones are grouped
 
 
 @connected
@@ -59,11 +59,11 @@ def explain(
 
 
 def _rows(found: Explanation) -> list[dict[str, Any]]:
-    """A row for each; where they are many, one for all that wait alike, so that a screen holds them."""
+    """Return a row for each waiting item; if there are many, one for all that wait alike, to fit on a screen."""
     alike: dict[tuple[Any, ...], list[Waiting]] = {}
-    many = len(found.waiting) > ONE_BY_ONE_MAX
+    grouped = len(found.waiting) > ONE_BY_ONE_MAX
     for one in found.waiting:
-        alike.setdefault((one.status, one.reason, one.fix) if many else (one.work_id,), []).append(one)
+        alike.setdefault((one.status, one.reason, one.fix) if grouped else (one.work_id,), []).append(one)
     return [_row(group) for group in alike.values()]
 
 
@@ -101,30 +101,30 @@ def _draw(found: Explanation) -> None:
 
 
 def fixes_of(found: Explanation) -> Mapping[str, str]:
-    """Each command that helps, with what it is for; the same command is told once."""
+    """Return each command that helps, once, with the items that it is for."""
     keys: dict[str, list[str]] = {}
     for one in found.waiting:
         if one.fix is not None:
             keys.setdefault(one.fix, []).append(on_one_line(one.key) or "the task")
     return {
-        command: ", ".join(told[:KEYS_TOLD]) + (f" and {len(told) - KEYS_TOLD} more" if len(told) > KEYS_TOLD else "")
-        for command, told in keys.items()
+        command: ", ".join(names[:KEYS_SHOWN])
+        + (f" and {len(names) - KEYS_SHOWN} more" if len(names) > KEYS_SHOWN else "")
+        for command, names in keys.items()
     }
 
 
-async def looked(client: Client, task_id: str) -> Task | None:
-    """The task with its explanation, both of one moment, for whoever waits or watches anyway; None where the server
-    cannot say it just now."""
+async def with_explanation(client: Client, task_id: str) -> Task | None:
+    """Return the task with its explanation, both of the same moment; None if the server cannot provide it now."""
     from swarmkeeper.sdk.errors import ApiError
 
     try:
         return await client.get(task_id, explain=True)
     except ApiError:
-        return None  # the look at the task itself tells what is wrong with the server or key
+        return None  # the next plain look reports what is wrong with the server or key
 
 
 def in_short(found: Explanation, *, seconds: float) -> str:
-    """The summary, and what to type, for somebody who has seen nothing happen for a while."""
+    """Return the summary and the commands that help, for a person who has seen no change for `seconds`."""
     lines = [f"no change for {seconds:g} s: {on_one_line(found.summary)}"]
-    lines += [f"  fix  {on_one_line(command)}" for command in list(fixes_of(found))[:KEYS_TOLD]]
+    lines += [f"  fix  {on_one_line(command)}" for command in list(fixes_of(found))[:KEYS_SHOWN]]
     return "\n".join(lines)

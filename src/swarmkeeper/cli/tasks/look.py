@@ -1,4 +1,4 @@
-"""`task get`: a task, or one of its items, as it stands, with what went wrong and what comes next."""
+"""`task get`: shows a task or one of its items, with errors and what happens next."""
 
 from __future__ import annotations
 

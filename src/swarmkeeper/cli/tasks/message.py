@@ -1,4 +1,4 @@
-"""`task message` and `task messages`: telling bots something about a task, and reading what was told."""
+"""`task message` and `task messages`: sends a message about a task to bots, and lists the messages."""
 
 from __future__ import annotations
 

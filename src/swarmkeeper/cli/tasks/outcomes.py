@@ -1,4 +1,4 @@
-"""Shows what came out of a task to a person: its verdict, and its outputs as indented text in place of JSON."""
+"""Shows the outcome of a task to a person: its verdict, and its outputs as indented text instead of JSON."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from swarmkeeper.cli.framework import terminal
 if TYPE_CHECKING:
     from swarmkeeper.wire.answers import Task
 
-LINES_MAX = 60  # on one screen; the whole is a command away
+LINES_MAX = 60  # on one screen; another command shows everything
 _REFERENCE = {"$ref", "sha256", "bytes"}
 
 
 def say(task: Task) -> None:
-    """Say the result of a task that is over."""
+    """Print the verdict and the result of a finished task."""
     for line in of_verdict(task):
         terminal.say(line)
     say_result(task)
 
 
 def of_verdict(task: Task) -> list[str]:
-    """Return what the evaluator said, on a line; nothing where there is no verdict."""
+    """Return the verdict on one line; nothing if there is none."""
     if task.verdict is None:
         return []
     score = "" if task.verdict.score is None else f" {task.verdict.score:g}"
@@ -31,7 +31,7 @@ def of_verdict(task: Task) -> list[str]:
 
 
 def say_result(task: Task) -> None:
-    """Say the outputs of a task, by subtask; nothing where there are none."""
+    """Print the outputs of a task, by subtask; nothing if there are none."""
     lines = [line for key, output in (task.result or {}).items() for line in _of_output(task.id, key, output)]
     for line in lines[:LINES_MAX]:
         terminal.say(line)
@@ -48,7 +48,7 @@ def _of_output(task_id: str, key: str, output: Any) -> Iterator[str]:
 
 
 def _lines(name: str, value: Any, indent: str) -> Iterator[str]:
-    """One value under its name; what holds others goes on below, indented."""
+    """Yield one value under its name; nested values follow, indented."""
     head = f"{indent}{terminal.on_one_line(name)}"
     mark = "" if name == "-" else ":"
     deeper = indent + "  "

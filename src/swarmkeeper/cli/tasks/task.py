@@ -1,4 +1,4 @@
-"""`submit` and `task …`: handing work in, watching it, steering it."""
+"""`submit` and `task …`: submits, watches and steers tasks."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _body_of(title: str | None, file: str | None) -> dict[str, Any]:
 
 
 def read_task(name: str) -> dict[str, Any]:
-    """A task from a file, read as its ending says."""
+    """Read a task from a file, by the ending of its name."""
     body = documents.read(name, what="the file")
     if not isinstance(body, dict):
         raise Failure("file", "the file does not contain an object", exit_code=Exit.USAGE)
@@ -143,13 +143,13 @@ def _labels(listed: Sequence[str] | None) -> dict[str, str] | None:
 async def _until_over(
     client: Client, task_id: str, *, watched: bool, timeout_seconds: float | None, wait_approval: bool
 ) -> Task:
-    """The task once its outcome is known; whoever sees nothing move is told what it waits for."""
-    looks = approval.telling(client, client.watch(task_id), go_on=wait_approval)
+    """Return the task once its outcome is known; while nothing changes, print what it waits for."""
+    looks = approval.watch_approvals(client, client.watch(task_id), go_on=wait_approval)
 
     def silent(task: Task) -> None:
         pass
 
-    why = partial(explain.looked, client, task_id)
+    why = partial(explain.with_explanation, client, task_id)
     try:
         async with asyncio.timeout(timeout_seconds):
             if watched and terminal.manner.as_json:
@@ -169,8 +169,8 @@ async def _until_over(
 def _end_with(task: Task, *, watched: bool) -> NoReturn:
     if str(task.outcome) == "accepted":
         terminal.stop(Exit.OK)
-    told = watched and watch.draws(sys.stdout)  # the last picture says why
-    terminal.talk("\n".join([f"{task.id} {watch.task_state(task)}", *([] if told else trouble.of_failure(task))]))
+    drawn = watched and watch.draws(sys.stdout)  # the table shows why
+    terminal.talk("\n".join([f"{task.id} {watch.task_state(task)}", *([] if drawn else trouble.of_failure(task))]))
     terminal.stop(Exit.TASK_FAILED)
 
 
@@ -311,10 +311,10 @@ def events(
 def _about(data: Any) -> str:
     plain = data if isinstance(data, Mapping) else data.model_dump(mode="json", exclude_none=True)
     words = ("key", "keys", "from", "to", "bot", "attempt", "outcome", "code", "decision", "count", "in_seconds")
-    told = [f"{word}={terminal.on_one_line(str(plain[word]))}" for word in words if plain.get(word) is not None]
+    facts = [f"{word}={terminal.on_one_line(str(plain[word]))}" for word in words if plain.get(word) is not None]
     error = plain.get("error")
     said = error.get("message") if isinstance(error, Mapping) else plain.get("reason")
-    return " ".join([*told, *([terminal.on_one_line(f": {said}")] if said else [])])
+    return " ".join([*facts, *([terminal.on_one_line(f": {said}")] if said else [])])
 
 
 # ---- steering ------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What went wrong, in lines for people: the first error itself, where it was met, and what happens next."""
+"""Describes failures for people: the first error, where it happened, and what happens next."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from swarmkeeper.wire.answers import SubTaskState, Task
     from swarmkeeper.wire.causes import Cause
 
-TOLD_MAX = 5  # of those that failed besides
-ERRORS_TOLD = 10  # of what is wrong with a plan
-LINES_TOLD = 20  # of a message
+ITEMS_MAX = 5  # other failed items
+ERRORS_MAX = 10  # errors of a plan
+LINES_MAX = 20  # lines of a message
 
 
 def of_failure(task: Task) -> list[str]:
-    """Why a task failed, with the command that takes it up again; nothing where it did not."""
+    """Return why a task failed, and the command that reopens it; nothing if it did not fail."""
     failure = task.failure
     if failure is None:
         return []
@@ -25,7 +25,7 @@ def of_failure(task: Task) -> list[str]:
     if cause is not None:
         lines += [*said("  why   ", cause.message), *problems(cause), f"  where {where(cause)}"]
     elif task.verdict is not None:
-        lines += [f"  why   {on_one_line(reason)}" for reason in task.verdict.reasons[:TOLD_MAX]]
+        lines += [f"  why   {on_one_line(reason)}" for reason in task.verdict.reasons[:ITEMS_MAX]]
     if failure.fix is not None:
         lines.append(f"  next  the task has ended; reopen it with: {on_one_line(failure.fix)}")
     if cause is not None:
@@ -34,28 +34,28 @@ def of_failure(task: Task) -> list[str]:
 
 
 def said(label: str, text: str) -> list[str]:
-    """What others said, on as many lines as it has: none of them begins where one of ours does."""
+    """Return text from others on its lines, indented so that no line looks like one of ours."""
     first, *more = text.splitlines() or [""]
-    return [label + on_one_line(first), *(" " * len(label) + on_one_line(line) for line in more[:LINES_TOLD])]
+    return [label + on_one_line(first), *(" " * len(label) + on_one_line(line) for line in more[:LINES_MAX])]
 
 
 def of_subtasks(task: Task) -> list[str]:
-    """Those whose last attempt brought nothing, and what comes next; not the one that the task failed for."""
+    """Describe the items whose last attempt gave no result, except the one that made the task fail."""
     known = None if task.failure is None or task.failure.cause is None else task.failure.cause.work_id
     found = [one for one in task.subtasks if one.cause is not None and one.id != known]
-    lines = [f"  {of_subtask(one)}" for one in found[:TOLD_MAX]]
-    if len(found) > TOLD_MAX:
-        lines.append(f"  … and {len(found) - TOLD_MAX} more")
+    lines = [f"  {of_subtask(one)}" for one in found[:ITEMS_MAX]]
+    if len(found) > ITEMS_MAX:
+        lines.append(f"  … and {len(found) - ITEMS_MAX} more")
     return ["attempts without a result:", *lines] if lines else []
 
 
 def of_subtask(one: SubTaskState) -> str:
-    assert one.cause is not None, "only of those that have one"
+    assert one.cause is not None, "the item has a cause"
     return f"{where(one.cause)}: {on_one_line(one.cause.message)}; {after(one)}"
 
 
 def where(cause: Cause) -> str:
-    """`fetch, attempt 2 by crawler at 12:00:00Z (failed)`"""
+    """Return for example `fetch, attempt 2 by crawler at 12:00:00Z (failed)`."""
     key = on_one_line(cause.key)
     if cause.attempt is None:
         return f"{key} at {cause.at:%H:%M:%SZ}"
@@ -63,14 +63,14 @@ def where(cause: Cause) -> str:
 
 
 def problems(cause: Cause) -> list[str]:
-    """What is wrong with a plan or verdict, each with its place."""
-    lines = [f"        {on_one_line(one.pointer)}: {on_one_line(one.detail)}" for one in cause.errors[:ERRORS_TOLD]]
-    rest = len(cause.errors) - ERRORS_TOLD
+    """Return the errors of a plan or verdict, each with its pointer."""
+    lines = [f"        {on_one_line(one.pointer)}: {on_one_line(one.detail)}" for one in cause.errors[:ERRORS_MAX]]
+    rest = len(cause.errors) - ERRORS_MAX
     return [*lines, f"        … and {rest} more"] if rest > 0 else lines
 
 
 def after(one: SubTaskState) -> str:
-    """What happens next with an item whose last attempt brought nothing."""
+    """Return what happens next with an item whose last attempt gave no result."""
     match str(one.status):
         case "WAITING" if one.cause is not None and one.cause.retry_at is not None:
             return f"it is retried at {one.cause.retry_at:%H:%M:%SZ}"

@@ -1,6 +1,6 @@
-"""Shows a task while it goes on: a table drawn again and again on a terminal, elsewhere one line for each change.
+"""Shows a running task: a table that is redrawn on a terminal, elsewhere one line for each change.
 
-Whoever sees nothing happen for a while is told why, and what to type; again only once there is something else to tell.
+If nothing changes for a while, it prints why, and the command that helps; again only when the reason changes.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
     from swarmkeeper.wire.answers import SubTaskState, Task
     from swarmkeeper.wire.explain import Waiting
 
-# After so long without any change, whoever waits is told what is waited for.
+# After this time without a change, the reason is printed.
 STILL_SECONDS = 10.0
-# How often a table on a terminal is drawn while nothing changes, so that times go on; and how often at most the server
-# is asked for a look with reasons, which for a large task costs it more than one without.
+# How often a table is redrawn without changes, so that times advance; and how often at most the server is asked for
+# reasons, which cost it more for a large task.
 DRAW_SECONDS = 1.0
 WHY_SECONDS = 1.0
-WHY_SHARE = 20  # of the server's time: what it takes to answer, this often longer nobody asks again
+WHY_SHARE = 20  # the pause between such calls is at least this many times the duration of the last one
 WHY_SECONDS_MAX = 5.0
-ROWS_MAX = 30  # more help nobody; what is under way comes first
+ROWS_MAX = 30  # more do not help; active items come first
 SUMMARY_LENGTH_MAX = 320  # four lines of a narrow terminal
 TITLE_LENGTH_MIN = 16
 _MOST = {"key": 20, "bot": 16}  # characters, so that the reason has room on a narrow terminal
 
-# (glyph, colour): a status is told by its glyph and its word, never by colour alone.
+# (glyph, colour): a status is shown by glyph and word, never by colour alone.
 _LOOKS = {
     "BLOCKED": ("·", "dim"),
     "READY": ("○", "cyan"),
@@ -54,12 +54,12 @@ _LOOKS = {
 }
 _FIRST = ("LEASED", "IN_REVIEW", "WAITING", "FAILED", "READY", "BLOCKED", "SUCCEEDED", "SKIPPED", "CANCELLED")
 
-# A look with the reasons of the same moment; None where the server cannot say them.
+# Returns the task with the reasons of the same moment; None if the server cannot provide them.
 Why = Callable[[], Awaitable["Task | None"]]
 
 
 class Changes:
-    """What is new in each look at a task, in lines."""
+    """Yields the lines for what changed since the last look at a task."""
 
     def __init__(self) -> None:
         self._task: str | None = None
@@ -80,7 +80,7 @@ class Changes:
 
 
 def task_state(task: Task) -> str:
-    """The outcome before the status: `accepted (ARCHIVED)`."""
+    """Return the outcome before the status: `accepted (ARCHIVED)`."""
     state = f"{task.outcome} ({task.status})" if task.outcome is not None else str(task.status)
     if task.holds:
         state += f", held: {', '.join(on_one_line(hold) for hold in task.holds)}"
@@ -88,7 +88,7 @@ def task_state(task: Task) -> str:
 
 
 def counted(task: Task) -> str:
-    """`3/5 done, 1 failed, 1 cancelled`: what was cancelled did not fail."""
+    """Return for example `3/5 done, 1 failed, 1 cancelled`; cancelled items do not count as failed."""
     progress = task.progress
     cancelled = progress.cancelled or 0
     said = f"{progress.done}/{progress.total} done, {progress.failed - cancelled} failed"
@@ -96,21 +96,21 @@ def counted(task: Task) -> str:
 
 
 def took(one: SubTaskState, now: datetime | None = None) -> str:
-    """How long its last attempt took, or has taken so far."""
+    """Return the duration of the last attempt, so far if it is still running."""
     if one.started_at is None:
         return ""
     return lasting(((one.ended_at or now or _now()) - one.started_at).total_seconds())
 
 
 def draws(stream: TextIO) -> bool:
-    """Whether a table is drawn there, rather than lines written."""
+    """Return whether a table is drawn on this stream, instead of lines."""
     return not terminal.manner.as_json and stream.isatty()
 
 
 async def follow(
     looks: AsyncIterator[Task], why: Why, *, to: TextIO | None = None, still_seconds: float | None = None
 ) -> Task:
-    """Show each look, and return the last. Lines go to `to` (stdout), a table is drawn where that is a terminal."""
+    """Show each look, and return the last: lines on `to` (by default stdout), or a table if it is a terminal."""
     stream = to or sys.stdout
     if draws(stream):
         return await _draw(looks, why, stream)
@@ -126,25 +126,25 @@ async def follow(
 async def each(
     looks: AsyncIterator[Task], why: Why, show: Callable[[Task], None], *, still_seconds: float | None = None
 ) -> Task:
-    """Hand every look to `show`, and return the last; in between, stderr says why nothing moves."""
+    """Pass every look to `show`, and return the last; while nothing changes, print the reason on stderr."""
     still = STILL_SECONDS if still_seconds is None else still_seconds
     last: Task | None = None
-    told = ""
-    async for look in beats(looks, still):
+    shown = ""
+    async for look in with_pauses(looks, still):
         if look is not None:
             show(last := look)
             continue
         now = await why()
         found = None if now is None or now.outcome is not None else now.explanation
-        if found is not None and found.summary != told:
-            told = found.summary
+        if found is not None and found.summary != shown:
+            shown = found.summary
             terminal.talk(explain.in_short(found, seconds=still))
-    assert last is not None, "a task is looked at at least once"
+    assert last is not None, "there is at least one look"
     return last
 
 
-async def beats(looks: AsyncIterator[Task], seconds: float) -> AsyncIterator[Task | None]:
-    """Each look as it comes; None whenever so many seconds have passed without one."""
+async def with_pauses(looks: AsyncIterator[Task], seconds: float) -> AsyncIterator[Task | None]:
+    """Yield each look as it comes, and None after each `seconds` without one."""
     coming = asyncio.ensure_future(anext(looks, None))
     try:
         while True:
@@ -162,8 +162,8 @@ async def beats(looks: AsyncIterator[Task], seconds: float) -> AsyncIterator[Tas
 
 
 async def _draw(looks: AsyncIterator[Task], why: Why, stream: TextIO) -> Task:
-    """Draw a task again and again. Table and reasons are always of one look, so that they never contradict each other:
-    a change that comes while it is not time to ask for reasons is drawn a moment later.
+    """Draw a task repeatedly. Table and reasons are always of the same look, so they never contradict each other: a
+    change is drawn a moment later if reasons may not be asked for yet.
     """
     from rich.console import Console
     from rich.live import Live
@@ -174,7 +174,7 @@ async def _draw(looks: AsyncIterator[Task], why: Why, stream: TextIO) -> Task:
     clock = asyncio.get_running_loop()
     due = -math.inf
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
-        async for look in beats(looks, DRAW_SECONDS):
+        async for look in with_pauses(looks, DRAW_SECONDS):
             last = look or last
             if last is None:
                 continue
@@ -187,14 +187,14 @@ async def _draw(looks: AsyncIterator[Task], why: Why, stream: TextIO) -> Task:
             if drawn is not None:
                 size = console.size
                 live.update(picture(drawn, now=_now(), width=size.width, height=size.height), refresh=True)
-    assert last is not None, "a task is looked at at least once"
+    assert last is not None, "there is at least one look"
     return last
 
 
 def picture(task: Task, *, now: datetime, width: int, height: int | None = None) -> RenderableType:
-    """The task as a table, with what its explanation says below; no higher than `height`, so that this stays in sight.
+    """Return the task as a table, with its explanation below, at most `height` lines high so that all stays visible.
 
-    Rows that do not fit are counted. What waits comes before what is done.
+    Rows that do not fit are counted. Waiting items come before finished ones.
     """
     from rich.console import Group
     from rich.text import Text
@@ -204,7 +204,7 @@ def picture(task: Task, *, now: datetime, width: int, height: int | None = None)
     below = [Text(line) for line in _below(task)]
     rows = ROWS_MAX
     if height is not None:
-        # Title, headings, what is counted, and the line on which the cursor stays.
+        # Title, headings, the counts, and the line of the cursor.
         used = 4 + sum(len(_folded(line.plain, width)) for line in below)
         rows = max(1, min(ROWS_MAX, height - used))
     table, rest = _table(task, rows, now, width)
@@ -212,13 +212,13 @@ def picture(task: Task, *, now: datetime, width: int, height: int | None = None)
 
 
 def _below(task: Task) -> list[str]:
-    """Why it is not done, and what to type; or why it failed."""
+    """Return why the task is not done, and the commands that help; or why it failed."""
     if task.failure is not None:
         return trouble.of_failure(task)
     found = task.explanation
     if found is None or task.outcome is not None:
         return []
-    fixes = [f"fix  {on_one_line(command)}" for command in list(explain.fixes_of(found))[: explain.KEYS_TOLD]]
+    fixes = [f"fix  {on_one_line(command)}" for command in list(explain.fixes_of(found))[: explain.KEYS_SHOWN]]
     return [_cut(on_one_line(found.summary), SUMMARY_LENGTH_MAX), *fixes]
 
 
@@ -234,13 +234,13 @@ def _cut(text: str, length: int) -> str:
 
 
 def _table(task: Task, rows_max: int, now: datetime, width: int) -> tuple[Table, str]:
-    """As many rows as fit, each on one line, and what is not shown, by number."""
+    """Return as many rows as fit, each on one line, and the counts of the others by status."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, width=width)
     for name in ("status", "key", "bot", "attempt", "time", "why"):
-        ratio = 1 if name == "why" else None  # it has what the others leave
+        ratio = 1 if name == "why" else None  # it gets the remaining width
         table.add_column(name, no_wrap=True, overflow="ellipsis", max_width=_MOST.get(name), ratio=ratio)
     rows = sorted(_rows(task, now), key=lambda row: _FIRST.index(row.status))
     for row in rows[:rows_max]:
@@ -268,7 +268,7 @@ class _Row:
 
 
 def _rows(task: Task, now: datetime) -> Iterator[_Row]:
-    """The subtasks, and plans and reviews that wait: work too, though no subtasks."""
+    """Yield the subtasks, and the plans and reviews that wait."""
     found = task.explanation if task.outcome is None else None
     waiting = {} if found is None else {one.work_id: one for one in found.waiting if one.work_id is not None}
     for one in task.subtasks:
@@ -286,7 +286,7 @@ def _since(waiting: Waiting, now: datetime) -> str:
 
 
 def _why(one: SubTaskState, reason: Waiting | None) -> str:
-    """What its bot says of it, or why it waits, or why its last attempt brought nothing."""
+    """Return the item's progress, or why it waits, or why its last attempt gave no result."""
     if one.progress is not None and one.progress.fraction is not None:
         return f"{one.progress.fraction:.0%}" + (f": {one.progress.message}" if one.progress.message else "")
     if reason is not None:

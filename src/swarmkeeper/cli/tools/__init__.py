@@ -1,1 +1,1 @@
-"""Commands that are no part of a running swarm: rehearsals, benchmarks, documentation, settings, the raw API."""
+"""Commands besides a running swarm: rehearsals, benchmarks, documentation, settings, the raw API."""

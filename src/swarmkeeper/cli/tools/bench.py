@@ -1,4 +1,4 @@
-"""`bench`: measures this machine with the scenarios of the room `bench`, and tells what came of it."""
+"""`bench`: measures this machine with the scenarios of bench/, and prints the results."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def bench(
             max=64,
         ),
     ] = None,
-    # Not the setting of that name: what is measured must never be the store that somebody works with.
+    # Not the setting of that name: a benchmark must never run on a store in use.
     store: Annotated[
         str | None, typer.Option("--store", metavar="URL", help="A new store to use. By default, a temporary one.")
     ] = None,
@@ -56,7 +56,7 @@ def bench(
 
 
 def _first(failed: BaseException) -> str:
-    """What the first of a group of failures says."""
+    """Return the message of the first error in a group."""
     while isinstance(failed, BaseExceptionGroup):
         failed = failed.exceptions[0]
     return str(failed)

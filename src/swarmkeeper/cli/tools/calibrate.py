@@ -1,5 +1,5 @@
-"""`calibrate`: a recorded feed becomes a scenario that plays like it, and is held against what it was made from. What
-it takes for that is the business of the room `sim`.
+"""`calibrate`: makes a scenario from a recorded feed, and compares its runs with the recording. sim/rehearse does the
+work.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ENDINGS = (".yaml", ".yml", ".toml")
 
 
 def _share(value: float | None) -> float | None:
-    # Not typer's `min` and `max`, which let NaN pass.
+    # Not typer's `min` and `max`, which accept NaN.
     if value is not None and not 0 < value < 1:
         raise typer.BadParameter("expected a share between 0 and 1")
     return value
@@ -78,7 +78,7 @@ def calibrate(
     The scenario lists what the recording does not contain. Exits with 13 if the error of a figure of the back-test is
     above --error-max.
     """
-    _together(
+    _check_combination(
         back_test=back_test,
         others={
             "--hold-back": hold_back,
@@ -88,40 +88,40 @@ def calibrate(
             "--jobs": jobs,
         },
     )
-    place = _place(output)
+    path = _output_path(output)
     recording = _recording(feed)
     made = _made(recording, Path(feed).stem if feed != "-" else "calibrated")
     for note in made.notes:
         terminal.talk(f"note: {note}")
-    if place is not None:
-        _write(made, place)
+    if path is not None:
+        _write(made, path)
     test = None
     if back_test:
         first = 1 if start is None else start
         numbers = range(first, first + (5 if seeds is None else seeds))
         test = _test(recording, made, 0.3 if hold_back is None else hold_back, numbers, jobs or 1)
-    _say(made, test, written=place is not None, as_json=as_json)
+    _say(made, test, written=path is not None, as_json=as_json)
     if test is not None and error_max is not None and _beyond(test, error_max):
         raise typer.Exit(Found.TARGET_MISSED)
 
 
-def _together(*, back_test: bool, others: dict[str, Any]) -> None:
-    """Flags that would have no effect are refused."""
+def _check_combination(*, back_test: bool, others: dict[str, Any]) -> None:
+    """Refuse flags that would have no effect."""
     for name, value in others.items():
         if value is not None and not back_test:
             raise Failure("flags", f"{name} needs --back-test", exit_code=Exit.USAGE)
 
 
-def _place(output: str | None) -> Path | None:
+def _output_path(output: str | None) -> Path | None:
     if output is None:
         return None
-    place = Path(output)
-    if place.suffix.lower() not in _ENDINGS:
+    path = Path(output)
+    if path.suffix.lower() not in _ENDINGS:
         detail = "--output: expected a name that ends in .yaml or .toml, because these formats have comments"
         raise Failure("output", detail, exit_code=Exit.USAGE, fix="-o scenario.yaml")
-    if not place.absolute().parent.is_dir():
+    if not path.absolute().parent.is_dir():
         raise Failure("output", "--output: no such folder", exit_code=Exit.USAGE)
-    return place
+    return path
 
 
 def _recording(feed: str) -> Recording:
@@ -151,15 +151,15 @@ def _made(recording: Recording, stem: str) -> Calibrated:
         raise Failure("bad_feed", str(error), exit_code=Exit.USAGE) from None
 
 
-def _write(made: Calibrated, place: Path) -> None:
+def _write(made: Calibrated, path: Path) -> None:
     from swarmkeeper import files
     from swarmkeeper.sim.rehearse.calibrate import as_file
 
     try:
-        files.write(place, as_file(made, place.suffix.lower()))
+        files.write(path, as_file(made, path.suffix.lower()))
     except OSError as error:
         raise Failure("output", f"the scenario cannot be written: {error.strerror}") from None
-    terminal.talk(f"scenario: {place}")
+    terminal.talk(f"scenario: {path}")
 
 
 def _test(recording: Recording, made: Calibrated, hold_back: float, numbers: Sequence[int], jobs: int) -> BackTest:
@@ -185,8 +185,8 @@ def _say(made: Calibrated, test: BackTest | None, *, written: bool, as_json: boo
     from swarmkeeper.sim.rehearse.calibrate import as_file
 
     if as_json:
-        told = {"scenario": made.plain, "notes": list(made.notes), "tasks": made.tasks}
-        terminal.say_json(told | {"back_test": None if test is None else backtest.as_json(test)})
+        answer = {"scenario": made.plain, "notes": list(made.notes), "tasks": made.tasks}
+        terminal.say_json(answer | {"back_test": None if test is None else backtest.as_json(test)})
     elif test is not None:
         terminal.say("\n".join(backtest.as_text(test)))
     elif not written:

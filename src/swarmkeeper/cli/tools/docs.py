@@ -1,6 +1,6 @@
-"""`docs [TOPIC]`: the pages of the documentation, which come with the package, in the terminal.
+"""`docs [TOPIC]`: shows the pages of the documentation, which come with the package, in the terminal.
 
-The files below `swarmkeeper/pages` are links to the repository's `docs/`; a wheel holds what they point at.
+The files below `swarmkeeper/pages` are links to the repository's `docs/`; a wheel contains the files themselves.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from swarmkeeper.cli.framework import terminal
 from swarmkeeper.cli.framework.flags import AsJson
 from swarmkeeper.cli.framework.terminal import Exit, Failure
 
-# Each kind of page, in the order in which a stranger wants them.
+# Each kind of page, in the order in which a new user needs them.
 _KINDS = {"": "First", "guides": "How to", "concepts": "How it works", "reference": "Reference", "internals": "Inside"}
-_WIDTH_MAX = 120  # longer lines are hard to read, however wide the terminal is
+_WIDTH_MAX = 120  # longer lines are hard to read on any terminal
 _MENTIONS_MAX = 5
 _GENERATED = re.compile(r"<!--.*?-->\n*|<a id=\"[^\"]*\"></a>", re.DOTALL)
 _LINK = re.compile(r"\[([^\]]+)\]\((?![a-z]+://)(?:[^)#\s]*/)?([\w-]+)\.md(?:#[^)]*)?\)")
@@ -29,7 +29,7 @@ _LINK = re.compile(r"\[([^\]]+)\]\((?![a-z]+://)(?:[^)#\s]*/)?([\w-]+)\.md(?:#[^
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of the documentation: its topic is its file's name in lower case, without the ending."""
+    """A page of the documentation. Its topic is the file name in lower case, without the ending."""
 
     topic: str
     kind: str  # one of _KINDS
@@ -80,7 +80,7 @@ def docs(
 
 
 def _plain(topic: str) -> str:
-    """The topic that is meant by a page's name as people write it: `Rework`, `long jobs`, or its file's path."""
+    """Return the topic for a name as people write it: `Rework`, `long jobs`, or a file's path."""
     return topic.strip().lower().rpartition("/")[2].removesuffix(".md").replace(" ", "-").replace("_", "-")
 
 
@@ -99,7 +99,7 @@ def _list(found: list[Page], *, as_json: bool) -> None:
 
 
 def _unknown(topic: str, found: dict[str, Page]) -> Failure:
-    """The refusal, with the topics whose name is near, and those whose page speaks of it."""
+    """Return the failure, with topics of similar names, and topics whose pages contain the word."""
     wanted = _plain(topic)
     near = difflib.get_close_matches(wanted, found, n=3, cutoff=0.7)
     word = re.compile(rf"\b{re.escape(topic.strip())}", re.IGNORECASE)
@@ -108,12 +108,12 @@ def _unknown(topic: str, found: dict[str, Page]) -> Failure:
     facts = [("near", ", ".join(near))] if near else []
     facts += [("mentioned in", ", ".join(speaking))] if speaking else []
     best = (near or speaking or [""])[0]
-    fix = f"swarmkeeper docs {best}".rstrip()  # without a topic it lists all
+    fix = f"swarmkeeper docs {best}".rstrip()  # without a topic, all are listed
     return Failure("no_topic", f"no topic {topic!r}", exit_code=Exit.NOT_FOUND, facts=facts, fix=fix)
 
 
 def _draw(page: Page) -> None:
-    """The page as a terminal can show it. A link to another page becomes the command that shows that page."""
+    """Print the page on a terminal. A link to another page becomes the command that shows it."""
     from rich.console import Console
     from rich.markdown import Markdown
     from rich.theme import Theme
@@ -121,7 +121,7 @@ def _draw(page: Page) -> None:
     def command(link: re.Match[str]) -> str:
         return f"{link[1]} (`swarmkeeper docs {link[2].lower()}`)"
 
-    # Rich's own style paints code on black, which is hard to read on a light terminal.
+    # Rich's default style prints code on black, which is hard to read on a light terminal.
     console = Console(file=sys.stdout, theme=Theme({"markdown.code": "bold cyan"}))
     drawn = Markdown(_LINK.sub(command, page.text), code_theme="ansi_dark", hyperlinks=False)
     console.print(drawn, width=min(console.width, _WIDTH_MAX))

@@ -1,4 +1,4 @@
-"""`init`, `config explain`, `api`, `completion`, `version`: the small commands around the others."""
+"""`init`, `config explain`, `api`, `completion`, `version`: the small commands."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if __name__ == "__main__":
     run(WordCount())
 '''
 _SECRET = "(set)"
-WAIT_SECONDS_MAX = 60  # for which a call may hold its answer back on purpose
+WAIT_SECONDS_MAX = 60  # added for calls that wait on the server on purpose
 
 
 def init(
@@ -57,7 +57,7 @@ def init(
     try:
         place.mkdir(parents=True, exist_ok=True)
         for file, text in files.items():
-            write(file, text, mode=0o666)  # samples to be changed and shared: as the user's own
+            write(file, text, mode=0o666)  # samples to edit and share: with the user's own permissions
     except OSError as error:
         raise Failure("folder", f"the directory cannot be written: {error.strerror}", exit_code=Exit.USAGE) from None
     if as_json:
@@ -95,19 +95,26 @@ def explain(
             raise Failure("no_setting", str(error), exit_code=Exit.USAGE, fix="swarmkeeper config explain") from None
         knob = BY_NAME[name]
         if as_json:
-            listed = [{"source": one.source, "place": one.place, "value": _told(name, one.value)} for one in given]
-            told = {"name": name, "value": _told(name, given[0].value), "source": given[0].source, "given": listed}
-            terminal.say_json(told | {"meaning": knob.meaning, "unit": knob.unit, "variable": knob.variable})
+            listed = [
+                {"source": one.source, "place": one.place, "value": _shown_value(name, one.value)} for one in given
+            ]
+            row = {
+                "name": name,
+                "value": _shown_value(name, given[0].value),
+                "source": given[0].source,
+                "given": listed,
+            }
+            terminal.say_json(row | {"meaning": knob.meaning, "unit": knob.unit, "variable": knob.variable})
             continue
         unit = f" {knob.unit}" if knob.unit else ""
-        terminal.say(f"{name} = {_told(name, given[0].value)}{unit}   ({given[0].place})")
+        terminal.say(f"{name} = {_shown_value(name, given[0].value)}{unit}   ({given[0].place})")
         if key is not None:
             terminal.say(f"  {knob.meaning}. Environment variable: {knob.variable}")
             for one in given[1:]:
-                terminal.say(f"  overridden: {_told(name, one.value)} ({one.place})")
+                terminal.say(f"  overridden: {_shown_value(name, one.value)} ({one.place})")
 
 
-def _told(name: str, value: Any) -> str:
+def _shown_value(name: str, value: Any) -> str:
     if BY_NAME[name].secret and value:
         return _SECRET
     return terminal.shown(",".join(value) if isinstance(value, tuple) else str(value))

@@ -1,4 +1,4 @@
-"""`redact test` and `redact explain`: what redaction hides and why, of JSON values on stdin, without a server."""
+"""`redact test` and `redact explain`: show what redaction hides in JSON values on stdin and why, without a server."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def explain(
         raise Failure("rule", "no such rule", exit_code=Exit.USAGE, fix=f"one of {', '.join(redactor.rules)}")
     for number, value in enumerate(_values(), 1):
         for one in findings(redactor, value, rule):
-            said = {name: told for name, told in asdict(one).items() if told not in (None, "")}
+            said = {name: content for name, content in asdict(one).items() if content not in (None, "")}
             said["in"] = said.pop("within")
             if one.start is None:
                 del said["length"], said["entropy"]

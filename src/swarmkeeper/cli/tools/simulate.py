@@ -1,5 +1,5 @@
-"""`simulate`: a swarm is played under virtual time, with faults, before it costs money; what breaks is told so that it
-can be played again. The runs themselves are the business of the room `sim`.
+"""`simulate`: runs a swarm under virtual time, with faults, and prints violations so that they can be replayed. The
+runs themselves are in sim/.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from swarmkeeper.sim.rehearse.scenario_files import Rehearsal
     from swarmkeeper.sim.run import Case, Outcome
 
-_LINES_MAX = 80  # of a trace on a terminal; the replay command shows it again
-_SEEDS = 2**31  # those that are drawn are short enough to be typed
-_SEED_MAX = 10**15  # no program that reads it as JSON takes it for another
+_LINES_MAX = 80  # of a trace on a terminal
+_SEEDS = 2**31  # random seeds are short enough to type
+_SEED_MAX = 10**15  # every JSON reader represents it exactly
 _SWEPT_MAX = 50
 _COUNT_MAX = 500  # as in a scenario file
 _HOURS_MAX = 8_760
@@ -44,7 +44,7 @@ _FILES = {"html": "simulation.html", "json": "simulation.json", "junit": "simula
 
 
 class Found(IntEnum):
-    """What this command alone can end with, beside `Exit`."""
+    """Exit codes of this command, in addition to `Exit`."""
 
     NOT_DETERMINISTIC = 12
     TARGET_MISSED = 13
@@ -52,7 +52,7 @@ class Found(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What was typed, as far as a command that plays it again has to repeat it."""
+    """The flags that a replay command has to repeat."""
 
     scenario: str | None
     hours: float | None = None
@@ -89,7 +89,7 @@ class _Playing:
 
 
 def _hours(value: float | None) -> float | None:
-    # Not typer's `min` and `max`, which let NaN pass.
+    # Not typer's `min` and `max`, which accept NaN.
     if value is not None and not 0 < value <= _HOURS_MAX:
         raise typer.BadParameter(f"expected a number of hours above 0 and up to {_HOURS_MAX}")
     return value
@@ -174,12 +174,12 @@ def simulate(
     Exits with 0 if all invariants held, 11 if one was violated, 12 if a run could not be repeated, 13 if a target was
     missed.
     """
-    _together(replay=replay, sweep=sweep, report=report, targets=targets, seeds=seeds, start=start)
+    _check_combination(replay=replay, sweep=sweep, report=report, targets=targets, seeds=seeds, start=start)
     asked = _Asked(scenario, hours, faults, level, bots, invariants, store)
-    places = _places(report or [])
-    measured = {"--sweep": sweep, "--targets": targets, "--report": any(kind != "junit" for kind, _ in places)}
-    _levels(asked, measured | {"--check-determinism": check_determinism})
-    with terminal.stdout_kept(), _own_code(asked):
+    report_files = _report_files(report or [])
+    measured = {"--sweep": sweep, "--targets": targets, "--report": any(kind != "junit" for kind, _ in report_files)}
+    _check_level(asked, measured | {"--check-determinism": check_determinism})
+    with terminal.stdout_kept(), _user_code(asked):
         if replay is not None:
             _replay(replay, asked, twice=check_determinism, as_json=as_json)
         rehearsal = _rehearsal(asked)
@@ -194,24 +194,24 @@ def simulate(
         if sweep is not None:
             _sweep(rehearsal, sweep, numbers, asked, twice=check_determinism, jobs=jobs, as_json=as_json)
         playing = _play(_cases(rehearsal.scenario, numbers, asked), asked, twice=check_determinism, jobs=jobs)
-        _show_all(rehearsal, playing, asked, places, targets=targets, jobs=jobs, as_json=as_json)
+        _show_all(rehearsal, playing, asked, report_files, targets=targets, jobs=jobs, as_json=as_json)
 
 
 def _show_all(
     rehearsal: Rehearsal,
     playing: _Playing,
     asked: _Asked,
-    places: Sequence[tuple[str, Path]],
+    report_files: Sequence[tuple[str, Path]],
     *,
     targets: bool,
     jobs: int,
     as_json: bool,
 ) -> NoReturn:
-    """All that came of it, in words and files, and the end."""
+    """Print the results, write the reports, and end the command."""
     runs, outcome = playing.runs, _first_broken(playing.runs)
     if not runs:
         _end(playing, missed=False)
-    more = outcome is None and not playing.interrupted and any(kind != "junit" for kind, _ in places)
+    more = outcome is None and not playing.interrupted and any(kind != "junit" for kind, _ in report_files)
     whole = _report(rehearsal, playing, asked, jobs=jobs, more=more)
     if as_json:
         _say_hours(playing)
@@ -223,16 +223,16 @@ def _show_all(
 
         terminal.say("\n".join(as_text(whole)))
     if outcome is not None:
-        _tell(outcome, asked, shrinks=not playing.interrupted)
-    _write(whole, places, asked)
+        _explain_violation(outcome, asked, shrinks=not playing.interrupted)
+    _write(whole, report_files, asked)
     _end(playing, missed=targets and bool(whole.missed))
 
 
-# ---- what was asked ------------------------------------------------------------------------------------------------
+# ---- checking the flags --------------------------------------------------------------------------------------------
 
 
-def _levels(asked: _Asked, measured: Mapping[str, Any]) -> None:
-    """What a level cannot do is refused."""
+def _check_level(asked: _Asked, measured: Mapping[str, Any]) -> None:
+    """Refuse flags that the level does not support."""
     if asked.level_given not in (None, *_LEVELS):
         raise Failure("level", "--level must be core, http or process", exit_code=Exit.USAGE)
     if asked.store_given not in (None, *_STORES):
@@ -248,8 +248,8 @@ def _levels(asked: _Asked, measured: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def _own_code(asked: _Asked) -> Iterator[None]:
-    """Look at what the user brings before anything is played, and tell what is wrong with it as an error of theirs."""
+def _user_code(asked: _Asked) -> Iterator[None]:
+    """Load the user's code before any run, and turn its errors into a `Failure`."""
     from swarmkeeper.sim import user_code
 
     try:
@@ -265,10 +265,10 @@ def _own_code(asked: _Asked) -> Iterator[None]:
         raise Failure("own_code", str(error), facts=[("more", _RULES)]) from None
 
 
-def _together(
+def _check_combination(
     *, replay: str | None, sweep: str | None, report: Sequence[str] | None, targets: bool, seeds: int, start: int | None
 ) -> None:
-    """Flags that would have no effect are refused."""
+    """Refuse flags that would have no effect."""
     given = {"--report": bool(report), "--targets": targets}
     for one, there in (("--sweep", sweep is not None), ("--replay", replay is not None)):
         for other, also in given.items():
@@ -323,7 +323,7 @@ def _targets(rehearsal: Rehearsal) -> list[bool]:
     return [bound is not None for bound in asdict(rehearsal.targets).values()]
 
 
-def _places(listed: Sequence[str]) -> list[tuple[str, Path]]:
+def _report_files(listed: Sequence[str]) -> list[tuple[str, Path]]:
     found = []
     for one in listed:
         kind = one if one in _FILES else _ENDINGS.get(Path(one).suffix.lower())
@@ -331,7 +331,7 @@ def _places(listed: Sequence[str]) -> list[tuple[str, Path]]:
         if kind is None:
             detail = "--report: expected a name that ends in .html, .json or .xml"
             raise Failure("report", detail, exit_code=Exit.USAGE, fix="--report out.html")
-        if not path.parent.is_dir():  # rather now than after an hour of runs
+        if not path.parent.is_dir():  # checked now, not after an hour of runs
             raise Failure("report", "--report: no such folder", exit_code=Exit.USAGE)
         found.append((kind, path))
     return found
@@ -354,7 +354,7 @@ def _cases(scenario: Scenario, numbers: Sequence[int], asked: _Asked) -> list[Ca
 
 
 def _play(cases: Sequence[Case], asked: _Asked, *, twice: bool, jobs: int) -> _Playing:
-    """All of these, or as many as were played when somebody interrupted; what breaks is told at once."""
+    """Play all cases, or as many as are done at an interrupt; print violations at once."""
     from swarmkeeper.sim.pool import play_all
 
     playing = _Playing()
@@ -371,7 +371,7 @@ def _play(cases: Sequence[Case], asked: _Asked, *, twice: bool, jobs: int) -> _P
     except KeyboardInterrupt:
         playing.interrupted = True
         terminal.talk(f"interrupted: {len(playing.runs)} of {len(cases)} runs were completed")
-    # Each run that was played twice counts once: what is told is what a run costs.
+    # A run that was played twice counts once: the figure is the cost of one run.
     playing.cpu_seconds = (sum(os.times()[:4]) - sum(before[:4])) / (2 if twice else 1)
     return playing
 
@@ -381,7 +381,7 @@ def _first_broken(runs: Sequence[Played]) -> Outcome | None:
 
 
 def _report(rehearsal: Rehearsal, playing: _Playing, asked: _Asked, *, jobs: int, more: bool) -> Report:
-    """`more`: play the same seeds with one more bot where it is tightest, too."""
+    """Make the report; with `more`, also play the same seeds with one more bot at the bottleneck."""
     from swarmkeeper.sim.pool import play_all, with_one_more
     from swarmkeeper.sim.rehearse.report import report_of
 
@@ -428,7 +428,7 @@ def _sweep(
     cases = [case for scenario in swept.values() for case in _cases(scenario, numbers, asked)]
     playing = _play(cases, asked, twice=twice, jobs=jobs)
     runs = playing.runs
-    if playing.interrupted:  # which numbers were played is a matter of chance: nothing can be compared
+    if playing.interrupted:  # it depends on chance which counts were played: nothing can be compared
         _end(playing, missed=False)
     _say_hours(playing)
     if as_json:
@@ -448,7 +448,7 @@ def _sweep(
         terminal.say_table(rows, columns)
     outcome = _first_broken(runs)
     if outcome is not None:
-        _tell(outcome, asked)
+        _explain_violation(outcome, asked)
     _end(playing, missed=False)
 
 
@@ -497,7 +497,7 @@ def _case_of(what: str, asked: _Asked) -> Case:
         raise Failure("replay", f"{name}: not a case: {error}", exit_code=Exit.USAGE) from None
 
 
-# ---- telling -------------------------------------------------------------------------------------------------------
+# ---- printing ------------------------------------------------------------------------------------------------------
 
 
 def _say_hours(playing: _Playing) -> None:
@@ -509,14 +509,14 @@ def _say_hours(playing: _Playing) -> None:
 def _say_json(runs: Sequence[Played], more: Sequence[dict[str, int]] | None = None) -> None:
     from swarmkeeper.sim.rehearse.report import run_as_json
 
-    told = [run_as_json(one) for one in runs]
-    for row, added in zip(told, more or [{} for _ in runs], strict=True):
+    listed = [run_as_json(one) for one in runs]
+    for row, added in zip(listed, more or [{} for _ in runs], strict=True):
         row |= added
-    terminal.say_json({"violations": sum(one["violation"] is not None for one in told), "runs": told})
+    terminal.say_json({"violations": sum(one["violation"] is not None for one in listed), "runs": listed})
 
 
-def _tell(outcome: Outcome, asked: _Asked, *, shrinks: bool = True) -> None:
-    """The first violation: the faults that it takes, its story, and how to play it again."""
+def _explain_violation(outcome: Outcome, asked: _Asked, *, shrinks: bool = True) -> None:
+    """Print the first violation: the faults that it needs, its trace, and how to replay it."""
     from swarmkeeper.sim import artifacts
     from swarmkeeper.sim.shrink import shrink
 
@@ -547,27 +547,27 @@ def _tell(outcome: Outcome, asked: _Asked, *, shrinks: bool = True) -> None:
 def _story(outcome: Outcome, *, to_stdout: bool) -> None:
     violation = outcome.violation
     assert violation is not None, "only a violation can be explained"
-    tell = terminal.say if to_stdout else terminal.talk
-    tell("\nfaults:")
+    write = terminal.say if to_stdout else terminal.talk
+    write("\nfaults:")
     for fault in outcome.faults or ("none: it fails without any fault",):
-        tell(f"  {fault}")
-    tell(terminal.shown(f"\ntrace of {violation.entity}:") if violation.entity != "-" else "\ntrace:")
-    _show(tell, outcome.about(violation.entity) if violation.entity != "-" else outcome.lines)
-    tell(terminal.shown(f"\n{violation.invariant}: {violation.words}\n  {violation.entity}: {violation.why}"))
+        write(f"  {fault}")
+    write(terminal.shown(f"\ntrace of {violation.entity}:") if violation.entity != "-" else "\ntrace:")
+    _show(write, outcome.about(violation.entity) if violation.entity != "-" else outcome.lines)
+    write(terminal.shown(f"\n{violation.invariant}: {violation.words}\n  {violation.entity}: {violation.why}"))
 
 
-def _show(tell: Any, lines: Sequence[Any]) -> None:
+def _show(write: Any, lines: Sequence[Any]) -> None:
     if len(lines) > _LINES_MAX:
-        tell(f"  … {len(lines) - _LINES_MAX} lines before")
+        write(f"  … {len(lines) - _LINES_MAX} lines before")
     for line in lines[-_LINES_MAX:]:
-        tell(terminal.on_one_line(str(line)))
+        write(terminal.on_one_line(str(line)))
 
 
-def _write(whole: Report, places: Sequence[tuple[str, Path]], asked: _Asked) -> None:
+def _write(whole: Report, report_files: Sequence[tuple[str, Path]], asked: _Asked) -> None:
     from swarmkeeper import files
     from swarmkeeper.sim.rehearse import report
 
-    for kind, path in places:
+    for kind, path in report_files:
         if kind == "html":
             text = report.as_html(whole)
         elif kind == "json":
@@ -582,7 +582,7 @@ def _write(whole: Report, places: Sequence[tuple[str, Path]], asked: _Asked) -> 
 
 
 def _end(playing: _Playing, *, missed: bool) -> NoReturn:
-    """Of several findings the gravest: what broke, what cannot be believed, what is not whole, what is not good."""
+    """End with the exit code of the worst finding: violation, not deterministic, interrupted, target missed."""
     runs = playing.runs
     if any(one.outcome.violation is not None for one in runs):
         terminal.stop(Exit.VIOLATION)

@@ -220,7 +220,7 @@ class _Compiled:
             raise BadRules(f"{where}: the pattern matches nothing at all")
 
     def spans(self, data: bytes, ours: Sequence[tuple[int, int]] = ()) -> list[tuple[int, int]]:
-        """Return the secrets that the rule finds outside of `ours`, in bytes. Raises Unscanned if a limit is exceeded."""
+        """Return the secrets that the rule finds outside of `ours`, in bytes. Raises Unscanned beyond a limit."""
         spans: list[tuple[int, int]] = []
         at = refused = 0
         while (match := self._pattern.search(data, at)) is not None:
@@ -296,8 +296,8 @@ def _united(found: list[_Found]) -> list[_Found]:
     united: list[_Found] = []
     for start, end, rule, secret in sorted(found):
         if united and start < united[-1][1]:
-            first, last, other, told = united[-1]
-            united[-1] = (first, max(last, end), min(rule, other), told if other <= rule else secret)
+            first, last, other, first_secret = united[-1]
+            united[-1] = (first, max(last, end), min(rule, other), first_secret if other <= rule else secret)
         else:
             united.append((start, end, rule, secret))
     return united

@@ -81,7 +81,8 @@ def read_packs(*texts: str) -> Pack:
     """Read rule packs, ours or in the format of gitleaks. If two rules match the same characters, the first wins.
 
     Raises:
-        BadRules: a file is not TOML, contains something unknown, names a rule twice, or its allowances fail their examples.
+        BadRules: a file is not TOML, contains anything unknown, names a rule twice, or fails the examples of its
+            allowances.
     """
     fields: list[FieldRule] = []
     detectors: list[Detector] = []

@@ -67,10 +67,10 @@ class Redactor:
         return cls(_read(default_rules(), *more))
 
     def redact(self, value: Json, own: Mapping[str, Json] | None = None, *, tags: TenantTags | None = None) -> Redacted:
-        """Hide every secret in the value. The answer shares nothing with it that could be changed later.
+        """Hide every secret in the value. The result shares no mutable part with it.
 
-        `own` are more members of the value, an object, of which nothing came from outside: detectors are not asked,
-        but where a field rule may mind one of their names they are the value's like all others.
+        `own` are further members of the value, an object, which contain nothing from callers: detectors skip them. If a
+        field rule may match one of their names, they are treated like all other members.
         """
         if own is not None:
             plain = self._quiet_keys.issuperset(own) or all(map(self._quiet_key, own))

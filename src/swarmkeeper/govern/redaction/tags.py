@@ -25,7 +25,7 @@ class TenantTags:
         self._key_id = hmac.digest(key, b"id", "sha256").hex()[:8]
 
     def of(self, secret: str) -> str:
-        """Return the part after the rule's name in a placeholder: `:<key id>:<tag>`, or nothing for a guessable secret."""
+        """Return what follows the rule's name in a placeholder: `:<key id>:<tag>`; nothing for a guessable secret."""
         if len(secret) < _MADE_MIN or entropy(secret) < _MADE_ENTROPY:
             return ""
         tag = hmac.digest(self._key, b"tag\0" + secret.encode("utf-8", "replace"), "sha256").hex()[:16]
