@@ -83,7 +83,7 @@ class Server:
             for name in os.environ.keys() - _environment().keys():
                 patch.delenv(name)
             patch.setattr(sys, "argv", ["swarmkeeper", *arguments])
-            patch.setattr(terminal.manner, "as_json", False)
+            patch.setattr(terminal.output_format, "as_json", False)
             ended = 0
             try:
                 main()

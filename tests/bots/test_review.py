@@ -1,4 +1,4 @@
-"""The review swarm: real files, no canned result, and an evaluator that believes nothing."""
+"""The review swarm: real files, no canned result, and an evaluator that trusts nothing."""
 
 import copy
 import os
@@ -59,7 +59,7 @@ def planned(root: Path) -> Plan:
 
 
 def done(subtasks: list[SubTask], outputs: dict[str, Json]) -> dict[str, Json]:
-    """Do them in order, each by the bot that has its skill."""
+    """Execute the subtasks in order, each by the bot with its skill."""
     bots = {skill: bot for bot in review.swarm() for skill in bot.skills}
     for subtask in subtasks:
         upstream = {edge.key: outputs[edge.key] for edge in subtask.edges}
@@ -73,7 +73,7 @@ def done(subtasks: list[SubTask], outputs: dict[str, Json]) -> dict[str, Json]:
 
 
 def reviewed(root: Path) -> dict[str, Json]:
-    """What a whole round makes."""
+    """Return the results of a whole round."""
     return done(list(planned(root).subtasks), {})  # type: ignore[arg-type]  # the planner makes records, not mappings
 
 
@@ -327,7 +327,7 @@ def judged_since(began: datetime, root: Path, report: Json, *, in_round: int = 1
 
 
 def after(root: Path) -> datetime:
-    """A moment later than every file here, by the clock of the file system."""
+    """Return a moment later than every file here, by the clock of the file system."""
     latest = max(path.stat().st_ctime for path in (root, *root.rglob("*")))
     return datetime.fromtimestamp(latest, UTC) + timedelta(seconds=2 * files.CLOCK_TICK_SECONDS)
 

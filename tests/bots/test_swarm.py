@@ -1,4 +1,4 @@
-"""The review swarm at work: planned, executed, evaluated and archived by a real orchestrator."""
+"""The review swarm with a real orchestrator: planned, executed, evaluated and archived."""
 
 import asyncio
 from pathlib import Path
@@ -24,7 +24,7 @@ def root(tmp_path: Path) -> Path:
 
 
 async def reviewed(root: Path, bots: list[BaseBot]) -> tuple[Any, dict[str, Any]]:
-    """The task once its outcome is known, and its result."""
+    """Return the task once its outcome is known, and its result."""
     async with Orchestrator(Settings(store="sqlite://:memory:", log_level="error")) as swarm:
         client = swarm.client()
         stop = asyncio.Event()

@@ -1,4 +1,4 @@
-"""How the tests of the command line type: commands within this process, and servers as processes of their own."""
+"""Runs commands for tests: in this process, and servers as processes of their own."""
 
 import json
 import os
@@ -30,7 +30,7 @@ class Said:
 
 
 class Shell:
-    """Types commands as a person in `folder` would."""
+    """Runs commands as a person in `folder` would type them."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder, self._patch, self._capture = folder, monkeypatch, capsys
@@ -45,7 +45,7 @@ class Shell:
 
     def __call__(self, *words: str) -> Said:
         self._patch.setattr(sys, "argv", ["swarmkeeper", *words])
-        terminal.manner.as_json = False
+        terminal.output_format.as_json = False
         self._capture.readouterr()
         code = 0
         try:
@@ -57,7 +57,7 @@ class Shell:
 
 
 class Server:
-    """A command that goes on until it is told to stop."""
+    """A command that runs until it is stopped."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Server:
             )
 
     def first_line(self) -> Any:
-        """What it says on stdout when it is ready."""
+        """Return the line that it prints on stdout when it is ready."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, self.log.read_text()

@@ -1,4 +1,4 @@
-"""`approval …` as people type it, and waiting for a task that waits for a person."""
+"""`approval …` as people type it, and waiting for a task that needs a person."""
 
 import json
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def painter(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def planned(at: Shell) -> tuple[str, Any]:
-    """A task whose plan is to be approved; what is asked."""
+    """Return a task whose plan needs approval, and the approval."""
     body = {"title": "x", "approval": "plan", "evaluation": "none", "subtasks": [{"key": "a", "description": "do it"}]}
     (at.folder / "task.json").write_text(json.dumps(body))
     task = at("submit", "-f", "task.json").out.strip()

@@ -1,4 +1,4 @@
-"""`bot test`: a bot is tried, each rule has its line, and the exit code says whether one is broken."""
+"""`bot test`: each rule has its line, and the exit code says whether one is broken."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""`calibrate` as it is typed: from the feed of a real server to a scenario that `simulate` plays, and to an error."""
+"""`calibrate` as it is typed: from the feed of a real server to a scenario for `simulate`, and to an error."""
 
 from __future__ import annotations
 

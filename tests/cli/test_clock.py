@@ -1,5 +1,4 @@
-"""One start with a clock that was 400 days ahead: what is told of it, that keys are good all the same, and the way
-back."""
+"""A server that once started with a clock 400 days ahead: what it reports, that keys still work, how to repair it."""
 
 import asyncio
 from pathlib import Path

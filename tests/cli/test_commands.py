@@ -1,4 +1,4 @@
-"""Commands as people and scripts type them: what they print, and what they end with."""
+"""Commands as people and scripts type them: their output and exit codes."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The last screen of `demo`: about twenty lines that tell what happened, with the most telling findings."""
+"""The last screen of `demo`: about twenty lines with what happened and the most important findings."""
 
 from __future__ import annotations
 

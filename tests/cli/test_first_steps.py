@@ -1,4 +1,4 @@
-"""What a newcomer does in the first hour: a bot of their own beside `dev`, several in a file, a task and its result."""
+"""The first hour of a new user: a bot beside `dev`, several in a file, a task and its result."""
 
 import io
 import json

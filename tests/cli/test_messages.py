@@ -1,4 +1,4 @@
-"""Telling bots something about a task, from the command line."""
+"""Messages to bots about a task, from the command line."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""`redact test`, `redact explain`, and a server that reads its rules again when it is told to."""
+"""`redact test`, `redact explain`, and a server that reloads its rules on a signal."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BADGES = 'version = 1\n[[detector]]\nid = "badge"\npattern = "badge-[0-9]{4}"\nh
 
 @pytest.fixture
 def typed(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Run a command on lines of JSON; the lines that come out."""
+    """Run a command on lines of JSON; return the lines of its output."""
 
     def run(*words: str, lines: list[Any]) -> list[Any]:
         monkeypatch.setattr(sys, "stdin", io.StringIO("".join(json.dumps(line) + "\n" for line in lines)))

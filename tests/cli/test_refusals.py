@@ -1,4 +1,4 @@
-"""What goes wrong around a command (its words, its files, its store, its terminal) is told, never a traceback."""
+"""Errors around a command (arguments, files, store, terminal) are reported in one shape, never as a traceback."""
 
 import json
 import os
@@ -23,7 +23,7 @@ PLAN = {"title": "t", "subtasks": [{"key": "a", "description": "d"}]}
 
 
 def refused(said: Said, exit_code: int, code: str) -> None:
-    """One error in the shape of all, and nothing on stdout."""
+    """Check that there is one error in the shape of all, and nothing on stdout."""
     assert (said.code, said.out) == (exit_code, ""), said.err
     assert said.err.startswith(f"error[{code}]: "), said.err
     assert "Traceback" not in said.err

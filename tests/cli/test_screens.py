@@ -1,5 +1,5 @@
-"""On a terminal of 80 × 24, whatever a task looks like, the reason and what to type stay on the screen, whole; and
-nothing on it contradicts anything else.
+"""On a terminal of 80 × 24 the reason and the command that helps stay visible for any task, and nothing on the screen
+contradicts anything else.
 """
 
 from __future__ import annotations

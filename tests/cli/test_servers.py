@@ -1,4 +1,4 @@
-"""`serve`, `dev` and `demo` as processes: when they say that they are ready, how they stop, what they leave behind."""
+"""`serve`, `dev` and `demo` as processes: when they report that they are ready, how they stop, what they leave."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""`simulate` as it is typed: what it prints, what it leaves behind, and what it ends with."""
+"""`simulate` as it is typed: its output, its files, and its exit codes."""
 
 from __future__ import annotations
 

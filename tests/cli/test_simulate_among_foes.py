@@ -1,5 +1,5 @@
-"""`simulate` among code that leaves, lies and shouts, disks that are full and stdouts that are closed; and one seed in
-many processes.
+"""`simulate` with user code that exits, lies or prints, with full disks and closed stdout; and one seed in many
+processes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`tenant list|set`: what tenants may have, changed on the store itself, beside a server or without one."""
+"""`tenant list|set`: limits changed on the store itself, with or without a running server."""
 
 import json
 import time

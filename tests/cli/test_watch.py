@@ -1,4 +1,4 @@
-"""What whoever waits for a task is shown: the graph on a terminal, lines elsewhere, and in both why nothing moves."""
+"""What a waiting person sees: a table on a terminal, lines elsewhere, and the reason if nothing changes."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ async def test_on_a_terminal_the_table_is_drawn_again_and_says_why(monkeypatch: 
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(watch, "DRAW_SECONDS", 0.01)
     monkeypatch.setattr(watch, "WHY_SECONDS", 0.02)
-    monkeypatch.setattr(terminal.manner, "as_json", False)  # another test's command may have been asked for JSON
+    monkeypatch.setattr(terminal.output_format, "as_json", False)  # another test's command may have been asked for JSON
     asked = 0
 
     async def why() -> Task | None:

@@ -1,4 +1,4 @@
-"""The role table, cell by cell, against the table of the documentation written out a second time."""
+"""The role table, cell by cell, against a second copy of the table in the documentation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Audit records: their exact bytes, and that whatever is done to a kept log is found."""
+"""Audit records: their exact bytes, and that any change to a stored log is found."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_a_body_that_vanished_without_its_salt_was_not_erased_by_us() -> None:
 
 
 def flipped(value: Any, draw: Callable[[int], int]) -> Any:
-    """The same with one bit of one byte changed."""
+    """Return the same bytes with one bit of one byte changed."""
     if isinstance(value, int):
         return value ^ (1 << draw(20))
     data = bytearray(value.encode("latin-1") if isinstance(value, str) else value or b"\0")

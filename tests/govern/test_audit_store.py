@@ -1,4 +1,4 @@
-"""A real store's audit log, changed by a bit behind everybody's back: `audit verify` finds it and says where."""
+"""A real store's audit log with one bit changed behind the server: `audit verify` finds it and names the record."""
 
 import asyncio
 import io
@@ -46,7 +46,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def verify(file: Path) -> tuple[int, Any]:
-    """The command itself, in this process: its exit code and what it printed."""
+    """Run the command in this process; return its exit code and its output."""
     out = io.StringIO()
     with redirect_stdout(out), pytest.raises(typer.Exit) as ended:
         commands.verify(f"sqlite:///{file}", as_json=True)
@@ -54,7 +54,7 @@ def verify(file: Path) -> tuple[int, Any]:
 
 
 def flipped(value: Any, draw: Any) -> tuple[str, Any]:
-    """One bit of one byte changed; the SQL that gives it back as the kind that it was, even where it is no text."""
+    """Change one bit of one byte; return SQL that has the old type, even if it is no longer text."""
     if isinstance(value, int):
         return "?", value ^ (1 << draw(st.integers(0, 51)))
     data = bytearray(value.encode() if isinstance(value, str) else value)
@@ -63,7 +63,7 @@ def flipped(value: Any, draw: Any) -> tuple[str, Any]:
 
 
 def changed(file: Path, table: str, column: str, row: int, draw: Any) -> tuple[int, Any] | None:
-    """What verifying says with that value changed; it is put back afterwards."""
+    """Return the verdict with that value changed; the value is restored afterwards."""
     connection = apsw.Connection(str(file))
     try:
         found = connection.execute(f"SELECT * FROM ({SELECTS[table].format(column)}) LIMIT 1 OFFSET {row}").fetchone()

@@ -1,4 +1,4 @@
-"""Rule packs: every shipped rule finds what it should, and a pack that is wrong does not load."""
+"""Rule packs: every shipped rule finds its secrets, and a wrong pack does not load."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets in another writing are found in any that is read; what only looks like one is left alone."""
+"""Encoded secrets are found in each supported encoding; text that only looks encoded stays unchanged."""
 
 from __future__ import annotations
 

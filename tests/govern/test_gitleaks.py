@@ -1,4 +1,4 @@
-"""Rules in the format of gitleaks: what we would do is done, and what we would not is refused by the rule's name."""
+"""Rules in the format of gitleaks: supported ones work, others are refused by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""API keys: made, taken apart, mistyped, kept."""
+"""API keys: created, parsed, mistyped, stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Redaction of whole values: shape is kept, nothing gets past, and what comes out can always be written down."""
+"""Redaction of whole values: the shape is kept, no secret passes, and the result can always be encoded."""
 
 from __future__ import annotations
 

@@ -12,13 +12,13 @@ Json = Any
 
 
 def wrong(schema: Json) -> str | None:
-    """The place of the first thing that is wrong with it."""
+    """Return the place of the first error in it."""
     found = schemas.check_schema(schema, lambda name: name)
     return found[0][0] if found else None
 
 
 def chain(length: int) -> Json:
-    """A schema of so many references, each behind the one before."""
+    """Return a schema with this many references, each after the one before."""
     links = {f"n{place}": {"$ref": f"#/$defs/n{place + 1}"} for place in range(length)}
     return {"$ref": "#/$defs/n0", "$defs": {**links, f"n{length}": {"type": "null"}}}
 

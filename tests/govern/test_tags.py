@@ -1,4 +1,4 @@
-"""Tags of placeholders: equal secrets of a tenant have the same, nobody else's do, and what can be guessed has none."""
+"""Tags of placeholders: equal within a tenant for equal secrets, different otherwise, absent for guessable secrets."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Takes away what is set at one place after the other, and looks whether the test of that place then fails.
+"""Removes the value of one field or setting after another, and checks that the test of that place then fails.
 
-`python -m tests.tidy.ablation [place …]` takes some minutes, so that it is no part of a usual run: it is for whoever
-adds a line to effects.toml. Each test runs in a child of this process, where the place is always read as if nothing had
-been set, whatever was.
+`python -m tests.tidy.ablation [place …]` takes some minutes and is not part of a usual run: run it after adding a line
+to effects.toml. Each test runs in a child of this process, where the place is always read as if nothing had been set.
 """
 
 import importlib
@@ -26,7 +25,7 @@ from tests.tidy.tree import ROOT
 
 def take_away(place: Place) -> None:
     if place.table == "settings":
-        # A store in memory is nowhere, as the default would be somewhere in this repository.
+        # A store in memory, because the default would be a file in this repository.
         always(Settings, place.name, "sqlite://:memory:" if place.name == "store" else BY_NAME[place.name].default)
     elif place == ("Plan", "subtasks"):
         vars(v1)["read_plan"] = lambda raw, **options: ([], [])  # it reads each by itself, without the record
@@ -115,7 +114,7 @@ def unset(record: type[BaseModel], name: str) -> tuple[str, Any]:
 
 
 def still_green(place: Place, test: str) -> str | None:
-    """What the run said, where the test did not fail."""
+    """Return the output of the run if the test did not fail."""
     with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
         child = os.fork()
         if child == 0:

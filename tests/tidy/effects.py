@@ -1,7 +1,7 @@
-"""All that callers and operators can set, and the test that each has to have. The map itself is effects.toml.
+"""Lists everything that callers and operators can set, with the test that each needs. The map itself is effects.toml.
 
-A place is `<call>.<field>` for what stands in a body, query or header of one call, `<Record>.<field>` for what stands
-deeper in a body, and `settings.<name>`. It is read from the application's own description, so nothing can be left out.
+A place is `<call>.<field>` for a field in a body, query or header of one call, `<Record>.<field>` for a field deeper in
+a body, and `settings.<name>`. The list comes from the application's own description, so nothing can be left out.
 """
 
 import tomllib
@@ -42,7 +42,7 @@ def _references(schema: Any) -> Iterator[str]:
 
 
 def _deeper() -> dict[str, dict[str, Any]]:
-    """Of every record that stands inside of a body its fields, with their schemas."""
+    """Yield the fields of every record inside a body, with their schemas."""
     records = described()["components"]["schemas"]
     waiting = [each for body in _bodies().values() for each in _references(records[body]["properties"])]
     found: dict[str, dict[str, Any]] = {}
@@ -55,7 +55,7 @@ def _deeper() -> dict[str, dict[str, Any]]:
 
 
 def _bodies() -> dict[str, str]:
-    """The record that each call takes as its body, where it takes one that can say something."""
+    """Return the record that each call takes as its body, if that has fields."""
     found = {
         operation["operationId"]: record
         for path in described()["paths"].values()
@@ -67,7 +67,7 @@ def _bodies() -> dict[str, str]:
 
 
 def _fields() -> Iterator[tuple[Place, dict[str, Any]]]:
-    """Every field that can be sent, with its schema."""
+    """Yield every field that can be sent, with its schema."""
     for operation in (each for path in described()["paths"].values() for each in path.values()):
         for parameter in operation["parameters"]:
             if parameter["in"] != "path":  # what stands in a path is what the call is about
@@ -82,13 +82,13 @@ def _fields() -> Iterator[tuple[Place, dict[str, Any]]]:
 
 
 def inventory() -> dict[Place, bool]:
-    """All places, and of each whether what is sent there is ignored on purpose."""
+    """Return all places, and for each whether its value is ignored on purpose."""
     found = {place: schema.get("description") == BY_THE_SERVER for place, schema in _fields()}
     return found | {Place("settings", knob.name): False for knob in KNOBS}
 
 
 @cache
 def effects() -> dict[Place, str]:
-    """Of each place the test that fails when what is set there has no effect: `path::name`."""
+    """Return for each place the test that fails if the value has no effect: `path::name`."""
     tables = tomllib.loads(MAP.read_text(encoding="utf-8"))
     return {Place(table, name): test for table, names in tables.items() for name, test in names.items()}

@@ -1,9 +1,9 @@
-"""Takes each fence out of the code, one after the other, and looks whether a test then fails.
+"""Removes each fence from the code, one after another, and checks that a test then fails.
 
-A fence is a comparison that keeps a bot from changing what is no longer its own, or a writer from overwriting what
-another wrote: in SQL each `AND lease_id = …` and `AND version = …`; in the core each comparison of a lease, its bot,
-its times, its owner, or of the hash of what was reported or is to be approved. `python -m tests.tidy.fences [file:line
-…]` takes some minutes, so that it is no part of a usual run: it is for whoever changes one of them.
+A fence is a comparison that keeps a bot from changing what it no longer holds, or a writer from overwriting another's
+change: in SQL each `AND lease_id = …` and `AND version = …`; in the core each comparison of a lease, its bot, its
+times, its owner, or of the hash of a report or an approval. `python -m tests.tidy.fences [file:line …]` takes some
+minutes and is not part of a usual run: run it after changing a fence.
 """
 
 import ast
@@ -76,7 +76,7 @@ def fences() -> Iterator[Fence]:
 
 
 def _conditions(tree: ast.AST) -> Iterator[tuple[ast.Compare, str]]:
-    """Each comparison in a condition, and what leaves the rest of the condition as it is."""
+    """Yield each comparison in a condition, with the value that leaves the rest of the condition unchanged."""
     for node in ast.walk(tree):
         if isinstance(node, ast.BoolOp):
             neutral = "True" if isinstance(node.op, ast.And) else "False"
@@ -86,7 +86,7 @@ def _conditions(tree: ast.AST) -> Iterator[tuple[ast.Compare, str]]:
 
 
 def _is_fence(test: ast.Compare) -> bool:
-    """Whether it compares something of a lease with something else than nothing."""
+    """Return whether it compares a part of a lease with something other than nothing."""
     if isinstance(test.ops[0], ast.Is | ast.IsNot):
         return False
     names = {node.attr for node in ast.walk(test) if isinstance(node, ast.Attribute)}
@@ -95,7 +95,7 @@ def _is_fence(test: ast.Compare) -> bool:
 
 
 def still_green(fence: Fence, tree: Path) -> str | None:
-    """What the run said, where no test failed without this fence."""
+    """Return the output of the run if no test failed without this fence."""
     place = tree / fence.file
     whole = place.read_text(encoding="utf-8")
     place.write_text(whole[: fence.start] + fence.without + whole[fence.end :], encoding="utf-8")

@@ -1,4 +1,4 @@
-"""docs/reference/planes.md as data: the one list of what is kept and told, and in which plane."""
+"""docs/reference/planes.md as data: the one list of everything that is stored or shown, and its plane."""
 
 import re
 from functools import cache
@@ -18,7 +18,7 @@ def _section(name: str) -> list[list[str]]:
 
 
 def columns() -> list[tuple[str, str, str]]:
-    """Table, column and plane of all that is stored."""
+    """Return table, column and plane of everything that is stored."""
     return [
         (table.strip("`"), column, plane)
         for table, plane, names in _section("Store")
@@ -27,7 +27,7 @@ def columns() -> list[tuple[str, str, str]]:
 
 
 def listed(section: str) -> dict[str, str]:
-    """What a section lists, and its plane."""
+    """Return the entries of a section, with their planes."""
     rows = _section(section)
     found = {name.strip("`"): plane for name, plane, *_ in rows}
     assert len(found) == len(rows), f"{section}: something is listed twice"

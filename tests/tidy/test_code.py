@@ -1,4 +1,4 @@
-"""Facts about how the code is written, where no linter has a rule for them."""
+"""Checks how the code is written, for rules that no linter has."""
 
 import ast
 import re
@@ -9,14 +9,14 @@ from pathlib import Path
 from tests.counts import write_count
 from tests.tidy.tree import ROOT, SRC, files, imports, name_of, parsed
 
-LINES_MAX = 600  # what one reads in a sitting
+LINES_MAX = 600  # a file that one can read at once
 MARKS = ("skip", "skipif", "xfail", "importorskip")
 
 
 def comments(file: Path, saying: str) -> list[tuple[int, str]]:
-    """Line and words of each comment in which this pattern is found."""
+    """Return line and text of each comment that matches this pattern."""
     if not re.search(saying, file.read_text(encoding="utf-8")):
-        return []  # to take a file apart costs a hundred times as much as to search it
+        return []  # parsing a file costs a hundred times as much as searching it
     with tokenize.open(file) as lines:
         return [
             (token.start[0], token.string)
@@ -143,7 +143,7 @@ def test_files_are_written_in_one_place_so_that_each_is_private_and_whole() -> N
 
 
 def writes_a_file(call: ast.Call) -> bool:
-    """Whether it writes to a file by its name: `Path.write_text`, `open(…, "w")`, `os.open(…, os.O_CREAT)`, a copy."""
+    """Return whether it writes to a file by name: `Path.write_text`, `open(…, "w")`, `os.open(…, os.O_CREAT)`, copy."""
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
     if name in ("write_text", "write_bytes", "touch", "copyfile", "copy2", "mkstemp", "NamedTemporaryFile"):
         return True

@@ -1,6 +1,6 @@
-"""Nothing is accepted and ignored: every field and every setting has a test that fails when its value has no effect.
+"""Nothing is accepted and ignored: every field and every setting has a test that fails if its value has no effect.
 
-That the tests do fail is shown by `python -m tests.tidy.ablation`, which takes the values away one after the other.
+`python -m tests.tidy.ablation` shows that these tests do fail: it removes the values one after another.
 """
 
 import ast

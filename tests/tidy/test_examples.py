@@ -1,4 +1,4 @@
-"""What `make test` draws is the same on every machine and each time; what `make explore` finds can be repeated."""
+"""`make test` uses the same examples on every machine and each time; findings of `make explore` can be repeated."""
 
 from __future__ import annotations
 

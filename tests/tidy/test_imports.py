@@ -1,4 +1,6 @@
-"""Modules of one package import each other in one direction only, and no folder holds more than a reader can survey."""
+"""Modules of one package import each other in one direction only, and no folder has more files than a reader can
+survey.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +9,7 @@ import pytest
 
 from tests.tidy.tree import SRC, files, imports
 
-FILES_MAX = 12  # in a folder, without __init__.py: a list that one takes in at a glance
+FILES_MAX = 12  # in a folder, without __init__.py: a list that a reader can survey
 
 
 def test_no_module_of_a_package_imports_itself_through_others() -> None:
@@ -30,7 +32,7 @@ def packages() -> list[str]:
 
 
 def graph_of(package: Path) -> dict[str, set[str]]:
-    """Which modules of a package each of its modules imports, in functions and for the type checker too."""
+    """Return the modules of a package that each of its modules imports, also in functions and for the type checker."""
     modules = {module_of(file): file for file in files(package, ".py")}
     graph: dict[str, set[str]] = {}
     for name, file in modules.items():
@@ -50,7 +52,7 @@ def module_of(file: Path) -> str:
 
 
 def circles(graph: Mapping[str, set[str]]) -> set[tuple[str, ...]]:
-    """The groups of modules of which each imports all others, directly or through others."""
+    """Return the groups of modules in which each imports all others, directly or indirectly."""
     reached = {name: reachable(graph, name) for name in graph}
     return {
         tuple(sorted(other for other in reached[name] if name in reached[other]))

@@ -1,4 +1,4 @@
-"""What is loaded when: a bot author pays for no server, and `--help` pays for nothing."""
+"""What is loaded when: a bot author loads no server, and `--help` loads almost nothing."""
 
 import ast
 

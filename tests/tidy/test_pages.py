@@ -1,4 +1,4 @@
-"""Facts about the pages of the documentation: that the package holds them, and that the program names what exists."""
+"""Checks the documentation: the package contains all pages, and the program names only existing ones."""
 
 import os
 import re
@@ -96,7 +96,7 @@ def _leads_somewhere(page: Path, target: str) -> bool:
 
 
 def _anchor(heading: str) -> str:
-    """The name that a forge gives to a heading."""
+    """Return the anchor that GitHub gives to a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
@@ -118,7 +118,7 @@ def test_every_command_and_flag_that_pages_and_messages_name_exists() -> None:
 
 
 def _commands_of(text: str) -> list[list[str]]:
-    """The words after `swarmkeeper` in code spans and in blocks of code; a line goes on behind a backslash."""
+    """Yield the words after `swarmkeeper` in code spans and blocks; a backslash continues a line."""
     code = CODE.findall(text) + re.findall(r"`([^`\n]+)`", CODE.sub("", text))
     lines = "\n".join(code).replace("\\\n", " ")
     return [
@@ -128,7 +128,7 @@ def _commands_of(text: str) -> list[list[str]]:
 
 
 def _fault(words: list[str]) -> str:
-    """What is wrong with a command as it is written; nothing where it could be typed."""
+    """Return what is wrong with a command as it is written; nothing if it can be typed."""
     command = get_command(app)
     path = [word for word in words if not word.startswith("-")]
     while hasattr(command, "commands") and path:

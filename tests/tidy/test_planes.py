@@ -1,4 +1,4 @@
-"""docs/reference/planes.md lists all that is kept and told with its plane: nothing is missing, nothing made up."""
+"""docs/reference/planes.md lists everything that is stored or shown, with its plane; nothing is missing or invented."""
 
 import ast
 import re
@@ -47,12 +47,12 @@ def test_every_plane_is_one_of_three() -> None:
 
 # ---- the log ---------------------------------------------------------------------------------------------------------
 
-# What every line has, a library's line, and the one that tells of lost ones; see observe/logs.py.
+# Fields of every line, of a library's line, and of the line that counts lost ones; see observe/logs.py.
 OF_THE_LOG = {"at", "level", "event", "logger", "message", "count"}
 
 
 def logged() -> Iterator[tuple[str, str]]:
-    """Each field of each call of a log, with its place."""
+    """Yield each field of each call of a log, with its place."""
     for file in files(SRC, ".py"):
         for node in ast.walk(parsed(file)):
             if isinstance(node, ast.Call) and _is_log(node):
@@ -69,7 +69,7 @@ def _is_log(node: ast.Call) -> bool:
 
 
 def _keys(value: ast.expr) -> list[str]:
-    """Of what is unpacked into a call: it must be written out there."""
+    """Return the keys of a dictionary that is unpacked into a call: it must be a literal."""
     found = [each for each in ast.walk(value) if isinstance(each, ast.Dict)]
     assert found, f"fields of the log are written where they are logged: {ast.unparse(value)}"
     return [ast.literal_eval(key) for each in found for key in each.keys if key is not None]
@@ -88,7 +88,7 @@ def test_every_field_of_the_log_has_its_plane() -> None:
 
 @pytest.fixture
 async def answers() -> list[Answered]:
-    """One of each kind: a made thing, a read one, a replay, a stream, pages, refusals, figures."""
+    """Return one answer of each kind: created, read, replayed, streamed, pages, refusals, metrics."""
     async with Orchestrator(Settings(store="sqlite://:memory:")) as swarm:
         admin = Caller(swarm.app, await swarm.make_key("admin"))
         sent = {"title": "t", "evaluation": "none", "subtasks": [{"key": "a", "description": ""}]}
@@ -135,7 +135,7 @@ async def test_every_header_of_an_answer_has_its_plane(answers: list[Answered]) 
 
 @cache
 def _written() -> frozenset[str]:
-    """Headers as the code writes them: pairs that begin with such a name, and keys of dictionaries."""
+    """Yield headers as the code writes them: pairs that begin with such a name, and keys of dictionaries."""
     found: set[str] = set()
     for file in files(SRC / "http", ".py"):
         for node in ast.walk(parsed(file)):

@@ -1,4 +1,4 @@
-"""Facts about the repository as a whole: what it says, what it pins, what it promises can be typed."""
+"""Checks the repository as a whole: its texts, its locks, and that documented commands exist."""
 
 import re
 import tomllib
@@ -10,7 +10,7 @@ from tests.tidy.tree import ROOT, files, name_of
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
-# Written in pieces, so that this file may be searched too.
+# In pieces, so that this file can be searched, too.
 NOT_OURS = re.compile(
     "|".join(
         (
@@ -34,7 +34,7 @@ def normal(requirement: str) -> str:
 
 
 def locked(file: str) -> dict[str, str]:
-    """Name and whole entry of everything a lock pins."""
+    """Return name and whole entry of everything that a lock pins."""
     text = (ROOT / "requirements" / file).read_text(encoding="utf-8").replace("\\\n", " ")
     return {normal(line): line for line in text.splitlines() if line and not line.startswith("#")}
 

@@ -1,4 +1,4 @@
-"""Names that were replaced by the standard words of the field do not come back."""
+"""Names that were replaced by standard words of the field must not return."""
 
 import keyword
 import tokenize
@@ -103,7 +103,7 @@ def test_contributors_find_the_new_name_of_each_class() -> None:
 
 
 def identifiers(file: Path) -> Iterator[tuple[int, str]]:
-    """Line and name of each identifier; words in strings and comments are none."""
+    """Yield line and name of each identifier; words in strings and comments do not count."""
     with tokenize.open(file) as lines:
         for token in tokenize.generate_tokens(lines.readline):
             if token.type == tokenize.NAME and not keyword.iskeyword(token.string):

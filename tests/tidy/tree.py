@@ -1,4 +1,4 @@
-"""What the tidy tests look at: the repository's own files, never an environment, a cache or what was built."""
+"""The files that the tidy tests check: the repository's own, without environments, caches and build results."""
 
 import ast
 import os
@@ -18,7 +18,7 @@ _OUTSIDE = frozenset(
 
 
 def files(folder: Path = ROOT, *suffixes: str) -> Iterator[Path]:
-    """Every file below `folder` that is the project's own, in a stable order; with one of the suffixes, if given."""
+    """Yield the project's own files below `folder` in a stable order; with suffixes, only files with one of them."""
     for where, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if name not in _OUTSIDE)
         for name in sorted(set(names) - _OUTSIDE):  # in a worktree, .git is a file
@@ -27,7 +27,7 @@ def files(folder: Path = ROOT, *suffixes: str) -> Iterator[Path]:
 
 
 def name_of(file: Path) -> str:
-    """The file's path as a reader of the repository would write it."""
+    """Return the file's path relative to the repository."""
     return file.relative_to(ROOT).as_posix()
 
 
@@ -37,7 +37,7 @@ def parsed(file: Path) -> ast.Module:
 
 
 def imports(file: Path) -> Iterator[tuple[int, str, tuple[str, ...]]]:
-    """Line, module and names of every import statement in a file, those inside functions too."""
+    """Yield line, module and names of every import statement in a file, also inside functions."""
     for node in ast.walk(parsed(file)):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -48,7 +48,7 @@ def imports(file: Path) -> Iterator[tuple[int, str, tuple[str, ...]]]:
 
 
 def packages_loaded_by(code: str) -> set[str]:
-    """The top-level packages that a fresh interpreter has loaded when `code` has run in it."""
+    """Return the top-level packages that a new interpreter has loaded after running `code`."""
     ending = "\nimport sys as _sys; print(*sorted({_name.split('.')[0] for _name in _sys.modules}), file=_sys.stderr)"
     run = subprocess.run([sys.executable, "-c", code + ending], capture_output=True, text=True, timeout=60, check=False)
     assert run.returncode == 0, run.stderr

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from swarmkeeper.cli.framework.terminal import Exit, Failure, manner
+from swarmkeeper.cli.framework.terminal import Exit, Failure, output_format
 from swarmkeeper.settings import BY_NAME, PREFIX, BadSetting, Found, read
 
 
@@ -42,7 +42,7 @@ def seconds(*names: str, help: str) -> Any:  # noqa: A002 - typer's word
 
 
 def _be_json(value: bool) -> bool:
-    manner.as_json = manner.as_json or value
+    output_format.as_json = output_format.as_json or value
     return value
 
 

@@ -39,13 +39,13 @@ class Exit(IntEnum):
 
 
 @dataclass(slots=True)
-class Manner:
+class OutputFormat:
     """Output settings of this process, set by the flags of the command."""
 
     as_json: bool = False
 
 
-manner = Manner()
+output_format = OutputFormat()
 
 
 class Failure(Exception):
@@ -68,7 +68,7 @@ class Failure(Exception):
         self.facts, self.fix = tuple(facts), fix
 
     def report(self) -> None:
-        if manner.as_json:
+        if output_format.as_json:
             fields: dict[str, Json] = {
                 "code": self.code,
                 "detail": self.detail,
@@ -203,4 +203,4 @@ def _spelled(letter: str) -> str:
 
 def is_live() -> bool:
     """Return whether stdout is a terminal that can be redrawn, watched by a person."""
-    return sys.stdout.isatty() and not manner.as_json and os.environ.get("TERM") != "dumb"
+    return sys.stdout.isatty() and not output_format.as_json and os.environ.get("TERM") != "dumb"

@@ -152,7 +152,7 @@ async def _until_over(
     why = partial(explain.with_explanation, client, task_id)
     try:
         async with asyncio.timeout(timeout_seconds):
-            if watched and terminal.manner.as_json:
+            if watched and terminal.output_format.as_json:
                 return await watch.each(looks, why, terminal.say_record)
             if watched:
                 return await watch.follow(looks, why)

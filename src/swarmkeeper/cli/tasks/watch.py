@@ -104,7 +104,7 @@ def took(one: SubTaskState, now: datetime | None = None) -> str:
 
 def draws(stream: TextIO) -> bool:
     """Return whether a table is drawn on this stream, instead of lines."""
-    return not terminal.manner.as_json and stream.isatty()
+    return not terminal.output_format.as_json and stream.isatty()
 
 
 async def follow(

@@ -15,7 +15,7 @@ import typer
 from swarmkeeper.cli.framework import terminal
 from swarmkeeper.cli.framework.flags import AsJson, flag
 from swarmkeeper.cli.framework.terminal import Exit, Failure
-from swarmkeeper.cli.tools.simulate import Found
+from swarmkeeper.cli.tools.simulate import SimulateExit
 
 if TYPE_CHECKING:
     from swarmkeeper.sim.rehearse.backtest import BackTest
@@ -102,7 +102,7 @@ def calibrate(
         test = _test(recording, made, 0.3 if hold_back is None else hold_back, numbers, jobs or 1)
     _say(made, test, written=path is not None, as_json=as_json)
     if test is not None and error_max is not None and _beyond(test, error_max):
-        raise typer.Exit(Found.TARGET_MISSED)
+        raise typer.Exit(SimulateExit.TARGET_MISSED)
 
 
 def _check_combination(*, back_test: bool, others: dict[str, Any]) -> None:

@@ -43,7 +43,7 @@ _STORES = ("memory", "file")
 _FILES = {"html": "simulation.html", "json": "simulation.json", "junit": "simulation.xml"}
 
 
-class Found(IntEnum):
+class SimulateExit(IntEnum):
     """Exit codes of this command, in addition to `Exit`."""
 
     NOT_DETERMINISTIC = 12
@@ -51,7 +51,7 @@ class Found(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Flags:
     """The flags that a replay command has to repeat."""
 
     scenario: str | None
@@ -175,7 +175,7 @@ def simulate(
     missed.
     """
     _check_combination(replay=replay, sweep=sweep, report=report, targets=targets, seeds=seeds, start=start)
-    asked = _Asked(scenario, hours, faults, level, bots, invariants, store)
+    asked = _Flags(scenario, hours, faults, level, bots, invariants, store)
     report_files = _report_files(report or [])
     measured = {"--sweep": sweep, "--targets": targets, "--report": any(kind != "junit" for kind, _ in report_files)}
     _check_level(asked, measured | {"--check-determinism": check_determinism})
@@ -200,7 +200,7 @@ def simulate(
 def _show_all(
     rehearsal: Rehearsal,
     playing: _Playing,
-    asked: _Asked,
+    asked: _Flags,
     report_files: Sequence[tuple[str, Path]],
     *,
     targets: bool,
@@ -231,7 +231,7 @@ def _show_all(
 # ---- checking the flags --------------------------------------------------------------------------------------------
 
 
-def _check_level(asked: _Asked, measured: Mapping[str, Any]) -> None:
+def _check_level(asked: _Flags, measured: Mapping[str, Any]) -> None:
     """Refuse flags that the level does not support."""
     if asked.level_given not in (None, *_LEVELS):
         raise Failure("level", "--level must be core, http or process", exit_code=Exit.USAGE)
@@ -248,7 +248,7 @@ def _check_level(asked: _Asked, measured: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def _user_code(asked: _Asked) -> Iterator[None]:
+def _user_code(asked: _Flags) -> Iterator[None]:
     """Load the user's code before any run, and turn its errors into a `Failure`."""
     from swarmkeeper.sim import user_code
 
@@ -279,7 +279,7 @@ def _check_combination(
         raise Failure("flags", "--replay plays one case: leave out --seeds and --start", exit_code=Exit.USAGE)
 
 
-def _rehearsal(asked: _Asked) -> Rehearsal:
+def _rehearsal(asked: _Flags) -> Rehearsal:
     from swarmkeeper.sim.rehearse import scenario_files
 
     try:
@@ -346,14 +346,14 @@ def _drawn() -> int:
 # ---- playing -------------------------------------------------------------------------------------------------------
 
 
-def _cases(scenario: Scenario, numbers: Sequence[int], asked: _Asked) -> list[Case]:
+def _cases(scenario: Scenario, numbers: Sequence[int], asked: _Flags) -> list[Case]:
     from swarmkeeper.sim.run import Case
 
     level, bots, invariants, file = asked.level, asked.bots, asked.invariants, asked.store_given == "file"
     return [Case(number, scenario, file=file, level=level, bots=bots, invariants=invariants) for number in numbers]
 
 
-def _play(cases: Sequence[Case], asked: _Asked, *, twice: bool, jobs: int) -> _Playing:
+def _play(cases: Sequence[Case], asked: _Flags, *, twice: bool, jobs: int) -> _Playing:
     """Play all cases, or as many as are done at an interrupt; print violations at once."""
     from swarmkeeper.sim.pool import play_all
 
@@ -380,7 +380,7 @@ def _first_broken(runs: Sequence[Played]) -> Outcome | None:
     return next((one.outcome for one in runs if one.outcome.violation is not None), None)
 
 
-def _report(rehearsal: Rehearsal, playing: _Playing, asked: _Asked, *, jobs: int, more: bool) -> Report:
+def _report(rehearsal: Rehearsal, playing: _Playing, asked: _Flags, *, jobs: int, more: bool) -> Report:
     """Make the report; with `more`, also play the same seeds with one more bot at the bottleneck."""
     from swarmkeeper.sim.pool import play_all, with_one_more
     from swarmkeeper.sim.rehearse.report import report_of
@@ -399,7 +399,7 @@ def _sweep(
     rehearsal: Rehearsal,
     text: str,
     numbers: Sequence[int],
-    asked: _Asked,
+    asked: _Flags,
     *,
     twice: bool,
     jobs: int,
@@ -452,7 +452,7 @@ def _sweep(
     _end(playing, missed=False)
 
 
-def _replay(what: str, asked: _Asked, *, twice: bool, as_json: bool) -> NoReturn:
+def _replay(what: str, asked: _Flags, *, twice: bool, as_json: bool) -> NoReturn:
     from swarmkeeper.sim.pool import play
 
     case = _case_of(what, asked)
@@ -471,14 +471,14 @@ def _replay(what: str, asked: _Asked, *, twice: bool, as_json: bool) -> NoReturn
     _end(_Playing([one]), missed=False)
 
 
-def _case_of(what: str, asked: _Asked) -> Case:
+def _case_of(what: str, asked: _Flags) -> Case:
     if what.isascii() and what.isdecimal() and len(what) <= len(str(_SEED_MAX)):
         return _cases(_rehearsal(asked).scenario, [int(what)], asked)[0]
     from swarmkeeper.sim import cases
     from swarmkeeper.sim.rehearse import scenario_files
     from swarmkeeper.wire.parsing import documents
 
-    if asked != _Asked(None):
+    if asked != _Flags(None):
         detail = (
             "--replay FILE: the file sets scenario, hours, faults, level, bots, invariants and store; leave them out"
         )
@@ -515,7 +515,7 @@ def _say_json(runs: Sequence[Played], more: Sequence[dict[str, int]] | None = No
     terminal.say_json({"violations": sum(one["violation"] is not None for one in listed), "runs": listed})
 
 
-def _explain_violation(outcome: Outcome, asked: _Asked, *, shrinks: bool = True) -> None:
+def _explain_violation(outcome: Outcome, asked: _Flags, *, shrinks: bool = True) -> None:
     """Print the first violation: the faults that it needs, its trace, and how to replay it."""
     from swarmkeeper.sim import artifacts
     from swarmkeeper.sim.shrink import shrink
@@ -563,7 +563,7 @@ def _show(write: Any, lines: Sequence[Any]) -> None:
         write(terminal.on_one_line(str(line)))
 
 
-def _write(whole: Report, report_files: Sequence[tuple[str, Path]], asked: _Asked) -> None:
+def _write(whole: Report, report_files: Sequence[tuple[str, Path]], asked: _Flags) -> None:
     from swarmkeeper import files
     from swarmkeeper.sim.rehearse import report
 
@@ -587,9 +587,9 @@ def _end(playing: _Playing, *, missed: bool) -> NoReturn:
     if any(one.outcome.violation is not None for one in runs):
         terminal.stop(Exit.VIOLATION)
     if any(one.same is False for one in runs):
-        raise typer.Exit(Found.NOT_DETERMINISTIC)
+        raise typer.Exit(SimulateExit.NOT_DETERMINISTIC)
     if playing.interrupted:
         terminal.stop(Exit.INTERRUPTED)
     if missed:
-        raise typer.Exit(Found.TARGET_MISSED)
+        raise typer.Exit(SimulateExit.TARGET_MISSED)
     terminal.stop(Exit.OK)
