@@ -60,9 +60,8 @@ async def _dev(folder: Path, settings: Settings, *, with_bots: bool, as_json: bo
             _remember(folder, settings, served.url)
             async with at_work(served.url, bots, keys) as working:
                 stopping = asyncio.ensure_future(server.until_stopped(served))
-                await asyncio.sleep(
-                    0
-                )  # signals are handled before the address is printed: a reader may stop it at once
+                # Signals must be handled before the address is printed: its reader may stop the server at once.
+                await asyncio.sleep(0)
                 _introduce(folder, served, admin if is_new else None, list(keys), as_json=as_json)
                 await asyncio.wait([stopping, working] if bots else [stopping], return_when=asyncio.FIRST_COMPLETED)
                 stopping.cancel()

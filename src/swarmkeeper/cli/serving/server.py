@@ -104,7 +104,8 @@ async def _serve(settings: Settings, *, migrate: bool, as_json: bool) -> bool:
             if not await served.swarm.has_keys():
                 terminal.talk(f"there is no key yet; create the first: {first_key_command(settings)}")
             stopped = asyncio.ensure_future(until_stopped(served))
-            await asyncio.sleep(0)  # signals are handled before the address is printed: a reader may stop it at once
+            # Signals must be handled before the address is printed: its reader may stop the server at once.
+            await asyncio.sleep(0)
             terminal.talk(f"listening on {served.url}")
             if as_json:
                 terminal.say_json({"url": served.url})

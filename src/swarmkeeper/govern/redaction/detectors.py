@@ -48,9 +48,7 @@ class Span:
     start: int
     end: int
     rule: str
-    secret: str = field(
-        default="", repr=False, compare=False
-    )  # as the rule read it: decoded, without invisible characters
+    secret: str = field(default="", repr=False, compare=False)  # decoded, without invisible characters
     correlates: bool = field(default=False, compare=False)  # its placeholder may show which secrets are equal
 
 
