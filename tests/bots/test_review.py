@@ -217,7 +217,7 @@ def test_a_file_whose_name_is_a_secret_is_counted_and_not_named(root: Path) -> N
     assert isinstance(judged(root, report), Accept)
 
 
-def test_whom_the_report_blames_is_believed_only_if_there_is_such_a_subtask(root: Path) -> None:
+def test_the_report_may_blame_only_existing_subtasks(root: Path) -> None:
     report = reviewed(root)["summarise"]
     wrong_count(report)
     report["files"][0]["by"] = "inspect.nobody"

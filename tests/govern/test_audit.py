@@ -103,7 +103,7 @@ def test_canonical_json_by_example(value: object, written: bytes) -> None:
 @pytest.mark.parametrize(
     "value", [2**53, -(2**53), float("nan"), {1: 2}, "\ud800", {"\ud800": 1, "é": 2}, b"x", {"a": object()}]
 )
-def test_what_no_reader_could_hold_is_refused(value: object) -> None:
+def test_json_that_readers_cannot_represent_is_refused(value: object) -> None:
     with pytest.raises(rfc8785.CanonicalizationError):
         audit.canonical(value)
 
@@ -171,7 +171,7 @@ def test_a_log_appended_in_pieces_is_the_log_appended_at_once() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 7, 8, 20])
-def test_a_log_left_alone_is_whole(size: int) -> None:
+def test_an_unchanged_log_is_whole(size: int) -> None:
     leaves, tree = a_log(size)
 
     assert audit.verify(leaves, tree) == audit.Verdict("whole", size)
@@ -234,7 +234,7 @@ def test_one_bit_changed_in_the_head_of_the_tree_is_found(data: st.DataObject) -
 
 
 @given(st.integers(0, 8))
-def test_a_record_taken_out_is_missed(index: int) -> None:
+def test_a_removed_record_is_detected(index: int) -> None:
     leaves, tree = a_log(9)
     del leaves[index]
 
@@ -254,7 +254,7 @@ def test_two_records_that_changed_places_are_found(one: int, other: int) -> None
     assert verdict.status == ("whole" if one == other else "tampered")
 
 
-def test_a_record_put_behind_the_last_is_found() -> None:
+def test_a_record_appended_behind_the_tree_is_detected() -> None:
     leaves, tree = a_log(9)
     more, _ = audit.append(tree, [an_entry(9)], RULES, "acme")
 

@@ -171,7 +171,7 @@ def test_text_that_is_not_latin_is_read() -> None:
     assert REDACTOR.text(as_base64("数据处理完成数据处理完成 password=hunter2")) == "[redacted:password-pair]"
 
 
-def test_two_writings_on_top_of_each_other_are_read_and_three_are_not() -> None:
+def test_two_levels_of_encoding_are_decoded_and_three_are_not() -> None:
     thrice = as_base64(as_base64(as_base64("password=hunter2")))
 
     assert REDACTOR.text(thrice) == thrice
@@ -190,7 +190,7 @@ def test_more_encoded_text_than_the_cap_hides_the_whole_text() -> None:
         REDACTOR.find(as_base64("a b c d " * 9_000))
 
 
-def test_what_is_read_twice_counts_twice() -> None:
+def test_text_decoded_twice_counts_twice() -> None:
     inner = as_base64("a b " * 8_500)
 
     assert REDACTOR.text(as_base64(inner[:20_000])) != UNSCANNED
@@ -261,7 +261,7 @@ def inner(text: str) -> list[str]:
 @example("\n".join([as_base64("x" * 48), as_base64("password=hunter2")]))
 @example(as_hex("password=hunter2") + "a")
 @example(r"\\\u0061 %41%C3%A9 \xe9")
-def test_the_quick_look_reads_all_that_the_careful_one_does(text: str) -> None:
+def test_the_quick_check_decodes_everything_that_the_careful_one_does(text: str) -> None:
     slow, quick = careful(text), inner(text)
 
     for reading in slow:

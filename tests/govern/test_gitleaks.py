@@ -41,11 +41,11 @@ regex = '''zz-[0-9]{4}-zz'''
         ("see zz-1234-zz", "see [redacted:gitleaks-zz]"),
     ],
 )
-def test_its_rules_do_here_what_they_do_there(text: str, left: str) -> None:
+def test_converted_rules_match_as_in_gitleaks(text: str, left: str) -> None:
     assert Redactor.default(GOOD).text(text) == left
 
 
-def test_a_secret_of_just_its_entropy_is_let_through_as_there() -> None:
+def test_a_secret_of_exactly_the_entropy_passes_as_in_gitleaks() -> None:
     exact = '[[rules]]\nid = "four"\nregex = "four-([a-z]{4})"\nentropy = 2\nkeywords = ["four-"]'
 
     assert Redactor.default(exact).text("four-abcd") == "four-abcd"
@@ -72,7 +72,7 @@ def test_a_secret_of_just_its_entropy_is_let_through_as_there() -> None:
         ("[[rules.allowlists]]", "[[rules.required]]", "rule 'acme-token': 'required' is not supported"),
     ],
 )
-def test_what_is_not_known_here_is_refused_by_name(old: str, new: str, said: str) -> None:
+def test_unsupported_options_are_refused_by_name(old: str, new: str, said: str) -> None:
     assert old in GOOD
 
     with pytest.raises(BadRules) as refused:
@@ -80,7 +80,7 @@ def test_what_is_not_known_here_is_refused_by_name(old: str, new: str, said: str
     assert said in str(refused.value)
 
 
-def test_all_that_is_wrong_is_said_at_once_up_to_a_bound() -> None:
+def test_all_problems_are_reported_at_once_up_to_a_bound() -> None:
     many = "".join(f'[[rules]]\nid = "r{n}"\nregex = "a{n}"\npath = "x"\n' for n in range(30))
 
     with pytest.raises(BadRules, match=r"r0.*r19.*and 10 more"):

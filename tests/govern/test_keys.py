@@ -14,7 +14,7 @@ SHAPE = re.compile(r"swk_[0-9A-Za-z]{10}_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}")
 
 
 @given(st.binary(min_size=32, max_size=64))
-def test_a_key_has_the_documented_shape_and_comes_apart_again(entropy: bytes) -> None:
+def test_a_key_has_the_documented_shape_and_can_be_parsed(entropy: bytes) -> None:
     key = new_key(entropy)
 
     assert SHAPE.fullmatch(key.text)

@@ -62,7 +62,7 @@ def test_tags_are_the_same_after_a_restart() -> None:
         "postgresql://app:0123456789abcde@db/app",
     ],
 )
-def test_what_could_be_guessed_carries_no_tag(guessable: str) -> None:
+def test_guessable_secrets_have_no_tag(guessable: str) -> None:
     assert tagged(guessable) == REDACTOR.text(guessable)
     assert rules().redact({"pin": 1, "password": 4111111111111111}, tenant="acme").value["password"] == (
         "[redacted:secret-field]"
@@ -94,7 +94,7 @@ def test_what_only_looks_like_a_placeholder_is_a_secret() -> None:
     assert REDACTOR.text("password=[redacted:email:hunter22:0123456789abcdef]") == "password=[redacted:password-pair]"
 
 
-def test_a_change_of_rules_does_not_reach_whoever_has_begun() -> None:
+def test_a_change_of_rules_does_not_affect_copies_in_use() -> None:
     book = rules()
     begun = book.in_force()
     book.change(Redactor.default('version = 1\n[[field]]\nid="pin"\nkeys=["pin"]\nhit=["pin"]\nmiss=["pins"]'))

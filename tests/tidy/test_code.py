@@ -112,7 +112,7 @@ def test_the_core_needs_nothing_but_the_standard_library() -> None:
     assert foreign == []
 
 
-def test_no_room_takes_a_detour_over_the_public_face() -> None:
+def test_no_package_imports_others_through_the_public_names() -> None:
     """The public face loads any room by name, which the import contracts cannot see."""
     detours = [
         f"{name_of(file)}:{line}: {', '.join(names)}"

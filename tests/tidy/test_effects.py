@@ -20,7 +20,7 @@ def test_every_field_and_setting_has_its_test_and_nothing_else_has_one() -> None
     assert sorted(str(place) for place in mapped - there) == [], "these are in effects.toml, and nowhere else"
 
 
-def test_every_test_that_is_named_is_there() -> None:
+def test_every_named_test_exists() -> None:
     missing = [f"{place}: {test}" for place, test in effects().items() if function_of(test) is None]
 
     assert missing == []
@@ -35,7 +35,7 @@ def function_of(test: str) -> ast.AST | None:
     return next((each for each in functions if each.name == name and name.startswith("test_")), None)
 
 
-def test_every_test_that_is_named_speaks_of_what_it_is_named_for() -> None:
+def test_every_named_test_mentions_its_field() -> None:
     silent = [
         f"{place}: {test}"
         for place, test in effects().items()
@@ -50,7 +50,7 @@ def plain(text: str) -> str:
     return text.lower().replace("-", "_")
 
 
-def test_what_is_ignored_on_purpose_is_shown_to_be_ignored() -> None:
+def test_a_test_shows_that_fields_ignored_on_purpose_are_ignored() -> None:
     """Nothing else may hide behind that."""
     ignored = {place for place, on_purpose in inventory().items() if on_purpose}
     shown = {place for place, test in effects().items() if "_only_the_server_sets" in test}

@@ -29,7 +29,7 @@ def explore() -> ModuleType:
     return module
 
 
-def test_the_usual_examples_hang_on_no_chance_and_on_no_former_run() -> None:
+def test_usual_examples_depend_neither_on_chance_nor_on_earlier_runs() -> None:
     usual = settings.get_profile("swarmkeeper")
 
     assert usual.derandomize
@@ -51,7 +51,7 @@ def own_settings(tree: ast.Module) -> Iterator[int]:
             yield from () if node.args and ast.unparse(node.func) != "hypothesis.settings" else (node.lineno,)
 
 
-def test_no_test_draws_examples_or_chance_by_rules_of_its_own() -> None:
+def test_no_test_sets_its_own_number_of_examples_or_seed() -> None:
     allowed = {TESTS / "examples.py", TESTS / "conftest.py", Path(__file__)}
 
     found = [
@@ -68,7 +68,7 @@ def test_the_number_of_examples_is_a_share_of_what_the_profile_says() -> None:
     assert examples(50).max_examples == 50 * settings().max_examples // 100
 
 
-def test_what_exploring_finds_is_told_with_the_command_that_repeats_it(
+def test_exploring_prints_the_command_that_repeats_a_finding(
     explore: ModuleType, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     finds = [sys.executable, "-c", "print('the ' + 'example'); raise SystemExit(1)"]

@@ -38,7 +38,7 @@ def test_a_bot_author_loads_no_server() -> None:
     )
 
 
-def test_every_public_name_can_be_loaded_from_where_it_is_said_to_live() -> None:
+def test_every_public_name_can_be_loaded_from_its_declared_module() -> None:
     for name in swarmkeeper.__all__:
         assert getattr(swarmkeeper, name) is not None
 

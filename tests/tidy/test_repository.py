@@ -39,7 +39,7 @@ def locked(file: str) -> dict[str, str]:
     return {normal(line): line for line in text.splitlines() if line and not line.startswith("#")}
 
 
-def test_no_file_speaks_of_the_place_where_it_was_written() -> None:
+def test_no_file_names_the_machine_where_it_was_written() -> None:
     found = []
     for file in files(ROOT):
         try:
@@ -82,7 +82,7 @@ def test_the_build_backend_is_the_one_that_is_locked() -> None:
     assert required.replace("_", "-") in PROJECT["dependency-groups"]["dev"]
 
 
-def test_the_version_is_said_once_to_users_and_once_to_installers() -> None:
+def test_package_project_and_changelog_name_the_same_version() -> None:
     assert swarmkeeper.__version__ == PROJECT["project"]["version"]
     assert f"## {swarmkeeper.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 

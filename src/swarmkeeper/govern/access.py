@@ -132,7 +132,7 @@ _ACTIONS = frozenset(Action)
 
 def may(principal: Principal, action: str) -> bool:
     """Return whether the principal's role allows the action. An unknown role allows nothing."""
-    assert action in _ACTIONS, "an action must be a member of Action"
+    assert action in _ACTIONS, "an action must be one of Action"
     return action in ROLES.get(principal.role, ())
 
 
