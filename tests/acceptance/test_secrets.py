@@ -21,7 +21,7 @@ from swarmkeeper.core.rules.texts import is_line
 from swarmkeeper.govern.redaction.redactor import Redactor
 from tests.acceptance.planted import Search, Secret, forms, made
 from tests.acceptance.server import BIN, Server, _environment
-from tests.tidy.planes import columns
+from tests.tidy.data_classification import columns
 
 pytestmark = pytest.mark.timeout(300)  # a server and ten commands, on whatever machine
 SECRETS = made()

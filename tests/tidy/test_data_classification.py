@@ -1,4 +1,4 @@
-"""docs/reference/planes.md lists everything that is stored or shown, with its plane; nothing is missing or invented."""
+"""docs/reference/data-classification.md lists everything that is stored or shown, with its plane; nothing is missing or invented."""
 
 import ast
 import re
@@ -18,7 +18,7 @@ from swarmkeeper.wire.answers import AuditLog
 from swarmkeeper.wire.events import CloudEvent
 from swarmkeeper.wire.problems import Problem
 from tests.http.conftest import Answered, Caller, Fleet
-from tests.tidy.planes import PLANES, columns, listed
+from tests.tidy.data_classification import PLANES, columns, listed
 from tests.tidy.tree import SRC, files, name_of, parsed
 
 

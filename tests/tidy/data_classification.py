@@ -1,11 +1,11 @@
-"""docs/reference/planes.md as data: the one list of everything that is stored or shown, and its plane."""
+"""docs/reference/data-classification.md as data: the one list of everything that is stored or shown, and its plane."""
 
 import re
 from functools import cache
 
 from tests.tidy.tree import ROOT
 
-PAGE = ROOT / "docs" / "reference" / "planes.md"
+PAGE = ROOT / "docs" / "reference" / "data-classification.md"
 PLANES = ("work", "evidence", "neither")
 
 
