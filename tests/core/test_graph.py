@@ -174,7 +174,7 @@ def test_how_an_item_stands_follows_from_its_edges_alone(found: list[tuple[Condi
     edges = [Edge("t", f"up{number}", "down", condition) for number, (condition, _) in enumerate(found)]
     status_of = {f"up{number}": status for number, (_, status) in enumerate(found)}
 
-    pending, broken = graph.standing(edges, status_of)
+    pending, broken = graph.edge_state(edges, status_of)
 
     assert pending == sum(status not in FINAL for _, status in found)
     assert broken == any(status in FINAL and not EDGE_MET[condition, status] for condition, status in found)

@@ -101,7 +101,7 @@ def test_of_one_priority_the_task_begun_first_comes_first_however_long_others_wa
 def test_later_subtasks_of_a_task_never_stand_before_earlier_ones(one: int, other: int) -> None:
     task = Task("tsk_1", "t", TaskStatus.PLANNED, 5, 0, 0, "spec", "a task", "key", position=7)
     positions = [
-        match.place_of(task, Work(f"sub_{n}", "tsk_1", "t", Kind.EXECUTE, "k", 1, Status.READY, 5, 0, ordinal=n))
+        match.position_of(task, Work(f"sub_{n}", "tsk_1", "t", Kind.EXECUTE, "k", 1, Status.READY, 5, 0, ordinal=n))
         for n in sorted((one, other))
     ]
 

@@ -1,4 +1,4 @@
-"""What commands are answered with, where that is more than an id."""
+"""Answers to commands that return more than an id."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeVar
 from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.model import Task
 
-T = TypeVar("T")  # what a command is answered with
+T = TypeVar("T")  # the answer to a command
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Replayed:
 
 
 def not_replayed(answer: T | Replayed) -> T:
-    """The answer to a command that had no idempotency key: it cannot have been carried out before."""
+    """Return the answer to a command without an idempotency key, which is never a replay."""
     assert not isinstance(answer, Replayed), "a command without a key is never answered with Replayed"
     return answer
 
@@ -32,13 +32,13 @@ class Reported:
 
     @property
     def task_status(self) -> str:
-        """As it is with the batch that took the report; whether the task is done is asked after the decision."""
+        """The task's status after the batch that took the report. Read it only after that batch is decided."""
         return str(self.of_task.status)
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An answer of refusal whose command has left something behind all the same (a late result, a counted refusal)."""
+    """A refusal that still changed the store: it kept a late result, or counted the refusal."""
 
     error: SwarmkeeperError
 
@@ -48,7 +48,7 @@ class Directive:
     lease_id: str
     directive: str  # continue | cancel | lost
     expires_at: int | None
-    task: str | None = None  # where it goes on
+    task: str | None = None  # only with `continue`
 
 
 @dataclass(frozen=True, slots=True)

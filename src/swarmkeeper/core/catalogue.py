@@ -1,12 +1,12 @@
-"""What describes a kind of event: its name, its fields, and which of them redaction scans. events.py has the kinds.
+"""Describe event kinds: the name, the fields, and which fields redaction scans. events.py defines the kinds.
 
 A field's type carries one of these marks:
 
-- `Own[T]`: the engine made the value itself: an id, a digest, a number or a word of its own. Redaction does not scan
-  it. All other fields are scanned: their values come from outside, or stand beside such.
-- `Omitted[T]`: the field is left out where its value is None. A field without this mark is always there.
+- `Own[T]`: the engine made the value: an id, a digest, a number or a fixed word. Redaction does not scan it. It scans
+  all other fields: their values come from outside, or appear next to such values.
+- `Omitted[T]`: the field is left out if its value is None. A field without this mark is always present.
 
-A trailing underscore is not sent: `from_` is `from` in the feed.
+A trailing underscore is dropped: `from_` is `from` in the feed.
 """
 
 from __future__ import annotations
@@ -32,29 +32,29 @@ Omitted = Annotated[T | None, Mark.OMITTED]
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a kind of event."""
+    """A field of an event kind."""
 
     name: str  # in JSON
     attribute: str  # of the class
-    type: Any  # without its marks, and without None where it may be left out
+    type: Any  # without its marks; without None if the field can be omitted
     own: bool
     omitted: bool
-    is_enum: bool  # its value is sent
+    is_enum: bool  # the feed has the member's value
 
 
 class Part:
-    """Some fields of a kind of event, and how they are read from an event. Every event is, so this is kept quick."""
+    """A group of fields of an event kind, and how to read them. This runs for every event, so it must be fast."""
 
     __slots__ = ("_enums", "_omitted", "_pairs", "fields")
 
     def __init__(self, fields: Iterable[Field]) -> None:
         self.fields = tuple(fields)
-        self._pairs = tuple((one.name, one.attribute) for one in self.fields)
-        self._enums = tuple(one.name for one in self.fields if one.is_enum)
-        self._omitted = tuple(one.name for one in self.fields if one.omitted)
+        self._pairs = tuple((field.name, field.attribute) for field in self.fields)
+        self._enums = tuple(field.name for field in self.fields if field.is_enum)
+        self._omitted = tuple(field.name for field in self.fields if field.omitted)
 
     def of(self, event: EventBody) -> dict[str, Json]:
-        """The fields of an event by their names in JSON, with plain values."""
+        """Return the event's fields as plain values, by JSON name."""
         found = {name: getattr(event, attribute) for name, attribute in self._pairs}
         for name in self._enums:
             found[name] = found[name].value
@@ -65,7 +65,7 @@ class Part:
 
 
 class EventBody:
-    """The members of an event that its kind defines. The feed adds its task, work item, actor and audit record."""
+    """The event members that its kind defines. The feed adds task, work item, actor and audit record."""
 
     __slots__ = ()
 
@@ -75,15 +75,15 @@ class EventBody:
 
     @classmethod
     def fields(cls) -> tuple[Field, ...]:
-        """All of them, in the order in which they are stored and sent."""
+        """Return all fields, in the order in which they are stored and sent."""
         return (*cls.OWN.fields, *cls.SCANNED.fields)
 
     def own(self) -> dict[str, Json]:
-        """The members that redaction does not scan."""
+        """Return the members that redaction does not scan."""
         return self.OWN.of(self)
 
     def scanned(self) -> dict[str, Json]:
-        """The members that redaction scans."""
+        """Return the members that redaction scans."""
         return self.SCANNED.of(self)
 
 
@@ -94,17 +94,17 @@ _Body = TypeVar("_Body", bound=EventBody)
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def event(kind: str) -> Callable[[type[_Body]], type[_Body]]:
-    """Make a class a frozen dataclass, and enter it in the catalogue under its kind."""
+    """Turn a class into a frozen dataclass and add it to the catalogue under `kind`."""
 
     def enter(plain: type[_Body]) -> type[_Body]:
-        # No `__eq__`: nothing compares events, and to make the method takes a third of the time of making the class.
+        # No `__eq__`: nothing compares events, and generating it is a third of the cost of creating the class.
         made: type[_Body] = dataclass(frozen=True, slots=True, kw_only=True, eq=False)(plain)
-        found = tuple(_field(one.name, one.type) for one in fields(made))  # type: ignore[arg-type]  # it is one now
+        found = tuple(_field(each.name, each.type) for each in fields(made))  # type: ignore[arg-type]  # a dataclass
         made.KIND = kind
-        made.OWN = Part(one for one in found if one.own)
-        made.SCANNED = Part(one for one in found if not one.own)
-        assert found == made.fields(), "own fields come first, as they are stored"
-        assert kind not in _kinds, "one class for each kind"
+        made.OWN = Part(field for field in found if field.own)
+        made.SCANNED = Part(field for field in found if not field.own)
+        assert found == made.fields(), "own fields must come first, as they are stored"
+        assert kind not in _kinds, "each kind has one class"
         _kinds[kind] = made
         return made
 

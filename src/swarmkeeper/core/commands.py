@@ -1,7 +1,7 @@
-"""What can be asked of the engine: one frozen record for each, with what it needs loaded first.
+"""Commands to the engine: one frozen record for each, with the rows that it needs loaded first.
 
-`by` is who asks. A command that the engine gives itself (a timer that fell due) has no `by`.
-`needs` names what deciding surely looks at; whatever else turns out to be missing is loaded then.
+`by` is the caller. A command of the engine itself (a timer that fell due) has `ENGINE` there.
+`needs` names the rows that a decision certainly reads; other rows are loaded when a decision misses them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command(Generic[T_co]):
-    """What can be asked of the engine; T_co is what it is answered with once it is accepted."""
+    """A command to the engine. T_co is the type of its answer once it is accepted."""
 
     by: Principal
     idempotency: tuple[str, str] | None = None  # (key, hash of the request)
@@ -33,10 +33,10 @@ class Command(Generic[T_co]):
 
     @property
     def remembered_as(self) -> tuple[str, ...]:
-        """The names under which its idempotency key may be known, the one to use first.
+        """The names under which the idempotency key may be stored; the current one comes first.
 
-        A key of a caller means nothing to another caller: its name begins with the API key's id. Before 0.4.0 it was
-        the key alone; no name of today can be one of these, because they have no blank.
+        Each caller has its own keys: a name begins with the API key's id, then a blank. Before 0.4.0 the name was the
+        idempotency key alone; such names contain no blank, so the two forms cannot collide.
         """
         if self.idempotency is None:
             return ()
@@ -47,23 +47,23 @@ class Command(Generic[T_co]):
 
     @property
     def size(self) -> int:
-        """Roughly the bytes it carries; a batch is bounded by their sum."""
+        """Approximate size in bytes; a batch limits the sum."""
         return 512
 
     @property
-    def told(self) -> int:
-        """How many characters of a caller's it brings into the evidence, which are redacted while others wait."""
+    def redacted_characters(self) -> int:
+        """Number of characters from the caller that enter the evidence. Redacting them delays other commands."""
         return 0
 
     @property
     def rows(self) -> int:
-        """How many rows of a plan it brings, which take the engine longer than their bytes do."""
+        """Number of plan rows; they cost the engine more time than their bytes."""
         return 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repeatable(Command[T_co | Replayed]):
-    """A command that a caller may give an idempotency key. Where it was carried out before, the answer says so."""
+    """A command that may have an idempotency key. If it was carried out before, the answer is `Replayed`."""
 
 
 # ---- clients -------------------------------------------------------------------------------------------------------
@@ -86,8 +86,8 @@ class Submit(Repeatable[str]):
     review_timeout: int | None = None
     defaults: Mapping[str, Json] = field(default_factory=dict)  # timeout, start (microseconds) …
     subtasks: tuple[SubtaskSpec, ...] | None = None
-    checked: tuple[Detail, ...] | None = None  # what graph.check_plan makes of them, where that was done already
-    written: Written | None = None  # in place of the subtasks, where they are more than a slice
+    checked: tuple[Detail, ...] | None = None  # result of graph.check_plan, if it has run already
+    written: Written | None = None  # replaces `subtasks` if they are more than a slice
 
     def _own_needs(self) -> list[Key]:
         return [lookups.TENANT.of(self.by.tenant)]
@@ -97,7 +97,7 @@ class Submit(Repeatable[str]):
         return 1024 + len(self.spec) + (0 if self.written is None else self.written.size)
 
     @property
-    def told(self) -> int:
+    def redacted_characters(self) -> int:
         return len(self.title) + sum(len(name) + len(value) for name, value in self.labels.items())
 
     @property
@@ -111,7 +111,7 @@ class OnTask(Repeatable[str]):
     reason: str = ""
 
     @property
-    def told(self) -> int:
+    def redacted_characters(self) -> int:
         return len(self.reason)
 
     def _own_needs(self) -> list[Key]:
@@ -155,7 +155,7 @@ class Archive(OnTask):
 class Tell(OnTask):
     to_bot: str | None
     payload: bytes
-    lease_id: str | None = None  # the lease under which a bot speaks
+    lease_id: str | None = None  # the sending bot's lease
 
     def _own_needs(self) -> list[Key]:
         needs: list[Key] = [lookups.TASK.of(self.task), lookups.MESSAGES.of(self.task)]
@@ -175,14 +175,14 @@ class Tell(OnTask):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim(Command[None]):
-    """Ask for work. Decided when everything else of its batch is, and parked while there is nothing.
+    """Ask for work. It is decided after the batch's other commands, and parked while no work is ready.
 
-    `Engine.claim` takes it, and not `Engine.do`.
+    Pass it to `Engine.claim`, not to `Engine.do`.
     """
 
     bot: str
     most: int = 1
-    skills: tuple[str, ...] | None = None  # a subset of the bot's
+    skills: tuple[str, ...] | None = None  # a subset of the bot's skills; None: all of them
     ttl: int | None = None
     claim_id: str | None = None
 
@@ -195,25 +195,25 @@ class Claim(Command[None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report(Command[Reported]):
-    """The result of one attempt: one of output, plan, verdict, failure; or the errors of what cannot be read."""
+    """The result of one attempt: an output, a plan, a verdict, a failure, or the errors of an invalid report."""
 
     bot: str
-    task: str | None  # None: that of the lease, which must be named then
+    task: str | None  # None: the lease's task; `lease_id` is required then
     lease_id: str | None
-    content: bytes  # canonical JSON of status and content: what late results keep, and what makes two reports the same
+    content: bytes  # canonical JSON of status and content; kept for late results, compared to detect repeats
     content_hash: str
     output: bytes | None = None
     plan: tuple[SubtaskSpec, ...] | None = None
-    checked: tuple[Detail, ...] | None = None  # both as in Submit
+    checked: tuple[Detail, ...] | None = None  # `checked` and `written` as in Submit
     written: Written | None = None
-    digest: str | None = None  # SHA-256 of the output, where that was done already
+    digest: str | None = None  # SHA-256 of the output, if computed already
     verdict: Verdict | None = None
-    shown: Verdict | None = None  # the same as people may read it
+    shown: Verdict | None = None  # the verdict, redacted for people
     failure: Failure | None = None
-    errors: tuple[Detail, ...] = ()  # shape errors of a plan or verdict
-    errors_in: str | None = None  # "plan" | "verdict": which of them was sent, where it has errors
+    errors: tuple[Detail, ...] = ()  # schema errors of a plan or verdict
+    errors_in: str | None = None  # "plan" | "verdict": the part that has errors
     usage: Mapping[str, int] | None = None
-    progress: Mapping[str, Json] | None = None  # the last that is said of the attempt
+    progress: Mapping[str, Json] | None = None  # the attempt's last progress
 
     def _own_needs(self) -> list[Key]:
         needs: list[Key] = [lookups.BOT.of(self.bot)]
@@ -230,7 +230,7 @@ class Report(Command[Reported]):
         return 512 + len(self.content) + len(self.output or b"") + (0 if self.written is None else self.written.size)
 
     @property
-    def told(self) -> int:
+    def redacted_characters(self) -> int:
         return 0 if self.failure is None else len(self.failure.message)
 
     @property
@@ -276,10 +276,10 @@ class OnLease(Command[str]):
 class Release(OnLease):
     reason: str = ""
     delay: int = 0
-    progress: Mapping[str, Json] | None = None  # the last that is said of the attempt
+    progress: Mapping[str, Json] | None = None  # the attempt's last progress
 
     @property
-    def told(self) -> int:
+    def redacted_characters(self) -> int:
         return len(self.reason)
 
 
@@ -287,14 +287,14 @@ class Release(OnLease):
 class Ask(OnLease):
     question: str
     choices: tuple[str, ...] = ()
-    alike: tuple[int, ...] = ()  # places of choices that read like another once their secrets are hidden
+    alike: tuple[int, ...] = ()  # indexes of choices that equal another choice after redaction
     schema: Mapping[str, Json] | None = None
     expires: int | None = None  # microseconds from now
     progress: Mapping[str, Json] | None = None
 
     @property
-    def told(self) -> int:
-        # To make sure that each choice is an answer that the schema allows takes about as long as to redact it.
+    def redacted_characters(self) -> int:
+        # Checking each choice against the schema takes about as long as redacting it.
         return len(self.question) + sum(map(len, self.choices))
 
 
@@ -306,7 +306,7 @@ class Register(Repeatable[tuple[str, bool]]):
     type: str
     version: str
     name: str | None = None
-    default_name: str | None = None  # where neither `name` nor the key says one
+    default_name: str | None = None  # if neither `name` nor the key names the bot
     instance: str = ""
     skills: tuple[str, ...] = ()
     capacity: int = 1
@@ -315,12 +315,12 @@ class Register(Repeatable[tuple[str, bool]]):
     labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def told(self) -> int:
+    def redacted_characters(self) -> int:
         return sum(len(name) + len(value) for name, value in self.labels.items())
 
     @property
     def own_name(self) -> str | None:
-        """None: it is to be called by its id."""
+        """The bot's name; None: its id becomes its name."""
         return self.name or self.by.bot or self.default_name
 
     def _own_needs(self) -> list[Key]:
@@ -364,18 +364,18 @@ class CreateKey(Repeatable[str]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeRules(Command[None]):
-    """The rules of redaction were read again, by whoever runs the server; written down for each tenant."""
+    """Record for each tenant that the operator reloaded the redaction rules."""
 
-    before: str  # hashes
-    after: str
-    problem: str = ""  # why the rules before stay; words of ours and names of rules
+    before: str  # hash of the rules
+    after: str  # likewise
+    problem: str = ""  # why the old rules stay in force; holds only fixed texts and rule names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResetClock(Command[None]):
-    """The store's time, which was ahead of the wall clock, is about to be set back; written down for each tenant."""
+    """Record for each tenant that the store's time, which is ahead of the wall clock, is about to be set back."""
 
-    before: int
+    before: int  # microseconds since the epoch
     after: int
 
 
@@ -390,7 +390,7 @@ class OnKey(Repeatable[T_co]):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RotateKey(OnKey[tuple[str, str]]):
     digest: bytes
-    overlap: int = 0  # microseconds that the old secret stays good
+    overlap: int = 0  # microseconds for which the old secret stays valid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -400,11 +400,11 @@ class RevokeKey(OnKey[str]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetTenant(Repeatable[str]):
-    """Change what the tenant of `by` may have; None leaves it as it is."""
+    """Change the share and limits of the caller's tenant; None leaves a value unchanged."""
 
     weight: int | None = None
     max_backlog: int | None = None
-    unbounded: bool = False  # take the bound away
+    unbounded: bool = False  # remove the limit
 
     def _own_needs(self) -> list[Key]:
         return [lookups.TENANT.of(self.by.tenant)]
@@ -412,7 +412,7 @@ class SetTenant(Repeatable[str]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoteRefusals(Command[None]):
-    """Write down that calls with a valid credential were refused: at most once a minute for each key and code."""
+    """Record that calls with a valid credential were refused: at most once a minute for each key and code."""
 
     code: str
     action: str
@@ -431,14 +431,14 @@ class Decide(Repeatable[str]):
     answer: Json = None
 
     @property
-    def told(self) -> int:
+    def redacted_characters(self) -> int:
         return len(self.reason)
 
     def _own_needs(self) -> list[Key]:
         return [lookups.APPROVAL.of(self.approval)]
 
 
-# ---- the engine's own acts -----------------------------------------------------------------------------------------
+# ---- commands of the engine itself ---------------------------------------------------------------------------------
 
 ENGINE = Principal(tenant="", key_id="", role="engine")
 
@@ -450,7 +450,7 @@ class TimerFired(Command[None]):
     by: Principal = ENGINE
     kind: str
     ref: str
-    lease_id: str | None = None  # of `unseen`, which is no timer: the lease whose grant got lost
+    lease_id: str | None = None  # with `unseen`, which is not a timer: the lease that never reached its bot
 
     def _own_needs(self) -> list[Key]:
         match self.kind:
@@ -466,14 +466,14 @@ class TimerFired(Command[None]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckBot(OnBot[None]):
-    """Write down when a bot was heard of last; one that is gone for too long leaves the fleet."""
+    """Record when a bot was last seen; remove a bot that has been away too long."""
 
-    heard: int  # 0: not since the server began
+    heard: int  # when it was last seen, microseconds since the epoch; 0: not since the server started
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Continue(Command[None]):
-    """Do one slice of a job."""
+    """Run one slice of a background job."""
 
     by: Principal = ENGINE
     job: str

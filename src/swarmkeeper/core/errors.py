@@ -1,7 +1,6 @@
-"""Everything that can be refused, one class for each thing a caller can act on. Only the edge knows HTTP.
+"""Errors that callers can act on, one class for each. Only the edge knows HTTP.
 
-`details`, which are `errors` on the wire, point into what the caller sent: (JSON Pointer, code, words of our own).
-Input is never repeated in them.
+`details` (`errors` on the wire) point into the request: (JSON Pointer, code, fixed text). They never repeat input.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ Detail = tuple[str, str, str]
 
 
 class SwarmkeeperError(Exception):
-    """Something that a caller can act on. `code` is stable; `detail` says what and where, and repeats no input."""
+    """An error that a caller can act on. `code` is stable; `detail` says what is wrong, without repeating input."""
 
     code: ClassVar[str]
     retryable: ClassVar[bool] = False
@@ -131,7 +130,7 @@ class IdempotencyKeyReused(SwarmkeeperError):
 
 
 class Invalid(SwarmkeeperError):
-    """The request is invalid; `errors` lists each error and its place."""
+    """The request is invalid; `errors` lists each error and its position."""
 
     code = "invalid"
 
@@ -174,8 +173,7 @@ class BacklogFull(SwarmkeeperError):
     """The tenant has reached its limit of open tasks, open subtasks or stored bytes; `errors` says which.
 
     Submit again after `Retry-After`: tasks that end or are cancelled make room. `tenant get` shows the current use.
-    The
-    server's operator can raise the limit (`swarmkeeper docs limits`).
+    The server's operator can raise the limit (`swarmkeeper docs limits`).
     """
 
     code = "backlog_full"

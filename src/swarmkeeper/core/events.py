@@ -1,11 +1,11 @@
 """The events that the engine writes to the feed: one class for each kind.
 
-A class has the name of its kind, its fields in the order in which they are stored and sent, and a docstring that says
-when the event happens. `WorkingSet.emit` takes an instance. catalogue.py explains the marks `Own` and `Omitted`. The
-reference page `events` and its JSON Schema are generated from here.
+A class is named after its kind. It lists the fields in the order in which they are stored and sent, and its docstring
+says when the event happens. `WorkingSet.emit` takes an instance. catalogue.py explains the marks `Own` and `Omitted`.
+The reference page `events` and its JSON Schema are generated from this file.
 """
 
-# No `from __future__ import annotations` here: the types of fields are read when the classes are made.
+# No `from __future__ import annotations` here: `event` reads the field types when it creates a class.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from typing import Annotated, Self
 
 from swarmkeeper.core.catalogue import EventBody, Mark, Omitted, Own, event
 from swarmkeeper.core.model import Json, Work
-from swarmkeeper.core.rules.graph import TOLD_MAX
+from swarmkeeper.core.rules.graph import NAMED_MAX
 from swarmkeeper.core.states import BotType, Decision, FailureCode, Kind, Outcome, TaskStatus
 
-KEYS_MAX = TOLD_MAX  # so many subtasks are named by their keys; `count` counts all of them
+KEYS_MAX = NAMED_MAX  # subtasks that an event names by key; `count` counts all of them
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TaskMoved(EventBody):
-    """The task has changed its status."""
+    """The task changed its status."""
 
     from_: Own[TaskStatus]
     to: Own[TaskStatus]
@@ -29,7 +29,7 @@ class TaskMoved(EventBody):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OfAttempt(EventBody):
-    """Of one attempt at a work item."""
+    """An event of one attempt at a work item."""
 
     key: str
     kind: Kind
@@ -39,14 +39,14 @@ class OfAttempt(EventBody):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OfSubtasks(EventBody):
-    """Of several subtasks of one task at once."""
+    """An event of several subtasks of one task."""
 
     count: int
     keys: Sequence[str]
 
     @classmethod
     def of(cls, works: Sequence[Work]) -> Self:
-        """The event for these work items, which are named up to `KEYS_MAX` of them."""
+        """Return the event for these work items; it names up to `KEYS_MAX` of them."""
         return cls(count=len(works), keys=[work.key for work in works[:KEYS_MAX]])
 
 
@@ -55,7 +55,7 @@ class OfSubtasks(EventBody):
 
 @event("task.submitted")
 class TaskSubmitted(EventBody):
-    """A client handed in a task."""
+    """A client submitted a task."""
 
     to: TaskStatus
     title: str
@@ -63,7 +63,7 @@ class TaskSubmitted(EventBody):
 
 @event("task.planned")
 class TaskPlanned(TaskMoved):
-    """A plan was accepted. The subtasks follow as rows, which may take several commits."""
+    """A plan was accepted. Its subtasks are written next, which may take several commits."""
 
     count: int
     keys: Sequence[str]
@@ -76,7 +76,7 @@ class TaskStarted(TaskMoved):
 
 @event("task.finished")
 class TaskFinished(TaskMoved):
-    """Every subtask has ended. Review or acceptance follows."""
+    """All subtasks have ended. Review or acceptance follows."""
 
     total: int
     failed: int
@@ -85,7 +85,7 @@ class TaskFinished(TaskMoved):
 
 @event("task.judged")
 class TaskJudged(EventBody):
-    """The votes of a round of reviews have come to a decision."""
+    """The votes of a review round led to a decision."""
 
     decision: Decision
     round: int
@@ -94,7 +94,7 @@ class TaskJudged(EventBody):
 
 @event("task.rework")
 class TaskRework(TaskMoved):
-    """A review asked for rework, and another round begins."""
+    """A review asked for rework, and another round started."""
 
     round: int
     targets: Sequence[str]
@@ -110,7 +110,7 @@ class TaskAccepted(TaskMoved):
 
 @event("task.failed")
 class TaskFailed(TaskMoved):
-    """The task ended without success. What is open of it is cancelled."""
+    """The task ended without success. Its open work items are cancelled."""
 
     outcome: Outcome
     code: FailureCode
@@ -119,28 +119,28 @@ class TaskFailed(TaskMoved):
 
 @event("task.retried_to_plan")
 class TaskRetriedToPlan(TaskMoved):
-    """A failed task that never had a plan was retried: a planner is asked again."""
+    """A failed task that never had a plan was retried: it is planned again."""
 
     round: int
 
 
 @event("task.retried_to_start")
 class TaskRetriedToStart(TaskMoved):
-    """A failed task of which no subtask was ever leased was retried."""
+    """A failed task was retried before any of its subtasks had been leased."""
 
     round: int
 
 
 @event("task.retried_to_work")
 class TaskRetriedToWork(TaskMoved):
-    """A failed task was retried: what failed or was cancelled starts afresh."""
+    """A failed task was retried: failed and cancelled subtasks start again."""
 
     round: int
 
 
 @event("task.retried_to_review")
 class TaskRetriedToReview(TaskMoved):
-    """A failed task whose work was done was retried: it is reviewed again."""
+    """A failed task whose work was complete was retried: it is reviewed again."""
 
     round: int
 
@@ -152,7 +152,7 @@ class TaskArchived(TaskMoved):
 
 @event("task.updated")
 class TaskUpdated(EventBody):
-    """A client changed labels, deadline or priority. Only what was named is here."""
+    """A client changed labels, deadline or priority. The event has only the values that the client sent."""
 
     labels: Omitted[Mapping[str, str]] = None
     deadline_seconds: Omitted[int] = None
@@ -161,14 +161,14 @@ class TaskUpdated(EventBody):
 
 @event("task.held")
 class TaskHeld(EventBody):
-    """Nothing more of the task is handed out: it was paused, or a person is asked."""
+    """The task's work is held back: the task was paused, or waits for a person."""
 
     hold: str
 
 
 @event("task.unheld")
 class TaskUnheld(EventBody):
-    """A hold has ended. Work is handed out again once no other hold is left."""
+    """A hold ended. Work can be leased again once no other hold is left."""
 
     hold: str
 
@@ -188,7 +188,7 @@ class TaskMessage(EventBody):
 
 @event("work.leased")
 class WorkLeased(EventBody):
-    """A bot was given a lease on the item."""
+    """A bot leased the item."""
 
     kind: Own[Kind]
     attempt: Own[int]
@@ -215,12 +215,12 @@ class WorkSucceeded(Reported):
 
 @event("work.submitted")
 class WorkSubmitted(Reported):
-    """A bot reported a result, and a review of this one subtask follows."""
+    """A bot reported a result, and a review of this subtask follows."""
 
 
 @event("work.released")
 class WorkReleased(OfAttempt):
-    """The item went back to its queue at once: its bot gave it back, or was removed."""
+    """The item returned to its queue at once: its bot released it, or was removed."""
 
     bot: str
     reason: Omitted[str] = None
@@ -229,7 +229,7 @@ class WorkReleased(OfAttempt):
 
 @event("work.deferred")
 class WorkDeferred(OfAttempt):
-    """The bot put the item off, or was told to slow down by what it called. This costs no try."""
+    """The bot deferred the item, or was rate limited by a service it called. This does not count as a try."""
 
     bot: str
     reason: Omitted[str] = None
@@ -239,14 +239,14 @@ class WorkDeferred(OfAttempt):
 
 @event("work.lease_unseen")
 class WorkLeaseUnseen(OfAttempt):
-    """The lease never reached its bot. The item went back to its queue."""
+    """The lease never reached its bot. The item returned to its queue."""
 
     bot: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OfTry(OfAttempt):
-    """A try that counts was in vain, and another follows."""
+    """A try that counts failed, and another follows."""
 
     bot: str
     tries: int
@@ -266,7 +266,7 @@ class WorkTimedOut(OfTry):
 
 @event("work.failed")
 class WorkFailed(OfAttempt):
-    """The last try failed, or a failure that no retry can mend was reported."""
+    """The last try failed, or the bot reported a failure that is not retryable."""
 
     bot: str
     tries: int
@@ -284,7 +284,7 @@ class WorkLeaseExpired(OfAttempt):
 
 @event("work.poisoned")
 class WorkPoisoned(OfAttempt):
-    """So many bots in a row went silent over the item that it counts as failed."""
+    """Too many bots in a row went silent while they worked on the item, and it failed."""
 
     bot: str
     crashes: int
@@ -292,7 +292,7 @@ class WorkPoisoned(OfAttempt):
 
 @event("work.late_result")
 class WorkLateResult(EventBody):
-    """A result came after its lease was lost or its task was over. It was kept aside, and not applied."""
+    """A result came after its lease was lost or its task was closed. It was kept as a late result, not applied."""
 
     key: str
     bot: str
@@ -301,12 +301,12 @@ class WorkLateResult(EventBody):
 
 @event("work.unblocked")
 class WorkUnblocked(OfSubtasks):
-    """Subtasks wait for nothing any more, and are ready."""
+    """All dependencies of these subtasks are met, and they are ready."""
 
 
 @event("work.skipped")
 class WorkSkipped(OfSubtasks):
-    """Subtasks will not run, since what they depend on ended otherwise than they need."""
+    """Subtasks will not run, because their dependencies ended in a way that rules them out."""
 
 
 @event("work.cancelled")
@@ -316,19 +316,19 @@ class WorkCancelled(OfSubtasks):
 
 @event("work.reopened")
 class WorkReopened(OfSubtasks):
-    """Rework or a retry put subtasks back to their start."""
+    """Rework or a retry reset subtasks to their start."""
 
 
 @event("work.due")
 class WorkDue(EventBody):
-    """The wait of an item is over: it is ready again."""
+    """The item's wait is over: it is ready again."""
 
     key: str
 
 
 @event("work.expired")
 class WorkExpired(EventBody):
-    """No bot took the item in time, and it failed."""
+    """No bot leased the item in time, and it failed."""
 
     key: str
     kind: Kind
@@ -348,7 +348,7 @@ class WorkAnswered(OfAttempt):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OfQuestion(EventBody):
-    """A question that a bot asked has ended without an answer."""
+    """A bot's question ended without an answer."""
 
     key: str
     approval: str
@@ -391,12 +391,12 @@ class WorkRejected(Judged):
 
 @event("work.rounds_exhausted")
 class WorkRoundsExhausted(Judged):
-    """The review of the subtask asked for rework once more than is allowed, and the subtask failed."""
+    """The review of the subtask asked for more rework than is allowed, and the subtask failed."""
 
 
 @event("work.review_failed")
 class WorkReviewFailed(EventBody):
-    """The review of the subtask itself failed, and the subtask with it."""
+    """The review of the subtask could not be completed, and the subtask failed."""
 
     key: str
     round: int
@@ -431,7 +431,7 @@ class ApprovalExpired(OfApproval):
 
 @event("approval.cancelled")
 class ApprovalCancelled(OfApproval):
-    """A decision is no longer needed."""
+    """The approval is no longer needed."""
 
 
 @event("bot.registered")
@@ -453,7 +453,7 @@ class OfBot(EventBody):
 
 @event("bot.draining")
 class BotDraining(OfBot):
-    """A person drained the bot: it finishes what it has, and gets nothing more."""
+    """A person drained the bot: it finishes its leases and gets no new work."""
 
 
 @event("bot.enabled")
@@ -463,7 +463,7 @@ class BotEnabled(OfBot):
 
 @event("bot.deleted")
 class BotDeleted(EventBody):
-    """The bot was removed: by a person, or (with the reason `not_seen`) since it was not heard of for long."""
+    """A person removed the bot, or (with the reason `not_seen`) it was removed after a long absence."""
 
     reason: Annotated[str | None, Mark.OWN, Mark.OMITTED] = None
     bot: str
@@ -494,7 +494,7 @@ class KeyRevoked(EventBody):
 
 @event("tenant.set")
 class TenantSet(EventBody):
-    """The share or the limits of a tenant were changed."""
+    """The share or limits of a tenant were changed."""
 
     weight: int
     max_backlog: int | None

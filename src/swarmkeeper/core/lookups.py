@@ -1,8 +1,8 @@
-"""What a store can be asked for: one `Lookup` for each kind, with the type of its keys and of what it finds.
+"""The kinds of rows that a store can load: one `Lookup` each, with the types of its key and its result.
 
-At run time a lookup is the kind's word (see `Transaction.load`), so that it costs nothing: a pair of lookup and key
-names one row to load. The types are for the type checker: `working.get(lookups.TASK, task_id)` is a `Task | None`.
-Comments say which rows come along with others: those need no lookup of their own.
+At run time a lookup is only a string (see `Transaction.load`); a pair of lookup and key names one row to load.
+The types serve the type checker: `working.get(lookups.TASK, task_id)` is a `Task | None`.
+Comments say which other rows a lookup also loads; those need no lookup of their own.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ V = TypeVar("V")
 
 
 class Lookup(str, Generic[K, V]):
-    """A kind of things that can be loaded, by keys of type K; what is found is a V."""
+    """A kind of rows to load, by a key of type K; the result is a V."""
 
     __slots__ = ()
 
     def of(self, key: K) -> tuple[str, K]:
-        """One thing to be loaded."""
+        """Return the need for the row with this key."""
         return self, key
 
 
-Page = tuple[str, str, int]  # (of what, after which id, how many at most)
+Page = tuple[str, str, int]  # (owning id, id to continue after, limit)
 
 # ---- tasks and work items ------------------------------------------------------------------------------------------
 
@@ -46,41 +46,41 @@ TASK: Lookup[str, Task | None] = Lookup("task")
 WORK: Lookup[str, Work | None] = Lookup("work")
 # (task id, key) -> work id
 WORK_KEY: Lookup[tuple[str, str], str | None] = Lookup("work_key")
-# The execute items of a task, ordered by id, and all edges between them. Brings the items.
+# The execute items of a task, ordered by id, and all edges between them. Also loads the items.
 GRAPH: Lookup[str, tuple[list[str], list[Edge]]] = Lookup("graph")
-# Edges that leave a work item, by child; after a child's id. Brings the children.
+# Edges from a work item, ordered by child, after a child's id. Also loads the children.
 CHILDREN: Lookup[Page, list[Edge]] = Lookup("children")
-# Edges that enter a work item, by parent. Brings the parents.
+# Edges to a work item, ordered by parent. Also loads the parents.
 PARENTS: Lookup[str, list[Edge]] = Lookup("parents")
-# Ids of items of a task that are not final, in order. Brings the items and their leases.
+# Ids of a task's items that are not final, in order. Also loads the items and their leases.
 OPEN_WORKS: Lookup[Page, list[str]] = Lookup("open_works")
-# Ids of items of a task that are READY, in order. Brings the items.
+# Ids of a task's READY items, in order. Also loads the items.
 HELD_WORKS: Lookup[Page, list[str]] = Lookup("held_works")
-# In the order in which they were made.
+# The jobs of a task, in order of creation.
 JOBS: Lookup[str, list[BackgroundJob]] = Lookup("jobs")
-# How many messages a task has.
+# Number of messages on a task.
 MESSAGES: Lookup[str, int] = Lookup("messages")
-# A body, as JSON.
+# A payload, as JSON.
 PAYLOAD: Lookup[str, bytes | None] = Lookup("payload")
 
 # ---- leases --------------------------------------------------------------------------------------------------------
 
 # The live lease of a work item.
 LEASE: Lookup[str, Lease | None] = Lookup("lease")
-# Lease id -> work id, while the lease lives. Brings the lease, the item and its task.
+# Lease id -> work id, for a live lease. Also loads the lease, the item and its task.
 LEASE_ID: Lookup[str, str | None] = Lookup("lease_id")
-# By lease id: a lease that has ended.
+# By lease id: the attempt, once the lease has ended.
 ATTEMPT: Lookup[str, Attempt | None] = Lookup("attempt")
-# (bot id, claim id) -> ids of items with live leases. Brings the leases.
+# (bot id, claim id) -> ids of items with live leases. Also loads the leases.
 CLAIM: Lookup[tuple[str, str], list[str]] = Lookup("claim")
-# (bot id, task id) -> how many attempts have ended, and the ids of items with live leases.
+# (bot id, task id) -> number of ended attempts, and the ids of items with live leases.
 GRANTS: Lookup[tuple[str, str | None], tuple[int, list[str]]] = Lookup("grants")
-# Of a work item: how many late results there are, and (lease id, hash of the content) of each.
+# Work id -> number of late results, and (lease id, hash of the content) of each.
 LATE: Lookup[str, tuple[int, list[tuple[str, str]]]] = Lookup("late")
-# Ids of items that a bot has leases on. Brings the leases, the items and their tasks.
+# Ids of items that a bot has leases on. Also loads the leases, the items and their tasks.
 LEASES_OF_BOT: Lookup[str, list[str]] = Lookup("leases_of_bot")
-# (tenant, bot name or None, key id, task id) -> ids of items on which bots of that name, or of that key where it has
-# no name, have live leases. Brings the items and leases.
+# (tenant, bot name or None, key id, task id) -> ids of items with live leases of bots of that name; without a name, of
+# bots of that key. Also loads the items and leases.
 SPEAKERS: Lookup[tuple[str, str | None, str, str], list[str]] = Lookup("speakers")
 
 # ---- bots, keys, tenants -------------------------------------------------------------------------------------------
@@ -88,12 +88,12 @@ SPEAKERS: Lookup[tuple[str, str | None, str, str], list[str]] = Lookup("speakers
 BOT: Lookup[str, Bot | None] = Lookup("bot")
 # (tenant, name, instance) -> bot id
 BOT_NAME: Lookup[tuple[str, str, str], str | None] = Lookup("bot_name")
-# (tenant, id or name) -> whether there is a bot of that id or name
+# (tenant, id or name) -> whether a bot with that id or name exists
 BOTS_CALLED: Lookup[tuple[str, str], bool] = Lookup("bots_called")
 KEY: Lookup[str, ApiKey | None] = Lookup("key")
 # Key id -> ids of the bots that registered with it.
 BOTS_OF_KEY: Lookup[str, list[str]] = Lookup("bots_of_key")
-# (tenant, bot name) -> ids of its keys that are not revoked
+# (tenant, bot name) -> ids of the bot's keys that are not revoked
 KEYS_OF_BOT: Lookup[tuple[str, str], list[str]] = Lookup("keys_of_bot")
 TENANT: Lookup[str, Tenant | None] = Lookup("tenant")
 
@@ -102,7 +102,7 @@ TENANT: Lookup[str, Tenant | None] = Lookup("tenant")
 APPROVAL: Lookup[str, Approval | None] = Lookup("approval")
 # Task id -> ids of its open approvals.
 APPROVALS: Lookup[str, list[str]] = Lookup("approvals")
-# (tenant, idempotency key) -> the call that was made under it
+# (tenant, idempotency key) -> the call made with it
 IDEMPOTENCY: Lookup[tuple[str, str], Idempotency | None] = Lookup("idempotency")
 # The audit tree of a tenant.
 TREE: Lookup[str, AuditTree | None] = Lookup("tree")

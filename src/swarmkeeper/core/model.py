@@ -1,7 +1,7 @@
-"""The records that the engine works on. Plain and slotted: they live inside one batch, and never leave the engine.
+"""The engine's records: slotted dataclasses. Mutable ones live inside one batch and never leave the engine.
 
-Times are integer microseconds since the epoch (UTC), `None` where there is none. Dicts and lists inside records are
-replaced, never changed in place, so that a shallow copy is enough to go back to.
+Times are integer microseconds since the epoch (UTC), or `None`. Dicts and lists inside records are replaced, never
+changed in place, so that a shallow copy is enough for undo.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from swarmkeeper.core.states import (
     TaskStatus,
 )
 
-Json = Any  # what a JSON document can hold
+Json = Any  # any JSON value
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class RedactedField:
 
 @dataclass(frozen=True, slots=True)
 class Redacted:
-    """What may enter the evidence. Made in one place, govern/redaction/redactor.py."""
+    """A value without its secrets, fit for the evidence. Only govern/redaction/redactor.py creates it."""
 
     value: Json
     fields: tuple[RedactedField, ...] = ()
@@ -44,19 +44,19 @@ class Redacted:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who calls, as the credential says."""
+    """The caller, as identified by the credential."""
 
     tenant: str
     key_id: str
     role: str
-    bot: str | None = None  # the one bot name it may act as
+    bot: str | None = None  # the only bot name it may act as
     owner: str | None = None
-    skills: frozenset[str] | None = None  # what its bot may claim to be able to do; None: anything
+    skills: frozenset[str] | None = None  # skills that its bots may register; None: any
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds and defaults of the rules. Built from settings at the root; durations in microseconds."""
+    """Limits and defaults of the rules, built from the settings. Durations are in microseconds."""
 
     lease_ttl: int = 30_000_000
     timeout: int = 900_000_000
@@ -64,17 +64,17 @@ class Limits:
     answer: int = 604_800_000_000  # how long an approval stays open
     max_attempts: int = 3
     crashes_max: int = 3
-    give_up: int = 3_600_000_000  # how long work may be put off in a row, so that nothing goes round for ever
-    # A lease nobody saw is a lost reply, five in a row are work that kills its bot at once.
+    give_up: int = 3_600_000_000  # longest total deferral in a row, so that no item is deferred for ever
+    # One unseen lease is a lost reply; five in a row mean that the work kills its bot at once.
     unseen_max: int = 4
     refusals_max: int = 3
     late_results_max: int = 20  # kept for one item
-    messages_max: int = 1_000  # on one task; whoever comes to work on it is given all that are for it
+    messages_max: int = 1_000  # on one task; a bot that starts work on it receives all that are for it
     slice_rows: int = 500
     idempotency: int = 86_400_000_000
     away: int = 120_000_000
-    forget_bots: int = 86_400_000_000  # not heard of for so long, a bot leaves the fleet; 0: never
-    # What a tenant may have, where it was not given other bounds; 0 is no bound.
+    forget_bots: int = 86_400_000_000  # a bot that is not seen for this long is removed; 0: never
+    # Limits of a tenant that has none of its own; 0: no limit.
     open_tasks: int = 0
     open_subtasks: int = 0
     stored_bytes: int = 0
@@ -107,20 +107,20 @@ class Task:
     version: int = 0  # grows with every write
     sequence: int = 0  # of the last event
     n_total: int = 0  # execute items
-    n_open: int = 0  # of them, not final
-    n_failed: int = 0  # of them, FAILED or CANCELLED
+    n_open: int = 0  # execute items that are not final
+    n_failed: int = 0  # execute items that are FAILED or CANCELLED
     round: int = 1
     reworks: int = 0  # final verdicts of rework since the last retry
     deadline: int | None = None
-    deadline_left: int | None = None  # while the clock of the deadline stands
-    planned: bool = False  # a plan was accepted once
-    started: bool = False  # an execute item was leased once
-    loading: bool = False  # rows of the plan, or of a reopen, are still being written: nothing is handed out
-    contributors: tuple[str, ...] = ()  # owners who planned or made a result
+    deadline_left: int | None = None  # remaining time while the deadline's clock is stopped
+    planned: bool = False  # a plan was accepted at some time
+    started: bool = False  # an execute item was leased at some time
+    loading: bool = False  # rows of the plan, or of a reopen, are still being written: nothing is leased
+    contributors: tuple[str, ...] = ()  # owners of bots that made the plan or a result
     verdict: str | None = None  # payload id of the combined verdict
     usage: Mapping[str, int] = field(default_factory=dict)
     trace: str = ""  # W3C traceparent of the submission
-    position: int = 0  # when it came in, and then when its plan was accepted: what was begun first is finished first
+    position: int = 0  # time of submission, later of the plan's acceptance: tasks started first are finished first
 
 
 @dataclass(slots=True)
@@ -134,41 +134,41 @@ class Work:
     status: Status
     priority: int
     created_at: int
-    position: int = 0  # when it joined its queue, no two alike; kept over a release
-    subject: str | None = None  # of the review of one subtask: that subtask's work id
+    position: int = 0  # when it joined its queue, unique; a release keeps it
+    subject: str | None = None  # for the review of one subtask: that subtask's work id
     attempt: int = 0  # leases ever granted: for order and display, never reset
     tries: int = 0  # failed or timed out since the last reopen; max_attempts bounds it
-    crashes: int = 0  # expired after being seen, since the last reopen
-    deferrals: int = 0  # costless endings in a row
-    put_off: int = 0  # how long it was to wait after them, in all
-    give_up: int = 3_600_000_000  # where that ends it
+    crashes: int = 0  # leases that expired after they were seen, since the last reopen
+    deferrals: int = 0  # deferred or released attempts in a row
+    put_off: int = 0  # total wait of these deferrals
+    give_up: int = 3_600_000_000  # total deferral at which it fails
     unseen: int = 0  # leases in a row whose id never came back
-    start_due: int | None = None  # when it ends for want of a taker; only while READY and not held
-    start_left: int = 0  # of the schedule-to-start, while its clock stands
-    start: int = 0  # the whole of it
+    start_due: int | None = None  # when it fails if no bot leases it; only while READY and not held
+    start_left: int = 0  # remaining schedule-to-start while its clock is stopped
+    start: int = 0  # schedule-to-start
     pending: int = 0  # edges not yet settled
     round: int = 1
-    reworks: int = 0  # verdicts of rework on this item alone, since the last reopen
+    reworks: int = 0  # rework verdicts on this item, since the last reopen
     timeout: int = 0
     max_attempts: int = 3
     continue_on_failure: bool = False  # on_failure is `continue`
-    failure_handled: bool = False  # a failure of it is: it continues, or an edge for it leaves it
+    failure_handled: bool = False  # its failure does not fail the task: it continues, or an edge accepts the failure
     wake: int | None = None  # WAITING until then; None: until an answer
     payload: str | None = None  # payload id: description, input …
     result: str | None = None  # payload id of the accepted result
     result_hash: str | None = None
-    checkpoint: str | None = None  # payload id of what the last attempt left
-    excluded: tuple[str, ...] = ()  # owners who may not have it
-    reviewer_owner: str | None = None  # of a final review: the owner who has it, or has voted with it
+    checkpoint: str | None = None  # payload id of the last attempt's checkpoint
+    excluded: tuple[str, ...] = ()  # owners whose bots may not lease it
+    reviewer_owner: str | None = None  # for a final review: the owner whose bot has leased it, or has voted with it
     error: Mapping[str, Json] | None = None  # why it FAILED
-    since: int = 0  # when it came into its present status
+    since: int = 0  # when it entered its current status
     version: int = 0
-    ordinal: int = 0  # how many stood before it: in its plan, or in its round of reviews
+    ordinal: int = 0  # its index in the plan, or in its round of reviews
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """Items that the same bots may take."""
+    """A queue of items that the same bots may lease."""
 
     id: int
     kind: Kind
@@ -190,18 +190,18 @@ class Lease:
     ends_at: int
     ttl: int
     seen: bool = False
-    refusals: int = 0  # that count against it
-    refused: tuple[str, ...] = ()  # hashes of refused contents, one for each refusal
+    refusals: int = 0  # refused reports that count
+    refused: tuple[str, ...] = ()  # hash of the content of each refused report
     progress: Mapping[str, Json] | None = None
     usage: Mapping[str, int] | None = None
     checkpoint: str | None = None  # payload id
-    cancelled: bool = False  # its task closed: lives on for its grace only
+    cancelled: bool = False  # its task closed: the lease stays only for its grace period
     version: int = 0
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One try, written once, when it ends."""
+    """One attempt, written once, when it ends."""
 
     work: str
     task: str
@@ -217,9 +217,9 @@ class Attempt:
     result: str | None = None  # payload id
     result_hash: str | None = None
     usage: Mapping[str, int] | None = None
-    answer: str | None = None  # of an `asked` or `released` attempt: what the first call was answered
-    reason: str | None = None  # why the bot gave it back; redacted
-    progress: Mapping[str, Json] | None = None  # how far it had come, with its last lines; redacted, see said.py
+    answer: str | None = None  # with `asked` or `released`: the answer to the first call, for repeats
+    reason: str | None = None  # why the bot released it; redacted
+    progress: Mapping[str, Json] | None = None  # last progress and log lines; redacted, see rules/heartbeat_log.py
 
 
 @dataclass(slots=True)
@@ -238,7 +238,7 @@ class Bot:
     name: str
     instance: str
     version: str
-    owner: str  # its own id where the key has none
+    owner: str  # the bot's id if the key has no owner
     key_id: str
     created_at: int
     skills: tuple[str, ...] = ()  # sorted
@@ -246,7 +246,7 @@ class Bot:
     dedicated: bool = False
     endpoint: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
-    status: str = "active"  # active | draining | disabled; `away` is seen, not stored
+    status: str = "active"  # active | draining | disabled; `away` is derived, not stored
     last_seen: int = 0
     row_version: int = 0
 
@@ -254,17 +254,17 @@ class Bot:
 @dataclass(frozen=True, slots=True)
 class Tenant:
     id: str
-    weight: int = 1  # of the engine's time where several want it
-    max_backlog: int | None = None  # tasks that are not final; None: no bound
-    open_tasks: int = 0  # those that are not final now
-    open_subtasks: int = 0  # of its tasks, those that are not final
-    stored_bytes: int = 0  # what its inputs, outputs and messages take, about
+    weight: int = 1  # share of the engine's time when several tenants compete
+    max_backlog: int | None = None  # limit of tasks that are not final; None: no limit
+    open_tasks: int = 0  # tasks that are not final
+    open_subtasks: int = 0  # subtasks that are not final
+    stored_bytes: int = 0  # approximate size of its inputs, outputs and messages
 
 
 @dataclass(slots=True)
 class ApiKey:
-    id: str  # key_…: the record's
-    public_id: str  # the ten characters in the key itself
+    id: str  # key_…: id of the record
+    public_id: str  # the ten-character id inside the key
     tenant: str
     role: str
     digest: bytes  # HMAC of the secret
@@ -274,7 +274,7 @@ class ApiKey:
     skills: tuple[str, ...] | None = None
     expires_at: int | None = None
     revoked_at: int | None = None
-    previous_digest: bytes | None = None  # still good after a rotation, until previous_until
+    previous_digest: bytes | None = None  # valid after a rotation, until previous_until
     previous_until: int | None = None
     version: int = 0
 
@@ -322,9 +322,9 @@ class Timer:
 
 @dataclass(slots=True)
 class QueueEntry:
-    """An item that may be handed out now. `position` and then `work` order it within queue and priority.
+    """An item that may be leased now, ordered by (`position`, `work`) within its queue and priority.
 
-    `since` is when it joined its queue: how long it has waited.
+    `since` is when it joined its queue.
     """
 
     work: str
@@ -343,14 +343,14 @@ class Message:
     tenant: str
     task: str
     from_bot: str
-    to_bot: str | None  # a bot's id or name; None: whoever works on the task
+    to_bot: str | None  # a bot's id or name; None: all bots that work on the task
     payload: str  # payload id
     at: int
 
 
 @dataclass(frozen=True, slots=True)
 class LateResult:
-    """What a bot sent under a lease that was no longer its own. Seen by operators, never applied."""
+    """A result reported under a lease that the bot had lost. Operators can see it; it is never applied."""
 
     lease_id: str
     content_hash: str
@@ -374,7 +374,7 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A question's answer, for the item's next lease."""
+    """The answer to a bot's question, delivered with the item's next lease."""
 
     work: str
     task: str
@@ -388,20 +388,20 @@ class Idempotency:
     tenant: str
     key: str
     request_hash: str
-    status: int  # what the edge answered first
-    resource: str  # id of what was made or changed; several are parted by a blank
+    status: int  # status of the first answer
+    resource: str  # id of the created or changed object; several are separated by blanks
     expires: int
 
 
 @dataclass(slots=True)
 class Event:
-    """A fact in the feed. The store gives it its cursor when it is saved."""
+    """An event of the feed. The store assigns its cursor when it is saved."""
 
     id: str
     at: int
     tenant: str
     task: str | None
-    sequence: int  # 1, 2, 3 … within a task; 0 where there is none
+    sequence: int  # 1, 2, 3 … within a task; 0 without a task
     work: str | None
     kind: str  # "task.planned", "work.leased", "bot.registered" …
     actor: str
@@ -411,7 +411,7 @@ class Event:
 
 @dataclass(slots=True)
 class AuditEntry:
-    """Who did what, and what came of it: one for each accepted command and each act of the engine itself."""
+    """An audit record: who did what, with which outcome. One for each accepted command and each engine action."""
 
     id: str
     at: int
@@ -425,7 +425,7 @@ class AuditEntry:
     outcome: str  # accepted | refused
     effect: str  # allow | deny
     reasons: tuple[str, ...]
-    events: tuple[Event, ...]  # that it caused
+    events: tuple[Event, ...]  # the events that it caused
     body: Redacted
     salt: bytes
     trace: str = ""
@@ -433,7 +433,7 @@ class AuditEntry:
 
 @dataclass(slots=True)
 class AuditLeaf:
-    """An audit record as it is kept: its place in the tenant's tree, the exact bytes hashed, and the body beside."""
+    """A stored audit record: its index in the tenant's tree, the exact hashed bytes, and the separate body."""
 
     tenant: str
     index: int
@@ -450,7 +450,7 @@ class AuditLeaf:
 
 @dataclass(frozen=True, slots=True)
 class AuditTree:
-    """The head of a tenant's audit tree: what is needed to append, and what a verifier compares with."""
+    """The head of a tenant's audit tree: what appending needs, and what a verifier compares."""
 
     tenant: str
     size: int
@@ -460,7 +460,7 @@ class AuditTree:
 
 @dataclass(frozen=True, slots=True)
 class SubtaskSpec:
-    """One node of a plan, as sent, with defaults filled in."""
+    """One node of a plan as sent, with defaults filled in."""
 
     key: str
     description: str

@@ -1,7 +1,7 @@
-"""The named reads that a store has to offer: of each its name, the class of its rows, and its parameters.
+"""The named reads that every store must offer: each has a name, a row class and parameters.
 
-A row holds its columns as the store keeps them: times in microseconds, JSON as text, words of core/states.py as
-strings. What a store's query answers beyond the fields of the class is left out.
+A row holds its columns as stored: times in microseconds, JSON as text, enums of core/states.py as strings. Columns
+that the row class does not have are dropped.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ JsonText = str
 
 
 async def fetch(reader: Reader, read: Read[R], **parameters: Any) -> list[R]:
-    """The rows of a named read."""
+    """Run a named read and return its rows. The keyword arguments must be exactly the read's parameters."""
     assert parameters.keys() == read.parameters, f"{read} takes {sorted(read.parameters)}"
     found: list[R] = await reader.read(read, parameters)
     return found
@@ -59,7 +59,7 @@ class TaskRow(NamedTuple):
     usage: JsonText
     created_at: int
     updated_at: int
-    spec_bytes: int | None = None  # in pages alone
+    spec_bytes: int | None = None  # only in pages
 
 
 class PayloadRow(NamedTuple):
@@ -68,7 +68,7 @@ class PayloadRow(NamedTuple):
 
 
 class SubtaskRow(NamedTuple):
-    """An item beside the lease that it is under, and the last attempt at it that has ended."""
+    """An item with its live lease and its last ended attempt."""
 
     seq: int
     id: str
@@ -84,8 +84,8 @@ class SubtaskRow(NamedTuple):
     result: str | None  # payload id
     error: JsonText | None
     spec: bytes | None  # the planned subtask as JSON
-    held: int  # whether it is under a lease
-    holder: str | None  # name of the bot that has it
+    held: int  # whether it has a live lease
+    holder: str | None  # name of the bot that holds the lease
     said: JsonText | None  # progress under the lease
     started: int | None
     ended: int | None
@@ -106,7 +106,7 @@ class CountRow(NamedTuple):
 
 
 class OutputRow(NamedTuple):
-    """Where an output stands, and how large it is."""
+    """The position of an output, and its size."""
 
     task: str
     key: str
@@ -179,16 +179,16 @@ ATTEMPT_ON_TASK = Read("attempt_on_task", WorkIdRow, "tenant", "bot", "key", "ta
 
 
 class ReportStandingRow(NamedTuple):
-    """What is known of one result that a bot would report."""
+    """The stored state that decides about one report of a bot."""
 
     place: int
     named_task: str | None
     lease_id: str | None
     task_status: str | None
-    live: int  # leases that it may be under; of a named lease 0 or 1
+    live: int  # live leases that it may belong to; for a named lease 0 or 1
     ended: int
-    again: int  # whether its attempt has a result
-    late: int  # results of its item that came too late
+    again: int  # whether its attempt has a result already
+    late: int  # late results of its item
 
 
 class BotOwnerRow(NamedTuple):
@@ -203,7 +203,7 @@ class WeightRow(NamedTuple):
 
 
 class JudgedRow(NamedTuple):
-    """The subtask that a review is about, with its output."""
+    """A subtask under review, with its output."""
 
     id: str
     task: str
@@ -215,7 +215,7 @@ class JudgedRow(NamedTuple):
 
 
 class UpstreamRow(NamedTuple):
-    """An `OutputRow`, and the item that goes on from it."""
+    """An `OutputRow`, and the item that depends on it."""
 
     child: str
     task: str
@@ -266,7 +266,7 @@ class NewestMessageRow(NamedTuple):
 
 class MessageRow(NamedTuple):
     id: str
-    from_bot: str  # a bot's name, where it is a bot
+    from_bot: str  # the sender's name if it is a bot
     to_bot: str | None
     task: str
     at: int
@@ -349,7 +349,7 @@ class WaitingRow(NamedTuple):
 
 
 class KeyRow(NamedTuple):
-    """A key without anything that could be used as one."""
+    """A key without its secret parts."""
 
     id: str
     role: str
@@ -362,7 +362,7 @@ class KeyRow(NamedTuple):
 
 
 class SecretKeyRow(NamedTuple):
-    """A key with what proves that it is genuine."""
+    """A key with the digests that verify it."""
 
     id: str
     public_id: str

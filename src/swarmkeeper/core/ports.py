@@ -1,4 +1,4 @@
-"""What the inside needs of the outside, as protocols. Adapters live in storage/, broker/ and at the root."""
+"""Protocols of what the core needs from outside. Adapters live in storage/, broker/ and at the root."""
 
 from __future__ import annotations
 
@@ -48,45 +48,49 @@ class Clock(Protocol):
 
 class Entropy(Protocol):
     def seed(self) -> bytes:
-        """Sixteen bytes for one command: all its ids and jitter derive from them."""
+        """Return 16 bytes for one command; all its ids and jitter derive from them."""
 
     def secret(self, size: int) -> bytes:
-        """Bytes fit for keys and peppers."""
+        """Return random bytes fit for keys and peppers."""
 
 
 class Rules(Protocol):
-    """What decisions ask of govern."""
+    """The rules of access and redaction that decisions use; govern implements them."""
 
     hash: str
 
     def redact(self, value: Json, own: Mapping[str, Json] | None = None, *, tenant: str | None = None) -> Redacted:
-        """The value without its secrets. `own` are more members of it, of which nothing came from outside: ids,
-        digests, numbers and words of ours. They are looked at only where a rule names their place. Where `tenant` is
-        named, what stands for equal secrets of it is equal."""
+        """Return the value without its secrets.
+
+        Args:
+            own: more members of the value, made by the engine: ids, digests, numbers and fixed words. They are
+                scanned only if a rule names their path.
+            tenant: if given, equal secrets of this tenant get equal replacements.
+        """
 
     def text(self, value: str, *, tenant: str | None = None) -> str: ...
 
     def in_force(self) -> Rules:
-        """The rules as they are now, for as long as one batch takes."""
+        """Return a fixed copy of the current rules, for one batch."""
 
     def may(self, principal: Principal, action: str) -> bool: ...
 
     def why_not(self, principal: Principal, action: str) -> str: ...
 
     def check_schema(self, schema: Mapping[str, Json]) -> tuple[Detail, ...]:
-        """What keeps a JSON Schema from being used for answers; places are below `/schema`."""
+        """Return why a JSON Schema cannot be used for answers; pointers are below `/schema`."""
 
     def check_answer(self, schema: Mapping[str, Json], answer: Json) -> tuple[Detail, ...]:
-        """Where an answer is not what the schema asks for; places are below `/answer`."""
+        """Return where an answer violates the schema; pointers are below `/answer`."""
 
 
-# A thing to be loaded: (kind, key), as `Lookup.of` makes it. lookups.py has the kinds.
+# A row to load: (kind, key), as `Lookup.of` returns it. lookups.py has the kinds.
 Key = tuple[str, Any]
 
 
 @dataclass(slots=True)
 class Changes:
-    """All that one batch (or one part of it) writes. Records with a `version` are written over version - 1."""
+    """All writes of one batch, or of a part of it. Records with a `version` replace version - 1."""
 
     queues: list[Queue] = field(default_factory=list)
     tasks: dict[str, Task] = field(default_factory=dict)
@@ -102,10 +106,10 @@ class Changes:
     )  # id -> (task id, JSON); None removes it
     bots: dict[str, Bot | None] = field(default_factory=dict)
     keys: dict[str, ApiKey] = field(default_factory=dict)
-    tenants: dict[str, Tenant] = field(default_factory=dict)  # what they may have; `opened` counts
+    tenants: dict[str, Tenant] = field(default_factory=dict)  # shares and limits; `opened` has the counts
     opened: dict[str, int] = field(default_factory=dict)  # by tenant: tasks opened less tasks that became final
     opened_subtasks: dict[str, int] = field(default_factory=dict)  # likewise
-    stored: dict[str, int] = field(default_factory=dict)  # by tenant: bytes of bodies written to be kept
+    stored: dict[str, int] = field(default_factory=dict)  # by tenant: bytes of stored bodies
     approvals: dict[str, Approval] = field(default_factory=dict)
     jobs: dict[str, BackgroundJob | None] = field(default_factory=dict)
     late_results: list[LateResult] = field(default_factory=list)
@@ -117,14 +121,14 @@ class Changes:
     leaves: list[AuditLeaf] = field(default_factory=list)
     trees: dict[str, AuditTree] = field(default_factory=dict)
     alive_at: int | None = None
-    requests: dict[str, str] = field(default_factory=dict)  # audit id of events -> id of the call; for the log alone
+    requests: dict[str, str] = field(default_factory=dict)  # audit id of events -> request id; only for the log
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__)
 
 
 class StaleVersion(Exception):
-    """Another writer was there first: run the batch again on what is there now."""
+    """Another writer changed a record first: run the batch again on the new state."""
 
 
 class StoreUnavailable(Exception):
@@ -132,28 +136,30 @@ class StoreUnavailable(Exception):
 
 
 class StoreLost(StoreUnavailable):
-    """The store's files were removed or replaced while it was open. It takes nothing more: end the process.
+    """The store's files were removed or replaced while it was open. It takes no more writes: end the process.
 
-    What was asked last may be in the files that are gone; it must not be acknowledged.
+    The last commands may be only in the lost files; do not acknowledge them.
     """
 
 
 class StoreDamaged(Exception):
-    """A part of the store is not as it was written. What needs that part fails; the rest goes on."""
+    """A part of the store is damaged. Operations that need that part fail; others work."""
 
 
 class Transaction(Protocol):
     """One transaction."""
 
     async def load(self, needs: Iterable[Key]) -> Mapping[Key, Any]:
-        """Read in bulk what is named; nothing is locked twice. The answer has every want, and may have more.
+        """Read these rows in bulk. The result has every requested key, and may have more.
 
-        lookups.py says of each kind what its keys are, what is found under them, and what is brought along.
+        lookups.py describes the keys and results of each kind, and which other rows it loads.
         """
 
     async def levels(self, tenant: str, queues: Sequence[int]) -> list[tuple[int, int, int]]:
-        """Each (queue, priority) at which something of the tenant can be handed out, for these queues; and since when
-        what waits longest there has waited."""
+        """Return (queue, priority, since) for these queues, where the tenant has items to lease.
+
+        `since` is when the oldest of these items joined its queue.
+        """
 
     async def queue_entries(
         self,
@@ -166,41 +172,44 @@ class Transaction(Protocol):
         *,
         by_age: bool = False,
     ) -> list[QueueEntry]:
-        """Up to `limit` items of one (queue, priority), by (place, work) from the first one > `after`; none whose
-        `excluded` names the owner. Owner "" sees all.
+        """Return up to `limit` items of one (queue, priority), ordered by (position, work), from the first > `after`.
 
         Args:
-            by_age: by (since, work) instead, for all owners.
+            owner: leave out items that exclude this owner; "" leaves out none.
+            by_age: order by (since, work) instead, for all owners.
         """
 
     async def due(self, now: int, limit: int) -> list[Timer]:
-        """Timers due at `now`, the earliest first."""
+        """Return up to `limit` timers that are due at `now`, the earliest first."""
 
     async def job_tenants(self) -> list[str]:
-        """Tenants that have open jobs."""
+        """Return the tenants that have open jobs."""
 
     async def next_jobs(self, limit: int, after: str, tenant: str) -> list[BackgroundJob]:
-        """The oldest open job of each of a tenant's tasks, by task id from the first one > `after`, going round."""
+        """Return the oldest open job of each task of a tenant.
+
+        The order is by task id, from the first one > `after`, and wraps around.
+        """
 
     async def save(self, changes: Changes) -> int:
-        """Write the changes and return the cursor of the last event. May be called more than once in a unit.
+        """Write the changes and return the cursor of the last event. May be called more than once in a transaction.
 
         Raises:
             StaleVersion: a record was not at version - 1.
         """
 
     async def purge(self, now: int, limit: int) -> int:
-        """Remove up to `limit` idempotency keys that ended before `now`; how many were removed."""
+        """Remove up to `limit` idempotency keys that expired before `now`; return the number removed."""
 
 
 R = TypeVar("R")
 
 
 class Read(str, Generic[R]):
-    """The name of a query that a store answers, with the class of the answer's rows and the query's parameters.
+    """The name of a store query, with its row class and its parameters.
 
-    The class is a dataclass or a NamedTuple. Its fields are called as the columns that they take, in any order; only a
-    field with a default may lack a column.
+    The class is a dataclass or a NamedTuple. Its fields are named like the query's columns, in any order; a field
+    without a column must have a default.
     """
 
     __slots__ = ("parameters", "row")
@@ -214,60 +223,64 @@ class Read(str, Generic[R]):
 
 
 class Reader(Protocol):
-    """What can be asked by name: a store, or a snapshot of it."""
+    """Runs named reads: a store, or a snapshot of it."""
 
     async def read(self, name: str, parameters: Mapping[str, Any]) -> list[Any]:
-        """The rows of one named query, on what is committed: records of `name.row`, or dicts of columns where the name
-        is a plain string.
+        """Return the committed rows of one named query: `name.row` records, or dicts of columns for a plain string.
 
-        The names are those of core/named_reads.py, whose `fetch` gives the answer its type.
+        core/named_reads.py has the names; its `fetch` gives the answer its type.
         """
 
 
 class ReadsOnly(Reader, Protocol):
-    """What can be looked at."""
+    """A store that can be read but not written."""
 
     def snapshot(self) -> AbstractAsyncContextManager[Reader]:
-        """The store as it is at one moment, for as long as the block lasts: what is committed meanwhile is not seen.
+        """Read the store as of one moment for the whole block; later commits are not visible.
 
-        Within the block only its own reads are awaited.
+        Inside the block, await only reads of the snapshot.
         """
 
 
 class Store(ReadsOnly, Protocol):
-    """Durable truth. At most one orchestrator has a SQLite store open."""
+    """The durable state. At most one server has a SQLite store open."""
 
     async def open(self) -> None: ...
 
     async def close(self) -> None: ...
 
     def begin(self) -> AbstractAsyncContextManager[Transaction]:
-        """A unit that commits when the block ends, and rolls back when it raises.
+        """Open a transaction that commits at the end of the block, and rolls back if the block raises.
 
         Raises:
             StoreUnavailable: nothing was done; the caller may try again.
-            StoreLost: here and in every other method, from when the store's files are others.
-            StoreDamaged: here and in every other method, where it meets a part that is not as it was written.
+            StoreLost: the store's files were removed or replaced; every method raises it from then on.
+            StoreDamaged: a needed part of the store is damaged; every method may raise it.
         """
 
     async def start(self) -> Started:
-        """What the engine must know before its first batch."""
+        """Return what the engine needs before its first batch."""
 
     async def grace(self, now: int, start_floor: int, *, moved: int = 0) -> None:
-        """After a stop: nothing a bot's silence causes is due before `now` + half its lease's TTL (lease and its end),
-        and before `start_floor` (schedule-to-start). Due times are raised to that, never added up.
+        """Give bots time after a stop, in which they could not send heartbeats.
+
+        No lease expires or ends before `now` + half its TTL, and no schedule-to-start before `start_floor`. Due times
+        are raised to that; repeated calls do not add up.
 
         Args:
-            moved: how far time was set forward at once, in which no bot could beat or work: as much is left of leases.
+            moved: microseconds by which time jumped forward; leases keep their remaining time.
         """
 
     async def set_back(self, by: int, wall: int) -> None:
-        """Set the time that the store has reached back by so much, and with it all that is still to come, so that as
-        much is left of everything as before. What came in after `wall`, which cannot be, is moved too; events, audit
-        records and attempts keep what was written down. Only while no job is open, and nobody else writes."""
+        """Set the store's time back by `by` microseconds.
+
+        All due times move with it, so that remaining times stay the same. Items that arrived after `wall`, which is
+        impossible, move too; events, audit records and attempts keep their times. Call this only while no job is open
+        and no other process writes.
+        """
 
     async def changed_outside(self) -> bool:
-        """Whether another process has written since the last call."""
+        """Return whether another process has written since the last call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,13 +289,13 @@ class Started:
     queues: tuple[Queue, ...]
     next_due: int | None
     held: Mapping[str, int]  # bot id -> live leases
-    pepper: bytes  # made with the store, for where none is configured
+    pepper: bytes  # created with the store; used if none is configured
     bots: tuple[Bot, ...]
-    jobs: bool  # whether any is open
+    jobs: bool  # whether a job is open
 
 
 class Broker(Protocol):
-    """Carries hints to look again. A lost hint costs a moment, never a fact."""
+    """Carries hints to read again. A lost hint only causes a delay."""
 
     async def publish(self, topic: str, body: bytes = b"") -> None: ...
 

@@ -1,7 +1,7 @@
 """The life cycles of tasks and work items, as tables. Read this first.
 
-No other place decides what may follow what. Diagrams in the docs are drawn from these tables, databases repeat
-the sets of words as CHECK constraints, and final states are derived, so that they cannot disagree.
+Only these tables decide which status may follow which. The diagrams in the docs are generated from them, and databases
+repeat the sets of words as CHECK constraints. Final states are derived, so that they cannot disagree.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ TASK_LIFE: Mapping[tuple[TaskStatus | None, TaskTransition], TaskStatus] = Mappi
         (None, TaskTransition.SUBMITTED): TaskStatus.CREATED,
         (TaskStatus.CREATED, TaskTransition.PLANNED): TaskStatus.PLANNED,
         (TaskStatus.PLANNED, TaskTransition.STARTED): TaskStatus.IN_PROGRESS,
-        # A plan whose every subtask was skipped or failed before one was leased finishes from PLANNED.
+        # If every subtask was skipped or failed before one was leased, the task finishes from PLANNED.
         (TaskStatus.PLANNED, TaskTransition.FINISHED): TaskStatus.COMPLETED,
         (TaskStatus.IN_PROGRESS, TaskTransition.FINISHED): TaskStatus.COMPLETED,
         (TaskStatus.COMPLETED, TaskTransition.ACCEPTED): TaskStatus.ARCHIVED,
@@ -91,7 +91,7 @@ TASK_LIFE: Mapping[tuple[TaskStatus | None, TaskTransition], TaskStatus] = Mappi
         (TaskStatus.PLANNED, TaskTransition.FAILED): TaskStatus.FAILED,
         (TaskStatus.IN_PROGRESS, TaskTransition.FAILED): TaskStatus.FAILED,
         (TaskStatus.COMPLETED, TaskTransition.FAILED): TaskStatus.FAILED,
-        # `retried` has four rows because where a failed task goes on depends on how far it had come.
+        # A retry has four rows: a failed task continues from where it had come.
         (TaskStatus.FAILED, TaskTransition.RETRIED_TO_PLAN): TaskStatus.CREATED,
         (TaskStatus.FAILED, TaskTransition.RETRIED_TO_START): TaskStatus.PLANNED,
         (TaskStatus.FAILED, TaskTransition.RETRIED_TO_WORK): TaskStatus.IN_PROGRESS,
@@ -100,7 +100,7 @@ TASK_LIFE: Mapping[tuple[TaskStatus | None, TaskTransition], TaskStatus] = Mappi
     }
 )
 
-# A task in one of these takes no more reports; its outcome is set.
+# A task in one of these states accepts no reports; its outcome is set.
 TASK_CLOSED = frozenset({TaskStatus.FAILED, TaskStatus.ARCHIVED})
 
 
@@ -188,7 +188,7 @@ FINAL = frozenset(Status) - {status for status, _ in LIFE}
 
 
 class Reopening(StrEnum):
-    """What an item becomes when rework or retry opens it again, whatever it was before."""
+    """The status of an item that rework or a retry reopens, from any earlier status."""
 
     BLOCKED = "reopened_blocked"
     READY = "reopened_ready"
@@ -201,14 +201,14 @@ REOPEN: Mapping[Reopening, Status] = MappingProxyType(
 
 
 class Condition(StrEnum):
-    """When an edge lets its child go on."""
+    """The outcome of the parent that an edge requires."""
 
     SUCCESS = "success"
     DONE = "done"
     FAILURE = "failure"
 
 
-# CANCELLED settles nothing: it only comes with the end of the whole task, and its children are cancelled too.
+# CANCELLED has no row: an item is cancelled only when its task ends, and then its children are cancelled too.
 EDGE_MET: Mapping[tuple[Condition, Status], bool] = MappingProxyType(
     {
         (Condition.SUCCESS, Status.SUCCEEDED): True,
@@ -268,10 +268,10 @@ KIND_OF: Mapping[BotType, Kind] = MappingProxyType(
 
 
 def after(status: Status, transition: Transition) -> Status:
-    """What a work item is once this has happened to it.
+    """Return the status of a work item after a transition.
 
     Raises:
-        IllegalTransition: it cannot happen to an item in that state.
+        IllegalTransition: the transition is not allowed from this status.
     """
     try:
         return LIFE[status, transition]
@@ -280,10 +280,10 @@ def after(status: Status, transition: Transition) -> Status:
 
 
 def task_after(status: TaskStatus | None, transition: TaskTransition) -> TaskStatus:
-    """What a task is once this has happened to it; `None` before it was submitted.
+    """Return the status of a task after a transition; `status` is `None` before submission.
 
     Raises:
-        IllegalTransition: it cannot happen to a task in that state.
+        IllegalTransition: the transition is not allowed from this status.
     """
     try:
         return TASK_LIFE[status, transition]
@@ -292,7 +292,7 @@ def task_after(status: TaskStatus | None, transition: TaskTransition) -> TaskSta
 
 
 def effective(task: TaskStatus, work: Status) -> Status:
-    """What an item is in truth while the sweep behind a closed task has not reached its row yet."""
+    """Return the effective status of an item: CANCELLED if its task is closed, even if its row still says otherwise."""
     if task in TASK_CLOSED and work not in FINAL:
         return Status.CANCELLED
     return work

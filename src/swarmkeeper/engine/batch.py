@@ -1,4 +1,4 @@
-"""One batch: load, decide, one slice of a job, hand over, save. It knows nothing of the loop around it."""
+"""Run one batch: load, decide, run one slice of a job, grant leases, save. It does not depend on the loop."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from swarmkeeper.core.states import Kind
 from swarmkeeper.engine.dispatcher import Dispatcher, Poll, Scheduler
 from swarmkeeper.govern import audit
 
-ROUNDS_MAX = 1_000  # a bound for what never ends; decisions ask for rows in bulk, and need a few
+ROUNDS_MAX = 1_000  # detects endless loads; decisions ask for rows in bulk and need a few rounds
 TIMERS_MAX = 256  # fired in one batch
-REPORTS_A_SLICE = 4  # of one batch may each set off a whole slice: few do
-SLICES_MAX = 16  # into which a slice is divided where more come together
+REPORTS_A_SLICE = 4  # with fewer than twice as many reports, each may write a whole slice: few do
+SLICES_MAX = 16  # a slice is divided into at most this many when there are more reports
 
 
 @dataclass(slots=True, eq=False)
@@ -32,13 +32,13 @@ class Queued:
     command: Command[Any]
     seed: bytes
     answer: asyncio.Future[Any] | None = None
-    request: str = ""  # id of the call that it came with
+    request: str = ""  # request id
     value: Any = None
     error: BaseException | None = None
-    poll: Poll | None = None  # a claim that rides along with the last of a group of reports
+    poll: Poll | None = None  # a claim sent along with a group of reports; on the last of them
     group: tuple[Queued, ...] = ()
     rounds: int = 0
-    rows: int = 0  # that it wrote
+    rows: int = 0  # rows that it wrote
     decided: bool = False
 
     @property
@@ -46,7 +46,7 @@ class Queued:
         return self.decided and self.error is None and not isinstance(self.value, Refusal)
 
     def settle(self, error: BaseException | None) -> None:
-        """Answer whoever waits for it."""
+        """Set the answer, or the error, if a caller still waits."""
         if self.answer is None or self.answer.done():
             return
         if error is not None:
@@ -80,30 +80,34 @@ class Batch:
         alive: bool = False,
         slice_rows: int | None = None,
     ) -> None:
-        """
+        """Decide the commands, timers, job and polls, and save the result.
+
         Args:
-            slice_rows: how many rows a command may write, or the slice of the job where it is alone; None for as
-                many as limits say.
+            slice_rows: how many rows one command may write, or the job's slice if nothing else waits; None: the limit.
         """
         whole = self.working.limits.slice_rows if slice_rows is None else slice_rows
         self._slice(whole)
-        # What many commands set off is written in many slices: none of them alone may hold up the others.
-        several = sum(isinstance(one.command, Report) for one in commands) // REPORTS_A_SLICE
+        # Many reports share the slice, so that together they do not make the batch too long.
+        several = sum(isinstance(queued.command, Report) for queued in commands) // REPORTS_A_SLICE
         if several > 1:
             self._slice(max(whole // several, whole // SLICES_MAX))
         fired = [Queued(TimerFired(kind=timer.kind, ref=timer.ref), self.seed()) for timer in timers]
-        # A report or a beat that came before this batch is heard before its lease is found to have run out.
+        # Reports and heartbeats come before timers, so that they count before their lease can expire.
         await self._decide_all([*commands, *fired], _beside(commands, polls))
         for queued in fired:
             assert queued.error is None, f"a timer was refused: {queued.error}"
         if job is not None:
-            self._slice(-(-whole // 2) if commands or polls else whole)  # they wait for it, too
+            self._slice(-(-whole // 2) if commands or polls else whole)  # callers wait for the slice, too
             step = Queued(Continue(job=job.id, task=job.task), self.seed())
             await self._decide_all([step])
-            assert step.error is None, f"a chore was refused: {step.error}"
-        riders = [one.poll for one in commands if one.poll is not None and any(each.accepted for each in one.group)]
-        hand_over = Dispatcher(self.scheduler, self.working, self.transaction)
-        self.answered = await hand_over.run([*polls, *riders], self.save)
+            assert step.error is None, f"a job was refused: {step.error}"
+        riders = [
+            queued.poll
+            for queued in commands
+            if queued.poll is not None and any(member.accepted for member in queued.group)
+        ]
+        dispatcher = Dispatcher(self.scheduler, self.working, self.transaction)
+        self.answered = await dispatcher.run([*polls, *riders], self.save)
         await self._finish(alive=alive)
 
     def _slice(self, rows: int) -> None:
@@ -137,9 +141,9 @@ class Batch:
             self.working.put_loaded(await self.transaction.load(missing))
 
     def _decide(self, queued: Queued) -> tuple[Key, ...]:
-        """Decide one command; what has to be loaded before that is possible, or nothing."""
+        """Decide one command; return the rows that must be loaded first, if any."""
         queued.rounds += 1
-        assert queued.rounds < ROUNDS_MAX, "a command asks for ever more rows"
+        assert queued.rounds < ROUNDS_MAX, "a command asks for more and more rows"
         working, command = self.working, queued.command
         actor_type, actor = _actor(command)
         working.begin(
@@ -162,7 +166,7 @@ class Batch:
             return missing.needs
         except SwarmkeeperError as error:
             working.undo()
-            queued.error = error.with_traceback(None)  # which would keep this frame, and the command, in a circle
+            queued.error = error.with_traceback(None)  # a traceback would form a reference cycle with this frame
         queued.decided = True
         return ()
 
@@ -193,14 +197,14 @@ class Batch:
     # ---- saving ----------------------------------------------------------------------------------------------------
 
     async def save(self) -> None:
-        """Write what has changed so far, so that what is loaded next is true."""
+        """Write the changes so far, so that later loads see them."""
         changes = self.working.take_changes()
         if changes:
             await self.transaction.save(changes)
             self.saved.append(changes)
 
     async def _finish(self, *, alive: bool) -> None:
-        """Write the rest: records of audit at the end of their trees, and that the engine lives."""
+        """Write the rest: append the audit records to their trees, and record that the engine is alive."""
         changes = self.working.take_changes()
         tenants = list(dict.fromkeys(entry.tenant for entry in self.working.entries))
         await self._load([lookups.TREE.of(tenant) for tenant in tenants])
@@ -210,7 +214,7 @@ class Batch:
             changes.leaves += leaves
             changes.trees[tenant] = tree
         if changes or self.saved or alive:
-            # Places run ahead of the time where many are given out in one moment; the next run begins after them.
+            # Many positions assigned at one moment run ahead of the time; the next run starts after them.
             changes.alive_at = self.working.position
             await self.transaction.save(changes)
             self.saved.append(changes)
@@ -227,20 +231,20 @@ def _actor(command: Command[Any]) -> tuple[str, str]:
 
 
 def _beside(commands: Iterable[Queued], polls: Iterable[Poll]) -> list[Key]:
-    """What is needed after deciding, whatever is decided: it shares the first round of loads."""
+    """Return the rows needed after any decision; they share the first round of loads."""
     needs: dict[Key, None] = {}
-    for one in commands:
-        if one.poll is not None:
-            needs.update(dict.fromkeys(one.poll.claim.needs()))
-        if not isinstance(one.command, Heartbeat):  # which is not recorded
-            needs["tree", one.command.by.tenant] = None
+    for queued in commands:
+        if queued.poll is not None:
+            needs.update(dict.fromkeys(queued.poll.claim.needs()))
+        if not isinstance(queued.command, Heartbeat):  # heartbeats have no audit record
+            needs["tree", queued.command.by.tenant] = None
     for poll in polls:
         needs.update(dict.fromkeys(poll.claim.needs()))
     return list(needs)
 
 
 def _behind(working: WorkingSet, commands: Iterable[Command[Any]]) -> list[Key]:
-    """What stands behind an item that may end now: what waits for it, and its task's jobs."""
+    """Return the rows behind items that may end now: the items that depend on them, and their tasks' jobs."""
     behind: dict[Key, None] = {}
     for command in commands:
         work_id: str | None
@@ -257,6 +261,6 @@ def _behind(working: WorkingSet, commands: Iterable[Command[Any]]) -> list[Key]:
         task_id = lease.task if lease is not None else work.task if work is not None else None
         if task_id is not None:
             behind[lookups.TASK.of(task_id)] = behind[lookups.JOBS.of(task_id)] = None
-            if work is None or work.kind is Kind.EXECUTE:  # nothing waits for plans and reviews
+            if work is None or work.kind is Kind.EXECUTE:  # nothing depends on plan and review items
                 behind[lookups.CHILDREN.of((work_id, "", working.limits.slice_rows))] = None
     return list(behind)

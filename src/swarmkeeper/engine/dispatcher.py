@@ -1,7 +1,7 @@
-"""Who gets the work: polls that wait for it, and the hand-over of what may be leased now.
+"""Grant leases to polls, and park polls that wait for work.
 
-A poll is parked while there is nothing for it. Nothing polls inside: a parked poll is looked at again when something
-came into a queue that it can be served from, or its bot has room again.
+A poll is parked while no work is ready for it. There is no internal polling: a parked poll is tried again when an item
+entered one of its queues, or when its bot has room again.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from swarmkeeper.core.rules.match import QueueBook
 from swarmkeeper.core.states import Kind
 from swarmkeeper.engine.ready_queues import ReadyQueues
 
-# Beyond what is asked for, because a head may turn out not to be had (held back, closed to the bot's owner). Where one
-# is not, more are looked at, as far as HEADS_MAX, and then once more without those that are closed to its owner.
+# Items read beyond the number wanted, because some cannot be leased (held back, or excluded for the bot's owner). If
+# that is not enough, more are read up to HEADS_MAX, and then once more without those that exclude the owner.
 HEADS_SPARE = 2
 HEADS_MAX = 576
-RESTING_MIN = 4  # polls that wait are loaded together, at least
-GRANTS_MAX = 64  # in one batch; whoever can wait is served in the next
-ROUNDS_MAX = 1_000  # a bound for what never ends; see batch.py
+RESTING_MIN = 4  # parked polls that are loaded together, at least
+GRANTS_MAX = 64  # leases granted in one batch; polls that can wait are served in the next
+ROUNDS_MAX = 1_000  # detects endless loads; see batch.py
 SERVED_REMEMBERED = 10_000
-# Polls of one bot that wait at a time. It needs one for each lease that it has room for at the most; two overlap where
-# a connection was lost and its bot has asked again before we hear of that.
+# Parked polls of one bot. A bot needs at most one for each lease that it has room for. Two overlap if a connection is
+# lost and the bot asks again before the server notices.
 POLLS_LEAST, POLLS_MOST = 2, 64
 
-Save = Callable[[], Awaitable[None]]  # writes what has changed so far, so that loads see it
+Save = Callable[[], Awaitable[None]]  # writes the changes so far, so that loads see them
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """A lease, and what it is for, as they are with the batch that granted it."""
+    """A lease with its item and task, as of the batch that granted it."""
 
     lease: Lease
     item: Work
@@ -58,7 +58,7 @@ class Granted:
 @dataclass(frozen=True, slots=True)
 class Claimed:
     leases: tuple[Granted, ...]
-    reason: str | None  # why there are none: nothing_ready | no_match | at_capacity | draining
+    reason: str | None  # why there are no leases: nothing_ready | no_match | at_capacity | draining
 
 
 @dataclass(slots=True, eq=False)
@@ -72,22 +72,22 @@ class Poll:
     parks: bool  # whether it may wait
     bot: Bot | None = None
     reason: str | None = None
-    fresh: bool = True  # not looked at yet, or to be looked at again whatever came in
+    fresh: bool = True  # to be tried in the next batch, whether or not new items came in
     found: tuple[Granted, ...] | None = None  # decided, not yet committed
-    gone: bool = False  # nobody waits for it any more
-    rides: bool = False  # it came with a report, beside the bot's own polls
+    gone: bool = False  # the caller no longer waits
+    rides: bool = False  # it came with a report, in addition to the bot's own polls
 
 
 @dataclass(slots=True)
 class Scheduler:
     held: dict[str, int]  # bot id -> live leases
     parked: dict[int, Poll] = field(default_factory=dict)  # by arrival
-    restless: bool = False  # some parked poll is to be looked at, though nothing came in
-    _of_bot: dict[str, dict[int, Poll]] = field(default_factory=dict)  # those that are parked
+    restless: bool = False  # a parked poll is to be tried again although no new items came in
+    _of_bot: dict[str, dict[int, Poll]] = field(default_factory=dict)  # parked polls, by bot and arrival
     _served: dict[tuple[str, int, tuple[str, ...] | None], tuple[int, frozenset[int]]] = field(default_factory=dict)
 
     def park(self, poll: Poll) -> None:
-        """Let a poll wait; the oldest of its bot ends where that has more than it can have use for."""
+        """Park a poll; end the bot's oldest polls if it has more than it can use."""
         self.parked[poll.arrival] = poll
         of_bot = self._of_bot.setdefault(poll.claim.bot, {})
         of_bot[poll.arrival] = poll
@@ -96,7 +96,7 @@ class Scheduler:
             self.end(next(iter(of_bot.values())))
 
     def unpark(self, poll: Poll) -> None:
-        """It waits no more."""
+        """Remove a poll from the parked ones, if it is there."""
         if self.parked.pop(poll.arrival, None) is None:
             return
         of_bot = self._of_bot[poll.claim.bot]
@@ -108,7 +108,7 @@ class Scheduler:
         return list(self._of_bot.get(bot_id, {}).values())
 
     def served(self, poll: Poll, bot: Bot, queues: QueueBook) -> frozenset[int]:
-        """The queues that this poll can be served from; an answer keeps until there are more queues."""
+        """Return the ids of the queues that can serve this poll; cached until a new queue is created."""
         key = (bot.id, bot.row_version, poll.claim.skills)
         known = self._served.get(key)
         if known is None or known[0] != len(queues.by_id):
@@ -119,11 +119,11 @@ class Scheduler:
         return known[1]
 
     def forget_served(self) -> None:
-        """Queues that were new were taken back."""
+        """Clear the cache: new queues were rolled back."""
         self._served.clear()
 
     def end_older(self, poll: Poll) -> None:
-        """A second poll with the same claim id ends the one that is parked."""
+        """End a parked poll with the same claim id."""
         if poll.claim.claim_id is None:
             return
         for other in self.parked_of(poll.claim.bot):
@@ -131,7 +131,7 @@ class Scheduler:
                 self.end(other)
 
     def end(self, poll: Poll) -> None:
-        """Answer a poll empty-handed."""
+        """Answer a poll without leases."""
         self.unpark(poll)
         if not poll.answer.done():
             poll.answer.set_result(Claimed((), poll.reason or "nothing_ready"))
@@ -141,7 +141,7 @@ class Scheduler:
             self.end(poll)
 
     def forget(self, poll: Poll) -> None:
-        """Nobody waits for this poll any more: it gets nothing."""
+        """Drop a poll whose caller no longer waits; it gets no leases."""
         poll.gone = True
         self.unpark(poll)
 
@@ -149,9 +149,11 @@ class Scheduler:
         return list(self._of_bot)
 
     def committed(self, held: dict[str, int], changed: Collection[str]) -> None:
-        """Take in how many leases each bot got or gave back, and which bots have other skills or another status.
+        """Update the lease counts; retry polls of bots that have room again or were changed.
 
-        Polls of whoever has room again, or was changed, are looked at again.
+        Args:
+            held: by bot id, leases granted less leases ended.
+            changed: ids of bots whose skills or status changed.
         """
         for bot_id, change in held.items():
             left = self.held.get(bot_id, 0) + change
@@ -167,7 +169,7 @@ class Scheduler:
 
 
 class Dispatcher:
-    """One batch's hand-over: leases go to polls in the order in which these arrived, then by bot."""
+    """Grant the leases of one batch: polls are served in order of arrival, then by bot."""
 
     def __init__(self, scheduler: Scheduler, working: WorkingSet, transaction: Transaction) -> None:
         self._scheduler = scheduler
@@ -176,17 +178,17 @@ class Dispatcher:
         self._heads: dict[str, ReadyQueues] = {}  # by tenant
         self._taken: set[str] = set()
 
-    def looks_again(self, poll: Poll) -> bool:
-        """Whether something came in that this poll may be served from."""
+    def _may_have_work(self, poll: Poll) -> bool:
+        """Whether this poll is to be tried again, or an item entered one of its queues."""
         bot = poll.bot
         return poll.fresh or (bot is not None and not self._serves(poll, bot).isdisjoint(self._working.touched))
 
     async def run(self, new: list[Poll], save: Save) -> list[Poll]:
-        """Decide all polls that have a chance; the ones that got an answer (with leases, or none and may not park)."""
-        # Most batches bring nothing that anybody waits for: then those who wait cost next to nothing.
+        """Decide all polls that may get work; return those to answer: with leases, or empty if they may not park."""
+        # Most batches add no items; then parked polls must cost almost nothing.
         parked = list(self._scheduler.parked.values())
         if self._working.touched:
-            parked = [poll for poll in parked if self.looks_again(poll)]
+            parked = [poll for poll in parked if self._may_have_work(poll)]
         else:
             parked = [poll for poll in parked if poll.fresh]
         self._scheduler.restless = False
@@ -194,7 +196,7 @@ class Dispatcher:
         polls = sorted(waiting, key=lambda poll: (poll.arrival, poll.claim.bot))
         if not polls:
             return []
-        # What came in can serve no more of those that wait than it is; the others are loaded where something is left.
+        # New items can serve at most as many parked polls; the others are loaded only if an item is left.
         came = max(RESTING_MIN, sum(item is not None for item in self._working.changes.ready.values()))
         rests = {poll.arrival for poll in parked if not poll.fresh}
         resting = [poll for poll in polls if poll.arrival in rests]
@@ -218,15 +220,15 @@ class Dispatcher:
         return answered
 
     async def _wake(self, poll: Poll, unloaded: dict[int, Poll], number: int) -> bool:
-        """Load one that waits, with those behind it, if there may be something for it; whether there may."""
+        """If work may be left for this parked poll, load it with those behind it; return whether it may get work."""
         bot = poll.bot
-        assert bot is not None, "one that waits was looked at"
+        assert bot is not None, "a parked poll was tried before, and has its bot"
         entries = self._heads.get(bot.tenant)
         if entries is not None and not await entries.first(self._serves(poll, bot), 1, self._taken):
             return False
         following = list(unloaded.values())[:number]
-        for one in following:
-            del unloaded[one.arrival]
+        for resting in following:
+            del unloaded[resting.arrival]
         await self._load(following)
         return not poll.gone
 
@@ -238,7 +240,7 @@ class Dispatcher:
         for poll in polls:
             needs.update(dict.fromkeys(poll.claim.needs()))
         await self._load_missing(needs)
-        need: dict[tuple[str, frozenset[int]], int] = {}  # by whose polls, and what they can be served from
+        wanted_of: dict[tuple[str, frozenset[int]], int] = {}  # by tenant and set of queues
         for poll in polls:
             try:
                 bot = owners.own_bot(self._working, poll.claim.by, poll.claim.bot, "work.lease")
@@ -251,10 +253,10 @@ class Dispatcher:
                 self._working.arrivals.polled(bot.id, poll.claim.claim_id, self._working.now)
             wanted = min(self._room(bot), poll.claim.most)
             if wanted > 0:
-                asked = (bot.tenant, self._serves(poll, bot))
-                need[asked] = need.get(asked, 0) + wanted
+                source = (bot.tenant, self._serves(poll, bot))
+                wanted_of[source] = wanted_of.get(source, 0) + wanted
         items: dict[str, QueueEntry] = {}
-        for (tenant, queues), wanted in need.items():
+        for (tenant, queues), wanted in wanted_of.items():
             if tenant not in self._heads:
                 self._heads[tenant] = ReadyQueues(self._transaction, self._working, tenant)
             entries = await self._heads[tenant].first(queues, min(wanted, HEADS_MAX), ())
@@ -268,9 +270,9 @@ class Dispatcher:
         needs: list[Key] = []
         for item in entries:
             needs += [lookups.WORK.of(item.work), lookups.TASK.of(item.task), lookups.TREE.of(item.tenant)]
-            self._working.rows.setdefault(lookups.LEASE.of(item.work), None)  # what stands in a queue has none
+            self._working.rows.setdefault(lookups.LEASE.of(item.work), None)  # a queued item has no lease
         await self._load_missing(dict.fromkeys(needs))
-        # A review closes the others of its round to whoever takes it.
+        # The owner who takes a review is excluded from the others of its round.
         tasks: dict[str, None] = dict.fromkeys(
             item.task for item in entries if self._working.work(item.work).kind is Kind.REVIEW
         )
@@ -299,7 +301,7 @@ class Dispatcher:
         if most <= 0:
             poll.reason = "at_capacity"
             return ()
-        if bot.tenant not in self._heads:  # another poll's answer made room
+        if bot.tenant not in self._heads:  # the bot had no room when its poll was loaded
             self._heads[bot.tenant] = ReadyQueues(self._transaction, self._working, bot.tenant)
         entries = self._heads[bot.tenant]
         looked_at = most
@@ -315,14 +317,14 @@ class Dispatcher:
             further = await entries.of_owner(queues, bot.owner, HEADS_MAX)
             await self._load_items(further)
             found = await self._take(poll, bot, further, most, save) or ()
-            # Rows of a task that was just held back are still being taken out: see again what lies behind them.
+            # Rows of a task that was just held are still being removed: try again to see what is behind them.
             poll.fresh = not found and len(further) >= HEADS_MAX
         if not found:
             poll.reason = "nothing_ready" if queues else "no_match"
         return found
 
     async def _granted_before(self, poll: Poll, bot: Bot) -> tuple[Granted, ...] | None:
-        """The live leases of an earlier call with the same claim id, whose answer was lost."""
+        """Return the live leases of an earlier call with the same claim id, whose answer was lost; None without any."""
         if poll.claim.claim_id is None:
             return None
         works = self._working.get(lookups.CLAIM, (bot.id, poll.claim.claim_id))
@@ -349,7 +351,7 @@ class Dispatcher:
     async def _take(
         self, poll: Poll, bot: Bot, entries: list[QueueEntry], most: int, save: Save, *, all_or_none: bool = False
     ) -> tuple[Granted, ...] | None:
-        """Lease up to `most` of these; with `all_or_none` None, and nothing done, where they are fewer."""
+        """Lease up to `most` of these items; with `all_or_none`, do nothing and return None if there are fewer."""
         if not entries:
             return ()
         for _ in range(ROUNDS_MAX):
@@ -363,9 +365,9 @@ class Dispatcher:
                     return None
                 if leases:
                     tasks = dict.fromkeys(lease.task for lease in leases)
-                    one = self._working.task(leases[0].task) if len(tasks) == 1 else None
+                    task = self._working.task(leases[0].task) if len(tasks) == 1 else None
                     own = {"works": [lease.work for lease in leases]}
-                    self._working.record("work.lease", bot.id, task=one, own=own)
+                    self._working.record("work.lease", bot.id, task=task, own=own)
                 self._working.finish()
             except NotLoaded as missing:
                 self._working.undo()
@@ -374,7 +376,7 @@ class Dispatcher:
                 continue
             self._taken.update(lease.work for lease in leases)
             return self._granted(leases)
-        raise AssertionError("a claim asks for ever more rows")
+        raise AssertionError("a claim asks for more and more rows")
 
     def _take_some(self, poll: Poll, bot: Bot, entries: list[QueueEntry], most: int) -> list[Lease]:
         leases: list[Lease] = []

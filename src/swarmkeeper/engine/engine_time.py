@@ -1,14 +1,14 @@
-"""Engine time: what the engine takes for now. It never goes back, and agrees with the wall clock as far as it can.
+"""Engine time: the engine's clock. It never goes back, and follows the wall clock as closely as possible.
 
-Theory. Events, places and timers need a time that only goes forward; people need one that is right. So engine time
-begins at the wall clock, or where the last run ended if that is later, and goes on by the monotonic clock. The wall
-clock may be set meanwhile, or have been wrong when the last run ended:
+Theory. Events, queue positions and timers need a time that only goes forward; people need a time that is right. So
+engine time starts at the wall clock, or where the last run ended if that is later, and advances with the monotonic
+clock. The wall clock may be set meanwhile, or may have been wrong when the last run ended:
 
-- It is ahead of engine time (it was set forward, or the machine slept): engine time is moved there at once. As much is
-  left of leases as before, or bots that beat in time would lose them; deadlines and waits go by the clock.
-- It is behind by up to an hour: engine time goes slower by a tenth until both agree.
-- It is behind by more: there is no way to agree without going back. Engine time goes on as it is, and says how far it
-  is ahead; setting it back is done by hand, while no server runs (`console.reset_clock`).
+- The wall clock is ahead (it was set forward, or the machine slept): engine time jumps to it at once. Leases keep
+  their remaining time, or bots that send heartbeats in time would lose them; deadlines and waits follow the clock.
+- The wall clock is behind by up to an hour: engine time runs slower by a tenth until both agree.
+- The wall clock is behind by more: engine time cannot agree without going back. It runs on, and reports how far it is
+  ahead; an operator can set it back while no server runs (`console.reset_clock`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from __future__ import annotations
 from swarmkeeper.core.ports import Clock
 
 SECOND = 1_000_000
-FOLLOWED_FROM = SECOND  # each time costs the store a statement; nobody notices less
-SLOWED_UP_TO = 3600 * SECOND  # takes ten hours; what is ahead by days would run slow for months
-SLOWER_BY = 10  # one part in so many
-APART = 60 * SECOND  # from here on it is told
+FOLLOWED_FROM = SECOND  # each jump costs a statement in the store; a smaller difference does not matter
+SLOWED_UP_TO = 3600 * SECOND  # catching up takes ten hours; a lead of days would take months
+SLOWER_BY = 10  # slow by one part in ten
+APART = 60 * SECOND  # a larger lead is logged
 
 
 class EngineTime:
@@ -29,7 +29,7 @@ class EngineTime:
         self._slow = False
 
     def start(self, reached: int) -> None:
-        """Begin. `reached` is where the last run ended."""
+        """Start the clock. `reached` is the engine time at which the last run ended."""
         self._go_on_from(max(self._clock.now(), reached))
 
     def now(self) -> int:
@@ -37,11 +37,11 @@ class EngineTime:
         return self._base + passed - (passed // SLOWER_BY if self._slow else 0)
 
     def ahead(self) -> int:
-        """By how much it is ahead of the wall clock; below 0, behind."""
+        """Return the lead over the wall clock in microseconds; negative if behind."""
         return self.now() - self._clock.now()
 
     def follow(self) -> int:
-        """Come nearer to the wall clock; by how much it was moved forward for that. To be called every few seconds."""
+        """Adjust to the wall clock; return by how many microseconds it jumped forward. Call this every few seconds."""
         now = self.now()
         ahead = now - self._clock.now()
         if ahead < -FOLLOWED_FROM:

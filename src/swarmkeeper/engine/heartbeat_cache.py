@@ -1,7 +1,7 @@
-"""Leases of bots that beat, as they were last committed: a beat that tells nothing new is answered from memory.
+"""Leases as last committed, to answer from memory those heartbeats that report nothing new.
 
-It changes nothing, so it needs neither the store nor a place in a batch. What is kept here is only ever what was read
-or written by a batch; whatever is not here, or would be written, goes through a batch as every command does.
+Such a heartbeat changes nothing, so it needs neither the store nor a batch. The cache holds only values that a batch
+has read or written; a heartbeat that is not covered, or would write something, goes through a batch.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class HeartbeatCache:
         self._of_task: dict[str, set[str]] = {}  # task id -> work ids
 
     def answer(self, beat: Heartbeat, now: int, rules: Rules) -> HeartbeatResult | None:
-        """What a batch would answer, where that would write nothing; None where a batch must look."""
+        """Return the answer of a batch if it would write nothing; None if a batch must decide."""
         bot = self._bots.get(beat.bot)
         if bot is None or bot.tenant != beat.by.tenant or not rules.may(beat.by, "work.beat"):
             return None
@@ -40,7 +40,7 @@ class HeartbeatCache:
         return HeartbeatResult(tuple(directives), drain=bot.status != "active")
 
     def learn(self, beat: Heartbeat, working: WorkingSet) -> None:
-        """Take in what a batch that was committed knew when it had decided this beat."""
+        """Store what a committed batch knew after it decided this heartbeat."""
         bot = working.known(lookups.BOT, beat.bot)
         if bot is None:
             return
@@ -55,7 +55,7 @@ class HeartbeatCache:
                 self._of_task.setdefault(lease.task, set()).add(lease.work)
 
     def committed(self, changes: Changes) -> None:
-        """Forget what was changed; the next beat asks a batch, and is learnt again."""
+        """Drop what was changed; the next heartbeat goes through a batch and fills the cache again."""
         for work in changes.leases_gone:
             self._forget(work)
         for work in changes.leases:
@@ -68,7 +68,7 @@ class HeartbeatCache:
             self._bots.pop(bot, None)
 
     def forget_all(self) -> None:
-        """Someone else may have written."""
+        """Drop everything: another process may have written."""
         for kept in (self._bots, self._leases, self._of_work, self._of_task):
             kept.clear()
 

@@ -1,4 +1,4 @@
-"""Whose long work has the next slice: by turns between tenants, then round robin over each one's tasks."""
+"""Choose the background job that gets the next slice: fair between tenants, then round robin over a tenant's tasks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class JobTurns:
         return (await transaction.next_jobs(1, self._after.get(tenant, ""), tenant))[0]
 
     def served(self, job: BackgroundJob | None) -> None:
-        """Take in whose it was; None where there was none to be served."""
+        """Record which job was served; None if no job was open."""
         if job is None:
             self._after.clear()
             return

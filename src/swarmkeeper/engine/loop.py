@@ -1,13 +1,13 @@
-"""The engine: gather what is waiting, run it as one batch in one transaction, answer.
+"""The engine loop: gather the waiting commands, run them as one batch in one transaction, answer.
 
-Theory. A durable change costs an fsync, not logic; so whatever arrived while one batch was being committed becomes the
-next batch, and all of it shares one commit. There is no timer that waits for more: an idle engine commits a lone
-command at once, and a busy one forms large batches by itself. Nobody is answered before the commit; a reply that is
-lost afterwards does no harm, because every command can be repeated (idempotency key, lease, claim id).
+Theory. The cost of a durable change is the fsync, not the logic. So all commands that arrive during one commit form the
+next batch and share its commit. No timer waits for more: an idle engine commits a single command at once, and a busy
+one forms large batches by itself. Callers are answered only after the commit; a reply lost afterwards does no harm,
+because every command can be repeated (idempotency key, lease, claim id).
 
-Deciding is pure and every command is journalled, so that one that is refused leaves nothing behind. If deciding or
-saving raises something that is not a refusal, the batch is rolled back and its commands are run one by one: only the
-guilty one fails.
+Decisions are pure, and an undo log covers every command, so that a refused one leaves nothing behind. If deciding or
+saving raises anything else than a refusal, the batch is rolled back and its commands run one by one: only the faulty
+command fails.
 """
 
 from __future__ import annotations
@@ -48,16 +48,16 @@ from swarmkeeper.request_id import REQUEST
 __all__ = ["Claimed", "Engine", "Granted", "Poll", "Refusal", "Replayed"]
 
 SECOND = 1_000_000
-# A command takes a good part of a millisecond to decide: more in one batch would hold the loop, and save few commits.
-BATCH_COST = 128  # where an ordinary command costs 1
-SHARED = 8  # by which a batch is divided where others come and go: smaller ones would be all overhead
+# A command takes up to a millisecond to decide: larger batches would block the loop, and save few commits.
+BATCH_COST = 128  # an ordinary command costs 1
+SHARED = 8  # divides the batch while several tenants are active; with smaller batches, overhead would dominate
 BATCH_BYTES = 4 << 20
-BUSY_TICKS = 2  # of the loop, in which requests that stand in their sockets by now join those that wait already
+BUSY_TICKS = 2  # turns of the event loop in which requests already in their sockets join the queue
 QUEUE_COMMANDS = 10_000
 ALIVE_EVERY = 5 * SECOND
-START_FLOOR = 30 * SECOND  # what a stop adds to the time in which an item must find its taker
-STORE_PAUSE = SECOND // 5  # for which a store that could not take a batch is left alone
-FAULT_PAUSE = 30 * SECOND  # by which a timer that cannot be decided is put off, so that it does not stop the others
+START_FLOOR = 30 * SECOND  # least time after a stop in which a bot may still take a waiting item
+STORE_PAUSE = SECOND // 5  # pause after the store could not take a batch
+FAULT_PAUSE = 30 * SECOND  # delay of a timer that cannot be decided, so that it does not block the others
 RERUNS_MAX = 5
 _GONE = "this server has lost its store and ends; ask again when it has been started anew"
 PURGE_EVERY = 60 * SECOND
@@ -87,7 +87,7 @@ class Engine:
         self.scheduler = Scheduler({})
         self._arrived = Arrivals()
         self.running = False
-        self.store_answers = True  # False from when it refused a batch until it has taken one
+        self.store_answers = True  # False after a failed batch, until a batch succeeds
         self._store, self._clock, self._entropy, self._rules = store, clock, entropy, rules
         self._broker, self._log, self._on_commit = broker, log, on_commit
         self.weights: dict[str, int] = {}  # by tenant
@@ -96,9 +96,9 @@ class Engine:
         self._queues = QueueBook()
         self._heartbeat_cache = HeartbeatCache()
         self.time = EngineTime(clock)
-        self._apart = False  # of the wall clock, as it was told last
+        self._apart = False  # whether engine time was far ahead of the wall clock when last logged
         self._position = 0
-        self._tenants = 1  # that want something, now or of late
+        self._tenants = 1  # active now or recently
         self._costs = Costs()
         self._next_due: int | None = None
         self._jobs = False
@@ -108,12 +108,12 @@ class Engine:
         self._arrivals = 0
         self._stalled = self._stopping = False
         self._lost: StoreLost | None = None
-        self._moved = 0  # how far time was set forward, which the store has not taken in yet
+        self._moved = 0  # microseconds by which time jumped forward, not yet applied in the store
 
-    # ---- the outside -----------------------------------------------------------------------------------------------
+    # ---- public interface ------------------------------------------------------------------------------------------
 
     async def start(self, *, alone: bool = True) -> None:
-        """Take up where the last run ended. Not `alone`: this process only adds something beside the one that runs."""
+        """Continue where the last run ended. Pass `alone=False` if another process runs the server on this store."""
         started = await self._store.start()
         self.time.start(started.alive_at)
         self._looked_at = self._clock.monotonic()
@@ -128,32 +128,36 @@ class Engine:
         self._purge_due = self.now() + PURGE_EVERY
 
     def now(self) -> int:
-        """Engine time, which never goes back; see enginetime.py."""
+        """Return engine time in microseconds; it never goes back. See engine_time.py."""
         return self.time.now()
 
     @property
     def waiting(self) -> int:
-        """Commands that were taken and not begun yet."""
+        """Number of queued commands and polls."""
         return len(self._queue)
 
     async def do(self, command: Command[T]) -> T:
-        """Carry out one command; its answer once it is durable.
+        """Carry out one command; return its answer once it is durable.
 
         Raises:
-            SwarmkeeperError: it was refused, and has changed nothing but what the refusal itself records.
+            SwarmkeeperError: the command was refused; only the refusal itself may be recorded.
         """
         if isinstance(command, Heartbeat) and not self._stopping:
             known = self._heartbeat_cache.answer(command, self.now(), self._rules)
             if known is not None:
-                return cast(T, known)  # which is Beaten here
+                return cast(T, known)  # T is HeartbeatResult here
         return cast(T, await self._ask(self._queued(command)))
 
     async def do_all(self, commands: Sequence[Command[Any]]) -> list[Any]:
-        """Carry out commands, each by itself, in one batch where they fit; answers or errors, in order."""
+        """Carry out independent commands, in one batch if they fit; return answers or errors, in order."""
         return await self._ask_all([self._queued(command) for command in commands])
 
     async def report(self, reports: Sequence[Report], claim: Claim | None = None) -> tuple[list[Any], Claimed]:
-        """Take reports, and lease what is next in the same commit; a claim never waits, and follows only acceptance."""
+        """Take reports, and grant a claim in the same commit.
+
+        The claim never parks, and is decided only if a report was accepted. Returns the answers or errors of the
+        reports in order, and the leases.
+        """
         asked = tuple(self._queued(report) for report in reports)
         poll = None
         if claim is not None and asked:
@@ -161,26 +165,26 @@ class Engine:
             poll.rides = True
             asked[-1].poll, asked[-1].group = poll, asked
         answers = await self._ask_all(asked)
-        if poll is None or not any(one.accepted for one in asked):
+        if poll is None or not any(queued.accepted for queued in asked):
             return answers, Claimed((), None)
         try:
             return answers, await poll.answer
         except SwarmkeeperError:
-            return answers, Claimed((), None)  # the reports stand; their bot asks again
+            return answers, Claimed((), None)  # the reports are accepted; their bot asks again
 
     def claim(self, claim: Claim, *, parks: bool) -> Poll:
-        """Ask for work. The poll's `answer` comes with leases, or empty if it may not park or is ended."""
+        """Ask for work. The poll's `answer` has leases, or none if it may not park or is ended."""
         poll = self._poll(claim, parks=parks)
         self._enqueue(poll)
         return poll
 
     def end(self, poll: Poll) -> None:
-        """Its time is up: answer it empty, unless leases are on their way to it."""
+        """End a poll whose time is up: answer it without leases, unless a batch has leases for it."""
         if not poll.found:
             self.scheduler.end(poll)
 
     def abandon(self, poll: Poll) -> None:
-        """Its connection is gone: it gets nothing, and what was just leased to it goes back unseen."""
+        """Drop a poll whose connection is gone; leases just granted to it return to their queues as unseen."""
         self.scheduler.forget(poll)
         for granted in poll.found or ():
             if not self._stopping:
@@ -192,7 +196,7 @@ class Engine:
         self.scheduler.end_all(bot_id)
 
     def look_again(self) -> None:
-        """Another process has written: work may have come."""
+        """Reconsider all polls, because another process has written and may have added work."""
         self._heartbeat_cache.forget_all()
         self._jobs = True
         for poll in self.scheduler.parked.values():
@@ -200,11 +204,11 @@ class Engine:
         self._woken.set()
 
     async def learn_weights(self) -> None:
-        """Take in what the tenants' shares are; another process may have changed them."""
+        """Read the tenants' weights again; another process may have changed them."""
         self.weights.update({row["id"]: row["weight"] for row in await self._store.read("tenant_shares", {})})
 
     async def run(self) -> None:
-        """Work until `stop`. If this ends by itself, nothing will ever be answered again: end the process.
+        """Run batches until `stop`. If this raises, no command will be answered any more: end the process.
 
         Raises:
             StoreLost: the store's files are no longer the ones that were opened.
@@ -215,11 +219,11 @@ class Engine:
                 if self._lost is not None:
                     raise self._lost
                 await self._wait()
-                self._notice_stall(ALIVE_EVERY)  # an idle loop looks that often
+                self._notice_stall(ALIVE_EVERY)  # an idle loop wakes this often
                 self._keep_time()
                 await self._turn()
                 self._notice_stall()  # a store may take its time
-                await asyncio.sleep(0)  # a store that never waits must not starve those who wait for answers
+                await asyncio.sleep(0)  # a store that never awaits must not starve other tasks
                 for _ in range(BUSY_TICKS if self._queue else 0):
                     await asyncio.sleep(0)
         finally:
@@ -232,14 +236,14 @@ class Engine:
                 self.scheduler.end(poll)
 
     def stop(self) -> None:
-        """Take nothing more; `run` returns once what was taken is answered."""
+        """Refuse new commands; `run` returns once the queued ones are answered."""
         self._stopping = True
         for poll in list(self.scheduler.parked.values()):
             self.scheduler.end(poll)
         self._woken.set()
 
     async def once(self, command: Command[T | Replayed]) -> T:
-        """Carry out one command without a running loop or an idempotency key: for tools that work on the store."""
+        """Carry out one command without a running loop or an idempotency key; for offline tools."""
         queued = self._queued(command)
         await self._run([queued], [])
         if queued.error is not None:
@@ -254,7 +258,7 @@ class Engine:
     def _poll(self, claim: Claim, *, parks: bool) -> Poll:
         self._arrivals += 1
         answer: asyncio.Future[Claimed] = asyncio.get_running_loop().create_future()
-        # A refusal that nobody waits for any more must not be reported as one that was never looked at.
+        # Mark the exception as retrieved: asyncio would log it if the caller no longer waits.
         answer.add_done_callback(lambda done: done.cancelled() or done.exception())
         return Poll(claim, self._entropy.seed(), self._arrivals, answer, parks)
 
@@ -264,7 +268,7 @@ class Engine:
         return await queued.answer
 
     async def _ask_all(self, asked: Sequence[Queued]) -> list[Any]:
-        """Answers or errors, in order. No task for each: a future is all that there is to wait for."""
+        """Return answers or errors, in order."""
         loop = asyncio.get_running_loop()
         answers: list[asyncio.Future[Any]] = []
         for queued in asked:
@@ -274,22 +278,22 @@ class Engine:
                 self._enqueue(queued)
             except SwarmkeeperError as error:
                 queued.answer.set_exception(error)
-        told: list[Any] = []
+        results: list[Any] = []
         try:
-            # One after another: they come with the same commit, so that only the first is waited for.
+            # They come with the same commit, so awaiting them one after another costs nothing.
             for answer in answers:
                 try:
-                    told.append(await answer)
+                    results.append(await answer)
                 except SwarmkeeperError as error:
-                    told.append(error.with_traceback(None))  # which would keep this frame, and it all commands
+                    results.append(error.with_traceback(None))  # a traceback would keep this frame and all commands
                 except Exception as error:
-                    told.append(error)
+                    results.append(error)
         except BaseException:
             for answer in answers:
                 if not answer.cancel() and not answer.cancelled():
-                    answer.exception()  # looked at, so that nobody misses it
+                    answer.exception()  # marks it as retrieved, so that asyncio does not log it
             raise
-        return told
+        return results
 
     def _enqueue(self, item: Queued | Poll) -> None:
         by = item.claim.by if isinstance(item, Poll) else item.command.by
@@ -299,7 +303,7 @@ class Engine:
         self._woken.set()
 
     async def _wait(self) -> None:
-        """Until there is something to do."""
+        """Wait until there is something to do."""
         while not self._stopping:
             now = self.now()
             if self._queue or self._jobs or self.scheduler.restless:
@@ -322,11 +326,11 @@ class Engine:
     def _gather(self) -> tuple[list[Queued], list[Poll]]:
         commands: list[Queued] = []
         polls: list[Poll] = []
-        # Who has the engine alone fills a batch; where others come and go, nobody waits long for a batch of another's.
+        # A single tenant may fill the batch; with several active, batches are smaller so that none waits long.
         self._tenants = max(self._queue.turn(), 1)
         room = BATCH_COST if self._tenants == 1 else BATCH_COST // SHARED
         if self._jobs:
-            room //= 2  # a slice of long work takes as long as the other half
+            room //= 2  # a slice of a job takes as long as the other half
         size = 0
         while self._queue:
             item = self._queue.first()
@@ -365,17 +369,17 @@ class Engine:
                 self._unavailable(error, [], [])
 
     def _notice_stall(self, idle: int = 0) -> None:
-        """A loop that stood still has not heard its bots, or has answered them late: they get the grace of a restart.
+        """Detect that the loop was blocked: heartbeats were missed or late, so bots get the same grace as after a stop.
 
-        Beats come each third of a lease's length, and are left unwritten while half of it is left (`is_quiet`): what
-        lies between is what standing still may take.
+        Bots send a heartbeat every third of a lease's TTL, and it is not written while half of the TTL is left
+        (`is_quiet`). The difference, a sixth of the TTL, is how long the loop may be blocked.
         """
         now = self._clock.monotonic()
         self._stalled = self._stalled or now - self._looked_at > idle + self.limits.lease_ttl // 6
         self._looked_at = now
 
     def _keep_time(self) -> None:
-        """Follow the wall clock, and tell when both are apart."""
+        """Follow the wall clock, and log when engine time is far ahead of it."""
         forward = self.time.follow()
         if forward:
             self._moved += forward
@@ -416,7 +420,7 @@ class Engine:
             self._stalled, self._moved = False, 0
         now = self.now()
         known = set(self._queues.by_id)
-        rules = self._rules.in_force()  # its records name the rules that they were made by
+        rules = self._rules.in_force()  # audit records name the rules that applied to them
         working = WorkingSet(
             now=now,
             wall=self._clock.now(),
@@ -443,7 +447,7 @@ class Engine:
                 alive = upkeep and now >= self._alive_due
                 await batch.run(commands, polls, timers=timers, job=job, alive=alive, slice_rows=slice_rows)
         except BaseException:
-            for poll in [*polls, *self.scheduler.parked.values(), *(one.poll for one in commands if one.poll)]:
+            for poll in [*polls, *self.scheduler.parked.values(), *(queued.poll for queued in commands if queued.poll)]:
                 poll.found = None
             for queue_id in set(self._queues.by_id) - known:
                 self._queues.remove(self._queues.by_id[queue_id])
@@ -453,7 +457,7 @@ class Engine:
         if upkeep:
             self._jobs = job is not None
             self._job_turns.served(job)
-        if batch.saved:  # a full disk still takes a batch that writes nothing
+        if batch.saved:  # a batch that writes nothing succeeds even on a full disk
             self.store_answers = True
         self._committed(batch, began)
         self._costs.learn(commands)
@@ -461,15 +465,15 @@ class Engine:
             if isinstance(queued.command, Heartbeat):
                 self._heartbeat_cache.learn(queued.command, working)
         self._settle(commands, polls, batch.answered)
-        await self._tell(batch.saved)
+        await self._notify(batch.saved)
 
     def _slice_rows(self) -> int:
-        """How many rows a command may write: fewer where somebody waits for it, or may come at any moment."""
+        """Return how many rows a command may write: fewer while several tenants are active."""
         rows = self.limits.slice_rows
         return 2 * graph.part_rows(rows) if self._tenants > 1 else rows
 
     def _committed(self, batch: Batch, began: int) -> None:
-        """Take in what is true now."""
+        """Update the engine's state after a commit."""
         self._position = batch.working.position
         self.scheduler.committed(batch.working.held, {bot for changes in batch.saved for bot in changes.bots})
         for changes in batch.saved:
@@ -487,7 +491,7 @@ class Engine:
         self.stats.committed(self._clock.monotonic() - began)
 
     def _settle(self, commands: Sequence[Queued], polls: Sequence[Poll], answered: Sequence[Poll]) -> None:
-        """Answer: what was decided is durable."""
+        """Answer the callers: the decisions are durable."""
         self.stats.answered(len(commands))
         for queued in commands:
             error = queued.value.error if isinstance(queued.value, Refusal) else queued.error
@@ -503,11 +507,11 @@ class Engine:
                 if self._stopping:
                     self.scheduler.end(poll)
                 else:
-                    self.scheduler.end_older(poll)  # one that came in the same batch
+                    self.scheduler.end_older(poll)  # one with the same claim id in the same batch
                     self.scheduler.park(poll)
 
-    async def _tell(self, saved: Sequence[Changes]) -> None:
-        """Hints about what is durable by now: if one fails, nothing may be done twice for it."""
+    async def _notify(self, saved: Sequence[Changes]) -> None:
+        """Send hints about committed changes. A failed hint must not run the batch again."""
         try:
             for changes in saved:
                 self._on_commit(changes)
@@ -517,7 +521,7 @@ class Engine:
             self._fault(error, "hint")
 
     async def _purge(self, now: int) -> None:
-        """Forget idempotency keys whose time is over, a slice at a time."""
+        """Remove expired idempotency keys, some at a time."""
         async with self._store.begin() as transaction:
             gone = await transaction.purge(now, PURGE_ROWS)
         self._purge_due = now if gone == PURGE_ROWS else now + PURGE_EVERY
@@ -525,7 +529,7 @@ class Engine:
     # ---- when it fails ---------------------------------------------------------------------------------------------
 
     def _unavailable(self, error: StoreUnavailable, commands: Sequence[Queued], polls: Sequence[Poll]) -> None:
-        """Nothing was done. Callers try again, parked polls stay parked."""
+        """Refuse the commands, since nothing was done; callers try again, parked polls stay parked."""
         self.store_answers = False
         if isinstance(error, StoreLost):
             self._lost = error
@@ -545,7 +549,7 @@ class Engine:
                 queued.poll.answer.set_exception(error)
 
     async def _one_by_one(self, commands: Sequence[Queued], polls: Sequence[Poll]) -> None:
-        """Find the guilty one: each command alone, in the same order; then polls; then timers and jobs."""
+        """Find the faulty command: run each alone, in the same order; then polls; then timers and jobs."""
         for queued in commands:
             try:
                 await self._rerun([queued], [], upkeep=False)
@@ -585,7 +589,7 @@ class Engine:
                 except StoreUnavailable:
                     raise
                 except Exception as error:
-                    self._fault(error, f"chore {job.kind}")
+                    self._fault(error, f"job {job.kind}")
                     self._job_turns.served(job)
                     self._pause_until = self.now() + SECOND
         except StoreUnavailable as error:

@@ -1,15 +1,15 @@
-"""What may be handed out to the bots of one tenant, the best first over all queues and priorities.
+"""The items that may be leased to one tenant's bots, best first, over all queues and priorities.
 
-Theory. Items of one queue and priority are ordered by when their tasks were begun (`QueueEntry.position`), so that
-what was begun is finished first. A priority counts for one more with each minute that its oldest item has waited
+Theory. Items of one queue and priority are ordered by the start of their tasks (`QueueEntry.position`), so that tasks
+started first are finished first. A priority rises by one for each minute that its oldest item has waited
 (`QueueEntry.since`), so that low ones get their turn. These are two orders of the same rows, and both have an index:
 
-- A turn that the highest priority has by itself goes to the task that was begun first.
-- A turn that a lower priority has for its age goes to the item of that age. Were newer items handed out for it, what is
-  urgent would wait for more than what waited before it came.
+- If the highest priority wins by itself, the item of the task that was started first is taken.
+- If a lower priority wins by age, its oldest item is taken. If it could pass that turn to newer items, urgent items
+  would wait for items that came after them.
 
-Each order is read from its front, a few rows at a time, and never further than what is asked for. What this batch has
-put into a queue stands in memory, and is not stored only to be read again.
+Each order is read from its front, a few rows at a time, and no further than needed. Items that this batch has added to
+a queue are used from memory, and not written first to be read again.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ def _age(item: QueueEntry) -> Position:
 
 @dataclass(slots=True, eq=False)
 class _Line:
-    """The items of one queue and priority in one of the two orders, as far as they were read."""
+    """The items of one queue and priority in one of the two orders, as far as they have been read."""
 
     queue: int
     priority: int
     since: int  # no item in it has waited longer
     by_age: bool
     items: list[QueueEntry] = field(default_factory=list)
-    begin: int = 0  # before it, all are taken
-    whole: bool = False  # there is nothing behind what was read
+    begin: int = 0  # all items before this index are taken
+    whole: bool = False  # all items have been read
 
     def key(self, item: QueueEntry) -> Position:
         return _age(item) if self.by_age else _position(item)
@@ -59,13 +59,13 @@ class ReadyQueues:
         self._transaction = transaction
         self._now = working.now
         self._tenant = tenant
-        self._looked: set[int] = set()  # queues whose lines are known
+        self._known: set[int] = set()  # queues whose lines are known
         self._lines: list[_Line] = []
-        self._moved = set(working.changes.ready)  # stands elsewhere by now than is stored, or nowhere
+        self._moved = set(working.changes.ready)  # items whose stored position is outdated
         self._add_new([ready for ready in working.changes.ready.values() if ready and ready.tenant == tenant])
 
     async def first(self, queues: Collection[int], n: int, taken: Collection[str]) -> list[QueueEntry]:
-        """The first `n` of these queues, or all there are, without those that are taken."""
+        """Return the first `n` items of these queues, or all if there are fewer, without the taken ones."""
         if n <= 0:
             return []
         gone = set(taken)
@@ -81,18 +81,22 @@ class ReadyQueues:
         return found
 
     async def of_owner(self, queues: Collection[int], owner: str, limit: int) -> list[QueueEntry]:
-        """Up to `limit` of each line that are not closed to this owner. Only after everything was stored."""
+        """Return up to `limit` items of each line that do not exclude this owner. Save all changes first."""
         found: list[QueueEntry] = []
         for queue, priority, _ in await self._transaction.levels(self._tenant, sorted(queues)):
             found += await self._transaction.queue_entries(self._tenant, owner, queue, priority, limit)
         return match.choose(found, self._now)
 
     async def _next(self, levels: dict[int, _Level], rows: int) -> QueueEntry | None:
-        """The best item of all priorities; one that has nothing more is taken out of them."""
+        """Return the best item of all priorities, or None; remove empty priorities from `levels`."""
         while levels:
             top = max(levels)
-            # Mostly nothing lower can be level with it yet, and need not be read to know that.
-            rivals = [one for one in levels if one < top and match.aged(one, levels[one].since, self._now) >= top]
+            # Usually no lower priority has aged enough, and its items need not be read.
+            rivals = [
+                priority
+                for priority in levels
+                if priority < top and match.aged(priority, levels[priority].since, self._now) >= top
+            ]
             chosen, oldest = top, None
             if rivals:
                 chosen, oldest = await self._oldest(levels, [top, *rivals])
@@ -103,7 +107,7 @@ class ReadyQueues:
         return None
 
     async def _oldest(self, levels: dict[int, _Level], rivals: Sequence[int]) -> tuple[int, QueueEntry | None]:
-        """The priority that counts for most with its age (of equals the one that waits longer), and its oldest item."""
+        """Return the priority with the highest aged value (of equals the longer wait), and its oldest item."""
         best: tuple[tuple[int, int, int], int, QueueEntry] | None = None
         for priority in rivals:
             item = await levels[priority].first(ROWS_MIN, by_age=True)
@@ -112,7 +116,7 @@ class ReadyQueues:
             key = (-match.aged(priority, item.since, self._now), item.since, -priority)
             if best is None or key < best[0]:
                 best = key, priority, item
-        assert best is not None, "there are some"
+        assert best is not None, "there is at least one priority"
         return best[1:]
 
     def _add_new(self, items: list[QueueEntry]) -> None:
@@ -126,15 +130,15 @@ class ReadyQueues:
             self._lines.append(_Line(*line, since, by_age=False, items=sorted(here, key=_position), whole=True))
 
     async def _of(self, queues: Collection[int]) -> list[_Line]:
-        unknown = sorted(set(queues) - self._looked)
+        unknown = sorted(set(queues) - self._known)
         if unknown:
-            self._looked.update(unknown)
+            self._known.update(unknown)
             for level in await self._transaction.levels(self._tenant, unknown):
                 self._lines += [_Line(*level, by_age=by_age) for by_age in (False, True)]
         return [line for line in self._lines if line.queue in queues]
 
     async def at(self, line: _Line, position: int, rows: int, taken: Collection[str]) -> tuple[QueueEntry | None, int]:
-        """The first item of a line from that place on that can be had, and its place."""
+        """Return the first item of a line at or after `position` that is not taken (or None), and its position."""
         while True:
             while position < len(line.items):
                 item = line.items[position]
@@ -160,11 +164,11 @@ class ReadyQueues:
 
 
 class _Level:
-    """The lines of one priority, merged in either order, in one look through them."""
+    """The lines of one priority, merged in either order, for one search."""
 
     def __init__(self, queue_entries: ReadyQueues, taken: Collection[str], gone: Collection[str]) -> None:
         self._heads, self._taken = queue_entries, taken
-        self._gone = gone  # those, and what was found in this look
+        self._gone = gone  # `taken`, and the items found by this search
         self._lines: dict[bool, list[_Line]] = {False: [], True: []}
         self._orders: dict[bool, list[tuple[Position, int, int, QueueEntry]]] = {}  # heaps
 
@@ -173,11 +177,11 @@ class _Level:
 
     @property
     def since(self) -> int:
-        """None of its items has waited longer."""
+        """When its oldest item joined its queue, at the earliest."""
         return min(line.since for line in self._lines[True])
 
     async def first(self, rows: int, *, by_age: bool) -> QueueEntry | None:
-        """Its first item in that order that can still be had; about so many will be asked for."""
+        """Return its first available item in that order; `rows` is about how many will be needed."""
         order = self._orders.get(by_age)
         if order is None:
             order = self._orders[by_age] = await self._begin(by_age, rows)

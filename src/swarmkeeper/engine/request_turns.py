@@ -1,7 +1,7 @@
-"""Whose request is worked on next, where more want it than there is time for.
+"""Choose which request is processed next when there are more than the server can process.
 
-Tenants go by turns and by weight, as in the engine (engine/fairness.py), and within a tenant its keys go by turns. So a
-caller who sends ten thousand requests delays their own, and those of others by one.
+Tenants take turns by weight, as in the engine (engine/fairness.py), and a tenant's keys take turns. So a caller who
+sends ten thousand requests delays their own requests, and those of others by one.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from contextlib import asynccontextmanager
 from swarmkeeper.core.model import Principal
 from swarmkeeper.engine.fairness import StrideScheduler
 
-# Short requests that are worked on before the loop looks at its sockets again: some 2 ms of work.
+# Short requests that are processed before the loop looks at its sockets again: about 2 ms of work.
 COST_A_TICK = 8
-COST_BYTES = 512  # of a body take as long as all else of a short request
+COST_BYTES = 512  # of a body take as long as the rest of a short request
 
 
 class Queue:
-    """Those who wait, in fair order."""
+    """Waiting requests, in fair order."""
 
     def __init__(self, weights: Mapping[str, int]) -> None:
         self._turns = StrideScheduler(weights)
@@ -33,8 +33,10 @@ class Queue:
         self._turns.served(tenant, cost)
 
     async def wait(self, by: Principal, cost: int, given_up: Callable[[], None] = lambda: None) -> None:
-        """Until it is this one's turn. Who stops waiting is passed over; where the turn had come already, it is
-        `given_up`."""
+        """Wait for this request's turn.
+
+        A cancelled request is skipped; `given_up` is called if its turn had come already.
+        """
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._of.setdefault(by.tenant, {}).setdefault(by.key_id, deque()).append((turn, cost))
         try:
@@ -45,7 +47,7 @@ class Queue:
             raise
 
     def next(self) -> int:
-        """Tell the next one; what it costs, or 0 where nobody waits."""
+        """Start the next request; return its cost, or 0 if none waits."""
         while self._of:
             tenant = min(self._of, key=self._turns.due)
             keys = self._of[tenant]
@@ -64,7 +66,7 @@ class Queue:
 
 
 class Pace:
-    """Lets short requests through as they come, a bounded amount of work for each turn of the loop."""
+    """Let short requests through as they arrive, up to a limit of work for each turn of the loop."""
 
     def __init__(self, weights: Mapping[str, int]) -> None:
         self._queue = Queue(weights)
@@ -72,7 +74,7 @@ class Pace:
         self._ticking = False
 
     async def turn(self, by: Principal, cost: int = 1) -> None:
-        """Wait until this may be worked on: mostly that is at once."""
+        """Wait until this request may be processed; usually at once."""
         if self._left > 0 and not self._queue:
             self._left -= cost
             self._queue.served(by.tenant, cost)
@@ -87,7 +89,7 @@ class Pace:
             asyncio.get_running_loop().call_soon(self._tick)
 
     def _tick(self) -> None:
-        """The loop has come round: there is time again, first for those who wait."""
+        """Renew the limit after a turn of the loop; waiting requests go first."""
         self._ticking = False
         self._left = min(COST_A_TICK, self._left + COST_A_TICK)
         while self._left > 0 and (cost := self._queue.next()):
@@ -97,7 +99,7 @@ class Pace:
 
 
 class Lane:
-    """One at a time."""
+    """Let one request in at a time."""
 
     def __init__(self, weights: Mapping[str, int]) -> None:
         self._queue = Queue(weights)
@@ -105,7 +107,7 @@ class Lane:
 
     @asynccontextmanager
     async def turn(self, by: Principal, cost: int = 1) -> AsyncIterator[None]:
-        """Have the lane for as long as the block lasts. How much may wait for it is bounded where that is held."""
+        """Hold the lane for the block. The holders of waiting data limit how much may wait."""
         if self._taken:
             await self._queue.wait(by, cost, self._free)
         else:

@@ -1,4 +1,4 @@
-"""What the engine has done so far, counted as it goes, for metrics. Times are microseconds."""
+"""Counters of the engine's work, for metrics. Times are in microseconds."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from swarmkeeper.core.ports import Changes
 
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
-# From a lone commit on a quiet disk to one that holds everybody up.
+# From one commit on an idle disk to one that delays every caller.
 TIMES = (250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000)
-# From an answer given by heart to a day's work.
+# From an immediate answer to a day of work.
 WORK_TIMES = tuple(seconds * 1_000_000 for seconds in (1, 5, 15, 60, 300, 900, 3_600, 14_400, 86_400))
 
 
 class Distribution:
-    """How many values fell where: up to each bound, and beyond the last."""
+    """A histogram: the number of values up to each bound, and above the last."""
 
     def __init__(self, bounds: Sequence[int]) -> None:
         self.bounds = bounds
@@ -45,7 +45,7 @@ class Stats:
     late_results: int = 0
 
     def saved(self, changes: Changes) -> None:
-        """Take in what was written."""
+        """Count what was written."""
         for event in changes.events:
             self.events[event.kind] = self.events.get(event.kind, 0) + 1
         for attempt in changes.attempts:

@@ -1,6 +1,4 @@
-"""Whoever waits for a task is woken by the commit that changes it, and told what it has come to: nobody asks the store
-for that. Permission to wait is the caller's business.
-"""
+"""Wake those who wait for a task when a commit changes it, without polling the store. Callers check permissions."""
 
 from __future__ import annotations
 
@@ -12,8 +10,9 @@ from swarmkeeper.core.model import Task
 
 
 class Wait:
-    """One waiter, until a task is final, or is at another version than the known ones. `over` is done by then, and
-    when the orchestrator stops.
+    """One waiter for a task.
+
+    `over` is done once the task is final or, if versions are known, has another version; also when the server stops.
     """
 
     __slots__ = ("_known", "over")
@@ -25,7 +24,7 @@ class Wait:
     def enough(self, version: int, *, final: bool) -> bool:
         return final if self._known is None else version not in self._known
 
-    def told(self, task: Task) -> None:
+    def notify(self, task: Task) -> None:
         if self.enough(task.version, final=task.outcome is not None):
             self.end()
 
@@ -41,8 +40,9 @@ class TaskWaiters:
 
     @contextmanager
     def on(self, task_id: str, known: frozenset[int] | None) -> Iterator[Wait]:
-        """Wait for a task: for its outcome, or where versions are known for another one. Look at it after this began,
-        since what came before is not told.
+        """Wait for a task's outcome; if versions are known, for another version.
+
+        Read the task inside the block: earlier changes are not reported.
         """
         wait = Wait(known)
         if self._stopped:
@@ -61,10 +61,10 @@ class TaskWaiters:
             return
         for task_id, task in tasks.items():
             for wait in self._of.get(task_id, {}).values():
-                wait.told(task)
+                wait.notify(task)
 
     def stop(self) -> None:
-        """Nothing more will come: whoever waits hears it now."""
+        """End all waits: no more commits will come."""
         self._stopped = True
         for of_task in self._of.values():
             for wait in of_task.values():

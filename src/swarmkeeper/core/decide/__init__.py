@@ -1,6 +1,6 @@
-"""Decisions: one function for each command, (world, command) -> answer. `decide` finds the one that is asked for.
+"""Decisions: one function for each command, (working set, command) -> answer. `decide` calls the right one.
 
-A claim is not among them: it is decided against all that waits, by engine/dispatcher.py with `work.take`.
+Claims are not included: engine/dispatcher.py decides them together with all parked polls, and calls `work.take`.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ DECISIONS: Mapping[type[Command[Any]], Callable[[WorkingSet, Any], Any]] = {
 
 
 def decide(working: WorkingSet, command: Command[T]) -> T | Refusal:
-    """Decide one command: change the working set, and answer.
+    """Decide one command: change the working set and return the answer.
 
     Raises:
-        SwarmkeeperError: it is refused, and nothing of it may be kept.
-        NotLoaded: it is to be decided again, once these rows are loaded.
+        SwarmkeeperError: the command is refused; undo all its changes.
+        NotLoaded: load these rows and decide again.
     """
     answer: T | Refusal = DECISIONS[type(command)](working, command)
     closing.finish_what_is_done(working)

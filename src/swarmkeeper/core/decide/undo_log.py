@@ -1,7 +1,7 @@
-"""The journal of one command: who acts, what its audit record will say, and how all that it did is taken back.
+"""The undo log of one command, and the context for its audit record.
 
-A command that is refused, or has to be decided again, leaves nothing behind: entries of mappings are put back as they
-were, records get their fields back, lists are cut to where they ended. What a world knows and does is in working.py.
+A command that is refused, or must be decided again, leaves nothing behind: mapping entries and record fields get their
+old values, and lists are cut to their old lengths. working_set.py has the rows and the changes themselves.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from swarmkeeper.core.ports import Changes, Key, Rules
 _ABSENT: Any = object()
 _Row = TypeVar("_Row", Task, Work, Lease, Bot, ApiKey, Approval, BackgroundJob)
 _SLOTS = {
-    row: tuple(one.name for one in fields(row)) for row in (Task, Work, Lease, Bot, ApiKey, Approval, BackgroundJob)
+    row: tuple(slot.name for slot in fields(row)) for row in (Task, Work, Lease, Bot, ApiKey, Approval, BackgroundJob)
 }
 _READ = {row: attrgetter(*names) for row, names in _SLOTS.items()}
 
 
 @dataclass(slots=True)
 class CommandContext:
-    """Who acts, and what the audit record of it will say."""
+    """The actor of the current command, and the contents of its audit record."""
 
     actor_type: str
     actor: str
     by: Principal
     seed: bytes
-    audit: str  # id of the record to be
+    audit: str  # id of the audit record, if there will be one
     trace: str = ""
     action: str = ""
     tenant: str = ""
@@ -43,7 +43,7 @@ class CommandContext:
     reasons: tuple[str, ...] = ()
     body: Json = None
     own: Mapping[str, Json] | None = None
-    request: str = ""  # id of the call
+    request: str = ""  # request id
     ids_made: int = 0
 
 
@@ -54,17 +54,17 @@ class UndoLog:
         self.rows: dict[Key, Any] = {}
         self.changes = Changes()
         self.entries: list[AuditEntry] = []
-        self.rows_written = 0  # by the current command: what bounds its part of long work
+        self.rows_written = 0  # by the current command; limits its slice
         self.context: CommandContext | None = None
         self._undo: list[tuple[MutableMapping[Any, Any], Any, Any]] = []
         self._before: dict[int, tuple[Any, tuple[Any, ...]]] = {}
         self._marks: tuple[int, ...] = ()
-        self._volatile: list[Key] = []  # rows that are forgotten after each command that changed something
+        self._volatile: list[Key] = []  # rows to drop after each command that changes something
 
     def begin(
         self, *, actor_type: str, actor: str, by: Principal, seed: bytes, trace: str = "", request: str = ""
     ) -> None:
-        """Open the scope of one command. Everything until `finish` or `undo` belongs to it."""
+        """Open the scope of one command, which ends with `finish` or `undo`."""
         audit = ids.timed("aud", self.now, seed, "audit")
         self.context = CommandContext(actor_type, actor, by, seed, audit, trace, tenant=by.tenant, request=request)
         self._undo.clear()
@@ -73,7 +73,7 @@ class UndoLog:
         self._marks = tuple(map(len, self._lists()))
 
     def finish(self) -> None:
-        """Keep what was done. Its audit record is made where anything was."""
+        """Keep the command's changes, and create its audit record if `record` was called."""
         context = self._context()
         events = tuple(self.changes.events[self._marks[0] :])
         if context.action:
@@ -100,7 +100,7 @@ class UndoLog:
                 )
             )
         else:
-            assert not events, "an event without an audit record"
+            assert not events, "a command that emits events must have an audit record"
         if self._undo or self._before:
             for want in self._volatile:
                 self.rows.pop(want, None)
@@ -108,7 +108,7 @@ class UndoLog:
         self.context = None
 
     def undo(self) -> None:
-        """Forget what was done since `begin`."""
+        """Undo all changes since `begin`."""
         for mapping, key, old in reversed(self._undo):
             if old is _ABSENT:
                 mapping.pop(key, None)
@@ -117,8 +117,8 @@ class UndoLog:
         for record, values in self._before.values():
             for name, value in zip(_SLOTS[type(record)], values, strict=True):
                 setattr(record, name, value)
-        for each, length in zip(self._lists(), self._marks, strict=True):
-            del each[length:]
+        for items, length in zip(self._lists(), self._marks, strict=True):
+            del items[length:]
         self._undo.clear()
         self._before.clear()
         self.context = None
@@ -132,20 +132,25 @@ class UndoLog:
         body: Json = None,
         own: Mapping[str, Json] | None = None,
     ) -> None:
-        """Say what the current command does: its audit record. `own` is what of its body is ours, see Rules.redact."""
+        """Set the contents of the command's audit record.
+
+        Args:
+            body: scanned by redaction.
+            own: more members of the body, made by the engine; see `Rules.redact`.
+        """
         context = self._context()
         context.action, context.resource, context.body, context.own = action, resource, body, own
         if task is not None:
             context.task, context.tenant = task.id, task.tenant
 
     def refused(self, code: str) -> None:
-        """The command is refused, but leaves a record of its own."""
+        """Mark the audit record as refused, for a command that is refused but still recorded."""
         context = self._context()
         context.outcome, context.reasons = "refused", (code,)
 
     def take_changes(self) -> Changes:
-        """What has changed since the last call, with versions raised. Only between scopes."""
-        assert self.context is None, "changes are taken between commands"
+        """Return the changes since the last call, with versions raised. Call this only between commands."""
+        assert self.context is None, "changes can be taken only between commands"
         changes, self.changes = self.changes, Changes()
         for versioned in (changes.tasks, changes.works, changes.leases, changes.keys, changes.approvals):
             for row in versioned.values():
@@ -159,30 +164,30 @@ class UndoLog:
         return changes
 
     def _lists(self) -> tuple[list[Any], ...]:
-        c = self.changes
+        changes = self.changes
         return (
-            c.events,
-            c.edges,
-            c.attempts,
-            c.late_results,
-            c.feedback,
-            c.answered,
-            c.messages,
-            c.idempotency,
-            c.queues,
+            changes.events,
+            changes.edges,
+            changes.attempts,
+            changes.late_results,
+            changes.feedback,
+            changes.answered,
+            changes.messages,
+            changes.idempotency,
+            changes.queues,
         )
 
     def _context(self) -> CommandContext:
-        assert self.context is not None, "outside of any command"
+        assert self.context is not None, "this is allowed only inside a command"
         return self.context
 
     def put(self, mapping: MutableMapping[Any, Any], key: Any, value: Any) -> None:
-        """Set an entry, so that `undo` can take it back."""
+        """Set a mapping entry; `undo` restores the old value."""
         self._undo.append((mapping, key, mapping.get(key, _ABSENT)))
         mapping[key] = value
 
     def put_row(self, lookup: Lookup[K, V], key: K, value: V) -> None:
-        """Set what is found under a key from now on, so that `undo` can take it back."""
+        """Set the value of a lookup for a key; `undo` restores the old value."""
         want = (lookup, key)
         self._undo.append((self.rows, want, self.rows.get(want, _ABSENT)))
         self.rows[want] = value

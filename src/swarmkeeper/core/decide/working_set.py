@@ -1,9 +1,9 @@
-"""The working set of one batch: what was loaded, what has changed, what was emitted.
+"""The working set of one batch: loaded rows, changes, events.
 
-Deciding never loads. What a decision looks for and does not find raises `NotLoaded`; the engine loads it and decides
-that command again. Every change is journalled (journal.py), so that a command that is refused, or has to be decided
-again, leaves nothing behind. Changes are handed over with `take_changes`; rows that list what may have changed
-(`VOLATILE`) are forgotten after each command that changed something, and read afresh.
+Decisions never load. A decision that misses a row raises `NotLoaded`; the engine loads the row and decides that command
+again. An undo log (undo_log.py) records every change, so that a command that is refused, or must be decided again,
+leaves nothing behind. `take_changes` returns the changes. Rows that list what may have changed (`VOLATILE`) are dropped
+after each command that changes something, and loaded again.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from swarmkeeper.core.states import (
     Transition,
 )
 
-# Lists of what may have changed since they were loaded.
+# Lookups whose lists may be outdated after a change.
 VOLATILE: frozenset[str] = frozenset(
     {
         lookups.GRANTS,
@@ -70,7 +70,7 @@ _LOST = frozenset({Status.FAILED, Status.CANCELLED})
 
 
 class NotLoaded(Exception):
-    """Deciding this command needs more rows."""
+    """The command cannot be decided without more rows."""
 
     def __init__(self, *needs: Key) -> None:
         super().__init__(needs)
@@ -91,18 +91,18 @@ class WorkingSet(UndoLog):
     ) -> None:
         super().__init__(now=now, rules=rules)
         self.arrivals = Arrivals() if arrivals is None else arrivals
-        self.wall = now if wall is None else wall  # by which keys expire: that of whoever looks at a calendar
+        self.wall = now if wall is None else wall  # wall clock time; API keys expire by it
         self.limits = limits
         self.queues = queues
-        self.touched: dict[int, None] = {}  # queues that got something to hand out, in order
+        self.touched: dict[int, None] = {}  # queues that got new items to lease, in order
         self.held: dict[str, int] = {}  # bot id -> leases granted less leases ended in this batch
-        self.position = max(now, position)  # the engine carries it on, so that no two items share one
-        self._listed: dict[str, list[Key]] = {}  # work id -> the lists of its children that were loaded
+        self.position = max(now, position)  # carried from batch to batch, so that positions are unique
+        self._listed: dict[str, list[Key]] = {}  # work id -> the loaded lists of its children
 
-    # ---- looking ---------------------------------------------------------------------------------------------------
+    # ---- reading ---------------------------------------------------------------------------------------------------
 
     def put_loaded(self, loaded: Mapping[Key, Any]) -> None:
-        """Take in what was loaded. Rows that are here already are newer, and stay."""
+        """Add loaded rows. Rows that are present already are newer, and stay."""
         for want, value in loaded.items():
             if want not in self.rows:
                 self.rows[want] = value
@@ -111,14 +111,14 @@ class WorkingSet(UndoLog):
                 elif want[0] == lookups.CHILDREN:
                     self._listed.setdefault(want[1][0], []).append(want)
                 elif want[0] == lookups.WORK and value is not None and value.kind is Kind.REVIEW:
-                    # The reviews of a round are looked for by their keys: mostly there is but this one.
+                    # The reviews of a round are found by their keys; usually a round has only this one.
                     self.rows.setdefault(lookups.WORK_KEY.of((value.task, value.key)), value.id)
 
     def get(self, lookup: Lookup[K, V], key: K) -> V:
-        """What was found under a key.
+        """Return the value of a lookup for a key.
 
         Raises:
-            NotLoaded: it was not loaded yet.
+            NotLoaded: it is not loaded yet.
         """
         try:
             return cast(V, self.rows[lookup, key])
@@ -126,7 +126,11 @@ class WorkingSet(UndoLog):
             raise NotLoaded((lookup, key)) from None
 
     def get_many(self, lookup: Lookup[K, V], keys: Iterable[K]) -> list[V]:
-        """What was found under several keys, in their order. What is missing of them is loaded in one round."""
+        """Return the values for several keys, in their order.
+
+        Raises:
+            NotLoaded: with all missing rows, so that they are loaded in one round.
+        """
         needs = [(lookup, key) for key in keys]
         missing = [want for want in needs if want not in self.rows]
         if missing:
@@ -134,7 +138,7 @@ class WorkingSet(UndoLog):
         return [self.rows[want] for want in needs]
 
     def known(self, lookup: Lookup[K, V], key: K) -> V | None:
-        """What was found under a key, or None where it was not loaded."""
+        """Return the value for a key, or None if it is not loaded."""
         return self.rows.get((lookup, key))
 
     def task(self, task_id: str, tenant: str | None = None) -> Task:
@@ -145,22 +149,22 @@ class WorkingSet(UndoLog):
 
     def work(self, work_id: str) -> Work:
         work = self.get(lookups.WORK, work_id)
-        assert work is not None, "a work item that something refers to is there"
+        assert work is not None, "a referenced work item must exist"
         return work
 
     def works(self, work_ids: Iterable[str]) -> list[Work]:
-        """Items that something refers to, in the order of their ids here."""
+        """Return work items that must exist, in the order of the ids."""
         found = self.get_many(lookups.WORK, work_ids)
         works = [work for work in found if work is not None]
-        assert len(works) == len(found), "a work item that something refers to is there"
+        assert len(works) == len(found), "a referenced work item must exist"
         return works
 
     def bodies(self, payload_ids: Iterable[str | None]) -> list[bytes]:
-        """Bodies that something refers to, as JSON, in the order of their ids here."""
+        """Return payloads that must exist, as JSON, in the order of the ids."""
         ids = list(payload_ids)
-        found = self.get_many(lookups.PAYLOAD, [one for one in ids if one is not None])
+        found = self.get_many(lookups.PAYLOAD, [payload_id for payload_id in ids if payload_id is not None])
         bodies = [body for body in found if body is not None]
-        assert len(bodies) == len(ids), "a body that something refers to is there"
+        assert len(bodies) == len(ids), "a referenced payload must exist"
         return bodies
 
     def work_by_key(self, task: Task, key: str) -> Work | None:
@@ -171,7 +175,7 @@ class WorkingSet(UndoLog):
         return self.get(lookups.LEASE, work.id)
 
     def lease(self, lease_id: str) -> Lease | None:
-        """The live lease of that id."""
+        """Return the live lease with this id, or None."""
         work_id = self.get(lookups.LEASE_ID, lease_id)
         if work_id is None:
             return None
@@ -200,7 +204,7 @@ class WorkingSet(UndoLog):
         return task
 
     def edited_tasks(self) -> list[Task]:
-        """The tasks that the current command has changed so far, in the order of their first change."""
+        """Return the tasks that the current command has changed, in the order of their first change."""
         return [row for row, _ in self._before.values() if isinstance(row, Task)]
 
     def edit_work(self, work: Work) -> Work:
@@ -250,7 +254,7 @@ class WorkingSet(UndoLog):
 
     def add_edge(self, edge: Edge) -> None:
         self.changes.edges.append(edge)
-        # What was listed for this parent is no longer all: forget it, it will be read afresh.
+        # The loaded lists of this parent's children are incomplete now: drop them, to be loaded again.
         for want in self._listed.get(edge.parent, ()):
             if want in self.rows:
                 self._undo.append((self.rows, want, self.rows.pop(want)))
@@ -284,12 +288,16 @@ class WorkingSet(UndoLog):
         return job
 
     def end_job(self, job: BackgroundJob) -> None:
-        remaining = [one for one in self.get(lookups.JOBS, job.task) if one.id != job.id]
+        remaining = [other for other in self.get(lookups.JOBS, job.task) if other.id != job.id]
         self.put_row(lookups.JOBS, job.task, remaining)
         self.put(self.changes.jobs, job.id, None)
 
     def write_payload(self, task: Task, payload_id: str, body: bytes | None, *, kept: bool = True) -> str:
-        """Write a body. One that is not `kept` is replaced or removed before long, and is not counted as stored."""
+        """Write a payload, or remove it (None); return its id.
+
+        Args:
+            kept: False if it will soon be replaced or removed; then it does not count as stored bytes.
+        """
         if kept and body is not None:
             self._count(self.changes.stored, "stored_bytes", task.tenant, len(body))
         self.put(self.changes.payloads, payload_id, None if body is None else (task.id, body))
@@ -297,12 +305,12 @@ class WorkingSet(UndoLog):
         return payload_id
 
     def count_open(self, task: Task, by: int) -> None:
-        """So many more of the task's subtasks are not final."""
+        """Add `by` to the number of the task's subtasks that are not final."""
         self.edit_task(task).n_open += by
         self._count(self.changes.opened_subtasks, "open_subtasks", task.tenant, by)
 
     def count_task(self, tenant: str, by: int) -> None:
-        """A task was opened (1), or became final (-1)."""
+        """Count a task that was opened (1) or became final (-1)."""
         self._count(self.changes.opened, "open_tasks", tenant, by)
 
     def _count(self, counts: dict[str, int], name: str, tenant_id: str, by: int) -> None:
@@ -330,13 +338,13 @@ class WorkingSet(UndoLog):
         return ids.salt(self._context().seed + purpose.encode()[:32])[:16]
 
     def next_position(self, room: int = 1) -> int:
-        """A moment, as an order: later calls get later ones, with room for so many between them."""
+        """Return a unique, increasing position, and reserve `room` positions from it on."""
         position = self.position + 1
         self.position += room
         return position
 
     def queue(self, kind: Kind, skills: tuple[str, ...], assign_to: str | None) -> int:
-        """The queue for such items, made where it is new. A queue once made stays."""
+        """Return the id of the queue for such items; create it if it is new. Queues are never removed."""
         wanted = tuple(sorted(set(skills)))
         queue = self.queues.find(kind, wanted, assign_to)
         if queue is None:
@@ -346,10 +354,10 @@ class WorkingSet(UndoLog):
             self.changes.queues.append(queue)
         return queue.id
 
-    # ---- telling ---------------------------------------------------------------------------------------------------
+    # ---- events ----------------------------------------------------------------------------------------------------
 
     def emit(self, event: EventBody, *, task: Task | None = None, work: Work | None = None) -> None:
-        """Write an event to the feed. One of a task takes the task's next number."""
+        """Write an event to the feed. An event of a task gets the task's next sequence number."""
         context = self._context()
         sequence = 0
         if task is not None:
@@ -384,30 +392,30 @@ class WorkingSet(UndoLog):
         *args: P.args,
         **fields: P.kwargs,
     ) -> None:
-        """Move a task along its life, and write the event of it.
+        """Change a task's status by a transition, and emit its event.
 
         Args:
-            event: its class, which must be the one for `transition`.
-            fields: of the event, without the two statuses.
+            event: the event class for `transition`.
+            fields: the event's fields, without the two statuses.
         """
         old = task.status
         self.edit_task(task).status = states.task_after(old, transition)
         moved = event(old, task.status, *args, **fields)
-        assert f"task.{transition}" == moved.KIND, "each change of a task's status has an event of its own"
+        assert f"task.{transition}" == moved.KIND, "the event must be the one for this transition"
         self.emit(moved, task=task)
 
     def is_held(self, task: Task) -> bool:
-        """Whether nothing of the task may be handed out now."""
+        """Whether none of the task's items may be leased now."""
         return bool(task.hold_reasons) or task.loading or task.status in TASK_CLOSED
 
     # ---- what happens to work items --------------------------------------------------------------------------------
 
     def move_work(self, task: Task, work: Work, transition: Transition) -> None:
-        """Move an item along its life: status, counters, place in the queue, clocks. Telling is the caller's."""
+        """Change an item's status by a transition, with its counters, queue entry and timers. The caller emits."""
         self._become(task, work, states.after(work.status, transition))
 
     def reopened(self, task: Task, work: Work, status: Status) -> None:
-        """Put an item back to the start, whatever it was; see states.REOPEN."""
+        """Reset an item to its start, from any status; see states.REOPEN."""
         self._become(task, work, status)
         work.tries = work.crashes = work.deferrals = work.put_off = work.unseen = work.reworks = 0
         work.round += 1
@@ -429,18 +437,18 @@ class WorkingSet(UndoLog):
             self.count_open(task, (status not in FINAL) - (old not in FINAL))
             task.n_failed += (status in _LOST) - (old in _LOST)
         if status is Status.READY:
-            if old is not Status.LEASED:  # else it keeps its place and what is left of its time
+            if old is not Status.LEASED:  # a released item keeps its position and remaining time
                 work.position, work.start_left = self.next_position(), work.start
             self.make_ready(task, work)
 
     def make_ready(self, task: Task, work: Work) -> None:
-        """Put a READY item where bots find it and start its clock, unless its task is held back."""
-        assert work.status is Status.READY, "only what is READY can be handed out"
+        """Add a READY item to its queue and start its schedule-to-start clock, unless its task is held."""
+        assert work.status is Status.READY, "only a READY item can be queued"
         if self.is_held(task):
             return
         self.edit_work(work).start_due = self.now + work.start_left
         self.set_timer("start", work.id, work.start_due)
-        position = match.place_of(task, work)
+        position = match.position_of(task, work)
         ready = QueueEntry(
             work.id, work.queue, work.tenant, work.priority, position, work.position, work.task, work.excluded
         )
@@ -451,7 +459,7 @@ class WorkingSet(UndoLog):
         self.put(self.changes.ready, work.id, None)
 
     def stop_start_clock(self, work: Work) -> None:
-        """Take a READY item out of its queue and keep what is left of its time; `make_ready` goes on."""
+        """Remove a READY item from its queue and keep its remaining time; `make_ready` continues."""
         self.edit_work(work)
         self.unready(work)
         if work.start_due is not None:
@@ -459,7 +467,7 @@ class WorkingSet(UndoLog):
             self.set_timer("start", work.id, None)
 
     def wait(self, task: Task, work: Work, transition: Transition, until: int | None) -> None:
-        """Let an item wait for a moment, or (None) for an answer."""
+        """Make an item wait until a time, or (None) for an answer."""
         self.move_work(task, work, transition)
         work.wake = until
         if until is not None:
@@ -496,8 +504,8 @@ class WorkingSet(UndoLog):
                 self.put_row(lookups.CLAIM, (bot.id, claim_id), [*claimed, work.id])
         return lease
 
-    def saw(self, lease: Lease) -> None:
-        """A call named this lease: its grant arrived."""
+    def mark_seen(self, lease: Lease) -> None:
+        """Mark a lease as seen: a call named it, so its grant arrived."""
         if not lease.seen:
             self.edit_lease(lease).seen = True
             self.arrivals.named(lease, self.now)
@@ -516,7 +524,7 @@ class WorkingSet(UndoLog):
         answer: str | None = None,
         reason: str | None = None,
     ) -> Attempt:
-        """Write the attempt down and take the lease away; what happens to the item is the caller's next line."""
+        """Record the attempt and remove the lease. The caller must then change the item's status."""
         spent = dict(usage if usage is not None else lease.usage or {})
         attempt = Attempt(
             work=work.id,
@@ -550,7 +558,7 @@ class WorkingSet(UndoLog):
         if lease.checkpoint is not None:
             self.edit_work(work).checkpoint = lease.checkpoint
         if lease.seen and work.unseen:
-            self.edit_work(work).unseen = 0  # it is counted in a row
+            self.edit_work(work).unseen = 0  # it counts unseen leases in a row
         if spent:
             total = dict(task.usage)
             for name, amount in spent.items():
@@ -560,7 +568,7 @@ class WorkingSet(UndoLog):
 
 
 def failure(code: str, detail: str, work: Work | None = None) -> dict[str, Json]:
-    """Why a task or an item failed, as it is stored and shown."""
+    """Return the reason of a failed task or item, in its stored form."""
     plain: dict[str, Json] = {"code": code, "detail": detail}
     if work is not None:
         plain["work_id"] = work.id

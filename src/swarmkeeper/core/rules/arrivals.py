@@ -1,15 +1,16 @@
-"""Which grants are known to have arrived at their bots, though no call has named their leases yet. In memory.
+"""In-memory record of grants that have reached their bots although no call has named their leases yet.
 
-A lease is *unseen* when its grant's reply was lost: no fault of the work. A bot that has asked for more since, under
-another claim id, has that reply; so has one that named another lease of the same grant. What is forgotten, with a
-restart or for room, leaves a lease unseen that was not: it costs one free repetition, and no try.
+A lease is *unseen* if the reply with its grant was lost, which is no fault of the work. A bot that has since asked for
+more under another claim id has received that reply; so has a bot that named another lease of the same grant. If a
+record is lost (by a restart, or to limit memory), a seen lease counts as unseen: the item is leased again, and no try
+is counted.
 """
 
 from __future__ import annotations
 
 from swarmkeeper.core.model import Lease
 
-CLAIMS_MAX = 16  # remembered of a bot; it has a few of them under way at a time
+CLAIMS_MAX = 16  # remembered for each bot, which has only a few open at a time
 BOTS_MAX = 20_000
 
 
@@ -18,7 +19,7 @@ class Arrivals:
         self._bots: dict[str, dict[str, int]] = {}  # bot id -> claim id -> engine time of the last proof, or 0
 
     def polled(self, bot_id: str, claim_id: str | None, now: int) -> None:
-        """A bot asks under this claim id. The first time, it has the answers to all that it asked before."""
+        """Record a poll. A new claim id proves that the bot has received the answers to all its earlier ones."""
         claims = self._of(bot_id)
         if claim_id is None or claim_id in claims:
             return
@@ -27,12 +28,12 @@ class Arrivals:
         self._note(claims, claim_id, 0)
 
     def named(self, lease: Lease, now: int) -> None:
-        """A bot named this lease, so that it has the others of the same grant, too."""
+        """Record that a bot named this lease, so it has received the others of the same grant, too."""
         if lease.claim_id is not None:
             self._note(self._of(lease.bot), lease.claim_id, now)
 
     def proves(self, lease: Lease) -> bool:
-        """Whether the bot is known to have this lease."""
+        """Whether the bot is known to have received this lease."""
         if lease.claim_id is None:
             return False
         return self._bots.get(lease.bot, {}).get(lease.claim_id, 0) > lease.granted_at

@@ -1,5 +1,6 @@
-"""Why a work item waits: exactly one reason for each that is not final, with what helps. What the reasons rest on is
-loaded by reads/explain.py; what may be handed to whom is decided by match.py and the scheduler, which this follows.
+"""Explain why a work item waits: exactly one reason for each item that is not final, with a fix.
+
+reads/explain.py loads the facts. match.py and the dispatcher decide which bot gets which item; this follows them.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from swarmkeeper.core.rules import match
 from swarmkeeper.core.rules.stuck import Stuck
 from swarmkeeper.core.states import KIND_OF, TASK_CLOSED, BotType, Kind, Status, TaskStatus
 
-NAMES_TOLD = 3  # of a list in a sentence; the rest is a number
-QUESTION_TOLD = 200  # characters; `approval show` has the whole
+NAMES_TOLD = 3  # names listed in a sentence; the rest is counted
+QUESTION_LENGTH_MAX = 200  # characters; `approval show` has the whole text
 DEFAULT_TENANT = "default"
 
 
 class Reason(StrEnum):
-    """In the order in which they are told: first what a person has to do something about."""
+    """In the order in which they are shown: first those that need a person."""
 
     PAUSED = "paused"
     APPROVAL = "approval"
@@ -46,15 +47,15 @@ RANK: Mapping[Reason, int] = {reason: number for number, reason in enumerate(Rea
 @dataclass(frozen=True, slots=True)
 class Why:
     reason: Reason
-    detail: str  # a clause, which follows "it waits: "
+    detail: str  # a clause that can follow "it waits: "
     fix: str | None = None  # a command line; None: only waiting helps
-    until: int | None = None  # when it ends by itself at the latest
-    bot: str | None = None  # the name of the one that has it
+    until: int | None = None  # when it ends by itself, at the latest
+    bot: str | None = None  # the name of the bot that holds the lease
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """A work item that is not final, and what is known about it. `id` is empty where it stands for several alike."""
+    """A work item that is not final, and its facts. `id` is empty if it represents several equal items."""
 
     id: str
     kind: Kind
@@ -68,14 +69,14 @@ class Item:
     start_due: int | None = None
     round: int = 1
     excluded: tuple[str, ...] = ()
-    ahead: int = 0  # READY reviews of the same round that would be handed out before it, each to another owner
-    # what only the listed ones are looked up for
-    bot: str | None = None  # LEASED: the name of the bot that has it
-    ends_at: int | None = None  # LEASED: when its attempt ends at the latest
-    upstream: tuple[str, ...] = ()  # BLOCKED: the first keys that are not settled, of `pending` in all
+    ahead: int = 0  # READY reviews of the same round that would be leased before it, each to another owner
+    # Only for items that are listed one by one:
+    bot: str | None = None  # LEASED: the name of the bot that holds the lease
+    ends_at: int | None = None  # LEASED: when its attempt ends, at the latest
+    upstream: tuple[str, ...] = ()  # BLOCKED: the first keys of the `pending` that are not settled
     ending: str | None = None  # WAITING: how the last attempt ended,
     ended_by: str | None = None  # by which bot,
-    ended_for: str = ""  # and what was said of it
+    ended_for: str = ""  # and the given reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What holds for all items of a task."""
+    """The facts about a task that apply to all its items."""
 
     task: str
     tenant: str
@@ -101,7 +102,7 @@ class Standing:
     hold_reasons: tuple[str, ...] = ()
     loading: bool = False
     approvals: tuple[Asked, ...] = ()
-    overloaded: bool = False  # the orchestrator hands out nothing now
+    overloaded: bool = False  # the server grants no leases now
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +110,11 @@ class Seen:
     """A registered bot, and whether it can be reached."""
 
     bot: Bot
-    here: bool  # parked, or heard of within two minutes
+    here: bool  # parked, or seen within the last two minutes
     held: int
-    asks: bool = True  # parked, or asked for work within two minutes
-    asked_at: int = 0  # when it last did
-    stuck: tuple[Stuck, ...] = ()  # its code that goes on though its lease is gone
+    asks: bool = True  # parked, or asked for work within the last two minutes
+    asked_at: int = 0  # when it last asked for work
+    stuck: tuple[Stuck, ...] = ()  # its code that still runs after its lease ended
 
     @property
     def living(self) -> bool:
@@ -124,12 +125,12 @@ class Seen:
         return self.held + len(self.stuck) < self.bot.capacity
 
 
-WHO: Mapping[Kind, str] = {KIND_OF[one]: one.lower() for one in BotType}
+WHO: Mapping[Kind, str] = {KIND_OF[bot_type]: bot_type.lower() for bot_type in BotType}
 
 
 @dataclass(slots=True)
 class Fleet:
-    """The tenant's bots. Items alike get the same answer, worked out once, and from those bots alone that may fit."""
+    """The tenant's bots, indexed by kind and skill. Equal items share one cached answer."""
 
     bots: Sequence[Seen]
     _of_kind: dict[Kind, list[Seen]] = field(default_factory=dict)
@@ -144,7 +145,7 @@ class Fleet:
                 self._having.setdefault((kind, skill), []).append(seen)
 
     def taker(self, item: Item, tenant: str) -> Why:
-        """Why no bot has an item that could be handed out; `queued` where one could take it."""
+        """Return why no bot has taken an item that could be leased; `queued` if a bot could take it."""
         alike = (item.queue.id, item.excluded, item.ahead)
         if alike not in self._known:
             self._known[alike] = _taker(item, self, tenant)
@@ -154,7 +155,7 @@ class Fleet:
         return self._of_kind.get(kind, ())
 
     def may_serve(self, queue: Queue) -> Sequence[Seen]:
-        """Those that can do the rarest of what is required: all that serve the queue are among them."""
+        """Return the bots with the rarest required skill; they include all that serve the queue."""
         having = [self._having.get((queue.kind, skill), []) for skill in queue.skills]
         return min(having, key=len) if having else self.of(queue.kind)
 
@@ -163,7 +164,7 @@ class Fleet:
 
 
 def why(item: Item, task: Standing, fleet: Fleet) -> Why:
-    """The one reason for which this item is not final yet."""
+    """Return the one reason why this item is not final yet."""
     match item.status:
         case Status.LEASED:
             by = f" by {item.bot}" if item.bot else ""
@@ -188,7 +189,7 @@ def _waiting(item: Item, task: Standing) -> Why:
         if item.ended_for:
             after += f": {_short(item.ended_for)}"
         return Why(Reason.BACKOFF, f"it is deferred until {_time(item.wake)}{after}", until=item.wake)
-    asked = [one for one in task.approvals if one.work == item.id and one.kind == "question"]
+    asked = [approval for approval in task.approvals if approval.work == item.id and approval.kind == "question"]
     if asked:
         return Why(
             Reason.QUESTION,
@@ -200,7 +201,7 @@ def _waiting(item: Item, task: Standing) -> Why:
 
 
 def _startable(item: Item, task: Standing, fleet: Fleet) -> Why:
-    """Of an item that nothing in its own plan holds back."""
+    """Return the reason for an item that no dependency holds back."""
     if (held := hold(task)) is not None:
         return held
     if task.loading:
@@ -214,7 +215,7 @@ def _startable(item: Item, task: Standing, fleet: Fleet) -> Why:
 
 
 def hold(task: Standing) -> Why | None:
-    """Why nothing of the task is handed out, where a person has stopped it or is asked."""
+    """Return why the task is held, if a person paused it or must decide; else None."""
     if "paused" in task.hold_reasons:
         return Why(Reason.PAUSED, "its task is paused", f"swarmkeeper task resume {task.task}")
     for approval in task.approvals:
@@ -270,32 +271,31 @@ def _taker(item: Item, fleet: Fleet, tenant: str) -> Why:
 
 
 def _not_taken(living: Sequence[Seen], another: str) -> Why:
-    """Of bots that could take it, and do not: they are at work, or they live and ask for nothing."""
+    """Return the reason if bots could take the item but do not: they are at capacity, or do not ask for work."""
     full = [seen for seen in living if not seen.room]
-    mute = sorted((seen for seen in living if seen.room), key=lambda seen: (seen.asked_at, seen.bot.id))
-    said = ""
-    if mute:
-        one = mute[-1]
-        names = _few(_names(mute), what="bot")
-        said = f"{names} is alive, but has not asked for work since {_time(one.asked_at)}"
+    idle = sorted((seen for seen in living if seen.room), key=lambda seen: (seen.asked_at, seen.bot.id))
+    not_asking = ""
+    if idle:
+        names = _few(_names(idle), what="bot")
+        not_asking = f"{names} is alive, but has not asked for work since {_time(idle[-1].asked_at)}"
     if full:
         detail = f"{_few(_names(full), what='bot')} could take it, but is at capacity"
         detail += _stuck(full)
-        return Why(Reason.BOTS_AT_CAPACITY, detail + (f"; {said}" if said else ""), another)
-    return Why(Reason.BOT_NOT_ASKING, f"{said}: restart it, or run another", another)
+        return Why(Reason.BOTS_AT_CAPACITY, detail + (f"; {not_asking}" if not_asking else ""), another)
+    return Why(Reason.BOT_NOT_ASKING, f"{not_asking}: restart it, or run another", another)
 
 
 def _stuck(full: Sequence[Seen]) -> str:
-    """That code which does not end holds places of bots, and where it stands."""
+    """Return a clause on stuck code that takes up a bot's capacity, and its position, or an empty string."""
     for seen in full:
-        for one in seen.stuck:
-            place = f" in {one.where}" if one.where else ""
-            return f": {seen.bot.name} is stuck{place} since {_time(one.since)}; restart it, or run another"
+        for stuck in seen.stuck:
+            position = f" in {stuck.where}" if stuck.where else ""
+            return f": {seen.bot.name} is stuck{position} since {_time(stuck.since)}; restart it, or run another"
     return ""
 
 
 def _nobody(item: Item, fleet: Fleet, capable: Sequence[Seen]) -> str:
-    """That no bot within reach can do it, with the skills that are missing."""
+    """Return the text for an item that no reachable bot can do, with the missing skills."""
     who = WHO[item.kind]
     if capable:
         names = _few(_names(capable), what="bot")
@@ -313,7 +313,7 @@ def _able(skills: Sequence[str], words: str) -> str:
 
 
 def _run(skills: Iterable[str], *, name: str | None = None) -> str:
-    """FILE is the bot's own; the skills that are needed are named."""
+    """Return the command that runs a bot with these skills. FILE is a placeholder for the bot's file."""
     words = ["swarmkeeper", "bot", "run", "FILE"]
     if name is not None:
         words += ["--name", name]
@@ -323,7 +323,7 @@ def _run(skills: Iterable[str], *, name: str | None = None) -> str:
 
 
 def _second(name: str, bots: Sequence[Seen]) -> str:
-    """A name beside that one which nobody has."""
+    """Return an unused name derived from this one."""
     taken = {seen.bot.name for seen in bots}
     number = 2
     while f"{name}-{number}" in taken:
@@ -340,7 +340,7 @@ def _key_for_another(excluded: Sequence[str], tenant: str) -> str:
 
 
 def _names(bots: Iterable[Seen]) -> list[str]:
-    """Each name once: several processes may go by it."""
+    """Return each name once: several processes may share it."""
     return list(dict.fromkeys(seen.bot.name for seen in bots))
 
 
@@ -350,13 +350,13 @@ def _names(bots: Iterable[Seen]) -> list[str]:
 def _few(names: Sequence[str], *, what: str, joint: str = ", ", total: int = 0) -> str:
     if not names:
         return f"another {what}"
-    told = names[:NAMES_TOLD]
-    rest = max(len(names), total) - len(told)
-    return joint.join(told) + (f" and {rest} more" if rest > 0 else "")
+    listed = names[:NAMES_TOLD]
+    rest = max(len(names), total) - len(listed)
+    return joint.join(listed) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= QUESTION_TOLD else f"{text[:QUESTION_TOLD]}…"
+    return text if len(text) <= QUESTION_LENGTH_MAX else f"{text[:QUESTION_LENGTH_MAX]}…"
 
 
 def _time(micros: int) -> str:
@@ -364,17 +364,17 @@ def _time(micros: int) -> str:
 
 
 def order(found: Why) -> int:
-    """What a person can do something about comes first."""
+    """Return a sort key: reasons that need a person come first."""
     return RANK[found.reason]
 
 
 def summary(task: Standing, counts: Mapping[Reason, int], first: tuple[str, Why] | None, *, failure: str = "") -> str:
-    """One sentence on why the task is where it is.
+    """Return one sentence on why the task waits or has ended.
 
     Args:
-        counts: of its items, by reason.
-        first: the key of the item that is to be told of, and why it waits.
-        failure: what a task that is FAILED failed for.
+        counts: number of the task's items, by reason.
+        first: the key of the item to name, and why it waits.
+        failure: why a FAILED task failed.
     """
     if task.status in TASK_CLOSED:
         if task.status is TaskStatus.FAILED:
@@ -387,8 +387,8 @@ def summary(task: Standing, counts: Mapping[Reason, int], first: tuple[str, Why]
     key, found = first
     rest = dict(counts)
     rest[found.reason] = rest.get(found.reason, 1) - 1
-    more = [f"{count} {reason}" for reason, count in sorted(rest.items(), key=lambda one: RANK[one[0]]) if count > 0]
+    more = [f"{rest[reason]} {reason}" for reason in sorted(rest, key=RANK.__getitem__) if rest[reason] > 0]
     about = f"{key} waits" if key else "The task waits"
     loading = " (the rows of its plan are still being written)" if task.loading and found.reason != "queued" else ""
-    said = f"{about} [{found.reason}]: {found.detail}{loading}" + (f"; also waiting: {', '.join(more)}" if more else "")
-    return said if said.endswith(("?", "!", ".", "…")) else f"{said}."
+    text = f"{about} [{found.reason}]: {found.detail}{loading}" + (f"; also waiting: {', '.join(more)}" if more else "")
+    return text if text.endswith(("?", "!", ".", "…")) else f"{text}."

@@ -1,4 +1,4 @@
-"""Plans and their edges: soundness, a subtask as JSON, what a settled edge means, what lies downstream."""
+"""Plans and their edges: validation, subtasks as JSON, the state of edges, downstream order, plans in parts."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from swarmkeeper.core.states import EDGE_MET, FINAL, Condition, Status
 SUBTASKS_MAX = 10_000
 EDGES_MAX = 100_000
 DEPTH_MAX = 1_000
-EDGES_A_ROW = 4  # are written in about the time of a row of a plan
-PARTS_A_SLICE = 10  # where others wait one is written at a time: fifty rows take as long as a few of their commands
-PART_BYTES_MAX = 256 * 1024  # are read and written in about the time of fifty rows
-TOLD_MAX = 500  # of a plan's subtasks are told one by one
-TOLD_BYTES_MAX = 1024 * 1024  # of them are shown to whoever has to approve it
-ERRORS_MAX = 100  # more would not help whoever has to mend it
+EDGES_A_ROW = 4  # edges that take about as long to write as one row
+PARTS_A_SLICE = 10  # while others wait, one part is written at a time: fifty rows take as long as a few commands
+PART_BYTES_MAX = 256 * 1024  # bytes that take about as long to read and write as fifty rows
+NAMED_MAX = 500  # subtasks of a plan that are named one by one
+SHOWN_BYTES_MAX = 1024 * 1024  # size of the subtasks that an approval shows
+ERRORS_MAX = 100  # more errors would not help the author
 SECOND = 1_000_000
 
 _KEY = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -34,39 +34,39 @@ def is_key(key: str) -> bool:
 def check_plan(
     specs: Sequence[SubtaskSpec], *, at: str = "", existing: Iterable[str] = (), indexes: Sequence[int] | None = None
 ) -> list[Detail]:
-    """All that is wrong with a plan, as (JSON Pointer, code, words); empty when it is sound.
+    """Return all errors of a plan as (JSON Pointer, code, text); an empty list if it is valid.
 
     Args:
-        at: pointer of the list that the specs stand in, e.g. "/plan".
-        existing: keys of subtasks that are there already, which new ones may depend on.
-        indexes: where in the list each spec stood, when some could not be read.
+        at: pointer of the object that has the list `subtasks`, e.g. "/plan".
+        existing: keys of subtasks that exist already; new ones may depend on them.
+        indexes: the index of each spec in the list, if some specs could not be read.
     """
-    there = set(existing)
-    places = indexes if indexes is not None else range(len(specs))
+    existing_keys = set(existing)
+    positions = indexes if indexes is not None else range(len(specs))
     errors: list[Detail] = []
-    if not specs and not there and indexes is None:
+    if not specs and not existing_keys and indexes is None:
         errors.append((f"{at}/subtasks", "empty", "a plan needs at least one subtask"))
-    if len(specs) + len(there) > SUBTASKS_MAX:
+    if len(specs) + len(existing_keys) > SUBTASKS_MAX:
         errors.append((f"{at}/subtasks", "too_many", f"a task has at most {SUBTASKS_MAX} subtasks"))
         return errors
     first_at: dict[str, int] = {}
-    for place, spec in zip(places, specs, strict=True):
-        pointer = f"{at}/subtasks/{place}/key"
+    for position, spec in zip(positions, specs, strict=True):
+        pointer = f"{at}/subtasks/{position}/key"
         if not is_key(spec.key):
             errors.append((pointer, "pattern", "a key is 1 to 64 of a-z 0-9 . _ - and begins with a letter or digit"))
-        if spec.key in first_at or spec.key in there:
+        if spec.key in first_at or spec.key in existing_keys:
             errors.append((pointer, "duplicate", "another subtask has this key"))
         else:
-            first_at[spec.key] = place
+            first_at[spec.key] = position
     edges = 0
-    for place, spec in zip(places, specs, strict=True):
+    for position, spec in zip(positions, specs, strict=True):
         seen: set[str] = set()
         for number, (parent, _) in enumerate(spec.depends_on):
             edges += 1
-            pointer = f"{at}/subtasks/{place}/depends_on/{number}"
+            pointer = f"{at}/subtasks/{position}/depends_on/{number}"
             if parent == spec.key:
                 errors.append((pointer, "cycle", "a subtask cannot depend on itself"))
-            elif parent not in first_at and parent not in there:
+            elif parent not in first_at and parent not in existing_keys:
                 errors.append((pointer, "unknown_key", "no subtask has this key"))
             elif parent in seen:
                 errors.append((pointer, "duplicate", "this dependency is named twice"))
@@ -74,13 +74,13 @@ def check_plan(
     if edges > EDGES_MAX:
         errors.append((f"{at}/subtasks", "too_many", f"a plan has at most {EDGES_MAX} edges"))
     if not errors:
-        errors += _check_order(specs, places, at)
+        errors += _check_order(specs, positions, at)
     return errors[:ERRORS_MAX]
 
 
-def _check_order(specs: Sequence[SubtaskSpec], places: Sequence[int], at: str) -> list[Detail]:
-    """Cycles and depth, by Kahn's algorithm; only called where every name is known and unique."""
-    inside = {spec.key: place for place, spec in zip(places, specs, strict=True)}
+def _check_order(specs: Sequence[SubtaskSpec], positions: Sequence[int], at: str) -> list[Detail]:
+    """Check cycles and depth by Kahn's algorithm. All keys must be known and unique."""
+    inside = {spec.key: position for position, spec in zip(positions, specs, strict=True)}
     waiting = {spec.key: sum(parent in inside for parent, _ in spec.depends_on) for spec in specs}
     children: dict[str, list[str]] = {}
     for spec in specs:
@@ -115,13 +115,13 @@ def _check_order(specs: Sequence[SubtaskSpec], places: Sequence[int], at: str) -
 
 
 def handled_keys(specs: Iterable[SubtaskSpec]) -> frozenset[str]:
-    """Keys of the subtasks whose failure an edge takes care of."""
+    """Return the keys of the subtasks whose failure an edge accepts."""
     return frozenset(
         parent for spec in specs for parent, condition in spec.depends_on if condition is not Condition.SUCCESS
     )
 
 
-# ---- a subtask as JSON: the shape of the API, used for what is stored, too ----------------------------------------
+# ---- subtasks as JSON: the format of the API, also used in the store -----------------------------------------------
 
 
 def to_json(spec: SubtaskSpec) -> dict[str, Any]:
@@ -146,12 +146,12 @@ def to_json(spec: SubtaskSpec) -> dict[str, Any]:
 
 
 def from_json(plain: Mapping[str, Any]) -> SubtaskSpec:
-    """The spec that a mapping of the API's shape describes; its types are taken as checked."""
+    """Return the spec for a mapping in the API's format, whose types must have been checked."""
     return SubtaskSpec(
         key=plain["key"],
         description=plain.get("description", ""),
         required_skills=tuple(plain.get("required_skills") or ()),
-        depends_on=tuple(_dependency(one) for one in plain.get("depends_on") or ()),
+        depends_on=tuple(_dependency(parent) for parent in plain.get("depends_on") or ()),
         input=plain.get("input") or {},
         timeout=_microseconds(plain.get("timeout_seconds")),
         max_attempts=plain.get("max_attempts"),
@@ -163,10 +163,10 @@ def from_json(plain: Mapping[str, Any]) -> SubtaskSpec:
     )
 
 
-def _dependency(one: str | Mapping[str, str]) -> tuple[str, Condition]:
-    if isinstance(one, str):
-        return one, Condition.SUCCESS
-    return one["key"], Condition(one.get("when", "success"))
+def _dependency(parent: str | Mapping[str, str]) -> tuple[str, Condition]:
+    if isinstance(parent, str):
+        return parent, Condition.SUCCESS
+    return parent["key"], Condition(parent.get("when", "success"))
 
 
 def _seconds(microseconds: int | None) -> float | None:
@@ -183,8 +183,12 @@ def _microseconds(seconds: float | None) -> int | None:
 # ---- edges --------------------------------------------------------------------------------------------------------
 
 
-def standing(edges: Iterable[Edge], status_of: Mapping[str, Status]) -> tuple[int, bool]:
-    """(edges not yet settled, whether a settled one is broken), given the status of each upstream item."""
+def edge_state(edges: Iterable[Edge], status_of: Mapping[str, Status]) -> tuple[int, bool]:
+    """Return (number of edges not yet settled, whether a settled one is broken).
+
+    Args:
+        status_of: the status of each upstream item, by id.
+    """
     pending, broken = 0, False
     for edge in edges:
         status = status_of[edge.parent]
@@ -196,7 +200,7 @@ def standing(edges: Iterable[Edge], status_of: Mapping[str, Status]) -> tuple[in
 
 
 def downstream(roots: Iterable[str], edges: Iterable[Edge]) -> list[str]:
-    """Roots and all that lies behind them, upstream before downstream, ties by id."""
+    """Return the roots and everything downstream, parents before children, ties by id."""
     children: dict[str, list[str]] = {}
     for edge in edges:
         children.setdefault(edge.parent, []).append(edge.child)
@@ -225,19 +229,19 @@ def downstream(roots: Iterable[str], edges: Iterable[Edge]) -> list[str]:
     return order
 
 
-# ---- a plan in parts, as its slices are stored ---------------------------------------------------------------------
+# ---- plans in parts, as slices are stored --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A sound plan that is longer than a slice, as it is stored: what takes long of accepting it, done beforehand."""
+    """A valid plan that is longer than a slice, prepared for the store so that the engine can accept it quickly."""
 
     count: int  # subtasks
-    keys: tuple[str, ...]  # of the first ones
+    keys: tuple[str, ...]  # keys of the first subtasks
     parts: tuple[bytes, ...]
-    body: bytes  # the whole plan in the API's shape
+    body: bytes  # the whole plan in the API's format
     digest: str  # SHA-256 of the body
-    told: bytes  # the first subtasks as a JSON list, for whoever has to approve it
+    first: bytes  # the first subtasks as a JSON list, for an approval
 
     @property
     def size(self) -> int:
@@ -245,7 +249,7 @@ class Written:
 
 
 def cut(specs: Sequence[SubtaskSpec], slice_rows: int) -> tuple[tuple[SubtaskSpec, ...], Written | None]:
-    """A sound first plan as a command carries it: its nodes, or where they are many or large, no node but its parts."""
+    """Prepare a valid first plan for a command: return its specs; if they are many or large, none, but the parts."""
     plain = [to_json(spec) for spec in specs]
     body = json.dumps({"subtasks": plain}).encode()
     if len(specs) <= slice_rows and len(body) <= PART_BYTES_MAX:
@@ -253,20 +257,20 @@ def cut(specs: Sequence[SubtaskSpec], slice_rows: int) -> tuple[tuple[SubtaskSpe
     written = parts(specs, {}, handled_keys(specs), part_rows(slice_rows))
     return (), Written(
         count=len(specs),
-        keys=tuple(spec.key for spec in specs[:TOLD_MAX]),
+        keys=tuple(spec.key for spec in specs[:NAMED_MAX]),
         parts=tuple(json.dumps(part).encode() for part in written),
         body=body,
         digest=hashlib.sha256(body).hexdigest(),
-        told=told(plain),
+        first=_first_subtasks(plain),
     )
 
 
-def told(plain: Sequence[dict[str, Any]]) -> bytes:
-    """The first subtasks of a plan in the API's shape, as many as one can look through, as a JSON list."""
+def _first_subtasks(plain: Sequence[dict[str, Any]]) -> bytes:
+    """Return the first subtasks of a plan, as many as a person can read, as a JSON list."""
     texts: list[str] = []
-    room = TOLD_BYTES_MAX
-    for one in plain[:TOLD_MAX]:
-        text = json.dumps(one)
+    room = SHOWN_BYTES_MAX
+    for subtask in plain[:NAMED_MAX]:
+        text = json.dumps(subtask)
         room -= len(text) + 2
         if room < 0:
             break
@@ -275,27 +279,29 @@ def told(plain: Sequence[dict[str, Any]]) -> bytes:
 
 
 def part_rows(slice_rows: int) -> int:
-    """How many rows one part has. Several are written at once where nobody waits."""
+    """Return the number of rows of one part. Several parts are written at once if no one waits."""
     return max(1, slice_rows // PARTS_A_SLICE)
 
 
 def parts(
     specs: Sequence[SubtaskSpec], known: Mapping[str, str], failure_handled: Collection[str], size: int
 ) -> Iterator[list[dict[str, Any]]]:
-    """The plan in parts of bounded rows, edges and bytes. Edges within the plan that are too many for the part that
-    their row stands in follow it; none of it is handed out before the last.
+    """Yield the plan in parts with limited rows, edges and bytes.
 
-    A node has the whole subtask as a text: a part is read while everybody waits, and what a caller nested in an input
-    is nothing that has to be read then.
+    Edges within the plan that do not fit in the part of their row follow in later parts; no item is leased before the
+    last part is written. A node has the whole subtask as text: others wait while a part is read, so nested inputs must
+    not be parsed then.
 
     Args:
-        known: ids of the subtasks that are there already, by key; where such a one stands may change, so that an edge
-            from it is written with the row that counts it.
+        known: ids of the subtasks that exist already, by key. Their status may change, so an edge from one of them is
+            written together with its row, whose `pending` counts it.
+        failure_handled: keys of the subtasks whose failure an edge accepts.
+        size: rows of one part.
     """
     part: list[dict[str, Any]] = []
     rows, edges, length, edges_max = 0, 0, 0, size * EDGES_A_ROW
     for number, spec in enumerate(specs):
-        # (key, or id where it is known; condition; whether it stands in this same plan)
+        # (key, or id of an existing subtask; condition; whether it is in this plan)
         outer: list[list[Any]] = [
             [known[key], str(condition), False] for key, condition in spec.depends_on if key in known
         ]

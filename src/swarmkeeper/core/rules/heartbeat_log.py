@@ -1,7 +1,7 @@
-"""What a bot says on its way: how the pieces that come with heartbeats are joined, and how much of it is kept.
+"""Progress and log lines of an attempt: join the pieces that heartbeats bring, within limits.
 
-A heartbeat holds the lines since the one before. What is kept of an attempt is all of them, the last ones where they
-are many: whoever asks why it failed mostly finds it there.
+A heartbeat has the lines since the previous one. An attempt keeps all of them, or the last ones if they are too many:
+the reason of a failure is usually there.
 """
 
 from __future__ import annotations
@@ -11,27 +11,27 @@ from typing import Any
 
 from swarmkeeper.core.model import Json
 
-# Of one attempt. A page of a terminal has some fifty lines; the bytes bound what each heartbeat writes anew.
+# For one attempt. A terminal page has about fifty lines; the characters limit what each heartbeat rewrites.
 LINES_MAX = 50
 LINE_LENGTH_MAX = 1_000
 CHARACTERS_MAX = 16_000
 
 
-def joined(before: Mapping[str, Json] | None, said: Mapping[str, Json]) -> dict[str, Json]:
-    """What was said so far, with what a heartbeat or a report adds.
+def joined(before: Mapping[str, Json] | None, added: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the progress so far, with what a heartbeat or a report adds.
 
-    Lines that the last heartbeat had already (its answer was lost, so they came again) are not doubled. How far it is
-    and the message to it are replaced together: an old message tells nothing of a new fraction.
+    Lines that are repeated from the last heartbeat (its answer was lost) are not doubled. `fraction` and `message` are
+    replaced together, because an old message does not describe a new fraction.
     """
-    known = dict(before or {})
-    if said.get("fraction") is not None or said.get("message") is not None:
+    progress = dict(before or {})
+    if added.get("fraction") is not None or added.get("message") is not None:
         for name in ("fraction", "message"):
-            known.pop(name, None)
-            if said.get(name) is not None:
-                known[name] = said[name]
-    if lines := [_cut(line, LINE_LENGTH_MAX) for line in said.get("log") or ()]:
-        known["log"] = _bounded(_continued(list(known.get("log") or ()), lines))
-    return known
+            progress.pop(name, None)
+            if added.get(name) is not None:
+                progress[name] = added[name]
+    if lines := [_cut(line, LINE_LENGTH_MAX) for line in added.get("log") or ()]:
+        progress["log"] = _bounded(_continued(list(progress.get("log") or ()), lines))
+    return progress
 
 
 def _continued(before: list[str], lines: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which bot may take which work, and which of several comes first."""
+"""Rules that match bots with work, and that order the work."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from swarmkeeper.core.states import KIND_OF, Kind
 
 MINUTE = 60_000_000
 PRIORITY_MAX = 9
-SUBTASKS_A_MINUTE = 100  # of one task that go before later tasks, for each minute that these are later
+SUBTASKS_A_MINUTE = 100  # subtasks of a task that go before a later task, for each minute that it is later
 
 
 def serves(bot: Bot, queue: Queue, skills: Iterable[str] | None = None) -> bool:
-    """Whether this bot may take what stands in that queue.
+    """Whether this bot may take items of that queue.
 
     Args:
-        skills: what the bot asks to use this time; None: all it has.
+        skills: the skills that the claim names; None: all of the bot's.
     """
     if KIND_OF[bot.type] is not queue.kind:
         return False
@@ -28,23 +28,23 @@ def serves(bot: Bot, queue: Queue, skills: Iterable[str] | None = None) -> bool:
     return not bot.dedicated or bool(queue.skills)
 
 
-def place_of(task: Task, work: Work) -> int:
-    """Where an item stands among those of its queue and priority: in the order in which their tasks were begun, and
-    within one in the order of the plan.
+def position_of(task: Task, work: Work) -> int:
+    """Return an item's position within its queue and priority: by start of the tasks, then in the order of the plan.
 
-    The first subtasks of a task count from when its plan was accepted, the next as many from a minute later, and so on:
-    a task of ten thousand does not keep one of three, handed in a few minutes later, waiting until all are done.
+    The first `SUBTASKS_A_MINUTE` subtasks count from when the plan was accepted, the next ones from a minute later, and
+    so on. So a task of ten thousand subtasks does not delay, until all are done, a small task that came a few minutes
+    later.
     """
     return task.position + work.ordinal + work.ordinal // SUBTASKS_A_MINUTE * MINUTE
 
 
 def aged(priority: int, since: int, now: int) -> int:
-    """What a priority counts for where something of it has waited since then: one more for each minute, up to 9."""
+    """Return the value of a priority whose oldest item has waited since then: one more for each minute, up to 9."""
     return min(PRIORITY_MAX, priority + max(0, now - since) // MINUTE)
 
 
 def choose(items: Sequence[QueueEntry], now: int) -> list[QueueEntry]:
-    """In the order in which they are handed out. Among those of one priority, tasks begun earlier come first."""
+    """Return the items in the order in which they are leased. Within a priority, tasks started earlier come first."""
     oldest: dict[int, int] = {}
     for item in items:
         oldest[item.priority] = min(item.since, oldest.get(item.priority, item.since))
@@ -53,7 +53,7 @@ def choose(items: Sequence[QueueEntry], now: int) -> list[QueueEntry]:
 
 
 class QueueBook:
-    """All queues there are, by what they stand for. Few, and kept in memory."""
+    """All queues, by id and by meaning. They are few, and kept in memory."""
 
     def __init__(self, queues: tuple[Queue, ...] = ()) -> None:
         self.by_id: dict[int, Queue] = {}

@@ -1,4 +1,4 @@
-"""Code of a bot that goes on though its lease is gone, and holds a place for as long: what a bot says of it."""
+"""A bot's report of its code that still runs after its lease ended, and takes up capacity."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Stuck:
-    work: str  # id of the work that the code was at
-    since: int  # when its lease was taken back
-    where: str  # file, line and function; empty where the bot cannot tell
+    work: str  # id of the work item
+    since: int  # when its lease ended
+    where: str  # file, line and function; empty if unknown

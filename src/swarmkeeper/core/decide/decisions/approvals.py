@@ -1,4 +1,4 @@
-"""What people decide: approvals and the answers to questions."""
+"""Decisions by people: approvals and answers to questions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _VERBS: Mapping[str, tuple[str, ...]] = {
 
 
 def decide(working: WorkingSet, command: Decide) -> str:
-    """Take a person's decision, once; its approval's id. The same decision again changes nothing."""
+    """Take a person's decision, once; return the approval's id. Repeating the same decision changes nothing."""
     if not working.rules.may(command.by, "approval.decide"):
         raise Forbidden(working.rules.why_not(command.by, "approval.decide"))
     approval: Approval | None = working.get(lookups.APPROVAL, command.approval)
@@ -32,12 +32,12 @@ def decide(working: WorkingSet, command: Decide) -> str:
         raise NotFound("no such approval")
     decision: dict[str, Json] = {"verb": command.verb}
     if command.verb == "answer":
-        decision["answer"] = command.answer  # whole for the bot that asked; what is kept of it for people is not
+        decision["answer"] = command.answer  # the bot gets it unchanged; the stored decision is redacted
     decision = working.rules.redact(decision, tenant=approval.tenant).value
     if approval.state == "decided":
         known = approval.decision or {}
         made = {name: known.get(name) for name in decision}
-        if json.dumps(made, sort_keys=True) == json.dumps(decision, sort_keys=True):  # to Python, true is 1
+        if json.dumps(made, sort_keys=True) == json.dumps(decision, sort_keys=True):  # in Python, True == 1
             return approval.id
         raise AlreadyDecided("another decision was already made")
     if approval.state != "open":
@@ -52,9 +52,9 @@ def decide(working: WorkingSet, command: Decide) -> str:
         _check_answer(working, approval, command.answer)
     task = working.task(approval.task, approval.tenant)
     reason = working.rules.text(command.reason, tenant=task.tenant)
-    told = {"approval": approval.id, "kind": approval.kind, "verb": command.verb, "reason": reason}
+    body = {"approval": approval.id, "kind": approval.kind, "verb": command.verb, "reason": reason}
     answered = {"question": approval.question, "answer": command.answer} if command.verb == "answer" else {}
-    working.record("approval.decide", approval.id, task=task, body={**told, **answered})
+    working.record("approval.decide", approval.id, task=task, body={**body, **answered})
     working.edit_approval(approval)
     approval.state, approval.decision = "decided", {**decision, "reason": reason}
     approval.decided_by, approval.decided_at = command.by.key_id, working.now
@@ -96,7 +96,7 @@ def _carry_out(working: WorkingSet, task: Task, approval: Approval, given: Json)
 
 
 def denied(working: WorkingSet, task: Task, approval: Approval, code: FailureCode) -> None:
-    """A no, or no answer in time."""
+    """Apply a rejection, or an approval that expired."""
     if approval.kind != "question":
         words = "a person said no" if code is FailureCode.APPROVAL_DENIED else "nobody decided in time"
         closing.fail_task(working, task, code, words)
@@ -105,10 +105,10 @@ def denied(working: WorkingSet, task: Task, approval: Approval, code: FailureCod
     work = working.work(approval.work)
     if work.status is not Status.WAITING:
         return
-    said_no = code is FailureCode.APPROVAL_DENIED
-    working.move_work(task, work, Transition.DENIED if said_no else Transition.ANSWER_EXPIRED)
+    rejected = code is FailureCode.APPROVAL_DENIED
+    working.move_work(task, work, Transition.DENIED if rejected else Transition.ANSWER_EXPIRED)
     work.error = failure(str(code), "the question was not answered")
-    event = events.WorkDenied if said_no else events.WorkAnswerExpired
+    event = events.WorkDenied if rejected else events.WorkAnswerExpired
     working.emit(event(key=work.key, approval=approval.id), task=task, work=work)
     work_decisions.failed(working, task, work)
 

@@ -1,4 +1,4 @@
-"""Bots and keys: who takes part, and with what powers."""
+"""Decisions on bots and API keys."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def _may(working: WorkingSet, by: Principal, action: str) -> None:
 
 
 def register(working: WorkingSet, command: Register) -> tuple[str, bool]:
-    """Take a bot into the fleet, or its new version and skills; (its id, whether it is new).
+    """Register a bot, or update its version, skills and so on; return (its id, whether it is new).
 
-    Leases held go on; what changes counts from the next grant.
+    Live leases continue; changes apply from the next grant.
     """
     by = command.by
     _may(working, by, "bot.register")
@@ -101,7 +101,7 @@ def _registered(working: WorkingSet, bot: Bot) -> None:
 
 
 def _own_owner(name: str | None, bot_id: str) -> str:
-    """Who answers for a bot whose key names nobody: the bot itself. All processes of one name are one judge."""
+    """Return the owner of a bot whose key has none: the bot itself. All processes of one name have the same owner."""
     return bot_id if name is None or name == bot_id else f"bot:{name}"
 
 
@@ -124,7 +124,7 @@ def _set_status(working: WorkingSet, by: Principal, bot_id: str, action: str, st
 
 
 def delete(working: WorkingSet, command: DeleteBot) -> str:
-    """Take a bot out of the fleet; its leases go back to their queues, no crash counted."""
+    """Remove a bot; its items return to their queues, and no crash is counted."""
     _may(working, command.by, "bot.delete")
     bot = working.bot(command.bot, command.by.tenant)
     working.record("bot.delete", bot.id, body={"name": bot.name})
@@ -135,9 +135,9 @@ def delete(working: WorkingSet, command: DeleteBot) -> str:
 
 
 def check(working: WorkingSet, command: CheckBot) -> None:
-    """Take a bot out of the fleet that was not heard of for long and holds nothing; it may register again.
+    """Record when a bot was last seen; remove it if it has been away too long and holds no lease.
 
-    One that a person drained stays: registered again, it would be given work.
+    A removed bot may register again. A drained bot stays, because it would get work after registering again.
     """
     bot: Bot | None = working.get(lookups.BOT, command.bot)
     if bot is None:
@@ -198,7 +198,7 @@ def _key(working: WorkingSet, by: Principal, key_id: str) -> ApiKey:
 
 
 def rotate_key(working: WorkingSet, command: RotateKey) -> tuple[str, str]:
-    """Give a key a new secret; the old one stays good for the overlap. Its id, and the part of it that stays."""
+    """Give a key a new secret; the old one stays valid for the overlap. Return the key's id and public id."""
     key = _key(working, command.by, command.key)
     if key.revoked_at is not None:
         raise IllegalTransition("a revoked key cannot be rotated")
@@ -211,7 +211,7 @@ def rotate_key(working: WorkingSet, command: RotateKey) -> tuple[str, str]:
 
 
 def revoke_key(working: WorkingSet, command: RevokeKey) -> str:
-    """End a key. Bots that have no other lose their leases in the same commit, no crash counted."""
+    """Revoke a key; return its id. Bots without another key lose their leases at once; no crash is counted."""
     key = _key(working, command.by, command.key)
     if key.revoked_at is not None:
         return key.id
@@ -230,7 +230,7 @@ def revoke_key(working: WorkingSet, command: RevokeKey) -> str:
 
 
 def note_refusals(working: WorkingSet, command: NoteRefusals) -> None:
-    """Write down calls that were refused with a valid credential."""
+    """Record refused calls that had a valid credential."""
     working.record("access.refused", command.by.key_id, body={"code": command.code, "count": command.count})
     working.refused(command.code)
     context = working.context

@@ -1,4 +1,4 @@
-"""What clients and operators do with a task that is there: change, cancel, hold, retry, archive."""
+"""Decisions on existing tasks, for clients and operators: update, cancel, pause, resume, retry, archive."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from swarmkeeper.core.states import (
 )
 
 
-def _mine(working: WorkingSet, command: OnTask, action: str) -> Task:
+def _own_task(working: WorkingSet, command: OnTask, action: str) -> Task:
     if not working.rules.may(command.by, action):
         raise Forbidden(working.rules.why_not(command.by, action))
     return working.task(command.task, command.by.tenant)
 
 
-def _because(command: OnTask) -> dict[str, Json]:
+def _reason(command: OnTask) -> dict[str, Json]:
     return {"reason": command.reason} if command.reason else {}
 
 
 def update(working: WorkingSet, command: Update) -> str:
-    task = _mine(working, command, "task.update")
+    task = _own_task(working, command, "task.update")
     if command.if_version is not None and command.if_version != task.version:
         raise PreconditionFailed("the task has changed since it was read")
     if task.status in TASK_CLOSED:
@@ -42,7 +42,7 @@ def update(working: WorkingSet, command: Update) -> str:
         working.edit_task(task).labels = command.labels
         labels = dict(command.labels)
     if command.deadline is not None:
-        # Where its clock stands, this is what is left when it goes on.
+        # If the deadline's clock is stopped, this is the remaining time when it continues.
         working.edit_task(task).deadline_left = command.deadline
         _go_on_with_deadline(working, task)
         deadline_seconds = command.deadline // 1_000_000
@@ -58,57 +58,57 @@ def update(working: WorkingSet, command: Update) -> str:
 
 
 def cancel(working: WorkingSet, command: Cancel) -> str:
-    task = _mine(working, command, "task.cancel")
+    task = _own_task(working, command, "task.cancel")
     if task.outcome is Outcome.CANCELLED:
         return task.id
     if task.status in TASK_CLOSED:
         raise IllegalTransition(f"a task that is {task.status} cannot be cancelled")
-    working.record("task.cancel", task.id, task=task, body=_because(command))
+    working.record("task.cancel", task.id, task=task, body=_reason(command))
     closing.fail_task(working, task, FailureCode.CANCELLED, command.reason or "cancelled on request")
     return task.id
 
 
 def pause(working: WorkingSet, command: Pause) -> str:
-    task = _mine(working, command, "task.pause")
+    task = _own_task(working, command, "task.pause")
     if "paused" in task.hold_reasons:
         return task.id
     if task.status in TASK_CLOSED:
         raise IllegalTransition(f"a task that is {task.status} cannot be paused")
-    working.record("task.pause", task.id, task=task, body=_because(command))
+    working.record("task.pause", task.id, task=task, body=_reason(command))
     holding.hold(working, task, "paused")
     return task.id
 
 
 def resume(working: WorkingSet, command: Resume) -> str:
-    task = _mine(working, command, "task.resume")
+    task = _own_task(working, command, "task.resume")
     if task.status in TASK_CLOSED:
         raise IllegalTransition(f"a task that is {task.status} cannot be resumed")
     if "paused" in task.hold_reasons:
-        working.record("task.resume", task.id, task=task, body=_because(command))
+        working.record("task.resume", task.id, task=task, body=_reason(command))
         holding.unhold(working, task, "paused")
     return task.id
 
 
 def archive(working: WorkingSet, command: Archive) -> str:
-    task = _mine(working, command, "task.archive")
+    task = _own_task(working, command, "task.archive")
     if task.status is TaskStatus.ARCHIVED:
         return task.id
-    working.record("task.archive", task.id, task=task, body=_because(command))
+    working.record("task.archive", task.id, task=task, body=_reason(command))
     working.move_task(task, TaskTransition.ARCHIVED, events.TaskArchived)
     return task.id
 
 
 def retry(working: WorkingSet, command: Retry) -> str:
-    """Take a failed task up again where it stopped: what failed or was cancelled, and all behind it, starts afresh."""
-    task = _mine(working, command, "task.retry")
+    """Continue a failed task: failed and cancelled subtasks, and everything downstream, start again. Return its id."""
+    task = _own_task(working, command, "task.retry")
     if task.status is TaskStatus.ARCHIVED:
         raise IllegalTransition("a task that is ARCHIVED cannot be retried")
     if task.status is not TaskStatus.FAILED:
-        return task.id  # it goes on already
+        return task.id  # it is active already
     if working.jobs(task):
         raise StillStopping("the task is still stopping", retry_after=1)
-    _drop_graces(working, task)
-    working.record("task.retry", task.id, task=task, body=_because(command))
+    _end_grace_periods(working, task)
+    working.record("task.retry", task.id, task=task, body=_reason(command))
     found, _ = working.get(lookups.GRAPH, task.id)
     works = [working.work(work_id) for work_id in found]
     roots = [
@@ -121,12 +121,12 @@ def retry(working: WorkingSet, command: Retry) -> str:
     working.count_task(task.tenant, 1)
     task.round += 1
     task.reworks = 0
-    # What is left of a deadline that has passed is no time at all: without a new one there is none.
+    # A deadline that has passed has no remaining time: without a new one, the task has no deadline.
     task.deadline_left = command.deadline if command.deadline is not None else task.deadline_left or None
     if not task.planned:
         working.move_task(task, TaskTransition.RETRIED_TO_PLAN, events.TaskRetriedToPlan, round=task.round)
         plan = working.work_by_key(task, "plan")
-        assert plan is not None, "a task without a plan has an item that asks for one"
+        assert plan is not None, "a task without a plan must have a plan item"
         working.reopened(task, plan, Status.READY)
         plan.checkpoint = None
     elif roots or task.n_open:
@@ -135,7 +135,7 @@ def retry(working: WorkingSet, command: Retry) -> str:
         else:
             working.move_task(task, TaskTransition.RETRIED_TO_START, events.TaskRetriedToStart, round=task.round)
         if task.approval == "plan" and not task.started:
-            # A plan that was denied is not carried out by asking again: the person is asked again.
+            # A retry must not carry out a plan that a person rejected: ask again.
             subject = questions.plan_again(working, task, works)
             by = command.by.key_id
             holding.ask_people(working, task, "plan", question="Carry out this plan?", subject=subject, asked_by=by)
@@ -152,8 +152,8 @@ def _go_on_with_deadline(working: WorkingSet, task: Task) -> None:
         deadline.start(working, task)
 
 
-def _drop_graces(working: WorkingSet, task: Task) -> None:
-    """Leases that were let run on for their grace end now."""
+def _end_grace_periods(working: WorkingSet, task: Task) -> None:
+    """End the leases that are still in their grace period."""
     size = working.limits.slice_rows
     found = working.get(lookups.OPEN_WORKS, (task.id, "", size))
     if len(found) == size:

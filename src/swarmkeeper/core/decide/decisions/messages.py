@@ -1,4 +1,4 @@
-"""What bots and clients tell each other about a task. Who is given it, and when, is reads/message_queries.py."""
+"""Messages that bots and clients leave on a task. reads/message_queries.py delivers them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _HELD = "task.message_held"
 
 
 def tell(working: WorkingSet, command: Tell) -> str:
-    """Leave a message on a task, for one bot or for whoever works on it; its id.
+    """Leave a message on a task, for one bot or for all that work on it; return its id.
 
     Raises:
-        Invalid: nobody is called that, or the task has as many messages as it may have.
-        TaskClosed: nobody will work on the task any more.
+        Invalid: no such bot is registered, or the task has reached its limit of messages.
+        TaskClosed: no bot will work on the task any more.
     """
     bot = _speaker(working, command)
     task = working.task(command.task, command.by.tenant)
     if task.status in TASK_CLOSED:
         raise TaskClosed("the task is closed: no bot works on it")
-    # A name that was never registered is a slip of the pen, and its message would wait for ever.
+    # A name that was never registered is a typing error, and its message would wait for ever.
     if command.to_bot is not None and not working.get(lookups.BOTS_CALLED, (command.by.tenant, command.to_bot)):
         where = ("/to_bot", "unknown_bot", "no bot of this id or name is registered")
         raise Invalid("the message is for an unknown bot", details=(where,))
@@ -32,7 +32,7 @@ def tell(working: WorkingSet, command: Tell) -> str:
     if count >= working.limits.messages_max:
         raise Invalid(f"a task has at most {working.limits.messages_max} messages; this task has reached the limit")
     message_id = working.new_id("msg")
-    # The id says which of several of one name spoke; readers are shown its name.
+    # The id distinguishes bots of one name; readers see the name.
     sender, name = (command.by.key_id, command.by.key_id) if bot is None else (bot.id, bot.name)
     body = working.write_payload(task, f"{task.id}/message/{message_id[4:]}", command.payload)
     event = events.TaskMessage(message=message_id, from_bot=name, to_bot=command.to_bot, bytes=len(command.payload))
@@ -46,12 +46,12 @@ def tell(working: WorkingSet, command: Tell) -> str:
 
 
 def _speaker(working: WorkingSet, command: Tell) -> Bot | None:
-    """The bot that speaks, by a lease of the task; None for a client.
+    """Return the sending bot, which must hold a lease of the task; None for a client.
 
     Raises:
-        LeaseLost: the lease that was named is not one of the task that this caller's bot has.
+        LeaseLost: the named lease is not a live lease of the caller's bot on this task.
         LeaseRequired: several bots of this key work on the task.
-        Forbidden: the role may not speak, or it is a bot's and has no lease of the task.
+        Forbidden: the role may not send messages, or the bot has no lease of the task.
     """
     by = command.by
     if command.lease_id is not None:

@@ -1,4 +1,4 @@
-"""How a task comes to have subtasks: submission, and the plan that a planner reports."""
+"""Create a task and its subtasks: submission, and the plan that a planner reports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from swarmkeeper.core.states import Evaluation, Kind, TaskStatus, TaskTransition
 
 
 def submit(working: WorkingSet, command: Submit) -> str:
-    """Take a task in; its id. With `subtasks` it is planned at once, else a planner is asked."""
+    """Create a task; return its id. With `subtasks` it is planned at once, else a planner gets a plan item."""
     if not working.rules.may(command.by, "task.submit"):
         raise Forbidden(working.rules.why_not(command.by, "task.submit"))
     if command.subtasks is not None:
@@ -72,10 +72,11 @@ def accept_plan(
     asked_by: str,
     written: graph.Written | None = None,
 ) -> None:
-    """The plan is sound: the task is PLANNED from here on, its rows follow.
+    """Accept a valid plan: the task becomes PLANNED, and its rows are written.
 
     Args:
-        written: in place of `specs` where it is longer than a slice; see `graph.cut`.
+        asked_by: a bot's name, or a key's id, that may not approve the plan.
+        written: replaces `specs` if the plan is longer than a slice; see `graph.cut`.
     """
     working.edit_task(task).planned = True
     count = len(specs) if written is None else written.count

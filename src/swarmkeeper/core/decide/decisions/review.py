@@ -1,4 +1,4 @@
-"""Verdicts: what an evaluator's judgement means for a subtask, for a round of reviews, and for the task."""
+"""Verdicts: apply an evaluator's verdict to a subtask, to a round of reviews, and to the task."""
 
 from __future__ import annotations
 
@@ -42,20 +42,20 @@ def from_json(plain: Mapping[str, Json]) -> Verdict:
         score=plain.get("score"),
         reasons=tuple(plain.get("reasons") or ()),
         findings=tuple(plain.get("findings") or ()),
-        targets=tuple(Target(one["subtask"], one.get("feedback", "")) for one in plain.get("targets") or ()),
-        subtasks=tuple(graph.from_json(one) for one in plain.get("subtasks") or ()),
+        targets=tuple(Target(target["subtask"], target.get("feedback", "")) for target in plain.get("targets") or ()),
+        subtasks=tuple(graph.from_json(subtask) for subtask in plain.get("subtasks") or ()),
     )
 
 
 def readable(verdict: Verdict, rules: Rules, tenant: str) -> Verdict:
-    """The verdict as people may read it. What it says to bots, as feedback for each target, is left as it was said."""
-    said = {"reasons": list(verdict.reasons), "findings": [dict(finding) for finding in verdict.findings]}
-    clean = rules.redact(said, tenant=tenant).value
+    """Return the verdict redacted for people. The feedback for each target goes to bots, and is left unchanged."""
+    plain = {"reasons": list(verdict.reasons), "findings": [dict(finding) for finding in verdict.findings]}
+    clean = rules.redact(plain, tenant=tenant).value
     return replace(verdict, reasons=tuple(clean["reasons"]), findings=tuple(clean["findings"]))
 
 
 def check_verdict(working: WorkingSet, task: Task, work: Work, verdict: Verdict) -> list[Detail]:
-    """All that is wrong with a verdict, as (JSON Pointer, code, words)."""
+    """Return all errors of a verdict as (JSON Pointer, code, text)."""
     errors: list[Detail] = []
     if work.subject is not None:
         subject = working.work(work.subject)
@@ -143,7 +143,10 @@ def _fail_subject(
 
 
 def exclude_reviewer_owners(working: WorkingSet, task: Task, review: Work) -> None:
-    """No two reviews of a round go to one owner: tell the others who has, or has had a vote with, which."""
+    """Exclude, from each open review of the round, the owners that hold or have voted in another one.
+
+    So no two reviews of a round go to the same owner.
+    """
     if review.subject is not None or task.quorum[1] == 1:
         return
     items = _round_items(working, task)
@@ -164,10 +167,10 @@ def _round_items(working: WorkingSet, task: Task) -> list[Work]:
 
 
 def conclude_round(working: WorkingSet, task: Task) -> None:
-    """See whether the round has come to a decision, and carry it out.
+    """Apply the round's decision, if the votes allow one.
 
-    `accept` of the quorum's votes decide either way; once neither can be reached, or none is open, any verdict of
-    rework asks for rework, and without one the result is rejected. A review that FAILED gives no vote.
+    The quorum's number of equal votes accepts or rejects. Once neither can be reached, or no review is open, any vote
+    for rework leads to rework; without one, the result is rejected. A FAILED review has no vote.
     """
     items = _round_items(working, task)
     needed, _ = task.quorum
@@ -193,8 +196,8 @@ def conclude_round(working: WorkingSet, task: Task) -> None:
     combined = _combine(decision, votes)
     name = working.write_payload(task, f"{task.id}/verdict/{task.round}", json.dumps(to_json(combined)).encode())
     working.edit_task(task).verdict = name
-    votes_of = {str(one): count[one] for one in Decision}
-    working.emit(events.TaskJudged(decision=decision, round=task.round, votes=votes_of), task=task)
+    counts = {str(each): count[each] for each in Decision}
+    working.emit(events.TaskJudged(decision=decision, round=task.round, votes=counts), task=task)
     if decision is Decision.ACCEPT:
         closing.accept(working, task)
     elif decision is Decision.REJECT:
@@ -217,7 +220,7 @@ def conclude_round(working: WorkingSet, task: Task) -> None:
 
 
 def _combine(decision: Decision, votes: Sequence[Verdict]) -> Verdict:
-    """The mean score, all reasons and findings; of the verdicts of rework, all targets and new subtasks."""
+    """Combine votes: the mean score, all reasons and findings; for rework, all targets and new subtasks."""
     scores = [vote.score for vote in votes if vote.score is not None]
     reworks = [vote for vote in votes if vote.decision is Decision.REWORK] if decision is Decision.REWORK else []
     new: dict[str, SubtaskSpec] = {}
@@ -235,7 +238,7 @@ def _combine(decision: Decision, votes: Sequence[Verdict]) -> Verdict:
 
 
 def rework(working: WorkingSet, task: Task, verdict: Verdict) -> None:
-    """Begin another round: open the targets and all behind them again, add what the verdict adds."""
+    """Start another round: reopen the targets and everything downstream, and add the verdict's new subtasks."""
     roots: dict[str, None] = {}
     keys = sorted({target.subtask for target in verdict.targets})
     named = working.get_many(lookups.WORK_KEY, [(task.id, key) for key in keys])

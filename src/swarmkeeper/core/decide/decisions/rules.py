@@ -1,4 +1,4 @@
-"""What the operator of the server changes for everybody, and what is written down of it."""
+"""Audit records of changes that the server's operator makes for all tenants."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from swarmkeeper.core.decide.working_set import WorkingSet
 
 
 def change_rules(working: WorkingSet, command: ChangeRules) -> None:
-    """Write down that other rules of redaction hold, or why those before stay. Changing them is not done here."""
+    """Record that the redaction rules changed, or why the old ones stay in force. The caller changes them."""
     body = {"from": command.before, "to": command.after}
     if not command.problem:
         working.record("rules.change", "redaction", body=body)
@@ -17,5 +17,5 @@ def change_rules(working: WorkingSet, command: ChangeRules) -> None:
 
 
 def reset_clock(working: WorkingSet, command: ResetClock) -> None:
-    """Write down that time is set back, in the last record of the time before. Setting it back is not done here."""
+    """Record that time is set back, as the last record before that. The caller sets it back."""
     working.record("clock.reset", "store", body={"from": command.before, "to": command.after})

@@ -1,4 +1,4 @@
-"""What a tenant may have: its share of the engine's time, and how many tasks at most that are not final yet."""
+"""Shares and limits of tenants: the weight in the engine's time, open tasks and subtasks, stored bytes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import BacklogFull, Detail, Forbidden, NotFound
 from swarmkeeper.core.model import Limits, Tenant
 
-RETRY_AFTER = 5  # seconds: some tasks end in that time where any are worked on
-RETRY_AFTER_STORED = 60  # only a person changes that
+RETRY_AFTER = 5  # seconds in which some tasks usually end
+RETRY_AFTER_STORED = 60  # seconds; only an operator can change this
 
 
 def set_tenant(working: WorkingSet, command: SetTenant) -> str:
-    """Change what is named; the tenant's id."""
+    """Change the given values; return the tenant's id."""
     if not working.rules.may(command.by, "tenant.manage"):
         raise Forbidden(working.rules.why_not(command.by, "tenant.manage"))
     tenant: Tenant | None = working.get(lookups.TENANT, command.by.tenant)
@@ -37,12 +37,12 @@ def set_tenant(working: WorkingSet, command: SetTenant) -> str:
 
 
 def admit(working: WorkingSet, tenant_id: str, subtasks: int) -> None:
-    """Refuse a task of so many subtasks where its tenant has as much as it may have.
+    """Check that the tenant may submit a task with this number of subtasks.
 
-    Only submissions are refused: what was begun is always finished, and its results are kept.
+    The limits refuse only submissions: tasks that were accepted are always finished, and their results kept.
 
     Raises:
-        BacklogFull: it has; the caller should come back once some have ended.
+        BacklogFull: the tenant has reached a limit; submit again once some tasks have ended.
     """
     tenant: Tenant | None = working.get(lookups.TENANT, tenant_id)
     if tenant is None:
@@ -66,7 +66,7 @@ def admit(working: WorkingSet, tenant_id: str, subtasks: int) -> None:
 
 
 def most_open(tenant: Tenant, limits: Limits) -> int | None:
-    """How many tasks it may have open: its own bound, else the one for all; None for any number."""
+    """Return the limit of open tasks: the tenant's own, else the general one; None for no limit."""
     return tenant.max_backlog if tenant.max_backlog is not None else limits.open_tasks or None
 
 

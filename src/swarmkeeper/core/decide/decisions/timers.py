@@ -1,6 +1,6 @@
-"""What the engine does of itself: timers that fell due, and the next slice of a job.
+"""Decisions of the engine itself: due timers, and the next slice of a job.
 
-A timer only says: look again. What it finds decides, so that a timer that was moved, or fires twice, does no harm.
+A timer is only a hint to check. The current state decides, so a timer that was moved, or fires twice, does no harm.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _lease(working: WorkingSet, kind: str, work_id: str) -> None:
         working.set_timer(kind, work_id, None)
         return
     task = working.task(work.task)
-    if lease.cancelled or task.status in TASK_CLOSED:  # the latter: its sweep comes, and gives it its grace
+    if lease.cancelled or task.status in TASK_CLOSED:  # if closed, the `cancel` job will give it its grace period
         working.set_timer(kind, work_id, None)
         if kind == "grace":
             working.record("work.grace_over", work.id, task=task)
@@ -55,7 +55,7 @@ def _lease(working: WorkingSet, kind: str, work_id: str) -> None:
 
 
 def expire(working: WorkingSet, task: Task, work: Work, lease: Lease) -> bool:
-    """Take the item back from a silent bot; False while the lease is alive."""
+    """End the lease of a silent bot; return False while the lease is still valid."""
     if working.now < lease.expires_at:
         working.set_timer("lease", work.id, lease.expires_at)
         return False
@@ -70,7 +70,7 @@ def expire(working: WorkingSet, task: Task, work: Work, lease: Lease) -> bool:
 
 
 def _never_arrived(working: WorkingSet, command: TimerFired) -> None:
-    """The connection that waited for this lease was gone before it was answered."""
+    """Take back a lease whose connection was gone before it was answered."""
     lease: Lease | None = working.get(lookups.LEASE, command.ref)
     if lease is None or lease.lease_id != command.lease_id or lease.seen or lease.cancelled:
         return
@@ -83,7 +83,7 @@ def _never_arrived(working: WorkingSet, command: TimerFired) -> None:
 
 
 def unseen(working: WorkingSet, task: Task, work: Work, lease: Lease) -> None:
-    """Take back a lease that never reached its bot. From the fifth in a row on it counts as a crash."""
+    """Take back a lease that never reached its bot. The fifth in a row, and any later one, counts as a crash."""
     working.edit_work(work).unseen += 1
     if work.unseen > working.limits.unseen_max:
         work_decisions.crashed(working, task, work, lease)
@@ -92,7 +92,7 @@ def unseen(working: WorkingSet, task: Task, work: Work, lease: Lease) -> None:
 
 
 def time_out(working: WorkingSet, task: Task, work: Work, lease: Lease) -> bool:
-    """End an attempt that takes too long, whether or not its bot still beats."""
+    """End an attempt at its timeout, even if its bot still sends heartbeats; return False before that."""
     if working.now < lease.ends_at:
         working.set_timer("ends", work.id, lease.ends_at)
         return False
@@ -153,7 +153,7 @@ def _deadline(working: WorkingSet, task_id: str) -> None:
 
 
 def go_on(working: WorkingSet, command: Continue) -> None:
-    """Do one slice of the oldest job of a task."""
+    """Run one slice of a task's oldest job."""
     task = working.task(command.task)
     jobs = working.jobs(task)
     if not jobs:

@@ -1,4 +1,4 @@
-"""What bots do: take work, beat, report, give it back, ask. The fence and the counting of tries live here."""
+"""Decisions on bots' work: take, heartbeat, report, release, ask. The fence and the counting of tries are here."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ P = ParamSpec("P")
 
 
 def take(working: WorkingSet, claim: Claim, bot: Bot, ready: QueueEntry, ttl: int) -> Lease | None:
-    """Lease one item to a bot; None where it may not have it (any more)."""
+    """Lease one item to a bot; return None if the bot may not have it (any more)."""
     work = working.work(ready.work)
     task = working.task(work.task)
     if work.status is not Status.READY or work.start_due is None or working.is_held(task) or bot.owner in work.excluded:
@@ -75,29 +75,29 @@ def take(working: WorkingSet, claim: Claim, bot: Bot, ready: QueueEntry, ttl: in
     working.emit(leased, task=task, work=work)
     if work.kind is Kind.EXECUTE and not task.started:
         working.edit_task(task).started = True
-        if task.status is TaskStatus.PLANNED:  # else it finished without a taker once, and this is rework
+        if task.status is TaskStatus.PLANNED:  # else it finished before without a lease, and this is rework
             working.move_task(task, TaskTransition.STARTED, events.TaskStarted)
     return lease
 
 
 def _about(work: Work) -> dict[str, Json]:
-    return {"key": work.key, **_ours(work)}
+    return {"key": work.key, **_engine_fields(work)}
 
 
-def _ours(work: Work) -> dict[str, Json]:
-    """What of `_about` no bot has a say in."""
+def _engine_fields(work: Work) -> dict[str, Json]:
+    """Return the part of `_about` whose values the engine made."""
     return {"kind": work.kind.value, "attempt": work.attempt, "round": work.round}
 
 
 def _of_attempt(
     event: Callable[Concatenate[str, Kind, int, int, P], OfAttempt], work: Work, *args: P.args, **fields: P.kwargs
 ) -> OfAttempt:
-    """An event of the item's current attempt, with more fields of its kind."""
+    """Return an event of the item's current attempt, with the further fields of its kind."""
     return event(work.key, work.kind, work.attempt, work.round, *args, **fields)
 
 
 def _end(working: WorkingSet, task: Task, work: Work, lease: Lease, ending: AttemptOutcome, **written: Any) -> Attempt:
-    """End an attempt that gave no vote: a review is open to its taker's peers again."""
+    """End an attempt. If a review ended without a vote, its owner may take other reviews of the round again."""
     attempt = working.end_lease(task, work, lease, ending, **written)
     if work.reviewer_owner is not None and ending is not AttemptOutcome.SUCCEEDED:
         working.edit_work(work).reviewer_owner = None
@@ -107,7 +107,7 @@ def _end(working: WorkingSet, task: Task, work: Work, lease: Lease, ending: Atte
 def give_back(
     working: WorkingSet, task: Task, work: Work, lease: Lease, ending: AttemptOutcome, transition: Transition
 ) -> None:
-    """Put the item back at its old place; nothing is counted against it."""
+    """Return the item to its old position in the queue; no try is counted."""
     _end(working, task, work, lease, ending)
     working.move_work(task, work, transition)
     review_changed(working, task, work)
@@ -137,7 +137,7 @@ def try_failed(
     retryable: bool = True,
     **written: Any,
 ) -> None:
-    """Count a try that failed or timed out: wait and try again, or FAILED where none is left."""
+    """Count a try that failed or timed out: the item waits for the next try, or fails if none is left."""
     _end(working, task, work, lease, ending, error=error, **written)
     working.edit_work(work)
     work.tries += 1
@@ -159,7 +159,7 @@ def try_failed(
 
 
 def crashed(working: WorkingSet, task: Task, work: Work, lease: Lease) -> None:
-    """The bot went silent: count a crash. Work that crashes every bot it meets is poisoned."""
+    """Count a crash of a bot that went silent. After too many crashes in a row, the item is poisoned and fails."""
     _end(working, task, work, lease, AttemptOutcome.EXPIRED)
     working.edit_work(work).crashes += 1
     work.deferrals = work.put_off = 0
@@ -179,7 +179,7 @@ def crashed(working: WorkingSet, task: Task, work: Work, lease: Lease) -> None:
 
 
 def failed(working: WorkingSet, task: Task, work: Work) -> None:
-    """An item is FAILED: what that means for its task."""
+    """Apply the consequences of a FAILED item to its task."""
     code = FailureCode((work.error or {}).get("code", "subtask_failed"))
     if work.kind is Kind.EXECUTE:
         closing.item_ended(working, task, work)
@@ -194,15 +194,14 @@ def failed(working: WorkingSet, task: Task, work: Work) -> None:
 
 
 def deferred(working: WorkingSet, task: Task, work: Work, lease: Lease, wait: int, why: str, **written: Any) -> None:
-    """Put the item off for `wait` microseconds. It costs no try, until it was put off for too long in a row: then the
-    item has failed.
+    """Defer the item by `wait` microseconds without counting a try; fail it if it was deferred too long in a row.
 
-    Only the waiting counts, so that a hold, a want of bots and what the attempts achieved in between cost nothing.
-    A wait that is asked for in time is granted whole.
+    Only the deferrals count: holds, a lack of bots and the attempts themselves do not. A deferral that begins before
+    the limit is granted in full.
     """
     if work.put_off >= work.give_up:
-        said = f"given up: put off for {work.put_off // 1_000_000} s in a row" + (f"; at last: {why}" if why else "")
-        written["error"] = {"class": "not_retryable", "message": said}
+        message = f"given up: put off for {work.put_off // 1_000_000} s in a row" + (f"; at last: {why}" if why else "")
+        written["error"] = {"class": "not_retryable", "message": message}
         transition = Transition.ATTEMPT_FAILED
         try_failed(working, task, work, lease, transition, ending=AttemptOutcome.FAILED, retryable=False, **written)
         return
@@ -227,10 +226,10 @@ def deferred(working: WorkingSet, task: Task, work: Work, lease: Lease, wait: in
 
 
 def report(working: WorkingSet, command: Report) -> Reported | Refusal:
-    """Take the result of the bot whose lease this is.
+    """Take the result of the bot that holds the lease.
 
-    A report after `expires_at` is welcome until `expire` has taken the item back: one place alone decides when a
-    silent bot has lost its work.
+    A report after `expires_at` is accepted until `expire` has ended the lease: only `expire` decides when a silent bot
+    has lost its work.
     """
     bot = own_bot(working, command.by, command.bot, "work.report")
     if command.task is not None:
@@ -265,20 +264,20 @@ def report(working: WorkingSet, command: Report) -> Reported | Refusal:
     if lease is None:
         return _too_late(working, command, task, None, attempt, _lease_lost(working, attempt))
     work = working.work(lease.work)
-    own = {**_ours(work), "bytes": len(command.content)}
+    own = {**_engine_fields(work), "bytes": len(command.content)}
     working.record("work.report", work.id, task=task, body={"key": work.key}, own=own)
-    _hear(working, lease, command.progress)
+    _note_progress(working, lease, command.progress)
     if command.failure is not None:
         _report_failure(working, task, work, lease, command, command.failure)
         return Reported(task)
     return _report_success(working, task, work, lease, bot, command)
 
 
-def _hear(working: WorkingSet, lease: Lease, said: Mapping[str, Json] | None) -> None:
-    """Take down that the lease reached its bot, and the last that the bot says of its attempt."""
-    working.saw(lease)
-    if said:
-        working.edit_lease(lease).progress = joined(lease.progress, said)
+def _note_progress(working: WorkingSet, lease: Lease, progress: Mapping[str, Json] | None) -> None:
+    """Mark the lease as seen, and add the attempt's last progress."""
+    working.mark_seen(lease)
+    if progress:
+        working.edit_lease(lease).progress = joined(lease.progress, progress)
 
 
 def _lease_lost(working: WorkingSet, attempt: Attempt | None) -> LeaseLost:
@@ -289,7 +288,11 @@ def _lease_lost(working: WorkingSet, attempt: Attempt | None) -> LeaseLost:
 
 
 def _only_lease(working: WorkingSet, command: Report) -> str:
-    """The one lease that the bot can mean, when it names none."""
+    """Return the id of the bot's only lease on the task, for a report that names none.
+
+    Raises:
+        LeaseRequired: the bot has no lease on the task, or has or had several.
+    """
     ended, live = working.get(lookups.GRANTS, (command.bot, command.task))
     if ended == 0 and len(live) == 1:
         lease = working.get(lookups.LEASE, live[0])
@@ -306,13 +309,16 @@ def _too_late(
     attempt: Attempt | None,
     error: SwarmkeeperError,
 ) -> Refusal:
-    """Keep aside what came too late; not what was never leased to this bot, or anyone could fill the disk."""
+    """Keep a result that came too late, and refuse the report.
+
+    A result for an item that was never leased to this bot is not kept, or any caller could fill the disk.
+    """
     work_id = lease.work if lease is not None else attempt.work if attempt is not None else None
     if work_id is None:
         raise error
     work = working.work(work_id)
     lease_id = lease.lease_id if lease is not None else attempt.lease_id if attempt is not None else ""
-    if lease is not None:  # in its grace: its use counts, and its item is free now
+    if lease is not None:  # in its grace period: its usage counts, and its item can end now
         _end(working, task, work, lease, AttemptOutcome.CANCELLED, usage=command.usage)
         working.move_work(task, work, Transition.CANCELLED)
         working.emit(events.WorkCancelled.of([work]), task=task, work=work)
@@ -333,8 +339,8 @@ def _too_late(
 
 
 def _report_failure(working: WorkingSet, task: Task, work: Work, lease: Lease, command: Report, cause: Failure) -> None:
-    said = {"class": str(cause.error_class), "message": cause.message}
-    error = working.rules.redact(said, tenant=task.tenant).value
+    reported = {"class": str(cause.error_class), "message": cause.message}
+    error = working.rules.redact(reported, tenant=task.tenant).value
     assert isinstance(error, dict)
     written: dict[str, Any] = {"result_hash": command.content_hash, "usage": command.usage}
     if cause.error_class is ErrorClass.RATE_LIMITED:
@@ -434,10 +440,10 @@ def _report_success(
 def _refuse(
     working: WorkingSet, task: Task, work: Work, lease: Lease, error: SwarmkeeperError, content_hash: str
 ) -> Refusal:
-    """Refuse what breaks rules. The lease lives, and the bot may mend it, three times.
+    """Refuse an invalid result. The lease stays, and the bot may correct the result three times.
 
-    The same content again is a reply that got lost, and costs nothing, three times as well: a bot that repeats itself
-    for ever ends like one that finds new faults.
+    The same content again means that the reply was lost, so it is not counted, but at most three times: a bot that
+    repeats itself for ever must fail like one that makes new errors.
     """
     repeats = len(lease.refused) - len(set(lease.refused))
     known = content_hash in lease.refused
@@ -447,28 +453,30 @@ def _refuse(
         lease.refusals += 1
     working.refused(error.code)
     if lease.refusals > working.limits.refusals_max:
-        words = "; ".join(f"{pointer}: {text}" for pointer, _, text in error.details[:20])
-        told = [{"pointer": pointer, "code": code, "detail": text} for pointer, code, text in error.details[:20]]
-        said = {"class": "retryable", "message": f"{lease.refusals} results in a row broke the rules", "errors": told}
-        cause = working.rules.redact(said, tenant=task.tenant).value
+        details = error.details[:20]
+        feedback = "; ".join(f"{pointer}: {text}" for pointer, _, text in details)
+        errors = [{"pointer": pointer, "code": code, "detail": text} for pointer, code, text in details]
+        message = f"{lease.refusals} results in a row broke the rules"
+        plain = {"class": "retryable", "message": message, "errors": errors}
+        cause = working.rules.redact(plain, tenant=task.tenant).value
         assert isinstance(cause, dict)
-        working.give_feedback(work, work.round, words)
+        working.give_feedback(work, work.round, feedback)
         try_failed(working, task, work, lease, Transition.ATTEMPT_FAILED, ending=AttemptOutcome.FAILED, error=cause)
     return Refusal(error)
 
 
-# ---- beats, release, questions -------------------------------------------------------------------------------------
+# ---- heartbeats, release, questions --------------------------------------------------------------------------------
 
 
 def beat(working: WorkingSet, command: Heartbeat) -> HeartbeatResult:
-    """Keep the bot's leases alive, and take down how far it has come. Makes no audit record."""
+    """Extend the bot's leases and store their progress. Heartbeats have no audit record."""
     bot = own_bot(working, command.by, command.bot, "work.beat")
     directives = tuple(_beat_one(working, bot, pulse) for pulse in command.heartbeats)
     return HeartbeatResult(directives, drain=bot.status != "active")
 
 
 def is_quiet(lease: Lease, pulse: LeaseHeartbeat, now: int) -> bool:
-    """Whether the pulse says nothing new, and the lease lives long enough without it: nothing is written then."""
+    """Whether nothing need be written: the heartbeat reports nothing new, and half of the lease's TTL is left."""
     return (
         lease.seen
         and lease.expires_at - now >= lease.ttl // 2
@@ -486,7 +494,7 @@ def _beat_one(working: WorkingSet, bot: Bot, pulse: LeaseHeartbeat) -> Directive
     if lease.cancelled or task.status in TASK_CLOSED:
         return Directive(pulse.lease_id, "cancel", lease.expires_at)
     if not is_quiet(lease, pulse, working.now):
-        working.saw(lease)
+        working.mark_seen(lease)
         working.edit_lease(lease)
         lease.expires_at = max(lease.expires_at, working.now + lease.ttl)
         working.set_timer("lease", lease.work, lease.expires_at)
@@ -500,11 +508,11 @@ def _beat_one(working: WorkingSet, bot: Bot, pulse: LeaseHeartbeat) -> Directive
 
 
 def _held_lease(working: WorkingSet, by: Principal, lease_id: str, action: str) -> tuple[Lease | None, Attempt | None]:
-    """The caller's lease of that id, alive or ended.
+    """Return the caller's live lease with this id, and the ended attempt; either may be None.
 
     Raises:
-        Forbidden: the caller may not do this with any lease, or this one is another bot's.
-        LeaseLost: there is, and was, none of that id in the caller's tenant.
+        Forbidden: the caller may not do this with any lease, or the lease is another bot's.
+        LeaseLost: the caller's tenant has and had no lease with this id.
     """
     if not working.rules.may(by, action):
         raise Forbidden(working.rules.why_not(by, action))
@@ -521,7 +529,7 @@ def _held_lease(working: WorkingSet, by: Principal, lease_id: str, action: str) 
 
 
 def release(working: WorkingSet, command: Release) -> str:
-    """Give an item back, now or after a delay. Again on the ended lease: the same answer."""
+    """Release an item, now or after a delay; return its id. A repeated call returns the same answer."""
     lease, attempt = _held_lease(working, command.by, command.lease_id, "work.release")
     if lease is None:
         if attempt is not None and attempt.answer == "released":
@@ -531,7 +539,7 @@ def release(working: WorkingSet, command: Release) -> str:
     if task.status in TASK_CLOSED:
         raise TaskClosed("the task is closed; drop the work")
     working.record("work.release", work.id, task=task, body={**_about(work), "reason": command.reason})
-    _hear(working, lease, command.progress)
+    _note_progress(working, lease, command.progress)
     wait = retry.put_off_again(command.delay, work.deferrals, work.put_off)
     why = working.rules.text(command.reason, tenant=task.tenant)
     deferred(working, task, work, lease, wait, why, answer="released", reason=command.reason)
@@ -539,9 +547,9 @@ def release(working: WorkingSet, command: Release) -> str:
 
 
 def ask(working: WorkingSet, command: Ask) -> str | Refusal:
-    """Ask a person; the id of the question. It ends the lease, and the answer comes with the item's next one.
+    """Ask a person a question, and end the lease; return the question's id.
 
-    People read it while the work waits: its secrets were hidden at the door (`asking.readable`).
+    The answer comes with the item's next lease. The caller must have redacted the question (`questions.readable`).
     """
     lease, attempt = _held_lease(working, command.by, command.lease_id, "work.ask")
     if lease is None:
@@ -552,10 +560,10 @@ def ask(working: WorkingSet, command: Ask) -> str | Refusal:
     if task.status in TASK_CLOSED:
         raise TaskClosed("the task is closed; drop the work")
     working.record("work.ask", work.id, task=task, body={**_about(work), "question": command.question})
-    _hear(working, lease, command.progress)
+    _note_progress(working, lease, command.progress)
     if (wrong := questions.fault_of(working, command)) is not None:
-        said = json.dumps([command.question, command.choices, command.schema], sort_keys=True)
-        return _refuse(working, task, work, lease, wrong, hashlib.sha256(said.encode()).hexdigest())
+        content = json.dumps([command.question, command.choices, command.schema], sort_keys=True)
+        return _refuse(working, task, work, lease, wrong, hashlib.sha256(content.encode()).hexdigest())
     bot = working.bot(lease.bot, command.by.tenant)
     approval_id = questions.put(
         working,
@@ -571,7 +579,7 @@ def ask(working: WorkingSet, command: Ask) -> str | Refusal:
     ).id
     _end(working, task, work, lease, AttemptOutcome.ASKED, answer=approval_id)
     working.edit_work(work)
-    work.deferrals = work.put_off = 0  # a person takes part: it goes round no more
+    work.deferrals = work.put_off = 0  # with a person involved, it cannot loop without end
     working.wait(task, work, Transition.ASKED, None)
     review_changed(working, task, work)
     working.emit(_of_attempt(events.WorkAsked, work, approval=approval_id), task=task, work=work)

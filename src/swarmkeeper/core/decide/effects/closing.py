@@ -1,4 +1,4 @@
-"""Ends: an item fails or is cancelled; a task is completed, reviewed and accepted, or it fails or is cancelled."""
+"""End items and tasks: items fail or are cancelled; tasks complete, are reviewed and accepted, or fail."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from swarmkeeper.core.states import (
 
 
 def item_ended(working: WorkingSet, task: Task, work: Work) -> None:
-    """An execute item has become SUCCEEDED or FAILED: what follows for those behind it, and for the task."""
+    """Apply the consequences of an execute item that SUCCEEDED or FAILED to its dependants and its task."""
     if work.status is Status.FAILED and not work.failure_handled:
         code = FailureCode((work.error or {}).get("code", "subtask_failed"))
         fail_task(working, task, code, f"subtask {work.key} failed and nothing handles it", work)
@@ -35,7 +35,7 @@ def item_ended(working: WorkingSet, task: Task, work: Work) -> None:
 
 
 def cancel_item(working: WorkingSet, task: Task, work: Work) -> None:
-    """Cancel one item at once, its lease or its open question with it."""
+    """Cancel one item at once, with its lease or open question."""
     if work.status is Status.WAITING and work.wake is None:
         questions.cancel(working, task, work)
     lease = working.lease_of(work)
@@ -49,11 +49,10 @@ def cancel_item(working: WorkingSet, task: Task, work: Work) -> None:
 
 
 def finish_what_is_done(working: WorkingSet) -> None:
-    """Complete each task that this command has changed and of which every subtask has ended; then its review begins,
-    or it is accepted.
+    """Complete each task changed by this command whose subtasks have all ended; start its review or accept it.
 
-    `decide` asks this once, after the whole decision. A decision that changes several things (opens some subtasks
-    again and adds others) has moments in between in which nothing is open.
+    `decide` calls this once, after the whole decision: a decision with several steps (reopen some subtasks, add others)
+    may have no open subtask in between.
     """
     for task in working.edited_tasks():
         if task.n_open == 0 and not task.loading and task.status in (TaskStatus.PLANNED, TaskStatus.IN_PROGRESS):
@@ -74,7 +73,7 @@ def _finish(working: WorkingSet, task: Task) -> None:
 
 
 def fail_task(working: WorkingSet, task: Task, code: FailureCode, detail: str, work: Work | None = None) -> None:
-    """End a task without success; what is open of it is swept up."""
+    """End a task without success; a job cancels its open items."""
     if task.status in TASK_CLOSED:
         return
     outcome = OUTCOME_OF[code]
@@ -91,14 +90,14 @@ def fail_task(working: WorkingSet, task: Task, code: FailureCode, detail: str, w
 
 @step("cancel")
 def _cancel_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
-    """Cancel what is open. A leased item keeps its lease for a grace, so that its bot hears of it."""
+    """Cancel open items. A leased item keeps its lease for a grace period, so that its bot learns of it."""
     size = working.limits.slice_rows
     found = working.get(lookups.OPEN_WORKS, (task.id, job.cursor, size))
     works = [working.work(work_id) for work_id in found]
     leases = dict(zip(found, working.get_many(lookups.LEASE, found), strict=True))
     gone = []
     for work in works:
-        if work.status in FINAL:  # since this very command: the list is of what is stored
+        if work.status in FINAL:  # the list shows the stored state; this command may have ended the item
             continue
         lease = leases[work.id]
         if lease is not None:
@@ -121,7 +120,7 @@ def _cancel_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
 
 
 def begin_review(working: WorkingSet, task: Task) -> None:
-    """What follows once a task is COMPLETED."""
+    """Start the review of a COMPLETED task, or accept it if it needs none."""
     if task.evaluation is Evaluation.NONE:
         accept(working, task)
     else:
@@ -133,13 +132,13 @@ def review_keys(task: Task) -> list[str]:
 
 
 def open_round(working: WorkingSet, task: Task) -> None:
-    """Ask for as many independent judgements of the whole as the quorum names."""
+    """Add the final review items, as many as the quorum requires."""
     for number, key in enumerate(review_keys(task)):
         rows.add_item(working, task, Kind.REVIEW, key, excluded=task.contributors, ordinal=number)
 
 
 def accept(working: WorkingSet, task: Task) -> None:
-    """The result is good: archive the task, or ask the person who has the last word."""
+    """Accept the result: archive the task, or ask a person first if it needs final approval."""
     if task.approval == "final":
         holding.ask_people(
             working, task, "final", question="Accept this result?", subject=questions.result(working, task)
@@ -150,7 +149,7 @@ def accept(working: WorkingSet, task: Task) -> None:
 
 def archive_accepted(working: WorkingSet, task: Task) -> None:
     working.edit_task(task).outcome = Outcome.ACCEPTED
-    if task.hold_reasons:  # what was done under a hold: nothing is left to be held, or to be asked about
+    if task.hold_reasons:  # the task was accepted under a hold: nothing is left to hold or to ask about
         task.hold_reasons = ()
         questions.cancel(working, task)
     working.count_task(task.tenant, -1)

@@ -1,4 +1,4 @@
-"""The clock of a deadline: it stands while a task is COMPLETED or a person is asked, and goes on with what is left."""
+"""The clock of a deadline: stopped while a task is COMPLETED or waits for a person; then the remaining time runs."""
 
 from __future__ import annotations
 

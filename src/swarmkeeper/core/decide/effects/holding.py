@@ -1,4 +1,4 @@
-"""What stops and starts the handing out of a task's items: holds, questions to people, a change of priority."""
+"""Change which items of a task can be leased: holds, questions to people, changes of priority."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from swarmkeeper.core.states import FINAL, Status
 
 
 def hold(working: WorkingSet, task: Task, name: str) -> None:
-    """Hand out nothing more of the task until `unhold`."""
+    """Grant no more leases on the task until `unhold`."""
     first = not task.hold_reasons
     working.edit_task(task).hold_reasons = tuple(sorted({*task.hold_reasons, name}))
     working.emit(events.TaskHeld(hold=name), task=task)
@@ -25,7 +25,7 @@ def hold(working: WorkingSet, task: Task, name: str) -> None:
 def unhold(working: WorkingSet, task: Task, name: str) -> None:
     if name not in task.hold_reasons:
         return
-    working.edit_task(task).hold_reasons = tuple(one for one in task.hold_reasons if one != name)
+    working.edit_task(task).hold_reasons = tuple(reason for reason in task.hold_reasons if reason != name)
     working.emit(events.TaskUnheld(hold=name), task=task)
     if not task.hold_reasons:
         begin_job(working, task, "unhold", {})
@@ -35,7 +35,7 @@ def _each_ready(working: WorkingSet, task: Task, job: BackgroundJob, act: Callab
     size = working.limits.slice_rows
     found = working.get(lookups.HELD_WORKS, (task.id, job.cursor, size))
     for work in (working.work(work_id) for work_id in found):
-        if work.status is Status.READY:  # the list is of what is stored, this very command may have moved it on
+        if work.status is Status.READY:  # the list shows the stored state; this command may have changed the item
             act(work)
     if found:
         working.edit_job(job).cursor = found[-1]
@@ -49,14 +49,14 @@ def _hold_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
 
 @step("unhold")
 def _unhold_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
-    if working.is_held(task):  # held again before this job's turn came: the next release will do it
+    if working.is_held(task):  # held again before this job ran: the next `unhold` will do it
         return True
     return _each_ready(working, task, job, lambda work: None if work.start_due else working.make_ready(task, work))
 
 
 @step("priority")
 def _priority_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
-    """Move what had the task's old priority to its new one."""
+    """Give items that had the task's old priority the new one."""
     size = working.limits.slice_rows
     found = working.get(lookups.OPEN_WORKS, (task.id, job.cursor, size))
     for work in (working.work(work_id) for work_id in found):
@@ -71,7 +71,7 @@ def _priority_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
 
 
 def ask_people(working: WorkingSet, task: Task, kind: str, **asked: Any) -> None:
-    """Ask for an approval, as `asking.put` has it: the task is held, and its deadline stands meanwhile."""
+    """Ask for an approval (arguments as for `questions.put`); meanwhile hold the task and stop its deadline."""
     approval = questions.put(working, task, kind, **{"asked_by": task.submitted_by, **asked})
     deadline.stop(working, task)
     hold(working, task, approval.id)

@@ -1,6 +1,6 @@
-"""Rows of a task that are written in slices: those of a plan, and those that are opened again.
+"""Write rows of a task in slices: the rows of a plan, and rows that are reopened.
 
-While some of them are missing, the task is `loading`: nothing of it is handed out, and it cannot finish.
+While some are missing, the task is `loading`: none of its items can be leased, and it cannot finish.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from swarmkeeper.core.model import BackgroundJob, Edge, Json, SubtaskSpec, Task,
 from swarmkeeper.core.rules import graph
 from swarmkeeper.core.states import FINAL, AttemptOutcome, Status, Transition
 
-_LOADS = frozenset({"plan", "reopen"})  # jobs in which a task is not whole: it is `loading` until the last of them
+_LOADS = frozenset({"plan", "reopen"})  # jobs that write rows: a task is `loading` until the last of them ends
 
 
 # ---- plans ---------------------------------------------------------------------------------------------------------
@@ -25,10 +25,10 @@ _LOADS = frozenset({"plan", "reopen"})  # jobs in which a task is not whole: it 
 def add_subtasks(
     working: WorkingSet, task: Task, specs: Sequence[SubtaskSpec], written: graph.Written | None = None
 ) -> None:
-    """Turn a sound plan into rows, in slices. Counters tell the whole at once, so that nothing finishes too early.
+    """Write a valid plan as rows, in slices. Counters include all rows at once, so that the task cannot finish early.
 
     Args:
-        written: a first plan that is longer than a slice, in place of `specs`; see `graph.cut`.
+        written: replaces `specs` for a first plan that is longer than a slice; see `graph.cut`.
     """
     if written is not None:
         working.edit_task(task)
@@ -62,12 +62,12 @@ def _write_later(working: WorkingSet, task: Task, parts: Sequence[bytes]) -> Non
     names = [f"{task.id}/plan/{at}/{number}" for number in range(len(parts))]
     for name, part in zip(names, parts, strict=True):
         working.write_payload(task, name, part, kept=False)
-    # Never begun here: to cut a long plan was work enough for one commit, and a short one waits for other jobs.
+    # Do not start it now: splitting a long plan was enough work for one commit, and a short plan waits for other jobs.
     working.add_job(task, "plan", {"slices": names, "at": at, "skipped": []})
 
 
 def _write_whole(working: WorkingSet, task: Task, nodes: Sequence[Mapping[str, Json]], *, at: int) -> None:
-    """A plan that one slice holds, where nothing of the task is before it: no job, and nothing kept for one."""
+    """Write a plan that fits in one slice at once, without a job; the task must have no other jobs."""
     written = rows.write_rows(working, task, nodes, at=at)
     skipped = [work for work in written if work.status is Status.SKIPPED]
     if skipped:
@@ -78,7 +78,7 @@ def _write_whole(working: WorkingSet, task: Task, nodes: Sequence[Mapping[str, J
 
 @step("plan")
 def _plan_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
-    """Write one slice of rows, of one part or more; after the last, let what can begin begin."""
+    """Write one slice of rows, from one or more parts; after the last, start the subtasks that can start."""
     names: list[str] = job.args["slices"]
     done = int(job.cursor or 0)
     written: list[Work] = []
@@ -95,15 +95,15 @@ def _plan_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
         return False
     _loaded(working, task, job)
     if job.args["skipped"]:
-        # A job of its own: what lies behind them can be listed only once these rows are stored.
+        # A separate job, because their dependants can be listed only once these rows are stored.
         working.add_job(task, "settle", {"parents": [[work_id, ""] for work_id in job.args["skipped"]]})
     working.add_job(task, "release", {})
     return True
 
 
 def _loaded(working: WorkingSet, task: Task, job: BackgroundJob) -> None:
-    """Note that the rows of this job are all written: where no other writes some, the task is whole again."""
-    working.edit_task(task).loading = any(one.id != job.id and one.kind in _LOADS for one in working.jobs(task))
+    """Record that this job has written all its rows; end `loading` if no other job writes rows."""
+    working.edit_task(task).loading = any(other.id != job.id and other.kind in _LOADS for other in working.jobs(task))
 
 
 def _release(working: WorkingSet, task: Task, works: Iterable[Work]) -> None:
@@ -120,7 +120,7 @@ def _release(working: WorkingSet, task: Task, works: Iterable[Work]) -> None:
 
 @step("release")
 def _release_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
-    """Let begin what waits for nothing: items of the new plan, and others that became READY while it was written."""
+    """Start items without open dependencies: those of the new plan, and others that became READY meanwhile."""
     size = working.limits.slice_rows
     found = working.get(lookups.OPEN_WORKS, (task.id, job.cursor, size))
     _release(working, task, [working.work(work_id) for work_id in found])
@@ -129,21 +129,21 @@ def _release_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
     return len(found) < size
 
 
-# ---- opening again -------------------------------------------------------------------------------------------------
+# ---- reopening -----------------------------------------------------------------------------------------------------
 
 
 def reopen(working: WorkingSet, task: Task, roots: Iterable[str], *, clear: bool) -> None:
-    """Put roots and all that lies downstream of them back to the start; see states.REOPEN.
+    """Reset the roots and everything downstream to the start; see states.REOPEN.
 
     Args:
-        clear: forget checkpoints, too (retry does; rework goes on from them).
+        clear: drop checkpoints, too (a retry does; rework continues from them).
     """
     _, edges = working.get(lookups.GRAPH, task.id)
     order = graph.downstream(roots, edges)
     if not order:
         return
     if len(order) > room(working) or working.jobs(task):
-        # Not all in this commit: until the last of them is open again, nobody may take the task to be done.
+        # This takes several commits: the task must not finish until the last item is reopened.
         working.edit_task(task).loading = True
     begin_job(working, task, "reopen", {"order": order, "clear": clear, "whole": not task.loading})
 
@@ -156,12 +156,12 @@ def _reopen_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
     working.get_many(lookups.PARENTS, some)
     working.get_many(lookups.WORK, some)
     working.get_many(lookups.LEASE, some)
-    told = []
+    reopened = []
     for work_id in some:
         work = working.work(work_id)
-        _reopen_one(working, task, work, clear=job.args["clear"])
-        told.append(work)
-    working.emit(events.WorkReopened.of(told), task=task)
+        _reopen_item(working, task, work, clear=job.args["clear"])
+        reopened.append(work)
+    working.emit(events.WorkReopened.of(reopened), task=task)
     done += len(some)
     working.edit_job(job).cursor = str(done)
     if done < len(order):
@@ -172,7 +172,7 @@ def _reopen_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
     return True
 
 
-def _reopen_one(working: WorkingSet, task: Task, work: Work, *, clear: bool) -> None:
+def _reopen_item(working: WorkingSet, task: Task, work: Work, *, clear: bool) -> None:
     if work.status is Status.IN_REVIEW:
         review = working.work_by_key(task, f"review-of/{work.key}/{work.round}")
         if review is not None and review.status not in FINAL:
@@ -181,9 +181,9 @@ def _reopen_one(working: WorkingSet, task: Task, work: Work, *, clear: bool) -> 
     if lease is not None:
         working.end_lease(task, work, lease, AttemptOutcome.CANCELLED)
     edges: list[Edge] = working.get(lookups.PARENTS, work.id)
-    pending, broken = graph.standing(edges, {edge.parent: working.work(edge.parent).status for edge in edges})
+    pending, broken = graph.edge_state(edges, {edge.parent: working.work(edge.parent).status for edge in edges})
     working.edit_work(work).pending = pending
-    # A broken edge skips at once, as it does in the first pass; waiting for the others would end the same way.
+    # A broken edge skips the item at once, as in `settle`; waiting for the other edges would not change that.
     status = Status.SKIPPED if broken else Status.BLOCKED if pending else Status.READY
     working.reopened(task, work, status)
     if clear:

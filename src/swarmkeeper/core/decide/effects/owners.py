@@ -1,4 +1,4 @@
-"""Whose a bot is: who may act as it."""
+"""Check which callers may act as a bot."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from swarmkeeper.core.states import BotType
 
 
 def own_bot(working: WorkingSet, by: Principal, bot_id: str, action: str) -> Bot:
-    """The bot that the caller may act as.
+    """Return the bot with this id, if the caller may act as it.
 
     Raises:
-        NotFound: there is none of that id in the caller's tenant.
-        Forbidden: the key belongs to another bot, or to none.
+        NotFound: the caller's tenant has no such bot.
+        Forbidden: the role does not allow the action, or the key may not act as this bot.
     """
     if not working.rules.may(by, action):
         raise Forbidden(working.rules.why_not(by, action))
@@ -26,7 +26,7 @@ def own_bot(working: WorkingSet, by: Principal, bot_id: str, action: str) -> Bot
 
 
 class Owned(Protocol):
-    """What tells whose a bot is."""
+    """The fields of a bot that decide who may act as it."""
 
     @property
     def name(self) -> str: ...
@@ -39,7 +39,7 @@ class Owned(Protocol):
 
 
 def why_not_own(by: Principal, bot: Owned) -> str | None:
-    """Why a key of the bot's tenant may not act as that bot; None where it may."""
+    """Return why a key of the bot's tenant may not act as the bot; None if it may."""
     if by.role == "admin":
         return None
     if by.bot is not None and by.bot != bot.name:

@@ -1,6 +1,6 @@
-"""What is asked of people: the record of a question, what it shows them, and its end when nobody needs an answer.
+"""Questions to people: create and cancel approvals, and build what they show.
 
-What a decision leads to stands in oversight.py; that a task is held while it is asked about, in holding.py.
+decisions/approvals.py applies the decisions; holding.py holds a task while a person is asked.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from swarmkeeper.core.ports import Rules
 from swarmkeeper.core.rules import graph
 from swarmkeeper.core.states import Condition, Status
 
-# So many results are named one by one in what is approved; the hash over all of them binds the others.
-RESULTS_TOLD = 500
+# Results that an approval lists one by one; a hash over all of them covers the others.
+RESULTS_LISTED_MAX = 500
 
 
-# Of a JSON Schema: what holds data. All its other texts are words of the standard, names of fields, and descriptions.
+# JSON Schema keywords that hold data. All other texts are standard words, field names and descriptions.
 _DATA = frozenset({"const", "default", "enum", "examples"})
 
 
 def readable(command: Ask, rules: Rules) -> Ask:
-    """The question, its choices and the schema of its answer, as people may read them."""
+    """Return the command with question, choices and schema redacted for people."""
     tenant = command.by.tenant
 
     def text(value: str) -> str:
@@ -38,16 +38,16 @@ def readable(command: Ask, rules: Rules) -> Ask:
         if isinstance(value, str):
             return text(value)
         if isinstance(value, list):
-            return [clean(one) for one in value]
+            return [clean(item) for item in value]
         if isinstance(value, Mapping):
             return {
-                text(name): rules.redact(one, tenant=tenant).value if name in _DATA else clean(one)
-                for name, one in value.items()
+                text(name): rules.redact(member, tenant=tenant).value if name in _DATA else clean(member)
+                for name, member in value.items()
             }
         return value
 
     choices = tuple(text(choice) for choice in command.choices)
-    sent: dict[str, set[str]] = {}  # by how it reads
+    sent: dict[str, set[str]] = {}  # redacted choice -> original choices
     for choice, original in zip(choices, command.choices, strict=True):
         sent.setdefault(choice, set()).add(original)
     alike = [number for number, choice in enumerate(choices) if len(sent[choice]) > 1]
@@ -61,7 +61,7 @@ def readable(command: Ask, rules: Rules) -> Ask:
 
 
 def fault_of(working: WorkingSet, command: Ask) -> SwarmkeeperError | None:
-    """What keeps a question from being put."""
+    """Return the error that makes a question unusable, or None."""
     for number in command.alike:
         where = (f"/choices/{number}", "duplicate", "reads like another choice, once its secrets are hidden")
         return Invalid("two choices are the same", details=(where,))
@@ -70,7 +70,7 @@ def fault_of(working: WorkingSet, command: Ask) -> SwarmkeeperError | None:
     if errors := working.rules.check_schema(command.schema):
         return Invalid("the schema of the answer cannot be used", details=errors)
     for number, choice in enumerate(command.choices):
-        if working.rules.check_answer(command.schema, choice):  # nobody could ever give it
+        if working.rules.check_answer(command.schema, choice):  # it could never be given as an answer
             where = (f"/choices/{number}", "invalid", "not an answer that the schema allows")
             return Invalid("a choice does not match the schema", details=(where,))
     return None
@@ -89,9 +89,11 @@ def put(
     schema: Mapping[str, Json] | None = None,
     expires: int | None = None,
 ) -> Approval:
-    """Write a question down for people to decide.
+    """Open an approval for people to decide.
 
-    `asked_by` (a bot's name, or a key's id) may not be who does.
+    Args:
+        asked_by: a bot's name, or a key's id, that may not decide it.
+        expires: microseconds from now; None: the default limit.
     """
     approval = Approval(
         id=working.new_id("apr"),
@@ -114,11 +116,11 @@ def put(
 
 
 def cancel(working: WorkingSet, task: Task, work: Work | None = None) -> None:
-    """End what is asked about a task, or about one item of it: it no longer matters."""
+    """Cancel the open approvals of a task, or of one of its items, because they are no longer needed."""
     stored = working.get(lookups.APPROVALS, task.id)
     for approval in working.get_many(lookups.APPROVAL, stored):
-        assert approval is not None, "an approval that is listed is there"
-        # The list is of what is stored: this very command may have decided one.
+        assert approval is not None, "a listed approval must exist"
+        # The list shows the stored state; this command may have decided one.
         if approval.state == "open" and (work is None or approval.work == work.id):
             working.edit_approval(approval).state = "cancelled"
             working.set_timer("answer", approval.id, None)
@@ -130,14 +132,16 @@ def cancel(working: WorkingSet, task: Task, work: Work | None = None) -> None:
 
 
 def plan(specs: Sequence[SubtaskSpec], round_: int) -> dict[str, Json]:
-    """A plan that is to be carried out: its subtasks, whole."""
+    """Return the subject for the approval of a plan: all its subtasks."""
     return {"round": round_, "subtasks": [graph.to_json(spec) for spec in specs]}
 
 
 def long_plan(written: graph.Written, round_: int) -> dict[str, Json]:
-    """The same of a plan that is longer than a slice. Where nobody could look through it, it is its first subtasks, and
-    the hash that binds the others."""
-    first: list[Json] = json.loads(written.told)
+    """Return the subject for a plan that is longer than a slice.
+
+    If the plan is too long to read, this has its first subtasks, and a hash that covers all of them.
+    """
+    first: list[Json] = json.loads(written.first)
     if len(first) == written.count:
         return {"round": round_, "subtasks": first}
     return {
@@ -149,17 +153,19 @@ def long_plan(written: graph.Written, round_: int) -> dict[str, Json]:
 
 
 def plan_again(working: WorkingSet, task: Task, works: Sequence[Work]) -> dict[str, Json]:
-    """The same of a plan that has been written into rows."""
+    """Return the subject for a plan that is stored as rows already."""
     bodies = working.bodies(work.payload for work in works)
     return plan([graph.from_json(json.loads(body)) for body in bodies], task.round)
 
 
 def result(working: WorkingSet, task: Task) -> dict[str, Json]:
-    """What came of a task: the hash of each last output and where it is, and the hash and gist of the verdict."""
+    """Return the subject for a task's result: hash and address of each last output, hash and gist of the verdict."""
     found, edges = working.get(lookups.GRAPH, task.id)
     inner = {edge.parent for edge in edges if edge.condition == Condition.SUCCESS}
     last = [
-        work for work in (working.work(one) for one in found if one not in inner) if work.status is Status.SUCCEEDED
+        work
+        for work in (working.work(work_id) for work_id in found if work_id not in inner)
+        if work.status is Status.SUCCEEDED
     ]
     hashes = {work.key: work.result_hash for work in sorted(last, key=lambda work: work.key)}
     shown: dict[str, Json] = {
@@ -169,16 +175,16 @@ def result(working: WorkingSet, task: Task) -> dict[str, Json]:
         "results_sha256": _hash(hashes),
         "results": [
             {"subtask": key, "sha256": sha256, "output": f"/tasks/{task.id}/subtasks/{key}/output"}
-            for key, sha256 in list(hashes.items())[:RESULTS_TOLD]
+            for key, sha256 in list(hashes.items())[:RESULTS_LISTED_MAX]
         ],
         "verdict": None,
     }
     if task.verdict is not None:
         (body,) = working.bodies([task.verdict])
-        said = json.loads(body)
+        verdict = json.loads(body)
         shown["verdict"] = {
             "sha256": hashlib.sha256(body).hexdigest(),
-            **{name: said.get(name) for name in ("decision", "score", "reasons")},
+            **{name: verdict.get(name) for name in ("decision", "score", "reasons")},
         }
     return shown
 

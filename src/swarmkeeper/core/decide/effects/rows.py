@@ -1,4 +1,4 @@
-"""Writes rows of work items: those of a plan, part by part (loading.py says when), and single plan or review items."""
+"""Write rows of work items: a plan's, part by part (loading.py decides when), and single plan or review items."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from swarmkeeper.core.states import Condition, Kind, Status, Transition
 
 
 def _subtask_ids(task: Task, at: int) -> Callable[[str], str]:
-    """The ids of the subtasks, by key, of a plan accepted at that moment: known before their rows are written."""
+    """Return a function from key to subtask id, for a plan accepted at `at`. Ids are known before rows are written."""
     seed = hashlib.sha256(task.id.encode()).digest()
     return lambda key: ids.timed("sub", at, seed, key)
 
 
 def parts_now(working: WorkingSet, names: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
-    """The parts that one slice has room for, by their rows, edges and bytes; at least the first."""
+    """Yield the parts that fit in one slice by rows, edges and bytes; at least the first."""
     left, left_bytes = working.limits.slice_rows, graph.PART_BYTES_MAX
     for number, body in enumerate(working.bodies(names)):
         nodes: list[dict[str, Any]] = json.loads(body)
@@ -41,7 +41,7 @@ def write_rows(working: WorkingSet, task: Task, nodes: Sequence[Mapping[str, Jso
     for node in nodes:
         work_id = id_of(node["child"] if "child" in node else node["spec"]["key"])
         edges = [
-            # A key has no underscore, an id does: plans that 0.1.0 took in have ids throughout.
+            # Ids have an underscore, keys do not. Plans stored by 0.1.0 have only ids.
             Edge(task.id, parent if "_" in parent else id_of(parent), work_id, Condition(condition))
             for parent, condition, _ in node["parents"]
         ]
@@ -50,15 +50,15 @@ def write_rows(working: WorkingSet, task: Task, nodes: Sequence[Mapping[str, Jso
                 working.add_edge(edge)
             continue
         spec = graph.from_json(node["spec"])
-        # Those of this same plan count as open, even one that is skipped at once: it is settled after the last.
-        pending, broken = graph.standing(
-            edges, {one.parent: status_of.get(one.parent, Status.BLOCKED) for one in edges}
+        # Parents of the same plan count as open, even a skipped one: it is settled after the last row.
+        pending, broken = graph.edge_state(
+            edges, {edge.parent: status_of.get(edge.parent, Status.BLOCKED) for edge in edges}
         )
-        body = node["body"] if "body" in node else json.dumps(node["spec"])  # as 0.3.0 wrote parts
+        body = node["body"] if "body" in node else json.dumps(node["spec"])  # parts stored by 0.3.0 have no body
         payload = working.write_payload(task, f"{work_id}/input", body.encode())
         work = _new_work(working, task, spec, work_id, payload, failure_handled=node["handled"])
         work.pending = pending + node.get("more", 0)
-        work.ordinal = node.get("number", 0)  # which plans that 0.3.0 took in do not have
+        work.ordinal = node.get("number", 0)  # plans stored by 0.3.0 have no number
         working.add_work(task, work)
         for edge in edges:
             working.add_edge(edge)
@@ -106,7 +106,7 @@ def add_item(
     subject: Work | None = None,
     ordinal: int = 0,
 ) -> Work:
-    """A plan or review item, READY at once."""
+    """Add a plan or review item, READY at once."""
     skills = task.planner_skills if kind is Kind.PLAN else task.evaluator_skills
     start = task.defaults.get("start") or working.limits.start
     work = Work(

@@ -1,4 +1,4 @@
-"""What follows from the end of an item for those that wait for it: they become READY, or are skipped."""
+"""Settle the edges of an ended item: its dependants become READY, or are skipped."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.model import BackgroundJob, Edge, Task, Work
 from swarmkeeper.core.states import EDGE_MET, Status, Transition
 
-# How far down one slice follows what is skipped: each level has to be loaded, and what was decided is decided again.
+# Levels of skipped items that one slice follows. Each level needs another load, and then a new decision.
 LEVELS_MAX = 16
 
 
 def settle(working: WorkingSet, task: Task, work: Work) -> None:
-    """Tell everything that waits for this item that it has ended."""
+    """Settle all edges from an item that has ended; a job continues if they are more than a slice."""
     rest = _settle_some(working, task, [[work.id, ""]])
     if rest:
         working.add_job(task, "settle", {"parents": rest})
 
 
 def _settle_some(working: WorkingSet, task: Task, parents: list[list[str]]) -> list[list[str]]:
-    """Settle edges until the slice is full; what is left to do is returned, as [parent, last child done]."""
+    """Settle edges until the slice is full; return the rest as a list of [parent, last child done]."""
     size = working.limits.slice_rows
-    queue = [list(one) for one in parents]
+    queue = [list(entry) for entry in parents]
     working.get_many(lookups.WORK, [parent_id for parent_id, _ in queue[:size]])
     depth = {parent_id: 0 for parent_id, _ in queue}
     freed: list[Work] = []
@@ -33,8 +33,8 @@ def _settle_some(working: WorkingSet, task: Task, parents: list[list[str]]) -> l
         if depth[parent_id] > LEVELS_MAX:
             break
         if working.known(lookups.CHILDREN, (parent_id, after, size)) is None:
-            # What lies behind all that are skipped together is loaded together.
-            working.get_many(lookups.CHILDREN, [(one, last, size) for one, last in queue[: size - looked_at]])
+            # Load the children of all queued parents together.
+            working.get_many(lookups.CHILDREN, [(parent, last, size) for parent, last in queue[: size - looked_at]])
         looked_at += 1
         edges: list[Edge] = working.get(lookups.CHILDREN, (parent_id, after, size))
         status = working.work(parent_id).status

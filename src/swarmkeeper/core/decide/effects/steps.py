@@ -1,4 +1,4 @@
-"""Background jobs: long work of one task, done in slices; and which function does a slice of which kind of job.
+"""Background jobs: long work of one task, done in slices, and the function for each kind of job.
 
 `begin_job` does the first slice in the commit of the command. The rest is stored as a `BackgroundJob`, and
 decisions/timers.py continues it with one slice in each batch. The jobs of one task run one after another.
@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.model import BackgroundJob, Json, Task
 
-Step = Callable[[WorkingSet, Task, BackgroundJob], bool]  # does one slice; whether it was the last
+Step = Callable[[WorkingSet, Task, BackgroundJob], bool]  # runs one slice; returns whether it was the last
 
-STEPS: dict[str, Step] = {}  # by kind of job; each module of this package adds its own with `step`
+STEPS: dict[str, Step] = {}  # by kind of job; modules of this package register theirs with `step`
 
 
 def step(kind: str) -> Callable[[Step], Step]:
-    """Register the function that does one slice of a kind of job."""
+    """Register the decorated function as the one that runs a slice of this kind of job."""
 
     def register(function: Step) -> Step:
         STEPS[kind] = function
@@ -27,7 +27,7 @@ def step(kind: str) -> Callable[[Step], Step]:
 
 
 def begin_job(working: WorkingSet, task: Task, kind: str, args: Mapping[str, Json]) -> None:
-    """Start a piece of work that may be long: at once where no other job of the task is before it."""
+    """Start a job; its first slice runs at once, unless the task has other jobs."""
     free = not working.jobs(task)
     job = working.add_job(task, kind, args)
     if free and STEPS[kind](working, task, job):
@@ -35,5 +35,5 @@ def begin_job(working: WorkingSet, task: Task, kind: str, args: Mapping[str, Jso
 
 
 def room(working: WorkingSet) -> int:
-    """How many more rows the current command, or the slice of a job, may write."""
+    """Return how many more rows the current command, or job slice, may write; at least 1."""
     return max(1, working.limits.slice_rows - working.rows_written)
