@@ -1,4 +1,4 @@
-"""Makes the reference of events, a page and a JSON Schema, from the catalogue of the engine. Run by gen_docs.py."""
+"""Generate the event reference, a page and a JSON Schema, from the engine's catalogue. gen_docs.py calls this."""
 
 from __future__ import annotations
 
@@ -23,80 +23,80 @@ GROUPS = {
     "tenant": "Tenants",
 }
 
-# What a reader wants to know of each field. A field without words stops `make docs`.
+# The meaning of each field. `make docs` fails for a field without an entry.
 WORDS = {
-    "added": "how many subtasks the review added",
+    "added": "number of subtasks that the review added",
     "approval": "id of the approval or question",
-    "attempt": "which attempt at the item, from 1",
+    "attempt": "number of the attempt at the item, from 1",
     "bot": "id of the bot",
     "bytes": "size of the body",
-    "code": "why, as a code",
-    "count": "how many subtasks",
-    "crashes": "bots in a row that went silent over the item",
+    "code": "the reason, as a code",
+    "count": "number of subtasks",
+    "crashes": "number of bots in a row that went silent while they worked on the item",
     "deadline_seconds": "seconds until the new deadline",
-    "decision": "what the review decided",
-    "detail": "why, in words",
+    "decision": "decision of the review",
+    "detail": "the reason, as text",
     "error": "the failure, as the bot reported it: `class` and `message`",
-    "failed": "how many of the subtasks failed or were cancelled",
+    "failed": "number of subtasks that failed or were cancelled",
     "from": "status before",
-    "from_bot": "name of the bot that spoke, or id of the client's key",
+    "from_bot": "name of the sending bot, or id of the client's key",
     "hold": "`paused`, or the id of the approval that holds the task",
     "in_seconds": "seconds until the item is ready again",
     "key": "key of the item",
     "key.created.key": "id of the key",
     "key.revoked.key": "id of the key",
     "key.rotated.key": "id of the key",
-    "keys": f"their keys; the first {events.KEYS_MAX} where there are more",
+    "keys": f"keys of the subtasks; at most the first {events.KEYS_MAX}",
     "kind": "kind of the work item",
-    "approval.cancelled.kind": "what is asked: `plan`, `final`, `rounds` or `question`",
-    "approval.decided.kind": "what is asked: `plan`, `final`, `rounds` or `question`",
-    "approval.expired.kind": "what is asked: `plan`, `final`, `rounds` or `question`",
-    "approval.opened.kind": "what is asked: `plan`, `final`, `rounds` or `question`",
-    "labels": "all labels, as they are now",
-    "max_backlog": "how many tasks may be open; null for the server's own limit",
+    "approval.cancelled.kind": "kind of the approval: `plan`, `final`, `rounds` or `question`",
+    "approval.decided.kind": "kind of the approval: `plan`, `final`, `rounds` or `question`",
+    "approval.expired.kind": "kind of the approval: `plan`, `final`, `rounds` or `question`",
+    "approval.opened.kind": "kind of the approval: `plan`, `final`, `rounds` or `question`",
+    "labels": "all labels after the change",
+    "max_backlog": "limit of open tasks; null for the server's limit",
     "message": "id of the message",
     "name": "name of the bot",
     "outcome": "how the task ended",
     "priority": "the new priority",
-    "reason": "why, in the words of the person or bot",
-    "bot.deleted.reason": "`not_seen` where nobody asked for it",
+    "reason": "the reason that the person or bot gave",
+    "bot.deleted.reason": "`not_seen` if the bot was removed because it was away too long",
     "role": "role of the key",
-    "round": "round of the task, or of the subtask where it is reviewed by itself",
+    "round": "round of the task, or of a subtask that is reviewed by itself",
     "sha256": "digest of the result",
     "skills": "skills of the bot",
-    "targets": f"keys of the subtasks to be reworked; the first {events.KEYS_MAX} where there are more",
+    "targets": f"keys of the subtasks to be reworked; at most the first {events.KEYS_MAX}",
     "title": "title of the task",
-    "to": "status now",
-    "to_bot": "id or name of the bot that it is for; null for all that work on the task",
-    "total": "how many subtasks the task has",
-    "tries": "tries so far",
+    "to": "status after",
+    "to_bot": "id or name of the receiving bot; null for all bots that work on the task",
+    "total": "number of subtasks of the task",
+    "tries": "number of tries so far",
     "type": "type of the bot",
     "verb": "`approve`, `reject` or `answer`",
     "version": "version of the bot",
-    "votes": "how many votes there are for each decision",
-    "weight": "its share of the engine's time",
+    "votes": "number of votes for each decision",
+    "weight": "the tenant's share of the engine's time",
 }
 
 COMMON = {
     "task_id": "the task, or null",
-    "work_id": "the work item, or null where there is none or there are several",
-    "actor": "who caused it: id of a key or bot, or `engine`",
-    "audit_id": "the audit record of the command that caused it",
+    "work_id": "the work item, or null if there is none or more than one",
+    "actor": "who caused the event: id of a key or bot, or `engine`",
+    "audit_id": "the audit record of the command that caused the event",
 }
 
 INTRODUCTION = f"""\
 Each change that the engine makes is an event in the feed: `GET /events`, `GET /tasks/{{task_id}}/events`. An event is a
-CloudEvent (1.0) of type `{PREFIX}<kind>{VERSION}`, where the kind is one of those below, and its `data` has the fields
-that are listed for the kind. The [JSON Schema](events.schema.json) says the same for programs. New kinds and new fields
-may be added: ignore those that you do not know.
+CloudEvent (1.0) of type `{PREFIX}<kind>{VERSION}` with one of the kinds below, and its `data` has the fields listed for
+that kind. The [JSON Schema](events.schema.json) describes the same for programs. Later versions may add kinds and
+fields: ignore those that you do not know.
 
 The `data` of every event also has:
 
 """
 MARKS = """
-A field is *scanned* where its value may come from outside: a secret in it is replaced by `[redacted:<rule>]`, and
-`redacted_fields` in `data` says where. The engine itself makes the values of the others. An *optional* field is left
-out where there is nothing to say.
+A field is *scanned* if its value may come from outside: a secret in it is replaced by `[redacted:<rule>]`, and
+`redacted_fields` in `data` lists the positions. The engine makes the values of all other fields. An *optional* field is
+left out if it has no value.
 """
 
 
@@ -110,7 +110,7 @@ def page(note: str) -> str:
 
 
 def schema() -> str:
-    """Of an event as it is sent, for the kinds that are known now."""
+    """Return the JSON Schema of an event as sent, for all current kinds."""
     document = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Event",
@@ -148,7 +148,7 @@ def _section(known: type[EventBody]) -> str:
 
 def _meaning(known: type[EventBody], field: Field) -> str:
     found = WORDS.get(f"{known.KIND}.{field.name}") or WORDS.get(field.name)
-    assert found, f"{known.KIND} has a field `{field.name}` that nothing explains: add it to WORDS"
+    assert found, f"the field `{field.name}` of {known.KIND} has no meaning: add it to WORDS"
     return found
 
 
@@ -170,9 +170,9 @@ def _schema(type_: Any) -> dict[str, Any]:
     if type_ in _PLAIN:
         return {"type": _PLAIN[type_]}
     if isinstance(type_, type) and issubclass(type_, Enum):
-        return {"enum": [one.value for one in type_]}
+        return {"enum": [member.value for member in type_]}
     if isinstance(type_, UnionType):
-        return {"type": [_PLAIN[one] for one in get_args(type_)]}
+        return {"type": [_PLAIN[member] for member in get_args(type_)]}
     inner = get_args(type_)[-1]
     if issubclass(get_origin(type_), Mapping):
         return {"type": "object"} if inner is Any else {"type": "object", "additionalProperties": _schema(inner)}
@@ -180,7 +180,7 @@ def _schema(type_: Any) -> dict[str, Any]:
 
 
 def _words(found: Mapping[str, Any]) -> str:
-    """A type of JSON, for people."""
+    """Return the description of a JSON type for people."""
     if "enum" in found:
         return ", ".join(f"`{value}`" for value in found["enum"])
     if found["type"] == "array":

@@ -152,7 +152,7 @@ class TaskArchived(TaskMoved):
 
 @event("task.updated")
 class TaskUpdated(EventBody):
-    """A client changed labels, deadline or priority. The event has only the values that the client sent."""
+    """A client changed labels, deadline or priority. The event has only the changed values."""
 
     labels: Omitted[Mapping[str, str]] = None
     deadline_seconds: Omitted[int] = None
