@@ -145,7 +145,7 @@ def test_a_long_rework_that_adds_a_long_plan_hands_nothing_out_before_the_last_r
     finish(swarm, task, of=5 * SLICE)
 
 
-def test_what_is_opened_again_at_once_is_handed_out_though_a_plan_follows_in_slices() -> None:
+def test_reopened_items_are_leased_at_once_although_a_plan_follows_in_slices() -> None:
     swarm = sliced()
     task, review = wide(swarm, SLICE)
     targets = [{"subtask": f"s{number}", "feedback": "again"} for number in range(SLICE)]
@@ -162,7 +162,7 @@ RUNS = [(18261947, 5, 500), (15, 5, 500), (59, 5, 3), (48, 5, 4)]
 
 
 @pytest.mark.parametrize(("seed", "rounds", "slice_rows"), RUNS)
-def test_a_run_beside_the_model_that_went_wrong_goes_well(seed: int, rounds: int, slice_rows: int) -> None:
+def test_a_former_failure_of_the_model_run_stays_fixed(seed: int, rounds: int, slice_rows: int) -> None:
     side = Side()
     try:
         side.begin(chance=random.Random(seed), rounds=rounds, slice_rows=slice_rows)

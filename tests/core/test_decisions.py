@@ -22,7 +22,7 @@ def answer_of(command: type[Command[Any]]) -> Any:
 
 
 @pytest.mark.parametrize("command", DECISIONS, ids=lambda one: one.__name__)
-def test_a_decision_returns_what_its_command_is_answered_with(command: type[Command[Any]]) -> None:
+def test_each_decision_returns_the_answer_type_of_its_command(command: type[Command[Any]]) -> None:
     returned = get_type_hints(DECISIONS[command])["return"]
     accepted = (
         [one for one in get_args(returned) if one is not Refusal] if Refusal in get_args(returned) else [returned]

@@ -67,7 +67,7 @@ def test_one_broken_edge_skips_an_item_and_so_on_down(swarm: Harness) -> None:
     assert swarm.work(task, "rescue").status is Status.READY
 
 
-def test_a_join_of_two_branches_is_told_of_in_one_event(swarm: Harness) -> None:
+def test_a_join_of_two_branches_emits_one_event(swarm: Harness) -> None:
     task = swarm.submit(["a", *({"key": f"b{n}", "depends_on": ["a"]} for n in range(3))])
 
     swarm.report(swarm.take(swarm.bot("worker")))
@@ -106,7 +106,7 @@ def test_on_failure_can_be_set_for_all_subtasks_of_a_task(swarm: Harness) -> Non
     assert swarm.task(task).status == "COMPLETED"
 
 
-def test_a_failure_that_nothing_handles_ends_the_task_and_cancels_even_clean_ups(swarm: Harness) -> None:
+def test_an_unhandled_failure_ends_the_task_and_cancels_even_clean_ups(swarm: Harness) -> None:
     cleanup = {"key": "cleanup", "depends_on": [{"key": "other", "when": "failure"}]}
     task = swarm.submit(["a", "other", cleanup, {"key": "next", "depends_on": ["a"]}])
 

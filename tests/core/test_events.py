@@ -88,7 +88,7 @@ def play_what_people_and_operators_do() -> None:
     swarm.close()
 
 
-def test_the_catalogue_is_what_is_emitted(stored: list[Event]) -> None:
+def test_the_catalogue_has_exactly_the_emitted_kinds(stored: list[Event]) -> None:
     """Each kind is emitted by some story, and each event has the fields of its kind, in their order, and no others."""
     play_every_change_of_status()
     play_what_people_and_operators_do()
@@ -97,14 +97,14 @@ def test_the_catalogue_is_what_is_emitted(stored: list[Event]) -> None:
     assert {event.kind for event in stored} == set(CATALOGUE)
 
 
-def test_a_whole_run_emits_what_is_in_the_catalogue(stored: list[Event]) -> None:
+def test_a_whole_run_emits_only_kinds_of_the_catalogue(stored: list[Event]) -> None:
     assert run(Case(1, SCENARIOS["golden"])).violation is None
 
     assert len(stored) > 100
     assert list(faults(stored)) == []
 
 
-def test_a_bot_that_was_forgotten_is_told_from_one_that_was_deleted(stored: list[Event]) -> None:
+def test_the_event_distinguishes_a_removed_absent_bot_from_a_deleted_one(stored: list[Event]) -> None:
     swarm = Harness(limits=Limits(forget_bots=1))
     deleted, forgotten = swarm.bot("deleted"), swarm.bot("forgotten")
     swarm.do(commands.DeleteBot(by=ADMIN, bot=deleted))

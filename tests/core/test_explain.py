@@ -75,9 +75,7 @@ ABLE = ("count", "read")
         ([bot("n", *ABLE, asks=False), bot("m", *ABLE, held=1)], "bots_at_capacity", "n is alive", "FILE"),
     ],
 )
-def test_a_subtask_that_could_be_handed_out_names_who_is_missing(
-    bots: list[Seen], reason: str, says: str, fix: str | None
-) -> None:
+def test_a_ready_subtask_names_the_missing_bot(bots: list[Seen], reason: str, says: str, fix: str | None) -> None:
     found = said(READY, *bots)
 
     assert found.reason == reason
@@ -86,7 +84,7 @@ def test_a_subtask_that_could_be_handed_out_names_who_is_missing(
     assert found.until == 9
 
 
-def test_work_for_one_bot_alone_waits_for_that_one() -> None:
+def test_assigned_work_waits_for_its_bot() -> None:
     assigned = replace(READY, queue=replace(QUEUE, assign_to="counter"))
 
     missing = said(assigned, bot("other", *ABLE))
@@ -105,7 +103,7 @@ def test_work_that_needs_no_skill_is_not_for_dedicated_bots() -> None:
     assert "dedicated to its own skills" in said(anybodys, bot("n", "count", dedicated=True)).detail
 
 
-def test_a_review_wants_an_owner_who_made_nothing_and_judges_nothing_else() -> None:
+def test_a_review_needs_an_owner_without_results_or_other_reviews_of_the_task() -> None:
     review = replace(READY, kind=Kind.REVIEW, key="review/1/2", queue=Queue(2, Kind.REVIEW, ()), excluded=("maker",))
 
     def judge(name: str, owner: str) -> Seen:
@@ -134,7 +132,7 @@ def test_a_hold_comes_before_what_is_missing_and_pausing_before_approvals() -> N
     assert (paused.reason, paused.fix) == ("paused", "swarmkeeper task resume tsk_1")
 
 
-def test_what_waits_for_time_for_a_person_or_for_others_says_for_which() -> None:
+def test_waiting_work_names_its_time_person_or_dependency() -> None:
     put_off = said(replace(READY, status=Status.WAITING, wake=1_000_000, ending="timed_out"))
     assert (put_off.reason, put_off.until, put_off.fix) == ("backoff", 1_000_000, None)
     assert put_off.detail == "it is deferred until 00:00:01Z after an attempt that ended as timed_out"
@@ -152,7 +150,7 @@ def test_what_waits_for_time_for_a_person_or_for_others_says_for_which() -> None
     assert (leased.reason, leased.bot, leased.until) == ("leased", "reader", 8)
 
 
-def test_what_the_orchestrator_itself_holds_up_says_so() -> None:
+def test_work_delayed_by_the_server_says_so() -> None:
     able = bot("n", *ABLE)
 
     assert said(READY, able, task=replace(TASK, overloaded=True)).reason == "overloaded"
@@ -161,7 +159,7 @@ def test_what_the_orchestrator_itself_holds_up_says_so() -> None:
     assert "added to its queue" in said(replace(READY, start_due=None), able).detail
 
 
-def test_names_that_others_chose_are_quoted_in_what_is_to_be_typed() -> None:
+def test_foreign_names_are_quoted_in_suggested_commands() -> None:
     assigned = replace(READY, queue=Queue(1, Kind.EXECUTE, ("a b",), "x; rm -rf /"))
 
     fix = said(assigned, bot("n", *ABLE)).fix or ""
@@ -246,7 +244,7 @@ ExplainedStory.TestCase.settings = examples(20, stateful_step_count=30)
 test_every_story_can_be_explained_at_every_step = ExplainedStory.TestCase
 
 
-def test_each_review_of_a_round_waits_for_an_owner_of_its_own() -> None:
+def test_each_review_of_a_round_waits_for_another_owner() -> None:
     swarm = Harness()
     executor = swarm.bot("maker")
     for name in ("j", "k"):
@@ -266,7 +264,7 @@ def test_each_review_of_a_round_waits_for_an_owner_of_its_own() -> None:
     swarm.close()
 
 
-def test_a_task_of_which_nothing_is_left_to_do_waits_itself() -> None:
+def test_a_task_without_open_items_has_its_own_reason() -> None:
     swarm = Harness()
     executor = swarm.bot("maker")
     task = swarm.submit(["a"], evaluation="none", approval="final")

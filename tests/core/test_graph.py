@@ -42,13 +42,13 @@ def sound_plans(draw: st.DrawFn) -> list[SubtaskSpec]:
 
 @examples(40)
 @given(sound_plans())
-def test_a_plan_in_which_everything_points_back_is_sound_in_any_order(specs: list[SubtaskSpec]) -> None:
+def test_a_plan_whose_edges_all_point_back_is_valid_in_any_order(specs: list[SubtaskSpec]) -> None:
     assert graph.check_plan(specs) == []
 
 
 @examples(40)
 @given(sound_plans(), st.data())
-def test_closing_any_path_to_a_circle_is_found(specs: list[SubtaskSpec], data: st.DataObject) -> None:
+def test_any_cycle_is_found(specs: list[SubtaskSpec], data: st.DataObject) -> None:
     known = {spec.key: spec for spec in specs}
     start = data.draw(st.sampled_from(specs))
     reached = start
@@ -104,21 +104,21 @@ def test_every_field_of_a_subtask_survives_being_written_and_read() -> None:
         (plan(a=["c"], b=["a"], c=["b"]), [(f"/subtasks/{n}/depends_on", "cycle") for n in range(3)]),
     ],
 )
-def test_each_fault_of_a_plan_is_named_with_its_place(specs: list[SubtaskSpec], found: list[tuple[str, str]]) -> None:
+def test_each_error_of_a_plan_has_its_pointer(specs: list[SubtaskSpec], found: list[tuple[str, str]]) -> None:
     assert codes(specs) == found
 
 
-def test_all_faults_of_a_plan_come_in_one_answer() -> None:
+def test_all_errors_of_a_plan_come_in_one_answer() -> None:
     specs = [*plan(A=["nowhere"], b=["b"]), *plan(b=[])]
 
     assert [code for _, code in codes(specs)] == ["pattern", "duplicate", "unknown_key", "cycle"]
 
 
-def test_places_are_those_that_the_sender_sees() -> None:
+def test_pointers_refer_to_the_list_as_sent() -> None:
     assert codes(plan(A=[]), at="/plan", indexes=[7]) == [("/plan/subtasks/7/key", "pattern")]
 
 
-def test_new_subtasks_may_depend_on_what_is_there_and_may_not_replace_it() -> None:
+def test_new_subtasks_may_depend_on_existing_ones_but_not_replace_them() -> None:
     assert codes(plan(b=["a"]), existing=["a"]) == []
     assert codes(plan(a=[]), existing=["a"]) == [("/subtasks/0/key", "duplicate")]
 
@@ -146,13 +146,13 @@ def test_a_chain_may_be_a_thousand_subtasks_long_and_not_one_more() -> None:
     assert codes(plan(**chain, over=[f"k{graph.DEPTH_MAX - 1}"])) == [("/subtasks", "too_deep")]
 
 
-def test_a_bad_plan_is_answered_with_a_hundred_faults_at_most() -> None:
+def test_an_invalid_plan_is_answered_with_at_most_a_hundred_errors() -> None:
     assert len(codes([SubtaskSpec("A", "")] * 500)) == graph.ERRORS_MAX
 
 
 @examples(40)
 @given(sound_plans(), st.data())
-def test_downstream_is_all_that_can_be_reached_upstream_first(specs: list[SubtaskSpec], data: st.DataObject) -> None:
+def test_downstream_lists_everything_reachable_parents_first(specs: list[SubtaskSpec], data: st.DataObject) -> None:
     edges = [Edge("t", parent, spec.key, condition) for spec in specs for parent, condition in spec.depends_on]
     roots = data.draw(st.lists(st.sampled_from([spec.key for spec in specs]), unique=True))
 
@@ -170,7 +170,7 @@ def test_downstream_is_all_that_can_be_reached_upstream_first(specs: list[Subtas
 
 
 @given(st.lists(st.tuples(st.sampled_from(Condition), st.sampled_from(sorted(set(Status) - {Status.CANCELLED})))))
-def test_how_an_item_stands_follows_from_its_edges_alone(found: list[tuple[Condition, Status]]) -> None:
+def test_the_state_of_an_item_follows_from_its_edges_only(found: list[tuple[Condition, Status]]) -> None:
     edges = [Edge("t", f"up{number}", "down", condition) for number, (condition, _) in enumerate(found)]
     status_of = {f"up{number}": status for number, (_, status) in enumerate(found)}
 
@@ -180,7 +180,7 @@ def test_how_an_item_stands_follows_from_its_edges_alone(found: list[tuple[Condi
     assert broken == any(status in FINAL and not EDGE_MET[condition, status] for condition, status in found)
 
 
-def test_what_is_done_or_failed_for_handles_a_failure_and_what_wants_success_does_not() -> None:
+def test_edges_for_done_and_failure_handle_a_failure_and_edges_for_success_do_not() -> None:
     specs = [
         SubtaskSpec("b", "", depends_on=(("a", Condition.SUCCESS), ("x", Condition.DONE), ("y", Condition.FAILURE)))
     ]

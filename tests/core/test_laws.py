@@ -28,14 +28,14 @@ RULES = Rulebook(Redactor.default())
 
 
 @given(moments, moments, seeds, seeds)
-def test_ids_sort_by_the_time_of_their_birth(first: int, second: int, one: bytes, other: bytes) -> None:
+def test_ids_sort_by_creation_time(first: int, second: int, one: bytes, other: bytes) -> None:
     earlier, later = sorted((first, second))
     if later - earlier >= MILLISECOND:
         assert ids.timed("tsk", earlier, one, "x") < ids.timed("tsk", later, other, "x")
 
 
 @given(moments, seeds)
-def test_ids_are_made_of_seed_and_purpose_alone(at: int, seed: bytes) -> None:
+def test_ids_depend_only_on_time_seed_and_purpose(at: int, seed: bytes) -> None:
     assert ids.timed("tsk", at, seed, "x") == ids.timed("tsk", at, seed, "x")
     assert ids.timed("tsk", at, seed, "x") != ids.timed("tsk", at, seed, "y")
     assert ids.secret("lse", seed, "x") != ids.secret("lse", seed, "y")
@@ -87,9 +87,7 @@ def test_an_item_rises_by_one_for_each_minute_up_to_the_top(low: int, high: int,
 
 
 @given(st.integers(0, 9), st.integers(0, 20 * MINUTE), st.integers(0, 20 * MINUTE))
-def test_of_one_priority_the_task_begun_first_comes_first_however_long_others_wait(
-    priority: int, waited: int, other_waited: int
-) -> None:
+def test_within_a_priority_the_task_started_first_comes_first(priority: int, waited: int, other_waited: int) -> None:
     now = 100 * MINUTE
     first = ready(priority, 1, "first", since=now - waited)
     other = ready(priority, 2, "other", since=now - other_waited)
@@ -138,11 +136,11 @@ def a_bot(**changed: Any) -> Bot:
         (a_bot(dedicated=True), Queue(1, Kind.EXECUTE, ("y",)), True),
     ],
 )
-def test_a_bot_serves_what_it_has_all_skills_for(bot: Bot, queue: Queue, serves: bool) -> None:
+def test_a_bot_serves_queues_whose_skills_it_has(bot: Bot, queue: Queue, serves: bool) -> None:
     assert match.serves(bot, queue) is serves
 
 
-def test_a_bot_may_ask_for_less_than_it_can_and_not_for_more() -> None:
+def test_a_claim_may_narrow_the_bots_skills_but_not_widen_them() -> None:
     assert match.serves(a_bot(), Queue(1, Kind.EXECUTE, ("x",)), ("x",))
     assert not match.serves(a_bot(), Queue(1, Kind.EXECUTE, ("y",)), ("x",))
     assert not match.serves(a_bot(), Queue(1, Kind.EXECUTE, ("z",)), ("z",))
@@ -193,7 +191,7 @@ STEPS: list[Any] = [
 
 @examples(50)
 @given(st.integers(0, len(STEPS)), st.integers(0, len(STEPS)))
-def test_what_is_undone_was_never_done(kept: int, undone: int) -> None:
+def test_undo_leaves_no_trace(kept: int, undone: int) -> None:
     """Some steps of a command are kept, then others of a refused one are taken back."""
     working, task, work = a_working_set()
     begin(working)
@@ -211,7 +209,7 @@ def test_what_is_undone_was_never_done(kept: int, undone: int) -> None:
     assert snapshot(working) == before
 
 
-def test_what_is_not_loaded_is_asked_for_and_never_guessed() -> None:
+def test_a_row_that_is_not_loaded_raises_not_loaded() -> None:
     working, _, _ = a_working_set()
     begin(working)
 

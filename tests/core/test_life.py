@@ -282,7 +282,7 @@ def test_a_work_item_goes_along_its_life(swarm: Harness, row: tuple[Status, Tran
 
 @pytest.mark.parametrize("status", Status)
 @pytest.mark.parametrize("transition", Transition)
-def test_what_is_not_in_the_table_cannot_happen(status: Status, transition: Transition) -> None:
+def test_a_transition_outside_the_table_is_refused(status: Status, transition: Transition) -> None:
     if (status, transition) in LIFE:
         assert states.after(status, transition) is LIFE[status, transition]
         return
@@ -291,7 +291,7 @@ def test_what_is_not_in_the_table_cannot_happen(status: Status, transition: Tran
         states.after(status, transition)
 
 
-def test_what_is_final_follows_from_the_table() -> None:
+def test_final_states_follow_from_the_table() -> None:
     assert {Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.SKIPPED} == FINAL
 
 
@@ -307,11 +307,11 @@ def test_nothing_ever_happens_after_the_end(story: list[Transition]) -> None:
         status = following
 
 
-def test_whatever_is_not_final_can_be_cancelled() -> None:
+def test_every_open_item_can_be_cancelled() -> None:
     assert {status for status, transition in LIFE if transition is Transition.CANCELLED} == set(Status) - FINAL
 
 
-def test_an_open_item_of_a_closed_task_is_cancelled_in_truth_before_its_sweep_comes() -> None:
+def test_an_open_item_of_a_closed_task_counts_as_cancelled_before_the_job_reaches_it() -> None:
     for task in states.TaskStatus:
         for status in Status:
             open_in_closed = task in states.TASK_CLOSED and status not in FINAL

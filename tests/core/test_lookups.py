@@ -20,5 +20,5 @@ def test_a_lookup_is_named_by_its_word() -> None:
     }
 
 
-def test_what_is_forgotten_after_each_command_can_be_looked_up() -> None:
+def test_volatile_rows_are_lookups() -> None:
     assert set(ALL) > VOLATILE

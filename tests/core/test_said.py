@@ -18,7 +18,7 @@ def test_the_lines_of_several_heartbeats_are_joined() -> None:
 
 
 @given(LINES, LINES)
-def test_what_comes_again_after_a_lost_answer_is_not_doubled(first: list[str], more: list[str]) -> None:
+def test_lines_repeated_after_a_lost_answer_are_not_doubled(first: list[str], more: list[str]) -> None:
     """The SDK sends the lines that it does not know to have arrived, with those that came since."""
     before = joined(None, {"log": first})
 
@@ -27,7 +27,7 @@ def test_what_comes_again_after_a_lost_answer_is_not_doubled(first: list[str], m
 
 
 @given(st.lists(SAID, max_size=6))
-def test_however_much_is_said_what_is_kept_is_bounded_and_its_end_is_there(told: list[dict[str, object]]) -> None:
+def test_the_kept_log_is_bounded_and_has_the_last_line(told: list[dict[str, object]]) -> None:
     kept: dict[str, object] = {}
     last = None
     for said in told:
@@ -42,7 +42,7 @@ def test_however_much_is_said_what_is_kept_is_bounded_and_its_end_is_there(told:
     assert last is None or lines[-1] == last
 
 
-def test_a_line_without_end_is_cut_and_the_last_ones_are_kept() -> None:
+def test_long_lines_are_cut_and_the_last_lines_kept() -> None:
     said = joined(None, {"log": [f"{number} " + "x" * 2_000 for number in range(100)]})
 
     assert all(len(line) == LINE_LENGTH_MAX for line in said["log"])
@@ -50,7 +50,7 @@ def test_a_line_without_end_is_cut_and_the_last_ones_are_kept() -> None:
     assert len(said["log"]) == CHARACTERS_MAX // LINE_LENGTH_MAX
 
 
-def test_an_old_message_says_nothing_of_a_new_fraction() -> None:
+def test_a_new_fraction_removes_the_old_message() -> None:
     said = joined({"fraction": 0.1, "message": "reading", "log": ["a"]}, {"fraction": 0.9})
 
     assert said == {"fraction": 0.9, "log": ["a"]}

@@ -181,7 +181,7 @@ def test_a_task_goes_along_its_life(swarm: Harness, row: Row) -> None:
 
 @pytest.mark.parametrize("status", [None, *TaskStatus])
 @pytest.mark.parametrize("transition", TaskTransition)
-def test_what_is_not_in_the_table_cannot_happen(status: TaskStatus | None, transition: TaskTransition) -> None:
+def test_a_transition_outside_the_table_is_refused(status: TaskStatus | None, transition: TaskTransition) -> None:
     if (status, transition) in TASK_LIFE:
         assert states.task_after(status, transition) is TASK_LIFE[status, transition]
         return
@@ -229,7 +229,7 @@ def test_retrying_clears_the_outcome_and_the_failure(swarm: Harness) -> None:
 
 
 @pytest.mark.parametrize("verb", ["cancel", "archive", "retry"])
-def test_saying_it_again_changes_nothing(swarm: Harness, verb: str) -> None:
+def test_repeating_a_command_changes_nothing(swarm: Harness, verb: str) -> None:
     task = swarm.submit(["a"])
     swarm.cancel(task)
     getattr(swarm, verb)(task)

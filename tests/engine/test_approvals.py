@@ -13,7 +13,7 @@ def state(swarm: Harness, approval: str) -> str:
     return str(swarm.row("SELECT state FROM approval WHERE id = ?", approval)["state"])
 
 
-def test_whoever_submitted_a_task_does_not_approve_it_whatever_the_role(swarm: Harness) -> None:
+def test_the_submitter_of_a_task_cannot_approve_it_whatever_the_role(swarm: Harness) -> None:
     task = swarm.submit(["a"], approval="plan")
     (approval,) = swarm.approvals(task)
 
@@ -54,7 +54,7 @@ def test_a_decision_that_ends_its_task_stays_a_decision_and_ends_what_else_was_a
         swarm.decide(second, "answer", answer=1)
 
 
-def test_a_question_that_ran_out_stays_so_when_it_ends_its_task(swarm: Harness) -> None:
+def test_an_expired_question_stays_expired_when_it_ends_its_task(swarm: Harness) -> None:
     swarm.submit(["a"])
     question = swarm.ask(swarm.take(swarm.bot("worker")), expires_in_seconds=60)
 

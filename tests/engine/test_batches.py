@@ -123,7 +123,7 @@ def test_a_hint_that_fails_does_nothing_twice() -> None:
 # ---- trouble that passes -------------------------------------------------------------------------------------------
 
 
-def test_when_the_store_will_not_callers_are_told_to_come_back_and_nothing_was_done() -> None:
+def test_while_the_store_is_unavailable_commands_are_refused_and_nothing_is_done() -> None:
     swarm = Harness()
     swarm.bot("worker")
     before = swarm.dump()
@@ -137,7 +137,7 @@ def test_when_the_store_will_not_callers_are_told_to_come_back_and_nothing_was_d
     swarm.check()
 
 
-def test_when_the_store_will_not_those_who_wait_stay_where_they_are() -> None:
+def test_while_the_store_is_unavailable_parked_polls_stay_parked() -> None:
     swarm = Harness()
     parked = swarm.park(swarm.bot("worker"))
 
@@ -150,7 +150,7 @@ def test_when_the_store_will_not_those_who_wait_stay_where_they_are() -> None:
     swarm.check()
 
 
-def test_a_store_that_will_not_is_not_asked_without_pause(swarm: Harness) -> None:
+def test_an_unavailable_store_is_retried_after_a_pause(swarm: Harness) -> None:
     with refusing(swarm, "alive_at", apsw.FullError):
         steps = swarm.loop.steps
         swarm.advance(20)
@@ -160,7 +160,7 @@ def test_a_store_that_will_not_is_not_asked_without_pause(swarm: Harness) -> Non
     swarm.submit(["a"])
 
 
-def test_past_its_bound_the_queue_takes_nothing_more() -> None:
+def test_a_full_queue_refuses_commands() -> None:
     swarm = Harness(queue_commands=10)
 
     found = swarm.do_all([swarm.a_submission(["a"]) for _ in range(15)])
@@ -239,7 +239,7 @@ def test_a_key_is_forgotten_after_a_day(swarm: Harness) -> None:
 # ---- refusals and repeats change nothing ---------------------------------------------------------------------------
 
 
-def test_saying_what_is_so_already_changes_nothing(swarm: Harness) -> None:
+def test_a_command_without_effect_changes_nothing(swarm: Harness) -> None:
     task = swarm.submit(["a"], priority=3, labels={"team": "blue"})
     swarm.pause(task)
     before = swarm.dump()
@@ -264,7 +264,7 @@ def test_commands_on_one_task_in_one_batch_see_each_other(swarm: Harness) -> Non
 # ---- idleness ------------------------------------------------------------------------------------------------------
 
 
-def test_two_hundred_who_wait_without_any_work_cost_the_store_next_to_nothing(
+def test_two_hundred_parked_polls_without_work_cost_the_store_almost_nothing(
     swarm: Harness, statements: list[str]
 ) -> None:
     polls = [swarm.park(swarm.bot(f"bot-{number}")) for number in range(200)]
@@ -276,9 +276,7 @@ def test_two_hundred_who_wait_without_any_work_cost_the_store_next_to_nothing(
     assert all(poll.waits for poll in polls)
 
 
-def test_many_who_wait_are_not_all_looked_at_for_work_that_only_one_can_do(
-    swarm: Harness, statements: list[str]
-) -> None:
+def test_work_for_one_bot_does_not_load_all_parked_polls(swarm: Harness, statements: list[str]) -> None:
     for number in range(100):
         swarm.park(swarm.bot(f"bot-{number}", skills=(f"skill-{number}",), dedicated=True))
     one = swarm.park(swarm.bot("one", skills=("rare",), dedicated=True))
@@ -293,7 +291,7 @@ def test_many_who_wait_are_not_all_looked_at_for_work_that_only_one_can_do(
 # ---- on disk -------------------------------------------------------------------------------------------------------
 
 
-def test_what_was_answered_is_there_after_a_restart_from_the_file(tmp_path: Path) -> None:
+def test_answered_commands_survive_a_restart(tmp_path: Path) -> None:
     swarm = Harness(url=f"sqlite:///{tmp_path / 'store.db'}")
     task = swarm.submit(["a", {"key": "b", "depends_on": ["a"]}])
     lease = swarm.take(swarm.bot("worker"))

@@ -28,7 +28,7 @@ def beats_of(swarm: Harness, lease: Held) -> int:
     return swarm.engine.stats.batches - before
 
 
-def test_a_beat_that_tells_nothing_new_costs_no_batch(swarm: Harness) -> None:
+def test_a_heartbeat_without_news_costs_no_batch(swarm: Harness) -> None:
     lease = a_beating_lease(swarm)
     swarm.advance(TTL / 3)
 
@@ -49,7 +49,7 @@ def test_a_beat_is_written_once_less_than_half_of_the_lease_is_left(swarm: Harne
 @pytest.mark.parametrize(
     "news", [{"progress": {"fraction": 0.5}}, {"usage": {"tokens": 3}}, {"checkpoint": {"page": 3}}]
 )
-def test_what_a_beat_tells_is_written(swarm: Harness, news: dict[str, dict[str, float]]) -> None:
+def test_news_of_a_heartbeat_is_written(swarm: Harness, news: dict[str, dict[str, float]]) -> None:
     lease = a_beating_lease(swarm)
 
     assert swarm.beat(lease, **news) == "continue"
@@ -58,7 +58,7 @@ def test_what_a_beat_tells_is_written(swarm: Harness, news: dict[str, dict[str, 
     assert swarm.row(f"SELECT {name} AS said FROM lease")["said"] is not None
 
 
-def test_the_same_news_again_are_none(swarm: Harness) -> None:
+def test_repeated_news_costs_no_batch(swarm: Harness) -> None:
     lease = a_beating_lease(swarm)
     swarm.beat(lease, progress={"fraction": 0.5})
     before = swarm.engine.stats.batches
@@ -108,7 +108,7 @@ def test_a_beat_hears_at_once_that_its_bot_shall_drain(swarm: Harness) -> None:
     assert swarm.do(beat).drain
 
 
-def test_a_bot_that_beats_for_anothers_lease_is_told_that_it_is_lost(swarm: Harness) -> None:
+def test_a_heartbeat_for_another_bots_lease_is_answered_lost(swarm: Harness) -> None:
     lease = a_beating_lease(swarm)
     stranger = swarm.bot("stranger")
     swarm.submit(["b"])
@@ -118,7 +118,7 @@ def test_a_bot_that_beats_for_anothers_lease_is_told_that_it_is_lost(swarm: Harn
     assert swarm.beat(dataclasses.replace(lease, bot=stranger)) == "lost"
 
 
-def test_what_another_process_wrote_is_looked_at(swarm: Harness) -> None:
+def test_writes_of_another_process_are_noticed(swarm: Harness) -> None:
     lease = a_beating_lease(swarm)
     swarm.rows("UPDATE lease SET cancelled = 1")
     assert swarm.beat(lease) == "continue"

@@ -133,7 +133,7 @@ def test_a_store_whose_time_is_ahead_says_so_once(ahead: Harness) -> None:
     assert [one.check for one in findings] == [CLOCK]
 
 
-def test_a_key_made_in_such_a_store_is_good_for_as_long_as_was_said(ahead: Harness) -> None:
+def test_a_key_created_while_time_is_ahead_is_valid_for_its_full_period(ahead: Harness) -> None:
     key = commands.CreateKey(by=ADMIN, role="client", public_id="pub", digest=b"d", expires=HOUR)
 
     key_id = ahead.do(key)
@@ -147,7 +147,7 @@ def reset(swarm: Harness) -> int:
     return int(swarm.run(work))
 
 
-def test_the_way_back_leaves_as_much_of_everything_as_there_was(ahead: Harness) -> None:
+def test_setting_time_back_keeps_all_remaining_times(ahead: Harness) -> None:
     bot = ahead.bot("worker", capacity=4)
     lease = ahead.take(bot, ttl_seconds=TTL)
     assert ahead.beat(lease) == "continue"
@@ -176,7 +176,7 @@ def test_the_way_back_leaves_as_much_of_everything_as_there_was(ahead: Harness) 
     assert ahead.run(examine(ahead.store, rules(), deep=False, wall=ahead.clock.now())) == []
 
 
-def test_the_way_back_is_for_stores_that_are_ahead_alone(swarm: Harness) -> None:
+def test_time_is_set_back_only_in_stores_that_are_ahead(swarm: Harness) -> None:
     swarm.submit(["a"])
     swarm.host.die()
     before = swarm.rows("SELECT * FROM timer")

@@ -45,7 +45,7 @@ def test_an_item_that_nobody_takes_ends_and_its_task_expires(swarm: Harness) -> 
 
 
 @pytest.mark.parametrize(("kind", "failure"), [("plan", "no_taker"), ("review", "review_exhausted")])
-def test_plans_and_reviews_end_for_want_of_a_taker_too(swarm: Harness, kind: str, failure: str) -> None:
+def test_plans_and_reviews_that_nobody_takes_end_too(swarm: Harness, kind: str, failure: str) -> None:
     task = swarm.submit(None if kind == "plan" else ["a"], defaults={"start": 60 * SECOND})
     if kind == "review":
         swarm.report(swarm.take(swarm.bot("worker")))

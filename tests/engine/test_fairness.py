@@ -103,7 +103,7 @@ def test_where_another_tenant_comes_and_goes_batches_are_smaller(swarm: Harness)
     assert largest() == 128
 
 
-def test_what_is_handed_out_in_one_batch_is_bounded_and_all_who_wait_are_served(swarm: Harness) -> None:
+def test_grants_in_one_batch_are_bounded_and_all_parked_polls_are_served(swarm: Harness) -> None:
     polls = [swarm.park(swarm.bot(f"bot-{number}", capacity=40), most=40) for number in range(6)]
     swarm.commits.clear()
 
@@ -151,7 +151,7 @@ def test_a_claim_takes_the_best_over_all_queues_and_priorities_in_order(swarm: H
     assert got == [f"k{number:02}" for number in sorted(range(12), key=lambda number: (-((7 * number) % 10), number))]
 
 
-def test_what_became_ready_in_this_very_batch_is_ranked_among_what_was_stored_before(swarm: Harness) -> None:
+def test_items_made_ready_in_this_batch_are_ranked_with_stored_ones(swarm: Harness) -> None:
     swarm.submit([{"key": "high", "priority": 9}, "a", {"key": "b", "priority": 6, "depends_on": ["high"]}])
     swarm.submit(["old", {"key": "low", "priority": 4}])
     bot = swarm.bot("worker", capacity=4)
@@ -162,7 +162,7 @@ def test_what_became_ready_in_this_very_batch_is_ranked_among_what_was_stored_be
     assert [one.key for one in following.leases] == ["b", "a", "old", "low"]
 
 
-def test_what_was_moved_in_this_very_batch_counts_where_it_stands_now(swarm: Harness) -> None:
+def test_items_moved_in_this_batch_count_at_their_new_position(swarm: Harness) -> None:
     swarm.submit([{"key": "first", "priority": 9}])
     lowered = swarm.submit(["lowered"], priority=8)
     swarm.submit(["plain"])
@@ -207,7 +207,7 @@ def chain(*skills: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("skills", [(), ("draw", "cut")], ids=["one queue", "two queues"])
 @pytest.mark.parametrize("seconds", [0, 60], ids=["at once", "a minute each"])
-def test_what_was_begun_is_finished_first(swarm: Harness, skills: tuple[str, ...], seconds: float) -> None:
+def test_tasks_started_first_are_finished_first(swarm: Harness, skills: tuple[str, ...], seconds: float) -> None:
     # Handed in together, so that they differ by nothing but the order in which they came.
     given = swarm.do_all([swarm.a_submission(chain(*skills), evaluation="none") for _ in range(60)])
     bot = swarm.bot("worker", skills=skills)
@@ -218,7 +218,7 @@ def test_what_was_begun_is_finished_first(swarm: Harness, skills: tuple[str, ...
     assert [key for _, key in served[:4]] == ["step0", "step1", "step2", "step3"]
 
 
-def test_what_is_given_back_or_opened_again_stands_where_its_task_stands(swarm: Harness) -> None:
+def test_released_and_reopened_items_keep_the_position_of_their_task(swarm: Harness) -> None:
     first, second = (swarm.submit(chain(), evaluation="none") for _ in range(2))
     bot, other = swarm.bot("worker"), swarm.bot("other")
 
@@ -281,7 +281,7 @@ def test_a_long_task_of_low_priority_does_not_become_urgent_by_being_old(swarm: 
     assert swarm.take(swarm.bot("other")).task == low
 
 
-def test_what_is_urgent_waits_at_most_for_what_had_waited_before_it_came(swarm: Harness) -> None:
+def test_urgent_items_wait_at_most_for_items_that_came_before_them(swarm: Harness) -> None:
     """An older item lifts its priority for itself, not for all that its level has."""
     bot = swarm.bot("worker")
     for _ in range(10):

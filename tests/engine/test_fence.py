@@ -89,7 +89,7 @@ def test_late_results_of_an_item_are_capped(swarm: Harness) -> None:
     assert len(swarm.late_results(slow.work)) == swarm.limits.late_results_max
 
 
-def test_what_was_never_leased_to_the_bot_is_not_kept(swarm: Harness) -> None:
+def test_a_result_for_an_item_never_leased_to_the_bot_is_not_kept(swarm: Harness) -> None:
     _, lease = taken(swarm)
     stranger = swarm.bot("stranger")
 
@@ -194,7 +194,7 @@ def test_a_report_without_a_lease_of_the_task_must_name_one(swarm: Harness) -> N
 # ---- leases that nobody saw ----------------------------------------------------------------------------------------
 
 
-def test_an_item_whose_lease_nobody_saw_goes_back_to_its_old_place_uncounted(swarm: Harness) -> None:
+def test_an_item_with_an_unseen_lease_returns_to_its_old_position_uncounted(swarm: Harness) -> None:
     task = swarm.submit(["a", "b"])
     bot = swarm.bot("worker")
     lost = swarm.take(bot)
@@ -377,7 +377,7 @@ def test_a_report_counts_for_the_task_of_its_lease_alone(swarm: Harness) -> None
         swarm.report(lease, output={"n": 1}, task=other)
 
 
-def test_nobody_beats_for_another(swarm: Harness) -> None:
+def test_a_heartbeat_for_another_bot_is_refused(swarm: Harness) -> None:
     _, lease = taken(swarm)
     stranger = swarm.bot("stranger")
     swarm.advance(HALF_MINUTE - 1)
@@ -409,7 +409,7 @@ def test_a_key_of_another_type_cannot_speak_for_a_bot_of_the_same_name(swarm: Ha
         swarm.report(lease, by=planner)
 
 
-def test_a_late_result_is_told_once_for_each_content(swarm: Harness) -> None:
+def test_a_late_result_emits_one_event_for_each_content(swarm: Harness) -> None:
     task, slow = taken(swarm)
     swarm.advance(HALF_MINUTE)
 
@@ -420,7 +420,7 @@ def test_a_late_result_is_told_once_for_each_content(swarm: Harness) -> None:
     assert swarm.kinds(task).count("work.late_result") == 1
 
 
-def test_whoever_made_several_results_is_one_maker(swarm: Harness) -> None:
+def test_an_owner_of_several_results_is_one_contributor(swarm: Harness) -> None:
     bot = swarm.bot("busy", owner="one")
     task = swarm.submit(["a", "b", "c"])
 
@@ -431,7 +431,7 @@ def test_whoever_made_several_results_is_one_maker(swarm: Harness) -> None:
 
 
 @pytest.mark.parametrize("ended", ["reported", "asked"])
-def test_only_what_was_given_back_can_be_given_back_again(swarm: Harness, ended: str) -> None:
+def test_only_a_released_lease_can_be_released_again(swarm: Harness, ended: str) -> None:
     _, lease = taken(swarm)
     if ended == "reported":
         swarm.report(lease)

@@ -260,7 +260,7 @@ def test_those_who_wait_are_served_in_the_order_in_which_they_came(swarm: Harnes
     assert [lease.key for poll in polls[:2] for lease in poll.leases] == ["a", "b"]
 
 
-def test_what_the_first_of_many_may_not_take_goes_to_one_further_behind(swarm: Harness) -> None:
+def test_an_item_that_the_first_poll_may_not_take_goes_to_a_later_one(swarm: Harness) -> None:
     worker = swarm.bot("worker", owner="ann")
     own = [swarm.park(swarm.bot(f"own-{number}", "Evaluator", owner="ann")) for number in range(9)]
     other = swarm.park(swarm.bot("other", "Evaluator", owner="ben"))

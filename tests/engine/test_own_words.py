@@ -56,7 +56,7 @@ def test_our_own_words_are_not_taken_for_secrets(swarm: Harness) -> None:
 
 
 @pytest.mark.parametrize("said", [{}, {"key": "a"}, {"key": SECRETS[0]}, {"key": 1.5}, {"more": {"key": SECRETS[1]}}])
-def test_what_is_ours_and_what_was_said_come_out_as_one_value_would(said: dict[str, Any]) -> None:
+def test_own_and_scanned_members_are_redacted_like_one_value(said: dict[str, Any]) -> None:
     redactor = Redactor.default()
     own = {"kind": "execute", "attempt": 1, "bot": "bot_06DNDML800FJ53NVLU8B87T2TI"}
     for _ in range(2):  # the second time from memory

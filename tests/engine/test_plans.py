@@ -209,7 +209,7 @@ def largest(swarm: Harness) -> int:
 
 
 @pytest.mark.parametrize(("when", "status"), [("success", "READY"), ("failure", "SKIPPED")])
-def test_one_end_that_ten_thousand_wait_for_is_told_to_them_in_slices(swarm: Harness, when: str, status: str) -> None:
+def test_an_item_with_ten_thousand_dependants_is_settled_in_slices(swarm: Harness, when: str, status: str) -> None:
     task = swarm.submit(
         ["a", *({"key": f"b{number:04}", "depends_on": [{"key": "a", "when": when}]} for number in range(9_999))]
     )
@@ -239,7 +239,7 @@ def test_a_chain_behind_a_failure_is_skipped_to_its_end_however_long(swarm: Harn
     assert swarm.task(task).status == "COMPLETED"
 
 
-def test_nothing_of_a_large_plan_can_be_had_before_its_last_row_is_there(swarm: Harness) -> None:
+def test_no_item_of_a_large_plan_is_leased_before_its_last_row_is_written(swarm: Harness) -> None:
     worker = swarm.bot("worker")
     task = swarm.submit([f"k{number:04}" for number in range(1_200)])
 
@@ -265,7 +265,7 @@ def test_a_large_plan_survives_a_restart_at_any_slice(swarm: Harness) -> None:
     assert len(swarm.works(task)) == 1_200
 
 
-def test_chores_of_several_tasks_go_on_by_turns(swarm: Harness) -> None:
+def test_background_jobs_of_several_tasks_take_turns(swarm: Harness) -> None:
     many: list[Node] = [f"k{number:04}" for number in range(1_500)]
     swarm.do_all([swarm.a_submission(many), swarm.a_submission(many)])
     swarm.advance(0)

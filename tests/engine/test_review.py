@@ -101,7 +101,7 @@ def test_an_owner_who_gave_no_vote_may_have_the_next_review(swarm: Harness) -> N
     assert swarm.lease(two) is not None
 
 
-def test_who_made_a_result_never_judges_it(swarm: Harness) -> None:
+def test_the_maker_of_a_result_never_reviews_it(swarm: Harness) -> None:
     swarm.submit(["a"])
     swarm.report(swarm.take(swarm.bot("worker", owner="acme")))
 
@@ -109,7 +109,7 @@ def test_who_made_a_result_never_judges_it(swarm: Harness) -> None:
     assert swarm.lease(swarm.bot("other", "Evaluator", owner="other")) is not None
 
 
-def test_who_planned_never_judges(swarm: Harness) -> None:
+def test_the_planner_never_reviews(swarm: Harness) -> None:
     swarm.submit()
     swarm.report(swarm.take(swarm.bot("planner", "Planner", owner="acme")), plan=["a"])
     swarm.report(swarm.take(swarm.bot("worker", owner="w")))
@@ -398,7 +398,7 @@ def test_a_decision_is_made_once_and_the_same_one_again_changes_nothing(swarm: H
     assert swarm.dump() == before
 
 
-def test_the_wrong_verb_a_changed_subject_and_whoever_asked_are_refused(swarm: Harness) -> None:
+def test_a_wrong_verb_a_changed_subject_and_the_asking_key_are_refused(swarm: Harness) -> None:
     task = swarm.submit(["a"], approval="plan")
     (asked,) = swarm.approvals(task)
     before = swarm.dump()

@@ -173,9 +173,7 @@ def test_a_provider_that_refuses_for_an_hour_burns_no_try_and_then_the_work_is_g
 
 
 @pytest.mark.parametrize("asked", [None, 0.001, 1])
-def test_whatever_a_provider_asks_for_the_waits_grow_so_that_work_does_not_go_round(
-    swarm: Harness, asked: float | None
-) -> None:
+def test_rate_limit_delays_grow_whatever_the_provider_asks_for(swarm: Harness, asked: float | None) -> None:
     task, lease = leased(swarm)
 
     waits = put_off_until_it_is_over(
@@ -222,7 +220,7 @@ def test_planning_and_review_are_given_up_as_the_defaults_of_the_task_say(swarm:
 
 
 @pytest.mark.parametrize("delay", [0, 1, 5])
-def test_giving_back_is_free_for_an_hour_and_not_at_a_gallop(swarm: Harness, delay: int) -> None:
+def test_releases_are_free_for_an_hour_with_growing_delays(swarm: Harness, delay: int) -> None:
     task, lease = leased(swarm, max_attempts=1)
 
     waits = put_off_until_it_is_over(
@@ -239,7 +237,7 @@ def test_giving_back_is_free_for_an_hour_and_not_at_a_gallop(swarm: Harness, del
     assert error["detail"].endswith("at last: not there yet")
 
 
-def test_what_waits_for_a_bot_or_for_a_person_is_not_being_put_off(swarm: Harness) -> None:
+def test_waiting_for_a_bot_or_a_person_is_no_deferral(swarm: Harness) -> None:
     task, lease = leased(swarm, give_up_after_seconds=60)
     swarm.report(lease, error="rate_limited", retry_after_seconds=30)
     swarm.advance(20_000)  # nobody comes for it
@@ -320,7 +318,7 @@ def test_the_answer_to_a_question_comes_with_the_next_lease(swarm: Harness) -> N
     assert answered == [{"question": "left or right?", "answer": '"left"'}]
 
 
-def test_what_an_attempt_left_is_kept_for_the_next_one_even_after_a_crash(swarm: Harness) -> None:
+def test_a_checkpoint_is_kept_for_the_next_attempt_even_after_a_crash(swarm: Harness) -> None:
     task, lease = leased(swarm)
     swarm.beat(lease, checkpoint={"page": 7})
 
@@ -331,7 +329,7 @@ def test_what_an_attempt_left_is_kept_for_the_next_one_even_after_a_crash(swarm:
     assert swarm.payload(kept) == {"page": 7}
 
 
-def test_a_retry_forgets_what_was_left_and_rework_does_not(swarm: Harness) -> None:
+def test_a_retry_drops_checkpoints_and_rework_keeps_them(swarm: Harness) -> None:
     task, lease = leased(swarm)
     swarm.beat(lease, checkpoint={"page": 7})
     swarm.report(lease)

@@ -1,1 +1,1 @@
-"""What is true: life cycles, records, commands and decisions. Pure: standard library only, no I/O."""
+"""The domain: life cycles, records, commands and decisions. Pure: standard library only, no I/O."""

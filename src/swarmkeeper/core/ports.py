@@ -71,7 +71,7 @@ class Rules(Protocol):
     def text(self, value: str, *, tenant: str | None = None) -> str: ...
 
     def in_force(self) -> Rules:
-        """Return a fixed copy of the current rules, for one batch."""
+        """Return the current rules, which stay the same for one batch."""
 
     def may(self, principal: Principal, action: str) -> bool: ...
 

@@ -1,1 +1,1 @@
-"""The engine: one loop that decides commands in batches, hands out work, and keeps what waits for it in memory."""
+"""The engine: one loop that decides commands in batches, grants leases, and keeps waiting requests in memory."""

@@ -93,7 +93,7 @@ class Batch:
             self._slice(max(whole // several, whole // SLICES_MAX))
         fired = [Queued(TimerFired(kind=timer.kind, ref=timer.ref), self.seed()) for timer in timers]
         # Reports and heartbeats come before timers, so that they count before their lease can expire.
-        await self._decide_all([*commands, *fired], _beside(commands, polls))
+        await self._decide_all([*commands, *fired], _needs_after(commands, polls))
         for queued in fired:
             assert queued.error is None, f"a timer was refused: {queued.error}"
         if job is not None:
@@ -120,7 +120,7 @@ class Batch:
         for queued in batch:
             needs.update(dict.fromkeys(queued.command.needs()))
         await self._load(needs)
-        await self._load(_behind(self.working, [queued.command for queued in batch]))
+        await self._load(_needs_behind(self.working, [queued.command for queued in batch]))
         waiting = batch
         while waiting:
             missing: dict[Key, None] = {}
@@ -230,7 +230,7 @@ def _actor(command: Command[Any]) -> tuple[str, str]:
     return "key", by.key_id
 
 
-def _beside(commands: Iterable[Queued], polls: Iterable[Poll]) -> list[Key]:
+def _needs_after(commands: Iterable[Queued], polls: Iterable[Poll]) -> list[Key]:
     """Return the rows needed after any decision; they share the first round of loads."""
     needs: dict[Key, None] = {}
     for queued in commands:
@@ -243,7 +243,7 @@ def _beside(commands: Iterable[Queued], polls: Iterable[Poll]) -> list[Key]:
     return list(needs)
 
 
-def _behind(working: WorkingSet, commands: Iterable[Command[Any]]) -> list[Key]:
+def _needs_behind(working: WorkingSet, commands: Iterable[Command[Any]]) -> list[Key]:
     """Return the rows behind items that may end now: the items that depend on them, and their tasks' jobs."""
     behind: dict[Key, None] = {}
     for command in commands:

@@ -75,14 +75,14 @@ class Poll:
     fresh: bool = True  # to be tried in the next batch, whether or not new items came in
     found: tuple[Granted, ...] | None = None  # decided, not yet committed
     gone: bool = False  # the caller no longer waits
-    rides: bool = False  # it came with a report, in addition to the bot's own polls
+    with_report: bool = False  # it came with a report, in addition to the bot's own polls
 
 
 @dataclass(slots=True)
 class Scheduler:
     held: dict[str, int]  # bot id -> live leases
     parked: dict[int, Poll] = field(default_factory=dict)  # by arrival
-    restless: bool = False  # a parked poll is to be tried again although no new items came in
+    has_fresh: bool = False  # a parked poll is to be tried again although no new items came in
     _of_bot: dict[str, dict[int, Poll]] = field(default_factory=dict)  # parked polls, by bot and arrival
     _served: dict[tuple[str, int, tuple[str, ...] | None], tuple[int, frozenset[int]]] = field(default_factory=dict)
 
@@ -165,7 +165,7 @@ class Scheduler:
         for bot_id in freed.union(changed):
             for poll in self._of_bot.get(bot_id, {}).values():
                 if poll.reason == "at_capacity" or bot_id in changed:
-                    poll.fresh = self.restless = True
+                    poll.fresh = self.has_fresh = True
 
 
 class Dispatcher:
@@ -191,7 +191,7 @@ class Dispatcher:
             parked = [poll for poll in parked if self._may_have_work(poll)]
         else:
             parked = [poll for poll in parked if poll.fresh]
-        self._scheduler.restless = False
+        self._scheduler.has_fresh = False
         waiting = [poll for poll in parked + new if not poll.gone and not poll.answer.done()]
         polls = sorted(waiting, key=lambda poll: (poll.arrival, poll.claim.bot))
         if not polls:
@@ -208,7 +208,7 @@ class Dispatcher:
             if poll.gone or poll.answer.done():
                 continue
             if granted >= GRANTS_MAX and poll.parks:
-                poll.fresh = self._scheduler.restless = True
+                poll.fresh = self._scheduler.has_fresh = True
                 continue
             if poll.arrival in unloaded and not await self._wake(poll, unloaded, came):
                 continue
@@ -249,7 +249,7 @@ class Dispatcher:
                 self._scheduler.forget(poll)
                 continue
             poll.bot = bot
-            if not poll.rides:
+            if not poll.with_report:
                 self._working.arrivals.polled(bot.id, poll.claim.claim_id, self._working.now)
             wanted = min(self._room(bot), poll.claim.most)
             if wanted > 0:

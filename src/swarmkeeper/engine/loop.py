@@ -162,7 +162,7 @@ class Engine:
         poll = None
         if claim is not None and asked:
             poll = self._poll(claim, parks=False)
-            poll.rides = True
+            poll.with_report = True
             asked[-1].poll, asked[-1].group = poll, asked
         answers = await self._ask_all(asked)
         if poll is None or not any(queued.accepted for queued in asked):
@@ -200,7 +200,7 @@ class Engine:
         self._heartbeat_cache.forget_all()
         self._jobs = True
         for poll in self.scheduler.parked.values():
-            poll.fresh = self.scheduler.restless = True
+            poll.fresh = self.scheduler.has_fresh = True
         self._woken.set()
 
     async def learn_weights(self) -> None:
@@ -231,8 +231,8 @@ class Engine:
             self._stopping = True
             left = self._queue.take_all()
             gone = Overloaded("the orchestrator is stopping", retry_after=1)
-            self._refuse([one for one in left if isinstance(one, Queued)], gone)
-            for poll in [*self.scheduler.parked.values(), *(one for one in left if isinstance(one, Poll))]:
+            self._refuse([item for item in left if isinstance(item, Queued)], gone)
+            for poll in [*self.scheduler.parked.values(), *(item for item in left if isinstance(item, Poll))]:
                 self.scheduler.end(poll)
 
     def stop(self) -> None:
@@ -306,7 +306,7 @@ class Engine:
         """Wait until there is something to do."""
         while not self._stopping:
             now = self.now()
-            if self._queue or self._jobs or self.scheduler.restless:
+            if self._queue or self._jobs or self.scheduler.has_fresh:
                 due = now
             else:
                 due = self._alive_due if self._next_due is None else min(self._alive_due, self._next_due)

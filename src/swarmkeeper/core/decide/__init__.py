@@ -42,7 +42,7 @@ DECISIONS: Mapping[type[Command[Any]], Callable[[WorkingSet, Any], Any]] = {
     commands.NoteRefusals: bots.note_refusals,
     commands.Decide: approvals.decide,
     commands.TimerFired: timers.timer_fired,
-    commands.Continue: timers.go_on,
+    commands.Continue: timers.continue_job,
 }
 
 
@@ -54,5 +54,5 @@ def decide(working: WorkingSet, command: Command[T]) -> T | Refusal:
         NotLoaded: load these rows and decide again.
     """
     answer: T | Refusal = DECISIONS[type(command)](working, command)
-    closing.finish_what_is_done(working)
+    closing.finish_completed_tasks(working)
     return answer

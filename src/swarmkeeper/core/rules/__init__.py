@@ -1,1 +1,1 @@
-"""Pure rules: which bot may take what, when to try again, what a plan's graph means, why something waits."""
+"""Pure rules: matching bots with work, retry delays, plan graphs, and why items wait."""

@@ -304,12 +304,12 @@ def _nobody(item: Item, fleet: Fleet, capable: Sequence[Seen]) -> str:
         return f"each {who} is dedicated to its own skills, and this item requires none"
     missing = [skill for skill in item.queue.skills if not fleet.offers(item.kind, skill)]
     if missing:
-        return f"no {who} has skill {_few(missing, what='skill', joint=' and ')}"
-    return f"no single {who} has skills {_few(item.queue.skills, what='skill', joint=' and ')}"
+        return f"no {who} has skill {_few(missing, what='skill', separator=' and ')}"
+    return f"no single {who} has skills {_few(item.queue.skills, what='skill', separator=' and ')}"
 
 
 def _able(skills: Sequence[str], words: str) -> str:
-    return words.format(_few(skills, what="skill", joint=" and ")) if skills else ""
+    return words.format(_few(skills, what="skill", separator=" and ")) if skills else ""
 
 
 def _run(skills: Iterable[str], *, name: str | None = None) -> str:
@@ -347,12 +347,12 @@ def _names(bots: Iterable[Seen]) -> list[str]:
 # ---- in words ------------------------------------------------------------------------------------------------------
 
 
-def _few(names: Sequence[str], *, what: str, joint: str = ", ", total: int = 0) -> str:
+def _few(names: Sequence[str], *, what: str, separator: str = ", ", total: int = 0) -> str:
     if not names:
         return f"another {what}"
     listed = names[:NAMES_TOLD]
     rest = max(len(names), total) - len(listed)
-    return joint.join(listed) + (f" and {rest} more" if rest > 0 else "")
+    return separator.join(listed) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _short(text: str) -> str:

@@ -152,7 +152,7 @@ def _deadline(working: WorkingSet, task_id: str) -> None:
     closing.fail_task(working, task, FailureCode.DEADLINE, "the deadline passed before the work was done")
 
 
-def go_on(working: WorkingSet, command: Continue) -> None:
+def continue_job(working: WorkingSet, command: Continue) -> None:
     """Run one slice of a task's oldest job."""
     task = working.task(command.task)
     jobs = working.jobs(task)
