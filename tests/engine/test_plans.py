@@ -209,7 +209,7 @@ def largest(swarm: Harness) -> int:
 
 
 @pytest.mark.parametrize(("when", "status"), [("success", "READY"), ("failure", "SKIPPED")])
-def test_an_item_with_ten_thousand_dependants_is_settled_in_slices(swarm: Harness, when: str, status: str) -> None:
+def test_an_item_with_ten_thousand_children_is_settled_in_slices(swarm: Harness, when: str, status: str) -> None:
     task = swarm.submit(
         ["a", *({"key": f"b{number:04}", "depends_on": [{"key": "a", "when": when}]} for number in range(9_999))]
     )

@@ -26,7 +26,7 @@ from swarmkeeper.core.states import (
 
 
 def item_ended(working: WorkingSet, task: Task, work: Work) -> None:
-    """Apply the consequences of an execute item that SUCCEEDED or FAILED to its dependants and its task."""
+    """Apply the consequences of an execute item that SUCCEEDED or FAILED to its children and its task."""
     if work.status is Status.FAILED and not work.failure_handled:
         code = FailureCode((work.error or {}).get("code", "subtask_failed"))
         fail_task(working, task, code, f"subtask {work.key} failed and nothing handles it", work)

@@ -95,7 +95,7 @@ def _plan_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
         return False
     _loaded(working, task, job)
     if job.args["skipped"]:
-        # A separate job, because their dependants can be listed only once these rows are stored.
+        # A separate job, because their children can be listed only once these rows are stored.
         working.add_job(task, "settle", {"parents": [[work_id, ""] for work_id in job.args["skipped"]]})
     working.add_job(task, "release", {})
     return True

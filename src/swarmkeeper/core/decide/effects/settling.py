@@ -1,4 +1,4 @@
-"""Settle the edges of an ended item: its dependants become READY, or are skipped."""
+"""Settle the edges of an ended item: its children become READY, or are skipped."""
 
 from __future__ import annotations
 
