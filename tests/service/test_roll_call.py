@@ -46,8 +46,8 @@ async def names(admin: Caller) -> list[tuple[str, str]]:
 
 async def called(swarm: Orchestrator, clock: Forward, after: int) -> None:
     """All bots are looked at once so much time has gone by, the last minutes of it step by step."""
-    step = roll_call.LOOK_EVERY - SECOND
-    steps = -(-roll_call.HEARD_AGAIN // step)
+    step = roll_call.CHECK_EVERY - SECOND
+    steps = -(-roll_call.SEEN_AGAIN // step)
     clock.ahead += after - steps * step
     await swarm.roll_call.look()
     for _ in range(steps):
@@ -67,7 +67,7 @@ async def test_a_bot_that_is_gone_leaves_the_list_after_the_time_that_was_set() 
         assert len(await names(admin)) == 3
         await admin.post("/leases", {"bot_id": here["id"], "wait_seconds": 0})
         for _ in range(2):
-            clock.ahead += roll_call.LOOK_EVERY - SECOND
+            clock.ahead += roll_call.CHECK_EVERY - SECOND
             await swarm.roll_call.look()
 
         assert sorted(await names(admin)) == [("word-count", "drained"), ("word-count", "here")]

@@ -1,1 +1,1 @@
-"""Who may call, and how much: keys, quotas, the presence of bots."""
+"""Authentication, quotas and the presence of bots."""

@@ -1,7 +1,7 @@
-"""Whether a report may be read at all: asked of the store before anything of its content is looked at.
+"""Checks in the store whether a report would be refused, before its content is read.
 
-The engine asks the same again when it decides, since a lease may end meanwhile. This only spares the reading of what
-would surely be refused. What could become a late result, or is sent a second time, is let through: the engine tells.
+The engine checks again when it decides, because a lease may end in between. This check only saves reading results that
+would certainly be refused. It passes possible late results and repeated reports on to the engine.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from swarmkeeper.core.named_reads import ReportStandingRow, fetch
 from swarmkeeper.core.ports import ReadsOnly, Rules
 from swarmkeeper.core.states import TASK_CLOSED, BotType, TaskStatus
 
-Place = tuple[str | None, str | None]  # of one result: (task, lease id), as far as they are named
+ResultRef = tuple[str | None, str | None]  # (task, lease id) of a result; None if not named
 
 
 class _Bot(NamedTuple):
@@ -32,11 +32,14 @@ class Admission:
     def __init__(self, store: ReadsOnly, rules: Rules, limits: Limits) -> None:
         self._store, self._rules, self._limits = store, rules, limits
 
-    async def refusals(self, by: Principal, bot: str, places: Sequence[Place]) -> Mapping[int, SwarmkeeperError]:
-        """Which of the results need not be read, and why: by their place.
+    async def refusals(
+        self, by: Principal, bot: str, references: Sequence[ResultRef]
+    ) -> Mapping[int, SwarmkeeperError]:
+        """Return the errors of the results that would be refused, by the result's index.
 
         Raises:
-            Forbidden, NotFound: the caller may report nothing for this bot.
+            Forbidden: the caller may not report, or not for this bot.
+            NotFound: there is no such bot.
         """
         if not self._rules.may(by, "work.report"):
             raise Forbidden(self._rules.why_not(by, "work.report"))
@@ -46,7 +49,7 @@ class Admission:
         (owner,) = rows
         if (why_not := why_not_own(by, _Bot(owner.name, owner.key_id, BotType(owner.type)))) is not None:
             raise Forbidden(why_not)
-        asked = msgspec.json.encode([(place, *each) for place, each in enumerate(places)]).decode()
+        asked = msgspec.json.encode([(index, *reference) for index, reference in enumerate(references)]).decode()
         found = await fetch(self._store, named_reads.STANDING_OF_REPORTS, tenant=by.tenant, bot=bot, asked=asked)
         refused: dict[int, SwarmkeeperError] = {}
         for row in found:
@@ -54,19 +57,19 @@ class Admission:
                 refused[row.place] = error
         return refused
 
-    async def of_each(self, by: Principal, bot: str, places: Sequence[Place]) -> Mapping[int, SwarmkeeperError]:
-        """The same, where what the caller may not do at all is told of each result, too."""
+    async def of_each(self, by: Principal, bot: str, references: Sequence[ResultRef]) -> Mapping[int, SwarmkeeperError]:
+        """Return the errors as `refusals` does; an error for the whole report is returned for each result."""
         try:
-            return await self.refusals(by, bot, places)
+            return await self.refusals(by, bot, references)
         except SwarmkeeperError as error:
-            return dict.fromkeys(range(len(places)), error)
+            return dict.fromkeys(range(len(references)), error)
 
     def _refusal(self, row: ReportStandingRow) -> SwarmkeeperError | None:
         if row.named_task is not None and row.task_status is None:
             return NotFound("no such task")
         if row.lease_id is None:
             if row.named_task is None:
-                return None  # it says nothing of where it belongs: reading tells that
+                return None  # it names neither task nor lease: reading it will report that
             if row.live != 1:
                 return LeaseRequired("name the lease: this bot has no lease on the task, or has or had several")
             return None

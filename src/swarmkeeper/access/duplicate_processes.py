@@ -1,21 +1,21 @@
-"""Notices that two processes poll as one bot, and so do the work of one. In memory.
+"""Detects that two processes poll as the same bot. In memory.
 
-Each process names itself by a word of its own with every poll. One that comes back after another has polled shows that
-both are alive; one that was restarted is never heard of again.
+Each process sends its own name with every poll. If a process polls again after another one did, both are alive. A
+process that was restarted does not poll again.
 """
 
 from __future__ import annotations
 
 BOTS_MAX = 20_000
-EARLIER_MAX = 8  # processes remembered of one bot
+EARLIER_MAX = 8  # processes remembered for each bot
 
 
 class Processes:
     def __init__(self) -> None:
-        self._of_bot: dict[str, list[str]] = {}  # the latest last
+        self._of_bot: dict[str, list[str]] = {}  # processes by bot id, the latest last
 
     def another(self, bot_id: str, process: str | None) -> bool:
-        """Note a poll; True where another process polls as the same bot, too."""
+        """Record a poll; return True if another process also polls as this bot."""
         if process is None:
             return False
         known = self._of_bot.get(bot_id)

@@ -1,8 +1,8 @@
-"""Who calls: keys are told from their text, kept in memory, and looked at again when they may have changed.
+"""Authenticates API keys. Keys are cached in memory and read again when they may have changed.
 
-A key that is not known is looked up in the store at once, so that a new one is good at once. Whoever sends wrong keys
-is slowed down by source; a right key that is known is never refused for that. When each bot was heard of last is kept
-here too.
+An unknown key is looked up in the store at once, so that a new key works at once. Callers that send wrong keys are
+slowed down by source address; a valid cached key is never refused for that. The module also keeps when each bot last
+called.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from swarmkeeper.core.ports import Store
 from swarmkeeper.govern import keys
 
 SECOND = 1_000_000
-# As many wrong keys a second as a person with a broken script may need to notice; a guess needs 2^256 of them.
+# Wrong keys per second: enough for a person with a broken script to notice; guessing a key takes 2^256 tries.
 FAILURES_A_SECOND = 10
-# Each costs the store a read of some microseconds. A key that turns out to be good is not counted.
+# Each lookup costs the store a read of some microseconds. A lookup that finds a key is not counted.
 LOOKUPS_A_SECOND = 100
 SOURCES_MAX = 10_000
 KEYS_MAX = 50_000
@@ -37,7 +37,7 @@ _REFUSED = "the API key is missing, unknown, expired or revoked"
 
 @dataclass(slots=True)
 class Bucket:
-    """So many a second, as many at once."""
+    """A token bucket: `rate` per second, and as many at once. `at` is in microseconds."""
 
     rate: int
     left: float
@@ -56,7 +56,7 @@ class Bucket:
 
 
 class Buckets:
-    """One bucket for each source; the ones untouched for longest are forgotten, which only ever forgives."""
+    """One bucket for each source. The least recently used are forgotten, which only resets their limit."""
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
@@ -72,8 +72,8 @@ class Buckets:
 
 @dataclass(slots=True)
 class Presence:
-    """When each bot was heard of last, and when it last asked for work. In memory: after a restart a bot is seen again
-    with its next call, and is given time to ask.
+    """When each bot last called, and when it last asked for work, in microseconds. In memory: after a restart, a bot is
+    seen again with its next call, and has time to ask.
     """
 
     _now: Callable[[], int]
@@ -85,7 +85,7 @@ class Presence:
         self.begin()
 
     def begin(self) -> None:
-        """From here on bots can call: one that has not asked yet is given time from now."""
+        """Start the time that bots have to ask for work; call this when they can reach the server."""
         self._began = self._now()
 
     def seen(self, bot_id: str) -> None:
@@ -95,11 +95,11 @@ class Presence:
         return self._last.get(bot_id)
 
     def asked(self, bot_id: str) -> None:
-        """It asked for work or waits for some; or it has registered or reported, and is about to."""
+        """Record that the bot asked for work, or that it registered or reported and will ask soon."""
         self._last[bot_id] = self._asked[bot_id] = self._now()
 
     def last_asked(self, bot_id: str) -> int:
-        """Of one that has not asked since this process began: when it began."""
+        """When the bot last asked for work; if it has not since the start, the time of the start."""
         return self._asked.get(bot_id, self._began)
 
     def forget(self, bot_id: str) -> None:
@@ -116,12 +116,12 @@ class _Refusals:
 
 
 class Identity:
-    """All times in microseconds. Keys expire by the wall clock, which is what was meant when they were made.
+    """Authenticates callers. All times are in microseconds.
 
     Args:
-        now: engine time, in which it is kept when each bot was heard of.
-        wall: by which keys expire.
-        monotonic: what buckets fill by.
+        now: engine time, for the presence of bots.
+        wall: the wall clock, by which keys expire.
+        monotonic: monotonic time, for rate limits.
     """
 
     def __init__(
@@ -140,26 +140,30 @@ class Identity:
         self._store, self._pepper = store, pepper
         self._wall, self._monotonic = wall, monotonic
         self._keys: dict[str, ApiKey] = {}  # by public id
-        self._public_ids: dict[str, str] = {}  # record's id -> public id
-        # By the hash of a text that was found good: it spares the check, and opens nothing itself.
+        self._public_ids: dict[str, str] = {}  # id of the key's record -> public id
+        # By the hash of a key's text that was found valid: saves checking it again. The hash itself is no credential.
         self._known: dict[bytes, tuple[ApiKey, Principal]] = {}
         self._generation = 0
         self._failing = Buckets(FAILURES_A_SECOND)
         self._looking_up = Buckets(LOOKUPS_A_SECOND)
         self._refusals: dict[tuple[str, str], _Refusals] = {}
 
-    # ---- telling ---------------------------------------------------------------------------------------------------
+    # ---- authentication --------------------------------------------------------------------------------------------
 
     async def authenticate(self, text: str | None, source: str = "") -> Principal:
-        """Who this key is.
+        """Return the principal of a key.
+
+        Args:
+            text: the key as sent; None if there is none.
+            source: the caller's address, for rate limits.
 
         Raises:
-            Unauthenticated: nobody, any more or yet.
+            Unauthenticated: the key is missing, unknown, expired or revoked.
             RateLimited: too many wrong keys came from this source.
         """
         shown = b"" if text is None else hashlib.sha256(text.encode(errors="replace")).digest()
         if (known := self._known.get(shown)) is not None:
-            # A key that was changed is another record.
+            # A changed key is a different record.
             if self._keys.get(known[0].public_id) is known[0] and self._good(known[0]):
                 return known[1]
             del self._known[shown]
@@ -173,7 +177,7 @@ class Identity:
         if key is None or not self._good(key) or not self._fits(key, secret):
             raise self._failed(source)
         principal = _principal(key)
-        if key.previous_digest is None:  # else one of its two texts is good for a while only
+        if key.previous_digest is None:  # during a rotation, the old text is valid only for a while
             self._remember(shown, key, principal)
         return principal
 
@@ -183,7 +187,7 @@ class Identity:
         self._known[shown] = key, principal
 
     async def still_good(self, principal: Principal) -> bool:
-        """Whether the key that somebody came with still stands. Asks the store only after a change of keys."""
+        """Whether the caller's key is still valid. Reads the store only after keys have changed."""
         public_id = self._public_ids.get(principal.key_id)
         if public_id is None:
             return False
@@ -191,7 +195,7 @@ class Identity:
         return key is not None and key.id == principal.key_id and self._good(key)
 
     def digest(self, secret: str) -> bytes:
-        """What is kept of a new key's secret."""
+        """Return the digest of a key's secret, as it is stored."""
         return keys.digest(self._pepper, secret)
 
     def _good(self, key: ApiKey) -> bool:
@@ -228,30 +232,30 @@ class Identity:
         if not rows:
             return None
         key = _key(rows[0])
-        if generation == self._generation:  # else it may have changed since it was read
+        if generation == self._generation:  # otherwise the key may have changed since it was read
             self._keys[public_id] = key
             if len(self._keys) > KEYS_MAX:
                 del self._keys[next(iter(self._keys))]
-        self._public_ids[key.id] = public_id  # only of keys that there are: their number is no stranger's choice
+        self._public_ids[key.id] = public_id  # only existing keys, so that strangers cannot make this grow
         return key
 
     # ---- changes ---------------------------------------------------------------------------------------------------
 
     def forget(self, key_ids: Iterable[str]) -> None:
-        """These keys (ids of their records) were made or changed: look at them again."""
+        """Drop keys that were created or changed from the cache. Args: `key_ids` are the ids of their records."""
         self._generation += 1
         for key_id in key_ids:
             self._keys.pop(self._public_ids.get(key_id, ""), None)
 
     def forget_all(self) -> None:
-        """Another process has written: any key may have changed."""
+        """Drop all keys from the cache, because another process may have changed any of them."""
         self._generation += 1
         self._keys.clear()
 
     # ---- refusals --------------------------------------------------------------------------------------------------
 
     def refused(self, by: Principal, code: str, action: str) -> None:
-        """A call with a valid credential was refused: it will be written down, with how often."""
+        """Count a refused call with a valid key, for `write_down`."""
         noted = self._refusals.get((by.key_id, code))
         if noted is None:
             if len(self._refusals) >= REFUSALS_MAX:
@@ -261,20 +265,20 @@ class Identity:
         noted.action = action
 
     async def write_down(self, do: Callable[[Command[Any]], Awaitable[object]]) -> None:
-        """Write down the refusals that are due: at most once a minute for each key and code. To be called each second.
+        """Write refusals to the audit log, at most once a minute for each key and code. Call it each second.
 
         Raises:
-            SwarmkeeperError: of the engine; what was not written stays due.
+            SwarmkeeperError: from the engine; refusals that were not written stay due.
         """
         now = self._monotonic()
-        for place, noted in list(self._refusals.items()):
+        for key_and_code, noted in list(self._refusals.items()):
             if noted.written_at is not None and now - noted.written_at < REFUSALS_EVERY:
                 continue
             if not noted.count:
-                del self._refusals[place]
+                del self._refusals[key_and_code]
                 continue
             count = noted.count
-            await do(NoteRefusals(by=noted.by, code=place[1], action=noted.action, count=count))
+            await do(NoteRefusals(by=noted.by, code=key_and_code[1], action=noted.action, count=count))
             noted.count -= count
             noted.written_at = now
 

@@ -1,7 +1,7 @@
-"""Whether the keys of those who wait still stand: polls, streams, waits for tasks.
+"""Checks whether the keys of waiting calls (polls, streams, waits for tasks) are still valid.
 
-One look a second for each key, however many wait with it: a waiter itself sleeps until there is something for it. A
-bot whose polls are parked is seen with the same look.
+One check a second for each key, for any number of calls that wait with it. The same pass records that bots with parked
+polls are present.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from swarmkeeper.core.ports import StoreUnavailable
 
 class Standing:
     def __init__(self, identity: Identity, parked_bots: Callable[[], Iterable[str]]) -> None:
-        self.looks = 0  # at one key each
+        self.looks = 0  # keys checked so far
         self._identity, self._parked_bots = identity, parked_bots
         self._waiting: dict[str, tuple[Principal, dict[int, asyncio.Future[None]]]] = {}  # by key id
 
     @contextmanager
     def of(self, principal: Principal) -> Iterator[asyncio.Future[None]]:
-        """What is done, within a second, when the key no longer stands; for as long as the block lasts."""
+        """Watch a key until the block ends; yield a future that is done within a second of the key becoming invalid."""
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         _, of_key = self._waiting.setdefault(principal.key_id, (principal, {}))
         of_key[id(ended)] = ended
@@ -35,19 +35,19 @@ class Standing:
                 del self._waiting[principal.key_id]
 
     async def run(self, pause: Callable[[], float]) -> None:
-        """Look for ever, with so many seconds between."""
+        """Check for ever, with `pause()` seconds in between."""
         while True:
             await asyncio.sleep(pause())
             try:
                 await self.look()
             except StoreUnavailable:
-                continue  # the store is asked only about keys that have changed; the next look asks again
+                continue  # the next pass tries again
 
     async def look(self) -> None:
-        """Look once at each key that somebody waits with.
+        """Check each key of a waiting call once.
 
         Raises:
-            StoreUnavailable: what is known of a key has changed, and cannot be read now.
+            StoreUnavailable: a key has changed and cannot be read now.
         """
         for bot in self._parked_bots():
             self._identity.presence.seen(bot)

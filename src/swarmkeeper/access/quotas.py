@@ -1,12 +1,11 @@
-"""How much one key and one tenant may have of what all share: tasks a minute, bytes of requests, polls, streams, waits.
+"""Quotas of keys and tenants for shared resources: tasks a minute, request bytes, polls, streams, waits.
 
-All of it is counted in memory, in the process that serves: after a restart everybody starts afresh. What a tenant may
-have in the store (open work, stored bytes) is counted there, in the transaction that changes it: see
-core/decide/decisions/tenants.py.
+They are counted in memory, in the serving process, and start at zero after a restart. Quotas on stored data (open work,
+stored bytes) are counted in the store, in the transaction that changes them: see core/decide/decisions/tenants.py.
 
-Theory. What is held at a time (`Held`) is counted up when it begins and down when it ends, by key and by tenant, so one
-key cannot take all of its tenant's room, and one tenant cannot take all of the server's. A pace (`Pace`) is a token
-bucket, which fills evenly and holds a third of a minute's worth: bursts pass, floods do not.
+Theory. `Held` counts concurrent use, by key and by tenant, so that one key cannot use up its tenant's quota, and one
+tenant cannot use up the server. `Pace` is a token bucket that fills evenly and holds a third of a minute's quota: it
+allows bursts and stops floods.
 """
 
 from __future__ import annotations
@@ -23,20 +22,20 @@ from swarmkeeper.engine.fairness import FairQueue
 
 MIB = 1 << 20
 MINUTE = 60_000_000
-BURST_LEAST = 500  # tasks at once: what one batch may hold
-KEYS_REMEMBERED = 10_000  # buckets; those that are full again are forgotten first
-RETRY_SECONDS = 1.0  # what is held by requests is mostly given back within a second
-# An answer tells of a limit as near from this part of it on.
+BURST_LEAST = 500  # tasks at once: the size of the largest batch
+KEYS_REMEMBERED = 10_000  # buckets; the least recently used are forgotten first
+RETRY_SECONDS = 1.0  # most requests release what they hold within a second
+# An explanation lists a limit as nearly reached from this fraction on.
 NEAR = 0.8
-# Of decoded bodies, as `decoded_bytes` estimates them, that are worked on at once, and so of one. The largest plan
-# takes a tenth of it, 8 MiB of numbers of four digits pass, a few MiB of `{}` do not. With the bodies themselves it
-# keeps the process under 300 MB, whatever is sent.
+# The maximum of all decoded bodies in progress, and so of a single one, as `decoded_bytes` estimates them. The largest
+# plan takes a tenth of it; 8 MiB of four-digit numbers pass, a few MiB of `{}` do not. Together with the raw bodies,
+# this keeps the process under 300 MB for any input.
 DECODED_BYTES = 120 * MIB
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """How much of something one key may have, and one tenant; 0 is no bound."""
+    """The quota of one key and of one tenant; 0 means no bound."""
 
     key: int
     tenant: int
@@ -44,7 +43,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What settings say. How each was chosen stands in `swarmkeeper docs limits`."""
+    """The configured quotas. `swarmkeeper docs limits` explains the defaults."""
 
     tasks_a_minute: Bound = Bound(3_000, 6_000)
     body_bytes: Bound = Bound(24 * MIB, 48 * MIB)
@@ -56,7 +55,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How much of one limit is used."""
+    """The current use of one limit."""
 
     limit: str
     scope: str  # key | tenant
@@ -65,7 +64,7 @@ class Usage:
 
 
 class Held:
-    """Counts what is held now, by key and by tenant."""
+    """Counts concurrent use, by key and by tenant."""
 
     def __init__(self, limit: str, what: str, bound: Bound) -> None:
         self.limit, self.bound = limit, bound
@@ -75,12 +74,12 @@ class Held:
         self._of: dict[tuple[str, str], int] = {}  # (scope, key id or tenant) -> how many
 
     def take(self, by: Principal, number: int = 1) -> None:
-        """Count `number` more as held by this key.
+        """Add `number` to what this key holds.
 
         Raises:
-            RateLimited: it, or its tenant, would hold more than it may.
+            RateLimited: the key or its tenant would exceed its quota.
         """
-        for scope, name, most in self._places(by):
+        for scope, name, most in self._scopes(by):
             held = self._of.get((scope, name), 0)
             if most and held + number > most:
                 self.refused += 1
@@ -90,13 +89,13 @@ class Held:
                     retry_after=RETRY_SECONDS,
                 )
         self.total += number
-        for scope, name, _ in self._places(by):
+        for scope, name, _ in self._scopes(by):
             self._of[scope, name] = self._of.get((scope, name), 0) + number
 
     def give_back(self, by: Principal, number: int = 1) -> None:
-        """Count `number` less."""
+        """Subtract `number` from what this key holds."""
         self.total -= number
-        for scope, name, _ in self._places(by):
+        for scope, name, _ in self._scopes(by):
             left = self._of.get((scope, name), 0) - number
             if left > 0:
                 self._of[scope, name] = left
@@ -105,7 +104,7 @@ class Held:
 
     @contextmanager
     def held(self, by: Principal) -> Iterator[None]:
-        """Hold one for as long as the block lasts."""
+        """Hold one until the block ends."""
         self.take(by)
         try:
             yield
@@ -117,16 +116,16 @@ class Held:
 
     @property
     def tenants(self) -> int:
-        """How many tenants hold some."""
+        """The number of tenants that hold any."""
         return sum(scope == "tenant" for scope, _ in self._of)
 
     def usage(self, by: Principal) -> list[Usage]:
         return [
             Usage(self.limit, scope, self._of.get((scope, name), 0), most or None)
-            for scope, name, most in self._places(by)
+            for scope, name, most in self._scopes(by)
         ]
 
-    def _places(self, by: Principal) -> tuple[tuple[str, str, int], tuple[str, str, int]]:
+    def _scopes(self, by: Principal) -> tuple[tuple[str, str, int], tuple[str, str, int]]:
         return ("key", f"{by.tenant} {by.key_id}", self.bound.key), ("tenant", by.tenant, self.bound.tenant)
 
 
@@ -137,7 +136,7 @@ class _Bucket:
 
 
 class Pace:
-    """So many a minute, by key and by tenant. `now` is monotonic time in microseconds."""
+    """Limits a rate per minute, by key and by tenant. `now` is monotonic time in microseconds."""
 
     def __init__(self, limit: str, what: str, bound: Bound, now: Callable[[], int]) -> None:
         self.limit, self.bound = limit, bound
@@ -146,14 +145,14 @@ class Pace:
         self._buckets: dict[tuple[str, str], _Bucket] = {}
 
     def take(self, by: Principal, number: int = 1) -> None:
-        """Use up `number` of what there is.
+        """Take `number` from the buckets of the key and its tenant.
 
         Raises:
-            RateLimited: there is less; nothing was used up.
+            RateLimited: one of them has less; nothing was taken.
         """
         now = self._now()
-        places = [place for place in self._places(by) if place[2]]
-        for scope, name, rate in places:
+        scopes = [scope for scope in self._scopes(by) if scope[2]]
+        for scope, name, rate in scopes:
             bucket = self._filled(scope, name, rate, now)
             if bucket.left < number:
                 self.refused += 1
@@ -163,14 +162,14 @@ class Pace:
                     details=((f"/limits/{self.limit}/{scope}", "limit", f"at most {rate} a minute"),),
                     retry_after=seconds,
                 )
-        for scope, name, rate in places:
+        for scope, name, rate in scopes:
             self._filled(scope, name, rate, now).left -= number
 
     def usage(self, by: Principal) -> list[Usage]:
-        """`used` is what is not there to be used up now, of what there can be at once."""
+        """Return the use of each bucket: `most` is its size, `used` the part that is not available now."""
         now = self._now()
         found = []
-        for scope, name, rate in self._places(by):
+        for scope, name, rate in self._scopes(by):
             used = 0
             if rate and (bucket := self._buckets.get((scope, name))) is not None:
                 left = min(float(_most(rate)), bucket.left + (now - bucket.at) * rate / MINUTE)
@@ -179,7 +178,7 @@ class Pace:
         return found
 
     def headers(self, by: Principal) -> tuple[tuple[str, str], ...]:
-        """`RateLimit-Policy` and `RateLimit`, as draft-ietf-httpapi-ratelimit-headers has them."""
+        """Return `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers); empty without a bound."""
         policies, states = [], []
         for usage in self.usage(by):
             if usage.most is None:
@@ -200,31 +199,31 @@ class Pace:
             del self._buckets[next(iter(self._buckets))]
         return bucket
 
-    def _places(self, by: Principal) -> tuple[tuple[str, str, int], tuple[str, str, int]]:
+    def _scopes(self, by: Principal) -> tuple[tuple[str, str, int], tuple[str, str, int]]:
         return ("key", f"{by.tenant} {by.key_id}", self.bound.key), ("tenant", by.tenant, self.bound.tenant)
 
 
 def _most(rate: int) -> int:
-    """How many may come at once where the pace is `rate` a minute."""
+    """Return the bucket size for `rate` a minute."""
     return max(BURST_LEAST, rate // 3)
 
 
 @dataclass(slots=True)
 class Intake:
-    """Bounds the bytes of bodies that are held: being read, or read and not answered yet."""
+    """Bounds the bytes of request bodies in memory: being read, or read and not answered yet."""
 
     bodies: Held
     in_all: int
     refused: int = 0
-    _decoded: int = 0  # estimated bytes of what is worked on
+    _decoded: int = 0  # estimated bytes of the decoded bodies in progress
     _waiting: FairQueue[tuple[int, asyncio.Future[None]]] = field(default_factory=lambda: FairQueue({}, 0))
 
     def take(self, by: Principal, number: int) -> None:
-        """Hold `number` bytes more.
+        """Hold `number` more bytes.
 
         Raises:
-            RateLimited: the key or its tenant holds too many already.
-            Overloaded: all callers together do. One that holds less than its share is taken in up to twice the room.
+            RateLimited: the key or its tenant would hold too many.
+            Overloaded: all callers together would. A tenant below its share is admitted up to twice the bound.
         """
         if self.in_all and self.bodies.total + number > self.in_all:
             own = self.bodies.of_tenant(by.tenant)
@@ -238,9 +237,9 @@ class Intake:
         self.bodies.give_back(by, number)
 
     async def begin(self, tenant: str, decoded: int) -> int:
-        """Wait until a body of this decoded size may be worked on; what to give to `end` afterwards.
+        """Wait until a body of this decoded size may be processed; return the value to pass to `end`.
 
-        Tenants take turns, so that a neighbour's small body waits for one large one at most, and not for all of them.
+        Tenants take turns, so that a small body waits for at most one large body of another tenant.
         """
         if not self._waiting and self._decoded + decoded <= DECODED_BYTES:
             self._decoded += decoded
@@ -251,33 +250,33 @@ class Intake:
             await turn
         except BaseException:
             if turn.done() and not turn.cancelled():
-                self.end(decoded)  # its turn had come just then
+                self.end(decoded)  # it had just got its turn
             raise
         return decoded
 
     def end(self, decoded: int) -> None:
-        """It is worked on no more: the next ones may begin."""
+        """Finish a body and admit the next ones."""
         self._decoded -= decoded
         while self._waiting:
             following, turn = self._waiting.first()
             if not turn.done() and self._decoded + following > DECODED_BYTES:
                 return
             self._waiting.take(1 + following // MIB)
-            if not turn.done():  # else its caller has given up
+            if not turn.done():  # otherwise its caller has given up
                 self._decoded += following
                 turn.set_result(None)
 
 
 def decoded_bytes(body: bytes) -> int:
-    """About how much memory a JSON document takes once it is decoded: at least as much as CPython needs.
+    """Estimate the memory of a decoded JSON document in bytes: at least what CPython needs.
 
-    Commas and brackets tell how many values there are at most, as those within strings are counted too.
+    Commas and brackets give an upper bound on the number of values; those within strings are counted too.
     """
     return 3 * len(body) + 40 * body.count(b",") + 64 * body.count(b"[") + 240 * body.count(b"{")
 
 
 class Quotas:
-    """All limits that are counted in memory."""
+    """All quotas that are counted in memory."""
 
     def __init__(self, bounds: Bounds, now: Callable[[], int]) -> None:
         self.submissions = Pace("tasks_a_minute", "submit", bounds.tasks_a_minute, now)
@@ -288,16 +287,16 @@ class Quotas:
         self.intake = Intake(bodies, bounds.body_bytes_in_all)
 
     def usage(self, by: Principal) -> list[Usage]:
-        """How much of each limit this key and its tenant use."""
+        """Return the use of each limit by this key and its tenant."""
         return [usage for limit in self._limits for usage in limit.usage(by)]
 
     def refused(self) -> dict[str, int]:
-        """How often each limit has refused something since the start."""
+        """Return the number of refusals by each limit since the start."""
         counted = {limit.limit: limit.refused for limit in self._limits}
         return counted | {"body_bytes_in_all": self.intake.refused}
 
     def held(self) -> dict[str, int]:
-        """How much is held of each limit by all callers together."""
+        """Return what all callers together hold of each limit."""
         return {limit.limit: limit.total for limit in self._limits if isinstance(limit, Held)}
 
     @property

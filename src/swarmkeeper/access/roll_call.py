@@ -1,8 +1,7 @@
-"""Has bots leave the fleet that were not heard of for long: each process of a bot has a row of its own, and most never
-come back.
+"""Removes bots that have not called for a long time. Each process of a bot has its own row, and most never return.
 
-When a bot was heard of last is kept in memory, and written to its row from time to time, so that a restart of the
-server does not make everybody look gone. Rows are looked at by slices, so that a large fleet holds nobody up.
+The time of a bot's last call is kept in memory and written to its row from time to time, so that bots do not appear
+gone after a restart of the server. Rows are checked in slices, so that a large fleet does not delay other work.
 """
 
 from __future__ import annotations
@@ -18,15 +17,19 @@ from swarmkeeper.core.ports import Store
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
-# After a start, or after this process stood still, every bot that is alive asks for work within a minute or two.
-HEARD_AGAIN = 300 * SECOND
-LOOK_EVERY = 60 * SECOND
+# After a start, or after this process was suspended, every live bot asks for work within a minute or two.
+SEEN_AGAIN = 300 * SECOND
+CHECK_EVERY = 60 * SECOND
 SLICE = 200
-WRITTEN_PARTS = 24  # of the time after which a bot is gone: so old its row may be
+WRITTEN_PARTS = 24  # a row may be out of date by this fraction of the time after which a bot is removed
 
 
 class RollCall:
-    """Looks over the bots of all tenants, again and again. `forget` is in microseconds; 0 is never."""
+    """Checks the bots of all tenants repeatedly.
+
+    Args:
+        forget: microseconds without a call after which a bot is removed; 0 means never.
+    """
 
     def __init__(
         self,
@@ -40,18 +43,18 @@ class RollCall:
         self._store, self._presence, self._forget = store, presence, forget
         self._now, self._do_all = now, do_all
         self._looked_at = now()
-        self._due = self._looked_at + HEARD_AGAIN
+        self._due = self._looked_at + SEEN_AGAIN
         self._after = ""
 
     async def look(self) -> None:
-        """Look at the next slice, where it is time to. To be called each second.
+        """Check the next slice if it is due. Call it each second.
 
         Raises:
-            SwarmkeeperError: of the engine; what was not done is due again.
+            SwarmkeeperError: from the engine; the slice stays due.
         """
         now = self._now()
-        if now - self._looked_at > LOOK_EVERY:
-            self._due = now + HEARD_AGAIN
+        if now - self._looked_at > CHECK_EVERY:
+            self._due = now + SEEN_AGAIN
         self._looked_at = now
         if now < self._due:
             return
@@ -59,14 +62,14 @@ class RollCall:
         rows = await fetch(self._store, BOTS_SEEN_BEFORE, after=self._after, before=before, limit=SLICE)
         checks: list[Command[Any]] = []
         for row in rows:
-            heard = self._presence.last_seen(row.id)
-            is_gone = self._forget and now - max(row.last_seen, heard or 0) >= self._forget
-            if is_gone or (heard is not None and heard > row.last_seen):
+            seen_at = self._presence.last_seen(row.id)
+            is_gone = self._forget and now - max(row.last_seen, seen_at or 0) >= self._forget
+            if is_gone or (seen_at is not None and seen_at > row.last_seen):
                 by = replace(ENGINE, tenant=row.tenant)
-                checks.append(CheckBot(by=by, bot=row.id, heard=heard or 0))
+                checks.append(CheckBot(by=by, bot=row.id, heard=seen_at or 0))
         for outcome in await self._do_all(checks) if checks else ():
             if isinstance(outcome, Exception):
                 raise outcome
         is_last = len(rows) < SLICE
         self._after = "" if is_last else rows[-1].id
-        self._due = now + LOOK_EVERY if is_last else now
+        self._due = now + CHECK_EVERY if is_last else now

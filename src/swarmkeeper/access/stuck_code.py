@@ -1,4 +1,4 @@
-"""What bots last said of their code that does not end. In memory: they say it again with each beat."""
+"""What bots last reported about code that does not end. In memory: bots repeat it with each heartbeat."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class StuckCode:
     def __init__(self) -> None:
         self._of_bot: dict[str, tuple[Stuck, ...]] = {}
 
-    def told(self, bot_id: str, stuck: Sequence[Stuck]) -> None:
-        """Note what a beat says: all of it, each time."""
+    def report(self, bot_id: str, stuck: Sequence[Stuck]) -> None:
+        """Replace what is known about the bot by the content of a heartbeat."""
         if stuck:
             self._of_bot[bot_id] = tuple(stuck)
         else:

@@ -1,1 +1,1 @@
-"""The HTTP edge: translates, authenticates, waits. What is decided is decided in service and core."""
+"""The HTTP edge: translates, authenticates and waits. Decisions are made in the engine and core."""

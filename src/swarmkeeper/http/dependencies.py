@@ -1,7 +1,7 @@
-"""What endpoints ask for: the request's `Call`, the caller, path parameters, headers, permissions.
+"""Dependencies of endpoints: the request's `Call`, the caller, path parameters, headers and permissions.
 
-`Call` is one request with all that answering it needs. The middleware makes it, `StrictRoute` (routing.py) fills it in
-before FastAPI runs, and the dependencies here hand it out.
+`Call` holds the state of one request. The middleware creates it, `StrictRoute` (routing.py) fills it in before FastAPI
+runs, and the dependencies here pass it to endpoints.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from swarmkeeper.wire.shapes import Request as RequestModel
 
 Result = TypeVar("Result")
 
-UNWANTED_BYTES_MAX = 64 << 10  # after the body's end: more is no accident
+UNWANTED_BYTES_MAX = 64 << 10  # accepted after the end of the body; a caller that sends more counts as disconnected
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-# Visible ASCII, as RFC 9110 has it for a token's neighbours; longer ones would only fill the store.
+# Visible ASCII (VCHAR in RFC 9110). The length bound protects the store.
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 class Call:
-    """One request being answered."""
+    """One request in progress."""
 
     __slots__ = (
         *("services", "scope", "headers", "head", "request_id", "trace", "began", "status", "method", "path"),
@@ -51,22 +51,22 @@ class Call:
         self.scope = scope
         self.headers: Mapping[str, str] = _headers(scope)  # names in lower case
         self.began = services.clock.monotonic()  # microseconds
-        self.status = 0  # of the response, once it has begun
-        self.method: str = scope["method"]  # of the route, once it is found: a HEAD request has a GET route
-        self.head = scope["method"] == "HEAD"  # whose response has no body
-        self.path = ""  # of the route, as it is declared, once it is found
+        self.status = 0  # response status; 0 until the response has begun
+        self.method: str = scope["method"]  # set to the route's method when it is found: HEAD runs a GET route
+        self.head = scope["method"] == "HEAD"  # the response must have no body
+        self.path = ""  # path template of the route; empty until the route is found
         self.principal: Principal | None = None
         self.query: Any = None  # the checked query model
-        self.body: Any = None  # the checked body model, or what `BodyOf` makes of it
+        self.body: Any = None  # the checked body model, or the commands that `BodyOf` made from it
         self.idempotency: tuple[str, str] | None = None  # the key, and the hash of caller, method, path and body
-        self.long = False  # the body is so long that more than to read it takes a while, too
-        self._held = 0  # bytes of the body that the caller's key is charged for; see access/quotas.py
-        self._working = 0  # what the decoded body is charged for
+        self.long = False  # the body is long, so processing it may take a while
+        self._held = 0  # body bytes charged to the caller's key; see access/quotas.py
+        self._working = 0  # bytes charged for the decoded body
         self._receive = receive
         self._over = False
         seed = services.entropy.seed()
         asked = self.headers.get("x-request-id", "")
-        # It comes back in answers and logs, so it must be an id, and nothing that a rule takes for a secret.
+        # The request id is written to responses and logs, so it must be well-formed and match no secret rule.
         if _REQUEST_ID.fullmatch(asked) and services.rules.text(asked) == asked:
             self.request_id = asked
         else:
@@ -79,12 +79,12 @@ class Call:
 
     @property
     def by(self) -> Principal:
-        assert self.principal is not None, "an open route knows no caller"
+        assert self.principal is not None, "a route without authentication has no principal"
         return self.principal
 
     @property
     def source(self) -> str:
-        """The address that the request comes from."""
+        """The client's IP address."""
         return limits.source_of(self.scope, self.headers, self.services.limits)
 
     @property
@@ -94,19 +94,21 @@ class Call:
 
     @property
     def base(self) -> str:
-        """What stands before every path, as the caller sees it."""
+        """The prefix of every path, as the caller sees it: a URL or the root path, without a trailing slash."""
         public: str = self.services.limits.public_url or self.scope.get("root_path", "")
         return public.rstrip("/")
 
     async def authenticate(self) -> None:
-        """
+        """Set `principal` from the request's API key.
+
         Raises:
-            Unauthenticated, RateLimited: no good key came with the request, or too many bad ones came before it.
+            Unauthenticated: the request has no valid key.
+            RateLimited: too many requests without a valid key came from this address.
         """
         self.principal = await self.services.identity.authenticate(credential(self.headers), self.source)
 
     def safe(self, name: str) -> str:
-        """A name that the caller chose, as it may be shown."""
+        """Return a name chosen by the caller, redacted if it may be a secret."""
         return self.services.rules.redactor.safe_segment(name)
 
     # ---- the body --------------------------------------------------------------------------------------------------
@@ -117,26 +119,27 @@ class Call:
         return message
 
     async def gone(self) -> None:
-        """Return when the caller has hung up; one that goes on sending what nobody asked for is as good as gone."""
+        """Return when the caller has disconnected, or has sent more than UNWANTED_BYTES_MAX after its body."""
         unwanted = 0
         while not self._over and unwanted <= UNWANTED_BYTES_MAX:
             unwanted += len((await self.receive()).get("body", b""))
 
     def hold(self, number: int) -> None:
-        """Charge the caller for so many bytes of the body.
+        """Charge the caller for `number` bytes of the body.
 
         Raises:
-            RateLimited, Overloaded: the caller, or all callers, hold too many already.
+            RateLimited: the key or its tenant would hold too many bytes.
+            Overloaded: all callers together would.
         """
         self.services.quotas.intake.take(self.by, number)
         self._held += number
 
     async def work_on(self, decoded: int) -> None:
-        """Wait until a body of so many bytes, decoded, may be worked on."""
+        """Wait until a body that takes `decoded` bytes of memory may be processed."""
         self._working = await self.services.quotas.intake.begin(self.by.tenant, decoded)
 
-    def let_go(self) -> None:
-        """Stop charging for the body: at the end, or before a call that has read it goes on to wait."""
+    def release_body(self) -> None:
+        """Stop charging for the body: at the end of the request, or before a long wait."""
         if self._working:
             self.services.quotas.intake.end(self._working)
         if self._held:
@@ -144,10 +147,10 @@ class Call:
         self._held = self._working = 0
 
     def idempotency_key(self) -> tuple[str, bytes] | None:
-        """The key, and what of the request is hashed before its body.
+        """Return the Idempotency-Key and the bytes that are hashed before the body; None without the header.
 
         Raises:
-            Invalid: it cannot be one.
+            Invalid: the header is malformed.
         """
         key = self.headers.get("idempotency-key")
         if key is None:
@@ -159,10 +162,10 @@ class Call:
             )
         return key, f"{self.by.key_id} {self.method} {self.scope['path']}\n".encode()
 
-    # ---- doing it --------------------------------------------------------------------------------------------------
+    # ---- running work ----------------------------------------------------------------------------------------------
 
     async def look(self, work: Callable[[Reads], Coroutine[Any, Any, Json]]) -> bytes:
-        """Run a read, and encode what it returns, on the thread for reads."""
+        """Run a read on the reading thread, and encode its result as JSON there."""
 
         async def whole(reads: Reads) -> bytes:
             shown = await work(reads)
@@ -170,8 +173,8 @@ class Call:
 
         return await self.services.looks.look(self.by, whole)
 
-    async def aside(self, work: Callable[[], Result]) -> Result:
-        """Do what takes a while where the body is long, such as to redact it, on the thread for reads."""
+    async def run_long(self, work: Callable[[], Result]) -> Result:
+        """Run `work`: on the reading thread if the body is long (redaction may take a while), else here."""
         if not self.long:
             return work()
 
@@ -181,10 +184,10 @@ class Call:
         return await self.services.looks.look(self.by, whole)
 
     async def after(self, read: Awaitable[Result]) -> Result:
-        """Read what is shown of a command that is carried out already: trouble here is no refusal.
+        """Read the result of a command that has been carried out: a failure here must not look like a refusal.
 
         Raises:
-            Internal: it was done, but cannot be shown.
+            Internal: the command was carried out, but the store cannot be read.
         """
         try:
             return await read
@@ -192,7 +195,7 @@ class Call:
             raise Internal("the call was carried out, but its result cannot be read now: read it again") from error
 
     def refused(self, error: SwarmkeeperError) -> None:
-        """Log that this call, or a part of it, was refused. What the server cannot do now is no refusal."""
+        """Log that this call, or a part of it, was refused. Server errors (5xx) are not refusals."""
         status = status_of(error)
         if status >= 500:
             return
@@ -208,12 +211,12 @@ class Call:
 
 
 def replay_header(answer: Any) -> dict[str, str]:
-    """The header of an answer that was given before, under the same idempotency key."""
+    """Return `Idempotency-Replayed` if the answer repeats an earlier one, else no header."""
     return {"idempotency-replayed": "true"} if isinstance(answer, Replayed) else {}
 
 
 def credential(headers: Mapping[str, str]) -> str | None:
-    """The key's text, from `X-API-KEY` or `Authorization: Bearer`; None where there is none, or two that differ."""
+    """Return the API key from `X-API-KEY` or `Authorization: Bearer`; None if absent or if the two differ."""
     own = headers.get("x-api-key")
     scheme, _, rest = headers.get("authorization", "").partition(" ")
     bearer = rest.strip() if scheme.lower() == "bearer" else None
@@ -223,16 +226,17 @@ def credential(headers: Mapping[str, str]) -> str | None:
 
 
 def require(rules: Rules, principal: Principal, action: str) -> None:
-    """
+    """Check that the caller's role permits `action`.
+
     Raises:
-        Forbidden: the role may not do that; it says which roles may.
+        Forbidden: it does not; the detail names the roles that may.
     """
     if not rules.may(principal, action):
         raise Forbidden(rules.why_not(principal, action))
 
 
 def _headers(scope: Scope) -> dict[str, str]:
-    """By name in lower case; of several with one name all, as RFC 9110 joins them."""
+    """Return the headers by lower-case name; repeated headers are joined with commas (RFC 9110)."""
     found: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1").strip()
@@ -259,7 +263,7 @@ async def get_services(request: Request) -> Services:
 async def get_principal(
     request: Request, key: Annotated[Any, Security(api_key)], token: Annotated[Any, Security(bearer)]
 ) -> Principal:
-    """The caller. `StrictRoute` has authenticated them already; the two schemes stand here for the description."""
+    """Return the caller, whom `StrictRoute` has authenticated. The parameters only describe the two schemes."""
     call: Call = request.scope[CALL]
     return call.by
 
@@ -270,7 +274,7 @@ CurrentPrincipal = Annotated[Principal, Depends(get_principal)]
 
 
 class Permission:
-    """Refuses callers whose role may not do `action`. `StrictRoute` asks the same before it reads the body."""
+    """Refuses callers whose role does not permit `action`. `StrictRoute` checks this before it reads the body."""
 
     def __init__(self, action: str) -> None:
         self.action = action
@@ -280,12 +284,12 @@ class Permission:
 
 
 class BodyOf:
-    """The body of a route that takes long ones: what `meaning` made of it, where it was read."""
+    """The body of a route that accepts long bodies: the commands that `meaning` made from it."""
 
     def __init__(self, model: type[RequestModel], meaning: Meaning) -> None:
         self.meaning = meaning
         body = inspect.Parameter("body", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Annotated[model, Body()])
-        self.__signature__ = inspect.Signature([body])  # what FastAPI takes the description from
+        self.__signature__ = inspect.Signature([body])  # FastAPI reads the description from it
 
     async def __call__(self, body: Any) -> Any:
         return body
@@ -296,7 +300,7 @@ _SUBTASK = f"^[a-z0-9][a-z0-9._-]{{0,63}}$|{_ID}"
 
 
 def _in_path(description: str, pattern: str = _ID) -> Any:
-    # The router has held it against the pattern already, which stands here for the description.
+    # The router has already matched the pattern; here it is only for the OpenAPI description.
     return Path(description=description, json_schema_extra={"pattern": pattern})
 
 
@@ -309,7 +313,7 @@ Subtask = Annotated[str, _in_path("A subtask's key or id.", _SUBTASK)]
 
 
 def _header(name: str, description: str, **schema: Any) -> Any:
-    # Checked where it is used, in the words of this API; the bounds stand here for the description.
+    # Checked where the header is used; the bounds here are only for the OpenAPI description.
     return Header(alias=name, description=description, json_schema_extra=schema)
 
 
@@ -317,8 +321,8 @@ IdempotencyKeyHeader = Annotated[
     str | None,
     _header(
         "Idempotency-Key",
-        "Makes the call safe to repeat, for 24 hours: the same body has the same answer, and no second effect. "
-        "It is one of your API key's own: another key may use the same text.",
+        "Makes the call safe to repeat for 24 hours: the same body gets the same answer and has no second effect. "
+        "Keys are separate for each API key: another API key may use the same text.",
         minLength=1,
         maxLength=255,
         pattern=f"^{_IDEMPOTENCY_KEY.pattern}$",
@@ -328,23 +332,23 @@ BotProcess = Annotated[
     str | None,
     _header(
         "Bot-Process",
-        "Which process of the bot asks, by a word of its own. Where two processes ask as one bot, the answer says so.",
+        "A name for the bot's process, chosen by it. If two processes poll as one bot, the answer says so.",
         minLength=1,
         maxLength=255,
     ),
 ]
 IfNoneMatch = Annotated[
-    str | None, _header("If-None-Match", "An ETag from before: 304 where nothing has changed since.")
+    str | None, _header("If-None-Match", "An ETag from an earlier answer: 304 if nothing has changed since.")
 ]
-IfMatch = Annotated[str | None, _header("If-Match", "An ETag: 412 where the task has changed since.")]
+IfMatch = Annotated[str | None, _header("If-Match", "An ETag: 412 if the task has changed since.")]
 LastEventId = Annotated[
     str | None,
-    _header("Last-Event-ID", "For a stream: the id of the last event that was seen.", pattern="^[0-9]{0,18}$"),
+    _header("Last-Event-ID", "For a stream: the id of the last event received.", pattern="^[0-9]{0,18}$"),
 ]
 
 
 async def get_idempotency(request: Request, key: IdempotencyKeyHeader = None) -> tuple[str, str] | None:
-    """The caller's key and the hash of what is asked under it; `StrictRoute` has read both with the body."""
+    """Return the Idempotency-Key and the hash of the request; `StrictRoute` has read both."""
     call: Call = request.scope[CALL]
     return call.idempotency
 
@@ -353,7 +357,7 @@ Idempotency = Annotated[tuple[str, str] | None, Depends(get_idempotency)]
 
 
 class Nothing(RequestModel):
-    """A body that says nothing."""
+    """An empty body."""
 
 
-NoBody = Annotated[Nothing, Body(default_factory=Nothing)]  # none at all, or an empty object
+NoBody = Annotated[Nothing, Body(default_factory=Nothing)]  # no body, or an empty object

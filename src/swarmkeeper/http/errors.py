@@ -1,4 +1,4 @@
-"""Which status each refusal has, and the problem document (RFC 9457) that describes it. Nowhere else knows a status."""
+"""Maps each domain error to an HTTP status and a problem document (RFC 9457). No other module knows a status."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ STATUS: Mapping[type[errors.SwarmkeeperError], tuple[int, str]] = MappingProxyTy
     }
 )
 
-# What the framework itself refuses, before a call of ours is found.
+# Refusals by the framework, before a route is found.
 KIND_OF_STATUS: Mapping[int, type[errors.SwarmkeeperError]] = {
     400: errors.Malformed,
     404: errors.NotFound,
@@ -60,7 +60,7 @@ def status_of(error: errors.SwarmkeeperError) -> int:
 
 
 def problem(error: errors.SwarmkeeperError, request_id: str, base: str) -> dict[str, Any]:
-    """The problem document; `base` is where the API is, as its caller sees it."""
+    """Return the problem document; `base` is the API's address as the caller sees it."""
     status, title = STATUS[type(error)]
     return {
         "type": f"{base}/docs#{error.code}",
@@ -81,7 +81,7 @@ def headers_of(error: errors.SwarmkeeperError) -> dict[str, str]:
     if isinstance(error, errors.Unauthenticated):
         headers |= {"www-authenticate": 'Bearer realm="swarmkeeper"'}
     if isinstance(error, errors.CursorTooOld):
-        headers |= {"link": '<?>; rel="first"'}  # the same feed from its oldest event on
+        headers |= {"link": '<?>; rel="first"'}  # the same feed from its oldest event
     return headers
 
 

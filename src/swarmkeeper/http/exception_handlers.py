@@ -1,4 +1,4 @@
-"""Turns refusals and faults into answers: FastAPI's exception handlers, and the same for the hot routes."""
+"""Turns errors into responses: exception handlers for FastAPI, and the functions behind them for the hot routes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from swarmkeeper.wire.problems import pointer
 
 
 def problem_response(call: Call, error: errors.SwarmkeeperError, headers: Mapping[str, str] | None = None) -> Response:
-    """The response with the problem document; nothing is logged of it."""
+    """Return the response with the problem document. Does not log it."""
     document = problem(error, call.request_id, call.base)
     return Problem(document, document["status"], headers={**headers_of(error), **(headers or {})})
 
 
 def refuse(call: Call, error: errors.SwarmkeeperError) -> Response:
-    """The response to a call that is refused. It is logged; where the caller may not do it, it is audited, too."""
+    """Log a refusal and return its response. `Forbidden` is also audited."""
     services = call.services
     call.refused(error)
     if isinstance(error, errors.Forbidden) and call.principal is not None:
@@ -35,15 +35,15 @@ def refuse(call: Call, error: errors.SwarmkeeperError) -> Response:
     headers = {}
     pace = services.quotas.submissions
     if call.principal is not None and any(f"/{pace.limit}/" in pointer for pointer, *_ in error.details):
-        headers = dict(pace.headers(call.principal))  # how fast the caller may submit
-    # It refers to frames that refer to it, with all that was sent: a cycle, which would be kept until the garbage
-    # collector looks at what is old.
+        headers = dict(pace.headers(call.principal))
+    # The traceback's frames refer to the error: a reference cycle that would keep the request's body in memory until
+    # a full garbage collection.
     error.__traceback__ = None
     return problem_response(call, error, headers)
 
 
 def refuse_unavailable(call: Call, error: StoreUnavailable) -> Response:
-    """The response where the store cannot be reached."""
+    """Log that the store cannot be reached, and return the 503 response."""
     call.services.log("store_unavailable", error=str(error), request_id=call.request_id)
     return problem_response(call, errors.Overloaded("the store is not available now", retry_after=1))
 
@@ -52,7 +52,7 @@ def refuse_unavailable(call: Call, error: StoreUnavailable) -> Response:
 
 
 def install_handlers(app: FastAPI) -> None:
-    """Let the application answer all refusals with problem documents."""
+    """Make the application answer all errors with problem documents."""
     app.add_exception_handler(errors.SwarmkeeperError, _on_refusal)
     app.add_exception_handler(StoreUnavailable, _on_store_unavailable)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
@@ -65,26 +65,26 @@ def _call(request: Request) -> Call:
 
 
 async def _on_refusal(request: Request, error: Exception) -> Response:
-    assert isinstance(error, errors.SwarmkeeperError), "it was registered for that"
+    assert isinstance(error, errors.SwarmkeeperError), "registered for SwarmkeeperError only"
     return refuse(_call(request), error)
 
 
 async def _on_store_unavailable(request: Request, error: Exception) -> Response:
-    assert isinstance(error, StoreUnavailable), "it was registered for that"
+    assert isinstance(error, StoreUnavailable), "registered for StoreUnavailable only"
     return refuse_unavailable(_call(request), error)
 
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
-    """What FastAPI itself finds wrong. Bodies and queries are checked before it sees them, so this is rare."""
-    assert isinstance(error, RequestValidationError), "it was registered for that"
+    """Answer FastAPI's own validation errors. `StrictRoute` checks bodies and queries first, so this is rare."""
+    assert isinstance(error, RequestValidationError), "registered for RequestValidationError only"
     call = _call(request)
     details = tuple((pointer(each["loc"], call.safe), "invalid", "is not valid") for each in error.errors())
     return refuse(call, errors.Invalid("the request breaks a rule", details=details))
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
-    """No route has the path (404), or none the method (405)."""
-    assert isinstance(error, HTTPException), "it was registered for that"
+    """Answer requests that match no path (404) or no method (405)."""
+    assert isinstance(error, HTTPException), "registered for HTTPException only"
     call = _call(request)
     if error.status_code == 405:
         call.path = request.scope["route"].path_format
@@ -98,7 +98,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> set[str]:
-    """The methods of all routes that have the path; HEAD goes with GET."""
+    """Return the methods of all routes with this path; GET implies HEAD."""
     routes = [route for route in request.app.routes if isinstance(route, Route)]
     found = {
         method for route in routes if route.matches(request.scope)[0] != Match.NONE for method in route.methods or ()

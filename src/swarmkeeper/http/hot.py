@@ -1,10 +1,10 @@
-"""The hot routes: what bots and clients call all the time, without FastAPI's part of a request.
+"""The hot routes: the most frequent calls of bots and clients. They run without FastAPI's request handling.
 
-FastAPI describes these like all others: their signatures and `Depends` are the description. But they run as plain
-endpoints. `HotRoutes` (middleware.py) finds them by a table, `HotRoute` (routing.py) checks the request in the order of
-`StrictRoute`, and the function gets its `Call` alone. FastAPI's routing, dependencies and exit stacks take 0.2 ms, as
-long as all else of such a request. Bodies that may be long come as commands (intake/content.py), answers go out as
-bytes. A route belongs here only if a measurement says so.
+FastAPI still describes them: their signatures and `Depends` are the OpenAPI description. But they run as plain
+functions. `HotRoutes` (middleware.py) finds them in a table, `HotRoute` (routing.py) checks the request in the same
+order as `StrictRoute`, and the function gets only its `Call`. FastAPI's routing, dependencies and exit stacks would
+take 0.2 ms, as long as the rest of such a request. Bodies that may be long arrive as commands (intake/content.py), and
+answers leave as bytes. Add a route here only if a measurement justifies it.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ from swarmkeeper.wire.shapes import micros, rfc3339
 
 router = APIRouter(route_class=HotRoute)
 
-# How soon a poll whose time is up is looked at again, where its leases were on their way to it just then.
+# How often a poll is checked after its time is up, in case the engine is just granting it leases.
 _LOOK_AGAIN_SECONDS = 0.05
-# Up to this a task that was just submitted is shown at once, which takes less than a millisecond.
+# A submitted task up to this size is read on the event loop, which takes less than a millisecond.
 SMALL_BYTES = 16 << 10
 SMALL_ROWS = 20
 
@@ -74,7 +74,7 @@ def _for_leases(by: CurrentPrincipal, body: v1.LeaseRequest, bot_process: BotPro
 async def lease_work(call: CurrentCall) -> Response:
     """Ask for work, and wait until there is some.
 
-    Asked again with the same `claim_id`, the same leases come. Of a bot that hangs up while it waits, nothing is taken.
+    A repeated call with the same `claim_id` returns the same leases. A bot that disconnects while it waits gets none.
     """
     body = call.body
     claim = commands.Claim(
@@ -86,7 +86,7 @@ async def lease_work(call: CurrentCall) -> Response:
         claim_id=body.claim_id,
         trace=call.trace,
     )
-    call.let_go()  # it may wait for long
+    call.release_body()  # the poll may wait for a long time
     wait = min(body.wait_seconds, call.services.limits.wait_max)
     if wait <= 0:
         claimed = await _asked(call, claim, 0)
@@ -95,14 +95,14 @@ async def lease_work(call: CurrentCall) -> Response:
             claimed = await _asked(call, claim, wait)
     call.services.identity.presence.asked(body.bot_id)
     leases, reason = claimed
-    told: dict[str, JsonValue] = {"leases": leases, "reason": reason}
+    page: dict[str, JsonValue] = {"leases": leases, "reason": reason}
     if call.services.identity.processes.another(body.bot_id, call.headers.get("bot-process")):
-        told["another_process"] = True
-    return Json(told)
+        page["another_process"] = True
+    return Json(page)
 
 
 async def _asked(call: Call, claim: commands.Claim, wait: float) -> tuple[JsonValue, str | None]:
-    """The leases that a poll got, as they are shown, or why there are none."""
+    """Return the views of the leases that a poll got, or the reason why there are none."""
     poll = call.services.engine.claim(claim, parks=wait > 0)
     gone = asyncio.ensure_future(call.gone())
     try:
@@ -111,7 +111,7 @@ async def _asked(call: Call, claim: commands.Claim, wait: float) -> tuple[JsonVa
         if gone.done():
             raise ClientGone
     except BaseException:
-        # Nobody hears of these leases, so that nobody has them.
+        # The caller does not receive these leases, so take them back.
         call.services.engine.abandon(poll)
         raise
     finally:
@@ -120,7 +120,7 @@ async def _asked(call: Call, claim: commands.Claim, wait: float) -> tuple[JsonVa
 
 
 async def _answer(call: Call, poll: Poll, gone: asyncio.Future[None], wait: float) -> Claimed:
-    """The poll's answer, while its bot is there and its key stands."""
+    """Wait for the poll's answer, as long as its bot is connected and its key is valid."""
     loop = asyncio.get_running_loop()
     until = loop.time() + wait if wait > 0 else None
     with call.services.standing.of(call.by) as ended:
@@ -157,15 +157,15 @@ async def _leases(call: Call, claimed: Claimed) -> JsonValue:
 
 
 async def _readable(call: Call, found: Sequence[commands.Report]) -> list[commands.Report]:
-    """The same, each verdict with what people may read of it: it is redacted where that holds up nobody."""
-    if all(one.verdict is None for one in found):
+    """Return the reports with a redacted form of each verdict. Redaction runs on the reading thread."""
+    if all(report.verdict is None for report in found):
         return list(found)
 
     async def whole(reads: Reads) -> list[commands.Report]:
         rules, tenant = call.services.rules, call.by.tenant
         return [
-            one if one.verdict is None else replace(one, shown=review.readable(one.verdict, rules, tenant))
-            for one in found
+            report if report.verdict is None else replace(report, shown=review.readable(report.verdict, rules, tenant))
+            for report in found
         ]
 
     return await call.services.looks.look(call.by, whole)
@@ -195,9 +195,9 @@ def _for_a_result(by: CurrentPrincipal, task_id: TaskId) -> None: ...
     ),
 )
 async def report_result(call: CurrentCall) -> Response:
-    """Report what came of an attempt: a plan, an output, a verdict or a failure.
+    """Report the result of an attempt: a plan, an output, a verdict or a failure.
 
-    Sent again, the same report is answered as before. With `claim` the next work comes along.
+    The same report sent again gets the same answer. With `claim`, the answer also has the next leases.
     """
     sent: content.Reported = call.body
     (command,) = sent.results
@@ -218,12 +218,12 @@ async def report_result(call: CurrentCall) -> Response:
     responses=refuses(errors.Forbidden),
 )
 async def report_results(call: CurrentCall) -> Response:
-    """Report several results of one bot, each taken or refused by itself."""
+    """Report several results of one bot. Each is accepted or refused on its own."""
     sent: content.Reported = call.body
-    asked = await _readable(call, [one for one in sent.results if isinstance(one, commands.Report)])
+    asked = await _readable(call, [result for result in sent.results if isinstance(result, commands.Report)])
     answered, claimed = await call.services.engine.report(asked, sent.claim)
-    told = iter(answered)
-    answers: list[Any] = [one if isinstance(one, SwarmkeeperError) else next(told) for one in sent.results]
+    decided = iter(answered)
+    answers: list[Any] = [result if isinstance(result, SwarmkeeperError) else next(decided) for result in sent.results]
     for answer in answers:
         if isinstance(answer, BaseException) and not isinstance(answer, SwarmkeeperError):
             raise answer
@@ -241,28 +241,28 @@ def _taken(answer: Reported) -> dict[str, JsonValue]:
 
 
 def _refused(error: SwarmkeeperError) -> dict[str, JsonValue]:
-    places = [{"pointer": where, "code": code, "detail": detail} for where, code, detail in error.details]
-    return {"accepted": False, "code": error.code, "detail": error.detail, "errors": places}
+    errors_found = [{"pointer": where, "code": code, "detail": detail} for where, code, detail in error.details]
+    return {"accepted": False, "code": error.code, "detail": error.detail, "errors": errors_found}
 
 
 # ---- heartbeats ----------------------------------------------------------------------------------------------------
 
 
 def _beat(call: Call, bot: str) -> commands.Heartbeat:
-    """The command, with progress and log lines as people may read them while the work runs."""
+    """Return the command, with progress and log lines redacted."""
 
     def readable(progress: v1.Progress) -> dict[str, JsonValue]:
-        said: dict[str, JsonValue] = call.services.rules.redact(progress.record(), tenant=call.by.tenant).value
-        return said
+        redacted: dict[str, JsonValue] = call.services.rules.redact(progress.record(), tenant=call.by.tenant).value
+        return redacted
 
     heartbeats = tuple(
         commands.LeaseHeartbeat(
-            lease_id=one.lease_id,
-            progress=None if one.progress is None else readable(one.progress),
-            usage=None if one.usage is None else one.usage.model_dump(),
-            checkpoint=None if one.checkpoint is None else encode(one.checkpoint),
+            lease_id=lease.lease_id,
+            progress=None if lease.progress is None else readable(lease.progress),
+            usage=None if lease.usage is None else lease.usage.model_dump(),
+            checkpoint=None if lease.checkpoint is None else encode(lease.checkpoint),
         )
-        for one in call.body.leases
+        for lease in call.body.leases
     )
     return commands.Heartbeat(by=call.by, bot=bot, heartbeats=heartbeats, trace=call.trace)
 
@@ -278,35 +278,35 @@ def _for_a_heartbeat(by: CurrentPrincipal, bot_id: BotId, body: v1.Heartbeat) ->
     responses=refuses(errors.Forbidden, errors.NotFound),
 )
 async def beat(call: CurrentCall) -> Response:
-    """Give a sign of life for a bot and all its leases.
+    """Send a heartbeat for a bot and all its leases.
 
-    The answer says of each lease whether to go on with it, and what others had to say about its task.
+    The answer says for each lease whether to continue, and carries new messages about its task.
     """
     bot = call.path_params["bot_id"]
-    command = await call.aside(lambda: _beat(call, bot))
+    command = await call.run_long(lambda: _beat(call, bot))
     beaten: HeartbeatResult = await call.services.engine.do(command)
     call.services.identity.presence.seen(bot)
-    call.services.identity.stuck.told(bot, _stuck(call))
-    told = [
+    call.services.identity.stuck.report(bot, _stuck(call))
+    directives = [
         {
-            "lease_id": one.lease_id,
-            "directive": one.directive,
-            "expires_at": None if one.expires_at is None else rfc3339(one.expires_at),
+            "lease_id": each.lease_id,
+            "directive": each.directive,
+            "expires_at": None if each.expires_at is None else rfc3339(each.expires_at),
         }
-        for one in beaten.directives
+        for each in beaten.directives
     ]
-    heard: dict[str, list[str | None]] = {}
-    for said, one in zip(call.body.leases, beaten.directives, strict=True):
-        if one.task is not None:
-            heard.setdefault(one.task, []).append(said.messages_after)
+    cursors_by_task: dict[str, list[str | None]] = {}
+    for sent, directive in zip(call.body.leases, beaten.directives, strict=True):
+        if directive.task is not None:
+            cursors_by_task.setdefault(directive.task, []).append(sent.messages_after)
     messages: JsonValue = []
-    if call.services.messages.any_for(heard):
-        messages = msgspec.Raw(await call.look(lambda reads: reads.messages.given(bot, heard)))
-    return Json({"leases": told, "drain": beaten.drain, "messages": messages})
+    if call.services.messages.any_for(cursors_by_task):
+        messages = msgspec.Raw(await call.look(lambda reads: reads.messages.given(bot, cursors_by_task)))
+    return Json({"leases": directives, "drain": beaten.drain, "messages": messages})
 
 
 def _stuck(call: Call) -> list[Stuck]:
-    """What the bot says of its code that does not end, as people may read it."""
+    """Return what the bot reports about code that does not end, redacted."""
     now, rules, tenant = call.services.engine.now(), call.services.rules, call.by.tenant
     return [
         Stuck(one.work_id, now - micros(one.seconds), str(rules.redact(one.where, tenant=tenant).value))
@@ -346,7 +346,7 @@ async def submit_task(call: CurrentCall) -> Response:
     headers = {"location": f"{call.base}/tasks/{task_id}", **replay_header(answer), **dict(paced)}
     if asked.size > SMALL_BYTES or asked.rows > SMALL_ROWS or replayed:
         return await changed_task(call, task_id, 201, headers)
-    # A small task is shown without a turn on the thread for reads, so that submitting waits for nobody's look.
+    # A small task is read here, not on the reading thread, so that submitting does not wait for other reads.
     shown, version = await call.after(call.services.queries.task(call.by, task_id))
     return Json(shown, 201, {**etag(version), **headers})
 
@@ -364,7 +364,7 @@ def _for_a_task(
     responses={**returns(200, "ETag"), **returns(304, "ETag"), **refuses(errors.Forbidden, errors.NotFound)},
 )
 async def get_task(call: CurrentCall) -> Response:
-    """Look at a task, or wait for its outcome or its next change."""
+    """Read a task, or wait for its outcome or its next change."""
     task_id, query = call.path_params["task_id"], call.query
     known = versions(call.headers.get("if-none-match", ""))
     if "until" in query.model_fields_set and query.until == "change" and not known:
@@ -381,7 +381,7 @@ async def get_task(call: CurrentCall) -> Response:
 
 
 async def _wait(call: Call, task_id: str, known: frozenset[int] | None) -> None:
-    """Until the task is final, or where versions are known is at none of them; or until the time is up."""
+    """Wait until the task is final or, if `known` versions are given, has another version; or until the time is up."""
     services = call.services
     loop = asyncio.get_running_loop()
     until = loop.time() + min(call.query.wait_seconds, services.limits.wait_max)

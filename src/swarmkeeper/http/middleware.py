@@ -1,7 +1,7 @@
-"""Pure ASGI middleware: what holds for every request, whether a route answers it or not.
+"""Pure ASGI middleware, which applies to every request, with or without a matching route.
 
-`RequestContext` is the outermost, `HotRoutes` comes next; both stand before the layers that FastAPI itself has, which a
-hot route does without. `Faults` is an ordinary middleware of the application.
+`RequestContext` is the outermost layer, `HotRoutes` the next. Both are outside FastAPI's own layers, which hot routes
+skip. `Faults` is an ordinary middleware of the application.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from swarmkeeper.http.routing import HotRoute
 from swarmkeeper.http.services import Services
 from swarmkeeper.request_id import REQUEST
 
-# An answer depends on who asks and when: no cache between may keep it.
+# Responses depend on the caller and change over time; forbid caching.
 _NO_STORE = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 
 
 class RequestContext:
-    """Gives each request its `Call`, and each response its standard headers.
+    """Creates the `Call` of each request and adds the standard headers to each response.
 
-    - request id and trace context (W3C) are kept where the caller sent sound ones, and made where not;
-    - a HEAD request runs the GET route, and its body is dropped;
-    - method, route, status and time are reported to the metrics.
+    - Keeps the caller's request id and trace context (W3C) if they are valid, else creates new ones.
+    - Runs the GET route for a HEAD request and drops the body.
+    - Reports method, route, status and duration to the metrics.
     """
 
     def __init__(self, app: ASGIApp, services: Services) -> None:
@@ -59,9 +59,9 @@ class RequestContext:
         try:
             await self.app(scope, call.receive, stamped)
         finally:
-            call.let_go()
-            del scope[CALL]  # they refer to each other: a cycle, which would be kept until the garbage collector comes
-            REQUEST.set(before)  # of the task that called; `reset` fails where a closed loop ends this
+            call.release_body()
+            del scope[CALL]  # breaks a reference cycle that would stay in memory until a garbage collection
+            REQUEST.set(before)  # not `reset`, which fails if a closing event loop ends this coroutine
             took = self.services.clock.monotonic() - call.began
             self.services.answered(method, call.path or "(none)", call.status, took)
 
@@ -79,7 +79,7 @@ def _stamped(headers: Iterable[tuple[bytes, bytes]], call: Call) -> list[tuple[b
 
 
 class Faults:
-    """Logs what nobody else handles and answers it with 500, so that nothing is raised into the server."""
+    """Logs unhandled exceptions and answers 500, so that none reaches the server."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -92,15 +92,15 @@ class Faults:
 
 
 async def answer_faults(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-    """Run the application.
+    """Run the application; log an unhandled exception and answer 500.
 
     Raises:
-        Exception: of a response that has begun; all that can be done is to cut it.
+        Exception: the response had already begun, so the server can only close the connection.
     """
     try:
         await app(scope, receive, send)
     except ClientGone:
-        pass  # nobody is there to be answered
+        pass  # no one is left to answer
     except Exception as error:
         call: Call = scope[CALL]
         log = call.services.log
@@ -113,7 +113,7 @@ async def answer_faults(app: ASGIApp, scope: Scope, receive: Receive, send: Send
 
 
 class HotRoutes:
-    """Finds the routes of hot.py by a table. All other requests, and all below a root path, go to the framework."""
+    """Finds the routes of hot.py in a table. Passes other requests, and all with a root path, on to FastAPI."""
 
     def __init__(self, app: ASGIApp, routes: Iterable[HotRoute]) -> None:
         self.app = app
@@ -121,13 +121,13 @@ class HotRoutes:
         self._with_ids: dict[tuple[str, str, int], list[tuple[re.Pattern[str], HotRoute]]] = {}
         for route in routes:
             if route.param_convertors:
-                place = (route.method, *_shape(route.path_format))
-                self._with_ids.setdefault(place, []).append((route.path_regex, route))
+                shape = (route.method, *_shape(route.path_format))
+                self._with_ids.setdefault(shape, []).append((route.path_regex, route))
             else:
                 self._plain[route.method, route.path_format] = route
 
     def find(self, scope: Scope) -> HotRoute | None:
-        """The route of a request, whose path parameters it puts into the scope; None for one that is not hot."""
+        """Return the hot route of a request and set `path_params` in the scope; None if there is no such route."""
         method, path = scope["method"], scope["path"]
         if (route := self._plain.get((method, path))) is not None:
             return route
@@ -148,5 +148,5 @@ class HotRoutes:
 
 
 def _shape(path: str) -> tuple[str, int]:
-    """What paths of one pattern have in common: the first segment, and how many there are."""
+    """Return the first segment and the number of segments, which all paths of one pattern share."""
     return path[1 : path.find("/", 1)], path.count("/")

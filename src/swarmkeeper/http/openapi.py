@@ -1,7 +1,7 @@
-"""The OpenAPI document is FastAPI's own; here stands what FastAPI cannot express, and the words that routes share.
+"""Completes FastAPI's OpenAPI document with what FastAPI cannot express.
 
-- `returns`, `refuses`: how a route declares its responses.
-- `describe`: the document, changed so that generators of clients understand it.
+- `returns`, `refuses`: declare the responses of a route.
+- `describe`: builds the document and adapts it for client generators.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 class DescribedRoute(Protocol):
-    """What the description needs of a route (routing.py)."""
+    """The attributes of a route (routing.py) that the description uses."""
 
     responses: Responses
     status_code: int | None
@@ -33,7 +33,7 @@ class DescribedRoute(Protocol):
 
 DESCRIPTION = """A control plane for swarms of AI bots: who may do what, when, and at what cost.
 
-Bodies are strict: an unknown field is refused, `"5"` is not 5. Every refusal is a problem document (RFC 9457) whose
+Bodies are strict: an unknown field is refused, and `"5"` is not 5. Every error is a problem document (RFC 9457) whose
 `code` is one of a closed set."""
 TAGS = {
     "tasks": "Submit, read, wait for and control tasks.",
@@ -44,10 +44,10 @@ TAGS = {
     "ops": "Health, metrics, API description.",
 }
 WORDS = {200: "Success.", 201: "Created.", 204: "Deleted.", 304: "Not modified.", 503: "Not ready."}
-# Any query can be wrong.
+# Malformed and Invalid, because any route's query can be wrong.
 EVERY_ROUTE = (errors.Internal, errors.Overloaded, errors.Malformed, errors.Invalid)
 
-_METHODS = ("post", "get", "patch", "delete")  # in the order in which they are shown
+_METHODS = ("post", "get", "patch", "delete")  # in the document's order
 _SCHEMAS = "#/components/schemas/"
 _EVERY_RESPONSE = ("X-Request-Id", "API-Version", "traceparent")
 _HEADERS: Mapping[str, Any] = {
@@ -61,7 +61,7 @@ _HEADERS: Mapping[str, Any] = {
     },
     "Location": {"description": "The URL of the new resource.", "schema": {"type": "string"}},
     "Idempotency-Replayed": {
-        "description": "The call was carried out before, under the same key.",
+        "description": "An earlier call with the same key was carried out; this is its answer.",
         "schema": {"const": "true"},
     },
 }
@@ -70,13 +70,13 @@ _HEADERS: Mapping[str, Any] = {
 
 
 def returns(status: int, *headers: str, model: type[BaseModel] | None = None) -> Responses:
-    """For `responses=`: a status that is no refusal, with headers beside those of every response."""
+    """For `responses=`: a success status, with headers in addition to those of every response."""
     response: dict[str, Any] = {"description": WORDS[status], "headers": _refer(headers)}
     return {status: response if model is None else {**response, "model": model}}
 
 
 def refuses(*kinds: type[SwarmkeeperError]) -> Responses:
-    """For `responses=`: what a route may be refused with, beside what its signature implies (see `StrictRoute`)."""
+    """For `responses=`: the errors of a route, in addition to those its signature implies (see `StrictRoute`)."""
     return {"refusals": {"kinds": kinds}}
 
 
@@ -86,17 +86,17 @@ def refusals_of(declared: Responses) -> Iterable[type[SwarmkeeperError]]:
 
 
 def describe_refusals(route: DescribedRoute) -> None:
-    """Add the responses of all refusals of a route, each a reference to the one for that set of codes."""
+    """Add the error responses of a route; each is a reference to the shared response for that set of codes."""
     problem = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for status, codes in _codes(route).items():
-        if status in route.responses or status == (route.status_code or 200):  # what comes then is either
+        if status in route.responses or status == (route.status_code or 200):  # success or problem
             route.responses.setdefault(status, {})["content"] = problem
         else:
             route.responses[status] = {"$ref": f"#/components/responses/{codes}"}
 
 
 def _codes(route: DescribedRoute) -> dict[int, str]:
-    """By status the codes of the route's refusals, as the name of a shared response."""
+    """Map each error status of the route to the name of the shared response for its codes."""
     by_status: dict[int, set[str]] = {}
     for kind in route.refusals:
         by_status.setdefault(STATUS[kind][0], set()).add(kind.code)
@@ -109,11 +109,11 @@ def _refer(headers: Iterable[str]) -> dict[str, Any]:
 
 # ---- the document --------------------------------------------------------------------------------------------------
 
-# A subtask is answered as it was planned: what was left out there stays out.
+# A subtask is returned as planned: fields that the plan left out are absent.
 _OF_A_SUBTASK = frozenset(v1.SubTask.model_fields) - {
     *("id", "parent_task_id", "key", "description", "required_skills", "depends_on"),
 }
-# What an answer may leave out, by record. All else is always there; the tests of the API hold every answer against it.
+# Optional response fields by record. All others are always present; the API tests check every answer against this.
 SOMETIMES: Mapping[str, frozenset[str]] = {
     "BatchResultAnswer": frozenset({"code", "detail", "errors", "replayed", "task_status"}),
     "DefaultsOut": frozenset(v1.DefaultsOut.model_fields),
@@ -130,21 +130,22 @@ SOMETIMES: Mapping[str, frozenset[str]] = {
     "TaskFailure": frozenset({"cause", "fix", "work_id"}),
     "UsageOut": frozenset(v1.UsageOut.model_fields),
 }
-# Two records of one name; and a field of a record may not have its name, or generated Python does not type-check.
+# Two records share a name. Also, a record's field must not have the record's name: generated Python would not
+# type-check.
 _RENAMED = {"Reason-Input": "ReasonSent", "Reason-Output": "WaitingReason"}
 
 
 def describe(app: FastAPI, routes: Iterable[DescribedRoute]) -> dict[str, Any]:
-    """FastAPI's document, with what it cannot express:
+    """Return FastAPI's document with these changes:
 
-    - responses and headers that operations share, so that each stands there once;
-    - names of schemas that are both sent and answered: `Usage` as it is sent, `UsageOut` as it is answered;
-    - no field or parameter has a default, since generators take one that has for one that is always there: requests
-      say it in words, and answers name what is always there as required;
-    - a parameter that may be left out is not null.
+    - Operations share responses and headers by reference.
+    - A schema used in requests and responses is split: `Usage` for requests, `UsageOut` for responses.
+    - No field or parameter has a `default`, because generators treat such a field as always present. Requests state
+      the default in the description; responses list the fields that are always present as required.
+    - An optional parameter is not nullable.
     """
     with warnings.catch_warnings():
-        # FastAPI itself silences this where it makes a parameter; our models are built at their first use only.
+        # FastAPI silences this warning when it creates a parameter, but our models are only built at first use.
         warnings.simplefilter("ignore", UnsupportedFieldAttributeWarning)
         found: dict[str, Any] = FastAPI.openapi(app)
     components = found.setdefault("components", {})
@@ -171,7 +172,7 @@ def describe(app: FastAPI, routes: Iterable[DescribedRoute]) -> dict[str, Any]:
 
 
 def _shared_responses(routes: Iterable[DescribedRoute]) -> dict[str, Any]:
-    """The refusals, one response for each set of codes that a status can have."""
+    """Return the error responses: one for each set of codes that a status can have."""
     found: dict[str, Any] = {}
     for route in routes:
         for status, codes in _codes(route).items():
@@ -184,19 +185,19 @@ def _shared_responses(routes: Iterable[DescribedRoute]) -> dict[str, Any]:
 
 
 def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
-    """The same without title and null; a default in words."""
+    """Return the parameter without title and null, and with its default in the description."""
     schema = {key: value for key, value in parameter["schema"].items() if key not in ("title", "description")}
     branches = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
     if len(branches) == 1:
         schema = {**branches[0], **{key: value for key, value in schema.items() if key not in ("anyOf", "default")}}
-    with_words = {"description": parameter["description"]} if "description" in parameter else {}
+    described = {"description": parameter["description"]} if "description" in parameter else {}
     if "default" in schema:
-        with_words["default"] = schema.pop("default")
-        _say_default(with_words)
-    return {**parameter, **with_words, "schema": schema}
+        described["default"] = schema.pop("default")
+        _describe_default(described)
+    return {**parameter, **described, "schema": schema}
 
 
-def _say_default(field: dict[str, Any]) -> None:
+def _describe_default(field: dict[str, Any]) -> None:
     default = field.pop("default", None)
     if default is not None and default not in ([], {}, ""):
         words = f"By default {str(default).lower() if isinstance(default, bool) else default}."
@@ -204,32 +205,32 @@ def _say_default(field: dict[str, Any]) -> None:
 
 
 def _for_generators(document: dict[str, Any], schemas: dict[str, Any]) -> dict[str, Any]:
-    """The document with its schemas named and written as `describe` says."""
+    """Return the document with renamed and split schemas; see `describe`."""
     operations = _renamed([document["paths"], document["components"]["responses"]], _RENAMED)
     document["paths"], document["components"]["responses"] = operations
     schemas = {_RENAMED.get(name, name): _renamed(schema, _RENAMED) for name, schema in schemas.items()}
     every = [operation for methods in document["paths"].values() for operation in methods.values()]
     sent = _reached([[each.get("requestBody"), each["parameters"]] for each in every], schemas)
     answered = _reached([document["components"]["responses"], [each["responses"] for each in every]], schemas)
-    # In what is sent, fields may be left out that are always answered.
+    # Fields may be optional in requests and always present in responses, so such schemas need two versions.
     twice = {name: f"{name}Out" for name in sent & answered if "properties" in schemas[name]}
     for name in answered - sent:
         schemas[name] = _renamed(schemas[name], twice)
     for name, given in twice.items():
         schemas[given] = _renamed(schemas[name], twice)
     for name, schema in schemas.items():
-        schema["title"] = name  # generators name enums by it
+        schema["title"] = name  # generators use it as the name of enums
         fields = schema.get("properties", {})
         if fields and (name in answered - sent or name in twice.values()):
             schema["required"] = sorted(fields.keys() - SOMETIMES.get(name, frozenset()))
         for field in fields.values():
-            _say_default(field)
+            _describe_default(field)
     document["components"]["schemas"] = {name: schemas[name] for name in sorted(sent | answered | {*twice.values()})}
     return document
 
 
 def _reached(roots: Any, schemas: Mapping[str, Any]) -> set[str]:
-    """The names of all schemas that these lead to."""
+    """Return the names of all schemas reachable from `roots`."""
     found: set[str] = set()
     waiting = list(_names(roots))
     while waiting:
@@ -252,7 +253,7 @@ def _names(part: Any) -> Iterator[str]:
 
 
 def _renamed(part: Any, names: Mapping[str, str]) -> Any:
-    """A copy, in which some references lead elsewhere."""
+    """Return a copy with references to the schemas in `names` renamed."""
     if isinstance(part, dict):
         return {key: _renamed(each, names) for key, each in part.items()}
     if isinstance(part, list):

@@ -1,4 +1,4 @@
-"""The query models of the API, and how a query is read: an unknown name, or one given twice, is refused."""
+"""The API's query models, and the strict parser for them: unknown and repeated names are refused."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _moment(value: Any) -> Any:
         try:
             return datetime.fromisoformat(value.upper())
         except ValueError:
-            pass  # the 30th of February; refused below like any other text
+            pass  # no such date, such as 30 February: refused below
     raise PydanticCustomError("time", "must be an RFC 3339 time")
 
 
@@ -54,7 +54,7 @@ def _label(value: Any) -> Any:
     raise PydanticCustomError("label", "must be key:value")
 
 
-# Each behind the bounds of its field, so that the schema shows these.
+# In an annotation these come after the field's bounds, so that the schema shows the bounds.
 AsWhole = BeforeValidator(_whole)
 AsNumber = BeforeValidator(_number)
 AsTruth = BeforeValidator(_truth, json_schema_input_type=bool | Literal["", "0", "1"])
@@ -63,13 +63,13 @@ Label = Annotated[str, BeforeValidator(_label), Field(json_schema_extra={"patter
 
 
 class Query(Request):
-    """Strict about what a text must look like to be a number; repeated names are lists, where one is expected."""
+    """Base of all query models: strict number formats; a repeated name is allowed only for list fields."""
 
     model_config = ConfigDict(strict=True)
 
 
 class NoQuery(Query):
-    """Nothing."""
+    """A query without parameters."""
 
 
 class PageQuery(Query):
@@ -94,25 +94,28 @@ class TasksQuery(PageQuery):
     label: Annotated[list[Label], Field(description="key:value; all of these.", max_length=32)] = Field(
         default_factory=list
     )
-    created_after: Annotated[Moment | None, Field(description="Created then or later.")] = None
-    created_before: Annotated[Moment | None, Field(description="Created earlier than then.")] = None
+    created_after: Annotated[Moment | None, Field(description="Created at this time or later.")] = None
+    created_before: Annotated[Moment | None, Field(description="Created before this time.")] = None
     order_by: Literal["created_at", "-created_at", "priority"] = "-created_at"
 
 
 class TaskQuery(Query):
     wait_seconds: Annotated[
-        float, Field(ge=0, le=WAIT_SECONDS_MAX, description="Hold the answer back so long."), AsNumber
+        float, Field(ge=0, le=WAIT_SECONDS_MAX, description="Seconds to wait at most."), AsNumber
     ] = 0
     until: Annotated[
         Literal["final", "change"],
-        Field(description="What to wait for: its outcome, or any change since the ETag in If-None-Match."),
+        Field(description="What to wait for: the outcome, or any change since the ETag in If-None-Match."),
     ] = "final"
-    explain: Annotated[bool, Field(description="Say also why it is not done yet, of the same moment."), AsTruth] = False
+    explain: Annotated[bool, Field(description="Also explain why the task is not done yet."), AsTruth] = False
 
 
 class OutputQuery(Query):
     attempt: (
-        Annotated[int, Field(ge=1, le=2**31, description="Of this attempt, rather than what counts."), AsWhole] | None
+        Annotated[
+            int, Field(ge=1, le=2**31, description="The output of this attempt instead of the accepted one."), AsWhole
+        ]
+        | None
     ) = None
 
 
@@ -122,20 +125,19 @@ class ApprovalsQuery(PageQuery):
 
 
 class EventsQuery(Query):
-    after: Annotated[
-        int, Field(ge=0, le=CURSOR_MAX, description="The id of the last event that was seen."), AsWhole
-    ] = 0
+    after: Annotated[int, Field(ge=0, le=CURSOR_MAX, description="The id of the last event received."), AsWhole] = 0
     page_size: Annotated[int, Field(ge=1, le=PAGE_SIZE_MAX), AsWhole] = PAGE_SIZE
     page_token: Annotated[str, Field(pattern=r"^[0-9]{0,18}$", description="The same as after.")] = ""
 
 
 class TaskAuditQuery(PageQuery):
     after: (
-        Annotated[int, Field(ge=0, le=CURSOR_MAX, description="The index of the last record that was seen."), AsWhole]
-        | None
+        Annotated[int, Field(ge=0, le=CURSOR_MAX, description="The index of the last record received."), AsWhole] | None
     ) = None
-    actor: Annotated[str, Field(min_length=1, max_length=128, description="Who: an id.")] | None = None
-    action: Annotated[str, Field(min_length=1, max_length=128, description="What: such as task.submit.")] | None = None
+    actor: Annotated[str, Field(min_length=1, max_length=128, description="The id of the actor.")] | None = None
+    action: (
+        Annotated[str, Field(min_length=1, max_length=128, description="The action, such as task.submit.")] | None
+    ) = None
 
 
 class AuditQuery(TaskAuditQuery):
@@ -144,22 +146,26 @@ class AuditQuery(TaskAuditQuery):
 
 class MessagesQuery(PageQuery):
     after: (
-        Annotated[str, Field(min_length=1, max_length=64, description="The id of the last one that was seen.")] | None
+        Annotated[str, Field(min_length=1, max_length=64, description="The id of the last message received.")] | None
     ) = None
 
 
 class ReadyQuery(Query):
-    verbose: Annotated[bool, Field(description="All that it rests on; for operators."), AsTruth] = False
+    verbose: Annotated[bool, Field(description="Show every check; for operators."), AsTruth] = False
 
 
 Asked = TypeVar("Asked", bound=Query)
 
 
 def read_query(model: type[Asked], raw: bytes, safe: Safe) -> Asked:
-    """
+    """Parse a query string into its model.
+
+    Args:
+        safe: redacts names in error details.
+
     Raises:
-        Malformed: it is no text.
-        Invalid: with every place that is wrong, each below /query.
+        Malformed: the query is not UTF-8 percent-encoded text, or has too many fields.
+        Invalid: `details` has the pointer of each error, below /query.
     """
     if not raw:
         return cast(Asked, _nothing_asked(model))
@@ -191,7 +197,7 @@ def read_query(model: type[Asked], raw: bytes, safe: Safe) -> Asked:
 
 @lru_cache
 def _nothing_asked(model: type[Query]) -> Query:
-    """All defaults; a query is never changed, so one serves all."""
+    """Return the model with all defaults. Queries are never changed, so one instance is enough."""
     return model()
 
 

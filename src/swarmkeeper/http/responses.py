@@ -1,4 +1,4 @@
-"""The responses of this API: JSON that is encoded once, sent in pieces where it is long."""
+"""Response classes: JSON that is encoded once and sent in pieces if it is long."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 PROBLEM_TYPE = "application/problem+json"
-PIECE_BYTES = 256 << 10  # of a body are sent at once
+PIECE_BYTES = 256 << 10  # of a body sent at once
 
-# One encoder for all answers. Keys keep their order, so that answers read as they are written.
+# One encoder for all responses. It keeps the order of keys.
 encode = msgspec.json.Encoder().encode
 
 
 class Json(JSONResponse):
-    """`content` is what JSON can hold, or bytes that are JSON already."""
+    """A JSON response. Args: `content` is a JSON value, or bytes that are already JSON."""
 
     def __init__(self, content: Any, status_code: int = 200, headers: Mapping[str, str] | None = None) -> None:
-        # Starlette's own constructor looks for headers that nobody sets here, and takes three times as long.
+        # Starlette's constructor handles headers that are never set here, and takes three times as long.
         self.status_code = status_code
         self.background = None
         self.body = content if isinstance(content, bytes) else encode(content)
@@ -35,7 +35,7 @@ class Json(JSONResponse):
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         sent = 0
         while len(self.body) - sent > PIECE_BYTES:
-            # A slow reader waits for their own next piece, and others are answered between two of them.
+            # Sending in pieces lets the event loop answer other calls in between.
             piece = self.body[sent : sent + PIECE_BYTES]
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             await asyncio.sleep(0)

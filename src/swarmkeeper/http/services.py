@@ -1,4 +1,4 @@
-"""What the HTTP layer is given by the composition root: the services it calls, and its settings."""
+"""`Services`: the services and settings that the composition root passes to the HTTP layer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from swarmkeeper.reads.reading_thread import Looks
 
 
 def _unobserved(method: str, path: str, status: int, microseconds: int) -> None:
-    """Where nobody counts answers."""
+    """The default of `answered`: no metrics."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class Services:
     log: Log
     version: str
     refusals: Refusals
-    metrics: Callable[[], tuple[bytes, str]]  # their text, and its media type
-    readiness: Callable[[bool], Mapping[str, Json]]  # has "ready"; True asks for all that it rests on
-    answered: Callable[[str, str, int, int], None] = _unobserved  # method, path as declared, status, microseconds
+    metrics: Callable[[], tuple[bytes, str]]  # the text and its media type
+    readiness: Callable[[bool], Mapping[str, Json]]  # has "ready"; True also returns every check
+    answered: Callable[[str, str, int, int], None] = _unobserved  # method, path template, status, microseconds
     limits: HttpLimits = field(default_factory=HttpLimits)

@@ -1,6 +1,6 @@
-"""Looks whether a store still holds what must always hold: the audit log as written, and the invariants of the rows.
+"""Checks a store: verifies the audit log and the invariants of the rows.
 
-Each check of rows is one statement, so it sees one moment even of a store that a server is writing to.
+Each check of rows is one statement, so it sees one consistent state even while a server writes to the store.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from swarmkeeper.core.states import FINAL, TASK_CLOSED, AttemptOutcome, Kind, Ou
 from swarmkeeper.engine.engine_time import APART
 from swarmkeeper.govern import audit
 from swarmkeeper.govern.audit import Verdict
-from swarmkeeper.reads.audit_queries import text_of, untold
+from swarmkeeper.reads.audit_queries import first_mismatch, text_of
 
 PAGE = 500
-SHOWN = 20  # findings of one check; the rest is counted by looking again after mending
+SHOWN = 20  # findings listed for one check; run it again after a repair to see the rest
 
 
 # ---- the audit log -------------------------------------------------------------------------------------------------
 
 
 async def verify_audit(store: Store) -> dict[str, Verdict]:
-    """What verifying each tenant's log came to. A server may be writing meanwhile: what it adds is not looked at."""
+    """Verify the audit log of each tenant. A server may be running: records that it adds meanwhile are not checked."""
     tenants = [row["tenant"] for row in await store.read("audit_tenants", {})]
     verdicts = {text_of(tenant): await _verify_one(store, tenant) for tenant in tenants}
     lost = await store.read("doctor_event_without_record", WORDS)
     for row in lost:
-        # Records that are gone together with the head of their log leave no other trace.
+        # If records are missing together with the head of their log, only the events still refer to them.
         verdict = verdicts.get(row["tenant"], Verdict("whole", 0))
         if verdict.status == "whole":
             reason = "an event names a record that is not there"
@@ -48,8 +48,8 @@ async def _verify_one(store: Store, tenant: bytes) -> Verdict:
     loop = asyncio.get_running_loop()
 
     def records() -> Iterator[AuditLeaf]:
-        # In a thread of its own, because the verifier asks for one record after the other; the store is asked where
-        # it lives, a page at a time, so that no log is too large.
+        # Runs in a thread, because the verifier takes a plain iterator. The store is read on its own loop, a page at a
+        # time, so that logs of any size fit into memory.
         place = 0
         while True:
             asked = {"tenant": tenant, "place": place, "size": size, "n": PAGE}
@@ -62,14 +62,14 @@ async def _verify_one(store: Store, tenant: bytes) -> Verdict:
 
     verdict = await asyncio.to_thread(lambda: audit.verify(records(), tree))
     if verdict.status != "tampered" and tree is not None:
-        # The head and what lies beyond it, seen at one moment.
+        # The head, and whether there are records beyond it, read in one statement.
         now = await _head(store, tenant)
         if now is None or now["size"] < tree.size:
             return replace(verdict, status="incomplete", reason="the head of the log went back while it was read")
         if now["beyond"]:
             reason = f"there are more records than the {now['size']} that the tree was made of"
             return replace(verdict, status="tampered", index=verdict.records, reason=reason)
-    if verdict.status != "whole" or tree is None or (wrong := await untold(store, tenant, tree.size)) is None:
+    if verdict.status != "whole" or tree is None or (wrong := await first_mismatch(store, tenant, tree.size)) is None:
         return verdict
     index, reason, altered = wrong
     return replace(verdict, status="tampered" if altered else "incomplete", index=index, reason=reason)
@@ -101,16 +101,16 @@ def _leaf(tenant: bytes, row: Mapping[str, Any]) -> AuditLeaf:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One fact that must hold, and the named read that finds what breaks it."""
+    """An invariant, and the named read that finds violations of it."""
 
-    invariant: int  # its number in the documentation; 0: the file itself
+    invariant: int  # its number in the documentation; 0: the database file
     read: str
     says: str
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that breaks an invariant."""
+    """A violation of an invariant."""
 
     check: Check
     subject: str  # the id of a task, work item, event, record or approval
@@ -152,7 +152,7 @@ def _json(words: Any) -> str:
     return json.dumps(sorted(str(word) for word in words))
 
 
-# The words that the statements are given; see core/states.py.
+# Parameters of the statements; see core/states.py.
 WORDS: Mapping[str, Any] = {
     "n": SHOWN,
     "ended_well": str(AttemptOutcome.SUCCEEDED),
@@ -182,11 +182,12 @@ WORDS: Mapping[str, Any] = {
 
 
 async def examine(store: Store, rules: Rules, *, deep: bool, wall: int) -> list[Finding]:
-    """What is wrong with the store; `deep` looks at every row and every audit record, else at the file alone.
+    """Return the violations found in the store.
 
     Args:
-        rules: what must not be found in the evidence. A rule that is younger than the store may find what was no
-            secret when it was written down.
+        rules: redaction rules for the evidence. A rule newer than the store may match text that was not a secret when
+            it was written.
+        deep: also check every row and every audit record, not only the file.
         wall: the wall clock, in microseconds.
     """
     findings = []
@@ -204,7 +205,7 @@ async def examine(store: Store, rules: Rules, *, deep: bool, wall: int) -> list[
 
 
 async def _secrets(store: Store, rules: Rules, check: Check) -> AsyncIterator[str]:
-    """Where something stands that redaction would not have let through, up to SHOWN places."""
+    """Yield the subjects of rows that contain text that redaction would hide, at most SHOWN."""
     place = shown = 0
     while rows := await store.read(check.read, {"place": place, "n": PAGE}):
         for row in rows:
@@ -214,12 +215,12 @@ async def _secrets(store: Store, rules: Rules, check: Check) -> AsyncIterator[st
                 yield str(row["subject"])
 
 
-# What redaction writes in a secret's place, whole or cut short; beside `password=` it would look like one itself.
+# The text that redaction writes in place of a secret, whole or truncated. After `password=` it would match a rule.
 _HIDDEN = re.compile(r"\[redacted:[a-z0-9-]+(?::[0-9A-Za-z_-]{1,32}){0,2}\]|(?:\[[a-z0-9:_-]*)?…")
 
 
 def _said(head: bytes | None) -> Any:
-    """A record's head without its numbers: one trace in 70,000 has the digits of a payment card."""
+    """Return a record's head without its numbers: one trace id in 70,000 has the digits of a payment card."""
     leaf = _read(head)
     return {name: part for name, part in leaf.items() if name not in _NUMBERS} if isinstance(leaf, dict) else leaf
 
@@ -231,8 +232,8 @@ def _read(kept: str | bytes | None) -> Any:
     if kept is None:
         return None
     text = kept if isinstance(kept, str) else kept.decode("utf-8", "replace")
-    text = _HIDDEN.sub("<>", text)  # no rule reads across these
+    text = _HIDDEN.sub("<>", text)  # no rule matches across this
     try:
         return json.loads(text)
-    except ValueError:  # not as it was written; the audit log tells of that
+    except ValueError:  # altered after it was written; verifying the audit log reports that
         return text

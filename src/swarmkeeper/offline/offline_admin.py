@@ -1,4 +1,4 @@
-"""What an administrator does on the store itself, whether or not a server runs on it: one command, one transaction."""
+"""Administration directly on the store, with or without a running server: one command, one transaction."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from swarmkeeper.govern.access import Role
 DAY = 86_400_000_000
 NAME_MAX = 128
 DAYS_MAX = 3650
-BACKLOG_MAX = 1_000_000_000  # of what can be set; no bound at all is said in another way
-# A key of the first administrator has nobody else to be made by.
+BACKLOG_MAX = 1_000_000_000  # the largest bound; for no bound, use `unbounded`
+# The actor of commands given here. The first administrator's key cannot be created by another key.
 KEY_ID = "console"
 TENANT = "default"
 
 
 @dataclass(frozen=True, slots=True)
 class KeyWish:
-    """The key that is wanted."""
+    """The attributes of a key to create."""
 
     role: str
     bot: str | None = None
@@ -42,7 +42,7 @@ class KeyWish:
 
 @dataclass(frozen=True, slots=True)
 class TenantWish:
-    """What a tenant shall have; None leaves it as it is."""
+    """The new settings of a tenant; None leaves a setting unchanged."""
 
     tenant: str
     weight: int | None = None
@@ -53,15 +53,16 @@ class TenantWish:
 async def create_key(
     store: Store, wish: KeyWish, *, clock: Clock, entropy: Entropy, rules: Rules, pepper: bytes | None = None
 ) -> tuple[str, str]:
-    """Make a key on an open store; the id of its record, and its text, which is kept nowhere.
+    """Create a key on an open store; return the id of its record, and its text, which is not stored.
 
-    `pepper` is the configured one; without it the store's own is used.
+    Args:
+        pepper: the configured pepper; None uses the store's own.
 
     Raises:
-        Invalid: no such key can be; `details` say why.
+        Invalid: such a key cannot be created; `details` has the reasons.
     """
     _check(wish)
-    engine = await _beside(store, clock, entropy, rules)
+    engine = await _engine(store, clock, entropy, rules)
     if pepper is None:
         pepper = (await store.start()).pepper
     made = keys.new_key(entropy.secret(keys.ENTROPY_BYTES))
@@ -81,11 +82,11 @@ async def create_key(
 
 
 async def set_tenant(store: Store, wish: TenantWish, *, clock: Clock, entropy: Entropy, rules: Rules) -> None:
-    """Change what a tenant may have. A server that runs on the store takes it in by itself.
+    """Change a tenant's settings. A server that runs on the store picks up the change.
 
     Raises:
         NotFound: there is no such tenant.
-        Invalid: it cannot have that; `details` say why.
+        Invalid: a value is out of range; `details` has the reasons.
     """
     wrong: list[Detail] = []
     if wish.weight is not None and not 1 <= wish.weight <= WEIGHT_MAX:
@@ -96,19 +97,22 @@ async def set_tenant(store: Store, wish: TenantWish, *, clock: Clock, entropy: E
         wrong.append(("/max_backlog", "contradiction", "set either a bound or no bound"))
     if wrong:
         raise Invalid("not a valid value for a tenant", details=tuple(wrong))
-    engine = await _beside(store, clock, entropy, rules)
+    engine = await _engine(store, clock, entropy, rules)
     by = Principal(wish.tenant, KEY_ID, Role.ADMIN)
     await engine.once(SetTenant(by=by, weight=wish.weight, max_backlog=wish.max_backlog, unbounded=wish.unbounded))
 
 
 async def reset_clock(store: Store, *, clock: Clock, entropy: Entropy, rules: Rules) -> int:
-    """Set the store's time back to the wall clock, where it is ahead; by how many microseconds it was, 0 for not.
+    """Set the store's time back to the wall clock if it is ahead.
 
-    The store must be open for this process alone. Each tenant's audit log says so first: if this ends in between, it
-    can be done again, and says so again.
+    The store must be open in this process only. The change is first recorded in each tenant's audit log; if the process
+    ends in between, run it again, and it is recorded again.
+
+    Returns:
+        How far the store's time was ahead, in microseconds; 0 if it was not.
 
     Raises:
-        StillStopping: long work is under way, whose steps are ordered by time; a server has to finish it first.
+        StillStopping: a background job is in progress, whose steps are ordered by time; a server must finish it first.
     """
     started = await store.start()
     if started.alive_at - clock.now() <= APART:
@@ -117,7 +121,7 @@ async def reset_clock(store: Store, *, clock: Clock, entropy: Entropy, rules: Ru
         raise StillStopping(
             "long work is in progress: start a server, let it finish, stop it, and try again", retry_after=1
         )
-    engine = await _beside(store, clock, entropy, rules)
+    engine = await _engine(store, clock, entropy, rules)
     for tenant in await fetch(store, TENANTS):
         by = Principal(tenant.id, KEY_ID, Role.ADMIN)
         await engine.once(ResetClock(by=by, before=engine.now(), after=clock.now()))
@@ -127,15 +131,15 @@ async def reset_clock(store: Store, *, clock: Clock, entropy: Entropy, rules: Ru
     return ahead
 
 
-async def _beside(store: Store, clock: Clock, entropy: Entropy, rules: Rules) -> Engine:
-    """An engine for one command, whether or not another runs on the store."""
+async def _engine(store: Store, clock: Clock, entropy: Entropy, rules: Rules) -> Engine:
+    """Start an engine for one command; another engine may be running on the store."""
     engine = Engine(store, clock=clock, entropy=entropy, rules=rules, limits=Limits(), broker=_NoBroker(), log=_no_log)
     await engine.start(alone=False)
     return engine
 
 
 def _check(wish: KeyWish) -> None:
-    """The rules of `POST /keys`: a key made here is one that the API would make."""
+    """Check the same rules as `POST /keys`."""
     wrong: list[Detail] = []
     if wish.role not in frozenset(Role):
         wrong.append(("/role", "unknown", f"must be one of {', '.join(Role)}"))
@@ -159,7 +163,7 @@ def _is_name(text: str) -> bool:
 
 
 class _NoBroker:
-    """Nobody in this process waits to be woken; the server beside it looks by itself."""
+    """Does nothing: no one in this process waits for hints, and a running server watches the store by itself."""
 
     async def publish(self, topic: str, body: bytes = b"") -> None:
         return

@@ -1,1 +1,1 @@
-"""What the API answers with: queries, views, the event feed, approvals, audit records and explanations."""
+"""The read side of the API: queries, views, the event feed, approvals, audit records and explanations."""

@@ -1,4 +1,4 @@
-"""What people are asked, as they read it. Deciding is the engine's; nothing here changes anything."""
+"""Reads approvals. The engine decides them; this module changes nothing."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from swarmkeeper.reads.views import Inline, View
 
 
 class ApprovalQueries:
-    """Approvals: those of the tenant for whoever may read approvals, those of one task for whoever may read tasks."""
+    """Reads approvals of a tenant, or of one task. For the latter, permission to read tasks is enough."""
 
     def __init__(self, store: ReadsOnly, rules: Rules) -> None:
         self._store = store
         self._rules = rules
 
     async def approval(self, principal: Principal, approval_id: str) -> View:
-        """One approval, with its subject whole.
+        """Return one approval with its whole subject.
 
         Raises:
-            NotFound: there is none of that id in the tenant.
-            Forbidden: the role reads neither approvals nor tasks.
+            NotFound: the tenant has no approval with this id.
+            Forbidden: the role may read neither approvals nor tasks.
         """
-        self._must(principal, of_one_task=True)
+        self._require(principal, of_one_task=True)
         found = await fetch(self._store, named_reads.APPROVAL_ROW, tenant=principal.tenant, approval=approval_id)
         if not found:
             raise NotFound("no such approval")
@@ -44,8 +44,8 @@ class ApprovalQueries:
         page_size: int = PAGE_SIZE,
         page_token: str = "",
     ) -> View:
-        """A page of approvals, oldest first, that ends early rather than carry much; of another's task, none."""
-        self._must(principal, of_one_task=task_id is not None)
+        """Return a page of approvals, oldest first; it ends early if it gets large. An unknown task yields none."""
+        self._require(principal, of_one_task=task_id is not None)
         if not 1 <= page_size <= PAGE_SIZE_MAX:
             raise Invalid("no such page", details=(("/query/page_size", "range", f"must be 1 to {PAGE_SIZE_MAX}"),))
         after = views.read_token(page_token, str)[0] if page_token else ""
@@ -66,21 +66,21 @@ class ApprovalQueries:
         last = sizes[fitting - 1].id
         found = await fetch(self._store, rows_of, **{**asked, "limit": fitting})
         inline = Inline()
-        # One that was decided in between has let another in from the page after this one.
+        # If an approval was decided between the two reads, one from the next page may have moved in.
         shown = [approval(row, inline) for row in found if row.id <= last]
-        readable = [_readable(one, self._rules, principal.tenant) for one in shown]
+        readable = [_readable(view, self._rules, principal.tenant) for view in shown]
         return views.page(readable, views.token(last) if fitting < len(sizes) else "")
 
-    def _must(self, principal: Principal, *, of_one_task: bool) -> None:
+    def _require(self, principal: Principal, *, of_one_task: bool) -> None:
         if self._rules.may(principal, "approval.read"):
             return
-        # What is asked about a task is no more secret than the task.
+        # An approval is no more secret than its task.
         if not (of_one_task and self._rules.may(principal, "task.read")):
             raise Forbidden(self._rules.why_not(principal, "approval.read"))
 
 
 def approval(row: ApprovalRow, inline: Inline | None) -> View:
-    """An approval as the wire shows it; a subject for which there is no room left stands as a reference."""
+    """Return an approval in wire format. A subject that does not fit into `inline` is replaced by a reference."""
     subject = row.subject or "null"
     size = len(subject.encode())
     whole = inline is None or inline.fits(size)
@@ -106,13 +106,13 @@ def approval(row: ApprovalRow, inline: Inline | None) -> View:
 
 
 def _readable(shown: View, rules: Rules, tenant: str) -> View:
-    """The same without secrets. A plan is kept whole, since it is what is approved; to look through a long one takes a
-    while, which is why approvals are looked at on a thread of their own (looking.py).
+    """Redact an approval. A plan is kept whole, because people approve it; redacting a long plan takes a while, so
+    approvals are read on the reading thread (reading_thread.py).
     """
     subject = shown["subject"]
     if isinstance(subject, dict) and isinstance(subject.get("subtasks"), list):
-        # One by one: a plan may be longer than what redaction looks through at a time.
-        subtasks = [rules.redact(one, tenant=tenant).value for one in subject["subtasks"]]
+        # One subtask at a time, because redaction bounds the size of its input.
+        subtasks = [rules.redact(subtask, tenant=tenant).value for subtask in subject["subtasks"]]
         subject = {**subject, "subtasks": subtasks}
     else:
         subject = rules.redact(subject, tenant=tenant).value

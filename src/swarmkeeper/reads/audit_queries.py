@@ -1,5 +1,5 @@
-"""Looking at the audit log: pages of one tenant's records, in the order in which they were made, for whoever may; and
-whether the events of the feed are those that the log says. Verifying the log itself is doctor.py's.
+"""Reads pages of a tenant's audit records in order, and checks that the feed's events match the log. doctor.py verifies
+the log itself.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from swarmkeeper.govern.tree import leaf_hash
 from swarmkeeper.reads import views
 from swarmkeeper.reads.views import View
 
-Row = Mapping[str, Any]  # of the reads of doctor.py, which hold bytes that may be no text
+Row = Mapping[str, Any]  # a row of doctor.py's reads; its bytes may not be valid text
 
-# One filter is found by an index; what a second one leaves of that is looked through so far, and no further: such a
-# page may be short, or empty, and still tell where to go on.
+# One filter uses an index. Further filters scan at most this many of its rows, so such a page may be short, or empty,
+# although it has a next page.
 LOOKED_AT_MAX = 2_000
 
 
-_PLACES_OF = {
+_POSITIONS_BY = {
     "task": named_reads.AUDIT_PLACES_OF_TASK,
     "actor": named_reads.AUDIT_PLACES_OF_ACTOR,
     "action": named_reads.AUDIT_PLACES_OF_ACTION,
@@ -49,10 +49,10 @@ class AuditQueries:
         page_size: int,
         page_token: str = "",
     ) -> View:
-        """The tenant's records after an index, with any of the filters.
+        """Return the tenant's records after the index `after` that match all filters.
 
         Raises:
-            Forbidden: the role does not read the log.
+            Forbidden: the role may not read the audit log.
         """
         if not self._rules.may(principal, "audit.read"):
             raise Forbidden(self._rules.why_not(principal, "audit.read"))
@@ -61,7 +61,7 @@ class AuditQueries:
         read, by = named_reads.AUDIT_PLACES, {}
         for filter_, value in (("task", task_id), ("actor", actor), ("action", action)):
             if value is not None:
-                read, by = _PLACES_OF[filter_], {filter_: value}
+                read, by = _POSITIONS_BY[filter_], {filter_: value}
                 break
         further = {
             filter_: value
@@ -84,10 +84,10 @@ class AuditQueries:
         return views.page([_record(row) for row in rows], following)
 
     async def audit_of_task(self, principal: Principal, task_id: str, **filters: Any) -> View:
-        """The same of one task.
+        """Return the audit records of one task; see `audit`.
 
         Raises:
-            NotFound: there is none in the tenant.
+            NotFound: the tenant has no such task.
         """
         page = await self.audit(principal, task_id=task_id, **filters)
         if page["items"]:
@@ -98,7 +98,7 @@ class AuditQueries:
 
 
 def _record(row: AuditRecordRow) -> View:
-    """The leaf and its body as the public record."""
+    """Return the leaf and its body as a public record."""
     leaf: Mapping[str, Any] = msgspec.json.decode(row.leaf)
     events, payload = audit.decode_body(row.body) if row.body is not None else ((), None)
     return {
@@ -122,25 +122,28 @@ def _record(row: AuditRecordRow) -> View:
     }
 
 
-# ---- events, which the log covers ------------------------------------------------------------------------------------
+# ---- events, whose hashes the log contains ---------------------------------------------------------------------------
 
 _PAGE = 500
-# Events of one record stand close together in the feed. Where so many others came first, they are not there.
-_APART_MAX = 50_000
+# Events of one record are close together in the feed. If this many others come first, they count as missing.
+_HELD_MAX = 50_000
 
 
 def text_of(kept: bytes) -> str:
-    """A text that is read to be verified: what is no UTF-8 is no crash, and equals no text that was written."""
+    """Decode text for verification. Invalid UTF-8 does not raise, and does not equal any text that was written."""
     return kept.decode("utf-8", "surrogateescape")
 
 
-async def untold(store: ReadsOnly, tenant: bytes, size: int) -> tuple[int, str, bool] | None:
-    """The first of the tenant's first `size` records whose events are not as it says: its index, what is wrong, and
-    whether something is altered rather than missing. None where all are.
+async def first_mismatch(store: ReadsOnly, tenant: bytes, size: int) -> tuple[int, str, bool] | None:
+    """Compare the tenant's first `size` records with their events.
 
-    Records without a body, and those of versions that hashed no events, tell nothing.
+    Records without a body, and records of versions that did not hash events, are skipped.
+
+    Returns:
+        For the first record that does not match: its index, the reason, and True if an event was altered, False if one
+        is missing. None if all match.
     """
-    feed = _Told(store, tenant)
+    feed = _EventsByRecord(store, tenant)
     place = 0
     while place < size:
         asked = {"tenant": tenant, "place": place, "size": size, "n": _PAGE}
@@ -159,13 +162,13 @@ async def untold(store: ReadsOnly, tenant: bytes, size: int) -> tuple[int, str, 
                 continue
             if len(rows) < len(ids):
                 return record["place"], "an event that the record caused is not there", False
-            if not _are(rows, said):
+            if not _match(rows, said):
                 return record["place"], "the events that the record caused are not as it says", True
     return None
 
 
-class _Told:
-    """A tenant's feed, read once from its start, by the records that its events name."""
+class _EventsByRecord:
+    """Groups a tenant's events by the audit record they name, in one pass over the feed."""
 
     def __init__(self, store: ReadsOnly, tenant: bytes) -> None:
         self._store, self._tenant = store, tenant
@@ -175,7 +178,7 @@ class _Told:
         self._held = 0
 
     async def of_record(self, record: bytes, count: int) -> list[Row]:
-        while len(self._waiting.get(record, ())) < count and not self._ended and self._held < _APART_MAX:
+        while len(self._waiting.get(record, ())) < count and not self._ended and self._held < _HELD_MAX:
             asked = {"tenant": self._tenant, "after": self._after, "n": _PAGE}
             rows = await self._store.read("audit_events", asked)
             self._ended = len(rows) < _PAGE
@@ -188,15 +191,15 @@ class _Told:
         return found
 
 
-def _are(rows: Iterable[Row], said: str) -> bool:
+def _match(rows: Iterable[Row], said: str) -> bool:
     try:
         return audit.events_hash(map(_fact, rows)) == said
-    except (ValueError, msgspec.DecodeError):  # no text, or no JSON, or none that could have been hashed
+    except (ValueError, msgspec.DecodeError):  # not text, not JSON, or JSON that cannot have been hashed
         return False
 
 
 def _fact(row: Row) -> list[Any]:
-    """A stored event as it was hashed; see govern/audit.py."""
+    """Return a stored event in the form that was hashed; see govern/audit.py."""
     names = ("id", "at", "task", "sequence", "work", "kind", "actor")
-    told = [row[name].decode() if isinstance(row[name], bytes) else row[name] for name in names]
-    return [*told, views.json_of(row["body"]), views.json_of(row["redacted"])]
+    fields = [row[name].decode() if isinstance(row[name], bytes) else row[name] for name in names]
+    return [*fields, views.json_of(row["body"]), views.json_of(row["redacted"])]

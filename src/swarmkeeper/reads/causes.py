@@ -1,5 +1,6 @@
-"""Why an attempt did not succeed, as people are told it: what was said, of which attempt by which bot, when, and what
-happens next. Made of the row of a work item beside that of the last attempt at it (`subtasks_page`, `subtask_row`).
+"""Explains why an attempt did not succeed: the message, attempt, bot and time, and when the next try is due.
+
+The input is the row of a work item joined with its last attempt (`subtasks_page`, `subtask_row`).
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from swarmkeeper.core.named_reads import SubtaskRow
 from swarmkeeper.core.states import FINAL, AttemptOutcome, Status, TaskStatus, effective
 from swarmkeeper.reads.views import View, json_of, time
 
-# Of one message in a list; the attempt itself has the whole. Two hundred of them come with one task.
+# The bound of a message in a list of up to 200 subtasks; the attempt itself has the whole message.
 MESSAGE_LENGTH_MAX = 2_000
-# What is said where the bot said nothing itself.
+# Messages for attempts without one from the bot.
 _WORDS = {
     AttemptOutcome.FAILED: "it failed; its bot gave no reason",
     AttemptOutcome.EXPIRED: "its bot fell silent: the lease expired without a heartbeat",
@@ -24,7 +25,7 @@ _WELL = frozenset({Status.SUCCEEDED, Status.SKIPPED, Status.IN_REVIEW})
 
 
 def who_and_when(row: SubtaskRow, status: TaskStatus) -> View:
-    """Who has an item, or brought it to its end, and from when to when."""
+    """Return the bot that holds or ended an item, and when the attempt started and ended."""
     now = effective(status, Status(row.status))
     held = bool(row.held) and now is Status.LEASED
     ended = (now in FINAL or now is Status.IN_REVIEW) and row.last_round == row.round
@@ -36,7 +37,7 @@ def who_and_when(row: SubtaskRow, status: TaskStatus) -> View:
 
 
 def cause(row: SubtaskRow, status: TaskStatus) -> View | None:
-    """Why the last attempt at an item brought no result; None where it did, or there was none."""
+    """Return why the last attempt at an item failed; None if it succeeded or there was none."""
     now = effective(status, Status(row.status))
     if now in _WELL:
         return None
@@ -67,7 +68,7 @@ def cause(row: SubtaskRow, status: TaskStatus) -> View | None:
 
 
 def put_off(ending: str, error: Any, reason: str | None) -> str:
-    """What was said of an attempt after which its item waits; empty where nothing was."""
+    """Return the message of an attempt after which its item waits; empty if there is none."""
     said = (error or {}).get("message") or reason
     return (
         _cut(str(said))
@@ -79,7 +80,10 @@ def put_off(ending: str, error: Any, reason: str | None) -> str:
 
 
 def sentence(cause: View) -> str:
-    """`KeyError: 'x' (at bot.py:7 in execute); attempt 2 of fetch by crawler at 12:00:00Z`."""
+    """Return a cause as a sentence.
+
+    Example: `KeyError: 'x' (at bot.py:7 in execute); attempt 2 of fetch by crawler at 12:00:00Z`.
+    """
     said = str(cause["message"])
     if cause["attempt"] is not None:
         said += f"; attempt {cause['attempt']} of {cause['key']} by {cause['bot']} at {cause['at'][11:19]}Z"

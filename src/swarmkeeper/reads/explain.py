@@ -1,5 +1,5 @@
-"""Loads what it takes to say why a task waits, in as many statements for ten thousand subtasks as for one, and shows
-what core/rules/explain.py makes of it.
+"""Loads the data that core/rules/explain.py needs to explain why a task waits, and shows its result. The number of
+statements does not depend on the number of subtasks.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from swarmkeeper.reads import causes, views
 from swarmkeeper.reads.queries import Queries
 from swarmkeeper.reads.views import View
 
-ITEMS_MAX = 200  # listed one by one; the rest is counted
+ITEMS_MAX = 200  # listed individually; the rest is counted
 APPROVALS_MAX = 500
-GONE_AFTER = 86_400_000_000  # for which a bot that was not heard of may still be named, where none ever leaves the list
-# What may need a person first, so that it is among those listed.
+GONE_AFTER = 86_400_000_000  # microseconds without a call until a bot is ignored, if bots are never removed
+# Items that may need a person come first, so that they are among those listed.
 OPEN = (Status.READY, Status.WAITING, Status.LEASED, Status.IN_REVIEW, Status.BLOCKED)
 
 R = TypeVar("R")
@@ -39,35 +39,35 @@ def _json(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Now:
-    """What only the running orchestrator knows."""
+    """State that only the running orchestrator has."""
 
     time: Callable[[], int]
-    seen: Callable[[str], int | None] = lambda bot: None  # when a bot was last heard of; None: the store knows better
-    asked: Callable[[str], int] | None = None  # when a bot last asked for work; None: all do
+    seen: Callable[[str], int | None] = lambda bot: None  # when a bot last called; None: use the store's value
+    asked: Callable[[str], int] | None = None  # when a bot last asked for work; None: all bots ask
     parked: Callable[[], Iterable[str]] = tuple  # ids of the bots that wait for work
-    held: Callable[[str], int] = lambda bot: 0  # leases that a bot has
-    stuck: Callable[[str], tuple[Stuck, ...]] = lambda bot: ()  # its code that does not end
+    held: Callable[[str], int] = lambda bot: 0  # leases that a bot holds
+    stuck: Callable[[str], tuple[Stuck, ...]] = lambda bot: ()  # a bot's code that does not end
     overloaded: Callable[[], bool] = lambda: False
     usage: Callable[[Principal], list[Usage]] = lambda principal: []  # of the limits that are counted in memory
 
 
 class Explainer:
-    """Answers why a task is not done yet, for whoever may read the task."""
+    """Explains why a task is not done yet, to callers that may read the task."""
 
     def __init__(self, queries: Queries, limits: Limits, now: Now) -> None:
         self._queries, self._limits, self._now = queries, limits, now
 
     async def explain(self, principal: Principal, task_id: str) -> View:
-        """Every item of a task that is not final, with the one reason for which it is not.
+        """Return the items of a task that are not final, each with the one reason why.
 
         Raises:
-            NotFound, Forbidden: the caller may not see the task.
+            NotFound, Forbidden: the caller may not read the task.
         """
         async with self._queries.moment() as then:
             return await _Moment(then, self._limits, self._now).explain(principal, task_id)
 
     async def task(self, principal: Principal, task_id: str) -> tuple[View, int]:
-        """The task and its version, and with it the `explanation`: both of one moment."""
+        """Return the task with its `explanation`, and its version, from one snapshot."""
         async with self._queries.moment() as then:
             shown, version = await then.task_then(principal, task_id)
             shown["explanation"] = await _Moment(then, self._limits, self._now).explain(principal, task_id)
@@ -75,7 +75,7 @@ class Explainer:
 
 
 class _Moment:
-    """All reads are of one snapshot, so that no reason contradicts another."""
+    """Explains a task from one snapshot, so that the reasons are consistent."""
 
     def __init__(self, queries: Queries, limits: Limits, now: Now) -> None:
         self._queries, self._limits, self._now = queries, limits, now
@@ -94,7 +94,7 @@ class _Moment:
             groups = await self._fetch(
                 named_reads.OPEN_COUNTS, task=task.task, statuses=_json([str(one) for one in OPEN]), kind=Kind.REVIEW
             )
-            # Reviews of one round go to owners who differ: the second needs a second one.
+            # Reviews of one round must go to different owners, so each needs another owner.
             ahead = _ahead(groups)
             for group in groups:
                 alike = _item(group, ahead=ahead.get(group.key, 0))
@@ -107,7 +107,7 @@ class _Moment:
         first = (found[0][0].key, found[0][1]) if found else None
         held = None if task.status in TASK_CLOSED else explain.hold(task)
         if held is not None and held.reason not in counts:
-            # Nothing of it is ready just now, or all is done: the task itself is what waits.
+            # No item is ready, or all are done: the task itself waits.
             counts[held.reason] = 1
             shown.insert(0, _task_itself(task, held))
             first = ("", held)
@@ -124,7 +124,7 @@ class _Moment:
         }
 
     async def _near_limits(self, principal: Principal) -> list[View]:
-        """The limits that this caller has nearly used up: why a submission was refused, or soon will be."""
+        """Return the limits that the caller has nearly reached: why a submission was or soon will be refused."""
         used = self._now.usage(principal)
         for tenant in await self._fetch(named_reads.TENANT_ROW, tenant=principal.tenant):
             used += stored_usage(tenant, self._limits)
@@ -156,14 +156,14 @@ class _Moment:
             last_seen = max(bot.last_seen, self._now.seen(bot.id) or 0)
             here = bot.id in parked or now - last_seen <= self._limits.away
             if not here and now - last_seen >= (self._limits.forget_bots or GONE_AFTER):
-                continue  # it is gone: nobody is to wait for it
+                continue  # the bot is gone, so it is not expected to take work
             asked_at = now if self._now.asked is None or bot.id in parked else self._now.asked(bot.id)
             asks = now - asked_at <= self._limits.away
             found.append(Seen(bot, here, self._now.held(bot.id), asks, asked_at, stuck=self._now.stuck(bot.id)))
         return found
 
     async def _items(self, task: Standing, ahead: Mapping[str, int]) -> list[Item]:
-        """The first ones, with all that is to be told of each."""
+        """Return the first ITEMS_MAX open items with the details of each."""
         statuses = _json([str(one) for one in OPEN])
         rows = await self._fetch(named_reads.OPEN_ITEMS, task=task.task, statuses=statuses, limit=ITEMS_MAX)
 
@@ -194,7 +194,7 @@ class _Moment:
 
 
 def stored_usage(tenant: Tenant, limits: Limits) -> list[Usage]:
-    """How much of the limits that are counted in the store a tenant uses."""
+    """Return a tenant's use of the limits that are counted in the store."""
     return [
         Usage("open_tasks", "tenant", tenant.open_tasks, tenants.most_open(tenant, limits)),
         Usage("open_subtasks", "tenant", tenant.open_subtasks, limits.open_subtasks or None),
@@ -203,7 +203,7 @@ def stored_usage(tenant: Tenant, limits: Limits) -> list[Usage]:
 
 
 def _because_of(failure: View | None) -> str:
-    """What a failed task failed for, with the first error."""
+    """Return why a task failed, with the first error; empty if it did not fail."""
     if failure is None:
         return ""
     said = f"{failure['detail']} [{failure['code']}]"
@@ -211,7 +211,7 @@ def _because_of(failure: View | None) -> str:
 
 
 def _last(tried: LastAttemptRow | None) -> View:
-    """How the last attempt at an item ended, by whom, and what was said of it."""
+    """Return how the last attempt at an item ended, its bot, and the message."""
     if tried is None:
         return {}
     said = causes.put_off(tried.ending, views.json_of(tried.error), tried.reason)
@@ -219,7 +219,7 @@ def _last(tried: LastAttemptRow | None) -> View:
 
 
 def _ahead(groups: Iterable[OpenCountRow]) -> dict[str, int]:
-    """Of the reviews of the whole that are READY: how many come before each."""
+    """Return how many READY reviews come before each READY review of the whole task, by key."""
     keys = sorted(row.key for row in groups if row.key.startswith("review/") and row.status == Status.READY)
     return {key: number for number, key in enumerate(keys)}
 

@@ -1,8 +1,8 @@
-"""Events as they happen. One reader at the feed's end for the whole process, which hands each event to whoever follows
-it; a follower reads the store by itself only to catch up.
+"""Delivers events live. One reader per process reads the end of the feed and passes each event to its followers; a
+follower reads the store itself only to catch up.
 
-A follower is registered before its last look back, and hears live from the very place up to which that look saw:
-nothing falls between the two, nothing comes twice. Permission is the caller's: see `Queries.may_follow`.
+A follower is registered before its last catch-up read, and receives live events from exactly where that read ended. So
+it misses no event and gets none twice. The caller checks permissions: see `Queries.may_follow`.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from swarmkeeper.engine.loop import Log
 from swarmkeeper.reads import views
 from swarmkeeper.reads.views import View
 
-TOPIC = "events"  # what the engine hints at after each batch that told something
-LAG_MAX = 1_000  # events that may wait for one follower
+TOPIC = "events"  # the engine publishes a hint to it after each batch with events
+LAG_MAX = 1_000  # events that may be queued for one follower
 PAGE = 500
 SOME = 100  # events that a follower takes at once
-# What it takes to wake one follower, about. After each look that told something the feed rests for five times as long
-# as all of them take, so that however many follow, they take a sixth of the loop.
+# The approximate time to wake one follower. After each read with events, the feed rests for REST_TIMES as long as
+# waking all followers takes, so that any number of followers uses at most a sixth of the event loop.
 WAKE_SECONDS = 0.00004
 REST_TIMES = 5
-WOKEN_AT_ONCE = 50  # before others have their turn: two milliseconds
-LOOK_SECONDS = 1.0  # how much a lost hint costs, and only while somebody follows
+WOKEN_AT_ONCE = 50  # followers woken before the event loop runs others: two milliseconds
+LOOK_SECONDS = 1.0  # the delay if a hint is lost; the feed is read this often only while it has followers
 
 _CLOSED = frozenset(str(status) for status in TASK_CLOSED)
 
 
-class Told:
-    """One event, for all who follow it: what is made of it is made once."""
+class FeedEvent:
+    """One event, shared by all its followers, so that it is converted only once."""
 
     __slots__ = ("_form", "_view", "row")
 
@@ -51,30 +51,30 @@ class Told:
         return self._view
 
     def form(self, write: Callable[[View], bytes]) -> bytes:
-        """The event as `write` writes it; there is one way of writing in a process."""
+        """Return the event as encoded by `write`. The result is cached: a process must always pass the same `write`."""
         if self._form is None:
             self._form = write(self.view)
         return self._form
 
 
 class Subscription:
-    """An iterator over events, oldest first. Waiting for the next may be cancelled, and nothing is lost by it.
+    """An iterator over events, oldest first. Cancelling a wait for the next event loses nothing.
 
-    It ends when its task is over and all was told, when it lags too far behind (`lagging`), and when the feed stops.
-    Whoever wants more subscribes again after `cursor`.
+    It ends when its task is closed and all events were delivered, when it lags too far behind (`lagging`), and when the
+    feed stops. To continue, subscribe again after `cursor`.
     """
 
     def __init__(self, feed: Feed, tenant: str, task: str | None, after: int) -> None:
-        self.cursor = after  # of the last event that was taken
+        self.cursor = after  # sequence of the last event delivered
         self.lagging = False
         self._feed = feed
         self._tenant = tenant
         self._task = task
         self._read_to = after
-        self._waiting: deque[Told] = deque()
+        self._waiting: deque[FeedEvent] = deque()
         self._more = asyncio.Event()
         self._live = False
-        self._over = False  # the task is, as far as was read
+        self._over = False  # the task is closed, according to the events read so far
         self._stopped = False
         self._nudged = False
 
@@ -86,13 +86,13 @@ class Subscription:
         return self
 
     async def __anext__(self) -> View:
-        while (told := await self.some(1)) is not None:
-            if told:
-                return told[0].view
+        while (events := await self.some(1)) is not None:
+            if events:
+                return events[0].view
         raise StopAsyncIteration
 
-    async def some(self, most: int = SOME) -> list[Told] | None:
-        """The next events as soon as there are any; none where it was nudged; None where it has ended."""
+    async def some(self, most: int = SOME) -> list[FeedEvent] | None:
+        """Wait for the next events and return them; an empty list after `nudge`; None at the end."""
         while not self._waiting:
             if self.lagging or self._stopped or (self._live and self._over):
                 return None
@@ -104,12 +104,12 @@ class Subscription:
             else:
                 self._more.clear()
                 await self._more.wait()
-        told = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
-        self.cursor = told[-1].row.seq
-        return told
+        events = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+        self.cursor = events[-1].row.seq
+        return events
 
     def nudge(self) -> None:
-        """Have `some` return, whether or not there is anything."""
+        """Make `some` return, even without events."""
         self._nudged = True
         self._more.set()
 
@@ -119,13 +119,13 @@ class Subscription:
             self._over = bool(found) and found[0].status in _CLOSED
 
     async def _catch_up(self) -> None:
-        """Read one page; with the last one, go live where the feed's reader stands."""
+        """Read one page; after the last one, go live at the position of the feed's reader."""
         end = self._feed.cursor
         found = await self._read()
         for row in found:
-            self._take(Told(row))
+            self._take(FeedEvent(row))
         if len(found) < PAGE and end is not None and end == self._feed.cursor:
-            # What the reader has handed out so far was committed before that look, so it was seen.
+            # All events that the reader has delivered so far were committed before this read, so it included them.
             self._live = True
 
     async def _read(self) -> list[EventRow]:
@@ -134,22 +134,22 @@ class Subscription:
             return await fetch(store, named_reads.EVENTS_OF_TENANT, tenant=self._tenant, after=after, limit=PAGE)
         return await fetch(store, named_reads.EVENTS_OF_TASK, task=self._task, after=after, limit=PAGE)
 
-    def put(self, told: Sequence[Told]) -> None:
-        """Take events that have just happened; but none that it still has to look back further than."""
-        for each in told:
-            if not self._live or each.row.seq <= self._read_to:
+    def put(self, events: Sequence[FeedEvent]) -> None:
+        """Queue live events; skip them while the subscription is still catching up."""
+        for event in events:
+            if not self._live or event.row.seq <= self._read_to:
                 continue
             if len(self._waiting) >= LAG_MAX:
                 self.lagging = True
                 self._live = False
             else:
-                self._take(each)
+                self._take(event)
         self._more.set()
 
-    def _take(self, told: Told) -> None:
-        row = told.row
+    def _take(self, event: FeedEvent) -> None:
+        row = event.row
         self._read_to = row.seq
-        self._waiting.append(told)
+        self._waiting.append(event)
         if self._task is not None and row.kind.startswith("task."):
             to = views.json_of(row.body).get("to")
             self._over = to in _CLOSED if to is not None else self._over
@@ -160,11 +160,11 @@ class Subscription:
 
 
 class Feed:
-    """`run` is the one reader; it must be running for anybody to hear live."""
+    """The reader of the feed's end. `run` must be running for followers to get live events."""
 
     def __init__(self, store: Store, broker: Broker, log: Log) -> None:
         self.store = store
-        self.cursor: int | None = None  # up to where events were handed out; None while nobody follows
+        self.cursor: int | None = None  # sequence of the last event delivered; None while there are no followers
         self._broker = broker
         self._log = log
         self._followers: dict[tuple[str, str | None], dict[int, Subscription]] = {}
@@ -173,7 +173,7 @@ class Feed:
 
     @asynccontextmanager
     async def subscribe(self, tenant: str, task: str | None = None, *, after: int = 0) -> AsyncIterator[Subscription]:
-        """Follow a tenant's events, or one task's, from after a cursor on."""
+        """Subscribe to the events of a tenant, or of one task, after the cursor `after`."""
         subscription = Subscription(self, tenant, task, after)
         if self.cursor is None:
             newest = await fetch(self.store, named_reads.NEWEST_EVENT)
@@ -183,7 +183,7 @@ class Feed:
         of_key[id(subscription)] = subscription
         self._wanted.set()
         if self._over:
-            subscription.stop()  # who was told so, and came back at once over the same connection, is told again
+            subscription.stop()  # the feed has stopped; also stop a follower that reconnected over an open connection
         try:
             await subscription.begin()
             yield subscription
@@ -200,7 +200,7 @@ class Feed:
         return sum(len(of_key) for of_key in self._followers.values())
 
     async def run(self) -> None:
-        """Read the end of the feed for ever: when hinted at, and each second while somebody follows."""
+        """Read the end of the feed for ever: after each hint, and each second, while there are followers."""
         try:
             async with self._broker.subscribe(TOPIC) as hints:
                 while True:
@@ -221,31 +221,31 @@ class Feed:
                 subscription.stop()
 
     def _all(self) -> list[Subscription]:
-        return [one for of_key in self._followers.values() for one in of_key.values()]
+        return [subscription for of_key in self._followers.values() for subscription in of_key.values()]
 
     async def _look(self) -> bool:
-        """Hand out what is new; whether there was anything."""
-        told = False
+        """Deliver new events; return whether there were any."""
+        found_any = False
         while self.cursor is not None:
             found = await fetch(self.store, named_reads.EVENTS_AFTER, after=self.cursor, limit=PAGE)
             if found:
-                told = True
-                await self._hand_out([Told(row) for row in found])
+                found_any = True
+                await self._hand_out([FeedEvent(row) for row in found])
             if len(found) < PAGE:
                 break
-        return told
+        return found_any
 
-    async def _hand_out(self, told: Sequence[Told]) -> None:
-        """Give events to those who follow them now. Who goes live from here on has read them in the store."""
-        self.cursor = told[-1].row.seq
-        of_key: dict[tuple[str, str | None], list[Told]] = {}
-        for each in told:
-            tenant, task = each.row.tenant, each.row.task
+    async def _hand_out(self, events: Sequence[FeedEvent]) -> None:
+        """Deliver events to their live followers. Subscriptions that go live later have read them from the store."""
+        self.cursor = events[-1].row.seq
+        of_key: dict[tuple[str, str | None], list[FeedEvent]] = {}
+        for event in events:
+            tenant, task = event.row.tenant, event.row.task
             for key in ((tenant, None),) if task is None else ((tenant, None), (tenant, task)):
                 if key in self._followers:
-                    of_key.setdefault(key, []).append(each)
-        those = [(one, own) for key, own in of_key.items() for one in self._followers[key].values()]
-        for woken, (subscription, own) in enumerate(those, 1):
+                    of_key.setdefault(key, []).append(event)
+        deliveries = [(follower, own) for key, own in of_key.items() for follower in self._followers[key].values()]
+        for woken, (subscription, own) in enumerate(deliveries, 1):
             subscription.put(own)
             if woken % WOKEN_AT_ONCE == 0:
                 await asyncio.sleep(0)

@@ -1,7 +1,7 @@
-"""What a bot is told with a lease: all that it needs to do the work.
+"""Builds the view of a lease: everything a bot needs to do the work.
 
-Lease, work and task are the records of the very batch that granted the lease; read are only the bodies, and what other
-items have put out. Nothing is asked of who calls: the engine has granted it to them.
+Lease, work item and task are the records of the batch that granted the lease. Only payloads and the outputs of other
+items are read from the store. There is no permission check, because the engine has granted the lease to the caller.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from swarmkeeper.reads import views
 from swarmkeeper.reads.payload_cache import PayloadCache
 from swarmkeeper.reads.views import Inline, View
 
-LIGHT_BYTES = 64 << 10  # of bodies, each as often as it is told
-LIGHT_ROWS = 100  # upstream of all together
+LIGHT_BYTES = 64 << 10  # of payloads; one that several leases show counts each time
+LIGHT_ROWS = 100  # upstream items of all leases together
 
 
 def _json(value: Any) -> str:
@@ -35,7 +35,7 @@ class Leases:
         self._bodies = payload_cache
 
     async def are_light(self, granted: Sequence[Granted]) -> bool:
-        """Whether `views` takes no longer than a few commands."""
+        """Whether `views` takes at most as long as a few commands."""
         if not granted:
             return True
         if any(one.item.kind is Kind.REVIEW and one.of_task.n_total > LIGHT_ROWS for one in granted):
@@ -48,7 +48,7 @@ class Leases:
         return size <= LIGHT_BYTES and edges <= LIGHT_ROWS
 
     async def views(self, granted: Sequence[Granted]) -> list[View]:
-        """What is told of each, in order."""
+        """Return the views of the leases, in order."""
         if not granted:
             return []
         wanted: list[str | None] = []
@@ -56,7 +56,7 @@ class Leases:
             wanted += (one.of_task.spec, one.item.payload, one.item.checkpoint)
         payload_cache = await self._bodies.of(wanted)
         shown: dict[str, View] = {}
-        needy, seen = [], []
+        with_upstream, with_history = [], []
         for one in granted:
             item = one.item
             spec = views.json_of(payload_cache.get(item.payload)) if item.payload is not None else None
@@ -64,18 +64,18 @@ class Leases:
             shown[item.id] = views.lease(one.lease, item, one.of_task, payload_cache.get(one.of_task.spec), spec)
             shown[item.id]["checkpoint"] = views.json_of(checkpoint)
             if spec is not None and spec.get("depends_on"):
-                needy.append(item.id)
+                with_upstream.append(item.id)
             if one.lease.attempt > 1 or item.round > 1:
-                seen.append(item.id)
-        previous = await self._history(seen, shown) if seen else {}
-        upstream = await self._upstream(needy) if needy else {}
+                with_history.append(item.id)
+        previous = await self._history(with_history, shown) if with_history else {}
+        upstream = await self._upstream(with_upstream) if with_upstream else {}
         inline = Inline()
         for one in granted:
             item, view = one.item, shown[one.item.id]
             if item.id in upstream:
                 view["upstream"] = await self._bodies.outputs(upstream[item.id], inline)
             if item.kind is Kind.REVIEW:
-                await self._to_judge(item, view, inline)
+                await self._add_review(item, view, inline)
             if item.id in previous:
                 view["previous"] = await self._previous(item, previous[item.id], inline)
         return list(shown.values())
@@ -87,7 +87,7 @@ class Leases:
         return before
 
     async def _history(self, works: Sequence[str], shown: Mapping[str, View]) -> dict[str, LastAttemptRow]:
-        """Put what was said of items before into their views; the last attempt of each."""
+        """Add feedback and answers to the views in `shown`; return the last attempt of each item."""
         ids = _json(works)
         for row in await fetch(self._store, named_reads.FEEDBACK_OF_WORKS, works=ids):
             shown[row.work]["feedback"].append({"round": row.round, "text": row.text})
@@ -96,7 +96,7 @@ class Leases:
             shown[said.work]["answers"].append(answer)
         return {last.work: last for last in await fetch(self._store, named_reads.LAST_ATTEMPTS_OF_WORKS, works=ids)}
 
-    async def _to_judge(self, item: Work, view: View, inline: Inline) -> None:
+    async def _add_review(self, item: Work, view: View, inline: Inline) -> None:
         if item.subject is None:
             found = await fetch(
                 self._store, named_reads.RESULTS_OF_TASK, task=item.task, kind=Kind.EXECUTE, status=Status.SUCCEEDED
@@ -112,7 +112,7 @@ class Leases:
         output = None
         if attempt.result is not None:
             body = (await self._bodies.of([attempt.result]))[attempt.result]
-            # Only a subtask's output has a place of its own; plans and verdicts are never that large by their bounds.
+            # Only a subtask's output has a URL for a reference; plans and verdicts are bounded and always fit.
             if item.kind is not Kind.EXECUTE or inline.fits(len(body)):
                 output = views.json_of(body)
             else:
@@ -127,7 +127,7 @@ class Leases:
 
 
 def _output(subject: JudgedRow) -> list[OutputRow]:
-    """What the subject of a review has put out: one row, or none."""
+    """Return the output of a review's subject: one row or none."""
     if subject.result is None:
         return []
     assert subject.result_hash is not None, "a result has its hash"

@@ -1,13 +1,13 @@
-"""Messages on their way to bots, and lists of them. Leaving one is core/decide/decisions/messages.py.
+"""Delivers messages to bots and lists them for people. core/decide/decisions/messages.py accepts new messages.
 
-The rule. With a lease of a task a bot is given all of the task's messages that are for it, the oldest first: those that
-name it, by id or name, and those to whoever works on the task that it did not send itself. A message is never used up:
-a bot that takes the work up again is told again what was said. The bot says with each beat how far it has heard, for
-each lease; what comes after that is in the answer. So the orchestrator remembers nothing about who heard what, and a
-lost reply, a restart and a second bot of the same name all come out right: a message comes at least once.
+Rule. A bot with a lease of a task gets all of the task's messages for it, oldest first: messages addressed to it by id
+or name, and messages to all bots on the task, except its own. Messages are not consumed: a bot that starts the work
+again gets them again. With each heartbeat, the bot sends its cursor for each lease; the answer has the messages after
+it. So the orchestrator keeps no delivery state. Lost replies, restarts and several bots of one name need no special
+handling: each message arrives at least once.
 
-The order is that in which messages were committed. Ids do not tell it (within a millisecond they are random), so it
-stays the store's, and a cursor is the id of a message.
+Messages are ordered by commit. Ids do not give this order (within a millisecond they are random), so the store keeps
+it. A cursor is the id of a message.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from swarmkeeper.reads import views
 from swarmkeeper.reads.queries import PAGE_BYTES_MAX, Queries
 from swarmkeeper.reads.views import View
 
-# What one heartbeat's answer carries: more waits for the next, which says how far the bot has come.
+# Bounds of one heartbeat's answer. The next heartbeat, with the bot's new cursor, gets the rest.
 GIVEN_MAX = 64
 GIVEN_BYTES_MAX = 1024 * 1024
 
@@ -38,13 +38,13 @@ def _json(value: object) -> str:
 
 
 class Messages:
-    """Knows which tasks have messages, so that the beats of bots whose tasks have none read nothing."""
+    """Keeps the newest message of each task in memory, so that most heartbeats need no read."""
 
     def __init__(self, store: ReadsOnly, queries: Queries, newest: dict[str, str] | None = None) -> None:
-        """Args: `newest` is that of another one, which is told of commits."""
+        """Args: `newest` is shared with another `Messages`, whose `committed` updates it; None for an own one."""
         self._store = store
         self._queries = queries
-        # task -> its newest message, but of tasks that are ARCHIVED
+        # task -> its newest message; without ARCHIVED tasks
         self.newest: dict[str, str] = {} if newest is None else newest
 
     async def start(self) -> None:
@@ -61,22 +61,25 @@ class Messages:
 
     # ---- to bots ---------------------------------------------------------------------------------------------------
 
-    def any_for(self, heard: Mapping[str, Cursors]) -> bool:
-        """Whether there may be a message that was not heard yet."""
-        return any(self._is_behind(task, cursors) for task, cursors in heard.items())
+    def any_for(self, cursors_by_task: Mapping[str, Cursors]) -> bool:
+        """Whether there may be messages after these cursors."""
+        return any(self._is_behind(task, cursors) for task, cursors in cursors_by_task.items())
 
     def _is_behind(self, task: str, cursors: Cursors) -> bool:
         newest = self.newest.get(task)
         return newest is not None and any(cursor != newest for cursor in cursors)
 
-    async def given(self, bot: str, heard: Mapping[str, Cursors]) -> list[View]:
-        """What to tell a bot with this beat. `heard`: task -> the last message heard, for each lease the bot has of it.
+    async def given(self, bot: str, cursors_by_task: Mapping[str, Cursors]) -> list[View]:
+        """Return the messages for a bot's heartbeat. If the store is not available, the next heartbeat gets them.
 
-        A message that is not known counts as none heard. Where the store does not answer, the next beat tells.
+        Args:
+            bot: the bot's id.
+            cursors_by_task: for each lease of a task, the id of the last message received. None or an unknown id means
+                that none was received.
         """
         given: list[View] = []
         room = GIVEN_BYTES_MAX
-        for task, cursors in heard.items():
+        for task, cursors in cursors_by_task.items():
             if not self._is_behind(task, cursors):
                 continue
             try:
@@ -100,7 +103,7 @@ class Messages:
     # ---- to people -------------------------------------------------------------------------------------------------
 
     async def one(self, task_id: str, message_id: str) -> View:
-        """A message that the caller has just sent."""
+        """Return a message that the caller has just sent."""
         rows = await fetch(self._store, named_reads.MESSAGE_ROW, task=task_id, message=message_id)
         if not rows:
             raise NotFound("no such message")
@@ -109,12 +112,12 @@ class Messages:
     async def page(
         self, principal: Principal, task_id: str, *, after: str | None, page_size: int, page_token: str
     ) -> View:
-        """A page of a task's messages, the oldest first; a page ends early rather than carry too much.
+        """Return a page of a task's messages, oldest first; it ends early if it gets large.
 
         Raises:
-            NotFound: the task is not the caller's to see.
-            Forbidden: the caller may see the task, but not what work on it has brought about.
-            Invalid: `after` is no message of the task.
+            NotFound: there is no such task, or the caller may not see it.
+            Forbidden: the caller may read the task, but not its outputs.
+            Invalid: `after` is not a message of the task.
         """
         await self._queries.must_see_outputs(principal, task_id)
         if page_token:
@@ -131,7 +134,7 @@ class Messages:
         return views.page(shown, views.token(shown[-1]["id"]) if len(shown) < len(rows) else "")
 
     async def _shown(self, rows: Sequence[MessageRow], room: int, some_are: bool) -> list[View]:
-        """As many as there is room for: at least one, if nothing is there yet."""
+        """Return the views of the first rows that fit into `room` bytes; without `some_are`, at least one."""
         fitting: list[MessageRow] = []
         for row in rows:
             room -= row.bytes

@@ -1,5 +1,5 @@
-"""Payloads: what clients, plans and bots have sent, by id. Small ones that were just written are kept at hand, since
-whoever goes on from them asks soon. Who may see a body is decided where it is asked for.
+"""Reads payloads (the bodies that clients, plans and bots have sent) by id. Small ones that were just written are
+cached, because the next steps of the work read them soon. Callers check permissions.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from swarmkeeper.core.ports import Reader
 from swarmkeeper.reads import views
 from swarmkeeper.reads.views import Inline, View
 
-KEPT_BYTES_MAX = 4 * 1024  # of one body
+KEPT_BYTES_MAX = 4 * 1024  # of one payload
 KEPT_BYTES_IN_ALL = 4 * 1024 * 1024
-_ENTRY_BYTES = 250  # what an entry costs beside its body
+_ENTRY_BYTES = 250  # memory of an entry in addition to its payload
 
 _encode = msgspec.json.encode
 
 
 class PayloadCache:
-    """Kept is only what a commit of this process has told: each later one tells what it replaces or takes away."""
+    """Caches only payloads committed by this process; later commits report payloads that they replace or delete."""
 
     def __init__(self, store: Reader) -> None:
         self._store = store
@@ -40,7 +40,7 @@ class PayloadCache:
             self._drop(next(iter(self._kept)))
 
     def on(self, reader: Reader) -> PayloadCache:
-        """The same, where what is not at hand is read from a snapshot. A body under its id never changes."""
+        """Return this cache, reading from a snapshot. Sharing entries is safe: payloads never change."""
         then = copy(self)
         then._store = reader
         return then
@@ -51,7 +51,7 @@ class PayloadCache:
             self._size -= _ENTRY_BYTES + len(body)
 
     async def of(self, ids: Sequence[str | None]) -> dict[str, bytes]:
-        """The bodies of those that there are; None asks for nothing."""
+        """Return the payloads that exist, by id; None among the ids is ignored."""
         found: dict[str, bytes] = {}
         missing: list[str] = []
         for name in dict.fromkeys(ids):
@@ -68,7 +68,7 @@ class PayloadCache:
         return found
 
     async def outputs(self, found: Sequence[OutputRow | UpstreamRow], inline: Inline) -> View:
-        """Outputs by key, those beyond the bounds by reference."""
+        """Return outputs by subtask key; those that do not fit into `inline` as references."""
         if not found:
             return {}
         small = {row.key: row.result for row in found if inline.fits(row.bytes)}

@@ -1,6 +1,6 @@
-"""What people and bots look at: each read with its permission, as the wire shows it. Nothing here changes anything.
+"""Reads for people and bots: each checks its permission and returns data in wire format. They change nothing.
 
-The tenant always comes from the principal. What is another's is as if it were not there.
+The tenant always comes from the principal. Data of other tenants is treated as missing.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ SUBTASKS_SHOWN = 200
 # A page of tasks ends early rather than carry more of what clients sent than this.
 PAGE_BYTES_MAX = 4 * 1024 * 1024
 
-_LAST = 2**62  # after every time there is
-_LAST_ID = "\U0010ffff"  # after every id there is
+_LAST = 2**62  # sorts after every time
+_LAST_ID = "\U0010ffff"  # sorts after every id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFilter:
-    """Which tasks a list shows; what is left empty lets all through. Times are exclusive."""
+    """The filters of a list of tasks; an empty filter matches all. Times are exclusive, in microseconds."""
 
     status: tuple[str, ...] = ()
     outcome: tuple[str, ...] = ()
@@ -48,7 +48,7 @@ class TaskFilter:
     created_before: int | None = None
 
 
-# order_by -> (named read, what sorts before everything)
+# order_by -> (named read, values that sort before every task)
 _ORDERS: Mapping[str, tuple[Read[TaskRow], tuple[int, ...]]] = {
     "created_at": (named_reads.TASKS_OLDEST, (-1,)),
     "-created_at": (named_reads.TASKS_NEWEST, (_LAST,)),
@@ -56,9 +56,9 @@ _ORDERS: Mapping[str, tuple[Read[TaskRow], tuple[int, ...]]] = {
 }
 
 
-# How attempts end that failed, and what else ends a task while they go on failing.
 _FAILING = (AttemptOutcome.FAILED, AttemptOutcome.TIMED_OUT, AttemptOutcome.EXPIRED)
 _WELL = (Status.SUCCEEDED, Status.SKIPPED)
+# Failures that name no work item, although failing attempts may be the cause.
 _LEFT_BEHIND = (FailureCode.DEADLINE, FailureCode.REVIEW_EXHAUSTED)
 
 
@@ -79,9 +79,14 @@ def _item(row: SubtaskRow, status: TaskStatus, *, room: int, seen: bool) -> View
 
 
 class Queries:
-    """`now` is engine time. `seen` says when a bot was last heard of, or None where the store knows better; `asked`,
-    when it last asked for work (None: all do); `parked`, which bots wait for some just now.
-    `stuck` says what a bot told of its code that does not end.
+    """The reads of the API.
+
+    Args:
+        now: engine time, in microseconds.
+        seen: when a bot last called; None if only the store knows.
+        stuck: a bot's code that does not end, as it reported.
+        asked: when a bot last asked for work; None: all bots ask.
+        parked: the ids of the bots whose polls are waiting.
     """
 
     def __init__(
@@ -119,42 +124,42 @@ class Queries:
 
     @property
     def reader(self) -> Reader:
-        """What they ask: the store, or within a `moment` the snapshot."""
+        """The store, or within a `moment` its snapshot."""
         return self._reader
 
     @asynccontextmanager
     async def moment(self) -> AsyncIterator[Queries]:
-        """The same queries on the store as it is at one moment: what they answer within the block fits together.
+        """Yield these queries on one snapshot of the store, so that their results within the block are consistent.
 
-        Nothing else is awaited within it.
+        Await nothing but reads within the block.
         """
         async with self._store.snapshot() as seen:
             then = copy(self)
             then._reader, then._bodies = seen, self._bodies.on(seen)
             yield then
 
-    # ---- who may ---------------------------------------------------------------------------------------------------
+    # ---- permissions -----------------------------------------------------------------------------------------------
 
-    def _must(self, principal: Principal, action: str) -> None:
+    def _require(self, principal: Principal, action: str) -> None:
         if not self._rules.may(principal, action):
             raise Forbidden(self._rules.why_not(principal, action))
 
     async def _task(self, principal: Principal, task_id: str) -> TaskRow:
-        """The task's row, for whoever may read it.
+        """Return a task's row if the caller may read it.
 
         Raises:
-            NotFound: there is none in the tenant, or a bot has nothing to do with it.
-            Forbidden: the role reads no tasks.
+            NotFound: the tenant has no such task, or the caller is a bot that has not worked on it.
+            Forbidden: the role may not read tasks.
         """
         everything = self._rules.may(principal, "task.read")
         if not everything and not self._rules.may(principal, "task.read_held"):
             raise Forbidden(self._rules.why_not(principal, "task.read"))
         row = await self._one(named_reads.TASK_ROW, tenant=principal.tenant, task=task_id)
-        if not everything and not await self._has_to_do(principal, task_id):
+        if not everything and not await self._has_worked_on(principal, task_id):
             raise NotFound("no such task")
         return row
 
-    async def _has_to_do(self, principal: Principal, task_id: str) -> bool:
+    async def _has_worked_on(self, principal: Principal, task_id: str) -> bool:
         return await self._holds(principal, task_id) or bool(
             await self._fetch(
                 named_reads.ATTEMPT_ON_TASK,
@@ -177,16 +182,17 @@ class Queries:
         )
 
     async def _sees_outputs(self, principal: Principal, task_id: str) -> bool:
-        """A bot sees what its task has put out while it holds a lease of it."""
+        """Whether the caller may read the task's outputs; a bot may while it holds a lease of the task."""
         if self._rules.may(principal, "output.read"):
             return True
         return self._rules.may(principal, "task.read_held") and await self._holds(principal, task_id)
 
     async def must_see_outputs(self, principal: Principal, task_id: str) -> None:
-        """
+        """Check that the caller may read the task's outputs.
+
         Raises:
-            NotFound: the task is not the caller's to see.
-            Forbidden: it is, but not what the work on it has brought about.
+            NotFound: there is no such task, or the caller may not see it.
+            Forbidden: the caller may read the task, but not its outputs.
         """
         await self._task(principal, task_id)
         if not await self._sees_outputs(principal, task_id):
@@ -195,12 +201,12 @@ class Queries:
     # ---- tasks -----------------------------------------------------------------------------------------------------
 
     async def task(self, principal: Principal, task_id: str) -> tuple[View, int]:
-        """The task and its version, which is its ETag."""
+        """Return the task and its version, which is its ETag."""
         async with self.moment() as then:
             return await then.task_then(principal, task_id)
 
     async def task_then(self, principal: Principal, task_id: str) -> tuple[View, int]:
-        """The same, within a `moment`."""
+        """Return the same as `task`; call it within a `moment`."""
         row = await self._task(principal, task_id)
         payload_cache = await self._bodies.of([row.spec, row.verdict])
         shown = views.task(row, payload_cache.get(row.spec))
@@ -213,7 +219,7 @@ class Queries:
         return shown, row.version
 
     async def failure(self, row: TaskRow) -> View | None:
-        """Why a task failed, with the first error behind it."""
+        """Return why a task failed, with the error that caused it; None if it did not fail."""
         failure: View | None = views.json_of(row.failure)
         if failure is None:
             return None
@@ -232,19 +238,19 @@ class Queries:
         return {**failure, "cause": behind, "fix": fix}
 
     async def _cancelled(self, row: TaskRow, shown: View, *, whole: bool) -> int:
-        """How many subtasks were cancelled: `failed` counts them too."""
+        """Return the number of cancelled subtasks, which `failed` includes."""
         if whole:
             return sum(one["status"] == Status.CANCELLED for one in shown["subtasks"])
         found = await self._fetch(named_reads.FAILED_COUNT, task=row.id, kind=Kind.EXECUTE, status=Status.FAILED)
         return int(shown["progress"]["failed"] - (found[0].number if found else 0))
 
     async def version(self, principal: Principal, task_id: str) -> tuple[int, bool]:
-        """The version of a task, and whether it is final: all that a waiting reader has to look at."""
+        """Return a task's version and whether it is final: all that a waiting caller needs."""
         row = await self._task(principal, task_id)
         return row.version, row.outcome is not None
 
     async def _result(self, row: TaskRow) -> View | None:
-        """The outputs that no other subtask went on from; null until the work was done."""
+        """Return the outputs that no other subtask used as input; None until the work is done."""
         status = TaskStatus(row.status)
         done = status is TaskStatus.COMPLETED or (status in TASK_CLOSED and row.n_total and not row.n_open)
         if not done:
@@ -267,8 +273,8 @@ class Queries:
         page_size: int = PAGE_SIZE,
         page_token: str = "",
     ) -> View:
-        """A page of tasks without subtasks, result and verdict; shorter than asked for where they are large."""
-        self._must(principal, "task.read")
+        """Return a page of tasks without subtasks, result and verdict; it ends early if it gets large."""
+        self._require(principal, "task.read")
         self._check_size(page_size)
         if order_by not in _ORDERS:
             allowed = f"must be one of {', '.join(_ORDERS)}"
@@ -310,7 +316,7 @@ class Queries:
     async def subtasks(
         self, principal: Principal, task_id: str, *, page_size: int = PAGE_SIZE, page_token: str = ""
     ) -> View:
-        """A page of a task's subtasks, in the order of its plan."""
+        """Return a page of a task's subtasks, in the order of its plan."""
         self._check_size(page_size)
         row = await self._task(principal, task_id)
         after = views.read_token(page_token, int)[0] if page_token else 0
@@ -321,7 +327,7 @@ class Queries:
     async def _subtasks(
         self, principal: Principal, task: TaskRow, after: int, limit: int
     ) -> tuple[list[View], int, bool]:
-        """Some subtasks, where they end, and whether more are there."""
+        """Return up to `limit` subtasks, the position of the last one, and whether there are more."""
         if not task.n_total:
             return [], after, False
         found = await self._fetch(
@@ -329,22 +335,23 @@ class Queries:
         )
         shown = found[:limit]
         status = TaskStatus(task.status)
-        # What a bot says on its way is as near to its output as what it says at the end.
+        # Progress may contain as much of the output as the result, so it needs the same permission.
         seen = any(row.said for row in shown) and await self._sees_outputs(principal, task.id)
         room = views.INPUTS_BYTES_IN_ALL
-        told = []
+        items = []
         for row in shown:
-            told.append(_item(row, status, room=room, seen=seen))
-            if told[-1]["input"] is not None:
+            items.append(_item(row, status, room=room, seen=seen))
+            if items[-1]["input"] is not None:
                 room -= len(row.spec or b"")
         end = shown[-1].seq if shown else after
-        return told, end, len(found) > limit
+        return items, end, len(found) > limit
 
     async def _subtask_row(self, task: TaskRow, ref: str) -> SubtaskRow:
-        """
+        """Return the row of a subtask by id or key.
+
         Raises:
-            NotFound: there is none of this id or key.
-            Overloaded: a long plan is still being written; it may be in the part that is not there yet.
+            NotFound: there is none.
+            Overloaded: a long plan is still being written, so the subtask may follow.
         """
         found = await self._fetch(named_reads.SUBTASK_ROW, task=task.id, kind=Kind.EXECUTE, ref=ref)
         if found:
@@ -355,13 +362,13 @@ class Queries:
         raise NotFound("no such resource")
 
     async def _written(self, task: TaskRow) -> int:
-        """How many subtasks of the plan are there: all, but for a moment after a long plan was accepted."""
+        """Return how many subtasks have been written: all, except shortly after a long plan was accepted."""
         if not task.loading:
             return int(task.n_total)
         return len(await self._fetch(named_reads.GRAPH_NODES, task=task.id, kind=Kind.EXECUTE))
 
     async def subtask(self, principal: Principal, task_id: str, ref: str) -> View:
-        """One subtask by id or key, or the plan or a review by its id, with all that came of it."""
+        """Return a subtask by id or key, or a plan or review item by id, with its output, verdict and attempts."""
         async with self.moment() as then:
             return await then._subtask(principal, task_id, ref)
 
@@ -376,7 +383,7 @@ class Queries:
             fits = Inline().fits(len(body))
             whole = views.json_of(body) if fits else None
             shown["output"] = whole if fits else views.reference(task_id, row.key, views.sha256(body), len(body))
-        # Keys of its reviews are review-of/<key>/<round>; "0" follows "/".
+        # Its reviews have the keys review-of/<key>/<round>. "0" is the character after "/", so the range has them all.
         prefix = f"review-of/{row.key}"
         judged = await self._fetch(
             named_reads.VERDICT_ON_SUBTASK,
@@ -397,11 +404,11 @@ class Queries:
         return shown
 
     async def output(self, principal: Principal, task_id: str, ref: str, *, attempt: int | None = None) -> bytes:
-        """What a subtask has put out, whole, as JSON: its accepted result, or that of one attempt.
+        """Return a subtask's whole output as JSON: its accepted result, or the output of one attempt.
 
         Raises:
-            NotFound: it has put out nothing.
-            Forbidden: the caller may see the task, but not this.
+            NotFound: it has no output.
+            Forbidden: the caller may read the task, but not its outputs.
         """
         await self.must_see_outputs(principal, task_id)
         row = await self._subtask_row(await self._one(named_reads.TASK_ROW, tenant=principal.tenant, task=task_id), ref)
@@ -424,18 +431,18 @@ class Queries:
     # ---- bots, skills, keys ----------------------------------------------------------------------------------------
 
     async def bots(self, principal: Principal, *, page_size: int = PAGE_SIZE, page_token: str = "") -> View:
-        self._must(principal, "bot.read")
+        self._require(principal, "bot.read")
         parked = set(self._parked())
         return await self._page(
             named_reads.BOTS_PAGE, principal, lambda row: self._bot(row, parked), page_size, page_token
         )
 
     async def bot(self, principal: Principal, bot_id: str) -> View:
-        """A bot: for operators, and for the one whose key it is."""
+        """Return a bot, to operators and to the bot itself."""
         row = await self._fetch(named_reads.BOT_ROW, tenant=principal.tenant, bot=bot_id)
         own = bool(row) and self._rules.may(principal, "bot.register") and self._is_own(principal, row[0])
         if not own:
-            self._must(principal, "bot.read")
+            self._require(principal, "bot.read")
         if not row:
             raise NotFound("no such bot")
         return self._bot(row[0], set(self._parked()))
@@ -454,14 +461,14 @@ class Queries:
         }
 
     def _asks(self, bot_id: str, parked: Collection[str]) -> tuple[int, bool]:
-        """When a bot last asked for work, and whether that is not long ago."""
+        """Return when a bot last asked for work, and whether that was recently."""
         now = self._now()
         asked_at = now if self._asked is None or bot_id in parked else self._asked(bot_id)
         return asked_at, now - asked_at <= self._limits.away
 
     async def skills(self, principal: Principal) -> View:
-        """Each skill that a bot has or something waits for: who has it, how much waits and since when."""
-        self._must(principal, "skill.read")
+        """Return each skill that a bot has or work waits for, with its numbers of bots and of waiting items."""
+        self._require(principal, "skill.read")
         bots: dict[str, int] = {}
         asking: dict[str, int] = {}
         parked = set(self._parked())
@@ -470,7 +477,7 @@ class Queries:
         for row in await self._fetch(named_reads.SKILLS_OF_BOTS, tenant=principal.tenant, status="active"):
             for skill in views.json_of(row.skills):
                 bots[skill] = bots.get(skill, 0) + 1
-                # One whose places are all taken is at work: it asks when one is free.
+                # A bot at full capacity is working: it will ask when a slot is free.
                 if row.held >= row.capacity or self._asks(row.id, parked)[1]:
                     asking[skill] = asking.get(skill, 0) + 1
         for queue in await self._fetch(named_reads.WAITING_BY_QUEUE, tenant=principal.tenant):
@@ -491,11 +498,11 @@ class Queries:
         )
 
     async def keys(self, principal: Principal, *, page_size: int = PAGE_SIZE, page_token: str = "") -> View:
-        self._must(principal, "key.read")
+        self._require(principal, "key.read")
         return await self._page(named_reads.KEYS_PAGE, principal, views.key, page_size, page_token)
 
     async def key(self, principal: Principal, key_id: str) -> View:
-        self._must(principal, "key.read")
+        self._require(principal, "key.read")
         return views.key(await self._one(named_reads.KEY_ROW, tenant=principal.tenant, key=key_id))
 
     async def _page(
@@ -518,10 +525,10 @@ class Queries:
     async def events(
         self, principal: Principal, *, after: int = 0, task_id: str | None = None, page_size: int = PAGE_SIZE
     ) -> View:
-        """A page of the feed after a cursor: of the whole tenant, or of one task for whoever may read it.
+        """Return a page of events after a cursor: of the tenant, or of one task that the caller may read.
 
         Raises:
-            CursorTooOld: what follows the cursor is no longer kept.
+            CursorTooOld: the events after the cursor have been deleted.
         """
         self._check_size(page_size)
         await self.may_follow(principal, task_id)
@@ -536,13 +543,13 @@ class Queries:
         return views.page([views.event(row) for row in shown], str(shown[-1].seq) if len(found) > page_size else "")
 
     async def may_follow(self, principal: Principal, task_id: str | None) -> None:
-        """Whether these events may be seen.
+        """Check that the caller may read these events.
 
         Raises:
-            Forbidden, NotFound: they may not.
+            Forbidden, NotFound: the caller may not.
         """
         if task_id is None:
-            self._must(principal, "event.read")
+            self._require(principal, "event.read")
         else:
             await self._task(principal, task_id)
 

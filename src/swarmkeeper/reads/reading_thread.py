@@ -1,7 +1,7 @@
-"""Looks at what there is without holding up whoever does something: on a thread of their own, by turns.
+"""Runs reads on a separate thread, in fair turns, so that they do not hold up commands.
 
-What is shown may be ten thousand rows, and to read and to write them down takes as long as hundreds of commands. The
-thread has a store of its own to read from, so that each look still sees all that was answered before it was asked.
+A read may return ten thousand rows; reading and encoding them takes as long as hundreds of commands. The thread has its
+own connection to the store, so a read sees everything that was committed before it began.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Shown = TypeVar("Shown")
 
 @dataclass(frozen=True, slots=True)
 class Reads:
-    """All that can be looked at."""
+    """The read services available on the thread."""
 
     queries: Queries
     leases: Leases
@@ -38,20 +38,20 @@ class Reads:
 
 class Looks:
     def __init__(self, reads: Reads, weights: Mapping[str, int], *, threaded: bool) -> None:
-        """Args: `threaded` is for reads whose store is theirs alone; others are done in the caller's place."""
+        """Args: `threaded` is for reads with their own connection; without it, reads run on the caller's event loop."""
         self._reads = reads
         self._lane = Lane(weights)
         self._thread = ThreadPoolExecutor(1, "swarmkeeper-looks") if threaded else None
 
     async def look(self, by: Principal, work: Callable[[Reads], Coroutine[Any, Any, Shown]]) -> Shown:
-        """What `work` makes of what there is. It waits for nothing but reads."""
+        """Run `work` in the caller's turn and return its result. It must await nothing but reads."""
         if self._thread is None:
             return await work(self._reads)
         async with self._lane.turn(by):
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._whole, work)
 
     def _whole(self, work: Callable[[Reads], Coroutine[Any, Any, Shown]]) -> Shown:
-        """On the thread, where reads do not wait: so this ends with the first step."""
+        """Run `work` to its end on the thread. Reads do not suspend there, so one step is enough."""
         steps = work(self._reads)
         try:
             steps.send(None)
@@ -59,7 +59,7 @@ class Looks:
             shown: Shown = done.value
             return shown
         steps.close()
-        raise AssertionError("a look waits for nothing but reads")
+        raise AssertionError("work on the reading thread must await only reads")
 
     def close(self) -> None:
         if self._thread is not None:

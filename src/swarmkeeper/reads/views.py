@@ -1,4 +1,4 @@
-"""Rows as the API shows them: plain dicts in the shapes of the wire. Reading and permission are in queries.py."""
+"""Converts rows to the API's wire format, as plain dicts. Reading and permissions are in queries.py."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from swarmkeeper.core.states import EDGE_MET, TASK_CLOSED, Condition, Kind, Stat
 View = dict[str, Any]
 
 SECOND = 1_000_000
-# What is larger is fetched by itself: a bot's answer should fit in memory a hundred times over.
+# Larger values are fetched separately: a hundred answers for bots should fit into memory.
 INLINE_BYTES_MAX = 256 * 1024
 INLINE_BYTES_IN_ALL = 1024 * 1024
-# Of what the subtasks of a list were given: whoever watches a task is sent the list again with each change.
+# The inputs in a list of subtasks. A caller that watches a task gets the list again with each change.
 INPUTS_BYTES_IN_ALL = 64 * 1024
 SOURCE = "/swarmkeeper"
 
@@ -42,14 +42,14 @@ _decode = msgspec.json.decode
 
 
 def time(micros: int | None) -> str | None:
-    """2026-01-31T23:59:59.000001Z: UTC, always with six decimals, so that texts sort as their times do."""
+    """Format a time: `2026-01-31T23:59:59.000001Z`. UTC, always with six decimals, so that strings sort by time."""
     if micros is None:
         return None
     return (_EPOCH + timedelta(microseconds=micros)).isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def seconds(micros: int | None) -> float | int | None:
-    """A duration; whole seconds as a whole number."""
+    """Convert a duration to seconds; whole seconds as an int."""
     if micros is None:
         return None
     return micros // SECOND if micros % SECOND == 0 else micros / SECOND
@@ -63,15 +63,15 @@ def json_of(text: str | bytes | None) -> Json:
 
 
 def token(*parts: str | int) -> str:
-    """Where a page ended, in a form that invites nobody to read it."""
+    """Encode the position where a page ended as an opaque page token."""
     return base64.urlsafe_b64encode(msgspec.json.encode(parts)).decode().rstrip("=")
 
 
 def read_token(text: str, *kinds: type) -> list[Any]:
-    """What `token` was given; as many parts as kinds.
+    """Decode a page token into its parts, one for each type in `kinds`.
 
     Raises:
-        Invalid: it is none of ours, or of another list.
+        Invalid: it is not a page token, or it is one of another list.
     """
     try:
         parts = _decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
@@ -98,7 +98,7 @@ def page(items: Sequence[View], next_page_token: str = "") -> View:
 
 
 class Inline:
-    """How much of the outputs still fits into one answer."""
+    """The room for outputs that is left in one answer."""
 
     def __init__(self) -> None:
         self._left = INLINE_BYTES_IN_ALL
@@ -111,7 +111,7 @@ class Inline:
 
 
 def reference(task: str, key: str, sha256: str, size: int, *, attempt: int | None = None) -> View:
-    """Stands for a value that is too large."""
+    """Return the reference that replaces a value that is too large."""
     path = f"/tasks/{task}/subtasks/{key}/output" + ("" if attempt is None else f"?attempt={attempt}")
     return {"$ref": path, "sha256": sha256, "bytes": size}
 
@@ -124,7 +124,7 @@ def sha256(body: bytes) -> str:
 
 
 def progress(row: TaskRow) -> View:
-    """What of a closed task was not reached yet by the sweep behind it counts as cancelled, which it is."""
+    """Return a task's progress. Open subtasks of a closed task, which the sweep will cancel, count as cancelled."""
     unreached = row.n_open if TaskStatus(row.status) in TASK_CLOSED else 0
     done = row.n_total - row.n_open - row.n_failed
     return {"total": row.n_total, "done": done, "failed": row.n_failed + unreached}
@@ -143,7 +143,7 @@ def defaults(text: str) -> View:
 
 
 def task(row: TaskRow, spec: bytes | None) -> View:
-    """All of a task but its subtasks, result and verdict."""
+    """Return a task without its subtasks, result and verdict."""
     sent = json_of(spec) or {}
     return {
         "id": row.id,
@@ -190,16 +190,16 @@ def verdict(body: bytes | None) -> View | None:
 
 
 def as_planned(work_id: str, task_id: str, key: str, spec: View | None) -> View:
-    """A subtask as its plan says; `input` is among it."""
+    """Return a subtask as planned, including its `input`."""
     return {"id": work_id, "parent_task_id": task_id, **(spec or {}), "key": key}
 
 
-# What a plan says of its own items stands nowhere: it has none for itself and for its reviews.
+# Descriptions of plan and review items, which are not part of any plan.
 _OTHERS = {Kind.PLAN: "Make the plan of the task.", Kind.REVIEW: "Judge what was made."}
 
 
 def subtask(row: SubtaskRow, status: TaskStatus, *, room: int = INPUTS_BYTES_IN_ALL) -> View:
-    """An item as it stands, in a list; without its input where that does not fit into `room`."""
+    """Return an item with its current state, for a list; without its input if that does not fit into `room` bytes."""
     shown = as_planned(row.id, row.task, row.key, json_of(row.spec))
     kind = Kind(row.kind)
     if kind is not Kind.EXECUTE:
@@ -238,7 +238,7 @@ def late_result(row: LateResultRow) -> View:
 
 def graph(nodes: Sequence[NodeRow], edges: Sequence[EdgeRow], status: TaskStatus) -> View:
     def state(row: EdgeRow) -> str:
-        # Being cancelled settles nothing: such an edge stays open.
+        # A cancelled parent does not settle an edge: it stays open.
         parent = effective(status, Status(row.status))
         met = EDGE_MET.get((Condition(row.condition), parent))
         return "open" if met is None else "met" if met else "broken"
@@ -275,7 +275,7 @@ def leased_task(of_task: Task, body: bytes | None) -> View:
 
 
 def lease(held: Lease, item: Work, of_task: Task, sent: bytes | None, spec: View | None) -> View:
-    """A lease without what came of other items; leases.py adds that."""
+    """Return a lease without the results of other items; lease_views.py adds them."""
     return {
         "lease_id": held.lease_id,
         "kind": item.kind,
@@ -292,7 +292,7 @@ def lease(held: Lease, item: Work, of_task: Task, sent: bytes | None, spec: View
         "review": None,
         "expires_at": time(held.expires_at),
         "ends_at": time(held.ends_at),
-        # Every third of the lease, so that one beat may be lost.
+        # A third of the lease, so that one heartbeat may be lost.
         "heartbeat_after_seconds": seconds(held.ttl // 3),
         "traceparent": of_task.trace or None,
     }
@@ -339,7 +339,7 @@ def key(row: KeyRow) -> View:
 
 
 def event(row: EventRow) -> View:
-    """A CloudEvent (1.0). Its id is the feed's cursor."""
+    """Return an event as a CloudEvent (1.0). Its id is the cursor of the feed."""
     data = dict(json_of(row.body))
     data |= {"task_id": row.task, "work_id": row.work, "actor": row.actor, "audit_id": row.audit}
     redacted = json_of(row.redacted)

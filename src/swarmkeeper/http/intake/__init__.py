@@ -1,1 +1,1 @@
-"""What callers may send, and how it is read: bounds on sockets and bodies, strict JSON, helper processes."""
+"""Reading requests: bounds on sockets and bodies, strict JSON, helper processes for long bodies."""

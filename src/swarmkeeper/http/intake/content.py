@@ -1,8 +1,8 @@
-"""What a body means: from bytes to the command that it asks for.
+"""Translates a request body from bytes to the commands it asks for.
 
-All functions here are plain functions of values that can be pickled, since a long body is read in another process
-(helper.py): nothing that a caller sends may hold up the loop that answers everybody else. What comes back from there
-must be cheap to take in, so whatever a caller may nest at will (outputs, inputs, payloads) comes back as bytes.
+All functions here are plain functions of values that can be pickled, because long bodies are read in another process
+(helper.py), so that no body blocks the event loop. The results must be cheap to unpickle, so values of arbitrary depth
+(outputs, inputs, payloads) come back as bytes.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """A body, with all that its meaning rests on."""
+    """A body, with everything needed to translate it."""
 
     raw: bytes
     limit: int  # bytes
-    optional: bool  # no body is an empty object
+    optional: bool  # an absent body counts as an empty object
     model: type[Request]
     meaning: Meaning | None
     by: Principal
     path: Mapping[str, str]
     trace: str
     slice_rows: int
-    idempotency: tuple[str, bytes] | None = None  # the key, and what of the request is hashed before its body
+    idempotency: tuple[str, bytes] | None = None  # the key, and the bytes that are hashed before the body
 
 
 @dataclass(frozen=True, slots=True)
 class Understood:
-    """What a body means; without a `Meaning` that is the checked request itself."""
+    """The translated body; without a `Meaning`, the checked request model."""
 
     value: Any
     idempotency: tuple[str, str] | None = None
@@ -54,21 +54,25 @@ class Understood:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is checked of a report before its content is looked at."""
+    """The part of a report that is checked before its content is read."""
 
     bot: str
-    places: tuple[tuple[str | None, str | None], ...]  # of each result (task, lease id), as far as they are named
+    references: tuple[tuple[str | None, str | None], ...]  # for each result (task, lease id); None if not named
 
 
-Refusals = Mapping[int, SwarmkeeperError]  # by the result's place
+Refusals = Mapping[int, SwarmkeeperError]  # by the result's index
 Meaning = Callable[[Sent, Any, "tuple[str, str] | None", Safe, Refusals], Any]
 
 
 def understand(sent: Sent, safe: Safe, refused: Refusals | None = None) -> Understood:
-    """Read, check and translate a body.
+    """Parse, check and translate a body.
+
+    Args:
+        safe: redacts names in error details.
+        refused: results that need not be read, by their index.
 
     Raises:
-        SwarmkeeperError: it cannot be taken; with every place that is wrong.
+        SwarmkeeperError: the body is not valid; `details` has the pointer of each error.
     """
     document: Json = {}
     if sent.raw or not sent.optional:
@@ -85,21 +89,22 @@ def understand(sent: Sent, safe: Safe, refused: Refusals | None = None) -> Under
 
 
 def supported(request: Request, at: tuple[str | int, ...] = ()) -> None:
-    """
+    """Check that a request uses only supported features.
+
     Raises:
-        NotSupported: it asks for something that this version does not have; with each place.
+        NotSupported: it does not; `details` has the pointer of each unsupported field.
     """
     details = v1.not_supported(request, at)
     if details:
         raise NotSupported(details[0][2], details=details)
 
 
-# ---- names of a caller's, which another process cannot show ---------------------------------------------------------
+# ---- names chosen by the caller, which only the server process can redact --------------------------------------------
 
 
 @dataclass(slots=True)
 class Names:
-    """Stands in for `Safe` where there is no redactor: it gives each name a number, and `shown` puts them back."""
+    """A `Safe` for the process without a redactor: replaces each name by a number; `shown` puts the names back."""
 
     names: list[str] = field(default_factory=list)
 
@@ -112,7 +117,7 @@ _NUMBERED = re.compile("\0([0-9]+)\0")
 
 
 def shown(value: Any, names: Sequence[str], safe: Safe) -> Any:
-    """The same with names as `safe` shows them: of an error, a report, or several of these."""
+    """Return an error or report, or several of these, with numbers replaced by names as `safe` shows them."""
     if not names:
         return value
 
@@ -133,10 +138,10 @@ def shown(value: Any, names: Sequence[str], safe: Safe) -> Any:
     return value
 
 
-# ---- what can be told of a report without reading it ---------------------------------------------------------------
+# ---- the part of a report that is read first -----------------------------------------------------------------------
 
 
-class _Place(msgspec.Struct):
+class _ResultRef(msgspec.Struct):
     task_id: str | None = None
     lease_id: str | None = None
 
@@ -148,24 +153,24 @@ class _Report(msgspec.Struct):
 
 class _Reports(msgspec.Struct):
     bot_id: str
-    results: list[_Place]
+    results: list[_ResultRef]
 
 
-_peek_one = msgspec.json.Decoder(_Report).decode
-_peek_many = msgspec.json.Decoder(_Reports).decode
+_peek_report = msgspec.json.Decoder(_Report).decode
+_peek_batch = msgspec.json.Decoder(_Reports).decode
 
 
 def peek(sent: Sent) -> Asked | None:
-    """Whose report it is and under which leases, passing over the content; None where that cannot be told."""
+    """Return the bot and the leases of a report without decoding its content; None if they cannot be read."""
     try:
         if sent.meaning is report:
-            one = _peek_one(sent.raw)
-            return Asked(one.bot_id, ((sent.path["task_id"], one.lease_id),))
+            single = _peek_report(sent.raw)
+            return Asked(single.bot_id, ((sent.path["task_id"], single.lease_id),))
         if sent.meaning is reports:
-            many = _peek_many(sent.raw)
-            return Asked(many.bot_id, tuple((each.task_id, each.lease_id) for each in many.results))
+            batch = _peek_batch(sent.raw)
+            return Asked(batch.bot_id, tuple((each.task_id, each.lease_id) for each in batch.results))
     except (msgspec.DecodeError, UnicodeDecodeError):
-        pass  # reading it tells what is wrong
+        pass  # `understand` will report the error
     return None
 
 
@@ -174,7 +179,7 @@ def peek(sent: Sent) -> Asked | None:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """Results that a bot reports, each a command or the error that it was refused with; and its wish for more work."""
+    """The results that a bot reports, each a command or the error it was refused with, and its claim for more work."""
 
     bot: str
     results: tuple[commands.Report | SwarmkeeperError, ...]
@@ -188,9 +193,9 @@ def report(sent: Sent, body: v1.Report, same: Any, safe: Safe, refused: Refusals
 
 def reports(sent: Sent, body: v1.ReportBatch, same: Any, safe: Safe, refused: Refusals) -> Reported:
     results: list[commands.Report | SwarmkeeperError] = []
-    for place, raw in enumerate(body.results):
-        if place in refused:
-            results.append(refused[place])
+    for index, raw in enumerate(body.results):
+        if index in refused:
+            results.append(refused[index])
             continue
         try:
             result = read(v1.BatchResult, raw, safe=safe)
@@ -213,7 +218,7 @@ def _report(sent: Sent, result: v1.Result, bot: str, task: str | None, safe: Saf
         if not checked and not shape_errors:
             plan, written = graph.cut(plan, sent.slice_rows)
         else:
-            plan = ()  # its errors are all that is looked at
+            plan = ()  # only its errors are used
     elif result.kind == "verdict":
         read_verdict, shape_errors = v1.read_verdict(result.verdict, safe=safe, task=task)
         verdict = None if read_verdict is None else read_verdict.record()
@@ -243,11 +248,11 @@ def _report(sent: Sent, result: v1.Result, bot: str, task: str | None, safe: Saf
 def _claim(sent: Sent, bot: str, asked: v1.Claim | None, lease_id: str | None) -> commands.Claim | None:
     if asked is None:
         return None
-    # A report sent again asks for the same leases again: its own lease id says which.
+    # The report's lease id serves as claim id, so that a repeated report gets the same leases.
     return commands.Claim(by=sent.by, bot=bot, most=asked.max, claim_id=asked.claim_id or lease_id, trace=sent.trace)
 
 
-PEEKED: frozenset[Meaning] = frozenset({report, reports})  # those that `peek` can tell something of
+PEEKED: frozenset[Meaning] = frozenset({report, reports})  # the meanings that `peek` supports
 
 # ---- tasks ---------------------------------------------------------------------------------------------------------
 
@@ -262,9 +267,9 @@ def submits(
     sent: Sent, body: v1.TaskBatch, same: tuple[str, str] | None, safe: Safe, refused: Refusals
 ) -> list[commands.Submit | SwarmkeeperError]:
     asked: list[commands.Submit | SwarmkeeperError] = []
-    for place, raw in enumerate(body.tasks):
-        # A line break parts it from whatever a header could hold.
-        own = None if same is None else (f"{same[0]}\n{place}", same[1])
+    for index, raw in enumerate(body.tasks):
+        # A header cannot contain a line break, so these keys differ from every caller's key.
+        own = None if same is None else (f"{same[0]}\n{index}", same[1])
         try:
             asked.append(_submit(sent, read(v1.TaskDefinition, raw, safe=safe), own))
         except SwarmkeeperError as error:
@@ -274,7 +279,7 @@ def submits(
 
 def _submit(sent: Sent, body: v1.TaskDefinition, idempotency: tuple[str, str] | None) -> commands.Submit:
     supported(body)
-    spec = {  # what the task's row does not hold; up to 0.4.0 the title too
+    spec = {  # fields that are not in the task's row; until 0.4.0 also the title
         "description": body.description,
         "input": body.input,
         "metadata": body.metadata,

@@ -1,6 +1,5 @@
-"""The protocol that reads requests off a socket, with bounds that uvicorn's own lacks: how much may come that is no
-body, how long a head may take, and how much of a body is read that nobody wants. How long bodies may be, and how long a
-call waits for one, is in limits.py.
+"""uvicorn's HTTP protocol with additional bounds: the size of a request head, the time to receive it, and how much of
+an unwanted body is read. The bounds on bodies, and on the time to receive them, are in limits.py.
 """
 
 from __future__ import annotations
@@ -10,12 +9,12 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-HEAD_BYTES_MAX = 64 * 1024  # of a request line and headers; somewhat more passes, as it is counted by the piece
-HEAD_SECONDS_MAX = 15.0  # from a connection's begin, or a head's first byte, to the head's end
+HEAD_BYTES_MAX = 64 * 1024  # request line and headers; counted per piece received, so slightly more may pass
+HEAD_SECONDS_MAX = 15.0  # from the start of the connection, or the first byte of a head, to the end of the head
 
-HEADERS_MAX = 100  # in a head, with those after a body; browsers and proxies together send some 30
-# Of a body whose call has been answered already: refused, mostly. The rest is left in the socket, and the connection is
-# closed a little later, so that the caller can read the answer first.
+HEADERS_MAX = 100  # in a head, including trailers; browsers and proxies together send about 30
+# Read from a body after its call was answered (mostly refused). The rest stays in the socket, and the connection is
+# closed LINGER_SECONDS later, so that the caller can read the answer first.
 UNWANTED_BYTES_MAX = 64 * 1024
 LINGER_SECONDS = 2.0
 
@@ -23,24 +22,24 @@ _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0
 
 
 class _BadHead(Exception):
-    """The head of a request cannot be taken as it is."""
+    """The head of a request is not acceptable."""
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """Hangs up on what is too long or too slow before the parser has gathered it.
+    """Closes connections whose heads are too long or too slow, before the parser has buffered them.
 
-    Theory. The parser joins the pieces of an unfinished header again and again, so a header without end costs quadratic
-    time on the loop that serves everybody, and needs no key. Headers come before a body and, where it is chunked, after
-    it; so counted is whatever came since the parser last told the end of a head, a piece of a body, or the end of a
-    request. Nobody but us ends a connection whose next head is never finished: uvicorn's own timer stops at its first
-    byte.
+    Theory. The parser joins the pieces of an unfinished header each time, so an endless header costs quadratic time on
+    the shared event loop, and the sender needs no key. Headers come before a body and, if it is chunked, after it. So
+    this class counts the bytes received since the parser last reported the end of a head, a piece of a body, or the end
+    of a request. It also closes a connection whose next head is never finished: uvicorn's own timer stops at the first
+    byte of a head.
     """
 
-    _gathered = 0  # bytes that the parser has taken in and told nothing of
-    _unwanted = 0  # bytes of the body that came after its answer
+    _gathered = 0  # bytes received since the parser last reported something
+    _unwanted = 0  # body bytes received after the answer
     _in_body = False
     _too_many = False
-    _missing = ""  # what is wrong with the head, for whoever sent it
+    _missing = ""  # the error in the head, for the caller
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn's own
@@ -60,11 +59,11 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._gathered and not self._in_body and not self.transport.is_closing():
             self._begin_timer()
 
-    # ---- what the parser tells -------------------------------------------------------------------------------------
+    # ---- callbacks of the parser -----------------------------------------------------------------------------------
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._gathered = self._gathered or 1  # a head has begun in the piece that ended the request before it
+        self._gathered = self._gathered or 1  # the head began in the same piece that ended the previous request
 
     def on_header(self, name: bytes, value: bytes) -> None:
         super().on_header(name, value)
@@ -77,7 +76,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_body = True
         self._end_timer()
         hosts = sum(name == b"host" for name, _ in self.headers)
-        # RFC 9112, 3.2: a request without one, or with several, is answered 400.
+        # RFC 9112, 3.2: answer 400 if Host is missing or repeated.
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             self._missing = "The request must have one Host header."
             raise _BadHead
@@ -100,7 +99,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if self._in_body and not self.transport.is_closing():
-            self._begin_timer()  # it was answered unread: the rest of its body is not awaited for ever
+            self._begin_timer()  # answered before the body was read: limit the wait for the rest of it
 
     # ---- refusing --------------------------------------------------------------------------------------------------
 
@@ -113,7 +112,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _refuse(self) -> None:
         if self.transport.is_closing():
             return
-        if not self._answering:  # else it would stand in the middle of an answer
+        if not self._answering:  # otherwise it would be written into the middle of another response
             self.transport.write(_TOO_LARGE)
         self.transport.close()
 
@@ -136,7 +135,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _too_slow(self) -> None:
         self._timer = None
         if self._answering:
-            self._begin_timer()  # the answer before it goes first
+            self._begin_timer()  # wait until the previous response is sent
         elif not self.transport.is_closing():
             self.transport.close()
 

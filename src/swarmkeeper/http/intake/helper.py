@@ -1,7 +1,8 @@
-"""The process in which long bodies are read: `python -m swarmkeeper.http.intake.helper`, one body after another.
+"""The process that reads long bodies, one after another: `python -m swarmkeeper.http.intake.helper`.
 
-It is told on its standard input and answers on its standard output, in frames of eight bytes of length and a pickle:
-both ends are the same program. Its parent may be killed at any moment; then the input ends, and so does this.
+It reads requests from standard input and writes answers to standard output, as frames: eight bytes of length, then a
+pickle. Pickle is safe here, because both ends are the same program. If the parent is killed, the input ends and this
+process exits.
 """
 
 from __future__ import annotations
@@ -16,17 +17,18 @@ from dataclasses import replace
 from typing import Any, BinaryIO
 
 LENGTH = struct.Struct("!Q")
-NICENESS = 10  # whoever answers everybody comes first
+NICENESS = 10  # the server process has priority
 
 
 class Gone(Exception):
-    """The other end has closed."""
+    """The other end has closed the pipe."""
 
 
 def receive(source: BinaryIO) -> bytes:
-    """
+    """Read one frame.
+
     Raises:
-        Gone: there is nothing more.
+        Gone: the pipe is closed.
     """
     (length,) = LENGTH.unpack(_exactly(source, LENGTH.size))
     return _exactly(source, length)
@@ -39,33 +41,36 @@ def _exactly(source: BinaryIO, length: int) -> bytes:
     return found
 
 
-def tell(sink: BinaryIO, frame: bytes) -> None:
+def send(sink: BinaryIO, frame: bytes) -> None:
     sink.write(LENGTH.pack(len(frame)))
     sink.write(frame)
     sink.flush()
 
 
-def converse(source: BinaryIO, sink: BinaryIO) -> None:
-    """One body: what it is about comes first, then the body; then whose report it is goes back, where it is one, and
-    what of it need not be read comes; then what it means goes back."""
+def handle_body(source: BinaryIO, sink: BinaryIO) -> None:
+    """Read and translate one body.
+
+    Frames: receive the `Sent` without its body, then the body. For a report, send the `Asked` and receive the refused
+    results, or None if nothing needs to be read. Then send the translated body or its error, and the names for `shown`.
+    """
     from swarmkeeper.core.errors import SwarmkeeperError
     from swarmkeeper.http.intake import content
 
-    sent: content.Sent = pickle.loads(receive(source))  # noqa: S301  # of a process of our own
+    sent: content.Sent = pickle.loads(receive(source))  # noqa: S301  # from our own process
     sent = replace(sent, raw=receive(source))
     refused: Any = {}
     if sent.meaning in content.PEEKED:
-        tell(sink, pickle.dumps(content.peek(sent)))
-        refused = pickle.loads(receive(source))  # noqa: S301  # of a process of our own
+        send(sink, pickle.dumps(content.peek(sent)))
+        refused = pickle.loads(receive(source))  # noqa: S301  # from our own process
     if refused is None:
-        return  # nothing of it need be read
+        return  # everything was refused
     names = content.Names()
     value: Any
     try:
         value = content.understand(sent, names, refused)
     except SwarmkeeperError as error:
         value = error
-    tell(sink, pickle.dumps((value, names.names), pickle.HIGHEST_PROTOCOL))
+    send(sink, pickle.dumps((value, names.names), pickle.HIGHEST_PROTOCOL))
 
 
 def _ignore(*numbers: int) -> None:
@@ -74,15 +79,15 @@ def _ignore(*numbers: int) -> None:
 
 
 def main(nice: Callable[[int], int] = os.nice) -> None:
-    _ignore(signal.SIGINT, signal.SIGTERM)  # meant for the parent, which still needs this one while it ends
+    _ignore(signal.SIGINT, signal.SIGTERM)  # the parent handles these, and needs this process while it shuts down
     nice(NICENESS)
     source, sink = sys.stdin.buffer, sys.stdout.buffer
-    sys.stdout = sys.stderr  # whatever a library prints must not stand between frames
+    sys.stdout = sys.stderr  # a library's output must not mix with the frames
     try:
         while True:
-            converse(source, sink)
+            handle_body(source, sink)
     except (Gone, BrokenPipeError):
-        os._exit(0)  # nobody is there to be told anything
+        os._exit(0)  # the parent is gone
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""How much a caller may send and how long they may wait; reading a body within that; where a call came from.
+"""Limits of the HTTP edge, reading a body within them, and finding the client's address.
 
-How much all calls of a key, and of a tenant, may hold at a time is in access/quotas.py.
+The limits for all calls of a key or a tenant together are in access/quotas.py.
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ from swarmkeeper.wire.shapes import BODY_BYTES_MAX, LONG_BODY_BYTES_MAX
 
 PAGE_SIZE = 50
 PAGE_SIZE_MAX = 500
-WAIT_SECONDS_MAX = 60  # proxies cut at 60
-BODY_SILENCE_SECONDS_MAX = 30.0  # for which the next piece of a body is awaited
-# What a body must bring on average once that long has passed. A slow mobile line brings four times as much; a body that
-# comes by the drop, and holds its connection and its room for hours, does not.
+WAIT_SECONDS_MAX = 60  # many proxies close a request after 60 seconds
+BODY_SILENCE_SECONDS_MAX = 30.0  # the longest wait for the next piece of a body
+# The minimum average rate of a body after that time. A slow mobile connection sends four times as much. The bound stops
+# bodies that trickle in and hold their connection and memory for hours.
 BODY_BYTES_A_SECOND_MIN = 8 * 1024
-HELD_AT_ONCE = 64 * 1024  # of a body whose length is not told beforehand
+HELD_AT_ONCE = 64 * 1024  # charged at a time for a body without Content-Length
 JSON_TYPE = "application/json"
 
 Network = IPv4Network | IPv6Network
 
 
 class ClientGone(Exception):
-    """The caller hung up: nobody is there to be answered."""
+    """The caller disconnected, so there is no one to answer."""
 
 
 @dataclass(frozen=True)
 class HttpLimits:
-    """What an operator may set about the edge. Times in seconds."""
+    """The operator's settings for the HTTP edge. Times in seconds."""
 
-    public_url: str = ""  # as callers see it; empty: the links in answers are paths
-    root_path: str = ""  # what a proxy in front takes off the path
-    trusted_proxies: tuple[str, ...] = ()  # CIDRs whose X-Forwarded-For is believed
+    public_url: str = ""  # the API's URL as callers see it; empty: links in answers are paths
+    root_path: str = ""  # the path prefix that a proxy removes
+    trusted_proxies: tuple[str, ...] = ()  # CIDRs whose X-Forwarded-For is trusted
     metrics_open: bool = False  # /metrics without a key, for callers on this machine
     wait_max: float = WAIT_SECONDS_MAX
     body_bytes_max: int = BODY_BYTES_MAX
     long_body_bytes_max: int = LONG_BODY_BYTES_MAX
     alive_every: float = 15.0  # between the comments of an idle stream
-    key_check_every: float = 1.0  # between looks at the key of whoever waits
+    key_check_every: float = 1.0  # between checks of the keys of waiting callers
 
     @cached_property
     def proxies(self) -> tuple[Network, ...]:
@@ -53,7 +53,7 @@ class HttpLimits:
 
 
 def media_type_ok(content_type: str | None) -> bool:
-    """A body without a type is taken for what it must be; one in another charset than UTF-8 is no JSON."""
+    """Whether the content type is JSON in UTF-8. A missing content type counts as JSON."""
     if content_type is None:
         return True
     media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
@@ -72,24 +72,27 @@ async def read_body(
     hold: Callable[[int], None] = lambda number: None,
     silence: float = BODY_SILENCE_SECONDS_MAX,
 ) -> bytes:
-    """Read the whole body, and give up as soon as it is known to be too long or too slow.
+    """Read the whole body; stop as soon as it is too long or too slow.
 
     Args:
-        hold: called with how many bytes more are about to be read. What it raises ends the reading.
+        limit: the maximum length in bytes.
+        hold: called with the number of bytes about to be read. An exception from it stops the reading.
+        silence: the longest wait for the next piece, in seconds.
 
     Raises:
-        TooLarge, UnsupportedMediaType: it is refused unread, or unread from there on.
-        Malformed: nothing of it came for `silence` seconds, or too little for longer than that.
-        ClientGone: the caller hung up before its end.
+        TooLarge: the body is longer than `limit`; the rest is not read.
+        UnsupportedMediaType: the body is compressed, or not JSON in UTF-8.
+        Malformed: no piece came for `silence` seconds, or the average rate was too low after that time.
+        ClientGone: the caller disconnected before the end of the body.
     """
     length = headers.get("content-length", "")
-    told = int(length) if length.isdecimal() and len(length) < 20 else None
-    if told is not None and told > limit:
+    declared = int(length) if length.isdecimal() and len(length) < 20 else None
+    if declared is not None and declared > limit:
         raise TooLarge(f"the body is longer than {limit} bytes")
     if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
-        # A small compressed body may hide a huge one.
+        # A small compressed body may expand to a huge one.
         raise UnsupportedMediaType("the body must not be compressed")
-    held = told or 0
+    held = declared or 0
     if held:
         hold(held)
     loop = asyncio.get_running_loop()
@@ -134,7 +137,7 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
 
 
 def source_of(scope: Scope, headers: Mapping[str, str], limits: HttpLimits) -> str:
-    """The address that a call comes from: the nearest one that is no proxy of ours."""
+    """Return the client's address: the nearest hop that is not a trusted proxy."""
     client = scope.get("client")
     peer = client[0] if client else ""
     if not limits.proxies:
@@ -151,7 +154,7 @@ def source_of(scope: Scope, headers: Mapping[str, str], limits: HttpLimits) -> s
 
 
 def is_loopback(scope: Scope, headers: Mapping[str, str]) -> bool:
-    """Whether the caller sits on this very machine, and no proxy stands between."""
+    """Whether the caller is on this machine and no proxy is in between."""
     client = scope.get("client")
     address = _address(client[0]) if client else None
     return address is not None and address.is_loopback and "x-forwarded-for" not in headers

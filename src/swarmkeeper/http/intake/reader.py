@@ -1,8 +1,8 @@
-"""Reads long bodies where they hold up nobody: in a process of its own, started when the first one comes.
+"""Reads long bodies in a separate process, so that they do not block the event loop. The first long body starts it.
 
-Why a process. Reading 16 MiB takes seconds where they are chosen for that (five million empty lists: 4.6 s), and most
-of it is one call of a C library, which no other thread can interrupt: measured with a thread, a neighbour's claim waits
-as long as that. A process costs 35 MB and, for a body of 10 kB, half a millisecond.
+Why a process. Reading a malicious body of 16 MiB takes seconds (five million empty lists: 4.6 s). Most of that is one
+call of a C library that holds the GIL: measured with a thread, another caller's claim waits just as long. A process
+costs 35 MB and, for a body of 10 kB, half a millisecond.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ from swarmkeeper.core.errors import Overloaded, SwarmkeeperError
 from swarmkeeper.engine.loop import Log
 from swarmkeeper.engine.request_turns import Lane
 from swarmkeeper.http.intake.content import PEEKED, Asked, Refusals, Sent, Understood, peek, shown, understand
-from swarmkeeper.http.intake.helper import Gone, receive, tell
+from swarmkeeper.http.intake.helper import Gone, receive, send
 from swarmkeeper.wire.problems import Safe
 
-# A body up to this is read on the spot: it takes at most some milliseconds, however it is made.
+# A body up to this size is read on the event loop: the worst one takes a few milliseconds.
 SHORT_BYTES = 4 << 10
-# A report up to this is read before its lease is asked for: that takes less time than to ask.
+# A report up to this size is read without checking its lease first: reading is faster than the check.
 UNASKED_BYTES = 1 << 10
-# Up to this a body is no concern of the longest ones: it has a process of its own, and waits for none of those.
+# Bodies up to this size have their own process, so that they do not wait for longer ones.
 MIDDLE_BYTES = 64 << 10
-COST_BYTES = 64 << 10  # take about as long as the rest of reading a long body
-# More than the worst body takes; whatever needs longer hangs.
+COST_BYTES = 64 << 10  # reading this many bytes takes about as long as the fixed cost of a long body
+# Longer than the worst body takes, so a helper that needs more hangs.
 PATIENCE_SECONDS = 60.0
 END_SECONDS = 5.0
 
-# What of a report need not be read; it raises where nothing need be.
+# Returns the results of a report that need not be read; raises if the whole report is refused.
 Admit = Callable[[Asked], Awaitable[Refusals]]
 
 
 class Reader(Protocol):
     async def read(self, sent: Sent, safe: Safe, admit: Admit) -> Understood:
-        """What a body means. Of a report, `admit` is asked before its content is looked at.
+        """Parse and translate a body. For a report, call `admit` before reading its content.
 
         Raises:
-            SwarmkeeperError: it cannot be taken, or `admit` refused it.
+            SwarmkeeperError: the body is not valid, or `admit` refused it.
         """
 
     def close(self) -> None: ...
 
 
 async def read_here(sent: Sent, safe: Safe, admit: Admit | None) -> Understood:
-    """The same on the spot, for what is short."""
+    """Read a short body on the event loop; see `Reader.read`."""
     refused: Refusals = {}
     if admit is not None and sent.meaning in PEEKED and (asked := peek(sent)) is not None:
         refused = await admit(asked)
@@ -59,13 +59,13 @@ async def read_here(sent: Sent, safe: Safe, admit: Admit | None) -> Understood:
 
 
 class Readers:
-    """Those who read long bodies: each one at a time, whose turn it is going by tenants and keys."""
+    """Two readers for long bodies, by size. Each reads one body at a time; tenants and keys take fair turns."""
 
     def __init__(self, middle: Reader, longest: Reader, weights: Mapping[str, int]) -> None:
         self._lanes = ((middle, Lane(weights)), (longest, Lane(weights)))
 
     async def read(self, sent: Sent, safe: Safe, admit: Admit) -> Understood:
-        """As `Reader` does."""
+        """Read the body in the caller's turn; see `Reader.read`."""
         reader, lane = self._lanes[len(sent.raw) > MIDDLE_BYTES]
         async with lane.turn(sent.by, 1 + len(sent.raw) // COST_BYTES):
             return await reader.read(sent, safe, admit)
@@ -76,7 +76,7 @@ class Readers:
 
 
 class Here:
-    """Reads in the caller's own turn: for simulations, which have no other process."""
+    """Reads in the same process: for simulations."""
 
     async def read(self, sent: Sent, safe: Safe, admit: Admit) -> Understood:
         return await read_here(sent, safe, admit)
@@ -86,7 +86,7 @@ class Here:
 
 
 class Helper:
-    """One other process, for one body at a time. If it ends, the next body starts it again."""
+    """Reads in a helper process, one body at a time. If the process ends, the next body starts a new one."""
 
     def __init__(self, log: Log, *, command: tuple[str, ...] | None = None) -> None:
         self._log = log
@@ -106,7 +106,7 @@ class Helper:
                 try:
                     refused = await admit(asked)
                 except SwarmkeeperError:
-                    await loop.run_in_executor(self._thread, self._say, None)
+                    await loop.run_in_executor(self._thread, self._send_refusals, None)
                     whole = True
                     raise
             value, names = await loop.run_in_executor(
@@ -119,19 +119,19 @@ class Helper:
         finally:
             hung.cancel()
             if not whole:
-                self._kill()  # in the middle of a conversation: what it would say next is no answer to what comes next
+                self._kill()  # the exchange is incomplete: its next frame would not answer the next body
         value = shown(value, names, safe)
         if isinstance(value, SwarmkeeperError):
             raise value
-        assert isinstance(value, Understood), "a helper tells what a body means, or why it means nothing"
+        assert isinstance(value, Understood), "a helper returns a translated body or an error"
         return replace(value, value=shown(value.value, names, safe))
 
     def close(self) -> None:
-        """End it. A body that is being read is not waited for."""
+        """End the process without waiting for a body that is being read."""
         process, self._process = self._process, None
         self._thread.shutdown(wait=False, cancel_futures=True)
         if process is not None:
-            process.kill()  # it has nothing to lose
+            process.kill()  # it has no state to save
             process.wait(END_SECONDS)
             _shut(process)
 
@@ -140,10 +140,10 @@ class Helper:
         if self._process is not None:
             self._process.kill()
 
-    # ---- on the thread, which waits for the pipes --------------------------------------------------------------------
+    # ---- run on the thread, because pipe operations block ------------------------------------------------------------
 
     def _running(self) -> subprocess.Popen[bytes]:
-        """The process, started where there is none that lives."""
+        """Return the process; start one if none is running."""
         process = self._process
         if process is not None and self._killed:
             process.wait()
@@ -151,7 +151,7 @@ class Helper:
             _shut(process)
             process = None
         if process is None:
-            # A session of its own: what a terminal or a supervisor tells the server's group is not for this one.
+            # In a new session, so that it does not get signals that are sent to the server's process group.
             process = subprocess.Popen(
                 self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
             )
@@ -167,21 +167,21 @@ class Helper:
     def _begin(self, sent: Sent) -> Asked | None:
         self._running()
         to, back = self._pipes()
-        tell(to, pickle.dumps(replace(sent, raw=b""), pickle.HIGHEST_PROTOCOL))
-        tell(to, sent.raw)
-        return cast(Asked | None, pickle.loads(receive(back))) if sent.meaning in PEEKED else None  # noqa: S301  # of a process of our own
+        send(to, pickle.dumps(replace(sent, raw=b""), pickle.HIGHEST_PROTOCOL))
+        send(to, sent.raw)
+        return cast(Asked | None, pickle.loads(receive(back))) if sent.meaning in PEEKED else None  # noqa: S301  # from our own process
 
-    def _say(self, refused: Mapping[int, SwarmkeeperError] | None) -> None:
-        tell(self._pipes()[0], pickle.dumps(refused))
+    def _send_refusals(self, refused: Mapping[int, SwarmkeeperError] | None) -> None:
+        send(self._pipes()[0], pickle.dumps(refused))
 
     def _end(self, refused: Refusals | None) -> tuple[Any, list[str]]:
         if refused is not None:
-            self._say(refused)
-        return cast(tuple[Any, list[str]], pickle.loads(receive(self._pipes()[1])))  # noqa: S301  # of a process of our own
+            self._send_refusals(refused)
+        return cast(tuple[Any, list[str]], pickle.loads(receive(self._pipes()[1])))  # noqa: S301  # from our own process
 
 
 def _shut(process: subprocess.Popen[bytes]) -> None:
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
-            with contextlib.suppress(OSError):  # what was left to be written goes nowhere
+            with contextlib.suppress(OSError):  # closing flushes buffered bytes into a broken pipe
                 pipe.close()

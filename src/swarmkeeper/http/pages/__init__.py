@@ -1,1 +1,1 @@
-"""The two pages for people, at / and /docs."""
+"""The HTML pages at / and /docs."""

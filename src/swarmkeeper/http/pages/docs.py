@@ -1,5 +1,5 @@
-"""The page at /docs: the calls and the codes, drawn from the OpenAPI document and the table of errors. No script, and
-nothing from anywhere else, so that it works behind any firewall.
+"""The page at /docs: calls and error codes, generated from the OpenAPI document and the table of errors. It has no
+scripts and no external resources, so that it works behind any firewall.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ pre { overflow-x: auto; padding: .6rem .8rem; background: #f3f3f3 }
 
 
 def page(document: Mapping[str, Any]) -> bytes:
-    """The page, whole."""
+    """Return the page as HTML; `document` is the OpenAPI document."""
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
         f"<title>swarmkeeper {escape(document['info']['version'])}</title><style>{STYLE}</style>",

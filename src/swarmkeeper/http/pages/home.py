@@ -1,5 +1,5 @@
-"""The page at /: what answers here, and the first steps with it. Like the page at /docs it needs nothing from elsewhere
-and runs no script.
+"""The page at /: what this server is, and the first steps. Like the page at /docs it has no scripts and no external
+resources.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def page(version: str, base: str) -> bytes:
 
 
 def _calls() -> str:
-    """The first calls, to be typed: address and key are the reader's own."""
+    """Return example calls to type; the reader fills in address and key."""
     return (
         "export SWARMKEEPER_URL=…       # the address of this page\n"
         "export SWARMKEEPER_API_KEY=…   # the key\n\n"

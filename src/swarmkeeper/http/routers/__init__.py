@@ -1,1 +1,1 @@
-"""The routers of the API, one for each noun; those of hot paths are in hot.py beside this folder."""
+"""The API's routers, one for each resource. Frequently called routes are in http/hot.py."""

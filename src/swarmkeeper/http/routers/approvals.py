@@ -1,4 +1,4 @@
-"""What people are asked and what they decide: bots' questions, approvals, and the three verbs that end one."""
+"""Routes for bots' questions and approvals: ask, list, approve, reject, answer."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ _OF_A_DECISION = (errors.Forbidden, errors.NotFound, errors.AlreadyDecided)
 async def ask(
     lease_id: LeaseId, body: v1.Ask, by: CurrentPrincipal, services: CurrentServices, call: CurrentCall
 ) -> Response:
-    """Ask a person about a work; it ends the lease, and the answer comes with the work's next one.
+    """Ask a person about a work item. This ends the lease; the answer comes with the item's next lease.
 
-    Again on the lease that it ended, it is answered as before.
+    A repeated call for the same lease gets the same answer.
     """
     asked = commands.Ask(
         by=by,
@@ -53,7 +53,7 @@ async def ask(
         progress=None if body.progress is None else body.progress.record(),
         trace=call.trace,
     )
-    approval_id = await services.engine.do(await call.aside(lambda: questions.readable(asked, services.rules)))
+    approval_id = await services.engine.do(await call.run_long(lambda: questions.readable(asked, services.rules)))
     return Json({"approval_id": approval_id})
 
 
@@ -61,7 +61,7 @@ async def ask(
 async def list_approvals(
     query: Annotated[ApprovalsQuery, Query()], by: CurrentPrincipal, call: CurrentCall
 ) -> Response:
-    """List what people are asked, or were."""
+    """List approvals, open and decided."""
     page = await call.look(
         lambda reads: reads.approval_queries.approvals(
             by, state=query.state, task_id=query.task_id, page_size=query.page_size, page_token=query.page_token
@@ -74,7 +74,7 @@ async def list_approvals(
     "/approvals/{approval_id:id}", response_model=v1.Approval, responses=refuses(errors.Forbidden, errors.NotFound)
 )
 async def get_approval(approval_id: ApprovalId, by: CurrentPrincipal, call: CurrentCall) -> Response:
-    """Look at what is to be decided, whole."""
+    """Read an approval with its whole subject."""
     return Json(await call.look(lambda reads: reads.approval_queries.approval(by, approval_id)))
 
 
@@ -97,7 +97,7 @@ async def _decide(
 async def approve_approval(
     approval_id: ApprovalId, body: v1.Approve, by: CurrentPrincipal, call: CurrentCall, idempotency: Idempotency
 ) -> Response:
-    """Approve a plan or a result, as it was read."""
+    """Approve a plan or a result, if it has not changed since it was read."""
     return await _decide(
         call, approval_id, "approve", idempotency, subject_hash=body.subject_hash, reason=body.comment or ""
     )
@@ -107,7 +107,7 @@ async def approve_approval(
 async def reject_approval(
     approval_id: ApprovalId, body: v1.Reject, by: CurrentPrincipal, call: CurrentCall, idempotency: Idempotency
 ) -> Response:
-    """Say no: the task fails, or the work that asked does."""
+    """Reject: the task fails, or the work item that asked."""
     return await _decide(call, approval_id, "reject", idempotency, reason=body.reason)
 
 
@@ -119,5 +119,5 @@ async def answer_approval(
     call: CurrentCall,
     idempotency: Idempotency,
 ) -> Response:
-    """Answer a bot's question, or say how to go on after the last round."""
+    """Answer a bot's question, or decide how to go on after the last round."""
     return await _decide(call, approval_id, "answer", idempotency, answer=body.answer)

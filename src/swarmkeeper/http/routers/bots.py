@@ -1,4 +1,4 @@
-"""The fleet: bots register themselves, operators look after them."""
+"""Routes for bots and skills: bots register, operators manage them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def register_bot(
     call: CurrentCall,
     idempotency: Idempotency,
 ) -> Response:
-    """Register a bot; again under the same name and instance, it takes over version and skills."""
+    """Register a bot. A repeated call with the same name and instance updates version and skills."""
     command = commands.Register(
         by=by,
         idempotency=idempotency,
@@ -64,7 +64,7 @@ async def register_bot(
     answer = await services.engine.do(command)
     bot_id, new = (answer.resource, False) if isinstance(answer, Replayed) else answer
     services.identity.presence.asked(bot_id)
-    services.identity.stuck.forget(bot_id)  # a process that has just begun
+    services.identity.stuck.forget(bot_id)  # the bot's process has just started
     location = {"location": f"{call.base}/bots/{bot_id}"} if new else {}
     record = await call.after(services.queries.bot(by, bot_id))
     return Json(record, 201 if new else 200, {**location, **replay_header(answer)})
@@ -79,13 +79,13 @@ async def list_bots(query: Annotated[PageQuery, Query()], by: CurrentPrincipal, 
 
 @router.get("/bots/{bot_id:id}", response_model=v1.Bot, responses=refuses(errors.Forbidden, errors.NotFound))
 async def get_bot(bot_id: BotId, by: CurrentPrincipal, services: CurrentServices) -> Response:
-    """Look at a bot."""
+    """Read a bot."""
     return Json(await services.queries.bot(by, bot_id))
 
 
 @router.delete("/bots/{bot_id:id}", status_code=204, responses=refuses(errors.Forbidden, errors.NotFound))
 async def delete_bot(bot_id: BotId, by: CurrentPrincipal, services: CurrentServices, call: CurrentCall) -> Response:
-    """Take a bot out of the fleet; its leases go back, no crash counted."""
+    """Delete a bot. Its leases end without counting as crashes."""
     await services.engine.do(commands.DeleteBot(by=by, bot=bot_id, trace=call.trace))
     services.engine.end_polls(bot_id)
     services.identity.presence.forget(bot_id)
@@ -94,7 +94,7 @@ async def delete_bot(bot_id: BotId, by: CurrentPrincipal, services: CurrentServi
 
 
 async def _do(call: Call, command: commands.OnBot[Any]) -> Response:
-    """Carry out a command, and answer with the bot as it is then."""
+    """Carry out a command and answer with the resulting bot."""
     answer = await call.services.engine.do(command)
     record = await call.after(call.services.queries.bot(call.by, command.bot))
     return Json(record, headers=replay_header(answer))
@@ -112,7 +112,7 @@ async def drain_bot(
     call: CurrentCall,
     idempotency: Idempotency,
 ) -> Response:
-    """Hand no more work to a bot; what it holds it may finish."""
+    """Give no more work to a bot. It may finish the work that it holds."""
     return await _do(call, commands.Drain(by=by, bot=bot_id, idempotency=idempotency, trace=call.trace))
 
 
@@ -128,11 +128,11 @@ async def enable_bot(
     call: CurrentCall,
     idempotency: Idempotency,
 ) -> Response:
-    """Hand work to a bot again."""
+    """Give work to a bot again."""
     return await _do(call, commands.Enable(by=by, bot=bot_id, idempotency=idempotency, trace=call.trace))
 
 
 @router.get("/skills", response_model=v1.SkillPage, responses=refuses(errors.Forbidden))
 async def list_skills(by: CurrentPrincipal, call: CurrentCall) -> Response:
-    """List skills: who has each, how much waits for it, and how long."""
+    """List skills: how many bots have each, how much work waits for it, and for how long."""
     return Json(await call.look(lambda reads: reads.queries.skills(by)))

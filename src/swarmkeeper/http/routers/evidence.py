@@ -1,4 +1,4 @@
-"""What happened: the feed of events, and the audit log."""
+"""Routes for events and audit records."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ router = APIRouter(tags=["evidence"], route_class=StrictRoute)
 async def all_events(
     query: Annotated[EventsQuery, Query()], by: CurrentPrincipal, call: CurrentCall, last: LastEventId = None
 ) -> Response:
-    """Read what happened in the tenant, or follow it as a stream."""
+    """Read the tenant's events, or follow them as a stream."""
     return await sse.events(call, query, None)
 
 
@@ -43,7 +43,7 @@ def _filters(query: TaskAuditQuery) -> dict[str, Any]:
 
 @router.get("/audit", response_model=v1.AuditPage, responses=refuses(errors.Forbidden))
 async def list_audit(query: Annotated[AuditQuery, Query()], by: CurrentPrincipal, call: CurrentCall) -> Response:
-    """List audit records: who did what, in order. A page that looked far for few may be short and still go on."""
+    """List audit records in order. A filtered page may be short, or empty, although more records follow."""
     return Json(await call.look(lambda reads: reads.audit_queries.audit(by, task_id=query.task_id, **_filters(query))))
 
 

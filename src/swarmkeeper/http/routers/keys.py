@@ -1,4 +1,4 @@
-"""API keys. The key itself is in the answer that makes it, once, and kept nowhere."""
+"""Routes for API keys. The key itself is only in the answer of the call that creates it; it is not stored."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _DAY_SECONDS = 86_400
 
 
 async def _key_response(call: Call, status: int, answer: Any, text: str | None) -> Response:
-    """The key's record, with its text where this call has made it."""
+    """Answer with the key's record, and with the key itself if this call has created it."""
     replayed = isinstance(answer, Replayed)
     key_id = answer.resource if replayed else answer
     call.services.identity.forget([key_id])
@@ -49,9 +49,9 @@ async def create_key(
     call: CurrentCall,
     idempotency: Idempotency,
 ) -> Response:
-    """Make an API key.
+    """Create an API key.
 
-    It is told once. A repetition under the same Idempotency-Key tells of the record alone.
+    The key is shown once. A repeated call with the same Idempotency-Key returns the record without the key.
     """
     made = new_key(services.entropy.secret(ENTROPY_BYTES))
     command = commands.CreateKey(
@@ -71,7 +71,7 @@ async def create_key(
 
 @router.get("/keys", response_model=v1.KeyPage, responses=refuses(errors.Forbidden))
 async def list_keys(query: Annotated[PageQuery, Query()], by: CurrentPrincipal, call: CurrentCall) -> Response:
-    """List API keys, without the keys."""
+    """List the records of API keys, without the keys themselves."""
     page = await call.look(lambda reads: reads.queries.keys(by, page_size=query.page_size, page_token=query.page_token))
     return Json(page)
 
@@ -89,7 +89,7 @@ async def rotate_key(
     call: CurrentCall,
     idempotency: Idempotency,
 ) -> Response:
-    """Give a key a new secret; the old one stays good for the overlap."""
+    """Give a key a new secret. The old one stays valid for the overlap."""
     secret = new_key(services.entropy.secret(ENTROPY_BYTES)).secret
     command = commands.RotateKey(
         by=by,
@@ -119,7 +119,7 @@ async def revoke_key(
     call: CurrentCall,
     idempotency: Idempotency,
 ) -> Response:
-    """End a key for good. Bots that have no other lose their leases, no crash counted."""
+    """Revoke a key for good. Bots without another key lose their leases; these do not count as crashes."""
     command = commands.RevokeKey(by=by, idempotency=idempotency, trace=call.trace, key=key_id)
     answer = await services.engine.do(command)
     response = await _key_response(call, 200, answer, None)

@@ -1,4 +1,4 @@
-"""What bots and clients tell each other about a task. Bots hear of it with their heartbeats, in hot.py."""
+"""Routes for messages about a task. Bots receive messages in the answers to their heartbeats (hot.py)."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ async def send_message(
     call: CurrentCall,
     idempotency: Idempotency,
 ) -> Response:
-    """Tell a bot something about a task, or whoever works on it.
+    """Send a message about a task to one bot, or to all bots that work on it.
 
-    It comes with a heartbeat, at least once; who takes the work up later is told too. A bot may speak about tasks that
-    it holds a lease of.
+    A bot receives it at least once, with a heartbeat; a bot that starts the work later receives it too. A bot may send
+    messages about tasks that it holds a lease of.
     """
     answer = await services.engine.do(
         commands.Tell(
@@ -71,7 +71,7 @@ async def send_message(
 async def list_messages(
     task_id: TaskId, query: Annotated[MessagesQuery, Query()], by: CurrentPrincipal, call: CurrentCall
 ) -> Response:
-    """List what was said about a task, the oldest first."""
+    """List the messages about a task, oldest first."""
     page = await call.look(
         lambda reads: reads.messages.page(
             by, task_id, after=query.after, page_size=query.page_size, page_token=query.page_token

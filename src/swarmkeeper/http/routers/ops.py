@@ -1,4 +1,4 @@
-"""Whether it lives, is ready, which version it is, its figures, and its own description."""
+"""Routes for operation: health, readiness, metrics, version, API description, home page."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from swarmkeeper.wire.shapes import Answer
 
 router = APIRouter(tags=["ops"], route_class=OpenRoute)
 
-FIGURES_COST = 16  # to tell them takes as long as so many short requests
+FIGURES_COST = 16  # collecting the metrics takes as long as this many short requests
 _SOON = {"retry-after": "1"}
 _KEPT = {"cache-control": "public, max-age=300"}
-# A page that a browser shows. Nothing in it is loaded from anywhere, and nothing runs.
+# For HTML pages, which load no resources and run no scripts.
 _PAGE_HEADERS = {
     **_KEPT,
     "content-security-policy": (
@@ -43,7 +43,7 @@ class Version(Answer):
 
 
 class Readiness(Answer):
-    """Whether work is taken; the rest is told to operators alone."""
+    """Whether the server accepts work; the other fields are only for operators."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -52,13 +52,13 @@ class Readiness(Answer):
 
 @router.get("/health", response_model=v1.Health)
 async def health(services: CurrentServices) -> Response:
-    """Whether it answers."""
+    """Check that the server answers."""
     return Json({"status": "ok", "version": services.version})
 
 
 @router.get("/livez", response_model=v1.Health, responses=returns(503, "Retry-After", model=v1.Health))
 async def livez(services: CurrentServices) -> Response:
-    """Whether the process is of any use: if not, restart it."""
+    """Check that the process works. If not, restart it."""
     if services.engine.running:
         return Json({"status": "ok"})
     return Json({"status": "stopped"}, 503, _SOON)
@@ -70,7 +70,7 @@ async def livez(services: CurrentServices) -> Response:
     responses={**returns(503, "Retry-After", model=Readiness), **_OPERATORS},
 )
 async def readyz(query: Annotated[ReadyQuery, Query()], services: CurrentServices, call: CurrentCall) -> Response:
-    """Whether it takes work; `verbose`, for operators, tells all that it rests on."""
+    """Check that the server accepts work. `verbose`, for operators, shows every check."""
     if query.verbose:
         await _require_operator(call, "ops.verbose")
     found: dict[str, JsonValue] = dict(services.readiness(query.verbose))
@@ -83,7 +83,7 @@ async def readyz(query: Annotated[ReadyQuery, Query()], services: CurrentService
 
 @router.get("/metrics", response_class=PlainTextResponse, responses=_OPERATORS)
 async def metrics(services: CurrentServices, call: CurrentCall) -> Response:
-    """Figures for Prometheus; for operators, or for this machine where that was opened."""
+    """Return metrics for Prometheus: for operators, or without a key on this machine if that is enabled."""
     if not (services.limits.metrics_open and limits.is_loopback(call.scope, call.headers)):
         await _require_operator(call, "ops.metrics")
     body, media_type = services.metrics()
@@ -91,9 +91,10 @@ async def metrics(services: CurrentServices, call: CurrentCall) -> Response:
 
 
 async def _require_operator(call: Call, action: str) -> None:
-    """
+    """Authenticate the caller and check its permission.
+
     Raises:
-        Unauthenticated, Forbidden, RateLimited: the caller may not do that.
+        Unauthenticated, Forbidden, RateLimited: the caller may not do `action`.
     """
     await call.authenticate()
     require(call.services.rules, call.by, action)
@@ -102,23 +103,23 @@ async def _require_operator(call: Call, action: str) -> None:
 
 @router.get("/version", response_model=Version)
 async def version(services: CurrentServices) -> Response:
-    """Which version it is."""
+    """Return the server's version."""
     return Json({"version": services.version, "api_version": "1"})
 
 
 @router.get("/openapi.json")
 async def openapi(request: Request, call: CurrentCall) -> Response:
-    """This description, for machines."""
+    """Return this description as OpenAPI."""
     return Json({**request.app.openapi(), "servers": [{"url": call.base or "/"}]}, headers=_KEPT)
 
 
 @router.get("/docs", response_class=HTMLResponse)
 async def docs(request: Request) -> Response:
-    """This description, for people."""
+    """Return this description as an HTML page."""
     return HTMLResponse(docs_page.page(request.app.openapi()), headers=_PAGE_HEADERS)
 
 
 @router.get("/", response_class=HTMLResponse)
 async def root(services: CurrentServices, call: CurrentCall) -> Response:
-    """What this is, and the first steps, for people."""
+    """Return an HTML page with the first steps."""
     return HTMLResponse(home.page(services.version, call.base), headers=_PAGE_HEADERS)

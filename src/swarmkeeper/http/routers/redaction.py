@@ -1,4 +1,4 @@
-"""Trying the redaction: what of a value the evidence would show."""
+"""The route that tries out redaction on a value."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ router = APIRouter(tags=["evidence"], route_class=StrictRoute)
 async def test_redaction(
     body: RedactionTest, by: CurrentPrincipal, services: CurrentServices, call: CurrentCall
 ) -> Response:
-    """Try the redaction: the value as the tenant's evidence would show it, and what was hidden where.
+    """Redact a value as the tenant's evidence would show it, and list what was hidden.
 
-    Nothing of it is kept.
+    Nothing is stored.
     """
 
     async def redacted(reads: Reads) -> JsonValue:

@@ -1,7 +1,7 @@
-"""The stream of events (Server-Sent Events), and the page of them.
+"""Events as a page or as a stream (Server-Sent Events).
 
-Nothing here polls the store: a follower sleeps until its feed has something, its caller's key has ended, or so long has
-passed that the caller has to hear that it is still there. An event is encoded once for all who follow.
+A stream does not poll the store: it sleeps until its feed has events, its caller's key has ended, or a keep-alive
+comment is due. An event is encoded once for all streams.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DESCRIBED: Responses = {200: {"content": {EVENT_STREAM: {"schema": {"type": "str
 
 
 async def events(call: Call, query: EventsQuery, task_id: str | None) -> Response:
-    """A page, or the stream where the caller asks for that; of one task or of the tenant."""
+    """Answer with a page of events, or a stream if the caller asks for one; of one task, or of the tenant."""
     after = resumed_after(call, int(query.page_token or query.after))
     if wanted(call):
         return EventStream(call, task_id, after)
@@ -42,7 +42,7 @@ def wanted(call: Call) -> bool:
 
 
 def resumed_after(call: Call, after: int) -> int:
-    """The cursor to go on from: what the browser sends by itself when it connects again goes first."""
+    """Return the cursor to continue from. Last-Event-ID, which browsers send on reconnect, precedes `after`."""
     last = call.headers.get("last-event-id", "")
     if not last:
         return after
@@ -55,9 +55,9 @@ def resumed_after(call: Call, after: int) -> int:
 
 
 class EventStream(Response):
-    """Sends events until the task is over, the caller hangs up or its key ends.
+    """Sends events until the task is closed, the caller disconnects or its key ends.
 
-    A follower that lags too far behind is cut off, and comes back with the id of the last event it got.
+    A stream that lags too far behind is closed; the caller reconnects with the id of its last event.
     """
 
     def __init__(self, call: Call, task_id: str | None, after: int) -> None:
@@ -72,16 +72,16 @@ class EventStream(Response):
         with services.quotas.followers.held(call.by), services.standing.of(call.by) as ended:
             async with services.feed.subscribe(call.by.tenant, self.task_id, after=self.after) as subscription:
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-                # At once, so that the caller knows that it is connected.
+                # Sent at once, so that the caller knows that it is connected.
                 await _send_piece(send, SSE_ALIVE)
                 await self._follow(send, subscription, ended)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _follow(self, send: Send, subscription: Subscription, ended: asyncio.Future[None]) -> None:
-        """Send what comes, and each time that nothing has come for a while that the stream is alive.
+        """Send events, and a keep-alive comment whenever none came for a while.
 
         Raises:
-            ClientGone: the caller hung up.
+            ClientGone: the caller disconnected.
         """
         loop = asyncio.get_running_loop()
         alive_every = self.call.services.limits.alive_every
@@ -94,7 +94,7 @@ class EventStream(Response):
                 if gone.done():
                     raise ClientGone
                 if ended.done():
-                    return  # the caller learns why when it comes back
+                    return  # the caller gets the reason when it reconnects
                 await _send_piece(send, b"".join(each.form(_encoded) for each in found) or SSE_ALIVE)
                 alive.cancel()
                 alive = loop.call_later(alive_every, subscription.nudge)

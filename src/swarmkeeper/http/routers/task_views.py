@@ -1,4 +1,4 @@
-"""The task that a route answers with, and the ETags that name its versions."""
+"""Reading a task for a response, and the ETags of its versions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def etag(version: int) -> dict[str, str]:
 async def changed_task(
     call: Call, task_id: str, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """The task that a command was about, as it is now."""
+    """Answer with a task after a command changed it."""
     body, version = await call.after(read_task(call, task_id))
     return Json(body, status, {**etag(version), **(headers or {})})
 
@@ -33,11 +33,11 @@ async def changed_task(
 async def read_task(
     call: Call, task_id: str, known: frozenset[int] = frozenset(), *, explain: bool = False
 ) -> tuple[bytes | None, int]:
-    """A task and its version; no task where the caller has that one, for which alone it does not ask why."""
+    """Return a task as JSON and its version. The task is None if its version is in `known`, unless `explain` is set."""
 
     async def whole(reads: Reads) -> tuple[bytes | None, int]:
         shown, version = await (reads.explainer if explain else reads.queries).task(call.by, task_id)
-        # Reasons change without the task.
+        # The explanation may change without a new version of the task.
         return None if version in known and not explain else encode(shown), version
 
     return await call.services.looks.look(call.by, whole)

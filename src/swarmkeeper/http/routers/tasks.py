@@ -1,4 +1,4 @@
-"""What clients do with tasks: submit many, list them, look into them, steer them. Those of one are in hot.py."""
+"""Routes for tasks: submit a batch, list, inspect and control. Submitting and reading one task are in hot.py."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ Found = TypeVar("Found")
 router = APIRouter(tags=["tasks"], route_class=StrictRoute)
 
 _OF_A_TASK = (errors.Forbidden, errors.NotFound)
-# Between looks for a part of a plan that is still being written: a plan of 10,000 takes a second or two.
+# Microseconds between reads of a plan that is still being written: 10,000 subtasks take a second or two.
 _PAUSES = (20_000, 50_000, 100_000, *(200_000,) * 24)
-AT_ONCE = 128  # tasks of a batch, as many as the engine takes in at once
+AT_ONCE = 128  # tasks submitted to the engine at once; one engine batch takes as many
 
 
 def _micros(seconds: float | None) -> int | None:
@@ -71,11 +71,11 @@ async def submit_tasks(
     call: CurrentCall,
     idempotency: Idempotency,
 ) -> Response:
-    """Submit up to 500 tasks, each taken or refused by itself."""
+    """Submit up to 500 tasks. Each is accepted or refused on its own."""
     services.quotas.submissions.take(by, len(asked))
     submits = [one for one in asked if isinstance(one, commands.Submit)]
     answered: list[Any] = []
-    for begin in range(0, len(submits), AT_ONCE):  # so that others' commands come in between
+    for begin in range(0, len(submits), AT_ONCE):  # in parts, so that commands of others are not held up
         answered += await services.engine.do_all(submits[begin : begin + AT_ONCE])
     answers = iter(answered)
     results: list[JsonValue] = []
@@ -101,7 +101,7 @@ async def submit_tasks(
     return Json(await call.after(call.look(whole)), 200, {**dict(paced), **replayed})
 
 
-# ---- looking -------------------------------------------------------------------------------------------------------
+# ---- reading -------------------------------------------------------------------------------------------------------
 
 
 @router.get("/tasks", response_model=v1.TaskPage, responses=refuses(errors.Forbidden))
@@ -128,7 +128,7 @@ def _moment(moment: datetime | None) -> int | None:
 
 @router.get("/tasks/{task_id:id}:explain", response_model=v1.Explanation, responses=refuses(*_OF_A_TASK))
 async def explain_task(task_id: TaskId, by: CurrentPrincipal, call: CurrentCall) -> Response:
-    """Ask why a task is not done yet: the reason for each thing that waits, and the command that helps."""
+    """Explain why a task is not done yet: the reason for each waiting item, and the command that helps."""
     return Json(await call.look(lambda reads: reads.explainer.explain(by, task_id)))
 
 
@@ -151,7 +151,7 @@ async def list_subtasks(
     for pause in _PAUSES:
         if (found := await services.looks.look(by, page)) is not None:
             return Json(found)
-        await services.clock.sleep(pause)  # else a caller who goes on at once would do it very often
+        await services.clock.sleep(pause)  # so that a caller that repeats at once does not do so too often
     return Json(await services.looks.look(by, last))
 
 
@@ -159,7 +159,7 @@ async def list_subtasks(
     "/tasks/{task_id:id}/subtasks/{subtask:subtask}", response_model=v1.SubTaskDetail, responses=refuses(*_OF_A_TASK)
 )
 async def get_subtask(task_id: TaskId, subtask: Subtask, by: CurrentPrincipal, call: CurrentCall) -> Response:
-    """Look at a subtask, by key or id, with all that came of it."""
+    """Read a subtask, by key or id, with its output, verdict and attempts."""
     return Json(await _written(call, lambda: call.look(lambda reads: reads.queries.subtask(by, task_id, subtask))))
 
 
@@ -171,7 +171,7 @@ async def get_output(
     by: CurrentPrincipal,
     call: CurrentCall,
 ) -> Response:
-    """Fetch what a subtask has put out, whole, however large."""
+    """Read a subtask's whole output, of any size."""
     attempt = query.attempt
     output = await _written(
         call, lambda: call.look(lambda reads: reads.queries.output(by, task_id, subtask, attempt=attempt))
@@ -180,10 +180,10 @@ async def get_output(
 
 
 async def _written(call: Call, look: Callable[[], Awaitable[Found]]) -> Found:
-    """What is found, once it is there: a long plan is written in parts, after its task was accepted.
+    """Repeat a read until the subtask has been written: a long plan is written in parts after its task was accepted.
 
     Raises:
-        Overloaded: it takes longer than a caller should wait.
+        Overloaded: the plan is still being written after the last pause.
     """
     for pause in _PAUSES:
         try:
@@ -195,7 +195,7 @@ async def _written(call: Call, look: Callable[[], Awaitable[Found]]) -> Found:
 
 @router.get("/tasks/{task_id:id}/graph", response_model=v1.Graph, responses=refuses(*_OF_A_TASK))
 async def get_graph(task_id: TaskId, by: CurrentPrincipal, call: CurrentCall) -> Response:
-    """Look at a task's plan as a graph."""
+    """Read a task's plan as a graph."""
     return Json(await call.look(lambda reads: reads.queries.graph(by, task_id)))
 
 
@@ -211,11 +211,11 @@ async def task_events(
     call: CurrentCall,
     last: LastEventId = None,
 ) -> Response:
-    """Read what happened to a task, or follow it as a stream, which ends with the task."""
+    """Read a task's events, or follow them as a stream, which ends with the task."""
     return await sse.events(call, query, task_id)
 
 
-# ---- steering ------------------------------------------------------------------------------------------------------
+# ---- control -------------------------------------------------------------------------------------------------------
 
 
 @router.patch(
@@ -234,7 +234,7 @@ async def change_task(
     call: CurrentCall,
     if_match: IfMatch = None,
 ) -> Response:
-    """Change a task's priority, labels or deadline; with If-Match only if nobody else has."""
+    """Change a task's priority, labels or deadline; with If-Match, only if the task is unchanged."""
     command = commands.Update(
         by=by,
         trace=call.trace,
@@ -249,12 +249,12 @@ async def change_task(
 
 
 def _version_to_match(call: Call) -> int | None:
-    """The version that the task must be at, where the caller says; of several If-Match headers, all count."""
+    """Return the version that If-Match requires: None without a condition, -1 unless it is exactly one known ETag."""
     sent = call.headers.get("if-match")
     if sent is None or sent.strip() == "*":
         return None
     found = versions(sent)
-    # A tag that is none of ours cannot match: no task is at version -1.
+    # No task has version -1, so the precondition fails.
     return min(found) if len(found) == 1 and ETAG.fullmatch(sent.strip()) else -1
 
 
@@ -266,7 +266,7 @@ _STEERED: dict[int | str, dict[str, Any]] = {
 
 
 async def _steer(call: Call, command: commands.OnTask) -> Response:
-    """Carry out a command, and answer with the task as it is then."""
+    """Carry out a command and answer with the resulting task."""
     answer = await call.services.engine.do(command)
     return await changed_task(call, command.task, headers=replay_header(answer))
 
@@ -287,7 +287,7 @@ def _on_task(
 async def cancel_task(
     task_id: TaskId, body: OptionalReason, by: CurrentPrincipal, call: CurrentCall, idempotency: Idempotency
 ) -> Response:
-    """End a task; bots that work on it hear of it with their next heartbeat."""
+    """Cancel a task. Bots that work on it are informed with their next heartbeat."""
     return await _steer(call, commands.Cancel(**_on_task(call, task_id, body, idempotency)))
 
 
@@ -295,7 +295,7 @@ async def cancel_task(
 async def pause_task(
     task_id: TaskId, body: OptionalReason, by: CurrentPrincipal, call: CurrentCall, idempotency: Idempotency
 ) -> Response:
-    """Hand out nothing more of a task until it is resumed; what is leased goes on."""
+    """Pause a task: lease no more of its work until it is resumed. Leased work continues."""
     return await _steer(call, commands.Pause(**_on_task(call, task_id, body, idempotency)))
 
 
@@ -303,7 +303,7 @@ async def pause_task(
 async def resume_task(
     task_id: TaskId, body: OptionalReason, by: CurrentPrincipal, call: CurrentCall, idempotency: Idempotency
 ) -> Response:
-    """Hand out a paused task's work again."""
+    """Resume a paused task."""
     return await _steer(call, commands.Resume(**_on_task(call, task_id, body, idempotency)))
 
 
@@ -322,7 +322,7 @@ async def retry_task(
     call: CurrentCall,
     idempotency: Idempotency,
 ) -> Response:
-    """Take a failed task up again where it stopped."""
+    """Retry a failed task from where it stopped."""
     deadline = _micros(body.deadline_seconds)
     return await _steer(call, commands.Retry(**_on_task(call, task_id, body, idempotency), deadline=deadline))
 
@@ -331,5 +331,5 @@ async def retry_task(
 async def archive_task(
     task_id: TaskId, body: OptionalReason, by: CurrentPrincipal, call: CurrentCall, idempotency: Idempotency
 ) -> Response:
-    """Put a failed task away for good."""
+    """Archive a failed task for good."""
     return await _steer(call, commands.Archive(**_on_task(call, task_id, body, idempotency)))

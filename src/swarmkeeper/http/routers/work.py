@@ -1,4 +1,4 @@
-"""Giving work back. What bots call all the time (leases, results, heartbeats) is in hot.py."""
+"""The route that releases a lease. Leases, results and heartbeats are in hot.py."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ async def release(
     services: CurrentServices,
     call: CurrentCall,
 ) -> Response:
-    """Give work back, to be handed out again now or after a delay.
+    """Release a lease: its work is offered again, now or after a delay.
 
-    It costs no try, until the work was put off for `give_up_after_seconds` in a row. The third time in a row and later
-    it comes back no sooner than after a quarter of the time that it was put off so far.
+    This counts as no try, until the work was put off for `give_up_after_seconds` in a row. From the third time in a row
+    on, the delay is at least a quarter of the time that the work was put off so far.
     """
     await services.engine.do(
         commands.Release(
