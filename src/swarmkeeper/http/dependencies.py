@@ -164,7 +164,7 @@ class Call:
 
     # ---- running work ----------------------------------------------------------------------------------------------
 
-    async def look(self, work: Callable[[Reads], Coroutine[Any, Any, Json]]) -> bytes:
+    async def read(self, work: Callable[[Reads], Coroutine[Any, Any, Json]]) -> bytes:
         """Run a read on the reading thread, and encode its result as JSON there."""
 
         async def whole(reads: Reads) -> bytes:
@@ -183,14 +183,14 @@ class Call:
 
         return await self.services.looks.look(self.by, whole)
 
-    async def after(self, read: Awaitable[Result]) -> Result:
+    async def after(self, reading: Awaitable[Result]) -> Result:
         """Read the result of a command that has been carried out: a failure here must not look like a refusal.
 
         Raises:
             Internal: the command was carried out, but the store cannot be read.
         """
         try:
-            return await read
+            return await reading
         except StoreUnavailable as error:
             raise Internal("the call was carried out, but its result cannot be read now: read it again") from error
 

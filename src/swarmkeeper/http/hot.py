@@ -149,7 +149,7 @@ async def _leases(call: Call, claimed: Claimed) -> JsonValue:
         return []
     if await call.after(call.services.leases.are_light(claimed.leases)):
         return await call.after(call.services.leases.views(claimed.leases))
-    shown = await call.after(call.look(lambda reads: reads.leases.views(claimed.leases)))
+    shown = await call.after(call.read(lambda reads: reads.leases.views(claimed.leases)))
     return msgspec.Raw(shown)
 
 
@@ -301,7 +301,7 @@ async def beat(call: CurrentCall) -> Response:
             cursors_by_task.setdefault(directive.task, []).append(sent.messages_after)
     messages: JsonValue = []
     if call.services.messages.any_for(cursors_by_task):
-        messages = msgspec.Raw(await call.look(lambda reads: reads.messages.given(bot, cursors_by_task)))
+        messages = msgspec.Raw(await call.read(lambda reads: reads.messages.given(bot, cursors_by_task)))
     return Json({"leases": directives, "drain": beaten.drain, "messages": messages})
 
 
@@ -309,8 +309,8 @@ def _stuck(call: Call) -> list[Stuck]:
     """Return what the bot reports about code that does not end, redacted."""
     now, rules, tenant = call.services.engine.now(), call.services.rules, call.by.tenant
     return [
-        Stuck(one.work_id, now - micros(one.seconds), str(rules.redact(one.where, tenant=tenant).value))
-        for one in call.body.stuck
+        Stuck(code.work_id, now - micros(code.seconds), str(rules.redact(code.where, tenant=tenant).value))
+        for code in call.body.stuck
     ]
 
 

@@ -92,16 +92,18 @@ class StrictRoute(APIRoute):
         [self.method] = sorted(self.methods or ())
         self._begins = path.partition("{")[0]
         depended = list(_flat(self.dependant))
-        if not self.open and all(one.call is not get_principal for one in depended):
+        if not self.open and all(dependant.call is not get_principal for dependant in depended):
             raise TypeError(f"{endpoint.__name__} must take the caller, `by: CurrentPrincipal`, or be an OpenRoute")
-        self.idempotent = any(one.call is get_idempotency for one in depended)
+        self.idempotent = any(dependant.call is get_idempotency for dependant in depended)
         self.query_model: type[Query] = _one_model(depended, "query_params", Query) or NoQuery
         self.body_model = _one_model(depended, "body_params", RequestModel)
         self.body_optional = self.body_field is not None and not self.body_field.field_info.is_required()
         self.meaning: Meaning | None = next(
-            (one.call.meaning for one in depended if isinstance(one.call, BodyOf)), None
+            (dependant.call.meaning for dependant in depended if isinstance(dependant.call, BodyOf)), None
         )
-        self.needs = next((one.call.action for one in depended if isinstance(one.call, Permission)), "")
+        self.needs = next(
+            (dependant.call.action for dependant in depended if isinstance(dependant.call, Permission)), ""
+        )
         self.refusals = frozenset(self._refusals(declared))
         describe_refusals(self)
 
@@ -259,13 +261,13 @@ def _without_query_and_body(dependant: Dependant) -> Dependant:
     """Return a copy that takes query, body and caller from the `Call`, where `admit` has put them."""
     path = dependant.path or ""
     dependencies = [
-        get_dependant(path=path, call=_known_principal, name=one.name)
-        if one.call is get_principal
-        else _without_query_and_body(one)
-        for one in dependant.dependencies
+        get_dependant(path=path, call=_known_principal, name=each.name)
+        if each.call is get_principal
+        else _without_query_and_body(each)
+        for each in dependant.dependencies
     ]
-    dependencies += [get_dependant(path=path, call=_checked_query, name=one.name) for one in dependant.query_params]
-    dependencies += [get_dependant(path=path, call=_checked_body, name=one.name) for one in dependant.body_params]
+    dependencies += [get_dependant(path=path, call=_checked_query, name=param.name) for param in dependant.query_params]
+    dependencies += [get_dependant(path=path, call=_checked_body, name=param.name) for param in dependant.body_params]
     return replace(dependant, query_params=[], body_params=[], dependencies=dependencies)
 
 
@@ -274,13 +276,13 @@ Model = TypeVar("Model")
 
 def _flat(dependant: Dependant) -> Iterator[Dependant]:
     yield dependant
-    for one in dependant.dependencies:
-        yield from _flat(one)
+    for dependency in dependant.dependencies:
+        yield from _flat(dependency)
 
 
 def _one_model(depended: list[Dependant], kind: str, base: type[Model]) -> type[Model] | None:
     """Return the route's query model or body model; None if it has none."""
-    found = {field.field_info.annotation for one in depended for field in getattr(one, kind)}
+    found = {field.field_info.annotation for dependant in depended for field in getattr(dependant, kind)}
     assert len(found) <= 1, "a route has at most one query model and one body model"
     model = next(iter(found), None)
     assert model is None or issubclass(model, base), f"{model} is not a {base.__name__}"

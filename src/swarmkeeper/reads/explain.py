@@ -92,7 +92,10 @@ class _Moment:
         if task.status not in TASK_CLOSED:
             fleet = Fleet(await self._bots(task.tenant))
             groups = await self._fetch(
-                named_reads.OPEN_COUNTS, task=task.task, statuses=_json([str(one) for one in OPEN]), kind=Kind.REVIEW
+                named_reads.OPEN_COUNTS,
+                task=task.task,
+                statuses=_json([str(status) for status in OPEN]),
+                kind=Kind.REVIEW,
             )
             # Reviews of one round must go to different owners, so each needs another owner.
             ahead = _ahead(groups)
@@ -129,9 +132,9 @@ class _Moment:
         for tenant in await self._fetch(named_reads.TENANT_ROW, tenant=principal.tenant):
             used += stored_usage(tenant, self._limits)
         return [
-            {"limit": one.limit, "scope": one.scope, "used": one.used, "most": one.most}
-            for one in used
-            if one.most is not None and one.used >= NEAR * one.most
+            {"limit": usage.limit, "scope": usage.scope, "used": usage.used, "most": usage.most}
+            for usage in used
+            if usage.most is not None and usage.used >= NEAR * usage.most
         ]
 
     async def _standing(self, row: TaskRow) -> Standing:
@@ -164,7 +167,7 @@ class _Moment:
 
     async def _items(self, task: Standing, ahead: Mapping[str, int]) -> list[Item]:
         """Return the first ITEMS_MAX open items with the details of each."""
-        statuses = _json([str(one) for one in OPEN])
+        statuses = _json([str(status) for status in OPEN])
         rows = await self._fetch(named_reads.OPEN_ITEMS, task=task.task, statuses=statuses, limit=ITEMS_MAX)
 
         def of(status: Status) -> str:
@@ -174,8 +177,8 @@ class _Moment:
         upstream = await self._fetch(
             named_reads.OPEN_UPSTREAM, works=of(Status.BLOCKED), statuses=statuses, limit=NAMES_TOLD
         )
-        endings = {one.work: one for one in tried}
-        before = {one.child: views.json_of(one.keys) for one in upstream}
+        endings = {last.work: last for last in tried}
+        before = {row.child: views.json_of(row.keys) for row in upstream}
         return [
             _item(
                 row,

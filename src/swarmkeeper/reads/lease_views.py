@@ -38,10 +38,12 @@ class Leases:
         """Whether `views` takes at most as long as a few commands."""
         if not granted:
             return True
-        if any(one.item.kind is Kind.REVIEW and one.of_task.n_total > LIGHT_ROWS for one in granted):
+        if any(grant.item.kind is Kind.REVIEW and grant.of_task.n_total > LIGHT_ROWS for grant in granted):
             return False
-        payloads = [one.of_task.spec for one in granted] + [one.item.payload for one in granted if one.item.payload]
-        works = [one.item.id for one in granted]
+        payloads = [grant.of_task.spec for grant in granted] + [
+            grant.item.payload for grant in granted if grant.item.payload
+        ]
+        works = [grant.item.id for grant in granted]
         found = await fetch(self._store, named_reads.WEIGHT_OF_LEASES, bodies=_json(payloads), works=_json(works))
         size: int = sum(row.bytes for row in found)
         edges: int = sum(row.edges for row in found)
@@ -52,26 +54,26 @@ class Leases:
         if not granted:
             return []
         wanted: list[str | None] = []
-        for one in granted:
-            wanted += (one.of_task.spec, one.item.payload, one.item.checkpoint)
+        for grant in granted:
+            wanted += (grant.of_task.spec, grant.item.payload, grant.item.checkpoint)
         payload_cache = await self._bodies.of(wanted)
         shown: dict[str, View] = {}
         with_upstream, with_history = [], []
-        for one in granted:
-            item = one.item
+        for grant in granted:
+            item = grant.item
             spec = views.json_of(payload_cache.get(item.payload)) if item.payload is not None else None
             checkpoint = payload_cache.get(item.checkpoint) if item.checkpoint is not None else None
-            shown[item.id] = views.lease(one.lease, item, one.of_task, payload_cache.get(one.of_task.spec), spec)
+            shown[item.id] = views.lease(grant.lease, item, grant.of_task, payload_cache.get(grant.of_task.spec), spec)
             shown[item.id]["checkpoint"] = views.json_of(checkpoint)
             if spec is not None and spec.get("depends_on"):
                 with_upstream.append(item.id)
-            if one.lease.attempt > 1 or item.round > 1:
+            if grant.lease.attempt > 1 or item.round > 1:
                 with_history.append(item.id)
         previous = await self._history(with_history, shown) if with_history else {}
         upstream = await self._upstream(with_upstream) if with_upstream else {}
         inline = Inline()
-        for one in granted:
-            item, view = one.item, shown[one.item.id]
+        for grant in granted:
+            item, view = grant.item, shown[grant.item.id]
             if item.id in upstream:
                 view["upstream"] = await self._bodies.outputs(upstream[item.id], inline)
             if item.kind is Kind.REVIEW:

@@ -41,7 +41,7 @@ class Messages:
     """Keeps the newest message of each task in memory, so that most heartbeats need no read."""
 
     def __init__(self, store: ReadsOnly, queries: Queries, newest: dict[str, str] | None = None) -> None:
-        """Args: `newest` is shared with another `Messages`, whose `committed` updates it; None for an own one."""
+        """Args: `newest` is shared with another `Messages`, whose `committed` updates it; None: not shared."""
         self._store = store
         self._queries = queries
         # task -> its newest message; without ARCHIVED tasks
@@ -95,7 +95,7 @@ class Messages:
             except (StoreUnavailable, StoreDamaged):
                 break
             given += shown
-            room -= sum(len(_json(one["payload"])) for one in shown)
+            room -= sum(len(_json(view["payload"])) for view in shown)
             if len(given) >= GIVEN_MAX or room <= 0:
                 break
         return given

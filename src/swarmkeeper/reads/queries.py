@@ -240,7 +240,7 @@ class Queries:
     async def _cancelled(self, row: TaskRow, shown: View, *, whole: bool) -> int:
         """Return the number of cancelled subtasks, which `failed` includes."""
         if whole:
-            return sum(one["status"] == Status.CANCELLED for one in shown["subtasks"])
+            return sum(subtask["status"] == Status.CANCELLED for subtask in shown["subtasks"])
         found = await self._fetch(named_reads.FAILED_COUNT, task=row.id, kind=Kind.EXECUTE, status=Status.FAILED)
         return int(shown["progress"]["failed"] - (found[0].number if found else 0))
 
@@ -393,13 +393,15 @@ class Queries:
             status=Status.SUCCEEDED,
         )
         shown["verdict"] = views.verdict(judged[0].body if judged else None)
-        shown["attempts"] = [views.attempt(one) for one in await self._fetch(named_reads.ATTEMPTS_OF_WORK, work=row.id)]
+        shown["attempts"] = [
+            views.attempt(tried) for tried in await self._fetch(named_reads.ATTEMPTS_OF_WORK, work=row.id)
+        ]
         shown["progress"] = views.json_of(row.said) if seen else None
-        for one in shown["attempts"] if not seen else ():
-            one["progress"] = None
+        for attempt in shown["attempts"] if not seen else ():
+            attempt["progress"] = None
         if self._rules.may(principal, "late.read"):
             shown["late_results"] = [
-                views.late_result(one) for one in await self._fetch(named_reads.LATE_OF_WORK, work=row.id)
+                views.late_result(late) for late in await self._fetch(named_reads.LATE_OF_WORK, work=row.id)
             ]
         return shown
 
@@ -415,7 +417,7 @@ class Queries:
         wanted = row.result
         if attempt is not None:
             tried = await self._fetch(named_reads.ATTEMPTS_OF_WORK, work=row.id)
-            wanted = next((one.result for one in tried if one.attempt == attempt), None)
+            wanted = next((row.result for row in tried if row.attempt == attempt), None)
         if wanted is None:
             raise NotFound("it has no output")
         return (await self._bodies.of([wanted]))[wanted]

@@ -316,7 +316,7 @@ def bot(row: BotRow, *, last_seen: int, away: bool, stuck: Sequence[Stuck] = ())
         "labels": json_of(row.labels),
         "status": "away" if away and row.status == "active" else row.status,
         "held": row.held,
-        "stuck": [{"work_id": one.work, "since": time(one.since), "where": one.where} for one in stuck],
+        "stuck": [{"work_id": code.work, "since": time(code.since), "where": code.where} for code in stuck],
         "last_seen": time(last_seen),
         "created_at": time(row.created_at),
     }

@@ -132,9 +132,9 @@ def shown(value: Any, names: Sequence[str], safe: Safe) -> Any:
     elif isinstance(value, commands.Report):
         return replace(value, errors=details(value.errors))
     elif isinstance(value, Reported):
-        return replace(value, results=tuple(shown(one, names, safe) for one in value.results))
+        return replace(value, results=tuple(shown(result, names, safe) for result in value.results))
     elif isinstance(value, list):
-        return [shown(one, names, safe) for one in value]
+        return [shown(each, names, safe) for each in value]
     return value
 
 
@@ -202,7 +202,8 @@ def reports(sent: Sent, body: v1.ReportBatch, same: Any, safe: Safe, refused: Re
             results.append(_report(sent, result, body.bot_id, result.task_id, safe))
         except SwarmkeeperError as error:
             results.append(error)
-    leases = (one.lease_id for one in results if isinstance(one, commands.Report) and one.lease_id is not None)
+    reported = (result for result in results if isinstance(result, commands.Report))
+    leases = (result.lease_id for result in reported if result.lease_id is not None)
     return Reported(body.bot_id, tuple(results), _claim(sent, body.bot_id, body.claim, next(leases, None)))
 
 

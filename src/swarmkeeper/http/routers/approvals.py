@@ -62,7 +62,7 @@ async def list_approvals(
     query: Annotated[ApprovalsQuery, Query()], by: CurrentPrincipal, call: CurrentCall
 ) -> Response:
     """List approvals, open and decided."""
-    page = await call.look(
+    page = await call.read(
         lambda reads: reads.approval_queries.approvals(
             by, state=query.state, task_id=query.task_id, page_size=query.page_size, page_token=query.page_token
         )
@@ -75,7 +75,7 @@ async def list_approvals(
 )
 async def get_approval(approval_id: ApprovalId, by: CurrentPrincipal, call: CurrentCall) -> Response:
     """Read an approval with its whole subject."""
-    return Json(await call.look(lambda reads: reads.approval_queries.approval(by, approval_id)))
+    return Json(await call.read(lambda reads: reads.approval_queries.approval(by, approval_id)))
 
 
 async def _decide(
@@ -85,7 +85,7 @@ async def _decide(
         by=call.by, approval=approval_id, verb=verb, idempotency=idempotency, trace=call.trace, **decision
     )
     answer = await call.services.engine.do(command)
-    shown = await call.after(call.look(lambda reads: reads.approval_queries.approval(call.by, approval_id)))
+    shown = await call.after(call.read(lambda reads: reads.approval_queries.approval(call.by, approval_id)))
     return Json(shown, headers=replay_header(answer))
 
 

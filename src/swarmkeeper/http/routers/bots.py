@@ -73,7 +73,7 @@ async def register_bot(
 @router.get("/bots", response_model=v1.BotPage, responses=refuses(errors.Forbidden))
 async def list_bots(query: Annotated[PageQuery, Query()], by: CurrentPrincipal, call: CurrentCall) -> Response:
     """List bots."""
-    page = await call.look(lambda reads: reads.queries.bots(by, page_size=query.page_size, page_token=query.page_token))
+    page = await call.read(lambda reads: reads.queries.bots(by, page_size=query.page_size, page_token=query.page_token))
     return Json(page)
 
 
@@ -135,4 +135,4 @@ async def enable_bot(
 @router.get("/skills", response_model=v1.SkillPage, responses=refuses(errors.Forbidden))
 async def list_skills(by: CurrentPrincipal, call: CurrentCall) -> Response:
     """List skills: how many bots have each, how much work waits for it, and for how long."""
-    return Json(await call.look(lambda reads: reads.queries.skills(by)))
+    return Json(await call.read(lambda reads: reads.queries.skills(by)))

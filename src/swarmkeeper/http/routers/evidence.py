@@ -44,7 +44,7 @@ def _filters(query: TaskAuditQuery) -> dict[str, Any]:
 @router.get("/audit", response_model=v1.AuditPage, responses=refuses(errors.Forbidden))
 async def list_audit(query: Annotated[AuditQuery, Query()], by: CurrentPrincipal, call: CurrentCall) -> Response:
     """List audit records in order. A filtered page may be short, or empty, although more records follow."""
-    return Json(await call.look(lambda reads: reads.audit_queries.audit(by, task_id=query.task_id, **_filters(query))))
+    return Json(await call.read(lambda reads: reads.audit_queries.audit(by, task_id=query.task_id, **_filters(query))))
 
 
 @router.get(
@@ -56,4 +56,4 @@ async def task_audit(
     task_id: TaskId, query: Annotated[TaskAuditQuery, Query()], by: CurrentPrincipal, call: CurrentCall
 ) -> Response:
     """List a task's audit records."""
-    return Json(await call.look(lambda reads: reads.audit_queries.audit_of_task(by, task_id, **_filters(query))))
+    return Json(await call.read(lambda reads: reads.audit_queries.audit_of_task(by, task_id, **_filters(query))))

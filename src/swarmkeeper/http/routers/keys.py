@@ -72,7 +72,7 @@ async def create_key(
 @router.get("/keys", response_model=v1.KeyPage, responses=refuses(errors.Forbidden))
 async def list_keys(query: Annotated[PageQuery, Query()], by: CurrentPrincipal, call: CurrentCall) -> Response:
     """List the records of API keys, without the keys themselves."""
-    page = await call.look(lambda reads: reads.queries.keys(by, page_size=query.page_size, page_token=query.page_token))
+    page = await call.read(lambda reads: reads.queries.keys(by, page_size=query.page_size, page_token=query.page_token))
     return Json(page)
 
 

@@ -72,7 +72,7 @@ async def list_messages(
     task_id: TaskId, query: Annotated[MessagesQuery, Query()], by: CurrentPrincipal, call: CurrentCall
 ) -> Response:
     """List the messages about a task, oldest first."""
-    page = await call.look(
+    page = await call.read(
         lambda reads: reads.messages.page(
             by, task_id, after=query.after, page_size=query.page_size, page_token=query.page_token
         )

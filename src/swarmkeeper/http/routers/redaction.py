@@ -37,8 +37,9 @@ async def test_redaction(
     async def redacted(reads: Reads) -> JsonValue:
         found = services.rules.redact(body.value, tenant=by.tenant)
         fields: list[dict[str, Any]] = [
-            {"pointer": one.pointer, "rule": one.rule, "action": one.action, "in": one.within} for one in found.fields
+            {"pointer": field.pointer, "rule": field.rule, "action": field.action, "in": field.within}
+            for field in found.fields
         ]
         return {"value": found.value, "redacted_fields": fields}
 
-    return Json(await call.look(redacted))
+    return Json(await call.read(redacted))

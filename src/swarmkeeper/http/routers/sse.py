@@ -31,7 +31,7 @@ async def events(call: Call, query: EventsQuery, task_id: str | None) -> Respons
     if wanted(call):
         return EventStream(call, task_id, after)
     size = query.page_size
-    page = await call.look(lambda reads: reads.queries.events(call.by, after=after, task_id=task_id, page_size=size))
+    page = await call.read(lambda reads: reads.queries.events(call.by, after=after, task_id=task_id, page_size=size))
     return Json(page)
 
 

@@ -73,7 +73,7 @@ async def submit_tasks(
 ) -> Response:
     """Submit up to 500 tasks. Each is accepted or refused on its own."""
     services.quotas.submissions.take(by, len(asked))
-    submits = [one for one in asked if isinstance(one, commands.Submit)]
+    submits = [task for task in asked if isinstance(task, commands.Submit)]
     answered: list[Any] = []
     for begin in range(0, len(submits), AT_ONCE):  # in parts, so that commands of others are not held up
         answered += await services.engine.do_all(submits[begin : begin + AT_ONCE])
@@ -81,8 +81,8 @@ async def submit_tasks(
     results: list[JsonValue] = []
     ids: list[str] = []
     replayed: dict[str, str] = {}
-    for one in asked:
-        answer: Any = next(answers) if isinstance(one, commands.Submit) else one
+    for submitted in asked:
+        answer: Any = next(answers) if isinstance(submitted, commands.Submit) else submitted
         if isinstance(answer, SwarmkeeperError):
             call.refused(answer)
             results.append({"status": status_of(answer), "error": problem(answer, call.request_id, call.base)})
@@ -94,11 +94,11 @@ async def submit_tasks(
         results.append(None)
 
     async def whole(reads: Reads) -> JsonValue:
-        tasks = iter([{"status": 201, "task": (await reads.queries.task(by, one))[0]} for one in ids])
-        return {"results": [next(tasks) if one is None else one for one in results]}
+        tasks = iter([{"status": 201, "task": (await reads.queries.task(by, task_id))[0]} for task_id in ids])
+        return {"results": [next(tasks) if result is None else result for result in results]}
 
     paced = services.quotas.submissions.headers(by)
-    return Json(await call.after(call.look(whole)), 200, {**dict(paced), **replayed})
+    return Json(await call.after(call.read(whole)), 200, {**dict(paced), **replayed})
 
 
 # ---- reading -------------------------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ async def list_tasks(query: Annotated[TasksQuery, Query()], by: CurrentPrincipal
         created_after=_moment(query.created_after),
         created_before=_moment(query.created_before),
     )
-    page = await call.look(
+    page = await call.read(
         lambda reads: reads.queries.tasks(
             by, filters, order_by=query.order_by, page_size=query.page_size, page_token=query.page_token
         )
@@ -129,7 +129,7 @@ def _moment(moment: datetime | None) -> int | None:
 @router.get("/tasks/{task_id:id}:explain", response_model=v1.Explanation, responses=refuses(*_OF_A_TASK))
 async def explain_task(task_id: TaskId, by: CurrentPrincipal, call: CurrentCall) -> Response:
     """Explain why a task is not done yet: the reason for each waiting item, and the command that helps."""
-    return Json(await call.look(lambda reads: reads.explainer.explain(by, task_id)))
+    return Json(await call.read(lambda reads: reads.explainer.explain(by, task_id)))
 
 
 @router.get("/tasks/{task_id:id}/subtasks", response_model=v1.SubTaskPage, responses=refuses(*_OF_A_TASK))
@@ -160,7 +160,7 @@ async def list_subtasks(
 )
 async def get_subtask(task_id: TaskId, subtask: Subtask, by: CurrentPrincipal, call: CurrentCall) -> Response:
     """Read a subtask, by key or id, with its output, verdict and attempts."""
-    return Json(await _written(call, lambda: call.look(lambda reads: reads.queries.subtask(by, task_id, subtask))))
+    return Json(await _written(call, lambda: call.read(lambda reads: reads.queries.subtask(by, task_id, subtask))))
 
 
 @router.get("/tasks/{task_id:id}/subtasks/{subtask:subtask}/output", responses=refuses(*_OF_A_TASK))
@@ -174,12 +174,12 @@ async def get_output(
     """Read a subtask's whole output, of any size."""
     attempt = query.attempt
     output = await _written(
-        call, lambda: call.look(lambda reads: reads.queries.output(by, task_id, subtask, attempt=attempt))
+        call, lambda: call.read(lambda reads: reads.queries.output(by, task_id, subtask, attempt=attempt))
     )
     return Json(output)
 
 
-async def _written(call: Call, look: Callable[[], Awaitable[Found]]) -> Found:
+async def _written(call: Call, read: Callable[[], Awaitable[Found]]) -> Found:
     """Repeat a read until the subtask has been written: a long plan is written in parts after its task was accepted.
 
     Raises:
@@ -187,16 +187,16 @@ async def _written(call: Call, look: Callable[[], Awaitable[Found]]) -> Found:
     """
     for pause in _PAUSES:
         try:
-            return await look()
+            return await read()
         except Overloaded:
             await call.services.clock.sleep(pause)
-    return await look()
+    return await read()
 
 
 @router.get("/tasks/{task_id:id}/graph", response_model=v1.Graph, responses=refuses(*_OF_A_TASK))
 async def get_graph(task_id: TaskId, by: CurrentPrincipal, call: CurrentCall) -> Response:
     """Read a task's plan as a graph."""
-    return Json(await call.look(lambda reads: reads.queries.graph(by, task_id)))
+    return Json(await call.read(lambda reads: reads.queries.graph(by, task_id)))
 
 
 @router.get(
