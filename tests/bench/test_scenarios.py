@@ -32,7 +32,7 @@ SMALL: dict[str, Callable[[], Awaitable[Report]]] = {
 
 
 @pytest.mark.parametrize("name", SMALL)
-async def test_a_scenario_says_what_its_figures_rest_on(name: str) -> None:
+async def test_a_report_describes_the_conditions_of_its_figures(name: str) -> None:
     measured = await SMALL[name]()
 
     told = json.loads(json.dumps(measured.as_json()))
@@ -45,10 +45,10 @@ async def test_a_scenario_says_what_its_figures_rest_on(name: str) -> None:
     assert "synchronous FULL" in "\n".join(measured.lines())
 
 
-async def test_one_way_of_working_can_be_chosen_and_what_each_process_used_is_told() -> None:
+async def test_a_batch_size_can_be_chosen_and_the_usage_of_each_process_is_reported() -> None:
     one = await lifecycle(Options(tasks=2, subtasks=2, bots=1, batch=3))
 
-    assert one.options.told() == {"tasks": 2, "subtasks": 2, "bots": 1, "batch": 3}
+    assert one.options.used() == {"tasks": 2, "subtasks": 2, "bots": 1, "batch": 3}
     parts = [one.figures[f"{who}_cpu_ms_per_1000_subtasks"] or 0 for who in ("server", "bots", "client")]
     assert min(parts) > 0
     assert one.figures["cpu_ms_per_1000_subtasks"] == pytest.approx(sum(parts))
@@ -81,12 +81,12 @@ def test_a_plan_has_as_many_subtasks_as_asked_and_one_result(k: int) -> None:
     assert {subtask["key"] for subtask in plan} - needed == set(expected(0, k))
 
 
-async def test_a_number_that_a_scenario_has_no_use_for_is_refused() -> None:
+async def test_an_option_that_a_scenario_does_not_use_is_refused() -> None:
     with pytest.raises(CannotMeasure, match="no use for --batch"):
         await handoff(Options(batch=2))
 
 
-async def test_a_store_that_somebody_works_with_is_not_measured(tmp_path: Path) -> None:
+async def test_an_existing_store_is_not_measured(tmp_path: Path) -> None:
     store = tmp_path / "mine.db"
     store.write_bytes(b"")
 
@@ -94,7 +94,7 @@ async def test_a_store_that_somebody_works_with_is_not_measured(tmp_path: Path) 
         await handoff(Options(store=f"sqlite:///{store}"))
 
 
-async def test_a_store_that_makes_nothing_durable_is_not_measured() -> None:
+async def test_a_store_in_memory_is_not_measured() -> None:
     with pytest.raises(CannotMeasure, match="nothing durable"):
         await handoff(Options(store="sqlite://:memory:"))
 

@@ -7,7 +7,7 @@ import pytest
 from swarmkeeper.broker.local import HINTS_MAX, LocalBroker
 
 
-async def test_everybody_who_listens_to_a_topic_hears_a_hint() -> None:
+async def test_every_subscriber_of_a_topic_gets_a_hint() -> None:
     broker = LocalBroker()
     async with broker.subscribe("a") as one, broker.subscribe("a") as two, broker.subscribe("b") as other:
         await broker.publish("a", b"look")
@@ -17,7 +17,7 @@ async def test_everybody_who_listens_to_a_topic_hears_a_hint() -> None:
             await asyncio.wait_for(anext(other), 0.01)
 
 
-async def test_a_hint_without_listeners_is_lost() -> None:
+async def test_a_hint_without_subscribers_is_lost() -> None:
     broker = LocalBroker()
     await broker.publish("a", b"lost")
     async with broker.subscribe("a") as hints:
@@ -26,7 +26,7 @@ async def test_a_hint_without_listeners_is_lost() -> None:
         assert await anext(hints) == b"heard"
 
 
-async def test_the_same_hint_twice_is_one_and_others_keep_their_order() -> None:
+async def test_equal_hints_are_merged_and_others_keep_their_order() -> None:
     broker = LocalBroker()
     async with broker.subscribe("a") as hints:
         for body in (b"x", b"y", b"x", b"x", b"z"):
@@ -45,7 +45,7 @@ async def test_waiting_for_a_hint_can_be_given_up_without_losing_one() -> None:
         assert await anext(hints) == b"later"
 
 
-async def test_who_never_looks_holds_up_nobody() -> None:
+async def test_a_slow_subscriber_holds_up_nobody() -> None:
     broker = LocalBroker()
     async with broker.subscribe("a") as hints:
         for number in range(HINTS_MAX + 5):
@@ -57,7 +57,7 @@ async def test_who_never_looks_holds_up_nobody() -> None:
             await asyncio.wait_for(anext(hints), 0.01)
 
 
-async def test_who_has_left_leaves_nothing_behind() -> None:
+async def test_an_ended_subscription_leaves_nothing_behind() -> None:
     broker = LocalBroker()
     async with broker.subscribe("a"), broker.subscribe("a"):
         pass

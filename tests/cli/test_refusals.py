@@ -275,7 +275,7 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
             "bomb.yaml",
             LAUGHS,
             ("submit", "-f", "bomb.yaml"),
-            "the file cannot be read as YAML: there is too much in it",
+            "the file cannot be read as YAML: it is too large",
         ),
         ("deep.yaml", "- " * 5_000, ("submit", "-f", "deep.yaml"), "the file cannot be read as YAML: it is nested"),
         ("deep.json", "[" * 99_999, ("submit", "-f", "deep.json"), "the file cannot be read as JSON: it is nested"),

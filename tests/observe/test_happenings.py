@@ -80,7 +80,7 @@ async def test_a_submission_and_a_failure_are_logged_once_with_the_ids_of_their_
     assert TOKEN not in swarm.stream.getvalue()
 
 
-async def test_a_lost_lease_is_logged_and_what_no_call_caused_has_no_call_of_another() -> None:
+async def test_a_lost_lease_is_logged_without_another_calls_id() -> None:
     swarm = Swarm()
     async with swarm.orchestrator as orchestrator:
         admin = Caller(orchestrator.app, await orchestrator.make_key("admin"))
@@ -145,7 +145,7 @@ class Minutes:
         return [fields for name, fields in self.lines if name == event]
 
 
-def test_of_one_caller_the_first_refusals_are_told_and_the_others_counted_once_a_minute() -> None:
+def test_a_callers_first_refusals_are_logged_and_the_rest_counted_each_minute() -> None:
     minutes = Minutes()
     for _ in range(10_000):
         minutes.refuse("key_1")
@@ -162,7 +162,7 @@ def test_of_one_caller_the_first_refusals_are_told_and_the_others_counted_once_a
 
 
 @pytest.mark.parametrize("callers", [50, 20_000])
-def test_however_many_are_refused_the_lines_and_what_is_remembered_are_bounded_and_none_is_uncounted(
+def test_refusal_lines_and_memory_are_bounded_and_every_refusal_is_counted(
     callers: int,
 ) -> None:
     minutes = Minutes()

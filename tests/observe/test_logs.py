@@ -75,7 +75,7 @@ def test_what_is_quieter_than_the_level_is_left_out() -> None:
     assert "engine_ended" in stream.getvalue()
 
 
-def test_text_for_people_stays_on_its_line_and_tells_a_terminal_nothing() -> None:
+def test_text_for_people_stays_on_its_line_without_control_characters() -> None:
     stream = io.StringIO()
 
     log_to(stream, as_json=False)("noted", detail="a\x1b[31mred\nline")
@@ -112,7 +112,7 @@ class Full(io.StringIO):
         return super().write(text)
 
 
-def test_lines_that_cannot_be_written_are_counted_and_told_when_there_is_room_again() -> None:
+def test_lines_that_cannot_be_written_are_counted_and_reported_later() -> None:
     stream = Full()
     log = log_to(stream)
     for _ in range(3):

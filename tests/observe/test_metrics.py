@@ -10,7 +10,7 @@ def lines(metrics: Metrics) -> set[str]:
     return set(metrics.text()[0].decode().splitlines())
 
 
-async def test_what_the_engine_counts_and_what_waits_is_told(metrics: Metrics) -> None:
+async def test_engine_counters_and_waiting_work_are_reported(metrics: Metrics) -> None:
     await metrics.look()
 
     assert lines(metrics) >= {
@@ -36,7 +36,7 @@ async def test_what_the_engine_counts_and_what_waits_is_told(metrics: Metrics) -
     }
 
 
-async def test_a_skill_that_is_a_secret_is_told_hidden_and_what_is_hidden_alike_as_one(
+async def test_secret_skills_are_redacted_and_equal_redactions_are_summed(
     metrics: Metrics, store: CountedStore
 ) -> None:
     store.waiting = [
@@ -60,7 +60,7 @@ async def test_every_name_is_ours(metrics: Metrics) -> None:
     assert [line for line in lines(metrics) if not line.startswith(("#", "swarmkeeper_"))] == []
 
 
-def test_a_method_that_a_caller_made_up_is_no_label(metrics: Metrics) -> None:
+def test_an_invented_method_is_not_a_label(metrics: Metrics) -> None:
     for number in range(50):
         metrics.answered(f"MADE-UP-{number}", "(none)", 405, 1000)
 
@@ -68,7 +68,7 @@ def test_a_method_that_a_caller_made_up_is_no_label(metrics: Metrics) -> None:
     assert not any("MADE-UP" in line for line in lines(metrics))
 
 
-async def test_queues_are_counted_seldom_and_only_while_somebody_asks(
+async def test_queues_are_counted_seldom_and_only_while_metrics_are_requested(
     metrics: Metrics, store: CountedStore, clock: Clock
 ) -> None:
     for _ in range(3):
@@ -104,5 +104,5 @@ async def test_a_caller_cannot_choose_how_many_series_there_are(metrics: Metrics
     assert max(map(len, told)) < 300
 
 
-async def test_what_is_limited_is_told_with_what_was_refused(metrics: Metrics) -> None:
+async def test_limits_are_reported_with_their_refusals(metrics: Metrics) -> None:
     assert lines(metrics) >= {'swarmkeeper_held{limit="polls"} 7.0', 'swarmkeeper_limited_total{limit="polls"} 8.0'}

@@ -8,7 +8,7 @@ import pytest
 from swarmkeeper.storage.sqlite.committer import Committer
 
 
-async def test_cancelled_again_and_again_a_commit_is_still_waited_for() -> None:
+async def test_a_commit_is_awaited_although_its_caller_is_cancelled_repeatedly() -> None:
     committer = Committer()
     begun, go_on = threading.Event(), threading.Event()
     ended: list[str] = []
@@ -32,7 +32,7 @@ async def test_cancelled_again_and_again_a_commit_is_still_waited_for() -> None:
     committer.close()
 
 
-async def test_what_a_statement_raises_is_told_and_the_next_one_is_carried_out() -> None:
+async def test_a_statements_error_is_raised_and_the_next_one_runs() -> None:
     committer = Committer()
     done: list[str] = []
 

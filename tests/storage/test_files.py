@@ -70,7 +70,7 @@ def test_a_store_has_an_address(url: str, where: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["postgresql://host/db", "sqlite://relative.db", "sqlite:///", ""])
-def test_an_address_that_is_none_is_refused_without_repeating_it(url: str) -> None:
+def test_an_invalid_address_is_refused_without_repeating_it(url: str) -> None:
     with pytest.raises(StoreRefused) as refused:
         path_of(url)
 
@@ -78,7 +78,7 @@ def test_an_address_that_is_none_is_refused_without_repeating_it(url: str) -> No
     assert str(refused.value).startswith(("a SQLite store is", "this is not the address"))
 
 
-async def test_a_place_where_no_store_can_be_is_refused(tmp_path: Path) -> None:
+async def test_an_impossible_path_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("not a database, but long enough to be taken for one" * 100)
     other = apsw.Connection(str(tmp_path / "other.db"))
     other.execute("CREATE TABLE theirs (id)")
@@ -92,7 +92,7 @@ async def test_a_place_where_no_store_can_be_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "new.db").exists()
 
 
-async def test_a_store_that_was_emptied_is_not_made_anew(tmp_path: Path) -> None:
+async def test_an_emptied_store_is_not_created_again(tmp_path: Path) -> None:
     (tmp_path / "bytes.db").write_bytes(b"")
     bare = apsw.Connection(str(tmp_path / "tables.db"))
     bare.pragma("journal_mode", "wal")
@@ -124,7 +124,9 @@ async def test_only_its_owner_may_read_a_store(store: SqliteStore, path: Path) -
 # ---- who has it open -------------------------------------------------------------------------------------------------
 
 
-async def test_a_second_orchestrator_is_kept_out_and_told_by_whom(store: SqliteStore, path: Path) -> None:
+async def test_a_second_orchestrator_is_refused_and_told_which_process_holds_the_store(
+    store: SqliteStore, path: Path
+) -> None:
     with pytest.raises(StoreHeld, match=str(os.getpid())):
         await SqliteStore(str(path)).open()
 
@@ -179,7 +181,7 @@ async def test_a_short_lock_is_waited_for(store: SqliteStore, path: Path) -> Non
 # ---- trouble ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_store_that_may_not_grow_does_nothing_and_comes_back(store: SqliteStore) -> None:
+async def test_a_store_that_may_not_grow_refuses_writes_until_it_may(store: SqliteStore) -> None:
     assert store._writing is not None
     await save(store, big("before"))
     pages = store._writing.pragma("page_count")
@@ -194,7 +196,7 @@ async def test_a_store_that_may_not_grow_does_nothing_and_comes_back(store: Sqli
     assert await payload(store, "large") is not None
 
 
-async def test_a_full_disk_does_nothing_and_is_got_over(store: SqliteStore, path: Path) -> None:
+async def test_a_store_recovers_from_a_full_disk(store: SqliteStore, path: Path) -> None:
     """A limit on the size of files stands for the disk: writing beyond it fails in the same places."""
     await save(store, big("before"))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -236,7 +238,7 @@ async def test_a_disk_that_old_versions_of_pages_fill_makes_room_by_itself(store
     assert refused[-1] < 59
 
 
-async def test_a_commit_that_nobody_waits_for_any_more_is_carried_to_its_end(path: Path) -> None:
+async def test_a_commit_completes_although_nobody_waits_for_it(path: Path) -> None:
     store: SqliteStore
     saving: asyncio.Task[None]
 
@@ -257,7 +259,7 @@ async def test_a_commit_that_nobody_waits_for_any_more_is_carried_to_its_end(pat
     await store.close()
 
 
-async def test_a_crash_point_lies_on_each_side_of_the_commit(path: Path) -> None:
+async def test_there_is_a_crash_point_before_and_after_the_commit(path: Path) -> None:
     points: list[str] = []
     store = SqliteStore(str(path), crash=points.append, inline=True)
     await store.open()
@@ -337,7 +339,7 @@ async def _payloads(path: Path) -> set[int]:
 # ---- one connection in memory ----------------------------------------------------------------------------------------
 
 
-async def test_in_memory_a_read_waits_until_an_open_unit_has_ended() -> None:
+async def test_in_memory_a_read_waits_for_the_end_of_an_open_transaction() -> None:
     store = SqliteStore(":memory:")
     await store.open()
     async with store.begin() as transaction:
@@ -345,14 +347,14 @@ async def test_in_memory_a_read_waits_until_an_open_unit_has_ended() -> None:
         reading = asyncio.create_task(store.read("payloads", {"ids": '["p"]'}))
         await asyncio.sleep(0.01)
         assert not reading.done()
-        with pytest.raises(AssertionError, match="within a unit"):
+        with pytest.raises(AssertionError, match="within a transaction"):
             await store.read("tenants", {})
 
     assert len(await reading) == 1
     await store.close()
 
 
-async def test_units_take_turns(store: SqliteStore) -> None:
+async def test_transactions_take_turns(store: SqliteStore) -> None:
     async def count(step: int) -> None:
         async with store.begin() as transaction:
             found = (await transaction.load([("payload", "n")]))["payload", "n"]
@@ -364,7 +366,7 @@ async def test_units_take_turns(store: SqliteStore) -> None:
     assert await payload(store, "n") == b"20"
 
 
-async def test_a_unit_that_has_ended_takes_nothing_more(store: SqliteStore) -> None:
+async def test_an_ended_transaction_cannot_be_used(store: SqliteStore) -> None:
     async with store.begin() as transaction:
         pass
 
@@ -481,7 +483,7 @@ async def test_a_store_with_another_history_is_refused(path: Path, monkeypatch: 
         await SqliteStore(str(path)).open(migrate=True)
 
 
-async def test_many_can_make_the_same_store_at_once(path: Path) -> None:
+async def test_several_processes_can_create_the_same_store_at_once(path: Path) -> None:
     stores = [SqliteStore(str(path)) for _ in range(3)]
     for store in stores:
         await store.open(exclusive=False)

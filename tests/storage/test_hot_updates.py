@@ -84,7 +84,7 @@ async def test_a_change_that_is_taken_back_in_the_same_transaction_leaves_nothin
 
 
 @pytest.mark.parametrize("record", [Task, Work])
-async def test_a_step_of_a_life_sets_no_more_than_it_has_to(record: type[Any]) -> None:
+async def test_a_transition_sets_only_the_columns_it_must(record: type[Any]) -> None:
     before = a(record)
     store = await stored(before)
 

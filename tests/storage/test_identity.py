@@ -174,7 +174,9 @@ GONE = [remove, replace, move_the_folder, remove_the_log, remove_the_index, writ
 
 
 @pytest.mark.parametrize("happens", GONE)
-async def test_nothing_is_acknowledged_once_the_files_are_others(path: Path, happens: Callable[[Path], None]) -> None:
+async def test_nothing_is_acknowledged_after_the_files_were_replaced(
+    path: Path, happens: Callable[[Path], None]
+) -> None:
     at = "never"
 
     def crash(point: str) -> None:
@@ -205,7 +207,7 @@ async def test_nothing_is_acknowledged_once_the_files_are_others(path: Path, hap
 
 
 @pytest.mark.parametrize("happens", [remove, replace])
-async def test_what_was_acknowledged_is_kept_beside_when_the_file_goes(
+async def test_acknowledged_data_is_saved_beside_a_removed_file(
     store: SqliteStore, path: Path, happens: Callable[[Path], None]
 ) -> None:
     happens(path)
@@ -224,7 +226,7 @@ async def test_what_was_acknowledged_is_kept_beside_when_the_file_goes(
     await again.close()
 
 
-async def test_what_was_acknowledged_is_kept_elsewhere_when_the_whole_folder_was_removed(
+async def test_acknowledged_data_is_saved_elsewhere_when_the_folder_was_removed(
     store: SqliteStore, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -252,7 +254,7 @@ async def test_a_folder_that_was_moved_keeps_all_of_its_store(store: SqliteStore
     assert not path.parent.exists()
 
 
-async def test_the_old_log_is_put_aside_also_where_there_is_no_room_for_a_copy(
+async def test_the_old_log_is_moved_even_without_room_for_a_copy(
     store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace(path)
@@ -265,14 +267,14 @@ async def test_the_old_log_is_put_aside_also_where_there_is_no_room_for_a_copy(
     done = await store.rescue()
     await store.close()
 
-    assert "could not be kept" in done
+    assert "could not be saved" in done
     assert side(path, "-wal.lost").exists()
     assert not side(path, "-wal").exists()
     assert names(path) == set()
 
 
 @pytest.mark.parametrize("happens", [remove_the_log, remove_the_index])
-async def test_a_log_that_lost_its_name_is_carried_over(
+async def test_a_log_that_lost_its_name_is_written_into_the_database(
     store: SqliteStore, path: Path, happens: Callable[[Path], None]
 ) -> None:
     happens(path)
@@ -284,7 +286,7 @@ async def test_a_log_that_lost_its_name_is_carried_over(
     assert names(path) == {"before"}
 
 
-async def test_a_log_is_not_added_to_what_was_copied_over_the_file(store: SqliteStore, path: Path) -> None:
+async def test_the_old_log_is_not_applied_to_a_file_copied_over_the_store(store: SqliteStore, path: Path) -> None:
     for number in range(30):
         await save(store, f"more-{number}")
     store.connection.wal_checkpoint()
@@ -299,7 +301,7 @@ async def test_a_log_is_not_added_to_what_was_copied_over_the_file(store: Sqlite
     assert names(path) == set()
 
 
-async def test_the_files_of_those_who_have_the_name_now_stay_as_they_are(store: SqliteStore, path: Path) -> None:
+async def test_the_files_that_have_the_names_now_are_not_touched(store: SqliteStore, path: Path) -> None:
     for name in ("", "-wal", "-shm", ".lock"):
         side(path, name).rename(path.with_name(f"away{name}"))
     following = SqliteStore(str(path))
@@ -316,7 +318,7 @@ async def test_the_files_of_those_who_have_the_name_now_stay_as_they_are(store: 
     assert names(path) == {"theirs", "theirs too"}
 
 
-async def test_sqlites_own_writing_is_not_taken_for_anothers(store: SqliteStore, path: Path) -> None:
+async def test_sqlites_own_writes_are_not_mistaken_for_an_overwrite(store: SqliteStore, path: Path) -> None:
     tool = SqliteStore(str(path))
     await tool.open(exclusive=False)
     other = apsw.Connection(str(path))

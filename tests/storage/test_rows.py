@@ -107,7 +107,7 @@ def test_a_declaration_that_does_not_fit_its_record_is_refused(broken: Broken) -
         RecordTable(Thing, "thing", broken.columns, parts=broken.parts, codecs=broken.codecs)
 
 
-def test_a_record_whose_parts_have_columns_is_written_alone() -> None:
+def test_a_record_stored_in_parts_can_only_be_written() -> None:
     event: Event = records.event(1)
     row = rows.EVENT.to_row(event)
 

@@ -27,7 +27,7 @@ def test_insert_and_update_take_the_same_row() -> None:
     )
 
 
-def test_a_parameter_that_is_no_column_of_a_whole_row_is_found_at_once() -> None:
+def test_an_unknown_parameter_of_a_row_statement_is_an_error() -> None:
     with pytest.raises(KeyError):
         filled("UPDATE thing SET {thing=} WHERE id = :name")
 

@@ -25,7 +25,7 @@ class TestBotOfTheStandardLibrary(BotSuite):
     target = PLAIN
 
 
-async def test_planners_and_evaluators_are_tried_too() -> None:
+async def test_planners_and_evaluators_are_checked_too() -> None:
     only = ["reports", "repeats_a_report", "drops_lost_work", "forgives_new_fields"]
 
     tried = await asyncio.gather(*(try_bot(f"{BOTS}:{name}", only=only) for name in ("OneStep", "Lenient")))
@@ -52,7 +52,7 @@ async def test_each_bot_that_breaks_a_rule_is_found() -> None:
     assert found == {check.name: "failed" for check in CHECKS}, outcomes
 
 
-async def test_a_bot_that_blocks_its_loop_is_told_where_and_what_to_write_instead() -> None:
+async def test_a_blocking_bot_is_reported_with_the_line_and_a_fix() -> None:
     outcomes = await try_bot(f"{BOTS}:Blocking", only=["keeps_its_loop_free"], patience=10)
 
     [found] = [outcome for outcome in outcomes if outcome.check.name == "keeps_its_loop_free"]
@@ -62,7 +62,7 @@ async def test_a_bot_that_blocks_its_loop_is_told_where_and_what_to_write_instea
     assert "await asyncio.to_thread(...)" in found.detail
 
 
-async def test_what_cannot_be_started_is_told(tmp_path: Path) -> None:
+async def test_a_bot_that_cannot_be_started_is_reported(tmp_path: Path) -> None:
     [outcome] = await try_bot(str(tmp_path / "nothing.py"))
 
     assert outcome.broken

@@ -56,7 +56,7 @@ def count(text: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("virtual_time", [False, True])
-def test_a_bot_is_tried_in_five_lines(*, virtual_time: bool) -> None:
+def test_a_bot_can_be_tested_in_five_lines(*, virtual_time: bool) -> None:
     [task] = run_swarm([WordCount()], [count("to be or not")], virtual_time=virtual_time)
 
     assert task.outcome == "accepted"
@@ -106,7 +106,7 @@ def test_one_seed_gives_one_run() -> None:
     assert story(7) != story(8)
 
 
-def test_what_is_stuck_says_why() -> None:
+def test_stuck_tasks_are_explained() -> None:
     with pytest.raises(SwarmStuck, match=r"tsk_\w+ \(PLANNED\): .*text\.count"):
         run_swarm([executor(lambda subtask: Done({}))], [count("a")], virtual_time=True, timeout_seconds=60)
 

@@ -26,20 +26,20 @@ LONG_TEXT = f"a: &a {'x' * 20_000}\nb: [{', '.join(['*a'] * 1_000)}]"
 @pytest.mark.parametrize(
     ("text", "ending", "problem"),
     [
-        (LAUGHS, ".yaml", "there is too much in it"),
+        (LAUGHS, ".yaml", "it is too large"),
         (MERGES, ".yaml", "`<<` copies too much"),
         ("a: &a {b: 1}\nc: {<<: [" + ", ".join(["*a"] * 101) + "]}", ".yaml", "`<<` copies too many mappings"),
-        (LONG_TEXT, ".yaml", "there is too much in it"),
-        ("a: &a [*a]", ".yaml", "something that refers to itself"),
+        (LONG_TEXT, ".yaml", "it is too large"),
+        ("a: &a [*a]", ".yaml", "it refers to itself"),
         ("[" * 100_000, ".yaml", "it is nested too deeply"),
         ("a: " * 5_000, ".yaml", "mapping values are not allowed"),
         ("- " * 5_000 + "x", ".yaml", "it is nested too deeply"),
         ("[" * 100_000 + "]" * 100_000, ".json", "it is nested too deeply"),
         ("a = " + "[" * 5_000 + "]" * 5_000, ".toml", "it is nested too deeply"),
-        ("x" * (MIB + 1), ".yaml", "a YAML file may have a megabyte"),
-        ("a: 1\na: 2", ".yaml", "line 2, column 1: `a` stands there twice"),
-        ('{"a": 1, "a": 2}', ".json", "`a` stands there twice"),
-        ("a: 2001-99-99", ".yaml", "cannot be read"),
+        ("x" * (MIB + 1), ".yaml", "a YAML file may have at most 1 MiB"),
+        ("a: 1\na: 2", ".yaml", "line 2, column 1: `a` appears twice"),
+        ('{"a": 1, "a": 2}', ".json", "`a` appears twice"),
+        ("a: 2001-99-99", ".yaml", "cannot be parsed"),
         ("a: !!python/object/apply:os.system [x]", ".yaml", "could not determine a constructor"),
     ],
     ids=lambda value: value[:20] if isinstance(value, str) else None,
@@ -67,5 +67,5 @@ def test_a_hostile_file_is_refused_before_it_takes_memory(text: str, ending: str
         (json.dumps({"a": ["x" * 1000] * 10_000}), ".json", {"a": ["x" * 1000] * 10_000}),
     ],
 )
-def test_honest_files_are_read(text: str, ending: str, value: Any) -> None:
+def test_ordinary_files_are_read(text: str, ending: str, value: Any) -> None:
     assert parse(text, ending) == value

@@ -60,9 +60,7 @@ def test_a_microsecond_count_is_never_taken_for_seconds() -> None:
 
 
 @given(st.lists(st.tuples(IDS, TEXTS | st.none()), max_size=5), st.lists(st.integers(0, 200), max_size=6))
-def test_a_stream_is_read_as_it_was_written_wherever_it_is_cut(
-    story: list[tuple[str, str | None]], cuts: list[int]
-) -> None:
+def test_a_stream_is_read_correctly_wherever_it_is_cut(story: list[tuple[str, str | None]], cuts: list[int]) -> None:
     stream = b"".join(
         SSE_ALIVE if text is None else sse(json.dumps(text, ensure_ascii=False).encode(), id=name)
         for name, text in story
@@ -88,7 +86,7 @@ def test_a_stream_of_another_server_is_read_too(ending: str) -> None:
     assert whole == bytewise == [SseEvent("7", "a\nb"), SseEvent("7", ""), SseEvent("8", "c")]
 
 
-def test_an_event_that_was_cut_off_is_not_handed_on() -> None:
+def test_an_incomplete_event_is_not_returned() -> None:
     assert list(SseReader().feed(b"id: 1\ndata: {}\n")) == []
 
 

@@ -45,7 +45,7 @@ AUDIT: dict[str, Any] = {
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
-def test_a_task_definition_is_taken_as_it_stands() -> None:
+def test_a_task_definition_is_accepted_unchanged() -> None:
     task = read(TaskDefinition, TASK)
 
     assert (task.title, task.description, task.priority) == ("Count words", "Of all three pages", 3)
@@ -59,7 +59,7 @@ def test_a_task_definition_without_subtasks_is_taken_too() -> None:
 
 
 @pytest.mark.parametrize("whatever", [None, 7, "x", {"a": 1}])
-def test_what_only_the_server_sets_is_ignored_whatever_it_is(whatever: Any) -> None:
+def test_fields_that_only_the_server_sets_are_ignored(whatever: Any) -> None:
     ours = dict.fromkeys(("id", "created_at", "status"), whatever)
     theirs = dict.fromkeys(("id", "parent_task_id", "status"), whatever)
 
@@ -81,7 +81,7 @@ def test_a_subtask_is_one_record_in_a_plan_and_in_an_answer() -> None:
 
 
 @pytest.mark.parametrize("casing", ["Executor", "executor", "EXECUTOR", "eXecutor"])
-def test_bot_info_is_taken_as_it_stands_in_any_casing(casing: str) -> None:
+def test_bot_info_is_accepted_in_any_casing(casing: str) -> None:
     bot = read(BotInfo, {**BOT, "type": casing})
 
     assert (bot.type, bot.version, bot.endpoint) == ("Executor", "1.0", "http://bot:8080/")

@@ -69,13 +69,13 @@ def test_no_error_of_a_plan_or_verdict_repeats_what_was_sent(raw: Any) -> None:
 
 
 @given(st.sampled_from(REQUESTS), JUNK)
-def test_every_error_is_told_in_words_made_for_it(model: type[Request], raw: Any) -> None:
+def test_every_error_has_a_text_of_its_own(model: type[Request], raw: Any) -> None:
     refused = refusal(model, raw)
 
     assert refused is None or "is not valid" not in {words for _, _, words in refused.details}
 
 
-def test_a_pointer_shows_names_of_the_schema_and_indexes_and_hands_the_rest_to_the_redactor() -> None:
+def test_a_pointer_shows_schema_names_and_indexes_and_redacts_the_rest() -> None:
     raw = {"title": "t", "subtasks": [{"description": ""}, {"description": 5}], "labels": {SECRET: 5}, SECRET: 1}
 
     with pytest.raises(Invalid) as caught:
@@ -123,7 +123,7 @@ def test_a_label_with_too_long_a_name_is_pointed_at_by_its_name() -> None:
         (Report, {"bot_id": "b", "status": "failed", "error": {"retry_after_seconds": 1}}, ("/error", "not_allowed")),
     ],
 )
-def test_each_kind_of_error_has_its_place_and_code(model: type[Request], raw: Any, expected: tuple[str, str]) -> None:
+def test_each_kind_of_error_has_its_pointer_and_code(model: type[Request], raw: Any, expected: tuple[str, str]) -> None:
     assert errors(model, raw) == [expected]
 
 
@@ -131,7 +131,7 @@ def test_a_body_of_junk_is_not_answered_by_a_longer_one() -> None:
     assert len(errors(TaskDefinition, {str(n): 1 for n in range(ERRORS_MAX + 1)})) == ERRORS_MAX
 
 
-def test_what_a_later_release_brings_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_feature_of_a_later_release_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     field = later.Later(TaskDefinition, "approval", lambda value: value != "none", "approvals come later")
     whole = later.Later(Retry, "", lambda _: True, "retries come later")
     monkeypatch.setattr(later, "NOT_SUPPORTED", (field, whole))
@@ -143,8 +143,8 @@ def test_what_a_later_release_brings_is_refused_by_name(monkeypatch: pytest.Monk
     assert not_supported(read(Retry, {})) == (("", "not_supported", "retries come later"),)
 
 
-def test_every_error_of_our_own_validators_has_words() -> None:
-    ours = {word for word, (_, words) in _WORDS.items() if "{" not in words}
+def test_every_error_of_our_own_validators_has_a_text() -> None:
+    ours = {kind for kind, (_, text) in _WORDS.items() if "{" not in text}
 
     assert {"content_missing", "quorum_beyond_reach", "rework_only", "null", "bots_only"} <= ours
 

@@ -29,7 +29,7 @@ def test_a_good_plan_has_its_subtasks_and_no_errors() -> None:
     assert [spec.key for spec in specs(subtasks)] == ["s1", "b"]
 
 
-def test_every_error_of_a_plan_is_told_at_once_and_each_in_its_place() -> None:
+def test_all_errors_of_a_plan_are_reported_at_once_with_their_pointers() -> None:
     _, errors = read_plan(
         {
             "subtasks": [{"description": 1, "priority": 11}, 7, {"description": "", "depends_on": [{"when": "done"}]}],
@@ -46,7 +46,7 @@ def test_every_error_of_a_plan_is_told_at_once_and_each_in_its_place() -> None:
     ]
 
 
-def test_an_edge_to_a_subtask_that_is_wrong_elsewhere_is_not_a_second_error() -> None:
+def test_an_edge_to_an_invalid_subtask_is_not_a_second_error() -> None:
     subtasks, errors = read_plan(
         {
             "subtasks": [
@@ -62,20 +62,20 @@ def test_an_edge_to_a_subtask_that_is_wrong_elsewhere_is_not_a_second_error() ->
     assert [edge.key for edge in subtasks[0].edges] == ["c"]
 
 
-def test_errors_of_shape_and_of_the_graph_can_be_told_together() -> None:
+def test_schema_and_graph_errors_can_be_reported_together() -> None:
     subtasks, errors = read_plan({"subtasks": [{"key": "a", "description": 5}, {"key": "A!", "description": ""}]})
 
     places = [pointer for pointer, _, _ in [*errors, *check_plan(specs(subtasks), at="/plan")]]
     assert places == ["/plan/subtasks/0/description", "/plan/subtasks/1/key"]
 
 
-def test_a_plan_that_is_no_plan_says_so() -> None:
+def test_a_value_that_is_not_a_plan_is_an_error() -> None:
     assert [error[:2] for error in read_plan(5)[1]] == [("/plan", "type")]
     assert [error[:2] for error in read_plan({})[1]] == [("/plan/subtasks", "required")]
     assert [error[:2] for error in read_plan({"subtasks": {}})[1]] == [("/plan/subtasks", "type")]
 
 
-def test_no_more_subtasks_are_read_than_it_takes_to_refuse_them() -> None:
+def test_reading_stops_after_one_subtask_too_many() -> None:
     subtasks, errors = read_plan({"subtasks": [{"description": ""}] * 20_000})
 
     assert (len(subtasks), errors) == (10_001, [])
@@ -83,7 +83,7 @@ def test_no_more_subtasks_are_read_than_it_takes_to_refuse_them() -> None:
 
 
 @given(JUNK)
-def test_whatever_is_sent_as_a_plan_each_subtask_keeps_its_place(raw: Any) -> None:
+def test_each_subtask_keeps_its_index_whatever_is_sent(raw: Any) -> None:
     subtasks, errors = read_plan(raw)
 
     sent = raw["subtasks"] if isinstance(raw, dict) and isinstance(raw.get("subtasks"), list) else []
@@ -91,7 +91,7 @@ def test_whatever_is_sent_as_a_plan_each_subtask_keeps_its_place(raw: Any) -> No
     assert errors or sent == [] or raw.keys() == {"subtasks"}
 
 
-def test_a_verdict_is_read_or_its_errors_told() -> None:
+def test_a_verdict_is_read_or_its_errors_are_reported() -> None:
     verdict, none = read_verdict({"decision": "accept", "score": 1})
     nothing, errors = read_verdict({"decision": "maybe", "score": 2, "subtasks": [{"key": 1}]})
 

@@ -157,7 +157,7 @@ def test_a_task_does_not_take_what_later_releases_bring(field: str) -> None:
         read(TaskDefinition, {**TASK, field: {}})
 
 
-def test_the_words_of_the_wire_are_those_of_the_engine() -> None:
+def test_enumerations_of_the_wire_are_those_of_the_engine() -> None:
     def words(annotation: Any) -> set[str]:
         return set(get_args(annotation))
 
@@ -232,7 +232,7 @@ def report(**fields: Any) -> Report:
     return read(Report, {**REPORT, **fields})
 
 
-def test_a_report_says_which_of_the_four_it_is() -> None:
+def test_a_report_knows_its_kind() -> None:
     assert report(plan={"subtasks": []}).kind == "plan"
     assert report(output={"a": 1}, plan=None, verdict=None, error=None).kind == "output"
     assert report(output=None).kind == "output"
@@ -280,7 +280,7 @@ def test_each_result_of_a_batch_says_of_what_it_is() -> None:
     assert not taken(BatchResult, {"status": "failed"})
 
 
-def test_a_value_that_json_cannot_hold_is_refused_at_home() -> None:
+def test_a_value_that_json_cannot_hold_is_refused_by_the_record() -> None:
     assert not taken(TaskDefinition, {**TASK, "input": {"a": object()}})
     assert not taken(TaskDefinition, {**TASK, "title": "\ud800"})
 

@@ -39,9 +39,7 @@ def refusal(body: bytes | str) -> SwarmkeeperError:
 
 
 @given(DOCUMENTS, st.booleans(), st.sampled_from([(",", ":"), (", ", ": ")]))
-def test_every_document_of_json_comes_out_as_it_went_in(
-    document: Any, escaped: bool, separators: tuple[str, str]
-) -> None:
+def test_every_json_document_is_parsed_unchanged(document: Any, escaped: bool, separators: tuple[str, str]) -> None:
     assert parse(json.dumps(document, ensure_ascii=escaped, separators=separators)) == document
 
 
@@ -58,11 +56,11 @@ def test_every_document_of_json_comes_out_as_it_went_in(
         b"[" * (DEPTH_MAX + 1) + b"]" * (DEPTH_MAX + 1),
     ],
 )
-def test_what_is_written_as_programs_write_it_is_refused_for_the_same_reasons(body: bytes) -> None:
+def test_the_fast_parser_refuses_the_same_documents(body: bytes) -> None:
     refusal(body)
 
 
-def test_numbers_within_bounds_beside_strings_that_look_like_large_ones_are_taken() -> None:
+def test_strings_that_look_like_large_numbers_do_not_matter() -> None:
     body = b'{"hash":"ae000123456789012345678901234567","n":9007199254740992,"f":1.5}'
 
     assert parse(body) == json.loads(body)
@@ -119,7 +117,7 @@ def test_a_repeated_key_inside_a_value_that_was_itself_overwritten_is_still_foun
         "undefined",
     ],
 )
-def test_what_is_no_json_is_malformed(body: str) -> None:
+def test_invalid_json_is_malformed(body: str) -> None:
     assert refusal(body).code == "malformed"
 
 
@@ -159,7 +157,7 @@ def test_a_whole_surrogate_pair_is_one_character() -> None:
     assert parse(r'"\ud834\udd1e"') == "\U0001d11e"
 
 
-def test_the_null_character_is_invalid_where_it_stands() -> None:
+def test_the_null_character_is_invalid_with_its_position() -> None:
     refused = refusal(r'{"a": ["x", "y\u0000z"], "b\u0000": 1}')
 
     assert refused.code == "invalid"
@@ -171,7 +169,7 @@ def test_an_escaped_backslash_before_u0000_is_plain_text() -> None:
 
 
 @pytest.mark.parametrize("number", [INTEGER_MAX, -INTEGER_MAX])
-def test_integers_are_taken_up_to_two_to_the_53rd_and_no_further(number: int) -> None:
+def test_integers_are_accepted_up_to_two_to_the_53rd(number: int) -> None:
     beyond = number + 1 if number > 0 else number - 1
 
     assert parse(f'{{"a": [{number}]}}') == {"a": [number]}
@@ -200,7 +198,7 @@ def test_a_number_too_large_for_a_float_is_invalid(digits: str) -> None:
 
 
 @pytest.mark.parametrize(("start", "end"), [("[", "]"), ('{"a":', "}"), ('[{"[":', "}]")])
-def test_depth_is_taken_up_to_64_and_no_further(start: str, end: str) -> None:
+def test_nesting_is_accepted_up_to_depth_64(start: str, end: str) -> None:
     levels = start.count("[{") + 1
     times = DEPTH_MAX // levels
 
@@ -224,12 +222,12 @@ def test_the_bounds_are_those_of_the_contract() -> None:
     assert (DEPTH_MAX, INTEGER_MAX) == (64, 9_007_199_254_740_992)
 
 
-def test_more_errors_than_are_listed_end_the_reading() -> None:
+def test_more_errors_than_are_listed_end_the_parsing() -> None:
     assert len(refusal(b"[" + b"1e999," * 999 + b"1e999]").details) == 1000
     assert "more than 1000" in refusal(b"[" + b"1e999," * 1000 + b"1e999]").detail
 
 
-def test_every_wrong_place_is_named_and_no_input_with_it() -> None:
+def test_every_error_has_its_position_and_no_input() -> None:
     refused = refusal(r'{"hunter2": 1, "hunter2": 99999999999999999, "x": ["hunter2\u0000"], "title": 1e999}')
 
     assert [code for _, code, _ in refused.details] == [

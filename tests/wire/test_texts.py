@@ -71,9 +71,7 @@ def put(body: Any, place: tuple[str | int, ...], text: str) -> Any:
 
 
 @pytest.mark.parametrize(("record", "body", "place"), PLACES, ids=[f"{one[0].__name__}-{one[2]}" for one in PLACES])
-def test_a_text_of_one_line_holds_no_characters_that_cannot_be_seen(
-    record: Any, body: dict[str, Any], place: tuple[str | int, ...]
-) -> None:
+def test_a_line_has_no_invisible_characters(record: Any, body: dict[str, Any], place: tuple[str | int, ...]) -> None:
     for text in GOOD:
         read(record, put(body, place, text))
     for text in BAD:
@@ -86,7 +84,7 @@ def test_a_text_of_one_line_holds_no_characters_that_cannot_be_seen(
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_the_names_of_labels_are_texts_of_one_line_too(bad: str) -> None:
+def test_label_names_are_lines_too(bad: str) -> None:
     with pytest.raises(Invalid):
         read(v1.TaskDefinition, {"title": "t", "labels": {bad: "v"}})
 
@@ -123,7 +121,7 @@ def test_no_control_character_is_in_a_line(character: str) -> None:
         assert not is_line(character)
 
 
-def test_what_an_older_version_has_taken_is_still_told() -> None:
+def test_text_that_an_older_version_accepted_can_be_read() -> None:
     shown = read_answer(v1.BotInfo, {"type": "Executor", "version": "1\n", "endpoint": "javascript:1"})
 
     assert (shown.version, shown.endpoint) == ("1\n", "javascript:1")

@@ -1,3 +1,3 @@
-"""Measures this very machine: what `swarmkeeper bench` runs. Every figure comes with what it was measured on, and none
-of them decides anything: targets and their history stand in benchmarks/.
+"""Benchmarks of `swarmkeeper bench`. Each report describes the machine it was measured on. Targets and history are in
+benchmarks/.
 """

@@ -1,7 +1,7 @@
-"""The bots of a measurement, as a program of their own, as users run them: `python -m swarmkeeper.bench.bots`.
+"""The bots of a measurement as a separate program: `python -m swarmkeeper.bench.bots`.
 
-Either lean ones, which cost next to nothing beside the server, or the SDK's. The first line of the input says which; to
-each further line it answers with what it has used so far; it ends with its input. See crew.py for the other side.
+It runs either lean bots, which cost almost nothing compared with the server, or SDK bots. The first input line chooses.
+Each further line is answered with the usage so far. The program ends with its input. load_clients.py is the other side.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from swarmkeeper.sdk.connection.transport import Response
 
 KINDS = ("Planner", "Executor", "Evaluator")
-# What a bot of the SDK may hold at once; it batches what happens to be done together.
+# Capacity of an SDK bot; it batches results that are ready together.
 CAPACITY = 64
 
 
 class Wish(msgspec.Struct):
-    """The first line."""
+    """The first input line."""
 
     url: str
     keys: dict[str, str]  # kind -> API key, of a bot named bench-KIND
@@ -42,7 +42,7 @@ class Wish(msgspec.Struct):
 
 
 class Used(msgspec.Struct):
-    """Each answer; the first says that all have registered."""
+    """An answer; the first one means that all bots have registered."""
 
     cpu_seconds: float
     calls: int
@@ -90,7 +90,7 @@ _running: set[asyncio.Task[None]] = set()
 
 
 def _start(work: Any) -> None:
-    """If one bot fails, so does the program: what would be measured then is something else."""
+    """Run a bot; if it fails, the program ends, because the measurement would be wrong."""
     task = asyncio.ensure_future(work)
     _running.add(task)
     task.add_done_callback(_ended)
@@ -103,7 +103,7 @@ def _ended(task: asyncio.Task[None]) -> None:
         asyncio.get_running_loop().stop()
 
 
-# ---- of the SDK ----------------------------------------------------------------------------------------------------
+# ---- SDK bots ------------------------------------------------------------------------------------------------------
 
 
 class Planner(PlannerBot):
@@ -111,7 +111,7 @@ class Planner(PlannerBot):
         self._subtasks = subtasks
 
     async def plan(self, task: TaskDefinition) -> Planned:
-        return Planned([SubTask(**one) for one in swarm.subtasks_of(task.input["text"], self._subtasks)])
+        return Planned([SubTask(**subtask) for subtask in swarm.subtasks_of(task.input["text"], self._subtasks)])
 
 
 class Executor(ExecutorBot):
@@ -141,7 +141,7 @@ async def _sdk(wish: Wish) -> Callable[[], int]:
     ready = asyncio.Event()
     missing = wish.executors + 2 * wish.others
 
-    def told(kind: str, fields: Mapping[str, Any]) -> None:
+    def count_registered(kind: str, fields: Mapping[str, Any]) -> None:
         nonlocal missing
         missing -= kind == "registered"
         if not missing:
@@ -155,7 +155,7 @@ async def _sdk(wish: Wish) -> Callable[[], int]:
             )
             bot.name, bot.instance, bot.capacity = swarm.name_of(kind), str(number), CAPACITY
             bot.skills = {swarm.SKILL} if kind == "Executor" else set()
-            bot.on_event = told  # type: ignore[method-assign]  # a hook that is there to be replaced
+            bot.on_event = count_registered  # type: ignore[method-assign]  # a hook for replacement
             bots.append(bot)
         _start(_serve(serve, bots, Client(wish.url, wish.keys[kind], transport=Counting(wish.url))))
     await ready.wait()

@@ -1,6 +1,6 @@
-"""A lean HTTP client: one kept connection, one call at a time, nothing that costs more than the call.
+"""A lean HTTP client: one persistent connection, one call at a time.
 
-It is not the SDK, on purpose: what is measured is the server, and the SDK would take the same two cores.
+It does not use the SDK, which would take processor time from the measured server.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _LENGTH = b"content-length: "
 
 
 class Connection(asyncio.Protocol):
-    """Speaks HTTP/1.1 to a server that says how long each answer is, which ours does."""
+    """An HTTP/1.1 connection. The server must send a Content-Length, as ours does."""
 
     def __init__(self, key: str) -> None:
-        self.key = key  # is sent as it is with each call
+        self.key = key  # sent with each call
         self._loop = asyncio.get_running_loop()
         self._clock = SystemClock()
         self._transport: asyncio.Transport | None = None
         self._answer: asyncio.Future[tuple[int, bytes]] | None = None
         self._received = bytearray()
         self.calls = 0
-        self.answered_at = 0  # microseconds of the clock: when the last byte of the last answer was here
+        self.answered_at = 0  # microseconds of the clock: when the last answer was complete
 
     @classmethod
     async def open(cls, url: str, key: str) -> Connection:
@@ -45,7 +45,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     async def raw(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
-        """Status and body of one call."""
+        """Make one call; return its status and body."""
         assert self._answer is None, "one call at a time"
         if self._transport is None:
             raise CannotMeasure("the server hung up")
@@ -63,13 +63,13 @@ class Connection(asyncio.Protocol):
             self._answer = None
 
     async def call(self, method: str, path: str, body: Any = None) -> Any:
-        """What a call is answered.
+        """Make one call with JSON; return the answer.
 
         Raises:
-            CannotMeasure: it was refused.
+            CannotMeasure: the call was refused.
         """
-        status, told = await self.raw(method, path, b"" if body is None else _encode(body))
-        answer = _decode(told) if told else None
+        status, content = await self.raw(method, path, b"" if body is None else _encode(body))
+        answer = _decode(content) if content else None
         if status >= 300:
             code = answer.get("code") if isinstance(answer, dict) else None
             raise CannotMeasure(f"{method} {path.partition('?')[0]} was answered {status} {code}")
@@ -81,7 +81,7 @@ class Connection(asyncio.Protocol):
     # ---- asyncio.Protocol ------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's own is none by descent
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transport is not a subclass
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -94,7 +94,7 @@ class Connection(asyncio.Protocol):
         if head_end < 0:
             return
         begin = self._received.find(_LENGTH, 0, head_end)
-        assert begin > 0, "the answer says how long it is"
+        assert begin > 0, "the answer has a Content-Length"
         end = self._received.find(b"\r\n", begin)
         length = int(self._received[begin + len(_LENGTH) : end])
         body_begin = head_end + len(_HEAD_END)
@@ -108,5 +108,5 @@ class Connection(asyncio.Protocol):
 
 
 def size_of(body: Any) -> int:
-    """Bytes of a value as it is sent."""
+    """Return the size of a value as JSON, in bytes."""
     return len(_encode(body))

@@ -1,5 +1,5 @@
-"""The standard swarm's bots in a process of their own, seen from the measurement: started, asked what they have used,
-ended. What that process does is in bots.py.
+"""Runs the standard swarm's bots in another process: starts it, asks for its usage, and ends it. bots.py is that
+process.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ KINDS = ("Planner", "Executor", "Evaluator")
 
 
 class Used(msgspec.Struct):
-    """What the bots have used since they were started."""
+    """The bots' usage since their start."""
 
     cpu_seconds: float
     calls: int
 
 
 class Crew:
-    """At work for as long as the block lasts. `batch` 0 is for bots of the SDK."""
+    """Runs bots during the block; `batch` 0 means SDK bots."""
 
     def __init__(self, server: Server, *, subtasks: int, bots: int, batch: int) -> None:
         self._server, self._subtasks, self._bots, self._batch = server, subtasks, bots, batch
@@ -73,26 +73,27 @@ class Crew:
             await process.wait()
 
     async def used(self) -> Used:
-        """
+        """Return the bots' usage so far.
+
         Raises:
-            CannotMeasure: they are no longer at work.
+            CannotMeasure: the bots have ended.
         """
         return await self._asked(b"used")
 
     async def _asked(self, line: bytes) -> Used:
         process = self._process
-        assert process is not None, "they were started"
-        assert process.stdin is not None, "they are asked there"
-        assert process.stdout is not None, "they answer there"
+        assert process is not None, "the bots were started"
+        assert process.stdin is not None, "the process has an input pipe"
+        assert process.stdout is not None, "the process has an output pipe"
         process.stdin.write(line + b"\n")
-        told = await process.stdout.readline()
-        if not told:
+        answer = await process.stdout.readline()
+        if not answer:
             raise CannotMeasure("the bots failed")
-        return msgspec.json.decode(told, type=Used)
+        return msgspec.json.decode(answer, type=Used)
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
-        """If they fail, so does the block: a measurement would wait for them for ever."""
+        """Fail the block if the bots fail; otherwise it would wait for them forever."""
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(self._failed())
             try:
@@ -101,6 +102,6 @@ class Crew:
                 watching.cancel()
 
     async def _failed(self) -> None:
-        assert self._process is not None, "they were started"
+        assert self._process is not None, "the bots were started"
         await self._process.wait()
         raise CannotMeasure("the bots failed")

@@ -1,4 +1,4 @@
-"""What figures were measured on: how fast its disk makes a write durable, its processors, versions, what else ran."""
+"""Describes the machine of a measurement: disk speed, processors, versions and load."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LEVELS = ("OFF", "NORMAL", "FULL", "EXTRA")
 
 
 def describe(folder: Path) -> dict[str, Any]:
-    """The machine, seen from the folder that holds the store."""
+    """Describe the machine, with the disk of `folder`."""
     syncs = sync_times(folder)
     return {
         "swarmkeeper": __version__,
@@ -39,8 +39,8 @@ def describe(folder: Path) -> dict[str, Any]:
 
 
 def reference() -> float:
-    """Milliseconds of processor time for a fixed piece of Python: what a neighbour that shares the cores takes away
-    from each of them shows here, and so processor times of two runs can be compared."""
+    """Return milliseconds of processor time for a fixed piece of Python. It shows how much other programs on the cores
+    slow this one down, so that processor times of two runs can be compared."""
     began = own_cpu_seconds()
     kept: dict[str, tuple[int, str]] = {}
     for number in range(_ROUNDS):
@@ -51,7 +51,7 @@ def reference() -> float:
 
 
 def sync_times(folder: Path, times: int = SYNCS) -> list[float]:
-    """Milliseconds that each of some appended pages took to be on the disk; the call is the one that SQLite makes."""
+    """Append pages and sync each as SQLite does; return the milliseconds of each."""
     clock = SystemClock()
     sync = getattr(os, "fdatasync", os.fsync)
     file = folder / "sync.probe"
@@ -70,12 +70,12 @@ def sync_times(folder: Path, times: int = SYNCS) -> list[float]:
 
 
 async def durability(store_url: str) -> dict[str, Any]:
-    """What the store promises of a commit, asked of a connection that was opened as the server opens its own."""
+    """Return the store's durability settings, read from a connection opened as the server opens its own."""
     store = SqliteStore(store_url)
     await store.open(exclusive=False)
     try:
         level = store.connection.pragma("synchronous")
-        assert isinstance(level, int), "a number"
+        assert isinstance(level, int), "the level is an integer"
         return {
             "store": "sqlite file",
             "journal_mode": store.connection.pragma("journal_mode"),
@@ -86,6 +86,6 @@ async def durability(store_url: str) -> dict[str, Any]:
 
 
 def own_cpu_seconds() -> float:
-    """Processor time of this process, its children not counted."""
+    """Return the processor time of this process, without its children."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime

@@ -1,4 +1,4 @@
-"""Which scenarios there are, in the order in which they are told of."""
+"""The scenarios, in the order in which they are listed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a measurement came to, with all that is needed to judge it, for a reader and for a program."""
+"""The report of a benchmark with all that is needed to judge it, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-Figure = float | int | None  # None: this system does not tell
+Figure = float | int | None  # None: not available on this system
 
-VERSION = 1  # of the JSON
+VERSION = 1  # of the JSON format
 
 
 class CannotMeasure(Exception):
-    """The measurement was not begun, or went wrong; the message says why."""
+    """The measurement was not started, or failed; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What may be chosen of a scenario; None is the scenario's own choice."""
+    """Options of a scenario; None means its default."""
 
     tasks: int | None = None
     subtasks: int | None = None
@@ -27,21 +27,21 @@ class Options:
     store: str | None = None
 
     def chosen(self, *, tasks: int = 0, subtasks: int = 0, bots: int = 0, batch: int = 0) -> Chosen:
-        """With the scenario's own numbers where none were given; 0 is for what it has no use for.
+        """Fill in the scenario's defaults, given as arguments; 0 means that it does not use the option.
 
         Raises:
-            CannotMeasure: a number was given that this scenario has no use for.
+            CannotMeasure: an option was given that the scenario does not use.
         """
-        own = {"tasks": tasks, "subtasks": subtasks, "bots": bots, "batch": batch}
-        for name, number in own.items():
+        defaults = {"tasks": tasks, "subtasks": subtasks, "bots": bots, "batch": batch}
+        for name, number in defaults.items():
             if not number and getattr(self, name) is not None:
-                raise CannotMeasure(f"this scenario has no use for --{name}")
-        return Chosen(**{name: getattr(self, name) or number for name, number in own.items()}, store=self.store)
+                raise CannotMeasure(f"this scenario does not use --{name}")
+        return Chosen(**{name: getattr(self, name) or number for name, number in defaults.items()}, store=self.store)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
-    """The numbers of one measurement; 0 is for what it has no use for."""
+    """The options of one measurement; 0 means that it does not use the option."""
 
     tasks: int
     subtasks: int
@@ -49,7 +49,7 @@ class Chosen:
     batch: int
     store: str | None
 
-    def told(self) -> dict[str, int]:
+    def used(self) -> dict[str, int]:
         numbers = {"tasks": self.tasks, "subtasks": self.subtasks, "bots": self.bots, "batch": self.batch}
         return {name: number for name, number in numbers.items() if number}
 
@@ -62,22 +62,23 @@ class Report:
     durability: Mapping[str, Any]
     payload: Mapping[str, Any]  # sizes, in bytes
     figures: Mapping[str, Figure]
-    meaning: Mapping[str, str] = field(default_factory=dict)  # of figures whose name does not say it
+    meaning: Mapping[str, str] = field(default_factory=dict)  # of figures whose name does not explain them
 
     def as_json(self) -> dict[str, Any]:
-        return {"version": VERSION, **asdict(self), "options": self.options.told()}
+        return {"version": VERSION, **asdict(self), "options": self.options.used()}
 
     def lines(self) -> list[str]:
-        """The same as text: what it was measured on, then the figures."""
-        told = [
+        """Return the report as lines of text: first the conditions, then the figures."""
+        conditions = [
             ("machine", self.machine),
             ("durability", self.durability),
-            ("options", self.options.told()),
+            ("options", self.options.used()),
             ("payload", self.payload),
         ]
         lines = [self.scenario]
         lines += [
-            f"  {name:<11} {', '.join(f'{one} {shown(value)}' for one, value in facts.items())}" for name, facts in told
+            f"  {name:<11} {', '.join(f'{fact} {shown(value)}' for fact, value in facts.items())}"
+            for name, facts in conditions
         ]
         width = max((len(name) for name in self.figures), default=0)
         for name, value in self.figures.items():
@@ -86,6 +87,7 @@ class Report:
 
 
 def shown(value: Any) -> str:
+    """Format a figure for the text report."""
     if value is None:
         return "unknown"
     if isinstance(value, float):
@@ -94,7 +96,7 @@ def shown(value: Any) -> str:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that at least this share of the values does not exceed."""
+    """Return the smallest value that at least `share` (0 to 1) of the values do not exceed."""
     ordered = sorted(values)
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 

@@ -1,4 +1,4 @@
-"""The server that is measured: `swarmkeeper serve` in a process of its own, on a store that was not there before."""
+"""The measured server: `swarmkeeper serve` in another process, on a new store."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from swarmkeeper.storage.refusals import StoreRefused
 from swarmkeeper.storage.sqlite.store import SqliteStore, path_of
 
 _STOP_SECONDS = 30
-# What is measured is the machine, and not how fast one key may submit.
+# Limits are switched off, because the machine is measured, not the limits.
 UNLIMITED = ("TASKS_A_MINUTE_KEY", "TASKS_A_MINUTE_TENANT", "OPEN_TASKS", "OPEN_SUBTASKS", "STORED_BYTES")
 
 
 class Place:
-    """Where a store may be made: a file of the caller's choice that is not there yet, or one that goes afterwards."""
+    """The path of the store: a new file of the caller's choice, or a temporary one."""
 
     def __init__(self, store: str | None) -> None:
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
@@ -43,10 +43,10 @@ class Place:
         except StoreRefused as error:
             raise CannotMeasure(str(error)) from None
         if path == ":memory:":
-            raise CannotMeasure("a store in memory makes nothing durable, which is what is measured: name a file")
+            raise CannotMeasure("a store in memory is not durable, and durability is measured: name a file")
         self.path = Path(path).absolute()
         if self.path.exists():
-            raise CannotMeasure("there is a store already: name a file that is not there yet")
+            raise CannotMeasure("the store exists already: name a new file")
 
     @property
     def url(self) -> str:
@@ -58,7 +58,7 @@ class Place:
 
 
 class Server:
-    """Up for as long as the block lasts, with a first key of role admin."""
+    """Runs a server during the block, with a key of role admin."""
 
     program: ClassVar[tuple[str, ...]] = ("-m", "swarmkeeper.cli", "serve")
     url: str
@@ -104,7 +104,7 @@ class Server:
         line = await self._process.stdout.readline()
         self.started_ms = (self._clock.monotonic() - began) / 1000
         if not line:
-            raise CannotMeasure("the server does not start; try `swarmkeeper serve` with this store by hand")
+            raise CannotMeasure("the server does not start; try `swarmkeeper serve` with this store")
         self.url = msgspec.json.decode(line)["url"]
 
     async def stop(self) -> None:
@@ -120,7 +120,7 @@ class Server:
         self._process = None
 
     async def key(self, role: str, *, bot: str | None = None, tenant: str = offline_admin.TENANT) -> str:
-        """A new key, made on the store itself."""
+        """Create a key directly in the store, and return its text."""
         store = SqliteStore(self.place.url)
         try:
             await store.open(exclusive=False)
@@ -144,13 +144,13 @@ class Server:
         return connection
 
     async def describe(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The machine, and what the store promises."""
+        """Return the descriptions of the machine and of the store's durability."""
         folder = self.place.path.parent
         measured = await asyncio.get_running_loop().run_in_executor(None, machine.describe, folder)
         return measured, await machine.durability(self.place.url)
 
     async def figures(self) -> dict[str, float]:
-        """The server's own: what `/metrics` tells without labels."""
+        """Return the server's metrics without labels, by name without prefix."""
         connection = await Connection.open(self.url, self.admin)
         try:
             status, text = await connection.raw("GET", "/metrics")

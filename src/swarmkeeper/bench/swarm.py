@@ -1,6 +1,6 @@
-"""The standard swarm and its work W(n, k): n tasks; a planner makes k subtasks of each (some at once, a join that needs
-them all, a last one that needs the join); executors hash short texts; an evaluator accepts; the client reads the task
-ARCHIVED and works the result out for itself.
+"""The standard swarm and its work W(n, k): n tasks, each planned into k subtasks (parallel ones, a join of them all,
+and a last one after the join). Executors hash short texts; an evaluator accepts; the client reads the ARCHIVED task and
+checks the result.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from swarmkeeper.bench.report import CannotMeasure
 from swarmkeeper.bench.server import Server
 
 Json = Any
-Answer = Callable[[Mapping[str, Json]], dict[str, Json]]  # a lease to what its report says
+Answer = Callable[[Mapping[str, Json]], dict[str, Json]]  # from a lease to the content of its report
 
 SKILL = "hash"
 WAIT_SECONDS = 25
@@ -36,7 +36,7 @@ def task_of(number: int) -> dict[str, Json]:
 
 
 def subtasks_of(text: str, k: int) -> list[dict[str, Json]]:
-    """The plan of a task with that text."""
+    """Return the plan of a task with that text, with `k` subtasks."""
     leaves = [f"leaf{number}" for number in range(max(k - 2, min(k - 1, 1)))]
     plan: list[dict[str, Json]] = [
         {"key": key, "description": "", "required_skills": [SKILL], "input": {"text": f"{text}/{key}"}}
@@ -51,12 +51,12 @@ def subtasks_of(text: str, k: int) -> list[dict[str, Json]]:
 
 
 def hash_of(own: Mapping[str, Json], upstream: Mapping[str, Json]) -> str:
-    """What an executor makes of a subtask's input and the outputs it needed."""
+    """Return an executor's hash of a subtask's input and the outputs of its dependencies."""
     return digest(own.get("text", "") + "".join(upstream[key]["hash"] for key in sorted(upstream)))
 
 
 def expected(number: int, k: int) -> dict[str, Json]:
-    """The result of a task, worked out without the swarm."""
+    """Compute a task's result without the swarm."""
     outputs: dict[str, Json] = {}
     for subtask in subtasks_of(task_of(number)["input"]["text"], k):
         upstream = {key: outputs[key] for key in subtask.get("depends_on", ())}
@@ -76,12 +76,12 @@ def review(lease: Mapping[str, Json]) -> dict[str, Json]:
     return {"verdict": {"decision": "accept", "score": 1}}
 
 
-# ---- those who do it -----------------------------------------------------------------------------------------------
+# ---- workers -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
 class Worker:
-    """One bot on one connection: reports and claims in one call, `batch` leases at a time."""
+    """A bot on one connection: reports and claims in one call, `batch` leases at a time."""
 
     connection: Connection
     bot: str
@@ -109,7 +109,7 @@ class Worker:
             for result, lease in zip(results, todo, strict=True):
                 result["task_id"] = lease["task_id"]
             answer = await self.connection.post("/results", {"bot_id": self.bot, "results": results, "claim": claim})
-            refused = [one.get("code") for one in answer["results"] if not one["accepted"]]
+            refused = [result.get("code") for result in answer["results"] if not result["accepted"]]
             if refused:
                 raise CannotMeasure(f"a result was refused: {refused[0]}")
         self.reported += len(todo)
@@ -118,7 +118,7 @@ class Worker:
 
 
 def name_of(kind: str) -> str:
-    """What bots of a type are called, and what their key is for."""
+    """Return the name of the bots of a type, which is also the bot name of their key."""
     return f"bench-{kind.lower()}"
 
 
@@ -157,7 +157,7 @@ class Swarm:
 
 
 def others_for(bots: int, subtasks: int) -> int:
-    """How many planners, and evaluators, the shares of their work need beside so many executors."""
+    """Return the number of planners, and of evaluators, to use with `bots` executors."""
     return max(1, bots // max(2, subtasks))
 
 
@@ -165,7 +165,7 @@ def others_for(bots: int, subtasks: int) -> int:
 
 
 async def submit(connection: Connection, numbers: Sequence[int], batch: int) -> dict[int, str]:
-    """The ids of these tasks, handed in one by one or in batches."""
+    """Submit tasks one by one or in batches; return their ids by number."""
     ids: dict[int, str] = {}
     if batch == 1:
         for number in numbers:
@@ -174,15 +174,15 @@ async def submit(connection: Connection, numbers: Sequence[int], batch: int) -> 
     for begin in range(0, len(numbers), batch):
         some = numbers[begin : begin + batch]
         answer = await connection.post("/tasks:batch", {"tasks": [task_of(number) for number in some]})
-        ids.update((number, one["task"]["id"]) for number, one in zip(some, answer["results"], strict=True))
+        ids.update((number, result["task"]["id"]) for number, result in zip(some, answer["results"], strict=True))
     return ids
 
 
 async def read_archived(connection: Connection, task_id: str, number: int, subtasks: int) -> None:
-    """Wait for a task's end and check what came of it.
+    """Wait for a task's end and check its result.
 
     Raises:
-        CannotMeasure: it is not what it must be.
+        CannotMeasure: the task failed, or its result is wrong.
     """
     task: Mapping[str, Json] = {"outcome": None}
     while task["outcome"] is None:
@@ -190,4 +190,4 @@ async def read_archived(connection: Connection, task_id: str, number: int, subta
     if (task["status"], task["outcome"]) != ("ARCHIVED", "accepted"):
         raise CannotMeasure(f"a task ended {task['status']}, {task['outcome']}")
     if task["result"] != expected(number, subtasks):
-        raise CannotMeasure("a task has another result than the one it must have")
+        raise CannotMeasure("a task has a wrong result")

@@ -1,4 +1,4 @@
-"""Ways to tell others to look again. Hints only: what is true stands in the store."""
+"""Brokers pass hints to read the store again. Only the store holds facts."""
 
 from swarmkeeper.broker.local import LocalBroker
 

@@ -1,4 +1,4 @@
-"""Hints within one process."""
+"""Broker for one process."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-# Whoever looks so seldom that more hints than this wait for it misses some, as it may.
+# A slow subscriber may miss hints beyond this number.
 HINTS_MAX = 1_000
 
 
 class _Hints:
-    """Those that one subscriber has not taken yet; the same hint twice is one. Waiting for one may be cancelled."""
+    """Pending hints of one subscriber, without duplicates. Waiting for a hint may be cancelled."""
 
     def __init__(self) -> None:
         self._waiting: dict[bytes, None] = {}
@@ -35,7 +35,7 @@ class _Hints:
 
 
 class LocalBroker:
-    """Fulfils `core.ports.Broker` for one process. Publishing never waits, and costs nothing where nobody listens."""
+    """Implements `core.ports.Broker` for one process. Publishing never waits, and is free without subscribers."""
 
     def __init__(self) -> None:
         self._subscribers: dict[str, dict[int, _Hints]] = {}
@@ -47,11 +47,11 @@ class LocalBroker:
     @asynccontextmanager
     async def subscribe(self, topic: str) -> AsyncIterator[AsyncIterator[bytes]]:
         hints = _Hints()
-        of_topic = self._subscribers.setdefault(topic, {})
-        of_topic[id(hints)] = hints
+        subscribers = self._subscribers.setdefault(topic, {})
+        subscribers[id(hints)] = hints
         try:
             yield hints
         finally:
-            del of_topic[id(hints)]
-            if not of_topic:
+            del subscribers[id(hints)]
+            if not subscribers:
                 self._subscribers.pop(topic, None)

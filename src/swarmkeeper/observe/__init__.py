@@ -1,1 +1,1 @@
-"""What can be seen of a running server from outside: logs and metrics. Nothing here decides anything."""
+"""Logs and metrics of a running server. Nothing here decides anything."""

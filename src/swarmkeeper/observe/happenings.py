@@ -1,6 +1,6 @@
-"""What is logged of what happened: a line for each submission, failed attempt, lost lease and failed task.
+"""Logs a line for each submission, failed attempt, lost lease and failed task.
 
-Each is told once it is durable, from its event, which went through redaction. What else happens stands in the feed.
+Lines are written after the commit, from the redacted event. All other events are only in the feed.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from swarmkeeper.core.ports import Changes
 
 _LEASE_LOST = {
     "work.lease_expired": "its bot sent no heartbeat in time",
-    "work.lease_unseen": "its bot was not heard of again after it had been given it",
+    "work.lease_unseen": "its bot sent nothing after it was leased",
 }
-# How an attempt, or the wait for one, ends badly.
+# Events of a failed attempt, or of a failed wait for one.
 _FAILED = frozenset(
     {
         *("work.failed", "work.attempt_failed", "work.timed_out", "work.poisoned", "work.expired"),
@@ -33,12 +33,13 @@ class Happenings:
         self._log = log
 
     def committed(self, changes: Changes) -> None:
+        """Log the events of a committed transaction."""
         for event in changes.events:
             body = event.body.value
             if isinstance(body, Mapping):
-                self._tell(event, body, changes.requests.get(event.audit))
+                self._log_event(event, body, changes.requests.get(event.audit))
 
-    def _tell(self, event: Event, body: Mapping[str, Any], request: str | None) -> None:
+    def _log_event(self, event: Event, body: Mapping[str, Any], request: str | None) -> None:
         if event.kind == "task.submitted":
             self._log("task_submitted", task=event.task, title=body.get("title"), by=event.actor, request_id=request)
         elif event.kind == "task.failed":

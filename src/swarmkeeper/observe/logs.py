@@ -1,6 +1,6 @@
-"""The log: one line for each thing worth knowing, as JSON or as text, every word of it through the redactor.
+"""Writes redacted log lines, as JSON or as text.
 
-`Log` is what the product calls. `Handler` takes in what libraries say through Python's own logging.
+The product calls `Log`. `Handler` forwards what libraries log through Python's logging.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from swarmkeeper import loglines
 from swarmkeeper.core.model import Json, Redacted
 
 LEVELS = ("debug", "info", "warning", "error")
-# How loud each event of ours is; what is not listed is info.
+# Level of each event; others are info, or error if they have an exception.
 LOUDNESS: Mapping[str, str] = {
     "fault": "error",
     "engine_ended": "error",
@@ -39,31 +39,31 @@ LOUDNESS: Mapping[str, str] = {
     "tick_failed": "warning",
     "request": "debug",
 }
-_TEXT_MAX = 16_384  # characters of one field: a traceback of a deep recursion is longer, and says no more
-_OF_LIBRARIES = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warning"}
+_TEXT_MAX = 16_384  # characters of one field: a traceback of a deep recursion is longer, without more information
+_LIBRARY_LEVELS = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warning"}
 
 
 class Rules(Protocol):
-    """What the log needs of the rules in force."""
+    """The redaction rules in force."""
 
     def redact(self, value: Json) -> Redacted: ...
 
 
 class Log:
-    """Writes one line for each call: `log("store_unavailable", error="…")`.
+    """Writes one line per call: `log("store_unavailable", error="…")`.
 
-    `exception` becomes its traceback. Lines are whole even where several threads log. A line that cannot be written is
-    counted in `lost`, and the next one that can says how many were: a server that stops for its log serves nobody.
+    A field `exception` is written as its traceback. Lines of several threads do not mix. A line that cannot be written
+    is counted in `lost`, and reported after the next one that can be: a server must not stop because of its log.
     """
 
     def __init__(
         self, stream: TextIO, rules: Rules, now: Callable[[], int], *, level: str = "info", as_json: bool = True
     ) -> None:
-        self.people = False  # whether a person reads along on a terminal, and not a program
+        self.people = False  # whether a person reads the log on a terminal
         self._stream, self._rules, self._now, self._as_json = stream, rules, now, as_json
         self._least = LEVELS.index(level)
         self.lost = 0  # lines that could not be written
-        self._untold = 0  # of these, since the last that could
+        self._unreported = 0  # lost lines not reported yet
 
     def __call__(self, event: str, **fields: Any) -> None:
         self.write(LOUDNESS.get(event, "error" if "exception" in fields else "info"), event, fields)
@@ -71,9 +71,9 @@ class Log:
     def write(self, level: str, event: str, fields: Mapping[str, Any]) -> None:
         if LEVELS.index(level) < self._least:
             return
-        if self._put(self._line(level, event, fields)) and self._untold:
-            untold, self._untold = self._untold, 0
-            self._put(self._line("warning", "log_lines_lost", {"count": untold}))
+        if self._put(self._line(level, event, fields)) and self._unreported:
+            count, self._unreported = self._unreported, 0
+            self._put(self._line("warning", "log_lines_lost", {"count": count}))
 
     def _line(self, level: str, event: str, fields: Mapping[str, Any]) -> str:
         plain = {name: _plain(value) for name, value in fields.items()}
@@ -93,15 +93,15 @@ class Log:
         try:
             self._stream.write(line + "\n")
             self._stream.flush()
-        except (OSError, ValueError):  # its disk is full, or who read it is gone
+        except (OSError, ValueError):  # the disk is full, or the reader of a pipe is gone
             self.lost += 1
-            self._untold += 1
+            self._unreported += 1
             return False
         return True
 
 
 class Handler(logging.Handler):
-    """Sends what libraries log through `Log`, so that it is redacted like our own."""
+    """Forwards library logs to `Log`, so that they are redacted, too."""
 
     def __init__(self, log: Log) -> None:
         super().__init__()
@@ -111,16 +111,16 @@ class Handler(logging.Handler):
         fields: dict[str, Any] = {"logger": record.name, "message": record.getMessage()}
         if record.exc_info is not None and record.exc_info[1] is not None:
             fields["exception"] = record.exc_info[1]
-        self._log.write(_OF_LIBRARIES.get(record.levelno, "error"), "library", fields)
+        self._log.write(_LIBRARY_LEVELS.get(record.levelno, "error"), "library", fields)
 
 
 def take_over(log: Log) -> Callable[[], None]:
-    """Send everything that libraries log to `log`; what is returned puts the former state back."""
+    """Send all library logs to `log`. Return a function that restores the former handlers and levels."""
     root = logging.getLogger()
     former, level = list(root.handlers), root.level
     root.handlers[:] = [Handler(log)]
     root.setLevel(logging.INFO)
-    # Their lines hold addresses with whole query strings, and ours tell the same by route.
+    # Their lines contain URLs with query strings; our own lines have the route instead.
     quiet = [logging.getLogger(name) for name in ("uvicorn.access", "httpx2", "httpcore2", "httpx", "httpcore")]
     levels = [logger.level for logger in quiet]
     for logger in quiet:
@@ -156,12 +156,12 @@ def _plain(value: Any) -> Json:
 
 def _as_text(stamp: str, level: str, shown: Mapping[str, Json]) -> str:
     event = shown["event"]
-    told = " ".join(f"{name}={_word(value)}" for name, value in shown.items() if name != "event")
-    return f"{stamp} {level.upper():7} {event} {told}".rstrip()
+    fields = " ".join(f"{name}={_word(value)}" for name, value in shown.items() if name != "event")
+    return f"{stamp} {level.upper():7} {event} {fields}".rstrip()
 
 
 def _word(value: Json) -> str:
-    """On one line, and nothing in it that a terminal would obey."""
+    """Format a value on one line, without control characters that a terminal would interpret."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     if text and text.isprintable() and " " not in text:
         return text

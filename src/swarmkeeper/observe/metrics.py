@@ -1,7 +1,7 @@
-"""Figures for Prometheus: what the engine has done, what waits, what the door has answered. Read when asked for.
+"""Prometheus metrics of the engine, the queues and the HTTP server, collected when they are requested.
 
-Every name begins with `swarmkeeper_`. Labels are words of our own, routes as they are written in the API, and skills,
-which callers name: those go through redaction, and only the sets of them that most waits for are series of their own.
+Every name begins with `swarmkeeper_`. Labels are fixed words, routes as in the API, and skills. Skills are named by
+callers, so they are redacted, and only the sets with most waiting work have series of their own.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from swarmkeeper.core.ports import Store
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECOND = 1_000_000
-# What waits is counted in the store, which should not pay for it where nobody asks.
+# Waiting work is counted in the store, and only while metrics are requested.
 ASKED_LATELY = 120 * _SECOND
 LOOK_EVERY = 5 * _SECOND
 FRESH_A_SECOND = 4
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-# Sets of skills with series of their own: those that most waits for. A caller can name any number of them.
+# Number of skill sets with series of their own, those with most waiting work. Callers can name any number of skills.
 QUEUES_MAX = 100
-OTHER = "other"  # what the rest is summed as
-SKILLS_LENGTH_MAX = 200  # of a label
-# From one commit to a long poll's end.
+OTHER = "other"  # label of the sum of the rest
+SKILLS_LENGTH_MAX = 200  # characters of a label
+# From the time of one commit to that of a long poll.
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0, 60.0)
 
 
 class Distribution(Protocol):
-    """How many values fell up to each bound, and beyond the last; and the sum of all."""
+    """A histogram: number of values up to each bound and beyond the last one, and the sum of all values."""
 
     @property
     def bounds(self) -> Sequence[int]: ...
@@ -45,7 +45,7 @@ class Distribution(Protocol):
 
 
 class Stats(Protocol):
-    """What the engine counts. See engine/stats.py."""
+    """The engine's counters. See engine/stats.py."""
 
     batches: int
     commands: int
@@ -68,20 +68,20 @@ class Stats(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the figures are read."""
+    """Where the metrics are read from."""
 
     stats: Callable[[], Stats]
-    waiting: Callable[[], int]  # commands taken and not begun
+    waiting: Callable[[], int]  # commands accepted and not started
     parked: Callable[[], int]  # polls that wait for work
     leases: Callable[[], int]
     failures: Callable[[], int]  # calls without a valid credential
-    held: Callable[[], Mapping[str, int]]  # by limit: what all callers hold of it now
-    limited: Callable[[], Mapping[str, int]]  # by limit: calls that it has refused
+    held: Callable[[], Mapping[str, int]]  # by limit: current use by all callers
+    limited: Callable[[], Mapping[str, int]]  # by limit: refused calls
     running: Callable[[], bool]
-    unlogged: Callable[[], int]  # lines of the log that could not be written
+    unlogged: Callable[[], int]  # log lines that could not be written
     text: Callable[[str], str]  # redaction
     now: Callable[[], int]
-    ahead: Callable[[], int]  # of the wall clock
+    ahead: Callable[[], int]  # microseconds that engine time is ahead of the wall clock
 
 
 class Metrics:
@@ -92,30 +92,32 @@ class Metrics:
         ProcessCollector(namespace="swarmkeeper", registry=self._registry)
         self._requests = Counter(
             "swarmkeeper_http_requests",
-            "Answers given, by method, route and status.",
+            "HTTP answers, by method, route and status.",
             ("method", "route", "status"),
             registry=self._registry,
         )
         self._seconds = Histogram(
             "swarmkeeper_http_request_seconds",
-            "How long answers took, by method and route; a long poll takes as long as it waits.",
+            "Duration of HTTP answers, by method and route; a long poll includes its wait.",
             ("method", "route"),
             buckets=_BUCKETS,
             registry=self._registry,
         )
-        self._of_route: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}  # looking labels up is most of it
-        self._registry.register(_OfEngine(sources))
+        self._of_route: dict[
+            tuple[str, str, int], tuple[Counter, Histogram]
+        ] = {}  # a cache: looking labels up takes most of the time
+        self._registry.register(_EngineCollector(sources))
         self._rows: Sequence[Mapping[str, Any]] = ()
         self._written: tuple[bytes, str] | None = None
-        self._second = self._times = 0  # when the current second began, and how often it was asked since
-        self._asked_at = sources.now()  # so that the first to ask hears something
+        self._second = self._times = 0  # start of the current second, and requests since then
+        self._asked_at = sources.now()  # so that the first request finds queue metrics
         self._looked_at = 0
 
     def answered(self, method: str, route: str, status: int, microseconds: int) -> None:
-        """Count an answer of the door. `route` is written as in the API: /tasks/{task_id}."""
+        """Count an HTTP answer. `route` is written as in the API, such as /tasks/{task_id}."""
         found = self._of_route.get((method, route, status))
         if found is None:
-            known = method if method in METHODS else "other"  # a caller can make up any
+            known = method if method in METHODS else "other"  # callers can invent methods
             found = self._requests.labels(known, route, str(status)), self._seconds.labels(known, route)
             if known == method:
                 self._of_route[method, route, status] = found
@@ -124,9 +126,10 @@ class Metrics:
         histogram.observe(microseconds / _SECOND)
 
     def text(self) -> tuple[bytes, str]:
-        """All figures as they are now, and the content type they are told in.
+        """Return all metrics and their content type.
 
-        Asked more often than some times a second, it tells them as they were: to write them takes as long as commands.
+        After FRESH_A_SECOND requests within a second, it returns the last ones again: writing them takes as long as
+        several commands.
         """
         now = self._sources.now()
         if now - self._second >= _SECOND:
@@ -142,10 +145,10 @@ class Metrics:
         return generate_latest(self._registry) + queues.encode(), CONTENT_TYPE
 
     async def look(self) -> None:
-        """Read what waits in queues, where somebody has asked lately and the last look is old. Call it each second.
+        """Count the waiting work if metrics were requested lately and the last count is old. Call it every second.
 
         Raises:
-            StoreUnavailable: the figures stay as they were.
+            StoreUnavailable: the metrics stay unchanged.
         """
         now = self._sources.now()
         if now - self._asked_at < ASKED_LATELY and now - self._looked_at >= LOOK_EVERY:
@@ -154,11 +157,11 @@ class Metrics:
             self._rows = self._shown(rows)
 
     def _shown(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """What waits by what may be shown of its skills: two that are hidden alike are one."""
+        """Sum the waiting work by kind and redacted skills."""
         found: dict[tuple[str, str], dict[str, Any]] = {}
-        most = sorted(rows, key=lambda row: (-row["items"], row["kind"], row["skills"]))
-        for place, row in enumerate(most):
-            skills = self._skills(row["skills"]) if place < QUEUES_MAX else OTHER
+        by_size = sorted(rows, key=lambda row: (-row["items"], row["kind"], row["skills"]))
+        for index, row in enumerate(by_size):
+            skills = self._skills(row["skills"]) if index < QUEUES_MAX else OTHER
             same = found.get((row["kind"], skills))
             if same is None:
                 found[row["kind"], skills] = {**row, "skills": skills}
@@ -168,40 +171,42 @@ class Metrics:
         return list(found.values())
 
     def _skills(self, listed: str) -> str:
-        told = ",".join(self._sources.text(skill) for skill in json.loads(listed))
-        return told if len(told) <= SKILLS_LENGTH_MAX else f"{told[:SKILLS_LENGTH_MAX]}…"
+        label = ",".join(self._sources.text(skill) for skill in json.loads(listed))
+        return label if len(label) <= SKILLS_LENGTH_MAX else f"{label[:SKILLS_LENGTH_MAX]}…"
 
 
-class _OfEngine(Collector):
+class _EngineCollector(Collector):
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
 
     def collect(self) -> Iterator[Metric]:
         sources, stats = self._sources, self._sources.stats()
         yield _counter("batches", "Batches committed.", stats.batches)
-        yield _counter("commands", "Commands carried out.", stats.commands)
-        yield _counters(
-            "events", "Events written, by kind: what happened to tasks, work, bots and keys.", "kind", stats.events
-        )
-        yield _counter("faults", "Commands that failed by a fault of ours.", stats.faults)
-        yield _counter("batch_reruns", "Batches run again because another writer was first.", stats.reruns)
-        yield _counter("late_results", "Results kept that came after their lease was lost.", stats.late_results)
+        yield _counter("commands", "Commands executed.", stats.commands)
+        yield _counters("events", "Events of tasks, work, bots and keys, by kind.", "kind", stats.events)
+        yield _counter("faults", "Commands that failed because of a bug.", stats.faults)
+        yield _counter("batch_reruns", "Batches repeated because another process wrote first.", stats.reruns)
+        yield _counter("late_results", "Results stored that arrived after their lease was lost.", stats.late_results)
         yield _histogram("batch_size", "Commands committed together.", stats.batch_sizes)
-        yield _histogram("batch_seconds", "From a batch's begin to its commit.", stats.batch_times, _SECOND)
-        yield _histogram("attempt_seconds", "From a lease to its end.", stats.attempt_times, _SECOND)
+        yield _histogram(
+            "batch_seconds", "Duration of a batch, from its start to its commit.", stats.batch_times, _SECOND
+        )
+        yield _histogram(
+            "attempt_seconds", "Duration of an attempt, from its lease to its end.", stats.attempt_times, _SECOND
+        )
         yield _counter("unauthenticated", "Calls without a valid key.", sources.failures())
-        yield _counter("log_lines_lost", "Lines of the log that could not be written.", sources.unlogged())
+        yield _counter("log_lines_lost", "Log lines that could not be written.", sources.unlogged())
         yield _counters("refused", "Commands refused, by code.", "code", stats.refused)
-        yield _counters("attempts_ended", "Attempts that ended, by ending.", "ending", stats.endings)
+        yield _counters("attempts_ended", "Ended attempts, by ending.", "ending", stats.endings)
         yield _gauge("batch_seconds_max", "The longest batch since the start.", stats.batch_time_max / _SECOND)
         yield _gauge("batch_commands", "Commands in the last batch.", stats.batch_commands_last)
-        yield _gauge("waiting_commands", "Commands taken and not begun.", sources.waiting())
+        yield _gauge("waiting_commands", "Commands accepted and not started.", sources.waiting())
         yield _gauge("parked_polls", "Polls that wait for work.", sources.parked())
         yield _counters("limited", "Calls refused by a limit.", "limit", sources.limited())
-        yield _gauges("held", "What callers hold now of what is limited.", "limit", sources.held())
+        yield _gauges("held", "Current use of each limit by all callers.", "limit", sources.held())
         yield _gauge("leases", "Leases that bots hold.", sources.leases())
         yield _gauge(
-            "clock_ahead_seconds", "By how much engine time is ahead of the wall clock.", sources.ahead() / _SECOND
+            "clock_ahead_seconds", "Seconds by which engine time is ahead of the wall clock.", sources.ahead() / _SECOND
         )
         yield _gauge("up", "Whether the engine runs.", int(sources.running()))
 
@@ -237,8 +242,11 @@ def _gauges(name: str, meaning: str, label: str, values: Mapping[str, int]) -> M
 
 
 def _of_queues(rows: Sequence[Mapping[str, Any]], now: int) -> Iterator[str]:
-    """What waits to be leased, by kind and skills: read from the store, so not the registry's business."""
-    for name, meaning in (("ready_items", "Items that wait for a bot."), ("ready_oldest_seconds", "The oldest's age.")):
+    """Yield the metrics of waiting work by kind and skills. They come from the store, not from the registry."""
+    for name, meaning in (
+        ("ready_items", "Items that wait for a bot."),
+        ("ready_oldest_seconds", "Age of the oldest item."),
+    ):
         yield f"# HELP swarmkeeper_{name} {meaning}\n# TYPE swarmkeeper_{name} gauge\n"
         for row in rows:
             labels = f'kind="{row["kind"]}",skills="{_label(row["skills"])}"'

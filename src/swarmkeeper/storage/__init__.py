@@ -1,2 +1,1 @@
-"""Where what was promised is kept. One folder for each database; each fulfils `core.ports.Store` and passes
-`testing.StoreSuite`."""
+"""Stores. One folder per database; each implements `core.ports.Store` and passes `testing.StoreSuite`."""

@@ -1,10 +1,10 @@
-"""Why a store cannot be opened. Each says what to do; none is a matter of trying again."""
+"""Errors that keep a store from being opened. Their messages say what to do; retrying does not help."""
 
 from __future__ import annotations
 
 
 class StoreRefused(Exception):
-    """The store at this place cannot be used as it is. The message says why, and what helps."""
+    """The store cannot be used in its present state. The message says why, and what to do."""
 
 
 class StoreHeld(StoreRefused):
@@ -12,12 +12,12 @@ class StoreHeld(StoreRefused):
 
 
 class SchemaOlder(StoreRefused):
-    """It was made by an older version: open it with `migrate=True`."""
+    """An older version made it: open it with `migrate=True`."""
 
 
 class SchemaNewer(StoreRefused):
-    """It was made by a newer version of swarmkeeper. Use that one."""
+    """A newer version of swarmkeeper made it: use that version."""
 
 
 class SchemaAltered(StoreRefused):
-    """A migration that was applied is not the one that this version knows under its number."""
+    """An applied migration differs from this version's migration of the same number."""

@@ -1,4 +1,4 @@
-"""What others need to test what they add: a swarm inside a test, and suites that every store and bot has to pass."""
+"""Test tools for extensions: a swarm inside a test, and the suites that every store and bot must pass."""
 
 from swarmkeeper.testing.bot_suite import BotSuite, try_bot
 from swarmkeeper.testing.swarm import SwarmStuck, run_swarm, running_swarm

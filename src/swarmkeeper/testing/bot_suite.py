@@ -1,12 +1,12 @@
-"""What every bot has to stand, in whatever language it is written: late answers, lost replies, lost leases, garbage.
+"""Conformance checks for bots in any language: late answers, lost replies, lost leases, garbage.
 
-A bot is tried as it runs: its own process, spoken to over HTTP by a real orchestrator that misbehaves to order. For
-`swarmkeeper bot test`, and as a suite for pytest:
+The bot runs as its own process against a real orchestrator that injects faults. Used by `swarmkeeper bot test`, and as
+a suite for pytest:
 
 class TestMyBot(BotSuite):
     target = "my_bot.py:MyBot"
 
-A bot fails where work is lost or done for nothing (`must`); where it could do better it is advised (`should`).
+A failed `must` check means that work is lost or wasted. A failed `should` check is advice.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from swarmkeeper.wire.answers import Bot, Task
 if TYPE_CHECKING:
     from swarmkeeper.core.model import Json
 
-PATIENCE_SECONDS = 20.0  # for the next thing that a bot does; its own back-off is part of it
+PATIENCE_SECONDS = 20.0  # for the bot's next action, including its back-off
 IDLE_SECONDS = 2.0
 SETTLE_SECONDS = 3.0
 IDLE_CALLS_MAX = 8
-INSISTING_MAX = 3  # times that a report may be sent again which was refused for good
-STOP_SECONDS = 30.0  # what a pod is given between SIGTERM and SIGKILL
+INSISTING_MAX = 3  # times that a bot may repeat a report that was refused permanently
+STOP_SECONDS = 30.0  # Kubernetes' default time between SIGTERM and SIGKILL
 NAME = "tried"
 
 
 class Failed(Exception):
-    """The bot did not do what the check is about. The message says what was seen."""
+    """The bot failed the check. The message says what it did."""
 
 
 class NotSeen(Exception):
-    """What the check is about did not come up with this bot."""
+    """The situation of the check did not occur with this bot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Check:
     says: str
     level: Literal["must", "should"]
     run: Callable[[Trial], Awaitable[None]]
-    ends_it: bool = False  # it asks the bot to stop
+    ends_it: bool = False  # the check stops the bot
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Outcome:
 
     @property
     def broken(self) -> bool:
-        """Whether it is a reason not to let this bot near work that matters."""
+        """Whether a `must` check failed."""
         return self.result == "failed" and self.check.level == "must"
 
 
@@ -83,17 +83,17 @@ async def try_bot(
     only: Sequence[str] | None = None,
     told: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
-    """Start a bot, try it, and stop it.
+    """Start a bot, run the checks, and stop it.
 
     Args:
-        target: what `swarmkeeper bot run` takes, or the words of a command. It finds SWARMKEEPER_URL and
-            SWARMKEEPER_API_KEY in its environment, as any bot does.
-        work: the task it is given again and again, as `POST /tasks` takes it. For an executor that is its first
-            subtask; without one it gets an empty input, and may well report that it failed: that is an answer, too.
-        patience: seconds for each next thing that it is to do.
-        stop_seconds: within which it is to end, once it is asked to.
-        only: names of checks; the first, that it registers, is always made.
-        told: hears each outcome as it is known.
+        target: as for `swarmkeeper bot run`, or a command as a list of words. The bot gets SWARMKEEPER_URL and
+            SWARMKEEPER_API_KEY in its environment.
+        work: the task to submit for each check, as a body of `POST /tasks`. An executor gets its first subtask. Without
+            `work` the input is empty; a bot may then report a failure, which also counts as an answer.
+        patience: seconds to wait for each action of the bot.
+        stop_seconds: time limit for the bot to end after SIGTERM.
+        only: names of the checks to run; the first one, `registers`, always runs.
+        told: called with each outcome.
     """
     outcomes: list[Outcome] = []
     async with stage() as on:
@@ -119,7 +119,7 @@ async def _make(check: Check, trial: Trial) -> Outcome:
     try:
         await check.run(trial)
         if not check.ends_it and not trial.process.alive:
-            raise Failed(f"its process has ended. It said:\n{trial.process.said}")
+            raise Failed(f"its process has ended. Its output:\n{trial.process.said}")
     except Failed as failed:
         return Outcome(check, "failed", str(failed))
     except NotSeen as not_seen:
@@ -127,13 +127,13 @@ async def _make(check: Check, trial: Trial) -> Outcome:
     finally:
         trial.stage.calm()
         await trial.clear()
-        # What it still has in hand is not to be taken for what the next check is about.
-        await soon(trial.take_back, SETTLE_SECONDS)
+        # Wait for the bot's leases to end, so that they do not disturb the next check.
+        await soon(trial.is_idle, SETTLE_SECONDS)
     return Outcome(check, "passed")
 
 
 class Trial:
-    """One bot on its stage."""
+    """A bot under test and its server."""
 
     def __init__(
         self, on: Stage, process: Process, work: Mapping[str, Json], patience: float, stop_seconds: float
@@ -143,24 +143,24 @@ class Trial:
         self.bot: Bot | None = None
         self._tasks: list[str] = []
 
-    # ---- giving it work
+    # ---- giving work
 
     async def give(self, **more: Json) -> Task:
-        """One piece of work that this bot can take."""
-        assert self.bot is not None, "the first check finds it"
+        """Submit a task with one work item for this bot. `more` overrides fields of the task."""
+        assert self.bot is not None, "the bot has registered"
         definition: dict[str, Any] = {"title": NAME, **self.work, "approval": "none", **more}
         subtasks = definition.get("subtasks") or [{"description": NAME, "required_skills": list(self.bot.skills)}]
-        # Tried once, and nobody else's business: what is looked at is how the bot goes about it.
-        one = {"max_attempts": 1, **subtasks[0], "depends_on": [], "assign_to": self.bot.name}
+        # One attempt, only for this bot.
+        subtask = {"max_attempts": 1, **subtasks[0], "depends_on": [], "assign_to": self.bot.name}
         match str(self.bot.type):
             case "Planner":
                 definition.pop("subtasks", None)
                 definition["planner_skills"] = list(self.bot.skills)
             case "Evaluator":
-                definition |= {"subtasks": [one | {"assign_to": None, "required_skills": [NAME]}]}
+                definition |= {"subtasks": [subtask | {"assign_to": None, "required_skills": [NAME]}]}
                 definition |= {"evaluation": "final", "evaluator_skills": list(self.bot.skills)}
             case _:
-                definition |= {"subtasks": [one], "evaluation": "none"}
+                definition |= {"subtasks": [subtask], "evaluation": "none"}
         task = await self.stage.client.submit(definition)
         self._tasks.append(task.id)
         if self.bot.type == "Evaluator":
@@ -168,7 +168,7 @@ class Trial:
         return task
 
     async def _do_subtask(self, task: Task) -> None:
-        """What an evaluator judges is made by the kit itself."""
+        """Execute the subtask as the kit's own bot, so that the evaluator has a result to review."""
         maker = {"type": "Executor", "version": "1", "name": "maker", "skills": [NAME], "dedicated": True}
         bot_id = (await self.stage.client.call("POST", "/bots/register", maker)).body["id"]
         got = await self.stage.client.call("POST", "/leases", {"bot_id": bot_id, "wait_seconds": 5})
@@ -177,26 +177,31 @@ class Trial:
             await self.stage.client.call("POST", f"/tasks/{lease['task_id']}/results", body)
 
     async def clear(self) -> None:
-        """Take back what is still open, so that each check begins with a bot that has nothing to do."""
+        """Cancel open tasks, so that each check starts with an idle bot."""
         for task_id in self._tasks:
             try:
                 await self.stage.client.cancel(task_id)
             except ApiError:
-                continue  # it is over
+                continue  # it is final
         self._tasks.clear()
 
-    # ---- what it does
+    # ---- observing the bot
 
     @property
     def mark(self) -> int:
-        """A place in the record of its calls."""
+        """The number of calls so far; use it as `since`."""
         return len(self.stage.calls)
 
     def reports(self, since: int, task: Task | None = None) -> list[Call]:
-        """Its reports, of one task; those of a batch count as the batch."""
+        """Return its reports since a mark, optionally only of one task. A batch counts as one report."""
         return [call for call in self.stage.of("report", since) if task is None or task.id in _about(call, self.stage)]
 
     async def must(self, what: Callable[[], bool], otherwise: str, seconds: float | None = None) -> None:
+        """Wait until `what` is true.
+
+        Raises:
+            Failed: it did not become true in time; with the message `otherwise`.
+        """
         if not await soon(what, seconds or self.patience):
             raise Failed(otherwise)
 
@@ -208,43 +213,43 @@ class Trial:
         return [call for call in self.stage.of("report", since) if call.status == 200]
 
     async def must_go_on(self, after: str) -> None:
-        """It takes the next work and reports it."""
+        """Wait until the bot takes and reports new work."""
         self.stage.calm()
         since = self.mark
         await self.give()
-        await self.must_report(since, f"it did nothing more {after}")
+        await self.must_report(since, f"it took no more work {after}")
 
-    def take_back(self) -> bool:
-        """Whether nothing is leased any more."""
+    def is_idle(self) -> bool:
+        """Whether no lease is held."""
         return not self.stage.swarm.engine.scheduler.held
 
 
 def _about(call: Call, on: Stage) -> set[str]:
-    """Which tasks a report speaks of."""
+    """Return the ids of the tasks in a report."""
     body = call.body if isinstance(call.body, dict) else {}
     several = body.get("results")
     items = several if isinstance(several, list) else [body]
     named = {str(item.get("task_id")) for item in items if isinstance(item, dict) and item.get("task_id")}
     leases = {str(item.get("lease_id")) for item in items if isinstance(item, dict)}
-    for answer in (one.answer for one in on.calls if isinstance(one.answer, dict)):
+    for answer in (call.answer for call in on.calls if isinstance(call.answer, dict)):
         for lease in answer.get("leases") or []:
             if isinstance(lease, dict) and lease.get("lease_id") in leases:
                 named.add(str(lease.get("task_id")))
     return named
 
 
-# ---- the checks, in the order in which they are made ---------------------------------------------------------------
+# ---- the checks, in the order in which they run --------------------------------------------------------------------
 
 
 @_check("must", "registers with a type and a version")
 async def registers(trial: Trial) -> None:
     await trial.must(
         lambda: any(call.status in (200, 201) for call in trial.stage.of("register")) or not trial.process.alive,
-        f"it did not register within {trial.patience:.0f} s. It said:\n{trial.process.said}",
+        f"it did not register within {trial.patience:.0f} s. Its output:\n{trial.process.said}",
     )
     found = [call for call in trial.stage.of("register") if call.status in (200, 201)]
     if not found:
-        raise Failed(f"its process ended before it had registered. It said:\n{trial.process.said}")
+        raise Failed(f"its process ended before it registered. Its output:\n{trial.process.said}")
     trial.bot = Bot.model_validate(found[0].answer)
 
 
@@ -252,9 +257,9 @@ async def registers(trial: Trial) -> None:
 async def reports(trial: Trial) -> None:
     since = trial.mark
     task = await trial.give()
-    call = await trial.must_report(since, "it was given work, and no report of it was accepted")
+    call = await trial.must_report(since, "it was given work, but no report of it was accepted")
     if task.id not in _about(call, trial.stage):
-        raise Failed("it reported something else than what it was given")
+        raise Failed("it reported other work than it was given")
 
 
 @_check("should", "waits for work in long polls, without calling repeatedly")
@@ -263,7 +268,7 @@ async def idles(trial: Trial) -> None:
     await asyncio.sleep(IDLE_SECONDS)
     calls = trial.mark - since
     if calls > IDLE_CALLS_MAX:
-        raise Failed(f"{calls} calls in {IDLE_SECONDS:.0f} s without work: ask with wait_seconds")
+        raise Failed(f"it made {calls} calls in {IDLE_SECONDS:.0f} s without work: use wait_seconds")
 
 
 @_check("must", "sends a report again, unchanged, when its answer was lost")
@@ -271,12 +276,12 @@ async def repeats_a_report(trial: Trial) -> None:
     since = trial.mark
     lost = trial.stage.arrange(Fault("report", "lose"))
     task = await trial.give()
-    await trial.must(lost.met.is_set, "it reported nothing")
+    await trial.must(lost.met.is_set, "it sent no report")
     await trial.must(lambda: len(trial.reports(since, task)) > 1, "it did not send the report again")
     again = trial.reports(since, task)[1]
-    await trial.must(lambda: bool(again.status), "its second report was never answered")
+    await trial.must(lambda: bool(again.status), "its second report got no answer")
     if again.status == 409:
-        raise Failed("it sent another result under the same lease: keep what was sent, and send just that again")
+        raise Failed("it sent a different result under the same lease: keep the report, and repeat it unchanged")
 
 
 @_check("must", "does work that was handed out in an answer that was lost")
@@ -284,10 +289,10 @@ async def repeats_a_claim(trial: Trial) -> None:
     since = trial.mark
     lost = trial.stage.arrange(Fault("claim", "lose", only_leases=True))
     task = await trial.give()
-    await trial.must(lost.met.is_set, "it asked for no work")
+    await trial.must(lost.met.is_set, "it did not ask for work")
     await trial.must(
         lambda: any(call.status == 200 for call in trial.reports(since, task)),
-        "work was leased to it in an answer that got lost, and it never came back for it",
+        "the answer with its lease was lost, and it never did the work",
         trial.patience + 2 * LEASE_SECONDS,
     )
 
@@ -297,7 +302,7 @@ async def names_its_claims(trial: Trial) -> None:
     since = trial.mark
     lost = trial.stage.arrange(Fault("claim", "lose", only_leases=True))
     task = await trial.give()
-    await trial.must(lost.met.is_set, "it asked for no work")
+    await trial.must(lost.met.is_set, "it did not ask for work")
     first = lost.calls[0]
 
     def later() -> list[Call]:
@@ -305,7 +310,7 @@ async def names_its_claims(trial: Trial) -> None:
 
     await trial.must(lambda: bool(later()), "it did not ask again")
     if not first.body.get("claim_id") or first.body.get("claim_id") != later()[0].body.get("claim_id"):
-        raise Failed("it asked again as if for something else: send a claim_id, and the same one with each retry")
+        raise Failed("its retry was a new claim: send a claim_id, and repeat it with each retry")
     await soon(lambda: bool(trial.reports(since, task)), trial.patience)
 
 
@@ -314,16 +319,16 @@ async def beats(trial: Trial) -> None:
     since = trial.mark
     held = trial.stage.arrange(Fault("report", "hold"))
     await trial.give()
-    await trial.must(held.met.is_set, "it reported nothing")
+    await trial.must(held.met.is_set, "it sent no report")
     await asyncio.sleep(2 * LEASE_SECONDS)
     beats = len(trial.stage.of("beat", since))
     held.release.set()
     report = held.calls[0]
-    await trial.must(lambda: report.status != 0, "its report was never answered")
+    await trial.must(lambda: report.status != 0, "its report got no answer")
     if report.status != 200:
         raise Failed(
-            f"{beats} heartbeats in {2 * LEASE_SECONDS:.0f} s with a lease of {LEASE_SECONDS:.0f} s: its work was given"
-            " to another before its report arrived"
+            f"it sent {beats} heartbeats in {2 * LEASE_SECONDS:.0f} s with a lease of {LEASE_SECONDS:.0f} s:"
+            " its lease expired before its report arrived"
         )
 
 
@@ -346,11 +351,11 @@ async def drops_lost_work(trial: Trial) -> None:
     trial.stage.arrange(Fault("beat", "refuse", times=1000))
     held = trial.stage.arrange(Fault("report", "hold"))
     task = await trial.give()
-    await trial.must(held.met.is_set, "it reported nothing")
-    await trial.must(trial.take_back, "its lease did not run out", trial.patience + 2 * LEASE_SECONDS)
+    await trial.must(held.met.is_set, "it sent no report")
+    await trial.must(trial.is_idle, "its lease did not expire", trial.patience + 2 * LEASE_SECONDS)
     held.release.set()
-    await trial.must(lambda: any(call.status for call in trial.reports(since, task)), "its report was never answered")
-    await _insists_not(trial, since, task)
+    await trial.must(lambda: any(call.status for call in trial.reports(since, task)), "its report got no answer")
+    await _must_not_insist(trial, since, task)
     await trial.must_go_on("after its lease was lost")
 
 
@@ -359,19 +364,19 @@ async def drops_cancelled_work(trial: Trial) -> None:
     since = trial.mark
     held = trial.stage.arrange(Fault("report", "hold"))
     task = await trial.give()
-    await trial.must(held.met.is_set, "it reported nothing")
+    await trial.must(held.met.is_set, "it sent no report")
     await trial.stage.client.cancel(task.id)
     held.release.set()
-    await trial.must(lambda: any(call.status for call in trial.reports(since, task)), "its report was never answered")
-    await _insists_not(trial, since, task)
+    await trial.must(lambda: any(call.status for call in trial.reports(since, task)), "its report got no answer")
+    await _must_not_insist(trial, since, task)
     await trial.must_go_on("after its work was cancelled")
 
 
-async def _insists_not(trial: Trial, since: int, task: Task) -> None:
+async def _must_not_insist(trial: Trial, since: int, task: Task) -> None:
     await asyncio.sleep(IDLE_SECONDS)
     refused = [call for call in trial.reports(since, task) if call.status in (404, 409)]
     if len(refused) > INSISTING_MAX:
-        raise Failed(f"it sent a report that was refused for good {len(refused)} times")
+        raise Failed(f"it repeated a permanently refused report {len(refused)} times")
 
 
 @_check("must", "tries again, but not at once, when the server is overloaded")
@@ -379,14 +384,14 @@ async def is_patient(trial: Trial) -> None:
     since = trial.mark
     refused = trial.stage.arrange(Fault("report", "refuse", times=3))
     task = await trial.give()
-    await trial.must(refused.met.is_set, "it reported nothing")
+    await trial.must(refused.met.is_set, "it sent no report")
     await trial.must(
         lambda: any(call.status == 200 for call in trial.reports(since, task)),
-        "the server was overloaded for three calls, and its report never arrived",
+        "the server refused its report three times as overloaded, and the report never arrived",
     )
     times = [call.at for call in trial.reports(since, task)][:4]
     if len(times) > 3 and times[3] - times[0] < 0.2:
-        raise Failed("four reports within a fifth of a second: wait as long as Retry-After says, or back off")
+        raise Failed("it sent four reports within 0.2 s: wait as long as Retry-After says, or back off")
 
 
 @_check("must", "survives an answer that makes no sense")
@@ -395,10 +400,10 @@ async def survives_garbage(trial: Trial) -> None:
     trial.stage.arrange(Fault("claim", "garble"))
     garbled = trial.stage.arrange(Fault("report", "garble"))
     task = await trial.give()
-    await trial.must(garbled.met.is_set, "it reported nothing after a proxy had answered its claim with an error page")
+    await trial.must(garbled.met.is_set, "it sent no report after its claim was answered with a proxy's error page")
     await trial.must(
         lambda: any(call.status == 200 for call in trial.reports(since, task)),
-        "a proxy answered its report with an error page, and it did not send it again",
+        "its report was answered with a proxy's error page, and it did not send the report again",
     )
 
 
@@ -409,8 +414,8 @@ async def forgives_new_fields(trial: Trial) -> None:
         trial.stage.arrange(Fault(kind, "extend", times=1000))
     since = trial.mark
     await trial.give()
-    await trial.must_report(since, "every record had a field more than today, and it reported nothing")
-    await trial.must_go_on("after answers with fields it does not know")
+    await trial.must_report(since, "answers had unknown fields, and it sent no report")
+    await trial.must_go_on("after answers with unknown fields")
 
 
 @_check("must", "does no harm when the same lease is delivered twice")
@@ -418,10 +423,10 @@ async def takes_a_lease_once(trial: Trial) -> None:
     since = trial.mark
     repeated = trial.stage.arrange(Fault("claim", "repeat"))
     task = await trial.give()
-    await trial.must_report(since, "a lease stood twice in one answer, and it reported nothing")
+    await trial.must_report(since, "an answer had a lease twice, and it sent no report")
     if not repeated.met.is_set():
-        raise NotSeen("it got its work with the answer to a report")
-    await _insists_not(trial, since, task)
+        raise NotSeen("it got its work in the answer to a report")
+    await _must_not_insist(trial, since, task)
     await trial.must_go_on("after a lease was delivered twice")
 
 
@@ -430,9 +435,9 @@ async def reports_what_it_cannot_do(trial: Trial) -> None:
     for odd in ({"": None}, {"text": ["\U0001f600\u202e", -0.0, 2**53 - 1, {"a": {"b": [[]]}}], "n": "5"}):
         since = trial.mark
         task = await trial.give(**_with_input(trial, odd))
-        call = await trial.must_report(since, "it was given an odd input, and reported nothing: say that it failed")
+        call = await trial.must_report(since, "it was given an unusual input, and sent no report: report a failure")
         if task.id not in _about(call, trial.stage):
-            raise Failed("it reported something else than what it was given")
+            raise Failed("it reported other work than it was given")
 
 
 def _with_input(trial: Trial, odd: Mapping[str, Json]) -> dict[str, Json]:
@@ -445,34 +450,34 @@ def _with_input(trial: Trial, odd: Mapping[str, Json]) -> dict[str, Json]:
 async def stops_clean(trial: Trial) -> None:
     refused = trial.stage.arrange(Fault("report", "refuse", times=1000))
     await trial.give()
-    await trial.must(refused.met.is_set, "it reported nothing")
+    await trial.must(refused.met.is_set, "it sent no report")
     trial.process.ask_to_stop()
     await asyncio.sleep(0.2)
     trial.stage.calm()
     await trial.process.ended(trial.stop_seconds)
-    if not await soon(trial.take_back, 1.0):
-        raise Failed("it ended with a lease in hand: others wait until it runs out")
+    if not await soon(trial.is_idle, 1.0):
+        raise Failed("it ended while it held a lease: the work waits until the lease expires")
 
 
 @_check("must", f"exits when it is asked to, within {STOP_SECONDS:.0f} s of SIGTERM", ends_it=True)
 async def stops(trial: Trial) -> None:
     trial.process.ask_to_stop()
     if not await trial.process.ended(trial.stop_seconds):
-        raise Failed("it goes on")
+        raise Failed(f"it was still running {trial.stop_seconds:.0f} s after SIGTERM")
 
 
 # ---- as a suite ----------------------------------------------------------------------------------------------------
 
 
 class BotSuite:
-    """The checks as tests. Name the bot in `target`: what `swarmkeeper bot run` takes, or the words of a command."""
+    """The checks as tests. Set `target` as for `swarmkeeper bot run`, or to a command as a list of words."""
 
     target: ClassVar[str | Sequence[str]]
     work: ClassVar[Mapping[str, Json] | None] = None
     patience: ClassVar[float] = PATIENCE_SECONDS
 
-    def test_it_stands_whatever_may_happen_to_a_bot(self) -> None:
+    def test_the_bot_passes_the_conformance_checks(self) -> None:
         outcomes = asyncio.run(try_bot(self.target, work=self.work, patience=self.patience))
 
-        failed = [f"{one.check.name}: {one.detail}" for one in outcomes if one.result == "failed"]
+        failed = [f"{outcome.check.name}: {outcome.detail}" for outcome in outcomes if outcome.result == "failed"]
         assert not failed, "\n".join(failed)

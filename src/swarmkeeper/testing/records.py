@@ -1,4 +1,4 @@
-"""Records for tests of stores: bare ones, ones with every field filled, and short ways to the usual ones."""
+"""Records for store tests: minimal ones, ones with every field filled, and builders with defaults."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ LOADED: tuple[type[Any], ...] = (
 VERSIONED: tuple[type[Any], ...] = (Task, Work, Lease, Bot, ApiKey, Approval, BackgroundJob)
 NOTHING_STARTED = Started(alive_at=0, queues=(), next_due=None, held={}, pepper=b"", bots=(), jobs=False)
 
-# What a store may rely on. Everything else is filled by its type.
+# Fields with values that a store may rely on. All others are filled by type.
 _BOUNDED: Mapping[str, Any] = {
     "priority": 9,
     "quorum": (2, 9),
@@ -86,12 +86,12 @@ _BIG = 2**53
 
 def _value(kind: Any, name: str) -> Any:
     if typing.get_origin(kind) in (typing.Union, UnionType):
-        kind = next(one for one in typing.get_args(kind) if one is not type(None))
+        kind = next(arg for arg in typing.get_args(kind) if arg is not type(None))
     origin = typing.get_origin(kind) or kind
     if origin is bool:
         return True
     if origin is int:
-        return _BIG - sum(name.encode())  # differs from field to field, so that two swapped columns show
+        return _BIG - sum(name.encode())  # differs by field, so that swapped columns are found
     if origin is str:
         return f"{name}: {_TEXT}"
     if origin is bytes:
@@ -101,38 +101,38 @@ def _value(kind: Any, name: str) -> Any:
     if isinstance(origin, type) and issubclass(origin, Enum):
         return list(origin)[-1]
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        whole = typing.get_args(kind)[1]
-        return {f"{name} é": _BIG if whole is int else "one" if whole is str else [1.5, None, {"deep": [-_BIG]}]}
-    raise TypeError(f"nothing to fill a field {name} of {kind} with")
+        item = typing.get_args(kind)[1]
+        return {f"{name} é": _BIG if item is int else "one" if item is str else [1.5, None, {"deep": [-_BIG]}]}
+    raise TypeError(f"no value for field {name} of type {kind}")
 
 
 def filled(record: type[Any], *, id: str) -> Any:  # noqa: A002  the field's name
-    """One with every field filled, each with something of its own."""
+    """Return a record with a distinct value in every field."""
     kinds = typing.get_type_hints(record)
-    values = {one.name: _value(kinds[one.name], one.name) for one in dataclasses.fields(record)}
+    values = {field.name: _value(kinds[field.name], field.name) for field in dataclasses.fields(record)}
     values |= {name: value for name, value in _BOUNDED.items() if name in values}
     return record(**values | dict(_BOUNDED_OF.get(record, {})) | _names(record, id))
 
 
 def bare(record: type[Any], *, id: str) -> Any:  # noqa: A002  the field's name
-    """One with nothing but what it must have."""
+    """Return a record with only the required fields."""
     kinds = typing.get_type_hints(record)
     values = {
-        one.name: _value(kinds[one.name], one.name)
-        for one in dataclasses.fields(record)
-        if one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
+        field.name: _value(kinds[field.name], field.name)
+        for field in dataclasses.fields(record)
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     }
     values |= {name: value for name, value in _BOUNDED.items() if name in values}
     return record(**values | dict(_BOUNDED_OF.get(record, {})) | _names(record, id))
 
 
 def changed(record: Any) -> Any:
-    """The next version of a bare one, with everything changed that may be."""
+    """Return the next version of a bare record, with every changeable field changed."""
     full = filled(type(record), id=_id(record))
     keep = {
-        one.name: getattr(record, one.name)
-        for one in dataclasses.fields(record)
-        if one.name in _UNCHANGING and (type(record), one.name) not in _MAY_CHANGE_HERE
+        field.name: getattr(record, field.name)
+        for field in dataclasses.fields(record)
+        if field.name in _UNCHANGING and (type(record), field.name) not in _MAY_CHANGE_HERE
     }
     return at_version(dataclasses.replace(full, **keep), 2)
 
@@ -142,7 +142,7 @@ def at_version(record: Any, version: int) -> Any:
 
 
 def changes_of(record: Any) -> Changes:
-    """What saves it, and what it needs to be there."""
+    """Return the changes that save the record and those it depends on."""
     match record:
         case Task():
             return Changes(tasks={record.id: record})
@@ -168,10 +168,11 @@ def changes_of(record: Any) -> Changes:
             return Changes(idempotency=[record])
         case AuditTree():
             return Changes(trees={record.tenant: record})
-    raise TypeError(f"a {type(record).__name__} is not loaded by its key")
+    raise TypeError(f"a {type(record).__name__} cannot be loaded by key")
 
 
 def want_of(record: Any) -> Key:
+    """Return the key that loads the record."""
     match record:
         case BackgroundJob():
             return ("jobs", record.task)
@@ -188,7 +189,7 @@ def want_of(record: Any) -> Key:
 
 
 def loaded(record: Any) -> Any:
-    """What its want is answered with: jobs are loaded by task, all others by themselves."""
+    """Return what `want_of` loads: a list for a job, because jobs are loaded by task; else the record."""
     return [record] if isinstance(record, BackgroundJob) else record
 
 
@@ -208,12 +209,12 @@ def _names(record: type[Any], id: str) -> dict[str, Any]:  # noqa: A002  the fie
     if record in VERSIONED:
         names[_version_of(record)] = 1
     for name in ("work", "lease_id", "public_id", "key", "instance", "task"):
-        if name in {one.name for one in dataclasses.fields(record)}:
+        if name in {field.name for field in dataclasses.fields(record)}:
             names.setdefault(name, f"{name} of {id}")
     return names
 
 
-# ---- the usual ones ------------------------------------------------------------------------------------------------
+# ---- builders ------------------------------------------------------------------------------------------------------
 
 
 def task(**given: Any) -> Task:

@@ -1,4 +1,4 @@
-"""Saves to a store and loads from it, one unit a call: how the suites of a store speak to it."""
+"""Saves to a store and loads from it, one transaction per call, for the store suites."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ async def save_and_raise(store: Store, changes: Changes) -> None:
 
 
 async def load(store: Store, *needs: Key) -> Sequence[Any]:
-    """What is there, in the order of the wants."""
+    """Load what the keys name, in their order."""
     async with store.begin() as transaction:
         found = await transaction.load(needs)
-    return [found[want] for want in needs]
+    return [found[key] for key in needs]
 
 
 def of_one_task(*works: Work, **more: Any) -> Changes:
-    """A task with these items, and what else is said."""
+    """Return the changes that create a task with these items, and `more` changes."""
     task = records.task(id=works[0].task if works else "tsk_1")
     return Changes(tasks={task.id: task}, works={work.id: work for work in works}, **more)

@@ -1,4 +1,4 @@
-"""What every store has to keep: derive from `StoreSuite` (or `DurableStoreSuite`) and give it a fixture `store`.
+"""Contract tests for stores: derive from `StoreSuite` or `DurableStoreSuite` and add a fixture `store`.
 
 class TestMyStore(DurableStoreSuite):
     @pytest.fixture
@@ -45,7 +45,7 @@ from swarmkeeper.testing.times_suite import TimesSuite
 
 @pytest.mark.asyncio
 class StoreSuite(TimesSuite):
-    """The contract of `core.ports.Store` and `Transaction`; of what concerns time, see times_suite.py."""
+    """Tests of `core.ports.Store` and `Transaction`. Those about time are in times_suite.py."""
 
     @pytest_asyncio.fixture
     async def opened(self, store: Store) -> AsyncIterator[Store]:
@@ -53,7 +53,7 @@ class StoreSuite(TimesSuite):
         yield store
         await store.close()
 
-    # ---- what is kept ------------------------------------------------------------------------------------------------
+    # ---- records -----------------------------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("record", records.LOADED, ids=lambda record: record.__name__)
     async def test_a_record_comes_back_as_it_was_saved(self, opened: Store, record: type[Any]) -> None:
@@ -71,14 +71,14 @@ class StoreSuite(TimesSuite):
 
         assert await load(opened, records.want_of(second)) == [records.loaded(second)]
 
-    async def test_what_is_not_there_is_none(self, opened: Store) -> None:
+    async def test_a_missing_record_loads_as_none(self, opened: Store) -> None:
         single = ["task", "work", "lease", "lease_id", "attempt", "bot", "key", "approval", "payload", "tree"]
         needs: list[Key] = [(kind, "nothing") for kind in single]
         needs += [("work_key", ("t", "k")), ("bot_name", ("a", "b", "")), ("idempotency", ("a", "k"))]
 
         assert await load(opened, *needs) == [None] * len(needs)
 
-    async def test_what_belongs_to_nothing_is_an_empty_list(self, opened: Store) -> None:
+    async def test_relations_of_a_missing_record_are_empty_lists(self, opened: Store) -> None:
         needs: list[Key] = [("claim", ("b", "c")), ("children", ("w", "", 5)), ("parents", "w")]
         needs += [("open_works", ("t", "", 5)), ("held_works", ("t", "", 5)), ("leases_of_bot", "b")]
         needs += [("bots_of_key", "k"), ("keys_of_bot", ("a", "b")), ("approvals", "t"), ("jobs", "t")]
@@ -86,7 +86,7 @@ class StoreSuite(TimesSuite):
         assert await load(opened, *needs) == [[]] * len(needs)
         assert await load(opened, ("grants", ("b", "t")), ("late", "w"), ("graph", "t")) == [(0, []), (0, []), ([], [])]
 
-    async def test_messages_are_counted_and_their_speakers_found(self, opened: Store) -> None:
+    async def test_messages_are_counted_and_their_senders_found(self, opened: Store) -> None:
         speakers = ("speakers", ("acme", "b", "k", "t"))
         empty = await load(opened, ("messages", "t"), ("bots_called", ("acme", "b")), speakers)
         bot = records.bot("bot_1")
@@ -106,14 +106,14 @@ class StoreSuite(TimesSuite):
 
     # ---- all or nothing ----------------------------------------------------------------------------------------------
 
-    async def test_a_unit_that_raises_leaves_nothing_behind(self, opened: Store) -> None:
+    async def test_a_transaction_that_raises_leaves_nothing_behind(self, opened: Store) -> None:
         with pytest.raises(ZeroDivisionError):
             await save_and_raise(opened, of_one_task(records.work(), ready={"sub_1": records.ready()}))
 
         assert await load(opened, ("task", "tsk_1"), ("work", "sub_1")) == [None, None]
         assert await save(opened, of_one_task(records.work())) == 0
 
-    async def test_a_unit_sees_what_it_has_saved_itself(self, opened: Store) -> None:
+    async def test_a_transaction_sees_what_it_has_saved_itself(self, opened: Store) -> None:
         async with opened.begin() as transaction:
             await transaction.save(of_one_task(records.work()))
             await transaction.save(Changes(works={"sub_1": records.work(status=Status.SKIPPED, version=2)}))
@@ -132,7 +132,7 @@ class StoreSuite(TimesSuite):
 
         assert await load(opened, records.want_of(first)) == [records.loaded(first)]
 
-    async def test_what_was_known_of_a_lease_is_not_written_over_the_next_one(self, opened: Store) -> None:
+    async def test_a_stale_lease_does_not_overwrite_the_next_one(self, opened: Store) -> None:
         lease = records.bare(Lease, id="x_1")
         await save(opened, records.changes_of(lease))
         of_before = dataclasses.replace(records.at_version(lease, 2), lease_id="lse_before")
@@ -151,7 +151,7 @@ class StoreSuite(TimesSuite):
 
         assert await load(opened, ("payload", "p")) == [None]
 
-    # ---- leases and what they bring ----------------------------------------------------------------------------------
+    # ---- leases ------------------------------------------------------------------------------------------------------
 
     async def test_a_lease_id_leads_to_its_item_and_task(self, opened: Store) -> None:
         work, lease = records.work(), records.lease()
@@ -164,7 +164,7 @@ class StoreSuite(TimesSuite):
         assert (found["lease", work.id], found["work", work.id]) == (lease, work)
         assert found["task", work.task].id == work.task
 
-    async def test_an_item_given_back_and_handed_out_in_one_batch_has_the_new_lease(self, opened: Store) -> None:
+    async def test_an_item_released_and_leased_in_one_batch_has_the_new_lease(self, opened: Store) -> None:
         work = records.work()
         await save(opened, of_one_task(work, leases={work.id: records.lease()}))
         new = records.lease(lease_id="lse_new", attempt=2)
@@ -172,7 +172,7 @@ class StoreSuite(TimesSuite):
 
         assert await load(opened, ("lease", work.id), ("lease_id", "lse_1")) == [new, None]
 
-    async def test_a_lease_that_came_and_went_within_a_batch_leaves_no_trace(self, opened: Store) -> None:
+    async def test_a_lease_granted_and_ended_within_a_batch_leaves_no_trace(self, opened: Store) -> None:
         await save(opened, of_one_task(records.work(), leases_gone={"sub_1": None}))
 
         assert await load(opened, ("lease", "sub_1")) == [None]
@@ -200,7 +200,7 @@ class StoreSuite(TimesSuite):
 
     # ---- graphs ------------------------------------------------------------------------------------------------------
 
-    async def test_edges_are_found_from_both_ends_and_bring_the_items(self, opened: Store) -> None:
+    async def test_edges_are_found_from_both_ends_with_their_items(self, opened: Store) -> None:
         works = [records.work(id=f"sub_{n}", key=f"k{n}") for n in range(4)]
         edges = [Edge("tsk_1", "sub_0", f"sub_{n}", Condition.DONE) for n in (3, 1, 2)]
         edges.append(Edge("tsk_1", "sub_1", "sub_3", Condition.FAILURE))
@@ -240,7 +240,7 @@ class StoreSuite(TimesSuite):
 
         assert await load(opened, ("work_key", ("tsk_1", "plan")), ("work_key", ("tsk_2", "plan"))) == ["sub_1", None]
 
-    # ---- what is to be done ------------------------------------------------------------------------------------------
+    # ---- pending work ------------------------------------------------------------------------------------------------
 
     async def ready(self, opened: Store, *items: QueueEntry) -> None:
         works = {item.work: records.work(id=item.work, key=item.work) for item in items}
@@ -249,12 +249,12 @@ class StoreSuite(TimesSuite):
     async def queue_entries(self, opened: Store, owner: str = "me", limit: int = 2, tenant: str = "acme") -> list[str]:
         async with opened.begin() as transaction:
             return [
-                one.work
+                entry.work
                 for queue, priority, _ in await transaction.levels(tenant, [1, 2])
-                for one in await transaction.queue_entries(tenant, owner, queue, priority, limit)
+                for entry in await transaction.queue_entries(tenant, owner, queue, priority, limit)
             ]
 
-    async def test_the_heads_of_each_queue_and_priority_come_by_place(self, opened: Store) -> None:
+    async def test_the_heads_of_each_queue_and_priority_come_by_position(self, opened: Store) -> None:
         await self.ready(
             opened,
             *(records.ready(f"low{n}", priority=1, position=9 - n) for n in range(4)),
@@ -268,7 +268,7 @@ class StoreSuite(TimesSuite):
 
         assert found == ["low3", "low2", "high0", "high1", "second"]
 
-    async def test_heads_are_read_on_from_where_one_stopped(self, opened: Store) -> None:
+    async def test_reading_heads_continues_after_the_last_one(self, opened: Store) -> None:
         placed = (("a", 1), ("b", 2), ("c", 2), ("d", 3), ("e", 4))
         await self.ready(opened, *(records.ready(work, position=position) for work, position in placed))
 
@@ -276,10 +276,10 @@ class StoreSuite(TimesSuite):
             first = await transaction.queue_entries("acme", "", 1, 5, 2)
             rest = await transaction.queue_entries("acme", "", 1, 5, 9, (first[-1].position, first[-1].work))
 
-        assert [one.work for one in first + rest] == ["a", "b", "c", "d", "e"]
+        assert [entry.work for entry in first + rest] == ["a", "b", "c", "d", "e"]
         assert len(first) == 2
 
-    async def test_a_line_is_read_by_age_too_and_its_oldest_item_is_known(self, opened: Store) -> None:
+    async def test_a_queue_can_be_read_by_age_and_its_oldest_item_is_known(self, opened: Store) -> None:
         waiting = (("a", 1, 30), ("b", 2, 10), ("c", 3, 20), ("d", 4, 10))
         await self.ready(
             opened, *(records.ready(work, position=position, since=since) for work, position, since in waiting)
@@ -291,15 +291,15 @@ class StoreSuite(TimesSuite):
             rest = await transaction.queue_entries("acme", "", 1, 5, 9, (first[-1].since, first[-1].work), by_age=True)
 
         assert levels == [(1, 5, 10)]
-        assert [one.work for one in first] == ["b", "d"]
-        assert [one.work for one in rest] == ["c", "a"]
+        assert [entry.work for entry in first] == ["b", "d"]
+        assert [entry.work for entry in rest] == ["c", "a"]
 
-    async def test_items_of_one_place_come_in_the_order_of_their_ids(self, opened: Store) -> None:
+    async def test_items_of_one_position_come_in_the_order_of_their_ids(self, opened: Store) -> None:
         await self.ready(opened, *(records.ready(work) for work in ("c", "a", "b")))
 
         assert await self.queue_entries(opened, limit=3) == ["a", "b", "c"]
 
-    async def test_nobody_is_offered_what_excludes_them(self, opened: Store) -> None:
+    async def test_an_owner_is_not_offered_items_that_exclude_it(self, opened: Store) -> None:
         await self.ready(
             opened,
             records.ready("mine", position=1, excluded=("me", "you")),
@@ -311,7 +311,7 @@ class StoreSuite(TimesSuite):
         assert await self.queue_entries(opened, "you") == ["free"]
         assert await self.queue_entries(opened, "") == ["mine", "yours"]
 
-    async def test_what_is_handed_out_or_moved_is_offered_no_longer_where_it_was(self, opened: Store) -> None:
+    async def test_a_leased_or_moved_item_is_not_offered_at_its_old_position(self, opened: Store) -> None:
         await self.ready(opened, records.ready("a", position=1), records.ready("b", position=2))
         await save(opened, Changes(ready={"a": None, "b": records.ready("b", priority=9, position=2), "never": None}))
 
@@ -337,20 +337,20 @@ class StoreSuite(TimesSuite):
             assert [timer.ref for timer in await transaction.due(8, 9)] == ["a", "b", "d"]
         assert (await opened.start()).next_due == 7
 
-    async def test_chores_go_round_over_tasks_the_oldest_of_each_first(self, opened: Store) -> None:
+    async def test_jobs_rotate_over_tasks_the_oldest_of_each_first(self, opened: Store) -> None:
         jobs = [records.job(f"chr_{n}", task=f"tsk_{n % 3}") for n in range(6)]
         await save(opened, Changes(jobs={job.id: job for job in jobs}))
 
         async with opened.begin() as transaction:
-            assert [one.id for one in await transaction.next_jobs(2, "", "acme")] == ["chr_0", "chr_1"]
-            assert [one.id for one in await transaction.next_jobs(2, "tsk_1", "acme")] == ["chr_2", "chr_0"]
-            assert [one.id for one in await transaction.next_jobs(9, "tsk_0", "acme")] == ["chr_1", "chr_2", "chr_0"]
+            assert [job.id for job in await transaction.next_jobs(2, "", "acme")] == ["chr_0", "chr_1"]
+            assert [job.id for job in await transaction.next_jobs(2, "tsk_1", "acme")] == ["chr_2", "chr_0"]
+            assert [job.id for job in await transaction.next_jobs(9, "tsk_0", "acme")] == ["chr_1", "chr_2", "chr_0"]
             await transaction.save(Changes(jobs={"chr_0": None}))
-            assert [one.id for one in await transaction.next_jobs(1, "", "acme")] == ["chr_3"]
+            assert [job.id for job in await transaction.next_jobs(1, "", "acme")] == ["chr_3"]
             assert (await transaction.load([("jobs", "tsk_1")]))["jobs", "tsk_1"] == [jobs[1], jobs[4]]
         assert (await opened.start()).jobs
 
-    async def test_chores_are_found_by_tenant(self, opened: Store) -> None:
+    async def test_jobs_are_found_by_tenant(self, opened: Store) -> None:
         jobs = [records.job(f"chr_{n}", task=f"tsk_{n}", tenant=("a", "b")[n % 2]) for n in range(4)]
         async with opened.begin() as transaction:
             assert await transaction.job_tenants() == []
@@ -358,10 +358,10 @@ class StoreSuite(TimesSuite):
 
         async with opened.begin() as transaction:
             assert await transaction.job_tenants() == ["a", "b"]
-            assert [one.id for one in await transaction.next_jobs(9, "tsk_1", "b")] == ["chr_3", "chr_1"]
+            assert [job.id for job in await transaction.next_jobs(9, "tsk_1", "b")] == ["chr_3", "chr_1"]
 
-    async def test_what_a_tenant_may_have_is_set_and_what_it_has_is_counted_apart(self, opened: Store) -> None:
-        await save(opened, Changes(opened={"acme": 3, "other": -1}))  # of one that was never heard of: none
+    async def test_a_tenants_limits_are_set_and_its_usage_is_counted_separately(self, opened: Store) -> None:
+        await save(opened, Changes(opened={"acme": 3, "other": -1}))  # an unknown tenant is not counted
         await save(opened, Changes(tenants={"acme": Tenant("acme", weight=4, max_backlog=7, open_tasks=99)}))
         await save(opened, Changes(opened={"acme": -1}, opened_subtasks={"acme": 5}, stored={"acme": 900}))
         await save(opened, Changes(opened_subtasks={"acme": -2, "other": -1}, stored={"acme": 100}))
@@ -512,7 +512,7 @@ class StoreSuite(TimesSuite):
 
 
 class DurableStoreSuite(StoreSuite):
-    """For stores that outlive their process: `store` may be closed and opened again."""
+    """For stores that outlive their process: `store` can be closed and opened again."""
 
     async def test_what_was_committed_is_there_after_opening_again(self, opened: Store) -> None:
         work = records.work(status=Status.LEASED)

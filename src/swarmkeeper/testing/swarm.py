@@ -1,7 +1,7 @@
-"""Runs bots against a whole orchestrator inside a test: no server, no key, no port, nothing left behind.
+"""Runs bots against a complete orchestrator inside a test, without server, key or port, leaving nothing behind.
 
-The orchestrator, its HTTP application and the bots' runner are the real ones; only the network is left out, and, if
-asked for, the waiting.
+The orchestrator, its HTTP application and the bots' runner are the real ones. Only the network is left out and, with
+virtual time, the waiting.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ Tasks = Sequence["TaskDefinition | Mapping[str, Json]"]
 _Answer = TypeVar("_Answer")
 
 SECONDS = 30.0
-# Virtual seconds cost next to nothing, and a rehearsal may be of a long day.
+# Virtual seconds cost almost nothing, and a test may span days.
 VIRTUAL_SECONDS = 7 * 86_400.0
 DRAIN_SECONDS = 5.0
 
 
 class SwarmStuck(AssertionError):
-    """Tasks did not end in time. The message says of each what it waits for."""
+    """Tasks did not end in time. The message says what each task waits for."""
 
 
 def run_swarm(
@@ -50,24 +50,24 @@ def run_swarm(
     seed: int | None = None,
     settings: Settings | None = None,
 ) -> list[Task]:
-    """Let these bots do these tasks, and return the tasks once each has its outcome, in the order given.
+    """Run the tasks with these bots. Return the tasks in the order given, once all have an outcome.
 
     Args:
-        bots: instances, or classes that can be made without arguments. Each gets all the powers it needs.
-        tasks: what `POST /tasks` takes. Where no bot is an evaluator, `evaluation` is `none` unless a task says
-            otherwise; where none is a planner, a task needs its `subtasks`.
-        timeout_seconds: for all of them together; 30, or a week of virtual time.
-        virtual_time: hours pass in moments: sleeping costs nothing, and one seed gives one run. The bots must then be
-            coroutines that wait for nothing outside this process.
-        seed: of ids and jitter, under virtual time alone; 1.
-        settings: other than a store in memory and the defaults.
+        bots: instances, or classes whose constructor takes no arguments. They get all permissions they need.
+        tasks: bodies of `POST /tasks`. Without an evaluator, `evaluation` defaults to `none`. Without a planner, a task
+            needs its `subtasks`.
+        timeout_seconds: for all tasks together; default 30, or a week of virtual time.
+        virtual_time: sleeping takes no real time, and one seed gives one run. The bots must then be coroutines that
+            wait for nothing outside this process.
+        seed: of ids and jitter, only with virtual time; default 1.
+        settings: default: a store in memory and default settings.
 
     Raises:
         SwarmStuck: not all of them ended in time.
         ApiError: a bot or a task was refused.
     """
     if seed is not None and not virtual_time:
-        raise ValueError("a seed decides nothing under real time: pass virtual_time=True, too")
+        raise ValueError("seed has an effect only with virtual time: pass virtual_time=True, too")
     if timeout_seconds is None:
         timeout_seconds = VIRTUAL_SECONDS if virtual_time else SECONDS
     drawn = 1 if seed is None else seed
@@ -80,7 +80,7 @@ def run_swarm(
 
 @asynccontextmanager
 async def running_swarm(bots: Bots, *, settings: Settings | None = None) -> AsyncIterator[Client]:
-    """The same for a test that is a coroutine itself: a client of an orchestrator on which these bots work."""
+    """Run these bots for an async test, and yield a client of their orchestrator."""
     async with Orchestrator(_quiet(settings)) as swarm, _working(bots, swarm.client()) as client:
         yield client
 
@@ -95,7 +95,7 @@ def _on(loop: VirtualLoop, work: Coroutine[Any, Any, _Answer]) -> _Answer:
     finally:
         loop.close()
     if loop.troubles:
-        raise AssertionError(f"something failed that nobody waited for: {loop.troubles[0]}")
+        raise AssertionError(f"a background task failed: {loop.troubles[0]}")
     return answer
 
 
@@ -121,8 +121,8 @@ async def _run(
 
 
 def _definition(task: TaskDefinition | Mapping[str, Json], *, evaluated: bool) -> dict[str, Json]:
-    told = task.model_dump(mode="json", exclude_unset=True) if isinstance(task, TaskDefinition) else dict(task)
-    return told if evaluated else {"evaluation": "none", **told}
+    given = task.model_dump(mode="json", exclude_unset=True) if isinstance(task, TaskDefinition) else dict(task)
+    return given if evaluated else {"evaluation": "none", **given}
 
 
 async def _why(client: Client, task_id: str) -> str:
@@ -132,7 +132,7 @@ async def _why(client: Client, task_id: str) -> str:
 
 @asynccontextmanager
 async def _working(bots: Bots, client: Client) -> AsyncIterator[Client]:
-    """Bots at work, as long as the block lasts; if one of them ends by an error, so does the block."""
+    """Run bots during the block. If a bot ends with an error, the block is cancelled and raises it."""
     stop = asyncio.Event()
     made = [bot() if isinstance(bot, type) else bot for bot in bots]
     block = asyncio.current_task()
@@ -140,7 +140,7 @@ async def _working(bots: Bots, client: Client) -> AsyncIterator[Client]:
     serving = asyncio.create_task(serve(made, client, stop=stop, drain_seconds=DRAIN_SECONDS))
 
     def ended(done: asyncio.Task[None]) -> None:
-        # A block that is over already, by an error of its own, must not be told to end while it waits for the bots.
+        # A block that has ended already, by its own error, must not be cancelled while it waits for the bots.
         if not stop.is_set() and not done.cancelled() and done.exception() is not None:
             block.cancel()
 
@@ -154,6 +154,6 @@ async def _working(bots: Bots, client: Client) -> AsyncIterator[Client]:
         raise
     finally:
         stop.set()
-        with contextlib.suppress(Exception):  # told above, where it came first
+        with contextlib.suppress(Exception):  # raised above, if it came first
             await serving
         await client.aclose()

@@ -1,5 +1,5 @@
-"""What a bot stands on while it is tried: a real orchestrator on a loopback port that can misbehave to order, and the
-bot's own process. What is tried there, and what of it a bot must do, is told in bot_suite.py.
+"""Test server for the bot conformance kit: a real orchestrator on a loopback port with faults on request, and the bot's
+process. The checks are in bot_suite.py.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from swarmkeeper.server import Served, serving
 from swarmkeeper.settings import Settings
 
 LEASE_SECONDS = 2.0
-OUTPUT_BYTES_MAX = 8_192  # of what a bot's process writes, kept for the report
+OUTPUT_BYTES_MAX = 8_192  # last part of the bot's output, kept for the report
 Kind = Literal["register", "claim", "report", "beat", "release", "ask", "other"]
 _CALLS: Mapping[Kind, re.Pattern[str]] = {
     "register": re.compile(r"POST /bots/register"),
@@ -36,10 +36,10 @@ _CALLS: Mapping[Kind, re.Pattern[str]] = {
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """One request of the bot, and what it was answered."""
+    """A request of the bot, and its answer."""
 
     kind: Kind
-    at: float  # seconds, of the loop's clock
+    at: float  # seconds of the event loop's clock
     body: Any
     status: int = 0  # 0: the connection was cut
     answer: Any = None
@@ -47,20 +47,20 @@ class Call:
 
 @dataclass(slots=True, eq=False)
 class Fault:
-    """What happens to calls of one kind, until it has happened `times` times."""
+    """A fault for calls of one kind; it happens `times` times."""
 
     of: Kind
     do: Literal["lose", "refuse", "garble", "hold", "extend", "repeat"]
     times: int = 1
     status: int = 503  # of a refusal
-    only_leases: bool = False  # claims that are answered empty pass
+    only_leases: bool = False  # do not apply it to claims without leases
     met: asyncio.Event = field(default_factory=asyncio.Event)
-    calls: list[Call] = field(default_factory=list)  # to which it happened
-    release: asyncio.Event = field(default_factory=asyncio.Event)  # lets go what is held
+    calls: list[Call] = field(default_factory=list)  # that it was applied to
+    release: asyncio.Event = field(default_factory=asyncio.Event)  # set it to continue held calls
 
 
 class Stage:
-    """The orchestrator that one bot sees."""
+    """The orchestrator of one bot under test."""
 
     def __init__(self, served: Served, client: Client, gate: _Gate) -> None:
         self.url = served.url
@@ -74,7 +74,7 @@ class Stage:
         return fault
 
     def calm(self) -> None:
-        """No more faults; what is held goes on."""
+        """Remove all faults, and continue held calls."""
         for fault in self._gate.faults:
             fault.release.set()
         self._gate.faults.clear()
@@ -97,7 +97,7 @@ async def stage() -> AsyncIterator[Stage]:
 
 
 class _Gate:
-    """Stands between server and application."""
+    """Applies faults between server and application."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
@@ -114,7 +114,7 @@ class _Gate:
             fault.release.set()
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
-        assert self._app is not None, "put in place before anybody calls"
+        assert self._app is not None, "the application is set before the first call"
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -135,16 +135,16 @@ class _Gate:
         await self._pass(scope, body, receive, send, call)
 
     def _fault(self, kind: Kind, *of: str) -> Fault | None:
-        return next((one for one in self.faults if one.of == kind and one.do in of and one.times > 0), None)
+        return next((fault for fault in self.faults if fault.of == kind and fault.do in of and fault.times > 0), None)
 
     async def _pass(self, scope: Scope, body: bytes, receive: Receive, send: Send, call: Call) -> None:
-        """Let the application answer, and do to its answer what was arranged by then."""
+        """Let the application answer, and apply a fault to the answer."""
         sent: list[Message] = []
 
         async def gather(message: Message) -> None:
             sent.append(message)
 
-        assert self._app is not None, "put in place before anybody calls"
+        assert self._app is not None, "the application is set before the first call"
         await self._app(scope, _receiving(body, receive), gather)
         content = b"".join(message.get("body", b"") for message in sent if message["type"] == "http.response.body")
         call.status, call.answer = sent[0]["status"] if sent else 0, _json(content)
@@ -180,12 +180,12 @@ class _Gate:
 
 
 def _kind(scope: Scope) -> Kind:
-    said = f"{scope['method']} {scope['path']}"
-    return next((kind for kind, pattern in _CALLS.items() if pattern.fullmatch(said)), "other")
+    call = f"{scope['method']} {scope['path']}"
+    return next((kind for kind, pattern in _CALLS.items() if pattern.fullmatch(call)), "other")
 
 
 def _extended(answer: dict[str, Any]) -> dict[str, Any]:
-    """As a later release might answer: each record has a field more; what is free to hold anything is left alone."""
+    """Add a field to each record, as a later release might. Free-form objects stay unchanged."""
     new = {"of_a_later_release": {"n": 1}}
     leases = [
         {**lease, **new, **{name: {**lease[name], **new} for name in ("task", "subtask") if lease.get(name)}}
@@ -237,7 +237,7 @@ async def _answer(
 
 
 def command_of(target: str | Sequence[str]) -> list[str]:
-    """How to start a bot: a FILE_OR_MODULE:CLASS as `swarmkeeper bot run` takes it, or the words of a command."""
+    """Return the command that starts a bot: `target` is FILE_OR_MODULE:CLASS or a command as a list of words."""
     if not isinstance(target, str):
         return list(target)
     start = "from swarmkeeper.cli.main import main; main()"
@@ -245,11 +245,11 @@ def command_of(target: str | Sequence[str]) -> list[str]:
 
 
 class Process:
-    """A bot at work, in a process of its own."""
+    """A bot's process and its output."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
-        self._said = bytearray()
+        self._output = bytearray()
         self._reading = asyncio.create_task(self._read())
 
     @classmethod
@@ -261,7 +261,7 @@ class Process:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 env={**os.environ, **environment},
-                start_new_session=True,  # so that whatever it starts itself ends with it
+                start_new_session=True,  # so that its child processes are killed with it
             )
         )
 
@@ -275,7 +275,7 @@ class Process:
 
     @property
     def said(self) -> str:
-        return bytes(self._said).decode("utf-8", "replace")
+        return bytes(self._output).decode("utf-8", "replace")
 
     def ask_to_stop(self) -> None:
         if self.alive:
@@ -293,19 +293,19 @@ class Process:
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:
-            pass  # it and all it had started are gone
+            pass  # it and its child processes have ended
         await self._process.wait()
         await self._reading
 
     async def _read(self) -> None:
-        assert self._process.stdout is not None, "it was started with a pipe"
+        assert self._process.stdout is not None, "the process has a pipe"
         while chunk := await self._process.stdout.read(4096):
-            self._said += chunk
-            del self._said[:-OUTPUT_BYTES_MAX]
+            self._output += chunk
+            del self._output[:-OUTPUT_BYTES_MAX]
 
 
 async def soon(what: Callable[[], bool | Awaitable[bool]], seconds: float) -> bool:
-    """Whether this becomes true in time."""
+    """Poll `what` until it is true, for at most `seconds`; return whether it became true."""
     try:
         async with asyncio.timeout(seconds):
             while True:

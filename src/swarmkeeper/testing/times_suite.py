@@ -1,4 +1,4 @@
-"""The part of `StoreSuite` that is about time: what a start tells, the grace after a stop, and time that is set."""
+"""The part of `StoreSuite` about time: starts, the grace period after a stop, and clock changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from swarmkeeper.testing.saving import load, of_one_task, save
 
 @pytest.mark.asyncio
 class TimesSuite:
-    """See StoreSuite, which has the fixtures."""
+    """Uses the fixtures of StoreSuite."""
 
     # ---- starting ----------------------------------------------------------------------------------------------------
 
@@ -25,7 +25,7 @@ class TimesSuite:
         assert len(started.pepper) == 32
         assert dataclasses.replace(started, pepper=b"") == records.NOTHING_STARTED
 
-    async def test_a_start_tells_what_the_engine_keeps_in_memory(self, opened: Store) -> None:
+    async def test_a_start_returns_what_the_engine_keeps_in_memory(self, opened: Store) -> None:
         queues = [Queue(1, Kind.PLAN, ()), Queue(2, Kind.EXECUTE, ("a", "b"), "worker")]
         works = [records.work(id=f"sub_{n}", key=f"k{n}") for n in (1, 2)]
         leases = {work.id: records.lease(work.id, cancelled=work.id == "sub_2") for work in works}
@@ -70,7 +70,7 @@ class TimesSuite:
             due = {(timer.kind, timer.ref): timer.due for timer in await transaction.due(1 << 60, 99)}
         assert due == timers | {("lease", "sub_1"): 550, ("start", "sub_3"): 700}
 
-    async def test_what_time_is_moved_forward_by_leaves_as_much_of_leases_as_there_was(self, opened: Store) -> None:
+    async def test_leases_keep_their_remaining_time_when_the_clock_moves_forward(self, opened: Store) -> None:
         lease = records.lease("sub_1", ttl=100, expires_at=580, ends_at=999)
         timers: dict[tuple[str, str], int | None] = {
             ("lease", "sub_1"): 580,
@@ -87,7 +87,7 @@ class TimesSuite:
             due = {(timer.kind, timer.ref): timer.due for timer in await transaction.due(1 << 60, 99)}
         assert due == {("lease", "sub_1"): 10_580, ("ends", "sub_1"): 10_999, ("deadline", "tsk_1"): 600}
 
-    async def test_a_store_is_set_back_with_all_that_is_still_to_come(self, opened: Store) -> None:
+    async def test_setting_a_store_back_moves_all_future_times(self, opened: Store) -> None:
         now, by = 1_000, 50_000
         works = [
             records.work(id="sub_1", key="a", position=now + by, start_due=now + by + 30, created_at=now + by - 1),
@@ -120,5 +120,5 @@ class TimesSuite:
                 "sub_1": now + 30,
                 "sub_2": now + 9,
             }
-            assert [one.since for one in await transaction.queue_entries("acme", "", 1, 5, 9)] == [now]
+            assert [entry.since for entry in await transaction.queue_entries("acme", "", 1, 5, 9)] == [now]
         assert (await opened.start()).alive_at == now

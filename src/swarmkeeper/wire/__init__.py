@@ -1,1 +1,1 @@
-"""What is said between clients, bots and the orchestrator: records, problems, events, and strict JSON."""
+"""The API's records: requests, answers, problems and events, and the strict JSON parser."""

@@ -1,6 +1,6 @@
-"""What the orchestrator says. Whoever reads these passes over fields they do not know: answers may gain some.
+"""Records that the orchestrator sends. Clients ignore unknown fields, because answers may gain some.
 
-A value beyond the size that is sent inline stands as `{"$ref", "sha256", "bytes"}` in its place; the SDK fetches it.
+A value too large to be sent inline is replaced by `{"$ref", "sha256", "bytes"}`; the SDK fetches it.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from swarmkeeper.wire.problems import FieldError, Problem
 from swarmkeeper.wire.requests import BotInfo, BotTypeName, Finding, Progress, Quorum, Role, SubTask, Usage, When
 from swarmkeeper.wire.shapes import Answer, Json, Object, Time
 
-# A record that is also sent to us is strict there, and forgiving here.
+# A record that is strict in a request ignores unknown fields in an answer.
 _FORGIVING = ConfigDict(extra="ignore", strict=False)
 
 Item = TypeVar("Item")
 
 
 class Page(Answer, Generic[Item]):
-    """Part of a list; ask again with the token for what follows. An empty token: that was all."""
+    """A page of a list. Pass `next_page_token` to get the next page; it is empty on the last one."""
 
     items: list[Item]
     next_page_token: str = ""
 
 
 class Reference(Answer):
-    """Stands for a value too large to be sent inline."""
+    """A reference to a value that is too large to be sent inline."""
 
     ref: str = Field(validation_alias="$ref", serialization_alias="$ref", examples=["/tasks/tsk_1/subtasks/a/output"])
     sha256: str
@@ -41,19 +41,19 @@ class Reference(Answer):
 
 
 class TaskProgress(Answer):
-    """How many of its subtasks are where: `done` counts SUCCEEDED and SKIPPED, `failed` FAILED and CANCELLED."""
+    """Counts of the task's subtasks: `done` is SUCCEEDED and SKIPPED, `failed` is FAILED and CANCELLED."""
 
     total: int = 0
     done: int = 0
     failed: int = 0
     cancelled: Annotated[
         int | None,
-        Field(description="Those of `failed` that were cancelled; left out in lists, and where none failed."),
+        Field(description="How many of `failed` were cancelled; absent in lists and when none failed."),
     ] = None
 
 
 class VerdictOut(Answer):
-    """What the evaluators said, all in one."""
+    """The evaluators' verdicts, combined."""
 
     decision: Decision
     score: float | None = None
@@ -62,13 +62,13 @@ class VerdictOut(Answer):
 
 
 class FindingOut(Finding):
-    """One thing an evaluator saw."""
+    """A finding of an evaluator."""
 
     model_config = _FORGIVING
 
 
 class SubTaskState(SubTask):
-    """A subtask as it stands in its task's answer."""
+    """A subtask with its current state."""
 
     model_config = _FORGIVING
 
@@ -76,50 +76,46 @@ class SubTaskState(SubTask):
     parent_task_id: str
     key: str
     status: Status
-    kind: Annotated[Kind, Field(description="The plan and reviews are found by their id alone.")] = Kind.EXECUTE
-    input: Annotated[Json, Field(description="Null where it is too large for a list: the subtask itself has it.")] = (
-        None
+    kind: Annotated[Kind, Field(description="Planning and reviews are returned only by id, not in lists.")] = (
+        Kind.EXECUTE
     )
-    attempt: Annotated[int, Field(description="Leases ever granted for it.")] = 0
+    input: Annotated[Json, Field(description="Null in lists if it is too large; get the subtask to see it.")] = None
+    attempt: Annotated[int, Field(description="Number of leases granted so far.")] = 0
     round: int = 1
-    bot: Annotated[str | None, Field(description="The name of the bot that has it, or brought it to its end.")] = None
-    started_at: Annotated[Time | None, Field(description="When that bot was given it.")] = None
-    ended_at: Annotated[Time | None, Field(description="When its last attempt ended, where it is done.")] = None
-    cause: Annotated[Cause | None, Field(description="Why its last attempt brought no result.")] = None
+    bot: Annotated[str | None, Field(description="Name of the bot that holds or finished it.")] = None
+    started_at: Annotated[Time | None, Field(description="When that bot leased it.")] = None
+    ended_at: Annotated[Time | None, Field(description="When its last attempt ended, if it is done.")] = None
+    cause: Annotated[Cause | None, Field(description="Why its last attempt gave no result.")] = None
     progress: Annotated[
         ProgressOut | None,
-        Field(
-            description="What its bot last said of the attempt that is under way; in lists without its lines of log."
-        ),
+        Field(description="Latest progress of the current attempt; without log lines in lists."),
     ] = None
 
 
 class Attempt(Answer):
-    """One try at a work."""
+    """An attempt at a work item."""
 
     attempt: int
-    bot: Annotated[str, Field(description="Its id.")]
-    bot_name: Annotated[str | None, Field(description="Null where it is no longer registered.")] = None
+    bot: Annotated[str, Field(description="Bot id.")]
+    bot_name: Annotated[str | None, Field(description="Null if the bot is no longer registered.")] = None
     lease_id: str
     started_at: Time
     ended_at: Time
     ending: AttemptOutcome
     error: Object | None = None
-    reason: Annotated[str | None, Field(description="Why the bot gave it back.")] = None
-    progress: Annotated[
-        ProgressOut | None, Field(description="How far it had come, with its last 50 lines of log.")
-    ] = None
+    reason: Annotated[str | None, Field(description="Why the bot released it.")] = None
+    progress: Annotated[ProgressOut | None, Field(description="Its last progress, with the last 50 log lines.")] = None
     usage: UsageOut | None = None
 
 
 class UsageOut(Usage):
-    """What has been used."""
+    """Tokens and cost used so far."""
 
     model_config = _FORGIVING
 
 
 class LateResult(Answer):
-    """What a bot sent after its lease was lost: kept, never applied. Shown to operators."""
+    """A result that a bot sent after it lost its lease: stored, never applied. Shown to operators."""
 
     lease_id: str
     bot: str
@@ -128,13 +124,13 @@ class LateResult(Answer):
 
 
 class ProgressOut(Progress):
-    """How far the bot that works on it has come."""
+    """A bot's progress on its attempt."""
 
     model_config = _FORGIVING
 
 
 class SubTaskDetail(SubTaskState):
-    """A subtask with all that came of it."""
+    """A subtask with its output, verdict and attempts."""
 
     output: Json = None
     verdict: VerdictOut | None = None
@@ -143,7 +139,7 @@ class SubTaskDetail(SubTaskState):
 
 
 class DefaultsOut(Answer):
-    """What its subtasks are given where they do not say otherwise."""
+    """Default settings of the task's subtasks."""
 
     timeout_seconds: float | None = None
     max_attempts: int | None = None
@@ -153,23 +149,23 @@ class DefaultsOut(Answer):
 
 
 class QuorumOut(Quorum):
-    """How many evaluators judge, and how many must accept."""
+    """How many evaluators review, and how many must accept."""
 
     model_config = _FORGIVING
 
 
 class Task(Answer):
-    """A task as it stands."""
+    """A task with its current state."""
 
     id: Annotated[str, Field(examples=["tsk_01J8"])]
     title: str
     description: str = ""
     priority: int = 5
     status: TaskStatus
-    outcome: Annotated[Outcome | None, Field(description="Null until it is final.")] = None
+    outcome: Annotated[Outcome | None, Field(description="Null until the task is final.")] = None
     failure: TaskFailure | None = None
-    holds: Annotated[list[str], Field(description="Why nothing of it is handed out; empty: nothing holds it.")] = Field(
-        default_factory=list
+    holds: Annotated[list[str], Field(description="Why its work is not handed out; empty if nothing holds it.")] = (
+        Field(default_factory=list)
     )
     progress: TaskProgress = Field(default_factory=TaskProgress)
     round: int = 1
@@ -190,19 +186,20 @@ class Task(Answer):
     subtasks: Annotated[list[SubTaskState], Field(description="The first 200.")] = Field(default_factory=list)
     subtasks_total: int = 0
     result: Annotated[
-        Object | None, Field(description="Outputs of the last subtasks by key; null until COMPLETED.")
+        Object | None,
+        Field(description="Outputs of the subtasks that no other depends on, by key; null until COMPLETED."),
     ] = None
     verdict: VerdictOut | None = None
     usage: UsageOut = Field(default_factory=UsageOut)
     explanation: Annotated[
-        Explanation | None, Field(description="Why it is not done yet, of the same moment, where that was asked for.")
+        Explanation | None, Field(description="Why the task is not done yet, if requested; read at the same moment.")
     ] = None
     created_at: Time
     updated_at: Time
 
 
 class TaskBatchItem(Answer):
-    """What became of one task of a batch: the task, or why it was refused."""
+    """The result for one task of a batch: the task, or why it was refused."""
 
     status: Annotated[int, Field(examples=[201])]
     task: Task | None = None
@@ -227,13 +224,13 @@ class GraphEdge(Answer):
 
 
 class Graph(Answer):
-    """A task's plan, as it stands."""
+    """A task's plan with the state of each node and edge."""
 
     nodes: list[GraphNode]
     edges: list[GraphEdge]
-    subtasks_total: Annotated[int, Field(description="Subtasks of the whole plan.")] = 0
+    subtasks_total: Annotated[int, Field(description="Number of subtasks in the whole plan.")] = 0
     loading: Annotated[
-        bool, Field(description="A long plan is still being written: nodes and edges are those that are there by now.")
+        bool, Field(description="A long plan is still being written; nodes and edges may be incomplete.")
     ] = False
 
 
@@ -241,7 +238,7 @@ class Graph(Answer):
 
 
 class LeasedTask(Answer):
-    """What a bot is told about the task its work belongs to."""
+    """The task that a lease belongs to, as sent to the bot."""
 
     title: str
     description: str = ""
@@ -255,7 +252,7 @@ class LeasedTask(Answer):
 
 
 class LeasedSubTask(SubTask):
-    """The subtask to be done."""
+    """The subtask to execute."""
 
     model_config = _FORGIVING
 
@@ -265,14 +262,14 @@ class LeasedSubTask(SubTask):
 
 
 class Feedback(Answer):
-    """What an evaluator asked to be done better, or what was wrong with a plan."""
+    """What to improve: an evaluator's feedback, or what was wrong with a plan."""
 
     round: int
     text: str
 
 
 class Previous(Answer):
-    """How the attempt before this one ended."""
+    """How the previous attempt ended."""
 
     attempt: int
     ending: AttemptOutcome
@@ -281,21 +278,21 @@ class Previous(Answer):
 
 
 class Answered(Answer):
-    """What a person answered to a bot's question."""
+    """A person's answer to a bot's question."""
 
     question: str
     answer: Json = None
 
 
 class Review(Answer):
-    """What is to be judged."""
+    """The results to review."""
 
     of: Literal["task", "subtask"]
     results: Object
 
 
 class Lease(Answer):
-    """The right to one attempt at one work, with all that is needed to do it."""
+    """The right to one attempt at a work item, with everything needed to do it."""
 
     lease_id: str
     kind: Kind
@@ -304,9 +301,7 @@ class Lease(Answer):
     task_id: str
     task: LeasedTask
     subtask: LeasedSubTask | None = None
-    upstream: Annotated[Object, Field(description="Outputs of what it depends on, by key.")] = Field(
-        default_factory=dict
-    )
+    upstream: Annotated[Object, Field(description="Outputs of its dependencies, by key.")] = Field(default_factory=dict)
     feedback: list[Feedback] = Field(default_factory=list)
     previous: Previous | None = None
     checkpoint: Json = None
@@ -319,26 +314,26 @@ class Lease(Answer):
 
 
 class LeasePage(Answer):
-    """Work for a bot, or why there is none."""
+    """Leases for a bot, or the reason why there are none."""
 
     leases: list[Lease]
     reason: Literal["nothing_ready", "no_match", "at_capacity", "draining"] | None = None
     another_process: Annotated[
-        bool, Field(description="Another process polls as the same bot and instance: the two do the work of one.")
+        bool, Field(description="Another process polls as the same bot and instance; they share its capacity.")
     ] = False
 
 
 class ReportAnswer(Answer):
-    """A result was taken."""
+    """The result was accepted."""
 
     accepted: bool
-    replayed: Annotated[bool, Field(description="It had been taken before; nothing changed.")] = False
+    replayed: Annotated[bool, Field(description="It had been accepted before; nothing changed.")] = False
     task_status: TaskStatus
     leases: list[Lease] = Field(default_factory=list)
 
 
 class BatchResultAnswer(Answer):
-    """What became of one result of a batch; `code`, `detail` and `errors` where it was refused."""
+    """The outcome for one result of a batch; `code`, `detail` and `errors` are set if it was refused."""
 
     accepted: bool
     replayed: bool = False
@@ -354,7 +349,7 @@ class ReportBatchAnswer(Answer):
 
 
 class BotMessage(Answer):
-    """Something one bot tells another through the orchestrator."""
+    """A message from one bot to another, sent through the orchestrator."""
 
     id: str | None = None
     from_bot: str
@@ -365,7 +360,7 @@ class BotMessage(Answer):
 
 
 class BeatAnswer(Answer):
-    """What a bot should do with one of its leases."""
+    """Tells the bot what to do with one of its leases."""
 
     lease_id: str
     directive: Literal["continue", "cancel", "lost"]
@@ -379,7 +374,7 @@ class HeartbeatAnswer(Answer):
 
 
 class ReleaseAnswer(Answer):
-    """Work was given back; `replayed` where it had been before."""
+    """The work was released; `replayed` if it had been released before."""
 
     released: bool = True
     replayed: bool = False
@@ -389,11 +384,11 @@ class ReleaseAnswer(Answer):
 
 
 class StuckWork(Answer):
-    """Code of a bot that does not end though its lease is gone."""
+    """Bot code that is still running after its lease ended."""
 
     work_id: str
     since: Time
-    where: Annotated[str, Field(description="File, line and function; empty where the bot cannot tell.")] = ""
+    where: Annotated[str, Field(description="File, line and function; empty if unknown.")] = ""
 
 
 class Bot(BotInfo):
@@ -406,39 +401,40 @@ class Bot(BotInfo):
     name: str
     owner: str | None = None
     status: Literal["active", "draining", "disabled", "away"]
-    held: Annotated[int, Field(description="Leases it holds.")] = 0
+    held: Annotated[int, Field(description="Number of leases it holds.")] = 0
     stuck: Annotated[
         list[StuckWork],
-        Field(description="Code that goes on though its lease is gone: each takes one place of the bot's capacity."),
+        Field(description="Code still running after its lease ended; each uses one unit of the bot's capacity."),
     ] = Field(default_factory=list)
     last_seen: Time | None = None
     last_asked: Annotated[
-        Time | None, Field(description="When it last asked for work, registered or reported; since the server began.")
+        Time | None, Field(description="When it last asked for work, registered or reported since the server started.")
     ] = None
     asking: Annotated[
-        bool | None, Field(description="Whether it asks for work: one that only beats, or is away, gets none.")
+        bool | None,
+        Field(description="Whether it asks for work. A bot that only sends heartbeats, or is away, gets none."),
     ] = None
     created_at: Time | None = None
 
 
 class Skill(Answer):
-    """A skill: who has it, and what waits for it."""
+    """A skill: how many bots have it, and how much work waits for it."""
 
     skill: str
-    bots: Annotated[int, Field(description="Registered, and neither draining nor disabled.")]
+    bots: Annotated[int, Field(description="Bots that are registered and neither draining nor disabled.")]
     asking: Annotated[
         int | None,
-        Field(description="Those of them that asked for work in the last two minutes, or hold all they can."),
+        Field(description="Bots that asked for work in the last two minutes or are at capacity."),
     ] = None
     waiting: int
     oldest_seconds: float | None = None
 
 
 class KeyRecord(Answer):
-    """An API key. The key itself is shown once, when it is made or rotated."""
+    """An API key. The key itself is shown once, when it is created or rotated."""
 
     id: str
-    key: Annotated[str | None, Field(description="Only in the answer that makes it.")] = None
+    key: Annotated[str | None, Field(description="Only in the answer that creates or rotates it.")] = None
     role: Role
     bot: str | None = None
     owner: str | None = None
@@ -449,7 +445,7 @@ class KeyRecord(Answer):
 
 
 class RedactedField(Answer):
-    """Where something was hidden, and by which rule."""
+    """A redacted field and the rule that redacted it."""
 
     pointer: str
     rule: str = ""
@@ -462,11 +458,11 @@ def _bare_pointer(value: Any) -> Any:
 
 
 class AuditActor(Answer):
-    """Who did it: a key's owner, a bot, or the engine by itself."""
+    """Who acted: a key's owner, a bot, or the engine."""
 
     type: Annotated[str, Field(examples=["key", "bot", "engine"])]
     id: str
-    key: Annotated[str, Field(description="The id of the key that was shown.")] = ""
+    key: Annotated[str, Field(description="Id of the API key used.")] = ""
 
 
 class AuditDecision(Answer):
@@ -478,24 +474,24 @@ class AuditDecision(Answer):
 
 
 class AuditLog(Answer):
-    """Who did what, redacted."""
+    """An audit record: who did what, redacted."""
 
     id: str
-    index: Annotated[int | None, Field(description="Its place in the tenant's log: 0, 1, 2 … without gap.")] = None
+    index: Annotated[int | None, Field(description="Index in the tenant's log: 0, 1, 2 … without gaps.")] = None
     task_id: str | None = None
     event: Annotated[str, Field(description="What was done.", examples=["task.submit"])]
     action: Annotated[str | None, Field(description="The same as event.", examples=["task.submit"])] = None
     actor: AuditActor | None = None
-    resource: Annotated[str | None, Field(description="What it was done to.", examples=["tsk_01J8"])] = None
+    resource: Annotated[str | None, Field(description="The object that was acted on.", examples=["tsk_01J8"])] = None
     outcome: Annotated[str | None, Field(examples=["accepted", "refused"])] = None
     decision: AuditDecision | None = None
-    events: Annotated[list[str], Field(description="The ids of the events that it caused.")] = Field(
-        default_factory=list
-    )
-    trace: Annotated[str | None, Field(description="The traceparent of the call.")] = None
-    rules: Annotated[str | None, Field(description="The hash of the redaction rules that were in force.")] = None
-    hash: Annotated[str | None, Field(description="The hash of its leaf in the log's tree, hexadecimal.")] = None
-    erased: Annotated[bool, Field(description="Its payload was erased; that it was made stays proved.")] = False
+    events: Annotated[list[str], Field(description="Ids of the events it caused.")] = Field(default_factory=list)
+    trace: Annotated[str | None, Field(description="The call's traceparent.")] = None
+    rules: Annotated[str | None, Field(description="Hash of the redaction rules in force.")] = None
+    hash: Annotated[str | None, Field(description="Hash of its leaf in the log's Merkle tree, in hexadecimal.")] = None
+    erased: Annotated[
+        bool, Field(description="The payload was erased; the proof that the record exists remains valid.")
+    ] = False
     payload: Json = None
     redacted_fields: list[
         Annotated[RedactedField, BeforeValidator(_bare_pointer, json_schema_input_type=str | RedactedField)]
@@ -513,9 +509,9 @@ class TaskPage(Page[Task]):
 
 
 class SubTaskPage(Page[SubTaskState]):
-    """A task's subtasks. While a long plan is still being written, a page may be short and yet not the last."""
+    """A task's subtasks. While a long plan is being written, a short page may not be the last."""
 
-    subtasks_total: Annotated[int, Field(description="Subtasks of the whole plan.")] = 0
+    subtasks_total: Annotated[int, Field(description="Number of subtasks in the whole plan.")] = 0
 
 
 class BotPage(Page[Bot]):
@@ -527,7 +523,7 @@ class SkillPage(Page[Skill]):
 
 
 class KeyPage(Page[KeyRecord]):
-    """API keys, without the keys."""
+    """API keys, without their secrets."""
 
 
 class MessagePage(Page[BotMessage]):

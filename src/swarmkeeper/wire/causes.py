@@ -1,4 +1,4 @@
-"""Why something failed, as it is told: the first error itself, and what comes next."""
+"""Records that explain a failure: the first error, and what happens next."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from swarmkeeper.wire.shapes import Answer, Time
 
 
 class Cause(Answer):
-    """Why the last attempt at an item brought no result: the error itself, of which attempt, and what comes next."""
+    """Why the last attempt at a work item gave no result: the error, the attempt, and when it is retried."""
 
     message: Annotated[str, Field(examples=["KeyError: 'total' (at bot.py:12 in execute)"])]
     class_: Annotated[
         str | None, Field(validation_alias="class", serialization_alias="class", examples=["retryable"])
     ] = None
-    errors: Annotated[
-        list[FieldError], Field(description="What was wrong with a plan or verdict, with the place of each.")
-    ] = Field(default_factory=list)
+    errors: Annotated[list[FieldError], Field(description="Errors in a plan or verdict, each with its position.")] = (
+        Field(default_factory=list)
+    )
     work_id: str
     kind: Kind
     key: str
-    bot: Annotated[str | None, Field(description="Its name, or its id where it is no longer registered.")] = None
+    bot: Annotated[str | None, Field(description="Bot name, or bot id if it is no longer registered.")] = None
     attempt: int | None = None
     ending: AttemptOutcome | None = None
     at: Time
-    retry_at: Annotated[Time | None, Field(description="When it is tried again; null: no moment is set.")] = None
+    retry_at: Annotated[Time | None, Field(description="Time of the next attempt; null if none is scheduled.")] = None
 
 
 class TaskFailure(Answer):
@@ -37,5 +37,5 @@ class TaskFailure(Answer):
     code: FailureCode
     detail: str = ""
     work_id: str | None = None
-    cause: Annotated[Cause | None, Field(description="The first error behind it; null in lists.")] = None
-    fix: Annotated[str | None, Field(description="The command that takes the task up again.")] = None
+    cause: Annotated[Cause | None, Field(description="The first error that led to the failure; null in lists.")] = None
+    fix: Annotated[str | None, Field(description="Command that resumes the task.")] = None

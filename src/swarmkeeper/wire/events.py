@@ -1,6 +1,6 @@
-"""An event of the feed as CloudEvents 1.0, and how a stream of them is framed as Server-Sent Events (WHATWG HTML §9.2).
+"""Encodes feed events as CloudEvents 1.0, and reads and writes Server-Sent Events (WHATWG HTML §9.2).
 
-A client that resumes sends the id of the last event it saw as `Last-Event-ID`; that id is the feed's cursor.
+To resume, a client sends the id of the last event it saw as `Last-Event-ID`; the id is the feed's cursor.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from swarmkeeper.wire.shapes import Answer, Json, Object, Time, rfc3339
 SOURCE = "/swarmkeeper"
 _TYPE_PREFIX, _TYPE_VERSION = "io.swarmkeeper.", ".v1"
 
-# A comment: tells proxies and the reader's timeout that the stream lives, and nothing else.
+# A comment: keeps proxies and the reader's timeout from closing an idle stream.
 SSE_ALIVE = b": alive\n\n"
 SSE_HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-store",
-    "X-Accel-Buffering": "no",  # nginx would hold events back
+    "X-Accel-Buffering": "no",  # nginx would buffer events
 }
 
 
 class CloudEvent(Answer):
-    """A fact in the feed."""
+    """An event of the feed."""
 
     specversion: Literal["1.0"] = "1.0"
-    id: Annotated[str, Field(description="Its place in the feed: resume after it.")]
+    id: Annotated[str, Field(description="Position in the feed; resume after it.")]
     source: str = SOURCE
     type: Annotated[str, Field(examples=["io.swarmkeeper.task.planned.v1"])]
     subject: Annotated[str | None, Field(examples=["tasks/tsk_01J8"])] = None
     time: Time
-    sequence: Annotated[int, Field(description="1, 2, 3 … within a task, without gap.")] = 0
+    sequence: Annotated[int, Field(description="1, 2, 3 … within a task, without gaps.")] = 0
     data: Object = Field(default_factory=dict)
 
     @property
     def kind(self) -> str:
-        """What happened, in the engine's own word, such as task.planned."""
+        """The event kind as the engine names it, such as task.planned."""
         return self.type.removeprefix(_TYPE_PREFIX).removesuffix(_TYPE_VERSION)
 
 
@@ -51,7 +51,13 @@ class EventPage(Page[CloudEvent]):
 def cloud_event(
     *, cursor: str, at: int, kind: str, subject: str | None, sequence: int, data: Json, source: str = SOURCE
 ) -> dict[str, Json]:
-    """An event as it is sent; `at` is in microseconds, `kind` the engine's word, `subject` such as tasks/tsk_…."""
+    """Return the event as it is sent.
+
+    Args:
+        at: microseconds since 1970.
+        kind: the engine's name for it, such as task.planned.
+        subject: such as tasks/tsk_….
+    """
     return {
         "specversion": "1.0",
         "id": cursor,
@@ -65,25 +71,25 @@ def cloud_event(
 
 
 def sse(data: bytes, *, id: str) -> bytes:  # noqa: A002  the field's name in the standard
-    """One event of a stream; `data` is JSON on one line.
+    """Frame one event of a stream; `data` is JSON on one line.
 
-    It has no `event:` field, since a browser hands named events only to those who listen for each name.
+    It has no `event:` field, because a browser passes named events only to listeners for that name.
     """
-    assert b"\n" not in data, "JSON is written on one line"
-    assert b"\r" not in data, "JSON is written on one line"
-    assert not set(id) & set("\r\n\0"), "an id is one line"
+    assert b"\n" not in data, "data must be one line"
+    assert b"\r" not in data, "data must be one line"
+    assert not set(id) & set("\r\n\0"), "the id must be one line"
     return b"id: %s\ndata: %s\n\n" % (id.encode(), data)
 
 
 class SseEvent(NamedTuple):
-    id: str  # of the last event that had one
+    id: str  # the last id sent, by this event or an earlier one
     data: str
 
 
 class SseReader:
-    """Takes a stream apart, however it was cut on its way.
+    """Parses a stream that arrives in pieces of any size.
 
-    A line ends with LF, CR or CRLF; what follows the last whole event is kept for the next piece.
+    A line ends with LF, CR or CRLF. An incomplete event is kept until the next piece arrives.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What is said about why a task waits."""
+"""Records that explain why a task is not done yet."""
 
 from __future__ import annotations
 
@@ -13,32 +13,34 @@ from swarmkeeper.wire.shapes import Answer, Time
 
 
 class Waiting(Answer):
-    """One thing that is not done yet, and the one reason for it."""
+    """An item that is not done yet, and the reason."""
 
-    work_id: Annotated[str | None, Field(description="Null where it is the task itself that waits.")] = None
+    work_id: Annotated[str | None, Field(description="Null if the task itself waits.")] = None
     kind: Kind | Literal["task"]
     key: str
     status: Status | TaskStatus
     attempt: int = 0
-    bot: Annotated[str | None, Field(description="The name of the bot that has it.")] = None
+    bot: Annotated[str | None, Field(description="Name of the bot that holds it.")] = None
     since: Time | None = None
     reason: Reason
     detail: str
     fix: Annotated[
         str | None,
         Field(
-            description="The command line that helps; FILE stands for a bot's own. Null where only waiting does.",
+            description="Command that helps; FILE is the bot's file. Null if you can only wait.",
             examples=["swarmkeeper bot run FILE --skill text.count"],
         ),
     ] = None
-    until: Annotated[Time | None, Field(description="When this ends by itself at the latest.")] = None
+    until: Annotated[Time | None, Field(description="Latest time at which this ends by itself.")] = None
 
 
 class NearLimit(Answer):
-    """A limit of which four fifths or more are used: beyond it calls are refused with 429."""
+    """A limit that is at least 80 % used. Calls beyond the limit are refused with 429."""
 
     limit: Annotated[str, Field(examples=["open_tasks"])]
-    scope: Annotated[Literal["key", "tenant"], Field(description="Whose limit: the caller's key's or its tenant's.")]
+    scope: Annotated[
+        Literal["key", "tenant"], Field(description="Whether the limit applies to the caller's key or to its tenant.")
+    ]
     used: int
     most: int
 
@@ -48,14 +50,14 @@ class Explanation(Answer):
 
     task_id: str
     status: TaskStatus
-    failure: Annotated[TaskFailure | None, Field(description="Why it failed, where it did.")] = None
+    failure: Annotated[TaskFailure | None, Field(description="Why it failed, if it did.")] = None
     summary: Annotated[str, Field(description="One sentence.")]
     waiting: Annotated[
         list[Waiting],
-        Field(description="What a person can do something about comes first; at most 200 of `waiting_total`."),
+        Field(description="At most 200 of `waiting_total`; items that a person can act on come first."),
     ]
     waiting_total: int
-    reasons: Annotated[dict[Reason, int], Field(description="How much of all that waits has which reason.")]
+    reasons: Annotated[dict[Reason, int], Field(description="Number of waiting items per reason.")]
     near_limits: Annotated[
-        list[NearLimit], Field(description="Limits that the caller has nearly used up, whatever task is asked about.")
+        list[NearLimit], Field(description="Limits that the caller has nearly reached, for any task.")
     ] = Field(default_factory=list)

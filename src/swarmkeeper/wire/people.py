@@ -1,4 +1,4 @@
-"""What people are asked, and what they say to it: a bot's question, approvals, and decisions on them."""
+"""Records of questions, approvals and the decisions that people make on them."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ ApprovalState = Literal["open", "decided", "expired", "cancelled"]
 
 
 class Ask(Request):
-    """A question that only a person may answer; it ends the lease."""
+    """Asks a person a question; this ends the lease."""
 
     question: Annotated[Text, Field(min_length=1)]
-    choices: Annotated[Texts, Field(description="The answer must be one of these, where there are any.")] = Field(
+    choices: Annotated[Texts, Field(description="If given, the answer must be one of these.")] = Field(
         default_factory=list
     )
     schema_: (
         Annotated[
             Object,
             json_within(16 * 1024),
-            Field(description="A JSON Schema (draft 2020-12) for the answer; references within it alone."),
+            Field(description="A JSON Schema (draft 2020-12) for the answer; only local references."),
         ]
         | None
     ) = Field(default=None, validation_alias="schema", serialization_alias="schema")
-    expires_in_seconds: Annotated[
-        float | None, Field(ge=1, le=YEAR_SECONDS, description="Seven days where it is left out.")
-    ] = None
+    expires_in_seconds: Annotated[float | None, Field(ge=1, le=YEAR_SECONDS, description="Seven days by default.")] = (
+        None
+    )
     progress: Progress | None = None
 
 
 class AskAnswer(Answer):
-    """The question is put; its answer comes with the next lease of the work."""
+    """The question was recorded; the answer comes with the next lease of the work."""
 
     approval_id: Annotated[str, Field(examples=["apr_01J8"])]
 
@@ -47,34 +47,35 @@ class AskAnswer(Answer):
 
 
 class Approve(Request):
-    """Yes, to what was read."""
+    """Approves the subject."""
 
     subject_hash: Annotated[
-        str, Field(min_length=1, max_length=128, description="Of what was read: it says what is approved.")
+        str,
+        Field(min_length=1, max_length=128, description="Hash of the subject as read: identifies what is approved."),
     ]
     comment: Text | None = None
 
 
 class Reject(Request):
-    """No."""
+    """Rejects the subject."""
 
     reason: Annotated[Text, Field(min_length=1)]
 
 
 class AnswerQuestion(Request):
-    """The answer to a question, or which way to go on after the last round."""
+    """Answers a question, or chooses how to continue after the last round."""
 
     answer: Annotated[Json, json_within(64 * 1024), Field(description="Any JSON of at most 64 KiB.")]
 
 
-# ---- looking -------------------------------------------------------------------------------------------------------
+# ---- reading -------------------------------------------------------------------------------------------------------
 
 
 class ApprovalDecision(Answer):
-    """Who decided what, and when."""
+    """A decision on an approval: who decided what, and when."""
 
     verb: Literal["approve", "reject", "answer"]
-    by: Annotated[str, Field(description="The key's id.")]
+    by: Annotated[str, Field(description="Key id.")]
     at: Time
     comment: str | None = None
     reason: str | None = None
@@ -82,24 +83,24 @@ class ApprovalDecision(Answer):
 
 
 class Approval(Answer):
-    """Something that only a person may decide."""
+    """A decision that a person must make."""
 
     id: Annotated[str, Field(examples=["apr_01J8"])]
     kind: ApprovalKind
     state: ApprovalState
     task_id: str
-    work_id: Annotated[str | None, Field(description="Of a question: the work that waits for the answer.")] = None
-    asked_by: Annotated[str, Field(description="A bot's name, or a key's id. Whoever asked does not decide.")] = ""
+    work_id: Annotated[str | None, Field(description="For a question: the work item that waits for the answer.")] = None
+    asked_by: Annotated[str, Field(description="Bot name or key id of the requester, who may not decide.")] = ""
     question: str = ""
     choices: list[str] = Field(default_factory=list)
-    schema_: Annotated[Object | None, Field(description="What an answer must be like.")] = Field(
+    schema_: Annotated[Object | None, Field(description="JSON Schema of the answer.")] = Field(
         default=None, validation_alias="schema", serialization_alias="schema"
     )
     subject: Annotated[
         Json,
         Field(
-            description="What exactly is decided: the plan's subtasks; hashes of results and verdict, and where they "
-            "are; or the question. In lists a large one stands as a reference to its approval."
+            description="What is decided: the plan's subtasks; hashes of results and verdict with references to them; "
+            "or the question. In lists a large subject is replaced by a reference to its approval."
         ),
     ] = None
     subject_hash: str
@@ -109,4 +110,4 @@ class Approval(Answer):
 
 
 class ApprovalPage(Page[Approval]):
-    """Approvals, the newest last."""
+    """Approvals, oldest first."""

@@ -1,7 +1,7 @@
-"""How a refusal looks on the wire (RFC 9457), and how what Pydantic found becomes places and words of our own.
+"""Problem records (RFC 9457), and the translation of Pydantic errors into our pointers, codes and texts.
 
-Input is never repeated: a pointer shows the names of our own schema and indexes, any other name goes through the
-caller's `safe` (the redactor), and the words come from the tables here. Which codes exist is said in core/errors.py.
+Input is never repeated: a pointer shows indexes and names of our own schema, any other name goes through the caller's
+`safe` (the redactor), and texts come from the tables here. The codes are defined in core/errors.py.
 """
 
 from __future__ import annotations
@@ -18,17 +18,16 @@ from swarmkeeper.wire.parsing.instead import ASKED, INSTEAD
 Path = tuple[str | int, ...]
 Safe = Callable[[str], str]
 
-# More than anybody mends by hand; without a bound, a body of junk would be answered by a longer one.
+# More than anybody fixes by hand. Without a limit, the answer could be longer than the request.
 ERRORS_MAX = 1000
 SEGMENT_LENGTH_MAX = 64
 
-# Every field name of every request, put here by the records themselves (shapes.Request). A name among these is ours
-# wherever it stands, so showing it tells nothing about what was sent.
+# Every field name of every request, added by shapes.Request. Showing one of these reveals nothing about the input.
 SCHEMA_NAMES: set[str] = set()
 
 
 class FieldError(BaseModel):
-    """One error, and its place in the request."""
+    """An error and its position in the request."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
@@ -38,58 +37,60 @@ class FieldError(BaseModel):
 
 
 class Problem(BaseModel):
-    """Why a call was refused, as `application/problem+json`."""
+    """Why a request was refused, as `application/problem+json`."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, defer_build=True)
 
-    type: str = Field(description="URL of the page that explains the code.")
+    type: str = Field(description="URL of the page about this code.")
     title: str
     status: int = Field(examples=[422])
     detail: str
     code: str = Field(
-        description="One of a fixed set of codes; programs should act on this field.", examples=["invalid"]
+        description="One of a fixed set of codes. Programs should act on this field.", examples=["invalid"]
     )
-    retryable: bool = Field(description="Whether the same call may succeed later.")
+    retryable: bool = Field(description="Whether the same request may succeed later.")
     request_id: str
     errors: list[FieldError] = Field(default_factory=list)
 
 
 def hidden(name: str) -> str:
-    """How a name that is not ours is shown where the caller gives no redactor: not at all."""
+    """Hide a name that is not in our schema. Used when the caller has no redactor."""
     return "…"
 
 
 def pointer(path: Iterable[str | int], safe: Safe = hidden) -> str:
-    """The JSON Pointer of a place; a name not of our schema is what `safe` makes of it, cut to 64 characters."""
+    """Return the JSON Pointer of `path`. Names that are not in our schema go through `safe`, cut to 64 characters."""
     return "".join(f"/{_segment(part, safe)}" for part in path)
 
 
 def _segment(part: str | int, safe: Safe) -> str:
     if isinstance(part, int):
         return str(part)
-    # A name may be half a surrogate pair, which neither the redactor nor the answer can encode.
+    # A name may contain a lone surrogate, which neither the redactor nor the answer can encode.
     shown = part if part in SCHEMA_NAMES else safe(part.encode(errors="replace").decode())[:SEGMENT_LENGTH_MAX]
     return shown.replace("~", "~0").replace("/", "~1")
 
 
 def details_of(error: ValidationError, *, safe: Safe = hidden, at: Path = ()) -> tuple[Detail, ...]:
-    """What Pydantic found, as places and words: at most a thousand, all of them below the place `at`."""
+    """Translate Pydantic's errors, at most a thousand; `at` is the path of the validated value."""
     found = error.errors(include_url=False, include_input=False)
-    return tuple((pointer((*at, *_place(each["loc"])), safe), *_said(each, error.title)) for each in found[:ERRORS_MAX])
+    return tuple(
+        (pointer((*at, *_path(item["loc"])), safe), *_code_and_detail(item, error.title)) for item in found[:ERRORS_MAX]
+    )
 
 
-def _said(each: Mapping[str, Any], record: str) -> tuple[str, str]:
-    if each["type"] == "extra_forbidden" and record in ASKED and (name := each["loc"][-1]) in INSTEAD:
+def _code_and_detail(item: Mapping[str, Any], record: str) -> tuple[str, str]:
+    if item["type"] == "extra_forbidden" and record in ASKED and (name := item["loc"][-1]) in INSTEAD:
         return "not_supported", f"is not a field here; instead: {INSTEAD[name]}"
-    return _words(each["type"], each.get("ctx", {}))
+    return _translated(item["type"], item.get("ctx", {}))
 
 
-def _place(loc: Path) -> Path:
-    # Pydantic marks an error in a key by a last segment of its own.
+def _path(loc: Path) -> Path:
+    # Pydantic appends "[key]" if the key itself is wrong.
     return loc[:-1] if loc and loc[-1] == "[key]" else loc
 
 
-# type of Pydantic's error → (our code, our words); what stands in braces are bounds of the schema, never input.
+# Pydantic's error type → (our code, our text). The placeholders are bounds of the schema, never input.
 _WORDS: Mapping[str, tuple[str, str]] = {
     "missing": ("required", "is required"),
     "extra_forbidden": ("unknown", "is not a field here"),
@@ -136,6 +137,6 @@ _WORDS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def _words(kind: str, bounds: Mapping[str, Any]) -> tuple[str, str]:
-    code, words = _WORDS.get(kind, ("invalid", "is not valid"))
-    return code, words.format_map(bounds)
+def _translated(kind: str, bounds: Mapping[str, Any]) -> tuple[str, str]:
+    code, text = _WORDS.get(kind, ("invalid", "is not valid"))
+    return code, text.format_map(bounds)

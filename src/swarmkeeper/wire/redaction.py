@@ -1,4 +1,4 @@
-"""What is sent to try the redaction, and what is told of it."""
+"""The request that tests redaction, and its answer."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ VALUE_BYTES_MAX = 64 * 1024
 
 
 class RedactionTest(Request):
-    """A value to be redacted as evidence of this tenant would be. It is kept nowhere."""
+    """A value to redact as this tenant's evidence would be. It is not stored."""
 
-    value: Annotated[Json, json_within(VALUE_BYTES_MAX), Field(description="Anything, of at most 64 KiB.")]
+    value: Annotated[Json, json_within(VALUE_BYTES_MAX), Field(description="Any JSON of at most 64 KiB.")]
 
 
 class RedactionTested(Answer):
-    """What the evidence would show of the value."""
+    """The value as the evidence would show it."""
 
     value: Json
     redacted_fields: list[RedactedField]

@@ -1,6 +1,6 @@
-"""What clients, bots and operators send. A field that a later release brings is in later.py, or unknown.
+"""Requests of clients, bots and operators.
 
-Words of a closed set are written out here, because they are the contract; a test holds them against core/states.py.
+Enumerations are spelled out here, because they are the contract; a test compares them with core/states.py.
 """
 
 from __future__ import annotations
@@ -51,21 +51,21 @@ Role = Literal["client", "bot:planner", "bot:executor", "bot:evaluator", "operat
 
 GiveUp = Annotated[
     Deadline | None,
-    Field(description="How long it may be put off in a row (rate limits, `release`) before it fails; 3600 by default."),
+    Field(description="How long it may be postponed in a row (rate limits, `release`) before it fails; default 3600."),
 ]
 
 # ---- plans ---------------------------------------------------------------------------------------------------------
 
 
 class Dependency(Request):
-    """An edge of a plan: what must have happened to `key` before this goes on. A bare `"key"` means success."""
+    """A dependency: the state that subtask `key` must reach first. A bare `"key"` means success."""
 
     key: Name
     when: When = "success"
 
 
 class _Dependencies:
-    """A list of dependencies, where a bare key stands for one; kept as `Dependency` whichever was sent."""
+    """A list of dependencies. A bare key is converted to a `Dependency`."""
 
     @staticmethod
     def _spelled_out(value: Any) -> Any:
@@ -73,53 +73,54 @@ class _Dependencies:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        # The annotation says `str | Dependency` for those who write one; a real union would put its branches into
-        # the places of errors.
+        # The annotation says `str | Dependency` for authors; a real union would add its branches to error pointers.
         item = Annotated[Dependency, BeforeValidator(cls._spelled_out, json_schema_input_type=Name | Dependency)]
         return handler.generate_schema(list[item])
 
 
 class SubTask(Request):
-    """One node of a task's plan: what an executor does. The same record in a plan, in answers and in a bot's hands."""
+    """A subtask: work for an executor, and a node of the plan. Plans, answers and the SDK use the same record."""
 
     id: OnlyServerSets = None
     parent_task_id: OnlyServerSets = None
-    # Whether a key is a good one is for core/rules/graph.py to say, with all else that a plan can have wrong.
+    # The key is validated in core/rules/graph.py, with the other errors of a plan.
     key: Annotated[
         str | None,
         Field(
-            description="Its name in the plan. By default s1, s2, … by place.",
+            description="Name in the plan; by default s1, s2, … by position.",
             examples=["fetch"],
             json_schema_extra={"pattern": "^[a-z0-9][a-z0-9._-]{0,63}$"},
         ),
     ] = None
-    description: Annotated[Description, Field(description="What is to be done, for the bot and for people.")]
+    description: Annotated[Description, Field(description="What to do, for the bot and for people.")]
     required_skills: Annotated[
-        Skills, Field(description="A bot must have all of them; none: any executor.", examples=[["text.count"]])
+        Skills, Field(description="The bot must have all of them; empty: any executor.", examples=[["text.count"]])
     ] = Field(default_factory=list)
     status: OnlyServerSets = None
     depends_on: Annotated[
         list[str | Dependency],
         _Dependencies,
-        Field(description="What must have ended first.", examples=[["fetch", {"key": "parse", "when": "done"}]]),
+        Field(description="Subtasks that must end first.", examples=[["fetch", {"key": "parse", "when": "done"}]]),
     ] = Field(default_factory=list)
     input: Input = Field(default_factory=dict)
-    timeout_seconds: Annotated[Timeout | None, Field(description="For each attempt; 900 by default.")] = None
-    max_attempts: Annotated[Attempts | None, Field(description="Failed or timed-out ones; 3 by default.")] = None
-    schedule_to_start_seconds: Annotated[Deadline | None, Field(description="Until taken; a day by default.")] = None
+    timeout_seconds: Annotated[Timeout | None, Field(description="Per attempt; default 900.")] = None
+    max_attempts: Annotated[Attempts | None, Field(description="Failed or timed-out attempts; default 3.")] = None
+    schedule_to_start_seconds: Annotated[
+        Deadline | None, Field(description="Longest wait until it is leased; default a day.")
+    ] = None
     give_up_after_seconds: GiveUp = None
-    on_failure: Annotated[OnFailure | None, Field(description="`continue`: the task goes on without it.")] = None
-    assign_to: Annotated[Name | None, Field(description="Only the bot of this name may do it.")] = None
-    priority: Annotated[Priority | None, Field(description="The task's where it is left out.")] = None
+    on_failure: Annotated[OnFailure | None, Field(description="`continue`: the task continues without it.")] = None
+    assign_to: Annotated[Name | None, Field(description="Only the bot with this name may take it.")] = None
+    priority: Annotated[Priority | None, Field(description="Default: the task's priority.")] = None
 
     @property
     def edges(self) -> list[Dependency]:
         return [each if isinstance(each, Dependency) else Dependency(key=each) for each in self.depends_on]
 
-    def spec(self, place: int) -> model.SubtaskSpec:
-        """The node as the engine takes it, at `place` (from 1) of its plan; `None` is left to the task's defaults."""
+    def spec(self, position: int) -> model.SubtaskSpec:
+        """Convert to the engine's record; `position` counts from 1. None means the task's default."""
         return model.SubtaskSpec(
-            key=self.key if self.key is not None else f"s{place}",
+            key=self.key if self.key is not None else f"s{position}",
             description=self.description,
             required_skills=tuple(dict.fromkeys(self.required_skills)),
             depends_on=tuple((edge.key, Condition(edge.when)) for edge in self.edges),
@@ -135,8 +136,8 @@ class SubTask(Request):
 
 
 def specs(subtasks: list[SubTask]) -> tuple[model.SubtaskSpec, ...]:
-    """A plan's nodes as the engine takes them."""
-    return tuple(subtask.spec(place) for place, subtask in enumerate(subtasks, start=1))
+    """Convert a plan's subtasks to the engine's records."""
+    return tuple(subtask.spec(position) for position, subtask in enumerate(subtasks, start=1))
 
 
 def _micros(seconds: float | None) -> int | None:
@@ -144,31 +145,31 @@ def _micros(seconds: float | None) -> int | None:
 
 
 def bounded(value: Any) -> Any:
-    """Cut a plan's list of subtasks to what is read: one subtask and one edge more than the limit.
+    """Cut a plan's subtasks to one subtask and one edge more than the limit, to bound memory.
 
-    core/rules/graph.py refuses one too many with the plan's other errors; reading a million takes memory.
+    core/rules/graph.py refuses the excess with the plan's other errors.
     """
     if not isinstance(value, list):
         return value
     kept = value[: graph.SUBTASKS_MAX + 1]
     left = graph.EDGES_MAX + 1
-    for place, node in enumerate(kept):
+    for index, node in enumerate(kept):
         edges = node.get("depends_on") if isinstance(node, dict) else None
         if not isinstance(edges, list):
             continue
         if len(edges) > left:
-            kept[place] = {**node, "depends_on": edges[:left]}
+            kept[index] = {**node, "depends_on": edges[:left]}
         left = max(0, left - len(edges))
     return kept
 
 
 SubTasks = Annotated[list[SubTask], BeforeValidator(bounded), Field(json_schema_extra={"maxItems": graph.SUBTASKS_MAX})]
-# That a plan is not empty is refused by core/rules/graph.py, too; here it is only described.
+# Only describes the limit: core/rules/graph.py refuses an empty plan.
 WholePlan = Annotated[SubTasks, Field(json_schema_extra={"minItems": 1, "maxItems": graph.SUBTASKS_MAX})]
 
 
 class Plan(Request):
-    """What a planner reports."""
+    """A planner's result."""
 
     subtasks: WholePlan
 
@@ -177,7 +178,7 @@ class Plan(Request):
 
 
 class Quorum(Request):
-    """How many evaluators judge the final result, and how many of them must accept."""
+    """How many evaluators review the final result, and how many of them must accept."""
 
     accept: Annotated[int, Field(ge=1, le=9)] = 1
     of: Annotated[int, Field(ge=1, le=9)] = 1
@@ -190,7 +191,7 @@ class Quorum(Request):
 
 
 class Defaults(Request):
-    """What a subtask is given where it does not say otherwise itself."""
+    """Default settings of the task's subtasks."""
 
     timeout_seconds: Timeout | None = None
     max_attempts: Attempts | None = None
@@ -199,7 +200,7 @@ class Defaults(Request):
     on_failure: OnFailure | None = None
 
     def spec(self) -> dict[str, Json]:
-        """Those that were given, as the engine takes them: times in microseconds."""
+        """Return the defaults that were set, for the engine; times in microseconds."""
         given = {
             "timeout": _micros(self.timeout_seconds),
             "max_attempts": self.max_attempts,
@@ -211,7 +212,7 @@ class Defaults(Request):
 
 
 class TaskDefinition(Request):
-    """What a client wants done. Without `subtasks` a planner plans it."""
+    """A task to do. Without `subtasks`, a planner plans it."""
 
     id: OnlyServerSets = None
     title: Annotated[Title, Field(examples=["Count the words of three pages"])]
@@ -222,45 +223,45 @@ class TaskDefinition(Request):
     input: Input = Field(default_factory=dict)
     labels: Annotated[Labels, Field(examples=[{"team": "search"}])] = Field(default_factory=dict)
     metadata: Metadata = Field(default_factory=dict)
-    acceptance_criteria: Annotated[Texts, Field(description="Told to planner, executors and evaluator.")] = Field(
+    acceptance_criteria: Annotated[Texts, Field(description="Sent to planners, executors and evaluators.")] = Field(
         default_factory=list
     )
-    planner_skills: Annotated[Skills, Field(description="What its planner must have.")] = Field(default_factory=list)
-    evaluator_skills: Annotated[Skills, Field(description="What evaluators must have.")] = Field(default_factory=list)
-    deadline_seconds: Annotated[Deadline | None, Field(description="From now until COMPLETED.")] = None
+    planner_skills: Annotated[Skills, Field(description="Skills its planner must have.")] = Field(default_factory=list)
+    evaluator_skills: Annotated[Skills, Field(description="Skills its evaluators need.")] = Field(default_factory=list)
+    deadline_seconds: Annotated[Deadline | None, Field(description="Time from now until COMPLETED.")] = None
     evaluation: Annotated[
         Literal["final", "each", "none"],
-        Field(description="What is judged: the whole; each subtask, then the whole; nothing."),
+        Field(description="What is reviewed: the final result; each subtask and then the final result; nothing."),
     ] = "final"
     quorum: Quorum = Field(default_factory=Quorum)
-    max_rounds: Annotated[int, Field(ge=0, le=100, description="How often a verdict may ask for rework.")] = 3
+    max_rounds: Annotated[int, Field(ge=0, le=100, description="How many times a verdict may request rework.")] = 3
     approval: Annotated[
         Literal["none", "plan", "final", "rounds"],
         Field(
-            description="What a person has to agree to: nothing; the plan; the result, once it is judged good; what "
-            "comes after the last round of rework."
+            description="What a person must approve: nothing; the plan; the accepted result; how to continue after "
+            "the last round of rework."
         ),
     ] = "none"
-    plan_timeout_seconds: Annotated[Timeout | None, Field(description="For each attempt of a planner.")] = None
-    review_timeout_seconds: Annotated[Timeout | None, Field(description="For each attempt of an evaluator.")] = None
+    plan_timeout_seconds: Annotated[Timeout | None, Field(description="Per attempt of a planner.")] = None
+    review_timeout_seconds: Annotated[Timeout | None, Field(description="Per attempt of an evaluator.")] = None
     defaults: Defaults = Field(default_factory=Defaults)
     subtasks: WholePlan | None = None
 
 
 class TaskBatch(Request):
-    """Many tasks, each taken or refused by itself: read each as a `TaskDefinition`."""
+    """A batch of `TaskDefinition`; each is accepted or refused separately."""
 
     tasks: Annotated[list[Annotated[Json, Unread(TaskDefinition)]], Field(min_length=1, max_length=BATCH_MAX)]
 
 
 class TaskPatch(Request):
-    """What of a task may be changed later; what is left out stays."""
+    """Changes to a task. Omitted fields keep their value."""
 
     model_config = ConfigDict(json_schema_extra=something_not_null)
 
     priority: Priority | None = None
-    labels: Annotated[Labels | None, Field(description="All of them: they replace those before.")] = None
-    deadline_seconds: Annotated[Deadline | None, Field(description="From now until COMPLETED.")] = None
+    labels: Annotated[Labels | None, Field(description="Replaces all labels.")] = None
+    deadline_seconds: Annotated[Deadline | None, Field(description="Time from now until COMPLETED.")] = None
 
     @model_validator(mode="after")
     def _changes_something(self) -> TaskPatch:
@@ -272,15 +273,15 @@ class TaskPatch(Request):
 
 
 class Reason(Request):
-    """Why: goes into the audit record."""
+    """The reason, stored in the audit record."""
 
     reason: Text | None = None
 
 
 class Retry(Reason):
-    """Try a failed task again."""
+    """Retries a failed task."""
 
-    deadline_seconds: Annotated[Deadline | None, Field(description="A new deadline, from now.")] = None
+    deadline_seconds: Annotated[Deadline | None, Field(description="New deadline, counted from now.")] = None
 
 
 # ---- bots and keys -------------------------------------------------------------------------------------------------
@@ -293,54 +294,47 @@ def _bot_type(value: Any) -> Any:
 
 
 class BotInfo(Request):
-    """A bot as it says what it is; `name` defaults to the one its key is for, else to its id."""
+    """A bot's description of itself. `name` defaults to the bot name of its key, or else to its id."""
 
     id: OnlyServerSets = None
     type: Annotated[
         BotTypeName,
         BeforeValidator(
             _bot_type,
+            # One casing only: code generators would make several names otherwise.
             json_schema_input_type=Annotated[
-                str,
-                WithJsonSchema(
-                    # Of one casing, or generators make three names of one.
-                    {"type": "string", "enum": list(_BOT_TYPES.values())}
-                ),
+                str, WithJsonSchema({"type": "string", "enum": list(_BOT_TYPES.values())})
             ],
         ),
-        Field(description="In any casing.", examples=["Executor"]),
+        Field(description="Case-insensitive.", examples=["Executor"]),
     ]
     version: Annotated[Name, Field(examples=["1.0"])]
     name: Annotated[Name | None, Field(examples=["counter"])] = None
-    instance: Annotated[NameOrNone, Field(description="Which of several under one name, such as a pod's name.")] = ""
+    instance: Annotated[NameOrNone, Field(description="Distinguishes processes of one name, such as pods.")] = ""
     endpoint: Annotated[
         WebAddress | None,
-        Field(description="Stored and shown; nothing calls it yet. A URL of http or https.", examples=["https://a.b"]),
+        Field(description="Stored and shown, not called yet. An http or https URL.", examples=["https://a.b"]),
     ] = None
     skills: Annotated[Skills, Field(examples=[["text.count"]])] = Field(default_factory=list)
-    capacity: Annotated[int, Field(ge=1, le=LEASES_MAX, description="How many leases it may hold at once.")] = 4
+    capacity: Annotated[int, Field(ge=1, le=LEASES_MAX, description="Most leases it may hold at once.")] = 4
     dedicated: Annotated[bool, Field(description="Takes only work that requires one of its skills.")] = False
     labels: Labels = Field(default_factory=dict)
     status: OnlyServerSets = None
 
 
 class BotRegistration(BotInfo):
-    """A bot as it registers itself."""
+    """A bot's registration."""
 
-    default_name: Annotated[
-        Name | None, Field(description="Its name where neither `name` nor the key says one, such as its function's.")
-    ] = None
+    default_name: Annotated[Name | None, Field(description="Used if neither `name` nor the key gives one.")] = None
 
 
 class KeyRequest(Request):
     """A new API key."""
 
     role: Role
-    bot: Annotated[Name | None, Field(description="The one bot name it may act as.")] = None
+    bot: Annotated[Name | None, Field(description="The only bot name it may act as.")] = None
     owner: Name | None = None
-    skills: Annotated[
-        Skills | None, Field(description="What its bot may claim to be able to do; left out: anything.")
-    ] = None
+    skills: Annotated[Skills | None, Field(description="Skills its bot may register; any if omitted.")] = None
     expires_days: Annotated[int | None, Field(ge=1, le=3650)] = None
 
     @model_validator(mode="after")
@@ -352,7 +346,7 @@ class KeyRequest(Request):
 
 
 class KeyRotation(Request):
-    """A new secret for a key; the old one stays good for a while, so that nobody is locked out meanwhile."""
+    """Replaces a key's secret. The old one stays valid for `overlap_seconds`, so that nobody is locked out."""
 
     overlap_seconds: Delay = 0
 
@@ -365,25 +359,25 @@ LeaseCount = Annotated[int, Field(ge=1, le=64)]
 
 
 class LeaseRequest(Request):
-    """A bot asks for work, and waits for it."""
+    """Requests work for a bot, and waits for it."""
 
     bot_id: Id
     max: LeaseCount = 1
     wait_seconds: Annotated[float, Field(ge=0, le=60)] = 25
-    lease_seconds: Annotated[float | None, Field(ge=1, le=3600, description="30 where it is left out.")] = None
-    skills: Annotated[Skills | None, Field(description="Only work for these of its skills.")] = None
-    claim_id: Annotated[Name | None, Field(description="Asked again with the same one, the same leases come.")] = None
+    lease_seconds: Annotated[float | None, Field(ge=1, le=3600, description="Default 30.")] = None
+    skills: Annotated[Skills | None, Field(description="Only work for these skills of the bot.")] = None
+    claim_id: Annotated[Name | None, Field(description="A retry with the same id gets the same leases.")] = None
 
 
 class Usage(Request):
-    """What an attempt has used in all."""
+    """Total tokens and cost of an attempt."""
 
     tokens: Count = 0
     cost_micro_usd: Count = 0
 
 
 class Progress(Request):
-    """How far a bot has come."""
+    """A bot's progress on its attempt."""
 
     fraction: Annotated[float | None, Field(ge=0, le=1)] = None
     message: Text | None = None
@@ -400,14 +394,12 @@ class Failure(Request):
         default="retryable", validation_alias="class", serialization_alias="class"
     )
     message: Text = ""
-    retry_after_seconds: Annotated[Delay | None, Field(description="With class rate_limited only.")] = None
+    retry_after_seconds: Annotated[Delay | None, Field(description="Only with class rate_limited.")] = None
 
     @model_validator(mode="after")
     def _retry_after_has_an_effect(self) -> Failure:
         if self.retry_after_seconds is not None and self.class_ != "rate_limited":
-            raise PydanticCustomError(
-                "retry_after_without_rate_limit", "retry_after_seconds goes with class rate_limited only"
-            )
+            raise PydanticCustomError("retry_after_without_rate_limit", "needs class rate_limited")
         return self
 
     def record(self) -> model.Failure:
@@ -415,37 +407,35 @@ class Failure(Request):
 
 
 class Finding(Request):
-    """One thing an evaluator saw."""
+    """A finding of an evaluator."""
 
     category: Literal["quality", "safety", "rules"] = "quality"
     severity: Literal["info", "minor", "major", "blocker"] = "minor"
     criterion: Annotated[int | None, Field(ge=0, le=99, description="Index into the task's acceptance_criteria.")] = (
         None
     )
-    subtask: Annotated[Name | None, Field(description="Its key.")] = None
+    subtask: Annotated[Name | None, Field(description="Key of the subtask.")] = None
     text: Text = ""
 
 
 class Target(Request):
-    """A subtask to be done again, and what to do better."""
+    """A subtask to redo, with feedback."""
 
     subtask: Name
     feedback: Text = ""
 
 
 class Verdict(Request):
-    """What an evaluator reports."""
+    """An evaluator's result."""
 
     decision: Literal["accept", "rework", "reject"]
     score: Annotated[float | None, Field(ge=0, le=1)] = None
     reasons: Texts = Field(default_factory=list)
     findings: Annotated[list[Finding], Field(max_length=100)] = Field(default_factory=list)
     targets: Annotated[
-        list[Target], Field(max_length=graph.SUBTASKS_MAX, description="With rework only: what is done again.")
+        list[Target], Field(max_length=graph.SUBTASKS_MAX, description="With rework: subtasks to redo.")
     ] = Field(default_factory=list)
-    subtasks: Annotated[SubTasks, Field(description="With rework only: what is done besides.")] = Field(
-        default_factory=list
-    )
+    subtasks: Annotated[SubTasks, Field(description="With rework: additional subtasks.")] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _rework_alone_changes_the_plan(self) -> Verdict:
@@ -465,51 +455,44 @@ class Verdict(Request):
 
 
 class Claim(Request):
-    """Ask for the next work along with a report. It never waits."""
+    """Requests the next work along with a report, without waiting."""
 
     max: LeaseCount = 1
     claim_id: Name | None = None
 
 
 class Result(Request):
-    """What came of one attempt: a plan, an output, a verdict, or a failure.
+    """The result of an attempt: a plan, an output, a verdict, or a failure.
 
-    Plan and verdict stay as they were sent. What is wrong with them is told to the bot under its lease (`read_plan`,
-    `read_verdict`), which is not what happens to a request that cannot be read at all.
+    Plan and verdict are validated separately (`read_plan`, `read_verdict`); the bot gets their errors under its lease.
     """
 
-    lease_id: Annotated[
-        LeaseId | None, Field(description="May be left out by a bot that had one lease on the task.")
-    ] = None
+    lease_id: Annotated[LeaseId | None, Field(description="Optional if the bot has one lease on the task.")] = None
     status: Literal["succeeded", "failed"]
     plan: Annotated[Json, Unread(Plan | None)] = None
     output: Output = None
     verdict: Annotated[Json, Unread(Verdict | None)] = None
-    error: Annotated[Failure | None, Field(description="With status failed.")] = None
+    error: Annotated[Failure | None, Field(description="Only with status failed.")] = None
     usage: Usage | None = None
-    progress: Annotated[Progress | None, Field(description="The last that is said of the attempt; it is kept.")] = None
+    progress: Annotated[Progress | None, Field(description="Final progress of the attempt; it is stored.")] = None
 
     @model_validator(mode="after")
     def _one_content(self) -> Result:
         filled = sum(content is not None for content in (self.plan, self.output, self.verdict))
         if self.status == "failed":
             if filled:
-                raise PydanticCustomError(
-                    "content_with_failure", "must not have a plan, output or verdict where status is failed"
-                )
+                raise PydanticCustomError("content_with_failure", "a failure has no plan, output or verdict")
         elif self.error is not None:
             raise PydanticCustomError("error_with_success", "must not have an error where status is succeeded")
         elif filled > 1:
             raise PydanticCustomError("content_ambiguous", "must have one of plan, output and verdict, not several")
         elif not filled and "output" not in self.model_fields_set:
-            raise PydanticCustomError(
-                "content_missing", "one of plan, output and verdict is required where status is succeeded"
-            )
+            raise PydanticCustomError("content_missing", "plan, output or verdict is required")
         return self
 
     @property
     def kind(self) -> Literal["plan", "output", "verdict", "failure"]:
-        """Which of the four it is. An `output` may be null; a plan or verdict of null is none."""
+        """Which of the four it is. An `output` may be null; a null plan or verdict counts as absent."""
         if self.status == "failed":
             return "failure"
         if self.plan is not None:
@@ -518,11 +501,11 @@ class Result(Request):
 
     @property
     def failure(self) -> Failure:
-        """Of a failed attempt: what was said about it, or nothing but that it failed."""
+        """The error of a failed attempt, or a default one if none was given."""
         return self.error if self.error is not None else Failure()
 
     def content(self) -> dict[str, Json]:
-        """What makes two reports the same: status and content, without use and claim. JSON, keys unsorted."""
+        """Return what identifies a report: status and content, without usage and claim. JSON, keys unsorted."""
         match self.kind:
             case "failure":
                 return {"status": self.status, "error": self.failure.model_dump(by_alias=True)}
@@ -535,14 +518,14 @@ class Result(Request):
 
 
 class Report(Result):
-    """The result of one attempt, and perhaps the wish for the next work."""
+    """The result of an attempt, optionally with a claim for the next work."""
 
     bot_id: Id
     claim: Claim | None = None
 
 
 class BatchResult(Result):
-    """One of several results."""
+    """A result of a batch."""
 
     task_id: Id | None = None
 
@@ -554,7 +537,7 @@ class BatchResult(Result):
 
 
 class ReportBatch(Request):
-    """Several results of one bot, each taken or refused by itself: read each as a `BatchResult`."""
+    """A batch of one bot's `BatchResult`; each is accepted or refused separately."""
 
     bot_id: Id
     results: Annotated[list[Annotated[Json, Unread(BatchResult)]], Field(min_length=1, max_length=BATCH_MAX)]
@@ -562,38 +545,36 @@ class ReportBatch(Request):
 
 
 class Beat(Request):
-    """A sign of life for one lease."""
+    """The heartbeat of one lease."""
 
     lease_id: LeaseId
     progress: Progress | None = None
-    usage: Annotated[Usage | None, Field(description="The attempt's total so far, not what was added.")] = None
+    usage: Annotated[Usage | None, Field(description="The attempt's total so far, not the increase.")] = None
     checkpoint: Checkpoint = None
-    messages_after: Annotated[
-        Id | None, Field(description="The last message about the task that was heard; what came after it is told.")
-    ] = None
+    messages_after: Annotated[Id | None, Field(description="Last message received; the answer has later ones.")] = None
 
 
 class StuckCode(Request):
-    """Code of a bot that does not end though its lease is gone."""
+    """Bot code that is still running after its lease ended."""
 
-    work_id: Annotated[Id, Field(description="The work that it was at.")]
-    seconds: Annotated[float, Field(ge=0, le=YEAR_SECONDS, description="How long its lease has been gone.")]
-    where: Annotated[str, Field(max_length=300, description="Where it stands: file, line and function.")] = ""
+    work_id: Annotated[Id, Field(description="The work item it was leased for.")]
+    seconds: Annotated[float, Field(ge=0, le=YEAR_SECONDS, description="Time since its lease ended.")]
+    where: Annotated[str, Field(max_length=300, description="Its position: file, line and function.")] = ""
 
 
 class Heartbeat(Request):
-    """A bot's sign of life, with all its leases."""
+    """A bot's heartbeat, with all its leases."""
 
     leases: Annotated[list[Beat], Field(max_length=LEASES_MAX)] = Field(default_factory=list)
     stuck: Annotated[
         list[StuckCode],
-        Field(max_length=LEASES_MAX, description="Code that goes on though its lease is gone, and holds a place."),
+        Field(max_length=LEASES_MAX, description="Code still running after its lease ended; it uses capacity."),
     ] = Field(default_factory=list)
 
 
 class Release(Request):
-    """Give work back."""
+    """Releases work without a result."""
 
     reason: Text | None = None
-    delay_seconds: Annotated[Delay, Field(description="Handed out again no sooner.")] = 0
+    delay_seconds: Annotated[Delay, Field(description="Not handed out again before this.")] = 0
     progress: Progress | None = None

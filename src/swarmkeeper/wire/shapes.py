@@ -1,6 +1,6 @@
-"""What all records are made of: the two base classes, bounded kinds of fields, and times. No record of its own.
+"""Base classes of all records, bounded field types, and times. Defines no record itself.
 
-Bounds live here once; a number without a reason beside it is one that design and documentation fix.
+Bounds are defined only here. A number without a reason beside it is fixed by the documentation.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ MIB = 1024 * 1024
 BODY_BYTES_MAX = MIB
 LONG_BODY_BYTES_MAX = 16 * MIB  # POST /tasks, /tasks:batch and results
 WEEK_SECONDS = 7 * 24 * 3600
-YEAR_SECONDS = 365 * 24 * 3600  # longer than any deadline means; a typing error, rather than a plan
+YEAR_SECONDS = 365 * 24 * 3600  # a longer deadline is a typo rather than a plan
 BATCH_MAX = 500
-LEASES_MAX = 1000  # of one bot: what a heartbeat may list, and so what capacity may be
+LEASES_MAX = 1000  # of one bot: limits the entries of a heartbeat, and so the capacity
 
 
 class Request(BaseModel):
-    """What is sent to us: strict types, and a field we do not know is refused, since it is a typing error."""
+    """Base of requests: types are strict, and unknown fields are refused, because they are typos."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -48,7 +48,7 @@ class Request(BaseModel):
         allow_inf_nan=False,
         validate_by_name=True,
         validate_by_alias=True,
-        defer_build=True,  # a bot uses a few of the records: each is built when it is first used
+        defer_build=True,  # a bot uses few of the records: build each on first use
     )
 
     @classmethod
@@ -59,7 +59,7 @@ class Request(BaseModel):
 
 
 class Answer(BaseModel):
-    """What we send: may gain fields, so whoever reads it passes over those they do not know."""
+    """Base of answers: readers ignore unknown fields, because answers may gain some."""
 
     model_config = ConfigDict(
         extra="ignore", frozen=True, validate_by_name=True, validate_by_alias=True, defer_build=True
@@ -70,11 +70,15 @@ ReadRequest = TypeVar("ReadRequest", bound=Request)
 
 
 def read(model: type[ReadRequest], raw: Json, *, safe: Safe = hidden, at: Path = ()) -> ReadRequest:
-    """The request in a parsed document.
+    """Validate a parsed document as a request of type `model`.
+
+    Args:
+        safe: redacts a name that is not in our schema, for error messages.
+        at: path of `raw` in the request.
 
     Raises:
-        Invalid: with every place that is wrong, each below `at`.
-        NotSupported: all that is wrong is fields of things that this version does not have.
+        Invalid: with every error and its position.
+        NotSupported: every error is a field of a feature that this version does not have.
     """
     try:
         return model.model_validate(raw)
@@ -86,25 +90,25 @@ def read(model: type[ReadRequest], raw: Json, *, safe: Safe = hidden, at: Path =
 
 
 ReadAnswer = TypeVar("ReadAnswer", bound=BaseModel)
-_OF_AN_ANSWER = "answer"  # the context of validators that hold requests alone to their rule
+_IN_ANSWER = "answer"  # validation context: validators that check only requests skip answers
 
 
 def read_answer(model: type[ReadAnswer], raw: Json) -> ReadAnswer:
-    """What the server said, unknown fields passed over, also by records that are strict about them in requests.
+    """Validate a server's answer. Ignores unknown fields, even in records that refuse them in requests.
 
     Raises:
-        ValidationError: this is no such answer.
+        ValidationError: `raw` is not an answer of this type.
     """
-    return model.model_validate(raw, strict=False, extra="ignore", context=_OF_AN_ANSWER)
+    return model.model_validate(raw, strict=False, extra="ignore", context=_IN_ANSWER)
 
 
-# ---- kinds of fields -----------------------------------------------------------------------------------------------
+# ---- field types ---------------------------------------------------------------------------------------------------
 
 
 class Unread:
-    """Takes whatever JSON is there: it is read later and by itself, so that its errors are not its neighbours'.
+    """Accepts any JSON. It is validated separately later, so that its errors do not affect other fields.
 
-    `documented` is what it should hold, for the schema alone.
+    `documented` is the expected type; it is used only in the schema.
     """
 
     def __init__(self, documented: Any = None) -> None:
@@ -123,19 +127,19 @@ class Unread:
 
 
 def something_not_null(schema: dict[str, Any]) -> None:
-    """For the schema of a record of changes: at least one, and what is not to be changed is left out, not null."""
+    """Change the schema of a patch: at least one field is required, and fields are omitted rather than null."""
     schema["minProperties"] = 1
-    for each in schema["properties"].values():
-        (branch,) = (branch for branch in each.pop("anyOf") if branch != {"type": "null"})
-        del each["default"]
-        each.update(branch)
+    for field in schema["properties"].values():
+        (branch,) = (branch for branch in field.pop("anyOf") if branch != {"type": "null"})
+        del field["default"]
+        field.update(branch)
 
 
 def json_within(bytes_max: int) -> AfterValidator:
-    """At most so many bytes as compact UTF-8 JSON."""
+    """Limit a value to `bytes_max` bytes as compact UTF-8 JSON."""
 
     def check(value: Json) -> Json:
-        # Most are empty or short texts: those need no encoding to be measured (each character is at most 6 bytes).
+        # Most values are empty or short strings and need no encoding: a character takes at most 6 bytes.
         if not value or (isinstance(value, str) and len(value) * 6 + 2 <= bytes_max):
             return value
         try:
@@ -155,30 +159,30 @@ def _plain(seconds: float) -> float:
     return int(seconds) if seconds.is_integer() else seconds
 
 
-# 900 stays 900, and is not shown as 900.0.
+# Shows 900 as 900, not as 900.0.
 _Plain = AfterValidator(_plain)
 
 
 def _one_line(text: str, info: ValidationInfo) -> str:
-    # What an older version has taken is still told.
-    if info.context != _OF_AN_ANSWER and not texts.is_line(text):
+    # Text that an older version accepted must still be readable.
+    if info.context != _IN_ANSWER and not texts.is_line(text):
         raise PydanticCustomError("not_a_line", texts.LINE_RULE)
     return text
 
 
-# Written so that Python and JSON Schema read it alike.
+# Valid as a Python and as a JSON Schema pattern.
 _LINE_PATTERN = f"^[^{texts.NOT_IN_A_LINE}]*$"
 _Line = AfterValidator(_one_line)
 _Pattern = Field(json_schema_extra={"pattern": _LINE_PATTERN})
 
-# A place that others may be sent to one day: no script, no file, and no password that lists would show.
+# Others may be sent to this address one day: no script, no file, and no password that lists would show.
 _WEB_ADDRESS = re.compile(
     r"[Hh][Tt][Tt][Pp][Ss]?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~%-]+)(:[0-9]{1,5})?([/?#][!-~]*)?", re.ASCII
 )
 
 
 def _web_address(text: str, info: ValidationInfo) -> str:
-    if info.context != _OF_AN_ANSWER and _WEB_ADDRESS.fullmatch(text) is None:
+    if info.context != _IN_ANSWER and _WEB_ADDRESS.fullmatch(text) is None:
         raise PydanticCustomError("not_a_web_address", "must be a URL of http or https, without user or password")
     return text
 
@@ -193,7 +197,7 @@ Title = Annotated[str, Field(min_length=1, max_length=500), _Line, _Pattern]
 Description = Annotated[str, Field(max_length=64 * 1024)]
 Name = Annotated[str, Field(min_length=1, max_length=128), _Line, _Pattern]
 NameOrNone = Annotated[str, Field(max_length=128), _Line, _Pattern]  # "" is the name of the only instance
-# Pydantic would make its pattern the name of a property, which generators of clients cannot read.
+# Pydantic would use the pattern as a property name, which client generators cannot read.
 _LabelName = Annotated[str, Field(min_length=1, max_length=128), _Line]
 _LABEL_NAMES = {"propertyNames": {"minLength": 1, "maxLength": 128, "pattern": _LINE_PATTERN}}
 Text = Annotated[str, Field(max_length=8 * 1024)]
@@ -202,7 +206,7 @@ Skills = Annotated[list[Name], Field(max_length=100)]
 Labels = Annotated[dict[_LabelName, NameOrNone], Field(max_length=32, json_schema_extra=_LABEL_NAMES)]
 Object = dict[str, Json]
 Metadata = Annotated[Object, json_within(16 * 1024), Field(description="Any object of at most 16 KiB, handed to bots.")]
-Input = Annotated[Object, json_within(MIB), Field(description="What the work is about; at most 1 MiB.")]
+Input = Annotated[Object, json_within(MIB), Field(description="Input of the work; at most 1 MiB.")]
 Output = Annotated[Json, json_within(8 * MIB), Field(description="Any JSON of at most 8 MiB.")]
 Checkpoint = Annotated[
     Json, json_within(64 * 1024), Field(description="Any JSON of at most 64 KiB, for the next attempt.")
@@ -210,7 +214,7 @@ Checkpoint = Annotated[
 Priority = Annotated[int, Field(ge=0, le=9, description="0 to 9; 9 goes first.")]
 Attempts = Annotated[int, Field(ge=1, le=100)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
-# A shorter time than a millisecond is below what any clock between two machines can tell.
+# Clocks of two machines never agree to less than a millisecond.
 Timeout = Annotated[float, Field(ge=0.001, le=WEEK_SECONDS), _Plain]
 Deadline = Annotated[float, Field(ge=0.001, le=YEAR_SECONDS), _Plain]
 Delay = Annotated[float, Field(ge=0, le=WEEK_SECONDS), _Plain]
@@ -221,21 +225,22 @@ def _from_micros(value: Any) -> Any:
     return at(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-# Inside, a time is an integer of microseconds; Pydantic alone would guess whether an integer means seconds.
+# Internally a time is an integer of microseconds. Pydantic would guess whether an integer means seconds.
 Time = Annotated[AwareDatetime, BeforeValidator(_from_micros, json_schema_input_type=datetime)]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def at(micros: int) -> datetime:
+    """Convert microseconds since 1970 to a UTC datetime."""
     return _EPOCH + timedelta(microseconds=micros)
 
 
 def rfc3339(micros: int) -> str:
-    """2026-01-31T23:59:59.000001Z: UTC, always with six decimals, so that texts sort as their times do."""
+    """Format as 2026-01-31T23:59:59.000001Z: UTC with six decimals, so that strings sort in time order."""
     return at(micros).isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def micros(seconds: float) -> int:
-    """A duration as it is kept inside."""
+    """Convert seconds to microseconds, the internal unit of time."""
     return round(seconds * 1_000_000)

@@ -1,4 +1,4 @@
-"""Version 1 of the wire: every public record under one name. What they say is in requests.py and answers.py."""
+"""Version 1 of the API: all public records in one namespace."""
 
 from swarmkeeper.core.states import TaskStatus
 from swarmkeeper.wire.answers import (

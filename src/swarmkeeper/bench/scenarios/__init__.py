@@ -1,1 +1,1 @@
-"""The measurements: one module for each."""
+"""One module per scenario."""

@@ -1,5 +1,5 @@
-"""What a claim costs where many times as much waits. SQLite counts the steps of its virtual machine, so that the
-answer does not depend on a clock; processor time is told beside it.
+"""Compares the cost of a claim with a small and with a large backlog. SQLite counts steps of its virtual machine, so
+the result does not depend on a clock; processor time is reported as well.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from swarmkeeper.settings import Settings
 from swarmkeeper.storage.sqlite.store import SqliteStore
 
 CLAIMS = 100
-TIMES = 100  # what the large backlog is of the small one
-A_TASK = 500  # subtasks: what a submission writes in its own commit
+TIMES = 100  # ratio of the large to the small backlog
+A_TASK = 500  # subtasks per task: as many as a submission writes in its own commit
 SKILLS = tuple(f"skill{number}" for number in range(10))
 
 MEANING = {
-    "steps": "ratio of what a claim makes SQLite do, large backlog to small",
-    "cpu": "ratio of processor time of a claim, large backlog to small",
-    "steps_small": "steps of SQLite's virtual machine for one claim, its commit included",
+    "steps": "ratio of SQLite's steps per claim, large backlog to small",
+    "cpu": "ratio of processor time per claim, large backlog to small",
+    "steps_small": "steps of SQLite's virtual machine per claim, including its commit",
 }
 
 
@@ -39,7 +39,7 @@ async def backlog(options: Options, *, times: int = TIMES) -> Report:
     large = chosen.tasks
     small = large // times
     if small < CLAIMS:
-        raise CannotMeasure(f"--tasks is what waits, at least {CLAIMS * times}")
+        raise CannotMeasure(f"--tasks is the number of waiting subtasks; use at least {CLAIMS * times}")
     place = Place(chosen.store)
     try:
         described = machine.describe(place.path.parent)
@@ -72,7 +72,7 @@ async def backlog(options: Options, *, times: int = TIMES) -> Report:
 
 
 async def _fill(swarm: Orchestrator, items: int) -> None:
-    """So many subtasks more that wait for a bot, over ten queues."""
+    """Add `items` ready subtasks, spread over ten queues."""
     while items > 0:
         count = min(items, A_TASK)
         items -= count
@@ -84,7 +84,7 @@ async def _fill(swarm: Orchestrator, items: int) -> None:
 
 
 async def _claims(swarm: Orchestrator, bot: str) -> dict[str, float]:
-    """The median claim, each in a batch of its own."""
+    """Return the medians of claims, each in its own batch."""
     clock = SystemClock()
     steps, cpu, wall = [], [], []
     with counted(swarm.store) as count:
@@ -103,7 +103,7 @@ async def _claims(swarm: Orchestrator, bot: str) -> dict[str, float]:
 
 @contextmanager
 def counted(store: SqliteStore) -> Iterator[list[int]]:
-    """The steps of each statement that the store's writing connection runs in the block."""
+    """Collect the steps of each statement that the store's writing connection runs in the block."""
     steps: list[int] = []
 
     def ended(event: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
-"""One task with thousands of subtasks (one that all others need, and a last one that needs them all) against as many
-tasks of one subtask: neither may be much dearer, no batch may hold the engine for long, and another tenant's bots must
-not feel it.
+"""Compares one task of thousands of subtasks (all depend on the first, and the last depends on all) with as many tasks
+of one subtask: the costs must be similar, no batch may hold the engine for long, and another tenant's bots must not be
+slowed down.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from swarmkeeper.bench.swarm import SKILL, WAIT_SECONDS, Swarm
 from swarmkeeper.clock import SystemClock
 
 OUTPUT = {"done": True}
-A_CALL = 500  # tasks that are submitted at once
-QUIET = 50  # claims of the other tenant before anything else goes on
+A_CALL = 500  # tasks submitted per call
+QUIET = 50  # claims of the other tenant on the idle system
 
 MEANING = {
-    "total": "ratio of seconds: one task to many small ones",
-    "batch_max_ms_one": "the longest batch of the engine while the one task ran, its fsync included",
-    "neighbour_p99": "ratio of the 99th percentile of another tenant's claims: while the one task runs to before",
+    "total": "ratio of durations: one large task to many small ones",
+    "batch_max_ms_one": "the longest batch of the engine during the large task, including its fsync",
+    "neighbour_p99": "ratio of the 99th percentile of another tenant's claims: during the large task to before",
 }
 
 
@@ -31,9 +31,9 @@ async def fanout(options: Options) -> Report:
     chosen = options.chosen(tasks=10_000, bots=4, batch=50)
     items = chosen.tasks
     if items < 3:
-        raise CannotMeasure("--tasks is how many subtasks the one task has: at least 3")
+        raise CannotMeasure("--tasks is the number of subtasks of the large task: at least 3")
     if chosen.store is not None:
-        raise CannotMeasure("this scenario makes two stores: it takes no --store")
+        raise CannotMeasure("this scenario makes two stores and does not take --store")
     async with Server(None) as server:
         machine, durability = await server.describe()
         one = await _one(server, chosen)
@@ -104,11 +104,11 @@ async def _many(server: Server, chosen: Chosen) -> dict[str, float]:
         ids: list[str] = []
         for begin in range(0, items, A_CALL):
             answer = await client.post("/tasks:batch", {"tasks": [small] * min(A_CALL, items - begin)})
-            ids += [one["task"]["id"] for one in answer["results"]]
+            ids += [result["task"]["id"] for result in answer["results"]]
         for task_id in reversed(ids):
             await _finish(client, task_id)
             if sum(worker.reported for worker in swarm.workers) == items:
-                break  # every result is accepted, and with it every task is final
+                break  # every result was accepted, so every task is final
         seconds = (clock.monotonic() - began) / 1_000_000
     return {"seconds": seconds, "batch_max_ms": (await server.figures())["batch_seconds_max"] * 1000}
 
@@ -122,7 +122,7 @@ async def _finish(client: Connection, task_id: str) -> None:
 
 
 class Neighbour:
-    """A bot of another tenant, for which there always is something to lease."""
+    """A bot of another tenant that always finds work."""
 
     def __init__(self, connection: Connection, bot: str) -> None:
         self._connection, self._bot = connection, bot
@@ -135,7 +135,7 @@ class Neighbour:
         return cls(connection, (await connection.post("/bots/register", sent))["id"])
 
     async def claim(self) -> float:
-        """Milliseconds that one claim took."""
+        """Submit a task and claim it; return the milliseconds that the claim took."""
         await self._connection.post(
             "/tasks", {"title": "Next door", "evaluation": "none", "subtasks": _large(3)["subtasks"][:1]}
         )
@@ -148,16 +148,16 @@ class Neighbour:
 
     @asynccontextmanager
     async def claiming(self) -> AsyncIterator[list[float]]:
-        """What claims took, one after another, while the block ran."""
+        """Claim again and again during the block; collect the milliseconds that each claim took."""
         took: list[float] = []
         over = asyncio.Event()
 
-        async def go_on() -> None:
+        async def claim_repeatedly() -> None:
             while not over.is_set():
                 took.append(await self.claim())
 
         async with asyncio.TaskGroup() as group:
-            group.create_task(go_on())
+            group.create_task(claim_repeatedly())
             try:
                 yield took
             finally:

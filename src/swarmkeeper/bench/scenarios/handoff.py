@@ -1,4 +1,4 @@
-"""How soon a subtask is with a waiting bot after the result that it needed was posted."""
+"""Measures how soon a waiting bot gets a subtask after the result it depends on was posted."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from swarmkeeper.bench.server import Server
 from swarmkeeper.clock import SystemClock
 
 MEANING = {
-    "handoff_p50_ms": "the result's first byte sent to the dependent's lease read, on two connections",
-    "handoff_over_fsync_p50_ms": "what of it is not the disk: less the machine's median fsync",
-    "answered_p50_ms": "the result's first byte sent to its answer read",
+    "handoff_p50_ms": "from sending the result to reading the dependent's lease, on two connections",
+    "handoff_over_fsync_p50_ms": "the same without the disk: minus the machine's median fsync",
+    "answered_p50_ms": "from sending the result to reading its answer",
 }
 OUTPUT = {"text": "x" * 100}
 
@@ -56,24 +56,24 @@ async def _register(connection: Connection, skill: str) -> str:
 async def _once(
     client: Connection, maker: Connection, taker: Connection, first: str, second: str, number: int
 ) -> tuple[float, float]:
-    """Milliseconds until the dependent was leased, and until the result was answered."""
+    """Return the milliseconds until the dependent was leased, and until the result was answered."""
     subtasks = [
         {"key": "a", "description": "", "required_skills": ["first"]},
         {"key": "b", "description": "", "required_skills": ["second"], "depends_on": ["a"]},
     ]
     await client.post("/tasks", {"title": f"Hand over {number}", "evaluation": "none", "subtasks": subtasks})
-    # It is parked before the maker has its lease: on one server calls are taken in the order in which they come.
+    # This poll is parked before the maker gets its lease: the server handles calls in the order they arrive.
     waiting = asyncio.create_task(taker.post("/leases", {"bot_id": second, "wait_seconds": 25}))
     (lease,) = (await maker.post("/leases", {"bot_id": first, "wait_seconds": 25}))["leases"]
     if waiting.done():
-        raise CannotMeasure("a subtask was leased before what it needs was done")
+        raise CannotMeasure("a subtask was leased before its dependency was done")
     report = {"bot_id": first, "lease_id": lease["lease_id"], "status": "succeeded", "output": OUTPUT}
     began = SystemClock().monotonic()
     await maker.post(f"/tasks/{lease['task_id']}/results", report)
     (dependent,) = (await waiting)["leases"]
     took = (taker.answered_at - began) / 1000, (maker.answered_at - began) / 1000
     if dependent["upstream"] != {"a": OUTPUT}:
-        raise CannotMeasure("a subtask did not get what it needs")
+        raise CannotMeasure("a subtask did not get its dependency's output")
     report = {"bot_id": second, "lease_id": dependent["lease_id"], "status": "succeeded", "output": {}}
     await taker.post(f"/tasks/{lease['task_id']}/results", report)
     return took

@@ -1,4 +1,4 @@
-"""What the signs of life of many bots cost: each beats for all its leases at the pace that leases are made for."""
+"""Measures the cost of the heartbeats of many bots. Each sends one for all its leases at the usual pace."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from swarmkeeper.bench.swarm import SKILL
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.core.model import Limits
 
-# A lease says when its next beat is due: a third of its time.
+# The next heartbeat of a lease is due after a third of its duration.
 EVERY_SECONDS = Limits().lease_ttl / 3 / 1_000_000
-LEASE_SECONDS = 3600  # asked for, so that the first ones do not end while the last ones are still being taken
+LEASE_SECONDS = 3600  # long, so that the first leases do not expire while the last ones are claimed
 CONNECTIONS = 8
-A_CALL = 64  # leases that are claimed at once
+A_CALL = 64  # leases claimed per call
 
 MEANING = {
-    "core_share": "processor time of the server for the beats alone, of one core: what idling costs is taken off",
-    "beats_per_second": "each tells of all leases of a bot, for the first time, so that each is written down",
-    "beat_p99_ms": "a beat sent to its answer read",
+    "core_share": "share of one core that the server spends on heartbeats; idle time is subtracted",
+    "beats_per_second": "each is the first for all leases of a bot, so each is written to the store",
+    "beat_p99_ms": "from sending a heartbeat to reading its answer",
 }
 
 
 async def heartbeats(options: Options, *, seconds: float = EVERY_SECONDS) -> Report:
-    """`seconds` is how long it is measured; each bot beats once in EVERY_SECONDS."""
+    """Measure for `seconds`; each bot sends one heartbeat every EVERY_SECONDS."""
     chosen = options.chosen(subtasks=10, bots=1000)
     bots, each = chosen.bots, chosen.subtasks
     async with Server(chosen.store) as server:
@@ -71,13 +71,13 @@ async def _register(connections: list[Connection], bots: int, capacity: int) -> 
             names.append(bot["id"])
 
     async with asyncio.TaskGroup() as group:
-        for place, connection in enumerate(connections):
-            group.create_task(some(connection, range(place, bots, len(connections))))
+        for index, connection in enumerate(connections):
+            group.create_task(some(connection, range(index, bots, len(connections))))
     return names
 
 
 async def _lease(server: Server, connections: list[Connection], bots: list[str], each: int) -> dict[str, list[str]]:
-    """The leases that each bot has taken."""
+    """Let each bot claim `each` leases; return the lease ids by bot."""
     client = await server.connect(await server.key("client"))
     subtasks = [{"key": f"s{number}", "description": "", "required_skills": [SKILL]} for number in range(each)]
     task = {"title": "Hold", "evaluation": "none", "subtasks": subtasks}
@@ -88,21 +88,21 @@ async def _lease(server: Server, connections: list[Connection], bots: list[str],
     async def some(connection: Connection, own: list[str]) -> None:
         for bot in own:
             while len(held[bot]) < each:
-                most = min(A_CALL, each - len(held[bot]))
-                asked = {"bot_id": bot, "max": most, "lease_seconds": LEASE_SECONDS, "wait_seconds": 0}
+                count = min(A_CALL, each - len(held[bot]))
+                asked = {"bot_id": bot, "max": count, "lease_seconds": LEASE_SECONDS, "wait_seconds": 0}
                 leases = (await connection.post("/leases", asked))["leases"]
                 if not leases:
                     raise CannotMeasure("a bot found nothing to lease")
                 held[bot] += [lease["lease_id"] for lease in leases]
 
     async with asyncio.TaskGroup() as group:
-        for place, connection in enumerate(connections):
-            group.create_task(some(connection, bots[place :: len(connections)]))
+        for index, connection in enumerate(connections):
+            group.create_task(some(connection, bots[index :: len(connections)]))
     return held
 
 
 async def _cpu(server: Server, seconds: float) -> float | None:
-    """Processor time that the server takes while nothing happens."""
+    """Return the processor time that the idle server uses in `seconds`, or None if not available."""
     before = await server.figures()
     await SystemClock().sleep(round(seconds * 1_000_000))
     after = await server.figures()
@@ -118,14 +118,14 @@ def _beat_of(leases: list[str]) -> dict[str, list[dict[str, str]]]:
 async def _beat(
     connections: list[Connection], held: dict[str, list[str]], per_second: float, seconds: float
 ) -> list[float]:
-    """Milliseconds that each beat took; they are spread evenly, as those of bots that know nothing of each other."""
+    """Send heartbeats, spread evenly over time; return the milliseconds that each took."""
     clock = SystemClock()
     took: list[float] = []
     bots = list(held.items())
     began = clock.monotonic()
 
-    async def some(place: int, connection: Connection) -> None:
-        number = place
+    async def some(index: int, connection: Connection) -> None:
+        number = index
         while number < max(1, round(per_second * seconds)):
             due = began + round(number / per_second * 1_000_000)
             await clock.sleep(due - clock.monotonic())
@@ -133,11 +133,11 @@ async def _beat(
             sent = clock.monotonic()
             answer = await connection.post(f"/bots/{bot}:heartbeat", _beat_of(leases))
             took.append((connection.answered_at - sent) / 1000)
-            if any(one["directive"] != "continue" for one in answer["leases"]):
-                raise CannotMeasure("a lease was lost while its bot was beating")
+            if any(lease["directive"] != "continue" for lease in answer["leases"]):
+                raise CannotMeasure("a lease was lost although its bot sent heartbeats")
             number += len(connections)
 
     async with asyncio.TaskGroup() as group:
-        for place, connection in enumerate(connections):
-            group.create_task(some(place, connection))
+        for index, connection in enumerate(connections):
+            group.create_task(some(index, connection))
     return took

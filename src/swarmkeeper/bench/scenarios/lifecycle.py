@@ -1,5 +1,5 @@
-"""How many whole lives of tasks a second: W(n, k) over HTTP, durable, with bots outside; before it, how long one task
-takes where nothing else is going on. Server, bots and client are three processes; what each has used is told.
+"""Measures complete tasks per second: W(n, k) over HTTP, durable, with external bots; and before that the duration of
+single tasks on an idle system. Server, bots and client are three processes, and the usage of each is reported.
 """
 
 from __future__ import annotations
@@ -17,43 +17,43 @@ from swarmkeeper.bench.server import Server
 from swarmkeeper.clock import SystemClock
 
 ALONE = 50  # tasks, one after another
-CLIENTS = 8  # connections that hand tasks in and wait for them
+CLIENTS = 8  # connections that submit tasks and wait for them
 BATCH = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How the bots work: `batch` results in a call, 0 for bots of the SDK, which batch what is done together."""
+    """How the bots work: `batch` results per call; 0 for SDK bots, which batch results that are ready together."""
 
     name: str
     batch: int
     bots: int
-    submits: int  # tasks in a call of the client
+    submits: int  # tasks per call of the client
 
 
 WAYS = (Way("single", 1, 16, 1), Way("batched", BATCH, 4, BATCH), Way("sdk", 0, 4, BATCH))
 
-_OF_WAYS = {
-    "single": "lean bots (16), one result a call, which claims the next work too",
-    "batched": f"lean bots (4), {BATCH} results a call",
-    "sdk": "bots of the SDK (4), which batch what is done together",
+_WAY_MEANING = {
+    "single": "16 lean bots, one result per call, which also claims the next work",
+    "batched": f"4 lean bots, {BATCH} results per call",
+    "sdk": "4 SDK bots, which batch results that are ready together",
 }
 MEANING = {
     "tasks_per_second": "from the first submission to the last result read and checked",
     "server_cpu_ms_per_1000_subtasks": "processor time of the server",
-    "bots_cpu_ms_per_1000_subtasks": "of the bots' process",
-    "client_cpu_ms_per_1000_subtasks": "of the process that submits and waits",
-    "cpu_ms_per_1000_subtasks": "of all three",
-    "commits_per_task": "batches of the engine; each is one commit, at most one fsync",
-    "commands_per_commit": "submissions and reports that shared a commit, on average",
+    "bots_cpu_ms_per_1000_subtasks": "processor time of the bots' process",
+    "client_cpu_ms_per_1000_subtasks": "processor time of the process that submits and waits",
+    "cpu_ms_per_1000_subtasks": "processor time of all three processes",
+    "commits_per_task": "batches of the engine; each is one commit with at most one fsync",
+    "commands_per_commit": "average number of submissions and reports per commit",
     "calls_per_task": "HTTP requests of bots and client",
-    "alone_p50_ms": "one task on an idle system, submitted to ARCHIVED read",
-    "batch_max_ms": "the longest batch of the engine, its fsync included",
+    "alone_p50_ms": "one task on an idle system, from its submission to reading it ARCHIVED",
+    "batch_max_ms": "the longest batch of the engine, including its fsync",
 }
 
 
 async def lifecycle(options: Options, server: type[Server] = Server) -> Report:
-    """Each way in turn, on a server of its own; `--batch` chooses a size for lean bots instead."""
+    """Measure each way on its own server; with `--batch`, only lean bots with that batch size."""
     chosen = options.chosen(tasks=200, subtasks=5, bots=16, batch=1)
     ways: Sequence[Way] = (Way("", chosen.batch, chosen.bots, chosen.batch),)
     if options.batch is None:
@@ -62,17 +62,17 @@ async def lifecycle(options: Options, server: type[Server] = Server) -> Report:
     figures: dict[str, Figure] = {}
     meaning = dict(MEANING)
     described = None
-    for place, way in enumerate(ways):
-        store = chosen.store if chosen.store is None or not place else f"{chosen.store}.{way.name}"
+    for index, way in enumerate(ways):
+        store = chosen.store if chosen.store is None or not index else f"{chosen.store}.{way.name}"
         async with server(store) as started:
             described = described or await started.describe()
             found = await _measured(started, chosen, way)
-        before = f"{way.name}_" if way.name else ""
-        figures |= {before + name: value for name, value in found.items()}
-        meaning |= {before + name: words for name, words in MEANING.items()}
+        prefix = f"{way.name}_" if way.name else ""
+        figures |= {prefix + name: value for name, value in found.items()}
+        meaning |= {prefix + name: text for name, text in MEANING.items()}
         if way.name:
-            meaning[before + "tasks_per_second"] = _OF_WAYS[way.name]
-    assert described is not None, "there is one way at least"
+            meaning[prefix + "tasks_per_second"] = _WAY_MEANING[way.name]
+    assert described is not None, "there is at least one way"
     machine, durability = described
     return Report(
         scenario="lifecycle",
@@ -92,7 +92,7 @@ async def _measured(server: Server, chosen: Chosen, way: Way) -> dict[str, Figur
         crew.watched(),
     ):
         alone = await one_by_one(await server.connect(key), min(chosen.tasks, ALONE), chosen.subtasks)
-        # Not before: a server hangs up on whoever connects and says nothing.
+        # Not earlier: the server closes connections that send nothing.
         clients = [await server.connect(key) for _ in range(CLIENTS)]
         figures = await together(
             server, crew, clients, tasks=range(chosen.tasks), subtasks=chosen.subtasks, submits=way.submits
@@ -101,7 +101,7 @@ async def _measured(server: Server, chosen: Chosen, way: Way) -> dict[str, Figur
 
 
 async def one_by_one(client: Connection, tasks: int, subtasks: int) -> list[float]:
-    """Milliseconds that each took."""
+    """Run tasks one after another; return the milliseconds that each took."""
     clock = SystemClock()
     took = []
     for number in range(tasks):
@@ -115,10 +115,10 @@ async def one_by_one(client: Connection, tasks: int, subtasks: int) -> list[floa
 async def together(
     server: Server, crew: Crew, clients: Sequence[Connection], *, tasks: range, subtasks: int, submits: int
 ) -> dict[str, Figure]:
-    """All these tasks at once, `submits` in a call."""
+    """Run all tasks at once, submitted `submits` per call; return the figures."""
     clock = SystemClock()
     before, bots = await server.figures(), await crew.used()
-    cpu, calls = own_cpu_seconds(), sum(one.calls for one in clients)
+    cpu, calls = own_cpu_seconds(), sum(client.calls for client in clients)
     began = clock.monotonic()
     async with asyncio.TaskGroup() as group:
         for number, client in enumerate(clients):
@@ -126,7 +126,7 @@ async def together(
     seconds = (clock.monotonic() - began) / 1_000_000
     cpu = own_cpu_seconds() - cpu
     now, after = await crew.used(), await server.figures()
-    calls = sum(one.calls for one in clients) - calls + now.calls - bots.calls
+    calls = sum(client.calls for client in clients) - calls + now.calls - bots.calls
     items = len(tasks) * subtasks
     commits = after["batches_total"] - before["batches_total"]
     figures: dict[str, Figure] = {

@@ -1,4 +1,4 @@
-"""What the server keeps in memory: idle, with much waiting, and after a restart; and how long a restart takes."""
+"""Measures the server's memory: idle, with a large backlog, and after a restart; and the duration of a restart."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from swarmkeeper.bench.report import Figure, Options, Report
 from swarmkeeper.bench.server import Server
 from swarmkeeper.bench.swarm import SKILL
 
-A_CALL = 100  # tasks that are submitted at once
+A_CALL = 100  # tasks submitted per call
 
 MEANING = {
-    "more_mb": "what the waiting works add to the idle server",
-    "first_start_ms": "a new store, from the start of the process to its first answer",
-    "restart_ms": "the same with all that waits",
+    "more_mb": "memory that the waiting work adds to the idle server",
+    "first_start_ms": "with a new store, from the start of the process until it listens",
+    "restart_ms": "the same with the backlog",
 }
 
 
@@ -56,6 +56,6 @@ async def memory(options: Options) -> Report:
 
 
 async def _resident(server: Server) -> float | None:
-    """Megabytes of the server's process; None where the system does not tell."""
+    """Return the megabytes of the server's process, or None if not available."""
     found = (await server.figures()).get("process_resident_memory_bytes")
     return None if found is None else found / 1e6

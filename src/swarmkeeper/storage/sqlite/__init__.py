@@ -1,4 +1,4 @@
-"""The store on SQLite: one file, or memory."""
+"""SQLite store: in a file or in memory."""
 
 from swarmkeeper.storage.sqlite.store import SqliteStore
 

@@ -1,7 +1,7 @@
--- What an administrator's tools read: metrics, the audit log in order, and the search for broken invariants.
+-- Reads of administration tools: metrics, the audit log in order, and checks of invariants.
 
 -- name: metrics_ready
--- What waits to be leased, by queue.
+-- Ready items per queue.
 SELECT queue.kind AS kind, queue.skills AS skills, sum(counted.items) AS items, min(counted.oldest) AS oldest
   FROM (SELECT queue, count(*) AS items, min(since) AS oldest FROM ready GROUP BY queue) AS counted
   JOIN queue ON queue.id = counted.queue
@@ -9,25 +9,26 @@ SELECT queue.kind AS kind, queue.skills AS skills, sum(counted.items) AS items, 
  ORDER BY queue.kind, queue.skills;
 
 -- name: any_key
--- Whether anybody can call at all.
+-- Whether there is any key.
 SELECT EXISTS (SELECT 1 FROM api_key) AS found;
 
 -- name: audit_tenants
--- Whose audit logs there are; a log whose head, or whose records, are gone is one too.
+-- Tenants with an audit log, including logs whose head or records are missing.
 SELECT CAST(tenant AS BLOB) AS tenant FROM audit_tree
 UNION
 SELECT CAST(tenant AS BLOB) FROM audit_leaf
  ORDER BY tenant;
 
 -- name: audit_head
--- The head of one log, and, at the same moment, whether there is a record beyond it.
+-- The head of one log, and whether there is a record beyond it, read at the same moment.
 SELECT tree.size, tree.frontier, tree.root,
        EXISTS (SELECT 1 FROM audit_leaf WHERE tenant = CAST(:tenant AS TEXT) AND place >= tree.size) AS beyond
   FROM audit_tree AS tree
  WHERE tree.tenant = CAST(:tenant AS TEXT);
 
 -- name: audit_records
--- Records of one log in order, from :place on and below :size. Texts as bytes: what somebody wrote over them may be none.
+-- Records of one log in order, from index :place to below :size. Texts as bytes, because tampering may have left
+-- invalid text.
 SELECT place, CAST(id AS BLOB) AS id, CAST(task AS BLOB) AS task, CAST(actor AS BLOB) AS actor,
        CAST(action AS BLOB) AS action, at, leaf, salt, body, hash
   FROM audit_leaf
@@ -36,7 +37,7 @@ SELECT place, CAST(id AS BLOB) AS id, CAST(task AS BLOB) AS task, CAST(actor AS 
  LIMIT :n;
 
 -- name: audit_events
--- What the events of one tenant tell, in order. Texts as bytes, likewise.
+-- Events of one tenant in order. Texts as bytes for the same reason.
 SELECT seq, CAST(id AS BLOB) AS id, at, CAST(task AS BLOB) AS task, sequence, CAST(work AS BLOB) AS work,
        CAST(kind AS BLOB) AS kind, CAST(actor AS BLOB) AS actor, CAST(audit AS BLOB) AS audit,
        CAST(body AS BLOB) AS body, CAST(redacted AS BLOB) AS redacted
@@ -45,16 +46,16 @@ SELECT seq, CAST(id AS BLOB) AS id, at, CAST(task AS BLOB) AS task, sequence, CA
  ORDER BY seq
  LIMIT :n;
 
--- ---- invariants: each statement finds what breaks one, and finds nothing in a sound store. The numbers are those of
--- ---- the invariants in the documentation. Words of states arrive as parameters. Tasks with an open chore are being
--- ---- changed in slices, and are left out where the rows tell the truth only after the last one.
+-- ---- invariants: each statement returns violations, and no rows in a sound store. Numbers are those of the invariants
+-- ---- in the documentation. States are parameters. Tasks with an open background job are changed in slices, and are
+-- ---- left out where the rows are consistent only after the last slice.
 
 -- name: doctor_two_results
--- 1: two accepted results for one item in one round.
+-- 1: two accepted results for one work item in one round.
 SELECT work AS subject FROM attempt WHERE ending = :ended_well GROUP BY work, round HAVING count(*) > 1 LIMIT :n;
 
 -- name: doctor_result_not_newest
--- 2: a later attempt of the same round than the one accepted, or a success that no attempt explains.
+-- 2: an attempt after the accepted one in the same round, or a success without an attempt.
 SELECT accepted.work AS subject
   FROM attempt AS accepted
   JOIN attempt AS later ON later.work = accepted.work AND later.round = accepted.round AND later.attempt > accepted.attempt
@@ -69,14 +70,14 @@ SELECT work.id
  LIMIT :n;
 
 -- name: doctor_lease
--- 3: a lease for what is not LEASED, none for what is, or one of another attempt than the newest.
+-- 3: a lease on an item that is not LEASED, a LEASED item without a lease, or a lease not of the newest attempt.
 SELECT work.id AS subject
   FROM work LEFT JOIN lease ON lease.work = work.id
  WHERE (work.status = :leased) <> (lease.work IS NOT NULL) OR lease.attempt <> work.attempt
  LIMIT :n;
 
 -- name: doctor_attempts
--- 3: leases granted are neither all ended nor alive.
+-- 3: a granted lease that is neither live nor ended.
 SELECT work.id AS subject
   FROM work LEFT JOIN (SELECT work, count(*) AS ended FROM attempt GROUP BY work) AS past ON past.work = work.id
             LEFT JOIN lease ON lease.work = work.id
@@ -84,7 +85,7 @@ SELECT work.id AS subject
  LIMIT :n;
 
 -- name: doctor_pending
--- 4: what is BLOCKED counts other edges than there are, or waits for nothing.
+-- 4: a BLOCKED item whose edge count is wrong or zero.
 SELECT work.id AS subject
   FROM work JOIN task ON task.id = work.task
  WHERE work.status = :blocked AND task.loading = 0
@@ -97,7 +98,7 @@ SELECT work.id AS subject
  LIMIT :n;
 
 -- name: doctor_counters
--- 4: a task counts other subtasks than it has.
+-- 4: a task whose subtask counts are wrong.
 SELECT task.id AS subject
   FROM task LEFT JOIN (SELECT task, count(*) AS total,
                               sum(status NOT IN (SELECT value FROM json_each(:final))) AS open,
@@ -109,7 +110,7 @@ SELECT task.id AS subject
  LIMIT :n;
 
 -- name: doctor_done
--- 4: a task that is done, and a subtask of it that is open; or one that was accepted, and anything of it that is.
+-- 4: a done task with an open subtask, or an accepted task with any open item.
 SELECT DISTINCT task.id AS subject
   FROM task JOIN work ON work.task = task.id
  WHERE work.status NOT IN (SELECT value FROM json_each(:final))
@@ -117,7 +118,7 @@ SELECT DISTINCT task.id AS subject
  LIMIT :n;
 
 -- name: doctor_open_tasks
--- 4: a tenant counts other tasks that are not final than it has.
+-- 4: a tenant whose count of open tasks is wrong.
 SELECT tenant.id AS subject
   FROM tenant LEFT JOIN (SELECT tenant, count(*) AS open FROM task WHERE outcome IS NULL GROUP BY tenant) AS counted
     ON counted.tenant = tenant.id
@@ -125,7 +126,7 @@ SELECT tenant.id AS subject
  LIMIT :n;
 
 -- name: doctor_open_subtasks
--- 4: a tenant counts other subtasks that are not final than its tasks do.
+-- 4: a tenant whose count of open subtasks differs from its tasks' counts.
 SELECT tenant.id AS subject
   FROM tenant LEFT JOIN (SELECT tenant, sum(n_open) AS open FROM task GROUP BY tenant) AS counted
     ON counted.tenant = tenant.id
@@ -133,7 +134,7 @@ SELECT tenant.id AS subject
  LIMIT :n;
 
 -- name: doctor_sequence
--- 5: events of a task that are not numbered 1, 2, 3… in the order of the feed, or not as many as the task counts.
+-- 5: a task whose events are not numbered 1, 2, 3… in feed order, or whose event count is wrong.
 SELECT task AS subject
   FROM (SELECT task, sequence, row_number() OVER (PARTITION BY task ORDER BY seq) AS place
           FROM event WHERE task IS NOT NULL)
@@ -145,12 +146,12 @@ SELECT task.id
  LIMIT :n;
 
 -- name: doctor_task_changes
--- 5: a change of a task's state that no event tells, or an event of a change that was not.
+-- 5: a change of a task's state without an event, or an event without its change.
 WITH told AS (
     SELECT task, sequence, body ->> '$.from' AS before, body ->> '$.to' AS after,
            lag(body ->> '$.to') OVER (PARTITION BY task ORDER BY sequence) AS known,
            lead(sequence) OVER (PARTITION BY task ORDER BY sequence) IS NULL AS is_last
-      -- A body that is no JSON tells no change.
+      -- A body that is not JSON counts as no change.
       FROM (SELECT task, sequence, kind, CASE WHEN json_valid(body) THEN body END AS body FROM event)
      WHERE task IS NOT NULL AND kind LIKE 'task.%'
        AND body ->> '$.to' IN (SELECT value FROM json_each(:task_statuses))
@@ -161,7 +162,7 @@ SELECT task.id FROM task LEFT JOIN told ON told.task = task.id AND told.is_last 
  LIMIT :n;
 
 -- name: doctor_grants
--- 5: not one event for each lease that was granted.
+-- 5: a granted lease without exactly one event.
 SELECT work.id AS subject
   FROM work LEFT JOIN (SELECT work, count(*) AS told FROM event WHERE kind = :event_leased GROUP BY work) AS counted
          ON counted.work = work.id
@@ -169,11 +170,11 @@ SELECT work.id AS subject
  LIMIT :n;
 
 -- name: doctor_event_without_record
--- 5: an event that names an audit record which is not there.
+-- 5: an event that names a missing audit record.
 SELECT id AS subject, tenant FROM event WHERE audit NOT IN (SELECT id FROM audit_leaf) LIMIT :n;
 
 -- name: doctor_record_events
--- 5: two audit records of one id, or one that lists other events than name it. Erased bodies tell nothing.
+-- 5: two audit records with one id, or a record whose events do not match those that name it. Erased bodies are skipped.
 SELECT id AS subject FROM audit_leaf GROUP BY id HAVING count(*) > 1
 UNION
 SELECT leaf.id
@@ -184,7 +185,7 @@ SELECT leaf.id
  LIMIT :n;
 
 -- name: doctor_ready
--- 8: a READY item that could run but has no place in its queue or no end of waiting; or a place for what has none.
+-- 8: a READY item that could run but has no queue entry or no start timer; or a queue entry of an item that cannot run.
 SELECT work.id AS subject
   FROM work JOIN task ON task.id = work.task
        LEFT JOIN ready ON ready.work = work.id
@@ -197,7 +198,7 @@ SELECT work.id AS subject
  LIMIT :n;
 
 -- name: doctor_lease_timers
--- 8: a lease that nothing ends.
+-- 8: a lease without a timer that ends it.
 SELECT lease.work AS subject
   FROM lease
  WHERE (SELECT count(*) FROM timer
@@ -208,7 +209,7 @@ SELECT lease.work AS subject
  LIMIT :n;
 
 -- name: doctor_waiting
--- 8: what is WAITING for no moment and no answer, or an open question without an end.
+-- 8: a WAITING item without a wake time or a question, or an open question without an expiry.
 SELECT work.id AS subject
   FROM work
  WHERE work.status = :waiting
@@ -224,7 +225,7 @@ SELECT approval.id
  LIMIT :n;
 
 -- name: doctor_in_review
--- 8: a result that nobody is asked to judge.
+-- 8: a result in review without a review item.
 SELECT work.id AS subject
   FROM work JOIN task ON task.id = work.task
  WHERE work.status = :in_review
@@ -235,7 +236,7 @@ SELECT work.id AS subject
  LIMIT :n;
 
 -- name: doctor_idle_task
--- 8: an open task with nothing that could move it on, a deadline that will not come, or a closed one with open items.
+-- 8: an open task that nothing can advance, a deadline without a timer, or a final task with open items.
 SELECT task.id AS subject
   FROM task
  WHERE task.status NOT IN (SELECT value FROM json_each(:closed))
@@ -258,19 +259,19 @@ SELECT task.id
  LIMIT :n;
 
 -- name: doctor_clock
--- The time that the store has reached, where that is later than it can be.
+-- The store's time, if it is later than possible.
 SELECT strftime('%Y-%m-%dT%H:%M:%SZ', value / 1000000, 'unixepoch') AS subject
   FROM meta
  WHERE key = 'alive_at' AND value > :latest;
 
 -- name: doctor_damage
--- What SQLite itself finds wrong with the file: one row that says ok, where that is nothing.
+-- SQLite's own integrity check: one row `ok` if it finds no error.
 SELECT quick_check AS subject FROM pragma_quick_check WHERE quick_check <> 'ok' LIMIT :n;
 
 -- name: doctor_events
--- 10: what events say, a page at a time.
+-- 10: contents of events, by page.
 SELECT seq AS place, id AS subject, NULL AS head, body FROM event WHERE seq > :place ORDER BY seq LIMIT :n;
 
 -- name: doctor_records
--- 10: what audit records say, a page at a time: the leaf and, unless it was erased, the body.
+-- 10: contents of audit records, by page: the leaf and, unless erased, the body.
 SELECT rowid AS place, id AS subject, leaf AS head, body FROM audit_leaf WHERE rowid > :place ORDER BY rowid LIMIT :n;

@@ -1,6 +1,6 @@
-"""The one thread that waits for the disk: a statement at a time, so that the loop never does.
+"""Runs commits in a thread, one statement at a time, so that the event loop never waits for the disk.
 
-An executor would do; but a lone command is mostly the way to its commit and back, and this is half as long.
+An executor would do, but most of a single command's time is the way to its commit and back; this takes half as long.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class _Job:
         self.waiter: asyncio.Future[None] = self.loop.create_future()
 
     def end(self) -> None:
-        """In the loop."""
+        """Wake the waiter. Runs in the event loop."""
         self.ended = True
         if not self.waiter.done():
             self.waiter.set_result(None)
@@ -34,13 +34,13 @@ class _Job:
 class Committer:
     def __init__(self) -> None:
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        # A process that ends without closing its store does not wait for what nobody waits for.
+        # A daemon, so that a process that ends without closing its store does not wait for it.
         self._thread = Thread(target=self._work, name="swarmkeeper-commit", daemon=True)
         self._thread.start()
 
     async def run(self, execute: _Execute, statement: str) -> None:
-        """What was begun is carried to its end, though the caller be cancelled: nobody else may use the connection
-        before."""
+        """Run `execute(statement)` in the thread, and wait for its end even if the caller is cancelled: nobody else may
+        use the connection before."""
         job = _Job(execute, statement)
         self._jobs.put(job)
         cancelled: asyncio.CancelledError | None = None
@@ -68,4 +68,4 @@ class Committer:
             try:
                 job.loop.call_soon_threadsafe(job.end)
             except RuntimeError:
-                continue  # the loop is closed: nobody waits for it any more
+                continue  # the event loop is closed: nobody waits

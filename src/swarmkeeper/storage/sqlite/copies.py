@@ -1,4 +1,4 @@
-"""Makes copies of a store beside it: before a migration, and of one that was lost."""
+"""Copies a store: before a migration, and after it was lost."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from swarmkeeper import files
 
 
 def copy_to(connection: apsw.Connection, copy: Path) -> None:
-    """Make a copy of a store as it is at this moment, with its final name only when it is whole.
+    """Copy a store as it is now to `copy`, which appears only when it is complete.
 
     Raises:
-        apsw.Error, OSError: it cannot be made.
+        apsw.Error, OSError: the copy cannot be made.
     """
     with files.beside(copy) as new:
-        files.create(new)  # SQLite fills a file that is empty, and leaves its mode as it is
+        files.create(new)  # SQLite fills an existing empty file and keeps its mode
         connection.execute("VACUUM INTO ?", (str(new),))
 
 
 def free_name(path: Path, word: str) -> Path:
-    """`<path>.<word>`, with a number where there is one already."""
+    """Return `<path>.<word>`, or `<path>.<word>-2` and so on if it exists."""
     number = 1
     while (free := path.with_name(f"{path.name}.{word}" + (f"-{number}" if number > 1 else ""))).exists():
         number += 1

@@ -1,12 +1,13 @@
-"""Keeps a second orchestrator out of a store, under whatever name it comes.
+"""Locks a store for one orchestrator, whatever name of the file a second one uses.
 
-Theory. Two locks are taken. One is on the database file itself, so that it holds for every name of it (a link, another
-mount) and does not go away with a file beside it. It is an open-file-description lock on one byte far behind the bytes
-that SQLite locks, and so does not meet SQLite's own. The other is on `<name>.lock` beside the file: it says which
-process holds the store, versions before 0.4.0 know only that one, and systems without the first kind have nothing else.
+Theory. Two locks are taken:
+- One on the database file itself, so that it holds for every name of the file (a link, another mount) and survives the
+  removal of other files. It is an open-file-description lock on one byte far behind the bytes that SQLite locks.
+- One on `<name>.lock` beside the file. That file names the process that holds the store. Versions before 0.4.0 know
+  only this lock, and systems without open-file-description locks have only this one.
 
-A trap of POSIX: when a process closes any descriptor of a file, it loses all record locks on that file, SQLite's too.
-So descriptors of the database file are closed only when no store of this process has it open any more.
+A trap of POSIX: when a process closes any descriptor of a file, it loses all its record locks on that file, including
+SQLite's. So descriptors of the database file are closed only when no store of this process has it open.
 """
 
 from __future__ import annotations
@@ -22,24 +23,24 @@ from typing import ClassVar
 from swarmkeeper import files
 from swarmkeeper.storage.refusals import StoreHeld, StoreRefused
 
-_BYTE = 1 << 62  # SQLite's own are at 2^30, and databases end at 2^48
+_BYTE = 1 << 62  # SQLite locks bytes at 2^30, and databases end at 2^48
 _SET_LOCK = getattr(fcntl, "F_OFD_SETLK", None) if sys.platform == "linux" else None
 
 Identity = tuple[int, int]  # device and inode
 
 
 def identity_of(path: Path) -> Identity:
-    """Which file a name leads to.
+    """Return device and inode of the file at `path`, following links.
 
     Raises:
-        OSError: to none.
+        OSError: there is no such file.
     """
     found = path.stat()
     return found.st_dev, found.st_ino
 
 
 class Users:
-    """Counts the stores of this process that have a file open, and closes descriptors of it after the last one."""
+    """Counts the stores of this process that have a file open; closes its idle descriptors when the last one leaves."""
 
     _open: ClassVar[Counter[Identity]] = Counter()
     _idle: ClassVar[dict[Identity, list[int]]] = {}
@@ -50,7 +51,7 @@ class Users:
 
     @classmethod
     def leave(cls, file: Identity, descriptor: int | None = None) -> None:
-        """Call it when SQLite's connections are closed."""
+        """Count one store less, and take over `descriptor`. Call it after SQLite's connections are closed."""
         if descriptor is not None:
             cls._idle.setdefault(file, []).append(descriptor)
         cls._open[file] -= 1
@@ -61,25 +62,28 @@ class Users:
 
 
 class FileLock:
-    """Held from `take` to `release`. The file beside the store stays: removing it would let two processes lock two."""
+    """The lock of one store, held from `take` to `release`.
+
+    The lock file is never removed: otherwise two processes could lock two different files of that name.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Args: `path` is the database file, which is there, with no link in its name."""
+        """Args: `path` is the existing database file, with links resolved."""
         self._path = path
         self._beside: int | None = None
-        self.descriptor: int | None = None  # of the database file; to be given to `Users.leave`
+        self.descriptor: int | None = None  # of the database file; pass it to `Users.leave`
 
     def take(self) -> None:
-        """Take it at once.
+        """Take the lock without waiting.
 
         Raises:
             StoreHeld: another orchestrator has the store open; the message says which process.
-            StoreRefused: the file system knows no locks.
+            StoreRefused: the file system does not support locks.
         """
         name = self._path.with_name(self._path.name + ".lock")
         self._beside = files.descriptor(name, os.O_RDWR)
         try:
-            # flock, not lockf: it belongs to this opening of the file, so that it holds within one process too.
+            # flock, not lockf: it belongs to the descriptor, so it also excludes a second store in this process.
             fcntl.flock(self._beside, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._lock_file()
         except BlockingIOError:
@@ -101,7 +105,7 @@ class FileLock:
             fcntl.fcntl(self.descriptor, _SET_LOCK, _flock(fcntl.F_WRLCK))
 
     def release(self) -> None:
-        """Let others take it. `descriptor` stays open."""
+        """Release the lock. `descriptor` stays open."""
         if self.descriptor is not None and _SET_LOCK is not None:
             fcntl.fcntl(self.descriptor, _SET_LOCK, _flock(fcntl.F_UNLCK))
         if self._beside is not None:
@@ -110,5 +114,5 @@ class FileLock:
 
 
 def _flock(kind: int) -> bytes:
-    """A `struct flock` for one byte, as Linux has it."""
+    """Return Linux's `struct flock` for the one byte."""
     return struct.pack("hhqqi4x", kind, os.SEEK_SET, _BYTE, 1, 0)

@@ -1,5 +1,5 @@
-"""Brings a store's schema to this version: numbered SQL files, each applied once, under the write lock, and remembered
-with its hash. A store that another version made is refused with what to do."""
+"""Migrates a store's schema. Numbered SQL files are applied once each, under the write lock, and recorded with their
+hash; so a released file must not change, not even in a comment. A store of another version is refused with advice."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ class Migration:
 
 
 def known() -> list[Migration]:
-    """All that this version has, in order."""
+    """Return this version's migrations in order."""
     found = [
         Migration(int(file.name[:4]), file.name.removesuffix(".sql"), file.read_text("utf-8"))
         for file in files(__package__).joinpath("migrations").iterdir()
         if file.name.endswith(".sql")
     ]
-    return sorted(found, key=lambda one: one.number)
+    return sorted(found, key=lambda migration: migration.number)
 
 
 def missing(connection: apsw.Connection, migrations: Sequence[Migration]) -> list[Migration]:
-    """What this store still lacks; all of them where it is empty.
+    """Return the migrations that were not applied yet; all of them if the store is empty.
 
     Raises:
-        StoreRefused: it is not one of ours, or another version's.
+        StoreRefused: it is another program's database, or another version's store.
     """
     tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
     if "migration" not in tables:
@@ -53,10 +53,10 @@ def missing(connection: apsw.Connection, migrations: Sequence[Migration]) -> lis
             f"this store has schema {applied[-1][0]}, this version knows up to {migrations[-1].number}: "
             "use the version of swarmkeeper that made it, or a later one"
         )
-    for (number, name, sha256), one in zip(applied, migrations, strict=False):
-        if (number, sha256) != (one.number, one.sha256):
+    for (number, name, sha256), migration in zip(applied, migrations, strict=False):
+        if (number, sha256) != (migration.number, migration.sha256):
             raise SchemaAltered(
-                f"migration {name} was applied to this store with another content than this version's {one.name}: "
+                f"migration {name} of this store differs from this version's {migration.name}: "
                 "use the version of swarmkeeper that made it"
             )
     return list(migrations[len(applied) :])
@@ -67,7 +67,7 @@ def is_empty(connection: apsw.Connection) -> bool:
 
 
 def refuse_older(lacking: Sequence[Migration]) -> None:
-    """Say how to go on with a store that an older version made.
+    """Refuse a store of an older version, with advice.
 
     Raises:
         SchemaOlder: always.
@@ -79,14 +79,14 @@ def refuse_older(lacking: Sequence[Migration]) -> None:
 
 
 def copy_beside(connection: apsw.Connection, path: Path, first: Migration) -> Path:
-    """Keep the store as it is now, under a name that no other copy has."""
+    """Copy the store as it is now to a new name in its folder, and return that path."""
     copy = free_name(path, f"before-{first.name}")
     copy_to(connection, copy)
     return copy
 
 
 def apply(connection: apsw.Connection, migrations: Sequence[Migration], pepper: bytes | None) -> None:
-    """Apply what is missing, all or nothing. Two processes may try at once: the second finds nothing left to do."""
+    """Apply the missing migrations in one transaction. If two processes try at once, the second finds none left."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.execute(
@@ -94,9 +94,10 @@ def apply(connection: apsw.Connection, migrations: Sequence[Migration], pepper: 
             " (number INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL) STRICT"
         )
         lacking = missing(connection, migrations)
-        for one in lacking:
-            connection.execute(one.sql)
-            connection.execute("INSERT INTO migration VALUES (?, ?, ?)", (one.number, one.name, one.sha256))
+        for migration in lacking:
+            connection.execute(migration.sql)
+            recorded = (migration.number, migration.name, migration.sha256)
+            connection.execute("INSERT INTO migration VALUES (?, ?, ?)", recorded)
         if lacking:
             _fill_in(connection, pepper)
         connection.execute("COMMIT")
@@ -107,7 +108,7 @@ def apply(connection: apsw.Connection, migrations: Sequence[Migration], pepper: 
 
 
 def _fill_in(connection: apsw.Connection, pepper: bytes | None) -> None:
-    """Fill in what every store has: a pepper and a mark of its own, and an epoch that a migration raises."""
+    """Fill in each store's own pepper and mark, and its epoch, which each migration increments."""
     # SQLite draws random bytes from a ChaCha20 stream that the operating system seeded.
     connection.execute(
         "INSERT INTO meta VALUES ('pepper', coalesce(?, randomblob(32))) ON CONFLICT DO NOTHING", (pepper,)
@@ -115,4 +116,4 @@ def _fill_in(connection: apsw.Connection, pepper: bytes | None) -> None:
     connection.execute("INSERT INTO meta VALUES ('epoch', 1) ON CONFLICT DO UPDATE SET value = value + 1")
     drawn = connection.execute("SELECT value FROM meta WHERE key = 'pepper'").get
     mark = int.from_bytes(hashlib.sha256(drawn).digest()[:4], "big") >> 1 or 1
-    connection.execute(f"PRAGMA user_version = {mark}")  # in the first page of the file: see watch.py
+    connection.execute(f"PRAGMA user_version = {mark}")  # stored in the first page: see watch.py

@@ -1,11 +1,11 @@
--- What the engine loads and saves. One name and one comment about the promise each; see statements.py for {task.*}.
--- Words of life cycles arrive as parameters. Every order is by a unique key.
--- `:keys` is a JSON list: one statement for all that a batch names.
+-- Loads and saves of the engine. See statements.py for {task.*}.
+-- States are parameters. Every order is by a unique key.
+-- `:keys` is a JSON list: one statement for all keys of a batch.
 
--- ---- one kind of record by its key ---------------------------------------------------------------------------------
+-- ---- records by key ------------------------------------------------------------------------------------------------
 
 -- name: load_task
--- Those of the keys that there are; so in all the `load_…`.
+-- Rows for the keys that exist, as with every `load_…`.
 SELECT {task.*} FROM json_each(:keys) AS wanted CROSS JOIN task ON task.id = wanted.value;
 
 -- name: load_work
@@ -41,24 +41,24 @@ SELECT {payload.*} FROM json_each(:keys) AS wanted CROSS JOIN payload ON payload
 SELECT {audit_tree.*} FROM json_each(:keys) AS wanted CROSS JOIN audit_tree ON audit_tree.tenant = wanted.value;
 
 -- name: load_tenant
--- What tenants may have, and how much of it they do.
+-- Tenants' limits and usage.
 SELECT tenant.id, tenant.weight, tenant.max_backlog, tenant.open_tasks, tenant.open_subtasks, tenant.stored_bytes
   FROM json_each(:keys) AS wanted CROSS JOIN tenant ON tenant.id = wanted.value;
 
 -- name: load_idempotency
--- One idempotency key, expired or not: the rules look at its time.
+-- One idempotency key, expired or not: the engine checks its time.
 SELECT {idempotency.*} FROM idempotency WHERE tenant = :tenant AND key = :key;
 
--- ---- what belongs to what ------------------------------------------------------------------------------------------
+-- ---- relations -----------------------------------------------------------------------------------------------------
 
 -- name: works_by_key
--- The items that pairs of task and key name.
+-- Work items by pairs of task and key.
 SELECT work.task, work.key, work.id
   FROM json_each(:keys) AS wanted
  CROSS JOIN work ON work.task = wanted.value ->> 0 AND work.key = wanted.value ->> 1;
 
 -- name: load_lease_id
--- Live leases by their ids, what they are on, and whether that task has open chores: what every report looks at.
+-- Live leases by id, with their work item and task, and whether the task has open jobs: what every report needs.
 SELECT {lease.*}, {work.*}, {task.*}, EXISTS (SELECT 1 FROM chore WHERE chore.task = lease.task)
   FROM json_each(:keys) AS wanted
  CROSS JOIN lease ON lease.lease_id = wanted.value
@@ -66,30 +66,30 @@ SELECT {lease.*}, {work.*}, {task.*}, EXISTS (SELECT 1 FROM chore WHERE chore.ta
  CROSS JOIN task ON task.id = lease.task;
 
 -- name: works_of_claims
--- Items that claims (bot, claim id) got and that are still under their leases, in the order in which they got them.
+-- Items that claims (bot, claim id) got and still lease, in the order they got them.
 SELECT lease.bot, lease.claim_id, lease.work
   FROM json_each(:keys) AS wanted
  CROSS JOIN lease ON lease.bot = wanted.value ->> 0 AND lease.claim_id = wanted.value ->> 1
  ORDER BY lease.rowid;
 
 -- name: works_of_bot
--- Items that a bot has leases on, with their tasks.
+-- Items that a bot leases, with their tasks.
 SELECT work, task FROM lease WHERE bot = :bot ORDER BY work;
 
 -- name: works_of_bot_on_task
--- Items of one task that a bot has leases on.
+-- Items of one task that a bot leases.
 SELECT work FROM lease WHERE bot = :bot AND task = :task ORDER BY work;
 
 -- name: ended_of_bot_on_task
--- How many attempts of a bot on one task have ended.
+-- Number of ended attempts of a bot on one task.
 SELECT count(*) FROM attempt WHERE task = :task AND bot = :bot;
 
 -- name: edges_from
--- A page of the edges that leave an item.
+-- A page of an item's outgoing edges.
 SELECT {edge.*} FROM edge WHERE parent = :work AND child > :after ORDER BY child LIMIT :n;
 
 -- name: edges_from_each
--- The first page of the edges that leave each of these items, with the items that they lead to.
+-- The first page of each item's outgoing edges, with the items they lead to.
 SELECT {edge.*}, {work.*}
   FROM json_each(:keys) AS wanted
  CROSS JOIN edge
@@ -101,7 +101,7 @@ SELECT {edge.*}, {work.*}
  ORDER BY edge.parent, edge.child;
 
 -- name: edges_into
--- All edges that enter an item.
+-- All incoming edges of an item.
 SELECT {edge.*} FROM edge WHERE child = :work ORDER BY parent;
 
 -- name: edges_of_task
@@ -112,21 +112,21 @@ SELECT {edge.*}
  ORDER BY edge.parent, edge.child;
 
 -- name: works_of_task
--- Items of one kind.
+-- A task's items of one kind.
 SELECT id FROM work WHERE task = :task AND kind = :kind ORDER BY id;
 
 -- name: works_open
--- A page of the items that are in none of the states of a JSON list.
+-- A page of a task's items whose state is not in a JSON list.
 SELECT id FROM work
  WHERE task = :task AND id > :after AND status NOT IN (SELECT value FROM json_each(:final))
  ORDER BY id LIMIT :n;
 
 -- name: works_in
--- A page of the items in one state.
+-- A page of a task's items in one state.
 SELECT id FROM work WHERE task = :task AND id > :after AND status = :status ORDER BY id LIMIT :n;
 
 -- name: bot_by_name
--- The one bot of that name and instance.
+-- The bot with a name and instance.
 SELECT id FROM bot WHERE tenant = :tenant AND name = :name AND instance = :instance;
 
 -- name: bots_of_key
@@ -134,22 +134,22 @@ SELECT id FROM bot WHERE tenant = :tenant AND name = :name AND instance = :insta
 SELECT id FROM bot WHERE key_id = :key ORDER BY id;
 
 -- name: bots_called
--- Whether a tenant has a bot of that id or name.
+-- Whether a tenant has a bot with an id or name.
 SELECT id FROM bot WHERE tenant = :tenant AND (id = :called OR name = :called) LIMIT 1;
 
 -- name: works_of_speaker
--- Items of one task that the bots of a key (by name, where it is bound to one) have leases on.
+-- Items of one task leased by the bots of a key, or by the bots of its name if it is bound to one.
 SELECT lease.work
   FROM bot CROSS JOIN lease ON lease.bot = bot.id AND lease.task = :task
  WHERE bot.tenant = :tenant AND (bot.name = :name OR (:name IS NULL AND bot.key_id = :key))
  ORDER BY lease.work;
 
 -- name: messages_of_task
--- How many messages a task has.
+-- Number of messages of a task.
 SELECT count(*) FROM message WHERE task = :task;
 
 -- name: keys_of_bot
--- Keys bound to a bot's name that were not revoked.
+-- Keys bound to a bot's name and not revoked.
 SELECT id FROM api_key WHERE tenant = :tenant AND bot = :bot AND revoked_at IS NULL ORDER BY id;
 
 -- name: approvals_of_task
@@ -157,18 +157,18 @@ SELECT id FROM api_key WHERE tenant = :tenant AND bot = :bot AND revoked_at IS N
 SELECT id FROM approval WHERE task = :task AND state = :state ORDER BY id;
 
 -- name: chores_of_tasks
--- Open chores, in order of creation.
+-- Open background jobs, in order of creation.
 SELECT {chore.*} FROM json_each(:keys) AS wanted CROSS JOIN chore ON chore.task = wanted.value ORDER BY chore.seq;
 
 -- name: late_of_work
--- Which late results are kept of an item.
+-- Late results stored for an item.
 SELECT lease_id, content_hash FROM late_result WHERE work = :work ORDER BY at, lease_id, content_hash;
 
--- ---- what is to be done --------------------------------------------------------------------------------------------
+-- ---- pending work --------------------------------------------------------------------------------------------------
 
 -- name: ready_levels
--- Of each queue, since when the oldest item for the tenant waits at priority 0, 1, … 9; NULL where nothing does. One seek
--- for each, however much waits; written out, it takes a quarter of the time of a join.
+-- For each queue: since when the tenant's oldest item waits at priority 0, 1, … 9, or NULL. One seek for each, however
+-- many wait; written out, this takes a quarter of the time of a join.
 SELECT wanted.value,
        (SELECT min(since) FROM ready WHERE queue = wanted.value AND tenant = :tenant AND priority = 0),
        (SELECT min(since) FROM ready WHERE queue = wanted.value AND tenant = :tenant AND priority = 1),
@@ -183,7 +183,7 @@ SELECT wanted.value,
   FROM json_each(:queues) AS wanted;
 
 -- name: ready_heads
--- The items of a queue and priority, from the first one behind a place.
+-- Items of a queue and priority after a position, in order.
 SELECT {ready.*}
   FROM ready
  WHERE queue = :queue AND tenant = :tenant AND priority = :priority AND (place, work) > (:place, :work)
@@ -191,7 +191,7 @@ SELECT {ready.*}
  LIMIT :limit;
 
 -- name: ready_by_age
--- The items of a queue and priority in the order in which they joined it.
+-- Items of a queue and priority, longest waiting first.
 SELECT {ready.*}
   FROM ready
  WHERE queue = :queue AND tenant = :tenant AND priority = :priority AND (since, work) > (:place, :work)
@@ -199,7 +199,7 @@ SELECT {ready.*}
  LIMIT :limit;
 
 -- name: ready_heads_for
--- The same without those that are closed to an owner.
+-- As ready_heads, without items that exclude an owner.
 SELECT {ready.*}
   FROM ready
  WHERE queue = :queue AND tenant = :tenant AND priority = :priority AND (place, work) > (:place, :work)
@@ -208,11 +208,11 @@ SELECT {ready.*}
  LIMIT :limit;
 
 -- name: timers_due
--- Those due by now, the earliest first.
+-- Timers due by now, earliest first.
 SELECT {timer.*} FROM timer WHERE due <= :now ORDER BY due, kind, ref LIMIT :limit;
 
 -- name: chore_tenants
--- Who has any, one seek for each.
+-- Tenants with a background job; one seek for each.
 WITH RECURSIVE owner (tenant) AS (
     SELECT min(tenant) FROM chore
      UNION ALL
@@ -222,7 +222,7 @@ WITH RECURSIVE owner (tenant) AS (
 SELECT tenant FROM owner WHERE tenant IS NOT NULL ORDER BY tenant;
 
 -- name: chores_next
--- The oldest chore of each of a tenant's tasks after one, in the order of tasks.
+-- The oldest job of each of a tenant's tasks after a given task, in task order.
 SELECT {chore.*}
   FROM chore
  WHERE tenant = :tenant AND task > :after
@@ -231,7 +231,7 @@ SELECT {chore.*}
  LIMIT :limit;
 
 -- name: chores_first
--- The oldest chore of each of a tenant's tasks up to one: where going round begins again.
+-- The oldest job of each of a tenant's tasks up to a given task: the start of the next round.
 SELECT {chore.*}
   FROM chore
  WHERE tenant = :tenant AND task <= :after
@@ -239,18 +239,18 @@ SELECT {chore.*}
  ORDER BY task
  LIMIT :limit;
 
--- ---- saving: records with a version ---------------------------------------------------------------------------------
+-- ---- saving: versioned records -------------------------------------------------------------------------------------
 
 -- name: insert_task
 -- Version 1.
 INSERT INTO task ({task}) VALUES ({:task});
 
 -- name: update_task
--- Over the version before it, or not at all; so in all the `update_…`.
+-- Replaces the previous version, or nothing; as with every `update_…`.
 UPDATE task SET {task=} WHERE id = :id AND version = :version - 1;
 
 -- name: update_task_hot
--- The same where nothing else has changed, which is nearly always.
+-- The same if only hot columns changed, which is nearly always.
 UPDATE task SET {task~} WHERE id = :id AND version = :version - 1;
 
 -- name: insert_work
@@ -258,11 +258,11 @@ UPDATE task SET {task~} WHERE id = :id AND version = :version - 1;
 INSERT INTO work ({work}) VALUES ({:work});
 
 -- name: update_work
--- Over the version before it.
+-- Replaces the previous version.
 UPDATE work SET {work=} WHERE id = :id AND version = :version - 1;
 
 -- name: update_work_hot
--- The same where nothing else has changed.
+-- The same if only hot columns changed.
 UPDATE work SET {work~} WHERE id = :id AND version = :version - 1;
 
 -- name: insert_lease
@@ -270,7 +270,7 @@ UPDATE work SET {work~} WHERE id = :id AND version = :version - 1;
 INSERT INTO lease ({lease}) VALUES ({:lease});
 
 -- name: update_lease
--- Over the version before it.
+-- Replaces the previous version.
 UPDATE lease SET {lease=} WHERE work = :work AND lease_id = :lease_id AND version = :version - 1;
 
 -- name: insert_bot
@@ -278,7 +278,7 @@ UPDATE lease SET {lease=} WHERE work = :work AND lease_id = :lease_id AND versio
 INSERT INTO bot ({bot}) VALUES ({:bot});
 
 -- name: update_bot
--- Over the version before it.
+-- Replaces the previous version.
 UPDATE bot SET {bot=} WHERE id = :id AND row_version = :row_version - 1;
 
 -- name: insert_api_key
@@ -286,7 +286,7 @@ UPDATE bot SET {bot=} WHERE id = :id AND row_version = :row_version - 1;
 INSERT INTO api_key ({api_key}) VALUES ({:api_key});
 
 -- name: update_api_key
--- Over the version before it.
+-- Replaces the previous version.
 UPDATE api_key SET {api_key=} WHERE id = :id AND version = :version - 1;
 
 -- name: insert_approval
@@ -294,7 +294,7 @@ UPDATE api_key SET {api_key=} WHERE id = :id AND version = :version - 1;
 INSERT INTO approval ({approval}) VALUES ({:approval});
 
 -- name: update_approval
--- Over the version before it.
+-- Replaces the previous version.
 UPDATE approval SET {approval=} WHERE id = :id AND version = :version - 1;
 
 -- name: insert_chore
@@ -302,21 +302,21 @@ UPDATE approval SET {approval=} WHERE id = :id AND version = :version - 1;
 INSERT INTO chore ({chore}) VALUES ({:chore});
 
 -- name: update_chore
--- Over the version before it.
+-- Replaces the previous version.
 UPDATE chore SET {chore=} WHERE id = :id AND version = :version - 1;
 
 -- ---- saving: the rest -----------------------------------------------------------------------------------------------
 
 -- name: delete_lease
--- Also where it was granted and taken back within one batch, and so never stood here.
+-- May delete nothing: a lease granted and ended within one batch was never stored.
 DELETE FROM lease WHERE work = :work;
 
 -- name: delete_bot
--- Its attempts keep its id.
+-- Its attempts keep the bot id.
 DELETE FROM bot WHERE id = :id;
 
 -- name: delete_chore
--- It is done.
+-- The job is done.
 DELETE FROM chore WHERE id = :id;
 
 -- name: insert_queue
@@ -328,59 +328,59 @@ INSERT INTO queue ({queue}) VALUES ({:queue});
 INSERT INTO edge ({edge}) VALUES ({:edge});
 
 -- name: put_ready
--- In its place, which another priority may have changed.
+-- Inserts or moves: a new priority changes the position.
 INSERT OR REPLACE INTO ready ({ready}) VALUES ({:ready});
 
 -- name: delete_ready
--- No longer to be handed out.
+-- The item is no longer handed out.
 DELETE FROM ready WHERE work = :work;
 
 -- name: put_timer
--- Set, or set anew.
+-- Sets or replaces.
 INSERT INTO timer ({timer}) VALUES ({:timer}) ON CONFLICT (kind, ref) DO UPDATE SET due = excluded.due;
 
 -- name: delete_timer
--- Cleared, whether it was set or not.
+-- Clears, whether it was set or not.
 DELETE FROM timer WHERE kind = :kind AND ref = :ref;
 
 -- name: put_payload
--- A checkpoint is written over the one before it under the same id.
+-- A checkpoint replaces the previous one under the same id.
 INSERT INTO payload ({payload}) VALUES ({:payload}) ON CONFLICT (id) DO UPDATE SET body = excluded.body;
 
 -- name: delete_payload
--- Gone for good.
+-- Final.
 DELETE FROM payload WHERE id = :id;
 
 -- name: insert_attempt
--- Written once, when it ends.
+-- Written once, when the attempt ends.
 INSERT INTO attempt ({attempt}) VALUES ({:attempt});
 
 -- name: insert_late_result
--- One for each lease and content; a repetition tells nothing new.
+-- One for each lease and content; repetitions are ignored.
 INSERT INTO late_result ({late_result}) VALUES ({:late_result}) ON CONFLICT DO NOTHING;
 
 -- name: insert_feedback
--- For the item's next leases.
+-- Sent with the item's next leases.
 INSERT INTO feedback ({feedback}) VALUES ({:feedback});
 
 -- name: insert_answered
--- For the item's next lease.
+-- Sent with the item's next lease.
 INSERT INTO answered ({answered}) VALUES ({:answered});
 
 -- name: insert_message
--- What one bot tells another.
+-- A message between bots.
 INSERT INTO message ({message}) VALUES ({:message});
 
 -- name: put_idempotency
--- Over one that has ended, and was not purged yet.
+-- Replaces one that has expired and was not purged yet.
 INSERT OR REPLACE INTO idempotency ({idempotency}) VALUES ({:idempotency});
 
 -- name: insert_event
--- The cursor is the row's number: readers see events in the order in which they were saved.
+-- The cursor is the rowid: readers see events in the order saved.
 INSERT INTO event ({event}) VALUES ({:event});
 
 -- name: insert_audit_leaf
--- The place is taken once: two writers cannot both append there.
+-- The index is unique: two writers cannot both append at it.
 INSERT INTO audit_leaf ({audit_leaf}) VALUES ({:audit_leaf});
 
 -- name: put_tree
@@ -388,15 +388,15 @@ INSERT INTO audit_leaf ({audit_leaf}) VALUES ({:audit_leaf});
 INSERT OR REPLACE INTO audit_tree ({audit_tree}) VALUES ({:audit_tree});
 
 -- name: insert_tenant
--- A tenant comes into being with its first key.
+-- A tenant is created with its first key.
 INSERT INTO tenant (id, name) VALUES (:id, :id) ON CONFLICT DO NOTHING;
 
 -- name: set_tenant
--- What it may have. How much it has is counted apart, so that the two never overwrite each other.
+-- Limits. Usage is counted separately, so that the two never overwrite each other.
 UPDATE tenant SET weight = :weight, max_backlog = :max_backlog WHERE id = :id;
 
 -- name: count_opened
--- Of a tenant without a key too: whoever lives in this process needs none.
+-- Also for a tenant without a key: callers in this process need none.
 INSERT INTO tenant (id, name, open_tasks, open_subtasks, stored_bytes)
 VALUES (:id, :id, max(0, :opened), max(0, :opened_subtasks), :stored)
     ON CONFLICT (id) DO UPDATE SET open_tasks = open_tasks + :opened, stored_bytes = stored_bytes + :stored,
@@ -407,7 +407,7 @@ VALUES (:id, :id, max(0, :opened), max(0, :opened_subtasks), :stored)
 INSERT OR REPLACE INTO meta (key, value) VALUES (:key, :value);
 
 -- name: purge_idempotency
--- Those that ended first, up to a number.
+-- Up to a number of expired keys, oldest first.
 DELETE FROM idempotency
  WHERE rowid IN (SELECT rowid FROM idempotency WHERE expires < :now ORDER BY expires, tenant, key LIMIT :limit);
 
@@ -422,27 +422,27 @@ SELECT value FROM meta WHERE key = :key;
 SELECT coalesce(max(seq), 0) FROM event;
 
 -- name: all_queues
--- All that were ever interned.
+-- All queues ever created.
 SELECT {queue.*} FROM queue ORDER BY id;
 
 -- name: all_bots
--- All that are registered.
+-- All registered bots.
 SELECT {bot.*} FROM bot ORDER BY id;
 
 -- name: held
--- How many leases each bot has, those in their grace too: they take up its room until they end.
+-- Number of leases per bot, including those in their grace period: they use capacity until they end.
 SELECT bot, count(*) FROM lease GROUP BY bot ORDER BY bot;
 
 -- name: next_due
--- When the next timer is due.
+-- Time of the next timer.
 SELECT min(due) FROM timer;
 
 -- name: any_chore
--- Whether something long is under way.
+-- Whether there is any background job.
 SELECT EXISTS (SELECT 1 FROM chore);
 
 -- name: grace_leases
--- No lease ends before half its TTL from now. Raised to that, never added to: a second call changes nothing.
+-- Raises each lease's expiry to at least half its TTL from now. Idempotent.
 UPDATE lease
    SET expires_at = max(expires_at, :now + ttl / 2), ends_at = max(ends_at, :now + ttl / 2), version = version + 1
  WHERE expires_at < :now + ttl / 2 OR ends_at < :now + ttl / 2;
@@ -455,7 +455,7 @@ UPDATE timer
  WHERE timer.kind IN (SELECT value FROM json_each(:kinds)) AND timer.ref = lease.work AND timer.due < :now + lease.ttl / 2;
 
 -- name: move_leases
--- Time was set forward: as much is left of each lease as before.
+-- The clock was set forward: each lease keeps its remaining time.
 UPDATE lease SET expires_at = expires_at + :by, ends_at = ends_at + :by, version = version + 1;
 
 -- name: move_lease_timers
@@ -463,7 +463,7 @@ UPDATE lease SET expires_at = expires_at + :by, ends_at = ends_at + :by, version
 UPDATE timer SET due = due + :by WHERE kind IN (SELECT value FROM json_each(:kinds));
 
 -- name: grace_start_items
--- No item ends for want of a taker before the floor.
+-- No item's start timeout ends before the floor.
 UPDATE work
    SET start_due = :floor, version = version + 1
  WHERE id IN (SELECT ref FROM timer WHERE kind = :kind AND due < :floor) AND start_due < :floor;
@@ -475,61 +475,61 @@ UPDATE timer SET due = :floor WHERE kind = :kind AND due < :floor;
 -- ---- setting the store's time back ---------------------------------------------------------------------------------
 
 -- name: set_back_tasks
--- Places keep their order, deadlines what is left of them.
+-- Positions keep their order, deadlines their remaining time.
 UPDATE task SET place = place - :by, deadline = deadline - :by, version = version + 1;
 
 -- name: set_back_task_times
--- A task that came in later than now came in by the clock that was wrong.
+-- A creation time after now came from the wrong clock.
 UPDATE task SET created_at = created_at - :by, updated_at = updated_at - :by WHERE created_at > :wall;
 
 -- name: set_back_works
--- Places keep their order, and what waits for a moment waits as long.
+-- Positions keep their order, and timed waits their remaining time.
 UPDATE work
    SET place = place - :by, start_due = start_due - :by, wake = wake - :by, version = version + 1;
 
 -- name: set_back_work_times
--- When items came into being, and into their present status, by the clock that was wrong.
+-- Times of creation and of the current status that came from the wrong clock.
 UPDATE work
    SET created_at = CASE WHEN created_at > :wall THEN created_at - :by ELSE created_at END,
        since = CASE WHEN since > :wall THEN since - :by ELSE since END
  WHERE created_at > :wall OR since > :wall;
 
 -- name: set_back_ready
--- Both orders stay.
+-- Both orders are kept.
 UPDATE ready SET place = place - :by, since = since - :by;
 
 -- name: set_back_leases
--- As much is left of them.
+-- Leases keep their remaining time.
 UPDATE lease
    SET granted_at = granted_at - :by, expires_at = expires_at - :by, ends_at = ends_at - :by, version = version + 1;
 
 -- name: set_back_timers
--- All that is still to come, nearer by as much.
+-- Future timers come earlier by the same amount.
 UPDATE timer SET due = due - :by;
 
 -- name: set_back_approvals
--- Of questions that are open.
+-- Open approvals.
 UPDATE approval
    SET expires_at = expires_at - :by, version = version + 1,
        opened_at = CASE WHEN opened_at > :wall THEN opened_at - :by ELSE opened_at END
  WHERE state = 'open';
 
 -- name: set_back_bots
--- When bots came, by the clock that was wrong.
+-- Times of bots that came from the wrong clock.
 UPDATE bot SET created_at = created_at - :by, last_seen = min(last_seen, created_at - :by) WHERE created_at > :wall;
 
 -- name: set_back_feedback
--- It is told in the order of its time.
+-- Feedback is sent in order of its time.
 UPDATE feedback SET at = at - :by WHERE at > :wall;
 
 -- name: set_back_answers
--- So are these.
+-- Answers, too.
 UPDATE answered SET at = at - :by WHERE at > :wall;
 
 -- name: set_back_idempotency
--- Keys are kept as long as before.
+-- Keys keep their remaining time.
 UPDATE idempotency SET expires = expires - :by;
 
 -- name: set_back_alive
--- The time that the store has reached.
+-- The store's time.
 UPDATE meta SET value = value - :by WHERE key = 'alive_at';

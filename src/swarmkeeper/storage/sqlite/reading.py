@@ -1,9 +1,9 @@
-"""Opens a store for reading where nothing may be written: on a read-only medium, or as another user.
+"""Opens a store that cannot be written, such as on a read-only medium or as another user.
 
-SQLite reads a database in WAL mode through a third file, `-shm`, which it makes. Where it cannot be made, one of two
-other ways is taken. With a write-ahead log beside the file, its index is built in memory; nothing that the log holds is
-missed. Without one, the file alone is the whole store, and is read as one that does not change. Both take no locks: a
-server that was writing would have made the `-shm`.
+SQLite reads a database in WAL mode through a third file, `-shm`, which it creates. If it cannot be created:
+- With a write-ahead log, the log's index is built in memory, so nothing in the log is missed.
+- Without one, the file is the complete store and is read as immutable.
+Neither takes locks: a server that was writing would have created the `-shm`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _BUSY_MILLISECONDS = 10_000
 
 
 def connect(path: Path) -> apsw.Connection:
-    """A connection that only reads.
+    """Open a read-only connection.
 
     Raises:
         apsw.Error: the file cannot be read.
@@ -27,11 +27,11 @@ def connect(path: Path) -> apsw.Connection:
         try:
             return _opened(apsw.Connection(str(real), apsw.SQLITE_OPEN_READONLY))
         except (apsw.CantOpenError, apsw.ReadOnlyError):
-            pass  # a server left it here when it died, and it cannot be mapped
+            pass  # a crashed server left it here, and it cannot be mapped
     log = Path(f"{real}-wal")
     if log.exists() and log.stat().st_size:
         connection = apsw.Connection(str(real), apsw.SQLITE_OPEN_READONLY, "unix-none")
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # the index of the log is in memory then
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # keeps the log's index in memory
         return _opened(connection)
     uri = f"file:{quote(str(real))}?immutable=1"
     return _opened(apsw.Connection(uri, apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI))
@@ -43,7 +43,7 @@ def _opened(connection: apsw.Connection) -> apsw.Connection:
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA trusted_schema = OFF")
-        connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()  # the file is not looked at before
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()  # SQLite opens the file only now
     except BaseException:
         connection.close()
         raise

@@ -1,5 +1,5 @@
--- What people and bots look at, on what is committed. The names and their parameters are those of core/named_reads.py.
--- A list among the parameters is JSON; a filter that is NULL lets everything through. Every order is by a unique key.
+-- Reads of committed data for the API and the command line. core/named_reads.py has the names and parameters.
+-- List parameters are JSON; a filter that is NULL matches everything. Every order is by a unique key.
 
 -- ---- tasks ----------------------------------------------------------------------------------------------------------
 
@@ -8,7 +8,7 @@
 SELECT {task.*} FROM task WHERE id = :task AND tenant = :tenant;
 
 -- name: tasks_oldest
--- A page of tasks from the oldest on, after a moment and id; with the bytes of what the client sent.
+-- A page of tasks, oldest first, after a time and id; with the size of the submitted body.
 SELECT {task.*}, (SELECT length(body) FROM payload WHERE payload.id = task.spec) AS spec_bytes
   FROM task
  WHERE tenant = :tenant AND (created_at, id) > (:after_at, :after_id)
@@ -23,7 +23,7 @@ SELECT {task.*}, (SELECT length(body) FROM payload WHERE payload.id = task.spec)
  LIMIT :limit;
 
 -- name: tasks_newest
--- The same from the newest on.
+-- The same, newest first.
 SELECT {task.*}, (SELECT length(body) FROM payload WHERE payload.id = task.spec) AS spec_bytes
   FROM task
  WHERE tenant = :tenant AND (created_at, id) < (:after_at, :after_id)
@@ -38,8 +38,8 @@ SELECT {task.*}, (SELECT length(body) FROM payload WHERE payload.id = task.spec)
  LIMIT :limit;
 
 -- name: tasks_by_priority
--- The same from the highest priority on, the oldest of each first. It sorts what the filters leave: priorities change,
--- and an index on them would cost every step of every task.
+-- The same, highest priority first, then oldest first. It sorts the filtered rows: priorities change, and an index on
+-- them would slow down every update of a task.
 SELECT {task.*}, (SELECT length(body) FROM payload WHERE payload.id = task.spec) AS spec_bytes
   FROM task
  WHERE tenant = :tenant AND (-priority, created_at, id) > (-:after_priority, :after_at, :after_id)
@@ -54,12 +54,11 @@ SELECT {task.*}, (SELECT length(body) FROM payload WHERE payload.id = task.spec)
  LIMIT :limit;
 
 -- name: payloads
--- Bodies by id.
+-- Payloads by id.
 SELECT payload.id, payload.body FROM json_each(:ids) AS wanted CROSS JOIN payload ON payload.id = wanted.value;
 
 -- name: subtasks_page
--- A page of a task's subtasks in the order of the plan, with what was planned, who has each, and how the last attempt
--- at it ended.
+-- A page of a task's subtasks in plan order, with the planned payload, the bot, and the end of the last attempt.
 SELECT work.seq, {work.*}, payload.body AS spec,
        coalesce(lease.granted_at, last.started) AS started, last.ended, last.attempt AS last_attempt, last.ending,
        last.round AS last_round, last.error AS last_error, last.reason, lease.work IS NOT NULL AS held,
@@ -75,7 +74,7 @@ SELECT work.seq, {work.*}, payload.body AS spec,
  LIMIT :limit;
 
 -- name: subtask_row
--- The same of one subtask by its key, or of one item of any kind by its id.
+-- The same for one subtask by key, or one work item of any kind by id.
 SELECT work.seq, {work.*}, payload.body AS spec,
        coalesce(lease.granted_at, last.started) AS started, last.ended, last.attempt AS last_attempt, last.ending,
        last.round AS last_round, last.error AS last_error, last.reason, lease.work IS NOT NULL AS held,
@@ -89,7 +88,7 @@ SELECT work.seq, {work.*}, payload.body AS spec,
  WHERE work.task = :task AND (work.id = :ref OR (work.key = :ref AND work.kind = :kind));
 
 -- name: last_failure_of_task
--- The item whose attempt was the last one to end in one of these ways, among those that did not end well after all.
+-- Among the items that did not succeed in the end: the one whose attempt ended last with one of these endings.
 SELECT attempt.work
   FROM attempt
   JOIN work ON work.id = attempt.work AND work.status NOT IN (SELECT value FROM json_each(:well))
@@ -98,21 +97,21 @@ SELECT attempt.work
  LIMIT 1;
 
 -- name: failed_count
--- How many subtasks of a task are in a state; no row where none is.
+-- Number of subtasks of a task in a state; no row if there are none.
 SELECT status, count(*) AS number
   FROM work
  WHERE task = :task AND kind = :kind AND status = :status
  GROUP BY status;
 
 -- name: results_of_task
--- What every subtask in a state has put out, in the order of the plan.
+-- Outputs of all subtasks in a state, in plan order.
 SELECT work.task, work.key, work.result, work.result_hash, length(payload.body) AS bytes
   FROM work JOIN payload ON payload.id = work.result
  WHERE work.task = :task AND work.kind = :kind AND work.status = :status
  ORDER BY work.seq;
 
 -- name: last_results_of_task
--- The same of those alone that no edge of a condition leaves.
+-- The same, only for subtasks with no outgoing edge of a condition.
 SELECT work.task, work.key, work.result, work.result_hash, length(payload.body) AS bytes
   FROM work JOIN payload ON payload.id = work.result
  WHERE work.task = :task AND work.kind = :kind AND work.status = :status
@@ -120,7 +119,7 @@ SELECT work.task, work.key, work.result, work.result_hash, length(payload.body) 
  ORDER BY work.seq;
 
 -- name: graph_nodes
--- The subtasks of a plan, in its order.
+-- The subtasks of a plan, in order.
 SELECT key, status, attempt FROM work WHERE task = :task AND kind = :kind ORDER BY seq;
 
 -- name: graph_edges
@@ -133,21 +132,21 @@ SELECT parent.key AS parent, child.key AS child, edge.condition, parent.status
  ORDER BY child.seq, parent.seq;
 
 -- name: attempts_of_work
--- All ended attempts at an item, with the names of their bots.
+-- All ended attempts at a work item, with bot names.
 SELECT {attempt.*}, bot.name AS bot_name
   FROM attempt LEFT JOIN bot ON bot.id = attempt.bot
  WHERE attempt.work = :work
  ORDER BY attempt.attempt;
 
 -- name: late_of_work
--- What came too late, with its content.
+-- Late results with their content.
 SELECT late_result.lease_id, late_result.bot, late_result.at, payload.body
   FROM late_result LEFT JOIN payload ON payload.id = late_result.payload
  WHERE late_result.work = :work
  ORDER BY late_result.at, late_result.lease_id, late_result.content_hash;
 
 -- name: verdict_on_subtask
--- The newest verdict among the reviews whose keys lie in a range.
+-- The newest verdict of the reviews whose keys are in a range.
 SELECT payload.body
   FROM work JOIN payload ON payload.id = work.result
  WHERE work.task = :task AND work.key >= :from_key AND work.key < :to_key AND work.status = :status
@@ -162,15 +161,15 @@ SELECT lease.work
  LIMIT 1;
 
 -- name: attempt_on_task
--- Whether it ever had one that ended.
+-- Whether it had one that has ended.
 SELECT attempt.work
   FROM bot JOIN attempt ON attempt.bot = bot.id AND attempt.task = :task
  WHERE bot.tenant = :tenant AND (bot.name = :bot OR bot.key_id = :key)
  LIMIT 1;
 
 -- name: standing_of_reports
--- What is known of the results that a bot (:bot) would report, each asked for as [place, task, lease id]: the status of
--- its task, whether it is under a live lease, or under one that has ended, and how many late results its item has.
+-- For each result that a bot (:bot) would report, given as [index, task, lease id]: the task's status, whether the lease
+-- is live or has ended, and how many late results the work item has.
 SELECT asked.value ->> 0 AS place, asked.value ->> 1 AS named_task, asked.value ->> 2 AS lease_id,
        (SELECT status FROM task
          WHERE task.tenant = :tenant AND task.id = coalesce(asked.value ->> 1, lease.task, attempt.task)) AS task_status,
@@ -189,13 +188,13 @@ SELECT asked.value ->> 0 AS place, asked.value ->> 1 AS named_task, asked.value 
                    AND attempt.task = coalesce(asked.value ->> 1, attempt.task);
 
 -- name: bot_owner
--- Who may act as a bot of a tenant.
+-- The owner of a tenant's bot.
 SELECT name, key_id, type FROM bot WHERE tenant = :tenant AND id = :bot;
 
 -- ---- leases ---------------------------------------------------------------------------------------------------------
 
 -- name: weight_of_leases
--- How much there is to tell with leases: bytes of each body, as often as it is named, and edges into each item.
+-- Size of an answer with leases: bytes of each payload for each use, and number of edges into each item.
 SELECT length(payload.body) AS bytes, 0 AS edges
   FROM json_each(:bodies) AS wanted CROSS JOIN payload ON payload.id = wanted.value
  UNION ALL
@@ -204,7 +203,7 @@ SELECT 0, count(*)
  GROUP BY wanted.value;
 
 -- name: works_by_id
--- Items, with what was planned.
+-- Work items with the planned payload.
 SELECT work.seq, {work.*}, payload.body AS spec, length(result.body) AS result_bytes
   FROM json_each(:works) AS wanted
  CROSS JOIN work ON work.id = wanted.value
@@ -212,7 +211,7 @@ SELECT work.seq, {work.*}, payload.body AS spec, length(result.body) AS result_b
   LEFT JOIN payload AS result ON result.id = work.result;
 
 -- name: upstream_of_works
--- What those before an item have put out.
+-- Outputs of an item's dependencies.
 SELECT edge.child, parent.task, parent.key, parent.result, parent.result_hash, length(payload.body) AS bytes
   FROM json_each(:works) AS wanted
  CROSS JOIN edge ON edge.child = wanted.value
@@ -221,19 +220,19 @@ SELECT edge.child, parent.task, parent.key, parent.result, parent.result_hash, l
  ORDER BY edge.child, parent.seq;
 
 -- name: feedback_of_works
--- What was to be done better, in the order in which it was said.
+-- Feedback, oldest first.
 SELECT feedback.work, feedback.round, feedback.text
   FROM json_each(:works) AS wanted CROSS JOIN feedback ON feedback.work = wanted.value
  ORDER BY feedback.work, feedback.at, feedback.n, feedback.seq;
 
 -- name: answers_of_works
--- What people answered, in the order in which they did.
+-- Answers of people, oldest first.
 SELECT answered.work, answered.question, answered.answer
   FROM json_each(:works) AS wanted CROSS JOIN answered ON answered.work = wanted.value
  ORDER BY answered.work, answered.at, answered.seq;
 
 -- name: last_attempts_of_works
--- How the newest ended attempt at each item ended, and by whom.
+-- End of the newest ended attempt at each item, with its bot.
 SELECT attempt.work, attempt.attempt, attempt.ending, attempt.error, attempt.reason, attempt.result,
        coalesce(bot.name, attempt.bot) AS bot_name, length(payload.body) AS bytes
   FROM json_each(:works) AS wanted
@@ -246,21 +245,21 @@ SELECT attempt.work, attempt.attempt, attempt.ending, attempt.error, attempt.rea
 -- ---- messages -------------------------------------------------------------------------------------------------------
 
 -- name: newest_messages
--- The last message of every task that has any and is not over for good. Messages have the order of their rowids: they
--- are never removed, so that each new one gets the highest.
+-- The last message of every task that has one and is not final. Messages are ordered by rowid: they are never removed,
+-- so each new one gets the highest.
 SELECT message.task, message.id
   FROM message JOIN task ON task.id = message.task AND task.status <> :over
  WHERE message.rowid = (SELECT max(newest.rowid) FROM message AS newest WHERE newest.task = message.task);
 
 -- name: message_row
--- One message of a task; its sender by name, where it is a bot.
+-- One message of a task, with the sender's name if it is a bot.
 SELECT message.id, coalesce(bot.name, message.from_bot) AS from_bot, message.to_bot, message.task, message.at,
        message.payload, length(payload.body) AS bytes
   FROM message JOIN payload ON payload.id = message.payload LEFT JOIN bot ON bot.id = message.from_bot
  WHERE message.id = :message AND message.task = :task;
 
 -- name: messages_page
--- A task's messages after one of them, in the order in which they were sent.
+-- A task's messages after a given one, in the order sent.
 SELECT message.id, coalesce(bot.name, message.from_bot) AS from_bot, message.to_bot, message.task, message.at,
        message.payload, length(payload.body) AS bytes
   FROM message JOIN payload ON payload.id = message.payload LEFT JOIN bot ON bot.id = message.from_bot
@@ -270,7 +269,7 @@ SELECT message.id, coalesce(bot.name, message.from_bot) AS from_bot, message.to_
  LIMIT :limit;
 
 -- name: messages_for_bot
--- The same of those that a bot is to be told, after the earliest of the places to which it has heard them.
+-- The same for the messages to a bot, after the earliest of its read positions.
 SELECT message.id, coalesce(bot.name, message.from_bot) AS from_bot, message.to_bot, message.task, message.at,
        message.payload, length(payload.body) AS bytes
   FROM message JOIN payload ON payload.id = message.payload LEFT JOIN bot ON bot.id = message.from_bot
@@ -290,7 +289,7 @@ SELECT message.id, coalesce(bot.name, message.from_bot) AS from_bot, message.to_
 SELECT {approval.*} FROM approval WHERE tenant = :tenant AND id = :approval;
 
 -- name: approvals_bytes
--- How large each of a page of a tenant's approvals is: a plan may have megabytes.
+-- Size of each approval of a page of a tenant's: a plan may have megabytes.
 SELECT id, octet_length(question) + octet_length(choices) + ifnull(octet_length(schema), 0)
            + ifnull(octet_length(subject), 0) + ifnull(octet_length(decision), 0) AS bytes
   FROM approval
@@ -299,7 +298,7 @@ SELECT id, octet_length(question) + octet_length(choices) + ifnull(octet_length(
  LIMIT :limit;
 
 -- name: approvals_bytes_of_task
--- The same of those about one task.
+-- The same for one task.
 SELECT id, octet_length(question) + octet_length(choices) + ifnull(octet_length(schema), 0)
            + ifnull(octet_length(subject), 0) + ifnull(octet_length(decision), 0) AS bytes
   FROM approval
@@ -316,7 +315,7 @@ SELECT {approval.*}
  LIMIT :limit;
 
 -- name: approvals_page_of_task
--- The same of those about one task.
+-- The same for one task.
 SELECT {approval.*}
   FROM approval
  WHERE tenant = :tenant AND task = :task AND id > :after AND (:state IS NULL OR state = :state)
@@ -326,7 +325,7 @@ SELECT {approval.*}
 -- ---- bots, skills, keys ---------------------------------------------------------------------------------------------
 
 -- name: bots_page
--- A page of a tenant's bots, with the leases they hold.
+-- A page of a tenant's bots, with their number of leases.
 SELECT {bot.*}, (SELECT count(*) FROM lease WHERE lease.bot = bot.id) AS held
   FROM bot WHERE tenant = :tenant AND id > :after ORDER BY id LIMIT :limit;
 
@@ -336,12 +335,12 @@ SELECT {bot.*}, (SELECT count(*) FROM lease WHERE lease.bot = bot.id) AS held
   FROM bot WHERE tenant = :tenant AND id = :bot;
 
 -- name: skills_of_bots
--- Which bots of a tenant may be handed work, and what each can do.
+-- A tenant's bots that may get work, with their skills.
 SELECT id, skills, capacity, (SELECT count(*) FROM lease WHERE lease.bot = bot.id) AS held
   FROM bot WHERE tenant = :tenant AND status = :status ORDER BY id;
 
 -- name: waiting_by_queue
--- How much waits in each queue, and since when.
+-- Number of waiting items per queue, and the time of the oldest.
 SELECT queue.id, queue.skills, count(*) AS waiting, min(ready.since) AS since
   FROM ready JOIN queue ON queue.id = ready.queue
  WHERE ready.tenant = :tenant
@@ -349,36 +348,36 @@ SELECT queue.id, queue.skills, count(*) AS waiting, min(ready.since) AS since
  ORDER BY queue.id;
 
 -- name: keys_page
--- A page of a tenant's keys; without anything that could be used as one.
+-- A page of a tenant's keys, without secrets.
 SELECT id, role, bot, owner, skills, created_at, expires_at, revoked_at
   FROM api_key WHERE tenant = :tenant AND id > :after ORDER BY id LIMIT :limit;
 
 -- name: tenant_shares
--- All that there are: what each may have, and how many of its tasks are open.
+-- All tenants, with their limits and number of open tasks.
 SELECT id, weight, max_backlog, open_tasks, open_subtasks, stored_bytes FROM tenant ORDER BY id;
 
 -- name: tenant_row
--- One of them.
+-- One tenant.
 SELECT id, weight, max_backlog, open_tasks, open_subtasks, stored_bytes FROM tenant WHERE id = :tenant;
 
 -- name: key_row
--- One key of a tenant, likewise.
+-- One key of a tenant, without secrets.
 SELECT id, role, bot, owner, skills, created_at, expires_at, revoked_at
   FROM api_key WHERE tenant = :tenant AND id = :key;
 
 -- name: key_by_public_id
--- The key that a caller shows, with what proves that it is genuine.
+-- The key that a caller presents, with its digests for verification.
 SELECT {api_key.*} FROM api_key WHERE public_id = :public_id;
 
 -- name: tenants
--- All that have had a key.
+-- All tenants that have had a key.
 SELECT id, name FROM tenant ORDER BY id;
 
 -- ---- why things wait -------------------------------------------------------------------------------------------------
 
 -- name: open_counts
--- How many items of a task are in certain states, those together that wait for the same reason. Reviews of the whole
--- stand alone, with their key: which of them comes first decides whom each is for.
+-- Number of a task's items in certain states, grouped by the reason they wait. Reviews of the final result are listed
+-- one by one, with their key: their order decides whom each is for.
 SELECT alike.*, queue.skills, queue.assign_to
   FROM (SELECT kind, status, queue, excluded, min(key) AS key, count(*) AS number, max(pending) AS pending,
                max(wake) AS wake, max(start_due) AS start_due
@@ -389,7 +388,7 @@ SELECT alike.*, queue.skills, queue.assign_to
   JOIN queue ON queue.id = alike.queue;
 
 -- name: open_items
--- The first ones themselves, in the order of the states and of the plan, with who has each.
+-- The first of these items, ordered by state and plan, with the bot of each.
 SELECT work.id, work.kind, work.key, work.status, work.queue, work.excluded, work.since, work.attempt, work.round,
        work.subject, work.pending, work.wake, work.start_due, queue.skills, queue.assign_to,
        lease.ends_at, bot.name AS bot
@@ -402,7 +401,7 @@ SELECT work.id, work.kind, work.key, work.status, work.queue, work.excluded, wor
  LIMIT :limit;
 
 -- name: open_upstream
--- The first keys that each item still waits for.
+-- Keys of the first dependencies that each item still waits for.
 SELECT wanted.value AS child,
        (SELECT json_group_array(before.key)
           FROM (SELECT parent.key
@@ -413,39 +412,39 @@ SELECT wanted.value AS child,
   FROM json_each(:works) AS wanted;
 
 -- name: open_approvals
--- What people are asked about a task.
+-- Open approvals of a task.
 SELECT id, kind, work, asked_by, question, expires_at
   FROM approval WHERE task = :task AND state = :state ORDER BY id LIMIT :limit;
 
 -- name: bots_seen_before
--- Of all tenants, those whose rows say that they were not heard of since then; a slice after an id.
+-- Bots of all tenants last seen before a time; a page after an id.
 SELECT id, tenant, last_seen FROM bot WHERE id > :after AND last_seen < :before AND status = 'active'
  ORDER BY id LIMIT :limit;
 
 -- name: bots_of_tenant
--- All bots.
+-- All bots of a tenant.
 SELECT {bot.*} FROM bot WHERE tenant = :tenant ORDER BY id;
 
 -- ---- evidence -------------------------------------------------------------------------------------------------------
 
 -- name: events_after
--- The feed of all tenants after a cursor.
+-- Events of all tenants after a cursor.
 SELECT seq, {event.*} FROM event WHERE seq > :after ORDER BY seq LIMIT :limit;
 
 -- name: events_of_tenant
--- The feed of one.
+-- Events of one tenant after a cursor.
 SELECT seq, {event.*} FROM event WHERE tenant = :tenant AND seq > :after ORDER BY seq LIMIT :limit;
 
 -- name: events_of_task
--- The feed of one task. Within a task the order of cursors is that of the sequence, for which there is an index.
+-- Events of one task after a cursor. Within a task, cursors have the order of the sequence, which has an index.
 SELECT seq, {event.*} FROM event WHERE task = :task AND seq > :after ORDER BY sequence LIMIT :limit;
 
 -- name: audit_places
--- Where a tenant's audit records after a place stand, and what further filters ask about.
+-- Indexes of a tenant's audit records after one, with the columns for further filters.
 SELECT place, actor, action FROM audit_leaf WHERE tenant = :tenant AND place > :after ORDER BY place LIMIT :limit;
 
 -- name: audit_places_of_task
--- The same of one task.
+-- The same for one task.
 SELECT place, actor, action
   FROM audit_leaf
  WHERE task = :task AND tenant = :tenant AND place > :after
@@ -453,7 +452,7 @@ SELECT place, actor, action
  LIMIT :limit;
 
 -- name: audit_places_of_actor
--- The same of one actor.
+-- The same for one actor.
 SELECT place, actor, action
   FROM audit_leaf
  WHERE tenant = :tenant AND actor = :actor AND place > :after
@@ -461,7 +460,7 @@ SELECT place, actor, action
  LIMIT :limit;
 
 -- name: audit_places_of_action
--- The same of one action.
+-- The same for one action.
 SELECT place, actor, action
   FROM audit_leaf
  WHERE tenant = :tenant AND action = :action AND place > :after
@@ -469,16 +468,16 @@ SELECT place, actor, action
  LIMIT :limit;
 
 -- name: audit_records_at
--- Audit records by place.
+-- Audit records by index.
 SELECT leaf.place, leaf.leaf, leaf.body
   FROM json_each(:places) AS wanted
  CROSS JOIN audit_leaf AS leaf ON leaf.tenant = :tenant AND leaf.place = wanted.value
  ORDER BY leaf.place;
 
 -- name: first_event
--- The oldest that is kept.
+-- The oldest event in the store.
 SELECT seq FROM event ORDER BY seq LIMIT 1;
 
 -- name: newest_event
--- The last one.
+-- The newest event.
 SELECT seq FROM event ORDER BY seq DESC LIMIT 1;

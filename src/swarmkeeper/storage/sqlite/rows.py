@@ -1,7 +1,7 @@
-"""How records become rows and rows become records: one declaration for each table.
+"""Converts records to rows and back, by one declaration per table.
 
-A declaration names the record class, the columns, and a codec for each column that SQLite cannot hold as it is. From it
-come the two conversions here, and the column lists of the SQL files (statements.py).
+A declaration names the record class, the columns, and a codec for each column whose value SQLite cannot store directly.
+It gives the two conversions here and the column lists of the SQL files (statements.py).
 """
 
 from __future__ import annotations
@@ -49,23 +49,23 @@ R = TypeVar("R")
 # ---- codecs ---------------------------------------------------------------------------------------------------------
 
 
-_ENCODED = object()  # an empty value is encoded like any other
+_ENCODED = object()  # default of Codec.empty: an empty value is encoded like any other
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """How a column holds a value."""
+    """How a column stores a value."""
 
-    encode: Callable[[Any], Any] | None = None  # None: the value goes into the column as it is
-    decode: Callable[[Any], Any] | Mapping[Any, Any] | None = None  # a mapping has the value for each that there is
-    empty: Any = _ENCODED  # what the column holds where the value is empty: most are, which saves the call
+    encode: Callable[[Any], Any] | None = None  # None: the value is stored unchanged
+    decode: Callable[[Any], Any] | Mapping[Any, Any] | None = None  # a mapping looks the value up
+    empty: Any = _ENCODED  # what is stored for an empty value; most values are empty, so this saves the call
 
 
 def _plain(value: Any) -> Any:
-    """Turn a read-only mapping, which the encoder does not know, into a dict."""
+    """Convert a read-only mapping, which the encoder does not know, to a dict."""
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"a {type(value).__name__} is no JSON")
+    raise TypeError(f"a {type(value).__name__} is not JSON")
 
 
 _encode: Callable[[Any], bytes] = msgspec.json.Encoder(enc_hook=_plain).encode
@@ -82,7 +82,7 @@ def _encode_nullable(value: Json) -> str | None:
 
 
 def _encode_redacted(value: tuple[RedactedField, ...]) -> str:
-    return to_json([[one.pointer, one.rule, one.action, one.within] for one in value])
+    return to_json([[field.pointer, field.rule, field.action, field.within] for field in value])
 
 
 def _decode_list(text: str) -> tuple[str, ...]:
@@ -106,32 +106,32 @@ def _decode_nullable_list(text: str | None) -> tuple[str, ...] | None:
 
 
 def _word(words: type[StrEnum], *, nullable: bool = False) -> Codec:
-    """An enum's value. A dict finds the member four times faster than a call of the enum does."""
+    """Return the codec of an enum. A dict lookup is four times faster than a call of the enum."""
     members: dict[str | None, StrEnum | None] = {word.value: word for word in words}
     if nullable:
         members[None] = None
     return Codec(decode=members)
 
 
-AS_IT_IS = Codec()
+UNCHANGED = Codec()
 FLAG = Codec(decode=bool)
 JSON = Codec(to_json, _decode)
 NULLABLE_JSON = Codec(_encode_nullable, _decode_nullable)
 OBJECT = Codec(to_json, _decode_object, empty="{}")
 LIST = Codec(to_json, _decode_list, empty="[]")
 LIST_OR_NULL = Codec(to_json, _decode_list_or_null, empty=None)
-NULLABLE_LIST = Codec(_encode_nullable, _decode_nullable_list)  # NULL is None, which is not the empty list
+NULLABLE_LIST = Codec(_encode_nullable, _decode_nullable_list)  # NULL is None, not the empty list
 REDACTED = Codec(_encode_redacted, empty="[]")
 
 # ---- tables ---------------------------------------------------------------------------------------------------------
 
 
 class RecordTable(Generic[R]):
-    """A table that keeps records of one class: its columns, and the two conversions.
+    """A table of records of one class: its columns, and the two conversions.
 
-    The conversions are the hottest code of the store. So each is compiled once, here, to what one would write by hand:
-    `lambda it: (it.id, encode_list(it.skills), …)`. `collections.namedtuple` and `dataclasses` do the same. Getters of
-    the standard library, called in turn, took twice as long to make a row.
+    The conversions are the store's hottest code. So each is compiled once to what one would write by hand, such as
+    `lambda it: (it.id, encode_list(it.skills), …)`, as `collections.namedtuple` and `dataclasses` do. Calling the
+    standard library's attribute getters in turn took twice as long.
     """
 
     def __init__(
@@ -151,16 +151,16 @@ class RecordTable(Generic[R]):
             fixed: columns that never change after the insert; the first is the key.
             changing: the other columns.
             hot: those of `changing` that nearly every update changes.
-            codecs: for each column that does not hold its value as it is.
-            parts: for each column that is not called as its field, or holds a part of it: which. Of a pair that has
-                two columns these are `pair[0]` and `pair[1]`. A record with parts like `field.attribute` is written
-                as a row, but not read from one.
+            codecs: of the columns that do not store their value unchanged.
+            parts: the field of each column whose name differs or that stores a part of it, such as `pair[0]` and
+                `pair[1]` for a pair in two columns. A record with a part like `field.attribute` can be written as a
+                row, but not read from one.
         """
         self.record = record
         self.table = Table(name, tuple(fixed.split()), tuple(changing.split()), tuple(hot.split()))
         codecs, parts = codecs or {}, parts or {}
         columns = self.table.columns
-        assert codecs.keys() | parts.keys() <= set(columns), f"{name}: codecs or parts of a column that it has not"
+        assert codecs.keys() | parts.keys() <= set(columns), f"{name}: codecs or parts of an unknown column"
         paths = {column: parts.get(column, column) for column in columns}
         self.to_row: Callable[[R], Row] = _compiled_writer(paths, codecs)
         self.from_row: Callable[[Row], R] = _compiled_reader(record, paths, codecs)
@@ -170,7 +170,7 @@ def _compiled_writer(paths: Mapping[str, str], codecs: Mapping[str, Codec]) -> C
     names: dict[str, Any] = {}
     values: list[str] = []
     for column, path in paths.items():
-        value, codec = f"it.{path}", codecs.get(column, AS_IT_IS)
+        value, codec = f"it.{path}", codecs.get(column, UNCHANGED)
         if codec.encode is not None:
             names[f"encode_{column}"] = codec.encode
             encoded = f"encode_{column}({value})"
@@ -183,15 +183,15 @@ def _compiled_reader(record: type[R], paths: Mapping[str, str], codecs: Mapping[
     if any("." in path for path in paths.values()):
         return partial(_refuse, record)
     names: dict[str, Any] = {"record": record}
-    values: dict[str, list[str]] = {}  # of each field, what its columns hold
+    values: dict[str, list[str]] = {}  # per field: the expressions of its columns
     for position, (column, path) in enumerate(paths.items()):
-        value, decode = f"row[{position}]", codecs.get(column, AS_IT_IS).decode
+        value, decode = f"row[{position}]", codecs.get(column, UNCHANGED).decode
         if decode is not None:
             names[f"decode_{column}"] = decode
             value = f"decode_{column}[{value}]" if isinstance(decode, Mapping) else f"decode_{column}({value})"
         values.setdefault(path.partition("[")[0], []).append(value)
     fields = [field.name for field in dataclasses.fields(record)]  # type: ignore[arg-type]  # a record is a dataclass
-    assert values.keys() == set(fields), f"{record.__name__}: a field without a column, or the other way round"
+    assert values.keys() == set(fields), f"{record.__name__}: fields and columns do not match"
     columns_of = (values[field] for field in fields)
     arguments = [columns[0] if len(columns) == 1 else f"({', '.join(columns)})" for columns in columns_of]
     if arguments == [f"row[{position}]" for position in range(len(arguments))]:
@@ -200,27 +200,27 @@ def _compiled_reader(record: type[R], paths: Mapping[str, str], codecs: Mapping[
 
 
 def _compiled(source: str, names: dict[str, Any]) -> Callable[[Any], Any]:
-    found: Callable[[Any], Any] = eval(source, names)  # noqa: S307  # of the declarations below, nothing from outside
+    found: Callable[[Any], Any] = eval(source, names)  # noqa: S307  # built only from the declarations below
     return found
 
 
 def _refuse(record: type[Any], _: Row) -> NoReturn:
-    raise TypeError(f"a row of {record.__name__} holds parts of its fields: it is not read as a record")
+    raise TypeError(f"a row of {record.__name__} stores only parts of its fields and cannot be read as a record")
 
 
 def maker(kind: type[R], columns: Sequence[str]) -> Callable[[Row], R]:
-    """Give the function that makes a row's answer: a dict of all columns, or a record of those that it has fields for.
+    """Return the function that converts a row to a dict of all columns, or to a record of those that have a field.
 
     Raises:
-        LookupError: a field that has no default has no column.
+        LookupError: a field without a default has no column.
     """
     if issubclass(kind, dict):
         return lambda row: kind(zip(columns, row, strict=True))
     fields = inspect.signature(kind).parameters.values()
-    if lacking := [one.name for one in fields if one.name not in columns and one.default is one.empty]:
+    if lacking := [field.name for field in fields if field.name not in columns and field.default is field.empty]:
         raise LookupError(f"{kind.__name__} has no column for {', '.join(lacking)}")
-    present = [one.name for one in fields if one.name in columns]
-    is_whole = len(present) == len(fields)  # calls by position are faster
+    present = [field.name for field in fields if field.name in columns]
+    is_whole = len(present) == len(fields)  # positional calls are faster
     arguments = [f"{'' if is_whole else f'{name}='}row[{columns.index(name)}]" for name in present]
     return _compiled(f"lambda row: kind({', '.join(arguments)})", {"kind": kind})
 
@@ -361,4 +361,4 @@ RECORDS: tuple[RecordTable[Any], ...] = (
 PAYLOAD = Table("payload", ("id", "task", "body"))
 
 
-TABLES: Mapping[str, Table] = {table.name: table for table in (*(one.table for one in RECORDS), PAYLOAD)}
+TABLES: Mapping[str, Table] = {table.name: table for table in (*(records.table for records in RECORDS), PAYLOAD)}

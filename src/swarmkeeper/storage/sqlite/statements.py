@@ -1,15 +1,15 @@
-"""Reads files of named statements. Each starts with `-- name: x`; what follows up to the next is its comment and SQL.
+"""Reads files of named SQL statements. Each starts with `-- name: x`, followed by its comment and SQL.
 
-So that a table's columns are written once (rows.py), a statement may say
+Placeholders insert a table's columns, which are defined once in rows.py:
 
     {task.*}    task.id, task.tenant, …     to select a row
     {task}      id, tenant, …               to insert one
     {:task}     :id, :tenant, …             its values
-    {task=}     status = :status, …         to change what may change in it
-    {task~}     the same, of the few columns that change all the time: SQLite checks what is set, changed or not
+    {task=}     status = :status, …         to update the columns that may change
+    {task~}     status = :status, …         to update only the hot columns: SQLite checks every column that is set
 
-and a statement that takes whole rows has its parameters numbered in the order of the columns, so that one tuple serves
-insert and update alike.
+A statement that takes whole rows gets numbered parameters in column order, so that insert and update take the same
+tuple.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ _PARAMETER = re.compile(r"(?<![\w:]):([a-z_]+)")
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table's columns in the order of its rows in Python: first those that never change after the insert.
+    """A table's columns in row order. The first ones never change after the insert.
 
-    They are left out of updates, so that an update touches no index on them.
+    Updates leave those out, so that they touch no index on them.
     """
 
     name: str
     fixed: tuple[str, ...]
     changing: tuple[str, ...] = ()
-    hot: tuple[str, ...] = ()  # of those that change, the ones that nearly every step of a life does
+    hot: tuple[str, ...] = ()  # the changing columns that nearly every update changes
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -43,11 +43,11 @@ class Table:
 
 
 def read(file: str, tables: Mapping[str, Table]) -> dict[str, str]:
-    """The statements of a file beside this one, by name, with columns filled in."""
+    """Return the statements of a file in this folder by name, with placeholders replaced."""
     parts = _NAME.split(files(__package__).joinpath(file).read_text("utf-8"))
     found: dict[str, str] = {}
     for name, text in zip(parts[1::2], parts[2::2], strict=True):
-        assert name not in found, f"two statements of {file} are called {name}"
+        assert name not in found, f"{file} has two statements named {name}"
         found[name] = _filled(_COMMENT.sub("", text).strip().removesuffix(";"), tables)
     return found
 
@@ -70,5 +70,5 @@ def _filled(sql: str, tables: Mapping[str, Table]) -> str:
     sql = _COLUMNS.sub(columns, sql)
     if not whole_row:
         return sql
-    place = {column: number for number, column in enumerate(whole_row[0].columns, 1)}
-    return _PARAMETER.sub(lambda match: f"?{place[match[1]]}", sql)
+    numbers = {column: number for number, column in enumerate(whole_row[0].columns, 1)}
+    return _PARAMETER.sub(lambda match: f"?{numbers[match[1]]}", sql)

@@ -1,9 +1,9 @@
-"""The store on SQLite: one file for one orchestrator, or memory. Opening, transactions, reads; see unit.py for what
-happens inside a transaction.
+"""SQLite store, in a file for one orchestrator or in memory: opening, transactions, reads. See transaction.py for loads
+and saves.
 
-Loads and saves take microseconds and run where the engine runs. Only the commit of a file waits for the disk, so it
-alone goes to a thread of its own, one hop for each batch; `inline=True` keeps even that in place, so that a simulation
-has no thread at all.
+Loads and saves take microseconds and run in the engine's thread. Only the commit of a file waits for the disk, so it
+runs in a thread of its own, once per batch. With `inline=True` it runs in the caller's thread, so that a simulation has
+no other thread.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from swarmkeeper.storage.sqlite.watch import Watch
 
 READS: Mapping[str, str] = {**read("reads.sql", rows.TABLES), **read("checks.sql", rows.TABLES)}
 
-# Trouble that passes: the disk is full or slow to answer, another process has the write lock.
-_PASSING = (
+# Temporary errors: the disk is full or slow, or another process holds the write lock.
+_TEMPORARY = (
     apsw.BusyError,
     apsw.LockedError,
     apsw.FullError,
@@ -41,22 +41,22 @@ _PASSING = (
     apsw.ProtocolError,
     apsw.NoMemError,
 )
-# Another process holds the write lock for the milliseconds of one small transaction (`key create`). After a second in
-# all, callers are told to come back.
+# Another process holds the write lock for the milliseconds of a small transaction (`key create`). After about a second
+# in total, the store is reported as unavailable.
 _PAUSES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.3)
-_BUSY_MILLISECONDS = 10_000  # how long a command-line tool waits for a running server's batch
+_BUSY_MILLISECONDS = 10_000  # how long a command-line tool waits for a running server's transaction
 _CACHE_KIBIBYTES = 65_536
-_READING_CACHE_KIBIBYTES = 4_096  # it reads while the other commits, and every commit empties it
+_READING_CACHE_KIBIBYTES = 4_096  # every commit of the writing connection empties this cache
 _WAL_BYTES_MAX = 64 * 1024 * 1024
 
 MEMORY = ":memory:"
 
 
 def path_of(url: str) -> str:
-    """The path in a store's URL: `sqlite:///relative.db`, `sqlite:////absolute.db`, `sqlite://:memory:`, or a path.
+    """Return the path in a store's URL: sqlite:///relative.db, sqlite:////absolute.db, sqlite://:memory:, or a path.
 
     Raises:
-        StoreRefused: it is the URL of something else.
+        StoreRefused: it is not the URL of a SQLite store.
     """
     if url.startswith("sqlite://"):
         rest = url.removeprefix("sqlite://")
@@ -73,23 +73,23 @@ def path_of(url: str) -> str:
 Makers = dict[tuple[str, type[Any]], Callable[[rows.Row], Any]]
 
 
-def _rows(connection: apsw.Connection, contributors: Makers, name: str, parameters: Mapping[str, Any]) -> list[Any]:
-    """Args: `contributors` is of each query that had an answer."""
+def _rows(connection: apsw.Connection, makers: Makers, name: str, parameters: Mapping[str, Any]) -> list[Any]:
+    """Run a named read. `makers` caches the row conversion of each read that returned rows."""
     kind = name.row if isinstance(name, Read) else dict
     cursor = connection.execute(READS[name], parameters)
-    make = contributors.get((name, kind))
+    make = makers.get((name, kind))
     if make is not None:
         return list(map(make, cursor))
     first = cursor.fetchone()
     if first is None:
         return []
-    make = contributors[name, kind] = rows.maker(kind, [column[0] for column in cursor.get_description()])
+    make = makers[name, kind] = rows.maker(kind, [column[0] for column in cursor.get_description()])
     return list(map(make, (first, *cursor)))
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Fulfils `core.ports.Reader`."""
+    """Implements `core.ports.Reader`."""
 
     connection: apsw.Connection | None
     rows: Callable[[apsw.Connection | None, str, Mapping[str, Any]], list[Any]]
@@ -99,9 +99,9 @@ class Snapshot:
 
 
 class SqliteReads:
-    """Reads what is committed, for one thread: each read begins afresh, and sees all that was answered before.
+    """Reads committed data, for one thread. Each read sees everything acknowledged before it.
 
-    Fulfils `core.ports.ReadsOnly`.
+    Implements `core.ports.ReadsOnly`.
     """
 
     def __init__(self, store: SqliteStore) -> None:
@@ -110,12 +110,12 @@ class SqliteReads:
         self._makers: Makers = {}
 
     async def read(self, name: str, parameters: Mapping[str, Any]) -> list[Any]:
-        """As `SqliteStore.read`, at once."""
+        """Like `SqliteStore.read`, without waiting for a transaction."""
         return self._rows(self._opened(), name, parameters)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
-        """As `SqliteStore.snapshot`, at once."""
+        """Like `SqliteStore.snapshot`, without waiting for a transaction."""
         with self._store.one_moment(self._opened()) as connection:
             yield Snapshot(connection, self._rows)
 
@@ -131,15 +131,15 @@ class SqliteReads:
         return self._connection
 
     def _rows(self, connection: apsw.Connection | None, name: str, parameters: Mapping[str, Any]) -> list[Any]:
-        assert connection is not None, "it was opened"
+        assert connection is not None, "the connection is open"
         with self._store.passing():
             return _rows(connection, self._makers, name, parameters)
 
 
 class SqliteStore:
-    """Fulfils `core.ports.Store`.
+    """Implements `core.ports.Store`.
 
-    `crash` is called with "before_commit" and "after_commit"; tests end the process there.
+    Tests pass `crash`, which is called with "before_commit" and "after_commit", to end the process there.
     """
 
     def __init__(
@@ -147,9 +147,9 @@ class SqliteStore:
         url: str,
         *,
         inline: bool = False,
-        entropy: Entropy | None = None,  # makes a new store's pepper; without it SQLite's own generator does
+        entropy: Entropy | None = None,  # draws a new store's pepper; by default SQLite does
         crash: Callable[[str], None] | None = None,
-        vfs: str | None = None,  # what is between SQLite and its files; a simulation makes disks fail there
+        vfs: str | None = None,  # SQLite's file layer; a simulation injects disk errors there
     ) -> None:
         where = path_of(url)
         self.path = None if where == MEMORY else Path(where)
@@ -157,31 +157,33 @@ class SqliteStore:
         self._crash = crash
         self._vfs = vfs
         self._threaded = self.path is not None and not inline
-        self._turn = asyncio.Lock()  # one unit at a time
-        self._owner: asyncio.Task[Any] | None = None  # whose unit it is
+        self._turn = asyncio.Lock()  # one transaction at a time
+        self._owner: asyncio.Task[Any] | None = None  # the task that runs the open transaction
         self._lock: FileLock | None = None
-        self._file: Identity | None = None  # counted among its users
-        self._watch: Watch | None = None  # of the files of the one orchestrator
+        self._file: Identity | None = None  # counted in Users
+        self._watch: Watch | None = None  # only for the orchestrator
         self._writing: apsw.Connection | None = None
         self._reading: apsw.Connection | None = None
         self._committer: Committer | None = None
         self._busy = 0
         self._data_version = 0
         self._was_full = False  # the last write failed on the disk
-        self.damage = ""  # what SQLite said when it met a part of the file that is not as it was written
-        self._makers: Makers = {}  # of each query that had an answer
+        self.damage = ""  # SQLite's message about a damaged part of the file
+        self._makers: Makers = {}  # row conversions, see _rows
 
     # ---- opening ---------------------------------------------------------------------------------------------------
 
     async def open(self, *, exclusive: bool = True, migrate: bool = False, create: bool = True) -> None:
-        """Open it, and make its schema where it is new.
+        """Open the store, and create the schema if it is new.
 
-        `exclusive` is for the one orchestrator; a tool beside it passes False. `migrate` brings an older schema up to
-        date, after a copy beside the file. Without `create` there must be a store already.
+        Args:
+            exclusive: True for the orchestrator; False for a tool that runs beside it.
+            migrate: bring an older schema up to date, after copying the file.
+            create: if False, the store must exist.
 
         Raises:
-            StoreRefused: it cannot be used as it is; the message says what helps.
-            StoreUnavailable: another process keeps it locked.
+            StoreRefused: it cannot be used as it is; the message says what to do.
+            StoreUnavailable: another process keeps it locked, or the disk fails.
         """
         assert self._writing is None, "this store is open"
         self._busy = 0 if exclusive else _BUSY_MILLISECONDS
@@ -200,7 +202,7 @@ class SqliteStore:
         except apsw.NotADBError:
             await self.close()
             raise StoreRefused(f"{self.path} is not a SQLite database: choose another path") from None
-        except _PASSING as error:
+        except _TEMPORARY as error:
             await self.close()
             raise StoreUnavailable(f"the store cannot be opened now: {error}") from error
         except BaseException:
@@ -210,10 +212,10 @@ class SqliteStore:
             self._committer = Committer()
 
     async def open_to_read(self) -> None:
-        """Open a store that is there for `read` alone; nothing is written, also where nothing can be.
+        """Open an existing store only for `read`. This also works where nothing can be written.
 
         Raises:
-            StoreRefused, StoreUnavailable: as `open`.
+            StoreRefused, StoreUnavailable: as for `open`.
         """
         assert self._writing is self._reading is None, "this store is open"
         if self.path is None or (os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)):
@@ -227,7 +229,7 @@ class SqliteStore:
         except apsw.NotADBError:
             await self.close()
             raise StoreRefused(f"{self.path} is not a SQLite database: choose another path") from None
-        except _PASSING as error:
+        except _TEMPORARY as error:
             await self.close()
             raise StoreUnavailable(f"the store cannot be read now: {error}") from error
         except BaseException:
@@ -245,7 +247,7 @@ class SqliteStore:
             self._let_go()
 
     def _let_go(self) -> None:
-        """Let others open the file. No connection is open any more."""
+        """Release the file. All connections are closed already."""
         descriptor = None
         if self._lock is not None:
             self._lock.release()
@@ -267,8 +269,8 @@ class SqliteStore:
     def _prepare_file(self, path: Path, *, exclusive: bool, create: bool) -> None:
         self._check_path(path, create=create)
         try:
-            # It holds the digests of keys: its owner alone may read it. SQLite gives its other files the same mode.
-            # Only where it is missing: see lock.py for what closing a descriptor does to others.
+            # The file holds key digests, so only its owner may read it. SQLite gives its other files the same mode.
+            # An existing file is not opened here, because closing its descriptor could drop locks: see lock.py.
             with suppress(FileExistsError):
                 files.create(path.resolve())
             if not os.access(path, os.R_OK | os.W_OK):
@@ -292,19 +294,19 @@ class SqliteStore:
         Users.enter(self._file)
 
     def _guard(self, path: Path, *, exclusive: bool) -> None:
-        """From here on, the files are to be these."""
+        """Start watching the files."""
         if self._lock is None:
             return
         if not exclusive:
-            self._lock.release()  # it was taken for the migration alone
+            self._lock.release()  # it was only needed for the migration
             return
-        assert self._lock.descriptor is not None, "it holds the lock"
+        assert self._lock.descriptor is not None, "the lock is held"
         self._watch = Watch(path, self._lock.descriptor)
         self._watch.look()
 
     @property
     def is_lost(self) -> bool:
-        """Whether the files are no longer those that were opened, looked at now."""
+        """Whether the files are no longer those that were opened; checks them now."""
         try:
             self.look()
         except StoreLost:
@@ -312,18 +314,18 @@ class SqliteStore:
         return False
 
     def look(self) -> None:
-        """Whether the files are those that were opened. It costs microseconds, and is done with each transaction too.
+        """Check that the files are those that were opened. Takes microseconds; each transaction does it, too.
 
         Raises:
-            StoreLost: they are not, and never will be again for this process.
+            StoreLost: they are not; this is final for this process.
         """
         if self._watch is not None:
             self._watch.look()
 
     async def rescue(self) -> str:
-        """After StoreLost: keep what was acknowledged, as far as this process alone still has it; says what was done.
+        """After StoreLost, save the acknowledged data that only this process still has, and return what was done.
 
-        Connections are closed here such that files of others, which have the names now, stay as they are.
+        The connections are set up so that closing them does not touch the files that have the names now.
         """
         assert self._watch is not None, "nothing is lost"
         async with self._turn:
@@ -337,7 +339,7 @@ class SqliteStore:
     def connect(self, *, writing: bool) -> apsw.Connection:
         where, flags = MEMORY, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
         if self.path is not None:
-            # The file is there by now. Not CREATE: one that was taken away under us is trouble, not a new store.
+            # Not CREATE: the file exists already, and if it was removed meanwhile, that is an error, not a new store.
             where, flags = str(self.path), apsw.SQLITE_OPEN_READWRITE
         connection = apsw.Connection(where, flags, self._vfs, statementcachesize=256)
         connection.set_busy_timeout(_BUSY_MILLISECONDS)
@@ -347,7 +349,7 @@ class SqliteStore:
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES_MAX}")
             if not self._lock:
-                connection.wal_autocheckpoint(0)  # a tool beside a server leaves that to the server
+                connection.wal_autocheckpoint(0)  # a tool leaves checkpoints to the server
         else:
             connection.execute("PRAGMA query_only = ON")
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIBIBYTES if writing else _READING_CACHE_KIBIBYTES}")
@@ -371,7 +373,7 @@ class SqliteStore:
 
     @property
     def connection(self) -> apsw.Connection:
-        """The one that writes: for a simulation to look at what is there, and to count what reaches the store."""
+        """The writing connection, for simulations and benchmarks that inspect the store."""
         return self._open_writing()
 
     # ---- transactions ----------------------------------------------------------------------------------------------
@@ -390,10 +392,10 @@ class SqliteStore:
             try:
                 with self.passing():
                     yield transaction
-                    self._point("before_commit")
+                    self._crash_point("before_commit")
                     await self._commit(connection)
-                self._point("after_commit")
-                self.look()  # what was written into files that nobody will open again is not acknowledged
+                self._crash_point("after_commit")
+                self.look()  # a commit into files that lost their names is not acknowledged
             except StoreUnavailable as error:
                 self._was_full = isinstance(error.__cause__, (apsw.FullError, apsw.IOError))
                 raise
@@ -412,29 +414,29 @@ class SqliteStore:
         raise StoreUnavailable("another process keeps the store locked")
 
     async def _make_room(self, connection: apsw.Connection) -> None:
-        """Carry the write-ahead log over into the database. SQLite does that after commits alone: a disk that the log
-        has filled would stay full for ever."""
+        """Checkpoint the write-ahead log. SQLite does it only after commits, so a disk filled by the log would stay
+        full forever."""
         self._was_full = False
-        self._owner = asyncio.current_task()  # reads use the other connection meanwhile
+        self._owner = asyncio.current_task()  # so that reads use the other connection
         try:
-            await self._aside(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
-        except _PASSING:
-            pass  # there is no room for that either: the batch will tell, and this is tried again before the next
+            await self._execute(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
+        except _TEMPORARY:
+            pass  # no room for that either: the transaction fails, and the next one tries this again
         finally:
             self._owner = None
 
     async def _commit(self, connection: apsw.Connection) -> None:
-        await self._aside(connection, "COMMIT")
+        await self._execute(connection, "COMMIT")
 
-    async def _aside(self, connection: apsw.Connection, statement: str) -> None:
-        """Carry out what waits for the disk, where it does not hold up the loop."""
+    async def _execute(self, connection: apsw.Connection, statement: str) -> None:
+        """Run a statement that waits for the disk, in the committer's thread if there is one."""
         if self._committer is None:
             connection.execute(statement)
         else:
             await self._committer.run(connection.execute, statement)
 
     def _roll_back(self, connection: apsw.Connection) -> None:
-        """End what was not committed. A connection that cannot even do that is replaced."""
+        """Roll back an open transaction. If that fails, drop the connection, so that it is opened again."""
         if not connection.in_transaction:
             return
         try:
@@ -453,25 +455,25 @@ class SqliteStore:
                 self._writing.set_busy_timeout(self._busy)
         return self._writing
 
-    def _point(self, name: str) -> None:
+    def _crash_point(self, name: str) -> None:
         if self._crash is not None:
             self._crash(name)
 
     # ---- reading ---------------------------------------------------------------------------------------------------
 
     def beside(self) -> SqliteReads | None:
-        """Reads for another thread, on a connection of their own; None where there is but one, or no thread."""
+        """Return reads for another thread, on their own connection; None in memory and with `inline`."""
         return SqliteReads(self) if self._threaded else None
 
     async def read(self, name: str, parameters: Mapping[str, Any]) -> list[Any]:
         if self.path is not None:
             self.look()
-            # Where no unit is open, the connection that writes reads as well: it has at hand what it has just written,
-            # while every commit makes the other one forget all pages that it knew.
+            # With no transaction open, read on the writing connection: its cache holds what was just written, while
+            # every commit empties the other connection's cache.
             idle = self._writing if self._owner is None else None
             return self._rows(idle or self._reading, name, parameters)
-        # In memory there is one connection, so a read waits until an open unit has ended: it sees what is committed.
-        assert self._owner is None or self._owner is not asyncio.current_task(), "a read within a unit: load instead"
+        # In memory there is one connection, so a read waits for the end of an open transaction to see committed data.
+        assert self._owner is None or self._owner is not asyncio.current_task(), "within a transaction, use load"
         async with self._turn:
             return self._rows(self._reading, name, parameters)
 
@@ -488,16 +490,16 @@ class SqliteStore:
 
     @contextmanager
     def one_moment(self, connection: apsw.Connection | None) -> Iterator[apsw.Connection]:
-        """A transaction that only reads. None of its reads gives way to the loop, so that nobody else can use the
-        connection meanwhile, nor begin a unit on it."""
+        """Open a read transaction. Its reads never yield to the event loop, so nobody else can use the connection or
+        begin a transaction on it."""
         assert connection is not None, "this store is not open"
-        assert connection.get_autocommit(), "within a snapshot only its own reads are awaited"
+        assert connection.get_autocommit(), "a snapshot may await only its own reads"
         with self.passing():
             connection.execute("BEGIN")
         try:
             yield connection
         finally:
-            if not connection.get_autocommit():  # SQLite ends it by itself where a read met an unreadable disk
+            if not connection.get_autocommit():  # after a disk error SQLite has ended it already
                 connection.execute("COMMIT")
 
     def _rows(self, connection: apsw.Connection | None, name: str, parameters: Mapping[str, Any]) -> list[Any]:
@@ -546,7 +548,7 @@ class SqliteStore:
             return False
         async with self._turn:
             self.look()
-            # Of the connection that writes: its own commits do not count there.
+            # data_version of the writing connection does not count its own commits.
             self._open_writing()
             with self.passing():
                 before, self._data_version = self._data_version, self._pragma("data_version")
@@ -555,15 +557,16 @@ class SqliteStore:
     def _pragma(self, name: str) -> int:
         assert self._writing is not None, "this store is not open"
         value = self._writing.pragma(name)
-        assert isinstance(value, int), "a number"
+        assert isinstance(value, int), "the value is an integer"
         return value
 
     @contextmanager
     def passing(self) -> Iterator[None]:
-        """Tell trouble that passes (nothing was done, the caller may come back) from damage, which is remembered."""
+        """Translate SQLite's errors: temporary ones to StoreUnavailable (nothing was done, the caller may retry), and
+        damage to StoreDamaged, which is recorded in `damage`."""
         try:
             yield
-        except _PASSING as error:
+        except _TEMPORARY as error:
             raise StoreUnavailable(f"the store cannot take this now: {error}") from error
         except (apsw.CorruptError, apsw.NotADBError) as error:
             self.damage = str(error)

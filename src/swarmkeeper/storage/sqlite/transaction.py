@@ -1,5 +1,4 @@
-"""One transaction on SQLite: what the engine loads and saves. It runs where the engine runs; only the commit, which
-waits for the disk, is the store's."""
+"""A SQLite transaction: the engine's loads and saves. They run in the engine's thread; the store commits (store.py)."""
 
 from __future__ import annotations
 
@@ -26,17 +25,17 @@ class SqliteTransaction:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._open = True
-        self._stored: dict[str, rows.Row] = {}  # tasks and items as they stand in the store, by id
+        self._stored: dict[str, rows.Row] = {}  # rows of tasks and work items as stored, by id
 
     def end(self) -> None:
         self._open = False
 
     async def load(self, needs: Iterable[Key]) -> Mapping[Key, Any]:
-        assert self._open, "this unit has ended"
+        assert self._open, "this transaction has ended"
         return _Loading(self._connection, self._stored).load(needs)
 
     async def levels(self, tenant: str, queues: Sequence[int]) -> list[tuple[int, int, int]]:
-        assert self._open, "this unit has ended"
+        assert self._open, "this transaction has ended"
         wanted = {"tenant": tenant, "queues": rows.to_json(list(queues))}
         found = self._connection.execute(QUERIES["ready_levels"], wanted)
         return sorted(
@@ -57,8 +56,8 @@ class SqliteTransaction:
         *,
         by_age: bool = False,
     ) -> list[QueueEntry]:
-        assert self._open, "this unit has ended"
-        assert not (by_age and owner), "by age, all are listed"
+        assert self._open, "this transaction has ended"
+        assert not (by_age and owner), "by age, entries cannot be filtered by owner"
         position, work = after or (-1, "")
         wanted: dict[str, Any] = {"queue": queue, "tenant": tenant, "priority": priority, "limit": limit}
         wanted |= {"place": position, "work": work}
@@ -69,16 +68,16 @@ class SqliteTransaction:
         return list(map(rows.READY.from_row, found))
 
     async def due(self, now: int, limit: int) -> list[Timer]:
-        assert self._open, "this unit has ended"
+        assert self._open, "this transaction has ended"
         found = self._connection.execute(QUERIES["timers_due"], {"now": now, "limit": limit})
         return list(map(rows.TIMER.from_row, found))
 
     async def job_tenants(self) -> list[str]:
-        assert self._open, "this unit has ended"
+        assert self._open, "this transaction has ended"
         return [row[0] for row in self._connection.execute(QUERIES["chore_tenants"])]
 
     async def next_jobs(self, limit: int, after: str, tenant: str) -> list[BackgroundJob]:
-        assert self._open, "this unit has ended"
+        assert self._open, "this transaction has ended"
         found: list[BackgroundJob] = []
         for name in ("chores_next", "chores_first"):
             if len(found) < limit:
@@ -87,18 +86,18 @@ class SqliteTransaction:
         return found
 
     async def purge(self, now: int, limit: int) -> int:
-        assert self._open, "this unit has ended"
+        assert self._open, "this transaction has ended"
         self._connection.execute(QUERIES["purge_idempotency"], {"now": now, "limit": limit})
         return self._connection.changes()
 
     async def save(self, changes: Changes) -> int:
-        assert self._open, "this unit has ended"
+        assert self._open, "this transaction has ended"
         self._insert("insert_queue", changes.queues, rows.QUEUE.to_row)
         self._put("put_payload", "delete_payload", changes.payloads, lambda name, it: (name, *it))
         self._versioned(rows.TASK, changes.tasks.values())
         self._versioned(rows.WORK, changes.works.values())
         self._insert("insert_edge", changes.edges, rows.EDGE.to_row)
-        # First what is gone: an item that was given back may have been handed out again in the same batch.
+        # Deletions first: an item may have been released and leased again in the same batch.
         self._insert("delete_lease", [(work,) for work in changes.leases_gone])
         self._versioned(rows.LEASE, changes.leases.values())
         self._put("put_ready", "delete_ready", changes.ready, lambda _, it: rows.READY.to_row(it))
@@ -109,7 +108,7 @@ class SqliteTransaction:
         self._insert("insert_tenant", [(tenant,) for tenant in {key.tenant: None for key in changes.keys.values()}])
         counted = changes.opened.keys() | changes.opened_subtasks.keys() | changes.stored.keys()
         counts = (changes.opened, changes.opened_subtasks, changes.stored)
-        self._insert("count_opened", [(one, *(count.get(one, 0) for count in counts)) for one in sorted(counted)])
+        self._insert("count_opened", [(id_, *(count.get(id_, 0) for count in counts)) for id_ in sorted(counted)])
         self._insert("set_tenant", [(it.weight, it.max_backlog, it.id) for it in changes.tenants.values()])
         self._versioned(rows.API_KEY, changes.keys.values())
         self._versioned(rows.APPROVAL, changes.approvals.values())
@@ -131,7 +130,7 @@ class SqliteTransaction:
         return self._connection.execute(QUERIES["last_event"]).get if last is None else last
 
     def _insert(self, name: str, them: Collection[Any], row: Callable[[Any], rows.Row] | None = None) -> None:
-        if them:  # most batches have nothing for most statements, and to be told so costs SQLite as much as a row
+        if them:  # an empty call costs SQLite as much as a row, and most are empty
             self._connection.executemany(QUERIES[name], them if row is None else map(row, them))
 
     def _put(
@@ -150,11 +149,11 @@ class SqliteTransaction:
         self._insert("put_timer", [(*name, due) for name, due in timers.items() if due is not None])
 
     def _versioned(self, records: rows.RecordTable[Any], them: Iterable[Any]) -> None:
-        """Insert what has version 1, and write the rest over the version before."""
+        """Insert records of version 1, and update the others from the version before."""
         table = records.table.name
         fresh: list[rows.Row] = []
         known: list[rows.Row] = []
-        narrow: list[rows.Row] = []  # of which nothing but hot columns has changed
+        narrow: list[rows.Row] = []  # only hot columns have changed
         version, hot = _VERSION[table], _HOT.get(table)
         for row in map(records.to_row, them):
             if row[version] == 1:
@@ -168,16 +167,16 @@ class SqliteTransaction:
             try:
                 self._connection.executemany(QUERIES[f"insert_{table}"], fresh)
             except apsw.ConstraintError as error:
-                # Of two that both think it new the second is behind; any other broken rule is a fault of ours.
+                # Two writers inserted the same record: the second is stale. Any other violation is a bug.
                 if getattr(error, "extendedresult", None) in _THERE_ALREADY:
-                    raise StaleVersion(f"a new {table} is there already") from error
+                    raise StaleVersion(f"a new {table} exists already") from error
                 raise
         for name, over in ((f"update_{table}", known), (f"update_{table}_hot", narrow)):
             if over:
                 before = self._connection.total_changes()
                 self._connection.executemany(QUERIES[name], over)
                 if self._connection.total_changes() - before != len(over):
-                    raise StaleVersion(f"a {table} is not at the version before")
+                    raise StaleVersion(f"a {table} is not at the previous version")
 
 
 _THERE_ALREADY = (apsw.SQLITE_CONSTRAINT_PRIMARYKEY, apsw.SQLITE_CONSTRAINT_UNIQUE)
@@ -190,14 +189,14 @@ _VERSION = {
 
 @dataclass(frozen=True, slots=True)
 class _Hot:
-    """What tells whether an update of hot columns will do."""
+    """Decides whether an update of hot columns suffices."""
 
-    others: Callable[[rows.Row], rows.Row]  # the columns that may change, but seldom do
-    width: int  # how much of a row the statement takes
+    others: Callable[[rows.Row], rows.Row]  # gets the columns that seldom change
+    width: int  # how many columns of a row the statement takes
 
 
 def _hot(table: Table) -> _Hot:
-    seldom = [at for at, name in enumerate(table.columns) if name in table.changing and name not in table.hot]
+    seldom = [index for index, name in enumerate(table.columns) if name in table.changing and name not in table.hot]
     return _Hot(itemgetter(*seldom), 1 + max(table.columns.index(name) for name in table.hot))
 
 
@@ -205,7 +204,7 @@ _HOT = {name: _hot(table) for name, table in rows.TABLES.items() if table.hot}
 
 
 class _Loading:
-    """One call of `load`: first what brings other rows along, then these rows, each statement for all at once."""
+    """One call of `load`: first the needs that add other rows, then those rows. Each statement runs once for all."""
 
     def __init__(self, connection: apsw.Connection, stored: dict[str, rows.Row]) -> None:
         self._execute = connection.execute
@@ -226,24 +225,24 @@ class _Loading:
             if keys:
                 for key in keys:
                     found[kind, key] = None
-                for row in self._many(statement, keys):
+                for row in self._for_keys(statement, keys):
                     found[kind, row[column]] = record(row)
                     if kind in _HOT:
                         self._stored[row[0]] = row
         unknown = self._wanted.keys() - _GATHER.keys() - _BY_KEY.keys()
-        assert not unknown, f"nothing of the kind {', '.join(sorted(unknown))} can be loaded"
+        assert not unknown, f"unknown kinds to load: {', '.join(sorted(unknown))}"
         return self._found
 
     def _want(self, kind: str, key: Any) -> None:
         self._wanted.setdefault(kind, {})[key] = None
 
-    def _many(self, statement: str, keys: _Keys, **parameters: Any) -> apsw.Cursor:
+    def _for_keys(self, statement: str, keys: _Keys, **parameters: Any) -> apsw.Cursor:
         return self._execute(QUERIES[statement], {"keys": rows.to_json(list(keys)), **parameters})
 
     def _ids(self, statement: str, **parameters: Any) -> list[str]:
         return [row[0] for row in self._execute(QUERIES[statement], parameters)]
 
-    def _bring(self, works: Iterable[str], *, leases: bool = False) -> None:
+    def _want_works(self, works: Iterable[str], *, leases: bool = False) -> None:
         for work in works:
             self._want("work", work)
             if leases:
@@ -253,7 +252,7 @@ class _Loading:
         found, ended = self._found, self._wanted.get("attempt", {})
         for key in keys:
             found["lease_id", key] = None
-        for row in self._many("load_lease_id", keys):
+        for row in self._for_keys("load_lease_id", keys):
             lease = rows.LEASE.from_row(row[:_LEASE_END])
             found["lease_id", lease.lease_id] = lease.work
             found["lease", lease.work] = lease
@@ -266,19 +265,19 @@ class _Loading:
                 self._want("jobs", lease.task)
             else:
                 found["jobs", lease.task] = []
-            if lease.lease_id in ended:  # an attempt is written when its lease goes
+            if lease.lease_id in ended:  # an attempt is written when its lease ends
                 found["attempt", lease.lease_id] = None
 
     def work_key(self, keys: _Keys) -> None:
         for key in keys:
             self._found["work_key", key] = None
-        for task, key, work in self._many("works_by_key", keys):
+        for task, key, work in self._for_keys("works_by_key", keys):
             self._found["work_key", (task, key)] = work
 
     def claim(self, keys: _Keys) -> None:
         for key in keys:
             self._found["claim", key] = []
-        for bot, claim_id, work in self._many("works_of_claims", keys):
+        for bot, claim_id, work in self._for_keys("works_of_claims", keys):
             self._found["claim", (bot, claim_id)].append(work)
             self._want("lease", work)
 
@@ -290,18 +289,18 @@ class _Loading:
 
     def children(self, keys: _Keys) -> None:
         found = self._found
-        first: dict[int, list[str]] = {}  # by size of the page
+        first: dict[int, list[str]] = {}  # by page size
         for key in keys:
             work, after, n = key
             if after:
                 edges = self._edges("edges_from", work=work, after=after, n=n)
                 found["children", key] = edges
-                self._bring(edge.child for edge in edges)
+                self._want_works(edge.child for edge in edges)
             else:
                 found["children", key] = []
                 first.setdefault(n, []).append(work)
         for n, works in first.items():
-            for row in self._many("edges_from_each", works, n=n):
+            for row in self._for_keys("edges_from_each", works, n=n):
                 edge = rows.EDGE.from_row(row[:_EDGE_END])
                 found["children", (edge.parent, "", n)].append(edge)
                 if ("work", edge.child) not in found:
@@ -312,27 +311,27 @@ class _Loading:
         for key in keys:
             edges = self._edges("edges_into", work=key)
             self._found["parents", key] = edges
-            self._bring(edge.parent for edge in edges)
+            self._want_works(edge.parent for edge in edges)
 
     def graph(self, keys: _Keys) -> None:
         for key in keys:
             works = self._ids("works_of_task", task=key, kind=Kind.EXECUTE)
             self._found["graph", key] = (works, self._edges("edges_of_task", task=key))
-            self._bring(works)
+            self._want_works(works)
 
     def open_works(self, keys: _Keys) -> None:
         for key in keys:
             task, after, n = key
             works = self._ids("works_open", task=task, after=after, n=n, final=_FINAL)
             self._found["open_works", key] = works
-            self._bring(works, leases=True)
+            self._want_works(works, leases=True)
 
     def held_works(self, keys: _Keys) -> None:
         for key in keys:
             task, after, n = key
             works = self._ids("works_in", task=task, after=after, n=n, status=Status.READY)
             self._found["held_works", key] = works
-            self._bring(works)
+            self._want_works(works)
 
     def bot_name(self, keys: _Keys) -> None:
         for key in keys:
@@ -344,7 +343,7 @@ class _Loading:
         for key in keys:
             found: list[tuple[Any, ...]] = self._execute(QUERIES["works_of_bot"], {"bot": key}).fetchall()
             self._found["leases_of_bot", key] = [work for work, _ in found]
-            self._bring((work for work, _ in found), leases=True)
+            self._want_works((work for work, _ in found), leases=True)
             for _, task in found:
                 self._want("task", task)
 
@@ -365,7 +364,7 @@ class _Loading:
             tenant, name, key_id, task = key
             works = self._ids("works_of_speaker", tenant=tenant, name=name, key=key_id, task=task)
             self._found["speakers", key] = works
-            self._bring(works, leases=True)
+            self._want_works(works, leases=True)
 
     def messages(self, keys: _Keys) -> None:
         for key in keys:
@@ -378,7 +377,7 @@ class _Loading:
     def jobs(self, keys: _Keys) -> None:
         for key in keys:
             self._found["jobs", key] = []
-        for row in self._many("chores_of_tasks", keys):
+        for row in self._for_keys("chores_of_tasks", keys):
             job = rows.JOB.from_row(row)
             self._found["jobs", job.task].append(job)
 
@@ -396,12 +395,12 @@ class _Loading:
         return [rows.EDGE.from_row(row) for row in self._execute(QUERIES[statement], parameters)]
 
 
-# Where in a row of several records the next one begins.
+# In a row of several records: where each record ends.
 _LEASE_END = len(rows.LEASE.table.columns)
 _WORK_END = _LEASE_END + len(rows.WORK.table.columns)
 _EDGE_END = len(rows.EDGE.table.columns)
 
-# Those that bring other rows along stand before what they bring.
+# Ordered: a kind that adds other rows comes before those rows' kind.
 _GATHER: Mapping[str, Callable[[_Loading, _Keys], None]] = {
     "lease_id": _Loading.lease_id,
     "work_key": _Loading.work_key,

@@ -1,14 +1,14 @@
-"""Notices when the files that a store was opened on are no longer the ones under their names, or were written over.
+"""Detects that an open store's files were removed, renamed, replaced or overwritten.
 
-Theory. SQLite goes by descriptors: when its database is removed, renamed or replaced, it goes on with the files that
-have no name any more, and whoever opens the name meets another store. So device and inode of the database and of its
-two side files (`-wal`, `-shm`) are compared before each transaction and after each commit. A commit is acknowledged
-only when the files had their names after it; then it has happened in the store that anybody would open.
+Theory. SQLite keeps descriptors open: when its database is removed, renamed or replaced, it continues with the unnamed
+files, while the name leads to another store. So device and inode of the database and of its two side files (`-wal`,
+`-shm`) are compared before each transaction and after each commit. A commit is acknowledged only if the files still had
+their names after it; so it is in the store that a reader of the name opens.
 
-A database that is written over in place (`cp other.db store.db`) keeps its inode. That is told from SQLite's own
-writing by the first page: it begins with a fixed word and holds the mark that every store draws when it is made. It is
-read only where time or size of the file have changed. An older copy of the same store has the same mark: that it was
-copied over the file of a running server is not noticed here.
+A database that is overwritten in place (`cp other.db store.db`) keeps its inode. The first page shows the difference to
+SQLite's own writes: it begins with a fixed string and holds a random mark that each store gets when it is created. It
+is read only if the file's time or size changed. An older copy of the same store has the same mark, so copying it over
+the file of a running server is not detected.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from swarmkeeper.core.ports import StoreLost
 from swarmkeeper.storage.sqlite.lock import Identity
 
 _MAGIC = b"SQLite format 3\x00"
-# Of the header, see https://www.sqlite.org/fileformat2.html#the_database_header
+# Fields of the header, see https://www.sqlite.org/fileformat2.html#the_database_header
 _PAGE_SIZE = slice(16, 18)
 _MARK = slice(60, 64)  # "user version"
 _HEADER_BYTES = 100
@@ -28,26 +28,26 @@ SIDES = ("-wal", "-shm")
 
 
 class Watch:
-    """Looks at the files of one store. Begin it when the database is open and its side files are there."""
+    """Compares the files of one store with those that were opened. Create it once all three files exist."""
 
     def __init__(self, name: Path, descriptor: int) -> None:
-        """Args: `name` is what the store was opened by; `descriptor` is of the database file."""
+        """Args: `name` is the path that the store was opened with; `descriptor` is of the database file."""
         self.real = name.resolve()
         self._name = name.absolute()
         self._descriptor = descriptor
         self._sides = tuple(Path(f"{self.real}{side}") for side in SIDES)
-        self._written: tuple[int, int] | None = None  # when and to which size the database was written last
+        self._written: tuple[int, int] | None = None  # mtime and size of the database at its last write
         self._header = self._read_header()
-        self.reason: str | None = None  # why the store is lost; None while it is not
+        self.reason: str | None = None  # why the store is lost, or None
         self.is_overwritten = False
         found = os.fstat(descriptor)
         self._identities = ((found.st_dev, found.st_ino), *map(_identity, self._sides))
 
     def look(self) -> None:
-        """Compare what is there with what was opened.
+        """Compare the files with those that were opened.
 
         Raises:
-            StoreLost: now or earlier, it was another.
+            StoreLost: they differ, now or at an earlier call.
         """
         if self.reason is None:
             self.reason = self._trouble()
@@ -56,19 +56,19 @@ class Watch:
 
     def has_own_side(self, side: str) -> bool:
         """Whether this side file still has its name."""
-        place = SIDES.index(side)
-        return _identity(self._sides[place]) == self._identities[1 + place]
+        index = SIDES.index(side)
+        return _identity(self._sides[index]) == self._identities[1 + index]
 
     def is_nameless(self) -> bool:
-        """Whether no name at all leads to the database any more: it ends with this process."""
+        """Whether the database has no name left, so that it is gone when this process ends."""
         return os.fstat(self._descriptor).st_nlink == 0
 
     def lacks_sides_alone(self) -> bool:
-        """Whether the database has its name, and side files have gone that no others have been made for."""
+        """Whether only side files are missing: the database has its name, and no side file was replaced."""
         database, *sides = self._identities
         now = [_identity(path) for path in self._sides]
         return _identity(self._name) == database and all(
-            one in (None, former) for one, former in zip(now, sides, strict=True)
+            identity in (None, former) for identity, former in zip(now, sides, strict=True)
         )
 
     def _trouble(self) -> str | None:
@@ -96,8 +96,8 @@ class Watch:
 
 
 def _follows(header: bytes, former: bytes) -> bool:
-    """Whether SQLite can have made the one of the other."""
-    # A store that was made a moment ago has its mark in the write-ahead log alone.
+    """Whether SQLite itself can have changed `former` into `header`."""
+    # A new store has its mark only in the write-ahead log.
     same_mark = header[_MARK] == former[_MARK] or former[_MARK] == bytes(4)
     return header.startswith(_MAGIC) and header[_PAGE_SIZE] == former[_PAGE_SIZE] and same_mark
 

@@ -1,1 +1,1 @@
-"""Reading what was sent: strict JSON, documents written by hand, and fields that are refused with a reason."""
+"""Parses input: strict JSON, hand-written documents, and fields that are refused with an explanation."""

@@ -1,8 +1,7 @@
-"""Documents that people write by hand: JSON, TOML or YAML in a file. Bodies of requests are read in strict.py.
+"""Parses hand-written JSON, TOML and YAML files. Request bodies are parsed in strict.py.
 
-YAML is a small language: an alias stands for what it names, and `<<` copies a mapping into another. A few lines of them
-say more than memory can hold. So the size that a document has once it is written out is bounded, and it is counted
-without writing it out.
+YAML aliases and `<<` merges let a few lines expand to more than memory can hold. So the expanded size of a document
+is limited, and it is computed without expanding it.
 """
 
 from __future__ import annotations
@@ -17,43 +16,43 @@ import yaml
 JSON_ENDINGS, YAML_ENDINGS, TOML_ENDINGS = (".json",), (".yaml", ".yml"), (".toml",)
 ENDINGS = (*YAML_ENDINGS, *TOML_ENDINGS, *JSON_ENDINGS)
 MIB = 1 << 20
-# PyYAML reads about a hundred kilobytes a second; what is longer is written by a program, which can write JSON.
+# PyYAML parses about 100 kB a second. Longer files are written by programs, which can write JSON.
 YAML_BYTES_MAX = MIB
-BRACKETS_MAX = 200  # within each other
-MERGES_MAX = 100  # mappings that one `<<` copies
-MERGED_MAX = 10_000  # entries of a mapping after that
+BRACKETS_MAX = 200  # nesting depth
+MERGES_MAX = 100  # mappings that one `<<` may copy
+MERGED_MAX = 10_000  # entries of a mapping after its merges
 
 
 class Unreadable(ValueError):
-    """This is no document of its kind, or it is too large; the message says where."""
+    """The document has a syntax error or is too large; the message says where."""
 
 
 def parse(text: str, ending: str, *, size_max: int = 16 * MIB) -> object:
-    """The value that a text of that kind of file holds.
+    """Parse `text` and return its value.
 
     Args:
-        ending: of the file's name, in lower case, one of ENDINGS.
-        size_max: bytes, about, that it may take as JSON.
+        ending: the file name's extension in lower case, one of ENDINGS.
+        size_max: approximate limit of its size as JSON, in bytes.
 
     Raises:
-        Unreadable: it is not one, nested too deeply, or larger than that.
+        Unreadable: it has a syntax error, is nested too deeply, or is larger than `size_max`.
     """
     try:
         plain = _parsed(text, ending)
         if _size(plain, {}) > size_max:
-            raise Unreadable("there is too much in it, or something that refers to itself")
+            raise Unreadable("it is too large, or it refers to itself")
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
-        raise Unreadable(f"{where}{getattr(error, 'problem', None) or 'it cannot be understood'}") from None
+        raise Unreadable(f"{where}{getattr(error, 'problem', None) or 'it cannot be parsed'}") from None
     except RecursionError:
         raise Unreadable("it is nested too deeply") from None
     except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
         raise Unreadable(str(error)) from None
     except Unreadable:
         raise
-    except ValueError:  # a day that no month has, a number of thousands of digits
-        raise Unreadable("there is a value in it that cannot be read") from None
+    except ValueError:  # an impossible date, or a number of thousands of digits
+        raise Unreadable("a value cannot be parsed") from None
     return plain
 
 
@@ -62,7 +61,7 @@ def _parsed(text: str, ending: str) -> object:
         return tomllib.loads(text)
     if ending in YAML_ENDINGS:
         if len(text) > YAML_BYTES_MAX:
-            raise Unreadable("a YAML file may have a megabyte: write it as JSON")
+            raise Unreadable("a YAML file may have at most 1 MiB; write it as JSON")
         return yaml.load(text, _Yaml)  # noqa: S506  # it is a safe loader
     return json.loads(text, object_pairs_hook=_once)
 
@@ -71,24 +70,24 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise Unreadable(f"`{next(name for name in names if names.count(name) > 1)}` stands there twice")
+        raise Unreadable(f"`{next(name for name in names if names.count(name) > 1)}` appears twice")
     return found
 
 
-class _Yaml(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML tells no types
-    """Takes no field twice: the first would have no effect. Copies with `<<` no more than a person would."""
+class _Yaml(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
+    """Refuses repeated keys, since the first would have no effect, and limits what `<<` may copy."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         names: set[str] = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in names:
-                raise yaml.MarkedYAMLError(problem=f"`{key.value}` stands there twice", problem_mark=key.start_mark)
+                raise yaml.MarkedYAMLError(problem=f"`{key.value}` appears twice", problem_mark=key.start_mark)
             names |= {key.value} if isinstance(key, yaml.ScalarNode) else set()
         return node
 
-    def fetch_flow_collection_start(self, TokenClass: Any) -> None:  # noqa: N803  # the name of PyYAML's own
-        # For each token PyYAML looks at all brackets that are open: a hundred thousand of them take minutes.
+    def fetch_flow_collection_start(self, TokenClass: Any) -> None:  # noqa: N803  # PyYAML's name
+        # PyYAML checks all open brackets for each token: a hundred thousand of them take minutes.
         if self.flow_level >= BRACKETS_MAX:
             raise RecursionError
         super().fetch_flow_collection_start(TokenClass)
@@ -104,8 +103,7 @@ class _Yaml(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML tells no types
 
 
 def _size(plain: object, known: dict[int, float]) -> float:
-    """About how many bytes it takes as JSON, with each reference written out; without end, where one refers to what it
-    stands in."""
+    """Estimate its bytes as JSON with all references expanded; infinite if it contains itself."""
     if isinstance(plain, str | bytes):
         return len(plain) + 3
     if not isinstance(plain, dict | list | set | tuple):

@@ -1,10 +1,10 @@
-"""Fields that people try because other systems have them, and what there is instead."""
+"""Fields that other systems have and this API does not, with what to use instead."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-# The records in which they are looked for: elsewhere the same word would be a typing error.
+# Records in which these fields get a hint. Elsewhere the same name is more likely a typo.
 ASKED = frozenset({"TaskDefinition", "TaskPatch", "SubTask", "Plan", "Verdict", "BotInfo", "BotRegistration"})
 
 _WHEN = "work begins as soon as a bot takes it: submit it when it is due, from cron or your own timer"

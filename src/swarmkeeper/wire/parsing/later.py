@@ -1,4 +1,4 @@
-"""Fields that the API knows before their feature is there: refused as `not_supported`, never ignored."""
+"""Fields that the API knows before their feature exists: refused as `not_supported`, never ignored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from swarmkeeper.wire.shapes import Request
 
 
 class Later(NamedTuple):
-    """A field whose feature this release does not have; `model` alone, where `field` is empty, is one as a whole."""
+    """A field whose feature this release does not have. An empty `field` means the whole `model`."""
 
     model: type[Request]
     field: str
@@ -19,12 +19,12 @@ class Later(NamedTuple):
     detail: str
 
 
-# All that is known today is there; a field that is known before its feature is goes here.
+# Empty today. Add a field here when the API knows it before its feature exists.
 NOT_SUPPORTED: tuple[Later, ...] = ()
 
 
 def not_supported(request: Request, at: tuple[str | int, ...] = ()) -> tuple[Detail, ...]:
-    """What of a request this release does not have: for `NotSupported`, where there is any."""
+    """Return the details for `NotSupported`: fields of a request that this release does not support."""
     return tuple(
         (pointer((*at, later.field) if later.field else at), "not_supported", later.detail)
         for later in NOT_SUPPORTED

@@ -1,8 +1,7 @@
-"""Reads a plan or a verdict that came in a report: as much of it as can be read, and all that cannot.
+"""Parses the plan or verdict of a report, and collects every error in it.
 
-A bot is told everything that is wrong in one answer, the errors of shape found here and those of the graph found in
-core/rules/graph.py. So a subtask that is partly unreadable keeps its name and edges: else each edge to it would be an
-error, too.
+A bot gets all errors in one answer: those of the schema found here, and those of the graph found in
+core/rules/graph.py. So an invalid subtask keeps its key and edges; otherwise each edge to it would be an error, too.
 """
 
 from __future__ import annotations
@@ -21,14 +20,17 @@ from swarmkeeper.wire.shapes import Json
 def read_plan(
     raw: Json, *, safe: Safe = hidden, at: Path = ("plan",), task: str | None = None
 ) -> tuple[list[SubTask], list[Detail]]:
-    """A plan's subtasks, each at its place, and the errors of shape; with errors, they only serve further checks.
+    """Return a plan's subtasks in order, and the schema errors. With errors, use the subtasks only for further checks.
 
-    Args: `task` is the one that is planned, where that is known: its subtasks cannot have another as their parent.
+    Args:
+        safe: redacts a name that is not in our schema.
+        at: position of the plan in the request.
+        task: id of the planned task, if known; a subtask that names another parent is an error.
     """
     if not isinstance(raw, dict) or not isinstance(raw.get("subtasks"), list):
         return [], _errors_of(Plan, raw, safe, at)
     subtasks, errors = _read_subtasks(raw["subtasks"], safe, (*at, "subtasks"))
-    # The list has been read; what is left are the fields around it.
+    # The list has been checked; now check the fields around it.
     errors += _errors_of(Plan, {**raw, "subtasks": []}, safe, at)
     errors += _foreign(subtasks, task, (*at, "subtasks"))
     return subtasks, errors[:ERRORS_MAX]
@@ -37,7 +39,7 @@ def read_plan(
 def read_verdict(
     raw: Json, *, safe: Safe = hidden, at: Path = ("verdict",), task: str | None = None
 ) -> tuple[Verdict | None, list[Detail]]:
-    """The verdict, and what is wrong with it. Args: `task` as for a plan."""
+    """Return the verdict, or None if its schema is wrong, and the errors. Arguments as for `read_plan`."""
     try:
         verdict = Verdict.model_validate(raw)
     except ValidationError as error:
@@ -46,10 +48,10 @@ def read_verdict(
 
 
 def _foreign(subtasks: Sequence[SubTask], task: str | None, at: Path) -> list[Detail]:
-    """Subtasks that say that they are another task's. What was copied from answers about this one may stay."""
+    """Return an error for each subtask that names another parent task. A copy from an answer names this one."""
     return [
-        (pointer((*at, place, "parent_task_id")), "not_allowed", "must be the task that is planned, or be left out")
-        for place, subtask in enumerate(subtasks)
+        (pointer((*at, index, "parent_task_id")), "not_allowed", "must be the planned task's id, or be left out")
+        for index, subtask in enumerate(subtasks)
         if task is not None and subtask.parent_task_id not in (None, task)
     ]
 
@@ -65,29 +67,29 @@ def _errors_of(model: type[Plan], raw: Json, safe: Safe, at: Path) -> list[Detai
 def _read_subtasks(raw: list[Any], safe: Safe, at: Path) -> tuple[list[SubTask], list[Detail]]:
     subtasks: list[SubTask] = []
     errors: list[Detail] = []
-    for place, each in enumerate(bounded(raw)):
+    for index, item in enumerate(bounded(raw)):
         try:
-            subtasks.append(SubTask.model_validate(each))
+            subtasks.append(SubTask.model_validate(item))
         except ValidationError as error:
             if len(errors) < ERRORS_MAX:
-                errors += details_of(error, safe=safe, at=(*at, place))
-            subtasks.append(_what_stands(each))
+                errors += details_of(error, safe=safe, at=(*at, index))
+            subtasks.append(_key_and_edges(item))
     return subtasks, errors
 
 
-def _what_stands(raw: Json) -> SubTask:
-    """Name and edges of a subtask that is wrong elsewhere."""
+def _key_and_edges(raw: Json) -> SubTask:
+    """Return the valid key and edges of a subtask that is invalid elsewhere."""
     if not isinstance(raw, dict):
         return SubTask(description="")
     key = raw.get("key")
     edges = raw.get("depends_on")
-    standing: dict[str, Any] = {"description": "", "depends_on": []}
+    valid: dict[str, Any] = {"description": "", "depends_on": []}
     if isinstance(key, str):
-        standing["key"] = key
+        valid["key"] = key
     for edge in edges if isinstance(edges, list) else []:
         try:
             SubTask.model_validate({"description": "", "depends_on": [edge]})
         except ValidationError:
             continue
-        standing["depends_on"].append(edge)
-    return SubTask.model_validate(standing)
+        valid["depends_on"].append(edge)
+    return SubTask.model_validate(valid)

@@ -1,13 +1,15 @@
-"""JSON as this API takes it: RFC 8259 and the narrower promises of I-JSON (RFC 7493), so that all stores keep the same.
+"""Strict JSON parser: RFC 8259 with the restrictions of I-JSON (RFC 7493), so that all stores keep the same values.
 
-Searches in the raw bytes tell whether the rarer checks are needed at all. If they are not, and the document comes out
-byte for byte as it came in when it is written again, no key was there twice, and nothing can have been read in two
-ways: that is how most programs write. Else the standard library's scanner parses; and where something is wrong, a
-second one with a hook for each number and object sets aside what it objects to, and one walk gives that its place. So
-good input hardly pays for any of it, and time is linear in size.
+Three parsers, the fastest first:
+1. Searches in the raw bytes show whether the rarer checks are needed. If not, msgspec parses, and the value is encoded
+   again. If the bytes are equal, as for most programs' output, no key was repeated and nothing is ambiguous.
+2. Otherwise the standard library parses, with a hook that finds repeated keys.
+3. If something is wrong, a second pass with hooks for numbers and objects collects the errors, and a walk over the
+   result finds their positions.
+So valid input costs little, and time is linear in size.
 
-What is no JSON is `Malformed` (not UTF-8, no JSON, NaN, a duplicate key, a lone surrogate, too deep); what is JSON but
-a value that cannot be kept is `Invalid` (U+0000, a number out of bounds). Both say where, and repeat nothing.
+Raises `Malformed` for invalid JSON (not UTF-8, syntax, NaN, a duplicate key, a lone surrogate, too deep), and `Invalid`
+for a value that cannot be stored (U+0000, a number out of bounds). Both name the position and repeat no input.
 """
 
 from __future__ import annotations
@@ -26,10 +28,10 @@ from swarmkeeper.core.errors import Detail, Invalid, Malformed, SwarmkeeperError
 from swarmkeeper.wire.problems import ERRORS_MAX, Path, Safe, hidden, pointer
 
 DEPTH_MAX = 64
-INTEGER_MAX = 2**53  # beyond it a float no longer tells one integer from the next, and JavaScript reads another number
+INTEGER_MAX = 2**53  # larger integers are not exact as floats, so JavaScript would read another number
 
 _INTEGER_LENGTH_MAX = len(str(-INTEGER_MAX))
-# A string, whole or cut off: it always matches, and never gives back, so that hostile quotes cost linear time.
+# A string, complete or cut off. It never backtracks, so that hostile quotes cost linear time.
 _STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _BYTE_STRING = re.compile(_STRING.pattern.encode(), re.DOTALL)
 _ODD_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
@@ -37,8 +39,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _AS_STEPS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # +1 and, read as a signed byte, -1
 
-# All digits look alike here: a run of 16, or an exponent of three, is what it takes to be out of bounds.
-_DIGITS_ALIKE = bytes.maketrans(b"123456789E", b"000000000e")
+# All digits become 0. Only 16 digits in a row, or an exponent of three digits, can be out of bounds.
+_DIGITS_AS_ZERO = bytes.maketrans(b"123456789E", b"000000000e")
 _LARGE = (b"0" * 16, b"e000", b"e+000")
 
 _decode = msgspec.json.Decoder().decode
@@ -57,7 +59,7 @@ _MALFORMED = {_DUPLICATE, "surrogate"}
 
 
 class _Bad:
-    """Stands in the parsed document for a number that was refused."""
+    """Replaces a refused number in the parsed document."""
 
     __slots__ = ("why",)
 
@@ -66,22 +68,27 @@ class _Bad:
 
 
 class _NotJson(ValueError):
-    """A constant that JSON does not have."""
+    """NaN or Infinity."""
 
 
 class _Repeated(ValueError):
-    """A key came twice."""
+    """An object has a key twice."""
 
 
-class _Hopeless(ValueError):
-    """More is wrong than will be listed."""
+class _TooManyErrors(ValueError):
+    """There are more errors than will be listed."""
 
 
 def parse_json(body: bytes, *, limit: int, safe: Safe = hidden) -> Any:
-    """The document in `body`, which may be `limit` bytes long. `safe` says how a name that is not ours may be shown.
+    """Parse `body` and return its value.
+
+    Args:
+        limit: maximum length in bytes.
+        safe: redacts a name that is not in our schema, for error messages.
 
     Raises:
-        TooLarge, Malformed, Invalid: with every place that is wrong, up to a thousand of them.
+        TooLarge: `body` is longer than `limit`.
+        Malformed, Invalid: see the module; with up to a thousand errors and their positions.
     """
     if len(body) > limit:
         raise TooLarge(f"the body is longer than {limit} bytes")
@@ -93,31 +100,31 @@ def parse_json(body: bytes, *, limit: int, safe: Safe = hidden) -> Any:
             if _encode(value) == body:
                 return value
         except (msgspec.DecodeError, UnicodeDecodeError):
-            pass  # what is wrong, the careful way finds
+            pass  # the slower parsers find what is wrong
     try:
         text = body.decode()
     except UnicodeDecodeError as error:
         raise Malformed(f"the body is not UTF-8 at byte {error.start}") from None
     if not shallow and _depth(text) > DEPTH_MAX:
         raise Malformed(f"the body is nested deeper than {DEPTH_MAX}")
-    del body  # long ones are held once
+    del body  # frees memory: a long body is held only once
     try:
         return _parse(text, safe, plain=plain)
     except json.JSONDecodeError as error:
         raise Malformed(f"the body is not JSON at line {error.lineno}, column {error.colno}") from None
     except _NotJson:
         raise Malformed("the body is not JSON: it has no NaN and no Infinity") from None
-    except _Hopeless:
+    except _TooManyErrors:
         raise Malformed(f"the body has more than {ERRORS_MAX} repeated keys or numbers out of bounds") from None
 
 
 def _may_be_large(body: bytes) -> bool:
-    """Whether a number may be out of bounds. Hashes and ids often look so: strings are left out for a second look."""
+    """Whether a number may be out of bounds. Ids and hashes may look like one, so a second search skips strings."""
     return _has_large(body) and _has_large(_BYTE_STRING.sub(b'""', body))
 
 
 def _has_large(body: bytes) -> bool:
-    digits = body.translate(_DIGITS_ALIKE)
+    digits = body.translate(_DIGITS_AS_ZERO)
     return _LARGE[0] in digits or _LARGE[1] in digits or _LARGE[2] in digits
 
 
@@ -126,10 +133,10 @@ def _parse(text: str, safe: Safe, *, plain: bool) -> Any:
         try:
             return _PLAIN.decode(text)
         except _Repeated:
-            pass  # where, the careful way finds
+            pass  # the careful parser finds the position
     careful = _Careful()
     value = careful.decode(text)
-    found = list(islice(_misfits(value, careful.repeated), ERRORS_MAX))
+    found = list(islice(_errors_in(value, careful.repeated), ERRORS_MAX))
     if found:
         raise _refusal(found, safe)
     return value
@@ -150,14 +157,14 @@ _PLAIN = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
 
 
 class _Careful:
-    """Parses one document, and keeps aside what it objects to."""
+    """Parses one document and collects its errors."""
 
     def __init__(self) -> None:
-        self.repeated: dict[int, tuple[dict[str, Any], list[str]]] = {}  # by identity; holding the dict keeps it unique
-        self._objections = 0
+        self.repeated: dict[int, tuple[dict[str, Any], list[str]]] = {}  # by id(); holding the dict keeps the id unique
+        self._errors = 0
 
     def decode(self, text: str) -> Any:
-        # The decoder is not kept: it holds these hooks, and a circle would wait for the garbage collector.
+        # The decoder is not kept: it refers to these hooks, and a reference cycle would wait for the garbage collector.
         return json.JSONDecoder(
             object_pairs_hook=self._object, parse_int=self._int, parse_float=self._float, parse_constant=_constant
         ).decode(text)
@@ -165,29 +172,29 @@ class _Careful:
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(pairs)
         if len(made) != len(pairs):
-            self._object_to()
+            self._count_error()
             times = Counter(key for key, _ in pairs)
             self.repeated[id(made)] = (made, [key for key, count in times.items() if count > 1])
         return made
 
     def _int(self, digits: str) -> int | _Bad:
-        # The length first: int() refuses, and older ones take quadratic time over, very many digits.
+        # Check the length first: int() refuses very many digits, and older versions take quadratic time.
         if len(digits) <= _INTEGER_LENGTH_MAX and -INTEGER_MAX <= (number := int(digits)) <= INTEGER_MAX:
             return number
-        self._object_to()
+        self._count_error()
         return _Bad("integer")
 
     def _float(self, digits: str) -> float | _Bad:
         number = float(digits)
         if math.isfinite(number):
             return number
-        self._object_to()
+        self._count_error()
         return _Bad("float")
 
-    def _object_to(self) -> None:
-        self._objections += 1
-        if self._objections > ERRORS_MAX:
-            raise _Hopeless
+    def _count_error(self) -> None:
+        self._errors += 1
+        if self._errors > ERRORS_MAX:
+            raise _TooManyErrors
 
 
 def _depth(text: str) -> int:
@@ -195,26 +202,26 @@ def _depth(text: str) -> int:
     return max(accumulate(memoryview(brackets).cast("b")), default=0)
 
 
-def _misfits(value: Any, repeated: dict[int, tuple[dict[str, Any], list[str]]]) -> Iterator[tuple[Path, str]]:
-    """Every place that is wrong, in the order of the document; a text that is so in two ways is told once."""
+def _errors_in(value: Any, repeated: dict[int, tuple[dict[str, Any], list[str]]]) -> Iterator[tuple[Path, str]]:
+    """Yield the path of each error with its reason, in document order; at most one error per string."""
     waiting: list[tuple[Path, Any]] = [((), value)]
     while waiting:
-        path, here = waiting.pop()
-        if isinstance(here, str):
-            if "\0" in here:
+        path, node = waiting.pop()
+        if isinstance(node, str):
+            if "\0" in node:
                 yield path, "null_character"
-            elif _SURROGATE.search(here):
+            elif _SURROGATE.search(node):
                 yield path, "surrogate"
-        elif isinstance(here, _Bad):
-            yield path, here.why
-        elif isinstance(here, list):
-            waiting += [((*path, index), here[index]) for index in range(len(here) - 1, -1, -1)]
-        elif isinstance(here, dict):
-            for key in repeated.get(id(here), (here, []))[1]:
+        elif isinstance(node, _Bad):
+            yield path, node.why
+        elif isinstance(node, list):
+            waiting += [((*path, index), node[index]) for index in range(len(node) - 1, -1, -1)]
+        elif isinstance(node, dict):
+            for key in repeated.get(id(node), (node, []))[1]:
                 yield (*path, key), _DUPLICATE
-            waiting += [((*path, key), item) for key, item in reversed(here.items())]
-            # A name stands in for its own place: nothing is at fault there but the name.
-            waiting += [((*path, key), key) for key in here if "\0" in key or _SURROGATE.search(key)]
+            waiting += [((*path, key), item) for key, item in reversed(node.items())]
+            # An invalid key is reported at its own position.
+            waiting += [((*path, key), key) for key in node if "\0" in key or _SURROGATE.search(key)]
 
 
 def _refusal(found: list[tuple[Path, str]], safe: Safe) -> SwarmkeeperError:
