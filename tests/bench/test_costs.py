@@ -1,4 +1,4 @@
-"""What a subtask's whole life costs the engine, counted: statements, rows written, commits, audit leaves, pages.
+"""Counts the engine's cost of a complete subtask: statements, rows written, commits, audit leaves, pages.
 
 Seven leases in every five subtasks, straight into the engine; counts are the same on every machine.
 """
@@ -26,7 +26,7 @@ TASKS = 50
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Each for one subtask."""
+    """Counts per subtask."""
 
     reads: float  # statements that read
     writes: float  # rows written or deleted, each by a statement of its own

@@ -1,4 +1,4 @@
-"""What may not grow worse, as counts and ratios within one run. Seconds are never looked at: they are the machine's."""
+"""Regression limits, as counts and ratios within one run. Seconds depend on the machine and are not checked."""
 
 from swarmkeeper.bench.report import Figure, Options
 from swarmkeeper.bench.scenarios.backlog import backlog

@@ -1,4 +1,4 @@
-"""Redaction with the whole pack costs a bounded multiple of one look for its keywords, for every kind of text."""
+"""Redaction with all rules costs a bounded multiple of one keyword search, for every kind of text."""
 
 import pytest
 

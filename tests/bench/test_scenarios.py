@@ -1,4 +1,4 @@
-"""Every scenario runs at a small size, and tells what its figures rest on."""
+"""Every scenario runs at a small size, and describes its conditions."""
 
 import asyncio
 import json

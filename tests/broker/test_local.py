@@ -1,4 +1,4 @@
-"""Hints within one process reach whoever listens, and nobody waits for anybody."""
+"""Hints within one process reach every subscriber, and nobody waits for anybody."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""A store and a clock in a test's hand, and figures that were counted."""
+"""Fixtures: a counting store, a test clock, and metrics."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ REDACTOR = Redactor.default()
 
 
 class CountedStore(SqliteStore):
-    """Answers as a store would, and counts how often it is asked."""
+    """Answers like a store, and counts the reads."""
 
     asked = 0
     waiting: Sequence[dict[str, Any]] = (

@@ -1,4 +1,4 @@
-"""The Grafana dashboard: it asks for nothing that is not told, and shows everything that is."""
+"""The Grafana dashboard queries only existing metrics, and shows all of them."""
 
 import json
 import re
@@ -11,7 +11,7 @@ NOT_SHOWN = {
     "swarmkeeper_clock_ahead_seconds",  # `/readyz?verbose` warns of it
     "swarmkeeper_build",  # a fact, not a figure
     "swarmkeeper_batches",  # the count of batch_seconds
-    "swarmkeeper_batch_commands",  # batch_size tells more
+    "swarmkeeper_batch_commands",  # batch_size has more detail
     "swarmkeeper_process_virtual_memory_bytes",
     "swarmkeeper_process_start_time_seconds",
     "swarmkeeper_process_open_fds",

@@ -23,7 +23,7 @@ TOKEN = "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hJ6"
 
 
 class Forward(SystemClock):
-    """A clock that a test sets ahead."""
+    """A clock that a test can set ahead."""
 
     ahead = 0
 
@@ -32,7 +32,7 @@ class Forward(SystemClock):
 
 
 class Swarm:
-    """An orchestrator and what it logs."""
+    """An orchestrator and its log."""
 
     def __init__(self) -> None:
         self.stream = io.StringIO()
@@ -88,7 +88,7 @@ async def test_a_lost_lease_is_logged_without_another_calls_id() -> None:
         bot = await Fleet(orchestrator).bot("Executor")
         lease = await bot.one()
         await bot.call.post(f"/bots/{bot.id}:heartbeat", {"leases": [{"lease_id": lease["lease_id"]}]})
-        for seconds in range(0, 48, 4):  # longer steps would be a loop that stood still, whose bots get a grace
+        for seconds in range(0, 48, 4):  # longer steps look like a stalled loop, whose bots get a grace period
             swarm.clock.ahead = seconds * 1_000_000
             await admin.post("/tasks", {"title": "meanwhile"})
         late = await bot.report(lease, output=1)
@@ -128,7 +128,7 @@ async def test_what_is_refused_is_logged_with_the_id_that_the_error_prints() -> 
 
 
 class Minutes:
-    """A clock, and what is logged by it."""
+    """A clock and a log."""
 
     def __init__(self) -> None:
         self.now = 0

@@ -1,4 +1,4 @@
-"""The log: one line each, and no secret in any of them."""
+"""The log writes one line per event, without secrets."""
 
 import io
 import json
@@ -102,7 +102,7 @@ def test_what_a_host_had_set_up_is_put_back() -> None:
 
 
 class Full(io.StringIO):
-    """A stream on a device that is full until it is emptied."""
+    """A stream on a full device, until it is emptied."""
 
     is_full = True
 

@@ -1,4 +1,4 @@
-"""Figures for Prometheus: what they are called, what they may be labelled with, and what they cost."""
+"""Prometheus metrics: names, labels and cost."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What a claim costs: nothing that grows with what waits."""
+"""The cost of a claim does not grow with the backlog."""
 
 import asyncio
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ async def claim_steps(waiting: int, *, tenants: int = 1) -> int:
     await store.open()
     connection = store._writing
     assert connection is not None
-    connection.execute("PRAGMA foreign_keys = OFF")  # rows of work alone would say nothing here
+    connection.execute("PRAGMA foreign_keys = OFF")  # rows of work are not needed here
     ready = [QueueEntry(f"sub_{n:06}", n % 3, f"t{n % tenants}", n % 10, n, n, "tsk_1") for n in range(waiting)]
     async with store.begin():
         connection.executemany(QUERIES["put_ready"], map(rows.READY.to_row, ready))
@@ -62,7 +62,7 @@ async def test_another_tenants_backlog_costs_nothing() -> None:
 
 
 async def test_heartbeats_of_idle_polls_reach_the_store_with_nothing() -> None:
-    """A claim on queues with nothing in them is one statement."""
+    """A claim on empty queues is one statement."""
     store = SqliteStore(":memory:")
     await store.open()
     connection = store._writing

@@ -1,4 +1,4 @@
-"""The thread that waits for the disk: what is begun there ends there. What a store does with it is in test_files.py."""
+"""The commit thread finishes what it starts. Its use by a store is tested in test_files.py."""
 
 import asyncio
 import threading

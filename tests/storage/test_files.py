@@ -1,4 +1,4 @@
-"""A store in a file: who may open it, what a crash leaves, what a full disk does, how it grows with versions."""
+"""A store in a file: access, crashes, full disks and migrations."""
 
 import asyncio
 import itertools
@@ -106,7 +106,7 @@ async def test_an_emptied_store_is_not_created_again(tmp_path: Path) -> None:
 
 
 async def test_a_commit_waits_until_the_disk_has_it(store: SqliteStore) -> None:
-    """Killing a process shows nothing of this: the machine's own memory outlives it."""
+    """Killing a process cannot show this, because the machine's page cache survives."""
     assert store._writing is not None
 
     assert store._writing.pragma("journal_mode") == "wal"
@@ -121,7 +121,7 @@ async def test_only_its_owner_may_read_a_store(store: SqliteStore, path: Path) -
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 
-# ---- who has it open -------------------------------------------------------------------------------------------------
+# ---- locking ---------------------------------------------------------------------------------------------------------
 
 
 async def test_a_second_orchestrator_is_refused_and_told_which_process_holds_the_store(
@@ -178,7 +178,7 @@ async def test_a_short_lock_is_waited_for(store: SqliteStore, path: Path) -> Non
     other.close()
 
 
-# ---- trouble ---------------------------------------------------------------------------------------------------------
+# ---- errors ----------------------------------------------------------------------------------------------------------
 
 
 async def test_a_store_that_may_not_grow_refuses_writes_until_it_may(store: SqliteStore) -> None:
@@ -197,7 +197,7 @@ async def test_a_store_that_may_not_grow_refuses_writes_until_it_may(store: Sqli
 
 
 async def test_a_store_recovers_from_a_full_disk(store: SqliteStore, path: Path) -> None:
-    """A limit on the size of files stands for the disk: writing beyond it fails in the same places."""
+    """A file size limit simulates a full disk: writes beyond it fail in the same places."""
     await save(store, big("before"))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -218,7 +218,7 @@ async def test_a_store_recovers_from_a_full_disk(store: SqliteStore, path: Path)
 
 
 async def test_a_disk_that_old_versions_of_pages_fill_makes_room_by_itself(store: SqliteStore) -> None:
-    """What fills it is the write-ahead log, which holds a row's every version until it is carried over."""
+    """The write-ahead log fills the disk: it holds every version of a row until a checkpoint."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     refused = []
@@ -306,7 +306,7 @@ WRITER = """
 
 
 def test_what_was_acknowledged_survives_a_kill(path: Path) -> None:
-    """Ten processes one after the other, each killed at some moment of its work."""
+    """Run ten processes in turn, each killed at some moment of its work."""
     before: set[int] = set()
     for turn in range(10):
         command = [sys.executable, "-c", textwrap.dedent(WRITER), str(path)]
@@ -321,7 +321,7 @@ def test_what_was_acknowledged_survives_a_kill(path: Path) -> None:
         kept = asyncio.run(_payloads(path))
 
         assert before | set(acknowledged) <= kept
-        # One more may have been committed when the kill came, and nobody was told.
+        # One more may have been committed without being acknowledged before the kill.
         assert len(kept - before - set(acknowledged)) <= 1
         before = kept
 
@@ -379,7 +379,7 @@ async def test_an_ended_transaction_cannot_be_used(store: SqliteStore) -> None:
 
 @pytest.fixture
 def newer(monkeypatch: pytest.MonkeyPatch) -> list[Migration]:
-    """A version that knows one migration more."""
+    """A version with one more migration."""
     known = [*migrations.known(), one_more("more", "CREATE TABLE more (id TEXT PRIMARY KEY) STRICT;")]
     monkeypatch.setattr(migrations, "known", lambda: known)
     return known

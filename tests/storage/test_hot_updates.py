@@ -1,4 +1,4 @@
-"""An update writes whatever changed, whether it takes the short way of columns that change all the time or the long."""
+"""An update writes all changes, whether it uses the statement for hot columns or the full one."""
 
 import dataclasses
 from typing import Any
@@ -21,7 +21,7 @@ FIELDS = [
 
 
 def a(record: type[Any]) -> Any:
-    """One with room for other counts."""
+    """Return a task with room for other counts."""
     bare = records.bare(record, id="x_1")
     return dataclasses.replace(bare, n_total=records.changed(bare).n_total) if record is Task else bare
 
@@ -35,7 +35,7 @@ async def stored(record: Any) -> SqliteStore:
 
 
 async def update(store: SqliteStore, *versions: Any) -> list[str]:
-    """Load, and save these one after another in the same transaction; the updates that were made."""
+    """Load the record, save these versions in one transaction, and return the updates made."""
     made: list[str] = []
 
     def look(_: apsw.Cursor, sql: str, __: object) -> bool:

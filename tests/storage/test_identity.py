@@ -1,4 +1,4 @@
-"""A store is its file, not the name of it: who else may open it, and what happens when another file has the name."""
+"""A store is identified by its file, not by its name: locking, and replacement of the file."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ asyncio.run(main())
 
 @pytest.fixture
 async def folder(tmp_path: Path) -> Path:
-    """With another store in it."""
+    """Replace the file by another store."""
     folder = tmp_path / "data"
     folder.mkdir()
     other = SqliteStore(str(folder / "other.db"))
@@ -62,7 +62,7 @@ async def save(store: SqliteStore, name: str) -> None:
 
 
 def names(path: Path) -> set[str]:
-    """What stands in a store that nobody has open."""
+    """Return the contents of a closed store."""
     looking = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     found = {str(name) for (name,) in looking.execute("SELECT id FROM payload")}
     looking.close()
@@ -75,7 +75,7 @@ def side(path: Path, name: str) -> Path:
 
 @contextmanager
 def held(path: Path) -> Iterator[int]:
-    """Another process has the store open meanwhile; its number."""
+    """Keep the store open in another process; yield its process id."""
     program = [sys.executable, "-c", HOLDER, str(path)]
     with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
@@ -87,7 +87,7 @@ def held(path: Path) -> Iterator[int]:
 
 
 def is_in_use(path: Path) -> bool:
-    """Whether SQLite in another process would see that somebody has the file open: by a lock on these bytes of it."""
+    """Whether SQLite in another process would see, by a lock on these bytes, that the file is open."""
     look = "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'r+b'), fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000002)"
     return subprocess.run([sys.executable, "-c", look, str(path)], capture_output=True, check=False).returncode != 0
 
@@ -121,8 +121,8 @@ async def test_a_store_is_locked_by_its_file_whatever_name_it_is_opened_by(path:
 async def test_a_refused_second_store_of_one_process_leaves_the_first_ones_locks_alone(
     store: SqliteStore, path: Path, tmp_path: Path
 ) -> None:
-    """A process that closes any descriptor of a file loses its record locks, by which SQLite knows who has it open:
-    the last one to close the file removes the write-ahead log."""
+    """A process that closes any descriptor of a file loses its record locks on it. SQLite uses these locks to see
+    whether others have the file open: the last one to close it removes the write-ahead log."""
     for _ in range(2):
         side(path, ".lock").unlink()  # so that it meets the lock on the file itself
         with pytest.raises(StoreHeld):
@@ -139,7 +139,7 @@ async def test_a_refused_second_store_of_one_process_leaves_the_first_ones_locks
     assert not is_in_use(path)
 
 
-# ---- the name --------------------------------------------------------------------------------------------------------
+# ---- the files -------------------------------------------------------------------------------------------------------
 
 
 def remove(path: Path) -> None:
@@ -186,7 +186,7 @@ async def test_nothing_is_acknowledged_after_the_files_were_replaced(
     store = SqliteStore(str(path), crash=crash)
     await store.open()
     await save(store, "first")
-    for number in range(30):  # so that there is something to carry over
+    for number in range(30):  # so that there is something to write back
         await save(store, f"more-{number}")
     store.connection.wal_checkpoint()
     await save(store, "last")

@@ -1,4 +1,4 @@
-"""Whatever the wire lets in comes back from the store as it was."""
+"""The store returns every value that the wire accepts unchanged."""
 
 import asyncio
 import dataclasses

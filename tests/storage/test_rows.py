@@ -1,4 +1,4 @@
-"""What one declaration of a table makes of records: rows, and the same records again."""
+"""A table's declaration converts records to rows and back."""
 
 import dataclasses
 from typing import Any, NamedTuple
@@ -34,7 +34,7 @@ def name(one: RecordTable[Any]) -> str:
 
 
 def read_back(one: RecordTable[Any], record: Any) -> Any:
-    """The record of the row as SQLite gives it."""
+    """Return the record of a row as SQLite returns it."""
     positions = ", ".join("?" * len(one.table.columns))
     stored: Any = apsw.Connection(":memory:").execute(f"SELECT {positions}", one.to_row(record)).fetchone()
     return one.from_row(stored)
@@ -63,7 +63,7 @@ def test_a_record_without_a_key_of_its_own_comes_back(record: Any) -> None:
 
 @pytest.mark.parametrize("one", KEYED, ids=name)
 def test_what_is_read_has_the_types_of_its_fields(one: RecordTable[Any]) -> None:
-    """A word equals the string that it is stored as, and true equals 1: only the types tell that both were decoded."""
+    """An enum equals its stored string, and true equals 1: only the types show that both were decoded."""
     record = records.filled(one.record, id="x_1")
     found = read_back(one, record)
 
@@ -117,7 +117,7 @@ def test_a_record_stored_in_parts_can_only_be_written() -> None:
 
 
 def test_a_tenant_is_selected_field_by_field() -> None:
-    """Its table has a name too, which no record has, so that its columns stand in the statement."""
+    """Its table also has a name, which no record has, so its columns are listed in the statement."""
     connection = apsw.Connection(":memory:")
     migrations.apply(connection, migrations.known(), None)
     connection.execute("INSERT INTO tenant (id, name) VALUES ('acme', 'acme')")

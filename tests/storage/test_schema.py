@@ -1,4 +1,4 @@
-"""The schema repeats the words of the core, the rows all fields of the records, and the statements fit both."""
+"""The schema has the enumerations of the core, the rows have all fields of the records, and the statements fit both."""
 
 import dataclasses
 import re
@@ -47,7 +47,7 @@ RECORDS = {
     "audit_tree": model.AuditTree,
 }
 STATEMENTS = {**QUERIES, **READS}
-# Where a column is not called as the field is.
+# Columns whose name differs from the field's.
 SPLIT = {
     "quorum": {"quorum_accept", "quorum_of"},
     "body": {"body", "redacted"},
@@ -134,7 +134,7 @@ def test_a_read_answers_with_all_columns_of_its_rows(connection: apsw.Connection
 
 
 def test_no_index_on_a_wide_row_holds_what_changes(connection: apsw.Connection) -> None:
-    """Else each step of an item's life would write the index too."""
+    """Otherwise each transition of an item would write the index, too."""
     for table in ("task", "work"):
         for (index,) in connection.execute("SELECT name FROM pragma_index_list(?)", (table,)).fetchall():
             columns = {name for (name,) in connection.execute("SELECT name FROM pragma_index_info(?)", (index,))}

@@ -1,4 +1,4 @@
-"""A snapshot is the store at one moment, whatever is committed meanwhile."""
+"""A snapshot shows the store at one moment, whatever is committed meanwhile."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""SQLite keeps what every store has to: in memory, in a file, and in a file without threads."""
+"""SQLite passes the store suite: in memory, in a file, and in a file without threads."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How files of statements are read."""
+"""Reading of statement files."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A store that an earlier release left behind is brought up to date, found sound, and worked on."""
+"""Stores of earlier releases are migrated, pass the checks, and can be used."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ TASKS = {
 async def test_tasks_of_an_earlier_release_are_shown_as_they_were_sent(
     file: Path, request: pytest.FixtureRequest
 ) -> None:
-    """Their stored definitions hold the title too, which now stands in the task's row alone."""
+    """Their stored definitions also contain the title, which is now only in the task's row."""
     async with Orchestrator(Settings(store=f"sqlite:///{file}", log_level="error"), migrate=True) as swarm:
         client = swarm.client()
         shown = [await client.get(task.id) async for task in client.tasks()]

@@ -1,4 +1,4 @@
-"""Bots for the conformance kit to try, one of each type."""
+"""Bots for tests of the conformance kit, one of each type."""
 
 import threading
 
@@ -24,7 +24,7 @@ class WordCount(ExecutorBot):
 
 class Blocking(ExecutorBot):
     async def execute(self, subtask: SubTask) -> Done:
-        threading.Event().wait(1.5)  # longer than it is from one heartbeat to the next
+        threading.Event().wait(1.5)  # longer than the heartbeat interval
         return Done()
 
 

@@ -1,4 +1,4 @@
-"""A bot of the standard library alone, as an author without our SDK might write it; FAULT takes away a virtue.
+"""A bot that uses only the standard library, as an author without our SDK might write it; FAULT breaks one rule.
 
 Run by the tests of the conformance kit as a process of its own.
 """
@@ -25,7 +25,7 @@ lease_ids: list[str] = []
 
 
 def call(path: str, body: dict[str, Any], *, tries: int = 1000) -> tuple[int, dict[str, Any]]:
-    """The answer, however often that takes."""
+    """Call until there is an answer, and return it."""
     for attempt in range(tries):
         try:
             connection = http.client.HTTPConnection(ADDRESS, timeout=40)

@@ -1,4 +1,4 @@
-"""The conformance kit: bots that keep to the rules pass, and each check is seen to find a bot that breaks its rule."""
+"""The conformance kit: correct bots pass, and each check finds a bot that breaks its rule."""
 
 import asyncio
 import sys
@@ -12,8 +12,8 @@ from swarmkeeper.testing.bot_suite import CHECKS, Check, Outcome
 HERE = Path(__file__).parent
 PLAIN = [sys.executable, str(HERE / "plain_bot.py")]
 BOTS = HERE / "bots.py"
-AT_A_TIME = 8  # bots and their orchestrators; each works for a third of a second, and waits for four
-HASTY = {"is_patient", "idles"}  # found by how fast they call, so nothing else runs beside them
+AT_A_TIME = 8  # bots with their orchestrators; each works for a third of a second and waits for four
+HASTY = {"is_patient", "idles"}  # detected by the speed of calls, so they run alone
 
 
 class TestBotOfTheSdk(BotSuite):
@@ -36,11 +36,11 @@ async def test_planners_and_evaluators_are_checked_too() -> None:
 
 @pytest.mark.timeout(300)
 async def test_each_bot_that_breaks_a_rule_is_found() -> None:
-    """Each check tries a bot that breaks its rule. That is mostly waiting, so some wait at the same time."""
+    """Each check tests a bot that breaks its rule. That is mostly waiting, so several run at once."""
     room = asyncio.Semaphore(AT_A_TIME)
 
     async def tried(check: Check) -> list[Outcome]:
-        # Only a bot of the SDK can tell that its event loop stood still.
+        # Only SDK bots can report that their event loop was blocked.
         broken = f"{BOTS}:Blocking" if check.name == "keeps_its_loop_free" else ["env", f"FAULT={check.name}", *PLAIN]
         async with room:
             return await try_bot(broken, only=[check.name], patience=4, stop_seconds=2)
@@ -56,7 +56,7 @@ async def test_a_blocking_bot_is_reported_with_the_line_and_a_fix() -> None:
     outcomes = await try_bot(f"{BOTS}:Blocking", only=["keeps_its_loop_free"], patience=10)
 
     [found] = [outcome for outcome in outcomes if outcome.check.name == "keeps_its_loop_free"]
-    assert not found.broken  # its leases live: it is advice
+    assert not found.broken  # its leases live, so this is only advice
     assert "bots.py:" in found.detail
     assert "in execute" in found.detail
     assert "await asyncio.to_thread(...)" in found.detail

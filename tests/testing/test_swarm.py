@@ -1,4 +1,4 @@
-"""run_swarm: an author's bots, on a whole orchestrator, in a test of five lines."""
+"""run_swarm: an author's bots on a complete orchestrator, in a test of five lines."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Answers: read whole from what the contract shows, and from servers that know more than we do."""
+"""Answers: read completely from the contract's examples, and from newer servers."""
 
 from __future__ import annotations
 
@@ -101,10 +101,10 @@ SHAPES: list[tuple[type[BaseModel], dict[str, Any]]] = [
 
 
 def with_news(told: Any) -> Any:
-    """The same answer from a server that says more, at every depth."""
+    """Add unknown fields to an answer at every depth."""
     match told:
         case dict():
-            # What a user put there is the user's; only the records gain fields.
+            # Free-form user data is left unchanged; only records gain fields.
             open_ended = {"labels", "metadata", "input", "result", "upstream", "results", "error", "payload"}
             return {"news": 1, **{key: value if key in open_ended else with_news(value) for key, value in told.items()}}
         case list():
@@ -121,7 +121,7 @@ def test_each_answer_of_the_contract_round_trips(model: type[BaseModel], told: d
 
 
 def normal(told: Any) -> Any:
-    """Times to the second: Pydantic leaves out zeros behind it."""
+    """Cut times to the second, because Pydantic omits zero fractions."""
     match told:
         case dict():
             return {key: normal(value) for key, value in told.items()}
@@ -175,7 +175,7 @@ def test_version_one_has_every_record_there_is() -> None:
     assert all(hasattr(v1, name) for name in v1.__all__)
 
 
-# What reads requests strictly is the server's alone, and parses with msgspec.
+# Only the server has the strict parser, which uses msgspec.
 @pytest.mark.parametrize(("module", "more"), [("v1", {"msgspec"}), ("parsing.strict", set())])
 def test_the_records_load_no_server(module: str, more: set[str]) -> None:
     code = f"import sys, swarmkeeper.wire.{module}; print(*sys.modules)"

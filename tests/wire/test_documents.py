@@ -1,4 +1,4 @@
-"""Files that people write: whatever stands in them, the reader ends soon, with the value or with what is wrong."""
+"""Hand-written files: whatever they contain, parsing ends soon with a value or an error."""
 
 import json
 import tracemalloc

@@ -1,4 +1,4 @@
-"""Events as CloudEvents, and their stream, however it is cut on its way."""
+"""CloudEvents, and event streams cut into pieces of any size."""
 
 from __future__ import annotations
 

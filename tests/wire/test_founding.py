@@ -1,4 +1,4 @@
-"""The founding records, each with every field filled as the founding plan writes it, are good as they stand."""
+"""The original records are accepted, each with every field filled as in the original plan."""
 
 from __future__ import annotations
 

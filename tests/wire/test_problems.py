@@ -1,4 +1,4 @@
-"""Errors on the wire: places, our own words, and never what was sent."""
+"""Problem details: pointers, our own texts, and never any input."""
 
 from __future__ import annotations
 

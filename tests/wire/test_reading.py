@@ -1,4 +1,4 @@
-"""Plans and verdicts as they are reported: read as far as possible, with every error of shape."""
+"""Reported plans and verdicts: parsed as far as possible, with every schema error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be sent: bounds on both sides, defaults, and how requests become what the engine takes."""
+"""Requests: bounds on both sides, defaults, and conversion to the engine's records."""
 
 from __future__ import annotations
 

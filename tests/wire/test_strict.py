@@ -1,4 +1,4 @@
-"""Strict JSON: what is taken, what is refused and where, and that nothing hostile is slow or gets through."""
+"""Strict JSON: what is accepted, what is refused with its position, and that hostile input is refused quickly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts of one line hold nothing that moves a cursor, turns writing round or is unseen; addresses are of the web."""
+"""Lines contain no control, direction or invisible characters; addresses are web addresses."""
 
 import re
 import unicodedata
@@ -30,7 +30,7 @@ BAD = [
 GOOD = ["Grüße", "東京\u3000計画", "a\u00a0b", "👩‍🚀", "می‌خواهم", "a b", "ab.c-d_e:f/g"]
 
 SUBTASK = {"description": ""}
-# (record, a body that is good, the place of a text of one line in it)
+# (record, a valid body, the path of a line in it)
 PLACES: list[tuple[Any, dict[str, Any], tuple[str | int, ...]]] = [
     (v1.TaskDefinition, {"title": "t"}, ("title",)),
     (v1.TaskDefinition, {"title": "t", "labels": {"k": "v"}}, ("labels", "k")),
@@ -63,7 +63,7 @@ PLACES: list[tuple[Any, dict[str, Any], tuple[str | int, ...]]] = [
 
 
 def put(body: Any, place: tuple[str | int, ...], text: str) -> Any:
-    """A copy of the body with the text at a place."""
+    """Return a copy of the body with `text` at a path."""
     head, *rest = place
     changed: Any = list(body) if isinstance(body, list) else dict(body)
     changed[head] = put(body[head], tuple(rest), text) if rest else text
@@ -159,7 +159,7 @@ def test_an_endpoint_of_another_kind_is_refused(url: str) -> None:
 
 
 def test_every_bounded_text_of_a_request_is_of_one_line_or_of_several_on_purpose() -> None:
-    """A kind of text that is added is given one of the two rules."""
+    """A new kind of text must follow one of the two rules."""
     several = {"Description", "Text"}
     kinds = {name for name, kind in vars(shapes).items() if name[0].isupper() and get_args(kind)[:1] == (str,)} - {
         "Object"

@@ -138,7 +138,7 @@ class Swarm:
     async def add(
         self, server: Server, kind: str, count: int, *, batch: int, answer: Answer, skills: Sequence[str] = ()
     ) -> None:
-        """Bots of one type, each with a connection of its own, all with one key, as one deployment has."""
+        """Add `count` bots of one type. Each has its own connection; they share a key, as in one deployment."""
         key = await server.key(f"bot:{kind.lower()}", bot=name_of(kind))
         for number in range(count):
             connection = await server.connect(key)
@@ -146,7 +146,7 @@ class Swarm:
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
-        """They work until the block ends; if one fails, so does the block."""
+        """Run the bots until the block ends; if one fails, the block fails."""
         async with asyncio.TaskGroup() as group:
             running = [group.create_task(worker.run()) for worker in self.workers]
             try:

@@ -96,11 +96,11 @@ async def try_bot(
         told: called with each outcome.
     """
     outcomes: list[Outcome] = []
-    async with stage() as on:
-        key = await on.swarm.make_key("admin")
-        environment = {"SWARMKEEPER_URL": on.url, "SWARMKEEPER_API_KEY": key}
+    async with stage() as server:
+        key = await server.swarm.make_key("admin")
+        environment = {"SWARMKEEPER_URL": server.url, "SWARMKEEPER_API_KEY": key}
         process = await Process.start(command_of(target), environment)
-        trial = Trial(on, process, work or {}, patience, stop_seconds)
+        trial = Trial(server, process, work or {}, patience, stop_seconds)
         try:
             for check in CHECKS:
                 if only is not None and check.name not in only and check is not CHECKS[0]:
@@ -136,9 +136,9 @@ class Trial:
     """A bot under test and its server."""
 
     def __init__(
-        self, on: Stage, process: Process, work: Mapping[str, Json], patience: float, stop_seconds: float
+        self, server: Stage, process: Process, work: Mapping[str, Json], patience: float, stop_seconds: float
     ) -> None:
-        self.stage, self.process, self.work = on, process, work
+        self.stage, self.process, self.work = server, process, work
         self.patience, self.stop_seconds = patience, stop_seconds
         self.bot: Bot | None = None
         self._tasks: list[str] = []
@@ -224,14 +224,14 @@ class Trial:
         return not self.stage.swarm.engine.scheduler.held
 
 
-def _about(call: Call, on: Stage) -> set[str]:
+def _about(call: Call, server: Stage) -> set[str]:
     """Return the ids of the tasks in a report."""
     body = call.body if isinstance(call.body, dict) else {}
     several = body.get("results")
     items = several if isinstance(several, list) else [body]
     named = {str(item.get("task_id")) for item in items if isinstance(item, dict) and item.get("task_id")}
     leases = {str(item.get("lease_id")) for item in items if isinstance(item, dict)}
-    for answer in (call.answer for call in on.calls if isinstance(call.answer, dict)):
+    for answer in (earlier.answer for earlier in server.calls if isinstance(earlier.answer, dict)):
         for lease in answer.get("leases") or []:
             if isinstance(lease, dict) and lease.get("lease_id") in leases:
                 named.add(str(lease.get("task_id")))

@@ -93,7 +93,7 @@ class StoreSuite(TimesSuite):
         sent = [Message(f"msg_{number}", "acme", "tsk_1", "bot_1", None, "p", number) for number in (2, 1)]
         await save(opened, Changes(bots={"bot_1": bot}, messages=sent))
         asked = (("acme", "bot_1"), ("acme", bot.name), ("other", bot.name))
-        called = [("bots_called", each) for each in asked]
+        called = [("bots_called", key) for key in asked]
 
         assert empty == [0, False, []]
         assert await load(opened, ("messages", "tsk_1"), *called) == [2, True, True, False]
@@ -413,7 +413,7 @@ class StoreSuite(TimesSuite):
 
     async def test_only_open_approvals_are_listed(self, opened: Store) -> None:
         approvals = [records.approval(f"apr_{n}", state=state) for n, state in enumerate(["open", "decided", "open"])]
-        await save(opened, Changes(approvals={one.id: one for one in approvals}))
+        await save(opened, Changes(approvals={approval.id: approval for approval in approvals}))
 
         assert await load(opened, ("approvals", "tsk_1")) == [["apr_0", "apr_2"]]
 

@@ -115,7 +115,7 @@ class SubTask(Request):
 
     @property
     def edges(self) -> list[Dependency]:
-        return [each if isinstance(each, Dependency) else Dependency(key=each) for each in self.depends_on]
+        return [edge if isinstance(edge, Dependency) else Dependency(key=edge) for edge in self.depends_on]
 
     def spec(self, position: int) -> model.SubtaskSpec:
         """Convert to the engine's record; `position` counts from 1. None means the task's default."""

@@ -36,13 +36,13 @@ async def fanout(options: Options) -> Report:
         raise CannotMeasure("this scenario makes two stores and does not take --store")
     async with Server(None) as server:
         machine, durability = await server.describe()
-        one = await _one(server, chosen)
+        large = await _large_task(server, chosen)
     async with Server(None) as server:
-        many = await _many(server, chosen)
-    figures: dict[str, Figure] = {"total": ratio(one["seconds"], many["seconds"])}
-    figures |= {f"{name}_one": value for name, value in one.items() if not name.startswith("neighbour")}
-    figures |= {f"{name}_many": value for name, value in many.items()}
-    figures |= {name: value for name, value in one.items() if name.startswith("neighbour")}
+        small = await _small_tasks(server, chosen)
+    figures: dict[str, Figure] = {"total": ratio(large["seconds"], small["seconds"])}
+    figures |= {f"{name}_one": value for name, value in large.items() if not name.startswith("neighbour")}
+    figures |= {f"{name}_many": value for name, value in small.items()}
+    figures |= {name: value for name, value in large.items() if name.startswith("neighbour")}
     return Report(
         scenario="fanout",
         options=chosen,
@@ -71,7 +71,7 @@ async def _swarm(server: Server, chosen: Chosen) -> Swarm:
     return swarm
 
 
-async def _one(server: Server, chosen: Chosen) -> dict[str, float]:
+async def _large_task(server: Server, chosen: Chosen) -> dict[str, float]:
     swarm = await _swarm(server, chosen)
     client = await server.connect(await server.key("client"))
     clock = SystemClock()
@@ -93,7 +93,7 @@ async def _one(server: Server, chosen: Chosen) -> dict[str, float]:
     }
 
 
-async def _many(server: Server, chosen: Chosen) -> dict[str, float]:
+async def _small_tasks(server: Server, chosen: Chosen) -> dict[str, float]:
     swarm = await _swarm(server, chosen)
     client = await server.connect(await server.key("client"))
     clock = SystemClock()

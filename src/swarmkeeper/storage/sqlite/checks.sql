@@ -136,18 +136,18 @@ SELECT tenant.id AS subject
 -- name: doctor_sequence
 -- 5: a task whose events are not numbered 1, 2, 3… in feed order, or whose event count is wrong.
 SELECT task AS subject
-  FROM (SELECT task, sequence, row_number() OVER (PARTITION BY task ORDER BY seq) AS place
+  FROM (SELECT task, sequence, row_number() OVER (PARTITION BY task ORDER BY seq) AS number
           FROM event WHERE task IS NOT NULL)
- WHERE sequence <> place
+ WHERE sequence <> number
 UNION
 SELECT task.id
-  FROM task LEFT JOIN (SELECT task, count(*) AS told FROM event GROUP BY task) AS counted ON counted.task = task.id
- WHERE task.sequence <> coalesce(counted.told, 0)
+  FROM task LEFT JOIN (SELECT task, count(*) AS events FROM event GROUP BY task) AS counted ON counted.task = task.id
+ WHERE task.sequence <> coalesce(counted.events, 0)
  LIMIT :n;
 
 -- name: doctor_task_changes
 -- 5: a change of a task's state without an event, or an event without its change.
-WITH told AS (
+WITH change AS (
     SELECT task, sequence, body ->> '$.from' AS before, body ->> '$.to' AS after,
            lag(body ->> '$.to') OVER (PARTITION BY task ORDER BY sequence) AS known,
            lead(sequence) OVER (PARTITION BY task ORDER BY sequence) IS NULL AS is_last
@@ -156,17 +156,19 @@ WITH told AS (
      WHERE task IS NOT NULL AND kind LIKE 'task.%'
        AND body ->> '$.to' IN (SELECT value FROM json_each(:task_statuses))
 )
-SELECT task AS subject FROM told WHERE before IS NOT known
+SELECT task AS subject FROM change WHERE before IS NOT known
 UNION
-SELECT task.id FROM task LEFT JOIN told ON told.task = task.id AND told.is_last WHERE told.after IS NOT task.status
+SELECT task.id
+  FROM task LEFT JOIN change ON change.task = task.id AND change.is_last
+ WHERE change.after IS NOT task.status
  LIMIT :n;
 
 -- name: doctor_grants
 -- 5: a granted lease without exactly one event.
 SELECT work.id AS subject
-  FROM work LEFT JOIN (SELECT work, count(*) AS told FROM event WHERE kind = :event_leased GROUP BY work) AS counted
+  FROM work LEFT JOIN (SELECT work, count(*) AS events FROM event WHERE kind = :event_leased GROUP BY work) AS counted
          ON counted.work = work.id
- WHERE work.attempt <> coalesce(counted.told, 0)
+ WHERE work.attempt <> coalesce(counted.events, 0)
  LIMIT :n;
 
 -- name: doctor_event_without_record

@@ -264,7 +264,7 @@ SELECT message.id, coalesce(bot.name, message.from_bot) AS from_bot, message.to_
        message.payload, length(payload.body) AS bytes
   FROM message JOIN payload ON payload.id = message.payload LEFT JOIN bot ON bot.id = message.from_bot
  WHERE message.task = :task
-   AND message.rowid > coalesce((SELECT heard.rowid FROM message AS heard WHERE heard.id = :after), 0)
+   AND message.rowid > coalesce((SELECT last.rowid FROM message AS last WHERE last.id = :after), 0)
  ORDER BY message.rowid
  LIMIT :limit;
 
@@ -276,9 +276,9 @@ SELECT message.id, coalesce(bot.name, message.from_bot) AS from_bot, message.to_
  WHERE message.task = :task
    AND ((message.to_bot IS NULL AND message.from_bot <> :bot)
         OR message.to_bot = :bot OR message.to_bot = (SELECT me.name FROM bot AS me WHERE me.id = :bot))
-   AND message.rowid > (SELECT coalesce(min(coalesce(heard.rowid, 0)), 0)
-                          FROM json_each(:after) AS place
-                          LEFT JOIN message AS heard ON heard.id = place.value AND heard.task = :task)
+   AND message.rowid > (SELECT coalesce(min(coalesce(last.rowid, 0)), 0)
+                          FROM json_each(:after) AS position
+                          LEFT JOIN message AS last ON last.id = position.value AND last.task = :task)
  ORDER BY message.rowid
  LIMIT :limit;
 

@@ -22,7 +22,7 @@ def leave_names_alone(*connections: apsw.Connection | None) -> None:
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
 
 
-def keep(watch: Watch, connection: apsw.Connection) -> str:
+def save(watch: Watch, connection: apsw.Connection) -> str:
     """Save what can be saved, and return a message that says what was done. `connection` is not usable afterwards."""
     if watch.is_overwritten:
         return _move_log(watch)

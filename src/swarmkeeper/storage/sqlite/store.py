@@ -126,13 +126,13 @@ class SqliteReads:
     def _opened(self) -> apsw.Connection:
         self._store.look()
         if self._connection is None:
-            with self._store.passing():
+            with self._store.translated_errors():
                 self._connection = self._store.connect(writing=False)
         return self._connection
 
     def _rows(self, connection: apsw.Connection | None, name: str, parameters: Mapping[str, Any]) -> list[Any]:
         assert connection is not None, "the connection is open"
-        with self._store.passing():
+        with self._store.translated_errors():
             return _rows(connection, self._makers, name, parameters)
 
 
@@ -302,7 +302,7 @@ class SqliteStore:
             return
         assert self._lock.descriptor is not None, "the lock is held"
         self._watch = Watch(path, self._lock.descriptor)
-        self._watch.look()
+        self._watch.check()
 
     @property
     def is_lost(self) -> bool:
@@ -320,7 +320,7 @@ class SqliteStore:
             StoreLost: they are not; this is final for this process.
         """
         if self._watch is not None:
-            self._watch.look()
+            self._watch.check()
 
     async def rescue(self) -> str:
         """After StoreLost, save the acknowledged data that only this process still has, and return what was done.
@@ -330,7 +330,7 @@ class SqliteStore:
         assert self._watch is not None, "nothing is lost"
         async with self._turn:
             rescue.leave_names_alone(self._reading, self._writing)
-            return rescue.keep(self._watch, self._open_reading())
+            return rescue.save(self._watch, self._open_reading())
 
     def _open_reading(self) -> apsw.Connection:
         assert self._reading is not None, "this store is not open"
@@ -385,12 +385,12 @@ class SqliteStore:
             connection = self._open_writing()
             if self._was_full:
                 await self._make_room(connection)
-            with self.passing():
+            with self.translated_errors():
                 await self._begin_immediate(connection)
             transaction = SqliteTransaction(connection)
             self._owner = asyncio.current_task()
             try:
-                with self.passing():
+                with self.translated_errors():
                     yield transaction
                     self._crash_point("before_commit")
                     await self._commit(connection)
@@ -450,7 +450,7 @@ class SqliteStore:
     def _open_writing(self) -> apsw.Connection:
         if self._writing is None:
             assert self._reading is not None, "this store is not open"
-            with self.passing():
+            with self.translated_errors():
                 self._writing = self.connect(writing=True)
                 self._writing.set_busy_timeout(self._busy)
         return self._writing
@@ -494,7 +494,7 @@ class SqliteStore:
         begin a transaction on it."""
         assert connection is not None, "this store is not open"
         assert connection.get_autocommit(), "a snapshot may await only its own reads"
-        with self.passing():
+        with self.translated_errors():
             connection.execute("BEGIN")
         try:
             yield connection
@@ -504,7 +504,7 @@ class SqliteStore:
 
     def _rows(self, connection: apsw.Connection | None, name: str, parameters: Mapping[str, Any]) -> list[Any]:
         assert connection is not None, "this store is not open"
-        with self.passing():
+        with self.translated_errors():
             return _rows(connection, self._makers, name, parameters)
 
     # ---- the engine's start ------------------------------------------------------------------------------------------
@@ -512,7 +512,7 @@ class SqliteStore:
     async def start(self) -> Started:
         async with self._turn:
             execute = self._open_writing().execute
-            with self.passing():
+            with self.translated_errors():
                 alive_at = execute(QUERIES["meta"], {"key": "alive_at"}).get
                 return Started(
                     alive_at=alive_at or 0,
@@ -550,7 +550,7 @@ class SqliteStore:
             self.look()
             # data_version of the writing connection does not count its own commits.
             self._open_writing()
-            with self.passing():
+            with self.translated_errors():
                 before, self._data_version = self._data_version, self._pragma("data_version")
             return before != self._data_version
 
@@ -561,7 +561,7 @@ class SqliteStore:
         return value
 
     @contextmanager
-    def passing(self) -> Iterator[None]:
+    def translated_errors(self) -> Iterator[None]:
         """Translate SQLite's errors: temporary ones to StoreUnavailable (nothing was done, the caller may retry), and
         damage to StoreDamaged, which is recorded in `damage`."""
         try:

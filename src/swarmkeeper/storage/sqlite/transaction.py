@@ -109,7 +109,9 @@ class SqliteTransaction:
         counted = changes.opened.keys() | changes.opened_subtasks.keys() | changes.stored.keys()
         counts = (changes.opened, changes.opened_subtasks, changes.stored)
         self._insert("count_opened", [(id_, *(count.get(id_, 0) for count in counts)) for id_ in sorted(counted)])
-        self._insert("set_tenant", [(it.weight, it.max_backlog, it.id) for it in changes.tenants.values()])
+        self._insert(
+            "set_tenant", [(tenant.weight, tenant.max_backlog, tenant.id) for tenant in changes.tenants.values()]
+        )
         self._versioned(rows.API_KEY, changes.keys.values())
         self._versioned(rows.APPROVAL, changes.approvals.values())
         self._insert("delete_chore", [(name,) for name, job in changes.jobs.items() if job is None])
@@ -129,57 +131,58 @@ class SqliteTransaction:
             self._insert("put_meta", [("alive_at", changes.alive_at)])
         return self._connection.execute(QUERIES["last_event"]).get if last is None else last
 
-    def _insert(self, name: str, them: Collection[Any], row: Callable[[Any], rows.Row] | None = None) -> None:
-        if them:  # an empty call costs SQLite as much as a row, and most are empty
-            self._connection.executemany(QUERIES[name], them if row is None else map(row, them))
+    def _insert(self, name: str, records: Collection[Any], row: Callable[[Any], rows.Row] | None = None) -> None:
+        if records:  # an empty call costs SQLite as much as a row, and most are empty
+            self._connection.executemany(QUERIES[name], records if row is None else map(row, records))
 
     def _put(
         self,
         put: str,
         delete: str,
-        them: Mapping[str, Any],
+        records: Mapping[str, Any],
         row: Callable[[str, Any], rows.Row],
     ) -> None:
-        if them:
-            self._insert(delete, [(name,) for name, it in them.items() if it is None])
-            self._insert(put, [row(name, it) for name, it in them.items() if it is not None])
+        """Put the records, and delete those that are None."""
+        if records:
+            self._insert(delete, [(name,) for name, record in records.items() if record is None])
+            self._insert(put, [row(name, record) for name, record in records.items() if record is not None])
 
     def _timers(self, timers: Mapping[tuple[str, str], int | None]) -> None:
         self._insert("delete_timer", [name for name, due in timers.items() if due is None])
         self._insert("put_timer", [(*name, due) for name, due in timers.items() if due is not None])
 
-    def _versioned(self, records: rows.RecordTable[Any], them: Iterable[Any]) -> None:
+    def _versioned(self, kind: rows.RecordTable[Any], records: Iterable[Any]) -> None:
         """Insert records of version 1, and update the others from the version before."""
-        table = records.table.name
-        fresh: list[rows.Row] = []
-        known: list[rows.Row] = []
-        narrow: list[rows.Row] = []  # only hot columns have changed
+        table = kind.table.name
+        new: list[rows.Row] = []
+        changed: list[rows.Row] = []
+        hot_only: list[rows.Row] = []  # only hot columns have changed
         version, hot = _VERSION[table], _HOT.get(table)
-        for row in map(records.to_row, them):
+        for row in map(kind.to_row, records):
             if row[version] == 1:
-                fresh.append(row)
+                new.append(row)
             elif hot is not None and (stored := self._stored.get(row[0])) and hot.others(stored) == hot.others(row):
-                narrow.append(row[: hot.width])
+                hot_only.append(row[: hot.width])
             else:
                 self._stored.pop(row[0], None)
-                known.append(row)
-        if fresh:
+                changed.append(row)
+        if new:
             try:
-                self._connection.executemany(QUERIES[f"insert_{table}"], fresh)
+                self._connection.executemany(QUERIES[f"insert_{table}"], new)
             except apsw.ConstraintError as error:
                 # Two writers inserted the same record: the second is stale. Any other violation is a bug.
-                if getattr(error, "extendedresult", None) in _THERE_ALREADY:
+                if getattr(error, "extendedresult", None) in _DUPLICATE_KEY:
                     raise StaleVersion(f"a new {table} exists already") from error
                 raise
-        for name, over in ((f"update_{table}", known), (f"update_{table}_hot", narrow)):
-            if over:
+        for name, updates in ((f"update_{table}", changed), (f"update_{table}_hot", hot_only)):
+            if updates:
                 before = self._connection.total_changes()
-                self._connection.executemany(QUERIES[name], over)
-                if self._connection.total_changes() - before != len(over):
+                self._connection.executemany(QUERIES[name], updates)
+                if self._connection.total_changes() - before != len(updates):
                     raise StaleVersion(f"a {table} is not at the previous version")
 
 
-_THERE_ALREADY = (apsw.SQLITE_CONSTRAINT_PRIMARYKEY, apsw.SQLITE_CONSTRAINT_UNIQUE)
+_DUPLICATE_KEY = (apsw.SQLITE_CONSTRAINT_PRIMARYKEY, apsw.SQLITE_CONSTRAINT_UNIQUE)
 _VERSION = {
     name: table.columns.index("row_version" if name == "bot" else "version")
     for name, table in rows.TABLES.items()

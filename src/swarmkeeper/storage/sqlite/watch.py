@@ -43,7 +43,7 @@ class Watch:
         found = os.fstat(descriptor)
         self._identities = ((found.st_dev, found.st_ino), *map(_identity, self._sides))
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Compare the files with those that were opened.
 
         Raises:

@@ -95,7 +95,7 @@ class _Yaml(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         merged = [value for key, value in node.value if key.tag == "tag:yaml.org,2002:merge"]
         lists = [value for value in merged if isinstance(value, yaml.SequenceNode)]
-        if any(len(each.value) > MERGES_MAX for each in lists):
+        if any(len(node_list.value) > MERGES_MAX for node_list in lists):
             raise yaml.MarkedYAMLError(problem="`<<` copies too many mappings", problem_mark=node.start_mark)
         super().flatten_mapping(node)
         if merged and len(node.value) > MERGED_MAX:
