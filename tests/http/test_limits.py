@@ -5,10 +5,22 @@ from collections.abc import AsyncIterator
 import pytest
 
 from swarmkeeper.app import Orchestrator
+from swarmkeeper.clock import SystemClock
 from swarmkeeper.settings import Settings
 from tests.http.conftest import Caller, Fleet, Json
 
 PACED = Settings(store="sqlite://:memory:", tasks_a_minute_key=60, tasks_a_minute_tenant=1_800)
+
+
+class Standing(SystemClock):
+    """A clock whose time stands still: no bucket is refilled while a busy machine takes its time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stands_at = super().monotonic()
+
+    def monotonic(self) -> int:
+        return self._stands_at
 
 
 @pytest.fixture
@@ -23,7 +35,7 @@ def plan(number: int) -> Json:
 
 
 async def test_a_client_that_submits_without_end_is_told_when_to_go_on() -> None:
-    async with Orchestrator(PACED) as swarm:
+    async with Orchestrator(PACED, clock=Standing()) as swarm:
         client = Caller(swarm.app, await swarm.make_key("client"))
         neighbour = Caller(swarm.app, await swarm.make_key("client"))
         one = await client.post("/tasks", {"title": "x"})

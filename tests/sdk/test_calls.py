@@ -200,7 +200,11 @@ def test_the_folder_of_dev_says_which_server_and_key_as_it_does_for_commands(
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("url = 7", "settings.toml: url: expected a string"), ("url =", "not TOML"), ('api_key="k"\napi_key_file="f"', "cannot be used together")],
+    [
+        ("url = 7", "settings.toml: url: expected a string"),
+        ("url =", "not TOML"),
+        ('api_key="k"\napi_key_file="f"', "cannot be used together"),
+    ],
 )
 def test_a_folder_of_dev_that_cannot_be_read_is_told_of_by_name_and_only_where_it_is_needed(
     text: str, told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -1,4 +1,4 @@
-"""docs/reference/data-classification.md lists everything that is stored or shown, with its plane; nothing is missing or invented."""
+"""docs/reference/data-classification.md lists everything that is stored or shown, with its plane, and nothing else."""
 
 import ast
 import re
