@@ -1,6 +1,6 @@
-"""The public names of swarmkeeper. Each is loaded on first use, so that importing the package costs nothing.
+"""The public names of swarmkeeper. Each is loaded on first use, so that importing the package is fast.
 
-Whatever cannot be reached from here may change without notice.
+All other names may change without notice.
 """
 
 from importlib import import_module
@@ -52,7 +52,7 @@ __all__ = [
     "run",
 ]
 
-# Where each name lives. A tidy test keeps this, the imports above and `__all__` the same.
+# The module of each name. A tidy test keeps this, the imports above and `__all__` the same.
 _HOME = {
     "Orchestrator": "swarmkeeper.app",
     **dict.fromkeys(
@@ -74,12 +74,12 @@ _HOME = {
 
 
 def __getattr__(name: str) -> object:
-    """Load the module that a public name lives in (PEP 562)."""
+    """Load a public name from its module (PEP 562)."""
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value: object = getattr(import_module(home), name)
-    globals()[name] = value  # the second look costs nothing
+    globals()[name] = value  # found directly from now on
     return value
 
 

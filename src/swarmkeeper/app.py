@@ -1,5 +1,6 @@
-"""Puts the parts together: the one place that knows which store, broker, clock and door there are, and when each starts
-and stops; for an application that has the swarm inside, for another's server, and on a socket of its own.
+"""Assembles the server from its parts, and starts and stops them in order.
+
+Used by applications that embed the orchestrator, by other ASGI servers (`create_app`), and by server.py.
 """
 
 from __future__ import annotations
@@ -71,18 +72,18 @@ from swarmkeeper.storage.sqlite.store import SqliteStore
 
 SECOND = 1_000_000
 TENANT = "default"
-# Whoever lives in this process needs no key; what it does is written down under this name.
+# Calls from within this process need no key; audit records name this principal.
 OWN = Principal(TENANT, "embedding", Role.ADMIN)
 
 
 class Orchestrator:
-    """The whole of it, for as long as the block lasts.
+    """The orchestrator, which runs while the `async with` block lasts.
 
-    `app` is an ASGI application to be mounted or served; `client()` speaks to it without a socket. Where `ended` is
-    set before the block does, the engine has stopped by itself, and nothing will be answered any more: end the process.
+    `app` is an ASGI application to mount or serve; `client()` calls it without a socket. If `ended` is set before the
+    block ends, the engine has stopped by itself and no call will be answered: end the process.
 
     Raises:
-        StoreRefused: on entering: the store cannot be used as it is; the message says what helps.
+        StoreRefused: on entering: the store cannot be used; the message says what helps.
         BadSetting: on entering: the pepper's file cannot be used.
     """
 
@@ -101,7 +102,17 @@ class Orchestrator:
         log: Log | None = None,
         inline: bool = False,
     ) -> None:
-        """Args: `inline` keeps the store's writing on the loop, for a loop without threads (simulations)."""
+        """Take settings and parts; nothing starts yet.
+
+        Args:
+            settings: by default those of the environment and the current folder.
+            migrate: update the schema of an older store on entering.
+            clock: by default the system's.
+            entropy: by default the system's.
+            rules: redaction rules; by default those of the settings.
+            log: by default a log on stderr.
+            inline: write to the store on the event loop, for a loop without threads (simulations).
+        """
         self.settings = settings or read().settings
         self.clock = clock or SystemClock()
         self.entropy = entropy or SystemEntropy()
@@ -111,9 +122,9 @@ class Orchestrator:
         self._migrate, self._inline = migrate, inline
         self._draining = False
         self._store_answers = True
-        self._is_lost = False  # the store's files are no longer the ones that were opened
+        self._is_lost = False  # the store's files were replaced or deleted
         self._running: list[asyncio.Task[None]] = []
-        self._own_key: tuple[str, str] | None = None  # (its record's id, its text)
+        self._own_key: tuple[str, str] | None = None  # (id of its record, text)
         self._own_key_turn = asyncio.Lock()
         self.broker: Broker = LocalBroker()
 
@@ -173,8 +184,8 @@ class Orchestrator:
             version=__version__,
         )
         await engine.start()
-        self._identity.presence.begin()  # by the engine's time, which begins here
-        # A simulation has no other process, and no time that one would take.
+        self._identity.presence.begin()  # uses the engine's time, which begins with engine.start()
+        # A simulation parses on the loop: it has no helper processes.
         middle, longest = (Here(), Here()) if self._inline else (Helper(self.log), Helper(self.log))
         self._readers = Readers(middle, longest, engine.weights)
         self.roll_call = RollCall(
@@ -230,13 +241,13 @@ class Orchestrator:
                 self._standing.run(lambda: limits_of_http.key_check_every), name="swarmkeeper-standing"
             ),
         ]
-        await asyncio.sleep(0)  # the engine runs from here on
+        await asyncio.sleep(0)  # let the engine start
         self.log("started", version=__version__, store=self.settings.store)
 
     def _reads(
         self, store: ReadsOnly, limits: Limits, payload_cache: PayloadCache, newest: dict[str, str] | None = None
     ) -> Reads:
-        """All that can be looked at, read from there."""
+        """Make all read services for one store."""
         engine, presence = self.engine, self._identity.presence
         queries = Queries(
             store,
@@ -284,25 +295,25 @@ class Orchestrator:
             self._looks.close()
             if self._beside is not None:
                 self._beside.close()
-            if self.store.is_lost:  # also where it is found out only now
+            if self.store.is_lost:  # checks again: it may be noticed only now
                 self.log("store_left", done=await self.store.rescue())
             await self.store.close()
             self.log("stopped")
 
     def drain(self) -> None:
-        """Take nothing more: not ready from here on, polls and streams end, what was taken is answered."""
+        """Accept no more commands: report not ready, end polls and streams, answer what was accepted."""
         if not self._draining:
             self.log("stopping", parked=len(self.engine.scheduler.parked), commands=self.engine.waiting)
         self._draining = True
         self.engine.stop()
         for task in self._running[1:2]:
-            task.cancel()  # the feed: whoever follows it hears that it is over
+            task.cancel()  # the feed, which ends the streams of its followers
         self._waits.stop()
 
-    # ---- what is told of it ----------------------------------------------------------------------------------------
+    # ---- state -----------------------------------------------------------------------------------------------------
 
     def readiness(self, verbose: bool = False) -> dict[str, Json]:
-        """Whether it makes sense to send calls here, and, if asked, what that rests on."""
+        """Return whether the server can take calls; with `verbose`, also each check and some numbers."""
         store = self._state_of_store()
         checks: dict[str, Json] = {
             "engine": "running" if self.engine.running else "stopped",
@@ -316,8 +327,7 @@ class Orchestrator:
         return {"ready": ready, "version": __version__, **checks, **stats, **self._clock_told()}
 
     def _clock_told(self) -> dict[str, Json]:
-        """How engine time and wall clock stand to each other; a warning where they are apart, for it goes on all the
-        same."""
+        """Return how far engine time is ahead of the wall clock; with a warning if it is too far."""
         ahead = self.engine.time.ahead()
         warnings = []
         if ahead > APART:
@@ -340,13 +350,13 @@ class Orchestrator:
         return "answers" if self._store_answers and self.engine.store_answers else "does not answer"
 
     async def has_keys(self) -> bool:
-        """Whether anybody can call at all."""
+        """Whether the store has any key."""
         return bool((await self.store.read("any_key", {}))[0]["found"])
 
     async def reload_rules(self) -> bool:
-        """Read the files of redaction rules again; whether what they say could be used. Else the rules before stay.
+        """Read the files of redaction rules again. Returns False if they are invalid; then the former rules stay.
 
-        Each tenant's audit log says so, where anything has changed or was refused.
+        A change or a refusal is recorded in each tenant's audit log.
         """
         before, problem = self.rules.hash, ""
         try:
@@ -370,15 +380,15 @@ class Orchestrator:
                 raise answer
         return not problem
 
-    # ---- speaking to it from within --------------------------------------------------------------------------------
+    # ---- calls from within this process ----------------------------------------------------------------------------
 
     def client(self, api_key: str | None = None) -> Client:
-        """A client that needs no socket. Without a key it may do everything in the tenant `default`."""
+        """Return a client that needs no socket. Without a key, it has all rights in the tenant `default`."""
         own = None if api_key else self._own_key_text
         return Client("http://swarmkeeper", api_key or "", transport=InProcess(self.app, own))
 
     async def knows(self, api_key: str) -> bool:
-        """Whether this key is one that may call now."""
+        """Whether this key is valid now."""
         try:
             await self._identity.authenticate(api_key)
         except SwarmkeeperError:
@@ -388,7 +398,7 @@ class Orchestrator:
     async def make_key(
         self, role: str, *, bot: str | None = None, owner: str | None = None, tenant: str = OWN.tenant
     ) -> str:
-        """A new key; its text, which is kept nowhere."""
+        """Create a key and return its text, which is stored nowhere."""
         return (await self._make_key(role, bot=bot, owner=owner, tenant=tenant))[1]
 
     async def _make_key(
@@ -408,11 +418,11 @@ class Orchestrator:
 
     async def _take_back_own_key(self) -> None:
         if self._own_key is not None:
-            with contextlib.suppress(SwarmkeeperError):  # an engine that is gone takes no command
+            with contextlib.suppress(SwarmkeeperError):  # a stopped engine takes no command
                 await self.engine.do(RevokeKey(by=OWN, key=self._own_key[0]))
             self._own_key = None
 
-    # ---- what goes on by itself ------------------------------------------------------------------------------------
+    # ---- in the background -----------------------------------------------------------------------------------------
 
     def _committed(self, changes: Changes) -> None:
         self._bodies.committed(changes.payloads)
@@ -431,7 +441,7 @@ class Orchestrator:
 
     def _answered(self, method: str, path: str, status: int, microseconds: int) -> None:
         self._metrics.answered(method, path, status, microseconds)
-        # The path as it is declared: what callers wrote there, and their query strings, are not for logs.
+        # The declared path: what callers wrote in it, and their query strings, do not belong in logs.
         self.log("request", method=method, path=path, status=status, milliseconds=round(microseconds / 1000, 1))
 
     def _engine_ended(self, loop: asyncio.Task[None]) -> None:
@@ -445,7 +455,7 @@ class Orchestrator:
         self.ended.set()
 
     def _lose_store(self, error: StoreLost) -> None:
-        """Take nothing more, say why, and have the process end: what it would do now, nobody would find again."""
+        """Stop the engine and ask for the process to end: further writes would be lost."""
         if not self._is_lost:
             self._is_lost, self._store_answers = True, False
             self.log("store_lost", error=str(error))
@@ -453,7 +463,7 @@ class Orchestrator:
             self.ended.set()
 
     async def _tick(self) -> None:
-        damaged = False  # whether it was told
+        damaged = False  # whether the damage is logged
         while True:
             await self.clock.sleep(SECOND)
             try:
@@ -487,8 +497,8 @@ def _rules(settings: Settings) -> Rulebook:
 
 
 def make_log(settings: Settings, rules: Rulebook, clock: Clock) -> Log:
-    """The log on stderr, as the settings have it."""
-    stream: TextIO = sys.stderr or _Nowhere()  # None: it was closed by who began us
+    """Make the log on stderr in the format and level of the settings."""
+    stream: TextIO = sys.stderr or _Nowhere()  # None: the parent process closed it
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not stream.isatty())
     log = Log(stream, rules, clock.now, level=settings.log_level, as_json=as_json)
     log.people = settings.log_format == "auto" and not as_json
@@ -496,14 +506,14 @@ def make_log(settings: Settings, rules: Rulebook, clock: Clock) -> Log:
 
 
 class _Nowhere(io.StringIO):
-    """Forgets what is written to it."""
+    """Discards what is written to it."""
 
     def write(self, text: str) -> int:
         return len(text)
 
 
 def http_limits(settings: Settings) -> HttpLimits:
-    """What an operator may set about the door."""
+    """Return the HTTP settings."""
     return HttpLimits(
         public_url=settings.public_url,
         root_path=settings.root_path,
@@ -513,16 +523,19 @@ def http_limits(settings: Settings) -> HttpLimits:
     )
 
 
-# ---- on another's server -------------------------------------------------------------------------------------------
+# ---- on another ASGI server ----------------------------------------------------------------------------------------
 
 
 def create_app(settings: Settings | None = None) -> ASGIApp:
-    """An ASGI application that starts and stops with its server: `uvicorn --factory swarmkeeper.app:create_app`."""
+    """Return an ASGI application that starts and stops with its server's lifespan.
+
+    Run it with `uvicorn --factory swarmkeeper.app:create_app`.
+    """
     return _Hosted(settings)
 
 
 class _Hosted:
-    """Lives as long as the lifespan that its server gives it."""
+    """Runs an orchestrator during the lifespan of its server."""
 
     def __init__(self, settings: Settings | None) -> None:
         self._settings = settings
@@ -557,4 +570,4 @@ class _Hosted:
 
 async def _end_process_with(swarm: Orchestrator) -> None:
     await swarm.ended.wait()
-    signal.raise_signal(signal.SIGTERM)  # the server's own way to stop
+    signal.raise_signal(signal.SIGTERM)  # the server then stops as usual

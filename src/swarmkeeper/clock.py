@@ -1,4 +1,4 @@
-"""The real clock and the real entropy: the only place that asks the machine for either."""
+"""The system's clock and entropy: the only module that uses them directly."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import time
 
 
 class SystemClock:
+    """Time in microseconds."""
+
     def now(self) -> int:
         return time.time_ns() // 1000
 
@@ -19,6 +21,8 @@ class SystemClock:
 
 
 class SystemEntropy:
+    """Randomness of the operating system."""
+
     def seed(self) -> bytes:
         return secrets.token_bytes(16)
 

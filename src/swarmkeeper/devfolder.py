@@ -1,7 +1,7 @@
-"""Reads the files of a folder that say which server its commands and bots speak to, for the command line and the SDK.
+"""Reads the files in a folder that name the server for its commands and bots. For the command line and the SDK.
 
-`swarmkeeper dev` keeps `.swarmkeeper/settings.toml`; a person may write `swarmkeeper.toml`. What a setting means, and
-whether its value can be one, is known to settings.py alone.
+`swarmkeeper dev` writes `.swarmkeeper/settings.toml`; people may write `swarmkeeper.toml`. The meaning and validity of
+settings is known to settings.py only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PLACES = (f"{DEV_FOLDER}/{DEV_FILE}", FILE)
 
 
 def content_of(folder: Path, place: str) -> dict[str, Any]:
-    """What one of these files holds; nothing where there is no such file.
+    """Return the content of one of these files; empty if the file does not exist.
 
     Raises:
         ValueError: it cannot be read, or is not TOML. The message names the file.
@@ -38,7 +38,7 @@ def content_of(folder: Path, place: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class KeptServer:
-    """What one file says of the server to speak to; None where it is silent."""
+    """The server that one file names; None for what it does not set."""
 
     url: str | None = None
     api_key: str | None = None
@@ -50,10 +50,10 @@ class KeptServer:
 
 
 def kept_servers(folder: Path) -> list[KeptServer]:
-    """What each of these files says of the server to speak to, the nearest first.
+    """Return the servers that these files name, the nearest file first.
 
     Raises:
-        ValueError: one cannot be used. The message names the file and the setting, never its value.
+        ValueError: a file cannot be used. The message names the file and the setting, never its value.
     """
     return [_server(place, content_of(folder, place)) for place in PLACES]
 

@@ -1,7 +1,7 @@
-"""Writes files that hold data: readable by their owner alone from the first byte, and whole or not there at all.
+"""Writes data files atomically and readable by their owner only.
 
 A file is written under another name in the same folder, synced, and renamed. A process that dies in between leaves the
-former file as it was, and beside it one whose name begins with a dot and ends with `.new`.
+former file unchanged, and a file whose name begins with a dot and ends with `.new`.
 """
 
 from __future__ import annotations
@@ -17,17 +17,20 @@ PRIVATE_FOLDER = 0o700
 
 
 def write(path: Path, content: str | bytes, *, mode: int = PRIVATE_FILE, durable: bool = True) -> None:
-    """Replace the content of a file, or leave there what was there. What a link leads to is written; the link stays.
+    """Replace the content of a file atomically. A link is followed and stays.
 
-    Args: another `mode` is for what holds no data, such as code that is written as a sample; what is old in a moment
-        need not be `durable`, and does not wait for the disk.
+    Args:
+        path: the file.
+        content: a text is encoded in UTF-8.
+        mode: permissions; change it only for files without data, such as sample code.
+        durable: False: do not wait for the disk, for a file that is soon replaced again.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: it cannot be written; the former content stays.
     """
     raw = content.encode() if isinstance(content, str) else content
     if path.exists() and not path.is_file():
-        with path.open("wb") as stream:  # a pipe or a device, which is read as it is written
+        with path.open("wb") as stream:  # a pipe or a device cannot be replaced
             stream.write(raw)
         return
     with (
@@ -39,14 +42,14 @@ def write(path: Path, content: str | bytes, *, mode: int = PRIVATE_FILE, durable
 
 @contextmanager
 def beside(path: Path, *, durable: bool = True) -> Iterator[Path]:
-    """A name in the same folder to write to; when the block ends well, what stands there becomes `path`.
+    """Yield a new name in the same folder to write to. If the block succeeds, that file replaces `path`.
 
     Raises:
-        OSError: it cannot be synced or renamed; `path` is as it was.
+        OSError: it cannot be synced or renamed; `path` is unchanged.
     """
     path = path.resolve()
     new = path.with_name(f".{path.name}.{os.getpid()}.new")
-    new.unlink(missing_ok=True)  # of a process of this number that died
+    new.unlink(missing_ok=True)  # left by a dead process with this id
     try:
         yield new
         if durable:
@@ -57,21 +60,21 @@ def beside(path: Path, *, durable: bool = True) -> Iterator[Path]:
         raise
     if not durable:
         return
-    with suppress(OSError):  # some file systems cannot; the file itself is safe, and has its name
+    with suppress(OSError):  # some file systems cannot sync folders; the file itself is safe
         sync(path.parent)
 
 
 def create(path: Path) -> None:
-    """Make an empty file that is not there yet.
+    """Create an empty file.
 
     Raises:
-        OSError: it is there, or cannot be made.
+        OSError: it exists, or cannot be created.
     """
     os.close(descriptor(path, os.O_WRONLY | os.O_EXCL))
 
 
 def descriptor(path: Path, flags: int, mode: int = PRIVATE_FILE) -> int:
-    """Open a file by the words of `os.open`; it is made where it is not there.
+    """Open a file with flags of `os.open`; create it if it does not exist.
 
     Raises:
         OSError: it cannot be opened.
@@ -80,7 +83,7 @@ def descriptor(path: Path, flags: int, mode: int = PRIVATE_FILE) -> int:
 
 
 def append(path: Path) -> TextIO:
-    """Open a log for writing at its end; it is made where it is not there.
+    """Open a log for appending; create it if it does not exist.
 
     Raises:
         OSError: it cannot be opened.
@@ -89,10 +92,10 @@ def append(path: Path) -> TextIO:
 
 
 def folder(path: Path) -> None:
-    """Have a folder that its owner alone may enter; the folders above it are made as usual.
+    """Make sure that a folder exists that only its owner may enter; its parents get the usual permissions.
 
     Raises:
-        OSError: it cannot be made, or is another user's.
+        OSError: it cannot be made, or belongs to another user.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     path.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
@@ -101,10 +104,10 @@ def folder(path: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Wait until the disk has a file's content, or the names in a folder.
+    """Wait until a file's content, or a folder's names, are on the disk.
 
     Raises:
-        OSError: it has not.
+        OSError: they could not be written.
     """
     number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:

@@ -1,4 +1,4 @@
-"""Speaks to an ASGI application in this very process, without a socket: the transport of `Orchestrator.client()`."""
+"""Calls an ASGI application in the same process, without a socket: the transport of `Orchestrator.client()`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from starlette.types import ASGIApp, Message, Scope
 from swarmkeeper.sdk.connection.transport import Response, Streamed
 from swarmkeeper.sdk.errors import Unreachable
 
-HANG_UP_SECONDS = 1.0  # for which a call is left to notice that its caller is gone
+HANG_UP_SECONDS = 1.0  # how long a call may take to notice that its caller is gone
 
 
 class InProcess:
-    """Carries calls to an ASGI application in this very process: the SDK's `Transport`.
+    """An SDK `Transport` to an ASGI application in the same process.
 
-    `key` makes the key of calls that come without one.
+    `key` returns the API key for calls without one.
     """
 
     def __init__(self, app: ASGIApp, key: Callable[[], Awaitable[str]] | None = None) -> None:
@@ -76,7 +76,7 @@ class InProcess:
             yield Streamed(start["status"], names, _chunks(sent, silence))
         finally:
             gone.set()
-            # It may wait for room in a queue that nobody reads any more, and should not have to.
+            # Empty the queue: the call may wait for room in it, and no one reads it any more.
             while not sent.empty():
                 sent.get_nowait()
             await asyncio.wait([answering], timeout=HANG_UP_SECONDS)

@@ -1,4 +1,4 @@
-"""Writes a line of a log as a person at a terminal reads it, for the server and for bots: time, level, words, facts."""
+"""Formats log lines for a terminal, for the server and for bots: time, level, message, fields."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _ID = re.compile(r"\b([a-z]{3})_[0-9A-V]{18}([0-9A-V]{8})\b")
 
 
 def is_coloured(environ: Mapping[str, str]) -> bool:
-    """Whether a terminal is to be given colours."""
+    """Whether to write colours to a terminal."""
     return not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
 def line(at: datetime, level: str, words: str, fields: Mapping[str, Any], *, coloured: bool) -> str:
-    """One line: the local time of day, the level, what happened in words, and what else there is to say."""
+    """Format one line: local time of day, level, message, fields."""
     mark = f"{level.upper():<7}"
     if coloured:
         mark = f"\x1b[{_COLOURS.get(level, '0')}m{mark}\x1b[0m"
@@ -27,7 +27,7 @@ def line(at: datetime, level: str, words: str, fields: Mapping[str, Any], *, col
 
 
 def facts(fields: Mapping[str, Any]) -> str:
-    """`name=value`, with ids cut to their ends: those differ, and a search for one finds the whole in other logs."""
+    """Format fields as `name=value`. Ids are cut to their last characters, which are enough to search other logs."""
     return " ".join(f"{name}={_ID.sub(_cut, _word(value))}" for name, value in fields.items())
 
 
@@ -36,8 +36,8 @@ def _cut(found: re.Match[str]) -> str:
 
 
 def printable(text: str) -> str:
-    """The same on one line, and nothing in it that a terminal would obey."""
-    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
+    """Escape line breaks and all that a terminal would interpret."""
+    return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in text)
 
 
 def _word(value: Any) -> str:

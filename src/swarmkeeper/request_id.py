@@ -1,8 +1,8 @@
-"""Which call the running code answers: its id goes from the door to the log, past everything that has no use for it."""
+"""The id of the request that the running code answers: set by the HTTP layer, written by the log."""
 
 from __future__ import annotations
 
 from contextvars import ContextVar
 
-# The id that the answer carries, too; empty where nobody called (timers, jobs).
+# The answer carries the same id. Empty outside of requests (timers, background jobs).
 REQUEST: ContextVar[str] = ContextVar("swarmkeeper_request", default="")

@@ -1,4 +1,4 @@
-"""Reads the files of redaction rules that the settings name. govern/redaction/packs.py says what may stand in them."""
+"""Reads the files of redaction rules that the settings name. govern/redaction/packs.py defines their format."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from swarmkeeper.govern.redaction.packs import BadRules
 from swarmkeeper.govern.redaction.redactor import Redactor
 
-BYTES_MAX = 4 << 20  # of one file; the shipped rules and all of gitleaks' are a tenth of it
+BYTES_MAX = 4 << 20  # of one file; ten times the shipped rules plus all rules of gitleaks
 
 
 def load(files: Sequence[str]) -> Redactor:
-    """The shipped rules, and after them those of these files.
+    """Return the shipped rules, followed by those of these files.
 
     Raises:
-        BadRules: one cannot be read, or used; says which, and what is the matter.
+        BadRules: a file cannot be read or is invalid; says which and why.
     """
     texts = [_text(file) for file in files]
     try:
@@ -31,7 +31,7 @@ def load(files: Sequence[str]) -> Redactor:
 
 def _text(file: str) -> str:
     try:
-        # A pipe that nobody writes to would keep the reader, and with it a server that is to stop.
+        # Reading a pipe without a writer would block for ever, and with it a server that stops.
         if not stat.S_ISREG(Path(file).stat().st_mode):
             raise BadRules(f"{file}: is no plain file")
         with Path(file).open("rb") as opened:

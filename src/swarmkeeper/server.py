@@ -1,4 +1,4 @@
-"""A server on a socket of its own: the orchestrator behind uvicorn, from the first answer to the last."""
+"""Serves the orchestrator on a socket with uvicorn."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
     import uvicorn
 
 
-# How long another thread may keep the interpreter from the loop; Python's own is 5 ms, for each time that it wants it.
+# How long another thread may keep the loop from running. Python's default is 5 ms each time.
 SWITCH_SECONDS = 0.0005
-# Python's own first number is 700: a batch of a hundred commands makes ten thousand objects, nearly all without cycles.
-# What outlives two collections of the young is seldom garbage, and to look at all of it takes 50 ms: seldom is enough.
+# Python's default for the first number is 700; a batch of 100 commands makes 10,000 objects, nearly all without cycles.
+# Objects that survive two collections are rarely garbage, and a full collection takes 50 ms: run it rarely.
 GC_THRESHOLD = (10_000, 20, 1_000)
 
 
 class CannotServe(Exception):
-    """The server does not start like this. The message says why, `fix` what helps."""
+    """The server cannot start. The message says why, `fix` what helps."""
 
     def __init__(self, detail: str, fix: str) -> None:
         super().__init__(detail)
@@ -43,12 +43,12 @@ class CannotServe(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A server that answers."""
+    """A running server."""
 
     url: str
     swarm: Orchestrator
-    stop: asyncio.Event  # set it, and the server stops taking calls; leave the block to wait for its end
-    hang_up: Callable[[tuple[str, int]], None]  # cuts the connection of a caller, named as in `scope["client"]`
+    stop: asyncio.Event  # set it to make the server refuse new calls; leaving the block waits for its end
+    hang_up: Callable[[tuple[str, int]], None]  # cuts the connection of a client, given as in `scope["client"]`
 
 
 @asynccontextmanager
@@ -60,13 +60,20 @@ async def serving(
     take_over_logs: bool = False,
     around: Callable[[ASGIApp], ASGIApp] | None = None,
 ) -> AsyncIterator[Served]:
-    """A server on `host` and `port`, which answers before the block begins and has answered what it took when it ends.
+    """Run a server on `settings.host` and `settings.port` while the block lasts.
 
-    `stop` is set too where the engine ends by itself. `take_over_logs` is for a process that is nothing but a server:
-    what libraries log goes through ours, and is redacted. `around` puts something between server and application.
+    It answers before the block begins; all calls that it accepted are answered when the block ends. `stop` is also set
+    if the engine ends by itself.
+
+    Args:
+        settings: of the server.
+        migrate: update the schema of an older store.
+        log: by default a log on stderr.
+        take_over_logs: redact and write what libraries log, too. For a process that is only a server.
+        around: wraps the application.
 
     Raises:
-        CannotServe: there is nobody who could call from elsewhere, a secret lies open, or the address is taken.
+        CannotServe: others could reach the server and it has no keys or an open secret, or the address is in use.
         StoreRefused, BadSetting: as for Orchestrator.
     """
     import uvicorn
@@ -78,7 +85,7 @@ async def serving(
     class Server(uvicorn.Server):
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
-            yield  # signals are the business of whoever serves
+            yield  # the caller handles signals
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
@@ -100,7 +107,7 @@ async def serving(
             proxy_headers=False,
             server_header=False,
             backlog=2048,
-            timeout_keep_alive=75,  # longer than a parked poll: a connection is not closed while its bot thinks of it
+            timeout_keep_alive=75,  # seconds; longer than the SDK keeps idle connections, which avoids a race
             timeout_graceful_shutdown=math.ceil(settings.stop_seconds),
         )
         server = Server(config)
@@ -123,10 +130,10 @@ async def serving(
 
 
 def settle_memory() -> None:
-    """Let nothing hold up the loop for long: no other thread, and no garbage collection.
+    """Keep other threads and garbage collection from delaying the loop.
 
-    A full collection walks all objects while everybody waits: over modules, schemas and rules that is 70 ms and frees
-    nothing. They are set aside; what commands leave behind is collected as before, only not after each 700 objects.
+    A full collection over modules, schemas and rules stops the loop for 70 ms and frees nothing, so these objects are
+    frozen. Garbage of commands is collected as before, but not after every 700 objects.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.collect()
@@ -186,7 +193,11 @@ def _is_loopback(host: str) -> bool:
 
 
 def _check_open_host(settings: Settings, swarm: Orchestrator, *, has_keys: bool) -> None:
-    """Others can reach this server: nobody may be able to read its secrets, and somebody must be able to call it."""
+    """Check a server that others can reach: it has keys, and others cannot read its secrets.
+
+    Raises:
+        CannotServe: a check fails.
+    """
     if not has_keys:
         raise CannotServe(
             "others could reach this server, and it has no keys", f"make the first key: {first_key_command(settings)}"
@@ -198,5 +209,5 @@ def _check_open_host(settings: Settings, swarm: Orchestrator, *, has_keys: bool)
 
 
 def first_key_command(settings: Settings) -> str:
-    """What to type to get the first key of an empty store."""
+    """Return the command that creates the first key of an empty store."""
     return f"swarmkeeper key create --store {settings.store} --role admin"

@@ -1,8 +1,8 @@
-"""Every setting there is, in one table: the fields of `Settings`. Where each value came from can be told afterwards.
+"""All settings in one table, the fields of `Settings`; keeps for each value where it came from.
 
-A value comes from a flag, else the environment (SWARMKEEPER_<NAME>), else the folder that `swarmkeeper dev` keeps
-(.swarmkeeper/settings.toml), else swarmkeeper.toml, else the default. Inner rooms receive plain records made here, and
-never import this.
+A value comes from a flag, else the environment (SWARMKEEPER_<NAME>), else the folder of `swarmkeeper dev`
+(.swarmkeeper/settings.toml), else swarmkeeper.toml, else the default. Inner packages receive plain records made here,
+and never import this module.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("auto", "json", "text")
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
-# Kubernetes puts these into every container beside a Service called swarmkeeper. They are not meant for us.
+# Kubernetes sets these in every container if there is a Service called swarmkeeper. They are no settings.
 _KUBERNETES = ("SWARMKEEPER_SERVICE_", "SWARMKEEPER_PORT_")
 
 
 class BadSetting(Exception):
-    """A setting that cannot be used. Says which and where it stands, never what was written there."""
+    """A setting is invalid. The message says which and where it is set, never its value."""
 
 
-Parser = Callable[[Any], Any]  # takes text (flags, environment) or what TOML holds; raises ValueError with a rule
+Parser = Callable[[Any], Any]  # takes text (flags, environment) or a TOML value; raises ValueError with the rule
 
 
 def _text(value: Any) -> str:
@@ -72,7 +72,7 @@ def _whole(least: int, most: int) -> Parser:
 
 
 def _most(least: int, most: int) -> Parser:
-    """A bound, or 0 for none; where it is one, it leaves room for what a single call may need."""
+    """Parse a bound from `least` (what a single call may need) to `most`; 0 means no bound."""
 
     def parse(value: Any) -> int:
         try:
@@ -138,19 +138,19 @@ def _root_path(value: Any) -> str:
 
 def _networks(value: Any) -> tuple[str, ...]:
     listed = value.split(",") if isinstance(value, str) else value
-    if not isinstance(listed, list | tuple) or not all(isinstance(one, str) for one in listed):
+    if not isinstance(listed, list | tuple) or not all(isinstance(network, str) for network in listed):
         raise ValueError("expected networks like 10.0.0.0/8, separated by commas")
     try:
-        return tuple(str(ipaddress.ip_network(one.strip())) for one in listed if one.strip())
+        return tuple(str(ipaddress.ip_network(network.strip())) for network in listed if network.strip())
     except ValueError:
         raise ValueError("expected networks like 10.0.0.0/8, separated by commas") from None
 
 
 def _files(value: Any) -> tuple[str, ...]:
     listed = value.split(",") if isinstance(value, str) else value
-    if not isinstance(listed, list | tuple) or not all(isinstance(one, str) for one in listed):
+    if not isinstance(listed, list | tuple) or not all(isinstance(name, str) for name in listed):
         raise ValueError("expected names of files, separated by commas")
-    return tuple(one.strip() for one in listed if one.strip())
+    return tuple(name.strip() for name in listed if name.strip())
 
 
 def _knob(default: Any, parse: Parser, meaning: str, *, unit: str = "", secret: bool = False) -> Any:
@@ -160,10 +160,10 @@ def _knob(default: Any, parse: Parser, meaning: str, *, unit: str = "", secret: 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """All settings, each of a value that can be used.
+    """All settings, each with a valid value.
 
     Raises:
-        BadSetting: one cannot.
+        BadSetting: a value is invalid.
     """
 
     store: str = _knob(
@@ -269,8 +269,8 @@ class Settings:
                 raise BadSetting(f"{name} and {name}_file cannot be used together: keep one")
 
     def limits(self) -> Limits:
-        """The bounds and defaults of the rules."""
-        # Here and not above: `--help` has no use for it, and making the records takes longer than all else.
+        """Return the bounds and defaults for the rules."""
+        # Imported here: `--help` does not need it, and the import takes longer than everything else.
         from swarmkeeper.core.model import Limits
 
         return Limits(
@@ -286,7 +286,7 @@ class Settings:
         )
 
     def quotas(self) -> Bounds:
-        """How much of what is shared one key and one tenant may have."""
+        """Return how much of the shared resources one key and one tenant may use."""
         from swarmkeeper.access.quotas import Bound, Bounds
 
         return Bounds(
@@ -299,10 +299,10 @@ class Settings:
         )
 
     def pepper_bytes(self) -> bytes | None:
-        """The configured pepper; None where the store's own is to be used.
+        """Return the configured pepper; None to use the store's own.
 
         Raises:
-            BadSetting: its file cannot be read, or others may read it too.
+            BadSetting: its file cannot be read, or others may read it, too.
         """
         text = self.pepper or (read_secret(self.pepper_file, "pepper_file") if self.pepper_file else "")
         return text.encode() or None
@@ -310,7 +310,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """One row of the table."""
+    """One row of the table of settings."""
 
     name: str
     default: Any
@@ -326,38 +326,38 @@ class Knob:
 
 KNOBS: tuple[Knob, ...] = tuple(
     Knob(
-        one.name,
-        one.default,
-        one.metadata["parse"],
-        one.metadata["meaning"],
-        one.metadata["unit"],
-        one.metadata["secret"],
+        column.name,
+        column.default,
+        column.metadata["parse"],
+        column.metadata["meaning"],
+        column.metadata["unit"],
+        column.metadata["secret"],
     )
-    for one in fields(Settings)
+    for column in fields(Settings)
 )
 BY_NAME: Mapping[str, Knob] = {knob.name: knob for knob in KNOBS}
-# Each of these may stand in a file instead. The nearer source wins over the farther, whichever of the two it names.
+# Each of these can also be read from a file. The nearer source wins, whether it holds the value or names a file.
 _PAIRS = ("pepper", "api_key")
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A value that some source has for a setting."""
+    """The value that one source has for a setting."""
 
     source: str  # "flag" | "environment" | ".swarmkeeper" | "swarmkeeper.toml" | "default"
-    place: str  # how to find it there
+    place: str  # where in the source: the flag, variable or key
     value: Any
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The settings in force, and for each what every source says, the nearest first: the first one won."""
+    """The settings in force, and for each the values of all sources, the nearest first: the first is in force."""
 
     settings: Settings
     given: Mapping[str, tuple[Given, ...]]
 
     def explain(self, key: str) -> tuple[Given, ...]:
-        """What every source has for a setting; the first is in force, the last is the default.
+        """Return the values of all sources for a setting; the first is in force, the last is the default.
 
         Raises:
             BadSetting: there is no such setting.
@@ -373,10 +373,15 @@ def read(
     environ: Mapping[str, str] | None = None,
     folder: Path | None = None,
 ) -> Found:
-    """The settings of a process that runs in `folder`. A flag that is None was not given.
+    """Read the settings of a process.
+
+    Args:
+        flags: values of command-line flags by setting; None: not given.
+        environ: by default the process's environment.
+        folder: by default the current folder.
 
     Raises:
-        BadSetting: a file has a key that is no setting, or a value cannot be used; says where.
+        BadSetting: a file has an unknown key, or a value is invalid; says where.
     """
     folder = folder or Path()
     sources = [
@@ -395,7 +400,7 @@ def read(
 
 
 def unread(environ: Mapping[str, str], also: Sequence[str] = ()) -> list[str]:
-    """Variables that look like settings and that nothing reads: mistyped ones, mostly."""
+    """Return variables that look like settings but are none, mostly mistyped ones. `also` are known names."""
     known = {knob.variable for knob in KNOBS} | set(also)
     return sorted(
         name for name in environ if name.startswith(PREFIX) and name not in known and not name.startswith(_KUBERNETES)
@@ -403,10 +408,10 @@ def unread(environ: Mapping[str, str], also: Sequence[str] = ()) -> list[str]:
 
 
 def read_secret(file: str, name: str) -> str:
-    """The secret that a file holds.
+    """Return the secret in a file; `name` is the setting that names the file.
 
     Raises:
-        BadSetting: it cannot be read, is empty, or may be read by everyone on this machine.
+        BadSetting: it cannot be read, is empty, or everyone on this machine may read it.
     """
     path = Path(file)
     try:
@@ -434,7 +439,7 @@ def _of_environment(environ: Mapping[str, str]) -> dict[str, Given]:
     found = {}
     for knob in KNOBS:
         text = environ.get(knob.variable)
-        # An empty variable is how a shell or a compose file says "not set".
+        # In shells and compose files, an empty variable means "not set".
         if not text or (knob.name == "port" and text.startswith("tcp://")):
             continue
         found[knob.name] = Given("environment", knob.variable, _parsed(knob, text, knob.variable))
@@ -455,7 +460,7 @@ def _of_file(folder: Path, source: str, shown: str) -> dict[str, Given]:
 
 
 def _nearer_of_two(given: dict[str, tuple[Given, ...]], sources: Sequence[Mapping[str, Given]], name: str) -> None:
-    """Where a nearer source names a file and a farther one the value, or the other way round, the nearer one holds."""
+    """Let the nearer source win if one source has the value and another the file."""
     for source in sources:
         here, in_file = name in source, f"{name}_file" in source
         if here and in_file:

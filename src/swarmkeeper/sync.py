@@ -6,7 +6,7 @@ with sync.Client() as swarm:
     task = swarm.submit("Count the words", input={"text": "to be or not to be"})
     print(swarm.wait(task.id).outcome)
 
-One client serves any number of threads; its calls run on a loop of their own (sdk/connection/background.py).
+Any number of threads may share a client; its calls run on a loop of their own (sdk/connection/background.py).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Value = TypeVar("Value")
 def _blocking(
     method: Callable[Concatenate[client.Client, Arguments], Coroutine[Any, Any, Value]],
 ) -> Callable[Concatenate[Client, Arguments], Value]:
-    """Make a method that returns what this one's coroutine returns."""
+    """Make a method that waits for the coroutine and returns its result."""
 
     @functools.wraps(method)
     def call(self: Client, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Value:
@@ -43,13 +43,13 @@ def _blocking(
 def _iterating(
     method: Callable[Concatenate[client.Client, Arguments], AsyncIterator[Value]],
 ) -> Callable[Concatenate[Client, Arguments], Iterator[Value]]:
-    """Make a method that returns a plain iterator over what this one yields."""
+    """Make a method that returns a plain iterator over the same items."""
 
     @functools.wraps(method)
     def call(self: Client, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Iterator[Value]:
         return self._each(method(self._client, *args, **kwargs))
 
-    # For help() and editors that look at the running program: an Iterator comes back, not an AsyncIterator.
+    # help() and editors that inspect the running program must show Iterator, not AsyncIterator.
     signature = inspect.signature(method)
     returned = str(signature.return_annotation).removeprefix("Async")
     call.__signature__ = signature.replace(return_annotation=returned)  # type: ignore[attr-defined]  # PEP 362 allows it
@@ -57,11 +57,11 @@ def _iterating(
 
 
 class Client:
-    """The orchestrator at `url`, with the rights of `api_key`; see swarmkeeper.Client for what each call does.
+    """Calls the orchestrator at `url` with the rights of `api_key`; swarmkeeper.Client describes each call.
 
-    It may be shared: any number of threads may call it at once, and a process that was forked from one with a client
-    goes on with connections of its own. A call that is made where an event loop runs stops that loop until it is
-    answered, which does no harm in a notebook; in a server or a bot, use swarmkeeper.Client.
+    Any number of threads may call it at once. A forked child process continues with its own connections. A call on a
+    running event loop blocks that loop until the answer comes: this is fine in a notebook; in a server or a bot, use
+    swarmkeeper.Client.
     """
 
     def __init__(
@@ -74,14 +74,14 @@ class Client:
     ) -> None:
         self._client = client.Client(url, api_key, api_key_file=api_key_file, transport=transport)
         calls = self._client.calls
-        self._open: set[AsyncIterator[Any]] = set()  # lists and feeds that somebody is in the middle of
+        self._open: set[AsyncIterator[Any]] = set()  # lists and feeds that are being iterated over
         self._loop = BackgroundLoop(
             "swarmkeeper-client",
             last=functools.partial(_end, calls, self._open),
             forked=_nothing if transport is not None else lambda: _reconnect(calls),
         )
         self._own_transport = transport is None
-        # Whoever drops a client without closing it leaves no thread behind.
+        # A client that is dropped without being closed must leave no thread behind.
         weakref.finalize(self, self._loop.abandon).atexit = False
 
     def __enter__(self) -> Self:
@@ -93,7 +93,7 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connections. Calls that other threads wait for end with an error. A second time does nothing."""
+        """Close the connections. Running calls of other threads end with an error. A second call does nothing."""
         self._loop.close()
 
     # The calls of swarmkeeper.Client, each with the same arguments.
@@ -151,7 +151,7 @@ class Client:
         forks = self._loop.forks
         self._open.add(items)
         try:
-            # A coroutine of its own each time: the caller may take as long as it likes over an item.
+            # One coroutine for each item: the caller may take any time between items.
             while (item := self._do(_next(items))) is not None:
                 yield item[0]
                 if self._loop.forks != forks:
@@ -177,16 +177,16 @@ async def _close(items: AsyncIterator[Any]) -> None:
 
 
 async def _end(calls: Calls, open_: set[AsyncIterator[Any]]) -> None:
-    # One after the other: each closes those that it reads from.
+    # One after the other: closing an iterator closes those that it reads from.
     for items in list(open_):
         await _close(items)
     await calls.aclose()
 
 
 def _reconnect(calls: Calls) -> None:
-    """Leave the connections to the parent process."""
+    """Open new connections in a forked child; the old ones are the parent's."""
     calls.transport = HttpTransport(calls.url)
 
 
 def _nothing() -> None:
-    """A transport that was passed in is not ours to make anew; see `_do`."""
+    """Do nothing: a transport that was passed in cannot be made anew; `_do` refuses calls after a fork."""

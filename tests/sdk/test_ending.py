@@ -102,7 +102,7 @@ async def test_a_bot_that_lost_all_its_places_says_so_and_ends_with_an_error(whi
 
         assert await process.ended(20), process.said
         assert process.returncode not in (0, None)
-        assert "worker: stuck: code that does not end has held every place for 0.3 s" in process.said
+        assert "worker: stuck: code that does not end has held every slot for 0.3 s" in process.said
         assert "in execute" in process.said
         assert "bots.py" in process.said
 

@@ -64,10 +64,10 @@ def test_whatever_code_does_to_its_process_is_one_failure_of_its_attempt(
     closed = "the pipe to the bot is gone: the code in here closed it (Bad file descriptor)"
     died = "the child process {} before it answered"
     assert {line for line in failures if "isolated_bots.py" not in line} == {
-        f"{died.format('ended with exit code 4')}; the last that it wrote: printed",
-        f"{died.format('was ended by SIGKILL')} (out of memory?); the last that it wrote: printed",
-        f"{died.format('ended with exit code 1')}; the last that it wrote: {closed}",
-        "the child process wrote what is not understood on the pipe to its bot; the last that it wrote: printed",
+        f"{died.format('ended with exit code 4')}; the last line it wrote: printed",
+        f"{died.format('was ended by SIGKILL')} (out of memory?); the last line it wrote: printed",
+        f"{died.format('ended with exit code 1')}; the last line it wrote: {closed}",
+        "the child process wrote an invalid message to the pipe to its bot; the last line it wrote: printed",
     }
     own = {line.partition(" (at isolated_bots.py:")[0]: line for line in failures if "isolated_bots.py" in line}
     assert set(own) == {

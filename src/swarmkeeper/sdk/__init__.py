@@ -1,1 +1,1 @@
-"""What bot authors and clients use: bots, answers, context, the runner, and the client."""
+"""The SDK for bots and clients: bots, answers, context, runner and client."""

@@ -1,6 +1,7 @@
-"""What a bot's code returns: plain frozen values, and the words in which each is told to the orchestrator.
+"""The answers that a bot's code returns, and the request body that each becomes.
 
-Done, Failed, Later and Ask answer work of any kind; Plan is a planner's; Accept, Rework and Reject are an evaluator's.
+Failed, Later and Ask answer work of any kind; Done is an executor's answer, Plan a planner's; Accept, Rework and
+Reject are an evaluator's.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ from swarmkeeper.wire.parsing.reading import read_plan, read_verdict
 from swarmkeeper.wire.requests import Finding, SubTask
 from swarmkeeper.wire.shapes import MIB, WEEK_SECONDS, YEAR_SECONDS
 
-Json = Any  # what a JSON document can hold
+Json = Any  # a value that JSON can hold
 
-# The orchestrator refuses longer ones; a failure's text is cut so that the failure itself gets through.
+# The orchestrator refuses longer texts; a failure's text is cut so that the failure itself is accepted.
 MESSAGE_LENGTH_MAX = 8_000
 OUTPUT_BYTES_MAX = 8 * MIB
 DELAY_SECONDS_MAX = WEEK_SECONDS
 
 
 class InvalidAnswer(ValueError):
-    """An answer that the orchestrator would refuse, told before it is sent. `problems` list all that is wrong."""
+    """The orchestrator would refuse this answer. `problems` list everything that is wrong."""
 
     def __init__(self, what: str, problems: Sequence[Problem] = ()) -> None:
         super().__init__(what + "".join(f"\n  {problem}" for problem in problems))
@@ -37,8 +38,8 @@ class InvalidAnswer(ValueError):
 class Done:
     """The work is done. `output` is an object; any other value is sent as `{"value": …}`.
 
-    Dates, bytes, dataclasses, models and more have a form in JSON (`swarmkeeper docs outputs`). What has none fails the
-    work for good: the failure says where, and in which file the output is kept.
+    Dates, bytes, dataclasses, models and more have a JSON form (`swarmkeeper docs outputs`). An output without one
+    fails the work for good: the failure says where, and in which file the output is kept.
     """
 
     output: Any = field(default_factory=dict)
@@ -46,9 +47,9 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """This attempt failed. `not_retryable` ends the work at once; `rate_limited` costs no try, for an hour in a row.
+    """This attempt failed. `not_retryable` fails the work at once; `rate_limited` costs no try, for up to an hour.
 
-    Exceptions become one by themselves; those with a status of 429 or 529, or a `retry_after`, are `rate_limited`.
+    An exception becomes a `Failed` by itself: `rate_limited` if it has a status of 429 or 529, or a `retry_after`.
     """
 
     why: str
@@ -64,10 +65,10 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Not now: give the work back, to be handed out again after `seconds`.
+    """Not now: give the work back; it is offered again after `seconds`.
 
-    Costs no try. Work that was put off for an hour in a row (`give_up_after_seconds` of a subtask, or of the task's
-    defaults) has failed. The third time in a row and later, it waits for a quarter of the time so far at least.
+    Costs no try. Work that is put off for an hour in a row fails (`give_up_after_seconds` of the subtask, or of the
+    task's defaults). From the third time in a row, it waits for at least a quarter of the time so far.
     """
 
     seconds: float = 0
@@ -80,14 +81,14 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A person must decide: ends this attempt; the answer is in `context.answers` of the next.
+    """Ask a person. This attempt ends; the next one finds the answer in `context.answers`.
 
-    Where nobody answers in time (seven days), or somebody says no, the work fails.
+    The work fails if nobody answers in time (by default seven days) or the question is rejected.
     """
 
     question: str
-    choices: Sequence[str] = ()  # the answer is one of these, where there are any
-    schema: Mapping[str, Json] | None = None  # a JSON Schema (draft 2020-12) that the answer keeps to
+    choices: Sequence[str] = ()  # if any, the answer must be one of these
+    schema: Mapping[str, Json] | None = None  # a JSON Schema (draft 2020-12) that the answer must match
     expires_in_seconds: float | None = None
 
     def __post_init__(self) -> None:
@@ -101,13 +102,13 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The subtasks of a task and what each depends on, checked here with the orchestrator's own rules.
+    """The subtasks of a task and their dependencies, checked at once by the orchestrator's own rules.
 
-    Each is a `SubTask` or a mapping in the same words; `key` defaults to s1, s2, … by place.
+    Each subtask is a `SubTask` or a mapping with the same fields; `key` defaults to s1, s2, … in order.
 
     Raises:
-        InvalidAnswer: the orchestrator would refuse it; `problems` list every error. Let it through: the planner is
-            called again with them in `context.feedback`, three times at most, and no try is lost.
+        InvalidAnswer: the orchestrator would refuse the plan; `problems` list every error. Do not catch it: the planner
+            is called again with the errors in `context.feedback`, up to three times, and no try is lost.
     """
 
     subtasks: Sequence[SubTask | Mapping[str, Json]]
@@ -138,16 +139,16 @@ class Accept:
 
 @dataclass(frozen=True, slots=True)
 class Rework:
-    """Not yet: the subtasks named in `targets` are done again, each with the feedback given for it.
+    """The result is not good enough: the subtasks in `targets` are executed again, each with its feedback.
 
-    Without targets and without new subtasks, the ones that made the result are done again.
+    Without targets and new subtasks, the subtasks that made the result are executed again.
     """
 
     targets: Mapping[str, str] = field(default_factory=dict)  # subtask key → feedback
     reasons: Sequence[str] = ()
     findings: Sequence[Finding | Mapping[str, Json]] = ()
     score: float | None = None  # 0 … 1
-    subtasks: Sequence[SubTask | Mapping[str, Json]] = ()  # new ones, beside those of the plan
+    subtasks: Sequence[SubTask | Mapping[str, Json]] = ()  # new ones, in addition to those of the plan
 
     def __post_init__(self) -> None:
         _check_verdict(self)
@@ -155,7 +156,7 @@ class Rework:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """The result is bad, and doing it again would not help: the task fails."""
+    """The result is bad, and rework would not help: the task fails."""
 
     reasons: Sequence[str] = ()
     findings: Sequence[Finding | Mapping[str, Json]] = ()
@@ -167,7 +168,7 @@ class Reject:
 
 Verdict = Accept | Rework | Reject
 Answer = Done | Failed | Later | Ask | Plan | Accept | Rework | Reject
-# What each kind of work may be answered with. Failed, Later and Ask answer any.
+# The answers that each kind of work accepts.
 ANSWERS_TO: Mapping[str, tuple[type[Answer], ...]] = {
     "plan": (Plan, Failed, Later, Ask),
     "execute": (Done, Failed, Later, Ask),
@@ -176,10 +177,10 @@ ANSWERS_TO: Mapping[str, tuple[type[Answer], ...]] = {
 
 
 def report(answer: Done | Failed | Plan | Verdict) -> dict[str, Json]:
-    """The answer in the words of `POST /tasks/{id}/results`; who reports under which lease is the runner's to add.
+    """Return the answer's part of the body of `POST /tasks/{id}/results`. The session adds bot and lease.
 
     Raises:
-        Unsendable: some of it has no form in JSON.
+        Unsendable: a part of it has no JSON form.
     """
     match answer:
         case Done():
@@ -198,10 +199,10 @@ def report(answer: Done | Failed | Plan | Verdict) -> dict[str, Json]:
 
 
 def question(asked: Ask) -> dict[str, Json]:
-    """A question in the words of `POST /leases/{id}:ask`.
+    """Return the body of `POST /leases/{id}:ask`.
 
     Raises:
-        Unsendable: the schema has no form in JSON.
+        Unsendable: the schema has no JSON form.
     """
     body: dict[str, Json] = {"question": cut(str(asked.question), MESSAGE_LENGTH_MAX)}
     if asked.choices:
@@ -214,7 +215,7 @@ def question(asked: Ask) -> dict[str, Json]:
 
 
 def release(later: Later) -> dict[str, Json]:
-    """What is given back in the words of `POST /leases/{id}:release`."""
+    """Return the body of `POST /leases/{id}:release`."""
     body: dict[str, Json] = {"delay_seconds": float(later.seconds)}
     if later.why:
         body["reason"] = cut(str(later.why), MESSAGE_LENGTH_MAX)
@@ -265,7 +266,7 @@ def _check_verdict(verdict: Verdict) -> None:
 
 
 def _problems_in(plan: Json) -> list[Problem]:
-    # Names may be shown as they are: they go no further than the author's own process.
+    # Names need no redaction here: they stay in the author's own process.
     subtasks, errors = read_plan(plan, safe=str, at=())
     errors += graph.check_plan([subtask.spec(place) for place, subtask in enumerate(subtasks, start=1)])
     return [Problem(*error) for error in errors]
@@ -274,11 +275,11 @@ def _problems_in(plan: Json) -> list[Problem]:
 def _subtasks_as_sent(
     subtasks: Sequence[SubTask | Mapping[str, Json]], *, named: bool, at: str
 ) -> list[dict[str, Json]]:
-    """The subtasks in JSON; with `named`, those without a key have one by place."""
+    """Return the subtasks in JSON; with `named`, those without a key are called s1, s2, …"""
     sent = [
         dict(subtask)
         if isinstance(subtask, Mapping)
-        # Unset fields keep the task's defaults: what was not said must not be said for the planner.
+        # Send set fields only: an unset field takes the task's default.
         else subtask.model_dump(by_alias=True, exclude_unset=True)
         for subtask in subtasks
     ]

@@ -1,4 +1,4 @@
-"""How the logs of a bot look where its author has not set logging up."""
+"""Sets up a bot's logging if its author has not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from swarmkeeper import loglines
 
 
 class _ForPeople(logging.Formatter):
-    """A line for who watches a terminal; a traceback follows as usual."""
+    """Formats a record as a line for a terminal, followed by its traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC)
@@ -21,7 +21,7 @@ class _ForPeople(logging.Formatter):
 
 
 def begin() -> None:
-    """Write the logs of this process to stderr, unless somebody sees to them already."""
+    """Write this process's logs to stderr, unless logging is set up already."""
     if not logging.getLogger().handlers:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
         if sys.stderr is not None and sys.stderr.isatty():

@@ -1,6 +1,4 @@
-"""What a bot author derives from or decorates with. How a bot is kept running is told in runner.py, how it speaks to
-the orchestrator in session.py.
-"""
+"""The base classes and decorators for bots. runner.py keeps a bot running; session.py calls the orchestrator for it."""
 
 from __future__ import annotations
 
@@ -22,15 +20,15 @@ Code = Callable[..., Any]  # (work) or (work, context), a coroutine function or 
 
 
 class BaseBot(BotProfile):
-    """A participant: it registers, polls for work, and submits results.
+    """A bot: it registers, claims work and submits results.
 
-    Derive from PlannerBot, ExecutorBot or EvaluatorBot. `run(bot)` does everything below by itself; the three methods
-    are there for a bot that wants to hold the reins.
+    Derive from PlannerBot, ExecutorBot or EvaluatorBot. `run(bot)` calls everything below by itself; the methods are
+    for a bot that runs its own loop.
     """
 
-    # Not set in __init__: authors write their own and forget to call this one.
+    # Not set in __init__: authors write their own __init__ and forget to call this one.
     _session: Session | None = None
-    _made_with: tuple[tuple[Any, ...], dict[str, Any]]  # what the class was called with
+    _made_with: tuple[tuple[Any, ...], dict[str, Any]]  # the arguments that the class was called with
 
     def __new__(cls, *arguments: Any, **named: Any) -> Self:
         if (arguments or named) and cls.__init__ is object.__init__:
@@ -39,10 +37,10 @@ class BaseBot(BotProfile):
         bot._made_with = arguments, named
         return bot
 
-    # ---- the founding interface
+    # ---- for a bot that runs its own loop
 
     def connect(self, client: Client) -> None:
-        """Speak through this client. Without it, `Client()` is used, which says where address and key come from."""
+        """Use this client for all calls. By default a bot uses `Client()`, which says where URL and key come from."""
         from swarmkeeper.sdk.session import Session
 
         self.attach(Session(self, client.calls))
@@ -51,14 +49,14 @@ class BaseBot(BotProfile):
         self._session = session
 
     async def register(self) -> Bot:
-        """Make this bot known, or take up again what it was; `leases` does it when it was not done."""
+        """Register this bot; one that is known already continues as the same bot. `leases` calls this if needed."""
         session = self._connected()
         return await session.sides.orchestrators(session.register)
 
     async def leases(self) -> AsyncIterator[HeldLease]:
-        """Work as it comes, for ever: a parked long poll, renewed. At most `capacity` leases are out at a time.
+        """Yield leases for ever by long polls. At most `capacity` leases are held at a time.
 
-        Heartbeats go on beside the loop for every lease that was not submitted yet.
+        Heartbeats are sent in the background for every lease until its answer is submitted.
         """
         session = self._connected()
         async with sides_of(session.calls_at_home) as sides:
@@ -73,11 +71,11 @@ class BaseBot(BotProfile):
                 session.sides = OneLoop(session.calls_at_home)
 
     async def submit(self, lease: HeldLease, answer: Answer) -> None:
-        """Tell how it went.
+        """Submit the answer of one lease.
 
         Raises:
-            Conflict: the lease is no longer this bot's (`code` says why); the answer changed nothing.
-            Refused: the answer breaks a rule; the lease lives, mend it and submit again.
+            Conflict: the bot no longer holds the lease (`code` says why); the answer changed nothing.
+            Refused: the answer breaks a rule. The lease stays valid: correct the answer and submit it again.
         """
         session = self._connected()
         await session.sides.orchestrators(session.submit, lease, answer)
@@ -90,13 +88,13 @@ class BaseBot(BotProfile):
         assert self._session is not None, "connect() makes the session"
         return self._session
 
-    # ---- what the runner asks
+    # ---- for the runner
 
     def code(self) -> Code:
-        """The author's method.
+        """Return the author's method.
 
         Raises:
-            TypeError: there is none, it cannot be called with one or two arguments, or cannot be isolated as asked.
+            TypeError: it does not exist, does not take one or two arguments, or cannot be isolated as set.
         """
         name = type(self).__name__
         if (isolation := getattr(self, "isolation", None)) is not None:
@@ -106,7 +104,7 @@ class BaseBot(BotProfile):
                 raise TypeError(f"{name}.isolation: a {self.type.lower()} cannot be isolated, only an executor")
         method = getattr(self, self.method, None)
         if method is None:
-            raise TypeError(f"{name} needs a method {self.method}: it is where its work is done")
+            raise TypeError(f"{name} needs a method {self.method}, which does its work")
         if not callable(method) or not 1 <= _count(method) <= 2:
             raise TypeError(f"{name}.{self.method} takes the work, and if it likes a context; no more, no less")
         if inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method):
@@ -120,12 +118,12 @@ class PlannerBot(BaseBot):
     type = "Planner"
     kind = "plan"
     method = "plan"
-    # Declared and not defined, so that an author may write it with or without context, as coroutine or plain.
+    # Declared, not defined: an author may write it with or without context, as a coroutine or a plain function.
     plan: Callable[..., Any]
 
 
 class ExecutorBot(BaseBot):
-    """Does subtasks: `execute(subtask) -> Done | Failed | Later | Ask`, or `execute(subtask, context)`."""
+    """Executes subtasks: `execute(subtask) -> Done | Failed | Later | Ask`, or `execute(subtask, context)`."""
 
     type = "Executor"
     kind = "execute"
@@ -144,7 +142,7 @@ class EvaluatorBot(BaseBot):
 
 
 def settings_of(bot: BaseBot) -> dict[str, Any]:
-    """The settings that a bot made of a function may be given, as they are for this one."""
+    """Return this bot's values of the settings that `executor(...)` and its like accept."""
     return {name: getattr(bot, name) for name in sorted(_settings_of(type(bot)))}
 
 
@@ -153,11 +151,11 @@ def takes_context(code: Code) -> bool:
 
 
 def _count(code: Code) -> int:
-    """How many arguments it needs or takes by place; -1 where it cannot do with what the runner passes."""
+    """Count the positional arguments the runner must pass; -1 if the code requires a keyword-only argument."""
     count = 0
     for parameter in inspect.signature(code).parameters.values():
         if parameter.kind in {parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD}:
-            # `context` is the runner's; any other parameter with a default is the author's own affair.
+            # The runner passes `context`; it leaves any other parameter with a default alone.
             count += parameter.default is parameter.empty or parameter.name == "context"
         elif parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
             return -1
@@ -216,7 +214,7 @@ def planner(code: Code, /) -> PlannerBot: ...
 @overload
 def planner(**settings: Any) -> Callable[[Code], PlannerBot]: ...
 def planner(code: Code | None = None, /, **settings: Any) -> PlannerBot | Callable[[Code], PlannerBot]:
-    """Make a bot of a function `plan(task)`. Settings are those of BaseBot: skills, capacity, name…"""
+    """Make a planner of a function `plan(task)`. Settings are those of BaseBot: skills, capacity, name…"""
     if code is not None:
         return _PlannerFunction(code, settings)
     return lambda function: _PlannerFunction(function, settings)
@@ -227,7 +225,7 @@ def executor(code: Code, /) -> ExecutorBot: ...
 @overload
 def executor(**settings: Any) -> Callable[[Code], ExecutorBot]: ...
 def executor(code: Code | None = None, /, **settings: Any) -> ExecutorBot | Callable[[Code], ExecutorBot]:
-    """Make a bot of a function `execute(subtask)`. Settings are those of BaseBot: skills, capacity, name…"""
+    """Make an executor of a function `execute(subtask)`. Settings are those of BaseBot: skills, capacity, name…"""
     if code is not None:
         return _ExecutorFunction(code, settings)
     return lambda function: _ExecutorFunction(function, settings)
@@ -238,7 +236,7 @@ def evaluator(code: Code, /) -> EvaluatorBot: ...
 @overload
 def evaluator(**settings: Any) -> Callable[[Code], EvaluatorBot]: ...
 def evaluator(code: Code | None = None, /, **settings: Any) -> EvaluatorBot | Callable[[Code], EvaluatorBot]:
-    """Make a bot of a function `review(candidate)`. Settings are those of BaseBot: skills, capacity, name…"""
+    """Make an evaluator of a function `review(candidate)`. Settings are those of BaseBot: skills, capacity, name…"""
     if code is not None:
         return _EvaluatorFunction(code, settings)
     return lambda function: _EvaluatorFunction(function, settings)

@@ -1,6 +1,6 @@
-"""For whoever hands in work and watches it: every call of the API that is not a bot's, typed, retried where it is safe.
+"""The client: submits tasks, watches them and administers the server. Typed; retries where that is safe.
 
-For a script without coroutines, see swarmkeeper.sync.
+It has every call of the API that is not a bot's. For a script without coroutines, see swarmkeeper.sync.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from swarmkeeper.wire.redaction import RedactionTested
 from swarmkeeper.wire.requests import TaskDefinition
 from swarmkeeper.wire.shapes import read_answer
 
-WAIT_SECONDS = 25.0  # one long poll: most proxies cut at 60, some at 30
+WAIT_SECONDS = 25.0  # of one long poll; most proxies cut a silent connection at 60 s, some at 30
 PAGE_SIZE = 200
 
 Item = TypeVar("Item")
@@ -58,11 +58,11 @@ Record = TypeVar("Record", bound=BaseModel)
 
 
 class Client:
-    """The orchestrator at `url`, with the rights of `api_key`.
+    """Calls the orchestrator at `url` with the rights of `api_key`.
 
-    What is left out comes from SWARMKEEPER_URL, and SWARMKEEPER_API_KEY or SWARMKEEPER_API_KEY_FILE; else, as commands
-    find it, from .swarmkeeper/ or swarmkeeper.toml in the current folder (a key that stands beside an address is used
-    for that address alone). Every call raises `ApiError`; its subclasses say what can be done about it, and `code` says
+    By default both come from the environment (SWARMKEEPER_URL, and SWARMKEEPER_API_KEY or SWARMKEEPER_API_KEY_FILE),
+    else from .swarmkeeper/ or swarmkeeper.toml in the current folder, as for commands. A key in a file that also holds
+    a URL is used for that URL only. Every call may raise `ApiError`: the subclass says how to react, and `code` says
     exactly what happened.
     """
 
@@ -88,15 +88,15 @@ class Client:
     async def aclose(self) -> None:
         await self.calls.aclose()
 
-    # ---- handing in
+    # ---- submitting
 
     async def submit(
         self, task: str | TaskDefinition | Mapping[str, Json], /, *, idempotency_key: str | None = None, **fields: Json
     ) -> Task:
-        """Hand in a task: a title and fields (`input=…`, `subtasks=[…]`), a `TaskDefinition`, or the same as a mapping.
+        """Submit a task: a title and fields (`input=…`, `subtasks=[…]`), a `TaskDefinition`, or an equal mapping.
 
-        Lost replies are made up for: the same submission never makes two tasks. Pass an `idempotency_key` of your own
-        to have that over restarts of your process too. Python values become JSON as a bot's outputs do.
+        If a reply is lost, the call is repeated safely: one submission never makes two tasks. To be safe across
+        restarts of your process, pass your own `idempotency_key`. Python values become JSON as in a bot's outputs.
         """
         body = {**_sent(task), **{name: _sent_value(value) for name, value in fields.items()}}
         return await self._command("POST", "/tasks", sendable(body, "the task"), Task, idempotency_key)
@@ -104,25 +104,25 @@ class Client:
     async def submit_many(
         self, tasks: Sequence[str | TaskDefinition | Mapping[str, Json]], *, idempotency_key: str | None = None
     ) -> list[TaskBatchItem]:
-        """Up to 500 tasks in one call, each taken or refused by itself."""
+        """Submit up to 500 tasks in one call; each is accepted or refused on its own."""
         body = sendable({"tasks": [_sent(task) for task in tasks]}, "a task")
         return (await self._command("POST", "/tasks:batch", body, TaskBatchAnswer, idempotency_key)).results
 
-    # ---- looking
+    # ---- reading
 
     async def get(self, task_id: str, *, explain: bool = False) -> Task:
-        """The task as it stands; with `explain` its `explanation` says why it is not done yet, of the same moment."""
+        """Return the task. With `explain`, its `explanation` says why it is not done yet, as of the same moment."""
         return await self._read(_task(task_id), Task, {"explain": "true"} if explain else {})
 
     async def explain(self, task_id: str) -> Explanation:
-        """Why the task is not done yet: the one reason for each thing that waits, and the command that helps."""
+        """Explain why the task is not done yet: for each part that waits, the reason and the command that helps."""
         return await self._read(f"{_task(task_id)}:explain", Explanation)
 
     async def wait(self, task_id: str, timeout: float | None = None) -> Task:
-        """The task once its outcome is known.
+        """Wait until the task's outcome is known, then return the task.
 
         Raises:
-            TimeoutError: it was not, within `timeout` seconds. The task goes on.
+            TimeoutError: there is no outcome after `timeout` seconds. The task goes on.
         """
         async with asyncio.timeout(timeout):
             while True:
@@ -133,7 +133,7 @@ class Client:
                     return task
 
     async def watch(self, task_id: str) -> AsyncIterator[Task]:
-        """The task as it is now, and again after each change, until its outcome is known."""
+        """Yield the task now and after each change, until its outcome is known."""
         query: dict[str, object] = {}
         headers: dict[str, str] = {}
         while True:
@@ -149,7 +149,7 @@ class Client:
             query = {"wait_seconds": WAIT_SECONDS, "until": "change"}
 
     async def result(self, task_id: str) -> dict[str, Json] | None:
-        """The task's outputs by subtask key, whole, however large; None until it is COMPLETED."""
+        """Return the task's outputs by subtask key, large ones included; None until the task is COMPLETED."""
         task = await self.get(task_id)
         if task.result is None:
             return None
@@ -168,7 +168,7 @@ class Client:
         created_before: datetime | str | None = None,
         order_by: Literal["created_at", "-created_at", "priority"] | None = None,
     ) -> AsyncIterator[Task]:
-        """All tasks with any of the statuses, any of the outcomes and all of the labels (`key:value`), page by page."""
+        """Iterate over the tasks with any of the statuses, any of the outcomes and all of the labels (`key:value`)."""
         query = {
             "status": status,
             "outcome": outcome,
@@ -183,11 +183,11 @@ class Client:
         return self._items(f"{_task(task_id)}/subtasks", SubTaskPage)
 
     async def subtask(self, task_id: str, key_or_id: str) -> SubTaskDetail:
-        """One subtask with its output, verdict and attempts."""
+        """Return one subtask with its output, verdict and attempts."""
         return await self._read(f"{_task(task_id)}/subtasks/{_segment(key_or_id)}", SubTaskDetail)
 
     async def output(self, task_id: str, key_or_id: str) -> Json:
-        """What a subtask made, whole."""
+        """Return the whole output of a subtask, however large."""
         return (await self.calls.call("GET", f"{_task(task_id)}/subtasks/{_segment(key_or_id)}/output")).body
 
     async def graph(self, task_id: str) -> Graph:
@@ -196,10 +196,10 @@ class Client:
     async def events(
         self, task_id: str | None = None, *, after: str | None = None, follow: bool = False
     ) -> AsyncIterator[CloudEvent]:
-        """The feed of one task, or of all, in order, from the start or after a cursor (an event's id).
+        """Iterate over the events of one task, or of all tasks, in order; start after the event id `after`, if given.
 
-        `follow` goes on with what happens from then on, over broken connections, each event once; the feed of a task
-        ends with the task, the feed of all never.
+        With `follow`, continue with new events, each once, and reconnect when the connection breaks. The feed of one
+        task ends with the task; the feed of all tasks never ends.
         """
         path = "/events" if task_id is None else f"{_task(task_id)}/events"
         if not follow:
@@ -223,7 +223,7 @@ class Client:
                 if not (isinstance(error, Unreachable) or error.retryable):
                     raise
             else:
-                # A whole stream without an event, of a task that is over: there is nothing more to come.
+                # The stream ended without an event and the task is over: no more events will come.
                 if not came and task_id is not None and (await self.get(task_id)).outcome is not None:
                     return
             if not came:
@@ -238,14 +238,18 @@ class Client:
         action: str | None = None,
         after: int | None = None,
     ) -> AsyncIterator[AuditLog]:
-        """Audit records of one task, or of all, in order; `after` is the `index` of the last one seen.
+        """Iterate over the audit records of one task, or of all, in order. For auditors and administrators.
 
-        `actor` is an id (of a bot or a key), `action` such as task.submit. For auditors and administrators.
+        Args:
+            task_id: None: the records of all tasks.
+            actor: only records of this bot id or key id.
+            action: only records of this action, such as task.submit.
+            after: the `index` of the last record seen.
         """
         path = "/audit" if task_id is None else f"{_task(task_id)}/audit"
         return self._items(path, AuditPage, {"actor": actor, "action": action, "after": after})
 
-    # ---- steering
+    # ---- controlling
 
     async def cancel(self, task_id: str, reason: str | None = None) -> Task:
         return await self._verb(task_id, "cancel", {"reason": reason})
@@ -257,7 +261,7 @@ class Client:
         return await self._verb(task_id, "resume", {"reason": reason})
 
     async def retry(self, task_id: str, reason: str | None = None, *, deadline_seconds: float | None = None) -> Task:
-        """Try a FAILED task again, from where it stopped."""
+        """Retry a FAILED task from where it stopped; `deadline_seconds` count from now."""
         return await self._verb(task_id, "retry", {"reason": reason, "deadline_seconds": deadline_seconds})
 
     async def archive(self, task_id: str, reason: str | None = None) -> Task:
@@ -272,9 +276,9 @@ class Client:
         lease_id: str | None = None,
         idempotency_key: str | None = None,
     ) -> BotMessage:
-        """Tell a bot, by name or id, something about a task; without `to`, whoever works on it.
+        """Send a message about a task to a bot, by name or id; without `to`, to every bot that works on the task.
 
-        It comes with a heartbeat. `lease_id` is for a bot that speaks: which of its leases of the task it has in mind.
+        A bot receives it with a heartbeat. If a bot is the sender, `lease_id` names its lease of the task.
         """
         body = {
             "to_bot": to,
@@ -284,7 +288,7 @@ class Client:
         return await self._command("POST", f"{_task(task_id)}/messages", body, BotMessage, idempotency_key)
 
     def messages(self, task_id: str, *, after: str | None = None) -> AsyncIterator[BotMessage]:
-        """What was said about a task, the oldest first; from the one after the id `after` on."""
+        """Iterate over the messages about a task, the oldest first; start after the message id `after`, if given."""
         return self._items(f"{_task(task_id)}/messages", MessagePage, {"after": after})
 
     async def patch(
@@ -295,11 +299,11 @@ class Client:
         labels: Mapping[str, str] | None = None,
         deadline_seconds: float | None = None,
     ) -> Task:
-        """Change what is given; `labels` replace all those before, `deadline_seconds` count from now."""
+        """Change the given fields. `labels` replace all former labels; `deadline_seconds` count from now."""
         body = {"priority": priority, "labels": labels, "deadline_seconds": deadline_seconds}
         return read_answer(Task, (await self.calls.call("PATCH", _task(task_id), _given(body))).body)
 
-    # ---- what people decide
+    # ---- approvals
 
     def approvals(
         self,
@@ -307,36 +311,36 @@ class Client:
         state: Literal["open", "decided", "expired", "cancelled"] | None = None,
         task_id: str | None = None,
     ) -> AsyncIterator[Approval]:
-        """What people are asked, the oldest first: everything, or what is asked about one task."""
+        """Iterate over approvals and questions to people, the oldest first: all of them, or those of one task."""
         return self._items("/approvals", ApprovalPage, {"state": state, "task_id": task_id})
 
     async def approval(self, approval_id: str) -> Approval:
-        """One approval, with its whole subject."""
+        """Return one approval with its whole subject."""
         return await self._read(_approval(approval_id), Approval)
 
     async def approve(self, approval_id: str, subject_hash: str, comment: str | None = None) -> Approval:
-        """Agree to a plan or a result, the one with this hash: the `subject_hash` of the approval as it was read.
+        """Approve a plan or a result. `subject_hash` comes from the approval that you read, so that you approve that.
 
         Raises:
-            Conflict: it is decided already, or is not what was read.
+            Conflict: it is decided already, or the subject has changed since you read it.
         """
         body = _given({"subject_hash": subject_hash, "comment": comment})
         return await self._command("POST", f"{_approval(approval_id)}:approve", body, Approval)
 
     async def reject(self, approval_id: str, reason: str) -> Approval:
-        """Say no: the task fails, or the work whose bot asked."""
+        """Reject: the task fails; if a bot asked a question, its work fails."""
         return await self._command("POST", f"{_approval(approval_id)}:reject", {"reason": reason}, Approval)
 
     async def answer(self, approval_id: str, answer: Json) -> Approval:
-        """Answer a bot's question, or say `accept` or `round` after the last round of rework.
+        """Answer a bot's question. After the last round of rework, answer `accept` or `round` (one more).
 
         Raises:
-            Refused: the answer is not one of the choices, or not what the question's schema asks for.
+            Refused: the answer is not one of the choices, or does not match the question's schema.
         """
         return await self._command("POST", f"{_approval(approval_id)}:answer", {"answer": answer}, Approval)
 
     async def test_redaction(self, value: Json) -> RedactionTested:
-        """What the evidence would show of a value, and what would be hidden where. Nothing of it is kept."""
+        """Show how redaction would change a value, and where. The orchestrator stores nothing of it."""
         answer = await self.calls.call("POST", "/redaction:test", {"value": value})
         return read_answer(RedactionTested, answer.body)
 
@@ -349,7 +353,7 @@ class Client:
         return await self._read(f"/bots/{_segment(bot_id)}", Bot)
 
     async def drain_bot(self, bot_id: str) -> Bot:
-        """No new work for this bot; what it holds it may finish."""
+        """Give this bot no new work. It may finish the work it holds."""
         return await self._command("POST", f"/bots/{_segment(bot_id)}:drain", {}, Bot)
 
     async def enable_bot(self, bot_id: str) -> Bot:
@@ -359,8 +363,8 @@ class Client:
         await self.calls.call("DELETE", f"/bots/{_segment(bot_id)}")
 
     async def skills(self) -> AsyncIterator[Skill]:
-        """Every skill that a bot has or work waits for."""
-        for skill in (await self._read("/skills", SkillPage)).items:  # as many as there are: this list has no pages
+        """Iterate over the skills that a bot has or that work requires."""
+        for skill in (await self._read("/skills", SkillPage)).items:  # this list has no pages
             yield skill
 
     def keys(self) -> AsyncIterator[KeyRecord]:
@@ -375,12 +379,12 @@ class Client:
         skills: Sequence[str] | None = None,
         expires_days: int | None = None,
     ) -> KeyRecord:
-        """A new key; its text is in `key` of this answer, and nowhere else ever."""
+        """Create a key. Its text is in `key` of this answer only: it cannot be read again."""
         body = {"role": role, "bot": bot, "owner": owner, "skills": skills, "expires_days": expires_days}
         return await self._command("POST", "/keys", _given(body), KeyRecord)
 
     async def rotate_key(self, key_id: str, *, overlap_seconds: float = 0) -> KeyRecord:
-        """A new secret for the key; the old one stays good for `overlap_seconds`."""
+        """Make a new secret for the key; the old one stays valid for `overlap_seconds`."""
         body = {"overlap_seconds": overlap_seconds}
         return await self._command("POST", f"/keys/{_segment(key_id)}:rotate", body, KeyRecord)
 
@@ -393,11 +397,11 @@ class Client:
     async def call(
         self, method: str, path: str, body: Json = None, *, query: Mapping[str, object] | None = None
     ) -> Answered:
-        """Any call of the API, as it stands."""
+        """Make any call of the API and return its answer without interpreting it."""
         keyed = {"idempotency-key": chances.token(self.calls.chance)} if method == "POST" else {}
         return await self.calls.call(method, path, body, query=query, headers=keyed)
 
-    # ---- how
+    # ---- calls
 
     async def _read(self, path: str, model: type[Record], query: Mapping[str, object] | None = None) -> Record:
         return read_answer(model, (await self.calls.call("GET", path, query=query)).body)
@@ -450,7 +454,7 @@ def _sent(task: str | TaskDefinition | Mapping[str, Json]) -> dict[str, Any]:
 
 
 def _sent_value(value: Json) -> Json:
-    """Records may stand where their JSON would: `subtasks=[SubTask(…)]`."""
+    """Turn records into JSON, also inside lists: `subtasks=[SubTask(…)]`."""
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", by_alias=True, exclude_unset=True)
     if isinstance(value, list | tuple):

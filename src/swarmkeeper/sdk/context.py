@@ -1,7 +1,7 @@
-"""What a bot's code may know and say about the attempt it is in, beyond the work itself. Speaks to no server: the
-runner carries what is said here with the next heartbeat or report.
+"""The context of an attempt: what a bot's code may read and report beyond the work itself.
 
-Everything here may be used from a thread as well as from a coroutine.
+It makes no calls: the runner sends what is reported here with the next heartbeat or report. Everything here may be
+used from threads and from coroutines.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from swarmkeeper.wire.requests import SubTask, TaskDefinition
 
 Json = Any
 
-# The orchestrator's bounds, told at the line of code that breaks them rather than by a refused heartbeat.
+# The orchestrator's bounds. Checked here, so that the error is raised at the line that breaks them.
 CHECKPOINT_BYTES_MAX = 64 * 1024
 MESSAGE_BYTES_MAX = 64 * 1024
 TEXT_LENGTH_MAX = 8_000
@@ -30,25 +30,25 @@ LOG_LINES_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What an evaluator reviews: the results of a whole task, or that of one subtask."""
+    """What an evaluator reviews: the results of a whole task, or the result of one subtask."""
 
     of: Literal["task", "subtask"]
     task: TaskDefinition
-    results: Mapping[str, Json]  # key of a subtask → its output
-    round: int = 1  # one more with each rework
-    subtask: SubTask | None = None  # the one under review, where `of` is "subtask"
+    results: Mapping[str, Json]  # subtask key → output
+    round: int = 1  # increases with each rework
+    subtask: SubTask | None = None  # the subtask under review if `of` is "subtask"
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Something for another bot on the same task; `to_bot` None is for whoever works on it."""
+    """A message to another bot about this task; `to_bot` None: to every bot that works on the task."""
 
     to_bot: str | None
     payload: Mapping[str, Json]
 
 
 class Context:
-    """The second parameter of `plan`, `execute` and `review`, for methods that have one."""
+    """The context of an attempt: the optional second parameter of `plan`, `execute` and `review`."""
 
     def __init__(
         self,
@@ -69,12 +69,12 @@ class Context:
         self.work_id = work_id
         self.lease_id = lease_id
         self.attempt = attempt  # counted from 1
-        self.upstream = dict(upstream or {})  # key of a subtask that this one depends on → its output
+        self.upstream = dict(upstream or {})  # key of a subtask this one depends on → its output
         self.feedback = tuple(feedback)
         self.previous = previous
         self.answers = tuple(answers)
-        self.resumed_from = resumed_from  # the last checkpoint of an earlier attempt; None: start afresh
-        self.traceparent = traceparent  # W3C; hand it on to whatever you call
+        self.resumed_from = resumed_from  # the last checkpoint of an earlier attempt; None: start from the beginning
+        self.traceparent = traceparent  # W3C Trace Context; pass it to the services you call
         self._wake = wake
         self._lock = threading.Lock()
         self._cancelled = threading.Event()
@@ -87,10 +87,14 @@ class Context:
         self._outgoing: list[Message] = []
         self._heard: dict[str, BotMessage] = {}
         self._commands = Commands(self._line)
-        self._forward: Callable[[BotMessage], object] | None = None  # to the process that the code runs in
+        self._forward: Callable[[BotMessage], object] | None = None  # to the child process that runs the code
 
     def progress(self, fraction: float, message: str | None = None) -> None:
-        """How far the work is, 0 to 1; told with the next heartbeat."""
+        """Report how far the work is, from 0 to 1. Sent with the next heartbeat.
+
+        Raises:
+            ValueError: `fraction` is outside 0 to 1.
+        """
         if not 0 <= fraction <= 1:
             raise ValueError("progress lies between 0 and 1")
         with self._lock:
@@ -98,7 +102,7 @@ class Context:
             self._message = None if message is None else cut(str(message), TEXT_LENGTH_MAX)
 
     def log(self, line: str) -> None:
-        """A line for whoever watches. Between two heartbeats the last 100 are kept."""
+        """Add a line to the attempt's log. The last 100 lines between two heartbeats are kept."""
         with self._lock:
             self._log = [*self._log, cut(str(line), TEXT_LENGTH_MAX)][-LOG_LINES_MAX:]
 
@@ -114,25 +118,26 @@ class Context:
         log: bool = True,
         output_bytes_max: int = OUTPUT_BYTES_MAX,
     ) -> CommandResult:
-        """Run a program, and return how it ended; it is killed with all that it started when this attempt ends.
+        """Run a program and return its result. The program and all that it started are killed when this attempt ends.
 
-        Each line that it writes is logged, and the last is the progress message. What it leaves running when it exits
-        is killed, too. Cancelling the caller kills it first: SIGTERM to its group, SIGKILL after two seconds.
+        Each line of output is logged, and the last line is the progress message. Processes still running when the
+        program exits are killed, too. If the caller is cancelled, the program is killed first: SIGTERM to its group,
+        SIGKILL after two seconds.
 
         Args:
-            command: a list of words, or one text for the shell. Values from outside belong into a list.
-            timeout: seconds until it is killed; None: as long as the attempt lasts.
-            input: what it reads; without, it reads nothing.
-            env: changes to the bot's environment; None takes a variable away. The bot's key is not handed on.
-            cwd: the folder that it runs in.
-            check: raise CommandFailed where it does not exit with 0.
-            log: False: its lines stay in the result.
-            output_bytes_max: how much of stdout, and of stderr, is kept; of more, the beginning and the end.
+            command: a list of words, or one text for the shell. Pass values from outside in a list.
+            timeout: seconds until the program is killed; None: no limit but the attempt's.
+            input: its standard input; None: empty.
+            env: changes to the bot's environment; None removes a variable. The bot's key is never passed on.
+            cwd: its working folder.
+            check: raise CommandFailed if it does not exit with 0.
+            log: False: keep its output out of the attempt's log.
+            output_bytes_max: bytes kept of stdout and of stderr each; of longer output, the beginning and the end.
 
         Raises:
-            CommandTimedOut: it ran for longer than `timeout`.
+            CommandTimedOut: it ran longer than `timeout`.
             CommandFailed: see `check`.
-            OSError: there is no such program or folder.
+            OSError: the program or folder does not exist.
         """
         return await self._commands.run(command, Options(timeout, input, env, cwd, check, log, output_bytes_max))
 
@@ -150,18 +155,22 @@ class Context:
     ) -> CommandResult:
         """Do the same as `run`, for a plain `def`.
 
-        Where the work is no longer wanted, it raises asyncio.CancelledError, which ends the function: let it pass.
+        If the work is cancelled, it raises asyncio.CancelledError to end your function: do not catch it.
         """
         return self._commands.run_sync(command, Options(timeout, input, env, cwd, check, log, output_bytes_max))
 
     def _line(self, line: str) -> None:
-        """Take a line of a command's output."""
+        """Log a line of a command's output and make it the progress message."""
         self.log(line)
         with self._lock:
             self._message = cut(line, TEXT_LENGTH_MAX)
 
     def use(self, *, tokens: float = 0, cost_micro_usd: float = 0) -> None:
-        """Add to what this attempt has used, each rounded up. The runner reports the total."""
+        """Add to the usage of this attempt; each amount is rounded up. The runner reports the total.
+
+        Raises:
+            ValueError: an amount is negative.
+        """
         if tokens < 0 or cost_micro_usd < 0:
             raise ValueError("use is counted up, never down")
         with self._lock:
@@ -170,25 +179,26 @@ class Context:
                     self._usage[name] = self._usage.get(name, 0) + math.ceil(amount)
 
     def checkpoint(self, value: Json) -> None:
-        """Keep `value` (at most 64 KiB of JSON) for the next attempt, should this one not end well.
+        """Keep `value` (at most 64 KiB of JSON) for the next attempt, in case this one does not succeed.
 
         Raises:
-            Unsendable: some of it has no form in JSON, or it is too long. Let through, it fails the work for good.
+            Unsendable: a part of it has no JSON form, or it is too long. If you do not catch it, the work fails for
+                good.
         """
-        # A copy: the caller may go on to change what it passed, and each checkpoint must be told from the last.
+        # A copy: the caller may change `value` later, and each checkpoint is a new object (see `Outbox`).
         made = within(sendable(value, "the checkpoint", inside=3), CHECKPOINT_BYTES_MAX, "the checkpoint")
         with self._lock:
             self._checkpoint = made
             self._checkpoint_set = True
 
     def tell(self, bot: str | None, payload: Mapping[str, Json]) -> None:
-        """Send a message of at most 64 KiB to a bot, by name or id; None: to whoever works on this task.
+        """Send a message of at most 64 KiB to a bot, by name or id; None: to every bot that works on this task.
 
-        It leaves at once, and comes with a heartbeat of whoever it is for, at least once. The result is reported after
-        it; an orchestrator that refuses the message (no such bot, the task is over) fails this attempt.
+        It is sent at once, before this attempt's result, and arrives with the receiver's heartbeat, at least once. If
+        the orchestrator refuses it (the bot does not exist, the task is over), this attempt fails.
 
         Raises:
-            Unsendable: as with `checkpoint`.
+            Unsendable: as for `checkpoint`.
         """
         made = within(sendable(payload, "the message", at="/payload", inside=1), MESSAGE_BYTES_MAX, "the message")
         with self._lock:
@@ -197,37 +207,38 @@ class Context:
 
     @property
     def messages(self) -> tuple[BotMessage, ...]:
-        """What others told this bot about the task, as far as it has come by now, in order; see `BaseBot.on_message`.
+        """The messages about the task received so far, in order; see also `BaseBot.on_message`.
 
-        With each attempt they come afresh, those too that were sent before it began.
+        Each attempt receives all of them again, including those sent before it began.
         """
         with self._lock:
             return tuple(self._heard.values())
 
     @property
     def cancelled(self) -> bool:
-        """True once the work is no longer wanted here. A coroutine is cancelled too; a thread must look."""
+        """True once this attempt's work is lost or cancelled. A coroutine is cancelled, too; a thread must check."""
         return self._cancelled.is_set()
 
 
 class Outbox:
-    """The runner's side of a context: what is yet to be told about it."""
+    """The runner's side of a context: what is still to be sent, and what arrives for it."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._told: object = None  # the checkpoint that the orchestrator has, as an object
+        self._told: object = None  # the last checkpoint that arrived; compared by identity
         self._told_any = False
 
     def cancel(self) -> None:
+        """Tell the code that its work is no longer wanted, and kill its commands."""
         self._context._cancelled.set()
         self.end_commands()
 
     def kill_commands(self) -> None:
-        """Kill what this attempt runs: its code has answered. It may be called again, to mend its answer."""
+        """Kill this attempt's commands after its code answered. The code may be called again to correct its answer."""
         self._context._commands.kill()
 
     def end_commands(self) -> None:
-        """Kill what this attempt runs, and let it run nothing more: it is over, or no longer wanted."""
+        """Kill this attempt's commands and refuse new ones: the attempt is over."""
         self._context._commands.end()
 
     def usage(self) -> dict[str, int]:
@@ -235,14 +246,14 @@ class Outbox:
             return dict(self._context._usage)
 
     def messages(self) -> list[Message]:
-        """Those said since the last look."""
+        """Take the messages that wait to be sent."""
         context = self._context
         with context._lock:
             waiting, context._outgoing = context._outgoing, []
         return waiting
 
     def heard(self, message: BotMessage) -> bool:
-        """Take in a message; False for one that came before."""
+        """Add a received message; False if it was received before."""
         context = self._context
         name = message.id or ""
         with context._lock:
@@ -255,7 +266,7 @@ class Outbox:
         return True
 
     def about(self) -> dict[str, Json]:
-        """What a context that knows the same is made of."""
+        """Return the arguments that make an equal context in another process."""
         names = (
             *("task_id", "work_id", "lease_id", "attempt", "upstream", "feedback", "previous", "answers"),
             *("resumed_from", "traceparent"),
@@ -263,7 +274,7 @@ class Outbox:
         return {name: getattr(self._context, name) for name in names}
 
     def forward(self, hear: Callable[[BotMessage], object]) -> None:
-        """Let the process that the author's code runs in hear all messages: those that came, and those to come."""
+        """Pass all messages, received and future, to the child process that runs the author's code."""
         context = self._context
         with context._lock:
             heard, context._forward = list(context._heard.values()), hear
@@ -271,10 +282,10 @@ class Outbox:
             hear(message)
 
     def say(self, what: str, value: Json) -> None:
-        """Take what the author's code said in another process.
+        """Apply what the author's code reported in its child process.
 
         Raises:
-            ValueError, TypeError: it is not what a context there says.
+            ValueError, TypeError: a context does not send this.
         """
         context = self._context
         match what:
@@ -294,13 +305,13 @@ class Outbox:
                 raise ValueError(what)
 
     def checkpoint_waits(self) -> bool:
-        """True while the latest checkpoint is known to this process alone."""
+        """Whether the latest checkpoint has not reached the orchestrator yet."""
         context = self._context
         with context._lock:
             return context._checkpoint_set and not (self._told_any and self._told is context._checkpoint)
 
     def beat(self) -> dict[str, Json]:
-        """This attempt's part of a heartbeat."""
+        """Return this attempt's part of a heartbeat."""
         context = self._context
         with context._lock:
             part: dict[str, Json] = {"lease_id": context.lease_id}
@@ -315,9 +326,9 @@ class Outbox:
         return part
 
     def last_words(self) -> dict[str, Json]:
-        """What goes with the call that ends the attempt: lines that no heartbeat has told, and how far it came.
+        """Return the progress and the log lines not sent yet, for the call that ends the attempt.
 
-        No more of it than is kept, so that the call itself is never too large.
+        Cut to what the orchestrator keeps, so that the call is never too large.
         """
         with self._context._lock:
             return joined(None, self._progress())
@@ -328,7 +339,7 @@ class Outbox:
         return {name: value for name, value in said.items() if value is not None}
 
     def told(self, part: Mapping[str, Json]) -> None:
-        """That heartbeat arrived: its lines need not be said again."""
+        """Note that a heartbeat with this part arrived: do not send its lines again."""
         context = self._context
         with context._lock:
             said = part.get("progress", {}).get("log", [])

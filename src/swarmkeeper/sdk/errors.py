@@ -1,6 +1,6 @@
-"""What a call to the orchestrator can end with, seen from outside: one family for each thing one can do about it.
+"""The errors of calls to the orchestrator: one class for each way to react.
 
-`code` says exactly what happened; it is one of the closed set in the error reference.
+`code` says exactly what happened; the error reference lists all codes.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with what was sent, and where."""
+    """One error in a request, and where it is."""
 
-    pointer: str  # JSON Pointer (RFC 6901) into what was sent
+    pointer: str  # JSON Pointer (RFC 6901) into the request
     code: str
     detail: str
 
@@ -22,7 +22,7 @@ class Problem:
 
 
 class ApiError(Exception):
-    """The orchestrator refused a call, or could not be asked."""
+    """The orchestrator refused a call, or could not be reached."""
 
     def __init__(
         self,
@@ -40,13 +40,13 @@ class ApiError(Exception):
         self.detail = detail
         self.status = status  # 0: there was no answer
         self.retryable = retryable
-        self.retry_after = retry_after  # seconds, where the orchestrator asked for a pause
+        self.retry_after = retry_after  # seconds, if the orchestrator asked for a pause
         self.request_id = request_id
         self.problems = tuple(problems)
 
     @property
     def errors(self) -> tuple[Problem, ...]:
-        """`problems`, by the word that the API has for them."""
+        """The same as `problems`, under the API's name."""
         return self.problems
 
     def __str__(self) -> str:
@@ -55,7 +55,7 @@ class ApiError(Exception):
 
 
 class Unreachable(ApiError):
-    """No answer came: wrong address, nobody there, or the connection broke. The call may have had its effect."""
+    """No answer came: wrong address, no server, or a broken connection. The call may have had its effect."""
 
 
 class Unauthenticated(ApiError):
@@ -63,27 +63,27 @@ class Unauthenticated(ApiError):
 
 
 class Forbidden(ApiError):
-    """The key is good, but it may not do this."""
+    """The key is valid, but may not do this."""
 
 
 class NotFound(ApiError):
-    """No such thing, or none that this key may see."""
+    """It does not exist, or this key may not see it."""
 
 
 class Conflict(ApiError):
-    """It cannot be done in the present state; `code` says why. Look again, then decide."""
+    """The present state does not allow it; `code` says why. Read the state again, then decide."""
 
 
 class Refused(ApiError):
-    """The request itself is wrong; `problems` say where. Sending it again will not help."""
+    """The request itself is wrong; `problems` say where. Do not send it again unchanged."""
 
 
 class Busy(ApiError):
-    """Nothing was done for now: too many calls, or too much waiting. Try again after `retry_after`."""
+    """Nothing was done: too many calls, or too much work is waiting. Try again after `retry_after` seconds."""
 
 
 class ServerFault(ApiError):
-    """The orchestrator failed to answer properly. It has logged the cause under `request_id`."""
+    """The orchestrator failed. It has logged the cause under `request_id`."""
 
 
 def _family(status: int) -> type[ApiError]:
@@ -101,7 +101,7 @@ def _family(status: int) -> type[ApiError]:
 
 
 def _problems_in(listed: object) -> tuple[Problem, ...]:
-    """The `errors` of a problem document; what is not in their shape is left out."""
+    """Read the `errors` of a problem document; skip entries of another shape."""
     if not isinstance(listed, list):
         return ()
     return tuple(
@@ -112,7 +112,7 @@ def _problems_in(listed: object) -> tuple[Problem, ...]:
 
 
 def error_from(status: int, body: object, headers: Mapping[str, str]) -> ApiError:
-    """The error that an answer other than 2xx tells of. Forgiving: a proxy's HTML page becomes one too."""
+    """Make the error of an answer that is not 2xx. Any body will do, such as a proxy's HTML page."""
     document = body if isinstance(body, Mapping) else {}
     family = _family(status)
     code = document.get("code")
@@ -120,7 +120,7 @@ def error_from(status: int, body: object, headers: Mapping[str, str]) -> ApiErro
         code if isinstance(code, str) else f"http_{status}",
         str(document.get("detail") or document.get("title") or f"the server answered {status}"),
         status=status,
-        # Without a problem document it was not our server that spoke; gateways say 502 and 504 for a moment.
+        # Without a problem document the answer is a gateway's; its 502 and 504 mostly pass.
         retryable=bool(document.get("retryable", status in {429, 502, 503, 504})),
         retry_after=_seconds(headers.get("retry-after")),
         request_id=headers.get("x-request-id") or _text(document.get("request_id")),
@@ -133,13 +133,13 @@ def _text(value: object) -> str | None:
 
 
 def _seconds(value: str | None) -> float | None:
-    """`Retry-After` in its seconds form; the date form, which our server never sends, counts as absent."""
+    """Read `Retry-After` in seconds. The date form, which the orchestrator never sends, counts as absent."""
     if value is None or not value.strip().isdecimal():
         return None
     return float(value)
 
 
-# A batch tells each item's fate by code alone; the families are the same as where it had come with a status.
+# An item of a batch is refused with a code alone. Its class is the one that the code's HTTP status would give.
 _STATUS_OF_CODE = {
     "unauthenticated": 401,
     "forbidden": 403,
@@ -157,7 +157,7 @@ _STATUS_OF_CODE = {
 
 
 def error_of_code(code: str, detail: str | None, problems: Sequence[Problem] = ()) -> ApiError:
-    """The error that one item of a batch tells of."""
+    """Make the error of one refused item of a batch."""
     status = _STATUS_OF_CODE.get(code, 422)
     retryable = status in {429, 503}
     return _family(status)(code, detail or f"refused: {code}", status=status, retryable=retryable, problems=problems)

@@ -1,9 +1,10 @@
-"""Says how a process of bots is, to a supervisor: in a file, or over HTTP to its probes. Told from the orchestrator's
-side (sides.py), so that it is true also while the author's code blocks the author's loop.
+"""Reports the health of a process of bots to a supervisor: in a file, or over HTTP to its probes.
 
-`ok`: every bot is registered, reaches the orchestrator, and has a place that is free or at work. `unreachable`: for
-some time every call of a bot has failed; a new process would not help. `stuck`: code that does not end holds every
-place of a bot; a new process helps. `starting`: not registered yet.
+Runs on the orchestrator's side (sides.py), so that it is right even while the author's code blocks the author's loop.
+
+`ok`: every bot is registered, reaches the orchestrator, and has a slot that is free or at work. `unreachable`: every
+call of a bot has failed for some time; a restart would not help. `stuck`: code that does not end holds every slot of a
+bot; a restart helps. `starting`: not registered yet.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from swarmkeeper import files
 Status = Literal["ok", "starting", "unreachable", "stuck"]
 _WORST_FIRST: tuple[Status, ...] = ("stuck", "unreachable", "starting", "ok")
 
-# A probe takes a file that is older than a minute for that of a dead process; it is written more often than that.
+# Probes take a file older than a minute for that of a dead process.
 FILE_SECONDS = 5.0
 _HEAD_BYTES_MAX = 8192
 _READ_SECONDS = 5.0
@@ -33,12 +34,12 @@ class BotHealth:
     status: Status
     held: int  # leases
     capacity: int
-    why: str = ""  # where it is not ok
+    why: str = ""  # empty if ok
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Where to say it. `port` 0 takes a free one; `listening` is told which."""
+    """Where to report health. `port` 0 takes a free port; `listening` is called with host and port."""
 
     file: Path | None = None
     host: str = "127.0.0.1"
@@ -47,7 +48,7 @@ class Health:
 
     @asynccontextmanager
     async def shown(self, bots: Callable[[], Sequence[BotHealth]]) -> AsyncIterator[None]:
-        """Say it for as long as the block lasts.
+        """Report health while the block lasts.
 
         Raises:
             OSError: the file cannot be written, or the port is taken.
@@ -72,6 +73,7 @@ class Health:
 
 
 def overall(bots: Sequence[BotHealth]) -> Status:
+    """Return the worst status of the bots."""
     return next((status for status in _WORST_FIRST if any(bot.status == status for bot in bots)), "starting")
 
 
@@ -85,7 +87,7 @@ def _document(bots: Sequence[BotHealth]) -> str:
 async def _keep_writing(file: Path, bots: Callable[[], Sequence[BotHealth]]) -> None:
     while True:
         await asyncio.sleep(FILE_SECONDS)
-        with suppress(OSError):  # a full disk must not end the bots; the file grows old, and the probe sees that
+        with suppress(OSError):  # a full disk must not stop the bots; the probe notices that the file is old
             await asyncio.to_thread(files.write, file, _document(bots()) + "\n")
 
 
@@ -95,7 +97,7 @@ async def _keep_writing(file: Path, bots: Callable[[], Sequence[BotHealth]]) -> 
 async def _answer(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, bots: Callable[[], Sequence[BotHealth]]
 ) -> None:
-    """Answer one request, and hang up: probes keep no connection."""
+    """Answer one request and close the connection."""
     with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
         async with asyncio.timeout(_READ_SECONDS):
             head = await reader.readuntil(b"\r\n\r\n")
@@ -108,7 +110,7 @@ async def _answer(
 
 def _reply(path: str, bots: Sequence[BotHealth]) -> bytes:
     status = overall(bots)
-    # A process that cannot reach the orchestrator is not helped by a new one; it waits, and goes on by itself.
+    # An unreachable orchestrator makes a bot not ready, but still alive: it recovers without a restart.
     good = {"/livez": status != "stuck", "/readyz": status == "ok"}.get(path)
     if good is None:
         return _http("404 Not Found", json.dumps({"detail": "there is /livez and /readyz"}))

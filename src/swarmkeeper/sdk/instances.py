@@ -1,4 +1,4 @@
-"""The default `instance` of a bot: this host and process, so that each process of one bot has work of its own."""
+"""The default `instance` of a bot: host and process id, so that each process of a bot is given its own work."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ import os
 import socket
 import threading
 
-_HOST_LENGTH_MAX = 100  # the orchestrator takes 128 characters in all
+_HOST_LENGTH_MAX = 100  # the orchestrator takes an instance of 128 characters
 
 _lock = threading.Lock()
 _numbers = itertools.count(1)
-_taken: set[tuple[str, str | None, str]] = set()  # type, name, instance: of bots of this process that are at work
+_taken: set[tuple[str, str | None, str]] = set()  # (type, name, instance) of the bots that run in this process
 
 
 def take(type_: str, name: str | None) -> str:
-    """An instance that no other bot of this type and name has in this process, until it is given back.
+    """Return an instance that no other bot of this type and name uses in this process, until it is given back.
 
-    What a bot without a name will be called is known when it is registered: it shares its instance with no other.
+    A bot without a name gets one at registration, which may equal another's: it never shares an instance.
 
-    In a container it names the container alone where the bot is its first process: a restarted one is the same bot.
+    If the bot is the first process of a container, the instance is the host name alone, so that a restarted container
+    is the same bot.
     """
     plain = _host() if os.getpid() == 1 else f"{_host()}-{os.getpid()}"
     with _lock:
@@ -36,15 +37,16 @@ def _clash(one: tuple[str, str | None, str], other: tuple[str, str | None, str])
 
 
 def process() -> str:
-    """A word that no other session of any process has: by it the orchestrator notices two that share an instance."""
+    """Return a word unique to this session, by which the orchestrator notices two processes with one instance."""
     return f"{_host()}-{os.getpid()}-{next(_numbers)}"
 
 
 def _host() -> str:
-    # A header carries ASCII alone.
+    # Headers carry ASCII only.
     return socket.gethostname().encode("ascii", "replace").decode()[:_HOST_LENGTH_MAX]
 
 
 def give_back(type_: str, name: str | None, instance: str) -> None:
+    """Free an instance that `take` returned."""
     with _lock:
         _taken.discard((type_, name, instance))

@@ -1,4 +1,4 @@
-"""A lease in the hands of a bot: what it is for, and what becomes of it."""
+"""A lease that a bot holds: its work, its context, and its state on the way to a report."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from swarmkeeper.wire.shapes import read_answer
 
 Json = Any
 
-# How often code is called again in one attempt, with what was wrong with its plan or verdict. The orchestrator takes so
-# many bad ones under one lease.
+# How often the author's code may correct its plan or verdict within one attempt. The orchestrator accepts as many bad
+# ones under one lease.
 MENDS_MAX = 3
 
 Work = TaskDefinition | SubTask | Candidate
 
 
 class HeldLease:
-    """A lease in hand: the right to one attempt at one work."""
+    """A lease that this bot holds: the right to one attempt at one piece of work."""
 
     def __init__(self, lease: Lease, wake: Callable[[], None]) -> None:
         self.lease_id = lease.lease_id
@@ -45,27 +45,27 @@ class HeldLease:
             wake=wake,
         )
         self.outbox = Outbox(self.context)
-        self.beaten = False  # its id has come back to the orchestrator
-        self.reporting = False  # from here on the answer to the report decides, whatever a heartbeat says
-        self.ended: str | None = None  # lost or cancelled: whatever comes out of it is dropped
-        self.on_end: Callable[[], object] | None = None  # the runner's, which has code at work for it
-        self.said: tuple[Answer, dict[str, Json]] | None = None  # the answer, and how it is reported
-        self.size = 0  # bytes of that
+        self.beaten = False  # a heartbeat has confirmed that the lease arrived
+        self.reporting = False  # True: the answer to the report decides, and heartbeat directives are ignored
+        self.ended: str | None = None  # "lost" or "cancelled": its result is dropped
+        self.on_end: Callable[[], object] | None = None  # set by the runner: cancels the code that works on it
+        self.said: tuple[Answer, dict[str, Json]] | None = None  # the answer and its body as reported
+        self.size = 0  # bytes of that body
         self.refused_message: ApiError | None = None
-        self.unread: deque[BotMessage] = deque()  # for the author's hook
-        self.reading: asyncio.Task[None] | None = None
+        self.unread: deque[BotMessage] = deque()  # waiting for `on_message`
+        self.reading: asyncio.Task[None] | None = None  # calls `on_message`
         self._lease = lease
         self._work: Work | None = None
         self._mended = 0
 
     @property
     def work(self) -> Work:
-        """The task to plan, the subtask to do, or the candidate to review."""
-        assert self._work is not None, "opened before it is handed to an author's code"
+        """The task to plan, the subtask to execute, or the candidate to review."""
+        assert self._work is not None, "the lease is opened"
         return self._work
 
     async def open(self, fetched: Callable[[Json], Awaitable[Json]]) -> Work:
-        """What to work on, with everything that was too large to come along put in its place by `fetched`."""
+        """Return the work. `fetched` replaces each reference to a large value by the value."""
         lease = self._lease
         self.context.upstream = {key: await fetched(value) for key, value in lease.upstream.items()}
         if lease.previous is not None:
@@ -86,7 +86,10 @@ class HeldLease:
         return self._work
 
     def mend(self, wrong: str) -> bool:
-        """Tell the author's code what is wrong with its answer, and go on; False: it was told often enough."""
+        """Put what is wrong with the answer into `context.feedback` for another call of the author's code.
+
+        Returns False when the code has had all its corrections.
+        """
         if self._mended >= MENDS_MAX:
             return False
         self._mended += 1
@@ -95,6 +98,7 @@ class HeldLease:
         return True
 
     def end(self, why: str) -> None:
+        """Cancel the attempt because the lease is "lost" or "cancelled"."""
         if self.ended is None:
             self.ended = why
             self.outbox.cancel()

@@ -1,4 +1,4 @@
-"""`BotProfile`: the attributes of a bot and the hooks that its author may write; the base class of all bots."""
+"""`BotProfile`, the base class of all bots: the settings of a bot and the hooks that its author may write."""
 
 from __future__ import annotations
 
@@ -13,44 +13,45 @@ if TYPE_CHECKING:
 
 
 class BotProfile:
-    type: ClassVar[Literal["Planner", "Executor", "Evaluator"]]
-    kind: ClassVar[Literal["plan", "execute", "review"]]  # of the work it takes
-    method: ClassVar[str]  # the one that its author writes
+    """The settings and hooks of a bot."""
 
-    name: str | None = None  # None: the one its key is bound to, else what its class or function is called
-    # Tells processes of one name apart, such as a pod's name; each is given work of its own. None: host and process.
+    type: ClassVar[Literal["Planner", "Executor", "Evaluator"]]
+    kind: ClassVar[Literal["plan", "execute", "review"]]  # of its work
+    method: ClassVar[str]  # the method that its author writes
+
+    name: str | None = None  # None: the name its key is bound to, else the name of its class or function
+    # Distinguishes processes with one name, such as a pod's name; each gets its own work. None: host and process id.
     instance: str | None = None
     version: str = "1.0"
     skills: Collection[str] = frozenset()
-    capacity: int = 1  # how much work it holds at a time
+    capacity: int = 1  # how many leases it holds at a time
     dedicated: bool = False  # True: takes only work that requires one of its skills
     endpoint: str | None = None
     labels: Mapping[str, str] = {}
-    lease_seconds: int | None = None  # None: as the orchestrator has it
+    lease_seconds: int | None = None  # None: the orchestrator's setting
 
     _of_function = False
 
     # ---- hooks
 
     def before_submit(self, result: Answer) -> Answer:
-        """Last look at an answer before it leaves this process: redact what must not. May be a coroutine.
+        """Check or redact an answer before it leaves this process; return the answer to send. May be a coroutine.
 
-        Sees failures too, whose text holds the message of the exception. If it raises, nothing of the answer leaves.
+        Also gets failures, whose text holds the exception's message. If it raises, nothing of the answer is sent.
         """
         return result
 
     def on_event(self, kind: str, fields: Mapping[str, Any]) -> None:
-        """Something happened to this bot: for an audit or a trace in a system of your own. Must not block.
+        """Called when something happens to this bot, for your own audit or trace. Must not block.
 
         Kinds: registered, leased, submitted, refused, released, lost, cancelled, failed, message, draining, trouble.
         """
 
     def on_message(self, message: BotMessage, context: Context) -> Any:
-        """Somebody told this bot something about the work that it is at. May be a coroutine; else it must not block.
+        """Called with a message about the work in progress. May be a coroutine; a plain function must not block.
 
-        Called beside the work, on the runner's loop: for each of the task's messages once in each attempt, in order.
-        Messages come with heartbeats, so that work which is done at once may end before any. If this raises, the work
-        goes on.
+        Runs on the author's event loop beside the work: once in each attempt for each message of the task, in order.
+        Messages arrive with heartbeats, so work that ends at once may miss them. If this raises, the work goes on.
         """
 
     def has_hook(self, name: str) -> bool:
@@ -58,7 +59,7 @@ class BotProfile:
         return name in vars(self) or getattr(type(self), name) is not getattr(BotProfile, name)
 
     def source_name(self) -> str | None:
-        """The name of the bot's function, or else of its class; None if it has none, as a lambda."""
+        """Return the name of the bot's function or class; None if it has none, like a lambda."""
         made_of = getattr(self, self.method) if self._of_function else type(self)
         name = getattr(made_of, "__name__", "")
         return name if name.isidentifier() else None

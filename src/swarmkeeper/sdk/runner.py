@@ -1,10 +1,9 @@
-"""Keeps bots running: claims what they have room for, runs their code, reports, drains on a signal.
+"""Keeps bots running: claims work for free slots, runs the bot's code, reports results, drains on a signal.
 
-Four coroutines serve each bot. One holds the long poll; one beats (session.py); one reports, and whatever became done
-while a report was under way goes out together with the next; one notices when no place is left. They run on the
-orchestrator's side (sides.py), and the author's code runs on the author's: a coroutine on the author's loop, a plain
-function in a thread. Time comes from the event loop and chance from the client, so that a loop of virtual time and a
-seeded chance make a run that repeats exactly.
+Four coroutines serve each bot. One holds the long poll; one sends heartbeats (session.py); one reports, and batches
+the results that finish while a report is in flight; one notices when no slot is left. They run on the orchestrator's
+side (sides.py). The author's code runs on the author's side: a coroutine on the author's loop, a plain function in a
+thread. Time comes from the event loop and randomness from the client: virtual time and a seed make a run repeatable.
 """
 
 from __future__ import annotations
@@ -37,24 +36,24 @@ from swarmkeeper.sdk.session import BATCH_BYTES_MAX, BATCH_MAX, POLL_SECONDS, Se
 
 log = logging.getLogger("swarmkeeper.bot")
 
-# A pod has 30 s between SIGTERM and SIGKILL by default; what is not done by then is given back in the rest.
+# By default a pod has 30 s between SIGTERM and SIGKILL. The remaining 5 s are for giving back unfinished work.
 DRAIN_SECONDS = 25.0
-# How long giving work back may take once the time to finish it is over: the calls of one round of retries.
+# How long giving work back may take after the drain: the calls of one round of retries.
 HAND_BACK_SECONDS = 4.0
-# For how long every place may be held by code that does not end. A client library's own time-out is often a minute.
+# How long code that does not end may hold every slot. A client library's own timeout is often a minute.
 STUCK_SECONDS = 120.0
-# A lost connection is made again within a second or two: what lasts longer is told of.
+# A lost connection is usually restored within a second or two: report only longer outages.
 UNREACHABLE_SECONDS = 10.0
-# Work that failed here through no fault of its own is left to another bot for so long.
+# Delay before work is offered again that failed through a fault of this bot, not of the work.
 OWN_FAULT_SECONDS = 5
 
 
 class BotStuck(RuntimeError):
-    """Code that does not end holds every place of a bot: it can take nothing more. A new process can."""
+    """Code that does not end holds every slot of a bot, so it cannot claim work. Restart the process."""
 
 
 class Interrupted(Exception):
-    """A KeyboardInterrupt came while the author's code ran on the loop."""
+    """KeyboardInterrupt was raised in the author's code on the event loop."""
 
 
 def run(
@@ -64,15 +63,21 @@ def run(
     stuck_seconds: float = STUCK_SECONDS,
     health: Health | None = None,
 ) -> None:
-    """Run bots until SIGTERM or SIGINT, then let them finish what they hold, for `drain_seconds` at most.
+    """Run bots until SIGTERM or SIGINT, then let them finish the work they hold. Call it on the main thread.
 
-    Address and key are those of `client`, which is closed at the end, or of `Client()`. A second signal gives
-    everything back at once. Call it on the main thread. Code of yours that does not end is not waited for: when nothing
-    is held any more, the process is ended. `health` says to a supervisor how the bots are.
+    A second signal gives all work back at once. Your code is not waited for if it does not end: the process exits once
+    the bots hold no work.
+
+    Args:
+        bots: at least one.
+        client: says address and key; closed at the end. By default `Client()`.
+        drain_seconds: how long bots may finish their work after the first signal; the rest is given back.
+        stuck_seconds: how long code that does not end may hold every slot of a bot before the process exits.
+        health: where to report the health of the bots, for a supervisor.
 
     Raises:
         RunWhileLoading: this file is being loaded for its bots, by `bot run` or the simulator.
-        SystemExit: with a message: these bots or this key are refused, or a bot is stuck for `stuck_seconds`.
+        SystemExit: with a message: the orchestrator refuses a bot or the key, or a bot is stuck.
     """
     refuse_to_serve()
     refuse_while_loading()
@@ -108,7 +113,7 @@ async def _run_until_signal(
         except asyncio.CancelledError:
             if not ender.stopped_at_once:
                 raise
-            log.warning("stopped at once: what was held has been given back, or will be when its lease ends")
+            log.warning("stopped at once: the work held was given back, or is taken back when its lease expires")
 
 
 async def serve(
@@ -119,13 +124,13 @@ async def serve(
     drain_seconds: float = DRAIN_SECONDS,
     stuck_seconds: float = STUCK_SECONDS,
 ) -> None:
-    """Run bots inside an application until `stop` is set (then they drain) or this is cancelled (then they give back).
+    """Run bots inside an application. They drain when `stop` is set; they give work back when this is cancelled.
 
-    The client stays open. If one bot ends with an error, all do.
+    The client stays open. If one bot ends with an error, all bots stop.
 
     Raises:
-        ApiError: the orchestrator refuses a bot for good: a wrong key, a type or name it may not have.
-        BotStuck: code that does not end has held every place of a bot for `stuck_seconds`.
+        ApiError: the orchestrator refuses a bot for good: a wrong key, or a type or name that the key may not use.
+        BotStuck: code that does not end has held every slot of a bot for `stuck_seconds`.
     """
     refuse_to_serve()
     refuse_while_loading()
@@ -145,7 +150,7 @@ async def _tell_crew(stop: asyncio.Event | None, crew: Crew) -> None:
 
 
 class Crew:
-    """The bots of one `serve`."""
+    """The bots that one `run` or `serve` keeps running."""
 
     def __init__(
         self,
@@ -156,13 +161,13 @@ class Crew:
         drain_seconds: float,
         stuck_seconds: float,
         health: Health | None = None,
-        on_end: Callable[[], object] | None = None,  # called on the orchestrator's side, when nothing is held any more
+        on_end: Callable[[], object] | None = None,  # called on the orchestrator's side when no work is held any more
     ) -> None:
         if not bots:
             raise ValueError("serve at least one bot")
         self._sides = sides
         self._health, self._on_end = health or Health(), on_end
-        self._stopping = asyncio.Event()  # waited for on the orchestrator's side alone
+        self._stopping = asyncio.Event()  # used only on the orchestrator's side
         self._task: asyncio.Task[None] | None = None
         self.runners = [
             BotRunner(
@@ -177,15 +182,19 @@ class Crew:
         ]
 
     def stop(self) -> None:
-        """Have them finish what they hold, and end. From any thread."""
+        """Let the bots finish the work they hold, then stop. May be called from any thread."""
         self._sides.tell_orchestrators(self._stopping.set)
 
     def stop_at_once(self) -> None:
-        """Have them give back what they hold, and end. From any thread."""
+        """Let the bots give back the work they hold, then stop. May be called from any thread."""
         self._sides.tell_orchestrators(lambda: self._task is not None and self._task.cancel())
 
     async def serve(self) -> None:
-        """Run them from the author's side."""
+        """Run the bots until they stop. Call it on the author's side.
+
+        Raises:
+            KeyboardInterrupt: it was raised in the author's code.
+        """
         try:
             await self._sides.orchestrators(self._run)
         except Interrupted:
@@ -208,7 +217,7 @@ class Crew:
         try:
             ended, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
             if others and any(isinstance(task.exception(), BotStuck) for task in ended):
-                self._stopping.set()  # what the others hold is not the fault of it
+                self._stopping.set()  # the other bots drain: their work is sound
                 await asyncio.wait(others)
         finally:
             for task in tasks:
@@ -220,7 +229,7 @@ class Crew:
 
 
 class BotRunner:
-    """One bot, from its registration to the last report. All of it runs on the orchestrator's side."""
+    """Runs one bot, from its registration to the last report, on the orchestrator's side."""
 
     def __init__(
         self,
@@ -242,8 +251,8 @@ class BotRunner:
         self._drain_seconds, self._stuck_seconds = drain_seconds, stuck_seconds
         self._chance = sides.calls.chance
         self._jobs: dict[str, asyncio.Task[None]] = {}  # lease id → its attempt
-        self._done: list[tuple[HeldLease, Answer]] = []  # to be reported
-        self._reporting: set[str] = set()  # lease ids: to be reported, or under way
+        self._done: list[tuple[HeldLease, Answer]] = []  # waiting to be reported
+        self._reporting: set[str] = set()  # lease ids whose report waits or is in flight
         self._something_done = asyncio.Event()
         self._interrupted = asyncio.Event()
 
@@ -282,7 +291,7 @@ class BotRunner:
         try:
             await asyncio.wait([claiming, *others, stopping], return_when=asyncio.FIRST_COMPLETED)
             if not any(task.done() for task in (claiming, *others)):
-                # The poll's connection closes, and the orchestrator hands nothing out to a poll that is gone.
+                # This closes the poll's connection, so the orchestrator grants it nothing more.
                 claiming.cancel()
                 await self._drain()
         finally:
@@ -305,7 +314,7 @@ class BotRunner:
             leases = await self.session.claim(await self.session.room())
             for lease in leases:
                 self._start(lease)
-            # An empty answer before its time (draining, at capacity, a server going down) must not become a busy loop.
+            # An early empty answer (draining, at capacity, server stopping) must not become a busy loop.
             empty = empty + 1 if not leases and loop.time() - asked_at < POLL_SECONDS / 2 else 0
             if empty:
                 await asyncio.sleep(chances.pause(self._chance, empty, first=0.5, most=5.0))
@@ -320,26 +329,26 @@ class BotRunner:
         job.add_done_callback(lambda _: self._jobs.pop(lease.lease_id, None))
 
     def _check_held(self) -> None:
-        """Give back what is held while nothing is at work for it: it would be kept alive until its time is over."""
+        """Give back leases that no code works on; heartbeats would keep them alive until their time-out."""
         for lease in list(self.session.held.values()):
             if lease.lease_id not in self._jobs and lease.lease_id not in self._reporting:
-                log.error("%s: no code is at work for %s, which is held: given back", self.session.label, lease.work_id)
-                self._keep(lease, asyncio.create_task(self._end(lease, Later(why="no code was at work for it"))))
+                log.error("%s: gave back %s: a lease was held, but no code ran", self.session.label, lease.work_id)
+                self._keep(lease, asyncio.create_task(self._end(lease, Later(why="no code ran for it"))))
 
     # ---- working
 
     async def _attempt(self, lease: HeldLease) -> None:
-        """One attempt. It ends in one of these: a report, a question, the work given back, or nothing at all."""
-        answer: Answer | None = None  # None: nobody waits for an answer any more
+        """Run one attempt. It ends with a report, a question, the work given back, or nothing if the lease is lost."""
+        answer: Answer | None = None  # None: no answer is wanted any more
         try:
             answer = await self.session.prepare(lease, await self._answer(lease))
         except asyncio.CancelledError:
             if lease.ended is None:
                 answer = Later(why="the bot is stopping")
         except Exception as error:
-            # Ours, not the author's.
+            # A fault of the SDK, not of the author's code.
             log.exception("%s: an attempt failed outside its code", self.session.label)
-            answer = Later(OWN_FAULT_SECONDS, f"the bot could not take it on ({type(error).__name__})")
+            answer = Later(OWN_FAULT_SECONDS, f"the bot failed outside its code ({type(error).__name__})")
         finally:
             await self._end(lease, answer)
 
@@ -359,25 +368,25 @@ class BotRunner:
         try:
             work = await lease.open(self.session.fetched)
         except ApiError as error:
-            return Later(OWN_FAULT_SECONDS, f"what this work depends on could not be read ({error.code})")
+            return Later(OWN_FAULT_SECONDS, f"an input of this work could not be read ({error.code})")
         return await self._call_code(lease, work)
 
     async def _call_code(self, lease: HeldLease, work: Work) -> Answer:
-        """Run the author's code, and turn whatever leaves it into an answer.
+        """Run the author's code and turn its return value or exception into an answer.
 
         Raises:
-            CancelledError: no answer is wanted: the lease is gone, or the bot stops.
+            CancelledError: no answer is wanted: the lease is lost, or the bot stops.
         """
         outcome = await self._at_work.outcome(lease, work)
         if lease.ended is not None:
-            # The code took the cancellation for an end of its own; what it made is not wanted.
+            # The code caught the cancellation and returned or raised something else: drop it.
             raise asyncio.CancelledError
         match outcome:
             case Returned(value):
-                return value  # type: ignore[return-value]  # whatever it is, prepare() looks at it
+                return value  # type: ignore[return-value]  # prepare() checks it
             case Raised(error):
                 if isinstance(error, KeyboardInterrupt) and not outcome.in_thread:
-                    # A person pressed Ctrl-C, and the interpreter raised it in whatever ran on the main thread.
+                    # Ctrl-C: the interpreter raises it in the code that runs on the main thread.
                     self._interrupted.set()
                     raise asyncio.CancelledError
                 if preparing.is_mendable(lease, error) and lease.mend(str(error)):
@@ -408,10 +417,10 @@ class BotRunner:
         return BotHealth(session.label, cast(Status, status), len(session.held), self.bot.capacity, why)
 
     async def _end_when_stuck(self) -> None:
-        """Wait until no place has been left for too long.
+        """Watch for code that does not end.
 
         Raises:
-            BotStuck: then.
+            BotStuck: such code has held every slot for `stuck_seconds`.
         """
         session = self.session
         while True:
@@ -421,7 +430,7 @@ class BotRunner:
                     await session.until(lambda: len(session.lingering) < self.bot.capacity)
                 continue
             standing = self._at_work.standing()
-            text = f"code that does not end has held every place for {self._stuck_seconds:g} s: {standing}"
+            text = f"code that does not end has held every slot for {self._stuck_seconds:g} s: {standing}"
             log.error("%s: stuck: %s", session.label, text)
             raise BotStuck(f"{session.label} is stuck: {text}")
 
@@ -445,7 +454,7 @@ class BotRunner:
                 self._lost(lease, error)
 
     async def _hand_back(self, lease: HeldLease, answer: Later) -> None:
-        """Somebody else goes on, from the last checkpoint, and no try is counted."""
+        """Give the work back: another attempt continues from the last checkpoint, and no try is counted."""
         lease.reporting = True
         try:
             async with asyncio.timeout(HAND_BACK_SECONDS):
@@ -474,7 +483,7 @@ class BotRunner:
                 await self._something_done.wait()
 
     def _next_batch(self) -> list[tuple[HeldLease, Answer]]:
-        """As many as go into one call: at least one."""
+        """Take as many waiting results as fit into one call: at least one."""
         size, count = 0, 0
         for lease, _ in self._done[:BATCH_MAX]:
             size += lease.size
@@ -485,7 +494,7 @@ class BotRunner:
         return batch
 
     async def _report(self, batch: list[tuple[HeldLease, Answer]]) -> None:
-        # The places that these leave are filled by the same call; while stopping, none is.
+        # The same call claims work for the slots that become free, unless the bot stops.
         claim = 0 if self._stop.is_set() else len(batch)
         refusals: list[ApiError | None]
         if len(batch) == 1:
@@ -498,9 +507,9 @@ class BotRunner:
             try:
                 refusals, leases = await self.session.report_many(batch, claim=claim)
             except (Refused, ServerFault, NotFound):
-                # Something about one of them was too much for the call as a whole: let each speak for itself.
-                for each in batch:
-                    await self._report([each])
+                # One result made the whole call fail: report each alone.
+                for item in batch:
+                    await self._report([item])
                 return
         for lease in leases:
             self._start(lease)
@@ -523,7 +532,7 @@ class BotRunner:
             case _:
                 self.session.note("refused", what="result", code=error.code, detail=str(error))
                 if isinstance(answer, Failed):
-                    self._reported(lease)  # not even that: the lease runs out, and counts as a crash
+                    self._reported(lease)  # the failure is refused, too: the lease expires and counts as a crash
                 elif isinstance(error, Refused) and lease.kind != "execute" and lease.mend(str(error)):
                     self._reporting.discard(lease.lease_id)
                     self._start(lease)
@@ -544,7 +553,7 @@ class BotRunner:
             log.warning("%s: %d not done in time", self.session.label, len(self.session.held))
 
     async def _give_back(self) -> None:
-        """Let go of everything: what is done is reported still, and what is not is given back."""
+        """Report what is done and give back the rest."""
         for lease_id, job in self._jobs.items():
             lease = self.session.held.get(lease_id)
             if lease is None or not lease.reporting:

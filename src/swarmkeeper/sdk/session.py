@@ -1,7 +1,7 @@
-"""One bot's standing with the orchestrator: registered, holding leases, beating for them, reporting on them.
+"""One bot's session with the orchestrator: registers, claims, sends heartbeats and messages, reports.
 
-It decides nothing about when to claim or how to run an author's code: that is runner.py, or the author. All of it runs
-on the orchestrator's side (sides.py); what the author wrote is called on the author's.
+When to claim and how to run the author's code is decided by runner.py, or by the author. The session runs on the
+orchestrator's side (sides.py); it calls the author's hooks on the author's side.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ if TYPE_CHECKING:
 Json = Any
 log = logging.getLogger("swarmkeeper.bot")
 
-POLL_SECONDS = 25.0  # most proxies cut at 60, some at 30
-# Work that is done within this time is reported before its first heartbeat, and the report says as much.
+POLL_SECONDS = 25.0  # most proxies cut a silent connection at 60 s, some at 30
+# Work done within this time is reported before its first heartbeat, which saves that call.
 DONE_AT_ONCE_SECONDS = 0.05
-# What a message, or an output too large to come along, may cost in trouble before its attempt fails.
+# How long to retry sending a message or fetching a large output before the attempt fails.
 SIDE_CALL_PATIENCE_SECONDS = 30.0
 _LEVELS = {
     "registered": logging.INFO,
@@ -64,52 +64,52 @@ _LEVELS = {
 BATCH_MAX = 64
 BATCH_BYTES_MAX = 4 * 1024 * 1024  # the orchestrator takes 16 MiB; a smaller batch is answered sooner
 
-# Never anything else: an output is what some other bot made, and could hold anything that looks like a reference.
+# Fetch nothing else: another bot made the output, and it may hold anything that looks like a reference.
 _FETCHED_PATH = re.compile(r"/tasks/tsk_[0-9A-Za-z]+(/[a-z0-9][a-z0-9._-]*)+")
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Calls have come to nothing, one after the other."""
+    """Calls are failing: since when, and how the first of them failed."""
 
-    since: float  # of the loop's clock
+    since: float  # loop time
     error: ApiError
 
 
 class HookFailed(Exception):
-    """A hook of the author raised; of which type is its text."""
+    """A hook of the author raised an exception; the message is the name of its type."""
 
 
 def _nothing() -> None:
-    """An author who holds the reins looks after what is held."""
+    """Do nothing: a bot that runs its own loop checks its own leases."""
 
 
 class Session:
-    """Made by `BotProfile.connect`, or by the runner."""
+    """One bot's session. Made by `BaseBot.connect` or by the runner."""
 
     def __init__(self, bot: BotProfile, calls: Calls) -> None:
         if isinstance(bot.skills, str):
             raise TypeError(f"{type(bot).__name__}.skills is a set of words, not one text")
         self.bot = bot
         self.own = OwnCode(getattr(bot, bot.method, type(bot)))
-        self.calls_at_home = calls  # for use on the author's side
+        self.calls_at_home = calls  # for the author's side
         self.sides: Sides = OneLoop(calls)
         self.info: Bot | None = None
         self._instance: str | None = None
-        self._leave: Callable[[], object] = _nothing  # gives the instance to the next
-        self._process = instances.process()  # this one, as opposed to another that goes by the same instance
+        self._leave: Callable[[], object] = _nothing  # frees the instance for another bot
+        self._process = instances.process()  # differs between two processes that use the same instance
         self._shared = False
         self.trouble: Trouble | None = None
         self.held: dict[str, HeldLease] = {}
-        self.lingering: dict[str, HeldLease] = {}  # taken back, and the code is still at work: the place is not free
+        self.lingering: dict[str, HeldLease] = {}  # leases lost or cancelled whose code still runs and holds its slot
         self.stuck = StuckCode(lambda: self._changed.set())  # noqa: PLW0108 - the event is made anew
-        self.check: Callable[[], None] = _nothing  # called before each beat: the runner looks after its own
-        self._changed = asyncio.Event()  # leases came or went, or a context has something that cannot wait
+        self.check: Callable[[], None] = _nothing  # called before each heartbeat; set by the runner
+        self._changed = asyncio.Event()  # leases came or went, or a message is to be sent
         self._freed = asyncio.Event()
         self._beats: asyncio.Task[None] | None = None
         self._next_beat_at = 0.0
-        self._no_beat_before = 0.0  # after one that failed
-        self._drained = False  # by an operator, who may take it back
+        self._no_beat_before = 0.0  # loop time; set when a heartbeat failed
+        self._drained = False  # an operator drains this bot, and may enable it again
 
     @property
     def calls(self) -> Calls:
@@ -120,8 +120,8 @@ class Session:
         return self.info.name if self.info is not None else self.bot.name or self.bot.source_name() or self.bot.type
 
     def note(self, kind: str, /, **fields: Json) -> None:
-        """Tell the author's hook; a hook that fails must not cost the work."""
-        # What bots tell each other is work, and no business of a log.
+        """Log an event and pass it to the author's `on_event`. If the hook fails, the work goes on."""
+        # Messages between bots may hold the content of work, which does not belong in a log.
         logged = {name: value for name, value in fields.items() if name != "message"}
         log.log(_LEVELS.get(kind, logging.DEBUG), "%s: %s %s", self.label, kind, loglines.facts(logged))
         if self.bot.has_hook("on_event"):
@@ -130,11 +130,11 @@ class Session:
     def _tell_author(self, kind: str, fields: dict[str, Json]) -> None:
         try:
             self.bot.on_event(kind, fields)
-        except BaseException:  # whatever it is: on the loop it would end more than this call
+        except BaseException:  # any: uncaught on the loop, SystemExit would end the process
             log.exception("%s: on_event failed", self.label)
 
     async def ask_author(self, call: Callable[[], object], name: str) -> Outcome:
-        """Call a hook on the author's side, and await what it returns if it can be awaited."""
+        """Call a hook on the author's side; if it returns an awaitable, await it."""
         running = self.sides.start_users(call, name)
         try:
             return await asyncio.shield(running.outcome)
@@ -144,7 +144,7 @@ class Session:
             raise
 
     async def _call(self, method: str, path: str, body: Json, **options: Any) -> Answered:
-        """One call, repeated for as long as it takes; what its trouble was is known until one goes well."""
+        """Make one call and retry without limit. `trouble` is set while calls fail."""
         answer = await self.calls.call(method, path, body, patience=math.inf, trouble=self._trouble, **options)
         self.trouble = None
         return answer
@@ -152,7 +152,7 @@ class Session:
     def _trouble(self, error: ApiError, attempt: int) -> None:
         if self.trouble is None:
             self.trouble = Trouble(asyncio.get_running_loop().time(), error)
-        # Each doubling, so that an outage of a night fills no disk.
+        # Log attempts 1, 2, 4, 8…: an outage of a night must not fill the disk.
         if attempt & (attempt - 1) == 0:
             self.note("trouble", code=error.code, detail=error.detail, attempt=attempt)
 
@@ -160,7 +160,7 @@ class Session:
 
     @property
     def bot_id(self) -> str:
-        assert self.info is not None, "registered before anything else"
+        assert self.info is not None, "the bot is registered"
         return self.info.id
 
     async def register(self) -> Bot:
@@ -190,8 +190,8 @@ class Session:
         return self.info
 
     async def begin(self) -> None:
-        """Register, unless that was done, and beat from now on for whatever is held."""
-        # Events belong to the loop that they are first waited for on; before this, that may have been another.
+        """Register if needed, and start to send heartbeats."""
+        # An event belongs to the loop on which it is first awaited; an earlier run may have used another loop.
         self._changed, self._freed = asyncio.Event(), asyncio.Event()
         if self.info is None:
             await self.register()
@@ -199,16 +199,16 @@ class Session:
         self.sides.watch(self.rhythm, self.own)
 
     def leave(self) -> None:
-        """Let another bot of this process have the instance: this one registers no more."""
+        """Free the instance for another bot of this process: this one registers no more."""
         self._leave()
 
     def rhythm(self) -> float | None:
-        """Seconds between two heartbeats; None while there is nothing to beat for."""
+        """Seconds between two heartbeats; None while none is needed."""
         leases = [*self.held.values(), *(self.lingering.values() if self.stuck else ())]
         return min((lease.heartbeat_after_seconds for lease in leases), default=None)
 
     async def finish(self) -> None:
-        """Beat no more."""
+        """Stop sending heartbeats."""
         if self._beats is not None:
             self._beats.cancel()
             await asyncio.gather(self._beats, return_exceptions=True)
@@ -217,7 +217,7 @@ class Session:
     # ---- claiming
 
     def _tell_of_another(self, *, polls: bool) -> None:
-        """Say once that the place of this bot is shared, and again where it was not for a time."""
+        """Warn when another process polls as this bot and instance: once each time that it begins."""
         if polls and not self._shared:
             log.warning(
                 "%s: another process polls as the same bot and instance (%r), and the two do the work of one. Give "
@@ -229,7 +229,10 @@ class Session:
         self._shared = polls
 
     async def claim(self, most: int, wait_seconds: float = POLL_SECONDS) -> list[HeldLease]:
-        """Up to `most` new leases; waits for the first. A reply that was lost is asked for again, by its claim id."""
+        """Claim up to `most` leases and return the new ones; waits up to `wait_seconds` for the first.
+
+        A lost reply is fetched again by its claim id.
+        """
         body: dict[str, Json] = {
             "bot_id": self.bot_id,
             "max": min(most, 64),
@@ -243,7 +246,7 @@ class Session:
                 "POST", "/leases", body, headers={"bot-process": self._process}, wait_seconds=wait_seconds
             )
         except NotFound:
-            # The orchestrator does not know us: deleted, or its store is another one. Say hello again.
+            # The orchestrator does not know this bot: it was deleted, or the store is a new one.
             await self.register()
             return []
         page = read_answer(LeasePage, answer.body)
@@ -251,7 +254,7 @@ class Session:
         return self.take(page.leases)
 
     async def claim_when_free(self) -> list[HeldLease]:
-        """For a bot that runs its own loop: opened leases, as soon as fewer than its capacity are held."""
+        """Wait for a free slot and claim; return opened leases. For a bot that runs its own loop."""
         opened = []
         for lease in await self.claim(await self.room()):
             try:
@@ -263,7 +266,7 @@ class Session:
         return opened
 
     async def room(self) -> int:
-        """How many more may be held, once it is one at least."""
+        """Wait until a slot is free; return the number of free slots."""
         await self.until(lambda: self._free() > 0)
         return self._free()
 
@@ -271,26 +274,27 @@ class Session:
         return self.bot.capacity - len(self.held) - len(self.lingering)
 
     async def empty(self) -> None:
-        """Until nothing is held."""
+        """Wait until no lease is held."""
         await self.until(lambda: not self.held)
 
     async def until(self, true: Callable[[], bool]) -> None:
-        """Wait until this is true of what is held and what lingers."""
+        """Wait until `true()` holds; it is checked after each change of `held` and `lingering`."""
         while not true():
             self._freed.clear()
             await self._freed.wait()
 
     def take(self, leases: Sequence[Lease]) -> list[HeldLease]:
+        """Hold these leases; return those that are new."""
         taken = []
         loop = asyncio.get_running_loop()
 
         def wake() -> None:
-            with contextlib.suppress(RuntimeError):  # nobody beats any more: what is said leaves with the report
+            with contextlib.suppress(RuntimeError):  # the loop is closed: messages leave with the report
                 loop.call_soon_threadsafe(self._changed.set)
 
         for granted in leases:
             if granted.lease_id in self.held or granted.lease_id in self.lingering:
-                continue  # a replayed answer: it is being worked on already
+                continue  # a replayed answer: this lease is held already
             lease = HeldLease(granted, wake)
             beat_at = loop.time() + lease.heartbeat_after_seconds
             self._next_beat_at = min(self._next_beat_at, beat_at) if self.held else beat_at
@@ -303,7 +307,7 @@ class Session:
         return taken
 
     def drop(self, lease: HeldLease) -> None:
-        """Be done with a lease: its place is free."""
+        """Forget a lease and free its slot."""
         lease.outbox.end_commands()
         self.held.pop(lease.lease_id, None)
         self.lingering.pop(lease.lease_id, None)
@@ -313,7 +317,11 @@ class Session:
         self._changed.set()
 
     async def fetched(self, value: Json) -> Json:
-        """An output that was too large to come along is fetched; any other value is itself."""
+        """Return the value; if it is a reference to a large output, fetch that output.
+
+        Raises:
+            ApiError: it could not be fetched.
+        """
         if not isinstance(value, dict) or set(value) != {"$ref", "sha256", "bytes"}:
             return value
         path = value["$ref"]
@@ -324,7 +332,7 @@ class Session:
     # ---- beating
 
     async def beat_forever(self) -> None:
-        """At once for a new lease, so that the orchestrator knows it arrived; then in the rhythm it asked for."""
+        """Send heartbeats: at once for a new lease, to confirm that it arrived; then as often as the lease asks."""
         loop = asyncio.get_running_loop()
         while True:
             self._changed.clear()
@@ -343,24 +351,28 @@ class Session:
             try:
                 await self.beat()
             except ApiError as error:
-                # Beats are repeated anyway, and what is wrong for good is met by the next claim or report.
+                # The next heartbeat tries again; a lasting refusal ends the next claim or report.
                 self.note("trouble", code=error.code, detail=error.detail, during="heartbeat")
                 self._no_beat_before = loop.time() + chances.pause(self.calls.chance, 2)
-            except Exception:  # an answer of another shape, or a mistake of ours: without beats all would be lost
+            except Exception:  # an unreadable answer, or a bug here: without heartbeats all leases would be lost
                 log.exception("%s: a heartbeat failed", self.label)
                 self._no_beat_before = loop.time() + chances.pause(self.calls.chance, 2)
 
     def _beat_due(self, now: float) -> float | None:
-        """Seconds until the next beat; None while nothing is held, and nothing is stuck."""
+        """Seconds until the next heartbeat; None while no lease is held and no code is stuck."""
         if not (self.held or self.stuck or self.stuck.changed):
             return None
         new = self.stuck.changed or any(not lease.beaten and not lease.reporting for lease in self.held.values())
         delay = max((now if new else self._next_beat_at) - now, self._no_beat_before - now)
-        # Less than a loop's clock may be able to tell: waiting for it could go round for ever.
+        # A shorter delay may be below the clock's resolution, and waiting for it could loop for ever.
         return delay if delay > 0.001 else 0.0
 
     async def beat(self) -> None:
-        """Say that every lease held is alive, with what its code has to tell, and hear what is to become of it."""
+        """Send one heartbeat for all held leases, with progress and checkpoints; apply the answer's directives.
+
+        Raises:
+            ApiError: it was not accepted.
+        """
         leases = list(self.held.values())
         if not (leases or self.stuck or self.stuck.changed):
             return
@@ -369,7 +381,7 @@ class Session:
         try:
             answer = await self._send_beat(parts, self.stuck.beat(asyncio.get_running_loop().time()))
         except Refused as error:
-            # One lease's checkpoint or progress must not cost the others their lives: say the bare minimum.
+            # One lease's bad checkpoint or progress must not cost the others their leases: send the bare minimum.
             self.note("refused", what="heartbeat", code=error.code, detail=str(error))
             kept = ("lease_id", "messages_after")
             parts = [{name: part[name] for name in kept if name in part} for part in parts]
@@ -381,7 +393,7 @@ class Session:
         self._obey(answer)
 
     async def _send_beat(self, parts: list[dict[str, Json]], more: dict[str, Json]) -> HeartbeatAnswer:
-        # Not patient: the next one is soon, and says more.
+        # No retries: the next heartbeat comes soon and holds newer data.
         answer = await self.calls.call("POST", f"/bots/{self.bot_id}:heartbeat", {"leases": parts, **more}, patience=0)
         self.trouble = None
         return read_answer(HeartbeatAnswer, answer.body)
@@ -389,7 +401,7 @@ class Session:
     def _obey(self, answer: HeartbeatAnswer) -> None:
         for told in answer.leases:
             lease = self.held.get(told.lease_id)
-            # While a report is on its way the lease may be gone because that report was accepted: its answer decides.
+            # A lease whose report is in flight may be gone because the report was accepted: its answer decides.
             if lease is None or lease.reporting or told.directive == "continue":
                 continue
             why = "cancelled" if told.directive == "cancel" else "lost"
@@ -407,7 +419,7 @@ class Session:
         self._drained = answer.drain
 
     def _end(self, lease: HeldLease, why: str) -> None:
-        """The orchestrator took it back. Nothing more is told of it; its place is free once its code has ended."""
+        """Drop a lease that the orchestrator took back. Its slot is free once its code has ended."""
         del self.held[lease.lease_id]
         if lease.on_end is not None:
             self.lingering[lease.lease_id] = lease
@@ -415,7 +427,7 @@ class Session:
         lease.end(why)
 
     async def _read_to(self, lease: HeldLease) -> None:
-        """Hand the author's hook what came for this lease, one after the other, until the lease is no longer held."""
+        """Pass this lease's unread messages to `on_message`, one after the other, while the lease is held."""
         while lease.unread and lease.ended is None:
             message = lease.unread.popleft()
             outcome = await self.ask_author(partial(self.bot.on_message, message, lease.context), "swarmkeeper-message")
@@ -423,7 +435,7 @@ class Session:
                 log.error("%s: on_message failed", self.label, exc_info=outcome.error)
 
     async def send_messages(self) -> None:
-        """What the authors' code told other bots, each at once; a refusal fails the attempt that said it."""
+        """Send the messages that attempts wrote to other bots. A refusal fails the attempt that wrote it."""
         for lease in list(self.held.values()):
             await self._send_messages_of(lease)
 
@@ -443,7 +455,10 @@ class Session:
     # ---- reporting
 
     async def prepare(self, lease: HeldLease, answer: Answer) -> Answer:
-        """The answer as it may leave this process: seen by the author's hook, sayable in JSON, after its messages."""
+        """Make an answer ready to be sent: call `before_submit`, check that it is JSON, send pending messages.
+
+        What fails on the way makes it a `Failed`.
+        """
         lease.outbox.kill_commands()
         answer = preparing.prepared(lease, answer)
         try:
@@ -453,7 +468,7 @@ class Session:
                 lease.said = (answer, report(answer))
                 lease.size = len(encode(lease.said[1]))
         except Exception as error:
-            # Its text stays here: it may hold just what the hook was to take out.
+            # Only the type is reported: the text may hold what the hook was to redact.
             log.exception("%s: the answer could not be prepared", self.label)
             kind = str(error) if isinstance(error, HookFailed) else type(error).__name__
             answer = Failed(f"the answer could not be prepared for sending ({kind})", kind="not_retryable")
@@ -462,13 +477,16 @@ class Session:
         return answer
 
     async def settle(self, lease: HeldLease, answer: Answer) -> Failed | None:
-        """Send what must arrive before this answer does; a failure instead of it, where a message was refused."""
-        await self._send_messages_of(lease)  # not of all that are held: that would be done for each of them
+        """Send messages and the checkpoint that must arrive before this answer.
+
+        Returns the failure to report instead, if a message was refused.
+        """
+        await self._send_messages_of(lease)  # of this lease alone: every lease settles its own
         refused = None
         if lease.refused_message is not None:
             refused = preparing.failure_of("a message was refused", lease.refused_message)
         if (refused is not None or not isinstance(answer, _FINISHING)) and lease.outbox.checkpoint_waits():
-            # The next attempt goes on from here: the checkpoint must arrive before this one ends.
+            # The next attempt resumes from the checkpoint, so it must arrive before this attempt ends.
             try:
                 await self.beat()
             except ApiError as error:
@@ -487,7 +505,7 @@ class Session:
                 raise asyncio.CancelledError
 
     async def submit(self, lease: HeldLease, answer: Answer) -> None:
-        """`BotProfile.submit`."""
+        """Report an answer for `BaseBot.submit`, which lists the errors."""
         prepared = await self.prepare(lease, answer)
         try:
             match prepared:
@@ -498,7 +516,7 @@ class Session:
                 case _:
                     await self.report_one(lease, prepared, claim=0)
         except Refused:
-            lease.reporting = False  # it lives: mended, the answer may be given again
+            lease.reporting = False  # the lease stays valid: the caller may submit a corrected answer
             raise
         except ApiError:
             self.drop(lease)
@@ -506,10 +524,10 @@ class Session:
         self.drop(lease)
 
     async def report_one(self, lease: HeldLease, answer: Answer, *, claim: int) -> list[HeldLease]:
-        """Report, and claim up to `claim` new leases with the same call.
+        """Report one answer and claim up to `claim` new leases with the same call; return the new leases.
 
         Raises:
-            ApiError: the report was refused, and nothing claimed.
+            ApiError: the report was refused, and nothing was claimed.
         """
         body = {"bot_id": self.bot_id, **self._item(lease, answer)}
         del body["task_id"]
@@ -523,7 +541,11 @@ class Session:
     async def report_many(
         self, reports: Sequence[tuple[HeldLease, Answer]], *, claim: int
     ) -> tuple[list[ApiError | None], list[HeldLease]]:
-        """As `report_one`, for several; the first list says which were refused."""
+        """Report several answers and claim with one call; return the refusal of each (or None) and the new leases.
+
+        Raises:
+            ApiError: the whole call was refused.
+        """
         body: dict[str, Json] = {"bot_id": self.bot_id, "results": [self._item(*each) for each in reports]}
         if claim > 0:
             body["claim"] = {"max": min(claim, 64)}
@@ -540,7 +562,7 @@ class Session:
         return refusals, self.take(told.leases)
 
     def _item(self, lease: HeldLease, answer: Answer) -> dict[str, Json]:
-        assert not isinstance(answer, Later | Ask), "these have calls of their own"
+        assert not isinstance(answer, Later | Ask), "release() and ask() send these"
         said = lease.said[1] if lease.said is not None and lease.said[0] is answer else report(answer)
         item: dict[str, Json] = {"task_id": lease.task_id, "lease_id": lease.lease_id, **said}
         if usage := lease.outbox.usage():
@@ -552,10 +574,10 @@ class Session:
         self.note("released", lease_id=lease.lease_id, task_id=lease.task_id, seconds=answer.seconds)
 
     async def ask(self, lease: HeldLease, question: Ask) -> None:
-        """Put the question; ends the lease.
+        """Send the question to a person and end the lease.
 
         Raises:
-            Refused: it cannot be put so: too long, or its schema is none. The lease lives.
+            Refused: the question is too long, or its schema is invalid. The lease stays valid.
         """
         await self._end_lease(lease, "ask", answers.question(question) | _last_words(lease))
         self.note("submitted", lease_id=lease.lease_id, task_id=lease.task_id, asked=True)
@@ -564,7 +586,7 @@ class Session:
         await self._call("POST", f"/leases/{lease.lease_id}:{verb}", body, headers=_trace(lease))
 
 
-# With these nothing of the attempt is needed any more; after the others somebody goes on.
+# After these answers no attempt resumes from the checkpoint; after the others one does.
 _FINISHING = (Done, Plan, Accept, Rework, Reject)
 
 

@@ -1,1 +1,1 @@
-"""One attempt: calls the author's code, watches it, and makes its answer sendable."""
+"""One attempt: calls the author's code, watches it, and turns its answer into JSON."""

@@ -1,5 +1,5 @@
-"""Calls a bot's code for one lease after the other: on the author's loop, in a thread, or in a child process; and stays
-with what goes on though its lease is gone.
+"""Calls a bot's code for a lease: on the author's loop, in a thread, or in a child process. Watches code that goes on
+after its lease is lost.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from swarmkeeper.wire.requests import SubTask
 
 log = logging.getLogger("swarmkeeper.bot")
 
-# How long a coroutine may clean up, when the bot stops, before its work is given back all the same.
+# How long a cancelled coroutine may clean up when the bot stops, before its work is given back anyway.
 CLEAN_UP_SECONDS = 2.0
-# Code whose lease is gone is told of if it has not ended by then. An ordinary clean-up takes less.
+# After this time, code whose lease is lost is reported as stuck. An ordinary clean-up takes less.
 LINGERING_SECONDS = 5.0
 
 
 class CodeAtWork:
-    """The code of one bot. All of this is called on the orchestrator's side."""
+    """Runs the code of one bot. Called on the orchestrator's side."""
 
     def __init__(self, bot: BaseBot, session: Session, sides: Sides) -> None:
         self._code = bot.code()
@@ -37,13 +37,13 @@ class CodeAtWork:
         isolated = getattr(bot, "isolation", None) == "process"
         self._children = Children(bot, lambda: session.label, session.own) if isolated else None
         self._session, self._sides = session, sides
-        self._lingering: dict[str, Running] = {}  # lease id → code that goes on though its lease is gone
+        self._lingering: dict[str, Running] = {}  # lease id → code that still runs after its lease was lost
 
     async def begin(self) -> None:
-        """Get ready.
+        """Start the first child process, if the bot is isolated.
 
         Raises:
-            CannotIsolate: the bot asks for child processes, and none can make it.
+            CannotIsolate: a child process cannot make the bot.
         """
         if self._children is not None:
             await self._children.warm()
@@ -53,12 +53,12 @@ class CodeAtWork:
             self._children.close()
 
     async def outcome(self, lease: HeldLease, work: Work) -> Outcome:
-        """Call the code, and wait for what comes of it.
+        """Call the code and wait for its outcome.
 
         Raises:
             CancelledError: the bot stops.
         """
-        # Made ready to be sent where it was made: that takes as long as it is large, and asks objects of the author's.
+        # The answer is turned into JSON where it was made: that takes time, and calls methods of the author's objects.
         call = partial(preparing.call, self._code, (work, lease.context) if self._with_context else (work,), lease)
         name = f"swarmkeeper-work-{lease.work_id}"
         if self._children is not None:
@@ -70,7 +70,7 @@ class CodeAtWork:
             running = self._sides.start_thread(call, f"{self._session.label}-work")
         outcome = await self._outcome_of(lease, running)
         if isinstance(outcome, Returned) and inspect.isawaitable(outcome.value):
-            # A plain function that returned a coroutine or a future: it belongs to the author's loop.
+            # A plain function returned an awaitable: await it on the author's loop.
             returned = outcome.value
             if lease.ended is not None:
                 preparing.let_go(returned)
@@ -79,13 +79,13 @@ class CodeAtWork:
         return outcome
 
     async def _outcome_of(self, lease: HeldLease, running: Running) -> Outcome:
-        """Wait for the outcome; where the lease is lost, until the code has ended: its place is taken for so long."""
+        """Wait for the outcome. If the lease is lost, wait until the code has ended: until then it holds its slot."""
         try:
             return await asyncio.shield(running.outcome)
         except asyncio.CancelledError:
             if running.cancel is not None:
                 running.cancel()
-            if lease.ended is None:  # the bot stops, and nobody waits for a thread
+            if lease.ended is None:  # the bot stops; a thread cannot be cancelled, so it is not waited for
                 if running.cancel is not None:
                     await asyncio.wait([running.outcome], timeout=CLEAN_UP_SECONDS)
                 raise
@@ -98,7 +98,7 @@ class CodeAtWork:
             await asyncio.wait([running.outcome], timeout=LINGERING_SECONDS)
             if not running.outcome.done():
                 why = "was lost" if lease.ended == "lost" else "was cancelled"
-                text = "%s: code goes on though its work %s, and its place is taken until it ends: %s"
+                text = "%s: code goes on though its work %s, and holds its slot until it ends: %s"
                 log.warning(text, self._session.label, why, self._standing(lease.lease_id))
                 self._session.stuck.add(lease.work_id, began, lambda: self._where(running))
             return await asyncio.shield(running.outcome)
@@ -106,10 +106,10 @@ class CodeAtWork:
             self._session.stuck.ended(lease.work_id)
             del self._lingering[lease.lease_id]
 
-    # ---- where it stands
+    # ---- where it is
 
     def standing(self) -> str:
-        """Where the code stands that does not end."""
+        """Describe where the code is that does not end."""
         return "; ".join(map(self._standing, self._lingering))
 
     def _standing(self, lease_id: str) -> str:

@@ -1,4 +1,4 @@
-"""What is told of an exception of a bot's code: type, message, and the line of the author's own that it came from."""
+"""Describes an exception of a bot's code: type, message, and the line of the author's code that it came from."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Place = tuple[str, int, str]  # file, line, function
 
 
 def _readable_traceback(record: logging.LogRecord) -> bool:
-    """Write the traceback of a record so that a file can take it: half a surrogate pair in it would lose the record."""
+    """Make a record's traceback encodable: with a lone surrogate in it the record could not be written."""
     if record.exc_info and record.exc_info[1] is not None and not record.exc_text:
         record.exc_text = readable("".join(traceback.format_exception(record.exc_info[1])).rstrip())
     return True
@@ -34,23 +34,23 @@ logging.getLogger("swarmkeeper.bot").addFilter(_readable_traceback)
 
 
 class RaisedElsewhere(Exception):
-    """Stands for an exception that another process raised, or for its crash; what is told of it was made there."""
+    """An exception or a crash of another process, which made this description."""
 
     def __init__(self, kind: str, said: str, trace: str = "", failure: Failed | None = None) -> None:
         super().__init__(said)
         self.kind = kind  # the type's name
         self.said = said
-        self.trace = trace  # as text; empty where there is none
+        self.trace = trace  # the traceback as text; may be empty
         self.failure = failure or Failed(said)
 
 
 class OwnCode:
-    """Tells an author's files from those of libraries: what lies beside the bot's code, and outside all libraries."""
+    """Tells an author's files from library files. The author's lie beside the bot's code, or outside all libraries."""
 
     def __init__(self, code: Callable[..., Any]) -> None:
         file = _file_of(code)
         path = Path(file).resolve() if file else None
-        # A bot that is one file among the installed ones owns that file alone.
+        # A bot installed as a single file among the libraries owns only that file.
         self._home = None if path is None else str(path if path.parent.name in _LIBRARIES else path.parent)
 
     def owns(self, file: str) -> bool:
@@ -66,12 +66,12 @@ class OwnCode:
         )
 
     def innermost(self, places: Sequence[Place]) -> Place | None:
-        """The author's own place that was passed last, or else the last of all. `places` go inwards."""
+        """Return the innermost place in the author's code, else the innermost of all. `places` go inwards."""
         own = [place for place in places if self.owns(place[0])]
         return own[-1] if own else places[-1] if places else None
 
     def told(self, error: BaseException) -> str:
-        """An exception as the outcome of an attempt. The server redacts it, a hook may before."""
+        """Describe an exception for an attempt's outcome. The server redacts it; a hook may redact it before."""
         if isinstance(error, RaisedElsewhere):
             return error.said
         said, leaf = _said(error), _leaf(error)
@@ -81,25 +81,25 @@ class OwnCode:
 
 
 def _file_of(code: Callable[..., Any]) -> str | None:
-    for one in (code, type(code)):  # an object that can be called is of a class of the author's
+    for source in (code, type(code)):  # a callable object's class is the author's
         with contextlib.suppress(TypeError, OSError):
-            return inspect.getsourcefile(inspect.unwrap(one))
+            return inspect.getsourcefile(inspect.unwrap(source))
     return None
 
 
 def kind_of(error: BaseException) -> str:
-    """The name of its type, where it was raised."""
+    """The name of the exception's type, also if another process raised it."""
     return error.kind if isinstance(error, RaisedElsewhere) else type(error).__name__
 
 
 def shown(place: Place) -> str:
     file, line, function = place
-    # The file's name without its folders: those tell of the machine, not of the fault.
+    # Without the folders, which describe the machine and not the error.
     return f"{Path(file).name}:{line} in {function}"
 
 
 def places_of(frame: FrameType | None) -> list[Place]:
-    """Where a thread stands, from its outermost call inwards."""
+    """Return a thread's current calls, outermost first."""
     places = []
     while frame is not None:
         places.append((frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name))

@@ -1,7 +1,7 @@
-"""An answer on its way out: one that fits the work, in JSON, or the failure that says why there is none.
+"""Turns what a bot's code returned into an answer in JSON that fits the work, or into a failure that says why not.
 
-What cannot be sent will not be sendable the next time either, so that it ends the work for good rather than have it
-done again for the same end. It was done and paid for: what was made is kept in a file, which the failure names.
+An answer that cannot be sent now could not be sent after a retry either, so it fails the work for good. The work was
+done and paid for: the value is kept in a file, and the failure names it.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ log = logging.getLogger("swarmkeeper.bot")
 
 
 class Attempt(Protocol):
-    """What is asked here of the lease that an answer is for."""
+    """The lease that an answer is for, as far as it matters here."""
 
     kind: Kind
     lease_id: str
     work_id: str
 
 
-# Records of ours that planners and evaluators make, and that refuse what is wrong as they are made.
+# The SDK's records that planners and evaluators construct. Their constructors raise a ValidationError.
 _OUR_RECORDS = frozenset({"SubTask", "Dependency", "Finding"})
 
 
 def call(code: Callable[..., object], arguments: tuple[object, ...], lease: Attempt) -> object:
-    """Call an author's code; what it returns as a prepared answer, or a coroutine that comes to one."""
+    """Call the author's code; return a prepared answer, or a coroutine that returns one."""
     value = code(*arguments)
     return _awaited(value, lease) if inspect.isawaitable(value) else prepared(lease, value)
 
@@ -50,7 +50,7 @@ async def _awaited(value: Awaitable[object], lease: Attempt) -> Answer:
 
 
 def let_go(coming: Awaitable[object]) -> None:
-    """Close a coroutine of `call` that was never begun, and with it the author's."""
+    """Close a coroutine from `call` that was never started, and the author's coroutine in it."""
     if inspect.iscoroutine(coming):
         value = inspect.getcoroutinelocals(coming).get("value")
         coming.close()
@@ -59,7 +59,7 @@ def let_go(coming: Awaitable[object]) -> None:
 
 
 def prepared(lease: Attempt, answer: object) -> Answer:
-    """The answer that the code's return value is, its output in JSON; a failure, where it is none or cannot be sent."""
+    """Return the code's return value as an answer with its output in JSON, or a failure if it cannot be one."""
     fitting = _fitting(lease.kind, answer)
     try:
         match fitting:
@@ -81,18 +81,17 @@ def _fitting(kind: str, answer: object) -> Answer:
     if isinstance(answer, fitting):
         return answer
     if kind == "execute" and answer is not None and not isinstance(answer, Answer):
-        return Done(answer)  # as it came: the work is done, and this is what came of it
+        return Done(answer)  # any other value is the output
     names = ", ".join(each.__name__ for each in fitting)
-    # Not retryable: code that answers in the wrong words will do so again.
+    # Not retryable: the code would return the same type again.
     return Failed(f"the bot's code returned {type(answer).__name__}, not one of {names}", kind="not_retryable")
 
 
-# ---- answers that can be mended ------------------------------------------------------------------------------------
+# ---- answers that can be corrected -----------------------------------------------------------------------------------
 
 
 def is_mendable(lease: Attempt, error: BaseException) -> bool:
-    """Whether code that raised this may do better in the same attempt, once it is told: it made a plan or a verdict
-    that breaks rules."""
+    """Whether the code made an invalid plan or verdict, which it may correct within the same attempt."""
     ours = isinstance(error, ValidationError) and error.title in _OUR_RECORDS
     return lease.kind != "execute" and (ours or isinstance(error, InvalidAnswer))
 
@@ -101,28 +100,28 @@ def is_mendable(lease: Attempt, error: BaseException) -> bool:
 
 
 def failure_from(lease: Attempt, error: BaseException, said: str) -> Failed:
-    """An exception of the author's code as the outcome of an attempt; `said` is how it is told."""
+    """Return an exception of the author's code as the outcome of an attempt; `said` describes it."""
     if isinstance(error, Unsendable):  # of a checkpoint or a message
         return _kept(lease, error, said)
     if isinstance(error, InvalidAnswer) and lease.kind == "execute":
-        return Failed(said, kind="not_retryable")  # code that answers in the wrong words will do so again
+        return Failed(said, kind="not_retryable")  # the code would make the same invalid answer again
     if (limit := rate_limit(error)) is not None:
         return Failed(said, kind="rate_limited", retry_after_seconds=limit.retry_after_seconds)
     return Failed(said)
 
 
 def failure_of(what: str, error: ApiError) -> Failed:
-    """A refusal as the outcome of an attempt, so that whoever watches the task can read why."""
-    # Of what the orchestrator calls wrong in itself, the same again would be refused again.
+    """Return a refusal as the outcome of an attempt, so that people can read the reason in the task."""
+    # A request that is wrong in itself would be refused again.
     return Failed(f"{what}: {error}", kind="not_retryable" if isinstance(error, Refused) else "retryable")
 
 
 def refused(lease: Attempt, answer: Answer, error: ApiError) -> Failed:
-    """The orchestrator's refusal of a result as the outcome of its attempt."""
+    """Return the orchestrator's refusal of a result as the outcome of its attempt."""
     failure = failure_of("the orchestrator refused this result", error)
     if isinstance(answer, Done) and failure.kind == "not_retryable":
         return replace(failure, why=_told(failure.why, _keep(lease, answer.output)))
-    # A plan or verdict was asked for again as often as it may be; another attempt may know better.
+    # A plan or verdict has had all its corrections within this attempt; another attempt may do better.
     return failure if isinstance(answer, Done) else replace(failure, kind="retryable")
 
 
@@ -131,16 +130,16 @@ def _kept(lease: Attempt, error: Unsendable, said: str | None = None) -> Failed:
 
 
 def _told(what: str, where: str) -> str:
-    """Both, however long the first is."""
+    """Join both texts; cut the first if they are too long."""
     return f"{cut(what, MESSAGE_LENGTH_MAX - len(where) - 1)}\n{where}"
 
 
 def _keep(lease: Attempt, made: Json) -> str:
-    """Keep what was made, and say where."""
+    """Write the value to a file and return a sentence that says where."""
     try:
         file = unsent.keep(encode(made), lease.lease_id)
     except (OSError, ValueError) as error:
-        log.exception("what %s made could not be kept", lease.work_id)
+        log.exception("a value of %s could not be kept", lease.work_id)
         return f"It could not be kept either ({type(error).__name__})."
-    log.warning("what %s made could not be sent: it is kept in %s", lease.work_id, file)
+    log.warning("a value of %s could not be sent: it is kept in %s", lease.work_id, file)
     return f"It is kept in {file} where the bot runs."

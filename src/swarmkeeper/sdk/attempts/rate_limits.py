@@ -1,33 +1,35 @@
-"""Tells a provider's refusal for now from a failure: an exception that says so costs the work no try.
+"""Recognizes a provider's rate limit in an exception: such a failure costs the work no try.
 
-No provider's library is known here. Theirs all carry one of a few things: a status of 429 (too many requests) or 529
-(overloaded), as an attribute or in the response that they hold; or the time to wait, as `retry_after` or as a header.
+It imports no provider's library. Their exceptions all carry one of these: a status of 429 (too many requests) or 529
+(overloaded), as an attribute or in their response; or the time to wait, as `retry_after` or as a header.
 """
 
 from __future__ import annotations
 
 import math
-import time  # noqa: TID251 - a date in a header is of the wall clock, and no loop tells it
+import time  # noqa: TID251 - a date in a header means the wall clock
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 
 REFUSED_FOR_NOW = frozenset({429, 529})
-# Of a status that says that the call itself was wrong, a time to wait means nothing.
+# With any other 4xx status the call itself is wrong, and a time to wait means nothing.
 _MAY_WAIT = frozenset({408, 425, *REFUSED_FOR_NOW})
 _STATUS_NAMES = ("status_code", "status", "code", "http_status")
 WAIT_MAX = 7 * 24 * 3600  # the orchestrator takes no longer one
-_ERRORS_MAX = 100  # looked at, of one that others caused
+_ERRORS_MAX = 100  # examined in a chain of causes
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    retry_after_seconds: float | None  # None: it was not said
+    """A provider refused a call for now."""
+
+    retry_after_seconds: float | None  # None: not known
 
 
 def rate_limit(error: BaseException) -> RateLimit | None:
-    """What an exception says of a provider's rate limit, it or any that it was raised from or holds; None: nothing."""
+    """Return the rate limit that an exception, one of its causes or of its group reports; None if none does."""
     for each in _behind(error):
         status, wait = _status(each), _wait(each)
         if status in REFUSED_FOR_NOW or (wait is not None and (status is None or status >= 500 or status in _MAY_WAIT)):
@@ -49,10 +51,10 @@ def _behind(error: BaseException) -> Iterator[BaseException]:
 
 
 def _get(holder: object, name: str) -> object:
-    """An attribute, or a member of a mapping; None where there is none, or reading it fails."""
+    """Return an attribute, or a member of a mapping; None if it does not exist or reading it fails."""
     try:
         return holder.get(name) if isinstance(holder, Mapping) else getattr(holder, name, None)
-    except Exception:  # a property of code that is not ours
+    except Exception:  # from a property of another library
         return None
 
 
@@ -82,7 +84,7 @@ def _wait(error: BaseException) -> float | None:
 def _of_headers(headers: object) -> list[float | None]:
     try:
         named = {str(name).lower(): value for name, value in headers.items()}  # type: ignore[attr-defined]  # looked for
-    except Exception:  # of code that is not ours
+    except Exception:  # from a property of another library
         return []
     milliseconds = _seconds(named.get("retry-after-ms"), None)
     return [
@@ -92,7 +94,7 @@ def _of_headers(headers: object) -> list[float | None]:
 
 
 def _seconds(value: object, now: object) -> float | None:
-    """A time to wait: seconds, a `timedelta`, or an HTTP date, which counts from the one that came with it (`now`)."""
+    """Read a time to wait: seconds, a `timedelta`, or an HTTP date, relative to the response's date (`now`)."""
     if isinstance(value, timedelta):
         value = value.total_seconds()
     if isinstance(value, bytes):

@@ -1,9 +1,8 @@
-"""What Python values become when they are sent: one rule for outputs, checkpoints, plans, verdicts and messages.
+"""Turns Python values into JSON: one rule for outputs, checkpoints, plans, verdicts and messages.
 
-The orchestrator takes I-JSON (RFC 7493), so that every store and every reader of it sees the same. What authors' code
-makes is often a little more: a date, bytes, NaN, a number of 70 bits. The work was paid for: what has an obvious form
-there gets it, much as in Protobuf's JSON mapping (the table is `swarmkeeper docs outputs`). What has none is refused
-with the place of each, and sending it again would not help.
+The orchestrator takes I-JSON (RFC 7493), so that every store and every reader sees the same value. Authors' code often
+makes other values: a date, bytes, NaN, an integer of 70 bits. Values with an obvious JSON form get it, much as in
+Protobuf's JSON mapping (the table is `swarmkeeper docs outputs`). All others are refused with their JSON Pointers.
 """
 
 from __future__ import annotations
@@ -35,8 +34,8 @@ Json = Any
 # The orchestrator's own bounds.
 INTEGER_MAX = 2**53
 DEPTH_MAX = 64
-PROBLEMS_MAX = 50  # told; what has more of them has them everywhere
-REPR_MAX = 1_000_000  # characters kept of an object that has no other form
+PROBLEMS_MAX = 50  # reported; more would repeat the same mistake
+REPR_MAX = 1_000_000  # characters kept of the repr of an object without a JSON form
 
 _UNSENDABLE = re.compile("[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff\0]")
 _LISTS = (list, tuple, deque, range, array, KeysView, ValuesView, ItemsView)
@@ -44,7 +43,7 @@ _AS_TEXT = (UUID, Decimal, Fraction, IPv4Address, IPv6Address, IPv4Network, IPv6
 
 
 class Unsendable(ValueError):
-    """A value that JSON has no form for. `problems` say where; `kept` is what of it can be written down."""
+    """A value has no JSON form. `problems` say where; `kept` is the value with a repr in each of these positions."""
 
     def __init__(self, what: str, problems: list[Problem], kept: Json) -> None:
         super().__init__(f"{what} cannot be sent:" + "".join(f"\n  {problem}" for problem in problems))
@@ -53,9 +52,9 @@ class Unsendable(ValueError):
 
 
 def readable(text: str) -> str:
-    r"""The text as it can be sent: U+0000 and halves of surrogate pairs as `\u0000` and `\udc80`, six characters each.
+    r"""Escape what cannot be sent: U+0000 and lone surrogates become `\u0000` or `\udc80`, six characters each.
 
-    Halves that belong together become the character that they mean.
+    Two surrogates that form a pair become their character.
     """
     if text.isascii() and "\0" not in text:
         return text
@@ -70,7 +69,7 @@ def _escaped(found: re.Match[str]) -> str:
 
 
 def cut(text: str, most: int) -> str:
-    """The text as it can be sent, at most so long; one that was longer says at its end that it was."""
+    """Return the text in sendable form, at most `most` characters long; a mark at its end says if it was cut."""
     text = readable(text)
     if len(text) <= most:
         return text
@@ -79,15 +78,15 @@ def cut(text: str, most: int) -> str:
 
 
 def sendable(value: object, what: str = "this value", *, at: str = "", inside: int = 0) -> Json:
-    """The value as JSON has it.
+    """Return the value as JSON.
 
     Args:
         what: the value's name in messages.
-        at: the JSON Pointer of the value in what is sent.
-        inside: in how many objects and lists it stands there.
+        at: the value's JSON Pointer in the request body.
+        inside: how many objects and lists enclose it there.
 
     Raises:
-        Unsendable: with the place of each part that has no form in JSON.
+        Unsendable: with the JSON Pointer of each part that has no JSON form.
     """
     walk = _Walk()
     made = walk.value(value, at, inside + 1)
@@ -97,10 +96,10 @@ def sendable(value: object, what: str = "this value", *, at: str = "", inside: i
 
 
 def within(made: Json, bytes_max: int, what: str, *, at: str = "") -> Json:
-    """The same value of JSON.
+    """Return the same JSON value.
 
     Raises:
-        Unsendable: it is longer than so many bytes.
+        Unsendable: it is longer than `bytes_max` bytes.
     """
     length = len(calls.encode(made))
     if length > bytes_max:
@@ -111,11 +110,11 @@ def within(made: Json, bytes_max: int, what: str, *, at: str = "") -> Json:
 
 
 class _Walk:
-    """Makes JSON of one value. What has no form is a problem, and stands as `{"$python": …}` in what is made."""
+    """Turns one value into JSON. A part without a JSON form is a problem and becomes `{"$python": …}`."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
-        self._open: set[int] = set()  # ids of what is being written: met again, it holds itself
+        self._open: set[int] = set()  # ids of the enclosing values: to find a value that holds itself
 
     def value(self, value: object, at: str, depth: int) -> Json:
         if (plain := _as_it_is(value)) is not _NOTHING:
@@ -131,23 +130,23 @@ class _Walk:
         return self._inside(value, at, depth)
 
     def _member(self, value: object, at: str, name: str | int, depth: int) -> Json:
-        """One value inside another. Most are plain, and need no pointer to be written."""
+        """Convert a value inside another. Most are plain: skip making their pointers."""
         plain = _as_it_is(value)
         return plain if plain is not _NOTHING else self.value(value, f"{at}/{_step(name)}", depth + 1)
 
     def _list(self, values: Iterable[object], at: str, depth: int) -> list[Json]:
-        return [self._member(one, at, place, depth) for place, one in enumerate(values)]
+        return [self._member(value, at, index, depth) for index, value in enumerate(values)]
 
     def _integer(self, value: int, at: str) -> Json:
         if -INTEGER_MAX <= value <= INTEGER_MAX:
             return int(value)
         try:
             return str(int(value))
-        except ValueError:  # Python itself writes no number of more than 4,300 digits
+        except ValueError:  # Python converts no integer of more than 4,300 digits to text
             return self._problem(hex(value), at, "out_of_range", "is an integer of thousands of digits")
 
     def _inside(self, value: object, at: str, depth: int) -> Json:
-        """What holds other values, or turns into one that this rule knows."""
+        """Convert a value that holds other values, or that offers a plainer form of itself."""
         if id(value) in self._open:
             return self._problem("what holds this", at, "cycle", "holds itself")
         if depth > DEPTH_MAX:
@@ -161,11 +160,10 @@ class _Walk:
             if isinstance(value, _LISTS):
                 return self._list(value, at, depth)
             if isinstance(value, AbstractSet):
-                return sorted(
-                    self._list(value, at, depth), key=calls.encode
-                )  # the same set is the same text, whichever process says it
+                # Sorted, so that equal sets give equal JSON in every process.
+                return sorted(self._list(value, at, depth), key=calls.encode)
             return self._other(value, at, depth)
-        except Exception as error:  # of code that is not ours: a mapping that changes meanwhile, a model that raises
+        except Exception as error:  # of the author's classes: a mapping that changes meanwhile, a model that raises
             detail = f"is a {_name(value)} that could not be read ({type(error).__name__})"
             return self._problem(value, at, "no_rule", detail)
         finally:
@@ -180,7 +178,7 @@ class _Walk:
         if fields := getattr(value, "__dict__", None):
             told = len(self.problems)
             made["fields"] = self.value(dict(fields), at, depth + 1)
-            del self.problems[told:]  # of the object there is one: that there is no rule for it
+            del self.problems[told:]  # one problem is enough for the whole object
         return made
 
     def _object(self, value: Mapping[Any, object], at: str, depth: int) -> dict[str, Json]:
@@ -204,7 +202,7 @@ class _Walk:
             self.problems.append(Problem(at, code, detail))
         try:
             said = repr(value)
-        except Exception as error:  # of code that is not ours, and of what is nested too deeply
+        except Exception as error:  # of the author's classes, or nested too deeply
             said = f"repr: {type(error).__name__}"
         return {"$python": readable(said[:REPR_MAX])}
 
@@ -213,7 +211,7 @@ _NOTHING = object()
 
 
 def _as_it_is(value: object) -> Json:
-    """A value that JSON has, of the commonest kinds; `_NOTHING` for any that has to be looked at."""
+    """Return a value of a common JSON type in sendable form; `_NOTHING` if it needs more conversion."""
     kind = type(value)
     if kind is str:
         return readable(str(value))
@@ -225,7 +223,7 @@ def _as_it_is(value: object) -> Json:
 
 
 def _step(name: str | int) -> str:
-    """One step of a JSON Pointer."""
+    """Encode one step of a JSON Pointer (RFC 6901)."""
     return name.replace("~", "~0").replace("/", "~1") if isinstance(name, str) else str(name)
 
 
@@ -236,7 +234,7 @@ def _float(value: float) -> Json:
 
 
 def _plain(value: object) -> object:
-    """What an object is in plainer values, by the first way that it offers; `_NOTHING` where it offers none."""
+    """Return an object's plainer form, by the first conversion that it offers; `_NOTHING` if it offers none."""
     if (text := _text_of(value)) is not None:
         return text
     if isinstance(value, timedelta):
@@ -252,18 +250,14 @@ def _plain(value: object) -> object:
             return {name: getattr(value, name) for name in (getattr(each, "name", each) for each in fields)}
     if hasattr(value, "columns") and callable(rows := getattr(value, "to_dict", None)):  # pandas
         return rows("records")
-    for way in (
-        "to_dicts",
-        "tolist",
-        "item",
-    ):  # tables of Polars; arrays and their scalars: NumPy, pandas, PyTorch, JAX
+    for way in ("to_dicts", "tolist", "item"):  # Polars; arrays and scalars of NumPy, pandas, PyTorch, JAX
         if callable(turn := getattr(value, way, None)):
             return turn()
     return _NOTHING
 
 
 def _text_of(value: object) -> str | None:
-    """Of what is one text in JSON."""
+    """Return the text of a value that is a string in JSON; None if it is not one."""
     if isinstance(value, datetime):
         return _rfc3339(value)
     if isinstance(value, date | time):
@@ -277,16 +271,16 @@ def _text_of(value: object) -> str | None:
     if isinstance(value, BaseException):
         return "".join(traceback.format_exception_only(value)).strip()
     if any(callable(getattr(value, name, None)) for name in ("get_secret_value", "unicode_string")):
-        return str(value)  # Pydantic: a secret, which hides itself, and a URL
+        return str(value)  # Pydantic: a URL, or a secret, which masks itself
     return None
 
 
 def _rfc3339(moment: datetime) -> str:
-    """With its offset; one without a zone counts as UTC, since the machine's zone is no part of the value."""
+    """Format with the offset; without a zone it counts as UTC, because the machine's zone is not part of the value."""
     text, offset = moment.isoformat(), moment.utcoffset()
     if offset is None:
         return text + "Z"
-    if offset % timedelta(minutes=1):  # of times before there were zones; RFC 3339 has no seconds there
+    if offset % timedelta(minutes=1):  # local times before time zones; RFC 3339 has no seconds in offsets
         return (moment - offset).replace(tzinfo=None).isoformat() + "Z"
     return text if offset else text.removesuffix("+00:00") + "Z"
 

@@ -1,9 +1,9 @@
-"""Where a bot's two halves run: what speaks with the orchestrator, and what the author wrote.
+"""Where the two halves of a bot run: the orchestrator's side makes calls, the author's side runs the author's code.
 
-With `TwoLoops` the orchestrator's side has a thread and an event loop of its own: heartbeats leave, leases are watched
-and results are reported also while the author's code blocks the author's loop. With `OneLoop` both share the caller's
-loop: where time is virtual, and where the orchestrator is in this very process and can be asked on that loop alone.
-The transport decides: one that can be made anew for another loop gets one. All else is the same code in both.
+With `TwoLoops` the orchestrator's side has its own thread and event loop: heartbeats and reports go on even while the
+author's code blocks the author's loop. With `OneLoop` both sides share the caller's loop: for virtual time, and for an
+orchestrator in this process that can be called on that loop only. The transport decides: if it can be made anew for
+another loop, there are two loops. All other code is the same in both cases.
 """
 
 from __future__ import annotations
@@ -28,41 +28,43 @@ Value = TypeVar("Value")
 
 
 class Sides(Protocol):
-    calls: Calls  # for use on the orchestrator's side
+    """Runs each half of a bot where it belongs."""
+
+    calls: Calls  # for the orchestrator's side
 
     async def orchestrators(
         self, work: Callable[Arguments, Awaitable[Value]], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Value:
-        """Await this on the orchestrator's side, called from the author's. A cancellation goes over, too."""
+        """Await `work` on the orchestrator's side; called on the author's. Passes a cancellation on."""
         ...
 
     def start_users(self, call: Callable[[], object], name: str) -> Running:
-        """Start code of the author on the author's loop, called from the orchestrator's side."""
+        """Start the author's code on the author's loop; called on the orchestrator's side."""
         ...
 
     def start_thread(self, call: Callable[[], object], name: str) -> Running:
-        """Start plain code of the author in a thread of its own."""
+        """Start the author's plain function in a thread of its own."""
         ...
 
     def watch(self, rhythm: Rhythm, own: OwnCode) -> None:
-        """Tell of it when the author's loop stands still while this bot is at work."""
+        """Log a warning when the author's loop is blocked while this bot has work."""
         ...
 
     def work_came(self) -> None:
-        """Look at the author's loop now."""
+        """Check the author's loop now."""
         ...
 
     def tell_users(self, call: Callable[[], object]) -> None:
-        """Have the author's side call this soon, in the order told."""
+        """Schedule a call on the author's side; calls keep their order."""
         ...
 
     def tell_orchestrators(self, call: Callable[[], object]) -> None:
-        """Have the orchestrator's side call this soon. From any thread, and from a signal handler."""
+        """Schedule a call on the orchestrator's side. From any thread, and from a signal handler."""
         ...
 
 
 class OneLoop:
-    """Both sides on the loop that is running."""
+    """Both sides on the running loop."""
 
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
@@ -88,21 +90,21 @@ class OneLoop:
         return in_thread(call, name, contextvars.copy_context())
 
     def watch(self, rhythm: Rhythm, own: OwnCode) -> None:
-        """Nobody is left to notice: what would, stands still too."""
+        """Do nothing: a blocked loop would block the watch, too."""
 
     def work_came(self) -> None:
-        """As for `watch`."""
+        """Do nothing, as in `watch`."""
 
     def tell_users(self, call: Callable[[], object]) -> None:
         call()
 
     def tell_orchestrators(self, call: Callable[[], object]) -> None:
-        assert self._loop is not None, "opened before it is told anything"
+        assert self._loop is not None, "the sides are opened"
         self._loop.call_soon_threadsafe(call)
 
 
 class TwoLoops:
-    """The orchestrator's side on a thread of its own; the author's is the loop that opens it."""
+    """The orchestrator's side on a thread of its own; the author's side is the loop that opens it."""
 
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
@@ -112,7 +114,7 @@ class TwoLoops:
         self._stalls = StallWatch(self._users, threading.get_ident())
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: asyncio.Event | None = None
-        # A daemon: a process whose author's side is gone must be able to end.
+        # A daemon thread: it must not keep a process alive whose author's side has ended.
         self._thread = threading.Thread(target=self._live, name="swarmkeeper-orchestrator", daemon=True)
         self._started: asyncio.Future[None] = self._users.create_future()
         self._ended: asyncio.Future[None] = self._users.create_future()
@@ -121,13 +123,13 @@ class TwoLoops:
         self._thread.start()
 
     async def started(self) -> None:
-        """Until it may be used."""
+        """Wait until the orchestrator's side runs."""
         await asyncio.shield(self._started)
 
     async def close(self) -> None:
-        """End the orchestrator's side, with whatever is left on it."""
+        """End the orchestrator's side and cancel what still runs there."""
         await self.started()
-        assert self._closing is not None, "it is there from the start"
+        assert self._closing is not None, "set before `started`"
         self.tell_orchestrators(self._closing.set)
         await asyncio.shield(self._ended)
 
@@ -150,7 +152,7 @@ class TwoLoops:
         self, work: Callable[Arguments, Awaitable[Value]], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Value:
         here, there = asyncio.get_running_loop(), self._loop
-        assert there is not None, "opened before it is used"
+        assert there is not None, "the sides are opened"
         ended: asyncio.Future[asyncio.Task[Value]] = here.create_future()
         begun: list[asyncio.Task[Value]] = []
 
@@ -166,7 +168,7 @@ class TwoLoops:
             begun[0].cancel()
 
         there.call_soon_threadsafe(begin)
-        # As though it were awaited directly: a cancellation goes to what works there, and how that ends is the end.
+        # As if `work` were awaited directly: a cancellation is passed on, and its outcome is the outcome here.
         while not ended.done():
             try:
                 await asyncio.wait([ended])
@@ -214,7 +216,7 @@ class TwoLoops:
 
 
 def _soon(loop: asyncio.AbstractEventLoop, call: Callable[[], object]) -> bool:
-    """Have a loop call this soon; False where it has ended, and so all that waited there."""
+    """Schedule a call on a loop; False if the loop is closed."""
     try:
         loop.call_soon_threadsafe(call)
     except RuntimeError:
@@ -232,7 +234,7 @@ def _outcome_of(task: asyncio.Task[Outcome]) -> Outcome:
 
 
 def sides_of(calls: Calls) -> AbstractAsyncContextManager[Sides]:
-    """The sides for a bot that speaks by these calls, from here: the author's side is the loop that is running."""
+    """Open the sides for bots that use these calls. The running loop becomes the author's side."""
     elsewhere = calls.for_another_loop()
     return _one(OneLoop(calls)) if elsewhere is None else _two(TwoLoops(elsewhere))
 

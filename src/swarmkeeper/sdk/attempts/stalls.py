@@ -1,8 +1,8 @@
-"""Notices, from the orchestrator's side, that the author's loop or the whole process stands still, and says where.
+"""Notices, from the orchestrator's side, when the author's loop is blocked or the whole process was frozen.
 
-A loop that stands still runs no coroutine: hooks are not called, other attempts of the process do not go on, and a
-cancelled attempt cannot end. Heartbeats go on meanwhile, for they leave from another thread. A process that stands
-still (code that holds the interpreter, a machine that sleeps) sends none, and can only be told of afterwards.
+A blocked loop runs no coroutine: hooks are not called, other attempts of the process wait, and a cancelled attempt
+cannot end. Heartbeats go on, because another thread sends them. A frozen process (code that holds the interpreter, a
+suspended machine) sends no heartbeats either, and can only be noticed afterwards.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from swarmkeeper.sdk.attempts.failures import OwnCode, places_of, shown
 
 log = logging.getLogger("swarmkeeper.bot")
 
-BLOCKED = "has blocked the event loop"  # what the log says of it; `bot test` looks for these words
-_IDLE_SECONDS = 10.0  # between two looks while there is no work; work that comes is looked at sooner
-# Work may have begun and the process have stopped since the last look, when no rhythm was known yet.
+BLOCKED = "has blocked the event loop"  # in the log message; `bot test` searches for these words
+_IDLE_SECONDS = 10.0  # between two checks while there is no work; new work is checked at once
+# The threshold while no bot had work at the last check, so that no heartbeat interval was known.
 _FROZEN_SECONDS = 5.0
 _LOOKS_A_BEAT = 4
 
-Rhythm = Callable[[], float | None]  # seconds between two heartbeats of a bot; None: it is at nothing
+Rhythm = Callable[[], float | None]  # seconds between two heartbeats of a bot; None: it has no work
 
 
 class StallWatch:
-    """Watches one loop for the bots that it serves."""
+    """Watches the author's loop for the bots that run on it."""
 
     def __init__(self, users: asyncio.AbstractEventLoop, thread: int) -> None:
         self._users, self._thread = users, thread
         self._bots: list[tuple[Rhythm, OwnCode]] = []
-        self._work_came = asyncio.Event()  # waited for, and set, on the orchestrator's side alone
+        self._work_came = asyncio.Event()  # used only on the orchestrator's side
 
     def add(self, rhythm: Rhythm, own: OwnCode) -> None:
         self._bots.append((rhythm, own))
 
     def look(self) -> None:
-        """Work came: it may block the loop with its first line."""
+        """Check soon: new work may block the loop with its first line."""
         self._work_came.set()
 
     async def run(self) -> None:
@@ -72,7 +72,7 @@ class StallWatch:
         return min((each for rhythm, _ in self._bots if (each := rhythm()) is not None), default=None)
 
     def _ask(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
-        """A future that is done once the author's loop has come round."""
+        """Return a future that is done once the author's loop has run a callback."""
         answer: asyncio.Future[None] = loop.create_future()
 
         def heard() -> None:
@@ -84,14 +84,14 @@ class StallWatch:
 
         try:
             self._users.call_soon_threadsafe(answered)
-        except RuntimeError:  # it has ended: there is nothing to watch
+        except RuntimeError:  # the loop is closed: there is nothing to watch
             heard()
         return answer
 
     def _tell_blocked(self, beat: float) -> None:
         places = places_of(sys._current_frames().get(self._thread))
         own = [place for place in places if any(owner.owns(place[0]) for _, owner in self._bots)] or places
-        where = shown(own[-1]) if own else "code that cannot be seen"
+        where = shown(own[-1]) if own else "unknown code"
         log.warning(
             "%s %s for more than %.1f s: heartbeats go on, but no other coroutine of this process does, and it could "
             "not be cancelled. Write `await asyncio.to_thread(...)` around the call that blocks, or a plain `def` in "

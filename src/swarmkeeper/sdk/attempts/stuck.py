@@ -1,5 +1,6 @@
-"""Code of the author's that does not end though its lease is gone: what the heartbeats say of it, so that the
-orchestrator counts its place as taken, and people see where it stands.
+"""Reports, with heartbeats, code that still runs after its lease was lost.
+
+The orchestrator then counts its slot as taken, and people see which line it is at.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ class _Stuck:
 
 
 class StuckCode:
+    """The stuck code of one bot. `wake` is called when a heartbeat must be sent for a change."""
+
     def __init__(self, wake: Callable[[], object]) -> None:
-        self._wake = wake  # a beat must leave
+        self._wake = wake
         self._by_work: dict[str, _Stuck] = {}
-        self._changed = False  # since the last beat that arrived
+        self._changed = False  # since the last heartbeat that arrived
 
     def add(self, work_id: str, since: float, where: Callable[[], str]) -> None:
         self._by_work[work_id] = _Stuck(since, where)
@@ -36,23 +39,23 @@ class StuckCode:
 
     @property
     def changed(self) -> bool:
-        """Whether a beat must leave for it at once."""
+        """Whether a heartbeat must be sent at once."""
         return self._changed
 
     def __bool__(self) -> bool:
         return bool(self._by_work)
 
     def beat(self, now: float) -> dict[str, Json]:
-        """Its part of a heartbeat. One without it says that nothing is stuck."""
+        """Return the stuck part of a heartbeat. A heartbeat without it says that nothing is stuck."""
         if not self._by_work:
             return {}
         return {
             "stuck": [
-                {"work_id": work_id, "seconds": max(0.0, now - one.since), "where": one.where()[:WHERE_LENGTH_MAX]}
-                for work_id, one in self._by_work.items()
+                {"work_id": work_id, "seconds": max(0.0, now - code.since), "where": code.where()[:WHERE_LENGTH_MAX]}
+                for work_id, code in self._by_work.items()
             ]
         }
 
     def told(self) -> None:
-        """That beat arrived."""
+        """Note that the heartbeat arrived."""
         self._changed = False

@@ -1,7 +1,7 @@
-"""Keeps what a bot made and could not send, in a file that its author can read: the work was done, and paid for.
+"""Keeps an output that could not be sent in a file for the bot's author: the work was done, and paid for.
 
-The folder is `$XDG_STATE_HOME/swarmkeeper/unsent` (`~/.local/state/…` where that is not set), or one of the user's own
-in the folder for temporary files where that cannot be written. It holds the newest hundred, and a gibibyte, at most.
+The folder is `$XDG_STATE_HOME/swarmkeeper/unsent` (by default `~/.local/state/…`); if that cannot be written, it is a
+folder for this user among the temporary files. It keeps the newest 100 files, up to a gibibyte.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BYTES_MAX = 1 << 30
 
 
 def keep(content: bytes, name: str) -> Path:
-    """Write it down; the file's path. It is born readable to its owner alone, and has its name once it is whole.
+    """Write `content` to a new file and return its path. Only the owner can read it.
 
     Raises:
         OSError: no folder can be written to.
@@ -37,7 +37,7 @@ def keep(content: bytes, name: str) -> Path:
             return file
         except OSError as error:
             refused = error
-    assert refused is not None, "there is a folder to try"
+    assert refused is not None, "there is at least one folder"
     raise refused
 
 
@@ -50,7 +50,7 @@ def _folders() -> Iterator[Path]:
 
 
 def _make(folder: Path) -> None:
-    # Anybody may have made it where anybody may write, as a link to somewhere else, too.
+    # In a folder that everyone can write to, another user may have made it, or a link in its place.
     if folder.is_symlink():
         raise PermissionError(f"{folder} is a link")
     files.folder(folder)
@@ -60,15 +60,15 @@ def _make(folder: Path) -> None:
 
 
 def _make_room(folder: Path, coming: int) -> None:
-    """Let the oldest go."""
+    """Delete the oldest files."""
     kept = []
     for entry in folder.iterdir():
-        with contextlib.suppress(FileNotFoundError):  # another bot makes room, too
+        with contextlib.suppress(FileNotFoundError):  # another bot may delete it at the same time
             found = entry.lstat()
             kept.append((found.st_mtime_ns, found.st_size, entry))
-    size = sum(each[1] for each in kept) + coming
-    for place, (_, length, entry) in enumerate(sorted(kept)):
-        if len(kept) - place < FILES_MAX and size <= BYTES_MAX:
+    size = sum(length for _, length, _ in kept) + coming
+    for deleted, (_, length, entry) in enumerate(sorted(kept)):
+        if len(kept) - deleted < FILES_MAX and size <= BYTES_MAX:
             return
         entry.unlink(missing_ok=True)
         size -= length

@@ -1,7 +1,7 @@
-"""Calls what a bot's author wrote and turns whatever leaves it into a value.
+"""Calls the author's code and returns its result or exception as a value.
 
-An exception of the author's code never crosses to the runner by itself: some of them (SystemExit, StopIteration, a
-CancelledError of the code's own) mean something to asyncio and to threads, and would end more than one attempt.
+An exception of the author's code is never raised in the runner: asyncio and threads give some exceptions a meaning
+(SystemExit, StopIteration, a CancelledError of the code's own), and these would end more than one attempt.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Raised:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """It was cancelled from outside, by the runner or by an application that ends."""
+    """The runner cancelled it, or the application that runs the bot ends."""
 
 
 Outcome = Returned | Raised | Stopped
@@ -45,19 +45,18 @@ Outcome = Returned | Raised | Stopped
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Code of the author at work. The future is the runner's, and never holds an exception."""
+    """Running code of the author. The future belongs to the runner's loop and never holds an exception."""
 
     outcome: asyncio.Future[Outcome]
-    where: Callable[[], list[Place]]  # it stands now, from its outermost call inwards
-    cancel: Callable[[], object] | None = None  # None: a thread, which can only look at `context.cancelled`
+    where: Callable[[], list[Place]]  # its current calls, outermost first
+    cancel: Callable[[], object] | None = None  # None: a thread, which can only check `context.cancelled`
 
 
 async def awaited(call: Callable[[], object], serving: asyncio.Task[Any] | None) -> Outcome:
-    """Call, and await what comes back if it can be awaited. Runs as a task of its own.
+    """Make the call and, if it returns an awaitable, await that. Runs as a task of its own.
 
-    `serving` is the task that the whole bot runs in: where it is being cancelled too, the application ends, and a
-    CancelledError is no fault of this code. The runner knows by itself when it has cancelled this; any other
-    CancelledError is the code's own.
+    `serving` is the task that the whole bot runs in. If it is being cancelled, the application ends, and a
+    CancelledError is not the code's own. The runner itself knows when it has cancelled this.
     """
     try:
         value = call()
@@ -65,28 +64,28 @@ async def awaited(call: Callable[[], object], serving: asyncio.Task[Any] | None)
             value = await value
     except asyncio.CancelledError as error:
         return Stopped() if serving is not None and serving.cancelling() > 0 else Raised(error)
-    except BaseException as error:  # a value from here on: see above
+    except BaseException as error:  # returned as a value: see the module's docstring
         return Raised(error)
     return Returned(value)
 
 
 def called(call: Callable[[], object]) -> Outcome:
-    """Call, in a thread."""
+    """Make the call. Runs in a thread."""
     try:
         return Returned(call())
-    except BaseException as error:  # a value from here on: see above
+    except BaseException as error:  # returned as a value: see the module's docstring
         return Raised(error, in_thread=True)
 
 
 def in_thread(call: Callable[[], object], name: str, context: contextvars.Context) -> Running:
-    """Start plain code in a thread of its own. Loops of virtual time run it at once."""
+    """Start a plain function in a thread of its own. A loop with virtual time runs it at once instead."""
     threads = Threads(name)
     outcome = asyncio.get_running_loop().run_in_executor(threads, lambda: context.run(called, call))
     return Running(outcome, lambda: places_of(threads.frame()))
 
 
 def places_of_task(task: asyncio.Task[Any]) -> list[Place]:
-    """Where a coroutine stands, from its outermost call inwards."""
+    """Return a coroutine's current calls, outermost first."""
     places: list[Place] = []
     waiting: object = task.get_coro()
     while inspect.iscoroutine(waiting):
@@ -97,7 +96,7 @@ def places_of_task(task: asyncio.Task[Any]) -> list[Place]:
 
 
 class Threads(Executor):
-    """Daemon threads. Those of the standard library's pool are waited for when the process ends, however long."""
+    """Runs each call in a daemon thread. The standard library's pool would keep the process from ending."""
 
     _numbers = itertools.count(1)
 
@@ -106,7 +105,7 @@ class Threads(Executor):
         self._thread: threading.Thread | None = None
 
     def frame(self) -> FrameType | None:
-        """Where the thread stands."""
+        """Return the thread's current frame."""
         return None if self._thread is None else sys._current_frames().get(self._thread.ident or 0)
 
     def submit(
@@ -116,7 +115,7 @@ class Threads(Executor):
 
         def work() -> None:
             done.set_running_or_notify_cancel()
-            done.set_result(fn(*args, **kwargs))  # what `called` returns: it raises nothing
+            done.set_result(fn(*args, **kwargs))  # `fn` is `called`, which raises nothing
 
         self._thread = threading.Thread(target=work, name=f"{self._name}-{next(self._numbers)}", daemon=True)
         self._thread.start()

@@ -1,8 +1,8 @@
-"""Runs coroutines for callers that have no event loop: on one loop, in one thread, shared by all threads that call.
+"""Runs coroutines for callers without an event loop: on one loop in a thread of its own, shared by all callers.
 
-Theory. An event loop belongs to one thread, so calls from many threads must meet on a loop that is none of theirs.
-A fork copies the loop's memory but not its thread, and shares its sockets with the parent. So a forked child never
-touches the copy: it starts with a loop and connections of its own.
+Theory. An event loop belongs to one thread, so calls from several threads need a loop in a separate thread. A fork
+copies the loop's memory but not its thread, and shares its sockets with the parent. So a forked child never touches
+the copy: it starts its own loop and connections.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from typing import Any, TypeVar
 
 Value = TypeVar("Value")
 
-SIGNALS_SECONDS = 0.5  # a person who presses Ctrl-C should not notice
+SIGNALS_SECONDS = 0.5  # how often the main thread looks for Ctrl-C; a person should not notice the delay
 
 
 class Closed(RuntimeError):
-    """The loop was closed, before this call or while it waited."""
+    """The loop was closed before this call or during it."""
 
 
 class BackgroundLoop:
-    """An event loop in a daemon thread. The first call starts it; `close` ends it, or the end of the process.
+    """An event loop in a daemon thread. The first call starts it; `close` or the end of the process ends it.
 
     Args:
-        name: of the thread.
-        last: runs on the loop as the last thing, once for each loop that was started.
-        forked: is called in a forked child, where nothing of what ran on the loop may be used again.
+        name: the thread's name.
+        last: runs last on the loop, once for each loop that was started.
+        forked: called in a forked child, which must not use anything that ran on the loop.
     """
 
     def __init__(self, name: str, *, last: Callable[[], Coroutine[Any, Any, None]], forked: Callable[[], None]) -> None:
@@ -42,15 +42,15 @@ class BackgroundLoop:
         self._lock = threading.Lock()
         self._closed = False
         self._running: _Running | None = None
-        self.forks = 0  # how many forks lie between the process that made this and the one that looks
+        self.forks = 0  # forks between the process that made this and the current one
         _made.add(self)
 
     def run(self, coroutine: Coroutine[Any, Any, Value]) -> Value:
-        """Return what the coroutine returns; it is cancelled where the caller is interrupted.
+        """Run a coroutine and return its result. If the caller is interrupted, the coroutine is cancelled.
 
         Raises:
             Closed: the loop is closed, or was closed while the coroutine ran.
-            RuntimeError: called from the loop itself, which would wait for itself.
+            RuntimeError: called on the loop itself, which would wait for itself.
         """
         future: Future[Value] | None = None
         running: _Running | None = None
@@ -66,7 +66,7 @@ class BackgroundLoop:
         except CancelledError:
             raise Closed("the client was closed while this call waited") from None
         except BaseException:
-            # An interrupt comes between any two lines: only the loop knows whether the coroutine has begun.
+            # An interrupt may come between any two lines: only the loop knows whether the coroutine has begun.
             if running is None:
                 coroutine.close()
             elif future is None or not future.done():
@@ -74,16 +74,16 @@ class BackgroundLoop:
             raise
 
     def finish(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run what tidies up, without waiting: a generator's end may come in any thread, and on the loop itself."""
+        """Run a cleanup without waiting for it. A generator may end in any thread, and on the loop itself."""
         with self._lock:
             running = None if self._closed else self._running
             if running is not None:
                 asyncio.run_coroutine_threadsafe(coroutine, running.loop)
         if running is None:
-            coroutine.close()  # what it would tidy up went with the loop
+            coroutine.close()  # the loop is gone, and with it all that needs cleanup
 
     def close(self) -> None:
-        """Cancel what runs, run `last`, end the thread. A second time does nothing."""
+        """Cancel running calls, run `last`, end the thread. A second call does nothing."""
         with self._lock:
             if self._closed:
                 return
@@ -96,13 +96,14 @@ class BackgroundLoop:
             running.ended.result()
 
     def abandon(self) -> None:
-        """Do the same without waiting for it: for a finalizer, which may run in any thread at any time."""
+        """Do the same without waiting. For a finalizer, which may run in any thread at any time."""
         self._closed = True
         if self._running is not None:
             self._running.stop()
 
     def renew_in_child(self) -> None:
-        # The lock may have been held by a thread that does not exist here.
+        """Drop the parent's loop after a fork; the next call starts a new one."""
+        # A thread that does not exist in the child may have held the lock.
         self._lock = threading.Lock()
         self.forks += 1
         left, self._running = self._running, None
@@ -120,7 +121,7 @@ class _Running:
     """One loop and its thread."""
 
     def __init__(self, name: str, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        # Made here, so that a forked child knows which files the loop looked at.
+        # Made here, so that a forked child knows which files the loop watched.
         self._selector = selectors.DefaultSelector()
         self.loop = asyncio.SelectorEventLoop(self._selector)
         self.ended: Future[None] = Future()
@@ -132,15 +133,15 @@ class _Running:
         self.soon(self._stopping.set)
 
     def soon(self, callback: Callable[..., object], *arguments: object) -> None:
-        """Call it on the loop, unless that has ended."""
+        """Call it on the loop, unless the loop has ended."""
         with contextlib.suppress(RuntimeError):
             self.loop.call_soon_threadsafe(callback, *arguments)
 
     def let_go(self) -> None:
-        """Give up, in a forked child, what is the parent's.
+        """Let go, in a forked child, of the parent's files.
 
-        Neither loop nor selector is told: the selector's file is the parent's too, and would forget the parent's
-        connections. Each file is replaced rather than closed, because objects that hold its number live on.
+        Do not close the loop or unregister from the selector: the selector's file is shared with the parent, which
+        would lose its connections. Files are replaced, not closed: objects that hold their numbers still exist.
         """
         nothing = os.open(os.devnull, os.O_RDWR)
         try:
@@ -171,8 +172,8 @@ class _Running:
 
 
 def _result(future: Future[Value]) -> Value:
-    # A signal that comes just before a lock is waited for does not wake its waiter (and on Windows none does): the
-    # main thread, to which signals come, looks up now and then.
+    # A signal that comes just before a wait does not end it (on Windows no signal does). Signals are handled in the
+    # main thread, so that one waits in short steps.
     timeout = SIGNALS_SECONDS if threading.current_thread() is threading.main_thread() else None
     while not wait([future], timeout).done:
         pass
@@ -180,7 +181,7 @@ def _result(future: Future[Value]) -> Value:
 
 
 def _forget(coroutine: Coroutine[Any, Any, Any]) -> None:
-    """Cancel the task that runs it, or see to it that none ever does."""
+    """Cancel the task that runs this coroutine; if there is none, close the coroutine."""
     for task in asyncio.all_tasks():
         if task.get_coro() is coroutine:
             task.cancel()
@@ -192,8 +193,8 @@ _made: weakref.WeakSet[BackgroundLoop] = weakref.WeakSet()
 
 
 def _in_forked_child() -> None:
-    for each in list(_made):
-        each.renew_in_child()
+    for loop in list(_made):
+        loop.renew_in_child()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks

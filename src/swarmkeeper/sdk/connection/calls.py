@@ -1,7 +1,7 @@
-"""One call to the orchestrator, told as JSON, tried again where that is safe. What is said is the caller's business.
+"""Makes one call to the orchestrator in JSON and retries it. Knows nothing of the call's content.
 
-Trying again is harmless throughout: reads change nothing, commands carry an Idempotency-Key, reports and claims have
-replay rules of their own, and a 429 or 503 says that nothing was done.
+Every retry is safe: reads change nothing, commands carry an Idempotency-Key, reports and claims have their own replay
+rules, and a 429 or 503 says that nothing was done.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ Value = TypeVar("Value")
 
 _KEY_VARIABLES = ("SWARMKEEPER_API_KEY", "SWARMKEEPER_API_KEY_FILE")
 URL_DEFAULT = "http://127.0.0.1:7700"
-# Above the time that an answer may be held back on purpose; a commit takes milliseconds, a stalled disk some seconds.
+# Added to the time that an answer may wait on purpose. A commit takes milliseconds, a stalled disk some seconds.
 ANSWER_SECONDS_MAX = 15.0
 PATIENCE_SECONDS = 30.0
-# The server sends a comment each 15 s; three missed ones mean that the stream is dead.
+# The server sends a comment every 15 s: after three missed ones the stream is dead.
 STREAM_SILENCE_SECONDS_MAX = 45.0
 
 
@@ -45,11 +45,11 @@ class Credential:
     def of(
         cls, api_key: str | None, api_key_file: str | os.PathLike[str] | None, kept: KeptServer | None = None
     ) -> Credential:
-        """What was passed, else SWARMKEEPER_API_KEY, else the file that SWARMKEEPER_API_KEY_FILE names, else `kept`.
+        """Take the key passed, else SWARMKEEPER_API_KEY, else the file SWARMKEEPER_API_KEY_FILE names, else `kept`.
 
         Raises:
             OSError: the file cannot be read.
-            ValueError: this is no key.
+            ValueError: it is not a valid key.
         """
         if api_key is not None:
             return cls(api_key, None)
@@ -72,7 +72,7 @@ class Credential:
         return self._file is not None
 
     def reread(self) -> bool:
-        """True if the file now holds another key. A file that is being replaced counts as unchanged."""
+        """Read the file again; True if it holds another key now. An unreadable file counts as unchanged."""
         if self._file is None:
             return False
         try:
@@ -92,32 +92,38 @@ def _read_key(file: Path) -> str:
 
 
 def _checked(key: str | None) -> str | None:
-    """The same, where a header can carry it."""
+    """Return the key.
+
+    Raises:
+        ValueError: a header cannot carry it.
+    """
     if key is not None and not all("!" <= letter <= "~" for letter in key):
-        raise ValueError("the API key is none: it has ASCII letters alone, without spaces")
+        raise ValueError("the API key is invalid: it must consist of ASCII characters without spaces")
     return key
 
 
 def kept_for(url: str, servers: Sequence[KeptServer]) -> KeptServer | None:
-    """The nearest file of a folder with a key for this address. One that stands beside another address is for that."""
+    """Return the nearest file with a key for this URL. A file's key is only for the URL in that file, if it has one."""
     return _first(
         server for server in servers if server.has_key and (server.url is None or server.url.rstrip("/") == url)
     )
 
 
 def _first(found: Iterable[Value | None]) -> Value | None:
-    return next((one for one in found if one is not None), None)
+    return next((value for value in found if value is not None), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
+    """The answer of a call: 2xx or 304."""
+
     status: int
     headers: Mapping[str, str]  # names in lower case
     body: Json
 
 
 class Calls:
-    """The way to one orchestrator with one key. Shared by any number of bots and clients of a process."""
+    """Makes calls to one orchestrator with one key. Any number of bots and clients of a process may share it."""
 
     def __init__(
         self,
@@ -130,7 +136,7 @@ class Calls:
     ) -> None:
         named = url or os.environ.get("SWARMKEEPER_URL")
         has_key = api_key is not None or api_key_file is not None or any(map(os.environ.get, _KEY_VARIABLES))
-        # A transport of one's own leads where its author chose, and a simulation must not depend on where it is run.
+        # With a transport that was passed in, the folder's files do not matter: it chose its server itself.
         kept = [] if transport is not None or (named and has_key) else kept_servers(Path())
         self.url = (named or _first(server.url for server in kept) or URL_DEFAULT).rstrip("/")
         self.credential = Credential.of(api_key, api_key_file, kept_for(self.url, kept))
@@ -138,7 +144,7 @@ class Calls:
         self.chance = chance or chances.real()
 
     def for_another_loop(self) -> Calls | None:
-        """The same way for use on another event loop; None where the transport is bound to the loop it is used on."""
+        """Return the same for another event loop; None if the transport is bound to one loop."""
         make = getattr(self.transport, "for_another_loop", None)
         transport: Transport | None = None if make is None else make()
         if transport is None:
@@ -161,13 +167,21 @@ class Calls:
         trouble: Callable[[ApiError, int], None] | None = None,
         texts: bool = False,
     ) -> Answered:
-        """The answer, if it is 2xx or 304. `patience`: for how many seconds of trouble to try again; 0 is once.
+        """Make a call and return its answer, if that is 2xx or 304.
 
-        With `texts`, an answer that says itself that it is another kind of text than JSON is good too, as a string.
-        `trouble` hears of each try that came to nothing and will be repeated, with its number.
+        Args:
+            method: such as GET.
+            path: from the root of the API, without query.
+            body: sent as JSON; None: no body.
+            query: parameters; None is left out, a list repeats its name.
+            headers: in addition to the usual ones.
+            wait_seconds: how long the server may hold the answer back (a long poll).
+            patience: for how many seconds to retry; 0: never.
+            trouble: called with each error that will be retried, and the number of the attempt.
+            texts: accept an answer of another content type than JSON, too, as a string.
 
         Raises:
-            ApiError: of the family that says what to do about it.
+            ApiError: the subclass says how to react.
         """
         loop = asyncio.get_running_loop()
         encoded = None if body is None else encode(body)
@@ -180,7 +194,7 @@ class Calls:
                 timeout = wait_seconds + ANSWER_SECONDS_MAX
                 return await self._once(method, full_path, encoded, headers or {}, timeout, texts=texts)
             except Unauthenticated:
-                # A rotated key is on disk before the old one stops: read it and go on as if nothing had been.
+                # A rotated key is on disk before the old one expires: read it and retry at once.
                 if not self.credential.reread():
                     raise
             except ApiError as error:
@@ -208,7 +222,11 @@ class Calls:
     def stream(
         self, path: str, query: Mapping[str, object], last_event_id: str | None
     ) -> AbstractAsyncContextManager[Streamed]:
-        """One SSE connection, refused as `call` refuses. Resuming is the caller's business."""
+        """Open one SSE connection. The caller resumes a broken one by `last_event_id`.
+
+        Raises:
+            ApiError: as for `call`.
+        """
         return self._stream(path + _query_string(query), last_event_id)
 
     @asynccontextmanager
@@ -235,16 +253,16 @@ class Calls:
 
 
 def encode(body: Json) -> bytes:
-    """As the orchestrator takes it.
+    """Encode a request body as JSON.
 
     Raises:
-        ValueError, TypeError: not JSON (NaN, a lone surrogate, a type JSON does not have).
+        ValueError, TypeError: it has no JSON form (NaN, a lone surrogate, an unknown type).
     """
     return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
 def is_json(headers: Mapping[str, str]) -> bool:
-    """Whether an answer says that it is JSON, or does not say what it is."""
+    """Whether the content type of an answer is JSON or missing."""
     return "json" in headers.get("content-type", "json")
 
 
@@ -255,13 +273,13 @@ def _decode(answer: Response) -> Json:
         return json.loads(answer.body)
     except ValueError:
         if 200 <= answer.status < 300:
-            # Half an answer, or somebody else's: what the call did is not known, as when none came.
+            # A truncated answer, or another server's: as without an answer, the call may have had its effect.
             raise Unreachable("unreachable", "the answer is not JSON: is this the orchestrator's URL?") from None
         return None
 
 
 def _query_string(query: Mapping[str, object] | None) -> str:
-    """None is left out; of a list each entry is told under the same name."""
+    """Encode a query: None is left out, a list repeats its name."""
     pairs = [
         (name, str(each).lower() if isinstance(each, bool) else str(each))
         for name, value in (query or {}).items()

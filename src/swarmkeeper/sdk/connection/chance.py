@@ -1,13 +1,13 @@
-"""The one place of the SDK where chance comes from: jitter of pauses, and keys that make retries safe."""
+"""The SDK's only source of randomness: jitter of pauses, and keys that make retries safe."""
 
 from __future__ import annotations
 
-import random  # noqa: TID251 - the marked place; all else receives a Chance
+import random  # noqa: TID251 - the only place; all other code receives a Chance
 from typing import Protocol
 
 
 class Chance(Protocol):
-    """What `random.Random` offers and the SDK needs: pass a seeded one for runs that repeat exactly."""
+    """The part of `random.Random` that the SDK uses. Pass a seeded one to repeat a run exactly."""
 
     def random(self) -> float: ...
 
@@ -15,18 +15,18 @@ class Chance(Protocol):
 
 
 def real() -> Chance:
-    """From the operating system, so that processes forked from one parent do not draw the same."""
+    """Return the operating system's randomness: processes forked from one parent must not draw the same numbers."""
     return random.SystemRandom()
 
 
 def pause(chance: Chance, attempt: int, *, first: float = 0.2, most: float = 15.0) -> float:
-    """Seconds to wait before the n-th retry (from 1): exponential, full jitter.
+    """Return the seconds to wait before retry number `attempt` (from 1): exponential backoff with full jitter.
 
-    Full jitter, because a fleet that lost its server together must not come back together.
+    Full jitter, so that bots which lost their server at once do not come back at once.
     """
     return chance.random() * min(most, first * 2.0 ** min(attempt, 30))
 
 
 def token(chance: Chance) -> str:
-    """A word nobody has used before."""
+    """Return a new unique word."""
     return f"{chance.getrandbits(128):032x}"

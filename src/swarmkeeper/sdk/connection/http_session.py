@@ -1,4 +1,4 @@
-"""The aiohttp session of the default transport: its limits, its certificates, and what it leaves out."""
+"""Opens the aiohttp session of the default transport: limits, certificates, proxy."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
-# The orchestrator closes an idle connection after 75 s, many proxies after 60: the client must be the first.
+# The orchestrator closes an idle connection after 75 s, many proxies after 60 s: the client must close it first.
 IDLE_SECONDS_MAX = 50.0
 HEADER_BYTES_MAX = 64 * 1024
 
 
 class Connector(aiohttp.TCPConnector):
-    """Keeps connections. It logs nothing when it is dropped without being closed, as a plain socket does."""
+    """Keeps connections. Like a plain socket, it logs nothing if it is dropped without being closed."""
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> Connection:
-        """Return a connection on which nothing waits: an answer that nobody asked for is not the answer to this."""
+        """Return a connection without unread bytes: they would be taken for the answer to this request."""
         while True:
             connection = await super().connect(req, traces, timeout)
             if connection.protocol is None or not connection.protocol.should_close:
@@ -33,16 +33,18 @@ class Connector(aiohttp.TCPConnector):
             connection.close()
 
     def __del__(self, _warnings: Any = None) -> None:
-        """Leave the connections to the transports of asyncio: each closes its own, with a ResourceWarning."""
+        """Do nothing: asyncio's transports close their connections, with a ResourceWarning."""
 
 
 def open_session(*, secure: bool, proxy: str | None) -> aiohttp.ClientSession:
-    """Return a session for the running event loop. A request's `trace_request_ctx` may be a list: it gets an entry
-    when the request goes over a kept connection."""
+    """Return a session for the running event loop.
+
+    If a request's `trace_request_ctx` is a list, it gets an entry when the request goes over a kept connection.
+    """
     watch = aiohttp.TraceConfig()
     watch.on_connection_reuseconn.append(_note_reuse)
     return aiohttp.ClientSession(
-        # Without a limit: a heartbeat must not wait until one of many parked polls gives its connection back.
+        # No limit: a heartbeat must not wait for a connection while long polls hold them all.
         connector=Connector(limit=0, keepalive_timeout=IDLE_SECONDS_MAX, ssl=_trusted() if secure else True),
         cookie_jar=aiohttp.DummyCookieJar(),
         proxy=proxy,
@@ -61,7 +63,7 @@ async def _note_reuse(session: aiohttp.ClientSession, context: SimpleNamespace, 
 def _trusted() -> ssl.SSLContext:
     """Return the rules for the server's certificate: SSL_CERT_FILE or SSL_CERT_DIR, else what the system trusts."""
     if sys.platform in {"win32", "darwin"} and not (os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")):
-        import truststore  # there, Python's own default does not see what the system trusts
+        import truststore  # on these systems Python's default does not use the system's certificates
 
         return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     return ssl.create_default_context()

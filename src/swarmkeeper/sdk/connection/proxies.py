@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-# A proxy for the outside world is of no use, and often fatal, on the way to one's own machine.
+# A proxy cannot reach this machine's own loopback address.
 OWN_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
 
 

@@ -1,9 +1,9 @@
-"""How bytes get to the orchestrator and back. Knows HTTP and nothing of what is said in it.
+"""Carries HTTP requests to the orchestrator. Knows nothing of their content.
 
-`Transport` is the seam: the default goes over the network, a test or an embedding application passes its own. One that
-has a method `for_another_loop() -> Transport` lets bots speak with the orchestrator on a thread of their own.
+`Transport` is the interface: the default uses the network; a test or an embedding application passes its own. With a
+method `for_another_loop() -> Transport`, bots can call the orchestrator from a thread of their own.
 
-The default uses aiohttp. Measured with one bot, a call by httpx2 costs it about twice as much processor time.
+The default uses aiohttp. Measured with one bot, a call by httpx2 takes about twice as much processor time.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     import aiohttp
 
 CONNECT_SECONDS_MAX = 10.0
-# A body that is no longer than this fits into the buffers on the way: it is sent at once.
+# A body up to this size fits into the buffers on the way: it is sent at once.
 PIECE_BYTES = 64 * 1024
-# The library repeats these by itself when a kept connection turns out to be closed.
+# aiohttp repeats these by itself if a kept connection turns out to be closed.
 REPEATED_BY_LIBRARY = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
 
@@ -44,7 +44,7 @@ class Streamed:
 
 
 class Transport(Protocol):
-    """Carries one request. Raises `Unreachable` when no whole answer came, whatever the cause."""
+    """Carries requests. Raises `Unreachable` if no whole answer came, whatever the cause."""
 
     async def request(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout: float
@@ -53,16 +53,16 @@ class Transport(Protocol):
     def stream(
         self, method: str, path: str, headers: Mapping[str, str], timeout: float
     ) -> AbstractAsyncContextManager[Streamed]:
-        """`timeout` bounds each silence within the stream, not the whole of it."""
+        """Open a stream. `timeout` (seconds) bounds each silence within the stream, not the whole of it."""
         ...
 
     async def aclose(self) -> None: ...
 
 
 class HttpTransport:
-    """Over the network, with connections kept alive. One is enough for any number of bots in a process.
+    """Carries requests over the network and keeps connections. One serves any number of bots in a process.
 
-    `timeout` bounds each silence, in seconds: a long body may take longer while it makes progress, either way.
+    `timeout` bounds each silence, in seconds: a long body may take longer in either direction while bytes flow.
     """
 
     def __init__(self, url: str) -> None:
@@ -75,12 +75,12 @@ class HttpTransport:
         self._secure = parts.scheme == "https"
         self._proxy = proxy_for(parts.scheme, parts.hostname)
         self._session: aiohttp.ClientSession | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None  # the one that the session's connections belong to
+        self._loop: asyncio.AbstractEventLoop | None = None  # the loop that the session's connections belong to
         self._forget: weakref.finalize[..., HttpTransport] | None = None
 
     def for_another_loop(self) -> HttpTransport | None:
-        """Another one to the same place: connections belong to the event loop that opened them."""
-        return HttpTransport(self._url) if type(self) is HttpTransport else None  # how to make another class is its own
+        """Return a transport to the same URL for another event loop; None for a subclass, which may need more."""
+        return HttpTransport(self._url) if type(self) is HttpTransport else None
 
     async def request(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout: float
@@ -94,11 +94,11 @@ class HttpTransport:
         import aiohttp
 
         try:
-            kept: list[bool] = []  # gets an entry if the request went over a kept connection
+            kept: list[bool] = []  # not empty if the request went over a kept connection
             try:
                 return await self._exchange(method, path, headers, body, timeout, kept)
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                # A kept connection may be closed just as a request leaves. That says nothing of the server.
+                # The server may close a kept connection just as a request leaves: try once on a new one.
                 if not kept or method in REPEATED_BY_LIBRARY:
                     raise
             return await self._exchange(method, path, headers, body, timeout, [])
@@ -120,11 +120,11 @@ class HttpTransport:
         async with asyncio.timeout(timeout) as silence:
             sent = {**headers, "content-length": str(len(body))}
             answer = await self._begin(method, path, sent, _pieces(body, silence, timeout), timeout, kept)
-            silence.reschedule(None)  # the library watches over the answer
+            silence.reschedule(None)  # aiohttp times the answer
             try:
                 return Response(answer.status, _lowered(answer.headers), await answer.read())
             finally:
-                answer.close()  # a server that refuses a long body leaves the rest unread
+                answer.close()  # a server that refuses a long body does not read the rest: do not keep the connection
 
     async def _begin(
         self,
@@ -135,7 +135,7 @@ class HttpTransport:
         timeout: float,
         kept: list[bool] | None = None,
     ) -> aiohttp.ClientResponse:
-        """Send a request; return when the head of its answer is here."""
+        """Send a request and return once the head of the answer has arrived."""
         import aiohttp
         from yarl import URL
 
@@ -172,8 +172,8 @@ class HttpTransport:
             self._forget()
 
     def _opened(self) -> aiohttp.ClientSession:
-        """Return the session of the running loop. It may be another loop than the last time."""
-        # Imported here: an author who passes another transport needs no HTTP library.
+        """Return the session of the running loop, which may differ from the last call's."""
+        # Imported here: with another transport no HTTP library is needed.
         from swarmkeeper.sdk.connection.http_session import open_session
 
         here = asyncio.get_running_loop()
@@ -181,16 +181,16 @@ class HttpTransport:
             if self._forget is not None:
                 self._forget()
             self._session, self._loop = open_session(secure=self._secure, proxy=self._proxy), here
-            # Without this the library logs an error when somebody drops a client and does not close it.
+            # Without this, aiohttp logs an error for a client that is dropped without being closed.
             self._forget = weakref.finalize(self, self._session.detach)
         return self._session
 
 
 async def _pieces(body: bytes, silence: asyncio.Timeout, timeout: float) -> AsyncIterator[bytes]:
-    """Yield a long body and put the timeout off with each piece that the network has taken."""
+    """Yield a long body in pieces; restart the timeout with each piece that the network takes."""
     loop = asyncio.get_running_loop()
     for begin in range(0, len(body), PIECE_BYTES):
-        if silence.when() is not None:  # None: the answer has come already
+        if silence.when() is not None:  # None: the answer has arrived already
             silence.reschedule(loop.time() + timeout)
         yield body[begin : begin + PIECE_BYTES]
     silence.reschedule(None)
@@ -206,7 +206,7 @@ def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _unreachable(error: Exception, url: str) -> Unreachable:
-    cause = getattr(error, "os_error", error)  # what kept the library from connecting
-    # The type alone: messages of network libraries may hold addresses with credentials of proxies. Ours holds none.
+    cause = getattr(error, "os_error", error)  # why aiohttp could not connect
+    # The type only: messages of network libraries may hold proxy URLs with credentials. Our own URL holds none.
     detail = f"no answer from the orchestrator at {url} ({type(cause).__name__})"
     return Unreachable("unreachable", detail, retryable=True)

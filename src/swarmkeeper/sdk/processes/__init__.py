@@ -1,1 +1,1 @@
-"""Child processes: of isolated attempts and of programs that a bot runs; and the end of the bot's own."""
+"""Child processes for isolated attempts and for programs that a bot runs; and ending the bot's own process."""

@@ -1,8 +1,8 @@
-"""Ends a process that runs bots when a signal asks for it, also where code of the bots' author hangs.
+"""Ends a process that runs bots on a signal, even if the author's code hangs.
 
-Signals are heard by the main thread and handed to a thread of this file, which tells the orchestrator's side
-(sides.py): the bots finish or give back what they hold, whatever the author's loop does. When all is given back and
-the author's code still keeps the process from ending, the process is ended without it: a supervisor waits for it.
+The main thread receives signals and passes them to a thread of this module, which stops the orchestrator's side
+(sides.py): the bots finish or give back their work, whatever the author's loop does. If the author's code then still
+keeps the process from ending, this thread ends the process, because a supervisor waits for that.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from typing import Any, Literal, Self
 
 log = logging.getLogger("swarmkeeper.bot")
 
-# Between the moment when everything is given back and that at which the process is ended: an ordinary clean-up.
+# How long the process may go on after all work is given back: enough for an ordinary clean-up.
 ENDING_SECONDS = 5.0
-# Between a second signal and the same: giving back takes this long at most, where the orchestrator does not answer.
+# The same after a second signal: giving work back takes at most this long if the orchestrator does not answer.
 AT_ONCE_SECONDS = 8.0
 _FLUSH_SECONDS = 0.5
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-Heard = int | Literal["over", "returned"]  # a signal; the bots have ended; `run` has returned
+Heard = int | Literal["over", "returned"]  # a signal number; the bots have ended; `run` has returned
 
 
 class Ender:
-    """Hears signals while it is entered. The first stops the bots, the second does so at once."""
+    """Handles signals while it is entered. The first drains the bots; the second makes them give back their work."""
 
     def __init__(self) -> None:
-        # Unlike any other queue and lock, one that may be written to by a signal handler in the middle of writing.
+        # The only queue that is reentrant: a signal handler may put while the main thread puts.
         self._heard: queue.SimpleQueue[Heard] = queue.SimpleQueue()
         self._steps: list[Callable[[], None]] = []
         self._signals = 0
@@ -63,25 +63,25 @@ class Ender:
         return self._signals > 1
 
     def tell(self, stop: Callable[[], None], stop_at_once: Callable[[], None]) -> None:
-        """What the first signal and the second are to do. Signals that came before count."""
+        """Set what the first and the second signal do. Signals that came before count."""
         with self._lock:
             self._steps = [stop, stop_at_once]
             for step in self._steps[: self._signals]:
                 step()
 
     def over(self) -> None:
-        """The bots have ended: nothing is held any more."""
+        """Note that the bots have ended and hold no work."""
         self._heard.put("over")
 
     def _hear(self, number: int, _frame: FrameType | None) -> None:
         if os.getpid() == self._process:
             self._heard.put(number)
-        else:  # a process that the author's code forked: it has no thread that hears
+        else:  # a process that the author's code forked, without the thread
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
     def _live(self) -> None:
-        patience: float | None = None  # None: nothing is to end yet
+        patience: float | None = None  # seconds until the process is ended; None: not yet
         while True:
             try:
                 heard = self._heard.get(timeout=patience)
@@ -106,7 +106,7 @@ class Ender:
         return patience if self._signals == 1 else AT_ONCE_SECONDS
 
     def _end(self) -> None:
-        """End the process where it stands: a thread, or the loop, will not."""
+        """End the process at once: a thread or the loop of the author's code does not end."""
         os.write(2, b"swarmkeeper: code of the bot does not end; the process is ended without it\n")
         flushing = threading.Thread(target=_flush, daemon=True)
         flushing.start()
@@ -115,10 +115,10 @@ class Ender:
 
 
 def run_through(main: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine to its end on a new event loop, whatever tasks beside it do.
+    """Run a coroutine to its end on a new event loop, whatever other tasks do.
 
-    A `sys.exit()` in a task that the author's code made is raised out of the loop by asyncio, and so would end
-    everything; here it is the end of that task alone, and whoever awaits the task is told. So is `loop.stop()`.
+    asyncio raises a `sys.exit()` of any task out of the loop, which would end everything. Here it ends only the task
+    that the author's code made; who awaits that task gets the exception. `loop.stop()` does not end the loop, either.
     """
     with asyncio.Runner() as runner:
         loop = runner.get_loop()

@@ -1,19 +1,20 @@
-"""Whether this process is a child that imports its bot for one attempt (isolated.py), and what must not be done then.
-Imports nothing, so that everything may ask.
+"""Says whether this process is a child that is importing its bot for one attempt (isolated.py).
+
+Imports nothing, so that every module may import it.
 """
 
 importing = False
 
 
 class NotTheSame(Exception):
-    """The bot that was made here differs from the one that its parent has."""
+    """The bot made in the child differs from its parent's."""
 
 
 def refuse_to_serve() -> None:
-    """Keep a file that serves its bot from doing so in each child.
+    """Keep a file that runs its bot from doing so in each child.
 
     Raises:
-        RuntimeError: it is imported by one.
+        RuntimeError: a child is importing the file.
     """
     if importing:
         raise RuntimeError(

@@ -1,5 +1,6 @@
-"""The child's side of `isolation = "process"`: makes the bot, does one attempt, says how it went, and ends. See
-isolation.py, which starts it.
+"""The child's side of `isolation = "process"`: makes the bot, does one attempt, sends its answer, and ends.
+
+isolation.py starts it.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ from swarmkeeper.wire.answers import BotMessage
 
 Json = Any
 
-# Out of the way of code that closes or writes to the first few files, or all that it believes to be its own.
+# A high file number: some code closes or writes to low numbers that it believes to be its own.
 _FILE_MIN = 900
 
 
 class Pipe:
-    """Where this process speaks to its bot. One frame is one line of JSON."""
+    """The pipe to the bot's process. Each message is one line of JSON."""
 
     def __init__(self, file: int) -> None:
         self._file = file
@@ -51,12 +52,12 @@ class Pipe:
         self._lock = threading.Lock()
 
     def say(self, kind: str, value: Json) -> None:
-        """Say it.
+        """Send a message.
 
         Raises:
-            ValueError, TypeError: it is not JSON.
-            RuntimeError: this is a fork of the process that the attempt runs in.
-            SystemExit: the pipe is no longer there.
+            ValueError, TypeError: `value` has no JSON form.
+            RuntimeError: this process is a fork of the attempt's process.
+            SystemExit: the pipe is closed.
         """
         if os.getpid() != self._process:
             raise RuntimeError("the context of an attempt cannot be used in a process that was forked")
@@ -70,7 +71,7 @@ class Pipe:
 
 
 class ChildsContext(Context):
-    """Checks what is said here, at the line that says it, and says it in the bot's process."""
+    """A context that checks each report here, at the author's line, and sends it to the bot's process."""
 
     _pipe: Pipe
 
@@ -99,7 +100,7 @@ class ChildsContext(Context):
 
 
 def main(results: int) -> None:
-    """Serve one attempt. `results` is the file on which the bot listens; work comes on stdin."""
+    """Do one attempt. `results` is the number of the file that the bot's process reads; work comes on stdin."""
     faulthandler.enable()
     pipe = Pipe(_out_of_the_way(results))
     work = os.fdopen(_out_of_the_way(0), "rb")
@@ -108,30 +109,30 @@ def main(results: int) -> None:
         os.dup2(nothing, 0)
         os.close(nothing)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # they are what the interpreter made
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # the interpreter's own streams
     setup = _read(work)
-    assert isinstance(setup, Setup), "the first that comes"
+    assert isinstance(setup, Setup), "the first message"
     sys.argv = list(setup.argv)
     in_child.importing = True
     try:
         bot = _made(setup.origin)
         code = bot.code()
-    except BaseException as error:  # SystemExit, too: of a file that parses arguments when it is imported
+    except BaseException as error:  # also SystemExit, from a file that parses arguments when it is imported
         traceback.print_exc()
         pipe.say("ready", f"the bot cannot be made in a child process: {type(error).__name__}: {error}")
         return
     in_child.importing = False
     pipe.say("ready", None)
     job = _read(work)
-    if isinstance(job, Job):  # None: the bot has no work for this process any more
+    if isinstance(job, Job):  # None: the bot needs this process no more
         _Attempt(pipe, bot, code, job).run(work)
 
 
 def _out_of_the_way(file: int) -> int:
-    """The same file under a number that nobody expects, and that no program inherits."""
+    """Move a file to a high number that other code does not use and that no program inherits."""
     try:
         moved = fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, _FILE_MIN)
-    except OSError:  # so many files are not allowed here
+    except OSError:  # above the limit of open files
         moved = fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, 3)
     if file != 0:
         os.close(file)
@@ -139,11 +140,11 @@ def _out_of_the_way(file: int) -> int:
 
 
 def _read(work: BinaryIO) -> object:
-    """The next thing that the bot says; None at the end."""
+    """Read the next message from the bot's process; None at the end."""
     length = work.read(8)
     if len(length) < 8:
         return None
-    return pickle.loads(work.read(int.from_bytes(length, "big")))  # noqa: S301 - from the process that started this one
+    return pickle.loads(work.read(int.from_bytes(length, "big")))  # noqa: S301 - from the parent process
 
 
 # ---- making the bot --------------------------------------------------------------------------------------------------
@@ -159,8 +160,8 @@ def _made(origin: Origin) -> BaseBot:
         arguments, named = pickle.loads(origin.arguments)  # noqa: S301 - as above
         bot: object = found(*arguments, **named)
     else:
-        bot = executor(found)  # type: ignore[call-overload]  # what a bot was made of in the parent
-    assert isinstance(bot, BaseBot), "it is one in the parent"
+        bot = executor(found)  # type: ignore[call-overload]  # the function that the parent's bot was made of
+    assert isinstance(bot, BaseBot), "it is a bot in the parent"
     for name, value in pickle.loads(origin.settings).items():  # noqa: S301 - as above
         setattr(bot, name, value)
     missing = origin.attributes - set(vars(bot)) - OURS - set(bots.settings_of(bot))
@@ -173,14 +174,14 @@ def _made(origin: Origin) -> BaseBot:
 
 
 def _module(origin: Origin) -> ModuleType:
-    """The author's module, imported under its own name where that leads to the same file."""
+    """Import the author's module, under its own name if that finds the same file."""
     if origin.module == "__main__":
-        # Not under that name again: what stands behind `if __name__ == "__main__":` must not run here.
+        # Not under that name: code under `if __name__ == "__main__":` must not run here.
         module = _from_file(origin, "__mp_main__")
     else:
         module = _by_name(origin)
     if origin.main:
-        sys.modules["__main__"] = module  # as what was pickled there calls it
+        sys.modules["__main__"] = module  # pickled objects refer to it by this name
     return module
 
 
@@ -199,7 +200,7 @@ def _same(one: str, other: str) -> bool:
 
 
 def _from_file(origin: Origin, name: str) -> ModuleType:
-    assert origin.file is not None, "the parent has looked"
+    assert origin.file is not None, "the parent has checked it"
     spec = spec_from_file_location(name, origin.file)
     if spec is None or spec.loader is None:
         raise ImportError(f"{origin.file} is no Python file")
@@ -214,7 +215,7 @@ def _from_file(origin: Origin, name: str) -> ModuleType:
 
 @dataclasses.dataclass
 class _Lease:
-    """What preparing an answer asks of one."""
+    """The lease, as far as preparing.py needs it."""
 
     kind: Kind
     lease_id: str
@@ -238,8 +239,8 @@ class _Attempt:
         signal.signal(signal.SIGTERM, self._unwanted)
         outcome = self._outcome()
         if os.getpid() != self._process:
-            os._exit(0)  # a fork of this process that came back from the author's code: the answer is not its to give
-        # From here on the bot tells this process to end; what its code registered for that has its time.
+            os._exit(0)  # the author's code forked, and the fork returned: only the original process answers
+        # The bot's process sends SIGTERM once it has the answer; exit handlers still run.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         self._outbox.end_commands()
         match outcome:
@@ -255,7 +256,7 @@ class _Attempt:
             if not (isinstance(outcome, Returned) and inspect.isawaitable(outcome.value)):
                 return outcome
             returned = outcome.value
-            call = lambda: returned  # noqa: E731 - as short as it is
+            call = lambda: returned  # noqa: E731 - shorter than a def
         return asyncio.run(self._awaited(call))
 
     async def _awaited(self, call: Callable[[], object]) -> Outcome:
@@ -265,7 +266,7 @@ class _Attempt:
 
     def _cancel(self) -> None:
         self._outbox.cancel()
-        assert self._task is not None, "it is what the signal is for"
+        assert self._task is not None, "the handler is set after the task"
         self._task.cancel()
 
     def _unwanted(self, _number: int, _frame: FrameType | None) -> None:
@@ -274,7 +275,7 @@ class _Attempt:
 
     def _listen(self, work: BinaryIO) -> None:
         while (message := _read(work)) is not None:
-            assert isinstance(message, BotMessage), "nothing else comes during an attempt"
+            assert isinstance(message, BotMessage), "only messages come during an attempt"
             self._outbox.heard(message)
 
     def _answer(self, answer: Done | Failed | Later | Ask) -> None:

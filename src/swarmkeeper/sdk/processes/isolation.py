@@ -1,11 +1,11 @@
-"""Runs each attempt of an executor in a child process of its own: the bot's side of `isolation = "process"`. The
-child's side is isolated.py.
+"""Runs each attempt of an executor in a child process: the parent's side of `isolation = "process"`. The child's side
+is isolated.py.
 
-Theory. A child is started ahead, imports the author's file, makes the bot, and waits for one attempt; then it ends, and
-another takes its place. It is spawned, not forked: a copy of a process with threads may hold locks that nobody frees.
-It runs under the supervisor that commands have, so that it ends with all that it started, whatever happens to either
-side. Work goes to it by its stdin, pickled; what comes back on a pipe of its own is JSON, and is not trusted: the code
-in there may have written anything anywhere.
+Theory. A child is started in advance, imports the author's file, makes the bot, waits for one attempt, does it, and
+ends; another child replaces it. It is spawned, not forked: a copy of a process with threads may hold locks that no
+thread frees. It runs under the supervisor that commands have, so it ends with all that it started, whatever happens to
+parent or child. The parent sends work to its stdin, pickled. Answers come back as JSON on a pipe of their own and are
+not trusted: the code in the child may write to any of its files.
 """
 
 from __future__ import annotations
@@ -41,43 +41,43 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("swarmkeeper.bot")
 
-# What a child may say in one go. The largest output that is taken has a tenth of it.
+# The longest frame from a child: more than ten times the largest output.
 FRAME_BYTES_MAX = 128 * 1024 * 1024
-# The path comes first: this package may lie on a part of it that only this process knows.
+# Set sys.path first: only the parent may know the entry that holds this package.
 _BOOT = """
 import json, sys
 sys.path[:] = json.loads(sys.argv.pop())
 from swarmkeeper.sdk.processes.isolated import main
 main(int(sys.argv[1]))
 """
-_LAST_LINES = 200  # kept of what a child writes: a stack is told outermost last
+_LAST_LINES = 200  # kept of a child's output: enough for the stack that faulthandler writes
 _WORDS_MAX = 500
 _FRAME = re.compile(r'  File "(?P<file>.*)", line (?P<line>\d+) in (?P<name>.*)')
-OURS = {"_session", "_made_with"}  # attributes that are not the author's
+OURS = {"_session", "_made_with"}  # attributes that the SDK sets
 Json = Any
 ANSWERS: dict[str, type[Done | Failed | Later | Ask]] = {each.__name__: each for each in (Done, Failed, Later, Ask)}
 
 
 class CannotIsolate(ValueError):
-    """A child process could not make this bot; the message says what to change."""
+    """A child process cannot make this bot; the message says what to change."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """How a child process comes to the bot that its parent has."""
+    """How a child process makes the parent's bot."""
 
     module: str
-    main: bool  # the module that Python was started with
-    file: str | None  # of the module; None: it can be imported by its name alone
-    name: str  # of the class or function in it, dotted
-    arguments: bytes  # pickled: what the class was called with
-    settings: bytes  # pickled: those of BaseBot, as they are now
-    attributes: frozenset[str]  # that the bot has in the parent
+    main: bool  # whether Python was started with this module
+    file: str | None  # of the module; None: import it by name
+    name: str  # dotted name of the class or function in the module
+    arguments: bytes  # pickled arguments that the class was called with
+    settings: bytes  # pickled current settings of the bot
+    attributes: frozenset[str]  # names of the bot's attributes in the parent
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a child is told before any work."""
+    """The first message to a child."""
 
     argv: tuple[str, ...]
     origin: Origin
@@ -85,13 +85,14 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One attempt, as it goes to the child."""
+    """One attempt, as it is sent to the child."""
 
     subtask: SubTask
-    about: dict[str, Json]  # what the Context is made of
+    about: dict[str, Json]  # the arguments of its Context
 
 
 def framed(value: object) -> bytes:
+    """Pickle a message and put its length in front (8 bytes)."""
     data = pickle.dumps(value)
     return len(data).to_bytes(8, "big") + data
 
@@ -100,10 +101,10 @@ def framed(value: object) -> bytes:
 
 
 def origin_of(bot: BaseBot) -> Origin:
-    """Where a child process finds the bot's class or function.
+    """Return how a child process makes this bot.
 
     Raises:
-        CannotIsolate: it does not.
+        CannotIsolate: it cannot.
     """
     code = bot.code()
     made_of: object = code if bot._of_function else type(bot)
@@ -141,7 +142,7 @@ def origin_of(bot: BaseBot) -> Origin:
 
 
 class Child:
-    """A child process, from its start to its end. Its thread, here, carries what goes to and fro."""
+    """A child process, from its start to its end. A thread of this process reads and writes its pipes."""
 
     def __init__(self, setup: Setup, label: Callable[[], str], own: OwnCode) -> None:
         self._label, self._own = label, own
@@ -150,10 +151,10 @@ class Child:
         self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._outbox: Outbox | None = None
         self._answer: Outcome | None = None
-        self._fault: str | None = None  # why what it says is no longer listened to
+        self._fault: str | None = None  # why its messages are no longer read
         self._unwanted = False
         self.ended = False
-        self.ready: Future[str | None] = Future()  # None, or why it is not
+        self.ready: Future[str | None] = Future()  # None, or why it is not ready
         self.outcome: Future[Outcome] = Future()
         self._feed = Feed(framed(setup))
         reader, writer = os.pipe()
@@ -172,7 +173,7 @@ class Child:
         threading.Thread(target=self._live, args=(reader,), name="swarmkeeper-child", daemon=True).start()
 
     def begin(self, job: Job, outbox: Outbox) -> bool:
-        """Hand it the attempt; False where it has ended already."""
+        """Send it the attempt; False if it has ended already."""
         with self._lock:
             if self.ended:
                 return False
@@ -182,7 +183,7 @@ class Child:
         return True
 
     def end(self) -> None:
-        """Kill it: its answer is not wanted."""
+        """Kill it; its answer is not wanted."""
         self._unwanted = True
         self._process.end()
 
@@ -223,8 +224,8 @@ class Child:
             if len(self._frames) > FRAME_BYTES_MAX:
                 raise ValueError("a frame without end")
         except Exception:
-            # Whatever is wrong with it: the code in there wrote where only we write.
-            self._fault = "wrote what is not understood on the pipe to its bot"
+            # Any error means that the author's code wrote to the SDK's pipe.
+            self._fault = "wrote an invalid message to the pipe to its bot"
             self._process.end()
 
     def _take(self, frame: dict[str, Json]) -> None:
@@ -246,7 +247,7 @@ class Child:
             case _:
                 raise ValueError(kind)
         if self._answer is not None:
-            # It ends by itself, with what its code registered for that. What takes longer than the grace is killed.
+            # The child runs its exit handlers and ends; after the grace period it is killed.
             self._process.end()
 
     def _outcome(self, ended: Ended) -> Outcome:
@@ -263,11 +264,11 @@ class Child:
         lines, place = _parted(self._last_lines)
         own = self._own.innermost(place)
         said += "" if own is None else f" (at {shown(own)})"
-        return f"{said}; the last that it wrote: {lines[-1][:_WORDS_MAX]}" if lines else said
+        return f"{said}; the last line it wrote: {lines[-1][:_WORDS_MAX]}" if lines else said
 
 
 def _parted(lines: Iterable[str]) -> tuple[list[str], list[Place]]:
-    """What the code wrote, and where it stood, inwards, if faulthandler (of a fatal signal) says so in between."""
+    """Separate the code's own output from a stack dump of faulthandler; return both, the stack outermost first."""
     own: list[str] = []
     places: list[Place] = []
     dumped = current = False
@@ -282,13 +283,13 @@ def _parted(lines: Iterable[str]) -> tuple[list[str], list[Place]]:
 
 
 def _flags() -> list[str]:
-    """The interpreter's own options (-X, -W, -O…), as multiprocessing hands them on."""
+    """Return the interpreter's own options (-X, -W, -O…), as multiprocessing passes them on."""
     flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # there since 3.4
     return flags
 
 
 class Children:
-    """The warm pool of one bot."""
+    """The child processes of one bot: those that wait for an attempt, and those that do one."""
 
     def __init__(self, bot: BaseBot, label: Callable[[], str], own: OwnCode) -> None:
         self._bot = bot
@@ -301,10 +302,10 @@ class Children:
         self._closed = False
 
     async def warm(self) -> None:
-        """Start the first, and wait until it is ready.
+        """Start the first child and wait until it is ready.
 
         Raises:
-            CannotIsolate: it is not, and says why.
+            CannotIsolate: the child cannot make the bot; says why.
         """
         trouble = await asyncio.get_running_loop().run_in_executor(_Instead(self._first), _no_trouble)
         if trouble is not None:
@@ -312,9 +313,9 @@ class Children:
         self._refill_soon()
 
     def start(self, job: Job, outbox: Outbox, call: Callable[[], object]) -> Running:
-        """Have a child do it. The outcome is there once the child, and all that it started, has ended.
+        """Start the attempt in a child. The outcome is set once the child and all that it started have ended.
 
-        `call` does the same in this process. It is called on a loop of virtual time, which knows no other processes.
+        `call` does the same in this process. A loop with virtual time, which has no other processes, runs that instead.
         """
         begun: list[Child] = []
 
@@ -330,7 +331,7 @@ class Children:
         return Running(outcome, list, end)
 
     def close(self) -> None:
-        """Kill all of them."""
+        """Kill all children."""
         with self._lock:
             self._closed = True
             children = [*self._idle, *self._busy]
@@ -347,7 +348,7 @@ class Children:
 
     def _begin(self, job: Job, outbox: Outbox) -> Child:
         while not (child := self._next()).begin(job, outbox):
-            pass  # it died while it waited: there are others
+            pass  # it died while it waited: take another
         with self._lock:
             self._busy.add(child)
 
@@ -366,22 +367,22 @@ class Children:
         return self._child()
 
     def _child(self) -> Child:
-        assert self._setup is not None, "the first was started"
+        assert self._setup is not None, "warm() has started the first child"
         return Child(self._setup, self._label, self._own)
 
     def _refill_soon(self) -> None:
-        if self._setup is not None:  # else time is virtual
+        if self._setup is not None:  # None: time is virtual, and there are no children
             threading.Thread(target=self._refill, name="swarmkeeper-children", daemon=True).start()
 
     def _refill(self) -> None:
-        """Have one ready for each free place, and never none: the next attempt should not wait for imports."""
+        """Keep one child ready for each free slot, and at least one: an attempt should not wait for imports."""
         while self._one_is_missing():
             child = None
             try:
                 child = self._child()
             except OSError as error:
                 log.warning("%s: no child process can be started (%s)", self._label(), error.strerror)
-                return  # the next attempt tries again, and fails with the reason
+                return  # the next attempt tries again; if that fails, it reports the reason
             finally:
                 with self._lock:
                     self._starting -= 1
@@ -401,8 +402,10 @@ class Children:
 
 
 class _Instead(Executor):
-    """Starts something else than what it is given. A loop of virtual time, which needs no executor, takes what it is
-    given."""
+    """Ignores the function that it is given and calls `start` instead.
+
+    A loop with virtual time bypasses executors and runs the function.
+    """
 
     def __init__(self, start: Callable[[], Future[Any]]) -> None:
         self._start = start

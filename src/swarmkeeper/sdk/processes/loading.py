@@ -1,6 +1,6 @@
-"""Refuses to run bots from within a file that is being loaded for its bots: whoever loads it runs them.
+"""Refuses `run(…)` in a file that is being loaded for its bots: the loader runs them.
 
-Without this, `run(…)` at the end of such a file would serve inside the import, and what loads it would wait for ever.
+Without this, `run(…)` at the end of such a file would serve inside the import, and the loader would wait for ever.
 """
 
 from __future__ import annotations
@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_under_way: list[None] = []  # one for each file that is being loaded, one from within the other
+_under_way: list[None] = []  # an entry for each file being loaded; loads may be nested
 
 
 class RunWhileLoading(RuntimeError):
-    """A file of bots runs them itself while it is loaded. Its traceback says where."""
+    """A file of bots runs them itself while it is loaded. The traceback says where."""
 
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Refuse `run` and `serve` for as long as a file of bots is being loaded."""
+    """Refuse `run` and `serve` while a file of bots is being loaded."""
     _under_way.append(None)
     try:
         yield
@@ -26,7 +26,7 @@ def loading() -> Iterator[None]:
 
 
 def refuse_while_loading() -> None:
-    """Called by what runs bots.
+    """Check that no file of bots is being loaded; called by `run` and `serve`.
 
     Raises:
         RunWhileLoading: a file of bots is being loaded.

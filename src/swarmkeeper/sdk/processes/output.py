@@ -1,17 +1,17 @@
-"""What a program writes, as it is kept and shown: its beginning and end, and its lines."""
+"""Keeps the beginning and end of a program's output, and splits it into lines."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 
-LINE_BYTES_MAX = 8_000  # what a line of an attempt's log holds
-# What colours a terminal (ECMA-48: CSI and OSC sequences, other escapes), and control characters except the tab.
+LINE_BYTES_MAX = 8_000  # the orchestrator takes no longer log lines
+# Terminal sequences (ECMA-48: CSI, OSC, other escapes) and control characters except the tab.
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)|\x1b.|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Kept:
-    """The beginning and the end of what a stream carried, up to `limit` bytes together."""
+    """Keeps the beginning and the end of a stream, together up to `limit` bytes."""
 
     def __init__(self, limit: int) -> None:
         self._half = max(limit // 2, 1)
@@ -38,7 +38,7 @@ class Kept:
 
 
 class Lines:
-    """Cuts what comes into lines of plain text. A carriage return ends one, too: so progress bars write."""
+    """Splits a stream into lines of plain text. A carriage return also ends a line, because progress bars use it."""
 
     def __init__(self, hear: Callable[[str], None]) -> None:
         self._hear = hear

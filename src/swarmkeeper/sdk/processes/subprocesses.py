@@ -1,5 +1,6 @@
-"""Runs other programs for a bot's code, so that none outlives the attempt that started it. How that is ensured even
-where this process is killed is told in supervisor.py. POSIX alone.
+"""Runs programs for a bot's code; none outlives the attempt that started it. POSIX only.
+
+supervisor.py ensures this even if the bot's process is killed.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from typing import IO, Literal, Self
 from swarmkeeper.sdk.attempts.user_code import Threads
 from swarmkeeper.sdk.processes.output import Kept, Lines
 
-# Enough to write down where one is. The attempt may be done by another bot already.
+# Between SIGTERM and SIGKILL: enough to save progress. Another bot may be at this work already.
 GRACE_SECONDS = 2.0
-# How long to wait for a supervisor that has said how its program ended, while nothing comes from either.
+# How long to wait for more output after the supervisor has reported the program's end.
 SILENCE_SECONDS_MAX = 5.0
 SIGNALS_SECONDS = 0.5  # see background.py
-TIMEOUT_SECONDS_MAX = 10**8  # three years; a timer takes no more than some
+TIMEOUT_SECONDS_MAX = 10**8  # three years; timers have a maximum
 OUTPUT_BYTES_MAX = 1024 * 1024
-# An agent's command has no business with the bot's own credentials.
+# A command must not see the bot's own credentials.
 _WITHHELD = ("SWARMKEEPER_API_KEY", "SWARMKEEPER_API_KEY_FILE")
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 
@@ -38,10 +39,10 @@ Argv = str | Sequence[str | os.PathLike[str]]
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """How a command ended, and what it wrote. Of long output the beginning and the end are kept."""
+    """How a command ended and what it wrote. Of long output, the beginning and the end are kept."""
 
-    command: str  # as one would type it
-    code: int  # of its exit; negative: the number of the signal that ended it
+    command: str  # as typed in a shell
+    code: int  # exit code; negative: the number of the signal that ended it
     stdout: str
     stderr: str
     stdout_truncated: bool = False
@@ -53,7 +54,7 @@ class CommandResult:
 
 
 class CommandFailed(Exception):
-    """A command that was run with `check=True` did not exit with 0."""
+    """A command run with `check=True` did not exit with 0."""
 
     def __init__(self, result: CommandResult) -> None:
         super().__init__(f"{_shown(result.command)} {ended_with(result.code)}{_last_words(result)}")
@@ -61,7 +62,7 @@ class CommandFailed(Exception):
 
 
 class CommandTimedOut(TimeoutError):
-    """A command was killed because it ran for longer than its `timeout`."""
+    """A command was killed because it ran longer than its `timeout`."""
 
     def __init__(self, result: CommandResult, timeout: float) -> None:
         super().__init__(f"{_shown(result.command)} did not end within {timeout:g} s{_last_words(result)}")
@@ -70,20 +71,20 @@ class CommandTimedOut(TimeoutError):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What a supervisor said of its program."""
+    """How a program ended, as its supervisor reported it. `why` is "told" if this process ended it."""
 
     code: int
     why: Literal["itself", "timeout", "told"]
 
 
 class Feed:
-    """What a program reads from its stdin. Any thread may add to it, also while the program runs."""
+    """The standard input of a program. Any thread may add to it while the program runs."""
 
     def __init__(self, data: bytes = b"", *, last: bool = False) -> None:
         self._lock = threading.Lock()
         self._data = [data]
         self._last = last
-        self.woken, self._wake = os.pipe()  # readable while there is something to take
+        self.woken, self._wake = os.pipe()  # `woken` is readable while there is data to take
         self._closed = False
         os.write(self._wake, b"x")
 
@@ -95,7 +96,7 @@ class Feed:
                 self._data.append(data)
 
     def take(self) -> tuple[bytes, bool]:
-        """All that was added since, and whether it was the last."""
+        """Take the data added since the last call; also say whether no more will come."""
         with self._lock:
             taken, self._data = self._data, []
             if taken:
@@ -111,10 +112,11 @@ class Feed:
 
 
 class Supervised:
-    """A program under a supervisor, with pipes to its stdin, stdout and stderr. `end` may be called in any thread.
+    """A program under a supervisor, with pipes to its stdin, stdout and stderr. Any thread may call `end`.
 
     Raises:
         OSError: the folder, or Python itself, cannot be used.
+        RuntimeError: this is not POSIX, or Python's own path is not known.
     """
 
     def __init__(
@@ -132,10 +134,10 @@ class Supervised:
         self._lock = threading.Lock()
         self.told_to_end = False
         self._reaped = False
-        # The supervisor may have been stopped by the program: what is stopped can still be killed.
+        # The program may have stopped its supervisor (SIGSTOP); SIGKILL ends a stopped process, too.
         self._late = threading.Timer(GRACE_SECONDS + SILENCE_SECONDS_MAX, self._kill)
         self._late.daemon = True
-        with ExitStack() as ours, ExitStack() as theirs:  # files to be closed: ours only where it fails
+        with ExitStack() as ours, ExitStack() as theirs:  # files to close: ours only if this fails
             if stdin is not None:
                 ours.callback(stdin.close)
             if os.name != "posix" or not sys.executable:
@@ -168,7 +170,7 @@ class Supervised:
         )
 
     def end(self) -> None:
-        """Let the supervisor end the program and all that it started. Does not wait for it."""
+        """Let the supervisor end the program and all that it started. Does not wait."""
         with self._lock:
             if self.told_to_end:
                 return
@@ -179,7 +181,7 @@ class Supervised:
 
     def _kill(self) -> None:
         with self._lock:
-            if not self._reaped:  # from then on the number may be another's
+            if not self._reaped:  # later the process id may be another process's
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -190,28 +192,28 @@ class Supervised:
         stderr: Callable[[bytes], None],
         others: Mapping[int, Callable[[bytes], None]] = {},
     ) -> Ended:
-        """Carry bytes until the program and all that it started have ended. Called once.
+        """Transfer bytes until the program and all that it started have ended. Called once.
 
-        `others` are further files to read from; each hears b"" at its end.
+        `others` are further files to read from, each with a callback, which gets b"" at the end of the file.
 
         Raises:
             OSError: the program could not be started.
         """
         process = self._process
-        assert process.stdout is not None, "it was made with pipes"
-        assert process.stderr is not None, "it was made with pipes"
+        assert process.stdout is not None, "stdout is a pipe"
+        assert process.stderr is not None, "stderr is a pipe"
         said = bytearray()
         readers = {process.stdout.fileno(): stdout, process.stderr.fileno(): stderr, **others}
         try:
             with _Carrier(readers, (self._status, said), process.stdin, self._feed) as carrier:
                 try:
                     carrier.carry()
-                except BaseException:  # an interrupt, or what one of the callers' functions raised
+                except BaseException:  # an interrupt, or an exception of a callback
                     self.end()
                     carrier.carry()
                     raise
         finally:
-            self._kill()  # it has ended, as it should, and its group with it
+            self._kill()  # in case a process of the group is left
             with self._lock:
                 self._reaped = True
             self._late.cancel()
@@ -231,12 +233,12 @@ class Supervised:
                 return Ended(int(code), why)
             case ["errno", number]:
                 raise OSError(int(number), os.strerror(int(number)), self._program[0])
-            case _:  # the supervisor itself was killed, and the group with it
+            case _:  # the supervisor was killed, and its group with it
                 return Ended(-signal.SIGKILL, "itself")
 
 
 def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
-    """A pipe, whose ends are closed with these."""
+    """Make a pipe; the stacks close its ends."""
     ends = os.pipe()
     for end, stack in zip(ends, (reader, writer), strict=True):
         stack.callback(os.close, end)
@@ -244,7 +246,7 @@ def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
 
 
 class _Carrier:
-    """Reads from several files until one of them has ended, and writes to another meanwhile."""
+    """Reads from several files until the status file ends; meanwhile writes the feed to the program's stdin."""
 
     def __init__(
         self,
@@ -271,12 +273,12 @@ class _Carrier:
         self._selector.close()
 
     def carry(self) -> None:
-        """Carry until the end of the status, and what is there by then."""
+        """Transfer bytes until the status file ends, then read what is left in the others."""
         while self._status in self._selector.get_map():
             over = b"\n" in self._said
             ready = self._selector.select(SILENCE_SECONDS_MAX if over else SIGNALS_SECONDS)
             if over and not ready:
-                return  # a process that the system cannot end, in a driver or on a network that is gone
+                return  # a process that even SIGKILL cannot end, blocked in a driver or a network file system
             for key, _ in ready:
                 if isinstance(key.data, Feed):
                     self._write(key.data)
@@ -287,7 +289,7 @@ class _Carrier:
                 pass
 
     def _read(self, key: selectors.SelectorKey) -> bool:
-        """False where nothing is there, or nothing will come any more."""
+        """Read once from a file; False if there is no data now, or the file has ended."""
         try:
             came = os.read(key.fd, 65_536)
         except BlockingIOError:
@@ -301,8 +303,8 @@ class _Carrier:
         return bool(came)
 
     def _write(self, feed: Feed) -> None:
-        """Write what there is, as much as goes; watch the pipe while some is left, and else the feed."""
-        assert self._sink is not None, "a feed has somewhere to go"
+        """Write as much as possible; then watch the pipe while data is left, else the feed."""
+        assert self._sink is not None, "a feed comes with a sink"
         more, ended = feed.take()
         if more:
             self._left = memoryview(bytes(self._left) + more)
@@ -311,7 +313,7 @@ class _Carrier:
         except BlockingIOError:
             pass
         except BrokenPipeError:
-            self._left, ended = memoryview(b""), True  # the program wants no more
+            self._left, ended = memoryview(b""), True  # the program has closed its stdin
         for file in (feed.woken, self._sink.fileno()):
             if file in self._selector.get_map():
                 self._selector.unregister(file)
@@ -324,21 +326,21 @@ class _Carrier:
 
 
 class Commands:
-    """The commands of one attempt. They may be run from any thread, several at a time."""
+    """Runs the commands of one attempt. Any thread may run one, several at a time."""
 
     def __init__(self, hear: Callable[[str], None]) -> None:
-        self._hear = hear  # of each line
+        self._hear = hear  # called with each line of output
         self._lock = threading.Lock()
         self._over = False
         self._running: set[Supervised] = set()
 
     def end(self) -> None:
-        """Kill what runs, and let nothing be run any more. Does not wait."""
+        """Kill running commands and refuse new ones. Does not wait."""
         self._over = True
         self.kill()
 
     def kill(self) -> None:
-        """Kill what runs. Does not wait."""
+        """Kill running commands. Does not wait."""
         with self._lock:
             running = list(self._running)
         for each in running:
@@ -346,14 +348,14 @@ class Commands:
 
     async def run(self, command: Argv, options: Options) -> CommandResult:
         call = _Call(self, command, options)
-        # A loop of virtual time, which knows no threads, runs it at once.
+        # A loop with virtual time has no threads and runs it at once.
         ended = asyncio.get_running_loop().run_in_executor(Threads("swarmkeeper-command"), call.run)
         cancelled: asyncio.CancelledError | None = None
         while not ended.done():
             try:
                 await asyncio.shield(ended)
             except asyncio.CancelledError as error:
-                # Whoever cancels may start the same work elsewhere at once: it must be dead before that is known.
+                # The caller may start the same work elsewhere at once: the command must be dead before this ends.
                 call.end()
                 cancelled = error
         if cancelled is not None:
@@ -372,10 +374,10 @@ class Commands:
         return call.outcome.result()
 
     def begin(self, make: Callable[[], Supervised]) -> Supervised:
-        """Start it, unless the attempt is over.
+        """Start a program.
 
         Raises:
-            asyncio.CancelledError: it is.
+            asyncio.CancelledError: the attempt is over.
         """
         with self._lock:
             if self._over:
@@ -431,7 +433,7 @@ class _Call:
                 self._supervised.end()
 
     def run(self) -> None:
-        """Run it, and settle `outcome`."""
+        """Run the command and set `outcome`."""
         try:
             self.outcome.set_result(self._run())
         except BaseException as error:
@@ -456,7 +458,7 @@ class _Call:
         if ended.why == "told":
             raise asyncio.CancelledError
         if ended.why == "timeout":
-            assert options.timeout is not None, "none runs out"
+            assert options.timeout is not None, "only a set timeout can expire"
             raise CommandTimedOut(result, options.timeout)
         if options.check and not result.ok:
             raise CommandFailed(result)
@@ -482,7 +484,7 @@ class _Call:
 
 
 def argv_of(command: Argv) -> list[str]:
-    """The words of a command; a single text is one for the shell.
+    """Return a command as a list of words; a single text is run by the shell.
 
     Raises:
         ValueError: it is empty, or holds a NUL.
@@ -496,7 +498,7 @@ def argv_of(command: Argv) -> list[str]:
 
 
 def environment_of(changes: Mapping[str, str | None] | None) -> dict[str, str]:
-    """This process's own, without the bot's credentials, changed as asked; None takes a variable away."""
+    """Return this process's environment with the changes, without the bot's credentials; None removes a variable."""
     environment = {name: value for name, value in os.environ.items() if name not in _WITHHELD}
     for name, value in (changes or {}).items():
         if value is None:
@@ -519,12 +521,13 @@ def _bytes(text: str | bytes | None) -> bytes:
 
 
 def _shown(command: str) -> str:
-    """A command in a message: its beginning, on one line."""
+    """Quote a command for a message: its beginning, on one line."""
     line = " ".join(command.split())
     return f"`{line if len(line) <= 80 else line[:79] + '…'}`"
 
 
 def ended_with(code: int) -> str:
+    """Say in words how a program ended."""
     if code >= 0:
         return f"ended with exit code {code}"
     try:
@@ -534,7 +537,7 @@ def ended_with(code: int) -> str:
 
 
 def _last_words(result: CommandResult) -> str:
-    """What it wrote last, on stderr if anything: it mostly says why."""
+    """Return the last line of stderr, else of stdout: it mostly says why."""
     lines: list[str] = []
     for text in (result.stderr, result.stdout):
         whole = Lines(lines.append)

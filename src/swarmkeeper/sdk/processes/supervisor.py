@@ -1,20 +1,20 @@
-"""Runs one program for subprocesses.py, and ends it with all that it started. A process of its own, as a script.
+"""A script that runs one program for subprocesses.py, and ends it with all that it started.
 
     python supervisor.py CONTROL STATUS PARENT TIMEOUT GRACE PROGRAM [ARGUMENT …]
 
-Theory. Whoever started a program may die without a word (SIGKILL, out of memory), and then nobody is left to end it.
-So this small process stands between the two, as leader of the program's session and process group. It waits for three
-things: the program's end, the time-out, and the end of the pipe CONTROL. The pipe's other end is held by whoever
-started it, so that it ends when that one says so, and also when that one dies. In case a copy of the pipe's end lives
-on in a process that was forked, it also looks each second whether its parent is still PARENT.
+Theory. The process that started a program may die at once (SIGKILL, out of memory) and then cannot end the program. So
+this small process runs between the two, as leader of the program's session and process group. It waits for three
+events: the program's end, the timeout, and the end of the pipe CONTROL. The parent holds the pipe's other end: it
+closes when the parent closes it, and also when the parent dies. A forked process may keep a copy of that end open, so
+this process also checks each second that its parent is still PARENT.
 
-Then the whole group gets SIGTERM, GRACE seconds later SIGKILL. On Linux this process is the reaper of all that descends
-from it (prctl(2), PR_SET_CHILD_SUBREAPER): what left the group (setsid, a double fork) is found among its children and
-killed, too. Elsewhere such a process escapes. So does one, anywhere, that runs as another user, or was not started by
-the program but by a daemon that it asked (Docker, systemd, at).
+Then the whole group gets SIGTERM, GRACE seconds later SIGKILL. On Linux this process is the reaper of its descendants
+(prctl(2), PR_SET_CHILD_SUBREAPER): a process that left the group (setsid, a double fork) becomes its child and is
+killed, too. On other systems such a process escapes. On every system a process escapes that runs as another user, or
+that a daemon started for the program (Docker, systemd, at).
 
-STATUS gets one line: `exit CODE WHY`, where WHY is `itself`, `timeout` or `told`; or `errno NUMBER` where the program
-could not be started. Little is imported here: the program waits for it.
+STATUS gets one line: `exit CODE WHY`, where WHY is `itself`, `timeout` or `told` (by the parent); or `errno NUMBER` if
+the program could not be started. It imports little, because the program's start waits for it.
 """
 
 import os
@@ -24,8 +24,8 @@ import sys
 
 POLL_SECONDS = 1.0
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of linux/prctl.h
-_OURS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # sent to the group, and not meant for its leader
-# Python ignores the first two, which would stay so in the program.
+_OURS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # sent to the group; its leader, this process, ignores them
+# Reset in the program: Python ignores the first two, and the program would inherit that.
 _DEFAULTS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD, signal.SIGALRM, *_OURS)
 
 
@@ -43,14 +43,14 @@ def main(arguments: list[str]) -> None:
     try:
         os.write(status, answer.encode() + b"\n")
     except OSError:
-        pass  # whoever would read it is dead, which is why the program was ended
+        pass  # the parent is dead, which is why the program was ended
     finally:
         _kill_descendants()
         os.killpg(0, signal.SIGKILL)  # this process, too
 
 
 def _signals_by_pipe() -> int:
-    """The end of a pipe on which the number of each signal comes."""
+    """Return the reading end of a pipe that gets the number of each signal."""
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     os.set_blocking(writer, False)
@@ -71,7 +71,7 @@ def _adopt_descendants() -> None:
 
 def _started(program: list[str]) -> int:
     child = os.posix_spawnp(program[0], program, os.environ, setsigdef=_DEFAULTS, setsigmask=())
-    # The program's files are its own: whoever reads them must see their end when it ends.
+    # Close the program's files here: their readers must see the end when the program ends.
     nothing = os.open(os.devnull, os.O_RDWR)
     for own in range(3):
         os.dup2(nothing, own)
@@ -80,7 +80,7 @@ def _started(program: list[str]) -> int:
 
 
 def _watch(child: int, control: int, woken: int, parent: int, timeout: float, grace: float) -> str:
-    """Wait for the program's end, or see to it; returns what STATUS gets."""
+    """Wait for the program's end, or bring it about; return the line for STATUS."""
     code: int | None = None
     why = "itself"
     signal.setitimer(signal.ITIMER_REAL, timeout)
@@ -91,7 +91,7 @@ def _watch(child: int, control: int, woken: int, parent: int, timeout: float, gr
         if signal.SIGCHLD in came:
             found, childless = _reap(child)
             code = code if found is None else found
-            # Once it is to end, what it started has the same time to end well.
+            # While ending, all that the program started has GRACE seconds to end by itself.
             if childless or (code is not None and not ending):
                 break
         if ending and signal.SIGALRM in came:
@@ -108,7 +108,7 @@ def _watch(child: int, control: int, woken: int, parent: int, timeout: float, gr
 
 
 def _reap(child: int) -> tuple[int | None, bool]:
-    """The program's exit code, where it has one now; and whether nothing is left that descends from this process."""
+    """Return the program's exit code if it has just ended, and whether no descendant is left."""
     code = None
     try:
         while (ended := os.waitpid(-1, os.WNOHANG))[0] != 0:
@@ -120,7 +120,7 @@ def _reap(child: int) -> tuple[int | None, bool]:
 
 
 def _kill_descendants() -> None:
-    """Kill what left the group: orphans become children of this process, one generation with each round."""
+    """Kill processes that left the group: orphans become children of this process, one generation per round."""
     while children := _children():
         for each in children:
             try:
@@ -128,7 +128,7 @@ def _kill_descendants() -> None:
             except ProcessLookupError:
                 pass
             except PermissionError:
-                return  # another user's now; its descendants stay with it
+                return  # it runs as another user; its descendants stay with it
         try:
             os.waitpid(-1, 0)
             _reap(0)
@@ -137,10 +137,10 @@ def _kill_descendants() -> None:
 
 
 def _children() -> list[int]:
-    """The processes whose parent this one is; none where the system does not tell."""
+    """Return the ids of this process's children; empty if the system has no /proc."""
     own, found = os.getpid(), []
     try:
-        # pathlib would take longer to load than all the rest.
+        # Importing pathlib would take longer than everything else.
         processes = [name for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208
     except OSError:
         return []
