@@ -162,7 +162,7 @@ class Orchestrator:
             monotonic=self.clock.monotonic,
         )
         self._feed = Feed(self.store, self.broker, self.log)
-        self._waits = TaskWaiters()
+        self._task_waiters = TaskWaiters()
         self._standing = Standing(self._identity, engine.scheduler.parked_bots)
         self.quotas = Quotas(self.settings.quotas(), self.clock.monotonic)
         self._metrics = Metrics(
@@ -191,7 +191,7 @@ class Orchestrator:
         self.roll_call = RollCall(
             self.store, self._identity.presence, limits.forget_bots, now=engine.now, do_all=engine.do_all
         )
-        self._bodies = payload_cache = PayloadCache(self.store)
+        self._payload_cache = payload_cache = PayloadCache(self.store)
         self._happenings = Happenings(self.log)
         self._refusals = Refusals(self.log, self.clock.monotonic)
         here = self._reads(self.store, limits, payload_cache)
@@ -208,7 +208,7 @@ class Orchestrator:
                 engine=engine,
                 queries=here.queries,
                 leases=here.leases,
-                task_waiters=self._waits,
+                task_waiters=self._task_waiters,
                 messages=here.messages,
                 approval_queries=here.approval_queries,
                 looks=self._looks,
@@ -283,7 +283,7 @@ class Orchestrator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            await self._take_back_own_key()
+            await self._revoke_own_key()
             self.drain()
             self._refusals.tell_rest(at_once=True)
             engine, *others = self._running
@@ -308,7 +308,7 @@ class Orchestrator:
         self.engine.stop()
         for task in self._running[1:2]:
             task.cancel()  # the feed, which ends the streams of its followers
-        self._waits.stop()
+        self._task_waiters.stop()
 
     # ---- state -----------------------------------------------------------------------------------------------------
 
@@ -324,9 +324,9 @@ class Orchestrator:
         if not verbose:
             return {"ready": ready}
         stats = {"waiting_commands": self.engine.waiting, "parked_polls": len(self.engine.scheduler.parked)}
-        return {"ready": ready, "version": __version__, **checks, **stats, **self._clock_told()}
+        return {"ready": ready, "version": __version__, **checks, **stats, **self._clock_state()}
 
-    def _clock_told(self) -> dict[str, Json]:
+    def _clock_state(self) -> dict[str, Json]:
         """Return how far engine time is ahead of the wall clock; with a warning if it is too far."""
         ahead = self.engine.time.ahead()
         warnings = []
@@ -416,7 +416,7 @@ class Orchestrator:
                 self._own_key = await self._make_key(Role.ADMIN)
             return self._own_key[1]
 
-    async def _take_back_own_key(self) -> None:
+    async def _revoke_own_key(self) -> None:
         if self._own_key is not None:
             with contextlib.suppress(SwarmkeeperError):  # a stopped engine takes no command
                 await self.engine.do(RevokeKey(by=OWN, key=self._own_key[0]))
@@ -425,8 +425,8 @@ class Orchestrator:
     # ---- in the background -----------------------------------------------------------------------------------------
 
     def _committed(self, changes: Changes) -> None:
-        self._bodies.committed(changes.payloads)
-        self._waits.committed(changes.tasks)
+        self._payload_cache.committed(changes.payloads)
+        self._task_waiters.committed(changes.tasks)
         self._messages.committed(changes)
         self._happenings.committed(changes)
         if changes.keys:
@@ -498,14 +498,14 @@ def _rules(settings: Settings) -> Rulebook:
 
 def make_log(settings: Settings, rules: Rulebook, clock: Clock) -> Log:
     """Make the log on stderr in the format and level of the settings."""
-    stream: TextIO = sys.stderr or _Nowhere()  # None: the parent process closed it
+    stream: TextIO = sys.stderr or _Discard()  # None: the parent process closed it
     as_json = settings.log_format == "json" or (settings.log_format == "auto" and not stream.isatty())
     log = Log(stream, rules, clock.now, level=settings.log_level, as_json=as_json)
     log.people = settings.log_format == "auto" and not as_json
     return log
 
 
-class _Nowhere(io.StringIO):
+class _Discard(io.StringIO):
     """Discards what is written to it."""
 
     def write(self, text: str) -> int:

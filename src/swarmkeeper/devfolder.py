@@ -17,23 +17,23 @@ DEV_FOLDER = ".swarmkeeper"
 DEV_FILE = "settings.toml"
 
 # The nearest first.
-PLACES = (f"{DEV_FOLDER}/{DEV_FILE}", FILE)
+FILES = (f"{DEV_FOLDER}/{DEV_FILE}", FILE)
 
 
-def content_of(folder: Path, place: str) -> dict[str, Any]:
+def content_of(folder: Path, file: str) -> dict[str, Any]:
     """Return the content of one of these files; empty if the file does not exist.
 
     Raises:
         ValueError: it cannot be read, or is not TOML. The message names the file.
     """
     try:
-        return tomllib.loads((folder / place).read_text(encoding="utf-8"))
+        return tomllib.loads((folder / file).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{place}: not TOML: {error}") from None
+        raise ValueError(f"{file}: not TOML: {error}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{place}: cannot be read ({type(error).__name__})") from None
+        raise ValueError(f"{file}: cannot be read ({type(error).__name__})") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +55,16 @@ def kept_servers(folder: Path) -> list[KeptServer]:
     Raises:
         ValueError: a file cannot be used. The message names the file and the setting, never its value.
     """
-    return [_server(place, content_of(folder, place)) for place in PLACES]
+    return [_server(file, content_of(folder, file)) for file in FILES]
 
 
-def _server(place: str, content: Mapping[str, Any]) -> KeptServer:
+def _server(file: str, content: Mapping[str, Any]) -> KeptServer:
     found = {}
     for name in ("url", "api_key", "api_key_file"):
         value = content.get(name)
         if value is not None and not isinstance(value, str):
-            raise ValueError(f"{place}: {name}: expected a string")
+            raise ValueError(f"{file}: {name}: expected a string")
         found[name] = value or None
     if found["api_key"] and found["api_key_file"]:
-        raise ValueError(f"{place}: api_key and api_key_file cannot be used together: keep one")
+        raise ValueError(f"{file}: api_key and api_key_file cannot be used together: keep one")
     return KeptServer(**found)

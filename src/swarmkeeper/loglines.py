@@ -22,8 +22,8 @@ def line(at: datetime, level: str, words: str, fields: Mapping[str, Any], *, col
     mark = f"{level.upper():<7}"
     if coloured:
         mark = f"\x1b[{_COLOURS.get(level, '0')}m{mark}\x1b[0m"
-    told = facts(fields)
-    return f"{at.astimezone():%H:%M:%S} {mark} {printable(words)}{'  ' if told else ''}{told}".rstrip()
+    shown = facts(fields)
+    return f"{at.astimezone():%H:%M:%S} {mark} {printable(words)}{'  ' if shown else ''}{shown}".rstrip()
 
 
 def facts(fields: Mapping[str, Any]) -> str:

@@ -47,7 +47,7 @@ def _text(value: Any) -> str:
     return value
 
 
-def _word(value: Any) -> str:
+def _nonempty(value: Any) -> str:
     if not _text(value).strip():
         raise ValueError("expected a string that is not empty")
     return _text(value)
@@ -71,7 +71,7 @@ def _whole(least: int, most: int) -> Parser:
     return partial(_number, least=least, most=most, whole=True)
 
 
-def _most(least: int, most: int) -> Parser:
+def _bound(least: int, most: int) -> Parser:
     """Parse a bound from `least` (what a single call may need) to `most`; 0 means no bound."""
 
     def parse(value: Any) -> int:
@@ -103,7 +103,7 @@ def _seconds_or_never(least: float, most: float) -> Parser:
     return parse
 
 
-def _switch(value: Any) -> bool:
+def _boolean(value: Any) -> bool:
     if isinstance(value, bool):
         return value
     if isinstance(value, str) and value.lower() in _TRUE + _FALSE:
@@ -153,7 +153,7 @@ def _files(value: Any) -> tuple[str, ...]:
     return tuple(name.strip() for name in listed if name.strip())
 
 
-def _knob(default: Any, parse: Parser, meaning: str, *, unit: str = "", secret: bool = False) -> Any:
+def _setting(default: Any, parse: Parser, meaning: str, *, unit: str = "", secret: bool = False) -> Any:
     metadata = {"parse": parse, "meaning": meaning, "unit": unit, "secret": secret}
     return field(default=default, metadata=metadata, repr=not secret)
 
@@ -166,100 +166,102 @@ class Settings:
         BadSetting: a value is invalid.
     """
 
-    store: str = _knob(
+    store: str = _setting(
         "sqlite:///swarmkeeper.db",
-        _word,
+        _nonempty,
         "The store: sqlite:///relative.db, sqlite:////absolute.db or sqlite://:memory:",
     )
-    host: str = _knob("127.0.0.1", _word, "The address that `serve` and `dev` listen on")
-    port: int = _knob(7700, _whole(0, 65535), "The port that `serve` and `dev` listen on; 0 picks a free one")
-    public_url: str = _knob("", _url, "The public URL of the server, with which links in answers begin")
-    root_path: str = _knob("", _root_path, "The path under which a proxy shows the server")
-    trusted_proxy: tuple[str, ...] = _knob(
+    host: str = _setting("127.0.0.1", _nonempty, "The address that `serve` and `dev` listen on")
+    port: int = _setting(7700, _whole(0, 65535), "The port that `serve` and `dev` listen on; 0 picks a free one")
+    public_url: str = _setting("", _url, "The public URL of the server, with which links in answers begin")
+    root_path: str = _setting("", _root_path, "The path under which a proxy shows the server")
+    trusted_proxy: tuple[str, ...] = _setting(
         (), _networks, "Networks of proxies whose X-Forwarded-For is trusted, separated by commas"
     )
-    metrics_open: bool = _knob(False, _switch, "Serve /metrics without a key to callers on this machine")
-    log_level: str = _knob("info", _choice(LOG_LEVELS), f"The log level: {', '.join(LOG_LEVELS)}")
-    log_format: str = _knob(
+    metrics_open: bool = _setting(False, _boolean, "Serve /metrics without a key to callers on this machine")
+    log_level: str = _setting("info", _choice(LOG_LEVELS), f"The log level: {', '.join(LOG_LEVELS)}")
+    log_format: str = _setting(
         "auto", _choice(LOG_FORMATS), "The log format: json, text, or auto (text on a terminal, else json)"
     )
-    lease_seconds: float = _knob(
+    lease_seconds: float = _setting(
         30.0, _seconds(1, 3600), "How long a lease lasts without a heartbeat, unless the bot sets it", unit="seconds"
     )
-    timeout_seconds: float = _knob(
+    timeout_seconds: float = _setting(
         900.0, _seconds(1, 604_800), "How long one attempt may take, unless the task sets it", unit="seconds"
     )
-    schedule_to_start_seconds: float = _knob(
+    schedule_to_start_seconds: float = _setting(
         86_400.0,
         _seconds(1, 31_536_000),
         "How long work waits for a bot before it expires, unless the task sets it",
         unit="seconds",
     )
-    max_attempts: int = _knob(3, _whole(1, 100), "Tries before work has failed, unless the task sets it")
-    forget_bots_seconds: float = _knob(
+    max_attempts: int = _setting(3, _whole(1, 100), "Tries before work has failed, unless the task sets it")
+    forget_bots_seconds: float = _setting(
         86_400.0,
         _seconds_or_never(300, 31_536_000),
         "How long an idle bot may be silent before it is removed; 0 is never",
         unit="seconds",
     )
-    idempotency_seconds: float = _knob(
+    idempotency_seconds: float = _setting(
         86_400.0, _seconds(60, 31_536_000), "How long an Idempotency-Key is remembered", unit="seconds"
     )
-    wait_seconds_max: float = _knob(
+    wait_seconds_max: float = _setting(
         60.0, _seconds(0, 60), "The longest time that a poll or wait is held open", unit="seconds"
     )
-    queue_commands: int = _knob(
+    queue_commands: int = _setting(
         10_000, _whole(1, 1_000_000), "Maximum number of commands waiting for the engine; above it, callers get 503"
     )
-    tasks_a_minute_key: int = _knob(
-        3_000, _most(1, 100_000_000), "Tasks that one key may submit, a third of them at once; 0: no limit"
+    tasks_a_minute_key: int = _setting(
+        3_000, _bound(1, 100_000_000), "Tasks that one key may submit, a third of them at once; 0: no limit"
     )
-    tasks_a_minute_tenant: int = _knob(
-        6_000, _most(1, 100_000_000), "Tasks that all keys of a tenant may submit, a third of them at once"
+    tasks_a_minute_tenant: int = _setting(
+        6_000, _bound(1, 100_000_000), "Tasks that all keys of a tenant may submit, a third of them at once"
     )
-    open_tasks: int = _knob(
-        20_000, _most(1, 1_000_000_000), "Tasks that a tenant may have open, unless `tenant set` sets it"
+    open_tasks: int = _setting(
+        20_000, _bound(1, 1_000_000_000), "Tasks that a tenant may have open, unless `tenant set` sets it"
     )
-    open_subtasks: int = _knob(
+    open_subtasks: int = _setting(
         500_000,
-        _most(10_000, 1_000_000_000),
+        _bound(10_000, 1_000_000_000),
         "Subtasks that a tenant may have open; at the limit it cannot submit until some have ended",
     )
-    stored_bytes: int = _knob(
+    stored_bytes: int = _setting(
         50 << 30,
-        _most(1 << 20, 1 << 50),
+        _bound(1 << 20, 1 << 50),
         "Space in the store for a tenant's inputs and outputs; at the limit it cannot submit",
         unit="bytes",
     )
-    body_bytes_key: int = _knob(
-        24 << 20, _most(16 << 20, 1 << 40), "Size of all request bodies of one key at a time", unit="bytes"
+    body_bytes_key: int = _setting(
+        24 << 20, _bound(16 << 20, 1 << 40), "Size of all request bodies of one key at a time", unit="bytes"
     )
-    body_bytes_tenant: int = _knob(
-        48 << 20, _most(16 << 20, 1 << 40), "Size of all request bodies of a tenant at a time", unit="bytes"
+    body_bytes_tenant: int = _setting(
+        48 << 20, _bound(16 << 20, 1 << 40), "Size of all request bodies of a tenant at a time", unit="bytes"
     )
-    body_bytes: int = _knob(
+    body_bytes: int = _setting(
         64 << 20,
-        _most(16 << 20, 1 << 40),
+        _bound(16 << 20, 1 << 40),
         "Size of all request bodies at a time; above it, callers get 503",
         unit="bytes",
     )
-    polls_key: int = _knob(2_000, _most(1, 1_000_000), "Polls of one key that may wait for work at a time")
-    polls_tenant: int = _knob(4_000, _most(1, 1_000_000), "Polls of a tenant that may wait for work at a time")
-    followers_key: int = _knob(200, _most(1, 1_000_000), "Streams of events that one key may follow at a time")
-    followers_tenant: int = _knob(1_000, _most(1, 1_000_000), "Streams of events that a tenant may follow at a time")
-    waits_key: int = _knob(500, _most(1, 1_000_000), "Calls of one key that may wait for tasks at a time")
-    waits_tenant: int = _knob(2_000, _most(1, 1_000_000), "Calls of a tenant that may wait for tasks at a time")
-    stop_seconds: float = _knob(
+    polls_key: int = _setting(2_000, _bound(1, 1_000_000), "Polls of one key that may wait for work at a time")
+    polls_tenant: int = _setting(4_000, _bound(1, 1_000_000), "Polls of a tenant that may wait for work at a time")
+    followers_key: int = _setting(200, _bound(1, 1_000_000), "Streams of events that one key may follow at a time")
+    followers_tenant: int = _setting(
+        1_000, _bound(1, 1_000_000), "Streams of events that a tenant may follow at a time"
+    )
+    waits_key: int = _setting(500, _bound(1, 1_000_000), "Calls of one key that may wait for tasks at a time")
+    waits_tenant: int = _setting(2_000, _bound(1, 1_000_000), "Calls of a tenant that may wait for tasks at a time")
+    stop_seconds: float = _setting(
         10.0, _seconds(0, 600), "How long a stopping server waits for answers in progress", unit="seconds"
     )
-    pepper: str = _knob("", _text, "The secret for digests of keys; empty: one kept in the store", secret=True)
-    pepper_file: str = _knob("", _text, "A file with the pepper")
-    redaction: tuple[str, ...] = _knob(
+    pepper: str = _setting("", _text, "The secret for digests of keys; empty: one kept in the store", secret=True)
+    pepper_file: str = _setting("", _text, "A file with the pepper")
+    redaction: tuple[str, ...] = _setting(
         (), _files, "Files with redaction rules in addition to the shipped ones, separated by commas; reread on SIGHUP"
     )
-    url: str = _knob("http://127.0.0.1:7700", _url, "The URL of the server for commands")
-    api_key: str = _knob("", _text, "The key that commands use", secret=True)
-    api_key_file: str = _knob("", _text, "A file with the key that commands use")
+    url: str = _setting("http://127.0.0.1:7700", _url, "The URL of the server for commands")
+    api_key: str = _setting("", _text, "The key that commands use", secret=True)
+    api_key_file: str = _setting("", _text, "A file with the key that commands use")
 
     def __post_init__(self) -> None:
         for knob in KNOBS:
@@ -363,7 +365,7 @@ class Found:
             BadSetting: there is no such setting.
         """
         if key not in BY_NAME:
-            raise BadSetting(f"no such setting{_meant(key)}")
+            raise BadSetting(f"no such setting{_suggestion(key)}")
         return self.given[key]
 
 
@@ -395,7 +397,7 @@ def read(
         own = [source[knob.name] for source in sources if knob.name in source]
         given[knob.name] = (*own, Given("default", "default", knob.default))
     for name in _PAIRS:
-        _nearer_of_two(given, sources, name)
+        _prefer_nearer(given, sources, name)
     return Found(Settings(**{name: values[0].value for name, values in given.items()}), given)
 
 
@@ -454,12 +456,12 @@ def _of_file(folder: Path, source: str, shown: str) -> dict[str, Given]:
     found = {}
     for name, value in content.items():
         if name not in BY_NAME:
-            raise BadSetting(f"{shown}: {name!r} is not a setting{_meant(name)}")
+            raise BadSetting(f"{shown}: {name!r} is not a setting{_suggestion(name)}")
         found[name] = Given(source, f"{shown}: {name}", _parsed(BY_NAME[name], value, f"{shown}: {name}"))
     return found
 
 
-def _nearer_of_two(given: dict[str, tuple[Given, ...]], sources: Sequence[Mapping[str, Given]], name: str) -> None:
+def _prefer_nearer(given: dict[str, tuple[Given, ...]], sources: Sequence[Mapping[str, Given]], name: str) -> None:
     """Let the nearer source win if one source has the value and another the file."""
     for source in sources:
         here, in_file = name in source, f"{name}_file" in source
@@ -479,6 +481,6 @@ def _parsed(knob: Knob, value: Any, place: str) -> Any:
         raise BadSetting(f"{place}: {error}") from None
 
 
-def _meant(name: str) -> str:
+def _suggestion(name: str) -> str:
     close = difflib.get_close_matches(name.lower().replace("-", "_"), BY_NAME, n=1)
     return f": did you mean {close[0]!r}?" if close else ""

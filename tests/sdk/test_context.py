@@ -21,7 +21,7 @@ def test_lines_said_while_a_heartbeat_is_under_way_come_with_the_next() -> None:
     part = outbox.beat()
     said.log("two")
 
-    outbox.told(part)
+    outbox.arrived(part)
 
     assert outbox.beat()["progress"] == {"log": ["two"]}
 
@@ -51,7 +51,7 @@ def test_a_checkpoint_waits_until_it_was_told() -> None:
     state = {"page": 1}
     said.checkpoint(state)
     assert outbox.checkpoint_waits()
-    outbox.told(outbox.beat())
+    outbox.arrived(outbox.beat())
     assert not outbox.checkpoint_waits()
 
     state["page"] = 2

@@ -178,7 +178,7 @@ async def test_what_a_child_says_and_hears_goes_over_as_though_it_were_here() ->
     subtask = SubTask(id="sub_1", parent_task_id="tsk_1", description="", required_skills=[], input={"text": "input"})
     try:
         running = children.start(Job(subtask, outbox.about()), outbox, pytest.fail)
-        outbox.heard(heard)
+        outbox.receive(heard)
         outcome = await running.outcome
     finally:
         children.close()

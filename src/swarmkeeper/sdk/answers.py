@@ -226,7 +226,7 @@ def _verdict_as_sent(verdict: Verdict) -> dict[str, Json]:
     sent: dict[str, Json] = {
         "decision": type(verdict).__name__.lower(),
         "reasons": [cut(str(reason), MESSAGE_LENGTH_MAX) for reason in verdict.reasons],
-        "findings": [_finding_as_sent(finding, place) for place, finding in enumerate(verdict.findings)],
+        "findings": [_finding_as_sent(finding, index) for index, finding in enumerate(verdict.findings)],
     }
     if verdict.score is not None:
         sent["score"] = float(verdict.score)
@@ -240,9 +240,9 @@ def _verdict_as_sent(verdict: Verdict) -> dict[str, Json]:
     return sent
 
 
-def _finding_as_sent(finding: Finding | Mapping[str, Json], place: int) -> dict[str, Json]:
+def _finding_as_sent(finding: Finding | Mapping[str, Json], index: int) -> dict[str, Json]:
     plain = finding if isinstance(finding, Mapping) else finding.model_dump(mode="json", exclude_none=True)
-    sent: dict[str, Json] = sendable(dict(plain), "a finding", at=f"/verdict/findings/{place}", inside=3)
+    sent: dict[str, Json] = sendable(dict(plain), "a finding", at=f"/verdict/findings/{index}", inside=3)
     if isinstance(sent.get("text"), str):
         sent["text"] = cut(sent["text"], MESSAGE_LENGTH_MAX)
     return sent
@@ -268,7 +268,7 @@ def _check_verdict(verdict: Verdict) -> None:
 def _problems_in(plan: Json) -> list[Problem]:
     # Names need no redaction here: they stay in the author's own process.
     subtasks, errors = read_plan(plan, safe=str, at=())
-    errors += graph.check_plan([subtask.spec(place) for place, subtask in enumerate(subtasks, start=1)])
+    errors += graph.check_plan([subtask.spec(number) for number, subtask in enumerate(subtasks, start=1)])
     return [Problem(*error) for error in errors]
 
 
@@ -283,8 +283,8 @@ def _subtasks_as_sent(
         else subtask.model_dump(by_alias=True, exclude_unset=True)
         for subtask in subtasks
     ]
-    for place, each in enumerate(sent, start=1):
-        if named and each.get("key") is None:
-            each["key"] = f"s{place}"
+    for number, subtask_sent in enumerate(sent, start=1):
+        if named and subtask_sent.get("key") is None:
+            subtask_sent["key"] = f"s{number}"
     plain: list[dict[str, Json]] = sendable(sent, "the plan", at=f"{at}/subtasks", inside=2)
     return plain

@@ -51,7 +51,7 @@ class BaseBot(BotProfile):
     async def register(self) -> Bot:
         """Register this bot; one that is known already continues as the same bot. `leases` calls this if needed."""
         session = self._connected()
-        return await session.sides.orchestrators(session.register)
+        return await session.sides.on_orchestrator_side(session.register)
 
     async def leases(self) -> AsyncIterator[HeldLease]:
         """Yield leases for ever by long polls. At most `capacity` leases are held at a time.
@@ -59,16 +59,16 @@ class BaseBot(BotProfile):
         Heartbeats are sent in the background for every lease until its answer is submitted.
         """
         session = self._connected()
-        async with sides_of(session.calls_at_home) as sides:
+        async with sides_of(session.author_calls) as sides:
             session.sides = sides
             try:
-                await sides.orchestrators(session.begin)
+                await sides.on_orchestrator_side(session.begin)
                 while True:
-                    for lease in await sides.orchestrators(session.claim_when_free):
+                    for lease in await sides.on_orchestrator_side(session.claim_when_free):
                         yield lease
             finally:
-                await sides.orchestrators(session.finish)
-                session.sides = OneLoop(session.calls_at_home)
+                await sides.on_orchestrator_side(session.finish)
+                session.sides = OneLoop(session.author_calls)
 
     async def submit(self, lease: HeldLease, answer: Answer) -> None:
         """Submit the answer of one lease.
@@ -78,7 +78,7 @@ class BaseBot(BotProfile):
             Refused: the answer breaks a rule. The lease stays valid: correct the answer and submit it again.
         """
         session = self._connected()
-        await session.sides.orchestrators(session.submit, lease, answer)
+        await session.sides.on_orchestrator_side(session.submit, lease, answer)
 
     def _connected(self) -> Session:
         if self._session is None:

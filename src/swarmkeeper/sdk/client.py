@@ -319,7 +319,7 @@ class Client:
         return await self._read(_approval(approval_id), Approval)
 
     async def approve(self, approval_id: str, subject_hash: str, comment: str | None = None) -> Approval:
-        """Approve a plan or a result. `subject_hash` comes from the approval that you read, so that you approve that.
+        """Approve the plan or result whose `subject_hash` you read in the approval.
 
         Raises:
             Conflict: it is decided already, or the subject has changed since you read it.

@@ -85,7 +85,7 @@ class Context:
         self._checkpoint: Json = None
         self._checkpoint_set = False
         self._outgoing: list[Message] = []
-        self._heard: dict[str, BotMessage] = {}
+        self._received: dict[str, BotMessage] = {}
         self._commands = Commands(self._line)
         self._forward: Callable[[BotMessage], object] | None = None  # to the child process that runs the code
 
@@ -212,7 +212,7 @@ class Context:
         Each attempt receives all of them again, including those sent before it began.
         """
         with self._lock:
-            return tuple(self._heard.values())
+            return tuple(self._received.values())
 
     @property
     def cancelled(self) -> bool:
@@ -225,8 +225,8 @@ class Outbox:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._told: object = None  # the last checkpoint that arrived; compared by identity
-        self._told_any = False
+        self._arrived_checkpoint: object = None  # the last checkpoint that arrived; compared by identity
+        self._any_arrived = False
 
     def cancel(self) -> None:
         """Tell the code that its work is no longer wanted, and kill its commands."""
@@ -252,14 +252,14 @@ class Outbox:
             waiting, context._outgoing = context._outgoing, []
         return waiting
 
-    def heard(self, message: BotMessage) -> bool:
+    def receive(self, message: BotMessage) -> bool:
         """Add a received message; False if it was received before."""
         context = self._context
         name = message.id or ""
         with context._lock:
-            if name in context._heard:
+            if name in context._received:
                 return False
-            context._heard[name] = message
+            context._received[name] = message
             forward = context._forward
         if forward is not None:
             forward(message)
@@ -273,22 +273,22 @@ class Outbox:
         )
         return {name: getattr(self._context, name) for name in names}
 
-    def forward(self, hear: Callable[[BotMessage], object]) -> None:
+    def forward(self, send: Callable[[BotMessage], object]) -> None:
         """Pass all messages, received and future, to the child process that runs the author's code."""
         context = self._context
         with context._lock:
-            heard, context._forward = list(context._heard.values()), hear
-        for message in heard:
-            hear(message)
+            received, context._forward = list(context._received.values()), send
+        for message in received:
+            send(message)
 
-    def say(self, what: str, value: Json) -> None:
+    def apply(self, kind: str, value: Json) -> None:
         """Apply what the author's code reported in its child process.
 
         Raises:
             ValueError, TypeError: a context does not send this.
         """
         context = self._context
-        match what:
+        match kind:
             case "progress":
                 context.progress(*value)
             case "log":
@@ -302,13 +302,15 @@ class Outbox:
             case "tell":
                 context.tell(*value)
             case _:
-                raise ValueError(what)
+                raise ValueError(kind)
 
     def checkpoint_waits(self) -> bool:
         """Whether the latest checkpoint has not reached the orchestrator yet."""
         context = self._context
         with context._lock:
-            return context._checkpoint_set and not (self._told_any and self._told is context._checkpoint)
+            return context._checkpoint_set and not (
+                self._any_arrived and self._arrived_checkpoint is context._checkpoint
+            )
 
     def beat(self) -> dict[str, Json]:
         """Return this attempt's part of a heartbeat."""
@@ -321,11 +323,11 @@ class Outbox:
                 part["usage"] = dict(context._usage)
             if context._checkpoint_set:
                 part["checkpoint"] = context._checkpoint
-            if context._heard:
-                part["messages_after"] = next(reversed(context._heard))
+            if context._received:
+                part["messages_after"] = next(reversed(context._received))
         return part
 
-    def last_words(self) -> dict[str, Json]:
+    def final_progress(self) -> dict[str, Json]:
         """Return the progress and the log lines not sent yet, for the call that ends the attempt.
 
         Cut to what the orchestrator keeps, so that the call is never too large.
@@ -335,15 +337,15 @@ class Outbox:
 
     def _progress(self) -> dict[str, Json]:
         context = self._context
-        said = {"fraction": context._fraction, "message": context._message, "log": context._log or None}
-        return {name: value for name, value in said.items() if value is not None}
+        progress = {"fraction": context._fraction, "message": context._message, "log": context._log or None}
+        return {name: value for name, value in progress.items() if value is not None}
 
-    def told(self, part: Mapping[str, Json]) -> None:
+    def arrived(self, part: Mapping[str, Json]) -> None:
         """Note that a heartbeat with this part arrived: do not send its lines again."""
         context = self._context
         with context._lock:
-            said = part.get("progress", {}).get("log", [])
-            if said and context._log[: len(said)] == said:
-                context._log = context._log[len(said) :]
+            sent = part.get("progress", {}).get("log", [])
+            if sent and context._log[: len(sent)] == sent:
+                context._log = context._log[len(sent) :]
             if "checkpoint" in part:
-                self._told, self._told_any = part["checkpoint"], True
+                self._arrived_checkpoint, self._any_arrived = part["checkpoint"], True

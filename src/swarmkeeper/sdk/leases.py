@@ -18,7 +18,7 @@ Json = Any
 
 # How often the author's code may correct its plan or verdict within one attempt. The orchestrator accepts as many bad
 # ones under one lease.
-MENDS_MAX = 3
+CORRECTIONS_MAX = 3
 
 Work = TaskDefinition | SubTask | Candidate
 
@@ -45,18 +45,18 @@ class HeldLease:
             wake=wake,
         )
         self.outbox = Outbox(self.context)
-        self.beaten = False  # a heartbeat has confirmed that the lease arrived
+        self.confirmed = False  # a heartbeat has confirmed that the lease arrived
         self.reporting = False  # True: the answer to the report decides, and heartbeat directives are ignored
         self.ended: str | None = None  # "lost" or "cancelled": its result is dropped
         self.on_end: Callable[[], object] | None = None  # set by the runner: cancels the code that works on it
-        self.said: tuple[Answer, dict[str, Json]] | None = None  # the answer and its body as reported
+        self.prepared: tuple[Answer, dict[str, Json]] | None = None  # the answer and its body as reported
         self.size = 0  # bytes of that body
         self.refused_message: ApiError | None = None
         self.unread: deque[BotMessage] = deque()  # waiting for `on_message`
         self.reading: asyncio.Task[None] | None = None  # calls `on_message`
         self._lease = lease
         self._work: Work | None = None
-        self._mended = 0
+        self._corrections = 0
 
     @property
     def work(self) -> Work:
@@ -85,14 +85,14 @@ class HeldLease:
             self._work = task
         return self._work
 
-    def mend(self, wrong: str) -> bool:
+    def request_correction(self, wrong: str) -> bool:
         """Put what is wrong with the answer into `context.feedback` for another call of the author's code.
 
         Returns False when the code has had all its corrections.
         """
-        if self._mended >= MENDS_MAX:
+        if self._corrections >= CORRECTIONS_MAX:
             return False
-        self._mended += 1
+        self._corrections += 1
         self.reporting = False
         self.context.feedback += (Feedback(round=self._lease.task.round, text=wrong),)
         return True

@@ -107,7 +107,7 @@ async def _run_until_signal(
             health=health,
             on_end=ender.over,
         )
-        ender.tell(crew.stop, crew.stop_at_once)
+        ender.on_signals(crew.stop, crew.stop_at_once)
         try:
             await crew.serve()
         except asyncio.CancelledError:
@@ -136,14 +136,14 @@ async def serve(
     refuse_while_loading()
     async with sides_of(client.calls) as sides:
         crew = Crew(bots, client, sides, drain_seconds=drain_seconds, stuck_seconds=stuck_seconds)
-        waiting = asyncio.create_task(_tell_crew(stop, crew))
+        waiting = asyncio.create_task(_stop_when_set(stop, crew))
         try:
             await crew.serve()
         finally:
             waiting.cancel()
 
 
-async def _tell_crew(stop: asyncio.Event | None, crew: Crew) -> None:
+async def _stop_when_set(stop: asyncio.Event | None, crew: Crew) -> None:
     if stop is not None:
         await stop.wait()
         crew.stop()
@@ -183,11 +183,11 @@ class Crew:
 
     def stop(self) -> None:
         """Let the bots finish the work they hold, then stop. May be called from any thread."""
-        self._sides.tell_orchestrators(self._stopping.set)
+        self._sides.call_orchestrator_side(self._stopping.set)
 
     def stop_at_once(self) -> None:
         """Let the bots give back the work they hold, then stop. May be called from any thread."""
-        self._sides.tell_orchestrators(lambda: self._task is not None and self._task.cancel())
+        self._sides.call_orchestrator_side(lambda: self._task is not None and self._task.cancel())
 
     async def serve(self) -> None:
         """Run the bots until they stop. Call it on the author's side.
@@ -196,7 +196,7 @@ class Crew:
             KeyboardInterrupt: it was raised in the author's code.
         """
         try:
-            await self._sides.orchestrators(self._run)
+            await self._sides.on_orchestrator_side(self._run)
         except Interrupted:
             raise KeyboardInterrupt from None
 
@@ -311,7 +311,7 @@ class BotRunner:
         empty = 0
         while True:
             asked_at = loop.time()
-            leases = await self.session.claim(await self.session.room())
+            leases = await self.session.claim(await self.session.free_slots())
             for lease in leases:
                 self._start(lease)
             # An early empty answer (draining, at capacity, server stopping) must not become a busy loop.
@@ -389,14 +389,14 @@ class BotRunner:
                     # Ctrl-C: the interpreter raises it in the code that runs on the main thread.
                     self._interrupted.set()
                     raise asyncio.CancelledError
-                if preparing.is_mendable(lease, error) and lease.mend(str(error)):
+                if preparing.is_correctable(lease, error) and lease.request_correction(str(error)):
                     self.session.note("refused", what="answer", code="invalid", detail=str(error))
                     return await self._call_code(lease, work)
                 return self._failed(lease, error)
         raise asyncio.CancelledError
 
     def _failed(self, lease: HeldLease, error: BaseException) -> Failed:
-        said = self.session.own.told(error)
+        said = self.session.own.describe(error)
         self.session.note("failed", lease_id=lease.lease_id, task_id=lease.task_id, error=kind_of(error), detail=said)
         attempt = f"attempt {lease.context.attempt} at {lease.work_id}"
         if isinstance(error, RaisedElsewhere):
@@ -409,7 +409,7 @@ class BotRunner:
     def health(self) -> BotHealth:
         session, status, why = self.session, "ok", ""
         if len(session.lingering) >= self.bot.capacity:
-            status, why = "stuck", self._at_work.standing()
+            status, why = "stuck", self._at_work.describe()
         elif (trouble := session.trouble) and asyncio.get_running_loop().time() - trouble.since >= UNREACHABLE_SECONDS:
             status, why = "unreachable", str(trouble.error)
         elif session.info is None:
@@ -424,13 +424,13 @@ class BotRunner:
         """
         session = self.session
         while True:
-            await session.until(lambda: len(session.lingering) >= self.bot.capacity)
+            await session.wait_until(lambda: len(session.lingering) >= self.bot.capacity)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._stuck_seconds):
-                    await session.until(lambda: len(session.lingering) < self.bot.capacity)
+                    await session.wait_until(lambda: len(session.lingering) < self.bot.capacity)
                 continue
-            standing = self._at_work.standing()
-            text = f"code that does not end has held every slot for {self._stuck_seconds:g} s: {standing}"
+            where = self._at_work.describe()
+            text = f"code that does not end has held every slot for {self._stuck_seconds:g} s: {where}"
             log.error("%s: stuck: %s", session.label, text)
             raise BotStuck(f"{session.label} is stuck: {text}")
 
@@ -533,7 +533,7 @@ class BotRunner:
                 self.session.note("refused", what="result", code=error.code, detail=str(error))
                 if isinstance(answer, Failed):
                     self._reported(lease)  # the failure is refused, too: the lease expires and counts as a crash
-                elif isinstance(error, Refused) and lease.kind != "execute" and lease.mend(str(error)):
+                elif isinstance(error, Refused) and lease.kind != "execute" and lease.request_correction(str(error)):
                     self._reporting.discard(lease.lease_id)
                     self._start(lease)
                 else:
@@ -548,7 +548,7 @@ class BotRunner:
         self.session.note("draining", held=len(self.session.held), seconds=self._drain_seconds)
         try:
             async with asyncio.timeout(self._drain_seconds):
-                await self.session.empty()
+                await self.session.wait_until_empty()
         except TimeoutError:
             log.warning("%s: %d not done in time", self.session.label, len(self.session.held))
 
@@ -560,7 +560,7 @@ class BotRunner:
                 job.cancel()
         try:
             async with asyncio.timeout(HAND_BACK_SECONDS + 1):
-                await self.session.empty()
+                await self.session.wait_until_empty()
         except TimeoutError:
             log.warning("%s: %d could not be given back", self.session.label, len(self.session.held))
         finally:

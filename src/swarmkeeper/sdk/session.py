@@ -92,7 +92,7 @@ class Session:
             raise TypeError(f"{type(bot).__name__}.skills is a set of words, not one text")
         self.bot = bot
         self.own = OwnCode(getattr(bot, bot.method, type(bot)))
-        self.calls_at_home = calls  # for the author's side
+        self.author_calls = calls  # for the author's side
         self.sides: Sides = OneLoop(calls)
         self.info: Bot | None = None
         self._instance: str | None = None
@@ -125,17 +125,17 @@ class Session:
         logged = {name: value for name, value in fields.items() if name != "message"}
         log.log(_LEVELS.get(kind, logging.DEBUG), "%s: %s %s", self.label, kind, loglines.facts(logged))
         if self.bot.has_hook("on_event"):
-            self.sides.tell_users(lambda: self._tell_author(kind, fields))
+            self.sides.call_author_side(lambda: self._call_on_event(kind, fields))
 
-    def _tell_author(self, kind: str, fields: dict[str, Json]) -> None:
+    def _call_on_event(self, kind: str, fields: dict[str, Json]) -> None:
         try:
             self.bot.on_event(kind, fields)
         except BaseException:  # any: uncaught on the loop, SystemExit would end the process
             log.exception("%s: on_event failed", self.label)
 
-    async def ask_author(self, call: Callable[[], object], name: str) -> Outcome:
+    async def call_hook(self, call: Callable[[], object], name: str) -> Outcome:
         """Call a hook on the author's side; if it returns an awaitable, await it."""
-        running = self.sides.start_users(call, name)
+        running = self.sides.start_on_author_loop(call, name)
         try:
             return await asyncio.shield(running.outcome)
         except asyncio.CancelledError:
@@ -216,7 +216,7 @@ class Session:
 
     # ---- claiming
 
-    def _tell_of_another(self, *, polls: bool) -> None:
+    def _note_other_process(self, *, polls: bool) -> None:
         """Warn when another process polls as this bot and instance: once each time that it begins."""
         if polls and not self._shared:
             log.warning(
@@ -250,13 +250,13 @@ class Session:
             await self.register()
             return []
         page = read_answer(LeasePage, answer.body)
-        self._tell_of_another(polls=page.another_process)
+        self._note_other_process(polls=page.another_process)
         return self.take(page.leases)
 
     async def claim_when_free(self) -> list[HeldLease]:
         """Wait for a free slot and claim; return opened leases. For a bot that runs its own loop."""
         opened = []
-        for lease in await self.claim(await self.room()):
+        for lease in await self.claim(await self.free_slots()):
             try:
                 await lease.open(self.fetched)
             except ApiError as error:
@@ -265,19 +265,19 @@ class Session:
                 opened.append(lease)
         return opened
 
-    async def room(self) -> int:
+    async def free_slots(self) -> int:
         """Wait until a slot is free; return the number of free slots."""
-        await self.until(lambda: self._free() > 0)
+        await self.wait_until(lambda: self._free() > 0)
         return self._free()
 
     def _free(self) -> int:
         return self.bot.capacity - len(self.held) - len(self.lingering)
 
-    async def empty(self) -> None:
+    async def wait_until_empty(self) -> None:
         """Wait until no lease is held."""
-        await self.until(lambda: not self.held)
+        await self.wait_until(lambda: not self.held)
 
-    async def until(self, true: Callable[[], bool]) -> None:
+    async def wait_until(self, true: Callable[[], bool]) -> None:
         """Wait until `true()` holds; it is checked after each change of `held` and `lingering`."""
         while not true():
             self._freed.clear()
@@ -303,7 +303,7 @@ class Session:
             self.note("leased", lease_id=lease.lease_id, task_id=lease.task_id, work_id=lease.work_id, kind=lease.kind)
         if taken:
             self._changed.set()
-            self.sides.work_came()
+            self.sides.work_arrived()
         return taken
 
     def drop(self, lease: HeldLease) -> None:
@@ -362,7 +362,7 @@ class Session:
         """Seconds until the next heartbeat; None while no lease is held and no code is stuck."""
         if not (self.held or self.stuck or self.stuck.changed):
             return None
-        new = self.stuck.changed or any(not lease.beaten and not lease.reporting for lease in self.held.values())
+        new = self.stuck.changed or any(not lease.confirmed and not lease.reporting for lease in self.held.values())
         delay = max((now if new else self._next_beat_at) - now, self._no_beat_before - now)
         # A shorter delay may be below the clock's resolution, and waiting for it could loop for ever.
         return delay if delay > 0.001 else 0.0
@@ -386,10 +386,10 @@ class Session:
             kept = ("lease_id", "messages_after")
             parts = [{name: part[name] for name in kept if name in part} for part in parts]
             answer = await self._send_beat(parts, {})
-        self.stuck.told()
+        self.stuck.arrived()
         for lease, part in zip(leases, parts, strict=True):
-            lease.beaten = True
-            lease.outbox.told(part)
+            lease.confirmed = True
+            lease.outbox.arrived(part)
         self._obey(answer)
 
     async def _send_beat(self, parts: list[dict[str, Json]], more: dict[str, Json]) -> HeartbeatAnswer:
@@ -399,17 +399,17 @@ class Session:
         return read_answer(HeartbeatAnswer, answer.body)
 
     def _obey(self, answer: HeartbeatAnswer) -> None:
-        for told in answer.leases:
-            lease = self.held.get(told.lease_id)
+        for answered in answer.leases:
+            lease = self.held.get(answered.lease_id)
             # A lease whose report is in flight may be gone because the report was accepted: its answer decides.
-            if lease is None or lease.reporting or told.directive == "continue":
+            if lease is None or lease.reporting or answered.directive == "continue":
                 continue
-            why = "cancelled" if told.directive == "cancel" else "lost"
+            why = "cancelled" if answered.directive == "cancel" else "lost"
             self.note(why, lease_id=lease.lease_id, task_id=lease.task_id, work_id=lease.work_id)
             self._end(lease, why)
         for message in answer.messages:
             for lease in self.held.values():
-                if lease.task_id == message.task_id and lease.outbox.heard(message):
+                if lease.task_id == message.task_id and lease.outbox.receive(message):
                     self.note("message", message=message, lease_id=lease.lease_id, task_id=lease.task_id)
                     lease.unread.append(message)
                     if lease.reading is None or lease.reading.done():
@@ -430,7 +430,7 @@ class Session:
         """Pass this lease's unread messages to `on_message`, one after the other, while the lease is held."""
         while lease.unread and lease.ended is None:
             message = lease.unread.popleft()
-            outcome = await self.ask_author(partial(self.bot.on_message, message, lease.context), "swarmkeeper-message")
+            outcome = await self.call_hook(partial(self.bot.on_message, message, lease.context), "swarmkeeper-message")
             if isinstance(outcome, Raised):
                 log.error("%s: on_message failed", self.label, exc_info=outcome.error)
 
@@ -465,8 +465,8 @@ class Session:
             if self.bot.has_hook("before_submit"):
                 answer = preparing.prepared(lease, await self._seen_by_author(answer))
             if not isinstance(answer, Later | Ask):
-                lease.said = (answer, report(answer))
-                lease.size = len(encode(lease.said[1]))
+                lease.prepared = (answer, report(answer))
+                lease.size = len(encode(lease.prepared[1]))
         except Exception as error:
             # Only the type is reported: the text may hold what the hook was to redact.
             log.exception("%s: the answer could not be prepared", self.label)
@@ -495,7 +495,7 @@ class Session:
         return refused
 
     async def _seen_by_author(self, answer: Answer) -> object:
-        outcome = await self.ask_author(lambda: self.bot.before_submit(answer), "swarmkeeper-before-submit")
+        outcome = await self.call_hook(lambda: self.bot.before_submit(answer), "swarmkeeper-before-submit")
         match outcome:
             case Returned():
                 return outcome.value
@@ -546,31 +546,32 @@ class Session:
         Raises:
             ApiError: the whole call was refused.
         """
-        body: dict[str, Json] = {"bot_id": self.bot_id, "results": [self._item(*each) for each in reports]}
+        body: dict[str, Json] = {"bot_id": self.bot_id, "results": [self._item(*item) for item in reports]}
         if claim > 0:
             body["claim"] = {"max": min(claim, 64)}
         reply = await self._call("POST", "/results", body)
-        told = read_answer(ReportBatchAnswer, reply.body)
+        taken = read_answer(ReportBatchAnswer, reply.body)
         refusals: list[ApiError | None] = []
-        for (lease, _), each in zip(reports, told.results, strict=True):
-            if each.accepted:
-                self.note("submitted", lease_id=lease.lease_id, task_id=lease.task_id, replayed=each.replayed)
+        for (lease, _), result in zip(reports, taken.results, strict=True):
+            if result.accepted:
+                self.note("submitted", lease_id=lease.lease_id, task_id=lease.task_id, replayed=result.replayed)
                 refusals.append(None)
             else:
-                problems = [Problem(error.pointer, error.code, error.detail) for error in each.errors]
-                refusals.append(error_of_code(each.code or "internal", each.detail, problems))
-        return refusals, self.take(told.leases)
+                problems = [Problem(error.pointer, error.code, error.detail) for error in result.errors]
+                refusals.append(error_of_code(result.code or "internal", result.detail, problems))
+        return refusals, self.take(taken.leases)
 
     def _item(self, lease: HeldLease, answer: Answer) -> dict[str, Json]:
         assert not isinstance(answer, Later | Ask), "release() and ask() send these"
-        said = lease.said[1] if lease.said is not None and lease.said[0] is answer else report(answer)
-        item: dict[str, Json] = {"task_id": lease.task_id, "lease_id": lease.lease_id, **said}
+        prepared = lease.prepared
+        body = prepared[1] if prepared is not None and prepared[0] is answer else report(answer)
+        item: dict[str, Json] = {"task_id": lease.task_id, "lease_id": lease.lease_id, **body}
         if usage := lease.outbox.usage():
             item["usage"] = usage
-        return item | _last_words(lease)
+        return item | _final_progress(lease)
 
     async def release(self, lease: HeldLease, answer: Later) -> None:
-        await self._end_lease(lease, "release", answers.release(answer) | _last_words(lease))
+        await self._end_lease(lease, "release", answers.release(answer) | _final_progress(lease))
         self.note("released", lease_id=lease.lease_id, task_id=lease.task_id, seconds=answer.seconds)
 
     async def ask(self, lease: HeldLease, question: Ask) -> None:
@@ -579,7 +580,7 @@ class Session:
         Raises:
             Refused: the question is too long, or its schema is invalid. The lease stays valid.
         """
-        await self._end_lease(lease, "ask", answers.question(question) | _last_words(lease))
+        await self._end_lease(lease, "ask", answers.question(question) | _final_progress(lease))
         self.note("submitted", lease_id=lease.lease_id, task_id=lease.task_id, asked=True)
 
     async def _end_lease(self, lease: HeldLease, verb: str, body: dict[str, Json]) -> None:
@@ -590,9 +591,9 @@ class Session:
 _FINISHING = (Done, Plan, Accept, Rework, Reject)
 
 
-def _last_words(lease: HeldLease) -> dict[str, Json]:
-    said = lease.outbox.last_words()
-    return {"progress": said} if said else {}
+def _final_progress(lease: HeldLease) -> dict[str, Json]:
+    progress = lease.outbox.final_progress()
+    return {"progress": progress} if progress else {}
 
 
 def _trace(lease: HeldLease) -> dict[str, str]:

@@ -65,7 +65,7 @@ class CodeAtWork:
             assert isinstance(work, SubTask), "only executors can be isolated"
             running = self._children.start(Job(work, lease.outbox.about()), lease.outbox, call)
         elif self._on_the_loop:
-            return await self._outcome_of(lease, self._sides.start_users(call, name))
+            return await self._outcome_of(lease, self._sides.start_on_author_loop(call, name))
         else:
             running = self._sides.start_thread(call, f"{self._session.label}-work")
         outcome = await self._outcome_of(lease, running)
@@ -73,9 +73,9 @@ class CodeAtWork:
             # A plain function returned an awaitable: await it on the author's loop.
             returned = outcome.value
             if lease.ended is not None:
-                preparing.let_go(returned)
+                preparing.discard(returned)
                 return outcome
-            return await self._outcome_of(lease, self._sides.start_users(lambda: returned, name))
+            return await self._outcome_of(lease, self._sides.start_on_author_loop(lambda: returned, name))
         return outcome
 
     async def _outcome_of(self, lease: HeldLease, running: Running) -> Outcome:
@@ -99,7 +99,7 @@ class CodeAtWork:
             if not running.outcome.done():
                 why = "was lost" if lease.ended == "lost" else "was cancelled"
                 text = "%s: code goes on though its work %s, and holds its slot until it ends: %s"
-                log.warning(text, self._session.label, why, self._standing(lease.lease_id))
+                log.warning(text, self._session.label, why, self._describe(lease.lease_id))
                 self._session.stuck.add(lease.work_id, began, lambda: self._where(running))
             return await asyncio.shield(running.outcome)
         finally:
@@ -108,11 +108,11 @@ class CodeAtWork:
 
     # ---- where it is
 
-    def standing(self) -> str:
+    def describe(self) -> str:
         """Describe where the code is that does not end."""
-        return "; ".join(map(self._standing, self._lingering))
+        return "; ".join(map(self._describe, self._lingering))
 
-    def _standing(self, lease_id: str) -> str:
+    def _describe(self, lease_id: str) -> str:
         lease, where = self._session.lingering[lease_id], self._where(self._lingering[lease_id])
         return f"{lease.work_id}, attempt {lease.context.attempt}" + (f", at {where}" if where else "")
 

@@ -70,11 +70,11 @@ class OwnCode:
         own = [place for place in places if self.owns(place[0])]
         return own[-1] if own else places[-1] if places else None
 
-    def told(self, error: BaseException) -> str:
+    def describe(self, error: BaseException) -> str:
         """Describe an exception for an attempt's outcome. The server redacts it; a hook may redact it before."""
         if isinstance(error, RaisedElsewhere):
             return error.said
-        said, leaf = _said(error), _leaf(error)
+        said, leaf = _described(error), _leaf(error)
         frames = traceback.extract_tb(leaf.__traceback__) or traceback.extract_tb(error.__traceback__)
         place = self.innermost([(frame.filename, frame.lineno or 0, frame.name) for frame in frames])
         return readable(said if place is None else f"{said} (at {shown(place)})")
@@ -107,12 +107,12 @@ def places_of(frame: FrameType | None) -> list[Place]:
     return places[::-1]
 
 
-def _said(error: BaseException) -> str:
+def _described(error: BaseException) -> str:
     said = "".join(traceback.format_exception_only(error)).strip()
     if isinstance(error, BaseExceptionGroup):
         leaves = _leaves(error)
         more = f"; and {len(leaves) - _LEAVES_MAX} more" if len(leaves) > _LEAVES_MAX else ""
-        said += ": " + "; ".join(_said(leaf) for leaf in leaves[:_LEAVES_MAX]) + more
+        said += ": " + "; ".join(_described(leaf) for leaf in leaves[:_LEAVES_MAX]) + more
     return said
 
 

@@ -49,7 +49,7 @@ async def _awaited(value: Awaitable[object], lease: Attempt) -> Answer:
     return prepared(lease, await value)
 
 
-def let_go(coming: Awaitable[object]) -> None:
+def discard(coming: Awaitable[object]) -> None:
     """Close a coroutine from `call` that was never started, and the author's coroutine in it."""
     if inspect.iscoroutine(coming):
         value = inspect.getcoroutinelocals(coming).get("value")
@@ -90,7 +90,7 @@ def _fitting(kind: str, answer: object) -> Answer:
 # ---- answers that can be corrected -----------------------------------------------------------------------------------
 
 
-def is_mendable(lease: Attempt, error: BaseException) -> bool:
+def is_correctable(lease: Attempt, error: BaseException) -> bool:
     """Whether the code made an invalid plan or verdict, which it may correct within the same attempt."""
     ours = isinstance(error, ValidationError) and error.title in _OUR_RECORDS
     return lease.kind != "execute" and (ours or isinstance(error, InvalidAnswer))
@@ -120,16 +120,16 @@ def refused(lease: Attempt, answer: Answer, error: ApiError) -> Failed:
     """Return the orchestrator's refusal of a result as the outcome of its attempt."""
     failure = failure_of("the orchestrator refused this result", error)
     if isinstance(answer, Done) and failure.kind == "not_retryable":
-        return replace(failure, why=_told(failure.why, _keep(lease, answer.output)))
+        return replace(failure, why=_joined(failure.why, _keep(lease, answer.output)))
     # A plan or verdict has had all its corrections within this attempt; another attempt may do better.
     return failure if isinstance(answer, Done) else replace(failure, kind="retryable")
 
 
 def _kept(lease: Attempt, error: Unsendable, said: str | None = None) -> Failed:
-    return Failed(_told(said or str(error), _keep(lease, error.kept)), kind="not_retryable")
+    return Failed(_joined(said or str(error), _keep(lease, error.kept)), kind="not_retryable")
 
 
-def _told(what: str, where: str) -> str:
+def _joined(what: str, where: str) -> str:
     """Join both texts; cut the first if they are too long."""
     return f"{cut(what, MESSAGE_LENGTH_MAX - len(where) - 1)}\n{where}"
 

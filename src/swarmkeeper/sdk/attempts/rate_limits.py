@@ -17,7 +17,7 @@ REFUSED_FOR_NOW = frozenset({429, 529})
 # With any other 4xx status the call itself is wrong, and a time to wait means nothing.
 _MAY_WAIT = frozenset({408, 425, *REFUSED_FOR_NOW})
 _STATUS_NAMES = ("status_code", "status", "code", "http_status")
-WAIT_MAX = 7 * 24 * 3600  # the orchestrator takes no longer one
+WAIT_SECONDS_MAX = 7 * 24 * 3600  # the orchestrator takes no longer one
 _ERRORS_MAX = 100  # examined in a chain of causes
 
 
@@ -30,14 +30,15 @@ class RateLimit:
 
 def rate_limit(error: BaseException) -> RateLimit | None:
     """Return the rate limit that an exception, one of its causes or of its group reports; None if none does."""
-    for each in _behind(error):
-        status, wait = _status(each), _wait(each)
+    for cause in _causes(error):
+        status, wait = _status(cause), _wait(cause)
         if status in REFUSED_FOR_NOW or (wait is not None and (status is None or status >= 500 or status in _MAY_WAIT)):
             return RateLimit(wait)
     return None
 
 
-def _behind(error: BaseException) -> Iterator[BaseException]:
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception, all that it was raised from, and all that it holds."""
     waiting, seen = [error], set[int]()
     while waiting and len(seen) < _ERRORS_MAX:
         each = waiting.pop(0)
@@ -47,7 +48,7 @@ def _behind(error: BaseException) -> Iterator[BaseException]:
         yield each
         context = None if each.__suppress_context__ else each.__context__
         inner = each.exceptions if isinstance(each, BaseExceptionGroup) else ()
-        waiting += [one for one in (*inner, each.__cause__, context) if one is not None]
+        waiting += [cause for cause in (*inner, each.__cause__, context) if cause is not None]
 
 
 def _get(holder: object, name: str) -> object:
@@ -103,7 +104,7 @@ def _seconds(value: object, now: object) -> float | None:
         value = _number(value, now)
     if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
         return None
-    return min(max(float(value), 0.0), float(WAIT_MAX))
+    return min(max(float(value), 0.0), float(WAIT_SECONDS_MAX))
 
 
 def _number(text: str, now: object) -> float | None:

@@ -176,9 +176,9 @@ class _Walk:
         hint = ": make a list of it" if isinstance(value, Iterator) else ""
         made = self._problem(value, at, "no_rule", f"is a {_name(value)}, which JSON has no form for{hint}")
         if fields := getattr(value, "__dict__", None):
-            told = len(self.problems)
+            count = len(self.problems)
             made["fields"] = self.value(dict(fields), at, depth + 1)
-            del self.problems[told:]  # one problem is enough for the whole object
+            del self.problems[count:]  # one problem is enough for the whole object
         return made
 
     def _object(self, value: Mapping[Any, object], at: str, depth: int) -> dict[str, Json]:
@@ -201,10 +201,10 @@ class _Walk:
         if len(self.problems) < PROBLEMS_MAX:
             self.problems.append(Problem(at, code, detail))
         try:
-            said = repr(value)
+            text = repr(value)
         except Exception as error:  # of the author's classes, or nested too deeply
-            said = f"repr: {type(error).__name__}"
-        return {"$python": readable(said[:REPR_MAX])}
+            text = f"repr: {type(error).__name__}"
+        return {"$python": readable(text[:REPR_MAX])}
 
 
 _NOTHING = object()
@@ -250,9 +250,9 @@ def _plain(value: object) -> object:
             return {name: getattr(value, name) for name in (getattr(each, "name", each) for each in fields)}
     if hasattr(value, "columns") and callable(rows := getattr(value, "to_dict", None)):  # pandas
         return rows("records")
-    for way in ("to_dicts", "tolist", "item"):  # Polars; arrays and scalars of NumPy, pandas, PyTorch, JAX
-        if callable(turn := getattr(value, way, None)):
-            return turn()
+    for name in ("to_dicts", "tolist", "item"):  # Polars; arrays and scalars of NumPy, pandas, PyTorch, JAX
+        if callable(convert := getattr(value, name, None)):
+            return convert()
     return _NOTHING
 
 

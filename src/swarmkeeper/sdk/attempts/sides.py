@@ -32,13 +32,13 @@ class Sides(Protocol):
 
     calls: Calls  # for the orchestrator's side
 
-    async def orchestrators(
+    async def on_orchestrator_side(
         self, work: Callable[Arguments, Awaitable[Value]], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Value:
         """Await `work` on the orchestrator's side; called on the author's. Passes a cancellation on."""
         ...
 
-    def start_users(self, call: Callable[[], object], name: str) -> Running:
+    def start_on_author_loop(self, call: Callable[[], object], name: str) -> Running:
         """Start the author's code on the author's loop; called on the orchestrator's side."""
         ...
 
@@ -50,15 +50,15 @@ class Sides(Protocol):
         """Log a warning when the author's loop is blocked while this bot has work."""
         ...
 
-    def work_came(self) -> None:
+    def work_arrived(self) -> None:
         """Check the author's loop now."""
         ...
 
-    def tell_users(self, call: Callable[[], object]) -> None:
+    def call_author_side(self, call: Callable[[], object]) -> None:
         """Schedule a call on the author's side; calls keep their order."""
         ...
 
-    def tell_orchestrators(self, call: Callable[[], object]) -> None:
+    def call_orchestrator_side(self, call: Callable[[], object]) -> None:
         """Schedule a call on the orchestrator's side. From any thread, and from a signal handler."""
         ...
 
@@ -74,12 +74,12 @@ class OneLoop:
     def open(self) -> None:
         self._loop, self._serving = asyncio.get_running_loop(), asyncio.current_task()
 
-    async def orchestrators(
+    async def on_orchestrator_side(
         self, work: Callable[Arguments, Awaitable[Value]], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Value:
         return await work(*args, **kwargs)
 
-    def start_users(self, call: Callable[[], object], name: str) -> Running:
+    def start_on_author_loop(self, call: Callable[[], object], name: str) -> Running:
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[Outcome] = loop.create_future()
         task = loop.create_task(awaited(call, self._serving), name=name)
@@ -92,13 +92,13 @@ class OneLoop:
     def watch(self, rhythm: Rhythm, own: OwnCode) -> None:
         """Do nothing: a blocked loop would block the watch, too."""
 
-    def work_came(self) -> None:
+    def work_arrived(self) -> None:
         """Do nothing, as in `watch`."""
 
-    def tell_users(self, call: Callable[[], object]) -> None:
+    def call_author_side(self, call: Callable[[], object]) -> None:
         call()
 
-    def tell_orchestrators(self, call: Callable[[], object]) -> None:
+    def call_orchestrator_side(self, call: Callable[[], object]) -> None:
         assert self._loop is not None, "the sides are opened"
         self._loop.call_soon_threadsafe(call)
 
@@ -108,16 +108,16 @@ class TwoLoops:
 
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
-        self._users = asyncio.get_running_loop()
+        self._author_loop = asyncio.get_running_loop()
         self._serving = asyncio.current_task()
         self._context = contextvars.copy_context()
-        self._stalls = StallWatch(self._users, threading.get_ident())
+        self._stalls = StallWatch(self._author_loop, threading.get_ident())
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: asyncio.Event | None = None
         # A daemon thread: it must not keep a process alive whose author's side has ended.
         self._thread = threading.Thread(target=self._live, name="swarmkeeper-orchestrator", daemon=True)
-        self._started: asyncio.Future[None] = self._users.create_future()
-        self._ended: asyncio.Future[None] = self._users.create_future()
+        self._started: asyncio.Future[None] = self._author_loop.create_future()
+        self._ended: asyncio.Future[None] = self._author_loop.create_future()
 
     def start(self) -> None:
         self._thread.start()
@@ -130,7 +130,7 @@ class TwoLoops:
         """End the orchestrator's side and cancel what still runs there."""
         await self.started()
         assert self._closing is not None, "set before `started`"
-        self.tell_orchestrators(self._closing.set)
+        self.call_orchestrator_side(self._closing.set)
         await asyncio.shield(self._ended)
 
     def _live(self) -> None:
@@ -138,17 +138,17 @@ class TwoLoops:
             with asyncio.Runner() as runner:
                 runner.run(self._until_closed())
         finally:
-            _soon(self._users, lambda: _settle(self._ended, None))
+            _soon(self._author_loop, lambda: _settle(self._ended, None))
 
     async def _until_closed(self) -> None:
         self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
-        _soon(self._users, lambda: _settle(self._started, None))
+        _soon(self._author_loop, lambda: _settle(self._started, None))
         watching = asyncio.create_task(self._stalls.run())
         await self._closing.wait()
         watching.cancel()
         await self.calls.aclose()
 
-    async def orchestrators(
+    async def on_orchestrator_side(
         self, work: Callable[Arguments, Awaitable[Value]], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Value:
         here, there = asyncio.get_running_loop(), self._loop
@@ -176,26 +176,26 @@ class TwoLoops:
                 there.call_soon_threadsafe(cancel)
         return ended.result().result()
 
-    def start_users(self, call: Callable[[], object], name: str) -> Running:
+    def start_on_author_loop(self, call: Callable[[], object], name: str) -> Running:
         here = asyncio.get_running_loop()
         outcome: asyncio.Future[Outcome] = here.create_future()
         begun: list[asyncio.Task[Outcome]] = []
 
         def begin() -> None:
             context = self._context.copy()
-            task = self._users.create_task(awaited(call, self._serving), name=name, context=context)
+            task = self._author_loop.create_task(awaited(call, self._serving), name=name, context=context)
             begun.append(task)
             task.add_done_callback(lambda done: _soon(here, lambda: _settle(outcome, _outcome_of(done))))
 
         def cancel() -> None:
             begun[0].cancel()
 
-        if not _soon(self._users, begin):
+        if not _soon(self._author_loop, begin):
             _settle(outcome, Stopped())
         return Running(
             outcome,
             lambda: places_of_task(begun[0]) if begun else [],
-            lambda: _soon(self._users, cancel),
+            lambda: _soon(self._author_loop, cancel),
         )
 
     def start_thread(self, call: Callable[[], object], name: str) -> Running:
@@ -204,13 +204,13 @@ class TwoLoops:
     def watch(self, rhythm: Rhythm, own: OwnCode) -> None:
         self._stalls.add(rhythm, own)
 
-    def work_came(self) -> None:
-        self._stalls.look()
+    def work_arrived(self) -> None:
+        self._stalls.check_soon()
 
-    def tell_users(self, call: Callable[[], object]) -> None:
-        _soon(self._users, call)
+    def call_author_side(self, call: Callable[[], object]) -> None:
+        _soon(self._author_loop, call)
 
-    def tell_orchestrators(self, call: Callable[[], object]) -> None:
+    def call_orchestrator_side(self, call: Callable[[], object]) -> None:
         if self._loop is not None:
             _soon(self._loop, call)
 

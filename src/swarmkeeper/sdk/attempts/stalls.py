@@ -21,7 +21,7 @@ BLOCKED = "has blocked the event loop"  # in the log message; `bot test` searche
 _IDLE_SECONDS = 10.0  # between two checks while there is no work; new work is checked at once
 # The threshold while no bot had work at the last check, so that no heartbeat interval was known.
 _FROZEN_SECONDS = 5.0
-_LOOKS_A_BEAT = 4
+_CHECKS_PER_BEAT = 4
 
 Rhythm = Callable[[], float | None]  # seconds between two heartbeats of a bot; None: it has no work
 
@@ -29,30 +29,30 @@ Rhythm = Callable[[], float | None]  # seconds between two heartbeats of a bot; 
 class StallWatch:
     """Watches the author's loop for the bots that run on it."""
 
-    def __init__(self, users: asyncio.AbstractEventLoop, thread: int) -> None:
-        self._users, self._thread = users, thread
+    def __init__(self, author_loop: asyncio.AbstractEventLoop, thread: int) -> None:
+        self._author_loop, self._thread = author_loop, thread
         self._bots: list[tuple[Rhythm, OwnCode]] = []
-        self._work_came = asyncio.Event()  # used only on the orchestrator's side
+        self._work_arrived = asyncio.Event()  # used only on the orchestrator's side
 
     def add(self, rhythm: Rhythm, own: OwnCode) -> None:
         self._bots.append((rhythm, own))
 
-    def look(self) -> None:
+    def check_soon(self) -> None:
         """Check soon: new work may block the loop with its first line."""
-        self._work_came.set()
+        self._work_arrived.set()
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             beat = self._beat()
-            pause = _IDLE_SECONDS if beat is None else beat / _LOOKS_A_BEAT
+            pause = _IDLE_SECONDS if beat is None else beat / _CHECKS_PER_BEAT
             asleep = loop.time()
-            self._work_came.clear()
+            self._work_arrived.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
-                    await self._work_came.wait()
+                    await self._work_arrived.wait()
             if (late := loop.time() - asleep - pause) > (_FROZEN_SECONDS if beat is None else beat):
-                _tell_frozen(late)
+                _warn_frozen(late)
             beat = self._beat()
             if beat is None:
                 continue
@@ -61,10 +61,10 @@ class StallWatch:
             if answer.done():
                 continue
             if (late := loop.time() - asked - beat) > beat:
-                _tell_frozen(late)
+                _warn_frozen(late)
                 await asyncio.wait([answer], timeout=beat)
             if not answer.done():
-                self._tell_blocked(beat)
+                self._warn_blocked(beat)
                 await answer
                 log.info("the event loop runs again, after %.1f s", loop.time() - asked)
 
@@ -75,20 +75,20 @@ class StallWatch:
         """Return a future that is done once the author's loop has run a callback."""
         answer: asyncio.Future[None] = loop.create_future()
 
-        def heard() -> None:
+        def resolve() -> None:
             if not answer.done():
                 answer.set_result(None)
 
-        def answered() -> None:
-            loop.call_soon_threadsafe(heard)
+        def reply() -> None:
+            loop.call_soon_threadsafe(resolve)
 
         try:
-            self._users.call_soon_threadsafe(answered)
+            self._author_loop.call_soon_threadsafe(reply)
         except RuntimeError:  # the loop is closed: there is nothing to watch
-            heard()
+            resolve()
         return answer
 
-    def _tell_blocked(self, beat: float) -> None:
+    def _warn_blocked(self, beat: float) -> None:
         places = places_of(sys._current_frames().get(self._thread))
         own = [place for place in places if any(owner.owns(place[0]) for _, owner in self._bots)] or places
         where = shown(own[-1]) if own else "unknown code"
@@ -102,7 +102,7 @@ class StallWatch:
         )
 
 
-def _tell_frozen(seconds: float) -> None:
+def _warn_frozen(seconds: float) -> None:
     log.warning(
         "this whole process stood still for %.1f s, and sent no heartbeat: what it held may be lost. Either the "
         "machine was suspended or overloaded, or a call into C code held the interpreter: make such calls in a process "

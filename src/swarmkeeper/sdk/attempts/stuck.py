@@ -56,6 +56,6 @@ class StuckCode:
             ]
         }
 
-    def told(self) -> None:
+    def arrived(self) -> None:
         """Note that the heartbeat arrived."""
         self._changed = False

@@ -27,7 +27,7 @@ AT_ONCE_SECONDS = 8.0
 _FLUSH_SECONDS = 0.5
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-Heard = int | Literal["over", "returned"]  # a signal number; the bots have ended; `run` has returned
+Event = int | Literal["over", "returned"]  # a signal number; the bots have ended; `run` has returned
 
 
 class Ender:
@@ -35,7 +35,7 @@ class Ender:
 
     def __init__(self) -> None:
         # The only queue that is reentrant: a signal handler may put while the main thread puts.
-        self._heard: queue.SimpleQueue[Heard] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._steps: list[Callable[[], None]] = []
         self._signals = 0
         self._last_signal = 0
@@ -47,7 +47,7 @@ class Ender:
     def __enter__(self) -> Self:
         if threading.current_thread() is not threading.main_thread():
             raise ValueError("run(...) hears signals, so it needs the main thread; elsewhere, await serve(...)")
-        self._before = {number: signal.signal(number, self._hear) for number in _SIGNALS}
+        self._before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
         self._thread.start()
         return self
 
@@ -56,13 +56,13 @@ class Ender:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what `signal` gave us
-        self._heard.put("returned")
+        self._events.put("returned")
 
     @property
     def stopped_at_once(self) -> bool:
         return self._signals > 1
 
-    def tell(self, stop: Callable[[], None], stop_at_once: Callable[[], None]) -> None:
+    def on_signals(self, stop: Callable[[], None], stop_at_once: Callable[[], None]) -> None:
         """Set what the first and the second signal do. Signals that came before count."""
         with self._lock:
             self._steps = [stop, stop_at_once]
@@ -71,11 +71,11 @@ class Ender:
 
     def over(self) -> None:
         """Note that the bots have ended and hold no work."""
-        self._heard.put("over")
+        self._events.put("over")
 
-    def _hear(self, number: int, _frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if os.getpid() == self._process:
-            self._heard.put(number)
+            self._events.put(number)
         else:  # a process that the author's code forked, without the thread
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
@@ -84,16 +84,16 @@ class Ender:
         patience: float | None = None  # seconds until the process is ended; None: not yet
         while True:
             try:
-                heard = self._heard.get(timeout=patience)
+                event = self._events.get(timeout=patience)
             except queue.Empty:
                 self._end()
-            if heard == "over":
+            if event == "over":
                 patience = ENDING_SECONDS
-            elif heard == "returned":
+            elif event == "returned":
                 if not self.stopped_at_once:
                     return
             else:
-                patience = self._signal(heard, patience)
+                patience = self._signal(event, patience)
 
     def _signal(self, number: int, patience: float | None) -> float | None:
         with self._lock:

@@ -51,7 +51,7 @@ class Pipe:
         self._process = os.getpid()
         self._lock = threading.Lock()
 
-    def say(self, kind: str, value: Json) -> None:
+    def send(self, kind: str, value: Json) -> None:
         """Send a message.
 
         Raises:
@@ -70,40 +70,40 @@ class Pipe:
                     sys.exit(f"the pipe to the bot is gone: the code in here closed it ({error.strerror})")
 
 
-class ChildsContext(Context):
+class ChildContext(Context):
     """A context that checks each report here, at the author's line, and sends it to the bot's process."""
 
     _pipe: Pipe
 
     def progress(self, fraction: float, message: str | None = None) -> None:
         super().progress(fraction, message)
-        self._pipe.say("progress", [float(fraction), self._message])
+        self._pipe.send("progress", [float(fraction), self._message])
 
     def log(self, line: str) -> None:
         super().log(line)
-        self._pipe.say("log", self._log[-1])
+        self._pipe.send("log", self._log[-1])
 
     def _line(self, line: str) -> None:
-        self._pipe.say("line", line)
+        self._pipe.send("line", line)
 
     def use(self, *, tokens: float = 0, cost_micro_usd: float = 0) -> None:
         super().use(tokens=tokens, cost_micro_usd=cost_micro_usd)
-        self._pipe.say("use", {"tokens": tokens, "cost_micro_usd": cost_micro_usd})
+        self._pipe.send("use", {"tokens": tokens, "cost_micro_usd": cost_micro_usd})
 
     def checkpoint(self, value: Json) -> None:
         super().checkpoint(value)
-        self._pipe.say("checkpoint", self._checkpoint)
+        self._pipe.send("checkpoint", self._checkpoint)
 
     def tell(self, bot: str | None, payload: Mapping[str, Json]) -> None:
         super().tell(bot, payload)
-        self._pipe.say("tell", [bot, self._outgoing.pop().payload])
+        self._pipe.send("tell", [bot, self._outgoing.pop().payload])
 
 
 def main(results: int) -> None:
     """Do one attempt. `results` is the number of the file that the bot's process reads; work comes on stdin."""
     faulthandler.enable()
-    pipe = Pipe(_out_of_the_way(results))
-    work = os.fdopen(_out_of_the_way(0), "rb")
+    pipe = Pipe(_moved_high(results))
+    work = os.fdopen(_moved_high(0), "rb")
     nothing = os.open(os.devnull, os.O_RDONLY)
     if nothing != 0:
         os.dup2(nothing, 0)
@@ -119,16 +119,16 @@ def main(results: int) -> None:
         code = bot.code()
     except BaseException as error:  # also SystemExit, from a file that parses arguments when it is imported
         traceback.print_exc()
-        pipe.say("ready", f"the bot cannot be made in a child process: {type(error).__name__}: {error}")
+        pipe.send("ready", f"the bot cannot be made in a child process: {type(error).__name__}: {error}")
         return
     in_child.importing = False
-    pipe.say("ready", None)
+    pipe.send("ready", None)
     job = _read(work)
     if isinstance(job, Job):  # None: the bot needs this process no more
         _Attempt(pipe, bot, code, job).run(work)
 
 
-def _out_of_the_way(file: int) -> int:
+def _moved_high(file: int) -> int:
     """Move a file to a high number that other code does not use and that no program inherits."""
     try:
         moved = fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, _FILE_MIN)
@@ -228,7 +228,7 @@ class _Attempt:
         self._code, self._own = code, OwnCode(code)
         self._process = os.getpid()
         self._lease = _Lease(Kind.EXECUTE, job.about["lease_id"], job.about["work_id"])
-        context = ChildsContext(**job.about)
+        context = ChildContext(**job.about)
         context._pipe = pipe
         self._outbox = Outbox(context)
         self._arguments = (job.subtask, context) if takes_context(code) else (job.subtask,)
@@ -276,21 +276,21 @@ class _Attempt:
     def _listen(self, work: BinaryIO) -> None:
         while (message := _read(work)) is not None:
             assert isinstance(message, BotMessage), "only messages come during an attempt"
-            self._outbox.heard(message)
+            self._outbox.receive(message)
 
     def _answer(self, answer: Done | Failed | Later | Ask) -> None:
         fields = {field.name: getattr(answer, field.name) for field in dataclasses.fields(answer)}
         try:
-            self._pipe.say("answer", {"type": type(answer).__name__, "fields": sendable(fields, "the answer")})
+            self._pipe.send("answer", {"type": type(answer).__name__, "fields": sendable(fields, "the answer")})
         except (TypeError, ValueError) as error:
             self._raised(error)
 
     def _raised(self, error: BaseException) -> None:
-        said = readable(self._own.told(error))
-        told = {
+        said = readable(self._own.describe(error))
+        raised = {
             "kind": type(error).__name__,
             "said": said,
             "trace": readable("".join(traceback.format_exception(error))),
             "failure": dataclasses.asdict(preparing.failure_from(self._lease, error, said)),
         }
-        self._pipe.say("raised", told)
+        self._pipe.send("raised", raised)

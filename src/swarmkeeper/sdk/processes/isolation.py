@@ -51,7 +51,7 @@ from swarmkeeper.sdk.processes.isolated import main
 main(int(sys.argv[1]))
 """
 _LAST_LINES = 200  # kept of a child's output: enough for the stack that faulthandler writes
-_WORDS_MAX = 500
+_LINE_LENGTH_MAX = 500
 _FRAME = re.compile(r'  File "(?P<file>.*)", line (?P<line>\d+) in (?P<name>.*)')
 OURS = {"_session", "_made_with"}  # attributes that the SDK sets
 Json = Any
@@ -192,7 +192,7 @@ class Child:
     def _live(self, reader: int) -> None:
         lines = Lines(self._line), Lines(self._line)
         try:
-            ended = self._process.pump(stdout=lines[0].add, stderr=lines[1].add, others={reader: self._hear})
+            ended = self._process.pump(stdout=lines[0].add, stderr=lines[1].add, others={reader: self._receive})
         except OSError as error:
             ended = Ended(1, "itself")
             self._fault = f"could not be started: {error.strerror}"
@@ -210,7 +210,7 @@ class Child:
         self._last_lines.append(line)
         log.info("%s: %s", self._label(), line)
 
-    def _hear(self, came: bytes) -> None:
+    def _receive(self, came: bytes) -> None:
         if self._fault is not None:
             return
         self._frames += came
@@ -238,7 +238,7 @@ class Child:
             raise ValueError("not now")
         match kind:
             case "progress" | "log" | "use" | "checkpoint" | "tell" | "line":
-                outbox.say(kind, value)
+                outbox.apply(kind, value)
             case "answer":
                 self._answer = Returned(ANSWERS[value["type"]](**value["fields"]))
             case "raised":
@@ -258,16 +258,16 @@ class Child:
         return Raised(RaisedElsewhere("ProcessCrashed", self._crash(ended)), in_thread=True)
 
     def _crash(self, ended: Ended) -> str:
-        said = f"the child process {self._fault or subprocesses.ended_with(ended.code) + ' before it answered'}"
+        text = f"the child process {self._fault or subprocesses.ended_with(ended.code) + ' before it answered'}"
         if ended.code == -signal.SIGKILL and self._fault is None:
-            said += " (out of memory?)"
-        lines, place = _parted(self._last_lines)
+            text += " (out of memory?)"
+        lines, place = _split_dump(self._last_lines)
         own = self._own.innermost(place)
-        said += "" if own is None else f" (at {shown(own)})"
-        return f"{said}; the last line it wrote: {lines[-1][:_WORDS_MAX]}" if lines else said
+        text += "" if own is None else f" (at {shown(own)})"
+        return f"{text}; the last line it wrote: {lines[-1][:_LINE_LENGTH_MAX]}" if lines else text
 
 
-def _parted(lines: Iterable[str]) -> tuple[list[str], list[Place]]:
+def _split_dump(lines: Iterable[str]) -> tuple[list[str], list[Place]]:
     """Separate the code's own output from a stack dump of faulthandler; return both, the stack outermost first."""
     own: list[str] = []
     places: list[Place] = []
@@ -307,7 +307,7 @@ class Children:
         Raises:
             CannotIsolate: the child cannot make the bot; says why.
         """
-        trouble = await asyncio.get_running_loop().run_in_executor(_Instead(self._first), _no_trouble)
+        trouble = await asyncio.get_running_loop().run_in_executor(_StartInstead(self._first), _no_trouble)
         if trouble is not None:
             raise CannotIsolate(f"isolation='process': {trouble}")
         self._refill_soon()
@@ -327,7 +327,7 @@ class Children:
             for child in begun:
                 child.end()
 
-        outcome = asyncio.get_running_loop().run_in_executor(_Instead(begin), called, call)
+        outcome = asyncio.get_running_loop().run_in_executor(_StartInstead(begin), called, call)
         return Running(outcome, list, end)
 
     def close(self) -> None:
@@ -376,7 +376,7 @@ class Children:
 
     def _refill(self) -> None:
         """Keep one child ready for each free slot, and at least one: an attempt should not wait for imports."""
-        while self._one_is_missing():
+        while self._reserve_start():
             child = None
             try:
                 child = self._child()
@@ -392,7 +392,7 @@ class Children:
                 if child is not None:
                     child.end()
 
-    def _one_is_missing(self) -> bool:
+    def _reserve_start(self) -> bool:
         with self._lock:
             missing = len(self._idle) + self._starting < max(1, self._bot.capacity - len(self._busy))
             if self._closed or not missing:
@@ -401,7 +401,7 @@ class Children:
             return True
 
 
-class _Instead(Executor):
+class _StartInstead(Executor):
     """Ignores the function that it is given and calls `start` instead.
 
     A loop with virtual time bypasses executors and runs the function.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_under_way: list[None] = []  # an entry for each file being loaded; loads may be nested
+_loads: list[None] = []  # an entry for each file being loaded; loads may be nested
 
 
 class RunWhileLoading(RuntimeError):
@@ -18,11 +18,11 @@ class RunWhileLoading(RuntimeError):
 @contextmanager
 def loading() -> Iterator[None]:
     """Refuse `run` and `serve` while a file of bots is being loaded."""
-    _under_way.append(None)
+    _loads.append(None)
     try:
         yield
     finally:
-        _under_way.pop()
+        _loads.pop()
 
 
 def refuse_while_loading() -> None:
@@ -31,5 +31,5 @@ def refuse_while_loading() -> None:
     Raises:
         RunWhileLoading: a file of bots is being loaded.
     """
-    if _under_way:
+    if _loads:
         raise RunWhileLoading("this file is loaded for its bots, and runs them itself: guard it by __name__")

@@ -40,24 +40,24 @@ class Kept:
 class Lines:
     """Splits a stream into lines of plain text. A carriage return also ends a line, because progress bars use it."""
 
-    def __init__(self, hear: Callable[[str], None]) -> None:
-        self._hear = hear
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self._on_line = on_line
         self._begun = bytearray()
 
     def add(self, came: bytes) -> None:
         *whole, begun = (bytes(self._begun) + came).replace(b"\r", b"\n").split(b"\n")
         for line in whole:
-            self._say(line)
+            self._emit(line)
         while len(begun) > LINE_BYTES_MAX:
-            self._say(begun[:LINE_BYTES_MAX])
+            self._emit(begun[:LINE_BYTES_MAX])
             begun = begun[LINE_BYTES_MAX:]
         self._begun = bytearray(begun)
 
     def end(self) -> None:
-        self._say(bytes(self._begun))
+        self._emit(bytes(self._begun))
         self._begun.clear()
 
-    def _say(self, line: bytes) -> None:
+    def _emit(self, line: bytes) -> None:
         text = _CONTROL.sub("", line.decode(errors="replace")).rstrip()
         if text:
-            self._hear(text)
+            self._on_line(text)

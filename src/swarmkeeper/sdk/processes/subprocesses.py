@@ -57,7 +57,7 @@ class CommandFailed(Exception):
     """A command run with `check=True` did not exit with 0."""
 
     def __init__(self, result: CommandResult) -> None:
-        super().__init__(f"{_shown(result.command)} {ended_with(result.code)}{_last_words(result)}")
+        super().__init__(f"{_shown(result.command)} {ended_with(result.code)}{_last_line(result)}")
         self.result = result
 
 
@@ -65,7 +65,7 @@ class CommandTimedOut(TimeoutError):
     """A command was killed because it ran longer than its `timeout`."""
 
     def __init__(self, result: CommandResult, timeout: float) -> None:
-        super().__init__(f"{_shown(result.command)} did not end within {timeout:g} s{_last_words(result)}")
+        super().__init__(f"{_shown(result.command)} did not end within {timeout:g} s{_last_line(result)}")
         self.result = result
 
 
@@ -132,7 +132,7 @@ class Supervised:
         self._program = program
         self._feed = stdin
         self._lock = threading.Lock()
-        self.told_to_end = False
+        self.end_requested = False
         self._reaped = False
         # The program may have stopped its supervisor (SIGSTOP); SIGKILL ends a stopped process, too.
         self._late = threading.Timer(GRACE_SECONDS + SILENCE_SECONDS_MAX, self._kill)
@@ -172,9 +172,9 @@ class Supervised:
     def end(self) -> None:
         """Let the supervisor end the program and all that it started. Does not wait."""
         with self._lock:
-            if self.told_to_end:
+            if self.end_requested:
                 return
-            self.told_to_end = True
+            self.end_requested = True
             os.close(self._control)
             if not self._reaped:
                 self._late.start()
@@ -259,9 +259,9 @@ class _Carrier:
         self._sink, self._feed = sink, feed
         self._left = memoryview(b"")
         self._selector = selectors.DefaultSelector()
-        for file, hear in {**readers, self._status: self._said.extend}.items():
+        for file, callback in {**readers, self._status: self._said.extend}.items():
             os.set_blocking(file, False)
-            self._selector.register(file, selectors.EVENT_READ, hear)
+            self._selector.register(file, selectors.EVENT_READ, callback)
         if sink is not None and feed is not None:
             os.set_blocking(sink.fileno(), False)
             self._selector.register(feed.woken, selectors.EVENT_READ, feed)
@@ -328,8 +328,8 @@ class _Carrier:
 class Commands:
     """Runs the commands of one attempt. Any thread may run one, several at a time."""
 
-    def __init__(self, hear: Callable[[str], None]) -> None:
-        self._hear = hear  # called with each line of output
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self._on_line = on_line  # called with each line of output
         self._lock = threading.Lock()
         self._over = False
         self._running: set[Supervised] = set()
@@ -390,8 +390,8 @@ class Commands:
         with self._lock:
             self._running.discard(supervised)
 
-    def hear(self, line: str) -> None:
-        self._hear(line)
+    def on_line(self, line: str) -> None:
+        self._on_line(line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -442,7 +442,7 @@ class _Call:
     def _run(self) -> CommandResult:
         options = self._options
         kept = Kept(options.output_bytes_max), Kept(options.output_bytes_max)
-        lines = [Lines(self._commands.hear) for _ in kept] if options.log else []
+        lines = [Lines(self._commands.on_line) for _ in kept] if options.log else []
         supervised = self._begun()
         try:
             ended = supervised.pump(
@@ -508,12 +508,12 @@ def environment_of(changes: Mapping[str, str | None] | None) -> dict[str, str]:
     return environment
 
 
-def _all(*hearers: Callable[[bytes], None]) -> Callable[[bytes], None]:
-    def hear(came: bytes) -> None:
-        for each in hearers:
-            each(came)
+def _all(*callbacks: Callable[[bytes], None]) -> Callable[[bytes], None]:
+    def call_all(data: bytes) -> None:
+        for callback in callbacks:
+            callback(data)
 
-    return hear
+    return call_all
 
 
 def _bytes(text: str | bytes | None) -> bytes:
@@ -536,7 +536,7 @@ def ended_with(code: int) -> str:
         return f"was ended by signal {-code}"
 
 
-def _last_words(result: CommandResult) -> str:
+def _last_line(result: CommandResult) -> str:
     """Return the last line of stderr, else of stdout: it mostly says why."""
     lines: list[str] = []
     for text in (result.stderr, result.stdout):
