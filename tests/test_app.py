@@ -1,4 +1,4 @@
-"""The parts put together: embedded, without a socket, and on another's server."""
+"""The assembled server: embedded, without a socket, and on another ASGI server."""
 
 import asyncio
 import json
@@ -46,7 +46,7 @@ async def test_a_client_with_a_key_may_do_what_the_key_may() -> None:
             await swarm.client("swk_nobody").submit("two")
 
 
-async def test_a_watcher_without_a_socket_hears_of_each_change_and_may_leave() -> None:
+async def test_a_watcher_without_a_socket_gets_each_change_and_may_leave() -> None:
     async with Orchestrator(MEMORY) as swarm:
         client = swarm.client()
         task = await client.submit("one")
@@ -182,7 +182,7 @@ async def test_a_port_that_is_taken_is_refused_with_what_to_do() -> None:
                 pass
 
 
-async def test_metrics_tell_what_was_done_and_what_waits() -> None:
+async def test_metrics_count_what_was_done_and_what_waits() -> None:
     async with serving(MEMORY) as served:
         client = served.swarm.client()
         await client.submit("one", planner_skills=["plan"])

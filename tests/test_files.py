@@ -1,4 +1,4 @@
-"""Files that hold data: readable by their owner alone, at every moment; whole, or not there."""
+"""Data files: readable only by their owner at every moment, and written atomically."""
 
 import os
 import stat

@@ -71,7 +71,7 @@ def test_an_unknown_key_is_refused_with_its_place_and_what_was_probably_meant(tm
         ("root_path", "swarm"),
     ],
 )
-def test_a_value_that_cannot_be_used_is_refused_where_it_stands_and_not_repeated(name: str, value: str) -> None:
+def test_an_invalid_value_is_refused_with_its_position_and_not_repeated(name: str, value: str) -> None:
     with pytest.raises(BadSetting) as refused:
         read({name: value}, environ={}, folder=Path("/nowhere"))
 

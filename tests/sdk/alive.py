@@ -1,4 +1,4 @@
-"""Tells whether processes live by a named pipe that they hold open: its reader comes to the end when all are dead."""
+"""Checks whether processes live: they hold a named pipe open, and its reader sees the end when all are dead."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""What tests of code that starts processes share."""
+"""Fixtures for tests of code that starts processes."""
 
 from collections.abc import Iterator
 from pathlib import Path

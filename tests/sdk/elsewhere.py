@@ -1,4 +1,4 @@
-"""Bots as they are in earnest: in a thread of their own, over real sockets, against a real orchestrator."""
+"""Runs bots as in production: in a thread of their own, over real sockets, against a real orchestrator."""
 
 import asyncio
 import threading

@@ -1,6 +1,4 @@
-"""Executors that run in child processes, and do there what code does at its worst. Each child imports this: keep it
-small.
-"""
+"""Executors that run in child processes and misbehave there. Each child imports this module: keep it small."""
 
 import asyncio
 import ctypes

@@ -1,4 +1,4 @@
-"""An orchestrator that follows a script, for what a real one would not do on demand: lose a reply, take a lease back.
+"""A scripted orchestrator, for what a real one does not do on demand: lose a reply, take a lease back.
 
 Time is virtual: it jumps to the next thing that is due as soon as nothing else can be done.
 """

@@ -1,4 +1,4 @@
-"""What bots return, and how it is told."""
+"""The answers that bots return, and how they are sent."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from swarmkeeper.sdk.answers import MESSAGE_LENGTH_MAX, InvalidAnswer, Verdict, 
 from swarmkeeper.wire.requests import Finding, Report
 
 
-def test_a_plan_is_told_as_its_author_wrote_it() -> None:
+def test_a_plan_is_sent_as_its_author_wrote_it() -> None:
     plan = Plan(
         [
             SubTask(key="fetch", description="get it", required_skills=["web"], input={"url": "…"}),
@@ -45,7 +45,7 @@ def test_a_bad_plan_is_refused_where_it_is_made(subtasks: list[dict[str, object]
     assert [(problem.pointer, problem.code) for problem in caught.value.problems] == [(pointer, code)]
 
 
-def test_all_that_is_wrong_with_a_plan_is_said_at_once() -> None:
+def test_all_errors_of_a_plan_are_reported_at_once() -> None:
     with pytest.raises(InvalidAnswer) as caught:
         Plan([{"key": "a", "depends_on": ["x"]}, {"key": "a", "description": "b"}])
 
@@ -103,7 +103,7 @@ def test_values_that_would_be_refused_later_are_refused_now() -> None:
             wrong()
 
 
-def test_a_failure_is_never_too_long_to_be_told() -> None:
+def test_a_long_failure_is_cut_so_that_it_is_accepted() -> None:
     assert report(Failed("x" * MESSAGE_LENGTH_MAX))["error"]["message"] == "x" * MESSAGE_LENGTH_MAX
     longer = report(Failed("x" * 8_001))["error"]["message"]
     assert len(longer) == MESSAGE_LENGTH_MAX

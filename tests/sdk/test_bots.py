@@ -1,4 +1,4 @@
-"""How a bot is written, and what is said to an author who got it wrong."""
+"""How a bot is written, and the errors for an author who gets it wrong."""
 
 import os
 import signal
@@ -53,7 +53,7 @@ def test_a_setting_that_bots_do_not_have_is_refused() -> None:
         def nothing(subtask: SubTask) -> None: ...
 
 
-def test_a_bot_without_its_method_is_told_which_one_it_needs() -> None:
+def test_a_bot_without_its_method_gets_an_error_that_names_it() -> None:
     class Empty(ExecutorBot):
         pass
 

@@ -1,4 +1,4 @@
-"""One call: what is tried again, what is not, and with which key."""
+"""One call: what is retried, what is not, and with which key."""
 
 import asyncio
 from pathlib import Path
@@ -206,7 +206,7 @@ def test_the_folder_of_dev_says_which_server_and_key_as_it_does_for_commands(
         ('api_key="k"\napi_key_file="f"', "cannot be used together"),
     ],
 )
-def test_a_folder_of_dev_that_cannot_be_read_is_told_of_by_name_and_only_where_it_is_needed(
+def test_an_unreadable_dev_folder_is_named_in_the_error_and_only_if_it_is_needed(
     text: str, told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""The end of an attempt is the end of the commands that its code runs: with runner and orchestrator around it."""
+"""When an attempt ends, the commands of its code are killed; with a runner and an orchestrator."""
 
 import asyncio
 from typing import Any

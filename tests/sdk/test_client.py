@@ -127,7 +127,7 @@ def framed(number: int) -> bytes:
     return f"id: c{number}\ndata: {json.dumps(event(number))}\n\n".encode()
 
 
-def test_following_goes_on_over_a_broken_connection_and_tells_each_event_once() -> None:
+def test_following_reconnects_and_yields_each_event_once() -> None:
     script = Script()
     script.streams = [
         [framed(1), b": alive\n\n", framed(2)[:10], framed(2)[10:], Unreachable("unreachable", "gone", retryable=True)],

@@ -1,4 +1,4 @@
-"""What a bot's code says about its attempt."""
+"""What a bot's code reports about its attempt."""
 
 import pytest
 
@@ -10,11 +10,11 @@ def context() -> Context:
     return Context(task_id="tsk_1", work_id="sub_1", lease_id="lse_1", attempt=1)
 
 
-def test_a_new_attempt_has_nothing_to_tell_but_that_it_lives() -> None:
+def test_the_first_heartbeat_of_an_attempt_holds_only_its_lease() -> None:
     assert Outbox(context()).beat() == {"lease_id": "lse_1"}
 
 
-def test_lines_said_while_a_heartbeat_is_under_way_come_with_the_next() -> None:
+def test_lines_logged_during_a_heartbeat_are_sent_with_the_next() -> None:
     said = context()
     outbox = Outbox(said)
     said.log("one")
@@ -26,7 +26,7 @@ def test_lines_said_while_a_heartbeat_is_under_way_come_with_the_next() -> None:
     assert outbox.beat()["progress"] == {"log": ["two"]}
 
 
-def test_a_heartbeat_that_did_not_arrive_loses_no_line() -> None:
+def test_a_failed_heartbeat_loses_no_line() -> None:
     said = context()
     outbox = Outbox(said)
     said.log("one")
@@ -35,7 +35,7 @@ def test_a_heartbeat_that_did_not_arrive_loses_no_line() -> None:
     assert outbox.beat()["progress"] == {"log": ["one"]}
 
 
-def test_no_more_lines_are_kept_than_a_heartbeat_may_carry() -> None:
+def test_at_most_the_lines_of_one_heartbeat_are_kept() -> None:
     said = context()
     for number in range(150):
         said.log(str(number))
@@ -43,7 +43,7 @@ def test_no_more_lines_are_kept_than_a_heartbeat_may_carry() -> None:
     assert Outbox(said).beat()["progress"]["log"] == [str(number) for number in range(50, 150)]
 
 
-def test_a_checkpoint_waits_until_it_was_told() -> None:
+def test_a_checkpoint_waits_until_it_has_arrived() -> None:
     said = context()
     outbox = Outbox(said)
     assert not outbox.checkpoint_waits()
@@ -70,7 +70,7 @@ def test_a_checkpoint_is_what_it_was_when_it_was_made() -> None:
     assert Outbox(said).beat()["checkpoint"] == {"page": 1}
 
 
-def test_what_cannot_be_told_is_refused_where_it_is_said() -> None:
+def test_a_value_that_cannot_be_sent_is_refused_at_the_call() -> None:
     said = context()
 
     said.checkpoint("x" * (CHECKPOINT_BYTES_MAX - 2))

@@ -1,4 +1,4 @@
-"""`run` as a process: it ends when it is asked to, whatever its author's code does, and says how it is."""
+"""`run` as a process: it ends when asked, whatever the author's code does, and reports its health."""
 
 import asyncio
 import contextlib
@@ -107,7 +107,7 @@ async def test_a_bot_that_lost_all_its_places_says_so_and_ends_with_an_error(whi
         assert "bots.py" in process.said
 
 
-async def test_probes_are_told_of_a_stuck_bot(tmp_path: Path) -> None:
+async def test_probes_report_a_stuck_bot(tmp_path: Path) -> None:
     async with stage() as stand, bot_process(stand, tmp_path, "Thread") as process:
         assert await soon(lambda: "registered" in process.said, 30), process.said
         port = int(process.said.partition("listening ")[2].split()[0])
@@ -359,7 +359,7 @@ def test_a_bot_without_a_name_shares_its_instance_with_no_other_of_the_process()
         instances.give_back(type_, name, instance)
 
 
-async def test_two_processes_with_one_instance_are_told_what_to_do(caplog: pytest.LogCaptureFixture) -> None:
+async def test_two_processes_with_one_instance_get_a_warning_with_the_remedy(caplog: pytest.LogCaptureFixture) -> None:
     class Twin(ExecutorBot):
         name, instance = "twin", "pod-1"
 

@@ -79,7 +79,7 @@ def test_whatever_code_does_to_its_process_is_one_failure_of_its_attempt(
     assert any(line.endswith(": printed") for line in said)
 
 
-async def test_a_child_that_hears_nothing_is_dead_soon_after_its_work_is_cancelled(alive: Alive) -> None:
+async def test_a_child_that_hangs_is_killed_soon_after_its_work_is_cancelled(alive: Alive) -> None:
     async with running_swarm([Worst()]) as client:
         hanging = await client.submit(doing("hangs", **{"with": str(alive.path)}))
         assert await asyncio.to_thread(alive.hears) == "up"
@@ -158,7 +158,7 @@ def test_bots_of_the_command_line_and_of_functions_are_found_by_their_children(t
     assert outcome_of(shouted)["process"] != os.getpid()
 
 
-async def test_what_a_child_says_and_hears_goes_over_as_though_it_were_here() -> None:
+async def test_the_context_works_in_a_child_as_in_the_parent() -> None:
     heard = BotMessage(
         from_bot="other", to_bot=None, task_id="tsk_1", payload={"text": "hello"}, timestamp="2026-01-01T00:00:00Z"
     )
@@ -207,7 +207,7 @@ run(Serves())
 """
 
 
-def test_a_file_that_serves_its_bot_when_it_is_imported_is_told_so(tmp_path: Path) -> None:
+def test_a_file_that_runs_its_bot_on_import_gets_an_error(tmp_path: Path) -> None:
     file = tmp_path / "serves.py"
     file.write_text(SERVES)
 

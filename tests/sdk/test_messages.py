@@ -1,4 +1,4 @@
-"""What bots and clients of the SDK tell each other: over a script for what may go wrong, and with the orchestrator."""
+"""Messages between bots and clients: with a scripted orchestrator for failures, and with the real one."""
 
 import asyncio
 from typing import Any
@@ -71,7 +71,7 @@ def cursors(script: Script) -> list[str | None]:
     return [call.body["leases"][0].get("messages_after") for call in script.to("POST", BEAT)]
 
 
-def test_each_message_is_heard_once_and_in_order_though_a_reply_is_repeated() -> None:
+def test_each_message_is_received_once_and_in_order_even_if_a_reply_is_repeated() -> None:
     bot = Listener()
     one, two, three = message(1), message(2), message(3)
     script = orchestrator(lease(), beats=telling([one], [one, two], [two, three], []))
@@ -91,7 +91,7 @@ def test_a_message_about_another_task_is_not_this_works() -> None:
     assert (bot.heard, bot.at_the_end) == ([], [])
 
 
-def test_every_attempt_at_a_task_hears_for_itself() -> None:
+def test_every_attempt_at_a_task_receives_all_messages() -> None:
     class Two(Listener):
         capacity = 2
 
@@ -136,7 +136,7 @@ def test_the_hook_may_be_plain_and_messages_may_be_looked_at_from_a_thread() -> 
     assert script.to("POST", BEAT)[1].body["leases"][0]["progress"]["log"] == ["heard 1"]
 
 
-def test_a_beat_without_its_news_still_says_what_was_heard() -> None:
+def test_a_bare_heartbeat_still_confirms_received_messages() -> None:
     """A refused checkpoint is left out; the cursor is not, or all would be told again with each beat."""
 
     class Telling(Listener):
@@ -157,7 +157,7 @@ def test_a_beat_without_its_news_still_says_what_was_heard() -> None:
     assert bare == [{"lease_id": "lse_1", "messages_after": "msg_1"}]
 
 
-def test_what_is_told_is_copied_and_bounded() -> None:
+def test_messages_are_copied_and_bounded() -> None:
     context = Context(task_id="tsk_1", work_id="sub_1", lease_id="lse_1", attempt=1)
     payload = {"pages": [1]}
 
@@ -219,7 +219,7 @@ class Answerer(Speaker):
         self.asked.set()
 
 
-async def test_two_bots_speak_with_each_other() -> None:
+async def test_two_bots_exchange_messages() -> None:
     async with Orchestrator(Settings(store="sqlite://:memory:", log_level="error")) as swarm, swarm.client() as client:
         bots, stop = [Asker(), Answerer()], asyncio.Event()
         serving = asyncio.create_task(serve(bots, client, stop=stop, drain_seconds=5))
@@ -239,7 +239,7 @@ async def test_two_bots_speak_with_each_other() -> None:
     assert spoken == [("asker", "answerer"), ("answerer", "asker")]
 
 
-async def test_a_client_tells_and_reads() -> None:
+async def test_a_client_sends_and_reads_messages() -> None:
     async with Orchestrator(Settings(store="sqlite://:memory:", log_level="error")) as swarm, swarm.client() as client:
         task = await client.submit("Talk", evaluation="none", subtasks=[{"description": ""}])
         sent = [await client.tell(task.id, {"n": number}) for number in range(3)]

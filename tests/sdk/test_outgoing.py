@@ -1,4 +1,4 @@
-"""What leaves a bot, and what becomes of what cannot: finished work is not thrown away, and not done again in vain."""
+"""What a bot sends: an output that cannot be sent is kept, and its work is not repeated in vain."""
 
 import asyncio
 import json
@@ -69,7 +69,7 @@ def raising(error: BaseException) -> ExecutorBot:
         (0, {"value": 0}),
     ],
 )
-def test_work_that_is_finished_is_told_whatever_its_output_is_made_of(returned: object, output: object) -> None:
+def test_finished_work_is_reported_whatever_types_its_output_has(returned: object, output: object) -> None:
     script = orchestrator(lease())
 
     served(script, returning(returned))
@@ -119,7 +119,7 @@ def test_an_output_over_eight_mebibytes_is_kept_too(state: Path) -> None:
 
 
 @pytest.mark.parametrize(("status", "code"), [(422, "invalid"), (413, "too_large"), (400, "malformed")])
-def test_a_result_that_the_orchestrator_refuses_is_not_made_again_in_vain(state: Path, status: int, code: str) -> None:
+def test_a_refused_result_is_not_made_again(state: Path, status: int, code: str) -> None:
     script = orchestrator(lease())
     script.instead("POST", RESULTS, refusal(status, code), accepted())
 

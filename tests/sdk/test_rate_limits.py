@@ -1,4 +1,4 @@
-"""Which exceptions say that a provider refuses for now, and for how long."""
+"""Which exceptions report a provider's rate limit, and for how long."""
 
 import asyncio
 import http

@@ -420,7 +420,7 @@ def test_results_that_are_ready_together_go_out_in_one_call() -> None:
     assert [call.body["lease_id"] for call in script.to("POST", RESULTS)] == ["lse_4"]
 
 
-def test_a_batch_that_is_refused_as_a_whole_is_told_one_by_one() -> None:
+def test_the_results_of_a_refused_batch_are_reported_one_by_one() -> None:
     class Together(Counter):
         capacity = 3
 
@@ -585,7 +585,7 @@ def test_the_trace_of_the_lease_goes_along_with_its_report() -> None:
     assert report.headers["traceparent"] == trace
 
 
-def test_a_context_tells_what_came_before() -> None:
+def test_a_context_holds_the_results_of_earlier_work() -> None:
     seen: list[Any] = []
 
     @executor(skills={"x"})

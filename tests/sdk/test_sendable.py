@@ -1,4 +1,4 @@
-"""What Python values become in JSON, and what has no form there."""
+"""How Python values become JSON, and which have no JSON form."""
 
 import array
 import collections

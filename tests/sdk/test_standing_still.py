@@ -1,4 +1,4 @@
-"""A bot whose code blocks its event loop, the commonest mistake there is: it keeps its lease, and is told."""
+"""A bot whose code blocks its event loop, the most common mistake: it keeps its lease, and the log warns."""
 
 import asyncio
 import contextlib
@@ -113,7 +113,7 @@ async def test_a_bot_that_holds_the_reins_is_beaten_for_while_it_blocks() -> Non
     assert ended.result == {"a": {"in_time": True}}
 
 
-async def test_a_loop_that_stands_still_is_told_of_once_with_the_line_and_the_remedy(heard: Heard) -> None:
+async def test_a_blocked_loop_is_logged_once_with_the_line_and_the_remedy(heard: Heard) -> None:
     @executor
     async def blocks(subtask: SubTask) -> Done:
         for _ in range(2):  # a second time is a second warning
@@ -134,7 +134,7 @@ async def test_a_loop_that_stands_still_is_told_of_once_with_the_line_and_the_re
         assert "plain `def`" in said
 
 
-async def test_code_that_waits_as_it_should_is_told_nothing(heard: Heard) -> None:
+async def test_code_that_awaits_gets_no_warning(heard: Heard) -> None:
     release = threading.Event()
 
     @executor
@@ -150,7 +150,7 @@ async def test_code_that_waits_as_it_should_is_told_nothing(heard: Heard) -> Non
     assert heard.lines == []
 
 
-async def test_a_process_that_stood_still_as_a_whole_is_told_of(heard: Heard) -> None:
+async def test_a_frozen_process_is_logged(heard: Heard) -> None:
     begin = threading.Event()
 
     @executor

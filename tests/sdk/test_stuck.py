@@ -1,4 +1,4 @@
-"""Code that goes on though its lease is gone: what the heartbeats say of it."""
+"""Code that goes on after its lease is lost, as reported by heartbeats."""
 
 import asyncio
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""`context.run`: what a command did comes back, and nothing that it started outlives its attempt."""
+"""`context.run`: it returns a command's result, and nothing that the command started outlives the attempt."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ def told(about: Context) -> dict[str, object]:
 pytestmark = pytest.mark.usefixtures("little_grace")
 
 
-async def test_a_command_tells_how_it_ended_and_what_it_wrote() -> None:
+async def test_a_command_returns_its_exit_code_and_output() -> None:
     about = context()
 
     result = await about.run("echo one; printf '\\033[31mtwo\\033[0m\\r\\n' >&2; exit 3")
@@ -93,7 +93,7 @@ async def test_of_long_output_the_beginning_and_the_end_are_kept() -> None:
     assert len(result.stdout) < 200
 
 
-async def test_what_cannot_be_started_is_told_as_such(tmp_path: Path) -> None:
+async def test_a_program_that_cannot_be_started_raises(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no-such-program"):
         await context().run(["no-such-program", "x"])
     with pytest.raises(FileNotFoundError):
@@ -236,7 +236,7 @@ def test_code_that_is_called_again_in_its_attempt_may_run_commands_again(alive: 
     assert about.run_sync("echo again").stdout == "again\n"
 
 
-async def test_a_plain_function_runs_commands_and_a_coroutine_is_told_the_other_way() -> None:
+async def test_a_plain_function_runs_commands_and_a_coroutine_is_pointed_to_run() -> None:
     about = context()
 
     result = await asyncio.to_thread(about.run_sync, "echo hello")

@@ -1,4 +1,4 @@
-"""The client without coroutines, in the places where people use it: threads, forks, notebooks, and at the very end."""
+"""The client without coroutines, where people use it: in threads, forks, notebooks, and at the end of a process."""
 
 import asyncio
 import gc

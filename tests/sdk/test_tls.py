@@ -1,4 +1,4 @@
-"""The default transport over TLS: it asks for a certificate that the environment or the system trusts."""
+"""The default transport over TLS: it requires a certificate that the environment or the system trusts."""
 
 import asyncio
 import ipaddress
@@ -74,7 +74,7 @@ async def test_a_certificate_of_ones_own_is_trusted_when_the_environment_names_i
             assert (await transport.request("GET", "/x", {}, None, 5)).body == b"ok"
 
 
-async def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: tuple[Path, Path]) -> None:
+async def test_an_untrusted_certificate_is_refused(certificate: tuple[Path, Path]) -> None:
     async with server(certificate) as transport:
         with pytest.raises(Unreachable, match="SSLCertVerificationError"):
             await transport.request("GET", "/x", {}, None, 5)

@@ -1,4 +1,4 @@
-"""The default transport, over a real socket: connections are kept, and what is no whole answer is none."""
+"""The default transport over a real socket: connections are kept, and a partial answer counts as none."""
 
 import asyncio
 import base64
@@ -120,19 +120,19 @@ async def test_a_connection_is_used_again() -> None:
     assert b"x-api-key: k\r\n" in listener.requests[0]
 
 
-async def test_half_an_answer_is_none() -> None:
+async def test_half_an_answer_counts_as_no_answer() -> None:
     async with listening() as (transport, _):
         with pytest.raises(Unreachable):
             await transport.request("GET", "/half", {}, None, 5)
 
 
-async def test_an_answer_that_takes_too_long_is_none() -> None:
+async def test_an_answer_that_takes_too_long_counts_as_no_answer() -> None:
     async with listening() as (transport, _):
         with pytest.raises(Unreachable):
             await transport.request("GET", "/silent", {}, None, 0.05)
 
 
-async def test_nobody_there_is_unreachable() -> None:
+async def test_a_missing_server_is_unreachable() -> None:
     async with listening() as (transport, _):
         pass
 
@@ -237,7 +237,7 @@ async def test_a_connection_that_cannot_serve_another_call_is_not_used_again(ans
     assert server.connections == 2
 
 
-async def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next() -> None:
+async def test_an_unrequested_answer_is_not_taken_for_the_next() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(LENGTH)
@@ -284,7 +284,7 @@ async def test_what_cannot_be_read_in_one_way_is_no_answer(answer: bytes) -> Non
 
 
 @pytest.mark.parametrize("answer", [b"", b"HT", LENGTH[:-1]])
-async def test_an_answer_that_ends_too_early_is_none(answer: bytes) -> None:
+async def test_an_answer_that_ends_too_early_counts_as_no_answer(answer: bytes) -> None:
     async with serving(Saying(answer, then_closes=True)) as transport:
         with pytest.raises(Unreachable):
             await ask(transport, "POST")
@@ -409,7 +409,7 @@ async def test_a_server_that_takes_no_more_of_a_long_request_is_unreachable() ->
         hung_up.set()
 
 
-async def test_a_refusal_of_a_long_request_is_heard_before_all_of_it_is_sent() -> None:
+async def test_a_refusal_of_a_long_request_is_read_before_all_of_it_is_sent() -> None:
     connections = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -492,9 +492,7 @@ async def test_calls_go_by_the_proxy_that_the_environment_names(name: str) -> No
         ("http://swarm.example:1", {"no_proxy": ".example"}),
     ],
 )
-def test_no_proxy_stands_before_this_machine_and_what_the_environment_excepts(
-    url: str, more: Mapping[str, str]
-) -> None:
+def test_no_proxy_is_used_for_this_machine_and_excepted_hosts(url: str, more: Mapping[str, str]) -> None:
     with environment(http_proxy="socks5://proxy.example:1080", **more):
         HttpTransport(url)
 

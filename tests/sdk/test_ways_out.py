@@ -1,4 +1,4 @@
-"""Every way out of an author's code ends its attempt, exactly once, and the bot goes on."""
+"""However the author's code ends, its attempt ends exactly once, and the bot goes on."""
 
 import asyncio
 import json
@@ -418,7 +418,7 @@ def test_a_lease_that_nothing_works_on_is_given_back_with_the_next_beat(
     virtually(story())
 
     assert len(script.to("POST", "/leases/lse_1:release")) == 1
-    assert "no code is at work for sub_1" in caplog.text
+    assert "gave back sub_1: a lease was held, but no code ran" in caplog.text
 
 
 def test_a_heartbeat_whose_answer_cannot_be_read_does_not_end_the_beats() -> None:
@@ -443,7 +443,7 @@ def test_a_heartbeat_whose_answer_cannot_be_read_does_not_end_the_beats() -> Non
     assert len(script.to("POST", RESULTS)) == 1
 
 
-def test_lost_is_told_once_though_the_code_goes_on_for_many_beats() -> None:
+def test_lost_is_logged_once_while_the_code_goes_on_for_many_heartbeats() -> None:
     heard: list[str] = []
 
     class Stubborn(ExecutorBot):

@@ -1,4 +1,4 @@
-"""SDK and orchestrator together, over no socket and in real time: what one says, the other understands."""
+"""SDK and orchestrator together, without a socket and in real time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

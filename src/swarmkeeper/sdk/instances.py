@@ -32,8 +32,8 @@ def take(type_: str, name: str | None) -> str:
     return instance
 
 
-def _clash(one: tuple[str, str | None, str], other: tuple[str, str | None, str]) -> bool:
-    return one[2] == other[2] and (one[1] is None or other[1] is None or one[:2] == other[:2])
+def _clash(new: tuple[str, str | None, str], taken: tuple[str, str | None, str]) -> bool:
+    return new[2] == taken[2] and (new[1] is None or taken[1] is None or new[:2] == taken[:2])
 
 
 def process() -> str:

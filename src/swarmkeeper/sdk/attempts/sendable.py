@@ -24,7 +24,7 @@ from enum import Enum
 from fractions import Fraction
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
-from uuid import UUID  # noqa: TID251 - the type alone: none is made here
+from uuid import UUID  # noqa: TID251 - only the type; no ids are made here
 
 from swarmkeeper.sdk.connection import calls
 from swarmkeeper.sdk.errors import Problem

@@ -46,7 +46,7 @@ class Ender:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is not threading.main_thread():
-            raise ValueError("run(...) hears signals, so it needs the main thread; elsewhere, await serve(...)")
+            raise ValueError("run(...) handles signals, so it needs the main thread; elsewhere, await serve(...)")
         self._before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
         self._thread.start()
         return self

@@ -141,7 +141,7 @@ class Supervised:
             if stdin is not None:
                 ours.callback(stdin.close)
             if os.name != "posix" or not sys.executable:
-                raise RuntimeError("programs can be run and ended safely on POSIX alone, and where Python is a program")
+                raise RuntimeError("running programs needs POSIX and a Python interpreter in a file (sys.executable)")
             control, self._control = _pipe(theirs, ours)
             self._status, status = _pipe(ours, theirs)
             self._process = self._started(control, status, environment, folder, timeout, inherited)
