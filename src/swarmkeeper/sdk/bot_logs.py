@@ -16,8 +16,8 @@ class _ForPeople(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created, UTC)
         level = record.levelname.lower()
-        said = loglines.line(at, level, record.getMessage(), {}, coloured=loglines.is_coloured(os.environ))
-        return f"{said}\n{self.formatException(record.exc_info)}" if record.exc_info else said
+        text = loglines.line(at, level, record.getMessage(), {}, coloured=loglines.is_coloured(os.environ))
+        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
 
 
 def begin() -> None:

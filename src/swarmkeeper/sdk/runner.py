@@ -396,15 +396,15 @@ class BotRunner:
         raise asyncio.CancelledError
 
     def _failed(self, lease: HeldLease, error: BaseException) -> Failed:
-        said = self.session.own.describe(error)
-        self.session.note("failed", lease_id=lease.lease_id, task_id=lease.task_id, error=kind_of(error), detail=said)
+        detail = self.session.own.describe(error)
+        self.session.note("failed", lease_id=lease.lease_id, task_id=lease.task_id, error=kind_of(error), detail=detail)
         attempt = f"attempt {lease.context.attempt} at {lease.work_id}"
         if isinstance(error, RaisedElsewhere):
             trace = readable(f"\n{error.trace}".rstrip())
-            log.warning("%s: %s failed: %s%s", self.session.label, attempt, said, trace)
+            log.warning("%s: %s failed: %s%s", self.session.label, attempt, detail, trace)
             return error.failure
-        log.warning("%s: %s failed: %s", self.session.label, attempt, said, exc_info=error)
-        return preparing.failure_from(lease, error, said)
+        log.warning("%s: %s failed: %s", self.session.label, attempt, detail, exc_info=error)
+        return preparing.failure_from(lease, error, detail)
 
     def health(self) -> BotHealth:
         session, status, why = self.session, "ok", ""

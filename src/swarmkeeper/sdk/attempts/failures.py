@@ -36,12 +36,12 @@ logging.getLogger("swarmkeeper.bot").addFilter(_readable_traceback)
 class RaisedElsewhere(Exception):
     """An exception or a crash of another process, which made this description."""
 
-    def __init__(self, kind: str, said: str, trace: str = "", failure: Failed | None = None) -> None:
-        super().__init__(said)
+    def __init__(self, kind: str, description: str, trace: str = "", failure: Failed | None = None) -> None:
+        super().__init__(description)
         self.kind = kind  # the type's name
-        self.said = said
+        self.description = description
         self.trace = trace  # the traceback as text; may be empty
-        self.failure = failure or Failed(said)
+        self.failure = failure or Failed(description)
 
 
 class OwnCode:
@@ -73,11 +73,11 @@ class OwnCode:
     def describe(self, error: BaseException) -> str:
         """Describe an exception for an attempt's outcome. The server redacts it; a hook may redact it before."""
         if isinstance(error, RaisedElsewhere):
-            return error.said
-        said, leaf = _described(error), _leaf(error)
+            return error.description
+        description, leaf = _described(error), _leaf(error)
         frames = traceback.extract_tb(leaf.__traceback__) or traceback.extract_tb(error.__traceback__)
         place = self.innermost([(frame.filename, frame.lineno or 0, frame.name) for frame in frames])
-        return readable(said if place is None else f"{said} (at {shown(place)})")
+        return readable(description if place is None else f"{description} (at {shown(place)})")
 
 
 def _file_of(code: Callable[..., Any]) -> str | None:
@@ -108,12 +108,12 @@ def places_of(frame: FrameType | None) -> list[Place]:
 
 
 def _described(error: BaseException) -> str:
-    said = "".join(traceback.format_exception_only(error)).strip()
+    description = "".join(traceback.format_exception_only(error)).strip()
     if isinstance(error, BaseExceptionGroup):
         leaves = _leaves(error)
         more = f"; and {len(leaves) - _LEAVES_MAX} more" if len(leaves) > _LEAVES_MAX else ""
-        said += ": " + "; ".join(_described(leaf) for leaf in leaves[:_LEAVES_MAX]) + more
-    return said
+        description += ": " + "; ".join(_described(leaf) for leaf in leaves[:_LEAVES_MAX]) + more
+    return description
 
 
 def _leaf(error: BaseException) -> BaseException:

@@ -99,15 +99,15 @@ def is_correctable(lease: Attempt, error: BaseException) -> bool:
 # ---- failures ------------------------------------------------------------------------------------------------------
 
 
-def failure_from(lease: Attempt, error: BaseException, said: str) -> Failed:
-    """Return an exception of the author's code as the outcome of an attempt; `said` describes it."""
+def failure_from(lease: Attempt, error: BaseException, description: str) -> Failed:
+    """Return an exception of the author's code as the outcome of an attempt, with this description."""
     if isinstance(error, Unsendable):  # of a checkpoint or a message
-        return _kept(lease, error, said)
+        return _kept(lease, error, description)
     if isinstance(error, InvalidAnswer) and lease.kind == "execute":
-        return Failed(said, kind="not_retryable")  # the code would make the same invalid answer again
+        return Failed(description, kind="not_retryable")  # the code would make the same invalid answer again
     if (limit := rate_limit(error)) is not None:
-        return Failed(said, kind="rate_limited", retry_after_seconds=limit.retry_after_seconds)
-    return Failed(said)
+        return Failed(description, kind="rate_limited", retry_after_seconds=limit.retry_after_seconds)
+    return Failed(description)
 
 
 def failure_of(what: str, error: ApiError) -> Failed:
@@ -125,8 +125,8 @@ def refused(lease: Attempt, answer: Answer, error: ApiError) -> Failed:
     return failure if isinstance(answer, Done) else replace(failure, kind="retryable")
 
 
-def _kept(lease: Attempt, error: Unsendable, said: str | None = None) -> Failed:
-    return Failed(_joined(said or str(error), _keep(lease, error.kept)), kind="not_retryable")
+def _kept(lease: Attempt, error: Unsendable, description: str | None = None) -> Failed:
+    return Failed(_joined(description or str(error), _keep(lease, error.kept)), kind="not_retryable")
 
 
 def _joined(what: str, where: str) -> str:

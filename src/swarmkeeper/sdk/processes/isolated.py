@@ -286,11 +286,11 @@ class _Attempt:
             self._raised(error)
 
     def _raised(self, error: BaseException) -> None:
-        said = readable(self._own.describe(error))
+        description = readable(self._own.describe(error))
         raised = {
             "kind": type(error).__name__,
-            "said": said,
+            "description": description,
             "trace": readable("".join(traceback.format_exception(error))),
-            "failure": dataclasses.asdict(preparing.failure_from(self._lease, error, said)),
+            "failure": dataclasses.asdict(preparing.failure_from(self._lease, error, description)),
         }
         self._pipe.send("raised", raised)

@@ -202,10 +202,10 @@ class Supervised:
         process = self._process
         assert process.stdout is not None, "stdout is a pipe"
         assert process.stderr is not None, "stderr is a pipe"
-        said = bytearray()
+        status_bytes = bytearray()
         readers = {process.stdout.fileno(): stdout, process.stderr.fileno(): stderr, **others}
         try:
-            with _Carrier(readers, (self._status, said), process.stdin, self._feed) as carrier:
+            with _Carrier(readers, (self._status, status_bytes), process.stdin, self._feed) as carrier:
                 try:
                     carrier.carry()
                 except BaseException:  # an interrupt, or an exception of a callback
@@ -225,10 +225,10 @@ class Supervised:
                 self._feed.close()
             os.close(self._status)
             process.wait()
-        return self._understood(said.decode())
+        return self._parse_status(status_bytes.decode())
 
-    def _understood(self, said: str) -> Ended:
-        match said.split():
+    def _parse_status(self, line: str) -> Ended:
+        match line.split():
             case ["exit", code, ("itself" | "timeout" | "told") as why]:
                 return Ended(int(code), why)
             case ["errno", number]:
@@ -255,11 +255,11 @@ class _Carrier:
         sink: IO[bytes] | None,
         feed: Feed | None,
     ) -> None:
-        self._status, self._said = status
+        self._status, self._status_bytes = status
         self._sink, self._feed = sink, feed
         self._left = memoryview(b"")
         self._selector = selectors.DefaultSelector()
-        for file, callback in {**readers, self._status: self._said.extend}.items():
+        for file, callback in {**readers, self._status: self._status_bytes.extend}.items():
             os.set_blocking(file, False)
             self._selector.register(file, selectors.EVENT_READ, callback)
         if sink is not None and feed is not None:
@@ -275,7 +275,7 @@ class _Carrier:
     def carry(self) -> None:
         """Transfer bytes until the status file ends, then read what is left in the others."""
         while self._status in self._selector.get_map():
-            over = b"\n" in self._said
+            over = b"\n" in self._status_bytes
             ready = self._selector.select(SILENCE_SECONDS_MAX if over else SIGNALS_SECONDS)
             if over and not ready:
                 return  # a process that even SIGKILL cannot end, blocked in a driver or a network file system
