@@ -1,25 +1,25 @@
-"""The simulator: the real engine and store under virtual time, among bots and people that fail. Invariants are checked
-after every commit. Equal cases (scenario, seed, faults) give equal runs, byte for byte, in any process.
+"""Simulator: runs the real engine and store under virtual time, with bots and people that fail. Checks invariants after
+every commit. Equal cases (scenario, seed, faults) give equal runs, byte for byte, in any process.
 
-Start at `run.run(Case(seed))`. The rooms, from the ground up:
+Start at `run.run(Case(seed))`. The packages, from the lowest layer up:
 
-- `kernel`: what a run stands on. `loop` (virtual time; hosts that die or stand still), `clock`, `named_choice` (every
-  choice is drawn from the seed and from what it is about), `chance` (a plain stream, for the SDK and for tests),
-  `nondeterminism_guards` (the real clock, chance and network raise), `trace` (lines and their digest), `coverage`
-  (`reached("...")`). `faults` lists all kinds of faults; each is named `kind@site:entity#n`. A module with an
-  opportunity for one asks `faults.strike(kind, place)` and does the harm itself: `network`, `faulty_store`,
+- `kernel`: the base of every run. `loop` (virtual time; hosts that die or pause), `clock`, `named_choice` (draws each
+  choice from the seed and the choice's name), `chance` (a plain random stream, for the SDK and for tests),
+  `nondeterminism_guards` (make the real clock, randomness and network raise), `trace` (lines and their digest),
+  `coverage` (`reached("...")`). `faults` lists all kinds of faults; each fault is named `kind@site:entity#n`. The
+  modules that inject faults call `faults.strike(kind, place)` and do the harm themselves: `network`, `faulty_store`,
   `faulty_broker`, and in `play` the orchestrator, bots and people.
-- `oracle`: what must hold. `invariants` (ids and sentences), `records` (what is stored, and what one commit wrote),
-  `model` (the shadow of the store, fed by each commit and asked before each answer), `transition_checks` (what one
-  commit must not do), `checks` (what rows can show), `http_answers`, `tenant_isolation`, `shares` (turns of tenants for
-  the engine), `user_invariants`.
-- `play`: the participants, each behaviour once for all levels: `bots`, `people`, `intruder` (somebody of another
-  tenant), the `orchestrator`, and `scenarios` (what is played, as plain values). An edge carries a behaviour out:
-  `play/core` by commands to the engine, `play/http` by the SDK, through the whole HTTP application.
-- this folder: `run` (a case in, an outcome out), `core_run` and `http_run` (the run of a level), `outcome` (values),
-  `cases` (cases as JSON), `shrink` (to the few faults a failure needs), `artifacts` (files a failure leaves), `pool`
-  (many cases in several processes), `user_code` (bots and invariants from users' files), `invariants` (`@invariant`,
-  for users), `harness` (one engine in hand, for tests of single rules).
-- `process`: level process, where nothing is virtual. Start at `process.run.run_processes`.
+- `oracle`: the invariants. `invariants` (ids and sentences), `records` (the stored records, and what one commit wrote),
+  `model` (the shadow of the store, updated by each commit and consulted before each answer), `transition_checks` (one
+  commit), `checks` (stored rows), `http_answers`, `tenant_isolation`, `shares` (each tenant's share of the engine),
+  `user_invariants`.
+- `play`: the participants. Each behaviour is written once for all levels: `bots`, `people`, `intruder` (a member of
+  another tenant), the `orchestrator`, and `scenarios` (the input of a run, as plain values). The edge of a level sends
+  their requests: `play/core` as commands to the engine, `play/http` through the SDK and the whole HTTP application.
+- this folder: `run` (a case in, an outcome out), `core_run` and `http_run` (the run of one level), `outcome` (values),
+  `cases` (cases as JSON), `shrink` (finds the few faults that a failure needs), `artifacts` (files written for a
+  failure), `pool` (plays cases in several processes), `user_code` (bots and invariants from users' files), `invariants`
+  (`@invariant`, for users), `harness` (one engine, for tests of single rules).
+- `process`: level process, with real processes and wall time. Start at `process.run.run_processes`.
 - `rehearse`: scenario files, reports, calibration from a recording, back-tests.
 """

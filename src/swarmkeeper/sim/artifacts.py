@@ -1,4 +1,4 @@
-"""What a violation leaves behind for the person who mends it: the case as a file to play again, and as a test."""
+"""Files written for a violation: the case as JSON, to be played again, and a regression test."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ def as_test(outcome: Outcome) -> str:
 
 
 def _in_docstring(words: str) -> str:
-    """Words of somebody else's, so that they end where the docstring does and no line holds what cannot be shown."""
+    """Make foreign text safe within a docstring: no quotes, backslashes or unprintable characters."""
     kept = words.replace('"', "'").replace("\\", "/")
     return "".join(letter if letter.isprintable() else " " for letter in kept)
 
 
 def keep(outcome: Outcome, folder: Path) -> tuple[Path, Path]:
-    """Write both files there.
+    """Write both files to `folder` and return their paths: the case and the test.
 
     Raises:
-        OSError: they cannot be written.
+        OSError: a file cannot be written.
     """
     seed = outcome.case.seed
     case, test = folder / f"violation-{seed}.json", folder / f"test_violation_{seed}.py"

@@ -1,4 +1,4 @@
-"""Cases as JSON: how a failure is kept, handed on and played again."""
+"""Cases as JSON, so that a failure can be stored, shared and played again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from swarmkeeper.sim.rehearse import scenario_files
 
 
 class BadCase(ValueError):
-    """This is not a case; the message says where."""
+    """The value is not a case; the message says where it is wrong."""
 
 
 def to_json(case: Case) -> dict[str, Any]:
@@ -22,10 +22,10 @@ def to_json(case: Case) -> dict[str, Any]:
 
 
 def from_json(plain: Mapping[str, Any]) -> Case:
-    """The case that this describes; what is left out is as it is by default.
+    """Build a case from JSON. Missing fields have their defaults.
 
     Raises:
-        BadCase: something is unknown, or of another type.
+        BadCase: a field is unknown, or has the wrong type.
     """
     try:
         case = msgspec.convert(plain, Case)
@@ -36,14 +36,14 @@ def from_json(plain: Mapping[str, Any]) -> Case:
 
 
 def check(case: Case) -> None:
-    """What was changed by hand, or comes from elsewhere, must be as sound as a scenario that is read from a file.
+    """Check a case that was edited by hand or comes from elsewhere as strictly as a scenario file.
 
     Raises:
         BadCase: it cannot be played.
     """
     scenario = to_json(case)["scenario"]
     if not scenario["heal_hours"]:
-        del scenario["heal_hours"]  # a file has some; a case may look at safety alone
+        del scenario["heal_hours"]  # required above 0 in a file, but a case may check safety alone
     try:
         scenario_files.check_fields(scenario)
         scenario_files.check_sound(scenario_files.Rehearsal(case.scenario))
@@ -58,7 +58,7 @@ def check(case: Case) -> None:
         raise BadCase("`invariants`, `chaos` and `file` are not for level process")
 
 
-# Whose keys are words of the scenario's own, and not names of fields.
+# Mappings whose keys are chosen by the scenario, not field names.
 _FREE = frozenset({"shapes", "sizes", "evaluation", "quorums", "approvals", "verdicts", "task"})
 
 

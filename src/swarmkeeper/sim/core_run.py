@@ -1,7 +1,7 @@
-"""A run at level core: engine and store, and bots and people who ask them without HTTP. Other levels build on it.
+"""A run at level core: engine and store, with bots and people who call them without HTTP. Level http builds on it.
 
-First things go wrong, and nothing may be broken (safety). Then faults stop, and everything that was acknowledged must
-come to its end (liveness). The first violation ends the run.
+First, faults strike, and no invariant may break (safety). Then faults stop, and every acknowledged task must end
+(liveness). The first violation ends the run.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from swarmkeeper.sim.play.orchestrator import Orchestrator
 from swarmkeeper.sim.play.people import Approver, Operator, TaskClient
 from swarmkeeper.sim.play.scenarios import Fleet
 
-SETTLED_EVERY = 30.0  # seconds of virtual time between looks whether all has ended
+SETTLED_EVERY = 30.0  # virtual seconds between checks whether everything has ended
 
 
 class Actor(Protocol):
-    """Somebody with a process that is started with the run."""
+    """A participant whose process is started with the run."""
 
     host: Host
 
@@ -87,11 +87,11 @@ class Run:
         self.take_part()
 
     def orchestrator_options(self) -> Mapping[str, Any]:
-        """What it takes beyond that."""
+        """Return further arguments for `orchestrator_type`."""
         return {}
 
     def take_part(self) -> None:
-        """Make all who take part."""
+        """Create the participants."""
         self.env = Environment(
             self.case.scenario,
             self.loop,
@@ -120,11 +120,11 @@ class Run:
 
     @property
     def tenants(self) -> range:
-        """By their numbers."""
+        """The numbers of the tenants."""
         return range(1, self.case.scenario.tenants + 1)
 
     def fleets(self) -> list[tuple[str, int, Fleet]]:
-        """Type, number and kind of each bot."""
+        """Return type, number and fleet of each bot."""
         scenario = self.case.scenario
         types = (
             ("Planner", scenario.planners),
@@ -141,7 +141,7 @@ class Run:
             loop.run_forever()
         except Deadlock as nothing:
             model.broken("7.liveness", "-", str(nothing))
-        except BaseException:  # somebody interrupts: what is half done ends in silence
+        except BaseException:  # interrupted: end unfinished work silently
             self.clear_away()
             loop.close()
             raise
@@ -156,7 +156,7 @@ class Run:
             violation=model.violation,
             trace_hash=self.trace.hash,
             faults=tuple(self.faults.struck),
-            reached=Counter(found),  # what is left of dead processes is cleared away later
+            reached=Counter(found),  # a copy: the cleanup below may reach more
             statuses={task.title: ended_as(task.status, task.outcome) for task in model.tasks.values()},
             seconds=loop.now / SECOND,
             commits=model.commits,
@@ -170,7 +170,7 @@ class Run:
         return outcome
 
     def clear_away(self) -> None:
-        """What is left when all is over is dropped with its loop."""
+        """Clean up remaining tasks before the loop is closed. By default, closing the loop drops them."""
 
     async def _story(self) -> None:
         self.orchestrator.boot()
@@ -190,7 +190,7 @@ class Run:
         await self._settle()
 
     async def _settle(self) -> None:
-        """Nothing goes wrong any more: all that was acknowledged ends, and nothing is left over."""
+        """Faults have stopped: every acknowledged task must end, and no lease may be left."""
         until = self.loop.time() + self.case.scenario.heal_hours * 3600
         while self.loop.time() < until:
             await asyncio.sleep(SETTLED_EVERY)
@@ -212,10 +212,10 @@ class Run:
         return not watched and not self.model.open_tasks() and not self.model.leases
 
     def _end(self) -> None:
-        """The last look at everything, when nobody does anything any more."""
+        """Check everything a last time, once all work has ended."""
         self.model.check_rows("at the end", audit=True)
         engine = self.orchestrator.engine
-        leased = Counter(lease.bot for lease in self.model.leases.values())  # somebody may have begun anew
+        leased = Counter(lease.bot for lease in self.model.leases.values())  # work may have been reopened since
         if engine is not None and engine.scheduler.held != leased:
             why = f"it counts {engine.scheduler.held}, leased are {dict(leased)}"
             self.model.broken("0.held", "orchestrator", why)

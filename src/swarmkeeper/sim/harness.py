@@ -1,7 +1,7 @@
-"""The real engine on the real store and rules, under virtual time, behind calls that return when they are answered.
+"""Test harness: the real engine on the real store and rules, under virtual time, with synchronous calls.
 
-Nothing here is a stand-in: what a test says through the harness goes the way of any command. Time moves when `advance`
-or a waiting `lease` moves it, or when an answer needs it to.
+Nothing is mocked: calls of a test take the same path as any command. Time moves when `advance` or a waiting `lease`
+moves it, or when an answer needs it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ OPERATOR = Principal(TENANT, "key_operator", "operator")
 APPROVER = Principal(TENANT, "key_approver", "approver")
 ADMIN = Principal(TENANT, "key_admin", "admin")
 
-Node = str | Mapping[str, Json]  # a key alone, or a subtask as the API has it
+Node = str | Mapping[str, Json]  # only a key, or a subtask as in the API
 
 
 @lru_cache(maxsize=1)
@@ -49,7 +49,7 @@ def _rules() -> Rulebook:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A lease, as the bot that has it knows it."""
+    """A lease as its bot sees it."""
 
     lease_id: str
     work: str
@@ -65,7 +65,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """To a report."""
+    """Answer to a report."""
 
     task_status: str
     replayed: bool
@@ -73,7 +73,7 @@ class Answer:
 
 
 class Parked:
-    """A request for work that waits."""
+    """A parked request for work."""
 
     def __init__(self, harness: Harness, bot: str, poll: Poll) -> None:
         self._harness, self._bot, self.poll = harness, bot, poll
@@ -84,11 +84,11 @@ class Parked:
 
     @property
     def leases(self) -> tuple[Held, ...]:
-        """What it was answered with; to be asked once it no longer waits."""
+        """The leases that it was answered with. Read it only once `waits` is false."""
         return self._harness.held(self._bot, self.poll.answer.result().leases)
 
     def hang_up(self) -> None:
-        """The connection is gone."""
+        """Close the connection."""
         self._harness.engine.abandon(self.poll)
         self._harness.advance(0)
 
@@ -102,7 +102,7 @@ def _canonical(value: Json) -> bytes:
 
 
 class Harness:
-    """One orchestrator, with everything about it in hand."""
+    """One orchestrator with direct access to its engine, store, clock and log."""
 
     def __init__(
         self, seed: int = 1, *, url: str = MEMORY, limits: Limits | None = None, queue_commands: int = 10_000
@@ -112,7 +112,7 @@ class Harness:
         self.chance = Chance(seed)
         self.limits = limits if limits is not None else Limits()
         self.log: list[tuple[str, dict[str, Any]]] = []
-        self.commits: list[Changes] = []  # of the present engine; a test may clear it
+        self.commits: list[Changes] = []  # of the current engine; a test may clear it
         self._url = url
         self.store = self._new_store()
         self._queue_commands = queue_commands
@@ -145,11 +145,11 @@ class Harness:
     # ---- time ------------------------------------------------------------------------------------------------------
 
     def run(self, work: Any) -> Any:
-        """Run until this is done; its value."""
+        """Run an awaitable to its end and return its value."""
         return self.loop.run_until_complete(work)
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, and all happen that is due in it."""
+        """Let this much time pass and run everything that becomes due."""
         self.loop.run_for(round(seconds * SECOND))
 
     @property
@@ -158,7 +158,7 @@ class Harness:
         return self.engine.now()
 
     def restart(self) -> None:
-        """The orchestrator dies where it stands, and another takes over its store."""
+        """Kill the orchestrator and start another one on its store."""
         self.host.die()
         if self._url != MEMORY:
             self.run(self.store.close())
@@ -179,7 +179,7 @@ class Harness:
         return self.run(self.engine.do(command))
 
     def do_all(self, wanted: Sequence[commands.Command[Any]]) -> list[Any]:
-        """Commands that come at the same time; answers or errors."""
+        """Carry out commands that arrive at the same time. Return an answer or an error for each."""
         found: list[Any] = self.run(self.engine.do_all(wanted))
         return found
 
@@ -206,7 +206,7 @@ class Harness:
         )
 
     def submit(self, subtasks: Iterable[Node] | None = None, **options: Any) -> str:
-        """Hand a task in; its id. `options` are those of `a_submission` and of `commands.Submit`."""
+        """Submit a task and return its id. `options` are those of `a_submission` and of `commands.Submit`."""
         task: str = self.do(self.a_submission(subtasks, **options))
         return task
 
@@ -229,7 +229,7 @@ class Harness:
         self.do(commands.Archive(by=CLIENT, task=task))
 
     def decide(self, approval: str, verb: str, *, by: Principal = APPROVER, **options: Any) -> None:
-        """Decide as a person does who has just read what is asked."""
+        """Decide an approval as a person who has just read it: `approve` sends its current subject hash."""
         if verb == "approve":
             read = self.row("SELECT subject_hash FROM approval WHERE id = ?", approval)
             options.setdefault("subject_hash", read["subject_hash"])
@@ -238,7 +238,7 @@ class Harness:
     # ---- bots ------------------------------------------------------------------------------------------------------
 
     def bot(self, name: str, type_: str = "Executor", *, owner: str | None = None, **options: Any) -> str:
-        """Register a bot with a key of its own; its id. `options` are those of `commands.Register`."""
+        """Register a bot with its own key and return its id. `options` are those of `commands.Register`."""
         role = f"bot:{type_.lower()}"
         by = Principal(TENANT, f"key_{name}", role, bot=name, owner=owner)
         bot_id: str = self.do(commands.Register(by=by, type=type_, version="1", name=name, **options))[0]
@@ -249,7 +249,7 @@ class Harness:
         return self._bots[bot]
 
     def park(self, bot: str, *, most: int = 1, ttl_seconds: float | None = None, **options: Any) -> Parked:
-        """Ask for work, and wait as long as it takes; what is there is handed out at once."""
+        """Claim work and wait without a limit. Available work is handed out at once."""
         claim = commands.Claim(by=self._bots[bot], bot=bot, most=most, ttl=_micro(ttl_seconds), **options)
         parked = Parked(self, bot, self._ask(claim, parks=True))
         self.advance(0)
@@ -263,7 +263,7 @@ class Harness:
         return poll
 
     def claim(self, bot: str, *, wait: float = 0, ttl_seconds: float | None = None, **options: Any) -> Claimed:
-        """Ask for work as over the wire, where an answer comes after `wait` seconds at the latest."""
+        """Claim work as over HTTP: the answer comes after `wait` seconds at the latest."""
         claim = commands.Claim(by=self._bots[bot], bot=bot, ttl=_micro(ttl_seconds), **options)
         poll = self._ask(claim, parks=wait > 0)
 
@@ -282,22 +282,22 @@ class Harness:
         return self.held(bot, self.claim(bot, most=most, **options).leases)
 
     def lease(self, bot: str, **options: Any) -> Held | None:
-        """One lease, if there is something for this bot."""
+        """Return one lease, or None if there is no work for this bot."""
         found = self.leases(bot, **options)
         return found[0] if found else None
 
     def take(self, bot: str, **options: Any) -> Held:
-        """One lease, which must be there."""
+        """Return one lease; fail if there is no work for this bot."""
         lease = self.lease(bot, **options)
-        assert lease is not None, "there is work for this bot"
+        assert lease is not None, "there is no work for this bot"
         return lease
 
     def held(self, bot: str, granted: Iterable[Granted]) -> tuple[Held, ...]:
         found = []
-        for one in granted:
+        for grant in granted:
             row = self.row(
                 "SELECT lease.*, work.key, work.kind FROM lease JOIN work ON work.id = lease.work WHERE lease_id = ?",
-                one.lease_id,
+                grant.lease_id,
             )
             found.append(Held(**{name: row[name] for name in Held.__slots__ if name != "bot"}, bot=bot))
         return tuple(found)
@@ -317,7 +317,7 @@ class Harness:
         usage: Mapping[str, int] | None = None,
         **changed: Any,
     ) -> commands.Report:
-        """A report as the edge makes it. `error` is a class of errors; without content it says that all went well."""
+        """Make a report as the HTTP routes do. `error` is an error class. Without content, it reports a success."""
         nodes: list[Node] | None = None if plan is None else list(plan)
         if output is None and nodes is None and verdict is None and error is None and not errors:
             if lease.kind == "execute":
@@ -351,7 +351,7 @@ class Harness:
         return commands.Report(**{**given, **changed})
 
     def report(self, lease: Held, *, claim: int = 0, **content: Any) -> Answer:
-        """Report, and with `claim` take so many more in the same commit; see `a_report` for what can be said."""
+        """Report, and claim up to `claim` further leases in the same commit. For `content` see `a_report`."""
         wanted = self.a_report(lease, **content)
         after = None
         if claim:
@@ -360,11 +360,11 @@ class Harness:
         answer = answers[0]
         if isinstance(answer, BaseException):
             raise answer
-        assert isinstance(answer, Reported), "a report that was not refused"
+        assert isinstance(answer, Reported), "the report was not accepted"
         return Answer(answer.task_status, answer.replayed, self.held(lease.bot, claimed.leases))
 
     def beat(self, lease: Held, *, checkpoint: Json = None, **news: Any) -> str:
-        """The directive that the bot hears."""
+        """Send a heartbeat for the lease and return the directive for the bot."""
         saved = None if checkpoint is None else _canonical(checkpoint)
         pulse = commands.LeaseHeartbeat(lease_id=lease.lease_id, checkpoint=saved, **news)
         beaten = self.do(commands.Heartbeat(by=self._bots[lease.bot], bot=lease.bot, heartbeats=(pulse,)))
@@ -378,7 +378,7 @@ class Harness:
     def ask(
         self, lease: Held, question: str = "which?", *, expires_in_seconds: float | None = None, **options: Any
     ) -> str:
-        """Ask a person; the id of the question."""
+        """Ask a person and return the id of the approval."""
         by = self._bots[lease.bot]
         asked = commands.Ask(
             by=by, lease_id=lease.lease_id, question=question, expires=_micro(expires_in_seconds), **options
@@ -386,7 +386,7 @@ class Harness:
         approval: str = self.do(asked)
         return approval
 
-    # ---- looking ---------------------------------------------------------------------------------------------------
+    # ---- reads -----------------------------------------------------------------------------------------------------
 
     def rows(self, sql: str, *parameters: Any) -> list[dict[str, Any]]:
         cursor = self.store.connection.execute(sql, parameters)
@@ -408,7 +408,7 @@ class Harness:
         )
 
     def works(self, task: str) -> dict[str, Work]:
-        """Its items by key, in the order in which they were made."""
+        """Return the items of a task by key, in order of creation."""
         columns = ", ".join(rows.WORK.table.columns)
         found = self.store.connection.execute(f"SELECT {columns} FROM work WHERE task = ? ORDER BY seq", (task,))
         return {work.key: work for work in map(rows.WORK.from_row, found)}
@@ -424,7 +424,7 @@ class Harness:
         return [{**row, "body": json.loads(row["body"])} for row in found]
 
     def kinds(self, task: str) -> list[str]:
-        """What happened, in short."""
+        """Return the kinds of the task's events, in order."""
         return [event["kind"] for event in self.events(task)]
 
     def attempts(self, work: str) -> list[dict[str, Any]]:
@@ -449,24 +449,24 @@ class Harness:
         return json.loads(self.row("SELECT body FROM payload WHERE id = ?", name)["body"])
 
     def dump(self) -> str:
-        """A digest of all that is stored, equal for equal stores."""
+        """Return a digest of all stored rows: equal for equal stores."""
         digest = hashlib.sha256()
         tables = self.rows(
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
         )
         for table in tables:
             name = table["name"]
-            if name == "meta":  # when it last lived is not what is stored
+            if name == "meta":  # it holds the time of the last sign of life
                 continue
             order = ", ".join(str(number + 1) for number in range(len(self.rows(f"PRAGMA table_info({name})"))))
             for row in self.store.connection.execute(f"SELECT * FROM {name} ORDER BY {order}"):
                 digest.update(repr((name, row)).encode())
         return digest.hexdigest()
 
-    # ---- checking --------------------------------------------------------------------------------------------------
+    # ---- checks ----------------------------------------------------------------------------------------------------
 
     def check(self, *, faults: int = 0) -> None:
-        """Whether all invariants hold that rows can show, and the engine is well."""
+        """Assert that the invariants on rows hold, and that the engine had exactly `faults` faults."""
         found = list(checks.broken(self.store.connection))
         overdue = self.rows("SELECT kind, ref FROM timer WHERE due < ? ORDER BY due", self.now)
         found += [f"invariant 8: a timer that is due is looked at: not so for {row}" for row in overdue[:5]]
@@ -479,9 +479,9 @@ class Harness:
         assert not found, "\n".join(found)
 
     def drive(self, task: str, *, seconds: float = 3600 * 24 * 30) -> Task:
-        """Let able bots do all that is left: every item is taken and reported well, every question answered.
+        """Let capable bots finish the task: they complete every item with success and answer every question.
 
-        The task as it ends; it must do so within the time.
+        Return the closed task; fail if it is still open after `seconds`.
         """
         bots = [
             self.bot(f"{name}-of-{task}", type_, capacity=64, skills=self._all_skills())
@@ -494,7 +494,7 @@ class Harness:
         ]
         end = self.now + round(seconds * SECOND)
         while self.task(task).status not in TASK_CLOSED:
-            assert self.now < end, f"the task ends: {self.statuses(task)}, {self.task(task)}"
+            assert self.now < end, f"the task did not end: {self.statuses(task)}, {self.task(task)}"
             if "paused" in self.task(task).hold_reasons:
                 self.resume(task)
             for approval in self.approvals(task):

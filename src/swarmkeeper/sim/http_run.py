@@ -1,7 +1,6 @@
-"""A run at level http: the whole HTTP application as the orchestrator, real bots and clients of the SDK around it.
+"""A run at level http: the whole HTTP application as the orchestrator, with real bots and clients of the SDK.
 
-Scenario, seeds, faults and invariants are those of level core. Only what stands between engine and participants
-differs.
+Scenario, seeds, faults and invariants are those of level core. Only the layers between engine and participants differ.
 """
 
 from __future__ import annotations
@@ -51,16 +50,16 @@ from swarmkeeper.sim.play.people import Approver, Operator, TaskClient
 from swarmkeeper.sim.play.scenarios import Fleet, Scenario
 from swarmkeeper.sim.user_code import UserBot, path_of, swarm_of
 
-Part = tuple[str, int, Fleet, UserBotPart | None]  # type, number, fleet, and who it is if it is one of the user's own
+Part = tuple[str, int, Fleet, UserBotPart | None]  # type, number, fleet; the last for a user's own bot only
 
 PEOPLE = ("client", "operator", "approver", WATCHER)
-# A stream that is silently dead is given up after so long, and the feed is then read on.
+# A follower gives up a silently dead stream after this time, and reads the feed again.
 FEED_SECONDS = 90
-ENDS_MAX = 50  # so often something may wait on its way out
+ENDS_MAX = 50  # how often a coroutine may wait while it is being closed
 
 
 class _Settings(Settings):
-    """A scenario may set bounds that an operator cannot."""
+    """Settings with the bounds of a scenario, which may exceed those of an operator."""
 
     bounds: Limits
 
@@ -69,18 +68,18 @@ class _Settings(Settings):
 
 
 class _Log(Log):
-    """Tells the simulation, and writes nothing."""
+    """Passes log events to the simulation, and writes nothing."""
 
-    def __init__(self, tell: Any, clock: Clock) -> None:
+    def __init__(self, forward: Any, clock: Clock) -> None:
         super().__init__(io.StringIO(), rules(), clock.now, level="error")
-        self._tell = tell
+        self._forward = forward
 
     def __call__(self, event: str, **fields: Any) -> None:
-        self._tell(event, **fields)
+        self._forward(event, **fields)
 
 
 class Swarm(WholeOrchestrator):
-    """The product's own composition, on a store that is the simulation's."""
+    """The product's own composition, on the store and broker of the simulation."""
 
     def __init__(
         self, store: FaultyStore, broker: FaultyBroker, bounds: Limits, clock: Clock, entropy: Entropy, log: Log
@@ -94,7 +93,7 @@ class Swarm(WholeOrchestrator):
         """Start on the open store.
 
         Raises:
-            StoreUnavailable: it cannot now; begin again.
+            StoreUnavailable: the store cannot be used now; try again.
         """
         await self._start(None)
 
@@ -107,14 +106,14 @@ class KeyHolder:
 
 
 class HttpOrchestrator(Orchestrator):
-    """Its process: the application in the place of the bare engine."""
+    """The orchestrator's process, with the HTTP application instead of only the engine."""
 
     def __init__(self, *args: Any, parties: Sequence[KeyHolder], **options: Any) -> None:
         super().__init__(*args, **options)
         self._parties = parties
-        self._keys: dict[str, str] = {}  # by name: their texts, which are kept by those they were given to
+        self._keys: dict[str, str] = {}  # by name of the holder
         self._keyed = asyncio.Event()
-        self._swarms: list[Swarm] = []  # what is left of dead processes must not be collected: that would run its ends
+        self._swarms: list[Swarm] = []  # dead processes too: garbage collection would run their `finally` blocks
         self._serving: tuple[Swarm, HttpEdge] | None = None
 
     async def key_of(self, name: str) -> str:
@@ -136,7 +135,7 @@ class HttpOrchestrator(Orchestrator):
                 await asyncio.sleep(1)
         self.engine = swarm.engine
         self._watch(swarm.engine)
-        async with store.still():  # its engine runs already
+        async with store.still():  # the engine already runs
             self._model.check_rows("after a restart")
         await self._give_keys(swarm)
         network = cast("Network[HttpEdge]", self._network)
@@ -147,20 +146,20 @@ class HttpOrchestrator(Orchestrator):
         self._model.broken("0.engine", "orchestrator", "the engine's loop ended by itself")
 
     async def _give_keys(self, swarm: Swarm) -> None:
-        for one in self._parties:
-            name = named(one.tenant, one.known_as)
+        for holder in self._parties:
+            name = named(holder.tenant, holder.known_as)
             while name not in self._keys:
-                bot = one.known_as if one.role.startswith("bot:") else None
+                bot = holder.known_as if holder.role.startswith("bot:") else None
                 try:
-                    self._keys[name] = await swarm.make_key(one.role, bot=bot, tenant=one.tenant)
+                    self._keys[name] = await swarm.make_key(holder.role, bot=bot, tenant=holder.tenant)
                 except (SwarmkeeperError, StoreUnavailable):
                     await asyncio.sleep(1)
             if self._model.isolation is not None:
-                self._model.isolation.key_holders[self._keys[name]] = one.tenant
+                self._model.isolation.key_holders[self._keys[name]] = holder.tenant
         self._keyed.set()
 
     async def _upgrade(self) -> None:
-        """Stop in order: what was taken is answered, then another version takes over."""
+        """Shut down gracefully: answer accepted requests, then let another version take over."""
         host = self.host
         if self._serving is None or host is None:
             return
@@ -250,18 +249,19 @@ class HttpRun(Run):
             return super().play(found)
 
     def clear_away(self) -> None:
-        """End what is left while its loop is there. To be collected is no end for what waits on its way out."""
+        """Close remaining coroutines while their loop exists: garbage collection cannot close those that await while
+        closing."""
         for left in asyncio.all_tasks(self.loop):
             work = left.get_coro()
             for _ in range(ENDS_MAX):
                 if not inspect.iscoroutine(work) or inspect.getcoroutinestate(work) == inspect.CORO_CLOSED:
                     break
-                with contextlib.suppress(RuntimeError):  # it waits for something even now
+                with contextlib.suppress(RuntimeError):  # it awaits while closing
                     work.close()
 
 
 def _fitting(scenario: Scenario, brought: Sequence[UserBot]) -> Scenario:
-    """What is drawn must suit the user's bots: their planner makes the plans, skills are those of their executors."""
+    """Adapt the scenario to the user's bots: their planner makes the plans, and their executors define the skills."""
     executors = [one for one in brought if one.type == "Executor"]
     if any(one.type == "Planner" for one in brought):
         scenario = replace(scenario, planned_by_client=0)
@@ -273,8 +273,8 @@ def _fitting(scenario: Scenario, brought: Sequence[UserBot]) -> Scenario:
 
 
 def _cast(scenario: Scenario, target: str | None, brought: Sequence[UserBot]) -> list[Part]:
-    """All bots: of each of the user's as many as its fleet has; types that the user does not bring are played by
-    chance."""
+    """List all bots. Each of the user's bots runs as often as its fleet has bots; types without a user's bot are
+    played by random bots."""
     found: list[Part] = []
     for type_ in ("Planner", "Executor", "Evaluator"):
         fleet: Fleet = getattr(scenario, f"{type_.lower()}s")
@@ -282,23 +282,23 @@ def _cast(scenario: Scenario, target: str | None, brought: Sequence[UserBot]) ->
         for number in range(1, fleet.count + 1):
             if not theirs:
                 found.append((type_, number, fleet, None))
-            for one in theirs:
-                # A name that plans may assign work to stays what it is, where only one goes by it.
-                name = one.word if one.named and fleet.count == 1 else f"{one.word}-{number}"
-                make = partial(_made, one, str(target))
+            for user_bot in theirs:
+                # Plans may assign work by name, so keep the given name if only one bot has it.
+                name = user_bot.word if user_bot.named and fleet.count == 1 else f"{user_bot.word}-{number}"
+                make = partial(_make, user_bot, str(target))
                 found.append((type_, number, fleet, UserBotPart(name, make)))
     return found
 
 
-def _made(one: UserBot, target: str, process: SdkBotProcess) -> BaseBot:
-    return among_faults(one.make(), process, path_of(target))
+def _make(user_bot: UserBot, target: str, process: SdkBotProcess) -> BaseBot:
+    return among_faults(user_bot.make(), process, path_of(target))
 
 
 @contextmanager
 def _quiet_libraries(clock: VirtualClock) -> Iterator[None]:
-    """What libraries would take from the real world, and nobody looks at: moments in log lines and of metrics' birth.
+    """Keep libraries from reading the real clock for unused values: times of log lines and creation times of metrics.
 
-    What is logged as an error is no such thing: it touches a guard.
+    Errors are still logged, and hit a guard.
     """
     before, level = metrics.__dict__["time"], logging.root.manager.disable
     logging.disable(logging.WARNING)

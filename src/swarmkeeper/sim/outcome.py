@@ -1,4 +1,4 @@
-"""A case, which goes into a run, and an outcome, which comes out of it. Cases as JSON are in cases.py."""
+"""Values of a run: its input (`Case`) and its result (`Outcome`). For cases as JSON see cases.py."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from swarmkeeper.sim.play.scenarios import SCENARIOS, Scenario
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What makes a run: equal cases give equal runs."""
+    """Input of a run: equal cases give equal runs."""
 
     seed: int
     scenario: Scenario = field(default_factory=lambda: SCENARIOS["standard"])
-    faults: tuple[str, ...] | None = None  # these alone; None: as the seed has them
-    chaos: bool = False  # what is ready runs in any order
-    file: bool = False  # the store is a file, else memory; it makes no difference to what happens
+    faults: tuple[str, ...] | None = None  # only these; None: drawn from the seed
+    chaos: bool = False  # ready callbacks run in any order
+    file: bool = False  # keep the store in a file instead of memory; the run is the same
     # core: engine and store; http: the whole application, and bots and clients of the SDK; process: see process/run.py
     level: Literal["core", "http", "process"] = "core"
-    bots: str | None = None  # `FILE.py:NAME`, bots of the user's own, over HTTP; see user_code.py
-    invariants: str | None = None  # `FILE.py`, invariants of the user's own
+    bots: str | None = None  # `FILE.py:NAME`: the user's own bots, over HTTP; see user_code.py
+    invariants: str | None = None  # `FILE.py`: the user's own invariants
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,30 +33,30 @@ class Outcome:
     case: Case
     violation: Violation | None
     trace_hash: str
-    faults: tuple[str, ...]  # that struck
+    faults: tuple[str, ...]  # those that struck
     reached: Counter[str]
-    statuses: dict[str, str]  # by title: how each task ended
-    seconds: float  # of virtual time
+    statuses: dict[str, str]  # how each task ended, by title
+    seconds: float  # virtual time
     commits: int
     steps: int
     boots: int
-    places: Mapping[str, int]  # what commits were about before it healed, and how often: there the store can fail
-    lines: Sequence[TraceLine] = ()  # of the trace, where it was kept
+    places: Mapping[str, int]  # names of the commits before faults stopped, and their counts: there the store can fail
+    lines: Sequence[TraceLine] = ()  # the trace, if it was kept
 
     def about(self, entity: str) -> list[TraceLine]:
-        """The lines that tell the story of one task or item, and of whatever it is part of."""
+        """Return the lines about one task or item, and about the task that it belongs to."""
         title, _, _ = entity.partition("/")
         kept = {title, entity}
         return [line for line in self.lines if line.entity in kept or line.kind in ALWAYS]
 
 
 def ended_as(status: Any, outcome: Any) -> str:
-    """Return how a task ended, in one word or two: `FAILED (rejected)`."""
+    """Return how a task ended, e.g. `FAILED (rejected)`."""
     return str(status) if outcome is None else f"{status} ({outcome})"
 
 
 def shortened(case: Case, outcome: Outcome) -> Case:
-    """The same case, cut off behind its violation where that did not need the healing."""
+    """Return the case with its hours cut shortly after the violation, unless the violation is of liveness."""
     violation = outcome.violation
     if violation is None or violation.invariant == "7.liveness":
         return case

@@ -1,5 +1,5 @@
-"""Many cases, one after another or in several processes, each with what it was like. The order of what comes out is
-that of what goes in, whichever ends first.
+"""Plays and measures many cases, one after another or in several processes. Results come in the order of the cases,
+whichever ends first.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _Made = TypeVar("_Made")
 class Played:
     outcome: Outcome
     measured: Measured
-    same: bool | None  # a second run gave the same trace; None: there was none
+    same: bool | None  # a second run gave the same trace; None: there was no second run
 
     @property
     def seed(self) -> int:
@@ -36,11 +36,11 @@ class Played:
 
 
 def play(case: Case, *, twice: bool = False, keep: bool = False) -> Played:
-    """One case. `twice` plays it again, and compares: equal cases must give equal runs. Of real processes nothing is
-    measured: their times are those of this machine.
+    """Play and measure one case. `twice` plays it again and compares: equal cases must give equal runs. At level
+    process nothing is measured, because times depend on the machine.
 
     Raises:
-        UserCodeFails: the user's own code cannot be played.
+        UserCodeFails: the user's own code cannot be run.
     """
     measure = Measure(case.scenario)
     if case.level == "process":
@@ -53,14 +53,14 @@ def play(case: Case, *, twice: bool = False, keep: bool = False) -> Played:
         if twice:
             again = run(case, invariants=[Measure(case.scenario).invariant])
             same = again.trace_hash == outcome.trace_hash
-    except SystemExit as error:  # we would end with its code, as if that were ours
+    except SystemExit as error:  # else this program would exit with the code of the user's program
         where = line_of(error, *(path_of(one) for one in (case.bots, case.invariants) if one is not None))
         raise UserCodeFails(f"{where or 'your code'} ends the program, and there is none in a rehearsal") from None
     return Played(outcome, measure.measured(), same)
 
 
 def play_all(cases: Sequence[Case], *, twice: bool = False, jobs: int = 1) -> Iterator[Played]:
-    """All of these, in order, in at most so many processes."""
+    """Play all cases, in order, in at most `jobs` processes."""
     if jobs == 1 or len(cases) == 1:
         for case in cases:
             yield play(case, twice=twice)
@@ -69,13 +69,13 @@ def play_all(cases: Sequence[Case], *, twice: bool = False, jobs: int = 1) -> It
 
 
 def in_processes(function: Callable[[_Given], _Made], of: Sequence[_Given], *, jobs: int) -> Iterator[_Made]:
-    """What comes of each, in order, in at most so many processes. They begin anew: what this one has loaded or changed
-    does not reach them. They end when this one does, however it does.
+    """Yield the function's result for each item, in order, from at most `jobs` processes. They are spawned: they share
+    no loaded or changed state with this process. They end when this process ends, even if it is killed.
     """
     before = active_children()
     pool = ProcessPoolExecutor(min(jobs, len(of)), mp_context=get_context("spawn"), initializer=_begin)
-    # Not `pool.map`: it cancels what still waits, and the pool's thread fails over a cancelled future of a child that
-    # was terminated ("Exception in thread …"). So no more is handed in than its processes are about to take.
+    # Not `pool.map`: it cancels pending futures, and the pool's thread fails on a cancelled future of a terminated
+    # child ("Exception in thread …"). So submit no more than the processes are about to take.
     handed_in: deque[Future[_Made]] = deque()
     try:
         for each in of:
@@ -85,7 +85,7 @@ def in_processes(function: Callable[[_Given], _Made], of: Sequence[_Given], *, j
         while handed_in:
             yield handed_in.popleft().result()
     except BaseException:
-        for child in active_children():  # nobody waits for what they are at
+        for child in active_children():  # their results are no longer needed
             if child not in before:
                 child.terminate()
         raise
@@ -94,8 +94,8 @@ def in_processes(function: Callable[[_Given], _Made], of: Sequence[_Given], *, j
 
 
 def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for whoever began us
-    # A thread, for what is played does not look up; it takes what it needs before the guards are set.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles interrupts
+    # In a thread, because a run does not yield. `os._exit` is bound now, before the guards are set.
     threading.Thread(target=_end_with, args=(parent_process(), os._exit), daemon=True).start()
 
 

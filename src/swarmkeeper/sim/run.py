@@ -1,4 +1,4 @@
-"""One run: a scenario, a seed and perhaps a list of faults go in, what happened comes out, the same every time."""
+"""Runs one case: a scenario, a seed and optionally a list of faults. Equal cases give equal outcomes."""
 
 from __future__ import annotations
 
@@ -20,24 +20,26 @@ from swarmkeeper.storage.sqlite.store import MEMORY
 
 __all__ = ["Case", "Outcome", "run", "shortened"]
 
-FULL_EVERY = 1_500  # commits
-_MEMORY_DISK = Path("/dev/shm")  # noqa: S108  # files of a run are its own, below a new folder
+FULL_EVERY = 1_500  # commits between checks of all rows
+_MEMORY_DISK = Path("/dev/shm")  # noqa: S108  # each run has its own new folder below it
 
 
 def run(
     case: Case, *, keep: bool = False, invariants: Sequence[UserInvariant] = (), full_every: int = FULL_EVERY
 ) -> Outcome:
-    """Play a case to its end, or to the first violation. `keep` keeps the lines of the trace.
+    """Play a case to its end, or to the first violation.
+
+    `keep` keeps the lines of the trace; all rows are checked every `full_every` commits.
 
     Raises:
-        UserCodeFails: the user's own code cannot be played.
+        UserCodeFails: the user's own code cannot be run.
     """
     with ExitStack() as stack:
         url = MEMORY
         if case.file:
             place = str(_MEMORY_DISK) if _MEMORY_DISK.is_dir() else None
             url = str(Path(stack.enter_context(tempfile.TemporaryDirectory(dir=place))) / "swarm.db")
-        rules()  # are read before the guards are set
+        rules()  # loads the rules before the guards are set
         collects = gc.isenabled()
         gc.disable()  # when it runs depends on the machine
         if collects:
@@ -45,36 +47,36 @@ def run(
         found = stack.enter_context(counting())
         own = [path for path in (case.bots, case.invariants) if path is not None]
         if own:
-            stack.enter_context(redirect_stdout(sys.stderr))  # what it prints is talk, and no data of ours
+            stack.enter_context(redirect_stdout(sys.stderr))  # stdout is for the simulator's own output
         if case.invariants is not None:
             invariants = [*invariants, *invariants_of(case.invariants)]
-        game = _played(case)(case, url, keep=keep, invariants=invariants, full_every=full_every)
+        simulation = _run_type(case)(case, url, keep=keep, invariants=invariants, full_every=full_every)
 
         def tripped(words: str) -> None:
             theirs = touched(words, own) if own else None
-            game.model.broken("0.real-world" if theirs is None else TROUBLE, "-", theirs or _touched(words))
+            simulation.model.broken("0.real-world" if theirs is None else TROUBLE, "-", theirs or _touched(words))
 
         stack.enter_context(nondeterminism_guards(tripped))
-        outcome = game.play(found)
+        outcome = simulation.play(found)
         if outcome.violation is not None and outcome.violation.invariant == TROUBLE:
             raise UserCodeFails(outcome.violation.why)
         return outcome
 
 
 def _touched(words: str) -> str:
-    """Say which guard was touched, and on what occasion: what logs an error asks for the time to write it down with."""
+    """Name the guard that was hit, and the exception being handled if any: logging an error reads the clock."""
     error = sys.exc_info()[1]
     return words if error is None else f"{words} (while dealing with {error!r})"
 
 
-def _played(case: Case) -> type[Run]:
+def _run_type(case: Case) -> type[Run]:
     if case.level == "core":
         if case.bots is not None or case.scenario.task is not None:
             raise ValueError("bots of one's own, and what a task is, are for level http")
         return Run
     if case.level != "http":
         raise ValueError("a case of real processes is not played under virtual time: see process/run.py")
-    # Here and not above: level core needs nothing of HTTP.
+    # A local import, because level core does not need HTTP.
     from swarmkeeper.sim.http_run import HttpRun
 
     return HttpRun

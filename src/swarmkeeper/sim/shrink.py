@@ -1,7 +1,7 @@
-"""From a run that broke an invariant to the few faults that it takes, and a shorter story.
+"""Shrinks a run that broke an invariant to the few faults that the failure needs, and to a shorter run.
 
-Faults are left out as delta debugging does (Zeller and Hildebrandt): since every fault is drawn by its own name, a run
-with some of them is much like the run with all. What counts is that the same invariant breaks.
+Faults are removed by delta debugging (Zeller and Hildebrandt). Every fault is drawn by its own name, so a run with some
+of them is much like the run with all. A smaller case counts if the same invariant breaks.
 """
 
 from __future__ import annotations
@@ -19,15 +19,18 @@ Play = Callable[[Case], Outcome]
 
 @dataclass(frozen=True, slots=True)
 class Shrunk:
-    case: Case  # with the faults that are needed
-    outcome: Outcome  # of it, with its trace
+    case: Case  # with only the faults that are needed
+    outcome: Outcome  # of `case`, with its trace
     faults_before: int
-    runs: int  # that it took
+    runs: int  # played to find it
 
 
 def shrink(case: Case, outcome: Outcome, *, play: Play = run, runs_max: int = RUNS_MAX) -> Shrunk:
-    """The smallest case found that breaks the same invariant; `outcome` is what `case` came to."""
-    assert outcome.violation is not None, "a run without a violation has nothing to be shrunk"
+    """Return the smallest case found that breaks the same invariant.
+
+    `outcome` is the outcome of `case` and has a violation. At most `runs_max` runs are played.
+    """
+    assert outcome.violation is not None, "only a run with a violation can be shrunk"
     heals = outcome.violation.at >= case.scenario.hours * 3600 * SECOND
     search = _Search(outcome.violation.invariant, play, runs_max, heals=heals)
     best, faults = _first(case, outcome, search)
@@ -36,7 +39,7 @@ def shrink(case: Case, outcome: Outcome, *, play: Play = run, runs_max: int = RU
         if best.chaos and search.breaks(replace(best, chaos=False)):
             best = replace(best, chaos=False)
     else:
-        best = case  # cannot be repeated with its faults by name: told as it is
+        best = case  # not reproducible with its faults by name: return it unchanged
     final = run(best, keep=True) if play is run else play(best)
     return Shrunk(best, final, len(outcome.faults), search.runs)
 
@@ -44,7 +47,7 @@ def shrink(case: Case, outcome: Outcome, *, play: Play = run, runs_max: int = RU
 class _Search:
     def __init__(self, invariant: str, play: Play, runs_max: int, *, heals: bool) -> None:
         self._invariant, self._play, self._runs_max = invariant, play, runs_max
-        self._heals = heals  # else it breaks before, and what would follow need not be played
+        self._heals = heals  # it breaks after faults stop; else that phase need not be played
         self.runs = 0
         self.last: Outcome | None = None
 
@@ -64,11 +67,11 @@ class _Search:
 
 
 def _first(case: Case, outcome: Outcome, search: _Search) -> tuple[Case | None, Sequence[str]]:
-    """The case with its faults named: none, or the last few, or all of those that struck."""
+    """Return the case with its faults named, and the faults: none, the last few, or all that struck."""
     cut = shortened(case, outcome)
     struck = outcome.faults
     sizes = [0]
-    while sizes[-1] < len(struck):  # most failures need only what struck last
+    while sizes[-1] < len(struck):  # most failures need only the last faults
         sizes.append(min(len(struck), max(1, 2 * sizes[-1])))
     for size in sizes:
         faults = struck[len(struck) - size :]
@@ -88,7 +91,7 @@ def _fewest(case: Case, faults: Sequence[str], search: _Search) -> Case:
             smaller = replace(case, faults=tuple(rest))
             if search.breaks(smaller):
                 assert search.last is not None
-                # What was named and did not strike is not needed either.
+                # Faults that were named but did not strike are not needed either.
                 current = [one for one in rest if one in search.last.faults]
                 case = shortened(replace(case, faults=tuple(current)), search.last)
                 parts = max(2, parts - 1)

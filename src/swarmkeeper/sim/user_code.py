@@ -1,8 +1,8 @@
-"""What users bring to a run of their own, named by its file: bots (`mine.py:swarm`) and invariants. How their bots are
-played among faults stands in user_bots.py.
+"""Loads users' own code for a run, given by file: bots (`mine.py:swarm`) and invariants. For how faults affect their
+bots, see user_bots.py.
 
-A file is carried out anew for each run, and for each process of a bot: nothing that it keeps outlives what would end
-with a real process. What it imports is loaded once.
+The file is executed again for each run and for each process of a bot, so that its state does not outlive a process.
+Modules that it imports are loaded once.
 """
 
 from __future__ import annotations
@@ -28,30 +28,30 @@ if TYPE_CHECKING:
     from swarmkeeper.sdk.bots import BaseBot
     from swarmkeeper.sim.oracle.records import Commit, Records
 
-SWARM = "swarm"  # what is looked for in a file where no name is given
-# A run that ends with this "invariant" says nothing about the system: the user's code could not be played.
+SWARM = "swarm"  # default name of the bots in a file
+# A run that ends with this "invariant" says nothing about the system: the user's code could not be run.
 TROUBLE = "0.own-code"
 _FOUND_MAX = 100
-# Whose code runs now, where it is a user's.
-_ROOM = Path(__file__).parent
+_SIM_FOLDER = Path(__file__).parent
+# Name of the user's bot or invariant that runs now; "" if none does.
 PLAYED: ContextVar[str] = ContextVar("swarmkeeper_sim_played", default="")
 
 
 class UserCodeFails(Exception):
-    """The user's own code cannot be played. The message says which line, and what to do."""
+    """The user's own code cannot be run. The message names the line and says what to do."""
 
 
 class NotThere(UserCodeFails):
-    """There is no such file, or nothing of that name in it."""
+    """The file does not exist, or does not define that name."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserBot:
-    """One of the user's bots, as it is told from others; its instances are made by `make`, one for each process."""
+    """One of the user's bots. `make` creates an instance, one for each process."""
 
     type: str
-    word: str  # its processes are named by it
-    named: bool  # by its author
+    word: str  # the name of its processes
+    named: bool  # its author gave it a name
     skills: frozenset[str]
     dedicated: bool
     make: Callable[[], BaseBot]
@@ -61,10 +61,11 @@ class UserBot:
 
 
 def swarm_of(target: str) -> list[UserBot]:
-    """The bots that `FILE.py:NAME` names: a list of instances or classes, one of these, or a function that returns it.
+    """Load the bots that `FILE.py:NAME` names: a list of instances or classes, a single one, or a function that returns
+    either.
 
     Raises:
-        UserCodeFails: it cannot be loaded, or holds no bots.
+        UserCodeFails: the file cannot be loaded, or has no bots.
     """
 
     found: list[UserBot] = []
@@ -120,10 +121,10 @@ def _parts(target: str) -> tuple[str, str]:
 
 
 def invariants_of(path: str) -> list[UserInvariant]:
-    """All that the file makes with `@invariant`; one that raises ends its run as trouble of the user's own.
+    """Load all invariants that the file makes with `@invariant`. One that raises ends its run as a fault of user code.
 
     Raises:
-        UserCodeFails: it cannot be loaded, or has none.
+        UserCodeFails: the file cannot be loaded, or has no invariants.
     """
     found = [one for one in vars(load(path)).values() if isinstance(one, UserInvariant)]
     if not found:
@@ -135,7 +136,7 @@ def _watched(user_invariant: UserInvariant, path: str) -> Check:
     def check(model: Records, commit: Commit) -> Iterable[str | tuple[str, str]]:
         played = PLAYED.set(user_invariant.name)
         try:
-            # The first thing that is wrong ends the run: of those that never end, the first few are enough.
+            # The first finding ends the run, and a generator may be endless: the first few are enough.
             found = list(islice(_yielded(user_invariant.check(model, commit)), _FOUND_MAX))
             for one in found:
                 if not isinstance(one, str) and not _is_pair(one):
@@ -166,15 +167,15 @@ def _is_pair(one: object) -> bool:
 
 
 def load(path: str) -> ModuleType:
-    """Carry a file out.
+    """Execute a file and return it as a module.
 
     Raises:
-        UserCodeFails: it is not there, or ends with an error.
+        UserCodeFails: the file does not exist, or raises.
     """
     file = Path(path).resolve()
     try:
         stamp = file.stat()
-        if not stat.S_ISREG(stamp.st_mode):  # nobody waits for what somebody may write into a pipe
+        if not stat.S_ISREG(stamp.st_mode):  # reading a pipe could block for ever
             raise NotThere(f"{Path(path).name or path}: this is not a file")
         code = _compiled(file, stamp.st_mtime_ns, stamp.st_size)
     except OSError as error:
@@ -183,8 +184,8 @@ def load(path: str) -> ModuleType:
         where = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
         raise UserCodeFails(f"{file.name}{where}: {getattr(error, 'msg', error)}") from None
     if (folder := str(file.parent)) not in sys.path:
-        sys.path.insert(0, folder)  # so that it can import what lies beside it
-    name = f"swarmkeeper_own_{file.stem}"  # cannot be that of a module that somebody imports
+        sys.path.insert(0, folder)  # so that it can import modules of its folder
+    name = f"swarmkeeper_own_{file.stem}"  # does not collide with an imported module
     module = ModuleType(name)
     module.__file__ = str(file)
     sys.modules[name] = module  # dataclasses and pydantic look it up there
@@ -201,15 +202,15 @@ def load(path: str) -> ModuleType:
 
 @lru_cache(maxsize=16)
 def _compiled(file: Path, _changed: int, _size: int) -> CodeType:
-    # Not by an importer, which would leave files of its own beside it.
+    # Not by an importer, which would write cache files into the user's folder.
     return compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
 
 
-# ---- where ---------------------------------------------------------------------------------------------------------
+# ---- locations -----------------------------------------------------------------------------------------------------
 
 
 def said(error: BaseException, *paths: str) -> str:
-    """An error, and the user's own line that it passed last."""
+    """Describe an error, with the last line of the user's code in its traceback."""
     words, line = "".join(traceback.format_exception_only(error)).strip(), line_of(error, *paths)
     return words if line is None else f"{words} ({line})"
 
@@ -221,7 +222,7 @@ def line_of(error: BaseException, *paths: str) -> str | None:
 
 
 def line_now(paths: Collection[str]) -> str | None:
-    """The line of the user's own, in these files or beside them, from which we come; None where there is none."""
+    """Return the innermost line of user code (in the folders of `paths`) on the call stack, or None."""
     folders = {str(Path(path).resolve().parent) for path in paths}
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
@@ -247,7 +248,7 @@ _LOGGING = "log warnings at most, which are dropped in a rehearsal"
 
 
 def touched(words: str, paths: Collection[str]) -> str | None:
-    """What is to be told where the user's own code reached for the real world; None where it was not theirs."""
+    """Return the message for user code that hit a guard; None if other code did."""
     line, who = line_now(paths), PLAYED.get()
     if line is None and not who:
         return None
@@ -261,8 +262,8 @@ def touched(words: str, paths: Collection[str]) -> str | None:
 
 
 def _called_by() -> str:
-    """Return the file that touched a guard: the first frame that is not of the simulator."""
+    """Return the file that hit a guard: the first frame outside the simulator."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and _ROOM in Path(frame.f_code.co_filename).parents:
+    while frame is not None and _SIM_FOLDER in Path(frame.f_code.co_filename).parents:
         frame = frame.f_back
     return "" if frame is None else Path(frame.f_code.co_filename).as_posix()

@@ -1,1 +1,1 @@
-"""Virtual time and its loop, the clock, chance, the network, faults, and the trace: what a run stands on."""
+"""The base of every run: the virtual-time loop, the clock, random choices, the network, faults and the trace."""

@@ -1,4 +1,4 @@
-"""Chance from one seed: each purpose has a stream of its own, so that drawing more for one shifts no other."""
+"""Random numbers from one seed. Each purpose has its own stream, so drawing more from one does not shift another."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import hashlib
 
 
 class Chance:
-    """Fulfils `core.ports.Entropy` and `sdk.chance.Chance`. For simulations only: the seed gives away all draws."""
+    """Implements `core.ports.Entropy` and `sdk.chance.Chance`. For simulations only: the seed reveals every draw."""
 
     def __init__(self, seed: int, purpose: str = "engine") -> None:
         self._root = f"{seed}/{purpose}"
         self._drawn = 0
 
     def stream(self, purpose: str) -> Chance:
-        """The stream of another purpose under this one; the same purpose gives the same stream from its beginning."""
+        """Return the substream for `purpose`. The same purpose always gives the same stream, from its beginning."""
         child = Chance.__new__(Chance)
         child._root, child._drawn = f"{self._root}/{purpose}", 0
         return child
@@ -25,7 +25,7 @@ class Chance:
         return b"".join(self._draw(min(64, size - start)) for start in range(0, size, 64))
 
     def fraction(self) -> float:
-        """A number in [0, 1), evenly spread."""
+        """Return a number in [0, 1), uniformly distributed."""
         return (int.from_bytes(self._draw(8)) >> 11) / (1 << 53)
 
     def random(self) -> float:
@@ -35,7 +35,7 @@ class Chance:
         return int.from_bytes(self.secret(-(-k // 8))) >> (-k % 8)
 
     def below(self, bound: int) -> int:
-        """A whole number from 0 to `bound` - 1."""
+        """Return an integer from 0 to `bound` - 1."""
         return int(self.fraction() * bound)
 
     def _draw(self, size: int) -> bytes:

@@ -1,6 +1,6 @@
-"""Counts the situations that a run has met, so that a green run shows what it was green in.
+"""Counts the situations that a run reached, so that a passing run shows what it covered.
 
-`reached("a lease ran out while its report was under way")` counts in the current run, and does nothing outside of one.
+`reached("a lease ran out while its report was under way")` counts in the current run, and does nothing outside a run.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from contextlib import contextmanager
 _counting: list[Counter[str]] = []
 
 
-def reached(what: str) -> None:
+def reached(situation: str) -> None:
     if _counting:
-        _counting[-1][what] += 1
+        _counting[-1][situation] += 1
 
 
 @contextmanager
 def counting(into: Counter[str] | None = None) -> Iterator[Counter[str]]:
-    """Count what is reached until the block ends."""
+    """Count reached situations until the block ends, in `into` or in a new counter."""
     counter: Counter[str] = Counter() if into is None else into
     _counting.append(counter)
     try:

@@ -1,8 +1,8 @@
-"""What can go wrong in a run, each fault by a name that says what it is: `kind@site:entity#n`.
+"""Faults of a run. Each has a descriptive name: `kind@site:entity#n`.
 
-Every opportunity has a name and a chance of its own, drawn from the seed and that name. So a run can be repeated with
-some of its faults alone, and those meet the same things as before: that is how a failure is shrunk to the one fault
-that matters. Each seed plays with some kinds only, each at a strength of its own, so that rare pairs meet too.
+Whether a fault strikes at an opportunity is drawn from the seed and the fault's name. So a run can be repeated with
+only some of its faults, and these strike in the same situations as before: this makes it possible to shrink a failure
+to the one fault that matters. Each seed uses only some kinds, each at its own strength, so that rare pairs also occur.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from swarmkeeper.sim.kernel.trace import Trace
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    chance: float  # for each opportunity, at strength 1
+    chance: float  # per opportunity, at strength 1
     words: str
 
 
-# Chances are for each call, attempt, commit, minute or decision, whatever is the opportunity of that kind.
+# An opportunity is a call, an attempt, a commit, a minute or a decision, depending on the kind.
 KINDS: Mapping[str, FaultKind] = MappingProxyType(
     {
         "bot.crash": FaultKind(0.01, "the bot's process dies in the middle of an attempt"),
@@ -75,17 +75,17 @@ KINDS: Mapping[str, FaultKind] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One that struck."""
+    """A fault that struck."""
 
     name: str
     choice: NamedChoice
 
     def amount(self, base: float) -> float:
-        """How long or how much, measured by a bound of the system itself: 0.1 to 3 times of it."""
+        """Return a duration or amount between 0.1 and 3 times `base`, a bound of the system."""
         return base * self.choice.spread(0.1, 3.0, "amount", self.name)
 
-    def unit(self, what: str) -> float:
-        return self.choice.unit(what, self.name)
+    def unit(self, purpose: str) -> float:
+        return self.choice.unit(purpose, self.name)
 
 
 class Faults:
@@ -97,7 +97,11 @@ class Faults:
         kinds: Collection[str] = tuple(KINDS),
         only: Collection[str] | None = None,
     ) -> None:
-        """With `only`, exactly the faults of these names strike, where their opportunities come."""
+        """With `only`, exactly the faults of these names strike, at their opportunities.
+
+        Raises:
+            ValueError: a kind is unknown.
+        """
         unknown = sorted(set(kinds) - KINDS.keys())
         if unknown:
             raise ValueError(f"there are no faults of the kinds {', '.join(unknown)}")
@@ -110,7 +114,7 @@ class Faults:
         self.healed = False
 
     def _drawn(self, kinds: Collection[str]) -> dict[str, float]:
-        """This seed's kinds and their chances: about half of the kinds, from a quarter to four times as often."""
+        """Return the kinds of this seed and their chances: about half of `kinds`, at strengths from 0.25 to 4."""
         return {
             kind: KINDS[kind].chance * self._choice.spread(0.25, 4.0, "strength", kind)
             for kind in KINDS
@@ -118,7 +122,7 @@ class Faults:
         }
 
     def strike(self, kind: str, place: str) -> Fault | None:
-        """Whether a fault of this kind strikes here and now. `place` is `site:entity`."""
+        """Return the fault if one of this kind strikes now, else None. `place` is `site:entity`."""
         if self.healed:
             return None
         chance = self._chances.get(kind, 0.0)
@@ -138,5 +142,5 @@ class Faults:
         return Fault(name, self._choice)
 
     def heal(self) -> None:
-        """From now on nothing goes wrong any more."""
+        """From now on, no fault strikes."""
         self.healed = True

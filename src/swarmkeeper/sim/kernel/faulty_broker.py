@@ -1,4 +1,4 @@
-"""The real broker of one process, whose hints get lost, come twice, or come late."""
+"""The real in-process broker, with hints that are lost, duplicated or delayed."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import asyncio
 from swarmkeeper.broker import LocalBroker
 from swarmkeeper.sim.kernel.faults import Faults
 
-LATE = 1.0  # seconds: by it, how late hints come is measured
+LATE = 1.0  # seconds: the base of a late hint's delay
 
 
 class FaultyBroker(LocalBroker):
-    """Fulfils `core.ports.Broker`. Where nobody listens, nothing can go wrong."""
+    """Implements `core.ports.Broker`. Without subscribers, no fault strikes."""
 
     def __init__(self, faults: Faults) -> None:
         super().__init__()

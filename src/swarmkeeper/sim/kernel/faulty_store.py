@@ -1,7 +1,7 @@
-"""The real SQLite store, with commits that take time, fail, or are the last thing that their process does.
+"""The real SQLite store, with commits that take time, fail, or end their process.
 
-After each commit the observer gets what was written, before any other code can read it. A store in memory outlives its
-process, as a file does: the next process gets what was committed.
+After each commit the observer receives what was written, before any other code can read it. A store in memory outlives
+its process, as a file does: the next process gets what was committed.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from swarmkeeper.storage.sqlite.store import Snapshot
 from swarmkeeper.storage.sqlite.transaction import SqliteTransaction
 
 COMMIT_MIN, COMMIT_MAX = 0.0002, 0.004  # seconds
-SWEEP = 5.0  # seconds: how often the engine shows that it lives; by it, stalls of the disk are measured
+SWEEP = 5.0  # seconds between the engine's signs of life: the base of a disk stall's length
 
 Committed = Callable[[Sequence[Changes]], None]
 
 
 class _Transaction:
-    """A unit that remembers what it saved."""
+    """A transaction that remembers what it saved."""
 
     def __init__(self, transaction: SqliteTransaction, saved: list[Changes], before: Callable[[Changes], None]) -> None:
         self._transaction, self._saved, self._before = transaction, saved, before
@@ -43,7 +43,7 @@ class _Transaction:
 
 
 class FaultyStore(SqliteStore):
-    """Fulfils `core.ports.Store`."""
+    """Implements `core.ports.Store`."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class FaultyStore(SqliteStore):
         return connection
 
     def drop(self) -> bytes | None:
-        """Let go of everything at once, as a process that dies does; what was committed, if it was kept in memory."""
+        """Close everything at once, as a dying process does. Return the committed image of a store in memory."""
         self._dropped = True
         image = None
         for connection in {id(one): one for one in (self._reading, self._writing) if one is not None}.values():
@@ -98,7 +98,7 @@ class FaultyStore(SqliteStore):
 
     @asynccontextmanager
     async def still(self) -> AsyncIterator[None]:
-        """No transaction is open meanwhile."""
+        """Keep transactions out while the block runs."""
         async with self._turn:
             yield
 
@@ -107,8 +107,8 @@ class FaultyStore(SqliteStore):
             raise StaleVersion("a record is not at the version before")
 
     async def read(self, name: str, parameters: Mapping[str, Any]) -> list[Any]:
-        # A store in memory has one connection, whose reads wait for an open unit. Here both wait, so that runs on a
-        # file and in memory are the same.
+        # A store in memory has one connection, whose reads wait for an open transaction. Here both kinds wait, so that
+        # runs on a file and in memory are equal.
         if self.path is None:
             return await super().read(name, parameters)
         async with self._turn:
@@ -150,10 +150,10 @@ class FaultyStore(SqliteStore):
             await self._dies("after a commit")
 
     def _roll_back(self, connection: apsw.Connection) -> None:
-        if not self._dropped:  # else this is what is left of a dead process, being cleared away after the run
+        if not self._dropped:  # else a dead process is being cleaned up after the run
             super()._roll_back(connection)
 
     async def _dies(self, when: str) -> None:
-        """The process ends here: nothing behind this line ever runs."""
+        """End the process here: this call never returns."""
         self._die(when)
         await asyncio.get_running_loop().create_future()

@@ -1,12 +1,13 @@
-"""An asyncio event loop whose time is virtual, so that a run is a pure function of code and seed.
+"""An asyncio event loop with virtual time, so that a run is a pure function of code and seed.
 
 Time is an integer count of microseconds and moves only when nothing is ready to run. Callbacks run first in, first
-out; timers in the order of (moment, serial). Tasks and futures hash by their serial number, so that the sets of them
-that asyncio keeps (`wait`, `TaskGroup`) are walked in the same order in every process. There is no selector and no
-thread: `run_in_executor` runs at once, and real sockets do not exist. With `chaos`, what is ready runs in any order.
+out; timers in the order of (moment, serial). Tasks and futures hash by their serial number, so that asyncio iterates
+over its sets of them (`wait`, `TaskGroup`) in the same order in every process. There is no selector and no thread:
+`run_in_executor` runs the function at once, and real sockets do not exist. With `chaos`, ready callbacks run in any
+order.
 
-A `Host` is a process that can die: what it was doing is dropped where it stands, and no `finally` of it runs. It can
-also be paused, as a machine that sleeps: what it would do comes later, in the same order.
+A `Host` is a process that can die: its work stops at once, and no `finally` block of it runs. It can also be paused,
+like a machine that sleeps: its callbacks run later, in the same order.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _HOST: contextvars.ContextVar[Host | None] = contextvars.ContextVar("swarmkeeper
 
 
 class Deadlock(RuntimeError):
-    """Nothing is ready, no timer is set, and yet something is waited for: it would wait for ever."""
+    """Nothing is ready and no timer is set, but the caller waits: it would wait for ever."""
 
 
 class _Future(asyncio.Future[Any]):
@@ -59,11 +60,11 @@ class Host:
         self._loop = loop
         self.name = name
         self.alive = True
-        self.paused_until = 0  # of the loop's time
+        self.paused_until = 0  # loop time
         self._tasks: list[asyncio.Task[Any]] = []
 
     def spawn(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
-        """Start something that dies with this process, and so does whatever it starts itself."""
+        """Start a task that dies with this process, together with every task that it starts."""
         context = contextvars.copy_context()
         context.run(_HOST.set, self)
         task = self._loop.create_task(work, context=context)
@@ -72,15 +73,15 @@ class Host:
         return task
 
     def start(self, work: Coroutine[Any, Any, object]) -> None:
-        """The same, where nobody waits for it."""
+        """Start such a task without waiting for its result."""
         _ = self.spawn(work)
 
     def pause(self, microseconds: int) -> None:
-        """Stand still for so long; what came meanwhile is heard then."""
+        """Pause for so long; callbacks that become due meanwhile run afterwards."""
         self.paused_until = max(self.paused_until, self._loop.now + microseconds)
 
     def die(self) -> None:
-        """Stop at once. Nothing of it runs again, not even what cleans up; whoever waits for it waits for ever."""
+        """Stop at once. None of its code runs again, not even cleanup; a caller that awaits it waits for ever."""
         self.alive = False
         self._loop.bury(self._tasks)
         self._tasks = []
@@ -91,7 +92,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._chaos = chaos  # (step, how many are ready) -> which of them runs next
         self.now = 0  # microseconds since the loop was made
         self.steps = 0  # callbacks run
-        self.troubles: list[dict[str, Any]] = []  # exceptions that nobody took: each is a failure of the run
+        self.troubles: list[dict[str, Any]] = []  # unhandled exceptions: each is a failure of the run
         self._ready: deque[asyncio.Handle] = deque()
         self._timers: list[tuple[int, int, asyncio.Handle]] = []
         self._serial = itertools.count(1)
@@ -104,8 +105,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return self.now / SECOND
 
     def stall(self, microseconds: int) -> None:
-        """Time passes and nothing runs, as when a machine sleeps."""
-        assert not self._running, "a loop stalls from outside"
+        """Let time pass while nothing runs, like a machine that sleeps."""
+        assert not self._running, "stall() may not be called from a callback"
         self.now += microseconds
 
     # ---- what is to run --------------------------------------------------------------------------------------------
@@ -126,7 +127,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         *args: *_Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.Handle:
-        """The same: there is one thread, and what is run "in a thread" is run in it too."""
+        """Same as `call_soon`: there is only one thread, and `run_in_executor` uses it too."""
         return self.call_soon(callback, *args, context=context)
 
     def call_later(
@@ -136,7 +137,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         *args: *_Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
-        # What is to come later comes later: who waits for the rest of a moment would otherwise wait without end.
+        # At least one microsecond: code that waits for a fraction of one would otherwise loop without end.
         later = max(1, round(delay * SECOND)) if delay > 0 else 0
         return self._call_at(self.now + later, callback, args, context)
 
@@ -158,7 +159,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return handle
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """It is dropped when its moment comes."""
+        """Do nothing: the handle is dropped when it becomes due."""
 
     def create_future(self) -> asyncio.Future[Any]:
         future = _Future(loop=self)
@@ -176,12 +177,12 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         serial = next(self._serial)
         task = _Task.__new__(_Task)
         task.serial = serial  # before `__init__`, which puts it into a set
-        # Asyncio's own counter of names belongs to the process, and would differ from run to run.
+        # Asyncio's own name counter is per process, so default names would differ from run to run.
         _Task.__init__(task, cast(Any, coro), loop=self, name=name or f"task-{serial}", context=context, **options)
         return cast("asyncio.Task[_T]", task)
 
     def run_in_executor(self, executor: Any, func: Callable[[Unpack[_Ts]], _T], *args: *_Ts) -> asyncio.Future[_T]:
-        """Run it now: threads would make the order of things depend on the machine."""
+        """Run it now: with threads, the order of events would depend on the machine."""
         done: asyncio.Future[_T] = self.create_future()
         try:
             done.set_result(func(*args))
@@ -192,10 +193,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     # ---- running ---------------------------------------------------------------------------------------------------
 
     def run_until_complete(self, future: Any) -> Any:
-        """Run until this is done; time moves as far as that needs.
+        """Run until `future` is done, moving time as far as needed. Return its result.
 
         Raises:
-            Deadlock: it can never be done.
+            Deadlock: it can never become done.
         """
         waited = asyncio.ensure_future(future, loop=self)
         waited.add_done_callback(lambda done: self.stop())
@@ -203,14 +204,14 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return waited.result()
 
     def run_for(self, microseconds: int) -> None:
-        """Run all that is due within this time, and be there at its end."""
+        """Run everything that is due within this time, and stop at its end."""
         self._run(self.now + microseconds)
 
     def run_forever(self) -> None:
         self._run(None)
 
     def _run(self, until: int | None) -> None:
-        assert not self._running, "this loop runs already"
+        assert not self._running, "this loop is already running"
         assert not self._closed, "this loop is closed"
         outer = events._get_running_loop()
         events._set_running_loop(self)
@@ -241,7 +242,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return handle
 
     def _move_on(self, until: int | None) -> bool:
-        """Make something ready, if need be by moving the time; False at the end of it."""
+        """Make a callback ready, moving time if necessary. Return False if `until` is reached first."""
         timers = self._timers
         if not self._ready:
             while timers and timers[0][2].cancelled():
@@ -258,7 +259,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return True
 
     def bury(self, tasks: list[asyncio.Task[Any]]) -> None:
-        """Keep what died: a coroutine that is collected would run its `finally` blocks."""
+        """Keep dead tasks: a garbage-collected coroutine would run its `finally` blocks."""
         self._graves += [task for task in tasks if not task.done()]
 
     def stop(self) -> None:
@@ -271,12 +272,12 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return self._closed
 
     def close(self) -> None:
-        """End it, and what is left on it with it."""
+        """Close the loop and every task left on it."""
         self._closed = True
         for left in asyncio.all_tasks(self):
             coroutine = left.get_coro()
             if inspect.iscoroutine(coroutine) and inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
-                coroutine.close()  # what has not even begun is missed by nobody
+                coroutine.close()  # it has not started, so it has nothing to clean up
         self._ready.clear()
         self._timers.clear()
         for task in self._graves:
@@ -298,10 +299,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self.troubles.append(context)
 
     async def shutdown_asyncgens(self) -> None:
-        """Nothing is kept of generators."""
+        """Do nothing: the loop does not track generators."""
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        """There is none."""
+        """Do nothing: there is no executor."""
 
 
 def virtual_loop(chaos: Callable[[int, int], int] | None = None) -> VirtualLoop:

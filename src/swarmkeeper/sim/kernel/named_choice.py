@@ -1,6 +1,6 @@
-"""Chance by name: every choice of a simulation is drawn from the seed and the choice's own name, and from nothing else.
+"""Random choices by name: every choice of a simulation depends only on the seed and the choice's own name.
 
-No stream is shared. So leaving one fault out, or drawing more often for one thing, changes no other choice.
+No stream is shared. So leaving one fault out, or drawing more often for one purpose, changes no other choice.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _T = TypeVar("_T")
 
 
 class NamedChoice:
-    """`key` says what a draw is about, e.g. ("outcome", "t7/a", 2); the same key gives the same draw."""
+    """Draws values by key. `key` names the purpose, e.g. ("outcome", "t7/a", 2); the same key gives the same draw."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -26,7 +26,7 @@ class NamedChoice:
         return hashlib.shake_256(named.encode()).digest(size)
 
     def unit(self, *key: object) -> float:
-        """A number in [0, 1), evenly spread."""
+        """Return a number in [0, 1), uniformly distributed."""
         return (int.from_bytes(self.bytes(8, *key)) >> 11) / (1 << 53)
 
     def hit(self, chance: float, *key: object) -> bool:
@@ -39,7 +39,7 @@ class NamedChoice:
         return of[self.below(len(of), *key)]
 
     def weighted(self, of: Sequence[tuple[_T, float]], *key: object) -> _T:
-        """One of these, each as often as its weight says."""
+        """Return one of these, with probabilities in proportion to the weights."""
         at = self.unit(*key) * sum(weight for _, weight in of)
         for choice, weight in of:
             at -= weight
@@ -51,17 +51,17 @@ class NamedChoice:
         return low + (high - low) * self.unit(*key)
 
     def spread(self, low: float, high: float, *key: object) -> float:
-        """Between the two, as often near one order of magnitude as near another."""
+        """Return a number between the two, log-uniformly distributed."""
         return low * math.pow(high / low, self.unit(*key))
 
     def waiting(self, mean: float, *key: object) -> float:
-        """How long until the next of what comes by chance, once in `mean`."""
+        """Return an exponentially distributed waiting time with this mean."""
         return -mean * math.log(1.0 - self.unit(*key))
 
 
 class NamedEntropy:
-    """Fulfils `core.ports.Entropy`. Whoever gives the engine a command says first what it is about (`expect`); what the
-    engine draws of itself goes by the moment."""
+    """Implements `core.ports.Entropy`. A caller names the next draws (`expect`) before it gives the engine a command;
+    draws that the engine makes by itself are named by the current time."""
 
     def __init__(self, choice: NamedChoice, now: Callable[[], int]) -> None:
         self._choice, self._now = choice, now
@@ -70,7 +70,7 @@ class NamedEntropy:
         self._moment = (-1, 0)
 
     def expect(self, *about: object, draws: int = 1) -> None:
-        """The next so many draws are about this."""
+        """Name the next `draws` draws."""
         self._about, self._left = about, draws
 
     def seed(self) -> bytes:

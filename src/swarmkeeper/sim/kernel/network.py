@@ -1,7 +1,7 @@
-"""The network between hosts and the orchestrator: requests and replies that take time, and do not always arrive.
+"""Simulated network between hosts and the orchestrator: requests and replies take time, and may be lost.
 
-A request is a function of the orchestrator's edge, carried out on its host. What is under way belongs to nobody: it
-arrives also when its sender has died since.
+A request is a function of the orchestrator's edge, carried out on its host. A message in flight does not depend on its
+sender: it arrives even if the sender has died since.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ LATENCY_MIN, LATENCY_MAX = 0.0005, 0.02  # seconds
 
 
 class NoAnswer(Exception):
-    """Whether it was done is not known."""
+    """The caller does not know whether the request was carried out."""
 
 
 class ClientGone(Exception):
-    """Nobody waits for the answer any more."""
+    """The client no longer waits for the answer."""
 
 
 class Call:
-    """One request, as the orchestrator's side has it."""
+    """One request, as the orchestrator's side sees it."""
 
     def __init__(self, number: int, source: str, place: str, reply: asyncio.Future[Any] | None) -> None:
         self.number, self.source, self.place = number, source, place
-        self.reply = reply  # None: nobody waits for it
-        self.gone = asyncio.Event()  # the connection is
+        self.reply = reply  # None: no caller waits for it
+        self.gone = asyncio.Event()  # set when the connection is closed
 
 
 class Network(Generic[_D]):
-    """`_D` is the orchestrator's edge: what carries out requests there."""
+    """Carries requests to the orchestrator. `_D` is the edge that handles them there."""
 
     def __init__(
         self,
@@ -56,14 +56,14 @@ class Network(Generic[_D]):
         trouble: Callable[[str], None],
     ) -> None:
         self._loop, self._choice, self._faults, self._trace = loop, choice, faults, trace
-        self._size = size  # seconds by which sizes of faults are measured: the TTL of a lease
-        self._trouble = trouble  # told of what the orchestrator raised that is no refusal
+        self._size = size  # base of the faults' durations, in seconds: the TTL of a lease
+        self._trouble = trouble  # called with exceptions of the orchestrator that are not refusals
         self._server: tuple[Host, _D] | None = None
         self._sent: dict[str, int] = {}
         self._numbers = 0
         self._open: dict[int, Call] = {}  # sent, not answered
         self._served: dict[int, Call] = {}  # being carried out
-        self._cut: dict[tuple[str, str], int] = {}  # (who, direction) -> until when
+        self._cut: dict[tuple[str, str], int] = {}  # (source, direction) -> loop time at which the partition ends
 
     # ---- the orchestrator's end ------------------------------------------------------------------------------------
 
@@ -71,7 +71,7 @@ class Network(Generic[_D]):
         self._server = (host, edge)
 
     def server_gone(self) -> None:
-        """Its process is gone: connections break."""
+        """The orchestrator's process is gone: its connections break."""
         self._server = None
         for call in self._served.values():
             self._break(call)
@@ -82,10 +82,12 @@ class Network(Generic[_D]):
     async def call(
         self, source: str, what: str, ask: Callable[[_D, Call], Awaitable[_T]], *, seconds: float, connection: str = ""
     ) -> _T:
-        """Ask the orchestrator; `what` names the request (`report.t7/a`), `connection` whose process it belongs to.
+        """Send a request to the orchestrator and return its answer.
+
+        `what` names the request (`report.t7/a`), `connection` the sending process. `seconds` is the timeout.
 
         Raises:
-            NoAnswer: none came within the time.
+            NoAnswer: no answer came within the timeout.
             SwarmkeeperError: it was refused.
         """
         place = f"{source}:{what}"
@@ -123,7 +125,7 @@ class Network(Generic[_D]):
         return found
 
     def drop(self, connection: str) -> None:
-        """A process is gone: its system closes its connections."""
+        """A process is gone: the operating system closes its connections."""
         for call in [call for call in self._open.values() if call.source == connection]:
             del self._open[call.number]
             self._hang_up(call)
@@ -131,23 +133,23 @@ class Network(Generic[_D]):
     def heal(self) -> None:
         self._cut.clear()
 
-    # ---- answers that go on ----------------------------------------------------------------------------------------
+    # ---- streamed answers ------------------------------------------------------------------------------------------
 
     def piece(self, call: Call, deliver: Callable[..., None], *args: Any) -> bool:
-        """Carry one more piece of an answer; False where the connection breaks on that."""
+        """Carry one more piece of a streamed answer. Return False if the connection breaks."""
         if self._is_cut(call.place.partition(":")[0], "in"):
             reached("a piece of a stream into a partition")
             return False
         if self._faults.strike("net.reset", call.place) is not None:
             return False
-        self._later(LATENCY_MIN, deliver, *args)  # always the same: pieces do not overtake each other
+        self._later(LATENCY_MIN, deliver, *args)  # a fixed delay, so that pieces do not overtake each other
         return True
 
     def leave(self, call: Call) -> None:
-        """Whoever heard such an answer does not any more."""
+        """The reader of a streamed answer closes the connection."""
         self._hang_up(call)
 
-    # ---- what is under way -----------------------------------------------------------------------------------------
+    # ---- messages in flight ----------------------------------------------------------------------------------------
 
     def _arrive(self, call: Call, ask: Callable[[_D, Call], Awaitable[Any]]) -> None:
         if self._server is None:
@@ -187,7 +189,7 @@ class Network(Generic[_D]):
             call.reply.set_result(answer)
 
     def _break(self, call: Call) -> None:
-        """Whoever waits hears that there is nobody any more."""
+        """The connection breaks: the waiting caller gets `NoAnswer`."""
         gone: tuple[None, Exception] = (None, NoAnswer(call.place))
         self._later(self._latency(call.place.partition(":")[0]), self._reply, call, gone)
 
@@ -200,7 +202,7 @@ class Network(Generic[_D]):
         if not self._is_cut(source, "out"):
             self._later(self._latency(source), call.gone.set)
 
-    # ---- how long, and whether -------------------------------------------------------------------------------------
+    # ---- latency and partitions ------------------------------------------------------------------------------------
 
     def _later(self, seconds: float, act: Callable[..., None], *args: Any) -> None:
         self._loop.call_later(seconds, act, *args, context=contextvars.Context())

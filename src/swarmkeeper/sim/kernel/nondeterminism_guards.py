@@ -1,8 +1,8 @@
-"""Guards against the real world: while a simulation runs, the real clock, real chance, threads, the network and other
-programs raise instead of answering.
+"""Guards against nondeterminism: while a simulation runs, calls to the real clock, real randomness, threads, the
+network and other programs raise.
 
-Two things are not caught: names taken before (`from time import time`), and what C code asks by itself. The linter
-keeps the first out of the product.
+Two things are not caught: names imported earlier (`from time import time`), and calls made by C code. The linter keeps
+the first out of the product.
 """
 
 from __future__ import annotations
@@ -30,36 +30,36 @@ _GUARDED: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (socket, ("create_connection", "getaddrinfo", "gethostbyname")),
     (socket.socket, ("connect", "connect_ex", "bind", "sendto")),
     (subprocess.Popen, ("__init__",)),
-    # What a virtual loop has none of: real loops have their own.
+    # A virtual loop inherits these; real loops override them.
     (asyncio.AbstractEventLoop, ("create_connection", "create_server", "getaddrinfo", "subprocess_exec")),
 )
 
 
 class Escaped(BaseException):
-    """Code under simulation touched the real world. No handler of errors may swallow it."""
+    """Simulated code called something nondeterministic. A `BaseException`, so that no error handler swallows it."""
 
 
-def _guard(name: str, tell: Callable[[str], None]) -> Any:
+def _guard(name: str, notify: Callable[[str], None]) -> Any:
     def refuse(*args: object, **options: object) -> NoReturn:
         words = f"{name} is used within a simulation: take it from what is passed in"
-        tell(words)
+        notify(words)
         raise Escaped(words)
 
     return refuse
 
 
 @contextmanager
-def nondeterminism_guards(tell: Callable[[str], None] = lambda words: None) -> Iterator[None]:
+def nondeterminism_guards(notify: Callable[[str], None] = lambda words: None) -> Iterator[None]:
     """Guard the calls of `_GUARDED` while the block runs: each raises `Escaped`.
 
-    `tell` is called with the words first, because a task may hold the exception back.
+    `notify` is called with the message first, because a task may hold the exception back.
     """
     before = [
         (owner, name, getattr(owner, name)) for owner, names in _GUARDED for name in names if hasattr(owner, name)
     ]
     try:
         for owner, name, _ in before:
-            setattr(owner, name, _guard(f"{owner.__name__}.{name}", tell))
+            setattr(owner, name, _guard(f"{owner.__name__}.{name}", notify))
         yield
     finally:
         for owner, name, real in before:

@@ -1,6 +1,6 @@
-"""What happened in a run, line by line, and its digest: equal digests mean equal runs, byte for byte.
+"""Trace of a run, line by line, and its digest: equal digests mean equal runs, byte for byte.
 
-Things are named as people name them (`t7/a`, `executor-2`), not by their ids: lines of two runs can be compared.
+Entities have readable names (`t7/a`, `executor-2`) instead of ids, so that lines of two runs can be compared.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from swarmkeeper.sim.kernel.loop import SECOND, VirtualLoop
 
-# Lines of these kinds belong to every story, whomever they name.
+# Lines of these kinds belong to the story of every entity.
 ALWAYS = frozenset({"fault", "crash", "boot", "heal", "violation"})
 
 
@@ -31,7 +31,7 @@ class Trace:
         self._keep = keep
         self._digest = hashlib.sha256()
         self.count = 0
-        self.lines: list[TraceLine] = []  # where they are kept
+        self.lines: list[TraceLine] = []  # empty unless `keep`
 
     def __call__(self, kind: str, entity: str, text: str = "") -> None:
         at = self._loop.now
@@ -42,5 +42,5 @@ class Trace:
 
     @property
     def hash(self) -> str:
-        """64 lower-case hexadecimal digits."""
+        """The digest: 64 lower-case hexadecimal digits."""
         return self._digest.hexdigest()

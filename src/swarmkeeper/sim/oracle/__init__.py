@@ -1,1 +1,1 @@
-"""What must hold: the shadow model, and the checks of commits, rows, tenants and shares."""
+"""The invariants: the shadow model, and checks of commits, rows, answers, tenants and shares."""

@@ -1,6 +1,6 @@
-"""Checks rows: the invariants of the life cycles that rows can show, each one statement that finds what breaks it.
+"""Checks stored rows: each invariant is one SQL statement that finds the rows that break it.
 
-The numbers are those of the list of invariants in the docs. A statement without findings holds.
+The numbers are those of the list of invariants in the docs. An invariant holds if its statement finds nothing.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from swarmkeeper.core.states import (
 )
 from swarmkeeper.govern import audit
 
-# Told of an item each time an attempt ends by itself; one that is cancelled is told with all others of its task.
-_ENDINGS_TOLD = [
+# Events about one item when its attempt ends. A cancelled attempt has none: one event names all items of the task.
+_ENDING_EVENTS = [
     f"work.{transition}"
     for transition in (
         Transition.SUCCEEDED,
@@ -60,7 +60,7 @@ _WORDS: dict[str, Any] = {
     "final": json.dumps(sorted(FINAL)),
     "closed": json.dumps(sorted(TASK_CLOSED)),
     "moves": json.dumps([f"task.{transition}" for transition in TaskTransition]),
-    "endings": json.dumps(_ENDINGS_TOLD),
+    "endings": json.dumps(_ENDING_EVENTS),
 }
 
 _QUIET = "NOT EXISTS (SELECT 1 FROM chore WHERE chore.task = task.id)"
@@ -76,7 +76,7 @@ def _timer(kind: str, ref: str) -> str:
 class Invariant:
     number: int
     words: str
-    sql: str  # finds the ids of what breaks it
+    sql: str  # selects the ids of entities that break it
 
 
 INVARIANTS: tuple[Invariant, ...] = (
@@ -175,17 +175,18 @@ INVARIANTS: tuple[Invariant, ...] = (
     Invariant(
         5,
         "each grant has exactly one event",
-        """WITH told AS (SELECT work, count(*) AS n FROM event WHERE kind = 'work.leased' GROUP BY work)
-           SELECT id FROM work LEFT JOIN told ON told.work = work.id WHERE work.attempt <> coalesce(told.n, 0)""",
+        """WITH granted AS (SELECT work, count(*) AS n FROM event WHERE kind = 'work.leased' GROUP BY work)
+           SELECT id FROM work LEFT JOIN granted ON granted.work = work.id
+            WHERE work.attempt <> coalesce(granted.n, 0)""",
     ),
     Invariant(
         5,
         "each end of an attempt has exactly one event",
-        """WITH told AS (SELECT work, count(*) AS n FROM event
-                          WHERE kind IN (SELECT value FROM json_each(:endings)) GROUP BY work),
+        """WITH endings AS (SELECT work, count(*) AS n FROM event
+                             WHERE kind IN (SELECT value FROM json_each(:endings)) GROUP BY work),
                 ended AS (SELECT work, count(*) AS n FROM attempt WHERE ending <> :gone GROUP BY work)
-           SELECT coalesce(told.work, ended.work) FROM told FULL JOIN ended ON ended.work = told.work
-            WHERE told.n IS NOT ended.n""",
+           SELECT coalesce(endings.work, ended.work) FROM endings FULL JOIN ended ON ended.work = endings.work
+            WHERE endings.n IS NOT ended.n""",
     ),
     Invariant(
         5,
@@ -280,13 +281,13 @@ INVARIANTS: tuple[Invariant, ...] = (
 
 
 def broken(connection: apsw.Connection) -> Iterator[str]:
-    """What does not hold, in words with the ids of what breaks it; nothing where all is well."""
+    """Yield a message for each broken invariant, with the ids of entities that break it."""
     yield from broken_rows(connection)
     yield from _broken_audit(connection)
 
 
 def broken_rows(connection: apsw.Connection) -> Iterator[str]:
-    """The same without the audit log, which takes long to verify."""
+    """Same as `broken`, but without the audit log, which takes long to verify."""
     for invariant in INVARIANTS:
         named = {name: _WORDS[name] for name in _WORDS if f":{name}" in invariant.sql}
         found = [row[0] for row in connection.execute(invariant.sql, named)]
@@ -295,8 +296,8 @@ def broken_rows(connection: apsw.Connection) -> Iterator[str]:
 
 
 def _broken_audit(connection: apsw.Connection) -> Iterable[str]:
-    """11: the audit log verifies. 5: an event stands in exactly one record, the one that it names."""
-    told: dict[str, str] = {}
+    """11: the audit log verifies. 5: an event is in exactly one audit record, the one that it names."""
+    recorded: dict[str, str] = {}  # event id -> id of its audit record
     for (tenant,) in connection.execute("SELECT DISTINCT tenant FROM audit_leaf ORDER BY tenant").fetchall():
         head = connection.execute("SELECT tenant, size, frontier, root FROM audit_tree WHERE tenant = ?", (tenant,))
         row: Any = head.fetchone()
@@ -313,11 +314,11 @@ def _broken_audit(connection: apsw.Connection) -> Iterable[str]:
             yield f"invariant 11: the audit log verifies: {verdict.reason}"
         for leaf in leaves:
             for event in audit.decode_body(leaf.body)[0] if leaf.body is not None else ():
-                if event in told:
+                if event in recorded:
                     yield f"invariant 5: an event stands in one audit record: {event} is in two"
-                told[event] = leaf.id
+                recorded[event] = leaf.id
     found: list[Any] = connection.execute("SELECT id, audit FROM event").fetchall()
     named: dict[str, str] = dict(found)
-    if named != told:
-        wrong = sorted(set(named.items()) ^ set(told.items()))[:5]
+    if named != recorded:
+        wrong = sorted(set(named.items()) ^ set(recorded.items()))[:5]
         yield f"invariant 5: events stand in the audit records that they name: not so for {wrong}"

@@ -1,5 +1,4 @@
-"""Checks that an answer of the HTTP application may be given. They read only what any caller could read, and hold it
-against what is committed.
+"""Checks answers of the HTTP application against the committed state. They read only what any caller could read.
 """
 
 from __future__ import annotations
@@ -35,18 +34,18 @@ class HttpRequest:
         return json.loads(self.body) if self.body else {}
 
 
-EventSeen = tuple[str, str, str | None]  # what an event says happened, its audit record, its task
+EventSeen = tuple[str, str, str | None]  # kind of the event, its audit record, its task
 
 
 class HttpModel(Model):
-    """The shadow model, which also remembers what was leased, for the SDK tells a bot less than its choices go by, and
-    what was told, for whoever follows the feed."""
+    """The shadow model, which also remembers leases (a simulated bot's choices need more than the SDK gives it) and
+    events (to check followers of the feed)."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.leased: dict[str, LeaseSeen] = {}
-        self.told_to: dict[str, list[EventSeen]] = defaultdict(list)  # by tenant
-        self.told_at: dict[str, list[int]] = defaultdict(list)  # when each was, of the loop's time
+        self.feed_events: dict[str, list[EventSeen]] = defaultdict(list)  # by tenant
+        self.feed_times: dict[str, list[int]] = defaultdict(list)  # loop time of each of these events
 
     def committed(self, saved: Sequence[Changes]) -> None:
         super().committed(saved)
@@ -69,19 +68,19 @@ class HttpModel(Model):
 
 
 class AnswerChecks:
-    """Whether an answer is one that may be given."""
+    """Checks each answer before it is given."""
 
     def __init__(self, model: HttpModel) -> None:
         self._model = model
 
     def before(self, asked: HttpRequest) -> int:
-        """What is to be remembered while a request is carried out: the version of a task that is looked at."""
+        """Return the version of the task that the request reads, to compare with the answer; 0 if it reads none."""
         task = self._model.tasks.get(segment(asked.bare, 2)) if asked.method == "GET" else None
         by = self._by(asked)
         return 0 if task is None or (by is not None and task.tenant != by) else task.version
 
     def _by(self, asked: HttpRequest) -> str | None:
-        """Whose key it comes with, where there is more than one tenant."""
+        """The tenant whose key the request has, if there is more than one tenant."""
         isolation = self._model.isolation
         return None if isolation is None else isolation.key_holders.get(asked.headers.get("x-api-key", ""))
 
@@ -131,7 +130,7 @@ class AnswerChecks:
             self._model.acknowledged[title] = task_id
 
     def _seen(self, told: Mapping[str, Any], headers: Mapping[str, str], before: int) -> None:
-        """A task reads as it was at some moment between the question and the answer."""
+        """A task must be shown in a state that it had between the request and the answer."""
         task = self._model.tasks.get(told["id"])
         version = int(headers["etag"].strip('"'))
         if task is None:
@@ -164,7 +163,7 @@ class AnswerChecks:
 
 
 def kind_of(asked: HttpRequest) -> str:
-    """What a request is about, as far as its answer can be checked."""
+    """Classify a request whose answer can be checked; "" for any other."""
     parts = asked.bare.strip("/").split("/")
     match asked.method, parts:
         case "POST", ["tasks"]:

@@ -1,7 +1,7 @@
-"""What must hold at all times: each invariant has an id and a sentence. The numbers are those of the list in the docs.
+"""The list of invariants: each has an id and a sentence. The numbers are those of the list in the docs.
 
-Those about rows stand in checks.py as statements. The others are seen by the shadow model (model.py) in what is
-committed, or in what is answered. Users add their own with `user_invariants.invariant`.
+Invariants on rows are SQL statements in checks.py. The others are checked by the shadow model (model.py) on commits and
+answers. Users add their own with `user_invariants.invariant`.
 """
 
 from __future__ import annotations
@@ -56,13 +56,13 @@ WORDS: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """The first thing that did not hold."""
+    """The first invariant that a run broke."""
 
     invariant: str  # its id
     entity: str
     why: str
     at: int  # microseconds since the run began
-    own_words: str = ""  # of an invariant that is not ours
+    own_words: str = ""  # the sentence of a user's invariant
 
     @property
     def words(self) -> str:

@@ -1,8 +1,8 @@
-"""The shadow model: what the store must hold, as told by each commit, kept apart from the store.
+"""The shadow model: the expected content of the store, built from its commits and kept apart from it.
 
-It sees what rows cannot show: which lease a result came under, in which order things happened, what was answered to
-whom. After each commit it checks what that commit touched (see transition_checks.py); all rows are looked at now and
-then, after restarts, and at the end.
+It knows what rows cannot show: the lease of each result, the order of changes, and the answers given to each caller.
+After each commit it checks the records that the commit touched (see transition_checks.py). It checks all rows at
+intervals, after restarts, and at the end.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from swarmkeeper.sim.oracle.tenant_isolation import TenantIsolation, named
 from swarmkeeper.sim.oracle.transition_checks import TransitionChecks
 from swarmkeeper.sim.oracle.user_invariants import UserInvariant
 
-# A timer may be looked at late by the longest pause, and what piles up behind one.
+# A timer may be late by the longest pause and the backlog behind it.
 OVERDUE = 600 * SECOND
-QUIET = 5 * SECOND  # commits in which nothing is told are named by the moment; an idle engine makes one in so long
+QUIET = 5 * SECOND  # commits without events are named by the time, at this resolution; an idle engine makes one in it
 
 _ID = re.compile(r"\b(?:tsk|sub|wrk)_[0-9A-V]{26}\b")
 
 
 class Model(Records):
-    """The invariants' own view of the system. Users' invariants read `tasks`, `works`, `leases` and the rest of it."""
+    """The invariants' own view of the system. Users' invariants may read all of `Records`: `tasks`, `works`, …"""
 
     def __init__(
         self,
@@ -50,17 +50,17 @@ class Model(Records):
     ) -> None:
         super().__init__(loop, trace)
         self._full_every, self._user_invariants = full_every, user_invariants
-        self.isolation: TenantIsolation | None = None  # where there is more than one tenant
+        self.isolation: TenantIsolation | None = None  # only with more than one tenant
         self.commits = 0
         self.full_checks = 0
-        self.places: dict[str, int] = {}  # what commits were about, and how often
+        self.places: dict[str, int] = {}  # names of commits (see `describe`), and their counts
         self._job_task: dict[str, str] = {}
         self._transition_checks = TransitionChecks(self, secret)
 
-    # ---- what is committed -----------------------------------------------------------------------------------------
+    # ---- commits ---------------------------------------------------------------------------------------------------
 
     def describe(self, saved: Sequence[Changes]) -> str:
-        """What a commit is about, by its first event: a name that stays when other faults are left out."""
+        """Name a commit by its first event, so that the name stays the same when other faults are left out."""
         for changes in saved:
             for event in changes.events:
                 work = changes.works.get(event.work or "") or self.works.get(event.work or "")
@@ -69,11 +69,11 @@ class Model(Records):
                 return f"{event.kind}.{named}" + ("" if work is None else f"/{work.key}")
             for work_id in changes.leases:
                 return f"beat.{self.label(work_id)}"
-        # Not counted from the beginning: how many there are before depends on what else went wrong.
+        # By time, not by count: the number of earlier commits depends on the other faults.
         return f"quiet.second-{self._loop.now // QUIET * (QUIET // SECOND)}"
 
     def committed(self, saved: Sequence[Changes]) -> None:
-        """Take in one transaction, and check it."""
+        """Apply one transaction, and check it."""
         if not saved or self.violation is not None:
             return
         self.commits += 1
@@ -99,7 +99,7 @@ class Model(Records):
             self.check_rows("now and then")
 
     def _learn(self, changes: Changes, commit: Commit) -> None:
-        """What is new must be known before what is told of it is read."""
+        """Learn new records before the events about them are read."""
         for task in changes.tasks.values():
             if task.id not in self.tasks:
                 known = self.by_title.setdefault(task.title, task.id)
@@ -110,7 +110,7 @@ class Model(Records):
         for work in changes.works.values():
             if work.id not in self.works:
                 self.works_of[work.task][work.key] = work.id
-                self._transition_checks.born(work)
+                self._transition_checks.created(work)
             self.works[work.id] = commit.works[work.id] = copy(work)
             if work.kind is Kind.REVIEW and work.subject is None and work.status is Status.SUCCEEDED:
                 self._vote(work, changes)
@@ -177,10 +177,10 @@ class Model(Records):
                 self.ready[work_id] = copied = copy(ready)
                 self.lines.setdefault((ready.queue, ready.tenant, ready.priority), {})[work_id] = copied
 
-    # ---- what is answered ------------------------------------------------------------------------------------------
+    # ---- answers ---------------------------------------------------------------------------------------------------
 
     def answered(self, command: Command[Any], answer: Any) -> None:
-        """An answer is about to be given: what it says must be committed."""
+        """Check an answer that is about to be given: its content must be committed."""
         if self.isolation is not None:
             self.isolation.answered(command, answer)
         if isinstance(command, commands.Submit):
@@ -220,7 +220,7 @@ class Model(Records):
                 self.broken("7.acknowledged", lease.label, "a lease is handed out that is not stored")
 
     def read_task(self, tenant: str, task_id: str, row: Mapping[str, Any] | None) -> None:
-        """A task was read: it is what was committed. To another tenant it is not there."""
+        """Check a task that was read: it must be as committed. For another tenant, it must not be found."""
         task = self.tasks.get(task_id)
         if task is not None and task.tenant != tenant:
             if row is not None:
@@ -231,10 +231,10 @@ class Model(Records):
         elif task is not None and row is not None and (task.status, task.version) != (row["status"], row["version"]):
             self.broken("7.durable", task.title, f"it reads as {row['status']}, {task.status} was committed")
 
-    # ---- all of it -------------------------------------------------------------------------------------------------
+    # ---- all rows --------------------------------------------------------------------------------------------------
 
     def check_rows(self, when: str, *, audit: bool = False) -> None:
-        """Look at all rows: what they can show, and whether they are what was committed. Only between transactions."""
+        """Check the invariants on all rows, and that the rows are as committed. Call it only between transactions."""
         if self.violation is not None or self.connection is None:
             return
         self.full_checks += 1
@@ -274,7 +274,7 @@ class Model(Records):
     # ---- liveness --------------------------------------------------------------------------------------------------
 
     def open_tasks(self) -> list[str]:
-        """Titles of the acknowledged tasks that have not ended."""
+        """Return the titles of acknowledged tasks that have not ended."""
         return [title for title, task in self.acknowledged.items() if self.tasks[task].status not in TASK_CLOSED]
 
     def open_works(self, task_id: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What is stored, as the commits of a run have shown it, and what one commit wrote."""
+"""The records of a run, as learned from its commits, and the content of one commit."""
 
 from __future__ import annotations
 
@@ -16,60 +16,60 @@ from swarmkeeper.sim.oracle.invariants import Violation
 
 @dataclass(slots=True)
 class Commit:
-    """What one transaction wrote: the last state of each record, and all that was told."""
+    """What one transaction wrote: the last state of each record, and all events."""
 
     events: list[Event] = field(default_factory=list)
     tasks: dict[str, Task] = field(default_factory=dict)
     works: dict[str, Work] = field(default_factory=dict)
-    granted: dict[str, Lease] = field(default_factory=dict)  # by work: leases that are new
-    ended: dict[str, Lease] = field(default_factory=dict)  # by lease id: leases that were there before
+    granted: dict[str, Lease] = field(default_factory=dict)  # new leases, by work
+    ended: dict[str, Lease] = field(default_factory=dict)  # removed leases, by lease id
     attempts: list[Attempt] = field(default_factory=list)
-    leaves: dict[str, int] = field(default_factory=dict)  # ids of audit records, and how often they are there
-    bodies: list[bytes] = field(default_factory=list)  # of those records
-    ready_before: dict[str, QueueEntry] = field(default_factory=dict)  # that were taken out
-    timed: set[tuple[str, str]] = field(default_factory=set)  # timers that were set or taken away
+    leaves: dict[str, int] = field(default_factory=dict)  # ids of audit records, and how often each was written
+    bodies: list[bytes] = field(default_factory=list)  # of those audit records
+    ready_before: dict[str, QueueEntry] = field(default_factory=dict)  # removed or replaced entries of the ready queue
+    timed: set[tuple[str, str]] = field(default_factory=set)  # timers that were set or removed
     at: int = 0
 
 
 class Records:
-    """The records of a run, by id. `broken` ends the run with the first thing that does not hold."""
+    """The records of a run, by id. `broken` ends the run with the first violation."""
 
     def __init__(self, loop: VirtualLoop, trace: Trace) -> None:
         self._loop, self._trace = loop, trace
         self.violation: Violation | None = None
-        self.connection: Callable[[], apsw.Connection] | None = None  # to the store, where it is open
+        self.connection: Callable[[], apsw.Connection] | None = None  # to the store, while it is open
         self.tasks: dict[str, Task] = {}
         self.works: dict[str, Work] = {}
         self.works_of: dict[str, dict[str, str]] = {}  # task -> key -> work
-        self.parents: dict[str, dict[str, Condition]] = {}  # child -> parents, and what they must come to
+        self.parents: dict[str, dict[str, Condition]] = {}  # child -> parent -> condition of the edge
         self.children: dict[str, list[str]] = {}
-        self.votes: dict[str, str] = {}  # item of a round of reviews -> what its verdict decides
+        self.votes: dict[str, str] = {}  # item of a round of reviews -> decision of its verdict
         self.leases: dict[str, Lease] = {}  # by work
         self.attempts: dict[str, Attempt] = {}  # by lease id
         self.holders: dict[str, str] = {}  # lease id -> the bot it was granted to
-        self.ended: dict[str, int] = {}  # lease id -> when its end was committed, of the loop's time
-        self.heard: dict[str, int] = {}  # lease id -> when its bot was last told to go on, of the loop's time
+        self.ended: dict[str, int] = {}  # lease id -> loop time at which its end was committed
+        self.heard: dict[str, int] = {}  # lease id -> loop time at which its bot last got the directive `continue`
         self.ready: dict[str, QueueEntry] = {}
         self.lines: dict[
             tuple[int, str, int], dict[str, QueueEntry]
-        ] = {}  # (queue, tenant, priority) -> what waits there
-        self.timers: dict[tuple[str, str], int] = {}  # (kind, what it is of) -> when it is due
+        ] = {}  # (queue, tenant, priority) -> work -> waiting entry
+        self.timers: dict[tuple[str, str], int] = {}  # (kind, reference) -> due time
         self.approvals: dict[str, Approval] = {}
-        self.asked: dict[str, set[str]] = {}  # work -> its open questions
+        self.asked: dict[str, set[str]] = {}  # work -> its open approvals
         self.jobs: dict[str, set[str]] = {}  # task -> its open jobs
         self.bots: dict[str, Bot | None] = {}  # None: deleted
-        self.owners: dict[str, str] = {}  # bot -> whose it is
+        self.owners: dict[str, str] = {}  # bot -> its owner
         self.names: dict[str, str] = {}  # of bots
         self.by_title: dict[str, str] = {}
         self.acknowledged: dict[str, str] = {}  # title -> task
 
     def silent(self, lease_id: str) -> int | None:
-        """For how long nothing was heard of a lease; None: it was never beaten for."""
+        """Return the microseconds since the last heartbeat of a lease; None if there was none."""
         heard = self.heard.get(lease_id)
         return None if heard is None else self._loop.now - heard
 
     def broken(self, invariant: str, entity: str, why: str, own_words: str = "") -> None:
-        """An invariant does not hold: the run ends with the first one."""
+        """Record a broken invariant and stop the run. Only the first one is kept."""
         if self.violation is None:
             self.violation = Violation(invariant, entity, why, self._loop.now, own_words)
             self._trace("violation", entity, f"{invariant}: {why}")

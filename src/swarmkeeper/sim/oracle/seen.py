@@ -1,4 +1,4 @@
-"""What an edge answers with, as plain values of that moment: what a bot or a person sees of the orchestrator."""
+"""Answers of an edge as plain snapshots: what a bot or a person sees of the orchestrator."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from swarmkeeper.core.model import Lease, Work
 
 @dataclass(frozen=True, slots=True)
 class LeaseSeen:
-    """What a bot is told of work that it got."""
+    """A lease as its bot sees it."""
 
     lease_id: str
     work: str
@@ -23,7 +23,7 @@ class LeaseSeen:
     bot: str
     ttl: int
     ends_at: int
-    judges: tuple[str, ...] = ()  # keys of the subtasks that a review is about
+    judges: tuple[str, ...] = ()  # keys of the subtasks to review
 
     @classmethod
     def of(cls, granted: Lease, item: Work, title: str) -> LeaseSeen:

@@ -1,10 +1,10 @@
-"""Checks that tenants who want the engine at the same time get their shares of it: of its commands, and of the slices
-of long work.
+"""Checks that tenants who want the engine at the same time get their shares: of commands, and of slices of background
+jobs.
 
-What is promised (engine/fairness.py): over any time in which two tenants both wait, what they got, each divided by its
-weight, differs by no more than the dearest item of the one, so divided, and the dearest of the other. That is counted
-here in costs, two tenants at a time, over each stretch in which both wait. Of seconds nothing is promised: one item
-may take long. An engine that starts anew has forgotten who was ahead, and so has this.
+The promise (engine/fairness.py): over any time in which two tenants both wait, their received costs, each divided by
+the tenant's weight, differ by no more than the most expensive item of the one plus that of the other, both divided by
+weight. It is checked for each pair of tenants, over each stretch of time in which both wait. Nothing is promised about
+seconds: one item may take long. A restarted engine has forgotten who was ahead, and so has this check.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from swarmkeeper.engine.fairness import SCALE
 from swarmkeeper.engine.loop import Engine
 from swarmkeeper.sim.kernel.coverage import reached
 
-# Positions are whole numbers, so that each item may be counted as that much too cheap; so many in one stretch at most.
+# Positions are integers, so each item may be counted too cheap by one unit; a stretch has at most 10,000 items.
 ROUNDING = Fraction(10_000, SCALE)
-TURNS_MET = 3  # in a stretch with fewer, no order of turns would be wrong
+TURNS_MET = 3  # in a stretch with fewer turns, every order is right
 CONTENDED = "two tenants waited for the engine at once, and had to take turns for its "
 
 Wrong = Callable[[str], None]
@@ -31,7 +31,7 @@ Wrong = Callable[[str], None]
 
 @dataclass(slots=True)
 class _Stretch:
-    """How much the first of two has got more than the second, since both wait."""
+    """Lead of the first tenant over the second since both began to wait."""
 
     now: Fraction = Fraction(0)
     least: Fraction = Fraction(0)
@@ -46,7 +46,7 @@ class Race:
         self._stretches: dict[tuple[str, str], _Stretch] = {}
 
     def served(self, tenant: str, cost: int, waited: AbstractSet[str]) -> None:
-        """One got something of that cost while these, itself among them, waited."""
+        """Record that a tenant got an item of that cost while these tenants, including it, waited."""
         got = Fraction(cost, self.weights.get(tenant, 1))
         self._dearest[tenant] = max(got, self._dearest.get(tenant, got))
         self.wait(waited)
@@ -56,12 +56,12 @@ class Race:
                 self._count(pair, stretch, got if tenant == pair[0] else -got)
 
     def wait(self, waiting: AbstractSet[str]) -> None:
-        """These do now, and nobody else: stretches of others have ended."""
+        """Only these tenants wait now: end the stretches of all other pairs."""
         for pair in [pair for pair in self._stretches if not waiting >= set(pair)]:
             del self._stretches[pair]
 
     def _dearest_of(self, tenant: str) -> Fraction:
-        """Of one that has got nothing yet, what waits costs as much as the cheapest item at least."""
+        """The highest weighted cost of the tenant's items so far; the lowest possible cost if it has got none."""
         return self._dearest.get(tenant, Fraction(1, self.weights.get(tenant, 1)))
 
     def _count(self, pair: tuple[str, str], stretch: _Stretch, got: Fraction) -> None:
@@ -73,12 +73,12 @@ class Race:
         apart = stretch.most - stretch.least
         bound = ROUNDING + sum(map(self._dearest_of, pair))
         if apart > bound:
-            told = f"{pair[0]} and {pair[1]} are {float(apart):g} apart, and may be {float(bound):g}"
-            self._wrong(f"of the engine's {self._of}, {told}")
+            gap = f"{pair[0]} and {pair[1]} are {float(apart):g} apart, and may be {float(bound):g}"
+            self._wrong(f"of the engine's {self._of}, {gap}")
 
 
 def watch(engine: Engine, wrong: Wrong) -> None:
-    """Look on as an engine takes what waits. It does not know: its line and its turns are its own."""
+    """Observe which commands and job slices an engine takes, by wrapping its queue and its job turns."""
     _watch_line(engine, wrong)
     _watch_jobs(engine, wrong)
 
@@ -86,11 +86,11 @@ def watch(engine: Engine, wrong: Wrong) -> None:
 def _watch_line(engine: Engine, wrong: Wrong) -> None:
     line = engine._queue
     race = Race("commands", engine.weights, wrong)
-    right = line.take
+    original = line.take
 
     def take(cost: int = 1) -> object:
         before = {tenant: len(items) for tenant, items in line._items.items()}
-        item = right(cost)
+        item = original(cost)
         after = line._items
         for tenant, n in before.items():
             if n > len(after.get(tenant, ())):

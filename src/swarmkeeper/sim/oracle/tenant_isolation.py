@@ -1,6 +1,6 @@
-"""Checks that nothing of one tenant reaches another, and has the names by which tenants are kept apart in a run.
+"""Tenant isolation checks: names each tenant's entities, and reports when data of one tenant reaches another.
 
-Those who try to break this are in play/intruder.py. How much of the engine each tenant gets is in shares.py.
+play/intruder.py tries to break the isolation. shares.py checks how much of the engine each tenant gets.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from swarmkeeper.core.model import Event, Principal
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.sim.oracle.records import Records
 
-TENANT = "default"  # of the first, or only one
+TENANT = "default"  # the first or only tenant
 
 ID = re.compile(r"\b[a-z]{3}_[0-9A-V]{26,32}\b")
 
@@ -27,26 +27,26 @@ def tenant_id(number: int) -> str:
 
 
 def named(tenant: str, name: str) -> str:
-    """What somebody of a tenant, or something of theirs, is called in a run: no two are called the same. Before the
-    orchestrator they go by equal names and keys, so that it has to keep them apart."""
+    """Return the name in this run of a tenant's entity, unique across tenants. To the orchestrator, entities of all
+    tenants have equal names, so that it must keep them apart."""
     return name if tenant == TENANT else f"{tenant}-{name}"
 
 
 class TenantIsolation:
     def __init__(self, records: Records) -> None:
         self._records = records
-        self._whose: dict[str, str] = {}  # by id, of all that has one
-        self.key_holders: dict[str, str] = {}  # by the text of a key: the tenant that it was asked for
+        self._tenant_of: dict[str, str] = {}  # id -> tenant
+        self.key_holders: dict[str, str] = {}  # key -> tenant
 
-    def belong(self, people: Iterable[Principal]) -> None:
-        """Those whose keys are in no store."""
-        self._whose.update({by.key_id: by.tenant for by in people})
+    def add_principals(self, principals: Iterable[Principal]) -> None:
+        """Add principals whose keys are not in the store."""
+        self._tenant_of.update({by.key_id: by.tenant for by in principals})
 
-    def whose(self, one: str | None) -> str | None:
-        """None: it is nobody's, or not known."""
-        return self._whose.get(one or "")
+    def tenant_of(self, id_: str | None) -> str | None:
+        """Return the tenant of an id; None if the id has no tenant, or is unknown."""
+        return self._tenant_of.get(id_ or "")
 
-    # ---- what is committed -----------------------------------------------------------------------------------------
+    # ---- commits ---------------------------------------------------------------------------------------------------
 
     def committed(self, saved: Sequence[Changes]) -> None:
         for changes in saved:
@@ -55,26 +55,26 @@ class TenantIsolation:
             self._check(changes)
 
     def _learn(self, changes: Changes) -> None:
-        """Whose all is that this writes. Nothing ever changes hands."""
+        """Learn the tenant of each written record. It must never change."""
         tables: tuple[Mapping[str, Any], ...] = changes.keys, changes.bots, changes.tasks, changes.works
         for record in chain.from_iterable(table.values() for table in (*tables, changes.approvals)):
             if record is not None:
                 self._belongs(record.id, record.tenant)
-        told: tuple[Sequence[Any], ...] = changes.events, changes.leaves, changes.messages
-        for one in chain.from_iterable(told):
-            self._belongs(one.id, one.tenant)
+        appended: tuple[Sequence[Any], ...] = changes.events, changes.leaves, changes.messages
+        for record in chain.from_iterable(appended):
+            self._belongs(record.id, record.tenant)
         grants: tuple[Iterable[Any], ...] = changes.leases.values(), changes.attempts
-        for one in chain.from_iterable(grants):
-            self._belongs(one.lease_id, one.tenant)
+        for grant in chain.from_iterable(grants):
+            self._belongs(grant.lease_id, grant.tenant)
 
-    def _belongs(self, one: str, tenant: str) -> None:
-        before = self._whose.setdefault(one, tenant)
+    def _belongs(self, id_: str, tenant: str) -> None:
+        before = self._tenant_of.setdefault(id_, tenant)
         if before != tenant:
-            self._broken(one, f"it was {before}'s, and is written as {tenant}'s")
+            self._broken(id_, f"it was {before}'s, and is written as {tenant}'s")
 
     def _check(self, changes: Changes) -> None:
-        self._check_told(changes)
-        self._check_done(changes)
+        self._check_appended(changes)
+        self._check_granted(changes)
         for work in changes.works.values():
             self._same("an item", work.tenant, work.task)
         for ready in filter(None, changes.ready.values()):
@@ -84,7 +84,7 @@ class TenantIsolation:
         for bot in filter(None, changes.bots.values()):
             self._same("a bot", bot.tenant, bot.key_id)
 
-    def _check_told(self, changes: Changes) -> None:
+    def _check_appended(self, changes: Changes) -> None:
         for event in changes.events:
             self._same(event.kind, event.tenant, event.task, event.work, event.actor, *_named_in(event))
         for leaf in changes.leaves:
@@ -94,7 +94,7 @@ class TenantIsolation:
         for key in changes.idempotency:
             self._same("what is answered again", key.tenant, *key.resource.split())
 
-    def _check_done(self, changes: Changes) -> None:
+    def _check_granted(self, changes: Changes) -> None:
         for lease in changes.leases.values():
             self._same("a lease", lease.tenant, lease.work, lease.task, lease.bot)
         for attempt in changes.attempts:
@@ -105,39 +105,40 @@ class TenantIsolation:
             self._same("a question", approval.tenant, approval.task, approval.work, approval.decided_by)
 
     def _same(self, what: str, tenant: str, *others: str | None) -> None:
-        for one in others:
-            if self._whose.get(one or "", tenant) != tenant:
-                self._broken(others[0] or "-", f"{what} is {tenant}'s, and has to do with {self._told_of(one)}")
+        for other in others:
+            if self._tenant_of.get(other or "", tenant) != tenant:
+                self._broken(others[0] or "-", f"{what} is {tenant}'s, and has to do with {self._with_tenant(other)}")
 
-    # ---- what is answered ------------------------------------------------------------------------------------------
+    # ---- answers ---------------------------------------------------------------------------------------------------
 
     def answered(self, command: Command[Any], answer: Any) -> None:
-        """What a command is answered with is of whoever gave it."""
+        """Check that the answer to a command has only ids of the caller's tenant, or ids that the caller sent."""
         asked = set(ID.findall(repr(command)))
         if isinstance(command, commands.Register):
             answer = answer[0]
         if isinstance(answer, HeartbeatResult):
-            for one in answer.directives:
-                if one.directive != "lost" and self._whose.get(one.lease_id, command.by.tenant) != command.by.tenant:
-                    self._broken(one.lease_id, f"{command.by.tenant} is told to {one.directive}")
-        self.told(command.by.tenant, [one for one in ID.findall(repr(answer)) if one not in asked], "an answer")
+            tenant = command.by.tenant
+            for lease in answer.directives:
+                if lease.directive != "lost" and self._tenant_of.get(lease.lease_id, tenant) != tenant:
+                    self._broken(lease.lease_id, f"{tenant} is told to {lease.directive}")
+        self.sent(command.by.tenant, [id_ for id_ in ID.findall(repr(answer)) if id_ not in asked], "an answer")
 
-    def told(self, tenant: str | None, ids: Iterable[str], what: str) -> None:
-        """Somebody of a tenant is about to learn these."""
-        for one in ids:
-            if tenant is not None and self._whose.get(one, tenant) != tenant:
-                self._broken(one, f"{tenant} is told of {self._told_of(one)} in {what}")
+    def sent(self, tenant: str | None, ids: Iterable[str], where: str) -> None:
+        """Check ids that are about to be sent to a caller of `tenant`; `where` names the message."""
+        for id_ in ids:
+            if tenant is not None and self._tenant_of.get(id_, tenant) != tenant:
+                self._broken(id_, f"{tenant} is told of {self._with_tenant(id_)} in {where}")
 
-    def _told_of(self, one: str | None) -> str:
-        return f"{one}, which is {self.whose(one)}'s"
+    def _with_tenant(self, id_: str | None) -> str:
+        return f"{id_}, which is {self.tenant_of(id_)}'s"
 
-    def _broken(self, one: str, why: str) -> None:
+    def _broken(self, id_: str, why: str) -> None:
         records = self._records
-        records.broken("2.tenant", records.label(one) if one in records.works else records.title(one), why)
+        records.broken("2.tenant", records.label(id_) if id_ in records.works else records.title(id_), why)
 
 
 def _named_in(event: Event) -> Iterable[str]:
-    """Ids in what an event says."""
+    """Return the ids in the body of an event."""
     return [word for word in _words(event.body.value) if ID.fullmatch(word)]
 
 
@@ -145,8 +146,8 @@ def _words(value: Any) -> Iterable[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        for one in value.values():
-            yield from _words(one)
+        for item in value.values():
+            yield from _words(item)
     elif isinstance(value, list | tuple):
-        for one in value:
-            yield from _words(one)
+        for item in value:
+            yield from _words(item)

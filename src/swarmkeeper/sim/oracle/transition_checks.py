@@ -1,7 +1,7 @@
-"""Checks what each commit touched: what one commit must not do.
+"""Checks the transitions of each commit.
 
-The state of each item and task is followed from the events alone, along the tables of core/states.py, and compared with
-the rows that come with them.
+The state of each item and task is derived from events only, by the tables of core/states.py, and compared with the rows
+of the same commit.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _NEXT: Mapping[Transition, Mapping[Status, Status]] = MappingProxyType(
 )
 _REOPENED = frozenset({Status.BLOCKED, Status.READY, Status.SKIPPED})
 _LOST = frozenset({Status.FAILED, Status.CANCELLED})
-_WAITS = frozenset({Status.BLOCKED, Status.CANCELLED, Status.SKIPPED})  # for its upstream, or needs none any more
+_WAITS = frozenset({Status.BLOCKED, Status.CANCELLED, Status.SKIPPED})  # upstream items may still be open
 _RESULTS = frozenset({f"work.{Transition.SUCCEEDED}", f"work.{Transition.SUBMITTED}"})
 _ANSWERED = frozenset({"approval.decided", "approval.expired", "approval.cancelled"})
 
@@ -50,20 +50,20 @@ class TransitionChecks:
         self._records = records
         self._secret = secret
         self._secret_bytes = secret.encode()
-        self._may_be: dict[str, frozenset[Status]] = {}  # by item: what it is, as its events tell
+        self._may_be: dict[str, frozenset[Status]] = {}  # item -> statuses that its events allow
         self._task_is: dict[str, TaskStatus | None] = {}
         self._sequence: dict[str, int] = {}
-        self._attempt: dict[str, int] = {}  # by item: the newest granted
+        self._attempt: dict[str, int] = {}  # item -> its newest attempt
         self._accepted: dict[tuple[str, int], str] = {}  # (item, round) -> lease
-        self._voter: dict[str, str] = {}  # item of a round of reviews -> who has voted with it
-        self._answered: dict[str, str] = {}  # by question: how it ended
+        self._voter: dict[str, str] = {}  # item of a round of reviews -> owner of the bot that voted with it
+        self._answered: dict[str, str] = {}  # approval -> id of the event that ended it
         self._leaves: set[str] = set()
         self._last_at = 0
 
-    def born(self, work: Work) -> None:
+    def created(self, work: Work) -> None:
         self._may_be[work.id] = frozenset({Status.BLOCKED if work.kind is Kind.EXECUTE else Status.READY})
 
-    # ---- what is told ----------------------------------------------------------------------------------------------
+    # ---- events ----------------------------------------------------------------------------------------------------
 
     def events(self, commit: Commit) -> None:
         records = self._records
@@ -88,15 +88,15 @@ class TransitionChecks:
         for work in commit.works.values():
             may_be = self._may_be[work.id]
             if work.status not in may_be:
-                told = " or ".join(sorted(may_be))
-                records.broken("5.told", records.label(work.id), f"it is {work.status}, its events say {told}")
+                expected = " or ".join(sorted(may_be))
+                records.broken("5.told", records.label(work.id), f"it is {work.status}, its events say {expected}")
             self._may_be[work.id] = frozenset({work.status})
         for task in commit.tasks.values():
             if task.status is not self._task_is.get(task.id):
                 records.broken("5.told", task.title, f"it is {task.status}, told is {self._task_is.get(task.id)}")
 
     def _reasons(self, commit: Commit) -> None:
-        """Why attempts, items and tasks failed is shown to whoever may see them."""
+        """Failure reasons of attempts, items and tasks are shown to readers, so they must hold no secret."""
         records = self._records
         reasons = [(records.label(attempt.work), attempt.error) for attempt in commit.attempts]
         reasons += [(records.label(work.id), work.error) for work in commit.works.values()]
@@ -120,7 +120,7 @@ class TransitionChecks:
                 records.broken("5.cause", records.title(task), f"{event.kind} happens to a task that is {before}")
             else:
                 self._task_is[task] = after
-            if event.kind == f"task.{TaskTransition.RETRIED_TO_PLAN}":  # says with it that its plan is READY again
+            if event.kind == f"task.{TaskTransition.RETRIED_TO_PLAN}":  # this event also makes the plan READY again
                 self._may_be[records.works_of[task]["plan"]] = frozenset({Status.READY})
         elif event.kind == "task.judged":
             self._judged(event, task)
@@ -140,11 +140,11 @@ class TransitionChecks:
                 )
 
     def _judged(self, event: Event, task: str) -> None:
-        """A round is decided. What was open is cancelled by the same commit."""
+        """Check the decision of a round against its votes. The same commit cancels open reviews."""
         records = self._records
-        told, works = event.body.value, records.works_of[task]
+        body, works = event.body.value, records.works_of[task]
         needed, of = records.tasks[task].quorum
-        items = [works.get(f"review/{told['round']}/{number}", "") for number in range(1, of + 1)]
+        items = [works.get(f"review/{body['round']}/{number}", "") for number in range(1, of + 1)]
         votes = Counter(records.votes[item] for item in items if item in records.votes)
         failed = sum(item in records.works and records.works[item].status is Status.FAILED for item in items)
         could_be = max(votes[Decision.ACCEPT], votes[Decision.REJECT]) + of - failed - votes.total()
@@ -153,11 +153,11 @@ class TransitionChecks:
         elif votes[Decision.REJECT] >= needed:
             right = Decision.REJECT
         elif votes.total() + failed < of and could_be >= needed:
-            right = None  # others may still decide it
+            right = None  # open votes may still decide it
         else:
             right = Decision.REWORK if votes[Decision.REWORK] else Decision.REJECT
-        if told["decision"] != right:
-            why = f"it is judged {told['decision']}, the votes are {dict(votes)} of {of}, of which {needed} decide"
+        if body["decision"] != right:
+            why = f"it is judged {body['decision']}, the votes are {dict(votes)} of {of}, of which {needed} decide"
             records.broken("1.quorum", records.title(task), why)
 
     def _named(self, event: Event, task: str) -> Iterable[str]:
@@ -183,10 +183,10 @@ class TransitionChecks:
             self._attempt[work] = attempt
         reached(event.kind)
 
-    # ---- what is written -------------------------------------------------------------------------------------------
+    # ---- records ---------------------------------------------------------------------------------------------------
 
     def attempt(self, attempt: Attempt, commit: Commit) -> None:
-        """An attempt ended. What it says must be what was granted."""
+        """Check an attempt that ended: it must match the lease that was granted."""
         records = self._records
         granted = commit.ended.get(attempt.lease_id)
         if granted is None or granted.work != attempt.work or granted.bot != attempt.bot:
@@ -196,7 +196,7 @@ class TransitionChecks:
                 attempt.ending, 0
             )
             silent = records.silent(attempt.lease_id)
-            # Who beats in time is never less than half a TTL from the end; a slow commit may take some of that.
+            # With timely heartbeats, a lease has at least half a TTL left; a slow commit may take some of that.
             unheard = attempt.ending is AttemptOutcome.EXPIRED and silent is not None and silent < granted.ttl // 4
             if attempt.ended < over or unheard or attempt.ending is AttemptOutcome.UNSEEN:
                 why = f"its bot was heard of, and it is {attempt.ending}"
@@ -242,7 +242,7 @@ class TransitionChecks:
                 self._in_order(work_id, records.owners.get(lease.bot, ""), commit)
 
     def _granted(self, granted: Mapping[str, Lease]) -> None:
-        """What was handed out may be had, by who has it now."""
+        """Check that each granted item was available, and that its bot was allowed to get it."""
         records = self._records
         held = Counter(lease.bot for lease in records.leases.values())
         for work_id, lease in granted.items():
@@ -276,7 +276,7 @@ class TransitionChecks:
                 records.broken("1.vote", records.label(work.id), f"who has {key} gets another vote")
 
     def _upstream(self, work: Work) -> None:
-        """What has begun had to wait for all before it; what is skipped had a reason to be."""
+        """A started item has no open upstream item; a skipped item has an edge whose condition was not met."""
         records = self._records
         task, parents = records.tasks[work.task], records.parents.get(work.id)
         if parents is None or task.status in TASK_CLOSED or records.jobs.get(task.id):
@@ -307,7 +307,7 @@ class TransitionChecks:
                 fine = any(("answer", one) in timers for one in records.asked.get(work.id, ()))
             case Status.READY if quiet and not task.hold_reasons:
                 due = timers.get(("start", work.id))
-                # What a restart adds to the time of both is not told of the timer.
+                # A restart extends both times, but reports no change of the timer.
                 fine = due is not None and due <= (work.start_due or 0) and work.id in records.ready
             case Status.BLOCKED if quiet:
                 parents = records.parents.get(work.id, ())
@@ -330,11 +330,11 @@ class TransitionChecks:
             sum(work.status in _LOST for work in subtasks),
         )
         if (task.n_total, task.n_open, task.n_failed) != counted:
-            told = (task.n_total, task.n_open, task.n_failed)
-            records.broken("4.counters", task.title, f"(all, open, failed) are {told}, counted {counted}")
+            stored = (task.n_total, task.n_open, task.n_failed)
+            records.broken("4.counters", task.title, f"(all, open, failed) are {stored}, counted {counted}")
 
     def _done(self, task: Task) -> None:
-        """Nobody judges, and nobody accepts, what is still being worked on."""
+        """A task under review has no open subtask; an accepted task has no open item."""
         records = self._records
         for key, work_id in records.works_of[task.id].items():
             work = records.works[work_id]
@@ -342,7 +342,7 @@ class TransitionChecks:
                 records.broken("4.done", task.title, f"it is {task.status}, and {key} is {work.status}")
 
     def _in_order(self, work_id: str, owner: str, commit: Commit) -> None:
-        """It was the first of its line by its task, or had waited longest, of those that the bot could have."""
+        """Of the items in its line that the bot may have, the granted one has the oldest task or waited longest."""
         records = self._records
         taken = commit.ready_before[work_id]
         before = longer = None

@@ -1,4 +1,4 @@
-"""Invariants that users add: functions of the records and of what was just committed, which yield what is wrong."""
+"""Invariants of users: functions of the records and of the last commit that yield what is wrong."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from swarmkeeper.sim.oracle.records import Commit, Records
 
-# What is wrong, in words; or the id of the task or item that it is about, and the words.
+# Yields messages, or pairs of a task's or item's id and a message.
 Check = Callable[[Records, Commit], Iterable[str | tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
 class UserInvariant:
-    """An invariant of somebody else's."""
+    """An invariant defined by a user."""
 
     name: str
     words: str
@@ -21,9 +21,9 @@ class UserInvariant:
 
 
 def invariant(words: str) -> Callable[[Check], UserInvariant]:
-    """Make an invariant of a function that is called after every commit and yields what is wrong, in words.
+    """Turn a function into an invariant. It is called after every commit and yields a message for each finding.
 
-    It may yield `(id, words)` for what is about one task or item: then a failure is told with the story of that one.
+    It may yield `(id, message)` for one task or item: a failure is then shown with the trace lines of that one.
     """
 
     def made(check: Check) -> UserInvariant:
