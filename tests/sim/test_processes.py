@@ -14,7 +14,7 @@ import pytest
 
 from swarmkeeper.sim.play.scenarios import SCENARIOS, Bounds, Fleet, People
 from swarmkeeper.sim.process.run import run_processes
-from swarmkeeper.sim.process.runtime import PACE, here, hurried
+from swarmkeeper.sim.process.runtime import PACE, is_supported, sped_up
 from swarmkeeper.sim.run import Case, Outcome
 
 # Of the seconds here, a tenth passes: leases live for two.
@@ -112,7 +112,7 @@ def test_an_orchestrator_that_answers_before_anything_is_durable_is_found_when_i
 
 
 def test_a_scenario_is_played_faster_than_it_says() -> None:
-    fast = hurried(SCENARIOS["standard"])
+    fast = sped_up(SCENARIOS["standard"])
 
     assert fast.bounds.lease_seconds == 30 / PACE
     assert fast.tasks_per_hour * fast.hours == pytest.approx(20 * 6)
@@ -120,11 +120,11 @@ def test_a_scenario_is_played_faster_than_it_says() -> None:
 
 
 def test_faults_without_a_counterpart_among_real_processes_are_left_out() -> None:
-    kinds = hurried(SCENARIOS["standard"]).faults
+    kinds = sped_up(SCENARIOS["standard"]).faults
 
     assert {"orch.crash", "orch.pause", "bot.crash", "bot.vanish", "bot.zombie", "human.twice"} <= set(kinds)
     assert not any(kind.startswith(("net.", "store.")) for kind in kinds)
-    assert not here("orch.clock_jump")
+    assert not is_supported("orch.clock_jump")
 
 
 def test_bots_of_ones_own_are_refused() -> None:

@@ -84,13 +84,13 @@ class Run:
             **self.orchestrator_options(),
         )
         self.places: Mapping[str, int] = {}
-        self.take_part()
+        self.create_participants()
 
     def orchestrator_options(self) -> Mapping[str, Any]:
         """Return further arguments for `orchestrator_type`."""
         return {}
 
-    def take_part(self) -> None:
+    def create_participants(self) -> None:
         """Create the participants."""
         self.env = Environment(
             self.case.scenario,
@@ -114,7 +114,7 @@ class Run:
             self.clients.append(people[0])
             self.people += people
             if self.model.isolation is not None:
-                self.model.isolation.belong([one.by for one in bots] + [one.by for one in people])
+                self.model.isolation.add_principals([one.by for one in bots] + [one.by for one in people])
             if tenant > 1:
                 self.people.append(Intruder(self.env, tenant, CoreIntruderEdge(self.env, tenant, bots[-1])))
 
@@ -142,7 +142,7 @@ class Run:
         except Deadlock as nothing:
             model.broken("7.liveness", "-", str(nothing))
         except BaseException:  # interrupted: end unfinished work silently
-            self.clear_away()
+            self.clean_up()
             loop.close()
             raise
         if model.violation is None and (error := story.exception()) is not None:
@@ -165,11 +165,11 @@ class Run:
             places=self.places,
             lines=self.trace.lines,
         )
-        self.clear_away()
+        self.clean_up()
         loop.close()
         return outcome
 
-    def clear_away(self) -> None:
+    def clean_up(self) -> None:
         """Clean up remaining tasks before the loop is closed. By default, closing the loop drops them."""
 
     async def _story(self) -> None:

@@ -191,8 +191,8 @@ class HttpRun(Run):
 
     def __init__(self, case: Case, url: str, **options: Any) -> None:
         brought = [] if case.bots is None else swarm_of(case.bots)
-        self._scenario = _fitting(case.scenario, brought)
-        self._parts = _cast(self._scenario, case.bots, brought)
+        self._scenario = _adapted(case.scenario, brought)
+        self._parts = _list_parts(self._scenario, case.bots, brought)
         super().__init__(case, url, **options)
 
     def orchestrator_options(self) -> dict[str, Any]:
@@ -203,7 +203,7 @@ class HttpRun(Run):
         parts += [(name, name) for name in PEOPLE]
         return {"parties": [KeyHolder(tenant_id(tenant), *part) for tenant in self.tenants for part in parts]}
 
-    def take_part(self) -> None:
+    def create_participants(self) -> None:
         scenario = self._scenario
         network, model = cast("Network[HttpEdge]", self.network), cast(HttpModel, self.model)
         key_of = cast(HttpOrchestrator, self.orchestrator).key_of
@@ -241,14 +241,14 @@ class HttpRun(Run):
         for watcher in self._watchers:
             if not watcher.missed(self.loop.now - FEED_SECONDS * SECOND):
                 continue
-            words = cast(HttpModel, self.model).told_to[watcher.tenant][watcher.heard]
+            words = cast(HttpModel, self.model).feed_events[watcher.tenant][watcher.received]
             self.model.broken("5.feed", self.model.title(words[2]), f"{words[0]} was never heard by who follows")
 
     def play(self, found: Counter[str]) -> Outcome:
         with _quiet_libraries(self.clock):
             return super().play(found)
 
-    def clear_away(self) -> None:
+    def clean_up(self) -> None:
         """Close remaining coroutines while their loop exists: garbage collection cannot close those that await while
         closing."""
         for left in asyncio.all_tasks(self.loop):
@@ -260,7 +260,7 @@ class HttpRun(Run):
                     work.close()
 
 
-def _fitting(scenario: Scenario, brought: Sequence[UserBot]) -> Scenario:
+def _adapted(scenario: Scenario, brought: Sequence[UserBot]) -> Scenario:
     """Adapt the scenario to the user's bots: their planner makes the plans, and their executors define the skills."""
     executors = [one for one in brought if one.type == "Executor"]
     if any(one.type == "Planner" for one in brought):
@@ -272,7 +272,7 @@ def _fitting(scenario: Scenario, brought: Sequence[UserBot]) -> Scenario:
     return scenario
 
 
-def _cast(scenario: Scenario, target: str | None, brought: Sequence[UserBot]) -> list[Part]:
+def _list_parts(scenario: Scenario, target: str | None, brought: Sequence[UserBot]) -> list[Part]:
     """List all bots. Each of the user's bots runs as often as its fleet has bots; types without a user's bot are
     played by random bots."""
     found: list[Part] = []

@@ -1,5 +1,4 @@
-"""Checks answers of the HTTP application against the committed state. They read only what any caller could read.
-"""
+"""Checks answers of the HTTP application against the committed state. They read only what any caller could read."""
 
 from __future__ import annotations
 
@@ -52,8 +51,8 @@ class HttpModel(Model):
         for changes in saved:
             self._lease(changes)
             for event in changes.events:
-                self.told_to[event.tenant].append((event.kind, event.audit, event.task))
-                self.told_at[event.tenant].append(self._loop.now)
+                self.feed_events[event.tenant].append((event.kind, event.audit, event.task))
+                self.feed_times[event.tenant].append(self._loop.now)
 
     def _lease(self, changes: Changes) -> None:
         for lease in changes.leases.values():
@@ -73,46 +72,48 @@ class AnswerChecks:
     def __init__(self, model: HttpModel) -> None:
         self._model = model
 
-    def before(self, asked: HttpRequest) -> int:
+    def before(self, request: HttpRequest) -> int:
         """Return the version of the task that the request reads, to compare with the answer; 0 if it reads none."""
-        task = self._model.tasks.get(segment(asked.bare, 2)) if asked.method == "GET" else None
-        by = self._by(asked)
+        task = self._model.tasks.get(segment(request.bare, 2)) if request.method == "GET" else None
+        by = self._by(request)
         return 0 if task is None or (by is not None and task.tenant != by) else task.version
 
-    def _by(self, asked: HttpRequest) -> str | None:
+    def _by(self, request: HttpRequest) -> str | None:
         """The tenant whose key the request has, if there is more than one tenant."""
         isolation = self._model.isolation
-        return None if isolation is None else isolation.key_holders.get(asked.headers.get("x-api-key", ""))
+        return None if isolation is None else isolation.key_holders.get(request.headers.get("x-api-key", ""))
 
-    def answered(self, asked: HttpRequest, answer: Response, version_before: int) -> None:
-        kind, verb = kind_of(asked), asked.bare.rpartition(":")[2]
+    def answered(self, request: HttpRequest, answer: Response, version_before: int) -> None:
+        kind, verb = kind_of(request), request.bare.rpartition(":")[2]
         if answer.status >= 500 and answer.status != 503:
-            self.broken("0.fault", asked.bare, f"it is answered with {answer.status}")
+            self.broken("0.fault", request.bare, f"it is answered with {answer.status}")
         if self._model.isolation is not None:
-            known = {*ID.findall(asked.path), *ID.findall((asked.body or b"").decode())}
+            known = {*ID.findall(request.path), *ID.findall((request.body or b"").decode())}
             words = ID.findall(answer.body.decode())
-            self._model.isolation.told(self._by(asked), [one for one in words if one not in known], asked.bare)
+            self._model.isolation.sent(
+                self._by(request), [entry for entry in words if entry not in known], request.bare
+            )
         if answer.status not in (200, 201):
             if answer.status == 404 and kind == "look" and version_before:
-                self.broken("7.acknowledged", asked.bare, "a task that was committed is not there")
+                self.broken("7.acknowledged", request.bare, "a task that was committed is not there")
             return
-        told = json.loads(answer.body)
-        self._granted(asked, told)
+        body = json.loads(answer.body)
+        self._granted(request, body)
         match kind:
             case "submit":
-                self._submitted(told["id"], told["title"])
+                self._submitted(body["id"], body["title"])
             case "look":
-                self._seen(told, answer.headers, version_before)
+                self._seen(body, answer.headers, version_before)
             case "report":
-                self._reported(asked.json["lease_id"], asked.json["bot_id"])
+                self._reported(request.json["lease_id"], request.json["bot_id"])
             case "reports":
-                for sent, one in zip(asked.json["results"], told["results"], strict=True):
-                    if one["accepted"]:
-                        self._reported(sent["lease_id"], asked.json["bot_id"])
+                for sent, entry in zip(request.json["results"], body["results"], strict=True):
+                    if entry["accepted"]:
+                        self._reported(sent["lease_id"], request.json["bot_id"])
             case "beat":
-                self._beaten(segment(asked.bare, 2).partition(":")[0], told)
+                self._beaten(segment(request.bare, 2).partition(":")[0], body)
             case "lease_ends":
-                lease_id = segment(asked.bare, 2).partition(":")[0]
+                lease_id = segment(request.bare, 2).partition(":")[0]
                 if lease_id not in self._model.attempts:
                     self.broken("7.acknowledged", self._model.label_of(lease_id), f"{verb}: the lease has no end")
             case _:
@@ -129,16 +130,16 @@ class AnswerChecks:
         else:
             self._model.acknowledged[title] = task_id
 
-    def _seen(self, told: Mapping[str, Any], headers: Mapping[str, str], before: int) -> None:
+    def _seen(self, body: Mapping[str, Any], headers: Mapping[str, str], before: int) -> None:
         """A task must be shown in a state that it had between the request and the answer."""
-        task = self._model.tasks.get(told["id"])
+        task = self._model.tasks.get(body["id"])
         version = int(headers["etag"].strip('"'))
         if task is None:
-            self.broken("7.durable", told["title"], "it is shown, and was never committed")
+            self.broken("7.durable", body["title"], "it is shown, and was never committed")
         elif not before <= version <= task.version:
             self.broken("7.durable", task.title, f"version {version} is shown, {before} to {task.version} were there")
-        elif version == task.version and told["status"] != task.status:
-            self.broken("7.durable", task.title, f"it reads as {told['status']}, {task.status} was committed")
+        elif version == task.version and body["status"] != task.status:
+            self.broken("7.durable", task.title, f"it reads as {body['status']}, {task.status} was committed")
 
     def _reported(self, lease_id: str, bot: str) -> None:
         attempt = self._model.attempts.get(lease_id)
@@ -149,23 +150,23 @@ class AnswerChecks:
             label = self._model.label(attempt.work)
             self.broken("2.fence", label, "a report is accepted from a bot that has not the lease")
 
-    def _beaten(self, bot: str, told: Mapping[str, Any]) -> None:
-        for one in told["leases"]:
-            if one["directive"] == "continue" and self._model.holders.get(one["lease_id"]) != bot:
-                self.broken("2.fence", one["lease_id"], "a bot goes on with a lease that it was never granted")
+    def _beaten(self, bot: str, body: Mapping[str, Any]) -> None:
+        for entry in body["leases"]:
+            if entry["directive"] == "continue" and self._model.holders.get(entry["lease_id"]) != bot:
+                self.broken("2.fence", entry["lease_id"], "a bot goes on with a lease that it was never granted")
 
-    def _granted(self, asked: HttpRequest, told: Any) -> None:
-        if kind_of(asked) not in ("lease", "report", "reports"):
+    def _granted(self, request: HttpRequest, body: Any) -> None:
+        if kind_of(request) not in ("lease", "report", "reports"):
             return
-        for lease in told["leases"]:
-            if self._model.holders.get(lease["lease_id"]) != asked.json["bot_id"]:
+        for lease in body["leases"]:
+            if self._model.holders.get(lease["lease_id"]) != request.json["bot_id"]:
                 self.broken("7.acknowledged", lease["lease_id"], "a lease is handed out that is not stored")
 
 
-def kind_of(asked: HttpRequest) -> str:
+def kind_of(request: HttpRequest) -> str:
     """Classify a request whose answer can be checked; "" for any other."""
-    parts = asked.bare.strip("/").split("/")
-    match asked.method, parts:
+    parts = request.bare.strip("/").split("/")
+    match request.method, parts:
         case "POST", ["tasks"]:
             return "submit"
         case "GET", ["tasks", task] if ":" not in task:

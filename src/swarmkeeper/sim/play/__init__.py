@@ -1,1 +1,1 @@
-"""Those who take part in a run, how they behave, and the edges through which they reach the orchestrator."""
+"""The participants of a run, their behaviour, and the edges through which they reach the orchestrator."""

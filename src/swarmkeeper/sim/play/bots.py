@@ -1,8 +1,9 @@
-"""How bots behave by chance, at every level: how long they work, what they answer, and how they die, hang, lie or come
-too late. The edge of a level (`BotEdge`) carries this out: core/core_bots.py by commands, http/sdk_bots.py by the SDK.
+"""Random behaviour of bots, for all levels: how long they work, what they answer, and how they die, hang, send wrong
+reports or report late. The edge of a level (`BotEdge`) carries it out: core/core_bots.py by commands, http/sdk_bots.py
+through the SDK.
 
-What an attempt comes to is drawn from the item's name, round and number of tries. It does not depend on which bot has
-it, nor on how often a lease was lost on the way; equal seeds give equal answers at all levels.
+The outcome of an attempt is drawn from the item's name, round and number of tries. It depends neither on the bot nor on
+lost leases, so equal seeds give equal answers at all levels.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from swarmkeeper.sim.oracle.tenant_isolation import named, tenant_id
 from swarmkeeper.sim.play.host import Environment
 from swarmkeeper.sim.play.scenarios import AGAIN, ASKS_AGAIN, Fleet, plan_of, rework_of, skills_of
 
-# Redaction knows it by its shape. Nothing of the evidence may ever hold it.
+# Redaction recognizes it by its shape. It must never appear in evidence.
 SECRET = "ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a"
 OVERSIZED = 256 * 1024
-HANGS_SECONDS = 1e6  # until the bot hears that its lease is lost
-PAST_MAX = 8  # leases that are over, which a process remembers
+HANGS_SECONDS = 1e6  # so long that the bot loses its lease first
+PAST_MAX = 8  # ended leases that a process remembers
 
 
-# ---- what a bot answers ----------------------------------------------------------------------------------------------
+# ---- answers of a bot ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Question:
 class FailureContent:
     kind: str  # an error class
     words: str
-    retry_after: float  # seconds, for what is rate limited
+    retry_after: float  # seconds, for `rate_limited`
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +61,11 @@ class VerdictContent:
     decision: str
     score: float | None = None
     reasons: tuple[str, ...] = ()
-    targets: Sequence[dict[str, Json]] = ()  # `subtask`, and `feedback` for it
+    targets: Sequence[dict[str, Json]] = ()  # each with `subtask` and `feedback`
     added: Sequence[dict[str, Json]] | None = None
 
     def as_json(self) -> dict[str, Json]:
-        """Return it as a bot sends it, without what is left out."""
+        """Return the verdict as a bot sends it, without empty fields."""
         plain: dict[str, Json] = {"decision": self.decision}
         if self.score is not None:
             plain["score"] = self.score
@@ -84,7 +85,7 @@ class OutputContent:
 
 @dataclass(frozen=True, slots=True)
 class UnreadableContent:
-    """A plan or a verdict that has not its form."""
+    """A malformed plan or verdict."""
 
     wanted: str  # "plan" or "verdict"
     number: int
@@ -102,27 +103,27 @@ class Result:
 Answer = GiveBack | Question | Result
 
 
-# ---- the bots' surroundings ------------------------------------------------------------------------------------------
+# ---- edge, provider and processes ------------------------------------------------------------------------------------
 
 
 class BotEdge(Protocol):
-    """What a level does for an attempt of its bots."""
+    """How a level carries out an attempt of its bots."""
 
     async def work(self, lease: LeaseSeen, seconds: float) -> None:
-        """Let so many seconds of work pass, and show progress as the level does."""
+        """Work for so many seconds, and report progress as the level does."""
 
     def mute(self, lease: LeaseSeen) -> None:
-        """Send no heartbeat for this lease any more."""
+        """Stop sending heartbeats for this lease."""
 
     def answers(self, lease: LeaseSeen) -> None:
-        """Called as the final content is about to be made, and everything strange has been sent."""
+        """Called before the final content is made, after all wrong reports have been sent."""
 
     async def send(self, lease: LeaseSeen, content: Content, *, under: LeaseSeen | None = None) -> None:
-        """Report what will, or may, be refused, while the attempt goes on; `under`: by another lease than its own."""
+        """Send a report that may be refused while the attempt goes on. `under`: use that lease instead."""
 
 
 class Provider:
-    """What all bots' models run on: it has storms."""
+    """The model provider of all bots. In a storm, it refuses every call as rate limited."""
 
     def __init__(self, env: Environment) -> None:
         self._env = env
@@ -142,21 +143,21 @@ class BotProcess(Protocol):
     async def run(self) -> None: ...
 
     def superseded(self) -> None:
-        """Another process has taken the bot's name, while this one lives."""
+        """Another process has taken the bot's name while this one lives."""
 
 
 class SimBot(ABC):
-    """One bot: its present process, and when there is another. A level says how a process is made."""
+    """One bot: its current process, and its restarts. Subclasses create the process of their level."""
 
     def __init__(
         self, env: Environment, type_: str, number: int, fleet: Fleet, tenant: int = 1, *, known_as: str | None = None
     ) -> None:
-        # To the orchestrator; other tenants have bots of that name, too.
+        # The name known to the orchestrator; other tenants have bots of that name, too.
         self.known_as = known_as or f"{type_.lower()}-{number}"
         self.name = named(tenant_id(tenant), self.known_as)
         self.env, self.type, self.fleet = env, type_, fleet
         self.skills: tuple[str, ...] = skills_of(env.scenario, number)
-        self.id = ""  # once it is registered
+        self.id = ""  # empty until it is registered
         self.process: BotProcess | None = None
         self._runs = 0
 
@@ -164,7 +165,7 @@ class SimBot(ABC):
     def new_process(self, host: Host, number: int) -> BotProcess: ...
 
     def start(self) -> None:
-        """Start a new process. The one before, if it lives, finishes what it holds."""
+        """Start a new process. The previous one, if it lives, finishes its leases."""
         before = self.process
         self._runs += 1
         self.process = self.new_process(Host(self.env.loop, f"{self.name}/{self._runs}"), self._runs)
@@ -173,7 +174,7 @@ class SimBot(ABC):
             before.superseded()
 
     def crash(self, process: Any, fault: Fault, *, vanish: bool) -> None:
-        """End a process where it stands; `vanish`: its connections are not even closed."""
+        """Kill a process at once, and restart it if it is the current one. `vanish`: leave its connections open."""
         self.env.trace("crash", self.name, fault.name)
         process.host.die()
         if not vanish:
@@ -183,7 +184,7 @@ class SimBot(ABC):
             self.env.loop.call_later(down, self.start, context=contextvars.Context())
 
     def replace(self) -> None:
-        """Give this one's name to another process, while it lives."""
+        """Start another process under this bot's name while the current one lives."""
         self.env.loop.call_soon(self.start, context=contextvars.Context())
 
 
@@ -197,17 +198,17 @@ class Behaviour:
         self._bot, self._provider, self._process, self._host, self._edge = bot, provider, process, host, edge
         self._env, self._fleet = bot.env, bot.fleet
         self._choice, self._faults = bot.env.choice, bot.env.faults
-        self.past: list[LeaseSeen] = []  # leases that are over, the newest last
+        self.past: list[LeaseSeen] = []  # ended leases, the newest last
 
     def ended(self, lease: LeaseSeen) -> None:
         self.past = [*self.past[1 - PAST_MAX :], lease]
 
     def place(self, lease: LeaseSeen) -> str:
-        """Return where faults of an attempt strike."""
+        """Return the place of an attempt's faults: `bot:task/item`."""
         return f"{self._bot.name}:{lease.label}"
 
     async def attempt(self, lease: LeaseSeen, judged: Sequence[str]) -> Answer:
-        """Work on an item; `judged` are the keys of the subtasks that a review is about."""
+        """Work on an item. `judged` are the keys of the subtasks to review."""
         await self._pass_time(lease)
         return await self._answer(lease, judged)
 
@@ -228,7 +229,7 @@ class Behaviour:
             await asyncio.sleep(fault.amount(bounds.lease_seconds))
 
     async def _befall(self, place: str, seconds: float) -> float:
-        """Strike the process in an attempt of so many seconds; return how many it takes then. A crash never returns."""
+        """Let process faults strike an attempt of `seconds`. Return how long it takes then; never return on a crash."""
         faults, bounds = self._faults, self._env.scenario.bounds
         for kind, vanish in (("bot.crash", False), ("bot.vanish", True)):
             if fault := faults.strike(kind, place):
@@ -267,8 +268,9 @@ class Behaviour:
         outcome = self._fleet.outcome(self._choice, *key)
         if self._provider.stormy(place):
             return "rate_limited"
-        once = self._choice.hit(AGAIN, "now", lease.label, lease.attempt)  # what costs no try must not go on for ever
-        return "done" if outcome in ("released", "deferred", "rate_limited") and not once else outcome
+        # These outcomes cost no try, so without a second draw they would repeat for ever.
+        again = self._choice.hit(AGAIN, "now", lease.label, lease.attempt)
+        return "done" if outcome in ("released", "deferred", "rate_limited") and not again else outcome
 
     def _good(
         self, lease: LeaseSeen, place: str, secret: str, judged: Sequence[str]
@@ -289,15 +291,15 @@ class Behaviour:
         if decision != "rework":
             return VerdictContent(decision, score, reasons)
         targets, added = rework_of(choice, judged, *key)
-        listed: list[dict[str, Json]] = [{"subtask": one, "feedback": words} for one, words in targets.items()]
+        listed: list[dict[str, Json]] = [{"subtask": key, "feedback": words} for key, words in targets.items()]
         return VerdictContent(decision, score, reasons, listed, added)
 
-    # ---- what no bot should send -----------------------------------------------------------------------------------
+    # ---- wrong reports ---------------------------------------------------------------------------------------------
 
     async def _stray(self, lease: LeaseSeen, place: str, *, sound: bool) -> None:
         faults, send = self._faults, self._edge.send
         if (fault := faults.strike("bot.wrong_fence", place)) and (
-            others := [one for one in self.past if one.kind == lease.kind]
+            others := [past for past in self.past if past.kind == lease.kind]
         ):
             await send(lease, _plain(lease), under=others[int(fault.unit("which") * len(others))])
         if faults.strike("bot.garbage", place):
@@ -311,7 +313,7 @@ class Behaviour:
 
 
 def _plain(lease: LeaseSeen) -> Content:
-    """A sound result of the lease's kind, for a lease that is over."""
+    """A valid result for a lease of this kind."""
     if lease.kind == "plan":
         return PlanContent([{"key": "a", "description": "wrong"}])
     if lease.kind == "review":

@@ -1,4 +1,4 @@
-"""What every participant outside of the orchestrator has: a name, a process, and patience with the network."""
+"""Base of every participant outside the orchestrator: its name, its process, and its retries over the network."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ PAUSE_MIN, PAUSE_MAX = 0.3, 5.0  # seconds between tries
 
 
 def canonical(value: Json) -> bytes:
-    """Return the JSON text of a value, always the same for equal values."""
+    """Return canonical JSON: equal values give equal bytes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 class Calls(Protocol):
-    """The way to the orchestrator: the network itself at level core, the SDK at the others."""
+    """Connection to the orchestrator: the network itself at level core, the SDK at other levels."""
 
     async def call(
         self, source: str, what: str, ask: Callable[[Any, Call], Awaitable[_T]], *, seconds: float, connection: str = ""
@@ -45,7 +45,7 @@ class Calls(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What a run is made of, as far as those who take part have to know."""
+    """The parts of a run that participants use."""
 
     scenario: Scenario
     loop: VirtualLoop
@@ -55,22 +55,22 @@ class Environment:
     trace: Trace
     network: Calls
     model: Model
-    ended: asyncio.Event  # no new tasks come
+    ended: asyncio.Event  # set when no new tasks are submitted
 
 
 class Party(Generic[_E]):
-    """A participant who asks the orchestrator for things, and asks again. `_E` is the edge that it asks."""
+    """A participant that sends requests to the orchestrator, and retries them. `_E` is the edge that it calls."""
 
     def __init__(self, env: Environment, name: str, by: Principal) -> None:
         self.env, self.name, self.by = env, name, by
         self.host = Host(env.loop, name)
-        self.process = name  # of the present process, for its connections
+        self.process = name  # name of the current process, for its connections
 
     async def ask(self, what: str, ask: Callable[[_E, Call], Awaitable[_T]], *, seconds: float = CALL_SECONDS) -> _T:
-        """Ask until there is an answer.
+        """Send a request, and retry until there is an answer. `what` names it, `seconds` is the timeout of each try.
 
         Raises:
-            SwarmkeeperError: it was refused, and asking again would not help.
+            SwarmkeeperError: the request was refused, and a retry would not help.
         """
         tries = 0
         while True:

@@ -1,7 +1,7 @@
-"""Somebody of one tenant who tries what another has: looks at it, stops it, speaks and works in its name.
+"""Intruder: a member of one tenant who tries to read, stop or impersonate entities of another tenant.
 
-They learn the ids by magic. Each is tried beside one that was never given to anything, with the same call: both must be
-answered alike, or the answer tells what is there. The edge of a level knows what can be tried there.
+The simulator gives the intruder ids of the other tenant. Each call is made twice, with these ids and with ids that do
+not exist. Both answers must be equal, or else they reveal which ids exist. The edge of a level has its list of calls.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from swarmkeeper.sim.oracle.tenant_isolation import ID, named, tenant_id
 from swarmkeeper.sim.play.host import Environment
 
 INTRUDER_SECONDS = 10.0  # mean time between tries
-Ids = Mapping[str, str]  # "task", "lease" … -> one that is another tenant's
+Ids = Mapping[str, str]  # "task", "lease" … -> id of another tenant's entity
 TRIED = "somebody tried what is another tenant's"
 
 
 class IntruderEdge(Protocol):
-    """The calls of a level that name something."""
+    """The calls of a level that take an id."""
 
     host: Host
-    tries: Sequence[str]  # names of what can be tried, in order
+    tries: Sequence[str]  # names of the calls, in order
 
     async def answer(self, try_: str, what: str, ids: Ids) -> str | None:
-        """Try it once with these ids; `what` names the request. Return the answer, None where none can be compared."""
+        """Make the call `try_` with these ids; `what` names the request. Return None if no answer can be compared."""
 
 
 def intruder_name(tenant: int) -> str:
@@ -43,7 +43,7 @@ class Intruder:
         self._tenant, self._name = tenant_id(tenant), intruder_name(tenant)
 
     async def run(self) -> None:
-        """Try one thing after another for as long as tasks come."""
+        """Make one call after another while tasks are submitted."""
         choice, n = self._env.choice, 0
         while True:
             n += 1
@@ -56,23 +56,23 @@ class Intruder:
 
     async def _try(self, try_: str, n: int, ids: Ids) -> None:
         env = self._env
-        invented = {kind: _invented(one, env.choice, self._name, n, kind) for kind, one in ids.items()}
-        said = [
+        invented = {kind: _invented(id_, env.choice, self._name, n, kind) for kind, id_ in ids.items()}
+        answers = [
             _masked(await self._edge.answer(try_, f"{try_.replace(' ', '_')}.{n}{which}", some), some)
             for which, some in (("a", ids), ("b", invented))
         ]
-        if None in said:
+        if None in answers:
             return
         reached(f"{TRIED}: {try_}")
-        if said[0] != said[1]:
-            why = f"{self._tenant}: {try_} is answered with {said[0]}, and not {said[1]}"
+        if answers[0] != answers[1]:
+            why = f"{self._tenant}: {try_} is answered with {answers[0]}, and not {answers[1]}"
             env.model.broken("2.tenant", env.model.title(ids["task"]), why)
 
 
 def _drawn(model: Model, choice: NamedChoice, tenant: str, key: Sequence[object]) -> dict[str, str] | None:
-    """One of each kind that is another tenant's, where there is one, as far as it can be of one story."""
+    """Draw another tenant's ids, one of each kind, of the same lease where possible. None if it holds no lease."""
     leases = [lease for lease in model.leases.values() if lease.tenant != tenant]
-    approvals = [one.id for one in model.approvals.values() if one.tenant != tenant]
+    approvals = [approval.id for approval in model.approvals.values() if approval.tenant != tenant]
     if not leases:
         return None
     lease = choice.pick(leases, "which", "lease", *key)
@@ -80,14 +80,14 @@ def _drawn(model: Model, choice: NamedChoice, tenant: str, key: Sequence[object]
     return {**found, "approval": choice.pick(approvals, "which", "approval", *key) if approvals else "apr_" + "0" * 26}
 
 
-def _invented(one: str, choice: NamedChoice, *key: object) -> str:
-    return one[:-8] + "".join(str(choice.below(10, "invented", *key, n)) for n in range(8))
+def _invented(id_: str, choice: NamedChoice, *key: object) -> str:
+    return id_[:-8] + "".join(str(choice.below(10, "invented", *key, n)) for n in range(8))
 
 
-def _masked(said: str | None, ids: Ids) -> str | None:
-    """Without the ids that were asked for, and without those of the answer itself."""
-    if said is None:
+def _masked(answer: str | None, ids: Ids) -> str | None:
+    """Replace the requested ids by their kinds, and all other ids by "an id"."""
+    if answer is None:
         return None
-    for kind, one in ids.items():
-        said = said.replace(one, kind)
-    return ID.sub("an id", said)
+    for kind, id_ in ids.items():
+        answer = answer.replace(id_, kind)
+    return ID.sub("an id", answer)

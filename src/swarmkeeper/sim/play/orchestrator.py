@@ -1,4 +1,4 @@
-"""The orchestrator as a process of a simulation: it boots on its store, dies, stands still, is upgraded, comes back."""
+"""The orchestrator's simulated process: it boots on its store, crashes, pauses, is upgraded, and restarts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from swarmkeeper.sim.oracle.model import Model
 from swarmkeeper.sim.play.core.core_edge import CoreEdge
 
 MINUTE = 60.0
-SKEW_MAX = 200_000  # parts of a million
+SKEW_MAX = 200_000  # parts per million
 
 
 @lru_cache(maxsize=1)
@@ -58,7 +58,7 @@ class Orchestrator:
         self.host: Host | None = None
         self.engine: Engine | None = None
         self.store: FaultyStore | None = None
-        self._stopped: Engine | None = None  # the last one that was told to stop
+        self._stopped: Engine | None = None  # the last engine that was asked to stop
         self._ways: tuple[tuple[str, Callable[[Fault], None]], ...] = (
             ("orch.crash", self._crash),
             ("orch.pause", self._pause),
@@ -116,12 +116,12 @@ class Orchestrator:
             self._model.broken("0.engine", "orchestrator", "the engine's loop ended by itself")
 
     def _watch(self, engine: Engine) -> None:
-        """Where more than one tenant wants it."""
+        """Check the shares of the engine, if there is more than one tenant."""
         if self._model.isolation is not None:
             shares.watch(engine, lambda why: self._model.broken("9.share", "orchestrator", why))
 
     def crash(self, why: str, *, down: float | None = None) -> None:
-        """Die here and now; another boots on what was committed, after `down` seconds."""
+        """Die now. A new process boots on the committed state after `down` seconds, by default a random time."""
         if self.host is None or not self.host.alive:
             return
         self._trace("crash", "orchestrator", why)
@@ -140,7 +140,7 @@ class Orchestrator:
         self._loop.call_later(seconds, self.boot, context=contextvars.Context())
 
     async def _upgrade(self) -> None:
-        """Stop in order: what was taken is answered, then another version takes over."""
+        """Shut down gracefully: answer accepted requests, then let another version take over."""
         engine, host = self.engine, self.host
         if engine is None or host is None or not host.alive:
             return
@@ -154,10 +154,10 @@ class Orchestrator:
             self._gone()
             self._boot_in(2.0)
 
-    # ---- what happens to it ----------------------------------------------------------------------------------------
+    # ---- faults ----------------------------------------------------------------------------------------------------
 
     async def fate(self) -> None:
-        """Minute by minute, until the world is healed."""
+        """Inject faults minute by minute, until faults stop."""
         while not self._faults.healed:
             strikes: list[tuple[Fault, Callable[[Fault], None]]] = []
             for kind, act in self._ways:
@@ -181,7 +181,7 @@ class Orchestrator:
         self._clock.jump(round(ahead * SECOND))
 
     def _skew(self, fault: Fault) -> None:
-        """Its clocks and those of bots differ: what it takes for a second is more, or less."""
+        """Make the orchestrator's clock run faster or slower than those of bots, for a time."""
         self._clock.skew(round((fault.unit("pace") * 2 - 1) * SKEW_MAX))
         self._loop.call_later(fault.amount(20 * self._ttl), self._clock.skew, 0, context=contextvars.Context())
 

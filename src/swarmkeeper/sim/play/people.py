@@ -1,6 +1,6 @@
-"""The people of a run: clients who hand in tasks and look after them, operators, and approvers.
+"""The people of a run: clients who submit tasks and watch them, operators, and approvers.
 
-What a client does with a task later (cancel, pause, change, retry) is drawn from the task's title when it is handed in.
+A client's later changes to a task (cancel, pause, change, retry) are drawn from the task's title at submission.
 """
 
 from __future__ import annotations
@@ -31,63 +31,63 @@ RETRIES_MAX = 2
 
 
 class PeopleEdge(Protocol):
-    """What people ask of the orchestrator: `CoreEdge` takes it to the engine, `SdkEdge` through the SDK."""
+    """Requests of people to the orchestrator: `CoreEdge` calls the engine, `SdkEdge` calls the SDK."""
 
     async def do(self, call: Call, command: Command[Any]) -> Any:
-        """Carry out a command; the answer is the one of the engine."""
+        """Carry out a command and return the engine's answer."""
 
     async def task(self, call: Call, by: Principal, task: str) -> TaskSeen:
-        """Look at a task.
+        """Read a task.
 
         Raises:
             NotFound: there is no such task.
         """
 
     async def approvals(self, call: Call, by: Principal) -> list[ApprovalSeen]:
-        """List the open questions."""
+        """List the open approvals."""
 
 
 def _person(role: str, tenant: int) -> tuple[str, Principal]:
-    """What they are called, and who they are to the orchestrator."""
+    """Return a person's name in the run, and their principal."""
     name = named(tenant_id(tenant), role)
     return name, Principal(tenant_id(tenant), f"key_{name}", role)
 
 
 class TaskClient(Party[PeopleEdge]):
-    """Hands in tasks as they come, and sees each to its end."""
+    """Submits tasks as they arrive, and watches each to its end."""
 
     watch_seconds = WATCH_SECONDS
 
     def __init__(self, env: Environment, tenant: int = 1) -> None:
         super().__init__(env, *_person("client", tenant))
         self.submitted = 0
-        self.under_way = 0  # tasks that the client is not done with
+        self.under_way = 0  # tasks that the client still watches
 
     async def run(self) -> None:
         scenario, env = self.env.scenario, self.env
         while scenario.tasks_max is None or self.submitted < scenario.tasks_max:
             number = self.submitted + 1
-            await asyncio.sleep(env.choice.waiting(3600 / scenario.tasks_per_hour, "arrival", self._called(number)))
+            await asyncio.sleep(env.choice.waiting(3600 / scenario.tasks_per_hour, "arrival", self._qualified(number)))
             if env.ended.is_set():
                 return
             self.submitted = number
             self.under_way += 1
-            self.host.start(self._see_to(submission_of(scenario, env.choice, self._called(f"t{number}"))))
+            self.host.start(self._handle_task(submission_of(scenario, env.choice, self._qualified(f"t{number}"))))
 
-    def _called(self, what: object) -> str:
+    def _qualified(self, what: object) -> str:
         return named(self.by.tenant, str(what))
 
-    async def _see_to(self, wanted: Submission) -> None:
+    async def _handle_task(self, wanted: Submission) -> None:
         task = await self._submit(wanted)
         if task is not None:
-            self._meddle(wanted.title, task)
+            self._schedule_changes(wanted.title, task)
             await self._watch(wanted.title, task)
         self.under_way -= 1
 
     async def _submit(self, wanted: Submission) -> str | None:
         specs = None if wanted.subtasks is None else tuple(map(graph.from_json, wanted.subtasks))
         deadline = wanted.deadline_seconds
-        key = wanted.title.removeprefix(self._called(""))  # clients of all tenants choose the same ones
+        key = wanted.title.removeprefix(self._qualified(""))  # clients of all tenants use the same keys
         submit = commands.Submit(
             by=self.by,
             idempotency=(key, key),
@@ -108,9 +108,9 @@ class TaskClient(Party[PeopleEdge]):
             return None
         return task
 
-    # ---- what a client does with a task -------------------------------------------------------------------------
+    # ---- changes to a task -----------------------------------------------------------------------------------------
 
-    def _meddle(self, title: str, task: str) -> None:
+    def _schedule_changes(self, title: str, task: str) -> None:
         people, choice = self.env.scenario.people, self.env.choice
         if choice.hit(people.cancel, "cancel", title):
             self._at(choice.waiting(240, "when", "cancel", title), title, commands.Cancel(by=self.by, task=task))
@@ -124,8 +124,8 @@ class TaskClient(Party[PeopleEdge]):
             patch = commands.Update(by=self.by, task=task, priority=priority, labels={"patched": "yes"})
             self._at(choice.waiting(120, "when", "patch", title), title, patch)
         if choice.hit(people.tell, "tell", title):
-            tell = commands.Tell(by=self.by, task=task, to_bot=None, payload=canonical({"note": title}))
-            self._at(choice.waiting(120, "when", "tell", title), title, tell)
+            message = commands.Tell(by=self.by, task=task, to_bot=None, payload=canonical({"note": title}))
+            self._at(choice.waiting(120, "when", "tell", title), title, message)
 
     def _at(self, seconds: float, title: str, command: Command[Any], *, stubborn: bool = False) -> None:
         self.host.start(self._do_later(seconds, title, command, stubborn=stubborn))
@@ -179,7 +179,7 @@ class TaskClient(Party[PeopleEdge]):
 
 
 class Operator(Party[PeopleEdge]):
-    """Drains bots now and then, and lets them work again."""
+    """Drains bots at times, and enables them again."""
 
     def __init__(self, env: Environment, bots: Sequence[SimBot], tenant: int = 1) -> None:
         super().__init__(env, *_person("operator", tenant))
@@ -228,12 +228,12 @@ class Approver(Party[PeopleEdge]):
             seconds = env.scenario.bounds.answer_seconds + fault.amount(60)
         await asyncio.sleep(seconds)
         agrees = env.choice.hit(env.scenario.people.approve, "agrees", name)
-        await self._say(approval, name, agrees=agrees)
+        await self._send_decision(approval, name, agrees=agrees)
         if fault := env.faults.strike("human.twice", place):
             await asyncio.sleep(fault.amount(60))
-            await self._say(approval, name, agrees=agrees if fault.unit("same") < 0.5 else not agrees)
+            await self._send_decision(approval, name, agrees=agrees if fault.unit("same") < 0.5 else not agrees)
 
-    async def _say(self, approval: ApprovalSeen, name: str, *, agrees: bool) -> None:
+    async def _send_decision(self, approval: ApprovalSeen, name: str, *, agrees: bool) -> None:
         decide = self._decision(approval, name, agrees=agrees)
         try:
             await self.ask(f"decide.{name}", lambda edge, call: edge.do(call, decide))
@@ -242,10 +242,10 @@ class Approver(Party[PeopleEdge]):
             reached(f"a person decided in vain: {error.code}")
 
     def _decision(self, approval: ApprovalSeen, name: str, *, agrees: bool) -> commands.Decide:
-        told: dict[str, Any] = {"by": self.by, "approval": approval.id}
+        arguments: dict[str, Any] = {"by": self.by, "approval": approval.id}
         if not agrees:
-            return commands.Decide(verb="reject", **told)
+            return commands.Decide(verb="reject", **arguments)
         if approval.kind in ("plan", "final"):
-            return commands.Decide(verb="approve", subject_hash=approval.subject_hash, **told)
+            return commands.Decide(verb="approve", subject_hash=approval.subject_hash, **arguments)
         choices = json.loads(approval.choices) or ["yes"]
-        return commands.Decide(verb="answer", answer=self.env.choice.pick(choices, "answer", name), **told)
+        return commands.Decide(verb="answer", answer=self.env.choice.pick(choices, "answer", name), **arguments)

@@ -1,1 +1,1 @@
-"""Level `process`: real processes and wall time. Start at `run.run_processes`."""
+"""Level `process`: runs with real processes and wall time. Start at `run.run_processes`."""

@@ -1,10 +1,10 @@
-"""The program of the bots of level process: real ones of the SDK over real HTTP. They behave by the same choices as
-those of level http (sdk_bots.py), and kill themselves. Each has a process of its own.
+"""Program of the bots of level process: real SDK bots over real HTTP, each in its own process. They make the same
+choices as the bots of level http (sdk_bots.py), and kill themselves when a fault says so.
 
-`python -m swarmkeeper.sim.process.bot` is the nest: it forks a bot for each file of orders that it reads from stdin.
-A bot is there at once, because all is loaded by then. The nest says on stdout when a bot is born and when one has
-ended, and takes all with it when stdin ends. A bot writes line by line into a file of its own what it is answered and
-what happens to it. A line is there as soon as it is written, whatever becomes of the process.
+`python -m swarmkeeper.sim.process.bot` is the fork server: it reads paths of order files from stdin and forks a bot for
+each. A bot starts at once, because all modules are already loaded. The fork server reports on stdout when a bot starts
+and ends, and kills all bots when stdin ends. Each bot writes the answers it gets and its faults to its own file, one
+per line. A line is complete once written, even if the process is killed.
 """
 
 from __future__ import annotations
@@ -41,29 +41,29 @@ from swarmkeeper.sim.play.bots import Provider
 from swarmkeeper.sim.play.host import Environment
 from swarmkeeper.sim.play.http.sdk_bots import SdkBot, SdkBotProcess
 from swarmkeeper.sim.play.scenarios import Fleet
-from swarmkeeper.sim.process.runtime import PACE, Answered, Clerk, ProcessFaults, Wall, WireTransport, hurried
+from swarmkeeper.sim.process.runtime import PACE, Answered, AnswerRecorder, ProcessFaults, Wall, WireTransport, sped_up
 
-LOOK_SECONDS = 0.05  # of the nest after its processes
+POLL_SECONDS = 0.05  # between checks for ended processes
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """Who a process is."""
+    """Input of one bot process."""
 
     case: dict[str, Any]
     type: str
     number: int
-    run: int  # the how manieth process of this bot
+    run: int  # the number of this bot's process, from 1
     url: str
     key: str
-    store: str  # to look up what the SDK does not tell: an item's key, round and tries
-    lines: str  # where it writes
+    store: str  # to read what the SDK does not give: an item's key, round and tries
+    lines: str  # path of the file that it writes
     healed: str
-    struck: tuple[str, ...]  # faults of its earlier lives
+    struck: tuple[str, ...]  # faults that struck earlier processes of this bot
 
 
 class Lines:
-    """What this process has to tell the driver. Each line is one write, and out of the process with it."""
+    """Output of this process for the driver. Each line is one unbuffered write."""
 
     def __init__(self, path: str) -> None:
         self._file = files.descriptor(Path(path), os.O_WRONLY | os.O_APPEND)
@@ -73,7 +73,7 @@ class Lines:
 
 
 class _Reached(Counter[str]):
-    """Told at once: a process that is killed tells nothing afterwards."""
+    """Counter that reports each situation at once, because the process may be killed."""
 
     def __init__(self, lines: Lines) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class _Reached(Counter[str]):
 
 
 class _StoredLeases:
-    """What was leased, as the store has it, one by one. Choices go by it, work does not."""
+    """Reads leases from the store. Only the bot's random choices depend on them, not its work."""
 
     _ROW = """SELECT g.lease_id, work.id, work.task, task.title, work.key, work.kind, g.attempt, work.tries, work.round,
                      g.bot, 0, 0
@@ -94,7 +94,7 @@ class _StoredLeases:
                 JOIN work ON work.id = g.work JOIN task ON task.id = work.task WHERE g.lease_id = ?"""
 
     def __init__(self, store: str) -> None:
-        self._store = looking_at(Path(store))
+        self._store = open_read_only(Path(store))
 
     def __getitem__(self, lease_id: str) -> LeaseSeen:
         row: Any = self._store.execute(self._ROW, (lease_id,)).fetchone()
@@ -103,8 +103,8 @@ class _StoredLeases:
         return LeaseSeen(*row)
 
 
-def looking_at(store: Path) -> apsw.Connection:
-    """A connection to look with. It writes nothing, not even when it is the last one that is closed."""
+def open_read_only(store: Path) -> apsw.Connection:
+    """Open a read-only connection. It writes nothing, not even a checkpoint when it is closed last."""
     connection = apsw.Connection(str(store), apsw.SQLITE_OPEN_READWRITE)
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     connection.set_busy_timeout(10_000)
@@ -112,14 +112,14 @@ def looking_at(store: Path) -> apsw.Connection:
     return connection
 
 
-class _LeasesAlone:
-    """As much of the model as bots look at."""
+class _LeasesOnly:
+    """The part of the model that bots read."""
 
     def __init__(self, store: str) -> None:
         self.leased = _StoredLeases(store)
 
 
-class _Body(Host):
+class _ThisProcess(Host):
     """This process."""
 
     def __init__(self, loop: VirtualLoop, name: str, lines: Lines) -> None:
@@ -127,7 +127,7 @@ class _Body(Host):
         self._lines = lines
 
     def pause(self, microseconds: int) -> None:
-        """Stop here, in the middle of whatever it was, until the driver lets it go on."""
+        """Stop this process at once (SIGSTOP) until the driver continues it."""
         self._lines("freeze", microseconds / SECOND)
         os.kill(os.getpid(), signal.SIGSTOP)
 
@@ -137,15 +137,15 @@ class _RealBot(SdkBot):
         async def key_of(name: str) -> str:
             return orders.key
 
-        model = cast(HttpModel, _LeasesAlone(orders.store))
-        nothing: Any = None  # no simulated network lies between
+        model = cast(HttpModel, _LeasesOnly(orders.store))
+        nothing: Any = None  # there is no simulated network
         super().__init__(env, nothing, model, Provider(env), key_of, orders.type, orders.number, fleet)
         self._lines = lines
 
     def crash(self, process: SdkBotProcess, fault: Fault, *, vanish: bool) -> None:
         down = fault.amount(self.env.scenario.bounds.lease_seconds)
         self._lines("gone", {"down": down, "vanish": vanish})
-        # Who vanishes closes no connection. What is left of it is taken away by the driver, at the end.
+        # A process that vanishes closes no connection, so it is only stopped; the driver kills it at the end.
         os.kill(os.getpid(), signal.SIGSTOP if vanish else signal.SIGKILL)
 
     def replace(self) -> None:
@@ -166,25 +166,33 @@ class _RealBotProcess(SdkBotProcess):
         return answer
 
 
-async def live(orders: Orders, lines: Lines) -> None:
-    """Until the driver says stop (SIGTERM): then what is held is finished."""
+async def run_until_stopped(orders: Orders, lines: Lines) -> None:
+    """Run the bot until SIGTERM from the driver, then finish its leases."""
     case = cases.from_json(orders.case)
-    scenario, choice, wall = hurried(case.scenario), NamedChoice(case.seed), Wall()
+    scenario, choice, wall = sped_up(case.scenario), NamedChoice(case.seed), Wall()
 
-    def tell(kind: str, entity: str, text: str = "") -> None:
+    def trace(kind: str, entity: str, text: str = "") -> None:
         lines("trace", [kind, entity, text])
 
     faults = ProcessFaults(
         choice,
-        cast(Trace, tell),
+        cast(Trace, trace),
         scenario,
         only=case.faults,
         healed=Path(orders.healed),
         struck_before=orders.struck,
     )
-    nobody: Any = None  # bots of this level look at no network and no model by their world
+    nobody: Any = None  # bots of this level use neither the network nor the model of the environment
     env = Environment(
-        scenario, wall.loop, VirtualClock(wall.loop), choice, faults, cast(Trace, tell), nobody, nobody, asyncio.Event()
+        scenario,
+        wall.loop,
+        VirtualClock(wall.loop),
+        choice,
+        faults,
+        cast(Trace, trace),
+        nobody,
+        nobody,
+        asyncio.Event(),
     )
     fleet = {
         "Planner": scenario.planners,
@@ -192,37 +200,37 @@ async def live(orders: Orders, lines: Lines) -> None:
         "Evaluator": scenario.evaluators,
     }[orders.type]
     bot = _RealBot(orders, env, fleet, lines)
-    host = _Body(wall.loop, f"{bot.name}/{orders.run}", lines)
+    host = _ThisProcess(wall.loop, f"{bot.name}/{orders.run}", lines)
 
     def note(answered: Answered) -> None:
         lines("answered", asdict(answered))
 
-    transport = WireTransport(orders.url, host, Clerk(bot.name, note))
+    transport = WireTransport(orders.url, host, AnswerRecorder(bot.name, note))
     process = _RealBotProcess(bot, host, orders.run, transport)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, process.stop.set)
     await process.run()
 
 
-def be(orders: Orders) -> None:
+def run_bot(orders: Orders) -> None:
     lines = Lines(orders.lines)
     with counting(_Reached(lines)):
-        asyncio.run(live(orders, lines))
+        asyncio.run(run_until_stopped(orders, lines))
 
 
-# ---- the nest --------------------------------------------------------------------------------------------------------
+# ---- the fork server -------------------------------------------------------------------------------------------------
 
 
-def _born(path: Path) -> None:
-    """What a new process does, all its life."""
+def _run_child(path: Path) -> None:
+    """Run a forked child to its end. Never returns."""
     code = 1
     try:
         os.close(0)
         log = files.descriptor(path.with_suffix(".log"), os.O_WRONLY | os.O_APPEND)
         os.dup2(log, 1)
         os.dup2(log, 2)
-        be(msgspec.json.decode(path.read_bytes(), type=Orders))
+        run_bot(msgspec.json.decode(path.read_bytes(), type=Orders))
         code = 0
-    except BaseException:  # whatever it is: this process must never go on as a second nest
+    except BaseException:  # a child must never continue as a second fork server
         traceback.print_exc()
     finally:
         sys.stdout.flush()
@@ -230,15 +238,15 @@ def _born(path: Path) -> None:
         os._exit(code)
 
 
-def _tell(kind: str, value: Json) -> None:
+def _send_line(kind: str, value: Json) -> None:
     os.write(1, json.dumps({kind: value}).encode() + b"\n")
 
 
-def nest() -> None:
+def fork_server() -> None:
     alive: set[int] = set()
     asked = b""
     while True:
-        if select.select([0], [], [], LOOK_SECONDS)[0]:
+        if select.select([0], [], [], POLL_SECONDS)[0]:
             said = os.read(0, 65_536)
             if not said:
                 break
@@ -246,18 +254,18 @@ def nest() -> None:
             for path in map(os.fsdecode, paths):
                 pid = os.fork()
                 if pid == 0:
-                    _born(Path(path))
+                    _run_child(Path(path))
                 alive.add(pid)
-                _tell("born", [path, pid])
+                _send_line("born", [path, pid])
         for pid in sorted(alive):
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 alive.discard(pid)
-                _tell("ended", [pid, os.waitstatus_to_exitcode(status)])
+                _send_line("ended", [pid, os.waitstatus_to_exitcode(status)])
     for pid in alive:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
 
 
 if __name__ == "__main__":
-    nest()
+    fork_server()

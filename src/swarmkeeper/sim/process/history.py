@@ -1,8 +1,8 @@
-"""Holds the history of a run of real processes against its store: what was answered and heard must be there, each time
-the orchestrator is dead, and at the end.
+"""Compares the history of a run of real processes with its store: all answers given and events received must be stored.
+It does so each time the orchestrator is dead, and at the end.
 
 The rules are those of the other levels: `AnswerChecks` (answers), `TransitionChecks` (events), checks.py (rows). This
-module reads the store for them, and checks what shows only when the store is read more than once.
+module reads the store for them, and compares it with the previous read.
 """
 
 from __future__ import annotations
@@ -30,60 +30,59 @@ from swarmkeeper.storage.sqlite import rows
 
 R = TypeVar("R")
 
-NEVER = 1 << 62  # commits between looks at all rows: here they are looked at when the orchestrator is dead
+NEVER = 1 << 62  # commits between checks of all rows: here they are checked when the orchestrator is dead
 
 
 class Stored(HttpModel):
-    """The model, read from the store instead of being told of each commit. It also knows what was stored when it was
-    read before."""
+    """The model, read from the store instead of built from commits. It remembers the previous read."""
 
     def __init__(self, loop: VirtualLoop, trace: Trace) -> None:
         super().__init__(loop, trace, secret=SECRET, full_every=NEVER)
-        self._told: list[Event] = []
-        # As it was read the time before.
+        self._stored_events: list[Event] = []
+        # From the previous read.
         self._versions: dict[str, int] = {}
         self._events: list[str] = []
-        self._titles: dict[str, str] = {}  # of tasks that were acknowledged
+        self._titles: dict[str, str] = {}  # of acknowledged tasks
 
     def acknowledge(self, title: str, task: str) -> None:
-        """Know a task at once, before the store is read."""
+        """Learn an acknowledged task before the store is read."""
         self.acknowledged[title] = task
         self._titles[task] = title
 
     def title(self, task_id: str | None) -> str:
         return self._titles.get(task_id or "") or super().title(task_id)
 
-    # ---- reading ---------------------------------------------------------------------------------------------------
+    # ---- reads -----------------------------------------------------------------------------------------------------
 
     def read(self, store: apsw.Connection) -> None:
-        """Take in what is stored, in one transaction."""
+        """Read the store. The caller holds a transaction open."""
         self._versions = {task.id: task.version for task in self.tasks.values()}
-        self._events = [event.id for event in self._told]
-        self._take_in(store)
-        self._told = _events(store)
-        self.told = [(event.kind, event.audit, event.task) for event in self._told]
+        self._events = [event.id for event in self._stored_events]
+        self._load(store)
+        self._stored_events = _events(store)
+        self.feed = [(event.kind, event.audit, event.task) for event in self._stored_events]
 
     def check(self, store: apsw.Connection, *, audit: bool) -> None:
-        """What holds of itself, whatever was answered to whom."""
+        """Check the invariants that do not depend on answers. `audit` also verifies the audit log."""
         for task, version in self._versions.items():
             if task not in self.tasks:
                 self.broken("7.durable", self.title(task), "it was stored, and is not there any more")
             elif (now := self.tasks[task].version) < version:
                 self.broken("7.durable", self.title(task), f"version {version} was stored, and {now} is there now")
-        ids = [event.id for event in self._told]
+        ids = [event.id for event in self._stored_events]
         if ids[: len(self._events)] != self._events:
             gone = next(old for old, new in zip_longest(self._events, ids) if old != new)
             self.broken("7.durable", "-", f"the event {gone} was stored, and is not there any more, or elsewhere")
         if self.violation is None:
             transition_checks = TransitionChecks(self, SECRET)
             for work in self.works.values():
-                transition_checks.born(work)
+                transition_checks.created(work)
             transition_checks.events(self._as_one_commit(store))
         if self.violation is None:
             for found in checks.broken(store) if audit else checks.broken_rows(store):
                 self.broken("rows", "-", found)
 
-    def _take_in(self, store: apsw.Connection) -> None:
+    def _load(self, store: apsw.Connection) -> None:
         def all_of(records: rows.RecordTable[R]) -> list[R]:
             columns = ", ".join(records.table.columns)
             found = store.execute(f"SELECT {columns} FROM {records.table.name} ORDER BY 1")  # names of our own
@@ -111,9 +110,12 @@ class Stored(HttpModel):
         self.votes = {str(work): json.loads(cast(bytes, body))["decision"] for work, body in verdicts}
 
     def _as_one_commit(self, store: apsw.Connection) -> Commit:
-        """All that was told: less can be said of it than of each commit by itself, and no more."""
+        """Return all events and records as one commit. It is checked like any commit, though less strictly."""
         commit = Commit(
-            events=self._told, tasks=dict(self.tasks), works=dict(self.works), attempts=list(self.attempts.values())
+            events=self._stored_events,
+            tasks=dict(self.tasks),
+            works=dict(self.works),
+            attempts=list(self.attempts.values()),
         )
         for leaf, body in store.execute("SELECT id, body FROM audit_leaf ORDER BY tenant, place"):
             commit.leaves[str(leaf)] = commit.leaves.get(str(leaf), 0) + 1
@@ -132,39 +134,41 @@ def _event(body: str, **cells: Any) -> Event:
 
 
 class History:
-    """What those outside have seen."""
+    """Answers and events that participants received."""
 
     def __init__(self, model: Stored) -> None:
         self._model, self._oracle = model, AnswerChecks(model)
         self.answers: list[Answered] = []
-        self.heard: list[EventSeen] = []  # by the one who follows the feed
+        self.received: list[EventSeen] = []  # by the follower of the feed
 
     def note(self, answered: Answered) -> None:
         self.answers.append(answered)
-        asked = _asked(answered)
-        if answered.status == 201 and kind_of(asked) == "submit":
-            told: Any = answered.answer
-            self._model.acknowledge(told["title"], told["id"])
+        request = _request_of(answered)
+        if answered.status == 201 and kind_of(request) == "submit":
+            feed: Any = answered.answer
+            self._model.acknowledge(feed["title"], feed["id"])
 
     def check(self) -> None:
-        """Whether all that was ever answered is stored, and all that was heard."""
-        for one in self.answers:
-            asked = _asked(one)
-            headers = {"etag": one.etag}
-            self._oracle.answered(asked, Response(one.status, headers, json.dumps(one.answer).encode()), one.before)
-            if one.status == 200:
-                self._as_reported(kind_of(asked), one)
-        self._as_heard()
+        """Check that the content of all answers and all received events are stored."""
+        for answered in self.answers:
+            request = _request_of(answered)
+            headers = {"etag": answered.etag}
+            self._oracle.answered(
+                request, Response(answered.status, headers, json.dumps(answered.answer).encode()), answered.before
+            )
+            if answered.status == 200:
+                self._check_reports(kind_of(request), answered)
+        self._check_feed()
 
-    def _as_reported(self, kind: str, one: Answered) -> None:
-        """What was accepted as done is stored as done."""
-        sent: Any = one.body
-        told: Any = one.answer
+    def _check_reports(self, kind: str, answered: Answered) -> None:
+        """A result that was accepted must be stored as a success."""
+        sent: Any = answered.body
+        feed: Any = answered.answer
         reports: Sequence[Any] = ()
         if kind == "report":
             reports = [sent]
         elif kind == "reports":
-            results = zip(sent["results"], told["results"], strict=True)
+            results = zip(sent["results"], feed["results"], strict=True)
             reports = [report for report, result in results if result["accepted"]]
         for report in reports:
             attempt = self._model.attempts.get(report["lease_id"])
@@ -176,23 +180,23 @@ class History:
                 why = f"its result was accepted, and the attempt is stored as {attempt.ending}"
                 self._model.broken("7.acknowledged", self._model.label(attempt.work), why)
 
-    def _as_heard(self) -> None:
-        """Each event once, in order."""
-        told = self._model.told
-        for number, heard in enumerate(self.heard, start=1):
-            stored = told[number - 1] if number <= len(told) else None
-            if heard != stored:
-                why = f"{heard} was heard as number {number}, stored is {stored}"
-                self._model.broken("5.feed", self._model.title(heard[2]), why)
+    def _check_feed(self) -> None:
+        """The follower must have received each event once, in order."""
+        feed = self._model.feed
+        for number, received in enumerate(self.received, start=1):
+            stored = feed[number - 1] if number <= len(feed) else None
+            if received != stored:
+                why = f"{received} was heard as number {number}, stored is {stored}"
+                self._model.broken("5.feed", self._model.title(received[2]), why)
                 return
 
 
-def _asked(one: Answered) -> HttpRequest:
-    return HttpRequest(one.method, one.path, {}, json.dumps(one.body).encode())
+def _request_of(answered: Answered) -> HttpRequest:
+    return HttpRequest(answered.method, answered.path, {}, json.dumps(answered.body).encode())
 
 
-def open_things(store: apsw.Connection) -> tuple[list[str], int]:
-    """Titles of tasks that are not closed, and the number of leases."""
+def open_tasks_and_leases(store: apsw.Connection) -> tuple[list[str], int]:
+    """Return the titles of open tasks, and the number of leases."""
     closed = json.dumps(sorted(TASK_CLOSED))
     found = store.execute(
         "SELECT title FROM task WHERE status NOT IN (SELECT value FROM json_each(?)) ORDER BY id", (closed,)

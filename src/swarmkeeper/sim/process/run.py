@@ -1,10 +1,9 @@
-"""A run at level process: real processes on this machine, wall time, a store on disk. The orchestrator is killed with
--9, bots kill themselves, and the history is held against the store, each time the orchestrator is dead and at the
-end.
+"""A run at level process: real processes, wall time, a store on disk. The orchestrator is killed with SIGKILL and bots
+kill themselves. Each time the orchestrator is dead, and at the end, the history is compared with the store.
 
-Start at `run_processes(Case(seed))`. The seed decides what is drawn: which faults, and what an attempt comes to. The
-machine decides which process is how fast. So no two runs are equal, there is no digest, and a failure is not shrunk:
-it is played again until it shows at a level that can.
+Start at `run_processes(Case(seed))`. The seed decides the faults and the outcomes of attempts; the machine decides the
+timing. So no two runs are equal, there is no digest, and a failure cannot be shrunk: play the case again, or at a level
+that is deterministic.
 """
 
 from __future__ import annotations
@@ -43,16 +42,16 @@ from swarmkeeper.sim.outcome import Case, Outcome, ended_as
 from swarmkeeper.sim.play.host import Environment
 from swarmkeeper.sim.play.http.sdk_people import WATCHER, SdkCalls, SdkEdge
 from swarmkeeper.sim.play.people import Approver, TaskClient
-from swarmkeeper.sim.process.bot import Orders, looking_at
-from swarmkeeper.sim.process.history import History, Stored, open_things
-from swarmkeeper.sim.process.runtime import PACE, Answered, Clerk, ProcessFaults, Wall, WireTransport, hurried
+from swarmkeeper.sim.process.bot import Orders, open_read_only
+from swarmkeeper.sim.process.history import History, Stored, open_tasks_and_leases
+from swarmkeeper.sim.process.runtime import PACE, Answered, AnswerRecorder, ProcessFaults, Wall, WireTransport, sped_up
 from swarmkeeper.sim.process.server import SERVE, Server, environment
 
 PEOPLE = ("client", "approver", WATCHER)
-LISTEN_SECONDS = 0.1  # between looks at what bots have written
-# What the feed tells last may be under way still when all else has ended.
-HEAR_SECONDS_MAX = 15.0
-WATCH_SECONDS = 2.0  # between looks of people: nothing is virtual here, and a look is cheap
+POLL_SECONDS = 0.1  # between reads of the bots' lines
+# The last events of the feed may still be in flight when all work has ended.
+FEED_SECONDS_MAX = 15.0
+WATCH_SECONDS = 2.0  # between polls of people: real time passes, and a poll is cheap
 
 
 def run_processes(
@@ -64,8 +63,11 @@ def run_processes(
 ) -> Outcome:
     """Play a case with real processes, at `runtime.PACE` times its pace, to its end or the first violation.
 
-    Its `trace_hash` is empty: nothing here is byte for byte the same twice. `server` is the program of the
-    orchestrator; `between` is called with the store's path whenever it is dead, once the store was looked at.
+    The outcome's `trace_hash` is empty, because runs differ. `server` is the command of the orchestrator. `between` is
+    called with the store's path each time the orchestrator is dead, after the store was checked.
+
+    Raises:
+        ValueError: the case uses what this level does not support.
     """
     if case.bots is not None or case.invariants is not None or case.scenario.task is not None or case.chaos:
         raise ValueError("level process plays its own bots and tasks, and no invariants or interleavings of one's own")
@@ -77,16 +79,16 @@ def run_processes(
 
 
 @dataclass(slots=True)
-class Remote:
-    """One bot: its processes so far, the last of which is the present one."""
+class RemoteBot:
+    """One bot and its live processes, the last of which is the current one."""
 
     type: str
     number: int
     key: str = ""
     runs: int = 0
-    there: bool = False  # the orchestrator knows it
+    registered: bool = False  # the orchestrator has answered it
     struck: list[str] = field(default_factory=list)
-    bodies: list[Body] = field(default_factory=list)
+    processes: list[RemoteProcess] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -94,16 +96,16 @@ class Remote:
 
 
 @dataclass(slots=True)
-class Body:
+class RemoteProcess:
     """One process of a bot."""
 
-    bot: Remote
+    bot: RemoteBot
     orders: Path
-    pid: int = 0  # it is not there yet
-    code: int | None = None  # what it ended with
-    read: int = 0  # bytes of its lines
-    down: float | None = None  # it has said that it goes, and for how long
-    expected: bool = False  # its end is no surprise
+    pid: int = 0  # 0: not started yet
+    code: int | None = None  # exit code; None: it runs
+    read: int = 0  # bytes read of its lines
+    down: float | None = None  # seconds until a restart, if it announced a crash
+    expected: bool = False  # its end is not a failure
 
     def signal(self, number: signal.Signals) -> None:
         if self.pid and self.code is None:
@@ -114,7 +116,7 @@ class Driver:
     def __init__(
         self, case: Case, folder: Path, server: Sequence[str], between: Callable[[Path], None] | None, *, keep: bool
     ) -> None:
-        self.case, self.folder, self.scenario = case, folder, hurried(case.scenario)
+        self.case, self.folder, self.scenario = case, folder, sped_up(case.scenario)
         self.server = Server(server, folder, self.scenario)
         self.choice = NamedChoice(case.seed)
         self._between, self._keep = between, keep
@@ -122,8 +124,8 @@ class Driver:
         self._background: set[asyncio.Task[Any]] = set()
         self._lines: list[TraceLine] = []
         self._keys: dict[str, str] = {}
-        self._bots: list[Remote] = []
-        self._nest: Child | None = None
+        self._bots: list[RemoteBot] = []
+        self._fork_server: Child | None = None
 
     # ---- the story -------------------------------------------------------------------------------------------------
 
@@ -136,9 +138,9 @@ class Driver:
         self.faults = ProcessFaults(self.choice, trace, self.scenario, only=self.case.faults, healed=self._healed)
         self._store: apsw.Connection | None = None
         try:
-            await self._until_over(self._story())
+            await self._play_until_over(self._story())
         finally:
-            await self._clear_away()
+            await self._clean_up()
         violation = self.model.violation
         return Outcome(
             case=self.case,
@@ -148,15 +150,15 @@ class Driver:
             reached=Counter(found),
             statuses={task.title: ended_as(task.status, task.outcome) for task in self.model.tasks.values()},
             seconds=wall.now / SECOND,
-            commits=0,  # nobody outside sees them
+            commits=0,  # not visible from outside
             steps=len(self.history.answers),
             boots=self.server.lives,
             places={},
             lines=self._lines,
         )
 
-    async def _until_over(self, story: Any) -> None:
-        """To the end of the story, or to the first thing that is broken."""
+    async def _play_until_over(self, story: Any) -> None:
+        """Run to the end of the story, or to the first violation."""
         played = asyncio.create_task(story)
         over = asyncio.create_task(self.wall.over.wait())
         await asyncio.wait((played, over), return_when=asyncio.FIRST_COMPLETED)
@@ -167,17 +169,17 @@ class Driver:
             await played
 
     async def _story(self) -> None:
-        await self._build_nest()
+        await self._start_fork_server()
         admin = await self.server.first_key()
         await self.server.start()
         self._trace("boot", "orchestrator", "1")
-        self._store = looking_at(self.server.store)
+        self._store = open_read_only(self.server.store)
         await self._give_keys(admin)
-        self._start(self._listen())
+        self._start(self._poll_processes())
         for bot in self._bots:
             self._start_bot(bot)
-        while not all(bot.there for bot in self._bots):  # noqa: ASYNC110  # so that a slow machine meets the same
-            await asyncio.sleep(LISTEN_SECONDS)
+        while not all(bot.registered for bot in self._bots):  # noqa: ASYNC110  # time starts when all bots are ready
+            await asyncio.sleep(POLL_SECONDS)
         client = self._people()
         await self._fate()
         self._heal()
@@ -194,13 +196,13 @@ class Driver:
                 ("Evaluator", self.scenario.evaluators),
             ):
                 for number in range(1, fleet.count + 1):
-                    bot = Remote(type_, number)
+                    bot = RemoteBot(type_, number)
                     role = cast(Any, f"bot:{type_.lower()}")
                     bot.key = (await client.create_key(role, bot=bot.name)).key or ""
                     self._bots.append(bot)
 
     def _people(self) -> TaskClient:
-        """Those of the other levels, who speak over real connections."""
+        """Start the people of the other levels on real connections. Return the client."""
         desk = _RealSdkCalls(self)
         self.env = Environment(
             self.scenario,
@@ -220,25 +222,25 @@ class Driver:
         return client
 
     async def _follow(self) -> None:
-        """Hear all that happens, from the first event on, over broken connections."""
+        """Follow the feed from the first event on, across broken connections."""
         calls = self.client_of(WATCHER)
         lives = self.server.lives
         async for event in calls.events(follow=True):
-            self.history.heard.append((event.kind, event.data["audit_id"], event.data["task_id"]))
+            self.history.received.append((event.kind, event.data["audit_id"], event.data["task_id"]))
             if self.server.lives != lives:
                 lives = self.server.lives
                 reached("the feed was followed on after the orchestrator had died")
 
     def client_of(self, name: str) -> SdkClient:
-        transport = WireTransport(self.server.url, Host(self.wall.loop, name), Clerk(name, self.history.note))
+        transport = WireTransport(self.server.url, Host(self.wall.loop, name), AnswerRecorder(name, self.history.note))
         chance = Chance(self.case.seed, f"sdk/{name}")
         return SdkClient(self.server.url, self._keys[name], transport=transport, chance=chance)
 
     # ---- the orchestrator ------------------------------------------------------------------------------------------
 
     async def _fate(self) -> None:
-        """Moment by moment: what happens to the orchestrator. A moment is half of a lease's life; how long it takes to
-        start again is not counted, so that a slow machine meets the same."""
+        """Inject the faults of the orchestrator, moment by moment. A moment is half of a lease's TTL. Restart time is
+        not counted, so that a slow machine gets the same faults."""
         moment = self.scenario.bounds.lease_seconds / 2
         ways = (("orch.crash", self._crash), ("orch.pause", self._pause), ("orch.upgrade", self._upgrade))
         for _ in range(math.ceil(self.scenario.hours * 3600 / moment)):
@@ -273,7 +275,7 @@ class Driver:
         self.server.signal(signal.SIGCONT)
 
     async def _dead(self, why: str, down: float) -> None:
-        """Nobody writes now: look at everything, then start another on what is there."""
+        """The orchestrator is dead, so nothing writes: check the store, then start a new orchestrator on it."""
         self._trace("crash", "orchestrator", why)
         self._look(audit=False)
         if self._between is not None:
@@ -285,8 +287,8 @@ class Driver:
     def _look(self, *, audit: bool) -> None:
         assert self._store is not None
         for bot in self._bots:
-            for body in bot.bodies:
-                self._hear(body)
+            for process in bot.processes:
+                self._read_lines(process)
         with self._store:  # one view of all tables
             self.model.read(self._store)
             self.history.check()
@@ -294,34 +296,34 @@ class Driver:
 
     # ---- bots ------------------------------------------------------------------------------------------------------
 
-    async def _build_nest(self) -> None:
+    async def _start_fork_server(self) -> None:
         with files.append(self.folder / "nest.log") as log:
-            self._nest = await asyncio.create_subprocess_exec(
+            self._fork_server = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "swarmkeeper.sim.process.bot"),
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=log,
                 env=environment(),
             )
-        assert self._nest.stdout is not None
-        self._start(self._births(self._nest.stdout))
+        assert self._fork_server.stdout is not None
+        self._start(self._watch_fork_server(self._fork_server.stdout))
 
-    async def _births(self, told: asyncio.StreamReader) -> None:
-        """Which processes come and go."""
-        while line := await told.readline():
+    async def _watch_fork_server(self, feed: asyncio.StreamReader) -> None:
+        """Record which processes start and end."""
+        while line := await feed.readline():
             ((kind, value),) = json.loads(line).items()
             for bot in self._bots:
-                for body in bot.bodies:
-                    if kind == "born" and str(body.orders) == value[0]:
-                        body.pid = value[1]
-                    elif kind == "ended" and body.pid == value[0]:
-                        body.code = value[1]
+                for process in bot.processes:
+                    if kind == "born" and str(process.orders) == value[0]:
+                        process.pid = value[1]
+                    elif kind == "ended" and process.pid == value[0]:
+                        process.code = value[1]
         self.model.broken("0.fault", "-", "the nest of the bots is gone")
 
-    def _start_bot(self, bot: Remote) -> None:
+    def _start_bot(self, bot: RemoteBot) -> None:
         bot.runs += 1
         orders = self.folder / f"{bot.name}-{bot.runs}.json"
-        who = Orders(
+        content = Orders(
             case=cases.to_json(self.case),
             type=bot.type,
             number=bot.number,
@@ -333,44 +335,44 @@ class Driver:
             healed=str(self._healed),
             struck=tuple(bot.struck),
         )
-        files.write(orders, msgspec.json.encode(who))
-        bot.bodies.append(Body(bot, orders))
-        assert self._nest is not None
-        assert self._nest.stdin is not None
-        self._nest.stdin.write(os.fsencode(orders) + b"\n")
+        files.write(orders, msgspec.json.encode(content))
+        bot.processes.append(RemoteProcess(bot, orders))
+        assert self._fork_server is not None
+        assert self._fork_server.stdin is not None
+        self._fork_server.stdin.write(os.fsencode(orders) + b"\n")
 
-    async def _listen(self) -> None:
-        """Hear what bots write, and do for them what they cannot do themselves."""
+    async def _poll_processes(self) -> None:
+        """Read the bots' lines, and continue or restart bots that have stopped or ended."""
         while True:
-            await asyncio.sleep(LISTEN_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
             for bot in self._bots:
-                for body in list(bot.bodies):
-                    self._hear(body)
-                    if body.code is not None:
-                        bot.bodies.remove(body)
-                        self.ended_as(bot, body)
+                for process in list(bot.processes):
+                    self._read_lines(process)
+                    if process.code is not None:
+                        bot.processes.remove(process)
+                        self.ended_as(bot, process)
             child = self.server.child
             if child is not None and child.returncode is not None:
                 why = f"it ended by itself, with {child.returncode}: {self.server.tail()}"
                 self.model.broken("0.engine", "orchestrator", why)
 
-    def _hear(self, body: Body) -> None:
-        lines = body.orders.with_suffix(".lines")
+    def _read_lines(self, process: RemoteProcess) -> None:
+        lines = process.orders.with_suffix(".lines")
         if not lines.exists():
             return
         with lines.open("rb") as file:
-            file.seek(body.read)
+            file.seek(process.read)
             new = file.read()
         whole = new[: new.rfind(b"\n") + 1]
-        body.read += len(whole)
+        process.read += len(whole)
         for line in whole.splitlines():
             ((kind, value),) = json.loads(line).items()
-            self._heard(body.bot, body, kind, value)
+            self._handle_line(process.bot, process, kind, value)
 
-    def _heard(self, bot: Remote, body: Body, kind: str, value: Any) -> None:
+    def _handle_line(self, bot: RemoteBot, process: RemoteProcess, kind: str, value: Any) -> None:
         match kind:
             case "answered":
-                bot.there = True
+                bot.registered = True
                 self.history.note(Answered(**value))
             case "reached":
                 reached(value)
@@ -380,38 +382,38 @@ class Driver:
                 if what == "fault":
                     bot.struck.append(text)
             case "freeze":
-                self._start(self._thaw(body, value))
+                self._start(self._thaw(process, value))
             case "gone":
-                body.down, body.expected = value["down"], True
+                process.down, process.expected = value["down"], True
                 reached("a bot vanished" if value["vanish"] else "a bot was killed with -9")
                 if value["vanish"]:
-                    body.down = None
+                    process.down = None
                     self._start(self._again(bot, value["down"]))
             case "replace":
                 reached("a bot was replaced while it lived")
-                body.expected = True
-                body.signal(signal.SIGTERM)
+                process.expected = True
+                process.signal(signal.SIGTERM)
                 self._start(self._again(bot, 0.0))
             case _:
                 raise AssertionError(f"no bot writes {kind}")
 
-    async def _thaw(self, body: Body, seconds: float) -> None:
+    async def _thaw(self, process: RemoteProcess, seconds: float) -> None:
         ends = self.wall.now + round(seconds * SECOND)
         while self.wall.now < ends and not self.faults.healed:  # noqa: ASYNC110  # healing has no event
-            await asyncio.sleep(LISTEN_SECONDS)
-        body.signal(signal.SIGCONT)
+            await asyncio.sleep(POLL_SECONDS)
+        process.signal(signal.SIGCONT)
         reached("a bot stood still, and went on")
 
-    async def _again(self, bot: Remote, seconds: float) -> None:
+    async def _again(self, bot: RemoteBot, seconds: float) -> None:
         await asyncio.sleep(seconds)
         self._start_bot(bot)
 
-    def ended_as(self, bot: Remote, body: Body) -> None:
-        if not body.expected:
-            said = body.orders.with_suffix(".log").read_text(encoding="utf-8", errors="replace")[-2000:]
-            self.model.broken("0.lost-exception", bot.name, f"it ended with {body.code}: {said}")
-        elif body.down is not None:
-            self._start(self._again(bot, body.down))
+    def ended_as(self, bot: RemoteBot, process: RemoteProcess) -> None:
+        if not process.expected:
+            log = process.orders.with_suffix(".log").read_text(encoding="utf-8", errors="replace")[-2000:]
+            self.model.broken("0.lost-exception", bot.name, f"it ended with {process.code}: {log}")
+        elif process.down is not None:
+            self._start(self._again(bot, process.down))
 
     # ---- the end ---------------------------------------------------------------------------------------------------
 
@@ -422,12 +424,12 @@ class Driver:
         self.env.ended.set()
 
     async def _settle(self, client: TaskClient) -> None:
-        """Nothing goes wrong any more: all that was acknowledged ends, and nothing is left over."""
+        """Faults have stopped: every acknowledged task must end, and no lease may be left."""
         assert self._store is not None
         ends = self.wall.now + round(self.scenario.heal_hours * 3600 * SECOND)
         while True:
             with self._store:
-                titles, leases = open_things(self._store)
+                titles, leases = open_tasks_and_leases(self._store)
             if not (titles or leases or client.under_way):
                 return
             if self.wall.now >= ends:
@@ -437,49 +439,49 @@ class Driver:
             await asyncio.sleep(0.5)
 
     async def _end(self) -> None:
-        """The last look at everything, when nobody does anything any more."""
+        """Check everything a last time, once all work has ended."""
         assert self._store is not None
-        await self._all_heard()
+        await self._wait_for_feed()
         for bot in self._bots:
-            for body in bot.bodies:
-                body.expected, body.down = True, None
-                body.signal(signal.SIGKILL)  # also one that stands still
+            for process in bot.processes:
+                process.expected, process.down = True, None
+                process.signal(signal.SIGKILL)  # also those that are stopped
         self.server.signal(signal.SIGTERM)
         if code := await self.server.gone():
             self.model.broken("0.engine", "orchestrator", f"told to stop, it ended with {code}: {self.server.tail()}")
         self._look(audit=True)
-        if len(self.history.heard) < len(self.model.told):
-            words = self.model.told[len(self.history.heard)]
+        if len(self.history.received) < len(self.model.feed):
+            words = self.model.feed[len(self.history.received)]
             self.model.broken("5.feed", self.model.title(words[2]), f"{words[0]} was never heard by who follows")
         for title in self.model.open_tasks()[:1]:
             self.model.broken("7.liveness", title, "it has not ended")
         for line in self.server.faults()[:1]:
             self.model.broken("0.fault", "orchestrator", line)
 
-    async def _all_heard(self) -> None:
-        """The number of events stands still by now."""
+    async def _wait_for_feed(self) -> None:
+        """Wait until the follower has received all events. No new ones are expected."""
         assert self._store is not None
-        ends = self.wall.now + round(HEAR_SECONDS_MAX * SECOND)
+        ends = self.wall.now + round(FEED_SECONDS_MAX * SECOND)
         while self.wall.now < ends:
             ((count,),) = self._store.execute("SELECT count(*) FROM event").fetchall()
-            if len(self.history.heard) >= int(str(count)):
+            if len(self.history.received) >= int(str(count)):
                 return
-            await asyncio.sleep(LISTEN_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
-    async def _clear_away(self) -> None:
+    async def _clean_up(self) -> None:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        if self._nest is not None and self._nest.stdin is not None:
-            self._nest.stdin.close()  # it takes all bots with it
-            await self._nest.wait()
+        if self._fork_server is not None and self._fork_server.stdin is not None:
+            self._fork_server.stdin.close()  # it kills all bots when its stdin ends
+            await self._fork_server.wait()
         if self.server.child is not None and self.server.child.returncode is None:
             self.server.signal(signal.SIGKILL)
             await self.server.gone()
         if self._store is not None:
             self._store.close()
 
-    # ---- small things ----------------------------------------------------------------------------------------------
+    # ---- background tasks and the trace ----------------------------------------------------------------------------
 
     def _start(self, work: Any) -> None:
         task = asyncio.create_task(work)
@@ -501,8 +503,8 @@ class Driver:
 
 class _RealSdkCalls(SdkCalls):
     def __init__(self, driver: Driver) -> None:
-        nowhere: Any = None  # no simulated network lies between
-        super().__init__(nowhere, driver.model, nowhere, driver.scenario, driver.choice, nowhere)
+        nothing: Any = None  # there is no simulated network
+        super().__init__(nothing, driver.model, nothing, driver.scenario, driver.choice, nothing)
         self._driver = driver
 
     async def _edge(self, source: str) -> SdkEdge:

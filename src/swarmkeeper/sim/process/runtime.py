@@ -1,7 +1,7 @@
-"""What the driver of a run of level process (run.py) and its bots (bot.py) share: wall time, its pace, faults, and
-transports that write down each answer.
+"""Shared code of the driver (run.py) and the bots (bot.py) of level process: wall time, pace, faults, and transports
+that record each answer.
 
-Nothing here is deterministic: the machine schedules processes. Choices are drawn by name, as at the other levels.
+Timing is not deterministic, because the machine schedules processes. Choices are drawn by name, as at other levels.
 """
 
 from __future__ import annotations
@@ -25,24 +25,25 @@ from swarmkeeper.sim.oracle.http_answers import HttpModel, HttpRequest, kind_of,
 from swarmkeeper.sim.play.http.http_edge import HttpEdge, SimTransport
 from swarmkeeper.sim.play.scenarios import Bounds, Fleet, Scenario
 
-# A scenario is played so many times as fast as it says: a lease of 30 s lives for 3, an hour takes six minutes.
+# Speed-up of a scenario: a lease of 30 s has a TTL of 3 s, an hour takes six minutes.
 PACE = 10
 # Bots beat once a second at most. A shorter lease would run out whenever the machine is busy.
 LEASE_SECONDS_MIN = 2.0
-# How much likelier each fault is than at the other levels, by family: a run of wall time has few minutes, and what
-# would come once in hours has to come within seconds. There are many attempts in them, so for bots it is less.
-BOLD: Mapping[str, float] = {"orch": 60, "bot": 6, "human": 2, "provider": 6}
-# What has no counterpart here: no network lies between, disks are real, an answer may take its seven days.
-ELSEWHERE = frozenset({"human.after_expiry", "orch.clock_jump", "orch.skew"})
+# How much likelier each fault is than at the other levels, by family. A run lasts only minutes of wall time, so a fault
+# that strikes once in hours must strike within seconds. Faults of bots are per attempt, and attempts are many.
+CHANCE_FACTORS: Mapping[str, float] = {"orch": 60, "bot": 6, "human": 2, "provider": 6}
+# Faults without a counterpart here: clocks are real, and an answer may take its seven days. Faults of the network and
+# of the store have no factor above: there is no simulated network, and disks are real.
+UNSUPPORTED = frozenset({"human.after_expiry", "orch.clock_jump", "orch.skew"})
 
 
-def here(kind: str) -> bool:
-    """Whether faults of this kind are there for real processes."""
-    return kind.partition(".")[0] in BOLD and kind not in ELSEWHERE
+def is_supported(kind: str) -> bool:
+    """Whether faults of this kind can strike real processes."""
+    return kind.partition(".")[0] in CHANCE_FACTORS and kind not in UNSUPPORTED
 
 
-def hurried(scenario: Scenario) -> Scenario:
-    """The same scenario at the pace of real processes: every duration shorter, arrivals as much denser."""
+def sped_up(scenario: Scenario) -> Scenario:
+    """Return the scenario sped up by `PACE`: durations are shorter, and tasks arrive more often."""
 
     def fleet(of: Fleet) -> Fleet:
         durations = tuple(one / PACE for one in of.durations)
@@ -65,17 +66,17 @@ def hurried(scenario: Scenario) -> Scenario:
             schedule_to_start_seconds=bounds.schedule_to_start_seconds / PACE,
             answer_seconds=bounds.answer_seconds / PACE,
         ),
-        faults=tuple(kind for kind in scenario.faults if here(kind)),
+        faults=tuple(kind for kind in scenario.faults if is_supported(kind)),
     )
 
 
 class Wall:
-    """Wall time and the real loop, as far as hosts, traces and the model need a loop. Made within the run."""
+    """Wall time and the real loop, with the interface that hosts, traces and the model need. Create it in the loop."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._begun = self._loop.time()
-        self.over = asyncio.Event()  # something is broken: there is no need to go on
+        self.over = asyncio.Event()  # set at the first violation
 
     @property
     def now(self) -> int:
@@ -84,7 +85,7 @@ class Wall:
 
     @property
     def loop(self) -> VirtualLoop:
-        """Itself, for those who were written for virtual time; they use nothing of a loop that is not here."""
+        """This object as a `VirtualLoop`, for code that uses only the methods defined here."""
         return cast(VirtualLoop, self)
 
     def create_task(self, work: Coroutine[Any, Any, Any], **options: Any) -> asyncio.Task[Any]:
@@ -99,7 +100,7 @@ class Wall:
 
 
 class ProcessFaults(Faults):
-    """Faults of this level. Those of a bot end once the file `healed` is there."""
+    """Faults of this level. They stop once the file `healed` exists."""
 
     def __init__(
         self,
@@ -113,30 +114,30 @@ class ProcessFaults(Faults):
     ) -> None:
         super().__init__(choice, trace, kinds=scenario.faults, only=only)
         self._healed = healed
-        for name in struck_before:  # in earlier lives of the same bot: what struck once does not strike again
+        for name in struck_before:  # in earlier processes of this bot: a fault strikes once
             named, _, n = name.rpartition("#")
             self._met[named] = max(int(n), self._met.get(named, 0))
 
     def _drawn(self, kinds: Any) -> dict[str, float]:
         drawn = super()._drawn(kinds)
-        return {kind: min(0.9, chance * BOLD[kind.partition(".")[0]]) for kind, chance in drawn.items()}
+        return {kind: min(0.9, chance * CHANCE_FACTORS[kind.partition(".")[0]]) for kind, chance in drawn.items()}
 
     def strike(self, kind: str, place: str) -> Fault | None:
-        assert kind in KINDS, kind
+        assert kind in KINDS, f"unknown kind of fault: {kind}"
         if not self.healed and self._healed.exists():
             self.heal()
-        return super().strike(kind, place) if here(kind) else None
+        return super().strike(kind, place) if is_supported(kind) else None
 
 
-# ---- what is answered ------------------------------------------------------------------------------------------------
+# ---- answers ---------------------------------------------------------------------------------------------------------
 
-# What the check of an answer looks at; all else, above all what bots made, is not kept.
+# Fields that the checks of answers read. Others, above all the output of bots, are not kept.
 _KEPT = frozenset({"id", "title", "status", "bot_id", "lease_id", "leases", "results", "accepted", "directive"})
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """One request and its answer, as far as they are checked."""
+    """One request and its answer, reduced to the checked fields."""
 
     by: str
     method: str
@@ -145,56 +146,60 @@ class Answered:
     status: int
     answer: Json
     etag: str
-    before: int  # the highest version of the task in question that its reader had been shown before
+    before: int  # the highest version of the task that this reader had seen before
 
 
-def _slim(value: Json) -> Json:
+def _checked_fields(value: Json) -> Json:
     if isinstance(value, dict):
-        return {name: _slim(one) for name, one in value.items() if name in _KEPT}
-    return [_slim(one) for one in value] if isinstance(value, list) else value
+        return {name: _checked_fields(one) for name, one in value.items() if name in _KEPT}
+    return [_checked_fields(one) for one in value] if isinstance(value, list) else value
 
 
-class Clerk:
-    """Writes down what one party was answered, in the order in which it came."""
+class AnswerRecorder:
+    """Records the answers that one participant received, in order."""
 
     def __init__(self, by: str, note: Callable[[Answered], None]) -> None:
         self._by, self._note = by, note
-        self._shown: dict[str, int] = {}  # by task: the highest version
+        self._shown: dict[str, int] = {}  # task -> highest version shown
 
-    def before(self, asked: HttpRequest) -> int:
-        return self._shown.get(segment(asked.bare, 2), 0) if kind_of(asked) == "look" else 0
+    def before(self, request: HttpRequest) -> int:
+        return self._shown.get(segment(request.bare, 2), 0) if kind_of(request) == "look" else 0
 
-    def answered(self, asked: HttpRequest, answer: Response, before: int) -> None:
-        kind, good = kind_of(asked), answer.status in (200, 201)
+    def answered(self, request: HttpRequest, answer: Response, before: int) -> None:
+        kind, good = kind_of(request), answer.status in (200, 201)
         if not kind and answer.status < 500:
             return
         etag = answer.headers.get("etag", "")
-        told = _slim(json.loads(answer.body)) if good and answer.body else {}
+        content = _checked_fields(json.loads(answer.body)) if good and answer.body else {}
         if kind == "look" and good:
-            task = segment(asked.bare, 2)
+            task = segment(request.bare, 2)
             self._shown[task] = max(self._shown.get(task, 0), int(etag.strip('"')))
-        sent = _slim(asked.json) if good else {}
-        self._note(Answered(self._by, asked.method, asked.path, sent, answer.status, told, etag, before))
+        sent = _checked_fields(request.json) if good else {}
+        self._note(Answered(self._by, request.method, request.path, sent, answer.status, content, etag, before))
 
 
 class WireTransport(SimTransport):
-    """Fulfils `sdk.transport.Transport`: the SDK's own, over a real connection, with what a simulated bot does to its
-    requests (a lease that no heartbeat tells of, a report sent twice), and a clerk who listens."""
+    """Implements `sdk.transport.Transport` by the SDK's own transport over a real connection. Adds the faults of a
+    simulated bot (muted leases, reports sent twice), and records answers."""
 
-    def __init__(self, url: str, host: Host, clerk: Clerk) -> None:
-        nowhere: Any = None  # no simulated network carries these
+    def __init__(self, url: str, host: Host, recorder: AnswerRecorder) -> None:
+        no_network: Any = None  # there is no simulated network
         super().__init__(
-            cast("Network[HttpEdge]", nowhere), cast(HttpModel, nowhere), host, source=host.name, connection=host.name
+            cast("Network[HttpEdge]", no_network),
+            cast(HttpModel, no_network),
+            host,
+            source=host.name,
+            connection=host.name,
         )
-        self._http, self._clerk = HttpTransport(url), clerk
+        self._http, self._recorder = HttpTransport(url), recorder
 
-    def _called(self, asked: HttpRequest) -> str:
+    def _request_name(self, request: HttpRequest) -> str:
         return ""
 
-    async def _send(self, asked: HttpRequest, what: str, timeout: float) -> Response:
-        before = self._clerk.before(asked)
-        answer = await self._http.request(asked.method, asked.path, asked.headers, asked.body, timeout)
-        self._clerk.answered(asked, answer, before)
+    async def _send(self, request: HttpRequest, what: str, timeout: float) -> Response:
+        before = self._recorder.before(request)
+        answer = await self._http.request(request.method, request.path, request.headers, request.body, timeout)
+        self._recorder.answered(request, answer, before)
         return answer
 
     @asynccontextmanager

@@ -1,6 +1,4 @@
-"""The orchestrator of level process: a process, started as an operator starts it, signalled, killed, and started
-anew.
-"""
+"""Process of the orchestrator at level process. It is started as an operator does, signalled, killed and restarted."""
 
 from __future__ import annotations
 
@@ -19,12 +17,12 @@ from swarmkeeper import files
 from swarmkeeper.sim.play.scenarios import Scenario
 
 SERVE = (sys.executable, "-m", "swarmkeeper.cli", "serve")
-BOOT_SECONDS_MAX = 120.0  # on a machine that has much else to do
+BOOT_SECONDS_MAX = 120.0  # enough for a busy machine
 STOP_SECONDS_MAX = 30.0
 
 
 class Server:
-    """The orchestrator's process: the very one that holds the store, so that a signal hits nobody else."""
+    """The orchestrator's process. It is the one that holds the store, so that signals reach no other process."""
 
     def __init__(self, program: Sequence[str], folder: Path, scenario: Scenario) -> None:
         self.store = folder / "swarm.db"
@@ -41,7 +39,7 @@ class Server:
         )
 
     async def first_key(self) -> str:
-        """As an operator makes it, before anything runs."""
+        """Create an admin key by the command line, before the server starts."""
         made = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "swarmkeeper.cli", "key", "create", "--store", f"sqlite:///{self.store}"),
             *("--role", "admin", "--json"),
@@ -49,9 +47,9 @@ class Server:
             stderr=DEVNULL,
             env=self._env,
         )
-        said, _ = await made.communicate()
-        assert made.returncode == 0, "the first key is made by the command line"
-        return str(json.loads(said)["key"])
+        output, _ = await made.communicate()
+        assert made.returncode == 0, "`key create` failed"
+        return str(json.loads(output)["key"])
 
     async def start(self) -> None:
         self.lives += 1
@@ -76,7 +74,11 @@ class Server:
         self.child.send_signal(number)
 
     async def gone(self) -> int:
-        """Wait for its end; its exit code."""
+        """Wait for the process to end and return its exit code.
+
+        Raises:
+            TimeoutError: it did not end within `STOP_SECONDS_MAX`, and was killed.
+        """
         assert self.child is not None
         child, self.child = self.child, None
         try:
@@ -91,14 +93,14 @@ class Server:
         return self.log.read_text(encoding="utf-8", errors="replace")[-2000:] if self.log.exists() else ""
 
     def faults(self) -> list[str]:
-        """What it logged of its own failures."""
+        """Return its log lines of level error."""
         if not self.log.exists():
             return []
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return [one for one in lines if '"level": "error"' in one]
+        return [line for line in lines if '"level": "error"' in line]
 
 
 def environment(**settings: object) -> dict[str, str]:
-    """This process's, without settings of its own."""
+    """Return this process's environment with only the given settings of swarmkeeper."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SWARMKEEPER_")}
     return kept | {f"SWARMKEEPER_{name.upper()}": str(value) for name, value in settings.items()}

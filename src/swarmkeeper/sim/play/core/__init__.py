@@ -1,1 +1,1 @@
-"""Level core: the edge that calls the engine without HTTP, and bots and intruders who use it."""
+"""Level core: the edge that calls the engine without HTTP, and the bots and intruders that use it."""

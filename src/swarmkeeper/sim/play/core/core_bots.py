@@ -1,4 +1,4 @@
-"""Bots of level core: they claim, beat and report by commands, as the SDK does over HTTP. See bots.py for behaviour."""
+"""Bots of level core: they claim, heartbeat and report by commands, as the SDK does over HTTP. Behaviour: bots.py."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ from swarmkeeper.sim.play.scenarios import Fleet
 
 _T = TypeVar("_T")
 
-REPORT_SECONDS = 20.0  # of patience with an answer
+REPORT_SECONDS = 20.0  # timeout of a report
 
 
 @dataclass(slots=True)
 class BotLease:
     lease: LeaseSeen
     work: asyncio.Task[None] | None = None
-    mute: bool = False  # no heartbeat for it
+    mute: bool = False  # send no heartbeat for it
     progress: int = 0
 
 
@@ -78,7 +78,7 @@ class CoreBot(SimBot):
 
 
 class CoreBotProcess:
-    """One process, which is also the edge of its own attempts (`BotEdge`)."""
+    """One process of a bot. It is also the edge of its own attempts (`BotEdge`)."""
 
     def __init__(self, bot: CoreBot, host: Host, number: int) -> None:
         self.bot, self.host, self.number = bot, host, number
@@ -88,7 +88,7 @@ class CoreBotProcess:
         self._changed = asyncio.Event()
 
     def superseded(self) -> None:
-        """It sees so before it claims again."""
+        """Do nothing: `_claim_while_current` checks this before each claim."""
 
     async def run(self) -> None:
         bot = self.bot
@@ -99,10 +99,10 @@ class CoreBotProcess:
         self.host.start(self._beat_forever())
         await self._claim_while_current()
 
-    # ---- claiming --------------------------------------------------------------------------------------------------
+    # ---- claims ----------------------------------------------------------------------------------------------------
 
     async def _claim_while_current(self) -> None:
-        """Until another process has this one's name; what is held by then is worked on."""
+        """Claim work until another process takes the bot's name. Work on current leases continues after that."""
         wait = self.bot.env.scenario.poll_seconds
         n = 0
         while self.bot.process is self:
@@ -112,7 +112,7 @@ class CoreBotProcess:
                 await self._changed.wait()
                 continue
             n += 1
-            # Half of those that were restarted ask for what their last process may have got.
+            # Half of the restarted processes repeat the first claim of the previous process, which may have got leases.
             again = self.number > 1 and n == 1 and self.bot.env.choice.hit(0.5, "again", self.name)
             known_as = self.bot.known_as
             claim_id = f"{known_as}/{self.number - 1}/1" if again else f"{known_as}/{self.number}/{n}"
@@ -131,35 +131,36 @@ class CoreBotProcess:
 
     def _take(self, leases: tuple[LeaseSeen, ...]) -> bool:
         for lease in leases:
-            if lease.lease_id not in self._held and all(lease.lease_id != one.lease_id for one in self._behaviour.past):
+            ended = [past.lease_id for past in self._behaviour.past]
+            if lease.lease_id not in self._held and lease.lease_id not in ended:
                 held = self._held[lease.lease_id] = BotLease(lease)
                 held.work = self.host.spawn(self._work(held))
         self._changed.set()
         return bool(leases)
 
-    # ---- beating ---------------------------------------------------------------------------------------------------
+    # ---- heartbeats ------------------------------------------------------------------------------------------------
 
     async def _beat_forever(self) -> None:
         while True:
-            heard = [held for held in self._held.values() if not held.mute]
-            if heard:
-                await self._beat(heard)
+            unmuted = [held for held in self._held.values() if not held.mute]
+            if unmuted:
+                await self._beat(unmuted)
             self._changed.clear()
-            every = min((held.lease.ttl for held in heard), default=0) / SECOND / 3
+            every = min((held.lease.ttl for held in unmuted), default=0) / SECOND / 3
             if not every:
                 await self._changed.wait()
                 continue
             try:
                 async with asyncio.timeout(every):
                     known = set(self._held)
-                    while known >= set(self._held):  # one that is new is told of at once
+                    while known >= set(self._held):  # a new lease gets a heartbeat at once
                         self._changed.clear()
                         await self._changed.wait()
             except TimeoutError:
                 pass
 
-    async def _beat(self, heard: list[BotLease]) -> None:
-        for held in heard:
+    async def _beat(self, unmuted: list[BotLease]) -> None:
+        for held in unmuted:
             held.progress += 1
         heartbeats = tuple(
             commands.LeaseHeartbeat(
@@ -167,17 +168,17 @@ class CoreBotProcess:
                 progress={"done": held.progress} if held.progress % 4 == 0 else None,
                 checkpoint=canonical({"at": held.progress}) if held.progress % 8 == 0 else None,
             )
-            for held in heard
+            for held in unmuted
         )
         beat = commands.Heartbeat(by=self.bot.by, bot=self.bot.id, heartbeats=heartbeats)
         try:
             beaten = await self.bot.once(f"beat.{self.number}", lambda edge, call: edge.beat(call, beat))
         except (SwarmkeeperError, NoAnswer):
             return
-        for one in beaten.directives:
-            known = self._held.get(one.lease_id)
-            if known is not None and one.directive != "continue":
-                reached(f"a bot heard `{one.directive}`")
+        for answer in beaten.directives:
+            known = self._held.get(answer.lease_id)
+            if known is not None and answer.directive != "continue":
+                reached(f"a bot heard `{answer.directive}`")
                 if known.work is not None:
                     known.work.cancel()
                 self._over(known)
@@ -187,7 +188,7 @@ class CoreBotProcess:
             self._behaviour.ended(held.lease)
         self._changed.set()
 
-    # ---- working ---------------------------------------------------------------------------------------------------
+    # ---- work ------------------------------------------------------------------------------------------------------
 
     async def _work(self, held: BotLease) -> None:
         lease = held.lease
@@ -207,8 +208,10 @@ class CoreBotProcess:
             if self.host.alive:
                 self._over(held)
 
-    async def _ask(self, lease: LeaseSeen, asked: Question) -> None:
-        question = commands.Ask(by=self.bot.by, lease_id=lease.lease_id, question=asked.text, choices=asked.choices)
+    async def _ask(self, lease: LeaseSeen, question_content: Question) -> None:
+        question = commands.Ask(
+            by=self.bot.by, lease_id=lease.lease_id, question=question_content.text, choices=question_content.choices
+        )
         await self.bot.ask(f"ask.{lease.label}", lambda edge, call: edge.do(call, question))
 
     # ---- as the edge of an attempt ---------------------------------------------------------------------------------
@@ -221,12 +224,12 @@ class CoreBotProcess:
             held.mute = True
 
     def answers(self, lease: LeaseSeen) -> None:
-        """Whether the report is sent twice is drawn once it has been sent."""
+        """Do nothing: `_report` draws whether the report is sent twice."""
 
     async def send(self, lease: LeaseSeen, content: Content, *, under: LeaseSeen | None = None) -> None:
         await self._send_refused(lease, self._command(under or lease, content))
 
-    # ---- reporting -------------------------------------------------------------------------------------------------
+    # ---- reports ---------------------------------------------------------------------------------------------------
 
     async def _report(self, lease: LeaseSeen, result: Result) -> None:
         env, bot = self.bot.env, self.bot
@@ -247,7 +250,7 @@ class CoreBotProcess:
         await self._send_refused(lease, report)
 
     async def _send_refused(self, lease: LeaseSeen, report: commands.Report) -> None:
-        """Send what will, or may, be refused; the lease lives on."""
+        """Send a report that may be refused; the lease continues then."""
         try:
             await self.bot.ask(
                 f"report.{lease.label}", lambda edge, call: edge.report(call, report), seconds=REPORT_SECONDS
@@ -276,7 +279,7 @@ class CoreBotProcess:
 
 
 def _parts_of(content: Content) -> tuple[Json, dict[str, Any]]:
-    """Return what a bot would send, and the fields of the command that the HTTP edge would make of it."""
+    """Return the content as a bot sends it, and the command's fields as the HTTP routes derive them."""
     match content:
         case FailureContent(kind, words, retry_after):
             wait = round(retry_after * SECOND) if kind == "rate_limited" else None

@@ -1,7 +1,7 @@
-"""The edge of level core: what bots and people ask of the orchestrator without HTTP.
+"""The edge of level core: carries out requests of bots and people without HTTP.
 
-It does what the routes do and no more: it hands commands to the engine, keeps a poll while its bot is there, and
-answers with plain values of that moment.
+Like the routes, it passes commands to the engine, keeps a poll while its bot is connected, and answers with plain
+snapshots.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LOOK_AGAIN_SECONDS = 0.05  # as in http/hot.py
 
 
 class CoreEdge:
-    """Each call takes the network's `Call` first. An answer is checked against what is committed before it is given."""
+    """Requests to the engine; each takes the network's `Call` first. Answers are checked before they are given."""
 
     def __init__(self, engine: Engine, store: Store, entropy: NamedEntropy, model: Model) -> None:
         self._engine, self._store, self._entropy, self._model = engine, store, entropy, model
@@ -86,7 +86,7 @@ class CoreEdge:
             raise answer
         if isinstance(answer, BaseException):
             raise answer
-        assert isinstance(answer, Reported), "a report that was not refused"
+        assert isinstance(answer, Reported), "the report was not accepted"
         if answer.replayed:
             reached("a report was answered as before")
         self._model.answered(report, answer)
@@ -102,21 +102,21 @@ class CoreEdge:
         return TaskSeen(task, found[0]["status"], found[0]["outcome"], found[0]["holds"])
 
     async def approvals(self, call: Call, by: Principal) -> list[ApprovalSeen]:
-        asked = {"tenant": by.tenant, "after": "", "state": "open", "limit": 100}
-        found = await self._store.read("approvals_page", asked)
+        page = {"tenant": by.tenant, "after": "", "state": "open", "limit": 100}
+        found = await self._store.read("approvals_page", page)
         if self._model.isolation is not None:
-            self._model.isolation.told(by.tenant, (row["id"] for row in found), "a list of approvals")
+            self._model.isolation.sent(by.tenant, (row["id"] for row in found), "a list of approvals")
         return [ApprovalSeen(**{name: row[name] for name in ApprovalSeen.__slots__}) for row in found]
 
     async def _leases(self, granted: Iterable[Granted]) -> tuple[LeaseSeen, ...]:
-        return tuple([await self._lease(one) for one in granted])
+        return tuple([await self._lease(grant) for grant in granted])
 
     async def _lease(self, granted: Granted) -> LeaseSeen:
         lease, item, task = granted.lease, granted.item, granted.of_task
         seen = LeaseSeen.of(lease, item, task.title)
         if item.kind is not Kind.REVIEW or item.subject is not None:
             return seen
-        # All of them, not only what has a result: an evaluator may also want what was skipped or failed.
+        # All subtasks, not only those with a result: a verdict may also target skipped or failed ones.
         wanted = {"task": task.id, "kind": Kind.EXECUTE}
         judged: Sequence[dict[str, Any]] = await self._store.read("graph_nodes", wanted)
         values = {name: getattr(seen, name) for name in LeaseSeen.__slots__}

@@ -1,4 +1,4 @@
-"""What an intruder can try at level core: every command that names something."""
+"""The calls of an intruder at level core: every command that takes an id."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from swarmkeeper.sim.play.intruder import Ids, intruder_name
 
 
 class CoreIntruderEdge(Party[CoreEdge]):
-    """Asks with the keys of its own tenant, and as its bot."""
+    """Calls with keys of the intruder's own tenant, and as its bot."""
 
     def __init__(self, env: Environment, tenant: int, bot: CoreBot) -> None:
         id_ = tenant_id(tenant)

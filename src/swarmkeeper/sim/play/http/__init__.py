@@ -1,1 +1,1 @@
-"""Level http: the whole HTTP application as the edge, and bots, people and intruders who reach it through the SDK."""
+"""Level http: the whole HTTP application as the edge, and bots, people and intruders that reach it over HTTP."""

@@ -1,7 +1,7 @@
-"""The edge of level http: the real HTTP application, called in memory on the orchestrator's host, and the transport by
-which the SDK reaches it. The simulated network decides, request by request, what goes wrong on the way.
+"""The edge of level http: the real HTTP application, called in memory on the orchestrator's host, and the transport of
+the SDK to it. The simulated network injects faults into each request.
 
-`AnswerChecks` (oracle/http_answers.py) holds each answer against what is committed.
+`AnswerChecks` (oracle/http_answers.py) compares each answer with the committed state.
 """
 
 from __future__ import annotations
@@ -30,41 +30,41 @@ Application = Callable[
     [MutableMapping[str, Any], Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
 ]
 
-# The name of a request in names of faults, where the caller knows better than the path.
-CALLED: contextvars.ContextVar[str] = contextvars.ContextVar("swarmkeeper_sim_called", default="")
+# Name of the current request for names of faults, if the caller sets one; else it is made from the path.
+REQUEST_NAME: contextvars.ContextVar[str] = contextvars.ContextVar("swarmkeeper_sim_called", default="")
 
 
 class Pipe:
-    """An answer that goes on, on its way: pieces, then its end or None where the connection broke."""
+    """A streamed answer in flight: pieces, then an empty piece at its end, or None if the connection broke."""
 
     def __init__(self, network: Network[HttpEdge], call: Call) -> None:
         self._network, self._call = network, call
         self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._under_way: deque[bytes] = deque()  # one connection keeps the order, also where moments do not
+        self._in_flight: deque[bytes] = deque()  # keeps the order of pieces that arrive at the same time
         self.broken = False
         self.status, self.headers = 0, dict[str, str]()
-        self.begun = asyncio.Event()  # there is a status, or there will be none
+        self.begun = asyncio.Event()  # the status is known, or the application ended without one
 
     def put(self, piece: bytes) -> None:
-        """Send a piece; an empty one is the end."""
+        """Send a piece; an empty piece ends the stream."""
         if self.broken:
             return
-        self._under_way.append(piece)
+        self._in_flight.append(piece)
         if not self._network.piece(self._call, self._arrive):
             reached("a connection broke in the middle of a stream")
             self.cut()
 
     def _arrive(self) -> None:
-        self._pieces.put_nowait(self._under_way.popleft())
+        self._pieces.put_nowait(self._in_flight.popleft())
 
     def cut(self) -> None:
-        """The connection is gone, for both sides."""
+        """Break the connection, for both sides."""
         self.broken = True
         self._call.gone.set()
         self._pieces.put_nowait(None)
 
     def leave(self) -> None:
-        """Its listener does, whether it was at its end or not."""
+        """The reader closes the connection, at the end of the stream or before."""
         self.broken = True
         self._network.leave(self._call)
 
@@ -83,7 +83,7 @@ class Pipe:
 
 
 class HttpEdge:
-    """What stands behind the network at this level."""
+    """Carries out the network's requests by calling the application."""
 
     def __init__(self, app: Application, model: HttpModel, network: Network[HttpEdge], host: Host) -> None:
         self._app, self._network, self._host = app, network, host
@@ -91,29 +91,29 @@ class HttpEdge:
         self._pipes: list[Pipe] = []
 
     def gone(self) -> None:
-        """Its process is: connections break."""
+        """The process is gone: its connections break."""
         for pipe in self._pipes:
             pipe.cut()
 
-    async def follow(self, call: Call, asked: HttpRequest) -> Pipe:
-        """Carry out a request whose answer goes on; what is there of it when it begins."""
+    async def follow(self, call: Call, request: HttpRequest) -> Pipe:
+        """Carry out a request with a streamed answer. Return its pipe once the answer has begun."""
         pipe = Pipe(self._network, call)
-        self._pipes = [one for one in self._pipes if not one.broken]
+        self._pipes = [open_pipe for open_pipe in self._pipes if not open_pipe.broken]
         self._pipes.append(pipe)
-        self._host.start(self._flow(call, asked, pipe))
+        self._host.start(self._flow(call, request, pipe))
         await pipe.begun.wait()
         if not pipe.status and call.gone.is_set():
             raise ClientGone
         if not pipe.status:
             raise RuntimeError("the application ended without an answer")
         if call.reply is None:
-            call.gone.set()  # nobody is at the other end of a request that came twice
+            call.gone.set()  # a duplicated request has no reader
         return pipe
 
-    async def _flow(self, call: Call, asked: HttpRequest, pipe: Pipe) -> None:
+    async def _flow(self, call: Call, request: HttpRequest, pipe: Pipe) -> None:
         async def send(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                pipe.status, pipe.headers = message["status"], _names(message)
+                pipe.status, pipe.headers = message["status"], _headers_of(message)
                 pipe.begun.set()
                 return
             if piece := message.get("body", b""):
@@ -121,52 +121,52 @@ class HttpEdge:
             if not message.get("more_body", False):
                 pipe.put(b"")
 
-        await self._app(_scope(asked), _hearing(call, asked), send)
-        pipe.begun.set()  # or it never will
+        await self._app(_scope(request), _receiver(call, request), send)
+        pipe.begun.set()  # in case the application sent no status
 
-    async def ask(self, call: Call, asked: HttpRequest) -> Response:
-        """Carry out one request, as a server does: the application hears when its caller is gone."""
-        before = self._checks.before(asked)
-        said = await self._said(call, asked)
-        if said is None:
+    async def ask(self, call: Call, request: HttpRequest) -> Response:
+        """Carry out one request as a server does: the application is notified when its caller disconnects."""
+        before = self._checks.before(request)
+        answer = await self._run_app(call, request)
+        if answer is None:
             if call.gone.is_set():
                 raise ClientGone
             raise RuntimeError("the application ended without an answer")
-        self._checks.answered(asked, said, before)
-        return said
+        self._checks.answered(request, answer, before)
+        return answer
 
-    async def _said(self, call: Call, asked: HttpRequest) -> Response | None:
+    async def _run_app(self, call: Call, request: HttpRequest) -> Response | None:
         over = False
         status, headers, chunks = 0, dict[str, str](), list[bytes]()
 
         async def send(message: MutableMapping[str, Any]) -> None:
             nonlocal status, headers, over
             if message["type"] == "http.response.start":
-                status, headers = message["status"], _names(message)
+                status, headers = message["status"], _headers_of(message)
             elif message["type"] == "http.response.body":
                 chunks.append(message.get("body", b""))
                 over = not message.get("more_body", False)
 
         try:
-            await self._app(_scope(asked), _hearing(call, asked), send)
+            await self._app(_scope(request), _receiver(call, request), send)
         except StoreUnavailable as error:
             raise RuntimeError("trouble of the store left the application") from error
         return Response(status, headers, b"".join(chunks)) if over else None
 
 
-def _names(message: Mapping[str, Any]) -> dict[str, str]:
-    return {name.decode("latin-1").lower(): one.decode("latin-1") for name, one in message["headers"]}
+def _headers_of(message: Mapping[str, Any]) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in message["headers"]}
 
 
-def _hearing(call: Call, asked: HttpRequest) -> Callable[[], Awaitable[MutableMapping[str, Any]]]:
-    """What an application hears of its caller: the request, and when nobody is there any more."""
-    said = False
+def _receiver(call: Call, request: HttpRequest) -> Callable[[], Awaitable[MutableMapping[str, Any]]]:
+    """Return the ASGI `receive` function: the request first, then the disconnect."""
+    answer = False
 
     async def receive() -> MutableMapping[str, Any]:
-        nonlocal said
-        if not said:
-            said = True
-            return {"type": "http.request", "body": asked.body or b"", "more_body": False}
+        nonlocal answer
+        if not answer:
+            answer = True
+            return {"type": "http.request", "body": request.body or b"", "more_body": False}
         await call.gone.wait()
         return {"type": "http.disconnect"}
 
@@ -180,7 +180,7 @@ def _unreachable() -> Unreachable:
 def scope_of(
     method: str, path: str, headers: Mapping[str, str], body: bytes | None, *, client: str = "127.0.0.1"
 ) -> MutableMapping[str, Any]:
-    """What a server tells an application of a request."""
+    """Return the ASGI scope of a request."""
     parts = urlsplit(path)
     sent = {"host": "swarmkeeper", **{name.lower(): value for name, value in headers.items()}}
     if body is not None:
@@ -202,77 +202,77 @@ def scope_of(
     }
 
 
-def _scope(asked: HttpRequest) -> MutableMapping[str, Any]:
-    return scope_of(asked.method, asked.path, asked.headers, asked.body)
+def _scope(request: HttpRequest) -> MutableMapping[str, Any]:
+    return scope_of(request.method, request.path, request.headers, request.body)
 
 
 class SimTransport:
-    """Fulfils `sdk.transport.Transport`: one process's way to the orchestrator, through the simulated network."""
+    """Implements `sdk.transport.Transport` for one process, over the simulated network."""
 
     def __init__(
         self, network: Network[HttpEdge], model: HttpModel, host: Host, *, source: str, connection: str, number: int = 1
     ) -> None:
         self._network, self._model, self._host = network, model, host
         self._source, self._connection, self._number = source, connection, number
-        self.muted: set[str] = set()  # leases of which no heartbeat may tell
-        self.again: dict[str, tuple[Fault, float]] = {}  # leases whose report is sent twice, and by what to measure
+        self.muted: set[str] = set()  # ids of leases to leave out of heartbeats
+        self.again: dict[str, tuple[Fault, float]] = {}  # leases whose report is sent twice: fault, base of its delay
 
     async def request(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout: float
     ) -> Response:
-        asked = HttpRequest(method, path, headers, body)
-        if self.muted and kind_of(asked) == "beat":
-            asked = self._without_muted(asked)
-        what = CALLED.get() or self._called(asked)
-        self._send_again(asked, what, timeout)
-        return await self._send(asked, what, timeout)
+        request = HttpRequest(method, path, headers, body)
+        if self.muted and kind_of(request) == "beat":
+            request = self._without_muted(request)
+        what = REQUEST_NAME.get() or self._request_name(request)
+        self._send_again(request, what, timeout)
+        return await self._send(request, what, timeout)
 
-    async def _send(self, asked: HttpRequest, what: str, timeout: float) -> Response:
+    async def _send(self, request: HttpRequest, what: str, timeout: float) -> Response:
         try:
             return await self._network.call(
                 self._source,
                 what,
-                lambda edge, call: edge.ask(call, asked),
+                lambda edge, call: edge.ask(call, request),
                 seconds=timeout,
                 connection=self._connection,
             )
         except NoAnswer:
             raise _unreachable() from None
 
-    def _called(self, asked: HttpRequest) -> str:
-        """`report.t7/a`: as level core calls the same request."""
-        match kind_of(asked):
+    def _request_name(self, request: HttpRequest) -> str:
+        """Name a request as level core does: `report.t7/a`."""
+        match kind_of(request):
             case "register" | "lease" | "beat" as kind:
                 return f"{kind}.{self._number}"
             case "report":
-                return f"report.{self._model.label_of(asked.json['lease_id'])}"
+                return f"report.{self._model.label_of(request.json['lease_id'])}"
             case "reports":
-                return f"report.{self._model.label_of(asked.json['results'][0]['lease_id'])}"
+                return f"report.{self._model.label_of(request.json['results'][0]['lease_id'])}"
             case "lease_ends":
-                lease_id, _, verb = segment(asked.bare, 2).partition(":")
+                lease_id, _, verb = segment(request.bare, 2).partition(":")
                 return f"{verb}.{self._model.label_of(lease_id)}"
             case _:
-                return f"fetch.{self._model.title(segment(asked.bare, 2))}"
+                return f"fetch.{self._model.title(segment(request.bare, 2))}"
 
-    def _without_muted(self, asked: HttpRequest) -> HttpRequest:
-        """What is muted is not told of. A heartbeat that has nothing to tell is an empty one: the bot lives."""
-        told = asked.json
-        kept = [one for one in told["leases"] if one["lease_id"] not in self.muted]
-        return replace(asked, body=json.dumps({**told, "leases": kept}).encode())
+    def _without_muted(self, request: HttpRequest) -> HttpRequest:
+        """Leave muted leases out of a heartbeat. If none is left, it is sent empty: the bot itself is alive."""
+        body = request.json
+        kept = [lease for lease in body["leases"] if lease["lease_id"] not in self.muted]
+        return replace(request, body=json.dumps({**body, "leases": kept}).encode())
 
-    def _send_again(self, asked: HttpRequest, what: str, timeout: float) -> None:
-        if not self.again or kind_of(asked) not in ("report", "reports"):
+    def _send_again(self, request: HttpRequest, what: str, timeout: float) -> None:
+        if not self.again or kind_of(request) not in ("report", "reports"):
             return
-        sent = [asked.json] if kind_of(asked) == "report" else asked.json["results"]
-        for one in sent:
-            if found := self.again.pop(one["lease_id"], None):
+        sent = [request.json] if kind_of(request) == "report" else request.json["results"]
+        for report in sent:
+            if found := self.again.pop(report["lease_id"], None):
                 fault, base = found
-                self._host.start(self._later(asked, what, timeout, fault.amount(base)))
+                self._host.start(self._later(request, what, timeout, fault.amount(base)))
 
-    async def _later(self, asked: HttpRequest, what: str, timeout: float, seconds: float) -> None:
+    async def _later(self, request: HttpRequest, what: str, timeout: float, seconds: float) -> None:
         await asyncio.sleep(seconds)
         try:
-            answer = await self._send(asked, what, timeout)
+            answer = await self._send(request, what, timeout)
         except Unreachable:
             return
         reached(f"a report that was sent again was answered with {answer.status}")
@@ -281,12 +281,12 @@ class SimTransport:
     async def stream(
         self, method: str, path: str, headers: Mapping[str, str], timeout: float
     ) -> AsyncIterator[Streamed]:
-        asked = HttpRequest(method, path, headers, None)
+        request = HttpRequest(method, path, headers, None)
         try:
             pipe = await self._network.call(
                 self._source,
-                CALLED.get() or f"follow.{self._number}",
-                lambda edge, call: edge.follow(call, asked),
+                REQUEST_NAME.get() or f"follow.{self._number}",
+                lambda edge, call: edge.follow(call, request),
                 seconds=timeout,
                 connection=self._connection,
             )

@@ -1,4 +1,4 @@
-"""What an intruder can try at level http: every call that names something, past the SDK, which would not make it."""
+"""The calls of an intruder at level http: every call that takes an id. Direct HTTP, as the SDK would not make them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from swarmkeeper.sim.kernel.network import Network
 from swarmkeeper.sim.oracle.http_answers import HttpModel
 from swarmkeeper.sim.oracle.tenant_isolation import named, tenant_id
 from swarmkeeper.sim.play.host import Environment
-from swarmkeeper.sim.play.http.http_edge import CALLED, HttpEdge, SimTransport
+from swarmkeeper.sim.play.http.http_edge import REQUEST_NAME, HttpEdge, SimTransport
 from swarmkeeper.sim.play.http.sdk_bots import KeyOf, SdkBot
 from swarmkeeper.sim.play.intruder import Ids, intruder_name
 
-SECONDS = 10.0  # of patience
+SECONDS = 10.0  # timeout of a call
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    role: str  # whose key it comes with
+    role: str  # the role whose key is used
     method: str
     path: str
     body: Any = None
@@ -63,7 +63,7 @@ TRIES: Mapping[str, Try] = {
 
 
 class HttpIntruderEdge:
-    """Asks with the keys of its own tenant, and as its bot."""
+    """Calls with keys of the intruder's own tenant, and as its bot."""
 
     def __init__(
         self, env: Environment, network: Network[HttpEdge], model: HttpModel, key_of: KeyOf, tenant: int, bot: SdkBot
@@ -83,13 +83,13 @@ class HttpIntruderEdge:
         names = {**ids, "own": self._bot.id}
         path = Template(wanted.path).substitute(names)
         body = None if wanted.body is None else Template(json.dumps(wanted.body)).substitute(names).encode()
-        CALLED.set(what)
+        REQUEST_NAME.set(what)
         try:
             said = await self._transport.request(wanted.method, path, headers, body, SECONDS)
         except Unreachable:
             return None
         finally:
-            CALLED.set("")
+            REQUEST_NAME.set("")
         if said.status in (429, 503):
             return None
         if said.status < 400:

@@ -1,6 +1,6 @@
-"""Bots of level http: real bots of the SDK, run by its runner, whose code behaves by chance (bots.py) or is a user's.
+"""Bots of level http: real SDK bots, run by its runner. Their code is random (bots.py) or a user's own.
 
-What the SDK itself does (claims, beats, reports, tries again) is left to it.
+The SDK itself claims, sends heartbeats, reports and retries.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ from swarmkeeper.sim.user_code import TROUBLE, UserCodeFails
 from swarmkeeper.wire.requests import SubTask, TaskDefinition
 
 KeyOf = Callable[[str], Awaitable[str]]
-# A bot that was replaced finishes what it holds, however long that takes.
+# A replaced bot finishes its leases, without a time limit.
 DRAIN_SECONDS = 1e6
 
 
 @dataclass(frozen=True, slots=True)
 class UserBotPart:
-    """A bot of the user's own: its name in the run, and what makes it for each of its processes (user_bots.py)."""
+    """A user's own bot: its name in the run, and the function that makes it for each process (user_bots.py)."""
 
     name: str
     make: Callable[[SdkBotProcess], BaseBot]
@@ -82,7 +82,7 @@ class SdkBot(SimBot):
 
 
 class SdkBotProcess:
-    """One process, which is also the edge of its own attempts (`BotEdge`)."""
+    """One process of a bot. It is also the edge of its own attempts (`BotEdge`)."""
 
     def __init__(self, bot: SdkBot, host: Host, number: int) -> None:
         self.bot, self.host, self.number = bot, host, number
@@ -93,7 +93,7 @@ class SdkBotProcess:
             bot.network, bot.model, host, source=bot.name, connection=self.name, number=number
         )
         self._client: Client | None = None
-        self._contexts: dict[str, Context] = {}  # of attempts that go on, by lease
+        self._contexts: dict[str, Context] = {}  # of current attempts, by lease
 
     def superseded(self) -> None:
         self.stop.set()
@@ -114,8 +114,8 @@ class SdkBotProcess:
     async def _serve(self, bot: BaseBot, client: Client) -> None:
         await serve([bot], client, stop=self.stop, drain_seconds=DRAIN_SECONDS)
 
-    def heard(self, kind: str, fields: Mapping[str, Any]) -> None:
-        """Take in what the SDK tells its bot's author."""
+    def on_sdk_event(self, kind: str, fields: Mapping[str, Any]) -> None:
+        """Handle an event that the SDK passes to the bot's `on_event`."""
         if kind == "registered":
             self.bot.id = fields["bot_id"]
         elif kind in ("lost", "cancelled", "refused", "trouble"):
@@ -133,7 +133,7 @@ class SdkBotProcess:
             self._behaviour.ended(lease)
 
     async def around(self, context: Context, work: Callable[[], Awaitable[object]]) -> object:
-        """An attempt of a bot of the user's own, and what happens to it on the way."""
+        """Run an attempt of a user's own bot, with faults of its process and its requests."""
         lease = self.bot.model.leased[context.lease_id]
         faults, bounds = self.bot.env.faults, self.bot.env.scenario.bounds
         place = self._behaviour.place(lease)
@@ -177,14 +177,14 @@ class SdkBotProcess:
         self._transport.muted.add(lease.lease_id)
 
     def answers(self, lease: LeaseSeen) -> None:
-        """The SDK sends the report, so whether it goes out twice is drawn here, for the transport to do."""
+        """Draw whether the report is sent twice. The SDK sends it, so the transport repeats it."""
         env = self.bot.env
         if fault := env.faults.strike("bot.duplicate", self._behaviour.place(lease)):
             self._transport.again[lease.lease_id] = (fault, env.scenario.bounds.lease_seconds)
 
     async def send(self, lease: LeaseSeen, content: Content, *, under: LeaseSeen | None = None) -> None:
-        """Send it past the runner, which would not."""
-        assert self._client is not None, "a process that works has registered"
+        """Send a report directly, because the runner would not send it."""
+        assert self._client is not None, "the process has not registered"
         to = under or lease
         body = {"bot_id": self.bot.id, "lease_id": to.lease_id, "status": "succeeded", **_body_of(content)}
         try:
@@ -196,7 +196,7 @@ class SdkBotProcess:
 
 
 def _answer_of(answer: bots.Answer, context: Context) -> Answer:
-    """Return what a bot's author would."""
+    """Convert to the SDK's answer types, as a bot's author uses them."""
     if isinstance(answer, GiveBack):
         return Later(0 if answer.seconds is None else round(answer.seconds) + 1)
     if isinstance(answer, Question):
@@ -216,7 +216,7 @@ def _answer_of(answer: bots.Answer, context: Context) -> Answer:
         case VerdictContent("reject", score, reasons):
             return Reject(list(reasons), score=score)
         case VerdictContent(_, score, reasons, targets, added):
-            feedback = {str(one["subtask"]): str(one["feedback"]) for one in targets}
+            feedback = {str(target["subtask"]): str(target["feedback"]) for target in targets}
             return Rework(feedback, list(reasons), score=score, subtasks=list(added or ()))
 
 
@@ -234,18 +234,18 @@ def _body_of(content: Content) -> dict[str, Json]:
             raise AssertionError("failures are answers of the bot's own code")
 
 
-# ---- what an author writes -----------------------------------------------------------------------------------------
+# ---- bot classes ---------------------------------------------------------------------------------------------------
 
 
 class _ChanceBot(BaseBot):
     def __init__(self, process: SdkBotProcess) -> None:
         self.process = process
         self.skills = process.bot.skills
-        self.instance = ""  # not this machine's: a run depends on nothing but code and seed
+        self.instance = ""  # not the machine's name: a run depends only on code and seed
         self.capacity = process.bot.fleet.capacity
 
     def on_event(self, kind: str, fields: Mapping[str, Any]) -> None:
-        self.process.heard(kind, fields)
+        self.process.on_sdk_event(kind, fields)
 
 
 class _Planner(_ChanceBot, PlannerBot):

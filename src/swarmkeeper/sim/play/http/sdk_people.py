@@ -1,7 +1,7 @@
-"""The people of level http (people.py) speak through real clients of the SDK. `SdkEdge` turns each of their commands
-into the call that a person's program would make; `SdkCalls` stands where they have the network at level core.
+"""People of level http (people.py) on real SDK clients. `SdkEdge` turns each of their commands into the SDK call that a
+person's program would make. `SdkCalls` takes the place of the network of level core.
 
-Here is also `FeedFollower`, who hears the feed of events.
+`FeedFollower` follows the feed of events.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from swarmkeeper.sim.kernel.network import Call, Network, NoAnswer
 from swarmkeeper.sim.oracle.http_answers import HttpModel
 from swarmkeeper.sim.oracle.seen import ApprovalSeen, TaskSeen
 from swarmkeeper.sim.oracle.tenant_isolation import named, tenant_id
-from swarmkeeper.sim.play.http.http_edge import CALLED, HttpEdge, SimTransport
+from swarmkeeper.sim.play.http.http_edge import REQUEST_NAME, HttpEdge, SimTransport
 from swarmkeeper.sim.play.http.sdk_bots import KeyOf
 from swarmkeeper.sim.play.scenarios import Scenario, submission_of
 
@@ -33,12 +33,12 @@ _T = TypeVar("_T")
 WATCHER = "auditor"
 
 _CODES: Mapping[str, type[SwarmkeeperError]] = {
-    one.code: one for one in vars(errors).values() if isinstance(one, type) and hasattr(one, "code")
+    error.code: error for error in vars(errors).values() if isinstance(error, type) and hasattr(error, "code")
 }
 
 
 class SdkCalls:
-    """The way of people to the orchestrator, in the place of the network: what they ask goes through the SDK."""
+    """Implements `Calls` for people: their requests go through the SDK."""
 
     def __init__(
         self,
@@ -56,9 +56,9 @@ class SdkCalls:
     async def call(
         self, source: str, what: str, ask: Callable[[Any, Call], Awaitable[_T]], *, seconds: float, connection: str = ""
     ) -> _T:
-        """As `Network.call`; the SDK has a patience of its own, in the place of `seconds`."""
+        """Same as `Network.call`, but the SDK's own timeouts apply instead of `seconds`."""
         edge = await self._edge(source)
-        CALLED.set(what)
+        REQUEST_NAME.set(what)
         try:
             return await ask(edge, Call(0, source, f"{source}:{what}", None))
         except Unreachable:
@@ -66,7 +66,7 @@ class SdkCalls:
         except ApiError as error:
             raise _CODES[error.code](error.detail, retry_after=error.retry_after) from None
         finally:
-            CALLED.set("")
+            REQUEST_NAME.set("")
 
     def drop(self, connection: str) -> None:
         self._network.drop(connection)
@@ -82,7 +82,7 @@ class SdkCalls:
 
 
 class FeedFollower:
-    """Follows the feed of all that happens, and hears each event once, in order, whatever breaks on the way."""
+    """Follows the feed of all events, and checks that it receives each one once, in order, despite broken connections."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class FeedFollower:
         self.host = host
         self.tenant = tenant_id(tenant)
         self._name = named(self.tenant, WATCHER)
-        self.heard = 0  # so many events
+        self.received = 0  # number of events
         self._network, self._model, self._choice, self._key_of = network, model, choice, key_of
 
     async def run(self) -> None:
@@ -106,24 +106,24 @@ class FeedFollower:
         chance = Chance(self._choice.seed, f"sdk/{name}")
         client = Client("http://swarmkeeper", key, transport=transport, chance=chance)
         async for event in client.events(follow=True):
-            heard = (event.kind, event.data["audit_id"], event.data["task_id"])
+            seen = (event.kind, event.data["audit_id"], event.data["task_id"])
             if model.isolation is not None:
-                model.isolation.told(self.tenant, (one for one in heard if one), "the feed")
-            all_told = model.told_to[self.tenant]
-            told = all_told[self.heard] if self.heard < len(all_told) else None
-            if heard != told:
+                model.isolation.sent(self.tenant, (word for word in seen if word), "the feed")
+            events = model.feed_events[self.tenant]
+            expected = events[self.received] if self.received < len(events) else None
+            if seen != expected:
                 about = model.title(event.data["task_id"])
-                model.broken("5.feed", about, f"{heard} is heard as number {self.heard + 1}, told was {told}")
-            self.heard += 1
+                model.broken("5.feed", about, f"{seen} is heard as number {self.received + 1}, told was {expected}")
+            self.received += 1
 
     def missed(self, before: int) -> bool:
-        """Whether something that was told before a moment has not been heard."""
-        told_at = self._model.told_at[self.tenant]
-        return self.heard < len(told_at) and told_at[self.heard] < before
+        """Whether an event that was committed before this loop time has not been received."""
+        feed_times = self._model.feed_times[self.tenant]
+        return self.received < len(feed_times) and feed_times[self.received] < before
 
 
 class SdkEdge:
-    """Fulfils `PeopleEdge` by calls of the SDK."""
+    """Implements `PeopleEdge` by calls of the SDK."""
 
     def __init__(self, client: Client, scenario: Scenario, choice: NamedChoice) -> None:
         self._client, self._scenario, self._choice = client, scenario, choice
@@ -154,7 +154,7 @@ class SdkEdge:
             case commands.Decide():
                 await self._decide(command)
             case _:
-                raise AssertionError(f"nobody says {type(command).__name__} here")
+                raise AssertionError(f"no person sends {type(command).__name__}")
         return None
 
     async def _submit(self, command: commands.Submit) -> str:
@@ -172,7 +172,7 @@ class SdkEdge:
         if wanted.subtasks is not None:
             fields["subtasks"] = wanted.subtasks
         fields |= self._scenario.task or {}
-        assert command.idempotency is not None, "clients give one"
+        assert command.idempotency is not None, "clients always send an idempotency key"
         return (await self._client.submit(fields, idempotency_key=command.idempotency[0])).id
 
     async def _decide(self, command: commands.Decide) -> None:

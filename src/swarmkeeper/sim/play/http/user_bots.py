@@ -1,6 +1,5 @@
-"""Users' own bots in a run: their code runs as it is. What happens to their processes, and to what they send, is
-drawn as for the bots that behave by chance (`SdkBotProcess.around`). Garbage and secrets are never sent in their
-name.
+"""Users' own bots in a run. Their code runs unchanged. Faults of their processes and requests are drawn as for random
+bots (`SdkBotProcess.around`), but no garbage and no secrets are sent in their name.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from swarmkeeper.sim.play.http.sdk_bots import SdkBotProcess
 
 
 def among_faults(bot: BaseBot, process: SdkBotProcess, path: str) -> BaseBot:
-    """The same bot; its code goes through what the process meets. It goes by the name that it has in the run."""
+    """Wrap the bot's code in the faults of its process, and give it its name in the run. Return the same bot."""
     code, on_event = bot.code(), bot.on_event
     with_context, plain = takes_context(code), not inspect.iscoroutinefunction(code)
 
@@ -26,7 +25,7 @@ def among_faults(bot: BaseBot, process: SdkBotProcess, path: str) -> BaseBot:
         user_code.PLAYED.set(process.bot.name)
         arguments = (given, context) if with_context else (given,)
         try:
-            if plain:  # a thread in earnest, which virtual loops have none of
+            if plain:  # in production it runs in a thread, which a virtual loop does not have
                 answer = await asyncio.get_running_loop().run_in_executor(None, lambda: code(*arguments))
             else:
                 answer = code(*arguments)
@@ -38,12 +37,12 @@ def among_faults(bot: BaseBot, process: SdkBotProcess, path: str) -> BaseBot:
     async def attempt(given: object, context: Context) -> object:
         return await process.around(context, lambda: work(given, context))
 
-    def heard(kind: str, fields: Mapping[str, Any]) -> None:
-        process.heard(kind, fields)
+    def on_sdk_event(kind: str, fields: Mapping[str, Any]) -> None:
+        process.on_sdk_event(kind, fields)
         on_event(kind, fields)
 
     bot.name = process.bot.known_as
-    bot.instance = bot.instance or ""  # not this machine's: a run depends on nothing but code and seed
-    bot.code = lambda: attempt  # type: ignore[method-assign]  # of this instance alone, which nobody else has
-    bot.on_event = heard  # type: ignore[method-assign]  # of this instance alone, too
+    bot.instance = bot.instance or ""  # not the machine's name: a run depends only on code and seed
+    bot.code = lambda: attempt  # type: ignore[method-assign]  # only of this instance, which is not shared
+    bot.on_event = on_sdk_event  # type: ignore[method-assign]  # only of this instance, too
     return bot
