@@ -1,7 +1,7 @@
-"""What a run plays: who takes part, what comes in, how bots and people behave, the bounds of the system. Plain values
-alone, so that a scenario can stand in a file; chances are between 0 and 1, durations in seconds.
+"""Scenarios: participants, arrivals, behaviour of bots and people, and bounds of the system. All are plain values, so
+that a scenario can be a file. Chances are between 0 and 1, durations in seconds.
 
-`plan_of` and `submission_of` turn them into one task's content, drawn from the task's name.
+`plan_of` and `submission_of` draw the content of one task from its name.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from swarmkeeper.sim.kernel.named_choice import NamedChoice
 
 SKILLS = ("python", "web", "text")
 
-# How often a bot whose item is given back, or waits for an answer, does so once more when it comes to a bot again.
+# Chance that an item that was given back (or waited for an answer) is given back (or asks) again at the next attempt.
 AGAIN, ASKS_AGAIN = 0.7, 0.5
 
-WHENS = ("success", "success", "done", "failure")  # of edges, by chance
+WHENS = ("success", "success", "done", "failure")  # conditions of edges, each as likely
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Of the system; what is not named keeps its default."""
+    """Bounds of the system. Other bounds keep their defaults."""
 
     lease_seconds: float = 30
     timeout_seconds: float = 300
@@ -52,23 +52,23 @@ class Fleet:
     count: int
     capacity: int = 1
     work_seconds: float = 30  # mean of one attempt
-    durations: tuple[float, ...] = ()  # of one attempt, each as likely; in place of the mean, where there are any
-    tokens: int = 100  # that one attempt uses
-    retryable: float = 0.0  # how often an attempt fails, by class
+    durations: tuple[float, ...] = ()  # of one attempt, each as likely; replaces the mean
+    tokens: int = 100  # used by one attempt
+    retryable: float = 0.0  # this and the following: weights relative to 1 for success
     not_retryable: float = 0.0
     rate_limited: float = 0.0
     released: float = 0.0  # given back at once
     deferred: float = 0.0  # given back for a while
-    asks: float = 0.0  # a person is asked
-    unsound: float = 0.0  # a plan or verdict that breaks rules, mended when it is refused
+    asks: float = 0.0  # asks a person
+    unsound: float = 0.0  # chance of a plan or verdict that breaks rules; corrected after it is refused
 
     def seconds(self, choice: NamedChoice, *key: object) -> float:
-        """Of one attempt."""
+        """Draw the duration of one attempt, in seconds."""
         return choice.pick(self.durations, *key) if self.durations else choice.waiting(self.work_seconds, *key)
 
     def outcome(self, choice: NamedChoice, *key: object) -> str:
-        """What comes of one attempt."""
-        may_be = (
+        """Draw the outcome of one attempt."""
+        outcomes = (
             ("done", 1.0),
             ("retryable", self.retryable),
             ("not_retryable", self.not_retryable),
@@ -77,47 +77,47 @@ class Fleet:
             ("deferred", self.deferred),
             ("asks", self.asks),
         )
-        return choice.weighted(may_be, *key)
+        return choice.weighted(outcomes, *key)
 
 
 @dataclass(frozen=True, slots=True)
 class People:
-    cancel: float = 0.05  # of the tasks, at some time
+    cancel: float = 0.05  # share of tasks
     pause: float = 0.05
     patch: float = 0.05
-    retry: float = 0.4  # of the failed
-    archive: float = 0.3  # of the failed
+    retry: float = 0.4  # share of failed tasks
+    archive: float = 0.3  # share of failed tasks
     tell: float = 0.03
-    drain: float = 0.02  # of the bots, each ten minutes
-    decide_seconds: float = 60  # mean of what an approver takes
+    drain: float = 0.02  # share of bots, every ten minutes
+    decide_seconds: float = 60  # mean time to a decision
     approve: float = 0.85
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
     name: str
-    tenants: int = 1  # each with clients, people and bots of its own, as many as stand here
+    tenants: int = 1  # each has its own clients, people and fleets, of the sizes given here
     tasks_per_hour: float = 20
-    tasks_max: int | None = None  # no more come then
+    tasks_max: int | None = None  # no more tasks arrive then
     hours: float = 6
-    heal_hours: float = 8  # in which everything must end once nothing goes wrong any more
+    heal_hours: float = 8  # in which everything must end after faults have stopped
     planned_by_client: float = 0.4
     shapes: Mapping[str, float] = field(
         default_factory=lambda: {"one": 2, "chain": 3, "fan": 2, "join": 3, "cleanup": 2, "free": 2}
     )
-    size: int = 5  # about so many subtasks
-    sizes: Mapping[str, float] = field(default_factory=dict)  # just so many, by weight; in place of `size`
-    skilled: float = 0.6  # so many subtasks require a skill
+    size: int = 5  # approximate number of subtasks
+    sizes: Mapping[str, float] = field(default_factory=dict)  # exact numbers, by weight; replaces `size`
+    skilled: float = 0.6  # share of subtasks that require a skill
     evaluation: Mapping[str, float] = field(default_factory=lambda: {"final": 4, "each": 2, "none": 3})
     quorums: Mapping[str, float] = field(default_factory=lambda: {"1/1": 5, "2/3": 2, "1/2": 1, "2/2": 1})
     approvals: Mapping[str, float] = field(default_factory=lambda: {"none": 7, "plan": 1, "final": 1, "rounds": 1})
-    deadline: float = 0.15  # so many tasks have one
+    deadline: float = 0.15  # share of tasks with a deadline
     deadline_seconds: float = 1800
     max_rounds: int = 2
     verdicts: Mapping[str, float] = field(default_factory=lambda: {"accept": 7, "rework": 2, "reject": 0.6})
-    continues: float = 0.15  # subtasks whose failure does not matter
-    skills: tuple[str, ...] = SKILLS  # that there are; the first two bots of a type have all of them
-    task: Mapping[str, Any] | None = None  # what every task is, beside what is drawn; over HTTP alone
+    continues: float = 0.15  # share of subtasks whose failure does not matter
+    skills: tuple[str, ...] = SKILLS  # all skills; the first two bots of a type have all of them
+    task: Mapping[str, Any] | None = None  # further fields of every task; only over HTTP
     planners: Fleet = Fleet(2, 1, 20, retryable=0.05, rate_limited=0.02, unsound=0.08, asks=0.02)
     executors: Fleet = Fleet(
         3, 2, 120, retryable=0.06, not_retryable=0.01, rate_limited=0.03, released=0.02, deferred=0.02, asks=0.02
@@ -141,12 +141,12 @@ _GOLDEN = Scenario(
     people=People(cancel=0.15, pause=0.2, patch=0.2, retry=0.8, archive=0.5),
 )
 
-# `standard` is what a run plays when nothing else is said; `golden` is short, for what is tried at every commit of it.
+# `standard` is the default; `golden` is short, for tests that try a fault at each of its commits.
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType({one.name: one for one in (Scenario("standard"), _GOLDEN)})
 
 
 def skills_of(scenario: Scenario, number: int) -> tuple[str, ...]:
-    """What a bot of this number can do. The first ones can do all, so that everything finds a taker."""
+    """Return the skills of the bot of this number. The first two have all, so that every item can be taken."""
     skills = scenario.skills
     return skills if number <= 2 or not skills else (skills[number % len(skills)],)
 
@@ -183,7 +183,7 @@ def submission_of(scenario: Scenario, choice: NamedChoice, title: str) -> Submis
 
 
 def plan_of(scenario: Scenario, choice: NamedChoice, title: str) -> list[dict[str, Json]]:
-    """A sound plan in the shape of the API."""
+    """Draw a valid plan, as in the API."""
     shape = choice.weighted(list(scenario.shapes.items()), "shape", title)
     if scenario.sizes:
         n = int(choice.weighted(list(scenario.sizes.items()), "size", title))
@@ -201,7 +201,7 @@ def plan_of(scenario: Scenario, choice: NamedChoice, title: str) -> list[dict[st
     elif shape == "join":
         parents = [*([] for _ in keys[:-1]), list(keys[:-1])]
     elif shape == "flat":
-        pass  # nothing waits for anything
+        pass  # no dependencies
     elif shape == "cleanup":
         parents = [[], *([key] for key in keys[:-1])]
         parents[-1] = [{"key": keys[-2], "when": choice.pick(("done", "failure"), "when", title)}]
@@ -216,17 +216,17 @@ def plan_of(scenario: Scenario, choice: NamedChoice, title: str) -> list[dict[st
 
 
 def rework_of(choice: NamedChoice, judged: Sequence[str], *key: object) -> tuple[dict[str, str], list[dict[str, Json]]]:
-    """What a verdict of rework asks for: targets with their feedback, and subtasks to be added; one, both or none."""
+    """Draw the content of a rework verdict: targets with feedback, and subtasks to add. Each may be empty."""
     targets: list[str] = []
     if judged and choice.hit(0.7, "targets", *key):
-        one_alone = choice.hit(0.4, "alone", *key)
-        targets = [choice.pick(judged, "target", *key)] if one_alone else []
-        targets = targets or [one for one in judged if choice.hit(0.5, "target", *key, one)]
+        single = choice.hit(0.4, "alone", *key)
+        targets = [choice.pick(judged, "target", *key)] if single else []
+        targets = targets or [subtask for subtask in judged if choice.hit(0.5, "target", *key, subtask)]
     added: list[dict[str, Json]] = []
     for number in range(1, 3) if judged and choice.hit(0.35, "added", *key) else ():
         parent, when = choice.pick(judged, "parent", *key, number), choice.pick(WHENS, "when", *key, number)
         before = [] if choice.hit(0.3, "free", *key, number) else [{"key": parent, "when": when}]
-        # By its round: the verdicts of one round are put together, and what has one name is one.
+        # Named by round, because the verdicts of a round are merged, and equal names are one subtask.
         added.append({"key": f"more-{key[-1]}-{number}", "description": "more", "depends_on": before})
     return dict.fromkeys(targets, "again"), added
 

@@ -1,9 +1,9 @@
-"""Does a calibrated scenario play like the swarm it was made from? It is made from the first part of a recording, is
-played with several seeds, and held against what the rest of the recording was like.
+"""Back-test: checks whether a calibrated scenario plays like the recorded swarm. It calibrates on the first part of a
+recording, plays several seeds, and compares them with the rest of the recording.
 
-Both sides are measured by the same code from the same kind of events (`recording.part_of`): the play is cut off where
-the recording ends, and nothing of it counts that came before the part that was held back. A recording that is too short
-to be parted is held against itself, and that is said: such an error is smaller than what a forecast would have.
+The same code measures both sides from the same kind of events (`recording.part_of`). The play ends where the recording
+ends, and only the time of the held-back part counts. A recording that is too short to be split is compared with itself.
+The result says so, because this error is smaller than that of a forecast.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from swarmkeeper.sim.oracle.records import Commit, Records
 
 HOLD_BACK = 0.3
-# With fewer tasks, their figures say more about chance than about the scenario.
+# With fewer tasks, the figures depend more on chance than on the scenario.
 CALIBRATED_ON_MIN = 20
 HELD_BACK_MIN = 10
 _SHOWN = (
@@ -48,22 +48,22 @@ _SHOWN = (
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One figure: what was measured, what was played, and how far the middle of the plays is off."""
+    """One figure: the measured value, the simulated band, and the error of the band's median."""
 
     name: str
     words: str
     unit: str
     measured: float | None
     simulated: Band | None
-    # Of the measured one; of a share, the difference in points; of a wait, in terms of the time that half of the tasks
-    # take, since twice of next to nothing is no error to speak of. None: it cannot be told.
+    # Relative to the measured value. For a share: the difference in percentage points. For a wait: relative to the
+    # median completion time, because waits may be close to 0. None: unknown.
     error_percent: float | None
-    inside: bool  # the band
+    inside: bool  # the measured value is within the band
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What is played, and what it is held against. Seconds are those of the play."""
+    """A scenario to play, and the measured part to compare with. Seconds count from the begin of the play."""
 
     calibrated: Calibrated
     scenario: Scenario
@@ -80,8 +80,8 @@ class BackTest:
     checks: Sequence[Comparison]
 
     def beyond(self, error_max: float) -> list[Comparison]:
-        """What is further off; and what one side has, and the other has not."""
-        return [one for one in self.checks if one.error_percent is None or abs(one.error_percent) > error_max]
+        """Return comparisons with a larger or unknown error, in percent."""
+        return [check for check in self.checks if check.error_percent is None or abs(check.error_percent) > error_max]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +91,17 @@ class TrialPlay:
     violation: Violation | None
 
 
-# ---- what is held against what -------------------------------------------------------------------------------------
+# ---- the trial -----------------------------------------------------------------------------------------------------
 
 
 def trial_of(recording: Recording, whole: Calibrated, *, hold_back: float = HOLD_BACK) -> Trial:
-    """`whole`: calibrated on all of it."""
+    """Prepare a back-test. `whole` is calibrated on the whole recording; `hold_back` is the share to compare with."""
     split, end = whole.begun + (1 - hold_back) * whole.arriving, whole.begun + whole.arriving
     ends = [task.ended for task in whole.story.tasks.values() if task.ended is not None]
     before, after = sum(ended <= split for ended in ends), sum(split < ended <= end for ended in ends)
     in_sample = before < CALIBRATED_ON_MIN or after < HELD_BACK_MIN
     if in_sample:
-        end = max(end, recording.seconds)  # what there is of it, with the last ones, too
+        end = max(end, recording.seconds)  # the whole recording, including the last tasks
     made = whole if in_sample else calibrate(recording.until(split), name=whole.rehearsal.scenario.name)
     since = made.begun if in_sample else split
     return Trial(
@@ -118,16 +118,16 @@ def trial_of(recording: Recording, whole: Calibrated, *, hold_back: float = HOLD
     )
 
 
-# ---- playing -------------------------------------------------------------------------------------------------------
+# ---- plays ---------------------------------------------------------------------------------------------------------
 
 
 def play(trial: Trial, seeds: Sequence[int], *, jobs: int = 1) -> Iterator[TrialPlay]:
-    """All of these seeds, in order, in at most so many processes."""
-    one = partial(_play, trial.scenario, trial.since, trial.until, dict(trial.calibrated.slots))
+    """Play all seeds, in order, in at most `jobs` processes."""
+    play_seed = partial(_play, trial.scenario, trial.since, trial.until, dict(trial.calibrated.slots))
     if jobs == 1 or len(seeds) == 1:
-        yield from map(one, seeds)
+        yield from map(play_seed, seeds)
         return
-    yield from in_processes(one, seeds, jobs=jobs)
+    yield from in_processes(play_seed, seeds, jobs=jobs)
 
 
 def _play(scenario: Scenario, since: float, until: float, slots: Mapping[str, int], seed: int) -> TrialPlay:
@@ -137,14 +137,14 @@ def _play(scenario: Scenario, since: float, until: float, slots: Mapping[str, in
 
 
 class Recorder:
-    """Give `invariant` to a run, and ask for its `recording` once it has ended: it hears all that the feed tells."""
+    """Records all events of a run. Pass `invariant` to the run, and call `recording` once it has ended."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.tokens: dict[tuple[str, int], int] = {}
-        self.invariant = UserInvariant("recorded", "what a run tells is recorded", self._look)
+        self.invariant = UserInvariant("recorded", "what a run tells is recorded", self._observe)
 
-    def _look(self, model: Records, commit: Commit) -> Iterable[str]:
+    def _observe(self, model: Records, commit: Commit) -> Iterable[str]:
         self.events += commit.events
         for attempt in commit.attempts:
             self.tokens[attempt.work, attempt.attempt] = (attempt.usage or {}).get("tokens", 0)
@@ -157,7 +157,7 @@ class Recorder:
         return story_of(self.recording().until(until))
 
 
-# ---- what comes of it ----------------------------------------------------------------------------------------------
+# ---- the comparison ------------------------------------------------------------------------------------------------
 
 
 def held_against(trial: Trial, plays: Sequence[TrialPlay]) -> BackTest:

@@ -1,7 +1,7 @@
-"""A scenario that plays like a recorded swarm: each of its fields, and where it comes from, or that nothing tells it.
+"""Calibration: derives a scenario from a recorded swarm, with the source of each field.
 
-What the recording does not tell is never guessed in silence: it is left out of the play, and said in the file and in
-`notes`. Whether the scenario does play like the recording is the business of `backtest`.
+Nothing is guessed silently: what the recording does not show is left out of the play, and named in the file and in
+`notes`. For a check of the result see `backtest`.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ from swarmkeeper.sim.rehearse.measure import FLEET_OF, FLEETS
 from swarmkeeper.sim.rehearse.recording import BadFeed, RecordedAttempt, RecordedTask, Recording, Story, story_of
 from swarmkeeper.sim.rehearse.scenario_files import Rehearsal
 
-DURATIONS_MAX = 40  # so many tell a distribution, its mean exactly, and can still be read
+DURATIONS_MAX = 40  # enough for a distribution with its exact mean, and still readable
 TASKS_PER_HOUR_MAX = 100_000
 _SIZE_MAX = 1_000
 _WEIGHT_MAX = 10.0
-_BURSTS = 1.5  # gaps between arrivals that spread more than this, in terms of their mean, are no chance arrivals
+# Random arrivals have gaps with a standard deviation near their mean. Above or below these ratios, they are not random.
+_BURSTS = 1.5
 _EVEN = 0.5
 
-# So many attempts of one draw are put off, or ask, in a play: see `bots`.
+# How many attempts of one draw are deferred, or ask, in a play: see `bots`.
 _OFTEN: Mapping[str, float] = {
     **dict.fromkeys(("released", "deferred", "rate_limited"), AGAIN / (1 - AGAIN)),
     "asks": ASKS_AGAIN / (1 - ASKS_AGAIN),
@@ -42,13 +43,13 @@ _TRIED = frozenset(("done", "retryable", "not_retryable", "lost"))
 @dataclass(frozen=True, slots=True)
 class Calibrated:
     rehearsal: Rehearsal
-    plain: Mapping[str, Any]  # the scenario as a file has it
-    why: Mapping[str, str]  # where a field comes from
-    notes: Sequence[str]  # what is not known, was left out, or is not played
+    plain: Mapping[str, Any]  # the scenario as in a file
+    why: Mapping[str, str]  # field -> its source
+    notes: Sequence[str]  # unknown, left out, or not played
     story: Story
-    begun: float  # seconds of the recording at which tasks began to come
-    arriving: float  # seconds for which they came
-    slots: Mapping[str, int]  # that bots of each fleet have together
+    begun: float  # time of the first arrival, in seconds of the recording
+    arriving: float  # seconds during which tasks arrived
+    slots: Mapping[str, int]  # fleet -> total capacity of its bots
 
     @property
     def tasks(self) -> int:
@@ -56,9 +57,10 @@ class Calibrated:
 
 
 def calibrate(recording: Recording, *, name: str = "calibrated") -> Calibrated:
-    """
+    """Derive a scenario from a recording.
+
     Raises:
-        BadFeed: no task was submitted in it.
+        BadFeed: no task was submitted in it, or its values cannot be played.
     """
     story = story_of(recording)
     tasks = list(story.tasks.values())
@@ -74,7 +76,7 @@ def calibrate(recording: Recording, *, name: str = "calibrated") -> Calibrated:
     made.leftovers()
     try:
         rehearsal = scenario_files.made(dict(made.plain), name=name)
-    except scenario_files.BadScenario as error:  # a clock that was set wrong makes of minutes a thousand years
+    except scenario_files.BadScenario as error:  # e.g. a wrong clock has turned minutes into a thousand years
         raise BadFeed(f"what it tells cannot be played: {error}") from None
     fleets = {fleet: getattr(rehearsal.scenario, fleet) for fleet in FLEETS.values()}
     return Calibrated(
@@ -100,14 +102,14 @@ class _Draft:
     def put(self, field: str, value: Any, why: str) -> None:
         self.plain[field], self.why[field] = value, why
 
-    # ---- what comes in ---------------------------------------------------------------------------------------------
+    # ---- arrivals, plans and reviews -------------------------------------------------------------------------------
 
     def arrivals(self) -> None:
         begun = [task.begun for task in self.tasks]
         first, last, end = begun[0], begun[-1], self.story.recording.seconds
         gap = (last - first) / (len(begun) - 1) if last > first else max(end - first, 1.0) / len(begun)
         self.begun = max(0.0, first - gap)
-        # Where no more came long before the recording ended, it shows how the last ones ended, not a pause.
+        # If arrivals stopped long before the end, the rest shows how the last tasks ended, not a pause in arrivals.
         self.arriving = max(min(end, last + gap) - self.begun, len(begun) * 3600 / TASKS_PER_HOUR_MAX)
         rate = len(begun) * 3600 / self.arriving
         self.put("tasks_per_hour", _short(rate), f"{len(begun)} tasks in {self.arriving / 3600:.3g} hours")
@@ -124,7 +126,7 @@ class _Draft:
         planned = [task for task in self.tasks if task.planned is not None]
         share = _share(sum(task.by_client for task in planned), len(planned))
         self.put("planned_by_client", share, f"of {len(planned)} tasks that were planned")
-        # Plans of one subtask are told by `sizes`; among the shapes they would cut the others short.
+        # `sizes` covers plans of one subtask; the shape `one` would shorten other plans.
         shapes = Counter(shape for task in planned if task.size > 1 and (shape := shape_of(task)) is not None)
         if not shapes and any(task.size > 1 for task in planned):
             self.notes.append("shapes: no plan was seen far enough; subtasks are played as waiting for nothing")
@@ -188,7 +190,7 @@ class _Draft:
         fleet: dict[str, Any] = {}
         end = story.recording.seconds
         there = sum((end if bot.until is None else bot.until) - bot.since for bot in bots.values())
-        # Bots come up in the first seconds of a recording that has their begin; they are whole bots all the same.
+        # Bots that register in the first seconds of the recording count as present for the whole time.
         fleet["count"] = min(500, max(1, round(there / end) if end else len(bots)))
         known = [story.recording.capacities[id_] for id_ in bots if id_ in story.recording.capacities]
         most = max((bot.most for bot in bots.values()), default=1)
@@ -210,8 +212,8 @@ class _Draft:
             self.notes.append(f"{name}: {lost} {words}")
 
     def _tokens(self, done: Iterable[RecordedAttempt]) -> int:
-        told = [one.tokens for one in done if one.tokens is not None and one.how in _REPORTED]
-        return round(fmean(told)) if told else 0
+        tokens = [attempt.tokens for attempt in done if attempt.tokens is not None and attempt.how in _REPORTED]
+        return round(fmean(tokens)) if tokens else 0
 
     def people(self) -> None:
         tasks, failed = self.tasks, self._times("task.failed")
@@ -238,7 +240,7 @@ class _Draft:
     def _times(self, what: str) -> int:
         return sum(task.happened[what] for task in self.tasks)
 
-    # ---- what no event tells ---------------------------------------------------------------------------------------
+    # ---- fields that no event shows --------------------------------------------------------------------------------
 
     def bounds(self) -> None:
         usual = Limits()
@@ -246,7 +248,7 @@ class _Draft:
         longest = max((max(fleet.get("durations", [0])) for fleet in fleets), default=0)
         bounds = {
             "lease_seconds": usual.lease_ttl / SECOND,
-            # A bot of the play gives up at nine tenths of it; what was seen to last longer must not be cut short.
+            # A simulated bot stops at nine tenths of the timeout; longer recorded attempts must not be shortened.
             "timeout_seconds": min(604_800, max(usual.timeout / SECOND, _short(longest * 1.2))),
             "schedule_to_start_seconds": usual.start / SECOND,
             "answer_seconds": usual.answer / SECOND,
@@ -291,7 +293,7 @@ class _Draft:
 
 
 def shape_of(task: RecordedTask) -> str | None:
-    """By how many subtasks became ready at once; None where it did not come so far. Another may look the same."""
+    """Guess a plan's shape from how many subtasks became ready at once; None if unknown. Shapes may look the same."""
     n, freed = task.size, task.freed
     if n == 1:
         return "one"
@@ -318,7 +320,7 @@ def _evaluation(task: RecordedTask) -> str | None:
 
 
 def _quorum(task: RecordedTask) -> str | None:
-    """The votes with which a task was accepted are those that it takes."""
+    """Take the votes with which a task was accepted as its quorum."""
     if not task.reviewers or task.reviewers > 9:
         return None
     accept = 1 if task.reviewers == 1 else task.accepted_by
@@ -330,7 +332,7 @@ def _approval(task: RecordedTask) -> str:
 
 
 def durations_of(times: Sequence[float]) -> list[float]:
-    """The same distribution in few numbers, each as likely, and with the same mean: that of each equal part of them."""
+    """Reduce a distribution to a few equally likely values with the same mean: the mean of each quantile."""
     if len(times) <= DURATIONS_MAX:
         return [_short(one) for one in times]
     whole, parts = len(times), []
@@ -342,7 +344,7 @@ def durations_of(times: Sequence[float]) -> list[float]:
 
 
 def weights_of(ends: Mapping[str, int]) -> dict[str, float]:
-    """Weights beside 1 for success, so that a play has these ends as often."""
+    """Return weights relative to 1 for success, so that a play has these ends as often."""
     draws = sum(ends.get(how, 0) for how in _TRIED)
     if not draws:
         return {}
@@ -360,7 +362,7 @@ def _share(part: float, whole: float) -> float:
 
 
 def _short(value: float) -> float:
-    """Four digits: more would claim to know what chance had decided."""
+    """Round to four digits; more would be false precision."""
     return float(f"{value:.4g}")
 
 
@@ -368,7 +370,7 @@ def _short(value: float) -> float:
 
 
 def as_file(made: Calibrated, ending: str) -> str:
-    """As YAML (`.yaml`, `.yml`) or TOML, with all that is not known as comments."""
+    """Write the scenario as YAML (`ending` is `.yaml` or `.yml`) or TOML, with the notes as comments."""
     head = [
         f"Calibrated from {len(made.story.recording.facts)} events of {made.tasks} tasks.",
         "What the recording does not tell, or the scenario does not play:",
@@ -393,7 +395,7 @@ def _is_part(name: str) -> bool:
 
 
 def _yaml(value: Any) -> str:
-    return json.dumps(value)  # which is YAML, too
+    return json.dumps(value)  # JSON is valid YAML
 
 
 def _toml(value: Any) -> str:

@@ -1,5 +1,5 @@
-"""What a run was like for those who wait and pay: where the time of tasks went, how long the lines were, how busy the
-bots, how many tokens. It looks on as an invariant does, after every commit, and changes nothing about the run.
+"""Measures a run: how tasks spent their time, queue lengths, utilisation of bots, tokens. It observes every commit like
+an invariant, and does not change the run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from swarmkeeper.sim.play.scenarios import Scenario
 if TYPE_CHECKING:
     from swarmkeeper.sim.oracle.records import Commit, Records
 
-# What a task's time goes to. Where several go on at once, the first of them counts.
+# How a task spends its time. If several apply at once, `_TaskTimes._what` decides.
 WORKING, REWORKING, REVIEWING, QUEUEING, HOLDING = "working", "rework", "review", "waiting for a bot", "on hold"
 TIMES = (WORKING, REWORKING, REVIEWING, QUEUEING, HOLDING)
 
@@ -29,34 +29,34 @@ FLEET_OF: Mapping[str, str] = {Kind.PLAN: "planners", Kind.EXECUTE: "executors",
 
 @dataclass(frozen=True, slots=True)
 class QueueFigures:
-    """What waited for the same skills."""
+    """Items that wait for the same skills."""
 
     fleet: str
-    waits: tuple[float, ...]  # seconds of each item, in order of size
-    waited: float  # seconds of all items together, while tasks came
-    busy: float  # seconds that bots worked on them
-    able: float  # seconds that bots could have: all slots of bots with these skills
-    able_busy: float  # of those, how many they worked, on these items or on others
+    waits: tuple[float, ...]  # seconds of each item, ascending
+    waited: float  # seconds of all items together, while tasks arrived
+    busy: float  # seconds that bots worked on these items
+    able: float  # seconds available: all slots of bots with these skills
+    able_busy: float  # seconds of those slots that were used, for these or other items
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """All of one run. Seconds are virtual."""
+    """Figures of one run. Seconds are virtual."""
 
     hours: float
     tasks: int
     ended: int
-    ended_in_time: int  # while tasks came: what throughput is
+    ended_in_time: int  # while tasks arrived; the throughput
     accepted: int
-    completions: tuple[float, ...]  # seconds from submission to acceptance, in order of size
-    times: Mapping[str, float]  # seconds of all tasks, by what they went to
+    completions: tuple[float, ...]  # seconds from submission to acceptance, ascending
+    times: Mapping[str, float]  # seconds of all tasks, by `TIMES`
     lines: Mapping[str, QueueFigures]
     utilisation: Mapping[str, float]  # by fleet
     tokens: int
     tokens_rework: int  # of rounds after the first
     tokens_lost: int  # of attempts that did not succeed
-    tokens_priced: int  # of attempts whose bot told no cost of its own
-    micro_usd: int  # that bots told
+    tokens_priced: int  # of attempts whose bot reported no cost
+    micro_usd: int  # costs reported by bots
 
 
 @dataclass(slots=True)
@@ -72,7 +72,7 @@ class _TaskTimes:
     outcome: Outcome | None = None
 
     def pass_(self, now: float) -> None:
-        """Time has gone to whatever was going on."""
+        """Add the time since the last call to the task's current activity."""
         if self.ended is None:
             self.times[self._what()] += now - self.at
         self.at = now
@@ -91,7 +91,7 @@ class _TaskTimes:
 class _ItemTimes:
     what: str | None
     since: float
-    held: float  # seconds that its task had been held by then
+    held: float  # seconds that its task had been held by `since`
 
 
 @dataclass(slots=True)
@@ -112,11 +112,11 @@ class _QueueCount:
 
 
 class Measure:
-    """Give `invariant` to a run, and ask for `measured` once it has ended."""
+    """Measures a run. Pass `invariant` to the run, and call `measured` once it has ended."""
 
     def __init__(self, scenario: Scenario) -> None:
         self._scenario = scenario
-        self._until = scenario.hours * 3600  # what comes later is only the end of what is left
+        self._until = scenario.hours * 3600  # later, no tasks arrive
         self._tasks: dict[str, _TaskTimes] = {}
         self._items: dict[str, _ItemTimes] = {}
         self._line_of: dict[int, str] = {}  # by queue
@@ -126,11 +126,11 @@ class Measure:
         self._tokens: Counter[str] = Counter()
         self._micro_usd = 0
         self._now = 0.0
-        self.invariant = UserInvariant("measured", "what a run is like is measured", self._look)
+        self.invariant = UserInvariant("measured", "what a run is like is measured", self._observe)
 
     # ---- looking on ------------------------------------------------------------------------------------------------
 
-    def _look(self, model: Records, commit: Commit) -> tuple[()]:
+    def _observe(self, model: Records, commit: Commit) -> tuple[()]:
         self._now = now = asyncio.get_running_loop().time()
         if any(event.kind == "bot.registered" for event in commit.events):
             self._learn_bots(model)
@@ -186,7 +186,7 @@ class Measure:
         if task.outcome is not None and known.ended is None:
             known.ended = now
         elif task.outcome is None and known.ended is not None:
-            known.times[HOLDING] += now - known.ended  # it had failed, and is tried again
+            known.times[HOLDING] += now - known.ended  # it had failed, and is retried
             known.ended, known.at = None, now
         known.outcome = task.outcome
 
@@ -201,7 +201,7 @@ class Measure:
             if before.what == QUEUEING:
                 self._end_wait(work, before, task, now)
         if work.status == Status.LEASED and (before is None or before.what != QUEUEING) and now < self._until:
-            self._lines[self._line_of[work.queue]].waits.append(0.0)  # a bot was there before it
+            self._lines[self._line_of[work.queue]].waits.append(0.0)  # a bot was already waiting
         if what is not None:
             task.doing[what] += 1
         self._items[work.id] = _ItemTimes(what, now, task.held_until(now))
@@ -228,7 +228,7 @@ class Measure:
     # ---- what came of it -------------------------------------------------------------------------------------------
 
     def measured(self) -> Measured:
-        for lease_id in list(self._leases):  # of a run that ended early
+        for lease_id in list(self._leases):  # open leases, if the run ended early
             self._end_lease(lease_id, self._now)
         tasks = self._tasks.values()
         accepted = [task for task in tasks if task.ended is not None and task.outcome == Outcome.ACCEPTED]

@@ -1,8 +1,8 @@
-"""What a recorded event feed tells: tasks, attempts, waits and bots, put together from events alone, and what any part
-of it was like, in the words in which a simulated run is measured (see `measure`).
+"""Reads a recorded event feed: reconstructs tasks, attempts, waits and bots from its events, and measures any part of
+it like a simulated run (see `measure`).
 
 Events are read in the order of the feed, whatever the order of the lines. A task whose submission is not in the
-recording is left out, and counted: nobody can say what came before. What had not ended when the recording did is open.
+recording is left out, and counted. A task or attempt without an end is open.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from swarmkeeper.core.states import Kind, Outcome
 from swarmkeeper.sim.kernel.loop import SECOND
 from swarmkeeper.sim.rehearse.measure import FLEET_OF, FLEETS, TIMES, Measured, QueueFigures
 
-_COUNT_MAX = 2**31  # nothing is counted further
+_COUNT_MAX = 2**31  # upper bound of counts in events
 _SQLITE = b"SQLite format 3\x00"
 
 
 class BadFeed(ValueError):
-    """This is no recording of a feed; the message says which line."""
+    """The input is not a recorded feed; the message names the line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """An event, as far as it matters here."""
+    """The used parts of an event."""
 
-    place: int  # in the feed
+    position: int  # in the feed
     at: float  # seconds
     kind: str
     task: str | None
@@ -44,10 +44,10 @@ class Fact:
 @dataclass(frozen=True, slots=True)
 class Recording:
     facts: Sequence[Fact]  # in the order of the feed; the first is at second 0
-    repeated: int = 0  # lines that said again what another had said
-    moved: int = 0  # that did not stand where they belong
-    tokens: Mapping[tuple[str, int], int] | None = None  # by item and attempt; None: nothing tells of them
-    capacities: Mapping[str, int] = field(default_factory=dict)  # of bots, where it is known
+    repeated: int = 0  # duplicate lines
+    moved: int = 0  # lines out of order
+    tokens: Mapping[tuple[str, int], int] | None = None  # by item and attempt; None: unknown
+    capacities: Mapping[str, int] = field(default_factory=dict)  # bot -> capacity, if known
     tenants: int = 1
 
     @property
@@ -55,21 +55,21 @@ class Recording:
         return self.facts[-1].at
 
     def until(self, seconds: float) -> Recording:
-        """The same, had it ended then."""
+        """Return the recording cut off at this second."""
         return replace(self, facts=[fact for fact in self.facts if fact.at <= seconds])
 
 
-# ---- reading -------------------------------------------------------------------------------------------------------
+# ---- reads ---------------------------------------------------------------------------------------------------------
 
 
 def read(path: Path) -> Recording:
-    """A recorded feed (an event of JSON on each line), or a store of SQLite, which is only looked at.
+    """Read a recorded feed (one JSON event per line), or an SQLite store (opened read-only).
 
     Raises:
-        BadFeed: it is neither, or there is no event in it.
-        OSError: it cannot be read.
+        BadFeed: the file is neither, or has no events.
+        OSError: the file cannot be read.
     """
-    if path.is_file():  # a pipe can be read but once
+    if path.is_file():  # a pipe can be read only once
         with path.open("rb") as file:
             if file.read(len(_SQLITE)) == _SQLITE:
                 return _of_store(path)
@@ -78,10 +78,10 @@ def read(path: Path) -> Recording:
 
 
 def of_lines(lines: Iterable[str]) -> Recording:
-    """Events as `swarmkeeper task events --json` prints them, one on each line; empty lines are passed over.
+    """Read events as printed by `swarmkeeper task events --json`, one per line. Empty lines are skipped.
 
     Raises:
-        BadFeed: a line is no event, or there is none.
+        BadFeed: a line is not an event, or there are no events.
     """
     facts: dict[int, Fact] = {}
     repeated = moved = latest = 0
@@ -89,18 +89,18 @@ def of_lines(lines: Iterable[str]) -> Recording:
         if not line.strip():
             continue
         fact = _fact(line, number)
-        moved += fact.place < latest
-        latest = max(latest, fact.place)
-        repeated += fact.place in facts
-        facts.setdefault(fact.place, fact)
+        moved += fact.position < latest
+        latest = max(latest, fact.position)
+        repeated += fact.position in facts
+        facts.setdefault(fact.position, fact)
     return _recording(facts.values(), repeated=repeated, moved=moved)
 
 
 def _recording(facts: Iterable[Fact], **more: Any) -> Recording:
-    ordered = sorted(facts, key=lambda fact: fact.place)
+    ordered = sorted(facts, key=lambda fact: fact.position)
     if not ordered:
         raise BadFeed("there is no event in it")
-    # A wall clock may be set back; nothing happened before what the feed told before it.
+    # A wall clock may be set back, but no event happened before the previous event of the feed.
     begun, latest, even = ordered[0].at, 0.0, []
     for fact in ordered:
         latest = max(latest, fact.at - begun)
@@ -115,8 +115,8 @@ def _fact(line: str, number: int) -> Fact:
         raise BadFeed(f"line {number}: this is not JSON") from None
     if not isinstance(plain, dict) or not isinstance(plain.get("type"), str):
         raise BadFeed(f"line {number}: this is not an event")
-    place, data, subject = str(plain.get("id", "")), plain.get("data", {}), plain.get("subject")
-    if not (place.isascii() and place.isdecimal() and len(place) < 19):
+    position, data, subject = str(plain.get("id", "")), plain.get("data", {}), plain.get("subject")
+    if not (position.isascii() and position.isdecimal() and len(position) < 19):
         raise BadFeed(f"line {number}: the event's `id` is not a place in the feed")
     if not isinstance(data, dict) or not isinstance(subject, str | None):
         raise BadFeed(f"line {number}: the event's `data` or `subject` is not what it should be")
@@ -130,14 +130,14 @@ def _fact(line: str, number: int) -> Fact:
     task = None if subject is None else subject.removeprefix("tasks/")
     work = data.get("work_id")
     _check_data(data, number)
-    return Fact(int(place), at.timestamp(), kind, task, data, work if isinstance(work, str) else None)
+    return Fact(int(position), at.timestamp(), kind, task, data, work if isinstance(work, str) else None)
 
 
 def _no_number(word: str) -> float:
     raise ValueError(f"{word} is not JSON")
 
 
-# What is read of an event's data, and what it must be where it is there.
+# Types of the fields that are read from an event's data; each may be missing.
 _TYPES: Mapping[str, type] = {
     **dict.fromkeys(
         ("key", "bot", "kind", "hold", "name", "type", "verb", "outcome", "code", "approval", "actor"), str
@@ -165,7 +165,7 @@ def _check_data(data: Mapping[str, Any], number: int) -> None:
 
 
 def of_run(events: Iterable[Event], begun: int, tokens: Mapping[tuple[str, int], int]) -> Recording:
-    """What a simulated run told, from its begin on: seconds are those of the run."""
+    """Make a recording of a simulated run's events. `begun` is the start of the run, in microseconds."""
     facts = [
         Fact(
             number,
@@ -186,13 +186,13 @@ def _body(event: Event) -> Mapping[str, Any]:
 
 
 def _of_store(path: Path) -> Recording:
-    """The feed of a store, and what a store knows beyond it: tokens and capacities."""
+    """Read the feed of a store, and also its tokens and capacities."""
     import apsw
 
     store = None
     try:
         store = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-        store.execute("BEGIN")  # all of it as of one moment: it may be in use
+        store.execute("BEGIN")  # one snapshot for all reads, because the store may be in use
         rows = list(store.execute("SELECT seq, at, kind, task, work, actor, body, tenant FROM event ORDER BY seq"))
         used = list(store.execute("SELECT work, attempt, usage FROM attempt WHERE usage IS NOT NULL"))
         bots = list(store.execute("SELECT id, capacity FROM bot"))
@@ -208,13 +208,13 @@ def _of_store(path: Path) -> Recording:
         ]
         tokens = {(work, attempt): int(json.loads(usage).get("tokens", 0)) for work, attempt, usage in used}
         for fact in facts:
-            _check_data(fact.data, fact.place)
+            _check_data(fact.data, fact.position)
     except (AttributeError, TypeError, ValueError):
         raise BadFeed("this is not a store of swarmkeeper, or of another version") from None
     return _recording(facts, tokens=tokens or None, capacities=dict(bots), tenants=len({row[-1] for row in rows}))
 
 
-# ---- what it tells -------------------------------------------------------------------------------------------------
+# ---- the story -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
@@ -224,19 +224,19 @@ class RecordedAttempt:
     bot: str
     round: int
     began: float
-    queued: float  # since when a bot could have had it
-    waited: float  # without the time for which its task was held
+    queued: float  # when the item became available
+    waited: float  # seconds in the queue, without the time on hold
     ended: float | None = None
-    how: str = "open"  # or done, a class of failure, released, deferred, asks, lost, unseen, cancelled
+    how: str = "open"  # or done, an error class, released, deferred, asks, lost, unseen, cancelled
     tokens: int | None = None
 
 
-Since = tuple[float, float]  # when a bot could have an item, and for how long its task had been held by then
+Since = tuple[float, float]  # when an item became available, and for how long its task had been held by then
 
 
 @dataclass(slots=True)
 class RecordedTask:
-    """One task."""
+    """One task, reconstructed from its events."""
 
     id: str
     begun: float
@@ -246,7 +246,7 @@ class RecordedTask:
     planned: float | None = None
     by_client: bool = False
     size: int = 0  # subtasks of its first plan
-    freed: list[int] = field(default_factory=list)  # how many of them became ready together, in the first round
+    freed: list[int] = field(default_factory=list)  # numbers of subtasks that became ready together, in the first round
     each: bool = False
     reviewers: int = 0  # of one round
     accepted_by: int | None = None  # votes with which it was accepted
@@ -257,7 +257,7 @@ class RecordedTask:
     held_at: float = 0.0
     held_seconds: float = 0.0
     ready: dict[str, Since] = field(default_factory=dict)  # by key
-    made: dict[str, Since] = field(default_factory=dict)  # by kind: items of it that nothing told of one by one
+    made: dict[str, Since] = field(default_factory=dict)  # by kind: for items that no event names
     running: dict[str, RecordedAttempt] = field(default_factory=dict)
 
     def held_until(self, now: float) -> float:
@@ -271,7 +271,7 @@ class RecordedTask:
 class RecordedBot:
     type: str
     since: float
-    until: float | None = None  # None: it was there to the end
+    until: float | None = None  # None: present until the end
     most: int = 0  # attempts at once
     drained: int = 0
     running: int = 0
@@ -279,27 +279,27 @@ class RecordedBot:
 
 @dataclass(slots=True)
 class Story:
-    """All of a recording, put together."""
+    """All tasks, attempts and bots of a recording."""
 
     recording: Recording
     tasks: dict[str, RecordedTask] = field(default_factory=dict)
     attempts: list[RecordedAttempt] = field(default_factory=list)
     bots: dict[str, RecordedBot] = field(default_factory=dict)
     verdicts: Counter[str] = field(default_factory=Counter)
-    decisions: Counter[str] = field(default_factory=Counter)  # of people
+    decisions: Counter[str] = field(default_factory=Counter)  # by people
     deciding: list[float] = field(default_factory=list)  # seconds
     deferrals: list[float] = field(default_factory=list)  # seconds
-    cut: set[str] = field(default_factory=set)  # tasks whose begin is not there
+    cut: set[str] = field(default_factory=set)  # tasks whose submission is missing
     cut_events: int = 0
     opened: dict[str, float] = field(default_factory=dict)
 
     @property
     def open(self) -> int:
-        """Tasks that had not ended."""
+        """Number of tasks that had not ended."""
         return sum(task.ended is None for task in self.tasks.values())
 
 
-# How an attempt ends, by what is told of it; for failures, their class says.
+# Event kind -> how the attempt ended. For failures, the error class says it.
 _ENDS: Mapping[str, str] = {
     "work.succeeded": "done",
     "work.submitted": "done",
@@ -410,7 +410,7 @@ def _work(story: Story, task: RecordedTask, fact: Fact) -> None:
         if how == "deferred":
             seconds = data.get("in_seconds")
             story.deferrals += [float(seconds)] if isinstance(seconds, int | float) else []
-            # A bot that puts an item off itself does so with its key; a refusal comes as the bot's report.
+            # If the bot itself defers, the actor is its key; for a refused report, the actor is the bot.
             how = "rate_limited" if data.get("actor") == data.get("bot") else how
         _end(story, task, key, how, now)
     if fact.kind == "work.submitted":
@@ -423,7 +423,7 @@ def _work(story: Story, task: RecordedTask, fact: Fact) -> None:
 
 
 def _several(task: RecordedTask, story: Story, fact: Fact) -> None:
-    """What is told of many items at once, of which the first ones alone are named."""
+    """Apply an event about many items. It names only the first ones."""
     now, keys = fact.at, tuple(fact.data.get("keys", ()))
     count = max(len(keys), fact.data.get("count", 0))
     if fact.kind == "work.unblocked" and not task.happened["task.rework"]:
@@ -448,16 +448,16 @@ def _lease(story: Story, task: RecordedTask, fact: Fact) -> None:
         return
     if key.startswith("review/"):
         task.reviewers = max(task.reviewers, _number_of(key))
-    _end(story, task, key, "lost", now)  # its end is missing
-    told: Since | None = task.ready.pop(key, None)
-    queued, held = told or task.made.get(kind) or task.since(now)
+    _end(story, task, key, "lost", now)  # an earlier attempt without an end
+    ready: Since | None = task.ready.pop(key, None)
+    queued, held = ready or task.made.get(kind) or task.since(now)
     waited = max(0.0, now - queued - (task.held_until(now) - held))
     attempt = RecordedAttempt(kind, task.id, bot, data.get("round", 1), now, queued, waited)
     if story.recording.tokens is not None:
         attempt.tokens = story.recording.tokens.get((fact.work or "", data.get("attempt", 0)))
     story.attempts.append(attempt)
     task.running[key] = attempt
-    seen = story.bots.setdefault(bot, RecordedBot(_TYPE_OF[kind], 0.0))  # it was there before
+    seen = story.bots.setdefault(bot, RecordedBot(_TYPE_OF[kind], 0.0))  # registered before the recording
     seen.running += 1
     seen.most = max(seen.most, seen.running)
 
@@ -474,20 +474,20 @@ def _end(story: Story, task: RecordedTask, key: str, how: str, now: float) -> No
         story.bots[attempt.bot].running -= 1
 
 
-# ---- what a part of it was like ------------------------------------------------------------------------------------
+# ---- figures of a part ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     measured: Measured
-    rework_seconds: float  # of bots that worked on subtasks in rounds after the first
-    work_seconds: float  # of bots that worked on subtasks
+    rework_seconds: float  # work of bots on subtasks, in rounds after the first
+    work_seconds: float  # work of bots on subtasks
 
 
 def part_of(story: Story, since: float, until: float, slots: Mapping[str, int]) -> Part:
-    """What it was like between these seconds, as far as the recording goes. `slots`: of each fleet, to see how busy.
+    """Measure the recording between these seconds. `slots` is the total capacity of each fleet, for utilisation.
 
-    Throughput is of tasks that ended then; so are completion and what was accepted, whenever they were submitted.
+    Throughput, completion times and acceptance count the tasks that ended in this time, whenever they were submitted.
     """
     ended = [task for task in story.tasks.values() if task.ended is not None and since <= task.ended <= until]
     accepted = [task for task in ended if task.outcome == Outcome.ACCEPTED]
@@ -516,7 +516,7 @@ def part_of(story: Story, since: float, until: float, slots: Mapping[str, int]) 
         ended_in_time=len(ended),
         accepted=len(accepted),
         completions=tuple(sorted(task.ended - task.begun for task in accepted if task.ended is not None)),
-        times=dict.fromkeys(TIMES, math.nan),  # events alone do not tell
+        times=dict.fromkeys(TIMES, math.nan),  # cannot be derived from events
         lines={
             str(kind): QueueFigures(
                 fleet=fleet,

@@ -1,5 +1,5 @@
-"""What many runs of one scenario come to: figures with bands over seeds, the bottleneck, targets; told as plain values,
-as text, as one HTML file that loads nothing, and as JUnit's XML.
+"""Reports on many runs of one scenario: figures with bands over seeds, the bottleneck, and targets. Output formats:
+JSON values, text, one self-contained HTML file, and JUnit XML.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from swarmkeeper.sim.rehearse.measure import QUEUEING, TIMES, Measured
 from swarmkeeper.sim.rehearse.scenario_files import Rehearsal
 
 VERSION = 1
-# A line in which all items together waited for less of the tasks' time than this holds up nobody.
+# A queue is no bottleneck if its items waited for less than this share of the tasks' time.
 WAIT_SHARE_MIN = 0.02
 
 _TEMPLATE = Path(__file__).with_name("report.html")
@@ -31,7 +31,7 @@ _TEMPLATE = Path(__file__).with_name("report.html")
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Over seeds: the middle, and from where to where eight of ten are (all, where there are few)."""
+    """Values over seeds: the median, and the range of eight in ten (of all, if there are few)."""
 
     median: float
     low: float
@@ -47,7 +47,7 @@ class Figure:
 
 
 def quantile(ordered: Sequence[float], share: float) -> float | None:
-    """So many of these are not above it; None of nothing. `ordered` by size."""
+    """Return the value that this share of the values does not exceed; None without values. `ordered`: ascending."""
     if not ordered:
         return None
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
@@ -97,59 +97,59 @@ def _waits(one: Measured) -> list[float]:
     return sorted(wait for line in one.lines.values() for wait in line.waits)
 
 
-# ---- what the runs come to -----------------------------------------------------------------------------------------
+# ---- the report ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     name: str
     bound: float
-    value: float | None  # the median over seeds
+    value: float | None  # median over seeds
     held: bool
-    held_in: int  # of the runs
+    held_in: int  # number of runs in which it held
 
 
 @dataclass(frozen=True, slots=True)
 class Bottleneck:
     fleet: str
-    share: float  # of the time of tasks that items waited for this fleet; items wait at once, so it may be above 1
-    waiting: str  # the line with most of it
+    share: float  # wait for this fleet, relative to the time of tasks; above 1 if several items of a task wait at once
+    waiting: str  # the queue with the longest total wait
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of work."""
+    """One queue."""
 
     name: str
     items: int
     wait_p50_seconds: Band | None
     wait_p95_seconds: Band | None
-    length: Band | None  # on average over time
-    utilisation: Band | None  # of the bots that can do it, with all they do
+    length: Band | None  # average over time
+    utilisation: Band | None  # of the bots with its skills, including their other work
 
 
 @dataclass(frozen=True, slots=True)
 class Struck:
-    """How often faults of one kind did."""
+    """How often faults of one kind struck."""
 
     times: int
-    runs: int  # in which there was one
+    runs: int  # with at least one
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     rehearsal: Rehearsal
     runs: Sequence[Played]
-    cpu_seconds: float | None  # that the runs took, all processes together
+    cpu_seconds: float | None  # used by all runs, in all processes
     figures: Mapping[str, Band | None]
-    times: Mapping[str, Band | None]  # shares of the time of tasks
+    times: Mapping[str, Band | None]  # shares of the tasks' time
     lines: Sequence[Row]
     utilisation: Mapping[str, Band | None]
     bottleneck: Bottleneck | None
     targets: Sequence[Target]
-    faults: Mapping[str, Struck]  # by kind, of all that could strike
+    faults: Mapping[str, Struck]  # by kind, for all kinds that could strike
     reached: Counter[str]  # situations and events
-    one_more: Mapping[str, Band | None] | None = None  # the figures with one more bot where it is tightest
+    one_more: Mapping[str, Band | None] | None = None  # the figures with one more bot at the bottleneck
 
     @property
     def violations(self) -> int:
@@ -165,7 +165,7 @@ class Report:
 
     @property
     def hours_per_cpu_second(self) -> float | None:
-        """None where time is real, or was not measured."""
+        """Virtual hours per second of CPU; None if time is real or was not measured."""
         return self.virtual_hours / self.cpu_seconds if self.cpu_seconds and self.level != "process" else None
 
     @property
@@ -180,7 +180,7 @@ def report_of(
     *,
     cpu_seconds: float | None = None,
 ) -> Report:
-    """`runs`: at least one. `more`: the same seeds with one more bot at the bottleneck."""
+    """Make a report of at least one run. `more` are the same seeds with one more bot at the bottleneck."""
     all_measured = [one.measured for one in runs]
     reached: Counter[str] = Counter()
     for one in runs:
@@ -231,7 +231,7 @@ def _row(name: str, runs: Sequence[Measured]) -> Row:
 
 
 def bottleneck_of(runs: Sequence[Measured]) -> Bottleneck | None:
-    """The fleet that work waits for most; None where it waits for nobody."""
+    """Return the fleet that work waits for most; None if it hardly waits."""
     waited: dict[str, float] = defaultdict(float)
     lines: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for one in runs:
@@ -263,11 +263,11 @@ def _targets(rehearsal: Rehearsal, runs: Sequence[Measured]) -> list[Target]:
 
 
 def _holds(value: float | None, bound: float, side: str) -> bool:
-    """What cannot be said, as how long tasks take where none was accepted, does not hold."""
+    """Whether a value meets its bound. An unknown value does not, e.g. completion times without accepted tasks."""
     return value is not None and (value >= bound if side == "min" else value <= bound)
 
 
-# ---- as plain values -----------------------------------------------------------------------------------------------
+# ---- JSON ----------------------------------------------------------------------------------------------------------
 
 
 def run_as_json(one: Played) -> dict[str, Any]:
@@ -321,7 +321,7 @@ def _bands(of: Mapping[str, Band | None]) -> dict[str, Any]:
     return {name: None if one is None else asdict(one) for name, one in of.items()}
 
 
-# ---- as text -------------------------------------------------------------------------------------------------------
+# ---- text ----------------------------------------------------------------------------------------------------------
 
 
 def number(value: float, unit: str) -> str:
@@ -342,7 +342,7 @@ def spread(one: Band | None, unit: str) -> str:
 
 
 def verdict_lines(report: Report) -> list[str]:
-    """What limits the swarm, and what was missed, in sentences."""
+    """Return sentences that name the bottleneck and the missed targets."""
     lines = []
     tight = report.bottleneck
     if tight is None:
@@ -372,7 +372,7 @@ def as_text(report: Report) -> list[str]:
     scenario = report.rehearsal.scenario
     runs = f"{_runs(report)} of {scenario.hours:g} virtual hours"
     lines = [f"{scenario.name}: {runs} at level {report.level}"]
-    if report.level == "process":  # nothing is measured in wall time that would be true of another machine
+    if report.level == "process":  # figures of wall time would be true of this machine only
         return lines + coverage_lines(report)
     table = [
         (figure.words, spread(report.figures[figure.name], figure.unit)) for figure in figures_of(report.rehearsal)
@@ -385,7 +385,7 @@ def as_text(report: Report) -> list[str]:
 
 
 def coverage_lines(report: Report) -> list[str]:
-    """What the runs met: a green run is worth as much as what stands here."""
+    """Return the faults and situations that the runs covered, so that a reader can judge a run without violations."""
     lines = []
     struck = [(kind, one) for kind, one in report.faults.items() if one.times]
     if struck:
@@ -401,11 +401,11 @@ def coverage_lines(report: Report) -> list[str]:
     return lines
 
 
-# ---- as one file to look at ----------------------------------------------------------------------------------------
+# ---- HTML ----------------------------------------------------------------------------------------------------------
 
 
 def as_html(report: Report) -> str:
-    """One page without a script, that loads nothing and allows itself nothing but its own style."""
+    """Return one page without scripts that loads nothing. Its policy allows only its own style."""
     page = Template(_TEMPLATE.read_text(encoding="utf-8"))
     style = page.template.partition("<style>")[2].partition("</style>")[0]
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -472,7 +472,7 @@ def _line_row(row: Row) -> str:
 
 
 def _bars(of: Mapping[str, Band | None]) -> str:
-    """Each share as a bar with its band. Sizes stand in attributes of SVG: styles of elements would be refused."""
+    """Draw each share as a bar with its band. Sizes are SVG attributes: the page's policy forbids inline styles."""
     rows = []
     for name, one in of.items():
         if one is None:
@@ -489,11 +489,11 @@ def _bars(of: Mapping[str, Band | None]) -> str:
     return "".join(rows)
 
 
-# ---- for machines that show tests ----------------------------------------------------------------------------------
+# ---- JUnit ---------------------------------------------------------------------------------------------------------
 
 
 def as_junit(report: Report, replay: Callable[[Played], str]) -> str:
-    """Each seed and each target as a test; `replay` is the command that plays one again."""
+    """Return each seed and each target as a test. `replay` gives the command that plays a run again."""
     suite = ET.Element("testsuite", name=f"swarmkeeper simulate {report.rehearsal.scenario.name} {report.level}")
     failures = 0
     for one in report.runs:
@@ -518,5 +518,5 @@ def as_junit(report: Report, replay: Callable[[Played], str]) -> str:
 
 
 def _xml(text: str) -> str:
-    """XML cannot hold all characters, not even escaped."""
+    """Escape text for XML, and replace characters that XML cannot hold."""
     return "".join(letter if letter.isprintable() else " " for letter in text)

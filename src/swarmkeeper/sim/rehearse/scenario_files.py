@@ -1,5 +1,5 @@
-"""Scenarios as files: YAML, TOML or JSON in, a `Rehearsal` out, or an error that names the place. The schema made here
-is the one that is published, and the one that files are checked against.
+"""Reads scenario files (YAML, TOML or JSON) into a `Rehearsal`, or raises an error that names the field. Files are
+checked against the same schema that is published.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 SHIPPED = Path(__file__).parent / "shipped"
 STANDARD = "standard"
 SCHEMA_ID = "urn:swarmkeeper:schema:scenario:1"
-_BYTES_MAX = 2**20  # of a file; a scenario of a thousand measured durations is a fiftieth of it
-_SIZE_MAX = 2**21  # once each reference of YAML is written out
+_BYTES_MAX = 2**20  # of a file; a scenario with a thousand measured durations has a fiftieth of that
+_SIZE_MAX = 2**21  # with all YAML references expanded
 
 
 class BadScenario(ValueError):
-    """This is no scenario; the message says where."""
+    """The value is not a scenario; the message says where it is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What a swarm is to reach, each in the median over all seeds; what is not named is not asked for."""
+    """Targets for the median over all seeds. A missing target is not checked."""
 
     tasks_per_hour_min: float | None = None
     accepted_share_min: float | None = None
@@ -58,7 +58,7 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """A scenario, and what is asked of it."""
+    """A scenario with its targets and prices."""
 
     scenario: Scenario
     targets: Targets = Targets()
@@ -81,7 +81,7 @@ def _weights(*words: str) -> dict[str, Any]:
     }
 
 
-# What types cannot say: the bounds of each field, and what it means.
+# Bounds and description of each field, which its type cannot express.
 _FIELDS: Mapping[str, Mapping[str, tuple[Mapping[str, Any], str]]] = {
     "Scenario": {
         "name": ({"pattern": "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"}, "How reports call it; the file's name by default."),
@@ -184,20 +184,20 @@ _FIELDS: Mapping[str, Mapping[str, tuple[Mapping[str, Any], str]]] = {
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a scenario file."""
+    """Return the JSON Schema (draft 2020-12) of a scenario file."""
     _, parts = msgspec.json.schema_components((Scenario, Targets, Prices), ref_template="#/$defs/{name}")
     for name, part in parts.items():
         part["additionalProperties"] = False
         for field, (bounds, words) in _FIELDS[name].items():
             part["properties"][field] |= {**bounds, "description": words}
     whole = parts.pop("Scenario")
-    del whole["required"]  # the name may be that of the file
+    del whole["required"]  # the name defaults to that of the file
     whole["properties"]["targets"] = {"$ref": "#/$defs/Targets", "description": Targets.__doc__}
     whole["properties"]["prices"] = {"$ref": "#/$defs/Prices", "description": "What usage costs."}
-    # A fleet that is named need not say all: the rest is as in the standard scenario.
+    # A fleet need not have all fields: the others are as in the standard scenario.
     del parts["Fleet"]["required"]
     for field in parts["Fleet"]["properties"].values():
-        field.pop("default", None)  # each fleet has its own, which stand with it
+        field.pop("default", None)  # each fleet has its own defaults
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": SCHEMA_ID,
@@ -207,7 +207,7 @@ def schema() -> dict[str, Any]:
     }
 
 
-# ---- reading -------------------------------------------------------------------------------------------------------
+# ---- reads ---------------------------------------------------------------------------------------------------------
 
 
 def shipped() -> list[str]:
@@ -215,10 +215,10 @@ def shipped() -> list[str]:
 
 
 def find(name: str) -> Rehearsal:
-    """The scenario of that name, if it is shipped, or in that file.
+    """Return the shipped scenario of that name, or the scenario in that file.
 
     Raises:
-        BadScenario: there is none, or it cannot be used.
+        BadScenario: it does not exist, or cannot be used.
     """
     if name in shipped():
         return read(SHIPPED / f"{name}.yaml")
@@ -229,21 +229,25 @@ def find(name: str) -> Rehearsal:
 
 
 def read(path: Path) -> Rehearsal:
-    """What a file says; what it leaves out is as in the standard scenario.
+    """Read a scenario file. Missing fields are as in the standard scenario.
 
     Raises:
-        BadScenario: it cannot be read, or something in it cannot be used; the message says where.
+        BadScenario: it cannot be read, or a field cannot be used; the message says where.
     """
     plain = _plain(path)
     try:
-        # A file may be called what no scenario is: with spaces, or with what a terminal or XML cannot show.
+        # A file's name may have characters that a scenario's name may not: spaces, or unprintable ones.
         return made(plain, name=re.sub(r"[^A-Za-z0-9_-]", "-", path.stem)[:64].lstrip("-_") or "scenario")
     except BadScenario as error:
         raise BadScenario(f"{path.name}: {error}") from None
 
 
 def made(plain: object, *, name: str) -> Rehearsal:
-    """The same, of a value that was read already."""
+    """Make a rehearsal from a parsed value. `name` is the default name.
+
+    Raises:
+        BadScenario: a field cannot be used; the message says where.
+    """
     if not isinstance(plain, dict):
         raise BadScenario("a scenario is an object of fields")
     check_fields(plain)
@@ -264,7 +268,7 @@ def made(plain: object, *, name: str) -> Rehearsal:
 
 
 def _one_of_two(plain: Mapping[str, Any]) -> None:
-    """What stands in the place of something else does not stand beside it, where one of them would have no effect."""
+    """Refuse two fields that replace each other, because one of them would have no effect."""
     parts = {name: part for name, part in plain.items() if isinstance(part, dict)}
     for at, part, one, other in (
         ("", plain, "sizes", "size"),
@@ -275,10 +279,10 @@ def _one_of_two(plain: Mapping[str, Any]) -> None:
 
 
 def check_sound(found: Rehearsal) -> None:
-    """What no single field can show.
+    """Check what depends on several fields.
 
     Raises:
-        BadScenario: this cannot be played so that its tasks come to a good end.
+        BadScenario: tasks of this scenario cannot end well.
     """
     for field in ("shapes", "evaluation", "quorums", "approvals", "verdicts"):
         weight = sum(getattr(found.scenario, field).values())
@@ -316,11 +320,11 @@ def _check_task(task: Mapping[str, Any]) -> None:
 
 
 def text_of(path: Path) -> str:
-    """What stands in a file that somebody wrote.
+    """Return the text of a user's file.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is not a file of text, or far too long.
+        ValueError: it is not a text file, or too long.
     """
     with open(path, "rb", opener=_opened) as file:
         found = file.read(_BYTES_MAX + 1)
@@ -333,7 +337,7 @@ def text_of(path: Path) -> str:
 
 
 def _opened(path: str, flags: int) -> int:
-    number = os.open(path, flags | os.O_NONBLOCK)  # nobody waits for somebody to write into a pipe
+    number = os.open(path, flags | os.O_NONBLOCK)  # opening a pipe could block for ever
     if stat.S_ISREG(kind := os.fstat(number).st_mode) or stat.S_ISDIR(kind):
         return number
     os.close(number)
@@ -357,13 +361,14 @@ def _plain(path: Path) -> object:
         raise BadScenario(f"{name}: {error}") from None
 
 
-# ---- what is wrong, in words ---------------------------------------------------------------------------------------
+# ---- error messages ------------------------------------------------------------------------------------------------
 
 
 def check_fields(plain: dict[str, Any]) -> None:
-    """
+    """Check each field of a scenario against the schema.
+
     Raises:
-        BadScenario: a field is unknown, of another type or out of its bounds.
+        BadScenario: a field is unknown, has the wrong type, or is out of bounds.
     """
     from jsonschema_rs import Draft202012Validator
 
@@ -378,32 +383,32 @@ def check_fields(plain: dict[str, Any]) -> None:
 
 
 def _words(error: ValidationError, whole: Mapping[str, Any]) -> str:
-    place = ".".join(map(str, error.instance_path))
-    told = error.kind.as_dict()
+    position = ".".join(map(str, error.instance_path))
+    details = error.kind.as_dict()
     if error.kind.name == "additionalProperties":
-        return "; ".join(_unknown(place, str(one), whole) for one in told["unexpected"])
+        return "; ".join(_unknown(position, str(one), whole) for one in details["unexpected"])
     words: Mapping[str, Callable[[], str]] = {
-        "type": lambda: f"must be {_a(told['types'])}",
+        "type": lambda: f"must be {_a(details['types'])}",
         "anyOf": lambda: "must be a number, or nothing",
-        "enum": lambda: f"must be one of {_listed(told['options'])}",
-        "minimum": lambda: f"must be at least {told['limit']}",
-        "maximum": lambda: f"must be at most {told['limit']}",
-        "exclusiveMinimum": lambda: f"must be above {told['limit']}",
+        "enum": lambda: f"must be one of {_listed(details['options'])}",
+        "minimum": lambda: f"must be at least {details['limit']}",
+        "maximum": lambda: f"must be at most {details['limit']}",
+        "exclusiveMinimum": lambda: f"must be above {details['limit']}",
         "minProperties": lambda: "must not be empty",
         "uniqueItems": lambda: "must name nothing twice",
-        "pattern": lambda: f"must be like {told['pattern']}",
+        "pattern": lambda: f"must be like {details['pattern']}",
         "propertyNames": lambda: "has a key that is not known there",
     }
     say = words.get(error.kind.name)
-    return f"`{place}` {say() if say is not None else 'is not what is expected there'}"
+    return f"`{position}` {say() if say is not None else 'is not what is expected there'}"
 
 
-def _unknown(place: str, name: str, whole: Mapping[str, Any]) -> str:
+def _unknown(position: str, name: str, whole: Mapping[str, Any]) -> str:
     at: Mapping[str, Any] = whole
-    if place:
-        at = whole["$defs"][whole["properties"][place]["$ref"].rpartition("/")[2]]
+    if position:
+        at = whole["$defs"][whole["properties"][position]["$ref"].rpartition("/")[2]]
     near = get_close_matches(name, at["properties"], 1)
-    full = f"{place}.{name}" if place else name
+    full = f"{position}.{name}" if position else name
     return f"there is no `{full}`" + (f"; is `{near[0]}` meant?" if near else "")
 
 

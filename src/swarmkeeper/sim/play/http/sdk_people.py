@@ -82,7 +82,7 @@ class SdkCalls:
 
 
 class FeedFollower:
-    """Follows the feed of all events, and checks that it receives each one once, in order, despite broken connections."""
+    """Follows the feed of all events, and checks that it receives each once, in order, despite broken connections."""
 
     def __init__(
         self,
