@@ -108,7 +108,7 @@ class Run:
         self.clients: list[TaskClient] = []
         self.people: list[Actor] = []
         for tenant in self.tenants:
-            bots = [CoreBot(self.env, provider, *one, tenant) for one in self.fleets()]
+            bots = [CoreBot(self.env, provider, *bot, tenant) for bot in self.fleets()]
             people = TaskClient(self.env, tenant), Operator(self.env, bots, tenant), Approver(self.env, tenant)
             self.bots += bots
             self.clients.append(people[0])

@@ -326,9 +326,9 @@ class Harness:
                 nodes = ["a"]
             else:
                 verdict = "accept"
-        said: Verdict | None = None
+        verdict_record: Verdict | None = None
         if verdict is not None:
-            said = review.from_json({"decision": verdict} if isinstance(verdict, str) else verdict)
+            verdict_record = review.from_json({"decision": verdict} if isinstance(verdict, str) else verdict)
         failure = None if error is None else Failure(ErrorClass(error), message, _micro(retry_after_seconds))
         content = _canonical(
             {"output": output, "plan": nodes, "verdict": verdict, "error": [error, message], "e": errors}
@@ -342,7 +342,7 @@ class Harness:
             "content_hash": hashlib.sha256(content).hexdigest(),
             "output": None if output is None else _canonical(output),
             "plan": None if nodes is None else specs(nodes),
-            "verdict": said,
+            "verdict": verdict_record,
             "failure": failure,
             "errors": errors,
             "errors_in": errors_in,

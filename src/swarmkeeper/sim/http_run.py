@@ -262,12 +262,12 @@ class HttpRun(Run):
 
 def _adapted(scenario: Scenario, brought: Sequence[UserBot]) -> Scenario:
     """Adapt the scenario to the user's bots: their planner makes the plans, and their executors define the skills."""
-    executors = [one for one in brought if one.type == "Executor"]
-    if any(one.type == "Planner" for one in brought):
+    executors = [user_bot for user_bot in brought if user_bot.type == "Executor"]
+    if any(user_bot.type == "Planner" for user_bot in brought):
         scenario = replace(scenario, planned_by_client=0)
     if executors:
-        skills = tuple(sorted({skill for one in executors for skill in one.skills}))
-        skilled = 1.0 if all(one.dedicated for one in executors) else scenario.skilled
+        skills = tuple(sorted({skill for user_bot in executors for skill in user_bot.skills}))
+        skilled = 1.0 if all(user_bot.dedicated for user_bot in executors) else scenario.skilled
         scenario = replace(scenario, skills=skills, skilled=skilled)
     return scenario
 
@@ -278,7 +278,7 @@ def _list_parts(scenario: Scenario, target: str | None, brought: Sequence[UserBo
     found: list[Part] = []
     for type_ in ("Planner", "Executor", "Evaluator"):
         fleet: Fleet = getattr(scenario, f"{type_.lower()}s")
-        theirs = [one for one in brought if one.type == type_]
+        theirs = [user_bot for user_bot in brought if user_bot.type == type_]
         for number in range(1, fleet.count + 1):
             if not theirs:
                 found.append((type_, number, fleet, None))

@@ -54,7 +54,7 @@ def play(case: Case, *, twice: bool = False, keep: bool = False) -> Played:
             again = run(case, invariants=[Measure(case.scenario).invariant])
             same = again.trace_hash == outcome.trace_hash
     except SystemExit as error:  # else this program would exit with the code of the user's program
-        where = line_of(error, *(path_of(one) for one in (case.bots, case.invariants) if one is not None))
+        where = line_of(error, *(path_of(target) for target in (case.bots, case.invariants) if target is not None))
         raise UserCodeFails(f"{where or 'your code'} ends the program, and there is none in a rehearsal") from None
     return Played(outcome, measure.measured(), same)
 

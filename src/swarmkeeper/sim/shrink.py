@@ -75,8 +75,8 @@ def _first(case: Case, outcome: Outcome, search: _Search) -> tuple[Case | None, 
         sizes.append(min(len(struck), max(1, 2 * sizes[-1])))
     for size in sizes:
         faults = struck[len(struck) - size :]
-        for one in (cut, case) if size == len(struck) and cut is not case else (cut,):
-            named = replace(one, faults=tuple(faults))
+        for base in (cut, case) if size == len(struck) and cut is not case else (cut,):
+            named = replace(base, faults=tuple(faults))
             if search.breaks(named):
                 return named, faults
     return None, ()
@@ -92,7 +92,7 @@ def _fewest(case: Case, faults: Sequence[str], search: _Search) -> Case:
             if search.breaks(smaller):
                 assert search.last is not None
                 # Faults that were named but did not strike are not needed either.
-                current = [one for one in rest if one in search.last.faults]
+                current = [name for name in rest if name in search.last.faults]
                 case = shortened(replace(case, faults=tuple(current)), search.last)
                 parts = max(2, parts - 1)
                 break

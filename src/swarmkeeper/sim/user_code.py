@@ -71,7 +71,7 @@ def swarm_of(target: str) -> list[UserBot]:
     found: list[UserBot] = []
     for place, bot in enumerate(_bots(target)):
         word = re.sub(r"[^A-Za-z0-9._-]", "-", bot.name or bot.source_name() or bot.type)[:64]
-        if any(one.word == word for one in found):
+        if any(other.word == word for other in found):
             word = f"{word}-{place + 1}"
         skills, named = frozenset(bot.skills), bot.name is not None
         found.append(UserBot(bot.type, word, named, skills, bot.dedicated, lambda place=place: _bots(target)[place]))  # type: ignore[misc]  # mypy does not know the default's type
@@ -90,7 +90,7 @@ def _bots(target: str) -> Sequence[BaseBot]:
         if inspect.isfunction(value):
             value = value()
         listed = list(value) if isinstance(value, Iterable) else [value]
-        bots = [one() if isinstance(one, type) and issubclass(one, BaseBot) else one for one in listed]
+        bots = [bot() if isinstance(bot, type) and issubclass(bot, BaseBot) else bot for bot in listed]
         for bot in bots:
             if not isinstance(bot, BaseBot) or type(bot).__dict__.get("type", getattr(bot, "type", None)) is None:
                 raise NotThere(f"{Path(path).name}: `{name}` is to be bots of the SDK, and holds something else")
@@ -102,7 +102,7 @@ def _bots(target: str) -> Sequence[BaseBot]:
     except UserCodeFails:
         raise
     except (Exception, SystemExit) as error:
-        raise UserCodeFails(f"{Path(path).name}: `{name}` cannot be made: {said(error, path)}") from None
+        raise UserCodeFails(f"{Path(path).name}: `{name}` cannot be made: {describe_error(error, path)}") from None
     if not bots:
         raise NotThere(f"{Path(path).name}: there are no bots in `{name}`")
     return bots
@@ -126,10 +126,10 @@ def invariants_of(path: str) -> list[UserInvariant]:
     Raises:
         UserCodeFails: the file cannot be loaded, or has no invariants.
     """
-    found = [one for one in vars(load(path)).values() if isinstance(one, UserInvariant)]
+    found = [value for value in vars(load(path)).values() if isinstance(value, UserInvariant)]
     if not found:
         raise NotThere(f'{Path(path).name}: there is no invariant in it; make one with @invariant("words")')
-    return [UserInvariant(one.name, one.words, _watched(one, path)) for one in found]
+    return [UserInvariant(each.name, each.words, _watched(each, path)) for each in found]
 
 
 def _watched(user_invariant: UserInvariant, path: str) -> Check:
@@ -138,12 +138,12 @@ def _watched(user_invariant: UserInvariant, path: str) -> Check:
         try:
             # The first finding ends the run, and a generator may be endless: the first few are enough.
             found = list(islice(_yielded(user_invariant.check(model, commit)), _FOUND_MAX))
-            for one in found:
-                if not isinstance(one, str) and not _is_pair(one):
+            for finding in found:
+                if not isinstance(finding, str) and not _is_pair(finding):
                     raise TypeError("it is to yield words, or an id and words")
             return found
         except Exception as error:
-            model.broken(TROUBLE, "-", f"the invariant `{user_invariant.name}` fails: {said(error, path)}")
+            model.broken(TROUBLE, "-", f"the invariant `{user_invariant.name}` fails: {describe_error(error, path)}")
             return ()
         finally:
             PLAYED.reset(played)
@@ -159,8 +159,8 @@ def _yielded(answer: object) -> Iterable[str | tuple[str, str]]:
     return answer
 
 
-def _is_pair(one: object) -> bool:
-    return isinstance(one, tuple) and len(one) == 2 and all(isinstance(part, str) for part in one)
+def _is_pair(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(isinstance(part, str) for part in value)
 
 
 # ---- files ---------------------------------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ def load(path: str) -> ModuleType:
         why = 'it runs bots or ends the program; start bots below `if __name__ == "__main__":` alone'
         raise UserCodeFails(f"{file.name} cannot be loaded: {why}") from None
     except Exception as error:
-        raise UserCodeFails(f"{file.name} cannot be loaded: {said(error, path)}") from None
+        raise UserCodeFails(f"{file.name} cannot be loaded: {describe_error(error, path)}") from None
     return module
 
 
@@ -209,7 +209,7 @@ def _compiled(file: Path, _changed: int, _size: int) -> CodeType:
 # ---- locations -----------------------------------------------------------------------------------------------------
 
 
-def said(error: BaseException, *paths: str) -> str:
+def describe_error(error: BaseException, *paths: str) -> str:
     """Describe an error, with the last line of the user's code in its traceback."""
     words, line = "".join(traceback.format_exception_only(error)).strip(), line_of(error, *paths)
     return words if line is None else f"{words} ({line})"
@@ -217,7 +217,7 @@ def said(error: BaseException, *paths: str) -> str:
 
 def line_of(error: BaseException, *paths: str) -> str | None:
     folders = {Path(path).resolve().parent for path in paths}
-    frames = [one for one in traceback.extract_tb(error.__traceback__) if Path(one.filename).parent in folders]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent in folders]
     return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else None
 
 

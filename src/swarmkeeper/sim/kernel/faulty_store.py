@@ -88,7 +88,7 @@ class FaultyStore(SqliteStore):
         self._let_go()
         return image
 
-    # ---- what it does ----------------------------------------------------------------------------------------------
+    # ---- transactions ------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Any]:

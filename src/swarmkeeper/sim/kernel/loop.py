@@ -68,7 +68,7 @@ class Host:
         context = contextvars.copy_context()
         context.run(_HOST.set, self)
         task = self._loop.create_task(work, context=context)
-        self._tasks = [one for one in self._tasks if not one.done()]
+        self._tasks = [task for task in self._tasks if not task.done()]
         self._tasks.append(task)
         return task
 
@@ -109,7 +109,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         assert not self._running, "stall() may not be called from a callback"
         self.now += microseconds
 
-    # ---- what is to run --------------------------------------------------------------------------------------------
+    # ---- scheduling ------------------------------------------------------------------------------------------------
 
     def call_soon(
         self,
@@ -284,7 +284,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             task._log_destroy_pending = False  # type: ignore[attr-defined]  # how asyncio itself silences it
         self._graves.clear()
 
-    # ---- what asyncio asks of a loop besides ------------------------------------------------------------------------
+    # ---- other methods of an asyncio loop ---------------------------------------------------------------------------
 
     def get_debug(self) -> bool:
         return False

@@ -192,15 +192,15 @@ class Model(Records):
             self._reported(command, answer)
         elif isinstance(answer, HeartbeatResult):
             assert isinstance(command, commands.Heartbeat)
-            for one in answer.directives:
-                if one.directive != "continue":
+            for lease in answer.directives:
+                if lease.directive != "continue":
                     continue
-                if self.holders.get(one.lease_id) != command.bot:
-                    self.broken("2.fence", one.lease_id, "a bot goes on with a lease that it was never granted")
-                elif self.ended.get(one.lease_id, self._loop.now) < self._loop.now:  # not by the same commit
-                    ended = self.attempts[one.lease_id]
+                if self.holders.get(lease.lease_id) != command.bot:
+                    self.broken("2.fence", lease.lease_id, "a bot goes on with a lease that it was never granted")
+                elif self.ended.get(lease.lease_id, self._loop.now) < self._loop.now:  # not by the same commit
+                    ended = self.attempts[lease.lease_id]
                     self.broken("2.fence", self.label(ended.work), f"a bot goes on with a lease that {ended.ending}")
-                self.heard[one.lease_id] = self._loop.now
+                self.heard[lease.lease_id] = self._loop.now
         elif isinstance(command, commands.Release) and command.lease_id not in self.attempts:
             self.broken("7.acknowledged", command.lease_id, "the lease was given back, and has no end")
         elif isinstance(command, commands.Cancel) and self.tasks[command.task].status not in TASK_CLOSED:
@@ -240,8 +240,10 @@ class Model(Records):
         self.full_checks += 1
         connection = self.connection()
         for found in checks.broken(connection) if audit else checks.broken_rows(connection):
-            named = [self.named(one) for one in _ID.findall(found)]
-            self.broken("rows", named[0] if named else "-", f"{when}: {found}" + "".join(f" ({one})" for one in named))
+            named = [self.named(id_) for id_ in _ID.findall(found)]
+            self.broken(
+                "rows", named[0] if named else "-", f"{when}: {found}" + "".join(f" ({name})" for name in named)
+            )
         self.compare(when)
         alive = connection.execute("SELECT value FROM meta WHERE key = 'alive_at'").get
         if when == "now and then" and alive is not None:
@@ -267,7 +269,7 @@ class Model(Records):
     ) -> None:
         if known == stored:
             return
-        wrong = [one for one in (*known, *stored) if known.get(one) != stored.get(one)]
+        wrong = [id_ for id_ in (*known, *stored) if known.get(id_) != stored.get(id_)]
         first = wrong[0]
         self.broken("7.durable", label(first), f"{when}: committed {known.get(first)}, stored {stored.get(first)}")
 

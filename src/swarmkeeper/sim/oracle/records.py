@@ -83,5 +83,5 @@ class Records:
         task = self.tasks.get(task_id or "")
         return task_id or "-" if task is None else task.title
 
-    def named(self, one: str) -> str:
-        return self.label(one) if one in self.works else self.title(one)
+    def named(self, id_: str) -> str:
+        return self.label(id_) if id_ in self.works else self.title(id_)

@@ -30,12 +30,14 @@ from swarmkeeper.core.states import (
 from swarmkeeper.sim.kernel.coverage import reached
 from swarmkeeper.sim.oracle.records import Commit, Records
 
-_WORK: Mapping[str, Transition] = MappingProxyType({f"work.{one}": one for one in Transition})
-_TASK: Mapping[str, TaskTransition] = MappingProxyType({f"task.{one}": one for one in TaskTransition})
+_WORK: Mapping[str, Transition] = MappingProxyType({f"work.{transition}": transition for transition in Transition})
+_TASK: Mapping[str, TaskTransition] = MappingProxyType(
+    {f"task.{transition}": transition for transition in TaskTransition}
+)
 _NEXT: Mapping[Transition, Mapping[Status, Status]] = MappingProxyType(
     {
-        one: MappingProxyType({status: after for (status, what), after in LIFE.items() if what is one})
-        for one in Transition
+        transition: MappingProxyType({status: after for (status, what), after in LIFE.items() if what is transition})
+        for transition in Transition
     }
 )
 _REOPENED = frozenset({Status.BLOCKED, Status.READY, Status.SKIPPED})
@@ -224,7 +226,7 @@ class TransitionChecks:
                 records.broken("3.lease", records.label(work.id), "its lease is not of its newest attempt")
             if work.status not in FINAL and task.status not in TASK_CLOSED:
                 self._goes_on(task, work)
-        for work_id in dict.fromkeys(one for work in commit.works for one in (work, *records.children.get(work, ()))):
+        for work_id in dict.fromkeys(id_ for work in commit.works for id_ in (work, *records.children.get(work, ()))):
             self._upstream(records.works[work_id])
         for task in commit.tasks.values():
             if not records.jobs.get(task.id):
@@ -232,7 +234,7 @@ class TransitionChecks:
             if task.status is TaskStatus.COMPLETED or task.outcome is Outcome.ACCEPTED:
                 self._done(task)
         dated = {ref for kind, ref in commit.timed if kind == "deadline"} | commit.tasks.keys()
-        for task in (records.tasks[one] for one in sorted(dated)):
+        for task in (records.tasks[id_] for id_ in sorted(dated)):
             if task.deadline is not None and records.timers.get(("deadline", task.id)) != task.deadline:
                 records.broken("8.timer", task.title, "its deadline has no timer, or one of another time")
         if commit.granted:
@@ -281,13 +283,15 @@ class TransitionChecks:
         task, parents = records.tasks[work.task], records.parents.get(work.id)
         if parents is None or task.status in TASK_CLOSED or records.jobs.get(task.id):
             return
-        ended = {one: records.works[one].status for one in parents}
+        ended = {parent: records.works[parent].status for parent in parents}
         if work.status not in _WAITS:
-            for one, status in ended.items():
+            for parent, status in ended.items():
                 if status not in FINAL:
-                    why = f"it is {work.status}, and {records.works[one].key}, which it waits for, is {status}"
+                    why = f"it is {work.status}, and {records.works[parent].key}, which it waits for, is {status}"
                     records.broken("4.upstream", records.label(work.id), why)
-        elif work.status is Status.SKIPPED and all(EDGE_MET.get((parents[one], ended[one]), True) for one in parents):
+        elif work.status is Status.SKIPPED and all(
+            EDGE_MET.get((parents[parent], ended[parent]), True) for parent in parents
+        ):
             records.broken(
                 "4.upstream", records.label(work.id), "it is skipped, and nothing it waits for ended otherwise"
             )
@@ -304,7 +308,7 @@ class TransitionChecks:
             case Status.WAITING if work.wake is not None:
                 fine = timers.get(("wake", work.id)) == work.wake
             case Status.WAITING:
-                fine = any(("answer", one) in timers for one in records.asked.get(work.id, ()))
+                fine = any(("answer", approval) in timers for approval in records.asked.get(work.id, ()))
             case Status.READY if quiet and not task.hold_reasons:
                 due = timers.get(("start", work.id))
                 # A restart extends both times, but reports no change of the timer.
@@ -322,7 +326,7 @@ class TransitionChecks:
 
     def _counters(self, task: Task) -> None:
         records = self._records
-        subtasks = [records.works[one] for one in records.works_of[task.id].values()]
+        subtasks = [records.works[id_] for id_ in records.works_of[task.id].values()]
         subtasks = [work for work in subtasks if work.kind is Kind.EXECUTE]
         counted = (
             len(subtasks),

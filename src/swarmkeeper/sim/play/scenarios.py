@@ -142,7 +142,9 @@ _GOLDEN = Scenario(
 )
 
 # `standard` is the default; `golden` is short, for tests that try a fault at each of its commits.
-SCENARIOS: Mapping[str, Scenario] = MappingProxyType({one.name: one for one in (Scenario("standard"), _GOLDEN)})
+SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
+    {scenario.name: scenario for scenario in (Scenario("standard"), _GOLDEN)}
+)
 
 
 def skills_of(scenario: Scenario, number: int) -> tuple[str, ...]:

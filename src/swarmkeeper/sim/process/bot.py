@@ -244,13 +244,13 @@ def _send_line(kind: str, value: Json) -> None:
 
 def fork_server() -> None:
     alive: set[int] = set()
-    asked = b""
+    pending = b""
     while True:
         if select.select([0], [], [], POLL_SECONDS)[0]:
-            said = os.read(0, 65_536)
-            if not said:
+            chunk = os.read(0, 65_536)
+            if not chunk:
                 break
-            *paths, asked = (asked + said).split(b"\n")
+            *paths, pending = (pending + chunk).split(b"\n")
             for path in map(os.fsdecode, paths):
                 pid = os.fork()
                 if pid == 0:

@@ -162,9 +162,9 @@ class Driver:
         played = asyncio.create_task(story)
         over = asyncio.create_task(self.wall.over.wait())
         await asyncio.wait((played, over), return_when=asyncio.FIRST_COMPLETED)
-        for one in (over, played):
-            if not one.done():
-                one.cancel()
+        for task in (over, played):
+            if not task.done():
+                task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await played
 
@@ -249,7 +249,7 @@ class Driver:
                 if fault := self.faults.strike(kind, "orchestrator:moment"):
                     strikes.append((fault.unit("when"), fault, act))
             before = 0.0
-            for when, fault, act in sorted(strikes, key=lambda one: one[0]):
+            for when, fault, act in sorted(strikes, key=lambda strike: strike[0]):
                 await asyncio.sleep((when - before) * moment)
                 before = when
                 await act(fault)

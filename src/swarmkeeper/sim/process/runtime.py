@@ -46,7 +46,7 @@ def sped_up(scenario: Scenario) -> Scenario:
     """Return the scenario sped up by `PACE`: durations are shorter, and tasks arrive more often."""
 
     def fleet(of: Fleet) -> Fleet:
-        durations = tuple(one / PACE for one in of.durations)
+        durations = tuple(seconds / PACE for seconds in of.durations)
         return replace(of, work_seconds=of.work_seconds / PACE, durations=durations)
 
     bounds = scenario.bounds
@@ -151,8 +151,8 @@ class Answered:
 
 def _checked_fields(value: Json) -> Json:
     if isinstance(value, dict):
-        return {name: _checked_fields(one) for name, one in value.items() if name in _KEPT}
-    return [_checked_fields(one) for one in value] if isinstance(value, list) else value
+        return {name: _checked_fields(item) for name, item in value.items() if name in _KEPT}
+    return [_checked_fields(item) for item in value] if isinstance(value, list) else value
 
 
 class AnswerRecorder:

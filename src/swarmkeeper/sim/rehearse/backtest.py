@@ -164,7 +164,7 @@ def held_against(trial: Trial, plays: Sequence[TrialPlay]) -> BackTest:
     checks = []
     for figure, of in _figures(trial):
         measured = of(trial.measured)
-        simulated = band([of(one.part) for one in plays])
+        simulated = band([of(play.part) for play in plays])
         if measured is None and simulated is None:
             continue
         checks.append(
@@ -178,23 +178,23 @@ def held_against(trial: Trial, plays: Sequence[TrialPlay]) -> BackTest:
                 inside=measured is not None and simulated is not None and simulated.low <= measured <= simulated.high,
             )
         )
-    return BackTest(trial, [one.seed for one in plays], checks)
+    return BackTest(trial, [play.seed for play in plays], checks)
 
 
 def _figures(trial: Trial) -> list[tuple[Figure, Callable[[Part], float | None]]]:
     story = trial.calibrated.story
-    told = story.recording.tokens is not None
+    has_tokens = story.recording.tokens is not None
     found = [
         (figure, partial(_of_measured, figure))
         for figure in figures_of(Rehearsal(trial.scenario))
-        if figure.name in _SHOWN and (told or "tokens" not in figure.name)
+        if figure.name in _SHOWN and (has_tokens or "tokens" not in figure.name)
     ]
-    mean = Figure("queue_mean_seconds", "Wait for a bot, on average", "s", lambda one: None)
-    rework = Figure("rework_time_share", "Executors' time that went to rework", "%", lambda one: None)
+    mean = Figure("queue_mean_seconds", "Wait for a bot, on average", "s", lambda part: None)
+    rework = Figure("rework_time_share", "Executors' time that went to rework", "%", lambda part: None)
     rows: list[tuple[Figure, Callable[[Part], float | None]]] = [*found, (mean, _wait_mean), (rework, _rework)]
     for type_, fleet in FLEETS.items():
         if any(bot.type == type_ for bot in story.bots.values()):
-            figure = Figure(f"utilisation_{fleet}", f"Utilisation: {fleet}", "%", lambda one: None)
+            figure = Figure(f"utilisation_{fleet}", f"Utilisation: {fleet}", "%", lambda part: None)
             rows.append((figure, partial(_utilisation, fleet)))
     return rows
 
@@ -240,16 +240,16 @@ def as_json(test: BackTest) -> dict[str, Any]:
         "until_seconds": trial.calibrated.begun + trial.until,
         "tasks": trial.measured.measured.tasks,
         "seeds": list(test.seeds),
-        "figures": {one.name: _plain(one) for one in test.checks},
+        "figures": {check.name: _plain(check) for check in test.checks},
     }
 
 
-def _plain(one: Comparison) -> dict[str, Any]:
+def _plain(check: Comparison) -> dict[str, Any]:
     return {
-        "measured": one.measured,
-        "simulated": None if one.simulated is None else asdict(one.simulated),
-        "error_percent": one.error_percent,
-        "inside": one.inside,
+        "measured": check.measured,
+        "simulated": None if check.simulated is None else asdict(check.simulated),
+        "error_percent": check.error_percent,
+        "inside": check.inside,
     }
 
 
@@ -265,16 +265,16 @@ def as_text(test: BackTest) -> list[str]:
         known = f"the {trial.calibrated.tasks} tasks of the first {trial.since / 3600:.3g} h"
         lines = [f"back-test: calibrated on {known}; {times}, held against the {hours:.3g} h after"]
     rows = [("", "measured", "simulated", "error")]
-    for one in test.checks:
-        measured = "-" if one.measured is None else number(one.measured, one.unit)
-        error = "-" if one.error_percent is None else f"{one.error_percent:+.0f} {_unit(one)}"
-        rows.append((one.words, measured, spread(one.simulated, one.unit), error))
+    for check in test.checks:
+        measured = "-" if check.measured is None else number(check.measured, check.unit)
+        error = "-" if check.error_percent is None else f"{check.error_percent:+.0f} {_unit(check)}"
+        rows.append((check.words, measured, spread(check.simulated, check.unit), error))
     widths = [max(len(row[at]) for row in rows) for at in range(4)]
     lines += ["  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
     return [line.rstrip() for line in lines]
 
 
-def _unit(one: Comparison) -> str:
-    if one.unit == "%":
+def _unit(check: Comparison) -> str:
+    if check.unit == "%":
         return "points"
-    return "% of what half of the tasks take" if one.name.startswith("queue_") else "%"
+    return "% of what half of the tasks take" if check.name.startswith("queue_") else "%"

@@ -102,7 +102,7 @@ class _Draft:
     def put(self, field: str, value: Any, why: str) -> None:
         self.plain[field], self.why[field] = value, why
 
-    # ---- arrivals, plans and reviews -------------------------------------------------------------------------------
+    # ---- arrivals and plans ----------------------------------------------------------------------------------------
 
     def arrivals(self) -> None:
         begun = [task.begun for task in self.tasks]
@@ -141,7 +141,7 @@ class _Draft:
         self.put("continues", _share(handled, len(failed)), f"of {len(failed)} tasks in which something failed")
         self.put("skilled", 0, "not told: every bot takes all work of its kind")
 
-    # ---- what is judged --------------------------------------------------------------------------------------------
+    # ---- reviews ---------------------------------------------------------------------------------------------------
 
     def reviews(self) -> None:
         modes = Counter(mode for task in self.tasks if (mode := _evaluation(task)) is not None)
@@ -173,7 +173,7 @@ class _Draft:
         if late:
             self.put("deadline_seconds", _short(fmean((task.ended or 0) - task.begun for task in late)), "their mean")
 
-    # ---- who takes part --------------------------------------------------------------------------------------------
+    # ---- bots and people -------------------------------------------------------------------------------------------
 
     def fleets(self) -> None:
         for kind, name in FLEET_OF.items():
@@ -185,7 +185,11 @@ class _Draft:
 
     def _fleet(self, kind: str, name: str) -> None:
         story = self.story
-        done = [one for one in story.attempts if one.kind == kind and one.how not in ("open", "cancelled", "unseen")]
+        done = [
+            attempt
+            for attempt in story.attempts
+            if attempt.kind == kind and attempt.how not in ("open", "cancelled", "unseen")
+        ]
         bots = {id_: bot for id_, bot in story.bots.items() if FLEETS[bot.type] == name}
         fleet: dict[str, Any] = {}
         end = story.recording.seconds
@@ -195,10 +199,10 @@ class _Draft:
         known = [story.recording.capacities[id_] for id_ in bots if id_ in story.recording.capacities]
         most = max((bot.most for bot in bots.values()), default=1)
         fleet["capacity"] = min(100, max(1, round(fmean(known)) if known else most))
-        times = sorted(one.ended - one.began for one in done if one.ended is not None)
+        times = sorted(attempt.ended - attempt.began for attempt in done if attempt.ended is not None)
         fleet["durations"] = durations_of(times)
         fleet["tokens"] = self._tokens(done)
-        fleet |= weights_of(Counter(one.how for one in done))
+        fleet |= weights_of(Counter(attempt.how for attempt in done))
         fleet["unsound"] = 0
         if not times:
             del fleet["durations"]
@@ -206,7 +210,7 @@ class _Draft:
             self.notes.append(f"{name}: no attempt of theirs ended in the recording; they are played as quick")
         why = f"{len(bots)} seen, {len(done)} attempts"
         self.put(name, fleet, why if known else f"{why}; capacity is the most that one did at once")
-        lost = sum(one.how == "lost" for one in done)
+        lost = sum(attempt.how == "lost" for attempt in done)
         if lost:
             words = "attempts timed out, or their bot fell silent: played as failures worth another try"
             self.notes.append(f"{name}: {lost} {words}")
@@ -289,7 +293,7 @@ class _Draft:
         self.notes += notes
 
 
-# ---- one field at a time -------------------------------------------------------------------------------------------
+# ---- helpers for single fields -------------------------------------------------------------------------------------
 
 
 def shape_of(task: RecordedTask) -> str | None:
@@ -334,12 +338,12 @@ def _approval(task: RecordedTask) -> str:
 def durations_of(times: Sequence[float]) -> list[float]:
     """Reduce a distribution to a few equally likely values with the same mean: the mean of each quantile."""
     if len(times) <= DURATIONS_MAX:
-        return [_short(one) for one in times]
+        return [_short(seconds) for seconds in times]
     whole, parts = len(times), []
     for number in range(DURATIONS_MAX):
         low, high = number * whole / DURATIONS_MAX, (number + 1) * whole / DURATIONS_MAX
         inside = ((min(high, at + 1) - max(low, at), times[at]) for at in range(int(low), min(whole, int(high) + 1)))
-        parts.append(_short(sum(weight * one for weight, one in inside if weight > 0) / (high - low)))
+        parts.append(_short(sum(weight * seconds for weight, seconds in inside if weight > 0) / (high - low)))
     return parts
 
 
@@ -366,7 +370,7 @@ def _short(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-# ---- as a file -----------------------------------------------------------------------------------------------------
+# ---- the file ------------------------------------------------------------------------------------------------------
 
 
 def as_file(made: Calibrated, ending: str) -> str:
@@ -400,5 +404,5 @@ def _yaml(value: Any) -> str:
 
 def _toml(value: Any) -> str:
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(one)}" for key, one in value.items()) + "}"
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items()) + "}"
     return json.dumps(value)

@@ -78,9 +78,9 @@ class _TaskTimes:
         self.at = now
 
     def _what(self) -> str:
-        for one in (REWORKING, WORKING, REVIEWING):
-            if self.doing[one]:
-                return one
+        for activity in (REWORKING, WORKING, REVIEWING):
+            if self.doing[activity]:
+                return activity
         return QUEUEING if self.doing[QUEUEING] and not self.held else HOLDING
 
     def held_until(self, now: float) -> float:
@@ -128,7 +128,7 @@ class Measure:
         self._now = 0.0
         self.invariant = UserInvariant("measured", "what a run is like is measured", self._observe)
 
-    # ---- looking on ------------------------------------------------------------------------------------------------
+    # ---- observing -------------------------------------------------------------------------------------------------
 
     def _observe(self, model: Records, commit: Commit) -> tuple[()]:
         self._now = now = asyncio.get_running_loop().time()
@@ -225,7 +225,7 @@ class Measure:
         if bot in self._bots:
             self._bots[bot].busy += seconds
 
-    # ---- what came of it -------------------------------------------------------------------------------------------
+    # ---- results ---------------------------------------------------------------------------------------------------
 
     def measured(self) -> Measured:
         for lease_id in list(self._leases):  # open leases, if the run ended early

@@ -156,8 +156,8 @@ def _check_data(data: Mapping[str, Any], number: int) -> None:
         if type_ is int and not 0 <= (data.get(name) or 0) < _COUNT_MAX:
             raise BadFeed(f"line {number}: the event's `data.{name}` is not what it should be")
     for name in ("keys", "votes"):
-        for one in data.get(name) or ():
-            if not isinstance(one, str):
+        for item in data.get(name) or ():
+            if not isinstance(item, str):
                 raise BadFeed(f"line {number}: the event's `data.{name}` is not what it should be")
     for votes in (data.get("votes") or {}).values():
         if not isinstance(votes, int) or not 0 <= votes < _COUNT_MAX:

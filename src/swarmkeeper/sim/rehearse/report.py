@@ -74,27 +74,27 @@ def _share(part: float, whole: float) -> float | None:
 def figures_of(rehearsal: Rehearsal) -> tuple[Figure, ...]:
     price = rehearsal.prices.usd_per_million_tokens / 1_000_000
 
-    def usd(one: Measured) -> float | None:
-        spent = one.tokens_priced * price + one.micro_usd / 1_000_000
-        return spent / one.ended if spent and one.ended else None
+    def usd(run: Measured) -> float | None:
+        spent = run.tokens_priced * price + run.micro_usd / 1_000_000
+        return spent / run.ended if spent and run.ended else None
 
     return (
-        Figure("tasks_per_hour", "Tasks that end in an hour", "", lambda one: one.ended_in_time / one.hours),
-        Figure("accepted_share", "Accepted, of those that end", "%", lambda one: _share(one.accepted, one.ended)),
-        Figure("completion_p50_seconds", "Completion, half within", "s", lambda one: quantile(one.completions, 0.5)),
-        Figure("completion_p95_seconds", "Completion, 95 % within", "s", lambda one: quantile(one.completions, 0.95)),
-        Figure("completion_p99_seconds", "Completion, 99 % within", "s", lambda one: quantile(one.completions, 0.99)),
-        Figure("queue_p95_seconds", "Wait for a bot, 95 % within", "s", lambda one: quantile(_waits(one), 0.95)),
-        Figure("utilisation", "Busiest fleet's utilisation", "%", lambda one: max(one.utilisation.values())),
-        Figure("tokens_per_task", "Tokens for each task", "", lambda one: _share(one.tokens, one.ended)),
+        Figure("tasks_per_hour", "Tasks that end in an hour", "", lambda run: run.ended_in_time / run.hours),
+        Figure("accepted_share", "Accepted, of those that end", "%", lambda run: _share(run.accepted, run.ended)),
+        Figure("completion_p50_seconds", "Completion, half within", "s", lambda run: quantile(run.completions, 0.5)),
+        Figure("completion_p95_seconds", "Completion, 95 % within", "s", lambda run: quantile(run.completions, 0.95)),
+        Figure("completion_p99_seconds", "Completion, 99 % within", "s", lambda run: quantile(run.completions, 0.99)),
+        Figure("queue_p95_seconds", "Wait for a bot, 95 % within", "s", lambda run: quantile(_waits(run), 0.95)),
+        Figure("utilisation", "Busiest fleet's utilisation", "%", lambda run: max(run.utilisation.values())),
+        Figure("tokens_per_task", "Tokens for each task", "", lambda run: _share(run.tokens, run.ended)),
         Figure("usd_per_task", "Cost of each task", "$", usd),
-        Figure("rework_share", "Tokens that went to rework", "%", lambda one: _share(one.tokens_rework, one.tokens)),
-        Figure("lost_share", "Tokens of failed attempts", "%", lambda one: _share(one.tokens_lost, one.tokens)),
+        Figure("rework_share", "Tokens that went to rework", "%", lambda run: _share(run.tokens_rework, run.tokens)),
+        Figure("lost_share", "Tokens of failed attempts", "%", lambda run: _share(run.tokens_lost, run.tokens)),
     )
 
 
-def _waits(one: Measured) -> list[float]:
-    return sorted(wait for line in one.lines.values() for wait in line.waits)
+def _waits(run: Measured) -> list[float]:
+    return sorted(wait for line in run.lines.values() for wait in line.waits)
 
 
 # ---- the report ----------------------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ class Report:
 
     @property
     def violations(self) -> int:
-        return sum(one.outcome.violation is not None for one in self.runs)
+        return sum(run.outcome.violation is not None for run in self.runs)
 
     @property
     def level(self) -> str:
@@ -161,7 +161,7 @@ class Report:
 
     @property
     def virtual_hours(self) -> float:
-        return sum(one.outcome.seconds for one in self.runs) / 3600
+        return sum(run.outcome.seconds for run in self.runs) / 3600
 
     @property
     def hours_per_cpu_second(self) -> float | None:
@@ -181,51 +181,51 @@ def report_of(
     cpu_seconds: float | None = None,
 ) -> Report:
     """Make a report of at least one run. `more` are the same seeds with one more bot at the bottleneck."""
-    all_measured = [one.measured for one in runs]
+    all_measured = [run.measured for run in runs]
     reached: Counter[str] = Counter()
-    for one in runs:
-        reached.update({what: n for what, n in one.outcome.reached.items() if not what.startswith("fault ")})
+    for run in runs:
+        reached.update({what: n for what, n in run.outcome.reached.items() if not what.startswith("fault ")})
     return Report(
         rehearsal=rehearsal,
         runs=runs,
         cpu_seconds=cpu_seconds,
         figures=_figures(rehearsal, all_measured),
         times={
-            what: band([_share(one.times[what], sum(one.times.values())) for one in all_measured]) for what in TIMES
+            what: band([_share(run.times[what], sum(run.times.values())) for run in all_measured]) for what in TIMES
         },
-        lines=[_row(name, all_measured) for name in sorted({name for one in all_measured for name in one.lines})],
+        lines=[_row(name, all_measured) for name in sorted({name for run in all_measured for name in run.lines})],
         utilisation={
-            fleet: band([one.utilisation[fleet] for one in all_measured]) for fleet in all_measured[0].utilisation
+            fleet: band([run.utilisation[fleet] for run in all_measured]) for fleet in all_measured[0].utilisation
         },
         bottleneck=bottleneck_of(all_measured),
         targets=_targets(rehearsal, all_measured),
         faults=_struck(rehearsal, runs),
         reached=reached,
-        one_more=None if more is None else _figures(rehearsal, [one.measured for one in more]),
+        one_more=None if more is None else _figures(rehearsal, [run.measured for run in more]),
     )
 
 
 def _struck(rehearsal: Rehearsal, runs: Sequence[Played]) -> dict[str, Struck]:
-    kinds = [Counter(name.partition("@")[0] for name in one.outcome.faults) for one in runs]
+    kinds = [Counter(name.partition("@")[0] for name in run.outcome.faults) for run in runs]
     return {
-        kind: Struck(sum(one[kind] for one in kinds), sum(kind in one for one in kinds))
+        kind: Struck(sum(counts[kind] for counts in kinds), sum(kind in counts for counts in kinds))
         for kind in KINDS
-        if kind in rehearsal.scenario.faults or any(kind in one for one in kinds)
+        if kind in rehearsal.scenario.faults or any(kind in counts for counts in kinds)
     }
 
 
 def _figures(rehearsal: Rehearsal, runs: Sequence[Measured]) -> dict[str, Band | None]:
-    return {figure.name: band([figure.of(one) for one in runs]) for figure in figures_of(rehearsal)}
+    return {figure.name: band([figure.of(run) for run in runs]) for figure in figures_of(rehearsal)}
 
 
 def _row(name: str, runs: Sequence[Measured]) -> Row:
-    there = [(one, one.lines[name]) for one in runs if name in one.lines]
+    there = [(run, run.lines[name]) for run in runs if name in run.lines]
     return Row(
         name=name,
         items=sum(len(line.waits) for _, line in there),
         wait_p50_seconds=band([quantile(line.waits, 0.5) for _, line in there]),
         wait_p95_seconds=band([quantile(line.waits, 0.95) for _, line in there]),
-        length=band([line.waited / (one.hours * 3600) for one, line in there]),
+        length=band([line.waited / (run.hours * 3600) for run, line in there]),
         utilisation=band([_share(line.able_busy, line.able) for _, line in there]),
     )
 
@@ -234,17 +234,17 @@ def bottleneck_of(runs: Sequence[Measured]) -> Bottleneck | None:
     """Return the fleet that work waits for most; None if it hardly waits."""
     waited: dict[str, float] = defaultdict(float)
     lines: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for one in runs:
-        for name, line in one.lines.items():
+    for run in runs:
+        for name, line in run.lines.items():
             waited[line.fleet] += line.waited
             lines[line.fleet][name] += line.waited
-    whole = sum(sum(one.times.values()) for one in runs)
+    whole = sum(sum(run.times.values()) for run in runs)
     if not waited or not whole:
         return None
-    fleet = max(sorted(waited), key=lambda one: waited[one])
+    fleet = max(sorted(waited), key=lambda name: waited[name])
     if waited[fleet] / whole < WAIT_SHARE_MIN:
         return None
-    return Bottleneck(fleet, waited[fleet] / whole, max(sorted(lines[fleet]), key=lambda one: lines[fleet][one]))
+    return Bottleneck(fleet, waited[fleet] / whole, max(sorted(lines[fleet]), key=lambda name: lines[fleet][name]))
 
 
 def _targets(rehearsal: Rehearsal, runs: Sequence[Measured]) -> list[Target]:
@@ -254,10 +254,10 @@ def _targets(rehearsal: Rehearsal, runs: Sequence[Measured]) -> list[Target]:
         if bound is None:
             continue
         figure, _, side = name.rpartition("_")
-        values = [figures[figure].of(one) for one in runs]
+        values = [figures[figure].of(run) for run in runs]
         middle = band(values)
         value = None if middle is None else middle.median
-        held_in = sum(_holds(one, bound, side) for one in values)
+        held_in = sum(_holds(value, bound, side) for value in values)
         found.append(Target(name, bound, value, _holds(value, bound, side), held_in))
     return found
 
@@ -270,10 +270,10 @@ def _holds(value: float | None, bound: float, side: str) -> bool:
 # ---- JSON ----------------------------------------------------------------------------------------------------------
 
 
-def run_as_json(one: Played) -> dict[str, Any]:
-    outcome, violation = one.outcome, one.outcome.violation
+def run_as_json(run: Played) -> dict[str, Any]:
+    outcome, violation = run.outcome, run.outcome.violation
     return {
-        "seed": one.seed,
+        "seed": run.seed,
         "trace_hash": outcome.trace_hash,
         "violation": None
         if violation is None
@@ -284,7 +284,7 @@ def run_as_json(one: Played) -> dict[str, Any]:
             "why": violation.why,
             "at_seconds": violation.at / SECOND,
         },
-        "deterministic": one.same,
+        "deterministic": run.same,
         "tasks": len(outcome.statuses),
         "faults": len(outcome.faults),
         "commits": outcome.commits,
@@ -308,17 +308,17 @@ def as_json(report: Report) -> dict[str, Any]:
         "bottleneck": None if report.bottleneck is None else asdict(report.bottleneck),
         "one_more_bot": None if report.one_more is None else _bands(report.one_more),
         "targets": [asdict(target) for target in report.targets],
-        "faults": {kind: asdict(one) for kind, one in report.faults.items()},
+        "faults": {kind: asdict(struck) for kind, struck in report.faults.items()},
         "reached": dict(sorted(report.reached.items())),
         "virtual_hours": report.virtual_hours,
         "cpu_seconds": report.cpu_seconds,
         "virtual_hours_per_cpu_second": report.hours_per_cpu_second,
-        "runs": [run_as_json(one) for one in report.runs],
+        "runs": [run_as_json(run) for run in report.runs],
     }
 
 
 def _bands(of: Mapping[str, Band | None]) -> dict[str, Any]:
-    return {name: None if one is None else asdict(one) for name, one in of.items()}
+    return {name: None if values is None else asdict(values) for name, values in of.items()}
 
 
 # ---- text ----------------------------------------------------------------------------------------------------------
@@ -334,10 +334,10 @@ def number(value: float, unit: str) -> str:
     return f"{value:.1f}" if value < 1000 else f"{value:.0f}"
 
 
-def spread(one: Band | None, unit: str) -> str:
-    if one is None:
+def spread(values: Band | None, unit: str) -> str:
+    if values is None:
         return "-"
-    middle, low, high = (number(value, unit) for value in (one.median, one.low, one.high))
+    middle, low, high = (number(value, unit) for value in (values.median, values.low, values.high))
     return middle if low == high else f"{middle}  ({low} to {high})"
 
 
@@ -354,7 +354,7 @@ def verdict_lines(report: Report) -> list[str]:
         )
     if report.one_more is not None and tight is not None:
         for name in ("tasks_per_hour", "completion_p50_seconds", "completion_p95_seconds", "usd_per_task"):
-            figure = next(one for one in figures_of(report.rehearsal) if one.name == name)
+            figure = next(figure for figure in figures_of(report.rehearsal) if figure.name == name)
             before, after = report.figures[name], report.one_more[name]
             if before is not None and after is not None:
                 change = f"{number(before.median, figure.unit)} -> {number(after.median, figure.unit)}"
@@ -377,8 +377,8 @@ def as_text(report: Report) -> list[str]:
     table = [
         (figure.words, spread(report.figures[figure.name], figure.unit)) for figure in figures_of(report.rehearsal)
     ]
-    table += [(f"Time of tasks: {what}", spread(one, "%")) for what, one in report.times.items()]
-    table += [(f"Utilisation: {fleet}", spread(one, "%")) for fleet, one in report.utilisation.items()]
+    table += [(f"Time of tasks: {what}", spread(share, "%")) for what, share in report.times.items()]
+    table += [(f"Utilisation: {fleet}", spread(share, "%")) for fleet, share in report.utilisation.items()]
     width = max(len(words) for words, _ in table)
     lines += [f"  {words:<{width}}  {value}" for words, value in table if value != "-"]
     return lines + verdict_lines(report) + coverage_lines(report)
@@ -387,11 +387,11 @@ def as_text(report: Report) -> list[str]:
 def coverage_lines(report: Report) -> list[str]:
     """Return the faults and situations that the runs covered, so that a reader can judge a run without violations."""
     lines = []
-    struck = [(kind, one) for kind, one in report.faults.items() if one.times]
+    struck = [(kind, count) for kind, count in report.faults.items() if count.times]
     if struck:
         lines += ["", f"faults that struck, and in how many of the runs ({len(report.runs)}):"]
-        lines += [f"  {kind:<20} {one.times:>7} {one.runs:>6}" for kind, one in struck]
-        if never := [kind for kind, one in report.faults.items() if not one.times]:
+        lines += [f"  {kind:<20} {count.times:>7} {count.runs:>6}" for kind, count in struck]
+        if never := [kind for kind, count in report.faults.items() if not count.times]:
             lines.append(f"  never: {', '.join(never)}")
     if situations := {what: n for what, n in report.reached.items() if " " in what}:
         lines += ["", "situations that were met:"]
@@ -424,22 +424,22 @@ def as_html(report: Report) -> str:
         times=_bars(report.times),
         utilisation=_bars(report.utilisation),
         lines="".join(_line_row(row) for row in report.lines),
-        faults=_table_rows((kind, str(one.times), str(one.runs)) for kind, one in report.faults.items()),
+        faults=_table_rows((kind, str(count.times), str(count.runs)) for kind, count in report.faults.items()),
         reached=_table_rows((what, str(times)) for what, times in sorted(report.reached.items())),
         seeds=_table_rows(
             (
-                str(one.seed),
-                _broke(one),
-                str(len(one.outcome.faults)),
-                one.outcome.trace_hash,
+                str(run.seed),
+                _broke(run),
+                str(len(run.outcome.faults)),
+                run.outcome.trace_hash,
             )
-            for one in report.runs
+            for run in report.runs
         ),
     )
 
 
-def _broke(one: Played) -> str:
-    violation = one.outcome.violation
+def _broke(run: Played) -> str:
+    violation = run.outcome.violation
     return "held" if violation is None else f"{violation.invariant}: {violation.words}; {violation.why}"
 
 
@@ -474,17 +474,17 @@ def _line_row(row: Row) -> str:
 def _bars(of: Mapping[str, Band | None]) -> str:
     """Draw each share as a bar with its band. Sizes are SVG attributes: the page's policy forbids inline styles."""
     rows = []
-    for name, one in of.items():
-        if one is None:
+    for name, share in of.items():
+        if share is None:
             continue
-        middle, low, high = (min(100.0, 100 * value) for value in (one.median, one.low, one.high))
+        middle, low, high = (min(100.0, 100 * value) for value in (share.median, share.low, share.high))
         kind = "wait" if name == QUEUEING else "bar"
         rows.append(
             f'<tr><td>{html.escape(name)}</td><td><svg viewBox="0 0 100 8" preserveAspectRatio="none" '
             f'role="img" aria-label="{middle:.0f} percent"><rect class="back" width="100" height="8"/>'
             f'<rect class="{kind}" width="{middle:.2f}" height="8"/>'
             f'<rect class="band" x="{low:.2f}" y="3" width="{max(0.0, high - low):.2f}" height="2"/></svg></td>'
-            f"<td>{html.escape(spread(one, '%'))}</td></tr>\n"
+            f"<td>{html.escape(spread(share, '%'))}</td></tr>\n"
         )
     return "".join(rows)
 
@@ -496,17 +496,17 @@ def as_junit(report: Report, replay: Callable[[Played], str]) -> str:
     """Return each seed and each target as a test. `replay` gives the command that plays a run again."""
     suite = ET.Element("testsuite", name=f"swarmkeeper simulate {report.rehearsal.scenario.name} {report.level}")
     failures = 0
-    for one in report.runs:
-        case = ET.SubElement(suite, "testcase", classname="seed", name=str(one.seed), time="0")
-        violation = one.outcome.violation
+    for run in report.runs:
+        case = ET.SubElement(suite, "testcase", classname="seed", name=str(run.seed), time="0")
+        violation = run.outcome.violation
         if violation is not None:
             words = f"{violation.invariant}: {violation.words}; {violation.entity}: {violation.why}"
-        elif one.same is False:
+        elif run.same is False:
             words = "not deterministic: two runs gave two traces"
         else:
             continue
         failures += 1
-        ET.SubElement(case, "failure", message=_xml(words)).text = _xml(replay(one))
+        ET.SubElement(case, "failure", message=_xml(words)).text = _xml(replay(run))
     for target in report.targets:
         case = ET.SubElement(suite, "testcase", classname="target", name=target.name, time="0")
         if not target.held:

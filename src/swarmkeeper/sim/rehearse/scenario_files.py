@@ -211,7 +211,7 @@ def schema() -> dict[str, Any]:
 
 
 def shipped() -> list[str]:
-    return sorted(one.stem for one in SHIPPED.glob("*.yaml"))
+    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
 
 
 def find(name: str) -> Rehearsal:
@@ -386,7 +386,7 @@ def _words(error: ValidationError, whole: Mapping[str, Any]) -> str:
     position = ".".join(map(str, error.instance_path))
     details = error.kind.as_dict()
     if error.kind.name == "additionalProperties":
-        return "; ".join(_unknown(position, str(one), whole) for one in details["unexpected"])
+        return "; ".join(_unknown(position, str(name), whole) for name in details["unexpected"])
     words: Mapping[str, Callable[[], str]] = {
         "type": lambda: f"must be {_a(details['types'])}",
         "anyOf": lambda: "must be a number, or nothing",
@@ -422,7 +422,7 @@ _NAMES = {
 
 
 def _a(types: list[str]) -> str:
-    return " or ".join(_NAMES.get(one, f"a {one}") for one in types)
+    return " or ".join(_NAMES.get(type_, f"a {type_}") for type_ in types)
 
 
 def _listed(options: list[Any]) -> str:

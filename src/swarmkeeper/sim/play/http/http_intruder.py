@@ -85,16 +85,16 @@ class HttpIntruderEdge:
         body = None if wanted.body is None else Template(json.dumps(wanted.body)).substitute(names).encode()
         REQUEST_NAME.set(what)
         try:
-            said = await self._transport.request(wanted.method, path, headers, body, SECONDS)
+            response = await self._transport.request(wanted.method, path, headers, body, SECONDS)
         except Unreachable:
             return None
         finally:
             REQUEST_NAME.set("")
-        if said.status in (429, 503):
+        if response.status in (429, 503):
             return None
-        if said.status < 400:
-            return f"{said.status} {said.body.decode()}"
-        told = json.loads(said.body)
-        if said.status == 422:  # what cannot be taken from anybody proves nothing
-            raise ValueError(f"{try_}: {told}")
-        return f"{said.status} {told['code']}: {told.get('detail')} {told.get('errors')}"
+        if response.status < 400:
+            return f"{response.status} {response.body.decode()}"
+        refusal = json.loads(response.body)
+        if response.status == 422:  # an invalid call proves nothing about isolation
+            raise ValueError(f"{try_}: {refusal}")
+        return f"{response.status} {refusal['code']}: {refusal.get('detail')} {refusal.get('errors')}"

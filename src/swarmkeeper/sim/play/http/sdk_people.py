@@ -190,13 +190,13 @@ class SdkEdge:
     async def approvals(self, call: Call, by: Principal) -> list[ApprovalSeen]:
         return [
             ApprovalSeen(
-                id=one.id,
-                task=one.task_id,
-                kind=one.kind,
-                asked_by=one.asked_by,
-                choices=msgspec.json.encode(one.choices).decode(),
-                subject_hash=one.subject_hash,
-                expires_at=round(one.expires_at.timestamp() * 1_000_000),
+                id=approval.id,
+                task=approval.task_id,
+                kind=approval.kind,
+                asked_by=approval.asked_by,
+                choices=msgspec.json.encode(approval.choices).decode(),
+                subject_hash=approval.subject_hash,
+                expires_at=round(approval.expires_at.timestamp() * 1_000_000),
             )
-            async for one in self._client.approvals(state="open")
+            async for approval in self._client.approvals(state="open")
         ]
