@@ -1,5 +1,5 @@
-"""Bugs that are planted to see the simulator find them: each puts one wrong function in place of a right one, in a test
-alone. How soon each is found is measured by catch_rate.py; CI looks for each with one seed that is known to find it.
+"""Planted bugs for the simulator to find: each replaces one function of the product by a wrong one, only in a test.
+catch_rate.py measures how soon each is found; CI plays one seed for each that is known to find it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from swarmkeeper.storage.sqlite import SqliteStore, transaction
 Patch = pytest.MonkeyPatch
 Level = Literal["core", "http"]
 
-# A quarter of an hour in which much goes on: rounds of reviews and of rework, deadlines, holds, cancelling, draining.
+# A busy quarter of an hour: rounds of reviews and rework, deadlines, holds, cancelled tasks, drained bots.
 CATCH = replace(
     SCENARIOS["standard"],
     name="catch",
@@ -56,7 +56,7 @@ CATCH = replace(
     evaluators=Fleet(3, 2, 12, retryable=0.1, released=0.02, unsound=0.04),
     people=People(cancel=0.2, pause=0.25, patch=0.1, retry=0.8, archive=0.3, drain=0.35, decide_seconds=30),
 )
-# The same through HTTP takes longer; what is to be found there has little to do with what the tasks are.
+# HTTP runs take longer, and bugs at that level hardly depend on the content of tasks.
 CATCH_HTTP = replace(CATCH, name="catch-http", tasks_per_hour=100, hours=0.1, size=2, deadline=0)
 SCENARIO_OF: Mapping[Level, Scenario] = {"core": CATCH, "http": CATCH_HTTP}
 
@@ -65,23 +65,23 @@ SCENARIO_OF: Mapping[Level, Scenario] = {"core": CATCH, "http": CATCH_HTTP}
 class Bug:
     name: str
     words: str
-    of: str  # its class
+    of: str  # class of the bug
     plant: Callable[[Patch], None]
-    found_by: frozenset[str]  # ids of invariants: whichever sees it first
-    seed: int  # with which CI looks for it
-    seeds: int  # within so many it was found, from each of the seeds that the measurement began with
+    found_by: frozenset[str]  # ids of invariants, any of which may find it first
+    seed: int  # the seed that CI plays
+    seeds: int  # bound: it is found within so many seeds, from each first seed of the measurement
     level: Level
-    faults: tuple[str, ...] | None  # that CI plays of its seed; None: all (where shrinking them is soon done)
+    faults: tuple[str, ...] | None  # the seed's faults that CI plays; None: all (if shrinking is quick)
 
     def case(self, seed: int) -> Case:
-        """What is played to find it; what is seen at once needs no healing."""
+        """Return the case that finds it. The phase without faults is played only for bugs of liveness."""
         scenario = SCENARIO_OF[self.level]
         heals = "7.liveness" in self.found_by
         return Case(seed, scenario if heals else replace(scenario, heal_hours=0), level=self.level)
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """What the published table says of it before anything is measured."""
+        """Return the cells of the published table that need no measurement."""
         return (f"`{self.name}`", self.of, self.words, self.level)
 
     @property
@@ -123,7 +123,7 @@ def _decides(patch: Patch, command: type[commands.Command[Any]], function: Calla
 
 @bug(
     "a missing fence",
-    "a report under a lease that is over is taken as one under the lease that is there now",
+    "a report under an ended lease is accepted under the current lease of its item",
     found_by=("2.fence",),
     seed=4,
     seeds=10,
@@ -135,7 +135,7 @@ def missing_fence(patch: Patch) -> None:
         if attempt is not None and attempt.result_hash is None:
             current = working.get(lookups.LEASE, attempt.work)
             if current is not None:
-                current.bot = command.bot  # nobody asks whose it is
+                current.bot = command.bot  # skips the check of the lease's bot
                 command = replace(command, lease_id=current.lease_id)
         return decisions.report(working, command)
 
@@ -144,7 +144,7 @@ def missing_fence(patch: Patch) -> None:
 
 @bug(
     "check, then act",
-    "whether an owner may have an item is read where it stands in its queue, before the batch hands anything out",
+    "the owners excluded from an item are read from its queue entry, before the batch hands out items",
     found_by=("1.vote",),
     seed=3,
     seeds=2,
@@ -163,7 +163,7 @@ def closed_to_its_owner_too_late(patch: Patch) -> None:
 
 @bug(
     "leases forgotten at restart",
-    "after a restart nobody looks whether leases run out",
+    "after a restart, leases never expire",
     found_by=("rows", "7.liveness", "8.due", "8.timer"),
     seed=3,
     seeds=14,
@@ -178,7 +178,7 @@ def lease_timers_forgotten(patch: Patch) -> None:
 
 @bug(
     "a heartbeat that does not renew",
-    "a beat is taken to tell nothing new as long as the lease lives, and not only in its first half",
+    "a heartbeat is not written while its lease lives, instead of only in the first half of the TTL",
     found_by=("2.early",),
     seed=1,
     seeds=2,
@@ -193,8 +193,8 @@ def beats_not_written(patch: Patch) -> None:
 
 
 @bug(
-    "a heartbeat that brings back what is over",
-    "beats are answered from memory, which forgets a lease that was changed, and keeps one that has ended",
+    "a heartbeat under an ended lease accepted",
+    "heartbeats are answered from a cache that drops changed leases and keeps ended ones",
     found_by=("2.fence",),
     seed=4,
     seeds=6,
@@ -208,7 +208,7 @@ def beats_for_the_dead(patch: Patch) -> None:
 
 @bug(
     "a late result accepted",
-    "a result that comes while its lease is let run on, after its task was cancelled or failed, is accepted",
+    "a result during the grace time of its lease is accepted, after its task was cancelled or failed",
     found_by=("2.closed",),
     seed=4,
     seeds=14,
@@ -227,7 +227,7 @@ def accepted_in_its_grace(patch: Patch) -> None:
 
 @bug(
     "draining forgotten",
-    "what is claimed along with a report is handed out without a look at whether its bot is to drain",
+    "items claimed with a report are handed out even if the bot is draining",
     found_by=("6.drain",),
     seed=5,
     seeds=36,
@@ -244,7 +244,7 @@ def drained_with_a_report(patch: Patch) -> None:
 
 @bug(
     "an unfair queue",
-    "of those that wait in a line, the youngest is handed out first",
+    "the newest item of a queue is handed out first",
     found_by=("9.order",),
     seed=4,
     seeds=6,
@@ -261,7 +261,7 @@ def unfair_queue(patch: Patch) -> None:
 
 @bug(
     "double release of a dependent",
-    "what waits for an item is told of its end twice",
+    "the end of an item is counted twice for its dependents",
     found_by=("4.pending", "4.upstream", "8.timer", "5.cause", "rows"),
     seed=1,
     seeds=4,
@@ -276,7 +276,7 @@ def double_release(patch: Patch) -> None:
 
 @bug(
     "rework that forgets a dependent",
-    "what lies right behind the targets of rework is opened again, and not what lies behind that",
+    "only direct dependents of rework targets are reopened, not indirect ones",
     found_by=("4.upstream",),
     seed=4,
     seeds=12,
@@ -291,8 +291,8 @@ def rework_stops_short(patch: Patch) -> None:
 
 
 @bug(
-    "a compound change judged half done",
-    "whether a task is done is asked once the targets of a rework are opened again, before its new subtasks are added",
+    "a compound change checked halfway",
+    "rework checks whether the task is done after reopening targets, before adding new subtasks",
     found_by=("4.done",),
     seed=1,
     seeds=8,
@@ -309,7 +309,7 @@ def asked_too_early(patch: Patch) -> None:
 
 @bug(
     "counter drift",
-    "an item that failed or was cancelled and is opened again is still counted among the failed",
+    "a failed or cancelled item that is reopened is still counted as failed",
     found_by=("4.counters",),
     seed=1,
     seeds=2,
@@ -325,7 +325,7 @@ def failed_for_ever(patch: Patch) -> None:
 
 @bug(
     "quorum counted twice",
-    "the votes of the rounds before are counted again",
+    "votes of earlier rounds are counted again",
     found_by=("1.quorum", "0.fault"),
     seed=6,
     seeds=10,
@@ -341,7 +341,7 @@ def votes_of_other_rounds(patch: Patch) -> None:
 
 @bug(
     "quorum counted twice",
-    "a review is closed to who has voted already, and not to who is about to",
+    "a review excludes owners who have voted, but not owners who hold another review of the round",
     found_by=("1.vote",),
     seed=3,
     seeds=2,
@@ -361,7 +361,7 @@ def two_votes_at_once(patch: Patch) -> None:
 
 @bug(
     "a timer lost",
-    "a deadline whose clock stood goes on without its timer",
+    "a deadline that was on hold continues without its timer",
     found_by=("8.timer",),
     seed=2,
     seeds=4,
@@ -377,7 +377,7 @@ def deadline_without_timer(patch: Patch) -> None:
 
 @bug(
     "a deadline ignored",
-    "a deadline that passes while its task is held is put off, a minute at a time",
+    "a deadline that passes while its task is on hold is postponed, a minute at a time",
     found_by=("8.timer", "8.due"),
     seed=6,
     seeds=10,
@@ -393,12 +393,12 @@ def deadline_put_off(patch: Patch) -> None:
     patch.setattr(timers, "_deadline", passes)
 
 
-# ---- what is kept, and told ----------------------------------------------------------------------------------------
+# ---- payloads, events and answers ----------------------------------------------------------------------------------
 
 
 @bug(
     "a secret persisted",
-    "the words of a failure are redacted where they are told, and not where they are kept with the attempt",
+    "a failure message is redacted in the event, but not in the stored attempt",
     found_by=("10.secret",),
     seed=21,
     seeds=28,
@@ -427,7 +427,7 @@ def reason_with_its_secret(patch: Patch) -> None:
 
 @bug(
     "idempotency lost",
-    "how long an idempotency key is kept is read in the wrong unit: a day's worth of milliseconds",
+    "the lifetime of idempotency keys is read in the wrong unit: a day lasts 86 milliseconds",
     found_by=("1.one-task",),
     seed=1,
     seeds=16,
@@ -446,7 +446,7 @@ def key_kept_too_short(patch: Patch) -> None:
 
 @bug(
     "an event without audit",
-    "what is refused leaves no audit record, though it may have left something else: a result that came too late",
+    "a refused command leaves no audit record, although it may have stored a late result",
     found_by=("5.audit",),
     seed=1,
     seeds=8,
@@ -463,7 +463,7 @@ def refused_without_record(patch: Patch) -> None:
 
 @bug(
     "a question decided twice",
-    "who changes their mind about a question is heard as if it were still open",
+    "a second decision on an approval is accepted as if it were still open",
     found_by=("1.one-decision", "5.cause"),
     seed=2,
     seeds=30,
@@ -480,8 +480,8 @@ def second_thoughts(patch: Patch) -> None:
 
 
 @bug(
-    "told before it is durable",
-    "commands are answered when they are decided and written, before the commit",
+    "answered before it is durable",
+    "commands are answered after their decision, before the commit",
     found_by=("7.acknowledged", "2.fence", "7.durable", "0.lost-exception"),
     seed=3,
     seeds=2,
@@ -502,7 +502,7 @@ def answered_before_the_commit(patch: Patch) -> None:
 
 @bug(
     "a gap in the feed",
-    "who comes back to the feed goes on behind the event after the last one heard",
+    "a follower that reconnects to the feed skips one event",
     found_by=("5.feed",),
     seed=2,
     seeds=6,
@@ -518,7 +518,7 @@ def feed_off_by_one(patch: Patch) -> None:
 
 @bug(
     "idempotency lost",
-    "the SDK draws an idempotency key for each try, and not for each call",
+    "the SDK draws an idempotency key for each try instead of each call",
     found_by=("1.one-task",),
     seed=9,
     seeds=36,

@@ -1,6 +1,6 @@
-"""An orchestrator that says "done" before it is: it commits to a copy of the store, which nobody else will ever see.
+"""A faulty orchestrator that acknowledges what is not durable: it commits to a private copy of the store.
 
-Run as `python -m tests.sim.forgetful_server serve --store sqlite:///… …`: the command line of the real one.
+Run it as `python -m tests.sim.forgetful_server serve --store sqlite:///… …`, with the real command line.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Calling an application in memory, on the virtual loop, as over the network."""
+"""The in-memory ASGI transport, on the virtual loop."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A recorded feed gives back the scenario that it was played from, says what it cannot know, and a play of it is held
-against the recording: small errors where it is the same swarm, and large ones where it has changed.
+"""Calibration recovers the scenario of a recorded play and names what it cannot know. Back-tests show small errors for
+an unchanged swarm, and large errors for a changed one.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Played:
 
 @pytest.fixture(scope="module")
 def played() -> Played:
-    """One run of a scenario that is known, its feed, and what it was like as the run itself saw it."""
+    """One run of a known scenario, with its feed and its own measurements."""
     recorder, measure = Recorder(), Measure(KNOWN.scenario)
     outcome = run(Case(4, KNOWN.scenario), invariants=[recorder.invariant, measure.invariant])
     assert outcome.violation is None
@@ -93,7 +93,7 @@ def found(played: Played) -> Calibrated:
 
 
 def line_of(event: Event, number: int) -> str:
-    """An event as the feed tells it."""
+    """An event as a line of the feed."""
     body = event.body.value
     assert isinstance(body, dict)
     data: dict[str, Any] = {**body, "task_id": event.task, "work_id": event.work, "actor": event.actor}

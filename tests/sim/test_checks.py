@@ -1,4 +1,4 @@
-"""Each invariant is broken by hand, to see that it is found."""
+"""Breaks each invariant on rows by hand, and checks that it is found."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from swarmkeeper.sim.harness import Harness
 from swarmkeeper.sim.oracle import checks
 
-# What is done to a store that was in order, and a word of what must be found.
+# A statement that breaks a valid store, and words of the expected finding.
 ANOTHER_ATTEMPT = (
     "INSERT INTO attempt SELECT 'lse_2', work, task, tenant, 99, bot, {started}, {ended}, {ending}, round, error,"
     " result, result_hash, usage, answer, reason, progress FROM attempt WHERE ending = 'succeeded' LIMIT 1"
@@ -62,7 +62,7 @@ DAMAGE = {
 
 
 def a_busy_swarm() -> Harness:
-    """One of everything: leased, blocked, ready, waiting for time and for an answer, in review, in its grace."""
+    """Items of all kinds: leased, blocked, ready, waiting for time and for an answer, in review, in grace."""
     swarm = Harness()
     worker = swarm.bot("worker", capacity=64)
     swarm.submit(["a", "b", "c", {"key": "d", "depends_on": ["a"]}], deadline_seconds=3600)

@@ -1,4 +1,4 @@
-"""The orchestrator dies before, and after, every commit of a short story: nothing is lost, and everything ends."""
+"""The orchestrator dies before and after every commit of a short run: nothing is lost, and everything ends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def golden() -> Outcome:
 
 
 def commits() -> list[str]:
-    """By name; of those in which nothing is told, one a minute stands for all."""
+    """Names of the commits; of those without events, one per minute."""
     found: dict[str, str] = {}
     for place, count in golden().places.items():
         quiet = place.startswith("quiet")

@@ -1,5 +1,5 @@
-"""A disk that fails and a power that is cut, below the real store: what was acknowledged is there, nothing is half
-done, and the reference story ends as it always does."""
+"""Disk faults and power cuts below the real store: acknowledged changes survive, no change is half done, and the
+reference story ends as without faults."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tests.support.disk import Disk, DiskOperation, Left
 from tests.support.machine import NAME, Death, EachInTurn, Lost, Machine, Rows, When, found_after
 from tests.support.reference_story import LIMITS, Ended, ReferenceStory, doctor
 
-# Commits of an orchestrator that starts: one gives bots their grace, one says that it lives.
+# Commits of a starting orchestrator: one extends leases by a grace time, one is a sign of life.
 OF_A_START = 2
 PARTS = 4
 
 
 @lru_cache(maxsize=1)
 def undisturbed() -> tuple[Machine, Ended]:
-    """The story as nothing goes wrong; its machine, with the list of all that was done to its disk."""
+    """Play the story without faults. Return its machine, with all acts on its disk, and its end."""
     with TemporaryDirectory() as folder:
         machine = Machine(Path(folder), limits=LIMITS, remembers=True)
         ended = played(machine)
@@ -35,7 +35,7 @@ def undisturbed() -> tuple[Machine, Ended]:
 
 
 def played(machine: Machine) -> Ended:
-    """Play the story to its end; all invariants hold then."""
+    """Play the story to its end, and check all invariants."""
     ended = ReferenceStory(machine).play()
     machine.check()
     machine.close()
@@ -43,7 +43,7 @@ def played(machine: Machine) -> Ended:
 
 
 def commits() -> list[int]:
-    """Their numbers; of those which say only that the engine lives, the first stands for all."""
+    """Numbers of the commits; of those that are only signs of life, the first."""
     states: list[Rows] = [{}, *(rows for _, rows in undisturbed()[0].states)]
     telling = []
     for number, (before, after) in enumerate(pairwise(states), start=1):
@@ -86,7 +86,7 @@ def test_the_same_story_does_the_same_to_its_disk(tmp_path: Path) -> None:
 
     first, same = undisturbed()
     assert ended == same
-    # The bytes of a log hold a number that SQLite draws for each.
+    # The bytes of a log contain a random number of SQLite.
     assert [(act.kind, act.file, act.at, len(act.data)) for act in machine.disk.acts] == [
         (act.kind, act.file, act.at, len(act.data)) for act in first.disk.acts
     ]
@@ -110,7 +110,7 @@ def test_an_orchestrator_that_dies_before_and_after_any_commit_loses_nothing_and
 
         assert played(again) == ended, commit
         if len(again.died) < 2 or again.died[0] != again.died[1]:
-            # The call was carried out before it died, so the next try of it commits nothing: the other death, then.
+            # The call was carried out before the death, so the retry commits nothing: this is the other death.
             again = Machine(tmp_path / f"{commit}-after", limits=LIMITS, deaths=(Death(commit, When.AFTER),))
             assert played(again) == ended, commit
             assert len(again.died) == 1, commit
@@ -141,7 +141,7 @@ def test_a_start_may_itself_be_cut_short(tmp_path: Path) -> None:
 # ---- the disk fails ------------------------------------------------------------------------------------------------
 
 
-# Of the writes and syncs of each commit, one fails with the first of these errors, the next with the other.
+# Every other write or sync of each commit fails with the first of these errors, the rest with the second.
 @pytest.mark.parametrize(("error", "first"), [(apsw.IOError, 1), (apsw.FullError, 2)])
 def test_any_write_or_sync_that_fails_is_told_as_trouble_that_passes_and_changes_nothing(
     tmp_path: Path, error: type[apsw.Error], first: int
@@ -156,7 +156,7 @@ def test_any_write_or_sync_that_fails_is_told_as_trouble_that_passes_and_changes
     assert turn.struck[DiskOperation.SYNC] > 30
     assert set(machine.refusals) == {"overloaded"}  # 503, to be tried again
     assert doctor(machine.disk.folder / NAME) == []
-    # A sync that failed has lost what it was to make safe. Whatever was acknowledged after it is safe all the same.
+    # A failed sync has lost its data. Changes acknowledged after it must be safe nevertheless.
     for number, (acts, rows) in list(enumerate(machine.states, start=1))[::16]:
         found = machine.disk.survivors(Left.ANY, number, acts=acts)
         found_after(tmp_path / f"cut-{number}", found, (rows,), f"the power went after commit {number}")

@@ -1,4 +1,4 @@
-"""Faults: each kind has its place and alone breaks nothing; their chances are their own, their sizes are in bounds."""
+"""Faults: each kind strikes somewhere and alone breaks nothing; chances are independent, sizes are within bounds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from swarmkeeper.sim.play.scenarios import SCENARIOS
 from swarmkeeper.sim.run import Case, run
 
 GOLDEN = SCENARIOS["golden"]
-# With more to decide, and to be made wrong, than the story has by itself.
+# With more decisions and more opportunities for faults than the default.
 STORY = replace(
     GOLDEN,
     tasks_max=8,
@@ -36,7 +36,7 @@ def test_each_kind_strikes_somewhere_and_alone_breaks_nothing(kind: str, monkeyp
     often = min(0.6, 30 * KINDS[kind].chance)
     monkeypatch.setattr(Faults, "_drawn", lambda self, kinds: {kind: often})
 
-    # Hints are for those who follow the feed, and that is done over HTTP.
+    # Hints are for followers of the feed, which exist only over HTTP.
     level: Literal["core", "http"] = "http" if kind.startswith("broker.") else "core"
     outcome = run(Case(3, STORY, level=level))
 

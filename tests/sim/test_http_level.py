@@ -1,4 +1,4 @@
-"""The second level: the whole application over HTTP with the SDK's bots, in the same runs as the first."""
+"""Level http: the whole application over HTTP with SDK bots, in the same runs as level core."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from swarmkeeper.sim.play.scenarios import SCENARIOS, People
 from swarmkeeper.sim.run import Case, Outcome, run
 
 GOLDEN = SCENARIOS["golden"]
-# Where nobody cancels and nothing has a deadline, the end of a task does not hang on who was faster.
+# Without cancelling and deadlines, the end of a task does not depend on timing.
 STEADY = replace(
     SCENARIOS["standard"],
     tasks_per_hour=40,
@@ -122,7 +122,7 @@ def test_a_bot_that_does_not_beat_loses_its_lease_and_the_task_still_ends() -> N
     outcome = holds(played(1, faults=("bot.mute@executor-1:t1/s1#1", "bot.slow@executor-1:t1/s1#1")))
 
     assert len(outcome.faults) == 2
-    # Its id never came back, but its bot asked for more since: the lease had arrived.
+    # The lease id was never answered, but its bot claimed again later: the lease had arrived.
     assert outcome.reached["work.lease_expired"] == 1
     assert outcome.reached["a bot heard `lost`"] == 1
     assert outcome.statuses == calm().statuses

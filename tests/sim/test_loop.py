@@ -1,4 +1,4 @@
-"""The virtual loop: asyncio works on it as anywhere, time is what it is told, and nothing depends on the machine."""
+"""The virtual loop: asyncio works on it as usual, its time is virtual, and nothing depends on the machine."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Each invariant that the shadow model sees is broken by hand, to see that it is found: what it is told of a commit, or
-what is stored, is changed on the way."""
+"""Breaks each invariant of the shadow model by hand, and checks that it is found: changes the reported commit or the
+stored rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from swarmkeeper.sim.run import Case, Outcome, run
 
 GOLDEN = SCENARIOS["golden"]
 
-# Changes what a commit is said to have written; True where it found what it needs.
+# Changes the reported content of a commit; returns True if it found a suitable record.
 Damage = Callable[[Model, Sequence[Changes]], bool]
 DAMAGE: dict[str, tuple[str, Damage]] = {}
 
@@ -61,7 +61,7 @@ def events(saved: Sequence[Changes], kind: str) -> Iterator[tuple[Changes, int, 
 
 
 def altered(saved: Sequence[Changes], which: str, **changed: Any) -> bool:
-    """Tell the first event of this kind otherwise."""
+    """Change the first event of this kind."""
     for changes, position, event in events(saved, which):
         changes.events = [*changes.events]
         changes.events[position] = replace(event, **changed)
@@ -350,7 +350,7 @@ def a_task_is_done_too_early(model: Model, saved: Sequence[Changes]) -> bool:
                 of_task = [one for one in changes.events if one.task == task.id]
                 if not of_task:
                     continue
-                # Told as it is written: nothing but the open subtasks speaks against it.
+                # Events and rows agree: only the open subtasks contradict it.
                 number = of_task[-1].sequence + 1
                 told = replace(of_task[-1], kind="task.finished", work=None, sequence=number)
                 changes.events = [*changes.events, told]

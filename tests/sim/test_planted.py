@@ -1,5 +1,5 @@
-"""Bugs are planted, and the simulator finds each, and shrinks it to the faults it takes. How many seeds that takes in
-general is measured by catch_rate.py; here one is played that is known to find it.
+"""The simulator finds each planted bug, and shrinks the failure to the faults that it needs. Each test plays one seed
+that is known to find the bug; catch_rate.py measures how many seeds it takes in general.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from swarmkeeper.sim.shrink import shrink
 from tests.sim import catch_rate
 from tests.sim.bugs import BUGS
 
-FAULTS_MAX = 3  # that may be left of those that struck
+FAULTS_MAX = 3  # bound of faults after shrinking
 
-# What the simulator was asked to find, by name of class.
+# Classes of bugs that the simulator must find.
 CLASSES = {
     "a missing fence",
     "check, then act",
@@ -48,7 +48,7 @@ def test_a_planted_bug_is_found_and_shrunk(name: str, monkeypatch: pytest.Monkey
 
     monkeypatch.undo()
     right = run(shrunk.case).violation
-    # What was cut off before it had healed does not end; that it would is seen in test_regressions.py.
+    # Without the phase after faults, tasks do not end; test_regressions.py plays it.
     cut_off = right is not None and right.invariant == "7.liveness" and not shrunk.case.scenario.heal_hours
     assert right is None or cut_off, "without the bug, the same story goes well"
 

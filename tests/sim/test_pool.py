@@ -1,4 +1,4 @@
-"""Runs in several processes, and what is left of them when somebody interrupts."""
+"""Runs in several processes, and their end on an interrupt."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_what_several_processes_make_comes_in_order() -> None:
 
 
 def interrupt_the_parent(number: int) -> None:
-    """The second to be played does so; the others are at work when it happens."""
+    """Item 1 interrupts the parent while later items are running."""
     if number == 1:
         os.kill(os.getppid(), signal.SIGINT)
     elif number > 1:
@@ -31,11 +31,11 @@ def interrupt_the_parent(number: int) -> None:
 def test_an_interrupt_ends_the_processes_in_silence_even_when_they_are_gone_before_their_pool_knows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A busy machine does so now and then. A thread that fails is an error of this run."""
+    """Happens at times on a busy machine. A failing thread is an error of the test run."""
     shut_down = ProcessPoolExecutor.shutdown
 
     def late(pool: ProcessPoolExecutor, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        pool._executor_manager_thread.join(LATE)  # type: ignore[attr-defined]  # so that it meets the dead first
+        pool._executor_manager_thread.join(LATE)  # type: ignore[attr-defined]  # so that it sees the dead processes first
         shut_down(pool, wait=wait, cancel_futures=cancel_futures)
 
     monkeypatch.setattr(ProcessPoolExecutor, "shutdown", late)

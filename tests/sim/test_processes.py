@@ -1,4 +1,4 @@
-"""The third level: real processes, killed with -9, and a history that is held against what is stored."""
+"""Level process: real processes killed with SIGKILL, and their history compared with the store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from swarmkeeper.sim.process.run import run_processes
 from swarmkeeper.sim.process.runtime import PACE, is_supported, sped_up
 from swarmkeeper.sim.run import Case, Outcome
 
-# Of the seconds here, a tenth passes: leases live for two.
+# A tenth of these seconds passes in wall time: leases have a TTL of two seconds.
 SHORT = replace(
     SCENARIOS["golden"],
     tasks_per_hour=400,
@@ -40,7 +40,7 @@ def killed_at(*moments: int) -> tuple[str, ...]:
 
 
 def bot_faults(kind: str, item: str) -> tuple[str, ...]:
-    """Whichever of the executors gets it first."""
+    """Names of the fault for each executor, because any of them may get the item first."""
     return tuple(f"{kind}@executor-{number}:{item}#1" for number in (1, 2))
 
 
@@ -70,7 +70,7 @@ def test_nothing_that_was_acknowledged_is_lost_when_real_processes_are_killed() 
 
 
 def tampered(sql: str) -> tuple[Callable[[Path], None], list[int]]:
-    """Changes one row, once there is one to change; says how many it has changed each time."""
+    """Return a function that changes one row once there is one, and the list of its numbers of changed rows."""
     changed: list[int] = []
 
     def tamper(store: Path) -> None:

@@ -1,7 +1,7 @@
-"""Stories that went wrong once are played again, each with the faults that it took.
+"""Regressions: plays cases that failed once again, each with the faults that it needed.
 
-A story is a file in `regressions/`, as `swarmkeeper simulate` leaves it behind and `--replay` plays it; `stories.toml`
-says of each what it was for, and which planted bug (bugs.py) shows that it still finds what it is kept for.
+A case is a file in `regressions/`, as written by `swarmkeeper simulate` and played by `--replay`. `stories.toml` says
+what each case tests, and which planted bug (bugs.py) shows that it still finds such a bug.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What runs were like is measured without touching them, and told with bands, in each form."""
+"""Measuring does not change runs; reports show figures with bands in each format."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_the_time_of_each_task_goes_to_exactly_one_thing_at_once() -> None:
 
     whole = sum(ended[task] - born[task] for task in ended)
     assert len(ended) == len(born) == 5
-    # Measured is when it is committed, a few milliseconds later than decided.
+    # Times are measured at the commit, a few milliseconds after the decision.
     assert sum(measure.measured().times.values()) == pytest.approx(whole, abs=0.5)
 
 

@@ -1,4 +1,4 @@
-"""Runs: the real engine and store among bots and people that fail, and whatever is wrong with that must be found."""
+"""Runs at level core: the real engine and store with failing bots and people. Violations must be found."""
 
 from __future__ import annotations
 

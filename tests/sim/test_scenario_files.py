@@ -1,6 +1,6 @@
-"""Scenarios in files: what can be said there, what is refused and where, and that the published schema is the real one.
+"""Scenario files: valid fields, refusals with the field's name, and the published schema.
 
-`python -m tests.sim.test_scenario_files` writes the schema again.
+`python -m tests.sim.test_scenario_files` rewrites the published schema.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def test_what_cannot_be_played_is_refused_by_its_place(plain: Any, why: str) -> 
     assert why in str(refused.value)
 
 
-# Nine of nine of nine and so on, in a few hundred bytes.
+# A YAML bomb: nested references that expand exponentially.
 LAUGHS = "skills:\n- &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"- &{name} [{', '.join([f'*{before}'] * 9)}]\n" for before, name in pairwise("abcdefghi")
 )

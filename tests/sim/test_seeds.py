@@ -1,4 +1,4 @@
-"""A hundred and fifty seeds hold, and what they held against is told: a green run that met no fault proves nothing."""
+"""150 seeds break no invariant, and cover the listed situations: a passing run without faults would prove nothing."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 from swarmkeeper.sim.play.scenarios import SCENARIOS
 from swarmkeeper.sim.run import Case, run
 
-# More of what the standard scenario has, in less time: four tasks, and bots that are quick.
+# A denser standard scenario: four tasks, and quick bots.
 STORY = replace(SCENARIOS["golden"], hours=0.15, tasks_max=4, deadline=0.2)
 SEEDS = 50
-# Of each fifty seeds, some must have met these.
+# Each fifty seeds must reach all of these.
 MET = (
     "fault bot.duplicate",
     "fault net.duplicate",

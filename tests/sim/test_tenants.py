@@ -1,5 +1,5 @@
-"""Several tenants on one orchestrator: each lives as if alone, nothing of one comes to another, and none waits longer
-than its share explains. What would break that is planted, to see it found."""
+"""Several tenants on one orchestrator: they are isolated from each other, and get their shares of the engine. Planted
+bugs that break this must be found."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from swarmkeeper.sim.run import Case, Outcome, run
 from swarmkeeper.storage.sqlite import store, transaction
 
 GOLDEN = SCENARIOS["golden"]
-# Short, with much of what one could do to another.
+# Short, with many interactions that could cross tenants.
 STORY = replace(GOLDEN, tenants=2, hours=0.1, tasks_max=2, tasks_per_hour=120, deadline=0.2)
-# All comes at once, and is written in slices: everybody waits for the engine.
+# All tasks arrive at once and are written in slices, so all tenants wait for the engine.
 RUSH = replace(
     STORY,
     hours=0.01,
@@ -115,7 +115,7 @@ def test_every_call_about_another_tenants_things_is_tried_over_http() -> None:
         if "{" in route.path_format and (route.method, _shape(route.path_format)) not in tried
     }
 
-    # Nobody in a run is an administrator.
+    # No participant of a run is an administrator.
     assert missing == {"DELETE /bots/{bot_id}", "POST /keys/{key_id}:rotate", "POST /keys/{key_id}:revoke"}
 
 
@@ -126,7 +126,7 @@ def _shape(path: str) -> str:
 
 # ---- commits that mix tenants, by hand -----------------------------------------------------------------------------
 
-# Changes what a commit is said to have written; True where it found what it needs.
+# Changes the reported content of a commit; returns True if it found a suitable record.
 Damage = Callable[[Records, Changes], bool]
 DAMAGE: list[Damage] = []
 
@@ -263,7 +263,7 @@ def test_a_commit_that_mixes_tenants_is_found(damage: Damage, monkeypatch: pytes
 
 
 def found(scenario: Any = STORY, seeds: int = 3, **more: Any) -> str | None:
-    """The invariant that a bug breaks first, within so many seeds."""
+    """Return the invariant that breaks first, within so many seeds."""
     for seed in range(1, 1 + seeds):
         outcome: Outcome = run(Case(seed, scenario, faults=(), **more))
         if outcome.violation is not None:
@@ -272,7 +272,7 @@ def found(scenario: Any = STORY, seeds: int = 3, **more: Any) -> str | None:
 
 
 def without(patch: pytest.MonkeyPatch, where: Any, table: str, name: str, words: str, instead: str = "") -> None:
-    """Leave a condition out of a statement."""
+    """Remove a condition from a statement."""
     statements = getattr(where, table)
     wrong = statements[name].replace(words, instead)
     assert wrong != statements[name]
@@ -300,7 +300,7 @@ def test_an_idempotency_key_that_all_tenants_share_is_found(monkeypatch: pytest.
     def bare(self: Command[Any]) -> tuple[str, ...]:
         return () if self.idempotency is None else (self.idempotency[0], self.idempotency[0])
 
-    # Its name begins with the API key's id, too: either alone keeps tenants apart.
+    # The name also begins with the API key's id, which alone separates tenants.
     monkeypatch.setattr(Command, "remembered_as", property(bare))
     without(monkeypatch, transaction, "QUERIES", "load_idempotency", "tenant = :tenant AND", "(:tenant <> '') AND")
 
@@ -359,7 +359,7 @@ def test_long_work_of_one_tenant_that_keeps_out_anothers_is_found(monkeypatch: p
 
 
 def race(weights: Mapping[str, int], order: str) -> list[str]:
-    """Who gets something, one after another, while `a` and `b` wait."""
+    """Serve the tenants in `order` while `a` and `b` wait. Return the violations."""
     wrong: list[str] = []
     one = Race("commands", weights, wrong.append)
     for tenant in order:

@@ -1,4 +1,4 @@
-"""Bots and invariants of the user's own in a run: what happens to them, and what they may not touch."""
+"""Users' own bots and invariants in a run: the faults of their processes, and the guards against the real world."""
 
 from __future__ import annotations
 

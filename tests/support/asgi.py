@@ -1,7 +1,7 @@
-"""Calls an ASGI application in memory, on whatever loop runs: what the SDK uses for the network, without one.
+"""In-memory transport for the SDK: calls an ASGI application on the running loop, without a network.
 
-It behaves as a server does: the application's task goes on when the caller hangs up, hears `http.disconnect` when it
-listens, and what it still sends is dropped. What the application raises before it answers becomes a 500.
+It behaves like a server: when the caller hangs up, the application's task continues, receives `http.disconnect`, and
+its further output is dropped. An exception before the answer becomes a 500.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class _Call:
         self.started = asyncio.Event()
         self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._body: bytes | None = body
-        self._over = asyncio.Event()  # answered in full, or nobody listens any more
+        self._over = asyncio.Event()  # fully answered, or the caller is gone
         self.gone = False
 
     async def receive(self) -> Message:
@@ -51,7 +51,7 @@ class _Call:
                 self.end()
 
     def fail(self) -> None:
-        """The application raised: a server can only say so while nothing was sent."""
+        """The application raised: answer 500, if nothing was sent yet."""
         if not self.started.is_set():
             self.status = 500
             self.started.set()
@@ -76,10 +76,10 @@ class _Call:
 
 
 class AsgiTransport:
-    """Fulfils `sdk.transport.Transport`."""
+    """Implements `sdk.transport.Transport`."""
 
     def __init__(self, app: Application, *, client: str = "127.0.0.1") -> None:
-        self.errors: list[Exception] = []  # that left the application
+        self.errors: list[Exception] = []  # raised by the application
         self._app = app
         self._client = client
         self._running: set[asyncio.Task[None]] = set()
@@ -113,7 +113,7 @@ class AsgiTransport:
             call.hang_up()
 
     async def aclose(self) -> None:
-        """Wait until the application is done with all that was asked."""
+        """Wait until the application has finished all requests."""
         if self._running:
             await asyncio.wait(self._running)
 

@@ -1,14 +1,13 @@
-"""A disk below SQLite whose writes can fail, and whose power can be cut: an `apsw` VFS over the real one.
+"""A disk below SQLite with failing writes and power cuts: an `apsw` VFS over the real one.
 
-Theory. What a program writes is seen by everybody on the machine at once, and is safe only when a sync of that file has
-returned. So the files themselves (which SQLite maps, locks and reads as always, its shared memory included) are what
-the machine sees, and beside them a list is kept of everything that was done to them, in order. What a power cut leaves
-follows from that list: what was synced is there; of the rest each sector may be, whatever became of its neighbours. A
-sync that fails is worse than none: the system drops what it could not write, and the next sync, which succeeds, does
-not bring it back. Nothing ever waits for a real device.
+Theory. All processes see a write at once, but it is durable only when a sync of that file has returned. So the real
+files (which SQLite maps, locks and reads as always, including its shared memory) are what the machine sees, and a list
+records every act on them, in order. The list decides what a power cut leaves: synced data survives; of other data, each
+sector may survive or not, independent of its neighbours. A failed sync is worse than none: the system drops the data
+that it could not write, and a later successful sync does not bring it back. Nothing waits for a real device.
 
-Not modelled: sectors that rot, writes that land elsewhere, devices that say "synced" and lie, and of a folder's entries
-those that were made (a file that was made is found again).
+Not modelled: decaying sectors, misdirected writes, devices that falsely report a sync, and lost entries of new files in
+a folder (a created file is always found again).
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ import apsw
 from swarmkeeper import files
 from swarmkeeper.sim.kernel.chance import Chance
 
-SECTORS = (512, 4096)  # bytes that a device writes whole or not at all
+SECTORS = (512, 4096)  # sizes in bytes that a device writes atomically
 
 
 class DiskOperation(StrEnum):
@@ -37,38 +36,38 @@ class DiskOperation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Something that was done to a file."""
+    """An operation on a file."""
 
     kind: DiskOperation
     file: str  # its name in the folder
-    at: int = 0  # where it was written, or how long the file is from now on
+    at: int = 0  # offset of a write, or the new length of the file
     data: bytes = b""
-    failed: bool = False  # of a sync: what was to become safe may be lost
-    folder: bool = False  # the folder was synced with it, so that what was deleted stays away
+    failed: bool = False  # a failed sync: its data may be lost
+    folder: bool = False  # the folder was synced with it, so deletions are durable
 
 
 class Left(StrEnum):
-    """What a power cut leaves of that which was not synced."""
+    """Which unsynced data a power cut leaves."""
 
-    ALL = "all"  # as when a process dies, and the machine lives on
+    ALL = "all"  # as when only the process dies
     NOTHING = "nothing"
-    FIRST = "first"  # the oldest, and a part of the one that was being written
-    ANY = "any"  # any sectors of it
+    FIRST = "first"  # the oldest writes, and a part of the last one
+    ANY = "any"  # any sectors
 
 
-# Asked before each act; the error that it fails with, if it does.
+# Called before each act; returns the error to raise, or None.
 Breaks = Callable[[DiskOperation, str], type[apsw.Error] | None]
 
 
 class Disk:
-    """One folder, on a disk of its own. Give `vfs` to whoever opens files in it."""
+    """One folder on its own simulated disk. Open its files with `vfs`."""
 
     _serial: ClassVar[itertools.count[int]] = itertools.count(1)
 
     def __init__(self, folder: Path, found: Mapping[str, bytes] | None = None) -> None:
-        """Args: `found` are the files that are on it already, safe; a folder that is not there is made."""
+        """Args: `found` are durable files that already exist. The folder is created if missing."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder.resolve()  # as SQLite names it
+        self.folder = folder.resolve()  # as SQLite resolves it
         self.acts: list[Act] = []
         self.breaks: Breaks = _never
         self._found = dict(found or {})
@@ -81,11 +80,11 @@ class Disk:
         return self._vfs.vfs_name
 
     def gone(self) -> None:
-        """Nobody uses it any more."""
+        """Unregister the disk after use."""
         self._vfs.unregister()
 
     def survivors(self, left: Left, seed: int = 0, *, acts: int | None = None) -> dict[str, bytes]:
-        """The files as they are found when the power was cut after so many acts (all of them, if not said)."""
+        """Return the files that survive a power cut after so many acts (default: all)."""
         count = len(self.acts) if acts is None else acts
         chance = Chance(seed, f"power/{left}/{count}")
         safe: dict[str, bytearray] = {name: bytearray(content) for name, content in self._found.items()}
@@ -106,7 +105,7 @@ class Disk:
                 remains = [*pending[:whole], *_some(pending[whole : whole + 1], chance)]
             case Left.ANY:
                 remains = _some(pending, chance)
-        # A file that was made is there, with nothing in it that anybody could be sure of.
+        # A created file exists, but without any guaranteed content.
         for act in pending:
             if act.kind is not DiskOperation.DELETE:
                 safe.setdefault(act.file, bytearray())
@@ -119,10 +118,10 @@ def _never(kind: DiskOperation, file: str) -> None:
 
 
 def _split(pending: list[Act], sync: Act) -> tuple[list[Act], list[Act]]:
-    """What a sync is about, and what not."""
+    """Split pending acts into those that the sync covers, and the others."""
     about: list[Act] = []
     rest: list[Act] = []
-    deleted: dict[str, int] = {}  # where their deletion stands; what was written to a new file of that name comes after
+    deleted: dict[str, int] = {}  # file -> index of its deletion; later acts are on a new file of that name
     if sync.folder and not sync.failed:
         deleted = {one.file: place for place, one in enumerate(pending) if one.kind is DiskOperation.DELETE}
     for place, one in enumerate(pending):

@@ -1,5 +1,5 @@
-"""A machine that can die: the harness on a disk of its own, killed or cut off from power at a commit, and switched on
-again with what is left. Who asks is patient, and asks again until there is an answer.
+"""A machine that can die: the harness on its own simulated disk. A commit can kill it or cut its power; it then
+restarts with the surviving files. Callers retry until they get an answer.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from tests.support.disk import Disk, DiskOperation, Left
 
 _T = TypeVar("_T")
 
-PATIENCE = 500  # times that somebody asks again
-PAUSE = 0.25  # seconds between them; the engine leaves a store that failed alone for a fifth of one
+PATIENCE = 500  # maximum number of retries
+PAUSE = 0.25  # seconds between retries; the engine waits a fifth of a second after a failure of the store
 NAME = "store.db"
 
 Rows = dict[str, frozenset[str]]  # by table
@@ -35,10 +35,10 @@ Rows = dict[str, frozenset[str]]  # by table
 class When(StrEnum):
     """When a machine dies, seen from one commit."""
 
-    BEFORE = "before"  # the process alone, as all is decided and nothing is written
-    AFTER = "after"  # the process alone, as all is safe and nobody has been answered
-    WITHIN = "within"  # the power, at a write or sync of the commit
-    CUT = "cut"  # the power, as all is safe and nobody has been answered
+    BEFORE = "before"  # process killed after the decision, before the commit
+    AFTER = "after"  # process killed after the commit, before the answer
+    WITHIN = "within"  # power cut at a write or sync of the commit
+    CUT = "cut"  # power cut after the commit, before the answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,11 @@ class Death:
 
 
 class Lost(AssertionError):
-    """What was found after a death is not what was there."""
+    """The store after a death differs from what was committed."""
 
 
 def rows_of(connection: apsw.Connection) -> Rows:
-    """All that is stored."""
+    """Return all stored rows by table."""
     tables = connection.execute(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
     ).fetchall()
@@ -62,17 +62,17 @@ def rows_of(connection: apsw.Connection) -> Rows:
 
 
 def difference(found: Rows, expected: Rows) -> str:
-    """What is lost, or is there and should not be; for people."""
-    told = []
+    """Describe lost and unexpected rows."""
+    lines = []
     for table in sorted({*found, *expected}):
         is_, was = found.get(table, frozenset()), expected.get(table, frozenset())
-        told += [f"lost from {table}: {row[:200]}" for row in sorted(was - is_)[:3]]
-        told += [f"not there before, in {table}: {row[:200]}" for row in sorted(is_ - was)[:3]]
-    return "\n".join(told)
+        lines += [f"lost from {table}: {row[:200]}" for row in sorted(was - is_)[:3]]
+        lines += [f"not there before, in {table}: {row[:200]}" for row in sorted(is_ - was)[:3]]
+    return "\n".join(lines)
 
 
 class Store(SqliteStore):
-    """Tells its machine of every commit, and may be the last thing that a process does."""
+    """Reports every commit to its machine, which may die at it."""
 
     def __init__(self, machine: Machine) -> None:
         vfs = machine.disk.vfs
@@ -104,8 +104,8 @@ class Store(SqliteStore):
             if death is not None and machine.struck:
                 await machine.die(death.left, before, coming, seed=death.seed)
             machine.turn.failed()
-            # SQLite keeps it to itself when it has committed and cannot carry the log over into the database. Of an
-            # exception that was raised in Python code below it, apsw tells all the same.
+            # SQLite reports success if the commit is done but the checkpoint of the log fails. But apsw re-raises an
+            # exception of Python code below it. So compare versions to see whether it has committed.
             if self.reader.pragma("data_version") == version:
                 machine.commit -= 1
                 raise
@@ -116,7 +116,7 @@ class Store(SqliteStore):
             await machine.die(left, coming, seed=death.seed)
 
     def _roll_back(self, connection: apsw.Connection) -> None:
-        if not self._dead:  # else this is what is left of a process that died, being cleared away
+        if not self._dead:  # else a dead process is being cleaned up
             super()._roll_back(connection)
 
     @property
@@ -125,7 +125,7 @@ class Store(SqliteStore):
         return self._reading
 
     def drop(self) -> None:
-        """Let go of everything, as a process that is dead."""
+        """Close everything, as when the process dies."""
         self._dead = True
         for connection in (self._reading, self._writing):
             if connection is not None:
@@ -135,27 +135,27 @@ class Store(SqliteStore):
 
 
 class Turn:
-    """What becomes of each write and sync of the commit at hand. Here, nothing; see `EachInTurn`."""
+    """Decides which writes and syncs of a commit fail. Here: none; see `EachInTurn`."""
 
-    asked = False  # whether somebody waits for an answer
+    asked = False  # whether a caller waits for an answer
 
     def begin(self) -> None:
         """A transaction begins."""
 
     def passed(self) -> None:
-        """It is committed."""
+        """The transaction is committed."""
 
     def failed(self) -> None:
-        """It is not."""
+        """The commit failed."""
 
 
 class EachInTurn(Turn):
-    """Fails the first act of a commit, and when that is tried again the second, and so on, until it gets through."""
+    """Fails the first act of a commit, on a retry the second, and so on, until the commit succeeds."""
 
     def __init__(self, error: type[apsw.Error], *, first: int = 1, every: int = 1) -> None:
-        """Args: of a commit's acts, counted from 1, those fail which are `first`, and each `every` behind it."""
+        """Args: the first try fails at act `first`, counted from 1; each retry fails `every` acts later."""
         self._error, self._first, self._every = error, first, every
-        # Of the call at hand, and of what the engine does by itself between two tries of it.
+        # Failed tries of the current call, and of the engine's own commits between two tries of it.
         self._tries = {True: 0, False: 0}
         self._seen = 0
         self._on = False
@@ -182,7 +182,7 @@ class EachInTurn(Turn):
 
 
 class Machine(Harness):
-    """One orchestrator on one disk after the other: each holds what the one before left."""
+    """An orchestrator that restarts on a new disk after each death, with the files that survived."""
 
     def __init__(
         self,
@@ -195,22 +195,22 @@ class Machine(Harness):
         limits: Limits | None = None,
         seed: int = 1,
     ) -> None:
-        """Args: `remembers` what was stored after each commit; `prepare` spoils the connection that writes."""
+        """Args: `remembers` keeps the rows after each commit; `prepare` may misconfigure the writing connection."""
         self._folder = folder
         self._disks = 1
         self.disk = Disk(folder / "1")
         self.turn, self.remembers = turn or Turn(), remembers
         self._deaths = {death.commit: death for death in deaths}
         self._prepare = prepare
-        self.commit = 0  # how many there were, with the one that is under way
+        self.commit = 0  # number of commits, including the current one
         self.asks = 0
-        self.died: list[int] = []  # as which question was asked; 0 where time went by
-        self.refusals: Counter[str] = Counter()  # answers that told somebody to come again, by code
+        self.died: list[int] = []  # number of the call during each death; 0: no call waited
+        self.refusals: Counter[str] = Counter()  # retryable refusals, by code
         self.struck = False
         self._booting = False
-        self.states: list[tuple[int, Rows]] = []  # (how many acts the disk had seen, what is stored), by commit
-        self.asked_at: list[bool] = []  # whether somebody waited for it, by commit
-        self.made_at = 0  # how many acts it took to make the store
+        self.states: list[tuple[int, Rows]] = []  # for each commit: number of the disk's acts, stored rows
+        self.asked_at: list[bool] = []  # for each commit: whether a caller waited for it
+        self.made_at = 0  # number of acts to create the store
         self._left: tuple[Left, int, tuple[Rows, ...]] | None = None
         self._noted: dict[str, tuple[str, tuple[str, ...]]] = {}
         super().__init__(seed, url=str(folder), limits=limits)
@@ -241,21 +241,21 @@ class Machine(Harness):
         return self._deaths.pop(self.commit, None)
 
     def strike_within(self, death: Death) -> None:
-        """The power goes at one of the next acts: which one, the seed says."""
+        """Cut the power at one of the next acts, drawn from the seed."""
         place = self.chance.stream(f"within/{death.commit}/{death.seed}").below(24)
         self.struck = False
 
         def breaks(kind: DiskOperation, file: str) -> type[apsw.Error] | None:
             nonlocal place
             place -= 1
-            # A commit that does less than that is struck as it becomes safe.
+            # A commit with fewer acts is struck at its sync.
             self.struck = self.struck or place < 0 or kind is DiskOperation.SYNC
             return apsw.IOError if self.struck else None
 
         self.disk.breaks = breaks
 
     async def die(self, left: Left, *expected: Rows, seed: int = 0) -> None:
-        """The machine ends here: nothing behind this line ever runs."""
+        """End the machine: this call never returns."""
         self.died.append(self.asks if self.turn.asked else 0)
         self.host.die()
         self._left = (left, seed, expected)
@@ -266,10 +266,10 @@ class Machine(Harness):
         return self._left is not None
 
     def revive(self) -> None:
-        """Switch it on again, until it stays alive.
+        """Restart it until it stays alive.
 
         Raises:
-            Lost: what is found is not what was committed.
+            Lost: the store differs from what was committed.
         """
         while self._left is not None:
             self._switch_on(*self._left)
@@ -277,7 +277,7 @@ class Machine(Harness):
     def _switch_on(self, left: Left, seed: int, expected: tuple[Rows, ...]) -> None:
         found = self.disk.survivors(left, seed)
         assert isinstance(self.store, Store)
-        # Closed only now: SQLite tidies up as it closes, and a process that dies does not.
+        # Close only now, after reading the files: SQLite cleans up when it closes, and a dying process does not.
         self.disk.breaks = lambda kind, file: None
         self.store.drop()
         self.disk.gone()
@@ -312,14 +312,14 @@ class Machine(Harness):
         super().close()
         self.disk.gone()
 
-    # ---- what was told -----------------------------------------------------------------------------------------------
+    # ---- acknowledged facts ----------------------------------------------------------------------------------------
 
     def noted(self, what: str, sql: str, *parameters: str) -> None:
-        """Somebody was told of this: from now on the statement finds it, whatever happens to the machine."""
+        """A caller got this answer: from now on the statement must find a row after each restart."""
         self._noted[what] = sql, parameters
 
     def forget(self, what: str) -> None:
-        """Somebody is about to undo it."""
+        """Stop checking a fact that is about to be undone."""
         del self._noted[what]
 
     def _missed(self) -> None:
@@ -327,10 +327,10 @@ class Machine(Harness):
         if lost:
             raise Lost(f"after commit {self.commit} somebody had been told of {', '.join(lost)}, and it is not there")
 
-    # ---- who asks --------------------------------------------------------------------------------------------------
+    # ---- calls -----------------------------------------------------------------------------------------------------
 
     def insist(self, ask: Callable[[], _T]) -> _T:
-        """Ask until there is an answer that is not to come again."""
+        """Call until there is an answer that is not a retryable refusal."""
         self.asks += 1
         for _ in range(PATIENCE):
             self.turn.asked = True
@@ -352,10 +352,10 @@ class Machine(Harness):
         raise AssertionError("it was never answered")
 
     def until(self, true: Callable[[], bool], *, seconds: float = 3600, step: float = 5) -> None:
-        """Let time pass until something has come about by itself."""
+        """Let time pass until the condition is true."""
         end = self.now + round(seconds * 1_000_000)
         while not true():
-            assert self.now < end, "what was waited for never came"
+            assert self.now < end, "the condition never became true"
             self.advance(step)
 
 
@@ -372,10 +372,10 @@ def _look(connection: apsw.Connection, expected: tuple[Rows, ...], why: str) -> 
 
 
 def found_after(folder: Path, files: Mapping[str, bytes], expected: tuple[Rows, ...], why: str) -> None:
-    """Open a store that a power cut left, as an orchestrator does, and look whether it is what it must be.
+    """Open a store after a power cut, as an orchestrator does, and check its content.
 
     Raises:
-        Lost: it is not.
+        Lost: the store is damaged, or differs from all expected states.
     """
     disk = Disk(folder, files)
     store = SqliteStore(str(folder / NAME), inline=True, vfs=disk.vfs)

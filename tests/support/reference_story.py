@@ -1,7 +1,7 @@
-"""The reference story: short, always the same, and it writes every kind of record. Tests play it on a machine that may
-die at any commit, and it ends the same.
+"""The reference story: short, deterministic, and it writes every kind of record. Tests play it on a machine that may
+die at any commit; it must end the same.
 
-Everybody in it asks as the API has it: under an idempotency key, a claim id or a lease, so that asking again is safe.
+All calls use an idempotency key, a claim id or a lease, as in the API, so that retries are safe.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from swarmkeeper.sim.play.orchestrator import rules
 from swarmkeeper.storage.sqlite import SqliteStore
 from tests.support.machine import Machine
 
-# Leases long enough for a disk that fails twenty times in a row, and short enough to wait until one runs out.
+# Leases long enough for twenty disk failures in a row, and short enough to wait for their expiry.
 LIMITS = replace(Limits(), lease_ttl=60 * SECOND, slice_rows=3)
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What the story came to; no id is in it, so that two of them can be compared."""
+    """The result of the story, without ids, so that two results can be compared."""
 
     tasks: Mapping[str, tuple[str, str | None, Mapping[str, str]]]  # title -> (status, outcome, items by key)
     late: tuple[Json, ...]
     checkpoints: tuple[str, ...]
-    counts: Mapping[str, int]  # of what must be there once, however often it was asked for
+    counts: Mapping[str, int]  # rows of tables in which retries must not make duplicates
 
 
 class ReferenceStory:
@@ -45,7 +45,7 @@ class ReferenceStory:
     # ---- asking ----------------------------------------------------------------------------------------------------
 
     def _do(self, command: commands.Command[Any], key: str | None = None) -> str:
-        """Under an idempotency key: the id of what it made."""
+        """Carry out a command under an idempotency key. Return the id of the created record."""
         if key is not None:
             command = replace(command, idempotency=(key, f"hash of {key}"))
         answer = self.machine.insist(lambda: self.machine.do(command))
@@ -90,7 +90,7 @@ class ReferenceStory:
         return self._ended()
 
     def _found(self) -> None:
-        """Who may do what, and under which rules."""
+        """Set up keys and settings."""
         key = commands.CreateKey(by=ADMIN, role="client", public_id="golden", digest=b"1" * 32)
         made = self._do(key, "create key")
         self._do(commands.SetTenant(by=ADMIN, weight=3, max_backlog=50))
@@ -102,7 +102,7 @@ class ReferenceStory:
         self._do(commands.ChangeRules(by=replace(commands.ENGINE, tenant="default"), before="a", after="b"))
 
     def _reviewed(self, planner: str, worker: str, judge: str) -> None:
-        """A plan that a person approves, a question, a try that fails, rework, and all is well."""
+        """A task with an approved plan, a question, a failed try, rework, and acceptance."""
         m = self.machine
         task = self._submit("reviewed", approval="plan", labels={"story": "golden"}, max_rounds=3)
         m.noted("the submission", "SELECT 1 FROM task WHERE id = ?", task)
@@ -124,8 +124,7 @@ class ReferenceStory:
         m.insist(lambda: self._give_back(second))
         second = self._take(worker)
         self._report(second, error="retryable", message="not yet")
-        # The one that was given back, then the one that failed: or the other way round, where a slow disk let its
-        # back-off pass meanwhile.
+        # First the released item, then the failed one; or the other way round, if the back-off ended on a slow disk.
         for _ in range(2):
             m.until(lambda: any(m.work(task, key).status == "READY" for key in ("b", "c")))
             either = self._take(worker)
@@ -137,7 +136,7 @@ class ReferenceStory:
         self._report(self._take(judge), verdict="accept")
 
     def _cancelled(self, worker: str) -> None:
-        """What is stopped while somebody works on it: the result comes too late, and is kept aside."""
+        """A task that is cancelled while a bot works on it: its late result is stored separately."""
         m = self.machine
         task = self._submit("cancelled", ["a", "b", "c", "d", "e"], evaluation="none")
         m.insist(lambda: m.pause(task))
@@ -158,7 +157,7 @@ class ReferenceStory:
         m.noted("the end of `retried`", "SELECT 1 FROM task WHERE id = ? AND status = 'ARCHIVED'", task)
 
     def _silent(self, worker: str) -> None:
-        """A bot is never heard of again, and another goes on from where it was."""
+        """A bot falls silent, and another continues from its checkpoint."""
         m = self.machine
         task = self._submit("silent", ["a"], evaluation="none")
         lease = self._take(worker)
@@ -167,7 +166,7 @@ class ReferenceStory:
         self._report(self._take(worker), output={"at": "last"})
 
     def _decide(self, task: str, verb: str, **said: Any) -> None:
-        """As a person does, who reads once and may press the button twice."""
+        """Decide as a person who reads once and may click twice."""
         m = self.machine
         (asked,) = m.approvals(task)
         read = m.row("SELECT subject_hash FROM approval WHERE id = ?", asked)
@@ -178,7 +177,7 @@ class ReferenceStory:
         try:
             self.machine.release(lease)
         except LeaseLost:
-            assert self.machine.attempts(lease.work), "it was given back, and only the answer was lost"
+            assert self.machine.attempts(lease.work), "the lease was lost, but not by this release"
 
     def _too_late(self, lease: Held) -> None:
         try:
@@ -210,13 +209,13 @@ def _id(answer: Any) -> str:
 
 
 def doctor(path: Path) -> list[str]:
-    """What `swarmkeeper doctor --deep` would find in a store."""
+    """Return the findings of `swarmkeeper doctor --deep` for a store."""
 
     async def look() -> list[str]:
         store = SqliteStore(str(path))
         await store.open(exclusive=False, create=False)
         try:
-            # Its time is virtual: no clock of ours says anything of it.
+            # The store has virtual times, so do not compare them with the real clock.
             found = await examine(store, rules(), deep=True, wall=1 << 62)
             return [str(finding) for finding in found]
         finally:
