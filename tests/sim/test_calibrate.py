@@ -109,7 +109,7 @@ def lines(played: Played) -> list[str]:
     return [line_of(event, number) for number, event in enumerate(played.events, 1)]
 
 
-# ---- what a feed tells of a run ------------------------------------------------------------------------------------
+# ---- feeds of runs -------------------------------------------------------------------------------------------------
 
 
 def test_a_part_of_a_feed_measures_what_the_run_itself_measured(played: Played) -> None:
@@ -135,7 +135,7 @@ def test_a_feed_on_lines_tells_the_same_as_the_run(played: Played, lines: list[s
     assert of_file.plain == of_run.plain
 
 
-# ---- a scenario comes back -----------------------------------------------------------------------------------------
+# ---- calibration ---------------------------------------------------------------------------------------------------
 
 
 def test_the_numbers_of_a_known_scenario_come_back(found: Calibrated) -> None:
@@ -195,7 +195,7 @@ def test_what_a_feed_on_lines_cannot_know_is_told(lines: list[str]) -> None:
     assert found.rehearsal.scenario.executors.tokens == 0
 
 
-# ---- held against the recording ------------------------------------------------------------------------------------
+# ---- back-tests ----------------------------------------------------------------------------------------------------
 
 
 def errors_of(recording: Recording) -> tuple[BackTest, Mapping[str, Comparison]]:
@@ -300,7 +300,7 @@ def test_the_feed_of_a_real_swarm_is_calibrated_like_any_other() -> None:
     assert "IN-SAMPLE" in backtest.as_text(test)[0]
 
 
-# ---- recordings that are not as they should be ---------------------------------------------------------------------
+# ---- broken recordings ---------------------------------------------------------------------------------------------
 
 GOOD = '{"id": "1", "type": "io.swarmkeeper.task.submitted.v1", "time": "2026-01-01T00:00:00Z", "subject": "tasks/t"}'
 
@@ -400,7 +400,7 @@ def test_a_file_that_is_no_feed_and_a_store_without_tables_are_refused(tmp_path:
         read(tmp_path / "other.db")
 
 
-# ---- one field at a time -------------------------------------------------------------------------------------------
+# ---- single fields -------------------------------------------------------------------------------------------------
 
 
 @given(st.lists(st.floats(0, 10_000), min_size=1, max_size=200))

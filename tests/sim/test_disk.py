@@ -93,7 +93,7 @@ def test_the_same_story_does_the_same_to_its_disk(tmp_path: Path) -> None:
     assert doctor(machine.disk.folder / NAME) == []
 
 
-# ---- the process dies ----------------------------------------------------------------------------------------------
+# ---- process deaths ------------------------------------------------------------------------------------------------
 
 
 # In parts, so that several workers share them.
@@ -138,7 +138,7 @@ def test_a_start_may_itself_be_cut_short(tmp_path: Path) -> None:
     assert doctor(machine.disk.folder / NAME) == []
 
 
-# ---- the disk fails ------------------------------------------------------------------------------------------------
+# ---- disk failures -------------------------------------------------------------------------------------------------
 
 
 # Every other write or sync of each commit fails with the first of these errors, the rest with the second.
@@ -189,7 +189,7 @@ def test_a_write_ahead_log_that_cannot_be_carried_over_stays_good(tmp_path: Path
     assert turn.struck[DiskOperation.TRUNCATE] >= 1
 
 
-# ---- the power goes ------------------------------------------------------------------------------------------------
+# ---- power cuts ----------------------------------------------------------------------------------------------------
 
 
 def test_a_power_cut_leaves_each_commit_that_was_acknowledged_and_no_part_of_another(tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ def test_after_a_power_cut_at_a_commit_the_story_goes_on_as_if_nothing_had_been(
         assert doctor(machine.disk.folder / NAME) == [], commit
 
 
-# ---- these tests can fail ------------------------------------------------------------------------------------------
+# ---- checks of these tests -----------------------------------------------------------------------------------------
 
 
 def test_a_store_that_does_not_wait_for_the_disk_is_found_out_by_name(tmp_path: Path) -> None:

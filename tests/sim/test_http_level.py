@@ -95,7 +95,7 @@ def test_a_level_that_is_not_there_is_refused() -> None:
         cases.from_json({"seed": 1, "level": "tcp"})
 
 
-# ---- an orchestrator that dies ---------------------------------------------------------------------------------------
+# ---- orchestrator crashes --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_another_takes_over_and_tasks_end_as_they_would_have(fault: str) -> None
     assert outcome.statuses == calm().statuses
 
 
-# ---- bots of the SDK that fail ---------------------------------------------------------------------------------------
+# ---- faults of SDK bots ----------------------------------------------------------------------------------------------
 
 
 def test_a_bot_that_does_not_beat_loses_its_lease_and_the_task_still_ends() -> None:
@@ -150,7 +150,7 @@ def test_a_follower_goes_on_where_its_stream_broke() -> None:
     assert outcome.reached["a connection broke in the middle of a stream"]
 
 
-# ---- what is planted is found ----------------------------------------------------------------------------------------
+# ---- planted bugs ----------------------------------------------------------------------------------------------------
 
 
 def test_an_event_that_no_follower_is_told_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

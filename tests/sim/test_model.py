@@ -69,7 +69,7 @@ def altered(saved: Sequence[Changes], which: str, **changed: Any) -> bool:
     return False
 
 
-# ---- what is told --------------------------------------------------------------------------------------------------
+# ---- events --------------------------------------------------------------------------------------------------------
 
 
 @breaks("5.sequence")
@@ -268,7 +268,7 @@ def a_lease_is_handed_out_to_another_bot(model: Model, saved: Sequence[Changes])
     return False
 
 
-# ---- what people and evaluators decide -----------------------------------------------------------------------------
+# ---- decisions -----------------------------------------------------------------------------------------------------
 
 
 @breaks("1.one-decision")
@@ -399,7 +399,7 @@ def an_older_item_is_passed_over(model: Model, saved: Sequence[Changes]) -> bool
     return False
 
 
-# ---- what is stored ------------------------------------------------------------------------------------------------
+# ---- stored rows ---------------------------------------------------------------------------------------------------
 
 
 def in_the_store(model: Model, statement: str) -> bool:
@@ -450,7 +450,7 @@ def test_what_is_broken_by_hand_is_found(name: str, monkeypatch: pytest.MonkeyPa
     assert outcome.violation.invariant == invariant, outcome.violation
 
 
-# ---- what takes a whole run ----------------------------------------------------------------------------------------
+# ---- whole runs ----------------------------------------------------------------------------------------------------
 
 
 def violated(scenario: Any = GOLDEN) -> str:

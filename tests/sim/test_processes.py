@@ -66,7 +66,7 @@ def test_nothing_that_was_acknowledged_is_lost_when_real_processes_are_killed() 
     assert outcome.trace_hash == "", "nothing of wall time is the same twice"
 
 
-# ---- what it must find -----------------------------------------------------------------------------------------------
+# ---- violations that must be found -----------------------------------------------------------------------------------
 
 
 def tampered(sql: str) -> tuple[Callable[[Path], None], list[int]]:
@@ -108,7 +108,7 @@ def test_an_orchestrator_that_answers_before_anything_is_durable_is_found_when_i
     assert outcome.violation.invariant == "7.acknowledged", outcome.violation
 
 
-# ---- small things ----------------------------------------------------------------------------------------------------
+# ---- scenarios and refusals ------------------------------------------------------------------------------------------
 
 
 def test_a_scenario_is_played_faster_than_it_says() -> None:

@@ -73,7 +73,7 @@ def broken(one: Played, why: str) -> Played:
     return replace(one, outcome=replace(one.outcome, violation=Violation("2.fence", "t1/a", why, 5)))
 
 
-# ---- measuring -----------------------------------------------------------------------------------------------------
+# ---- measurements --------------------------------------------------------------------------------------------------
 
 
 def test_measuring_does_not_change_the_run() -> None:
@@ -153,7 +153,7 @@ def test_a_case_that_is_played_twice_says_whether_it_was_the_same(monkeypatch: p
     assert play(case, twice=True).same is False
 
 
-# ---- telling -------------------------------------------------------------------------------------------------------
+# ---- reports -------------------------------------------------------------------------------------------------------
 
 
 def test_a_band_is_the_middle_and_from_where_to_where_most_are() -> None:

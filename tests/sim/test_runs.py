@@ -123,7 +123,7 @@ def test_faults_are_named_by_kind_place_and_number() -> None:
         assert int(place.rpartition("#")[2]) > 0
 
 
-# ---- what ends a run -----------------------------------------------------------------------------------------------
+# ---- violations ----------------------------------------------------------------------------------------------------
 
 
 def test_an_invariant_of_ones_own_is_checked_after_every_commit() -> None:

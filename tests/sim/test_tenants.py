@@ -56,7 +56,7 @@ MET = (
 )
 
 
-# ---- what holds ----------------------------------------------------------------------------------------------------
+# ---- runs with several tenants -------------------------------------------------------------------------------------
 
 
 def test_twenty_seeds_with_two_tenants_hold_and_have_met_what_can_go_wrong() -> None:
@@ -259,7 +259,7 @@ def test_a_commit_that_mixes_tenants_is_found(damage: Damage, monkeypatch: pytes
     assert outcome.violation.invariant == "2.tenant", outcome.violation
 
 
-# ---- bugs that let one tenant to another's things ------------------------------------------------------------------
+# ---- bugs that break isolation -------------------------------------------------------------------------------------
 
 
 def found(scenario: Any = STORY, seeds: int = 3, **more: Any) -> str | None:
