@@ -15,7 +15,7 @@ from swarmkeeper.sim.kernel.loop import VirtualLoop, virtual_loop
 from tests.support.asgi import AsgiTransport
 
 app = FastAPI()
-heard: list[str] = []
+disconnects: list[str] = []
 
 
 @app.post("/echo/{name}")
@@ -28,7 +28,7 @@ async def echo(name: str, request: Request) -> dict[str, object]:
 async def slow(request: Request) -> str:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-    heard.append("gone")
+    disconnects.append("gone")
     return "too late"
 
 
@@ -49,7 +49,7 @@ async def broken() -> None:
 
 @pytest.fixture
 def loop() -> VirtualLoop:
-    heard.clear()
+    disconnects.clear()
     return virtual_loop()
 
 
@@ -69,7 +69,7 @@ def test_a_request_goes_there_whole_and_its_answer_comes_back(loop: VirtualLoop)
     loop.run_until_complete(story())
 
 
-def test_without_an_answer_in_time_the_caller_hangs_up_and_the_application_hears_of_it(loop: VirtualLoop) -> None:
+def test_after_a_timeout_the_caller_hangs_up_and_the_application_notices(loop: VirtualLoop) -> None:
     async def story() -> None:
         transport = AsgiTransport(app)
         with pytest.raises(Unreachable):
@@ -79,10 +79,10 @@ def test_without_an_answer_in_time_the_caller_hangs_up_and_the_application_hears
 
     loop.run_until_complete(story())
 
-    assert heard == ["gone"]
+    assert disconnects == ["gone"]
 
 
-def test_a_cancelled_caller_is_heard_of_too(loop: VirtualLoop) -> None:
+def test_the_application_notices_a_cancelled_caller(loop: VirtualLoop) -> None:
     async def story() -> None:
         transport = AsgiTransport(app)
         asking = asyncio.ensure_future(transport.request("GET", "/slow", {}, None, 60))
@@ -93,7 +93,7 @@ def test_a_cancelled_caller_is_heard_of_too(loop: VirtualLoop) -> None:
 
     loop.run_until_complete(story())
 
-    assert heard == ["gone"]
+    assert disconnects == ["gone"]
 
 
 def test_a_stream_comes_piece_by_piece(loop: VirtualLoop) -> None:

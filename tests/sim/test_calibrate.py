@@ -113,19 +113,19 @@ def lines(played: Played) -> list[str]:
 
 
 def test_a_part_of_a_feed_measures_what_the_run_itself_measured(played: Played) -> None:
-    run_saw = played.measured
+    from_run = played.measured
 
-    feed_told = part_of(story_of(played.recording), 0, KNOWN.scenario.hours * 3600, SLOTS).measured
+    from_feed = part_of(story_of(played.recording), 0, KNOWN.scenario.hours * 3600, SLOTS).measured
     to_the_end = part_of(story_of(played.recording), 0, played.recording.seconds, SLOTS).measured
 
-    assert set(run_saw.lines) == {"plan", "execute: any skills", "review"}  # nothing is `skilled`
-    assert feed_told.ended_in_time == run_saw.ended_in_time
-    assert feed_told.utilisation == pytest.approx(run_saw.utilisation, abs=1e-4)
-    assert (to_the_end.tasks, to_the_end.ended, to_the_end.accepted) == (run_saw.tasks, run_saw.ended, run_saw.accepted)
-    assert to_the_end.completions == pytest.approx(run_saw.completions, abs=0.1)
-    assert (to_the_end.tokens, to_the_end.tokens_rework) == (run_saw.tokens, run_saw.tokens_rework)
-    waits = sum(sum(line.waits) for line in run_saw.lines.values())
-    assert sum(sum(line.waits) for line in feed_told.lines.values()) == pytest.approx(waits, rel=0.01)
+    assert set(from_run.lines) == {"plan", "execute: any skills", "review"}  # nothing is `skilled`
+    assert from_feed.ended_in_time == from_run.ended_in_time
+    assert from_feed.utilisation == pytest.approx(from_run.utilisation, abs=1e-4)
+    assert (to_the_end.tasks, to_the_end.ended, to_the_end.accepted) == (from_run.tasks, from_run.ended, from_run.accepted)
+    assert to_the_end.completions == pytest.approx(from_run.completions, abs=0.1)
+    assert (to_the_end.tokens, to_the_end.tokens_rework) == (from_run.tokens, from_run.tokens_rework)
+    waits = sum(sum(line.waits) for line in from_run.lines.values())
+    assert sum(sum(line.waits) for line in from_feed.lines.values()) == pytest.approx(waits, rel=0.01)
 
 
 def test_a_feed_on_lines_tells_the_same_as_the_run(played: Played, lines: list[str]) -> None:
@@ -188,7 +188,7 @@ def test_each_number_of_a_file_says_where_it_is_from_and_all_that_is_not_known_s
     assert not any(note.startswith("tokens:") for note in found.notes)  # this recording knows them
 
 
-def test_what_a_feed_on_lines_cannot_know_is_told(lines: list[str]) -> None:
+def test_notes_name_what_a_feed_cannot_show(lines: list[str]) -> None:
     found = calibrate(of_lines(lines))
 
     assert any(note.startswith("tokens:") for note in found.notes)
@@ -251,7 +251,7 @@ def test_the_back_test_of_a_swarm_that_became_twice_as_slow_says_how_far_off_it_
     assert told["figures"]["tasks_per_hour"]["error_percent"] == checks["tasks_per_hour"].error_percent
 
 
-def test_what_one_side_alone_can_tell_is_beyond_any_bound() -> None:
+def test_a_figure_known_on_one_side_only_exceeds_every_bound() -> None:
     check = Comparison("x", "x", "s", 10.0, None, None, inside=False)
     small = replace(check, error_percent=-9.0)
     test = BackTest(None, [1], [check, small])  # type: ignore[arg-type]  # what it is of does not matter here
@@ -429,7 +429,7 @@ def test_few_durations_have_the_mean_of_many(times: list[float]) -> None:
         (0, [], None),
     ],
 )
-def test_a_shape_is_told_from_what_became_ready_together(size: int, freed: list[int], shape: str | None) -> None:
+def test_a_shape_is_derived_from_what_became_ready_together(size: int, freed: list[int], shape: str | None) -> None:
     assert shape_of(RecordedTask("t", 0.0, size=size, freed=freed)) == shape
 
 

@@ -143,7 +143,7 @@ def test_a_start_may_itself_be_cut_short(tmp_path: Path) -> None:
 
 # Every other write or sync of each commit fails with the first of these errors, the rest with the second.
 @pytest.mark.parametrize(("error", "first"), [(apsw.IOError, 1), (apsw.FullError, 2)])
-def test_any_write_or_sync_that_fails_is_told_as_trouble_that_passes_and_changes_nothing(
+def test_a_failing_write_or_sync_is_a_retryable_error_and_changes_nothing(
     tmp_path: Path, error: type[apsw.Error], first: int
 ) -> None:
     _, ended = undisturbed()
@@ -245,7 +245,7 @@ def test_after_a_power_cut_at_a_commit_the_story_goes_on_as_if_nothing_had_been(
 # ---- checks of these tests -----------------------------------------------------------------------------------------
 
 
-def test_a_store_that_does_not_wait_for_the_disk_is_found_out_by_name(tmp_path: Path) -> None:
+def test_a_store_without_syncs_is_detected(tmp_path: Path) -> None:
     death = Death(30, When.CUT, left=Left.NOTHING)
     hasty = Machine(
         tmp_path,
@@ -258,7 +258,7 @@ def test_a_store_that_does_not_wait_for_the_disk_is_found_out_by_name(tmp_path: 
         ReferenceStory(hasty).play()
 
 
-def test_a_log_that_is_synced_only_at_checkpoints_is_found_out(tmp_path: Path) -> None:
+def test_a_log_that_is_synced_only_at_checkpoints_is_detected(tmp_path: Path) -> None:
     lazy = Machine(
         tmp_path,
         limits=LIMITS,

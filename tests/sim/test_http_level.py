@@ -153,7 +153,7 @@ def test_a_follower_goes_on_where_its_stream_broke() -> None:
 # ---- planted bugs ----------------------------------------------------------------------------------------------------
 
 
-def test_an_event_that_no_follower_is_told_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_that_is_not_sent_to_followers_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     put = feed.Subscription.put
 
     def forgetful(self: feed.Subscription, row: Any) -> None:
@@ -185,7 +185,7 @@ def test_an_answer_from_before_a_commit_is_found(monkeypatch: pytest.MonkeyPatch
     assert violation.invariant == "7.durable"
 
 
-def test_a_key_of_a_submission_that_is_not_heeded_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ignored_idempotency_key_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Call, "idempotency_key", lambda call: None)
 
     violation = played(1, faults=("net.lose_reply@client:submit.t1#1",)).violation

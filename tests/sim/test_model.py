@@ -78,7 +78,7 @@ def an_event_has_the_wrong_number(model: Model, saved: Sequence[Changes]) -> boo
 
 
 @breaks("5.time")
-def an_event_is_told_of_an_earlier_time(model: Model, saved: Sequence[Changes]) -> bool:
+def an_event_has_an_earlier_time(model: Model, saved: Sequence[Changes]) -> bool:
     return altered(saved, "work.succeeded", at=1)
 
 
@@ -107,7 +107,7 @@ def a_task_is_planned_twice(model: Model, saved: Sequence[Changes]) -> bool:
 
 
 @breaks("5.told")
-def an_item_is_what_nobody_told(model: Model, saved: Sequence[Changes]) -> bool:
+def an_item_has_a_status_without_events(model: Model, saved: Sequence[Changes]) -> bool:
     for changes in saved:
         for work in changes.works.values():
             if work.status is Status.SUCCEEDED:
@@ -117,7 +117,7 @@ def an_item_is_what_nobody_told(model: Model, saved: Sequence[Changes]) -> bool:
 
 
 @breaks("5.told")
-def a_task_is_what_nobody_told(model: Model, saved: Sequence[Changes]) -> bool:
+def a_task_has_a_status_without_events(model: Model, saved: Sequence[Changes]) -> bool:
     for changes in saved:
         for task in changes.tasks.values():
             changes.tasks = {**changes.tasks, task.id: replace(task, status=TaskStatus.ARCHIVED)}
@@ -441,7 +441,7 @@ def an_exception_is_lost(model: Model, saved: Sequence[Changes]) -> bool:
 
 
 @pytest.mark.parametrize("name", sorted(DAMAGE))
-def test_what_is_broken_by_hand_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_invariant_of_the_model_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     invariant, damage = DAMAGE[name]
 
     outcome = played(monkeypatch, damage)

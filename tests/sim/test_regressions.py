@@ -27,7 +27,7 @@ def case_of(name: str) -> Case:
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.json")))
-def test_a_story_that_went_wrong_goes_well(name: str) -> None:
+def test_a_fixed_regression_stays_fixed(name: str) -> None:
     outcome = run(case_of(name))
 
     assert outcome.violation is None, (STORIES[name]["about"], outcome.violation)
@@ -45,6 +45,6 @@ def test_a_story_finds_the_bug_that_it_is_kept_for(name: str, monkeypatch: pytes
     assert bug.finds(outcome), outcome.violation
 
 
-def test_of_each_story_it_is_told_what_it_is_for() -> None:
+def test_each_regression_has_a_description() -> None:
     assert sorted(STORIES) == sorted(path.stem for path in FOLDER.glob("*.json"))
     assert all(story["about"] for story in STORIES.values())

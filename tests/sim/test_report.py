@@ -164,7 +164,7 @@ def test_a_band_is_the_middle_and_from_where_to_where_most_are() -> None:
     assert band([float(number) for number in range(1, 12)]) == Band(6.0, 2.0, 10.0)
 
 
-def test_the_bottleneck_is_where_work_waits_and_one_more_bot_is_told() -> None:
+def test_the_bottleneck_is_where_work_waits_and_the_report_adds_one_more_bot() -> None:
     tight = bottleneck_of(measured())
     assert tight is not None
     assert tight.fleet == "executors"
@@ -197,7 +197,7 @@ def test_a_target_is_held_or_missed_in_the_middle_of_the_runs(targets: Targets, 
     assert bool(whole.missed) is not held
 
 
-def test_what_cannot_be_said_does_not_hold() -> None:
+def test_a_target_without_a_value_is_missed() -> None:
     nothing = [replace(one, measured=replace(one.measured, completions=(), accepted=0)) for one in played()]
 
     whole = report_of(replace(TIGHT, targets=Targets(completion_p50_seconds_max=1e6)), nothing)

@@ -138,7 +138,7 @@ def test_an_invariant_of_ones_own_is_checked_after_every_commit() -> None:
     assert (outcome.violation.words, outcome.violation.why) == ("no task of mine is ever planned", "t1")
 
 
-def test_what_reaches_for_the_real_world_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_to_the_real_clock_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     def submit(world: object, command: object) -> str:
         time.time()
         raise AssertionError("the guard did not hold")
@@ -178,7 +178,7 @@ REACHES: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("reach", REACHES.values(), ids=REACHES)
-def test_wires_hold_while_they_are_laid_and_no_longer(reach: Callable[[], object]) -> None:
+def test_guards_raise_only_while_they_are_set(reach: Callable[[], object]) -> None:
     touched: list[str] = []
 
     with pytest.raises(Escaped), nondeterminism_guards(touched.append):
@@ -205,7 +205,7 @@ def test_a_case_comes_back_from_json_as_it_was() -> None:
         ({"seed": "one"}, "Expected `int`"),
     ],
 )
-def test_a_case_that_says_what_nobody_understands_is_refused(plain: dict[str, object], words: str) -> None:
+def test_a_case_with_unknown_fields_is_refused(plain: dict[str, object], words: str) -> None:
     with pytest.raises(cases.BadCase, match=words):
         cases.from_json(plain)
 

@@ -148,14 +148,14 @@ def test_a_file_that_is_not_there_or_not_text_is_refused(tmp_path: Path) -> None
         find("")
 
 
-def test_nobody_waits_for_what_is_not_a_file(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.yaml")
 
     with pytest.raises(BadScenario, match=r"pipe\.yaml: this is not a file"):
         read(tmp_path / "pipe.yaml")
 
 
-def test_a_mark_that_editors_leave_at_the_begin_is_passed_over(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
     for name, text in (("a.json", '{"hours": 2}'), ("a.toml", "hours = 2"), ("a.yaml", "hours: 2")):
         (tmp_path / name).write_text(text, encoding="utf-8-sig")
 

@@ -59,7 +59,7 @@ MET = (
 # ---- runs with several tenants -------------------------------------------------------------------------------------
 
 
-def test_twenty_seeds_with_two_tenants_hold_and_have_met_what_can_go_wrong() -> None:
+def test_twenty_seeds_with_two_tenants_hold_and_cover_the_listed_situations() -> None:
     found: Counter[str] = Counter()
     for seed in range(1, 1 + SEEDS):
         outcome = run(Case(seed, STORY))
@@ -176,7 +176,7 @@ def an_attempt_of_another_tenants_bot(model: Records, changes: Changes) -> bool:
 
 
 @breaks
-def an_event_told_to_another_tenant(model: Records, changes: Changes) -> bool:
+def an_event_sent_to_another_tenant(model: Records, changes: Changes) -> bool:
     for place, one in enumerate(changes.events):
         other = of_another(model, model.tasks, one.tenant)
         if one.task is not None and other is not None:
@@ -374,7 +374,7 @@ def test_shares_go_by_weight() -> None:
     assert race({"a": 3}, "abababab")
 
 
-def test_nobody_is_owed_for_a_time_in_which_they_wanted_nothing() -> None:
+def test_an_idle_tenant_earns_no_credit() -> None:
     wrong: list[str] = []
     one = Race("commands", {}, wrong.append)
     for _ in range(9):

@@ -79,7 +79,7 @@ def test_a_bot_of_ones_own_dies_and_another_process_of_it_goes_on_anew(tmp_path:
         ("import time; time.sleep(1)", "wait with `await asyncio.sleep(seconds)`"),
     ],
 )
-def test_what_reaches_for_the_real_world_is_told_by_its_line(tmp_path: Path, call: str, why: str) -> None:
+def test_user_code_that_hits_a_guard_is_named_by_its_line(tmp_path: Path, call: str, why: str) -> None:
     line = BOTS.splitlines().index("    CALL") + 1
 
     with pytest.raises(UserCodeFails, match=rf"^bots.py, line {line} reaches for .*{re.escape(why)}"):
