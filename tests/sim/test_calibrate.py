@@ -98,10 +98,10 @@ def line_of(event: Event, number: int) -> str:
     assert isinstance(body, dict)
     data: dict[str, Any] = {**body, "task_id": event.task, "work_id": event.work, "actor": event.actor}
     subject = None if event.task is None else f"tasks/{event.task}"
-    told = cloud_event(
+    plain = cloud_event(
         cursor=str(number), at=event.at, kind=event.kind, subject=subject, sequence=event.sequence, data=data
     )
-    return json.dumps(told)
+    return json.dumps(plain)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,11 @@ def test_a_part_of_a_feed_measures_what_the_run_itself_measured(played: Played) 
     assert set(from_run.lines) == {"plan", "execute: any skills", "review"}  # nothing is `skilled`
     assert from_feed.ended_in_time == from_run.ended_in_time
     assert from_feed.utilisation == pytest.approx(from_run.utilisation, abs=1e-4)
-    assert (to_the_end.tasks, to_the_end.ended, to_the_end.accepted) == (from_run.tasks, from_run.ended, from_run.accepted)
+    assert (to_the_end.tasks, to_the_end.ended, to_the_end.accepted) == (
+        from_run.tasks,
+        from_run.ended,
+        from_run.accepted,
+    )
     assert to_the_end.completions == pytest.approx(from_run.completions, abs=0.1)
     assert (to_the_end.tokens, to_the_end.tokens_rework) == (from_run.tokens, from_run.tokens_rework)
     waits = sum(sum(line.waits) for line in from_run.lines.values())
@@ -246,9 +250,9 @@ def test_the_back_test_of_a_swarm_that_became_twice_as_slow_says_how_far_off_it_
     assert (checks["completion_p50_seconds"].error_percent or 0) < -25
     assert {"tasks_per_hour"} <= {one.name for one in test.beyond(50)}
     assert any("Tasks that end in an hour" in line and "+" in line for line in backtest.as_text(test))
-    told = backtest.as_json(test)
-    assert told["in_sample"] is False
-    assert told["figures"]["tasks_per_hour"]["error_percent"] == checks["tasks_per_hour"].error_percent
+    plain = backtest.as_json(test)
+    assert plain["in_sample"] is False
+    assert plain["figures"]["tasks_per_hour"]["error_percent"] == checks["tasks_per_hour"].error_percent
 
 
 def test_a_figure_known_on_one_side_only_exceeds_every_bound() -> None:
@@ -443,10 +447,10 @@ def test_what_is_put_off_again_and_again_in_a_play_is_not_drawn_as_often() -> No
     assert max(weights_of({"retryable": 5}).values()) <= 10
 
 
-def facts(*told: tuple[float, str, Mapping[str, Any]]) -> Iterable[Fact]:
+def facts(*rows: tuple[float, str, Mapping[str, Any]]) -> Iterable[Fact]:
     return [
         Fact(number, at, kind, None if kind.startswith("bot.") else "t", data, data.get("work"))
-        for number, (at, kind, data) in enumerate(told, 1)
+        for number, (at, kind, data) in enumerate(rows, 1)
     ]
 
 

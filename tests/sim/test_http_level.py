@@ -41,7 +41,7 @@ print(outcome.trace_hash, outcome.violation, len(outcome.faults), outcome.boots)
 """
 
 
-def told(hash_seed: str) -> str:
+def outputs(hash_seed: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", ONE_RUN],
         env={**os.environ, "PYTHONHASHSEED": hash_seed},
@@ -77,7 +77,7 @@ def test_both_levels_end_in_the_same_statuses(seed: int, faults: tuple[str, ...]
 
 
 def test_one_seed_gives_one_trace_in_every_process() -> None:
-    traces = {told(hash_seed) for hash_seed in ("0", "random")}
+    traces = {outputs(hash_seed) for hash_seed in ("0", "random")}
 
     assert len(traces) == 1
     assert " None " in traces.pop()

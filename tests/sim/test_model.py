@@ -42,10 +42,10 @@ def played(monkeypatch: pytest.MonkeyPatch, damage: Damage) -> Outcome:
     right = Model.committed
 
     def committed(self: Model, saved: Sequence[Changes]) -> None:
-        told = [copy(changes) for changes in saved]
-        if not done and damage(self, told):
+        altered_copy = [copy(changes) for changes in saved]
+        if not done and damage(self, altered_copy):
             done.append(True)
-        right(self, told)
+        right(self, altered_copy)
 
     monkeypatch.setattr(Model, "committed", committed)
     outcome = run(Case(10, GOLDEN, faults=()), full_every=1)
@@ -352,8 +352,8 @@ def a_task_is_done_too_early(model: Model, saved: Sequence[Changes]) -> bool:
                     continue
                 # Events and rows agree: only the open subtasks contradict it.
                 number = of_task[-1].sequence + 1
-                told = replace(of_task[-1], kind="task.finished", work=None, sequence=number)
-                changes.events = [*changes.events, told]
+                finished = replace(of_task[-1], kind="task.finished", work=None, sequence=number)
+                changes.events = [*changes.events, finished]
                 changes.tasks = {**changes.tasks, task.id: replace(task, status=TaskStatus.COMPLETED, sequence=number)}
                 return True
     return False

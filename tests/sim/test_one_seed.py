@@ -33,7 +33,7 @@ print(swarm.dump(), swarm.loop.steps, swarm.now)
 """
 
 
-def told(seed: int, hash_seed: int) -> str:
+def outputs(seed: int, hash_seed: int) -> str:
     done = subprocess.run(
         [sys.executable, "-c", STORY, str(seed)],
         env={"PYTHONHASHSEED": str(hash_seed)},
@@ -45,13 +45,13 @@ def told(seed: int, hash_seed: int) -> str:
 
 
 def test_one_seed_gives_one_run_in_every_process() -> None:
-    runs = {told(7, hash_seed) for hash_seed in (0, 1, 12345)}
+    runs = {outputs(7, hash_seed) for hash_seed in (0, 1, 12345)}
 
     assert len(runs) == 1
 
 
 def test_another_seed_gives_another_run() -> None:
-    assert told(7, 0) != told(8, 0)
+    assert outputs(7, 0) != outputs(8, 0)
 
 
 @given(st.integers(), st.text(max_size=5), st.text(max_size=5))

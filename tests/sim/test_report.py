@@ -235,16 +235,16 @@ def test_junit_has_a_case_for_each_seed_and_target_and_fails_those_that_did_not_
 
 
 def test_the_report_as_json_has_all_of_it() -> None:
-    told = json.loads(json.dumps(as_json(report_of(TIGHT, played(), played(2)))))
+    report = json.loads(json.dumps(as_json(report_of(TIGHT, played(), played(2)))))
 
-    assert told["violations"] == 0
-    assert [one["seed"] for one in told["runs"]] == list(SEEDS)
-    assert told["figures"]["completion_p50_seconds"]["low"] <= told["figures"]["completion_p50_seconds"]["high"]
-    assert sum(one["median"] for one in told["time_shares"].values()) == pytest.approx(1, abs=0.1)
-    assert told["bottleneck"]["fleet"] == "executors"
-    assert told["one_more_bot"]["utilisation"]["median"] < told["figures"]["utilisation"]["median"]
-    assert {row["name"] for row in told["lines"]} >= {"review", "execute: any skills"}
-    assert told["reached"]
+    assert report["violations"] == 0
+    assert [one["seed"] for one in report["runs"]] == list(SEEDS)
+    assert report["figures"]["completion_p50_seconds"]["low"] <= report["figures"]["completion_p50_seconds"]["high"]
+    assert sum(one["median"] for one in report["time_shares"].values()) == pytest.approx(1, abs=0.1)
+    assert report["bottleneck"]["fleet"] == "executors"
+    assert report["one_more_bot"]["utilisation"]["median"] < report["figures"]["utilisation"]["median"]
+    assert {row["name"] for row in report["lines"]} >= {"review", "execute: any skills"}
+    assert report["reached"]
 
 
 def test_text_names_each_figure_and_the_cost_only_where_there_are_prices() -> None:

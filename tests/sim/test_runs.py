@@ -41,7 +41,7 @@ print(outcome.trace_hash, outcome.violation, len(outcome.faults), outcome.boots)
 """
 
 
-def told(hash_seed: str, store: str) -> str:
+def outputs(hash_seed: str, store: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", ONE_RUN, store],
         env={**os.environ, "PYTHONHASHSEED": hash_seed},
@@ -53,7 +53,7 @@ def told(hash_seed: str, store: str) -> str:
 
 
 def test_one_seed_gives_one_trace_in_six_processes() -> None:
-    traces = {told(hash_seed, store) for hash_seed in ("0", "1", "random") for store in ("memory", "file")}
+    traces = {outputs(hash_seed, store) for hash_seed in ("0", "1", "random") for store in ("memory", "file")}
 
     assert len(traces) == 1
     trace_hash = traces.pop().split()[0]

@@ -245,10 +245,10 @@ def test_a_commit_that_mixes_tenants_is_found(damage: Damage, monkeypatch: pytes
     right = TenantIsolation.committed
 
     def committed(self: TenantIsolation, saved: Sequence[Changes]) -> None:
-        told = [copy(changes) for changes in saved]
-        if not done and any(damage(self._records, changes) for changes in told):
+        altered_copy = [copy(changes) for changes in saved]
+        if not done and any(damage(self._records, changes) for changes in altered_copy):
             done.append(True)
-        right(self, told)
+        right(self, altered_copy)
 
     monkeypatch.setattr(TenantIsolation, "committed", committed)
 

@@ -123,9 +123,9 @@ def _split(pending: list[Act], sync: Act) -> tuple[list[Act], list[Act]]:
     rest: list[Act] = []
     deleted: dict[str, int] = {}  # file -> index of its deletion; later acts are on a new file of that name
     if sync.folder and not sync.failed:
-        deleted = {one.file: place for place, one in enumerate(pending) if one.kind is DiskOperation.DELETE}
-    for place, one in enumerate(pending):
-        (about if one.file == sync.file or place <= deleted.get(one.file, -1) else rest).append(one)
+        deleted = {act.file: place for place, act in enumerate(pending) if act.kind is DiskOperation.DELETE}
+    for place, act in enumerate(pending):
+        (about if act.file == sync.file or place <= deleted.get(act.file, -1) else rest).append(act)
     return about, rest
 
 

@@ -117,8 +117,8 @@ class ReferenceStory:
         question = m.insist(lambda: m.ask(first, "which?", choices=("x", "y")))
         m.noted("the question", "SELECT 1 FROM approval WHERE id = ?", question)
         self._decide(task, "answer", answer="x")
-        told = commands.Tell(by=CLIENT, task=task, to_bot=None, payload=b'{"hint":"be quick"}')
-        m.noted("the message", "SELECT 1 FROM message WHERE id = ?", self._do(told, "tell"))
+        message = commands.Tell(by=CLIENT, task=task, to_bot=None, payload=b'{"hint":"be quick"}')
+        m.noted("the message", "SELECT 1 FROM message WHERE id = ?", self._do(message, "tell"))
         again = self._take(worker)
         (second,) = self._report(again, output={"is": "a"}, claim=1)
         m.insist(lambda: self._give_back(second))
@@ -165,13 +165,13 @@ class ReferenceStory:
         m.until(lambda: m.work(task, "a").status == "READY")
         self._report(self._take(worker), output={"at": "last"})
 
-    def _decide(self, task: str, verb: str, **said: Any) -> None:
+    def _decide(self, task: str, verb: str, **options: Any) -> None:
         """Decide as a person who reads once and may click twice."""
         m = self.machine
-        (asked,) = m.approvals(task)
-        read = m.row("SELECT subject_hash FROM approval WHERE id = ?", asked)
-        m.insist(lambda: m.decide(asked, verb, subject_hash=read["subject_hash"], **said))
-        m.noted(f"the decision to {verb}", "SELECT 1 FROM approval WHERE id = ? AND state = 'decided'", asked)
+        (approval,) = m.approvals(task)
+        read = m.row("SELECT subject_hash FROM approval WHERE id = ?", approval)
+        m.insist(lambda: m.decide(approval, verb, subject_hash=read["subject_hash"], **options))
+        m.noted(f"the decision to {verb}", "SELECT 1 FROM approval WHERE id = ? AND state = 'decided'", approval)
 
     def _give_back(self, lease: Held) -> None:
         try:

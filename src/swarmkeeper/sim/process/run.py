@@ -297,7 +297,7 @@ class Driver:
     # ---- bots ------------------------------------------------------------------------------------------------------
 
     async def _start_fork_server(self) -> None:
-        with files.append(self.folder / "nest.log") as log:
+        with files.append(self.folder / "fork_server.log") as log:
             self._fork_server = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "swarmkeeper.sim.process.bot"),
                 stdin=PIPE,
