@@ -308,9 +308,9 @@ class Driver:
         assert self._fork_server.stdout is not None
         self._start(self._watch_fork_server(self._fork_server.stdout))
 
-    async def _watch_fork_server(self, feed: asyncio.StreamReader) -> None:
+    async def _watch_fork_server(self, output: asyncio.StreamReader) -> None:
         """Record which processes start and end."""
-        while line := await feed.readline():
+        while line := await output.readline():
             ((kind, value),) = json.loads(line).items()
             for bot in self._bots:
                 for process in bot.processes:
