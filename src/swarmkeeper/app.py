@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from swarmkeeper import __version__
 from swarmkeeper.access.admission import Admission
 from swarmkeeper.access.identity import Identity
-from swarmkeeper.access.key_watch import Standing
+from swarmkeeper.access.key_watch import KeyWatch
 from swarmkeeper.access.quotas import Quotas
 from swarmkeeper.access.roll_call import RollCall
 from swarmkeeper.broker.local import LocalBroker
@@ -64,7 +64,7 @@ from swarmkeeper.reads.lease_views import Leases
 from swarmkeeper.reads.message_queries import Messages
 from swarmkeeper.reads.payload_cache import PayloadCache
 from swarmkeeper.reads.queries import Queries
-from swarmkeeper.reads.reading_thread import Looks, Reads
+from swarmkeeper.reads.reading_thread import ReadingThread, Reads
 from swarmkeeper.rulefiles import load
 from swarmkeeper.sdk.client import Client
 from swarmkeeper.settings import BadSetting, Settings, read
@@ -163,7 +163,7 @@ class Orchestrator:
         )
         self._feed = Feed(self.store, self.broker, self.log)
         self._task_waiters = TaskWaiters()
-        self._standing = Standing(self._identity, engine.scheduler.parked_bots)
+        self._key_watch = KeyWatch(self._identity, engine.scheduler.parked_bots)
         self.quotas = Quotas(self.settings.quotas(), self.clock.monotonic)
         self._metrics = Metrics(
             self.store,
@@ -202,7 +202,7 @@ class Orchestrator:
         there = here
         if self._beside is not None:
             there = self._reads(self._beside, limits, PayloadCache(self._beside), here.messages.newest)
-        self._looks = Looks(there, engine.weights, threaded=self._beside is not None)
+        self._reading_thread = ReadingThread(there, engine.weights, threaded=self._beside is not None)
         self.app = create_http_app(
             Services(
                 engine=engine,
@@ -211,14 +211,14 @@ class Orchestrator:
                 task_waiters=self._task_waiters,
                 messages=here.messages,
                 approval_queries=here.approval_queries,
-                looks=self._looks,
+                reading_thread=self._reading_thread,
                 feed=self._feed,
                 admission=Admission(self.store, self.rules, limits),
                 pace=Pace(engine.weights),
                 readers=self._readers,
                 identity=self._identity,
                 quotas=self.quotas,
-                standing=self._standing,
+                key_watch=self._key_watch,
                 rules=self.rules,
                 clock=self.clock,
                 entropy=self.entropy,
@@ -238,7 +238,7 @@ class Orchestrator:
             asyncio.create_task(self._feed.run(), name="swarmkeeper-feed"),
             asyncio.create_task(self._tick(), name="swarmkeeper-tick"),
             asyncio.create_task(
-                self._standing.run(lambda: limits_of_http.key_check_every), name="swarmkeeper-standing"
+                self._key_watch.run(lambda: limits_of_http.key_check_every), name="swarmkeeper-standing"
             ),
         ]
         await asyncio.sleep(0)  # let the engine start
@@ -285,14 +285,14 @@ class Orchestrator:
         try:
             await self._revoke_own_key()
             self.drain()
-            self._refusals.tell_rest(at_once=True)
+            self._refusals.log_rest(at_once=True)
             engine, *others = self._running
             for task in others:
                 task.cancel()
             await asyncio.gather(engine, *others, return_exceptions=True)
         finally:
             self._readers.close()
-            self._looks.close()
+            self._reading_thread.close()
             if self._beside is not None:
                 self._beside.close()
             if self.store.is_lost:  # checks again: it may be noticed only now
@@ -470,9 +470,9 @@ class Orchestrator:
                 if await self.store.changed_outside():
                     self._identity.forget_all()
                     self.engine.look_again()
-                    await self.engine.learn_weights()
-                self._refusals.tell_rest()
-                await self._identity.write_down(self.engine.do)
+                    await self.engine.reload_weights()
+                self._refusals.log_rest()
+                await self._identity.write_refusals(self.engine.do)
                 await self._metrics.look()
                 await self.roll_call.look()
                 self._store_answers = True

@@ -178,7 +178,7 @@ async def test_refusals_of_a_good_key_are_written_down_with_their_number(
     for _ in range(3):
         assert (await client.get("/keys")).status == 403
 
-    await swarm._identity.write_down(swarm.engine.do)
+    await swarm._identity.write_refusals(swarm.engine.do)
 
     leaves = await swarm.store.read("audit_records", {"tenant": "default", "place": 0, "size": 100, "n": 100})
     (refused,) = [leaf for leaf in leaves if b"access.refused" in leaf["leaf"]]

@@ -171,7 +171,7 @@ async def test_two_hundred_parked_polls_ask_the_store_nothing(
     object.__setattr__(parts.limits, "key_check_every", 0.01)
     gone = asyncio.Event()
     waiting = [await park(swarm, bot, gone) for _ in range(50) for bot in bots]
-    await until(lambda: parts.standing.looks > 0)
+    await until(lambda: parts.standing.reading_thread > 0)
     reads: list[str] = []
     read = swarm.store.read
 
@@ -180,8 +180,8 @@ async def test_two_hundred_parked_polls_ask_the_store_nothing(
         return await read(name, parameters)
 
     monkeypatch.setattr(swarm.store, "read", counted)
-    looks = parts.standing.looks
-    await until(lambda: parts.standing.looks >= looks + 40)
+    reading_thread = parts.standing.reading_thread
+    await until(lambda: parts.standing.reading_thread >= reading_thread + 40)
 
     assert reads == []
     gone.set()
@@ -201,11 +201,11 @@ async def test_those_who_wait_with_one_key_are_looked_after_with_one_look(
         for _ in range(20)
     ]
     await until(lambda: swarm.quotas.waits.total == 20)
-    before = standing.looks
+    before = standing.reading_thread
 
     await standing.look()
 
-    assert standing.looks - before == 2
+    assert standing.reading_thread - before == 2
     assert swarm.engine.scheduler.parked_bots() == [bot.id]
     gone.set()
     await asyncio.gather(*polls, *waits)

@@ -14,7 +14,7 @@ from swarmkeeper.app import Orchestrator
 from swarmkeeper.clock import SystemClock
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
-from swarmkeeper.http.refusals import CALLERS_MAX, MINUTE, TOLD_EACH, TOLD_IN_ALL, Refusals
+from swarmkeeper.http.refusals import CALLERS_MAX, LOGGED_PER_CALLER, LOGGED_TOTAL, MINUTE, Refusals
 from swarmkeeper.observe.logs import Log
 from swarmkeeper.settings import Settings
 from tests.http.conftest import Caller, Fleet
@@ -149,16 +149,16 @@ def test_a_callers_first_refusals_are_logged_and_the_rest_counted_each_minute() 
     minutes = Minutes()
     for _ in range(10_000):
         minutes.refuse("key_1")
-    minutes.refusals.tell_rest()
-    assert len(minutes.lines) == TOLD_EACH
+    minutes.refusals.log_rest()
+    assert len(minutes.lines) == LOGGED_PER_CALLER
 
     minutes.now = MINUTE
-    minutes.refusals.tell_rest()
-    minutes.refusals.tell_rest()
+    minutes.refusals.log_rest()
+    minutes.refusals.log_rest()
 
-    assert minutes.told("refused_more") == [{"by": "key_1", "code": "forbidden", "count": 10_000 - TOLD_EACH}]
+    assert minutes.told("refused_more") == [{"by": "key_1", "code": "forbidden", "count": 10_000 - LOGGED_PER_CALLER}]
     minutes.refuse("key_1")
-    assert len(minutes.told("refused")) == TOLD_EACH + 1, "a new minute"
+    assert len(minutes.told("refused")) == LOGGED_PER_CALLER + 1, "a new minute"
 
 
 @pytest.mark.parametrize("callers", [50, 20_000])
@@ -170,8 +170,8 @@ def test_refusal_lines_and_memory_are_bounded_and_every_refusal_is_counted(
         for _ in range(3):
             minutes.refuse(f"10.0.{number >> 8}.{number & 255}")
 
-    assert len(minutes.told("refused")) <= TOLD_IN_ALL
+    assert len(minutes.told("refused")) <= LOGGED_TOTAL
     assert len(minutes.refusals._of) <= CALLERS_MAX + 1
-    minutes.refusals.tell_rest(at_once=True)
+    minutes.refusals.log_rest(at_once=True)
     assert len(minutes.told("refused_more")) <= CALLERS_MAX + 1
     assert len(minutes.told("refused")) + sum(one["count"] for one in minutes.told("refused_more")) == 3 * callers

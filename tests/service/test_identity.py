@@ -185,7 +185,7 @@ async def test_refusals_are_written_once_a_minute_for_each_key_and_code_with_the
 
     async def flush() -> list[tuple[str, str, int]]:
         written.clear()
-        await desk.identity.write_down(do)
+        await desk.identity.write_refusals(do)
         return [(each.by.key_id, each.code, each.count) for each in written]
 
     one, two = Principal("acme", "key_1", "client"), Principal("acme", "key_2", "client")
@@ -215,9 +215,9 @@ async def test_a_refusal_that_could_not_be_written_stays_due(desk: Desk) -> None
     counts: list[int] = []
     desk.identity.refused(ADMIN, "forbidden", "GET /keys")
     with pytest.raises(RateLimited):
-        await desk.identity.write_down(fails)
+        await desk.identity.write_refusals(fails)
 
-    await desk.identity.write_down(do)
+    await desk.identity.write_refusals(do)
 
     assert counts == [1]
 

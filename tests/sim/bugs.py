@@ -302,7 +302,7 @@ def asked_too_early(patch: Patch) -> None:
         working: WorkingSet, task: Task, roots: Iterable[str], *, clear: bool, right: Any = loading.reopen
     ) -> None:
         right(working, task, roots, clear=clear)
-        closing.finish_what_is_done(working)
+        closing.finish_completed_tasks(working)
 
     patch.setattr(loading, "reopen", reopen)
 

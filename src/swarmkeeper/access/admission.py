@@ -15,7 +15,7 @@ from swarmkeeper.core import named_reads
 from swarmkeeper.core.decide.effects.owners import why_not_own
 from swarmkeeper.core.errors import Forbidden, LeaseLost, LeaseRequired, NotFound, SwarmkeeperError, TaskClosed
 from swarmkeeper.core.model import Limits, Principal
-from swarmkeeper.core.named_reads import ReportStandingRow, fetch
+from swarmkeeper.core.named_reads import ReportStateRow, fetch
 from swarmkeeper.core.ports import ReadsOnly, Rules
 from swarmkeeper.core.states import TASK_CLOSED, BotType, TaskStatus
 
@@ -64,7 +64,7 @@ class Admission:
         except SwarmkeeperError as error:
             return dict.fromkeys(range(len(references)), error)
 
-    def _refusal(self, row: ReportStandingRow) -> SwarmkeeperError | None:
+    def _refusal(self, row: ReportStateRow) -> SwarmkeeperError | None:
         if row.named_task is not None and row.task_status is None:
             return NotFound("no such task")
         if row.lease_id is None:

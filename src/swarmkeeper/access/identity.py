@@ -255,7 +255,7 @@ class Identity:
     # ---- refusals --------------------------------------------------------------------------------------------------
 
     def refused(self, by: Principal, code: str, action: str) -> None:
-        """Count a refused call with a valid key, for `write_down`."""
+        """Count a refused call with a valid key, for `write_refusals`."""
         noted = self._refusals.get((by.key_id, code))
         if noted is None:
             if len(self._refusals) >= REFUSALS_MAX:
@@ -264,7 +264,7 @@ class Identity:
         noted.count += 1
         noted.action = action
 
-    async def write_down(self, do: Callable[[Command[Any]], Awaitable[object]]) -> None:
+    async def write_refusals(self, do: Callable[[Command[Any]], Awaitable[object]]) -> None:
         """Write refusals to the audit log, at most once a minute for each key and code. Call it each second.
 
         Raises:

@@ -15,7 +15,7 @@ from swarmkeeper.core.model import Principal
 from swarmkeeper.core.ports import StoreUnavailable
 
 
-class Standing:
+class KeyWatch:
     def __init__(self, identity: Identity, parked_bots: Callable[[], Iterable[str]]) -> None:
         self.looks = 0  # keys checked so far
         self._identity, self._parked_bots = identity, parked_bots

@@ -129,7 +129,7 @@ class Server:
         try:
             _, text = await offline_admin.create_key(
                 store,
-                offline_admin.KeyWish(role, bot=bot, tenant=tenant),
+                offline_admin.KeySpec(role, bot=bot, tenant=tenant),
                 clock=self._clock,
                 entropy=SystemEntropy(),
                 rules=Rulebook(Redactor.default()),

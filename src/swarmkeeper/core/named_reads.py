@@ -178,7 +178,7 @@ ATTEMPT_ON_TASK = Read("attempt_on_task", WorkIdRow, "tenant", "bot", "key", "ta
 # ---- reports and leases ---------------------------------------------------------------------------------------------
 
 
-class ReportStandingRow(NamedTuple):
+class ReportStateRow(NamedTuple):
     """The stored state that decides about one report of a bot."""
 
     place: int
@@ -247,7 +247,7 @@ class LastAttemptRow(NamedTuple):
     bot_name: str
 
 
-STANDING_OF_REPORTS = Read("standing_of_reports", ReportStandingRow, "tenant", "bot", "asked")
+STANDING_OF_REPORTS = Read("standing_of_reports", ReportStateRow, "tenant", "bot", "asked")
 BOT_OWNER = Read("bot_owner", BotOwnerRow, "tenant", "bot")
 WEIGHT_OF_LEASES = Read("weight_of_leases", WeightRow, "bodies", "works")
 WORKS_BY_ID = Read("works_by_id", JudgedRow, "works")
@@ -470,7 +470,7 @@ class EventRow(NamedTuple):
     redacted: JsonText  # [[pointer, rule, action, within], …]
 
 
-class AuditPlaceRow(NamedTuple):
+class AuditPositionRow(NamedTuple):
     place: int
     actor: str
     action: str
@@ -491,10 +491,10 @@ _PLACES = ("tenant", "after", "limit")
 EVENTS_AFTER = Read("events_after", EventRow, "after", "limit")
 EVENTS_OF_TENANT = Read("events_of_tenant", EventRow, "tenant", "after", "limit")
 EVENTS_OF_TASK = Read("events_of_task", EventRow, "task", "after", "limit")
-AUDIT_PLACES = Read("audit_places", AuditPlaceRow, *_PLACES)
-AUDIT_PLACES_OF_TASK = Read("audit_places_of_task", AuditPlaceRow, *_PLACES, "task")
-AUDIT_PLACES_OF_ACTOR = Read("audit_places_of_actor", AuditPlaceRow, *_PLACES, "actor")
-AUDIT_PLACES_OF_ACTION = Read("audit_places_of_action", AuditPlaceRow, *_PLACES, "action")
+AUDIT_PLACES = Read("audit_places", AuditPositionRow, *_PLACES)
+AUDIT_PLACES_OF_TASK = Read("audit_places_of_task", AuditPositionRow, *_PLACES, "task")
+AUDIT_PLACES_OF_ACTOR = Read("audit_places_of_actor", AuditPositionRow, *_PLACES, "actor")
+AUDIT_PLACES_OF_ACTION = Read("audit_places_of_action", AuditPositionRow, *_PLACES, "action")
 AUDIT_RECORDS_AT = Read("audit_records_at", AuditRecordRow, "tenant", "places")
 FIRST_EVENT = Read("first_event", CursorRow)
 NEWEST_EVENT = Read("newest_event", CursorRow)

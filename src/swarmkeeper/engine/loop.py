@@ -124,7 +124,7 @@ class Engine:
             self._queues.add(queue)
         self._next_due, self._jobs = started.next_due, started.jobs
         self.scheduler.held.update(started.held)
-        await self.learn_weights()
+        await self.reload_weights()
         self._purge_due = self.now() + PURGE_EVERY
 
     def now(self) -> int:
@@ -203,7 +203,7 @@ class Engine:
             poll.fresh = self.scheduler.has_fresh = True
         self._woken.set()
 
-    async def learn_weights(self) -> None:
+    async def reload_weights(self) -> None:
         """Read the tenants' weights again; another process may have changed them."""
         self.weights.update({row["id"]: row["weight"] for row in await self._store.read("tenant_shares", {})})
 

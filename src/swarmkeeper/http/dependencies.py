@@ -171,7 +171,7 @@ class Call:
             shown = await work(reads)
             return shown if isinstance(shown, bytes) else encode(shown)
 
-        return await self.services.looks.look(self.by, whole)
+        return await self.services.reading_thread.look(self.by, whole)
 
     async def run_long(self, work: Callable[[], Result]) -> Result:
         """Run `work`: on the reading thread if the body is long (redaction may take a while), else here."""
@@ -181,7 +181,7 @@ class Call:
         async def whole(reads: Reads) -> Result:
             return work()
 
-        return await self.services.looks.look(self.by, whole)
+        return await self.services.reading_thread.look(self.by, whole)
 
     async def after(self, reading: Awaitable[Result]) -> Result:
         """Read the result of a command that has been carried out: a failure here must not look like a refusal.

@@ -123,7 +123,7 @@ async def _answer(call: Call, poll: Poll, gone: asyncio.Future[None], wait: floa
     """Wait for the poll's answer, as long as its bot is connected and its key is valid."""
     loop = asyncio.get_running_loop()
     until = loop.time() + wait if wait > 0 else None
-    with call.services.standing.of(call.by) as ended:
+    with call.services.key_watch.of(call.by) as ended:
         waiting: tuple[asyncio.Future[Any], ...] = (poll.answer, gone, ended)
         while not poll.answer.done():
             pause = None if until is None else until - loop.time()
@@ -168,7 +168,7 @@ async def _readable(call: Call, found: Sequence[commands.Report]) -> list[comman
             for report in found
         ]
 
-    return await call.services.looks.look(call.by, whole)
+    return await call.services.reading_thread.look(call.by, whole)
 
 
 def _for_a_result(by: CurrentPrincipal, task_id: TaskId) -> None: ...
@@ -391,7 +391,7 @@ async def _wait(call: Call, task_id: str, known: frozenset[int] | None) -> None:
             return
         gone = asyncio.ensure_future(call.gone())
         try:
-            with services.quotas.waits.held(call.by), services.standing.of(call.by) as ended:
+            with services.quotas.waits.held(call.by), services.key_watch.of(call.by) as ended:
                 left = until - loop.time()
                 await asyncio.wait((wait.over, gone, ended), timeout=left, return_when=asyncio.FIRST_COMPLETED)
                 if gone.done():

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 MINUTE = 60_000_000
-TOLD_EACH = 5  # single lines for one caller and code in a minute
-TOLD_IN_ALL = 100  # single lines in a minute
+LOGGED_PER_CALLER = 5  # single lines for one caller and code in a minute
+LOGGED_TOTAL = 100  # single lines in a minute
 CALLERS_MAX = 500  # callers counted separately in a minute; the rest are counted together
 OTHERS = "others"
 
@@ -45,7 +45,7 @@ class Refusals:
         count = self._of.setdefault(caller_and_code, _Count(now))
         if now - self._in_all.began >= MINUTE:
             self._in_all = _Count(now)
-        if caller_and_code[0] == OTHERS or count.logged >= TOLD_EACH or self._in_all.logged >= TOLD_IN_ALL:
+        if caller_and_code[0] == OTHERS or count.logged >= LOGGED_PER_CALLER or self._in_all.logged >= LOGGED_TOTAL:
             count.more += 1
             return
         count.logged += 1
@@ -54,7 +54,7 @@ class Refusals:
             "refused", by=by, code=code, status=status, method=method, path=path, detail=detail, request_id=request_id
         )
 
-    def tell_rest(self, *, at_once: bool = False) -> None:
+    def log_rest(self, *, at_once: bool = False) -> None:
         """Log the counts of the minutes that have passed. Call it each second, and with `at_once` at shutdown."""
         now = self._now()
         for (by, code), count in list(self._of.items()):

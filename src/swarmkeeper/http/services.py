@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from swarmkeeper.access.admission import Admission
 from swarmkeeper.access.identity import Identity
-from swarmkeeper.access.key_watch import Standing
+from swarmkeeper.access.key_watch import KeyWatch
 from swarmkeeper.access.quotas import Quotas
 from swarmkeeper.core.model import Json
 from swarmkeeper.core.ports import Clock, Entropy
@@ -23,7 +23,7 @@ from swarmkeeper.reads.feed import Feed
 from swarmkeeper.reads.lease_views import Leases
 from swarmkeeper.reads.message_queries import Messages
 from swarmkeeper.reads.queries import Queries
-from swarmkeeper.reads.reading_thread import Looks
+from swarmkeeper.reads.reading_thread import ReadingThread
 
 
 def _unobserved(method: str, path: str, status: int, microseconds: int) -> None:
@@ -37,7 +37,7 @@ class Services:
     leases: Leases
     task_waiters: TaskWaiters
     approval_queries: ApprovalQueries
-    looks: Looks
+    reading_thread: ReadingThread
     messages: Messages
     feed: Feed
     admission: Admission
@@ -45,7 +45,7 @@ class Services:
     readers: Readers
     identity: Identity
     quotas: Quotas
-    standing: Standing
+    key_watch: KeyWatch
     rules: Rulebook
     clock: Clock
     entropy: Entropy

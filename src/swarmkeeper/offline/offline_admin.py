@@ -29,7 +29,7 @@ TENANT = "default"
 
 
 @dataclass(frozen=True, slots=True)
-class KeyWish:
+class KeySpec:
     """The attributes of a key to create."""
 
     role: str
@@ -41,7 +41,7 @@ class KeyWish:
 
 
 @dataclass(frozen=True, slots=True)
-class TenantWish:
+class TenantSettings:
     """The new settings of a tenant; None leaves a setting unchanged."""
 
     tenant: str
@@ -51,7 +51,7 @@ class TenantWish:
 
 
 async def create_key(
-    store: Store, wish: KeyWish, *, clock: Clock, entropy: Entropy, rules: Rules, pepper: bytes | None = None
+    store: Store, wish: KeySpec, *, clock: Clock, entropy: Entropy, rules: Rules, pepper: bytes | None = None
 ) -> tuple[str, str]:
     """Create a key on an open store; return the id of its record, and its text, which is not stored.
 
@@ -81,7 +81,7 @@ async def create_key(
     return key_id, made.text
 
 
-async def set_tenant(store: Store, wish: TenantWish, *, clock: Clock, entropy: Entropy, rules: Rules) -> None:
+async def set_tenant(store: Store, wish: TenantSettings, *, clock: Clock, entropy: Entropy, rules: Rules) -> None:
     """Change a tenant's settings. A server that runs on the store picks up the change.
 
     Raises:
@@ -138,7 +138,7 @@ async def _engine(store: Store, clock: Clock, entropy: Entropy, rules: Rules) ->
     return engine
 
 
-def _check(wish: KeyWish) -> None:
+def _check(wish: KeySpec) -> None:
     """Check the same rules as `POST /keys`."""
     wrong: list[Detail] = []
     if wish.role not in frozenset(Role):

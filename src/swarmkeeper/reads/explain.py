@@ -17,7 +17,7 @@ from swarmkeeper.core.model import Bot, Limits, Principal, Queue, Tenant
 from swarmkeeper.core.named_reads import BotRow, LastAttemptRow, OpenCountRow, OpenItemRow, TaskRow
 from swarmkeeper.core.ports import Read
 from swarmkeeper.core.rules import explain
-from swarmkeeper.core.rules.explain import NAMES_TOLD, Fleet, Item, Reason, Seen, Standing, Why
+from swarmkeeper.core.rules.explain import NAMES_LISTED_MAX, Fleet, Item, Reason, Seen, Standing, Why
 from swarmkeeper.core.rules.stuck import Stuck
 from swarmkeeper.core.states import TASK_CLOSED, BotType, Kind, Status, TaskStatus
 from swarmkeeper.reads import causes, views
@@ -175,7 +175,7 @@ class _Moment:
 
         tried = await self._fetch(named_reads.LAST_ATTEMPTS_OF_WORKS, works=of(Status.WAITING))
         upstream = await self._fetch(
-            named_reads.OPEN_UPSTREAM, works=of(Status.BLOCKED), statuses=statuses, limit=NAMES_TOLD
+            named_reads.OPEN_UPSTREAM, works=of(Status.BLOCKED), statuses=statuses, limit=NAMES_LISTED_MAX
         )
         endings = {last.work: last for last in tried}
         before = {row.child: views.json_of(row.keys) for row in upstream}

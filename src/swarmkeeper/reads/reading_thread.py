@@ -36,7 +36,7 @@ class Reads:
     explainer: Explainer
 
 
-class Looks:
+class ReadingThread:
     def __init__(self, reads: Reads, weights: Mapping[str, int], *, threaded: bool) -> None:
         """Args: `threaded` is for reads with their own connection; without it, reads run on the caller's event loop."""
         self._reads = reads

@@ -35,11 +35,11 @@ def create(
     The key is shown only once. `swarmkeeper api POST /keys` creates one through a server.
     """
     from swarmkeeper.core.errors import Invalid
-    from swarmkeeper.offline.offline_admin import KeyWish
+    from swarmkeeper.offline.offline_admin import KeySpec
 
     roles.check(role)
     listed = None if skills is None else tuple(skill.strip() for skill in skills.split(",") if skill.strip())
-    wish = KeyWish(role, bot, owner, listed, expires_days, tenant)
+    wish = KeySpec(role, bot, owner, listed, expires_days, tenant)
     try:
         key_id, text = running.run(_create(wish, store))
     except Invalid as error:
@@ -57,7 +57,7 @@ async def _create(wish: object, store: str | None) -> tuple[str, str]:
     from swarmkeeper.govern.rulebook import Rulebook
     from swarmkeeper.offline import offline_admin
 
-    assert isinstance(wish, offline_admin.KeyWish)
+    assert isinstance(wish, offline_admin.KeySpec)
 
     settings = running.on_disk(store, lost=", and its key with it")
     try:

@@ -13,7 +13,7 @@ from swarmkeeper.cli.framework.flags import AsJson, Store, flag
 from swarmkeeper.cli.framework.terminal import Exit, Failure
 
 if TYPE_CHECKING:
-    from swarmkeeper.offline.offline_admin import TenantWish
+    from swarmkeeper.offline.offline_admin import TenantSettings
     from swarmkeeper.settings import Settings
 
 app = typer.Typer(no_args_is_help=True, help="Tenants: their share of the engine, and their limit of open tasks.")
@@ -98,13 +98,13 @@ def set_(
 ) -> None:
     """Change the weight or the limit of open tasks of a tenant. A running server applies it within a second."""
     from swarmkeeper.core.errors import Invalid, NotFound
-    from swarmkeeper.offline.offline_admin import TenantWish
+    from swarmkeeper.offline.offline_admin import TenantSettings
 
     if weight is None and max_backlog is None and not unbounded:
         raise Failure("invalid", "nothing to change", exit_code=Exit.USAGE, fix="add --weight N or --max-backlog N")
     settings = running.on_disk(store, lost="")
     try:
-        running.run(_set(settings, TenantWish(tenant, weight, max_backlog, unbounded)))
+        running.run(_set(settings, TenantSettings(tenant, weight, max_backlog, unbounded)))
     except Invalid as error:
         raise running.invalid(error) from None
     except NotFound as error:
@@ -126,7 +126,7 @@ async def _list(settings: Settings) -> list[dict[str, Any]]:
         return await store.read("tenant_shares", {})
 
 
-async def _set(settings: Settings, wish: TenantWish) -> None:
+async def _set(settings: Settings, wish: TenantSettings) -> None:
     from swarmkeeper.clock import SystemClock, SystemEntropy
     from swarmkeeper.govern.redaction.redactor import Redactor
     from swarmkeeper.govern.rulebook import Rulebook

@@ -54,5 +54,5 @@ def decide(working: WorkingSet, command: Command[T]) -> T | Refusal:
         NotLoaded: load these rows and decide again.
     """
     answer: T | Refusal = DECISIONS[type(command)](working, command)
-    closing.finish_what_is_done(working)
+    closing.finish_completed_tasks(working)
     return answer

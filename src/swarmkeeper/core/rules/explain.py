@@ -16,7 +16,7 @@ from swarmkeeper.core.rules import match
 from swarmkeeper.core.rules.stuck import Stuck
 from swarmkeeper.core.states import KIND_OF, TASK_CLOSED, BotType, Kind, Status, TaskStatus
 
-NAMES_TOLD = 3  # names listed in a sentence; the rest is counted
+NAMES_LISTED_MAX = 3  # names listed in a sentence; the rest is counted
 QUESTION_LENGTH_MAX = 200  # characters; `approval show` has the whole text
 DEFAULT_TENANT = "default"
 
@@ -350,7 +350,7 @@ def _names(bots: Iterable[Seen]) -> list[str]:
 def _few(names: Sequence[str], *, what: str, separator: str = ", ", total: int = 0) -> str:
     if not names:
         return f"another {what}"
-    listed = names[:NAMES_TOLD]
+    listed = names[:NAMES_LISTED_MAX]
     rest = max(len(names), total) - len(listed)
     return separator.join(listed) + (f" and {rest} more" if rest > 0 else "")
 

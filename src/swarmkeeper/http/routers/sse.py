@@ -69,7 +69,7 @@ class EventStream(Response):
         call, services = self.call, self.call.services
         await services.queries.may_follow(call.by, self.task_id)
         await services.queries.check_cursor(self.after)
-        with services.quotas.followers.held(call.by), services.standing.of(call.by) as ended:
+        with services.quotas.followers.held(call.by), services.key_watch.of(call.by) as ended:
             async with services.feed.subscribe(call.by.tenant, self.task_id, after=self.after) as subscription:
                 await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
                 # Sent at once, so that the caller knows that it is connected.

@@ -40,4 +40,4 @@ async def read_task(
         # The explanation may change without a new version of the task.
         return None if version in known and not explain else encode(shown), version
 
-    return await call.services.looks.look(call.by, whole)
+    return await call.services.reading_thread.look(call.by, whole)

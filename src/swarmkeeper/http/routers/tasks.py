@@ -149,10 +149,10 @@ async def list_subtasks(
         return encode(await reads.queries.subtasks(by, task_id, page_size=query.page_size, page_token=query.page_token))
 
     for pause in _PAUSES:
-        if (found := await services.looks.look(by, page)) is not None:
+        if (found := await services.reading_thread.look(by, page)) is not None:
             return Json(found)
         await services.clock.sleep(pause)  # so that a caller that repeats at once does not do so too often
-    return Json(await services.looks.look(by, last))
+    return Json(await services.reading_thread.look(by, last))
 
 
 @router.get(

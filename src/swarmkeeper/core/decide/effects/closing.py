@@ -48,7 +48,7 @@ def cancel_item(working: WorkingSet, task: Task, work: Work) -> None:
 # ---- ends of tasks -------------------------------------------------------------------------------------------------
 
 
-def finish_what_is_done(working: WorkingSet) -> None:
+def finish_completed_tasks(working: WorkingSet) -> None:
     """Complete each task changed by this command whose subtasks have all ended; start its review or accept it.
 
     `decide` calls this once, after the whole decision: a decision with several steps (reopen some subtasks, add others)
