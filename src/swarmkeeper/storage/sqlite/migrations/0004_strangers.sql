@@ -12,7 +12,7 @@ UPDATE tenant
    SET open_subtasks = coalesce((SELECT sum(n_open) FROM task WHERE task.tenant = tenant.id), 0),
        stored_bytes = coalesce((SELECT sum(length(payload.body)) FROM payload JOIN task ON task.id = payload.task
                                  WHERE task.tenant = tenant.id), 0);
--- For engine/ready_queues.py: what was begun first is finished first. A task has a place among all, and its items stand there;
+-- For service/heads.py: what was begun first is finished first. A task has a place among all, and its items stand there;
 -- how long an item has waited, which makes its priority count for more, is a second order of the same lines.
 ALTER TABLE task ADD COLUMN place INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE work ADD COLUMN ordinal INTEGER NOT NULL DEFAULT 0;
