@@ -82,7 +82,7 @@ def test_a_plan_has_as_many_subtasks_as_asked_and_one_result(k: int) -> None:
 
 
 async def test_an_option_that_a_scenario_does_not_use_is_refused() -> None:
-    with pytest.raises(CannotMeasure, match="no use for --batch"):
+    with pytest.raises(CannotMeasure, match="does not use --batch"):
         await handoff(Options(batch=2))
 
 
@@ -90,12 +90,12 @@ async def test_an_existing_store_is_not_measured(tmp_path: Path) -> None:
     store = tmp_path / "mine.db"
     store.write_bytes(b"")
 
-    with pytest.raises(CannotMeasure, match="a store already"):
+    with pytest.raises(CannotMeasure, match="the store exists already"):
         await handoff(Options(store=f"sqlite:///{store}"))
 
 
 async def test_a_store_in_memory_is_not_measured() -> None:
-    with pytest.raises(CannotMeasure, match="nothing durable"):
+    with pytest.raises(CannotMeasure, match="not durable"):
         await handoff(Options(store="sqlite://:memory:"))
 
 

@@ -171,7 +171,7 @@ async def test_two_hundred_parked_polls_ask_the_store_nothing(
     object.__setattr__(parts.limits, "key_check_every", 0.01)
     gone = asyncio.Event()
     waiting = [await park(swarm, bot, gone) for _ in range(50) for bot in bots]
-    await until(lambda: parts.standing.reading_thread > 0)
+    await until(lambda: parts.key_watch.checks > 0)
     reads: list[str] = []
     read = swarm.store.read
 
@@ -180,8 +180,8 @@ async def test_two_hundred_parked_polls_ask_the_store_nothing(
         return await read(name, parameters)
 
     monkeypatch.setattr(swarm.store, "read", counted)
-    reading_thread = parts.standing.reading_thread
-    await until(lambda: parts.standing.reading_thread >= reading_thread + 40)
+    checks = parts.key_watch.checks
+    await until(lambda: parts.key_watch.checks >= checks + 40)
 
     assert reads == []
     gone.set()
@@ -193,7 +193,7 @@ async def test_those_who_wait_with_one_key_are_looked_after_with_one_look(
 ) -> None:
     bot = await fleet.bot("Executor", capacity=20)
     made = await client.post("/tasks", {"title": "nobody plans it"})
-    standing = swarm.app.state.services.standing
+    key_watch = swarm.app.state.services.key_watch
     gone = asyncio.Event()
     polls = [await park(swarm, bot, gone) for _ in range(20)]
     waits = [
@@ -201,15 +201,15 @@ async def test_those_who_wait_with_one_key_are_looked_after_with_one_look(
         for _ in range(20)
     ]
     await until(lambda: swarm.quotas.waits.total == 20)
-    before = standing.reading_thread
+    before = key_watch.checks
 
-    await standing.look()
+    await key_watch.check()
 
-    assert standing.reading_thread - before == 2
+    assert key_watch.checks - before == 2
     assert swarm.engine.scheduler.parked_bots() == [bot.id]
     gone.set()
     await asyncio.gather(*polls, *waits)
-    assert standing._waiting == {}
+    assert key_watch._waiting == {}
 
 
 async def test_a_bot_has_as_many_polls_as_it_has_room_and_a_new_one_ends_the_oldest(

@@ -17,7 +17,7 @@ from swarmkeeper.core.ports import StoreUnavailable
 
 class KeyWatch:
     def __init__(self, identity: Identity, parked_bots: Callable[[], Iterable[str]]) -> None:
-        self.looks = 0  # keys checked so far
+        self.checks = 0  # keys checked so far
         self._identity, self._parked_bots = identity, parked_bots
         self._waiting: dict[str, tuple[Principal, dict[int, asyncio.Future[None]]]] = {}  # by key id
 
@@ -39,11 +39,11 @@ class KeyWatch:
         while True:
             await asyncio.sleep(pause())
             try:
-                await self.look()
+                await self.check()
             except StoreUnavailable:
                 continue  # the next pass tries again
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Check each key of a waiting call once.
 
         Raises:
@@ -52,7 +52,7 @@ class KeyWatch:
         for bot in self._parked_bots():
             self._identity.presence.seen(bot)
         for principal, of_key in list(self._waiting.values()):
-            self.looks += 1
+            self.checks += 1
             if not await self._identity.still_good(principal):
                 for ended in of_key.values():
                     if not ended.done():

@@ -70,20 +70,20 @@ def path_of(url: str) -> str:
     return url
 
 
-Makers = dict[tuple[str, type[Any]], Callable[[rows.Row], Any]]
+RowMakers = dict[tuple[str, type[Any]], Callable[[rows.Row], Any]]
 
 
-def _rows(connection: apsw.Connection, makers: Makers, name: str, parameters: Mapping[str, Any]) -> list[Any]:
-    """Run a named read. `makers` caches the row conversion of each read that returned rows."""
+def _rows(connection: apsw.Connection, row_makers: RowMakers, name: str, parameters: Mapping[str, Any]) -> list[Any]:
+    """Run a named read. `row_makers` caches the row conversion of each read that returned rows."""
     kind = name.row if isinstance(name, Read) else dict
     cursor = connection.execute(READS[name], parameters)
-    make = makers.get((name, kind))
+    make = row_makers.get((name, kind))
     if make is not None:
         return list(map(make, cursor))
     first = cursor.fetchone()
     if first is None:
         return []
-    make = makers[name, kind] = rows.maker(kind, [column[0] for column in cursor.get_description()])
+    make = row_makers[name, kind] = rows.maker(kind, [column[0] for column in cursor.get_description()])
     return list(map(make, (first, *cursor)))
 
 
@@ -107,7 +107,7 @@ class SqliteReads:
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
         self._connection: apsw.Connection | None = None
-        self._makers: Makers = {}
+        self._row_makers: RowMakers = {}
 
     async def read(self, name: str, parameters: Mapping[str, Any]) -> list[Any]:
         """Like `SqliteStore.read`, without waiting for a transaction."""
@@ -133,7 +133,7 @@ class SqliteReads:
     def _rows(self, connection: apsw.Connection | None, name: str, parameters: Mapping[str, Any]) -> list[Any]:
         assert connection is not None, "the connection is open"
         with self._store.translated_errors():
-            return _rows(connection, self._makers, name, parameters)
+            return _rows(connection, self._row_makers, name, parameters)
 
 
 class SqliteStore:
@@ -169,7 +169,7 @@ class SqliteStore:
         self._data_version = 0
         self._was_full = False  # the last write failed on the disk
         self.damage = ""  # SQLite's message about a damaged part of the file
-        self._makers: Makers = {}  # row conversions, see _rows
+        self._row_makers: RowMakers = {}  # row conversions, see _rows
 
     # ---- opening ---------------------------------------------------------------------------------------------------
 
@@ -505,7 +505,7 @@ class SqliteStore:
     def _rows(self, connection: apsw.Connection | None, name: str, parameters: Mapping[str, Any]) -> list[Any]:
         assert connection is not None, "this store is not open"
         with self.translated_errors():
-            return _rows(connection, self._makers, name, parameters)
+            return _rows(connection, self._row_makers, name, parameters)
 
     # ---- the engine's start ------------------------------------------------------------------------------------------
 
