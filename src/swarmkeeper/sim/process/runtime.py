@@ -179,7 +179,7 @@ class AnswerRecorder:
 
 
 class WireTransport(SimTransport):
-    """Implements `sdk.transport.Transport` by the SDK's own transport over a real connection. Adds the faults of a
+    """Implements the SDK's `Transport` by its own transport over a real connection. Adds the faults of a
     simulated bot (muted leases, reports sent twice), and records answers."""
 
     def __init__(self, url: str, host: Host, recorder: AnswerRecorder) -> None:

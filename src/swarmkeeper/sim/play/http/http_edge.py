@@ -207,7 +207,7 @@ def _scope(request: HttpRequest) -> MutableMapping[str, Any]:
 
 
 class SimTransport:
-    """Implements `sdk.transport.Transport` for one process, over the simulated network."""
+    """Implements `sdk.connection.transport.Transport` for one process, over the simulated network."""
 
     def __init__(
         self, network: Network[HttpEdge], model: HttpModel, host: Host, *, source: str, connection: str, number: int = 1
