@@ -37,7 +37,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "5.audit": "every event names an audit record that is committed with it, and no record is there twice",
         "5.cause": "what happens to a task or an item follows from its state as told so far",
         "5.told": "the state of a task or an item is what its events have told",
-        "5.feed": "whoever follows the feed hears each event once, in order (not at level core)",
+        "5.feed": "each follower of the feed receives each event once, in order (not at level core)",
         "6.capacity": "no bot has more leases than its capacity",
         "6.drain": "a bot that is draining, or gone, gets nothing new",
         "7.acknowledged": "what is acknowledged is stored, and stays",

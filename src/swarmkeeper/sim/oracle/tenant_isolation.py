@@ -120,14 +120,14 @@ class TenantIsolation:
             tenant = command.by.tenant
             for lease in answer.directives:
                 if lease.directive != "lost" and self._tenant_of.get(lease.lease_id, tenant) != tenant:
-                    self._broken(lease.lease_id, f"{tenant} is told to {lease.directive}")
+                    self._broken(lease.lease_id, f"the heartbeat answer for {tenant} says {lease.directive}")
         self.sent(command.by.tenant, [id_ for id_ in ID.findall(repr(answer)) if id_ not in asked], "an answer")
 
     def sent(self, tenant: str | None, ids: Iterable[str], where: str) -> None:
         """Check ids that are about to be sent to a caller of `tenant`; `where` names the message."""
         for id_ in ids:
             if tenant is not None and self._tenant_of.get(id_, tenant) != tenant:
-                self._broken(id_, f"{tenant} is told of {self._with_tenant(id_)} in {where}")
+                self._broken(id_, f"{where} shows {self._with_tenant(id_)} to {tenant}")
 
     def _with_tenant(self, id_: str | None) -> str:
         return f"{id_}, which is {self.tenant_of(id_)}'s"

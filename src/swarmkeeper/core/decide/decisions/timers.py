@@ -104,18 +104,33 @@ def time_out(working: WorkingSet, task: Task, work: Work, lease: Lease) -> bool:
     return True
 
 
-def _no_taker(working: WorkingSet, work_id: str) -> None:
+def _due_item(working: WorkingSet, kind: str, work_id: str, status: Status, due: str) -> tuple[Task, Work] | None:
+    """The task and the item of a timer if it is due; otherwise the timer is set anew, or removed.
+
+    Args:
+        status: the only status in which the timer means anything.
+        due: the item's field with the moment, in microseconds; None there removes the timer.
+    """
     work: Work | None = working.get(lookups.WORK, work_id)
-    if work is None or work.status is not Status.READY or work.start_due is None:
-        working.set_timer("start", work_id, None)
-        return
-    if working.now < work.start_due:
-        working.set_timer("start", work_id, work.start_due)
-        return
+    moment: int | None = None if work is None or work.status is not status else getattr(work, due)
+    if work is None or moment is None:
+        working.set_timer(kind, work_id, None)
+        return None
+    if working.now < moment:
+        working.set_timer(kind, work_id, moment)
+        return None
     task = working.task(work.task)
     if task.status in TASK_CLOSED:
-        working.set_timer("start", work_id, None)
+        working.set_timer(kind, work_id, None)
+        return None
+    return task, work
+
+
+def _no_taker(working: WorkingSet, work_id: str) -> None:
+    found = _due_item(working, "start", work_id, Status.READY, "start_due")
+    if found is None:
         return
+    task, work = found
     working.record("work.no_taker", work.id, task=task, body={"key": work.key})
     working.move_work(task, work, Transition.EXPIRED)
     work.error = failure("no_taker", "no bot took it in time")
@@ -124,17 +139,10 @@ def _no_taker(working: WorkingSet, work_id: str) -> None:
 
 
 def _wake(working: WorkingSet, work_id: str) -> None:
-    work: Work | None = working.get(lookups.WORK, work_id)
-    if work is None or work.status is not Status.WAITING or work.wake is None:
-        working.set_timer("wake", work_id, None)
+    found = _due_item(working, "wake", work_id, Status.WAITING, "wake")
+    if found is None:
         return
-    if working.now < work.wake:
-        working.set_timer("wake", work_id, work.wake)
-        return
-    task = working.task(work.task)
-    if task.status in TASK_CLOSED:
-        working.set_timer("wake", work_id, None)
-        return
+    task, work = found
     working.record("work.wake", work.id, task=task, body={"key": work.key})
     working.move_work(task, work, Transition.DUE)
     working.emit(events.WorkDue(key=work.key), task=task, work=work)
