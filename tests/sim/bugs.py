@@ -23,8 +23,9 @@ from swarmkeeper.core.rules import graph
 from swarmkeeper.core.states import AttemptOutcome, ErrorClass, Status, Transition
 from swarmkeeper.engine import heartbeat_cache
 from swarmkeeper.engine.batch import Batch, Queued
-from swarmkeeper.engine.dispatcher import Dispatcher, Poll
+from swarmkeeper.engine.dispatcher import Dispatcher
 from swarmkeeper.engine.heartbeat_cache import HeartbeatCache
+from swarmkeeper.engine.polls import Poll
 from swarmkeeper.http.routers import sse
 from swarmkeeper.sdk.connection import chance as chances
 from swarmkeeper.sdk.connection.calls import Calls

@@ -13,8 +13,8 @@ import pytest
 from swarmkeeper.core.model import Event, Lease, QueueEntry, Task
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.states import AttemptOutcome, Kind, Status, TaskStatus
-from swarmkeeper.engine.dispatcher import Scheduler
 from swarmkeeper.engine.loop import Engine
+from swarmkeeper.engine.polls import Scheduler
 from swarmkeeper.sim.invariants import WORDS
 from swarmkeeper.sim.oracle.model import Model
 from swarmkeeper.sim.play.bots import SECRET

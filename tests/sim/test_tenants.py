@@ -16,8 +16,7 @@ from swarmkeeper.core.commands import Command
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.model import Approval, Bot, LateResult, Message, Task
 from swarmkeeper.core.ports import Changes, Transaction
-from swarmkeeper.engine.fairness import StrideScheduler
-from swarmkeeper.engine.job_turns import JobTurns
+from swarmkeeper.engine.fairness import JobTurns, StrideScheduler
 from swarmkeeper.http.app import ROUTES
 from swarmkeeper.sim.oracle.records import Records
 from swarmkeeper.sim.oracle.shares import CONTENDED, Race

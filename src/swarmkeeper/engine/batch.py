@@ -16,7 +16,8 @@ from swarmkeeper.core.errors import IdempotencyKeyReused, SwarmkeeperError
 from swarmkeeper.core.model import BackgroundJob, Idempotency, Timer
 from swarmkeeper.core.ports import Changes, Key, Transaction
 from swarmkeeper.core.states import Kind
-from swarmkeeper.engine.dispatcher import Dispatcher, Poll, Scheduler
+from swarmkeeper.engine.dispatcher import Dispatcher
+from swarmkeeper.engine.polls import Poll, Scheduler
 from swarmkeeper.govern import audit
 
 ROUNDS_MAX = 1_000  # detects endless loads; decisions ask for rows in bulk and need a few rounds
@@ -58,7 +59,7 @@ class Queued:
         self.value = self.error = None
         self.rounds, self.decided = 0, False
         if self.poll is not None:
-            self.poll.found = None
+            self.poll.undo()
 
 
 @dataclass(slots=True)

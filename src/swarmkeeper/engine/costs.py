@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from swarmkeeper.engine.batch import Queued
-from swarmkeeper.engine.dispatcher import Poll
+from swarmkeeper.engine.polls import Poll
 
 # Each of these amounts takes about as long as one ordinary command.
 COST_BYTES = 32 << 10

@@ -1,26 +1,18 @@
-"""Grant leases to polls, and park polls that wait for work.
-
-A poll is parked while no work is ready for it. There is no internal polling: a parked poll is tried again when an item
-entered one of its queues, or when its bot has room again.
-"""
+"""Grant leases to the polls of one batch; see polls.py for how they wait."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable
 
 from swarmkeeper.core import lookups
-from swarmkeeper.core.commands import Claim
 from swarmkeeper.core.decide.decisions import work as decisions
 from swarmkeeper.core.decide.effects import closing, owners
 from swarmkeeper.core.decide.working_set import NotLoaded, WorkingSet
 from swarmkeeper.core.errors import SwarmkeeperError
-from swarmkeeper.core.model import Bot, Lease, QueueEntry, Task, Work
+from swarmkeeper.core.model import Bot, Lease, QueueEntry
 from swarmkeeper.core.ports import Key, Transaction
-from swarmkeeper.core.rules import match
-from swarmkeeper.core.rules.match import QueueBook
 from swarmkeeper.core.states import Kind
+from swarmkeeper.engine.polls import Claimed, Granted, Poll, PollState, Scheduler
 from swarmkeeper.engine.ready_queues import ReadyQueues
 
 # Items read beyond the number wanted, because some cannot be leased (held back, or excluded for the bot's owner). If
@@ -30,142 +22,8 @@ HEADS_MAX = 576
 RESTING_MIN = 4  # parked polls that are loaded together, at least
 GRANTS_MAX = 64  # leases granted in one batch; polls that can wait are served in the next
 ROUNDS_MAX = 1_000  # detects endless loads; see batch.py
-SERVED_REMEMBERED = 10_000
-# Parked polls of one bot. A bot needs at most one for each lease that it has room for. Two overlap if a connection is
-# lost and the bot asks again before the server notices.
-POLLS_LEAST, POLLS_MOST = 2, 64
 
 Save = Callable[[], Awaitable[None]]  # writes the changes so far, so that loads see them
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """A lease with its item and task, as of the batch that granted it."""
-
-    lease: Lease
-    item: Work
-    of_task: Task
-
-    @property
-    def work(self) -> str:
-        return self.lease.work
-
-    @property
-    def lease_id(self) -> str:
-        return self.lease.lease_id
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    leases: tuple[Granted, ...]
-    reason: str | None  # why there are no leases: nothing_ready | no_match | at_capacity | draining
-
-
-@dataclass(slots=True, eq=False)
-class Poll:
-    """One request for work, from its arrival to its answer."""
-
-    claim: Claim
-    seed: bytes
-    arrival: int
-    answer: asyncio.Future[Claimed]
-    parks: bool  # whether it may wait
-    bot: Bot | None = None
-    reason: str | None = None
-    fresh: bool = True  # to be tried in the next batch, whether or not new items came in
-    found: tuple[Granted, ...] | None = None  # decided, not yet committed
-    gone: bool = False  # the caller no longer waits
-    with_report: bool = False  # it came with a report, in addition to the bot's own polls
-
-
-@dataclass(slots=True)
-class Scheduler:
-    held: dict[str, int]  # bot id -> live leases
-    parked: dict[int, Poll] = field(default_factory=dict)  # by arrival
-    has_fresh: bool = False  # a parked poll is to be tried again although no new items came in
-    _of_bot: dict[str, dict[int, Poll]] = field(default_factory=dict)  # parked polls, by bot and arrival
-    _served: dict[tuple[str, int, tuple[str, ...] | None], tuple[int, frozenset[int]]] = field(default_factory=dict)
-
-    def park(self, poll: Poll) -> None:
-        """Park a poll; end the bot's oldest polls if it has more than it can use."""
-        self.parked[poll.arrival] = poll
-        of_bot = self._of_bot.setdefault(poll.claim.bot, {})
-        of_bot[poll.arrival] = poll
-        capacity = POLLS_LEAST if poll.bot is None else poll.bot.capacity
-        while len(of_bot) > min(max(capacity, POLLS_LEAST), POLLS_MOST):
-            self.end(next(iter(of_bot.values())))
-
-    def unpark(self, poll: Poll) -> None:
-        """Remove a poll from the parked ones, if it is there."""
-        if self.parked.pop(poll.arrival, None) is None:
-            return
-        of_bot = self._of_bot[poll.claim.bot]
-        del of_bot[poll.arrival]
-        if not of_bot:
-            del self._of_bot[poll.claim.bot]
-
-    def parked_of(self, bot_id: str) -> list[Poll]:
-        return list(self._of_bot.get(bot_id, {}).values())
-
-    def served(self, poll: Poll, bot: Bot, queues: QueueBook) -> frozenset[int]:
-        """Return the ids of the queues that can serve this poll; cached until a new queue is created."""
-        key = (bot.id, bot.row_version, poll.claim.skills)
-        known = self._served.get(key)
-        if known is None or known[0] != len(queues.by_id):
-            if len(self._served) >= SERVED_REMEMBERED:
-                self._served.clear()
-            found = (queue.id for queue in queues.by_id.values() if match.serves(bot, queue, poll.claim.skills))
-            known = self._served[key] = (len(queues.by_id), frozenset(found))
-        return known[1]
-
-    def forget_served(self) -> None:
-        """Clear the cache: new queues were rolled back."""
-        self._served.clear()
-
-    def end_older(self, poll: Poll) -> None:
-        """End a parked poll with the same claim id."""
-        if poll.claim.claim_id is None:
-            return
-        for other in self.parked_of(poll.claim.bot):
-            if other.claim.claim_id == poll.claim.claim_id and other is not poll:
-                self.end(other)
-
-    def end(self, poll: Poll) -> None:
-        """Answer a poll without leases."""
-        self.unpark(poll)
-        if not poll.answer.done():
-            poll.answer.set_result(Claimed((), poll.reason or "nothing_ready"))
-
-    def end_all(self, bot_id: str) -> None:
-        for poll in self.parked_of(bot_id):
-            self.end(poll)
-
-    def forget(self, poll: Poll) -> None:
-        """Drop a poll whose caller no longer waits; it gets no leases."""
-        poll.gone = True
-        self.unpark(poll)
-
-    def parked_bots(self) -> Iterable[str]:
-        return list(self._of_bot)
-
-    def committed(self, held: dict[str, int], changed: Collection[str]) -> None:
-        """Update the lease counts; retry polls of bots that have room again or were changed.
-
-        Args:
-            held: by bot id, leases granted less leases ended.
-            changed: ids of bots whose skills or status changed.
-        """
-        for bot_id, change in held.items():
-            left = self.held.get(bot_id, 0) + change
-            if left > 0:
-                self.held[bot_id] = left
-            else:
-                self.held.pop(bot_id, None)
-        freed = {bot_id for bot_id, change in held.items() if change < 0}
-        for bot_id in freed.union(changed):
-            for poll in self._of_bot.get(bot_id, {}).values():
-                if poll.reason == "at_capacity" or bot_id in changed:
-                    poll.fresh = self.has_fresh = True
 
 
 class Dispatcher:
@@ -181,41 +39,43 @@ class Dispatcher:
     def _may_have_work(self, poll: Poll) -> bool:
         """Whether this poll is to be tried again, or an item entered one of its queues."""
         bot = poll.bot
-        return poll.fresh or (bot is not None and not self._serves(poll, bot).isdisjoint(self._working.touched))
+        return poll.state is PollState.DUE or (
+            bot is not None and not self._serves(poll, bot).isdisjoint(self._working.touched)
+        )
 
     async def run(self, new: list[Poll], save: Save) -> list[Poll]:
         """Decide all polls that may get work; return those to answer: with leases, or empty if they may not park."""
         # Most batches add no items; then parked polls must cost almost nothing.
-        parked = list(self._scheduler.parked.values())
         if self._working.touched:
-            parked = [poll for poll in parked if self._may_have_work(poll)]
+            parked = [poll for poll in self._scheduler.parked.values() if self._may_have_work(poll)]
         else:
-            parked = [poll for poll in parked if poll.fresh]
-        self._scheduler.has_fresh = False
-        waiting = [poll for poll in parked + new if not poll.gone and not poll.answer.done()]
+            parked = self._scheduler.due()
+        self._scheduler.begin_batch()
+        waiting = [poll for poll in parked + new if poll.open]
         polls = sorted(waiting, key=lambda poll: (poll.arrival, poll.claim.bot))
         if not polls:
             return []
         # New items can serve at most as many parked polls; the others are loaded only if an item is left.
         came = max(RESTING_MIN, sum(item is not None for item in self._working.changes.ready.values()))
-        rests = {poll.arrival for poll in parked if not poll.fresh}
+        rests = {poll.arrival for poll in parked if poll.state is not PollState.DUE}
         resting = [poll for poll in polls if poll.arrival in rests]
         await self._load([poll for poll in polls if poll.arrival not in rests] + resting[:came])
         unloaded = {poll.arrival: poll for poll in resting[came:]}
         answered = []
         granted = 0
         for poll in polls:
-            if poll.gone or poll.answer.done():
+            if not poll.open:
                 continue
             if granted >= GRANTS_MAX and poll.parks:
-                poll.fresh = self._scheduler.has_fresh = True
+                self._scheduler.retry(poll)
                 continue
             if poll.arrival in unloaded and not await self._wake(poll, unloaded, came):
                 continue
-            poll.fresh = False
-            poll.found = await self._decide(poll, save)
-            granted += len(poll.found)
-            if poll.found or not poll.parks or poll.answer.done():
+            poll.begin_try()
+            found = await self._decide(poll, save)
+            poll.end_try(found)
+            granted += len(found.leases)
+            if found.leases or not poll.parks or poll.answer.done():
                 answered.append(poll)
         return answered
 
@@ -230,7 +90,7 @@ class Dispatcher:
         for resting in following:
             del unloaded[resting.arrival]
         await self._load(following)
-        return not poll.gone
+        return poll.open
 
     def _serves(self, poll: Poll, bot: Bot) -> frozenset[int]:
         return self._scheduler.served(poll, bot, self._working.queues)
@@ -245,8 +105,8 @@ class Dispatcher:
             try:
                 bot = owners.own_bot(self._working, poll.claim.by, poll.claim.bot, "work.lease")
             except SwarmkeeperError as error:
-                poll.answer.set_exception(error)
-                self._scheduler.forget(poll)
+                self._scheduler.unpark(poll)
+                poll.refuse(error)
                 continue
             poll.bot = bot
             if not poll.with_report:
@@ -286,21 +146,17 @@ class Dispatcher:
         if missing:
             self._working.put_loaded(await self._transaction.load(missing))
 
-    async def _decide(self, poll: Poll, save: Save) -> tuple[Granted, ...]:
+    async def _decide(self, poll: Poll, save: Save) -> Claimed:
         bot = poll.bot
-        if bot is None:
-            return ()
+        assert bot is not None, "a poll is loaded with its bot before it is tried"
         if (again := await self._granted_before(poll, bot)) is not None:
-            return again
-        poll.reason = None
+            return Claimed(again, None)
         if bot.status != "active":
-            poll.reason = "draining"
-            return ()
+            return Claimed((), "draining")
         queues = self._serves(poll, bot)
         most = min(self._room(bot), poll.claim.most)
         if most <= 0:
-            poll.reason = "at_capacity"
-            return ()
+            return Claimed((), "at_capacity")
         if bot.tenant not in self._heads:  # the bot had no room when its poll was loaded
             self._heads[bot.tenant] = ReadyQueues(self._transaction, self._working, bot.tenant)
         entries = self._heads[bot.tenant]
@@ -318,10 +174,11 @@ class Dispatcher:
             await self._load_items(further)
             found = await self._take(poll, bot, further, most, save) or ()
             # Rows of a task that was just held are still being removed: try again to see what is behind them.
-            poll.fresh = not found and len(further) >= HEADS_MAX
+            if not found and len(further) >= HEADS_MAX:
+                self._scheduler.retry(poll, soon=False)
         if not found:
-            poll.reason = "nothing_ready" if queues else "no_match"
-        return found
+            return Claimed((), "nothing_ready" if queues else "no_match")
+        return Claimed(found, None)
 
     async def _granted_before(self, poll: Poll, bot: Bot) -> tuple[Granted, ...] | None:
         """Return the live leases of an earlier call with the same claim id, whose answer was lost; None without any."""

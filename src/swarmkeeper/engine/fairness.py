@@ -13,6 +13,9 @@ from collections.abc import Mapping
 from heapq import heappop, heappush
 from typing import Generic, TypeVar
 
+from swarmkeeper.core.model import BackgroundJob
+from swarmkeeper.core.ports import Transaction
+
 SCALE = 1 << 20  # positions are integers: a cost of 1 at weight 1
 WEIGHT_MAX = 1000
 REMEMBERED = 1024  # positions kept before outdated ones are dropped
@@ -105,3 +108,26 @@ class FairQueue(Generic[T]):
 
     def take_all(self) -> list[T]:
         return [self.take() for _ in range(self._length)]
+
+
+class JobTurns:
+    """Choose the background job that gets the next slice: tenants by weight, then round robin over a tenant's tasks."""
+
+    def __init__(self, weights: Mapping[str, int]) -> None:
+        self._turns = StrideScheduler(weights)
+        self._after: dict[str, str] = {}  # by tenant: the task whose job had the last slice
+
+    async def next(self, transaction: Transaction) -> BackgroundJob | None:
+        tenants = await transaction.job_tenants()
+        if not tenants:
+            return None
+        tenant = min(tenants, key=self._turns.due)
+        return (await transaction.next_jobs(1, self._after.get(tenant, ""), tenant))[0]
+
+    def served(self, job: BackgroundJob | None) -> None:
+        """Record which job was served; None if no job was open."""
+        if job is None:
+            self._after.clear()
+            return
+        self._turns.served(job.tenant)
+        self._after[job.tenant] = job.task

@@ -37,11 +37,10 @@ from swarmkeeper.core.rules.arrivals import Arrivals
 from swarmkeeper.core.rules.match import QueueBook
 from swarmkeeper.engine.batch import TIMERS_MAX, Batch, Queued
 from swarmkeeper.engine.costs import Costs
-from swarmkeeper.engine.dispatcher import Claimed, Granted, Poll, Scheduler
 from swarmkeeper.engine.engine_time import APART, EngineTime
-from swarmkeeper.engine.fairness import FairQueue
+from swarmkeeper.engine.fairness import FairQueue, JobTurns
 from swarmkeeper.engine.heartbeat_cache import HeartbeatCache
-from swarmkeeper.engine.job_turns import JobTurns
+from swarmkeeper.engine.polls import Claimed, Granted, Poll, PollState, Scheduler
 from swarmkeeper.engine.stats import Stats
 from swarmkeeper.request_id import REQUEST
 
@@ -161,8 +160,7 @@ class Engine:
         asked = tuple(self._queued(report) for report in reports)
         poll = None
         if claim is not None and asked:
-            poll = self._poll(claim, parks=False)
-            poll.with_report = True
+            poll = self._poll(claim, parks=False, with_report=True)
             asked[-1].poll, asked[-1].group = poll, asked
         answers = await self._ask_all(asked)
         if poll is None or not any(queued.accepted for queued in asked):
@@ -180,13 +178,13 @@ class Engine:
 
     def end(self, poll: Poll) -> None:
         """End a poll whose time is up: answer it without leases, unless a batch has leases for it."""
-        if not poll.found:
+        if poll.state is not PollState.GRANTED:
             self.scheduler.end(poll)
 
     def abandon(self, poll: Poll) -> None:
         """Drop a poll whose connection is gone; leases just granted to it return to their queues as unseen."""
         self.scheduler.forget(poll)
-        for granted in poll.found or ():
+        for granted in poll.found.leases:
             if not self._stopping:
                 lost = TimerFired(kind="unseen", ref=granted.work, lease_id=granted.lease_id)
                 self._queue.put(poll.claim.by.tenant, self._queued(lost))
@@ -199,8 +197,7 @@ class Engine:
         """Reconsider all polls, because another process has written and may have added work."""
         self._heartbeat_cache.forget_all()
         self._jobs = True
-        for poll in self.scheduler.parked.values():
-            poll.fresh = self.scheduler.has_fresh = True
+        self.scheduler.retry_all()
         self._woken.set()
 
     async def reload_weights(self) -> None:
@@ -255,12 +252,12 @@ class Engine:
     def _queued(self, command: Command[Any]) -> Queued:
         return Queued(command, self._entropy.seed(), request=REQUEST.get())
 
-    def _poll(self, claim: Claim, *, parks: bool) -> Poll:
+    def _poll(self, claim: Claim, *, parks: bool, with_report: bool = False) -> Poll:
         self._arrivals += 1
         answer: asyncio.Future[Claimed] = asyncio.get_running_loop().create_future()
         # Mark the exception as retrieved: asyncio would log it if the caller no longer waits.
         answer.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return Poll(claim, self._entropy.seed(), self._arrivals, answer, parks)
+        return Poll(claim, self._entropy.seed(), self._arrivals, answer, parks, with_report)
 
     async def _ask(self, queued: Queued) -> Any:
         queued.answer = asyncio.get_running_loop().create_future()
@@ -306,7 +303,7 @@ class Engine:
         """Wait until there is something to do."""
         while not self._stopping:
             now = self.now()
-            if self._queue or self._jobs or self.scheduler.has_fresh:
+            if self._queue or self._jobs or self.scheduler.has_due:
                 due = now
             else:
                 due = self._alive_due if self._next_due is None else min(self._alive_due, self._next_due)
@@ -447,11 +444,9 @@ class Engine:
                 alive = upkeep and now >= self._alive_due
                 await batch.run(commands, polls, timers=timers, job=job, alive=alive, slice_rows=slice_rows)
         except BaseException:
-            for poll in [*polls, *self.scheduler.parked.values(), *(queued.poll for queued in commands if queued.poll)]:
-                poll.found = None
             for queue_id in set(self._queues.by_id) - known:
                 self._queues.remove(self._queues.by_id[queue_id])
-            self.scheduler.forget_served()
+            self.scheduler.undo([*polls, *(queued.poll for queued in commands if queued.poll)])
             raise
         self._next_due = next_due
         if upkeep:
@@ -500,10 +495,9 @@ class Engine:
             queued.settle(error)
         for poll in answered:
             self.scheduler.unpark(poll)
-            if not poll.answer.done():
-                poll.answer.set_result(Claimed(poll.found or (), None if poll.found else poll.reason))
+            poll.deliver()
         for poll in polls:
-            if not poll.answer.done() and not poll.gone:
+            if poll.open:
                 if self._stopping:
                     self.scheduler.end(poll)
                 else:
@@ -539,14 +533,13 @@ class Engine:
         again = Overloaded(_GONE if self._lost else "the store cannot be written now; nothing was done", retry_after=1)
         self._refuse(commands, again)
         for poll in polls:
-            if not poll.answer.done():
-                poll.answer.set_exception(again)
+            poll.refuse(again)
 
     def _refuse(self, commands: Sequence[Queued], error: SwarmkeeperError) -> None:
         for queued in commands:
             queued.settle(error)
-            if queued.poll is not None and not queued.poll.answer.done():
-                queued.poll.answer.set_exception(error)
+            if queued.poll is not None:
+                queued.poll.refuse(error)
 
     async def _one_by_one(self, commands: Sequence[Queued], polls: Sequence[Poll]) -> None:
         """Find the faulty command: run each alone, in the same order; then polls; then timers and jobs."""
@@ -565,8 +558,7 @@ class Engine:
                 self._unavailable(error, [], [poll])
             except Exception as error:
                 self._fault(error, "Claim")
-                if not poll.answer.done():
-                    poll.answer.set_exception(Internal("internal error; it was logged"))
+                poll.refuse(Internal("internal error; it was logged"))
         await self._upkeep_one_by_one()
 
     async def _upkeep_one_by_one(self) -> None:

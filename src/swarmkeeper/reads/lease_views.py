@@ -16,7 +16,7 @@ from swarmkeeper.core.model import Work
 from swarmkeeper.core.named_reads import JudgedRow, LastAttemptRow, OutputRow, UpstreamRow, fetch
 from swarmkeeper.core.ports import ReadsOnly
 from swarmkeeper.core.states import Kind, Status
-from swarmkeeper.engine.dispatcher import Granted
+from swarmkeeper.engine.polls import Granted
 from swarmkeeper.reads import views
 from swarmkeeper.reads.payload_cache import PayloadCache
 from swarmkeeper.reads.views import Inline, View
