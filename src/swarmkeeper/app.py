@@ -376,7 +376,7 @@ class Orchestrator:
             for tenant in tenants
         ]
         for answer in await self.engine.do_all(changes):
-            if isinstance(answer, BaseException):
+            if isinstance(answer, SwarmkeeperError):
                 raise answer
         return not problem
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from swarmkeeper.access.identity import Presence
-from swarmkeeper.core.commands import ENGINE, CheckBot, Command
+from swarmkeeper.core.commands import ENGINE, CheckBot
+from swarmkeeper.core.errors import SwarmkeeperError
 from swarmkeeper.core.named_reads import BOTS_SEEN_BEFORE, fetch
 from swarmkeeper.core.ports import Store
 
@@ -38,7 +38,7 @@ class RollCall:
         forget: int,
         *,
         now: Callable[[], int],
-        do_all: Callable[[Sequence[Command[Any]]], Awaitable[Sequence[Any]]],
+        do_all: Callable[[Sequence[CheckBot]], Awaitable[Sequence[object]]],
     ) -> None:
         self._store, self._presence, self._forget = store, presence, forget
         self._now, self._do_all = now, do_all
@@ -60,7 +60,7 @@ class RollCall:
             return
         before = now - (self._forget or DAY) // WRITTEN_PARTS
         rows = await fetch(self._store, BOTS_SEEN_BEFORE, after=self._after, before=before, limit=SLICE)
-        checks: list[Command[Any]] = []
+        checks: list[CheckBot] = []
         for row in rows:
             seen_at = self._presence.last_seen(row.id)
             is_gone = self._forget and now - max(row.last_seen, seen_at or 0) >= self._forget
@@ -68,7 +68,7 @@ class RollCall:
                 by = replace(ENGINE, tenant=row.tenant)
                 checks.append(CheckBot(by=by, bot=row.id, heard=seen_at or 0))
         for outcome in await self._do_all(checks) if checks else ():
-            if isinstance(outcome, Exception):
+            if isinstance(outcome, SwarmkeeperError):
                 raise outcome
         is_last = len(rows) < SLICE
         self._after = "" if is_last else rows[-1].id

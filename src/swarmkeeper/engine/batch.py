@@ -35,7 +35,7 @@ class Queued:
     answer: asyncio.Future[Any] | None = None
     request: str = ""  # request id
     value: Any = None
-    error: BaseException | None = None
+    error: SwarmkeeperError | None = None
     poll: Poll | None = None  # a claim sent along with a group of reports; on the last of them
     group: tuple[Queued, ...] = ()
     rounds: int = 0
@@ -46,7 +46,7 @@ class Queued:
     def accepted(self) -> bool:
         return self.decided and self.error is None and not isinstance(self.value, Refusal)
 
-    def settle(self, error: BaseException | None) -> None:
+    def settle(self, error: SwarmkeeperError | None) -> None:
         """Set the answer, or the error, if a caller still waits."""
         if self.answer is None or self.answer.done():
             return

@@ -16,7 +16,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
-from swarmkeeper.core.answers import Refusal, Replayed, T
+from swarmkeeper.core.answers import Refusal, Replayed, Reported, T
 from swarmkeeper.core.commands import Claim, Command, Heartbeat, Report, TimerFired
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import Internal, Overloaded, SwarmkeeperError
@@ -147,11 +147,13 @@ class Engine:
                 return cast(T, known)  # T is HeartbeatResult here
         return cast(T, await self._ask(self._queued(command)))
 
-    async def do_all(self, commands: Sequence[Command[Any]]) -> list[Any]:
+    async def do_all(self, commands: Sequence[Command[T]]) -> list[T | SwarmkeeperError]:
         """Carry out independent commands, in one batch if they fit; return answers or errors, in order."""
         return await self._ask_all([self._queued(command) for command in commands])
 
-    async def report(self, reports: Sequence[Report], claim: Claim | None = None) -> tuple[list[Any], Claimed]:
+    async def report(
+        self, reports: Sequence[Report], claim: Claim | None = None
+    ) -> tuple[list[Reported | SwarmkeeperError], Claimed]:
         """Take reports, and grant a claim in the same commit.
 
         The claim never parks, and is decided only if a report was accepted. Returns the answers or errors of the
@@ -283,8 +285,6 @@ class Engine:
                     results.append(await answer)
                 except SwarmkeeperError as error:
                     results.append(error.with_traceback(None))  # a traceback would keep this frame and all commands
-                except Exception as error:
-                    results.append(error)
         except BaseException:
             for answer in answers:
                 if not answer.cancel() and not answer.cancelled():
@@ -490,7 +490,7 @@ class Engine:
         self.stats.answered(len(commands))
         for queued in commands:
             error = queued.value.error if isinstance(queued.value, Refusal) else queued.error
-            if isinstance(error, SwarmkeeperError):
+            if error is not None:
                 self.stats.refused[error.code] = self.stats.refused.get(error.code, 0) + 1
             queued.settle(error)
         for poll in answered:

@@ -204,7 +204,7 @@ async def report_result(call: CurrentCall) -> Response:
     if isinstance(command, SwarmkeeperError):
         raise command
     (answer,), claimed = await call.services.engine.report(await _readable(call, [command]), sent.claim)
-    if isinstance(answer, BaseException):
+    if isinstance(answer, SwarmkeeperError):
         raise answer
     call.services.identity.presence.asked(sent.bot)
     return Json({**_taken(answer), "leases": await _leases(call, claimed)})
@@ -223,10 +223,7 @@ async def report_results(call: CurrentCall) -> Response:
     asked = await _readable(call, [result for result in sent.results if isinstance(result, commands.Report)])
     answered, claimed = await call.services.engine.report(asked, sent.claim)
     decided = iter(answered)
-    answers: list[Any] = [result if isinstance(result, SwarmkeeperError) else next(decided) for result in sent.results]
-    for answer in answers:
-        if isinstance(answer, BaseException) and not isinstance(answer, SwarmkeeperError):
-            raise answer
+    answers = [result if isinstance(result, SwarmkeeperError) else next(decided) for result in sent.results]
     if any(isinstance(answer, Reported) for answer in answers):
         call.services.identity.presence.asked(sent.bot)
     for answer in answers:

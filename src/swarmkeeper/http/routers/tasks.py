@@ -74,7 +74,7 @@ async def submit_tasks(
     """Submit up to 500 tasks. Each is accepted or refused on its own."""
     services.quotas.submissions.take(by, len(asked))
     submits = [task for task in asked if isinstance(task, commands.Submit)]
-    answered: list[Any] = []
+    answered: list[str | Replayed | SwarmkeeperError] = []
     for begin in range(0, len(submits), AT_ONCE):  # in parts, so that commands of others are not held up
         answered += await services.engine.do_all(submits[begin : begin + AT_ONCE])
     answers = iter(answered)
@@ -82,13 +82,11 @@ async def submit_tasks(
     ids: list[str] = []
     replayed: dict[str, str] = {}
     for submitted in asked:
-        answer: Any = next(answers) if isinstance(submitted, commands.Submit) else submitted
+        answer = next(answers) if isinstance(submitted, commands.Submit) else submitted
         if isinstance(answer, SwarmkeeperError):
             call.refused(answer)
             results.append({"status": status_of(answer), "error": problem(answer, call.request_id, call.base)})
             continue
-        if isinstance(answer, BaseException):
-            raise answer
         replayed |= replay_header(answer)
         ids.append(answer.resource if isinstance(answer, Replayed) else answer)
         results.append(None)

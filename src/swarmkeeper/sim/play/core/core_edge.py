@@ -84,9 +84,6 @@ class CoreEdge:
         if isinstance(answer, SwarmkeeperError):
             reached(f"a report was refused: {answer.code}")
             raise answer
-        if isinstance(answer, BaseException):
-            raise answer
-        assert isinstance(answer, Reported), "the report was not accepted"
         if answer.replayed:
             reached("a report was answered as before")
         self._model.answered(report, answer)
