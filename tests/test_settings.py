@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from swarmkeeper import settings
-from swarmkeeper.settings import KNOBS, BadSetting, Settings, read, unread
+from swarmkeeper.settings import SETTINGS, BadSetting, Settings, read, unread
 
 
 def write(folder: Path, text: str, *, dev: str | None = None) -> Path:
@@ -148,6 +148,6 @@ def test_a_pepper_file_that_everyone_may_read_is_refused(tmp_path: Path) -> None
 
 
 def test_every_setting_says_what_it_means() -> None:
-    assert [knob.name for knob in KNOBS if len(knob.meaning) < 10] == []
-    assert {knob.variable for knob in KNOBS} == {f"SWARMKEEPER_{knob.name.upper()}" for knob in KNOBS}
-    assert set(settings.BY_NAME) == {knob.name for knob in KNOBS}
+    assert [setting.name for setting in SETTINGS if len(setting.meaning) < 10] == []
+    assert {setting.variable for setting in SETTINGS} == {f"SWARMKEEPER_{setting.name.upper()}" for setting in SETTINGS}
+    assert set(settings.BY_NAME) == {setting.name for setting in SETTINGS}

@@ -264,8 +264,8 @@ class Settings:
     api_key_file: str = _setting("", _text, "A file with the key that commands use")
 
     def __post_init__(self) -> None:
-        for knob in KNOBS:
-            object.__setattr__(self, knob.name, _parsed(knob, getattr(self, knob.name), knob.name))
+        for setting in SETTINGS:
+            object.__setattr__(self, setting.name, _parsed(setting, getattr(self, setting.name), setting.name))
         for name in _PAIRS:
             if getattr(self, name) and getattr(self, f"{name}_file"):
                 raise BadSetting(f"{name} and {name}_file cannot be used together: keep one")
@@ -311,7 +311,7 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Knob:
+class Setting:
     """One row of the table of settings."""
 
     name: str
@@ -326,8 +326,8 @@ class Knob:
         return PREFIX + self.name.upper()
 
 
-KNOBS: tuple[Knob, ...] = tuple(
-    Knob(
+SETTINGS: tuple[Setting, ...] = tuple(
+    Setting(
         column.name,
         column.default,
         column.metadata["parse"],
@@ -337,7 +337,7 @@ KNOBS: tuple[Knob, ...] = tuple(
     )
     for column in fields(Settings)
 )
-BY_NAME: Mapping[str, Knob] = {knob.name: knob for knob in KNOBS}
+BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
 # Each of these can also be read from a file. The nearer source wins, whether it holds the value or names a file.
 _PAIRS = ("pepper", "api_key")
 
@@ -393,9 +393,9 @@ def read(
         _of_file(folder, FILE, FILE),
     ]
     given: dict[str, tuple[Given, ...]] = {}
-    for knob in KNOBS:
-        own = [source[knob.name] for source in sources if knob.name in source]
-        given[knob.name] = (*own, Given("default", "default", knob.default))
+    for setting in SETTINGS:
+        own = [source[setting.name] for source in sources if setting.name in source]
+        given[setting.name] = (*own, Given("default", "default", setting.default))
     for name in _PAIRS:
         _prefer_nearer(given, sources, name)
     return Found(Settings(**{name: values[0].value for name, values in given.items()}), given)
@@ -403,7 +403,7 @@ def read(
 
 def unread(environ: Mapping[str, str], also: Sequence[str] = ()) -> list[str]:
     """Return variables that look like settings but are none, mostly mistyped ones. `also` are known names."""
-    known = {knob.variable for knob in KNOBS} | set(also)
+    known = {setting.variable for setting in SETTINGS} | set(also)
     return sorted(
         name for name in environ if name.startswith(PREFIX) and name not in known and not name.startswith(_KUBERNETES)
     )
@@ -439,12 +439,12 @@ def _of_flags(flags: Mapping[str, Any]) -> dict[str, Given]:
 
 def _of_environment(environ: Mapping[str, str]) -> dict[str, Given]:
     found = {}
-    for knob in KNOBS:
-        text = environ.get(knob.variable)
+    for setting in SETTINGS:
+        text = environ.get(setting.variable)
         # In shells and compose files, an empty variable means "not set".
-        if not text or (knob.name == "port" and text.startswith("tcp://")):
+        if not text or (setting.name == "port" and text.startswith("tcp://")):
             continue
-        found[knob.name] = Given("environment", knob.variable, _parsed(knob, text, knob.variable))
+        found[setting.name] = Given("environment", setting.variable, _parsed(setting, text, setting.variable))
     return found
 
 
@@ -474,9 +474,9 @@ def _prefer_nearer(given: dict[str, tuple[Given, ...]], sources: Sequence[Mappin
             return
 
 
-def _parsed(knob: Knob, value: Any, place: str) -> Any:
+def _parsed(setting: Setting, value: Any, place: str) -> Any:
     try:
-        return knob.parse(value)
+        return setting.parse(value)
     except ValueError as error:
         raise BadSetting(f"{place}: {error}") from None
 

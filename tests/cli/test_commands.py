@@ -306,11 +306,11 @@ def test_an_older_store_is_refused_with_the_command_that_helps_and_migrated_with
 
 
 def test_init_begins_a_project_and_never_overwrites(shell: Shell) -> None:
-    from swarmkeeper.settings import KNOBS
+    from swarmkeeper.settings import SETTINGS
 
     assert shell("init").code == 0
     text = (shell.folder / "swarmkeeper.toml").read_text()
-    assert [knob.name for knob in KNOBS if not knob.secret and f"# {knob.name} = " not in text] == []
+    assert [setting.name for setting in SETTINGS if not setting.secret and f"# {setting.name} = " not in text] == []
     (shell.folder / "swarmkeeper.toml").write_text(
         "\n".join(line[2:] for line in text.splitlines() if " = " in line and "file" not in line)
     )

@@ -68,7 +68,7 @@ def play_what_people_and_operators_do() -> None:
     swarm.update(task, labels={"team": "red"}, priority=7, deadline_seconds=600)
     swarm.pause(task)
     swarm.resume(task)
-    swarm.do(commands.Tell(by=CLIENT, task=task, payload=b'"hello"', to_bot="worker"))
+    swarm.do(commands.SendMessage(by=CLIENT, task=task, payload=b'"hello"', to_bot="worker"))
     lease = swarm.take(worker)
     swarm.cancel(task)
     with pytest.raises(TaskClosed):
@@ -109,7 +109,7 @@ def test_the_event_distinguishes_a_removed_absent_bot_from_a_deleted_one(stored:
     deleted, forgotten = swarm.bot("deleted"), swarm.bot("forgotten")
     swarm.do(commands.DeleteBot(by=ADMIN, bot=deleted))
     swarm.advance(1)
-    swarm.do(commands.CheckBot(by=swarm.principal(forgotten), bot=forgotten, heard=0))
+    swarm.do(commands.CheckBot(by=swarm.principal(forgotten), bot=forgotten, last_seen=0))
     swarm.close()
 
     gone = {event.body.value["bot"]: event.body.value.get("reason") for event in stored if event.kind == "bot.deleted"}

@@ -13,7 +13,7 @@ import pytest
 from hypothesis.stateful import precondition, rule
 
 from swarmkeeper.core.model import Bot, Limits, Queue
-from swarmkeeper.core.rules.explain import Asked, Fleet, Item, Reason, Seen, Standing, Why, why
+from swarmkeeper.core.rules.explain import BotFacts, Fleet, Item, OpenApproval, Reason, TaskFacts, Why, why
 from swarmkeeper.core.rules.stuck import Stuck
 from swarmkeeper.core.states import TASK_CLOSED, BotType, Kind, Status, TaskStatus
 from swarmkeeper.govern.redaction.redactor import Redactor
@@ -24,20 +24,20 @@ from swarmkeeper.sim.harness import CLIENT, Harness
 from tests.core.test_story import Story
 from tests.examples import examples
 
-TASK = Standing(task="tsk_1", tenant="default", status=TaskStatus.IN_PROGRESS, since=0)
+TASK = TaskFacts(task="tsk_1", tenant="default", status=TaskStatus.IN_PROGRESS, since=0)
 QUEUE = Queue(1, Kind.EXECUTE, ("count", "read"))
 READY = Item(id="sub_1", kind=Kind.EXECUTE, key="a", status=Status.READY, queue=QUEUE, since=0, attempt=0, start_due=9)
 
 
-def bot(name: str, *skills: str, here: bool = True, held: int = 0, asks: bool = True, **more: Any) -> Seen:
+def bot(name: str, *skills: str, here: bool = True, held: int = 0, asks: bool = True, **more: Any) -> BotFacts:
     plain = {"owner": name, "skills": tuple(sorted(skills)), **more}
     record = Bot(f"bot_{name}", "default", more.pop("type", BotType.EXECUTOR), name, "", "1", key_id="", created_at=0,
                  **{key: value for key, value in plain.items() if key not in ("type", "stuck")})  # fmt: skip
     stuck = (Stuck("sub_9", 0, more["stuck"]),) if "stuck" in more else ()
-    return Seen(record, here, held, asks, stuck=stuck)
+    return BotFacts(record, here, held, asks, stuck=stuck)
 
 
-def said(item: Item, *bots: Seen, task: Standing = TASK) -> Why:
+def said(item: Item, *bots: BotFacts, task: TaskFacts = TASK) -> Why:
     return why(item, task, Fleet(bots))
 
 
@@ -75,7 +75,7 @@ ABLE = ("count", "read")
         ([bot("n", *ABLE, asks=False), bot("m", *ABLE, held=1)], "bots_at_capacity", "n is alive", "FILE"),
     ],
 )
-def test_a_ready_subtask_names_the_missing_bot(bots: list[Seen], reason: str, says: str, fix: str | None) -> None:
+def test_a_ready_subtask_names_the_missing_bot(bots: list[BotFacts], reason: str, says: str, fix: str | None) -> None:
     found = said(READY, *bots)
 
     assert found.reason == reason
@@ -106,7 +106,7 @@ def test_work_that_needs_no_skill_is_not_for_dedicated_bots() -> None:
 def test_a_review_needs_an_owner_without_results_or_other_reviews_of_the_task() -> None:
     review = replace(READY, kind=Kind.REVIEW, key="review/1/2", queue=Queue(2, Kind.REVIEW, ()), excluded=("maker",))
 
-    def judge(name: str, owner: str) -> Seen:
+    def judge(name: str, owner: str) -> BotFacts:
         return bot(name, type=BotType.EVALUATOR, owner=owner)
 
     assert said(review, judge("j", "maker")).reason == "no_independent_evaluator"
@@ -119,7 +119,7 @@ def test_a_review_needs_an_owner_without_results_or_other_reviews_of_the_task() 
 
 
 def test_a_hold_comes_before_what_is_missing_and_pausing_before_approvals() -> None:
-    asked = Asked("apr_1", "plan", None, "key_1", "Carry out this plan?", 77)
+    asked = OpenApproval("apr_1", "plan", None, "key_1", "Carry out this plan?", 77)
     held = replace(TASK, hold_reasons=("apr_1",), approvals=(asked,))
 
     assert said(READY, task=held) == Why(
@@ -137,7 +137,7 @@ def test_waiting_work_names_its_time_person_or_dependency() -> None:
     assert (put_off.reason, put_off.until, put_off.fix) == ("backoff", 1_000_000, None)
     assert put_off.detail == "it is deferred until 00:00:01Z after an attempt that ended as timed_out"
 
-    asked = Asked("apr_2", "question", "sub_1", "reader", "Which " + "x" * 300 + "?", 5)
+    asked = OpenApproval("apr_2", "question", "sub_1", "reader", "Which " + "x" * 300 + "?", 5)
     question = said(replace(READY, status=Status.WAITING), task=replace(TASK, approvals=(asked,)))
     assert (question.reason, question.fix) == ("question", "swarmkeeper approval show apr_2")
     assert question.detail.startswith("reader asked a person: Which xxx")

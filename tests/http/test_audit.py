@@ -179,7 +179,7 @@ async def test_what_cannot_be_asked_is_refused_with_its_place(auditor: Caller, q
     assert answer.json["errors"][0]["pointer"] == f"/query/{query.partition('=')[0]}"
 
 
-@pytest.mark.parametrize("name", [name for name in READS if name.startswith("audit_places")])
+@pytest.mark.parametrize("name", [name for name in READS if name.startswith("audit_positions")])
 def test_a_page_of_the_log_costs_the_same_however_long_it_is(name: str) -> None:
     connection = apsw.Connection(":memory:")
     migrations.apply(connection, migrations.known(), None)

@@ -16,7 +16,7 @@ from swarmkeeper.app import Orchestrator
 from swarmkeeper.core.errors import Overloaded
 from swarmkeeper.core.model import Principal
 from swarmkeeper.http.intake import content
-from swarmkeeper.http.intake.reader import SHORT_BYTES, Helper, Readers
+from swarmkeeper.http.intake.reader import SHORT_BYTES, HelperReader, Readers
 from swarmkeeper.settings import Settings
 from swarmkeeper.wire import v1
 from tests.http.conftest import Answered, Caller, Fleet
@@ -189,7 +189,7 @@ async def test_a_long_body_is_read_in_another_process_and_means_the_same(
 
 async def test_when_the_reading_process_is_killed_one_call_is_told_to_come_again_and_the_next_is_answered() -> None:
     logged: list[str] = []
-    helper = Helper(lambda event, **fields: logged.append(event))
+    helper = HelperReader(lambda event, **fields: logged.append(event))
     sent = content.Sent(
         raw=reported("bot_1", "lse_1", b'"' + b"x" * 100_000 + b'"'),
         limit=1 << 20,

@@ -128,13 +128,13 @@ def test_a_bot_that_holds_work_stays_and_may_be_checked_twice_and_after_it_is_go
     lease = swarm.take(swarm.bot("worker"))
     idle = swarm.bot("idle")
     swarm.advance(1)
-    check = [CheckBot(by=replace(ENGINE, tenant=ADMIN.tenant), bot=bot, heard=0) for bot in (lease.bot, idle)]
+    check = [CheckBot(by=replace(ENGINE, tenant=ADMIN.tenant), bot=bot, last_seen=0) for bot in (lease.bot, idle)]
 
     for _ in range(2):
         for one in check:
             swarm.do(one)
     left = {row["id"] for row in swarm.rows("SELECT id FROM bot")}
-    swarm.do(commands.CheckBot(by=check[0].by, bot=lease.bot, heard=swarm.now))
+    swarm.do(commands.CheckBot(by=check[0].by, bot=lease.bot, last_seen=swarm.now))
 
     assert left == {lease.bot}
     assert swarm.report(lease) is not None

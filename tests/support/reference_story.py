@@ -117,7 +117,7 @@ class ReferenceStory:
         question = m.insist(lambda: m.ask(first, "which?", choices=("x", "y")))
         m.noted("the question", "SELECT 1 FROM approval WHERE id = ?", question)
         self._decide(task, "answer", answer="x")
-        message = commands.Tell(by=CLIENT, task=task, to_bot=None, payload=b'{"hint":"be quick"}')
+        message = commands.SendMessage(by=CLIENT, task=task, to_bot=None, payload=b'{"hint":"be quick"}')
         m.noted("the message", "SELECT 1 FROM message WHERE id = ?", self._do(message, "tell"))
         again = self._take(worker)
         (second,) = self._report(again, output={"is": "a"}, claim=1)

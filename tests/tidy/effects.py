@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from swarmkeeper.http.app import openapi_document
-from swarmkeeper.settings import KNOBS
+from swarmkeeper.settings import SETTINGS
 
 MAP = Path(__file__).with_name("effects.toml")
 BY_THE_SERVER = "Set by the server; ignored in a request."
@@ -84,7 +84,7 @@ def _fields() -> Iterator[tuple[Place, dict[str, Any]]]:
 def inventory() -> dict[Place, bool]:
     """Return all places, and for each whether its value is ignored on purpose."""
     found = {place: schema.get("description") == BY_THE_SERVER for place, schema in _fields()}
-    return found | {Place("settings", knob.name): False for knob in KNOBS}
+    return found | {Place("settings", setting.name): False for setting in SETTINGS}
 
 
 @cache

@@ -50,7 +50,7 @@ class Admission:
         if (why_not := why_not_own(by, _Bot(owner.name, owner.key_id, BotType(owner.type)))) is not None:
             raise Forbidden(why_not)
         asked = msgspec.json.encode([(index, *reference) for index, reference in enumerate(references)]).decode()
-        found = await fetch(self._store, named_reads.STANDING_OF_REPORTS, tenant=by.tenant, bot=bot, asked=asked)
+        found = await fetch(self._store, named_reads.REPORT_STATES, tenant=by.tenant, bot=bot, asked=asked)
         refused: dict[int, SwarmkeeperError] = {}
         for row in found:
             if (error := self._refusal(row)) is not None:

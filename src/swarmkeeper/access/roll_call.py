@@ -66,7 +66,7 @@ class RollCall:
             is_gone = self._forget and now - max(row.last_seen, seen_at or 0) >= self._forget
             if is_gone or (seen_at is not None and seen_at > row.last_seen):
                 by = replace(ENGINE, tenant=row.tenant)
-                checks.append(CheckBot(by=by, bot=row.id, heard=seen_at or 0))
+                checks.append(CheckBot(by=by, bot=row.id, last_seen=seen_at or 0))
         for outcome in await self._do_all(checks) if checks else ():
             if isinstance(outcome, SwarmkeeperError):
                 raise outcome

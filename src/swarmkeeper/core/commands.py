@@ -152,7 +152,7 @@ class Archive(OnTask):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tell(OnTask):
+class SendMessage(OnTask):
     to_bot: str | None
     payload: bytes
     lease_id: str | None = None  # the sending bot's lease
@@ -468,7 +468,7 @@ class TimerFired(Command[None]):
 class CheckBot(OnBot[None]):
     """Record when a bot was last seen; remove a bot that has been away too long."""
 
-    heard: int  # when it was last seen, microseconds since the epoch; 0: not since the server started
+    last_seen: int  # microseconds since the epoch; 0: not since the server started
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from swarmkeeper.core.model import Tenant
 from swarmkeeper.core.ports import Read, Reader
-from swarmkeeper.core.rules.explain import Asked
+from swarmkeeper.core.rules.explain import OpenApproval
 
 R = TypeVar("R")
 JsonText = str
@@ -247,7 +247,7 @@ class LastAttemptRow(NamedTuple):
     bot_name: str
 
 
-STANDING_OF_REPORTS = Read("standing_of_reports", ReportStateRow, "tenant", "bot", "asked")
+REPORT_STATES = Read("report_states", ReportStateRow, "tenant", "bot", "asked")
 BOT_OWNER = Read("bot_owner", BotOwnerRow, "tenant", "bot")
 WEIGHT_OF_LEASES = Read("weight_of_leases", WeightRow, "bodies", "works")
 WORKS_BY_ID = Read("works_by_id", JudgedRow, "works")
@@ -450,7 +450,7 @@ class OpenUpstreamRow(NamedTuple):
 OPEN_COUNTS = Read("open_counts", OpenCountRow, "task", "statuses", "kind")
 OPEN_ITEMS = Read("open_items", OpenItemRow, "task", "statuses", "limit")
 OPEN_UPSTREAM = Read("open_upstream", OpenUpstreamRow, "works", "statuses", "limit")
-OPEN_APPROVALS = Read("open_approvals", Asked, "task", "state", "limit")
+OPEN_APPROVALS = Read("open_approvals", OpenApproval, "task", "state", "limit")
 
 # ---- evidence -------------------------------------------------------------------------------------------------------
 
@@ -486,15 +486,15 @@ class CursorRow(NamedTuple):
     seq: int
 
 
-_PLACES = ("tenant", "after", "limit")
+_AUDIT_PAGE = ("tenant", "after", "limit")
 
 EVENTS_AFTER = Read("events_after", EventRow, "after", "limit")
 EVENTS_OF_TENANT = Read("events_of_tenant", EventRow, "tenant", "after", "limit")
 EVENTS_OF_TASK = Read("events_of_task", EventRow, "task", "after", "limit")
-AUDIT_PLACES = Read("audit_places", AuditPositionRow, *_PLACES)
-AUDIT_PLACES_OF_TASK = Read("audit_places_of_task", AuditPositionRow, *_PLACES, "task")
-AUDIT_PLACES_OF_ACTOR = Read("audit_places_of_actor", AuditPositionRow, *_PLACES, "actor")
-AUDIT_PLACES_OF_ACTION = Read("audit_places_of_action", AuditPositionRow, *_PLACES, "action")
+AUDIT_POSITIONS = Read("audit_positions", AuditPositionRow, *_AUDIT_PAGE)
+AUDIT_POSITIONS_OF_TASK = Read("audit_positions_of_task", AuditPositionRow, *_AUDIT_PAGE, "task")
+AUDIT_POSITIONS_OF_ACTOR = Read("audit_positions_of_actor", AuditPositionRow, *_AUDIT_PAGE, "actor")
+AUDIT_POSITIONS_OF_ACTION = Read("audit_positions_of_action", AuditPositionRow, *_AUDIT_PAGE, "action")
 AUDIT_RECORDS_AT = Read("audit_records_at", AuditRecordRow, "tenant", "places")
 FIRST_EVENT = Read("first_event", CursorRow)
 NEWEST_EVENT = Read("newest_event", CursorRow)

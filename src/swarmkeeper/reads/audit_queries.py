@@ -27,9 +27,9 @@ LOOKED_AT_MAX = 2_000
 
 
 _POSITIONS_BY = {
-    "task": named_reads.AUDIT_PLACES_OF_TASK,
-    "actor": named_reads.AUDIT_PLACES_OF_ACTOR,
-    "action": named_reads.AUDIT_PLACES_OF_ACTION,
+    "task": named_reads.AUDIT_POSITIONS_OF_TASK,
+    "actor": named_reads.AUDIT_POSITIONS_OF_ACTOR,
+    "action": named_reads.AUDIT_POSITIONS_OF_ACTION,
 }
 
 
@@ -58,7 +58,7 @@ class AuditQueries:
             raise Forbidden(self._rules.why_not(principal, "audit.read"))
         if page_token:
             after = max(after, views.read_token(page_token, int)[0])
-        read, by = named_reads.AUDIT_PLACES, {}
+        read, by = named_reads.AUDIT_POSITIONS, {}
         for filter_, value in (("task", task_id), ("actor", actor), ("action", action)):
             if value is not None:
                 read, by = _POSITIONS_BY[filter_], {filter_: value}

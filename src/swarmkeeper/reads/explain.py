@@ -17,7 +17,7 @@ from swarmkeeper.core.model import Bot, Limits, Principal, Queue, Tenant
 from swarmkeeper.core.named_reads import BotRow, LastAttemptRow, OpenCountRow, OpenItemRow, TaskRow
 from swarmkeeper.core.ports import Read
 from swarmkeeper.core.rules import explain
-from swarmkeeper.core.rules.explain import NAMES_LISTED_MAX, Fleet, Item, Reason, Seen, Standing, Why
+from swarmkeeper.core.rules.explain import NAMES_LISTED_MAX, BotFacts, Fleet, Item, Reason, TaskFacts, Why
 from swarmkeeper.core.rules.stuck import Stuck
 from swarmkeeper.core.states import TASK_CLOSED, BotType, Kind, Status, TaskStatus
 from swarmkeeper.reads import causes, views
@@ -86,7 +86,7 @@ class _Moment:
     async def explain(self, principal: Principal, task_id: str) -> View:
         await self._queries.version(principal, task_id)
         (row,) = await self._fetch(named_reads.TASK_ROW, tenant=principal.tenant, task=task_id)
-        task = await self._standing(row)
+        task = await self._task_facts(row)
         counts: dict[Reason, int] = {}
         found: list[tuple[Item, Why]] = []
         if task.status not in TASK_CLOSED:
@@ -137,9 +137,9 @@ class _Moment:
             if usage.most is not None and usage.used >= NEAR * usage.most
         ]
 
-    async def _standing(self, row: TaskRow) -> Standing:
+    async def _task_facts(self, row: TaskRow) -> TaskFacts:
         asked = await self._fetch(named_reads.OPEN_APPROVALS, task=row.id, state="open", limit=APPROVALS_MAX)
-        return Standing(
+        return TaskFacts(
             task=row.id,
             tenant=row.tenant,
             status=TaskStatus(row.status),
@@ -150,7 +150,7 @@ class _Moment:
             overloaded=self._now.overloaded(),
         )
 
-    async def _bots(self, tenant: str) -> list[Seen]:
+    async def _bots(self, tenant: str) -> list[BotFacts]:
         parked = set(self._now.parked())
         now = self._now.time()
         found = []
@@ -162,10 +162,10 @@ class _Moment:
                 continue  # the bot is gone, so it is not expected to take work
             asked_at = now if self._now.asked is None or bot.id in parked else self._now.asked(bot.id)
             asks = now - asked_at <= self._limits.away
-            found.append(Seen(bot, here, self._now.held(bot.id), asks, asked_at, stuck=self._now.stuck(bot.id)))
+            found.append(BotFacts(bot, here, self._now.held(bot.id), asks, asked_at, stuck=self._now.stuck(bot.id)))
         return found
 
-    async def _items(self, task: Standing, ahead: Mapping[str, int]) -> list[Item]:
+    async def _items(self, task: TaskFacts, ahead: Mapping[str, int]) -> list[Item]:
         """Return the first ITEMS_MAX open items with the details of each."""
         statuses = _json([str(status) for status in OPEN])
         rows = await self._fetch(named_reads.OPEN_ITEMS, task=task.task, statuses=statuses, limit=ITEMS_MAX)
@@ -266,7 +266,7 @@ def _shown(item: Item, why: Why) -> View:
     }
 
 
-def _task_itself(task: Standing, why: Why) -> View:
+def _task_itself(task: TaskFacts, why: Why) -> View:
     return {
         "work_id": None,
         "kind": "task",

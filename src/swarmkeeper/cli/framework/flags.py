@@ -23,10 +23,10 @@ def flag(*names: str, help: str, **more: Any) -> Any:  # noqa: A002 - typer's wo
 
 def setting(name: str, **more: Any) -> Any:
     """Return a typer option for a setting; settings.py has its default and meaning."""
-    knob = BY_NAME[name]
-    default = "" if knob.default in ("", (), False) else f" [default: {knob.default}]"
+    setting = BY_NAME[name]
+    default = "" if setting.default in ("", (), False) else f" [default: {setting.default}]"
     option = f"--{name.replace('_', '-')}"
-    return typer.Option(option, show_default=False, help=f"{knob.meaning}.{default}", **more)
+    return typer.Option(option, show_default=False, help=f"{setting.meaning}.{default}", **more)
 
 
 def _seconds(value: float | None) -> float | None:

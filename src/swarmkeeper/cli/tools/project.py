@@ -16,7 +16,7 @@ from swarmkeeper.cli.framework.flags import AsJson, flag
 from swarmkeeper.cli.framework.terminal import Exit, Failure
 from swarmkeeper.devfolder import FILE
 from swarmkeeper.files import write
-from swarmkeeper.settings import BY_NAME, KNOBS, BadSetting
+from swarmkeeper.settings import BY_NAME, SETTINGS, BadSetting
 
 if TYPE_CHECKING:
     from swarmkeeper.sdk.client import Client
@@ -73,10 +73,10 @@ def init(
 
 def _sample_settings() -> str:
     lines = ["# Settings of swarmkeeper. Flags and SWARMKEEPER_<NAME> override them.", ""]
-    for knob in KNOBS:
-        if not knob.secret:
-            value = list(knob.default) if isinstance(knob.default, tuple) else knob.default
-            lines += [f"# {knob.meaning}.", f"# {knob.name} = {json.dumps(value)}", ""]
+    for setting in SETTINGS:
+        if not setting.secret:
+            value = list(setting.default) if isinstance(setting.default, tuple) else setting.default
+            lines += [f"# {setting.meaning}.", f"# {setting.name} = {json.dumps(value)}", ""]
     return "\n".join(lines)
 
 
@@ -93,7 +93,7 @@ def explain(
             given = found.explain(name)
         except BadSetting as error:
             raise Failure("no_setting", str(error), exit_code=Exit.USAGE, fix="swarmkeeper config explain") from None
-        knob = BY_NAME[name]
+        setting = BY_NAME[name]
         if as_json:
             listed = [
                 {"source": one.source, "place": one.place, "value": _shown_value(name, one.value)} for one in given
@@ -104,12 +104,12 @@ def explain(
                 "source": given[0].source,
                 "given": listed,
             }
-            terminal.say_json(row | {"meaning": knob.meaning, "unit": knob.unit, "variable": knob.variable})
+            terminal.say_json(row | {"meaning": setting.meaning, "unit": setting.unit, "variable": setting.variable})
             continue
-        unit = f" {knob.unit}" if knob.unit else ""
+        unit = f" {setting.unit}" if setting.unit else ""
         terminal.say(f"{name} = {_shown_value(name, given[0].value)}{unit}   ({given[0].place})")
         if key is not None:
-            terminal.say(f"  {knob.meaning}. Environment variable: {knob.variable}")
+            terminal.say(f"  {setting.meaning}. Environment variable: {setting.variable}")
             for one in given[1:]:
                 terminal.say(f"  overridden: {_shown_value(name, one.value)} ({one.place})")
 

@@ -23,7 +23,7 @@ DECISIONS: Mapping[type[Command[Any]], Callable[[WorkingSet, Any], Any]] = {
     commands.Resume: clients.resume,
     commands.Retry: clients.retry,
     commands.Archive: clients.archive,
-    commands.Tell: messages.tell,
+    commands.SendMessage: messages.send_message,
     commands.Report: work.report,
     commands.Heartbeat: work.beat,
     commands.Release: work.release,

@@ -80,7 +80,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class OpenApproval:
     """An open approval."""
 
     id: str
@@ -92,7 +92,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class TaskFacts:
     """The facts about a task that apply to all its items."""
 
     task: str
@@ -101,12 +101,12 @@ class Standing:
     since: int
     hold_reasons: tuple[str, ...] = ()
     loading: bool = False
-    approvals: tuple[Asked, ...] = ()
+    approvals: tuple[OpenApproval, ...] = ()
     overloaded: bool = False  # the server grants no leases now
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class BotFacts:
     """A registered bot, and whether it can be reached."""
 
     bot: Bot
@@ -132,9 +132,9 @@ WHO: Mapping[Kind, str] = {KIND_OF[bot_type]: bot_type.lower() for bot_type in B
 class Fleet:
     """The tenant's bots, indexed by kind and skill. Equal items share one cached answer."""
 
-    bots: Sequence[Seen]
-    _of_kind: dict[Kind, list[Seen]] = field(default_factory=dict)
-    _having: dict[tuple[Kind, str], list[Seen]] = field(default_factory=dict)
+    bots: Sequence[BotFacts]
+    _of_kind: dict[Kind, list[BotFacts]] = field(default_factory=dict)
+    _having: dict[tuple[Kind, str], list[BotFacts]] = field(default_factory=dict)
     _known: dict[tuple[int, tuple[str, ...], int], Why] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -151,10 +151,10 @@ class Fleet:
             self._known[alike] = _taker(item, self, tenant)
         return self._known[alike]
 
-    def of(self, kind: Kind) -> Sequence[Seen]:
+    def of(self, kind: Kind) -> Sequence[BotFacts]:
         return self._of_kind.get(kind, ())
 
-    def may_serve(self, queue: Queue) -> Sequence[Seen]:
+    def may_serve(self, queue: Queue) -> Sequence[BotFacts]:
         """Return the bots with the rarest required skill; they include all that serve the queue."""
         having = [self._having.get((queue.kind, skill), []) for skill in queue.skills]
         return min(having, key=len) if having else self.of(queue.kind)
@@ -163,7 +163,7 @@ class Fleet:
         return (kind, skill) in self._having
 
 
-def why(item: Item, task: Standing, fleet: Fleet) -> Why:
+def why(item: Item, task: TaskFacts, fleet: Fleet) -> Why:
     """Return the one reason why this item is not final yet."""
     match item.status:
         case Status.LEASED:
@@ -181,7 +181,7 @@ def why(item: Item, task: Standing, fleet: Fleet) -> Why:
             return _startable(item, task, fleet)
 
 
-def _waiting(item: Item, task: Standing) -> Why:
+def _waiting(item: Item, task: TaskFacts) -> Why:
     if item.wake is not None:
         after = f" after an attempt that ended as {item.ending}" if item.ending else ""
         if after and item.ended_by:
@@ -200,7 +200,7 @@ def _waiting(item: Item, task: Standing) -> Why:
     return Why(Reason.QUESTION, "its bot asked a person", "swarmkeeper approval list")
 
 
-def _startable(item: Item, task: Standing, fleet: Fleet) -> Why:
+def _startable(item: Item, task: TaskFacts, fleet: Fleet) -> Why:
     """Return the reason for an item that no dependency holds back."""
     if (held := hold(task)) is not None:
         return held
@@ -214,7 +214,7 @@ def _startable(item: Item, task: Standing, fleet: Fleet) -> Why:
     return Why(found.reason, found.detail, found.fix, until=item.start_due)
 
 
-def hold(task: Standing) -> Why | None:
+def hold(task: TaskFacts) -> Why | None:
     """Return why the task is held, if a person paused it or must decide; else None."""
     if "paused" in task.hold_reasons:
         return Why(Reason.PAUSED, "its task is paused", f"swarmkeeper task resume {task.task}")
@@ -270,7 +270,7 @@ def _taker(item: Item, fleet: Fleet, tenant: str) -> Why:
     return _not_taken(living, _run(queue.skills, name=_second(living[0].bot.name, bots)))
 
 
-def _not_taken(living: Sequence[Seen], another: str) -> Why:
+def _not_taken(living: Sequence[BotFacts], another: str) -> Why:
     """Return the reason if bots could take the item but do not: they are at capacity, or do not ask for work."""
     full = [seen for seen in living if not seen.room]
     idle = sorted((seen for seen in living if seen.room), key=lambda seen: (seen.asked_at, seen.bot.id))
@@ -285,7 +285,7 @@ def _not_taken(living: Sequence[Seen], another: str) -> Why:
     return Why(Reason.BOT_NOT_ASKING, f"{not_asking}: restart it, or run another", another)
 
 
-def _stuck(full: Sequence[Seen]) -> str:
+def _stuck(full: Sequence[BotFacts]) -> str:
     """Return a clause on stuck code that takes up a bot's capacity, and its position, or an empty string."""
     for seen in full:
         for stuck in seen.stuck:
@@ -294,7 +294,7 @@ def _stuck(full: Sequence[Seen]) -> str:
     return ""
 
 
-def _nobody(item: Item, fleet: Fleet, capable: Sequence[Seen]) -> str:
+def _nobody(item: Item, fleet: Fleet, capable: Sequence[BotFacts]) -> str:
     """Return the text for an item that no reachable bot can do, with the missing skills."""
     who = WHO[item.kind]
     if capable:
@@ -322,7 +322,7 @@ def _run(skills: Iterable[str], *, name: str | None = None) -> str:
     return shlex.join(words)
 
 
-def _second(name: str, bots: Sequence[Seen]) -> str:
+def _second(name: str, bots: Sequence[BotFacts]) -> str:
     """Return an unused name derived from this one."""
     taken = {seen.bot.name for seen in bots}
     number = 2
@@ -339,7 +339,7 @@ def _key_for_another(excluded: Sequence[str], tenant: str) -> str:
     return shlex.join([*words, *(["--tenant", tenant] if tenant != DEFAULT_TENANT else [])])
 
 
-def _names(bots: Iterable[Seen]) -> list[str]:
+def _names(bots: Iterable[BotFacts]) -> list[str]:
     """Return each name once: several processes may share it."""
     return list(dict.fromkeys(seen.bot.name for seen in bots))
 
@@ -368,7 +368,7 @@ def order(found: Why) -> int:
     return RANK[found.reason]
 
 
-def summary(task: Standing, counts: Mapping[Reason, int], first: tuple[str, Why] | None, *, failure: str = "") -> str:
+def summary(task: TaskFacts, counts: Mapping[Reason, int], first: tuple[str, Why] | None, *, failure: str = "") -> str:
     """Return one sentence on why the task waits or has ended.
 
     Args:

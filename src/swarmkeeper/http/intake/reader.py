@@ -75,7 +75,7 @@ class Readers:
             reader.close()
 
 
-class Here:
+class InProcessReader:
     """Reads in the same process: for simulations."""
 
     async def read(self, sent: Sent, safe: Safe, admit: Admit) -> Understood:
@@ -85,7 +85,7 @@ class Here:
         pass
 
 
-class Helper:
+class HelperReader:
     """Reads in a helper process, one body at a time. If the process ends, the next body starts a new one."""
 
     def __init__(self, log: Log, *, command: tuple[str, ...] | None = None) -> None:

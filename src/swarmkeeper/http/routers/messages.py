@@ -49,7 +49,7 @@ async def send_message(
     messages about tasks that it holds a lease of.
     """
     answer = await services.engine.do(
-        commands.Tell(
+        commands.SendMessage(
             by=by,
             task=task_id,
             to_bot=body.to_bot,

@@ -124,7 +124,7 @@ class TaskClient(Party[PeopleEdge]):
             patch = commands.Update(by=self.by, task=task, priority=priority, labels={"patched": "yes"})
             self._at(choice.waiting(120, "when", "patch", title), title, patch)
         if choice.hit(people.tell, "tell", title):
-            message = commands.Tell(by=self.by, task=task, to_bot=None, payload=canonical({"note": title}))
+            message = commands.SendMessage(by=self.by, task=task, to_bot=None, payload=canonical({"note": title}))
             self._at(choice.waiting(120, "when", "tell", title), title, message)
 
     def _at(self, seconds: float, title: str, command: Command[Any], *, stubborn: bool = False) -> None:
@@ -143,7 +143,8 @@ class TaskClient(Party[PeopleEdge]):
                 return
 
     async def _do(self, title: str, command: Command[Any]) -> None:
-        verb = type(command).__name__.lower()
+        # Seeds find their choices by this name, so it stays as it is.
+        verb = "tell" if isinstance(command, commands.SendMessage) else type(command).__name__.lower()
         try:
             await self.ask(f"{verb}.{title}", lambda edge, call: edge.do(call, command))
             reached(f"a client's {verb} was carried out")

@@ -167,7 +167,7 @@ SELECT attempt.work
  WHERE bot.tenant = :tenant AND (bot.name = :bot OR bot.key_id = :key)
  LIMIT 1;
 
--- name: standing_of_reports
+-- name: report_states
 -- For each result that a bot (:bot) would report, given as [index, task, lease id]: the task's status, whether the lease
 -- is live or has ended, and how many late results the work item has.
 SELECT asked.value ->> 0 AS place, asked.value ->> 1 AS named_task, asked.value ->> 2 AS lease_id,
@@ -439,11 +439,11 @@ SELECT seq, {event.*} FROM event WHERE tenant = :tenant AND seq > :after ORDER B
 -- Events of one task after a cursor. Within a task, cursors have the order of the sequence, which has an index.
 SELECT seq, {event.*} FROM event WHERE task = :task AND seq > :after ORDER BY sequence LIMIT :limit;
 
--- name: audit_places
+-- name: audit_positions
 -- Indexes of a tenant's audit records after one, with the columns for further filters.
 SELECT place, actor, action FROM audit_leaf WHERE tenant = :tenant AND place > :after ORDER BY place LIMIT :limit;
 
--- name: audit_places_of_task
+-- name: audit_positions_of_task
 -- The same for one task.
 SELECT place, actor, action
   FROM audit_leaf
@@ -451,7 +451,7 @@ SELECT place, actor, action
  ORDER BY place
  LIMIT :limit;
 
--- name: audit_places_of_actor
+-- name: audit_positions_of_actor
 -- The same for one actor.
 SELECT place, actor, action
   FROM audit_leaf
@@ -459,7 +459,7 @@ SELECT place, actor, action
  ORDER BY place
  LIMIT :limit;
 
--- name: audit_places_of_action
+-- name: audit_positions_of_action
 -- The same for one action.
 SELECT place, actor, action
   FROM audit_leaf

@@ -142,8 +142,8 @@ def check(working: WorkingSet, command: CheckBot) -> None:
     bot: Bot | None = working.get(lookups.BOT, command.bot)
     if bot is None:
         return
-    if command.heard > bot.last_seen:
-        working.edit_bot(bot).last_seen = command.heard
+    if command.last_seen > bot.last_seen:
+        working.edit_bot(bot).last_seen = command.last_seen
     gone_after = working.limits.forget_bots
     if not gone_after or working.now - bot.last_seen < gone_after or bot.status != "active":
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from swarmkeeper.core import events, lookups
-from swarmkeeper.core.commands import Tell
+from swarmkeeper.core.commands import SendMessage
 from swarmkeeper.core.decide.effects.owners import own_bot
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import Forbidden, Invalid, LeaseLost, LeaseRequired, NotFound, TaskClosed
@@ -13,14 +13,14 @@ from swarmkeeper.core.states import TASK_CLOSED
 _HELD = "task.message_held"
 
 
-def tell(working: WorkingSet, command: Tell) -> str:
+def send_message(working: WorkingSet, command: SendMessage) -> str:
     """Leave a message on a task, for one bot or for all that work on it; return its id.
 
     Raises:
         Invalid: no such bot is registered, or the task has reached its limit of messages.
         TaskClosed: no bot will work on the task any more.
     """
-    bot = _speaker(working, command)
+    bot = _sender(working, command)
     task = working.task(command.task, command.by.tenant)
     if task.status in TASK_CLOSED:
         raise TaskClosed("the task is closed: no bot works on it")
@@ -45,7 +45,7 @@ def tell(working: WorkingSet, command: Tell) -> str:
     return message_id
 
 
-def _speaker(working: WorkingSet, command: Tell) -> Bot | None:
+def _sender(working: WorkingSet, command: SendMessage) -> Bot | None:
     """Return the sending bot, which must hold a lease of the task; None for a client.
 
     Raises:

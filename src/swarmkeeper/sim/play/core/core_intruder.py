@@ -69,7 +69,7 @@ _TRIES: Mapping[str, Try] = {
     "retry": _does(lambda its, ids: commands.Retry(by=its.by, task=ids["task"])),
     "archive": _does(lambda its, ids: commands.Archive(by=its.by, task=ids["task"])),
     "update": _does(lambda its, ids: commands.Update(by=its.by, task=ids["task"], priority=0)),
-    "tell": _does(lambda its, ids: commands.Tell(by=its.by, task=ids["task"], to_bot=None, payload=b"1")),
+    "tell": _does(lambda its, ids: commands.SendMessage(by=its.by, task=ids["task"], to_bot=None, payload=b"1")),
     "drain": _does(lambda its, ids: commands.Drain(by=its._as("operator"), bot=ids["bot"])),
     "decide": _does(lambda its, ids: commands.Decide(by=its._as("approver"), approval=ids["approval"], verb="reject")),
     "beat": _does(lambda its, ids: commands.Heartbeat(by=its._bot.by, bot=ids["bot"])),

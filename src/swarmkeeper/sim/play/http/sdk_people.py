@@ -145,7 +145,7 @@ class SdkEdge:
                 await client.archive(command.task)
             case commands.Update():
                 await client.patch(command.task, priority=command.priority, labels=command.labels)
-            case commands.Tell():
+            case commands.SendMessage():
                 await client.tell(command.task, msgspec.json.decode(command.payload))
             case commands.Drain():
                 await client.drain_bot(command.bot)
