@@ -13,11 +13,22 @@ import pytest
 from hypothesis.stateful import precondition, rule
 
 from swarmkeeper.core.model import Bot, Limits, Queue
-from swarmkeeper.core.rules.explain import BotFacts, Fleet, Item, OpenApproval, Reason, TaskFacts, Why, why
+from swarmkeeper.core.rules.explain import (
+    BotFacts,
+    Fleet,
+    Item,
+    OpenApproval,
+    Reason,
+    ShowApproval,
+    TaskFacts,
+    Why,
+    why,
+)
 from swarmkeeper.core.rules.stuck import Stuck
 from swarmkeeper.core.states import TASK_CLOSED, BotType, Kind, Status, TaskStatus
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
+from swarmkeeper.reads import wording
 from swarmkeeper.reads.explain import OPEN, Explainer, Now
 from swarmkeeper.reads.queries import Queries
 from swarmkeeper.sim.harness import CLIENT, Harness
@@ -39,6 +50,10 @@ def bot(name: str, *skills: str, here: bool = True, held: int = 0, asks: bool = 
 
 def said(item: Item, *bots: BotFacts, task: TaskFacts = TASK) -> Why:
     return why(item, task, Fleet(bots))
+
+
+def command(found: Why) -> str | None:
+    return None if found.fix is None else wording.command(found.fix)
 
 
 ABLE = ("count", "read")
@@ -80,7 +95,7 @@ def test_a_ready_subtask_names_the_missing_bot(bots: list[BotFacts], reason: str
 
     assert found.reason == reason
     assert says in found.detail
-    assert found.fix is None if fix is None else fix in (found.fix or "")
+    assert command(found) is None if fix is None else fix in (command(found) or "")
     assert found.until == 9
 
 
@@ -88,7 +103,7 @@ def test_assigned_work_waits_for_its_bot() -> None:
     assigned = replace(READY, queue=replace(QUEUE, assign_to="counter"))
 
     missing = said(assigned, bot("other", *ABLE))
-    assert (missing.reason, missing.fix) == (
+    assert (missing.reason, command(missing)) == (
         "assigned_bot_away",
         "swarmkeeper bot run FILE --name counter --skill count --skill read",
     )
@@ -115,7 +130,7 @@ def test_a_review_needs_an_owner_without_results_or_other_reviews_of_the_task() 
     assert said(replace(review, ahead=1), judge("j", "other"), judge("k", "other")).reason == "no_independent_evaluator"
     assert said(replace(review, ahead=1), judge("j", "other"), judge("k", "third")).reason == "queued"
     fix = said(replace(review, excluded=("someone-else",)), judge("j", "someone-else"), task=replace(TASK, tenant="b"))
-    assert fix.fix == "swarmkeeper key create --role bot:evaluator --owner someone-else-else --tenant b"
+    assert command(fix) == "swarmkeeper key create --role bot:evaluator --owner someone-else-else --tenant b"
 
 
 def test_a_hold_comes_before_what_is_missing_and_pausing_before_approvals() -> None:
@@ -125,11 +140,11 @@ def test_a_hold_comes_before_what_is_missing_and_pausing_before_approvals() -> N
     assert said(READY, task=held) == Why(
         Reason.APPROVAL,
         "a person has to decide (approval of kind plan): Carry out this plan?",
-        "swarmkeeper approval show apr_1",
+        ShowApproval("apr_1"),
         until=77,
     )
     paused = said(READY, task=replace(held, hold_reasons=("apr_1", "paused")))
-    assert (paused.reason, paused.fix) == ("paused", "swarmkeeper task resume tsk_1")
+    assert (paused.reason, command(paused)) == ("paused", "swarmkeeper task resume tsk_1")
 
 
 def test_waiting_work_names_its_time_person_or_dependency() -> None:
@@ -139,7 +154,7 @@ def test_waiting_work_names_its_time_person_or_dependency() -> None:
 
     asked = OpenApproval("apr_2", "question", "sub_1", "reader", "Which " + "x" * 300 + "?", 5)
     question = said(replace(READY, status=Status.WAITING), task=replace(TASK, approvals=(asked,)))
-    assert (question.reason, question.fix) == ("question", "swarmkeeper approval show apr_2")
+    assert (question.reason, command(question)) == ("question", "swarmkeeper approval show apr_2")
     assert question.detail.startswith("reader asked a person: Which xxx")
     assert len(question.detail) < 250
 
@@ -162,9 +177,9 @@ def test_work_delayed_by_the_server_says_so() -> None:
 def test_foreign_names_are_quoted_in_suggested_commands() -> None:
     assigned = replace(READY, queue=Queue(1, Kind.EXECUTE, ("a b",), "x; rm -rf /"))
 
-    fix = said(assigned, bot("n", *ABLE)).fix or ""
+    fix = said(assigned, bot("n", *ABLE))
 
-    assert shlex.split(fix)[4:] == ["--name", "x; rm -rf /", "--skill", "a b"]
+    assert shlex.split(command(fix) or "")[4:] == ["--name", "x; rm -rf /", "--skill", "a b"]
 
 
 # ---- laws ----------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from swarmkeeper.core.rules import explain
 from swarmkeeper.core.rules.explain import NAMES_LISTED_MAX, BotFacts, Fleet, Item, Reason, TaskFacts, Why
 from swarmkeeper.core.rules.stuck import Stuck
 from swarmkeeper.core.states import TASK_CLOSED, BotType, Kind, Status, TaskStatus
-from swarmkeeper.reads import causes, views
+from swarmkeeper.reads import causes, views, wording
 from swarmkeeper.reads.queries import Queries
 from swarmkeeper.reads.views import View
 
@@ -119,7 +119,7 @@ class _Moment:
             "task_id": task.task,
             "status": str(task.status),
             "failure": failure,
-            "summary": explain.summary(task, counts, first, failure=_because_of(failure)),
+            "summary": wording.summary(task, counts, first, failure=_because_of(failure)),
             "waiting": shown,
             "waiting_total": sum(counts.values()),
             "reasons": {str(reason): counts[reason] for reason in sorted(counts, key=explain.RANK.__getitem__)},
@@ -280,4 +280,5 @@ def _task_itself(task: TaskFacts, why: Why) -> View:
 
 
 def _because(why: Why) -> View:
-    return {"reason": str(why.reason), "detail": why.detail, "fix": why.fix, "until": views.time(why.until)}
+    fix = None if why.fix is None else wording.command(why.fix)
+    return {"reason": str(why.reason), "detail": why.detail, "fix": fix, "until": views.time(why.until)}

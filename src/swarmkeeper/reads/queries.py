@@ -18,9 +18,10 @@ from swarmkeeper.core.errors import CursorTooOld, Forbidden, Invalid, NotFound, 
 from swarmkeeper.core.model import Limits, Principal
 from swarmkeeper.core.named_reads import BotRow, KeyRow, SubtaskRow, TaskRow
 from swarmkeeper.core.ports import Read, Reader, ReadsOnly, Rules
+from swarmkeeper.core.rules.explain import RetryTask
 from swarmkeeper.core.rules.stuck import Stuck
 from swarmkeeper.core.states import TASK_CLOSED, AttemptOutcome, Condition, FailureCode, Kind, Status, TaskStatus
-from swarmkeeper.reads import causes, views
+from swarmkeeper.reads import causes, views, wording
 from swarmkeeper.reads.payload_cache import PayloadCache
 from swarmkeeper.reads.views import Inline, View
 
@@ -234,7 +235,7 @@ class Queries:
         if work is not None:
             items = await self._fetch(named_reads.SUBTASK_ROW, task=row.id, kind=Kind.EXECUTE, ref=work)
             behind = causes.cause(items[0], status) if items else None
-        fix = f"swarmkeeper task retry {row.id}" if status is TaskStatus.FAILED else None
+        fix = wording.command(RetryTask(row.id)) if status is TaskStatus.FAILED else None
         return {**failure, "cause": behind, "fix": fix}
 
     async def _cancelled(self, row: TaskRow, shown: View, *, whole: bool) -> int:

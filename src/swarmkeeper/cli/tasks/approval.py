@@ -205,7 +205,10 @@ async def watch_approvals(client: Client, looks: AsyncIterator[Task], *, go_on: 
 
 
 def _asking(approval: Approval) -> str:
-    where = f"swarmkeeper approval show {approval.id}"
+    from swarmkeeper.core.rules.explain import ShowApproval
+    from swarmkeeper.reads import wording
+
+    where = wording.command(ShowApproval(approval.id))
     return "\n".join(
         [
             f"a person is asked ({approval.kind}): {on_one_line(approval.question)}",

@@ -71,6 +71,9 @@ def problems(cause: Cause) -> list[str]:
 
 def after(one: SubTaskState) -> str:
     """Return what happens next with an item whose last attempt gave no result."""
+    from swarmkeeper.core.rules.explain import RetryTask
+    from swarmkeeper.reads import wording
+
     match str(one.status):
         case "WAITING" if one.cause is not None and one.cause.retry_at is not None:
             return f"it is retried at {one.cause.retry_at:%H:%M:%SZ}"
@@ -83,7 +86,7 @@ def after(one: SubTaskState) -> str:
         case "BLOCKED":
             return "it is retried when its dependencies are done"
         case _:
-            again = f"swarmkeeper task retry {one.parent_task_id}"
+            again = wording.command(RetryTask(one.parent_task_id))
             return f"that is final; if its task has failed, reopen it with: {again}"
 
 

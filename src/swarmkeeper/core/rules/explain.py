@@ -1,11 +1,11 @@
-"""Explain why a work item waits: exactly one reason for each item that is not final, with a fix.
+"""Explain why a work item waits: exactly one reason for each item that is not final, and what a person can do.
 
 reads/explain.py loads the facts. match.py and the dispatcher decide which bot gets which item; this follows them.
+reads/wording.py turns a fix into a command line.
 """
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,11 +14,10 @@ from enum import StrEnum
 from swarmkeeper.core.model import Bot, Queue
 from swarmkeeper.core.rules import match
 from swarmkeeper.core.rules.stuck import Stuck
-from swarmkeeper.core.states import KIND_OF, TASK_CLOSED, BotType, Kind, Status, TaskStatus
+from swarmkeeper.core.states import KIND_OF, BotType, Kind, Status, TaskStatus
 
 NAMES_LISTED_MAX = 3  # names listed in a sentence; the rest is counted
 QUESTION_LENGTH_MAX = 200  # characters; `approval show` has the whole text
-DEFAULT_TENANT = "default"
 
 
 class Reason(StrEnum):
@@ -45,10 +44,50 @@ RANK: Mapping[Reason, int] = {reason: number for number, reason in enumerate(Rea
 
 
 @dataclass(frozen=True, slots=True)
+class RunBot:
+    skills: tuple[str, ...]
+    name: str | None = None  # None: any
+
+
+@dataclass(frozen=True, slots=True)
+class EnableBot:
+    bot: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeTask:
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetryTask:
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShowApproval:
+    approval: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListApprovals:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class CreateEvaluatorKey:
+    owner: str
+    tenant: str
+
+
+Fix = RunBot | EnableBot | ResumeTask | RetryTask | ShowApproval | ListApprovals | CreateEvaluatorKey
+
+
+@dataclass(frozen=True, slots=True)
 class Why:
     reason: Reason
     detail: str  # a clause that can follow "it waits: "
-    fix: str | None = None  # a command line; None: only waiting helps
+    fix: Fix | None = None  # None: only waiting helps
     until: int | None = None  # when it ends by itself, at the latest
     bot: str | None = None  # the name of the bot that holds the lease
 
@@ -194,10 +233,10 @@ def _waiting(item: Item, task: TaskFacts) -> Why:
         return Why(
             Reason.QUESTION,
             f"{asked[0].asked_by or 'its bot'} asked a person: {_short(asked[0].question)}",
-            _show(asked[0].id),
+            ShowApproval(asked[0].id),
             until=asked[0].expires_at,
         )
-    return Why(Reason.QUESTION, "its bot asked a person", "swarmkeeper approval list")
+    return Why(Reason.QUESTION, "its bot asked a person", ListApprovals())
 
 
 def _startable(item: Item, task: TaskFacts, fleet: Fleet) -> Why:
@@ -217,22 +256,18 @@ def _startable(item: Item, task: TaskFacts, fleet: Fleet) -> Why:
 def hold(task: TaskFacts) -> Why | None:
     """Return why the task is held, if a person paused it or must decide; else None."""
     if "paused" in task.hold_reasons:
-        return Why(Reason.PAUSED, "its task is paused", f"swarmkeeper task resume {task.task}")
+        return Why(Reason.PAUSED, "its task is paused", ResumeTask(task.task))
     for approval in task.approvals:
         if approval.id in task.hold_reasons:
             return Why(
                 Reason.APPROVAL,
                 f"a person has to decide (approval of kind {approval.kind}): {_short(approval.question)}",
-                _show(approval.id),
+                ShowApproval(approval.id),
                 until=approval.expires_at,
             )
     if task.hold_reasons:
-        return Why(Reason.APPROVAL, "a person has to decide", "swarmkeeper approval list")
+        return Why(Reason.APPROVAL, "a person has to decide", ListApprovals())
     return None
-
-
-def _show(approval: str) -> str:
-    return f"swarmkeeper approval show {approval}"
 
 
 # ---- who could take it ---------------------------------------------------------------------------------------------
@@ -240,7 +275,7 @@ def _show(approval: str) -> str:
 
 def _taker(item: Item, fleet: Fleet, tenant: str) -> Why:
     queue, who, bots = item.queue, WHO[item.kind], fleet.of(item.kind)
-    start = _run(queue.skills, name=queue.assign_to)
+    start = RunBot(queue.skills, queue.assign_to)
     if not bots:
         return Why(Reason.NO_BOT_REGISTERED, f"no {who} is registered{_able(queue.skills, ' with skill {}')}", start)
     if queue.assign_to is not None:
@@ -254,7 +289,7 @@ def _taker(item: Item, fleet: Fleet, tenant: str) -> Why:
         return Why(
             Reason.NO_INDEPENDENT_EVALUATOR,
             f"every {who} that could review it belongs to an owner who made a part of it or already reviews it",
-            _key_for_another(item.excluded, tenant),
+            CreateEvaluatorKey(_another_owner(item.excluded), tenant),
         )
     here = [seen for seen in independent if seen.here]
     living = [seen for seen in here if seen.living]
@@ -263,14 +298,14 @@ def _taker(item: Item, fleet: Fleet, tenant: str) -> Why:
     if not living:
         names = _few(_names(here), what="bot")
         detail = f"{names} could take it, but takes no new work ({here[0].bot.status})"
-        return Why(Reason.DRAINING, detail, f"swarmkeeper bot enable {here[0].bot.id}")
+        return Why(Reason.DRAINING, detail, EnableBot(here[0].bot.id))
     free = _names(seen for seen in living if seen.room and seen.asks)
     if free:
         return Why(Reason.QUEUED, f"{_few(free, what='bot')} can take it when it next asks for work")
-    return _not_taken(living, _run(queue.skills, name=_second(living[0].bot.name, bots)))
+    return _not_taken(living, RunBot(queue.skills, _second(living[0].bot.name, bots)))
 
 
-def _not_taken(living: Sequence[BotFacts], another: str) -> Why:
+def _not_taken(living: Sequence[BotFacts], another: RunBot) -> Why:
     """Return the reason if bots could take the item but do not: they are at capacity, or do not ask for work."""
     full = [seen for seen in living if not seen.room]
     idle = sorted((seen for seen in living if seen.room), key=lambda seen: (seen.asked_at, seen.bot.id))
@@ -312,16 +347,6 @@ def _able(skills: Sequence[str], words: str) -> str:
     return words.format(_few(skills, what="skill", separator=" and ")) if skills else ""
 
 
-def _run(skills: Iterable[str], *, name: str | None = None) -> str:
-    """Return the command that runs a bot with these skills. FILE is a placeholder for the bot's file."""
-    words = ["swarmkeeper", "bot", "run", "FILE"]
-    if name is not None:
-        words += ["--name", name]
-    for skill in skills:
-        words += ["--skill", skill]
-    return shlex.join(words)
-
-
 def _second(name: str, bots: Sequence[BotFacts]) -> str:
     """Return an unused name derived from this one."""
     taken = {seen.bot.name for seen in bots}
@@ -331,12 +356,12 @@ def _second(name: str, bots: Sequence[BotFacts]) -> str:
     return f"{name}-{number}"
 
 
-def _key_for_another(excluded: Sequence[str], tenant: str) -> str:
+def _another_owner(excluded: Sequence[str]) -> str:
+    """Return an example of an owner who is not excluded."""
     owner = "someone-else"
     while owner in excluded:
         owner += "-else"
-    words = ["swarmkeeper", "key", "create", "--role", "bot:evaluator", "--owner", owner]
-    return shlex.join([*words, *(["--tenant", tenant] if tenant != DEFAULT_TENANT else [])])
+    return owner
 
 
 def _names(bots: Iterable[BotFacts]) -> list[str]:
@@ -366,29 +391,3 @@ def _time(micros: int) -> str:
 def order(found: Why) -> int:
     """Return a sort key: reasons that need a person come first."""
     return RANK[found.reason]
-
-
-def summary(task: TaskFacts, counts: Mapping[Reason, int], first: tuple[str, Why] | None, *, failure: str = "") -> str:
-    """Return one sentence on why the task waits or has ended.
-
-    Args:
-        counts: number of the task's items, by reason.
-        first: the key of the item to name, and why it waits.
-        failure: why a FAILED task failed.
-    """
-    if task.status in TASK_CLOSED:
-        if task.status is TaskStatus.FAILED:
-            return f"The task has ended: {failure or 'failed'}; `swarmkeeper task retry {task.task}` reopens it."
-        return "The task has ended; nothing waits."
-    if first is None:
-        if task.loading:
-            return "The rows of its plan are still being written; this finishes by itself."
-        return "Nothing waits; the task is about to continue by itself."
-    key, found = first
-    rest = dict(counts)
-    rest[found.reason] = rest.get(found.reason, 1) - 1
-    more = [f"{rest[reason]} {reason}" for reason in sorted(rest, key=RANK.__getitem__) if rest[reason] > 0]
-    about = f"{key} waits" if key else "The task waits"
-    loading = " (the rows of its plan are still being written)" if task.loading and found.reason != "queued" else ""
-    text = f"{about} [{found.reason}]: {found.detail}{loading}" + (f"; also waiting: {', '.join(more)}" if more else "")
-    return text if text.endswith(("?", "!", ".", "…")) else f"{text}."
