@@ -165,7 +165,43 @@ class Orchestrator:
         self._task_waiters = TaskWaiters()
         self._key_watch = KeyWatch(self._identity, engine.scheduler.parked_bots)
         self.quotas = Quotas(self.settings.quotas(), self.clock.monotonic)
-        self._metrics = Metrics(
+        self._metrics = self._make_metrics(engine)
+        await engine.start()
+        self._identity.presence.begin()  # uses the engine's time, which begins with engine.start()
+        # A simulation parses on the loop: it has no helper processes.
+        middle, longest = (InProcessReader() if self._inline else HelperReader(self.log) for _ in range(2))
+        self._readers = Readers(middle, longest, engine.weights)
+        self.roll_call = RollCall(
+            self.store, self._identity.presence, limits.forget_bots, now=engine.now, do_all=engine.do_all
+        )
+        self._payload_cache = payload_cache = PayloadCache(self.store)
+        self._happenings = Happenings(self.log)
+        self._refusals = Refusals(self.log, self.clock.monotonic)
+        here = self._reads(self.store, limits, payload_cache)
+        self._messages = here.messages
+        await self._messages.start()
+        self._http_limits = http_limits(self.settings)
+        self._beside = self.store.beside()
+        there = here
+        if self._beside is not None:
+            there = self._reads(self._beside, limits, PayloadCache(self._beside), here.messages.newest)
+        self._reading_thread = ReadingThread(there, engine.weights, threaded=self._beside is not None)
+        self.app = create_http_app(self._services(engine, here, limits))
+        loop = asyncio.create_task(engine.run(), name="swarmkeeper-engine")
+        loop.add_done_callback(self._engine_ended)
+        self._running = [
+            loop,
+            asyncio.create_task(self._feed.run(), name="swarmkeeper-feed"),
+            asyncio.create_task(self._tick(), name="swarmkeeper-tick"),
+            asyncio.create_task(
+                self._key_watch.run(lambda: self._http_limits.key_check_every), name="swarmkeeper-standing"
+            ),
+        ]
+        await asyncio.sleep(0)  # let the engine start
+        self.log("started", version=__version__, store=self.settings.store)
+
+    def _make_metrics(self, engine: Engine) -> Metrics:
+        return Metrics(
             self.store,
             Sources(
                 stats=lambda: engine.stats,
@@ -183,68 +219,34 @@ class Orchestrator:
             ),
             version=__version__,
         )
-        await engine.start()
-        self._identity.presence.begin()  # uses the engine's time, which begins with engine.start()
-        # A simulation parses on the loop: it has no helper processes.
-        middle, longest = (
-            (InProcessReader(), InProcessReader()) if self._inline else (HelperReader(self.log), HelperReader(self.log))
+
+    def _services(self, engine: Engine, reads: Reads, limits: Limits) -> Services:
+        return Services(
+            engine=engine,
+            queries=reads.queries,
+            leases=reads.leases,
+            task_waiters=self._task_waiters,
+            messages=reads.messages,
+            approval_queries=reads.approval_queries,
+            reading_thread=self._reading_thread,
+            feed=self._feed,
+            admission=Admission(self.store, self.rules, limits),
+            pace=Pace(engine.weights),
+            readers=self._readers,
+            identity=self._identity,
+            quotas=self.quotas,
+            key_watch=self._key_watch,
+            rules=self.rules,
+            clock=self.clock,
+            entropy=self.entropy,
+            log=self.log,
+            version=__version__,
+            refusals=self._refusals,
+            metrics=self._metrics.text,
+            readiness=self.readiness,
+            answered=self._answered,
+            limits=self._http_limits,
         )
-        self._readers = Readers(middle, longest, engine.weights)
-        self.roll_call = RollCall(
-            self.store, self._identity.presence, limits.forget_bots, now=engine.now, do_all=engine.do_all
-        )
-        self._payload_cache = payload_cache = PayloadCache(self.store)
-        self._happenings = Happenings(self.log)
-        self._refusals = Refusals(self.log, self.clock.monotonic)
-        here = self._reads(self.store, limits, payload_cache)
-        self._messages = here.messages
-        await self._messages.start()
-        limits_of_http = http_limits(self.settings)
-        self._beside = self.store.beside()
-        there = here
-        if self._beside is not None:
-            there = self._reads(self._beside, limits, PayloadCache(self._beside), here.messages.newest)
-        self._reading_thread = ReadingThread(there, engine.weights, threaded=self._beside is not None)
-        self.app = create_http_app(
-            Services(
-                engine=engine,
-                queries=here.queries,
-                leases=here.leases,
-                task_waiters=self._task_waiters,
-                messages=here.messages,
-                approval_queries=here.approval_queries,
-                reading_thread=self._reading_thread,
-                feed=self._feed,
-                admission=Admission(self.store, self.rules, limits),
-                pace=Pace(engine.weights),
-                readers=self._readers,
-                identity=self._identity,
-                quotas=self.quotas,
-                key_watch=self._key_watch,
-                rules=self.rules,
-                clock=self.clock,
-                entropy=self.entropy,
-                log=self.log,
-                version=__version__,
-                refusals=self._refusals,
-                metrics=self._metrics.text,
-                readiness=self.readiness,
-                answered=self._answered,
-                limits=limits_of_http,
-            )
-        )
-        loop = asyncio.create_task(engine.run(), name="swarmkeeper-engine")
-        loop.add_done_callback(self._engine_ended)
-        self._running = [
-            loop,
-            asyncio.create_task(self._feed.run(), name="swarmkeeper-feed"),
-            asyncio.create_task(self._tick(), name="swarmkeeper-tick"),
-            asyncio.create_task(
-                self._key_watch.run(lambda: limits_of_http.key_check_every), name="swarmkeeper-standing"
-            ),
-        ]
-        await asyncio.sleep(0)  # let the engine start
-        self.log("started", version=__version__, store=self.settings.store)
 
     def _reads(
         self, store: ReadsOnly, limits: Limits, payload_cache: PayloadCache, newest: dict[str, str] | None = None

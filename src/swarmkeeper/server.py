@@ -76,41 +76,13 @@ async def serving(
         CannotServe: others could reach the server and it has no keys or an open secret, or the address is in use.
         StoreRefused, BadSetting: as for Orchestrator.
     """
-    import uvicorn
-
-    from swarmkeeper.http.intake.guard import GuardedProtocol
-
     listening = asyncio.Event()
-
-    class Server(uvicorn.Server):
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield  # the caller handles signals
-
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            listening.set()
-
     async with Orchestrator(settings, migrate=migrate, log=log) as swarm:
         if not _is_loopback(settings.host):
             _check_open_host(settings, swarm, has_keys=await swarm.has_keys())
         listener = _bind(settings.host, settings.port)
         put_back = take_over(swarm.log) if take_over_logs else None
-        config = uvicorn.Config(
-            swarm.app if around is None else around(swarm.app),
-            interface="asgi3",
-            http=GuardedProtocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            backlog=2048,
-            timeout_keep_alive=75,  # seconds; longer than the SDK keeps idle connections, which avoids a race
-            timeout_graceful_shutdown=math.ceil(settings.stop_seconds),
-        )
-        server = Server(config)
+        server = _http_server(swarm.app if around is None else around(swarm.app), settings, listening)
         answering = asyncio.create_task(server.serve(sockets=[listener]))
         stop = asyncio.Event()
         stopping = asyncio.create_task(_stop_when(stop, swarm, server))
@@ -127,6 +99,39 @@ async def serving(
             await answering
             if put_back is not None:
                 put_back()
+
+
+def _http_server(app: ASGIApp, settings: Settings, listening: asyncio.Event) -> uvicorn.Server:
+    """Return a server that leaves signals to the caller, and sets `listening` once it answers."""
+    import uvicorn
+
+    from swarmkeeper.http.intake.guard import GuardedProtocol
+
+    class Server(uvicorn.Server):
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            listening.set()
+
+    return Server(
+        uvicorn.Config(
+            app,
+            interface="asgi3",
+            http=GuardedProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=2048,
+            timeout_keep_alive=75,  # seconds; longer than the SDK keeps idle connections, which avoids a race
+            timeout_graceful_shutdown=math.ceil(settings.stop_seconds),
+        )
+    )
 
 
 def settle_memory() -> None:

@@ -35,7 +35,7 @@ REWORK = {
 }
 
 
-def test_a_rework_that_opens_nothing_and_adds_something_is_not_done_before_that_is(swarm: Harness) -> None:
+def test_a_rework_that_only_adds_subtasks_is_done_after_them(swarm: Harness) -> None:
     task, review = skipped_behind_a_failure(swarm)
 
     answer = swarm.report(review, verdict=REWORK)
@@ -59,7 +59,7 @@ def test_a_rework_that_leaves_nothing_open_is_done_at_once(swarm: Harness) -> No
     assert [event["kind"] for event in swarm.events(task)][-3:] == ["task.rework", "work.reopened", "task.finished"]
 
 
-def test_the_round_that_a_person_allows_is_not_done_before_what_it_adds(swarm: Harness) -> None:
+def test_a_round_that_a_person_allows_is_done_after_its_new_subtasks(swarm: Harness) -> None:
     task, review = skipped_behind_a_failure(swarm, approval="rounds", max_rounds=1)
     swarm.report(review, verdict={"decision": "rework", "targets": REWORK["targets"]})
     judge = swarm.row("SELECT id FROM bot WHERE name = 'judge'")["id"]
@@ -73,7 +73,7 @@ def test_the_round_that_a_person_allows_is_not_done_before_what_it_adds(swarm: H
     assert "review/3/1" not in swarm.works(task)
 
 
-def test_a_retry_that_opens_nothing_goes_on_to_its_review(swarm: Harness) -> None:
+def test_a_retry_that_reopens_nothing_continues_with_the_review(swarm: Harness) -> None:
     task, review = skipped_behind_a_failure(swarm)
     swarm.report(review, verdict="reject")
 
@@ -110,7 +110,7 @@ def wide(swarm: Harness, n: int) -> tuple[str, Held]:
     return task, swarm.take(swarm.bot("judge", "Evaluator"))
 
 
-def test_a_rework_behind_other_long_work_is_not_done_before_it_has_begun() -> None:
+def test_a_rework_behind_another_job_is_not_done_before_it_begins() -> None:
     swarm = sliced()
     task, review = wide(swarm, 3 * SLICE)
     verdict = {"decision": "rework", "targets": [{"subtask": "s0", "feedback": "again"}]}
@@ -124,7 +124,7 @@ def test_a_rework_behind_other_long_work_is_not_done_before_it_has_begun() -> No
     finish(swarm, task, of=1)
 
 
-def test_a_long_rework_that_adds_a_long_plan_hands_nothing_out_before_the_last_row() -> None:
+def test_a_long_rework_with_a_long_plan_grants_no_lease_before_the_last_row() -> None:
     swarm = sliced()
     task, review = wide(swarm, 2 * SLICE)
     added = [{"key": f"t{number}", "depends_on": ["s0"] if number % 2 else []} for number in range(3 * SLICE)]
@@ -162,7 +162,7 @@ RUNS = [(18261947, 5, 500), (15, 5, 500), (59, 5, 3), (48, 5, 4)]
 
 
 @pytest.mark.parametrize(("seed", "rounds", "slice_rows"), RUNS)
-def test_a_former_failure_of_the_model_run_stays_fixed(seed: int, rounds: int, slice_rows: int) -> None:
+def test_earlier_failures_of_the_model_test_stay_fixed(seed: int, rounds: int, slice_rows: int) -> None:
     side = Side()
     try:
         side.begin(chance=random.Random(seed), rounds=rounds, slice_rows=slice_rows)

@@ -56,7 +56,7 @@ def test_an_item_waits_until_all_its_edges_are_met(swarm: Harness) -> None:
     assert (swarm.work(task, "c").status, swarm.work(task, "c").pending) == (Status.READY, 0)
 
 
-def test_one_broken_edge_skips_an_item_and_so_on_down(swarm: Harness) -> None:
+def test_one_broken_edge_skips_an_item_and_everything_downstream(swarm: Harness) -> None:
     chain = [{"key": f"c{n}", "depends_on": [f"c{n - 1}" if n else "a"]} for n in range(5)]
     rescue = {"key": "rescue", "depends_on": [{"key": "c4", "when": "done"}]}
     task = swarm.submit([{"key": "a", "on_failure": "continue"}, "b", *chain, rescue])

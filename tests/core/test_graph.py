@@ -123,7 +123,7 @@ def test_new_subtasks_may_depend_on_existing_ones_but_not_replace_them() -> None
     assert codes(plan(a=[]), existing=["a"]) == [("/subtasks/0/key", "duplicate")]
 
 
-def test_a_plan_may_have_ten_thousand_subtasks_and_not_one_more() -> None:
+def test_a_plan_may_have_at_most_ten_thousand_subtasks() -> None:
     many: dict[str, list[str]] = {f"k{number}": [] for number in range(graph.SUBTASKS_MAX)}
 
     assert codes(plan(**many)) == []
@@ -131,7 +131,7 @@ def test_a_plan_may_have_ten_thousand_subtasks_and_not_one_more() -> None:
     assert codes(plan(over=[]), existing=many) == [("/subtasks", "too_many")]
 
 
-def test_a_plan_may_have_a_hundred_thousand_edges_and_not_one_more() -> None:
+def test_a_plan_may_have_at_most_a_hundred_thousand_edges() -> None:
     layer = [f"a{number}" for number in range(1_000)]
     full: dict[str, list[str]] = {key: [] for key in layer} | {f"b{number}": layer for number in range(100)}
 
@@ -139,7 +139,7 @@ def test_a_plan_may_have_a_hundred_thousand_edges_and_not_one_more() -> None:
     assert codes(plan(**full, c=["a0"])) == [("/subtasks", "too_many")]
 
 
-def test_a_chain_may_be_a_thousand_subtasks_long_and_not_one_more() -> None:
+def test_a_chain_may_have_at_most_a_thousand_subtasks() -> None:
     chain = {f"k{number}": [f"k{number - 1}"] if number else [] for number in range(graph.DEPTH_MAX)}
 
     assert codes(plan(**chain)) == []

@@ -52,19 +52,19 @@ def test_ids_have_the_shape_that_the_api_promises(at: int, seed: bytes) -> None:
 
 
 @given(seeds, st.text(max_size=10))
-def test_a_fraction_is_from_nought_up_to_one(seed: bytes, purpose: str) -> None:
+def test_a_fraction_is_at_least_zero_and_less_than_one(seed: bytes, purpose: str) -> None:
     assert 0 <= ids.fraction(seed, purpose) < 1
 
 
 @given(st.integers(1, 1_000), seeds)
-def test_back_off_is_jittered_in_full_and_at_most_five_minutes(failures: int, seed: bytes) -> None:
+def test_backoff_has_full_jitter_and_is_at_most_five_minutes(failures: int, seed: bytes) -> None:
     wait = retry.backoff(failures, seed, "backoff")
 
     assert 0 <= wait < min(300, 2 ** min(failures - 1, 20)) * 1_000_000
     assert wait == retry.backoff(failures, seed, "backoff")
 
 
-def test_back_off_grows_with_the_number_of_failures() -> None:
+def test_backoff_grows_with_the_number_of_failures() -> None:
     spread = [seed.to_bytes(16) for seed in range(200)]
     means = [sum(retry.backoff(n, seed, "b") for seed in spread) / len(spread) for n in range(1, 9)]
 
@@ -76,7 +76,7 @@ def ready(priority: int, position: int, name: str = "w", *, since: int | None = 
 
 
 @given(st.integers(0, 9), st.integers(0, 9), st.integers(0, 20 * MINUTE))
-def test_an_item_rises_by_one_for_each_minute_up_to_the_top(low: int, high: int, waited: int) -> None:
+def test_a_priority_rises_by_one_each_minute_up_to_the_highest(low: int, high: int, waited: int) -> None:
     now = 100 * MINUTE
     old, new = ready(low, now - waited, "old"), ready(high, now, "new")
 
@@ -96,7 +96,7 @@ def test_within_a_priority_the_task_started_first_comes_first(priority: int, wai
 
 
 @given(st.integers(0, 10_000), st.integers(0, 10_000))
-def test_later_subtasks_of_a_task_never_stand_before_earlier_ones(one: int, other: int) -> None:
+def test_later_subtasks_of_a_task_never_come_before_earlier_ones(one: int, other: int) -> None:
     task = Task("tsk_1", "t", TaskStatus.PLANNED, 5, 0, 0, "spec", "a task", "key", position=7)
     positions = [
         match.position_of(task, Work(f"sub_{n}", "tsk_1", "t", Kind.EXECUTE, "k", 1, Status.READY, 5, 0, ordinal=n))

@@ -264,12 +264,12 @@ def it_is_cancelled_while_in_review(swarm: Harness) -> Iterator[tuple[str, str]]
     swarm.cancel(task)
 
 
-def test_each_row_of_the_life_of_a_work_item_is_shown() -> None:
+def test_each_row_of_the_work_item_table_has_a_story() -> None:
     assert set(STORIES) == set(LIFE)
 
 
 @pytest.mark.parametrize("row", LIFE, ids=lambda row: f"{row[0]}-{row[1]}")
-def test_a_work_item_goes_along_its_life(swarm: Harness, row: tuple[Status, Transition]) -> None:
+def test_a_work_item_makes_each_transition_of_its_table(swarm: Harness, row: tuple[Status, Transition]) -> None:
     story = STORIES[row](swarm)
 
     task, key = next(story)
@@ -296,7 +296,7 @@ def test_final_states_follow_from_the_table() -> None:
 
 
 @given(st.lists(st.sampled_from(Transition), max_size=30))
-def test_nothing_ever_happens_after_the_end(story: list[Transition]) -> None:
+def test_no_transition_leaves_a_final_state(story: list[Transition]) -> None:
     status = Status.BLOCKED
     for transition in story:
         try:
@@ -318,7 +318,7 @@ def test_an_open_item_of_a_closed_task_counts_as_cancelled_before_the_job_reache
             assert states.effective(task, status) is (Status.CANCELLED if open_in_closed else status)
 
 
-def test_a_deleted_bot_gives_back_what_it_held(swarm: Harness) -> None:
+def test_the_items_of_a_deleted_bot_return_to_their_queues(swarm: Harness) -> None:
     task, lease = leased(swarm)
 
     swarm.do(commands.DeleteBot(by=ADMIN, bot=lease.bot))

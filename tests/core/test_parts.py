@@ -28,7 +28,7 @@ def plans(draw: st.DrawFn) -> list[SubtaskSpec]:
 
 
 @given(plans(), st.integers(1, 12))
-def test_parts_hold_each_subtask_and_each_edge_once_in_order_and_within_bounds(
+def test_parts_contain_each_subtask_and_edge_once_in_order_and_within_limits(
     plan: list[SubtaskSpec], size: int
 ) -> None:
     known = {"old0": "sub_0", "old1": "sub_1"}
@@ -55,7 +55,7 @@ def test_parts_hold_each_subtask_and_each_edge_once_in_order_and_within_bounds(
         assert sum(inside for node in part for _, _, inside in node["parents"]) <= size * graph.EDGES_A_ROW
 
 
-def test_only_a_plan_longer_than_a_slice_is_written_beforehand() -> None:
+def test_only_a_plan_longer_than_a_slice_is_written_in_advance() -> None:
     plan = [SubtaskSpec(f"k{number}", "") for number in range(11)]
 
     specs, written = graph.cut(plan, 10)

@@ -145,7 +145,7 @@ def it_failed_and_is_put_away(swarm: Harness) -> Iterator[str]:
     swarm.archive(task)
 
 
-def test_a_task_begins_as_created(swarm: Harness) -> None:
+def test_a_new_task_has_status_created(swarm: Harness) -> None:
     task = swarm.submit()
 
     assert swarm.task(task).status is TASK_LIFE[None, TaskTransition.SUBMITTED]
@@ -161,12 +161,12 @@ def test_a_task_that_brings_its_subtasks_is_submitted_and_planned_in_one_command
     assert submitted["audit"] == planned["audit"]
 
 
-def test_each_row_of_the_life_of_a_task_is_shown() -> None:
+def test_each_row_of_the_task_table_has_a_story() -> None:
     assert set(STORIES) | {(None, TaskTransition.SUBMITTED)} == set(TASK_LIFE)
 
 
 @pytest.mark.parametrize("row", STORIES, ids=lambda row: f"{row[0]}-{row[1]}")
-def test_a_task_goes_along_its_life(swarm: Harness, row: Row) -> None:
+def test_a_task_makes_each_transition_of_its_table(swarm: Harness, row: Row) -> None:
     story = STORIES[row](swarm)
 
     task = next(story)
@@ -190,7 +190,7 @@ def test_a_transition_outside_the_table_is_refused(status: TaskStatus | None, tr
         states.task_after(status, transition)
 
 
-def test_nothing_comes_after_archived() -> None:
+def test_an_archived_task_has_no_further_transition() -> None:
     assert [row for row in TASK_LIFE if row[0] is TaskStatus.ARCHIVED] == []
 
 

@@ -13,7 +13,7 @@ def state(swarm: Harness, approval: str) -> str:
     return str(swarm.row("SELECT state FROM approval WHERE id = ?", approval)["state"])
 
 
-def test_the_submitter_of_a_task_cannot_approve_it_whatever_the_role(swarm: Harness) -> None:
+def test_the_submitter_of_a_task_cannot_approve_it_in_any_role(swarm: Harness) -> None:
     task = swarm.submit(["a"], approval="plan")
     (approval,) = swarm.approvals(task)
 
@@ -24,7 +24,7 @@ def test_the_submitter_of_a_task_cannot_approve_it_whatever_the_role(swarm: Harn
     assert swarm.task(task).hold_reasons == ()
 
 
-def test_the_bot_that_asked_or_planned_does_not_decide_but_an_administrator_may(swarm: Harness) -> None:
+def test_only_an_administrator_may_decide_with_the_bot_that_asked_or_planned(swarm: Harness) -> None:
     task = swarm.submit(approval="plan")
     planner = swarm.bot("architect", "Planner")
     swarm.report(swarm.take(planner))
@@ -41,7 +41,7 @@ def test_the_bot_that_asked_or_planned_does_not_decide_but_an_administrator_may(
     swarm.decide(question, "answer", answer=1, by=ADMIN)
 
 
-def test_a_decision_that_ends_its_task_stays_a_decision_and_ends_what_else_was_asked(swarm: Harness) -> None:
+def test_a_decision_that_ends_the_task_is_kept_and_cancels_other_approvals(swarm: Harness) -> None:
     task = swarm.submit(["a", "b"])
     worker = swarm.bot("worker", capacity=2)
     first, second = (swarm.ask(lease) for lease in swarm.leases(worker, 2))
@@ -63,7 +63,7 @@ def test_an_expired_question_stays_expired_when_it_ends_its_task(swarm: Harness)
     assert state(swarm, question) == "expired"
 
 
-def test_a_question_is_over_with_the_review_that_asked_it(swarm: Harness) -> None:
+def test_a_question_ends_with_the_review_that_asked_it(swarm: Harness) -> None:
     task = swarm.submit(["a"], quorum=(1, 2))
     swarm.report(swarm.take(swarm.bot("worker")))
     question = swarm.ask(swarm.take(swarm.bot("asks", "Evaluator")))
@@ -75,7 +75,7 @@ def test_a_question_is_over_with_the_review_that_asked_it(swarm: Harness) -> Non
     assert swarm.kinds(task).count("approval.cancelled") == 1
 
 
-def test_each_review_takes_its_own_question_with_it_and_no_other(swarm: Harness) -> None:
+def test_the_end_of_a_review_cancels_only_its_own_question(swarm: Harness) -> None:
     task = swarm.submit(["a"], quorum=(1, 3))
     swarm.report(swarm.take(swarm.bot("worker")))
     asking = [swarm.take(swarm.bot(f"asks-{number}", "Evaluator")) for number in range(2)]
@@ -98,7 +98,7 @@ def test_the_subject_of_a_result_changes_with_the_result(swarm: Harness) -> None
     assert hashes[0] == hashes[1] != hashes[2]
 
 
-def test_a_choice_that_the_schema_forbids_is_refused_when_it_is_offered(swarm: Harness) -> None:
+def test_choices_that_violate_the_schema_are_refused_when_asked(swarm: Harness) -> None:
     task = swarm.submit(["a"])
     lease = swarm.take(swarm.bot("worker"))
 

@@ -79,7 +79,7 @@ def test_a_poisoned_command_leaves_nothing_behind_and_can_be_repeated_once_heale
     swarm.check(faults=1)
 
 
-def test_a_fault_while_deciding_fails_alone_too() -> None:
+def test_a_fault_while_deciding_fails_only_its_command() -> None:
     swarm = Harness()
     task = swarm.submit(["a"])
     lease = swarm.take(swarm.bot("worker"))
@@ -94,7 +94,7 @@ def test_a_fault_while_deciding_fails_alone_too() -> None:
     swarm.check(faults=1)
 
 
-def test_a_timer_that_cannot_be_decided_is_put_off_and_stops_no_other() -> None:
+def test_a_faulty_timer_is_postponed_and_blocks_no_other() -> None:
     swarm = Harness()
     poison, other = swarm.submit(["poison"], deadline_seconds=60), swarm.submit(["b"], deadline_seconds=60)
 
@@ -107,7 +107,7 @@ def test_a_timer_that_cannot_be_decided_is_put_off_and_stops_no_other() -> None:
     assert swarm.task(poison).outcome == "expired"
 
 
-def test_a_hint_that_fails_does_nothing_twice() -> None:
+def test_a_failed_hint_does_not_repeat_the_batch() -> None:
     swarm = Harness()
 
     def fail(changes: object) -> None:
@@ -178,7 +178,7 @@ def test_more_commands_than_fit_in_one_batch_are_all_carried_out(swarm: Harness)
     assert swarm.engine.stats.batch_commands_last <= 128
 
 
-def test_a_stopping_engine_answers_what_it_took_and_takes_nothing_more() -> None:
+def test_a_stopping_engine_answers_queued_commands_and_refuses_new_ones() -> None:
     swarm = Harness()
     parked = swarm.park(swarm.bot("worker"))
 
@@ -220,14 +220,14 @@ def test_another_command_with_the_same_key_is_refused(swarm: Harness) -> None:
         swarm.submit(["a"], idempotency=("key", "another"))
 
 
-def test_a_refusal_is_not_kept_under_its_key(swarm: Harness) -> None:
+def test_a_refusal_is_not_stored_under_its_idempotency_key(swarm: Harness) -> None:
     with pytest.raises(SwarmkeeperError):
         swarm.submit(["A"], idempotency=("key", "hash"))
 
     assert isinstance(swarm.do(swarm.a_submission(["a"], idempotency=("key", "hash"))), str)
 
 
-def test_a_key_is_forgotten_after_a_day(swarm: Harness) -> None:
+def test_an_idempotency_key_is_removed_after_a_day(swarm: Harness) -> None:
     first = swarm.submit(["a"], idempotency=("key", "hash"))
     swarm.loop.stall(86_400_000_000)
     swarm.advance(61)

@@ -36,7 +36,7 @@ def test_a_heartbeat_without_news_costs_no_batch(swarm: Harness) -> None:
     assert swarm.commits == [] or all(not changes.leases for changes in swarm.commits)
 
 
-def test_a_beat_is_written_once_less_than_half_of_the_lease_is_left(swarm: Harness) -> None:
+def test_a_heartbeat_is_written_when_less_than_half_of_the_lease_is_left(swarm: Harness) -> None:
     lease = a_beating_lease(swarm)
     swarm.advance(TTL / 2)
     assert beats_of(swarm, lease) == 0
@@ -68,14 +68,14 @@ def test_repeated_news_costs_no_batch(swarm: Harness) -> None:
     assert swarm.engine.stats.batches == before
 
 
-def test_a_beat_hears_at_once_that_its_task_was_cancelled(swarm: Harness) -> None:
+def test_the_next_heartbeat_reports_a_cancelled_task(swarm: Harness) -> None:
     lease = a_beating_lease(swarm)
     swarm.cancel(lease.task)
 
     assert swarm.beat(lease) == "cancel"
 
 
-def test_a_beat_hears_of_the_cancel_before_the_sweep_has_come_to_its_lease() -> None:
+def test_a_heartbeat_reports_a_cancel_before_the_job_reaches_its_lease() -> None:
     swarm = Harness(limits=Limits(slice_rows=2))
     swarm.submit([f"s{number}" for number in range(40)])
     swarm.advance(1)  # its rows are written in slices, too
@@ -90,14 +90,14 @@ def test_a_beat_hears_of_the_cancel_before_the_sweep_has_come_to_its_lease() -> 
     swarm.close()
 
 
-def test_a_beat_hears_at_once_that_its_lease_was_lost(swarm: Harness) -> None:
+def test_the_next_heartbeat_reports_a_lost_lease(swarm: Harness) -> None:
     lease = a_beating_lease(swarm)
     swarm.release(lease)
 
     assert swarm.beat(lease) == "lost"
 
 
-def test_a_beat_hears_at_once_that_its_bot_shall_drain(swarm: Harness) -> None:
+def test_the_next_heartbeat_reports_draining(swarm: Harness) -> None:
     lease = a_beating_lease(swarm)
     beat = Heartbeat(
         by=swarm.principal(lease.bot), bot=lease.bot, heartbeats=(LeaseHeartbeat(lease_id=lease.lease_id),)
@@ -129,7 +129,7 @@ def test_writes_of_another_process_are_noticed(swarm: Harness) -> None:
     swarm.rows("UPDATE lease SET cancelled = 0")
 
 
-def test_a_beat_after_a_restart_is_answered_as_before_it(swarm: Harness) -> None:
+def test_a_restart_does_not_change_the_answer_to_a_heartbeat(swarm: Harness) -> None:
     lease = a_beating_lease(swarm)
     swarm.restart()
 

@@ -31,7 +31,7 @@ def beat_on(swarm: Harness, lease: Held, seconds: int) -> None:
 # ---- the clock is set while the server runs -------------------------------------------------------------------------
 
 
-def test_a_server_that_was_a_day_behind_is_right_within_seconds_of_its_clock(swarm: Harness) -> None:
+def test_engine_time_follows_a_jump_of_a_day_within_seconds(swarm: Harness) -> None:
     swarm.advance(60)
     swarm.clock.jump(DAY)
 
@@ -42,7 +42,7 @@ def test_a_server_that_was_a_day_behind_is_right_within_seconds_of_its_clock(swa
     assert logged(swarm, "stalled") == []
 
 
-def test_leases_of_bots_that_beat_survive_a_clock_that_is_set_forward(swarm: Harness) -> None:
+def test_leases_with_heartbeats_survive_a_jump_of_the_clock(swarm: Harness) -> None:
     task = swarm.submit(["a", "b"], evaluation="none")
     bot = swarm.bot("worker", capacity=2)
     leases = swarm.leases(bot, 2, ttl_seconds=TTL)
@@ -62,7 +62,7 @@ def test_leases_of_bots_that_beat_survive_a_clock_that_is_set_forward(swarm: Har
     assert {work.attempt for work in swarm.works(task).values()} == {1}
 
 
-def test_a_bot_that_is_gone_still_loses_its_lease_after_a_jump(swarm: Harness) -> None:
+def test_a_silent_bot_still_loses_its_lease_after_a_jump(swarm: Harness) -> None:
     task = swarm.submit(["a"])
     lease = swarm.take(swarm.bot("worker"), ttl_seconds=TTL)
     swarm.beat(lease)
@@ -73,7 +73,7 @@ def test_a_bot_that_is_gone_still_loses_its_lease_after_a_jump(swarm: Harness) -
     assert swarm.work(task, "a").status != "LEASED"
 
 
-def test_time_never_goes_back_and_a_small_lead_is_made_up_for(swarm: Harness) -> None:
+def test_time_never_goes_back_and_a_small_lead_shrinks(swarm: Harness) -> None:
     before = swarm.now
     swarm.clock.jump(-600 * SECOND)
     assert swarm.now >= before
@@ -91,7 +91,7 @@ def test_time_never_goes_back_and_a_small_lead_is_made_up_for(swarm: Harness) ->
 
 
 @pytest.mark.parametrize("ahead", [2 * SECOND, 59 * SECOND, HOUR, HOUR + SECOND, 400 * DAY])
-def test_engine_time_grows_with_every_look_whatever_the_clock_does(ahead: int) -> None:
+def test_engine_time_always_grows_for_any_jump_of_the_clock(ahead: int) -> None:
     loop = virtual_loop()
     clock = VirtualClock(loop)
     time = EngineTime(clock)
@@ -124,7 +124,7 @@ def ahead(swarm: Harness) -> Harness:
     return swarm
 
 
-def test_a_store_whose_time_is_ahead_says_so_once(ahead: Harness) -> None:
+def test_a_store_whose_time_is_ahead_is_logged_once(ahead: Harness) -> None:
     ahead.advance(600)
 
     assert 399 * DAY < ahead.engine.time.ahead() < 401 * DAY

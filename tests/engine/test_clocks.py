@@ -33,7 +33,7 @@ def code(swarm: Harness, task: str) -> tuple[str | None, str | None]:
 # ---- schedule-to-start ---------------------------------------------------------------------------------------------
 
 
-def test_an_item_that_nobody_takes_ends_and_its_task_expires(swarm: Harness) -> None:
+def test_an_item_that_no_bot_takes_expires_and_fails_its_task(swarm: Harness) -> None:
     task = waiting(swarm)
 
     swarm.advance(10 * MINUTE - 0.000_001)
@@ -45,7 +45,7 @@ def test_an_item_that_nobody_takes_ends_and_its_task_expires(swarm: Harness) -> 
 
 
 @pytest.mark.parametrize(("kind", "failure"), [("plan", "no_taker"), ("review", "review_exhausted")])
-def test_plans_and_reviews_that_nobody_takes_end_too(swarm: Harness, kind: str, failure: str) -> None:
+def test_plans_and_reviews_that_no_bot_takes_expire_too(swarm: Harness, kind: str, failure: str) -> None:
     task = swarm.submit(None if kind == "plan" else ["a"], defaults={"start": 60 * SECOND})
     if kind == "review":
         swarm.report(swarm.take(swarm.bot("worker")))
@@ -55,7 +55,7 @@ def test_plans_and_reviews_that_nobody_takes_end_too(swarm: Harness, kind: str, 
     assert code(swarm, task)[0] == failure
 
 
-def test_the_time_that_is_left_is_kept_over_a_hold(swarm: Harness) -> None:
+def test_a_hold_keeps_the_remaining_start_time(swarm: Harness) -> None:
     task = waiting(swarm)
     swarm.advance(4 * MINUTE)
 
@@ -67,7 +67,7 @@ def test_the_time_that_is_left_is_kept_over_a_hold(swarm: Harness) -> None:
     assert left(swarm, task) == 6 * MINUTE
 
 
-def test_the_time_that_is_left_is_kept_over_a_release_and_over_an_unseen_lease(swarm: Harness) -> None:
+def test_a_release_and_an_unseen_lease_keep_the_remaining_start_time(swarm: Harness) -> None:
     task = waiting(swarm)
     bot = swarm.bot("worker")
     swarm.advance(MINUTE)
@@ -82,7 +82,7 @@ def test_the_time_that_is_left_is_kept_over_a_release_and_over_an_unseen_lease(s
     assert left(swarm, task) == 9 * MINUTE
 
 
-def test_the_time_starts_afresh_after_waiting(swarm: Harness) -> None:
+def test_the_start_time_begins_anew_after_waiting(swarm: Harness) -> None:
     task = waiting(swarm)
     swarm.advance(MINUTE)
 
@@ -92,7 +92,7 @@ def test_the_time_starts_afresh_after_waiting(swarm: Harness) -> None:
     assert left(swarm, task) == 10 * MINUTE
 
 
-def test_the_time_of_a_blocked_item_runs_from_when_it_can_be_had(swarm: Harness) -> None:
+def test_the_start_time_of_a_blocked_item_begins_when_it_becomes_ready(swarm: Harness) -> None:
     task = swarm.submit(["up", {"key": "a", "depends_on": ["up"], "schedule_to_start_seconds": 600}])
     swarm.advance(60 * MINUTE)
 
@@ -101,7 +101,7 @@ def test_the_time_of_a_blocked_item_runs_from_when_it_can_be_had(swarm: Harness)
     assert left(swarm, task) == 10 * MINUTE
 
 
-def test_the_time_starts_afresh_with_rework_and_with_a_retry(swarm: Harness) -> None:
+def test_the_start_time_begins_anew_with_rework_and_with_a_retry(swarm: Harness) -> None:
     task = waiting(swarm)
     worker, judge = swarm.bot("worker"), swarm.bot("judge", "Evaluator")
     swarm.advance(MINUTE)
@@ -118,7 +118,7 @@ def test_the_time_starts_afresh_with_rework_and_with_a_retry(swarm: Harness) -> 
 # ---- deadlines -----------------------------------------------------------------------------------------------------
 
 
-def test_a_task_that_is_not_completed_by_its_deadline_expires(swarm: Harness) -> None:
+def test_a_task_that_misses_its_deadline_fails(swarm: Harness) -> None:
     task = swarm.submit(["a"], deadline_seconds=60)
     lease = swarm.take(swarm.bot("worker"), ttl_seconds=600)
 
@@ -130,7 +130,7 @@ def test_a_task_that_is_not_completed_by_its_deadline_expires(swarm: Harness) ->
     assert swarm.beat(lease) == "cancel"
 
 
-def test_the_deadline_stands_while_a_verdict_is_pending_and_goes_on_with_rework(swarm: Harness) -> None:
+def test_the_deadline_clock_stops_while_a_verdict_is_pending_and_continues_with_rework(swarm: Harness) -> None:
     task = swarm.submit(["a"], deadline_seconds=60)
     swarm.advance(20)
     swarm.report(swarm.take(swarm.bot("worker")))
@@ -144,7 +144,7 @@ def test_the_deadline_stands_while_a_verdict_is_pending_and_goes_on_with_rework(
     assert code(swarm, task) == ("deadline", "expired")
 
 
-def test_the_deadline_runs_on_while_a_task_is_paused(swarm: Harness) -> None:
+def test_the_deadline_clock_continues_while_a_task_is_paused(swarm: Harness) -> None:
     task = swarm.submit(["a"], deadline_seconds=60)
     swarm.pause(task)
 
@@ -153,7 +153,7 @@ def test_the_deadline_runs_on_while_a_task_is_paused(swarm: Harness) -> None:
     assert code(swarm, task) == ("deadline", "expired")
 
 
-def test_the_deadline_stands_while_a_person_is_asked_to_approve(swarm: Harness) -> None:
+def test_the_deadline_clock_stops_while_an_approval_is_open(swarm: Harness) -> None:
     task = swarm.submit(["a"], deadline_seconds=60, approval="plan")
     swarm.advance(20)
     assert swarm.task(task).deadline is None
@@ -164,7 +164,7 @@ def test_the_deadline_stands_while_a_person_is_asked_to_approve(swarm: Harness) 
     assert swarm.task(task).deadline == swarm.now + 60 * SECOND
 
 
-def test_a_deadline_can_be_given_later_and_counts_from_then(swarm: Harness) -> None:
+def test_a_deadline_set_later_counts_from_then(swarm: Harness) -> None:
     task = swarm.submit(["a"], deadline_seconds=60)
     swarm.advance(50)
 
@@ -177,7 +177,7 @@ def test_a_deadline_can_be_given_later_and_counts_from_then(swarm: Harness) -> N
 
 
 @pytest.mark.parametrize("standing", ["approval", "review"])
-def test_a_deadline_given_while_its_clock_stands_begins_when_that_goes_on(swarm: Harness, standing: str) -> None:
+def test_a_deadline_set_while_its_clock_is_stopped_begins_afterwards(swarm: Harness, standing: str) -> None:
     task = swarm.submit(["a"], approval="plan" if standing == "approval" else "none")
     if standing == "review":
         swarm.report(swarm.take(swarm.bot("worker")))
@@ -193,7 +193,7 @@ def test_a_deadline_given_while_its_clock_stands_begins_when_that_goes_on(swarm:
     assert swarm.task(task).deadline == swarm.now + 60 * SECOND
 
 
-def test_a_retry_takes_the_deadline_that_it_is_given(swarm: Harness) -> None:
+def test_a_retry_can_set_a_new_deadline(swarm: Harness) -> None:
     task = swarm.submit(["a"], deadline_seconds=60)
     swarm.advance(60)
 
@@ -202,7 +202,7 @@ def test_a_retry_takes_the_deadline_that_it_is_given(swarm: Harness) -> None:
     assert swarm.task(task).deadline == swarm.now + 30 * SECOND
 
 
-def test_a_task_that_missed_its_deadline_is_not_retried_to_miss_it_at_once(swarm: Harness) -> None:
+def test_a_retry_of_a_task_that_missed_its_deadline_needs_a_new_one(swarm: Harness) -> None:
     task = swarm.submit(["a"], deadline_seconds=60)
     swarm.advance(60)
 
@@ -215,7 +215,7 @@ def test_a_task_that_missed_its_deadline_is_not_retried_to_miss_it_at_once(swarm
 # ---- stops, stalls and jumps ---------------------------------------------------------------------------------------
 
 
-def test_after_a_restart_nothing_that_silence_causes_is_due_before_half_a_lease(swarm: Harness) -> None:
+def test_after_a_restart_no_lease_expires_before_half_of_its_ttl(swarm: Harness) -> None:
     task = swarm.submit([{"key": "a", "timeout_seconds": 31}])
     lease = swarm.take(swarm.bot("worker"))
     swarm.beat(lease)
@@ -231,7 +231,7 @@ def test_after_a_restart_nothing_that_silence_causes_is_due_before_half_a_lease(
     assert swarm.work(task, "a").tries == 1
 
 
-def test_a_second_restart_adds_nothing_to_the_grace_of_the_first(swarm: Harness) -> None:
+def test_a_second_restart_does_not_extend_the_grace_of_the_first(swarm: Harness) -> None:
     swarm.submit(["a"])
     swarm.take(swarm.bot("worker"))
     swarm.loop.stall(3600 * SECOND)
@@ -243,7 +243,7 @@ def test_a_second_restart_adds_nothing_to_the_grace_of_the_first(swarm: Harness)
     assert swarm.rows("SELECT due FROM timer WHERE kind = 'lease'") == [first]
 
 
-def test_a_lease_that_has_longer_to_live_is_not_shortened_by_a_restart(swarm: Harness) -> None:
+def test_a_restart_does_not_shorten_a_longer_lease(swarm: Harness) -> None:
     swarm.submit(["a"])
     lease = swarm.take(swarm.bot("worker"), ttl_seconds=60)
 
@@ -252,7 +252,7 @@ def test_a_lease_that_has_longer_to_live_is_not_shortened_by_a_restart(swarm: Ha
     assert swarm.row("SELECT expires_at FROM lease")["expires_at"] == lease.expires_at
 
 
-def test_after_a_restart_an_item_has_half_a_minute_to_find_its_taker(swarm: Harness) -> None:
+def test_after_a_restart_a_bot_has_half_a_minute_to_take_an_item(swarm: Harness) -> None:
     task = waiting(swarm)
     swarm.host.die()
     swarm.loop.stall(3600 * SECOND)
@@ -265,7 +265,7 @@ def test_after_a_restart_an_item_has_half_a_minute_to_find_its_taker(swarm: Harn
     assert code(swarm, task)[0] == "no_taker"
 
 
-def test_deadlines_and_back_offs_stay_as_they_are_over_a_restart(swarm: Harness) -> None:
+def test_a_restart_does_not_change_deadlines_and_backoffs(swarm: Harness) -> None:
     late = swarm.submit(["a"], deadline_seconds=60)
     task = swarm.submit(["b"])
     for lease in swarm.leases(swarm.bot("worker", capacity=2), 2):
@@ -280,7 +280,7 @@ def test_deadlines_and_back_offs_stay_as_they_are_over_a_restart(swarm: Harness)
     assert swarm.work(task, "b").status is Status.READY
 
 
-def test_a_stall_of_the_loop_gives_bots_the_grace_of_a_restart(swarm: Harness) -> None:
+def test_a_stalled_loop_gives_bots_the_same_grace_as_a_restart(swarm: Harness) -> None:
     task = swarm.submit(["a"])
     lease = swarm.take(swarm.bot("worker"))
     swarm.beat(lease)
@@ -293,7 +293,7 @@ def test_a_stall_of_the_loop_gives_bots_the_grace_of_a_restart(swarm: Harness) -
     assert swarm.work(task, "a").crashes == 1
 
 
-def test_a_wait_of_the_loop_that_no_beat_is_late_for_changes_nothing(swarm: Harness) -> None:
+def test_a_stall_too_short_to_delay_heartbeats_changes_nothing(swarm: Harness) -> None:
     task = swarm.submit(["a"])
     lease = swarm.take(swarm.bot("worker"))
     swarm.beat(lease)
@@ -305,9 +305,7 @@ def test_a_wait_of_the_loop_that_no_beat_is_late_for_changes_nothing(swarm: Harn
     assert swarm.work(task, "a").crashes == 1
 
 
-def test_a_bot_that_beats_in_time_does_not_lose_its_lease_to_a_slow_disk(
-    swarm: Harness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_disk_does_not_cost_a_live_bot_its_lease(swarm: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     swarm.submit(["a", "b"])
     bot = swarm.bot("worker", capacity=2)
     quiet, busy = swarm.take(bot), swarm.take(bot)
@@ -331,7 +329,7 @@ def test_a_bot_that_beats_in_time_does_not_lose_its_lease_to_a_slow_disk(
     assert swarm.beat(quiet) == "continue"
 
 
-def test_a_wall_clock_that_is_set_back_does_nothing_to_what_runs(swarm: Harness) -> None:
+def test_setting_the_wall_clock_back_does_not_affect_running_work(swarm: Harness) -> None:
     task = swarm.submit(["a"], deadline_seconds=100)
     lease = swarm.take(swarm.bot("worker"))
     swarm.beat(lease)
@@ -346,7 +344,7 @@ def test_a_wall_clock_that_is_set_back_does_nothing_to_what_runs(swarm: Harness)
     assert code(swarm, task)[0] == "deadline"
 
 
-def test_engine_time_never_goes_back_not_even_over_a_restart(swarm: Harness) -> None:
+def test_engine_time_never_goes_back_even_after_a_restart(swarm: Harness) -> None:
     swarm.submit(["a"])
     before = swarm.now
     swarm.clock.jump(-86_400 * SECOND)
@@ -358,7 +356,7 @@ def test_engine_time_never_goes_back_not_even_over_a_restart(swarm: Harness) -> 
     assert swarm.task(later).created_at >= before
 
 
-def test_after_a_restart_time_goes_on_from_the_wall_clock(swarm: Harness) -> None:
+def test_after_a_restart_engine_time_follows_the_wall_clock(swarm: Harness) -> None:
     before = swarm.now
     swarm.clock.jump(86_400 * SECOND)
 
@@ -367,7 +365,7 @@ def test_after_a_restart_time_goes_on_from_the_wall_clock(swarm: Harness) -> Non
     assert swarm.now == before + 86_400 * SECOND
 
 
-def test_an_idle_orchestrator_notes_every_five_seconds_that_it_lives(swarm: Harness) -> None:
+def test_an_idle_orchestrator_records_every_five_seconds_that_it_is_alive(swarm: Harness) -> None:
     swarm.advance(60)
 
     alive_at = swarm.row("SELECT value FROM meta WHERE key = 'alive_at'")["value"]

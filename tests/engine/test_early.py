@@ -23,7 +23,7 @@ def timer_fired(swarm: Harness, kind: str, ref: str, lease_id: str | None = None
 
 
 @pytest.mark.parametrize("kind", ["lease", "ends", "grace", "wake", "start"])
-def test_a_timer_that_comes_too_early_takes_no_lease(swarm: Harness, kind: str) -> None:
+def test_a_timer_that_fires_too_early_ends_no_lease(swarm: Harness, kind: str) -> None:
     task = swarm.submit(["a"], evaluation="none")
     lease = swarm.take(swarm.bot("worker"))
     swarm.beat(lease)
@@ -35,7 +35,7 @@ def test_a_timer_that_comes_too_early_takes_no_lease(swarm: Harness, kind: str) 
     swarm.check()
 
 
-def test_the_timer_that_came_too_early_comes_again(swarm: Harness) -> None:
+def test_a_timer_that_fired_too_early_fires_again(swarm: Harness) -> None:
     task = swarm.submit(["a"])
     lease = swarm.take(swarm.bot("worker"))
     timer_fired(swarm, "lease", lease.work)
@@ -47,7 +47,7 @@ def test_the_timer_that_came_too_early_comes_again(swarm: Harness) -> None:
 
 
 @pytest.mark.parametrize("kind", ["start", "wake", "lease", "ends"])
-def test_a_timer_that_comes_too_early_ends_no_waiting(swarm: Harness, kind: str) -> None:
+def test_a_timer_that_fires_too_early_ends_no_wait(swarm: Harness, kind: str) -> None:
     ready = swarm.submit(["a"])
     waits = swarm.submit(["b"])
     worker = swarm.bot("worker", capacity=2)
@@ -63,7 +63,7 @@ def test_a_timer_that_comes_too_early_ends_no_waiting(swarm: Harness, kind: str)
     swarm.check()
 
 
-def test_a_deadline_and_an_answer_that_come_too_early_end_nothing(swarm: Harness) -> None:
+def test_deadline_and_answer_timers_that_fire_too_early_end_nothing(swarm: Harness) -> None:
     task = swarm.submit(["a"], deadline_seconds=60)
     lease = swarm.take(swarm.bot("worker"))
     approval = swarm.ask(lease, expires_in_seconds=60)
@@ -76,7 +76,7 @@ def test_a_deadline_and_an_answer_that_come_too_early_end_nothing(swarm: Harness
     swarm.check()
 
 
-def test_a_lease_that_arrived_is_not_taken_for_one_that_got_lost(swarm: Harness) -> None:
+def test_the_unseen_timer_of_an_earlier_lease_does_not_end_the_current_one(swarm: Harness) -> None:
     task = swarm.submit(["a"])
     lease = swarm.take(swarm.bot("worker"))
 
@@ -87,7 +87,7 @@ def test_a_lease_that_arrived_is_not_taken_for_one_that_got_lost(swarm: Harness)
     assert swarm.work(task, "a").status is Status.READY
 
 
-def test_nobody_acts_for_a_bot_of_another_tenant(swarm: Harness) -> None:
+def test_no_caller_acts_for_a_bot_of_another_tenant(swarm: Harness) -> None:
     task = swarm.submit(["a"])
     lease = swarm.take(swarm.bot("worker"))
     elsewhere = dataclasses.replace(ADMIN, tenant="elsewhere")
@@ -104,7 +104,7 @@ def test_nobody_acts_for_a_bot_of_another_tenant(swarm: Harness) -> None:
     assert swarm.work(task, "a").status is Status.LEASED
 
 
-def test_nobody_decides_for_another_tenant(swarm: Harness) -> None:
+def test_no_caller_decides_for_another_tenant(swarm: Harness) -> None:
     swarm.submit(["a"])
     approval = swarm.ask(swarm.take(swarm.bot("worker")))
     elsewhere = Principal("elsewhere", "key_x", "admin")
@@ -113,7 +113,7 @@ def test_nobody_decides_for_another_tenant(swarm: Harness) -> None:
         swarm.decide(approval, "answer", by=elsewhere, answer="yes")
 
 
-def test_the_id_of_a_lease_that_is_over_does_not_stand_for_the_next_one(swarm: Harness) -> None:
+def test_the_id_of_an_ended_lease_does_not_lead_to_the_next_lease(swarm: Harness) -> None:
     """Even where the row that leads from one to the other was read before the next was granted."""
     swarm.submit(["a"])
     old = swarm.take(swarm.bot("first"))

@@ -32,7 +32,7 @@ def titles(swarm: Harness) -> list[str]:
 # ---- the queue of commands -----------------------------------------------------------------------------------------
 
 
-def test_a_flood_of_one_tenant_delays_anothers_command_by_no_more_than_its_share(swarm: Harness) -> None:
+def test_a_flood_from_one_tenant_delays_others_only_by_its_share(swarm: Harness) -> None:
     flood = [swarm.a_submission(["a"], title=f"flood {number}") for number in range(600)]
 
     swarm.do_all([*flood, *(of_other(swarm, ["a"], title="other") for _ in range(20))])
@@ -57,7 +57,7 @@ def test_a_tenant_of_weight_three_gets_three_turns_where_another_gets_one(swarm:
     assert 28 <= titles(swarm)[2:42].count("three") <= 32
 
 
-def test_a_full_queue_still_takes_a_command_of_a_tenant_that_has_none_in_it() -> None:
+def test_a_full_queue_accepts_a_command_of_a_tenant_with_none_in_it() -> None:
     swarm = Harness(queue_commands=8)
 
     found = swarm.do_all([*(swarm.a_submission(["a"]) for _ in range(12)), of_other(swarm, ["a"])])
@@ -66,7 +66,7 @@ def test_a_full_queue_still_takes_a_command_of_a_tenant_that_has_none_in_it() ->
     swarm.check()
 
 
-def test_slices_of_long_work_go_by_turns_between_tenants_however_many_tasks_one_has(swarm: Harness) -> None:
+def test_tenants_take_turns_with_job_slices_for_any_number_of_tasks(swarm: Harness) -> None:
     swarm.do_all([*(swarm.a_submission(LONG) for _ in range(4)), of_other(swarm, LONG)])
     swarm.advance(0)
 
@@ -77,7 +77,7 @@ def test_slices_of_long_work_go_by_turns_between_tenants_however_many_tasks_one_
     assert until_done.count("default") <= slices + 1
 
 
-def test_while_long_work_is_under_way_a_batch_takes_fewer_commands(swarm: Harness) -> None:
+def test_batches_take_fewer_commands_while_a_job_runs(swarm: Harness) -> None:
     swarm.do_all([swarm.a_submission(LONG)])
     swarm.commits.clear()
 
@@ -89,7 +89,7 @@ def test_while_long_work_is_under_way_a_batch_takes_fewer_commands(swarm: Harnes
         assert len(changes.works) <= (64 + 250 if "task.submit" in actions else 500)
 
 
-def test_where_another_tenant_comes_and_goes_batches_are_smaller(swarm: Harness) -> None:
+def test_batches_are_smaller_while_several_tenants_are_active(swarm: Harness) -> None:
     def largest(*also: commands.Submit) -> int:
         swarm.commits.clear()
         swarm.do_all([*(swarm.a_submission(["a"]) for _ in range(300)), *also])
@@ -117,7 +117,7 @@ def test_grants_in_one_batch_are_bounded_and_all_parked_polls_are_served(swarm: 
 # ---- priorities ----------------------------------------------------------------------------------------------------
 
 
-def test_under_the_bound_of_heads_the_low_one_gets_its_turn_in_a_flood_of_high_ones(swarm: Harness) -> None:
+def test_a_low_priority_gets_its_turn_beyond_the_read_limit(swarm: Harness) -> None:
     worker = swarm.bot("worker", capacity=64)
     swarm.submit(["low"], priority=0, defaults={"start": 86_400_000_000})
 
@@ -138,7 +138,7 @@ def test_under_the_bound_of_heads_the_low_one_gets_its_turn_in_a_flood_of_high_o
 
 
 @pytest.mark.parametrize("most", [1, 3, 7])
-def test_a_claim_takes_the_best_over_all_queues_and_priorities_in_order(swarm: Harness, most: int) -> None:
+def test_a_claim_takes_the_best_items_of_all_queues_and_priorities(swarm: Harness, most: int) -> None:
     for number in range(12):
         skills = [["x"], ["y"], []][number % 3]
         swarm.submit([{"key": f"k{number:02}", "required_skills": skills}], priority=(7 * number) % 10)
@@ -232,7 +232,7 @@ def test_released_and_reopened_items_keep_the_position_of_their_task(swarm: Harn
     assert swarm.take(swarm.bot("last")).task == third
 
 
-def test_reviews_and_plans_too_go_by_the_order_of_their_tasks(swarm: Harness) -> None:
+def test_reviews_and_plans_follow_the_order_of_their_tasks(swarm: Harness) -> None:
     planner, judge, worker = swarm.bot("planner", "Planner"), swarm.bot("judge", "Evaluator"), swarm.bot("worker")
     first, second = swarm.submit(title="first"), swarm.submit(title="second")
 
@@ -251,7 +251,7 @@ def test_reviews_and_plans_too_go_by_the_order_of_their_tasks(swarm: Harness) ->
     assert swarm.take(judge).task == first
 
 
-def test_a_huge_task_does_not_keep_a_small_later_one_waiting_for_all_of_it(swarm: Harness) -> None:
+def test_a_small_later_task_does_not_wait_for_all_of_a_huge_one(swarm: Harness) -> None:
     swarm.submit([f"k{number:04}" for number in range(1_000)], evaluation="none")
     swarm.advance(0)
     swarm.advance(150)  # two and a half minutes later
@@ -317,7 +317,7 @@ def accepted(found: Sequence[Any]) -> int:
     return sum(isinstance(one, str) for one in found)
 
 
-def test_of_fifty_submissions_at_once_with_room_for_ten_exactly_ten_are_taken(swarm: Harness) -> None:
+def test_exactly_ten_of_fifty_submissions_are_accepted_with_room_for_ten(swarm: Harness) -> None:
     bound(swarm, 12)
     swarm.submit(["a"])
     swarm.submit(["b"])
@@ -331,13 +331,13 @@ def test_of_fifty_submissions_at_once_with_room_for_ten_exactly_ten_are_taken(sw
     assert refusal.retry_after > 0
 
 
-def test_the_bound_holds_over_several_batches_too(swarm: Harness) -> None:
+def test_the_limit_holds_over_several_batches(swarm: Harness) -> None:
     bound(swarm, 150)
 
     assert accepted(swarm.do_all([swarm.a_submission(["a"]) for _ in range(400)])) == 150
 
 
-def test_each_way_in_which_a_task_ends_makes_room_and_a_retry_takes_it(swarm: Harness) -> None:
+def test_every_end_of_a_task_makes_room_and_a_retry_uses_it(swarm: Harness) -> None:
     bound(swarm, 3)
     done, cancelled, failed = (swarm.submit([key], evaluation="none") for key in ("a", "b", "c"))
     assert accepted(swarm.do_all([swarm.a_submission()])) == 0
@@ -357,7 +357,7 @@ def test_each_way_in_which_a_task_ends_makes_room_and_a_retry_takes_it(swarm: Ha
     assert swarm.task(done).outcome == "accepted"
 
 
-def test_without_a_bound_everything_is_taken_and_counted_and_a_bound_set_later_counts_it(swarm: Harness) -> None:
+def test_a_limit_set_later_counts_tasks_accepted_before(swarm: Harness) -> None:
     for _ in range(5):
         swarm.submit(["a"])
     assert open_tasks(swarm) == 5
@@ -369,7 +369,7 @@ def test_without_a_bound_everything_is_taken_and_counted_and_a_bound_set_later_c
     assert accepted(swarm.do_all([swarm.a_submission()])) == 1
 
 
-def test_a_submission_repeated_under_its_key_is_answered_though_there_is_no_room(swarm: Harness) -> None:
+def test_a_repeated_submission_is_answered_even_without_room(swarm: Harness) -> None:
     bound(swarm, 1)
     once = dataclasses.replace(swarm.a_submission(), idempotency=("key", "hash"))
     task = swarm.do(once)

@@ -35,7 +35,7 @@ def test_a_bot_that_lost_its_lease_cannot_report(swarm: Harness) -> None:
     assert swarm.late_results(slow.work) == [{"from": "slow"}]
 
 
-def test_the_quick_bot_is_not_disturbed_by_the_slow_one(swarm: Harness) -> None:
+def test_a_late_report_does_not_affect_the_new_lease(swarm: Harness) -> None:
     task, slow = taken(swarm)
     swarm.advance(HALF_MINUTE + 1)
     quick = swarm.take(swarm.bot("quick"))
@@ -49,7 +49,7 @@ def test_the_quick_bot_is_not_disturbed_by_the_slow_one(swarm: Harness) -> None:
     assert swarm.payload(result) == {"from": "quick"}
 
 
-def test_only_the_expiry_takes_an_item_from_a_silent_bot(swarm: Harness) -> None:
+def test_a_report_after_the_expiry_time_counts_until_the_lease_is_taken_back(swarm: Harness) -> None:
     task, lease = taken(swarm)
     swarm.loop.stall(HALF_MINUTE * 1_000_000 + 5_000_000)  # past the end of the lease, and nothing has looked yet
 
@@ -144,7 +144,7 @@ def test_a_failure_reported_twice_is_counted_once(swarm: Harness) -> None:
     assert swarm.work(task, "a").tries == 1
 
 
-def test_a_closed_task_takes_no_more_results_and_keeps_them_aside(swarm: Harness) -> None:
+def test_results_for_a_closed_task_are_kept_as_late_results(swarm: Harness) -> None:
     task, lease = taken(swarm)
     swarm.cancel(task)
 
@@ -157,20 +157,20 @@ def test_a_closed_task_takes_no_more_results_and_keeps_them_aside(swarm: Harness
     assert swarm.work(task, "a").status is Status.CANCELLED
 
 
-def test_a_report_of_another_tenants_task_finds_nothing(swarm: Harness) -> None:
+def test_a_report_on_a_task_of_another_tenant_is_not_found(swarm: Harness) -> None:
     _, lease = taken(swarm)
 
     with pytest.raises(NotFound):
         swarm.report(lease, task="tsk_OTHER")
 
 
-def test_a_report_may_leave_out_the_only_lease_that_there_ever_was(swarm: Harness) -> None:
+def test_a_report_may_omit_the_only_lease_of_its_bot(swarm: Harness) -> None:
     _, lease = taken(swarm)
 
     assert swarm.report(lease, lease_id=None).task_status == "COMPLETED"
 
 
-def test_a_report_must_name_its_lease_where_there_is_a_doubt(swarm: Harness) -> None:
+def test_a_report_must_name_its_lease_if_there_were_several(swarm: Harness) -> None:
     swarm.submit(["a", "b"])
     bot = swarm.bot("worker", capacity=2)
     first, second = swarm.leases(bot, 2)
@@ -194,7 +194,7 @@ def test_a_report_without_a_lease_of_the_task_must_name_one(swarm: Harness) -> N
 # ---- leases that nobody saw ----------------------------------------------------------------------------------------
 
 
-def test_an_item_with_an_unseen_lease_returns_to_its_old_position_uncounted(swarm: Harness) -> None:
+def test_an_item_with_an_unseen_lease_returns_to_its_position_without_using_a_try(swarm: Harness) -> None:
     task = swarm.submit(["a", "b"])
     bot = swarm.bot("worker")
     lost = swarm.take(bot)
@@ -209,7 +209,7 @@ def test_an_item_with_an_unseen_lease_returns_to_its_old_position_uncounted(swar
 
 
 @pytest.mark.parametrize("sign", ["beat", "release", "report", "ask"])
-def test_any_call_that_names_a_lease_shows_that_it_was_seen(swarm: Harness, sign: str) -> None:
+def test_any_call_that_names_a_lease_marks_it_as_seen(swarm: Harness, sign: str) -> None:
     task = swarm.submit(["a"])
     bot = swarm.bot("worker")
     for _ in range(4):
@@ -229,7 +229,7 @@ def test_any_call_that_names_a_lease_shows_that_it_was_seen(swarm: Harness, sign
     assert swarm.work(task, "a").unseen == 0
 
 
-def test_four_unseen_leases_are_free_and_the_fifth_in_a_row_is_a_crash(swarm: Harness) -> None:
+def test_the_fifth_unseen_lease_in_a_row_counts_as_a_crash(swarm: Harness) -> None:
     task = swarm.submit(["a"])
     bot = swarm.bot("worker")
 
@@ -243,7 +243,7 @@ def test_four_unseen_leases_are_free_and_the_fifth_in_a_row_is_a_crash(swarm: Ha
     assert (swarm.work(task, "a").crashes, swarm.work(task, "a").status) == (1, Status.WAITING)
 
 
-def test_work_that_kills_every_bot_at_once_is_poisoned_in_the_end(swarm: Harness) -> None:
+def test_an_item_that_kills_every_bot_at_once_is_poisoned(swarm: Harness) -> None:
     task = swarm.submit(["a"])
     bot = swarm.bot("worker")
 
@@ -260,7 +260,7 @@ def test_work_that_kills_every_bot_at_once_is_poisoned_in_the_end(swarm: Harness
 # ---- claims that are repeated --------------------------------------------------------------------------------------
 
 
-def test_the_same_claim_again_gives_the_same_leases(swarm: Harness) -> None:
+def test_a_repeated_claim_returns_the_same_leases(swarm: Harness) -> None:
     swarm.submit(["a", "b", "c"])
     bot = swarm.bot("worker", capacity=3)
 
@@ -271,7 +271,7 @@ def test_the_same_claim_again_gives_the_same_leases(swarm: Harness) -> None:
     assert len(first) == 2
 
 
-def test_the_same_claim_again_gives_what_still_lives_of_it(swarm: Harness) -> None:
+def test_a_repeated_claim_returns_its_leases_that_are_still_live(swarm: Harness) -> None:
     swarm.submit(["a", "b", "c"])
     bot = swarm.bot("worker", capacity=3)
     first, second = swarm.leases(bot, 2, claim_id="c1")
@@ -281,7 +281,7 @@ def test_the_same_claim_again_gives_what_still_lives_of_it(swarm: Harness) -> No
     assert swarm.leases(bot, 2, claim_id="c1") == (second,)
 
 
-def test_a_claim_of_which_nothing_lives_is_a_new_one(swarm: Harness) -> None:
+def test_a_repeated_claim_without_live_leases_is_a_new_claim(swarm: Harness) -> None:
     swarm.submit(["a", "b"])
     bot = swarm.bot("worker")
     (first,) = swarm.leases(bot, claim_id="c1")
@@ -292,7 +292,7 @@ def test_a_claim_of_which_nothing_lives_is_a_new_one(swarm: Harness) -> None:
     assert second.key != first.key
 
 
-def test_another_bot_with_the_same_claim_id_has_a_claim_of_its_own(swarm: Harness) -> None:
+def test_claim_ids_of_different_bots_are_independent(swarm: Harness) -> None:
     swarm.submit(["a", "b"])
 
     first = swarm.leases(swarm.bot("one"), claim_id="c1")
@@ -320,7 +320,7 @@ async def _submit_soon(swarm: Harness) -> None:
     await swarm.engine.do(swarm.a_submission(["a", "b"]))
 
 
-def test_report_and_claim_takes_the_next_in_the_same_commit_and_repeats_its_answer(swarm: Harness) -> None:
+def test_report_with_claim_grants_in_the_same_commit_and_repeats_its_answer(swarm: Harness) -> None:
     swarm.submit(["a", {"key": "b", "depends_on": ["a"]}])
     lease = swarm.take(swarm.bot("worker"))
     swarm.commits.clear()
@@ -366,7 +366,7 @@ def test_a_bot_cannot_use_the_lease_of_another(swarm: Harness, state: str, *, sa
     assert swarm.late_results(lease.work) == []
 
 
-def test_a_report_counts_for_the_task_of_its_lease_alone(swarm: Harness) -> None:
+def test_a_report_counts_only_for_the_task_of_its_lease(swarm: Harness) -> None:
     _, lease = taken(swarm)
     other = swarm.submit(["a"])
 
@@ -389,7 +389,7 @@ def test_a_heartbeat_for_another_bot_is_refused(swarm: Harness) -> None:
         swarm.report(lease)
 
 
-def test_nobody_gives_back_what_another_holds(swarm: Harness) -> None:
+def test_a_bot_cannot_release_the_lease_of_another(swarm: Harness) -> None:
     task, lease = taken(swarm)
     stranger = swarm.bot("stranger")
 
@@ -420,7 +420,7 @@ def test_a_late_result_emits_one_event_for_each_content(swarm: Harness) -> None:
     assert swarm.kinds(task).count("work.late_result") == 1
 
 
-def test_an_owner_of_several_results_is_one_contributor(swarm: Harness) -> None:
+def test_an_owner_of_several_results_is_listed_once_as_contributor(swarm: Harness) -> None:
     bot = swarm.bot("busy", owner="one")
     task = swarm.submit(["a", "b", "c"])
 
@@ -452,7 +452,7 @@ def gone_silent(swarm: Harness, lease: Held) -> tuple[int, int]:
     return work.crashes, work.unseen
 
 
-def test_a_bot_that_asks_again_under_another_claim_id_has_what_it_was_granted(swarm: Harness) -> None:
+def test_a_new_claim_id_proves_that_earlier_leases_arrived(swarm: Harness) -> None:
     swarm.submit(["a", "b"])
     bot = swarm.bot("worker", capacity=2)
     [first] = swarm.leases(bot, 1, claim_id="c1")
@@ -463,7 +463,7 @@ def test_a_bot_that_asks_again_under_another_claim_id_has_what_it_was_granted(sw
     assert gone_silent(swarm, first) == (1, 0)
 
 
-def test_the_same_claim_asked_again_shows_that_its_reply_was_lost(swarm: Harness) -> None:
+def test_a_repeated_claim_proves_that_its_answer_was_lost(swarm: Harness) -> None:
     swarm.submit(["a"])
     bot = swarm.bot("worker", capacity=2)
     [first] = swarm.leases(bot, 1, claim_id="c1")
@@ -474,7 +474,7 @@ def test_the_same_claim_asked_again_shows_that_its_reply_was_lost(swarm: Harness
     assert gone_silent(swarm, first) == (0, 1)
 
 
-def test_a_claim_that_was_under_way_already_shows_nothing(swarm: Harness) -> None:
+def test_a_claim_sent_before_the_grant_proves_nothing(swarm: Harness) -> None:
     bot = swarm.bot("worker", capacity=2)
     swarm.park(bot, claim_id="c1")
     swarm.park(bot, claim_id="c2")
@@ -488,7 +488,7 @@ def test_a_claim_that_was_under_way_already_shows_nothing(swarm: Harness) -> Non
 
 
 @pytest.mark.parametrize("sign", ["beat", "report", "release"])
-def test_a_call_for_one_lease_shows_that_its_siblings_arrived_too(swarm: Harness, sign: str) -> None:
+def test_a_call_for_one_lease_proves_that_the_leases_granted_with_it_arrived(swarm: Harness, sign: str) -> None:
     swarm.submit(["a", "b"])
     bot = swarm.bot("worker", capacity=2)
     one, other = swarm.leases(bot, 2, claim_id="c1")
@@ -499,7 +499,7 @@ def test_a_call_for_one_lease_shows_that_its_siblings_arrived_too(swarm: Harness
     assert gone_silent(swarm, other) == (1, 0)
 
 
-def test_a_claim_of_another_bot_shows_nothing(swarm: Harness) -> None:
+def test_a_claim_of_another_bot_proves_nothing(swarm: Harness) -> None:
     swarm.submit(["a", "b"])
     one, other = swarm.bot("one"), swarm.bot("other")
     [first] = swarm.leases(one, 1, claim_id="c1")
@@ -510,7 +510,7 @@ def test_a_claim_of_another_bot_shows_nothing(swarm: Harness) -> None:
     assert gone_silent(swarm, first) == (0, 1)
 
 
-def test_work_that_kills_its_bot_at_once_is_poisoned_also_where_the_bot_comes_back(swarm: Harness) -> None:
+def test_an_item_that_kills_its_bot_is_poisoned_even_if_the_bot_restarts(swarm: Harness) -> None:
     task = swarm.submit(["a"])
     bot = swarm.bot("worker")
 

@@ -20,7 +20,7 @@ def reason(swarm: Harness, bot: str) -> str | None:
 # ---- order ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_higher_priority_comes_first_and_of_one_priority_the_older(swarm: Harness) -> None:
+def test_higher_priorities_come_first_and_then_older_tasks(swarm: Harness) -> None:
     for key, priority in (("low", 2), ("first", 5), ("second", 5), ("high", 9)):
         swarm.submit([key], priority=priority)
 
@@ -42,7 +42,7 @@ def test_a_subtask_may_have_a_priority_of_its_own(swarm: Harness) -> None:
     assert swarm.take(swarm.bot("worker")).key == "b"
 
 
-def test_the_low_one_gets_its_turn_though_the_stream_of_high_ones_never_ends(swarm: Harness) -> None:
+def test_a_low_priority_gets_its_turn_in_an_endless_stream_of_high_ones(swarm: Harness) -> None:
     worker = swarm.bot("worker")
     swarm.submit(["low"], priority=0, defaults={"start": 86_400_000_000})
 
@@ -60,7 +60,7 @@ def test_the_low_one_gets_its_turn_though_the_stream_of_high_ones_never_ends(swa
     assert served.index("low") >= 12  # not before it has risen over them
 
 
-def test_a_changed_priority_counts_for_what_waits_already(swarm: Harness) -> None:
+def test_a_changed_priority_applies_to_waiting_items(swarm: Harness) -> None:
     swarm.submit(["a"])
     late = swarm.submit(["b"])
 
@@ -70,7 +70,7 @@ def test_a_changed_priority_counts_for_what_waits_already(swarm: Harness) -> Non
     assert swarm.task(late).priority == 9
 
 
-def test_a_bot_of_a_rare_skill_is_not_hidden_behind_a_long_queue_of_others() -> None:
+def test_a_long_queue_of_other_work_does_not_delay_a_bot_with_a_rare_skill() -> None:
     swarm = Harness()
     for number in range(20):
         swarm.park(swarm.bot(f"common-{number}", capacity=64), most=64, skills=())
@@ -92,7 +92,7 @@ async def _submit_both(swarm: Harness) -> None:
 # ---- who may -------------------------------------------------------------------------------------------------------
 
 
-def test_a_bot_gets_only_what_it_has_all_skills_for(swarm: Harness) -> None:
+def test_a_bot_gets_only_items_whose_skills_it_has(swarm: Harness) -> None:
     swarm.submit([{"key": "a", "required_skills": ["x", "y"]}])
 
     assert swarm.lease(swarm.bot("half", skills=("x",))) is None
@@ -109,7 +109,7 @@ def test_planning_and_review_may_require_skills_too(swarm: Harness, skills: str,
     assert swarm.lease(swarm.bot("with", type_, skills=("x",))) is not None
 
 
-def test_a_bot_may_ask_for_a_part_of_what_it_can(swarm: Harness) -> None:
+def test_a_bot_may_ask_for_some_of_its_skills(swarm: Harness) -> None:
     swarm.submit([{"key": "a", "required_skills": ["x"]}])
     bot = swarm.bot("worker", skills=("x", "y"))
 
@@ -117,7 +117,7 @@ def test_a_bot_may_ask_for_a_part_of_what_it_can(swarm: Harness) -> None:
     assert swarm.lease(bot, skills=("x",)) is not None
 
 
-def test_a_dedicated_bot_never_takes_what_requires_none_of_its_skills(swarm: Harness) -> None:
+def test_a_dedicated_bot_never_takes_items_that_require_none_of_its_skills(swarm: Harness) -> None:
     swarm.submit(["anyones"])
     bot = swarm.bot("dedicated", skills=("x",), dedicated=True)
     assert swarm.lease(bot) is None
@@ -127,14 +127,14 @@ def test_a_dedicated_bot_never_takes_what_requires_none_of_its_skills(swarm: Har
     assert swarm.take(bot).key == "its"
 
 
-def test_what_is_assigned_to_a_bot_is_for_that_bot_alone(swarm: Harness) -> None:
+def test_only_the_assigned_bot_gets_an_item(swarm: Harness) -> None:
     swarm.submit([{"key": "a", "assign_to": "bob"}])
 
     assert swarm.lease(swarm.bot("eve")) is None
     assert swarm.take(swarm.bot("bob")).key == "a"
 
 
-def test_bots_get_the_work_of_their_type_alone(swarm: Harness) -> None:
+def test_bots_get_only_work_of_their_type(swarm: Harness) -> None:
     swarm.submit()
     swarm.submit(["a"])
 
@@ -143,7 +143,7 @@ def test_bots_get_the_work_of_their_type_alone(swarm: Harness) -> None:
     assert swarm.take(swarm.bot("worker")).kind == "execute"
 
 
-def test_nobody_takes_work_in_the_name_of_anothers_bot(swarm: Harness) -> None:
+def test_no_key_takes_work_for_a_bot_of_another_key(swarm: Harness) -> None:
     bot, other = swarm.bot("worker"), swarm.bot("other")
 
     for by, error in ((swarm.principal(other), Forbidden), (CLIENT, Forbidden)):
@@ -182,7 +182,7 @@ def test_capacity_is_known_again_after_a_restart(swarm: Harness) -> None:
     assert reason(swarm, bot) == "at_capacity"
 
 
-def test_a_bot_that_is_full_hears_of_work_as_soon_as_it_has_room(swarm: Harness) -> None:
+def test_a_bot_at_capacity_gets_work_as_soon_as_it_has_room(swarm: Harness) -> None:
     swarm.submit(["a", "b"])
     bot = swarm.bot("worker")
     lease = swarm.take(bot)
@@ -195,7 +195,7 @@ def test_a_bot_that_is_full_hears_of_work_as_soon_as_it_has_room(swarm: Harness)
     assert [one.key for one in parked.leases] == ["b"]
 
 
-def test_a_request_that_gave_up_just_as_its_bot_got_room_does_not_keep_the_engine_turning(swarm: Harness) -> None:
+def test_a_poll_that_ends_when_its_bot_gets_room_does_not_keep_the_engine_busy(swarm: Harness) -> None:
     swarm.submit(["a"])
     bot = swarm.bot("worker")
     lease = swarm.take(bot)
@@ -209,7 +209,7 @@ def test_a_request_that_gave_up_just_as_its_bot_got_room_does_not_keep_the_engin
     assert swarm.loop.steps - steps < 200
 
 
-def test_a_draining_bot_gets_nothing_new_and_keeps_what_it_has(swarm: Harness) -> None:
+def test_a_draining_bot_gets_no_new_leases_and_keeps_its_own(swarm: Harness) -> None:
     swarm.submit(["a", "b"])
     bot = swarm.bot("worker", capacity=2)
     lease = swarm.take(bot)
@@ -221,7 +221,7 @@ def test_a_draining_bot_gets_nothing_new_and_keeps_what_it_has(swarm: Harness) -
     assert swarm.report(lease, claim=1).leases == ()
 
 
-def test_a_bot_that_waits_hears_of_work_as_soon_as_it_is_enabled_or_has_the_skill(swarm: Harness) -> None:
+def test_a_waiting_bot_gets_work_as_soon_as_it_is_enabled_or_has_the_skill(swarm: Harness) -> None:
     swarm.submit(["a", {"key": "b", "required_skills": ["x"]}])
     drained, unskilled = swarm.bot("drained"), swarm.bot("unskilled", dedicated=True, skills=("other",))
     swarm.do(commands.Drain(by=OPERATOR, bot=drained))
@@ -251,7 +251,7 @@ def test_a_waiting_bot_gets_the_work_in_the_commit_that_made_it_ready(swarm: Har
     assert len(moments) == 1, "one batch, one commit"
 
 
-def test_those_who_wait_are_served_in_the_order_in_which_they_came(swarm: Harness) -> None:
+def test_waiting_polls_are_served_in_order_of_arrival(swarm: Harness) -> None:
     polls = [swarm.park(swarm.bot(name)) for name in ("one", "two", "three")]
 
     swarm.submit(["a", "b"])
@@ -260,7 +260,7 @@ def test_those_who_wait_are_served_in_the_order_in_which_they_came(swarm: Harnes
     assert [lease.key for poll in polls[:2] for lease in poll.leases] == ["a", "b"]
 
 
-def test_an_item_that_the_first_poll_may_not_take_goes_to_a_later_one(swarm: Harness) -> None:
+def test_an_item_that_the_first_poll_may_not_have_goes_to_a_later_poll(swarm: Harness) -> None:
     worker = swarm.bot("worker", owner="ann")
     own = [swarm.park(swarm.bot(f"own-{number}", "Evaluator", owner="ann")) for number in range(9)]
     other = swarm.park(swarm.bot("other", "Evaluator", owner="ben"))
@@ -285,7 +285,7 @@ def test_an_empty_answer_comes_when_the_time_is_up(swarm: Harness) -> None:
     assert swarm.now - before == 25_000_000
 
 
-def test_a_request_whose_connection_is_gone_gets_nothing_and_the_next_one_gets_it_at_once(swarm: Harness) -> None:
+def test_a_poll_without_connection_gets_nothing_and_the_next_poll_gets_the_item(swarm: Harness) -> None:
     gone, there = swarm.park(swarm.bot("gone")), swarm.park(swarm.bot("there"))
     gone.hang_up()
 
@@ -295,7 +295,7 @@ def test_a_request_whose_connection_is_gone_gets_nothing_and_the_next_one_gets_i
     assert swarm.work(task, "a").attempt == 1
 
 
-def test_a_lease_whose_answer_found_no_connection_goes_to_the_next_at_once_uncounted(swarm: Harness) -> None:
+def test_a_lease_that_could_not_be_delivered_is_granted_again_without_using_a_try(swarm: Harness) -> None:
     gone, there = swarm.park(swarm.bot("gone")), swarm.park(swarm.bot("there"))
     task = swarm.submit(["a"])
     assert not gone.waits
@@ -307,7 +307,7 @@ def test_a_lease_whose_answer_found_no_connection_goes_to_the_next_at_once_uncou
     assert (work.attempt, work.tries, work.crashes) == (2, 0, 0)
 
 
-def test_a_deleted_bots_work_goes_to_the_next_at_once(swarm: Harness) -> None:
+def test_the_work_of_a_deleted_bot_is_granted_again_at_once(swarm: Harness) -> None:
     task = swarm.submit(["a"])
     bot = swarm.bot("worker")
     swarm.take(bot)
@@ -319,7 +319,7 @@ def test_a_deleted_bots_work_goes_to_the_next_at_once(swarm: Harness) -> None:
     assert swarm.work(task, "a").status is Status.LEASED
 
 
-def test_with_its_key_revoked_a_bot_loses_its_leases_in_the_same_commit_uncounted(swarm: Harness) -> None:
+def test_revoking_a_key_ends_its_leases_in_the_same_commit_without_using_a_try(swarm: Harness) -> None:
     key = swarm.do(commands.CreateKey(by=ADMIN, role="bot:executor", public_id="pub", digest=b"d"))
     by = Principal("default", key, "bot:executor")
     bots = [
@@ -337,13 +337,13 @@ def test_with_its_key_revoked_a_bot_loses_its_leases_in_the_same_commit_uncounte
     assert {(work.status, work.tries, work.crashes) for work in swarm.works(task).values()} == {(Status.READY, 0, 0)}
 
 
-def test_without_any_queue_that_it_serves_a_bot_hears_no_match(swarm: Harness) -> None:
+def test_a_bot_that_serves_no_queue_is_answered_no_match(swarm: Harness) -> None:
     swarm.submit([{"key": "a", "required_skills": ["x"]}])
 
     assert reason(swarm, swarm.bot("worker")) == "no_match"
 
 
-def test_a_poll_does_not_stop_at_a_held_task_whose_rows_are_still_being_taken_out(swarm: Harness) -> None:
+def test_a_poll_looks_past_a_held_task_whose_rows_are_being_removed(swarm: Harness) -> None:
     held = swarm.submit([f"s{number}" for number in range(3_000)])
     swarm.advance(1)
     other = swarm.submit(["only"])

@@ -26,7 +26,7 @@ def evidence(swarm: Harness) -> str:
 
 
 @pytest.mark.parametrize("secret", SECRETS)
-def test_a_secret_in_the_key_of_a_subtask_is_in_no_event_of_its_life(swarm: Harness, secret: str) -> None:
+def test_no_event_contains_a_secret_from_a_subtask_key(swarm: Harness, secret: str) -> None:
     task = swarm.submit([secret, "plain"], evaluation="each")
     executor, judge = swarm.bot("executor", capacity=4), swarm.bot("judge", "Evaluator", owner="other")
     for _ in range(2):
@@ -43,7 +43,7 @@ def test_a_secret_in_the_key_of_a_subtask_is_in_no_event_of_its_life(swarm: Harn
     assert '\\"key\\": \\"plain\\"' in evidence(swarm).replace('\\":\\"', '\\": \\"')
 
 
-def test_our_own_words_are_not_taken_for_secrets(swarm: Harness) -> None:
+def test_values_made_by_the_engine_are_not_redacted(swarm: Harness) -> None:
     swarm.submit(["a"])
     lease = swarm.take(swarm.bot("worker"))
     swarm.report(lease, output={"n": 1})
@@ -65,7 +65,7 @@ def test_own_and_scanned_members_are_redacted_like_one_value(said: dict[str, Any
         assert (split.value, split.fields) == (whole.value, whole.fields)
 
 
-def test_a_field_rule_for_a_name_of_ours_holds() -> None:
+def test_a_field_rule_applies_to_members_made_by_the_engine() -> None:
     redactor = Redactor.default(RULE)
 
     assert redactor.redact({"key": "a"}, {"bot": "bot_1"}).value == {"key": "a", "bot": "[redacted:bots]"}
@@ -81,7 +81,7 @@ CONTENTS: tuple[dict[str, Any], ...] = (
 
 
 @pytest.mark.parametrize("said", CONTENTS)
-def test_evidence_is_written_canonically_whatever_was_said(said: dict[str, Any]) -> None:
+def test_evidence_is_canonical_json_for_any_input(said: dict[str, Any]) -> None:
     value = Redactor.default().redact(said).value
     content = {"payload": value, "n": [1]}
 

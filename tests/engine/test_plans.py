@@ -19,7 +19,7 @@ def planning(swarm: Harness) -> tuple[str, str]:
     return swarm.submit(), swarm.bot("planner", "Planner")
 
 
-def test_a_bad_plan_is_refused_with_all_its_faults_and_may_be_mended(swarm: Harness) -> None:
+def test_an_invalid_plan_is_refused_with_all_errors_and_can_be_corrected(swarm: Harness) -> None:
     task, planner = planning(swarm)
     lease = swarm.take(planner)
 
@@ -35,7 +35,7 @@ def test_a_bad_plan_is_refused_with_all_its_faults_and_may_be_mended(swarm: Harn
     assert swarm.report(lease, plan=["a"]).task_status == "PLANNED"
 
 
-def test_the_fourth_bad_plan_ends_the_attempt_and_the_next_one_hears_what_was_wrong(swarm: Harness) -> None:
+def test_the_fourth_invalid_plan_ends_the_attempt_and_the_next_attempt_gets_the_errors(swarm: Harness) -> None:
     task, planner = planning(swarm)
     lease = swarm.take(planner)
 
@@ -54,7 +54,7 @@ def test_the_fourth_bad_plan_ends_the_attempt_and_the_next_one_hears_what_was_wr
     assert swarm.take(planner, wait=5).attempt == 2
 
 
-def test_a_bad_plan_whose_refusal_was_lost_costs_nothing_when_it_is_sent_again(swarm: Harness) -> None:
+def test_an_invalid_plan_sent_again_is_counted_once(swarm: Harness) -> None:
     task, planner = planning(swarm)
     lease = swarm.take(planner)
 
@@ -67,7 +67,7 @@ def test_a_bad_plan_whose_refusal_was_lost_costs_nothing_when_it_is_sent_again(s
     assert swarm.report(lease, plan=["a"]).task_status == "PLANNED"
 
 
-def test_the_same_bad_plan_over_and_over_is_a_failed_try(swarm: Harness) -> None:
+def test_the_same_invalid_plan_again_and_again_is_a_failed_try(swarm: Harness) -> None:
     task, planner = planning(swarm)
     lease = swarm.take(planner)
 
@@ -85,7 +85,7 @@ def test_the_same_bad_plan_over_and_over_is_a_failed_try(swarm: Harness) -> None
     assert len(swarm.feedback(swarm.work(task, "plan").id)) == 1
 
 
-def test_a_question_that_cannot_be_put_counts_like_any_other_refusal(swarm: Harness) -> None:
+def test_an_invalid_question_counts_like_any_other_refusal(swarm: Harness) -> None:
     task = swarm.submit(["a"])
     lease = swarm.take(swarm.bot("worker"))
 
@@ -98,7 +98,7 @@ def test_a_question_that_cannot_be_put_counts_like_any_other_refusal(swarm: Harn
     assert swarm.approvals(task) == []
 
 
-def test_three_attempts_of_four_bad_plans_fail_the_task(swarm: Harness) -> None:
+def test_three_attempts_with_four_invalid_plans_each_fail_the_task(swarm: Harness) -> None:
     task, planner = planning(swarm)
 
     for _ in range(3):
@@ -112,7 +112,7 @@ def test_three_attempts_of_four_bad_plans_fail_the_task(swarm: Harness) -> None:
     assert failure["code"] == "planning_failed"
 
 
-def test_faults_of_shape_and_of_the_graph_come_in_one_answer(swarm: Harness) -> None:
+def test_schema_errors_and_graph_errors_come_in_one_answer(swarm: Harness) -> None:
     _, planner = planning(swarm)
     shape = (("/plan/subtasks/1", "type", "must be an object"),)
 
@@ -122,7 +122,7 @@ def test_faults_of_shape_and_of_the_graph_come_in_one_answer(swarm: Harness) -> 
     assert [code for _, code, _ in refused.value.details] == ["type", "pattern"]
 
 
-def test_a_verdict_that_cannot_be_read_is_refused_four_times_and_ends_the_attempt(swarm: Harness) -> None:
+def test_the_fourth_invalid_verdict_ends_the_attempt(swarm: Harness) -> None:
     task = swarm.submit(["a"])
     swarm.report(swarm.take(swarm.bot("worker")))
     lease = swarm.take(swarm.bot("judge", "Evaluator"))
@@ -149,7 +149,7 @@ def test_a_planner_must_report_a_plan(swarm: Harness, wrong: dict[str, Any]) -> 
     assert swarm.task(task).status == "CREATED"
 
 
-def test_a_bad_plan_of_a_client_leaves_nothing_behind(swarm: Harness) -> None:
+def test_an_invalid_plan_from_a_client_leaves_nothing_behind(swarm: Harness) -> None:
     before = swarm.dump()
 
     with pytest.raises(InvalidPlan) as refused:
@@ -161,7 +161,7 @@ def test_a_bad_plan_of_a_client_leaves_nothing_behind(swarm: Harness) -> None:
     assert swarm.dump() == before
 
 
-def test_a_plan_waits_for_its_approval_and_then_begins(swarm: Harness) -> None:
+def test_a_plan_starts_after_its_approval(swarm: Harness) -> None:
     task = swarm.submit(approval="plan")
     swarm.report(swarm.take(swarm.bot("planner", "Planner")), plan=["a"])
     worker = swarm.bot("worker")
@@ -226,7 +226,7 @@ def test_an_item_with_ten_thousand_children_is_settled_in_slices(swarm: Harness,
     assert largest(swarm) <= 500
 
 
-def test_a_chain_behind_a_failure_is_skipped_to_its_end_however_long(swarm: Harness) -> None:
+def test_a_long_chain_behind_a_failure_is_skipped_to_its_end(swarm: Harness) -> None:
     chain: list[Node] = [{"key": f"k{number}", "depends_on": [f"k{number - 1}"]} for number in range(1, 200)]
     task = swarm.submit([{"key": "k0", "on_failure": "continue"}, *chain])
 

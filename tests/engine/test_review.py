@@ -43,7 +43,7 @@ ALL_VOTES = sorted({votes for some in combinations_with_replacement(DECISIONS, 3
 
 
 @pytest.mark.parametrize("votes", ALL_VOTES, ids="-".join)
-def test_two_of_three_decide_as_soon_as_it_is_clear(swarm: Harness, votes: tuple[str, ...]) -> None:
+def test_two_of_three_votes_decide_as_soon_as_the_result_is_certain(swarm: Harness, votes: tuple[str, ...]) -> None:
     task = to_be_judged(swarm, quorum=(2, 3))
     leases = [swarm.take(judge) for judge in judges(swarm, 3)]
     decision, needed = expected(votes)
@@ -82,7 +82,7 @@ def test_no_two_reviews_of_a_round_go_to_one_owner(swarm: Harness) -> None:
     assert swarm.lease(swarm.bot("three", "Evaluator", owner="other")) is not None
 
 
-def test_two_judges_of_one_owner_who_ask_at_the_same_time_get_one_review(swarm: Harness) -> None:
+def test_two_evaluators_of_one_owner_get_one_review(swarm: Harness) -> None:
     polls = [swarm.park(swarm.bot(name, "Evaluator", owner="acme")) for name in ("one", "two")]
 
     to_be_judged(swarm, quorum=(2, 2))
@@ -90,7 +90,7 @@ def test_two_judges_of_one_owner_who_ask_at_the_same_time_get_one_review(swarm: 
     assert sorted(poll.waits for poll in polls) == [False, True]
 
 
-def test_an_owner_who_gave_no_vote_may_have_the_next_review(swarm: Harness) -> None:
+def test_an_owner_whose_review_ended_without_a_vote_may_review_again(swarm: Harness) -> None:
     to_be_judged(swarm, quorum=(2, 2))
     one, two = swarm.bot("one", "Evaluator", owner="acme"), swarm.bot("two", "Evaluator", owner="acme")
     lease = swarm.take(one)
@@ -117,7 +117,7 @@ def test_the_planner_never_reviews(swarm: Harness) -> None:
     assert swarm.lease(swarm.bot("own", "Evaluator", owner="acme")) is None
 
 
-def test_many_reviews_that_are_closed_to_an_owner_do_not_hide_the_one_that_is_open(swarm: Harness) -> None:
+def test_many_reviews_that_exclude_an_owner_do_not_hide_the_allowed_one(swarm: Harness) -> None:
     worker = swarm.bot("worker", owner="acme", capacity=200)
     for number in range(100):
         swarm.submit([f"k{number}"])
@@ -129,7 +129,7 @@ def test_many_reviews_that_are_closed_to_an_owner_do_not_hide_the_one_that_is_op
     assert swarm.lease(swarm.bot("judge", "Evaluator", owner="acme")) is not None
 
 
-def test_one_judge_may_take_one_review_each_of_many_tasks_at_once(swarm: Harness) -> None:
+def test_one_evaluator_may_take_one_review_of_each_of_many_tasks(swarm: Harness) -> None:
     tasks = [to_be_judged(swarm, [f"k{number}"], quorum=(1, 2)) for number in range(64)]
 
     leases = swarm.leases(swarm.bot("judge", "Evaluator", capacity=64), 64)
@@ -137,7 +137,7 @@ def test_one_judge_may_take_one_review_each_of_many_tasks_at_once(swarm: Harness
     assert {lease.task for lease in leases} == set(tasks)
 
 
-def test_without_an_owner_each_bot_is_its_own(swarm: Harness) -> None:
+def test_a_bot_without_owner_is_its_own_owner(swarm: Harness) -> None:
     task = to_be_judged(swarm, quorum=(2, 2))
     for judge in judges(swarm, 2):
         swarm.report(swarm.take(judge))
@@ -171,7 +171,7 @@ def test_a_round_without_any_vote_fails_the_task(swarm: Harness) -> None:
 # ---- rework --------------------------------------------------------------------------------------------------------
 
 
-def test_rework_opens_its_targets_and_all_behind_them_and_tells_them_why(swarm: Harness) -> None:
+def test_rework_reopens_targets_and_downstream_and_gives_feedback(swarm: Harness) -> None:
     nodes: list[Node] = ["a", "b", {"key": "c", "depends_on": ["a"]}, {"key": "d", "depends_on": ["b", "c"]}]
     task = to_be_judged(swarm, nodes)
     (judge,) = judges(swarm, 1)
@@ -193,7 +193,7 @@ def test_rework_opens_its_targets_and_all_behind_them_and_tells_them_why(swarm: 
     assert [one["ending"] for one in swarm.attempts(swarm.work(task, "a").id)] == ["succeeded", "succeeded"]
 
 
-def test_rework_without_targets_opens_what_the_result_is_made_of(swarm: Harness) -> None:
+def test_rework_without_targets_reopens_the_subtasks_of_the_result(swarm: Harness) -> None:
     task = to_be_judged(swarm, ["a", {"key": "b", "depends_on": ["a"]}, "c"])
     (judge,) = judges(swarm, 1)
 
@@ -203,7 +203,7 @@ def test_rework_without_targets_opens_what_the_result_is_made_of(swarm: Harness)
     assert swarm.feedback(swarm.work(task, "c").id) == ["too short"]
 
 
-def test_rework_may_add_subtasks_and_then_opens_only_what_it_names(swarm: Harness) -> None:
+def test_rework_that_adds_subtasks_reopens_only_named_targets(swarm: Harness) -> None:
     task = to_be_judged(swarm, ["a"])
     (judge,) = judges(swarm, 1)
 
@@ -216,7 +216,7 @@ def test_rework_may_add_subtasks_and_then_opens_only_what_it_names(swarm: Harnes
 
 
 @pytest.mark.parametrize("order", list(permutations("xyz")), ids="".join)
-def test_new_subtasks_that_can_never_begin_are_skipped_with_all_behind_them(
+def test_new_subtasks_that_can_never_start_are_skipped_with_everything_downstream(
     swarm: Harness, order: tuple[str, ...]
 ) -> None:
     task = to_be_judged(swarm, ["a"])
@@ -235,7 +235,7 @@ def test_new_subtasks_that_can_never_begin_are_skipped_with_all_behind_them(
     assert swarm.drive(task).outcome == "accepted"
 
 
-def test_a_verdict_of_rework_is_refused_where_it_names_what_is_not_there(swarm: Harness) -> None:
+def test_a_rework_verdict_with_an_unknown_target_is_refused(swarm: Harness) -> None:
     task = to_be_judged(swarm, ["a"])
     (judge,) = judges(swarm, 1)
     lease = swarm.take(judge)
@@ -257,7 +257,7 @@ def test_a_verdict_of_rework_is_refused_where_it_names_what_is_not_there(swarm: 
     assert swarm.task(task).round == 1
 
 
-def test_the_subtasks_and_targets_of_all_votes_for_rework_are_taken_together(swarm: Harness) -> None:
+def test_rework_combines_the_subtasks_and_targets_of_all_votes(swarm: Harness) -> None:
     task = to_be_judged(swarm, ["a", "b", "c"], quorum=(2, 3))
     first, second, _ = (swarm.take(judge) for judge in judges(swarm, 3))
 
@@ -267,7 +267,7 @@ def test_the_subtasks_and_targets_of_all_votes_for_rework_are_taken_together(swa
     assert {key: swarm.statuses(task)[key] for key in "abc"} == {"a": "READY", "b": "READY", "c": "SUCCEEDED"}
 
 
-def test_rework_of_what_nobody_ever_took_does_not_start_the_task_twice(swarm: Harness) -> None:
+def test_rework_of_a_skipped_subtask_does_not_start_the_task_twice(swarm: Harness) -> None:
     task = swarm.submit([{"key": "a", "schedule_to_start_seconds": 10, "on_failure": "continue"}])
     swarm.advance(10)
     assert swarm.task(task).status == "COMPLETED"
@@ -301,7 +301,7 @@ def test_rounds_run_out_and_a_person_may_allow_one_more_or_accept(swarm: Harness
 # ---- the review of each subtask ------------------------------------------------------------------------------------
 
 
-def test_with_each_every_subtask_is_judged_and_then_the_whole(swarm: Harness) -> None:
+def test_with_each_every_subtask_is_reviewed_and_then_the_result(swarm: Harness) -> None:
     task = swarm.submit(["a"], evaluation="each")
     swarm.report(swarm.take(swarm.bot("worker")))
     (judge,) = judges(swarm, 1)
@@ -317,7 +317,7 @@ def test_with_each_every_subtask_is_judged_and_then_the_whole(swarm: Harness) ->
     assert swarm.task(task).outcome == "accepted"
 
 
-def test_rework_of_one_subtask_sets_its_tries_back_and_counts_its_rounds(swarm: Harness) -> None:
+def test_rework_of_one_subtask_resets_its_tries_and_counts_its_rounds(swarm: Harness) -> None:
     task = swarm.submit([{"key": "a", "max_attempts": 2}, {"key": "b", "depends_on": ["a"]}], evaluation="each")
     worker, (judge,) = swarm.bot("worker"), judges(swarm, 1)
     swarm.report(swarm.take(worker), error="retryable")
@@ -340,7 +340,7 @@ def test_rework_of_one_subtask_sets_its_tries_back_and_counts_its_rounds(swarm: 
         {"decision": "rework", "subtasks": [{"key": "c"}]},
     ],
 )
-def test_the_review_of_one_subtask_judges_that_one_alone(swarm: Harness, verdict: dict[str, object]) -> None:
+def test_the_review_of_a_subtask_affects_only_that_subtask(swarm: Harness, verdict: dict[str, object]) -> None:
     swarm.submit(["a", {"key": "b", "depends_on": ["a"]}], evaluation="each")
     swarm.report(swarm.take(swarm.bot("worker")))
     (judge,) = judges(swarm, 1)
@@ -349,7 +349,7 @@ def test_the_review_of_one_subtask_judges_that_one_alone(swarm: Harness, verdict
         swarm.report(swarm.take(judge), verdict=verdict)
 
 
-def test_a_subtask_that_its_review_rejects_may_be_handled_like_any_failure(swarm: Harness) -> None:
+def test_a_rejected_subtask_can_be_handled_like_any_failure(swarm: Harness) -> None:
     rescue = {"key": "rescue", "depends_on": [{"key": "a", "when": "failure"}]}
     task = swarm.submit(["a", rescue], evaluation="each")
     swarm.report(swarm.take(swarm.bot("worker")))
@@ -364,7 +364,7 @@ def test_a_subtask_that_its_review_rejects_may_be_handled_like_any_failure(swarm
 # ---- approvals -----------------------------------------------------------------------------------------------------
 
 
-def test_the_last_word_may_be_a_persons(swarm: Harness) -> None:
+def test_a_person_may_decide_on_the_final_result(swarm: Harness) -> None:
     task = to_be_judged(swarm, approval="final")
     swarm.report(swarm.take(judges(swarm, 1)[0]), verdict="accept")
     assert swarm.task(task).status == "COMPLETED"
@@ -374,7 +374,7 @@ def test_the_last_word_may_be_a_persons(swarm: Harness) -> None:
     assert (swarm.task(task).status, swarm.task(task).outcome) == ("ARCHIVED", "accepted")
 
 
-def test_an_approval_that_nobody_gives_runs_out(swarm: Harness) -> None:
+def test_an_approval_that_nobody_decides_expires(swarm: Harness) -> None:
     task = swarm.submit(["a"], approval="plan", defaults={"start": 60_000_000})
 
     swarm.loop.stall(7 * 86_400_000_000)
@@ -385,7 +385,7 @@ def test_an_approval_that_nobody_gives_runs_out(swarm: Harness) -> None:
     assert (failure["code"], swarm.task(task).outcome) == ("approval_expired", "expired")
 
 
-def test_a_decision_is_made_once_and_the_same_one_again_changes_nothing(swarm: Harness) -> None:
+def test_a_decision_is_made_once_and_repeating_it_changes_nothing(swarm: Harness) -> None:
     task = swarm.submit(["a"], approval="plan")
     (asked,) = swarm.approvals(task)
     swarm.decide(asked, "approve")

@@ -22,7 +22,7 @@ def under_way(swarm: Harness) -> tuple[str, Held]:
 # ---- cancel --------------------------------------------------------------------------------------------------------
 
 
-def test_a_cancelled_task_says_so_at_once_and_its_bot_hears_of_it_with_its_next_beat(swarm: Harness) -> None:
+def test_a_cancelled_task_is_shown_at_once_and_its_bot_learns_it_with_the_next_heartbeat(swarm: Harness) -> None:
     task, lease = under_way(swarm)
 
     swarm.cancel(task)
@@ -32,7 +32,7 @@ def test_a_cancelled_task_says_so_at_once_and_its_bot_hears_of_it_with_its_next_
     assert swarm.beat(lease) == "cancel"
 
 
-def test_a_cancelled_lease_lives_on_for_a_third_of_its_time_and_ten_seconds(swarm: Harness) -> None:
+def test_a_cancelled_lease_has_a_grace_of_a_third_of_its_ttl_and_ten_seconds(swarm: Harness) -> None:
     task, lease = under_way(swarm)
     swarm.cancel(task)
 
@@ -45,7 +45,7 @@ def test_a_cancelled_lease_lives_on_for_a_third_of_its_time_and_ten_seconds(swar
     assert swarm.work(task, "a").status is Status.CANCELLED
 
 
-def test_a_beat_does_not_prolong_a_cancelled_lease(swarm: Harness) -> None:
+def test_a_heartbeat_does_not_extend_a_cancelled_lease(swarm: Harness) -> None:
     task, lease = under_way(swarm)
     swarm.cancel(task)
 
@@ -57,7 +57,7 @@ def test_a_beat_does_not_prolong_a_cancelled_lease(swarm: Harness) -> None:
 
 
 @pytest.mark.parametrize("verb", ["release", "ask"])
-def test_a_lease_of_a_closed_task_is_good_for_nothing_but_its_last_report(swarm: Harness, verb: str) -> None:
+def test_a_lease_of_a_closed_task_allows_only_a_last_report(swarm: Harness, verb: str) -> None:
     task, lease = under_way(swarm)
     swarm.cancel(task)
 
@@ -65,7 +65,7 @@ def test_a_lease_of_a_closed_task_is_good_for_nothing_but_its_last_report(swarm:
         getattr(swarm, verb)(lease)
 
 
-def test_a_cancelled_task_hands_nothing_out_though_its_sweep_has_not_come_far(swarm: Harness) -> None:
+def test_a_cancelled_task_grants_no_lease_while_its_job_still_runs(swarm: Harness) -> None:
     swarm = Harness(limits=Limits(slice_rows=3))
     task = swarm.submit([f"k{number}" for number in range(30)])
     swarm.advance(0)
@@ -102,7 +102,7 @@ def test_a_task_with_a_hundred_open_questions_can_be_cancelled(swarm: Harness) -
     assert len(swarm.approvals(task, "cancelled")) == 100
 
 
-def test_a_cancel_while_the_plan_loads_lets_the_rows_load_and_then_sweeps() -> None:
+def test_a_cancel_during_loading_takes_effect_after_the_plan_is_loaded() -> None:
     swarm = Harness(limits=Limits(slice_rows=5))
     task = swarm.submit([f"k{number}" for number in range(40)])
     assert len(swarm.works(task)) < 40
@@ -120,7 +120,7 @@ def test_a_cancel_while_the_plan_loads_lets_the_rows_load_and_then_sweeps() -> N
 # ---- pause and resume ----------------------------------------------------------------------------------------------
 
 
-def test_nothing_of_a_paused_task_is_handed_out_and_leases_run_on(swarm: Harness) -> None:
+def test_a_paused_task_grants_no_lease_and_live_leases_continue(swarm: Harness) -> None:
     task, lease = under_way(swarm)
 
     swarm.pause(task)
@@ -166,7 +166,7 @@ def test_two_thousand_items_are_held_and_released_in_slices_and_keep_their_order
     assert max(len(changes.works) for changes in swarm.commits) <= swarm.limits.slice_rows
 
 
-def test_a_task_paused_while_its_plan_loads_hands_nothing_out_when_it_has_loaded() -> None:
+def test_a_task_paused_during_loading_grants_no_lease_afterwards() -> None:
     swarm = Harness(limits=Limits(slice_rows=5))
     task = swarm.submit([f"k{number}" for number in range(40)])
 
@@ -194,7 +194,7 @@ def test_resuming_does_not_lift_the_hold_of_an_approval(swarm: Harness) -> None:
 # ---- retry ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_retry_plans_anew_where_no_plan_was_ever_accepted(swarm: Harness) -> None:
+def test_a_retry_plans_again_if_no_plan_was_accepted(swarm: Harness) -> None:
     task = swarm.submit()
     planner = swarm.bot("planner", "Planner")
     swarm.report(swarm.take(planner), error="not_retryable")
@@ -206,7 +206,7 @@ def test_a_retry_plans_anew_where_no_plan_was_ever_accepted(swarm: Harness) -> N
     assert swarm.drive(task).outcome == "accepted"
 
 
-def test_a_retry_begins_again_where_nothing_was_ever_leased(swarm: Harness) -> None:
+def test_a_retry_restarts_if_nothing_was_leased(swarm: Harness) -> None:
     task = swarm.submit(CHAIN)
     swarm.cancel(task)
 
@@ -216,7 +216,7 @@ def test_a_retry_begins_again_where_nothing_was_ever_leased(swarm: Harness) -> N
     assert swarm.statuses(task) == {"a": "READY", "b": "BLOCKED", "c": "BLOCKED"}
 
 
-def test_a_retry_goes_on_where_the_task_stopped_and_keeps_what_is_done(swarm: Harness) -> None:
+def test_a_retry_continues_where_the_task_stopped_and_keeps_results(swarm: Harness) -> None:
     task, lease = under_way(swarm)
     swarm.report(lease, output={"n": 1})
     swarm.report(swarm.take(lease.bot), error="not_retryable")
@@ -231,7 +231,7 @@ def test_a_retry_goes_on_where_the_task_stopped_and_keeps_what_is_done(swarm: Ha
     assert swarm.task(task).round == 2
 
 
-def test_a_retry_opens_a_new_round_where_only_the_review_was_left(swarm: Harness) -> None:
+def test_a_retry_starts_a_new_round_if_only_the_review_was_left(swarm: Harness) -> None:
     task = swarm.submit(["a"])
     swarm.report(swarm.take(swarm.bot("worker")))
     judge = swarm.bot("judge", "Evaluator")
@@ -243,7 +243,7 @@ def test_a_retry_opens_a_new_round_where_only_the_review_was_left(swarm: Harness
     assert swarm.take(judge).key == "review/2/1"
 
 
-def test_a_retry_asks_for_the_last_word_again_where_that_was_a_no(swarm: Harness) -> None:
+def test_a_retry_asks_for_the_final_approval_again_if_it_was_rejected(swarm: Harness) -> None:
     task = swarm.submit(["a"], evaluation="none", approval="final")
     swarm.report(swarm.take(swarm.bot("worker")))
     swarm.decide(swarm.approvals(task)[0], "reject", reason="no")
@@ -257,7 +257,7 @@ def test_a_retry_asks_for_the_last_word_again_where_that_was_a_no(swarm: Harness
     assert swarm.task(task).outcome == "accepted"
 
 
-def test_a_retry_of_a_plan_that_was_denied_asks_again(swarm: Harness) -> None:
+def test_a_retry_asks_again_for_a_rejected_plan(swarm: Harness) -> None:
     task = swarm.submit(["a"], approval="plan")
     swarm.decide(swarm.approvals(task)[0], "reject", reason="no")
     assert (swarm.task(task).status, swarm.task(task).outcome) == ("FAILED", "rejected")
@@ -269,7 +269,7 @@ def test_a_retry_of_a_plan_that_was_denied_asks_again(swarm: Harness) -> None:
     assert swarm.take(swarm.bot("worker")).key == "a"
 
 
-def test_a_retry_leaves_alone_a_failure_that_was_handled(swarm: Harness) -> None:
+def test_a_retry_does_not_reopen_a_handled_failure(swarm: Harness) -> None:
     task = swarm.submit([{"key": "a", "on_failure": "continue"}, "b"])
     worker = swarm.bot("worker", capacity=2)
     first, second = swarm.leases(worker, 2)
@@ -282,7 +282,7 @@ def test_a_retry_leaves_alone_a_failure_that_was_handled(swarm: Harness) -> None
     assert swarm.statuses(task) == {"a": "FAILED", "b": "READY"}
 
 
-def test_a_retry_drops_leases_in_their_grace_and_what_they_report_is_late(swarm: Harness) -> None:
+def test_a_retry_ends_leases_in_their_grace_and_their_reports_are_late(swarm: Harness) -> None:
     task, lease = under_way(swarm)
     swarm.cancel(task)
 
@@ -295,7 +295,7 @@ def test_a_retry_drops_leases_in_their_grace_and_what_they_report_is_late(swarm:
     assert swarm.take(lease.bot).attempt == 2
 
 
-def test_a_retry_is_refused_while_the_task_is_still_being_wound_up() -> None:
+def test_a_retry_is_refused_while_the_task_is_still_stopping() -> None:
     swarm = Harness(limits=Limits(slice_rows=3))
     task = swarm.submit([f"k{number}" for number in range(30)])
     swarm.advance(0)
@@ -313,7 +313,7 @@ def test_a_retry_is_refused_while_the_task_is_still_being_wound_up() -> None:
     swarm.check()
 
 
-def test_a_long_retry_hands_nothing_out_before_it_is_done() -> None:
+def test_a_long_retry_grants_no_lease_before_it_is_done() -> None:
     swarm = Harness(limits=Limits(slice_rows=3))
     task = swarm.submit([f"k{number}" for number in range(30)])
     swarm.advance(0)
@@ -329,7 +329,7 @@ def test_a_long_retry_hands_nothing_out_before_it_is_done() -> None:
     swarm.check()
 
 
-def test_rounds_of_rework_are_counted_afresh_after_a_retry(swarm: Harness) -> None:
+def test_a_retry_resets_the_count_of_rework_rounds(swarm: Harness) -> None:
     task = swarm.submit(["a"], max_rounds=1)
     worker, judge = swarm.bot("worker"), swarm.bot("judge", "Evaluator")
     for _ in range(2):

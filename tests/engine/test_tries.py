@@ -25,7 +25,7 @@ def failure_code(swarm: Harness, task: str) -> str | None:
     return None if failure is None else failure["code"]
 
 
-def test_a_task_fails_when_the_tries_of_a_subtask_are_used_up(swarm: Harness) -> None:
+def test_a_task_fails_when_a_subtask_has_no_tries_left(swarm: Harness) -> None:
     task, lease = leased(swarm)
 
     for attempt in (1, 2):
@@ -73,7 +73,7 @@ def test_plans_and_reviews_have_three_tries_too(swarm: Harness, kind: str) -> No
     assert failure_code(swarm, task) == ("planning_failed" if kind == "plan" else "review_exhausted")
 
 
-def test_after_a_failure_an_item_waits_longer_each_time_and_never_over_five_minutes(swarm: Harness) -> None:
+def test_the_wait_after_a_failure_grows_up_to_five_minutes(swarm: Harness) -> None:
     task, lease = leased(swarm, max_attempts=14)
 
     for failures in range(1, 14):
@@ -85,7 +85,7 @@ def test_after_a_failure_an_item_waits_longer_each_time_and_never_over_five_minu
         assert swarm.now >= work.wake
 
 
-def test_items_that_failed_together_do_not_come_back_together(swarm: Harness) -> None:
+def test_items_that_failed_together_are_retried_at_different_times(swarm: Harness) -> None:
     task = swarm.submit([f"k{number}" for number in range(20)])
     for lease in swarm.leases(swarm.bot("worker", capacity=20), 20):
         swarm.report(lease, error="retryable")
@@ -93,7 +93,7 @@ def test_items_that_failed_together_do_not_come_back_together(swarm: Harness) ->
     assert len({work.wake for work in swarm.works(task).values()}) == 20
 
 
-def test_three_bots_in_a_row_that_go_silent_poison_an_item(swarm: Harness) -> None:
+def test_three_silent_bots_in_a_row_poison_an_item(swarm: Harness) -> None:
     task, lease = leased(swarm)
 
     for crashes in (1, 2):
@@ -109,7 +109,7 @@ def test_three_bots_in_a_row_that_go_silent_poison_an_item(swarm: Harness) -> No
     assert swarm.kinds(task).count("work.poisoned") == 1
 
 
-def test_a_bot_that_beats_and_hangs_times_out_and_that_is_a_try(swarm: Harness) -> None:
+def test_a_bot_that_hangs_but_sends_heartbeats_times_out_and_uses_a_try(swarm: Harness) -> None:
     task, lease = leased(swarm, timeout_seconds=60)
 
     for _ in range(12):
@@ -155,9 +155,7 @@ def put_off_until_it_is_over(swarm: Harness, task: str, lease: Held, again: Call
 
 
 @pytest.mark.parametrize("asked", [None, 0.001, 1, 45])
-def test_a_provider_that_refuses_for_an_hour_burns_no_try_and_then_the_work_is_given_up(
-    swarm: Harness, asked: float | None
-) -> None:
+def test_rate_limits_use_no_try_and_the_item_fails_after_an_hour(swarm: Harness, asked: float | None) -> None:
     task, lease = leased(swarm, max_attempts=1)
 
     waits = put_off_until_it_is_over(
@@ -173,7 +171,7 @@ def test_a_provider_that_refuses_for_an_hour_burns_no_try_and_then_the_work_is_g
 
 
 @pytest.mark.parametrize("asked", [None, 0.001, 1])
-def test_rate_limit_delays_grow_whatever_the_provider_asks_for(swarm: Harness, asked: float | None) -> None:
+def test_rate_limit_delays_grow_for_any_requested_delay(swarm: Harness, asked: float | None) -> None:
     task, lease = leased(swarm)
 
     waits = put_off_until_it_is_over(
@@ -185,7 +183,7 @@ def test_rate_limit_delays_grow_whatever_the_provider_asks_for(swarm: Harness, a
     assert max(waits) <= 375
 
 
-def test_work_may_be_given_up_sooner_or_later_as_it_says(swarm: Harness) -> None:
+def test_a_subtask_can_set_its_own_deferral_limit(swarm: Harness) -> None:
     task, lease = leased(swarm, give_up_after_seconds=60)
 
     waits = put_off_until_it_is_over(swarm, task, lease, lambda it: swarm.report(it, error="rate_limited"))
@@ -193,7 +191,7 @@ def test_work_may_be_given_up_sooner_or_later_as_it_says(swarm: Harness) -> None
     assert 60 <= sum(waits) < 80
 
 
-def test_a_wait_that_is_asked_for_in_time_is_granted_whole(swarm: Harness) -> None:
+def test_a_deferral_that_begins_before_the_limit_is_granted_in_full(swarm: Harness) -> None:
     task, lease = leased(swarm, give_up_after_seconds=60)
 
     swarm.report(lease, error="rate_limited", retry_after_seconds=7200)
@@ -206,7 +204,7 @@ def test_a_wait_that_is_asked_for_in_time_is_granted_whole(swarm: Harness) -> No
 
 
 @pytest.mark.parametrize("kind", ["plan", "review"])
-def test_planning_and_review_are_given_up_as_the_defaults_of_the_task_say(swarm: Harness, kind: str) -> None:
+def test_the_task_defaults_set_the_deferral_limit_of_planning_and_review(swarm: Harness, kind: str) -> None:
     task = swarm.submit(None if kind == "plan" else ["a"], defaults={"give_up": 10 * SECOND})
     if kind == "review":
         swarm.report(swarm.take(swarm.bot("worker")))
@@ -220,7 +218,7 @@ def test_planning_and_review_are_given_up_as_the_defaults_of_the_task_say(swarm:
 
 
 @pytest.mark.parametrize("delay", [0, 1, 5])
-def test_releases_are_free_for_an_hour_with_growing_delays(swarm: Harness, delay: int) -> None:
+def test_releases_use_no_try_for_an_hour_and_their_delays_grow(swarm: Harness, delay: int) -> None:
     task, lease = leased(swarm, max_attempts=1)
 
     waits = put_off_until_it_is_over(
@@ -237,7 +235,7 @@ def test_releases_are_free_for_an_hour_with_growing_delays(swarm: Harness, delay
     assert error["detail"].endswith("at last: not there yet")
 
 
-def test_waiting_for_a_bot_or_a_person_is_no_deferral(swarm: Harness) -> None:
+def test_waiting_for_a_bot_or_a_person_is_not_a_deferral(swarm: Harness) -> None:
     task, lease = leased(swarm, give_up_after_seconds=60)
     swarm.report(lease, error="rate_limited", retry_after_seconds=30)
     swarm.advance(20_000)  # nobody comes for it
@@ -272,7 +270,7 @@ def test_a_crash_ends_a_row_of_deferrals() -> None:
     swarm.check()
 
 
-def test_what_is_given_back_without_delay_can_be_had_at_once_and_with_delay_after_it(swarm: Harness) -> None:
+def test_a_released_item_is_ready_at_once_or_after_its_delay(swarm: Harness) -> None:
     task, lease = leased(swarm)
     swarm.release(lease)
     lease = swarm.take(lease.bot)
@@ -318,7 +316,7 @@ def test_the_answer_to_a_question_comes_with_the_next_lease(swarm: Harness) -> N
     assert answered == [{"question": "left or right?", "answer": '"left"'}]
 
 
-def test_a_checkpoint_is_kept_for_the_next_attempt_even_after_a_crash(swarm: Harness) -> None:
+def test_the_next_attempt_gets_the_checkpoint_even_after_a_crash(swarm: Harness) -> None:
     task, lease = leased(swarm)
     swarm.beat(lease, checkpoint={"page": 7})
 
@@ -343,7 +341,7 @@ def test_a_retry_drops_checkpoints_and_rework_keeps_them(swarm: Harness) -> None
     assert swarm.work(task, "a").checkpoint is None
 
 
-def test_use_is_a_total_for_each_attempt_and_adds_up_over_attempts(swarm: Harness) -> None:
+def test_usage_is_a_total_per_attempt_and_is_summed_over_attempts(swarm: Harness) -> None:
     task, lease = leased(swarm)
     swarm.beat(lease, usage={"tokens": 5})
     swarm.beat(lease, usage={"tokens": 9})
@@ -355,7 +353,7 @@ def test_use_is_a_total_for_each_attempt_and_adds_up_over_attempts(swarm: Harnes
     assert swarm.task(task).usage == {"tokens": 12, "cost_micro_usd": 2}
 
 
-def test_a_lease_is_prolonged_by_beats_and_by_nothing_else(swarm: Harness) -> None:
+def test_only_heartbeats_extend_a_lease(swarm: Harness) -> None:
     _, lease = leased(swarm)
     for _ in range(10):
         swarm.advance(20)
@@ -366,7 +364,7 @@ def test_a_lease_is_prolonged_by_beats_and_by_nothing_else(swarm: Harness) -> No
     assert swarm.beat(lease) == "lost"
 
 
-def test_a_bot_may_ask_for_a_lease_of_its_own_length(swarm: Harness) -> None:
+def test_a_bot_may_choose_the_ttl_of_its_lease(swarm: Harness) -> None:
     swarm.submit(["a"])
     lease = swarm.take(swarm.bot("worker"), ttl_seconds=300)
 

@@ -39,7 +39,7 @@ async def write(store: Store, bodies: PayloadCache, payloads: Payloads) -> None:
     bodies.committed(payloads)
 
 
-async def test_what_was_just_written_is_not_asked_of_the_store(store: Store) -> None:
+async def test_a_payload_just_written_is_not_read_from_the_store(store: Store) -> None:
     bodies = PayloadCache(store)
     await write(store, bodies, {"a": ("tsk_1", b"1")})
 
@@ -47,7 +47,7 @@ async def test_what_was_just_written_is_not_asked_of_the_store(store: Store) -> 
     assert store.asked == 0
 
 
-async def test_what_another_run_wrote_and_what_is_large_is_read(store: Store) -> None:
+async def test_large_payloads_and_those_of_another_run_are_read(store: Store) -> None:
     large = b'"' + b"x" * KEPT_BYTES_MAX + b'"'
     await write(store, PayloadCache(store), {"old": ("tsk_1", b"0")})
     bodies = PayloadCache(store)
@@ -57,7 +57,7 @@ async def test_what_another_run_wrote_and_what_is_large_is_read(store: Store) ->
     assert store.asked == 1
 
 
-async def test_what_was_replaced_or_taken_away_is_no_longer_told(store: Store) -> None:
+async def test_replaced_or_removed_payloads_are_not_returned(store: Store) -> None:
     bodies = PayloadCache(store)
     await write(store, bodies, {"a": ("tsk_1", b"1"), "b": ("tsk_1", b"1"), "c": ("tsk_1", b"1")})
     large = b'"' + b"x" * KEPT_BYTES_MAX + b'"'
@@ -67,7 +67,7 @@ async def test_what_was_replaced_or_taken_away_is_no_longer_told(store: Store) -
     assert await bodies.of(["a", "b", "c"]) == {"a": b"2", "c": large}
 
 
-async def test_what_is_kept_is_bounded_and_the_oldest_goes_first(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_cache_is_bounded_and_drops_the_oldest_first(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "KEPT_BYTES_IN_ALL", 10 * 251)
     bodies = PayloadCache(store)
     for number in range(11):

@@ -247,7 +247,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("check", "statement"), BROKEN, ids=[f"{check}-{n}" for n, (check, _) in enumerate(BROKEN)])
-async def test_an_invariant_that_is_broken_by_hand_is_found(store_file: Path, check: str, statement: str) -> None:
+async def test_the_doctor_finds_each_invariant_broken_by_hand(store_file: Path, check: str, statement: str) -> None:
     assert change(store_file, statement) > 0
 
     found = {finding.check.read for finding in await examine(store_file)}
@@ -255,7 +255,7 @@ async def test_an_invariant_that_is_broken_by_hand_is_found(store_file: Path, ch
     assert check in found
 
 
-async def test_a_trace_with_the_digits_of_a_card_is_no_secret(store_file: Path) -> None:
+async def test_a_trace_id_that_looks_like_a_card_number_is_not_redacted(store_file: Path) -> None:
     trace = "00-8a545b5d47828713205408d943dd5742-4409738631413345-01"
     leaf = f"CAST(json_set(leaf, '$.trace', '{trace}') AS BLOB)"
     assert change(store_file, f"UPDATE audit_leaf SET leaf = {leaf} WHERE {A_LEAF}") > 0
@@ -265,7 +265,7 @@ async def test_a_trace_with_the_digits_of_a_card_is_no_secret(store_file: Path) 
     assert found == {"audit_records"}, "the leaf was changed, and only that is told"
 
 
-def test_every_check_is_seen_to_find_something() -> None:
+def test_every_check_finds_something_in_a_test() -> None:
     checks = {check.read for check in (*doctor.CHECKS, *doctor.EVIDENCE, doctor.AUDIT)} - {doctor.DAMAGE.read}
 
     assert checks == {check for check, _ in BROKEN}

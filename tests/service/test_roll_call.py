@@ -55,7 +55,7 @@ async def called(swarm: Orchestrator, clock: Forward, after: int) -> None:
         await swarm.roll_call.look()
 
 
-async def test_a_bot_that_is_gone_leaves_the_list_after_the_time_that_was_set() -> None:
+async def test_an_absent_bot_is_removed_after_the_set_time() -> None:
     clock = Forward()
     async with running(clock, forget_bots_seconds=7200) as (swarm, admin):
         gone = (await admin.post("/bots/register", {**BOT, "instance": "gone"})).json
@@ -84,7 +84,7 @@ async def test_a_bot_that_is_gone_leaves_the_list_after_the_time_that_was_set() 
         assert (await admin.post("/bots/register", {**BOT, "instance": "gone"})).status == 201
 
 
-async def test_never_is_a_time_too_and_a_day_is_the_usual_one() -> None:
+async def test_bots_are_removed_after_a_day_by_default_or_never() -> None:
     for settings, left in (({"forget_bots_seconds": 0}, 1), ({}, 0)):
         clock = Forward()
         async with running(clock, **settings) as (swarm, admin):
@@ -93,7 +93,7 @@ async def test_never_is_a_time_too_and_a_day_is_the_usual_one() -> None:
             assert len(await names(admin)) == left
 
 
-async def test_a_restart_of_the_server_makes_nobody_look_gone(tmp_path: Path) -> None:
+async def test_a_restart_of_the_server_makes_no_bot_look_absent(tmp_path: Path) -> None:
     clock, store = Forward(), f"sqlite:///{tmp_path / 'store.db'}"
     async with running(clock, store=store) as (swarm, admin):
         bot = (await admin.post("/bots/register", BOT)).json["id"]
@@ -107,7 +107,7 @@ async def test_a_restart_of_the_server_makes_nobody_look_gone(tmp_path: Path) ->
         assert len(await names(admin)) == 1
 
 
-async def test_explain_names_no_bot_that_is_gone_and_each_name_once() -> None:
+async def test_explain_names_no_absent_bot_and_each_name_once() -> None:
     clock = Forward()
     async with running(clock) as (_, admin):
         for instance in ("a", "b"):
@@ -122,7 +122,7 @@ async def test_explain_names_no_bot_that_is_gone_and_each_name_once() -> None:
     assert "word-count" not in gone
 
 
-def test_a_bot_that_holds_work_stays_and_may_be_checked_twice_and_after_it_is_gone() -> None:
+def test_a_bot_with_leases_stays_and_checks_can_be_repeated() -> None:
     swarm = Harness(limits=replace(Limits(), forget_bots=1))
     swarm.submit(["a"])
     lease = swarm.take(swarm.bot("worker"))

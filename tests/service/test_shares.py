@@ -20,7 +20,7 @@ steps = st.lists(
 
 
 @given(weights, steps)
-def test_over_any_stretch_in_which_tenants_wait_each_gets_its_share_but_for_a_constant(
+def test_waiting_tenants_get_their_share_within_a_constant(
     weight: dict[str, int], story: list[tuple[str, list[int], int]]
 ) -> None:
     line: FairQueue[tuple[str, int]] = FairQueue(weight, 1_000_000)
@@ -54,7 +54,7 @@ def test_over_any_stretch_in_which_tenants_wait_each_gets_its_share_but_for_a_co
 
 
 @given(steps)
-def test_within_a_tenant_the_first_to_come_is_the_first_to_be_served(story: list[tuple[str, list[int], int]]) -> None:
+def test_a_tenant_is_served_in_order_of_arrival(story: list[tuple[str, list[int], int]]) -> None:
     line: FairQueue[tuple[str, int]] = FairQueue({}, 1_000_000)
     put: dict[str, list[tuple[str, int]]] = {tenant: [] for tenant in TENANTS}
     taken: dict[str, list[tuple[str, int]]] = {tenant: [] for tenant in TENANTS}
@@ -72,7 +72,7 @@ def test_within_a_tenant_the_first_to_come_is_the_first_to_be_served(story: list
     assert len(line) == 0
 
 
-def test_who_was_away_is_owed_nothing_for_that_time() -> None:
+def test_an_idle_tenant_earns_no_credit() -> None:
     line: FairQueue[str] = FairQueue({}, 100)
     for _ in range(20):
         line.put("busy", "busy")
@@ -85,7 +85,7 @@ def test_who_was_away_is_owed_nothing_for_that_time() -> None:
     assert [line.take() for _ in range(6)].count("late") == 3
 
 
-def test_of_two_that_are_level_the_one_with_the_smaller_id_comes_first() -> None:
+def test_ties_go_to_the_smaller_tenant_id() -> None:
     line: FairQueue[str] = FairQueue({}, 100)
     for tenant in ("zoe", "ann"):
         line.put(tenant, tenant)
@@ -93,7 +93,7 @@ def test_of_two_that_are_level_the_one_with_the_smaller_id_comes_first() -> None
     assert line.take_all() == ["ann", "zoe"]
 
 
-def test_a_tenant_that_fills_the_room_does_not_keep_out_another() -> None:
+def test_a_tenant_that_fills_the_queue_does_not_block_another() -> None:
     line: FairQueue[str] = FairQueue({"heavy": 3}, 8)
     while line.has_room("flood"):
         line.put("flood", "flood")
@@ -111,7 +111,7 @@ def test_a_tenant_that_fills_the_room_does_not_keep_out_another() -> None:
     assert [everything.count(tenant) for tenant in ("flood", "other", "heavy")] == [8, 4, 4]
 
 
-def test_positions_that_no_longer_matter_are_forgotten() -> None:
+def test_outdated_positions_are_dropped() -> None:
     turns = StrideScheduler({})
 
     for number in range(5_000):

@@ -567,25 +567,25 @@ class Engine:
                 timers = await transaction.due(self.now(), TIMERS_MAX)
                 job = await self._job_turns.next(transaction)
             for timer in timers:
-                try:
-                    await self._run([], [], timer=timer)
-                except StoreUnavailable:
-                    raise
-                except Exception as error:
-                    self._fault(error, f"timer {timer.kind}")
+                if not await self._runs(f"timer {timer.kind}", timer=timer):
                     async with self._store.begin() as transaction:
                         await transaction.save(Changes(timers={(timer.kind, timer.ref): self.now() + FAULT_PAUSE}))
-            if job is not None:
-                try:
-                    await self._run([], [], job=job)
-                except StoreUnavailable:
-                    raise
-                except Exception as error:
-                    self._fault(error, f"job {job.kind}")
-                    self._job_turns.served(job)
-                    self._pause_until = self.now() + SECOND
+            if job is not None and not await self._runs(f"job {job.kind}", job=job):
+                self._job_turns.served(job)
+                self._pause_until = self.now() + SECOND
         except StoreUnavailable as error:
             self._unavailable(error, [], [])
+
+    async def _runs(self, what: str, *, timer: Timer | None = None, job: BackgroundJob | None = None) -> bool:
+        """Run one timer or job slice; if it is faulty, log that and return False."""
+        try:
+            await self._run([], [], timer=timer, job=job)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            self._fault(error, what)
+            return False
+        return True
 
     def _fault(self, error: Exception, what: str) -> None:
         self.stats.faults += 1

@@ -560,9 +560,7 @@ class WorkingSet(UndoLog):
         if lease.seen and work.unseen:
             self.edit_work(work).unseen = 0  # it counts unseen leases in a row
         if spent:
-            total = dict(task.usage)
-            for name, amount in spent.items():
-                total[name] = total.get(name, 0) + amount
+            total = {name: task.usage.get(name, 0) + spent.get(name, 0) for name in {**task.usage, **spent}}
             self.edit_task(task).usage = total
         return attempt
 

@@ -10,6 +10,7 @@ from swarmkeeper.core.commands import Decide
 from swarmkeeper.core.decide.decisions import review
 from swarmkeeper.core.decide.decisions import work as work_decisions
 from swarmkeeper.core.decide.effects import closing, deadline, holding
+from swarmkeeper.core.decide.effects.owners import check_may
 from swarmkeeper.core.decide.working_set import WorkingSet, failure
 from swarmkeeper.core.errors import AlreadyDecided, Forbidden, Invalid, NotFound, StaleApproval
 from swarmkeeper.core.model import Approval, Json, Task
@@ -25,8 +26,7 @@ _VERBS: Mapping[str, tuple[str, ...]] = {
 
 def decide(working: WorkingSet, command: Decide) -> str:
     """Take a person's decision, once; return the approval's id. Repeating the same decision changes nothing."""
-    if not working.rules.may(command.by, "approval.decide"):
-        raise Forbidden(working.rules.why_not(command.by, "approval.decide"))
+    check_may(working, command.by, "approval.decide")
     approval: Approval | None = working.get(lookups.APPROVAL, command.approval)
     if approval is None or approval.tenant != command.by.tenant:
         raise NotFound("no such approval")

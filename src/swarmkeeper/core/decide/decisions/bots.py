@@ -15,16 +15,12 @@ from swarmkeeper.core.commands import (
     RotateKey,
 )
 from swarmkeeper.core.decide.decisions import work as work_decisions
+from swarmkeeper.core.decide.effects.owners import check_may
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.errors import BotTypeFixed, Forbidden, IllegalTransition, NotFound
 from swarmkeeper.core.events import OfBot
 from swarmkeeper.core.model import ApiKey, Bot, Principal
 from swarmkeeper.core.states import TASK_CLOSED, AttemptOutcome, BotType, Transition
-
-
-def _may(working: WorkingSet, by: Principal, action: str) -> None:
-    if not working.rules.may(by, action):
-        raise Forbidden(working.rules.why_not(by, action))
 
 
 def register(working: WorkingSet, command: Register) -> tuple[str, bool]:
@@ -33,7 +29,7 @@ def register(working: WorkingSet, command: Register) -> tuple[str, bool]:
     Live leases continue; changes apply from the next grant.
     """
     by = command.by
-    _may(working, by, "bot.register")
+    check_may(working, by, "bot.register")
     type_ = BotType(command.type)
     if by.role.startswith("bot:") and by.role != f"bot:{type_.lower()}":
         raise Forbidden(
@@ -114,7 +110,7 @@ def enable(working: WorkingSet, command: Enable) -> str:
 
 
 def _set_status(working: WorkingSet, by: Principal, bot_id: str, action: str, status: str, event: type[OfBot]) -> str:
-    _may(working, by, action)
+    check_may(working, by, action)
     bot = working.bot(bot_id, by.tenant)
     if bot.status != status:
         working.record(action, bot.id, body={"name": bot.name})
@@ -125,7 +121,7 @@ def _set_status(working: WorkingSet, by: Principal, bot_id: str, action: str, st
 
 def delete(working: WorkingSet, command: DeleteBot) -> str:
     """Remove a bot; its items return to their queues, and no crash is counted."""
-    _may(working, command.by, "bot.delete")
+    check_may(working, command.by, "bot.delete")
     bot = working.bot(command.bot, command.by.tenant)
     working.record("bot.delete", bot.id, body={"name": bot.name})
     _release_all(working, bot)
@@ -170,7 +166,7 @@ def _release_all(working: WorkingSet, bot: Bot) -> None:
 
 
 def create_key(working: WorkingSet, command: CreateKey) -> str:
-    _may(working, command.by, "key.manage")
+    check_may(working, command.by, "key.manage")
     key = ApiKey(
         id=working.new_id("key"),
         public_id=command.public_id,
@@ -190,7 +186,7 @@ def create_key(working: WorkingSet, command: CreateKey) -> str:
 
 
 def _key(working: WorkingSet, by: Principal, key_id: str) -> ApiKey:
-    _may(working, by, "key.manage")
+    check_may(working, by, "key.manage")
     key: ApiKey | None = working.get(lookups.KEY, key_id)
     if key is None or key.tenant != by.tenant:
         raise NotFound("no such key")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from swarmkeeper.core import events, lookups
 from swarmkeeper.core.commands import Archive, Cancel, OnTask, Pause, Resume, Retry, Update
 from swarmkeeper.core.decide.effects import closing, deadline, holding, loading, questions, steps
+from swarmkeeper.core.decide.effects.owners import check_may
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.errors import Forbidden, IllegalTransition, PreconditionFailed, StillStopping
+from swarmkeeper.core.errors import IllegalTransition, PreconditionFailed, StillStopping
 from swarmkeeper.core.model import Json, Task
 from swarmkeeper.core.states import (
     FINAL,
@@ -22,8 +23,7 @@ from swarmkeeper.core.states import (
 
 
 def _own_task(working: WorkingSet, command: OnTask, action: str) -> Task:
-    if not working.rules.may(command.by, action):
-        raise Forbidden(working.rules.why_not(command.by, action))
+    check_may(working, command.by, action)
     return working.task(command.task, command.by.tenant)
 
 

@@ -8,8 +8,9 @@ from swarmkeeper.core import events
 from swarmkeeper.core.commands import Submit
 from swarmkeeper.core.decide.decisions import tenants
 from swarmkeeper.core.decide.effects import holding, loading, questions, rows
+from swarmkeeper.core.decide.effects.owners import check_may
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.errors import Forbidden, InvalidPlan
+from swarmkeeper.core.errors import InvalidPlan
 from swarmkeeper.core.model import SubtaskSpec, Task
 from swarmkeeper.core.rules import graph
 from swarmkeeper.core.states import Evaluation, Kind, TaskStatus, TaskTransition
@@ -17,8 +18,7 @@ from swarmkeeper.core.states import Evaluation, Kind, TaskStatus, TaskTransition
 
 def submit(working: WorkingSet, command: Submit) -> str:
     """Create a task; return its id. With `subtasks` it is planned at once, else a planner gets a plan item."""
-    if not working.rules.may(command.by, "task.submit"):
-        raise Forbidden(working.rules.why_not(command.by, "task.submit"))
+    check_may(working, command.by, "task.submit")
     if command.subtasks is not None:
         errors = graph.check_plan(command.subtasks) if command.checked is None else command.checked
         if errors:

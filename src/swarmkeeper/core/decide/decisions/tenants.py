@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from swarmkeeper.core import events, lookups
 from swarmkeeper.core.commands import SetTenant
+from swarmkeeper.core.decide.effects.owners import check_may
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.errors import BacklogFull, Detail, Forbidden, NotFound
+from swarmkeeper.core.errors import BacklogFull, Detail, NotFound
 from swarmkeeper.core.model import Limits, Tenant
 
 RETRY_AFTER = 5  # seconds in which some tasks usually end
@@ -16,8 +17,7 @@ RETRY_AFTER_STORED = 60  # seconds; only an operator can change this
 
 def set_tenant(working: WorkingSet, command: SetTenant) -> str:
     """Change the given values; return the tenant's id."""
-    if not working.rules.may(command.by, "tenant.manage"):
-        raise Forbidden(working.rules.why_not(command.by, "tenant.manage"))
+    check_may(working, command.by, "tenant.manage")
     tenant: Tenant | None = working.get(lookups.TENANT, command.by.tenant)
     if tenant is None:
         raise NotFound("no such tenant")

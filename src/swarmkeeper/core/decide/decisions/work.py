@@ -12,12 +12,11 @@ from swarmkeeper.core.answers import Directive, HeartbeatResult, Refusal, Report
 from swarmkeeper.core.commands import Ask, Claim, Heartbeat, LeaseHeartbeat, Release, Report
 from swarmkeeper.core.decide.decisions import planning, review
 from swarmkeeper.core.decide.effects import closing, questions, rows
-from swarmkeeper.core.decide.effects.owners import own_bot
+from swarmkeeper.core.decide.effects.owners import check_may, own_bot
 from swarmkeeper.core.decide.working_set import WorkingSet, failure
 from swarmkeeper.core.errors import (
     AlreadyReported,
     Detail,
-    Forbidden,
     Invalid,
     InvalidPlan,
     LeaseLost,
@@ -361,36 +360,43 @@ def _report_failure(working: WorkingSet, task: Task, work: Work, lease: Lease, c
     )
 
 
-def _report_success(
-    working: WorkingSet, task: Task, work: Work, lease: Lease, bot: Bot, command: Report
-) -> Reported | Refusal:
+def _content_error(working: WorkingSet, task: Task, work: Work, command: Report) -> SwarmkeeperError | None:
+    """Return why the content of a report cannot be accepted; None if it can."""
     wanted = {Kind.PLAN: "plan", Kind.EXECUTE: "output", Kind.REVIEW: "verdict"}[work.kind]
     sent = {"plan": command.plan, "output": command.output, "verdict": command.verdict}
     if sent[wanted] is None and command.errors_in != wanted:
         where: Detail = (f"/{wanted}", "missing", "required")
-        wrong = Invalid(f"a {work.kind} item is reported with `{wanted}`", details=(where,))
-        return _refuse(working, task, work, lease, wrong, command.content_hash)
+        return Invalid(f"a {work.kind} item is reported with `{wanted}`", details=(where,))
     errors: list[Detail] = list(command.errors)
     if command.plan is not None and work.kind is Kind.PLAN:
         errors += graph.check_plan(command.plan, at="/plan") if command.checked is None else command.checked
     if command.verdict is not None and work.kind is Kind.REVIEW and not errors:
         errors += review.check_verdict(working, task, work, command.verdict)
-    if errors:
-        details = tuple(errors[: graph.ERRORS_MAX])
-        if work.kind is Kind.PLAN:
-            error: SwarmkeeperError = InvalidPlan("the plan is invalid; correct it and report again", details=details)
-        else:
-            error = Invalid("the verdict is invalid; correct it and report again", details=details)
-        return _refuse(working, task, work, lease, error, command.content_hash)
+    if not errors:
+        return None
+    details = tuple(errors[: graph.ERRORS_MAX])
+    if work.kind is Kind.PLAN:
+        return InvalidPlan("the plan is invalid; correct it and report again", details=details)
+    return Invalid("the verdict is invalid; correct it and report again", details=details)
 
-    body = command.output
+
+def _result_body(command: Report) -> bytes:
     if command.written is not None:
-        body = command.written.body
-    elif command.plan is not None:
-        body = json.dumps({"subtasks": [graph.to_json(spec) for spec in command.plan]}).encode()
-    elif command.verdict is not None:
-        body = json.dumps(review.to_json(command.shown or command.verdict)).encode()
-    assert body is not None
+        return command.written.body
+    if command.plan is not None:
+        return json.dumps({"subtasks": [graph.to_json(spec) for spec in command.plan]}).encode()
+    if command.verdict is not None:
+        return json.dumps(review.to_json(command.shown or command.verdict)).encode()
+    assert command.output is not None, "an accepted report has content"
+    return command.output
+
+
+def _report_success(
+    working: WorkingSet, task: Task, work: Work, lease: Lease, bot: Bot, command: Report
+) -> Reported | Refusal:
+    if (error := _content_error(working, task, work, command)) is not None:
+        return _refuse(working, task, work, lease, error, command.content_hash)
+    body = _result_body(command)
     known = command.digest if command.written is None else command.written.digest
     digest = known or hashlib.sha256(body).hexdigest()
     result = working.write_payload(task, f"{work.id}/result/{lease.attempt}", body)
@@ -514,8 +520,7 @@ def _held_lease(working: WorkingSet, by: Principal, lease_id: str, action: str) 
         Forbidden: the caller may not do this with any lease, or the lease is another bot's.
         LeaseLost: the caller's tenant has and had no lease with this id.
     """
-    if not working.rules.may(by, action):
-        raise Forbidden(working.rules.why_not(by, action))
+    check_may(working, by, action)
     lease = working.lease(lease_id)
     attempt: Attempt | None = working.get(lookups.ATTEMPT, lease_id)
     bot_id = lease.bot if lease is not None else attempt.bot if attempt is not None else None

@@ -1,4 +1,4 @@
-"""Check which callers may act as a bot."""
+"""Check what a caller may do, and which callers may act as a bot."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from swarmkeeper.core.model import Bot, Principal
 from swarmkeeper.core.states import BotType
 
 
+def check_may(working: WorkingSet, by: Principal, action: str) -> None:
+    """Raise Forbidden if the caller's role does not allow the action."""
+    if not working.rules.may(by, action):
+        raise Forbidden(working.rules.why_not(by, action))
+
+
 def own_bot(working: WorkingSet, by: Principal, bot_id: str, action: str) -> Bot:
     """Return the bot with this id, if the caller may act as it.
 
@@ -17,8 +23,7 @@ def own_bot(working: WorkingSet, by: Principal, bot_id: str, action: str) -> Bot
         NotFound: the caller's tenant has no such bot.
         Forbidden: the role does not allow the action, or the key may not act as this bot.
     """
-    if not working.rules.may(by, action):
-        raise Forbidden(working.rules.why_not(by, action))
+    check_may(working, by, action)
     bot = working.bot(bot_id, by.tenant)
     if (why_not := why_not_own(by, bot)) is not None:
         raise Forbidden(why_not)
