@@ -32,7 +32,7 @@ async def test_a_task_is_submitted_and_read_without_a_socket() -> None:
 
         task = await client.submit("Count the words", subtasks=[{"key": "a", "description": "count"}])
 
-        assert [one.key for one in (await client.get(task.id)).subtasks] == ["a"]
+        assert [subtask.key for subtask in (await client.get(task.id)).subtasks] == ["a"]
         events = [event.type.split(".")[-2] async for event in client.events(task.id)]
         assert events == ["submitted", "planned", "unblocked"]
 
@@ -79,22 +79,22 @@ async def test_it_can_be_mounted_in_another_application() -> None:
 async def test_it_lives_as_long_as_the_lifespan_of_its_server(tmp_path: Path) -> None:
     app = create_app(Settings(store=f"sqlite:///{tmp_path / 'a.db'}", log_level="error"))
     heard: asyncio.Queue[str] = asyncio.Queue()
-    told: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
     async def receive() -> dict[str, Any]:
         return {"type": await heard.get()}
 
-    live = asyncio.ensure_future(app({"type": "lifespan"}, receive, told.put))  # type: ignore[arg-type]  # plain dicts
+    live = asyncio.ensure_future(app({"type": "lifespan"}, receive, sent.put))  # type: ignore[arg-type]  # plain dicts
     await heard.put("lifespan.startup")
-    assert (await told.get())["type"] == "lifespan.startup.complete"
+    assert (await sent.get())["type"] == "lifespan.startup.complete"
     client = Client("http://host", "", transport=InProcess(app))
     assert (await client.health()).status == "ok"
 
     await heard.put("lifespan.shutdown")
-    assert (await told.get())["type"] == "lifespan.shutdown.complete"
+    assert (await sent.get())["type"] == "lifespan.shutdown.complete"
     await live
     with pytest.raises(RuntimeError, match="lifespan"):
-        await app({"type": "http"}, receive, told.put)  # type: ignore[arg-type]  # plain dicts
+        await app({"type": "http"}, receive, sent.put)  # type: ignore[arg-type]  # plain dicts
 
 
 async def test_an_engine_that_ends_by_itself_is_noticed_readiness_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,7 +125,7 @@ async def test_a_store_that_refuses_writes_makes_it_unready_until_it_takes_one(
             patched.setattr(swarm.store, "_commit", full)
             with pytest.raises(Overloaded):
                 await swarm.make_key("client")
-            await swarm._metrics.look()  # reading goes on, and says nothing about it
+            await swarm._metrics.look()  # reading continues, without a log line
             assert swarm.readiness(True)["store"] == "does not answer"
             assert not swarm.readiness()["ready"]
 
@@ -260,4 +260,4 @@ async def test_a_caller_who_never_ends_is_cut_off_when_the_time_to_stop_is_over(
         await asyncio.sleep(0.1)
     writer.close()
 
-    assert time.monotonic() - began < 8  # where nothing cut it off, it would be the default's 10
+    assert time.monotonic() - began < 8  # without the limit it would be 10, the default

@@ -15,7 +15,7 @@ def mode(path: Path) -> int:
 
 @pytest.fixture(autouse=True)
 def open_handed() -> object:
-    """The umask of a careless user."""
+    """Set an umask that lets others read new files."""
     before = os.umask(0)
     yield
     os.umask(before)

@@ -38,7 +38,7 @@ def test_explain_names_the_source_that_won_and_those_that_did_not(tmp_path: Path
 
     given = read({"port": "4"}, environ={"SWARMKEEPER_PORT": "3"}, folder=tmp_path).explain("port")
 
-    assert [(one.source, one.value) for one in given] == [
+    assert [(value.source, value.value) for value in given] == [
         ("flag", 4),
         ("environment", 3),
         (".swarmkeeper", 2),

@@ -1,4 +1,4 @@
-"""Hints within one process reach every subscriber, and nobody waits for anybody."""
+"""Hints within one process reach every subscriber, and no subscriber waits for another."""
 
 import asyncio
 

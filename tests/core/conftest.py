@@ -1,4 +1,4 @@
-"""The swarm that these tests play with: the real engine in memory, all invariants checked at the end of each test."""
+"""The swarm under test: the real engine in memory; all invariants are checked at the end of each test."""
 
 from collections.abc import Iterator
 

@@ -27,10 +27,10 @@ CRASHES_MAX = 3
 Facts = dict[str, str]
 pick = st.integers(0, 1_000)
 chances = st.integers(0, 10**9).map(random.Random)
-# Mostly well: a task that fails early shows little.
+# Mostly successes: a task that fails early tests little.
 ENDS = [*["well"] * 12, "retryable", "not_retryable", "rate_limited", "released", "not yet"]
 
-# ---- the model -------------------------------------------------------------------------------------------------------
+# ---- the model -----------------------------------------------------------------------------------------------------
 
 ENDED = ("SUCCEEDED", "FAILED", "SKIPPED", "CANCELLED")
 MET_BY = {
@@ -47,13 +47,13 @@ BROKEN_BY = {
 
 @dataclass
 class Item:
-    """What has happened to one item since it was last begun anew."""
+    """The history of an item since it was last reset."""
 
     kind: str
     max_attempts: int
     needs: list[tuple[str, str]] = field(default_factory=list)  # (key, when)
     continue_on_failure: bool = False
-    end: str | None = None  # SUCCEEDED or FAILED, by its own doing
+    end: str | None = None  # SUCCEEDED or FAILED, by its own report
     lease: str | None = None
     waits: bool = False
     tries: int = 0
@@ -66,7 +66,7 @@ class Item:
 
 @dataclass
 class Expected:
-    """One task: facts alone."""
+    """The facts about one task."""
 
     evaluated: bool
     max_rounds: int
@@ -78,10 +78,10 @@ class Expected:
     archived: bool = False
     round: int = 1
     reworks: int = 0
-    swept: set[str] = field(default_factory=set)  # were open when the task failed
+    swept: set[str] = field(default_factory=set)  # keys of items that were open when the task failed
 
     def status_of(self, key: str) -> str:
-        """Of one item, worked out from the ends of all before it."""
+        """Return the state of an item, derived from the ends of all items upstream."""
         item = self.items[key]
         if item.end is not None:
             return item.end
@@ -123,7 +123,7 @@ class Expected:
     def closed(self) -> bool:
         return self.over is not None
 
-    # What happens.
+    # ---- transitions -----------------------------------------------------------------------------------------------
 
     def take_plan(self, nodes: list[dict[str, Any]]) -> None:
         self.planned = True
@@ -151,7 +151,7 @@ class Expected:
             self.fail_item(key)
 
     def fail_item(self, key: str) -> None:
-        """What its task fails with is cancelled as it stands: nothing is skipped for it any more."""
+        """Items that are open when the task fails are cancelled; none of them is skipped afterwards."""
         item = self.items[key]
         fatal = item.kind != "execute" or not self.failure_handled(key)
         if fatal:
@@ -167,7 +167,7 @@ class Expected:
             item.lease, item.waits = None, False
 
     def go_on(self) -> None:
-        """Once every subtask has ended: the review, or acceptance."""
+        """Start the review, or accept the task, once every subtask has ended."""
         if self.closed or not self.all_done():
             return
         if not self.evaluated:
@@ -176,7 +176,7 @@ class Expected:
             self.items.setdefault(f"review/{self.round}/1", Item("review", 3))
 
     def begin_anew(self, roots: set[str]) -> None:
-        """Roots and all that lies behind them."""
+        """Return the roots and everything downstream."""
         behind = set(roots)
         while more := {
             key for key, item in self.items.items() if key not in behind and any(one in behind for one, _ in item.needs)
@@ -196,7 +196,7 @@ class Expected:
         elif self.reworks == self.max_rounds:
             self.close("failed")
         else:
-            self.rework({one["subtask"] for one in verdict["targets"]}, verdict["subtasks"])
+            self.rework({target["subtask"] for target in verdict["targets"]}, verdict["subtasks"])
 
     def rework(self, targets: set[str], added: list[dict[str, Any]]) -> None:
         if not targets and not added:
@@ -220,7 +220,7 @@ class Expected:
         self.go_on()
 
     def may(self, verb: str) -> bool:
-        """Whether a client's word is taken. What is so already is, too."""
+        """Whether a client's command is accepted; a command without effect is accepted, too."""
         return {
             "cancel": not self.closed or self.over == "cancelled",
             "pause": not self.closed,
@@ -240,7 +240,7 @@ class Expected:
             case "pause" | "resume":
                 self.paused = verb == "pause"
             case _:
-                pass  # it is so already
+                pass  # no effect
 
     def may_be_had(self, kind: str) -> set[str]:
         if self.paused or self.closed:
@@ -248,11 +248,11 @@ class Expected:
         return {key for key, item in self.items.items() if item.kind == kind and self.status_of(key) == "READY"}
 
 
-# ---- both, step by step ----------------------------------------------------------------------------------------------
+# ---- both, step by step --------------------------------------------------------------------------------------------
 
 
 def a_plan(chance: random.Random, *, prefix: str = "", outside: tuple[str, ...] = ()) -> list[dict[str, Any]]:
-    """By plain chance, as all of a story: values drawn by strategies would mostly be small ones."""
+    """Draw everything from a random generator: strategies would mostly draw small values."""
     nodes: list[dict[str, Any]] = []
     for key in KEYS[: chance.randint(2, len(KEYS))]:
         before = [*(node["key"] for node in nodes), *outside]
@@ -270,9 +270,9 @@ def a_plan(chance: random.Random, *, prefix: str = "", outside: tuple[str, ...] 
 
 
 class Side(RuleBasedStateMachine):
-    """By side: what is done is done to both."""
+    """The product and the model side by side: each step is done to both."""
 
-    # In slices of few rows, what is one commit of the product elsewhere is several.
+    # With small slices, one commit of the product becomes several.
     @initialize(chance=chances, rounds=st.integers(2, 6), slice_rows=st.sampled_from([3, 5, 500]))
     def begin(self, chance: random.Random, rounds: int, slice_rows: int) -> None:
         self.swarm = Harness(limits=Limits(timeout=YEAR, start=YEAR, give_up=YEAR, slice_rows=slice_rows))
@@ -328,13 +328,13 @@ class Side(RuleBasedStateMachine):
             model.items[lease.key].waits = False
             model.started |= kind == "execute"
             self.live[lease.lease_id] = lease
-            self.swarm.beat(lease)  # from here on its end is not one of a lease that was never seen
+            self.swarm.beat(lease)  # marks the lease as seen, so that its expiry counts as a crash
         self.compare()
 
     @rule(chance=chances)
     @precondition(lambda self: self.tasks)
     def go_on(self, chance: random.Random) -> None:
-        """Everybody works for a while, most of them well."""
+        """Let all bots work for a while, mostly with success."""
         for kind in chance.choice(
             [("plan", "execute"), ("execute", "review"), ("plan", "execute", "execute", "review")]
         ):
@@ -382,7 +382,7 @@ class Side(RuleBasedStateMachine):
         item = model.items[lease.key]
         if error == "released":
             self.swarm.release(lease)
-            # Whoever gives it back again and again has to wait: it would go round and round.
+            # An item released again and again is delayed; otherwise this would loop for ever.
             item.lease, item.waits = None, item.put_off >= 2
             item.put_off += 1
         else:
@@ -397,7 +397,7 @@ class Side(RuleBasedStateMachine):
     @rule(number=pick)
     @precondition(lambda self: self.live)
     def a_bot_dies(self, number: int) -> None:
-        """One lease runs out; the others are kept alive."""
+        """Let one lease expire; keep the others alive."""
         lease = self.lease(number)
         for _ in range(3):  # a lease is renewed when less than half of it is left
             for other in self.live.values():
@@ -411,7 +411,7 @@ class Side(RuleBasedStateMachine):
     @rule()
     @precondition(lambda self: self.tasks)
     def time_passes(self) -> None:
-        """More than any back-off."""
+        """Wait longer than any backoff."""
         for lease in self.live.values():
             assert self.swarm.beat(lease) == "continue"
         self.swarm.advance(400)
@@ -430,7 +430,7 @@ class Side(RuleBasedStateMachine):
         task = list(self.tasks)[number % len(self.tasks)]
         model = self.tasks[task]
         if no and verb in ("cancel", "archive"):
-            return  # else little of it is left
+            return  # otherwise too little of the story is left
         taken = self.attempt(getattr(commands, verb.capitalize())(by=CLIENT, task=task))
         assert taken == model.may(verb), f"{verb} of a task that is {model.status}: taken is {taken}"
         if taken:
@@ -460,24 +460,24 @@ class Side(RuleBasedStateMachine):
     # ---- comparing -------------------------------------------------------------------------------------------------
 
     def compare(self) -> None:
-        self.swarm.advance(0)  # what is done in slices is done
+        self.swarm.advance(0)  # finishes all jobs
         self.forget_dead()
         for task, model in self.tasks.items():
             row, works = self.swarm.task(task), self.swarm.works(task)
             found = {key: str(work.status) for key, work in works.items()}
             if model.closed:
-                # A bot hears of it before its row follows: what is leased still counts as cancelled.
+                # The bot is told of the cancel before its row changes: a leased item counts as cancelled.
                 found = {key: "CANCELLED" if status == "LEASED" else status for key, status in found.items()}
             assert found == model.statuses()
-            told = (str(row.status), None if row.outcome is None else str(row.outcome), row.round, row.reworks)
-            assert told == (model.status, model.over, model.round, model.reworks)
+            actual = (str(row.status), None if row.outcome is None else str(row.outcome), row.round, row.reworks)
+            assert actual == (model.status, model.over, model.round, model.reworks)
             assert ("paused" in row.hold_reasons) == model.paused
             if "LEASED" in (str(work.status) for work in works.values()) and model.closed:
                 continue  # not counted yet
             subtasks = list(model.subtasks().values())
-            counted = (len(subtasks), sum(one not in ENDED for one in subtasks))
+            counted = (len(subtasks), sum(subtask not in ENDED for subtask in subtasks))
             assert (row.n_total, row.n_open) == counted
-            assert row.n_failed == sum(one in ("FAILED", "CANCELLED") for one in subtasks)
+            assert row.n_failed == sum(subtask in ("FAILED", "CANCELLED") for subtask in subtasks)
         live = {row["lease_id"] for row in self.swarm.rows("SELECT lease_id FROM lease WHERE NOT cancelled")}
         assert live == set(self.live)
 

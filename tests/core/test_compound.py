@@ -1,4 +1,4 @@
-"""A decision that changes several things is judged once it is whole: none of its moments in between counts as done."""
+"""A decision that changes several things takes effect as a whole: no state in between counts as done."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SLICE = 4
 
 
 def skipped_behind_a_failure(swarm: Harness, **options: Any) -> tuple[str, Held]:
-    """A task of which `b` was skipped, and stays so when it is opened again; and the review of it."""
+    """Return a task whose `b` was skipped and stays skipped when reopened, and the lease of its review."""
     nodes: list[Node] = [{"key": "a", "on_failure": "continue"}, {"key": "b", "depends_on": ["a"]}]
     task = swarm.submit(nodes, **options)
     swarm.report(swarm.take(swarm.bot("worker", capacity=9)), error="not_retryable")
@@ -88,7 +88,7 @@ def sliced() -> Harness:
 
 
 def finish(swarm: Harness, task: str, *, of: int) -> None:
-    """Work all off that can be had, and see that nothing is left."""
+    """Do all available work, and check that nothing is left."""
     done = 0
     while leases := swarm.leases(worker_of(swarm), 9):
         for lease in leases:
@@ -102,7 +102,7 @@ def finish(swarm: Harness, task: str, *, of: int) -> None:
 
 
 def wide(swarm: Harness, n: int) -> tuple[str, Held]:
-    """A task with `n` results, and the review of it."""
+    """Return a task with `n` results, and the lease of its review."""
     task = swarm.submit([f"s{number}" for number in range(n)])
     swarm.advance(0)
     for lease in swarm.leases(swarm.bot("worker", capacity=64), n):
@@ -115,7 +115,7 @@ def test_a_rework_behind_another_job_is_not_done_before_it_begins() -> None:
     task, review = wide(swarm, 3 * SLICE)
     verdict = {"decision": "rework", "targets": [{"subtask": "s0", "feedback": "again"}]}
 
-    # The priority of twelve items is changed in slices: that is still going on when the verdict comes.
+    # The priority of twelve items is changed in slices; that job still runs when the verdict arrives.
     answers = swarm.do_all([commands.Update(by=CLIENT, task=task, priority=7), swarm.a_report(review, verdict=verdict)])
     assert answers[1].task_status == "IN_PROGRESS"
     swarm.advance(0)
@@ -134,7 +134,7 @@ def test_a_long_rework_with_a_long_plan_grants_no_lease_before_the_last_row() ->
     swarm.report(review, verdict={"decision": "rework", "targets": targets, "subtasks": added})
     swarm.advance(0)
 
-    written: dict[str, int] = {}  # by key of what is added: the commit that wrote its row
+    written: dict[str, int] = {}  # by key of an added subtask: the commit that wrote its row
     for at, changes in enumerate(swarm.commits):
         for work in changes.works.values():
             if work.key.startswith("t"):
@@ -157,7 +157,7 @@ def test_reopened_items_are_leased_at_once_although_a_plan_follows_in_slices() -
     finish(swarm, task, of=SLICE + 1)
 
 
-# (seed, rounds, rows of a slice) of runs beside the model (test_against_model.py) that went wrong once.
+# (seed, rounds, rows of a slice) of runs of the model test (test_against_model.py) that failed once.
 RUNS = [(18261947, 5, 500), (15, 5, 500), (59, 5, 3), (48, 5, 4)]
 
 

@@ -1,4 +1,4 @@
-"""The type of a command's answer is the type that its decision returns."""
+"""A decision returns the answer type that its command declares."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from swarmkeeper.core.decide import DECISIONS
 
 
 def answer_of(command: type[Command[Any]]) -> Any:
-    """The type that a command, or the first of its bases that says so, names as that of its answer."""
+    """Return the answer type that a command, or the nearest of its bases, declares."""
     for base in getattr(command, "__orig_bases__", ()):
         (named,) = get_args(base)
         if not isinstance(named, TypeVar):
@@ -21,11 +21,13 @@ def answer_of(command: type[Command[Any]]) -> Any:
     return answer_of(parent)
 
 
-@pytest.mark.parametrize("command", DECISIONS, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("command", DECISIONS, ids=lambda command: command.__name__)
 def test_each_decision_returns_the_answer_type_of_its_command(command: type[Command[Any]]) -> None:
     returned = get_type_hints(DECISIONS[command])["return"]
     accepted = (
-        [one for one in get_args(returned) if one is not Refusal] if Refusal in get_args(returned) else [returned]
+        [answer for answer in get_args(returned) if answer is not Refusal]
+        if Refusal in get_args(returned)
+        else [returned]
     )
 
     assert accepted == [answer_of(command)]

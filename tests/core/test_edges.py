@@ -1,4 +1,4 @@
-"""What an edge means, for each condition and each way in which its upstream can end; and which failures are handled."""
+"""The effect of an edge, for each condition and each end of its upstream; and which failures are handled."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from swarmkeeper.core.states import EDGE_MET, FINAL, Condition, Status
 from swarmkeeper.sim.harness import Harness, Node
 
-# How an upstream comes to its end, and what stands before it in the plan for that. `continue`: its failure, and that of
+# How an upstream ends, and what the plan needs before it for that. `continue`: its failure, and that of
 # what stands before it, must not end the task here, whatever leaves it.
 UPSTREAM: dict[Status, list[Node]] = {
     Status.SUCCEEDED: [{"key": "up"}],
@@ -25,7 +25,7 @@ def let_it_end(swarm: Harness, ending: Status) -> None:
 
 
 def test_every_condition_meets_every_ending() -> None:
-    endings = FINAL - {Status.CANCELLED}  # which comes only with the end of the whole task
+    endings = FINAL - {Status.CANCELLED}  # comes only with the end of the whole task
 
     assert set(EDGE_MET) == {(condition, ending) for condition in Condition for ending in endings}
     assert set(UPSTREAM) == endings

@@ -1,4 +1,4 @@
-"""The catalogue of events is what the engine emits: each kind has a class, and each class is emitted as it says."""
+"""The catalogue of events matches the emitted events: each kind has a class, and each class is emitted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MINUTE = 60_000_000
 
 @pytest.fixture
 def stored(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
-    """The events that stores are given while a test runs."""
+    """Collect the events that stores save during a test."""
     found: list[Event] = []
     right = SqliteTransaction.save
 
@@ -40,7 +40,7 @@ def stored(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
 
 
 def faults(events: Iterable[Event]) -> Iterator[str]:
-    """Where events are not as the catalogue and the published schema say."""
+    """Return how events differ from the catalogue and the published schema."""
     for event in events:
         body = event.body.value
         known = CATALOGUE.get(event.kind)
@@ -72,12 +72,12 @@ def play_what_people_and_operators_do() -> None:
     lease = swarm.take(worker)
     swarm.cancel(task)
     with pytest.raises(TaskClosed):
-        swarm.report(lease)  # it is kept aside
+        swarm.report(lease)  # kept as a late result
 
     approved, cancelled, _ = (swarm.submit(["a"], approval="plan") for _ in range(3))
     swarm.decide(swarm.approvals(approved)[0], "approve")
     swarm.cancel(cancelled)
-    swarm.advance(60)  # nobody decides about the third
+    swarm.advance(60)  # the third approval expires
 
     for act in (commands.Drain, commands.Enable, commands.DeleteBot):
         swarm.do(act(by=ADMIN, bot=worker))
@@ -89,7 +89,7 @@ def play_what_people_and_operators_do() -> None:
 
 
 def test_the_catalogue_has_exactly_the_emitted_kinds(stored: list[Event]) -> None:
-    """Each kind is emitted by some story, and each event has the fields of its kind, in their order, and no others."""
+    """Every kind is emitted by some story, and each event has exactly the fields of its kind, in order."""
     play_every_change_of_status()
     play_what_people_and_operators_do()
 

@@ -1,6 +1,4 @@
-"""Why things wait: exactly one reason for each, the same for the many as for the one, and none that the next claim
-would show to be untrue.
-"""
+"""Why items wait: each has exactly one reason, equal items have the same, and the next claim confirms it."""
 
 from __future__ import annotations
 
@@ -48,7 +46,7 @@ def bot(name: str, *skills: str, here: bool = True, held: int = 0, asks: bool = 
     return BotFacts(record, here, held, asks, stuck=stuck)
 
 
-def said(item: Item, *bots: BotFacts, task: TaskFacts = TASK) -> Why:
+def why_of(item: Item, *bots: BotFacts, task: TaskFacts = TASK) -> Why:
     return why(item, task, Fleet(bots))
 
 
@@ -91,7 +89,7 @@ ABLE = ("count", "read")
     ],
 )
 def test_a_ready_subtask_names_the_missing_bot(bots: list[BotFacts], reason: str, says: str, fix: str | None) -> None:
-    found = said(READY, *bots)
+    found = why_of(READY, *bots)
 
     assert found.reason == reason
     assert says in found.detail
@@ -102,20 +100,20 @@ def test_a_ready_subtask_names_the_missing_bot(bots: list[BotFacts], reason: str
 def test_assigned_work_waits_for_its_bot() -> None:
     assigned = replace(READY, queue=replace(QUEUE, assign_to="counter"))
 
-    missing = said(assigned, bot("other", *ABLE))
+    missing = why_of(assigned, bot("other", *ABLE))
     assert (missing.reason, command(missing)) == (
         "assigned_bot_away",
         "swarmkeeper bot run FILE --name counter --skill count --skill read",
     )
-    assert said(assigned, bot("counter", *ABLE, here=False)).detail == "it is assigned to counter, which is away"
-    assert said(assigned, bot("counter", "read"), bot("other", *ABLE)).reason == "no_capable_bot"
-    assert said(assigned, bot("counter", *ABLE)).reason == "queued"
+    assert why_of(assigned, bot("counter", *ABLE, here=False)).detail == "it is assigned to counter, which is away"
+    assert why_of(assigned, bot("counter", "read"), bot("other", *ABLE)).reason == "no_capable_bot"
+    assert why_of(assigned, bot("counter", *ABLE)).reason == "queued"
 
 
 def test_work_that_needs_no_skill_is_not_for_dedicated_bots() -> None:
     anybodys = replace(READY, queue=replace(QUEUE, skills=()))
 
-    assert "dedicated to its own skills" in said(anybodys, bot("n", "count", dedicated=True)).detail
+    assert "dedicated to its own skills" in why_of(anybodys, bot("n", "count", dedicated=True)).detail
 
 
 def test_a_review_needs_an_owner_without_results_or_other_reviews_of_the_task() -> None:
@@ -124,12 +122,16 @@ def test_a_review_needs_an_owner_without_results_or_other_reviews_of_the_task() 
     def judge(name: str, owner: str) -> BotFacts:
         return bot(name, type=BotType.EVALUATOR, owner=owner)
 
-    assert said(review, judge("j", "maker")).reason == "no_independent_evaluator"
-    assert said(review, judge("j", "other")).reason == "queued"
-    # one of the round comes before it, and takes the only other owner
-    assert said(replace(review, ahead=1), judge("j", "other"), judge("k", "other")).reason == "no_independent_evaluator"
-    assert said(replace(review, ahead=1), judge("j", "other"), judge("k", "third")).reason == "queued"
-    fix = said(replace(review, excluded=("someone-else",)), judge("j", "someone-else"), task=replace(TASK, tenant="b"))
+    assert why_of(review, judge("j", "maker")).reason == "no_independent_evaluator"
+    assert why_of(review, judge("j", "other")).reason == "queued"
+    # another review of the round comes first, and takes the only other owner
+    assert (
+        why_of(replace(review, ahead=1), judge("j", "other"), judge("k", "other")).reason == "no_independent_evaluator"
+    )
+    assert why_of(replace(review, ahead=1), judge("j", "other"), judge("k", "third")).reason == "queued"
+    fix = why_of(
+        replace(review, excluded=("someone-else",)), judge("j", "someone-else"), task=replace(TASK, tenant="b")
+    )
     assert command(fix) == "swarmkeeper key create --role bot:evaluator --owner someone-else-else --tenant b"
 
 
@@ -137,55 +139,55 @@ def test_a_hold_comes_before_what_is_missing_and_pausing_before_approvals() -> N
     asked = OpenApproval("apr_1", "plan", None, "key_1", "Carry out this plan?", 77)
     held = replace(TASK, hold_reasons=("apr_1",), approvals=(asked,))
 
-    assert said(READY, task=held) == Why(
+    assert why_of(READY, task=held) == Why(
         Reason.APPROVAL,
         "a person has to decide (approval of kind plan): Carry out this plan?",
         ShowApproval("apr_1"),
         until=77,
     )
-    paused = said(READY, task=replace(held, hold_reasons=("apr_1", "paused")))
+    paused = why_of(READY, task=replace(held, hold_reasons=("apr_1", "paused")))
     assert (paused.reason, command(paused)) == ("paused", "swarmkeeper task resume tsk_1")
 
 
 def test_waiting_work_names_its_time_person_or_dependency() -> None:
-    put_off = said(replace(READY, status=Status.WAITING, wake=1_000_000, ending="timed_out"))
+    put_off = why_of(replace(READY, status=Status.WAITING, wake=1_000_000, ending="timed_out"))
     assert (put_off.reason, put_off.until, put_off.fix) == ("backoff", 1_000_000, None)
     assert put_off.detail == "it is deferred until 00:00:01Z after an attempt that ended as timed_out"
 
     asked = OpenApproval("apr_2", "question", "sub_1", "reader", "Which " + "x" * 300 + "?", 5)
-    question = said(replace(READY, status=Status.WAITING), task=replace(TASK, approvals=(asked,)))
+    question = why_of(replace(READY, status=Status.WAITING), task=replace(TASK, approvals=(asked,)))
     assert (question.reason, command(question)) == ("question", "swarmkeeper approval show apr_2")
     assert question.detail.startswith("reader asked a person: Which xxx")
     assert len(question.detail) < 250
 
-    blocked = said(replace(READY, status=Status.BLOCKED, pending=5, upstream=("a", "b", "c")))
+    blocked = why_of(replace(READY, status=Status.BLOCKED, pending=5, upstream=("a", "b", "c")))
     assert (blocked.reason, blocked.detail) == ("dependency", "it waits for a, b, c and 2 more")
-    assert said(replace(READY, status=Status.IN_REVIEW)).detail.endswith("review review-of/a/1")
-    leased = said(replace(READY, status=Status.LEASED, attempt=2, bot="reader", ends_at=8))
+    assert why_of(replace(READY, status=Status.IN_REVIEW)).detail.endswith("review review-of/a/1")
+    leased = why_of(replace(READY, status=Status.LEASED, attempt=2, bot="reader", ends_at=8))
     assert (leased.reason, leased.bot, leased.until) == ("leased", "reader", 8)
 
 
 def test_work_delayed_by_the_server_says_so() -> None:
     able = bot("n", *ABLE)
 
-    assert said(READY, able, task=replace(TASK, overloaded=True)).reason == "overloaded"
-    assert said(READY, task=replace(TASK, overloaded=True)).reason == "no_bot_registered"
-    assert "still being written" in said(READY, able, task=replace(TASK, loading=True)).detail
-    assert "added to its queue" in said(replace(READY, start_due=None), able).detail
+    assert why_of(READY, able, task=replace(TASK, overloaded=True)).reason == "overloaded"
+    assert why_of(READY, task=replace(TASK, overloaded=True)).reason == "no_bot_registered"
+    assert "still being written" in why_of(READY, able, task=replace(TASK, loading=True)).detail
+    assert "added to its queue" in why_of(replace(READY, start_due=None), able).detail
 
 
 def test_foreign_names_are_quoted_in_suggested_commands() -> None:
     assigned = replace(READY, queue=Queue(1, Kind.EXECUTE, ("a b",), "x; rm -rf /"))
 
-    fix = said(assigned, bot("n", *ABLE))
+    fix = why_of(assigned, bot("n", *ABLE))
 
     assert shlex.split(command(fix) or "")[4:] == ["--name", "x; rm -rf /", "--skill", "a b"]
 
 
 # ---- laws ----------------------------------------------------------------------------------------------------------
 
-# What an item says that no claim will get in this moment.
-NOT_TO_BE_HAD = {
+# Reasons of items that no claim gets now.
+NOT_GRANTED = {
     *("paused", "approval", "no_bot_registered", "no_capable_bot", "assigned_bot_away"),
     *("no_independent_evaluator", "draining", "bots_at_capacity"),
 }
@@ -194,12 +196,12 @@ BY_STATUS = {
     "WAITING": {"backoff", "question"},
     "IN_REVIEW": {"dependency"},
     "BLOCKED": {"dependency", "paused", "approval", "queued"},
-    "READY": NOT_TO_BE_HAD | {"queued"},
+    "READY": NOT_GRANTED | {"queued"},
 }
 
 
 def explainer_of(swarm: Harness) -> Explainer:
-    """With bots that are always within reach: the harness has no calls by which to hear of them."""
+    """Return an explainer for which all bots are present: the harness records no calls."""
     rules = Rulebook(Redactor.default())
     limits = Limits(away=2**62)
     held = swarm.engine.scheduler.held
@@ -209,50 +211,53 @@ def explainer_of(swarm: Harness) -> Explainer:
 
 class ExplainedStory(Story):
     def explained(self) -> dict[str, Any]:
-        """What is said while nothing changes: slices of long plans go on by themselves."""
+        """Return explanations of one unchanged state: jobs run between the calls."""
         explainer = explainer_of(self.swarm)
         while True:
-            before = self.standing()
-            told = {task: self.swarm.run(explainer.explain(CLIENT, task)) for task in self.tasks}
-            if self.standing() == before:
-                return told
+            before = self.rows_now()
+            shown = {task: self.swarm.run(explainer.explain(CLIENT, task)) for task in self.tasks}
+            if self.rows_now() == before:
+                return shown
 
-    def standing(self) -> list[Any]:
+    def rows_now(self) -> list[Any]:
         return [self.swarm.rows(f"SELECT * FROM {table}") for table in ("task", "work", "chore")]
 
     def all_invariants_hold(self) -> None:
-        """In place of the invariants of the engine, which the plain story looks after."""
+        """Skip the invariants of the engine, which the plain story checks."""
 
     @rule()
-    def everything_that_waits_says_why_once(self) -> None:
-        for task, told in self.explained().items():
+    def every_waiting_item_has_one_reason(self) -> None:
+        for task, shown in self.explained().items():
             open_items = {
                 row["id"]: row["status"]
                 for row in self.swarm.rows("SELECT id, status FROM work WHERE task = ?", task)
                 if Status(row["status"]) in OPEN
             }
             closed = self.swarm.task(task).status in TASK_CLOSED
-            listed = [one for one in told["waiting"] if one["work_id"] is not None]
-            assert sorted(one["work_id"] for one in listed) == ([] if closed else sorted(open_items))
-            assert all(one["reason"] in BY_STATUS[one["status"]] for one in listed), listed
-            assert told["waiting_total"] == len(told["waiting"])
-            assert dict(Counter(one["reason"] for one in told["waiting"])) == told["reasons"], "one as many"
+            listed = [item for item in shown["waiting"] if item["work_id"] is not None]
+            assert sorted(item["work_id"] for item in listed) == ([] if closed else sorted(open_items))
+            assert all(item["reason"] in BY_STATUS[item["status"]] for item in listed), listed
+            assert shown["waiting_total"] == len(shown["waiting"])
+            assert dict(Counter(item["reason"] for item in shown["waiting"])) == shown["reasons"], (
+                "counts match the listed items"
+            )
             busy = self.swarm.rows("SELECT 1 FROM chore WHERE task = ?", task)
-            assert closed or busy or told["waiting"], "whatever is not over waits for something"
-            assert told["summary"]
+            assert closed or busy or shown["waiting"], "an open task has a reason to wait"
+            assert shown["summary"]
 
     @precondition(lambda self: not self.swarm.rows("SELECT 1 FROM chore LIMIT 1"))
     @rule()
-    def what_is_said_is_what_the_next_claim_shows(self) -> None:
-        said = {one["work_id"]: one["reason"] for told in self.explained().values() for one in told["waiting"]}
+    def the_next_claim_confirms_the_reasons(self) -> None:
+        explanations = self.explained().values()
+        reasons = {item["work_id"]: item["reason"] for shown in explanations for item in shown["waiting"]}
         got = []
         for bot_id in (self.planner, *self.executors, *self.evaluators):
             leases = self.swarm.leases(bot_id, most=8)
             self.leases += leases
             got += [lease.work for lease in leases]
 
-        assert [work for work in got if said[work] in NOT_TO_BE_HAD] == []
-        assert got or "queued" not in said.values()
+        assert [work for work in got if reasons[work] in NOT_GRANTED] == []
+        assert got or "queued" not in reasons.values()
 
 
 ExplainedStory.TestCase.settings = examples(20, stateful_step_count=30)
@@ -267,15 +272,15 @@ def test_each_review_of_a_round_waits_for_another_owner() -> None:
     task = swarm.submit(["a"], quorum=(2, 3))
     swarm.report(swarm.take(executor))
 
-    told = swarm.run(explainer_of(swarm).explain(CLIENT, task))
+    shown = swarm.run(explainer_of(swarm).explain(CLIENT, task))
 
-    assert {one["key"]: one["reason"] for one in told["waiting"]} == {
+    assert {item["key"]: item["reason"] for item in shown["waiting"]} == {
         "review/1/1": "queued",
         "review/1/2": "no_independent_evaluator",
         "review/1/3": "no_independent_evaluator",
     }
-    assert told["reasons"] == {"no_independent_evaluator": 2, "queued": 1}
-    assert told["summary"].startswith("review/1/2 waits [no_independent_evaluator]: every evaluator")
+    assert shown["reasons"] == {"no_independent_evaluator": 2, "queued": 1}
+    assert shown["summary"].startswith("review/1/2 waits [no_independent_evaluator]: every evaluator")
     swarm.close()
 
 
@@ -286,13 +291,13 @@ def test_a_task_without_open_items_has_its_own_reason() -> None:
     swarm.report(swarm.take(executor))
     approval = swarm.row("SELECT id FROM approval")["id"]
 
-    told = swarm.run(explainer_of(swarm).explain(CLIENT, task))
+    shown = swarm.run(explainer_of(swarm).explain(CLIENT, task))
 
-    [waiting] = told["waiting"]
+    [waiting] = shown["waiting"]
     assert (waiting["work_id"], waiting["kind"], waiting["status"]) == (None, "task", "COMPLETED")
     assert (waiting["reason"], waiting["fix"]) == ("approval", f"swarmkeeper approval show {approval}")
-    assert told["summary"].startswith("The task waits [approval]: a person has to decide")
-    assert (told["waiting_total"], told["reasons"]) == (1, {"approval": 1})
+    assert shown["summary"].startswith("The task waits [approval]: a person has to decide")
+    assert (shown["waiting_total"], shown["reasons"]) == (1, {"approval": 1})
     swarm.close()
 
 
@@ -311,10 +316,10 @@ def test_ten_thousand_subtasks_cost_no_more_statements_than_one(monkeypatch: pyt
     monkeypatch.setattr(swarm.store, "read", counted)
     swarm.run(explainer_of(swarm).explain(CLIENT, few))
     for_one, asked[:] = list(asked), []
-    told = swarm.run(explainer_of(swarm).explain(CLIENT, many))
+    shown = swarm.run(explainer_of(swarm).explain(CLIENT, many))
 
     assert asked == for_one
-    assert (len(told["waiting"]), told["waiting_total"]) == (200, 10_000)
-    assert told["reasons"] == {"no_bot_registered": 1, "dependency": 9_999}
-    assert told["summary"].startswith("first waits [no_bot_registered]: no executor is registered")
+    assert (len(shown["waiting"]), shown["waiting_total"]) == (200, 10_000)
+    assert shown["reasons"] == {"no_bot_registered": 1, "dependency": 9_999}
+    assert shown["summary"].startswith("first waits [no_bot_registered]: no executor is registered")
     swarm.close()

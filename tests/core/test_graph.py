@@ -18,8 +18,8 @@ SECOND = 1_000_000
 
 def plan(**parents: list[str]) -> list[SubtaskSpec]:
     return [
-        SubtaskSpec(key, "", depends_on=tuple((one, Condition.SUCCESS) for one in ones))
-        for key, ones in parents.items()
+        SubtaskSpec(key, "", depends_on=tuple((parent, Condition.SUCCESS) for parent in needed))
+        for key, needed in parents.items()
     ]
 
 

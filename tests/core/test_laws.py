@@ -1,4 +1,4 @@
-"""Small laws: ids and their order, back-off, ranks, and that what is undone was never done."""
+"""Small laws: ids and their order, backoff, ranks, and complete undo."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ STEPS: list[Any] = [
 @examples(50)
 @given(st.integers(0, len(STEPS)), st.integers(0, len(STEPS)))
 def test_undo_leaves_no_trace(kept: int, undone: int) -> None:
-    """Some steps of a command are kept, then others of a refused one are taken back."""
+    """Keep the steps of one command, then undo those of a refused one."""
     working, task, work = a_working_set()
     begin(working)
     working.record("task.test", task.id, task=task)

@@ -1,4 +1,4 @@
-"""Every row of the table of work items, shown by real commands; and that nothing else can happen to one."""
+"""Every transition of work items, made by real commands; and no others are possible."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from swarmkeeper.core.errors import IllegalTransition
 from swarmkeeper.core.states import FINAL, LIFE, Status, Transition
 from swarmkeeper.sim.harness import ADMIN, Harness, Held, Node
 
-# A story brings an item into the first state of its row and yields (task, key); after that it lets the row happen.
+# A story brings an item into the first state of its row and yields (task, key); then it makes the transition.
 Story = Callable[[Harness], Iterator[tuple[str, str]]]
 STORIES: dict[tuple[Status, Transition], Story] = {}
 
@@ -36,7 +36,7 @@ def leased(swarm: Harness, **options: Any) -> tuple[str, Held]:
 
 
 def in_review(swarm: Harness, **options: Any) -> tuple[str, Held]:
-    """Subtask `a`, done and to be judged for itself; the lease of its judge."""
+    """Return a task whose subtask `a` is in review, and the lease of the review."""
     task, lease = leased(swarm, evaluation="each", **options)
     swarm.report(lease)
     return task, swarm.take(swarm.bot("judge", "Evaluator"))
@@ -175,7 +175,7 @@ def it_is_cancelled_while_leased(swarm: Harness) -> Iterator[tuple[str, str]]:
     task, _ = leased(swarm)
     yield task, "a"
     swarm.cancel(task)
-    swarm.advance(20)  # a third of the lease's life and ten seconds, for its bot to hear of it
+    swarm.advance(20)  # the grace period: a third of the TTL and ten seconds
 
 
 @shows(Status.WAITING, Transition.DUE)

@@ -1,4 +1,4 @@
-"""Every kind of lookup is one that the store can answer, and the other way round."""
+"""The store can load every kind of lookup, and has no other loaders."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_the_store_has_a_loader_for_each_lookup() -> None:
 
 def test_a_lookup_is_named_by_its_word() -> None:
     assert {name: str(value) for name, value in vars(lookups).items() if isinstance(value, Lookup)} == {
-        one.upper(): str(one) for one in ALL
+        lookup.upper(): str(lookup) for lookup in ALL
     }
 
 

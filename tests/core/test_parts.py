@@ -1,4 +1,4 @@
-"""A large plan in parts: nothing is lost, nothing comes twice, and none is more than a slice may write."""
+"""A large plan in parts: nothing is lost or repeated, and each part fits in a slice."""
 
 import json
 
@@ -48,10 +48,10 @@ def test_parts_contain_each_subtask_and_edge_once_in_order_and_within_limits(
         assert sorted(edges[spec.key]) == sorted(
             (known.get(parent, parent), str(when)) for parent, when in spec.depends_on
         )
-        assert more[spec.key] == 0  # the row counts what follows it
+        assert more[spec.key] == 0  # the row counts the edges that follow it
     for part in parts:
         assert sum("spec" in node for node in part) <= size
-        # Those from what is there already stand with their row, whatever there is room for.
+        # Edges from existing items are always written with their row.
         assert sum(inside for node in part for _, _, inside in node["parents"]) <= size * graph.EDGES_A_ROW
 
 

@@ -1,4 +1,4 @@
-"""What a bot says on its way: nothing of it is lost or doubled, and it is bounded."""
+"""Log lines and progress of heartbeats: nothing is lost or repeated, and the log is bounded."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +19,7 @@ def test_the_lines_of_several_heartbeats_are_joined() -> None:
 
 @given(LINES, LINES)
 def test_lines_repeated_after_a_lost_answer_are_not_doubled(first: list[str], more: list[str]) -> None:
-    """The SDK sends the lines that it does not know to have arrived, with those that came since."""
+    """The SDK sends new lines together with those that may not have arrived."""
     before = joined(None, {"log": first})
 
     assert joined(before, {"log": first}) == before
@@ -27,10 +27,10 @@ def test_lines_repeated_after_a_lost_answer_are_not_doubled(first: list[str], mo
 
 
 @given(st.lists(SAID, max_size=6))
-def test_the_kept_log_is_bounded_and_has_the_last_line(told: list[dict[str, object]]) -> None:
+def test_the_kept_log_is_bounded_and_has_the_last_line(heartbeats: list[dict[str, object]]) -> None:
     kept: dict[str, object] = {}
     last = None
-    for said in told:
+    for said in heartbeats:
         kept = joined(kept, said)
         log = said.get("log")
         last = log[-1] if isinstance(log, list) and log else last

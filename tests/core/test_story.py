@@ -1,4 +1,4 @@
-"""Whatever happens, in whatever order: all invariants hold after each step, and in the end every task can be ended."""
+"""Random sequences of calls: all invariants hold after each step, and every task can be ended."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from swarmkeeper.sim.harness import ADMIN, CLIENT, Answer, Harness, Held
 from tests.examples import examples
 
 HOUR = 3_600_000_000
-# In CI the same stories each time, so that a red run speaks of the change; elsewhere new ones.
+# CI runs the same stories each time, so that a failure is caused by the change; elsewhere they are new.
 KEYS = [f"k{number}" for number in range(6)]
-# What is kept of a refused report on purpose: a late result, or that a plan or verdict was refused.
+# A refused report keeps these on purpose: a late result, or the count of refused plans and verdicts.
 LEAVES_A_RECORD = {"task_closed", "lease_lost", "invalid", "invalid_plan"}
 
 pick = st.integers(0, 1_000)
@@ -68,12 +68,12 @@ class Story(RuleBasedStateMachine):
         ]
         self.evaluators = [self.swarm.bot(f"judge-{n}", "Evaluator", capacity=2) for n in range(3)]
         self.tasks: list[str] = []
-        self.leases: list[Held] = []  # all that were ever granted
+        self.leases: list[Held] = []  # all leases ever granted
         self.accepted: list[tuple[Held, dict[str, Any], Answer]] = []
         self.added = 0
 
     def attempt(self, act: Callable[[], Any]) -> Any:
-        """Do it. What is refused has changed nothing."""
+        """Run a command. A refused one must change nothing."""
         calm = not self.swarm.rows("SELECT 1 FROM chore")
         before = self.swarm.dump() if calm else ""
         try:
@@ -89,7 +89,7 @@ class Story(RuleBasedStateMachine):
         return self.tasks[number % len(self.tasks)]
 
     def lease(self, number: int, *kinds: str) -> Held:
-        """One that lives, if there is one, or (once in a while) any that was ever granted."""
+        """Return a live lease if there is one, or sometimes any lease ever granted."""
         live = {row["lease_id"] for row in self.swarm.rows("SELECT lease_id FROM lease")}
         among = [lease for lease in self.leases if not kinds or lease.kind in kinds]
         alive = [lease for lease in among if lease.lease_id in live]
@@ -144,7 +144,7 @@ class Story(RuleBasedStateMachine):
     def tell(self, lease: Held, content: dict[str, Any], claim: int) -> None:
         answer = self.attempt(lambda: self.swarm.report(lease, claim=claim, **content))
         if answer is not None:
-            self.leases += [one for one in answer.leases if one not in self.leases]
+            self.leases += [lease for lease in answer.leases if lease not in self.leases]
             if not answer.replayed:
                 self.accepted.append((lease, content, answer))
 
@@ -225,7 +225,7 @@ class Story(RuleBasedStateMachine):
     @precondition(lambda self: self.tasks and self.leases)
     @rule(number=pick, verb=st.sampled_from([commands.Cancel, commands.Pause, commands.Resume, commands.Retry]))
     def at_the_same_time(self, number: int, verb: Any) -> None:
-        """A report, a client's command and another report of the same, in one batch."""
+        """Send a report, a client's command and the same report again, in one batch."""
         lease = self.lease(number)
         if lease.kind == "plan":
             return
@@ -250,7 +250,7 @@ class Story(RuleBasedStateMachine):
         self.swarm.advance(60)
         self.swarm.check()
         left = self.swarm.rows("SELECT kind, ref FROM timer") + self.swarm.rows("SELECT id FROM chore")
-        assert left == [], "nothing is left to be done for tasks that have ended"
+        assert left == [], "an ended task has no open work"
         self.swarm.close()
 
 

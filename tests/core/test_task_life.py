@@ -1,4 +1,4 @@
-"""Every row of the table of tasks, shown by real commands; and that nothing else can happen to one."""
+"""Every transition of tasks, made by real commands; and no others are possible."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from swarmkeeper.core.errors import IllegalTransition
 from swarmkeeper.core.states import OUTCOME_OF, TASK_LIFE, FailureCode, Outcome, TaskStatus, TaskTransition
 from swarmkeeper.sim.harness import Harness
 
-# A story brings a task into the first state of its row and yields it; after that it lets the row happen.
+# A story brings a task into the first state of its row and yields it; then it makes the transition.
 Story = Callable[[Harness], Iterator[str]]
 Row = tuple[TaskStatus | None, TaskTransition]
 STORIES: dict[Row, Story] = {}
@@ -175,8 +175,8 @@ def test_a_task_makes_each_transition_of_its_table(swarm: Harness, row: Row) -> 
 
     assert next(story, None) is None
     assert swarm.task(task).status is TASK_LIFE[row]
-    told = [event["body"]["to"] for event in swarm.events(task) if event["kind"] == f"task.{row[1]}"]
-    assert told == [TASK_LIFE[row]]
+    statuses = [event["body"]["to"] for event in swarm.events(task) if event["kind"] == f"task.{row[1]}"]
+    assert statuses == [TASK_LIFE[row]]
 
 
 @pytest.mark.parametrize("status", [None, *TaskStatus])

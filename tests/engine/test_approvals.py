@@ -1,4 +1,4 @@
-"""What holds of approvals whichever way they came about: who may decide, and that a decision stays what it was."""
+"""Approvals of every kind: who may decide, and that decisions are final."""
 
 import json
 
@@ -24,7 +24,7 @@ def test_the_submitter_of_a_task_cannot_approve_it_in_any_role(swarm: Harness) -
     assert swarm.task(task).hold_reasons == ()
 
 
-def test_only_an_administrator_may_decide_with_the_bot_that_asked_or_planned(swarm: Harness) -> None:
+def test_the_bot_that_asked_or_planned_may_not_decide_unless_it_is_an_administrator(swarm: Harness) -> None:
     task = swarm.submit(approval="plan")
     planner = swarm.bot("architect", "Planner")
     swarm.report(swarm.take(planner))

@@ -1,4 +1,4 @@
-"""The engine under trouble: poison, a full queue, a store that will not, repeated commands, and idleness."""
+"""The engine under faults: poisoned commands, a full queue, a failing store, repeated commands, idleness."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from swarmkeeper.sim.harness import CLIENT, Harness
 
 @contextmanager
 def refusing(swarm: Harness, what: str, error: type[apsw.Error], *, verb: str = "") -> Iterator[None]:
-    """Let the store raise for each statement with this word among its values; `verb` is how the statement begins."""
+    """Make the store raise for each statement that begins with `verb` and has this word among its values."""
     connection = swarm.store.connection
 
     def look(cursor: Any, statement: str, bindings: Any) -> bool:
@@ -37,7 +37,7 @@ def refusing(swarm: Harness, what: str, error: type[apsw.Error], *, verb: str = 
 
 @pytest.fixture
 def statements(swarm: Harness) -> Iterator[list[str]]:
-    """What reaches the store, but for transaction control."""
+    """Collect the statements that reach the store, without transaction control."""
     seen: list[str] = []
 
     def look(cursor: Any, statement: str, bindings: Any) -> bool:
@@ -60,7 +60,7 @@ def test_a_command_that_makes_the_store_raise_fails_alone() -> None:
     with refusing(swarm, "poison", apsw.SQLError):
         found = swarm.do_all(wanted)
 
-    assert [isinstance(one, Internal) for one in found] == [False, False, True, False]
+    assert [isinstance(answer, Internal) for answer in found] == [False, False, True, False]
     titles = [row["title"] for row in swarm.rows("SELECT title FROM task ORDER BY created_at, id")]
     assert sorted(titles) == ["four", "one", "two"]
     swarm.check(faults=1)
@@ -84,7 +84,7 @@ def test_a_fault_while_deciding_fails_only_its_command() -> None:
     task = swarm.submit(["a"])
     lease = swarm.take(swarm.bot("worker"))
 
-    nonsense: Any = {"tokens": "many"}  # what the edge lets nobody say: adding it up raises
+    nonsense: Any = {"tokens": "many"}  # the edge refuses this; adding it up raises
     broken = swarm.a_report(lease, usage=nonsense)
     found = swarm.do_all([commands.Pause(by=CLIENT, task=task), broken])
 
@@ -111,7 +111,7 @@ def test_a_failed_hint_does_not_repeat_the_batch() -> None:
     swarm = Harness()
 
     def fail(changes: object) -> None:
-        swarm.loop.now += 5_000  # a second try would come later, and be another task
+        swarm.loop.now += 5_000  # a second run would create another task
         raise RuntimeError("whoever listens is broken")
 
     swarm.engine._on_commit = fail
@@ -120,7 +120,7 @@ def test_a_failed_hint_does_not_repeat_the_batch() -> None:
     assert [row["id"] for row in swarm.rows("SELECT id FROM task")] == [task]
 
 
-# ---- trouble that passes -------------------------------------------------------------------------------------------
+# ---- temporary faults ----------------------------------------------------------------------------------------------
 
 
 def test_while_the_store_is_unavailable_commands_are_refused_and_nothing_is_done() -> None:
@@ -128,10 +128,10 @@ def test_while_the_store_is_unavailable_commands_are_refused_and_nothing_is_done
     swarm.bot("worker")
     before = swarm.dump()
 
-    with refusing(swarm, "a task", apsw.FullError), pytest.raises(Overloaded) as told:
+    with refusing(swarm, "a task", apsw.FullError), pytest.raises(Overloaded) as raised:
         swarm.submit(["a"])
 
-    assert (told.value.retryable, told.value.retry_after) == (True, 1)
+    assert (raised.value.retryable, raised.value.retry_after) == (True, 1)
     assert swarm.dump() == before
     swarm.submit(["a"])
     swarm.check()
@@ -165,8 +165,8 @@ def test_a_full_queue_refuses_commands() -> None:
 
     found = swarm.do_all([swarm.a_submission(["a"]) for _ in range(15)])
 
-    assert sum(isinstance(one, str) for one in found) == 10
-    assert [type(one) for one in found if not isinstance(one, str)] == [Overloaded] * 5
+    assert sum(isinstance(answer, str) for answer in found) == 10
+    assert [type(answer) for answer in found if not isinstance(answer, str)] == [Overloaded] * 5
     swarm.submit(["a"])
     swarm.check()
 
@@ -174,7 +174,7 @@ def test_a_full_queue_refuses_commands() -> None:
 def test_more_commands_than_fit_in_one_batch_are_all_carried_out(swarm: Harness) -> None:
     found = swarm.do_all([swarm.a_submission(["a"]) for _ in range(1_100)])
 
-    assert len({one for one in found if isinstance(one, str)}) == 1_100
+    assert len({answer for answer in found if isinstance(answer, str)}) == 1_100
     assert swarm.engine.stats.batch_commands_last <= 128
 
 
@@ -191,7 +191,7 @@ def test_a_stopping_engine_answers_queued_commands_and_refuses_new_ones() -> Non
     assert not swarm.engine.running
 
 
-# ---- said twice ----------------------------------------------------------------------------------------------------
+# ---- repeated commands ---------------------------------------------------------------------------------------------
 
 
 def test_the_same_command_with_the_same_key_is_carried_out_once(swarm: Harness) -> None:

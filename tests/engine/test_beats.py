@@ -1,4 +1,4 @@
-"""What a beat writes, and what it need not: one that tells nothing new is answered from memory."""
+"""Heartbeats: those without news are answered from memory and write nothing."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ TTL = 30
 
 
 def a_beating_lease(swarm: Harness) -> Held:
-    """One whose bot was heard before, so that its next beat is no news."""
+    """Return a lease that was seen already, so that its next heartbeat has no news."""
     swarm.submit(["a"])
     lease = swarm.take(swarm.bot("worker"))
     assert swarm.beat(lease) == "continue"
@@ -22,7 +22,7 @@ def a_beating_lease(swarm: Harness) -> Held:
 
 
 def beats_of(swarm: Harness, lease: Held) -> int:
-    """How many batches one beat makes."""
+    """Return the number of batches that one heartbeat causes."""
     before = swarm.engine.stats.batches
     assert swarm.beat(lease) == "continue"
     return swarm.engine.stats.batches - before
@@ -84,7 +84,7 @@ def test_a_heartbeat_reports_a_cancel_before_the_job_reaches_its_lease() -> None
 
     swarm.cancel(leases[0].task)
 
-    last = max(leases, key=lambda lease: lease.work)  # the sweep goes by id
+    last = max(leases, key=lambda lease: lease.work)  # the job goes in order of id
     assert swarm.beat(last) == "cancel"
     swarm.check()
     swarm.close()

@@ -1,4 +1,4 @@
-"""A clock that is wrong, and then right: engine time follows it as far as it can without going back, and says so."""
+"""Jumps of the wall clock: engine time follows without going back, and logs when it is ahead."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def beat_on(swarm: Harness, lease: Held, seconds: int) -> None:
         assert swarm.beat(lease) == "continue"
 
 
-# ---- the clock is set while the server runs -------------------------------------------------------------------------
+# ---- the clock is set while the server runs ------------------------------------------------------------------------
 
 
 def test_engine_time_follows_a_jump_of_a_day_within_seconds(swarm: Harness) -> None:
@@ -38,7 +38,7 @@ def test_engine_time_follows_a_jump_of_a_day_within_seconds(swarm: Harness) -> N
     swarm.advance(6)
 
     assert abs(swarm.engine.time.ahead()) < SECOND
-    assert [round(one["seconds"]) for one in logged(swarm, "clock_forward")] == [86_400]
+    assert [round(line["seconds"]) for line in logged(swarm, "clock_forward")] == [86_400]
     assert logged(swarm, "stalled") == []
 
 
@@ -78,7 +78,7 @@ def test_time_never_goes_back_and_a_small_lead_shrinks(swarm: Harness) -> None:
     swarm.clock.jump(-600 * SECOND)
     assert swarm.now >= before
     swarm.advance(6)
-    assert [round(one["ahead_seconds"]) for one in logged(swarm, "clock_apart")] == [600]
+    assert [round(line["ahead_seconds"]) for line in logged(swarm, "clock_apart")] == [600]
 
     swarm.advance(3_000)
     assert 200 * SECOND < swarm.engine.time.ahead() < 400 * SECOND
@@ -108,12 +108,12 @@ def test_engine_time_always_grows_for_any_jump_of_the_clock(ahead: int) -> None:
     loop.close()
 
 
-# ---- the clock was ahead when the store was used before -------------------------------------------------------------
+# ---- the clock was ahead when the store was used before ------------------------------------------------------------
 
 
 @pytest.fixture
 def ahead(swarm: Harness) -> Harness:
-    """A store that was used 400 days too early, and is used now."""
+    """Return a swarm whose store was last used while the clock was 400 days ahead."""
     swarm.submit(["before"], priority=9, evaluation="none")
     swarm.clock.jump(400 * DAY)
     swarm.advance(10)
@@ -130,7 +130,7 @@ def test_a_store_whose_time_is_ahead_is_logged_once(ahead: Harness) -> None:
     assert 399 * DAY < ahead.engine.time.ahead() < 401 * DAY
     assert len(logged(ahead, "clock_apart")) == 1
     findings = ahead.run(examine(ahead.store, rules(), deep=False, wall=ahead.clock.now()))
-    assert [one.check for one in findings] == [CLOCK]
+    assert [finding.check for finding in findings] == [CLOCK]
 
 
 def test_a_key_created_while_time_is_ahead_is_valid_for_its_full_period(ahead: Harness) -> None:

@@ -1,4 +1,4 @@
-"""Who waits for how long: schedule-to-start, deadlines, and what a stop or a jump of the clock does to either."""
+"""Schedule-to-start times and deadlines, and the effect of stops and clock jumps on both."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def waiting(swarm: Harness, seconds: float = 10 * MINUTE) -> str:
 
 
 def left(swarm: Harness, task: str) -> float:
-    """Seconds until it ends for want of a taker, or would, if its clock did not stand."""
+    """Return the seconds until the item expires; if its clock is stopped, the seconds that are left."""
     work = swarm.work(task, "a")
     return (work.start_left if work.start_due is None else work.start_due - swarm.now) / SECOND
 
@@ -202,7 +202,7 @@ def test_a_retry_can_set_a_new_deadline(swarm: Harness) -> None:
     assert swarm.task(task).deadline == swarm.now + 30 * SECOND
 
 
-def test_a_retry_of_a_task_that_missed_its_deadline_needs_a_new_one(swarm: Harness) -> None:
+def test_a_retry_of_a_task_that_missed_its_deadline_removes_the_deadline(swarm: Harness) -> None:
     task = swarm.submit(["a"], deadline_seconds=60)
     swarm.advance(60)
 
@@ -224,7 +224,7 @@ def test_after_a_restart_no_lease_expires_before_half_of_its_ttl(swarm: Harness)
     swarm.restart()
 
     swarm.advance(14.999_999)
-    assert swarm.beat(lease) == "continue"  # which prolongs the lease, but not the attempt
+    assert swarm.beat(lease) == "continue"  # extends the lease, but not the attempt
     assert swarm.work(task, "a").status is Status.LEASED
 
     swarm.advance(0.000_001)
@@ -317,7 +317,7 @@ def test_a_slow_disk_does_not_cost_a_live_bot_its_lease(swarm: Harness, monkeypa
         await asyncio.sleep(takes.pop() if takes else 0)
         await right(connection)
 
-    # In one beat: of the first nothing is to be written yet, of the second there is news.
+    # In one heartbeat: nothing to write for the first lease, news for the second.
     heartbeats = (
         commands.LeaseHeartbeat(lease_id=quiet.lease_id),
         commands.LeaseHeartbeat(lease_id=busy.lease_id, progress={"percent": 50}),

@@ -1,4 +1,4 @@
-"""A timer only says: look again. What is not due yet, or was meant for another, stays as it is."""
+"""A timer is only a hint to check: an item that is not due, or another lease, is not changed."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_no_caller_decides_for_another_tenant(swarm: Harness) -> None:
 
 
 def test_the_id_of_an_ended_lease_does_not_lead_to_the_next_lease(swarm: Harness) -> None:
-    """Even where the row that leads from one to the other was read before the next was granted."""
+    """Even if the lookup of the old lease id was loaded before the new grant."""
     swarm.submit(["a"])
     old = swarm.take(swarm.bot("first"))
     swarm.release(old)

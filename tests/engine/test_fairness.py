@@ -1,4 +1,4 @@
-"""What several tenants, tasks and priorities share: turns in the engine, slices of long work, room for open tasks."""
+"""Fairness between tenants, tasks and priorities: engine turns, job slices, limits of open tasks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def of_other(swarm: Harness, *given: Any, **named: Any) -> commands.Submit:
 
 
 def titles(swarm: Harness) -> list[str]:
-    """Of the tasks, in the order in which they were taken in."""
+    """Return the titles of the tasks in order of submission."""
     return [row["title"] for row in swarm.rows("SELECT title FROM task ORDER BY rowid")]
 
 
@@ -62,7 +62,7 @@ def test_a_full_queue_accepts_a_command_of_a_tenant_with_none_in_it() -> None:
 
     found = swarm.do_all([*(swarm.a_submission(["a"]) for _ in range(12)), of_other(swarm, ["a"])])
 
-    assert [isinstance(one, Overloaded) for one in found] == [False] * 8 + [True] * 4 + [False]
+    assert [isinstance(answer, Overloaded) for answer in found] == [False] * 8 + [True] * 4 + [False]
     swarm.check()
 
 
@@ -73,7 +73,7 @@ def test_tenants_take_turns_with_job_slices_for_any_number_of_tasks(swarm: Harne
     order = [leaf.tenant for changes in swarm.commits for leaf in changes.leaves if leaf.action == "chore.plan"]
     until_done = order[: len(order) - order[::-1].index("other")]
     slices = until_done.count("other")
-    assert 30 <= slices <= 33  # a hundred rows each, or fewer where commands stand in the same batch
+    assert 30 <= slices <= 33  # a hundred rows each, or fewer in a batch with commands
     assert until_done.count("default") <= slices + 1
 
 
@@ -97,7 +97,7 @@ def test_batches_are_smaller_while_several_tenants_are_active(swarm: Harness) ->
 
     assert largest() == 128
     assert largest(of_other(swarm, ["a"])) == 16
-    assert largest() == 16  # the other may come again at any moment
+    assert largest() == 16  # the other tenant was active recently
     for _ in range(RECENT_TURNS):
         swarm.submit(["a"])
     assert largest() == 128
@@ -132,7 +132,7 @@ def test_a_low_priority_gets_its_turn_beyond_the_read_limit(swarm: Harness) -> N
             break
         swarm.advance(60)
 
-    # By then it is level with what came at its ninth minute, and older.
+    # By then it has the same priority as items of its ninth minute, and is older.
     assert "low" in served
     assert minute >= 9
 
@@ -159,7 +159,7 @@ def test_items_made_ready_in_this_batch_are_ranked_with_stored_ones(swarm: Harne
 
     following = swarm.report(lease, claim=4)
 
-    assert [one.key for one in following.leases] == ["b", "a", "old", "low"]
+    assert [lease.key for lease in following.leases] == ["b", "a", "old", "low"]
 
 
 def test_items_moved_in_this_batch_count_at_their_new_position(swarm: Harness) -> None:
@@ -177,14 +177,14 @@ def test_items_moved_in_this_batch_count_at_their_new_position(swarm: Harness) -
 
     _, (_, claimed) = swarm.run(at_once())
 
-    assert [one.key for one in swarm.held(bot, claimed.leases)] == ["plain"]
+    assert [lease.key for lease in swarm.held(bot, claimed.leases)] == ["plain"]
 
 
-# ---- what was begun is finished first -------------------------------------------------------------------------------
+# ---- started tasks are finished first ------------------------------------------------------------------------------
 
 
 def work_off(swarm: Harness, bot: str, *, seconds: float = 0) -> list[tuple[str, str]]:
-    """(task, key) of all that there is, one at a time, in the order in which it is handed out."""
+    """Lease all items one at a time; return (task, key) of each in order."""
     served = []
     while (lease := swarm.lease(bot, ttl_seconds=600)) is not None:
         swarm.advance(seconds)
@@ -194,7 +194,7 @@ def work_off(swarm: Harness, bot: str, *, seconds: float = 0) -> list[tuple[str,
 
 
 def chain(*skills: str) -> list[dict[str, Any]]:
-    """Four subtasks, one behind the other, each for one of the skills in turn."""
+    """Return a chain of subtasks, one for each skill."""
     return [
         {
             "key": f"step{number}",
@@ -208,7 +208,7 @@ def chain(*skills: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("skills", [(), ("draw", "cut")], ids=["one queue", "two queues"])
 @pytest.mark.parametrize("seconds", [0, 60], ids=["at once", "a minute each"])
 def test_tasks_started_first_are_finished_first(swarm: Harness, skills: tuple[str, ...], seconds: float) -> None:
-    # Handed in together, so that they differ by nothing but the order in which they came.
+    # Submitted together, so that only their order differs.
     given = swarm.do_all([swarm.a_submission(chain(*skills), evaluation="none") for _ in range(60)])
     bot = swarm.bot("worker", skills=skills)
 
@@ -264,7 +264,7 @@ def test_a_small_later_task_does_not_wait_for_all_of_a_huge_one(swarm: Harness) 
             swarm.report(lease)
             before += [lease.key] * (lease.task != small)
 
-    assert 300 <= len(before) <= 400, "a hundred for each minute between them"
+    assert 300 <= len(before) <= 400, "a hundred for each minute"
     assert before == sorted(before)
 
 
@@ -275,18 +275,18 @@ def test_a_long_task_of_low_priority_does_not_become_urgent_by_being_old(swarm: 
     lease = swarm.take(bot, ttl_seconds=3600)
     swarm.advance(800)
     urgent = swarm.submit(["a"], priority=9)
-    swarm.report(lease)  # what is behind it becomes ready now, of a task that is old
+    swarm.report(lease)  # its downstream becomes ready now, in an old task
 
     assert swarm.take(bot).task == urgent
     assert swarm.take(swarm.bot("other")).task == low
 
 
 def test_urgent_items_wait_at_most_for_items_that_came_before_them(swarm: Harness) -> None:
-    """An older item lifts its priority for itself, not for all that its level has."""
+    """An old item raises its own priority, not that of other items of its level."""
     bot = swarm.bot("worker")
     for _ in range(10):
         swarm.submit(chain(), priority=5, evaluation="none")
-    swarm.advance(600)  # all that is ready has risen to the top
+    swarm.advance(600)  # all ready items have risen to the highest priority
     urgent = swarm.submit(["a"], priority=9)
 
     served: list[tuple[str, str]] = []
@@ -298,7 +298,7 @@ def test_urgent_items_wait_at_most_for_items_that_came_before_them(swarm: Harnes
     assert [key for _, key in served] == ["step0"] * 10 + ["a"]
 
 
-# ---- room for open tasks -------------------------------------------------------------------------------------------
+# ---- limit of open tasks -------------------------------------------------------------------------------------------
 
 
 def bound(swarm: Harness, most: int) -> None:
@@ -313,8 +313,8 @@ def open_tasks(swarm: Harness) -> int:
 
 
 def accepted(found: Sequence[Any]) -> int:
-    assert all(isinstance(one, str | BacklogFull) for one in found)
-    return sum(isinstance(one, str) for one in found)
+    assert all(isinstance(answer, str | BacklogFull) for answer in found)
+    return sum(isinstance(answer, str) for answer in found)
 
 
 def test_exactly_ten_of_fifty_submissions_are_accepted_with_room_for_ten(swarm: Harness) -> None:

@@ -1,4 +1,4 @@
-"""Who may still report, what becomes of what came too late, and of leases whose grant got lost."""
+"""Fencing: which reports are accepted, late results, and leases that never reached their bot."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_late_report_does_not_affect_the_new_lease(swarm: Harness) -> None:
 
 def test_a_report_after_the_expiry_time_counts_until_the_lease_is_taken_back(swarm: Harness) -> None:
     task, lease = taken(swarm)
-    swarm.loop.stall(HALF_MINUTE * 1_000_000 + 5_000_000)  # past the end of the lease, and nothing has looked yet
+    swarm.loop.stall(HALF_MINUTE * 1_000_000 + 5_000_000)  # past the end of the lease, before its timer was handled
 
     assert swarm.report(lease).task_status == "COMPLETED"
     assert swarm.work(task, "a").status is Status.SUCCEEDED
@@ -153,7 +153,7 @@ def test_results_for_a_closed_task_are_kept_as_late_results(swarm: Harness) -> N
             swarm.report(lease, output={"n": 1}, usage={"tokens": 7})
 
     assert swarm.late_results(lease.work) == [{"n": 1}]
-    assert swarm.task(task).usage == {"tokens": 7}  # what was used was used
+    assert swarm.task(task).usage == {"tokens": 7}  # usage of a late report counts
     assert swarm.work(task, "a").status is Status.CANCELLED
 
 
@@ -180,7 +180,7 @@ def test_a_report_must_name_its_lease_if_there_were_several(swarm: Harness) -> N
 
     swarm.report(first)
     with pytest.raises(LeaseRequired):
-        swarm.report(second, lease_id=None)  # one of two that were ever granted
+        swarm.report(second, lease_id=None)  # the second of two leases
 
 
 def test_a_report_without_a_lease_of_the_task_must_name_one(swarm: Harness) -> None:
@@ -191,7 +191,7 @@ def test_a_report_without_a_lease_of_the_task_must_name_one(swarm: Harness) -> N
         swarm.report(lease, lease_id=None, by=swarm.principal(other), bot=other)
 
 
-# ---- leases that nobody saw ----------------------------------------------------------------------------------------
+# ---- unseen leases -------------------------------------------------------------------------------------------------
 
 
 def test_an_item_with_an_unseen_lease_returns_to_its_position_without_using_a_try(swarm: Harness) -> None:
@@ -204,7 +204,7 @@ def test_an_item_with_an_unseen_lease_returns_to_its_position_without_using_a_tr
 
     work = swarm.work(task, lost.key)
     assert (work.status, work.tries, work.crashes, work.position) == (Status.READY, 0, 0, position)
-    assert swarm.take(bot).key == lost.key  # before what was behind it
+    assert swarm.take(bot).key == lost.key  # before the items behind it
     assert swarm.attempts(lost.work)[0]["ending"] == "unseen"
 
 
@@ -247,7 +247,7 @@ def test_an_item_that_kills_every_bot_at_once_is_poisoned(swarm: Harness) -> Non
     task = swarm.submit(["a"])
     bot = swarm.bot("worker")
 
-    for _ in range(7):  # four for nothing, three crashes
+    for _ in range(7):  # four that do not count, then three crashes
         swarm.take(bot, wait=600)
         swarm.advance(HALF_MINUTE)
 
@@ -257,7 +257,7 @@ def test_an_item_that_kills_every_bot_at_once_is_poisoned(swarm: Harness) -> Non
     assert failure["code"] == "poisoned"
 
 
-# ---- claims that are repeated --------------------------------------------------------------------------------------
+# ---- repeated claims -----------------------------------------------------------------------------------------------
 
 
 def test_a_repeated_claim_returns_the_same_leases(swarm: Harness) -> None:
@@ -326,7 +326,7 @@ def test_report_with_claim_grants_in_the_same_commit_and_repeats_its_answer(swar
     swarm.commits.clear()
 
     answer = swarm.report(lease, claim=1)
-    assert [one.key for one in answer.leases] == ["b"]
+    assert [lease.key for lease in answer.leases] == ["b"]
     audits = [entry for changes in swarm.commits for entry in changes.leaves]
     assert [leaf.action for leaf in audits] == ["work.report", "work.lease"]
 
@@ -345,7 +345,7 @@ def test_a_refused_report_claims_nothing(swarm: Harness) -> None:
     assert [row["bot"] for row in swarm.rows("SELECT bot FROM lease")] == []
 
 
-# ---- whose lease it is -----------------------------------------------------------------------------------------------
+# ---- ownership of leases -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("says_the_task", [True, False])
@@ -442,11 +442,11 @@ def test_only_a_released_lease_can_be_released_again(swarm: Harness, ended: str)
         swarm.release(lease)
 
 
-# ---- what shows that a grant arrived -------------------------------------------------------------------------------
+# ---- proof that a grant arrived ------------------------------------------------------------------------------------
 
 
 def gone_silent(swarm: Harness, lease: Held) -> tuple[int, int]:
-    """What it costs when its bot says no more: crashes, and unseen leases."""
+    """Let the lease expire; return the number of crashes and of unseen leases."""
     swarm.advance(HALF_MINUTE)
     work = swarm.work(lease.task, lease.key)
     return work.crashes, work.unseen
@@ -478,9 +478,9 @@ def test_a_claim_sent_before_the_grant_proves_nothing(swarm: Harness) -> None:
     bot = swarm.bot("worker", capacity=2)
     swarm.park(bot, claim_id="c1")
     swarm.park(bot, claim_id="c2")
-    task = swarm.submit(["a"])  # for the first of them
+    task = swarm.submit(["a"])  # for the first poll
     swarm.advance(1)
-    swarm.submit(["b"])  # and now the second is looked at again
+    swarm.submit(["b"])  # and now the second poll is tried again
 
     swarm.advance(HALF_MINUTE)
 

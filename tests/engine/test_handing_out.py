@@ -1,4 +1,4 @@
-"""Who gets what, when several want it: order, skills, capacity, and requests that wait."""
+"""Which bot gets which item: order, skills, capacity, and waiting polls."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_low_priority_gets_its_turn_in_an_endless_stream_of_high_ones(swarm: H
         swarm.advance(60)
 
     assert "low" in served
-    assert served.index("low") >= 12  # not before it has risen over them
+    assert served.index("low") >= 12  # only once its priority has risen above theirs
 
 
 def test_a_changed_priority_applies_to_waiting_items(swarm: Harness) -> None:
@@ -89,7 +89,7 @@ async def _submit_both(swarm: Harness) -> None:
     await swarm.engine.do_all([*(swarm.a_submission(many, priority=priority) for priority in (9, 8, 7, 6)), rare])
 
 
-# ---- who may -------------------------------------------------------------------------------------------------------
+# ---- eligibility ---------------------------------------------------------------------------------------------------
 
 
 def test_a_bot_gets_only_items_whose_skills_it_has(swarm: Harness) -> None:
@@ -157,7 +157,7 @@ async def _claim(swarm: Harness, claim: commands.Claim) -> object:
     return await swarm.engine.claim(claim, parks=True).answer
 
 
-# ---- how much ------------------------------------------------------------------------------------------------------
+# ---- capacity ------------------------------------------------------------------------------------------------------
 
 
 def test_a_bot_never_holds_more_than_its_capacity(swarm: Harness) -> None:
@@ -192,7 +192,7 @@ def test_a_bot_at_capacity_gets_work_as_soon_as_it_has_room(swarm: Harness) -> N
     swarm.report(lease)
     swarm.advance(0)
 
-    assert [one.key for one in parked.leases] == ["b"]
+    assert [lease.key for lease in parked.leases] == ["b"]
 
 
 def test_a_poll_that_ends_when_its_bot_gets_room_does_not_keep_the_engine_busy(swarm: Harness) -> None:
@@ -235,7 +235,7 @@ def test_a_waiting_bot_gets_work_as_soon_as_it_is_enabled_or_has_the_skill(swarm
     assert [lease.key for poll in polls for lease in poll.leases] == ["a", "b"]
 
 
-# ---- requests that wait --------------------------------------------------------------------------------------------
+# ---- waiting polls -------------------------------------------------------------------------------------------------
 
 
 def test_a_waiting_bot_gets_the_work_in_the_commit_that_made_it_ready(swarm: Harness) -> None:
@@ -246,7 +246,7 @@ def test_a_waiting_bot_gets_the_work_in_the_commit_that_made_it_ready(swarm: Har
 
     swarm.report(lease)
 
-    assert [one.key for one in parked.leases] == ["b"]
+    assert [lease.key for lease in parked.leases] == ["b"]
     moments = {changes.alive_at for changes in swarm.commits if changes.alive_at is not None}
     assert len(moments) == 1, "one batch, one commit"
 

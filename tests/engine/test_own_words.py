@@ -1,4 +1,4 @@
-"""What of an event is ours and is not searched for secrets, and that nothing from outside ever counts as ours."""
+"""Redaction skips members made by the engine, and never skips a value from outside."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from swarmkeeper.govern import audit
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.sim.harness import Harness
 
-# A subtask's key is a word of its planner's; the shape of keys lets these through.
+# A planner chooses the keys of subtasks; these secrets have the form of a key.
 SECRETS = (
     "xoxb-123456789012-1234567890123-abcdefghijklmnopqrstuvwx",
     "glpat-abcdefghij0123456789",
@@ -19,7 +19,7 @@ RULE = 'version = 1\n[[field]]\nid = "bots"\nkeys = ["bot"]\nhit = ["bot"]\nmiss
 
 
 def evidence(swarm: Harness) -> str:
-    """All that is kept as evidence, as one text."""
+    """Return all evidence as one text."""
     events = [dict(row) for row in swarm.rows("SELECT body, kind, actor FROM event")]
     leaves = [f"{row['leaf']!r} {row['body']!r}" for row in swarm.rows("SELECT leaf, body FROM audit_leaf")]
     return json.dumps(events) + "\n".join(leaves)
@@ -75,7 +75,7 @@ CONTENTS: tuple[dict[str, Any], ...] = (
     {"a": 1.5},
     {"b": [1e22, {"c": -0.0}]},
     {"ü": "é", "a": 2**53 - 1},
-    {"\ufffd": 1, "\U0001f600": 2},  # in the order of UTF-16 the second stands first
+    {"\ufffd": 1, "\U0001f600": 2},  # in UTF-16 order the second comes first
     {"deep": {"list": [True, None, "x"]}},
 )
 

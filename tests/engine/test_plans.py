@@ -1,4 +1,4 @@
-"""Plans: bad ones, mended ones, and very large ones."""
+"""Plans: invalid, corrected and very large ones."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_the_same_invalid_plan_again_and_again_is_a_failed_try(swarm: Harness) -
         except LeaseLost:
             break
 
-    assert refused == 7  # four that count, and three for replies that were lost
+    assert refused == 7  # four that count, and three repeats whose answer may have been lost
     assert swarm.work(task, "plan").tries == 1
     assert len(swarm.feedback(swarm.work(task, "plan").id)) == 1
 
@@ -176,7 +176,7 @@ def test_a_plan_starts_after_its_approval(swarm: Harness) -> None:
 
 
 def test_a_plan_of_ten_thousand_in_two_layers_completes_in_slices_of_five_hundred(swarm: Harness) -> None:
-    """A thousand are done; nine thousand that were only for a failure are skipped."""
+    """A thousand subtasks succeed; nine thousand that handle a failure are skipped."""
     planner, worker = swarm.bot("planner", "Planner"), swarm.bot("worker", capacity=250)
     task = swarm.submit(evaluation="none")
     first: list[Node] = [f"a{number:03}" for number in range(1_000)]
@@ -195,16 +195,16 @@ def test_a_plan_of_ten_thousand_in_two_layers_completes_in_slices_of_five_hundre
 
     for _ in range(4):
         leases = swarm.leases(worker, 250)
-        for start in range(0, 250, 50):  # as many results in one request as the runner sends
+        for start in range(0, 250, 50):  # the runner sends this many results in one request
             found = swarm.do_all([swarm.a_report(lease) for lease in leases[start : start + 50]])
-            assert not [one for one in found if isinstance(one, BaseException)]
+            assert not [answer for answer in found if isinstance(answer, BaseException)]
             swarm.advance(0)
     assert (swarm.task(task).status, swarm.task(task).outcome) == ("ARCHIVED", "accepted")
     assert (swarm.task(task).n_total, swarm.task(task).n_open) == (10_000, 0)
 
 
 def largest(swarm: Harness) -> int:
-    """The most items that one commit has written since `commits` was cleared."""
+    """Return the largest number of items in one commit since `commits` was cleared."""
     return max(len(changes.works) for changes in swarm.commits)
 
 
@@ -271,5 +271,5 @@ def test_background_jobs_of_several_tasks_take_turns(swarm: Harness) -> None:
     swarm.advance(0)
 
     order = [leaf.task for changes in swarm.commits for leaf in changes.leaves if leaf.action == "chore.plan"]
-    assert len(order) >= 6  # three slices each, or more where they were cut finer
+    assert len(order) >= 6  # at least three slices each
     assert all(one != following for one, following in itertools.pairwise(order))

@@ -14,7 +14,7 @@ DECISIONS = ("accept", "rework", "reject")
 
 
 def to_be_judged(swarm: Harness, nodes: list[Node] | None = None, **options: object) -> str:
-    """A task whose subtasks are all done."""
+    """Return a task whose subtasks are all done."""
     task = swarm.submit(nodes if nodes is not None else ["a"], **options)
     worker = swarm.bot("worker", capacity=64)
     while leases := swarm.leases(worker, 64):
@@ -24,11 +24,11 @@ def to_be_judged(swarm: Harness, nodes: list[Node] | None = None, **options: obj
 
 
 def judges(swarm: Harness, number: int) -> list[str]:
-    return [swarm.bot(f"judge-{one}", "Evaluator") for one in range(1, number + 1)]
+    return [swarm.bot(f"judge-{n}", "Evaluator") for n in range(1, number + 1)]
 
 
 def expected(votes: tuple[str, ...]) -> tuple[str, int]:
-    """What two of three decide, and after how many votes."""
+    """The decision of a quorum of two of three, and the number of votes it took."""
     for count in range(1, 4):
         some = votes[:count]
         for decision in ("accept", "reject"):
@@ -190,7 +190,7 @@ def test_rework_reopens_targets_and_downstream_and_gives_feedback(swarm: Harness
     assert [swarm.work(task, key).round for key in "abcd"] == [2, 1, 2, 2]
     assert (swarm.task(task).round, swarm.task(task).reworks) == (2, 1)
     assert swarm.drive(task).outcome == "accepted"
-    assert [one["ending"] for one in swarm.attempts(swarm.work(task, "a").id)] == ["succeeded", "succeeded"]
+    assert [attempt["ending"] for attempt in swarm.attempts(swarm.work(task, "a").id)] == ["succeeded", "succeeded"]
 
 
 def test_rework_without_targets_reopens_the_subtasks_of_the_result(swarm: Harness) -> None:
@@ -267,7 +267,7 @@ def test_rework_combines_the_subtasks_and_targets_of_all_votes(swarm: Harness) -
     assert {key: swarm.statuses(task)[key] for key in "abc"} == {"a": "READY", "b": "READY", "c": "SUCCEEDED"}
 
 
-def test_rework_of_a_skipped_subtask_does_not_start_the_task_twice(swarm: Harness) -> None:
+def test_rework_of_an_expired_subtask_does_not_start_the_task_twice(swarm: Harness) -> None:
     task = swarm.submit([{"key": "a", "schedule_to_start_seconds": 10, "on_failure": "continue"}])
     swarm.advance(10)
     assert swarm.task(task).status == "COMPLETED"

@@ -1,4 +1,4 @@
-"""Cancelling, pausing, retrying: what stops, when, and from where a task goes on."""
+"""Cancel, pause and retry: what stops and when, and where a task continues."""
 
 from __future__ import annotations
 
@@ -252,7 +252,7 @@ def test_a_retry_asks_for_the_final_approval_again_if_it_was_rejected(swarm: Har
     swarm.retry(task)
 
     assert swarm.task(task).status == "COMPLETED"
-    assert list(swarm.works(task)) == ["a"]  # nobody is asked to review what is not reviewed
+    assert list(swarm.works(task)) == ["a"]  # a task without review gets no review item
     swarm.decide(swarm.approvals(task)[0], "approve")
     assert swarm.task(task).outcome == "accepted"
 

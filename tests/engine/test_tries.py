@@ -1,4 +1,4 @@
-"""What an ending costs: tries, crashes, deferrals, and how long an item then waits."""
+"""What each end of an attempt counts as: try, crash or deferral; and how long the item then waits."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_task_fails_when_a_subtask_has_no_tries_left(swarm: Harness) -> None:
 
     assert swarm.work(task, "a").status is Status.FAILED
     assert failure_code(swarm, task) == "subtask_failed"
-    assert [one["ending"] for one in swarm.attempts(lease.work)] == ["failed"] * 3
+    assert [attempt["ending"] for attempt in swarm.attempts(lease.work)] == ["failed"] * 3
 
 
 @pytest.mark.parametrize("most", [1, 2])
@@ -127,7 +127,7 @@ def test_a_bot_that_hangs_but_sends_heartbeats_times_out_and_uses_a_try(swarm: H
 def test_planning_and_review_have_a_timeout_for_each_task(swarm: Harness, kind: str) -> None:
     task = swarm.submit(
         None if kind == "plan" else ["a"],
-        **{f"{kind}_timeout_seconds": 5},  # within the lease, so that it comes first
+        **{f"{kind}_timeout_seconds": 5},  # shorter than the lease, so that it comes first
     )
     if kind == "review":
         swarm.report(swarm.take(swarm.bot("worker")))
@@ -140,7 +140,7 @@ def test_planning_and_review_have_a_timeout_for_each_task(swarm: Harness, kind: 
 
 
 def put_off_until_it_is_over(swarm: Harness, task: str, lease: Held, again: Callable[[Held], object]) -> list[float]:
-    """Put it off over and over; the seconds that it waited each time."""
+    """Defer an item again and again; return the seconds that it waited each time."""
     waits: list[float] = []
     while True:
         began = swarm.now
@@ -228,7 +228,7 @@ def test_releases_use_no_try_for_an_hour_and_their_delays_grow(swarm: Harness, d
     assert waits[:2] == [delay, delay]
     assert 3600 <= sum(waits) < 3900
     assert len([1 for n in range(len(waits)) if sum(waits[: n + 1]) <= 22]) <= 14
-    # Who polls hears of it a quarter later than it might, at most.
+    # A polling client learns of it at most a quarter later than possible.
     assert all(wait <= max(delay, 1, sum(waits[:n]) / 4) for n, wait in enumerate(waits))
     error = swarm.work(task, "a").error
     assert error is not None
@@ -238,7 +238,7 @@ def test_releases_use_no_try_for_an_hour_and_their_delays_grow(swarm: Harness, d
 def test_waiting_for_a_bot_or_a_person_is_not_a_deferral(swarm: Harness) -> None:
     task, lease = leased(swarm, give_up_after_seconds=60)
     swarm.report(lease, error="rate_limited", retry_after_seconds=30)
-    swarm.advance(20_000)  # nobody comes for it
+    swarm.advance(20_000)  # no bot takes it
     lease = swarm.take(lease.bot)
 
     swarm.report(lease, error="rate_limited", retry_after_seconds=30)
@@ -345,7 +345,7 @@ def test_usage_is_a_total_per_attempt_and_is_summed_over_attempts(swarm: Harness
     task, lease = leased(swarm)
     swarm.beat(lease, usage={"tokens": 5})
     swarm.beat(lease, usage={"tokens": 9})
-    swarm.advance(40)  # it crashes: what was last heard of counts
+    swarm.advance(40)  # it crashes: the last usage that was sent counts
     assert swarm.task(task).usage == {"tokens": 9}
 
     swarm.report(swarm.take(lease.bot), usage={"tokens": 3, "cost_micro_usd": 2})

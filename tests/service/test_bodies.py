@@ -1,4 +1,4 @@
-"""Bodies that were just written are at hand, within bounds, and never older than what is stored."""
+"""The cache of payloads has those just written, within limits, and is never older than the store."""
 
 from collections.abc import AsyncIterator
 
@@ -14,7 +14,7 @@ Payloads = dict[str, tuple[str, bytes] | None]
 
 
 class Store(SqliteStore):
-    """Counts the bodies that are asked of it."""
+    """A store that counts the payloads read from it."""
 
     asked = 0
 

@@ -1,4 +1,4 @@
-"""Why an attempt brought nothing is said whatever way it ended, of new rows and of old ones."""
+"""Every end of an attempt without result has a cause, in new rows and in old ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def store() -> AsyncIterator[SqliteStore]:
 
 
 async def shown(store: SqliteStore, work: dict[str, Any], *attempts: dict[str, Any], **task: Any) -> Any:
-    """The task with one subtask, as a client sees it."""
+    """Return a client's view of the task with one subtask."""
     row: Task = records.task(**{"n_total": 1, "n_open": 1, "status": TaskStatus.IN_PROGRESS, **task})
     item = records.work(id="sub_1", key="a", **work)
     tried = [records.attempt("sub_1", lease_id=f"lse_{n}", attempt=n, **one) for n, one in enumerate(attempts, 1)]

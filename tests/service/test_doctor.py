@@ -1,4 +1,4 @@
-"""Doctor and audit: a sound store is called sound, and each invariant broken by hand is found."""
+"""Doctor and audit: no finding in a sound store; each invariant broken by hand is found."""
 
 import asyncio
 import hashlib
@@ -56,7 +56,7 @@ async def at_work(file: Path) -> AsyncIterator[Engine]:
 
 
 class Swarm:
-    """Three bots that do as they are told."""
+    """Three bots that follow the test."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -76,22 +76,22 @@ class Swarm:
         return claimed.leases[0].lease_id
 
     async def report(self, kind: str, task: str, lease: str, **content: Any) -> None:
-        told = repr(content).encode()
+        body = repr(content).encode()
         await self.engine.do(
             Report(
                 by=ADMIN,
                 bot=self.bots[kind],
                 task=task,
                 lease_id=lease,
-                content=told,
-                content_hash=hashlib.sha256(told).hexdigest(),
+                content=body,
+                content_hash=hashlib.sha256(body).hexdigest(),
                 **content,
             )
         )
 
 
 async def live(file: Path) -> None:
-    """Leave behind a store with an item in every state there is."""
+    """Create a store with an item in every state."""
     async with at_work(file) as engine:
         await engine.do(CreateKey(by=ADMIN, role="admin", public_id="abcdefghij", digest=b"x"))
         swarm = Swarm(engine)
@@ -135,7 +135,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def store_file(sound: Path, tmp_path: Path) -> Path:
-    """A copy to be broken."""
+    """Return a copy of the store that the test can break."""
     file = tmp_path / "store.db"
     with apsw.Connection(str(sound)) as source, apsw.Connection(str(file)) as copy:
         with copy.backup("main", source, "main") as backup:
@@ -144,7 +144,7 @@ def store_file(sound: Path, tmp_path: Path) -> Path:
 
 
 def change(file: Path, statement: str) -> int:
-    """Change rows behind everybody's back."""
+    """Change rows directly in the file."""
     connection = apsw.Connection(str(file))
     connection.execute(statement)
     changed = connection.changes()
@@ -203,7 +203,7 @@ BROKEN = [
     ("doctor_counters", "UPDATE task SET n_open = n_open - 1 WHERE n_open > 0"),
     ("doctor_counters", "UPDATE task SET n_failed = 0 WHERE n_failed > 0"),
     (
-        "doctor_done",  # the second half of a compound change, after somebody has taken the task to be done
+        "doctor_done",  # the second half of a compound change, after the task counted as done
         "UPDATE work SET status = 'READY' WHERE task IN (SELECT id FROM task WHERE outcome = 'accepted') AND key = 'b'",
     ),
     ("doctor_done", "UPDATE task SET status = 'COMPLETED' WHERE status = 'IN_PROGRESS'"),
@@ -262,10 +262,10 @@ async def test_a_trace_id_that_looks_like_a_card_number_is_not_redacted(store_fi
 
     found = {finding.check.read for finding in await examine(store_file)}
 
-    assert found == {"audit_records"}, "the leaf was changed, and only that is told"
+    assert found == {"audit_records"}, "only the changed leaf is found"
 
 
-def test_every_check_finds_something_in_a_test() -> None:
+def test_every_check_has_a_broken_store_that_it_finds() -> None:
     checks = {check.read for check in (*doctor.CHECKS, *doctor.EVIDENCE, doctor.AUDIT)} - {doctor.DAMAGE.read}
 
     assert checks == {check for check, _ in BROKEN}
@@ -288,7 +288,7 @@ def test_every_invariant_that_rows_can_show_is_broken_by_one_update() -> None:
 
 
 def damage(file: Path) -> None:
-    """Take all entries out of an index, on the page itself."""
+    """Remove all entries of an index, on the page itself."""
     pages = bytearray(file.read_bytes())
     connection = apsw.Connection(str(file))
     page = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'lease_of_bot'").get

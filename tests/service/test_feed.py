@@ -1,4 +1,4 @@
-"""Events as they happen: none missed, none twice, and nobody who lags holds up the others."""
+"""The feed of events: none missed or repeated, and a slow subscriber does not delay others."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ REDACTOR = Redactor.default()
 
 
 class Running:
-    """A store, a broker and a feed whose reader runs."""
+    """A store, a broker and a running feed."""
 
     def __init__(self) -> None:
         self.store = SqliteStore(":memory:")
@@ -126,7 +126,7 @@ async def test_nobody_reads_the_store_while_nobody_follows(running: Running, mon
 
     monkeypatch.setattr(running.store, "read", counted)
     await asyncio.sleep(0.05)
-    names.clear()  # the last look of the one that was followed
+    names.clear()  # the last read for the earlier subscriber
     await asyncio.sleep(0.1)
 
     assert names == []
@@ -158,9 +158,9 @@ async def test_the_stream_of_a_task_long_over_ends_when_all_is_told(running: Run
     async with running.store.begin() as transaction:
         await transaction.save(Changes(tasks={"tsk_1": over}))
 
-    for after, told in ((0, [1, 2]), (1, [2]), (2, [])):
+    for after, expected in ((0, [1, 2]), (1, [2]), (2, [])):
         async with running.feed.subscribe("acme", "tsk_1", after=after) as subscription:
-            assert await rest(subscription) == told
+            assert await rest(subscription) == expected
 
 
 async def test_who_lags_too_far_is_closed_with_its_cursor_and_can_go_on(running: Running) -> None:
@@ -192,15 +192,15 @@ async def test_what_happens_between_the_last_look_back_and_going_live_is_not_mis
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = running.store.read
-    told = False
+    changed = False
 
     async def slow(name: str, parameters: Any) -> list[dict[str, Any]]:
-        nonlocal told
+        nonlocal changed
         found = await read(name, parameters)
-        if name == "events_of_tenant" and not told:
-            told = True
+        if name == "events_of_tenant" and not changed:
+            changed = True
             await running.tell("a")
-            await running.feed._look()  # the reader is there before the answer is
+            await running.feed._look()  # the reader arrives before the answer
         return found
 
     monkeypatch.setattr(running.store, "read", slow)

@@ -1,4 +1,4 @@
-"""Keys on the real store: known, looked up, rotated, revoked, guessed; and what is written down of refusals."""
+"""Keys on the real store: cached, looked up, rotated, revoked, guessed; and the record of refusals."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -21,7 +21,7 @@ ADMIN = Principal("acme", "tests", "admin")
 
 
 class Desk:
-    """An identity over a store, with a clock that the test moves and a count of reads."""
+    """An Identity with a clock that the test moves, and a count of reads."""
 
     def __init__(self, store: SqliteStore, engine: Engine, pepper: bytes) -> None:
         self.store, self.engine = store, engine
@@ -36,7 +36,7 @@ class Desk:
         return await self._read(name, parameters)
 
     async def key(self, **more: Any) -> tuple[str, str]:
-        """A new key: its record's id, and its text."""
+        """Create a key; return its id and text."""
         made = keys.new_key(SystemEntropy().secret(keys.ENTROPY_BYTES))
         command = CreateKey(
             by=ADMIN, role="client", public_id=made.public_id, digest=self.identity.digest(made.secret), **more

@@ -1,4 +1,4 @@
-"""What people and bots are shown: the shapes of the wire, to those who may see them and nobody else."""
+"""Queries: the views for people and bots, and who may see them."""
 
 import json
 from collections.abc import AsyncIterator
@@ -63,7 +63,7 @@ def plan_of(key: str, **more: Any) -> bytes:
 
 
 class Swarm:
-    """A store with one task: a was done, b goes on from it, c was to clean up after its failure."""
+    """Return a store with one task: `a` is done, `b` depends on it, `c` would handle its failure."""
 
     def __init__(self) -> None:
         self.store = SqliteStore(":memory:")
@@ -80,7 +80,7 @@ class Swarm:
         self.payload_cache.committed(changes.get("payloads", {}))
 
     async def leases(self, *works: str) -> list[dict[str, Any]]:
-        """What is told with the leases of these items."""
+        """Return the views of the leases of these items."""
         async with self.store.begin() as transaction:
             wants = [(kind, work) for work in works for kind in ("lease", "work")]
             found = await transaction.load([*wants, ("task", "tsk_1")])
@@ -125,7 +125,7 @@ async def swarm() -> AsyncIterator[Swarm]:
     await swarm.store.close()
 
 
-# ---- tasks -----------------------------------------------------------------------------------------------------------
+# ---- tasks ---------------------------------------------------------------------------------------------------------
 
 
 async def test_a_task_is_shown_as_the_wire_has_it(swarm: Swarm) -> None:
@@ -137,7 +137,7 @@ async def test_a_task_is_shown_as_the_wire_has_it(swarm: Swarm) -> None:
     shown, version = await swarm.queries.task(CLIENT, "tsk_1")
 
     assert version == 1
-    assert shown.keys() == set(v1.Task.model_fields) - {"explanation"}, "which is told where it is asked for"
+    assert shown.keys() == set(v1.Task.model_fields) - {"explanation"}, "which is included only on request"
     assert shown["subtasks"][0].keys() <= v1.SubTaskState.model_fields.keys()
     v1.read_answer(v1.Task, shown)
     assert (shown["title"], shown["description"], shown["input"]) == ("count words", "all of them", {"text": "a b"})
@@ -145,7 +145,7 @@ async def test_a_task_is_shown_as_the_wire_has_it(swarm: Swarm) -> None:
     assert (shown["created_at"], shown["updated_at"]) == ("2027-01-15T08:00:00.000000Z", "2027-01-15T08:00:00.000001Z")
     assert shown["progress"] == {"total": 3, "done": 1, "failed": 0}
     assert shown["defaults"] == {"timeout_seconds": 60, "schedule_to_start_seconds": 0.5, "on_failure": "continue"}
-    assert [(one["key"], one["status"], one["attempt"]) for one in shown["subtasks"]] == [
+    assert [(subtask["key"], subtask["status"], subtask["attempt"]) for subtask in shown["subtasks"]] == [
         ("a", "SUCCEEDED", 0),
         ("b", "LEASED", 2),
         ("c", "SKIPPED", 0),
@@ -183,7 +183,7 @@ async def test_what_the_sweep_has_not_reached_shows_as_cancelled(swarm: Swarm) -
 
     shown, _ = await swarm.queries.task(CLIENT, "tsk_1")
 
-    assert [one["status"] for one in shown["subtasks"]] == ["SUCCEEDED", "CANCELLED", "SKIPPED"]
+    assert [subtask["status"] for subtask in shown["subtasks"]] == ["SUCCEEDED", "CANCELLED", "SKIPPED"]
     assert shown["progress"] == {"total": 3, "done": 1, "failed": 2, "cancelled": 1}
     assert (await swarm.queries.version(CLIENT, "tsk_1")) == (1, True)
     assert [node["status"] for node in (await swarm.queries.graph(CLIENT, "tsk_1"))["nodes"]][1] == "CANCELLED"
@@ -316,23 +316,23 @@ async def test_an_order_or_size_that_there_is_not_is_refused(swarm: Swarm) -> No
             await swarm.queries.tasks(CLIENT, TaskFilter(), page_size=size)
 
 
-# ---- subtasks --------------------------------------------------------------------------------------------------------
+# ---- subtasks ------------------------------------------------------------------------------------------------------
 
 
 async def test_a_task_shows_its_first_200_subtasks_and_the_rest_come_in_pages(swarm: Swarm) -> None:
-    # Ids say nothing about the order of the plan.
+    # Ids do not follow the order of the plan.
     works = [records.work(id=f"sub_{(n * 7) % 450:03}", key=f"k{n}", payload=f"in_{n}") for n in range(450)]
     await swarm.task(works, n_total=450, n_open=450)
 
     shown, _ = await swarm.queries.task(CLIENT, "tsk_1")
-    assert [one["key"] for one in shown["subtasks"]] == [f"k{n}" for n in range(200)]
+    assert [subtask["key"] for subtask in shown["subtasks"]] == [f"k{n}" for n in range(200)]
     assert shown["subtasks_total"] == 450
 
     keys, token = [], ""
     while True:
         page = await swarm.queries.subtasks(CLIENT, "tsk_1", page_size=150, page_token=token)
         v1.read_answer(v1.SubTaskPage, page)
-        keys += [one["key"] for one in page["items"]]
+        keys += [item["key"] for item in page["items"]]
         token = page["next_page_token"]
         if not token:
             break
@@ -427,7 +427,7 @@ async def test_an_edge_is_open_met_or_broken_as_its_upstream_ended(
     assert shown["edges"] == [{"from": "up", "to": "down", "when": str(condition), "state": state}]
 
 
-# ---- leases ----------------------------------------------------------------------------------------------------------
+# ---- leases --------------------------------------------------------------------------------------------------------
 
 
 async def test_a_lease_carries_all_that_is_needed_to_do_the_work(swarm: Swarm) -> None:
@@ -505,7 +505,7 @@ async def test_outputs_are_sent_inline_up_to_a_bound_in_all(swarm: Swarm) -> Non
     assert results["k5"] == {"$ref": "/tasks/tsk_1/subtasks/k5/output", "sha256": "h5", "bytes": len(body)}
 
 
-# ---- bots, skills, keys ----------------------------------------------------------------------------------------------
+# ---- bots, skills, keys --------------------------------------------------------------------------------------------
 
 
 async def test_a_bot_that_was_not_heard_of_for_two_minutes_is_away(swarm: Swarm) -> None:
@@ -524,11 +524,11 @@ async def test_a_bot_that_was_not_heard_of_for_two_minutes_is_away(swarm: Swarm)
 
     v1.read_answer(v1.BotPage, page)
     assert page["items"][0].keys() == v1.Bot.model_fields.keys()
-    assert [one["status"] for one in page["items"]] == ["active", "away", "active", "active", "disabled"]
-    assert [one["held"] for one in page["items"]] == [1, 0, 0, 0, 0]
+    assert [item["status"] for item in page["items"]] == ["active", "away", "active", "active", "disabled"]
+    assert [item["held"] for item in page["items"]] == [1, 0, 0, 0, 0]
     first = await swarm.queries.bots(OPERATOR, page_size=4)
     rest = await swarm.queries.bots(OPERATOR, page_size=4, page_token=first["next_page_token"])
-    assert [one["id"] for one in rest["items"]] == ["bot_5"]
+    assert [item["id"] for item in rest["items"]] == ["bot_5"]
     with pytest.raises(Forbidden):
         await swarm.queries.bots(CLIENT)
 
@@ -587,7 +587,7 @@ async def test_a_key_is_listed_without_anything_that_could_be_used_as_one(swarm:
         await swarm.queries.keys(OPERATOR)
 
 
-# ---- events ----------------------------------------------------------------------------------------------------------
+# ---- events --------------------------------------------------------------------------------------------------------
 
 
 async def test_events_come_in_pages_as_cloud_events(swarm: Swarm) -> None:
@@ -606,8 +606,8 @@ async def test_events_come_in_pages_as_cloud_events(swarm: Swarm) -> None:
     data = event["data"]
     assert (data["from"], data["to"], data["task_id"], data["work_id"]) == ("CREATED", "PLANNED", "tsk_1", "sub_1")
     assert (data["actor"], data["audit_id"]) == ("key_1", "aud_1")
-    assert [one["pointer"] for one in data["redacted_fields"]] == ["/password"]
-    assert [one["sequence"] for one in page["items"] + rest["items"]] == [1, 2, 3]
+    assert [entry["pointer"] for entry in data["redacted_fields"]] == ["/password"]
+    assert [item["sequence"] for item in page["items"] + rest["items"]] == [1, 2, 3]
     assert len((await swarm.queries.events(OPERATOR))["items"]) == 3
     with pytest.raises(Forbidden):
         await swarm.queries.events(CLIENT)

@@ -1,4 +1,4 @@
-"""What is counted in memory of what all share: by key, by tenant, in all."""
+"""Quotas counted in memory: per key, per tenant and in total."""
 
 import asyncio
 import json
@@ -189,7 +189,7 @@ async def test_what_is_worked_on_at_a_time_is_bounded_also_where_callers_give_up
     await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 5)
 
     assert 0 < most <= DECODED_BYTES
-    assert await intake.begin("acme", DECODED_BYTES) == DECODED_BYTES  # nothing was left counted
+    assert await intake.begin("acme", DECODED_BYTES) == DECODED_BYTES  # all was released
 
 
 def deep(value: Any) -> int:

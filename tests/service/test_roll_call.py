@@ -1,4 +1,4 @@
-"""Bots that are gone leave the fleet, by the whole application on a clock that the test sets forward."""
+"""Absent bots are removed: the whole application, on a clock that the test moves forward."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,7 +23,7 @@ BOT = {"type": "Executor", "version": "1", "name": "word-count", "skills": ["cou
 
 
 class Forward(SystemClock):
-    """A clock that may be set forward."""
+    """A clock that can be moved forward."""
 
     ahead = 0
 
@@ -45,7 +45,7 @@ async def names(admin: Caller) -> list[tuple[str, str]]:
 
 
 async def called(swarm: Orchestrator, clock: Forward, after: int) -> None:
-    """All bots are looked at once so much time has gone by, the last minutes of it step by step."""
+    """Let this much time pass, the last minutes in small steps, so that all bots are checked."""
     step = roll_call.CHECK_EVERY - SECOND
     steps = -(-roll_call.SEEN_AGAIN // step)
     clock.ahead += after - steps * step
@@ -71,15 +71,15 @@ async def test_an_absent_bot_is_removed_after_the_set_time() -> None:
             await swarm.roll_call.look()
 
         assert sorted(await names(admin)) == [("word-count", "drained"), ("word-count", "here")]
-        told = [
+        deleted = [
             event
             for event in (await admin.get("/events?page_size=200")).json["items"]
             if "bot.deleted" in event["type"]
         ]
-        assert [(one["data"]["bot"], one["data"]["reason"]) for one in told] == [(gone["id"], "not_seen")]
+        assert [(event["data"]["bot"], event["data"]["reason"]) for event in deleted] == [(gone["id"], "not_seen")]
         written = (await admin.get("/audit?action=bot.forget")).json["items"]
-        assert [(one["actor"]["type"], one["resource"]) for one in written] == [("engine", gone["id"])]
-        # It may come back: its next claim is told that it is not known, and it registers as it did at first.
+        assert [(record["actor"]["type"], record["resource"]) for record in written] == [("engine", gone["id"])]
+        # It may return: its next claim is answered not_found, and it registers again.
         assert (await admin.post("/leases", {"bot_id": gone["id"]})).status == 404
         assert (await admin.post("/bots/register", {**BOT, "instance": "gone"})).status == 201
 
@@ -131,8 +131,8 @@ def test_a_bot_with_leases_stays_and_checks_can_be_repeated() -> None:
     check = [CheckBot(by=replace(ENGINE, tenant=ADMIN.tenant), bot=bot, last_seen=0) for bot in (lease.bot, idle)]
 
     for _ in range(2):
-        for one in check:
-            swarm.do(one)
+        for command in check:
+            swarm.do(command)
     left = {row["id"] for row in swarm.rows("SELECT id FROM bot")}
     swarm.do(commands.CheckBot(by=check[0].by, bot=lease.bot, last_seen=swarm.now))
 

@@ -1,4 +1,4 @@
-"""Whose turn it is: shares by weight over any stretch of time, order within a tenant, and room for everybody."""
+"""Stride scheduling: shares by weight, order within a tenant, and room for every tenant."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TENANTS = ("a", "b", "c", "d")
 COST_MAX = 20
 
 weights = st.dictionaries(st.sampled_from(TENANTS), st.integers(1, 50))
-# One step: this tenant's items of these costs arrive, then so many are taken.
+# One step: items of a tenant with these costs arrive, then a number of items is taken.
 steps = st.lists(
     st.tuples(st.sampled_from(TENANTS), st.lists(st.integers(1, COST_MAX), max_size=12), st.integers(0, 6)), max_size=40
 )
@@ -26,7 +26,7 @@ def test_waiting_tenants_get_their_share_within_a_constant(
     line: FairQueue[tuple[str, int]] = FairQueue(weight, 1_000_000)
     waiting = dict.fromkeys(TENANTS, 0)
     served: list[tuple[str, int]] = []
-    # At each moment (how many were taken before it): who waits there, before and after anything is taken.
+    # By number of items taken before: the tenants that wait then.
     moments: list[set[str]] = []
     for tenant, costs, taken in story:
         for cost in costs:
@@ -46,11 +46,11 @@ def test_waiting_tenants_get_their_share_within_a_constant(
             throughout &= moments[moment]
             who, cost = served[moment]
             got[who] += Fraction(cost, weight.get(who, 1))
-            for one in throughout:
+            for tenant in throughout:
                 for other in throughout:
-                    bound = Fraction(COST_MAX, weight.get(one, 1)) + Fraction(COST_MAX, weight.get(other, 1))
+                    bound = Fraction(COST_MAX, weight.get(tenant, 1)) + Fraction(COST_MAX, weight.get(other, 1))
                     rounding = Fraction(moment - begin + 1, SCALE)
-                    assert got[one] - got[other] <= bound + rounding
+                    assert got[tenant] - got[other] <= bound + rounding
 
 
 @given(steps)
@@ -106,7 +106,7 @@ def test_a_tenant_that_fills_the_queue_does_not_block_another() -> None:
 
     assert not line.has_room("flood")
     assert not line.has_room("fourth")
-    assert len(line) == 16  # and that is all there ever is
+    assert len(line) == 16  # the limit
     everything = line.take_all()
     assert [everything.count(tenant) for tenant in ("flood", "other", "heavy")] == [8, 4, 4]
 

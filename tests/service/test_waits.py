@@ -1,4 +1,4 @@
-"""Whoever waits for a task hears of the commit that brings what they wait for, and of nothing else."""
+"""A caller that waits for a task is woken only by the commit that it waits for."""
 
 import pytest
 
