@@ -177,16 +177,16 @@ class Orchestrator:
         self._payload_cache = payload_cache = PayloadCache(self.store)
         self._happenings = Happenings(self.log)
         self._refusals = Refusals(self.log, self.clock.monotonic)
-        here = self._reads(self.store, limits, payload_cache)
-        self._messages = here.messages
+        loop_reads = self._reads(self.store, limits, payload_cache)
+        self._messages = loop_reads.messages
         await self._messages.start()
         self._http_limits = http_limits(self.settings)
         self._beside = self.store.beside()
-        there = here
+        thread_reads = loop_reads
         if self._beside is not None:
-            there = self._reads(self._beside, limits, PayloadCache(self._beside), here.messages.newest)
-        self._reading_thread = ReadingThread(there, engine.weights, threaded=self._beside is not None)
-        self.app = create_http_app(self._services(engine, here, limits))
+            thread_reads = self._reads(self._beside, limits, PayloadCache(self._beside), self._messages.newest)
+        self._reading_thread = ReadingThread(thread_reads, engine.weights, threaded=self._beside is not None)
+        self.app = create_http_app(self._services(engine, loop_reads, limits))
         loop = asyncio.create_task(engine.run(), name="swarmkeeper-engine")
         loop.add_done_callback(self._engine_ended)
         self._running = [
@@ -194,7 +194,7 @@ class Orchestrator:
             asyncio.create_task(self._feed.run(), name="swarmkeeper-feed"),
             asyncio.create_task(self._tick(), name="swarmkeeper-tick"),
             asyncio.create_task(
-                self._key_watch.run(lambda: self._http_limits.key_check_every), name="swarmkeeper-standing"
+                self._key_watch.run(lambda: self._http_limits.key_check_every), name="swarmkeeper-key-watch"
             ),
         ]
         await asyncio.sleep(0)  # let the engine start

@@ -8,7 +8,7 @@ clock. The wall clock may be set meanwhile, or may have been wrong when the last
   their remaining time, or bots that send heartbeats in time would lose them; deadlines and waits follow the clock.
 - The wall clock is behind by up to an hour: engine time runs slower by a tenth until both agree.
 - The wall clock is behind by more: engine time cannot agree without going back. It runs on, and reports how far it is
-  ahead; an operator can set it back while no server runs (`console.reset_clock`).
+  ahead; an operator can set it back while no server runs (`offline_admin.reset_clock`).
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ class _Moment:
                 counts[reason] = counts.get(reason, 0) + group.number
             items = await self._items(task, ahead)
             found = [(item, explain.why(item, task, fleet)) for item in items]
-            found.sort(key=lambda one: explain.order(one[1]))  # stable: the plan's order among equals
+            found.sort(key=lambda pair: explain.RANK[pair[1].reason])  # stable: the plan's order among equals
         shown = [_shown(item, why) for item, why in found]
         first = (found[0][0].key, found[0][1]) if found else None
         held = None if task.status in TASK_CLOSED else explain.hold(task)

@@ -426,10 +426,7 @@ class WorkingSet(UndoLog):
         self.edit_work(work).status = status
         work.since = self.now
         if old is Status.READY:
-            self.unready(work)
-            self.set_timer("start", work.id, None)
-            if work.start_due is not None:
-                work.start_left, work.start_due = max(0, work.start_due - self.now), None
+            self.stop_start_clock(work)
         elif old is Status.WAITING:
             work.wake = None
             self.set_timer("wake", work.id, None)
@@ -455,13 +452,10 @@ class WorkingSet(UndoLog):
         self.put(self.changes.ready, work.id, ready)
         self.put(self.touched, work.queue, None)
 
-    def unready(self, work: Work) -> None:
-        self.put(self.changes.ready, work.id, None)
-
     def stop_start_clock(self, work: Work) -> None:
         """Remove a READY item from its queue and keep its remaining time; `make_ready` continues."""
         self.edit_work(work)
-        self.unready(work)
+        self.put(self.changes.ready, work.id, None)
         if work.start_due is not None:
             work.start_left, work.start_due = max(0, work.start_due - self.now), None
             self.set_timer("start", work.id, None)

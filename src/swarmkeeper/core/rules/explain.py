@@ -386,8 +386,3 @@ def _short(text: str) -> str:
 
 def _time(micros: int) -> str:
     return datetime.fromtimestamp(micros // 1_000_000, UTC).strftime("%H:%M:%SZ")
-
-
-def order(found: Why) -> int:
-    """Return a sort key: reasons that need a person come first."""
-    return RANK[found.reason]
