@@ -136,21 +136,23 @@ def _root_path(value: Any) -> str:
     return path
 
 
-def _networks(value: Any) -> tuple[str, ...]:
+def _texts(value: Any, expected: str) -> tuple[str, ...]:
     listed = value.split(",") if isinstance(value, str) else value
-    if not isinstance(listed, list | tuple) or not all(isinstance(network, str) for network in listed):
-        raise ValueError("expected networks like 10.0.0.0/8, separated by commas")
+    if not isinstance(listed, list | tuple) or not all(isinstance(text, str) for text in listed):
+        raise ValueError(expected)
+    return tuple(text.strip() for text in listed if text.strip())
+
+
+def _networks(value: Any) -> tuple[str, ...]:
+    expected = "expected networks like 10.0.0.0/8, separated by commas"
     try:
-        return tuple(str(ipaddress.ip_network(network.strip())) for network in listed if network.strip())
+        return tuple(str(ipaddress.ip_network(network)) for network in _texts(value, expected))
     except ValueError:
-        raise ValueError("expected networks like 10.0.0.0/8, separated by commas") from None
+        raise ValueError(expected) from None
 
 
 def _files(value: Any) -> tuple[str, ...]:
-    listed = value.split(",") if isinstance(value, str) else value
-    if not isinstance(listed, list | tuple) or not all(isinstance(name, str) for name in listed):
-        raise ValueError("expected names of files, separated by commas")
-    return tuple(name.strip() for name in listed if name.strip())
+    return _texts(value, "expected names of files, separated by commas")
 
 
 def _setting(default: Any, parse: Parser, meaning: str, *, unit: str = "", secret: bool = False) -> Any:
@@ -327,15 +329,7 @@ class Setting:
 
 
 SETTINGS: tuple[Setting, ...] = tuple(
-    Setting(
-        column.name,
-        column.default,
-        column.metadata["parse"],
-        column.metadata["meaning"],
-        column.metadata["unit"],
-        column.metadata["secret"],
-    )
-    for column in fields(Settings)
+    Setting(name=column.name, default=column.default, **column.metadata) for column in fields(Settings)
 )
 BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
 # Each of these can also be read from a file. The nearer source wins, whether it holds the value or names a file.
@@ -464,13 +458,12 @@ def _of_file(folder: Path, source: str, shown: str) -> dict[str, Given]:
 def _prefer_nearer(given: dict[str, tuple[Given, ...]], sources: Sequence[Mapping[str, Given]], name: str) -> None:
     """Let the nearer source win if one source has the value and another the file."""
     for source in sources:
-        here, in_file = name in source, f"{name}_file" in source
-        if here and in_file:
+        has_value, names_file = name in source, f"{name}_file" in source
+        if has_value and names_file:
             raise BadSetting(f"{source[name].place}: {name} and {name}_file cannot be used together: keep one")
-        if here or in_file:
-            other = f"{name}_file" if here else name
-            place = source[name if here else f"{name}_file"].place
-            given[other] = (Given(source[name if here else f"{name}_file"].source, place, ""), *given[other])
+        if has_value or names_file:
+            used, other = (name, f"{name}_file") if has_value else (f"{name}_file", name)
+            given[other] = (Given(source[used].source, source[used].place, ""), *given[other])
             return
 
 

@@ -1,5 +1,6 @@
-"""Loads the data that core/rules/explain.py needs to explain why a task waits, and shows its result. The number of
-statements does not depend on the number of subtasks.
+"""Loads the facts that core/rules/explain.py needs to explain why a task waits, and returns the API's view of it.
+
+The number of statements does not depend on the number of subtasks.
 """
 
 from __future__ import annotations
@@ -260,25 +261,22 @@ def _shown(item: Item, why: Why) -> View:
         "key": item.key,
         "status": str(item.status),
         "attempt": item.attempt,
-        "bot": why.bot,
-        "since": views.time(item.since),
-        **_because(why),
+        **_reason(why, item.since),
     }
 
 
 def _task_itself(task: TaskFacts, why: Why) -> View:
+    """Return the entry of a task that waits although none of its items does."""
+    status = str(task.status)
+    return {"work_id": None, "kind": "task", "key": "", "status": status, "attempt": 0, **_reason(why, task.since)}
+
+
+def _reason(why: Why, since: int) -> View:
     return {
-        "work_id": None,
-        "kind": "task",
-        "key": "",
-        "status": str(task.status),
-        "attempt": 0,
-        "bot": None,
-        "since": views.time(task.since),
-        **_because(why),
+        "bot": why.bot,
+        "since": views.time(since),
+        "reason": str(why.reason),
+        "detail": why.detail,
+        "fix": None if why.fix is None else wording.command(why.fix),
+        "until": views.time(why.until),
     }
-
-
-def _because(why: Why) -> View:
-    fix = None if why.fix is None else wording.command(why.fix)
-    return {"reason": str(why.reason), "detail": why.detail, "fix": fix, "until": views.time(why.until)}

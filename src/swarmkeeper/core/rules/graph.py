@@ -79,36 +79,18 @@ def check_plan(
 
 
 def _check_order(specs: Sequence[SubtaskSpec], positions: Sequence[int], at: str) -> list[Detail]:
-    """Check cycles and depth by Kahn's algorithm. All keys must be known and unique."""
+    """Check cycles and depth. All keys must be known and unique."""
     inside = {spec.key: position for position, spec in zip(positions, specs, strict=True)}
     waiting = {spec.key: sum(parent in inside for parent, _ in spec.depends_on) for spec in specs}
     children: dict[str, list[str]] = {}
     for spec in specs:
         for parent, _ in spec.depends_on:
             children.setdefault(parent, []).append(spec.key)
-    layer = [key for key, count in waiting.items() if count == 0]
-    depth, done = 0, 0
-    while layer:
-        depth += 1
-        done += len(layer)
-        following = []
-        for key in layer:
-            for child in children.get(key, ()):
-                waiting[child] -= 1
-                if waiting[child] == 0:
-                    following.append(child)
-        layer = following
-    errors: list[Detail] = []
-    if done < len(specs):
-        errors += [
-            (
-                f"{at}/subtasks/{inside[key]}/depends_on",
-                "cycle",
-                "this subtask waits for itself, through other subtasks",
-            )
-            for key, count in waiting.items()
-            if count > 0
-        ]
+    depth = sum(1 for _ in _layers(waiting, children))
+    cycle = "this subtask waits for itself, through other subtasks"
+    errors: list[Detail] = [
+        (f"{at}/subtasks/{inside[key]}/depends_on", "cycle", cycle) for key, count in waiting.items() if count > 0
+    ]
     if depth > DEPTH_MAX:
         errors.append((f"{at}/subtasks", "too_deep", f"the longest chain is over {DEPTH_MAX} subtasks"))
     return errors
@@ -215,18 +197,25 @@ def downstream(roots: Iterable[str], edges: Iterable[Edge]) -> list[str]:
     for parent in waiting:
         for child in children.get(parent, ()):
             waiting[child] += 1
-    layer = [work for work, count in waiting.items() if count == 0]
-    order: list[str] = []
+    return [work for layer in _layers(waiting, children) for work in sorted(layer)]
+
+
+def _layers(waiting: dict[str, int], children: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
+    """Yield the nodes in layers, parents before children (Kahn's algorithm).
+
+    Args:
+        waiting: the number of parents of each node; counted down, so that only nodes in or behind a cycle stay above 0.
+    """
+    layer = [node for node, count in waiting.items() if count == 0]
     while layer:
-        order += layer
+        yield layer
         following = []
-        for parent in layer:
-            for child in children.get(parent, ()):
+        for node in layer:
+            for child in children.get(node, ()):
                 waiting[child] -= 1
                 if waiting[child] == 0:
                     following.append(child)
-        layer = sorted(following)
-    return order
+        layer = following
 
 
 # ---- plans in parts, as slices are stored --------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from swarmkeeper.core import events, lookups
 from swarmkeeper.core.decide.effects import deadline, holding, questions, rows, settling
-from swarmkeeper.core.decide.effects.steps import begin_job, step
+from swarmkeeper.core.decide.effects.steps import begin_job, next_works, step
 from swarmkeeper.core.decide.working_set import WorkingSet, failure
 from swarmkeeper.core.model import BackgroundJob, Task, Work
 from swarmkeeper.core.states import (
@@ -91,15 +91,12 @@ def fail_task(working: WorkingSet, task: Task, code: FailureCode, detail: str, w
 @step("cancel")
 def _cancel_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
     """Cancel open items. A leased item keeps its lease for a grace period, so that its bot learns of it."""
-    size = working.limits.slice_rows
-    found = working.get(lookups.OPEN_WORKS, (task.id, job.cursor, size))
-    works = [working.work(work_id) for work_id in found]
-    leases = dict(zip(found, working.get_many(lookups.LEASE, found), strict=True))
+    works, last = next_works(working, task, job, lookups.OPEN_WORKS)
+    leases = working.get_many(lookups.LEASE, [work.id for work in works])
     gone = []
-    for work in works:
-        if work.status in FINAL:  # the list shows the stored state; this command may have ended the item
+    for work, lease in zip(works, leases, strict=True):
+        if work.status in FINAL:
             continue
-        lease = leases[work.id]
         if lease is not None:
             if not lease.cancelled:
                 working.edit_lease(lease).cancelled = True
@@ -111,9 +108,7 @@ def _cancel_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
         gone.append(work)
     if gone:
         working.emit(events.WorkCancelled.of(gone), task=task)
-    if found:
-        working.edit_job(job).cursor = found[-1]
-    return len(found) < size
+    return last
 
 
 # ---- review and acceptance -----------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 
 from swarmkeeper.core import events, lookups
 from swarmkeeper.core.decide.effects import deadline, questions
-from swarmkeeper.core.decide.effects.steps import begin_job, step
+from swarmkeeper.core.decide.effects.steps import begin_job, next_works, step
 from swarmkeeper.core.decide.working_set import WorkingSet
 from swarmkeeper.core.model import BackgroundJob, Task, Work
 from swarmkeeper.core.states import FINAL, Status
@@ -32,14 +32,11 @@ def unhold(working: WorkingSet, task: Task, name: str) -> None:
 
 
 def _each_ready(working: WorkingSet, task: Task, job: BackgroundJob, act: Callable[[Work], None]) -> bool:
-    size = working.limits.slice_rows
-    found = working.get(lookups.HELD_WORKS, (task.id, job.cursor, size))
-    for work in (working.work(work_id) for work_id in found):
-        if work.status is Status.READY:  # the list shows the stored state; this command may have changed the item
+    works, last = next_works(working, task, job, lookups.HELD_WORKS)
+    for work in works:
+        if work.status is Status.READY:
             act(work)
-    if found:
-        working.edit_job(job).cursor = found[-1]
-    return len(found) < size
+    return last
 
 
 @step("hold")
@@ -57,17 +54,14 @@ def _unhold_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
 @step("priority")
 def _priority_step(working: WorkingSet, task: Task, job: BackgroundJob) -> bool:
     """Give items that had the task's old priority the new one."""
-    size = working.limits.slice_rows
-    found = working.get(lookups.OPEN_WORKS, (task.id, job.cursor, size))
-    for work in (working.work(work_id) for work_id in found):
+    works, last = next_works(working, task, job, lookups.OPEN_WORKS)
+    for work in works:
         if work.status not in FINAL and work.priority == job.args["old"]:
             working.edit_work(work).priority = job.args["new"]
             if work.status is Status.READY and work.start_due is not None:
                 working.stop_start_clock(work)
                 working.make_ready(task, work)
-    if found:
-        working.edit_job(job).cursor = found[-1]
-    return len(found) < size
+    return last
 
 
 def ask_people(working: WorkingSet, task: Task, kind: str, **asked: Any) -> None:

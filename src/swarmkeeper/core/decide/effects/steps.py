@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.model import BackgroundJob, Json, Task
+from swarmkeeper.core.lookups import Lookup, Page
+from swarmkeeper.core.model import BackgroundJob, Json, Task, Work
 
 Step = Callable[[WorkingSet, Task, BackgroundJob], bool]  # runs one slice; returns whether it was the last
 
@@ -32,6 +33,21 @@ def begin_job(working: WorkingSet, task: Task, kind: str, args: Mapping[str, Jso
     job = working.add_job(task, kind, args)
     if free and STEPS[kind](working, task, job):
         working.end_job(job)
+
+
+def next_works(
+    working: WorkingSet, task: Task, job: BackgroundJob, lookup: Lookup[Page, list[str]]
+) -> tuple[list[Work], bool]:
+    """Return a job's next slice of the items in a list, and whether it is the last; advance the cursor.
+
+    The list shows the stored state; the current command may have changed the items.
+    """
+    size = working.limits.slice_rows
+    found = working.get(lookup, (task.id, job.cursor, size))
+    works = working.works(found)
+    if found:
+        working.edit_job(job).cursor = found[-1]
+    return works, len(found) < size
 
 
 def room(working: WorkingSet) -> int:
