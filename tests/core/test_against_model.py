@@ -1,7 +1,6 @@
-"""The rules against a second, naive telling of them: a few facts per task, from which everything else is worked out
-anew after each step, by recursion over the plan. What the engine keeps up to date piece by piece must come to the same.
+"""Compare the rules with a naive model, which derives everything from a few facts per task after each step.
 
-The model imports nothing of the product: it is written from the description of the life cycles alone.
+The model imports nothing of the product: it was written only from the description of the life cycles.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ class Item:
     crashes: int = 0
     put_off: int = 0  # times in a row
 
-    def anew(self) -> None:
+    def start_over(self) -> None:
         self.end, self.lease, self.waits, self.tries, self.crashes, self.put_off = None, None, False, 0, 0, 0
 
 
@@ -125,7 +124,7 @@ class Expected:
 
     # ---- transitions -----------------------------------------------------------------------------------------------
 
-    def take_plan(self, nodes: list[dict[str, Any]]) -> None:
+    def apply_plan(self, nodes: list[dict[str, Any]]) -> None:
         self.planned = True
         self.add(nodes)
 
@@ -136,7 +135,7 @@ class Expected:
 
     def succeed(self, key: str) -> None:
         self.items[key].end, self.items[key].lease = "SUCCEEDED", None
-        self.go_on()
+        self.finish_if_done()
 
     def fail_try(self, key: str, *, for_good: bool = False) -> None:
         item = self.items[key]
@@ -158,7 +157,7 @@ class Expected:
             self.close("failed")
             self.swept.discard(key)
         item.end, item.waits = "FAILED", False
-        self.go_on()
+        self.finish_if_done()
 
     def close(self, outcome: str) -> None:
         self.swept |= {key for key, status in self.statuses().items() if status not in ENDED}
@@ -166,7 +165,7 @@ class Expected:
         for item in self.items.values():
             item.lease, item.waits = None, False
 
-    def go_on(self) -> None:
+    def finish_if_done(self) -> None:
         """Start the review, or accept the task, once every subtask has ended."""
         if self.closed or not self.all_done():
             return
@@ -175,8 +174,8 @@ class Expected:
         else:
             self.items.setdefault(f"review/{self.round}/1", Item("review", 3))
 
-    def begin_anew(self, roots: set[str]) -> None:
-        """Return the roots and everything downstream."""
+    def start_over_from(self, roots: set[str]) -> None:
+        """Reset the roots and everything downstream."""
         behind = set(roots)
         while more := {
             key for key, item in self.items.items() if key not in behind and any(one in behind for one, _ in item.needs)
@@ -184,7 +183,7 @@ class Expected:
             behind |= more
         self.swept -= behind
         for key in behind:
-            self.items[key].anew()
+            self.items[key].start_over()
 
     def judge(self, verdict: dict[str, Any]) -> None:
         self.items[f"review/{self.round}/1"].end = "SUCCEEDED"
@@ -204,8 +203,8 @@ class Expected:
             targets = {key for key, status in self.subtasks().items() if status == "SUCCEEDED" and key not in needed}
         self.round, self.reworks, self.started = self.round + 1, self.reworks + 1, True
         self.add(added)
-        self.begin_anew(targets)
-        self.go_on()
+        self.start_over_from(targets)
+        self.finish_if_done()
 
     def retry(self) -> None:
         statuses = self.statuses()
@@ -216,8 +215,8 @@ class Expected:
             and (statuses[key] == "CANCELLED" or (statuses[key] == "FAILED" and not self.failure_handled(key)))
         }
         self.over, self.round, self.reworks = None, self.round + 1, 0
-        self.begin_anew(roots)
-        self.go_on()
+        self.start_over_from(roots)
+        self.finish_if_done()
 
     def may(self, verb: str) -> bool:
         """Whether a client's command is accepted; a command without effect is accepted, too."""
@@ -242,7 +241,7 @@ class Expected:
             case _:
                 pass  # no effect
 
-    def may_be_had(self, kind: str) -> set[str]:
+    def claimable(self, kind: str) -> set[str]:
         if self.paused or self.closed:
             return set()
         return {key for key, item in self.items.items() if item.kind == kind and self.status_of(key) == "READY"}
@@ -287,7 +286,7 @@ class Side(RuleBasedStateMachine):
         self.added = 0
         self.submit(chance, planned=True, evaluated=True, max_rounds=2)
         for _ in range(rounds):
-            self.go_on(chance)
+            self.work_for_a_while(chance)
 
     def expected(self, lease: Held) -> Expected:
         return self.tasks[lease.task]
@@ -308,7 +307,7 @@ class Side(RuleBasedStateMachine):
         task = self.swarm.submit(nodes if planned else None, evaluation=evaluation, max_rounds=max_rounds)
         model = self.tasks[task] = Expected(evaluated, max_rounds)
         if planned:
-            model.take_plan(nodes)
+            model.apply_plan(nodes)
         else:
             model.items["plan"] = Item("plan", 3)
         self.compare()
@@ -316,7 +315,7 @@ class Side(RuleBasedStateMachine):
     @rule(kind=st.sampled_from(["execute", "review"]), most=st.integers(1, 4))
     @precondition(lambda self: self.tasks)
     def claim(self, kind: str, most: int) -> None:
-        could = {(task, key) for task, model in self.tasks.items() for key in model.may_be_had(kind)}
+        could = {(task, key) for task, model in self.tasks.items() for key in model.claimable(kind)}
         room = 9 - sum(lease.kind == kind for lease in self.live.values())
         leases = self.swarm.leases(self.bots[kind], most=most, ttl_seconds=LEASE_SECONDS)
         got = {(lease.task, lease.key) for lease in leases}
@@ -333,7 +332,7 @@ class Side(RuleBasedStateMachine):
 
     @rule(chance=chances)
     @precondition(lambda self: self.tasks)
-    def go_on(self, chance: random.Random) -> None:
+    def work_for_a_while(self, chance: random.Random) -> None:
         """Let all bots work for a while, mostly with success."""
         for kind in chance.choice(
             [("plan", "execute"), ("execute", "review"), ("plan", "execute", "execute", "review")]
@@ -341,13 +340,13 @@ class Side(RuleBasedStateMachine):
             self.claim(kind, 4)
             for lease_id in list(self.live):
                 if lease_id in self.live:
-                    self.come_to_an_end(self.live[lease_id], chance.choice(ENDS), chance)
+                    self.end_attempt(self.live[lease_id], chance.choice(ENDS), chance)
 
-    def come_to_an_end(self, lease: Held, end: str, chance: random.Random) -> None:
+    def end_attempt(self, lease: Held, end: str, chance: random.Random) -> None:
         if end == "well":
             self.report_well(lease, chance)
         elif end != "not yet":
-            self.come_to_nothing(lease, end)
+            self.fail_attempt(lease, end)
 
     def report_well(self, lease: Held, chance: random.Random) -> None:
         model = self.expected(lease)
@@ -357,7 +356,7 @@ class Side(RuleBasedStateMachine):
         elif lease.kind == "plan":
             nodes = a_plan(chance)
             self.swarm.report(lease, plan=nodes)
-            model.take_plan(nodes)
+            model.apply_plan(nodes)
             model.succeed("plan")
         else:
             verdict = self.verdict(model, chance)
@@ -377,7 +376,7 @@ class Side(RuleBasedStateMachine):
                 verdict["subtasks"] = a_plan(chance, prefix=f"r{self.added}-", outside=tuple(there[:4]))
         return verdict
 
-    def come_to_nothing(self, lease: Held, error: str) -> None:
+    def fail_attempt(self, lease: Held, error: str) -> None:
         model = self.expected(lease)
         item = model.items[lease.key]
         if error == "released":
