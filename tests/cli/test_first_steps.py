@@ -22,7 +22,7 @@ from swarmkeeper.govern import access
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.sdk import bot_logs
-from swarmkeeper.sdk.errors import Busy, Problem, error_of_code
+from swarmkeeper.sdk.errors import Busy, Problem, Refused
 from swarmkeeper.settings import Settings
 from swarmkeeper.wire.answers import Task
 from tests.cli.conftest import Running
@@ -237,7 +237,7 @@ def test_key_create_lists_all_roles_with_what_each_may(shell: Shell) -> None:
 
 
 def test_what_a_server_refused_is_called_errors_as_in_the_api() -> None:
-    error = error_of_code("invalid", "no", [Problem("/x", "invalid", "must be a number")])
+    error = Refused("invalid", "no", problems=[Problem("/x", "invalid", "must be a number")])
 
     assert error.errors == error.problems != ()
 

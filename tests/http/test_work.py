@@ -109,6 +109,7 @@ async def test_a_batch_takes_and_refuses_each_result_by_itself(client: Caller, f
     assert answer.status == 200
     assert [each["accepted"] for each in told] == [True, True, False, False, True]
     assert [told[2]["code"], told[3]["code"]] == ["lease_lost", "invalid"]
+    assert [(each["status"], each["retryable"]) for each in told[2:4]] == [(409, False), (422, False)]
     assert told[4]["task_status"] == "FAILED"
 
 

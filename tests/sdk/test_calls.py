@@ -17,7 +17,7 @@ from swarmkeeper.sdk.errors import (
     ServerFault,
     Unauthenticated,
     Unreachable,
-    error_of_code,
+    error_from,
 )
 from tests.sdk.script import LOST, Answer, Script, refusal, task, virtually
 
@@ -230,11 +230,12 @@ def test_what_json_cannot_hold_is_refused_before_it_is_sent() -> None:
             encode({"value": value})
 
 
-def test_an_item_of_a_batch_is_refused_with_the_family_of_its_code() -> None:
-    assert isinstance(error_of_code("lease_lost", None), Conflict)
-    assert isinstance(error_of_code("overloaded", None), Busy)
-    assert isinstance(error_of_code("invalid_plan", None), Refused)
-    assert isinstance(error_of_code("something_new", None), Refused)
+def test_the_status_decides_the_class_of_an_error_not_its_code() -> None:
+    assert isinstance(error_from(409, {"code": "lease_lost"}, {}), Conflict)
+    assert isinstance(error_from(503, {"code": "overloaded"}, {}), Busy)
+    assert isinstance(error_from(422, {"code": "invalid_plan"}, {}), Refused)
+    assert isinstance(error_from(429, {"code": "something_new"}, {}), Busy)
+    assert isinstance(error_from(422, {"code": "something_new"}, {}), Refused)
 
 
 def test_two_clients_with_the_same_chance_pause_alike() -> None:

@@ -394,18 +394,23 @@ def test_a_heartbeat_that_is_refused_is_sent_again_with_the_bare_leases() -> Non
     assert contents(script) == [{}]
 
 
+class Together(Noting):
+    """Ends three attempts at the same moment."""
+
+    capacity = 3
+
+    async def execute(self, subtask: SubTask) -> Done:
+        await asyncio.sleep(5)
+        return Done({"of": subtask.key})
+
+
+TAKEN = {"accepted": True, "task_status": "IN_PROGRESS"}
+
+
 def test_results_that_are_ready_together_go_out_in_one_call() -> None:
-    class Together(Noting):
-        capacity = 3
-
-        async def execute(self, subtask: SubTask) -> Done:
-            await asyncio.sleep(5)
-            return Done({"of": subtask.key})
-
     def batch(call: Call) -> Any:
-        taken = {"accepted": True, "task_status": "IN_PROGRESS"}
-        lost = {"accepted": False, "code": "lease_lost", "errors": []}
-        return {"results": [taken, lost, taken], "leases": [lease(4)]}
+        lost = {"accepted": False, "status": 409, "retryable": False, "code": "lease_lost", "errors": []}
+        return {"results": [TAKEN, lost, TAKEN], "leases": [lease(4)]}
 
     script = orchestrator(lease(1), lease(2), lease(3))
     script.on("POST", "/results", batch)
@@ -420,14 +425,35 @@ def test_results_that_are_ready_together_go_out_in_one_call() -> None:
     assert [call.body["lease_id"] for call in script.to("POST", RESULTS)] == ["lse_4"]
 
 
+@pytest.mark.parametrize(
+    ("refused", "status"),
+    [
+        ({"status": 503, "retryable": True, "code": "overloaded"}, "succeeded"),
+        ({"status": 429, "retryable": True, "code": "a_code_of_a_later_server"}, "succeeded"),
+        ({"status": 422, "retryable": False, "code": "invalid"}, "failed"),
+        ({"code": "overloaded"}, "failed"),  # a server that sends no status: the attempt fails, and may be repeated
+    ],
+)
+def test_the_status_of_a_refused_result_decides_what_the_bot_does(refused: dict[str, Any], status: str) -> None:
+    script = orchestrator(lease(1), lease(2), lease(3))
+    script.on("POST", "/results", lambda call: {"results": [TAKEN, {"accepted": False, **refused}, TAKEN]})
+
+    served(script, Together(), seconds=20)
+
+    [together] = script.to("POST", "/results")
+    [again] = [call.body for call in script.to("POST", RESULTS)]
+    assert (again["lease_id"], again["status"]) == (together.body["results"][1]["lease_id"], status)
+    assert "status" in refused or again["error"]["class"] == "retryable"
+
+
 def test_the_results_of_a_refused_batch_are_reported_one_by_one() -> None:
-    class Together(Counter):
+    class Quick(Counter):
         capacity = 3
 
     script = orchestrator(lease(1), lease(2), lease(3))
     script.on("POST", "/results", refusal(413, "too_large"))
 
-    served(script, Together(), seconds=20)
+    served(script, Quick(), seconds=20)
 
     assert [call.body["lease_id"] for call in script.to("POST", RESULTS)] == ["lse_1", "lse_2", "lse_3"]
 

@@ -39,6 +39,7 @@ from swarmkeeper.http.dependencies import (
     TaskId,
     replay_header,
 )
+from swarmkeeper.http.errors import status_of
 from swarmkeeper.http.intake import content
 from swarmkeeper.http.intake.limits import ClientGone
 from swarmkeeper.http.openapi import refuses, returns
@@ -239,7 +240,14 @@ def _taken(answer: Reported) -> dict[str, JsonValue]:
 
 def _refused(error: SwarmkeeperError) -> dict[str, JsonValue]:
     errors_found = [{"pointer": where, "code": code, "detail": detail} for where, code, detail in error.details]
-    return {"accepted": False, "code": error.code, "detail": error.detail, "errors": errors_found}
+    return {
+        "accepted": False,
+        "status": status_of(error),
+        "retryable": error.retryable,
+        "code": error.code,
+        "detail": error.detail,
+        "errors": errors_found,
+    }
 
 
 # ---- heartbeats ----------------------------------------------------------------------------------------------------

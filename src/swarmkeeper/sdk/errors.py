@@ -137,27 +137,3 @@ def _seconds(value: str | None) -> float | None:
     if value is None or not value.strip().isdecimal():
         return None
     return float(value)
-
-
-# An item of a batch is refused with a code alone. Its class is the one that the code's HTTP status would give.
-_STATUS_OF_CODE = {
-    "unauthenticated": 401,
-    "forbidden": 403,
-    "not_found": 404,
-    **dict.fromkeys(
-        ("lease_lost", "lease_required", "already_reported", "illegal_transition", "task_closed", "still_stopping"), 409
-    ),
-    "too_large": 413,
-    "rate_limited": 429,
-    "backlog_full": 429,
-    "internal": 500,
-    "overloaded": 503,
-    "audit_unavailable": 503,
-}
-
-
-def error_of_code(code: str, detail: str | None, problems: Sequence[Problem] = ()) -> ApiError:
-    """Make the error of one refused item of a batch."""
-    status = _STATUS_OF_CODE.get(code, 422)
-    retryable = status in {429, 503}
-    return _family(status)(code, detail or f"refused: {code}", status=status, retryable=retryable, problems=problems)

@@ -38,7 +38,7 @@ from swarmkeeper.sdk.attempts.stuck import StuckCode
 from swarmkeeper.sdk.attempts.user_code import Outcome, Raised, Returned, Stopped
 from swarmkeeper.sdk.connection import chance as chances
 from swarmkeeper.sdk.connection.calls import Answered, Calls, encode
-from swarmkeeper.sdk.errors import ApiError, NotFound, Problem, Refused, error_of_code
+from swarmkeeper.sdk.errors import ApiError, NotFound, Refused, error_from
 from swarmkeeper.sdk.leases import HeldLease
 from swarmkeeper.wire.answers import Bot, HeartbeatAnswer, Lease, LeasePage, ReportAnswer, ReportBatchAnswer
 from swarmkeeper.wire.shapes import read_answer
@@ -557,8 +557,8 @@ class Session:
                 self.note("submitted", lease_id=lease.lease_id, task_id=lease.task_id, replayed=result.replayed)
                 refusals.append(None)
             else:
-                problems = [Problem(error.pointer, error.code, error.detail) for error in result.errors]
-                refusals.append(error_of_code(result.code or "internal", result.detail, problems))
+                # An older server sends no status: as a server error, the attempt fails and may be repeated.
+                refusals.append(error_from(result.status or 500, result.model_dump(exclude_none=True), {}))
         return refusals, self.take(taken.leases)
 
     def _item(self, lease: HeldLease, answer: Answer) -> dict[str, Json]:

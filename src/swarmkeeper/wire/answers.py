@@ -333,11 +333,15 @@ class ReportAnswer(Answer):
 
 
 class BatchResultAnswer(Answer):
-    """The outcome for one result of a batch; `code`, `detail` and `errors` are set if it was refused."""
+    """The outcome for one result of a batch; the fields from `status` on are set if it was refused."""
 
     accepted: bool
     replayed: bool = False
     task_status: TaskStatus | None = None
+    status: Annotated[
+        int | None, Field(description="The status that this result alone would have got.", examples=[409])
+    ] = None
+    retryable: Annotated[bool | None, Field(description="Whether the same result may be accepted later.")] = None
     code: str | None = None
     detail: str | None = None
     errors: list[FieldError] = Field(default_factory=list)
