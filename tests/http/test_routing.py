@@ -6,22 +6,27 @@ import pytest
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from swarmkeeper.core import errors
 from swarmkeeper.http.app import ROUTES
-from swarmkeeper.http.dependencies import Call
+from swarmkeeper.http.dependencies import Call, get_principal
 from swarmkeeper.http.routing import StrictRoute
 from tests.http.conftest import Caller
 
 OPEN = {"/", "/docs", "/health", "/livez", "/metrics", "/openapi.json", "/readyz", "/version"}
 
 
-def test_a_route_cannot_forget_to_ask_who_calls() -> None:
+def test_a_route_requires_a_key_by_default() -> None:
     router = APIRouter(route_class=StrictRoute)
 
-    async def forgetful() -> Response:
-        raise AssertionError("it cannot be called")
+    @router.get("/default")
+    async def default() -> Response:
+        raise AssertionError("it is not called")
 
-    with pytest.raises(TypeError, match="forgetful must take the caller"):
-        router.get("/forgetful")(forgetful)
+    [route] = router.routes
+    assert isinstance(route, StrictRoute)
+    assert not route.open
+    assert get_principal in [dependant.call for dependant in route.dependant.dependencies]
+    assert {errors.Unauthenticated, errors.Forbidden} <= route.refusals
 
 
 def test_only_these_routes_answer_strangers() -> None:

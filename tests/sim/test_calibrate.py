@@ -31,8 +31,8 @@ from swarmkeeper.sim.rehearse.recording import BadFeed, Fact, RecordedTask, Reco
 from swarmkeeper.sim.rehearse.scenario_files import BadScenario, made
 from swarmkeeper.sim.run import Case, run
 from swarmkeeper.testing import running_swarm
-from swarmkeeper.wire.events import cloud_event
 from swarmkeeper.wire.requests import SubTask, TaskDefinition
+from swarmkeeper.wire.shapes import rfc3339
 
 KNOWN = made(
     {
@@ -98,10 +98,16 @@ def line_of(event: Event, number: int) -> str:
     assert isinstance(body, dict)
     data: dict[str, Any] = {**body, "task_id": event.task, "work_id": event.work, "actor": event.actor}
     subject = None if event.task is None else f"tasks/{event.task}"
-    plain = cloud_event(
-        cursor=str(number), at=event.at, kind=event.kind, subject=subject, sequence=event.sequence, data=data
+    return json.dumps(
+        {
+            "id": str(number),
+            "time": rfc3339(event.at),
+            "type": f"io.swarmkeeper.{event.kind}.v1",
+            "subject": subject,
+            "sequence": event.sequence,
+            "data": data,
+        }
     )
-    return json.dumps(plain)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmkeeper.wire.events import SSE_ALIVE, CloudEvent, SseEvent, SseReader, cloud_event, sse
+from swarmkeeper.core.named_reads import EventRow
+from swarmkeeper.reads import views
+from swarmkeeper.wire.events import SSE_ALIVE, CloudEvent, SseEvent, SseReader, sse
 from swarmkeeper.wire.shapes import at, read_answer, rfc3339
 
 IDS = st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]), min_size=1, max_size=8)
@@ -18,13 +20,21 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
 def test_an_event_has_the_shape_of_the_standard() -> None:
-    event = cloud_event(
-        cursor="17",
-        at=1_769_860_800_000_001,
-        kind="task.planned",
-        subject="tasks/tsk_1",
-        sequence=2,
-        data={"to": "PLANNED"},
+    event = views.event(
+        EventRow(
+            seq=17,
+            id="evt_1",
+            at=1_769_860_800_000_001,
+            tenant="t",
+            task="tsk_1",
+            sequence=2,
+            work=None,
+            kind="task.planned",
+            actor="engine",
+            audit="aud_1",
+            body='{"to": "PLANNED"}',
+            redacted="[]",
+        )
     )
 
     assert event == {
@@ -35,14 +45,14 @@ def test_an_event_has_the_shape_of_the_standard() -> None:
         "subject": "tasks/tsk_1",
         "time": "2026-01-31T12:00:00.000001Z",
         "sequence": 2,
-        "data": {"to": "PLANNED"},
+        "data": {"to": "PLANNED", "task_id": "tsk_1", "work_id": None, "actor": "engine", "audit_id": "aud_1"},
     }
     assert read_answer(CloudEvent, {**event, "news": 1}).kind == "task.planned"
 
 
 @given(st.integers(0, 4_102_444_800_000_000))
 def test_a_time_comes_back_to_the_microsecond(micros: int) -> None:
-    event = read_answer(CloudEvent, cloud_event(cursor="1", at=micros, kind="k", subject=None, sequence=0, data={}))
+    event = read_answer(CloudEvent, {"id": "1", "type": "t", "time": rfc3339(micros)})
 
     assert event.time == at(micros)
     assert json.loads(event.model_dump_json())["id"] == "1"

@@ -10,16 +10,13 @@ from hypothesis import strategies as st
 
 from swarmkeeper.core.errors import Invalid
 from swarmkeeper.wire import people, requests
-from swarmkeeper.wire.parsing import later
 from swarmkeeper.wire.problems import _WORDS, ERRORS_MAX, SCHEMA_NAMES, FieldError, Problem, pointer
 from swarmkeeper.wire.shapes import Request, read
 from swarmkeeper.wire.v1 import (
     KeyRequest,
     Report,
-    Retry,
     TaskDefinition,
     TaskPatch,
-    not_supported,
     read_plan,
     read_verdict,
 )
@@ -129,18 +126,6 @@ def test_each_kind_of_error_has_its_pointer_and_code(model: type[Request], raw: 
 
 def test_a_body_of_junk_is_not_answered_by_a_longer_one() -> None:
     assert len(errors(TaskDefinition, {str(n): 1 for n in range(ERRORS_MAX + 1)})) == ERRORS_MAX
-
-
-def test_a_feature_of_a_later_release_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    field = later.Later(TaskDefinition, "approval", lambda value: value != "none", "approvals come later")
-    whole = later.Later(Retry, "", lambda _: True, "retries come later")
-    monkeypatch.setattr(later, "NOT_SUPPORTED", (field, whole))
-
-    assert not not_supported(read(TaskDefinition, {"title": "t", "approval": "none"}))
-    assert not_supported(read(TaskDefinition, {"title": "t", "approval": "plan"}), at=("tasks", 0)) == (
-        ("/tasks/0/approval", "not_supported", "approvals come later"),
-    )
-    assert not_supported(read(Retry, {})) == (("", "not_supported", "retries come later"),)
 
 
 def test_every_error_of_our_own_validators_has_a_text() -> None:

@@ -255,11 +255,6 @@ async def get_call(request: Request) -> Call:
     return call
 
 
-async def get_services(request: Request) -> Services:
-    call: Call = request.scope[CALL]
-    return call.services
-
-
 async def get_principal(
     request: Request, key: Annotated[Any, Security(api_key)], token: Annotated[Any, Security(bearer)]
 ) -> Principal:
@@ -269,7 +264,6 @@ async def get_principal(
 
 
 CurrentCall = Annotated[Call, Depends(get_call)]
-CurrentServices = Annotated[Services, Depends(get_services)]
 CurrentPrincipal = Annotated[Principal, Depends(get_principal)]
 
 
@@ -279,8 +273,8 @@ class Permission:
     def __init__(self, action: str) -> None:
         self.action = action
 
-    async def __call__(self, by: CurrentPrincipal, services: CurrentServices) -> None:
-        require(services.rules, by, self.action)
+    async def __call__(self, call: CurrentCall) -> None:
+        require(call.services.rules, call.by, self.action)
 
 
 class BodyOf:

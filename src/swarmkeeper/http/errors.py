@@ -44,16 +44,6 @@ STATUS: Mapping[type[errors.SwarmkeeperError], tuple[int, str]] = MappingProxyTy
     }
 )
 
-# Refusals by the framework, before a route is found.
-KIND_OF_STATUS: Mapping[int, type[errors.SwarmkeeperError]] = {
-    400: errors.Malformed,
-    404: errors.NotFound,
-    405: errors.MethodNotAllowed,
-    413: errors.TooLarge,
-    415: errors.UnsupportedMediaType,
-    422: errors.Invalid,
-}
-
 
 def status_of(error: errors.SwarmkeeperError) -> int:
     return STATUS[type(error)][0]
@@ -83,6 +73,3 @@ def headers_of(error: errors.SwarmkeeperError) -> dict[str, str]:
     if isinstance(error, errors.CursorTooOld):
         headers |= {"link": '<?>; rel="first"'}  # the same feed from its oldest event
     return headers
-
-
-# ---- responses -----------------------------------------------------------------------------------------------------

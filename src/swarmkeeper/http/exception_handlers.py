@@ -13,7 +13,7 @@ from starlette.routing import Match, Route
 from swarmkeeper.core import errors
 from swarmkeeper.core.ports import StoreUnavailable
 from swarmkeeper.http.dependencies import Call
-from swarmkeeper.http.errors import CALL, KIND_OF_STATUS, STATUS, headers_of, problem
+from swarmkeeper.http.errors import CALL, headers_of, problem
 from swarmkeeper.http.responses import Problem
 from swarmkeeper.wire.problems import pointer
 
@@ -53,48 +53,38 @@ def refuse_unavailable(call: Call, error: StoreUnavailable) -> Response:
 
 def install_handlers(app: FastAPI) -> None:
     """Make the application answer all errors with problem documents."""
-    app.add_exception_handler(errors.SwarmkeeperError, _on_refusal)
-    app.add_exception_handler(StoreUnavailable, _on_store_unavailable)
-    app.add_exception_handler(RequestValidationError, _on_validation_error)
-    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.exception_handler(errors.SwarmkeeperError)(_on_refusal)
+    app.exception_handler(StoreUnavailable)(_on_store_unavailable)
+    app.exception_handler(RequestValidationError)(_on_validation_error)
+    app.exception_handler(HTTPException)(_on_http_exception)
 
 
-def _call(request: Request) -> Call:
-    call: Call = request.scope[CALL]
-    return call
+async def _on_refusal(request: Request, error: errors.SwarmkeeperError) -> Response:
+    return refuse(request.scope[CALL], error)
 
 
-async def _on_refusal(request: Request, error: Exception) -> Response:
-    assert isinstance(error, errors.SwarmkeeperError), "registered for SwarmkeeperError only"
-    return refuse(_call(request), error)
+async def _on_store_unavailable(request: Request, error: StoreUnavailable) -> Response:
+    return refuse_unavailable(request.scope[CALL], error)
 
 
-async def _on_store_unavailable(request: Request, error: Exception) -> Response:
-    assert isinstance(error, StoreUnavailable), "registered for StoreUnavailable only"
-    return refuse_unavailable(_call(request), error)
-
-
-async def _on_validation_error(request: Request, error: Exception) -> Response:
+async def _on_validation_error(request: Request, error: RequestValidationError) -> Response:
     """Answer FastAPI's own validation errors. `StrictRoute` checks bodies and queries first, so this is rare."""
-    assert isinstance(error, RequestValidationError), "registered for RequestValidationError only"
-    call = _call(request)
+    call: Call = request.scope[CALL]
     details = tuple((pointer(each["loc"], call.safe), "invalid", "is not valid") for each in error.errors())
     return refuse(call, errors.Invalid("the request breaks a rule", details=details))
 
 
-async def _on_http_exception(request: Request, error: Exception) -> Response:
+async def _on_http_exception(request: Request, error: HTTPException) -> Response:
     """Answer requests that match no path (404) or no method (405)."""
-    assert isinstance(error, HTTPException), "registered for HTTPException only"
-    call = _call(request)
+    call: Call = request.scope[CALL]
+    refusal: errors.SwarmkeeperError = errors.NotFound("not found")
+    headers = {}
     if error.status_code == 405:
         call.path = request.scope["route"].path_format
-        refusal: errors.SwarmkeeperError = errors.MethodNotAllowed("this path has other methods")
-        call.refused(refusal)
-        return problem_response(call, refusal, {"allow": ", ".join(sorted(_allowed(request)))})
-    kind = KIND_OF_STATUS.get(error.status_code, errors.Internal)
-    refusal = kind(STATUS[kind][1].lower())
+        refusal = errors.MethodNotAllowed("this path has other methods")
+        headers = {"allow": ", ".join(sorted(_allowed(request)))}
     call.refused(refusal)
-    return problem_response(call, refusal)
+    return problem_response(call, refusal, headers)
 
 
 def _allowed(request: Request) -> set[str]:

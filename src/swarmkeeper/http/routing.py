@@ -19,11 +19,11 @@ from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from fastapi import Request
+from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import get_dependant
 from fastapi.routing import APIRoute
-from starlette.convertors import Convertor, register_url_convertor
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
@@ -44,17 +44,11 @@ from swarmkeeper.http.queries import NoQuery, Query, read_query
 from swarmkeeper.wire.shapes import Request as RequestModel
 
 
-class IdConvertor(Convertor[str]):
+class IdConvertor(StringConvertor):
     regex = "[a-z]{3}_[0-9A-Za-z]{1,64}"
 
-    def convert(self, value: str) -> str:
-        return value
 
-    def to_string(self, value: str) -> str:
-        return value
-
-
-class SubtaskConvertor(IdConvertor):
+class SubtaskConvertor(StringConvertor):
     """Matches a subtask's key or id."""
 
     regex = "[a-z0-9][a-z0-9._-]{0,63}|[a-z]{3}_[0-9A-Za-z]{1,64}"
@@ -76,6 +70,8 @@ class StrictRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         summary, _, rest = inspect.cleandoc(endpoint.__doc__ or "").partition("\n")
         declared: Responses = options["responses"] or {}
+        if not self.open:
+            options["dependencies"] = [Depends(get_principal), *(options["dependencies"] or ())]
         super().__init__(
             path,
             endpoint,
@@ -92,8 +88,6 @@ class StrictRoute(APIRoute):
         [self.method] = sorted(self.methods or ())
         self._begins = path.partition("{")[0]
         depended = list(_flat(self.dependant))
-        if not self.open and all(dependant.call is not get_principal for dependant in depended):
-            raise TypeError(f"{endpoint.__name__} must take the caller, `by: CurrentPrincipal`, or be an OpenRoute")
         self.idempotent = any(dependant.call is get_idempotency for dependant in depended)
         self.query_model: type[Query] = _one_model(depended, "query_params", Query) or NoQuery
         self.body_model = _one_model(depended, "body_params", RequestModel)
@@ -112,7 +106,7 @@ class StrictRoute(APIRoute):
         yield from EVERY_ROUTE
         yield from refusals_of(declared)
         if not self.open:
-            yield from (errors.Unauthenticated, errors.RateLimited)
+            yield from (errors.Unauthenticated, errors.Forbidden, errors.RateLimited)
         if self.body_model is not None:
             yield from (errors.TooLarge, errors.UnsupportedMediaType)
         if self.param_convertors:

@@ -1,4 +1,4 @@
-"""Encodes feed events as CloudEvents 1.0, and reads and writes Server-Sent Events (WHATWG HTML §9.2).
+"""Feed events as CloudEvents 1.0; reads and writes streams of Server-Sent Events (WHATWG HTML §9.2).
 
 To resume, a client sends the id of the last event it saw as `Last-Event-ID`; the id is the feed's cursor.
 """
@@ -12,9 +12,8 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field
 
 from swarmkeeper.wire.answers import Page
-from swarmkeeper.wire.shapes import Answer, Json, Object, Time, rfc3339
+from swarmkeeper.wire.shapes import Answer, Object, Time
 
-SOURCE = "/swarmkeeper"
 _TYPE_PREFIX, _TYPE_VERSION = "io.swarmkeeper.", ".v1"
 
 # A comment: keeps proxies and the reader's timeout from closing an idle stream.
@@ -31,7 +30,7 @@ class CloudEvent(Answer):
 
     specversion: Literal["1.0"] = "1.0"
     id: Annotated[str, Field(description="Position in the feed; resume after it.")]
-    source: str = SOURCE
+    source: str = "/swarmkeeper"
     type: Annotated[str, Field(examples=["io.swarmkeeper.task.planned.v1"])]
     subject: Annotated[str | None, Field(examples=["tasks/tsk_01J8"])] = None
     time: Time
@@ -46,28 +45,6 @@ class CloudEvent(Answer):
 
 class EventPage(Page[CloudEvent]):
     """Events, in order."""
-
-
-def cloud_event(
-    *, cursor: str, at: int, kind: str, subject: str | None, sequence: int, data: Json, source: str = SOURCE
-) -> dict[str, Json]:
-    """Return the event as it is sent.
-
-    Args:
-        at: microseconds since 1970.
-        kind: the engine's name for it, such as task.planned.
-        subject: such as tasks/tsk_….
-    """
-    return {
-        "specversion": "1.0",
-        "id": cursor,
-        "source": source,
-        "type": f"{_TYPE_PREFIX}{kind}{_TYPE_VERSION}",
-        "subject": subject,
-        "time": rfc3339(at),
-        "sequence": sequence,
-        "data": data,
-    }
 
 
 def sse(data: bytes, *, id: str) -> bytes:  # noqa: A002  the field's name in the standard

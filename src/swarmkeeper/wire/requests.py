@@ -40,7 +40,7 @@ from swarmkeeper.wire.shapes import (
     Title,
     Unread,
     WebAddress,
-    micros,
+    micros_or_none,
     something_not_null,
 )
 
@@ -125,10 +125,10 @@ class SubTask(Request):
             required_skills=tuple(dict.fromkeys(self.required_skills)),
             depends_on=tuple((edge.key, Condition(edge.when)) for edge in self.edges),
             input=self.input,
-            timeout=_micros(self.timeout_seconds),
+            timeout=micros_or_none(self.timeout_seconds),
             max_attempts=self.max_attempts,
-            start=_micros(self.schedule_to_start_seconds),
-            give_up=_micros(self.give_up_after_seconds),
+            start=micros_or_none(self.schedule_to_start_seconds),
+            give_up=micros_or_none(self.give_up_after_seconds),
             on_failure=self.on_failure,
             assign_to=self.assign_to,
             priority=self.priority,
@@ -138,10 +138,6 @@ class SubTask(Request):
 def specs(subtasks: list[SubTask]) -> tuple[model.SubtaskSpec, ...]:
     """Convert a plan's subtasks to the engine's records."""
     return tuple(subtask.spec(position) for position, subtask in enumerate(subtasks, start=1))
-
-
-def _micros(seconds: float | None) -> int | None:
-    return None if seconds is None else micros(seconds)
 
 
 def bounded(value: Any) -> Any:
@@ -202,10 +198,10 @@ class Defaults(Request):
     def spec(self) -> dict[str, Json]:
         """Return the defaults that were set, for the engine; times in microseconds."""
         given = {
-            "timeout": _micros(self.timeout_seconds),
+            "timeout": micros_or_none(self.timeout_seconds),
             "max_attempts": self.max_attempts,
-            "start": _micros(self.schedule_to_start_seconds),
-            "give_up": _micros(self.give_up_after_seconds),
+            "start": micros_or_none(self.schedule_to_start_seconds),
+            "give_up": micros_or_none(self.give_up_after_seconds),
             "on_failure": self.on_failure,
         }
         return {name: value for name, value in given.items() if value is not None}
@@ -403,7 +399,7 @@ class Failure(Request):
         return self
 
     def record(self) -> model.Failure:
-        return model.Failure(ErrorClass(self.class_), self.message, _micros(self.retry_after_seconds))
+        return model.Failure(ErrorClass(self.class_), self.message, micros_or_none(self.retry_after_seconds))
 
 
 class Finding(Request):

@@ -244,3 +244,7 @@ def rfc3339(micros: int) -> str:
 def micros(seconds: float) -> int:
     """Convert seconds to microseconds, the internal unit of time."""
     return round(seconds * 1_000_000)
+
+
+def micros_or_none(seconds: float | None) -> int | None:
+    return None if seconds is None else micros(seconds)

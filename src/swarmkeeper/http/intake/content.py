@@ -16,13 +16,13 @@ from typing import Any
 import msgspec
 
 from swarmkeeper.core import commands, errors
-from swarmkeeper.core.errors import Detail, NotSupported, SwarmkeeperError
+from swarmkeeper.core.errors import Detail, SwarmkeeperError
 from swarmkeeper.core.model import Json, Principal
 from swarmkeeper.core.rules import graph
 from swarmkeeper.wire import v1
 from swarmkeeper.wire.parsing.strict import parse_json
 from swarmkeeper.wire.problems import SEGMENT_LENGTH_MAX, Safe
-from swarmkeeper.wire.shapes import Request, micros, read
+from swarmkeeper.wire.shapes import Request, micros_or_none, read
 
 _canonical = msgspec.json.Encoder(order="deterministic").encode
 _encode = msgspec.json.Encoder().encode
@@ -86,17 +86,6 @@ def understand(sent: Sent, safe: Safe, refused: Refusals | None = None) -> Under
     if sent.meaning is None:
         return Understood(body, same)
     return Understood(sent.meaning(sent, body, same, safe, refused or {}), same)
-
-
-def supported(request: Request, at: tuple[str | int, ...] = ()) -> None:
-    """Check that a request uses only supported features.
-
-    Raises:
-        NotSupported: it does not; `details` has the pointer of each unsupported field.
-    """
-    details = v1.not_supported(request, at)
-    if details:
-        raise NotSupported(details[0][2], details=details)
 
 
 # ---- names chosen by the caller, which only the server process can redact --------------------------------------------
@@ -279,7 +268,6 @@ def submits(
 
 
 def _submit(sent: Sent, body: v1.TaskDefinition, idempotency: tuple[str, str] | None) -> commands.Submit:
-    supported(body)
     spec = {  # fields that are not in the task's row; until 0.4.0 also the title
         "description": body.description,
         "input": body.input,
@@ -305,15 +293,11 @@ def _submit(sent: Sent, body: v1.TaskDefinition, idempotency: tuple[str, str] | 
         quorum=(body.quorum.accept, body.quorum.of),
         max_rounds=body.max_rounds,
         approval=body.approval,
-        deadline=_micros(body.deadline_seconds),
-        plan_timeout=_micros(body.plan_timeout_seconds),
-        review_timeout=_micros(body.review_timeout_seconds),
+        deadline=micros_or_none(body.deadline_seconds),
+        plan_timeout=micros_or_none(body.plan_timeout_seconds),
+        review_timeout=micros_or_none(body.review_timeout_seconds),
         defaults=body.defaults.spec(),
         subtasks=subtasks,
         checked=checked,
         written=written,
     )
-
-
-def _micros(seconds: float | None) -> int | None:
-    return None if seconds is None else micros(seconds)

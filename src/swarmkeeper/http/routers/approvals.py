@@ -9,73 +9,54 @@ from starlette.responses import Response
 
 from swarmkeeper.core import commands, errors
 from swarmkeeper.core.decide.effects import questions
-from swarmkeeper.http.dependencies import (
-    ApprovalId,
-    Call,
-    CurrentCall,
-    CurrentPrincipal,
-    CurrentServices,
-    Idempotency,
-    LeaseId,
-    replay_header,
-)
+from swarmkeeper.http.dependencies import ApprovalId, Call, CurrentCall, Idempotency, LeaseId, replay_header
 from swarmkeeper.http.openapi import refuses
 from swarmkeeper.http.queries import ApprovalsQuery
 from swarmkeeper.http.responses import Json
 from swarmkeeper.http.routing import StrictRoute
 from swarmkeeper.wire import v1
-from swarmkeeper.wire.shapes import micros
+from swarmkeeper.wire.shapes import micros_or_none
 
 router = APIRouter(tags=["people"], route_class=StrictRoute)
 
-_OF_A_DECISION = (errors.Forbidden, errors.NotFound, errors.AlreadyDecided)
-
 
 @router.post(
-    "/leases/{lease_id:id}:ask",
-    response_model=v1.AskAnswer,
-    responses=refuses(errors.Forbidden, errors.LeaseLost, errors.TaskClosed),
+    "/leases/{lease_id:id}:ask", response_model=v1.AskAnswer, responses=refuses(errors.LeaseLost, errors.TaskClosed)
 )
-async def ask(
-    lease_id: LeaseId, body: v1.Ask, by: CurrentPrincipal, services: CurrentServices, call: CurrentCall
-) -> Response:
+async def ask(lease_id: LeaseId, body: v1.Ask, call: CurrentCall) -> Response:
     """Ask a person about a work item. This ends the lease; the answer comes with the item's next lease.
 
     A repeated call for the same lease gets the same answer.
     """
     asked = commands.Ask(
-        by=by,
+        by=call.by,
         lease_id=lease_id,
         question=body.question,
         choices=tuple(body.choices),
         schema=body.schema_,
-        expires=None if body.expires_in_seconds is None else micros(body.expires_in_seconds),
+        expires=micros_or_none(body.expires_in_seconds),
         progress=None if body.progress is None else body.progress.record(),
         trace=call.trace,
     )
-    approval_id = await services.engine.do(await call.run_long(lambda: questions.readable(asked, services.rules)))
-    return Json({"approval_id": approval_id})
+    command = await call.run_long(lambda: questions.readable(asked, call.services.rules))
+    return Json({"approval_id": await call.services.engine.do(command)})
 
 
-@router.get("/approvals", response_model=v1.ApprovalPage, responses=refuses(errors.Forbidden))
-async def list_approvals(
-    query: Annotated[ApprovalsQuery, Query()], by: CurrentPrincipal, call: CurrentCall
-) -> Response:
+@router.get("/approvals", response_model=v1.ApprovalPage)
+async def list_approvals(query: Annotated[ApprovalsQuery, Query()], call: CurrentCall) -> Response:
     """List approvals, open and decided."""
     page = await call.read(
         lambda reads: reads.approval_queries.approvals(
-            by, state=query.state, task_id=query.task_id, page_size=query.page_size, page_token=query.page_token
+            call.by, state=query.state, task_id=query.task_id, page_size=query.page_size, page_token=query.page_token
         )
     )
     return Json(page)
 
 
-@router.get(
-    "/approvals/{approval_id:id}", response_model=v1.Approval, responses=refuses(errors.Forbidden, errors.NotFound)
-)
-async def get_approval(approval_id: ApprovalId, by: CurrentPrincipal, call: CurrentCall) -> Response:
+@router.get("/approvals/{approval_id:id}", response_model=v1.Approval)
+async def get_approval(approval_id: ApprovalId, call: CurrentCall) -> Response:
     """Read an approval with its whole subject."""
-    return Json(await call.read(lambda reads: reads.approval_queries.approval(by, approval_id)))
+    return Json(await call.read(lambda reads: reads.approval_queries.approval(call.by, approval_id)))
 
 
 async def _decide(
@@ -92,10 +73,10 @@ async def _decide(
 @router.post(
     "/approvals/{approval_id:id}:approve",
     response_model=v1.Approval,
-    responses=refuses(*_OF_A_DECISION, errors.StaleApproval),
+    responses=refuses(errors.AlreadyDecided, errors.StaleApproval),
 )
 async def approve_approval(
-    approval_id: ApprovalId, body: v1.Approve, by: CurrentPrincipal, call: CurrentCall, idempotency: Idempotency
+    approval_id: ApprovalId, body: v1.Approve, call: CurrentCall, idempotency: Idempotency
 ) -> Response:
     """Approve a plan or a result, if it has not changed since it was read."""
     return await _decide(
@@ -103,21 +84,17 @@ async def approve_approval(
     )
 
 
-@router.post("/approvals/{approval_id:id}:reject", response_model=v1.Approval, responses=refuses(*_OF_A_DECISION))
+@router.post("/approvals/{approval_id:id}:reject", response_model=v1.Approval, responses=refuses(errors.AlreadyDecided))
 async def reject_approval(
-    approval_id: ApprovalId, body: v1.Reject, by: CurrentPrincipal, call: CurrentCall, idempotency: Idempotency
+    approval_id: ApprovalId, body: v1.Reject, call: CurrentCall, idempotency: Idempotency
 ) -> Response:
     """Reject: the task fails, or the work item that asked."""
     return await _decide(call, approval_id, "reject", idempotency, reason=body.reason)
 
 
-@router.post("/approvals/{approval_id:id}:answer", response_model=v1.Approval, responses=refuses(*_OF_A_DECISION))
+@router.post("/approvals/{approval_id:id}:answer", response_model=v1.Approval, responses=refuses(errors.AlreadyDecided))
 async def answer_approval(
-    approval_id: ApprovalId,
-    body: v1.AnswerQuestion,
-    by: CurrentPrincipal,
-    call: CurrentCall,
-    idempotency: Idempotency,
+    approval_id: ApprovalId, body: v1.AnswerQuestion, call: CurrentCall, idempotency: Idempotency
 ) -> Response:
     """Answer a bot's question, or decide how to go on after the last round."""
     return await _decide(call, approval_id, "answer", idempotency, answer=body.answer)

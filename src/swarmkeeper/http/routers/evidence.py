@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from swarmkeeper.core import errors
-from swarmkeeper.http.dependencies import CurrentCall, CurrentPrincipal, LastEventId, TaskId
+from swarmkeeper.http.dependencies import CurrentCall, LastEventId, TaskId
 from swarmkeeper.http.openapi import refuses
 from swarmkeeper.http.queries import AuditQuery, EventsQuery, TaskAuditQuery
 from swarmkeeper.http.responses import Json
@@ -19,14 +19,8 @@ from swarmkeeper.wire import v1
 router = APIRouter(tags=["evidence"], route_class=StrictRoute)
 
 
-@router.get(
-    "/events",
-    response_model=v1.EventPage,
-    responses={**sse.DESCRIBED, **refuses(errors.Forbidden, errors.CursorTooOld)},
-)
-async def all_events(
-    query: Annotated[EventsQuery, Query()], by: CurrentPrincipal, call: CurrentCall, last: LastEventId = None
-) -> Response:
+@router.get("/events", response_model=v1.EventPage, responses={**sse.DESCRIBED, **refuses(errors.CursorTooOld)})
+async def all_events(query: Annotated[EventsQuery, Query()], call: CurrentCall, last: LastEventId = None) -> Response:
     """Read the tenant's events, or follow them as a stream."""
     return await sse.events(call, query, None)
 
@@ -41,19 +35,15 @@ def _filters(query: TaskAuditQuery) -> dict[str, Any]:
     }
 
 
-@router.get("/audit", response_model=v1.AuditPage, responses=refuses(errors.Forbidden))
-async def list_audit(query: Annotated[AuditQuery, Query()], by: CurrentPrincipal, call: CurrentCall) -> Response:
+@router.get("/audit", response_model=v1.AuditPage)
+async def list_audit(query: Annotated[AuditQuery, Query()], call: CurrentCall) -> Response:
     """List audit records in order. A filtered page may be short, or empty, although more records follow."""
-    return Json(await call.read(lambda reads: reads.audit_queries.audit(by, task_id=query.task_id, **_filters(query))))
+    return Json(
+        await call.read(lambda reads: reads.audit_queries.audit(call.by, task_id=query.task_id, **_filters(query)))
+    )
 
 
-@router.get(
-    "/tasks/{task_id:id}/audit",
-    response_model=v1.AuditPage,
-    responses=refuses(errors.Forbidden, errors.NotFound),
-)
-async def task_audit(
-    task_id: TaskId, query: Annotated[TaskAuditQuery, Query()], by: CurrentPrincipal, call: CurrentCall
-) -> Response:
+@router.get("/tasks/{task_id:id}/audit", response_model=v1.AuditPage)
+async def task_audit(task_id: TaskId, query: Annotated[TaskAuditQuery, Query()], call: CurrentCall) -> Response:
     """List a task's audit records."""
-    return Json(await call.read(lambda reads: reads.audit_queries.audit_of_task(by, task_id, **_filters(query))))
+    return Json(await call.read(lambda reads: reads.audit_queries.audit_of_task(call.by, task_id, **_filters(query))))

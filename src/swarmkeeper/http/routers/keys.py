@@ -10,16 +10,7 @@ from starlette.responses import Response
 from swarmkeeper.core import commands, errors
 from swarmkeeper.engine.loop import Replayed
 from swarmkeeper.govern.keys import ENTROPY_BYTES, new_key, written
-from swarmkeeper.http.dependencies import (
-    Call,
-    CurrentCall,
-    CurrentPrincipal,
-    CurrentServices,
-    Idempotency,
-    KeyId,
-    NoBody,
-    replay_header,
-)
+from swarmkeeper.http.dependencies import Call, CurrentCall, Idempotency, KeyId, NoBody, replay_header
 from swarmkeeper.http.openapi import refuses
 from swarmkeeper.http.queries import PageQuery
 from swarmkeeper.http.responses import Json
@@ -41,89 +32,68 @@ async def _key_response(call: Call, status: int, answer: Any, text: str | None) 
     return Json(record if text is None or replayed else {**record, "key": text}, status, replay_header(answer))
 
 
-@router.post("/keys", response_model=v1.KeyRecord, status_code=201, responses=refuses(errors.Forbidden))
-async def create_key(
-    body: v1.KeyRequest,
-    by: CurrentPrincipal,
-    services: CurrentServices,
-    call: CurrentCall,
-    idempotency: Idempotency,
-) -> Response:
+@router.post("/keys", response_model=v1.KeyRecord, status_code=201)
+async def create_key(body: v1.KeyRequest, call: CurrentCall, idempotency: Idempotency) -> Response:
     """Create an API key.
 
     The key is shown once. A repeated call with the same Idempotency-Key returns the record without the key.
     """
-    made = new_key(services.entropy.secret(ENTROPY_BYTES))
+    made = new_key(call.services.entropy.secret(ENTROPY_BYTES))
     command = commands.CreateKey(
-        by=by,
+        by=call.by,
         idempotency=idempotency,
         trace=call.trace,
         role=body.role,
         public_id=made.public_id,
-        digest=services.identity.digest(made.secret),
+        digest=call.services.identity.digest(made.secret),
         bot=body.bot,
         owner=body.owner,
         skills=None if body.skills is None else tuple(body.skills),
         expires=None if body.expires_days is None else micros(body.expires_days * _DAY_SECONDS),
     )
-    return await _key_response(call, 201, await services.engine.do(command), made.text)
+    return await _key_response(call, 201, await call.services.engine.do(command), made.text)
 
 
-@router.get("/keys", response_model=v1.KeyPage, responses=refuses(errors.Forbidden))
-async def list_keys(query: Annotated[PageQuery, Query()], by: CurrentPrincipal, call: CurrentCall) -> Response:
+@router.get("/keys", response_model=v1.KeyPage)
+async def list_keys(query: Annotated[PageQuery, Query()], call: CurrentCall) -> Response:
     """List the records of API keys, without the keys themselves."""
-    page = await call.read(lambda reads: reads.queries.keys(by, page_size=query.page_size, page_token=query.page_token))
+    page = await call.read(
+        lambda reads: reads.queries.keys(call.by, page_size=query.page_size, page_token=query.page_token)
+    )
     return Json(page)
 
 
-@router.post(
-    "/keys/{key_id:id}:rotate",
-    response_model=v1.KeyRecord,
-    responses=refuses(errors.Forbidden, errors.NotFound, errors.IllegalTransition),
-)
+@router.post("/keys/{key_id:id}:rotate", response_model=v1.KeyRecord, responses=refuses(errors.IllegalTransition))
 async def rotate_key(
     key_id: KeyId,
     body: Annotated[v1.KeyRotation, Body(default_factory=v1.KeyRotation)],
-    by: CurrentPrincipal,
-    services: CurrentServices,
     call: CurrentCall,
     idempotency: Idempotency,
 ) -> Response:
     """Give a key a new secret. The old one stays valid for the overlap."""
-    secret = new_key(services.entropy.secret(ENTROPY_BYTES)).secret
+    secret = new_key(call.services.entropy.secret(ENTROPY_BYTES)).secret
     command = commands.RotateKey(
-        by=by,
+        by=call.by,
         idempotency=idempotency,
         trace=call.trace,
         key=key_id,
-        digest=services.identity.digest(secret),
+        digest=call.services.identity.digest(secret),
         overlap=micros(body.overlap_seconds),
     )
-    answer = await services.engine.do(command)
+    answer = await call.services.engine.do(command)
     if isinstance(answer, Replayed):
         return await _key_response(call, 200, answer, None)
     rotated_id, public_id = answer
     return await _key_response(call, 200, rotated_id, written(public_id, secret))
 
 
-@router.post(
-    "/keys/{key_id:id}:revoke",
-    response_model=v1.KeyRecord,
-    responses=refuses(errors.Forbidden, errors.NotFound),
-)
-async def revoke_key(
-    key_id: KeyId,
-    body: NoBody,
-    by: CurrentPrincipal,
-    services: CurrentServices,
-    call: CurrentCall,
-    idempotency: Idempotency,
-) -> Response:
+@router.post("/keys/{key_id:id}:revoke", response_model=v1.KeyRecord)
+async def revoke_key(key_id: KeyId, body: NoBody, call: CurrentCall, idempotency: Idempotency) -> Response:
     """Revoke a key for good. Bots without another key lose their leases; these do not count as crashes."""
-    command = commands.RevokeKey(by=by, idempotency=idempotency, trace=call.trace, key=key_id)
-    answer = await services.engine.do(command)
+    command = commands.RevokeKey(by=call.by, idempotency=idempotency, trace=call.trace, key=key_id)
+    answer = await call.services.engine.do(command)
     response = await _key_response(call, 200, answer, None)
-    for poll in list(services.engine.scheduler.parked.values()):
+    for poll in list(call.services.engine.scheduler.parked.values()):
         if poll.claim.by.key_id == key_id:
-            services.engine.end(poll)
+            call.services.engine.end(poll)
     return response

@@ -9,14 +9,7 @@ from starlette.responses import Response
 
 from swarmkeeper.core import commands, errors
 from swarmkeeper.engine.loop import Replayed
-from swarmkeeper.http.dependencies import (
-    CurrentCall,
-    CurrentPrincipal,
-    CurrentServices,
-    Idempotency,
-    TaskId,
-    replay_header,
-)
+from swarmkeeper.http.dependencies import CurrentCall, Idempotency, TaskId, replay_header
 from swarmkeeper.http.openapi import refuses, returns
 from swarmkeeper.http.queries import MessagesQuery
 from swarmkeeper.http.responses import Json, encode
@@ -30,27 +23,19 @@ router = APIRouter(tags=["messages"], route_class=StrictRoute)
     "/tasks/{task_id:id}/messages",
     response_model=v1.BotMessage,
     status_code=201,
-    responses={
-        **returns(201, "Location"),
-        **refuses(errors.Forbidden, errors.NotFound, errors.TaskClosed, errors.LeaseLost, errors.LeaseRequired),
-    },
+    responses={**returns(201, "Location"), **refuses(errors.TaskClosed, errors.LeaseLost, errors.LeaseRequired)},
 )
 async def send_message(
-    task_id: TaskId,
-    body: v1.MessageRequest,
-    by: CurrentPrincipal,
-    services: CurrentServices,
-    call: CurrentCall,
-    idempotency: Idempotency,
+    task_id: TaskId, body: v1.MessageRequest, call: CurrentCall, idempotency: Idempotency
 ) -> Response:
     """Send a message about a task to one bot, or to all bots that work on it.
 
     A bot receives it at least once, with a heartbeat; a bot that starts the work later receives it too. A bot may send
     messages about tasks that it holds a lease of.
     """
-    answer = await services.engine.do(
+    answer = await call.services.engine.do(
         commands.SendMessage(
-            by=by,
+            by=call.by,
             task=task_id,
             to_bot=body.to_bot,
             payload=encode(body.payload),
@@ -60,21 +45,15 @@ async def send_message(
         )
     )
     message_id = answer.resource if isinstance(answer, Replayed) else answer
-    return Json(await call.after(services.messages.one(task_id, message_id)), 201, replay_header(answer))
+    return Json(await call.after(call.services.messages.one(task_id, message_id)), 201, replay_header(answer))
 
 
-@router.get(
-    "/tasks/{task_id:id}/messages",
-    response_model=v1.MessagePage,
-    responses=refuses(errors.Forbidden, errors.NotFound),
-)
-async def list_messages(
-    task_id: TaskId, query: Annotated[MessagesQuery, Query()], by: CurrentPrincipal, call: CurrentCall
-) -> Response:
+@router.get("/tasks/{task_id:id}/messages", response_model=v1.MessagePage)
+async def list_messages(task_id: TaskId, query: Annotated[MessagesQuery, Query()], call: CurrentCall) -> Response:
     """List the messages about a task, oldest first."""
     page = await call.read(
         lambda reads: reads.messages.page(
-            by, task_id, after=query.after, page_size=query.page_size, page_token=query.page_token
+            call.by, task_id, after=query.after, page_size=query.page_size, page_token=query.page_token
         )
     )
     return Json(page)

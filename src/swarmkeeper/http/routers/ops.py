@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from swarmkeeper.core import errors
 from swarmkeeper.core.model import Json as JsonValue
-from swarmkeeper.http.dependencies import Call, CurrentCall, CurrentServices, require
+from swarmkeeper.http.dependencies import Call, CurrentCall, require
 from swarmkeeper.http.intake import limits
 from swarmkeeper.http.openapi import refuses, returns
 from swarmkeeper.http.pages import docs as docs_page
@@ -51,30 +51,28 @@ class Readiness(Answer):
 
 
 @router.get("/health", response_model=v1.Health)
-async def health(services: CurrentServices) -> Response:
+async def health(call: CurrentCall) -> Response:
     """Check that the server answers."""
-    return Json({"status": "ok", "version": services.version})
+    return Json({"status": "ok", "version": call.services.version})
 
 
 @router.get("/livez", response_model=v1.Health, responses=returns(503, "Retry-After", model=v1.Health))
-async def livez(services: CurrentServices) -> Response:
+async def livez(call: CurrentCall) -> Response:
     """Check that the process works. If not, restart it."""
-    if services.engine.running:
+    if call.services.engine.running:
         return Json({"status": "ok"})
     return Json({"status": "stopped"}, 503, _SOON)
 
 
 @router.get(
-    "/readyz",
-    response_model=Readiness,
-    responses={**returns(503, "Retry-After", model=Readiness), **_OPERATORS},
+    "/readyz", response_model=Readiness, responses={**returns(503, "Retry-After", model=Readiness), **_OPERATORS}
 )
-async def readyz(query: Annotated[ReadyQuery, Query()], services: CurrentServices, call: CurrentCall) -> Response:
+async def readyz(query: Annotated[ReadyQuery, Query()], call: CurrentCall) -> Response:
     """Check that the server accepts work. `verbose`, for operators, shows every check."""
     if query.verbose:
         await _require_operator(call, "ops.verbose")
-    found: dict[str, JsonValue] = dict(services.readiness(query.verbose))
-    ready = bool(found.pop("ready", False)) and services.engine.running
+    found: dict[str, JsonValue] = dict(call.services.readiness(query.verbose))
+    ready = bool(found.pop("ready", False)) and call.services.engine.running
     if not query.verbose:
         found = {}
     status = {"status": "ok" if ready else "unready", **found}
@@ -82,11 +80,11 @@ async def readyz(query: Annotated[ReadyQuery, Query()], services: CurrentService
 
 
 @router.get("/metrics", response_class=PlainTextResponse, responses=_OPERATORS)
-async def metrics(services: CurrentServices, call: CurrentCall) -> Response:
+async def metrics(call: CurrentCall) -> Response:
     """Return metrics for Prometheus: for operators, or without a key on this machine if that is enabled."""
-    if not (services.limits.metrics_open and limits.is_loopback(call.scope, call.headers)):
+    if not (call.services.limits.metrics_open and limits.is_loopback(call.scope, call.headers)):
         await _require_operator(call, "ops.metrics")
-    body, media_type = services.metrics()
+    body, media_type = call.services.metrics()
     return Response(body, media_type=media_type)
 
 
@@ -102,9 +100,9 @@ async def _require_operator(call: Call, action: str) -> None:
 
 
 @router.get("/version", response_model=Version)
-async def version(services: CurrentServices) -> Response:
+async def version(call: CurrentCall) -> Response:
     """Return the server's version."""
-    return Json({"version": services.version, "api_version": "1"})
+    return Json({"version": call.services.version, "api_version": "1"})
 
 
 @router.get("/openapi.json")
@@ -120,6 +118,6 @@ async def docs(request: Request) -> Response:
 
 
 @router.get("/", response_class=HTMLResponse)
-async def root(services: CurrentServices, call: CurrentCall) -> Response:
+async def root(call: CurrentCall) -> Response:
     """Return an HTML page with the first steps."""
-    return HTMLResponse(home.page(services.version, call.base), headers=_PAGE_HEADERS)
+    return HTMLResponse(home.page(call.services.version, call.base), headers=_PAGE_HEADERS)

@@ -18,8 +18,6 @@ from swarmkeeper.http.dependencies import (
     BodyOf,
     Call,
     CurrentCall,
-    CurrentPrincipal,
-    CurrentServices,
     Idempotency,
     IfMatch,
     LastEventId,
@@ -30,7 +28,7 @@ from swarmkeeper.http.dependencies import (
 )
 from swarmkeeper.http.errors import problem, status_of
 from swarmkeeper.http.intake import content
-from swarmkeeper.http.openapi import refuses, returns
+from swarmkeeper.http.openapi import Responses, refuses, returns
 from swarmkeeper.http.queries import EventsQuery, OutputQuery, PageQuery, TasksQuery
 from swarmkeeper.http.responses import Json, encode
 from swarmkeeper.http.routers import sse
@@ -39,44 +37,32 @@ from swarmkeeper.http.routing import StrictRoute
 from swarmkeeper.reads.queries import TaskFilter
 from swarmkeeper.reads.reading_thread import Reads
 from swarmkeeper.wire import v1
-from swarmkeeper.wire.shapes import micros
+from swarmkeeper.wire.shapes import micros, micros_or_none
 
 Found = TypeVar("Found")
 
 router = APIRouter(tags=["tasks"], route_class=StrictRoute)
 
-_OF_A_TASK = (errors.Forbidden, errors.NotFound)
 # Microseconds between reads of a plan that is still being written: 10,000 subtasks take a second or two.
 _PAUSES = (20_000, 50_000, 100_000, *(200_000,) * 24)
 AT_ONCE = 128  # tasks submitted to the engine at once; one engine batch takes as many
 
 
-def _micros(seconds: float | None) -> int | None:
-    return None if seconds is None else micros(seconds)
-
-
 # ---- submitting ----------------------------------------------------------------------------------------------------
 
 
-@router.post(
-    "/tasks:batch",
-    dependencies=[Depends(Permission(Action.TASK_SUBMIT))],
-    response_model=v1.TaskBatchAnswer,
-    responses=refuses(errors.Forbidden),
-)
+@router.post("/tasks:batch", dependencies=[Depends(Permission(Action.TASK_SUBMIT))], response_model=v1.TaskBatchAnswer)
 async def submit_tasks(
     asked: Annotated[list[commands.Submit | SwarmkeeperError], Depends(BodyOf(v1.TaskBatch, content.submits))],
-    by: CurrentPrincipal,
-    services: CurrentServices,
     call: CurrentCall,
     idempotency: Idempotency,
 ) -> Response:
     """Submit up to 500 tasks. Each is accepted or refused on its own."""
-    services.quotas.submissions.take(by, len(asked))
+    call.services.quotas.submissions.take(call.by, len(asked))
     submits = [task for task in asked if isinstance(task, commands.Submit)]
     answered: list[str | Replayed | SwarmkeeperError] = []
     for begin in range(0, len(submits), AT_ONCE):  # in parts, so that commands of others are not held up
-        answered += await services.engine.do_all(submits[begin : begin + AT_ONCE])
+        answered += await call.services.engine.do_all(submits[begin : begin + AT_ONCE])
     answers = iter(answered)
     results: list[JsonValue] = []
     ids: list[str] = []
@@ -92,18 +78,18 @@ async def submit_tasks(
         results.append(None)
 
     async def whole(reads: Reads) -> JsonValue:
-        tasks = iter([{"status": 201, "task": (await reads.queries.task(by, task_id))[0]} for task_id in ids])
+        tasks = iter([{"status": 201, "task": (await reads.queries.task(call.by, task_id))[0]} for task_id in ids])
         return {"results": [next(tasks) if result is None else result for result in results]}
 
-    paced = services.quotas.submissions.headers(by)
+    paced = call.services.quotas.submissions.headers(call.by)
     return Json(await call.after(call.read(whole)), 200, {**dict(paced), **replayed})
 
 
 # ---- reading -------------------------------------------------------------------------------------------------------
 
 
-@router.get("/tasks", response_model=v1.TaskPage, responses=refuses(errors.Forbidden))
-async def list_tasks(query: Annotated[TasksQuery, Query()], by: CurrentPrincipal, call: CurrentCall) -> Response:
+@router.get("/tasks", response_model=v1.TaskPage)
+async def list_tasks(query: Annotated[TasksQuery, Query()], call: CurrentCall) -> Response:
     """List tasks, without their subtasks and results."""
     filters = TaskFilter(
         status=tuple(query.status),
@@ -114,7 +100,7 @@ async def list_tasks(query: Annotated[TasksQuery, Query()], by: CurrentPrincipal
     )
     page = await call.read(
         lambda reads: reads.queries.tasks(
-            by, filters, order_by=query.order_by, page_size=query.page_size, page_token=query.page_token
+            call.by, filters, order_by=query.order_by, page_size=query.page_size, page_token=query.page_token
         )
     )
     return Json(page)
@@ -124,55 +110,42 @@ def _moment(moment: datetime | None) -> int | None:
     return None if moment is None else micros(moment.timestamp())
 
 
-@router.get("/tasks/{task_id:id}:explain", response_model=v1.Explanation, responses=refuses(*_OF_A_TASK))
-async def explain_task(task_id: TaskId, by: CurrentPrincipal, call: CurrentCall) -> Response:
+@router.get("/tasks/{task_id:id}:explain", response_model=v1.Explanation)
+async def explain_task(task_id: TaskId, call: CurrentCall) -> Response:
     """Explain why a task is not done yet: the reason for each waiting item, and the command that helps."""
-    return Json(await call.read(lambda reads: reads.explainer.explain(by, task_id)))
+    return Json(await call.read(lambda reads: reads.explainer.explain(call.by, task_id)))
 
 
-@router.get("/tasks/{task_id:id}/subtasks", response_model=v1.SubTaskPage, responses=refuses(*_OF_A_TASK))
-async def list_subtasks(
-    task_id: TaskId,
-    query: Annotated[PageQuery, Query()],
-    by: CurrentPrincipal,
-    services: CurrentServices,
-) -> Response:
+@router.get("/tasks/{task_id:id}/subtasks", response_model=v1.SubTaskPage)
+async def list_subtasks(task_id: TaskId, query: Annotated[PageQuery, Query()], call: CurrentCall) -> Response:
     """List a task's subtasks, in the order of its plan."""
 
-    async def page(reads: Reads) -> bytes | None:
-        found = await reads.queries.subtasks(by, task_id, page_size=query.page_size, page_token=query.page_token)
-        return encode(found) if found["items"] or not found["next_page_token"] else None
+    async def page(reads: Reads) -> tuple[bytes, bool]:
+        found = await reads.queries.subtasks(call.by, task_id, page_size=query.page_size, page_token=query.page_token)
+        return encode(found), bool(found["items"] or not found["next_page_token"])
 
-    async def last(reads: Reads) -> bytes:
-        return encode(await reads.queries.subtasks(by, task_id, page_size=query.page_size, page_token=query.page_token))
-
-    for pause in _PAUSES:
-        if (found := await services.reading_thread.look(by, page)) is not None:
-            return Json(found)
-        await services.clock.sleep(pause)  # so that a caller that repeats at once does not do so too often
-    return Json(await services.reading_thread.look(by, last))
+    for pause in (*_PAUSES, None):
+        body, written = await call.services.reading_thread.look(call.by, page)
+        if written or pause is None:
+            break
+        await call.services.clock.sleep(pause)  # callers repeat at once, and would do so too often
+    return Json(body)
 
 
-@router.get(
-    "/tasks/{task_id:id}/subtasks/{subtask:subtask}", response_model=v1.SubTaskDetail, responses=refuses(*_OF_A_TASK)
-)
-async def get_subtask(task_id: TaskId, subtask: Subtask, by: CurrentPrincipal, call: CurrentCall) -> Response:
+@router.get("/tasks/{task_id:id}/subtasks/{subtask:subtask}", response_model=v1.SubTaskDetail)
+async def get_subtask(task_id: TaskId, subtask: Subtask, call: CurrentCall) -> Response:
     """Read a subtask, by key or id, with its output, verdict and attempts."""
-    return Json(await _written(call, lambda: call.read(lambda reads: reads.queries.subtask(by, task_id, subtask))))
+    return Json(await _written(call, lambda: call.read(lambda reads: reads.queries.subtask(call.by, task_id, subtask))))
 
 
-@router.get("/tasks/{task_id:id}/subtasks/{subtask:subtask}/output", responses=refuses(*_OF_A_TASK))
+@router.get("/tasks/{task_id:id}/subtasks/{subtask:subtask}/output")
 async def get_output(
-    task_id: TaskId,
-    subtask: Subtask,
-    query: Annotated[OutputQuery, Query()],
-    by: CurrentPrincipal,
-    call: CurrentCall,
+    task_id: TaskId, subtask: Subtask, query: Annotated[OutputQuery, Query()], call: CurrentCall
 ) -> Response:
     """Read a subtask's whole output, of any size."""
     attempt = query.attempt
     output = await _written(
-        call, lambda: call.read(lambda reads: reads.queries.output(by, task_id, subtask, attempt=attempt))
+        call, lambda: call.read(lambda reads: reads.queries.output(call.by, task_id, subtask, attempt=attempt))
     )
     return Json(output)
 
@@ -191,23 +164,19 @@ async def _written(call: Call, read: Callable[[], Awaitable[Found]]) -> Found:
     return await read()
 
 
-@router.get("/tasks/{task_id:id}/graph", response_model=v1.Graph, responses=refuses(*_OF_A_TASK))
-async def get_graph(task_id: TaskId, by: CurrentPrincipal, call: CurrentCall) -> Response:
+@router.get("/tasks/{task_id:id}/graph", response_model=v1.Graph)
+async def get_graph(task_id: TaskId, call: CurrentCall) -> Response:
     """Read a task's plan as a graph."""
-    return Json(await call.read(lambda reads: reads.queries.graph(by, task_id)))
+    return Json(await call.read(lambda reads: reads.queries.graph(call.by, task_id)))
 
 
 @router.get(
     "/tasks/{task_id:id}/events",
     response_model=v1.EventPage,
-    responses={**sse.DESCRIBED, **refuses(*_OF_A_TASK, errors.CursorTooOld)},
+    responses={**sse.DESCRIBED, **refuses(errors.CursorTooOld)},
 )
 async def task_events(
-    task_id: TaskId,
-    query: Annotated[EventsQuery, Query()],
-    by: CurrentPrincipal,
-    call: CurrentCall,
-    last: LastEventId = None,
+    task_id: TaskId, query: Annotated[EventsQuery, Query()], call: CurrentCall, last: LastEventId = None
 ) -> Response:
     """Read a task's events, or follow them as a stream, which ends with the task."""
     return await sse.events(call, query, task_id)
@@ -219,30 +188,20 @@ async def task_events(
 @router.patch(
     "/tasks/{task_id:id}",
     response_model=v1.Task,
-    responses={
-        **returns(200, "ETag"),
-        **refuses(*_OF_A_TASK, errors.IllegalTransition, errors.PreconditionFailed),
-    },
+    responses={**returns(200, "ETag"), **refuses(errors.IllegalTransition, errors.PreconditionFailed)},
 )
-async def change_task(
-    task_id: TaskId,
-    body: v1.TaskPatch,
-    by: CurrentPrincipal,
-    services: CurrentServices,
-    call: CurrentCall,
-    if_match: IfMatch = None,
-) -> Response:
+async def change_task(task_id: TaskId, body: v1.TaskPatch, call: CurrentCall, if_match: IfMatch = None) -> Response:
     """Change a task's priority, labels or deadline; with If-Match, only if the task is unchanged."""
     command = commands.Update(
-        by=by,
+        by=call.by,
         trace=call.trace,
         task=task_id,
         priority=body.priority,
         labels=body.labels,
-        deadline=_micros(body.deadline_seconds),
+        deadline=micros_or_none(body.deadline_seconds),
         if_version=_version_to_match(call),
     )
-    await services.engine.do(command)
+    await call.services.engine.do(command)
     return await changed_task(call, task_id)
 
 
@@ -257,10 +216,7 @@ def _version_to_match(call: Call) -> int | None:
 
 
 OptionalReason = Annotated[v1.Reason, Body(default_factory=v1.Reason)]
-_STEERED: dict[int | str, dict[str, Any]] = {
-    **returns(200, "ETag"),
-    **refuses(*_OF_A_TASK, errors.IllegalTransition),
-}
+_STEERED: Responses = {**returns(200, "ETag"), **refuses(errors.IllegalTransition)}
 
 
 async def _steer(call: Call, command: commands.OnTask) -> Response:
@@ -282,25 +238,19 @@ def _on_task(
 
 
 @router.post("/tasks/{task_id:id}:cancel", response_model=v1.Task, responses=_STEERED)
-async def cancel_task(
-    task_id: TaskId, body: OptionalReason, by: CurrentPrincipal, call: CurrentCall, idempotency: Idempotency
-) -> Response:
+async def cancel_task(task_id: TaskId, body: OptionalReason, call: CurrentCall, idempotency: Idempotency) -> Response:
     """Cancel a task. Bots that work on it are informed with their next heartbeat."""
     return await _steer(call, commands.Cancel(**_on_task(call, task_id, body, idempotency)))
 
 
 @router.post("/tasks/{task_id:id}:pause", response_model=v1.Task, responses=_STEERED)
-async def pause_task(
-    task_id: TaskId, body: OptionalReason, by: CurrentPrincipal, call: CurrentCall, idempotency: Idempotency
-) -> Response:
+async def pause_task(task_id: TaskId, body: OptionalReason, call: CurrentCall, idempotency: Idempotency) -> Response:
     """Pause a task: lease no more of its work until it is resumed. Leased work continues."""
     return await _steer(call, commands.Pause(**_on_task(call, task_id, body, idempotency)))
 
 
 @router.post("/tasks/{task_id:id}:resume", response_model=v1.Task, responses=_STEERED)
-async def resume_task(
-    task_id: TaskId, body: OptionalReason, by: CurrentPrincipal, call: CurrentCall, idempotency: Idempotency
-) -> Response:
+async def resume_task(task_id: TaskId, body: OptionalReason, call: CurrentCall, idempotency: Idempotency) -> Response:
     """Resume a paused task."""
     return await _steer(call, commands.Resume(**_on_task(call, task_id, body, idempotency)))
 
@@ -308,26 +258,20 @@ async def resume_task(
 @router.post(
     "/tasks/{task_id:id}:retry",
     response_model=v1.Task,
-    responses={
-        **returns(200, "ETag"),
-        **refuses(*_OF_A_TASK, errors.IllegalTransition, errors.StillStopping),
-    },
+    responses={**returns(200, "ETag"), **refuses(errors.IllegalTransition, errors.StillStopping)},
 )
 async def retry_task(
     task_id: TaskId,
     body: Annotated[v1.Retry, Body(default_factory=v1.Retry)],
-    by: CurrentPrincipal,
     call: CurrentCall,
     idempotency: Idempotency,
 ) -> Response:
     """Retry a failed task from where it stopped."""
-    deadline = _micros(body.deadline_seconds)
+    deadline = micros_or_none(body.deadline_seconds)
     return await _steer(call, commands.Retry(**_on_task(call, task_id, body, idempotency), deadline=deadline))
 
 
 @router.post("/tasks/{task_id:id}:archive", response_model=v1.Task, responses=_STEERED)
-async def archive_task(
-    task_id: TaskId, body: OptionalReason, by: CurrentPrincipal, call: CurrentCall, idempotency: Idempotency
-) -> Response:
+async def archive_task(task_id: TaskId, body: OptionalReason, call: CurrentCall, idempotency: Idempotency) -> Response:
     """Archive a failed task for good."""
     return await _steer(call, commands.Archive(**_on_task(call, task_id, body, idempotency)))

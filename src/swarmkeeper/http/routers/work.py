@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body
 from starlette.responses import Response
 
 from swarmkeeper.core import commands, errors
-from swarmkeeper.http.dependencies import CurrentCall, CurrentPrincipal, CurrentServices, LeaseId
+from swarmkeeper.http.dependencies import CurrentCall, LeaseId
 from swarmkeeper.http.openapi import refuses
 from swarmkeeper.http.responses import Json
 from swarmkeeper.http.routing import StrictRoute
@@ -21,23 +21,19 @@ router = APIRouter(tags=["work"], route_class=StrictRoute)
 @router.post(
     "/leases/{lease_id:id}:release",
     response_model=v1.ReleaseAnswer,
-    responses=refuses(errors.Forbidden, errors.LeaseLost, errors.TaskClosed),
+    responses=refuses(errors.LeaseLost, errors.TaskClosed),
 )
 async def release(
-    lease_id: LeaseId,
-    body: Annotated[v1.Release, Body(default_factory=v1.Release)],
-    by: CurrentPrincipal,
-    services: CurrentServices,
-    call: CurrentCall,
+    lease_id: LeaseId, body: Annotated[v1.Release, Body(default_factory=v1.Release)], call: CurrentCall
 ) -> Response:
     """Release a lease: its work is offered again, now or after a delay.
 
     This counts as no try, until the work was put off for `give_up_after_seconds` in a row. From the third time in a row
     on, the delay is at least a quarter of the time that the work was put off so far.
     """
-    await services.engine.do(
+    await call.services.engine.do(
         commands.Release(
-            by=by,
+            by=call.by,
             lease_id=lease_id,
             reason=body.reason or "",
             delay=micros(body.delay_seconds),
