@@ -20,7 +20,6 @@ from starlette.types import Message, Receive, Scope, Send
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.http.app import ROUTES, openapi_document
 from swarmkeeper.settings import Settings
-from swarmkeeper.wire.problems import _WORDS
 from tests.counts import write_count
 from tests.examples import examples, exploring
 
@@ -138,10 +137,17 @@ def use_each_key_once(case: Any) -> None:
 # What no schema can say: how fields go together, whether a plan is sound, what another release will have.
 BEYOND_SCHEMAS = {"not_supported", "invalid_plan", "cycle", "unknown_key", "duplicate"}
 TOGETHER = {
-    words
-    for kind, (_, words) in _WORDS.items()
-    if kind.startswith(("content_", "error_with", "retry_after", "rework_only", "quorum", "place_", "bots_only"))
-} | {"must contain the last ETag"}  # of a header, where the query waits for a change
+    "accept must be at most the value of `of`",
+    "bot and skills are allowed only with bot roles and admin",
+    "retry_after_seconds is allowed only with class rate_limited",
+    "targets and subtasks are allowed only with decision rework",
+    "must not have a plan, output or verdict when status is failed",
+    "must not have an error when status is succeeded",
+    "must have only one of plan, output and verdict",
+    "one of plan, output and verdict is required when status is succeeded",
+    "one of lease_id and task_id is required",
+    "must contain the last ETag",  # of a header, where the query waits for a change
+}
 
 
 def answered_otherwise(response: Any) -> list[Any]:

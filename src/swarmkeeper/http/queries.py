@@ -10,12 +10,11 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 from urllib.parse import parse_qsl
 
 from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import PydanticCustomError
 
 from swarmkeeper.core.errors import Detail, Invalid, Malformed
 from swarmkeeper.core.states import Outcome, TaskStatus
 from swarmkeeper.http.intake.limits import PAGE_SIZE, PAGE_SIZE_MAX, WAIT_SECONDS_MAX
-from swarmkeeper.wire.problems import Safe, details_of, pointer
+from swarmkeeper.wire.problems import Safe, broken_rule, details_of, pointer
 from swarmkeeper.wire.shapes import Request
 
 FIELDS_MAX = 100
@@ -45,13 +44,13 @@ def _moment(value: Any) -> Any:
             return datetime.fromisoformat(value.upper())
         except ValueError:
             pass  # no such date, such as 30 February: refused below
-    raise PydanticCustomError("time", "must be an RFC 3339 time")
+    raise broken_rule("type", "must be an RFC 3339 time")
 
 
 def _label(value: Any) -> Any:
     if isinstance(value, str) and value.partition(":")[1] and value.partition(":")[0]:
         return value
-    raise PydanticCustomError("label", "must be key:value")
+    raise broken_rule("type", "must be key:value")
 
 
 # In an annotation these come after the field's bounds, so that the schema shows the bounds.

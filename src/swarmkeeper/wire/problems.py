@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from swarmkeeper.core.errors import Detail
-from swarmkeeper.core.rules.texts import LINE_RULE
 from swarmkeeper.wire.parsing.instead import ASKED, INSTEAD
 
 Path = tuple[str | int, ...]
@@ -21,6 +21,7 @@ Safe = Callable[[str], str]
 # More than anybody fixes by hand. Without a limit, the answer could be longer than the request.
 ERRORS_MAX = 1000
 SEGMENT_LENGTH_MAX = 64
+_OURS = "swarmkeeper."  # begins the type of an error of our own validators
 
 # Every field name of every request, added by shapes.Request. Showing one of these reveals nothing about the input.
 SCHEMA_NAMES: set[str] = set()
@@ -71,6 +72,11 @@ def _segment(part: str | int, safe: Safe) -> str:
     return shown.replace("~", "~0").replace("/", "~1")
 
 
+def broken_rule(code: str, text: str) -> PydanticCustomError:
+    """Return the error for our validators to raise. The caller gets `code` and `text`, which must not contain input."""
+    return PydanticCustomError(_OURS + code, text)
+
+
 def details_of(error: ValidationError, *, safe: Safe = hidden, at: Path = ()) -> tuple[Detail, ...]:
     """Translate Pydantic's errors, at most a thousand; `at` is the path of the validated value."""
     found = error.errors(include_url=False, include_input=False)
@@ -80,9 +86,13 @@ def details_of(error: ValidationError, *, safe: Safe = hidden, at: Path = ()) ->
 
 
 def _code_and_detail(item: Mapping[str, Any], record: str) -> tuple[str, str]:
-    if item["type"] == "extra_forbidden" and record in ASKED and (name := item["loc"][-1]) in INSTEAD:
+    kind = item["type"]
+    if kind.startswith(_OURS):
+        return kind.removeprefix(_OURS), item["msg"]
+    if kind == "extra_forbidden" and record in ASKED and (name := item["loc"][-1]) in INSTEAD:
         return "not_supported", f"is not a field here; instead: {INSTEAD[name]}"
-    return _translated(item["type"], item.get("ctx", {}))
+    code, text = _WORDS.get(kind, ("invalid", "is not valid"))
+    return code, text.format_map(item.get("ctx", {}))
 
 
 def _path(loc: Path) -> Path:
@@ -116,27 +126,4 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "literal_error": ("not_allowed", "must be {expected}"),
     "enum": ("not_allowed", "must be {expected}"),
     "is_instance_of": ("not_allowed", "must be one of the values of this field"),
-    # Raised by our own validators, see shapes.py, requests.py and http/queries.py.
-    "not_a_line": ("character", LINE_RULE),
-    "not_a_web_address": ("not_allowed", "must be a URL of http or https, without user or password"),
-    "time": ("type", "must be an RFC 3339 time"),
-    "label": ("type", "must be key:value"),
-    "json_too_long": ("too_long", "must have at most {max_bytes} bytes of JSON"),
-    "not_json": ("type", "must be a JSON value"),
-    "content_missing": ("required", "one of plan, output and verdict is required when status is succeeded"),
-    "content_ambiguous": ("not_allowed", "must have only one of plan, output and verdict"),
-    "content_with_failure": ("not_allowed", "must not have a plan, output or verdict when status is failed"),
-    "error_with_success": ("not_allowed", "must not have an error when status is succeeded"),
-    "retry_after_without_rate_limit": ("not_allowed", "retry_after_seconds is allowed only with class rate_limited"),
-    "rework_only": ("not_allowed", "targets and subtasks are allowed only with decision rework"),
-    "quorum_beyond_reach": ("out_of_range", "accept must be at most the value of `of`"),
-    "place_missing": ("required", "one of lease_id and task_id is required"),
-    "change_missing": ("required", "at least one field is required"),
-    "null": ("type", "must not be null"),
-    "bots_only": ("not_allowed", "bot and skills are allowed only with bot roles and admin"),
 }
-
-
-def _translated(kind: str, bounds: Mapping[str, Any]) -> tuple[str, str]:
-    code, text = _WORDS.get(kind, ("invalid", "is not valid"))
-    return code, text.format_map(bounds)

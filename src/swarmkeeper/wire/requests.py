@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, WithJsonSchema, model_validator
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core import CoreSchema
 
 from swarmkeeper.core import model
 from swarmkeeper.core.rules import graph
 from swarmkeeper.core.states import Condition, Decision, ErrorClass
+from swarmkeeper.wire.problems import broken_rule
 from swarmkeeper.wire.shapes import (
     BATCH_MAX,
     LEASES_MAX,
@@ -182,7 +183,7 @@ class Quorum(Request):
     @model_validator(mode="after")
     def _within_reach(self) -> Quorum:
         if self.accept > self.of:
-            raise PydanticCustomError("quorum_beyond_reach", "accept must be at most of")
+            raise broken_rule("out_of_range", "accept must be at most the value of `of`")
         return self
 
 
@@ -262,9 +263,9 @@ class TaskPatch(Request):
     @model_validator(mode="after")
     def _changes_something(self) -> TaskPatch:
         if not self.model_fields_set:
-            raise PydanticCustomError("change_missing", "at least one field is required")
+            raise broken_rule("required", "at least one field is required")
         if any(getattr(self, name) is None for name in self.model_fields_set):
-            raise PydanticCustomError("null", "must not be null")
+            raise broken_rule("type", "must not be null")
         return self
 
 
@@ -337,7 +338,7 @@ class KeyRequest(Request):
     def _bot_only_where_it_can_be_one(self) -> KeyRequest:
         may_be_a_bot = self.role == "admin" or self.role.startswith("bot:")
         if not may_be_a_bot and (self.bot is not None or self.skills is not None):
-            raise PydanticCustomError("bots_only", "bot and skills are allowed only with bot roles and admin")
+            raise broken_rule("not_allowed", "bot and skills are allowed only with bot roles and admin")
         return self
 
 
@@ -395,7 +396,7 @@ class Failure(Request):
     @model_validator(mode="after")
     def _retry_after_has_an_effect(self) -> Failure:
         if self.retry_after_seconds is not None and self.class_ != "rate_limited":
-            raise PydanticCustomError("retry_after_without_rate_limit", "needs class rate_limited")
+            raise broken_rule("not_allowed", "retry_after_seconds is allowed only with class rate_limited")
         return self
 
     def record(self) -> model.Failure:
@@ -436,7 +437,7 @@ class Verdict(Request):
     @model_validator(mode="after")
     def _rework_alone_changes_the_plan(self) -> Verdict:
         if self.decision != "rework" and (self.targets or self.subtasks):
-            raise PydanticCustomError("rework_only", "targets and subtasks go with decision rework only")
+            raise broken_rule("not_allowed", "targets and subtasks are allowed only with decision rework")
         return self
 
     def record(self) -> model.Verdict:
@@ -477,13 +478,13 @@ class Result(Request):
         filled = sum(content is not None for content in (self.plan, self.output, self.verdict))
         if self.status == "failed":
             if filled:
-                raise PydanticCustomError("content_with_failure", "a failure has no plan, output or verdict")
+                raise broken_rule("not_allowed", "must not have a plan, output or verdict when status is failed")
         elif self.error is not None:
-            raise PydanticCustomError("error_with_success", "must not have an error where status is succeeded")
+            raise broken_rule("not_allowed", "must not have an error when status is succeeded")
         elif filled > 1:
-            raise PydanticCustomError("content_ambiguous", "must have one of plan, output and verdict, not several")
+            raise broken_rule("not_allowed", "must have only one of plan, output and verdict")
         elif not filled and "output" not in self.model_fields_set:
-            raise PydanticCustomError("content_missing", "plan, output or verdict is required")
+            raise broken_rule("required", "one of plan, output and verdict is required when status is succeeded")
         return self
 
     @property
@@ -528,7 +529,7 @@ class BatchResult(Result):
     @model_validator(mode="after")
     def _says_of_what(self) -> BatchResult:
         if self.lease_id is None and self.task_id is None:
-            raise PydanticCustomError("place_missing", "one of lease_id and task_id is required")
+            raise broken_rule("required", "one of lease_id and task_id is required")
         return self
 
 

@@ -21,11 +21,11 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
 )
-from pydantic_core import CoreSchema, PydanticCustomError, PydanticSerializationError, core_schema, to_json
+from pydantic_core import CoreSchema, PydanticSerializationError, core_schema, to_json
 
 from swarmkeeper.core.errors import Invalid, NotSupported
 from swarmkeeper.core.rules import texts
-from swarmkeeper.wire.problems import SCHEMA_NAMES, Path, Safe, details_of, hidden
+from swarmkeeper.wire.problems import SCHEMA_NAMES, Path, Safe, broken_rule, details_of, hidden
 
 Json = Any  # what a JSON document can hold
 
@@ -145,11 +145,9 @@ def json_within(bytes_max: int) -> AfterValidator:
         try:
             length = len(to_json(value))
         except (PydanticSerializationError, PydanticUserError, ValueError):
-            raise PydanticCustomError("not_json", "must be what JSON can hold") from None
+            raise broken_rule("type", "must be a JSON value") from None
         if length > bytes_max:
-            raise PydanticCustomError(
-                "json_too_long", "must have at most {max_bytes} bytes of JSON", {"max_bytes": bytes_max}
-            )
+            raise broken_rule("too_long", f"must have at most {bytes_max} bytes of JSON")
         return value
 
     return AfterValidator(check)
@@ -166,7 +164,7 @@ _Plain = AfterValidator(_plain)
 def _one_line(text: str, info: ValidationInfo) -> str:
     # Text that an older version accepted must still be readable.
     if info.context != _IN_ANSWER and not texts.is_line(text):
-        raise PydanticCustomError("not_a_line", texts.LINE_RULE)
+        raise broken_rule("character", texts.LINE_RULE)
     return text
 
 
@@ -183,7 +181,7 @@ _WEB_ADDRESS = re.compile(
 
 def _web_address(text: str, info: ValidationInfo) -> str:
     if info.context != _IN_ANSWER and _WEB_ADDRESS.fullmatch(text) is None:
-        raise PydanticCustomError("not_a_web_address", "must be a URL of http or https, without user or password")
+        raise broken_rule("not_allowed", "must be a URL of http or https, without user or password")
     return text
 
 
