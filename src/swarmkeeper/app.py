@@ -50,7 +50,7 @@ from swarmkeeper.govern.redaction.tags import Tags
 from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.http.app import HttpLimits, Services
 from swarmkeeper.http.app import create_app as create_http_app
-from swarmkeeper.http.intake.reader import HelperReader, InProcessReader, Readers
+from swarmkeeper.http.intake.reader import ProcessReader, InlineReader, Readers
 from swarmkeeper.http.refusals import Refusals
 from swarmkeeper.in_process import InProcess
 from swarmkeeper.observe.happenings import Happenings
@@ -169,7 +169,7 @@ class Orchestrator:
         await engine.start()
         self._identity.presence.begin()  # uses the engine's time, which begins with engine.start()
         # A simulation parses on the loop: it has no helper processes.
-        middle, longest = (InProcessReader() if self._inline else HelperReader(self.log) for _ in range(2))
+        middle, longest = (InlineReader() if self._inline else ProcessReader(self.log) for _ in range(2))
         self._readers = Readers(middle, longest, engine.weights)
         self.roll_call = RollCall(
             self.store, self._identity.presence, limits.forget_bots, now=engine.now, do_all=engine.do_all

@@ -16,7 +16,7 @@ from swarmkeeper.app import Orchestrator
 from swarmkeeper.core.errors import Overloaded
 from swarmkeeper.core.model import Principal
 from swarmkeeper.http.intake import content
-from swarmkeeper.http.intake.reader import SHORT_BYTES, HelperReader, Readers
+from swarmkeeper.http.intake.reader import SHORT_BYTES, ProcessReader, Readers
 from swarmkeeper.settings import Settings
 from swarmkeeper.wire import v1
 from tests.http.conftest import Answered, Caller, Fleet
@@ -164,7 +164,7 @@ async def test_a_long_body_is_read_in_another_process_and_means_the_same(
     def never(*args: Any) -> None:
         raise AssertionError("a long body was read where everybody waits")
 
-    monkeypatch.setattr("swarmkeeper.http.intake.reader.understand", never)
+    monkeypatch.setattr("swarmkeeper.http.intake.reader.parse_body", never)
     secret = {"AKIAIOSFODNN7EXAMPLF": 1, "plain": 2}
     large, bad, named = [
         await client.post("/tasks", {"title": "large", "subtasks": each})
@@ -189,21 +189,21 @@ async def test_a_long_body_is_read_in_another_process_and_means_the_same(
 
 async def test_when_the_reading_process_is_killed_one_call_is_told_to_come_again_and_the_next_is_answered() -> None:
     logged: list[str] = []
-    helper = HelperReader(lambda event, **fields: logged.append(event))
-    sent = content.Sent(
+    helper = ProcessReader(lambda event, **fields: logged.append(event))
+    sent = content.ReceivedBody(
         raw=reported("bot_1", "lse_1", b'"' + b"x" * 100_000 + b'"'),
         limit=1 << 20,
         optional=False,
         model=v1.Report,
-        meaning=content.report,
+        translator=content.report,
         by=Principal("default", "key_1", "bot:executor"),
         path={"task_id": "tsk_1"},
         trace="",
         slice_rows=500,
     )
-    asked: list[content.Asked] = []
+    asked: list[content.ReportHead] = []
 
-    async def admit(one: content.Asked) -> content.Refusals:
+    async def admit(one: content.ReportHead) -> content.Refusals:
         asked.append(one)
         if len(asked) == 1:  # in the middle of the conversation
             assert helper._process is not None
@@ -217,7 +217,7 @@ async def test_when_the_reading_process_is_killed_one_call_is_told_to_come_again
     finally:
         helper.close()
 
-    assert asked == [content.Asked("bot_1", (("tsk_1", "lse_1"),))] * 2
+    assert asked == [content.ReportHead("bot_1", (("tsk_1", "lse_1"),))] * 2
     (report,) = again.value.results
     assert report.lease_id == "lse_1"
     assert report.output.endswith(b'x"}')
@@ -228,10 +228,10 @@ async def test_long_bodies_of_one_key_wait_for_each_other_not_those_of_others_fo
     begun: list[str] = []
 
     class Slow:
-        async def read(self, sent: content.Sent, safe: Any, admit: Any) -> content.Understood:
+        async def read(self, sent: content.ReceivedBody, safe: Any, admit: Any) -> content.ParsedBody:
             begun.append(sent.by.key_id)
             await turns[len(begun) - 1].wait()
-            return content.Understood(None)
+            return content.ParsedBody(None)
 
         def close(self) -> None: ...
 
@@ -239,12 +239,12 @@ async def test_long_bodies_of_one_key_wait_for_each_other_not_those_of_others_fo
     readers = Readers(Slow(), Slow(), {})
 
     def read(tenant: str, key: str) -> asyncio.Task[Any]:
-        sent = content.Sent(
+        sent = content.ReceivedBody(
             raw=b"x" * 100_000,
             limit=1 << 20,
             optional=False,
             model=v1.TaskDefinition,
-            meaning=None,
+            translator=None,
             by=Principal(tenant, key, "client"),
             path={},
             trace="",
@@ -266,12 +266,12 @@ async def test_long_bodies_of_one_key_wait_for_each_other_not_those_of_others_fo
 
 
 def test_what_a_long_body_means_can_be_sent_from_one_process_to_another() -> None:
-    sent = content.Sent(
+    sent = content.ReceivedBody(
         raw=b"",
         limit=1,
         optional=True,
         model=v1.ReportBatch,
-        meaning=content.reports,
+        translator=content.reports,
         by=Principal("default", "key_1", "client"),
         path={},
         trace="",

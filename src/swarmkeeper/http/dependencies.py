@@ -23,7 +23,7 @@ from swarmkeeper.core.ports import Rules, StoreUnavailable
 from swarmkeeper.engine.loop import Replayed
 from swarmkeeper.http.errors import CALL, status_of
 from swarmkeeper.http.intake import limits
-from swarmkeeper.http.intake.content import Meaning
+from swarmkeeper.http.intake.content import Translator
 from swarmkeeper.http.responses import encode
 from swarmkeeper.http.services import Services
 from swarmkeeper.reads.reading_thread import Reads
@@ -278,10 +278,10 @@ class Permission:
 
 
 class BodyOf:
-    """The body of a route that accepts long bodies: the commands that `meaning` made from it."""
+    """The body of a route that accepts long bodies: the commands that `translator` made from it."""
 
-    def __init__(self, model: type[RequestModel], meaning: Meaning) -> None:
-        self.meaning = meaning
+    def __init__(self, model: type[RequestModel], translator: Translator) -> None:
+        self.translator = translator
         body = inspect.Parameter("body", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Annotated[model, Body()])
         self.__signature__ = inspect.Signature([body])  # FastAPI reads the description from it
 

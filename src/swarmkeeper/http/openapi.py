@@ -43,7 +43,7 @@ TAGS = {
     "evidence": "Events and audit records.",
     "ops": "Health, metrics, API description.",
 }
-WORDS = {200: "Success.", 201: "Created.", 204: "Deleted.", 304: "Not modified.", 503: "Not ready."}
+SUCCESS_WORDS = {200: "Success.", 201: "Created.", 204: "Deleted.", 304: "Not modified.", 503: "Not ready."}
 # Malformed and Invalid, because any route's query can be wrong.
 EVERY_ROUTE = (errors.Internal, errors.Overloaded, errors.Malformed, errors.Invalid)
 
@@ -71,7 +71,7 @@ _HEADERS: Mapping[str, Any] = {
 
 def returns(status: int, *headers: str, model: type[BaseModel] | None = None) -> Responses:
     """For `responses=`: a success status, with headers in addition to those of every response."""
-    response: dict[str, Any] = {"description": WORDS[status], "headers": _refer(headers)}
+    response: dict[str, Any] = {"description": SUCCESS_WORDS[status], "headers": _refer(headers)}
     return {status: response if model is None else {**response, "model": model}}
 
 
@@ -114,7 +114,7 @@ _OF_A_SUBTASK = frozenset(v1.SubTask.model_fields) - {
     *("id", "parent_task_id", "key", "description", "required_skills", "depends_on"),
 }
 # Optional response fields by record. All others are always present; the API tests check every answer against this.
-SOMETIMES: Mapping[str, frozenset[str]] = {
+OPTIONAL: Mapping[str, frozenset[str]] = {
     "BatchResultAnswer": frozenset(v1.BatchResultAnswer.model_fields) - {"accepted"},
     "DefaultsOut": frozenset(v1.DefaultsOut.model_fields),
     "Health": frozenset({"version"}),
@@ -222,7 +222,7 @@ def _for_generators(document: dict[str, Any], schemas: dict[str, Any]) -> dict[s
         schema["title"] = name  # generators use it as the name of enums
         fields = schema.get("properties", {})
         if fields and (name in answered - sent or name in twice.values()):
-            schema["required"] = sorted(fields.keys() - SOMETIMES.get(name, frozenset()))
+            schema["required"] = sorted(fields.keys() - OPTIONAL.get(name, frozenset()))
         for field in fields.values():
             _describe_default(field)
     document["components"]["schemas"] = {name: schemas[name] for name in sorted(sent | answered | {*twice.values()})}

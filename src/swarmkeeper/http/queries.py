@@ -20,21 +20,21 @@ from swarmkeeper.wire.shapes import Request
 FIELDS_MAX = 100
 CURSOR_MAX = 2**62
 
-_WHOLE = re.compile(r"-?(0|[1-9][0-9]{0,18})")
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
+_FLOAT = re.compile(r"-?(0|[1-9][0-9]{0,15})(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 _TRUE, _FALSE = ("", "1", "true"), ("0", "false")
 
 
-def _whole(value: Any) -> Any:
-    return int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
+def _integer(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and _INTEGER.fullmatch(value) else value
 
 
-def _number(value: Any) -> Any:
-    return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
+def _float(value: Any) -> Any:
+    return float(value) if isinstance(value, str) and _FLOAT.fullmatch(value) else value
 
 
-def _truth(value: Any) -> Any:
+def _boolean(value: Any) -> Any:
     return value in _TRUE if isinstance(value, str) and value in _TRUE + _FALSE else value
 
 
@@ -54,9 +54,9 @@ def _label(value: Any) -> Any:
 
 
 # In an annotation these come after the field's bounds, so that the schema shows the bounds.
-AsWhole = BeforeValidator(_whole)
-AsNumber = BeforeValidator(_number)
-AsTruth = BeforeValidator(_truth, json_schema_input_type=bool | Literal["", "0", "1"])
+AsInteger = BeforeValidator(_integer)
+AsFloat = BeforeValidator(_float)
+AsBoolean = BeforeValidator(_boolean, json_schema_input_type=bool | Literal["", "0", "1"])
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
 Label = Annotated[str, BeforeValidator(_label), Field(json_schema_extra={"pattern": "^[^:]+:"})]
 
@@ -72,7 +72,7 @@ class NoQuery(Query):
 
 
 class PageQuery(Query):
-    page_size: Annotated[int, Field(ge=1, le=PAGE_SIZE_MAX), AsWhole] = PAGE_SIZE
+    page_size: Annotated[int, Field(ge=1, le=PAGE_SIZE_MAX), AsInteger] = PAGE_SIZE
     page_token: Annotated[str, Field(max_length=1024, description="next_page_token of the page before.")] = ""
 
 
@@ -100,19 +100,19 @@ class TasksQuery(PageQuery):
 
 class TaskQuery(Query):
     wait_seconds: Annotated[
-        float, Field(ge=0, le=WAIT_SECONDS_MAX, description="Seconds to wait at most."), AsNumber
+        float, Field(ge=0, le=WAIT_SECONDS_MAX, description="Seconds to wait at most."), AsFloat
     ] = 0
     until: Annotated[
         Literal["final", "change"],
         Field(description="What to wait for: the outcome, or any change since the ETag in If-None-Match."),
     ] = "final"
-    explain: Annotated[bool, Field(description="Also explain why the task is not done yet."), AsTruth] = False
+    explain: Annotated[bool, Field(description="Also explain why the task is not done yet."), AsBoolean] = False
 
 
 class OutputQuery(Query):
     attempt: (
         Annotated[
-            int, Field(ge=1, le=2**31, description="The output of this attempt instead of the accepted one."), AsWhole
+            int, Field(ge=1, le=2**31, description="The output of this attempt instead of the accepted one."), AsInteger
         ]
         | None
     ) = None
@@ -124,14 +124,15 @@ class ApprovalsQuery(PageQuery):
 
 
 class EventsQuery(Query):
-    after: Annotated[int, Field(ge=0, le=CURSOR_MAX, description="The id of the last event received."), AsWhole] = 0
-    page_size: Annotated[int, Field(ge=1, le=PAGE_SIZE_MAX), AsWhole] = PAGE_SIZE
+    after: Annotated[int, Field(ge=0, le=CURSOR_MAX, description="The id of the last event received."), AsInteger] = 0
+    page_size: Annotated[int, Field(ge=1, le=PAGE_SIZE_MAX), AsInteger] = PAGE_SIZE
     page_token: Annotated[str, Field(pattern=r"^[0-9]{0,18}$", description="The same as after.")] = ""
 
 
 class TaskAuditQuery(PageQuery):
     after: (
-        Annotated[int, Field(ge=0, le=CURSOR_MAX, description="The index of the last record received."), AsWhole] | None
+        Annotated[int, Field(ge=0, le=CURSOR_MAX, description="The index of the last record received."), AsInteger]
+        | None
     ) = None
     actor: Annotated[str, Field(min_length=1, max_length=128, description="The id of the actor.")] | None = None
     action: (
@@ -150,13 +151,13 @@ class MessagesQuery(PageQuery):
 
 
 class ReadyQuery(Query):
-    verbose: Annotated[bool, Field(description="Show every check; for operators."), AsTruth] = False
+    verbose: Annotated[bool, Field(description="Show every check; for operators."), AsBoolean] = False
 
 
-Asked = TypeVar("Asked", bound=Query)
+QueryModel = TypeVar("QueryModel", bound=Query)
 
 
-def read_query(model: type[Asked], raw: bytes, safe: Safe) -> Asked:
+def read_query(model: type[QueryModel], raw: bytes, safe: Safe) -> QueryModel:
     """Parse a query string into its model.
 
     Args:
@@ -167,7 +168,7 @@ def read_query(model: type[Asked], raw: bytes, safe: Safe) -> Asked:
         Invalid: `details` has the pointer of each error, below /query.
     """
     if not raw:
-        return cast(Asked, _nothing_asked(model))
+        return cast(QueryModel, _empty_query(model))
     try:
         pairs = parse_qsl(
             raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=FIELDS_MAX, encoding="utf-8"
@@ -175,27 +176,27 @@ def read_query(model: type[Asked], raw: bytes, safe: Safe) -> Asked:
     except ValueError:  # UnicodeError is one
         raise Malformed("the query is not UTF-8 percent-encoded text, or has too many fields") from None
     given: dict[str, Any] = {}
-    bad: list[Detail] = []
+    errors: list[Detail] = []
     for name, value in pairs:
         known = model.model_fields.get(name)
         if "\0" in value or "\0" in name:
-            bad.append((pointer(("query", name), safe), "character", "contains the character U+0000"))
+            errors.append((pointer(("query", name), safe), "character", "contains the character U+0000"))
         elif known is not None and _is_list(known.annotation):
             given.setdefault(name, []).append(value)
         elif name in given:
-            bad.append((pointer(("query", name), safe), "repeated", "must be given once"))
+            errors.append((pointer(("query", name), safe), "repeated", "must be given once"))
         else:
             given[name] = value
-    if not bad:
+    if not errors:
         try:
             return model.model_validate(given)
         except ValidationError as error:
-            bad += details_of(error, safe=safe, at=("query",))
-    raise Invalid("the query is not valid", details=tuple(bad))
+            errors += details_of(error, safe=safe, at=("query",))
+    raise Invalid("the query is not valid", details=tuple(errors))
 
 
 @lru_cache
-def _nothing_asked(model: type[Query]) -> Query:
+def _empty_query(model: type[Query]) -> Query:
     """Return the model with all defaults. Queries are never changed, so one instance is enough."""
     return model()
 

@@ -33,23 +33,23 @@ class Refusals:
 
     def __init__(self, log: Log, now: Callable[[], int]) -> None:
         self._log, self._now = log, now
-        self._of: dict[tuple[str, str], _Count] = {}
-        self._in_all = _Count(now())
+        self._counts: dict[tuple[str, str], _Count] = {}
+        self._total = _Count(now())
 
     def note(self, by: str, code: str, *, status: int, method: str, path: str, detail: str, request_id: str) -> None:
         """Log or count a refused call of `by` (a key's id or an IP address)."""
         now = self._now()
         caller_and_code = (by, code)
-        if caller_and_code not in self._of and len(self._of) >= CALLERS_MAX:
+        if caller_and_code not in self._counts and len(self._counts) >= CALLERS_MAX:
             caller_and_code = (OTHERS, code)
-        count = self._of.setdefault(caller_and_code, _Count(now))
-        if now - self._in_all.began >= MINUTE:
-            self._in_all = _Count(now)
-        if caller_and_code[0] == OTHERS or count.logged >= LOGGED_PER_CALLER or self._in_all.logged >= LOGGED_TOTAL:
+        count = self._counts.setdefault(caller_and_code, _Count(now))
+        if now - self._total.began >= MINUTE:
+            self._total = _Count(now)
+        if caller_and_code[0] == OTHERS or count.logged >= LOGGED_PER_CALLER or self._total.logged >= LOGGED_TOTAL:
             count.more += 1
             return
         count.logged += 1
-        self._in_all.logged += 1
+        self._total.logged += 1
         self._log(
             "refused", by=by, code=code, status=status, method=method, path=path, detail=detail, request_id=request_id
         )
@@ -57,8 +57,8 @@ class Refusals:
     def log_rest(self, *, at_once: bool = False) -> None:
         """Log the counts of the minutes that have passed. Call it each second, and with `at_once` at shutdown."""
         now = self._now()
-        for (by, code), count in list(self._of.items()):
+        for (by, code), count in list(self._counts.items()):
             if at_once or now - count.began >= MINUTE:
                 if count.more:
                     self._log("refused_more", by=by, code=code, count=count.more)
-                del self._of[by, code]
+                del self._counts[by, code]

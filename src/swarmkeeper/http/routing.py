@@ -37,9 +37,9 @@ from swarmkeeper.http.dependencies import BodyOf, Call, Permission, get_idempote
 from swarmkeeper.http.errors import CALL
 from swarmkeeper.http.exception_handlers import refuse, refuse_unavailable
 from swarmkeeper.http.intake import limits
-from swarmkeeper.http.intake.content import Asked, Meaning, Refusals, Sent, Understood, reports
-from swarmkeeper.http.intake.reader import MIDDLE_BYTES, SHORT_BYTES, UNASKED_BYTES, read_here
-from swarmkeeper.http.openapi import EVERY_ROUTE, WORDS, Responses, describe_refusals, refusals_of
+from swarmkeeper.http.intake.content import ParsedBody, ReceivedBody, Refusals, ReportHead, Translator, reports
+from swarmkeeper.http.intake.reader import MIDDLE_BYTES, SHORT_BYTES, UNCHECKED_BYTES, read_inline
+from swarmkeeper.http.openapi import EVERY_ROUTE, SUCCESS_WORDS, Responses, describe_refusals, refusals_of
 from swarmkeeper.http.queries import NoQuery, Query, read_query
 from swarmkeeper.wire.shapes import Request as RequestModel
 
@@ -82,7 +82,7 @@ class StrictRoute(APIRoute):
                 "description": " ".join(rest.split()) or "\f",
                 "operation_id": endpoint.__name__,
                 "responses": {status: response for status, response in declared.items() if status != "refusals"},
-                "response_description": WORDS[options["status_code"] or 200],
+                "response_description": SUCCESS_WORDS[options["status_code"] or 200],
             },
         )
         [self.method] = sorted(self.methods or ())
@@ -92,8 +92,8 @@ class StrictRoute(APIRoute):
         self.query_model: type[Query] = _one_model(depended, "query_params", Query) or NoQuery
         self.body_model = _one_model(depended, "body_params", RequestModel)
         self.body_optional = self.body_field is not None and not self.body_field.field_info.is_required()
-        self.meaning: Meaning | None = next(
-            (dependant.call.meaning for dependant in depended if isinstance(dependant.call, BodyOf)), None
+        self.translator: Translator | None = next(
+            (dependant.call.translator for dependant in depended if isinstance(dependant.call, BodyOf)), None
         )
         self.needs = next(
             (dependant.call.action for dependant in depended if isinstance(dependant.call, Permission)), ""
@@ -163,16 +163,16 @@ class StrictRoute(APIRoute):
 
     async def _read(self, call: Call, model: type[RequestModel]) -> None:
         bounds = call.services.limits
-        limit = bounds.body_bytes_max if self.meaning is None else bounds.long_body_bytes_max
+        limit = bounds.body_bytes_max if self.translator is None else bounds.long_body_bytes_max
         raw = await limits.read_body(call.headers, call.receive, limit, hold=call.hold)
         if len(raw) > MIDDLE_BYTES:
             await self._await_room(call, raw)
-        sent = Sent(
+        received = ReceivedBody(
             raw=raw,
             limit=limit,
             optional=self.body_optional,
             model=model,
-            meaning=self.meaning,
+            translator=self.translator,
             by=call.by,
             path=call.path_params,
             trace=call.trace,
@@ -180,8 +180,8 @@ class StrictRoute(APIRoute):
             idempotency=call.idempotency_key() if self.idempotent else None,
         )
         call.long = len(raw) > SHORT_BYTES
-        understood = await self._understand(call, sent)
-        call.body, call.idempotency = understood.value, understood.idempotency
+        parsed = await self._parse(call, received)
+        call.body, call.idempotency = parsed.value, parsed.idempotency
 
     async def _await_room(self, call: Call, raw: bytes) -> None:
         """Wait until the body may be decoded: the memory for decoded bodies is bounded."""
@@ -190,22 +190,22 @@ class StrictRoute(APIRoute):
             raise TooLarge(f"the body has more values than fit into {DECODED_BYTES >> 20} MiB of memory")
         await call.work_on(decoded)
 
-    async def _understand(self, call: Call, sent: Sent) -> Understood:
+    async def _parse(self, call: Call, received: ReceivedBody) -> ParsedBody:
         """Parse and check the body in the caller's turn: short bodies here, others in a helper process."""
         services, by = call.services, call.by
 
-        async def admit(asked: Asked) -> Refusals:
-            if sent.meaning is reports:  # each result is refused on its own
-                return await services.admission.of_each(by, asked.bot, asked.references)
-            refused = await services.admission.refusals(by, asked.bot, asked.references)
+        async def admit(head: ReportHead) -> Refusals:
+            if received.translator is reports:  # each result is refused on its own
+                return await services.admission.of_each(by, head.bot, head.references)
+            refused = await services.admission.refusals(by, head.bot, head.references)
             if refused:
                 raise refused[0]
             return {}
 
-        if len(sent.raw) > SHORT_BYTES:
-            return await services.readers.read(sent, call.safe, admit)
-        await services.pace.turn(by, 1 + len(sent.raw) // COST_BYTES)
-        return await read_here(sent, call.safe, admit if len(sent.raw) > UNASKED_BYTES else None)
+        if len(received.raw) > SHORT_BYTES:
+            return await services.readers.read(received, call.safe, admit)
+        await services.pace.turn(by, 1 + len(received.raw) // COST_BYTES)
+        return await read_inline(received, call.safe, admit if len(received.raw) > UNCHECKED_BYTES else None)
 
 
 class OpenRoute(StrictRoute):

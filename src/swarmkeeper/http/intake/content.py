@@ -1,4 +1,4 @@
-"""Translates a request body from bytes to the commands it asks for.
+"""Translates request bodies to commands.
 
 All functions here are plain functions of values that can be pickled, because long bodies are read in another process
 (helper.py), so that no body blocks the event loop. The results must be cheap to unpickle, so values of arbitrary depth
@@ -29,14 +29,14 @@ _encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class ReceivedBody:
     """A body, with everything needed to translate it."""
 
     raw: bytes
     limit: int  # bytes
     optional: bool  # an absent body counts as an empty object
     model: type[Request]
-    meaning: Meaning | None
+    translator: Translator | None
     by: Principal
     path: Mapping[str, str]
     trace: str
@@ -45,15 +45,15 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class Understood:
-    """The translated body; without a `Meaning`, the checked request model."""
+class ParsedBody:
+    """The commands that the translator made; without a translator, the checked request model."""
 
     value: Any
-    idempotency: tuple[str, str] | None = None
+    idempotency: tuple[str, str] | None = None  # the key, and the hash of the request
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ReportHead:
     """The part of a report that is checked before its content is read."""
 
     bot: str
@@ -61,10 +61,10 @@ class Asked:
 
 
 Refusals = Mapping[int, SwarmkeeperError]  # by the result's index
-Meaning = Callable[[Sent, Any, "tuple[str, str] | None", Safe, Refusals], Any]
+Translator = Callable[[ReceivedBody, Any, "tuple[str, str] | None", Safe, Refusals], Any]
 
 
-def understand(sent: Sent, safe: Safe, refused: Refusals | None = None) -> Understood:
+def parse_body(received: ReceivedBody, safe: Safe, refused: Refusals | None = None) -> ParsedBody:
     """Parse, check and translate a body.
 
     Args:
@@ -75,17 +75,17 @@ def understand(sent: Sent, safe: Safe, refused: Refusals | None = None) -> Under
         SwarmkeeperError: the body is not valid; `details` has the pointer of each error.
     """
     document: Json = {}
-    if sent.raw or not sent.optional:
-        document = parse_json(sent.raw, limit=sent.limit, safe=safe)
-    body = read(sent.model, document, safe=safe)
-    same = None
-    if sent.idempotency is not None:
-        key, before = sent.idempotency
-        same = key, hashlib.sha256(before + _canonical(document)).hexdigest()
+    if received.raw or not received.optional:
+        document = parse_json(received.raw, limit=received.limit, safe=safe)
+    body = read(received.model, document, safe=safe)
+    idempotency = None
+    if received.idempotency is not None:
+        key, before = received.idempotency
+        idempotency = key, hashlib.sha256(before + _canonical(document)).hexdigest()
     del document
-    if sent.meaning is None:
-        return Understood(body, same)
-    return Understood(sent.meaning(sent, body, same, safe, refused or {}), same)
+    if received.translator is None:
+        return ParsedBody(body, idempotency)
+    return ParsedBody(received.translator(received, body, idempotency, safe, refused or {}), idempotency)
 
 
 # ---- names chosen by the caller, which only the server process can redact --------------------------------------------
@@ -93,7 +93,7 @@ def understand(sent: Sent, safe: Safe, refused: Refusals | None = None) -> Under
 
 @dataclass(slots=True)
 class Names:
-    """A `Safe` for the process without a redactor: replaces each name by a number; `shown` puts the names back."""
+    """A `Safe` for the process without a redactor: replaces each name by a number; `with_names` puts the names back."""
 
     names: list[str] = field(default_factory=list)
 
@@ -105,7 +105,7 @@ class Names:
 _NUMBERED = re.compile("\0([0-9]+)\0")
 
 
-def shown(value: Any, names: Sequence[str], safe: Safe) -> Any:
+def with_names(value: Any, names: Sequence[str], safe: Safe) -> Any:
     """Return an error or report, or several of these, with numbers replaced by names as `safe` shows them."""
     if not names:
         return value
@@ -121,9 +121,9 @@ def shown(value: Any, names: Sequence[str], safe: Safe) -> Any:
     elif isinstance(value, commands.Report):
         return replace(value, errors=details(value.errors))
     elif isinstance(value, Reported):
-        return replace(value, results=tuple(shown(result, names, safe) for result in value.results))
+        return replace(value, results=tuple(with_names(result, names, safe) for result in value.results))
     elif isinstance(value, list):
-        return [shown(each, names, safe) for each in value]
+        return [with_names(each, names, safe) for each in value]
     return value
 
 
@@ -149,17 +149,17 @@ _peek_report = msgspec.json.Decoder(_Report).decode
 _peek_batch = msgspec.json.Decoder(_Reports).decode
 
 
-def peek(sent: Sent) -> Asked | None:
+def peek(received: ReceivedBody) -> ReportHead | None:
     """Return the bot and the leases of a report without decoding its content; None if they cannot be read."""
     try:
-        if sent.meaning is report:
-            single = _peek_report(sent.raw)
-            return Asked(single.bot_id, ((sent.path["task_id"], single.lease_id),))
-        if sent.meaning is reports:
-            batch = _peek_batch(sent.raw)
-            return Asked(batch.bot_id, tuple((each.task_id, each.lease_id) for each in batch.results))
+        if received.translator is report:
+            single = _peek_report(received.raw)
+            return ReportHead(single.bot_id, ((received.path["task_id"], single.lease_id),))
+        if received.translator is reports:
+            batch = _peek_batch(received.raw)
+            return ReportHead(batch.bot_id, tuple((each.task_id, each.lease_id) for each in batch.results))
     except (msgspec.DecodeError, UnicodeDecodeError):
-        pass  # `understand` will report the error
+        pass  # `parse_body` will report the error
     return None
 
 
@@ -175,12 +175,12 @@ class Reported:
     claim: commands.Claim | None
 
 
-def report(sent: Sent, body: v1.Report, same: Any, safe: Safe, refused: Refusals) -> Reported:
-    result = refused.get(0) or _report(sent, body, body.bot_id, sent.path["task_id"], safe)
-    return Reported(body.bot_id, (result,), _claim(sent, body.bot_id, body.claim, body.lease_id))
+def report(received: ReceivedBody, body: v1.Report, idempotency: Any, safe: Safe, refused: Refusals) -> Reported:
+    result = refused.get(0) or _report(received, body, body.bot_id, received.path["task_id"], safe)
+    return Reported(body.bot_id, (result,), _claim(received, body.bot_id, body.claim, body.lease_id))
 
 
-def reports(sent: Sent, body: v1.ReportBatch, same: Any, safe: Safe, refused: Refusals) -> Reported:
+def reports(received: ReceivedBody, body: v1.ReportBatch, idempotency: Any, safe: Safe, refused: Refusals) -> Reported:
     results: list[commands.Report | SwarmkeeperError] = []
     for index, raw in enumerate(body.results):
         if index in refused:
@@ -188,15 +188,15 @@ def reports(sent: Sent, body: v1.ReportBatch, same: Any, safe: Safe, refused: Re
             continue
         try:
             result = read(v1.BatchResult, raw, safe=safe)
-            results.append(_report(sent, result, body.bot_id, result.task_id, safe))
+            results.append(_report(received, result, body.bot_id, result.task_id, safe))
         except SwarmkeeperError as error:
             results.append(error)
     reported = (result for result in results if isinstance(result, commands.Report))
     leases = (result.lease_id for result in reported if result.lease_id is not None)
-    return Reported(body.bot_id, tuple(results), _claim(sent, body.bot_id, body.claim, next(leases, None)))
+    return Reported(body.bot_id, tuple(results), _claim(received, body.bot_id, body.claim, next(leases, None)))
 
 
-def _report(sent: Sent, result: v1.Result, bot: str, task: str | None, safe: Safe) -> commands.Report:
+def _report(received: ReceivedBody, result: v1.Result, bot: str, task: str | None, safe: Safe) -> commands.Report:
     content = _canonical(result.content())
     plan = verdict = written = None
     shape_errors: Sequence[errors.Detail] = ()
@@ -206,7 +206,7 @@ def _report(sent: Sent, result: v1.Result, bot: str, task: str | None, safe: Saf
         plan = v1.specs(subtasks)
         checked = tuple(graph.check_plan(plan, at="/plan"))
         if not checked and not shape_errors:
-            plan, written = graph.cut(plan, sent.slice_rows)
+            plan, written = graph.cut(plan, received.slice_rows)
         else:
             plan = ()  # only its errors are used
     elif result.kind == "verdict":
@@ -214,7 +214,7 @@ def _report(sent: Sent, result: v1.Result, bot: str, task: str | None, safe: Saf
         verdict = None if read_verdict is None else read_verdict.record()
     output = _encode(result.output) if result.kind == "output" else None
     return commands.Report(
-        by=sent.by,
+        by=received.by,
         bot=bot,
         task=task,
         lease_id=result.lease_id,
@@ -231,43 +231,27 @@ def _report(sent: Sent, result: v1.Result, bot: str, task: str | None, safe: Saf
         errors_in=result.kind if shape_errors else None,
         usage=None if result.usage is None else result.usage.model_dump(),
         progress=None if result.progress is None else result.progress.record(),
-        trace=sent.trace,
+        trace=received.trace,
     )
 
 
-def _claim(sent: Sent, bot: str, asked: v1.Claim | None, lease_id: str | None) -> commands.Claim | None:
+def _claim(received: ReceivedBody, bot: str, asked: v1.Claim | None, lease_id: str | None) -> commands.Claim | None:
     if asked is None:
         return None
     # The report's lease id serves as claim id, so that a repeated report gets the same leases.
-    return commands.Claim(by=sent.by, bot=bot, most=asked.max, claim_id=asked.claim_id or lease_id, trace=sent.trace)
+    return commands.Claim(
+        by=received.by, bot=bot, most=asked.max, claim_id=asked.claim_id or lease_id, trace=received.trace
+    )
 
 
-PEEKED: frozenset[Meaning] = frozenset({report, reports})  # the meanings that `peek` supports
+PEEKED: frozenset[Translator] = frozenset({report, reports})  # the translators that `peek` supports
 
 # ---- tasks ---------------------------------------------------------------------------------------------------------
 
 
 def submit(
-    sent: Sent, body: v1.TaskDefinition, same: tuple[str, str] | None, safe: Safe, refused: Refusals
+    received: ReceivedBody, body: v1.TaskDefinition, idempotency: tuple[str, str] | None, safe: Safe, refused: Refusals
 ) -> commands.Submit:
-    return _submit(sent, body, same)
-
-
-def submits(
-    sent: Sent, body: v1.TaskBatch, same: tuple[str, str] | None, safe: Safe, refused: Refusals
-) -> list[commands.Submit | SwarmkeeperError]:
-    asked: list[commands.Submit | SwarmkeeperError] = []
-    for index, raw in enumerate(body.tasks):
-        # A header cannot contain a line break, so these keys differ from every caller's key.
-        own = None if same is None else (f"{same[0]}\n{index}", same[1])
-        try:
-            asked.append(_submit(sent, read(v1.TaskDefinition, raw, safe=safe), own))
-        except SwarmkeeperError as error:
-            asked.append(error)
-    return asked
-
-
-def _submit(sent: Sent, body: v1.TaskDefinition, idempotency: tuple[str, str] | None) -> commands.Submit:
     spec = {  # fields that are not in the task's row; until 0.4.0 also the title
         "description": body.description,
         "input": body.input,
@@ -278,11 +262,11 @@ def _submit(sent: Sent, body: v1.TaskDefinition, idempotency: tuple[str, str] | 
     checked = None if subtasks is None else tuple(graph.check_plan(subtasks))
     written = None
     if subtasks is not None:
-        subtasks, written = graph.cut(subtasks, sent.slice_rows) if not checked else ((), None)
+        subtasks, written = graph.cut(subtasks, received.slice_rows) if not checked else ((), None)
     return commands.Submit(
-        by=sent.by,
+        by=received.by,
         idempotency=idempotency,
-        trace=sent.trace,
+        trace=received.trace,
         title=body.title,
         spec=_encode(spec),
         priority=body.priority,
@@ -301,3 +285,17 @@ def _submit(sent: Sent, body: v1.TaskDefinition, idempotency: tuple[str, str] | 
         checked=checked,
         written=written,
     )
+
+
+def submits(
+    received: ReceivedBody, body: v1.TaskBatch, idempotency: tuple[str, str] | None, safe: Safe, refused: Refusals
+) -> list[commands.Submit | SwarmkeeperError]:
+    asked: list[commands.Submit | SwarmkeeperError] = []
+    for index, raw in enumerate(body.tasks):
+        # A header cannot contain a line break, so these keys differ from every caller's key.
+        own = None if idempotency is None else (f"{idempotency[0]}\n{index}", idempotency[1])
+        try:
+            asked.append(submit(received, read(v1.TaskDefinition, raw, safe=safe), own, safe, refused))
+        except SwarmkeeperError as error:
+            asked.append(error)
+    return asked

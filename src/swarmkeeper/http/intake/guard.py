@@ -39,7 +39,7 @@ class GuardedProtocol(HttpToolsProtocol):
     _unwanted = 0  # body bytes received after the answer
     _in_body = False
     _too_many = False
-    _missing = ""  # the error in the head, for the caller
+    _host_error = ""  # what to answer if the Host header is wrong
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn's own
@@ -78,7 +78,7 @@ class GuardedProtocol(HttpToolsProtocol):
         hosts = sum(name == b"host" for name, _ in self.headers)
         # RFC 9112, 3.2: answer 400 if Host is missing or repeated.
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
-            self._missing = "The request must have one Host header."
+            self._host_error = "The request must have one Host header."
             raise _BadHead
         super().on_headers_complete()
 
@@ -107,7 +107,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._too_many or self._answering:
             self._refuse()
         elif not self.transport.is_closing():
-            super().send_400_response(self._missing or msg)
+            super().send_400_response(self._host_error or msg)
 
     def _refuse(self) -> None:
         if self.transport.is_closing():

@@ -50,24 +50,25 @@ def send(sink: BinaryIO, frame: bytes) -> None:
 def handle_body(source: BinaryIO, sink: BinaryIO) -> None:
     """Read and translate one body.
 
-    Frames: receive the `Sent` without its body, then the body. For a report, send the `Asked` and receive the refused
-    results, or None if nothing needs to be read. Then send the translated body or its error, and the names for `shown`.
+    Frames: receive the `ReceivedBody` without its bytes, then the bytes. For a report, send its `ReportHead`, then
+    receive the refused results, or None if nothing needs to be read. At last send the result or its error, and the names
+    for `with_names`.
     """
     from swarmkeeper.core.errors import SwarmkeeperError
     from swarmkeeper.http.intake import content
 
-    sent: content.Sent = pickle.loads(receive(source))  # noqa: S301  # from our own process
-    sent = replace(sent, raw=receive(source))
+    received: content.ReceivedBody = pickle.loads(receive(source))  # noqa: S301  # from our own process
+    received = replace(received, raw=receive(source))
     refused: Any = {}
-    if sent.meaning in content.PEEKED:
-        send(sink, pickle.dumps(content.peek(sent)))
+    if received.translator in content.PEEKED:
+        send(sink, pickle.dumps(content.peek(received)))
         refused = pickle.loads(receive(source))  # noqa: S301  # from our own process
     if refused is None:
         return  # everything was refused
     names = content.Names()
     value: Any
     try:
-        value = content.understand(sent, names, refused)
+        value = content.parse_body(received, names, refused)
     except SwarmkeeperError as error:
         value = error
     send(sink, pickle.dumps((value, names.names), pickle.HIGHEST_PROTOCOL))

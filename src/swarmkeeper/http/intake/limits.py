@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from starlette.types import Receive, Scope
+from starlette.types import Message, Receive, Scope
 
 from swarmkeeper.core.errors import Malformed, TooLarge, UnsupportedMediaType
 from swarmkeeper.wire.shapes import BODY_BYTES_MAX, LONG_BODY_BYTES_MAX
@@ -95,22 +95,11 @@ async def read_body(
     held = declared or 0
     if held:
         hold(held)
-    loop = asyncio.get_running_loop()
-    began = loop.time()
+    began = asyncio.get_running_loop().time()
     pieces: list[bytes] = []
     size = 0
     while True:
-        in_time = began + silence + size / BODY_BYTES_A_SECOND_MIN
-        try:
-            async with asyncio.timeout(min(silence, max(0.0, in_time - loop.time()))):
-                message = await receive()
-        except TimeoutError:
-            raise Malformed(
-                f"the body did not come in time: each piece within {silence:g} seconds, "
-                f"and after that {BODY_BYTES_A_SECOND_MIN} bytes a second on average"
-            ) from None
-        if message["type"] == "http.disconnect":
-            raise ClientGone
+        message = await _next_piece(receive, silence, began + silence + size / BODY_BYTES_A_SECOND_MIN)
         piece = message.get("body", b"")
         size += len(piece)
         if size > limit:
@@ -126,6 +115,21 @@ async def read_body(
     if body and not media_type_ok(headers.get("content-type")):
         raise UnsupportedMediaType(f"the body must be {JSON_TYPE} in UTF-8")
     return body
+
+
+async def _next_piece(receive: Receive, silence: float, due: float) -> Message:
+    """Receive a piece of a body within `silence` seconds and before the loop's time is `due`; raises as `read_body`."""
+    try:
+        async with asyncio.timeout(min(silence, max(0.0, due - asyncio.get_running_loop().time()))):
+            message = await receive()
+    except TimeoutError:
+        raise Malformed(
+            f"the body did not come in time: each piece within {silence:g} seconds, "
+            f"and after that {BODY_BYTES_A_SECOND_MIN} bytes a second on average"
+        ) from None
+    if message["type"] == "http.disconnect":
+        raise ClientGone
+    return message
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

@@ -20,14 +20,23 @@ from typing import Any, BinaryIO, Protocol, cast
 from swarmkeeper.core.errors import Overloaded, SwarmkeeperError
 from swarmkeeper.engine.loop import Log
 from swarmkeeper.engine.request_turns import Lane
-from swarmkeeper.http.intake.content import PEEKED, Asked, Refusals, Sent, Understood, peek, shown, understand
+from swarmkeeper.http.intake.content import (
+    PEEKED,
+    ParsedBody,
+    ReceivedBody,
+    Refusals,
+    ReportHead,
+    parse_body,
+    peek,
+    with_names,
+)
 from swarmkeeper.http.intake.helper import Gone, receive, send
 from swarmkeeper.wire.problems import Safe
 
 # A body up to this size is read on the event loop: the worst one takes a few milliseconds.
 SHORT_BYTES = 4 << 10
 # A report up to this size is read without checking its lease first: reading is faster than the check.
-UNASKED_BYTES = 1 << 10
+UNCHECKED_BYTES = 1 << 10
 # Bodies up to this size have their own process, so that they do not wait for longer ones.
 MIDDLE_BYTES = 64 << 10
 COST_BYTES = 64 << 10  # reading this many bytes takes about as long as the fixed cost of a long body
@@ -36,11 +45,11 @@ PATIENCE_SECONDS = 60.0
 END_SECONDS = 5.0
 
 # Returns the results of a report that need not be read; raises if the whole report is refused.
-Admit = Callable[[Asked], Awaitable[Refusals]]
+Admit = Callable[[ReportHead], Awaitable[Refusals]]
 
 
 class Reader(Protocol):
-    async def read(self, sent: Sent, safe: Safe, admit: Admit) -> Understood:
+    async def read(self, received: ReceivedBody, safe: Safe, admit: Admit) -> ParsedBody:
         """Parse and translate a body. For a report, call `admit` before reading its content.
 
         Raises:
@@ -50,12 +59,12 @@ class Reader(Protocol):
     def close(self) -> None: ...
 
 
-async def read_here(sent: Sent, safe: Safe, admit: Admit | None) -> Understood:
+async def read_inline(received: ReceivedBody, safe: Safe, admit: Admit | None) -> ParsedBody:
     """Read a short body on the event loop; see `Reader.read`."""
     refused: Refusals = {}
-    if admit is not None and sent.meaning in PEEKED and (asked := peek(sent)) is not None:
-        refused = await admit(asked)
-    return understand(sent, safe, refused)
+    if admit is not None and received.translator in PEEKED and (head := peek(received)) is not None:
+        refused = await admit(head)
+    return parse_body(received, safe, refused)
 
 
 class Readers:
@@ -64,28 +73,28 @@ class Readers:
     def __init__(self, middle: Reader, longest: Reader, weights: Mapping[str, int]) -> None:
         self._lanes = ((middle, Lane(weights)), (longest, Lane(weights)))
 
-    async def read(self, sent: Sent, safe: Safe, admit: Admit) -> Understood:
+    async def read(self, received: ReceivedBody, safe: Safe, admit: Admit) -> ParsedBody:
         """Read the body in the caller's turn; see `Reader.read`."""
-        reader, lane = self._lanes[len(sent.raw) > MIDDLE_BYTES]
-        async with lane.turn(sent.by, 1 + len(sent.raw) // COST_BYTES):
-            return await reader.read(sent, safe, admit)
+        reader, lane = self._lanes[len(received.raw) > MIDDLE_BYTES]
+        async with lane.turn(received.by, 1 + len(received.raw) // COST_BYTES):
+            return await reader.read(received, safe, admit)
 
     def close(self) -> None:
         for reader, _ in self._lanes:
             reader.close()
 
 
-class InProcessReader:
+class InlineReader:
     """Reads in the same process: for simulations."""
 
-    async def read(self, sent: Sent, safe: Safe, admit: Admit) -> Understood:
-        return await read_here(sent, safe, admit)
+    async def read(self, received: ReceivedBody, safe: Safe, admit: Admit) -> ParsedBody:
+        return await read_inline(received, safe, admit)
 
     def close(self) -> None:
         pass
 
 
-class HelperReader:
+class ProcessReader:
     """Reads in a helper process, one body at a time. If the process ends, the next body starts a new one."""
 
     def __init__(self, log: Log, *, command: tuple[str, ...] | None = None) -> None:
@@ -95,22 +104,22 @@ class HelperReader:
         self._killed = False
         self._thread = ThreadPoolExecutor(1, "swarmkeeper-reader")
 
-    async def read(self, sent: Sent, safe: Safe, admit: Admit) -> Understood:
+    async def read(self, received: ReceivedBody, safe: Safe, admit: Admit) -> ParsedBody:
         loop = asyncio.get_running_loop()
         hung = loop.call_later(PATIENCE_SECONDS, self._kill)
         whole = False
         try:
-            asked = await loop.run_in_executor(self._thread, self._begin, sent)
+            head = await loop.run_in_executor(self._thread, self._begin, received)
             refused: Refusals = {}
-            if asked is not None:
+            if head is not None:
                 try:
-                    refused = await admit(asked)
+                    refused = await admit(head)
                 except SwarmkeeperError:
                     await loop.run_in_executor(self._thread, self._send_refusals, None)
                     whole = True
                     raise
             value, names = await loop.run_in_executor(
-                self._thread, self._end, refused if sent.meaning in PEEKED else None
+                self._thread, self._end, refused if received.translator in PEEKED else None
             )
             whole = True
         except (OSError, Gone, pickle.UnpicklingError, EOFError) as error:
@@ -120,11 +129,11 @@ class HelperReader:
             hung.cancel()
             if not whole:
                 self._kill()  # the exchange is incomplete: its next frame would not answer the next body
-        value = shown(value, names, safe)
+        value = with_names(value, names, safe)
         if isinstance(value, SwarmkeeperError):
             raise value
-        assert isinstance(value, Understood), "a helper returns a translated body or an error"
-        return replace(value, value=shown(value.value, names, safe))
+        assert isinstance(value, ParsedBody), "a helper returns a translated body or an error"
+        return replace(value, value=with_names(value.value, names, safe))
 
     def close(self) -> None:
         """End the process without waiting for a body that is being read."""
@@ -164,12 +173,12 @@ class HelperReader:
             raise Gone
         return cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)
 
-    def _begin(self, sent: Sent) -> Asked | None:
+    def _begin(self, received: ReceivedBody) -> ReportHead | None:
         self._running()
         to, back = self._pipes()
-        send(to, pickle.dumps(replace(sent, raw=b""), pickle.HIGHEST_PROTOCOL))
-        send(to, sent.raw)
-        return cast(Asked | None, pickle.loads(receive(back))) if sent.meaning in PEEKED else None  # noqa: S301  # from our own process
+        send(to, pickle.dumps(replace(received, raw=b""), pickle.HIGHEST_PROTOCOL))
+        send(to, received.raw)
+        return cast(ReportHead | None, pickle.loads(receive(back))) if received.translator in PEEKED else None  # noqa: S301  # from our own process
 
     def _send_refusals(self, refused: Mapping[int, SwarmkeeperError] | None) -> None:
         send(self._pipes()[0], pickle.dumps(refused))

@@ -1,6 +1,4 @@
-"""The page at /: what this server is, and the first steps. Like the page at /docs it has no scripts and no external
-resources.
-"""
+"""The page at /: what this server is, and the first steps. Like /docs it has no scripts and no external resources."""
 
 from __future__ import annotations
 
@@ -8,12 +6,19 @@ from html import escape
 
 from swarmkeeper.http.pages.docs import STYLE
 
-_TASK = """{"title": "Say hello", "evaluation": "none", "subtasks": [
-  {"key": "hello", "description": "Greet", "required_skills": ["greeting"], "input": {"name": "world"}}]}"""
+# Example calls to type; the reader fills in address and key.
+_CALLS = """\
+export SWARMKEEPER_URL=…       # the address of this page
+export SWARMKEEPER_API_KEY=…   # the key
+
+curl "$SWARMKEEPER_URL/tasks" -H "X-API-KEY: $SWARMKEEPER_API_KEY" -H "Content-Type: application/json" \\
+     --data '{"title": "Say hello", "evaluation": "none", "subtasks": [
+  {"key": "hello", "description": "Greet", "required_skills": ["greeting"], "input": {"name": "world"}}]}'
+curl "$SWARMKEEPER_URL/tasks" -H "X-API-KEY: $SWARMKEEPER_API_KEY" """
 
 
 def page(version: str, base: str) -> bytes:
-    """Return the page as HTML; `base` is what the links begin with."""
+    """Return the page as HTML; `base` is the prefix of its links."""
     root = escape(base, quote=True)
     links = "".join(
         f"<tr><td><a href='{root}/{path}'>/{path}</a><td>{escape(words)}"
@@ -25,34 +30,23 @@ def page(version: str, base: str) -> bytes:
     )
     body = (
         f"<h1>swarmkeeper {escape(version)}</h1>"
-        "<p>This is the API of a control plane for swarms of AI bots. Clients hand in a task, a planner bot makes a "
-        "graph of subtasks, executor bots do them, an evaluator bot judges the result. The server decides who may do "
-        "what and when, loses nothing, and can prove what happened.</p>"
+        "<p>This is the API of a control plane for swarms of AI bots. A client submits a task, a planner bot plans its "
+        "subtasks, executor bots do them, and an evaluator bot reviews the result. The server decides who may do what "
+        "and when, loses nothing, and can prove what happened.</p>"
         f"<table>{links}</table>"
         "<h2>Get a key</h2>"
-        "<p>Every call for tasks, bots or keys needs one. Make it on the machine of the server, with the server's own "
+        "<p>Every call for tasks, bots or keys needs a key. Create one on the server's machine, with the server's "
         "store; it is shown once:</p>"
         f"<pre>{escape('swarmkeeper key create --role client --store sqlite:///PATH')}</pre>"
-        "<p>An orchestrator that <code>swarmkeeper dev</code> has started printed its key as it began. There are eight "
-        "roles: <code>swarmkeeper docs roles</code>.</p>"
-        "<h2>Hand in a task, and look at it</h2>"
-        f"<pre>{escape(_calls())}</pre>"
-        "<p>It waits for a bot with the skill <code>greeting</code>. <code>swarmkeeper docs start</code> shows the few "
-        "lines of Python that are one, <code>swarmkeeper docs bot-with-curl</code> a bot without Python, and "
-        "<code>swarmkeeper docs</code> all pages there are.</p>"
+        "<p><code>swarmkeeper dev</code> prints its key when it starts. There are eight roles: "
+        "<code>swarmkeeper docs roles</code>.</p>"
+        "<h2>Submit a task, and list tasks</h2>"
+        f"<pre>{escape(_CALLS)}</pre>"
+        "<p>The task waits for a bot with the skill <code>greeting</code>. <code>swarmkeeper docs start</code> shows "
+        "such a bot in a few lines of Python, <code>swarmkeeper docs bot-with-curl</code> a bot without Python; "
+        "<code>swarmkeeper docs</code> lists all pages.</p>"
     )
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
         f"<title>swarmkeeper {escape(version)}</title><style>{STYLE}</style>{body}"
     ).encode()
-
-
-def _calls() -> str:
-    """Return example calls to type; the reader fills in address and key."""
-    return (
-        "export SWARMKEEPER_URL=…       # the address of this page\n"
-        "export SWARMKEEPER_API_KEY=…   # the key\n\n"
-        'curl "$SWARMKEEPER_URL/tasks" -H "X-API-KEY: $SWARMKEEPER_API_KEY" -H "Content-Type: application/json" \\\n'
-        f"     --data '{_TASK}'\n"
-        'curl "$SWARMKEEPER_URL/tasks" -H "X-API-KEY: $SWARMKEEPER_API_KEY"'
-    )
