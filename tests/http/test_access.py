@@ -35,7 +35,7 @@ ASKED = [
 
 
 @pytest.mark.parametrize("role", list(access.ROLES))
-async def test_a_role_may_what_the_table_says_and_nothing_else(swarm: Orchestrator, role: str) -> None:
+async def test_a_role_may_do_what_the_table_says_and_nothing_else(swarm: Orchestrator, role: str) -> None:
     caller = Caller(swarm.app, await key_of(swarm, "default", role))
     allowed = set()
     for method, path, body, action in ASKED:
@@ -55,7 +55,7 @@ async def test_everything_but_the_open_calls_needs_a_key(nobody: Caller) -> None
         assert (await nobody.get(path)).status == 200
 
 
-async def test_a_bot_key_is_one_bot_of_one_type(admin: Caller, fleet: Fleet) -> None:
+async def test_a_bot_key_belongs_to_one_bot_of_one_type(admin: Caller, fleet: Fleet) -> None:
     bot, other = await fleet.bot("Executor", "one"), await fleet.bot("Executor", "two")
 
     for_another = await bot.call.post("/leases", {"bot_id": other.id, "wait_seconds": 0})
@@ -94,7 +94,7 @@ async def test_an_auditor_sees_everything_but_outputs(swarm: Orchestrator, clien
     assert (await auditor.get(f"{path}/subtasks/a/output")).status == 403
 
 
-async def test_a_new_key_is_told_once_and_works_until_it_is_revoked(admin: Caller) -> None:
+async def test_a_new_key_is_shown_once_and_works_until_it_is_revoked(admin: Caller) -> None:
     made = await admin.post("/keys", {"role": "client", "owner": "ann", "expires_days": 1}, idempotency_key="k1")
     again = await admin.post("/keys", {"role": "client", "owner": "ann", "expires_days": 1}, idempotency_key="k1")
     holder = admin.with_key(made.json["key"])
@@ -122,7 +122,7 @@ async def test_a_rotated_key_has_two_secrets_for_a_while(swarm: Orchestrator, ad
     assert [(await each.get("/tasks")).status for each in (old, middle, newest)] == [401, 401, 200]
 
 
-async def test_metrics_are_open_on_this_machine_only_where_that_was_said(swarm: Orchestrator, nobody: Caller) -> None:
+async def test_metrics_are_open_on_this_machine_only_if_enabled(swarm: Orchestrator, nobody: Caller) -> None:
     assert (await nobody.get("/metrics")).status == 401
     object.__setattr__(swarm.app.state.services.limits, "metrics_open", True)
 
@@ -131,7 +131,7 @@ async def test_metrics_are_open_on_this_machine_only_where_that_was_said(swarm: 
     assert (await Caller(swarm.app, client="10.0.0.1").get("/metrics")).status == 401
 
 
-async def test_readiness_tells_operators_more(swarm: Orchestrator, admin: Caller, nobody: Caller) -> None:
+async def test_readiness_shows_operators_more(swarm: Orchestrator, admin: Caller, nobody: Caller) -> None:
     assert (await nobody.get("/readyz")).json == {"status": "ok"}
     assert (await admin.get("/readyz?verbose")).json["engine"] == "running"
     swarm.drain()
@@ -139,7 +139,7 @@ async def test_readiness_tells_operators_more(swarm: Orchestrator, admin: Caller
     assert (unready.status, unready.json) == (503, {"status": "unready"})
 
 
-async def test_whoever_may_not_give_back_leases_hears_that_and_not_that_one_is_lost(
+async def test_releasing_without_permission_is_forbidden_rather_than_lease_lost(
     swarm: Orchestrator, client: Caller, nobody: Caller
 ) -> None:
     auditor = nobody.with_key(await swarm.make_key("auditor"))
@@ -148,7 +148,7 @@ async def test_whoever_may_not_give_back_leases_hears_that_and_not_that_one_is_l
         assert (answer.status, answer.json["code"]) == (403, "forbidden")
 
 
-async def test_guessing_is_slowed_down_and_a_good_key_is_not(admin: Caller, nobody: Caller) -> None:
+async def test_guessing_keys_is_slowed_down_and_a_valid_key_is_not(admin: Caller, nobody: Caller) -> None:
     await admin.get("/health")
     assert (await admin.get("/tasks")).status == 200
     guesses = [await nobody.get("/tasks", x_api_key="swk_guess") for _ in range(12)]
@@ -159,7 +159,7 @@ async def test_guessing_is_slowed_down_and_a_good_key_is_not(admin: Caller, nobo
     assert (await Caller(nobody.app, client="10.0.0.9").get("/tasks")).status == 401
 
 
-async def test_behind_a_proxy_callers_are_told_apart_by_what_the_proxy_says(swarm: Orchestrator) -> None:
+async def test_behind_a_trusted_proxy_callers_are_distinguished_by_the_forwarded_address(swarm: Orchestrator) -> None:
     limits = swarm.app.state.services.limits
     object.__setattr__(limits, "trusted_proxies", ("127.0.0.0/8",))
     proxy, stranger = Caller(swarm.app), Caller(swarm.app, client="10.0.0.9")
@@ -172,7 +172,7 @@ async def test_behind_a_proxy_callers_are_told_apart_by_what_the_proxy_says(swar
     assert (await stranger.get("/tasks", x_forwarded_for="2.2.2.2")).status == 401
 
 
-async def test_refusals_of_a_good_key_are_written_down_with_their_number(
+async def test_refusals_of_a_valid_key_are_logged_and_counted(
     swarm: Orchestrator, client: Caller, admin: Caller
 ) -> None:
     for _ in range(3):

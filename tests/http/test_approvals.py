@@ -78,7 +78,7 @@ def test_a_plan_is_carried_out_once_a_person_has_approved_it(place: Town) -> Non
     assert place.task(task)["outcome"] == "accepted"
 
 
-def test_a_planners_plan_is_shown_whole_and_asked_about_in_its_name(place: Town) -> None:
+def test_a_planners_plan_is_shown_whole_with_the_planner_as_requester(place: Town) -> None:
     task = place.submit(approval="plan")
     planner = place.bot("Planner", "architect")
     node = {"key": "fetch", "description": "Fetch it", "required_skills": ["web"], "timeout_seconds": 60}
@@ -103,7 +103,7 @@ def test_a_plan_that_is_rejected_fails_its_task(place: Town) -> None:
     assert place.approver.read(f"/approvals/{approval['id']}")["state"] == "decided"
 
 
-def test_a_plan_that_nobody_decides_on_fails_its_task_after_a_week(place: Town) -> None:
+def test_an_undecided_plan_fails_its_task_after_a_week(place: Town) -> None:
     task, approval = planned(place)
 
     place.advance(WEEK - 1)
@@ -117,7 +117,7 @@ def test_a_plan_that_nobody_decides_on_fails_its_task_after_a_week(place: Town) 
     assert (late.status, late.json["code"]) == (409, "already_decided")
 
 
-def test_a_plan_that_was_denied_is_asked_about_again_when_the_task_is_retried(place: Town) -> None:
+def test_a_rejected_plan_needs_approval_again_when_the_task_is_retried(place: Town) -> None:
     task, approval = planned(place)
     place.approver.ok(f"/approvals/{approval['id']}:reject", {"reason": "no"})
     place.client.ok(f"/tasks/{task}:retry")
@@ -132,7 +132,7 @@ def test_a_plan_that_was_denied_is_asked_about_again_when_the_task_is_retried(pl
     assert place.task(task)["outcome"] == "accepted"
 
 
-def test_the_deadline_and_the_wait_for_a_taker_stand_while_a_plan_is_looked_at(place: Town) -> None:
+def test_deadline_and_schedule_to_start_are_paused_while_a_plan_awaits_approval(place: Town) -> None:
     defaults = {"schedule_to_start_seconds": 100}
     task, approval = planned(place, deadline_seconds=200, defaults=defaults)
 
@@ -164,7 +164,7 @@ def test_a_result_is_accepted_once_a_person_has_approved_it(place: Town) -> None
     assert (place.task(task)["status"], place.task(task)["outcome"]) == ("ARCHIVED", "accepted")
 
 
-def test_what_is_approved_is_bound_by_the_hash_of_the_result(place: Town) -> None:
+def test_an_approval_is_bound_to_the_hash_of_the_result(place: Town) -> None:
     _, approval = finished(place, evaluation="none")
     result = approval["subject"]["results"][0]
 
@@ -174,7 +174,7 @@ def test_what_is_approved_is_bound_by_the_hash_of_the_result(place: Town) -> Non
     assert approval["subject"]["verdict"] is None
 
 
-def test_a_result_that_is_rejected_or_that_nobody_looks_at_fails_its_task(place: Town) -> None:
+def test_a_rejected_or_undecided_result_fails_its_task(place: Town) -> None:
     rejected, approval = finished(place, evaluation="none")
     place.approver.ok(f"/approvals/{approval['id']}:reject", {"reason": "no"})
     assert code(place, rejected) == ("approval_denied", "rejected")
@@ -188,7 +188,7 @@ def test_a_result_that_is_rejected_or_that_nobody_looks_at_fails_its_task(place:
 # ---- rounds --------------------------------------------------------------------------------------------------------
 
 
-def test_after_the_last_round_a_person_may_accept_what_there_is(place: Town) -> None:
+def test_after_the_last_round_a_person_may_accept_the_result(place: Town) -> None:
     task, approval = exhausted(place)
 
     assert (approval["kind"], approval["choices"]) == ("rounds", ["accept", "round"])
@@ -209,7 +209,7 @@ def test_after_the_last_round_a_person_may_allow_one_more(place: Town) -> None:
     assert [one["text"] for one in lease["feedback"]] == ["thin"]
 
 
-def test_after_the_last_round_a_person_may_say_no_or_nothing(place: Town) -> None:
+def test_after_the_last_round_rejecting_or_not_deciding_fails_the_task(place: Town) -> None:
     rejected, approval = exhausted(place)
     place.approver.ok(f"/approvals/{approval['id']}:reject", {"reason": "no"})
     assert code(place, rejected) == ("approval_denied", "rejected")
@@ -237,7 +237,7 @@ def test_a_bots_question_is_answered_in_its_next_lease(place: Town) -> None:
     assert (again["attempt"], again["previous"]["ending"]) == (2, "asked")
 
 
-def test_asking_twice_under_one_lease_is_one_question(place: Town) -> None:
+def test_asking_twice_with_one_lease_creates_one_question(place: Town) -> None:
     _, lease, approval = asked(place)
     worker = place.bot("Executor")
 
@@ -247,7 +247,7 @@ def test_asking_twice_under_one_lease_is_one_question(place: Town) -> None:
     assert worker.try_report(lease, output=1).json["code"] == "lease_lost"
 
 
-def test_a_question_holds_nothing_but_its_own_work(place: Town) -> None:
+def test_a_question_holds_only_its_own_work(place: Town) -> None:
     place.submit(["a", "b"], evaluation="none")
     worker = place.bot("Executor")
     worker.ask(worker.take())
@@ -255,7 +255,7 @@ def test_a_question_holds_nothing_but_its_own_work(place: Town) -> None:
     assert worker.take()["subtask"]["key"] == "b"
 
 
-def test_an_answer_is_one_of_the_choices(place: Town) -> None:
+def test_an_answer_must_be_one_of_the_choices(place: Town) -> None:
     _, _, approval = asked(place, choices=["red", "blue"])
 
     refused = place.approver.post(f"/approvals/{approval['id']}:answer", {"answer": "green"})
@@ -264,7 +264,7 @@ def test_an_answer_is_one_of_the_choices(place: Town) -> None:
     assert place.approver.read(f"/approvals/{approval['id']}")["state"] == "open"
 
 
-def test_an_answer_keeps_to_the_schema_of_the_question(place: Town) -> None:
+def test_an_answer_must_match_the_schema_of_the_question(place: Town) -> None:
     schema = {
         "type": "object",
         "properties": {"colour": {"$ref": "#/$defs/colour"}},
@@ -301,9 +301,7 @@ def test_an_answer_keeps_to_the_schema_of_the_question(place: Town) -> None:
     ],
     ids=["wrong", "pattern", "elsewhere", "endless", "unfolding"],
 )
-def test_a_schema_that_cannot_be_used_is_refused_and_the_lease_lives(
-    place: Town, schema: Json, where: str | None
-) -> None:
+def test_an_unusable_schema_is_refused_and_the_lease_stays_valid(place: Town, schema: Json, where: str | None) -> None:
     place.submit(["a"])
     worker = place.bot("Executor")
     lease = worker.take()
@@ -316,7 +314,7 @@ def test_a_schema_that_cannot_be_used_is_refused_and_the_lease_lives(
     worker.report(lease)
 
 
-def test_a_question_that_nobody_answers_in_its_time_fails_its_work(place: Town) -> None:
+def test_an_expired_question_fails_its_work(place: Town) -> None:
     task, _, approval = asked(place, expires_in_seconds=60)
 
     place.advance(59)
@@ -337,7 +335,7 @@ def test_a_question_that_is_rejected_fails_its_work(place: Town) -> None:
     assert code(place, task) == ("approval_denied", "rejected")
 
 
-def test_what_is_asked_ends_with_its_task(place: Town) -> None:
+def test_open_approvals_end_with_their_task(place: Town) -> None:
     task, approval = planned(place)
     other, _, question = asked(place)
 
@@ -387,7 +385,7 @@ def test_the_wrong_verb_decides_nothing(place: Town, kind: str, verb: str, body:
     assert place.approver.read(f"/approvals/{approval['id']}")["state"] == "open"
 
 
-def test_the_same_decision_twice_is_one_and_another_is_refused(place: Town) -> None:
+def test_a_repeated_decision_is_accepted_and_a_different_one_is_refused(place: Town) -> None:
     _, approval = planned(place)
     path = f"/approvals/{approval['id']}"
     first = place.approver.ok(f"{path}:approve", {"subject_hash": approval["subject_hash"], "comment": "good"})
@@ -400,7 +398,7 @@ def test_the_same_decision_twice_is_one_and_another_is_refused(place: Town) -> N
     assert (other.status, other.json["code"]) == (409, "already_decided")
 
 
-def test_another_answer_than_the_first_is_refused(place: Town) -> None:
+def test_a_second_different_answer_is_refused(place: Town) -> None:
     _, _, approval = asked(place)
     path = f"/approvals/{approval['id']}:answer"
 
@@ -411,7 +409,7 @@ def test_another_answer_than_the_first_is_refused(place: Town) -> None:
     assert [(other.status, other.json["code"]) for other in others] == [(409, "already_decided")] * 2
 
 
-def test_what_has_changed_since_it_was_read_is_not_approved(place: Town) -> None:
+def test_a_subject_that_changed_since_it_was_read_is_not_approved(place: Town) -> None:
     task, approval = planned(place)
 
     stale = place.approver.post(f"/approvals/{approval['id']}:approve", {"subject_hash": "0" * 64})
@@ -421,7 +419,7 @@ def test_what_has_changed_since_it_was_read_is_not_approved(place: Town) -> None
 
 
 @pytest.mark.parametrize("verb", ["approve", "reject", "answer"])
-def test_a_decision_repeated_under_its_idempotency_key_is_told_again(place: Town, verb: str) -> None:
+def test_a_decision_repeated_with_its_idempotency_key_is_replayed(place: Town, verb: str) -> None:
     approval = asked(place)[-1] if verb == "answer" else planned(place)[-1]
     approve = {"subject_hash": approval["subject_hash"]}
     body = {"approve": approve, "reject": {"reason": "no"}, "answer": {"answer": 1}}[verb]
@@ -437,7 +435,7 @@ def test_a_decision_repeated_under_its_idempotency_key_is_told_again(place: Town
 # ---- who -----------------------------------------------------------------------------------------------------------
 
 
-def test_whoever_asked_does_not_decide_but_an_administrator_may(place: Town) -> None:
+def test_the_requester_may_not_decide_but_an_administrator_may(place: Town) -> None:
     _, approval = planned(place)
     body = {"subject_hash": approval["subject_hash"]}
 
@@ -481,7 +479,7 @@ def test_approvals_are_listed_by_state_and_task_page_by_page(place: Town) -> Non
     assert [one["task_id"] for one in place.approver.read(f"/approvals?task_id={plans[2]}")["items"]] == plans[2:]
 
 
-def test_a_client_reads_what_is_asked_about_its_task_and_nobody_what_is_anothers(place: Town) -> None:
+def test_a_client_reads_approvals_of_its_own_tasks_only(place: Town) -> None:
     task, approval = planned(place)
     stranger = place.run(key_of(place.swarm, "acme", "admin"))
 
@@ -496,7 +494,7 @@ def test_a_client_reads_what_is_asked_about_its_task_and_nobody_what_is_anothers
     assert place.open_approval(task)["id"] == approval["id"]
 
 
-def test_a_large_plan_is_a_reference_in_lists_and_whole_by_itself(place: Town) -> None:
+def test_a_large_plan_is_a_reference_in_lists_and_whole_when_read_alone(place: Town) -> None:
     big = {"description": "x" * 60_000}
     task = place.submit([{**big, "key": f"k{n}"} for n in range(5)], approval="plan")
 
@@ -528,7 +526,7 @@ def test_a_page_ends_early_rather_than_carry_many_large_questions(place: Town) -
 # ---- evidence ------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_said_enters_the_evidence_without_its_secrets(place: Town) -> None:
+def test_questions_and_answers_are_redacted_in_the_evidence(place: Town) -> None:
     _, _, question = asked(place, question=f"use {SECRET}?")
     place.approver.ok(f"/approvals/{question['id']}:answer", {"answer": {"key": SECRET}})
     _, plan = planned(place)
@@ -556,7 +554,7 @@ def _rows(place: Town, sql: str) -> list[dict[str, Json]]:
     return [dict(zip([name for name, *_ in cursor.get_description()], row, strict=True)) for row in cursor]
 
 
-def test_what_is_asked_and_decided_is_told_in_the_feed(place: Town) -> None:
+def test_approvals_and_decisions_are_events_of_the_feed(place: Town) -> None:
     task, approval = planned(place)
     place.approve(approval)
 

@@ -71,7 +71,7 @@ async def test_events_and_records_name_each_other(auditor: Caller, client: Calle
     assert caused == {audit: named.count(audit) for audit in named}
 
 
-async def test_what_was_hidden_is_said_where(auditor: Caller, client: Caller) -> None:
+async def test_a_record_lists_where_it_was_redacted(auditor: Caller, client: Caller) -> None:
     secret = "AKIAIOSFODNN7" + "QWERTYU"
     task = (await client.post("/tasks", {"title": f"Look at {secret}"})).json["id"]
 
@@ -83,7 +83,7 @@ async def test_what_was_hidden_is_said_where(auditor: Caller, client: Caller) ->
 
 @pytest.mark.parametrize("filters", ["actor={bot}", "action=work.report", "actor={bot}&action=work.report", ""])
 @pytest.mark.parametrize("path", ["/audit", "/tasks/{task}/audit", "/audit?task_id={task}"])
-async def test_a_filter_lets_through_what_it_says(
+async def test_a_filter_returns_the_matching_records(
     auditor: Caller, client: Caller, fleet: Fleet, path: str, filters: str
 ) -> None:
     await one_task(client, fleet, "another")
@@ -104,7 +104,7 @@ async def test_a_filter_lets_through_what_it_says(
     assert found
 
 
-async def test_a_reader_goes_on_after_the_last_record_that_it_saw(auditor: Caller, client: Caller) -> None:
+async def test_a_reader_continues_after_the_last_record_it_saw(auditor: Caller, client: Caller) -> None:
     for _ in range(3):
         await client.post("/tasks", {"title": "t"})
     first = (await auditor.get("/audit?page_size=2")).json["items"]
@@ -114,7 +114,7 @@ async def test_a_reader_goes_on_after_the_last_record_that_it_saw(auditor: Calle
     assert first + rest == await all_of(auditor, "/audit")
 
 
-async def test_a_tasks_records_come_in_pages_as_asked(auditor: Caller, client: Caller) -> None:
+async def test_a_tasks_records_come_in_pages(auditor: Caller, client: Caller) -> None:
     task = (await client.post("/tasks", {"title": "t"})).json["id"]
     for verb in ("pause", "resume"):
         await client.post("/tasks", {"title": "another"})
@@ -129,7 +129,7 @@ async def test_a_tasks_records_come_in_pages_as_asked(auditor: Caller, client: C
     assert (await auditor.get(f"{path}?after={paused['index']}")).json["items"] == [resumed]
 
 
-async def test_two_filters_look_through_a_bounded_part_at_a_time(
+async def test_two_filters_search_a_bounded_part_per_page(
     auditor: Caller, client: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(5):
@@ -159,7 +159,7 @@ async def test_the_log_is_for_auditors_and_administrators(
     assert (await caller.get(f"/tasks/{task}/audit")).status == status
 
 
-async def test_another_tenants_records_are_not_there(swarm: Orchestrator, client: Caller) -> None:
+async def test_records_of_another_tenant_are_not_shown(swarm: Orchestrator, client: Caller) -> None:
     task = (await client.post("/tasks", {"title": "t"})).json["id"]
     stranger = Caller(swarm.app, await key_of(swarm, "acme", "auditor"))
 
@@ -172,7 +172,7 @@ async def test_another_tenants_records_are_not_there(swarm: Orchestrator, client
 
 
 @pytest.mark.parametrize("query", ["after=-1", "after=x", "actor=", "page_token=x", "event=task.submit", "page_size=0"])
-async def test_what_cannot_be_asked_is_refused_with_its_place(auditor: Caller, query: str) -> None:
+async def test_an_invalid_query_is_refused_with_its_pointer(auditor: Caller, query: str) -> None:
     answer = await auditor.get(f"/audit?{query}")
 
     assert answer.status == 422
@@ -180,7 +180,7 @@ async def test_what_cannot_be_asked_is_refused_with_its_place(auditor: Caller, q
 
 
 @pytest.mark.parametrize("name", [name for name in READS if name.startswith("audit_positions")])
-def test_a_page_of_the_log_costs_the_same_however_long_it_is(name: str) -> None:
+def test_a_page_costs_the_same_in_a_long_log(name: str) -> None:
     connection = apsw.Connection(":memory:")
     migrations.apply(connection, migrations.known(), None)
 
@@ -192,7 +192,7 @@ def test_a_page_of_the_log_costs_the_same_however_long_it_is(name: str) -> None:
     assert "place>?" in plan[0]
 
 
-async def test_late_results_are_for_operators_alone(swarm: Orchestrator, client: Caller, fleet: Fleet) -> None:
+async def test_only_operators_see_late_results(swarm: Orchestrator, client: Caller, fleet: Fleet) -> None:
     task = (await client.post("/tasks", {**SENT, "evaluation": "none"})).json["id"]
     bot = await fleet.bot("Executor", skills=["web"])
     lease = await bot.one()

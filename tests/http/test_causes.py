@@ -29,7 +29,7 @@ def failed(message: str, class_: str = "retryable") -> dict[str, Any]:
     return {"status": "failed", "error": {"class": class_, "message": message}}
 
 
-async def test_a_failed_task_says_the_first_error_and_the_command_that_takes_it_up_again(
+async def test_a_failed_task_shows_the_first_error_and_the_command_that_resumes_it(
     client: Caller, fleet: Fleet
 ) -> None:
     task = await of_two(client)
@@ -61,7 +61,7 @@ async def test_a_failed_task_says_the_first_error_and_the_command_that_takes_it_
     assert f"swarmkeeper task retry {task}" in explained["summary"]
 
 
-async def test_what_was_cancelled_is_not_among_those_that_failed_and_what_is_done_keeps_bot_and_time(
+async def test_cancelled_subtasks_do_not_count_as_failed_and_finished_ones_keep_bot_and_time(
     client: Caller, fleet: Fleet
 ) -> None:
     task = await of_two(client)
@@ -77,7 +77,7 @@ async def test_what_was_cancelled_is_not_among_those_that_failed_and_what_is_don
     assert (b["status"], b["bot"], b["started_at"], b["cause"]) == ("CANCELLED", None, None, None)
 
 
-async def test_what_is_tried_again_says_what_failed_and_when_it_goes_on(client: Caller, fleet: Fleet) -> None:
+async def test_a_retried_subtask_shows_what_failed_and_when_it_continues(client: Caller, fleet: Fleet) -> None:
     task = await submitted(client, "a")
     bot = await fleet.bot("Executor", name="reader")
     await bot.report(await bot.one(), **failed("the page is not there"))
@@ -92,9 +92,7 @@ async def test_what_is_tried_again_says_what_failed_and_when_it_goes_on(client: 
     assert waits["detail"].endswith("after an attempt that ended as failed by reader: the page is not there")
 
 
-async def test_a_bad_plan_shows_its_problems_with_their_places_and_its_item_can_be_read(
-    client: Caller, fleet: Fleet
-) -> None:
+async def test_an_invalid_plan_shows_its_errors_and_its_work_item_can_be_read(client: Caller, fleet: Fleet) -> None:
     task = (await client.post("/tasks", {"title": "t"})).json["id"]
     bot = await fleet.bot("Planner", name="planner")
     lease = await bot.one()
@@ -113,7 +111,7 @@ async def test_a_bad_plan_shows_its_problems_with_their_places_and_its_item_can_
     assert (await client.get(f"/tasks/{await of_two(client)}/subtasks/{lease['work_id']}")).status == 404
 
 
-async def test_a_task_for_which_no_plan_was_made_says_what_its_planner_said(client: Caller, fleet: Fleet) -> None:
+async def test_a_task_without_a_plan_shows_the_error_of_its_planner(client: Caller, fleet: Fleet) -> None:
     task = (await client.post("/tasks", {"title": "t"})).json["id"]
     bot = await fleet.bot("Planner", name="planner")
     lease = await bot.one()
@@ -126,7 +124,7 @@ async def test_a_task_for_which_no_plan_was_made_says_what_its_planner_said(clie
 
 
 @pytest.mark.parametrize("how", ["release", "rate_limited"])
-async def test_why_work_was_put_off_is_found_with_its_subtask(client: Caller, fleet: Fleet, how: str) -> None:
+async def test_a_subtask_shows_why_its_work_was_released(client: Caller, fleet: Fleet, how: str) -> None:
     task = await submitted(client, "a")
     bot = await fleet.bot("Executor", name="reader")
     lease = await bot.one()
@@ -146,7 +144,7 @@ async def test_why_work_was_put_off_is_found_with_its_subtask(client: Caller, fl
 
 
 @pytest.mark.parametrize("how", ["report", "results", "release", "ask"])
-async def test_the_last_that_a_bot_says_of_an_attempt_is_kept_with_it(
+async def test_the_last_progress_of_an_attempt_is_stored_with_it(
     client: Caller, swarm: Orchestrator, fleet: Fleet, how: str
 ) -> None:
     """Lines of heartbeats, and those since the last one, which come with the call that ends the attempt."""
@@ -181,7 +179,7 @@ async def test_the_last_that_a_bot_says_of_an_attempt_is_kept_with_it(
     assert (await auditor.get(path)).json["attempts"][0]["progress"] is None, "it is as near to outputs as progress"
 
 
-async def test_what_a_subtask_was_given_is_shown_with_its_task(client: Caller) -> None:
+async def test_a_task_shows_the_input_of_its_subtasks(client: Caller) -> None:
     task = await of_two(client)
     large = [{"key": f"k{n}", "description": "", "input": {"text": "x" * 60_000}} for n in range(2)]
     other = (await client.post("/tasks", {"title": "t", "subtasks": large})).json["id"]
@@ -195,7 +193,7 @@ async def test_what_a_subtask_was_given_is_shown_with_its_task(client: Caller) -
     assert len((await client.get(f"/tasks/{other}/subtasks/k1")).json["input"]["text"]) == 60_000
 
 
-async def test_table_and_reasons_come_in_one_answer(client: Caller) -> None:
+async def test_task_and_explanation_come_in_one_answer(client: Caller) -> None:
     task = await of_two(client)
 
     shown = (await client.get(f"/tasks/{task}?explain=true")).json

@@ -40,7 +40,7 @@ def sample(path: str) -> str:
     return re.sub(r"\{(\w+)\}", lambda name: SAMPLES.get(name[1], "abc_0123"), path)
 
 
-def test_the_hot_routes_and_no_others_are_found_directly() -> None:
+def test_only_hot_routes_are_found_in_the_table() -> None:
     for route in ROUTES:
         scope = {"path": sample(route.path_format), "method": route.method}
         found = TABLE.find(scope)
@@ -58,12 +58,12 @@ def test_the_hot_routes_and_no_others_are_found_directly() -> None:
         *("/leases\n", "/tasks/tsk_1\n", "/tasks/tsk_1/results\n"),
     ],
 )
-def test_what_is_no_hot_route_is_not_found(method: str, path: str) -> None:
+def test_other_paths_are_not_found_in_the_table(method: str, path: str) -> None:
     assert TABLE.find({"path": path, "method": method}) is None
 
 
 @pytest.mark.parametrize("path", ["/readyz", "/tasks/tsk_1"])
-async def test_below_a_root_path_calls_answer_as_they_do_without_one(swarm: Orchestrator, path: str) -> None:
+async def test_calls_below_a_root_path_get_the_same_answers(swarm: Orchestrator, path: str) -> None:
     key = await swarm.make_key("client")
     answers = []
     for root in ("", "/swarm"):

@@ -8,17 +8,17 @@ from swarmkeeper.http.app import ROUTES
 from tests.http.conftest import Caller
 
 
-def test_every_error_has_a_status_of_its_own_choosing() -> None:
+def test_every_error_has_a_status() -> None:
     assert set(SwarmkeeperError.__subclasses__()) == set(errors.STATUS)
 
 
-def test_every_code_is_one_of_the_closed_set_and_no_two_errors_share_one() -> None:
+def test_every_code_is_in_the_closed_set_and_belongs_to_one_error() -> None:
     codes = [error.code for error in errors.STATUS]
 
     assert len(codes) == len(set(codes)) == 27
 
 
-def test_what_may_be_tried_again_says_when() -> None:
+def test_a_retryable_refusal_has_a_retry_after() -> None:
     for error in errors.STATUS:
         if errors.STATUS[error][0] in (429, 503):
             assert error.retryable
@@ -46,14 +46,14 @@ async def test_every_refusal_is_a_problem_document(nobody: Caller, admin: Caller
         assert set(told) == {"type", "title", "status", "detail", "code", "retryable", "request_id", "errors"}
 
 
-async def test_a_wrong_method_is_told_which_there_are(admin: Caller) -> None:
+async def test_a_wrong_method_gets_the_allowed_ones(admin: Caller) -> None:
     answer = await admin.call("DELETE", "/tasks/tsk_0")
 
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, PATCH")
     assert (await admin.get("/tasks/tsk_0:cancel")).headers["allow"] == "POST"
 
 
-async def test_every_declared_route_answers_where_it_is_declared(admin: Caller) -> None:
+async def test_every_declared_route_answers_at_its_path(admin: Caller) -> None:
     for route in ROUTES:
         path = route.path_format
         for name in ("task_id", "bot_id", "lease_id", "approval_id", "key_id"):
@@ -64,7 +64,7 @@ async def test_every_declared_route_answers_where_it_is_declared(admin: Caller) 
         assert answer.status != 404 or answer.json["detail"] != "not found", route
 
 
-async def test_an_overloaded_engine_says_when_to_come_back(admin: Caller) -> None:
+async def test_an_overloaded_engine_answers_with_retry_after(admin: Caller) -> None:
     admin.app.state.services.engine.stop()  # type: ignore[attr-defined]  # the app is a FastAPI
 
     answer = await admin.post("/tasks", {"title": "x"})
@@ -72,7 +72,7 @@ async def test_an_overloaded_engine_says_when_to_come_back(admin: Caller) -> Non
     assert (answer.status, answer.json["code"], answer.headers["retry-after"]) == (503, "overloaded", "1")
 
 
-async def test_a_fault_of_ours_is_logged_and_told_without_its_cause(
+async def test_an_internal_error_is_logged_and_answered_without_its_cause(
     admin: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*args: object, **named: object) -> None:

@@ -21,7 +21,7 @@ TASK = {
 BOT = {"id": "b-1", "type": "executor", "version": "1.0", "endpoint": "http://bots.example/1"}
 
 
-async def test_a_founding_task_is_a_valid_body_as_it_stands(nobody: Caller, admin: Caller) -> None:
+async def test_a_founding_task_is_a_valid_body_unchanged(nobody: Caller, admin: Caller) -> None:
     answer = await nobody.call("POST", "/tasks", TASK, headers={"X-API-KEY": str(admin.key)})
 
     task = answer.json
@@ -39,13 +39,13 @@ async def test_a_founding_task_without_subtasks_waits_for_its_planner(admin: Cal
     assert (answer.status, answer.json["status"]) == (201, "CREATED")
 
 
-async def test_a_founding_bot_is_a_valid_body_as_it_stands(admin: Caller) -> None:
+async def test_a_founding_bot_is_a_valid_body_unchanged(admin: Caller) -> None:
     made = await admin.post("/bots/register", BOT)
     assert (made.status, made.json["type"], made.json["version"]) == (201, "Executor", "1.0")
     assert (made.json["endpoint"], made.json["name"]) == ("http://bots.example/1", made.json["id"])
 
 
-async def test_each_type_is_known_in_any_casing(admin: Caller) -> None:
+async def test_bot_types_are_case_insensitive(admin: Caller) -> None:
     for type_ in ("Planner", "EXECUTOR", "evaluator"):
         made = await admin.post("/bots/register", {"type": type_, "version": "1"})
         assert made.json["type"] == type_.capitalize()
@@ -57,7 +57,7 @@ async def test_health_needs_no_key(nobody: Caller) -> None:
     assert (answer.status, answer.json["status"]) == (200, "ok")
 
 
-async def test_a_founding_result_carries_the_task_to_its_next_state(client: Caller, fleet: Fleet) -> None:
+async def test_a_founding_result_moves_the_task_to_its_next_state(client: Caller, fleet: Fleet) -> None:
     executor = await fleet.bot("Executor", skills=["text.count"])
     task = (await client.post("/tasks", {**TASK, "evaluation": "none"})).json
     lease = await executor.one()
@@ -70,7 +70,7 @@ async def test_a_founding_result_carries_the_task_to_its_next_state(client: Call
     assert lease["kind"] == "execute"
 
 
-async def test_a_task_can_be_submitted_by_its_title_alone(client: Caller, fleet: Fleet) -> None:
+async def test_a_task_can_be_submitted_with_only_a_title(client: Caller, fleet: Fleet) -> None:
     async def goes(bot: BotCaller, **content: Json) -> str:
         lease = await bot.one()
         return str((await bot.report(lease, **content)).json["task_status"])

@@ -170,7 +170,7 @@ def answered_otherwise(response: Any) -> list[Any]:
 
 @schema.parametrize()
 @CALLS
-def test_every_call_keeps_to_its_description(case: Any) -> None:
+def test_every_call_conforms_to_the_document(case: Any) -> None:
     case.body = as_written(case.body)
     use_each_key_once(case)
 
@@ -197,7 +197,7 @@ Sequences.TestCase.settings = SEQUENCES
 TestSequences = Sequences.TestCase
 
 
-def test_no_route_is_left_out() -> None:
+def test_every_route_is_tested() -> None:
     declared = {(route.method, route.path_format) for route in ROUTES}
     tried = {
         (found.ok().method.upper(), found.ok().path) for found in schema.get_all_operations() if isinstance(found, Ok)

@@ -71,7 +71,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_client_that_was_made_from_the_description_does_all_that_a_swarm_does(client: Path, tmp_path: Path) -> None:
+def test_a_generated_client_carries_a_task_through_its_life(client: Path, tmp_path: Path) -> None:
     (client / "use.py").write_text(textwrap.dedent(USING))
     with Server(tmp_path / "store.db") as server:
         keys = [server.key("client"), server.key("bot:executor", bot="worker")]
@@ -91,7 +91,7 @@ def test_a_client_that_was_made_from_the_description_does_all_that_a_swarm_does(
     }
 
 
-def test_no_field_has_a_default_and_answers_say_what_is_always_there() -> None:
+def test_no_field_has_a_default_and_answers_mark_required_fields() -> None:
     """Generators take a field with a default for one that is always there, also where it may be left out."""
     schemas = openapi_document("1.2.3")["components"]["schemas"]
 
@@ -102,7 +102,7 @@ def test_no_field_has_a_default_and_answers_say_what_is_always_there() -> None:
     assert schemas["DependencyOut"]["required"] == ["key", "when"]
 
 
-def test_no_two_words_of_an_enumeration_differ_by_casing_alone() -> None:
+def test_enumeration_values_differ_by_more_than_case() -> None:
     """Generators make names of them, in one casing."""
     described = openapi_document("1.2.3")
 

@@ -56,13 +56,13 @@ async def answered(url: str, *sent: bytes, pause: float = 0.0) -> bytes:
         b"GET /" + b"a" * 8_000_000,
     ],
 )
-async def test_a_head_without_bound_is_refused_before_it_is_gathered(url: str, sent: bytes) -> None:
+async def test_an_endless_head_is_refused_before_it_is_buffered(url: str, sent: bytes) -> None:
     told = await answered(url, sent)
 
     assert told == b"" or told.startswith(b"HTTP/1.1 431 ")
 
 
-async def test_headers_after_a_body_are_bounded_too(url: str) -> None:
+async def test_trailers_are_limited_too(url: str) -> None:
     chunked = POST + b"transfer-encoding: chunked\r\n\r\n1\r\n{\r\n0\r\nx-a: "
 
     told = await answered(url, chunked + b"a" * 8_000_000)
@@ -70,7 +70,7 @@ async def test_headers_after_a_body_are_bounded_too(url: str) -> None:
     assert told == b"" or told.startswith(b"HTTP/1.1 401 ")
 
 
-async def test_long_heads_that_are_no_attack_are_answered(url: str) -> None:
+async def test_long_but_legal_heads_are_answered(url: str) -> None:
     told = await answered(url, HEAD + b"connection: close\r\nx-a: " + b"a" * 30_000 + b"\r\n\r\n")
 
     assert told.startswith(b"HTTP/1.1 200 ")
@@ -96,12 +96,14 @@ async def test_many_requests_on_one_connection_do_not_add_up(url: str) -> None:
     ],
     ids=["nothing", "half a head", "half a second head", "an empty line", "the rest of a body that was refused"],
 )
-async def test_what_is_never_finished_is_hung_up_on(url: str, sent: tuple[bytes, ...], answers: int) -> None:
+async def test_a_head_that_is_never_finished_closes_the_connection(
+    url: str, sent: tuple[bytes, ...], answers: int
+) -> None:
     assert (await answered(url, *sent, pause=0.05)).count(b"HTTP/1.1 ") == answers
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_a_connection_between_two_requests_is_left_alone(url: str) -> None:
+async def test_an_idle_connection_between_two_requests_stays_open(url: str) -> None:
     reader, writer = await connect(url)
     for _ in range(2):
         writer.write(HEAD + b"\r\n")
@@ -128,7 +130,7 @@ async def test_an_old_client_needs_no_host(url: str) -> None:
     assert (await answered(url, b"GET /livez HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
 
 
-async def test_headers_are_bounded_in_number(url: str) -> None:
+async def test_the_number_of_headers_is_limited(url: str) -> None:
     few = HEAD + b"connection: close\r\n" + b"x: y\r\n" * (guard.HEADERS_MAX - 2) + b"\r\n"
     many = HEAD + b"x: y\r\n" * guard.HEADERS_MAX + b"\r\n"
 
@@ -136,7 +138,7 @@ async def test_headers_are_bounded_in_number(url: str) -> None:
     assert (await answered(url, many)).startswith(b"HTTP/1.1 431 ")
 
 
-async def test_of_a_strangers_body_no_more_than_a_little_is_read(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_a_little_of_the_body_of_a_refused_call_is_read(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "LINGER_SECONDS", 0.2)
     reader, writer = await connect(url)
     head = POST + b"content-type: application/json\r\ncontent-length: 100000000\r\n\r\n"
@@ -156,7 +158,7 @@ async def test_of_a_strangers_body_no_more_than_a_little_is_read(url: str, monke
     assert sent < 30_000_000
 
 
-async def test_a_body_that_comes_by_the_drop_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_body_that_arrives_too_slowly_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     pieces = 0
 
     async def receive() -> dict[str, object]:
@@ -172,7 +174,7 @@ async def test_a_body_that_comes_by_the_drop_is_cut(monkeypatch: pytest.MonkeyPa
     assert 1 < pieces < 30
 
 
-async def test_a_long_body_that_comes_steadily_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_long_body_that_arrives_steadily_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     left = 30
 
     async def receive() -> dict[str, object]:

@@ -82,7 +82,7 @@ async def held(served: Served, number: int) -> None:
     await until(lambda: served.swarm.quotas.intake.bodies.total == number)
 
 
-async def test_one_keys_bodies_are_bounded_before_they_are_read(serve: Serve) -> None:
+async def test_bodies_of_one_key_are_limited_before_they_are_read(serve: Serve) -> None:
     async with serve(body_bytes_key=32 * MIB) as served:
         await _one_key(served)
 
@@ -105,7 +105,7 @@ async def _one_key(served: Served) -> None:
         assert (await again.answer())[0] == 201
 
 
-async def test_a_tenants_bodies_are_bounded_whichever_keys_send_them(serve: Serve) -> None:
+async def test_bodies_of_a_tenant_are_limited_across_its_keys(serve: Serve) -> None:
     task = json.dumps({"title": "x"}).encode()
     async with serve(body_bytes_tenant=31 * MIB) as served:
         keys = [await served.swarm.make_key("client") for _ in range(3)]
@@ -121,7 +121,7 @@ async def test_a_tenants_bodies_are_bounded_whichever_keys_send_them(serve: Serv
                 assert (await neighbour.answer())[0] == 201
 
 
-async def test_all_bodies_together_are_bounded_and_a_small_tenant_still_gets_in(serve: Serve) -> None:
+async def test_all_bodies_together_are_limited_and_a_small_tenant_is_still_served(serve: Serve) -> None:
     task = json.dumps({"title": "x"}).encode()
     async with serve(body_bytes=40 * MIB) as served:
         a, b = [[await served.swarm.make_key("client", tenant=name) for _ in range(2)] for name in ("a", "b")]
@@ -138,7 +138,7 @@ async def test_all_bodies_together_are_bounded_and_a_small_tenant_still_gets_in(
                     assert (await neighbour.answer())[0] == 201
 
 
-async def test_a_body_of_unknown_length_is_counted_as_it_comes(served: Served) -> None:
+async def test_a_body_of_unknown_length_is_counted_as_it_arrives(served: Served) -> None:
     key = await served.swarm.make_key("client")
 
     async with sending(served, key, None, b" " * MIB):
@@ -150,7 +150,7 @@ async def test_a_body_of_unknown_length_is_counted_as_it_comes(served: Served) -
     ("sent", "status"),
     [(b"{", 400), (b'{"title": 1}', 422), (b'{"title": "x"}', 201), (b'{"a": ' + b'{"a":' * 99, 400)],
 )
-async def test_however_a_call_ends_nothing_of_it_is_held(served: Served, sent: bytes, status: int) -> None:
+async def test_no_bytes_stay_held_however_a_call_ends(served: Served, sent: bytes, status: int) -> None:
     caller = Caller(served.swarm.app, await served.swarm.make_key("client"))
 
     answer = await caller.call("POST", "/tasks", raw=sent, headers={"content-type": "application/json"})
@@ -160,7 +160,7 @@ async def test_however_a_call_ends_nothing_of_it_is_held(served: Served, sent: b
     assert (intake.bodies.total, intake._decoded) == (0, 0)
 
 
-async def test_a_poll_that_waits_holds_nothing_of_its_body(served: Served) -> None:
+async def test_a_waiting_poll_holds_no_bytes_of_its_body(served: Served) -> None:
     admin = Caller(served.swarm.app, await served.swarm.make_key("admin"))
     bot = (await admin.post("/bots/register", {"type": "Executor", "version": "1"})).json["id"]
     padded = json.dumps({"bot_id": bot, "wait_seconds": 20}).encode() + b" " * 900_000
@@ -176,7 +176,7 @@ async def test_a_poll_that_waits_holds_nothing_of_its_body(served: Served) -> No
     await poll
 
 
-async def test_a_few_megabytes_that_would_take_far_more_memory_are_refused_unread(served: Served) -> None:
+async def test_a_body_that_would_take_too_much_memory_decoded_is_refused(served: Served) -> None:
     caller = Caller(served.swarm.app, await served.swarm.make_key("client"))
     bomb = b'{"title": "x", "input": {"a": [' + b"{}," * 3_000_000 + b"0]}}"
 

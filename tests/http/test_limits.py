@@ -34,7 +34,7 @@ def plan(number: int) -> Json:
     return {"title": "t", "subtasks": [{"key": f"k{one}", "description": ""} for one in range(number)]}
 
 
-async def test_a_client_that_submits_without_end_is_told_when_to_go_on() -> None:
+async def test_a_client_that_submits_too_fast_gets_a_retry_after() -> None:
     async with Orchestrator(PACED, clock=Standing()) as swarm:
         client = Caller(swarm.app, await swarm.make_key("client"))
         neighbour = Caller(swarm.app, await swarm.make_key("client"))
@@ -56,7 +56,7 @@ async def test_a_client_that_submits_without_end_is_told_when_to_go_on() -> None
         assert swarm.quotas.refused()["tasks_a_minute"] == 2
 
 
-async def test_a_tenant_has_a_bounded_number_of_open_tasks_by_default(small: Orchestrator) -> None:
+async def test_the_number_of_open_tasks_of_a_tenant_is_limited_by_default(small: Orchestrator) -> None:
     client = Caller(small.app, await small.make_key("client"))
     other = Caller(small.app, await small.make_key("client", tenant="other"))
     made = [await client.post("/tasks", {"title": "x"}) for _ in range(3)]
@@ -70,7 +70,7 @@ async def test_a_tenant_has_a_bounded_number_of_open_tasks_by_default(small: Orc
     assert (await client.post("/tasks", {"title": "x"})).status == 201
 
 
-async def test_a_tenant_has_a_bounded_number_of_open_subtasks(small: Orchestrator) -> None:
+async def test_the_number_of_open_subtasks_of_a_tenant_is_limited(small: Orchestrator) -> None:
     client = Caller(small.app, await small.make_key("client"))
     assert (await client.post("/tasks", plan(10))).status == 201
 
@@ -81,7 +81,7 @@ async def test_a_tenant_has_a_bounded_number_of_open_subtasks(small: Orchestrato
     assert (await client.post("/tasks", plan(1))).status == 201
 
 
-async def test_what_a_tenant_stores_is_bounded_and_finished_work_is_still_taken(small: Orchestrator) -> None:
+async def test_storage_of_a_tenant_is_limited_and_results_are_still_accepted(small: Orchestrator) -> None:
     client = Caller(small.app, await small.make_key("client"))
     executor = await Fleet(small).bot("Executor")
     task = (await client.post("/tasks", {**plan(1), "input": {"a": "x" * 900_000}, "evaluation": "none"})).json
@@ -97,7 +97,7 @@ async def test_what_a_tenant_stores_is_bounded_and_finished_work_is_still_taken(
     assert (await client.get(f"/tasks/{task['id']}")).json["outcome"] == "accepted"
 
 
-async def test_explain_tells_what_is_near_its_limit(small: Orchestrator) -> None:
+async def test_explain_shows_limits_that_are_nearly_reached(small: Orchestrator) -> None:
     client = Caller(small.app, await small.make_key("client"))
     first = (await client.post("/tasks", {"title": "x"})).json["id"]
     assert (await client.get(f"/tasks/{first}:explain")).json["near_limits"] == []
@@ -109,7 +109,7 @@ async def test_explain_tells_what_is_near_its_limit(small: Orchestrator) -> None
     assert near == [{"limit": "open_tasks", "scope": "tenant", "used": 3, "most": 3}]
 
 
-async def test_subtasks_are_counted_as_they_open_and_end(small: Orchestrator) -> None:
+async def test_open_subtasks_are_counted(small: Orchestrator) -> None:
     client = Caller(small.app, await small.make_key("client"))
     executor = await Fleet(small).bot("Executor", capacity=10)
     task = (await client.post("/tasks", {**plan(4), "evaluation": "none"})).json["id"]
@@ -127,7 +127,7 @@ async def test_subtasks_are_counted_as_they_open_and_end(small: Orchestrator) ->
     assert await open_subtasks() == 3
 
 
-def test_honest_use_is_far_from_every_default() -> None:
+def test_ordinary_use_is_far_below_every_default() -> None:
     """The demo, the benches' parts that go through a server, and the tests of honest use are all smaller than this."""
     settings = Settings()
 

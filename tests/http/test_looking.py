@@ -34,7 +34,7 @@ async def test_every_subtask_of_a_long_plan_can_be_read_as_soon_as_its_task_is_a
     assert (whole["loading"], len(whole["nodes"]), len(whole["edges"])) == (False, LONG, 2)
 
 
-async def test_a_list_of_subtasks_goes_on_to_the_end_of_a_plan_that_is_still_being_written(client: Caller) -> None:
+async def test_a_list_of_subtasks_reaches_the_end_of_a_plan_that_is_still_being_written(client: Caller) -> None:
     task = (await client.post("/tasks", long_plan())).json["id"]
 
     found: list[str] = []
@@ -64,7 +64,7 @@ async def test_the_same_idempotency_key_of_two_api_keys_means_two_requests(swarm
     assert again.headers["idempotency-replayed"] == "true"
 
 
-async def test_what_was_sent_to_an_older_version_is_still_known_under_its_idempotency_key(
+async def test_an_idempotency_key_stored_by_an_older_version_is_still_known(
     swarm: Orchestrator, client: Caller
 ) -> None:
     first = await client.post("/tasks", {"title": "one"}, idempotency_key="k")
@@ -78,7 +78,7 @@ async def test_what_was_sent_to_an_older_version_is_still_known_under_its_idempo
     assert theirs.json["id"] != first.json["id"]
 
 
-async def test_a_label_whose_name_holds_a_colon_is_found(client: Caller) -> None:
+async def test_a_label_with_a_colon_in_its_name_is_found(client: Caller) -> None:
     for title, labels in (("a", {"k8s:app": "web"}), ("b", {"k8s": "app:web"}), ("c", {"k8s": "app"})):
         await client.post("/tasks", {"title": title, "labels": labels})
 
@@ -87,7 +87,7 @@ async def test_a_label_whose_name_holds_a_colon_is_found(client: Caller) -> None
     assert [task["title"] for task in found] == ["a", "b"]
 
 
-async def test_two_neighbouring_spans_of_time_hold_each_task_once(client: Caller) -> None:
+async def test_two_adjacent_time_ranges_return_each_task_once(client: Caller) -> None:
     for title in ("a", "b", "c"):
         await client.post("/tasks", {"title": title})
     tasks = (await client.get("/tasks?order_by=created_at")).json["items"]
@@ -100,7 +100,7 @@ async def test_two_neighbouring_spans_of_time_hold_each_task_once(client: Caller
     assert [task["title"] for task in after] == ["b", "c"]
 
 
-async def test_a_plan_cannot_hold_another_tasks_subtasks(client: Caller, fleet: Fleet) -> None:
+async def test_a_plan_cannot_contain_subtasks_of_another_task(client: Caller, fleet: Fleet) -> None:
     task = (await client.post("/tasks", {"title": "t", "evaluation": "none"})).json["id"]
     bot = await fleet.bot("Planner")
     lease = await bot.one()
@@ -117,7 +117,7 @@ async def test_a_plan_cannot_hold_another_tasks_subtasks(client: Caller, fleet: 
 
 
 @pytest.mark.parametrize("name", sorted(INSTEAD))
-async def test_a_field_of_another_system_is_answered_with_what_there_is_instead(client: Caller, name: str) -> None:
+async def test_a_field_of_another_system_is_refused_with_the_field_to_use_instead(client: Caller, name: str) -> None:
     subtask = {"key": "a", "description": "x", name: "0 0 * * *"}
     for body, at in (({"title": "t", name: 1}, ""), ({"title": "t", "subtasks": [subtask]}, "/subtasks/0")):
         answer = await client.post("/tasks", body)
@@ -131,7 +131,7 @@ async def test_a_field_of_another_system_is_answered_with_what_there_is_instead(
         }
 
 
-async def test_beside_another_mistake_it_is_one_of_them(client: Caller) -> None:
+async def test_such_a_field_is_reported_along_with_other_errors(client: Caller) -> None:
     answer = await client.post("/tasks", {"title": "", "cron": "0 0 * * *"})
 
     assert answer.json["code"] == "invalid"

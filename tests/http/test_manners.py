@@ -47,7 +47,7 @@ BAD_BODIES: list[tuple[str, bytes, int, str, str | None]] = [
 @pytest.mark.parametrize(
     ("what", "body", "status", "code", "pointer"), BAD_BODIES, ids=[each[0] for each in BAD_BODIES]
 )
-async def test_a_bad_body_is_refused_where_it_is_bad(
+async def test_an_invalid_body_is_refused_with_the_position_of_the_error(
     admin: Caller, what: str, body: bytes, status: int, code: str, pointer: str | None
 ) -> None:
     answer = await admin.call("POST", "/tasks", raw=body, headers=JSON)
@@ -59,7 +59,7 @@ async def test_a_bad_body_is_refused_where_it_is_bad(
     assert (await admin.get("/health")).status == 200
 
 
-async def test_names_of_a_strangers_fields_are_shown_redacted_and_short(admin: Caller) -> None:
+async def test_names_of_unknown_fields_are_redacted_and_cut(admin: Caller) -> None:
     key = "ghp_" + "a1B2" * 9
     answer = await admin.post("/tasks", {"title": "x", key: 1, "n" * 500: 2})
 
@@ -76,7 +76,7 @@ async def test_twenty_megabytes_are_refused_without_being_read(admin: Caller) ->
     assert streamed.json["code"] == "too_large"
 
 
-async def test_a_body_without_end_is_given_up_on() -> None:
+async def test_an_endless_body_is_refused() -> None:
     async def receive() -> Message:
         return {"type": "http.request", "body": b" " * 1000, "more_body": True}
 
@@ -84,7 +84,7 @@ async def test_a_body_without_end_is_given_up_on() -> None:
         await read_body({}, receive, 1 << 20)
 
 
-async def test_only_tasks_and_results_may_be_long(admin: Caller) -> None:
+async def test_only_task_and_result_bodies_may_be_long(admin: Caller) -> None:
     long = {"title": "x", "metadata": {}, "input": {"text": "a" * 900_000}, "description": "b" * 60_000}
     padding = b" " * (1 << 20)
 
@@ -94,7 +94,7 @@ async def test_only_tasks_and_results_may_be_long(admin: Caller) -> None:
     assert [taken.status, refused.status] == [201, 413]
 
 
-async def test_a_body_that_stops_coming_is_given_up_on() -> None:
+async def test_a_body_that_stops_arriving_is_refused() -> None:
     async def receive() -> Message:
         if pieces:
             return {"type": "http.request", "body": pieces.pop(), "more_body": True}
@@ -123,7 +123,7 @@ async def test_a_body_in_another_charset_is_refused(admin: Caller, content_type:
 
 
 @pytest.mark.parametrize("path", ["/health", "/tasks", "/tasks/tsk_1", "/leases/lse_1:release", "/tasks/tsk_1:cancel"])
-async def test_a_path_with_a_line_end_is_another_path(admin: Caller, path: str) -> None:
+async def test_a_path_with_a_line_end_does_not_match(admin: Caller, path: str) -> None:
     nowhere = await admin.get("/nowhere")
 
     for method in ("GET", "POST"):
@@ -159,20 +159,20 @@ async def test_a_compressed_body_is_refused(admin: Caller, encoding: str) -> Non
         ("/bots?api_key=x", "/query/api_key"),
     ],
 )
-async def test_a_bad_query_is_refused_by_name(admin: Caller, path: str, pointer: str) -> None:
+async def test_an_invalid_query_is_refused_with_the_name_of_its_field(admin: Caller, path: str, pointer: str) -> None:
     answer = await admin.get(path)
 
     assert (answer.status, answer.json["errors"][0]["pointer"]) == (422, pointer)
 
 
-async def test_a_status_that_is_none_is_refused_with_the_reason_and_not_repeated(admin: Caller) -> None:
+async def test_an_unknown_status_is_refused_without_repeating_it(admin: Caller) -> None:
     (error,) = (await admin.get("/tasks?status=foo")).json["errors"]
 
     assert (error["pointer"], error["code"]) == ("/query/status/0", "not_allowed")
     assert error["detail"] == "must be one of the values of this field"
 
 
-async def test_a_query_that_is_no_text_is_malformed(admin: Caller) -> None:
+async def test_a_query_that_is_not_utf8_is_malformed(admin: Caller) -> None:
     assert (await admin.get("/tasks?label=%ff%fe")).json["code"] == "malformed"
 
 
@@ -184,7 +184,7 @@ async def test_every_answer_names_its_request_its_trace_and_the_version(admin: C
         assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_a_callers_request_id_and_trace_are_kept_where_they_are_sound(nobody: Caller) -> None:
+async def test_a_callers_request_id_and_trace_are_kept_if_valid(nobody: Caller) -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
     kept = await nobody.get("/health", x_request_id="mine-1", traceparent=trace)
     replaced = await nobody.get(
@@ -198,7 +198,7 @@ async def test_a_callers_request_id_and_trace_are_kept_where_they_are_sound(nobo
     assert secret.headers["x-request-id"].startswith("req_")
 
 
-async def test_a_key_goes_into_either_header_but_not_into_two_that_differ(admin: Caller, nobody: Caller) -> None:
+async def test_a_key_may_be_in_either_header_but_the_two_must_not_differ(admin: Caller, nobody: Caller) -> None:
     key = str(admin.key)
     bearer = await nobody.get("/tasks", authorization=f"Bearer {key}")
     both = await nobody.get("/tasks", authorization=f"Bearer {key}", x_api_key=key)
@@ -209,11 +209,11 @@ async def test_a_key_goes_into_either_header_but_not_into_two_that_differ(admin:
     assert basic.headers["www-authenticate"].startswith("Bearer")
 
 
-async def test_a_strangers_body_is_not_even_read(nobody: Caller) -> None:
+async def test_the_body_of_an_unauthenticated_call_is_not_read(nobody: Caller) -> None:
     assert (await nobody.call("POST", "/tasks", raw=b"{", headers=JSON)).status == 401
 
 
-async def test_lists_go_on_where_the_page_before_ended(admin: Caller) -> None:
+async def test_a_list_continues_where_the_previous_page_ended(admin: Caller) -> None:
     for n in range(5):
         await admin.post("/tasks", {"title": f"t{n}", "labels": {"parity": "odd" if n % 2 else "even"}})
 
@@ -229,14 +229,14 @@ async def test_lists_go_on_where_the_page_before_ended(admin: Caller) -> None:
     assert [task["title"] for task in even] == ["t4", "t2", "t0"]
 
 
-async def test_head_tells_what_get_would_without_the_body(admin: Caller) -> None:
+async def test_head_answers_as_get_without_the_body(admin: Caller) -> None:
     answer = await admin.call("HEAD", "/health")
 
     assert (answer.status, answer.body) == (200, b"")
     assert int(answer.headers["content-length"]) > 0
 
 
-async def test_links_are_told_as_the_caller_sees_the_api(admin: Caller) -> None:
+async def test_links_begin_with_the_address_that_the_caller_sees(admin: Caller) -> None:
     parts = admin.app.state.services  # type: ignore[attr-defined]  # the app is a FastAPI
     object.__setattr__(parts.limits, "public_url", "https://swarm.example/x/")
 
@@ -247,7 +247,7 @@ async def test_links_are_told_as_the_caller_sees_the_api(admin: Caller) -> None:
     assert lost.json["type"] == "https://swarm.example/x/docs#not_found"
 
 
-async def test_the_documentation_needs_nothing_from_elsewhere(nobody: Caller) -> None:
+async def test_the_documentation_page_loads_nothing_from_other_hosts(nobody: Caller) -> None:
     page = await nobody.get("/docs")
 
     assert page.status == 200
@@ -257,7 +257,7 @@ async def test_the_documentation_needs_nothing_from_elsewhere(nobody: Caller) ->
     assert "default-src 'none'" in page.headers["content-security-policy"]
 
 
-async def test_the_root_says_what_this_is_and_the_calls_that_it_shows_work(nobody: Caller, admin: Caller) -> None:
+async def test_the_calls_on_the_home_page_work(nobody: Caller, admin: Caller) -> None:
     page = await nobody.get("/")
 
     assert page.status == 200
@@ -272,7 +272,7 @@ async def test_the_root_says_what_this_is_and_the_calls_that_it_shows_work(nobod
     assert (await admin.post("/tasks", json.loads(task))).status == 201
 
 
-async def test_the_links_of_the_root_are_those_that_the_caller_sees(nobody: Caller) -> None:
+async def test_links_on_the_home_page_begin_with_the_public_url(nobody: Caller) -> None:
     parts = nobody.app.state.services  # type: ignore[attr-defined]  # the app is a FastAPI
     object.__setattr__(parts.limits, "public_url", "https://swarm.example/x/")
 

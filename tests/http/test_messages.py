@@ -31,7 +31,7 @@ def said(messages: list[Json]) -> list[Json]:
     return [message["payload"]["say"] for message in messages]
 
 
-async def test_a_bot_tells_another_by_name_or_id_and_it_comes_with_a_beat(client: Caller, fleet: Fleet) -> None:
+async def test_a_message_to_a_bot_by_name_or_id_arrives_with_its_heartbeat(client: Caller, fleet: Fleet) -> None:
     one, two = await fleet.bot("Executor", "one"), await fleet.bot("Executor", "two")
     task_id = await planned(client, "a", "b")
     mine, theirs = await one.one(), await two.one()
@@ -54,7 +54,7 @@ async def test_a_bot_tells_another_by_name_or_id_and_it_comes_with_a_beat(client
     assert await beat(one, mine) == []
 
 
-async def test_a_message_to_nobody_by_name_comes_to_all_who_work_on_the_task_but_the_sender(
+async def test_a_message_without_recipient_goes_to_all_bots_of_the_task_except_the_sender(
     client: Caller, fleet: Fleet
 ) -> None:
     one, two, three = [await fleet.bot("Executor", name) for name in ("one", "two", "three")]
@@ -71,7 +71,7 @@ async def test_a_message_to_nobody_by_name_comes_to_all_who_work_on_the_task_but
     assert await beat(three, elsewhere) == []
 
 
-async def test_two_instances_of_one_bot_tell_each_other(swarm: Orchestrator, client: Caller) -> None:
+async def test_two_instances_of_one_bot_exchange_messages(swarm: Orchestrator, client: Caller) -> None:
     caller = Caller(swarm.app, await swarm.make_key("bot:executor", bot="worker"))
     bots = []
     for instance in ("x", "y"):
@@ -90,7 +90,7 @@ async def test_two_instances_of_one_bot_tell_each_other(swarm: Orchestrator, cli
     assert said(await beat(bots[0], leases[0])) == ["to the name"]
 
 
-async def test_what_a_bot_says_it_has_heard_is_not_told_again(client: Caller, fleet: Fleet) -> None:
+async def test_an_acknowledged_message_is_not_delivered_again(client: Caller, fleet: Fleet) -> None:
     bot = await fleet.bot("Executor")
     task_id = await planned(client, "a")
     lease = await bot.one()
@@ -107,7 +107,7 @@ async def test_what_a_bot_says_it_has_heard_is_not_told_again(client: Caller, fl
     assert said(await beat(bot, lease, after="msg_0")) == ["one", "two"]
 
 
-async def test_with_two_leases_of_a_task_the_one_that_has_heard_less_decides(client: Caller, fleet: Fleet) -> None:
+async def test_with_two_leases_of_a_task_the_older_acknowledgement_counts(client: Caller, fleet: Fleet) -> None:
     bot = await fleet.bot("Executor", capacity=2)
     task_id = await planned(client, "a", "b")
     first, second = (await bot.lease(max=2)).json["leases"]
@@ -120,7 +120,7 @@ async def test_with_two_leases_of_a_task_the_one_that_has_heard_less_decides(cli
     assert said(told) == ["one"]
 
 
-async def test_whoever_takes_the_work_up_later_is_told_what_was_said(client: Caller, fleet: Fleet) -> None:
+async def test_a_bot_that_starts_later_receives_earlier_messages(client: Caller, fleet: Fleet) -> None:
     one, two = await fleet.bot("Executor", "one"), await fleet.bot("Executor", "two")
     task_id = await planned(client, "a")
     lease = await one.one()
@@ -132,7 +132,7 @@ async def test_whoever_takes_the_work_up_later_is_told_what_was_said(client: Cal
     assert said(await beat(two, await two.one())) == ["the format has changed"]
 
 
-async def test_messages_outlive_a_restart(tmp_path: Path) -> None:
+async def test_messages_survive_a_restart(tmp_path: Path) -> None:
     settings = Settings(store=f"sqlite:///{tmp_path / 'store.db'}")
     async with Orchestrator(settings) as swarm:
         client = Caller(swarm.app, await swarm.make_key("client"))
@@ -146,7 +146,7 @@ async def test_messages_outlive_a_restart(tmp_path: Path) -> None:
         assert said(await beat(again, lease)) == ["remember"]
 
 
-async def test_beats_about_tasks_without_news_read_nothing(
+async def test_heartbeats_without_new_messages_read_nothing(
     swarm: Orchestrator, client: Caller, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bot = await fleet.bot("Executor", capacity=2)
@@ -172,7 +172,7 @@ async def test_beats_about_tasks_without_news_read_nothing(
     assert silent != task_id
 
 
-async def test_much_is_told_in_several_beats(client: Caller, fleet: Fleet) -> None:
+async def test_many_messages_are_delivered_over_several_heartbeats(client: Caller, fleet: Fleet) -> None:
     bot = await fleet.bot("Executor")
     task_id = await planned(client, "a")
     lease = await bot.one()
@@ -191,7 +191,7 @@ async def test_much_is_told_in_several_beats(client: Caller, fleet: Fleet) -> No
     assert said(third) == [big] * 3
 
 
-async def test_what_one_beat_tells_is_bounded_over_all_tasks(client: Caller, fleet: Fleet) -> None:
+async def test_the_messages_in_one_heartbeat_are_limited_over_all_tasks(client: Caller, fleet: Fleet) -> None:
     bot = await fleet.bot("Executor", capacity=2)
     tasks = [await planned(client, "a"), await planned(client, "b")]
     leases = (await bot.lease(max=2)).json["leases"]
@@ -202,7 +202,7 @@ async def test_what_one_beat_tells_is_bounded_over_all_tasks(client: Caller, fle
     assert [message["task_id"] for message in await beat(bot, *leases)] == [tasks[0]] * 10 + [tasks[1]] * 7
 
 
-async def test_a_bot_speaks_only_of_tasks_that_it_works_on(client: Caller, fleet: Fleet) -> None:
+async def test_a_bot_sends_messages_only_about_tasks_it_works_on(client: Caller, fleet: Fleet) -> None:
     one, two = await fleet.bot("Executor", "one"), await fleet.bot("Executor", "two")
     task_id = await planned(client, "a")
     lease = await one.one()
@@ -221,7 +221,7 @@ async def test_a_bot_speaks_only_of_tasks_that_it_works_on(client: Caller, fleet
     assert (await client.get(f"/tasks/{task_id}/messages")).json["items"] == []
 
 
-async def test_a_name_that_nobody_has_is_refused(client: Caller, fleet: Fleet) -> None:
+async def test_an_unknown_recipient_is_refused(client: Caller, fleet: Fleet) -> None:
     await fleet.bot("Executor", "known")
     task_id = await planned(client, "a")
 
@@ -232,9 +232,7 @@ async def test_a_name_that_nobody_has_is_refused(client: Caller, fleet: Fleet) -
     assert "knwon" not in refused.body.decode()
 
 
-async def test_another_tenant_neither_speaks_nor_reads_nor_is_spoken_to(
-    swarm: Orchestrator, client: Caller, fleet: Fleet
-) -> None:
+async def test_messages_do_not_cross_tenants(swarm: Orchestrator, client: Caller, fleet: Fleet) -> None:
     bot = await fleet.bot("Executor", "known")
     task_id = await planned(client, "a")
     stranger = client.with_key(await key_of(swarm, "umbrella", "admin"))
@@ -257,7 +255,7 @@ async def test_a_payload_has_at_most_64_kib(client: Caller) -> None:
     assert (refused.status, refused.json["errors"][0]["pointer"]) == (422, "/payload")
 
 
-async def test_a_task_has_so_many_messages_and_no_more(swarm: Orchestrator, client: Caller) -> None:
+async def test_the_number_of_messages_of_a_task_is_limited(swarm: Orchestrator, client: Caller) -> None:
     task_id, other = await planned(client, "a"), await planned(client, "b")
     swarm.engine.limits = Limits(messages_max=2)
 
@@ -267,7 +265,7 @@ async def test_a_task_has_so_many_messages_and_no_more(swarm: Orchestrator, clie
     assert (await tell(client, other, {})).status == 201
 
 
-async def test_a_task_that_is_over_takes_no_message_but_shows_those_it_has(client: Caller, fleet: Fleet) -> None:
+async def test_a_closed_task_accepts_no_message_but_shows_its_messages(client: Caller, fleet: Fleet) -> None:
     bot = await fleet.bot("Executor")
     task_id = await planned(client, "a")
     lease = await bot.one()
@@ -281,7 +279,7 @@ async def test_a_task_that_is_over_takes_no_message_but_shows_those_it_has(clien
     assert await beat(bot, lease) == []
 
 
-async def test_messages_come_back_with_a_retry(client: Caller, fleet: Fleet) -> None:
+async def test_messages_are_delivered_again_after_a_retry(client: Caller, fleet: Fleet) -> None:
     bot = await fleet.bot("Executor")
     task_id = await planned(client, "a")
     await tell(client, task_id, {"say": "still true"})
@@ -291,7 +289,7 @@ async def test_messages_come_back_with_a_retry(client: Caller, fleet: Fleet) -> 
     assert said(await beat(bot, await bot.one())) == ["still true"]
 
 
-async def test_a_message_repeated_under_its_key_is_one(client: Caller) -> None:
+async def test_a_message_repeated_with_its_key_is_stored_once(client: Caller) -> None:
     task_id = await planned(client, "a")
     body = {"payload": {"say": "once"}}
 
@@ -302,7 +300,7 @@ async def test_a_message_repeated_under_its_key_is_one(client: Caller) -> None:
     assert len((await client.get(f"/tasks/{task_id}/messages")).json["items"]) == 1
 
 
-async def test_messages_are_listed_in_pages_and_after_one(client: Caller, fleet: Fleet) -> None:
+async def test_messages_are_listed_in_pages_and_after_a_given_one(client: Caller, fleet: Fleet) -> None:
     bot, idle = await fleet.bot("Executor"), await fleet.bot("Executor", "idle")
     task_id = await planned(client, "a")
     ids = [(await tell(client, task_id, {"say": number})).json["id"] for number in range(5)]
@@ -321,7 +319,7 @@ async def test_messages_are_listed_in_pages_and_after_one(client: Caller, fleet:
     assert len((await bot.call.get(path)).json["items"]) == 5
 
 
-async def test_an_auditor_reads_that_something_was_said_but_not_what(
+async def test_an_auditor_sees_that_a_message_was_sent_but_not_its_payload(
     swarm: Orchestrator, client: Caller, fleet: Fleet
 ) -> None:
     await fleet.bot("Executor", "worker")
@@ -341,7 +339,7 @@ async def test_an_auditor_reads_that_something_was_said_but_not_what(
     assert "between us" not in json.dumps(events)
 
 
-async def test_what_only_the_server_sets_is_ignored_of_a_message(client: Caller) -> None:
+async def test_fields_of_a_message_that_only_the_server_sets_are_ignored(client: Caller) -> None:
     task_id = await planned(client, "a")
     founding = {"id": "msg_mine", "from_bot": "somebody", "task_id": "tsk_other", "timestamp": "2020-01-01T00:00:00Z"}
 

@@ -60,15 +60,15 @@ def text() -> str:
     return json.dumps(described(), indent=1, ensure_ascii=False) + "\n"
 
 
-def test_the_description_is_the_one_that_was_looked_at() -> None:
+def test_the_document_is_the_reviewed_snapshot() -> None:
     assert text() == SNAPSHOT.read_text(encoding="utf-8"), "look at the change, then: python -m tests.http.test_openapi"
 
 
-def test_all_calls_of_the_design_are_there_and_no_others() -> None:
+def test_the_routes_are_those_of_the_design() -> None:
     assert {f"{route.method} {route.path_format}" for route in ROUTES} == NAMED
 
 
-def test_each_call_says_what_it_takes_and_what_it_answers() -> None:
+def test_each_operation_declares_parameters_body_and_responses() -> None:
     told = described()
     operations = [operation for path in told["paths"].values() for operation in path.values()]
 
@@ -88,14 +88,14 @@ def test_each_call_says_what_it_takes_and_what_it_answers() -> None:
                 assert status in ("204", "304") or answer["content"], (path, status)
 
 
-def test_every_reference_leads_somewhere_and_nothing_is_left_over() -> None:
+def test_every_reference_resolves_and_every_component_is_used() -> None:
     told = described()
     for kind in ("schemas", "responses", "headers"):
         used = {part.split('"')[0] for part in json.dumps(told).split(f"#/components/{kind}/")[1:]}
         assert used == set(told["components"][kind])
 
 
-async def test_it_is_served_as_it_is_with_where_the_api_is(nobody: Caller) -> None:
+async def test_the_document_is_served_with_the_address_of_the_api(nobody: Caller) -> None:
     served = (await nobody.get("/openapi.json")).json
 
     assert served["servers"] == [{"url": "/"}]

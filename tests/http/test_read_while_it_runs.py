@@ -19,7 +19,7 @@ def place() -> Iterator[Town]:
         yield there
 
 
-def test_a_question_is_read_without_secrets_with_its_choices_and_its_schema(place: Town) -> None:
+def test_a_question_with_choices_and_schema_is_shown_redacted(place: Town) -> None:
     worker = place.bot("Executor")
     for text in ALL:
         place.submit(["a"], evaluation="none")
@@ -48,7 +48,7 @@ def schema_with(text: str) -> Json:
     }
 
 
-def test_choices_that_read_alike_without_their_secrets_are_refused(place: Town) -> None:
+def test_choices_that_look_alike_when_redacted_are_refused(place: Town) -> None:
     worker = place.bot("Executor")
     place.submit(["a"], evaluation="none")
     lease = worker.take()
@@ -62,7 +62,7 @@ def test_choices_that_read_alike_without_their_secrets_are_refused(place: Town) 
         assert len(set(place.approver.read(f"/approvals/{refused.json['approval_id']}")["choices"])) == 2
 
 
-def test_an_answer_is_shown_without_its_secrets_and_reaches_the_bot_as_it_was_given(place: Town) -> None:
+def test_an_answer_is_shown_redacted_and_reaches_the_bot_unchanged(place: Town) -> None:
     worker = place.bot("Executor")
     task = place.submit(["a"], evaluation="none")
     worker.ask(worker.take(), "which key?")
@@ -78,7 +78,7 @@ def test_an_answer_is_shown_without_its_secrets_and_reaches_the_bot_as_it_was_gi
     assert lease["answers"] == [{"question": "which key?", "answer": answer}]
 
 
-def test_progress_and_log_lines_are_read_without_secrets(place: Town) -> None:
+def test_progress_and_log_lines_are_shown_redacted(place: Town) -> None:
     worker = place.bot("Executor")
     task = place.submit(["a"], evaluation="none")
     lease = worker.take()
@@ -95,7 +95,7 @@ def test_progress_and_log_lines_are_read_without_secrets(place: Town) -> None:
     worker.report(lease)
 
 
-def test_what_is_approved_and_how_it_was_judged_is_read_without_secrets(place: Town) -> None:
+def test_the_subject_of_an_approval_and_its_verdict_are_shown_redacted(place: Town) -> None:
     planner, worker, judge = place.bot("Planner"), place.bot("Executor"), place.bot("Evaluator")
     task = place.submit(approval="plan")
     node = {"key": "a", "description": " ".join(ALL), "input": {"keys": ALL, "token": "hunter2-and-more"}}

@@ -40,7 +40,7 @@ async def post(caller: Caller, path: str, raw: bytes) -> Answered:
 
 
 @pytest.mark.parametrize("what", [b"plan", b"output", b"verdict"])
-async def test_a_report_without_the_lease_is_refused_before_anything_of_its_content_is_read(
+async def test_a_report_without_a_valid_lease_is_refused_before_its_content_is_read(
     client: Caller, fleet: Fleet, what: bytes
 ) -> None:
     bot, other = await fleet.bot("Executor", "one"), await fleet.bot("Executor", "two")
@@ -62,7 +62,7 @@ async def test_a_report_without_the_lease_is_refused_before_anything_of_its_cont
     assert told == ["lease_lost", "lease_lost", "forbidden", "lease_required", "not_found", "malformed"]
 
 
-async def test_of_several_results_those_without_a_lease_are_not_read_and_the_others_are_taken(
+async def test_in_a_batch_results_without_a_valid_lease_are_not_read_and_the_others_are_accepted(
     client: Caller, fleet: Fleet
 ) -> None:
     bot = await fleet.bot("Executor", capacity=2)
@@ -86,7 +86,7 @@ async def test_of_several_results_those_without_a_lease_are_not_read_and_the_oth
     assert (await client.get(f"/tasks/{task}")).json["outcome"] == "accepted"
 
 
-async def test_who_may_report_or_submit_nothing_is_refused_before_their_body_comes(
+async def test_a_call_without_permission_is_refused_before_its_body_is_read(
     client: Caller, admin: Caller, swarm: Orchestrator
 ) -> None:
     auditor = Caller(swarm.app, await swarm.make_key("auditor"))
@@ -112,7 +112,7 @@ async def test_who_may_report_or_submit_nothing_is_refused_before_their_body_com
     assert told == [403] * 5
 
 
-async def test_what_comes_too_late_is_still_kept_and_no_longer_read_once_enough_is_kept(
+async def test_late_results_are_kept_up_to_a_limit_and_then_not_read(
     client: Caller, admin: Caller, fleet: Fleet
 ) -> None:
     bot = await fleet.bot("Executor")
@@ -132,7 +132,7 @@ async def test_what_comes_too_late_is_still_kept_and_no_longer_read_once_enough_
     assert sorted(one["content"]["output"]["of"] for one in kept) == list(range(20))
 
 
-async def test_a_result_sent_again_is_answered_as_before_however_long_it_is(client: Caller, fleet: Fleet) -> None:
+async def test_a_repeated_long_result_gets_the_same_answer(client: Caller, fleet: Fleet) -> None:
     bot = await fleet.bot("Executor")
     task = await planned(client, "a")
     body = reported(bot.id, (await bot.one())["lease_id"], b'"' + b"y" * 100_000 + b'"')
@@ -156,7 +156,7 @@ def subtasks(count: int) -> list[dict[str, Any]]:
     return [{"key": f"k{n:04}", "description": "", "depends_on": [f"k{n - 1:04}"] * (n % 2)} for n in range(count)]
 
 
-async def test_a_long_body_is_read_in_another_process_and_means_the_same(
+async def test_a_long_body_is_read_in_another_process_with_the_same_result(
     served: Orchestrator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = Caller(served.app, await served.make_key("client"))
@@ -187,7 +187,7 @@ async def test_a_long_body_is_read_in_another_process_and_means_the_same(
     assert "AKIA" not in hidden
 
 
-async def test_when_the_reading_process_is_killed_one_call_is_told_to_come_again_and_the_next_is_answered() -> None:
+async def test_if_the_reader_process_is_killed_one_call_is_refused_for_now_and_the_next_is_answered() -> None:
     logged: list[str] = []
     helper = ProcessReader(lambda event, **fields: logged.append(event))
     sent = content.ReceivedBody(
@@ -224,7 +224,7 @@ async def test_when_the_reading_process_is_killed_one_call_is_told_to_come_again
     assert logged == ["reader_ended"]
 
 
-async def test_long_bodies_of_one_key_wait_for_each_other_not_those_of_others_for_them() -> None:
+async def test_long_bodies_of_one_key_do_not_delay_those_of_other_keys() -> None:
     begun: list[str] = []
 
     class Slow:
@@ -265,7 +265,7 @@ async def test_long_bodies_of_one_key_wait_for_each_other_not_those_of_others_fo
     assert len(begun) == 7
 
 
-def test_what_a_long_body_means_can_be_sent_from_one_process_to_another() -> None:
+def test_a_translated_body_can_be_pickled() -> None:
     sent = content.ReceivedBody(
         raw=b"",
         limit=1,

@@ -40,14 +40,14 @@ async def test_a_value_comes_back_as_the_evidence_would_show_it(admin: Caller) -
     ]
 
 
-async def test_equal_secrets_can_be_told_by_their_tags(admin: Caller) -> None:
+async def test_equal_secrets_have_equal_tags(admin: Caller) -> None:
     shown = (await admin.post("/redaction:test", {"value": [TOKEN, f"see {TOKEN}"]})).json["value"]
 
     assert shown[0].startswith("[redacted:github-token:")
     assert shown[1] == f"see {shown[0]}"
 
 
-async def test_nothing_of_it_is_kept_and_too_much_is_refused(admin: Caller) -> None:
+async def test_the_value_is_not_stored_and_a_large_one_is_refused(admin: Caller) -> None:
     before = (await admin.get("/audit")).json["items"]
 
     assert (await admin.post("/redaction:test", {"value": ["x" * 1000] * 60})).status == 200
@@ -58,13 +58,13 @@ async def test_nothing_of_it_is_kept_and_too_much_is_refused(admin: Caller) -> N
     assert (await admin.get("/audit")).json["items"] == before
 
 
-async def test_only_auditors_and_admins_may(swarm: Orchestrator) -> None:
+async def test_only_auditors_and_admins_may_test_redaction(swarm: Orchestrator) -> None:
     for role, status in (("auditor", 200), ("admin", 200), ("client", 403), ("operator", 403), ("approver", 403)):
         caller = Caller(swarm.app, await swarm.make_key(role))
         assert (await caller.post("/redaction:test", {"value": 1})).status == status
 
 
-async def test_the_client_asks_for_it(swarm: Orchestrator) -> None:
+async def test_the_sdk_client_tests_redaction(swarm: Orchestrator) -> None:
     async with swarm.client() as client:
         tested = await client.test_redaction({"a": "password=hunter2"})
 
@@ -73,7 +73,7 @@ async def test_the_client_asks_for_it(swarm: Orchestrator) -> None:
     assert isinstance(client, Client)
 
 
-async def test_rules_are_read_again_and_a_file_that_is_wrong_changes_nothing(tmp_path: Path) -> None:
+async def test_rules_are_reloaded_and_an_invalid_file_changes_nothing(tmp_path: Path) -> None:
     file = tmp_path / "redaction.toml"
     file.write_text("version = 1")
     async with Orchestrator(Settings(store="sqlite://:memory:", redaction=(str(file),))) as swarm:
@@ -107,7 +107,7 @@ async def test_rules_are_read_again_and_a_file_that_is_wrong_changes_nothing(tmp
     assert "cannot be read" in records[2]["payload"]["problem"]
 
 
-def test_a_server_does_not_start_with_rules_that_are_wrong(tmp_path: Path) -> None:
+def test_a_server_does_not_start_with_invalid_rules(tmp_path: Path) -> None:
     file = tmp_path / "redaction.toml"
     file.write_text(RULES.replace("{4}", "{9}"))
 
@@ -117,7 +117,7 @@ def test_a_server_does_not_start_with_rules_that_are_wrong(tmp_path: Path) -> No
         Orchestrator(Settings(redaction=(str(tmp_path / "none.toml"),)))
 
 
-def test_a_pipe_is_not_waited_for_as_if_it_were_a_file_of_rules(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_as_a_file_of_rules(tmp_path: Path) -> None:
     pipe = tmp_path / "redaction.toml"
     os.mkfifo(pipe)
 

@@ -29,11 +29,11 @@ def test_a_route_requires_a_key_by_default() -> None:
     assert {errors.Unauthenticated, errors.Forbidden} <= route.refusals
 
 
-def test_only_these_routes_answer_strangers() -> None:
+def test_only_these_routes_need_no_key() -> None:
     assert {route.path_format for route in ROUTES if route.open} == OPEN
 
 
-async def test_no_other_route_looks_at_what_a_stranger_sends(nobody: Caller) -> None:
+async def test_other_routes_read_nothing_of_a_call_without_a_key(nobody: Caller) -> None:
     for route in ROUTES:
         if not route.open:
             path = route.path_format.replace("{subtask}", "a")
@@ -45,7 +45,7 @@ async def test_no_other_route_looks_at_what_a_stranger_sends(nobody: Caller) -> 
 
 
 @pytest.mark.parametrize("path", ["/tasks", "/tasks/tsk_0", "/bots?page_size=0", "/nowhere", "/health"])
-async def test_nothing_of_a_request_waits_for_the_garbage_collector(admin: Caller, path: str) -> None:
+async def test_a_request_leaves_nothing_for_the_garbage_collector(admin: Caller, path: str) -> None:
     await admin.get(path)
     gc.collect()
     gc.disable()

@@ -72,7 +72,7 @@ async def finished(client: Caller, fleet: Fleet) -> str:
     return str(made.json["id"])
 
 
-async def test_a_page_of_a_tasks_events_tells_its_life_without_a_gap(client: Caller, fleet: Fleet) -> None:
+async def test_a_page_of_a_tasks_events_has_no_gap(client: Caller, fleet: Fleet) -> None:
     task_id = await finished(client, fleet)
 
     events = (await client.get(f"/tasks/{task_id}/events")).json["items"]
@@ -86,7 +86,7 @@ async def test_a_page_of_a_tasks_events_tells_its_life_without_a_gap(client: Cal
     assert (await client.get(f"/tasks/{task_id}/events?page_token={events[3]['id']}")).json["items"] == events[4:]
 
 
-async def test_a_tasks_stream_goes_on_as_things_happen_and_ends_with_the_task(client: Caller, fleet: Fleet) -> None:
+async def test_a_tasks_stream_sends_events_as_they_happen_and_ends_with_the_task(client: Caller, fleet: Fleet) -> None:
     body = {"title": "t", "evaluation": "none", "subtasks": [{"key": "a", "description": ""}]}
     made = await client.post("/tasks", body)
     bot = await fleet.bot("Executor")
@@ -100,7 +100,7 @@ async def test_a_tasks_stream_goes_on_as_things_happen_and_ends_with_the_task(cl
     assert [event["sequence"] for event in rest] == list(range(2, len(rest) + 2))
 
 
-async def test_a_stream_is_taken_up_again_where_it_broke(client: Caller, fleet: Fleet) -> None:
+async def test_a_stream_resumes_where_it_broke(client: Caller, fleet: Fleet) -> None:
     path = f"/tasks/{await finished(client, fleet)}/events"
     everything = (await client.get(path)).json["items"]
 
@@ -110,7 +110,7 @@ async def test_a_stream_is_taken_up_again_where_it_broke(client: Caller, fleet: 
         assert await events.rest() == []
 
 
-async def test_the_tenants_stream_has_all_of_it(admin: Caller, client: Caller) -> None:
+async def test_the_tenants_stream_has_the_events_of_all_tasks(admin: Caller, client: Caller) -> None:
     async with stream(admin, "/events") as events:
         assert kinds([await events.next()]) == ["key.created"]
         await client.post("/tasks", {"title": "x"})
@@ -119,7 +119,7 @@ async def test_the_tenants_stream_has_all_of_it(admin: Caller, client: Caller) -
             seen += kinds([await events.next()])
 
 
-async def test_an_idle_stream_says_that_it_lives(swarm: Orchestrator, client: Caller) -> None:
+async def test_an_idle_stream_sends_keep_alive_comments(swarm: Orchestrator, client: Caller) -> None:
     object.__setattr__(swarm.app.state.services.limits, "key_check_every", 0.01)
     object.__setattr__(swarm.app.state.services.limits, "alive_every", 0.02)
     made = await client.post("/tasks", {"title": "x"})
@@ -131,7 +131,7 @@ async def test_an_idle_stream_says_that_it_lives(swarm: Orchestrator, client: Ca
                 events.raw += (await events.messages.get())["body"]
 
 
-async def test_a_stream_ends_when_its_key_does(swarm: Orchestrator, admin: Caller, client: Caller) -> None:
+async def test_a_stream_ends_when_its_key_is_revoked(swarm: Orchestrator, admin: Caller, client: Caller) -> None:
     object.__setattr__(swarm.app.state.services.limits, "key_check_every", 0.01)
     made = await client.post("/tasks", {"title": "x"})
     (key,) = [each for each in (await admin.get("/keys")).json["items"] if each["role"] == "client"]
@@ -143,6 +143,6 @@ async def test_a_stream_ends_when_its_key_does(swarm: Orchestrator, admin: Calle
 
 
 @pytest.mark.parametrize("cursor", ["x", "-1", "1.5", "9" * 30])
-async def test_a_cursor_that_is_none_is_refused(client: Caller, admin: Caller, cursor: str) -> None:
+async def test_an_invalid_cursor_is_refused(client: Caller, admin: Caller, cursor: str) -> None:
     assert (await admin.get("/events", last_event_id=cursor)).status == 422
     assert (await admin.get("/events", last_event_id=cursor, accept=STREAM)).status == 422

@@ -8,7 +8,7 @@ from swarmkeeper.core.commands import SetTenant
 from tests.http.conftest import Caller, Fleet, key_of
 
 
-async def test_a_submission_repeated_under_its_key_makes_one_task(client: Caller) -> None:
+async def test_a_submission_repeated_with_its_key_creates_one_task(client: Caller) -> None:
     first = await client.post("/tasks", {"title": "x", "priority": 5}, idempotency_key="k1")
     same = await client.post("/tasks", {"priority": 5, "title": "x"}, idempotency_key="k1")
     other = await client.post("/tasks", {"title": "y"}, idempotency_key="k1")
@@ -20,14 +20,14 @@ async def test_a_submission_repeated_under_its_key_makes_one_task(client: Caller
     assert len((await client.get("/tasks")).json["items"]) == 1
 
 
-async def test_submissions_at_once_under_one_key_make_one_task(client: Caller) -> None:
+async def test_concurrent_submissions_with_one_key_create_one_task(client: Caller) -> None:
     answers = await asyncio.gather(*(client.post("/tasks", {"title": "x"}, idempotency_key="k1") for _ in range(20)))
 
     assert len({answer.json["id"] for answer in answers}) == 1
     assert sum("idempotency-replayed" in answer.headers for answer in answers) == 19
 
 
-async def test_what_a_client_sent_is_stored_once(swarm: Orchestrator, client: Caller) -> None:
+async def test_a_submitted_task_is_stored_once(swarm: Orchestrator, client: Caller) -> None:
     sent = {"title": "count", "description": "all", "input": {"n": 1}, "metadata": {"m": 2}}
 
     task = (await client.post("/tasks", {**sent, "acceptance_criteria": ["exact"]})).json
@@ -42,13 +42,13 @@ async def test_what_a_client_sent_is_stored_once(swarm: Orchestrator, client: Ca
     assert (task["title"], task["description"], task["input"], task["metadata"]) == ("count", "all", {"n": 1}, {"m": 2})
 
 
-async def test_a_refusal_does_not_use_its_key_up(client: Caller) -> None:
+async def test_a_refusal_does_not_use_up_its_key(client: Caller) -> None:
     assert (await client.post("/tasks", {}, idempotency_key="k1")).status == 422
     assert (await client.post("/tasks", {"title": "x"}, idempotency_key="k1")).status == 201
     assert (await client.post("/tasks", {"title": "x"}, idempotency_key="a b")).status == 422
 
 
-async def test_a_batch_takes_each_task_by_itself_and_repeats_as_a_whole(client: Caller) -> None:
+async def test_a_batch_accepts_each_task_separately_and_is_replayed_as_a_whole(client: Caller) -> None:
     body = {"tasks": [{"title": "a"}, {"titel": "b"}, {"title": "c", "approval": "always"}, {"title": "d"}]}
 
     first = await client.post("/tasks:batch", body, idempotency_key="k1")
@@ -64,7 +64,9 @@ async def test_a_batch_takes_each_task_by_itself_and_repeats_as_a_whole(client: 
     assert len((await client.get("/tasks")).json["items"]) == 2
 
 
-async def test_past_the_bound_of_a_tenant_submissions_have_to_come_back(swarm: Orchestrator, client: Caller) -> None:
+async def test_submissions_beyond_the_limit_of_a_tenant_are_refused_for_now(
+    swarm: Orchestrator, client: Caller
+) -> None:
     await swarm.engine.do(SetTenant(by=OWN, max_backlog=10))
 
     answers = await asyncio.gather(*(client.post("/tasks", {"title": "x"}) for _ in range(48)))
@@ -80,7 +82,7 @@ async def test_past_the_bound_of_a_tenant_submissions_have_to_come_back(swarm: O
     assert (await client.post("/tasks", {"title": "x"})).status == 201
 
 
-async def test_a_task_is_told_again_only_when_it_has_changed(client: Caller) -> None:
+async def test_a_task_is_sent_again_only_if_it_has_changed(client: Caller) -> None:
     made = await client.post("/tasks", {"title": "x"})
     path, tag = f"/tasks/{made.json['id']}", made.headers["etag"]
 
@@ -107,7 +109,7 @@ async def test_a_patch_changes_something_or_is_refused(client: Caller) -> None:
     assert patched.json["deadline_at"] is not None
 
 
-async def test_steering_answers_with_the_task_and_twice_the_same(client: Caller, fleet: Fleet) -> None:
+async def test_commands_answer_with_the_task_and_a_repetition_changes_nothing(client: Caller, fleet: Fleet) -> None:
     planner = await fleet.bot("Planner")
     path = f"/tasks/{(await client.post('/tasks', {'title': 'x'})).json['id']}"
 
@@ -130,7 +132,7 @@ async def test_steering_answers_with_the_task_and_twice_the_same(client: Caller,
     assert (refused.status, refused.json["code"]) == (409, "illegal_transition")
 
 
-async def test_a_command_repeated_under_its_key_is_not_carried_out_again(client: Caller) -> None:
+async def test_a_command_repeated_with_its_key_is_not_carried_out_again(client: Caller) -> None:
     path = f"/tasks/{(await client.post('/tasks', {'title': 'x'})).json['id']}"
 
     await client.post(f"{path}:pause", idempotency_key="p1")
@@ -143,7 +145,7 @@ async def test_a_command_repeated_under_its_key_is_not_carried_out_again(client:
     assert (await client.post(f"{other}:pause", idempotency_key="p1")).status == 422
 
 
-async def test_a_task_of_another_tenant_looks_like_none(swarm: Orchestrator, client: Caller) -> None:
+async def test_a_task_of_another_tenant_is_not_found(swarm: Orchestrator, client: Caller) -> None:
     stranger = client.with_key(await key_of(swarm, "other", "admin"))
     made = await client.post("/tasks", {"title": "x", "subtasks": [{"key": "a", "description": ""}]})
     path = f"/tasks/{made.json['id']}"

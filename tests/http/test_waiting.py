@@ -30,7 +30,7 @@ def task(*keys: str) -> Json:
     return {"title": "t", "evaluation": "none", "subtasks": [{"key": key, "description": ""} for key in keys]}
 
 
-async def test_a_waiting_bot_hears_at_once(swarm: Orchestrator, client: Caller, fleet: Fleet) -> None:
+async def test_a_waiting_bot_gets_work_at_once(swarm: Orchestrator, client: Caller, fleet: Fleet) -> None:
     waiting = await park(swarm, await fleet.bot("Executor"))
 
     await client.post("/tasks", task("a"))
@@ -55,7 +55,7 @@ async def test_a_dependent_subtask_goes_to_the_bot_that_waits_for_it(
         assert (await waiting).json["leases"][0]["upstream"] == {"a": 41}
 
 
-async def test_a_wait_that_is_over_is_answered_empty(fleet: Fleet) -> None:
+async def test_a_poll_that_times_out_gets_no_leases(fleet: Fleet) -> None:
     bot = await fleet.bot("Executor")
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -66,7 +66,7 @@ async def test_a_wait_that_is_over_is_answered_empty(fleet: Fleet) -> None:
     assert 0.04 < loop.time() - began < 2
 
 
-async def test_whoever_hung_up_gets_nothing_and_the_next_one_does(
+async def test_a_disconnected_poll_gets_nothing_and_the_next_one_does(
     swarm: Orchestrator, client: Caller, fleet: Fleet
 ) -> None:
     gone = asyncio.Event()
@@ -82,7 +82,7 @@ async def test_whoever_hung_up_gets_nothing_and_the_next_one_does(
     assert (subtask["attempt"], subtask["attempts"]) == (1, [])
 
 
-async def test_what_was_leased_as_the_caller_hung_up_goes_back_and_counts_nothing(
+async def test_work_leased_to_a_caller_that_disconnected_goes_back_and_counts_no_try(
     swarm: Orchestrator, client: Caller, admin: Caller, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gone = asyncio.Event()
@@ -124,7 +124,7 @@ async def test_a_revoked_key_ends_its_polls_at_once(
     assert (await bot.lease()).status == 401
 
 
-async def test_a_deleted_bot_ends_its_polls_and_gives_its_work_back(
+async def test_deleting_a_bot_ends_its_polls_and_returns_its_work(
     swarm: Orchestrator, admin: Caller, client: Caller, fleet: Fleet
 ) -> None:
     bot = await fleet.bot("Executor", capacity=5)
@@ -140,7 +140,7 @@ async def test_a_deleted_bot_ends_its_polls_and_gives_its_work_back(
     assert (await (await fleet.bot("Executor", "next")).one())["attempt"] == 2
 
 
-async def test_a_bot_that_waits_is_there(swarm: Orchestrator, fleet: Fleet) -> None:
+async def test_a_waiting_bot_counts_as_present(swarm: Orchestrator, fleet: Fleet) -> None:
     bot = await fleet.bot("Executor")
     parts = swarm.app.state.services
     object.__setattr__(parts.limits, "key_check_every", 0.01)
@@ -154,7 +154,7 @@ async def test_a_bot_that_waits_is_there(swarm: Orchestrator, fleet: Fleet) -> N
     await waiting
 
 
-async def test_an_engine_that_stops_answers_whoever_waits(swarm: Orchestrator, fleet: Fleet) -> None:
+async def test_an_engine_that_stops_answers_its_polls(swarm: Orchestrator, fleet: Fleet) -> None:
     waiting = await park(swarm, await fleet.bot("Executor"))
 
     swarm.engine.stop()
@@ -163,7 +163,7 @@ async def test_an_engine_that_stops_answers_whoever_waits(swarm: Orchestrator, f
         assert (await waiting).json["leases"] == []
 
 
-async def test_two_hundred_parked_polls_ask_the_store_nothing(
+async def test_two_hundred_parked_polls_read_nothing_from_the_store(
     swarm: Orchestrator, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bots = [await fleet.bot("Executor", f"bot-{number}", capacity=50) for number in range(4)]
@@ -188,9 +188,7 @@ async def test_two_hundred_parked_polls_ask_the_store_nothing(
     await asyncio.gather(*waiting)
 
 
-async def test_those_who_wait_with_one_key_are_looked_after_with_one_look(
-    swarm: Orchestrator, client: Caller, fleet: Fleet
-) -> None:
+async def test_polls_of_one_key_are_checked_with_one_read(swarm: Orchestrator, client: Caller, fleet: Fleet) -> None:
     bot = await fleet.bot("Executor", capacity=20)
     made = await client.post("/tasks", {"title": "nobody plans it"})
     key_watch = swarm.app.state.services.key_watch
@@ -212,7 +210,7 @@ async def test_those_who_wait_with_one_key_are_looked_after_with_one_look(
     assert key_watch._waiting == {}
 
 
-async def test_a_bot_has_as_many_polls_as_it_has_room_and_a_new_one_ends_the_oldest(
+async def test_a_bot_has_at_most_as_many_polls_as_capacity_and_a_new_one_ends_the_oldest(
     swarm: Orchestrator, fleet: Fleet
 ) -> None:
     bot = await fleet.bot("Executor", capacity=3)
@@ -228,7 +226,7 @@ async def test_a_bot_has_as_many_polls_as_it_has_room_and_a_new_one_ends_the_old
     assert [(await one).status for one in waiting[20:]] == [200] * 3
 
 
-async def test_polls_of_one_key_are_bounded_and_its_neighbours_wait_on() -> None:
+async def test_polls_of_one_key_are_limited_and_other_keys_are_not_affected() -> None:
     async with Orchestrator(Settings(store="sqlite://:memory:", polls_key=3, polls_tenant=4)) as swarm:
         fleet = Fleet(swarm)
         admin = Caller(swarm.app, await swarm.make_key("admin"))
@@ -258,7 +256,7 @@ STREAM = {"accept": "text/event-stream"}
 BOUNDED = Settings(store="sqlite://:memory:", waits_key=2, waits_tenant=3, followers_key=2, followers_tenant=3)
 
 
-async def test_waits_and_followers_of_one_key_and_of_one_tenant_are_bounded() -> None:
+async def test_waits_and_streams_of_a_key_and_of_a_tenant_are_limited() -> None:
     async with Orchestrator(BOUNDED) as swarm:
         client = Caller(swarm.app, await swarm.make_key("client"))
         path = f"/tasks/{(await client.post('/tasks', {'title': 'nobody plans it'})).json['id']}"
@@ -293,7 +291,7 @@ async def test_waits_and_followers_of_one_key_and_of_one_tenant_are_bounded() ->
 # ---- tasks ---------------------------------------------------------------------------------------------------------
 
 
-async def test_whoever_waits_for_the_outcome_is_answered_when_it_is_there(client: Caller, fleet: Fleet) -> None:
+async def test_a_wait_for_the_outcome_is_answered_when_it_is_known(client: Caller, fleet: Fleet) -> None:
     executor = await fleet.bot("Executor")
     made = await client.post("/tasks", task("a"))
     path = f"/tasks/{made.json['id']}"
@@ -310,7 +308,7 @@ async def test_whoever_waits_for_the_outcome_is_answered_when_it_is_there(client
     assert (await client.get(f"{path}?wait_seconds=30")).json["outcome"] == "accepted"
 
 
-async def test_whoever_waits_for_a_change_is_answered_by_it_or_told_that_there_was_none(client: Caller) -> None:
+async def test_a_wait_for_a_change_gets_the_change_or_304(client: Caller) -> None:
     made = await client.post("/tasks", {"title": "x"})
     path, tag = f"/tasks/{made.json['id']}", made.headers["etag"]
 
@@ -326,7 +324,7 @@ async def test_whoever_waits_for_a_change_is_answered_by_it_or_told_that_there_w
     assert (await client.get(f"{path}?until=change")).status == 422
 
 
-async def test_a_change_between_looking_and_listening_is_not_missed(
+async def test_a_change_between_reading_and_waiting_is_not_missed(
     swarm: Orchestrator, client: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = await client.post("/tasks", {"title": "x"})
@@ -346,7 +344,7 @@ async def test_a_change_between_looking_and_listening_is_not_missed(
     assert answer.json["holds"] == ["paused"]
 
 
-async def test_a_wait_that_is_over_shows_the_task_as_it_is(client: Caller) -> None:
+async def test_a_wait_that_times_out_gets_the_task_as_it_is(client: Caller) -> None:
     made = await client.post("/tasks", {"title": "x"})
 
     answer = await client.get(f"/tasks/{made.json['id']}?wait_seconds=0.05")

@@ -13,7 +13,7 @@ async def planned(client: Caller, *keys: str, **more: Json) -> str:
     return str(answer.json["id"])
 
 
-async def test_a_report_brings_the_next_work_along(client: Caller, fleet: Fleet) -> None:
+async def test_the_answer_to_a_report_has_the_next_work(client: Caller, fleet: Fleet) -> None:
     bot = await fleet.bot("Executor", capacity=1)
     await planned(client, "a", "b")
     first = await bot.one()
@@ -37,7 +37,9 @@ async def test_a_refused_report_claims_nothing(client: Caller, fleet: Fleet) -> 
     assert (await bot.one())["subtask"]["key"] == "b"
 
 
-async def test_the_same_result_twice_is_answered_as_before_and_another_is_refused(client: Caller, fleet: Fleet) -> None:
+async def test_a_repeated_result_gets_the_same_answer_and_a_different_one_is_refused(
+    client: Caller, fleet: Fleet
+) -> None:
     bot = await fleet.bot("Executor")
     await planned(client, "a")
     lease = await bot.one()
@@ -72,7 +74,7 @@ async def test_a_lost_lease_changes_nothing_and_is_kept_as_a_late_result(
     assert "late_results" not in (await client.get(f"/tasks/{task_id}/subtasks/a")).json
 
 
-async def test_a_report_for_a_task_that_is_over_is_refused(client: Caller, fleet: Fleet) -> None:
+async def test_a_report_for_a_closed_task_is_refused(client: Caller, fleet: Fleet) -> None:
     bot = await fleet.bot("Executor")
     task_id = await planned(client, "a")
     lease = await bot.one()
@@ -85,7 +87,7 @@ async def test_a_report_for_a_task_that_is_over_is_refused(client: Caller, fleet
     assert (late.status, late.json["code"]) == (409, "task_closed")
 
 
-async def test_a_batch_takes_and_refuses_each_result_by_itself(client: Caller, fleet: Fleet) -> None:
+async def test_a_batch_accepts_or_refuses_each_result_separately(client: Caller, fleet: Fleet) -> None:
     bot = await fleet.bot("Executor", capacity=3)
     task_id = await planned(client, "a", "b", "c", "d")
     one, two, three = (await bot.lease(max=3)).json["leases"]
@@ -113,7 +115,9 @@ async def test_a_batch_takes_and_refuses_each_result_by_itself(client: Caller, f
     assert told[4]["task_status"] == "FAILED"
 
 
-async def test_the_lease_of_another_says_nothing_of_its_task(swarm: Orchestrator, client: Caller, fleet: Fleet) -> None:
+async def test_reporting_with_the_lease_of_another_tenant_reveals_nothing(
+    swarm: Orchestrator, client: Caller, fleet: Fleet
+) -> None:
     bot = await fleet.bot("Executor")
     task_id = await planned(client, "a")
     lease = await bot.one()
@@ -129,7 +133,7 @@ async def test_the_lease_of_another_says_nothing_of_its_task(swarm: Orchestrator
     assert own.json["results"][0]["code"] == "task_closed"
 
 
-async def test_a_bad_plan_is_told_all_its_errors_and_may_be_mended(client: Caller, fleet: Fleet) -> None:
+async def test_an_invalid_plan_gets_all_its_errors_and_may_be_corrected(client: Caller, fleet: Fleet) -> None:
     planner = await fleet.bot("Planner")
     await client.post("/tasks", {"title": "t"})
     lease = await planner.one()
@@ -147,7 +151,7 @@ async def test_a_bad_plan_is_told_all_its_errors_and_may_be_mended(client: Calle
     assert good.json["task_status"] == "PLANNED"
 
 
-async def test_the_fourth_bad_plan_costs_a_try(client: Caller, fleet: Fleet) -> None:
+async def test_the_fourth_invalid_plan_counts_as_a_failed_try(client: Caller, fleet: Fleet) -> None:
     planner = await fleet.bot("Planner")
     await client.post("/tasks", {"title": "t"})
     lease = await planner.one()
@@ -159,7 +163,7 @@ async def test_the_fourth_bad_plan_costs_a_try(client: Caller, fleet: Fleet) -> 
     assert (await planner.report(lease, plan={"subtasks": [{"description": ""}]})).json["code"] == "lease_lost"
 
 
-async def test_a_verdict_that_cannot_be_read_is_told_where(client: Caller, fleet: Fleet) -> None:
+async def test_an_invalid_verdict_gets_the_position_of_its_error(client: Caller, fleet: Fleet) -> None:
     executor, evaluator = await fleet.bot("Executor"), await fleet.bot("Evaluator")
     await planned(client, "a", evaluation="final")
     await executor.report(await executor.one(), output=1)
@@ -172,7 +176,7 @@ async def test_a_verdict_that_cannot_be_read_is_told_where(client: Caller, fleet
     assert (await evaluator.report(review, verdict={"decision": "accept"})).json["task_status"] == "ARCHIVED"
 
 
-async def test_rework_sends_the_named_subtask_back_with_feedback(client: Caller, fleet: Fleet) -> None:
+async def test_rework_repeats_the_named_subtask_with_feedback(client: Caller, fleet: Fleet) -> None:
     executor, evaluator = await fleet.bot("Executor", capacity=5), await fleet.bot("Evaluator")
     task_id = await planned(client, "a", "b", evaluation="final", max_rounds=1)
     for lease in (await executor.lease(max=2)).json["leases"]:
@@ -193,7 +197,7 @@ async def test_rework_sends_the_named_subtask_back_with_feedback(client: Caller,
     assert (task["round"], task["failure"]["code"]) == (2, "rounds_exhausted")
 
 
-async def test_with_evaluation_each_every_subtask_is_judged_then_the_whole(client: Caller, fleet: Fleet) -> None:
+async def test_with_evaluation_each_every_subtask_is_reviewed_and_then_the_task(client: Caller, fleet: Fleet) -> None:
     executor, evaluator = await fleet.bot("Executor"), await fleet.bot("Evaluator")
     task_id = await planned(client, "a", evaluation="each")
 
@@ -213,7 +217,7 @@ async def test_with_evaluation_each_every_subtask_is_judged_then_the_whole(clien
     assert (await client.get(f"/tasks/{task_id}")).json["outcome"] == "accepted"
 
 
-async def test_a_quorum_needs_its_number_of_evaluators_with_owners_of_their_own(client: Caller, fleet: Fleet) -> None:
+async def test_a_quorum_needs_evaluators_of_different_owners(client: Caller, fleet: Fleet) -> None:
     executor = await fleet.bot("Executor")
     judges = [await fleet.bot("Evaluator", f"judge-{n}", capacity=5) for n in range(3)]
     task_id = await planned(client, "a", evaluation="final", quorum={"accept": 2, "of": 3})
@@ -265,7 +269,7 @@ async def test_claims_with_the_same_id_get_the_same_leases(client: Caller, fleet
     assert first[0]["lease_id"] == again[0]["lease_id"] != other[0]["lease_id"]
 
 
-async def test_two_processes_that_poll_as_one_bot_are_told_so_and_a_restarted_one_is_not(fleet: Fleet) -> None:
+async def test_two_processes_that_poll_as_one_bot_are_warned_and_a_restarted_one_is_not(fleet: Fleet) -> None:
     bot, other = await fleet.bot("Executor"), await fleet.bot("Executor", "other")
 
     async def told(caller: BotCaller, process: str) -> bool:
@@ -282,7 +286,7 @@ async def test_two_processes_that_poll_as_one_bot_are_told_so_and_a_restarted_on
     assert [await told(bot, word) for word in ("p3", "p3")] == [False, False]
 
 
-async def test_processes_of_one_bot_are_one_judge(client: Caller, fleet: Fleet) -> None:
+async def test_processes_of_one_bot_have_one_vote(client: Caller, fleet: Fleet) -> None:
     """Each instance is a bot of its own, and their votes are those of one, where the key names no owner."""
     executor = await fleet.bot("Executor")
     first = await fleet.bot("Evaluator", "judge", instance="one", capacity=5)
@@ -298,7 +302,7 @@ async def test_processes_of_one_bot_are_one_judge(client: Caller, fleet: Fleet) 
     assert (await second.lease(max=5)).json["leases"] == []
 
 
-async def test_a_bot_without_work_is_told_why(client: Caller, admin: Caller, fleet: Fleet) -> None:
+async def test_a_bot_without_work_gets_the_reason(client: Caller, admin: Caller, fleet: Fleet) -> None:
     bot = await fleet.bot("Executor", capacity=1)
     await planned(client, "a", "b")
     await bot.one()
@@ -312,7 +316,7 @@ async def test_a_bot_without_work_is_told_why(client: Caller, admin: Caller, fle
     assert (await idle.lease()).json["reason"] in ("nothing_ready", "no_match")
 
 
-async def test_a_large_output_comes_by_reference_to_whoever_may_read_it(client: Caller, fleet: Fleet) -> None:
+async def test_a_large_output_is_sent_as_a_reference(client: Caller, fleet: Fleet) -> None:
     bot = await fleet.bot("Executor")
     task_id = await planned(client, "a")
     large = {"text": "x" * 300_000}
@@ -324,7 +328,7 @@ async def test_a_large_output_comes_by_reference_to_whoever_may_read_it(client: 
     assert (await client.get(shown["$ref"])).json == large
 
 
-async def test_a_released_item_comes_back_after_the_delay_that_was_asked_for(client: Caller, fleet: Fleet) -> None:
+async def test_a_released_item_is_offered_again_after_the_requested_delay(client: Caller, fleet: Fleet) -> None:
     bot = await fleet.bot("Executor")
     task = await planned(client, "a")
     lease = await bot.one()

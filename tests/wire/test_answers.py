@@ -143,7 +143,7 @@ def test_an_answer_can_be_made_from_plain_values(model: type[BaseModel], told: d
     assert model.model_validate(told) == read_answer(model, told)
 
 
-def test_the_subtask_of_a_lease_is_what_an_executor_is_handed() -> None:
+def test_the_subtask_of_a_lease_is_the_record_of_the_sdk() -> None:
     lease = read_answer(LeasePage, {"leases": [LEASE], "reason": None}).leases[0]
 
     assert isinstance(lease.subtask, v1.SubTask)
@@ -161,7 +161,7 @@ def test_every_record_has_a_schema_and_a_description() -> None:
         assert TypeAdapter(record).json_schema(mode="serialization")
 
 
-def test_version_one_has_every_record_there_is() -> None:
+def test_version_one_has_every_record() -> None:
     defined = {
         name
         for module in (answers, events, problems, requests)

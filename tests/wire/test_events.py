@@ -51,7 +51,7 @@ def test_an_event_has_the_shape_of_the_standard() -> None:
 
 
 @given(st.integers(0, 4_102_444_800_000_000))
-def test_a_time_comes_back_to_the_microsecond(micros: int) -> None:
+def test_a_time_round_trips_to_the_microsecond(micros: int) -> None:
     event = read_answer(CloudEvent, {"id": "1", "type": "t", "time": rfc3339(micros)})
 
     assert event.time == at(micros)
@@ -63,7 +63,7 @@ def test_times_as_text_sort_as_times(moments: list[int]) -> None:
     assert sorted(map(rfc3339, moments)) == [rfc3339(moment) for moment in sorted(moments)]
 
 
-def test_a_microsecond_count_is_never_taken_for_seconds() -> None:
+def test_an_integer_time_is_read_as_microseconds() -> None:
     event: dict[str, Any] = {"id": "1", "type": "t", "time": 1_000_000}
 
     assert read_answer(CloudEvent, event).time == at(1_000_000)
@@ -101,6 +101,6 @@ def test_an_incomplete_event_is_not_returned() -> None:
 
 
 @pytest.mark.parametrize(("data", "name"), [(b"{\n}", "1"), (b"{\r}", "1"), (b"{}", "1\n"), (b"{}", "\0")])
-def test_what_would_break_the_stream_is_never_written(data: bytes, name: str) -> None:
+def test_sse_refuses_data_that_would_break_the_stream(data: bytes, name: str) -> None:
     with pytest.raises(AssertionError):
         sse(data, id=name)

@@ -54,7 +54,7 @@ def test_a_task_definition_is_accepted_unchanged() -> None:
     assert task.subtasks[0].required_skills == ["text.count"]
 
 
-def test_a_task_definition_without_subtasks_is_taken_too() -> None:
+def test_a_task_definition_without_subtasks_is_accepted() -> None:
     assert read(TaskDefinition, {**TASK, "subtasks": None}).subtasks is None
 
 
@@ -92,7 +92,7 @@ def test_there_are_three_types_of_bot(kind: str) -> None:
     assert read(BotInfo, {**BOT, "type": kind}).type == kind
 
 
-def test_bot_info_is_also_what_the_server_answers() -> None:
+def test_the_server_answers_with_the_fields_of_bot_info() -> None:
     told = read_answer(Bot, {**BOT, "name": "counter", "status": "active", "news": 1})
 
     assert isinstance(told, BotInfo)
@@ -104,14 +104,14 @@ def test_a_task_has_exactly_six_states() -> None:
     assert TaskStatus is CoreTaskStatus
 
 
-def test_a_bot_message_is_read_as_it_stands() -> None:
+def test_a_founding_bot_message_is_read_unchanged() -> None:
     message = read_answer(BotMessage, MESSAGE)
 
     assert (message.from_bot, message.to_bot, message.task_id) == ("bot_1", "bot_2", "tsk_1")
     assert (message.payload, message.timestamp) == ({"seen": 3}, NOON)
 
 
-def test_an_audit_log_is_read_as_it_stands() -> None:
+def test_a_founding_audit_log_is_read_unchanged() -> None:
     record = read_answer(AuditLog, AUDIT)
 
     assert (record.id, record.task_id, record.event) == ("aud_1", "tsk_1", "task.submit")

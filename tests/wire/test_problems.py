@@ -52,7 +52,7 @@ def errors(model: type[Request], raw: Any) -> list[tuple[str, str]]:
 
 
 @given(st.sampled_from(REQUESTS), JUNK)
-def test_no_refusal_repeats_what_was_sent(model: type[Request], raw: Any) -> None:
+def test_no_refusal_repeats_input(model: type[Request], raw: Any) -> None:
     refused = refusal(model, raw)
 
     assert refused is None or refused.details
@@ -60,7 +60,7 @@ def test_no_refusal_repeats_what_was_sent(model: type[Request], raw: Any) -> Non
 
 
 @given(JUNK)
-def test_no_error_of_a_plan_or_verdict_repeats_what_was_sent(raw: Any) -> None:
+def test_no_error_of_a_plan_or_verdict_repeats_input(raw: Any) -> None:
     assert SECRET not in str(read_plan(raw)[1])
     assert SECRET not in str(read_verdict(raw)[1])
 
@@ -89,7 +89,7 @@ def test_a_shown_name_is_at_most_64_characters_long() -> None:
     assert pointer(["x" * 65], str) == "/" + "x" * 64
 
 
-def test_a_label_with_too_long_a_name_is_pointed_at_by_its_name() -> None:
+def test_the_pointer_of_a_label_with_a_long_name_ends_with_the_name() -> None:
     assert errors(TaskDefinition, {"title": "t", "labels": {"n" * 129: "v"}}) == [("/labels/…", "too_long")]
 
 
@@ -124,7 +124,7 @@ def test_each_kind_of_error_has_its_pointer_and_code(model: type[Request], raw: 
     assert errors(model, raw) == [expected]
 
 
-def test_a_body_of_junk_is_not_answered_by_a_longer_one() -> None:
+def test_the_number_of_errors_in_an_answer_is_limited() -> None:
     assert len(errors(TaskDefinition, {str(n): 1 for n in range(ERRORS_MAX + 1)})) == ERRORS_MAX
 
 

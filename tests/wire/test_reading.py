@@ -75,7 +75,7 @@ def test_a_value_that_is_not_a_plan_is_an_error() -> None:
     assert [error[:2] for error in read_plan({"subtasks": {}})[1]] == [("/plan/subtasks", "type")]
 
 
-def test_reading_stops_after_one_subtask_too_many() -> None:
+def test_parsing_stops_after_one_subtask_more_than_allowed() -> None:
     subtasks, errors = read_plan({"subtasks": [{"description": ""}] * 20_000})
 
     assert (len(subtasks), errors) == (10_001, [])
@@ -83,7 +83,7 @@ def test_reading_stops_after_one_subtask_too_many() -> None:
 
 
 @given(JUNK)
-def test_each_subtask_keeps_its_index_whatever_is_sent(raw: Any) -> None:
+def test_invalid_subtasks_keep_their_index(raw: Any) -> None:
     subtasks, errors = read_plan(raw)
 
     sent = raw["subtasks"] if isinstance(raw, dict) and isinstance(raw.get("subtasks"), list) else []

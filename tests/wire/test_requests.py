@@ -139,7 +139,7 @@ def test_bounds_hold_on_both_sides(into: type[Request], good: Any, bad: Any) -> 
 @pytest.mark.parametrize(
     "into", [each for each in vars(requests).values() if isinstance(each, type) and issubclass(each, Request)]
 )
-def test_no_request_takes_a_field_it_does_not_know(into: type[Request]) -> None:
+def test_every_request_refuses_unknown_fields(into: type[Request]) -> None:
     with pytest.raises(Invalid) as caught:
         read(into, {"no_such_field": 1})
 
@@ -147,17 +147,17 @@ def test_no_request_takes_a_field_it_does_not_know(into: type[Request]) -> None:
 
 
 @pytest.mark.parametrize("sent", ["attempt", "output", "attempts", "round"])
-def test_a_plan_does_not_take_what_only_answers_have(sent: str) -> None:
+def test_a_plan_refuses_fields_of_answers(sent: str) -> None:
     assert not taken(SubTask, {**SUB, sent: 1})
 
 
 @pytest.mark.parametrize("field", ["budget", "webhook", "secrets"])
-def test_a_task_does_not_take_what_later_releases_bring(field: str) -> None:
+def test_a_task_refuses_fields_of_later_releases(field: str) -> None:
     with pytest.raises(NotSupported):
         read(TaskDefinition, {**TASK, field: {}})
 
 
-def test_enumerations_of_the_wire_are_those_of_the_engine() -> None:
+def test_enumerations_are_those_of_the_engine() -> None:
     def words(annotation: Any) -> set[str]:
         return set(get_args(annotation))
 
@@ -179,7 +179,7 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert (bot.instance, bot.dedicated, bot.endpoint, bot.name, bot.capacity) == ("", False, None, None, 4)
 
 
-def test_a_subtask_becomes_what_the_engine_takes() -> None:
+def test_a_subtask_is_converted_to_the_engines_record() -> None:
     subtask = read(
         SubTask,
         {
@@ -199,7 +199,7 @@ def test_a_subtask_becomes_what_the_engine_takes() -> None:
     assert read(SubTask, {**SUB, "key": "own"}).spec(7).key == "own"
 
 
-def test_what_a_subtask_leaves_open_stays_open_for_the_tasks_defaults() -> None:
+def test_fields_that_a_subtask_omits_stay_unset_for_the_tasks_defaults() -> None:
     spec = read(SubTask, SUB).spec(1)
 
     assert [spec.timeout, spec.max_attempts, spec.start, spec.on_failure, spec.assign_to, spec.priority] == [None] * 6
@@ -209,14 +209,14 @@ def test_what_a_subtask_leaves_open_stays_open_for_the_tasks_defaults() -> None:
     }
 
 
-def test_dependencies_are_spelled_out_whichever_way_they_were_written() -> None:
+def test_bare_keys_in_depends_on_are_converted_to_dependencies() -> None:
     by_hand = SubTask(description="", depends_on=["a", requests.Dependency(key="b", when="done")])
 
     assert by_hand.model_dump()["depends_on"] == [{"key": "a", "when": "success"}, {"key": "b", "when": "done"}]
     assert by_hand == read(SubTask, {**SUB, "depends_on": ["a", {"key": "b", "when": "done"}]})
 
 
-def test_one_subtask_more_than_a_plan_may_have_is_left_for_the_engine_to_refuse_and_no_more_are_read() -> None:
+def test_a_plan_is_cut_after_one_subtask_more_than_allowed() -> None:
     task = read(TaskDefinition, {**TASK, "subtasks": [SUB] * 20_000})
 
     assert task.subtasks is not None
@@ -240,26 +240,26 @@ def test_a_report_knows_its_kind() -> None:
     assert report(status="failed").kind == "failure"
 
 
-def test_a_plan_or_verdict_that_cannot_be_read_is_still_a_report() -> None:
+def test_a_report_with_an_invalid_plan_or_verdict_is_accepted() -> None:
     assert report(plan=5).plan == 5
     assert report(verdict=["no"]).verdict == ["no"]
 
 
-def test_two_reports_are_the_same_whatever_they_say_of_use_and_claim() -> None:
+def test_usage_and_claim_do_not_change_the_identity_of_a_report() -> None:
     first = report(output={"a": 1}, usage={"tokens": 1}, claim={"max": 2})
 
     assert first.content() == report(output={"a": 1}).content() == {"status": "succeeded", "output": {"a": 1}}
     assert report(status="failed").content() == report(status="failed", error={"class": "retryable"}).content()
 
 
-def test_a_failure_becomes_what_the_engine_takes() -> None:
+def test_a_failure_is_converted_to_the_engines_record() -> None:
     failed = report(status="failed", error={"class": "rate_limited", "message": "busy", "retry_after_seconds": 2})
 
     assert failed.failure.record() == model.Failure(states.ErrorClass.RATE_LIMITED, "busy", 2_000_000)
     assert report(status="failed").failure.record() == model.Failure(states.ErrorClass.RETRYABLE)
 
 
-def test_a_verdict_becomes_what_the_engine_takes() -> None:
+def test_a_verdict_is_converted_to_the_engines_record() -> None:
     verdict = read(
         Verdict,
         {"decision": "rework", "score": 0.5, "reasons": ["r"], "findings": [{"text": "f", "criterion": 0}],
@@ -274,18 +274,18 @@ def test_a_verdict_becomes_what_the_engine_takes() -> None:
     assert verdict.subtasks == (model.SubtaskSpec(key="b", description="new"),)
 
 
-def test_each_result_of_a_batch_says_of_what_it_is() -> None:
+def test_each_result_of_a_batch_names_its_lease_or_task() -> None:
     assert taken(BatchResult, {"status": "failed", "task_id": "tsk_1"})
     assert taken(BatchResult, {"status": "failed", "lease_id": "lse_1"})
     assert not taken(BatchResult, {"status": "failed"})
 
 
-def test_a_value_that_json_cannot_hold_is_refused_by_the_record() -> None:
+def test_a_value_that_is_not_json_is_refused() -> None:
     assert not taken(TaskDefinition, {**TASK, "input": {"a": object()}})
     assert not taken(TaskDefinition, {**TASK, "title": "\ud800"})
 
 
-def test_the_schema_says_what_unread_parts_should_hold() -> None:
+def test_the_schema_describes_unread_parts() -> None:
     schema = Report.model_json_schema()
 
     assert "Plan" in str(schema["properties"]["plan"])

@@ -89,7 +89,7 @@ def test_label_names_are_lines_too(bad: str) -> None:
         read(v1.TaskDefinition, {"title": "t", "labels": {bad: "v"}})
 
 
-def test_texts_of_several_lines_stay_what_they_are() -> None:
+def test_texts_of_several_lines_are_unchanged() -> None:
     text = "one\n\ttwo\u202e"
 
     task = read(v1.TaskDefinition, {"title": "t", "description": text, "acceptance_criteria": [text]})
@@ -98,7 +98,7 @@ def test_texts_of_several_lines_stay_what_they_are() -> None:
 
 
 @given(st.text(max_size=20))
-def test_the_schema_says_what_the_server_does(text: str) -> None:
+def test_the_schema_accepts_the_same_lines_as_the_server(text: str) -> None:
     by_schema = re.search(shapes._LINE_PATTERN, text) is not None
 
     # Python's `$` also matches before a last line end, which ECMA's does not.
@@ -128,7 +128,7 @@ def test_text_that_an_older_version_accepted_can_be_read() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://bot:8080/", "https://[::1]/x?y=1#z", "HTTPS://a.example", "http://10.0.0.1"])
-def test_an_endpoint_is_an_address_of_the_web(url: str) -> None:
+def test_an_endpoint_is_an_http_url(url: str) -> None:
     assert read(v1.BotInfo, {"type": "Executor", "version": "1", "endpoint": url}).endpoint == url
 
 
@@ -151,14 +151,14 @@ def test_an_endpoint_is_an_address_of_the_web(url: str) -> None:
         "",
     ],
 )
-def test_an_endpoint_of_another_kind_is_refused(url: str) -> None:
+def test_any_other_endpoint_is_refused(url: str) -> None:
     with pytest.raises(Invalid) as refused:
         read(v1.BotInfo, {"type": "Executor", "version": "1", "endpoint": url})
 
     assert [detail[:2] for detail in refused.value.details] == [("/endpoint", "not_allowed")]
 
 
-def test_every_bounded_text_of_a_request_is_of_one_line_or_of_several_on_purpose() -> None:
+def test_every_text_type_allows_one_line_or_several_on_purpose() -> None:
     """A new kind of text must follow one of the two rules."""
     several = {"Description", "Text"}
     kinds = {name for name, kind in vars(shapes).items() if name[0].isupper() and get_args(kind)[:1] == (str,)} - {
