@@ -1,4 +1,4 @@
-"""The real application on a store in memory, with its engine running, and a caller who speaks ASGI to it."""
+"""The real application on a store in memory, with its engine running, and a caller that uses ASGI."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ class Answered:
 
 @dataclass
 class Caller:
-    """Calls the application, with one key, as raw HTTP would."""
+    """Calls the application with one key."""
 
     app: ASGIApp
     key: str | None = None
@@ -59,7 +59,7 @@ class Caller:
         raw: bytes | list[bytes] | None = None,
         gone: asyncio.Event | None = None,
     ) -> Answered:
-        """One call; `gone` hangs up. Header names may be written with underscores."""
+        """Make one call; `gone` disconnects. Header names may be written with underscores."""
         pieces: list[Message] = []
         await self.stream(method, path, body, pieces, headers=headers, raw=raw, gone=gone)
         if not pieces:
@@ -145,7 +145,7 @@ async def client(swarm: Orchestrator) -> Caller:
 
 
 async def key_of(swarm: Orchestrator, tenant: str, role: str) -> str:
-    """A key of any tenant."""
+    """Create a key of any tenant."""
     made = keys.new_key(swarm.entropy.secret(keys.ENTROPY_BYTES))
     digest = keys.digest((await swarm.store.start()).pepper, made.secret)
     by = Principal(tenant, "tests", "admin")

@@ -1,4 +1,4 @@
-"""Holds what the API answers against what its OpenAPI document says of it."""
+"""Compares the answers of the API with its OpenAPI document."""
 
 import re
 from functools import cache
@@ -14,15 +14,15 @@ _PATHS = [(path, re.compile(re.sub(r"\\\{\w+\\\}", "[^/:]+", re.escape(path)))) 
 
 @cache
 def _validator(path: str, method: str, status: int) -> jsonschema_rs.Draft202012Validator | None:
-    told = _DOCUMENT["paths"].get(path, {}).get(method.lower(), {}).get("responses", {}).get(str(status), {})
-    if "application/json" not in told.get("content", {}):
+    response = _DOCUMENT["paths"].get(path, {}).get(method.lower(), {}).get("responses", {}).get(str(status), {})
+    if "application/json" not in response.get("content", {}):
         return None
-    schema = told["content"]["application/json"]["schema"]
+    schema = response["content"]["application/json"]["schema"]
     return jsonschema_rs.Draft202012Validator({**schema, "components": _DOCUMENT["components"]})
 
 
 def differences(method: str, path: str, status: int, answer: Any) -> list[str]:
-    """Where a JSON answer is not what the document says; nothing for a call that is not in it."""
+    """Return where a JSON answer differs from the document; nothing for a call that is not in it."""
     if status >= 400:
         return []
     for declared, pattern in _PATHS:

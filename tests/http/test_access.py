@@ -1,4 +1,4 @@
-"""Who may do what, told over HTTP; keys; and what is open to everyone."""
+"""Permissions over HTTP, keys, and the calls that need no key."""
 
 import pytest
 
@@ -168,7 +168,7 @@ async def test_behind_a_trusted_proxy_callers_are_distinguished_by_the_forwarded
 
     assert (await proxy.get("/tasks", x_forwarded_for="9.9.9.9, 2.2.2.2")).status == 429
     assert (await proxy.get("/tasks", x_forwarded_for="2.2.2.2, 3.3.3.3")).status == 401
-    # What somebody says of themselves who is no proxy of ours is not believed.
+    # X-Forwarded-For is ignored unless it comes from a trusted proxy.
     assert (await stranger.get("/tasks", x_forwarded_for="2.2.2.2")).status == 401
 
 

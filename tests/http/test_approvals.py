@@ -1,4 +1,4 @@
-"""What people are asked and what comes of each way to decide it: plans, results, more rounds, and bots' questions."""
+"""Approvals and the effect of each decision: plans, results, more rounds, and bots' questions."""
 
 import hashlib
 import json
@@ -20,13 +20,13 @@ def place() -> Iterator[Town]:
 
 
 def planned(place: Town, **fields: Json) -> tuple[str, Json]:
-    """A task whose plan is to be approved; what is asked."""
+    """Submit a task whose plan needs approval; return its id and the approval."""
     task = place.submit(["a"], approval="plan", evaluation="none", **fields)
     return task, place.open_approval(task)
 
 
 def asked(place: Town, **question: Json) -> tuple[str, Json, Json]:
-    """A task whose one bot has asked a person; the lease that it ended, and what is asked."""
+    """Submit a task whose bot asks a question; return its id, the ended lease and the approval."""
     task = place.submit(["a"], evaluation="none")
     worker = place.bot("Executor")
     lease = worker.take()
@@ -35,7 +35,7 @@ def asked(place: Town, **question: Json) -> tuple[str, Json, Json]:
 
 
 def exhausted(place: Town) -> tuple[str, Json]:
-    """A task that no round of rework is left for; what is asked."""
+    """Submit a task and use up its rounds of rework; return its id and the approval."""
     task = place.submit(["a"], approval="rounds", max_rounds=0)
     place.bot("Executor").report(place.bot("Executor").take())
     place.bot("Evaluator").judge(place.bot("Evaluator").take(), "rework", reasons=["thin"])
@@ -43,7 +43,7 @@ def exhausted(place: Town) -> tuple[str, Json]:
 
 
 def finished(place: Town, **fields: Json) -> tuple[str, Json]:
-    """A task whose result is to be approved; what is asked."""
+    """Submit a task whose result needs approval; return its id and the approval."""
     task = place.submit(["a", {"key": "b", "description": "b", "depends_on": ["a"]}], approval="final", **fields)
     worker = place.bot("Executor")
     worker.report(worker.take(), output={"draft": 1})
@@ -69,7 +69,7 @@ def test_a_plan_is_carried_out_once_a_person_has_approved_it(place: Town) -> Non
     assert place.task(task)["holds"] == [approval["id"]]
     assert worker.leases() == []
     assert approval["kind"] == "plan"
-    assert [one["key"] for one in approval["subject"]["subtasks"]] == ["a"]
+    assert [each["key"] for each in approval["subject"]["subtasks"]] == ["a"]
     decided = place.approve(approval)
 
     assert (decided["state"], decided["decision"]["verb"]) == ("decided", "approve")
@@ -126,7 +126,7 @@ def test_a_rejected_plan_needs_approval_again_when_the_task_is_retried(place: To
 
     assert again["id"] != approval["id"]
     assert again["subject_hash"] != approval["subject_hash"]
-    assert [one["key"] for one in again["subject"]["subtasks"]] == ["a"]
+    assert [each["key"] for each in again["subject"]["subtasks"]] == ["a"]
     place.approve(again)
     place.bot("Executor").report(place.bot("Executor").take())
     assert place.task(task)["outcome"] == "accepted"
@@ -156,7 +156,7 @@ def test_a_result_is_accepted_once_a_person_has_approved_it(place: Town) -> None
     assert (place.task(task)["status"], place.task(task)["outcome"]) == ("COMPLETED", None)
     subject = approval["subject"]
     assert subject["verdict"]["decision"] == "accept"
-    assert [one["subtask"] for one in subject["results"]] == ["b"]
+    assert [each["subtask"] for each in subject["results"]] == ["b"]
     output = place.approver.get(subject["results"][0]["output"])
     assert output.json == {"text": "done"}
     place.approve(approval)
@@ -206,7 +206,7 @@ def test_after_the_last_round_a_person_may_allow_one_more(place: Town) -> None:
 
     assert (place.task(task)["status"], place.task(task)["round"]) == ("IN_PROGRESS", 2)
     lease = place.bot("Executor").take()
-    assert [one["text"] for one in lease["feedback"]] == ["thin"]
+    assert [each["text"] for each in lease["feedback"]] == ["thin"]
 
 
 def test_after_the_last_round_rejecting_or_not_deciding_fails_the_task(place: Town) -> None:
@@ -375,7 +375,7 @@ def test_a_question_ends_with_the_review_that_asked_it(place: Town) -> None:
 )
 def test_the_wrong_verb_decides_nothing(place: Town, kind: str, verb: str, body: Json) -> None:
     makers = {"plan": planned, "final": finished, "rounds": exhausted, "question": asked}
-    approval = makers[kind](place)[-1]  # type: ignore[operator]  # each takes the place
+    approval = makers[kind](place)[-1]  # type: ignore[operator]  # each takes the town
 
     answer = place.approver.post(
         f"/approvals/{approval['id']}:{verb}", body or {"subject_hash": approval["subject_hash"]}
@@ -466,17 +466,17 @@ def test_approvals_are_listed_by_state_and_task_page_by_page(place: Town) -> Non
     plans = []
     for _ in range(3):
         plans.append(planned(place)[0])
-        place.advance(1)  # ids of one moment have no order
+        place.advance(1)  # ids made in the same moment are not ordered
     place.approve(place.open_approval(plans[0]))
 
     first = place.approver.read("/approvals?state=open&page_size=1")
     second = place.approver.read(f"/approvals?state=open&page_size=1&page_token={first['next_page_token']}")
 
-    assert [one["task_id"] for one in first["items"] + second["items"]] == plans[1:]
+    assert [each["task_id"] for each in first["items"] + second["items"]] == plans[1:]
     assert second["next_page_token"] == ""
     assert len(place.approver.read("/approvals")["items"]) == 3
-    assert [one["task_id"] for one in place.approver.read("/approvals?state=decided")["items"]] == plans[:1]
-    assert [one["task_id"] for one in place.approver.read(f"/approvals?task_id={plans[2]}")["items"]] == plans[2:]
+    assert [each["task_id"] for each in place.approver.read("/approvals?state=decided")["items"]] == plans[:1]
+    assert [each["task_id"] for each in place.approver.read(f"/approvals?task_id={plans[2]}")["items"]] == plans[2:]
 
 
 def test_a_client_reads_approvals_of_its_own_tasks_only(place: Town) -> None:
@@ -520,7 +520,7 @@ def test_a_page_ends_early_rather_than_carry_many_large_questions(place: Town) -
 
     assert len(pages) > 2
     assert all(len(json.dumps(page)) < 8 * 1024 * 1024 for page in pages)
-    assert len({one["id"] for page in pages for one in page}) == 8
+    assert len({each["id"] for page in pages for each in page}) == 8
 
 
 # ---- evidence ------------------------------------------------------------------------------------------------------
@@ -542,7 +542,7 @@ def test_questions_and_answers_are_redacted_in_the_evidence(place: Town) -> None
         for leaf in _rows(place, "SELECT body FROM audit_leaf WHERE action IN ('approval.decide', 'work.ask')")
     ]
 
-    assert lease["answers"][0]["answer"] == {"key": SECRET}  # the bot gets what the person said
+    assert lease["answers"][0]["answer"] == {"key": SECRET}  # the bot gets the answer unredacted
     assert SECRET not in evidence
     assert len(audit) == 4
     assert SECRET not in "".join(audit)
@@ -558,7 +558,7 @@ def test_approvals_and_decisions_are_events_of_the_feed(place: Town) -> None:
     task, approval = planned(place)
     place.approve(approval)
 
-    told = [(one["type"].split(".", 2)[2], one["data"].get("approval")) for one in place.events(task)]
+    found = [(each["type"].split(".", 2)[2], each["data"].get("approval")) for each in place.events(task)]
 
-    assert ("approval.opened.v1", approval["id"]) in told
-    assert ("approval.decided.v1", approval["id"]) in told
+    assert ("approval.opened.v1", approval["id"]) in found
+    assert ("approval.decided.v1", approval["id"]) in found

@@ -1,4 +1,4 @@
-"""The audit log as auditors and administrators read it: who may, what it says, and how it is paged and filtered."""
+"""Reading the audit log: permissions, content, pages and filters."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ async def auditor(swarm: Orchestrator) -> Caller:
 
 
 async def all_of(caller: Caller, path: str) -> list[dict[str, Any]]:
-    """Page by page, until there are no more."""
+    """Return the records of all pages."""
     found: list[dict[str, Any]] = []
     token = ""
     while True:
@@ -33,7 +33,7 @@ async def all_of(caller: Caller, path: str) -> list[dict[str, Any]]:
 
 
 async def one_task(client: Caller, fleet: Fleet, name: str = "reader") -> tuple[str, str]:
-    """A task that is done and judged by nobody, and the bot that did it."""
+    """Complete a task without a review; return its id and the id of its bot."""
     task = (await client.post("/tasks", {**SENT, "evaluation": "none"})).json["id"]
     bot = await fleet.bot("Executor", name, skills=["web"])
     await bot.report(await bot.one(), output={"words": 3})

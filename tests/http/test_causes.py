@@ -1,6 +1,4 @@
-"""When something fails, every view says why: the first error itself, of which attempt by which bot, when, and what
-comes next.
-"""
+"""When something fails, every view shows the first error, its attempt and bot, the time, and what comes next."""
 
 from __future__ import annotations
 
@@ -20,7 +18,7 @@ TWO = [
 
 
 async def of_two(client: Caller) -> str:
-    """A task in which `b` waits for `a`, which is tried once."""
+    """Submit a task in which `b` depends on `a`, which has one attempt."""
     made = await client.post("/tasks", {"title": "t", "evaluation": "none", "subtasks": TWO})
     return str(made.json["id"])
 
@@ -96,7 +94,7 @@ async def test_an_invalid_plan_shows_its_errors_and_its_work_item_can_be_read(cl
     task = (await client.post("/tasks", {"title": "t"})).json["id"]
     bot = await fleet.bot("Planner", name="planner")
     lease = await bot.one()
-    for number in range(4):  # the fourth in a row is a failed try
+    for number in range(4):  # the fourth in a row counts as a failed try
         subtasks = [{"key": "a", "description": str(number), "depends_on": ["nobody"]}]
         await bot.report(lease, status="succeeded", plan={"subtasks": subtasks})
 
@@ -147,7 +145,7 @@ async def test_a_subtask_shows_why_its_work_was_released(client: Caller, fleet: 
 async def test_the_last_progress_of_an_attempt_is_stored_with_it(
     client: Caller, swarm: Orchestrator, fleet: Fleet, how: str
 ) -> None:
-    """Lines of heartbeats, and those since the last one, which come with the call that ends the attempt."""
+    """Log lines of heartbeats, and later ones, which come with the call that ends the attempt."""
     task = await submitted(client, "a")
     bot = await fleet.bot("Executor")
     lease = await bot.one()
@@ -189,7 +187,7 @@ async def test_a_task_shows_the_input_of_its_subtasks(client: Caller) -> None:
 
     assert (first["input"], second["input"]) == ({"page": 7}, {})
     assert len(fits["input"]["text"]) == 60_000
-    assert does_not["input"] is None, "told by the subtask itself alone"
+    assert does_not["input"] is None, "shown only when the subtask is read alone"
     assert len((await client.get(f"/tasks/{other}/subtasks/k1")).json["input"]["text"]) == 60_000
 
 

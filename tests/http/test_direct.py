@@ -1,4 +1,4 @@
-"""The hot routes are found without the framework's layers, and come to the same there as through them."""
+"""Hot routes bypass the framework's layers and answer the same as through them."""
 
 import re
 from collections.abc import AsyncIterator
@@ -85,8 +85,8 @@ async def test_calls_below_a_root_path_get_the_same_answers(swarm: Orchestrator,
             "headers": headers,
         }
         await swarm.app(scope, receive, send)
-        told = b"".join(message.get("body", b"") for message in sent)
-        answers.append((sent[0]["status"], told.replace(b'"/swarm/docs', b'"/docs')))
+        body = b"".join(message.get("body", b"") for message in sent)
+        answers.append((sent[0]["status"], body.replace(b'"/swarm/docs', b'"/docs')))
 
     assert answers[0] == answers[1]
     assert answers[0][0] == (200 if path == "/readyz" else 404)

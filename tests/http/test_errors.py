@@ -1,4 +1,4 @@
-"""The table of statuses, and how refusals look."""
+"""The table of statuses, and the problem documents."""
 
 import pytest
 
@@ -37,13 +37,13 @@ async def test_every_refusal_is_a_problem_document(nobody: Caller, admin: Caller
         (await admin.post("/tasks", {"title": "x", "approval": "always"}), 422, "invalid"),
     ]
     for answer, status, code in answers:
-        told = answer.json
-        assert (answer.status, told["status"]) == (status, status)
-        assert told["code"] == (code or "unsupported_media_type")
+        problem = answer.json
+        assert (answer.status, problem["status"]) == (status, status)
+        assert problem["code"] == (code or "unsupported_media_type")
         assert answer.headers["content-type"] == "application/problem+json"
-        assert told["type"] == f"/docs#{told['code']}"
-        assert told["request_id"] == answer.headers["x-request-id"]
-        assert set(told) == {"type", "title", "status", "detail", "code", "retryable", "request_id", "errors"}
+        assert problem["type"] == f"/docs#{problem['code']}"
+        assert problem["request_id"] == answer.headers["x-request-id"]
+        assert set(problem) == {"type", "title", "status", "detail", "code", "retryable", "request_id", "errors"}
 
 
 async def test_a_wrong_method_gets_the_allowed_ones(admin: Caller) -> None:
@@ -60,7 +60,7 @@ async def test_every_declared_route_answers_at_its_path(admin: Caller) -> None:
             path = path.replace(f"{{{name}}}", "tsk_0")
         answer = await admin.call(route.method, path.replace("{subtask}", "a"), {} if route.body_model else None)
         assert answer.status != 405, route
-        # Nobody else's 404: the call itself has looked.
+        # The 404 must come from the route itself.
         assert answer.status != 404 or answer.json["detail"] != "not found", route
 
 

@@ -1,4 +1,4 @@
-"""Whole tasks, told in raw HTTP: what a bot written with curl would send and get."""
+"""A whole task in raw HTTP, as a bot written with curl would do it."""
 
 from tests.http.conftest import BotCaller, Caller, Fleet, Json
 

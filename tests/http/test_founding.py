@@ -1,4 +1,4 @@
-"""The founding contract, posted as the founding plan writes it: every field of every record filled."""
+"""The founding contract: each record as in the founding plan, with every field filled."""
 
 from tests.http.conftest import BotCaller, Caller, Fleet, Json
 

@@ -1,6 +1,6 @@
-"""Schemathesis against the real application: whatever is sent, each call keeps to its own description, and never fails.
+"""Schemathesis against the real application: for any input, each call conforms to the document and never fails.
 
-The engine lives in a loop of its own in a thread; each request is carried there and back.
+The engine runs in the event loop of another thread; each request is passed there and back.
 """
 
 import asyncio
@@ -24,13 +24,13 @@ from tests.counts import write_count
 from tests.examples import examples, exploring
 
 ADMIN = "X-API-KEY"
-# A parked poll or a stream would hold the run up: these are tested by themselves, in test_waiting.py.
-QUICK = Settings(store="sqlite://:memory:", wait_seconds_max=0.05, log_level="error")  # a find is to be seen
+# A parked poll or a stream would delay the run; test_waiting.py tests them.
+QUICK = Settings(store="sqlite://:memory:", wait_seconds_max=0.05, log_level="error")  # failures must be visible
 
 CALLS = examples(6, suppress_health_check=list(hypothesis.HealthCheck))  # for each route
-# Calls that follow from each other's answers: a task is made, then asked for, paused, retried.
+# Calls that use each other's answers: a task is submitted, then read, paused, retried.
 SEQUENCES = examples(8, suppress_health_check=list(hypothesis.HealthCheck), stateful_step_count=8)
-# U+0000 and lone surrogates have tests of their own: no schema can say that a text must not hold them.
+# U+0000 and lone surrogates have tests of their own: no schema can exclude them.
 GENERATION = {
     "deterministic": not exploring(),
     "max-examples": CALLS.max_examples,
@@ -40,7 +40,7 @@ GENERATION = {
 
 
 class Elsewhere:
-    """An ASGI application whose real one runs in the loop of another thread."""
+    """An ASGI application that forwards to the real one in the loop of another thread."""
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
@@ -73,13 +73,13 @@ class Elsewhere:
             message = await receive()
             body += message.get("body", b"")
             more = message.get("more_body", False)
-        for told in await asyncio.wrap_future(
+        for message in await asyncio.wrap_future(
             asyncio.run_coroutine_threadsafe(self._call(dict(scope), body), self.loop)
         ):
-            await send(told)
+            await send(message)
 
     async def _call(self, scope: Scope, body: bytes) -> list[Message]:
-        told: list[Message] = []
+        messages: list[Message] = []
         waiting = [body]
         forever = asyncio.Event()
 
@@ -90,14 +90,14 @@ class Elsewhere:
             return {"type": "http.disconnect"}
 
         async def send(message: Message) -> None:
-            told.append(message)
+            messages.append(message)
 
         scope.pop("app", None)
-        # Each from elsewhere: what limits guesses at keys has tests of its own.
+        # Each from another address: the limit on guessing keys has tests of its own.
         self.calls += 1
         scope["client"] = (f"10.{self.calls >> 16}.{self.calls >> 8 & 255}.{self.calls & 255}", 4711)
         await self.swarm.app(scope, receive, send)
-        return told
+        return messages
 
 
 THERE = Elsewhere()
@@ -114,7 +114,7 @@ def there() -> Iterator[None]:
 
 
 def as_written(value: Any) -> Any:
-    """An integer is written without a fraction here, though a schema takes 5.0 for one."""
+    """Write integers without a fraction: the server refuses 5.0, which a schema accepts as an integer."""
     if isinstance(value, float) and value.is_integer():
         return as_written(int(value))
     if isinstance(value, int) and abs(value) > 2**53:
@@ -127,14 +127,14 @@ def as_written(value: Any) -> Any:
 
 
 def use_each_key_once(case: Any) -> None:
-    """Another body under the same Idempotency-Key is refused, and rightly so."""
+    """Make each Idempotency-Key unique: another body with the same key is refused."""
     key = (case.headers or {}).get("Idempotency-Key")
     if key is not None and re.fullmatch(r"[\x21-\x7e]{1,255}", key):
         THERE.keys_used += 1
         case.headers["Idempotency-Key"] = f"key-{THERE.keys_used}"
 
 
-# What no schema can say: how fields go together, whether a plan is sound, what another release will have.
+# Rules that no schema can express: between fields, and for a whole plan.
 BEYOND_SCHEMAS = {"not_supported", "invalid_plan", "cycle", "unknown_key", "duplicate"}
 TOGETHER = {
     "accept must be at most the value of `of`",
@@ -151,17 +151,17 @@ TOGETHER = {
 
 
 def answered_otherwise(response: Any) -> list[Any]:
-    """Checks that an answer meets in a way of its own."""
+    """Return the checks that do not apply to this answer."""
     if response.status_code == 422:
-        told = response.json()
-        codes = {each["code"] for each in told["errors"] if each["detail"] not in TOGETHER} | {told["code"]}
+        problem = response.json()
+        codes = {each["code"] for each in problem["errors"] if each["detail"] not in TOGETHER} | {problem["code"]}
         if codes - {"invalid"} <= BEYOND_SCHEMAS:
             return [positive_data_acceptance]
     if response.status_code == 412:
-        # An ETag of the right shape that is not the last one: only who has read it last can know.
+        # A valid ETag that is not the last one: no schema can tell.
         return [positive_data_acceptance]
     if response.status_code == 200 and response.request.url.endswith(("/results", "/tasks:batch")):
-        # Each item of a batch is taken or refused by itself.
+        # Each item of a batch is accepted or refused separately.
         results = response.json()["results"]
         if any(not each.get("accepted", True) or "error" in each for each in results):
             return [negative_data_rejection]
@@ -180,7 +180,7 @@ def test_every_call_conforms_to_the_document(case: Any) -> None:
 
 
 class Sequences(schema.as_state_machine()):  # type: ignore[misc]  # made from the description when this is imported
-    """Runs of calls, each with what an earlier answer gave: ids, mostly."""
+    """Sequences of calls that use values of earlier answers, mostly ids."""
 
     def before_call(self, case: Any) -> None:
         case.body = as_written(case.body)

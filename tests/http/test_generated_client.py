@@ -1,6 +1,6 @@
-"""A client that a generator makes from the OpenAPI document: it comes out whole, and speaks to a real server.
+"""A client generated from the OpenAPI document: it is complete, and works with a real server.
 
-The generator has an environment of its own, `.venv-generator`, which `make setup` makes.
+The generator has its own environment, `.venv-generator`, which `make setup` creates.
 """
 
 import json
@@ -65,7 +65,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     described.write_text(json.dumps(openapi_document("1.2.3")))
     program = [str(GENERATOR / "openapi-python-client"), "generate", "--meta", "none", "--fail-on-warning"]
     where = ["--path", str(described), "--output-path", str(folder / "swarmkeeper_client")]
-    path = {"PATH": f"{GENERATOR}:/usr/bin:/bin"}  # it formats what it writes
+    path = {"PATH": f"{GENERATOR}:/usr/bin:/bin"}  # the generator formats its output
     done = subprocess.run([*program, *where], capture_output=True, text=True, check=False, env=path)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
@@ -92,7 +92,7 @@ def test_a_generated_client_carries_a_task_through_its_life(client: Path, tmp_pa
 
 
 def test_no_field_has_a_default_and_answers_mark_required_fields() -> None:
-    """Generators take a field with a default for one that is always there, also where it may be left out."""
+    """Generators treat a field with a default as always present."""
     schemas = openapi_document("1.2.3")["components"]["schemas"]
 
     assert [name for name, schema in schemas.items() if '"default":' in json.dumps(schema)] == []
@@ -103,7 +103,7 @@ def test_no_field_has_a_default_and_answers_mark_required_fields() -> None:
 
 
 def test_enumeration_values_differ_by_more_than_case() -> None:
-    """Generators make names of them, in one casing."""
+    """Generators convert values to names of one case."""
     described = openapi_document("1.2.3")
 
     assert [words for words in enumerations(described) if len({word.lower() for word in words}) < len(words)] == []

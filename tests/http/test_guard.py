@@ -1,4 +1,4 @@
-"""Requests that are too long or too slow in the making, sent by somebody without a key over a real socket."""
+"""Requests without a key that are too long or arrive too slowly, over a real socket."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ async def connect(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def answered(url: str, *sent: bytes, pause: float = 0.0) -> bytes:
-    """All that comes until the server hangs up; fails if it does not."""
+    """Return all bytes until the server closes the connection; fail if it does not."""
     reader, writer = await connect(url)
     try:
         for piece in sent:
@@ -57,31 +57,31 @@ async def answered(url: str, *sent: bytes, pause: float = 0.0) -> bytes:
     ],
 )
 async def test_an_endless_head_is_refused_before_it_is_buffered(url: str, sent: bytes) -> None:
-    told = await answered(url, sent)
+    answer = await answered(url, sent)
 
-    assert told == b"" or told.startswith(b"HTTP/1.1 431 ")
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 431 ")
 
 
 async def test_trailers_are_limited_too(url: str) -> None:
     chunked = POST + b"transfer-encoding: chunked\r\n\r\n1\r\n{\r\n0\r\nx-a: "
 
-    told = await answered(url, chunked + b"a" * 8_000_000)
+    answer = await answered(url, chunked + b"a" * 8_000_000)
 
-    assert told == b"" or told.startswith(b"HTTP/1.1 401 ")
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 401 ")
 
 
 async def test_long_but_legal_heads_are_answered(url: str) -> None:
-    told = await answered(url, HEAD + b"connection: close\r\nx-a: " + b"a" * 30_000 + b"\r\n\r\n")
+    answer = await answered(url, HEAD + b"connection: close\r\nx-a: " + b"a" * 30_000 + b"\r\n\r\n")
 
-    assert told.startswith(b"HTTP/1.1 200 ")
+    assert answer.startswith(b"HTTP/1.1 200 ")
 
 
 async def test_many_requests_on_one_connection_do_not_add_up(url: str) -> None:
     long = HEAD + b"x-a: " + b"a" * 30_000 + b"\r\n\r\n"
 
-    told = await answered(url, *([long] * 10), HEAD + b"connection: close\r\n\r\n", pause=0.01)
+    answer = await answered(url, *([long] * 10), HEAD + b"connection: close\r\n\r\n", pause=0.01)
 
-    assert told.count(b"HTTP/1.1 200 ") == 11
+    assert answer.count(b"HTTP/1.1 200 ") == 11
 
 
 @pytest.mark.usefixtures("hasty")
@@ -120,10 +120,10 @@ async def test_an_idle_connection_between_two_requests_stays_open(url: str) -> N
     ids=["none", "two"],
 )
 async def test_a_request_without_one_host_is_refused(url: str, head: bytes) -> None:
-    told = await answered(url, head)
+    answer = await answered(url, head)
 
-    assert told.startswith(b"HTTP/1.1 400 ")
-    assert told.endswith(b"The request must have one Host header.")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.endswith(b"The request must have one Host header.")
 
 
 async def test_an_old_client_needs_no_host(url: str) -> None:
@@ -154,7 +154,7 @@ async def test_only_a_little_of_the_body_of_a_refused_call_is_read(url: str, mon
     writer.close()
 
     assert await answer == b"HTTP/1.1 401"
-    # What the sockets of both sides hold, and our own stream; the rest was never taken.
+    # The buffers of both sockets and of our stream; the rest was never read.
     assert sent < 30_000_000
 
 

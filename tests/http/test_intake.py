@@ -1,4 +1,4 @@
-"""Bodies in flight are bounded, over a real socket: by key, by tenant, in all; and given back however a call ends."""
+"""The limits on bytes of bodies that are being read, by key, by tenant and in total, over a real socket."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ Serve = Callable[..., AbstractAsyncContextManager[Served]]
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Serve:
-    """Serves with what a test sets."""
+    """A server with the settings of a test."""
 
     @asynccontextmanager
     async def serve(**limits: int) -> AsyncIterator[Served]:
@@ -42,7 +42,7 @@ async def served(serve: Serve) -> AsyncIterator[Served]:
 
 @dataclass
 class Sending:
-    """A call whose body is on its way."""
+    """A call whose body is being sent."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -57,7 +57,7 @@ class Sending:
 
 @asynccontextmanager
 async def sending(served: Served, key: str, length: int | None, body: bytes = b"{") -> AsyncIterator[Sending]:
-    """Begin a submission of so many bytes; None sends it in chunks, whose sum nobody knows beforehand."""
+    """Begin a submission of `declared` bytes; None sends it in chunks, without Content-Length."""
     host, port = served.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     how = f"content-length: {length}" if length is not None else "transfer-encoding: chunked"
@@ -71,14 +71,14 @@ async def sending(served: Served, key: str, length: int | None, body: bytes = b"
 
 
 async def until(happened: Callable[[], bool]) -> None:
-    """Wait for something that only the server knows."""
+    """Wait until a condition on the server holds."""
     async with asyncio.timeout(10):
         while not happened():  # noqa: ASYNC110  # nothing tells of it
             await asyncio.sleep(0.005)
 
 
 async def held(served: Served, number: int) -> None:
-    """Wait until so many bytes are held in all."""
+    """Wait until this number of bytes is held in total."""
     await until(lambda: served.swarm.quotas.intake.bodies.total == number)
 
 
@@ -88,20 +88,20 @@ async def test_bodies_of_one_key_are_limited_before_they_are_read(serve: Serve) 
 
 
 async def _one_key(served: Served) -> None:
-    one, two = [await served.swarm.make_key("client") for _ in range(2)]
+    key, other_key = [await served.swarm.make_key("client") for _ in range(2)]
     task = json.dumps({"title": "x"}).encode()
 
-    async with sending(served, one, ALMOST), sending(served, one, ALMOST):
+    async with sending(served, key, ALMOST), sending(served, key, ALMOST):
         await held(served, 2 * ALMOST)
-        async with sending(served, one, ALMOST) as third:
-            status, headers, told = await third.answer()
-            assert (status, told["code"], headers["retry-after"]) == (429, "rate_limited", "1")
-            assert "this key may have 33554432 bytes" in told["detail"]
-        async with sending(served, two, len(task), task) as neighbour:
+        async with sending(served, key, ALMOST) as third:
+            status, headers, answer = await third.answer()
+            assert (status, answer["code"], headers["retry-after"]) == (429, "rate_limited", "1")
+            assert "this key may have 33554432 bytes" in answer["detail"]
+        async with sending(served, other_key, len(task), task) as neighbour:
             assert (await neighbour.answer())[0] == 201
         await held(served, 2 * ALMOST)
     await held(served, 0)
-    async with sending(served, one, len(task), task) as again:
+    async with sending(served, key, len(task), task) as again:
         assert (await again.answer())[0] == 201
 
 
@@ -114,9 +114,9 @@ async def test_bodies_of_a_tenant_are_limited_across_its_keys(serve: Serve) -> N
         async with sending(served, keys[0], ALMOST), sending(served, keys[1], ALMOST):
             await held(served, 2 * ALMOST)
             async with sending(served, keys[2], ALMOST) as third:
-                status, _, told = await third.answer()
-                assert (status, told["code"]) == (429, "rate_limited")
-                assert "this tenant" in told["detail"]
+                status, _, answer = await third.answer()
+                assert (status, answer["code"]) == (429, "rate_limited")
+                assert "this tenant" in answer["detail"]
             async with sending(served, other, len(task), task) as neighbour:
                 assert (await neighbour.answer())[0] == 201
 
@@ -129,11 +129,11 @@ async def test_all_bodies_together_are_limited_and_a_small_tenant_is_still_serve
 
         async with sending(served, a[0], ALMOST), sending(served, a[1], ALMOST):
             await held(served, 2 * ALMOST)
-            async with sending(served, b[0], ALMOST):  # less than its half
+            async with sending(served, b[0], ALMOST):  # less than half of the limit
                 await held(served, 3 * ALMOST)
                 async with sending(served, b[1], ALMOST) as refused:
-                    status, headers, told = await refused.answer()
-                    assert (status, told["code"], headers["retry-after"]) == (503, "overloaded", "1")
+                    status, headers, answer = await refused.answer()
+                    assert (status, answer["code"], headers["retry-after"]) == (503, "overloaded", "1")
                 async with sending(served, third, len(task), task) as neighbour:
                     assert (await neighbour.answer())[0] == 201
 

@@ -1,4 +1,4 @@
-"""What a key and a tenant may have by default, what is refused beyond it, and where that is shown."""
+"""The default limits of a key and a tenant, the refusals beyond them, and where they are shown."""
 
 from collections.abc import AsyncIterator
 
@@ -13,7 +13,7 @@ PACED = Settings(store="sqlite://:memory:", tasks_a_minute_key=60, tasks_a_minut
 
 
 class Standing(SystemClock):
-    """A clock whose time stands still: no bucket is refilled while a busy machine takes its time."""
+    """A clock that stands still, so that a slow machine does not refill token buckets."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,19 +31,19 @@ async def small() -> AsyncIterator[Orchestrator]:
 
 
 def plan(number: int) -> Json:
-    return {"title": "t", "subtasks": [{"key": f"k{one}", "description": ""} for one in range(number)]}
+    return {"title": "t", "subtasks": [{"key": f"k{index}", "description": ""} for index in range(number)]}
 
 
 async def test_a_client_that_submits_too_fast_gets_a_retry_after() -> None:
     async with Orchestrator(PACED, clock=Standing()) as swarm:
         client = Caller(swarm.app, await swarm.make_key("client"))
         neighbour = Caller(swarm.app, await swarm.make_key("client"))
-        one = await client.post("/tasks", {"title": "x"})
+        made = await client.post("/tasks", {"title": "x"})
         batch = await client.post("/tasks:batch", {"tasks": [{"title": "x"}] * 499})
 
         refused = await client.post("/tasks", {"title": "x"})
 
-        assert (one.status, one.headers["ratelimit"]) == (201, '"key";r=499;t=1, "tenant";r=599;t=1')
+        assert (made.status, made.headers["ratelimit"]) == (201, '"key";r=499;t=1, "tenant";r=599;t=1')
         assert batch.status == 200
         assert batch.headers["ratelimit-policy"] == '"key";q=500;w=500, "tenant";q=600;w=20'
         assert (refused.status, refused.json["code"], refused.json["retryable"]) == (429, "rate_limited", True)
@@ -128,7 +128,7 @@ async def test_open_subtasks_are_counted(small: Orchestrator) -> None:
 
 
 def test_ordinary_use_is_far_below_every_default() -> None:
-    """The demo, the benches' parts that go through a server, and the tests of honest use are all smaller than this."""
+    """The demo, the benchmarks over HTTP and the tests of ordinary use need less than this."""
     settings = Settings()
 
     assert settings.tasks_a_minute_key >= 3_000

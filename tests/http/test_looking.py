@@ -1,4 +1,4 @@
-"""What a client finds of what it has sent: by label and time, and of a long plan before all of it is written."""
+"""Finding tasks by label and time, and reading a long plan while it is being written."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ async def test_every_subtask_of_a_long_plan_can_be_read_as_soon_as_its_task_is_a
     page = (await client.get(f"/tasks/{task}/subtasks?page_size=500")).json
     last = await client.get(f"/tasks/{task}/subtasks/last")
 
-    assert graph["loading"]  # else the rest of this test shows nothing
+    assert graph["loading"]  # otherwise the rest of this test proves nothing
     assert len(graph["nodes"]) < graph["subtasks_total"] == LONG
     assert page["subtasks_total"] == LONG
     assert last.status == 200, last.json
@@ -68,7 +68,7 @@ async def test_an_idempotency_key_stored_by_an_older_version_is_still_known(
     swarm: Orchestrator, client: Caller
 ) -> None:
     first = await client.post("/tasks", {"title": "one"}, idempotency_key="k")
-    swarm.store.connection.execute("UPDATE idempotency SET key = 'k'")  # as it was kept before 0.4.0
+    swarm.store.connection.execute("UPDATE idempotency SET key = 'k'")  # as stored before 0.4.0
     other = client.with_key(await swarm.make_key("client"))
 
     again = await client.post("/tasks", {"title": "one"}, idempotency_key="k")

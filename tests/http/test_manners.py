@@ -1,4 +1,4 @@
-"""What holds for every call: strict bodies, no echo, ids of requests, versions, limits."""
+"""Rules for every call: strict bodies, no echo of input, request ids, versions, limits."""
 
 import asyncio
 import html

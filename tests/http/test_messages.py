@@ -1,4 +1,4 @@
-"""Messages between bots, and from clients to bots: who is told what, when, and how often."""
+"""Messages between bots, and from clients to bots: recipients, delivery, limits."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.http.test_work import planned
 
 
 async def beat(bot: BotCaller, *leases: Json, after: str | None = None) -> list[Json]:
-    """What a bot is told with its beat."""
+    """Send a heartbeat; return the messages in the answer."""
     said = {} if after is None else {"messages_after": after}
     beats = [{"lease_id": lease["lease_id"], **said} for lease in leases]
     answer = await bot.call.post(f"/bots/{bot.id}:heartbeat", {"leases": beats})
@@ -32,17 +32,17 @@ def said(messages: list[Json]) -> list[Json]:
 
 
 async def test_a_message_to_a_bot_by_name_or_id_arrives_with_its_heartbeat(client: Caller, fleet: Fleet) -> None:
-    one, two = await fleet.bot("Executor", "one"), await fleet.bot("Executor", "two")
+    first, second = await fleet.bot("Executor", "one"), await fleet.bot("Executor", "two")
     task_id = await planned(client, "a", "b")
-    mine, theirs = await one.one(), await two.one()
+    mine, theirs = await first.one(), await second.one()
 
-    sent = await tell(one.call, task_id, {"say": "by name"}, "two")
-    await tell(one.call, task_id, {"say": "by id"}, two.id)
+    sent = await tell(first.call, task_id, {"say": "by name"}, "two")
+    await tell(first.call, task_id, {"say": "by id"}, second.id)
 
     assert sent.status == 201
-    told = await beat(two, theirs)
-    assert told[0] == sent.json
-    assert told[0] | {"id": "", "timestamp": ""} == {
+    messages = await beat(second, theirs)
+    assert messages[0] == sent.json
+    assert messages[0] | {"id": "", "timestamp": ""} == {
         "id": "",
         "from_bot": "one",
         "to_bot": "two",
@@ -50,25 +50,25 @@ async def test_a_message_to_a_bot_by_name_or_id_arrives_with_its_heartbeat(clien
         "payload": {"say": "by name"},
         "timestamp": "",
     }
-    assert said(told) == ["by name", "by id"]
-    assert await beat(one, mine) == []
+    assert said(messages) == ["by name", "by id"]
+    assert await beat(first, mine) == []
 
 
 async def test_a_message_without_recipient_goes_to_all_bots_of_the_task_except_the_sender(
     client: Caller, fleet: Fleet
 ) -> None:
-    one, two, three = [await fleet.bot("Executor", name) for name in ("one", "two", "three")]
+    first, second, third = [await fleet.bot("Executor", name) for name in ("one", "two", "three")]
     task_id = await planned(client, "a", "b")
-    mine, theirs = await one.one(), await two.one()
+    mine, theirs = await first.one(), await second.one()
     await planned(client, "c")
-    elsewhere = await three.one()
+    elsewhere = await third.one()
 
-    await tell(one.call, task_id, {"say": "all"})
+    await tell(first.call, task_id, {"say": "all"})
     await tell(client, task_id, {"say": "from the client"})
 
-    assert said(await beat(two, theirs)) == ["all", "from the client"]
-    assert said(await beat(one, mine)) == ["from the client"]
-    assert await beat(three, elsewhere) == []
+    assert said(await beat(second, theirs)) == ["all", "from the client"]
+    assert said(await beat(first, mine)) == ["from the client"]
+    assert await beat(third, elsewhere) == []
 
 
 async def test_two_instances_of_one_bot_exchange_messages(swarm: Orchestrator, client: Caller) -> None:
@@ -115,21 +115,21 @@ async def test_with_two_leases_of_a_task_the_older_acknowledgement_counts(client
     (heard,) = await beat(bot, first)
     beats = [{"lease_id": first["lease_id"], "messages_after": heard["id"]}, {"lease_id": second["lease_id"]}]
 
-    told = (await bot.call.post(f"/bots/{bot.id}:heartbeat", {"leases": beats})).json["messages"]
+    messages = (await bot.call.post(f"/bots/{bot.id}:heartbeat", {"leases": beats})).json["messages"]
 
-    assert said(told) == ["one"]
+    assert said(messages) == ["one"]
 
 
 async def test_a_bot_that_starts_later_receives_earlier_messages(client: Caller, fleet: Fleet) -> None:
-    one, two = await fleet.bot("Executor", "one"), await fleet.bot("Executor", "two")
+    first, second = await fleet.bot("Executor", "one"), await fleet.bot("Executor", "two")
     task_id = await planned(client, "a")
-    lease = await one.one()
+    lease = await first.one()
     await tell(client, task_id, {"say": "the format has changed"})
     await tell(client, task_id, {"say": "you alone"}, "one")
-    assert len(await beat(one, lease)) == 2
-    await one.call.post(f"/leases/{lease['lease_id']}:release")
+    assert len(await beat(first, lease)) == 2
+    await first.call.post(f"/leases/{lease['lease_id']}:release")
 
-    assert said(await beat(two, await two.one())) == ["the format has changed"]
+    assert said(await beat(second, await second.one())) == ["the format has changed"]
 
 
 async def test_messages_survive_a_restart(tmp_path: Path) -> None:
@@ -203,14 +203,14 @@ async def test_the_messages_in_one_heartbeat_are_limited_over_all_tasks(client: 
 
 
 async def test_a_bot_sends_messages_only_about_tasks_it_works_on(client: Caller, fleet: Fleet) -> None:
-    one, two = await fleet.bot("Executor", "one"), await fleet.bot("Executor", "two")
+    first, second = await fleet.bot("Executor", "one"), await fleet.bot("Executor", "two")
     task_id = await planned(client, "a")
-    lease = await one.one()
+    lease = await first.one()
 
-    idle = await tell(two.call, task_id, {})
-    borrowed = await tell(two.call, task_id, {}, lease_id=lease["lease_id"])
-    other_task = await tell(one.call, await planned(client, "b"), {}, lease_id=lease["lease_id"])
-    gone = await tell(one.call, task_id, {}, lease_id="lse_0")
+    idle = await tell(second.call, task_id, {})
+    borrowed = await tell(second.call, task_id, {}, lease_id=lease["lease_id"])
+    other_task = await tell(first.call, await planned(client, "b"), {}, lease_id=lease["lease_id"])
+    gone = await tell(first.call, task_id, {}, lease_id="lse_0")
 
     assert [(each.status, each.json["code"]) for each in (idle, borrowed, other_task, gone)] == [
         (403, "forbidden"),
@@ -330,11 +330,11 @@ async def test_an_auditor_sees_that_a_message_was_sent_but_not_its_payload(
     assert (await auditor.get(f"/tasks/{task_id}/messages")).status == 403
     events = (await auditor.get(f"/tasks/{task_id}/events")).json["items"]
     (event,) = [each["data"] for each in events if "message" in each["type"]]
-    told = {name: event[name] for name in ("message", "from_bot", "to_bot", "bytes")}
-    assert told == {"message": sent["id"], "from_bot": sent["from_bot"], "to_bot": "worker", "bytes": 20}
+    summary = {name: event[name] for name in ("message", "from_bot", "to_bot", "bytes")}
+    assert summary == {"message": sent["id"], "from_bot": sent["from_bot"], "to_bot": "worker", "bytes": 20}
     records = (await auditor.get(f"/tasks/{task_id}/audit?action=task.message")).json["items"]
     (record,) = records
-    assert record["payload"] == told
+    assert record["payload"] == summary
     assert "between us" not in json.dumps(records)
     assert "between us" not in json.dumps(events)
 

@@ -1,6 +1,6 @@
-"""The OpenAPI document is the contract: what changes in it is looked at. `python -m tests.http.test_openapi` keeps it.
+"""The OpenAPI document is the contract, so changes are reviewed.
 
-That it tells the truth is for test_fuzz.py to find out.
+`python -m tests.http.test_openapi` writes the snapshot. test_fuzz.py checks that the server conforms to it.
 """
 
 import json
@@ -61,7 +61,9 @@ def text() -> str:
 
 
 def test_the_document_is_the_reviewed_snapshot() -> None:
-    assert text() == SNAPSHOT.read_text(encoding="utf-8"), "look at the change, then: python -m tests.http.test_openapi"
+    assert text() == SNAPSHOT.read_text(encoding="utf-8"), (
+        "review the change, then run: python -m tests.http.test_openapi"
+    )
 
 
 def test_the_routes_are_those_of_the_design() -> None:
@@ -69,12 +71,12 @@ def test_the_routes_are_those_of_the_design() -> None:
 
 
 def test_each_operation_declares_parameters_body_and_responses() -> None:
-    told = described()
-    operations = [operation for path in told["paths"].values() for operation in path.values()]
+    document = described()
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
 
-    assert told["openapi"].startswith("3.1")
+    assert document["openapi"].startswith("3.1")
     assert len({operation["operationId"] for operation in operations}) == len(operations)
-    for path, methods in told["paths"].items():
+    for path, methods in document["paths"].items():
         for method, operation in methods.items():
             assert operation["summary"], path
             in_path = [each["name"] for each in operation["parameters"] if each["in"] == "path"]
@@ -83,16 +85,16 @@ def test_each_operation_declares_parameters_body_and_responses() -> None:
             assert ("requestBody" in operation) <= (method in ("post", "patch"))
             for status, answer in operation["responses"].items():
                 if "$ref" in answer:
-                    answer = told["components"]["responses"][answer["$ref"].rpartition("/")[2]]
+                    answer = document["components"]["responses"][answer["$ref"].rpartition("/")[2]]
                     assert list(answer["content"]) == ["application/problem+json"]
                 assert status in ("204", "304") or answer["content"], (path, status)
 
 
 def test_every_reference_resolves_and_every_component_is_used() -> None:
-    told = described()
+    document = described()
     for kind in ("schemas", "responses", "headers"):
-        used = {part.split('"')[0] for part in json.dumps(told).split(f"#/components/{kind}/")[1:]}
-        assert used == set(told["components"][kind])
+        used = {part.split('"')[0] for part in json.dumps(document).split(f"#/components/{kind}/")[1:]}
+        assert used == set(document["components"][kind])
 
 
 async def test_the_document_is_served_with_the_address_of_the_api(nobody: Caller) -> None:

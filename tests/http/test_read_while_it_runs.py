@@ -1,4 +1,4 @@
-"""What people read of bots' words while the work runs holds no secret; what bots are given is as it was said."""
+"""People see bots' texts redacted while the work runs; bots get texts unredacted."""
 
 import json
 from collections.abc import Iterator
@@ -26,16 +26,16 @@ def test_a_question_with_choices_and_schema_is_shown_redacted(place: Town) -> No
         worker.ask(worker.take(), f"use {text}?", choices=[f"yes, {text}", "no"], schema=schema_with(text))
 
     page = place.approver.read("/approvals?state=open&page_size=100")["items"]
-    each = [place.approver.get(f"/approvals/{one['id']}").body for one in page]
+    each = [place.approver.get(f"/approvals/{question['id']}").body for question in page]
 
     assert len(page) == len(SECRETS)
     assert SEARCH.found(json.dumps(page).encode()) == set()
     assert SEARCH.found(b"\n".join(each)) == set()
-    assert all("[redacted:" in one["question"] for one in page)
-    # It is a schema still, and a choice can be made as it is read.
-    for one in page:
-        assert one["schema"]["properties"]["api_key"] == {"type": "string"}
-        place.approver.ok(f"/approvals/{one['id']}:answer", {"answer": one["choices"][0]})
+    assert all("[redacted:" in question["question"] for question in page)
+    # The schema is still valid, and a redacted choice can be chosen.
+    for question in page:
+        assert question["schema"]["properties"]["api_key"] == {"type": "string"}
+        place.approver.ok(f"/approvals/{question['id']}:answer", {"answer": question["choices"][0]})
 
 
 def schema_with(text: str) -> Json:
@@ -57,8 +57,8 @@ def test_choices_that_look_alike_when_redacted_are_refused(place: Town) -> None:
     refused = worker.person.post(f"/leases/{lease['lease_id']}:ask", {"question": "which?", "choices": keys})
 
     if refused.status == 422:
-        assert [one["pointer"] for one in refused.json["errors"]] == ["/choices/0"]
-    else:  # tags tell them from each other
+        assert [error["pointer"] for error in refused.json["errors"]] == ["/choices/0"]
+    else:  # their tags differ
         assert len(set(place.approver.read(f"/approvals/{refused.json['approval_id']}")["choices"])) == 2
 
 
@@ -83,8 +83,8 @@ def test_progress_and_log_lines_are_shown_redacted(place: Town) -> None:
     task = place.submit(["a"], evaluation="none")
     lease = worker.take()
     for text in ALL:
-        told = {"fraction": 0.5, "message": f"calling with {text}", "log": [f"read {text}"]}
-        beat = {"leases": [{"lease_id": lease["lease_id"], "progress": told}]}
+        progress = {"fraction": 0.5, "message": f"calling with {text}", "log": [f"read {text}"]}
+        beat = {"leases": [{"lease_id": lease["lease_id"], "progress": progress}]}
         worker.person.ok(f"/bots/{worker.id}:heartbeat", beat)
 
         shown = place.client.read(f"/tasks/{task}/subtasks/a")["progress"]

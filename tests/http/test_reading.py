@@ -1,4 +1,4 @@
-"""Who may have a body read, and where that is done: before and beside everything that others wait for."""
+"""Whose bodies are read, and that long bodies are read in another process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from swarmkeeper.wire import v1
 from tests.http.conftest import Answered, Caller, Fleet
 from tests.http.test_work import planned
 
-# Nothing of this kind may be in a body: whoever reads it says so. Whoever does not, cannot.
+# Invalid in any body. An answer without this error shows that the body was not read.
 TWICE = b'{"k": 1, "k": 2}'
 LONG = b'"' + b"x" * 2_000 + b'"'
 
@@ -58,8 +58,8 @@ async def test_a_report_without_a_valid_lease_is_refused_before_its_content_is_r
     elsewhere = await post(bot.call, "/tasks/tsk_0/results", reported(bot.id, "lse_none", TWICE, what))
     own = await post(other.call, f"/tasks/{task}/results", reported(other.id, lease, TWICE, what))
 
-    told = [each.json["code"] for each in (nobodys, anothers, as_another, unnamed, elsewhere, own)]
-    assert told == ["lease_lost", "lease_lost", "forbidden", "lease_required", "not_found", "malformed"]
+    codes = [each.json["code"] for each in (nobodys, anothers, as_another, unnamed, elsewhere, own)]
+    assert codes == ["lease_lost", "lease_lost", "forbidden", "lease_required", "not_found", "malformed"]
 
 
 async def test_in_a_batch_results_without_a_valid_lease_are_not_read_and_the_others_are_accepted(
@@ -67,17 +67,17 @@ async def test_in_a_batch_results_without_a_valid_lease_are_not_read_and_the_oth
 ) -> None:
     bot = await fleet.bot("Executor", capacity=2)
     task = await planned(client, "a", "b")
-    one, two = (await bot.lease(max=2)).json["leases"]
+    first, second = (await bot.lease(max=2)).json["leases"]
 
     def result(lease: str, output: Any) -> dict[str, Any]:
         return {"task_id": task, "lease_id": lease, "status": "succeeded", **output}
 
-    # A plan of a thousand subtasks that all have one key would be refused for that, were it read.
+    # If it were read, the repeated key would be an error of this plan.
     plan = {"plan": {"subtasks": [{"key": "k", "description": "x" * 10}] * 100}}
     results = [
-        result(one["lease_id"], {"output": 1}),
+        result(first["lease_id"], {"output": 1}),
         result("lse_none", plan),
-        result(two["lease_id"], {"output": 2}),
+        result(second["lease_id"], {"output": 2}),
     ]
     answer = await bot.call.post("/results", {"bot_id": bot.id, "results": results})
 
@@ -92,13 +92,13 @@ async def test_a_call_without_permission_is_refused_before_its_body_is_read(
     auditor = Caller(swarm.app, await swarm.make_key("auditor"))
 
     class Never(Exception):
-        """The body was asked for."""
+        """The body was read."""
 
     class Unread(list[bytes]):
         def pop(self, *args: Any) -> bytes:
             raise Never
 
-    told = [
+    statuses = [
         (await caller.call("POST", path, raw=Unread([b"x"]), headers={"content-type": "application/json"})).status
         for caller, path in (
             (client, "/results"),
@@ -109,7 +109,7 @@ async def test_a_call_without_permission_is_refused_before_its_body_is_read(
         )
     ]
 
-    assert told == [403] * 5
+    assert statuses == [403] * 5
 
 
 async def test_late_results_are_kept_up_to_a_limit_and_then_not_read(
@@ -129,7 +129,7 @@ async def test_late_results_are_kept_up_to_a_limit_and_then_not_read(
 
     assert {each.json["code"] for each in answers} == {"lease_lost"}
     assert unread.json["code"] == "lease_lost"
-    assert sorted(one["content"]["output"]["of"] for one in kept) == list(range(20))
+    assert sorted(each["content"]["output"]["of"] for each in kept) == list(range(20))
 
 
 async def test_a_repeated_long_result_gets_the_same_answer(client: Caller, fleet: Fleet) -> None:
@@ -147,7 +147,7 @@ async def test_a_repeated_long_result_gets_the_same_answer(client: Caller, fleet
 
 @pytest.fixture
 async def served(tmp_path: Path) -> AsyncIterator[Orchestrator]:
-    """On a file, with all threads and processes that a server has."""
+    """An orchestrator on a file, with all threads and processes of a server."""
     async with Orchestrator(Settings(store=f"sqlite:///{tmp_path}/store.db", log_level="error")) as swarm:
         yield swarm
 
@@ -180,8 +180,8 @@ async def test_a_long_body_is_read_in_another_process_with_the_same_result(
         422,
         [{"pointer": "/subtasks/2000/key", "code": "duplicate", "detail": "another subtask has this key"}],
     )
-    # Names that are not ours are shown as the redactor lets them, which that process does not have.
-    hidden, plain = sorted(one["pointer"] for one in named.json["errors"])
+    # Unknown names are shown redacted, although the helper process has no redactor.
+    hidden, plain = sorted(each["pointer"] for each in named.json["errors"])
     assert plain == "/subtasks/200/plain"
     assert hidden.startswith("/subtasks/200/")
     assert "AKIA" not in hidden
@@ -203,9 +203,9 @@ async def test_if_the_reader_process_is_killed_one_call_is_refused_for_now_and_t
     )
     asked: list[content.ReportHead] = []
 
-    async def admit(one: content.ReportHead) -> content.Refusals:
-        asked.append(one)
-        if len(asked) == 1:  # in the middle of the conversation
+    async def admit(head: content.ReportHead) -> content.Refusals:
+        asked.append(head)
+        if len(asked) == 1:  # between two frames of the exchange
             assert helper._process is not None
             os.kill(helper._process.pid, signal.SIGKILL)
         return {}

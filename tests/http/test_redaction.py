@@ -1,4 +1,4 @@
-"""Trying the redaction over HTTP, and rules that change while the server runs."""
+"""POST /redaction:test, and redaction rules that change while the server runs."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ async def test_rules_are_reloaded_and_an_invalid_file_changes_nothing(tmp_path: 
         file.write_text(RULES)
         assert await swarm.reload_rules()
         second = swarm.rules.hash
-        assert await swarm.reload_rules()  # as it is: nothing to be written down
+        assert await swarm.reload_rules()  # unchanged: nothing to record
         assert await shown() == "badge-[redacted:badge] a@example.com"
 
         file.write_text(RULES.replace("{4}", "{9}"))
@@ -98,11 +98,11 @@ async def test_rules_are_reloaded_and_an_invalid_file_changes_nothing(tmp_path: 
         assert swarm.rules.hash == second
         assert await shown() == "badge-[redacted:badge] a@example.com"
 
-        records = [one for one in (await admin.get("/audit")).json["items"] if one["event"] == "rules.change"]
+        records = [record for record in (await admin.get("/audit")).json["items"] if record["event"] == "rules.change"]
 
-    assert [one["outcome"] for one in records] == ["accepted", "refused", "refused"]
+    assert [record["outcome"] for record in records] == ["accepted", "refused", "refused"]
     assert records[0]["payload"] == {"from": first, "to": second}
-    assert [one["rules"] for one in records] == [second] * 3
+    assert [record["rules"] for record in records] == [second] * 3
     assert "badge" in records[1]["payload"]["problem"]
     assert "cannot be read" in records[2]["payload"]["problem"]
 

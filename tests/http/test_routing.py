@@ -1,4 +1,4 @@
-"""What every route has from `StrictRoute`: a caller unless it says otherwise, and nothing kept after its answer."""
+"""`StrictRoute`: routes need a key by default, and keep nothing after the answer."""
 
 import gc
 
@@ -40,7 +40,7 @@ async def test_other_routes_read_nothing_of_a_call_without_a_key(nobody: Caller)
             for name in ("task_id", "bot_id", "lease_id", "approval_id", "key_id"):
                 path = path.replace(f"{{{name}}}", "tsk_0")
             answer = await nobody.call(route.method, f"{path}?unknown=1", raw=b"no JSON")
-            # 429: a stranger who tries so many is slowed down.
+            # 429: many calls without a key are slowed down.
             assert answer.status in (401, 429), route.path
 
 

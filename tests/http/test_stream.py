@@ -24,7 +24,7 @@ class Stream:
         self.ended = False
 
     async def next(self) -> Json:
-        """The next event, or None at the end."""
+        """Return the next event, or None at the end."""
         async with asyncio.timeout(5):
             while not self.waiting:
                 if self.ended:

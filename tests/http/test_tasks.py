@@ -1,4 +1,4 @@
-"""What clients do: idempotency, tags, steering, batches."""
+"""Calls of clients: idempotency, ETags, commands on tasks, batches."""
 
 import asyncio
 import json

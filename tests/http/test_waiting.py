@@ -1,4 +1,4 @@
-"""Who waits hears at once, gets nothing once they hung up, and stops hearing when their key ends."""
+"""Waiting calls are answered at once, and end when the caller disconnects or the key is revoked."""
 
 import asyncio
 from collections.abc import Callable
@@ -223,7 +223,7 @@ async def test_a_bot_has_at_most_as_many_polls_as_capacity_and_a_new_one_ends_th
 
     assert len(swarm.engine.scheduler.parked) == 3
     swarm.engine.end_polls(bot.id)
-    assert [(await one).status for one in waiting[20:]] == [200] * 3
+    assert [(await poll).status for poll in waiting[20:]] == [200] * 3
 
 
 async def test_polls_of_one_key_are_limited_and_other_keys_are_not_affected() -> None:
@@ -235,7 +235,7 @@ async def test_polls_of_one_key_are_limited_and_other_keys_are_not_affected() ->
             for number in range(4)
         ]
         gone = asyncio.Event()
-        waiting = [await park(swarm, BotCaller(admin, one), gone) for one in ids[:3]]
+        waiting = [await park(swarm, BotCaller(admin, bot_id), gone) for bot_id in ids[:3]]
 
         refused = await admin.post("/leases", {"bot_id": ids[3], "wait_seconds": 30})
         at_once = await admin.post("/leases", {"bot_id": ids[3], "wait_seconds": 0})

@@ -1,4 +1,4 @@
-"""What bots do, and what they are told when they do it wrong."""
+"""Calls of bots: leases, reports, heartbeats, and their refusals."""
 
 from datetime import datetime, timedelta
 
@@ -63,12 +63,12 @@ async def test_a_lost_lease_changes_nothing_and_is_kept_as_a_late_result(
     assert taken["work_id"] == lost["work_id"]
 
     late = await slow.report(lost, output="mine")
-    told = (await slow.call.post(f"/bots/{slow.id}:heartbeat", {"leases": [{"lease_id": lost["lease_id"]}]})).json
+    answer = (await slow.call.post(f"/bots/{slow.id}:heartbeat", {"leases": [{"lease_id": lost["lease_id"]}]})).json
     assert (await quick.report(taken, output="right")).status == 200
 
     subtask = (await admin.get(f"/tasks/{task_id}/subtasks/a")).json
     assert (late.status, late.json["code"]) == (409, "lease_lost")
-    assert told["leases"][0]["directive"] == "lost"
+    assert answer["leases"][0]["directive"] == "lost"
     assert subtask["output"] == "right"
     assert [each["content"]["output"] for each in subtask["late_results"]] == ["mine"]
     assert "late_results" not in (await client.get(f"/tasks/{task_id}/subtasks/a")).json
@@ -90,29 +90,29 @@ async def test_a_report_for_a_closed_task_is_refused(client: Caller, fleet: Flee
 async def test_a_batch_accepts_or_refuses_each_result_separately(client: Caller, fleet: Fleet) -> None:
     bot = await fleet.bot("Executor", capacity=3)
     task_id = await planned(client, "a", "b", "c", "d")
-    one, two, three = (await bot.lease(max=3)).json["leases"]
+    first, second, third = (await bot.lease(max=3)).json["leases"]
 
     answer = await bot.call.post(
         "/results",
         {
             "bot_id": bot.id,
             "results": [
-                {"task_id": task_id, "lease_id": one["lease_id"], "status": "succeeded", "output": 1},
-                {"lease_id": two["lease_id"], "status": "succeeded", "output": 2},
+                {"task_id": task_id, "lease_id": first["lease_id"], "status": "succeeded", "output": 1},
+                {"lease_id": second["lease_id"], "status": "succeeded", "output": 2},
                 {"lease_id": "lse_0", "status": "succeeded", "output": 3},
-                {"lease_id": three["lease_id"], "status": "succeeded"},
-                {"lease_id": three["lease_id"], "status": "failed", "error": {"class": "not_retryable"}},
+                {"lease_id": third["lease_id"], "status": "succeeded"},
+                {"lease_id": third["lease_id"], "status": "failed", "error": {"class": "not_retryable"}},
             ],
             "claim": {"max": 8},
         },
     )
 
-    told = answer.json["results"]
+    results = answer.json["results"]
     assert answer.status == 200
-    assert [each["accepted"] for each in told] == [True, True, False, False, True]
-    assert [told[2]["code"], told[3]["code"]] == ["lease_lost", "invalid"]
-    assert [(each["status"], each["retryable"]) for each in told[2:4]] == [(409, False), (422, False)]
-    assert told[4]["task_status"] == "FAILED"
+    assert [each["accepted"] for each in results] == [True, True, False, False, True]
+    assert [results[2]["code"], results[3]["code"]] == ["lease_lost", "invalid"]
+    assert [(each["status"], each["retryable"]) for each in results[2:4]] == [(409, False), (422, False)]
+    assert results[4]["task_status"] == "FAILED"
 
 
 async def test_reporting_with_the_lease_of_another_tenant_reveals_nothing(
@@ -246,8 +246,8 @@ async def test_a_failure_is_tried_again_and_its_checkpoint_goes_on(client: Calle
         "checkpoint": {"page": 7},
     }
 
-    told = (await bot.call.post(f"/bots/{bot.id}:heartbeat", {"leases": [beat]})).json
-    assert (told["leases"][0]["directive"], told["drain"], told["messages"]) == ("continue", False, [])
+    answer = (await bot.call.post(f"/bots/{bot.id}:heartbeat", {"leases": [beat]})).json
+    assert (answer["leases"][0]["directive"], answer["drain"], answer["messages"]) == ("continue", False, [])
     error = {"class": "rate_limited", "message": "slow down", "retry_after_seconds": 0.001}
     assert (await bot.report(lease, error=error)).json["accepted"]
     again = await bot.one()
@@ -272,22 +272,22 @@ async def test_claims_with_the_same_id_get_the_same_leases(client: Caller, fleet
 async def test_two_processes_that_poll_as_one_bot_are_warned_and_a_restarted_one_is_not(fleet: Fleet) -> None:
     bot, other = await fleet.bot("Executor"), await fleet.bot("Executor", "other")
 
-    async def told(caller: BotCaller, process: str) -> bool:
+    async def warned(caller: BotCaller, process: str) -> bool:
         body = {"bot_id": caller.id, "max": 1, "wait_seconds": 0}
         answer = await caller.call.post("/leases", body, **{"bot-process": process})
         return bool(answer.json.get("another_process"))
 
-    # A process that was restarted, twice; and another bot in between.
-    assert [await told(bot, word) for word in ("p1", "p1", "p2", "p2", "p3")] == [False] * 5
-    assert not await told(other, "p1")
-    # Two that are alive: from the first one's return on, both are told.
-    assert [await told(bot, word) for word in ("p4", "p3", "p4", "p3")] == [False, True, True, True]
-    # One has ended: the other is told no more, from its second poll on.
-    assert [await told(bot, word) for word in ("p3", "p3")] == [False, False]
+    # A process that is restarted twice, with another bot in between.
+    assert [await warned(bot, word) for word in ("p1", "p1", "p2", "p2", "p3")] == [False] * 5
+    assert not await warned(other, "p1")
+    # Two live processes: both are warned from the second poll of the first one on.
+    assert [await warned(bot, word) for word in ("p4", "p3", "p4", "p3")] == [False, True, True, True]
+    # One process has ended: the other is no longer warned, from its second poll on.
+    assert [await warned(bot, word) for word in ("p3", "p3")] == [False, False]
 
 
 async def test_processes_of_one_bot_have_one_vote(client: Caller, fleet: Fleet) -> None:
-    """Each instance is a bot of its own, and their votes are those of one, where the key names no owner."""
+    """Each instance is a separate bot, but they have one vote if the key names no owner."""
     executor = await fleet.bot("Executor")
     first = await fleet.bot("Evaluator", "judge", instance="one", capacity=5)
     registered = await first.call.post(
@@ -339,8 +339,8 @@ async def test_a_released_item_is_offered_again_after_the_requested_delay(client
     assert [once.json, twice.json] == [{"released": True}] * 2
     assert (await bot.one())["attempt"] == 2
 
-    # By the server's own times: on a busy machine 20 ms are over before anybody can look.
-    told = (await client.get(f"/tasks/{task}/events")).json["items"]
-    at = {one["type"]: datetime.fromisoformat(one["time"]) for one in told}  # the last of each
+    # Compare the server's times: on a busy machine 20 ms pass before the test can look.
+    events = (await client.get(f"/tasks/{task}/events")).json["items"]
+    at = {event["type"]: datetime.fromisoformat(event["time"]) for event in events}  # the last of each
     waited = at["io.swarmkeeper.work.leased.v1"] - at["io.swarmkeeper.work.deferred.v1"]
     assert waited >= timedelta(seconds=0.02)

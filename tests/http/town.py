@@ -1,4 +1,4 @@
-"""The real application on a virtual loop, behind calls that return when they are answered: hours pass in moments."""
+"""The real application on a virtual loop, with blocking calls; hours of virtual time pass in moments."""
 
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Person:
-    """Whoever calls with one key."""
+    """A caller with one key."""
 
     town: "Town"
     caller: Caller
@@ -30,7 +30,7 @@ class Person:
         return self.town.run(self.caller.post(path, body, **headers))
 
     def ok(self, path: str, body: Json = None) -> Json:
-        """What a POST is answered with, which must go well."""
+        """Make a POST that must succeed; return its answer."""
         answer = self.post(path, body)
         assert answer.status in (200, 201), answer.json
         return answer.json
@@ -54,13 +54,13 @@ class Worker:
         return list(self.person.ok("/leases", {"bot_id": self.id, "max": most, "wait_seconds": 0, **more})["leases"])
 
     def take(self, **more: Json) -> Json:
-        """One lease, which must be there."""
+        """Lease one work item, which must be ready."""
         (lease,) = self.leases(**more)
         return lease
 
     def beat(self, *leases: Json) -> Json:
-        told = [{"lease_id": lease["lease_id"]} for lease in leases]
-        return self.person.ok(f"/bots/{self.id}:heartbeat", {"leases": told})
+        heartbeats = [{"lease_id": lease["lease_id"]} for lease in leases]
+        return self.person.ok(f"/bots/{self.id}:heartbeat", {"leases": heartbeats})
 
     def try_report(self, lease: Json, **content: Json) -> Answered:
         status = "failed" if "error" in content else "succeeded"
@@ -106,7 +106,7 @@ class Town:
         return value
 
     def advance(self, seconds: float) -> None:
-        """Let time pass; long ones at one go, as when a machine sleeps, or each of their seconds would be lived."""
+        """Let time pass; a long time in one step, as when a machine sleeps, because each second would be simulated."""
         if seconds > 600:
             self.loop.stall(round(seconds * SECOND))
             seconds = 0
@@ -135,10 +135,12 @@ class Town:
         return Worker(self, person, person.ok("/bots/register", body)["id"], name)
 
     def submit(self, subtasks: list[Json] | None = None, **fields: Json) -> str:
-        """A task; a subtask may be its key alone. Its id."""
+        """Submit a task and return its id; a subtask may be given as its key."""
         body = {"title": "a task", **fields}
         if subtasks is not None:
-            body["subtasks"] = [{"key": one, "description": one} if isinstance(one, str) else one for one in subtasks]
+            body["subtasks"] = [
+                {"key": each, "description": each} if isinstance(each, str) else each for each in subtasks
+            ]
         made: str = self.client.ok("/tasks", body)["id"]
         return made
 
@@ -149,7 +151,7 @@ class Town:
         return list(self.client.read(f"/tasks/{task_id}/events?page_size=500")["items"])
 
     def open_approval(self, task_id: str) -> Json:
-        """The one thing that people are asked about the task."""
+        """Return the only open approval of the task."""
         (approval,) = self.approver.read(f"/approvals?state=open&task_id={task_id}")["items"]
         return approval
 

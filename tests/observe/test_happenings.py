@@ -171,7 +171,7 @@ def test_refusal_lines_and_memory_are_bounded_and_every_refusal_is_counted(
             minutes.refuse(f"10.0.{number >> 8}.{number & 255}")
 
     assert len(minutes.told("refused")) <= LOGGED_TOTAL
-    assert len(minutes.refusals._of) <= CALLERS_MAX + 1
+    assert len(minutes.refusals._counts) <= CALLERS_MAX + 1
     minutes.refusals.log_rest(at_once=True)
     assert len(minutes.told("refused_more")) <= CALLERS_MAX + 1
     assert len(minutes.told("refused")) + sum(one["count"] for one in minutes.told("refused_more")) == 3 * callers

@@ -46,8 +46,8 @@ TASK: dict[str, Any] = {
 }  # fmt: skip
 
 
-def without(told: dict[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in told.items() if key != name}
+def without(answer: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in answer.items() if key != name}
 
 
 LEASE: dict[str, Any] = {
@@ -100,47 +100,54 @@ SHAPES: list[tuple[type[BaseModel], dict[str, Any]]] = [
 ]  # fmt: skip
 
 
-def with_news(told: Any) -> Any:
+def with_news(answer: Any) -> Any:
     """Add unknown fields to an answer at every depth."""
-    match told:
+    match answer:
         case dict():
             # Free-form user data is left unchanged; only records gain fields.
             open_ended = {"labels", "metadata", "input", "result", "upstream", "results", "error", "payload"}
-            return {"news": 1, **{key: value if key in open_ended else with_news(value) for key, value in told.items()}}
+            more = {key: value if key in open_ended else with_news(value) for key, value in answer.items()}
+            return {"news": 1, **more}
         case list():
-            return [with_news(each) for each in told]
+            return [with_news(each) for each in answer]
         case _:
-            return told
+            return answer
 
 
-@pytest.mark.parametrize(("model", "told"), SHAPES, ids=lambda value: value.__name__ if isinstance(value, type) else "")
-def test_each_answer_of_the_contract_round_trips(model: type[BaseModel], told: dict[str, Any]) -> None:
-    written = read_answer(model, told).model_dump(mode="json", by_alias=True, exclude_unset=True)
+@pytest.mark.parametrize(
+    ("model", "answer"), SHAPES, ids=lambda value: value.__name__ if isinstance(value, type) else ""
+)
+def test_each_answer_of_the_contract_round_trips(model: type[BaseModel], answer: dict[str, Any]) -> None:
+    written = read_answer(model, answer).model_dump(mode="json", by_alias=True, exclude_unset=True)
 
-    assert normal(written) == normal(told)
+    assert normal(written) == normal(answer)
 
 
-def normal(told: Any) -> Any:
+def normal(answer: Any) -> Any:
     """Cut times to the second, because Pydantic omits zero fractions."""
-    match told:
+    match answer:
         case dict():
-            return {key: normal(value) for key, value in told.items()}
+            return {key: normal(value) for key, value in answer.items()}
         case list():
-            return [normal(each) for each in told]
+            return [normal(each) for each in answer]
         case str():
-            return told.replace(".000000Z", "Z")
+            return answer.replace(".000000Z", "Z")
         case _:
-            return told
+            return answer
 
 
-@pytest.mark.parametrize(("model", "told"), SHAPES, ids=lambda value: value.__name__ if isinstance(value, type) else "")
-def test_an_answer_may_gain_fields(model: type[BaseModel], told: dict[str, Any]) -> None:
-    assert read_answer(model, with_news(told)).model_dump(exclude={"checkpoint"}) is not None
+@pytest.mark.parametrize(
+    ("model", "answer"), SHAPES, ids=lambda value: value.__name__ if isinstance(value, type) else ""
+)
+def test_an_answer_may_gain_fields(model: type[BaseModel], answer: dict[str, Any]) -> None:
+    assert read_answer(model, with_news(answer)).model_dump(exclude={"checkpoint"}) is not None
 
 
-@pytest.mark.parametrize(("model", "told"), SHAPES, ids=lambda value: value.__name__ if isinstance(value, type) else "")
-def test_an_answer_can_be_made_from_plain_values(model: type[BaseModel], told: dict[str, Any]) -> None:
-    assert model.model_validate(told) == read_answer(model, told)
+@pytest.mark.parametrize(
+    ("model", "answer"), SHAPES, ids=lambda value: value.__name__ if isinstance(value, type) else ""
+)
+def test_an_answer_can_be_made_from_plain_values(model: type[BaseModel], answer: dict[str, Any]) -> None:
+    assert model.model_validate(answer) == read_answer(model, answer)
 
 
 def test_the_subtask_of_a_lease_is_the_record_of_the_sdk() -> None:

@@ -1,4 +1,4 @@
-"""Hand-written files: whatever they contain, parsing ends soon with a value or an error."""
+"""Hand-written files: parsing any content ends soon, with a value or an error."""
 
 import json
 import tracemalloc

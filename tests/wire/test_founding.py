@@ -72,11 +72,11 @@ def test_fields_that_only_the_server_sets_are_ignored(whatever: Any) -> None:
 
 def test_a_subtask_is_one_record_in_a_plan_and_in_an_answer() -> None:
     sent = read(SubTask, SUBTASK)
-    told = read_answer(SubTaskState, {**SUBTASK, "key": "s1", "status": "READY", "attempt": 2, "news": 1})
+    shown = read_answer(SubTaskState, {**SUBTASK, "key": "s1", "status": "READY", "attempt": 2, "news": 1})
 
-    assert isinstance(told, SubTask)
-    assert (told.id, told.parent_task_id, told.attempt) == ("sub_1", "tsk_1", 2)
-    assert told.description == sent.description
+    assert isinstance(shown, SubTask)
+    assert (shown.id, shown.parent_task_id, shown.attempt) == ("sub_1", "tsk_1", 2)
+    assert shown.description == sent.description
     assert read_answer(SubTask, {**SUBTASK, "news": 1}).id == "sub_1"
 
 
@@ -93,10 +93,10 @@ def test_there_are_three_types_of_bot(kind: str) -> None:
 
 
 def test_the_server_answers_with_the_fields_of_bot_info() -> None:
-    told = read_answer(Bot, {**BOT, "name": "counter", "status": "active", "news": 1})
+    shown = read_answer(Bot, {**BOT, "name": "counter", "status": "active", "news": 1})
 
-    assert isinstance(told, BotInfo)
-    assert (told.id, told.status) == ("bot_1", "active")
+    assert isinstance(shown, BotInfo)
+    assert (shown.id, shown.status) == ("bot_1", "active")
 
 
 def test_a_task_has_exactly_six_states() -> None:

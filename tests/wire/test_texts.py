@@ -70,7 +70,7 @@ def put(body: Any, place: tuple[str | int, ...], text: str) -> Any:
     return changed
 
 
-@pytest.mark.parametrize(("record", "body", "place"), PLACES, ids=[f"{one[0].__name__}-{one[2]}" for one in PLACES])
+@pytest.mark.parametrize(("record", "body", "place"), PLACES, ids=[f"{case[0].__name__}-{case[2]}" for case in PLACES])
 def test_a_line_has_no_invisible_characters(record: Any, body: dict[str, Any], place: tuple[str | int, ...]) -> None:
     for text in GOOD:
         read(record, put(body, place, text))
@@ -159,12 +159,12 @@ def test_any_other_endpoint_is_refused(url: str) -> None:
 
 
 def test_every_text_type_allows_one_line_or_several_on_purpose() -> None:
-    """A new kind of text must follow one of the two rules."""
+    """A new text type must follow one of the two rules."""
     several = {"Description", "Text"}
     kinds = {name for name, kind in vars(shapes).items() if name[0].isupper() and get_args(kind)[:1] == (str,)} - {
         "Object"
     }
-    lines = {name for name in kinds if any(one is shapes._Line for one in get_args(getattr(shapes, name)))}
+    lines = {name for name in kinds if any(part is shapes._Line for part in get_args(getattr(shapes, name)))}
 
     assert kinds - lines - several == {"WebAddress"}
     assert lines == {"Title", "Name", "NameOrNone"}

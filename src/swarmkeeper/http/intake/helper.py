@@ -51,8 +51,8 @@ def handle_body(source: BinaryIO, sink: BinaryIO) -> None:
     """Read and translate one body.
 
     Frames: receive the `ReceivedBody` without its bytes, then the bytes. For a report, send its `ReportHead`, then
-    receive the refused results, or None if nothing needs to be read. Then send the result or its error, and the names for
-    `with_names`.
+    receive the refused results, or None if nothing needs to be read. Then send the parsed body or its error, and the
+    names for `with_names`.
     """
     from swarmkeeper.core.errors import SwarmkeeperError
     from swarmkeeper.http.intake import content
