@@ -12,14 +12,14 @@ from swarmkeeper.http.exception_handlers import install_handlers
 from swarmkeeper.http.intake.limits import HttpLimits
 from swarmkeeper.http.middleware import Faults, HotRoutes, RequestContext
 from swarmkeeper.http.openapi import DESCRIPTION, TAGS, describe
-from swarmkeeper.http.routers import approvals, bots, evidence, keys, messages, ops, redaction, tasks, work
+from swarmkeeper.http.routers import approvals, bots, evidence, keys, messages, ops, tasks, work
 from swarmkeeper.http.routing import HotRoute, StrictRoute
 from swarmkeeper.http.services import Services
 
 __all__ = ["ROUTES", "HttpLimits", "Services", "create_app", "openapi_document"]
 
 # FastAPI tries the routers in this order. `hot` is last, because `HotRoutes` finds most of its routes earlier.
-_ROUTERS = (tasks, bots, work, messages, approvals, keys, evidence, redaction, ops, hot)
+_ROUTERS = (tasks, bots, work, messages, approvals, keys, evidence, ops, hot)
 
 
 def _routes() -> Iterator[StrictRoute]:

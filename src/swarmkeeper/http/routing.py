@@ -239,29 +239,25 @@ class HotRoute(StrictRoute):
         return response
 
 
-async def _checked_query(request: Request) -> Any:
-    return request.scope[CALL].query
+def _from_call(attribute: str) -> Callable[[Request], Coroutine[Any, Any, Any]]:
+    async def get(request: Request) -> Any:
+        return getattr(request.scope[CALL], attribute)
 
-
-async def _checked_body(request: Request) -> Any:
-    return request.scope[CALL].body
-
-
-async def _known_principal(request: Request) -> Any:
-    return request.scope[CALL].by
+    return get
 
 
 def _without_query_and_body(dependant: Dependant) -> Dependant:
     """Return a copy that takes query, body and caller from the `Call`, where `admit` has put them."""
-    path = dependant.path or ""
+
+    def taken(name: str | None, attribute: str) -> Dependant:
+        return get_dependant(path=dependant.path or "", call=_from_call(attribute), name=name)
+
     dependencies = [
-        get_dependant(path=path, call=_known_principal, name=each.name)
-        if each.call is get_principal
-        else _without_query_and_body(each)
+        taken(each.name, "by") if each.call is get_principal else _without_query_and_body(each)
         for each in dependant.dependencies
     ]
-    dependencies += [get_dependant(path=path, call=_checked_query, name=param.name) for param in dependant.query_params]
-    dependencies += [get_dependant(path=path, call=_checked_body, name=param.name) for param in dependant.body_params]
+    dependencies += [taken(param.name, "query") for param in dependant.query_params]
+    dependencies += [taken(param.name, "body") for param in dependant.body_params]
     return replace(dependant, query_params=[], body_params=[], dependencies=dependencies)
 
 

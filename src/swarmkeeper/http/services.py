@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from swarmkeeper.access.admission import Admission
 from swarmkeeper.access.identity import Identity
@@ -24,10 +24,6 @@ from swarmkeeper.reads.lease_views import Leases
 from swarmkeeper.reads.message_queries import Messages
 from swarmkeeper.reads.queries import Queries
 from swarmkeeper.reads.reading_thread import ReadingThread
-
-
-def _unobserved(method: str, path: str, status: int, microseconds: int) -> None:
-    """The default of `answered`: no metrics."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,5 +50,5 @@ class Services:
     refusals: Refusals
     metrics: Callable[[], tuple[bytes, str]]  # the text and its media type
     readiness: Callable[[bool], Mapping[str, Json]]  # has "ready"; True also returns every check
-    answered: Callable[[str, str, int, int], None] = _unobserved  # method, path template, status, microseconds
-    limits: HttpLimits = field(default_factory=HttpLimits)
+    answered: Callable[[str, str, int, int], None]  # method, path template, status, microseconds
+    limits: HttpLimits

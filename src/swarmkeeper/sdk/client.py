@@ -33,6 +33,7 @@ from swarmkeeper.wire.answers import (
     KeyRecord,
     MessagePage,
     Page,
+    RedactionTested,
     Skill,
     SkillPage,
     SubTaskDetail,
@@ -46,7 +47,6 @@ from swarmkeeper.wire.answers import (
 from swarmkeeper.wire.events import CloudEvent, EventPage, SseReader
 from swarmkeeper.wire.explain import Explanation
 from swarmkeeper.wire.people import Approval, ApprovalPage
-from swarmkeeper.wire.redaction import RedactionTested
 from swarmkeeper.wire.requests import TaskDefinition
 from swarmkeeper.wire.shapes import read_answer
 

@@ -10,8 +10,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from swarmkeeper.core.states import AttemptOutcome, Decision, Kind, Outcome, Status, TaskStatus
-from swarmkeeper.wire.causes import Cause, TaskFailure
-from swarmkeeper.wire.explain import Explanation
+from swarmkeeper.wire.explain import Cause, Explanation, TaskFailure
 from swarmkeeper.wire.problems import FieldError, Problem
 from swarmkeeper.wire.requests import BotInfo, BotTypeName, Finding, Progress, Quorum, Role, SubTask, Usage, When
 from swarmkeeper.wire.shapes import Answer, Json, Object, Time
@@ -455,6 +454,13 @@ class RedactedField(Answer):
     rule: str = ""
     action: str = "replaced"
     in_: Literal["value", "key"] = Field(default="value", validation_alias="in", serialization_alias="in")
+
+
+class RedactionTested(Answer):
+    """The value as the evidence would show it."""
+
+    value: Json
+    redacted_fields: list[RedactedField]
 
 
 def _bare_pointer(value: Any) -> Any:

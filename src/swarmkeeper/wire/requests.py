@@ -41,6 +41,7 @@ from swarmkeeper.wire.shapes import (
     Title,
     Unread,
     WebAddress,
+    json_within,
     micros_or_none,
     something_not_null,
 )
@@ -575,3 +576,12 @@ class Release(Request):
     reason: Text | None = None
     delay_seconds: Annotated[Delay, Field(description="Not handed out again before this.")] = 0
     progress: Progress | None = None
+
+
+# ---- evidence ------------------------------------------------------------------------------------------------------
+
+
+class RedactionTest(Request):
+    """A value to redact as this tenant's evidence would be. It is not stored."""
+
+    value: Annotated[Json, json_within(64 * 1024), Field(description="Any JSON of at most 64 KiB.")]

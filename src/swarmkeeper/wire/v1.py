@@ -34,6 +34,7 @@ from swarmkeeper.wire.answers import (
     ProgressOut,
     QuorumOut,
     RedactedField,
+    RedactionTested,
     Reference,
     ReleaseAnswer,
     ReportAnswer,
@@ -53,9 +54,8 @@ from swarmkeeper.wire.answers import (
     UsageOut,
     VerdictOut,
 )
-from swarmkeeper.wire.causes import Cause, TaskFailure
 from swarmkeeper.wire.events import CloudEvent, EventPage
-from swarmkeeper.wire.explain import Explanation, Waiting
+from swarmkeeper.wire.explain import Cause, Explanation, TaskFailure, Waiting
 from swarmkeeper.wire.messages import MessageRequest
 from swarmkeeper.wire.parsing.reading import read_plan, read_verdict
 from swarmkeeper.wire.people import (
@@ -87,6 +87,7 @@ from swarmkeeper.wire.requests import (
     Progress,
     Quorum,
     Reason,
+    RedactionTest,
     Release,
     Report,
     ReportBatch,

@@ -8,7 +8,7 @@ from swarmkeeper.cli.framework.terminal import on_one_line
 
 if TYPE_CHECKING:
     from swarmkeeper.wire.answers import SubTaskState, Task
-    from swarmkeeper.wire.causes import Cause
+    from swarmkeeper.wire.explain import Cause
 
 ITEMS_MAX = 5  # other failed items
 ERRORS_MAX = 10  # errors of a plan
