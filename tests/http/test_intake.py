@@ -73,7 +73,7 @@ async def sending(served: Served, key: str, length: int | None, body: bytes = b"
 async def until(happened: Callable[[], bool]) -> None:
     """Wait until a condition on the server holds."""
     async with asyncio.timeout(10):
-        while not happened():  # noqa: ASYNC110  # nothing tells of it
+        while not happened():  # noqa: ASYNC110  # no event signals this
             await asyncio.sleep(0.005)
 
 

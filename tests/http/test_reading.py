@@ -203,7 +203,7 @@ async def test_if_the_reader_process_is_killed_one_call_is_refused_for_now_and_t
     )
     asked: list[content.ReportHead] = []
 
-    async def admit(head: content.ReportHead) -> content.Refusals:
+    async def admit(head: content.ReportHead) -> content.RefusedResults:
         asked.append(head)
         if len(asked) == 1:  # between two frames of the exchange
             assert helper._process is not None

@@ -58,6 +58,8 @@ AsInteger = BeforeValidator(_integer)
 AsFloat = BeforeValidator(_float)
 AsBoolean = BeforeValidator(_boolean, json_schema_input_type=bool | Literal["", "0", "1"])
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
+Cursor = Annotated[int, Field(ge=0, le=CURSOR_MAX), AsInteger]
+ShortText = Annotated[str, Field(min_length=1, max_length=128)]
 Label = Annotated[str, BeforeValidator(_label), Field(json_schema_extra={"pattern": "^[^:]+:"})]
 
 
@@ -120,28 +122,23 @@ class OutputQuery(Query):
 
 class ApprovalsQuery(PageQuery):
     state: Literal["open", "decided", "expired", "cancelled"] | None = None
-    task_id: Annotated[str, Field(min_length=1, max_length=128, description="Of this task.")] | None = None
+    task_id: Annotated[ShortText, Field(description="Of this task.")] | None = None
 
 
 class EventsQuery(Query):
-    after: Annotated[int, Field(ge=0, le=CURSOR_MAX, description="The id of the last event received."), AsInteger] = 0
+    after: Annotated[Cursor, Field(description="The id of the last event received.")] = 0
     page_size: Annotated[int, Field(ge=1, le=PAGE_SIZE_MAX), AsInteger] = PAGE_SIZE
     page_token: Annotated[str, Field(pattern=r"^[0-9]{0,18}$", description="The same as after.")] = ""
 
 
 class TaskAuditQuery(PageQuery):
-    after: (
-        Annotated[int, Field(ge=0, le=CURSOR_MAX, description="The index of the last record received."), AsInteger]
-        | None
-    ) = None
-    actor: Annotated[str, Field(min_length=1, max_length=128, description="The id of the actor.")] | None = None
-    action: (
-        Annotated[str, Field(min_length=1, max_length=128, description="The action, such as task.submit.")] | None
-    ) = None
+    after: Annotated[Cursor, Field(description="The index of the last record received.")] | None = None
+    actor: Annotated[ShortText, Field(description="The id of the actor.")] | None = None
+    action: Annotated[ShortText, Field(description="The action, such as task.submit.")] | None = None
 
 
 class AuditQuery(TaskAuditQuery):
-    task_id: Annotated[str, Field(min_length=1, max_length=128, description="Of this task.")] | None = None
+    task_id: Annotated[ShortText, Field(description="Of this task.")] | None = None
 
 
 class MessagesQuery(PageQuery):

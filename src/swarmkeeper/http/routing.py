@@ -37,7 +37,7 @@ from swarmkeeper.http.dependencies import BodyOf, Call, Permission, get_idempote
 from swarmkeeper.http.errors import CALL
 from swarmkeeper.http.exception_handlers import refuse, refuse_unavailable
 from swarmkeeper.http.intake import limits
-from swarmkeeper.http.intake.content import ParsedBody, ReceivedBody, Refusals, ReportHead, Translator, reports
+from swarmkeeper.http.intake.content import ParsedBody, ReceivedBody, RefusedResults, ReportHead, Translator, reports
 from swarmkeeper.http.intake.reader import MIDDLE_BYTES, SHORT_BYTES, UNCHECKED_BYTES, read_inline
 from swarmkeeper.http.openapi import EVERY_ROUTE, SUCCESS_WORDS, Responses, describe_refusals, refusals_of
 from swarmkeeper.http.queries import NoQuery, Query, read_query
@@ -70,7 +70,7 @@ class StrictRoute(APIRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         summary, _, rest = inspect.cleandoc(endpoint.__doc__ or "").partition("\n")
         declared: Responses = options["responses"] or {}
-        if not self.open:
+        if not self.open:  # describes the key; `admit` authenticates the caller
             options["dependencies"] = [Depends(get_principal), *(options["dependencies"] or ())]
         super().__init__(
             path,
@@ -194,7 +194,7 @@ class StrictRoute(APIRoute):
         """Parse and check the body in the caller's turn: short bodies here, others in a helper process."""
         services, by = call.services, call.by
 
-        async def admit(head: ReportHead) -> Refusals:
+        async def check_leases(head: ReportHead) -> RefusedResults:
             if received.translator is reports:  # each result is refused on its own
                 return await services.admission.of_each(by, head.bot, head.references)
             refused = await services.admission.refusals(by, head.bot, head.references)
@@ -203,9 +203,9 @@ class StrictRoute(APIRoute):
             return {}
 
         if len(received.raw) > SHORT_BYTES:
-            return await services.readers.read(received, call.safe, admit)
+            return await services.readers.read(received, call.safe, check_leases)
         await services.pace.turn(by, 1 + len(received.raw) // COST_BYTES)
-        return await read_inline(received, call.safe, admit if len(received.raw) > UNCHECKED_BYTES else None)
+        return await read_inline(received, call.safe, check_leases if len(received.raw) > UNCHECKED_BYTES else None)
 
 
 class OpenRoute(StrictRoute):

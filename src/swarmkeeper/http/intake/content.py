@@ -28,6 +28,9 @@ _canonical = msgspec.json.Encoder(order="deterministic").encode
 _encode = msgspec.json.Encoder().encode
 
 
+Idempotency = tuple[str, str]  # the key, and the hash of the request
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedBody:
     """A body, with everything needed to translate it."""
@@ -49,7 +52,7 @@ class ParsedBody:
     """The commands that the translator made; without a translator, the checked request model."""
 
     value: Any
-    idempotency: tuple[str, str] | None = None  # the key, and the hash of the request
+    idempotency: Idempotency | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +63,11 @@ class ReportHead:
     references: tuple[tuple[str | None, str | None], ...]  # for each result (task, lease id); None if not named
 
 
-Refusals = Mapping[int, SwarmkeeperError]  # by the result's index
-Translator = Callable[[ReceivedBody, Any, "tuple[str, str] | None", Safe, Refusals], Any]
+RefusedResults = Mapping[int, SwarmkeeperError]  # by the result's index
+Translator = Callable[[ReceivedBody, Any, Idempotency | None, Safe, RefusedResults], Any]
 
 
-def parse_body(received: ReceivedBody, safe: Safe, refused: Refusals | None = None) -> ParsedBody:
+def parse_body(received: ReceivedBody, safe: Safe, refused: RefusedResults | None = None) -> ParsedBody:
     """Parse, check and translate a body.
 
     Args:
@@ -175,12 +178,14 @@ class Reported:
     claim: commands.Claim | None
 
 
-def report(received: ReceivedBody, body: v1.Report, idempotency: Any, safe: Safe, refused: Refusals) -> Reported:
+def report(received: ReceivedBody, body: v1.Report, idempotency: Any, safe: Safe, refused: RefusedResults) -> Reported:
     result = refused.get(0) or _report(received, body, body.bot_id, received.path["task_id"], safe)
     return Reported(body.bot_id, (result,), _claim(received, body.bot_id, body.claim, body.lease_id))
 
 
-def reports(received: ReceivedBody, body: v1.ReportBatch, idempotency: Any, safe: Safe, refused: Refusals) -> Reported:
+def reports(
+    received: ReceivedBody, body: v1.ReportBatch, idempotency: Any, safe: Safe, refused: RefusedResults
+) -> Reported:
     results: list[commands.Report | SwarmkeeperError] = []
     for index, raw in enumerate(body.results):
         if index in refused:
@@ -250,7 +255,11 @@ PEEKED: frozenset[Translator] = frozenset({report, reports})  # the translators 
 
 
 def submit(
-    received: ReceivedBody, body: v1.TaskDefinition, idempotency: tuple[str, str] | None, safe: Safe, refused: Refusals
+    received: ReceivedBody,
+    body: v1.TaskDefinition,
+    idempotency: Idempotency | None,
+    safe: Safe,
+    refused: RefusedResults,
 ) -> commands.Submit:
     spec = {  # fields that are not in the task's row; until 0.4.0 also the title
         "description": body.description,
@@ -288,7 +297,7 @@ def submit(
 
 
 def submits(
-    received: ReceivedBody, body: v1.TaskBatch, idempotency: tuple[str, str] | None, safe: Safe, refused: Refusals
+    received: ReceivedBody, body: v1.TaskBatch, idempotency: Idempotency | None, safe: Safe, refused: RefusedResults
 ) -> list[commands.Submit | SwarmkeeperError]:
     asked: list[commands.Submit | SwarmkeeperError] = []
     for index, raw in enumerate(body.tasks):

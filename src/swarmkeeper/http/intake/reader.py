@@ -24,7 +24,7 @@ from swarmkeeper.http.intake.content import (
     PEEKED,
     ParsedBody,
     ReceivedBody,
-    Refusals,
+    RefusedResults,
     ReportHead,
     parse_body,
     peek,
@@ -45,7 +45,7 @@ PATIENCE_SECONDS = 60.0
 END_SECONDS = 5.0
 
 # Returns the results of a report that need not be read; raises if the whole report is refused.
-Admit = Callable[[ReportHead], Awaitable[Refusals]]
+Admit = Callable[[ReportHead], Awaitable[RefusedResults]]
 
 
 class Reader(Protocol):
@@ -61,7 +61,7 @@ class Reader(Protocol):
 
 async def read_inline(received: ReceivedBody, safe: Safe, admit: Admit | None) -> ParsedBody:
     """Read a short body on the event loop; see `Reader.read`."""
-    refused: Refusals = {}
+    refused: RefusedResults = {}
     if admit is not None and received.translator in PEEKED and (head := peek(received)) is not None:
         refused = await admit(head)
     return parse_body(received, safe, refused)
@@ -110,7 +110,7 @@ class ProcessReader:
         whole = False
         try:
             head = await loop.run_in_executor(self._thread, self._begin, received)
-            refused: Refusals = {}
+            refused: RefusedResults = {}
             if head is not None:
                 try:
                     refused = await admit(head)
@@ -183,7 +183,7 @@ class ProcessReader:
     def _send_refusals(self, refused: Mapping[int, SwarmkeeperError] | None) -> None:
         send(self._pipes()[0], pickle.dumps(refused))
 
-    def _end(self, refused: Refusals | None) -> tuple[Any, list[str]]:
+    def _end(self, refused: RefusedResults | None) -> tuple[Any, list[str]]:
         if refused is not None:
             self._send_refusals(refused)
         return cast(tuple[Any, list[str]], pickle.loads(receive(self._pipes()[1])))  # noqa: S301  # from our own process
