@@ -185,7 +185,9 @@ def test_the_folder_of_dev_says_which_server_and_key_as_it_does_for_commands(
 
     assert (found.url, found.credential.value) == ("http://127.0.0.1:7711", "near")
     assert found.url == settings.read(folder=tmp_path, environ={}).settings.url
-    assert found.credential.rotates
+    (tmp_path / ".swarmkeeper" / "admin.key").write_text("rotated\n", encoding="utf-8")
+    assert found.credential.reread()
+    (tmp_path / ".swarmkeeper" / "admin.key").write_text("near\n", encoding="utf-8")
     # What is nearer wins; and a key is sent nowhere but to the address that it stands beside.
     assert Calls(api_key="passed").credential.value == "passed"
     assert Calls("http://far.example").credential.value == "far"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from swarmkeeper.sdk.context import Context, Outbox
 from swarmkeeper.sdk.processes import subprocesses
-from swarmkeeper.sdk.processes.output import Lines
+from swarmkeeper.sdk.processes.output import LineSplitter
 from swarmkeeper.sdk.processes.subprocesses import CommandFailed, CommandTimedOut
 from swarmkeeper.sim.kernel.loop import virtual_loop
 from tests.sdk.alive import Alive, family
@@ -288,7 +288,7 @@ def test_the_death_of_the_bot_is_the_death_of_its_commands(alive: Alive) -> None
 def test_lines_do_not_depend_on_how_the_bytes_came(pieces: list[bytes]) -> None:
     def lines(parts: list[bytes]) -> list[str]:
         said: list[str] = []
-        reader = Lines(said.append)
+        reader = LineSplitter(said.append)
         for part in parts:
             reader.add(part)
         reader.end()

@@ -326,7 +326,7 @@ def test_a_generator_is_refused_before_it_gets_any_work(plain: bool) -> None:
             async def execute(self, subtask: SubTask) -> Any:
                 yield Done()
 
-    with pytest.raises(TypeError, match=r"Yields.execute is a generator: it returns one answer, and yields none"):
+    with pytest.raises(TypeError, match=r"Yields.execute is a generator: it must return one answer"):
         Yields().code()
 
 

@@ -22,7 +22,7 @@ class FileBot(ExecutorBot, ABC):
     def execute(self, subtask: SubTask, context: Context) -> Done | Failed:
         try:
             root = files.root_of(subtask.input)
-        except files.NotThere as error:
+        except files.DirectoryNotFound as error:
             return Failed(str(error), kind="not_retryable")
         names = subtask.input["files"]
         found: list[dict[str, Any]] = []

@@ -40,7 +40,7 @@ class Listing:
         return {"binary": self.binary, "large": self.large}
 
 
-class NotThere(Exception):
+class DirectoryNotFound(Exception):
     """The path of the task is not a directory that this bot can read."""
 
 
@@ -48,14 +48,14 @@ def root_of(input: object) -> Path:  # noqa: A002 - the field's name
     """Return the directory that a task names.
 
     Raises:
-        NotThere: the task names none, or it is not on this machine.
+        DirectoryNotFound: the task names none, or it is not on this machine.
     """
     path = input.get("path", input.get("root")) if isinstance(input, dict) else None
     if not isinstance(path, str) or not path:
-        raise NotThere('the input of a review is {"path": "/a/directory"}')
+        raise DirectoryNotFound('the input of a review is {"path": "/a/directory"}')
     root = Path(path)
     if not root.is_dir():
-        raise NotThere("the path to review is no directory on this bot's machine")
+        raise DirectoryNotFound("the path to review is no directory on this bot's machine")
     return root
 
 

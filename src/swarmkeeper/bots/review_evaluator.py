@@ -57,7 +57,7 @@ class ReviewEvaluator(EvaluatorBot):
     def review(self, candidate: Candidate) -> Accept | Rework | Reject | Failed:
         try:
             root = files.root_of(candidate.task.input)
-        except files.NotThere as error:
+        except files.DirectoryNotFound as error:
             return Failed(str(error), kind="not_retryable")
         reports = {key: output for key, output in candidate.results.items() if _is_report(output)}
         if not reports:

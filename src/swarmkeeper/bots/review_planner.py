@@ -25,7 +25,7 @@ class ReviewPlanner(PlannerBot):
     def plan(self, task: TaskDefinition) -> Plan | Failed:
         try:
             root = files.root_of(task.input)
-        except files.NotThere as error:
+        except files.DirectoryNotFound as error:
             return Failed(str(error), kind="not_retryable")
         found = files.listing(root)
         if len(found.files) > FILES_MAX:

@@ -36,7 +36,7 @@ class Summarise(ExecutorBot):
     def execute(self, subtask: SubTask, context: Context) -> Done | Failed:
         try:
             root = files.root_of(subtask.input)
-        except files.NotThere as error:
+        except files.DirectoryNotFound as error:
             return Failed(str(error), kind="not_retryable")
         entries = joined(context.upstream)
         totals = {"files": len(entries)} | {name: sum(entry.get(name, 0) for entry in entries) for name in COUNTED}

@@ -16,9 +16,7 @@ from swarmkeeper.sdk.attempts.sendable import Unsendable, cut, readable, sendabl
 from swarmkeeper.sdk.errors import Problem
 from swarmkeeper.wire.parsing.reading import read_plan, read_verdict
 from swarmkeeper.wire.requests import Finding, SubTask
-from swarmkeeper.wire.shapes import MIB, WEEK_SECONDS, YEAR_SECONDS
-
-Json = Any  # a value that JSON can hold
+from swarmkeeper.wire.shapes import MIB, WEEK_SECONDS, YEAR_SECONDS, Json
 
 # The orchestrator refuses longer texts; a failure's text is cut so that the failure itself is accepted.
 MESSAGE_LENGTH_MAX = 8_000

@@ -106,9 +106,9 @@ class BaseBot(BotProfile):
         if method is None:
             raise TypeError(f"{name} needs a method {self.method}, which does its work")
         if not callable(method) or not 1 <= _count(method) <= 2:
-            raise TypeError(f"{name}.{self.method} takes the work, and if it likes a context; no more, no less")
+            raise TypeError(f"{name}.{self.method} takes the work and optionally a context; no more, no less")
         if inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method):
-            raise TypeError(f"{name}.{self.method} is a generator: it returns one answer, and yields none")
+            raise TypeError(f"{name}.{self.method} is a generator: it must return one answer")
         return method  # type: ignore[no-any-return]  # getattr of a name that the author chose the type of
 
 
@@ -165,31 +165,6 @@ def _count(code: Code) -> int:
 # ---- functions as bots ----------------------------------------------------------------------------------------------
 
 
-class _PlannerFunction(PlannerBot):
-    _of_function = True
-
-    def __init__(self, code: Code, settings: Mapping[str, Any]) -> None:
-        self.plan = code
-        _settle(self, code, settings)
-
-
-class _ExecutorFunction(ExecutorBot):
-    _of_function = True
-
-    def __init__(self, code: Code, settings: Mapping[str, Any]) -> None:
-        self.execute = code
-        _settle(self, code, settings)
-
-
-class _EvaluatorFunction(EvaluatorBot):
-    _of_function = True
-
-    def __init__(self, code: Code, settings: Mapping[str, Any]) -> None:
-        self.review = code
-        _settle(self, code, settings)
-
-
-FUNCTIONS = (_PlannerFunction, _ExecutorFunction, _EvaluatorFunction)
 _SETTINGS = frozenset(
     {"name", "instance", "version", "skills", "capacity", "dedicated", "endpoint", "labels", "lease_seconds"}
 )
@@ -199,14 +174,32 @@ def _settings_of(kind: type[BaseBot]) -> frozenset[str]:
     return _SETTINGS | {"isolation"} if issubclass(kind, ExecutorBot) else _SETTINGS
 
 
-def _settle(bot: BaseBot, code: Code, settings: Mapping[str, Any]) -> None:
-    known = _settings_of(type(bot))
-    for name, value in settings.items():
-        if name not in known:
-            raise TypeError(f"a bot of this kind has no setting {name!r}; it has {', '.join(sorted(known))}")
-        setattr(bot, name, value)
-    bot.__doc__ = code.__doc__
-    bot.code()
+class _FunctionBot(BaseBot):
+    """A bot whose code is a function."""
+
+    _of_function = True
+
+    def __init__(self, code: Code, settings: Mapping[str, Any]) -> None:
+        known = _settings_of(type(self))
+        for name, value in settings.items():
+            if name not in known:
+                raise TypeError(f"a bot of this kind has no setting {name!r}; it has {', '.join(sorted(known))}")
+            setattr(self, name, value)
+        setattr(self, self.method, code)
+        self.__doc__ = code.__doc__
+        self.code()
+
+
+class _PlannerFunction(_FunctionBot, PlannerBot):
+    pass
+
+
+class _ExecutorFunction(_FunctionBot, ExecutorBot):
+    pass
+
+
+class _EvaluatorFunction(_FunctionBot, EvaluatorBot):
+    pass
 
 
 @overload
@@ -214,7 +207,7 @@ def planner(code: Code, /) -> PlannerBot: ...
 @overload
 def planner(**settings: Any) -> Callable[[Code], PlannerBot]: ...
 def planner(code: Code | None = None, /, **settings: Any) -> PlannerBot | Callable[[Code], PlannerBot]:
-    """Make a planner of a function `plan(task)`. Settings are those of BaseBot: skills, capacity, name…"""
+    """Make a planner from a function `plan(task)`. Settings are those of BaseBot: skills, capacity, name…"""
     if code is not None:
         return _PlannerFunction(code, settings)
     return lambda function: _PlannerFunction(function, settings)
@@ -225,7 +218,7 @@ def executor(code: Code, /) -> ExecutorBot: ...
 @overload
 def executor(**settings: Any) -> Callable[[Code], ExecutorBot]: ...
 def executor(code: Code | None = None, /, **settings: Any) -> ExecutorBot | Callable[[Code], ExecutorBot]:
-    """Make an executor of a function `execute(subtask)`. Settings are those of BaseBot: skills, capacity, name…"""
+    """Make an executor from a function `execute(subtask)`. Settings are those of BaseBot: skills, capacity, name…"""
     if code is not None:
         return _ExecutorFunction(code, settings)
     return lambda function: _ExecutorFunction(function, settings)
@@ -236,7 +229,7 @@ def evaluator(code: Code, /) -> EvaluatorBot: ...
 @overload
 def evaluator(**settings: Any) -> Callable[[Code], EvaluatorBot]: ...
 def evaluator(code: Code | None = None, /, **settings: Any) -> EvaluatorBot | Callable[[Code], EvaluatorBot]:
-    """Make an evaluator of a function `review(candidate)`. Settings are those of BaseBot: skills, capacity, name…"""
+    """Make an evaluator from a function `review(candidate)`. Settings are those of BaseBot: skills, capacity, name…"""
     if code is not None:
         return _EvaluatorFunction(code, settings)
     return lambda function: _EvaluatorFunction(function, settings)

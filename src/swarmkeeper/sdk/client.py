@@ -212,7 +212,7 @@ class Client:
         while True:
             came = False
             try:
-                async with self.calls.stream(path, {}, after) as streamed:
+                async with self.calls.stream(path, after) as streamed:
                     reader = SseReader()
                     async for chunk in streamed.chunks:
                         for framed in reader.feed(chunk):

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from swarmkeeper.core.rules.heartbeat_log import joined
 from swarmkeeper.sdk.attempts.sendable import cut, sendable, within
-from swarmkeeper.sdk.processes.subprocesses import OUTPUT_BYTES_MAX, Argv, CommandResult, Commands, Options
+from swarmkeeper.sdk.processes.subprocesses import OUTPUT_BYTES_MAX, Argv, CommandOptions, CommandResult, Commands
 from swarmkeeper.wire.answers import Answered, BotMessage, Feedback, Previous
 from swarmkeeper.wire.requests import SubTask, TaskDefinition
 
@@ -40,7 +40,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class OutgoingMessage:
     """A message to another bot about this task; `to_bot` None: to every bot that works on the task."""
 
     to_bot: str | None
@@ -84,7 +84,7 @@ class Context:
         self._usage: dict[str, int] = {}
         self._checkpoint: Json = None
         self._checkpoint_set = False
-        self._outgoing: list[Message] = []
+        self._outgoing: list[OutgoingMessage] = []
         self._received: dict[str, BotMessage] = {}
         self._commands = Commands(self._line)
         self._forward: Callable[[BotMessage], object] | None = None  # to the child process that runs the code
@@ -139,7 +139,7 @@ class Context:
             CommandFailed: see `check`.
             OSError: the program or folder does not exist.
         """
-        return await self._commands.run(command, Options(timeout, input, env, cwd, check, log, output_bytes_max))
+        return await self._commands.run(command, CommandOptions(timeout, input, env, cwd, check, log, output_bytes_max))
 
     def run_sync(
         self,
@@ -157,7 +157,7 @@ class Context:
 
         If the work is cancelled, it raises asyncio.CancelledError to end your function: do not catch it.
         """
-        return self._commands.run_sync(command, Options(timeout, input, env, cwd, check, log, output_bytes_max))
+        return self._commands.run_sync(command, CommandOptions(timeout, input, env, cwd, check, log, output_bytes_max))
 
     def _line(self, line: str) -> None:
         """Log a line of a command's output and make it the progress message."""
@@ -202,7 +202,7 @@ class Context:
         """
         made = within(sendable(payload, "the message", at="/payload", inside=1), MESSAGE_BYTES_MAX, "the message")
         with self._lock:
-            self._outgoing.append(Message(bot, made if isinstance(made, dict) else {"value": made}))
+            self._outgoing.append(OutgoingMessage(bot, made if isinstance(made, dict) else {"value": made}))
         self._wake()
 
     @property
@@ -245,7 +245,7 @@ class Outbox:
         with self._context._lock:
             return dict(self._context._usage)
 
-    def messages(self) -> list[Message]:
+    def messages(self) -> list[OutgoingMessage]:
         """Take the messages that wait to be sent."""
         context = self._context
         with context._lock:

@@ -19,8 +19,8 @@ from typing import Literal
 
 from swarmkeeper import files
 
-Status = Literal["ok", "starting", "unreachable", "stuck"]
-_WORST_FIRST: tuple[Status, ...] = ("stuck", "unreachable", "starting", "ok")
+HealthStatus = Literal["ok", "starting", "unreachable", "stuck"]
+_WORST_FIRST: tuple[HealthStatus, ...] = ("stuck", "unreachable", "starting", "ok")
 
 # Probes take a file older than a minute for that of a dead process.
 FILE_SECONDS = 5.0
@@ -31,7 +31,7 @@ _READ_SECONDS = 5.0
 @dataclass(frozen=True, slots=True)
 class BotHealth:
     name: str
-    status: Status
+    status: HealthStatus
     held: int  # leases
     capacity: int
     why: str = ""  # empty if ok
@@ -72,7 +72,7 @@ class Health:
                     self.file.unlink(missing_ok=True)
 
 
-def overall(bots: Sequence[BotHealth]) -> Status:
+def overall(bots: Sequence[BotHealth]) -> HealthStatus:
     """Return the worst status of the bots."""
     return next((status for status in _WORST_FIRST if any(bot.status == status for bot in bots)), "starting")
 

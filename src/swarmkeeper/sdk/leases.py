@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from swarmkeeper.sdk.answers import Answer
 from swarmkeeper.sdk.context import Candidate, Context, Outbox
 from swarmkeeper.sdk.errors import ApiError
 from swarmkeeper.wire.answers import BotMessage, Feedback, Lease
 from swarmkeeper.wire.requests import SubTask, TaskDefinition
-from swarmkeeper.wire.shapes import read_answer
-
-Json = Any
+from swarmkeeper.wire.shapes import Json, read_answer
 
 # How often the author's code may correct its plan or verdict within one attempt. The orchestrator accepts as many bad
 # ones under one lease.

@@ -13,6 +13,7 @@ import contextlib
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 from swarmkeeper.sdk import bot_logs
@@ -27,10 +28,9 @@ from swarmkeeper.sdk.bots import BaseBot
 from swarmkeeper.sdk.client import Client
 from swarmkeeper.sdk.connection import chance as chances
 from swarmkeeper.sdk.errors import ApiError, Busy, Conflict, Forbidden, NotFound, Refused, ServerFault, Unauthenticated
-from swarmkeeper.sdk.health import BotHealth, Health, Status
+from swarmkeeper.sdk.health import BotHealth, Health, HealthStatus
 from swarmkeeper.sdk.leases import HeldLease, Work
 from swarmkeeper.sdk.processes.ending import Ender, run_through
-from swarmkeeper.sdk.processes.in_child import refuse_to_serve
 from swarmkeeper.sdk.processes.loading import refuse_while_loading
 from swarmkeeper.sdk.session import BATCH_BYTES_MAX, BATCH_MAX, POLL_SECONDS, Session
 
@@ -79,37 +79,23 @@ def run(
         RunWhileLoading: this file is being loaded for its bots, by `bot run` or the simulator.
         SystemExit: with a message: the orchestrator refuses a bot or the key, or a bot is stuck.
     """
-    refuse_to_serve()
     refuse_while_loading()
     bot_logs.begin()
     try:
         with Ender() as ender:
-            run_through(_run_until_signal(bots, client, ender, health, drain_seconds, stuck_seconds))
+            run_through(_run_until_signal(bots, client, ender, health, Limits(drain_seconds, stuck_seconds)))
     except (ApiError, OSError, ValueError, BotStuck) as error:
         sys.exit(f"swarmkeeper: {error}")
 
 
 async def _run_until_signal(
-    bots: Sequence[BaseBot],
-    client: Client | None,
-    ender: Ender,
-    health: Health | None,
-    drain_seconds: float,
-    stuck_seconds: float,
+    bots: Sequence[BaseBot], client: Client | None, ender: Ender, health: Health | None, limits: Limits
 ) -> None:
     async with client or Client() as used, sides_of(used.calls) as sides:
-        crew = Crew(
-            bots,
-            used,
-            sides,
-            drain_seconds=drain_seconds,
-            stuck_seconds=stuck_seconds,
-            health=health,
-            on_end=ender.over,
-        )
-        ender.on_signals(crew.stop, crew.stop_at_once)
+        group = BotGroup(bots, used, sides, limits, health=health, on_end=ender.over)
+        ender.on_signals(group.stop, group.stop_at_once)
         try:
-            await crew.serve()
+            await group.serve()
         except asyncio.CancelledError:
             if not ender.stopped_at_once:
                 raise
@@ -132,24 +118,31 @@ async def serve(
         ApiError: the orchestrator refuses a bot for good: a wrong key, or a type or name that the key may not use.
         BotStuck: code that does not end has held every slot of a bot for `stuck_seconds`.
     """
-    refuse_to_serve()
     refuse_while_loading()
     async with sides_of(client.calls) as sides:
-        crew = Crew(bots, client, sides, drain_seconds=drain_seconds, stuck_seconds=stuck_seconds)
-        waiting = asyncio.create_task(_stop_when_set(stop, crew))
+        group = BotGroup(bots, client, sides, Limits(drain_seconds, stuck_seconds))
+        waiting = asyncio.create_task(_stop_when_set(stop, group))
         try:
-            await crew.serve()
+            await group.serve()
         finally:
             waiting.cancel()
 
 
-async def _stop_when_set(stop: asyncio.Event | None, crew: Crew) -> None:
+async def _stop_when_set(stop: asyncio.Event | None, group: BotGroup) -> None:
     if stop is not None:
         await stop.wait()
-        crew.stop()
+        group.stop()
 
 
-class Crew:
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """See `run`."""
+
+    drain_seconds: float
+    stuck_seconds: float
+
+
+class BotGroup:
     """The bots that one `run` or `serve` keeps running."""
 
     def __init__(
@@ -157,9 +150,8 @@ class Crew:
         bots: Sequence[BaseBot],
         client: Client,
         sides: Sides,
+        limits: Limits,
         *,
-        drain_seconds: float,
-        stuck_seconds: float,
         health: Health | None = None,
         on_end: Callable[[], object] | None = None,  # called on the orchestrator's side when no work is held any more
     ) -> None:
@@ -169,17 +161,7 @@ class Crew:
         self._health, self._on_end = health or Health(), on_end
         self._stopping = asyncio.Event()  # used only on the orchestrator's side
         self._task: asyncio.Task[None] | None = None
-        self.runners = [
-            BotRunner(
-                bot,
-                Session(bot, client.calls),
-                sides,
-                self._stopping,
-                drain_seconds=drain_seconds,
-                stuck_seconds=stuck_seconds,
-            )
-            for bot in bots
-        ]
+        self.runners = [BotRunner(bot, Session(bot, client.calls), sides, self._stopping, limits) for bot in bots]
 
     def stop(self) -> None:
         """Let the bots finish the work they hold, then stop. May be called from any thread."""
@@ -231,16 +213,7 @@ class Crew:
 class BotRunner:
     """Runs one bot, from its registration to the last report, on the orchestrator's side."""
 
-    def __init__(
-        self,
-        bot: BaseBot,
-        session: Session,
-        sides: Sides,
-        stop: asyncio.Event,
-        *,
-        drain_seconds: float,
-        stuck_seconds: float,
-    ) -> None:
+    def __init__(self, bot: BaseBot, session: Session, sides: Sides, stop: asyncio.Event, limits: Limits) -> None:
         self.bot = bot
         self.session = session
         session.sides = sides
@@ -248,7 +221,7 @@ class BotRunner:
         bot.attach(session)
         self._at_work = CodeAtWork(bot, session, sides)
         self._stop = stop
-        self._drain_seconds, self._stuck_seconds = drain_seconds, stuck_seconds
+        self._limits = limits
         self._chance = sides.calls.chance
         self._jobs: dict[str, asyncio.Task[None]] = {}  # lease id → its attempt
         self._done: list[tuple[HeldLease, Answer]] = []  # waiting to be reported
@@ -414,7 +387,7 @@ class BotRunner:
             status, why = "unreachable", str(trouble.error)
         elif session.info is None:
             status = "starting"
-        return BotHealth(session.label, cast(Status, status), len(session.held), self.bot.capacity, why)
+        return BotHealth(session.label, cast(HealthStatus, status), len(session.held), self.bot.capacity, why)
 
     async def _end_when_stuck(self) -> None:
         """Watch for code that does not end.
@@ -426,11 +399,11 @@ class BotRunner:
         while True:
             await session.wait_until(lambda: len(session.lingering) >= self.bot.capacity)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._stuck_seconds):
+                async with asyncio.timeout(self._limits.stuck_seconds):
                     await session.wait_until(lambda: len(session.lingering) < self.bot.capacity)
                 continue
             where = self._at_work.describe()
-            text = f"code that does not end has held every slot for {self._stuck_seconds:g} s: {where}"
+            text = f"code that does not end has held every slot for {self._limits.stuck_seconds:g} s: {where}"
             log.error("%s: stuck: %s", session.label, text)
             raise BotStuck(f"{session.label} is stuck: {text}")
 
@@ -545,9 +518,9 @@ class BotRunner:
     # ---- stopping
 
     async def _drain(self) -> None:
-        self.session.note("draining", held=len(self.session.held), seconds=self._drain_seconds)
+        self.session.note("draining", held=len(self.session.held), seconds=self._limits.drain_seconds)
         try:
-            async with asyncio.timeout(self._drain_seconds):
+            async with asyncio.timeout(self._limits.drain_seconds):
                 await self.session.wait_until_empty()
         except TimeoutError:
             log.warning("%s: %d not done in time", self.session.label, len(self.session.held))

@@ -19,34 +19,22 @@ from typing import TYPE_CHECKING, Any
 
 from swarmkeeper import loglines
 from swarmkeeper.sdk import answers, instances
-from swarmkeeper.sdk.answers import (
-    Accept,
-    Answer,
-    Ask,
-    Done,
-    Failed,
-    Later,
-    Plan,
-    Reject,
-    Rework,
-    report,
-)
+from swarmkeeper.sdk.answers import Accept, Answer, Ask, Done, Failed, Later, Plan, Reject, Rework, report
 from swarmkeeper.sdk.attempts import preparing
 from swarmkeeper.sdk.attempts.failures import OwnCode
 from swarmkeeper.sdk.attempts.sides import OneLoop, Sides
-from swarmkeeper.sdk.attempts.stuck import StuckCode
+from swarmkeeper.sdk.attempts.stuck import StuckCodeReport
 from swarmkeeper.sdk.attempts.user_code import Outcome, Raised, Returned, Stopped
 from swarmkeeper.sdk.connection import chance as chances
 from swarmkeeper.sdk.connection.calls import Answered, Calls, encode
 from swarmkeeper.sdk.errors import ApiError, NotFound, Refused, error_from
 from swarmkeeper.sdk.leases import HeldLease
 from swarmkeeper.wire.answers import Bot, HeartbeatAnswer, Lease, LeasePage, ReportAnswer, ReportBatchAnswer
-from swarmkeeper.wire.shapes import read_answer
+from swarmkeeper.wire.shapes import Json, read_answer
 
 if TYPE_CHECKING:
     from swarmkeeper.sdk.profile import BotProfile
 
-Json = Any
 log = logging.getLogger("swarmkeeper.bot")
 
 POLL_SECONDS = 25.0  # most proxies cut a silent connection at 60 s, some at 30
@@ -102,7 +90,7 @@ class Session:
         self.trouble: Trouble | None = None
         self.held: dict[str, HeldLease] = {}
         self.lingering: dict[str, HeldLease] = {}  # leases lost or cancelled whose code still runs and holds its slot
-        self.stuck = StuckCode(lambda: self._changed.set())  # noqa: PLW0108 - the event is made anew
+        self.stuck = StuckCodeReport(lambda: self._changed.set())  # noqa: PLW0108 - the event is made anew
         self.check: Callable[[], None] = _nothing  # called before each heartbeat; set by the runner
         self._changed = asyncio.Event()  # leases came or went, or a message is to be sent
         self._freed = asyncio.Event()

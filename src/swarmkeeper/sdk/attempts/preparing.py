@@ -27,7 +27,7 @@ Json = Any
 log = logging.getLogger("swarmkeeper.bot")
 
 
-class Attempt(Protocol):
+class LeaseInfo(Protocol):
     """The lease that an answer is for, as far as it matters here."""
 
     kind: Kind
@@ -39,13 +39,13 @@ class Attempt(Protocol):
 _OUR_RECORDS = frozenset({"SubTask", "Dependency", "Finding"})
 
 
-def call(code: Callable[..., object], arguments: tuple[object, ...], lease: Attempt) -> object:
+def call(code: Callable[..., object], arguments: tuple[object, ...], lease: LeaseInfo) -> object:
     """Call the author's code; return a prepared answer, or a coroutine that returns one."""
     value = code(*arguments)
     return _awaited(value, lease) if inspect.isawaitable(value) else prepared(lease, value)
 
 
-async def _awaited(value: Awaitable[object], lease: Attempt) -> Answer:
+async def _awaited(value: Awaitable[object], lease: LeaseInfo) -> Answer:
     return prepared(lease, await value)
 
 
@@ -58,7 +58,7 @@ def discard(coming: Awaitable[object]) -> None:
             value.close()
 
 
-def prepared(lease: Attempt, answer: object) -> Answer:
+def prepared(lease: LeaseInfo, answer: object) -> Answer:
     """Return the code's return value as an answer with its output in JSON, or a failure if it cannot be one."""
     fitting = _fitting(lease.kind, answer)
     try:
@@ -90,7 +90,7 @@ def _fitting(kind: str, answer: object) -> Answer:
 # ---- answers that can be corrected -----------------------------------------------------------------------------------
 
 
-def is_correctable(lease: Attempt, error: BaseException) -> bool:
+def is_correctable(lease: LeaseInfo, error: BaseException) -> bool:
     """Whether the code made an invalid plan or verdict, which it may correct within the same attempt."""
     ours = isinstance(error, ValidationError) and error.title in _OUR_RECORDS
     return lease.kind != "execute" and (ours or isinstance(error, InvalidAnswer))
@@ -99,7 +99,7 @@ def is_correctable(lease: Attempt, error: BaseException) -> bool:
 # ---- failures ------------------------------------------------------------------------------------------------------
 
 
-def failure_from(lease: Attempt, error: BaseException, description: str) -> Failed:
+def failure_from(lease: LeaseInfo, error: BaseException, description: str) -> Failed:
     """Return an exception of the author's code as the outcome of an attempt, with this description."""
     if isinstance(error, Unsendable):  # of a checkpoint or a message
         return _kept(lease, error, description)
@@ -116,7 +116,7 @@ def failure_of(what: str, error: ApiError) -> Failed:
     return Failed(f"{what}: {error}", kind="not_retryable" if isinstance(error, Refused) else "retryable")
 
 
-def refused(lease: Attempt, answer: Answer, error: ApiError) -> Failed:
+def refused(lease: LeaseInfo, answer: Answer, error: ApiError) -> Failed:
     """Return the orchestrator's refusal of a result as the outcome of its attempt."""
     failure = failure_of("the orchestrator refused this result", error)
     if isinstance(answer, Done) and failure.kind == "not_retryable":
@@ -125,7 +125,7 @@ def refused(lease: Attempt, answer: Answer, error: ApiError) -> Failed:
     return failure if isinstance(answer, Done) else replace(failure, kind="retryable")
 
 
-def _kept(lease: Attempt, error: Unsendable, description: str | None = None) -> Failed:
+def _kept(lease: LeaseInfo, error: Unsendable, description: str | None = None) -> Failed:
     return Failed(_joined(description or str(error), _keep(lease, error.kept)), kind="not_retryable")
 
 
@@ -134,7 +134,7 @@ def _joined(what: str, where: str) -> str:
     return f"{cut(what, MESSAGE_LENGTH_MAX - len(where) - 1)}\n{where}"
 
 
-def _keep(lease: Attempt, made: Json) -> str:
+def _keep(lease: LeaseInfo, made: Json) -> str:
     """Write the value to a file and return a sentence that says where."""
     try:
         file = unsent.keep(encode(made), lease.lease_id)

@@ -111,12 +111,9 @@ def _number(text: str, now: object) -> float | None:
     try:
         return float(text)
     except ValueError:
-        return _until(text, now)
-
-
-def _until(date: str, now: object) -> float | None:
+        pass
     try:
-        moment = parsedate_to_datetime(date).timestamp()
+        moment = parsedate_to_datetime(text).timestamp()
     except ValueError:
         return None
     try:

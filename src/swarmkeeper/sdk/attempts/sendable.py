@@ -88,10 +88,10 @@ def sendable(value: object, what: str = "this value", *, at: str = "", inside: i
     Raises:
         Unsendable: with the JSON Pointer of each part that has no JSON form.
     """
-    walk = _Walk()
-    made = walk.value(value, at, inside + 1)
-    if walk.problems:
-        raise Unsendable(what, walk.problems, made)
+    converter = _Converter()
+    made = converter.value(value, at, inside + 1)
+    if converter.problems:
+        raise Unsendable(what, converter.problems, made)
     return made
 
 
@@ -109,7 +109,7 @@ def within(made: Json, bytes_max: int, what: str, *, at: str = "") -> Json:
     return made
 
 
-class _Walk:
+class _Converter:
     """Turns one value into JSON. A part without a JSON form is a problem and becomes `{"$python": …}`."""
 
     def __init__(self) -> None:

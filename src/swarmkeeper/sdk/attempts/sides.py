@@ -13,7 +13,7 @@ import contextvars
 import logging
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from swarmkeeper.sdk.attempts.failures import OwnCode
@@ -233,23 +233,19 @@ def _outcome_of(task: asyncio.Task[Outcome]) -> Outcome:
     return Stopped() if task.cancelled() else task.result()  # cancelled before its first step
 
 
-def sides_of(calls: Calls) -> AbstractAsyncContextManager[Sides]:
+@asynccontextmanager
+async def sides_of(calls: Calls) -> AsyncIterator[Sides]:
     """Open the sides for bots that use these calls. The running loop becomes the author's side."""
     elsewhere = calls.for_another_loop()
-    return _one(OneLoop(calls)) if elsewhere is None else _two(TwoLoops(elsewhere))
-
-
-@asynccontextmanager
-async def _one(sides: OneLoop) -> AsyncIterator[Sides]:
-    sides.open()
-    yield sides
-
-
-@asynccontextmanager
-async def _two(sides: TwoLoops) -> AsyncIterator[Sides]:
-    sides.start()
+    if elsewhere is None:
+        one_loop = OneLoop(calls)
+        one_loop.open()
+        yield one_loop
+        return
+    two_loops = TwoLoops(elsewhere)
+    two_loops.start()
     try:
-        await sides.started()
-        yield sides
+        await two_loops.started()
+        yield two_loops
     finally:
-        await sides.close()
+        await two_loops.close()

@@ -19,7 +19,7 @@ class _Stuck:
     where: Callable[[], str]
 
 
-class StuckCode:
+class StuckCodeReport:
     """The stuck code of one bot. `wake` is called when a heartbeat must be sent for a change."""
 
     def __init__(self, wake: Callable[[], object]) -> None:

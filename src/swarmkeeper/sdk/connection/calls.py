@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlencode
 
 from swarmkeeper.devfolder import KeptServer, kept_servers
@@ -23,7 +23,6 @@ from swarmkeeper.sdk.connection.transport import HttpTransport, Response, Stream
 from swarmkeeper.sdk.errors import ApiError, Unauthenticated, Unreachable, error_from
 
 Json = Any
-Value = TypeVar("Value")
 
 _KEY_VARIABLES = ("SWARMKEEPER_API_KEY", "SWARMKEEPER_API_KEY_FILE")
 URL_DEFAULT = "http://127.0.0.1:7700"
@@ -39,7 +38,7 @@ class Credential:
 
     def __init__(self, value: str | None, file: Path | None) -> None:
         self._file = file
-        self._value = _checked(value) if file is None else _read_key(file)
+        self.value = _checked(value) if file is None else _read_key(file)
 
     @classmethod
     def of(
@@ -63,14 +62,6 @@ class Credential:
             return cls(None, Path(kept.api_key_file))
         return cls(None if kept is None else kept.api_key, None)
 
-    @property
-    def value(self) -> str | None:
-        return self._value
-
-    @property
-    def rotates(self) -> bool:
-        return self._file is not None
-
     def reread(self) -> bool:
         """Read the file again; True if it holds another key now. An unreadable file counts as unchanged."""
         if self._file is None:
@@ -79,8 +70,8 @@ class Credential:
             value = _read_key(self._file)
         except (OSError, ValueError):
             return False
-        changed = value != self._value
-        self._value = value
+        changed = value != self.value
+        self.value = value
         return changed
 
 
@@ -104,13 +95,7 @@ def _checked(key: str | None) -> str | None:
 
 def kept_for(url: str, servers: Sequence[KeptServer]) -> KeptServer | None:
     """Return the nearest file with a key for this URL. A file's key is only for the URL in that file, if it has one."""
-    return _first(
-        server for server in servers if server.has_key and (server.url is None or server.url.rstrip("/") == url)
-    )
-
-
-def _first(found: Iterable[Value | None]) -> Value | None:
-    return next((value for value in found if value is not None), None)
+    return next((kept for kept in servers if kept.has_key and (kept.url is None or kept.url.rstrip("/") == url)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +123,8 @@ class Calls:
         has_key = api_key is not None or api_key_file is not None or any(map(os.environ.get, _KEY_VARIABLES))
         # With a transport that was passed in, the folder's files do not matter: it chose its server itself.
         kept = [] if transport is not None or (named and has_key) else kept_servers(Path())
-        self.url = (named or _first(server.url for server in kept) or URL_DEFAULT).rstrip("/")
+        found = next((server.url for server in kept if server.url is not None), None)
+        self.url = (named or found or URL_DEFAULT).rstrip("/")
         self.credential = Credential.of(api_key, api_key_file, kept_for(self.url, kept))
         self.transport = transport or HttpTransport(self.url)
         self.chance = chance or chances.real()
@@ -219,18 +205,13 @@ class Calls:
             return Answered(answer.status, answer.headers, document)
         raise error_from(answer.status, document, answer.headers)
 
-    def stream(
-        self, path: str, query: Mapping[str, object], last_event_id: str | None
-    ) -> AbstractAsyncContextManager[Streamed]:
+    @asynccontextmanager
+    async def stream(self, path: str, last_event_id: str | None) -> AsyncIterator[Streamed]:
         """Open one SSE connection. The caller resumes a broken one by `last_event_id`.
 
         Raises:
             ApiError: as for `call`.
         """
-        return self._stream(path + _query_string(query), last_event_id)
-
-    @asynccontextmanager
-    async def _stream(self, path: str, last_event_id: str | None) -> AsyncIterator[Streamed]:
         headers = self._headers({"accept": "text/event-stream"})
         if last_event_id:
             headers["last-event-id"] = last_event_id

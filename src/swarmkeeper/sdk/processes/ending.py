@@ -27,7 +27,7 @@ AT_ONCE_SECONDS = 8.0
 _FLUSH_SECONDS = 0.5
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-Event = int | Literal["over", "returned"]  # a signal number; the bots have ended; `run` has returned
+EndingEvent = int | Literal["over", "returned"]  # a signal number; the bots have ended; `run` has returned
 
 
 class Ender:
@@ -35,7 +35,7 @@ class Ender:
 
     def __init__(self) -> None:
         # The only queue that is reentrant: a signal handler may put while the main thread puts.
-        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[EndingEvent] = queue.SimpleQueue()
         self._steps: list[Callable[[], None]] = []
         self._signals = 0
         self._last_signal = 0

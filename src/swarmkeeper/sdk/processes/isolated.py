@@ -33,8 +33,8 @@ from swarmkeeper.sdk.attempts.sendable import readable, sendable
 from swarmkeeper.sdk.attempts.user_code import Outcome, Raised, Returned, awaited, called
 from swarmkeeper.sdk.bots import BaseBot, executor, takes_context
 from swarmkeeper.sdk.context import Context, Outbox
-from swarmkeeper.sdk.processes import in_child
 from swarmkeeper.sdk.processes.isolation import OURS, Job, Origin, Setup
+from swarmkeeper.sdk.processes.loading import loading
 from swarmkeeper.wire.answers import BotMessage
 
 Json = Any
@@ -43,7 +43,11 @@ Json = Any
 _FILE_MIN = 900
 
 
-class Pipe:
+class NotTheSame(Exception):
+    """The bot made in the child differs from its parent's."""
+
+
+class ParentPipe:
     """The pipe to the bot's process. Each message is one line of JSON."""
 
     def __init__(self, file: int) -> None:
@@ -73,7 +77,7 @@ class Pipe:
 class ChildContext(Context):
     """A context that checks each report here, at the author's line, and sends it to the bot's process."""
 
-    _pipe: Pipe
+    _pipe: ParentPipe
 
     def progress(self, fraction: float, message: str | None = None) -> None:
         super().progress(fraction, message)
@@ -102,7 +106,7 @@ class ChildContext(Context):
 def main(results: int) -> None:
     """Do one attempt. `results` is the number of the file that the bot's process reads; work comes on stdin."""
     faulthandler.enable()
-    pipe = Pipe(_moved_high(results))
+    pipe = ParentPipe(_moved_high(results))
     work = os.fdopen(_moved_high(0), "rb")
     nothing = os.open(os.devnull, os.O_RDONLY)
     if nothing != 0:
@@ -113,19 +117,21 @@ def main(results: int) -> None:
     setup = _read(work)
     assert isinstance(setup, Setup), "the first message"
     sys.argv = list(setup.argv)
-    in_child.importing = True
+    refusal = RuntimeError(
+        'the bot\'s file serves it whenever it is imported: put that under `if __name__ == "__main__":`'
+    )
     try:
-        bot = _made(setup.origin)
-        code = bot.code()
+        with loading(refusal):
+            bot = _made(setup.origin)
+            code = bot.code()
     except BaseException as error:  # also SystemExit, from a file that parses arguments when it is imported
         traceback.print_exc()
         pipe.send("ready", f"the bot cannot be made in a child process: {type(error).__name__}: {error}")
         return
-    in_child.importing = False
     pipe.send("ready", None)
     job = _read(work)
     if isinstance(job, Job):  # None: the bot needs this process no more
-        _Attempt(pipe, bot, code, job).run(work)
+        _IsolatedAttempt(pipe, bot, code, job).run(work)
 
 
 def _moved_high(file: int) -> int:
@@ -166,7 +172,7 @@ def _made(origin: Origin) -> BaseBot:
         setattr(bot, name, value)
     missing = origin.attributes - set(vars(bot)) - OURS - set(bots.settings_of(bot))
     if missing:
-        raise in_child.NotTheSame(
+        raise NotTheSame(
             f"{origin.name} has {', '.join(sorted(missing))} in the bot's process, set after it was made: "
             "set it in __init__, or pass it as an argument"
         )
@@ -214,7 +220,7 @@ def _from_file(origin: Origin, name: str) -> ModuleType:
 
 
 @dataclasses.dataclass
-class _Lease:
+class _LeaseInfo:
     """The lease, as far as preparing.py needs it."""
 
     kind: Kind
@@ -222,12 +228,12 @@ class _Lease:
     work_id: str
 
 
-class _Attempt:
-    def __init__(self, pipe: Pipe, bot: BaseBot, code: Callable[..., Any], job: Job) -> None:
+class _IsolatedAttempt:
+    def __init__(self, pipe: ParentPipe, bot: BaseBot, code: Callable[..., Any], job: Job) -> None:
         self._pipe = pipe
         self._code, self._own = code, OwnCode(code)
         self._process = os.getpid()
-        self._lease = _Lease(Kind.EXECUTE, job.about["lease_id"], job.about["work_id"])
+        self._lease = _LeaseInfo(Kind.EXECUTE, job.about["lease_id"], job.about["work_id"])
         context = ChildContext(**job.about)
         context._pipe = pipe
         self._outbox = Outbox(context)

@@ -31,8 +31,8 @@ from swarmkeeper.sdk.attempts.failures import OwnCode, Place, RaisedElsewhere, s
 from swarmkeeper.sdk.attempts.user_code import Outcome, Raised, Returned, Running, Stopped, called
 from swarmkeeper.sdk.bots import settings_of
 from swarmkeeper.sdk.processes import subprocesses
-from swarmkeeper.sdk.processes.output import Lines
-from swarmkeeper.sdk.processes.subprocesses import Ended, Feed, Supervised
+from swarmkeeper.sdk.processes.output import LineSplitter
+from swarmkeeper.sdk.processes.subprocesses import ProgramEnd, StdinFeed, SupervisedProgram
 
 if TYPE_CHECKING:
     from swarmkeeper.sdk.bots import BaseBot
@@ -156,10 +156,10 @@ class Child:
         self.ended = False
         self.ready: Future[str | None] = Future()  # None, or why it is not ready
         self.outcome: Future[Outcome] = Future()
-        self._feed = Feed(framed(setup))
+        self._feed = StdinFeed(framed(setup))
         reader, writer = os.pipe()
         try:
-            self._process = Supervised(
+            self._process = SupervisedProgram(
                 [sys.executable, *_flags(), "-c", _BOOT, str(writer), json.dumps(sys.path)],
                 environment=os.environ,
                 stdin=self._feed,
@@ -190,11 +190,11 @@ class Child:
     # ---- its thread
 
     def _live(self, reader: int) -> None:
-        lines = Lines(self._line), Lines(self._line)
+        lines = LineSplitter(self._line), LineSplitter(self._line)
         try:
             ended = self._process.pump(stdout=lines[0].add, stderr=lines[1].add, others={reader: self._receive})
         except OSError as error:
-            ended = Ended(1, "itself")
+            ended = ProgramEnd(1, "itself")
             self._fault = f"could not be started: {error.strerror}"
         finally:
             os.close(reader)
@@ -250,14 +250,14 @@ class Child:
             # The child runs its exit handlers and ends; after the grace period it is killed.
             self._process.end()
 
-    def _outcome(self, ended: Ended) -> Outcome:
+    def _outcome(self, ended: ProgramEnd) -> Outcome:
         if self._answer is not None:
             return self._answer
         if self._unwanted:
             return Stopped()
         return Raised(RaisedElsewhere("ProcessCrashed", self._crash(ended)), in_thread=True)
 
-    def _crash(self, ended: Ended) -> str:
+    def _crash(self, ended: ProgramEnd) -> str:
         text = f"the child process {self._fault or subprocesses.ended_with(ended.code) + ' before it answered'}"
         if ended.code == -signal.SIGKILL and self._fault is None:
             text += " (out of memory?)"

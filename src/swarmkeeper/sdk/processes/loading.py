@@ -1,6 +1,6 @@
-"""Refuses `run(…)` in a file that is being loaded for its bots: the loader runs them.
+"""Refuses `run(…)` and `serve(…)` while a file of bots is being imported: the importer runs the bots.
 
-Without this, `run(…)` at the end of such a file would serve inside the import, and the loader would wait for ever.
+Without this, `run(…)` at the end of such a file would serve inside the import, and the importer would wait for ever.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_loads: list[None] = []  # an entry for each file being loaded; loads may be nested
+_refusals: list[RuntimeError] = []  # an entry for each file being imported; imports may be nested
 
 
 class RunWhileLoading(RuntimeError):
@@ -16,20 +16,21 @@ class RunWhileLoading(RuntimeError):
 
 
 @contextmanager
-def loading() -> Iterator[None]:
-    """Refuse `run` and `serve` while a file of bots is being loaded."""
-    _loads.append(None)
+def loading(refusal: RuntimeError | None = None) -> Iterator[None]:
+    """Refuse `run` and `serve` while a file of bots is being imported; by default with `RunWhileLoading`."""
+    text = "this file is loaded for its bots, and runs them itself: guard it by __name__"
+    _refusals.append(refusal or RunWhileLoading(text))
     try:
         yield
     finally:
-        _loads.pop()
+        _refusals.pop()
 
 
 def refuse_while_loading() -> None:
-    """Check that no file of bots is being loaded; called by `run` and `serve`.
+    """Check that no file of bots is being imported; called by `run` and `serve`.
 
     Raises:
-        RunWhileLoading: a file of bots is being loaded.
+        RuntimeError: the refusal that was passed to `loading`.
     """
-    if _loads:
-        raise RunWhileLoading("this file is loaded for its bots, and runs them itself: guard it by __name__")
+    if _refusals:
+        raise _refusals[-1]

@@ -10,7 +10,7 @@ LINE_BYTES_MAX = 8_000  # the orchestrator takes no longer log lines
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)|\x1b.|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
-class Kept:
+class HeadAndTail:
     """Keeps the beginning and the end of a stream, together up to `limit` bytes."""
 
     def __init__(self, limit: int) -> None:
@@ -37,7 +37,7 @@ class Kept:
         return (bytes(self._head) + notice + bytes(tail)).decode(errors="replace")
 
 
-class Lines:
+class LineSplitter:
     """Splits a stream into lines of plain text. A carriage return also ends a line, because progress bars use it."""
 
     def __init__(self, on_line: Callable[[str], None]) -> None:

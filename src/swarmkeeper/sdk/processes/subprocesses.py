@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Literal, Self
 
 from swarmkeeper.sdk.attempts.user_code import Threads
-from swarmkeeper.sdk.processes.output import Kept, Lines
+from swarmkeeper.sdk.processes.output import HeadAndTail, LineSplitter
 
 # Between SIGTERM and SIGKILL: enough to save progress. Another bot may be at this work already.
 GRACE_SECONDS = 2.0
@@ -70,14 +70,14 @@ class CommandTimedOut(TimeoutError):
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class ProgramEnd:
     """How a program ended, as its supervisor reported it. `why` is "told" if this process ended it."""
 
     code: int
     why: Literal["itself", "timeout", "told"]
 
 
-class Feed:
+class StdinFeed:
     """The standard input of a program. Any thread may add to it while the program runs."""
 
     def __init__(self, data: bytes = b"", *, last: bool = False) -> None:
@@ -111,7 +111,7 @@ class Feed:
                 os.close(self._wake)
 
 
-class Supervised:
+class SupervisedProgram:
     """A program under a supervisor, with pipes to its stdin, stdout and stderr. Any thread may call `end`.
 
     Raises:
@@ -126,7 +126,7 @@ class Supervised:
         environment: Mapping[str, str],
         folder: str | os.PathLike[str] | None = None,
         timeout: float | None = None,
-        stdin: Feed | None = None,
+        stdin: StdinFeed | None = None,
         inherited: Sequence[int] = (),
     ) -> None:
         self._program = program
@@ -144,30 +144,19 @@ class Supervised:
                 raise RuntimeError("running programs needs POSIX and a Python interpreter in a file (sys.executable)")
             control, self._control = _pipe(theirs, ours)
             self._status, status = _pipe(ours, theirs)
-            self._process = self._started(control, status, environment, folder, timeout, inherited)
+            words = [str(control), str(status), str(os.getpid()), str(timeout or 0), str(GRACE_SECONDS)]
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(_SUPERVISOR), *words, *program],
+                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                env=environment,
+                cwd=folder,
+                pass_fds=(control, status, *inherited),
+                start_new_session=True,
+            )
             ours.pop_all()
-
-    def _started(
-        self,
-        control: int,
-        status: int,
-        environment: Mapping[str, str],
-        folder: str | os.PathLike[str] | None,
-        timeout: float | None,
-        inherited: Sequence[int],
-    ) -> subprocess.Popen[bytes]:
-        words = [str(control), str(status), str(os.getpid()), str(timeout or 0), str(GRACE_SECONDS)]
-        return subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_SUPERVISOR), *words, *self._program],
-            stdin=subprocess.DEVNULL if self._feed is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            env=environment,
-            cwd=folder,
-            pass_fds=(control, status, *inherited),
-            start_new_session=True,
-        )
 
     def end(self) -> None:
         """Let the supervisor end the program and all that it started. Does not wait."""
@@ -191,7 +180,7 @@ class Supervised:
         stdout: Callable[[bytes], None],
         stderr: Callable[[bytes], None],
         others: Mapping[int, Callable[[bytes], None]] = {},
-    ) -> Ended:
+    ) -> ProgramEnd:
         """Transfer bytes until the program and all that it started have ended. Called once.
 
         `others` are further files to read from, each with a callback, which gets b"" at the end of the file.
@@ -205,7 +194,7 @@ class Supervised:
         status_bytes = bytearray()
         readers = {process.stdout.fileno(): stdout, process.stderr.fileno(): stderr, **others}
         try:
-            with _Carrier(readers, (self._status, status_bytes), process.stdin, self._feed) as carrier:
+            with _PipeTransfer(readers, (self._status, status_bytes), process.stdin, self._feed) as carrier:
                 try:
                     carrier.carry()
                 except BaseException:  # an interrupt, or an exception of a callback
@@ -227,14 +216,14 @@ class Supervised:
             process.wait()
         return self._parse_status(status_bytes.decode())
 
-    def _parse_status(self, line: str) -> Ended:
+    def _parse_status(self, line: str) -> ProgramEnd:
         match line.split():
             case ["exit", code, ("itself" | "timeout" | "told") as why]:
-                return Ended(int(code), why)
+                return ProgramEnd(int(code), why)
             case ["errno", number]:
                 raise OSError(int(number), os.strerror(int(number)), self._program[0])
             case _:  # the supervisor was killed, and its group with it
-                return Ended(-signal.SIGKILL, "itself")
+                return ProgramEnd(-signal.SIGKILL, "itself")
 
 
 def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
@@ -245,7 +234,7 @@ def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
     return ends
 
 
-class _Carrier:
+class _PipeTransfer:
     """Reads from several files until the status file ends; meanwhile writes the feed to the program's stdin."""
 
     def __init__(
@@ -253,7 +242,7 @@ class _Carrier:
         readers: Mapping[int, Callable[[bytes], object]],
         status: tuple[int, bytearray],
         sink: IO[bytes] | None,
-        feed: Feed | None,
+        feed: StdinFeed | None,
     ) -> None:
         self._status, self._status_bytes = status
         self._sink, self._feed = sink, feed
@@ -280,12 +269,12 @@ class _Carrier:
             if over and not ready:
                 return  # a process that even SIGKILL cannot end, blocked in a driver or a network file system
             for key, _ in ready:
-                if isinstance(key.data, Feed):
+                if isinstance(key.data, StdinFeed):
                     self._write(key.data)
                 else:
                     self._read(key)
         for key in list(self._selector.get_map().values()):
-            while not isinstance(key.data, Feed) and self._read(key):
+            while not isinstance(key.data, StdinFeed) and self._read(key):
                 pass
 
     def _read(self, key: selectors.SelectorKey) -> bool:
@@ -302,7 +291,7 @@ class _Carrier:
             key.data(came)
         return bool(came)
 
-    def _write(self, feed: Feed) -> None:
+    def _write(self, feed: StdinFeed) -> None:
         """Write as much as possible; then watch the pipe while data is left, else the feed."""
         assert self._sink is not None, "a feed comes with a sink"
         more, ended = feed.take()
@@ -329,10 +318,10 @@ class Commands:
     """Runs the commands of one attempt. Any thread may run one, several at a time."""
 
     def __init__(self, on_line: Callable[[str], None]) -> None:
-        self._on_line = on_line  # called with each line of output
+        self.on_line = on_line  # called with each line of output
         self._lock = threading.Lock()
         self._over = False
-        self._running: set[Supervised] = set()
+        self._running: set[SupervisedProgram] = set()
 
     def end(self) -> None:
         """Kill running commands and refuse new ones. Does not wait."""
@@ -346,8 +335,8 @@ class Commands:
         for each in running:
             each.end()
 
-    async def run(self, command: Argv, options: Options) -> CommandResult:
-        call = _Call(self, command, options)
+    async def run(self, command: Argv, options: CommandOptions) -> CommandResult:
+        call = _CommandRun(self, command, options)
         # A loop with virtual time has no threads and runs it at once.
         ended = asyncio.get_running_loop().run_in_executor(Threads("swarmkeeper-command"), call.run)
         cancelled: asyncio.CancelledError | None = None
@@ -362,18 +351,18 @@ class Commands:
             raise cancelled
         return call.outcome.result()
 
-    def run_sync(self, command: Argv, options: Options) -> CommandResult:
+    def run_sync(self, command: Argv, options: CommandOptions) -> CommandResult:
         try:
             asyncio.get_running_loop()
         except RuntimeError:
             pass
         else:
             raise RuntimeError("run_sync would stop the event loop: write `await context.run(…)` here")
-        call = _Call(self, command, options)
+        call = _CommandRun(self, command, options)
         call.run()
         return call.outcome.result()
 
-    def begin(self, make: Callable[[], Supervised]) -> Supervised:
+    def begin(self, make: Callable[[], SupervisedProgram]) -> SupervisedProgram:
         """Start a program.
 
         Raises:
@@ -386,16 +375,13 @@ class Commands:
             self._running.add(made)
             return made
 
-    def forget(self, supervised: Supervised) -> None:
+    def forget(self, supervised: SupervisedProgram) -> None:
         with self._lock:
             self._running.discard(supervised)
 
-    def on_line(self, line: str) -> None:
-        self._on_line(line)
-
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class CommandOptions:
     """How a command is run; see `Context.run`."""
 
     timeout: float | None = None
@@ -413,16 +399,16 @@ class Options:
             raise ValueError("output_bytes_max is 2 or more: half for the beginning, half for the end")
 
 
-class _Call:
+class _CommandRun:
     """One run of one command."""
 
-    def __init__(self, commands: Commands, command: Argv, options: Options) -> None:
+    def __init__(self, commands: Commands, command: Argv, options: CommandOptions) -> None:
         self._commands = commands
         self._argv = argv_of(command)
         self._shown = command if isinstance(command, str) else shlex.join(self._argv)
         self._options = options
         self._lock = threading.Lock()
-        self._supervised: Supervised | None = None
+        self._supervised: SupervisedProgram | None = None
         self._unwanted = False
         self.outcome: Future[CommandResult] = Future()
 
@@ -441,8 +427,8 @@ class _Call:
 
     def _run(self) -> CommandResult:
         options = self._options
-        kept = Kept(options.output_bytes_max), Kept(options.output_bytes_max)
-        lines = [Lines(self._commands.on_line) for _ in kept] if options.log else []
+        kept = HeadAndTail(options.output_bytes_max), HeadAndTail(options.output_bytes_max)
+        lines = [LineSplitter(self._commands.on_line) for _ in kept] if options.log else []
         supervised = self._begun()
         try:
             ended = supervised.pump(
@@ -464,16 +450,17 @@ class _Call:
             raise CommandFailed(result)
         return result
 
-    def _begun(self) -> Supervised:
-        options = self._options
+    def _begun(self) -> SupervisedProgram:
+        options, given = self._options, self._options.input
+        data = given.encode() if isinstance(given, str) else given
 
-        def make() -> Supervised:
-            return Supervised(
+        def make() -> SupervisedProgram:
+            return SupervisedProgram(
                 self._argv,
                 environment=environment_of(options.env),
                 folder=options.cwd,
                 timeout=options.timeout,
-                stdin=None if options.input is None else Feed(_bytes(options.input), last=True),
+                stdin=None if data is None else StdinFeed(data, last=True),
             )
 
         with self._lock:
@@ -516,10 +503,6 @@ def _all(*callbacks: Callable[[bytes], None]) -> Callable[[bytes], None]:
     return call_all
 
 
-def _bytes(text: str | bytes | None) -> bytes:
-    return text.encode() if isinstance(text, str) else text or b""
-
-
 def _shown(command: str) -> str:
     """Quote a command for a message: its beginning, on one line."""
     line = " ".join(command.split())
@@ -540,7 +523,7 @@ def _last_line(result: CommandResult) -> str:
     """Return the last line of stderr, else of stdout: it mostly says why."""
     lines: list[str] = []
     for text in (result.stderr, result.stdout):
-        whole = Lines(lines.append)
+        whole = LineSplitter(lines.append)
         whole.add(text.encode())
         whole.end()
         if lines:
