@@ -1,12 +1,47 @@
-"""Fixtures for tests of code that starts processes."""
+"""Fixtures: a real orchestrator in this process, and checks for tests of code that starts processes."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from swarmkeeper import BaseBot, Client
+from swarmkeeper.app import Orchestrator
 from swarmkeeper.sdk.processes import subprocesses
+from swarmkeeper.sdk.runner import serve
+from swarmkeeper.settings import Settings
 from tests.sdk.alive import Alive
+from tests.sdk.elsewhere import Serving
+
+
+@pytest.fixture
+async def swarm() -> AsyncIterator[Orchestrator]:
+    async with Orchestrator(Settings(store="sqlite://:memory:", log_level="error")) as swarm:
+        yield swarm
+
+
+@pytest.fixture
+def client(swarm: Orchestrator) -> Client:
+    return swarm.client()
+
+
+@pytest.fixture
+def serving(client: Client) -> Serving:
+    """Serve bots while a block lasts."""
+
+    @asynccontextmanager
+    async def run(*bots: BaseBot) -> AsyncIterator[None]:
+        stop = asyncio.Event()
+        served = asyncio.create_task(serve(bots, client, stop=stop, drain_seconds=5))
+        try:
+            yield
+        finally:
+            stop.set()
+            await served
+
+    return run
 
 
 @pytest.fixture
@@ -18,5 +53,5 @@ def alive(tmp_path: Path) -> Iterator[Alive]:
 
 @pytest.fixture
 def little_grace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Programs that are to end have less time for it, so that tests of those that do not are quick."""
+    """Give programs less time to end, so that tests of programs that do not end are quick."""
     monkeypatch.setattr(subprocesses, "GRACE_SECONDS", 0.1)

@@ -2,13 +2,15 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from swarmkeeper import BaseBot, Client
 from swarmkeeper.sdk.runner import serve
 from swarmkeeper.testing.test_server import Call, Stage, soon
+
+Serving = Callable[..., AbstractAsyncContextManager[None]]  # the fixture `serving`
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ Time is virtual: it jumps to the next thing that is due as soon as nothing else 
 """
 
 import asyncio
+import contextlib
 import json
 import random
 import re
@@ -13,9 +14,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from swarmkeeper import Client
+from swarmkeeper import BaseBot, Client, Context, Done, ExecutorBot, SubTask
 from swarmkeeper.sdk.connection.transport import Response, Streamed
 from swarmkeeper.sdk.errors import Unreachable
+from swarmkeeper.sdk.runner import serve
 
 Json = Any
 Value = TypeVar("Value")
@@ -162,6 +164,8 @@ def _response(said: Json | Answer) -> Response:
 # ---- what an orchestrator says --------------------------------------------------------------------------------------
 
 TIME = "2026-01-01T00:00:00Z"
+RESULTS = "/tasks/tsk_1/results"
+BEAT = "/bots/bot_1:heartbeat"
 BOT = {"id": "bot_1", "type": "Executor", "name": "worker", "version": "1.0", "status": "active"}
 NOTHING: Mapping[str, Json] = {"leases": [], "reason": "nothing_ready"}
 
@@ -198,12 +202,13 @@ def accepted(*leases: Json) -> dict[str, Json]:
     return {"accepted": True, "replayed": False, "task_status": "IN_PROGRESS", "leases": list(leases)}
 
 
-def beaten(directive: str = "continue") -> Handler:
-    """Every lease of a heartbeat gets this directive."""
+def beaten(directive: str = "continue", **by_lease: str) -> Handler:
+    """Answer a heartbeat: each lease gets the directive under its own id, else `directive`."""
 
     def answer(call: Call) -> Json:
-        told = [{"lease_id": each["lease_id"], "directive": directive} for each in call.body["leases"]]
-        return {"leases": told, "drain": False, "messages": []}
+        ids = [each["lease_id"] for each in call.body["leases"]]
+        directives = [{"lease_id": lease_id, "directive": by_lease.get(lease_id, directive)} for lease_id in ids]
+        return {"leases": directives, "drain": False, "messages": []}
 
     return answer
 
@@ -222,6 +227,45 @@ def orchestrator(*leases: Json, beats: Handler | None = None, results: Json | An
     script = Script()
     script.on("POST", "/bots/register", Answer(BOT, 201))
     script.on("POST", "/leases", granted(*leases), parked)
-    script.on("POST", "/bots/bot_1:heartbeat", beats or beaten())
-    script.on("POST", "/tasks/tsk_1/results", results if results is not None else accepted())
+    script.on("POST", BEAT, beats or beaten())
+    script.on("POST", RESULTS, results if results is not None else accepted())
     return script
+
+
+# ---- bots ------------------------------------------------------------------------------------------------------------
+
+
+def served(
+    script: Script, *bots: BaseBot, seconds: float = 1.0, client: Client | None = None, **limits: float
+) -> float:
+    """Serve the bots in virtual time, drain them after `seconds`, and return how many seconds all of it took."""
+
+    async def story() -> float:
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        began = loop.time()
+        loop.call_later(seconds, stop.set)
+        await serve(bots, client or script.client(), stop=stop, **limits)
+        return loop.time() - began
+
+    return virtually(story())
+
+
+def contents(script: Script) -> list[Any]:
+    """Return the output or error of each report."""
+    return [call.body.get("output", call.body.get("error")) for call in script.to("POST", RESULTS)]
+
+
+class Stubborn(ExecutorBot):
+    """Works for `seconds`, and ignores each cancellation."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    async def execute(self, subtask: SubTask, context: Context) -> Done:
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + self.seconds
+        while (left := ends_at - loop.time()) > 0:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(left)
+        return Done({})

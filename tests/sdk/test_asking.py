@@ -1,8 +1,6 @@
 """Bots that ask a person, and the clients with which a person decides; against the real orchestrator."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -10,7 +8,6 @@ import pytest
 from swarmkeeper import (
     Accept,
     Ask,
-    BaseBot,
     Candidate,
     Client,
     Context,
@@ -23,38 +20,13 @@ from swarmkeeper import (
     planner,
     sync,
 )
-from swarmkeeper.app import Orchestrator
 from swarmkeeper.sdk.answers import InvalidAnswer
 from swarmkeeper.sdk.errors import Conflict, Refused
-from swarmkeeper.sdk.runner import serve
-from swarmkeeper.settings import Settings
 from swarmkeeper.wire.people import Approval
+from tests.sdk.elsewhere import Serving
 from tests.sdk.script import TIME, Answer, Script
 
-Serving = Callable[..., AbstractAsyncContextManager[None]]
-
 COLOUR = {"type": "object", "properties": {"colour": {"enum": ["red", "blue"]}}, "required": ["colour"]}
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[Client]:
-    async with Orchestrator(Settings(store="sqlite://:memory:", log_level="error")) as swarm:
-        yield swarm.client()
-
-
-@pytest.fixture
-def serving(client: Client) -> Serving:
-    @asynccontextmanager
-    async def run(*bots: BaseBot) -> AsyncIterator[None]:
-        stop = asyncio.Event()
-        served = asyncio.create_task(serve(bots, client, stop=stop, drain_seconds=5))
-        try:
-            yield
-        finally:
-            stop.set()
-            await served
-
-    return run
 
 
 @executor(name="painter")

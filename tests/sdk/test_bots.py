@@ -20,9 +20,9 @@ from swarmkeeper import (
 )
 from swarmkeeper.sdk.bots import takes_context
 from swarmkeeper.sdk.context import Candidate
-from swarmkeeper.sdk.runner import run, serve
+from swarmkeeper.sdk.runner import run
 from swarmkeeper.wire.requests import TaskDefinition
-from tests.sdk.script import Script, lease, orchestrator, refusal, virtually
+from tests.sdk.script import Script, lease, orchestrator, refusal, served
 
 
 def test_a_function_becomes_a_bot() -> None:
@@ -110,7 +110,7 @@ def test_a_planner_is_given_the_task_and_an_evaluator_the_results() -> None:
         (plan, lease(kind="plan", work_id="wrk_1")),
         (review, lease(kind="review", work_id="wrk_1", review={"of": "task", "results": {"a": {"x": 1}}})),
     ):
-        virtually(_serve_once(bot, orchestrator(given)))
+        served(orchestrator(given), bot)
 
     told, candidate = seen
     assert (told.id, told.title, told.input) == ("tsk_1", "Count", {"path": "/x"})
@@ -120,14 +120,6 @@ def test_a_planner_is_given_the_task_and_an_evaluator_the_results() -> None:
         {"a": {"x": 1}},
         "Count",
     )
-
-
-async def _serve_once(bot: Any, script: Script) -> None:
-    import asyncio
-
-    stop = asyncio.Event()
-    asyncio.get_running_loop().call_later(1, stop.set)
-    await serve([bot], script.client(), stop=stop)
 
 
 def test_run_ends_when_the_process_is_asked_to() -> None:
@@ -167,13 +159,6 @@ def test_two_bots_share_a_process() -> None:
 
     script = orchestrator(lease())
 
-    async def story() -> None:
-        import asyncio
-
-        stop = asyncio.Event()
-        asyncio.get_running_loop().call_later(1, stop.set)
-        await serve([one, other], script.client(), stop=stop)
-
-    virtually(story())
+    served(script, one, other)
 
     assert [call.body["type"] for call in script.to("POST", "/bots/register")] == ["Executor", "Planner"]

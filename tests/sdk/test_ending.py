@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from swarmkeeper import Context, Done, ExecutorBot, SubTask
+from swarmkeeper import Done, ExecutorBot, SubTask
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.sdk import instances
 from swarmkeeper.sdk.health import BotHealth, overall
@@ -24,7 +24,20 @@ from swarmkeeper.sdk.processes.ending import Ender
 from swarmkeeper.sdk.runner import BotStuck, run, serve
 from swarmkeeper.settings import Settings
 from swarmkeeper.testing.test_server import Process, Stage, soon, stage
-from tests.sdk.script import Call, accepted, beaten, granted, lease, orchestrator, parked, virtually
+from tests.sdk.script import (
+    BEAT,
+    RESULTS,
+    Call,
+    Stubborn,
+    accepted,
+    beaten,
+    granted,
+    lease,
+    orchestrator,
+    parked,
+    served,
+    virtually,
+)
 
 BOTS = """
 import asyncio, sys, threading
@@ -175,41 +188,15 @@ async def test_what_a_probe_sends_ends_nothing(tmp_path: Path) -> None:
 # ---- the same, by script ---------------------------------------------------------------------------------------------
 
 
-class Stubborn(ExecutorBot):
-    """Code that does not end when it is told to, but after a time."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-
-    async def execute(self, subtask: SubTask, context: Context) -> Done:
-        loop = asyncio.get_running_loop()
-        ends_at = loop.time() + self.seconds
-        while (left := ends_at - loop.time()) > 0:
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.sleep(left)
-        return Done()
-
-
-def lost_at_once(*bots: ExecutorBot, stop_after: float, stuck_seconds: float) -> None:
-    script = orchestrator(lease(1), beats=beaten("lost"))
-
-    async def story() -> None:
-        stop = asyncio.Event()
-        asyncio.get_running_loop().call_later(stop_after, stop.set)
-        await serve(bots, script.client(), stop=stop, stuck_seconds=stuck_seconds)
-
-    virtually(story())
-
-
 def test_inside_an_application_a_stuck_bot_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(BotStuck, match=r"worker is stuck: .* for 60 s: sub_1, attempt 1, at test_ending.py:\d+ in ex"):
-        lost_at_once(Stubborn(100), stop_after=200, stuck_seconds=60)
+    with pytest.raises(BotStuck, match=r"worker is stuck: .* for 60 s: sub_1, attempt 1, at script.py:\d+ in ex"):
+        served(orchestrator(lease(1), beats=beaten("lost")), Stubborn(100), seconds=200, stuck_seconds=60)
 
     assert "code goes on though its work was lost" in caplog.text
 
 
 def test_a_place_that_becomes_free_in_time_is_no_error() -> None:
-    lost_at_once(Stubborn(50), stop_after=200, stuck_seconds=60)
+    served(orchestrator(lease(1), beats=beaten("lost")), Stubborn(50), seconds=200, stuck_seconds=60)
 
 
 def test_the_neighbours_of_a_stuck_bot_finish_what_they_hold() -> None:
@@ -226,18 +213,13 @@ def test_the_neighbours_of_a_stuck_bot_finish_what_they_hold() -> None:
     class Bad(Stubborn):
         name = "bad"
 
-    def beat(call: Call) -> Any:
-        ways = {"lse_1": "lost", "lse_2": "continue"}
-        told = [{"lease_id": each["lease_id"], "directive": ways[each["lease_id"]]} for each in call.body["leases"]]
-        return {"leases": told, "drain": False, "messages": []}
-
     def report(call: Call) -> Any:
         reported.append(call.body["lease_id"])
         return accepted()
 
     script.instead("POST", "/leases", granted(lease(1)), granted(lease(2)), parked)
-    script.instead("POST", "/bots/bot_1:heartbeat", beat)
-    script.instead("POST", "/tasks/tsk_1/results", report)
+    script.instead("POST", BEAT, beaten(lse_1="lost"))
+    script.instead("POST", RESULTS, report)
 
     with pytest.raises(BotStuck):
         virtually(serve([Bad(500), Good()], script.client(), stuck_seconds=60))

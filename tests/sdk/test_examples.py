@@ -1,6 +1,5 @@
 """Every example is a bot that works."""
 
-import asyncio
 import json
 import runpy
 from pathlib import Path
@@ -9,8 +8,7 @@ from typing import Any
 import pytest
 
 import swarmkeeper
-from swarmkeeper.sdk.runner import serve
-from tests.sdk.script import lease, orchestrator, virtually
+from tests.sdk.script import lease, orchestrator, served
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TEXTS = {"title": "Count", "input": {"texts": ["to be", "or not to be"]}}
@@ -32,13 +30,7 @@ def reported(name: str, given: Json) -> Json:
     # A class is handed over as an instance that no name of the file keeps.
     bots += [each() for each in found if isinstance(each, type) and each.__module__ == "<run_path>"]
     script = orchestrator(given)
-
-    async def story() -> None:
-        stop = asyncio.Event()
-        asyncio.get_running_loop().call_later(1, stop.set)
-        await serve(bots, script.client(), stop=stop)
-
-    virtually(story())
+    served(script, *bots)
     [report] = script.to("POST", "/tasks/tsk_1/results")
     return report.body
 

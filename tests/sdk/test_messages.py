@@ -5,14 +5,12 @@ from typing import Any
 
 import pytest
 
-from swarmkeeper import BaseBot, BotMessage, Context, Done, ExecutorBot, SubTask
+from swarmkeeper import BotMessage, Context, Done, ExecutorBot, SubTask
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.sdk.context import Outbox
 from swarmkeeper.sdk.runner import serve
 from swarmkeeper.settings import Settings
-from tests.sdk.script import TIME, Answer, Call, Handler, Json, Script, lease, orchestrator, virtually
-
-BEAT = "/bots/bot_1:heartbeat"
+from tests.sdk.script import BEAT, RESULTS, TIME, Answer, Call, Handler, Json, Script, lease, orchestrator, served
 
 
 def message(number: int, **fields: Json) -> dict[str, Json]:
@@ -55,18 +53,6 @@ class Listener(ExecutorBot):
             self.events.append(fields["message"].id)
 
 
-def served(script: Script, bot: BaseBot, seconds: float = 100) -> None:
-    async def story() -> None:
-        stop = asyncio.Event()
-        async with script.client() as client:
-            serving = asyncio.create_task(serve([bot], client, stop=stop))
-            await asyncio.sleep(seconds)
-            stop.set()
-            await serving
-
-    virtually(story())
-
-
 def cursors(script: Script) -> list[str | None]:
     return [call.body["leases"][0].get("messages_after") for call in script.to("POST", BEAT)]
 
@@ -76,7 +62,7 @@ def test_each_message_is_received_once_and_in_order_even_if_a_reply_is_repeated(
     one, two, three = message(1), message(2), message(3)
     script = orchestrator(lease(), beats=telling([one], [one, two], [two, three], []))
 
-    served(script, bot)
+    served(script, bot, seconds=100)
 
     assert bot.heard == bot.at_the_end == [1, 2, 3]
     assert bot.events == ["msg_1", "msg_2", "msg_3"]
@@ -86,7 +72,7 @@ def test_each_message_is_received_once_and_in_order_even_if_a_reply_is_repeated(
 def test_a_message_about_another_task_is_not_this_works() -> None:
     bot = Listener()
 
-    served(orchestrator(lease(), beats=telling([message(1, task_id="tsk_2")])), bot)
+    served(orchestrator(lease(), beats=telling([message(1, task_id="tsk_2")])), bot, seconds=100)
 
     assert (bot.heard, bot.at_the_end) == ([], [])
 
@@ -114,10 +100,10 @@ def test_a_hook_that_fails_or_dawdles_costs_neither_the_work_nor_the_beats() -> 
     bot = Clumsy()
     script = orchestrator(lease(), beats=telling([message(1), message(2)], []))
 
-    served(script, bot)
+    served(script, bot, seconds=100)
 
     assert len(script.to("POST", BEAT)) == 6
-    (report,) = script.to("POST", "/tasks/tsk_1/results")
+    (report,) = script.to("POST", RESULTS)
     assert report.body["status"] == "succeeded"
 
 
@@ -130,7 +116,7 @@ def test_the_hook_may_be_plain_and_messages_may_be_looked_at_from_a_thread() -> 
     bot = Plain()
     script = orchestrator(lease(), beats=telling([message(1)], []))
 
-    served(script, bot)
+    served(script, bot, seconds=100)
 
     assert bot.heard == [1]
     assert script.to("POST", BEAT)[1].body["leases"][0]["progress"]["log"] == ["heard 1"]
@@ -151,7 +137,7 @@ def test_a_bare_heartbeat_still_confirms_received_messages() -> None:
     script = orchestrator(lease())
     script.instead("POST", BEAT, telling([message(1)]), refused, telling([]))
 
-    served(script, Telling())
+    served(script, Telling(), seconds=100)
 
     bare = script.to("POST", BEAT)[2].body["leases"]
     assert bare == [{"lease_id": "lse_1", "messages_after": "msg_1"}]

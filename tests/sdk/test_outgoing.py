@@ -30,8 +30,7 @@ from swarmkeeper import (
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.sdk.answers import Answer as BotAnswer
 from swarmkeeper.sdk.attempts import unsent
-from tests.sdk.script import Script, accepted, lease, orchestrator, refusal
-from tests.sdk.test_runner import BEAT, RESULTS, contents, served
+from tests.sdk.script import BEAT, RESULTS, Script, accepted, contents, lease, orchestrator, refusal, served
 
 HALF = "\udc80"  # of a surrogate pair: as `os.listdir` has it of a name that is no UTF-8
 

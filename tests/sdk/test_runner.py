@@ -7,28 +7,29 @@ from typing import Any
 
 import pytest
 
-from swarmkeeper import Ask, BaseBot, Context, Done, ExecutorBot, Failed, Later, SubTask, executor
+from swarmkeeper import Ask, Context, Done, ExecutorBot, Failed, Later, SubTask, executor
 from swarmkeeper.sdk.answers import Answer as BotAnswer
 from swarmkeeper.sdk.errors import Forbidden, Unauthenticated
 from swarmkeeper.sdk.runner import serve
 from tests.sdk.script import (
+    BEAT,
     BOT,
     LOST,
+    RESULTS,
     Answer,
     Call,
     Script,
     accepted,
     beaten,
+    contents,
     granted,
     lease,
     orchestrator,
     parked,
     refusal,
+    served,
     virtually,
 )
-
-RESULTS = "/tasks/tsk_1/results"
-BEAT = "/bots/bot_1:heartbeat"
 
 
 class Noting(ExecutorBot):
@@ -49,24 +50,6 @@ class Noting(ExecutorBot):
 class Counter(Noting):
     async def execute(self, subtask: SubTask) -> Done:
         return Done({"words": len(subtask.input["text"].split())})
-
-
-def served(script: Script, bot: BaseBot, seconds: float = 1.0, **settings: Any) -> float:
-    """Serve the bot for so many seconds, then drain it; how long that took in all."""
-
-    async def story() -> float:
-        loop = asyncio.get_running_loop()
-        stop = asyncio.Event()
-        began = loop.time()
-        loop.call_later(seconds, stop.set)
-        await serve([bot], script.client(**settings), stop=stop)
-        return loop.time() - began
-
-    return virtually(story())
-
-
-def contents(script: Script) -> list[Any]:
-    return [call.body.get("output", call.body.get("error")) for call in script.to("POST", RESULTS)]
 
 
 def test_a_bot_registers_works_and_reports() -> None:
@@ -580,7 +563,7 @@ def test_a_rotated_key_is_read_again_and_nothing_is_lost(tmp_path: Any) -> None:
             file.write_text("new\n")
             return Done({})
 
-    served(script, Rotating(), api_key=None, api_key_file=file)
+    served(script, Rotating(), client=script.client(api_key=None, api_key_file=file))
 
     assert [call.headers["x-api-key"] for call in script.to("POST", RESULTS)] == ["old", "new"]
 

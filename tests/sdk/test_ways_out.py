@@ -18,21 +18,22 @@ from swarmkeeper.sdk.runner import BotRunner, run, serve
 from swarmkeeper.testing.test_server import stage
 from tests.sdk.elsewhere import at_work, calls
 from tests.sdk.script import (
+    BEAT,
     BOT,
+    RESULTS,
     Answer,
     Call,
     Script,
+    Stubborn,
     accepted,
     beaten,
     granted,
     lease,
     orchestrator,
     parked,
+    served,
     virtually,
 )
-
-RESULTS = "/tasks/tsk_1/results"
-BEAT = "/bots/bot_1:heartbeat"
 
 
 class Panic(BaseException):
@@ -343,12 +344,7 @@ def test_hooks_that_end_the_program_end_nothing() -> None:
 
     script = orchestrator(lease(1))
 
-    async def story() -> None:
-        stop = asyncio.Event()
-        asyncio.get_running_loop().call_later(1, stop.set)
-        await serve([Leaving()], script.client(), stop=stop)
-
-    virtually(story())
+    served(script, Leaving())
 
     [report] = script.to("POST", RESULTS)
     assert report.body["error"]["class"] == "not_retryable"
@@ -366,13 +362,8 @@ def test_a_failure_names_the_line_of_the_authors_own_and_not_the_library_s(caplo
     line = bot.execute.__code__.co_firstlineno + 2
     script = orchestrator(lease(1))
 
-    async def story() -> None:
-        stop = asyncio.Event()
-        asyncio.get_running_loop().call_later(1, stop.set)
-        await serve([bot], script.client(), stop=stop)
-
     with caplog.at_level(logging.WARNING, "swarmkeeper.bot"):
-        virtually(story())
+        served(script, bot)
 
     [report] = script.to("POST", RESULTS)
     said = report.body["error"]["message"]
@@ -410,12 +401,7 @@ def test_a_lease_that_nothing_works_on_is_given_back_with_the_next_beat(
     async def bot(subtask: SubTask) -> Done:
         return Done()
 
-    async def story() -> None:
-        stop = asyncio.Event()
-        asyncio.get_running_loop().call_later(15, stop.set)
-        await serve([bot], script.client(), stop=stop)
-
-    virtually(story())
+    served(script, bot, seconds=15)
 
     assert len(script.to("POST", "/leases/lse_1:release")) == 1
     assert "gave back sub_1: a lease was held, but no code ran" in caplog.text
@@ -432,12 +418,7 @@ def test_a_heartbeat_whose_answer_cannot_be_read_does_not_end_the_beats() -> Non
 
     script = orchestrator(lease(1), beats=nonsense_first)
 
-    async def story() -> None:
-        stop = asyncio.Event()
-        asyncio.get_running_loop().call_later(30, stop.set)
-        await serve([bot], script.client(), stop=stop)
-
-    virtually(story())
+    served(script, bot, seconds=30)
 
     assert len(script.to("POST", BEAT)) >= 3
     assert len(script.to("POST", RESULTS)) == 1
@@ -446,34 +427,15 @@ def test_a_heartbeat_whose_answer_cannot_be_read_does_not_end_the_beats() -> Non
 def test_lost_is_logged_once_while_the_code_goes_on_for_many_heartbeats() -> None:
     heard: list[str] = []
 
-    class Stubborn(ExecutorBot):
+    class Listening(Stubborn):
         capacity = 2
-
-        async def execute(self, subtask: SubTask) -> Done:
-            ends_at = asyncio.get_running_loop().time() + 95
-            while (left := ends_at - asyncio.get_running_loop().time()) > 0:
-                try:
-                    await asyncio.sleep(left)
-                except asyncio.CancelledError:
-                    pass  # it will not be told
-            return Done()
 
         def on_event(self, kind: str, fields: Any) -> None:
             heard.append(kind)
 
-    def one_lost(call: Call) -> Any:
-        ways = {"lse_1": "lost", "lse_2": "continue"}
-        told = [{"lease_id": each["lease_id"], "directive": ways[each["lease_id"]]} for each in call.body["leases"]]
-        return {"leases": told, "drain": False, "messages": []}
+    script = orchestrator(lease(1), lease(2), beats=beaten(lse_1="lost"))
 
-    script = orchestrator(lease(1), lease(2), beats=one_lost)
-
-    async def story() -> None:
-        stop = asyncio.Event()
-        asyncio.get_running_loop().call_later(100, stop.set)
-        await serve([Stubborn()], script.client(), stop=stop)
-
-    virtually(story())
+    served(script, Listening(95), seconds=100)
 
     beats = [[each["lease_id"] for each in call.body["leases"]] for call in script.to("POST", BEAT)]
     assert heard.count("lost") == 1
@@ -519,6 +481,7 @@ def test_each_attempt_ends_exactly_once_and_nothing_stays_held(
     """Whatever the code does, and whichever leases are taken back meanwhile."""
     waiting = [lease(n, input={"n": n}) for n in range(len(endings))]
     script, quiet = Script(), asyncio.Event()
+    lost_ids = {f"lse_{n}" for n in lost}
     handed: list[str] = []
 
     async def claim(call: Call) -> Any:
@@ -526,14 +489,9 @@ def test_each_attempt_ends_exactly_once_and_nothing_stays_held(
         handed.extend(each["lease_id"] for each in given)
         return granted(*given) if given else await parked(call)
 
-    def beat(call: Call) -> Any:
-        ids = [each["lease_id"] for each in call.body["leases"]]
-        told = [{"lease_id": one, "directive": "lost" if int(one[4:]) in lost else "continue"} for one in ids]
-        return {"leases": told, "drain": False, "messages": []}
-
     script.on("POST", "/bots/register", Answer(BOT, 201))
     script.on("POST", "/leases", claim)
-    script.on("POST", BEAT, beat)
+    script.on("POST", BEAT, beaten(**dict.fromkeys(lost_ids, "lost")))
     script.on("POST", RESULTS, accepted())
     script.on("POST", "/results", lambda call: {"results": [accepted() for _ in call.body["results"]], "leases": []})
     script.on("POST", "/leases/.*:release", {"work_id": "sub"})
@@ -552,7 +510,6 @@ def test_each_attempt_ends_exactly_once_and_nothing_stays_held(
     ends = [call.body["lease_id"] for call in script.to("POST", RESULTS)]
     ends += [each["lease_id"] for call in script.to("POST", "/results") for each in call.body["results"]]
     ends += [call.path.split("/")[2].split(":")[0] for call in script.to("POST", "/leases/.*:release")]
-    lost_ids = {f"lse_{n}" for n in lost}
     assert len(ends) == len(set(ends))
     assert len(handed) == len(endings)
     assert set(handed) - lost_ids <= set(ends) <= set(handed)

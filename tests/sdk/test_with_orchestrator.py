@@ -1,15 +1,12 @@
 """SDK and orchestrator together, without a socket and in real time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import pytest
 
 from swarmkeeper import (
     Accept,
-    BaseBot,
     Candidate,
     Client,
     Context,
@@ -27,35 +24,7 @@ from swarmkeeper import (
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.sdk.errors import NotFound, Refused, Unauthenticated
 from swarmkeeper.sdk.runner import serve
-from swarmkeeper.settings import Settings
-
-Serving = Callable[..., AbstractAsyncContextManager[None]]
-
-
-@pytest.fixture
-async def swarm() -> AsyncIterator[Orchestrator]:
-    async with Orchestrator(Settings(store="sqlite://:memory:", log_level="error")) as swarm:
-        yield swarm
-
-
-@pytest.fixture
-def client(swarm: Orchestrator) -> Client:
-    return swarm.client()
-
-
-@pytest.fixture
-def serving(client: Client) -> Serving:
-    @asynccontextmanager
-    async def run(*bots: BaseBot) -> AsyncIterator[None]:
-        stop = asyncio.Event()
-        served = asyncio.create_task(serve(bots, client, stop=stop, drain_seconds=5))
-        try:
-            yield
-        finally:
-            stop.set()
-            await served
-
-    return run
+from tests.sdk.elsewhere import Serving
 
 
 @executor(skills={"count"}, name="counter", capacity=4)
