@@ -1,4 +1,4 @@
-"""The review swarm: real files, no canned result, and an evaluator that trusts nothing."""
+"""The bots of the review swarm, each called with real files."""
 
 import copy
 import os
@@ -20,7 +20,7 @@ from swarmkeeper.sdk.context import Candidate
 from swarmkeeper.wire.requests import TaskDefinition
 
 Json = Any
-# In two parts, so that scanners do not take this file for a leak.
+# In two parts, so that scanners do not report this file as a leak.
 SECRET = "AKIA" + "QYLPMN5HFIQR7XYA"
 
 PYTHON = '''"""A module."""
@@ -154,7 +154,7 @@ def missed_secret(report: Json) -> None:
         (missed_secret, "config/prod.env: found is 1, the report says otherwise", ["scan.1", "summarise"]),
     ],
 )
-def test_the_evaluator_asks_for_rework_for_each_fault_by_its_own_reason(
+def test_each_fault_in_a_report_is_a_reason_for_rework(
     root: Path, tamper: Callable[[Json], None], reason: str, targets: list[str]
 ) -> None:
     report = reviewed(root)["summarise"]
@@ -168,7 +168,7 @@ def test_the_evaluator_asks_for_rework_for_each_fault_by_its_own_reason(
     assert SECRET not in str(verdict)
 
 
-def test_faults_that_come_together_are_each_named(root: Path) -> None:
+def test_several_faults_are_each_named(root: Path) -> None:
     report = reviewed(root)["summarise"]
     for tamper in (missing_file, wrong_total, secret):
         tamper(report)
@@ -182,7 +182,7 @@ def test_faults_that_come_together_are_each_named(root: Path) -> None:
     assert "notes.md is missing" in said
 
 
-def test_a_file_that_came_later_is_inspected_in_the_next_round(root: Path) -> None:
+def test_a_file_added_later_is_inspected_in_the_next_round(root: Path) -> None:
     outputs = reviewed(root)
     (root / "late.py").write_text("x = 1\n", encoding="utf-8")
 
@@ -195,7 +195,7 @@ def test_a_file_that_came_later_is_inspected_in_the_next_round(root: Path) -> No
     assert isinstance(judged(root, outputs["summarise.r2"], "summarise.r2"), Accept)
 
 
-def test_a_file_that_is_gone_is_asked_about_and_then_left_out(root: Path) -> None:
+def test_a_deleted_file_causes_rework_and_is_then_left_out(root: Path) -> None:
     outputs = reviewed(root)
     (root / "notes.md").unlink()
 
@@ -207,7 +207,7 @@ def test_a_file_that_is_gone_is_asked_about_and_then_left_out(root: Path) -> Non
     assert isinstance(judged(root, reviewed(root)["summarise"]), Accept)
 
 
-def test_a_file_whose_name_is_a_secret_is_counted_and_not_named(root: Path) -> None:
+def test_a_file_whose_name_is_a_secret_is_counted_but_not_named(root: Path) -> None:
     (root / f"{SECRET}.txt").write_text("x\n", encoding="utf-8")
 
     report = reviewed(root)["summarise"]
@@ -228,7 +228,7 @@ def test_the_report_may_blame_only_existing_subtasks(root: Path) -> None:
     assert list(verdict.targets) == ["summarise"]
 
 
-def test_of_several_reports_the_latest_is_judged(root: Path) -> None:
+def test_the_latest_of_several_reports_is_judged(root: Path) -> None:
     report = reviewed(root)["summarise"]
     results = {f"summarise.r{n}": {**report, "totals": {}} for n in (2, 9)} | {"summarise": {}, "summarise.r10": report}
 
@@ -236,7 +236,7 @@ def test_of_several_reports_the_latest_is_judged(root: Path) -> None:
 
 
 @pytest.mark.parametrize("result", [{}, {"report": 1}, {"report": "", "totals": {}, "files": [1]}, None])
-def test_what_is_no_report_is_rejected(root: Path, result: Json) -> None:
+def test_an_invalid_report_is_rejected(root: Path, result: Json) -> None:
     assert isinstance(judged(root, result), Reject)
 
 
@@ -254,7 +254,7 @@ def test_thousands_of_files_make_a_graph_that_a_person_can_read(tmp_path: Path) 
     assert sorted(scanned) == sorted(inspected)
 
 
-def test_a_planner_that_cannot_see_the_directory_says_so_for_good() -> None:
+def test_an_unreadable_directory_fails_the_planning_for_good() -> None:
     for given in ({}, {"path": "/nowhere/at/all"}, {"path": 3}):
         answer = ReviewPlanner().plan(TaskDefinition(title="Review", input=given))
         assert isinstance(answer, Failed)
@@ -265,11 +265,11 @@ def test_an_empty_directory_is_not_planned(tmp_path: Path) -> None:
     assert isinstance(ReviewPlanner().plan(the_task(tmp_path)), Failed)
 
 
-def test_all_of_the_swarm_keeps_to_its_own_tasks() -> None:
+def test_all_bots_of_the_swarm_are_dedicated() -> None:
     assert all(bot.dedicated and bot.skills for bot in review.swarm())
 
 
-def test_of_a_repository_only_what_git_would_keep_is_reviewed(tmp_path: Path) -> None:
+def test_only_files_that_git_would_keep_are_reviewed(tmp_path: Path) -> None:
     def git(*words: str) -> None:
         subprocess.run(["git", "-C", str(tmp_path), *words], check=True, capture_output=True)
 
@@ -283,7 +283,7 @@ def test_of_a_repository_only_what_git_would_keep_is_reviewed(tmp_path: Path) ->
     assert files.listing(tmp_path).files == (".gitignore", "kept.py", "new.py", "ümlaut.txt")
 
 
-def test_environments_binaries_links_and_giants_are_passed_over(tmp_path: Path) -> None:
+def test_environments_binaries_links_and_huge_files_are_skipped(tmp_path: Path) -> None:
     for name in ("a.txt", ".git/config", "node_modules/x.js", "env/pyvenv.cfg", "env/lib/x.py", "sub/b.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x\n", encoding="utf-8")
@@ -295,7 +295,7 @@ def test_environments_binaries_links_and_giants_are_passed_over(tmp_path: Path) 
     assert files.listing(tmp_path) == files.Listing(("a.txt", "sub/b.txt"), binary=1, large=1)
 
 
-def test_no_file_outside_of_the_root_is_read(tmp_path: Path) -> None:
+def test_no_file_outside_the_root_is_read(tmp_path: Path) -> None:
     (tmp_path / "outside.txt").write_text("x\n", encoding="utf-8")
     root = tmp_path / "root"
     root.mkdir()
@@ -304,7 +304,7 @@ def test_no_file_outside_of_the_root_is_read(tmp_path: Path) -> None:
     assert files.read(root, str(tmp_path / "outside.txt")) is None
 
 
-def test_code_that_is_no_python_is_told_and_not_stumbled_over() -> None:
+def test_invalid_python_is_a_finding_and_not_an_error() -> None:
     for text in ("def (:", "x = '\0'", "(" * 5000):
         measured = measure_python(text)
         assert measured["functions"] == 0
@@ -333,12 +333,12 @@ def after(root: Path) -> datetime:
 
 
 def write_later(file: Path, text: str, moment: datetime) -> None:
-    """Write it again and again until the file system dates it after `moment`."""
+    """Write the file until the file system's time for it is after `moment`."""
     while not file.exists() or file.stat().st_ctime < moment.timestamp():
         file.write_text(text, encoding="utf-8")
 
 
-def test_a_file_that_changes_while_it_is_read_is_said_so_and_not_judged_wrong(root: Path) -> None:
+def test_a_file_that_changes_during_the_review_is_mentioned_and_not_judged(root: Path) -> None:
     report = reviewed(root)["summarise"]
     began = after(root)
     write_later(root / "notes.md", "Other words now.\n", began)
@@ -352,7 +352,7 @@ def test_a_file_that_changes_while_it_is_read_is_said_so_and_not_judged_wrong(ro
     ]
 
 
-def test_a_file_that_came_is_looked_at_once_more_and_then_said_so(root: Path) -> None:
+def test_a_file_added_during_the_review_causes_one_more_round(root: Path) -> None:
     report = reviewed(root)["summarise"]
     began = after(root)
     write_later(root / "out.txt", "the demo's own output, into the folder that it reads\n", began)
@@ -366,7 +366,7 @@ def test_a_file_that_came_is_looked_at_once_more_and_then_said_so(root: Path) ->
     assert "notes.md, out.txt" in second.reasons[1]
 
 
-def test_a_wrong_count_of_a_file_that_did_not_change_is_found_though_another_did(root: Path) -> None:
+def test_a_wrong_count_is_found_although_another_file_changed(root: Path) -> None:
     report = reviewed(root)["summarise"]
     wrong_count(report)
     began = after(root)
@@ -375,8 +375,8 @@ def test_a_wrong_count_of_a_file_that_did_not_change_is_found_though_another_did
     assert isinstance(judged_since(began, root, report), Rework)
 
 
-def test_a_file_with_the_numbers_of_the_report_is_counted_whenever_it_was_written(root: Path) -> None:
-    """The clock that dates files may be another than the server's, and be ahead of it."""
+def test_a_file_that_agrees_with_the_report_is_counted_whatever_its_date(root: Path) -> None:
+    """The clock that dates files may differ from the server's."""
     report = reviewed(root)["summarise"]
 
     verdict = judged_since(datetime(2001, 1, 1, tzinfo=UTC), root, report)
@@ -386,7 +386,7 @@ def test_a_file_with_the_numbers_of_the_report_is_counted_whenever_it_was_writte
 
 
 @pytest.mark.parametrize("name", ["never/there.py", "../../etc/hostname", "app.py/under"])
-def test_a_file_that_was_never_there_is_no_file_that_changed(root: Path, name: str) -> None:
+def test_a_file_that_never_existed_does_not_count_as_changed(root: Path, name: str) -> None:
     report = reviewed(root)["summarise"]
     report["files"].append({**report["files"][0], "file": name})
 

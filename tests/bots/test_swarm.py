@@ -1,4 +1,4 @@
-"""The review swarm with a real orchestrator: planned, executed, evaluated and archived."""
+"""The review swarm with a real orchestrator."""
 
 import asyncio
 from pathlib import Path
@@ -45,7 +45,7 @@ async def test_a_directory_is_reviewed_and_the_review_archived(root: Path) -> No
     assert "| app.py | 1 | 1 | 0 | 0 | 0 |" in result["summarise"]["report"]
 
 
-async def test_a_report_that_does_not_add_up_is_done_again(root: Path) -> None:
+async def test_a_report_with_wrong_totals_is_reworked(root: Path) -> None:
     class CarelessOnce(Summarise):
         def execute(self, subtask: SubTask, context: Context) -> Done | Failed:
             answer = super().execute(subtask, context)
@@ -61,7 +61,7 @@ async def test_a_report_that_does_not_add_up_is_done_again(root: Path) -> None:
     assert result["summarise"]["totals"]["lines"] == 3
 
 
-async def test_a_file_that_came_during_the_review_is_inspected_in_another_round(root: Path) -> None:
+async def test_a_file_added_during_the_review_is_inspected_in_another_round(root: Path) -> None:
     class Meddling(Summarise):
         def execute(self, subtask: SubTask, context: Context) -> Done | Failed:
             answer = super().execute(subtask, context)

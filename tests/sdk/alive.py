@@ -1,4 +1,4 @@
-"""Checks whether processes live: they hold a named pipe open, and its reader sees the end when all are dead."""
+"""Checks whether processes live: they hold a named pipe open, and its reader sees the end when all have died."""
 
 import os
 import sys
@@ -11,11 +11,11 @@ class Alive:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "alive"
         os.mkfifo(self.path)
-        self._readers = [os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)]  # so that nobody waits who writes
+        self._readers = [os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)]  # so that writers do not wait
 
     def hears(self) -> str:
-        """Something that a process wrote, once it has."""
-        self._readers.append(os.open(self.path, os.O_RDONLY))  # waits until somebody writes
+        """Wait until a process writes to the pipe, and return the text."""
+        self._readers.append(os.open(self.path, os.O_RDONLY))  # waits for a writer
         return os.read(self._readers[-1], 100).decode()
 
     @staticmethod
@@ -28,7 +28,7 @@ class Alive:
             pass
 
     def nobody(self) -> bool:
-        """Whether all are dead by now."""
+        """Whether all processes have died by now."""
         os.set_blocking(self._readers[-1], False)
         try:
             while os.read(self._readers[-1], 100):
@@ -42,7 +42,7 @@ class Alive:
             os.close(each)
 
 
-# A grandchild that hears no SIGTERM, and one that left session and group.
+# A grandchild that ignores SIGTERM, and one that left session and process group.
 FAMILY = """
 exec 9>{path}
 (trap '' TERM; while :; do sleep 1000; done) &
@@ -57,5 +57,5 @@ wait
 
 
 def family(path: Path | str) -> str:
-    """A command that starts processes which are hard to end, and says `up` when they are there."""
+    """Return a command that starts processes which are hard to end, and writes `up` when they run."""
     return FAMILY.format(path=path, python=sys.executable)

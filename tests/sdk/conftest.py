@@ -13,7 +13,7 @@ from swarmkeeper.sdk.processes import subprocesses
 from swarmkeeper.sdk.runner import serve
 from swarmkeeper.settings import Settings
 from tests.sdk.alive import Alive
-from tests.sdk.elsewhere import Serving
+from tests.sdk.bot_thread import Serving
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from tests.sdk.alive import family
 class Worst(ExecutorBot):
     skills = frozenset({"worst"})
     isolation = "process"
-    capacity = 2  # the orchestrator keeps the place of cancelled work for ten seconds
-    lease_seconds = 1  # so that it soon hears that its work was cancelled
+    capacity = 2  # the orchestrator counts the slot of cancelled work as taken for ten seconds
+    lease_seconds = 1  # so that a heartbeat soon says that the work was cancelled
 
     def __init__(self, text: str = "") -> None:
         self.text = text
@@ -81,7 +81,7 @@ class Worst(ExecutorBot):
 
 
 class Talks(ExecutorBot):
-    """A coroutine that says all that can be said."""
+    """A coroutine that uses every method of its context."""
 
     isolation = "process"
     capacity = 2

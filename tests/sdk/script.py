@@ -1,6 +1,6 @@
 """A scripted orchestrator, for what a real one does not do on demand: lose a reply, take a lease back.
 
-Time is virtual: it jumps to the next thing that is due as soon as nothing else can be done.
+Time is virtual: when no callback is ready, it jumps to the next timer.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ Value = TypeVar("Value")
 
 
 class _Jumping(selectors.DefaultSelector):
-    """Waits for no time, only for what is there; how long it should have waited is added to the clock."""
+    """Does not wait for a timeout, but adds it to the clock."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class _Jumping(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
-            return super().select(5)  # nothing is due ever: a thread must come back, or the test hangs
+            return super().select(5)  # no timer is set: only a thread can continue
         ready: list[tuple[selectors.SelectorKey, int]] = super().select(0)
         if not ready:
             self.now += timeout
@@ -74,7 +74,7 @@ Handler = Callable[[Call], Json | Awaitable[Json]]
 
 @dataclass(frozen=True)
 class Answer:
-    """What is said to one call; `lost`: it is done, but nobody hears of it."""
+    """The answer to one call; `lost`: the call has its effect, but its answer does not arrive."""
 
     body: Json = None
     status: int = 200
@@ -91,7 +91,7 @@ LOST = Answer(lost=True)
 
 
 class Script:
-    """A transport. Calls are answered by the first rule that fits; a rule with several answers gives them in turn."""
+    """A transport. The first rule that fits answers a call; a rule with several answers gives them in turn."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
@@ -103,12 +103,12 @@ class Script:
         self._rules.append((method, re.compile(path), list(answers)))
 
     def instead(self, method: str, path: str, *answers: Json | Answer | Handler) -> None:
-        """Another rule for what has one."""
+        """Replace the rule for this method and path."""
         self._rules = [rule for rule in self._rules if (rule[0], rule[1].pattern) != (method, path)]
         self.on(method, path, *answers)
 
     def to(self, method: str, path: str) -> list[Call]:
-        """The calls made there."""
+        """Return the calls with this method to a path that matches."""
         return [call for call in self.calls if call.method == method and re.fullmatch(path, call.path)]
 
     async def request(
@@ -120,13 +120,13 @@ class Script:
         self.calls.append(call)
         for wanted, pattern, answers in self._rules:
             if wanted == method and pattern.fullmatch(bare):
-                said = answers.pop(0) if len(answers) > 1 else answers[0]
-                if callable(said):
-                    said = said(call)
-                    if isinstance(said, Awaitable):
-                        said = await said
-                return _response(said)
-        raise AssertionError(f"nobody wrote what to say to {method} {bare}")
+                answer = answers.pop(0) if len(answers) > 1 else answers[0]
+                if callable(answer):
+                    answer = answer(call)
+                    if isinstance(answer, Awaitable):
+                        answer = await answer
+                return _response(answer)
+        raise AssertionError(f"the script has no rule for {method} {bare}")
 
     @asynccontextmanager
     async def stream(
@@ -151,17 +151,17 @@ class Script:
         return Client("http://swarm.test", **{"api_key": "k1", **settings}, transport=self, chance=random.Random(7))
 
 
-def _response(said: Json | Answer) -> Response:
-    if isinstance(said, Exception):
-        raise said
-    answer = said if isinstance(said, Answer) else Answer(said)
+def _response(given: Json | Answer) -> Response:
+    if isinstance(given, Exception):
+        raise given
+    answer = given if isinstance(given, Answer) else Answer(given)
     if answer.lost:
         raise Unreachable("unreachable", "the reply was lost", retryable=True)
     body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
     return Response(answer.status, answer.headers, b"" if answer.body is None else body)
 
 
-# ---- what an orchestrator says --------------------------------------------------------------------------------------
+# ---- answers of an orchestrator --------------------------------------------------------------------------------------
 
 TIME = "2026-01-01T00:00:00Z"
 RESULTS = "/tasks/tsk_1/results"
@@ -223,7 +223,7 @@ def task(**fields: Json) -> dict[str, Json]:
 
 
 def orchestrator(*leases: Json, beats: Handler | None = None, results: Json | Answer | Handler | None = None) -> Script:
-    """One that hands out these leases to the first poll, and parks every other."""
+    """Return an orchestrator that grants these leases to the first poll and holds back the answer to every other."""
     script = Script()
     script.on("POST", "/bots/register", Answer(BOT, 201))
     script.on("POST", "/leases", granted(*leases), parked)

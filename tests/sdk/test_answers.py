@@ -52,7 +52,7 @@ def test_all_errors_of_a_plan_are_reported_at_once() -> None:
     assert len(caught.value.problems) == 3
 
 
-def test_a_verdict_of_rework_names_who_shall_do_what_better() -> None:
+def test_a_rework_verdict_names_the_subtasks_and_what_to_improve() -> None:
     verdict = Rework(
         {"a": "shorter"}, ["too long"], [Finding(text="long", severity="major", subtask="a")], score=0.5,
         subtasks=[{"key": "b", "description": "also"}],
@@ -68,7 +68,7 @@ def test_a_verdict_of_rework_names_who_shall_do_what_better() -> None:
     }
 
 
-def test_every_answer_is_one_that_the_orchestrator_can_read() -> None:
+def test_the_orchestrator_can_read_every_answer() -> None:
     answers: list[Done | Failed | Plan | Verdict] = [
         Done({"words": 3}),
         Done(),
@@ -84,16 +84,16 @@ def test_every_answer_is_one_that_the_orchestrator_can_read() -> None:
         Report.model_validate({"bot_id": "bot_1", "lease_id": "lse_1", **report(answer)})
 
 
-def test_values_that_would_be_refused_later_are_refused_now() -> None:
+def test_an_answer_with_an_invalid_value_raises_when_it_is_made() -> None:
     for wrong in (
-        lambda: Failed("x", "maybe"),  # type: ignore[arg-type]  # what is tested is what happens without a type checker
+        lambda: Failed("x", "maybe"),  # type: ignore[arg-type]  # without a type checker
         lambda: Failed("x", retry_after_seconds=3),
         lambda: Later(-1),
         lambda: Later(float("nan")),
         lambda: Later(7 * 24 * 3600 + 1),
         lambda: Ask("?", expires_in_seconds=0),
         lambda: Accept(float("nan")),
-        lambda: Accept("good"),  # type: ignore[arg-type]  # what is tested is what happens without a type checker
+        lambda: Accept("good"),  # type: ignore[arg-type]  # without a type checker
         lambda: Accept(reasons=["so"] * 101),
         lambda: Ask(""),
         lambda: Accept(1.5),

@@ -1,4 +1,4 @@
-"""Bots that ask a person, and the clients with which a person decides; against the real orchestrator."""
+"""Bots that ask a person, and clients that answer; with the real orchestrator."""
 
 import asyncio
 from typing import Any
@@ -23,7 +23,7 @@ from swarmkeeper import (
 from swarmkeeper.sdk.answers import InvalidAnswer
 from swarmkeeper.sdk.errors import Conflict, Refused
 from swarmkeeper.wire.people import Approval
-from tests.sdk.elsewhere import Serving
+from tests.sdk.bot_thread import Serving
 from tests.sdk.script import TIME, Answer, Script
 
 COLOUR = {"type": "object", "properties": {"colour": {"enum": ["red", "blue"]}}, "required": ["colour"]}
@@ -54,7 +54,7 @@ async def judge(candidate: Candidate, context: Context) -> Accept | Ask:
 
 
 async def asked(client: Client, task_id: str) -> Approval:
-    """What a person is asked about the task, once it is."""
+    """Wait until the task asks a person something, and return it."""
     async with asyncio.timeout(20):
         while True:
             async for approval in client.approvals(state="open", task_id=task_id):
@@ -96,7 +96,7 @@ async def test_planners_and_evaluators_may_ask_too(client: Client, serving: Serv
     assert ended.verdict.reasons == ["very"]
 
 
-async def test_a_question_that_is_turned_down_fails_the_work(client: Client, serving: Serving) -> None:
+async def test_a_rejected_question_fails_the_work(client: Client, serving: Serving) -> None:
     async with serving(painter):
         task = await client.submit("Paint", evaluation="none", subtasks=[{"description": "paint"}])
         await client.reject((await asked(client, task.id)).id, "no time")
@@ -106,9 +106,7 @@ async def test_a_question_that_is_turned_down_fails_the_work(client: Client, ser
     assert (str(ended.outcome), str(ended.failure.code)) == ("rejected", "approval_denied")
 
 
-async def test_a_question_that_cannot_be_put_fails_the_attempt_with_the_reason(
-    client: Client, serving: Serving
-) -> None:
+async def test_an_invalid_question_fails_the_attempt_with_the_reason(client: Client, serving: Serving) -> None:
     @executor(name="confused")
     async def confused(subtask: SubTask) -> Ask:
         return Ask("what?", schema={"type": "text"})
@@ -128,7 +126,7 @@ def test_choices_are_a_list_of_texts() -> None:
         Ask("which?", choices="red")
 
 
-async def test_a_person_approves_what_they_have_read(client: Client, serving: Serving) -> None:
+async def test_an_approval_names_the_version_that_the_person_has_read(client: Client, serving: Serving) -> None:
     async with serving(worker):
         task = await client.submit("Plan", evaluation="none", approval="plan", subtasks=[{"description": "x"}])
         plan = await asked(client, task.id)
@@ -144,8 +142,8 @@ async def test_a_person_approves_what_they_have_read(client: Client, serving: Se
     assert str(ended.outcome) == "accepted"
 
 
-def test_a_script_without_coroutines_decides_with_the_same_calls() -> None:
-    told: dict[str, Any] = {
+def test_the_client_without_coroutines_decides_approvals_with_the_same_calls() -> None:
+    shown: dict[str, Any] = {
         "id": "apr_1",
         "kind": "question",
         "state": "open",
@@ -155,13 +153,13 @@ def test_a_script_without_coroutines_decides_with_the_same_calls() -> None:
         "expires_at": TIME,
     }
     script = Script()
-    script.on("GET", "/approvals", {"items": [told], "next_page_token": ""})
-    script.on("GET", "/approvals/apr_1", told)
+    script.on("GET", "/approvals", {"items": [shown], "next_page_token": ""})
+    script.on("GET", "/approvals/apr_1", shown)
     for verb in ("approve", "reject", "answer"):
-        script.on("POST", f"/approvals/apr_1:{verb}", Answer({**told, "state": "decided"}))
+        script.on("POST", f"/approvals/apr_1:{verb}", Answer({**shown, "state": "decided"}))
 
     with sync.Client("http://swarm.test", "k1", transport=script) as swarm:
-        listed = [one.id for one in swarm.approvals(state="open", task_id="tsk_1")]
+        listed = [approval.id for approval in swarm.approvals(state="open", task_id="tsk_1")]
         read = swarm.approval("apr_1")
         states = [
             swarm.approve("apr_1", "h").state,

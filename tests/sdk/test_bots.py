@@ -61,7 +61,7 @@ def test_a_bot_without_its_method_gets_an_error_that_names_it() -> None:
         Empty().code()
 
 
-def test_a_method_that_cannot_be_called_is_refused_before_there_is_work() -> None:
+def test_a_method_with_other_parameters_is_refused_before_there_is_work() -> None:
     class Odd(PlannerBot):
         def plan(self, task: Any, context: Any, more: Any) -> None: ...
 
@@ -73,7 +73,7 @@ def test_a_method_that_cannot_be_called_is_refused_before_there_is_work() -> Non
             bot.code()
 
 
-def test_a_parameter_with_a_default_of_its_own_is_not_taken_for_the_context() -> None:
+def test_a_parameter_with_a_default_is_not_taken_for_the_context() -> None:
     class Tuned(ExecutorBot):
         def execute(self, subtask: SubTask, model: str = "small") -> None: ...
 
@@ -112,8 +112,8 @@ def test_a_planner_is_given_the_task_and_an_evaluator_the_results() -> None:
     ):
         served(orchestrator(given), bot)
 
-    told, candidate = seen
-    assert (told.id, told.title, told.input) == ("tsk_1", "Count", {"path": "/x"})
+    task, candidate = seen
+    assert (task.id, task.title, task.input) == ("tsk_1", "Count", {"path": "/x"})
     assert (candidate.of, candidate.round, candidate.results, candidate.task.title) == (
         "task",
         2,
@@ -122,7 +122,7 @@ def test_a_planner_is_given_the_task_and_an_evaluator_the_results() -> None:
     )
 
 
-def test_run_ends_when_the_process_is_asked_to() -> None:
+def test_run_ends_on_a_signal() -> None:
     script = orchestrator(lease())
 
     @executor
@@ -136,7 +136,7 @@ def test_run_ends_when_the_process_is_asked_to() -> None:
     assert script.closed
 
 
-def test_run_says_in_one_line_why_it_cannot() -> None:
+def test_run_exits_with_a_refusal_in_one_line() -> None:
     script = Script()
     script.on("POST", "/bots/register", refusal(403, "forbidden"))
 

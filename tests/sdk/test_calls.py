@@ -22,7 +22,7 @@ from swarmkeeper.sdk.errors import (
 from tests.sdk.script import LOST, Answer, Script, refusal, task, virtually
 
 
-def test_a_submission_whose_reply_was_lost_is_sent_again_under_the_same_key() -> None:
+def test_a_submission_whose_reply_was_lost_is_sent_again_with_the_same_key() -> None:
     script = Script()
     script.on("POST", "/tasks", LOST, Answer(task(), 201))
 
@@ -51,7 +51,7 @@ def test_two_submissions_have_two_keys() -> None:
     assert third == "mine"
 
 
-def test_a_pause_that_the_server_asks_for_is_kept() -> None:
+def test_a_retry_waits_as_long_as_the_server_asks() -> None:
     script = Script()
     script.on("GET", "/tasks/tsk_1", refusal(503, "overloaded", retryable=True, headers={"retry-after": "7"}), task())
 
@@ -61,7 +61,7 @@ def test_a_pause_that_the_server_asks_for_is_kept() -> None:
     assert 7 <= second.at - first.at < 8
 
 
-def test_patience_ends() -> None:
+def test_retries_stop_after_thirty_seconds() -> None:
     script = Script()
     script.on("GET", "/tasks/tsk_1", LOST)
 
@@ -84,7 +84,7 @@ def test_patience_ends() -> None:
         (500, "internal", ServerFault),
     ],
 )
-def test_what_would_be_refused_again_is_not_tried_again(status: int, code: str, family: type[Exception]) -> None:
+def test_a_refusal_that_would_repeat_is_not_retried(status: int, code: str, family: type[Exception]) -> None:
     script = Script()
     script.on("GET", "/tasks/tsk_1", refusal(status, code))
 
@@ -96,7 +96,7 @@ def test_what_would_be_refused_again_is_not_tried_again(status: int, code: str, 
     assert f"it is {code}" in str(caught.value)
 
 
-def test_a_problem_names_every_place_that_is_wrong() -> None:
+def test_an_error_lists_the_place_of_each_problem() -> None:
     script = Script()
     errors = [{"pointer": "/title", "code": "required", "detail": "is required"}]
     script.on("POST", "/tasks", Answer({"code": "invalid", "detail": "no", "errors": errors}, 422))
@@ -105,14 +105,14 @@ def test_a_problem_names_every_place_that_is_wrong() -> None:
         virtually(script.client().submit({}))
 
 
-def test_a_gateway_that_answers_for_a_moment_is_outlived() -> None:
+def test_a_gateways_error_is_retried() -> None:
     script = Script()
     script.on("GET", "/tasks/tsk_1", Answer(b"<h1>Bad Gateway</h1>", 502), task())
 
     assert virtually(script.client().get("tsk_1")).id == "tsk_1"
 
 
-def test_an_answer_that_is_not_ours_says_so() -> None:
+def test_an_answer_that_is_not_json_asks_about_the_url() -> None:
     script = Script()
     script.on("GET", "/health", Answer(b"<h1>Welcome to nginx</h1>"))
 
@@ -136,7 +136,7 @@ def test_a_rotated_key_is_read_again(tmp_path: Path) -> None:
     assert virtually(script.client(api_key=None, api_key_file=file).get("tsk_1")).id == "tsk_1"
 
 
-def test_a_key_file_with_the_same_key_does_not_make_the_call_go_round(tmp_path: Path) -> None:
+def test_an_unchanged_key_file_is_not_retried(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text("old", encoding="utf-8")
     script = Script()
@@ -166,9 +166,7 @@ def test_url_and_key_come_from_the_environment(monkeypatch: pytest.MonkeyPatch, 
     assert Calls("http://other.example", api_key="passed").credential.value == "passed"
 
 
-def test_the_folder_of_dev_says_which_server_and_key_as_it_does_for_commands(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_url_and_key_come_from_the_dev_folder_as_for_commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("SWARMKEEPER_URL", "SWARMKEEPER_API_KEY", "SWARMKEEPER_API_KEY_FILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
@@ -188,7 +186,7 @@ def test_the_folder_of_dev_says_which_server_and_key_as_it_does_for_commands(
     (tmp_path / ".swarmkeeper" / "admin.key").write_text("rotated\n", encoding="utf-8")
     assert found.credential.reread()
     (tmp_path / ".swarmkeeper" / "admin.key").write_text("near\n", encoding="utf-8")
-    # What is nearer wins; and a key is sent nowhere but to the address that it stands beside.
+    # The nearest file wins. A file's key is sent only to the URL in that file.
     assert Calls(api_key="passed").credential.value == "passed"
     assert Calls("http://far.example").credential.value == "far"
     assert Calls("http://elsewhere.example").credential.value is None
@@ -201,32 +199,32 @@ def test_the_folder_of_dev_says_which_server_and_key_as_it_does_for_commands(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("url = 7", "settings.toml: url: expected a string"),
         ("url =", "not TOML"),
         ('api_key="k"\napi_key_file="f"', "cannot be used together"),
     ],
 )
-def test_an_unreadable_dev_folder_is_named_in_the_error_and_only_if_it_is_needed(
-    text: str, told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_an_invalid_dev_folder_is_an_error_only_if_it_is_needed(
+    text: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".swarmkeeper").mkdir()
     (tmp_path / ".swarmkeeper" / "settings.toml").write_text(text, encoding="utf-8")
 
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         Calls()
     assert Calls("http://swarm.example", api_key="k").credential.value == "k"
 
 
 @pytest.mark.parametrize("url", ["swarm.example:7700", "ftp://swarm.example", "http://user:pass@swarm.example"])
-def test_a_url_that_cannot_be_one_is_refused_at_once(url: str) -> None:
+def test_an_invalid_url_is_refused_at_once(url: str) -> None:
     with pytest.raises(ValueError, match="URL"):
         Calls(url)
 
 
-def test_what_json_cannot_hold_is_refused_before_it_is_sent() -> None:
+def test_a_value_without_a_json_form_is_refused_before_it_is_sent() -> None:
     for value in (float("nan"), "\ud800", {1, 2}, object()):
         with pytest.raises((ValueError, TypeError)):
             encode({"value": value})
@@ -240,7 +238,7 @@ def test_the_status_decides_the_class_of_an_error_not_its_code() -> None:
     assert isinstance(error_from(422, {"code": "something_new"}, {}), Refused)
 
 
-def test_two_clients_with_the_same_chance_pause_alike() -> None:
+def test_two_clients_with_the_same_seed_pause_for_the_same_times() -> None:
     def pauses() -> list[float]:
         script = Script()
         script.on("GET", "/health", LOST)
@@ -251,7 +249,7 @@ def test_two_clients_with_the_same_chance_pause_alike() -> None:
     assert pauses() == pauses()
 
 
-def test_nothing_is_asked_of_a_loop_before_there_is_one() -> None:
+def test_a_client_can_be_made_outside_an_event_loop() -> None:
     script = Script()
     script.on("GET", "/health", {"status": "ok"})
     client = script.client()

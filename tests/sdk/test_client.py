@@ -32,7 +32,7 @@ def test_a_task_can_be_submitted_with_its_plan() -> None:
     }
 
 
-def test_waiting_goes_on_until_the_outcome_is_known() -> None:
+def test_wait_polls_until_the_outcome_is_known() -> None:
     script = Script()
 
     async def later(call: Call) -> Any:
@@ -45,7 +45,7 @@ def test_waiting_goes_on_until_the_outcome_is_known() -> None:
     assert virtually(script.client().wait("tsk_1")).outcome == "accepted"
 
 
-def test_waiting_has_an_end() -> None:
+def test_wait_raises_timeout_error_after_its_timeout() -> None:
     script = Script()
 
     async def never(call: Call) -> Any:
@@ -58,7 +58,7 @@ def test_waiting_has_an_end() -> None:
         virtually(script.client().wait("tsk_1", timeout=60))
 
 
-def test_watching_shows_each_state_once() -> None:
+def test_watch_yields_each_state_once() -> None:
     script = Script()
     script.on(
         "GET",
@@ -94,7 +94,7 @@ def test_a_list_is_read_page_by_page() -> None:
     assert script.calls[1].query.endswith("page_token=more")
 
 
-def test_the_audit_log_is_read_from_the_record_that_was_seen_on() -> None:
+def test_the_audit_log_is_read_from_after_the_last_record_seen() -> None:
     script = Script()
     record = {"id": "aud_1", "event": "task.submit", "timestamp": TIME}
     script.on("GET", "/audit", {"items": [record | {"index": 7}], "next_page_token": "more"}, {"items": []})
@@ -102,9 +102,9 @@ def test_the_audit_log_is_read_from_the_record_that_was_seen_on() -> None:
 
     async def story() -> list[tuple[str, int | None]]:
         client = script.client()
-        told = [each async for each in client.audit(actor="bot_1", action="task.submit", after=6)]
-        told += [each async for each in client.audit("tsk_1")]
-        return [(each.event, each.index) for each in told]
+        records = [record async for record in client.audit(actor="bot_1", action="task.submit", after=6)]
+        records += [record async for record in client.audit("tsk_1")]
+        return [(record.event, record.index) for record in records]
 
     assert virtually(story()) == [("task.submit", 7), ("task.submit", None)]
     assert script.calls[0].query == "actor=bot_1&action=task.submit&after=6&page_size=200"
@@ -168,7 +168,7 @@ def test_a_large_result_is_fetched_whole() -> None:
 
 
 @pytest.mark.parametrize("verb", ["cancel", "pause", "resume", "retry", "archive"])
-def test_a_task_is_steered_with_a_reason(verb: str) -> None:
+def test_a_reason_is_sent_with_each_verb(verb: str) -> None:
     script = Script()
     script.on("POST", f"/tasks/tsk_1:{verb}", task(status="FAILED"))
 
@@ -179,7 +179,7 @@ def test_a_task_is_steered_with_a_reason(verb: str) -> None:
     assert call.headers["idempotency-key"]
 
 
-def test_an_id_from_outside_cannot_lead_to_another_path() -> None:
+def test_an_id_cannot_change_the_path() -> None:
     script = Script()
     script.on("GET", "/tasks/..%2Fkeys", task())
 
@@ -188,7 +188,7 @@ def test_an_id_from_outside_cannot_lead_to_another_path() -> None:
         virtually(script.client().get(".."))
 
 
-def test_a_script_needs_no_coroutines() -> None:
+def test_the_client_without_coroutines_makes_the_same_calls() -> None:
     script = Script()
     script.on("POST", "/tasks", Answer(task(), 201))
     script.on("GET", "/tasks/tsk_1", task(status="ARCHIVED", outcome="accepted"))
@@ -204,14 +204,14 @@ def test_a_script_needs_no_coroutines() -> None:
     assert script.closed
 
 
-def test_the_face_without_coroutines_has_every_call_of_the_other() -> None:
+def test_the_client_without_coroutines_has_every_call() -> None:
     def calls(face: type) -> set[str]:
         return {name for name in vars(face) if not name.startswith("_")}
 
     assert calls(sync.Client) - {"close"} == calls(Client) - {"aclose"}
 
 
-def test_the_client_without_coroutines_shows_what_its_calls_take_and_return() -> None:
+def test_the_client_without_coroutines_shows_signatures_and_docstrings() -> None:
     taken = inspect.signature(sync.Client.tasks)
 
     assert taken.parameters == inspect.signature(Client.tasks).parameters

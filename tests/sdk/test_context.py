@@ -60,7 +60,7 @@ def test_a_checkpoint_waits_until_it_has_arrived() -> None:
     assert outbox.beat()["checkpoint"] == {"page": 2}
 
 
-def test_a_checkpoint_is_what_it_was_when_it_was_made() -> None:
+def test_a_later_change_of_the_value_does_not_change_its_checkpoint() -> None:
     said = context()
     state = {"page": 1}
     said.checkpoint(state)
@@ -84,7 +84,7 @@ def test_a_value_that_cannot_be_sent_is_refused_at_the_call() -> None:
         said.tell("other", {"x": object()})
 
 
-def test_use_that_is_no_whole_number_is_rounded_up() -> None:
+def test_fractional_usage_is_rounded_up() -> None:
     said = context()
 
     said.use(tokens=3, cost_micro_usd=0.2)
@@ -93,7 +93,7 @@ def test_use_that_is_no_whole_number_is_rounded_up() -> None:
     assert Outbox(said).usage() == {"tokens": 3, "cost_micro_usd": 3}
 
 
-def test_a_message_wakes_the_one_who_carries_it() -> None:
+def test_a_message_wakes_its_sender_loop() -> None:
     woken: list[bool] = []
     said = Context(task_id="t", work_id="w", lease_id="l", attempt=1, wake=lambda: woken.append(True))
 

@@ -16,13 +16,11 @@ from typing import Any
 
 import pytest
 
-from swarmkeeper import Done, ExecutorBot, SubTask
-from swarmkeeper.app import Orchestrator
+from swarmkeeper import Client, Done, ExecutorBot, SubTask
 from swarmkeeper.sdk import instances
 from swarmkeeper.sdk.health import BotHealth, overall
 from swarmkeeper.sdk.processes.ending import Ender
 from swarmkeeper.sdk.runner import BotStuck, run, serve
-from swarmkeeper.settings import Settings
 from swarmkeeper.testing.test_server import Process, Stage, soon, stage
 from tests.sdk.script import (
     BEAT,
@@ -87,14 +85,14 @@ async def bot_process(stand: Stage, tmp_path: Path, which: str, stuck_seconds: f
 
 
 async def given(stand: Stage, process: Process, **subtask: Any) -> str:
-    """A task that the bot is at."""
+    """Submit a task, wait until the bot works on it, and return its id."""
     task = await stand.client.submit("t", evaluation="none", subtasks=[{"key": "a", "description": "x", **subtask}])
     assert await soon(lambda: "at work" in process.said, 30), process.said
     return task.id
 
 
 @pytest.mark.parametrize("which", ["Thread", "ToThread", "Blocks"])
-async def test_a_second_signal_ends_a_process_whose_code_hangs_and_its_work_is_given_back(
+async def test_a_second_signal_gives_back_the_work_and_ends_a_process_whose_code_hangs(
     which: str, tmp_path: Path
 ) -> None:
     async with stage() as stand, bot_process(stand, tmp_path, which) as process:
@@ -109,7 +107,7 @@ async def test_a_second_signal_ends_a_process_whose_code_hangs_and_its_work_is_g
 
 
 @pytest.mark.parametrize("which", ["Thread", "Blocks"])
-async def test_a_bot_that_lost_all_its_places_says_so_and_ends_with_an_error(which: str, tmp_path: Path) -> None:
+async def test_a_bot_with_all_slots_stuck_says_so_and_exits_with_an_error(which: str, tmp_path: Path) -> None:
     async with stage() as stand, bot_process(stand, tmp_path, which, stuck_seconds=0.3) as process:
         await given(stand, process, timeout_seconds=1, max_attempts=1)
 
@@ -135,11 +133,11 @@ async def test_probes_report_a_stuck_bot(tmp_path: Path) -> None:
         assert (await asked(port, "/other"))[0] == 404
 
 
-def test_a_process_that_the_author_s_code_forks_ends_with_a_signal_of_its_own() -> None:
+def test_a_signal_ends_a_process_that_the_authors_code_forked() -> None:
     with Ender():
         child = os.fork()
         if child == 0:
-            with contextlib.suppress(BaseException):  # it must never go on as a second run of the tests
+            with contextlib.suppress(BaseException):  # the fork must not continue the test run
                 os.kill(os.getpid(), signal.SIGTERM)
             os._exit(0)
         _, status = os.waitpid(child, 0)
@@ -147,7 +145,7 @@ def test_a_process_that_the_author_s_code_forks_ends_with_a_signal_of_its_own() 
     assert os.waitstatus_to_exitcode(status) == -signal.SIGTERM
 
 
-def test_run_elsewhere_than_on_the_main_thread_says_what_to_do() -> None:
+def test_run_outside_the_main_thread_says_what_to_do() -> None:
     def elsewhere() -> str:
         with pytest.raises(SystemExit) as ended:
             run(Stubborn(1), client=orchestrator().client())
@@ -169,7 +167,7 @@ async def probe(port: int, path: str, status: int) -> bool:
     return (await asked(port, path))[0] == status
 
 
-async def test_what_a_probe_sends_ends_nothing(tmp_path: Path) -> None:
+async def test_malformed_probe_requests_do_not_stop_the_bot(tmp_path: Path) -> None:
     async with stage() as stand, bot_process(stand, tmp_path, "Thread") as process:
         assert await soon(lambda: "registered" in process.said, 30), process.said
         port = int(process.said.partition("listening ")[2].split()[0])
@@ -195,12 +193,11 @@ def test_inside_an_application_a_stuck_bot_is_an_error(caplog: pytest.LogCapture
     assert "code goes on though its work was lost" in caplog.text
 
 
-def test_a_place_that_becomes_free_in_time_is_no_error() -> None:
+def test_a_slot_that_is_freed_in_time_is_no_error() -> None:
     served(orchestrator(lease(1), beats=beaten("lost")), Stubborn(50), seconds=200, stuck_seconds=60)
 
 
-def test_the_neighbours_of_a_stuck_bot_finish_what_they_hold() -> None:
-    """What ends the one does not cut the others short."""
+def test_the_other_bots_of_the_process_finish_their_work_when_one_is_stuck() -> None:
     script, reported = orchestrator(lease(1)), []
 
     class Good(ExecutorBot):
@@ -227,7 +224,7 @@ def test_the_neighbours_of_a_stuck_bot_finish_what_they_hold() -> None:
     assert reported == ["lse_2"]
 
 
-def test_the_worst_of_several_bots_counts() -> None:
+def test_the_overall_status_is_the_worst_of_the_bots() -> None:
     def bots(*statuses: Any) -> list[BotHealth]:
         return [BotHealth("b", status, 0, 1) for status in statuses]
 
@@ -240,7 +237,7 @@ def test_the_worst_of_several_bots_counts() -> None:
 # ---- the command -----------------------------------------------------------------------------------------------------
 
 
-async def test_bot_run_says_in_a_file_whether_it_reaches_the_orchestrator(
+async def test_the_health_file_of_bot_run_says_whether_it_reaches_the_orchestrator(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "bot.py").write_text(
@@ -276,7 +273,7 @@ async def test_bot_run_says_in_a_file_whether_it_reaches_the_orchestrator(
 
 
 async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
-    """Hand everything on, both ways, until either side ends."""
+    """Forward bytes in both directions until either side ends."""
     there, back = await asyncio.open_connection("127.0.0.1", port)
 
     async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
@@ -292,8 +289,8 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port
 # ---- processes of one bot --------------------------------------------------------------------------------------------
 
 
-async def test_three_replicas_of_one_bot_do_the_work_of_three() -> None:
-    meeting = asyncio.Barrier(3)  # nobody gets past it alone
+async def test_three_replicas_of_one_bot_work_at_the_same_time(client: Client) -> None:
+    meeting = asyncio.Barrier(3)  # passes only three at a time
 
     class Replica(ExecutorBot):
         name = "replica"
@@ -303,22 +300,21 @@ async def test_three_replicas_of_one_bot_do_the_work_of_three() -> None:
                 await meeting.wait()
             return Done()
 
-    async with Orchestrator(Settings(store="sqlite://:memory:", log_level="error")) as swarm:
-        client, stop = swarm.client(), asyncio.Event()
-        serving = [asyncio.create_task(serve([Replica()], client, stop=stop)) for _ in range(3)]
-        subtasks = [{"key": f"s{n}", "description": "x", "max_attempts": 1} for n in range(3)]
-        task = await client.submit("three at once", evaluation="none", subtasks=subtasks)
-        ended = await client.wait(task.id, timeout=30)
-        bots = [bot async for bot in client.bots()]
-        stop.set()
-        await asyncio.gather(*serving)
+    stop = asyncio.Event()
+    serving = [asyncio.create_task(serve([Replica()], client, stop=stop)) for _ in range(3)]
+    subtasks = [{"key": f"s{n}", "description": "x", "max_attempts": 1} for n in range(3)]
+    task = await client.submit("three at once", evaluation="none", subtasks=subtasks)
+    ended = await client.wait(task.id, timeout=30)
+    bots = [bot async for bot in client.bots()]
+    stop.set()
+    await asyncio.gather(*serving)
 
     assert ended.outcome == "accepted"
     assert len({bot.instance for bot in bots}) == 3
     assert all(str(os.getpid()) in bot.instance for bot in bots)
 
 
-def test_an_instance_is_given_to_one_at_a_time_and_free_again_afterwards() -> None:
+def test_an_instance_belongs_to_one_bot_until_it_is_given_back() -> None:
     first, second = instances.take("Executor", "w"), instances.take("Executor", "w")
     other = instances.take("Executor", "v")
 
@@ -332,7 +328,7 @@ def test_an_instance_is_given_to_one_at_a_time_and_free_again_afterwards() -> No
     instances.give_back("Executor", "v", other)
 
 
-def test_a_bot_without_a_name_shares_its_instance_with_no_other_of_the_process() -> None:
+def test_a_bot_without_a_name_shares_its_instance_with_no_other_bot() -> None:
     first, second = instances.take("Executor", None), instances.take("Planner", None)
     named = instances.take("Executor", "w")
 
@@ -341,26 +337,26 @@ def test_a_bot_without_a_name_shares_its_instance_with_no_other_of_the_process()
         instances.give_back(type_, name, instance)
 
 
-async def test_two_processes_with_one_instance_get_a_warning_with_the_remedy(caplog: pytest.LogCaptureFixture) -> None:
+async def test_two_processes_with_one_instance_get_a_warning_that_says_what_to_do(
+    caplog: pytest.LogCaptureFixture, client: Client
+) -> None:
     class Twin(ExecutorBot):
         name, instance = "twin", "pod-1"
 
         async def execute(self, subtask: SubTask) -> Done:
             return Done()
 
-    async with Orchestrator(Settings(store="sqlite://:memory:", log_level="error")) as swarm:
-        twins = [Twin(), Twin()]
-        client = swarm.client()
-        for twin in twins:
-            twin.connect(client)
-            await twin.register()
-        with caplog.at_level(logging.WARNING, "swarmkeeper.bot"):
-            for turn in range(6):
-                session = twins[turn % 2]._session
-                assert session is not None
-                await session.claim(1, wait_seconds=0)
+    twins = [Twin(), Twin()]
+    for twin in twins:
+        twin.connect(client)
+        await twin.register()
+    with caplog.at_level(logging.WARNING, "swarmkeeper.bot"):
+        for turn in range(6):
+            session = twins[turn % 2]._session
+            assert session is not None
+            await session.claim(1, wait_seconds=0)
 
-    told = [record.getMessage() for record in caplog.records if "another process polls" in record.getMessage()]
-    assert len(told) == 2  # each of them, once
-    assert "('pod-1')" in told[0]
-    assert "bot run --instance" in told[0]
+    warned = [record.getMessage() for record in caplog.records if "another process polls" in record.getMessage()]
+    assert len(warned) == 2  # once for each process
+    assert "('pod-1')" in warned[0]
+    assert "bot run --instance" in warned[0]

@@ -18,13 +18,13 @@ Json = Any
 
 @pytest.fixture(autouse=True)
 def _not_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What an example hands to `run` is kept instead."""
+    """Replace `run`: it only marks the bot."""
     monkeypatch.setattr(swarmkeeper, "run", lambda bot: setattr(bot, "handed_over", True))
     monkeypatch.setenv("JOURNAL", str(tmp_path / "journal.jsonl"))
 
 
 def reported(name: str, given: Json) -> Json:
-    """What the example's bot reports on this lease."""
+    """Return what the example's bot reports for this lease."""
     found = runpy.run_path(str(EXAMPLES / name)).values()
     bots = [each for each in found if isinstance(each, swarmkeeper.BaseBot)]
     # A class is handed over as an instance that no name of the file keeps.
@@ -72,6 +72,6 @@ def test_hooks_redact_and_keep_a_journal(tmp_path: Path) -> None:
 
 
 def test_every_example_is_tested_here() -> None:
-    told = Path(__file__).read_text(encoding="utf-8")
+    tests = Path(__file__).read_text(encoding="utf-8")
 
-    assert [name.name for name in EXAMPLES.glob("*.py") if f'"{name.name}"' not in told] == []
+    assert [example.name for example in EXAMPLES.glob("*.py") if f'"{example.name}"' not in tests] == []

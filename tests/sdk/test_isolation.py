@@ -34,11 +34,11 @@ def doing(what: str, skill: str = "worst", **given: Any) -> dict[str, Any]:
 
 
 def outcome_of(task: Task) -> Any:
-    """What its one subtask made, or how it failed."""
+    """Return the output of the task's only subtask, or how it failed."""
     return task.result["it"] if task.result else task.outcome
 
 
-def test_whatever_code_does_to_its_process_is_one_failure_of_its_attempt(
+def test_each_way_to_break_the_process_fails_only_its_own_attempt(
     alive: Alive, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "swarmkeeper.bot")
@@ -130,9 +130,7 @@ if __name__ == "__main__":
 """
 
 
-def test_the_death_of_the_bot_is_the_death_of_its_children_also_of_a_class_in_the_module_that_is_run(
-    alive: Alive, tmp_path: Path
-) -> None:
+def test_killing_a_bot_run_with_python_m_kills_its_children(alive: Alive, tmp_path: Path) -> None:
     (tmp_path / "my_bot.py").write_text(BOT)
     command = f"exec 9>{alive.path}; echo up >&9; sleep 1000"
     bot = subprocess.Popen([sys.executable, "-m", "my_bot", command], cwd=tmp_path)
@@ -144,7 +142,7 @@ def test_the_death_of_the_bot_is_the_death_of_its_children_also_of_a_class_in_th
     alive.wait_until_dead()
 
 
-def test_bots_of_the_command_line_and_of_functions_are_found_by_their_children(tmp_path: Path) -> None:
+def test_children_can_make_bots_of_the_command_line_and_bots_of_functions(tmp_path: Path) -> None:
     file = tmp_path / "my-bot.v3.py"
     file.write_text(BOT)
 
@@ -226,7 +224,7 @@ def refusal(bot: ExecutorBot) -> str:
     return str(refused.value)
 
 
-def test_what_a_child_could_not_make_is_refused_before_any_work_is_taken() -> None:
+def test_a_bot_that_a_child_cannot_make_is_refused_before_it_takes_work() -> None:
     class Local(Worst):
         pass
 
@@ -234,7 +232,7 @@ def test_what_a_child_could_not_make_is_refused_before_any_work_is_taken() -> No
     assert "at the top of a file" in refusal(executor(isolation="process")(lambda subtask: Done({})))
     assert "what it was made with cannot go there" in refusal(Worst(text=threading.Lock()))  # type: ignore[arg-type]  # on purpose
     changed = Worst()
-    changed.model = "large"  # type: ignore[attr-defined]  # which is what is wrong with it
+    changed.model = "large"  # type: ignore[attr-defined]  # the mistake under test
     assert "has model in the bot's process, set after it was made" in refusal(changed)
 
 
@@ -243,7 +241,7 @@ def test_only_executors_can_be_isolated_and_only_in_a_process() -> None:
     def plan(task: object) -> Plan:
         return Plan([])
 
-    plan.isolation = "process"  # type: ignore[attr-defined]  # which it has not
+    plan.isolation = "process"  # type: ignore[attr-defined]  # planners have no such setting
     with pytest.raises(TypeError, match="a planner cannot be isolated, only an executor"):
         run_swarm([plan], [{"title": "plan"}])
     with pytest.raises(TypeError, match="no setting 'isolation'"):
@@ -254,7 +252,7 @@ def test_only_executors_can_be_isolated_and_only_in_a_process() -> None:
         ExecutorBot("text")
 
 
-def test_a_loop_of_virtual_time_runs_the_code_itself() -> None:
+def test_in_virtual_time_the_code_runs_in_the_same_process() -> None:
     [worked, talked] = run_swarm(
         [Worst("here"), shout], [doing("work"), doing("", "shout", text="x")], virtual_time=True
     )

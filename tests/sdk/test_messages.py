@@ -5,32 +5,43 @@ from typing import Any
 
 import pytest
 
-from swarmkeeper import BotMessage, Context, Done, ExecutorBot, SubTask
-from swarmkeeper.app import Orchestrator
+from swarmkeeper import BotMessage, Client, Context, Done, ExecutorBot, SubTask
 from swarmkeeper.sdk.context import Outbox
-from swarmkeeper.sdk.runner import serve
-from swarmkeeper.settings import Settings
-from tests.sdk.script import BEAT, RESULTS, TIME, Answer, Call, Handler, Json, Script, lease, orchestrator, served
+from tests.sdk.bot_thread import Serving
+from tests.sdk.script import (
+    BEAT,
+    RESULTS,
+    TIME,
+    Answer,
+    Call,
+    Handler,
+    Json,
+    Script,
+    beaten,
+    lease,
+    orchestrator,
+    served,
+)
 
 
 def message(number: int, **fields: Json) -> dict[str, Json]:
-    told = {"id": f"msg_{number}", "from_bot": "other", "to_bot": None, "task_id": "tsk_1", "timestamp": TIME}
-    return {**told, "payload": {"n": number}, **fields}
+    sent = {"id": f"msg_{number}", "from_bot": "other", "to_bot": None, "task_id": "tsk_1", "timestamp": TIME}
+    return {**sent, "payload": {"n": number}, **fields}
 
 
 def telling(*answers: list[Json]) -> Handler:
-    """Each beat is answered with these messages, the last answer for ever."""
+    """Answer each heartbeat with the next of these lists of messages; the last list repeats."""
     left = list(answers)
 
     def answer(call: Call) -> Json:
-        told = [{"lease_id": each["lease_id"], "directive": "continue"} for each in call.body["leases"]]
-        return {"leases": told, "drain": False, "messages": left.pop(0) if len(left) > 1 else left[0]}
+        messages = left.pop(0) if len(left) > 1 else left[0]
+        return {**beaten()(call), "messages": messages}
 
     return answer
 
 
 class Listener(ExecutorBot):
-    """Works for a minute, and writes down what it hears meanwhile."""
+    """Works for a minute and records its messages."""
 
     seconds = 60.0
 
@@ -69,7 +80,7 @@ def test_each_message_is_received_once_and_in_order_even_if_a_reply_is_repeated(
     assert cursors(script)[:5] == [None, "msg_1", "msg_2", "msg_3", "msg_3"]
 
 
-def test_a_message_about_another_task_is_not_this_works() -> None:
+def test_a_message_about_another_task_is_ignored() -> None:
     bot = Listener()
 
     served(orchestrator(lease(), beats=telling([message(1, task_id="tsk_2")])), bot, seconds=100)
@@ -90,7 +101,7 @@ def test_every_attempt_at_a_task_receives_all_messages() -> None:
     assert [each["messages_after"] for each in script.to("POST", BEAT)[1].body["leases"]] == ["msg_1", "msg_1"]
 
 
-def test_a_hook_that_fails_or_dawdles_costs_neither_the_work_nor_the_beats() -> None:
+def test_a_failing_or_slow_on_message_stops_neither_work_nor_heartbeats() -> None:
     class Clumsy(Listener):
         async def on_message(self, message: BotMessage, context: Context) -> None:
             if message.payload["n"] == 1:
@@ -107,7 +118,7 @@ def test_a_hook_that_fails_or_dawdles_costs_neither_the_work_nor_the_beats() -> 
     assert report.body["status"] == "succeeded"
 
 
-def test_the_hook_may_be_plain_and_messages_may_be_looked_at_from_a_thread() -> None:
+def test_on_message_may_be_a_plain_function() -> None:
     class Plain(Listener):
         def on_message(self, message: BotMessage, context: Context) -> None:  # type: ignore[override]  # plain here
             self.heard.append(message.payload["n"])
@@ -123,7 +134,7 @@ def test_the_hook_may_be_plain_and_messages_may_be_looked_at_from_a_thread() -> 
 
 
 def test_a_bare_heartbeat_still_confirms_received_messages() -> None:
-    """A refused checkpoint is left out; the cursor is not, or all would be told again with each beat."""
+    """Without the cursor, each heartbeat would bring all messages again."""
 
     class Telling(Listener):
         seconds = 15.0
@@ -159,7 +170,7 @@ def test_messages_are_copied_and_bounded() -> None:
 
 
 class Speaker(ExecutorBot):
-    lease_seconds = 3  # beats each second
+    lease_seconds = 3  # a heartbeat each second
 
     def __init__(self) -> None:
         self.registered = asyncio.Event()
@@ -170,7 +181,7 @@ class Speaker(ExecutorBot):
 
 
 class Asker(Speaker):
-    """Asks the other bot, and works until it has the answer."""
+    """Asks the other bot, and works until the answer arrives."""
 
     name = "asker"
 
@@ -188,7 +199,7 @@ class Asker(Speaker):
 
 
 class Answerer(Speaker):
-    """Answers whoever asks while it is at work on something else of the task."""
+    """Answers a question while it works on another subtask of the task."""
 
     name = "answerer"
 
@@ -205,10 +216,9 @@ class Answerer(Speaker):
         self.asked.set()
 
 
-async def test_two_bots_exchange_messages() -> None:
-    async with Orchestrator(Settings(store="sqlite://:memory:", log_level="error")) as swarm, swarm.client() as client:
-        bots, stop = [Asker(), Answerer()], asyncio.Event()
-        serving = asyncio.create_task(serve(bots, client, stop=stop, drain_seconds=5))
+async def test_two_bots_exchange_messages(client: Client, serving: Serving) -> None:
+    bots = [Asker(), Answerer()]
+    async with serving(*bots):
         await asyncio.gather(*(bot.registered.wait() for bot in bots))
         subtasks = [
             {"key": "ask", "description": "", "assign_to": "asker"},
@@ -217,20 +227,17 @@ async def test_two_bots_exchange_messages() -> None:
         task = await client.submit("Talk", evaluation="none", subtasks=subtasks)
         ended = await client.wait(task.id, timeout=20)
         spoken = [(each.from_bot, each.to_bot) async for each in client.messages(task.id)]
-        stop.set()
-        await serving
 
     assert ended.result is not None
     assert ended.result["ask"] == {"answer": 42, "from": "answerer"}
     assert spoken == [("asker", "answerer"), ("answerer", "asker")]
 
 
-async def test_a_client_sends_and_reads_messages() -> None:
-    async with Orchestrator(Settings(store="sqlite://:memory:", log_level="error")) as swarm, swarm.client() as client:
-        task = await client.submit("Talk", evaluation="none", subtasks=[{"description": ""}])
-        sent = [await client.tell(task.id, {"n": number}) for number in range(3)]
-        once = [await client.tell(task.id, {"n": 3}, idempotency_key="k") for _ in range(2)]
+async def test_a_client_sends_and_reads_messages(client: Client) -> None:
+    task = await client.submit("Talk", evaluation="none", subtasks=[{"description": ""}])
+    sent = [await client.tell(task.id, {"n": number}) for number in range(3)]
+    once = [await client.tell(task.id, {"n": 3}, idempotency_key="k") for _ in range(2)]
 
-        assert [each.payload["n"] async for each in client.messages(task.id)] == [0, 1, 2, 3]
-        assert [each.payload["n"] async for each in client.messages(task.id, after=sent[1].id)] == [2, 3]
-        assert once[0].id == once[1].id
+    assert [each.payload["n"] async for each in client.messages(task.id)] == [0, 1, 2, 3]
+    assert [each.payload["n"] async for each in client.messages(task.id, after=sent[1].id)] == [2, 3]
+    assert once[0].id == once[1].id

@@ -1,4 +1,4 @@
-"""What a bot sends: an output that cannot be sent is kept, and its work is not repeated in vain."""
+"""Answers on their way out: an output that cannot be sent is kept in a file, and its work is not repeated."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ from swarmkeeper.sdk.answers import Answer as BotAnswer
 from swarmkeeper.sdk.attempts import unsent
 from tests.sdk.script import BEAT, RESULTS, Script, accepted, contents, lease, orchestrator, refusal, served
 
-HALF = "\udc80"  # of a surrogate pair: as `os.listdir` has it of a name that is no UTF-8
+HALF = "\udc80"  # of a surrogate pair, as `os.listdir` returns it for a name that is not UTF-8
 
 
 def returning(value: object) -> ExecutorBot:
@@ -68,7 +68,7 @@ def raising(error: BaseException) -> ExecutorBot:
         (0, {"value": 0}),
     ],
 )
-def test_finished_work_is_reported_whatever_types_its_output_has(returned: object, output: object) -> None:
+def test_common_python_types_in_an_output_are_sent_as_json(returned: object, output: object) -> None:
     script = orchestrator(lease())
 
     served(script, returning(returned))
@@ -85,7 +85,7 @@ def kept_in(failure: dict[str, Any], state: Path) -> Path:
     return file
 
 
-def test_what_cannot_be_sent_is_a_failure_for_good_that_says_where_and_is_kept(state: Path) -> None:
+def test_an_output_without_a_json_form_fails_for_good_and_is_kept(state: Path) -> None:
     script = orchestrator(lease())
 
     served(script, returning(Done({"found": ["a", object()], "words": 3})))
@@ -97,7 +97,7 @@ def test_what_cannot_be_sent_is_a_failure_for_good_that_says_where_and_is_kept(s
     assert (kept["found"][0], kept["words"]) == ("a", 3)
 
 
-def test_the_path_of_what_was_kept_is_no_secret_to_redaction(state: Path) -> None:
+def test_redaction_leaves_the_path_of_a_kept_output(state: Path) -> None:
     script = orchestrator(lease(lease_id="lse_DUVSTA0V9KUQ2NO8DN8SSPOKE4PRU5NS"))
 
     served(script, returning(Done({"a": object()})))
@@ -106,7 +106,7 @@ def test_the_path_of_what_was_kept_is_no_secret_to_redaction(state: Path) -> Non
     assert Redactor.default().text(failure["message"]) == failure["message"]
 
 
-def test_an_output_over_eight_mebibytes_is_kept_too(state: Path) -> None:
+def test_an_output_over_eight_mebibytes_fails_for_good_and_is_kept(state: Path) -> None:
     script = orchestrator(lease())
 
     served(script, returning(Done({"text": "x" * (8 << 20)})))
@@ -118,7 +118,7 @@ def test_an_output_over_eight_mebibytes_is_kept_too(state: Path) -> None:
 
 
 @pytest.mark.parametrize(("status", "code"), [(422, "invalid"), (413, "too_large"), (400, "malformed")])
-def test_a_refused_result_is_not_made_again(state: Path, status: int, code: str) -> None:
+def test_a_refused_result_fails_for_good_and_is_kept(state: Path, status: int, code: str) -> None:
     script = orchestrator(lease())
     script.instead("POST", RESULTS, refusal(status, code), accepted())
 
@@ -130,7 +130,7 @@ def test_a_refused_result_is_not_made_again(state: Path, status: int, code: str)
     assert json.loads(kept_in(failure, state).read_text()) == output == {"words": 3}
 
 
-def test_where_nothing_can_be_kept_the_failure_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_failure_says_when_the_output_could_not_be_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def full(content: bytes, name: str) -> Path:
         raise OSError(28, "No space left on device")
 
@@ -144,7 +144,7 @@ def test_where_nothing_can_be_kept_the_failure_says_so(monkeypatch: pytest.Monke
     assert failure["message"].endswith("It could not be kept either (OSError).")
 
 
-def test_before_submit_sees_what_would_be_sent_and_may_answer_in_python_again() -> None:
+def test_before_submit_gets_json_and_may_return_python_values() -> None:
     seen: list[BotAnswer] = []
 
     class Hooked(ExecutorBot):
@@ -185,7 +185,7 @@ def test_a_checkpoint_or_message_that_cannot_be_sent_fails_the_work_for_good(sta
     assert json.loads(kept_in(failure, state).read_text())["n"] == 1
 
 
-def test_checkpoints_and_messages_have_the_same_forms() -> None:
+def test_checkpoints_and_messages_become_json_by_the_same_rules() -> None:
     @executor(skills={"text.count"})
     async def bot(subtask: SubTask, context: Context) -> Later:
         context.checkpoint({"at": datetime(2026, 1, 1, tzinfo=UTC), "n": 2**60})
@@ -206,7 +206,7 @@ def test_checkpoints_and_messages_have_the_same_forms() -> None:
 # ---- texts ---------------------------------------------------------------------------------------------------------
 
 
-def test_half_a_character_in_the_text_of_an_exception_loses_nothing() -> None:
+def test_a_lone_surrogate_in_an_exception_is_escaped_in_the_report() -> None:
     script = orchestrator(lease())
 
     served(script, raising(FileNotFoundError(f"no such file: a{HALF}\0.txt")))
@@ -216,7 +216,7 @@ def test_half_a_character_in_the_text_of_an_exception_loses_nothing() -> None:
     assert failure["message"].startswith("FileNotFoundError: no such file: a\\udc80\\u0000.txt (at test_outgoing.py:")
 
 
-def test_half_a_character_in_an_exception_loses_no_line_of_the_bots_log(tmp_path: Path) -> None:
+def test_a_lone_surrogate_in_an_exception_is_escaped_in_the_log(tmp_path: Path) -> None:
     script = orchestrator(lease())
     handler = logging.FileHandler(tmp_path / "bot.log", encoding="utf-8")
     logging.getLogger("swarmkeeper.bot").addHandler(handler)
@@ -232,12 +232,12 @@ def test_half_a_character_in_an_exception_loses_no_line_of_the_bots_log(tmp_path
     assert "\nFileNotFoundError: no such file: a\\udc80.txt" in (tmp_path / "bot.log").read_text()
 
 
-def test_half_a_character_in_a_log_line_or_in_progress_costs_no_heartbeat() -> None:
+def test_a_lone_surrogate_in_a_log_line_or_in_progress_is_escaped() -> None:
     @executor(skills={"text.count"})
     async def bot(subtask: SubTask, context: Context) -> Done:
         context.progress(0.5, f"at {HALF}")
         context.log(f"read \0{HALF}")
-        context.log(404)  # type: ignore[arg-type]  # what is tested is what happens without a type checker
+        context.log(404)  # type: ignore[arg-type]  # without a type checker
         await asyncio.sleep(25)
         return Done()
 
@@ -258,7 +258,7 @@ def test_half_a_character_in_a_log_line_or_in_progress_costs_no_heartbeat() -> N
         (Ask(f"which: {HALF}?"), "/leases/lse_1:ask", "question"),
     ],
 )
-def test_half_a_character_in_a_reason_or_question_loses_nothing(answer: BotAnswer, path: str, member: str) -> None:
+def test_a_lone_surrogate_in_a_reason_or_question_is_escaped(answer: BotAnswer, path: str, member: str) -> None:
     script = orchestrator(lease())
     script.on("POST", "/leases/lse_1:ask", {"approval_id": "apr_1"})
 
@@ -268,7 +268,7 @@ def test_half_a_character_in_a_reason_or_question_loses_nothing(answer: BotAnswe
     assert "\\udc80" in call.body[member]
 
 
-def test_half_a_character_in_a_verdict_loses_nothing() -> None:
+def test_a_lone_surrogate_in_a_verdict_is_escaped() -> None:
     @evaluator(skills={"text.count"})
     async def judge(candidate: Candidate) -> Rework:
         return Rework({"a": f"not {HALF}"}, reasons=[f"since {HALF}", "x" * 9_000], findings=[{"text": f"see {HALF}"}])
@@ -289,7 +289,7 @@ def test_half_a_character_in_a_verdict_loses_nothing() -> None:
 
 
 def planning(*plans: Any) -> tuple[Any, list[list[str]]]:
-    """A planner that makes one after the other, and what it has heard each time."""
+    """Return a planner that makes one plan after the other, and the list of the feedback of each call."""
     heard: list[list[str]] = []
     left = list(plans)
 
@@ -311,7 +311,7 @@ def a_plan_to_make(*answers: Any) -> Script:
     return script
 
 
-def test_a_plan_that_does_not_validate_costs_no_try_and_comes_back_as_feedback() -> None:
+def test_an_invalid_plan_costs_no_try_and_comes_back_as_feedback() -> None:
     plan, heard = planning(BAD, [{"description": "a", "input": {"at": object()}}], GOOD)
     script = a_plan_to_make()
 
@@ -324,7 +324,7 @@ def test_a_plan_that_does_not_validate_costs_no_try_and_comes_back_as_feedback()
     assert "/subtasks/0/input/at: is a object, which JSON has no form for" in heard[2][1]
 
 
-def test_a_plan_that_never_validates_is_a_failed_try_with_all_that_is_wrong() -> None:
+def test_a_plan_that_stays_invalid_fails_the_try_with_all_problems() -> None:
     plan, heard = planning([*BAD, {"description": 7}])
     script = a_plan_to_make()
 
@@ -337,7 +337,7 @@ def test_a_plan_that_never_validates_is_a_failed_try_with_all_that_is_wrong() ->
     assert "/subtasks/1/description" in failure["message"]
 
 
-def test_a_subtask_that_cannot_be_made_comes_back_as_feedback_too() -> None:
+def test_an_invalid_subtask_comes_back_as_feedback() -> None:
     heard: list[int] = []
 
     @planner(skills={"text.count"})
@@ -353,7 +353,7 @@ def test_a_subtask_that_cannot_be_made_comes_back_as_feedback_too() -> None:
     assert "plan" in script.to("POST", RESULTS)[0].body
 
 
-def test_a_plan_that_the_orchestrator_refuses_comes_back_as_feedback_too() -> None:
+def test_a_plan_that_the_orchestrator_refuses_comes_back_as_feedback() -> None:
     plan, heard = planning(GOOD)
     script = a_plan_to_make(refusal(422, "invalid_plan"), refusal(422, "invalid_plan"), accepted())
 
@@ -365,7 +365,7 @@ def test_a_plan_that_the_orchestrator_refuses_comes_back_as_feedback_too() -> No
     assert {call.body["lease_id"] for call in script.to("POST", RESULTS)} == {"lse_1"}
 
 
-def test_a_plan_that_the_orchestrator_goes_on_refusing_is_a_failed_try() -> None:
+def test_a_plan_that_the_orchestrator_keeps_refusing_fails_the_try() -> None:
     plan, heard = planning(GOOD)
     script = a_plan_to_make(*[refusal(422, "invalid_plan")] * 4, accepted())
 
@@ -376,7 +376,7 @@ def test_a_plan_that_the_orchestrator_goes_on_refusing_is_a_failed_try() -> None
     assert failure["class"] == "retryable"
 
 
-def test_a_verdict_that_breaks_rules_comes_back_to_its_evaluator() -> None:
+def test_an_invalid_verdict_comes_back_as_feedback() -> None:
     heard: list[list[str]] = []
 
     @evaluator(skills={"text.count"})
@@ -394,7 +394,7 @@ def test_a_verdict_that_breaks_rules_comes_back_to_its_evaluator() -> None:
     assert len(heard) == 3
 
 
-def test_an_executor_that_answers_in_the_wrong_words_is_not_called_again() -> None:
+def test_an_executor_with_an_invalid_answer_is_not_called_again() -> None:
     calls: list[int] = []
 
     @executor(skills={"text.count"})
@@ -416,7 +416,7 @@ class RateLimitError(Exception):
     status_code = 429
 
 
-def test_a_providers_refusal_is_rate_limited_by_itself() -> None:
+def test_an_exception_with_status_429_becomes_a_rate_limited_failure() -> None:
     script = orchestrator(lease())
 
     served(script, raising(RateLimitError("slow down")))
@@ -426,21 +426,19 @@ def test_a_providers_refusal_is_rate_limited_by_itself() -> None:
     assert failure["message"].startswith(f"{__name__}.RateLimitError: slow down")
 
 
-@pytest.mark.parametrize(("asked", "told"), [(-3.0, 0), (float("nan"), None), (10.0**9, 604_800), (2.5, 2.5)])
-def test_a_time_to_wait_is_one_that_the_orchestrator_takes(asked: float, told: float | None) -> None:
+@pytest.mark.parametrize(("asked", "sent"), [(-3.0, 0), (float("nan"), None), (10.0**9, 604_800), (2.5, 2.5)])
+def test_retry_after_is_limited_to_what_the_orchestrator_takes(asked: float, sent: float | None) -> None:
     script = orchestrator(lease())
 
     served(script, returning(Failed("429", "rate_limited", asked)))
 
-    assert contents(script)[0].get("retry_after_seconds") == told
+    assert contents(script)[0].get("retry_after_seconds") == sent
 
 
 # ---- files ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_oldest_of_what_is_kept_goes_before_there_is_too_much(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_oldest_kept_files_are_deleted_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setattr(unsent, "FILES_MAX", 3)
     monkeypatch.setattr(unsent, "BYTES_MAX", 100)
@@ -455,7 +453,7 @@ def test_the_oldest_of_what_is_kept_goes_before_there_is_too_much(
     assert [file.name for file in last.parent.iterdir()] == [last.name]
 
 
-def test_a_folder_that_is_another_ones_is_not_written_to(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_link_in_place_of_the_folder_is_not_written_to(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "nowhere"))
     (tmp_path / "trap").mkdir()

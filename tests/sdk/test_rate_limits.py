@@ -64,7 +64,7 @@ def response(status: int | None = None, **headers: str) -> SimpleNamespace:
         (ExceptionGroup("two", [ValueError("a"), ExceptionGroup("one", [Error(status_code=429, retry_after=5)])]), 5),
     ],
 )
-def test_an_exception_that_carries_a_providers_refusal_says_so(error: Exception, seconds: float | None) -> None:
+def test_a_rate_limit_is_recognized(error: Exception, seconds: float | None) -> None:
     assert rate_limit(error) == RateLimit(seconds)
 
 
@@ -84,7 +84,7 @@ def test_an_exception_that_carries_a_providers_refusal_says_so(error: Exception,
         asyncio.CancelledError(),
     ],
 )
-def test_any_other_exception_does_not(error: BaseException) -> None:
+def test_other_exceptions_are_no_rate_limit(error: BaseException) -> None:
     assert rate_limit(error) is None
 
 
@@ -97,21 +97,21 @@ def wrapped(how: str) -> BaseException:
                 raise RuntimeError("the model could not be asked") from inner
             if how == "hidden":
                 raise RuntimeError("something else") from None
-            raise RuntimeError("while it was handled")  # noqa: B904 - it is what is tested
+            raise RuntimeError("while it was handled")  # noqa: B904 - the context is under test
     except RuntimeError as outer:
         return outer
 
 
 @pytest.mark.parametrize("how", ["cause", "context"])
-def test_it_says_so_through_whatever_it_was_wrapped_in(how: str) -> None:
+def test_a_rate_limit_is_recognized_in_a_cause(how: str) -> None:
     assert rate_limit(wrapped(how)) == RateLimit(7)
 
 
-def test_what_its_author_has_hidden_stays_hidden() -> None:
+def test_a_suppressed_context_is_ignored() -> None:
     assert rate_limit(wrapped("hidden")) is None
 
 
-def test_a_circle_of_causes_and_properties_that_raise_end_too() -> None:
+def test_circular_causes_and_raising_properties_are_no_rate_limit() -> None:
     class Hostile(Exception):
         @property
         def status_code(self) -> int:

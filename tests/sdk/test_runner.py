@@ -1,4 +1,4 @@
-"""The runner when things go wrong: replies lost, leases taken back, keys changed, processes asked to end."""
+"""The runner, also in trouble: lost replies, lost leases, changed keys, stops."""
 
 import asyncio
 import threading
@@ -33,7 +33,7 @@ from tests.sdk.script import (
 
 
 class Noting(ExecutorBot):
-    """Keeps what it hears about itself."""
+    """Records its events."""
 
     skills = frozenset({"text.count"})
 
@@ -77,10 +77,10 @@ def test_the_next_work_comes_with_the_answer_to_a_report() -> None:
     served(script, Counter())
 
     assert [call.body["lease_id"] for call in script.to("POST", RESULTS)] == ["lse_1", "lse_2"]
-    assert len(script.to("POST", "/leases")) == 2  # the first, and one after the last report brought nothing
+    assert len(script.to("POST", "/leases")) == 2  # the first, and one after the last report claimed nothing
 
 
-def test_a_report_whose_reply_was_lost_is_sent_again_as_it_was() -> None:
+def test_a_report_whose_reply_was_lost_is_sent_again_unchanged() -> None:
     script = orchestrator(lease())
     script.instead("POST", RESULTS, LOST, LOST, {**accepted(), "replayed": True})
 
@@ -90,7 +90,7 @@ def test_a_report_whose_reply_was_lost_is_sent_again_as_it_was() -> None:
     assert first.body == second.body == third.body
 
 
-def test_a_claim_whose_reply_was_lost_is_asked_for_again_under_the_same_claim_id() -> None:
+def test_a_claim_whose_reply_was_lost_is_repeated_with_the_same_claim_id() -> None:
     script = Script()
     script.on("POST", "/bots/register", Answer(BOT, 201))
     script.on("POST", "/leases", LOST, granted(lease()), parked)
@@ -105,7 +105,7 @@ def test_a_claim_whose_reply_was_lost_is_asked_for_again_under_the_same_claim_id
 
 
 class Slow(Noting):
-    """Works for a time, and says how it ended."""
+    """Works for `seconds` and records how it ended."""
 
     seconds = 45.0
 
@@ -123,7 +123,7 @@ class Slow(Noting):
         return Done({})
 
 
-def test_a_lease_is_beaten_for_at_once_and_then_in_the_rhythm_that_was_asked_for() -> None:
+def test_heartbeats_start_at_once_and_follow_the_leases_interval() -> None:
     script = orchestrator(lease())
 
     served(script, Slow(), seconds=60)
@@ -133,7 +133,7 @@ def test_a_lease_is_beaten_for_at_once_and_then_in_the_rhythm_that_was_asked_for
     assert [round(at - began) for at in beats] == [0, 10, 20, 30, 40]
 
 
-def test_work_that_is_done_at_once_costs_no_heartbeat() -> None:
+def test_work_done_at_once_needs_no_heartbeat() -> None:
     script = orchestrator(lease())
 
     served(script, Counter())
@@ -142,7 +142,7 @@ def test_work_that_is_done_at_once_costs_no_heartbeat() -> None:
 
 
 @pytest.mark.parametrize("directive", ["lost", "cancel"])
-def test_code_whose_lease_is_gone_is_cancelled_and_its_result_dropped(directive: str) -> None:
+def test_code_whose_lease_is_gone_is_cancelled_and_reports_nothing(directive: str) -> None:
     script = orchestrator(lease(), beats=beaten(directive))
     bot = Slow()
 
@@ -151,7 +151,7 @@ def test_code_whose_lease_is_gone_is_cancelled_and_its_result_dropped(directive:
     assert bot.ended == ["cancelled"]
     assert script.to("POST", RESULTS) == []
     assert {"lost": "lost", "cancel": "cancelled"}[directive] in bot.kinds()
-    assert len(script.to("POST", "/leases")) == 2  # there is room again
+    assert len(script.to("POST", "/leases")) == 2  # the slot is free again
 
 
 def test_code_that_swallows_its_cancellation_reports_nothing() -> None:
@@ -170,7 +170,7 @@ def test_code_that_swallows_its_cancellation_reports_nothing() -> None:
     assert script.to("POST", RESULTS) == []
 
 
-def test_a_report_that_comes_too_late_is_dropped_and_the_bot_goes_on() -> None:
+def test_a_late_report_is_dropped_and_the_bot_goes_on() -> None:
     script = orchestrator(lease(), results=refusal(409, "lease_lost"))
     bot = Counter()
 
@@ -182,8 +182,8 @@ def test_a_report_that_comes_too_late_is_dropped_and_the_bot_goes_on() -> None:
     assert len(script.to("POST", "/leases")) == 2
 
 
-def test_a_report_under_way_does_not_heed_a_heartbeat_that_calls_the_lease_lost() -> None:
-    """The report was taken, its reply lost: the lease is gone just because of that."""
+def test_a_lost_directive_is_ignored_while_the_report_is_in_flight() -> None:
+    """The lease is gone because the report was accepted; only its reply was lost."""
     script = orchestrator(lease(), beats=beaten("lost"))
     script.instead("POST", RESULTS, *[LOST] * 12, {**accepted(), "replayed": True})
     bot = Counter()
@@ -210,7 +210,7 @@ def test_an_exception_is_a_retryable_failure_with_its_type_message_and_place() -
     assert failure["message"].endswith(" in execute)")
 
 
-def test_no_answer_at_all_is_a_failure_that_trying_again_does_not_mend() -> None:
+def test_a_missing_answer_fails_the_work_for_good() -> None:
     class Wrong(Noting):
         async def execute(self, subtask: SubTask) -> Any:
             return None
@@ -235,7 +235,7 @@ class Hooked(Noting):
         return Done({"mail": "…"})
 
 
-def test_before_submit_has_the_last_word() -> None:
+def test_before_submit_may_change_the_answer() -> None:
     script = orchestrator(lease())
 
     served(script, Hooked())
@@ -243,7 +243,7 @@ def test_before_submit_has_the_last_word() -> None:
     assert contents(script) == [{"mail": "…"}]
 
 
-def test_when_before_submit_fails_nothing_of_the_answer_leaves() -> None:
+def test_nothing_of_the_answer_is_sent_when_before_submit_fails() -> None:
     class Failing(Hooked):
         def before_submit(self, result: BotAnswer) -> BotAnswer:
             raise ValueError("cannot redact ada@example.org")
@@ -256,7 +256,7 @@ def test_when_before_submit_fails_nothing_of_the_answer_leaves() -> None:
     assert failure["message"] == "the answer could not be prepared for sending (ValueError)"
 
 
-def test_a_hook_for_events_that_fails_costs_nothing() -> None:
+def test_a_failing_on_event_does_not_stop_the_work() -> None:
     class Failing(Counter):
         def on_event(self, kind: str, fields: Any) -> None:
             raise ValueError
@@ -283,7 +283,7 @@ def test_later_gives_the_work_back() -> None:
     assert script.to("POST", RESULTS) == []
 
 
-def test_a_checkpoint_arrives_before_an_attempt_that_does_not_finish_ends() -> None:
+def test_an_unfinished_attempt_sends_its_checkpoint_before_it_ends() -> None:
     class Halfway(Noting):
         async def execute(self, subtask: SubTask, context: Context) -> Later:
             context.checkpoint({"page": 12})
@@ -300,7 +300,7 @@ def test_a_checkpoint_arrives_before_an_attempt_that_does_not_finish_ends() -> N
     assert beat.body["leases"] == [{"lease_id": "lse_1", "checkpoint": {"page": 12}}]
 
 
-def test_a_question_that_the_orchestrator_does_not_support_fails_the_work_and_says_so() -> None:
+def test_a_refused_question_fails_the_work_with_the_reason() -> None:
     class Curious(Noting):
         async def execute(self, subtask: SubTask) -> Ask:
             return Ask("may I?")
@@ -315,7 +315,7 @@ def test_a_question_that_the_orchestrator_does_not_support_fails_the_work_and_sa
     assert "not_supported" in failure["message"]
 
 
-def test_a_message_that_is_refused_fails_the_attempt_that_sent_it() -> None:
+def test_a_refused_message_fails_its_attempt() -> None:
     class Talker(Noting):
         async def execute(self, subtask: SubTask, context: Context) -> Done:
             context.tell("other", {"hello": 1})
@@ -333,7 +333,7 @@ def test_a_message_that_is_refused_fails_the_attempt_that_sent_it() -> None:
     assert "not_supported" in failure["message"]
 
 
-def test_use_is_reported_as_a_total_with_beats_and_with_the_result() -> None:
+def test_usage_is_reported_as_a_total_with_heartbeats_and_with_the_result() -> None:
     class Costly(Noting):
         async def execute(self, subtask: SubTask, context: Context) -> Done:
             context.use(tokens=10)
@@ -355,12 +355,12 @@ def test_use_is_reported_as_a_total_with_beats_and_with_the_result() -> None:
             "usage": {"tokens": 10},
         }
     ]
-    assert second.body["leases"][0]["progress"] == {"fraction": 0.5, "message": "half"}  # lines are told once
+    assert second.body["leases"][0]["progress"] == {"fraction": 0.5, "message": "half"}  # each line is sent once
     [report] = script.to("POST", RESULTS)
     assert report.body["usage"] == {"tokens": 15, "cost_micro_usd": 7}
 
 
-def test_a_heartbeat_that_is_refused_is_sent_again_with_the_bare_leases() -> None:
+def test_a_refused_heartbeat_is_sent_again_with_the_bare_leases() -> None:
     class Odd(Slow):
         async def execute(self, subtask: SubTask, context: Context) -> Done:
             context.checkpoint(2**60)
@@ -390,7 +390,7 @@ class Together(Noting):
 TAKEN = {"accepted": True, "task_status": "IN_PROGRESS"}
 
 
-def test_results_that_are_ready_together_go_out_in_one_call() -> None:
+def test_results_that_are_ready_together_are_reported_in_one_call() -> None:
     def batch(call: Call) -> Any:
         lost = {"accepted": False, "status": 409, "retryable": False, "code": "lease_lost", "errors": []}
         return {"results": [TAKEN, lost, TAKEN], "leases": [lease(4)]}
@@ -441,7 +441,7 @@ def test_the_results_of_a_refused_batch_are_reported_one_by_one() -> None:
     assert [call.body["lease_id"] for call in script.to("POST", RESULTS)] == ["lse_1", "lse_2", "lse_3"]
 
 
-def test_a_bot_never_asks_for_more_than_it_has_room_for() -> None:
+def test_a_bot_claims_at_most_its_free_slots() -> None:
     class Two(Slow):
         capacity = 2
         seconds = 3.0
@@ -453,7 +453,7 @@ def test_a_bot_never_asks_for_more_than_it_has_room_for() -> None:
     assert [call.body["max"] for call in script.to("POST", "/leases")] == [2, 1]
 
 
-def test_a_stopping_bot_finishes_what_it_holds_and_asks_for_no_more() -> None:
+def test_a_stopping_bot_finishes_its_work_and_claims_no_more() -> None:
     script = orchestrator(lease())
     bot = Slow()
     bot.seconds = 20
@@ -466,7 +466,7 @@ def test_a_stopping_bot_finishes_what_it_holds_and_asks_for_no_more() -> None:
     assert "claim" not in report.body
 
 
-def test_what_is_not_done_in_time_is_given_back_with_its_checkpoint() -> None:
+def test_work_not_done_in_time_is_given_back_with_its_checkpoint() -> None:
     class Long(Slow):
         seconds = 500
 
@@ -486,7 +486,7 @@ def test_what_is_not_done_in_time_is_given_back_with_its_checkpoint() -> None:
     assert released.body == {"delay_seconds": 0, "reason": "the bot is stopping"}
 
 
-def test_an_orchestrator_that_is_not_there_yet_is_waited_for() -> None:
+def test_a_bot_waits_for_an_orchestrator_that_is_not_up_yet() -> None:
     script = Script()
     script.on("POST", "/bots/register", LOST, LOST, LOST, Answer(BOT, 201))
     script.on("POST", "/leases", granted(lease()), parked)
@@ -500,7 +500,7 @@ def test_an_orchestrator_that_is_not_there_yet_is_waited_for() -> None:
     assert contents(script) == [{"words": 4}]
 
 
-def test_a_bot_can_be_stopped_while_the_orchestrator_is_not_there() -> None:
+def test_a_bot_can_be_stopped_while_the_orchestrator_is_down() -> None:
     script = Script()
     script.on("POST", "/bots/register", LOST)
 
@@ -534,7 +534,7 @@ def test_a_key_that_is_revoked_while_the_bot_works_ends_it() -> None:
         served(script, bot, seconds=600)
 
 
-def test_a_role_that_may_not_ends_all_bots_of_the_call() -> None:
+def test_a_forbidden_call_ends_all_bots_of_serve() -> None:
     script = orchestrator(lease())
     script.instead("POST", "/leases", granted(lease()), refusal(403, "forbidden"))
 
@@ -568,7 +568,7 @@ def test_a_rotated_key_is_read_again_and_nothing_is_lost(tmp_path: Any) -> None:
     assert [call.headers["x-api-key"] for call in script.to("POST", RESULTS)] == ["old", "new"]
 
 
-def test_an_output_too_large_to_come_along_is_fetched_unseen() -> None:
+def test_a_reference_to_a_large_output_is_replaced_by_the_output() -> None:
     reference = {"$ref": "/tasks/tsk_1/subtasks/a/output", "sha256": "…", "bytes": 300_000}
     looks_like_one = {"$ref": "/keys", "sha256": "…", "bytes": 1}
 
@@ -584,7 +584,7 @@ def test_an_output_too_large_to_come_along_is_fetched_unseen() -> None:
     assert contents(script) == [{"a": {"large": 1}, "b": {"small": 1}, "c": looks_like_one}]
 
 
-def test_the_trace_of_the_lease_goes_along_with_its_report() -> None:
+def test_a_report_carries_the_trace_of_its_lease() -> None:
     trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     script = orchestrator(lease(traceparent=trace))
 
@@ -618,8 +618,8 @@ def test_a_context_holds_the_results_of_earlier_work() -> None:
     assert seen[2:] == [{"page": 3}, "yes"]
 
 
-def test_a_plain_function_works_in_a_thread_while_the_heart_beats() -> None:
-    """In real time: a thread cannot be virtual."""
+def test_heartbeats_go_on_while_a_plain_function_works_in_a_thread() -> None:
+    """In real time: virtual time has no threads."""
     beaten_once = threading.Event()
     names: list[str] = []
 
@@ -650,7 +650,7 @@ def test_a_plain_function_works_in_a_thread_while_the_heart_beats() -> None:
     assert names != [threading.main_thread().name]
 
 
-def test_a_thread_whose_lease_is_lost_keeps_its_place_until_it_ends() -> None:
+def test_a_thread_whose_lease_is_lost_holds_its_slot_until_it_ends() -> None:
     asked: list[bool] = []
 
     class Plain(Noting):
@@ -685,7 +685,7 @@ async def by_hand(script: Script, bot: ExecutorBot, deal: Callable[[Any], Awaita
         return
 
 
-def test_a_bot_can_hold_the_reins_itself() -> None:
+def test_a_bot_can_run_its_own_loop() -> None:
     script = orchestrator(lease())
     bot = Counter()
 
@@ -699,7 +699,7 @@ def test_a_bot_can_hold_the_reins_itself() -> None:
     assert contents(script) == [{"words": 4}]
 
 
-def test_a_bot_that_holds_the_reins_is_beaten_for() -> None:
+def test_a_bot_that_runs_its_own_loop_gets_heartbeats() -> None:
     script = orchestrator(lease())
     bot = Counter()
 

@@ -50,7 +50,7 @@ class Model(BaseModel):
 
 
 class Scalar:
-    """As NumPy has them: a number that is no `int` and no `float`, and says what it is."""
+    """A scalar as in NumPy: neither `int` nor `float`, with a method `item`."""
 
     def __init__(self, value: Any) -> None:
         self._value = value
@@ -139,7 +139,7 @@ MOMENT = datetime(2026, 1, 31, 12, 0, 0, 500_000, UTC)
         (ValueError("no such page"), "ValueError: no such page"),
     ],
 )
-def test_what_has_an_obvious_form_in_json_gets_it(value: object, form: object) -> None:
+def test_common_python_types_become_json(value: object, form: object) -> None:
     made = sendable({"here": [value]})
 
     assert made == {"here": [form]}
@@ -201,15 +201,19 @@ def nested(depth: int) -> Any:
         ({"n": 10**5000}, "/output/n", "out_of_range", "is an integer of thousands of digits"),
     ],
 )
-def test_what_has_none_is_refused_with_its_place_and_kept(value: object, where: str, code: str, detail: str) -> None:
+def test_a_value_without_a_json_form_is_refused_with_its_place(
+    value: object, where: str, code: str, detail: str
+) -> None:
     with pytest.raises(Unsendable) as caught:
         sendable(value, "the output", at="/output")
 
-    assert [(one.pointer, one.code, one.detail) for one in caught.value.problems] == [(where, code, detail)]
+    assert [(problem.pointer, problem.code, problem.detail) for problem in caught.value.problems] == [
+        (where, code, detail)
+    ]
     assert json.loads(encode(caught.value.kept))
 
 
-def test_what_is_kept_of_an_object_is_all_that_it_holds() -> None:
+def test_the_kept_value_holds_the_fields_of_an_object() -> None:
     with pytest.raises(Unsendable) as caught:
         sendable({"found": [Circle()], "words": 3})
 
@@ -217,13 +221,13 @@ def test_what_is_kept_of_an_object_is_all_that_it_holds() -> None:
     assert caught.value.kept["found"][0]["fields"] == {"radius": 2}
 
 
-def test_the_same_part_twice_is_no_circle() -> None:
+def test_the_same_part_twice_is_no_cycle() -> None:
     part = {"a": 1}
 
     assert sendable([part, part]) == [part, part]
 
 
-def test_as_deep_as_the_orchestrator_takes_it_is_taken() -> None:
+def test_the_depth_limit_is_the_orchestrators() -> None:
     body = encode({"output": sendable(nested(63), inside=1)})
 
     parse_json(body, limit=1 << 20)
@@ -237,17 +241,17 @@ keys = st.text(st.characters(codec=None)) | st.integers() | st.floats() | st.boo
 
 
 @given(st.recursive(odd, lambda inner: st.lists(inner) | st.dictionaries(keys, inner) | st.tuples(inner, inner)))
-def test_whatever_comes_out_is_taken_by_the_orchestrator_and_stays_as_it_is(value: object) -> None:
+def test_the_orchestrator_takes_every_converted_value_unchanged(value: object) -> None:
     try:
         made = sendable({"output": value})
     except Unsendable as error:
-        made = error.kept  # a file that any program can read
+        made = error.kept  # it is written to a file
 
     assert parse_json(encode(made), limit=1 << 24) == made
     assert encode(sendable(made)) == encode(made)
 
 
-def test_a_text_that_is_too_long_says_so_where_it_is_cut() -> None:
+def test_a_cut_text_ends_with_its_full_length() -> None:
     assert cut("x" * 100, 100) == "x" * 100
     assert cut("x" * 101, 100) == "x" * 77 + "… [cut: 101 characters]"
 

@@ -15,7 +15,7 @@ def beats_of(bot: Stubborn, seconds: float) -> list[Call]:
     return script.to("POST", BEAT)
 
 
-def test_a_bot_whose_place_is_held_by_code_that_does_not_end_says_so_until_it_ends() -> None:
+def test_heartbeats_report_stuck_code_until_it_ends() -> None:
     first, *others, last = beats_of(Stubborn(100), seconds=200)
 
     assert "stuck" not in first.body
@@ -32,7 +32,7 @@ def test_a_bot_whose_place_is_held_by_code_that_does_not_end_says_so_until_it_en
     assert last.at - first.at > 95
 
 
-def test_code_that_ends_soon_after_its_lease_was_lost_is_not_called_stuck() -> None:
+def test_code_that_ends_soon_after_its_lease_was_lost_is_not_reported_as_stuck() -> None:
     beats = beats_of(Stubborn(LINGERING_SECONDS - 1), seconds=60)
 
     assert [beat.body.get("stuck") for beat in beats] == [None]

@@ -25,8 +25,8 @@ def context() -> Context:
     return Context(task_id="tsk_1", work_id="sub_1", lease_id="lse_1", attempt=1)
 
 
-def told(about: Context) -> dict[str, object]:
-    """What the next heartbeat says of an attempt's progress."""
+def progress_of(about: Context) -> dict[str, object]:
+    """Return the progress in the next heartbeat."""
     return dict(Outbox(about).beat().get("progress", {}))
 
 
@@ -40,18 +40,18 @@ async def test_a_command_returns_its_exit_code_and_output() -> None:
 
     assert (result.code, result.ok) == (3, False)
     assert (result.stdout, result.stderr) == ("one\n", "\x1b[31mtwo\x1b[0m\r\n")
-    said = told(about)
-    assert sorted(said["log"]) == ["one", "two"]  # type: ignore[call-overload]  # it is a list
-    assert said["message"] in ("one", "two")
+    progress = progress_of(about)
+    assert sorted(progress["log"]) == ["one", "two"]  # type: ignore[call-overload]  # it is a list
+    assert progress["message"] in ("one", "two")
 
 
-async def test_words_are_not_for_the_shell_and_lines_stay_in_the_result_where_asked_for() -> None:
+async def test_a_list_of_words_bypasses_the_shell_and_log_false_logs_nothing() -> None:
     about = context()
 
     result = await about.run(["echo", "$HOME; exit 1"], log=False)
 
     assert (result.code, result.stdout, result.command) == (0, "$HOME; exit 1\n", "echo '$HOME; exit 1'")
-    assert told(about) == {}
+    assert progress_of(about) == {}
 
 
 async def test_a_command_gets_its_input_folder_and_environment_and_not_the_bots_key(
@@ -71,7 +71,7 @@ async def test_a_command_gets_its_input_folder_and_environment_and_not_the_bots_
     assert (await context().run("cat")).stdout == ""
 
 
-async def test_much_input_and_much_output_at_once_do_not_stand_in_each_others_way() -> None:
+async def test_large_input_and_large_output_do_not_block_each_other() -> None:
     text = "0123456789\n" * 50_000
 
     result = await context().run(["cat"], input=text, log=False)
@@ -118,7 +118,7 @@ async def test_a_checked_command_that_fails_says_which_and_why() -> None:
     assert failed.value.result.code == -signal.SIGSEGV
 
 
-async def test_cancelled_is_dead_with_all_that_it_started(alive: Alive) -> None:
+async def test_cancelling_a_command_kills_all_that_it_started(alive: Alive) -> None:
     running = asyncio.create_task(context().run(family(alive.path)))
     assert await asyncio.to_thread(alive.hears) == "up"
 
@@ -129,7 +129,7 @@ async def test_cancelled_is_dead_with_all_that_it_started(alive: Alive) -> None:
     assert alive.nobody()
 
 
-async def test_a_command_has_a_moment_to_end_well(alive: Alive, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_command_has_time_to_clean_up_after_sigterm(alive: Alive, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocesses, "GRACE_SECONDS", 60)
     about = context()
     waits = f"trap 'echo goodbye; exit' TERM; exec 9>{alive.path}; echo up >&9; while :; do sleep 0.01; done"
@@ -140,10 +140,10 @@ async def test_a_command_has_a_moment_to_end_well(alive: Alive, monkeypatch: pyt
     with pytest.raises(asyncio.CancelledError):
         await running
 
-    assert told(about)["message"] == "goodbye"
+    assert progress_of(about)["message"] == "goodbye"
 
 
-async def test_a_command_over_time_is_dead_and_what_it_wrote_is_kept(alive: Alive) -> None:
+async def test_a_timed_out_command_is_killed_and_its_output_kept(alive: Alive) -> None:
     with pytest.raises(CommandTimedOut) as timed_out:
         await context().run(f"exec 9>{alive.path}; echo working; (sleep 1000) & wait", timeout=0.3)
 
@@ -153,14 +153,14 @@ async def test_a_command_over_time_is_dead_and_what_it_wrote_is_kept(alive: Aliv
     assert str(timed_out.value).endswith("did not end within 0.3 s: working")
 
 
-async def test_what_a_command_leaves_running_ends_with_it_and_holds_nobody_up(alive: Alive) -> None:
+async def test_processes_that_a_command_leaves_behind_are_killed(alive: Alive) -> None:
     result = await context().run(f"exec 9>{alive.path}; (trap '' TERM HUP; sleep 1000) & setsid sleep 1000 & echo done")
 
     assert (result.code, result.stdout) == (0, "done\n")
     assert alive.nobody()
 
 
-async def test_a_command_that_kills_its_supervisor_gains_nothing(alive: Alive) -> None:
+async def test_a_command_that_kills_its_supervisor_is_killed(alive: Alive) -> None:
     running = asyncio.create_task(context().run(f"exec 9>{alive.path}; echo up >&9; kill -KILL $PPID; sleep 1000"))
     await asyncio.to_thread(alive.hears)
 
@@ -168,9 +168,7 @@ async def test_a_command_that_kills_its_supervisor_gains_nothing(alive: Alive) -
     await asyncio.to_thread(alive.wait_until_dead)
 
 
-async def test_a_command_that_stops_its_supervisor_is_killed_all_the_same(
-    alive: Alive, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_command_that_stops_its_supervisor_is_killed(alive: Alive, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocesses, "SILENCE_SECONDS_MAX", 0.1)
     running = asyncio.create_task(context().run(f"exec 9>{alive.path}; kill -STOP $PPID; echo up >&9; sleep 1000"))
     await asyncio.to_thread(alive.hears)
@@ -197,7 +195,7 @@ async def test_a_command_that_cannot_be_started_leaves_no_file_open() -> None:
     assert open_files() <= before
 
 
-def test_on_a_loop_of_virtual_time_a_command_takes_no_time() -> None:
+def test_in_virtual_time_a_command_takes_no_time() -> None:
     async def story() -> tuple[str, float]:
         before = asyncio.get_running_loop().time()
         ran = await context().run("sleep 0.01; echo here")
@@ -210,7 +208,7 @@ def test_on_a_loop_of_virtual_time_a_command_takes_no_time() -> None:
         loop.close()
 
 
-def test_the_end_of_the_attempt_kills_what_a_thread_waits_for_and_starts_nothing_more(alive: Alive) -> None:
+def test_the_end_of_the_attempt_kills_its_commands_and_refuses_new_ones(alive: Alive) -> None:
     about = context()
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(about.run_sync, family(alive.path))
@@ -224,7 +222,7 @@ def test_the_end_of_the_attempt_kills_what_a_thread_waits_for_and_starts_nothing
         about.run_sync(["true"])
 
 
-def test_code_that_is_called_again_in_its_attempt_may_run_commands_again(alive: Alive) -> None:
+def test_code_called_again_in_its_attempt_may_run_commands_again(alive: Alive) -> None:
     about = context()
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(about.run_sync, family(alive.path))
@@ -236,7 +234,7 @@ def test_code_that_is_called_again_in_its_attempt_may_run_commands_again(alive: 
     assert about.run_sync("echo again").stdout == "again\n"
 
 
-async def test_a_plain_function_runs_commands_and_a_coroutine_is_pointed_to_run() -> None:
+async def test_run_sync_works_in_a_thread_and_is_refused_on_the_loop() -> None:
     about = context()
 
     result = await asyncio.to_thread(about.run_sync, "echo hello")
@@ -246,7 +244,7 @@ async def test_a_plain_function_runs_commands_and_a_coroutine_is_pointed_to_run(
         about.run_sync("echo hello")
 
 
-def test_an_interrupt_kills_what_the_main_thread_waits_for(alive: Alive) -> None:
+def test_an_interrupt_kills_the_command_that_the_main_thread_waits_for(alive: Alive) -> None:
     main = threading.main_thread().ident
     assert main is not None
 
@@ -274,7 +272,7 @@ asyncio.run(about.run(sys.argv[1]))
 """
 
 
-def test_the_death_of_the_bot_is_the_death_of_its_commands(alive: Alive) -> None:
+def test_killing_a_bot_kills_its_commands(alive: Alive) -> None:
     bot = subprocess.Popen([sys.executable, "-c", BOT, family(alive.path)])
     alive.hears()
 
@@ -285,7 +283,7 @@ def test_the_death_of_the_bot_is_the_death_of_its_commands(alive: Alive) -> None
 
 
 @given(pieces=st.lists(st.binary(max_size=12) | st.sampled_from([b"\n", b"\r\n", b"a\xc3\xa9"])))
-def test_lines_do_not_depend_on_how_the_bytes_came(pieces: list[bytes]) -> None:
+def test_lines_do_not_depend_on_how_the_bytes_are_split(pieces: list[bytes]) -> None:
     def lines(parts: list[bytes]) -> list[str]:
         said: list[str] = []
         reader = LineSplitter(said.append)

@@ -61,7 +61,7 @@ def test_eight_threads_share_one_client(server: Server, key: str) -> None:
     assert threads_of_clients() == before
 
 
-# A client at module level, used before the fork by the parent and after it by all. Its end is nobody's business.
+# A client at module level: the parent uses it before the fork, parent and children after it. Nobody closes it.
 FORKING = """
 import os, sys, threading, warnings
 from pathlib import Path
@@ -89,7 +89,7 @@ def sockets():
 busy = threading.Thread(target=call, args=("thread",))
 busy.start()
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12: a fork beside threads is what this is about
+    warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of a fork beside threads
     children = [os.fork()]
     if children[0]:
         children.append(os.fork())
@@ -124,7 +124,7 @@ def test_after_a_fork_parent_and_children_each_have_their_own_connections(
     assert ended.returncode == 0
 
 
-def test_a_transport_of_ones_own_is_not_shared_over_a_fork() -> None:
+def test_a_custom_transport_is_not_shared_over_a_fork() -> None:
     script = Script()
     script.on("GET", "/tasks/tsk_1", task())
     swarm = sync.Client("http://swarm.test", "k1", transport=script)
@@ -172,16 +172,14 @@ another = sync.Client(sys.argv[1], sys.argv[2])
         "swarm.close(); swarm.close(); another.close()",
     ],
 )
-def test_a_process_with_a_client_that_nobody_closed_ends_quietly(
-    end: str, server: Server, key: str, tmp_path: Path
-) -> None:
+def test_a_process_with_an_open_client_ends_quietly(end: str, server: Server, key: str, tmp_path: Path) -> None:
     ended = in_a_process(EXITING.format(end), server.url, key, folder=tmp_path)
 
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def in_a_process(program: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run it with every warning shown, so that what is left open is told."""
+    """Run a program with every warning shown, so that it names what is left open."""
     file = folder / "program.py"
     file.write_text(program, encoding="utf-8")
     command = [sys.executable, "-W", "always::ResourceWarning", str(file), *arguments]
@@ -189,7 +187,7 @@ def in_a_process(program: str, *arguments: str, folder: Path) -> subprocess.Comp
 
 
 def waiting(called: threading.Event, cancelled: threading.Event) -> Script:
-    """A server that never answers, and says when it was asked and when nobody waits any more."""
+    """Return a server that never answers; it sets `called` for a call, `cancelled` when that call is cancelled."""
     script = Script()
 
     async def never(call: Call) -> Any:
@@ -204,7 +202,7 @@ def waiting(called: threading.Event, cancelled: threading.Event) -> Script:
     return script
 
 
-def test_an_interrupt_while_waiting_ends_the_call_and_not_the_client() -> None:
+def test_an_interrupt_ends_the_call_and_not_the_client() -> None:
     called, cancelled = threading.Event(), threading.Event()
     main = threading.main_thread().ident
     assert main is not None
@@ -222,7 +220,7 @@ def test_an_interrupt_while_waiting_ends_the_call_and_not_the_client() -> None:
         assert swarm.get("tsk_2").id == "tsk_2"
 
 
-def test_closing_ends_the_calls_that_other_threads_wait_for() -> None:
+def test_close_ends_the_calls_of_other_threads() -> None:
     called, cancelled = threading.Event(), threading.Event()
     swarm = sync.Client("http://swarm.test", "k1", transport=waiting(called, cancelled))
     with ThreadPoolExecutor(1) as pool:
@@ -255,14 +253,14 @@ def test_a_client_that_was_dropped_leaves_no_thread() -> None:
     assert script.closed
 
 
-async def test_it_may_be_called_where_a_loop_runs_as_in_a_notebook(server: Server, key: str) -> None:
+async def test_it_may_be_called_on_a_running_loop_as_in_a_notebook(server: Server, key: str) -> None:
     with sync.Client(server.url, key) as swarm:
         made = swarm.submit("From a notebook")
 
         assert swarm.get(made.id).title == "From a notebook"
 
 
-def test_a_call_from_within_its_own_loop_is_refused_rather_than_waiting_for_ever() -> None:
+def test_a_call_from_its_own_loop_is_refused() -> None:
     script = Script()
 
     def again(call: Call) -> Any:
@@ -274,7 +272,7 @@ def test_a_call_from_within_its_own_loop_is_refused_rather_than_waiting_for_ever
             swarm.get("tsk_1")
 
 
-def test_a_client_with_coroutines_is_good_for_one_event_loop_after_the_other(server: Server, key: str) -> None:
+def test_a_client_with_coroutines_may_be_used_on_several_event_loops(server: Server, key: str) -> None:
     swarm = Client(server.url, key)
 
     async def story() -> str:
@@ -283,7 +281,7 @@ def test_a_client_with_coroutines_is_good_for_one_event_loop_after_the_other(ser
             return (await anext(feed)).subject or ""  # by the library for streams
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # of connections whose loop has ended
+        warnings.simplefilter("ignore", ResourceWarning)  # from connections whose loop has ended
         subjects = [asyncio.run(story()) for _ in range(3)]
         asyncio.run(swarm.aclose())
         gc.collect()

@@ -65,7 +65,7 @@ async def server(certificate: tuple[Path, Path]) -> AsyncIterator[HttpTransport]
         listening.close()
 
 
-async def test_a_certificate_of_ones_own_is_trusted_when_the_environment_names_it(
+async def test_a_private_certificate_is_trusted_when_the_environment_names_it(
     certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))

@@ -56,7 +56,7 @@ Serving = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 @asynccontextmanager
 async def serving(serve: Serving) -> AsyncIterator[HttpTransport]:
-    """A transport to a server that does this with each connection."""
+    """Run a server that calls `serve` for each connection, and yield a transport to it."""
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PIECE_BYTES)  # so that long requests fill it
     server = await asyncio.start_server(serve, sock=listener)
@@ -76,7 +76,7 @@ async def listening() -> AsyncIterator[tuple[HttpTransport, Listener]]:
 
 
 class Saying:
-    """Answers each request with the next of these, and closes the connection in place of one that is empty."""
+    """Answers each request with the next of these; closes the connection if that is empty."""
 
     def __init__(self, *answers: bytes, then_closes: bool = False, byte_by_byte: bool = False) -> None:
         self.answers = list(answers)
@@ -149,7 +149,7 @@ async def test_a_stream_comes_piece_by_piece() -> None:
     assert b"".join(pieces) == b"id: 1\ndata: {}\n\n"
 
 
-async def test_many_calls_at_once_wait_for_none_of_the_others() -> None:
+async def test_many_calls_at_once_do_not_wait_for_each_other() -> None:
     asked = 0
     all_asked = asyncio.Event()
 
@@ -169,12 +169,12 @@ async def test_many_calls_at_once_wait_for_none_of_the_others() -> None:
     assert {answer.status for answer in answers} == {200}
 
 
-# ---- what is an answer ---------------------------------------------------------------------------------------------
+# ---- reading answers ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("whole", [LENGTH, CHUNKED, TRAILER, CONTINUED])
 @pytest.mark.parametrize("byte_by_byte", [False, True])
-async def test_an_answer_is_the_same_in_whatever_pieces_it_comes(whole: bytes, byte_by_byte: bool) -> None:
+async def test_an_answer_may_arrive_in_any_pieces(whole: bytes, byte_by_byte: bool) -> None:
     server = Saying(whole, SAYING, byte_by_byte=byte_by_byte)
     async with serving(server) as transport:
         answer = await ask(transport)
@@ -211,7 +211,7 @@ async def test_an_answer_without_a_length_ends_with_its_connection() -> None:
         ("HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"),
     ],
 )
-async def test_some_answers_have_no_body_whatever_they_say(method: str, answer: bytes) -> None:
+async def test_some_answers_have_no_body_whatever_their_headers_say(method: str, answer: bytes) -> None:
     server = Saying(answer, SAYING)
     async with serving(server) as transport:
         assert (await ask(transport, method)).body == b""
@@ -271,10 +271,10 @@ async def test_an_unrequested_answer_is_not_taken_for_the_next() -> None:
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhello",
         b"HTTP/1.1 200 OK\r\n" + b"x" * HEADER_BYTES_MAX,
-        LENGTH + b"x",  # more than was asked for
+        LENGTH + b"x",  # more bytes than the length says
     ],
 )
-async def test_what_cannot_be_read_in_one_way_is_no_answer(answer: bytes) -> None:
+async def test_an_invalid_answer_counts_as_no_answer(answer: bytes) -> None:
     server = Saying(answer)
     async with serving(server) as transport:
         with pytest.raises(Unreachable):
@@ -290,7 +290,7 @@ async def test_an_answer_that_ends_too_early_counts_as_no_answer(answer: bytes) 
             await ask(transport, "POST")
 
 
-async def test_a_header_cannot_end_its_line() -> None:
+async def test_a_header_with_a_line_break_is_refused() -> None:
     server = Saying(LENGTH)
     async with serving(server) as transport:
         with pytest.raises(ValueError, match="header injection"):
@@ -303,7 +303,7 @@ async def test_a_header_cannot_end_its_line() -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_call_on_a_connection_that_had_been_closed_is_made_on_a_new_one(method: str) -> None:
+async def test_a_call_on_a_closed_connection_is_repeated_on_a_new_one(method: str) -> None:
     server = Saying(LENGTH, b"", LENGTH)
     async with serving(server) as transport:
         await ask(transport, method)
@@ -312,7 +312,7 @@ async def test_a_call_on_a_connection_that_had_been_closed_is_made_on_a_new_one(
     assert len(server.heard) == 3
 
 
-async def test_a_server_that_hangs_up_on_a_new_connection_is_not_asked_to_do_it_twice() -> None:
+async def test_a_call_on_a_new_connection_is_not_repeated() -> None:
     server = Saying(b"", LENGTH)
     async with serving(server) as transport:
         with pytest.raises(Unreachable):
@@ -321,7 +321,7 @@ async def test_a_server_that_hangs_up_on_a_new_connection_is_not_asked_to_do_it_
     assert len(server.heard) == 1
 
 
-async def test_a_caller_that_is_cancelled_takes_the_connection_along() -> None:
+async def test_a_cancelled_call_closes_its_connection() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         asked.set()
@@ -375,7 +375,7 @@ async def test_a_transport_that_is_dropped_and_not_closed_logs_no_error(caplog: 
 # ---- long bodies ---------------------------------------------------------------------------------------------------
 
 
-async def test_a_long_request_is_not_silence_while_it_is_on_its_way() -> None:
+async def test_a_long_request_does_not_time_out_while_bytes_flow() -> None:
     got = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -458,7 +458,7 @@ async def test_the_connection_of_a_long_request_is_used_again() -> None:
 
 @contextmanager
 def environment(**variables: str) -> Iterator[pytest.MonkeyPatch]:
-    """An environment with these proxies and no others."""
+    """Set an environment with these proxies and no others."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
             patch.delenv(name, raising=False)
@@ -469,7 +469,7 @@ def environment(**variables: str) -> Iterator[pytest.MonkeyPatch]:
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY"])
-async def test_calls_go_by_the_proxy_that_the_environment_names(name: str) -> None:
+async def test_calls_use_the_proxy_that_the_environment_names(name: str) -> None:
     server = Saying(SAYING)
     async with serving(server) as transport:
         proxy = transport._url.replace("http://", "http://user:word@")
@@ -497,6 +497,6 @@ def test_no_proxy_is_used_for_this_machine_and_excepted_hosts(url: str, more: Ma
         HttpTransport(url)
 
 
-def test_a_proxy_that_is_no_http_proxy_is_refused() -> None:
+def test_a_proxy_other_than_http_is_refused() -> None:
     with environment(http_proxy="socks5://proxy.example:1080"), pytest.raises(ValueError, match="not an HTTP proxy"):
         HttpTransport("http://swarm.example")

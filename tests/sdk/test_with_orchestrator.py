@@ -1,4 +1,4 @@
-"""SDK and orchestrator together, without a socket and in real time."""
+"""The SDK with a real orchestrator in the same process, in real time."""
 
 import asyncio
 from typing import Any
@@ -24,7 +24,7 @@ from swarmkeeper import (
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.sdk.errors import NotFound, Refused, Unauthenticated
 from swarmkeeper.sdk.runner import serve
-from tests.sdk.elsewhere import Serving
+from tests.sdk.bot_thread import Serving
 
 
 @executor(skills={"count"}, name="counter", capacity=4)
@@ -44,7 +44,7 @@ async def ended(client: Client, **fields: Any) -> Any:
     return await client.wait(task.id, timeout=30)
 
 
-async def test_a_task_goes_all_the_way_with_one_bot_of_each_kind(client: Client, serving: Serving) -> None:
+async def test_a_task_is_completed_by_one_bot_of_each_kind(client: Client, serving: Serving) -> None:
     @planner(skills={"plan"})
     async def plan(task: TaskDefinition) -> Plan:
         texts = task.input["texts"]
@@ -133,7 +133,7 @@ async def test_an_exception_ends_in_a_failure_that_says_what_happened(client: Cl
         assert "RuntimeError: the kettle is cold" in (attempt.error or {})["message"]
 
 
-async def test_a_message_fails_the_work_with_what_this_release_cannot_do(client: Client, serving: Serving) -> None:
+async def test_a_message_to_an_unknown_bot_fails_the_work(client: Client, serving: Serving) -> None:
     @executor(skills={"count"})
     async def talker(subtask: SubTask, context: Context) -> Done:
         context.tell("other", {"hello": 1})
@@ -168,7 +168,7 @@ async def test_cancelling_a_task_stops_the_code_that_works_on_it(client: Client,
         await asyncio.wait_for(stopped.wait(), 10)
 
 
-async def test_a_large_output_reaches_who_depends_on_it(client: Client, serving: Serving) -> None:
+async def test_a_large_output_reaches_the_subtask_that_depends_on_it(client: Client, serving: Serving) -> None:
     large = "x" * 400_000
 
     @executor(skills={"count"})
@@ -191,7 +191,7 @@ async def test_many_results_at_once_are_all_taken(client: Client, serving: Servi
     assert task.result == {f"k{n}": {"words": n} for n in range(60)}
 
 
-async def test_what_a_draining_bot_holds_is_given_back_at_once(client: Client) -> None:
+async def test_unfinished_work_of_a_draining_bot_is_given_back(client: Client) -> None:
     began = asyncio.Event()
 
     @executor(skills={"count"}, name="endless")
@@ -214,7 +214,7 @@ async def test_what_a_draining_bot_holds_is_given_back_at_once(client: Client) -
     assert [attempt.ending for attempt in given_back.attempts] == ["released"]
 
 
-async def test_the_client_steers_and_lists(client: Client) -> None:
+async def test_the_client_controls_and_lists_tasks(client: Client) -> None:
     one = await client.submit("One", subtasks=[counting()], labels={"team": "a"})
     two = await client.submit("Two", subtasks=[counting()], priority=9)
 
@@ -237,7 +237,7 @@ async def test_the_client_steers_and_lists(client: Client) -> None:
         await client.submit("Four", nonsense=1)
 
 
-async def test_keys_and_bots_are_looked_after(swarm: Orchestrator, client: Client, serving: Serving) -> None:
+async def test_the_client_administers_keys_and_bots(swarm: Orchestrator, client: Client, serving: Serving) -> None:
     made = await client.create_key("client", expires_days=1)
     assert made.key is not None
     stranger = swarm.client(made.key)
@@ -260,7 +260,7 @@ async def test_keys_and_bots_are_looked_after(swarm: Orchestrator, client: Clien
     await client.delete_bot(bot.id)
 
 
-async def test_a_providers_refusal_burns_no_try(client: Client, serving: Serving) -> None:
+async def test_a_providers_rate_limit_costs_no_try(client: Client, serving: Serving) -> None:
     class RateLimitError(Exception):
         status_code = 429
 
@@ -282,9 +282,7 @@ async def test_a_providers_refusal_burns_no_try(client: Client, serving: Serving
         assert "the model could not be asked" in (attempts[0].error or {})["message"]
 
 
-async def test_a_plan_and_a_verdict_that_break_rules_are_mended_in_the_same_attempt(
-    client: Client, serving: Serving
-) -> None:
+async def test_an_invalid_plan_or_verdict_is_corrected_in_the_same_attempt(client: Client, serving: Serving) -> None:
     heard: list[str] = []
 
     @planner(skills={"plan"})
@@ -295,7 +293,9 @@ async def test_a_plan_and_a_verdict_that_break_rules_are_mended_in_the_same_atte
     @evaluator(skills={"judge"})
     async def judge(candidate: Candidate, context: Context) -> Accept | Rework:
         heard.extend(each.text for each in context.feedback)
-        return Accept() if context.feedback else Rework({"nobody": "again"})  # only the orchestrator can tell
+        return (
+            Accept() if context.feedback else Rework({"nobody": "again"})
+        )  # only the orchestrator knows that the key is wrong
 
     async with serving(plan, counter, judge):
         task = await ended(client, evaluation="final")

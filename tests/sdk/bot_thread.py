@@ -1,4 +1,4 @@
-"""Runs bots as in production: in a thread of their own, over real sockets, against a real orchestrator."""
+"""Runs bots as in production: in a thread, over real sockets, against a real orchestrator."""
 
 import asyncio
 import threading
@@ -15,7 +15,7 @@ Serving = Callable[..., AbstractAsyncContextManager[None]]  # the fixture `servi
 
 @asynccontextmanager
 async def at_work(stage: Stage, *bots: BaseBot, **settings: Any) -> AsyncIterator[None]:
-    """The bots serve, on an event loop in another thread, for as long as the block lasts."""
+    """Serve the bots on an event loop in another thread while the block lasts."""
     key = await stage.swarm.make_key("admin")
     stopped = threading.Event()
 
@@ -38,6 +38,6 @@ async def at_work(stage: Stage, *bots: BaseBot, **settings: Any) -> AsyncIterato
 
 
 async def calls(stage: Stage, kind: Any, count: int) -> list[Call]:
-    """That many calls of a kind, once they have come."""
+    """Wait until `count` calls of a kind have arrived, and return all calls of that kind."""
     assert await soon(lambda: len(stage.of(kind)) >= count, seconds=20)
     return stage.of(kind)

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from swarmkeeper import Context, Done, ExecutorBot, Orchestrator, SubTask
+from swarmkeeper import Client, Context, Done, ExecutorBot, SubTask
 from swarmkeeper.sdk.runner import serve
-from swarmkeeper.settings import Settings
 from swarmkeeper.testing import run_swarm, running_swarm
 from tests.sdk.alive import Alive, family
 
@@ -18,22 +17,22 @@ class TaskWaiters(ExecutorBot):
     """A coroutine."""
 
     skills = frozenset({"run"})
-    capacity = 2  # the orchestrator keeps the place of cancelled work for ten seconds
-    lease_seconds = 1  # so that it soon hears that its work was cancelled
+    capacity = 2  # the orchestrator counts the slot of cancelled work as taken for ten seconds
+    lease_seconds = 1  # so that a heartbeat soon says that the work was cancelled
 
     async def execute(self, subtask: SubTask, context: Context) -> Done:
         return Done({"code": (await context.run(subtask.input["command"])).code})
 
 
 class Blocks(TaskWaiters):
-    """A plain function, which cannot be stopped but where it waits for its command."""
+    """A plain function: it can be stopped only while it waits for its command."""
 
-    def execute(self, subtask: SubTask, context: Context) -> Done:  # type: ignore[override]  # either is good
+    def execute(self, subtask: SubTask, context: Context) -> Done:  # type: ignore[override]  # a bot may be either
         return Done({"code": context.run_sync(subtask.input["command"]).code})
 
 
 class Forgets(TaskWaiters):
-    """Answers while its command runs on."""
+    """Answers while its command still runs."""
 
     async def execute(self, subtask: SubTask, context: Context) -> Done:
         self.running = asyncio.create_task(context.run(subtask.input["command"]))
@@ -47,7 +46,7 @@ def running(command: str, **given: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", [TaskWaiters, Blocks])
-async def test_what_a_command_started_is_dead_once_its_task_is_cancelled(kind: type[TaskWaiters], alive: Alive) -> None:
+async def test_cancelling_a_task_kills_all_that_its_command_started(kind: type[TaskWaiters], alive: Alive) -> None:
     async with running_swarm([kind()]) as client:
         task = await client.submit(running(family(alive.path)))
         assert await asyncio.to_thread(alive.hears) == "up"
@@ -59,15 +58,14 @@ async def test_what_a_command_started_is_dead_once_its_task_is_cancelled(kind: t
         assert (await client.wait(after.id, timeout=60)).result == {"it": {"code": 3}}
 
 
-async def test_a_bot_that_stops_takes_its_commands_with_it(alive: Alive) -> None:
-    async with Orchestrator(Settings(store="sqlite://:memory:", log_level="error")) as swarm:
-        client, stop = swarm.client(), asyncio.Event()
-        serving = asyncio.create_task(serve([Blocks()], client, stop=stop, drain_seconds=0))
-        await client.submit(running(family(alive.path)))
-        await asyncio.to_thread(alive.hears)
+async def test_a_stopping_bot_kills_its_commands(alive: Alive, client: Client) -> None:
+    stop = asyncio.Event()
+    serving = asyncio.create_task(serve([Blocks()], client, stop=stop, drain_seconds=0))
+    await client.submit(running(family(alive.path)))
+    await asyncio.to_thread(alive.hears)
 
-        stop.set()
-        await serving
+    stop.set()
+    await serving
 
     await asyncio.to_thread(alive.wait_until_dead)
 

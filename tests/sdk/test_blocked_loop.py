@@ -1,4 +1,4 @@
-"""A bot whose code blocks its event loop, the most common mistake: it keeps its lease, and the log warns."""
+"""Bots whose code blocks its event loop, the most common mistake: they keep their leases, and the log warns."""
 
 import asyncio
 import contextlib
@@ -14,14 +14,14 @@ from swarmkeeper import Client, Done, ExecutorBot, SubTask, executor
 from swarmkeeper.sdk.attempts import stalls
 from swarmkeeper.sdk.leases import HeldLease
 from swarmkeeper.testing.test_server import stage
-from tests.sdk.elsewhere import at_work, calls
+from tests.sdk.bot_thread import at_work, calls
 
 ONE: dict[str, Any] = {"evaluation": "none", "subtasks": [{"key": "a", "description": "one"}]}
 PATIENCE = 20  # seconds: an event that does not come must not hang the suite
 
 
 class Heard(logging.Handler):
-    """The lines of the bots' log that tell of standing still; `event` is set at each."""
+    """Collects the warnings about a blocked loop or a frozen process; `event` is set at each."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ async def test_a_coroutine_that_blocks_its_loop_keeps_its_lease_and_its_result_c
 
     async with stage() as stand, at_work(stand, blocks):
         task = await stand.client.submit("one", **ONE)
-        beats = await calls(stand, "beat", 4)  # the last of them comes when a lease that nobody beat for is over
+        beats = await calls(stand, "beat", 4)  # without heartbeats, the lease would have expired before the last
         release.set()
         ended = await stand.client.wait(task.id, timeout=PATIENCE)
 
@@ -83,7 +83,7 @@ async def test_another_attempt_reports_while_one_blocks_the_loop() -> None:
     assert ended.result == {"blocks": {"in_time": True}, "plain": {"plain": True}}
 
 
-async def test_a_bot_that_holds_the_reins_is_beaten_for_while_it_blocks() -> None:
+async def test_a_bot_that_runs_its_own_loop_sends_heartbeats_while_it_blocks() -> None:
     release = threading.Event()
 
     async with stage() as stand:
@@ -113,7 +113,7 @@ async def test_a_bot_that_holds_the_reins_is_beaten_for_while_it_blocks() -> Non
     assert ended.result == {"a": {"in_time": True}}
 
 
-async def test_a_blocked_loop_is_logged_once_with_the_line_and_the_remedy(heard: Heard) -> None:
+async def test_a_blocked_loop_is_logged_once_with_the_line_and_what_to_do(heard: Heard) -> None:
     @executor
     async def blocks(subtask: SubTask) -> Done:
         for _ in range(2):  # a second time is a second warning
@@ -129,7 +129,7 @@ async def test_a_blocked_loop_is_logged_once_with_the_line_and_the_remedy(heard:
 
     assert len(heard.lines) == 2
     for said in heard.lines:
-        assert f"test_standing_still.py:{line} in blocks" in said
+        assert f"test_blocked_loop.py:{line} in blocks" in said
         assert "await asyncio.to_thread(...)" in said
         assert "plain `def`" in said
 
@@ -156,12 +156,12 @@ async def test_a_frozen_process_is_logged(heard: Heard) -> None:
     @executor
     async def holds(subtask: SubTask) -> Done:
         await asyncio.to_thread(begin.wait, PATIENCE)
-        ctypes.PyDLL(None).usleep(1_900_000)  # a call into C that does not let go of the interpreter
+        ctypes.PyDLL(None).usleep(1_900_000)  # a call into C that holds the interpreter
         return Done()
 
     async with stage() as stand, at_work(stand, holds):
         task = await stand.client.submit("one", **ONE)
-        await calls(stand, "beat", 3)  # by now it is watched
+        await calls(stand, "beat", 3)  # by now the watch runs
         begin.set()
         await stand.client.wait(task.id, timeout=PATIENCE)
         assert await asyncio.to_thread(heard.event.wait, PATIENCE)

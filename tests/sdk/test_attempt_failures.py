@@ -1,4 +1,4 @@
-"""However the author's code ends, its attempt ends exactly once, and the bot goes on."""
+"""Each attempt ends exactly once, however the author's code ends, and the bot goes on."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from swarmkeeper import Context, Done, ExecutorBot, Later, SubTask, executor
 from swarmkeeper.sdk.runner import BotRunner, run, serve
 from swarmkeeper.testing.test_server import stage
-from tests.sdk.elsewhere import at_work, calls
+from tests.sdk.bot_thread import at_work, calls
 from tests.sdk.script import (
     BEAT,
     BOT,
@@ -37,7 +37,7 @@ from tests.sdk.script import (
 
 
 class Panic(BaseException):
-    """As an extension in Rust raises it."""
+    """As PyO3 raises for a panic in Rust."""
 
 
 def raising(error: BaseException) -> Callable[[], Any]:
@@ -60,14 +60,14 @@ def usage() -> Any:
     return parser.parse_args([])
 
 
-# The way out, and what of it the report must tell.
-WAYS: dict[str, tuple[Callable[[], Any], str]] = {
+# Name → code that raises, and the part of the report that describes the exception.
+EXCEPTIONS: dict[str, tuple[Callable[[], Any], str]] = {
     "an exception": (raising(ValueError("no such page")), "ValueError: no such page"),
     "a panic": (raising(Panic("index out of range")), "Panic: index out of range"),
     "a failed assertion of pytest": (lambda: pytest.fail("not today"), "not today"),
     "a group": (
         raising(BaseExceptionGroup("several", [ValueError("one"), Panic("other")])),
-        "ValueError: one; tests.sdk.test_ways_out.Panic: other",
+        "ValueError: one; tests.sdk.test_attempt_failures.Panic: other",
     ),
     "an end of the program": (raising(SystemExit("no input given")), "SystemExit: no input given"),
     "argparse": (usage, "SystemExit: 2"),
@@ -75,14 +75,14 @@ WAYS: dict[str, tuple[Callable[[], Any], str]] = {
     "a cancellation of its own": (raising(asyncio.CancelledError("by itself")), "CancelledError: by itself"),
     "an error of memory": (raising(MemoryError()), "MemoryError"),
 }
-IN_A_THREAD = WAYS | {
+EXCEPTIONS_IN_A_THREAD = EXCEPTIONS | {
     "an empty iterator": (nothing_found, "StopIteration"),
     "an interrupt": (raising(KeyboardInterrupt()), "KeyboardInterrupt"),
 }
 
 
 def bad_then_good() -> tuple[Script, asyncio.Event]:
-    """The answer to the first report brings more work; the event tells of the second."""
+    """Return an orchestrator that grants a second lease with the first report, and the event of the second report."""
     script, second = orchestrator(lease(1)), asyncio.Event()
 
     def last(call: Call) -> Any:
@@ -94,7 +94,7 @@ def bad_then_good() -> tuple[Script, asyncio.Event]:
 
 
 def first_bad(script: Script) -> str:
-    """What was told of the first attempt, where there is one report of each and the second is good."""
+    """Check that the first attempt failed and the second succeeded; return the first one's message."""
     bad, good = (call.body for call in script.to("POST", RESULTS))
     assert (bad["lease_id"], bad["status"]) == ("lse_1", "failed")
     assert (good["lease_id"], good["output"]) == ("lse_2", {"good": True})
@@ -103,9 +103,9 @@ def first_bad(script: Script) -> str:
     return message
 
 
-@pytest.mark.parametrize("name", WAYS)
-def test_a_coroutine_that_ends_so_has_failed_and_the_bot_goes_on(name: str) -> None:
-    way, told = WAYS[name]
+@pytest.mark.parametrize("name", EXCEPTIONS)
+def test_a_coroutine_that_raises_fails_its_attempt_and_the_bot_goes_on(name: str) -> None:
+    way, description = EXCEPTIONS[name]
     script, second = bad_then_good()
 
     @executor
@@ -117,12 +117,12 @@ def test_a_coroutine_that_ends_so_has_failed_and_the_bot_goes_on(name: str) -> N
 
     virtually(serve([bot], script.client(), stop=second))
 
-    assert told in first_bad(script)
+    assert description in first_bad(script)
 
 
-@pytest.mark.parametrize("name", IN_A_THREAD)
-def test_a_plain_function_that_ends_so_has_failed_and_the_bot_goes_on(name: str) -> None:
-    way, told = IN_A_THREAD[name]
+@pytest.mark.parametrize("name", EXCEPTIONS_IN_A_THREAD)
+def test_a_plain_function_that_raises_fails_its_attempt_and_the_bot_goes_on(name: str) -> None:
+    way, description = EXCEPTIONS_IN_A_THREAD[name]
     script, second = bad_then_good()
 
     @executor
@@ -137,12 +137,12 @@ def test_a_plain_function_that_ends_so_has_failed_and_the_bot_goes_on(name: str)
 
     asyncio.run(story())
 
-    assert told in first_bad(script)
+    assert description in first_bad(script)
 
 
-async def test_over_two_loops_each_way_out_is_one_failure() -> None:
-    """The same with both sides on threads of their own: twelve attempts of one bot of one place."""
-    ways = list(IN_A_THREAD.values())
+async def test_with_two_loops_each_exception_is_one_failure() -> None:
+    """The same with each side in its own thread."""
+    ways = list(EXCEPTIONS_IN_A_THREAD.values())
 
     @executor
     def plain(subtask: SubTask) -> Done:
@@ -151,13 +151,13 @@ async def test_over_two_loops_each_way_out_is_one_failure() -> None:
 
     @executor(skills={"loop"}, dedicated=True)
     async def coroutine(subtask: SubTask) -> Done:
-        list(WAYS.values())[subtask.input["n"]][0]()
+        list(EXCEPTIONS.values())[subtask.input["n"]][0]()
         raise AssertionError("it went on")
 
     each = [{"key": f"t{n}", "description": "x", "input": {"n": n}, "max_attempts": 1} for n in range(len(ways))]
     each += [
         {"key": f"l{n}", "description": "x", "input": {"n": n}, "max_attempts": 1, "required_skills": ["loop"]}
-        for n in range(len(WAYS))
+        for n in range(len(EXCEPTIONS))
     ]
     async with stage() as stand, at_work(stand, plain, coroutine):
         for subtask in each:
@@ -192,14 +192,14 @@ async def stops_the_loop() -> None:
 
 
 @pytest.mark.parametrize(
-    ("way", "told"),
+    ("way", "description"),
     [
         (in_a_group, "SystemExit: in a task of its own"),
         (cancels_itself, "CancelledError"),
         (stops_the_loop, "ValueError: it went on"),
     ],
 )
-def test_a_bot_that_is_run_survives_what_its_code_does_to_the_loop(way: Callable[[], Any], told: str) -> None:
+def test_a_bot_that_is_run_survives_what_its_code_does_to_the_loop(way: Callable[[], Any], description: str) -> None:
     script, _ = bad_then_good()
 
     def last(call: Call) -> Any:
@@ -216,10 +216,10 @@ def test_a_bot_that_is_run_survives_what_its_code_does_to_the_loop(way: Callable
 
     run(bot, client=script.client())
 
-    assert told in first_bad(script)
+    assert description in first_bad(script)
 
 
-def test_a_coroutine_that_a_thread_returns_after_its_lease_is_lost_is_not_begun() -> None:
+def test_a_coroutine_returned_after_its_lease_was_lost_is_not_started() -> None:
     script, begun, polled_again = orchestrator(lease(1), beats=beaten("lost")), [], asyncio.Event()
 
     async def second_poll(call: Call) -> Any:
@@ -254,7 +254,7 @@ def test_an_interrupt_on_the_loop_gives_the_work_back_and_ends_the_bots() -> Non
 
     @executor
     async def bot(subtask: SubTask) -> Done:
-        raise KeyboardInterrupt  # as the interpreter does it, in whatever runs on the main thread
+        raise KeyboardInterrupt  # the interpreter raises it in the code that the main thread runs
 
     with pytest.raises(KeyboardInterrupt):
         virtually(serve([bot], script.client()))
@@ -263,13 +263,13 @@ def test_an_interrupt_on_the_loop_gives_the_work_back_and_ends_the_bots() -> Non
     assert script.to("POST", RESULTS) == []
 
 
-def test_an_application_that_cancels_everything_gets_its_work_given_back() -> None:
+def test_work_is_given_back_when_the_application_cancels_all_tasks() -> None:
     script = orchestrator(lease(1))
     script.on("POST", "/leases/lse_1:release", {"work_id": "sub_1"})
 
     @executor
     async def bot(subtask: SubTask) -> Done:
-        for task in asyncio.all_tasks():  # as asyncio.run does it at its end
+        for task in asyncio.all_tasks():  # as asyncio.run does at its end
             task.cancel()
         await asyncio.sleep(3600)
         return Done()
@@ -284,7 +284,7 @@ def test_an_application_that_cancels_everything_gets_its_work_given_back() -> No
     assert script.to("POST", RESULTS) == []
 
 
-def test_code_that_never_ends_is_cancelled_with_its_lease_and_its_place_is_free() -> None:
+def test_code_is_cancelled_with_its_lease_and_its_slot_is_freed() -> None:
     script = orchestrator(lease(1), beats=beaten("lost"))
     script.instead("POST", "/leases", granted(lease(1)), granted(lease(2)), parked)
     done = asyncio.Event()
@@ -331,7 +331,7 @@ def test_a_generator_is_refused_before_it_gets_any_work(plain: bool) -> None:
         Yields().code()
 
 
-def test_hooks_that_end_the_program_end_nothing() -> None:
+def test_a_hook_that_raises_system_exit_does_not_end_the_bot() -> None:
     class Leaving(ExecutorBot):
         async def execute(self, subtask: SubTask) -> Done:
             return Done()
@@ -351,10 +351,10 @@ def test_hooks_that_end_the_program_end_nothing() -> None:
     assert "SystemExit" in report.body["error"]["message"]
 
 
-# ---- what is told of a failure ---------------------------------------------------------------------------------------
+# ---- how a failure is described --------------------------------------------------------------------------------------
 
 
-def test_a_failure_names_the_line_of_the_authors_own_and_not_the_library_s(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_names_the_line_in_the_authors_code_and_not_in_the_library(caplog: pytest.LogCaptureFixture) -> None:
     @executor
     async def bot(subtask: SubTask) -> Done:
         return Done(json.loads("{"))
@@ -368,18 +368,18 @@ def test_a_failure_names_the_line_of_the_authors_own_and_not_the_library_s(caplo
     [report] = script.to("POST", RESULTS)
     said = report.body["error"]["message"]
     assert said.startswith("json.decoder.JSONDecodeError: Expecting property name")
-    assert said.endswith(f"(at test_ways_out.py:{line} in bot)")
-    [record] = [one for one in caplog.records if one.exc_info]
+    assert said.endswith(f"(at test_attempt_failures.py:{line} in bot)")
+    [record] = [record for record in caplog.records if record.exc_info]
     assert record.levelno == logging.WARNING
     assert said in record.getMessage()
     assert "decoder.py" in caplog.text  # the traceback is whole
 
 
-def test_a_failure_in_the_authors_package_beside_the_bot_is_the_authors() -> None:
+def test_files_beside_the_bot_count_as_the_authors_code() -> None:
     from swarmkeeper.sdk.attempts.failures import OwnCode
     from tests.sdk import script as helper
 
-    own = OwnCode(test_a_failure_in_the_authors_package_beside_the_bot_is_the_authors)
+    own = OwnCode(test_files_beside_the_bot_count_as_the_authors_code)
 
     assert own.owns(helper.__file__)
     assert not own.owns(json.__file__)
@@ -387,13 +387,13 @@ def test_a_failure_in_the_authors_package_beside_the_bot_is_the_authors() -> Non
     assert not own.owns("<frozen importlib._bootstrap>")
 
 
-# ---- what is held is worked on ---------------------------------------------------------------------------------------
+# ---- leases and heartbeats -------------------------------------------------------------------------------------------
 
 
-def test_a_lease_that_nothing_works_on_is_given_back_with_the_next_beat(
+def test_a_lease_that_no_code_works_on_is_given_back_with_the_next_heartbeat(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(BotRunner, "_start", lambda self, lease: None)  # a mistake of ours
+    monkeypatch.setattr(BotRunner, "_start", lambda self, lease: None)  # as a bug in the runner would
     script = orchestrator(lease(1))
     script.on("POST", "/leases/lse_1:release", {"work_id": "sub_1"})
 
@@ -407,7 +407,7 @@ def test_a_lease_that_nothing_works_on_is_given_back_with_the_next_beat(
     assert "gave back sub_1: a lease was held, but no code ran" in caplog.text
 
 
-def test_a_heartbeat_whose_answer_cannot_be_read_does_not_end_the_beats() -> None:
+def test_an_unreadable_answer_does_not_stop_the_heartbeats() -> None:
     def nonsense_first(call: Call) -> Any:
         return {"leases": "some"} if len(script.to("POST", BEAT)) == 1 else beaten()(call)
 
@@ -444,9 +444,9 @@ def test_lost_is_logged_once_while_the_code_goes_on_for_many_heartbeats() -> Non
     assert all(beat == ["lse_2"] for beat in beats[1:] if beat)  # the last says that nothing is stuck any more
 
 
-# ---- the law ---------------------------------------------------------------------------------------------------------
+# ---- the rule for all endings ----------------------------------------------------------------------------------------
 
-ENDINGS = ("returns", "later", "strange", "swallows", *WAYS)
+ENDINGS = ("returns", "later", "strange", "swallows", *EXCEPTIONS)
 
 
 class AnyEnding(ExecutorBot):
@@ -467,7 +467,7 @@ class AnyEnding(ExecutorBot):
                 return Later(1)
             case "strange":
                 return "something"
-        return WAYS[how][0]()
+        return EXCEPTIONS[how][0]()
 
 
 @given(
@@ -478,7 +478,7 @@ class AnyEnding(ExecutorBot):
 def test_each_attempt_ends_exactly_once_and_nothing_stays_held(
     endings: list[tuple[str, int]], capacity: int, lost: set[int]
 ) -> None:
-    """Whatever the code does, and whichever leases are taken back meanwhile."""
+    """Whatever the code does, and whichever leases are lost meanwhile."""
     waiting = [lease(n, input={"n": n}) for n in range(len(endings))]
     script, quiet = Script(), asyncio.Event()
     lost_ids = {f"lse_{n}" for n in lost}
