@@ -165,7 +165,7 @@ def _response(given: Json | Answer) -> Response:
 
 TIME = "2026-01-01T00:00:00Z"
 RESULTS = "/tasks/tsk_1/results"
-BEAT = "/bots/bot_1:heartbeat"
+HEARTBEAT = "/bots/bot_1:heartbeat"
 BOT = {"id": "bot_1", "type": "Executor", "name": "worker", "version": "1.0", "status": "active"}
 NOTHING: Mapping[str, Json] = {"leases": [], "reason": "nothing_ready"}
 
@@ -202,13 +202,13 @@ def accepted(*leases: Json) -> dict[str, Json]:
     return {"accepted": True, "replayed": False, "task_status": "IN_PROGRESS", "leases": list(leases)}
 
 
-def beaten(directive: str = "continue", **by_lease: str) -> Handler:
+def directives(directive: str = "continue", **by_lease: str) -> Handler:
     """Answer a heartbeat: each lease gets the directive under its own id, else `directive`."""
 
     def answer(call: Call) -> Json:
         ids = [each["lease_id"] for each in call.body["leases"]]
-        directives = [{"lease_id": lease_id, "directive": by_lease.get(lease_id, directive)} for lease_id in ids]
-        return {"leases": directives, "drain": False, "messages": []}
+        leases = [{"lease_id": lease_id, "directive": by_lease.get(lease_id, directive)} for lease_id in ids]
+        return {"leases": leases, "drain": False, "messages": []}
 
     return answer
 
@@ -222,12 +222,14 @@ def task(**fields: Json) -> dict[str, Json]:
     return {"id": "tsk_1", "title": "Count", "status": "CREATED", "created_at": TIME, "updated_at": TIME, **fields}
 
 
-def orchestrator(*leases: Json, beats: Handler | None = None, results: Json | Answer | Handler | None = None) -> Script:
+def orchestrator(
+    *leases: Json, heartbeats: Handler | None = None, results: Json | Answer | Handler | None = None
+) -> Script:
     """Return an orchestrator that grants these leases to the first poll and holds back the answer to every other."""
     script = Script()
     script.on("POST", "/bots/register", Answer(BOT, 201))
     script.on("POST", "/leases", granted(*leases), parked)
-    script.on("POST", BEAT, beats or beaten())
+    script.on("POST", HEARTBEAT, heartbeats or directives())
     script.on("POST", RESULTS, results if results is not None else accepted())
     return script
 

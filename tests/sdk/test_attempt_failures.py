@@ -18,15 +18,15 @@ from swarmkeeper.sdk.runner import BotRunner, run, serve
 from swarmkeeper.testing.test_server import stage
 from tests.sdk.bot_thread import at_work, calls
 from tests.sdk.script import (
-    BEAT,
     BOT,
+    HEARTBEAT,
     RESULTS,
     Answer,
     Call,
     Script,
     Stubborn,
     accepted,
-    beaten,
+    directives,
     granted,
     lease,
     orchestrator,
@@ -220,7 +220,7 @@ def test_a_bot_that_is_run_survives_what_its_code_does_to_the_loop(way: Callable
 
 
 def test_a_coroutine_returned_after_its_lease_was_lost_is_not_started() -> None:
-    script, begun, polled_again = orchestrator(lease(1), beats=beaten("lost")), [], asyncio.Event()
+    script, begun, polled_again = orchestrator(lease(1), heartbeats=directives("lost")), [], asyncio.Event()
 
     async def second_poll(call: Call) -> Any:
         polled_again.set()
@@ -285,7 +285,7 @@ def test_work_is_given_back_when_the_application_cancels_all_tasks() -> None:
 
 
 def test_code_is_cancelled_with_its_lease_and_its_slot_is_freed() -> None:
-    script = orchestrator(lease(1), beats=beaten("lost"))
+    script = orchestrator(lease(1), heartbeats=directives("lost"))
     script.instead("POST", "/leases", granted(lease(1)), granted(lease(2)), parked)
     done = asyncio.Event()
 
@@ -409,18 +409,18 @@ def test_a_lease_that_no_code_works_on_is_given_back_with_the_next_heartbeat(
 
 def test_an_unreadable_answer_does_not_stop_the_heartbeats() -> None:
     def nonsense_first(call: Call) -> Any:
-        return {"leases": "some"} if len(script.to("POST", BEAT)) == 1 else beaten()(call)
+        return {"leases": "some"} if len(script.to("POST", HEARTBEAT)) == 1 else directives()(call)
 
     @executor
     async def bot(subtask: SubTask) -> Done:
         await asyncio.sleep(25)
         return Done()
 
-    script = orchestrator(lease(1), beats=nonsense_first)
+    script = orchestrator(lease(1), heartbeats=nonsense_first)
 
     served(script, bot, seconds=30)
 
-    assert len(script.to("POST", BEAT)) >= 3
+    assert len(script.to("POST", HEARTBEAT)) >= 3
     assert len(script.to("POST", RESULTS)) == 1
 
 
@@ -433,11 +433,11 @@ def test_lost_is_logged_once_while_the_code_goes_on_for_many_heartbeats() -> Non
         def on_event(self, kind: str, fields: Any) -> None:
             heard.append(kind)
 
-    script = orchestrator(lease(1), lease(2), beats=beaten(lse_1="lost"))
+    script = orchestrator(lease(1), lease(2), heartbeats=directives(lse_1="lost"))
 
     served(script, Listening(95), seconds=100)
 
-    beats = [[each["lease_id"] for each in call.body["leases"]] for call in script.to("POST", BEAT)]
+    beats = [[each["lease_id"] for each in call.body["leases"]] for call in script.to("POST", HEARTBEAT)]
     assert heard.count("lost") == 1
     assert beats[0] == ["lse_1", "lse_2"]
     assert len(beats) > 5
@@ -491,7 +491,7 @@ def test_each_attempt_ends_exactly_once_and_nothing_stays_held(
 
     script.on("POST", "/bots/register", Answer(BOT, 201))
     script.on("POST", "/leases", claim)
-    script.on("POST", BEAT, beaten(**dict.fromkeys(lost_ids, "lost")))
+    script.on("POST", HEARTBEAT, directives(**dict.fromkeys(lost_ids, "lost")))
     script.on("POST", RESULTS, accepted())
     script.on("POST", "/results", lambda call: {"results": [accepted() for _ in call.body["results"]], "leases": []})
     script.on("POST", "/leases/.*:release", {"work_id": "sub"})

@@ -11,28 +11,28 @@ def context() -> Context:
 
 
 def test_the_first_heartbeat_of_an_attempt_holds_only_its_lease() -> None:
-    assert Outbox(context()).beat() == {"lease_id": "lse_1"}
+    assert Outbox(context()).heartbeat() == {"lease_id": "lse_1"}
 
 
 def test_lines_logged_during_a_heartbeat_are_sent_with_the_next() -> None:
     said = context()
     outbox = Outbox(said)
     said.log("one")
-    part = outbox.beat()
+    part = outbox.heartbeat()
     said.log("two")
 
     outbox.arrived(part)
 
-    assert outbox.beat()["progress"] == {"log": ["two"]}
+    assert outbox.heartbeat()["progress"] == {"log": ["two"]}
 
 
 def test_a_failed_heartbeat_loses_no_line() -> None:
     said = context()
     outbox = Outbox(said)
     said.log("one")
-    outbox.beat()
+    outbox.heartbeat()
 
-    assert outbox.beat()["progress"] == {"log": ["one"]}
+    assert outbox.heartbeat()["progress"] == {"log": ["one"]}
 
 
 def test_at_most_the_lines_of_one_heartbeat_are_kept() -> None:
@@ -40,7 +40,7 @@ def test_at_most_the_lines_of_one_heartbeat_are_kept() -> None:
     for number in range(150):
         said.log(str(number))
 
-    assert Outbox(said).beat()["progress"]["log"] == [str(number) for number in range(50, 150)]
+    assert Outbox(said).heartbeat()["progress"]["log"] == [str(number) for number in range(50, 150)]
 
 
 def test_a_checkpoint_waits_until_it_has_arrived() -> None:
@@ -51,13 +51,13 @@ def test_a_checkpoint_waits_until_it_has_arrived() -> None:
     state = {"page": 1}
     said.checkpoint(state)
     assert outbox.checkpoint_waits()
-    outbox.arrived(outbox.beat())
+    outbox.arrived(outbox.heartbeat())
     assert not outbox.checkpoint_waits()
 
     state["page"] = 2
     said.checkpoint(state)
     assert outbox.checkpoint_waits()
-    assert outbox.beat()["checkpoint"] == {"page": 2}
+    assert outbox.heartbeat()["checkpoint"] == {"page": 2}
 
 
 def test_a_later_change_of_the_value_does_not_change_its_checkpoint() -> None:
@@ -67,7 +67,7 @@ def test_a_later_change_of_the_value_does_not_change_its_checkpoint() -> None:
 
     state["page"] = 2
 
-    assert Outbox(said).beat()["checkpoint"] == {"page": 1}
+    assert Outbox(said).heartbeat()["checkpoint"] == {"page": 1}
 
 
 def test_a_value_that_cannot_be_sent_is_refused_at_the_call() -> None:

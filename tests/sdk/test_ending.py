@@ -23,12 +23,12 @@ from swarmkeeper.sdk.processes.ending import Ender
 from swarmkeeper.sdk.runner import BotStuck, run, serve
 from swarmkeeper.testing.test_server import Process, Stage, soon, stage
 from tests.sdk.script import (
-    BEAT,
+    HEARTBEAT,
     RESULTS,
     Call,
     Stubborn,
     accepted,
-    beaten,
+    directives,
     granted,
     lease,
     orchestrator,
@@ -188,13 +188,13 @@ async def test_malformed_probe_requests_do_not_stop_the_bot(tmp_path: Path) -> N
 
 def test_inside_an_application_a_stuck_bot_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(BotStuck, match=r"worker is stuck: .* for 60 s: sub_1, attempt 1, at script.py:\d+ in ex"):
-        served(orchestrator(lease(1), beats=beaten("lost")), Stubborn(100), seconds=200, stuck_seconds=60)
+        served(orchestrator(lease(1), heartbeats=directives("lost")), Stubborn(100), seconds=200, stuck_seconds=60)
 
     assert "code goes on though its work was lost" in caplog.text
 
 
 def test_a_slot_that_is_freed_in_time_is_no_error() -> None:
-    served(orchestrator(lease(1), beats=beaten("lost")), Stubborn(50), seconds=200, stuck_seconds=60)
+    served(orchestrator(lease(1), heartbeats=directives("lost")), Stubborn(50), seconds=200, stuck_seconds=60)
 
 
 def test_the_other_bots_of_the_process_finish_their_work_when_one_is_stuck() -> None:
@@ -215,7 +215,7 @@ def test_the_other_bots_of_the_process_finish_their_work_when_one_is_stuck() -> 
         return accepted()
 
     script.instead("POST", "/leases", granted(lease(1)), granted(lease(2)), parked)
-    script.instead("POST", BEAT, beaten(lse_1="lost"))
+    script.instead("POST", HEARTBEAT, directives(lse_1="lost"))
     script.instead("POST", RESULTS, report)
 
     with pytest.raises(BotStuck):

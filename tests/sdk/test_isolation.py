@@ -183,7 +183,7 @@ async def test_the_context_works_in_a_child_as_in_the_parent() -> None:
 
     assert isinstance(outcome, Returned)
     assert str(outcome.value) == "Later(seconds=7, why='0 better input')"
-    beat = outbox.beat()
+    beat = outbox.heartbeat()
     assert beat["progress"] == {"fraction": 0.5, "message": "from a command", "log": ["line 3", "from a command"]}
     assert beat["usage"] == {"tokens": 7, "cost_micro_usd": 5}
     assert beat["checkpoint"] == {"from": [1], "upstream": {"a": {"b": [1, None]}}}

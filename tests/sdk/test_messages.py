@@ -9,7 +9,7 @@ from swarmkeeper import BotMessage, Client, Context, Done, ExecutorBot, SubTask
 from swarmkeeper.sdk.context import Outbox
 from tests.sdk.bot_thread import Serving
 from tests.sdk.script import (
-    BEAT,
+    HEARTBEAT,
     RESULTS,
     TIME,
     Answer,
@@ -17,7 +17,6 @@ from tests.sdk.script import (
     Handler,
     Json,
     Script,
-    beaten,
     lease,
     orchestrator,
     served,
@@ -35,7 +34,8 @@ def telling(*answers: list[Json]) -> Handler:
 
     def answer(call: Call) -> Json:
         messages = left.pop(0) if len(left) > 1 else left[0]
-        return {**beaten()(call), "messages": messages}
+        leases = [{"lease_id": each["lease_id"], "directive": "continue"} for each in call.body["leases"]]
+        return {"leases": leases, "drain": False, "messages": messages}
 
     return answer
 
@@ -65,13 +65,13 @@ class Listener(ExecutorBot):
 
 
 def cursors(script: Script) -> list[str | None]:
-    return [call.body["leases"][0].get("messages_after") for call in script.to("POST", BEAT)]
+    return [call.body["leases"][0].get("messages_after") for call in script.to("POST", HEARTBEAT)]
 
 
 def test_each_message_is_received_once_and_in_order_even_if_a_reply_is_repeated() -> None:
     bot = Listener()
     one, two, three = message(1), message(2), message(3)
-    script = orchestrator(lease(), beats=telling([one], [one, two], [two, three], []))
+    script = orchestrator(lease(), heartbeats=telling([one], [one, two], [two, three], []))
 
     served(script, bot, seconds=100)
 
@@ -83,7 +83,7 @@ def test_each_message_is_received_once_and_in_order_even_if_a_reply_is_repeated(
 def test_a_message_about_another_task_is_ignored() -> None:
     bot = Listener()
 
-    served(orchestrator(lease(), beats=telling([message(1, task_id="tsk_2")])), bot, seconds=100)
+    served(orchestrator(lease(), heartbeats=telling([message(1, task_id="tsk_2")])), bot, seconds=100)
 
     assert (bot.heard, bot.at_the_end) == ([], [])
 
@@ -93,12 +93,12 @@ def test_every_attempt_at_a_task_receives_all_messages() -> None:
         capacity = 2
 
     bot = Two()
-    script = orchestrator(lease(1), lease(2), beats=telling([message(1)], []))
+    script = orchestrator(lease(1), lease(2), heartbeats=telling([message(1)], []))
 
     served(script, bot, seconds=30)
 
     assert bot.heard == [1, 1]
-    assert [each["messages_after"] for each in script.to("POST", BEAT)[1].body["leases"]] == ["msg_1", "msg_1"]
+    assert [each["messages_after"] for each in script.to("POST", HEARTBEAT)[1].body["leases"]] == ["msg_1", "msg_1"]
 
 
 def test_a_failing_or_slow_on_message_stops_neither_work_nor_heartbeats() -> None:
@@ -109,11 +109,11 @@ def test_a_failing_or_slow_on_message_stops_neither_work_nor_heartbeats() -> Non
             await asyncio.sleep(3600)
 
     bot = Clumsy()
-    script = orchestrator(lease(), beats=telling([message(1), message(2)], []))
+    script = orchestrator(lease(), heartbeats=telling([message(1), message(2)], []))
 
     served(script, bot, seconds=100)
 
-    assert len(script.to("POST", BEAT)) == 6
+    assert len(script.to("POST", HEARTBEAT)) == 6
     (report,) = script.to("POST", RESULTS)
     assert report.body["status"] == "succeeded"
 
@@ -125,12 +125,12 @@ def test_on_message_may_be_a_plain_function() -> None:
             context.log(f"heard {message.payload['n']}")
 
     bot = Plain()
-    script = orchestrator(lease(), beats=telling([message(1)], []))
+    script = orchestrator(lease(), heartbeats=telling([message(1)], []))
 
     served(script, bot, seconds=100)
 
     assert bot.heard == [1]
-    assert script.to("POST", BEAT)[1].body["leases"][0]["progress"]["log"] == ["heard 1"]
+    assert script.to("POST", HEARTBEAT)[1].body["leases"][0]["progress"]["log"] == ["heard 1"]
 
 
 def test_a_bare_heartbeat_still_confirms_received_messages() -> None:
@@ -146,11 +146,11 @@ def test_a_bare_heartbeat_still_confirms_received_messages() -> None:
 
     refused = Answer({"title": "invalid", "status": 422, "code": "invalid", "detail": "no", "errors": []}, 422)
     script = orchestrator(lease())
-    script.instead("POST", BEAT, telling([message(1)]), refused, telling([]))
+    script.instead("POST", HEARTBEAT, telling([message(1)]), refused, telling([]))
 
     served(script, Telling(), seconds=100)
 
-    bare = script.to("POST", BEAT)[2].body["leases"]
+    bare = script.to("POST", HEARTBEAT)[2].body["leases"]
     assert bare == [{"lease_id": "lse_1", "messages_after": "msg_1"}]
 
 

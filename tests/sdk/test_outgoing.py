@@ -30,7 +30,7 @@ from swarmkeeper import (
 from swarmkeeper.govern.redaction.redactor import Redactor
 from swarmkeeper.sdk.answers import Answer as BotAnswer
 from swarmkeeper.sdk.attempts import unsent
-from tests.sdk.script import BEAT, RESULTS, Script, accepted, contents, lease, orchestrator, refusal, served
+from tests.sdk.script import HEARTBEAT, RESULTS, Script, accepted, contents, lease, orchestrator, refusal, served
 
 HALF = "\udc80"  # of a surrogate pair, as `os.listdir` returns it for a name that is not UTF-8
 
@@ -197,7 +197,7 @@ def test_checkpoints_and_messages_become_json_by_the_same_rules() -> None:
 
     served(script, bot)
 
-    beats = [beat for call in script.to("POST", BEAT) for beat in call.body["leases"] if "checkpoint" in beat]
+    beats = [beat for call in script.to("POST", HEARTBEAT) for beat in call.body["leases"] if "checkpoint" in beat]
     assert beats[-1]["checkpoint"] == {"at": "2026-01-01T00:00:00Z", "n": "1152921504606846976"}
     [message] = script.to("POST", "/tasks/tsk_1/messages")
     assert message.body["payload"] == {"raw": "YQ==", "half": "\\udc80"}
@@ -245,9 +245,9 @@ def test_a_lone_surrogate_in_a_log_line_or_in_progress_is_escaped() -> None:
 
     served(script, bot, seconds=30)
 
-    first = script.to("POST", BEAT)[0].body["leases"][0]["progress"]
+    first = script.to("POST", HEARTBEAT)[0].body["leases"][0]["progress"]
     assert first == {"fraction": 0.5, "message": "at \\udc80", "log": ["read \\u0000\\udc80", "404"]}
-    assert len(script.to("POST", BEAT)) >= 3
+    assert len(script.to("POST", HEARTBEAT)) >= 3
     assert contents(script) == [{}]
 
 

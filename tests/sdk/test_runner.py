@@ -12,16 +12,16 @@ from swarmkeeper.sdk.answers import Answer as BotAnswer
 from swarmkeeper.sdk.errors import Forbidden, Unauthenticated
 from swarmkeeper.sdk.runner import serve
 from tests.sdk.script import (
-    BEAT,
     BOT,
+    HEARTBEAT,
     LOST,
     RESULTS,
     Answer,
     Call,
     Script,
     accepted,
-    beaten,
     contents,
+    directives,
     granted,
     lease,
     orchestrator,
@@ -94,7 +94,7 @@ def test_a_claim_whose_reply_was_lost_is_repeated_with_the_same_claim_id() -> No
     script = Script()
     script.on("POST", "/bots/register", Answer(BOT, 201))
     script.on("POST", "/leases", LOST, granted(lease()), parked)
-    script.on("POST", BEAT, beaten())
+    script.on("POST", HEARTBEAT, directives())
     script.on("POST", RESULTS, accepted())
 
     served(script, Counter(), seconds=5)
@@ -128,7 +128,7 @@ def test_heartbeats_start_at_once_and_follow_the_leases_interval() -> None:
 
     served(script, Slow(), seconds=60)
 
-    beats = [call.at for call in script.to("POST", BEAT)]
+    beats = [call.at for call in script.to("POST", HEARTBEAT)]
     began = script.to("POST", "/leases")[0].at
     assert [round(at - began) for at in beats] == [0, 10, 20, 30, 40]
 
@@ -138,12 +138,12 @@ def test_work_done_at_once_needs_no_heartbeat() -> None:
 
     served(script, Counter())
 
-    assert script.to("POST", BEAT) == []
+    assert script.to("POST", HEARTBEAT) == []
 
 
 @pytest.mark.parametrize("directive", ["lost", "cancel"])
 def test_code_whose_lease_is_gone_is_cancelled_and_reports_nothing(directive: str) -> None:
-    script = orchestrator(lease(), beats=beaten(directive))
+    script = orchestrator(lease(), heartbeats=directives(directive))
     bot = Slow()
 
     served(script, bot)
@@ -163,7 +163,7 @@ def test_code_that_swallows_its_cancellation_reports_nothing() -> None:
                 return Done({"stubborn": True})
             return Done({})
 
-    script = orchestrator(lease(), beats=beaten("lost"))
+    script = orchestrator(lease(), heartbeats=directives("lost"))
 
     served(script, Stubborn())
 
@@ -184,13 +184,13 @@ def test_a_late_report_is_dropped_and_the_bot_goes_on() -> None:
 
 def test_a_lost_directive_is_ignored_while_the_report_is_in_flight() -> None:
     """The lease is gone because the report was accepted; only its reply was lost."""
-    script = orchestrator(lease(), beats=beaten("lost"))
+    script = orchestrator(lease(), heartbeats=directives("lost"))
     script.instead("POST", RESULTS, *[LOST] * 12, {**accepted(), "replayed": True})
     bot = Counter()
 
     served(script, bot, seconds=120)
 
-    assert len(script.to("POST", BEAT)) >= 1
+    assert len(script.to("POST", HEARTBEAT)) >= 1
     assert "submitted" in bot.kinds()
     assert "lost" not in bot.kinds()
 
@@ -294,9 +294,9 @@ def test_an_unfinished_attempt_sends_its_checkpoint_before_it_ends() -> None:
 
     served(script, Halfway())
 
-    verbs = [call.path for call in script.calls if call.path in {BEAT, "/leases/lse_1:release"}]
-    assert verbs == [BEAT, "/leases/lse_1:release"]
-    [beat] = script.to("POST", BEAT)
+    verbs = [call.path for call in script.calls if call.path in {HEARTBEAT, "/leases/lse_1:release"}]
+    assert verbs == [HEARTBEAT, "/leases/lse_1:release"]
+    [beat] = script.to("POST", HEARTBEAT)
     assert beat.body["leases"] == [{"lease_id": "lse_1", "checkpoint": {"page": 12}}]
 
 
@@ -347,7 +347,7 @@ def test_usage_is_reported_as_a_total_with_heartbeats_and_with_the_result() -> N
 
     served(script, Costly(), seconds=20)
 
-    first, second = script.to("POST", BEAT)
+    first, second = script.to("POST", HEARTBEAT)
     assert first.body["leases"] == [
         {
             "lease_id": "lse_1",
@@ -368,11 +368,11 @@ def test_a_refused_heartbeat_is_sent_again_with_the_bare_leases() -> None:
             return Done({})
 
     script = orchestrator(lease())
-    script.instead("POST", BEAT, refusal(422, "invalid"), beaten())
+    script.instead("POST", HEARTBEAT, refusal(422, "invalid"), directives())
 
     served(script, Odd(), seconds=5)
 
-    _, bare = script.to("POST", BEAT)
+    _, bare = script.to("POST", HEARTBEAT)
     assert bare.body == {"leases": [{"lease_id": "lse_1"}]}
     assert contents(script) == [{}]
 
@@ -490,7 +490,7 @@ def test_a_bot_waits_for_an_orchestrator_that_is_not_up_yet() -> None:
     script = Script()
     script.on("POST", "/bots/register", LOST, LOST, LOST, Answer(BOT, 201))
     script.on("POST", "/leases", granted(lease()), parked)
-    script.on("POST", BEAT, beaten())
+    script.on("POST", HEARTBEAT, directives())
     script.on("POST", RESULTS, accepted())
     bot = Counter()
 
@@ -631,7 +631,7 @@ def test_heartbeats_go_on_while_a_plain_function_works_in_a_thread() -> None:
 
     def note(call: Call) -> Any:
         beaten_once.set()
-        return beaten()(call)
+        return directives()(call)
 
     reported = asyncio.Event()
 
@@ -639,7 +639,7 @@ def test_heartbeats_go_on_while_a_plain_function_works_in_a_thread() -> None:
         reported.set()
         return accepted()
 
-    script = orchestrator(lease(), beats=note, results=report)
+    script = orchestrator(lease(), heartbeats=note, results=report)
 
     async def story() -> None:
         await serve([Plain()], script.client(), stop=reported)
@@ -666,7 +666,7 @@ def test_a_thread_whose_lease_is_lost_holds_its_slot_until_it_ends() -> None:
         polled_again.set()
         return await parked(call)
 
-    script = orchestrator(lease(), beats=beaten("lost"))
+    script = orchestrator(lease(), heartbeats=directives("lost"))
     script.instead("POST", "/leases", granted(lease()), second_poll)
 
     async def story() -> None:
@@ -695,7 +695,7 @@ def test_a_bot_can_run_its_own_loop() -> None:
     virtually(by_hand(script, bot, deal))
 
     assert len(script.to("POST", "/bots/register")) == 1
-    assert len(script.to("POST", BEAT)) == 0
+    assert len(script.to("POST", HEARTBEAT)) == 0
     assert contents(script) == [{"words": 4}]
 
 
@@ -709,4 +709,4 @@ def test_a_bot_that_runs_its_own_loop_gets_heartbeats() -> None:
 
     virtually(by_hand(script, bot, deal))
 
-    assert len(script.to("POST", BEAT)) == 2
+    assert len(script.to("POST", HEARTBEAT)) == 2

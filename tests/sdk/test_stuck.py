@@ -5,14 +5,14 @@ from itertools import pairwise
 import pytest
 
 from swarmkeeper.sdk.attempts.at_work import LINGERING_SECONDS
-from tests.sdk.script import BEAT, Call, Stubborn, beaten, lease, orchestrator, served
+from tests.sdk.script import HEARTBEAT, Call, Stubborn, directives, lease, orchestrator, served
 
 
 def beats_of(bot: Stubborn, seconds: float) -> list[Call]:
     """Return all heartbeats of a bot whose work is taken back with the first of them."""
-    script = orchestrator(lease(), beats=beaten("lost"))
+    script = orchestrator(lease(), heartbeats=directives("lost"))
     served(script, bot, seconds=seconds, drain_seconds=0)
-    return script.to("POST", BEAT)
+    return script.to("POST", HEARTBEAT)
 
 
 def test_heartbeats_report_stuck_code_until_it_ends() -> None:

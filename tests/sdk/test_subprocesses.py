@@ -27,7 +27,7 @@ def context() -> Context:
 
 def progress_of(about: Context) -> dict[str, object]:
     """Return the progress in the next heartbeat."""
-    return dict(Outbox(about).beat().get("progress", {}))
+    return dict(Outbox(about).heartbeat().get("progress", {}))
 
 
 pytestmark = pytest.mark.usefixtures("little_grace")

@@ -312,7 +312,7 @@ class Outbox:
                 self._any_arrived and self._arrived_checkpoint is context._checkpoint
             )
 
-    def beat(self) -> dict[str, Json]:
+    def heartbeat(self) -> dict[str, Json]:
         """Return this attempt's part of a heartbeat."""
         context = self._context
         with context._lock:

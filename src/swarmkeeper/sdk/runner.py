@@ -44,12 +44,12 @@ HAND_BACK_SECONDS = 4.0
 STUCK_SECONDS = 120.0
 # A lost connection is usually restored within a second or two: report only longer outages.
 UNREACHABLE_SECONDS = 10.0
-# Delay before work is offered again that failed through a fault of this bot, not of the work.
+# Work that could not be done through a fault of this bot is offered again after this time.
 OWN_FAULT_SECONDS = 5
 
 
 class BotStuck(RuntimeError):
-    """Code that does not end holds every slot of a bot, so it cannot claim work. Restart the process."""
+    """Code that does not end holds every slot of a bot, so the bot cannot claim work. Restart the process."""
 
 
 class Interrupted(Exception):
@@ -312,7 +312,7 @@ class BotRunner:
 
     async def _attempt(self, lease: HeldLease) -> None:
         """Run one attempt. It ends with a report, a question, the work given back, or nothing if the lease is lost."""
-        answer: Answer | None = None  # None: no answer is wanted any more
+        answer: Answer | None = None  # None: the lease is lost, so there is nothing to report
         try:
             answer = await self.session.prepare(lease, await self._answer(lease))
         except asyncio.CancelledError:
@@ -348,7 +348,7 @@ class BotRunner:
         """Run the author's code and turn its return value or exception into an answer.
 
         Raises:
-            CancelledError: no answer is wanted: the lease is lost, or the bot stops.
+            CancelledError: the lease is lost, or the bot stops.
         """
         outcome = await self._at_work.outcome(lease, work)
         if lease.ended is not None:
@@ -411,7 +411,7 @@ class BotRunner:
         await self._interrupted.wait()
         raise Interrupted
 
-    # ---- ends without a result
+    # ---- ending without a result
 
     async def _end_without_report(self, lease: HeldLease, answer: Later | Ask) -> None:
         try:
@@ -526,7 +526,7 @@ class BotRunner:
             log.warning("%s: %d not done in time", self.session.label, len(self.session.held))
 
     async def _give_back(self) -> None:
-        """Report what is done and give back the rest."""
+        """Report finished work and give back the rest."""
         for lease_id, job in self._jobs.items():
             lease = self.session.held.get(lease_id)
             if lease is None or not lease.reporting:

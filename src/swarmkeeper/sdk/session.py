@@ -94,9 +94,9 @@ class Session:
         self.check: Callable[[], None] = _nothing  # called before each heartbeat; set by the runner
         self._changed = asyncio.Event()  # leases came or went, or a message is to be sent
         self._freed = asyncio.Event()
-        self._beats: asyncio.Task[None] | None = None
-        self._next_beat_at = 0.0
-        self._no_beat_before = 0.0  # loop time; set when a heartbeat failed
+        self._heartbeats: asyncio.Task[None] | None = None
+        self._next_heartbeat_at = 0.0
+        self._no_heartbeat_before = 0.0  # loop time; set when a heartbeat failed
         self._drained = False  # an operator drains this bot, and may enable it again
 
     @property
@@ -183,24 +183,24 @@ class Session:
         self._changed, self._freed = asyncio.Event(), asyncio.Event()
         if self.info is None:
             await self.register()
-        self._beats = asyncio.create_task(self.beat_forever(), name="swarmkeeper-heartbeats")
-        self.sides.watch(self.rhythm, self.own)
+        self._heartbeats = asyncio.create_task(self.send_heartbeats(), name="swarmkeeper-heartbeats")
+        self.sides.watch(self.heartbeat_seconds, self.own)
 
     def leave(self) -> None:
         """Free the instance for another bot of this process: this one registers no more."""
         self._leave()
 
-    def rhythm(self) -> float | None:
+    def heartbeat_seconds(self) -> float | None:
         """Seconds between two heartbeats; None while none is needed."""
         leases = [*self.held.values(), *(self.lingering.values() if self.stuck else ())]
         return min((lease.heartbeat_after_seconds for lease in leases), default=None)
 
     async def finish(self) -> None:
         """Stop sending heartbeats."""
-        if self._beats is not None:
-            self._beats.cancel()
-            await asyncio.gather(self._beats, return_exceptions=True)
-            self._beats = None
+        if self._heartbeats is not None:
+            self._heartbeats.cancel()
+            await asyncio.gather(self._heartbeats, return_exceptions=True)
+            self._heartbeats = None
 
     # ---- claiming
 
@@ -265,15 +265,15 @@ class Session:
         """Wait until no lease is held."""
         await self.wait_until(lambda: not self.held)
 
-    async def wait_until(self, true: Callable[[], bool]) -> None:
-        """Wait until `true()` holds; it is checked after each change of `held` and `lingering`."""
-        while not true():
+    async def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Wait until `condition()` is true; it is checked after each change of `held` and `lingering`."""
+        while not condition():
             self._freed.clear()
             await self._freed.wait()
 
     def take(self, leases: Sequence[Lease]) -> list[HeldLease]:
         """Hold these leases; return those that are new."""
-        taken = []
+        new_leases = []
         loop = asyncio.get_running_loop()
 
         def wake() -> None:
@@ -284,15 +284,15 @@ class Session:
             if granted.lease_id in self.held or granted.lease_id in self.lingering:
                 continue  # a replayed answer: this lease is held already
             lease = HeldLease(granted, wake)
-            beat_at = loop.time() + lease.heartbeat_after_seconds
-            self._next_beat_at = min(self._next_beat_at, beat_at) if self.held else beat_at
+            due_at = loop.time() + lease.heartbeat_after_seconds
+            self._next_heartbeat_at = min(self._next_heartbeat_at, due_at) if self.held else due_at
             self.held[lease.lease_id] = lease
-            taken.append(lease)
+            new_leases.append(lease)
             self.note("leased", lease_id=lease.lease_id, task_id=lease.task_id, work_id=lease.work_id, kind=lease.kind)
-        if taken:
+        if new_leases:
             self._changed.set()
             self.sides.work_arrived()
-        return taken
+        return new_leases
 
     def drop(self, lease: HeldLease) -> None:
         """Forget a lease and free its slot."""
@@ -317,15 +317,15 @@ class Session:
             return value
         return (await self.calls.call("GET", path, patience=SIDE_CALL_PATIENCE_SECONDS)).body
 
-    # ---- beating
+    # ---- heartbeats
 
-    async def beat_forever(self) -> None:
+    async def send_heartbeats(self) -> None:
         """Send heartbeats: at once for a new lease, to confirm that it arrived; then as often as the lease asks."""
         loop = asyncio.get_running_loop()
         while True:
             self._changed.clear()
             await self.send_messages()
-            if (delay := self._beat_due(loop.time())) is None or delay > 0:
+            if (delay := self._seconds_to_heartbeat(loop.time())) is None or delay > 0:
                 try:
                     async with asyncio.timeout(delay):
                         await self._changed.wait()
@@ -334,28 +334,28 @@ class Session:
                 continue
             await asyncio.sleep(DONE_AT_ONCE_SECONDS)
             self.check()
-            if self._beat_due(loop.time()) != 0:
+            if self._seconds_to_heartbeat(loop.time()) != 0:
                 continue
             try:
-                await self.beat()
+                await self.send_heartbeat()
             except ApiError as error:
                 # The next heartbeat tries again; a lasting refusal ends the next claim or report.
                 self.note("trouble", code=error.code, detail=error.detail, during="heartbeat")
-                self._no_beat_before = loop.time() + chances.pause(self.calls.chance, 2)
+                self._no_heartbeat_before = loop.time() + chances.pause(self.calls.chance, 2)
             except Exception:  # an unreadable answer, or a bug here: without heartbeats all leases would be lost
                 log.exception("%s: a heartbeat failed", self.label)
-                self._no_beat_before = loop.time() + chances.pause(self.calls.chance, 2)
+                self._no_heartbeat_before = loop.time() + chances.pause(self.calls.chance, 2)
 
-    def _beat_due(self, now: float) -> float | None:
+    def _seconds_to_heartbeat(self, now: float) -> float | None:
         """Seconds until the next heartbeat; None while no lease is held and no code is stuck."""
         if not (self.held or self.stuck or self.stuck.changed):
             return None
         new = self.stuck.changed or any(not lease.confirmed and not lease.reporting for lease in self.held.values())
-        delay = max((now if new else self._next_beat_at) - now, self._no_beat_before - now)
+        delay = max((now if new else self._next_heartbeat_at) - now, self._no_heartbeat_before - now)
         # A shorter delay may be below the clock's resolution, and waiting for it could loop for ever.
         return delay if delay > 0.001 else 0.0
 
-    async def beat(self) -> None:
+    async def send_heartbeat(self) -> None:
         """Send one heartbeat for all held leases, with progress and checkpoints; apply the answer's directives.
 
         Raises:
@@ -364,23 +364,23 @@ class Session:
         leases = list(self.held.values())
         if not (leases or self.stuck or self.stuck.changed):
             return
-        self._next_beat_at = asyncio.get_running_loop().time() + (self.rhythm() or 0.0)
-        parts = [lease.outbox.beat() for lease in leases]
+        self._next_heartbeat_at = asyncio.get_running_loop().time() + (self.heartbeat_seconds() or 0.0)
+        parts = [lease.outbox.heartbeat() for lease in leases]
         try:
-            answer = await self._send_beat(parts, self.stuck.beat(asyncio.get_running_loop().time()))
+            answer = await self._post_heartbeat(parts, self.stuck.heartbeat(asyncio.get_running_loop().time()))
         except Refused as error:
             # One lease's bad checkpoint or progress must not cost the others their leases: send the bare minimum.
             self.note("refused", what="heartbeat", code=error.code, detail=str(error))
             kept = ("lease_id", "messages_after")
             parts = [{name: part[name] for name in kept if name in part} for part in parts]
-            answer = await self._send_beat(parts, {})
+            answer = await self._post_heartbeat(parts, {})
         self.stuck.arrived()
         for lease, part in zip(leases, parts, strict=True):
             lease.confirmed = True
             lease.outbox.arrived(part)
         self._obey(answer)
 
-    async def _send_beat(self, parts: list[dict[str, Json]], more: dict[str, Json]) -> HeartbeatAnswer:
+    async def _post_heartbeat(self, parts: list[dict[str, Json]], more: dict[str, Json]) -> HeartbeatAnswer:
         # No retries: the next heartbeat comes soon and holds newer data.
         answer = await self.calls.call("POST", f"/bots/{self.bot_id}:heartbeat", {"leases": parts, **more}, patience=0)
         self.trouble = None
@@ -401,7 +401,7 @@ class Session:
                     self.note("message", message=message, lease_id=lease.lease_id, task_id=lease.task_id)
                     lease.unread.append(message)
                     if lease.reading is None or lease.reading.done():
-                        lease.reading = asyncio.create_task(self._read_to(lease))
+                        lease.reading = asyncio.create_task(self._deliver_messages(lease))
         if answer.drain and not self._drained:
             self.note("draining", by="orchestrator")
         self._drained = answer.drain
@@ -414,7 +414,7 @@ class Session:
         self._freed.set()
         lease.end(why)
 
-    async def _read_to(self, lease: HeldLease) -> None:
+    async def _deliver_messages(self, lease: HeldLease) -> None:
         """Pass this lease's unread messages to `on_message`, one after the other, while the lease is held."""
         while lease.unread and lease.ended is None:
             message = lease.unread.popleft()
@@ -451,7 +451,7 @@ class Session:
         answer = preparing.prepared(lease, answer)
         try:
             if self.bot.has_hook("before_submit"):
-                answer = preparing.prepared(lease, await self._seen_by_author(answer))
+                answer = preparing.prepared(lease, await self._call_before_submit(answer))
             if not isinstance(answer, Later | Ask):
                 lease.prepared = (answer, report(answer))
                 lease.size = len(encode(lease.prepared[1]))
@@ -476,13 +476,13 @@ class Session:
         if (refused is not None or not isinstance(answer, _FINISHING)) and lease.outbox.checkpoint_waits():
             # The next attempt resumes from the checkpoint, so it must arrive before this attempt ends.
             try:
-                await self.beat()
+                await self.send_heartbeat()
             except ApiError as error:
                 self.note("trouble", code=error.code, detail=error.detail, during="checkpoint")
         lease.reporting = True
         return refused
 
-    async def _seen_by_author(self, answer: Answer) -> object:
+    async def _call_before_submit(self, answer: Answer) -> object:
         outcome = await self.call_hook(lambda: self.bot.before_submit(answer), "swarmkeeper-before-submit")
         match outcome:
             case Returned():
@@ -522,9 +522,9 @@ class Session:
         if claim > 0:
             body["claim"] = {"max": claim}
         reply = await self._call("POST", f"/tasks/{lease.task_id}/results", body, headers=_trace(lease))
-        taken = read_answer(ReportAnswer, reply.body)
-        self.note("submitted", lease_id=lease.lease_id, task_id=lease.task_id, replayed=taken.replayed)
-        return self.take(taken.leases)
+        answered = read_answer(ReportAnswer, reply.body)
+        self.note("submitted", lease_id=lease.lease_id, task_id=lease.task_id, replayed=answered.replayed)
+        return self.take(answered.leases)
 
     async def report_many(
         self, reports: Sequence[tuple[HeldLease, Answer]], *, claim: int
@@ -538,16 +538,16 @@ class Session:
         if claim > 0:
             body["claim"] = {"max": min(claim, 64)}
         reply = await self._call("POST", "/results", body)
-        taken = read_answer(ReportBatchAnswer, reply.body)
+        answered = read_answer(ReportBatchAnswer, reply.body)
         refusals: list[ApiError | None] = []
-        for (lease, _), result in zip(reports, taken.results, strict=True):
+        for (lease, _), result in zip(reports, answered.results, strict=True):
             if result.accepted:
                 self.note("submitted", lease_id=lease.lease_id, task_id=lease.task_id, replayed=result.replayed)
                 refusals.append(None)
             else:
                 # An older server sends no status: as a server error, the attempt fails and may be repeated.
                 refusals.append(error_from(result.status or 500, result.model_dump(exclude_none=True), {}))
-        return refusals, self.take(taken.leases)
+        return refusals, self.take(answered.leases)
 
     def _item(self, lease: HeldLease, answer: Answer) -> dict[str, Json]:
         assert not isinstance(answer, Later | Ask), "release() and ask() send these"

@@ -49,40 +49,40 @@ async def _awaited(value: Awaitable[object], lease: LeaseInfo) -> Answer:
     return prepared(lease, await value)
 
 
-def discard(coming: Awaitable[object]) -> None:
+def discard(returned: Awaitable[object]) -> None:
     """Close a coroutine from `call` that was never started, and the author's coroutine in it."""
-    if inspect.iscoroutine(coming):
-        value = inspect.getcoroutinelocals(coming).get("value")
-        coming.close()
+    if inspect.iscoroutine(returned):
+        value = inspect.getcoroutinelocals(returned).get("value")
+        returned.close()
         if inspect.iscoroutine(value):
             value.close()
 
 
 def prepared(lease: LeaseInfo, answer: object) -> Answer:
     """Return the code's return value as an answer with its output in JSON, or a failure if it cannot be one."""
-    fitting = _fitting(lease.kind, answer)
+    checked = _checked(lease.kind, answer)
     try:
-        match fitting:
+        match checked:
             case Done():
-                return replace(fitting, output=answers.report(fitting)["output"])
+                return replace(checked, output=answers.report(checked)["output"])
             case answers.Ask():
-                answers.question(fitting)
+                answers.question(checked)
             case answers.Later():
-                answers.release(fitting)
+                answers.release(checked)
             case _:
-                answers.report(fitting)
+                answers.report(checked)
     except Unsendable as error:
-        return _kept(lease, error)
-    return fitting
+        return _failure_keeping(lease, error)
+    return checked
 
 
-def _fitting(kind: str, answer: object) -> Answer:
-    fitting = ANSWERS_TO[kind]
-    if isinstance(answer, fitting):
+def _checked(kind: str, answer: object) -> Answer:
+    allowed = ANSWERS_TO[kind]
+    if isinstance(answer, allowed):
         return answer
     if kind == "execute" and answer is not None and not isinstance(answer, Answer):
         return Done(answer)  # any other value is the output
-    names = ", ".join(each.__name__ for each in fitting)
+    names = ", ".join(each.__name__ for each in allowed)
     # Not retryable: the code would return the same type again.
     return Failed(f"the bot's code returned {type(answer).__name__}, not one of {names}", kind="not_retryable")
 
@@ -102,7 +102,7 @@ def is_correctable(lease: LeaseInfo, error: BaseException) -> bool:
 def failure_from(lease: LeaseInfo, error: BaseException, description: str) -> Failed:
     """Return an exception of the author's code as the outcome of an attempt, with this description."""
     if isinstance(error, Unsendable):  # of a checkpoint or a message
-        return _kept(lease, error, description)
+        return _failure_keeping(lease, error, description)
     if isinstance(error, InvalidAnswer) and lease.kind == "execute":
         return Failed(description, kind="not_retryable")  # the code would make the same invalid answer again
     if (limit := rate_limit(error)) is not None:
@@ -120,13 +120,13 @@ def refused(lease: LeaseInfo, answer: Answer, error: ApiError) -> Failed:
     """Return the orchestrator's refusal of a result as the outcome of its attempt."""
     failure = failure_of("the orchestrator refused this result", error)
     if isinstance(answer, Done) and failure.kind == "not_retryable":
-        return replace(failure, why=_joined(failure.why, _keep(lease, answer.output)))
+        return replace(failure, why=_joined(failure.why, _keep_in_file(lease, answer.output)))
     # A plan or verdict has had all its corrections within this attempt; another attempt may do better.
     return failure if isinstance(answer, Done) else replace(failure, kind="retryable")
 
 
-def _kept(lease: LeaseInfo, error: Unsendable, description: str | None = None) -> Failed:
-    return Failed(_joined(description or str(error), _keep(lease, error.kept)), kind="not_retryable")
+def _failure_keeping(lease: LeaseInfo, error: Unsendable, description: str | None = None) -> Failed:
+    return Failed(_joined(description or str(error), _keep_in_file(lease, error.kept)), kind="not_retryable")
 
 
 def _joined(what: str, where: str) -> str:
@@ -134,7 +134,7 @@ def _joined(what: str, where: str) -> str:
     return f"{cut(what, MESSAGE_LENGTH_MAX - len(where) - 1)}\n{where}"
 
 
-def _keep(lease: LeaseInfo, made: Json) -> str:
+def _keep_in_file(lease: LeaseInfo, made: Json) -> str:
     """Write the value to a file and return a sentence that says where."""
     try:
         file = unsent.keep(encode(made), lease.lease_id)

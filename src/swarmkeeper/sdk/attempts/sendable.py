@@ -117,7 +117,7 @@ class _Converter:
         self._open: set[int] = set()  # ids of the enclosing values: to find a value that holds itself
 
     def value(self, value: object, at: str, depth: int) -> Json:
-        if (plain := _as_it_is(value)) is not _NOTHING:
+        if (plain := _common_json(value)) is not _NOTHING:
             return plain
         if isinstance(value, Enum):
             return self.value(value.value, at, depth)
@@ -127,12 +127,12 @@ class _Converter:
             return self._integer(value, at)
         if isinstance(value, float):
             return _float(float(value))
-        return self._inside(value, at, depth)
+        return self._container_or_object(value, at, depth)
 
     def _member(self, value: object, at: str, name: str | int, depth: int) -> Json:
         """Convert a value inside another. Most are plain: skip making their pointers."""
-        plain = _as_it_is(value)
-        return plain if plain is not _NOTHING else self.value(value, f"{at}/{_step(name)}", depth + 1)
+        plain = _common_json(value)
+        return plain if plain is not _NOTHING else self.value(value, f"{at}/{_pointer_step(name)}", depth + 1)
 
     def _list(self, values: Iterable[object], at: str, depth: int) -> list[Json]:
         return [self._member(value, at, index, depth) for index, value in enumerate(values)]
@@ -145,7 +145,7 @@ class _Converter:
         except ValueError:  # Python converts no integer of more than 4,300 digits to text
             return self._problem(hex(value), at, "out_of_range", "is an integer of thousands of digits")
 
-    def _inside(self, value: object, at: str, depth: int) -> Json:
+    def _container_or_object(self, value: object, at: str, depth: int) -> Json:
         """Convert a value that holds other values, or that offers a plainer form of itself."""
         if id(value) in self._open:
             return self._problem("what holds this", at, "cycle", "holds itself")
@@ -170,7 +170,7 @@ class _Converter:
             self._open.discard(id(value))
 
     def _other(self, value: object, at: str, depth: int) -> Json:
-        plain = _plain(value)
+        plain = _plainer_form(value)
         if plain is not _NOTHING and type(plain) is not type(value):
             return self.value(plain, at, depth + (not isinstance(plain, dict)))
         hint = ": make a list of it" if isinstance(value, Iterator) else ""
@@ -186,7 +186,7 @@ class _Converter:
         for name, item in value.items():
             key = readable(name) if type(name) is str else self._key(name, at)
             if key in made:
-                self._problem(item, f"{at}/{_step(key)}", "duplicate_key", "is the name of two members")
+                self._problem(item, f"{at}/{_pointer_step(key)}", "duplicate_key", "is the name of two members")
                 key = f"{key} ({len(made)})"
             made[key] = self._member(item, at, key, depth)
         return made
@@ -210,7 +210,7 @@ class _Converter:
 _NOTHING = object()
 
 
-def _as_it_is(value: object) -> Json:
+def _common_json(value: object) -> Json:
     """Return a value of a common JSON type in sendable form; `_NOTHING` if it needs more conversion."""
     kind = type(value)
     if kind is str:
@@ -222,7 +222,7 @@ def _as_it_is(value: object) -> Json:
     return value if kind is float and isinstance(value, float) and math.isfinite(value) else _NOTHING
 
 
-def _step(name: str | int) -> str:
+def _pointer_step(name: str | int) -> str:
     """Encode one step of a JSON Pointer (RFC 6901)."""
     return name.replace("~", "~0").replace("/", "~1") if isinstance(name, str) else str(name)
 
@@ -233,7 +233,7 @@ def _float(value: float) -> Json:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-def _plain(value: object) -> object:
+def _plainer_form(value: object) -> object:
     """Return an object's plainer form, by the first conversion that it offers; `_NOTHING` if it offers none."""
     if (text := _text_of(value)) is not None:
         return text

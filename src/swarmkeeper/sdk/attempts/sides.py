@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from swarmkeeper.sdk.attempts.failures import OwnCode
-from swarmkeeper.sdk.attempts.stalls import Rhythm, StallWatch
+from swarmkeeper.sdk.attempts.stalls import HeartbeatSeconds, StallWatch
 from swarmkeeper.sdk.attempts.user_code import Outcome, Running, Stopped, awaited, in_thread, places_of_task
 from swarmkeeper.sdk.connection.calls import Calls
 
@@ -46,7 +46,7 @@ class Sides(Protocol):
         """Start the author's plain function in a thread of its own."""
         ...
 
-    def watch(self, rhythm: Rhythm, own: OwnCode) -> None:
+    def watch(self, heartbeat_seconds: HeartbeatSeconds, own: OwnCode) -> None:
         """Log a warning when the author's loop is blocked while this bot has work."""
         ...
 
@@ -89,7 +89,7 @@ class OneLoop:
     def start_thread(self, call: Callable[[], object], name: str) -> Running:
         return in_thread(call, name, contextvars.copy_context())
 
-    def watch(self, rhythm: Rhythm, own: OwnCode) -> None:
+    def watch(self, heartbeat_seconds: HeartbeatSeconds, own: OwnCode) -> None:
         """Do nothing: a blocked loop would block the watch, too."""
 
     def work_arrived(self) -> None:
@@ -201,8 +201,8 @@ class TwoLoops:
     def start_thread(self, call: Callable[[], object], name: str) -> Running:
         return in_thread(call, name, self._context.copy())
 
-    def watch(self, rhythm: Rhythm, own: OwnCode) -> None:
-        self._stalls.add(rhythm, own)
+    def watch(self, heartbeat_seconds: HeartbeatSeconds, own: OwnCode) -> None:
+        self._stalls.add(heartbeat_seconds, own)
 
     def work_arrived(self) -> None:
         self._stalls.check_soon()

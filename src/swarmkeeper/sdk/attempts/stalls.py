@@ -21,9 +21,9 @@ BLOCKED = "has blocked the event loop"  # in the log message; `bot test` searche
 _IDLE_SECONDS = 10.0  # between two checks while there is no work; new work is checked at once
 # The threshold while no bot had work at the last check, so that no heartbeat interval was known.
 _FROZEN_SECONDS = 5.0
-_CHECKS_PER_BEAT = 4
+_CHECKS_PER_INTERVAL = 4
 
-Rhythm = Callable[[], float | None]  # seconds between two heartbeats of a bot; None: it has no work
+HeartbeatSeconds = Callable[[], float | None]  # seconds between two heartbeats of a bot; None: it has no work
 
 
 class StallWatch:
@@ -31,11 +31,11 @@ class StallWatch:
 
     def __init__(self, author_loop: asyncio.AbstractEventLoop, thread: int) -> None:
         self._author_loop, self._thread = author_loop, thread
-        self._bots: list[tuple[Rhythm, OwnCode]] = []
+        self._bots: list[tuple[HeartbeatSeconds, OwnCode]] = []
         self._work_arrived = asyncio.Event()  # used only on the orchestrator's side
 
-    def add(self, rhythm: Rhythm, own: OwnCode) -> None:
-        self._bots.append((rhythm, own))
+    def add(self, seconds: HeartbeatSeconds, own: OwnCode) -> None:
+        self._bots.append((seconds, own))
 
     def check_soon(self) -> None:
         """Check soon: new work may block the loop with its first line."""
@@ -44,32 +44,32 @@ class StallWatch:
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            beat = self._beat()
-            pause = _IDLE_SECONDS if beat is None else beat / _CHECKS_PER_BEAT
+            interval = self._interval()
+            pause = _IDLE_SECONDS if interval is None else interval / _CHECKS_PER_INTERVAL
             asleep = loop.time()
             self._work_arrived.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._work_arrived.wait()
-            if (late := loop.time() - asleep - pause) > (_FROZEN_SECONDS if beat is None else beat):
+            if (late := loop.time() - asleep - pause) > (_FROZEN_SECONDS if interval is None else interval):
                 _warn_frozen(late)
-            beat = self._beat()
-            if beat is None:
+            interval = self._interval()
+            if interval is None:
                 continue
             asked, answer = loop.time(), self._ask(loop)
-            await asyncio.wait([answer], timeout=beat)
+            await asyncio.wait([answer], timeout=interval)
             if answer.done():
                 continue
-            if (late := loop.time() - asked - beat) > beat:
+            if (late := loop.time() - asked - interval) > interval:
                 _warn_frozen(late)
-                await asyncio.wait([answer], timeout=beat)
+                await asyncio.wait([answer], timeout=interval)
             if not answer.done():
-                self._warn_blocked(beat)
+                self._warn_blocked(interval)
                 await answer
                 log.info("the event loop runs again, after %.1f s", loop.time() - asked)
 
-    def _beat(self) -> float | None:
-        return min((each for rhythm, _ in self._bots if (each := rhythm()) is not None), default=None)
+    def _interval(self) -> float | None:
+        return min((each for seconds, _ in self._bots if (each := seconds()) is not None), default=None)
 
     def _ask(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
         """Return a future that is done once the author's loop has run a callback."""
@@ -88,7 +88,7 @@ class StallWatch:
             resolve()
         return answer
 
-    def _warn_blocked(self, beat: float) -> None:
+    def _warn_blocked(self, interval: float) -> None:
         places = places_of(sys._current_frames().get(self._thread))
         own = [place for place in places if any(owner.owns(place[0]) for _, owner in self._bots)] or places
         where = shown(own[-1]) if own else "unknown code"
@@ -98,7 +98,7 @@ class StallWatch:
             "place of `async def`: it runs in a thread of its own",
             where,
             BLOCKED,
-            beat,
+            interval,
         )
 
 

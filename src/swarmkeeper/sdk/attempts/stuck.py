@@ -45,7 +45,7 @@ class StuckCodeReport:
     def __bool__(self) -> bool:
         return bool(self._by_work)
 
-    def beat(self, now: float) -> dict[str, Json]:
+    def heartbeat(self, now: float) -> dict[str, Json]:
         """Return the stuck part of a heartbeat. A heartbeat without it says that nothing is stuck."""
         if not self._by_work:
             return {}

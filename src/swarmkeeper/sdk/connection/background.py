@@ -58,7 +58,7 @@ class BackgroundLoop:
             with self._lock:
                 if self._closed:
                     raise Closed("this client is closed")
-                running = self._started()
+                running = self._start_if_needed()
                 if running.thread is threading.current_thread():
                     raise RuntimeError("a client without coroutines cannot be called from within its own transport")
                 future = asyncio.run_coroutine_threadsafe(coroutine, running.loop)
@@ -88,7 +88,7 @@ class BackgroundLoop:
             if self._closed:
                 return
             self._closed = True
-            running = self._started()
+            running = self._start_if_needed()
         running.stop()
         if running.thread is not threading.current_thread():
             running.thread.join()
@@ -108,10 +108,10 @@ class BackgroundLoop:
         self.forks += 1
         left, self._running = self._running, None
         if left is not None:
-            left.let_go()
+            left.detach_from_parent()
         self._forked()
 
-    def _started(self) -> _Running:
+    def _start_if_needed(self) -> _Running:
         if self._running is None:
             self._running = _Running(self._name, self._last)
         return self._running
@@ -137,8 +137,8 @@ class _Running:
         with contextlib.suppress(RuntimeError):
             self.loop.call_soon_threadsafe(callback, *arguments)
 
-    def let_go(self) -> None:
-        """Let go, in a forked child, of the parent's files.
+    def detach_from_parent(self) -> None:
+        """Detach, in a forked child, from the parent's files.
 
         Do not close the loop or unregister from the selector: the selector's file is shared with the parent, which
         would lose its connections. Files are replaced, not closed: objects that hold their numbers still exist.

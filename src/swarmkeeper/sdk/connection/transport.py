@@ -115,18 +115,18 @@ class HttpTransport:
         kept: list[bool],
     ) -> Response:
         if body is None or len(body) <= PIECE_BYTES:
-            answer = await self._begin(method, path, headers, body, timeout, kept)
-            return Response(answer.status, _lowered(answer.headers), await answer.read())
+            answer = await self._send(method, path, headers, body, timeout, kept)
+            return Response(answer.status, _with_lower_names(answer.headers), await answer.read())
         async with asyncio.timeout(timeout) as silence:
             sent = {**headers, "content-length": str(len(body))}
-            answer = await self._begin(method, path, sent, _pieces(body, silence, timeout), timeout, kept)
+            answer = await self._send(method, path, sent, _pieces(body, silence, timeout), timeout, kept)
             silence.reschedule(None)  # aiohttp times the answer
             try:
-                return Response(answer.status, _lowered(answer.headers), await answer.read())
+                return Response(answer.status, _with_lower_names(answer.headers), await answer.read())
             finally:
                 answer.close()  # a server that refuses a long body does not read the rest: do not keep the connection
 
-    async def _begin(
+    async def _send(
         self,
         method: str,
         path: str,
@@ -139,7 +139,7 @@ class HttpTransport:
         import aiohttp
         from yarl import URL
 
-        return await self._opened().request(
+        return await self._session_of_loop().request(
             method,
             URL(self._url + path, encoded=True),
             headers=headers,
@@ -156,9 +156,9 @@ class HttpTransport:
         import aiohttp
 
         try:
-            answer = await self._begin(method, path, headers, None, timeout)
+            answer = await self._send(method, path, headers, None, timeout)
             try:
-                yield Streamed(answer.status, _lowered(answer.headers), answer.content.iter_any())
+                yield Streamed(answer.status, _with_lower_names(answer.headers), answer.content.iter_any())
             finally:
                 answer.close()
         except aiohttp.ClientError as error:
@@ -171,7 +171,7 @@ class HttpTransport:
         if self._forget is not None:
             self._forget()
 
-    def _opened(self) -> aiohttp.ClientSession:
+    def _session_of_loop(self) -> aiohttp.ClientSession:
         """Return the session of the running loop, which may differ from the last call's."""
         # Imported here: with another transport no HTTP library is needed.
         from swarmkeeper.sdk.connection.http_session import open_session
@@ -196,7 +196,7 @@ async def _pieces(body: bytes, silence: asyncio.Timeout, timeout: float) -> Asyn
     silence.reschedule(None)
 
 
-def _lowered(headers: Mapping[str, str]) -> dict[str, str]:
+def _with_lower_names(headers: Mapping[str, str]) -> dict[str, str]:
     """Return headers with names in lower case; those of the same name are joined by commas (RFC 9110, 5.3)."""
     lowered: dict[str, str] = {}
     for name, value in headers.items():

@@ -106,8 +106,8 @@ class ChildContext(Context):
 def main(results: int) -> None:
     """Do one attempt. `results` is the number of the file that the bot's process reads; work comes on stdin."""
     faulthandler.enable()
-    pipe = ParentPipe(_moved_high(results))
-    work = os.fdopen(_moved_high(0), "rb")
+    pipe = ParentPipe(_move_to_high_number(results))
+    work = os.fdopen(_move_to_high_number(0), "rb")
     nothing = os.open(os.devnull, os.O_RDONLY)
     if nothing != 0:
         os.dup2(nothing, 0)
@@ -122,7 +122,7 @@ def main(results: int) -> None:
     )
     try:
         with loading(refusal):
-            bot = _made(setup.origin)
+            bot = _make_bot(setup.origin)
             code = bot.code()
     except BaseException as error:  # also SystemExit, from a file that parses arguments when it is imported
         traceback.print_exc()
@@ -134,7 +134,7 @@ def main(results: int) -> None:
         _IsolatedAttempt(pipe, bot, code, job).run(work)
 
 
-def _moved_high(file: int) -> int:
+def _move_to_high_number(file: int) -> int:
     """Move a file to a high number that other code does not use and that no program inherits."""
     try:
         moved = fcntl.fcntl(file, fcntl.F_DUPFD_CLOEXEC, _FILE_MIN)
@@ -156,7 +156,7 @@ def _read(work: BinaryIO) -> object:
 # ---- making the bot --------------------------------------------------------------------------------------------------
 
 
-def _made(origin: Origin) -> BaseBot:
+def _make_bot(origin: Origin) -> BaseBot:
     found: object = _module(origin)
     for part in origin.name.split("."):
         found = getattr(found, part)

@@ -210,12 +210,12 @@ class Child:
         self._last_lines.append(line)
         log.info("%s: %s", self._label(), line)
 
-    def _receive(self, came: bytes) -> None:
+    def _receive(self, data: bytes) -> None:
         if self._fault is not None:
             return
-        self._frames += came
+        self._frames += data
         frames: list[bytes] = []
-        if b"\n" in came:
+        if b"\n" in data:
             *frames, rest = bytes(self._frames).split(b"\n")
             self._frames = bytearray(rest)
         try:

@@ -18,11 +18,11 @@ class HeadAndTail:
         self._head, self._tail = bytearray(), bytearray()
         self._count = 0
 
-    def add(self, came: bytes) -> None:
-        self._count += len(came)
+    def add(self, data: bytes) -> None:
+        self._count += len(data)
         room = self._half - len(self._head)
-        self._head += came[:room]
-        self._tail += came[room:]
+        self._head += data[:room]
+        self._tail += data[room:]
         if len(self._tail) > 2 * self._half:
             del self._tail[: -self._half]
 
@@ -42,20 +42,20 @@ class LineSplitter:
 
     def __init__(self, on_line: Callable[[str], None]) -> None:
         self._on_line = on_line
-        self._begun = bytearray()
+        self._incomplete = bytearray()
 
-    def add(self, came: bytes) -> None:
-        *whole, begun = (bytes(self._begun) + came).replace(b"\r", b"\n").split(b"\n")
+    def add(self, data: bytes) -> None:
+        *whole, incomplete = (bytes(self._incomplete) + data).replace(b"\r", b"\n").split(b"\n")
         for line in whole:
             self._emit(line)
-        while len(begun) > LINE_BYTES_MAX:
-            self._emit(begun[:LINE_BYTES_MAX])
-            begun = begun[LINE_BYTES_MAX:]
-        self._begun = bytearray(begun)
+        while len(incomplete) > LINE_BYTES_MAX:
+            self._emit(incomplete[:LINE_BYTES_MAX])
+            incomplete = incomplete[LINE_BYTES_MAX:]
+        self._incomplete = bytearray(incomplete)
 
     def end(self) -> None:
-        self._emit(bytes(self._begun))
-        self._begun.clear()
+        self._emit(bytes(self._incomplete))
+        self._incomplete.clear()
 
     def _emit(self, line: bytes) -> None:
         text = _CONTROL.sub("", line.decode(errors="replace")).rstrip()

@@ -57,7 +57,7 @@ class CommandFailed(Exception):
     """A command run with `check=True` did not exit with 0."""
 
     def __init__(self, result: CommandResult) -> None:
-        super().__init__(f"{_shown(result.command)} {ended_with(result.code)}{_last_line(result)}")
+        super().__init__(f"{_quoted(result.command)} {ended_with(result.code)}{_last_line(result)}")
         self.result = result
 
 
@@ -65,16 +65,16 @@ class CommandTimedOut(TimeoutError):
     """A command was killed because it ran longer than its `timeout`."""
 
     def __init__(self, result: CommandResult, timeout: float) -> None:
-        super().__init__(f"{_shown(result.command)} did not end within {timeout:g} s{_last_line(result)}")
+        super().__init__(f"{_quoted(result.command)} did not end within {timeout:g} s{_last_line(result)}")
         self.result = result
 
 
 @dataclass(frozen=True, slots=True)
 class ProgramEnd:
-    """How a program ended, as its supervisor reported it. `why` is "told" if this process ended it."""
+    """How a program ended, as its supervisor reported it. `why` is "parent" if this process ended it."""
 
     code: int
-    why: Literal["itself", "timeout", "told"]
+    why: Literal["itself", "timeout", "parent"]
 
 
 class StdinFeed:
@@ -135,8 +135,8 @@ class SupervisedProgram:
         self.end_requested = False
         self._reaped = False
         # The program may have stopped its supervisor (SIGSTOP); SIGKILL ends a stopped process, too.
-        self._late = threading.Timer(GRACE_SECONDS + SILENCE_SECONDS_MAX, self._kill)
-        self._late.daemon = True
+        self._kill_timer = threading.Timer(GRACE_SECONDS + SILENCE_SECONDS_MAX, self._kill)
+        self._kill_timer.daemon = True
         with ExitStack() as ours, ExitStack() as theirs:  # files to close: ours only if this fails
             if stdin is not None:
                 ours.callback(stdin.close)
@@ -166,7 +166,7 @@ class SupervisedProgram:
             self.end_requested = True
             os.close(self._control)
             if not self._reaped:
-                self._late.start()
+                self._kill_timer.start()
 
     def _kill(self) -> None:
         with self._lock:
@@ -205,7 +205,7 @@ class SupervisedProgram:
             self._kill()  # in case a process of the group is left
             with self._lock:
                 self._reaped = True
-            self._late.cancel()
+            self._kill_timer.cancel()
             self.end()
             for file in (process.stdin, process.stdout, process.stderr):
                 if file is not None:
@@ -218,7 +218,7 @@ class SupervisedProgram:
 
     def _parse_status(self, line: str) -> ProgramEnd:
         match line.split():
-            case ["exit", code, ("itself" | "timeout" | "told") as why]:
+            case ["exit", code, ("itself" | "timeout" | "parent") as why]:
                 return ProgramEnd(int(code), why)
             case ["errno", number]:
                 raise OSError(int(number), os.strerror(int(number)), self._program[0])
@@ -280,16 +280,16 @@ class _PipeTransfer:
     def _read(self, key: selectors.SelectorKey) -> bool:
         """Read once from a file; False if there is no data now, or the file has ended."""
         try:
-            came = os.read(key.fd, 65_536)
+            data = os.read(key.fd, 65_536)
         except BlockingIOError:
             return False
         except OSError:
-            came = b""  # a socket whose other end was killed
-        if not came:
+            data = b""  # a socket whose other end was killed
+        if not data:
             self._selector.unregister(key.fd)
-        if came or key.fd != self._status:
-            key.data(came)
-        return bool(came)
+        if data or key.fd != self._status:
+            key.data(data)
+        return bool(data)
 
     def _write(self, feed: StdinFeed) -> None:
         """Write as much as possible; then watch the pipe while data is left, else the feed."""
@@ -429,7 +429,7 @@ class _CommandRun:
         options = self._options
         kept = HeadAndTail(options.output_bytes_max), HeadAndTail(options.output_bytes_max)
         lines = [LineSplitter(self._commands.on_line) for _ in kept] if options.log else []
-        supervised = self._begun()
+        supervised = self._start()
         try:
             ended = supervised.pump(
                 stdout=_all(kept[0].add, *(each.add for each in lines[:1])),
@@ -441,7 +441,7 @@ class _CommandRun:
             each.end()
         out, err = kept
         result = CommandResult(self._shown, ended.code, out.text(), err.text(), out.truncated, err.truncated)
-        if ended.why == "told":
+        if ended.why == "parent":
             raise asyncio.CancelledError
         if ended.why == "timeout":
             assert options.timeout is not None, "only a set timeout can expire"
@@ -450,7 +450,7 @@ class _CommandRun:
             raise CommandFailed(result)
         return result
 
-    def _begun(self) -> SupervisedProgram:
+    def _start(self) -> SupervisedProgram:
         options, given = self._options, self._options.input
         data = given.encode() if isinstance(given, str) else given
 
@@ -503,7 +503,7 @@ def _all(*callbacks: Callable[[bytes], None]) -> Callable[[bytes], None]:
     return call_all
 
 
-def _shown(command: str) -> str:
+def _quoted(command: str) -> str:
     """Quote a command for a message: its beginning, on one line."""
     line = " ".join(command.split())
     return f"`{line if len(line) <= 80 else line[:79] + '…'}`"

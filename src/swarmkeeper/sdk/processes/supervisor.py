@@ -13,8 +13,8 @@ Then the whole group gets SIGTERM, GRACE seconds later SIGKILL. On Linux this pr
 killed, too. On other systems such a process escapes. On every system a process escapes that runs as another user, or
 that a daemon started for the program (Docker, systemd, at).
 
-STATUS gets one line: `exit CODE WHY`, where WHY is `itself`, `timeout` or `told` (by the parent); or `errno NUMBER` if
-the program could not be started. It imports little, because the program's start waits for it.
+STATUS gets one line: `exit CODE WHY`, where WHY says what ended the program (`itself`, `timeout` or `parent`); or
+`errno NUMBER` if the program could not be started. It imports little, because the program's start waits for it.
 """
 
 import os
@@ -34,10 +34,10 @@ def main(arguments: list[str]) -> None:
     timeout, grace = (float(word) for word in arguments[3:5])
     for own in (control, status):
         os.set_inheritable(own, False)
-    woken = _signals_by_pipe()
+    signals = _signals_by_pipe()
     _adopt_descendants()
     try:
-        answer = _watch(_started(arguments[5:]), control, woken, parent, timeout, grace)
+        answer = _watch(_start_program(arguments[5:]), control, signals, parent, timeout, grace)
     except OSError as error:
         answer = f"errno {error.errno}"
     try:
@@ -69,7 +69,7 @@ def _adopt_descendants() -> None:
         ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
 
 
-def _started(program: list[str]) -> int:
+def _start_program(program: list[str]) -> int:
     child = os.posix_spawnp(program[0], program, os.environ, setsigdef=_DEFAULTS, setsigmask=())
     # Close the program's files here: their readers must see the end when the program ends.
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -79,28 +79,28 @@ def _started(program: list[str]) -> int:
     return child
 
 
-def _watch(child: int, control: int, woken: int, parent: int, timeout: float, grace: float) -> str:
+def _watch(child: int, control: int, signals: int, parent: int, timeout: float, grace: float) -> str:
     """Wait for the program's end, or bring it about; return the line for STATUS."""
     code: int | None = None
     why = "itself"
     signal.setitimer(signal.ITIMER_REAL, timeout)
     while True:
         ending = why != "itself"
-        ready = select.select([woken] if ending else [woken, control], [], [], POLL_SECONDS)[0]
-        came = os.read(woken, 512) if woken in ready else b""
-        if signal.SIGCHLD in came:
+        ready = select.select([signals] if ending else [signals, control], [], [], POLL_SECONDS)[0]
+        received = os.read(signals, 512) if signals in ready else b""
+        if signal.SIGCHLD in received:
             found, childless = _reap(child)
             code = code if found is None else found
             # While ending, all that the program started has GRACE seconds to end by itself.
             if childless or (code is not None and not ending):
                 break
-        if ending and signal.SIGALRM in came:
+        if ending and signal.SIGALRM in received:
             break
         if not ending:
-            if signal.SIGALRM in came:
+            if signal.SIGALRM in received:
                 why = "timeout"
             elif control in ready or os.getppid() != parent:
-                why = "told"
+                why = "parent"
             if why != "itself":
                 os.killpg(0, signal.SIGTERM)
                 signal.setitimer(signal.ITIMER_REAL, max(grace, 0.001))
