@@ -213,6 +213,16 @@ def directives(directive: str = "continue", **by_lease: str) -> Handler:
     return answer
 
 
+def setting(event: asyncio.Event, handler: Handler) -> Handler:
+    """Set the event for each call, then answer with `handler`."""
+
+    def answer(call: Call) -> Json | Awaitable[Json]:
+        event.set()
+        return handler(call)
+
+    return answer
+
+
 async def parked(call: Call) -> Json:
     await asyncio.sleep(call.body["wait_seconds"])
     return NOTHING
@@ -251,6 +261,16 @@ def served(
         return loop.time() - began
 
     return virtually(story())
+
+
+def served_until(stop: asyncio.Event, script: Script, *bots: BaseBot) -> None:
+    """Serve the bots in real time until `stop` is set."""
+
+    async def story() -> None:
+        async with asyncio.timeout(20):
+            await serve(bots, script.client(), stop=stop)
+
+    asyncio.run(story())
 
 
 def contents(script: Script) -> list[Any]:

@@ -32,6 +32,8 @@ from tests.sdk.script import (
     orchestrator,
     parked,
     served,
+    served_until,
+    setting,
     virtually,
 )
 
@@ -85,11 +87,7 @@ def bad_then_good() -> tuple[Script, asyncio.Event]:
     """Return an orchestrator that grants a second lease with the first report, and the event of the second report."""
     script, second = orchestrator(lease(1)), asyncio.Event()
 
-    def last(call: Call) -> Any:
-        second.set()
-        return accepted()
-
-    script.instead("POST", RESULTS, accepted(lease(2)), last)
+    script.instead("POST", RESULTS, accepted(lease(2)), setting(second, lambda _: accepted()))
     return script, second
 
 
@@ -131,11 +129,7 @@ def test_a_plain_function_that_raises_fails_its_attempt_and_the_bot_goes_on(name
             way()
         return Done({"good": True})
 
-    async def story() -> None:
-        async with asyncio.timeout(20):
-            await serve([bot], script.client(), stop=second)
-
-    asyncio.run(story())
+    served_until(second, script, bot)
 
     assert description in first_bad(script)
 
@@ -222,11 +216,7 @@ def test_a_bot_that_is_run_survives_what_its_code_does_to_the_loop(way: Callable
 def test_a_coroutine_returned_after_its_lease_was_lost_is_not_started() -> None:
     script, begun, polled_again = orchestrator(lease(1), heartbeats=directives("lost")), [], asyncio.Event()
 
-    async def second_poll(call: Call) -> Any:
-        polled_again.set()
-        return await parked(call)
-
-    script.instead("POST", "/leases", granted(lease(1)), second_poll)
+    script.instead("POST", "/leases", granted(lease(1)), setting(polled_again, parked))
 
     class Late(ExecutorBot):
         def execute(self, subtask: SubTask, context: Context) -> Any:
@@ -238,11 +228,7 @@ def test_a_coroutine_returned_after_its_lease_was_lost_is_not_started() -> None:
             begun.append(True)
             return Done()
 
-    async def story() -> None:
-        async with asyncio.timeout(20):
-            await serve([Late()], script.client(), stop=polled_again)
-
-    asyncio.run(story())
+    served_until(polled_again, script, Late())
 
     assert begun == []
     assert script.to("POST", RESULTS) == []
@@ -288,12 +274,7 @@ def test_code_is_cancelled_with_its_lease_and_its_slot_is_freed() -> None:
     script = orchestrator(lease(1), heartbeats=directives("lost"))
     script.instead("POST", "/leases", granted(lease(1)), granted(lease(2)), parked)
     done = asyncio.Event()
-
-    def last(call: Call) -> Any:
-        done.set()
-        return accepted()
-
-    script.instead("POST", RESULTS, last)
+    script.instead("POST", RESULTS, setting(done, lambda _: accepted()))
 
     class Endless(ExecutorBot):
         def execute(self, subtask: SubTask) -> Any:
@@ -306,11 +287,7 @@ def test_code_is_cancelled_with_its_lease_and_its_slot_is_freed() -> None:
         async def ends(self) -> Done:
             return Done({"good": True})
 
-    async def story() -> None:
-        async with asyncio.timeout(20):
-            await serve([Endless()], script.client(), stop=done)
-
-    asyncio.run(story())
+    served_until(done, script, Endless())
 
     assert [call.body["lease_id"] for call in script.to("POST", RESULTS)] == ["lse_2"]
 

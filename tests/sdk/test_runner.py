@@ -28,6 +28,8 @@ from tests.sdk.script import (
     parked,
     refusal,
     served,
+    served_until,
+    setting,
     virtually,
 )
 
@@ -634,17 +636,9 @@ def test_heartbeats_go_on_while_a_plain_function_works_in_a_thread() -> None:
         return directives()(call)
 
     reported = asyncio.Event()
+    script = orchestrator(lease(), heartbeats=note, results=setting(reported, lambda _: accepted()))
 
-    async def report(call: Call) -> Any:
-        reported.set()
-        return accepted()
-
-    script = orchestrator(lease(), heartbeats=note, results=report)
-
-    async def story() -> None:
-        await serve([Plain()], script.client(), stop=reported)
-
-    asyncio.run(story())
+    served_until(reported, script, Plain())
 
     assert contents(script) == [{"plain": True}]
     assert names != [threading.main_thread().name]
@@ -661,18 +655,10 @@ def test_a_thread_whose_lease_is_lost_holds_its_slot_until_it_ends() -> None:
             return Done({})
 
     polled_again = asyncio.Event()
-
-    async def second_poll(call: Call) -> Any:
-        polled_again.set()
-        return await parked(call)
-
     script = orchestrator(lease(), heartbeats=directives("lost"))
-    script.instead("POST", "/leases", granted(lease()), second_poll)
+    script.instead("POST", "/leases", granted(lease()), setting(polled_again, parked))
 
-    async def story() -> None:
-        await serve([Plain()], script.client(), stop=polled_again)
-
-    asyncio.run(story())
+    served_until(polled_again, script, Plain())
 
     assert asked == [True]
     assert script.to("POST", RESULTS) == []

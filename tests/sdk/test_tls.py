@@ -1,10 +1,7 @@
 """The default transport over TLS: it requires a certificate that the environment or the system trusts."""
 
-import asyncio
 import ipaddress
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,10 +10,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from swarmkeeper.sdk.connection.transport import HttpTransport
 from swarmkeeper.sdk.errors import Unreachable
-
-SAYING = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+from tests.sdk.http_server import SAYING, Saying, serving
 
 
 @pytest.fixture(scope="module")
@@ -45,36 +40,22 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return folder / "cert.pem", folder / "key.pem"
 
 
-@asynccontextmanager
-async def server(certificate: tuple[Path, Path]) -> AsyncIterator[HttpTransport]:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while await reader.readuntil(b"\r\n\r\n"):
-                writer.write(SAYING)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
-
+def context_of(certificate: tuple[Path, Path]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*certificate)
-    listening = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    transport = HttpTransport(f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}")
-    try:
-        yield transport
-    finally:
-        await transport.aclose()
-        listening.close()
+    return context
 
 
 async def test_a_private_certificate_is_trusted_when_the_environment_names_it(
     certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
-    async with server(certificate) as transport:
+    async with serving(Saying(SAYING, SAYING), context_of(certificate)) as transport:
         for _ in range(2):
             assert (await transport.request("GET", "/x", {}, None, 5)).body == b"ok"
 
 
 async def test_an_untrusted_certificate_is_refused(certificate: tuple[Path, Path]) -> None:
-    async with server(certificate) as transport:
+    async with serving(Saying(SAYING), context_of(certificate)) as transport:
         with pytest.raises(Unreachable, match="SSLCertVerificationError"):
             await transport.request("GET", "/x", {}, None, 5)

@@ -4,16 +4,16 @@ import asyncio
 import base64
 import gc
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import pytest
 
 from swarmkeeper.sdk.connection.http_session import HEADER_BYTES_MAX
 from swarmkeeper.sdk.connection.transport import PIECE_BYTES, HttpTransport, Response
 from swarmkeeper.sdk.errors import Unreachable
+from tests.sdk.http_server import SAYING, Saying, serving
 
-SAYING = b"HTTP/1.1 200 OK\r\nX-Request-Id: r1\r\nContent-Length: 2\r\n\r\nok"
 STREAMING = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: 1\r\nx-a: 2\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n\r\n"
@@ -22,118 +22,40 @@ CONTINUED = b"HTTP/1.1 100 Continue\r\n\r\n" + LENGTH
 LONG_BODY = bytes(16 * 1024 * 1024)  # more than the buffers of the system take
 
 
-class Listener:
-    def __init__(self) -> None:
-        self.connections = 0
-        self.requests: list[bytes] = []
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        try:
-            while request := await reader.readuntil(b"\r\n\r\n"):
-                self.requests.append(request)
-                path = request.split()[1]
-                if path == b"/half":
-                    writer.write(SAYING[:-1])
-                    break
-                if path == b"/silent":
-                    await asyncio.sleep(30)
-                if path == b"/events":
-                    writer.write(STREAMING)
-                    for piece in (b"id: 1\n", b"data: {}\n\n"):
-                        writer.write(piece)
-                        await writer.drain()
-                    break
-                writer.write(SAYING)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-
-
-Serving = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@asynccontextmanager
-async def serving(serve: Serving) -> AsyncIterator[HttpTransport]:
-    """Run a server that calls `serve` for each connection, and yield a transport to it."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PIECE_BYTES)  # so that long requests fill it
-    server = await asyncio.start_server(serve, sock=listener)
-    transport = HttpTransport(f"http://127.0.0.1:{listener.getsockname()[1]}")
-    try:
-        yield transport
-    finally:
-        await transport.aclose()
-        server.close()
-
-
-@asynccontextmanager
-async def listening() -> AsyncIterator[tuple[HttpTransport, Listener]]:
-    listener = Listener()
-    async with serving(listener) as transport:
-        yield transport, listener
-
-
-class Saying:
-    """Answers each request with the next of these; closes the connection if that is empty."""
-
-    def __init__(self, *answers: bytes, then_closes: bool = False, byte_by_byte: bool = False) -> None:
-        self.answers = list(answers)
-        self.then_closes = then_closes
-        self.byte_by_byte = byte_by_byte
-        self.heard: list[bytes] = []
-        self.connections = 0
-        self.hung_up = asyncio.Event()  # the client closed a connection
-
-    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        try:
-            while True:
-                self.heard.append(await reader.readuntil(b"\r\n\r\n"))
-                answer = self.answers.pop(0)
-                if not answer:
-                    break
-                for piece in [answer[at : at + 1] for at in range(len(answer))] if self.byte_by_byte else [answer]:
-                    writer.write(piece)
-                    await asyncio.sleep(0)
-                if self.then_closes:
-                    break
-        except (asyncio.IncompleteReadError, ConnectionError):
-            self.hung_up.set()
-        finally:
-            writer.close()
-
-
 async def ask(transport: HttpTransport, method: str = "GET", timeout: float = 5, **headers: str) -> Response:
     return await transport.request(method, "/x", headers, None, timeout)
 
 
 async def test_a_connection_is_used_again() -> None:
-    async with listening() as (transport, listener):
+    server = Saying(SAYING, SAYING, SAYING)
+    async with serving(server) as transport:
         for _ in range(3):
             answer = await transport.request("GET", "/x?a=%2F", {"x-api-key": "k"}, None, 5)
 
     assert (answer.status, answer.headers["x-request-id"], answer.body) == (200, "r1", b"ok")
-    assert listener.connections == 1
-    assert listener.requests[0].startswith(b"GET /x?a=%2F HTTP/1.1\r\n")
-    assert b"x-api-key: k\r\n" in listener.requests[0]
+    assert server.connections == 1
+    assert server.heard[0].startswith(b"GET /x?a=%2F HTTP/1.1\r\n")
+    assert b"x-api-key: k\r\n" in server.heard[0]
 
 
 async def test_half_an_answer_counts_as_no_answer() -> None:
-    async with listening() as (transport, _):
+    async with serving(Saying(SAYING[:-1], then_closes=True)) as transport:
         with pytest.raises(Unreachable):
-            await transport.request("GET", "/half", {}, None, 5)
+            await ask(transport)
 
 
 async def test_an_answer_that_takes_too_long_counts_as_no_answer() -> None:
-    async with listening() as (transport, _):
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()  # until the client hangs up
+        writer.close()
+
+    async with serving(serve) as transport:
         with pytest.raises(Unreachable):
-            await transport.request("GET", "/silent", {}, None, 0.05)
+            await ask(transport, timeout=0.05)
 
 
 async def test_a_missing_server_is_unreachable() -> None:
-    async with listening() as (transport, _):
+    async with serving(Saying()) as transport:
         pass
 
     with pytest.raises(Unreachable, match=r"at http://127\.0\.0\.1:[0-9]+ \(ConnectionRefusedError"):
@@ -142,11 +64,13 @@ async def test_a_missing_server_is_unreachable() -> None:
 
 
 async def test_a_stream_comes_piece_by_piece() -> None:
-    async with listening() as (transport, _), transport.stream("GET", "/events", {}, 5) as streamed:
+    events = b"id: 1\ndata: {}\n\n"
+    server = Saying(STREAMING + events, then_closes=True, byte_by_byte=True)
+    async with serving(server) as transport, transport.stream("GET", "/events", {}, 5) as streamed:
         pieces = [piece async for piece in streamed.chunks]
 
     assert streamed.status == 200
-    assert b"".join(pieces) == b"id: 1\ndata: {}\n\n"
+    assert b"".join(pieces) == events
 
 
 async def test_many_calls_at_once_do_not_wait_for_each_other() -> None:
@@ -342,7 +266,7 @@ async def test_a_cancelled_call_closes_its_connection() -> None:
 
 def test_each_event_loop_has_connections_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
     async def story(listener: socket.socket, transport: HttpTransport) -> None:
-        server = await asyncio.start_server(Listener(), sock=listener)
+        server = await asyncio.start_server(Saying(SAYING), sock=listener)
         answers.append(await ask(transport))
         server.close()
 
@@ -362,7 +286,7 @@ def test_each_event_loop_has_connections_of_its_own(caplog: pytest.LogCaptureFix
 
 
 async def test_a_transport_that_is_dropped_and_not_closed_logs_no_error(caplog: pytest.LogCaptureFixture) -> None:
-    async with listening() as (transport, _):
+    async with serving(Saying(SAYING)) as transport:
         dropped = HttpTransport(transport._url)
         await ask(dropped)
         del dropped

@@ -521,7 +521,7 @@ class BotRunner:
         self.session.note("draining", held=len(self.session.held), seconds=self._limits.drain_seconds)
         try:
             async with asyncio.timeout(self._limits.drain_seconds):
-                await self.session.wait_until_empty()
+                await self.session.wait_until(lambda: not self.session.held)
         except TimeoutError:
             log.warning("%s: %d not done in time", self.session.label, len(self.session.held))
 
@@ -533,7 +533,7 @@ class BotRunner:
                 job.cancel()
         try:
             async with asyncio.timeout(HAND_BACK_SECONDS + 1):
-                await self.session.wait_until_empty()
+                await self.session.wait_until(lambda: not self.session.held)
         except TimeoutError:
             log.warning("%s: %d could not be given back", self.session.label, len(self.session.held))
         finally:

@@ -84,7 +84,7 @@ class Session:
         self.sides: Sides = OneLoop(calls)
         self.info: Bot | None = None
         self._instance: str | None = None
-        self._leave: Callable[[], object] = _nothing  # frees the instance for another bot
+        self.leave: Callable[[], object] = _nothing  # frees the instance for another bot: this one registers no more
         self._process = instances.process()  # differs between two processes that use the same instance
         self._shared = False
         self.trouble: Trouble | None = None
@@ -157,7 +157,7 @@ class Session:
             self._instance = bot.instance
             if self._instance is None:
                 self._instance = instances.take(bot.type, bot.name)
-                self._leave = weakref.finalize(self, instances.give_back, bot.type, bot.name, self._instance)
+                self.leave = weakref.finalize(self, instances.give_back, bot.type, bot.name, self._instance)
         body: dict[str, Json] = {
             "type": bot.type,
             "version": bot.version,
@@ -185,10 +185,6 @@ class Session:
             await self.register()
         self._heartbeats = asyncio.create_task(self.send_heartbeats(), name="swarmkeeper-heartbeats")
         self.sides.watch(self.heartbeat_seconds, self.own)
-
-    def leave(self) -> None:
-        """Free the instance for another bot of this process: this one registers no more."""
-        self._leave()
 
     def heartbeat_seconds(self) -> float | None:
         """Seconds between two heartbeats; None while none is needed."""
@@ -260,10 +256,6 @@ class Session:
 
     def _free(self) -> int:
         return self.bot.capacity - len(self.held) - len(self.lingering)
-
-    async def wait_until_empty(self) -> None:
-        """Wait until no lease is held."""
-        await self.wait_until(lambda: not self.held)
 
     async def wait_until(self, condition: Callable[[], bool]) -> None:
         """Wait until `condition()` is true; it is checked after each change of `held` and `lingering`."""

@@ -74,7 +74,7 @@ class OwnCode:
         """Describe an exception for an attempt's outcome. The server redacts it; a hook may redact it before."""
         if isinstance(error, RaisedElsewhere):
             return error.description
-        description, leaf = _described(error), _leaf(error)
+        description, leaf = _described(error), _leaves(error)[0]
         frames = traceback.extract_tb(leaf.__traceback__) or traceback.extract_tb(error.__traceback__)
         place = self.innermost([(frame.filename, frame.lineno or 0, frame.name) for frame in frames])
         return readable(description if place is None else f"{description} (at {shown(place)})")
@@ -116,12 +116,8 @@ def _described(error: BaseException) -> str:
     return description
 
 
-def _leaf(error: BaseException) -> BaseException:
-    return _leaves(error)[0] if isinstance(error, BaseExceptionGroup) else error
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for each in group.exceptions:
-        found += _leaves(each) if isinstance(each, BaseExceptionGroup) else [each]
-    return found
+def _leaves(error: BaseException) -> list[BaseException]:
+    """Return the exceptions in a group and in its inner groups; of another exception, itself."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [leaf for inner in error.exceptions for leaf in _leaves(inner)]

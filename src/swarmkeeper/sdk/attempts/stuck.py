@@ -25,22 +25,17 @@ class StuckCodeReport:
     def __init__(self, wake: Callable[[], object]) -> None:
         self._wake = wake
         self._by_work: dict[str, _Stuck] = {}
-        self._changed = False  # since the last heartbeat that arrived
+        self.changed = False  # since the last heartbeat that arrived: send one at once
 
     def add(self, work_id: str, since: float, where: Callable[[], str]) -> None:
         self._by_work[work_id] = _Stuck(since, where)
-        self._changed = True
+        self.changed = True
         self._wake()
 
     def ended(self, work_id: str) -> None:
         if self._by_work.pop(work_id, None) is not None:
-            self._changed = True
+            self.changed = True
             self._wake()
-
-    @property
-    def changed(self) -> bool:
-        """Whether a heartbeat must be sent at once."""
-        return self._changed
 
     def __bool__(self) -> bool:
         return bool(self._by_work)
@@ -58,4 +53,4 @@ class StuckCodeReport:
 
     def arrived(self) -> None:
         """Note that the heartbeat arrived."""
-        self._changed = False
+        self.changed = False

@@ -157,10 +157,12 @@ class Child:
         self.ready: Future[str | None] = Future()  # None, or why it is not ready
         self.outcome: Future[Outcome] = Future()
         self._feed = StdinFeed(framed(setup))
+        # The interpreter's own options (-X, -W, -O…), as multiprocessing passes them on.
+        flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # there since 3.4
         reader, writer = os.pipe()
         try:
             self._process = SupervisedProgram(
-                [sys.executable, *_flags(), "-c", _BOOT, str(writer), json.dumps(sys.path)],
+                [sys.executable, *flags, "-c", _BOOT, str(writer), json.dumps(sys.path)],
                 environment=os.environ,
                 stdin=self._feed,
                 inherited=[writer],
@@ -280,12 +282,6 @@ def _split_dump(lines: Iterable[str]) -> tuple[list[str], list[Place]]:
         elif current and (found := _FRAME.fullmatch(line)):
             places.append((found["file"], int(found["line"]), found["name"]))
     return own, places[::-1]
-
-
-def _flags() -> list[str]:
-    """Return the interpreter's own options (-X, -W, -O…), as multiprocessing passes them on."""
-    flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # there since 3.4
-    return flags
 
 
 class Children:
