@@ -1,4 +1,4 @@
-"""A bot with both hooks: what must not leave this process is taken out, and what happens is written down here."""
+"""A bot with two hooks: one removes mail addresses from its answers, one writes its events to a file."""
 
 import json
 import os
@@ -21,13 +21,13 @@ class Careful(ExecutorBot):
         return Done({"text": subtask.input["text"].upper()})
 
     def before_submit(self, result: Answer) -> Answer:
-        """The last look before anything leaves: no address of anybody does."""
+        """Remove mail addresses before the answer leaves this process."""
         if isinstance(result, Done):
             return Done({"text": MAIL.sub("…", result.output["text"])})
         return result
 
     def on_event(self, kind: str, fields: Mapping[str, Any]) -> None:
-        """An audit of our own: one line for each thing that happened to this bot."""
+        """Write one line for each event of this bot."""
         with self.journal.open("a", encoding="utf-8") as journal:
             journal.write(json.dumps({"event": kind, **fields}, default=str) + "\n")
 

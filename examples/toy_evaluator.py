@@ -1,4 +1,4 @@
-"""An evaluator in twenty lines: counts again, and asks for rework where the total is another one."""
+"""An evaluator in twenty lines: counts again, and asks for rework if the total differs."""
 
 from swarmkeeper import Accept, Candidate, Rework, evaluator, run
 
@@ -9,8 +9,8 @@ async def judge(candidate: Candidate) -> Accept | Rework:
     counted = candidate.results["total"]["words"]
     if counted == expected:
         return Accept(score=1.0, reasons=[f"{expected} words, counted twice"])
-    said = f"{counted} words were counted, and there are {expected}"
-    return Rework(targets={"total": said}, reasons=[said])
+    reason = f"{counted} words were counted, and there are {expected}"
+    return Rework(targets={"total": reason}, reasons=[reason])
 
 
 run(judge)

@@ -1,4 +1,4 @@
-"""An executor in twenty lines: counts the words of a text, or adds up what others counted."""
+"""An executor in twenty lines: counts the words of a text, or adds up the counts of other subtasks."""
 
 from swarmkeeper import Context, Done, ExecutorBot, Failed, SubTask, run
 

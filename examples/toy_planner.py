@@ -1,4 +1,4 @@
-"""A planner in twenty lines: one subtask for each text, and one that adds up."""
+"""A planner in twenty lines: makes one subtask for each text, and one that adds up the counts."""
 
 from swarmkeeper import Failed, Plan, SubTask, TaskDefinition, planner, run
 

@@ -77,7 +77,8 @@ class Client:
         self._loop = BackgroundLoop(
             "swarmkeeper-client",
             last=functools.partial(_end, calls, self._open),
-            forked=_nothing if transport is not None else lambda: _reconnect(calls),
+            # A transport that was passed in cannot be made anew: `_do` refuses calls after a fork.
+            forked=lambda: _reconnect(calls) if transport is None else None,
         )
         self._own_transport = transport is None
         # A client that is dropped without being closed must leave no thread behind.
@@ -183,7 +184,3 @@ async def _end(calls: Calls, open_: set[AsyncIterator[Any]]) -> None:
 def _reconnect(calls: Calls) -> None:
     """Open new connections in a forked child; the old ones are the parent's."""
     calls.transport = HttpTransport(calls.url)
-
-
-def _nothing() -> None:
-    """Do nothing: a transport that was passed in cannot be made anew; `_do` refuses calls after a fork."""

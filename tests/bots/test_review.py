@@ -149,7 +149,7 @@ def missed_secret(report: Json) -> None:
         (wrong_total, "the total of lines is 15, the report says otherwise", ["summarise"]),
         (wrong_total_that_only_one_bot_counts, "the total of links is 2, the report says otherwise", ["summarise"]),
         (missing_file, "notes.md is missing from the report", []),
-        (secret, "a secret stands in the report at /report (rule aws-access-key)", ["summarise"]),
+        (secret, "the report contains a secret at /report (rule aws-access-key)", ["summarise"]),
         (wrong_count, "app.py: functions is 3, the report says otherwise", ["inspect.python.1", "summarise"]),
         (missed_secret, "config/prod.env: found is 1, the report says otherwise", ["scan.1", "summarise"]),
     ],
@@ -178,7 +178,7 @@ def test_several_faults_are_each_named(root: Path) -> None:
     assert isinstance(verdict, Rework)
     said = "\n".join(verdict.reasons)
     assert "the total of lines" in said
-    assert "a secret stands in the report" in said
+    assert "the report contains a secret" in said
     assert "notes.md is missing" in said
 
 

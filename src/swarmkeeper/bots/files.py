@@ -19,7 +19,7 @@ BYTES_MAX = 1024 * 1024
 SNIFFED_BYTES = 8192
 CLOCK_TICK_SECONDS = 0.01  # resolution of timestamps in a file system
 MARKER = re.compile(r"\b(?:TODO|FIXME|XXX)\b")  # of unfinished work
-_NEVER = frozenset(
+_SKIPPED = frozenset(
     {".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv", "venv", ".tox", ".nox", "site-packages"}
     | {".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".swarmkeeper"}
 )
@@ -63,10 +63,10 @@ def listing(root: Path) -> Listing:
     """List the text files under `root`: those that Git tracks or would add; without Git, all of them."""
     files: list[str] = []
     binary = large = 0
-    for name in sorted(set(_of_git(root) or _walked(root))):
+    for name in sorted(set(_git_files(root) or _all_files(root))):
         path = root / name
         # Links are never followed: they lead out of the directory, or in circles.
-        if path.is_symlink() or not path.is_file() or not _sayable(name):
+        if path.is_symlink() or not path.is_file() or not _is_utf8(name):
             continue
         try:
             with path.open("rb") as opened:
@@ -133,7 +133,7 @@ def parsed(text: str) -> ast.Module | None:
         return None
 
 
-def _of_git(root: Path) -> list[str]:
+def _git_files(root: Path) -> list[str]:
     # The repository's settings may name a program to run; a review must not start it.
     command = ["git", "-c", "core.fsmonitor=false", "-C", str(root), "ls-files", "-z", "--cached", "--others"]
     # Git sets these for its hooks; they would point it at another repository.
@@ -147,17 +147,17 @@ def _of_git(root: Path) -> list[str]:
     return [os.fsdecode(name) for name in listed.stdout.split(b"\0") if name]
 
 
-def _walked(root: Path) -> Iterator[str]:
+def _all_files(root: Path) -> Iterator[str]:
     for folder, folders, names in os.walk(root):
         # A virtual environment may have any name; it is recognised by its configuration file.
         folders[:] = [
-            name for name in folders if name not in _NEVER and not (Path(folder, name) / "pyvenv.cfg").exists()
+            name for name in folders if name not in _SKIPPED and not (Path(folder, name) / "pyvenv.cfg").exists()
         ]
         for name in names:
             yield Path(folder, name).relative_to(root).as_posix()
 
 
-def _sayable(name: str) -> bool:
+def _is_utf8(name: str) -> bool:
     """Return whether a name can be written in JSON: file systems allow bytes that are not text."""
     try:
         name.encode()

@@ -29,5 +29,5 @@ def task(path: str | os.PathLike[str]) -> dict[str, Any]:
         "input": {"path": str(root)},
         "planner_skills": ["review.plan"],
         "evaluator_skills": ["review.judge"],
-        "acceptance_criteria": ["every file is covered", "all numbers agree", "no secret stands in the report"],
+        "acceptance_criteria": ["every file is covered", "all numbers agree", "the report contains no secret"],
     }

@@ -19,10 +19,10 @@ from swarmkeeper.sdk.bots import EvaluatorBot
 from swarmkeeper.sdk.context import Candidate
 from swarmkeeper.sdk.runner import run
 
-_PARTING = (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.match_case)
+_BRANCHING = (ast.If, ast.IfExp, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.match_case)
 _MARKERS = ("TODO", "FIXME", "XXX")
 _NO_LINK = frozenset({"", *"<>\"')]"} | {chr(point) for point in range(0x3001) if chr(point).isspace()})
-_SAID_MAX = 20  # reasons of one kind
+_REASONS_MAX = 20  # reasons of one kind
 _LATER_ROUND = re.compile(r"\.r([0-9]{1,6})$")
 
 
@@ -34,14 +34,14 @@ class Complaints:
     reasons: list[str] = field(default_factory=list)
     targets: dict[str, list[str]] = field(default_factory=dict)
 
-    def say(self, who: object, otherwise: str, what: str) -> None:
-        """Complain about the subtask `who` if the report may name it; else about `otherwise`."""
-        target = who if isinstance(who, str) and who in self.subtasks else otherwise
-        if len(self.reasons) < 5 * _SAID_MAX:
-            self.reasons.append(what)
+    def add(self, subtask: object, default: str, reason: str) -> None:
+        """Complain about the subtask if the report may name it; else about `default`."""
+        target = subtask if isinstance(subtask, str) and subtask in self.subtasks else default
+        if len(self.reasons) < 5 * _REASONS_MAX:
+            self.reasons.append(reason)
         feedback = self.targets.setdefault(target, [])
-        if len(feedback) < _SAID_MAX:
-            feedback.append(what)
+        if len(feedback) < _REASONS_MAX:
+            feedback.append(reason)
 
 
 class ReviewEvaluator(EvaluatorBot):
@@ -66,24 +66,24 @@ class ReviewEvaluator(EvaluatorBot):
         report = reports[key]
         complaints = Complaints(frozenset(candidate.results))
         # The report hides names that look like secrets: look files up by their redacted names.
-        there = {self._redactor.text(name): name for name in files.listing(root).files}
+        by_shown_name = {self._redactor.text(name): name for name in files.listing(root).files}
         entries = {entry["file"]: entry for entry in report["files"]}
         # A file that was written after the task was submitted cannot be counted again: the verdict mentions it and does
         # not judge it. Checked only if numbers differ: files may be dated by another clock than the server's.
         began = candidate.task.created_at
 
         def has_changed(shown: str) -> bool:
-            return isinstance(began, datetime) and files.changed_since(root, there.get(shown, shown), began)
+            return isinstance(began, datetime) and files.changed_since(root, by_shown_name.get(shown, shown), began)
 
         # A file added during the review causes one more round, not one in each round: the next may add another.
-        unread = there.keys() - entries.keys()
-        moved = {shown for shown in unread if candidate.round > 1 and has_changed(shown)}
-        missing = [there[shown] for shown in sorted(unread - moved)]
+        unread = by_shown_name.keys() - entries.keys()
+        changed = {shown for shown in unread if candidate.round > 1 and has_changed(shown)}
+        missing = [by_shown_name[shown] for shown in sorted(unread - changed)]
         counted: dict[str, Mapping[str, Any]] = {}
         for shown, entry in entries.items():
-            own = self._recount(root, there[shown]) if shown in there else None
+            own = self._recount(root, by_shown_name[shown]) if shown in by_shown_name else None
             if (own is None or _differing(entry, own)) and has_changed(shown):
-                moved.add(shown)
+                changed.add(shown)
                 counted[shown] = entry
             elif own is not None:
                 counted[shown] = own
@@ -91,13 +91,13 @@ class ReviewEvaluator(EvaluatorBot):
         _check_totals(key, report["totals"], counted, complaints)
         self._check_secrets(key, report, complaints)
         if not missing and not complaints.reasons:
-            return Accept(score=1.0, reasons=_agreed(len(counted.keys() - moved), sorted(moved)))
-        for name in missing[:_SAID_MAX]:
+            return Accept(score=1.0, reasons=_agreed(len(counted.keys() - changed), sorted(changed)))
+        for name in missing[:_REASONS_MAX]:
             complaints.reasons.append(f"{self._redactor.text(name)} is missing from the report")
         return Rework(
             targets={target: "\n".join(feedback) for target, feedback in complaints.targets.items()},
             reasons=complaints.reasons[:100],
-            subtasks=_to_add(str(root), missing, key, candidate.round) if missing else (),
+            subtasks=_subtasks_for(str(root), missing, key, candidate.round) if missing else (),
         )
 
     def _recount(self, root: Path, name: str) -> dict[str, int]:
@@ -122,26 +122,26 @@ class ReviewEvaluator(EvaluatorBot):
     ) -> None:
         for shown, entry in entries.items():
             if shown not in counted:
-                complaints.say(entry.get("by"), key, f"{self._redactor.text(shown)} is not there any more")
+                complaints.add(entry.get("by"), key, f"{self._redactor.text(shown)} is not there any more")
                 continue
             for name in _differing(entry, counted[shown]):
-                who = entry.get("scanned_by" if name == "found" else "by")
-                complaints.say(who, key, f"{shown}: {name} is {counted[shown][name]}, the report says otherwise")
+                subtask = entry.get("scanned_by" if name == "found" else "by")
+                complaints.add(subtask, key, f"{shown}: {name} is {counted[shown][name]}, the report says otherwise")
 
     def _check_secrets(self, key: str, report: Mapping[str, Any], complaints: Complaints) -> None:
-        for hidden in self._redactor.redact(dict(report)).fields[:_SAID_MAX]:
-            complaints.say(key, key, f"a secret stands in the report at {hidden.pointer} (rule {hidden.rule})")
+        for hidden in self._redactor.redact(dict(report)).fields[:_REASONS_MAX]:
+            complaints.add(key, key, f"the report contains a secret at {hidden.pointer} (rule {hidden.rule})")
 
 
 def _differing(entry: Mapping[str, Any], counted: Mapping[str, Any]) -> list[str]:
     return [name for name, count in counted.items() if entry.get(name) != count]
 
 
-def _agreed(counted: int, moved: list[str]) -> list[str]:
+def _agreed(counted: int, changed: list[str]) -> list[str]:
     reasons = [f"{counted} {'file' if counted == 1 else 'files'} counted again: all numbers agree"]
-    if moved:
-        names = ", ".join(moved[:3]) + (", …" if len(moved) > 3 else "")
-        reasons.append(f"{len(moved)} changed while being read and could not be counted again: {names}")
+    if changed:
+        names = ", ".join(changed[:3]) + (", …" if len(changed) > 3 else "")
+        reasons.append(f"{len(changed)} changed while being read and could not be counted again: {names}")
     return reasons
 
 
@@ -154,7 +154,7 @@ def _check_totals(
         sums.update({name: number for name, number in numbers.items() if isinstance(number, int)})
     for name, count in sums.items():
         if totals.get(name) != count:
-            complaints.say(key, key, f"the total of {name} is {count}, the report says otherwise")
+            complaints.add(key, key, f"the total of {name} is {count}, the report says otherwise")
 
 
 def _of_python(text: str) -> dict[str, int]:
@@ -163,7 +163,7 @@ def _of_python(text: str) -> dict[str, int]:
     return {
         "functions": kinds[ast.FunctionDef] + kinds[ast.AsyncFunctionDef],
         "classes": kinds[ast.ClassDef],
-        "branches": sum(kinds[kind] for kind in _PARTING)
+        "branches": sum(kinds[kind] for kind in _BRANCHING)
         + sum(len(node.ifs) for node in nodes if isinstance(node, ast.comprehension)),
         "bare_excepts": sum(isinstance(node, ast.ExceptHandler) and node.type is None for node in nodes),
         "undocumented": sum(_lacks_docstring(node) for node in _public(nodes)),
@@ -201,7 +201,7 @@ def _links(text: str) -> int:
     )
 
 
-def _to_add(root: str, missing: list[str], key: str, round: int) -> list[Any]:  # noqa: A002 - the domain's word
+def _subtasks_for(root: str, missing: list[str], key: str, round: int) -> list[Any]:  # noqa: A002 - the domain's word
     mark = f".r{round + 1}"
     parts = [*review_planner.inspections(root, missing, mark), *review_planner.scans(root, missing, mark)]
     return [*parts, review_planner.summary(root, parts, mark, before=key)]

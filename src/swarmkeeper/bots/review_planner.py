@@ -43,7 +43,7 @@ def inspections(root: str, names: Sequence[str], mark: str = "") -> Iterator[Sub
         for place, bundle in enumerate(_bundles(of_language, 1), start=1):
             yield SubTask(
                 key=f"inspect.{language}{mark}.{place}",
-                description=f"Measure {_named(bundle)}",
+                description=f"Measure {_name_of(bundle)}",
                 required_skills=[f"inspect.{language}"],
                 input={"root": root, "files": bundle},
             )
@@ -53,7 +53,7 @@ def scans(root: str, names: Sequence[str], mark: str = "") -> Iterator[SubTask]:
     for place, bundle in enumerate(_bundles(names, SCAN_FILES), start=1):
         yield SubTask(
             key=f"scan{mark}.{place}",
-            description=f"Look for secrets in {_named(bundle)}",
+            description=f"Look for secrets in {_name_of(bundle)}",
             required_skills=["scan.secrets"],
             input={"root": root, "files": bundle},
         )
@@ -61,12 +61,12 @@ def scans(root: str, names: Sequence[str], mark: str = "") -> Iterator[SubTask]:
 
 def summary(root: str, parts: Sequence[SubTask], mark: str = "", before: str | None = None) -> SubTask:
     """Return the subtask that writes the report from the parts and, in a later round, from the report of `before`."""
-    behind = [part.key for part in parts if part.key is not None]
+    keys = [part.key for part in parts if part.key is not None]
     return SubTask(
         key=f"summarise{mark}",
         description="Write the report",
         required_skills=["summarise"],
-        depends_on=[*([before] if before else []), *behind],
+        depends_on=[*([before] if before else []), *keys],
         input={"root": root},
     )
 
@@ -78,7 +78,7 @@ def _bundles(names: Sequence[str], size: int) -> Iterator[list[str]]:
         yield list(names[start : start + size])
 
 
-def _named(bundle: Sequence[str]) -> str:
+def _name_of(bundle: Sequence[str]) -> str:
     if len(bundle) == 1:
         return bundle[0]
     return f"{len(bundle)} files, {bundle[0]} to {bundle[-1]}"

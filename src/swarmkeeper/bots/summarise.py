@@ -38,10 +38,10 @@ class Summarise(ExecutorBot):
             root = files.root_of(subtask.input)
         except files.DirectoryNotFound as error:
             return Failed(str(error), kind="not_retryable")
-        entries = joined(context.upstream)
+        entries = join(context.upstream)
         totals = {"files": len(entries)} | {name: sum(entry.get(name, 0) for entry in entries) for name in COUNTED}
         passed_over = files.listing(root).passed_over()
-        report = written(root.name, totals, entries, passed_over)
+        report = markdown(root.name, totals, entries, passed_over)
         return Done({"report": report, "totals": totals, "files": _shortened(entries), "passed_over": passed_over})
 
     def before_submit(self, result: Answer) -> Answer:
@@ -51,7 +51,7 @@ class Summarise(ExecutorBot):
         return Done(self._redactor.redact(dict(result.output)).value)
 
 
-def joined(upstream: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def join(upstream: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return one entry for each file, with the key of the subtask that measured it. New measurements replace an earlier
     report's.
     """
@@ -83,7 +83,7 @@ def _shortened(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return shortened
 
 
-def written(
+def markdown(
     title: str, totals: Mapping[str, int], entries: Sequence[Mapping[str, Any]], passed_over: Mapping[str, int]
 ) -> str:
     """Return the report as Markdown."""
@@ -101,8 +101,8 @@ def written(
     if len(entries) > FILES_SHOWN_MAX:
         lines.append(f"\nand {len(entries) - FILES_SHOWN_MAX} more, all of them in the numbers above.")
     if any(passed_over.values()):
-        said = " and ".join(f"{count} {why}" for why, count in passed_over.items() if count)
-        lines.append(f"\nPassed over: {said}.")
+        skipped = " and ".join(f"{count} {why}" for why, count in passed_over.items() if count)
+        lines.append(f"\nPassed over: {skipped}.")
     return "\n".join(lines) + "\n"
 
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from swarmkeeper.sdk.attempts.sendable import sendable
 from swarmkeeper.sdk.connection import chance as chances
-from swarmkeeper.sdk.connection.calls import Answered, Calls, Json
+from swarmkeeper.sdk.connection.calls import Answered, Calls, Json, is_reference
 from swarmkeeper.sdk.connection.chance import Chance
 from swarmkeeper.sdk.connection.transport import Transport
 from swarmkeeper.sdk.errors import ApiError, Unreachable
@@ -151,8 +151,7 @@ class Client:
         if task.result is None:
             return None
         return {
-            key: await self.output(task_id, key) if _is_reference(value) else value
-            for key, value in task.result.items()
+            key: await self.output(task_id, key) if is_reference(value) else value for key, value in task.result.items()
         }
 
     def tasks(
@@ -457,10 +456,6 @@ def _sent_value(value: Json) -> Json:
     if isinstance(value, list | tuple):
         return [_sent_value(each) for each in value]
     return value
-
-
-def _is_reference(value: Json) -> bool:
-    return isinstance(value, dict) and set(value) == {"$ref", "sha256", "bytes"}
 
 
 def _time(moment: datetime | str | None) -> str | None:

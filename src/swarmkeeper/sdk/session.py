@@ -26,7 +26,7 @@ from swarmkeeper.sdk.attempts.sides import OneLoop, Sides
 from swarmkeeper.sdk.attempts.stuck import StuckCodeReport
 from swarmkeeper.sdk.attempts.user_code import Outcome, Raised, Returned, Stopped
 from swarmkeeper.sdk.connection import chance as chances
-from swarmkeeper.sdk.connection.calls import Answered, Calls, encode
+from swarmkeeper.sdk.connection.calls import Answered, Calls, encode, is_reference
 from swarmkeeper.sdk.errors import ApiError, NotFound, Refused, error_from
 from swarmkeeper.sdk.leases import HeldLease
 from swarmkeeper.wire.answers import Bot, HeartbeatAnswer, Lease, LeasePage, ReportAnswer, ReportBatchAnswer
@@ -201,7 +201,7 @@ class Session:
     # ---- claiming
 
     def _note_other_process(self, *, polls: bool) -> None:
-        """Warn when another process polls as this bot and instance: once each time that it begins."""
+        """Warn when another process begins to poll as this bot and instance."""
         if polls and not self._shared:
             log.warning(
                 "%s: another process polls as the same bot and instance (%r), and the two do the work of one. Give "
@@ -302,7 +302,7 @@ class Session:
         Raises:
             ApiError: it could not be fetched.
         """
-        if not isinstance(value, dict) or set(value) != {"$ref", "sha256", "bytes"}:
+        if not is_reference(value):
             return value
         path = value["$ref"]
         if not isinstance(path, str) or _FETCHED_PATH.fullmatch(path) is None:

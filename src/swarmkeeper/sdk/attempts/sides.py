@@ -151,9 +151,9 @@ class TwoLoops:
     async def on_orchestrator_side(
         self, work: Callable[Arguments, Awaitable[Value]], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Value:
-        here, there = asyncio.get_running_loop(), self._loop
-        assert there is not None, "the sides are opened"
-        ended: asyncio.Future[asyncio.Task[Value]] = here.create_future()
+        caller, orchestrator = asyncio.get_running_loop(), self._loop
+        assert orchestrator is not None, "the sides are opened"
+        ended: asyncio.Future[asyncio.Task[Value]] = caller.create_future()
         begun: list[asyncio.Task[Value]] = []
 
         async def worked() -> Value:
@@ -162,30 +162,30 @@ class TwoLoops:
         def begin() -> None:
             task = asyncio.get_running_loop().create_task(worked())
             begun.append(task)
-            task.add_done_callback(lambda done: _soon(here, lambda: _settle(ended, done)))
+            task.add_done_callback(lambda done: _soon(caller, lambda: _settle(ended, done)))
 
         def cancel() -> None:
             begun[0].cancel()
 
-        there.call_soon_threadsafe(begin)
+        orchestrator.call_soon_threadsafe(begin)
         # As if `work` were awaited directly: a cancellation is passed on, and its outcome is the outcome here.
         while not ended.done():
             try:
                 await asyncio.wait([ended])
             except asyncio.CancelledError:
-                there.call_soon_threadsafe(cancel)
+                orchestrator.call_soon_threadsafe(cancel)
         return ended.result().result()
 
     def start_on_author_loop(self, call: Callable[[], object], name: str) -> Running:
-        here = asyncio.get_running_loop()
-        outcome: asyncio.Future[Outcome] = here.create_future()
+        caller = asyncio.get_running_loop()
+        outcome: asyncio.Future[Outcome] = caller.create_future()
         begun: list[asyncio.Task[Outcome]] = []
 
         def begin() -> None:
             context = self._context.copy()
             task = self._author_loop.create_task(awaited(call, self._serving), name=name, context=context)
             begun.append(task)
-            task.add_done_callback(lambda done: _soon(here, lambda: _settle(outcome, _outcome_of(done))))
+            task.add_done_callback(lambda done: _soon(caller, lambda: _settle(outcome, _outcome_of(done))))
 
         def cancel() -> None:
             begun[0].cancel()

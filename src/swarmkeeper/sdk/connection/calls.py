@@ -242,6 +242,11 @@ def encode(body: Json) -> bytes:
     return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
+def is_reference(value: Json) -> bool:
+    """Whether the value is a reference in place of a large output."""
+    return isinstance(value, dict) and set(value) == {"$ref", "sha256", "bytes"}
+
+
 def is_json(headers: Mapping[str, str]) -> bool:
     """Whether the content type of an answer is JSON or missing."""
     return "json" in headers.get("content-type", "json")

@@ -173,14 +173,14 @@ class HttpTransport:
 
     def _session_of_loop(self) -> aiohttp.ClientSession:
         """Return the session of the running loop, which may differ from the last call's."""
-        # Imported here: with another transport no HTTP library is needed.
+        # Imported running: with another transport no HTTP library is needed.
         from swarmkeeper.sdk.connection.http_session import open_session
 
-        here = asyncio.get_running_loop()
-        if self._session is None or self._loop is not here:
+        running = asyncio.get_running_loop()
+        if self._session is None or self._loop is not running:
             if self._forget is not None:
                 self._forget()
-            self._session, self._loop = open_session(secure=self._secure, proxy=self._proxy), here
+            self._session, self._loop = open_session(secure=self._secure, proxy=self._proxy), running
             # Without this, aiohttp logs an error for a client that is dropped without being closed.
             self._forget = weakref.finalize(self, self._session.detach)
         return self._session

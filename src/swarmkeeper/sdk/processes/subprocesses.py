@@ -245,7 +245,7 @@ class _PipeTransfer:
         feed: StdinFeed | None,
     ) -> None:
         self._status, self._status_bytes = status
-        self._sink, self._feed = sink, feed
+        self._sink = sink
         self._left = memoryview(b"")
         self._selector = selectors.DefaultSelector()
         for file, callback in {**readers, self._status: self._status_bytes.extend}.items():
