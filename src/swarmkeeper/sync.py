@@ -153,7 +153,7 @@ class Client:
             while (item := self._do(_next(items))) is not None:
                 yield item[0]
                 if self._loop.forks != forks:
-                    raise RuntimeError("this was begun before the process was forked: ask again in the child")
+                    raise RuntimeError("this iteration began before the process was forked: start anew in the child")
         finally:
             self._open.discard(items)
             if self._loop.forks == forks:

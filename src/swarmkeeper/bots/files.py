@@ -55,7 +55,7 @@ def root_of(input: object) -> Path:  # noqa: A002 - the field's name
         raise DirectoryNotFound('the input of a review is {"path": "/a/directory"}')
     root = Path(path)
     if not root.is_dir():
-        raise DirectoryNotFound("the path to review is no directory on this bot's machine")
+        raise DirectoryNotFound("the path to review is not a directory on this bot's machine")
     return root
 
 

@@ -74,7 +74,7 @@ class Later:
 
     def __post_init__(self) -> None:
         if not 0 <= self.seconds <= DELAY_SECONDS_MAX:
-            raise InvalidAnswer(f"Later.seconds is 0 to {DELAY_SECONDS_MAX}, which are seven days")
+            raise InvalidAnswer(f"Later.seconds is 0 to {DELAY_SECONDS_MAX}, which is seven days")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Ask:
         if isinstance(self.choices, str):
             raise InvalidAnswer("Ask.choices is a list of texts, not one text")
         if self.expires_in_seconds is not None and not 1 <= self.expires_in_seconds <= YEAR_SECONDS:
-            raise InvalidAnswer("Ask.expires_in_seconds is 1 to a year's")
+            raise InvalidAnswer(f"Ask.expires_in_seconds is 1 to {YEAR_SECONDS}, which is a year")
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,7 +106,7 @@ class BaseBot(BotProfile):
         if method is None:
             raise TypeError(f"{name} needs a method {self.method}, which does its work")
         if not callable(method) or not 1 <= _count(method) <= 2:
-            raise TypeError(f"{name}.{self.method} takes the work and optionally a context; no more, no less")
+            raise TypeError(f"{name}.{self.method} takes the work and optionally a context, nothing else")
         if inspect.isgeneratorfunction(method) or inspect.isasyncgenfunction(method):
             raise TypeError(f"{name}.{self.method} is a generator: it must return one answer")
         return method  # type: ignore[no-any-return]  # getattr of a name that the author chose the type of

@@ -26,6 +26,7 @@ CHECKPOINT_BYTES_MAX = 64 * 1024
 MESSAGE_BYTES_MAX = 64 * 1024
 TEXT_LENGTH_MAX = 8_000
 LOG_LINES_MAX = 100
+_NO_CHECKPOINT: Json = object()  # a checkpoint may be None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,7 @@ class Context:
         self._message: str | None = None
         self._log: list[str] = []
         self._usage: dict[str, int] = {}
-        self._checkpoint: Json = None
-        self._checkpoint_set = False
+        self._checkpoint: Json = _NO_CHECKPOINT
         self._outgoing: list[OutgoingMessage] = []
         self._received: dict[str, BotMessage] = {}
         self._commands = Commands(self._line)
@@ -96,7 +96,7 @@ class Context:
             ValueError: `fraction` is outside 0 to 1.
         """
         if not 0 <= fraction <= 1:
-            raise ValueError("progress lies between 0 and 1")
+            raise ValueError("progress must be between 0 and 1")
         with self._lock:
             self._fraction = float(fraction)
             self._message = None if message is None else cut(str(message), TEXT_LENGTH_MAX)
@@ -172,7 +172,7 @@ class Context:
             ValueError: an amount is negative.
         """
         if tokens < 0 or cost_micro_usd < 0:
-            raise ValueError("use is counted up, never down")
+            raise ValueError("usage must not be negative")
         with self._lock:
             for name, amount in (("tokens", tokens), ("cost_micro_usd", cost_micro_usd)):
                 if amount:
@@ -189,7 +189,6 @@ class Context:
         made = within(sendable(value, "the checkpoint", inside=3), CHECKPOINT_BYTES_MAX, "the checkpoint")
         with self._lock:
             self._checkpoint = made
-            self._checkpoint_set = True
 
     def tell(self, bot: str | None, payload: Mapping[str, Json]) -> None:
         """Send a message of at most 64 KiB to a bot, by name or id; None: to every bot that works on this task.
@@ -225,8 +224,7 @@ class Outbox:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._arrived_checkpoint: object = None  # the last checkpoint that arrived; compared by identity
-        self._any_arrived = False
+        self._arrived_checkpoint: Json = _NO_CHECKPOINT  # the last checkpoint that arrived; compared by identity
 
     def cancel(self) -> None:
         """Tell the code that its work is no longer wanted, and kill its commands."""
@@ -267,11 +265,8 @@ class Outbox:
 
     def about(self) -> dict[str, Json]:
         """Return the arguments that make an equal context in another process."""
-        names = (
-            *("task_id", "work_id", "lease_id", "attempt", "upstream", "feedback", "previous", "answers"),
-            *("resumed_from", "traceparent"),
-        )
-        return {name: getattr(self._context, name) for name in names}
+        names = "task_id work_id lease_id attempt upstream feedback previous answers resumed_from traceparent"
+        return {name: getattr(self._context, name) for name in names.split()}
 
     def forward(self, send: Callable[[BotMessage], object]) -> None:
         """Pass all messages, received and future, to the child process that runs the author's code."""
@@ -308,9 +303,7 @@ class Outbox:
         """Whether the latest checkpoint has not reached the orchestrator yet."""
         context = self._context
         with context._lock:
-            return context._checkpoint_set and not (
-                self._any_arrived and self._arrived_checkpoint is context._checkpoint
-            )
+            return context._checkpoint is not self._arrived_checkpoint
 
     def heartbeat(self) -> dict[str, Json]:
         """Return this attempt's part of a heartbeat."""
@@ -321,7 +314,7 @@ class Outbox:
                 part["progress"] = progress
             if context._usage:
                 part["usage"] = dict(context._usage)
-            if context._checkpoint_set:
+            if context._checkpoint is not _NO_CHECKPOINT:
                 part["checkpoint"] = context._checkpoint
             if context._received:
                 part["messages_after"] = next(reversed(context._received))
@@ -348,4 +341,4 @@ class Outbox:
             if sent and context._log[: len(sent)] == sent:
                 context._log = context._log[len(sent) :]
             if "checkpoint" in part:
-                self._arrived_checkpoint, self._any_arrived = part["checkpoint"], True
+                self._arrived_checkpoint = part["checkpoint"]

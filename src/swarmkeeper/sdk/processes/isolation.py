@@ -112,7 +112,7 @@ def origin_of(bot: BaseBot) -> Origin:
     if not name or "<" in name:
         raise CannotIsolate(
             f"isolation='process' needs a class or function at the top of a file, which a child process can import: "
-            f"{name or type(made_of).__name__} is none"
+            f"{name or type(made_of).__name__} is not one"
         )
     holder = sys.modules.get(module)
     found: object = holder

@@ -357,7 +357,7 @@ class Commands:
         except RuntimeError:
             pass
         else:
-            raise RuntimeError("run_sync would stop the event loop: write `await context.run(…)` here")
+            raise RuntimeError("run_sync would block the event loop: write `await context.run(…)` here")
         call = _CommandRun(self, command, options)
         call.run()
         return call.outcome.result()
@@ -394,7 +394,7 @@ class CommandOptions:
 
     def __post_init__(self) -> None:
         if self.timeout is not None and not 0 < self.timeout <= TIMEOUT_SECONDS_MAX:
-            raise ValueError("a command's timeout is a number of seconds above 0, or None for none")
+            raise ValueError("a command's timeout is a number of seconds above 0, or None for no limit")
         if self.output_bytes_max < 2:
             raise ValueError("output_bytes_max is 2 or more: half for the beginning, half for the end")
 
