@@ -176,10 +176,10 @@ def test_several_faults_are_each_named(root: Path) -> None:
     verdict = judged(root, report)
 
     assert isinstance(verdict, Rework)
-    said = "\n".join(verdict.reasons)
-    assert "the total of lines" in said
-    assert "the report contains a secret" in said
-    assert "notes.md is missing" in said
+    reasons = "\n".join(verdict.reasons)
+    assert "the total of lines" in reasons
+    assert "the report contains a secret" in reasons
+    assert "notes.md is missing" in reasons
 
 
 def test_a_file_added_later_is_inspected_in_the_next_round(root: Path) -> None:

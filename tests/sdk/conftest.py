@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from swarmkeeper import BaseBot, Client
+from swarmkeeper import BaseBot, Client, Context
 from swarmkeeper.app import Orchestrator
 from swarmkeeper.sdk.processes import subprocesses
 from swarmkeeper.sdk.runner import serve
@@ -42,6 +42,11 @@ def serving(client: Client) -> Serving:
             await served
 
     return run
+
+
+@pytest.fixture
+def context() -> Context:
+    return Context(task_id="tsk_1", work_id="sub_1", lease_id="lse_1", attempt=1)
 
 
 @pytest.fixture

@@ -343,12 +343,12 @@ def test_a_failure_names_the_line_in_the_authors_code_and_not_in_the_library(cap
         served(script, bot)
 
     [report] = script.to("POST", RESULTS)
-    said = report.body["error"]["message"]
-    assert said.startswith("json.decoder.JSONDecodeError: Expecting property name")
-    assert said.endswith(f"(at test_attempt_failures.py:{line} in bot)")
+    message = report.body["error"]["message"]
+    assert message.startswith("json.decoder.JSONDecodeError: Expecting property name")
+    assert message.endswith(f"(at test_attempt_failures.py:{line} in bot)")
     [record] = [record for record in caplog.records if record.exc_info]
     assert record.levelno == logging.WARNING
-    assert said in record.getMessage()
+    assert message in record.getMessage()
     assert "decoder.py" in caplog.text  # the traceback is whole
 
 

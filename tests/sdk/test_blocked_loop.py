@@ -128,10 +128,10 @@ async def test_a_blocked_loop_is_logged_once_with_the_line_and_what_to_do(heard:
         await stand.client.wait(task.id, timeout=PATIENCE)
 
     assert len(heard.lines) == 2
-    for said in heard.lines:
-        assert f"test_blocked_loop.py:{line} in blocks" in said
-        assert "await asyncio.to_thread(...)" in said
-        assert "plain `def`" in said
+    for warning in heard.lines:
+        assert f"test_blocked_loop.py:{line} in blocks" in warning
+        assert "await asyncio.to_thread(...)" in warning
+        assert "plain `def`" in warning
 
 
 async def test_code_that_awaits_gets_no_warning(heard: Heard) -> None:

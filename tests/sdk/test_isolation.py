@@ -59,8 +59,8 @@ def test_each_way_to_break_the_process_fails_only_its_own_attempt(
     assert outcomes.pop("leaves_children") == {"left": "up"}
     assert alive.nobody()
     assert set(outcomes.values()) == {"failed"}
-    said = [record.getMessage() for record in caplog.records]
-    failures = {line.partition(" failed: ")[2].splitlines()[0] for line in said if " failed: " in line}
+    logged = [record.getMessage() for record in caplog.records]
+    failures = {line.partition(" failed: ")[2].splitlines()[0] for line in logged if " failed: " in line}
     closed = "the pipe to the bot is gone: the code in here closed it (Bad file descriptor)"
     died = "the child process {} before it answered"
     assert {line for line in failures if "isolated_bots.py" not in line} == {
@@ -76,7 +76,7 @@ def test_each_way_to_break_the_process_fails_only_its_own_attempt(
         "ZeroDivisionError: division by zero",
     }
     assert "in crashes)" in own[died.format("was ended by SIGSEGV")]
-    assert any(line.endswith(": printed") for line in said)
+    assert any(line.endswith(": printed") for line in logged)
 
 
 async def test_a_child_that_hangs_is_killed_soon_after_its_work_is_cancelled(alive: Alive) -> None:

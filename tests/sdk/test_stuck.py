@@ -19,13 +19,13 @@ def test_heartbeats_report_stuck_code_until_it_ends() -> None:
     first, *others, last = beats_of(Stubborn(100), seconds=200)
 
     assert "stuck" not in first.body
-    for said in others:
-        [stuck] = said.body["stuck"]
-        assert said.body["leases"] == []
+    for beat in others:
+        [stuck] = beat.body["stuck"]
+        assert beat.body["leases"] == []
         assert stuck["work_id"] == "sub_1"
         assert stuck["where"].startswith("script.py:")
         assert stuck["where"].endswith(" in execute")
-        assert stuck["seconds"] == pytest.approx(said.at - first.at, abs=0.2)
+        assert stuck["seconds"] == pytest.approx(beat.at - first.at, abs=0.2)
     assert others[0].at - first.at == pytest.approx(LINGERING_SECONDS, abs=0.2)
     assert {round(after.at - before.at) for before, after in pairwise(others)} == {10}  # the rhythm
     assert last.body == {"leases": []}

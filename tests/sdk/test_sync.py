@@ -52,7 +52,7 @@ def test_eight_threads_share_one_client(server: Server, key: str) -> None:
             return same
 
         with ThreadPoolExecutor(THREADS) as pool:
-            answers = [answer for said in pool.map(call, range(THREADS)) for answer in said]
+            answers = [answer for part in pool.map(call, range(THREADS)) for answer in part]
 
         titles = {each.title for each in swarm.tasks()}
 
@@ -141,12 +141,12 @@ def test_a_custom_transport_is_not_shared_over_a_fork() -> None:
         finally:
             os._exit(0)
     os.waitpid(child, 0)
-    said = os.read(reader, 1000).decode()
+    answer = os.read(reader, 1000).decode()
     os.close(reader)
     os.close(writer)
     swarm.close()
 
-    assert said.endswith("make a client in the child")
+    assert answer.endswith("make a client in the child")
     assert len(script.calls) == 1
 
 
