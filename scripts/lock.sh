@@ -21,7 +21,9 @@ compile() { # compile OUTPUT TITLE ARGUMENT...
     mv "$output.new" "$output"
 }
 
-compile requirements/runtime.txt "What swarmkeeper needs to run." pyproject.toml
-compile requirements/dev.txt "What its developers need, the above included." --group pyproject.toml:dev --constraint requirements/runtime.txt pyproject.toml
+# The developers' tools come first: one of them may not allow the newest version of what we run on (schemathesis bounds
+# jsonschema-rs), and the tests must run on the versions that we lock for users.
+compile requirements/dev.txt "What its developers need, what it needs to run included." --group pyproject.toml:dev pyproject.toml
+compile requirements/runtime.txt "What swarmkeeper needs to run." --constraint requirements/dev.txt pyproject.toml
 compile requirements/uv.txt "What installs the rest." --group pyproject.toml:uv
 compile requirements/generator.txt "What makes a client from the OpenAPI document, for a test." --group pyproject.toml:generator
