@@ -125,7 +125,7 @@ async def test_a_store_that_refuses_writes_makes_it_unready_until_it_takes_one(
             patched.setattr(swarm.store, "_commit", full)
             with pytest.raises(Overloaded):
                 await swarm.make_key("client")
-            await swarm._metrics.look()  # reading continues, without a log line
+            await swarm._metrics.refresh()  # reading continues, without a log line
             assert swarm.readiness(True)["store"] == "does not answer"
             assert not swarm.readiness()["ready"]
 

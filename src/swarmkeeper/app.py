@@ -181,7 +181,7 @@ class Orchestrator:
         self._messages = loop_reads.messages
         await self._messages.start()
         self._http_limits = http_limits(self.settings)
-        self._beside = self.store.beside()
+        self._beside = self.store.open_reader()
         thread_reads = loop_reads
         if self._beside is not None:
             thread_reads = self._reads(self._beside, limits, PayloadCache(self._beside), self._messages.newest)
@@ -344,7 +344,7 @@ class Orchestrator:
 
     def _state_of_store(self) -> str:
         try:
-            self.store.look()
+            self.store.check_files()
         except StoreLost as error:
             self._lose_store(error)
         if self._is_lost:
@@ -477,7 +477,7 @@ class Orchestrator:
                     await self.engine.reload_weights()
                 self._refusals.log_rest()
                 await self._identity.write_refusals(self.engine.do)
-                await self._metrics.look()
+                await self._metrics.refresh()
                 await self.roll_call.look()
                 self._store_answers = True
             except StoreLost as error:

@@ -111,7 +111,7 @@ def test_json_that_readers_cannot_represent_is_refused(value: object) -> None:
 def test_a_leaf_has_exactly_the_documented_fields() -> None:
     entry = an_entry(1, body={"password": "hunter2"})
 
-    leaf, body = audit.encode_leaf(entry, RULES)
+    leaf, body, _ = audit.encode_leaf(entry, RULES)
 
     assert msgspec.json.decode(leaf) == {
         "v": 1,
@@ -143,7 +143,7 @@ def test_a_leaf_never_exceeds_its_bound_and_says_what_it_left_out(word: str, hid
     many = tuple(RedactedField(f"/{n}/{'x' * 60}", "email") for n in range(hidden))
     object.__setattr__(entry, "body", replace(entry.body, fields=many))
 
-    leaf, _ = audit.encode_leaf(entry, RULES)
+    leaf, _, _ = audit.encode_leaf(entry, RULES)
 
     said = msgspec.json.decode(leaf)
     assert len(leaf) <= 16 << 10
@@ -265,7 +265,7 @@ def test_a_record_appended_behind_the_tree_is_detected() -> None:
 
 def test_a_record_written_anew_with_all_its_hashes_does_not_give_the_root() -> None:
     leaves, tree = a_log(9)
-    leaf, body = audit.encode_leaf(an_entry(4, outcome="refused"), RULES)
+    leaf, body, _ = audit.encode_leaf(an_entry(4, outcome="refused"), RULES)
     leaves[4] = replace(leaves[4], leaf=leaf, body=body, hash=leaf_hash(leaf))
 
     verdict = audit.verify(leaves, tree)

@@ -30,7 +30,7 @@ def asked_for() -> set[str]:
 
 
 async def test_the_dashboard_shows_what_there_is_and_nothing_else(metrics: Metrics) -> None:
-    await metrics.look()
+    await metrics.refresh()
 
     assert asked_for() - families(metrics) == set()
     assert families(metrics) - asked_for() == NOT_SHOWN

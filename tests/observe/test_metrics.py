@@ -11,7 +11,7 @@ def lines(metrics: Metrics) -> set[str]:
 
 
 async def test_engine_counters_and_waiting_work_are_reported(metrics: Metrics) -> None:
-    await metrics.look()
+    await metrics.refresh()
 
     assert lines(metrics) >= {
         'swarmkeeper_build_info{version="9.9"} 1.0',
@@ -44,7 +44,7 @@ async def test_secret_skills_are_redacted_and_equal_redactions_are_summed(
         for letters, items in (("QYLP", 3), ("MN5H", 4))
     ]
 
-    await metrics.look()
+    await metrics.refresh()
 
     told = {line for line in lines(metrics) if line.startswith("swarmkeeper_ready")}
     assert told == {
@@ -55,7 +55,7 @@ async def test_secret_skills_are_redacted_and_equal_redactions_are_summed(
 
 async def test_every_name_is_ours(metrics: Metrics) -> None:
     metrics.answered("GET", "/tasks", 200, 1000)
-    await metrics.look()
+    await metrics.refresh()
 
     assert [line for line in lines(metrics) if not line.startswith(("#", "swarmkeeper_"))] == []
 
@@ -72,18 +72,18 @@ async def test_queues_are_counted_seldom_and_only_while_metrics_are_requested(
     metrics: Metrics, store: CountedStore, clock: Clock
 ) -> None:
     for _ in range(3):
-        await metrics.look()
+        await metrics.refresh()
     assert store.asked == 1
 
     clock.now += LOOK_EVERY
-    await metrics.look()
+    await metrics.refresh()
     assert store.asked == 2
 
     clock.now += ASKED_LATELY
-    await metrics.look()
+    await metrics.refresh()
     assert store.asked == 2
     metrics.text()
-    await metrics.look()
+    await metrics.refresh()
     assert store.asked == 3
 
 
@@ -94,7 +94,7 @@ async def test_a_caller_cannot_choose_how_many_series_there_are(metrics: Metrics
     ]
     store.waiting += [{"kind": "plan", "skills": json.dumps(["p" * 128] * 100), "items": 99_999, "oldest": 1}]
 
-    await metrics.look()
+    await metrics.refresh()
 
     told = [line for line in metrics.text()[0].decode().splitlines() if line.startswith("swarmkeeper_ready_items")]
     assert len(told) == QUEUES_MAX + 1

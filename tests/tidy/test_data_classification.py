@@ -108,7 +108,7 @@ async def answers() -> list[Answered]:
         found.append(await admin.post(f"/tasks/{task}:retry", {}))
         await admin.get("/metrics")  # what waits is looked at where somebody asks
         swarm._metrics._looked_at = 0  # each few seconds, and it may just have done so
-        await swarm._metrics.look()
+        await swarm._metrics.refresh()
         found.append(await admin.get("/metrics"))
         return found
 

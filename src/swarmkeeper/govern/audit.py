@@ -97,19 +97,13 @@ def commitment(salt: bytes, body: bytes) -> str:
     return sha256(salt + body).hexdigest()
 
 
-def encode_leaf(entry: AuditEntry, rules_hash: str) -> tuple[bytes, bytes]:
-    """Return the leaf and the body of a record, both in canonical JSON; the leaf has at most 16 KiB.
+def encode_leaf(entry: AuditEntry, rules_hash: str) -> tuple[bytes, bytes, bool]:
+    """Return the leaf and the body of a record, both in canonical JSON, and whether the leaf was cut to LEAF_MAX.
 
     The body is `{"events": [ids], "events_hash", "payload": redacted value}`, without the hash if there are no events.
-    If the envelope is too large, texts and reasons are cut, and the last entry of `redacted_fields`, with action
+    In a leaf that was cut, texts and reasons are shorter, and the last entry of `redacted_fields`, with action
     `omitted`, counts the omitted ones.
     """
-    leaf, body, _ = _encoded(entry, rules_hash)
-    return leaf, body
-
-
-def _encoded(entry: AuditEntry, rules_hash: str) -> tuple[bytes, bytes, bool]:
-    """Return the leaf, the body, and whether the leaf was cut."""
     content: dict[str, Json] = {"events": [event.id for event in entry.events], "payload": entry.body.value}
     if entry.events:
         facts = _of_evidence([fact(event) for event in entry.events], [event.body.value for event in entry.events])
@@ -202,7 +196,7 @@ def append(
     leaves = []
     for entry in entries:
         assert entry.tenant == tenant, "a record goes into its own tenant's tree"
-        leaf, body, cut = _encoded(entry, rules_hash)
+        leaf, body, cut = encode_leaf(entry, rules_hash)
         hashed = leaf_hash(leaf)
         kept = AuditLeaf(
             tenant=tenant,

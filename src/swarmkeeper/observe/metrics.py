@@ -144,7 +144,7 @@ class Metrics:
         queues = "".join(_of_queues(self._rows, now))
         return generate_latest(self._registry) + queues.encode(), CONTENT_TYPE
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         """Count the waiting work if metrics were requested lately and the last count is old. Call it every second.
 
         Raises:

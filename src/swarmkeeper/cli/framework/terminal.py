@@ -32,7 +32,6 @@ class Exit(IntEnum):
     CONFLICT = 6
     TIMED_OUT = 7
     NEEDS_APPROVAL = 8
-    REFUSED = 9
     UNREACHABLE = 10
     VIOLATION = 11
     INTERRUPTED = 130

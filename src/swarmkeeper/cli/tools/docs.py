@@ -20,7 +20,14 @@ from swarmkeeper.cli.framework.flags import AsJson
 from swarmkeeper.cli.framework.terminal import Exit, Failure
 
 # Each kind of page, in the order in which a new user needs them.
-_KINDS = {"": "First", "guides": "How to", "concepts": "How it works", "reference": "Reference", "internals": "Inside"}
+_KINDS = {
+    "": "First",
+    "guides": "How to",
+    "concepts": "How it works",
+    "reference": "Reference",
+    "internals": "Inside",
+    "internals/decisions": "Decisions",
+}
 _WIDTH_MAX = 120  # longer lines are hard to read on any terminal
 _MENTIONS_MAX = 5
 _GENERATED = re.compile(r"<!--.*?-->\n*|<a id=\"[^\"]*\"></a>", re.DOTALL)
@@ -87,7 +94,8 @@ def _plain(topic: str) -> str:
 def _list(found: list[Page], *, as_json: bool) -> None:
     if as_json:
         for page in found:
-            terminal.say_json({"topic": page.topic, "kind": page.kind or "tutorial", "title": page.title})
+            kind = page.kind.partition("/")[0] or "tutorial"
+            terminal.say_json({"topic": page.topic, "kind": kind, "title": page.title})
         return
     width = max(len(page.topic) for page in found)
     for kind, heading in _KINDS.items():

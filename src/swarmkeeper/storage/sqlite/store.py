@@ -124,7 +124,7 @@ class SqliteReads:
             self._connection.close()
 
     def _opened(self) -> apsw.Connection:
-        self._store.look()
+        self._store.check_files()
         if self._connection is None:
             with self._store.translated_errors():
                 self._connection = self._store.connect(writing=False)
@@ -308,12 +308,12 @@ class SqliteStore:
     def is_lost(self) -> bool:
         """Whether the files are no longer those that were opened; checks them now."""
         try:
-            self.look()
+            self.check_files()
         except StoreLost:
             return True
         return False
 
-    def look(self) -> None:
+    def check_files(self) -> None:
         """Check that the files are those that were opened. Takes microseconds; each transaction does it, too.
 
         Raises:
@@ -381,7 +381,7 @@ class SqliteStore:
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[SqliteTransaction]:
         async with self._turn:
-            self.look()
+            self.check_files()
             connection = self._open_writing()
             if self._was_full:
                 await self._make_room(connection)
@@ -395,7 +395,7 @@ class SqliteStore:
                     self._crash_point("before_commit")
                     await self._commit(connection)
                 self._crash_point("after_commit")
-                self.look()  # a commit into files that lost their names is not acknowledged
+                self.check_files()  # a commit into files that lost their names is not acknowledged
             except StoreUnavailable as error:
                 self._was_full = isinstance(error.__cause__, (apsw.FullError, apsw.IOError))
                 raise
@@ -461,13 +461,13 @@ class SqliteStore:
 
     # ---- reading ---------------------------------------------------------------------------------------------------
 
-    def beside(self) -> SqliteReads | None:
+    def open_reader(self) -> SqliteReads | None:
         """Return reads for another thread, on their own connection; None in memory and with `inline`."""
         return SqliteReads(self) if self._threaded else None
 
     async def read(self, name: str, parameters: Mapping[str, Any]) -> list[Any]:
         if self.path is not None:
-            self.look()
+            self.check_files()
             # With no transaction open, read on the writing connection: its cache holds what was just written, while
             # every commit empties the other connection's cache.
             idle = self._writing if self._owner is None else None
@@ -483,7 +483,7 @@ class SqliteStore:
             async with self._turn:
                 yield Snapshot(self._reading, self._rows)
             return
-        self.look()
+        self.check_files()
         idle = self._writing if self._owner is None else None
         with self.one_moment(idle or self._reading) as connection:
             yield Snapshot(connection, self._rows)
@@ -547,7 +547,7 @@ class SqliteStore:
         if self.path is None:
             return False
         async with self._turn:
-            self.look()
+            self.check_files()
             # data_version of the writing connection does not count its own commits.
             self._open_writing()
             with self.translated_errors():
