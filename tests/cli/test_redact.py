@@ -89,7 +89,7 @@ def test_explain_says_which_rule_hid_what_and_how_it_stood_there(typed: Any) -> 
 @pytest.mark.parametrize(
     ("rule", "text", "why"),
     [
-        ("github-token", "nothing", "none of its keywords stands there: ghp_, gho_, ghu_, ghs_, ghr_, github_pat_"),
+        ("github-token", "nothing", "the text has none of its keywords: ghp_, gho_, ghu_, ghs_, ghr_, github_pat_"),
         ("github-token", "ghp_short", "its pattern does not match"),
         ("card", "é 4111 1111 1111 1112", "2..21 does not pass the check 'luhn'"),
         ("aws-secret-key", "aws_secret_access_key = " + "a" * 40, "24..64 has an entropy of 0.00 bits a character"),

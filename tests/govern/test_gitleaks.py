@@ -66,7 +66,7 @@ def test_a_secret_of_exactly_the_entropy_passes_as_in_gitleaks() -> None:
         ("stopwords", "commits", "the file: 'commits' in an allowlist is not supported"),
         ('description = "never"', 'regexTarget = "line"', "the file: an allowlist whose 'regexTarget'"),
         ('description = "never"', 'condition = "AND"', "the file: an allowlist whose 'condition' is AND"),
-        ('description = "never"', 'targetRules = ["none"]', "targets a rule that is not there: 1"),
+        ('description = "never"', 'targetRules = ["none"]', "targets a rule that does not exist: 1"),
         ("0000$", "(?<=x)", "rule 'acme-token': RE2 does not accept regex 1 of an allowlist"),
         ('title = "ours"', "extend = {useDefault = true}", "'extend' is not supported"),
         ("[[rules.allowlists]]", "[[rules.required]]", "rule 'acme-token': 'required' is not supported"),

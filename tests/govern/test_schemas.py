@@ -118,8 +118,8 @@ def test_a_wrong_answer_is_told_by_place_and_rule_and_never_repeated() -> None:
     errors = schemas.check_answer(schema, {"when": "swordfish", "hunter2": 1}, lambda name: name)
 
     assert [(place, words) for place, _, words in errors] == [
-        ("/answer/when", "breaks `format` of the question's schema"),
-        ("/answer", "breaks `additionalProperties` of the question's schema"),
+        ("/answer/when", "violates `format` of the question's schema"),
+        ("/answer", "violates `additionalProperties` of the question's schema"),
     ]
     assert schemas.check_answer(schema, {"when": "2026-01-31"}, lambda name: name) == ()
     assert len(schemas.check_answer({"items": {"type": "null"}}, [1] * 100, lambda name: name)) == schemas.ERRORS_MAX

@@ -248,7 +248,7 @@ def verify(rows: Iterable[AuditLeaf], tree: AuditTree | None) -> Verdict:
     for index, row in enumerate(rows):
         try:
             if index >= size:
-                raise _Bad(f"there are more records than the {size} that the tree was made of")
+                raise _Bad(f"there are more records than the {size} in the tree")
             _check(row, index, None if tree is None else tree.tenant)
         except _Bad as bad:
             return Verdict("tampered", index + 1, erased, index, str(bad))
@@ -257,12 +257,12 @@ def verify(rows: Iterable[AuditLeaf], tree: AuditTree | None) -> Verdict:
     if tree is not None and not _is_sound(tree):
         return Verdict("tampered", frontier.size, erased, None, "the head of the log contradicts itself")
     if frontier.size < size:
-        reason = f"the tree was made of {size} records, and the last {size - frontier.size} are not there"
+        reason = f"the tree has {size} records, and the last {size - frontier.size} are missing"
         return Verdict("incomplete", frontier.size, erased, frontier.size, reason)
     if tree is not None and frontier.root() != root:
-        return Verdict("tampered", size, erased, None, "the records do not give the root that was kept")
+        return Verdict("tampered", size, erased, None, "the records do not give the stored root")
     if tree is not None and frontier.to_bytes() != tree.frontier and (size or tree.frontier):
-        return Verdict("tampered", size, erased, None, "the records do not give the frontier that was kept")
+        return Verdict("tampered", size, erased, None, "the records do not give the stored frontier")
     return Verdict("whole", size, erased)
 
 
@@ -276,20 +276,20 @@ def _is_sound(tree: AuditTree) -> bool:
 
 def _check(row: AuditLeaf, index: int, tenant: str | None) -> None:
     if row.index != index:
-        raise _Bad(f"record {index} is not there, or its index was changed")
+        raise _Bad(f"record {index} is missing, or its index was changed")
     if leaf_hash(row.leaf) != row.hash:
-        raise _Bad("the leaf does not have the hash that was kept")
+        raise _Bad("the leaf does not match its stored hash")
     try:
         leaf = msgspec.json.decode(row.leaf, type=_Leaf)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        raise _Bad("the leaf is no audit record") from None
+        raise _Bad("the leaf is not an audit record") from None
     if leaf.v != LEAF_VERSION or leaf.body.alg != COMMITMENT:
-        raise _Bad("the leaf is of a version that this program does not know")
+        raise _Bad("the leaf has a version that this program does not know")
     if row.body is None:
         if row.salt:
-            raise _Bad("the body is gone, but its salt is not: it was not erased by the rules")
+            raise _Bad("the body is missing, but its salt is not: an erasure removes both")
     elif commitment(row.salt, row.body) != leaf.body.commitment:
-        raise _Bad("the body and its salt are not those that the leaf commits to")
+        raise _Bad("the body and its salt do not match the commitment in the leaf")
     for column, kept, said in (
         ("tenant", row.tenant, leaf.tenant),
         ("id", row.id, leaf.id),
@@ -299,7 +299,7 @@ def _check(row: AuditLeaf, index: int, tenant: str | None) -> None:
         ("at", row.at, leaf.at),
     ):
         if kept != said:
-            raise _Bad(f"the column {column} is not what the leaf says")
+            raise _Bad(f"the column {column} differs from the leaf")
     if tenant is not None and leaf.tenant != tenant:
         raise _Bad("the record belongs to another tenant")
 

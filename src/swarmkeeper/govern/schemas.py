@@ -60,9 +60,9 @@ def check_schema(schema: Mapping[str, Json], safe: Safe) -> tuple[Detail, ...]:
         return (error.detail,)
     except ValidationError as error:
         where = _pointer(("schema", *error.instance_path), safe)
-        return ((where, "invalid", "is not what JSON Schema (draft 2020-12) has there"),)
+        return ((where, "invalid", "is not valid JSON Schema (draft 2020-12)"),)
     except (ReferencingError, ValueError):
-        return (("/schema", "invalid", "is no JSON Schema (draft 2020-12)"),)
+        return (("/schema", "invalid", "is not a valid JSON Schema (draft 2020-12)"),)
     return ()
 
 
@@ -70,17 +70,17 @@ def check_answer(schema: Mapping[str, Json], answer: Json, safe: Safe) -> tuple[
     """Return where an answer violates the schema; pointers are below `/answer`. Names keywords, repeats no values."""
     work = _Unfolded(schema, safe).parts(schema, ("schema",)) * len(json.dumps(answer))
     if work > WORK_MAX:
-        return (("/answer", "too_long", "is too long to be held against a schema with so many parts"),)
+        return (("/answer", "too_long", "is too long to be checked against a schema of this size"),)
     validator = _validator(schema)
     if validator.is_valid(answer):
         return ()
     if work > WORK_LISTED_MAX:
-        return (("/answer", "schema", "is not what the question's schema asks for"),)
+        return (("/answer", "schema", "does not match the question's schema"),)
     found = []
     for error in validator.iter_errors(answer):
         where = _pointer(("answer", *error.instance_path), safe)
         # The keyword is safe to show; the library's message would quote the answer.
-        found.append((where, "schema", f"breaks `{error.kind.name}` of the question's schema"))
+        found.append((where, "schema", f"violates `{error.kind.name}` of the question's schema"))
         if len(found) == ERRORS_MAX:
             break
     return tuple(found)
@@ -115,9 +115,11 @@ class _Unfolded:
         count = 1
         for name, value in node.items():
             if name in _NOT_HERE:
-                raise self._no((*at, name), "not_supported", "a schema for an answer refers by path alone")
+                raise self._no((*at, name), "not_supported", "a schema for an answer may refer only by path")
             if name in _TOO_COSTLY:
-                raise self._no((*at, name), "not_supported", "costs too much; additionalProperties and items do not")
+                raise self._no(
+                    (*at, name), "not_supported", "costs too much to check: use additionalProperties or items"
+                )
             if name == "pattern" and isinstance(value, str):
                 count += PATTERN_PARTS
             elif name == "patternProperties" and isinstance(value, dict):
@@ -147,7 +149,7 @@ class _Unfolded:
         for name in _segments(reference):
             node = node.get(name) if isinstance(node, dict) else None
             if node is None:
-                raise self._no(at, "unknown", "refers to what is not there")
+                raise self._no(at, "unknown", "refers to a place that does not exist")
         return node
 
     def _no(self, at: Iterable[str | int], code: str, words: str) -> _Unusable:

@@ -36,7 +36,7 @@ async def verify_audit(store: Store) -> dict[str, Verdict]:
         # If records are missing together with the head of their log, only the events still refer to them.
         verdict = verdicts.get(row["tenant"], Verdict("whole", 0))
         if verdict.status == "whole":
-            reason = "an event names a record that is not there"
+            reason = "an event names a record that is missing"
             verdicts[row["tenant"]] = replace(verdict, status="incomplete", reason=reason)
     return verdicts
 
@@ -65,9 +65,9 @@ async def _verify_one(store: Store, tenant: bytes) -> Verdict:
         # The head, and whether there are records beyond it, read in one statement.
         now = await _head(store, tenant)
         if now is None or now["size"] < tree.size:
-            return replace(verdict, status="incomplete", reason="the head of the log went back while it was read")
+            return replace(verdict, status="incomplete", reason="the head of the log moved back while it was read")
         if now["beyond"]:
-            reason = f"there are more records than the {now['size']} that the tree was made of"
+            reason = f"there are more records than the {now['size']} in the tree"
             return replace(verdict, status="tampered", index=verdict.records, reason=reason)
     if verdict.status != "whole" or tree is None or (wrong := await first_mismatch(store, tenant, tree.size)) is None:
         return verdict
@@ -116,30 +116,30 @@ class Finding:
     subject: str  # the id of a task, work item, event, record or approval
 
 
-DAMAGE = Check(0, "doctor_damage", "the database file is sound")
-CLOCK = Check(0, "doctor_clock", "the store's time is that of the wall clock (if not: doctor --reset-clock)")
+DAMAGE = Check(0, "doctor_damage", "the database file is undamaged")
+CLOCK = Check(0, "doctor_clock", "the store's time agrees with the wall clock (if not: doctor --reset-clock)")
 CHECKS: tuple[Check, ...] = (
     DAMAGE,
     CLOCK,
     Check(1, "doctor_two_results", "an item has at most one accepted result in each round"),
-    Check(2, "doctor_result_not_newest", "the accepted attempt was the newest granted"),
-    Check(3, "doctor_lease", "there is a lease exactly for what is LEASED"),
-    Check(3, "doctor_attempts", "each lease granted has ended once, or lives"),
-    Check(4, "doctor_pending", "pending is the number of edges not settled"),
-    Check(4, "doctor_counters", "a task's counters are the counts of its subtasks"),
-    Check(4, "doctor_done", "of a task that is COMPLETED no subtask is open, and of one that was accepted nothing is"),
-    Check(4, "doctor_open_tasks", "a tenant counts its tasks that are not final"),
-    Check(4, "doctor_open_subtasks", "a tenant counts the subtasks of its tasks that are not final"),
-    Check(5, "doctor_sequence", "events of a task are numbered 1, 2, 3… without gap"),
+    Check(2, "doctor_result_not_newest", "the accepted attempt is the newest one"),
+    Check(3, "doctor_lease", "each LEASED item has a lease, and no other item has one"),
+    Check(3, "doctor_attempts", "each granted lease has ended exactly once, or is active"),
+    Check(4, "doctor_pending", "pending is the number of unsettled edges"),
+    Check(4, "doctor_counters", "a task's counters match its subtasks"),
+    Check(4, "doctor_done", "a COMPLETED task has no open subtask, and an accepted one no open item"),
+    Check(4, "doctor_open_tasks", "a tenant's counter of open tasks matches its tasks"),
+    Check(4, "doctor_open_subtasks", "a tenant's counter of open subtasks matches its tasks"),
+    Check(5, "doctor_sequence", "events of a task are numbered 1, 2, 3… without gaps"),
     Check(5, "doctor_task_changes", "each change of a task's state has exactly one event"),
-    Check(5, "doctor_grants", "each lease granted has exactly one event"),
-    Check(5, "doctor_event_without_record", "each event names an audit record that is there"),
-    Check(5, "doctor_record_events", "each audit record is one, and lists the events that name it"),
-    Check(8, "doctor_ready", "what is READY stands in its queue, and its waiting ends"),
-    Check(8, "doctor_lease_timers", "each lease has its end"),
-    Check(8, "doctor_waiting", "what is WAITING waits for a moment or an answer"),
-    Check(8, "doctor_in_review", "what is IN_REVIEW has an open review"),
-    Check(8, "doctor_idle_task", "each open task has something that moves it on, a closed one nothing"),
+    Check(5, "doctor_grants", "each granted lease has exactly one event"),
+    Check(5, "doctor_event_without_record", "each event names an existing audit record"),
+    Check(5, "doctor_record_events", "each audit record can be read, and lists the events that name it"),
+    Check(8, "doctor_ready", "each READY item is in its queue, with a time at which its wait ends"),
+    Check(8, "doctor_lease_timers", "each lease has a timer that ends it"),
+    Check(8, "doctor_waiting", "each WAITING item waits for a time or an answer"),
+    Check(8, "doctor_in_review", "each IN_REVIEW item has an open review"),
+    Check(8, "doctor_idle_task", "each open task has something that moves it on, and a closed task has nothing"),
 )
 EVIDENCE = (
     Check(10, "doctor_events", "no event holds a secret that the rules know"),

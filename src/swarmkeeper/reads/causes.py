@@ -15,10 +15,10 @@ from swarmkeeper.reads.views import View, json_of, time
 MESSAGE_LENGTH_MAX = 2_000
 # Messages for attempts without one from the bot.
 _WORDS = {
-    AttemptOutcome.FAILED: "it failed; its bot gave no reason",
-    AttemptOutcome.EXPIRED: "its bot fell silent: the lease expired without a heartbeat",
+    AttemptOutcome.FAILED: "it failed, and its bot gave no reason",
+    AttemptOutcome.EXPIRED: "the lease expired: its bot sent no heartbeat in time",
     AttemptOutcome.TIMED_OUT: "it timed out",
-    AttemptOutcome.UNSEEN: "its bot was not heard of after it got the lease",
+    AttemptOutcome.UNSEEN: "the lease expired: its bot sent nothing after it was leased",
 }
 _PUT_OFF = (AttemptOutcome.DEFERRED, AttemptOutcome.RELEASED)
 _WELL = frozenset({Status.SUCCEEDED, Status.SKIPPED, Status.IN_REVIEW})

@@ -144,7 +144,7 @@ class Detectors:
         words = compiled.detector.keywords
         data = views.folded(text).encode("utf-8", "replace")
         if words and not any(re2.search(f"(?i){re2.escape(word)}", data) for word in words):
-            return f"none of its keywords stands there: {', '.join(words)}"
+            return f"the text has none of its keywords: {', '.join(words)}"
         return compiled.why_not(data, self._placeholders_in(data))
 
     def _look(self, text: str, levels: int, budget: encoded.Budget) -> list[_Found]:

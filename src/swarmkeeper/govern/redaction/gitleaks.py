@@ -57,7 +57,7 @@ def converted(content: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[st
         entries.append(entry | {"allow": allowed})
     for targets, _ in shared:
         problems += [
-            f"the file: an allowlist targets a rule that is not there: {n}"
+            f"the file: an allowlist targets a rule that does not exist: {n}"
             for n, one in enumerate(targets, 1)
             if one not in named
         ]

@@ -202,7 +202,7 @@ def _field(entry: Mapping[str, object], where: str) -> FieldRule:
     if any(not pointer.startswith("/") for pointer in pointers):
         raise BadRules(f"{where}: a pointer must begin with '/'")
     if any("*" in key[1:-1] or not key.strip("*-_") for key in keys):
-        raise BadRules(f"{where}: in a key '*' may stand at either end only, and not alone")
+        raise BadRules(f"{where}: in a key, '*' is allowed only at either end, and not alone")
     return FieldRule(name, keys, pointers, _examples(entry, "hit", where), _examples(entry, "miss", where))
 
 

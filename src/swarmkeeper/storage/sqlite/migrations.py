@@ -45,7 +45,7 @@ def missing(connection: apsw.Connection, migrations: Sequence[Migration]) -> lis
     tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
     if "migration" not in tables:
         if tables:
-            raise StoreRefused("this file is a database, but not one of swarmkeeper's: choose another path")
+            raise StoreRefused("this file is a database of another program: choose another path")
         return list(migrations)
     applied = connection.execute("SELECT number, name, sha256 FROM migration ORDER BY number").fetchall()
     if len(applied) > len(migrations):

@@ -62,4 +62,4 @@ def _move_log(watch: Watch) -> str:
         log.rename(moved)
     except OSError as error:
         return f"its write-ahead log could not be moved ({error.strerror}): move {log} away before you continue"
-    return f"its write-ahead log was moved to {moved}, so that it is not mixed with the new file"
+    return f"its write-ahead log was moved to {moved}, to keep it apart from the new file"

@@ -262,7 +262,7 @@ class SqliteStore:
         if not create and path.is_file() and not path.stat().st_size:
             raise StoreRefused(f"there is no swarmkeeper store in {path}: the file is empty")
         if not path.parent.is_dir():
-            raise StoreRefused(f"there is no folder {path.parent} to keep a store in: make it first")
+            raise StoreRefused(f"the folder {path.parent} does not exist: create it first")
         if path.is_dir():
             raise StoreRefused(f"{path} is a folder: name a file")
 
@@ -280,15 +280,15 @@ class SqliteStore:
                 self._lock = FileLock(path.resolve())
                 self._lock.take()
         except PermissionError:
-            raise StoreRefused(f"{path} may not be written by this user") from None
+            raise StoreRefused(f"this user may not write {path}") from None
         except OSError as error:
             raise StoreUnavailable(f"{path} cannot be written now: {error.strerror}") from error
 
     def _enter(self, path: Path) -> None:
         if path.stat().st_nlink > 1:
             raise StoreRefused(
-                f"{path} has a second name (a hard link), and its write-ahead log belongs to one of them alone: "
-                "remove the other name, or make a copy of it"
+                f"{path} has a second name (a hard link), and its write-ahead log belongs to only one of them: "
+                "remove the other name, or make a copy"
             )
         self._file = identity_of(path)
         Users.enter(self._file)
@@ -567,7 +567,7 @@ class SqliteStore:
         try:
             yield
         except _TEMPORARY as error:
-            raise StoreUnavailable(f"the store cannot take this now: {error}") from error
+            raise StoreUnavailable(f"the store cannot be used now: {error}") from error
         except (apsw.CorruptError, apsw.NotADBError) as error:
             self.damage = str(error)
             raise StoreDamaged(f"the store is damaged: {error}") from error

@@ -78,16 +78,16 @@ class Watch:
             return f"the database file is gone from {self._name} ({error.strerror})"
         database, *sides = self._identities
         if (found.st_dev, found.st_ino) != database:
-            return f"{self._name} is another file than the one that was opened"
+            return f"{self._name} is not the file that was opened"
         for path, identity in zip(self._sides, sides, strict=True):
             if _identity(path) != identity:
-                return f"{path} is gone or is another file than the one that was opened"
+                return f"{path} is gone, or is not the file that was opened"
         written = (found.st_mtime_ns, found.st_size)
         if written != self._written:
             header = self._read_header()
             if not _follows(header, self._header):
                 self.is_overwritten = True
-                return f"{self._name} was written over by something else than SQLite"
+                return f"{self._name} was overwritten, and not by SQLite"
             self._written, self._header = written, header
         return None
 
