@@ -1,6 +1,6 @@
 # Everything a developer does, by name. Needs Python 3.11 or newer, git and make; the rest it sets up itself:
 # .venv-uv holds the installer, .venv holds the exact, hash-checked versions of requirements/ and this package.
-# .venv-generator holds what makes a client from the OpenAPI document, for a test.
+# .venv-generator holds the generator of a client from the OpenAPI document, for a test.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check coverage explore bench sim docs lock clean
@@ -11,11 +11,11 @@ PYTHON ?= $(shell for p in python3 python python3.14 python3.13 python3.12 pytho
 BIN := .venv/bin
 UV := .venv-uv/bin/uv
 
-# The system's certificates, so that a proxy that an organisation trusts is trusted here; never a Python fetched on the side.
+# The system's certificates, so that an organisation's proxy is trusted here; and never a downloaded Python.
 export UV_SYSTEM_CERTS ?= true
 export UV_PYTHON_DOWNLOADS = never
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
-# The tests start hundreds of processes: each would compile all that it imports again, for a second or two.
+# The tests start hundreds of processes. Without this, each would compile its imports again, for a second or two.
 export UV_COMPILE_BYTECODE = 1
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -28,14 +28,14 @@ setup: .venv/.ready ## make .venv with all that a developer needs (quick when it
 demo: setup ## watch a swarm of bots review a directory
 	@$(BIN)/swarmkeeper demo $(DEMO_ARGS)
 
-# Rules, records, engine and store, without servers and bots of their own: enough while one writes, not before one hands in.
+# Rules, records, engine and store, without servers and bots: enough while writing, not before handing in.
 FAST_TESTS := tests/core tests/engine tests/govern tests/wire tests/service tests/storage tests/observe tests/broker \
 	tests/test_files.py tests/test_settings.py
 
-# Of a test's time, a part is waiting for processes and for time: one worker more than the smallest machine has cores.
+# One worker more than the smallest machine has cores, because tests partly wait for processes and for time.
 WORKERS ?= 3
 
-test: setup ## run the tests (FAST=1 runs those of rules, records, engine and store alone; WORKERS=3)
+test: setup ## run the tests (FAST=1 runs only those of rules, records, engine and store; WORKERS=3)
 	@$(BIN)/pytest -n $(WORKERS) $(if $(FAST),$(FAST_TESTS)) $(PYTEST_ARGS)
 
 coverage: setup ## measure which lines the tests run, into build/coverage/html (FAST=1 as for test); no bound is set
@@ -50,13 +50,13 @@ check: setup ## lint, format, spelling, types, import contracts, facts about the
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest -q tests/tidy
 
-explore: setup ## look for mistakes with new examples, an hour long (MINUTES=10; SEED=N repeats a run)
+explore: setup ## look for bugs with new examples, for an hour (MINUTES=10; SEED=N repeats a run)
 	@$(BIN)/python scripts/explore.py --minutes $(or $(MINUTES),60) $(if $(SEED),--seed $(SEED))
 
 bench: setup ## measure this machine (SCENARIO=lifecycle, or another; BENCH_ARGS are its flags)
 	@$(BIN)/swarmkeeper bench $(or $(SCENARIO),lifecycle) $(BENCH_ARGS)
 
-# The first seed is drawn and told; with it as --start, all of it can be repeated.
+# The first seed is random and printed; with it as --start, the run can be repeated.
 SIM_JOBS = $$($(BIN)/python -c 'import os; print(os.cpu_count())')
 sim: setup ## rehearse for long: 500 seeds of 6 h, then 50 of 1 h over HTTP (SIM_ARGS are flags in place of these)
 ifdef SIM_ARGS
@@ -75,7 +75,7 @@ lock: $(UV) ## choose the newest versions again and write requirements/ (KEEP=1 
 clean: ## remove the environments and everything that tools left behind
 	rm -rf .venv .venv-uv .venv-generator .pytest_cache .pytest_counts .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
 
-# A Python without `venv` (some distributions split it off) still has a pip that can install beside itself.
+# A Python without `venv` (some distributions package it separately) still has a pip that can install into a folder.
 $(UV): requirements/uv.txt
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer found; name one: make setup PYTHON=/path/to/python3" >&2; exit 1; }
 	@echo "setup: installing uv into .venv-uv"

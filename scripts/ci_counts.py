@@ -1,4 +1,4 @@
-"""Print the four counts that `.ci/run` ends with; fail on the first three. The tests write them: tests/counts.py."""
+"""Prints the counts that tests/counts.py wrote, at the end of `.ci/run`; fails if one of the first three is not 0."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 COUNTS = ROOT / ".pytest_counts"
 
-# name, what it says, whether it must be 0, and what makes the number due (nothing is left out before it exists)
+# name, meaning, whether it must be 0, and the path that requires it
 EXPECTED = (
     ("tests_skipped", "tests skipped", True, "tests"),
     ("docs_blocks_unexecuted", "docs code blocks unexecuted", True, "docs"),
@@ -17,7 +17,7 @@ EXPECTED = (
 
 
 def main() -> int:
-    """Read each count; a missing one is as bad as one that is not 0."""
+    """Return 1 if a required count is missing or not 0."""
     failed = False
     for name, meaning, binding, due_with in EXPECTED:
         file = COUNTS / f"{name}.json"

@@ -1,8 +1,8 @@
-"""Look for mistakes with new examples until the time is up: property tests, fuzzing, random runs of the simulator.
+"""Looks for bugs with new examples until the time is up: property tests, fuzzing, random runs of the simulator.
 
     python scripts/explore.py [--minutes 60] [--seed N]
 
-Each round draws a seed and prints the command that repeats each of its parts. Ends with 1 where something was found.
+Each round has a seed, and prints the command that repeats each of its parts. Exits with 1 if something was found.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PROPERTY_TESTS = (
     "tests/sim",
 )
 FUZZING = "tests/http/test_fuzz.py"
-# One example after another until one fails, and then many smaller ones: far beyond what a test may take.
+# Longer than a test may take: examples are tried until one fails, and that one is then made smaller.
 PART_SECONDS_MAX = 1_800
 OUTPUT_LINES = 80  # of a part that found something: the failing example is at its end
 KEEP = (
@@ -41,7 +41,7 @@ Part = tuple[str, list[str]]
 
 
 def parts(seed: int, jobs: int) -> Iterator[Part]:
-    """Yield what one round does: a name, and the command that does it and repeats it."""
+    """Yield the parts of a round: a name, and the command that runs and repeats it."""
     hypothesis = ["--hypothesis-profile=explore", f"--hypothesis-seed={seed}", f"--timeout={PART_SECONDS_MAX}", "-q"]
     pytest = [str(BIN / "pytest"), "-p", "no:cacheprovider", "-n", str(jobs), *hypothesis]
     simulate = [str(BIN / "swarmkeeper"), "simulate", "--start", str(seed), "--jobs", str(jobs)]
@@ -56,7 +56,7 @@ def shown(command: list[str]) -> str:
 
 
 def play(name: str, command: list[str], seconds: float) -> bool | None:
-    """Run one part; True where it found nothing, None where its time ended first."""
+    """Run one part; return True if it found nothing, None if its time was over first."""
     print(f"== {name}\n   {shown(command)}", flush=True)
     environment = {name: value for name, value in os.environ.items() if name != "CI"}
     try:
@@ -81,7 +81,7 @@ def play(name: str, command: list[str], seconds: float) -> bool | None:
 
 
 def rounds(seed: int, seconds: float, jobs: int, now: Callable[[], float] = time.monotonic) -> list[str]:
-    """Play rounds until the time is up; return each part that found something, with the command that repeats it."""
+    """Run rounds until the time is up; return each part that found something, with the command that repeats it."""
     ends_at = now() + seconds
     found: dict[str, str] = {}
     played = 0
@@ -89,7 +89,7 @@ def rounds(seed: int, seconds: float, jobs: int, now: Callable[[], float] = time
         print(f"\n==== round {played + 1}, seed {seed + played}", flush=True)
         for name, command in still:
             left = min(ends_at - now(), PART_SECONDS_MAX)
-            # What a part has found it would find again: it is played no more.
+            # A part that found something is not run again: it would find the same.
             if left > 0 and play(name, command, left) is False:
                 found[name] = f"{name}: {shown(command)}"
         played += 1
@@ -98,16 +98,16 @@ def rounds(seed: int, seconds: float, jobs: int, now: Callable[[], float] = time
 
 
 def main() -> int:
-    """Explore as the command line says; 1 where something was found."""
-    asked = argparse.ArgumentParser(description="Look for mistakes with new examples.")
+    """Return 1 if something was found."""
+    asked = argparse.ArgumentParser(description="Look for bugs with new examples.")
     asked.add_argument("--minutes", type=float, default=60)
     asked.add_argument("--seed", type=int, help="of the first round; the next ones follow")
     asked.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     words = asked.parse_args()
     seed = words.seed if words.seed is not None else random.SystemRandom().randrange(10**9)
     found = rounds(seed, words.minutes * 60, words.jobs)
-    for each in found:
-        print(f"   {each}")
+    for part in found:
+        print(f"   {part}")
     if found:
         print(f"   {KEEP}")
     return 1 if found else 0

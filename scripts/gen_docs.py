@@ -1,6 +1,6 @@
-"""Writes the pages of docs/ that are drawn from the code: life cycle, errors, events, settings, API, CLI, SDK, metrics.
+"""Writes the generated pages of docs/: life cycle, errors, events, settings, API, CLI, SDK, metrics, roles.
 
-Run by `make docs`. CI runs it with `--check`, which writes nothing and fails when a page is not what the code says.
+Run by `make docs`. CI runs it with `--check`, which writes nothing and fails if a page differs from the code.
 """
 
 from __future__ import annotations
@@ -35,18 +35,21 @@ def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 def diagram(life: Mapping[tuple[Any, Any], Any]) -> str:
-    """The table as a Mermaid state diagram; several happenings between the same two states share an arrow."""
+    """Return the table as a Mermaid state diagram; transitions between the same two states share an arrow."""
     arrows: dict[tuple[str, str], list[str]] = {}
-    for (source, happening), target in life.items():
-        arrows.setdefault((str(source) if source else "[*]", str(target)), []).append(str(happening))
+    for (source, transition), target in life.items():
+        arrows.setdefault((str(source) if source else "[*]", str(target)), []).append(str(transition))
     lines = [f"    {source} --> {target}: {', '.join(names)}" for (source, target), names in arrows.items()]
     return "```mermaid\nstateDiagram-v2\n" + "\n".join(lines) + "\n```\n"
 
 
 def rows_of(life: Mapping[tuple[Any, Any], Any]) -> str:
     return table(
-        ("from", "happening", "to"),
-        ((f"`{source}`" if source else "–", happening, f"`{target}`") for (source, happening), target in life.items()),
+        ("from", "transition", "to"),
+        (
+            (f"`{source}`" if source else "–", transition, f"`{target}`")
+            for (source, transition), target in life.items()
+        ),
     )
 
 
@@ -89,7 +92,7 @@ def error_pages() -> str:
     rows = []
     for kind in sorted(errors.SwarmkeeperError.__subclasses__(), key=lambda one: one.code):
         words = " ".join((vars(kind)["__doc__"] or "").split())
-        assert words, f"{kind.__name__} says nothing to whoever meets it"
+        assert words, f"{kind.__name__} has no docstring for its readers"
         status, _ = STATUS[kind]
         rows.append((f'<a id="{kind.code}"></a>`{kind.code}`', status, "yes" if kind.retryable else "no", words))
     return (
@@ -124,11 +127,11 @@ def _shown(value: object) -> str:
 
 def api_page() -> str:
     schema = json.loads((ROOT / "tests" / "http" / "openapi.json").read_text())
-    told = (
+    introduction = (
         "The machine-readable description is served at `/openapi.json`. Generators make clients from it: it is tested "
+        "with openapi-python-client, and written for openapi-typescript and @hey-api/openapi-ts, too.\n"
     )
-    told += "with openapi-python-client, and written for openapi-typescript and @hey-api/openapi-ts, too.\n"
-    parts = ["# HTTP API\n\n" + NOTE + told]
+    parts = ["# HTTP API\n\n" + NOTE + introduction]
     for path, operations in schema["paths"].items():
         for method, operation in operations.items():
             parts.append(f"\n## {method.upper()} {path}\n\n{operation.get('summary', '')}\n")
@@ -207,7 +210,7 @@ def sdk_page() -> str:
 
 
 def _attributes(thing: type) -> list[str]:
-    """Tables of a class's properties, and of the fields that its author may set where it is a record."""
+    """Return tables of a class's properties and, for a record, of the fields that its author may set."""
     properties = [
         (f"`{name}`", (inspect.getdoc(value) or "").split("\n\n")[0].replace("\n", " "))
         for name, value in vars(thing).items()
@@ -233,7 +236,7 @@ def _schemas() -> dict[str, Any]:
 
 
 def _type(field: Mapping[str, Any]) -> str:
-    """The type of a field in a word or two, without null: left out is null everywhere."""
+    """Return the type of a field in a word or two, without null: a field that is left out is always null."""
     if "$ref" in field:
         named = _schemas()[field["$ref"].rpartition("/")[2]]
         return " or ".join(f"`{value}`" for value in named["enum"]) if "enum" in named else named.get("title", "object")
@@ -280,18 +283,18 @@ def metrics_page() -> str:
     sources = Sources(lambda: figures, none, none, none, none, limits, limits, bool, none, str, none, none)
     metrics = Metrics(SqliteStore(":memory:"), sources, version="")
     metrics.answered("GET", "/tasks", 200, 0)
-    told = metrics.text()[0].decode()
+    exposed = metrics.text()[0].decode()
     labels = {
         "swarmkeeper_ready_items": ["kind", "skills"],
         "swarmkeeper_ready_oldest_seconds": ["kind", "skills"],
     }
-    for name, inside in re.findall(r"^(\w+)\{([^}]*)\}", told, re.MULTILINE):
-        names = [each for each in re.findall(r'(\w+)="', inside) if each != "le"]
+    for name, inside in re.findall(r"^(\w+)\{([^}]*)\}", exposed, re.MULTILINE):
+        names = [label for label in re.findall(r'(\w+)="', inside) if label != "le"]
         labels.setdefault(re.sub(r"_bucket$", "", name), names)
-    kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", told, re.MULTILINE))
+    kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", exposed, re.MULTILINE))
     rows = [
         (f"`{name}`", kinds[name], ", ".join(f"`{label}`" for label in labels.get(name, [])), meaning)
-        for name, meaning in sorted(re.findall(r"^# HELP (\w+) (.*)$", told, re.MULTILINE))
+        for name, meaning in sorted(re.findall(r"^# HELP (\w+) (.*)$", exposed, re.MULTILINE))
         if not name.endswith("_created")
     ]
     return (
@@ -303,7 +306,7 @@ def metrics_page() -> str:
     )
 
 
-# What a reader wants to know of each role and action. A role or action without words stops `make docs`.
+# The meaning of each role and action. `make docs` fails for one without an entry.
 ROLE_WORDS = {
     "client": "submits tasks and controls them",
     "bot:planner": "a bot that turns tasks into plans",
@@ -401,7 +404,7 @@ def link_pages() -> None:
 
 def differences() -> list[str]:
     """Return what `make docs` would change: pages whose text differs, and pages that are not linked there."""
-    found = [name for name, page in PAGES.items() if not _says(DOCS / name, page())]
+    found = [name for name, page in PAGES.items() if not _has_text(DOCS / name, page())]
     written = {page.relative_to(DOCS): page.resolve() for page in DOCS.rglob("*.md")}
     linked = {link.relative_to(LINKS): link.resolve() for link in LINKS.rglob("*.md")}
     return found + [
@@ -409,16 +412,16 @@ def differences() -> list[str]:
     ]
 
 
-def _says(file: Path, text: str) -> bool:
+def _has_text(file: Path, text: str) -> bool:
     return file.exists() and file.read_text(encoding="utf-8") == text
 
 
 def main(asked: list[str]) -> int:
-    """Write the pages; with `--check` write nothing, and end with 1 where a page is not what the code says."""
+    """Write the pages; with `--check` write nothing, and return 1 if a page differs from the code."""
     if asked == ["--check"]:
         differing = differences()
         for name in differing:
-            print(f"docs/{name} is not what the code says: run `make docs` and commit what it writes", file=sys.stderr)
+            print(f"docs/{name} differs from the code: run `make docs` and commit the result", file=sys.stderr)
         return 1 if differing else 0
     for name, page in PAGES.items():
         target = DOCS / name

@@ -104,20 +104,20 @@ def test_without_a_file_the_scenario_goes_to_stdout_and_what_is_not_known_to_std
 
 def test_a_back_test_tells_each_error_and_ends_with_13_where_one_is_too_large(fed: Shell) -> None:
     said = fed("calibrate", "feed.jsonl", "--back-test", "--seeds", "1")
-    told = fed("calibrate", "feed.jsonl", "--back-test", "--seeds", "1", "--json", "--error-max", "0.0001")
+    strict = fed("calibrate", "feed.jsonl", "--back-test", "--seeds", "1", "--json", "--error-max", "0.0001")
 
     assert said.code == 0
     assert said.out.startswith(
         "back-test: calibrated on the 28 tasks of the first 0.462 h; 1 play, held against the 0.198 h"
     )
     assert "Tasks that end in an hour" in said.out
-    assert told.code == 13
-    assert "error beyond 0.0001: tasks_per_hour" in told.err
-    figure = told.json["back_test"]["figures"]["completion_p50_seconds"]
+    assert strict.code == 13
+    assert "error beyond 0.0001: tasks_per_hour" in strict.err
+    figure = strict.json["back_test"]["figures"]["completion_p50_seconds"]
     assert figure["measured"] == 35
     assert figure["error_percent"] == pytest.approx(100 * (figure["simulated"]["median"] - 35) / 35)
-    assert told.json["back_test"]["in_sample"] is False
-    assert told.json["scenario"]["executors"]["durations"][0] == 30
+    assert strict.json["back_test"]["in_sample"] is False
+    assert strict.json["scenario"]["executors"]["durations"][0] == 30
 
 
 def test_a_back_test_that_holds_too_little_back_says_that_it_is_in_sample(fed: Shell) -> None:
@@ -128,7 +128,7 @@ def test_a_back_test_that_holds_too_little_back_says_that_it_is_in_sample(fed: S
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("absent.jsonl",), "error[bad_feed]: absent.jsonl: the file cannot be read"),
         (("bad.jsonl",), "error[bad_feed]: bad.jsonl: line 241: this is not JSON"),
@@ -141,19 +141,19 @@ def test_a_back_test_that_holds_too_little_back_says_that_it_is_in_sample(fed: S
         (("feed.jsonl", "--back-test", "--hold-back", "1"), "expected a share between 0 and 1"),
     ],
 )
-def test_what_cannot_be_calibrated_is_refused_by_its_place(fed: Shell, words: tuple[str, ...], told: str) -> None:
+def test_what_cannot_be_calibrated_is_refused_by_its_place(fed: Shell, words: tuple[str, ...], message: str) -> None:
     (fed.folder / "bad.jsonl").write_text(FEED + "{\n")
     (fed.folder / "empty.jsonl").write_text("\n")
 
     said = fed("calibrate", *words)
 
     assert said.code == 2
-    assert told in said.err
+    assert message in said.err
     assert said.out == ""
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "told"),
+    ("before", "after", "message"),
     [
         ('"count": 1', '"count": -5', "line 2: the event's `data.count` is not what it should be"),
         ('"count": 1', f'"count": {10**30}', "line 2: the event's `data.count` is not what it should be"),
@@ -162,13 +162,13 @@ def test_what_cannot_be_calibrated_is_refused_by_its_place(fed: Shell, words: tu
         ("2026-01-01T00:40", "2026-13-01T00:40", "the event's `time` is not a time"),
     ],
 )
-def test_a_feed_that_tells_nonsense_is_refused(fed: Shell, before: str, after: str, told: str) -> None:
+def test_a_feed_that_tells_nonsense_is_refused(fed: Shell, before: str, after: str, message: str) -> None:
     (fed.folder / "feed.jsonl").write_text(FEED.replace(before, after))
 
     said = fed("calibrate", "feed.jsonl")
 
     assert (said.code, said.out) == (2, "")
-    assert told in said.err
+    assert message in said.err
 
 
 def test_a_key_with_thousands_of_digits_is_no_number_of_reviewers(fed: Shell) -> None:

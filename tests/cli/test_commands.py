@@ -44,7 +44,7 @@ def test_a_key_made_beside_a_running_server_is_good_at_once(shell: Shell, runnin
     assert (answer["name"], answer["owner"], answer["skills"]) == ("counter", "me", ["a", "b"])
     shell.set(SWARMKEEPER_API_KEY=running.key)
     listed = [json.loads(line) for line in shell("key", "list", "--json").out.splitlines()]
-    assert [one["expires_at"] is not None for one in listed if one["id"] == made.json["id"]] == [True]
+    assert [bot["expires_at"] is not None for bot in listed if bot["id"] == made.json["id"]] == [True]
 
 
 def test_key_create_makes_an_absent_store_and_prints_the_key_alone(shell: Shell) -> None:
@@ -239,16 +239,16 @@ def test_the_audit_log_is_listed_with_who_did_what(at: Shell) -> None:
     at("task", "cancel", task)
 
     listed = at("audit", "list", "--task", task)
-    told = [json.loads(line) for line in at("audit", "list", "--task", task, "--json").out.splitlines()]
+    records = [json.loads(line) for line in at("audit", "list", "--task", task, "--json").out.splitlines()]
     (cancelled,) = at("audit", "list", "--task", task, "--action", "task.cancel").out.splitlines()
 
-    assert [record["event"] for record in told] == ["task.submit", "task.cancel"]
+    assert [record["event"] for record in records] == ["task.submit", "task.cancel"]
     assert listed.out.splitlines()[1] == cancelled
     assert cancelled.split()[3:] == ["task.cancel", task, "accepted"]
-    actor = told[0]["actor"]["id"]
-    by_actor = at("audit", "list", "--actor", actor, "--after", str(told[0]["index"])).out
+    actor = records[0]["actor"]["id"]
+    by_actor = at("audit", "list", "--actor", actor, "--after", str(records[0]["index"])).out
     assert cancelled in by_actor
-    assert "task.submit" not in at("audit", "list", "--task", task, "--after", str(told[0]["index"])).out
+    assert "task.submit" not in at("audit", "list", "--task", task, "--after", str(records[0]["index"])).out
     assert at("audit", "list", "--api-key", "swk_nobody").code == 4
 
 
@@ -323,10 +323,10 @@ def test_config_explain_says_which_source_won_and_shows_no_secret(shell: Shell) 
     (shell.folder / "swarmkeeper.toml").write_text("port = 1")
     shell.set(SWARMKEEPER_PORT="2", SWARMKEEPER_API_KEY="swk_secret")
 
-    told = shell("config", "explain", "port", "--json").json
+    setting = shell("config", "explain", "port", "--json").json
 
-    assert (told["value"], told["source"]) == ("2", "environment")
-    assert [one["source"] for one in told["given"]] == ["environment", "swarmkeeper.toml", "default"]
+    assert (setting["value"], setting["source"]) == ("2", "environment")
+    assert [source["source"] for source in setting["given"]] == ["environment", "swarmkeeper.toml", "default"]
     assert "swk_secret" not in shell("config", "explain").out
 
 

@@ -43,8 +43,8 @@ def report(*entries: dict[str, Any]) -> dict[str, Any]:
         "files": list(entries),
         "totals": {
             "files": len(entries),
-            "found": sum(each["found"] for each in entries),
-            "undocumented": sum(len(each["findings"]) for each in entries),
+            "found": sum(entry["found"] for entry in entries),
+            "undocumented": sum(len(entry["findings"]) for entry in entries),
         },
     }
 

@@ -11,10 +11,10 @@ from tests.tidy.tree import ROOT
 
 
 def test_a_page_of_the_documentation_is_shown_as_it_is_written(shell: Shell) -> None:
-    told = shell("docs", "rework")
+    page = shell("docs", "rework")
 
-    assert told.code == 0
-    assert told.out == (ROOT / "docs/guides/rework.md").read_text(encoding="utf-8")
+    assert page.code == 0
+    assert page.out == (ROOT / "docs/guides/rework.md").read_text(encoding="utf-8")
 
 
 def test_a_topic_is_found_by_the_names_that_people_give_it(shell: Shell) -> None:
@@ -25,14 +25,14 @@ def test_a_topic_is_found_by_the_names_that_people_give_it(shell: Shell) -> None
 
 
 def test_without_a_topic_all_are_listed_with_their_titles(shell: Shell) -> None:
-    told = shell("docs")
+    shown = shell("docs")
 
-    assert told.code == 0
+    assert shown.code == 0
     pages = list((ROOT / "docs").rglob("*.md"))
-    listed = {line.split()[0] for line in told.out.splitlines() if line.startswith("  ")}
+    listed = {line.split()[0] for line in shown.out.splitlines() if line.startswith("  ")}
     assert listed == {page.stem.lower() for page in pages}
-    assert "  start " in told.out
-    assert "Let a person decide" in told.out
+    assert "  start " in shown.out
+    assert "Let a person decide" in shown.out
 
 
 def test_a_topic_that_is_none_is_told_what_comes_near(shell: Shell) -> None:
@@ -62,29 +62,29 @@ def test_a_terminal_gets_the_page_drawn_and_its_links_as_commands() -> None:
         command, stdout=theirs, stderr=theirs, env=os.environ | {"TERM": "xterm", "COLUMNS": "200"}
     ) as drawing:
         os.close(theirs)
-        told = b""
+        drawn = b""
         try:
             while piece := os.read(ours, 65536):
-                told += piece
+                drawn += piece
         except OSError:  # Linux ends the reading of a terminal that nobody writes to any more so
             pass
     os.close(ours)
 
     assert drawing.returncode == 0
-    assert b"\x1b[" in told
-    assert b"## " not in told
-    assert b"swarmkeeper docs redaction" in told
-    assert b"redaction.md" not in told
+    assert b"\x1b[" in drawn
+    assert b"## " not in drawn
+    assert b"swarmkeeper docs redaction" in drawn
+    assert b"redaction.md" not in drawn
 
 
 def test_the_help_of_key_create_and_the_page_on_roles_name_all_eight(shell: Shell) -> None:
-    told = " ".join(shell("key", "create", "--help").out.split())
+    words = " ".join(shell("key", "create", "--help").out.split())
     page = shell("docs", "roles").out
 
     assert len(Role) == 8
     for role in Role:
-        assert role in told
+        assert role in words
         assert f"| `{role}` |" in page
         for action in ROLES[role]:
             assert f"| `{action}` |" in page
-    assert "swarmkeeper docs roles" in told
+    assert "swarmkeeper docs roles" in words

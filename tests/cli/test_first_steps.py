@@ -129,7 +129,7 @@ def test_bot_run_all_runs_every_bot_of_a_file_in_one_process(dev: Path) -> None:
     finally:
         code = bots.stop()
 
-    assert [json.loads(one.stdout)["result"] for one in said] == [
+    assert [json.loads(line.stdout)["result"] for line in said] == [
         {"main": {"said": "HERE"}},
         {"main": {"said": "here"}},
     ]
@@ -183,9 +183,9 @@ def test_eight_characters_of_an_id_are_enough_where_they_mean_one(at: Shell) -> 
     bot = at("api", "POST", "/bots/register", "--data", '{"type": "Executor", "version": "1"}').json["id"]
     known = [json.loads(line)["id"] for line in at("task", "list", "--json").out.splitlines()]
 
-    for one in tasks:
-        length = next(n for n in range(12, 31) if sum(each.startswith(one[:n]) for each in known) == 1)
-        assert at("task", "get", one[:length], "--json").json["id"] == one
+    for id_ in tasks:
+        length = next(n for n in range(12, 31) if sum(other.startswith(id_[:n]) for other in known) == 1)
+        assert at("task", "get", id_[:length], "--json").json["id"] == id_
     assert at("bot", "get", bot[:20], "--json").json["id"] == bot
     assert at("task", "get", "tsk_00000000").code == 5
     assert at("task", "get", "tsk_VVVVVVVV").code == 5
@@ -196,7 +196,7 @@ def test_eight_characters_of_an_id_are_enough_where_they_mean_one(at: Shell) -> 
 async def test_a_short_id_that_may_mean_several_lists_them_and_asks_a_bounded_number_of_times() -> None:
     script = Script()
     ids = [f"tsk_06H1LQ8A{number:018d}" for number in range(3)]
-    script.on("GET", "/tasks", {"items": [{"id": one} for one in ids], "next_page_token": ""})
+    script.on("GET", "/tasks", {"items": [{"id": id_} for id_ in ids], "next_page_token": ""})
     calls = TypedCalls.like(script.client().calls)
 
     with pytest.raises(Failure, match="matches 3") as told:

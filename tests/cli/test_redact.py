@@ -72,7 +72,9 @@ def test_explain_says_which_rule_hid_what_and_how_it_stood_there(typed: Any) -> 
 
     found = typed("redact", "explain", lines=["plain", value])
 
-    assert [(one["line"], one["pointer"], one["in"], one["rule"], one["stage"]) for one in found] == [
+    assert [
+        (finding["line"], finding["pointer"], finding["in"], finding["rule"], finding["stage"]) for finding in found
+    ] == [
         (2, "/password", "value", "secret-field", "field"),
         (2, "/note/0", "value", "github-token", "text"),
         (2, "/other", "value", "password-pair", "decoded"),
@@ -96,13 +98,13 @@ def test_explain_says_which_rule_hid_what_and_how_it_stood_there(typed: Any) -> 
         ("password-pair", "password=${HERE}", "9..16 is on an allow-list"),
         ("password-pair", "password=[redacted:email]", "9..25 is a placeholder"),
         ("password-pair", f"password={TOKEN}", "9..49 is found, but an earlier rule claims it"),
-        ("secret-field", "nothing", "it goes by places, and minds none here"),
+        ("secret-field", "nothing", "the rule matches places, not text, and none of its places is here"),
     ],
 )
 def test_explain_says_why_a_rule_finds_nothing(typed: Any, rule: str, text: str, why: str) -> None:
     found = typed("redact", "explain", "--rule", rule, lines=[[text]])
 
-    assert next(one for one in found if "why_not" in one)["why_not"].startswith(why)
+    assert next(finding for finding in found if "why_not" in finding)["why_not"].startswith(why)
 
 
 def test_a_rule_that_is_not_there_cannot_be_asked_about(shell: Shell) -> None:

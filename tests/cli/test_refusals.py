@@ -225,12 +225,12 @@ def test_an_interrupt_while_the_command_loads_is_silent(module: str) -> None:
 
 
 def test_json_holds_nothing_that_steers_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    told = {"a": "\x9b31m \u202e \x7f \x1b \ud800", "b": "日本 é 🙂"}
+    answer = {"a": "\x9b31m \u202e \x7f \x1b \ud800", "b": "日本 é 🙂"}
 
-    terminal.say_json(told)
+    terminal.say_json(answer)
 
     said = capsys.readouterr().out
-    assert json.loads(said) == told
+    assert json.loads(said) == answer
     assert "日本 é 🙂" in said
     assert all(letter.isprintable() for letter in said.strip())
 
@@ -269,7 +269,7 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "words", "told"),
+    ("name", "content", "words", "message"),
     [
         (
             "bomb.yaml",
@@ -289,12 +289,12 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     ids=lambda value: None if isinstance(value, tuple) else str(value)[:12],
 )
 def test_a_hostile_file_ends_a_command_with_a_sentence(
-    shell: Shell, name: str, content: str, words: tuple[str, ...], told: str
+    shell: Shell, name: str, content: str, words: tuple[str, ...], message: str
 ) -> None:
     (shell.folder / name).write_bytes(content.encode() or b"\xff")
 
     said = shell(*words)
 
     assert said.code == 2, said
-    assert told in said.err
+    assert message in said.err
     assert "Traceback" not in said.err

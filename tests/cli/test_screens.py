@@ -146,9 +146,9 @@ def test_what_a_bot_said_of_its_attempts_is_shown_and_cannot_pass_for_what_we_sa
     times = {"started_at": "2026-01-01T00:00:00Z", "ended_at": "2026-01-01T00:00:09Z"}
     said = {"fraction": 0.4, "message": "p 12", "log": ["began\x1b[2J", "half way"]}
     error = {"class": "retryable", "message": "no\nnext: all is well"}
-    one = subtask("bad", "WAITING", attempts=[{**attempt, **times, "error": error, "progress": said}])
+    failing = subtask("bad", "WAITING", attempts=[{**attempt, **times, "error": error, "progress": said}])
 
-    lines = look._of_item(SubTaskDetail.model_validate(one))
+    lines = look._of_item(SubTaskDetail.model_validate(failing))
 
     assert lines[1:] == [
         "attempt 1 by reader, 00:00:00Z to 00:00:09Z: failed",

@@ -190,9 +190,9 @@ def test_no_secret_of_a_query_or_header_reaches_the_log_of_serve(tmp_path: Path)
 def test_dev_keeps_everything_in_its_folder_and_goes_on_where_it_was(shell: Shell) -> None:
     first = Server("dev", "--port", "0", "--json", folder=shell.folder)
     try:
-        told = first.first_line()
-        assert told["api_key"].startswith("swk_")
-        assert "review-planner" in told["bots"]
+        ready = first.first_line()
+        assert ready["api_key"].startswith("swk_")
+        assert "review-planner" in ready["bots"]
         assert shell("bot", "list", "--json").out.count("\n") >= 0
         task = shell("submit", "Say hello", "--skill", "greet").out.strip()
         assert task.startswith("tsk_")
@@ -208,10 +208,10 @@ def test_dev_keeps_everything_in_its_folder_and_goes_on_where_it_was(shell: Shel
 
     second = Server("dev", "--port", "0", "--no-demo", "--json", folder=shell.folder)
     try:
-        told = second.first_line()
-        assert told["resumed"]
-        assert told["bots"] == []
-        assert "api_key" not in told
+        ready = second.first_line()
+        assert ready["resumed"]
+        assert ready["bots"] == []
+        assert "api_key" not in ready
         assert task in shell("task", "list").out
         assert shell("doctor", "--deep").code == 0
     finally:

@@ -97,18 +97,18 @@ def test_json_is_the_violations_and_runs_and_nothing_else(mine: Shell) -> None:
     assert said.out.count("\n") == 1
     assert set(said.json) == {"violations", "runs"}
     assert said.json["violations"] == 0
-    assert [one["seed"] for one in said.json["runs"]] == [7, 8]
-    for one in said.json["runs"]:
-        assert len(one["trace_hash"]) == 64
-        assert set(one["trace_hash"]) <= set("0123456789abcdef")
+    assert [run["seed"] for run in said.json["runs"]] == [7, 8]
+    for played in said.json["runs"]:
+        assert len(played["trace_hash"]) == 64
+        assert set(played["trace_hash"]) <= set("0123456789abcdef")
     assert "seeds 7 to 8" in said.err
 
 
 def test_the_same_seed_gives_the_same_hash_and_processes_make_no_difference(mine: Shell) -> None:
-    one = simulated(mine, "--seeds", "2", "--json").json
+    first = simulated(mine, "--seeds", "2", "--json").json
     two = simulated(mine, "--seeds", "2", "--json", "--jobs", "2").json
 
-    assert one == two
+    assert first == two
 
 
 def test_a_seed_that_is_not_given_is_drawn_and_told(mine: Shell) -> None:
@@ -141,15 +141,15 @@ def test_people_read_figures_and_what_is_tight(mine: Shell) -> None:
 def test_what_was_met_is_told_with_the_faults_that_never_struck(mine: Shell) -> None:
     said = simulated(mine, "--faults", "net.delay,bot.late,orch.clock_jump", "--seeds", "2", "--report", "a.json")
 
-    told = json.loads((mine.folder / "a.json").read_text())
-    struck = [kind for kind, one in told["faults"].items() if one["times"]]
+    report = json.loads((mine.folder / "a.json").read_text())
+    struck = [kind for kind, fault in report["faults"].items() if fault["times"]]
     assert 0 < len(struck) < 3
-    for kind, one in told["faults"].items():
-        assert bool(one["times"]) == bool(
-            re.search(rf"^  {re.escape(kind)} +{one['times']} +{one['runs']}$", said.out, re.MULTILINE)
+    for kind, fault in report["faults"].items():
+        assert bool(fault["times"]) == bool(
+            re.search(rf"^  {re.escape(kind)} +{fault['times']} +{fault['runs']}$", said.out, re.MULTILINE)
         )
-        assert one["times"] or re.search(rf"^  never: .*{re.escape(kind)}", said.out, re.MULTILINE)
-    assert told["virtual_hours_per_cpu_second"] > 0
+        assert fault["times"] or re.search(rf"^  never: .*{re.escape(kind)}", said.out, re.MULTILINE)
+    assert report["virtual_hours_per_cpu_second"] > 0
     assert "situations that were met:" in said.out
 
 
@@ -189,8 +189,8 @@ def test_ones_own_bots_take_part_beside_those_that_behave_by_chance(mine: Shell)
     case = json.loads((mine.folder / "violation-7.json").read_text())
     assert (case["level"], case["bots"], case["invariants"]) == ("http", "mine.py", "mine.py")
 
-    told = json.loads((mine.folder / "a.json").read_text())
-    assert told["figures"]["usd_per_task"]["median"] == 1  # as the bot told
+    report = json.loads((mine.folder / "a.json").read_text())
+    assert report["figures"]["usd_per_task"]["median"] == 1  # as the bot told
     again = mine("simulate", "--replay", "violation-7.json")
     assert again.code == 11
     assert "nothing_done: no task has a result" in again.out
@@ -202,11 +202,11 @@ def test_code_that_reaches_for_the_real_world_is_told_by_its_line(mine: Shell) -
     said = simulated(mine, "--bots", "mine.py:clocked", "--json")
 
     assert (said.code, said.out) == (1, "")
-    told = json.loads(said.err.splitlines()[-1])["error"]
+    error = json.loads(said.err.splitlines()[-1])["error"]
     line = BOTS.splitlines().index('    return Done({"at": time.time()})') + 1
-    assert told["code"] == "own_code"
-    assert told["detail"].startswith(f"mine.py, line {line} reaches for time.time")
-    assert "asyncio.get_running_loop().time()" in told["detail"]
+    assert error["code"] == "own_code"
+    assert error["detail"].startswith(f"mine.py, line {line} reaches for time.time")
+    assert "asyncio.get_running_loop().time()" in error["detail"]
 
 
 # ---- what it ends with ---------------------------------------------------------------------------------------------
@@ -240,7 +240,7 @@ def test_the_test_that_is_left_behind_fails_until_it_is_mended(mine: Shell, monk
         BUGS["double-release"].plant(patch)
         simulated(mine)
         found = runpy.run_path(str(mine.folder / "test_violation_7.py"))
-        (test,) = (one for name, one in found.items() if name.startswith("test_"))
+        (test,) = (part for name, part in found.items() if name.startswith("test_"))
         with pytest.raises(AssertionError):
             test()
 
@@ -272,12 +272,12 @@ def test_a_missed_target_ends_with_13_where_it_was_asked_for(mine: Shell) -> Non
 
 
 def test_a_sweep_plays_the_same_seeds_with_each_number_of_bots(mine: Shell) -> None:
-    told = simulated(mine, "--sweep", "executors=1..3", "--json")
+    swept = simulated(mine, "--sweep", "executors=1..3", "--json")
     shown = simulated(mine, "--sweep", "executors=1..3")
 
-    assert told.code == shown.code == 0
-    assert [(one["seed"], one["executors"]) for one in told.json["runs"]] == [(7, 1), (7, 2), (7, 3)]
-    assert len({one["trace_hash"] for one in told.json["runs"]}) == 3
+    assert swept.code == shown.code == 0
+    assert [(run["seed"], run["executors"]) for run in swept.json["runs"]] == [(7, 1), (7, 2), (7, 3)]
+    assert len({run["trace_hash"] for run in swept.json["runs"]}) == 3
     heading, *rows = shown.out.splitlines()
     assert heading.startswith("EXECUTORS  TASKS PER HOUR")
     assert [row.split()[0] for row in rows] == ["1", "2", "3"]
@@ -421,7 +421,7 @@ def test_bots_that_cannot_be_loaded_are_told_by_their_place(shell: Shell, target
 def test_nothing_is_left_behind_where_all_held(mine: Shell) -> None:
     simulated(mine)
 
-    assert {one.name for one in Path(mine.folder).iterdir()} == {"mine.toml", "mine.py"}
+    assert {file.name for file in Path(mine.folder).iterdir()} == {"mine.toml", "mine.py"}
 
 
 # ---- as a process ----------------------------------------------------------------------------------------------------

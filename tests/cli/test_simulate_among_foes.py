@@ -188,7 +188,7 @@ def test_a_report_is_written_whole_or_not_at_all(mine: Shell, monkeypatch: pytes
     assert said.code == 1
     assert "the report cannot be written: No space left on device" in said.err
     assert (mine.folder / "a.xml").read_text() == "before"
-    assert {one.name for one in mine.folder.iterdir()} == {"mine.toml", "a.xml"}
+    assert {file.name for file in mine.folder.iterdir()} == {"mine.toml", "a.xml"}
 
 
 def test_a_report_goes_where_a_link_leads_and_into_a_pipe_that_is_read(mine: Shell) -> None:
@@ -212,16 +212,16 @@ _SIX = [(hash_seed, store) for hash_seed in ("0", "1", "random") for store in ("
 
 @pytest.mark.parametrize(("level", "each"), [("core", _SIX), ("http", [_SIX[0], _SIX[5]])])
 def test_one_seed_is_one_trace_in_any_process_with_any_store(
-    mine: Shell, level: str, each: list[tuple[str, str]]
+    mine: Shell, level: str, by_process: list[tuple[str, str]]
 ) -> None:
     words = ["simulate", "mine.toml", "--start", "7", "--hours", "0.02", "--faults", "all", "--level", level, "--json"]
     processes = [
         Server(*words, "--store", store, folder=mine.folder, environ={"PYTHONHASHSEED": hash_seed})
-        for hash_seed, store in each
+        for hash_seed, store in by_process
     ]
-    hashes = [one.first_line()["runs"][0]["trace_hash"] for one in processes]
+    hashes = [process.first_line()["runs"][0]["trace_hash"] for process in processes]
 
-    assert [one.end() for one in processes] == [0] * len(each)
+    assert [process.end() for process in processes] == [0] * len(by_process)
     assert len(set(hashes)) == 1
 
 

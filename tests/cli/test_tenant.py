@@ -46,7 +46,9 @@ def test_get_tells_how_much_of_each_limit_a_tenant_uses_and_who_sets_it(tenants:
 
     said = tenants("tenant", "get", "acme", "--store", STORE, "--json").json
 
-    limits = {(one["limit"], one["scope"]): (one["used"], one["most"], one["set_by"]) for one in said["limits"]}
+    limits = {
+        (limit["limit"], limit["scope"]): (limit["used"], limit["most"], limit["set_by"]) for limit in said["limits"]
+    }
     assert limits["open_tasks", "tenant"] == (0, 10, "tenant set")
     assert limits["open_subtasks", "tenant"] == (0, 12_000, "open_subtasks")
     assert limits["polls", "key"] == (None, 7, "polls_key")

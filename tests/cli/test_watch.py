@@ -33,7 +33,9 @@ def a_task(*subtasks: tuple[str, str, int], **fields: Any) -> Task:
 
 
 def why_not(summary: str, *waiting: dict[str, Any]) -> Explanation:
-    listed = [{"work_id": f"sub_{one['key']}", "kind": "execute", "detail": "…", "since": AT, **one} for one in waiting]
+    listed = [
+        {"work_id": f"sub_{item['key']}", "kind": "execute", "detail": "…", "since": AT, **item} for item in waiting
+    ]
     return Explanation.model_validate(
         {
             "task_id": "tsk_1",
@@ -68,10 +70,10 @@ async def test_whoever_sees_nothing_move_is_told_why_once_and_again_when_it_chan
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     going_on = why_not("a waits [leased]: attempt 1 is in progress.")
-    told = iter([seen(a_task(), NOBODY), seen(a_task(), NOBODY), seen(a_task(), going_on), None])
+    answers = iter([seen(a_task(), NOBODY), seen(a_task(), NOBODY), seen(a_task(), going_on), None])
 
     async def why() -> Task | None:
-        return next(told, None)
+        return next(answers, None)
 
     last = await watch.each(
         looks(a_task(), a_task(outcome="accepted"), between=0.1), why, lambda task: None, still_seconds=0.01
@@ -225,8 +227,8 @@ def test_explain_says_what_each_thing_waits_for_and_what_to_type(at: Shell) -> N
     assert lines[3].split() == ["KEY", "STATUS", "ATTEMPT", "WHY", "SINCE", "UNTIL", "DETAIL"]
     assert [line.split()[0] for line in lines[4:7]] == ["a", "b", "c"]
     assert lines[-1] == "fix  swarmkeeper bot run FILE --skill nobody.can   # for a, b"
-    told = at("task", "explain", task, "--json").json
-    assert (told["task_id"], told["waiting_total"], len(told["waiting"])) == (task, 3, 3)
+    explained = at("task", "explain", task, "--json").json
+    assert (explained["task_id"], explained["waiting_total"], len(explained["waiting"])) == (task, 3, 3)
     at("task", "cancel", task)
     assert at("task", "explain", task).out.splitlines()[1].startswith("The task has ended: ")
     assert at("task", "explain", "tsk_0000").code == 5

@@ -245,13 +245,13 @@ def test_a_removed_record_is_detected(index: int) -> None:
 
 
 @given(st.integers(0, 8), st.integers(0, 8))
-def test_two_records_that_changed_places_are_found(one: int, other: int) -> None:
+def test_two_records_that_changed_places_are_found(first: int, other: int) -> None:
     leaves, tree = a_log(9)
-    leaves[one], leaves[other] = replace(leaves[other], index=one), replace(leaves[one], index=other)
+    leaves[first], leaves[other] = replace(leaves[other], index=first), replace(leaves[first], index=other)
 
     verdict = audit.verify(leaves, tree)
 
-    assert verdict.status == ("whole" if one == other else "tampered")
+    assert verdict.status == ("whole" if first == other else "tampered")
 
 
 def test_a_record_appended_behind_the_tree_is_detected() -> None:

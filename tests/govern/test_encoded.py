@@ -250,11 +250,11 @@ ANY_RUN = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 
 
 def careful(text: str) -> list[str]:
-    return [one.text for one in encoded.decoded(text, encoded.Budget())]
+    return [part.text for part in encoded.decoded(text, encoded.Budget())]
 
 
 def inner(text: str) -> list[str]:
-    return [one for batch in encoded.batches(text.encode(), encoded.Budget()) for one in batch.readings()]
+    return [reading for batch in encoded.batches(text.encode(), encoded.Budget()) for reading in batch.readings()]
 
 
 @given(ANY_RUN | st.lists(st.binary(min_size=12, max_size=60).map(base64.b64encode).map(bytes.decode)).map(" ".join))

@@ -117,14 +117,14 @@ async def test_what_is_refused_is_logged_with_the_id_that_the_error_prints() -> 
         ]
         batch = await client.post("/tasks:batch", {"tasks": [{"title": 5}]})
 
-    told = {line["request_id"]: line for line in swarm.lines("refused")}
-    assert len(told) == len(answers) + 1
+    refused = {line["request_id"]: line for line in swarm.lines("refused")}
+    assert len(refused) == len(answers) + 1
     for answer in answers:
-        line = told[answer.json["request_id"]]
+        line = refused[answer.json["request_id"]]
         assert (line["code"], line["status"]) == (answer.json["code"], answer.status)
-    assert told[batch.headers["x-request-id"]]["code"] == "invalid"
-    assert told[answers[-1].json["request_id"]]["by"] == "127.0.0.1"
-    assert told[answers[0].json["request_id"]]["by"].startswith("key_")
+    assert refused[batch.headers["x-request-id"]]["code"] == "invalid"
+    assert refused[answers[-1].json["request_id"]]["by"] == "127.0.0.1"
+    assert refused[answers[0].json["request_id"]]["by"].startswith("key_")
 
 
 class Minutes:
@@ -174,4 +174,4 @@ def test_refusal_lines_and_memory_are_bounded_and_every_refusal_is_counted(
     assert len(minutes.refusals._counts) <= CALLERS_MAX + 1
     minutes.refusals.log_rest(at_once=True)
     assert len(minutes.told("refused_more")) <= CALLERS_MAX + 1
-    assert len(minutes.told("refused")) + sum(one["count"] for one in minutes.told("refused_more")) == 3 * callers
+    assert len(minutes.told("refused")) + sum(line["count"] for line in minutes.told("refused_more")) == 3 * callers

@@ -124,7 +124,7 @@ def test_lines_that_cannot_be_written_are_counted_and_reported_later() -> None:
 
     written = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert log.lost == 3
-    assert [(one["event"], one.get("count")) for one in written] == [
+    assert [(line["event"], line.get("count")) for line in written] == [
         ("listening", None),
         ("log_lines_lost", 3),
         ("listening", None),

@@ -46,8 +46,8 @@ async def test_secret_skills_are_redacted_and_equal_redactions_are_summed(
 
     await metrics.refresh()
 
-    told = {line for line in lines(metrics) if line.startswith("swarmkeeper_ready")}
-    assert told == {
+    queues = {line for line in lines(metrics) if line.startswith("swarmkeeper_ready")}
+    assert queues == {
         'swarmkeeper_ready_items{kind="execute",skills="[redacted:aws-access-key]"} 7',
         'swarmkeeper_ready_oldest_seconds{kind="execute",skills="[redacted:aws-access-key]"} 97.0',
     }
@@ -96,12 +96,12 @@ async def test_a_caller_cannot_choose_how_many_series_there_are(metrics: Metrics
 
     await metrics.refresh()
 
-    told = [line for line in metrics.text()[0].decode().splitlines() if line.startswith("swarmkeeper_ready_items")]
-    assert len(told) == QUEUES_MAX + 1
-    assert 'swarmkeeper_ready_items{kind="execute",skills="s11001"} 11002' in told
+    series = [line for line in metrics.text()[0].decode().splitlines() if line.startswith("swarmkeeper_ready_items")]
+    assert len(series) == QUEUES_MAX + 1
+    assert 'swarmkeeper_ready_items{kind="execute",skills="s11001"} 11002' in series
     rest = sum(1 + number for number in range(11_002 - (QUEUES_MAX - 1)))
-    assert f'swarmkeeper_ready_items{{kind="execute",skills="other"}} {rest}' in told
-    assert max(map(len, told)) < 300
+    assert f'swarmkeeper_ready_items{{kind="execute",skills="other"}} {rest}' in series
+    assert max(map(len, series)) < 300
 
 
 async def test_limits_are_reported_with_their_refusals(metrics: Metrics) -> None:

@@ -31,7 +31,7 @@ FREE |= {"since", "place", "wake", "deadline", "cursor", "refused", "claim_id", 
 def of_type(kind: Any) -> st.SearchStrategy[Any]:
     origin = typing.get_origin(kind) or kind
     if origin in (typing.Union, type(int | None)):
-        return st.one_of(*(of_type(one) for one in typing.get_args(kind)))
+        return st.one_of(*(of_type(member) for member in typing.get_args(kind)))
     if origin is type(None):
         return st.none()
     if origin is tuple:
@@ -70,17 +70,17 @@ def kept(record: Any) -> Any:
 @examples(40)
 @given(data=st.data())
 def test_a_record_with_anything_in_it_comes_back(record: type[Any], data: st.DataObject) -> None:
-    one = dataclasses.replace(records.bare(record, id="x_1"), **data.draw(free_fields(record)))
+    stored = dataclasses.replace(records.bare(record, id="x_1"), **data.draw(free_fields(record)))
 
-    assert kept(one) == records.loaded(one)
+    assert kept(stored) == records.loaded(stored)
 
 
 @examples(40)
 @given(tenant=TEXT, key=TEXT, resource=TEXT, expires=WHOLE)
 def test_an_idempotency_key_with_anything_in_it_comes_back(tenant: str, key: str, resource: str, expires: int) -> None:
-    one = Idempotency(tenant, key, "hash", 201, resource, expires)
+    stored = Idempotency(tenant, key, "hash", 201, resource, expires)
 
-    assert kept(one) == one
+    assert kept(stored) == stored
 
 
 @examples(40)

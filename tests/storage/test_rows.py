@@ -13,7 +13,7 @@ from swarmkeeper.storage.sqlite.rows import LIST, NULLABLE_JSON, RecordTable
 from swarmkeeper.storage.sqlite.transaction import QUERIES
 from swarmkeeper.testing import records
 
-KEYED = [one for one in rows.RECORDS if one.record in records.LOADED]
+KEYED = [table for table in rows.RECORDS if table.record in records.LOADED]
 OTHERS: dict[type[Any], Any] = {
     Edge: Edge("tsk_1", "sub_1", "sub_2", Condition.FAILURE),
     Queue: Queue(7, Kind.REVIEW, ("a", "b"), "reviewer"),
@@ -29,50 +29,50 @@ class Thing:
     note: Any = None
 
 
-def name(one: RecordTable[Any]) -> str:
-    return one.table.name
+def name(table: RecordTable[Any]) -> str:
+    return table.table.name
 
 
-def read_back(one: RecordTable[Any], record: Any) -> Any:
+def read_back(table: RecordTable[Any], record: Any) -> Any:
     """Return the record of a row as SQLite returns it."""
-    positions = ", ".join("?" * len(one.table.columns))
-    stored: Any = apsw.Connection(":memory:").execute(f"SELECT {positions}", one.to_row(record)).fetchone()
-    return one.from_row(stored)
+    positions = ", ".join("?" * len(table.table.columns))
+    stored: Any = apsw.Connection(":memory:").execute(f"SELECT {positions}", table.to_row(record)).fetchone()
+    return table.from_row(stored)
 
 
-@pytest.mark.parametrize("one", KEYED, ids=name)
-def test_a_filled_record_comes_back(one: RecordTable[Any]) -> None:
-    record = records.filled(one.record, id="x_1")
+@pytest.mark.parametrize("table", KEYED, ids=name)
+def test_a_filled_record_comes_back(table: RecordTable[Any]) -> None:
+    record = records.filled(table.record, id="x_1")
 
-    assert read_back(one, record) == record
+    assert read_back(table, record) == record
 
 
-@pytest.mark.parametrize("one", KEYED, ids=name)
-def test_a_bare_record_comes_back(one: RecordTable[Any]) -> None:
-    record = records.bare(one.record, id="x_1")
+@pytest.mark.parametrize("table", KEYED, ids=name)
+def test_a_bare_record_comes_back(table: RecordTable[Any]) -> None:
+    record = records.bare(table.record, id="x_1")
 
-    assert read_back(one, record) == record
+    assert read_back(table, record) == record
 
 
 @pytest.mark.parametrize("record", OTHERS.values(), ids=lambda record: type(record).__name__)
 def test_a_record_without_a_key_of_its_own_comes_back(record: Any) -> None:
-    (one,) = (one for one in rows.RECORDS if one.record is type(record))
+    (one,) = (table for table in rows.RECORDS if table.record is type(record))
 
     assert read_back(one, record) == record
 
 
-@pytest.mark.parametrize("one", KEYED, ids=name)
-def test_what_is_read_has_the_types_of_its_fields(one: RecordTable[Any]) -> None:
+@pytest.mark.parametrize("table", KEYED, ids=name)
+def test_what_is_read_has_the_types_of_its_fields(table: RecordTable[Any]) -> None:
     """An enum equals its stored string, and true equals 1: only the types show that both were decoded."""
-    record = records.filled(one.record, id="x_1")
-    found = read_back(one, record)
+    record = records.filled(table.record, id="x_1")
+    found = read_back(table, record)
 
     for field in dataclasses.fields(record):
         assert type(getattr(found, field.name)) is type(getattr(record, field.name)), field.name
 
 
 def test_a_row_has_its_values_in_the_order_of_the_columns() -> None:
-    one = RecordTable(
+    table = RecordTable(
         Thing,
         "thing",
         "id width",
@@ -81,9 +81,9 @@ def test_a_row_has_its_values_in_the_order_of_the_columns() -> None:
         parts={"width": "size[0]", "height": "size[1]"},
     )
 
-    assert one.to_row(Thing("t", (3, 4), ("a",), {"b": 1})) == ("t", 3, '["a"]', 4, '{"b":1}')
-    assert one.to_row(Thing("t", (3, 4))) == ("t", 3, "[]", 4, None)
-    assert one.from_row(("t", 3, '["a"]', 4, '{"b":1}')) == Thing("t", (3, 4), ("a",), {"b": 1})
+    assert table.to_row(Thing("t", (3, 4), ("a",), {"b": 1})) == ("t", 3, '["a"]', 4, '{"b":1}')
+    assert table.to_row(Thing("t", (3, 4))) == ("t", 3, "[]", 4, None)
+    assert table.from_row(("t", 3, '["a"]', 4, '{"b":1}')) == Thing("t", (3, 4), ("a",), {"b": 1})
 
 
 class Broken(NamedTuple):

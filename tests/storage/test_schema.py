@@ -93,7 +93,7 @@ def test_a_row_has_all_fields_of_its_record(table: str) -> None:
 
 
 def test_every_table_keeps_the_records_it_should() -> None:
-    assert {one.table.name: one.record for one in rows.RECORDS} == RECORDS
+    assert {table.table.name: table.record for table in rows.RECORDS} == RECORDS
 
 
 @pytest.mark.parametrize("table", rows.TABLES)

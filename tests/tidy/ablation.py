@@ -44,15 +44,15 @@ def of_every_record(record: type[BaseModel], name: str) -> None:
     dump = record.model_dump
 
     def dumped(self: BaseModel, **options: Any) -> dict[str, Any]:
-        told = dump(self, **options)
-        return {**told, attribute: nothing} if attribute in told else told
+        dumped = dump(self, **options)
+        return {**dumped, attribute: nothing} if attribute in dumped else dumped
 
     always(record, attribute, nothing)
     record.model_dump = dumped  # type: ignore[method-assign]  # for the life of this process
 
 
 def of_every_call(place: Place) -> None:
-    """Of a call its header, or the field of its query or body."""
+    """Ignore a header of a call, or a field of its query or body."""
     (route,) = (route for route in ROUTES if route.operation_id == place.table)
 
     class Deaf(Call):
@@ -102,7 +102,7 @@ def of_every_call(place: Place) -> None:
 
 
 def unset(record: type[BaseModel], name: str) -> tuple[str, Any]:
-    """The attribute of a field, and what it is where nothing was sent; something wrong where something must be."""
+    """Return the attribute of a field, and its value if nothing was sent; a wrong value if the field is required."""
     for attribute, field in record.model_fields.items():
         if name in (attribute, field.validation_alias):
             if not field.is_required():

@@ -34,17 +34,17 @@ def _references(schema: Any) -> Iterator[str]:
     if isinstance(schema, dict):
         if "$ref" in schema:
             yield schema["$ref"].rpartition("/")[2]
-        for each in schema.values():
-            yield from _references(each)
+        for part in schema.values():
+            yield from _references(part)
     elif isinstance(schema, list):
-        for each in schema:
-            yield from _references(each)
+        for part in schema:
+            yield from _references(part)
 
 
 def _deeper() -> dict[str, dict[str, Any]]:
     """Yield the fields of every record inside a body, with their schemas."""
     records = described()["components"]["schemas"]
-    waiting = [each for body in _bodies().values() for each in _references(records[body]["properties"])]
+    waiting = [record for body in _bodies().values() for record in _references(records[body]["properties"])]
     found: dict[str, dict[str, Any]] = {}
     while waiting:
         record = waiting.pop()
@@ -68,7 +68,7 @@ def _bodies() -> dict[str, str]:
 
 def _fields() -> Iterator[tuple[Place, dict[str, Any]]]:
     """Yield every field that can be sent, with its schema."""
-    for operation in (each for path in described()["paths"].values() for each in path.values()):
+    for operation in (operation for path in described()["paths"].values() for operation in path.values()):
         for parameter in operation["parameters"]:
             if parameter["in"] != "path":  # what stands in a path is what the call is about
                 yield Place(operation["operationId"], parameter["name"]), parameter

@@ -21,8 +21,8 @@ from tests.tidy.tree import ROOT
 
 SQL = ("src/swarmkeeper/storage/sqlite/queries.sql",)
 CORE = tuple(
-    f"src/swarmkeeper/core/{name}.py"
-    for name in ("decide/work", "decide/review", "decide/oversight", "decide/upkeep", "world")
+    f"src/swarmkeeper/core/decide/{name}.py"
+    for name in ("decisions/work", "decisions/approvals", "decisions/timers", "effects/owners", "working_set")
 )
 TESTS = {
     ".sql": ("tests/storage", "tests/engine"),
@@ -50,7 +50,7 @@ class Fence(NamedTuple):
     start: int  # characters from the beginning of the file
     end: int
     text: str
-    without: str  # what stands there once it is taken away
+    without: str  # the text in its place
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
@@ -110,7 +110,7 @@ def still_green(fence: Fence, tree: Path) -> str | None:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return None  # nothing ends without it: that is seen, too
+        return None  # without the fence the tests do not end: that is a failure, too
     finally:
         place.write_text(whole, encoding="utf-8")
     return run.stdout[-4000:] if run.returncode == 0 else None
@@ -130,7 +130,7 @@ def main(asked: list[str]) -> int:
             bad += said is not None
             sys.stdout.write(f"{'red  ' if said is None else 'GREEN'} {fence}  {fence.text}\n{said or ''}")
             sys.stdout.flush()
-    sys.stdout.write(f"{bad} fences can be taken away without a test that fails\n")
+    sys.stdout.write(f"{bad} fences can be removed without a failing test\n")
     return 1 if bad else 0
 
 

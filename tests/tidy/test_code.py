@@ -7,6 +7,7 @@ import tokenize
 from pathlib import Path
 
 from tests.counts import write_count
+from tests.tidy import fences
 from tests.tidy.tree import ROOT, SRC, files, imports, name_of, parsed
 
 LINES_MAX = 600  # a file that one can read at once
@@ -150,6 +151,10 @@ def writes_a_file(call: ast.Call) -> bool:
     if name != "open":
         return False
     flags = {node.attr for argument in call.args for node in ast.walk(argument) if isinstance(node, ast.Attribute)}
-    modes = [argument.value for argument in [*call.args, *(one.value for one in call.keywords)]
+    modes = [argument.value for argument in [*call.args, *(keyword.value for keyword in call.keywords)]
              if isinstance(argument, ast.Constant) and isinstance(argument.value, str)]  # fmt: skip
     return "O_CREAT" in flags or any(re.fullmatch(r"[rwaxbt+]*[wax+][rwaxbt+]*", mode) for mode in modes)
+
+
+def test_the_tool_that_removes_fences_finds_some_in_each_of_its_files() -> None:
+    assert {fence.file for fence in fences.fences()} == {*fences.SQL, *fences.CORE}

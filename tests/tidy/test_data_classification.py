@@ -64,15 +64,15 @@ def logged() -> Iterator[tuple[str, str]]:
 
 def _is_log(node: ast.Call) -> bool:
     called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    told = node.args[0] if node.args else None
-    return called in ("log", "_log") and isinstance(told, ast.Constant) and isinstance(told.value, str)
+    event = node.args[0] if node.args else None
+    return called in ("log", "_log") and isinstance(event, ast.Constant) and isinstance(event.value, str)
 
 
 def _keys(value: ast.expr) -> list[str]:
     """Return the keys of a dictionary that is unpacked into a call: it must be a literal."""
-    found = [each for each in ast.walk(value) if isinstance(each, ast.Dict)]
+    found = [part for part in ast.walk(value) if isinstance(part, ast.Dict)]
     assert found, f"fields of the log are written where they are logged: {ast.unparse(value)}"
-    return [ast.literal_eval(key) for each in found for key in each.keys if key is not None]
+    return [ast.literal_eval(key) for part in found for key in part.keys if key is not None]
 
 
 def test_every_field_of_the_log_has_its_plane() -> None:
@@ -126,11 +126,11 @@ def _names(labels: str) -> list[str]:
 
 
 async def test_every_header_of_an_answer_has_its_plane(answers: list[Answered]) -> None:
-    told = {name for answer in answers for name in answer.headers}
+    sent = {name for answer in answers for name in answer.headers}
 
-    assert (told | set(_written())) - set(listed("Headers of answers")) == set()
-    assert set(listed("Headers of answers")) - told - set(_written()) == set()
-    assert len(told) > 8
+    assert (sent | set(_written())) - set(listed("Headers of answers")) == set()
+    assert set(listed("Headers of answers")) - sent - set(_written()) == set()
+    assert len(sent) > 8
 
 
 @cache

@@ -30,8 +30,8 @@ def function_of(test: str) -> ast.AST | None:
     file = ROOT / path
     if not (path.startswith("tests/") and file.name.startswith("test_") and file.is_file()):
         return None
-    functions = (each for each in parsed(file).body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef))
-    return next((each for each in functions if each.name == name and name.startswith("test_")), None)
+    functions = (node for node in parsed(file).body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return next((function for function in functions if function.name == name and name.startswith("test_")), None)
 
 
 def test_every_named_test_mentions_its_field() -> None:
@@ -62,12 +62,12 @@ def test_a_test_shows_that_fields_ignored_on_purpose_are_ignored() -> None:
 
 
 def test_some_call_takes_each_record_of_a_request() -> None:
-    records = {each for each in vars(requests).values() if isinstance(each, type) and issubclass(each, Request)}
+    records = {record for record in vars(requests).values() if isinstance(record, type) and issubclass(record, Request)}
     deeper = {place.table for place in inventory()}
     taken = {route.body_model for route in ROUTES if route.body_model} | {
-        each for each in records if each.__name__ in deeper
+        record for record in records if record.__name__ in deeper
     }
 
-    left = {each for each in records if not any(issubclass(one, each) for one in taken)}
+    left = {record for record in records if not any(issubclass(model, record) for model in taken)}
 
     assert not left

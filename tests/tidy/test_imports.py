@@ -39,7 +39,7 @@ def graph_of(package: Path) -> dict[str, set[str]]:
         named = set[str]()
         for _, module, names in imports(file):
             inside = module.removeprefix(f"{SRC.name}.")
-            parts = [f"{inside}.{one}" for one in names]
+            parts = [f"{inside}.{name}" for name in names]
             named |= {part if part in modules else inside for part in parts or [inside]}
         graph[name] = named & set(modules) - {name}
     return graph

@@ -136,6 +136,6 @@ def _fault(words: list[str]) -> str:
         if found is None:
             return f"there is no command {path[0]}"
         command, path = found, path[1:]
-    flags = {flag for one in command.params for flag in one.opts} | {"--help"}
+    flags = {flag for parameter in command.params for flag in parameter.opts} | {"--help"}
     unknown = [word for word in words if re.fullmatch(r"--[a-z-]+", word) and word not in flags]
     return f"has no {', '.join(unknown)}" if unknown else ""

@@ -68,9 +68,9 @@ def digest(pepper: bytes, secret: str) -> bytes:
     return hmac.digest(pepper, secret.encode(), "sha256")
 
 
-def same(one: bytes, other: bytes) -> bool:
+def same(digest: bytes, other: bytes) -> bool:
     """Return whether two digests are equal, in constant time."""
-    return hmac.compare_digest(one, other)
+    return hmac.compare_digest(digest, other)
 
 
 def _checksum(public_id: str, secret: str) -> str:

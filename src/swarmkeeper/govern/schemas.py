@@ -109,7 +109,7 @@ class _Unfolded:
 
     def parts(self, node: Json, at: tuple[str | int, ...]) -> int:
         if isinstance(node, list):
-            return sum(self.parts(each, (*at, place)) for place, each in enumerate(node))
+            return sum(self.parts(item, (*at, place)) for place, item in enumerate(node))
         if not isinstance(node, dict):
             return 0
         count = 1
@@ -167,5 +167,5 @@ def _pointer(path: Iterable[str | int], safe: Safe) -> str:
     """Return a JSON Pointer in which names from the caller are redacted."""
     first, *rest = path
     assert first in _OWN, "errors are below one of our own fields"
-    names = [str(one) if isinstance(one, int) else safe(one) for one in rest]
+    names = [str(name) if isinstance(name, int) else safe(name) for name in rest]
     return "/" + "/".join([str(first), *(name.replace("~", "~0").replace("/", "~1") for name in names)])

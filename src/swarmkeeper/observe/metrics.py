@@ -103,9 +103,8 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self._registry,
         )
-        self._of_route: dict[
-            tuple[str, str, int], tuple[Counter, Histogram]
-        ] = {}  # a cache: looking labels up takes most of the time
+        # A cache: looking labels up takes most of the time.
+        self._of_route: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._registry.register(_EngineCollector(sources))
         self._rows: Sequence[Mapping[str, Any]] = ()
         self._written: tuple[bytes, str] | None = None
@@ -216,10 +215,7 @@ def _counter(name: str, meaning: str, value: float) -> Metric:
 
 
 def _counters(name: str, meaning: str, label: str, values: Mapping[str, int]) -> Metric:
-    family = CounterMetricFamily(f"swarmkeeper_{name}", meaning, labels=[label])
-    for word, count in sorted(values.items()):
-        family.add_metric([word], count)
-    return family
+    return _filled(CounterMetricFamily(f"swarmkeeper_{name}", meaning, labels=[label]), values)
 
 
 def _histogram(name: str, meaning: str, spread: Distribution, unit: int = 1) -> Metric:
@@ -235,7 +231,10 @@ def _gauge(name: str, meaning: str, value: float) -> Metric:
 
 
 def _gauges(name: str, meaning: str, label: str, values: Mapping[str, int]) -> Metric:
-    family = GaugeMetricFamily(f"swarmkeeper_{name}", meaning, labels=[label])
+    return _filled(GaugeMetricFamily(f"swarmkeeper_{name}", meaning, labels=[label]), values)
+
+
+def _filled(family: CounterMetricFamily | GaugeMetricFamily, values: Mapping[str, int]) -> Metric:
     for word, count in sorted(values.items()):
         family.add_metric([word], count)
     return family

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,9 @@ from swarmkeeper.cli.framework import running, terminal
 from swarmkeeper.cli.framework.connection import Connection, connected
 from swarmkeeper.cli.framework.flags import AsJson, Store, flag, seconds
 from swarmkeeper.settings import BadSetting
+
+if TYPE_CHECKING:
+    from swarmkeeper.offline.offline_admin import KeySpec
 
 app = typer.Typer(no_args_is_help=True, help="API keys: create, list, rotate, revoke.")
 
@@ -51,13 +54,8 @@ def create(
     terminal.talk(f"{key_id}, role {role}: the key is shown only this once")
 
 
-async def _create(wish: object, store: str | None) -> tuple[str, str]:
-    from swarmkeeper.clock import SystemClock, SystemEntropy
-    from swarmkeeper.govern.redaction.redactor import Redactor
-    from swarmkeeper.govern.rulebook import Rulebook
+async def _create(wish: KeySpec, store: str | None) -> tuple[str, str]:
     from swarmkeeper.offline import offline_admin
-
-    assert isinstance(wish, offline_admin.KeySpec)
 
     settings = running.on_disk(store, lost=", and its key with it")
     try:
@@ -65,14 +63,7 @@ async def _create(wish: object, store: str | None) -> tuple[str, str]:
     except BadSetting as error:
         raise running.of_store(error) from None
     async with running.store_of(settings, create=True) as opened:
-        return await offline_admin.create_key(
-            opened,
-            wish,
-            clock=SystemClock(),
-            entropy=SystemEntropy(),
-            rules=Rulebook(Redactor.default()),
-            pepper=pepper,
-        )
+        return await offline_admin.create_key(opened, wish, pepper=pepper, **running.administration())
 
 
 @app.command("list")

@@ -26,5 +26,5 @@ def check(role: str) -> None:
     if role not in ROLES:
         width = max(map(len, ROLES))
         listed = [("where", f"/role: one of {', '.join(ROLES)}")]
-        listed += [("role", f"{one:<{width}}  {words}") for one, words in ROLES.items()]
+        listed += [("role", f"{name:<{width}}  {words}") for name, words in ROLES.items()]
         raise Failure("invalid", "no such role", exit_code=Exit.USAGE, facts=listed, fix="--role ROLE")

@@ -101,14 +101,14 @@ def doctor(
     findings = running.run(_examine(running.settings_of(store=store), deep=deep))
     if as_json:
         listed = [
-            {"invariant": one.check.invariant, "check": one.check.says, "subject": one.subject} for one in findings
+            {"invariant": finding.check.invariant, "check": finding.check.says, "subject": finding.subject}
+            for finding in findings
         ]
         terminal.say_json({"healthy": not findings, "deep": deep, "findings": listed})
     else:
-        for one in findings:
-            terminal.say(
-                f"invariant {one.check.invariant} violated ({one.check.says}): {terminal.on_one_line(one.subject)}"
-            )
+        for finding in findings:
+            subject = terminal.on_one_line(finding.subject)
+            terminal.say(f"invariant {finding.check.invariant} violated ({finding.check.says}): {subject}")
         if not findings:
             terminal.say("healthy" if deep else "healthy (the file; --deep checks every row)")
     raise typer.Exit(Exit.VIOLATION if findings else Exit.OK)
@@ -130,9 +130,6 @@ def _reset_clock(settings: Settings, *, as_json: bool) -> None:
 
 
 async def _set_back(settings: Settings) -> int:
-    from swarmkeeper.clock import SystemClock, SystemEntropy
-    from swarmkeeper.govern.redaction.redactor import Redactor
-    from swarmkeeper.govern.rulebook import Rulebook
     from swarmkeeper.offline import offline_admin
     from swarmkeeper.storage.sqlite.store import SqliteStore
 
@@ -142,21 +139,18 @@ async def _set_back(settings: Settings) -> int:
     except Exception as error:
         raise running.of_store(error) from None
     try:
-        rules = Rulebook(Redactor.default())
-        return await offline_admin.reset_clock(opened, clock=SystemClock(), entropy=SystemEntropy(), rules=rules)
+        return await offline_admin.reset_clock(opened, **running.administration())
     finally:
         await opened.close()
 
 
 async def _examine(settings: Settings, *, deep: bool) -> list[Finding]:
     from swarmkeeper.clock import SystemClock
-    from swarmkeeper.govern.redaction.redactor import Redactor
-    from swarmkeeper.govern.rulebook import Rulebook
     from swarmkeeper.offline import doctor
 
     try:
         async with running.store_of(settings, reading=True) as store:
-            return await doctor.examine(store, Rulebook(Redactor.default()), deep=deep, wall=SystemClock().now())
+            return await doctor.examine(store, running.shipped_rules(), deep=deep, wall=SystemClock().now())
     except running.Damaged as damaged:
         return [doctor.Finding(doctor.DAMAGE, damaged.detail)]
 

@@ -42,12 +42,7 @@ def get(
     settings = running.on_disk(store, lost="")
     found = [row for row in running.run(_list(settings)) if row["id"] == tenant]
     if not found:
-        raise Failure(
-            "not_found",
-            "no such tenant",
-            exit_code=Exit.NOT_FOUND,
-            fix="list the tenants with `swarmkeeper tenant list`",
-        )
+        raise _not_found("no such tenant")
     rows = _usage(found[0], settings)
     if as_json:
         terminal.say_json({**found[0], "limits": rows})
@@ -64,13 +59,13 @@ def _usage(row: dict[str, Any], settings: Settings) -> list[dict[str, Any]]:
     own = "tenant set" if tenant.max_backlog is not None else "open_tasks"
     kept = [
         {
-            "limit": one.limit,
-            "scope": one.scope,
-            "used": one.used,
-            "most": one.most,
-            "set_by": own if one.limit == "open_tasks" else one.limit,
+            "limit": usage.limit,
+            "scope": usage.scope,
+            "used": usage.used,
+            "most": usage.most,
+            "set_by": own if usage.limit == "open_tasks" else usage.limit,
         }
-        for one in stored_usage(tenant, settings.limits())
+        for usage in stored_usage(tenant, settings.limits())
     ]
     counted = [
         {"limit": limit, "scope": scope, "used": None, "most": most or None, "set_by": f"{limit}_{scope}"}
@@ -108,17 +103,17 @@ def set_(
     except Invalid as error:
         raise running.invalid(error) from None
     except NotFound as error:
-        raise Failure(
-            "not_found",
-            error.detail,
-            exit_code=Exit.NOT_FOUND,
-            fix="list the tenants with `swarmkeeper tenant list`",
-        ) from None
+        raise _not_found(error.detail) from None
     (row,) = [row for row in running.run(_list(settings)) if row["id"] == tenant]
     if as_json:
         terminal.say_json(row)
     else:
         terminal.say_table([row], COLUMNS)
+
+
+def _not_found(detail: str) -> Failure:
+    fix = "list the tenants with `swarmkeeper tenant list`"
+    return Failure("not_found", detail, exit_code=Exit.NOT_FOUND, fix=fix)
 
 
 async def _list(settings: Settings) -> list[dict[str, Any]]:
@@ -127,11 +122,7 @@ async def _list(settings: Settings) -> list[dict[str, Any]]:
 
 
 async def _set(settings: Settings, wish: TenantSettings) -> None:
-    from swarmkeeper.clock import SystemClock, SystemEntropy
-    from swarmkeeper.govern.redaction.redactor import Redactor
-    from swarmkeeper.govern.rulebook import Rulebook
     from swarmkeeper.offline import offline_admin
 
     async with running.store_of(settings) as store:
-        rules = Rulebook(Redactor.default())
-        await offline_admin.set_tenant(store, wish, clock=SystemClock(), entropy=SystemEntropy(), rules=rules)
+        await offline_admin.set_tenant(store, wish, **running.administration())

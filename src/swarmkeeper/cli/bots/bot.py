@@ -226,9 +226,14 @@ def try_(
     broken = any(outcome.broken for outcome in outcomes)
     if as_json:
         checks = [
-            {"check": one.check.name, "says": one.check.says, "level": one.check.level, "result": one.result}
-            | ({"detail": one.detail} if one.detail else {})
-            for one in outcomes
+            {
+                "check": outcome.check.name,
+                "says": outcome.check.says,
+                "level": outcome.check.level,
+                "result": outcome.result,
+            }
+            | ({"detail": outcome.detail} if outcome.detail else {})
+            for outcome in outcomes
         ]
         terminal.say_json({"conforms": not broken, "checks": checks})
     raise typer.Exit(Exit.VIOLATION if broken else Exit.OK)

@@ -100,7 +100,7 @@ def _bots_in(module: ModuleType) -> dict[str, Any]:
     """Return bots, and classes of bots that the module defines, by name. A class without its work method is a base."""
     found: dict[str, Any] = {}
     for name, value in vars(module).items():
-        if not _is_bot(value) or any(value is one for one in found.values()):
+        if not _is_bot(value) or any(value is known for known in found.values()):
             continue
         if isinstance(value, type) and value.__module__ != module.__name__:
             continue

@@ -76,8 +76,8 @@ class Connection:
         """
 
         async def work(client: Client) -> None:
-            async for one in ask(client):
-                show(one)
+            async for item in ask(client):
+                show(item)
 
         self.call(work)
 
@@ -105,7 +105,7 @@ def connected(command: Callable[Concatenate[Connection, ...], None]) -> Callable
     # Typer reads the flags from these two.
     parameters = [*own, *shared.values()]
     with_flags.__dict__["__signature__"] = inspect.Signature(parameters)
-    with_flags.__annotations__ = {one.name: one.annotation for one in parameters}
+    with_flags.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return with_flags
 
 

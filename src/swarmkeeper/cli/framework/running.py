@@ -17,6 +17,7 @@ from swarmkeeper.settings import BadSetting, Settings
 
 if TYPE_CHECKING:
     from swarmkeeper.core.errors import Invalid
+    from swarmkeeper.govern.rulebook import Rulebook
     from swarmkeeper.storage.sqlite.store import SqliteStore
 
 Value = TypeVar("Value")
@@ -46,6 +47,20 @@ def run_fast(work: Coroutine[Any, Any, Value]) -> Value:
         return asyncio.run(work)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)
+
+
+def administration() -> dict[str, Any]:
+    """Return the clock, the entropy and the rules that functions of offline_admin take."""
+    from swarmkeeper.clock import SystemClock, SystemEntropy
+
+    return {"clock": SystemClock(), "entropy": SystemEntropy(), "rules": shipped_rules()}
+
+
+def shipped_rules() -> Rulebook:
+    from swarmkeeper.govern.redaction.redactor import Redactor
+    from swarmkeeper.govern.rulebook import Rulebook
+
+    return Rulebook(Redactor.default())
 
 
 @asynccontextmanager

@@ -71,7 +71,7 @@ class Failure(Exception):
             fields: dict[str, Json] = {
                 "code": self.code,
                 "detail": self.detail,
-                "facts": [list(one) for one in self.facts],
+                "facts": list(map(list, self.facts)),
             }
             whole = {"error": fields | {"fix": self.fix, "exit_code": int(self.exit_code)}}
             talk(_json_shown(json.dumps(whole, ensure_ascii=False)))

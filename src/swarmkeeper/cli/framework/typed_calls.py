@@ -62,7 +62,7 @@ class TypedCalls(Calls):
         query: dict[str, object] = {"page_size": PAGE_SIZE, **(_born(start) if word == "tsk" else {})}
         for _ in range(PAGES_MAX):
             page = (await super().call("GET", _LISTS[word], query=query)).body
-            found += [one["id"] for one in page["items"] if one["id"].startswith(f"{word}_{start}")]
+            found += [item["id"] for item in page["items"] if item["id"].startswith(f"{word}_{start}")]
             query["page_token"] = page.get("next_page_token") or ""
             if not query["page_token"]:
                 break
@@ -70,7 +70,7 @@ class TypedCalls(Calls):
             detail = f"{word}_{start} matches too many: write the whole id"
             raise Failure("ambiguous", detail, exit_code=Exit.USAGE)
         if len(found) > 1:
-            listed = [("matches", one) for one in found[:NAMED_MAX]]
+            listed = [("matches", item) for item in found[:NAMED_MAX]]
             detail = f"{word}_{start} matches {len(found)} ids"
             raise Failure(
                 "ambiguous", detail, exit_code=Exit.USAGE, facts=listed, fix="write more characters of the id"

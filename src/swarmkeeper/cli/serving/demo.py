@@ -137,8 +137,6 @@ def _report_in(result: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def _log_to(stream: TextIO) -> Log:
     from swarmkeeper.clock import SystemClock
-    from swarmkeeper.govern.redaction.redactor import Redactor
-    from swarmkeeper.govern.rulebook import Rulebook
     from swarmkeeper.observe.logs import Log
 
-    return Log(stream, Rulebook(Redactor.default()), SystemClock().now)
+    return Log(stream, running.shipped_rules(), SystemClock().now)

@@ -68,7 +68,7 @@ class Findings:
         kinds: dict[str, list[tuple[str, int]]] = {}
         for kind, line, count in groups:
             kinds.setdefault(kind, []).append((line, count))
-        turns = [each for turn in range(FINDINGS_SHOWN) for lines in kinds.values() for each in lines[turn : turn + 1]]
+        turns = [line for turn in range(FINDINGS_SHOWN) for lines in kinds.values() for line in lines[turn : turn + 1]]
         shown = turns[:FINDINGS_SHOWN]
         everything = sum(int(report["totals"].get(name, 0)) for name in ("found", "bare_excepts", "undocumented"))
         shown_count = sum(count for _, count in shown)
@@ -85,7 +85,7 @@ def _secrets(report: Mapping[str, Any]) -> list[Group]:
         if entry.get("found") and entry.get("places")
     ]
     # Test files contain made-up secrets more often than real ones.
-    found.sort(key=lambda each: (_is_test(each[1]), each[1]))
+    found.sort(key=lambda entry: (_is_test(entry[1]), entry[1]))
     return [
         (kind, f"{place} may hold {'a secret' if count == 1 else f'{count} secrets'} ({rules})", count)
         for kind, place, count, rules in found
@@ -94,7 +94,7 @@ def _secrets(report: Mapping[str, Any]) -> list[Group]:
 
 def _of_code(report: Mapping[str, Any]) -> list[Group]:
     groups: list[Group] = []
-    for entry in sorted(report["files"], key=lambda each: (_is_test(each["file"]), -each.get("branches", 0))):
+    for entry in sorted(report["files"], key=lambda entry: (_is_test(entry["file"]), -entry.get("branches", 0))):
         by_text: dict[str, list[Mapping[str, Any]]] = {}
         for finding in entry.get("findings", ()):
             by_text.setdefault(_kind(finding["text"]), []).append(finding)

@@ -46,5 +46,5 @@ async def at_work(url: str, bots: Sequence[BaseBot], keys: Mapping[str, str]) ->
 
 async def _all(work: Sequence[Any]) -> None:
     async with asyncio.TaskGroup() as group:
-        for one in work:
-            group.create_task(one)
+        for coroutine in work:
+            group.create_task(coroutine)

@@ -90,7 +90,7 @@ def _variables(context: typer.Context) -> list[str]:
     groups = [context.find_root().command]
     while groups:
         command = groups.pop()
-        found += [str(one.envvar) for one in command.params if getattr(one, "envvar", None)]
+        found += [str(parameter.envvar) for parameter in command.params if getattr(parameter, "envvar", None)]
         groups += getattr(command, "commands", {}).values()
     return found
 

@@ -37,19 +37,16 @@ def list_(
     wanted: Any = None if state == "all" else state
     found = connection.all(lambda client: client.approvals(state=wanted, task_id=task))
     if connection.as_json:
-        for one in found:
-            terminal.say_json(_plain(one))
+        for approval in found:
+            terminal.say_json(_plain(approval))
     else:
-        rows = [{**_plain(one), "until": one.expires_at.isoformat(timespec="seconds")} for one in found]
+        rows = [{**_plain(approval), "until": approval.expires_at.isoformat(timespec="seconds")} for approval in found]
         terminal.say_table(rows, ("id", "kind", "state", "task_id", "asked_by", "until", "question"))
 
 
 @app.command()
 @connected
-def show(
-    connection: Connection,
-    approval_id: ApprovalId,
-) -> None:
+def show(connection: Connection, approval_id: ApprovalId) -> None:
     """Show an approval or question, and the command that decides it."""
     _show(connection.call(lambda client: client.approval(approval_id)), as_json=connection.as_json)
 
@@ -77,7 +74,7 @@ def _show(approval: Approval, *, as_json: bool) -> None:
     for name, text in facts:
         terminal.say(f"  {name:<{width}}  {on_one_line(text)}")
     if approval.kind == "plan" and isinstance(approval.subject, dict):
-        rows = [_subtask(one) for one in approval.subject.get("subtasks", [])]
+        rows = list(map(_subtask, approval.subject.get("subtasks", [])))
         terminal.say_table(rows, ("key", "skills", "after", "description"))
 
 
@@ -88,13 +85,13 @@ def _subject(approval: Approval) -> list[tuple[str, str]]:
     lines = [("result", f"swarmkeeper task result {approval.task_id}")]
     verdict = approval.subject.get("verdict")
     if isinstance(verdict, dict):
-        reasons = "; ".join(str(one) for one in verdict.get("reasons") or ())
+        reasons = "; ".join(map(str, verdict.get("reasons") or ()))
         lines.append(("verdict", f"{verdict.get('decision')}" + (f": {reasons}" if reasons else "")))
     return lines
 
 
 def _subtask(spec: Mapping[str, Any]) -> dict[str, Any]:
-    before = [one if isinstance(one, str) else one["key"] for one in spec.get("depends_on") or ()]
+    before = [edge if isinstance(edge, str) else edge["key"] for edge in spec.get("depends_on") or ()]
     skills = spec.get("required_skills") or ()
     return {"key": spec.get("key"), "skills": skills, "after": before, "description": spec.get("description")}
 
@@ -189,11 +186,11 @@ async def watch_approvals(client: Client, looks: AsyncIterator[Task], *, go_on: 
         yield task
         if task.outcome is not None:
             continue
-        asked = [one async for one in client.approvals(state="open", task_id=task.id)]
-        for one in asked:
-            if one.id not in reported and go_on:
-                reported.add(one.id)
-                terminal.talk(_asking(one))
+        asked = [approval async for approval in client.approvals(state="open", task_id=task.id)]
+        for approval in asked:
+            if approval.id not in reported and go_on:
+                reported.add(approval.id)
+                terminal.talk(_asking(approval))
         if not go_on and (stopping := stopped_by(task, asked)) is not None:
             raise Failure(
                 "needs_approval",
@@ -225,18 +222,19 @@ def stopped_by(task: Task, asked: list[Approval]) -> Approval | None:
     """Return the approval without which the task cannot go on. A plan, a result or a round holds the whole task. A
     question stops it if no item is at work and all waiting items wait for answers.
     """
-    for one in asked:
-        if one.kind != "question":
-            return one
+    for approval in asked:
+        if approval.kind != "question":
+            return approval
     if not asked:
         return None
     if str(task.status) == "CREATED":
         return asked[0]  # only planning can be at work
     if str(task.status) == "COMPLETED":
         return asked[0] if len(asked) >= task.quorum.of else None
-    questioned = {one.work_id for one in asked}
+    questioned = {approval.work_id for approval in asked}
     shown_all = len(task.subtasks) == task.subtasks_total
     moving = any(
-        one.status in _AT_WORK or (one.status == "WAITING" and one.id not in questioned) for one in task.subtasks
+        subtask.status in _AT_WORK or (subtask.status == "WAITING" and subtask.id not in questioned)
+        for subtask in task.subtasks
     )
     return asked[0] if shown_all and not moving else None

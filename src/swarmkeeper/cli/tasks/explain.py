@@ -26,10 +26,7 @@ ONE_BY_ONE_MAX = 12  # with more rows, equal ones are grouped
 
 
 @connected
-def explain(
-    connection: Connection,
-    task_id: TaskId,
-) -> None:
+def explain(connection: Connection, task_id: TaskId) -> None:
     """Explain why a task is not done yet: the reason for each waiting item, and the command that helps."""
     found = connection.call(lambda client: client.explain(task_id))
     if connection.as_json:
@@ -62,24 +59,24 @@ def _rows(found: Explanation) -> list[dict[str, Any]]:
     """Return a row for each waiting item; if there are many, one for all that wait alike, to fit on a screen."""
     alike: dict[tuple[Any, ...], list[Waiting]] = {}
     grouped = len(found.waiting) > ONE_BY_ONE_MAX
-    for one in found.waiting:
-        alike.setdefault((one.status, one.reason, one.fix) if grouped else (one.work_id,), []).append(one)
+    for item in found.waiting:
+        alike.setdefault((item.status, item.reason, item.fix) if grouped else (item.work_id,), []).append(item)
     return [_row(group) for group in alike.values()]
 
 
 def _row(group: list[Waiting]) -> dict[str, Any]:
-    one = group[0]
+    first = group[0]
     more = f" and {len(group) - 1} more" if len(group) > 1 else ""
-    since = min((each.since for each in group if each.since is not None), default=None)
-    until = min((each.until for each in group if each.until is not None), default=None)
+    since = min((item.since for item in group if item.since is not None), default=None)
+    until = min((item.until for item in group if item.until is not None), default=None)
     return {
-        "key": (one.key or "(the task)") + more,
-        "status": one.status,
-        "attempt": one.attempt or "",
-        "why": one.reason,
+        "key": (first.key or "(the task)") + more,
+        "status": first.status,
+        "attempt": first.attempt or "",
+        "why": first.reason,
         "since": "" if since is None else since.strftime("%H:%M:%S"),
         "until": "" if until is None else until.strftime("%Y-%m-%d %H:%M:%S"),
-        "detail": one.detail,
+        "detail": first.detail,
     }
 
 
@@ -103,9 +100,9 @@ def _draw(found: Explanation) -> None:
 def fixes_of(found: Explanation) -> Mapping[str, str]:
     """Return each command that helps, once, with the items that it is for."""
     keys: dict[str, list[str]] = {}
-    for one in found.waiting:
-        if one.fix is not None:
-            keys.setdefault(one.fix, []).append(on_one_line(one.key) or "the task")
+    for item in found.waiting:
+        if item.fix is not None:
+            keys.setdefault(item.fix, []).append(on_one_line(item.key) or "the task")
     return {
         command: ", ".join(names[:KEYS_SHOWN])
         + (f" and {len(names) - KEYS_SHOWN} more" if len(names) > KEYS_SHOWN else "")

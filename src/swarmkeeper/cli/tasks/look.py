@@ -54,22 +54,22 @@ def _of_task(task: Task) -> list[str]:
     lines.append(f"progress: {watch.counted(task)}; priority {task.priority}, round {task.round}")
     lines.append(f"created: {task.created_at.isoformat(timespec='seconds')}")
     if task.subtasks:
-        lines += terminal.table([_row(one) for one in task.subtasks], COLUMNS)
+        lines += terminal.table(list(map(_row, task.subtasks)), COLUMNS)
     if task.subtasks_total > len(task.subtasks):
         lines.append(f"… and {task.subtasks_total - len(task.subtasks)} more")
     return lines + trouble.of_subtasks(task)
 
 
-def _row(one: SubTaskState) -> dict[str, Any]:
+def _row(subtask: SubTaskState) -> dict[str, Any]:
     return {
-        "key": one.key,
-        "status": one.status,
-        "attempt": one.attempt,
-        "bot": one.bot,
-        "time": watch.took(one),
-        "after": few([edge if isinstance(edge, str) else edge.key for edge in one.depends_on or ()]),
-        "skills": one.required_skills,
-        "id": one.id,
+        "key": subtask.key,
+        "status": subtask.status,
+        "attempt": subtask.attempt,
+        "bot": subtask.bot,
+        "time": watch.took(subtask),
+        "after": few([edge if isinstance(edge, str) else edge.key for edge in subtask.depends_on or ()]),
+        "skills": subtask.required_skills,
+        "id": subtask.id,
     }
 
 
@@ -80,20 +80,20 @@ def few(words: list[str]) -> list[str]:
 # ---- one item ------------------------------------------------------------------------------------------------------
 
 
-def _of_item(one: SubTaskDetail) -> list[str]:
-    lines = [f"{one.id}  {one.status}  {on_one_line(one.key)}  ({one.kind})"]
-    if one.description:
-        lines.append(f"what: {on_one_line(one.description)}")
-    if one.cause is not None:
-        lines += [*trouble.said("why: ", one.cause.message), *trouble.problems(one.cause)]
-        lines.append(f"next: {trouble.after(one)}")
-    if one.progress is not None:
-        lines.append(f"now: attempt {one.attempt} by {on_one_line(one.bot or '?')}{_said(one.progress)}")
-        lines += _log(one.progress)
-    before = len(one.attempts) - ATTEMPTS_MAX
+def _of_item(item: SubTaskDetail) -> list[str]:
+    lines = [f"{item.id}  {item.status}  {on_one_line(item.key)}  ({item.kind})"]
+    if item.description:
+        lines.append(f"what: {on_one_line(item.description)}")
+    if item.cause is not None:
+        lines += [*trouble.said("why: ", item.cause.message), *trouble.problems(item.cause)]
+        lines.append(f"next: {trouble.after(item)}")
+    if item.progress is not None:
+        lines.append(f"now: attempt {item.attempt} by {on_one_line(item.bot or '?')}{_said(item.progress)}")
+        lines += _log(item.progress)
+    before = len(item.attempts) - ATTEMPTS_MAX
     if before > 0:
         lines.append(f"… {before} earlier attempts; --json has them")
-    for attempt in one.attempts[-ATTEMPTS_MAX:]:
+    for attempt in item.attempts[-ATTEMPTS_MAX:]:
         lines += _of_attempt(attempt)
     return lines
 

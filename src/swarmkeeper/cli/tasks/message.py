@@ -40,17 +40,17 @@ def messages(
 ) -> None:
     """List the messages of a task, oldest first."""
 
-    def show(one: BotMessage) -> None:
-        terminal.say_json(one.model_dump(mode="json")) if connection.as_json else terminal.say(_line(one))
+    def show(message: BotMessage) -> None:
+        terminal.say_json(message.model_dump(mode="json")) if connection.as_json else terminal.say(_line(message))
 
     connection.each(lambda client: client.messages(task_id, after=after), show)
 
 
-def _line(one: BotMessage) -> str:
-    said = one.payload.get("text") if set(one.payload) == {"text"} else None
-    words = said if isinstance(said, str) else json.dumps(one.payload, ensure_ascii=False)
-    way = f"{one.from_bot} → {one.to_bot or 'all'}"
-    return f"{one.timestamp:%H:%M:%S}  {terminal.on_one_line(way)}  {terminal.on_one_line(words)}"
+def _line(message: BotMessage) -> str:
+    said = message.payload.get("text") if set(message.payload) == {"text"} else None
+    words = said if isinstance(said, str) else json.dumps(message.payload, ensure_ascii=False)
+    way = f"{message.from_bot} → {message.to_bot or 'all'}"
+    return f"{message.timestamp:%H:%M:%S}  {terminal.on_one_line(way)}  {terminal.on_one_line(words)}"
 
 
 def _payload(text: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def of_verdict(task: Task) -> list[str]:
     if task.verdict is None:
         return []
     score = "" if task.verdict.score is None else f" {task.verdict.score:g}"
-    reasons = "; ".join(terminal.on_one_line(one) for one in task.verdict.reasons)
+    reasons = "; ".join(map(terminal.on_one_line, task.verdict.reasons))
     return [f"verdict: {task.verdict.decision}{score}" + (f": {reasons}" if reasons else "")]
 
 
@@ -55,8 +55,8 @@ def _lines(name: str, value: Any, indent: str) -> Iterator[str]:
     match value:
         case dict() if value:
             yield f"{head}{mark}"
-            for each, inner in value.items():
-                yield from _lines(str(each), inner, deeper)
+            for key, inner in value.items():
+                yield from _lines(str(key), inner, deeper)
         case list() if value:
             yield f"{head}{mark}"
             for inner in value:

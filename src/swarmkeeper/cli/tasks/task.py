@@ -134,7 +134,7 @@ def _input(text: str | None) -> dict[str, Any] | None:
 def _labels(listed: Sequence[str] | None) -> dict[str, str] | None:
     if not listed:
         return None
-    pairs = [one.partition(":") for one in listed]
+    pairs = [label.partition(":") for label in listed]
     if any(not colon for _, colon, _ in pairs):
         raise Failure("label", "a label must be key:value", exit_code=Exit.USAGE)
     return {key: value for key, _, value in pairs}
@@ -254,8 +254,8 @@ def graph(connection: Connection, task_id: TaskId) -> None:
     for edge in found.edges:
         before.setdefault(edge.to, []).append(f"{edge.from_} ({edge.when}: {edge.state})")
     rows = [
-        {"key": one.key, "status": one.status, "attempt": one.attempt, "after": look.few(before.get(one.key, []))}
-        for one in found.nodes
+        {"key": node.key, "status": node.status, "attempt": node.attempt, "after": look.few(before.get(node.key, []))}
+        for node in found.nodes
     ]
     terminal.say_table(rows, ("key", "status", "attempt", "after"))
 
@@ -330,44 +330,28 @@ def _steer(connection: Connection, ask: Callable[[Client], Awaitable[Task]]) -> 
 
 @app.command()
 @connected
-def cancel(
-    connection: Connection,
-    task_id: TaskId,
-    reason: Reason = None,
-) -> None:
+def cancel(connection: Connection, task_id: TaskId, reason: Reason = None) -> None:
     """Cancel a task. Bots that work on it learn this with their next heartbeat."""
     _steer(connection, lambda client: client.cancel(task_id, reason))
 
 
 @app.command()
 @connected
-def pause(
-    connection: Connection,
-    task_id: TaskId,
-    reason: Reason = None,
-) -> None:
+def pause(connection: Connection, task_id: TaskId, reason: Reason = None) -> None:
     """Pause a task: bots get no more of it until it is resumed."""
     _steer(connection, lambda client: client.pause(task_id, reason))
 
 
 @app.command()
 @connected
-def resume(
-    connection: Connection,
-    task_id: TaskId,
-    reason: Reason = None,
-) -> None:
+def resume(connection: Connection, task_id: TaskId, reason: Reason = None) -> None:
     """Resume a paused task."""
     _steer(connection, lambda client: client.resume(task_id, reason))
 
 
 @app.command()
 @connected
-def archive(
-    connection: Connection,
-    task_id: TaskId,
-    reason: Reason = None,
-) -> None:
+def archive(connection: Connection, task_id: TaskId, reason: Reason = None) -> None:
     """Archive a failed task."""
     _steer(connection, lambda client: client.archive(task_id, reason))
 

@@ -42,16 +42,16 @@ def said(label: str, text: str) -> list[str]:
 def of_subtasks(task: Task) -> list[str]:
     """Describe the items whose last attempt gave no result, except the one that made the task fail."""
     known = None if task.failure is None or task.failure.cause is None else task.failure.cause.work_id
-    found = [one for one in task.subtasks if one.cause is not None and one.id != known]
-    lines = [f"  {of_subtask(one)}" for one in found[:ITEMS_MAX]]
+    found = [subtask for subtask in task.subtasks if subtask.cause is not None and subtask.id != known]
+    lines = [f"  {of_subtask(subtask)}" for subtask in found[:ITEMS_MAX]]
     if len(found) > ITEMS_MAX:
         lines.append(f"  … and {len(found) - ITEMS_MAX} more")
     return ["attempts without a result:", *lines] if lines else []
 
 
-def of_subtask(one: SubTaskState) -> str:
-    assert one.cause is not None, "the item has a cause"
-    return f"{where(one.cause)}: {on_one_line(one.cause.message)}; {after(one)}"
+def of_subtask(subtask: SubTaskState) -> str:
+    assert subtask.cause is not None, "the item has a cause"
+    return f"{where(subtask.cause)}: {on_one_line(subtask.cause.message)}; {after(subtask)}"
 
 
 def where(cause: Cause) -> str:
@@ -64,29 +64,31 @@ def where(cause: Cause) -> str:
 
 def problems(cause: Cause) -> list[str]:
     """Return the errors of a plan or verdict, each with its pointer."""
-    lines = [f"        {on_one_line(one.pointer)}: {on_one_line(one.detail)}" for one in cause.errors[:ERRORS_MAX]]
+    lines = [
+        f"        {on_one_line(error.pointer)}: {on_one_line(error.detail)}" for error in cause.errors[:ERRORS_MAX]
+    ]
     rest = len(cause.errors) - ERRORS_MAX
     return [*lines, f"        … and {rest} more"] if rest > 0 else lines
 
 
-def after(one: SubTaskState) -> str:
+def after(subtask: SubTaskState) -> str:
     """Return what happens next with an item whose last attempt gave no result."""
     from swarmkeeper.core.rules.explain import RetryTask
     from swarmkeeper.reads import wording
 
-    match str(one.status):
-        case "WAITING" if one.cause is not None and one.cause.retry_at is not None:
-            return f"it is retried at {one.cause.retry_at:%H:%M:%SZ}"
+    match str(subtask.status):
+        case "WAITING" if subtask.cause is not None and subtask.cause.retry_at is not None:
+            return f"it is retried at {subtask.cause.retry_at:%H:%M:%SZ}"
         case "WAITING":
             return "it waits for a person's answer"
         case "LEASED":
-            return f"attempt {one.attempt} is in progress"
+            return f"attempt {subtask.attempt} is in progress"
         case "READY":
             return "it is retried when a bot takes it"
         case "BLOCKED":
             return "it is retried when its dependencies are done"
         case _:
-            again = wording.command(RetryTask(one.parent_task_id))
+            again = wording.command(RetryTask(subtask.parent_task_id))
             return f"that is final; if its task has failed, reopen it with: {again}"
 
 

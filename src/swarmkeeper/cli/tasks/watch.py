@@ -95,11 +95,11 @@ def counted(task: Task) -> str:
     return said + (f", {cancelled} cancelled" if cancelled else "")
 
 
-def took(one: SubTaskState, now: datetime | None = None) -> str:
+def took(subtask: SubTaskState, now: datetime | None = None) -> str:
     """Return the duration of the last attempt, so far if it is still running."""
-    if one.started_at is None:
+    if subtask.started_at is None:
         return ""
-    return lasting(((one.ended_at or now or _now()) - one.started_at).total_seconds())
+    return lasting(((subtask.ended_at or now or _now()) - subtask.started_at).total_seconds())
 
 
 def draws(stream: TextIO) -> bool:
@@ -270,12 +270,12 @@ class _Row:
 def _rows(task: Task, now: datetime) -> Iterator[_Row]:
     """Yield the subtasks, and the plans and reviews that wait."""
     found = task.explanation if task.outcome is None else None
-    waiting = {} if found is None else {one.work_id: one for one in found.waiting if one.work_id is not None}
-    for one in task.subtasks:
-        reason = waiting.pop(one.id, None)
-        time = took(one, now) if reason is None else _since(reason, now)
-        bot = one.bot or (None if reason is None else reason.bot)
-        yield _Row(str(one.status), one.key, bot, one.attempt, time, _why(one, reason))
+    waiting = {} if found is None else {item.work_id: item for item in found.waiting if item.work_id is not None}
+    for subtask in task.subtasks:
+        reason = waiting.pop(subtask.id, None)
+        time = took(subtask, now) if reason is None else _since(reason, now)
+        bot = subtask.bot or (None if reason is None else reason.bot)
+        yield _Row(str(subtask.status), subtask.key, bot, subtask.attempt, time, _why(subtask, reason))
     for other in waiting.values():
         why = f"{other.reason}: {other.detail}"
         yield _Row(str(other.status), other.key, other.bot, other.attempt, _since(other, now), why)
@@ -285,13 +285,14 @@ def _since(waiting: Waiting, now: datetime) -> str:
     return "" if waiting.since is None else lasting((now - waiting.since).total_seconds())
 
 
-def _why(one: SubTaskState, reason: Waiting | None) -> str:
+def _why(subtask: SubTaskState, reason: Waiting | None) -> str:
     """Return the item's progress, or why it waits, or why its last attempt gave no result."""
-    if one.progress is not None and one.progress.fraction is not None:
-        return f"{one.progress.fraction:.0%}" + (f": {one.progress.message}" if one.progress.message else "")
+    if subtask.progress is not None and subtask.progress.fraction is not None:
+        message = f": {subtask.progress.message}" if subtask.progress.message else ""
+        return f"{subtask.progress.fraction:.0%}{message}"
     if reason is not None:
         return f"{reason.reason}: {reason.detail}"
-    return "" if one.cause is None else one.cause.message
+    return "" if subtask.cause is None else subtask.cause.message
 
 
 def _now() -> datetime:

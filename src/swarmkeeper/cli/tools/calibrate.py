@@ -168,13 +168,13 @@ def _test(recording: Recording, made: Calibrated, hold_back: float, numbers: Seq
     trial = trial_of(recording, made, hold_back=hold_back)
     plays = []
     before = os.times()
-    for one in play(trial, numbers, jobs=jobs):
-        plays.append(one)
-        if one.violation is not None:
-            terminal.talk(f"VIOLATION with seed {one.seed}: {one.violation.invariant}, {one.violation.words}")
-            terminal.talk(f"  {one.violation.entity}: {one.violation.why}")
+    for run in play(trial, numbers, jobs=jobs):
+        plays.append(run)
+        if run.violation is not None:
+            terminal.talk(f"VIOLATION with seed {run.seed}: {run.violation.invariant}, {run.violation.words}")
+            terminal.talk(f"  {run.violation.entity}: {run.violation.why}")
             terminal.stop(Exit.VIOLATION)
-        terminal.talk(f"seed {one.seed} played")
+        terminal.talk(f"seed {run.seed} played")
     after = os.times()
     terminal.talk(f"{sum(after[:4]) - sum(before[:4]):.1f} s of CPU")
     return held_against(trial, plays)
@@ -195,7 +195,7 @@ def _say(made: Calibrated, test: BackTest | None, *, written: bool, as_json: boo
 
 def _beyond(test: BackTest, error_max: float) -> bool:
     beyond = test.beyond(error_max)
-    for one in beyond:
-        error = "unknown" if one.error_percent is None else f"{one.error_percent:+.1f}"
-        terminal.talk(f"error beyond {error_max:g}: {one.name}, {error}")
+    for figure in beyond:
+        error = "unknown" if figure.error_percent is None else f"{figure.error_percent:+.1f}"
+        terminal.talk(f"error beyond {error_max:g}: {figure.name}, {error}")
     return bool(beyond)

@@ -96,7 +96,8 @@ def explain(
         setting = BY_NAME[name]
         if as_json:
             listed = [
-                {"source": one.source, "place": one.place, "value": _shown_value(name, one.value)} for one in given
+                {"source": source.source, "place": source.place, "value": _shown_value(name, source.value)}
+                for source in given
             ]
             row = {
                 "name": name,
@@ -110,8 +111,8 @@ def explain(
         terminal.say(f"{name} = {_shown_value(name, given[0].value)}{unit}   ({given[0].place})")
         if key is not None:
             terminal.say(f"  {setting.meaning}. Environment variable: {setting.variable}")
-            for one in given[1:]:
-                terminal.say(f"  overridden: {_shown_value(name, one.value)} ({one.place})")
+            for source in given[1:]:
+                terminal.say(f"  overridden: {_shown_value(name, source.value)} ({source.place})")
 
 
 def _shown_value(name: str, value: Any) -> str:

@@ -39,7 +39,8 @@ def show(rules: Rules = None) -> None:
     for value in _values():
         seen = redactor.redact(value)
         fields = [
-            {"pointer": one.pointer, "rule": one.rule, "action": one.action, "in": one.within} for one in seen.fields
+            {"pointer": field.pointer, "rule": field.rule, "action": field.action, "in": field.within}
+            for field in seen.fields
         ]
         terminal.say(json.dumps({"value": seen.value, "redacted_fields": fields}, ensure_ascii=False))
 
@@ -64,12 +65,12 @@ def explain(
     if rule is not None and rule not in redactor.rules:
         raise Failure("rule", "no such rule", exit_code=Exit.USAGE, fix=f"one of {', '.join(redactor.rules)}")
     for number, value in enumerate(_values(), 1):
-        for one in findings(redactor, value, rule):
-            said = {name: content for name, content in asdict(one).items() if content not in (None, "")}
+        for finding in findings(redactor, value, rule):
+            said = {name: content for name, content in asdict(finding).items() if content not in (None, "")}
             said["in"] = said.pop("within")
-            if one.start is None:
+            if finding.start is None:
                 del said["length"], said["entropy"]
-            if one.why_not:
+            if finding.why_not:
                 said = {name: said[name] for name in ("pointer", "in", "rule", "why_not") if name in said}
             terminal.say(json.dumps({"line": number, **said}, ensure_ascii=False))
 

@@ -270,11 +270,11 @@ def _check_combination(
 ) -> None:
     """Refuse flags that would have no effect."""
     given = {"--report": bool(report), "--targets": targets}
-    for one, there in (("--sweep", sweep is not None), ("--replay", replay is not None)):
+    for name, there in (("--sweep", sweep is not None), ("--replay", replay is not None)):
         for other, also in given.items():
             if there and also:
-                raise Failure("flags", f"{one} and {other} cannot be used together", exit_code=Exit.USAGE)
-        given[one] = there
+                raise Failure("flags", f"{name} and {other} cannot be used together", exit_code=Exit.USAGE)
+        given[name] = there
     if replay is not None and (seeds != 1 or start is not None):
         raise Failure("flags", "--replay plays one case: leave out --seeds and --start", exit_code=Exit.USAGE)
 
@@ -305,12 +305,12 @@ def _kinds(listed: str) -> tuple[str, ...]:
     if listed == "none":
         return ()
     families = {kind.partition(".")[0] for kind in KINDS}
-    wanted = [one.strip() for one in listed.split(",")]
-    for one in wanted:
-        if one not in KINDS and one not in families:
+    wanted = [name.strip() for name in listed.split(",")]
+    for name in wanted:
+        if name not in KINDS and name not in families:
             raise Failure(
                 "faults",
-                f"--faults: no kind or family `{one}`",
+                f"--faults: no kind or family `{name}`",
                 exit_code=Exit.USAGE,
                 facts=[("kinds", ", ".join(KINDS)), ("families", ", ".join(sorted(families)))],
             )
@@ -325,9 +325,9 @@ def _targets(rehearsal: Rehearsal) -> list[bool]:
 
 def _report_files(listed: Sequence[str]) -> list[tuple[str, Path]]:
     found = []
-    for one in listed:
-        kind = one if one in _FILES else _ENDINGS.get(Path(one).suffix.lower())
-        path = Path(_FILES[one]) if one in _FILES else Path(one)
+    for text in listed:
+        kind = text if text in _FILES else _ENDINGS.get(Path(text).suffix.lower())
+        path = Path(_FILES[text]) if text in _FILES else Path(text)
         if kind is None:
             detail = "--report: expected a name that ends in .html, .json or .xml"
             raise Failure("report", detail, exit_code=Exit.USAGE, fix="--report out.html")
@@ -360,14 +360,14 @@ def _play(cases: Sequence[Case], asked: _Flags, *, twice: bool, jobs: int) -> _P
     playing = _Playing()
     before = os.times()
     try:
-        for one in play_all(cases, twice=twice, jobs=jobs):
-            playing.runs.append(one)
-            violation = one.outcome.violation
+        for run in play_all(cases, twice=twice, jobs=jobs):
+            playing.runs.append(run)
+            violation = run.outcome.violation
             if violation is not None:
-                said = f"VIOLATION with seed {one.seed}: {violation.invariant}, {violation.words}"
+                said = f"VIOLATION with seed {run.seed}: {violation.invariant}, {violation.words}"
                 terminal.talk(terminal.shown(f"{said}\n  {violation.entity}: {violation.why}"))
-            if one.same is False:
-                terminal.talk(f"NOT DETERMINISTIC with seed {one.seed}: {asked.command('--start', str(one.seed))}")
+            if run.same is False:
+                terminal.talk(f"NOT DETERMINISTIC with seed {run.seed}: {asked.command('--start', str(run.seed))}")
     except KeyboardInterrupt:
         playing.interrupted = True
         terminal.talk(f"interrupted: {len(playing.runs)} of {len(cases)} runs were completed")
@@ -377,7 +377,7 @@ def _play(cases: Sequence[Case], asked: _Flags, *, twice: bool, jobs: int) -> _P
 
 
 def _first_broken(runs: Sequence[Played]) -> Outcome | None:
-    return next((one.outcome for one in runs if one.outcome.violation is not None), None)
+    return next((run.outcome for run in runs if run.outcome.violation is not None), None)
 
 
 def _report(rehearsal: Rehearsal, playing: _Playing, asked: _Flags, *, jobs: int, more: bool) -> Report:
@@ -391,7 +391,7 @@ def _report(rehearsal: Rehearsal, playing: _Playing, asked: _Flags, *, jobs: int
         return whole
     terminal.talk(f"playing again with one more of the {whole.bottleneck.fleet}")
     scenario = with_one_more(rehearsal.scenario, whole.bottleneck.fleet)
-    again = list(play_all(_cases(scenario, [one.seed for one in runs], asked), jobs=jobs))
+    again = list(play_all(_cases(scenario, [run.seed for run in runs], asked), jobs=jobs))
     return report_of(rehearsal, runs, again, cpu_seconds=cpu_seconds)
 
 
@@ -456,19 +456,19 @@ def _replay(what: str, asked: _Flags, *, twice: bool, as_json: bool) -> NoReturn
     from swarmkeeper.sim.pool import play
 
     case = _case_of(what, asked)
-    one = play(case, twice=twice, keep=True)
+    run = play(case, twice=twice, keep=True)
     if as_json:
-        _say_json([one])
-    violation = one.outcome.violation
+        _say_json([run])
+    violation = run.outcome.violation
     if violation is None:
         if not as_json:
-            _show(terminal.say, one.outcome.lines)
-            terminal.say(f"seed {one.seed}: all invariants held")
+            _show(terminal.say, run.outcome.lines)
+            terminal.say(f"seed {run.seed}: all invariants held")
     else:
-        _story(one.outcome, to_stdout=not as_json)
-    if one.same is False:
-        terminal.talk(f"NOT DETERMINISTIC with seed {one.seed}: two runs gave two traces")
-    _end(_Playing([one]), missed=False)
+        _story(run.outcome, to_stdout=not as_json)
+    if run.same is False:
+        terminal.talk(f"NOT DETERMINISTIC with seed {run.seed}: two runs gave two traces")
+    _end(_Playing([run]), missed=False)
 
 
 def _case_of(what: str, asked: _Flags) -> Case:
@@ -501,18 +501,18 @@ def _case_of(what: str, asked: _Flags) -> Case:
 
 
 def _say_hours(playing: _Playing) -> None:
-    hours = sum(one.outcome.seconds for one in playing.runs) / 3600
-    if playing.cpu_seconds and any(one.outcome.case.level != "process" for one in playing.runs):
+    hours = sum(run.outcome.seconds for run in playing.runs) / 3600
+    if playing.cpu_seconds and any(run.outcome.case.level != "process" for run in playing.runs):
         terminal.talk(f"{hours:.1f} virtual hours, {hours / playing.cpu_seconds:.2f} in a second of CPU")
 
 
 def _say_json(runs: Sequence[Played], more: Sequence[dict[str, int]] | None = None) -> None:
     from swarmkeeper.sim.rehearse.report import run_as_json
 
-    listed = [run_as_json(one) for one in runs]
+    listed = [run_as_json(run) for run in runs]
     for row, added in zip(listed, more or [{} for _ in runs], strict=True):
         row |= added
-    terminal.say_json({"violations": sum(one["violation"] is not None for one in listed), "runs": listed})
+    terminal.say_json({"violations": sum(row["violation"] is not None for row in listed), "runs": listed})
 
 
 def _explain_violation(outcome: Outcome, asked: _Flags, *, shrinks: bool = True) -> None:
@@ -573,7 +573,7 @@ def _write(whole: Report, report_files: Sequence[tuple[str, Path]], asked: _Flag
         elif kind == "json":
             text = json.dumps(report.as_json(whole), indent=2) + "\n"
         else:
-            text = report.as_junit(whole, lambda one: asked.command("--start", str(one.seed)))
+            text = report.as_junit(whole, lambda run: asked.command("--start", str(run.seed)))
         try:
             files.write(path, text)
         except OSError as error:
@@ -584,9 +584,9 @@ def _write(whole: Report, report_files: Sequence[tuple[str, Path]], asked: _Flag
 def _end(playing: _Playing, *, missed: bool) -> NoReturn:
     """End with the exit code of the worst finding: violation, not deterministic, interrupted, target missed."""
     runs = playing.runs
-    if any(one.outcome.violation is not None for one in runs):
+    if any(run.outcome.violation is not None for run in runs):
         terminal.stop(Exit.VIOLATION)
-    if any(one.same is False for one in runs):
+    if any(run.same is False for run in runs):
         raise typer.Exit(SimulateExit.NOT_DETERMINISTIC)
     if playing.interrupted:
         terminal.stop(Exit.INTERRUPTED)

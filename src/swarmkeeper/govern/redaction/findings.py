@@ -31,7 +31,7 @@ class Finding:
 def findings(redactor: Redactor, value: Json, rule: str | None = None) -> Iterator[Finding]:
     """Return what is hidden in a value, in order; with `rule`, what that rule does with each text."""
     redacted = redactor.redact(value)
-    hidden = {(one.pointer, one.within): one.rule for one in redacted.fields}
+    hidden = {(field.pointer, field.within): field.rule for field in redacted.fields}
     for pointer, within, text in _texts(value, redacted.value, ""):
         owner = hidden.get((pointer, within))
         if owner == UNSCANNED or owner in redactor.places:
@@ -46,8 +46,8 @@ def findings(redactor: Redactor, value: Json, rule: str | None = None) -> Iterat
                 yield Finding(pointer, within, owner, "text")
             continue
         found = list(_in_text(redactor, pointer, within, text))
-        yield from (one for one in found if rule in (None, one.rule))
-        if rule is not None and all(one.rule != rule for one in found):
+        yield from (finding for finding in found if rule in (None, finding.rule))
+        if rule is not None and all(finding.rule != rule for finding in found):
             yield Finding(pointer, within, rule, why_not=redactor.why_not(text, rule))
 
 
@@ -69,9 +69,9 @@ def _texts(value: Json, shown: Json, pointer: str) -> Iterator[tuple[str, str, s
     """
     if isinstance(value, dict) and isinstance(shown, dict):
         for (key, item), (name, seen) in zip(value.items(), shown.items(), strict=True):
-            here = f"{pointer}/{segment(name)}"
-            yield here, "key", key if isinstance(key, str) else None
-            yield from _texts(item, seen, here)
+            below = f"{pointer}/{segment(name)}"
+            yield below, "key", key if isinstance(key, str) else None
+            yield from _texts(item, seen, below)
     elif isinstance(value, list | tuple) and isinstance(shown, list):
         for number, (item, seen) in enumerate(zip(value, shown, strict=True)):
             yield from _texts(item, seen, f"{pointer}/{number}")

@@ -58,8 +58,8 @@ def converted(content: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[st
     for targets, _ in shared:
         problems += [
             f"the file: an allowlist targets a rule that does not exist: {n}"
-            for n, one in enumerate(targets, 1)
-            if one not in named
+            for n, target in enumerate(targets, 1)
+            if target not in named
         ]
     if len(problems) > PROBLEMS_SHOWN:
         problems[PROBLEMS_SHOWN:] = [f"and {len(problems) - PROBLEMS_SHOWN} more"]
@@ -97,18 +97,19 @@ def _allowlists(table: Mapping[str, Any], where: str) -> tuple[list[tuple[list[s
     tables = [*(listed if isinstance(listed, list) else [listed]), *([] if single is None else [single])]
     found: list[tuple[list[str], list[str]]] = []
     problems: list[str] = []
-    for one in tables:
-        if not isinstance(one, dict):
+    for allowlist in tables:
+        if not isinstance(allowlist, dict):
             problems.append(f"{where}: an allowlist must be a table")
             continue
-        regexes, stopwords, targets = one.get("regexes", []), one.get("stopwords", []), one.get("targetRules", [])
-        problems += [f"{where}: {key!r} in an allowlist is not supported" for key in sorted(one.keys() - _ALLOWLIST)]
+        regexes, stopwords, targets = (allowlist.get(name, []) for name in ("regexes", "stopwords", "targetRules"))
+        unknown = sorted(allowlist.keys() - _ALLOWLIST)
+        problems += [f"{where}: {key!r} in an allowlist is not supported" for key in unknown]
         if not _is_texts(regexes) or not _is_texts(stopwords) or not _is_texts(targets):
             problems.append(f"{where}: an allowlist holds lists of texts")
             continue
-        if one.get("regexTarget", "secret") not in ("", "secret"):
+        if allowlist.get("regexTarget", "secret") not in ("", "secret"):
             problems.append(f"{where}: an allowlist whose 'regexTarget' is not the secret is not supported")
-        if str(one.get("condition", "OR")).upper() not in ("OR", "||") and regexes and stopwords:
+        if str(allowlist.get("condition", "OR")).upper() not in ("OR", "||") and regexes and stopwords:
             problems.append(f"{where}: an allowlist whose 'condition' is AND is not supported")
         problems += [
             f"{where}: RE2 does not accept regex {n} of an allowlist"

@@ -74,7 +74,9 @@ class Pack:
 
     def allowed(self, rule: str) -> tuple[str, ...]:
         """Return the patterns of the allowances for this detector."""
-        return tuple(pattern for one in self.allowances if rule in one.rules for pattern in one.patterns)
+        return tuple(
+            pattern for allowance in self.allowances if rule in allowance.rules for pattern in allowance.patterns
+        )
 
 
 def read_packs(*texts: str) -> Pack:
@@ -108,13 +110,13 @@ def read_packs(*texts: str) -> Pack:
         detectors.extend(_detector(entry, where) for entry in _tables(content, "detector", where))
         allowances.extend(_allowance(entry, where) for entry in _tables(content, "allow", where))
     names = [UNSCANNED, *(rule.id for rule in fields), *(rule.id for rule in detectors)]
-    names += [one.id for one in allowances]
+    names += [allowance.id for allowance in allowances]
     if twice := {name for name in names if names.count(name) > 1}:
         raise BadRules(f"rule {min(twice)!r} is defined twice")
     known = {rule.id for rule in detectors}
-    for one in allowances:
-        if missing := sorted(set(one.rules) - known):
-            raise BadRules(f"allowance {one.id!r}: there is no detector {missing[0]!r}")
+    for allowance in allowances:
+        if missing := sorted(set(allowance.rules) - known):
+            raise BadRules(f"allowance {allowance.id!r}: there is no detector {missing[0]!r}")
     try:
         digest = hashlib.sha256(rfc8785.dumps(said)).hexdigest()
     except rfc8785.CanonicalizationError:
@@ -210,21 +212,21 @@ def _allowance(entry: Mapping[str, object], where: str) -> Allowance:
     name = _id(entry, where)
     where = f"allowance {name!r}"
     _known(entry, {"id", "about", "rules", "patterns", "hit", "miss"}, where)
-    one = Allowance(
+    allowance = Allowance(
         name,
         _texts(entry, "rules", where),
         _texts(entry, "patterns", where),
         _examples(entry, "hit", where),
         _examples(entry, "miss", where),
     )
-    if not one.rules or not one.patterns:
+    if not allowance.rules or not allowance.patterns:
         raise BadRules(f"{where}: needs 'rules' and 'patterns'")
-    pattern = compiled("|".join(f"(?:{word})" for word in one.patterns), where)
-    for kind, examples in (("hit", one.hit), ("miss", one.miss)):
+    pattern = compiled("|".join(f"(?:{word})" for word in allowance.patterns), where)
+    for kind, examples in (("hit", allowance.hit), ("miss", allowance.miss)):
         for number, example in enumerate(examples, 1):
             if (pattern.fullmatch(example) is not None) != (kind == "hit"):
                 raise BadRules(f"{where}: {kind} {number} is {'not ' if kind == 'hit' else ''}found")
-    return one
+    return allowance
 
 
 _DETECTOR = frozenset(

@@ -97,7 +97,7 @@ class Redactor:
         return Redacted(clean, tuple(walk.fields))
 
     def text(self, value: str, *, tags: TenantTags | None = None) -> str:
-        """The text with its secrets hidden."""
+        """Return the text with its secrets replaced."""
         return _redact_text(self._detectors, value, tags)[0]
 
     def find(self, text: str) -> list[Span]:
@@ -110,7 +110,9 @@ class Redactor:
 
     def why_not(self, text: str, rule: str) -> str:
         """Explain why a rule finds nothing in a text itself."""
-        return "it goes by places, and minds none here" if rule in self.places else self._detectors.why_not(text, rule)
+        if rule in self.places:
+            return "the rule matches places, not text, and none of its places is here"
+        return self._detectors.why_not(text, rule)
 
     def safe_segment(self, text: str) -> str:
         """Make a caller's name safe to show in an error: redacted, printable, at most 64 characters."""
@@ -222,22 +224,22 @@ class _Walk:
             while name in clean:
                 taken[shown] = taken.get(shown, 1) + 1
                 name = f"{shown}#{taken[shown]}"
-            here = f"{pointer}/{segment(name)}"
-            self.fields.extend(RedactedField(here, rule, within="key") for rule in rules)
+            below = f"{pointer}/{segment(name)}"
+            self.fields.extend(RedactedField(below, rule, within="key") for rule in rules)
             original = key if isinstance(key, str) else ""
             rule = self._places.by_key(original)
             if rule is not None:
-                clean[name] = self._field(item, here, rule)
+                clean[name] = self._field(item, below, rule)
             else:
                 clean[name] = self._member(original, segment(name), item, pointer, depth, states)
         return clean
 
     def _member(self, key: str, shown: str, item: Json, pointer: str, depth: int, states: _States) -> Json:
-        here = f"{pointer}/{shown}"
+        below = f"{pointer}/{shown}"
         states, rule = self._places.step(states, key)
         if rule is not None:
-            return self._field(item, here, rule)
-        return self.value(item, here, depth + 1, states)
+            return self._field(item, below, rule)
+        return self.value(item, below, depth + 1, states)
 
     def _text(self, value: str, pointer: str) -> str:
         clean, rules = self._redacted(value)

@@ -51,6 +51,12 @@ _WAL_BYTES_MAX = 64 * 1024 * 1024
 
 MEMORY = ":memory:"
 
+# The statements of `set_back`, in order.
+_TIMES = (
+    *("tasks", "task_times", "works", "work_times", "ready", "leases", "timers", "approvals"),
+    *("bots", "feedback", "answers", "idempotency", "alive"),
+)
+
 
 def path_of(url: str) -> str:
     """Return the path in a store's URL: sqlite:///relative.db, sqlite:////absolute.db, sqlite://:memory:, or a path.
@@ -187,7 +193,7 @@ class SqliteStore:
         """
         assert self._writing is None, "this store is open"
         self._busy = 0 if exclusive else _BUSY_MILLISECONDS
-        try:
+        async with self._opening():
             if self.path is not None:
                 self._prepare_file(self.path, exclusive=exclusive or migrate, create=create)
             self._writing = self.connect(writing=True)
@@ -199,15 +205,6 @@ class SqliteStore:
                 self._reading = self.connect(writing=False)
                 self._guard(self.path, exclusive=exclusive)
             self._data_version = self._pragma("data_version")
-        except apsw.NotADBError:
-            await self.close()
-            raise StoreRefused(f"{self.path} is not a SQLite database: choose another path") from None
-        except _TEMPORARY as error:
-            await self.close()
-            raise StoreUnavailable(f"the store cannot be opened now: {error}") from error
-        except BaseException:
-            await self.close()
-            raise
         if self._threaded:
             self._committer = Committer()
 
@@ -221,17 +218,23 @@ class SqliteStore:
         if self.path is None or (os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)):
             await self.open(exclusive=False, create=False)
             return
-        try:
+        async with self._opening():
             self._check_path(self.path, create=False)
             self._enter(self.path)
             self._reading = reading.connect(self.path)
             self._prepare_schema(self._reading, migrate=False, create=False)
+
+    @asynccontextmanager
+    async def _opening(self) -> AsyncIterator[None]:
+        """Close the store if opening it fails, and translate SQLite's errors."""
+        try:
+            yield
         except apsw.NotADBError:
             await self.close()
             raise StoreRefused(f"{self.path} is not a SQLite database: choose another path") from None
         except _TEMPORARY as error:
             await self.close()
-            raise StoreUnavailable(f"the store cannot be read now: {error}") from error
+            raise StoreUnavailable(f"the store cannot be opened now: {error}") from error
         except BaseException:
             await self.close()
             raise
@@ -538,9 +541,7 @@ class SqliteStore:
     async def set_back(self, by: int, wall: int) -> None:
         async with self.begin():
             execute = self._open_writing().execute
-            for name in ("tasks", "task_times", "works", "work_times", "ready", "leases", "timers", "approvals"):
-                execute(QUERIES[f"set_back_{name}"], {"by": by, "wall": wall})
-            for name in ("bots", "feedback", "answers", "idempotency", "alive"):
+            for name in _TIMES:
                 execute(QUERIES[f"set_back_{name}"], {"by": by, "wall": wall})
 
     async def changed_outside(self) -> bool:

@@ -93,14 +93,14 @@ class SqliteTransaction:
     async def save(self, changes: Changes) -> int:
         assert self._open, "this transaction has ended"
         self._insert("insert_queue", changes.queues, rows.QUEUE.to_row)
-        self._put("put_payload", "delete_payload", changes.payloads, lambda name, it: (name, *it))
+        self._put("put_payload", "delete_payload", changes.payloads, lambda name, payload: (name, *payload))
         self._versioned(rows.TASK, changes.tasks.values())
         self._versioned(rows.WORK, changes.works.values())
         self._insert("insert_edge", changes.edges, rows.EDGE.to_row)
         # Deletions first: an item may have been released and leased again in the same batch.
         self._insert("delete_lease", [(work,) for work in changes.leases_gone])
         self._versioned(rows.LEASE, changes.leases.values())
-        self._put("put_ready", "delete_ready", changes.ready, lambda _, it: rows.READY.to_row(it))
+        self._put("put_ready", "delete_ready", changes.ready, lambda _, entry: rows.READY.to_row(entry))
         self._timers(changes.timers)
         self._insert("insert_attempt", changes.attempts, rows.ATTEMPT.to_row)
         self._insert("delete_bot", [(name,) for name, bot in changes.bots.items() if bot is None])
