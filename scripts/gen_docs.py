@@ -306,17 +306,7 @@ def metrics_page() -> str:
     )
 
 
-# The meaning of each role and action. `make docs` fails for one without an entry.
-ROLE_WORDS = {
-    "client": "submits tasks and controls them",
-    "bot:planner": "a bot that turns tasks into plans",
-    "bot:executor": "a bot that executes subtasks",
-    "bot:evaluator": "a bot that reviews results",
-    "operator": "a client that also manages bots, and reads metrics and the whole feed",
-    "approver": "a person who decides approvals and questions, and reads the tasks concerned",
-    "auditor": "reads everything except outputs, and changes nothing",
-    "admin": "may do everything; the only role that creates keys and tenants",
-}
+# The meaning of each action. `make docs` fails for one without an entry.
 ACTION_WORDS = {
     "task.submit": "submit tasks",
     "task.read": "read every task of the tenant, its events and why it waits",
@@ -356,9 +346,10 @@ ACTION_WORDS = {
 
 
 def roles_page() -> str:
+    from swarmkeeper.cli.admin import roles
     from swarmkeeper.govern.access import ROLES, Action, Role
 
-    titles = table(("role", "who"), ((f"`{role}`", ROLE_WORDS[role]) for role in Role))
+    titles = table(("role", "who"), ((f"`{role}`", roles.ROLES[role]) for role in Role))
     bots = ROLES[Role.EXECUTOR]
     assert all(ROLES[role] == bots for role in (Role.PLANNER, Role.EVALUATOR)), "the three kinds of bots share a column"
     columns = [Role.CLIENT, Role.EXECUTOR, Role.OPERATOR, Role.APPROVER, Role.AUDITOR, Role.ADMIN]

@@ -1,4 +1,4 @@
-"""A shell in a folder of its own, and one server for all tests of commands that call one."""
+"""Fixtures: a shell in its own folder, and one server for all tests of commands that call one."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

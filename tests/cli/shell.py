@@ -91,7 +91,7 @@ class Server:
         return self.end()
 
     def end(self) -> int:
-        """What it ends with by itself."""
+        """Wait for the end of the process, and return its exit code."""
         try:
             return self.process.wait(SECONDS_MAX)
         finally:

@@ -41,7 +41,7 @@ def planned(at: Shell) -> tuple[str, Any]:
 
 
 def asked(at: Shell, **question: Any) -> tuple[str, str]:
-    """A task whose bot has asked; the ids of task and question, as whoever does not want to wait is told."""
+    """Submit a task whose bot asks a question, with a command that does not wait; return the ids of both."""
     (at.folder / "input.json").write_text(json.dumps(question))
     said = at("submit", "paint", "--skill", "paint", "--input", "@input.json", "--no-review", "--wait",
               "--no-wait-approval", "--timeout-seconds", "60", "--json")  # fmt: skip
@@ -52,7 +52,7 @@ def asked(at: Shell, **question: Any) -> tuple[str, str]:
     return facts["task"], facts["approval"].split()[0]
 
 
-def test_what_is_asked_is_listed_and_shown_with_the_command_that_decides_it(at: Shell) -> None:
+def test_open_approvals_are_listed_and_shown_with_the_command_that_decides_them(at: Shell) -> None:
     task, approval = planned(at)
 
     listed = at("approval", "list")
@@ -67,7 +67,7 @@ def test_what_is_asked_is_listed_and_shown_with_the_command_that_decides_it(at: 
     assert at("approval", "list", "--state", "all", "--task", task, "--json").json == approval
 
 
-def test_a_plan_is_approved_and_then_nobody_can_reject_it(at: Shell) -> None:
+def test_an_approved_plan_cannot_be_rejected(at: Shell) -> None:
     task, approval = planned(at)
 
     stale = at("approval", "approve", approval["id"], "--subject-hash", "0")
@@ -82,7 +82,7 @@ def test_a_plan_is_approved_and_then_nobody_can_reject_it(at: Shell) -> None:
     assert "fine" in at("approval", "show", approval["id"]).out
 
 
-def test_a_rejected_plan_ends_its_task_and_whoever_waits_with_3(at: Shell) -> None:
+def test_a_rejected_plan_ends_its_task_and_a_waiting_command_with_3(at: Shell) -> None:
     task, approval = planned(at)
 
     assert at("approval", "reject", approval["id"], "--reason", "too dear").code == 0
@@ -92,7 +92,7 @@ def test_a_rejected_plan_ends_its_task_and_whoever_waits_with_3(at: Shell) -> No
     assert "approval_denied" in watched.err
 
 
-def test_whoever_does_not_want_to_wait_for_a_person_ends_with_8(at: Shell) -> None:
+def test_with_no_wait_approval_a_command_exits_with_8(at: Shell) -> None:
     task, approval = planned(at)
 
     watched = at("task", "watch", task, "--no-wait-approval")
@@ -114,7 +114,7 @@ def test_a_question_is_answered_with_one_of_its_choices(at: Shell, painter: Serv
     assert at("task", "result", task).json == {"main": {"colour": "blue"}}
 
 
-def test_a_question_is_answered_with_json_that_its_schema_asks_for(at: Shell, painter: Server) -> None:
+def test_a_question_with_a_schema_is_answered_with_json(at: Shell, painter: Server) -> None:
     task, question = asked(at, schema={"type": "array", "items": {"type": "integer"}})
     (at.folder / "rgb.json").write_text("[0, 0, 255]")
 
@@ -149,11 +149,11 @@ def test_a_bots_question_cannot_write_lines_of_its_own(at: Shell, painter: Serve
         (["reject", "apr_0"], 2),
     ],
 )
-def test_what_cannot_be_is_refused_with_its_own_exit_code(at: Shell, words: list[str], code: int) -> None:
+def test_each_invalid_decision_has_its_exit_code(at: Shell, words: list[str], code: int) -> None:
     assert at("approval", *words).code == code
 
 
-def test_a_client_may_look_but_not_decide(at: Shell, running: Running) -> None:
+def test_a_client_may_read_approvals_but_not_decide_them(at: Shell, running: Running) -> None:
     task, approval = planned(at)
     made = at("key", "create", "--store", running.store, "--role", "client", "--json").json
     at.set(SWARMKEEPER_API_KEY=made["key"])

@@ -11,7 +11,7 @@ from tests.cli.shell import Shell
 BOTS = Path(__file__).parents[1] / "testing"
 
 
-def test_a_bot_of_the_sdk_is_tried(shell: Shell) -> None:
+def test_a_bot_of_the_sdk_is_tested(shell: Shell) -> None:
     done = shell("bot", "test", f"{BOTS / 'bots.py'}:WordCount", "--only", "reports,repeats_a_report")
 
     assert done.code == 0
@@ -22,7 +22,7 @@ def test_a_bot_of_the_sdk_is_tried(shell: Shell) -> None:
     ]
 
 
-def test_a_broken_rule_is_told_and_ends_with_11(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_violated_rule_is_reported_and_exits_with_11(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAULT", "drops_cancelled_work")
     command = f"{sys.executable} {BOTS / 'plain_bot.py'}"
 
@@ -33,7 +33,7 @@ def test_a_broken_rule_is_told_and_ends_with_11(shell: Shell, monkeypatch: pytes
     assert done.json["checks"][-1]["result"] == "failed"
 
 
-def test_the_work_it_is_given_comes_from_a_file(shell: Shell, tmp_path: Path) -> None:
+def test_the_work_for_the_bot_comes_from_a_file(shell: Shell, tmp_path: Path) -> None:
     file = tmp_path / "work.json"
     subtask = {"description": "", "input": {"text": "a b"}, "required_skills": ["count"]}
     file.write_text(json.dumps({"title": "count", "subtasks": [subtask]}))
@@ -44,17 +44,17 @@ def test_the_work_it_is_given_comes_from_a_file(shell: Shell, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("words", [[], ["a.py:A", "--command", "b"], ["--command", " "], ["a.py", "--only", "nothing"]])
-def test_what_to_try_must_be_clear(shell: Shell, words: list[str]) -> None:
+def test_exactly_one_bot_or_command_must_be_named(shell: Shell, words: list[str]) -> None:
     assert shell("bot", "test", *words).code == 2
 
 
-def test_a_command_that_cannot_be_started_is_told_in_a_line(shell: Shell) -> None:
+def test_a_command_that_cannot_be_started_is_reported_on_one_line(shell: Shell) -> None:
     done = shell("bot", "test", "--command", "./no-such-bot", "--only", "registers")
 
     assert (done.code, done.err) == (2, "error[no_bot]: --command cannot be started: No such file or directory\n")
 
 
-def test_work_that_is_none_is_told_by_its_place(shell: Shell, tmp_path: Path) -> None:
+def test_invalid_work_is_refused_with_its_place(shell: Shell, tmp_path: Path) -> None:
     file = tmp_path / "work.json"
     file.write_text('{"title": "x", "titel": "x"}')
 

@@ -29,7 +29,7 @@ class Echo(ExecutorBot):
         return Done({"said": subtask.description})
 """
 
-# Two tasks of one client, each done by one bot, a minute after another; nothing else happens.
+# Two tasks of one client, a minute apart, each done by one bot; nothing else happens.
 FEED = "".join(
     json.dumps(
         {
@@ -87,7 +87,7 @@ def test_the_feed_of_a_real_server_becomes_a_scenario_that_can_be_played(
     assert not any(note.startswith(("tokens:", "capacity:")) for note in of_store.json["notes"])
 
 
-def test_without_a_file_the_scenario_goes_to_stdout_and_what_is_not_known_to_stderr(
+def test_without_a_file_the_scenario_goes_to_stdout_and_notes_to_stderr(
     fed: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = fed("calibrate", "feed.jsonl")
@@ -102,7 +102,7 @@ def test_without_a_file_the_scenario_goes_to_stdout_and_what_is_not_known_to_std
     assert of_stdin.out == said.out.replace('name: "feed"', 'name: "calibrated"')
 
 
-def test_a_back_test_tells_each_error_and_ends_with_13_where_one_is_too_large(fed: Shell) -> None:
+def test_a_back_test_prints_each_error_and_exits_with_13_if_one_is_too_large(fed: Shell) -> None:
     said = fed("calibrate", "feed.jsonl", "--back-test", "--seeds", "1")
     strict = fed("calibrate", "feed.jsonl", "--back-test", "--seeds", "1", "--json", "--error-max", "0.0001")
 
@@ -120,7 +120,7 @@ def test_a_back_test_tells_each_error_and_ends_with_13_where_one_is_too_large(fe
     assert strict.json["scenario"]["executors"]["durations"][0] == 30
 
 
-def test_a_back_test_that_holds_too_little_back_says_that_it_is_in_sample(fed: Shell) -> None:
+def test_a_back_test_of_a_short_recording_is_marked_in_sample(fed: Shell) -> None:
     said = fed("calibrate", "feed.jsonl", "--back-test", "--seeds", "1", "--hold-back", "0.05", "--error-max", "100000")
 
     assert said.code == 0
@@ -141,7 +141,7 @@ def test_a_back_test_that_holds_too_little_back_says_that_it_is_in_sample(fed: S
         (("feed.jsonl", "--back-test", "--hold-back", "1"), "expected a share between 0 and 1"),
     ],
 )
-def test_what_cannot_be_calibrated_is_refused_by_its_place(fed: Shell, words: tuple[str, ...], message: str) -> None:
+def test_an_unusable_recording_is_refused_with_its_place(fed: Shell, words: tuple[str, ...], message: str) -> None:
     (fed.folder / "bad.jsonl").write_text(FEED + "{\n")
     (fed.folder / "empty.jsonl").write_text("\n")
 
@@ -162,7 +162,7 @@ def test_what_cannot_be_calibrated_is_refused_by_its_place(fed: Shell, words: tu
         ("2026-01-01T00:40", "2026-13-01T00:40", "the event's `time` is not a time"),
     ],
 )
-def test_a_feed_that_tells_nonsense_is_refused(fed: Shell, before: str, after: str, message: str) -> None:
+def test_a_feed_with_invalid_values_is_refused(fed: Shell, before: str, after: str, message: str) -> None:
     (fed.folder / "feed.jsonl").write_text(FEED.replace(before, after))
 
     said = fed("calibrate", "feed.jsonl")
@@ -171,14 +171,14 @@ def test_a_feed_that_tells_nonsense_is_refused(fed: Shell, before: str, after: s
     assert message in said.err
 
 
-def test_a_key_with_thousands_of_digits_is_no_number_of_reviewers(fed: Shell) -> None:
+def test_a_key_with_thousands_of_digits_is_not_a_number_of_reviewers(fed: Shell) -> None:
     (fed.folder / "feed.jsonl").write_text(FEED.replace('"key": "a"', f'"key": "review/{"9" * 5_000}"'))
 
     assert fed("calibrate", "feed.jsonl").code == 0
 
 
 @pytest.mark.parametrize("row", ["'x', '{}'", "5, '[]'", "5, '{'", '5, \'{"count": "x"}\''])
-def test_a_database_of_somebody_else_is_no_store(shell: Shell, row: str) -> None:
+def test_a_database_of_another_program_is_not_a_store(shell: Shell, row: str) -> None:
     with closing(sqlite3.connect(shell.folder / "theirs.db")) as store:
         store.executescript(
             "CREATE TABLE event (seq, at, kind, task, work, actor, body, tenant);"

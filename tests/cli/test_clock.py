@@ -31,8 +31,8 @@ async def one_task(folder: Path, clock: SystemClock | None = None) -> str:
         ).id
 
 
-async def told(folder: Path, key: str) -> tuple[dict[str, Any], str, float]:
-    """What the server says of its clock, its figures, and when an event of this very moment is told to have been."""
+async def clock_state(folder: Path, key: str) -> tuple[dict[str, Any], str, float]:
+    """Return the server's readiness, its metrics, and the time of a new event."""
     async with Orchestrator(settings(folder)) as swarm:
         client = swarm.client(key)
         ready = (await client.call("GET", "/readyz", query={"verbose": "true"})).body
@@ -41,11 +41,11 @@ async def told(folder: Path, key: str) -> tuple[dict[str, Any], str, float]:
         return ready, figures, task.created_at.timestamp()
 
 
-def test_a_clock_that_was_ahead_once_is_told_of_and_does_no_harm_for_good(shell: Shell) -> None:
+def test_a_clock_that_was_once_ahead_is_reported_and_does_no_lasting_harm(shell: Shell) -> None:
     asyncio.run(one_task(shell.folder, Ahead()))
     key = shell("key", "create", "--role", "admin", "--expires-days", "1", "--store", STORE).out.strip()
 
-    ready, figures, _ = asyncio.run(told(shell.folder, key))
+    ready, figures, _ = asyncio.run(clock_state(shell.folder, key))
     examined = shell("doctor", "--store", STORE)
 
     assert ready["status"] == "ok"
@@ -53,11 +53,11 @@ def test_a_clock_that_was_ahead_once_is_told_of_and_does_no_harm_for_good(shell:
     assert "swarmkeeper doctor --reset-clock" in ready["warnings"][0]
     assert any(line.startswith("swarmkeeper_clock_ahead_seconds 3.4") for line in figures.splitlines())
     assert examined.code == 11
-    assert "the store's time is that of the wall clock" in examined.out
+    assert "the store's time agrees with the wall clock" in examined.out
 
     reset = shell("doctor", "--reset-clock", "--store", STORE, "--json")
     again = shell("doctor", "--reset-clock", "--store", STORE, "--json")
-    ready, figures, created = asyncio.run(told(shell.folder, key))
+    ready, figures, created = asyncio.run(clock_state(shell.folder, key))
 
     assert reset.json["reset"]
     assert FAR - 60 < reset.json["ahead_seconds"] < FAR + 60
@@ -68,7 +68,7 @@ def test_a_clock_that_was_ahead_once_is_told_of_and_does_no_harm_for_good(shell:
     assert shell("audit", "verify", STORE).code == 0
 
 
-def test_the_way_back_is_refused_while_a_server_runs(shell: Shell) -> None:
+def test_reset_clock_is_refused_while_a_server_runs(shell: Shell) -> None:
     asyncio.run(one_task(shell.folder, Ahead()))
 
     async def beside() -> Said:

@@ -31,7 +31,7 @@ def echo(running: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     assert bot.stop() == 0, bot.said()
 
 
-def test_a_key_made_beside_a_running_server_is_good_at_once(shell: Shell, running: Running) -> None:
+def test_a_key_created_beside_a_running_server_works_at_once(shell: Shell, running: Running) -> None:
     made = shell(
         "key", "create", "--store", running.store, "--role", "bot:executor", "--bot", "counter", "--owner", "me",
         "--skills", "a, b", "--expires-days", "2", "--json",
@@ -47,7 +47,7 @@ def test_a_key_made_beside_a_running_server_is_good_at_once(shell: Shell, runnin
     assert [bot["expires_at"] is not None for bot in listed if bot["id"] == made.json["id"]] == [True]
 
 
-def test_key_create_makes_an_absent_store_and_prints_the_key_alone(shell: Shell) -> None:
+def test_key_create_creates_a_missing_store_and_prints_only_the_key(shell: Shell) -> None:
     made = shell("key", "create", "--store", "sqlite:///new.db", "--role", "admin", "--tenant", "acme")
 
     assert made.code == 0
@@ -71,7 +71,7 @@ def test_key_create_makes_an_absent_store_and_prints_the_key_alone(shell: Shell)
         (["--role", "bot:executor", "--skills", "x,a\x85b"], "/skills/1"),
     ],
 )
-def test_a_key_that_cannot_be_is_refused_with_the_place(shell: Shell, flags: list[str], where: str) -> None:
+def test_an_invalid_key_is_refused_with_the_place(shell: Shell, flags: list[str], where: str) -> None:
     said = shell("key", "create", "--store", "sqlite:///new.db", *flags)
 
     assert said.code == 2
@@ -90,7 +90,7 @@ def test_a_key_is_rotated_and_revoked(at: Shell, running: Running) -> None:
     assert at("task", "list").code == 4
 
 
-def test_work_is_handed_in_done_and_its_result_printed(at: Shell, echo: Server) -> None:
+def test_a_submitted_task_is_done_and_its_result_printed(at: Shell, echo: Server) -> None:
     (at.folder / "in.json").write_text('{"text": "hello"}')
 
     said = at("submit", "Echo", "--skill", "echo", "--input", "@in.json", "--no-review", "--wait")
@@ -122,7 +122,7 @@ def test_a_failed_task_ends_with_3_and_says_why(at: Shell, echo: Server) -> None
     assert at("task", "retry", task, "--reason", "again").code == 0
 
 
-def test_watching_prints_a_line_for_each_change_where_nobody_looks(at: Shell, echo: Server) -> None:
+def test_watch_without_a_terminal_prints_a_line_for_each_change(at: Shell, echo: Server) -> None:
     said = at("submit", "Echo", "--skill", "echo", "--no-review", "--watch")
 
     assert said.code == 0
@@ -145,7 +145,7 @@ def test_a_task_comes_from_a_file(at: Shell) -> None:
     assert at("submit", "Another title", "-f", "task.json", "--label", "x:y", "--json").json["title"] == "Another title"
 
 
-def test_steering_a_task(at: Shell) -> None:
+def test_pause_resume_cancel_retry_and_archive_a_task(at: Shell) -> None:
     task = at("submit", "Steer me", "--description", "slowly", "--priority", "3", "--idempotency-key", "k1").out.strip()
 
     assert (
@@ -163,14 +163,14 @@ def test_steering_a_task(at: Shell) -> None:
     assert (conflict.code, "error[illegal_transition]" in conflict.err) == (6, True)
 
 
-def test_waiting_ends_with_7_when_its_time_is_up(at: Shell) -> None:
+def test_a_wait_that_times_out_exits_with_7(at: Shell) -> None:
     said = at("submit", "Nobody plans this", "--wait", "--timeout-seconds", "0.2")
 
     assert said.code == 7
     assert "swarmkeeper task watch tsk_" in said.err
 
 
-def test_a_bot_whose_code_does_not_end_is_shown_with_where_it_stands(at: Shell) -> None:
+def test_a_bot_with_stuck_code_is_shown_with_its_line(at: Shell) -> None:
     body = '{"type": "Executor", "version": "1", "name": "deaf", "skills": ["deaf"]}'
     bot = at("api", "POST", "/bots/register", "--data", body).json["id"]
     stuck = '{"stuck": [{"work_id": "sub_1", "seconds": 5, "where": "bot.py:3 in execute"}]}'
@@ -192,7 +192,7 @@ def test_a_bot_is_drained_and_enabled(at: Shell) -> None:
     assert at("bot", "get", bot).out.splitlines()[1].startswith(bot)
 
 
-def test_errors_say_what_happened_and_what_helps(shell: Shell, running: Running) -> None:
+def test_errors_give_the_reason_and_a_fix(shell: Shell, running: Running) -> None:
     shell.set(SWARMKEEPER_URL=running.url)
     said = shell("task", "list")
     assert said.code == 4
@@ -230,11 +230,11 @@ def test_errors_say_what_happened_and_what_helps(shell: Shell, running: Running)
         ["audit", "verify", "http://127.0.0.1:7700"],
     ],
 )
-def test_what_was_typed_wrongly_ends_with_2(shell: Shell, words: list[str]) -> None:
+def test_usage_errors_exit_with_2(shell: Shell, words: list[str]) -> None:
     assert shell(*words).code == 2
 
 
-def test_the_audit_log_is_listed_with_who_did_what(at: Shell) -> None:
+def test_the_audit_log_is_listed_with_actors_and_actions(at: Shell) -> None:
     task = at("submit", "audited").out.strip()
     at("task", "cancel", task)
 
@@ -271,7 +271,7 @@ def test_audit_verify_ends_with_0_1_or_2(shell: Shell) -> None:
     assert shell("audit", "verify", "sqlite:///nowhere.db").code == 5
 
 
-def test_doctor_and_migrate_on_a_sound_store(shell: Shell) -> None:
+def test_doctor_and_migrate_on_a_healthy_store(shell: Shell) -> None:
     shell("key", "create", "--store", "sqlite:///a.db", "--role", "client")
 
     assert shell("doctor", "--store", "sqlite:///a.db").code == 0
@@ -284,7 +284,7 @@ def test_doctor_and_migrate_on_a_sound_store(shell: Shell) -> None:
     assert shell("migrate", "--store", "sqlite:///nowhere.db").code == 5
 
 
-def test_an_older_store_is_refused_with_the_command_that_helps_and_migrated_with_a_copy(
+def test_an_older_store_is_refused_with_a_fix_and_migrated_with_a_copy(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from swarmkeeper.storage.sqlite import migrations
@@ -305,7 +305,7 @@ def test_an_older_store_is_refused_with_the_command_that_helps_and_migrated_with
     assert len([file for file in shell.folder.glob("a.db*") if file.suffix != ".lock"]) == 2
 
 
-def test_init_begins_a_project_and_never_overwrites(shell: Shell) -> None:
+def test_init_creates_a_project_and_never_overwrites(shell: Shell) -> None:
     from swarmkeeper.settings import SETTINGS
 
     assert shell("init").code == 0
@@ -319,7 +319,7 @@ def test_init_begins_a_project_and_never_overwrites(shell: Shell) -> None:
     assert (shell.folder / "wordcount_bot.py").exists()
 
 
-def test_config_explain_says_which_source_won_and_shows_no_secret(shell: Shell) -> None:
+def test_config_explain_names_the_source_and_shows_no_secret(shell: Shell) -> None:
     (shell.folder / "swarmkeeper.toml").write_text("port = 1")
     shell.set(SWARMKEEPER_PORT="2", SWARMKEEPER_API_KEY="swk_secret")
 
@@ -330,7 +330,7 @@ def test_config_explain_says_which_source_won_and_shows_no_secret(shell: Shell) 
     assert "swk_secret" not in shell("config", "explain").out
 
 
-def test_a_bad_settings_file_is_told_with_its_place(shell: Shell) -> None:
+def test_a_bad_settings_file_is_reported_with_its_place(shell: Shell) -> None:
     (shell.folder / "swarmkeeper.toml").write_text('prot = "swk_secret"')
 
     said = shell("task", "list")
@@ -345,13 +345,13 @@ def test_completion_and_version(shell: Shell) -> None:
     assert shell("version", "--json").json == {"version": "0.4.0"}
 
 
-def test_every_flag_can_be_given_as_a_variable(shell: Shell) -> None:
+def test_every_flag_has_an_environment_variable(shell: Shell) -> None:
     shell.set(SWARMKEEPER_JSON="1")
 
     assert shell("version").json == {"version": "0.4.0"}
 
 
-def test_a_bot_is_loaded_from_a_file_or_module_by_name_or_alone(shell: Shell) -> None:
+def test_a_bot_is_loaded_from_a_file_or_module_with_or_without_its_name(shell: Shell) -> None:
     from swarmkeeper.cli.bots import bot_files as bot
 
     (shell.folder / "alone.py").write_text(BOT)
@@ -365,7 +365,7 @@ def test_a_bot_is_loaded_from_a_file_or_module_by_name_or_alone(shell: Shell) ->
     assert bot.load("functions.py").skills == {"x"}
 
 
-def test_nothing_that_others_wrote_reaches_the_terminal_as_a_command() -> None:
+def test_text_of_others_cannot_control_the_terminal() -> None:
     from swarmkeeper.cli.framework.terminal import on_one_line, shown
 
     assert on_one_line("a\n  failure: b\x1b\u2028c") == "a\\n  failure: b\\x1b\\u2028c"

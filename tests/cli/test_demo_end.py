@@ -73,7 +73,7 @@ def shown(**changes: Any) -> list[str]:
     return screen(End(**{**values, **changes}))
 
 
-def test_it_tells_what_was_planned_done_judged_and_recorded_and_how_to_go_on() -> None:
+def test_it_shows_plan_work_verdict_records_and_next_steps() -> None:
     lines = shown()
 
     assert lines[0] == "accepted: Review it, 1 file in 9.0 s"
@@ -87,7 +87,7 @@ def test_it_tells_what_was_planned_done_judged_and_recorded_and_how_to_go_on() -
     assert [line.split()[-1] for line in lines[-1:]] == ["sqlite:////somewhere/store.db"]
 
 
-def test_it_is_about_twenty_lines_however_much_was_found() -> None:
+def test_it_has_about_twenty_lines_for_any_number_of_findings() -> None:
     many = [
         entry(f"{n}.py", found=2, places=[{"line": 1, "rule": "r"}], findings=[{"line": 1, "text": "x is public"}])
         for n in range(300)
@@ -114,7 +114,7 @@ def test_a_secret_outside_of_tests_comes_before_those_made_up_for_tests() -> Non
     assert Findings.of(report(made_up, real)).lines[0] == "src/b.py:4 may hold a secret (key)"
 
 
-def test_what_files_are_called_cannot_write_to_the_terminal() -> None:
+def test_names_of_files_cannot_control_the_terminal() -> None:
     hostile = entry("\x1b]0;owned\x07.py", findings=[{"line": 1, "text": "two\nlines"}])
 
     said = "\n".join(shown(report=report(hostile)))

@@ -10,7 +10,7 @@ from tests.cli.shell import Shell
 from tests.tidy.tree import ROOT
 
 
-def test_a_page_of_the_documentation_is_shown_as_it_is_written(shell: Shell) -> None:
+def test_a_page_of_the_documentation_is_printed_unchanged(shell: Shell) -> None:
     page = shell("docs", "rework")
 
     assert page.code == 0
@@ -35,7 +35,7 @@ def test_without_a_topic_all_are_listed_with_their_titles(shell: Shell) -> None:
     assert "Let a person decide" in shown.out
 
 
-def test_a_topic_that_is_none_is_told_what_comes_near(shell: Shell) -> None:
+def test_an_unknown_topic_is_refused_with_similar_ones(shell: Shell) -> None:
     misspelt = shell("docs", "aproval")
     spoken_of = shell("docs", "quorum")
     nothing = shell("docs", "zxqv")
@@ -55,7 +55,7 @@ def test_programs_read_topics_and_pages_as_json(shell: Shell) -> None:
     assert len(lines) == len(list((ROOT / "docs").rglob("*.md")))
 
 
-def test_a_terminal_gets_the_page_drawn_and_its_links_as_commands() -> None:
+def test_a_terminal_shows_the_page_formatted_and_links_as_commands() -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "swarmkeeper.cli", "docs", "approvals"]
     with subprocess.Popen(
@@ -66,7 +66,7 @@ def test_a_terminal_gets_the_page_drawn_and_its_links_as_commands() -> None:
         try:
             while piece := os.read(ours, 65536):
                 drawn += piece
-        except OSError:  # Linux ends the reading of a terminal that nobody writes to any more so
+        except OSError:  # on Linux, reading a terminal ends like this when all writers have closed it
             pass
     os.close(ours)
 

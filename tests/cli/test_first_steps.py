@@ -43,7 +43,7 @@ if __name__ == "__main__":
 
 @pytest.fixture(scope="module")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder that `dev` runs in."""
+    """Run `dev` in a folder, and return the folder."""
     folder = tmp_path_factory.mktemp("dev")
     server = Server("dev", "--port", "0", "--no-demo", "--json", folder=folder)
     try:
@@ -54,7 +54,7 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def typed(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """A command, as a process of its own, which was to end well."""
+    """Run a command as a process; it must succeed."""
     command = [sys.executable, *(words if words[0].endswith(".py") else ("-m", "swarmkeeper.cli", *words))]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SWARMKEEPER_")}
     done = subprocess.run(command, cwd=folder, env=clean, check=False, capture_output=True, text=True, timeout=60)
@@ -140,7 +140,7 @@ def test_bot_run_all_runs_every_bot_of_a_file_in_one_process(dev: Path) -> None:
     ("end", "line"),
     [("run(count)", 7), ("def main():\n    run(count)\n\nmain()", 10), ("asyncio.run(serve([count], Client()))", 7)],
 )
-def test_a_file_that_runs_its_bot_while_it_is_loaded_is_refused_with_the_line_to_change(
+def test_a_file_that_runs_its_bot_on_import_is_refused_with_the_line_to_change(
     end: str, line: int, shell: Shell
 ) -> None:
     head = "import asyncio\nfrom swarmkeeper import Client, Done, executor, run\n"
@@ -178,7 +178,7 @@ def test_bots_without_a_name_are_called_as_in_their_file_each_time_they_are_star
 # ---- what is typed and shown ---------------------------------------------------------------------------------------
 
 
-def test_eight_characters_of_an_id_are_enough_where_they_mean_one(at: Shell) -> None:
+def test_eight_characters_of_an_id_are_enough_if_they_are_unique(at: Shell) -> None:
     tasks = [at("submit", f"t{number}").out.strip() for number in range(2)]
     bot = at("api", "POST", "/bots/register", "--data", '{"type": "Executor", "version": "1"}').json["id"]
     known = [json.loads(line)["id"] for line in at("task", "list", "--json").out.splitlines()]
@@ -189,11 +189,11 @@ def test_eight_characters_of_an_id_are_enough_where_they_mean_one(at: Shell) -> 
     assert at("bot", "get", bot[:20], "--json").json["id"] == bot
     assert at("task", "get", "tsk_00000000").code == 5
     assert at("task", "get", "tsk_VVVVVVVV").code == 5
-    assert at("task", "get", tasks[0][:11]).code == 5  # seven are none
+    assert at("task", "get", tasks[0][:11]).code == 5  # seven characters are too few
     assert at("task", "cancel", tasks[0][:25]).code == 0
 
 
-async def test_a_short_id_that_may_mean_several_lists_them_and_asks_a_bounded_number_of_times() -> None:
+async def test_an_ambiguous_short_id_lists_the_matches_after_a_bounded_number_of_calls() -> None:
     script = Script()
     ids = [f"tsk_06H1LQ8A{number:018d}" for number in range(3)]
     script.on("GET", "/tasks", {"items": [{"id": id_} for id_ in ids], "next_page_token": ""})
@@ -209,9 +209,7 @@ async def test_a_short_id_that_may_mean_several_lists_them_and_asks_a_bounded_nu
     assert len(script.to("GET", "/bots")) == PAGES_MAX
 
 
-def test_a_full_backlog_is_told_at_once_with_the_limit_and_what_to_do(
-    shell: Shell, at: Shell, running: Running
-) -> None:
+def test_a_full_backlog_is_reported_at_once_with_the_limit_and_a_fix(shell: Shell, at: Shell, running: Running) -> None:
     key = at("key", "create", "--store", running.store, "--role", "admin", "--tenant", "small").out.strip()
     assert at("tenant", "set", "small", "--max-backlog", "0", "--store", running.store).code == 0
     at.set(SWARMKEEPER_API_KEY=key)
@@ -236,7 +234,7 @@ def test_key_create_lists_all_roles_with_what_each_may(shell: Shell) -> None:
     assert [line.split()[1] for line in said.err.splitlines() if line.startswith("  role")] == list(access.ROLES)
 
 
-def test_what_a_server_refused_is_called_errors_as_in_the_api() -> None:
+def test_refusals_have_the_codes_of_the_api() -> None:
     error = Refused("invalid", "no", problems=[Problem("/x", "invalid", "must be a number")])
 
     assert error.errors == error.problems != ()
@@ -273,7 +271,7 @@ def test_a_result_is_shown_to_people_as_text(capsys: pytest.CaptureFixture[str])
     assert "and 441 more lines; complete, as JSON: swarmkeeper task result tsk_1" in said.err
 
 
-def test_logs_on_a_terminal_are_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_logs_on_a_terminal_are_readable_text(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
     monkeypatch.setattr(out, "isatty", lambda: True)
     monkeypatch.setattr(sys, "stderr", out)

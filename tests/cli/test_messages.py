@@ -30,7 +30,7 @@ def test_a_message_for_a_bot_that_is_not_known_is_refused_with_the_place(at: She
     assert "/to_bot" in said.err
 
 
-def test_a_file_that_holds_no_object_is_a_slip_of_the_caller(at: Shell) -> None:
+def test_a_file_without_an_object_is_a_usage_error(at: Shell) -> None:
     (at.folder / "list.json").write_text("[]")
 
     assert [at("task", "message", "tsk_0", name).code for name in ("@list.json", "@absent.json")] == [2, 2]

@@ -39,7 +39,7 @@ def test_redact_test_answers_line_by_line(typed: Any) -> None:
     assert lines[1] == {"value": ["plain"], "redacted_fields": []}
 
 
-def test_redact_test_knows_the_rules_that_are_named_or_set(typed: Any, shell: Shell) -> None:
+def test_redact_test_uses_the_given_or_configured_rules(typed: Any, shell: Shell) -> None:
     (shell.folder / "mine.toml").write_text(BADGES)
     assert typed("redact", "test", lines=["badge-1234"])[0]["value"] == "badge-1234"
 
@@ -49,7 +49,7 @@ def test_redact_test_knows_the_rules_that_are_named_or_set(typed: Any, shell: Sh
     assert typed("redact", "test", lines=["badge-1234"])[0]["value"] == "[redacted:badge]"
 
 
-def test_rules_that_are_wrong_are_refused_by_file_and_rule(shell: Shell) -> None:
+def test_invalid_rules_are_refused_with_file_and_rule(shell: Shell) -> None:
     (shell.folder / "mine.toml").write_text(BADGES.replace("{4}", "{9}"))
 
     said = shell("redact", "test", "--rules", "mine.toml")
@@ -60,7 +60,7 @@ def test_rules_that_are_wrong_are_refused_by_file_and_rule(shell: Shell) -> None
     assert "none.toml: cannot be read" in missing.err
 
 
-def test_explain_says_which_rule_hid_what_and_how_it_stood_there(typed: Any) -> None:
+def test_explain_names_the_rule_and_the_stage_of_each_match(typed: Any) -> None:
     percent = "".join(f"%{ord(letter):02x}" for letter in "password=hunter2")
     value = {
         "password": "x",
@@ -101,17 +101,17 @@ def test_explain_says_which_rule_hid_what_and_how_it_stood_there(typed: Any) -> 
         ("secret-field", "nothing", "the rule matches places, not text, and none of its places is here"),
     ],
 )
-def test_explain_says_why_a_rule_finds_nothing(typed: Any, rule: str, text: str, why: str) -> None:
+def test_explain_gives_the_reason_why_a_rule_finds_nothing(typed: Any, rule: str, text: str, why: str) -> None:
     found = typed("redact", "explain", "--rule", rule, lines=[[text]])
 
     assert next(finding for finding in found if "why_not" in finding)["why_not"].startswith(why)
 
 
-def test_a_rule_that_is_not_there_cannot_be_asked_about(shell: Shell) -> None:
+def test_an_unknown_rule_is_refused(shell: Shell) -> None:
     assert shell("redact", "explain", "--rule", "none").code == 2
 
 
-def test_a_server_that_gets_sighup_reads_its_rules_again(tmp_path: Path) -> None:
+def test_a_server_reloads_its_rules_on_sighup(tmp_path: Path) -> None:
     rules = tmp_path / "redaction.toml"
     rules.write_text("version = 1")
     program = [sys.executable, str(BIN / "swarmkeeper"), "serve", "--redaction", str(rules)]

@@ -32,7 +32,7 @@ def refused(said: Said, exit_code: int, code: str) -> None:
 # ---- what was typed --------------------------------------------------------------------------------------------------
 
 
-def test_a_skill_never_replaces_the_subtasks_of_a_file(at: Shell) -> None:
+def test_a_skill_is_refused_if_the_file_has_subtasks(at: Shell) -> None:
     (at.folder / "plan.json").write_text(json.dumps(PLAN))
 
     refused(at("submit", "-f", "plan.json", "--skill", "q"), 2, "skill")
@@ -50,11 +50,11 @@ def test_a_skill_never_replaces_the_subtasks_of_a_file(at: Shell) -> None:
         ["task", "list", "--label", "\udcff:x"],
     ],
 )
-def test_an_id_that_is_none_is_told(at: Shell, words: list[str]) -> None:
+def test_an_invalid_id_is_refused(at: Shell, words: list[str]) -> None:
     refused(at(*words), 2, "invalid")
 
 
-def test_a_key_that_no_header_can_carry_is_told_and_not_repeated(at: Shell) -> None:
+def test_a_key_that_does_not_fit_a_header_is_refused_and_not_repeated(at: Shell) -> None:
     for key in ("ключ", "swk_a b", "swk_\x07"):
         said = at("task", "list", "--api-key", key)
         refused(said, 2, "invalid")
@@ -81,7 +81,7 @@ def test_a_key_that_no_header_can_carry_is_told_and_not_repeated(at: Shell) -> N
         ("day.toml", 'title = "t"\n[input]\nday = 2026-01-01\n'),
     ],
 )
-def test_a_task_that_json_cannot_hold_is_told(at: Shell, name: str, text: str) -> None:
+def test_a_task_that_json_cannot_represent_is_refused(at: Shell, name: str, text: str) -> None:
     (at.folder / name).write_text(text)
 
     said = at("submit", "-f", name)
@@ -93,7 +93,7 @@ def test_a_task_that_json_cannot_hold_is_told(at: Shell, name: str, text: str) -
 
 
 @pytest.mark.parametrize("seconds", ["nan", "-1", "inf", "-inf"])
-def test_a_time_to_wait_is_a_time(shell: Shell, seconds: str) -> None:
+def test_a_timeout_must_be_a_number_of_seconds(shell: Shell, seconds: str) -> None:
     for words in (["submit", "x", "--wait"], ["task", "watch", "tsk_1"], ["demo", "."]):
         said = shell(*words, "--timeout-seconds", seconds)
         assert said.code == 2, said
@@ -109,7 +109,9 @@ def test_a_time_to_wait_is_a_time(shell: Shell, seconds: str) -> None:
         (NEEDY, 5, "no luck"),
     ],
 )
-def test_a_bot_that_cannot_be_loaded_says_file_and_line(shell: Shell, text: str, line: int, says: str) -> None:
+def test_a_bot_that_cannot_be_loaded_is_reported_with_file_and_line(
+    shell: Shell, text: str, line: int, says: str
+) -> None:
     (shell.folder / "broken_bot.py").write_text(text)
 
     for target in ("broken_bot.py", "broken_bot:Needy"):
@@ -120,7 +122,7 @@ def test_a_bot_that_cannot_be_loaded_says_file_and_line(shell: Shell, text: str,
         assert says in said.err
 
 
-def test_init_where_a_file_is_in_the_way_ends_with_2(shell: Shell) -> None:
+def test_init_exits_with_2_if_a_file_is_in_the_way(shell: Shell) -> None:
     (shell.folder / "file").write_text("mine")
 
     refused(shell("init", "file"), 2, "folder")
@@ -131,7 +133,7 @@ def test_init_where_a_file_is_in_the_way_ends_with_2(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("kept", [100, 4096, 20_000])
-def test_a_damaged_store_is_told_with_what_helps(shell: Shell, kept: int) -> None:
+def test_a_damaged_store_is_reported_with_a_fix(shell: Shell, kept: int) -> None:
     shell("key", "create", "--store", "sqlite:///a.db", "--role", "admin")
     file = shell.folder / "a.db"
     file.write_bytes(file.read_bytes()[:kept])
@@ -139,7 +141,7 @@ def test_a_damaged_store_is_told_with_what_helps(shell: Shell, kept: int) -> Non
     for words in (["serve", "--port", "0"], ["key", "create", "--role", "client"], ["migrate"]):
         said = shell(*words, "--store", "sqlite:///a.db")
         assert "Traceback" not in said.err
-        if said.code == 0:  # what is lost is not what this one reads
+        if said.code == 0:  # this command does not read the lost part
             continue
         refused(said, 1, "store_damaged")
         assert "  why " in said.err
@@ -150,7 +152,7 @@ def test_a_damaged_store_is_told_with_what_helps(shell: Shell, kept: int) -> Non
     assert (sound.code, "cannot be read" in sound.out) == (11, True), sound
 
 
-def test_an_emptied_store_is_none(shell: Shell) -> None:
+def test_an_emptied_file_is_not_a_store(shell: Shell) -> None:
     shell("key", "create", "--store", "sqlite:///a.db", "--role", "admin")
     (shell.folder / "a.db").write_bytes(b"")
 
@@ -160,7 +162,7 @@ def test_an_emptied_store_is_none(shell: Shell) -> None:
     assert (shell.folder / "a.db").read_bytes() == b""
 
 
-def test_no_key_is_made_for_a_store_that_ends_with_the_command(shell: Shell) -> None:
+def test_no_key_is_created_in_a_store_in_memory(shell: Shell) -> None:
     said = shell("key", "create", "--store", "sqlite://:memory:", "--role", "admin")
 
     refused(said, 2, "store_in_memory")
@@ -169,7 +171,7 @@ def test_no_key_is_made_for_a_store_that_ends_with_the_command(shell: Shell) -> 
 # ---- servers ---------------------------------------------------------------------------------------------------------
 
 
-def test_api_prints_a_text_as_it_is(at: Shell, running: Running) -> None:
+def test_api_prints_text_unchanged(at: Shell, running: Running) -> None:
     metrics = at("api", "GET", "/metrics")
     assert (metrics.code, metrics.out.startswith("# ")) == (0, True), metrics
     docs = at("api", "GET", "/docs")
@@ -177,7 +179,7 @@ def test_api_prints_a_text_as_it_is(at: Shell, running: Running) -> None:
     assert at("api", "GET", "/health").json["status"] == "ok"
 
 
-def test_what_dev_says_to_try_works(shell: Shell) -> None:
+def test_the_command_that_dev_suggests_works(shell: Shell) -> None:
     dev = Server("dev", "--port", "0", folder=shell.folder)
     try:
         assert dev.process.stdout is not None
@@ -224,7 +226,7 @@ def test_an_interrupt_while_the_command_loads_is_silent(module: str) -> None:
     assert (run.returncode, run.stdout, run.stderr) == (130, "", "")
 
 
-def test_json_holds_nothing_that_steers_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_output_cannot_control_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     answer = {"a": "\x9b31m \u202e \x7f \x1b \ud800", "b": "日本 é 🙂"}
 
     terminal.say_json(answer)
@@ -242,7 +244,7 @@ def in_process(folder: Path, environ: dict[str, str], *words: str) -> Said:
     return Said(run.returncode, run.stdout.decode("ascii"), run.stderr.decode("ascii"))
 
 
-def test_a_title_that_the_terminal_cannot_show_is_spelled_out(at: Shell, running: Running) -> None:
+def test_a_title_that_the_terminal_cannot_show_is_escaped(at: Shell, running: Running) -> None:
     task = at("submit", "日本語").out.strip()
     environ = {
         "PYTHONIOENCODING": "ascii",
@@ -255,7 +257,7 @@ def test_a_title_that_the_terminal_cannot_show_is_spelled_out(at: Shell, running
     assert (said.code, "\\u65e5\\u672c\\u8a9e" in said.out) == (0, True), said
 
 
-def test_help_is_shown_where_the_locale_knows_ascii_alone(tmp_path: Path) -> None:
+def test_help_is_shown_in_an_ascii_locale(tmp_path: Path) -> None:
     environ = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
 
     for words in (["--help"], ["submit", "--help"]):
@@ -288,7 +290,7 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     ],
     ids=lambda value: None if isinstance(value, tuple) else str(value)[:12],
 )
-def test_a_hostile_file_ends_a_command_with_a_sentence(
+def test_a_hostile_file_ends_a_command_with_one_error(
     shell: Shell, name: str, content: str, words: tuple[str, ...], message: str
 ) -> None:
     (shell.folder / name).write_bytes(content.encode() or b"\xff")

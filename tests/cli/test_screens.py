@@ -21,7 +21,7 @@ FIX = "swarmkeeper bot run FILE --name scanner-2 --skill review.scan --skill rev
 
 
 def screen(task: Task) -> list[str]:
-    """What a terminal shows; the cursor stays on the line below."""
+    """Return the text of a terminal; the cursor stays on the line below."""
     console = Console(file=io.StringIO(), width=WIDTH, height=HEIGHT, color_system=None)
     console.print(watch.picture(task, now=NOW, width=WIDTH, height=HEIGHT))
     assert isinstance(console.file, io.StringIO)
@@ -48,7 +48,7 @@ def of(*subtasks: dict[str, Any], **fields: Any) -> Task:
     return Task.model_validate({**base, **times, "subtasks": list(subtasks), "progress": counts, **fields})
 
 
-def test_with_fifty_five_subtasks_reason_and_fix_are_the_last_lines_and_the_rest_is_counted() -> None:
+def test_with_fifty_five_subtasks_reason_and_fix_are_the_last_lines_and_other_rows_are_counted() -> None:
     task = a_task(*((f"scan.{number}", "READY", 0) for number in range(55)), title="Review " * 30)
     detail = "every executor that can review.scan is away, and nobody else can " + "read it " * 20
     reason = {"key": "scan.0", "status": "READY", "reason": "no_capable_bot", "detail": detail, "fix": FIX}
@@ -69,7 +69,7 @@ def test_with_fifty_five_subtasks_reason_and_fix_are_the_last_lines_and_the_rest
     assert counted.split()[1:] == [str(55 - shown), "READY"]
 
 
-def test_where_something_failed_its_error_stays_on_the_screen_below_a_long_table() -> None:
+def test_the_error_of_a_failed_item_stays_visible_below_a_long_table() -> None:
     done = [subtask(f"k{number}", "SUCCEEDED") for number in range(60)]
     fix = "swarmkeeper task retry tsk_1"
     failure = {"code": "subtask_failed", "detail": "subtask bad failed", "work_id": "sub_bad", "fix": fix}
@@ -92,7 +92,7 @@ def test_where_something_failed_its_error_stays_on_the_screen_below_a_long_table
     assert "waits" not in " ".join(lines)
 
 
-def test_what_is_done_keeps_its_bot_and_its_time_and_what_is_under_way_says_how_far_it_is() -> None:
+def test_a_finished_item_keeps_bot_and_duration_and_a_running_one_shows_its_progress() -> None:
     began, ended = NOW - timedelta(seconds=65), NOW - timedelta(seconds=5)
     task = of(
         subtask("a", "SUCCEEDED", bot="reader", attempt=1, started_at=began, ended_at=ended),
@@ -107,8 +107,8 @@ def test_what_is_done_keeps_its_bot_and_its_time_and_what_is_under_way_says_how_
     assert lines[3].split() == ["✓", "SUCCEEDED", "a", "reader", "1", "1m00s"]
 
 
-def test_table_and_reasons_are_of_one_look_however_fast_the_task_goes_on() -> None:
-    """A look that came by itself shows no reasons of an earlier one."""
+def test_table_and_reasons_show_the_same_moment_even_if_the_task_changes_fast() -> None:
+    """A newer look does not show the reasons of an earlier one."""
     earlier = seen(a_task(("a", "READY", 0)), NOBODY)
     later = a_task(("a", "SUCCEEDED", 1))
 
@@ -130,7 +130,7 @@ def test_table_and_reasons_are_of_one_look_however_fast_the_task_goes_on() -> No
         ),
     ],
 )
-def test_after_an_error_what_happens_next_is_said(status: str, more: dict[str, Any], says: str) -> None:
+def test_an_error_is_followed_by_what_happens_next(status: str, more: dict[str, Any], says: str) -> None:
     task = of(subtask("bad", status, attempt=3, cause=cause(**more)))
 
     heading, line = trouble.of_subtasks(task)
@@ -141,7 +141,7 @@ def test_after_an_error_what_happens_next_is_said(status: str, more: dict[str, A
     )
 
 
-def test_what_a_bot_said_of_its_attempts_is_shown_and_cannot_pass_for_what_we_say() -> None:
+def test_text_of_a_bot_is_shown_and_cannot_imitate_our_own_lines() -> None:
     attempt = {"attempt": 1, "bot": "bot_1", "bot_name": "reader", "lease_id": "lse_1", "ending": "failed"}
     times = {"started_at": "2026-01-01T00:00:00Z", "ended_at": "2026-01-01T00:00:09Z"}
     said = {"fraction": 0.4, "message": "p 12", "log": ["began\x1b[2J", "half way"]}
@@ -160,7 +160,7 @@ def test_what_a_bot_said_of_its_attempts_is_shown_and_cannot_pass_for_what_we_sa
     ]
 
 
-def test_of_many_that_wait_alike_explain_tells_once_so_that_a_screen_holds_reasons_and_commands() -> None:
+def test_explain_groups_items_that_wait_for_the_same_reason() -> None:
     alike = [{"key": f"scan.{n}", "status": "READY", "reason": "no_capable_bot", "fix": FIX} for n in range(54)]
     last = {"key": "sum", "status": "BLOCKED", "reason": "dependency", "detail": "it waits for scan.0 and 53 more"}
     found = why_not("scan.0 waits [no_capable_bot].", *alike, last)

@@ -19,7 +19,7 @@ from tests.cli.conftest import Running
 from tests.cli.shell import Server, Shell
 
 
-def test_serve_answers_when_it_says_so_and_stops_when_it_is_told(tmp_path: Path) -> None:
+def test_serve_answers_once_it_is_ready_and_stops_on_a_signal(tmp_path: Path) -> None:
     server = Server("serve", "--store", "sqlite:///a.db", "--port", "0", "--json", folder=tmp_path)
     try:
         url = server.first_line()["url"]
@@ -32,7 +32,7 @@ def test_serve_answers_when_it_says_so_and_stops_when_it_is_told(tmp_path: Path)
     assert code == 0
 
 
-def test_serve_warns_of_a_variable_that_nothing_reads_and_not_of_a_flag_of_another_command(tmp_path: Path) -> None:
+def test_serve_warns_of_an_unknown_variable_but_not_of_a_flag_of_another_command(tmp_path: Path) -> None:
     environ = {"SWARMKEEPER_PROT": "1", "SWARMKEEPER_IDEMPOTENCY_KEY": "k"}
     server = Server("serve", "--store", "sqlite:///a.db", "--port", "0", "--json", folder=tmp_path, environ=environ)
     try:
@@ -43,7 +43,7 @@ def test_serve_warns_of_a_variable_that_nothing_reads_and_not_of_a_flag_of_anoth
         server.stop()
 
 
-# It is told to stop at the very moment at which it says that it listens.
+# It is stopped at the moment at which it prints its address.
 STOPPED = """import os, signal
 from swarmkeeper.cli.framework import terminal
 say = terminal.say_json
@@ -53,7 +53,7 @@ main()
 """
 
 
-def test_whoever_reads_that_it_listens_may_stop_it_right_then(tmp_path: Path) -> None:
+def test_a_server_can_be_stopped_as_soon_as_it_has_printed_its_address(tmp_path: Path) -> None:
     words = ["serve", "--store", "sqlite:///a.db", "--port", "0", "--json"]
 
     done = subprocess.run([sys.executable, "-c", STOPPED, *words], cwd=tmp_path, check=False, timeout=60)
@@ -63,7 +63,7 @@ def test_whoever_reads_that_it_listens_may_stop_it_right_then(tmp_path: Path) ->
 
 def test_a_server_ends_with_the_terminal_that_it_runs_in(tmp_path: Path) -> None:
     ours, its = pty.openpty()
-    # What it says goes elsewhere: a shell that leads the session is what the terminal's end reaches.
+    # Its output goes elsewhere. The end of the terminal reaches the shell that leads the session.
     said = tmp_path / "said"
     with said.open("wb") as out:
         server = subprocess.Popen(
@@ -81,7 +81,7 @@ def test_a_server_ends_with_the_terminal_that_it_runs_in(tmp_path: Path) -> None
             time.sleep(0.1)
         server.send_signal(signal.SIGHUP)
         time.sleep(0.5)
-        assert server.poll() is None  # the terminal is there: it was asked to read its rules again
+        assert server.poll() is None  # the terminal exists, so the signal reloads the rules
         os.close(ours)
 
         assert server.wait(20) == 0
@@ -91,7 +91,7 @@ def test_a_server_ends_with_the_terminal_that_it_runs_in(tmp_path: Path) -> None
         server.wait()
 
 
-# Takes its standard input as the terminal of its session, and becomes Python with what it is given.
+# Makes stdin the terminal of its session, and executes Python with the given arguments.
 TERMINAL = """import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
@@ -147,7 +147,7 @@ def test_a_second_server_on_one_store_is_refused(running: Running, tmp_path: Pat
     assert "error[store_held]" in server.said()
 
 
-def test_serve_refuses_others_while_there_is_no_key(tmp_path: Path) -> None:
+def test_serve_without_a_key_refuses_addresses_beyond_loopback(tmp_path: Path) -> None:
     server = Server("serve", "--store", "sqlite:///a.db", "--host", "0.0.0.0", "--port", "0", folder=tmp_path)
 
     assert server.end() == 1
@@ -155,7 +155,7 @@ def test_serve_refuses_others_while_there_is_no_key(tmp_path: Path) -> None:
     assert "swarmkeeper key create --store sqlite:///a.db --role admin" in server.said()
 
 
-def test_an_older_store_is_left_alone_until_it_is_told_to_migrate(shell: Shell) -> None:
+def test_an_older_store_is_unchanged_until_migrate_is_given(shell: Shell) -> None:
     shell("key", "create", "--store", "sqlite:///a.db", "--role", "admin")
     connection = apsw.Connection("a.db")
     connection.execute("CREATE TABLE older (x)")
@@ -187,7 +187,7 @@ def test_no_secret_of_a_query_or_header_reaches_the_log_of_serve(tmp_path: Path)
     assert "swk_8OIO7EeOSZ" not in server.said()
 
 
-def test_dev_keeps_everything_in_its_folder_and_goes_on_where_it_was(shell: Shell) -> None:
+def test_dev_keeps_everything_in_its_folder_and_resumes_from_there(shell: Shell) -> None:
     first = Server("dev", "--port", "0", "--json", folder=shell.folder)
     try:
         ready = first.first_line()
@@ -250,5 +250,5 @@ def demo(folder: Path) -> str:
     return said
 
 
-def test_demo_tells_when_there_is_nothing_to_review(shell: Shell) -> None:
+def test_demo_reports_that_there_is_nothing_to_review(shell: Shell) -> None:
     assert shell("demo", "nowhere").code == 2

@@ -80,7 +80,7 @@ def nothing_done(model, commit):
 
 @pytest.fixture
 def mine(shell: Shell) -> Shell:
-    """A shell where there is a small scenario without faults."""
+    """A shell whose folder contains a small scenario without faults."""
     (shell.folder / "mine.toml").write_text(SCENARIO)
     (shell.folder / "mine.py").write_text(BOTS)
     return shell
@@ -90,7 +90,7 @@ def simulated(shell: Shell, *words: str) -> Said:
     return shell("simulate", "mine.toml", "--start", "7", *words)
 
 
-def test_json_is_the_violations_and_runs_and_nothing_else(mine: Shell) -> None:
+def test_json_contains_only_violations_and_runs(mine: Shell) -> None:
     said = simulated(mine, "--seeds", "2", "--json")
 
     assert said.code == 0
@@ -104,20 +104,20 @@ def test_json_is_the_violations_and_runs_and_nothing_else(mine: Shell) -> None:
     assert "seeds 7 to 8" in said.err
 
 
-def test_the_same_seed_gives_the_same_hash_and_processes_make_no_difference(mine: Shell) -> None:
+def test_the_same_seed_gives_the_same_hash_with_any_number_of_processes(mine: Shell) -> None:
     first = simulated(mine, "--seeds", "2", "--json").json
     two = simulated(mine, "--seeds", "2", "--json", "--jobs", "2").json
 
     assert first == two
 
 
-def test_a_seed_that_is_not_given_is_drawn_and_told(mine: Shell) -> None:
+def test_without_a_seed_a_random_one_is_used_and_printed(mine: Shell) -> None:
     said = mine("simulate", "mine.toml", "--json")
 
     assert said.err.startswith(f"seed {said.json['runs'][0]['seed']}\n")
 
 
-def test_without_a_scenario_the_standard_one_is_played_and_hours_and_faults_are_those_given(shell: Shell) -> None:
+def test_without_a_scenario_the_standard_one_is_played_with_the_given_hours_and_faults(shell: Shell) -> None:
     calm = shell("simulate", "--start", "3", "--hours", "0.05", "--faults", "none", "--json").json["runs"][0]
     wild = shell("simulate", "--start", "3", "--hours", "0.05", "--faults", "all", "--json").json["runs"][0]
 
@@ -127,7 +127,7 @@ def test_without_a_scenario_the_standard_one_is_played_and_hours_and_faults_are_
     assert 0.05 * 3600 < calm["virtual_seconds"] < 3 * 3600
 
 
-def test_people_read_figures_and_what_is_tight(mine: Shell) -> None:
+def test_text_output_shows_figures_and_the_bottleneck(mine: Shell) -> None:
     said = simulated(mine)
 
     assert said.code == 0
@@ -138,7 +138,7 @@ def test_people_read_figures_and_what_is_tight(mine: Shell) -> None:
     assert re.search(r"\n0\.\d virtual hours, \d+\.\d\d in a second of CPU\n$", said.out)
 
 
-def test_what_was_met_is_told_with_the_faults_that_never_struck(mine: Shell) -> None:
+def test_the_report_lists_situations_and_the_faults_that_never_struck(mine: Shell) -> None:
     said = simulated(mine, "--faults", "net.delay,bot.late,orch.clock_jump", "--seeds", "2", "--report", "a.json")
 
     report = json.loads((mine.folder / "a.json").read_text())
@@ -153,7 +153,7 @@ def test_what_was_met_is_told_with_the_faults_that_never_struck(mine: Shell) -> 
     assert "situations that were met:" in said.out
 
 
-def test_reports_are_written_as_their_names_say_with_one_more_bot(mine: Shell) -> None:
+def test_the_ending_of_a_report_chooses_its_format_and_one_more_bot_is_compared(mine: Shell) -> None:
     said = simulated(mine, "--report", "a.html", "--report", "a.json", "--report", "junit")
 
     assert said.code == 0
@@ -166,7 +166,7 @@ def test_reports_are_written_as_their_names_say_with_one_more_bot(mine: Shell) -
 # ---- levels, bots and invariants of one's own ------------------------------------------------------------------------
 
 
-def test_one_seed_is_another_run_over_http_and_all_that_repeats_it_says_so(mine: Shell) -> None:
+def test_over_http_a_seed_is_another_run_and_the_replay_command_names_the_level(mine: Shell) -> None:
     core = simulated(mine, "--json").json["runs"][0]
     http = simulated(mine, "--level", "http", "--json", "--report", "a.json", "--report", "a.xml").json["runs"][0]
 
@@ -175,7 +175,7 @@ def test_one_seed_is_another_run_over_http_and_all_that_repeats_it_says_so(mine:
     assert 'name="swarmkeeper simulate mine http"' in (mine.folder / "a.xml").read_text()
 
 
-def test_ones_own_bots_take_part_beside_those_that_behave_by_chance(mine: Shell) -> None:
+def test_the_users_bots_run_beside_random_ones(mine: Shell) -> None:
     (mine.folder / "mine.toml").write_text('task = {input = {about = "words"}}\n' + SCENARIO)
     said = simulated(mine, "--bots", "mine.py", "--json", "--report", "a.json", "--invariants", "mine.py")
 
@@ -190,7 +190,7 @@ def test_ones_own_bots_take_part_beside_those_that_behave_by_chance(mine: Shell)
     assert (case["level"], case["bots"], case["invariants"]) == ("http", "mine.py", "mine.py")
 
     report = json.loads((mine.folder / "a.json").read_text())
-    assert report["figures"]["usd_per_task"]["median"] == 1  # as the bot told
+    assert report["figures"]["usd_per_task"]["median"] == 1  # as the bot reported
     again = mine("simulate", "--replay", "violation-7.json")
     assert again.code == 11
     assert "nothing_done: no task has a result" in again.out
@@ -198,7 +198,7 @@ def test_ones_own_bots_take_part_beside_those_that_behave_by_chance(mine: Shell)
         runpy.run_path(str(mine.folder / "test_violation_7.py"))["test_nothing_done_7"]()
 
 
-def test_code_that_reaches_for_the_real_world_is_told_by_its_line(mine: Shell) -> None:
+def test_code_that_uses_the_real_world_is_refused_with_its_line(mine: Shell) -> None:
     said = simulated(mine, "--bots", "mine.py:clocked", "--json")
 
     assert (said.code, said.out) == (1, "")
@@ -212,7 +212,7 @@ def test_code_that_reaches_for_the_real_world_is_told_by_its_line(mine: Shell) -
 # ---- what it ends with ---------------------------------------------------------------------------------------------
 
 
-def test_a_violation_is_told_shrunk_kept_and_played_again(mine: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_violation_is_reported_shrunk_saved_and_replayed(mine: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         BUGS["double-release"].plant(patch)
         said = simulated(mine, "--json", "--report", "a.xml")
@@ -235,7 +235,7 @@ def test_a_violation_is_told_shrunk_kept_and_played_again(mine: Shell, monkeypat
     assert "seed 7: all invariants held" in healed.out
 
 
-def test_the_test_that_is_left_behind_fails_until_it_is_mended(mine: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_saved_test_fails_until_the_bug_is_fixed(mine: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         BUGS["double-release"].plant(patch)
         simulated(mine)
@@ -259,7 +259,7 @@ def test_a_run_that_cannot_be_repeated_ends_with_12(mine: Shell, monkeypatch: py
     assert "NOT DETERMINISTIC with seed 7" in said.err
 
 
-def test_a_missed_target_ends_with_13_where_it_was_asked_for(mine: Shell) -> None:
+def test_with_targets_a_missed_target_exits_with_13(mine: Shell) -> None:
     (mine.folder / "mine.toml").write_text(SCENARIO.replace("3600", "1"))
 
     assert simulated(mine).code == 0
@@ -334,7 +334,7 @@ def test_a_seed_is_replayed_with_its_trace(mine: Shell) -> None:
         (["--targets"], "this scenario has no targets"),
     ],
 )
-def test_what_cannot_be_done_is_refused_as_usage(shell: Shell, words: list[str], why: str) -> None:
+def test_impossible_combinations_of_flags_are_usage_errors(shell: Shell, words: list[str], why: str) -> None:
     said = shell("simulate", *words)
 
     assert said.code == 2
@@ -342,7 +342,7 @@ def test_what_cannot_be_done_is_refused_as_usage(shell: Shell, words: list[str],
     assert why in said.err
 
 
-def test_two_tenants_are_measured_together_and_are_too_many_for_real_processes(mine: Shell) -> None:
+def test_two_tenants_are_measured_together_and_refused_at_level_process(mine: Shell) -> None:
     (mine.folder / "two.toml").write_text("tenants = 2\n" + SCENARIO)
 
     said = mine("simulate", "two.toml", "--start", "1", "--report", "two.html")
@@ -355,7 +355,7 @@ def test_two_tenants_are_measured_together_and_are_too_many_for_real_processes(m
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", '{"seed": "x"}', '{"seed": 1, "scenery": {}}', "{", "[" * 100_000])
-def test_a_file_that_is_no_case_cannot_be_replayed(shell: Shell, text: str) -> None:
+def test_a_file_that_is_not_a_case_cannot_be_replayed(shell: Shell, text: str) -> None:
     (shell.folder / "case.json").write_text(text)
 
     said = shell("simulate", "--replay", "case.json")
@@ -364,7 +364,7 @@ def test_a_file_that_is_no_case_cannot_be_replayed(shell: Shell, text: str) -> N
     assert "case.json: not a case" in said.err
 
 
-def test_a_scenario_with_a_mistake_is_refused_by_its_place(mine: Shell) -> None:
+def test_a_scenario_with_a_mistake_is_refused_with_its_place(mine: Shell) -> None:
     (mine.folder / "mine.toml").write_text(SCENARIO.replace("count = 1", "count = 0"))
 
     said = simulated(mine)
@@ -373,7 +373,7 @@ def test_a_scenario_with_a_mistake_is_refused_by_its_place(mine: Shell) -> None:
     assert "mine.toml: `executors.count` must be at least 1" in said.err
 
 
-def test_what_every_task_is_needs_a_level_where_bots_are_told_of_it(mine: Shell) -> None:
+def test_a_task_in_a_scenario_needs_level_http(mine: Shell) -> None:
     (mine.folder / "mine.toml").write_text("task = {priority = 1}\n" + SCENARIO)
 
     said = simulated(mine)
@@ -407,7 +407,9 @@ class Numbered(ExecutorBot):
         ("wrong.py", 1, "wrong.py, line 1: "),
     ],
 )
-def test_bots_that_cannot_be_loaded_are_told_by_their_place(shell: Shell, target: str, code: int, why: str) -> None:
+def test_bots_that_cannot_be_loaded_are_refused_with_their_place(
+    shell: Shell, target: str, code: int, why: str
+) -> None:
     (shell.folder / "mine.py").write_text(CANNOT_BE_MADE)
     (shell.folder / "ends.py").write_text("raise SystemExit(3)")
     (shell.folder / "wrong.py").write_text("def (:")
@@ -418,7 +420,7 @@ def test_bots_that_cannot_be_loaded_are_told_by_their_place(shell: Shell, target
     assert why in said.err
 
 
-def test_nothing_is_left_behind_where_all_held(mine: Shell) -> None:
+def test_no_file_is_left_if_all_invariants_held(mine: Shell) -> None:
     simulated(mine)
 
     assert {file.name for file in Path(mine.folder).iterdir()} == {"mine.toml", "mine.py"}
@@ -438,7 +440,7 @@ def test_nothing_is_left_behind_where_all_held(mine: Shell) -> None:
         (13, ["--targets"]),
     ],
 )
-def test_each_end_has_its_code_and_stdout_is_json_alone(mine: Shell, code: int, words: list[str]) -> None:
+def test_each_ending_has_its_exit_code_and_stdout_is_only_json(mine: Shell, code: int, words: list[str]) -> None:
     if code == 13:
         (mine.folder / "mine.toml").write_text(SCENARIO.replace("3600", "1"))
 
@@ -466,7 +468,7 @@ def tells(model, commit):
 
 
 @pytest.mark.parametrize("more", [["--jobs", "2"], ["--level", "http"]])
-def test_an_interrupt_ends_it_quietly_with_what_was_played(mine: Shell, more: list[str]) -> None:
+def test_an_interrupt_ends_the_command_with_the_runs_played_so_far(mine: Shell, more: list[str]) -> None:
     (mine.folder / "tells.py").write_text(TELLS)
     words = ["simulate", "mine.toml", "--start", "7", "--seeds", "5000", "--invariants", "tells.py", "--json", *more]
     command = [sys.executable, "-m", "swarmkeeper.cli", *words]
@@ -480,5 +482,5 @@ def test_an_interrupt_ends_it_quietly_with_what_was_played(mine: Shell, more: li
     assert run.returncode == 130
     said = [line for line in err.replace("at work", "").splitlines() if line]
     assert said[0].startswith("interrupted: ")
-    assert len(said) <= 2, said  # and perhaps how fast it was
+    assert len(said) <= 2, said  # and perhaps the speed
     assert out == "" or json.loads(out)["violations"] == 0

@@ -37,7 +37,7 @@ faults = []
 
 @pytest.fixture
 def mine(shell: Shell) -> Shell:
-    """A shell where there is a small scenario without faults."""
+    """A shell whose folder contains a small scenario without faults."""
     (shell.folder / "mine.toml").write_text(SCENARIO)
     return shell
 
@@ -87,7 +87,7 @@ def test_a_bot_can_neither_leave_nor_end_the_command(mine: Shell, call: str, why
     assert why in json.loads(said.err.splitlines()[-1])["error"]["detail"]
 
 
-def test_a_bot_that_would_end_the_program_fails_its_attempt_as_it_would_for_real(mine: Shell) -> None:
+def test_a_bot_that_exits_fails_its_attempt_as_in_production(mine: Shell) -> None:
     (mine.folder / "reaches.py").write_text(REACHES.replace("CALL", "sys.exit(0)"))
 
     said = simulated(mine, "--bots", "reaches.py")
@@ -104,7 +104,7 @@ def test_a_bot_that_would_end_the_program_fails_its_attempt_as_it_would_for_real
         ("(sys.exit(0), 1)", "ends the program"),
     ],
 )
-def test_an_invariant_that_tells_nonsense_is_no_violation_of_ours(mine: Shell, things: str, why: str) -> None:
+def test_an_invalid_result_of_an_invariant_is_an_error_and_not_a_violation(mine: Shell, things: str, why: str) -> None:
     (mine.folder / "reaches.py").write_text(REACHES.replace("THINGS", things))
 
     said = simulated(mine, "--invariants", "reaches.py", "--json")
@@ -113,13 +113,13 @@ def test_an_invariant_that_tells_nonsense_is_no_violation_of_ours(mine: Shell, t
     assert why in json.loads(said.err.splitlines()[-1])["error"]["detail"]
 
 
-def test_of_what_is_wrong_without_end_the_first_few_are_told(mine: Shell) -> None:
+def test_an_endless_list_of_violations_is_cut(mine: Shell) -> None:
     (mine.folder / "reaches.py").write_text(REACHES.replace("THINGS", "iter(lambda: 'for ever', None)"))
 
     assert simulated(mine, "--invariants", "reaches.py").code == 11
 
 
-def test_a_pipe_is_neither_a_case_nor_code(shell: Shell) -> None:
+def test_a_pipe_is_refused_as_a_case_and_as_code(shell: Shell) -> None:
     for name in ("pipe.json", "pipe.py"):
         os.mkfifo(shell.folder / name)
 
@@ -139,7 +139,7 @@ def steers(model, commit):
 """
 
 
-def test_what_an_invariant_says_steers_neither_a_terminal_nor_a_report_nor_a_test(mine: Shell) -> None:
+def test_text_of_an_invariant_cannot_control_a_terminal_a_report_or_a_test(mine: Shell) -> None:
     (mine.folder / "steers.py").write_text(STEERS)
     said = simulated(mine, "--invariants", "steers.py", "--report", "a.html", "--report", "a.xml")
 
@@ -163,9 +163,7 @@ def test_what_an_invariant_says_steers_neither_a_terminal_nor_a_report_nor_a_tes
         ({"level": "http", "bots": "gone.py"}, "gone.py: the file cannot be read"),
     ],
 )
-def test_a_case_that_somebody_changed_is_refused_where_it_cannot_be_played(
-    mine: Shell, case: dict[str, object], why: str
-) -> None:
+def test_an_edited_case_that_cannot_be_played_is_refused(mine: Shell, case: dict[str, object], why: str) -> None:
     (mine.folder / "case.json").write_text(json.dumps({"seed": 7, **case}))
 
     said = mine("simulate", "--replay", "case.json")
@@ -177,7 +175,7 @@ def test_a_case_that_somebody_changed_is_refused_where_it_cannot_be_played(
 # ---- files -------------------------------------------------------------------------------------------------------
 
 
-def test_a_report_is_written_whole_or_not_at_all(mine: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_is_written_completely_or_not_at_all(mine: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -191,7 +189,7 @@ def test_a_report_is_written_whole_or_not_at_all(mine: Shell, monkeypatch: pytes
     assert {file.name for file in mine.folder.iterdir()} == {"mine.toml", "a.xml"}
 
 
-def test_a_report_goes_where_a_link_leads_and_into_a_pipe_that_is_read(mine: Shell) -> None:
+def test_a_report_can_be_written_through_a_link_and_into_a_pipe(mine: Shell) -> None:
     (mine.folder / "there.xml").write_text("before")
     (mine.folder / "a.xml").symlink_to("there.xml")
     os.mkfifo(mine.folder / "pipe.xml")
@@ -242,7 +240,7 @@ def loud(model, commit):
 """
 
 
-def test_stdout_is_json_alone_however_loud_ones_own_code_is(mine: Shell) -> None:
+def test_stdout_is_only_json_even_if_user_code_prints(mine: Shell) -> None:
     (mine.folder / "loud.py").write_text(LOUD)
 
     run = Server("simulate", "mine.toml", "--start", "7", "--json", "--invariants", "loud.py", folder=mine.folder)
@@ -255,7 +253,7 @@ def test_stdout_is_json_alone_however_loud_ones_own_code_is(mine: Shell) -> None
 
 
 @pytest.mark.parametrize(("stdout", "code", "why"), [("/dev/full", 1, "error[stdout]"), ("", 0, "")])
-def test_a_stdout_that_takes_nothing_is_told(mine: Shell, stdout: str, code: int, why: str) -> None:
+def test_a_full_stdout_is_reported(mine: Shell, stdout: str, code: int, why: str) -> None:
     to = f">{stdout}" if stdout else ">&-"
     command = f"exec {sys.executable} -m swarmkeeper.cli simulate mine.toml --start 7 --hours 0.001 {to}"
     run = subprocess.run(
@@ -286,4 +284,4 @@ def test_no_process_outlives_a_command_that_is_killed(mine: Shell) -> None:
         while not run.stderr.readline().startswith("at work"):
             assert run.poll() is None
         run.send_signal(signal.SIGKILL)
-        run.communicate(timeout=SECONDS_MAX)  # comes back when the last of them has closed its stderr
+        run.communicate(timeout=SECONDS_MAX)  # returns when the last process has closed its stderr

@@ -27,7 +27,7 @@ def listed(shell: Shell) -> dict[str, Any]:
     return {row["id"]: row for row in map(json.loads, lines)}
 
 
-def test_what_is_set_is_listed_and_the_rest_stays_as_it_was(tenants: Shell) -> None:
+def test_a_changed_setting_is_listed_and_others_are_unchanged(tenants: Shell) -> None:
     assert tenants("tenant", "set", "acme", "--weight", "4", "--max-backlog", "10", "--store", STORE).code == 0
     assert tenants("tenant", "set", "acme", "--weight", "5", "--store", STORE).code == 0
 
@@ -40,7 +40,7 @@ def test_what_is_set_is_listed_and_the_rest_stays_as_it_was(tenants: Shell) -> N
     assert tenants("doctor", "--deep", "--store", STORE).code == 0
 
 
-def test_get_tells_how_much_of_each_limit_a_tenant_uses_and_who_sets_it(tenants: Shell) -> None:
+def test_get_shows_the_use_of_each_limit_and_its_source(tenants: Shell) -> None:
     tenants.set(SWARMKEEPER_OPEN_SUBTASKS="12000", SWARMKEEPER_POLLS_KEY="7")
     assert tenants("tenant", "set", "acme", "--max-backlog", "10", "--store", STORE).code == 0
 
@@ -67,7 +67,7 @@ def test_get_tells_how_much_of_each_limit_a_tenant_uses_and_who_sets_it(tenants:
         (("nobody", "--weight", "2"), 5),
     ],
 )
-def test_what_no_tenant_can_have_is_refused(tenants: Shell, words: tuple[str, ...], code: int) -> None:
+def test_values_out_of_range_are_refused(tenants: Shell, words: tuple[str, ...], code: int) -> None:
     before = listed(tenants)
 
     assert tenants("tenant", "set", *words, "--store", STORE).code == code
@@ -82,7 +82,7 @@ def test_a_store_in_memory_is_refused(shell: Shell) -> None:
     assert "store_in_memory" in said.err
 
 
-def test_a_running_server_keeps_to_what_was_set_beside_it(shell: Shell, tmp_path: Path) -> None:
+def test_a_running_server_applies_changed_limits(shell: Shell, tmp_path: Path) -> None:
     made = shell("key", "create", "--role", "admin", "--tenant", "acme", "--store", STORE, "--json").json
     server = Server("serve", "--store", STORE, "--port", "0", "--json", folder=tmp_path)
     try:

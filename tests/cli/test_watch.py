@@ -55,7 +55,7 @@ NOBODY = why_not(
 
 
 def seen(task: Task, found: Explanation) -> Task:
-    """A look at a task, with the reasons of the same moment."""
+    """Return a task with the reasons of the same moment."""
     return task.model_copy(update={"explanation": found})
 
 
@@ -66,7 +66,7 @@ async def looks(*tasks: Task, between: float = 0) -> AsyncIterator[Task]:
         yield task
 
 
-async def test_whoever_sees_nothing_move_is_told_why_once_and_again_when_it_changes(
+async def test_if_nothing_changes_the_reason_is_printed_once_and_again_when_it_changes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     going_on = why_not("a waits [leased]: attempt 1 is in progress.")
@@ -87,7 +87,7 @@ async def test_whoever_sees_nothing_move_is_told_why_once_and_again_when_it_chan
     ]
 
 
-async def test_a_task_that_goes_on_is_not_explained() -> None:
+async def test_a_task_that_makes_progress_is_not_explained() -> None:
     async def why() -> Task | None:
         raise AssertionError("nobody asked")
 
@@ -101,7 +101,7 @@ async def test_a_task_that_goes_on_is_not_explained() -> None:
     ]
 
 
-async def test_an_error_of_a_look_ends_the_watching() -> None:
+async def test_an_error_of_a_call_ends_the_watching() -> None:
     async def broken() -> AsyncIterator[Task]:
         yield a_task()
         raise ConnectionError("gone")
@@ -159,14 +159,14 @@ def test_the_picture_shows_glyph_and_word_key_bot_attempt_time_and_why() -> None
     assert "\x1b" not in "".join(lines)
 
 
-def test_under_a_task_that_is_over_nothing_waits() -> None:
+def test_a_finished_task_shows_no_waiting_items() -> None:
     over = a_task(("a", "SUCCEEDED", 1), outcome="accepted", status="ARCHIVED")
 
     (row,) = drawn(seen(over, NOBODY))[2:]
     assert row.split() == ["✓", "SUCCEEDED", "a", "1"]
 
 
-def test_what_does_not_fit_is_counted() -> None:
+def test_rows_that_do_not_fit_are_counted() -> None:
     many = a_task(*((f"k{number}", "BLOCKED", 0) for number in range(watch.ROWS_MAX + 5)))
 
     assert drawn(many)[-1].split() == ["…", "5", "BLOCKED"]
@@ -177,7 +177,7 @@ class Terminal(io.StringIO):
         return True
 
 
-async def test_on_a_terminal_the_table_is_drawn_again_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_on_a_terminal_the_table_is_redrawn_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(watch, "DRAW_SECONDS", 0.01)
@@ -202,7 +202,7 @@ async def test_on_a_terminal_the_table_is_drawn_again_and_says_why(monkeypatch: 
 # ---- through a real server -----------------------------------------------------------------------------------------
 
 
-def test_explain_says_what_each_thing_waits_for_and_what_to_type(at: Shell) -> None:
+def test_explain_gives_the_reason_and_the_fix_for_each_item(at: Shell) -> None:
     (at.folder / "task.json").write_text(
         json.dumps(
             {
@@ -234,7 +234,7 @@ def test_explain_says_what_each_thing_waits_for_and_what_to_type(at: Shell) -> N
     assert at("task", "explain", "tsk_0000").code == 5
 
 
-def test_waiting_in_silence_says_why(at: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wait_without_watch_prints_the_reason(at: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "STILL_SECONDS", 0.3)
 
     said = at("submit", "Alone", "--skill", "nobody.has.this", "--wait", "--timeout-seconds", "1.5")
@@ -246,7 +246,7 @@ def test_waiting_in_silence_says_why(at: Shell, monkeypatch: pytest.MonkeyPatch)
     assert "  fix  swarmkeeper bot run FILE --skill nobody.has.this" in said.err.splitlines()
 
 
-def test_a_server_that_cannot_explain_spoils_no_waiting(running: Running) -> None:
+def test_waiting_works_with_a_server_that_cannot_explain(running: Running) -> None:
     from swarmkeeper import Client
 
     async def asked() -> Task | None:
@@ -265,7 +265,7 @@ def test_a_bot_is_deleted(at: Shell) -> None:
     assert at("bot", "delete", bot).code == 5
 
 
-def test_looking_at_a_task_shows_how_far_it_is_and_where_to_ask_why(at: Shell) -> None:
+def test_task_get_shows_progress_and_the_explain_command(at: Shell) -> None:
     (at.folder / "task.json").write_text(
         '{"title": "t", "priority": 7, "subtasks": [{"key": "a", "description": "d", "required_skills": ["x", "y"]},'
         ' {"key": "b", "description": "d", "depends_on": ["a"]}]}'
@@ -285,7 +285,7 @@ def test_looking_at_a_task_shows_how_far_it_is_and_where_to_ask_why(at: Shell) -
     assert said.err == f"why it is not done yet: swarmkeeper task explain {task}\n"
 
 
-def test_what_is_handed_in_for_one_skill_is_the_tasks_input_too(at: Shell) -> None:
+def test_the_input_of_a_task_for_one_skill_is_also_its_subtasks_input(at: Shell) -> None:
     task = at("submit", "t", "--skill", "nobody.can", "--input", '{"page": 7}').out.strip()
 
     shown = at("task", "get", task, "--json").json
@@ -295,7 +295,7 @@ def test_what_is_handed_in_for_one_skill_is_the_tasks_input_too(at: Shell) -> No
     at("task", "cancel", task)
 
 
-def test_one_item_is_looked_at_by_its_key_or_id(at: Shell) -> None:
+def test_one_item_is_shown_by_its_key_or_id(at: Shell) -> None:
     task = at("submit", "plan me").out.strip()
     plan = at("task", "explain", task, "--json").json["waiting"][0]["work_id"]
 

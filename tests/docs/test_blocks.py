@@ -38,7 +38,7 @@ def blocks_of(page: Path) -> list[Block]:
 
 
 def script_of(blocks: list[Block]) -> str:
-    """The page as one shell script: its bash in order, its Python saved or run where it stands."""
+    """Return the page as one shell script: its bash in order, its Python saved or run in place."""
     lines = ["set -euo pipefail"]
     for number, block in enumerate(blocks):
         if block.language == "bash" and "run" not in block.options:
@@ -46,7 +46,7 @@ def script_of(blocks: list[Block]) -> str:
         elif block.language == "python":
             name = block.options.get("file", f"block_{number}.py")
             lines.append(f"cat > {name} <<'PYTHON_BLOCK'\n{block.code}PYTHON_BLOCK")
-            # Imported, not run: a bot that is started would wait for work for ever.
+            # Imported, not run: a running bot would wait for work for ever.
             lines.append(f'{sys.executable} -c \'import runpy; runpy.run_path("{name}", run_name="block")\'')
     return "\n".join(lines)
 
@@ -90,7 +90,7 @@ def test_the_code_of_a_page_runs(page: Path, tmp_path: Path, request: pytest.Fix
 
 
 def test_no_block_of_the_docs_is_left_unexecuted() -> None:
-    """What a page marks `run=ci` stands in .ci/run; `run=server` is the server that every page is run against."""
+    """Blocks marked `run=ci` are in .ci/run; `run=server` starts the server that all pages use."""
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     left = []
     for page in PAGES:

@@ -1,4 +1,4 @@
-"""The guide "Why is it waiting?" tells of every reason that there is, in the order in which the program tells them."""
+"""The guide "Why is it waiting?" lists every reason, in the order in which the program checks them."""
 
 import re
 

@@ -136,7 +136,7 @@ def test_a_leaf_has_exactly_the_documented_fields() -> None:
 
 @examples(50)
 @given(st.text(max_size=400), st.integers(0, 400), st.integers(0, 200))
-def test_a_leaf_never_exceeds_its_bound_and_says_what_it_left_out(word: str, hidden: int, reasons: int) -> None:
+def test_a_leaf_never_exceeds_its_limit_and_counts_omitted_fields(word: str, hidden: int, reasons: int) -> None:
     entry = an_entry(
         1, actor=word, resource=word, action=word, trace=word, key_id=word, outcome=word, reasons=(word,) * reasons
     )
@@ -189,7 +189,7 @@ def test_a_record_whose_body_was_erased_still_verifies() -> None:
     assert audit.verify(leaves, tree) == audit.Verdict("whole", 5, erased=1)
 
 
-def test_a_body_that_vanished_without_its_salt_was_not_erased_by_us() -> None:
+def test_a_body_removed_without_its_salt_is_not_an_erasure() -> None:
     leaves, tree = a_log(5)
     leaves[2] = replace(leaves[2], body=None)
 
@@ -240,12 +240,12 @@ def test_a_removed_record_is_detected(index: int) -> None:
 
     verdict = audit.verify(leaves, tree)
 
-    # The last one missing looks like a log not read to its end, which it is.
+    # A log without its last record looks like one that was not read to its end.
     assert (verdict.status, verdict.index) == ("incomplete" if index == 8 else "tampered", index)
 
 
 @given(st.integers(0, 8), st.integers(0, 8))
-def test_two_records_that_changed_places_are_found(first: int, other: int) -> None:
+def test_two_swapped_records_are_found(first: int, other: int) -> None:
     leaves, tree = a_log(9)
     leaves[first], leaves[other] = replace(leaves[other], index=first), replace(leaves[first], index=other)
 
@@ -263,7 +263,7 @@ def test_a_record_appended_behind_the_tree_is_detected() -> None:
     assert (verdict.status, verdict.index) == ("tampered", 9)
 
 
-def test_a_record_written_anew_with_all_its_hashes_does_not_give_the_root() -> None:
+def test_a_rewritten_record_with_correct_hashes_does_not_give_the_root() -> None:
     leaves, tree = a_log(9)
     leaf, body, _ = audit.encode_leaf(an_entry(4, outcome="refused"), RULES)
     leaves[4] = replace(leaves[4], leaf=leaf, body=body, hash=leaf_hash(leaf))
@@ -283,7 +283,7 @@ def test_a_record_of_another_tenant_is_found_in_a_tree_made_for_it() -> None:
 
 
 @pytest.mark.parametrize("leaf", [b"", b"{}", b"\xff", b'{"v":2}'])
-def test_a_leaf_that_is_no_record_is_tampered_with_not_a_crash(leaf: bytes) -> None:
+def test_an_invalid_leaf_is_tampered_with_and_not_a_crash(leaf: bytes) -> None:
     leaves, tree = a_log(1)
 
     verdict = audit.verify([replace(leaves[0], leaf=leaf, hash=leaf_hash(leaf))], tree)

@@ -20,14 +20,14 @@ from tests.examples import examples
 
 COLUMNS = ("tenant", "place", "id", "task", "actor", "action", "at", "leaf", "salt", "body", "hash")
 HEAD = ("tenant", "size", "frontier", "root")
-# What an event tells; `tenant`, `seq` and `audit` say where it belongs, and whoever changes them takes it from there.
+# The content of an event. `tenant`, `seq` and `audit` are its place: changing them removes it from there.
 OF_EVENTS = ("id", "at", "task", "sequence", "work", "kind", "actor", "body", "redacted")
 
 
 async def _live(file: Path) -> None:
     async with Orchestrator(Settings(store=f"sqlite:///{file}")) as swarm:
         client = swarm.client()
-        secret = "AKIAIOSFODNN7" + "QWERTYU"  # so that an event and a record say what was hidden
+        secret = "AKIAIOSFODNN7" + "QWERTYU"  # so that an event and a record list a redacted field
         task = await client.submit(f"Look at {secret}", subtasks=[{"key": "a", "description": ""}])
         await client.pause(task.id, f"see {secret}")
         await client.resume(task.id)
@@ -75,7 +75,7 @@ def changed(file: Path, table: str, column: str, row: int, draw: Any) -> tuple[i
         try:
             connection.execute(update.format(sql), (other, rowid))
         except (apsw.ConstraintError, apsw.SQLError):
-            assume(False)  # the schema itself does not let it be
+            assume(False)  # the schema refuses it
         try:
             return verify(file)
         finally:
@@ -130,9 +130,7 @@ def test_a_bit_changed_in_the_head_of_the_log_is_found(file: Path, data: st.Data
 
 @examples(60)
 @given(st.data(), st.sampled_from(OF_EVENTS))
-def test_a_bit_changed_in_what_an_event_tells_is_found_at_the_record_that_caused_it(
-    file: Path, data: st.DataObject, column: str
-) -> None:
+def test_a_bit_changed_in_an_event_is_found_at_its_audit_record(file: Path, data: st.DataObject, column: str) -> None:
     place = data.draw(st.integers(0, count(file, "event") - 1))
     connection = apsw.Connection(str(file))
     index = connection.execute(

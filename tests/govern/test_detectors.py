@@ -148,7 +148,7 @@ def test_more_finds_than_the_cap_hide_the_whole_text() -> None:
     "piece", ["4111 ", "eyJhbGci.", "a@", "password:", "DE89 ", "-----BEGIN PRIVATE KEY-----", "sk-"]
 )
 def test_a_text_made_to_be_slow_is_done_in_linear_time(piece: str) -> None:
-    # Ends at all: a quadratic rule would need minutes for a megabyte, and the suite has a timeout.
+    # It must end: a quadratic rule would take minutes for a megabyte, and the suite has a timeout.
     Redactor.default().redact(piece * (200_000 // len(piece)))
 
 

@@ -35,7 +35,7 @@ SECRETS = {
 }
 
 
-# What must never be seen of each.
+# The part of each that must never be shown.
 KERNELS = {
     "password-pair": "hunter2",
     "aws-access-key": "HFIQR7",
@@ -138,7 +138,7 @@ def test_a_secret_is_found_wherever_it_stands_in_a_longer_encoded_text(before: i
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\\n"])
 @pytest.mark.parametrize("width", [64, 76])
 def test_a_wrapped_block_is_read_across_its_lines(width: int, newline: str) -> None:
-    # The break falls inside `ghp_`, so that no line alone gives it away.
+    # The line break is inside `ghp_`, so no line alone matches.
     secret = " ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a "
     whole = as_base64(("x " * 40)[: width // 4 * 3 - 3] + secret + "y " * 30)
     block = newline.join(whole[at : at + width] for at in range(0, len(whole), width))
@@ -210,7 +210,7 @@ IDS = st.one_of(
     st.builds(ids.secret, st.just("lse"), SEEDS, st.just("x")),
     st.uuids().map(str),
 )
-# Without `=` and `:`, for a digest may end in `pwd`, which with them is a password in plain text.
+# Without `=` and `:`: a digest may end in `pwd`, which would then begin a password in plain text.
 DIGESTS = st.builds(
     lambda seed, make: make(seed),
     SEEDS,
@@ -268,14 +268,14 @@ def test_the_quick_check_decodes_everything_that_the_careful_one_does(text: str)
         assert reading in quick or any(reading in one for one in quick)
     for batch in encoded.batches(text.encode(), encoded.Budget()):
         for reading in batch.readings():
-            # Keywords are ASCII; signs that fold to it, or away from between it, make the careful one look.
+            # Keywords are ASCII. Characters that fold to ASCII, or to nothing, need the careful check.
             for stretch in re.findall("[\0-\x7f]+", reading):
                 assert stretch.encode() in batch.raw
 
 
 @pytest.mark.parametrize("width", [64, 76])
 def test_a_secret_that_lies_across_the_lines_of_a_block_is_in_no_line_and_is_found(width: int) -> None:
-    # Nothing but the block gives it away: its lines by themselves are quiet.
+    # Only the whole block matches, none of its lines.
     secret = " ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a "
     whole = as_base64(("x " * 40)[: width // 4 * 3 - 3] + secret + "y " * 30)
     lines = [whole[at : at + width] for at in range(0, len(whole), width)]

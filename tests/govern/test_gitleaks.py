@@ -87,7 +87,7 @@ def test_all_problems_are_reported_at_once_up_to_a_bound() -> None:
         read_packs(many)
 
 
-def test_an_allowlist_may_be_for_some_rules_alone() -> None:
+def test_an_allowlist_may_apply_to_some_rules_only() -> None:
     some = GOOD.replace('description = "never"', 'targetRules = ["zz"]')
 
     assert Redactor.default(some).text("acme_a1dummyc3d4") == "acme_[redacted:gitleaks-acme-token]"

@@ -39,7 +39,7 @@ PLAIN = st.recursive(
 
 
 @given(ANYTHING)
-def test_whatever_comes_in_what_comes_out_is_json_that_can_be_written(value: object) -> None:
+def test_any_value_becomes_json_that_can_be_encoded(value: object) -> None:
     redacted = REDACTOR.redact(value)
 
     canonical(redacted.value)
@@ -47,7 +47,7 @@ def test_whatever_comes_in_what_comes_out_is_json_that_can_be_written(value: obj
 
 
 @given(PLAIN)
-def test_a_value_without_secrets_is_left_as_it_is(value: object) -> None:
+def test_a_value_without_secrets_is_unchanged(value: object) -> None:
     redacted = REDACTOR.redact(value)
 
     assert redacted.value == value
@@ -111,7 +111,7 @@ def test_a_card_written_as_a_number_is_a_card(number: float) -> None:
     "strange",
     [b"bytes", {1, 2}, object(), 2**53, -(2**60), float("nan"), float("inf"), "\ud800", "x" * ((1 << 20) + 1)],
 )
-def test_what_cannot_be_looked_at_is_hidden_whole(strange: object) -> None:
+def test_a_value_that_cannot_be_searched_is_hidden_whole(strange: object) -> None:
     redacted = REDACTOR.redact({"a": [strange], "b": "kept"})
 
     assert redacted.value == {"a": [UNSCANNED], "b": "kept"}
@@ -185,7 +185,7 @@ def test_enumerated_words_come_out_as_plain_text() -> None:
         ("\ud800", UNSCANNED),
     ],
 )
-def test_a_strangers_word_is_made_fit_for_an_error(text: str, shown: str) -> None:
+def test_a_callers_name_is_made_safe_for_an_error(text: str, shown: str) -> None:
     assert REDACTOR.safe_segment(text) == shown
 
 
@@ -193,7 +193,7 @@ def test_a_secret_cut_in_two_by_the_bound_is_redacted_before_it_is_cut() -> None
     assert SECRET[:5] not in REDACTOR.safe_segment("x" * 50 + f" password={SECRET}")
 
 
-def test_where_a_secret_stands_can_be_asked_for() -> None:
+def test_the_positions_of_secrets_can_be_found() -> None:
     text = "größe: mail a@b.example"
 
     assert REDACTOR.find(text) == [detectors.Span(12, 23, "email")]
@@ -212,7 +212,7 @@ def test_the_same_rules_and_value_give_the_same_answer_in_any_order_of_use() -> 
     assert warm.hash == cold.hash
 
 
-def test_the_rulebook_is_what_decisions_ask_for() -> None:
+def test_the_rulebook_implements_the_port_of_decisions() -> None:
     rules: Rules = Rulebook(REDACTOR)
     client = Principal("acme", "key_1", "client")
 

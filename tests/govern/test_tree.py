@@ -42,13 +42,13 @@ def test_the_root_is_the_published_one(size: int) -> None:
     assert root_of(HASHES[:size]).hex() == ROOTS[size]
 
 
-def test_leaves_and_nodes_hash_apart() -> None:
+def test_leaves_and_nodes_have_different_hashes() -> None:
     assert leaf_hash(b"") != EMPTY_ROOT
     assert node_hash(HASHES[0], HASHES[1]) != leaf_hash(HASHES[0] + HASHES[1])
 
 
 @given(st.lists(st.binary(max_size=4), max_size=70), st.data())
-def test_a_frontier_kept_as_bytes_goes_on_where_it_was(leaves: list[bytes], data: st.DataObject) -> None:
+def test_a_frontier_restored_from_bytes_continues_the_tree(leaves: list[bytes], data: st.DataObject) -> None:
     stop = data.draw(st.integers(0, len(leaves)))
     hashes = [leaf_hash(leaf) for leaf in leaves]
     first = Frontier()
@@ -70,6 +70,6 @@ def test_no_bytes_are_the_frontier_of_the_empty_tree() -> None:
 
 
 @pytest.mark.parametrize("data", [b"\0", bytes(7), (1).to_bytes(8), (3).to_bytes(8) + bytes(63), bytes(8) + bytes(32)])
-def test_bytes_that_are_no_frontier_are_refused(data: bytes) -> None:
+def test_bytes_that_are_not_a_frontier_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="frontier"):
         Frontier.from_bytes(data)

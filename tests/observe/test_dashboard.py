@@ -29,14 +29,14 @@ def asked_for() -> set[str]:
     return {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in re.findall(r"swarmkeeper_\w+", text)}
 
 
-async def test_the_dashboard_shows_what_there_is_and_nothing_else(metrics: Metrics) -> None:
+async def test_the_dashboard_shows_exactly_the_existing_metrics(metrics: Metrics) -> None:
     await metrics.refresh()
 
     assert asked_for() - families(metrics) == set()
     assert families(metrics) - asked_for() == NOT_SHOWN
 
 
-def test_panels_do_not_lie_on_each_other() -> None:
+def test_panels_do_not_overlap() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]:
         place = panel["gridPos"]

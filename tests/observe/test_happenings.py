@@ -1,5 +1,5 @@
 """At `info` the log tells what happened: starting and stopping, each submission, failure and lost lease, and refusals,
-which nobody can make so many of that they fill it.
+whose number of lines is bounded.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TOKEN = "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hJ6"
 
 
 class Forward(SystemClock):
-    """A clock that a test can set ahead."""
+    """A clock that a test can set forward."""
 
     ahead = 0
 
@@ -103,7 +103,7 @@ async def test_a_lost_lease_is_logged_without_another_calls_id() -> None:
     assert refused["request_id"] == late.headers["x-request-id"]
 
 
-async def test_what_is_refused_is_logged_with_the_id_that_the_error_prints() -> None:
+async def test_a_refusal_is_logged_with_the_id_that_the_error_shows() -> None:
     swarm = Swarm()
     async with swarm.orchestrator as orchestrator:
         client = Caller(orchestrator.app, await orchestrator.make_key("client"))
@@ -141,7 +141,7 @@ class Minutes:
     def refuse(self, by: str, code: str = "forbidden") -> None:
         self.refusals.note(by, code, status=403, method="GET", path="/keys", detail="no", request_id="req_1")
 
-    def told(self, event: str) -> list[dict[str, Any]]:
+    def lines_of(self, event: str) -> list[dict[str, Any]]:
         return [fields for name, fields in self.lines if name == event]
 
 
@@ -156,9 +156,11 @@ def test_a_callers_first_refusals_are_logged_and_the_rest_counted_each_minute() 
     minutes.refusals.log_rest()
     minutes.refusals.log_rest()
 
-    assert minutes.told("refused_more") == [{"by": "key_1", "code": "forbidden", "count": 10_000 - LOGGED_PER_CALLER}]
+    assert minutes.lines_of("refused_more") == [
+        {"by": "key_1", "code": "forbidden", "count": 10_000 - LOGGED_PER_CALLER}
+    ]
     minutes.refuse("key_1")
-    assert len(minutes.told("refused")) == LOGGED_PER_CALLER + 1, "a new minute"
+    assert len(minutes.lines_of("refused")) == LOGGED_PER_CALLER + 1, "a new minute"
 
 
 @pytest.mark.parametrize("callers", [50, 20_000])
@@ -170,8 +172,11 @@ def test_refusal_lines_and_memory_are_bounded_and_every_refusal_is_counted(
         for _ in range(3):
             minutes.refuse(f"10.0.{number >> 8}.{number & 255}")
 
-    assert len(minutes.told("refused")) <= LOGGED_TOTAL
+    assert len(minutes.lines_of("refused")) <= LOGGED_TOTAL
     assert len(minutes.refusals._counts) <= CALLERS_MAX + 1
     minutes.refusals.log_rest(at_once=True)
-    assert len(minutes.told("refused_more")) <= CALLERS_MAX + 1
-    assert len(minutes.told("refused")) + sum(line["count"] for line in minutes.told("refused_more")) == 3 * callers
+    assert len(minutes.lines_of("refused_more")) <= CALLERS_MAX + 1
+    assert (
+        len(minutes.lines_of("refused")) + sum(line["count"] for line in minutes.lines_of("refused_more"))
+        == 3 * callers
+    )

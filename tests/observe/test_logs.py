@@ -32,7 +32,7 @@ def test_an_event_is_one_line_of_json_with_its_time_and_level() -> None:
     assert stream.getvalue().count("\n") == 1
 
 
-def test_no_secret_reaches_the_log_in_values_names_tracebacks_or_what_libraries_say() -> None:
+def test_no_secret_reaches_the_log_in_values_names_tracebacks_or_library_logs() -> None:
     stream = io.StringIO()
     log = log_to(stream)
     put_back = take_over(log)
@@ -64,7 +64,7 @@ def test_lines_of_access_with_their_query_strings_are_not_written() -> None:
     assert stream.getvalue() == ""
 
 
-def test_what_is_quieter_than_the_level_is_left_out() -> None:
+def test_lines_below_the_level_are_left_out() -> None:
     stream = io.StringIO()
     log = log_to(stream, level="warning")
 
@@ -84,7 +84,7 @@ def test_text_for_people_stays_on_its_line_without_control_characters() -> None:
     assert stream.getvalue().count("\n") == 1
 
 
-def test_a_log_that_nobody_reads_any_more_does_not_stop_the_server() -> None:
+def test_a_log_without_a_reader_does_not_stop_the_server() -> None:
     stream = io.StringIO()
     log = log_to(stream)
     stream.close()
@@ -93,7 +93,7 @@ def test_a_log_that_nobody_reads_any_more_does_not_stop_the_server() -> None:
     log("noted")
 
 
-def test_what_a_host_had_set_up_is_put_back() -> None:
+def test_the_hosts_logging_setup_is_restored() -> None:
     before = list(logging.getLogger().handlers)
 
     take_over(log_to(io.StringIO()))()

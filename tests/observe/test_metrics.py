@@ -53,7 +53,7 @@ async def test_secret_skills_are_redacted_and_equal_redactions_are_summed(
     }
 
 
-async def test_every_name_is_ours(metrics: Metrics) -> None:
+async def test_every_metric_name_has_our_prefix(metrics: Metrics) -> None:
     metrics.answered("GET", "/tasks", 200, 1000)
     await metrics.refresh()
 
@@ -68,7 +68,7 @@ def test_an_invented_method_is_not_a_label(metrics: Metrics) -> None:
     assert not any("MADE-UP" in line for line in lines(metrics))
 
 
-async def test_queues_are_counted_seldom_and_only_while_metrics_are_requested(
+async def test_queues_are_counted_rarely_and_only_while_metrics_are_requested(
     metrics: Metrics, store: CountedStore, clock: Clock
 ) -> None:
     for _ in range(3):

@@ -61,7 +61,7 @@ async def test_another_tenants_backlog_costs_nothing() -> None:
     assert beside == pytest.approx(alone, rel=0.1)
 
 
-async def test_heartbeats_of_idle_polls_reach_the_store_with_nothing() -> None:
+async def test_a_claim_on_empty_queues_is_one_statement() -> None:
     """A claim on empty queues is one statement."""
     store = SqliteStore(":memory:")
     await store.open()

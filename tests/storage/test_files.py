@@ -65,7 +65,7 @@ def big(name: str, size: int = 100_000) -> Changes:
         ("plain.db", "plain.db"),
     ],
 )
-def test_a_store_has_an_address(url: str, where: str) -> None:
+def test_a_store_url_names_a_path(url: str, where: str) -> None:
     assert path_of(url) == where
 
 
@@ -124,7 +124,7 @@ async def test_only_its_owner_may_read_a_store(store: SqliteStore, path: Path) -
 # ---- locking ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_second_orchestrator_is_refused_and_told_which_process_holds_the_store(
+async def test_a_second_orchestrator_is_refused_with_the_process_that_holds_the_store(
     store: SqliteStore, path: Path
 ) -> None:
     with pytest.raises(StoreHeld, match=str(os.getpid())):
@@ -139,7 +139,7 @@ async def test_the_next_orchestrator_can_open_what_the_last_one_closed(store: Sq
     await following.close()
 
 
-async def test_a_tool_writes_beside_the_orchestrator_which_notices(store: SqliteStore, path: Path) -> None:
+async def test_the_orchestrator_notices_the_write_of_a_tool(store: SqliteStore, path: Path) -> None:
     await save(store, big("own"))
     assert not await store.changed_outside()
 
@@ -397,7 +397,7 @@ async def make(path: Path) -> None:
     await store.close()
 
 
-async def test_an_older_store_is_refused_with_what_to_do_and_copied_before_it_is_migrated(
+async def test_an_older_store_is_refused_with_advice_and_copied_before_it_is_migrated(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await make(path)
@@ -419,7 +419,7 @@ async def test_an_older_store_is_refused_with_what_to_do_and_copied_before_it_is
     await store.close()
 
 
-async def test_the_copy_before_a_migration_is_private_while_it_is_written_and_has_its_name_when_it_is_whole(
+async def test_the_copy_before_a_migration_is_private_and_gets_its_name_when_complete(
     path: Path,
 ) -> None:
     await make(path)

@@ -59,7 +59,7 @@ async def kept(store: SqliteStore, record: Any) -> Any:
 
 
 @pytest.mark.parametrize(("record", "name"), FIELDS)
-async def test_one_field_that_changed_is_written(record: type[Any], name: str) -> None:
+async def test_a_single_changed_field_is_written(record: type[Any], name: str) -> None:
     before = a(record)
     after = dataclasses.replace(before, **{name: getattr(records.changed(before), name)}, version=2)
     store = await stored(before)
@@ -71,7 +71,7 @@ async def test_one_field_that_changed_is_written(record: type[Any], name: str) -
 
 
 @pytest.mark.parametrize("record", [Task, Work])
-async def test_a_change_that_is_taken_back_in_the_same_transaction_leaves_nothing(record: type[Any]) -> None:
+async def test_a_change_that_is_reverted_in_the_same_transaction_leaves_nothing(record: type[Any]) -> None:
     before = a(record)
     there = dataclasses.replace(before, priority=before.priority - 1, version=2)
     back = dataclasses.replace(before, version=3)
@@ -84,7 +84,7 @@ async def test_a_change_that_is_taken_back_in_the_same_transaction_leaves_nothin
 
 
 @pytest.mark.parametrize("record", [Task, Work])
-async def test_a_transition_sets_only_the_columns_it_must(record: type[Any]) -> None:
+async def test_a_transition_sets_only_the_changed_columns(record: type[Any]) -> None:
     before = a(record)
     store = await stored(before)
 

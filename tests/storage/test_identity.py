@@ -33,7 +33,7 @@ asyncio.run(main())
 
 @pytest.fixture
 async def folder(tmp_path: Path) -> Path:
-    """Replace the file by another store."""
+    """Return a folder with another store."""
     folder = tmp_path / "data"
     folder.mkdir()
     other = SqliteStore(str(folder / "other.db"))
@@ -87,7 +87,7 @@ def held(path: Path) -> Iterator[int]:
 
 
 def is_in_use(path: Path) -> bool:
-    """Whether SQLite in another process would see, by a lock on these bytes, that the file is open."""
+    """Return whether another process could see from a lock on these bytes that the file is open."""
     look = "import fcntl, sys; fcntl.lockf(open(sys.argv[1], 'r+b'), fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000002)"
     return subprocess.run([sys.executable, "-c", look, str(path)], capture_output=True, check=False).returncode != 0
 
@@ -124,7 +124,7 @@ async def test_a_refused_second_store_of_one_process_leaves_the_first_ones_locks
     """A process that closes any descriptor of a file loses its record locks on it. SQLite uses these locks to see
     whether others have the file open: the last one to close it removes the write-ahead log."""
     for _ in range(2):
-        side(path, ".lock").unlink()  # so that it meets the lock on the file itself
+        side(path, ".lock").unlink()  # so that only the lock on the file itself is left
         with pytest.raises(StoreHeld):
             await SqliteStore(str(path)).open()
         assert is_in_use(path)
@@ -186,7 +186,7 @@ async def test_nothing_is_acknowledged_after_the_files_were_replaced(
     store = SqliteStore(str(path), crash=crash)
     await store.open()
     await save(store, "first")
-    for number in range(30):  # so that there is something to write back
+    for number in range(30):  # so that the log has pages to write back
         await save(store, f"more-{number}")
     store.connection.wal_checkpoint()
     await save(store, "last")
@@ -220,7 +220,7 @@ async def test_acknowledged_data_is_saved_beside_a_removed_file(
     assert str(copy) in done
     assert names(copy) == {"before"}
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    assert not side(path, "-wal").exists()  # it would be added to the new file
+    assert not side(path, "-wal").exists()  # it would be applied to the new file
     again = SqliteStore(str(copy))
     await again.open()
     await again.close()

@@ -62,7 +62,7 @@ def test_a_record_without_a_key_of_its_own_comes_back(record: Any) -> None:
 
 
 @pytest.mark.parametrize("table", KEYED, ids=name)
-def test_what_is_read_has_the_types_of_its_fields(table: RecordTable[Any]) -> None:
+def test_a_record_that_is_read_has_the_types_of_its_fields(table: RecordTable[Any]) -> None:
     """An enum equals its stored string, and true equals 1: only the types show that both were decoded."""
     record = records.filled(table.record, id="x_1")
     found = read_back(table, record)

@@ -133,7 +133,7 @@ def test_a_read_answers_with_all_columns_of_its_rows(connection: apsw.Connection
     assert isinstance(make(tuple(columns)), NAMED[name].row)
 
 
-def test_no_index_on_a_wide_row_holds_what_changes(connection: apsw.Connection) -> None:
+def test_no_index_on_a_wide_row_contains_a_changing_column(connection: apsw.Connection) -> None:
     """Otherwise each transition of an item would write the index, too."""
     for table in ("task", "work"):
         for (index,) in connection.execute("SELECT name FROM pragma_index_list(?)", (table,)).fetchall():

@@ -18,12 +18,12 @@ async def opened(file: Path) -> SqliteStore:
     return store
 
 
-async def test_what_is_committed_while_a_snapshot_lasts_is_not_seen_in_it(tmp_path: Path) -> None:
+async def test_a_snapshot_does_not_see_later_commits(tmp_path: Path) -> None:
     store = await opened(tmp_path / "store.db")
     changed = records.task(version=2, priority=9)
     async with store.begin() as transaction:
         await transaction.save(Changes(tasks={changed.id: changed}))
-        snapshot = store.snapshot()  # while a batch is being written
+        snapshot = store.snapshot()  # while a batch is written
         seen = await snapshot.__aenter__()
         before = (await seen.read("task_row", ASKED))[0]["version"]
 

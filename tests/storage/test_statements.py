@@ -32,7 +32,7 @@ def test_an_unknown_parameter_of_a_row_statement_is_an_error() -> None:
         filled("UPDATE thing SET {thing=} WHERE id = :name")
 
 
-def test_comments_are_no_part_of_a_statement() -> None:
+def test_comments_are_not_part_of_a_statement() -> None:
     found = statements.read("queries.sql", _tables())
 
     assert found["any_chore"] == "SELECT EXISTS (SELECT 1 FROM chore)"

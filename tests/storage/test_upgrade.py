@@ -28,7 +28,7 @@ def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return file
 
 
-async def test_a_store_of_an_earlier_release_is_migrated_and_goes_on(file: Path) -> None:
+async def test_a_store_of_an_earlier_release_is_migrated_and_usable(file: Path) -> None:
     @planner(skills={"nobody"})
     async def plan(task: object) -> Plan:
         return Plan([SubTask(description="")])

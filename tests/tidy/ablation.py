@@ -28,7 +28,7 @@ def take_away(place: Place) -> None:
         # A store in memory, because the default would be a file in this repository.
         always(Settings, place.name, "sqlite://:memory:" if place.name == "store" else BY_NAME[place.name].default)
     elif place == ("Plan", "subtasks"):
-        vars(v1)["read_plan"] = lambda raw, **options: ([], [])  # it reads each by itself, without the record
+        vars(v1)["read_plan"] = lambda raw, **options: ([], [])  # plans are read without the record
     elif place.table[0].isupper():
         of_every_record(getattr(v1, place.table), place.name)
     else:
@@ -134,7 +134,7 @@ def still_green(place: Place, test: str) -> str | None:
 
 def main(asked: list[str]) -> int:
     ignored = {place for place, on_purpose in inventory().items() if on_purpose}
-    importlib.import_module("swarmkeeper.app")  # once, rather than in each child
+    importlib.import_module("swarmkeeper.app")  # once, not in each child
     bad = 0
     for place, test in effects().items():
         if place in ignored or (asked and str(place) not in asked):

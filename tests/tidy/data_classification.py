@@ -11,7 +11,7 @@ PLANES = ("work", "evidence", "neither")
 
 @cache
 def _section(name: str) -> list[list[str]]:
-    """The rows of the section's table, cell by cell."""
+    """Return the rows of the section's table as lists of cells."""
     text = re.split(rf"^## {name}$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1].split("\n## ")[0]
     rows = [line.strip("|").split(" | ") for line in text.splitlines() if line.startswith("| `")]
     return [[cell.strip(" |") for cell in row] for row in rows]
@@ -30,5 +30,5 @@ def listed(section: str) -> dict[str, str]:
     """Return the entries of a section, with their planes."""
     rows = _section(section)
     found = {name.strip("`"): plane for name, plane, *_ in rows}
-    assert len(found) == len(rows), f"{section}: something is listed twice"
+    assert len(found) == len(rows), f"{section}: an entry is listed twice"
     return found

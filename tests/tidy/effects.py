@@ -70,11 +70,11 @@ def _fields() -> Iterator[tuple[Place, dict[str, Any]]]:
     """Yield every field that can be sent, with its schema."""
     for operation in (operation for path in described()["paths"].values() for operation in path.values()):
         for parameter in operation["parameters"]:
-            if parameter["in"] != "path":  # what stands in a path is what the call is about
+            if parameter["in"] != "path":  # a parameter in the path names the object of the call
                 yield Place(operation["operationId"], parameter["name"]), parameter
     records = dict(_deeper())
     for call, record in _bodies().items():
-        if record not in records:  # else a call takes many of what another takes one of
+        if record not in records:  # otherwise it is also a record inside another body
             records[call] = described()["components"]["schemas"][record]["properties"]
     for table, schemas in records.items():
         for name, schema in schemas.items():

@@ -10,7 +10,7 @@ from tests.counts import write_count
 from tests.tidy import fences
 from tests.tidy.tree import ROOT, SRC, files, imports, name_of, parsed
 
-LINES_MAX = 600  # a file that one can read at once
+LINES_MAX = 600  # lines that a person can read in one sitting
 MARKS = ("skip", "skipif", "xfail", "importorskip")
 
 
@@ -26,7 +26,7 @@ def comments(file: Path, saying: str) -> list[tuple[int, str]]:
         ]
 
 
-def test_no_file_is_longer_than_one_reads_in_a_sitting() -> None:
+def test_no_file_is_longer_than_600_lines() -> None:
     lengths = {name_of(file): len(file.read_text(encoding="utf-8").splitlines()) for file in files(SRC, ".py", ".sql")}
 
     assert {name: length for name, length in lengths.items() if length > LINES_MAX} == {}
@@ -68,7 +68,7 @@ def is_from_a_test_library(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id in ("pytest", "unittest")
 
 
-def test_nothing_is_left_for_later_in_the_source() -> None:
+def test_the_source_contains_no_todo() -> None:
     left = [
         f"{name_of(file)}:{line}"
         for file in files(SRC, ".py")
@@ -87,7 +87,7 @@ def test_every_source_file_says_what_it_is_for() -> None:
     assert silent == []
 
 
-def test_what_is_redacted_is_made_in_one_place() -> None:
+def test_redacted_values_are_made_in_one_place() -> None:
     makers = {
         name_of(file)
         for file in files(SRC, ".py")
@@ -114,7 +114,7 @@ def test_the_core_needs_nothing_but_the_standard_library() -> None:
 
 
 def test_no_package_imports_others_through_the_public_names() -> None:
-    """The public face loads any room by name, which the import contracts cannot see."""
+    """`swarmkeeper/__init__.py` loads modules by name, which the import contracts cannot see."""
     detours = [
         f"{name_of(file)}:{line}: {', '.join(names)}"
         for file in files(SRC, ".py")

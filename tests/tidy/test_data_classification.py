@@ -106,8 +106,8 @@ async def answers() -> list[Answered]:
         found.append(await admin.post("/tasks", {"title": 5}))
         found.append(await admin.post(f"/tasks/{task}:cancel", {}))
         found.append(await admin.post(f"/tasks/{task}:retry", {}))
-        await admin.get("/metrics")  # what waits is looked at where somebody asks
-        swarm._metrics._looked_at = 0  # each few seconds, and it may just have done so
+        await admin.get("/metrics")  # queues are counted only while metrics are requested
+        swarm._metrics._looked_at = 0  # they may have been counted just now
         await swarm._metrics.refresh()
         found.append(await admin.get("/metrics"))
         return found

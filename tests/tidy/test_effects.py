@@ -12,7 +12,7 @@ from tests.tidy.effects import effects, inventory
 from tests.tidy.tree import ROOT, parsed
 
 
-def test_every_field_and_setting_has_its_test_and_nothing_else_has_one() -> None:
+def test_exactly_the_fields_and_settings_have_a_test() -> None:
     there, mapped = set(inventory()), set(effects())
 
     assert sorted(str(place) for place in there - mapped) == [], "these need a line in effects.toml"
@@ -45,12 +45,12 @@ def test_every_named_test_mentions_its_field() -> None:
 
 
 def plain(text: str) -> str:
-    """Headers may be written in any casing, and as names of arguments."""
+    """Return the text so that headers match in any case, and as names of arguments."""
     return text.lower().replace("-", "_")
 
 
 def test_a_test_shows_that_fields_ignored_on_purpose_are_ignored() -> None:
-    """Nothing else may hide behind that."""
+    """Only these may be ignored."""
     ignored = {place for place, on_purpose in inventory().items() if on_purpose}
     shown = {place for place, test in effects().items() if "_only_the_server_sets" in test}
 

@@ -43,7 +43,7 @@ def test_every_public_name_can_be_loaded_from_its_declared_module() -> None:
         assert getattr(swarmkeeper, name) is not None
 
 
-def test_what_a_type_checker_sees_is_what_is_loaded() -> None:
+def test_a_type_checker_sees_the_names_that_are_loaded() -> None:
     seen = {
         alias.asname or alias.name: node.module
         for node in ast.walk(parsed(SRC / "__init__.py"))

@@ -39,7 +39,7 @@ def test_a_wheel_holds_every_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             assert wheel.read(f"swarmkeeper/pages/{page.relative_to(DOCS)}") == page.read_bytes()
 
 
-def test_every_topic_that_is_named_anywhere_exists() -> None:
+def test_every_named_topic_exists() -> None:
     named = {
         (topic, name_of(file))
         for file in (*files(SRC, ".py"), *files(DOCS, ".md"), *files(ROOT / "examples"), ROOT / "README.md")
@@ -51,7 +51,7 @@ def test_every_topic_that_is_named_anywhere_exists() -> None:
 
 
 def test_the_program_names_topics_and_never_files_of_the_repository() -> None:
-    """Who has installed it has no docs/ to look into."""
+    """An installed package has no docs/ folder."""
     named = [
         f"{name_of(file)}: {found}"
         for file in files(SRC, ".py")
@@ -63,7 +63,7 @@ def test_the_program_names_topics_and_never_files_of_the_repository() -> None:
     assert named == []
 
 
-def test_every_link_between_pages_leads_to_a_page_and_a_heading_that_is_there() -> None:
+def test_every_link_between_pages_leads_to_an_existing_page_and_heading() -> None:
     broken = [
         f"{name_of(page)}: {target}"
         for page in (*files(DOCS, ".md"), *ROOT.glob("*.md"))
@@ -74,7 +74,7 @@ def test_every_link_between_pages_leads_to_a_page_and_a_heading_that_is_there() 
     assert broken == []
 
 
-def test_every_test_that_a_page_gives_as_a_proof_exists() -> None:
+def test_every_test_named_in_a_page_exists() -> None:
     named = {
         (name_of(page), path)
         for page in (*files(DOCS, ".md"), *ROOT.glob("*.md"))
@@ -104,7 +104,7 @@ def test_every_command_and_flag_that_pages_and_messages_name_exists() -> None:
     named = [
         (name_of(page), words)
         for page in (*files(DOCS, ".md"), *ROOT.glob("*.md"))
-        if page.name not in ("cli.md", "CHANGELOG.md")  # drawn from the commands; tells of old ones
+        if page.name not in ("cli.md", "CHANGELOG.md")  # generated from the commands; names old ones
         for words in _commands_of(page.read_text(encoding="utf-8"))
     ]
     named += [

@@ -59,7 +59,7 @@ def test_every_lock_pins_one_version_by_hash_and_names_no_address() -> None:
             assert "--hash=sha256:" in entry, entry
 
 
-def test_the_locks_hold_everything_that_the_project_asks_for() -> None:
+def test_the_locks_contain_all_dependencies_of_the_project() -> None:
     runtime = {normal(requirement) for requirement in PROJECT["project"]["dependencies"]}
     dev = {normal(requirement) for requirement in PROJECT["dependency-groups"]["dev"]}
 
@@ -104,7 +104,7 @@ def test_every_make_target_that_is_documented_exists_and_explains_itself() -> No
     assert documented <= explained
 
 
-def test_continuous_integration_runs_what_the_readme_tells_everyone_to_run() -> None:
+def test_continuous_integration_runs_the_commands_of_the_readme() -> None:
     assert "make test" in (ROOT / "README.md").read_text(encoding="utf-8")
     assert "part tests make test" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
@@ -122,7 +122,7 @@ def test_hooks_run_the_tools_that_are_installed_and_fetch_nothing() -> None:
     assert [tool for tool in tools if tool not in ci] == []
 
 
-def test_the_newest_minor_version_is_the_one_that_gets_fixes() -> None:
+def test_the_newest_minor_version_gets_fixes() -> None:
     security = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
 
     supported = re.findall(r"^\| (\d+\.\d+)\.x \| yes \|$", security, re.MULTILINE)

@@ -1,18 +1,20 @@
-"""Short descriptions of the roles, for people who create keys. govern/access.py has their permissions."""
+"""Short descriptions of the roles, for people who create keys, and for the page on roles. govern/access.py has their
+permissions.
+"""
 
 from __future__ import annotations
 
 from swarmkeeper.cli.framework.terminal import Exit, Failure
 
 ROLES = {
-    "client": "submits tasks, reads and controls its own",
-    "bot:planner": "a bot that makes plans",
+    "client": "submits tasks and controls them",
+    "bot:planner": "a bot that turns tasks into plans",
     "bot:executor": "a bot that executes subtasks",
     "bot:evaluator": "a bot that reviews results",
-    "operator": "reads and controls all tasks and bots",
-    "approver": "reads tasks and decides approvals",
-    "auditor": "reads the audit log, and everything else except outputs",
-    "admin": "may do everything, including keys",
+    "operator": "a client that also manages bots, and reads metrics and the whole feed",
+    "approver": "a person who decides approvals and questions, and reads the tasks concerned",
+    "auditor": "reads everything except outputs, and changes nothing",
+    "admin": "may do everything; the only role that creates keys and tenants",
 }
 HELP = "; ".join(f"{role}: {words}" for role, words in ROLES.items()) + "; more: swarmkeeper docs roles"
 

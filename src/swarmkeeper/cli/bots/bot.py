@@ -17,6 +17,7 @@ from swarmkeeper.cli.framework.terminal import Exit, Failure
 from swarmkeeper.cli.tasks.task import read_task
 
 if TYPE_CHECKING:
+    from swarmkeeper.settings import Settings
     from swarmkeeper.testing import bot_suite
     from swarmkeeper.wire.answers import Bot
 
@@ -138,12 +139,7 @@ def run(
     host, port = _address(health_port)
     settings = Connection.of(url, api_key, api_key_file).settings
     check_key(settings)
-    # `run` reads these, and so does a Client that the bot's code creates.
-    os.environ["SWARMKEEPER_URL"] = settings.url
-    for variable, value in (("API_KEY", settings.api_key), ("API_KEY_FILE", settings.api_key_file)):
-        os.environ.pop(f"SWARMKEEPER_{variable}", None)
-        if value:
-            os.environ[f"SWARMKEEPER_{variable}"] = value
+    _set_environment(settings)
     bots = bot_files.load_all(target) if every else [bot_files.load(target)]
     for bot in bots:
         if name is not None:
@@ -160,6 +156,15 @@ def run(
 
     health = Health(health_file, host, port, listening)
     runner.run(*bots, health=health, stuck_seconds=runner.STUCK_SECONDS if stuck_seconds is None else stuck_seconds)
+
+
+def _set_environment(settings: Settings) -> None:
+    """Set the variables that `run` reads, and a Client that the bot's code creates."""
+    os.environ["SWARMKEEPER_URL"] = settings.url
+    for variable, value in (("API_KEY", settings.api_key), ("API_KEY_FILE", settings.api_key_file)):
+        os.environ.pop(f"SWARMKEEPER_{variable}", None)
+        if value:
+            os.environ[f"SWARMKEEPER_{variable}"] = value
 
 
 def _address(given: str | None) -> tuple[str, int | None]:
@@ -192,22 +197,15 @@ def try_(
     The bot runs against a test orchestrator on this machine that misbehaves on purpose. No server or key is needed.
     """
     if (target is None) == (command is None):
-        what = (
-            "name a bot, or the command that starts it"
-            if target is None
-            else "name a bot or the command that starts it, not both"
-        )
-        raise Failure("no_bot", what, exit_code=Exit.USAGE, fix="bot.py:Bot, or --command")
+        detail = "name a bot or the command that starts it" + ("" if target is None else ", not both")
+        raise Failure("no_bot", detail, exit_code=Exit.USAGE, fix="bot.py:Bot, or --command")
     words = shlex.split(command) if command is not None else target
     if not words:
         raise Failure("no_bot", "the command is empty", exit_code=Exit.USAGE)
     task = None if work is None else read_task(work)
     from swarmkeeper.testing import bot_suite
 
-    names = None if only is None else [name.strip() for name in only.split(",")]
-    if names is not None and (unknown := set(names) - {check.name for check in bot_suite.CHECKS}):
-        known = ", ".join(check.name for check in bot_suite.CHECKS)
-        raise Failure("invalid", f"there is no check {min(unknown)!r}", exit_code=Exit.USAGE, fix=known)
+    names = _checks_in(only)
 
     def show(outcome: bot_suite.Outcome) -> None:
         if not as_json:
@@ -237,6 +235,21 @@ def try_(
         ]
         terminal.say_json({"conforms": not broken, "checks": checks})
     raise typer.Exit(Exit.VIOLATION if broken else Exit.OK)
+
+
+def _checks_in(only: str | None) -> list[str] | None:
+    """Return the names in a list of checks; None if there is no list, which means all.
+
+    Raises:
+        Failure: there is no such check.
+    """
+    from swarmkeeper.testing import bot_suite
+
+    names = None if only is None else [name.strip() for name in only.split(",")]
+    if names is not None and (unknown := set(names) - {check.name for check in bot_suite.CHECKS}):
+        known = ", ".join(check.name for check in bot_suite.CHECKS)
+        raise Failure("invalid", f"there is no check {min(unknown)!r}", exit_code=Exit.USAGE, fix=known)
+    return names
 
 
 def _line_of(outcome: bot_suite.Outcome) -> str:

@@ -13,6 +13,7 @@ import typer
 from swarmkeeper.cli.framework import running, terminal
 from swarmkeeper.cli.framework.flags import AsJson, Store, flag, setting
 from swarmkeeper.cli.framework.terminal import Exit
+from swarmkeeper.settings import BY_NAME
 
 if TYPE_CHECKING:
     from swarmkeeper.server import Served
@@ -45,28 +46,8 @@ def serve(
     as_json: AsJson = False,
 ) -> None:
     """Run the orchestrator. Prints "listening on http://…" on stderr when ready (with --json {"url": …} on stdout)."""
-    settings = running.settings_of(
-        store=store,
-        host=host,
-        port=port,
-        public_url=public_url,
-        root_path=root_path,
-        trusted_proxy=trusted_proxy,
-        metrics_open=metrics_open,
-        log_level=log_level,
-        log_format=log_format,
-        lease_seconds=lease_seconds,
-        timeout_seconds=timeout_seconds,
-        schedule_to_start_seconds=schedule_to_start_seconds,
-        max_attempts=max_attempts,
-        forget_bots_seconds=forget_bots_seconds,
-        idempotency_seconds=idempotency_seconds,
-        wait_seconds_max=wait_seconds_max,
-        queue_commands=queue_commands,
-        stop_seconds=stop_seconds,
-        pepper_file=pepper_file,
-        redaction=redaction,
-    )
+    # Most flags are settings of the same name.
+    settings = running.settings_of(**{name: value for name, value in context.params.items() if name in BY_NAME})
     warn_of_unread(context)
     if running.run_fast(_serve(settings, migrate=migrate, as_json=as_json)):
         terminal.stop(Exit.ERROR)
