@@ -24,18 +24,18 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 BYTES_MAX = 16 * 1024
 # Counted with each reference unfolded: checking an answer takes this many steps, times the parts of the answer.
 PARTS_MAX = 1000
-# A pattern takes so much longer to compile than any other part, and may compile to so many bytes.
+# A pattern counts as this many parts, because compiling it takes longer, and may compile to this many bytes.
 PATTERN_PARTS = 20
 PATTERN_BYTES_MAX = 100_000
-# Parts of a schema times bytes of an answer. Beyond the first an answer is refused unread (less takes a few tenths of a
-# second at most); beyond the second it is only said that the answer is wrong: listing where takes a thousand times it.
+# Parts of a schema times bytes of an answer. Above the first, an answer is refused unread (below it, a check takes a few
+# tenths of a second at most). Above the second, errors are not listed, which would take a thousand times as long.
 WORK_MAX = 10_000_000
 WORK_LISTED_MAX = 100_000
 ERRORS_MAX = 20
 REFERENCES_DEEP_MAX = 32
-# They give names to places within a schema, or move what `#` means; a reference by path does all that is needed.
+# They name places within a schema, or change the meaning of `#`. References by path are enough.
 _NOT_HERE = frozenset({"$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor"})
-# These evaluate all keywords beside them once more, and so do nested ones: each level doubles the work.
+# These evaluate their neighbouring keywords once more, and so do nested ones: each level doubles the work.
 _TOO_COSTLY = frozenset({"unevaluatedItems", "unevaluatedProperties"})
 
 

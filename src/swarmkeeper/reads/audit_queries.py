@@ -161,9 +161,9 @@ async def first_mismatch(store: ReadsOnly, tenant: bytes, size: int) -> tuple[in
             if said is None:
                 continue
             if len(rows) < len(ids):
-                return record["place"], "an event that the record caused is not there", False
+                return record["place"], "an event of the record is missing", False
             if not _match(rows, said):
-                return record["place"], "the events that the record caused are not as it says", True
+                return record["place"], "the events of the record differ from its hash", True
     return None
 
 

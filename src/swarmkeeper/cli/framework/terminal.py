@@ -116,24 +116,24 @@ def stdout_kept() -> Iterator[None]:
     """Redirect output of foreign code to stderr while the block lasts, also that of C libraries on file descriptor 1
     and on `sys.__stdout__`. Data of `say` still goes to the real stdout.
     """
-    ours = sys.stdout
+    former = sys.stdout
     try:
-        is_ours = ours.fileno() == 1
+        is_descriptor_1 = former.fileno() == 1
     except (AttributeError, OSError, ValueError):  # closed, or not a file of the system
-        is_ours = False
-    if not is_ours:
+        is_descriptor_1 = False
+    if not is_descriptor_1:
         yield
         return
-    ours.flush()
-    kept = os.fdopen(os.dup(1), "w", encoding=ours.encoding, errors=ours.errors)
+    former.flush()
+    kept = os.fdopen(os.dup(1), "w", encoding=former.encoding, errors=former.errors)
     os.dup2(2, 1)
     sys.stdout = kept
     try:
         yield
     finally:
         with suppress(OSError, ValueError):
-            ours.flush()  # text written to it is a message, too, and would come last
-        sys.stdout = ours
+            former.flush()  # text written to it is a message, too, and would come last
+        sys.stdout = former
         os.dup2(kept.fileno(), 1)
         with suppress(OSError):  # the write error was reported already
             kept.close()

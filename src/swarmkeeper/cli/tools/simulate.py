@@ -241,8 +241,8 @@ def _check_level(asked: _Flags, measured: Mapping[str, Any]) -> None:
         detail = f"--bots takes bots of the SDK, which use HTTP: they cannot run at --level {asked.level}"
         raise Failure("level", detail, exit_code=Exit.USAGE, fix="leave --level out")
     if asked.level == "process":
-        beside = {"--invariants": asked.invariants, "--store": asked.store_given, **measured}
-        for name in (name for name, given in beside.items() if given):
+        unsupported = {"--invariants": asked.invariants, "--store": asked.store_given, **measured}
+        for name in (name for name, given in unsupported.items() if given):
             detail = f"{name} cannot be used with --level process: it cannot repeat, measure or inspect a run"
             raise Failure("level", detail, exit_code=Exit.USAGE, fix="--level http")
 

@@ -163,11 +163,11 @@ class Detectors:
 
     def _matches(self, text: str, data: bytes) -> list[_Found]:
         candidates = self._candidates(text)
-        ours = self._placeholders_in(data)
+        placeholders = self._placeholders_in(data)
         found = [
             (start, end, n, data[start:end].decode())
             for n in sorted(candidates)
-            for start, end in self._compiled[n].spans(data, ours)
+            for start, end in self._compiled[n].spans(data, placeholders)
         ]
         if len(found) > FINDS_MAX:
             raise Unscanned
@@ -217,8 +217,8 @@ class _Compiled:
         if self._pattern.search(b"") is not None:
             raise BadRules(f"{where}: the pattern matches nothing at all")
 
-    def spans(self, data: bytes, ours: Sequence[tuple[int, int]] = ()) -> list[tuple[int, int]]:
-        """Return the secrets that the rule finds outside of `ours`, in bytes. Raises Unscanned beyond a limit."""
+    def spans(self, data: bytes, placeholders: Sequence[tuple[int, int]] = ()) -> list[tuple[int, int]]:
+        """Return the secrets outside of `placeholders`, as spans of bytes. Raises Unscanned beyond a limit."""
         spans: list[tuple[int, int]] = []
         at = refused = 0
         while (match := self._pattern.search(data, at)) is not None:
@@ -227,8 +227,8 @@ class _Compiled:
                 if (span := match.span(n)) != _ABSENT:
                     start, end = span
                     break
-            mine = any(begin <= start and end <= stop for begin, stop in ours)
-            size = None if mine else self._secret(data[start:end])
+            is_placeholder = any(begin <= start and end <= stop for begin, stop in placeholders)
+            size = None if is_placeholder else self._secret(data[start:end])
             if size is not None and size > 0:
                 spans.append((start, start + size))
                 # Text after the secret in this match may be the context before the next one.
@@ -240,7 +240,7 @@ class _Compiled:
                 raise Unscanned
         return spans
 
-    def why_not(self, data: bytes, ours: Sequence[tuple[int, int]] = ()) -> str:
+    def why_not(self, data: bytes, placeholders: Sequence[tuple[int, int]] = ()) -> str:
         """Explain why nothing is found here; with several candidates, for the first."""
         match = self._pattern.search(data)
         if match is None:
@@ -250,7 +250,7 @@ class _Compiled:
         found = data[start:end]
         text = found.decode("utf-8", "replace")
         place = f"{first}..{first + len(text)}"
-        if any(begin <= start and end <= stop for begin, stop in ours):
+        if any(begin <= start and end <= stop for begin, stop in placeholders):
             return f"{place} is a placeholder"
         if self._allow is not None and self._allow.fullmatch(found) is not None:
             return f"{place} is on an allow-list"

@@ -188,7 +188,7 @@ class SqliteStore:
             create: if False, the store must exist.
 
         Raises:
-            StoreRefused: it cannot be used as it is; the message says what to do.
+            StoreRefused: it cannot be used in its present state; the message says what to do.
             StoreUnavailable: another process keeps it locked, or the disk fails.
         """
         assert self._writing is None, "this store is open"
@@ -309,7 +309,7 @@ class SqliteStore:
 
     @property
     def is_lost(self) -> bool:
-        """Whether the files are no longer those that were opened; checks them now."""
+        """Whether the files were removed or replaced since they were opened; checks them now."""
         try:
             self.check_files()
         except StoreLost:
