@@ -208,7 +208,7 @@ def test_a_report_can_be_written_through_a_link_and_into_a_pipe(mine: Shell) -> 
 _SIX = [(hash_seed, store) for hash_seed in ("0", "1", "random") for store in ("memory", "file")]
 
 
-@pytest.mark.parametrize(("level", "each"), [("core", _SIX), ("http", [_SIX[0], _SIX[5]])])
+@pytest.mark.parametrize(("level", "by_process"), [("core", _SIX), ("http", [_SIX[0], _SIX[5]])])
 def test_one_seed_is_one_trace_in_any_process_with_any_store(
     mine: Shell, level: str, by_process: list[tuple[str, str]]
 ) -> None:

@@ -27,8 +27,8 @@ PARTS_MAX = 1000
 # A pattern counts as this many parts, because compiling it takes longer, and may compile to this many bytes.
 PATTERN_PARTS = 20
 PATTERN_BYTES_MAX = 100_000
-# Parts of a schema times bytes of an answer. Above the first, an answer is refused unread (below it, a check takes a few
-# tenths of a second at most). Above the second, errors are not listed, which would take a thousand times as long.
+# Parts of a schema times bytes of an answer. Above the first, an answer is refused unread; below it, a check takes a
+# few tenths of a second at most. Above the second, errors are not listed: that would take a thousand times as long.
 WORK_MAX = 10_000_000
 WORK_LISTED_MAX = 100_000
 ERRORS_MAX = 20
