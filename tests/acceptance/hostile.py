@@ -35,8 +35,8 @@ class Weighed(Server):
 
     @property
     def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
+        assert self.process is not None
+        return self.process.pid
 
     def ran_ms(self) -> float:
         """For how long its main thread has run so far."""

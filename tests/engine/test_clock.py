@@ -11,7 +11,7 @@ from swarmkeeper.offline.doctor import CLOCK, examine
 from swarmkeeper.sim.harness import ADMIN, Harness, Held
 from swarmkeeper.sim.kernel.clock import VirtualClock
 from swarmkeeper.sim.kernel.loop import SECOND, virtual_loop
-from swarmkeeper.sim.play.orchestrator import rules
+from swarmkeeper.sim.play.engine import rules
 
 DAY = 86_400 * SECOND
 HOUR = 3_600 * SECOND

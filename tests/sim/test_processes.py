@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -102,7 +101,7 @@ def test_what_is_changed_in_the_store_between_two_lives_is_found(sql: str, found
 
 @pytest.mark.timeout(240)
 def test_an_orchestrator_that_answers_before_anything_is_durable_is_found_when_it_is_killed() -> None:
-    outcome = played(9, *killed_at(2), server=(sys.executable, "-m", "tests.sim.forgetful_server", "serve"))
+    outcome = played(9, *killed_at(2), server=("-m", "tests.sim.forgetful_server", "serve"))
 
     assert outcome.violation is not None
     assert outcome.violation.invariant == "7.acknowledged", outcome.violation

@@ -19,7 +19,7 @@ from swarmkeeper.core.model import Json, Limits
 from swarmkeeper.offline.doctor import examine
 from swarmkeeper.sim.harness import ADMIN, CLIENT, Held
 from swarmkeeper.sim.kernel.loop import SECOND
-from swarmkeeper.sim.play.orchestrator import rules
+from swarmkeeper.sim.play.engine import rules
 from swarmkeeper.storage.sqlite import SqliteStore
 from tests.support.machine import Machine
 

@@ -5,7 +5,6 @@ process.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,8 +16,8 @@ import msgspec
 from swarmkeeper.bench import swarm
 from swarmkeeper.bench.report import CannotMeasure
 from swarmkeeper.bench.server import Server
+from swarmkeeper.sim.process.server import end
 
-_STOP_SECONDS = 30
 KINDS = ("Planner", "Executor", "Evaluator")
 
 
@@ -62,15 +61,8 @@ class Crew:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
-        process.terminate()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), _STOP_SECONDS)
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        if self._process is not None:
+            await end(self._process)
 
     async def used(self) -> Used:
         """Return the bots' usage so far.

@@ -11,10 +11,8 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
-from swarmkeeper.broker import LocalBroker
 from swarmkeeper.core import commands
 from swarmkeeper.core.decide.decisions import review
 from swarmkeeper.core.errors import Detail, SwarmkeeperError
@@ -22,13 +20,12 @@ from swarmkeeper.core.model import Failure, Json, Limits, Principal, SubtaskSpec
 from swarmkeeper.core.ports import Changes
 from swarmkeeper.core.rules import graph
 from swarmkeeper.core.states import TASK_CLOSED, ErrorClass
-from swarmkeeper.engine.loop import Claimed, Engine, Granted, Poll
-from swarmkeeper.govern.redaction.redactor import Redactor
-from swarmkeeper.govern.rulebook import Rulebook
+from swarmkeeper.engine.loop import Claimed, Granted, Poll
 from swarmkeeper.sim.kernel.chance import Chance
 from swarmkeeper.sim.kernel.clock import VirtualClock
 from swarmkeeper.sim.kernel.loop import SECOND, Host, virtual_loop
 from swarmkeeper.sim.oracle import checks
+from swarmkeeper.sim.play.engine import new_engine
 from swarmkeeper.storage.sqlite import SqliteStore, rows
 from swarmkeeper.storage.sqlite.store import MEMORY
 
@@ -39,11 +36,6 @@ APPROVER = Principal(TENANT, "key_approver", "approver")
 ADMIN = Principal(TENANT, "key_admin", "admin")
 
 Node = str | Mapping[str, Json]  # only a key, or a subtask as in the API
-
-
-@lru_cache(maxsize=1)
-def _rules() -> Rulebook:
-    return Rulebook(Redactor.default())
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +118,12 @@ class Harness:
     def _boot(self) -> None:
         self.host = Host(self.loop)
         self._engines += 1
-        self.engine = Engine(
+        self.engine = new_engine(
             self.store,
-            clock=self.clock,
-            entropy=self.chance.stream(f"engine/{self._engines}"),
-            rules=_rules(),
-            limits=self.limits,
-            broker=LocalBroker(),
-            log=lambda event, **fields: self.log.append((event, fields)),
+            self.clock,
+            self.chance.stream(f"engine/{self._engines}"),
+            self.limits,
+            lambda event, **fields: self.log.append((event, fields)),
             on_commit=self.commits.append,
             queue_commands=self._queue_commands,
         )

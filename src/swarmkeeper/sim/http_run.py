@@ -38,6 +38,7 @@ from swarmkeeper.sim.oracle.http_answers import HttpModel
 from swarmkeeper.sim.oracle.tenant_isolation import named, tenant_id
 from swarmkeeper.sim.outcome import Case, Outcome
 from swarmkeeper.sim.play.bots import Provider
+from swarmkeeper.sim.play.engine import rules
 from swarmkeeper.sim.play.host import Environment
 from swarmkeeper.sim.play.http.http_edge import HttpEdge
 from swarmkeeper.sim.play.http.http_intruder import HttpIntruderEdge
@@ -45,7 +46,7 @@ from swarmkeeper.sim.play.http.sdk_bots import SdkBot, SdkBotProcess, UserBotPar
 from swarmkeeper.sim.play.http.sdk_people import WATCHER, FeedFollower, SdkCalls
 from swarmkeeper.sim.play.http.user_bots import among_faults
 from swarmkeeper.sim.play.intruder import Intruder
-from swarmkeeper.sim.play.orchestrator import Orchestrator, rules
+from swarmkeeper.sim.play.orchestrator import Orchestrator
 from swarmkeeper.sim.play.people import Approver, Operator, TaskClient
 from swarmkeeper.sim.play.scenarios import Fleet, Scenario
 from swarmkeeper.sim.user_code import UserBot, path_of, swarm_of

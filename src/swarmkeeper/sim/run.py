@@ -14,7 +14,7 @@ from swarmkeeper.sim.kernel.coverage import counting
 from swarmkeeper.sim.kernel.nondeterminism_guards import nondeterminism_guards
 from swarmkeeper.sim.oracle.user_invariants import UserInvariant
 from swarmkeeper.sim.outcome import Case, Outcome, shortened
-from swarmkeeper.sim.play.orchestrator import rules
+from swarmkeeper.sim.play.engine import rules
 from swarmkeeper.sim.user_code import TROUBLE, UserCodeFails, invariants_of, touched
 from swarmkeeper.storage.sqlite.store import MEMORY
 

@@ -5,15 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
-from swarmkeeper.broker import LocalBroker
 from swarmkeeper.core.model import Limits
 from swarmkeeper.core.ports import StoreUnavailable
 from swarmkeeper.engine.loop import Engine
-from swarmkeeper.govern.redaction.redactor import Redactor
-from swarmkeeper.govern.rulebook import Rulebook
 from swarmkeeper.sim.kernel.clock import VirtualClock
 from swarmkeeper.sim.kernel.coverage import reached
 from swarmkeeper.sim.kernel.faults import Fault, Faults
@@ -25,14 +21,10 @@ from swarmkeeper.sim.kernel.trace import Trace
 from swarmkeeper.sim.oracle import shares
 from swarmkeeper.sim.oracle.model import Model
 from swarmkeeper.sim.play.core.core_edge import CoreEdge
+from swarmkeeper.sim.play.engine import new_engine
 
 MINUTE = 60.0
 SKEW_MAX = 200_000  # parts per million
-
-
-@lru_cache(maxsize=1)
-def rules() -> Rulebook:
-    return Rulebook(Redactor.default())
 
 
 class Orchestrator:
@@ -90,15 +82,7 @@ class Orchestrator:
         await store.open()
         if self.runs > 1:
             self._model.compare("after a restart")
-        engine = self.engine = Engine(
-            store,
-            clock=self._clock,
-            entropy=self._entropy,
-            rules=rules(),
-            limits=self._limits,
-            broker=LocalBroker(),
-            log=self._log,
-        )
+        engine = self.engine = new_engine(store, self._clock, self._entropy, self._limits, self._log)
         while True:
             try:
                 await engine.start()

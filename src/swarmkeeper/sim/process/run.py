@@ -45,7 +45,7 @@ from swarmkeeper.sim.play.people import Approver, TaskClient
 from swarmkeeper.sim.process.bot import Orders, open_read_only
 from swarmkeeper.sim.process.history import History, Stored, open_tasks_and_leases
 from swarmkeeper.sim.process.runtime import PACE, Answered, AnswerRecorder, ProcessFaults, Wall, WireTransport, sped_up
-from swarmkeeper.sim.process.server import SERVE, Server, environment
+from swarmkeeper.sim.process.server import SERVE, ServerProcess, environment
 
 PEOPLE = ("client", "approver", WATCHER)
 POLL_SECONDS = 0.1  # between reads of the bots' lines
@@ -63,7 +63,8 @@ def run_processes(
 ) -> Outcome:
     """Play a case with real processes, at `runtime.PACE` times its pace, to its end or the first violation.
 
-    The outcome's `trace_hash` is empty, because runs differ. `server` is the command of the orchestrator. `between` is
+    The outcome's `trace_hash` is empty, because runs differ. `server` is the orchestrator's program, as arguments of
+    Python. `between` is
     called with the store's path each time the orchestrator is dead, after the store was checked.
 
     Raises:
@@ -117,7 +118,17 @@ class Driver:
         self, case: Case, folder: Path, server: Sequence[str], between: Callable[[Path], None] | None, *, keep: bool
     ) -> None:
         self.case, self.folder, self.scenario = case, folder, sped_up(case.scenario)
-        self.server = Server(server, folder, self.scenario)
+        bounds = self.scenario.bounds
+        self.server = ServerProcess(
+            folder / "swarm.db",
+            program=server,
+            log=folder / "server.log",
+            settings={
+                "lease_seconds": bounds.lease_seconds,
+                "timeout_seconds": bounds.timeout_seconds,
+                "schedule_to_start_seconds": bounds.schedule_to_start_seconds,
+            },
+        )
         self.choice = NamedChoice(case.seed)
         self._between, self._keep = between, keep
         self._healed = folder / "healed"
@@ -152,7 +163,7 @@ class Driver:
             seconds=wall.now / SECOND,
             commits=0,  # not visible from outside
             steps=len(self.history.answers),
-            boots=self.server.lives,
+            boots=self.server.starts,
             places={},
             lines=self._lines,
         )
@@ -170,7 +181,7 @@ class Driver:
 
     async def _story(self) -> None:
         await self._start_fork_server()
-        admin = await self.server.first_key()
+        admin = await self.server.key("admin")
         await self.server.start()
         self._trace("boot", "orchestrator", "1")
         self._store = open_read_only(self.server.store)
@@ -224,11 +235,11 @@ class Driver:
     async def _follow(self) -> None:
         """Follow the feed from the first event on, across broken connections."""
         calls = self.client_of(WATCHER)
-        lives = self.server.lives
+        lives = self.server.starts
         async for event in calls.events(follow=True):
             self.history.received.append((event.kind, event.data["audit_id"], event.data["task_id"]))
-            if self.server.lives != lives:
-                lives = self.server.lives
+            if self.server.starts != lives:
+                lives = self.server.starts
                 reached("the feed was followed on after the orchestrator had died")
 
     def client_of(self, name: str) -> SdkClient:
@@ -256,23 +267,25 @@ class Driver:
             await asyncio.sleep((1 - before) * moment)
 
     async def _crash(self, fault: Fault) -> None:
-        self.server.signal(signal.SIGKILL)
-        await self.server.gone()
+        await self.server.stop(signal.SIGKILL)
         reached("the orchestrator was killed with -9")
         await self._dead(fault.name, fault.amount(self.scenario.bounds.lease_seconds))
 
     async def _upgrade(self, fault: Fault) -> None:
-        self.server.signal(signal.SIGTERM)
-        if code := await self.server.gone():
-            self.model.broken("0.engine", "orchestrator", f"told to stop, it ended with {code}: {self.server.tail()}")
+        await self._stop_server()
         reached("the orchestrator was stopped in order")
         await self._dead(fault.name, 0.0)
 
+    async def _stop_server(self) -> None:
+        if code := await self.server.stop():
+            why = f"asked to stop, it ended with {code}: {self.server.log_tail()}"
+            self.model.broken("0.engine", "orchestrator", why)
+
     async def _pause(self, fault: Fault) -> None:
-        self.server.signal(signal.SIGSTOP)
+        self.server.send_signal(signal.SIGSTOP)
         reached("the orchestrator stood still")
         await asyncio.sleep(fault.amount(self.scenario.bounds.lease_seconds))
-        self.server.signal(signal.SIGCONT)
+        self.server.send_signal(signal.SIGCONT)
 
     async def _dead(self, why: str, down: float) -> None:
         """The orchestrator is dead, so nothing writes: check the store, then start a new orchestrator on it."""
@@ -282,7 +295,7 @@ class Driver:
             self._between(self.server.store)
         await asyncio.sleep(down)
         await self.server.start()
-        self._trace("boot", "orchestrator", str(self.server.lives))
+        self._trace("boot", "orchestrator", str(self.server.starts))
 
     def _look(self, *, audit: bool) -> None:
         assert self._store is not None
@@ -303,7 +316,7 @@ class Driver:
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=log,
-                env=environment(),
+                env=environment({}),
             )
         assert self._fork_server.stdout is not None
         self._start(self._watch_fork_server(self._fork_server.stdout))
@@ -318,7 +331,7 @@ class Driver:
                         process.pid = value[1]
                     elif kind == "ended" and process.pid == value[0]:
                         process.code = value[1]
-        self.model.broken("0.fault", "-", "the nest of the bots is gone")
+        self.model.broken("0.fault", "-", "the fork server of the bots has ended")
 
     def _start_bot(self, bot: RemoteBot) -> None:
         bot.runs += 1
@@ -351,9 +364,9 @@ class Driver:
                     if process.code is not None:
                         bot.processes.remove(process)
                         self.ended_as(bot, process)
-            child = self.server.child
-            if child is not None and child.returncode is not None:
-                why = f"it ended by itself, with {child.returncode}: {self.server.tail()}"
+            server = self.server.process
+            if server is not None and server.returncode is not None:
+                why = f"it ended by itself, with {server.returncode}: {self.server.log_tail()}"
                 self.model.broken("0.engine", "orchestrator", why)
 
     def _read_lines(self, process: RemoteProcess) -> None:
@@ -446,16 +459,14 @@ class Driver:
             for process in bot.processes:
                 process.expected, process.down = True, None
                 process.signal(signal.SIGKILL)  # also those that are stopped
-        self.server.signal(signal.SIGTERM)
-        if code := await self.server.gone():
-            self.model.broken("0.engine", "orchestrator", f"told to stop, it ended with {code}: {self.server.tail()}")
+        await self._stop_server()
         self._look(audit=True)
         if len(self.history.received) < len(self.model.feed):
             words = self.model.feed[len(self.history.received)]
             self.model.broken("5.feed", self.model.title(words[2]), f"{words[0]} was never heard by who follows")
         for title in self.model.open_tasks()[:1]:
             self.model.broken("7.liveness", title, "it has not ended")
-        for line in self.server.faults()[:1]:
+        for line in self.server.logged_errors()[:1]:
             self.model.broken("0.fault", "orchestrator", line)
 
     async def _wait_for_feed(self) -> None:
@@ -475,9 +486,7 @@ class Driver:
         if self._fork_server is not None and self._fork_server.stdin is not None:
             self._fork_server.stdin.close()  # it kills all bots when its stdin ends
             await self._fork_server.wait()
-        if self.server.child is not None and self.server.child.returncode is None:
-            self.server.signal(signal.SIGKILL)
-            await self.server.gone()
+        await self.server.stop(signal.SIGKILL)
         if self._store is not None:
             self._store.close()
 

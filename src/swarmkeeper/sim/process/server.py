@@ -1,4 +1,6 @@
-"""Process of the orchestrator at level process. It is started as an operator does, signalled, killed and restarted."""
+"""The orchestrator as a process of its own: `swarmkeeper serve` on a store in a file, as an operator starts it. Level
+process and the benchmarks use it.
+"""
 
 from __future__ import annotations
 
@@ -7,100 +9,135 @@ import json
 import os
 import signal
 import sys
-from asyncio.subprocess import DEVNULL, PIPE
-from asyncio.subprocess import Process as Child
-from collections.abc import Sequence
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from swarmkeeper import files
-from swarmkeeper.sim.play.scenarios import Scenario
+from swarmkeeper.clock import SystemClock, SystemEntropy
+from swarmkeeper.offline import offline_admin
+from swarmkeeper.settings import PREFIX
+from swarmkeeper.sim.play.engine import rules
+from swarmkeeper.storage.sqlite import SqliteStore
 
-SERVE = (sys.executable, "-m", "swarmkeeper.cli", "serve")
+SERVE = ("-m", "swarmkeeper.cli", "serve")
 BOOT_SECONDS_MAX = 120.0  # enough for a busy machine
 STOP_SECONDS_MAX = 30.0
 
 
-class Server:
-    """The orchestrator's process. It is the one that holds the store, so that signals reach no other process."""
+class ServerFailed(Exception):
+    """The server does not start. The message has the end of its log."""
 
-    def __init__(self, program: Sequence[str], folder: Path, scenario: Scenario) -> None:
-        self.store = folder / "swarm.db"
-        self.log = folder / "server.log"
+
+class ServerProcess:
+    """The server's process. It can be signalled, killed, and started again on the same port."""
+
+    def __init__(
+        self,
+        store: Path,
+        *,
+        program: Sequence[str] = SERVE,
+        log: Path | None = None,
+        folder: Path | None = None,
+        settings: Mapping[str, object],
+    ) -> None:
+        """Args: `program` are the arguments of Python, `log` is the file for its stderr (None: dropped), and `folder`
+        its working directory (None: that of this process). It has no other settings than these."""
+        self.store = store
         self.url = ""
-        self.lives = 0
-        self.child: Child | None = None
-        self._program, self._port = program, 0
-        bounds = scenario.bounds
-        self._env = environment(
-            lease_seconds=bounds.lease_seconds,
-            timeout_seconds=bounds.timeout_seconds,
-            schedule_to_start_seconds=bounds.schedule_to_start_seconds,
-        )
+        self.starts = 0
+        self.process: Process | None = None  # None: not started, or stopped
+        self._program, self._log, self._folder = program, log, folder
+        self._env = environment(settings)
+        self._port = 0
 
-    async def first_key(self) -> str:
-        """Create an admin key by the command line, before the server starts."""
-        made = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "swarmkeeper.cli", "key", "create", "--store", f"sqlite:///{self.store}"),
-            *("--role", "admin", "--json"),
-            stdout=PIPE,
-            stderr=DEVNULL,
-            env=self._env,
-        )
-        output, _ = await made.communicate()
-        assert made.returncode == 0, "`key create` failed"
-        return str(json.loads(output)["key"])
+    @property
+    def store_url(self) -> str:
+        return f"sqlite:///{self.store}"
+
+    async def key(self, role: str, *, bot: str | None = None, tenant: str = offline_admin.TENANT) -> str:
+        """Create a key directly in the store, and return its text.
+
+        Raises:
+            StoreRefused: the store cannot be used.
+        """
+        store = SqliteStore(self.store_url)
+        await store.open(exclusive=False)
+        try:
+            spec = offline_admin.KeySpec(role, bot=bot, tenant=tenant)
+            _, text = await offline_admin.create_key(
+                store, spec, clock=SystemClock(), entropy=SystemEntropy(), rules=rules()
+            )
+        finally:
+            await store.close()
+        return text
 
     async def start(self) -> None:
-        self.lives += 1
-        with files.append(self.log) as log:
-            self.child = await asyncio.create_subprocess_exec(
+        """Start the server, and wait until it listens.
+
+        Raises:
+            ServerFailed: it ended instead.
+            TimeoutError: it does not listen within `BOOT_SECONDS_MAX`.
+        """
+        self.starts += 1
+        log = None if self._log is None else files.append(self._log)
+        try:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable,
                 *self._program,
-                *("--store", f"sqlite:///{self.store}", "--port", str(self._port), "--json"),
+                *("--store", self.store_url, "--port", str(self._port), "--json"),
                 stdout=PIPE,
-                stderr=log,
+                stderr=DEVNULL if log is None else log,
                 env=self._env,
+                cwd=self._folder,
             )
-        assert self.child.stdout is not None
+        finally:
+            if log is not None:
+                log.close()
+        assert self.process.stdout is not None
         async with asyncio.timeout(BOOT_SECONDS_MAX):
-            line = await self.child.stdout.readline()
+            line = await self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"the orchestrator does not start: {self.tail()}")
+            raise ServerFailed(f"the server does not start: {self.log_tail()}")
         self.url = json.loads(line)["url"]
         self._port = urlsplit(self.url).port or 0
 
-    def signal(self, number: signal.Signals) -> None:
-        assert self.child is not None
-        self.child.send_signal(number)
+    def send_signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
 
-    async def gone(self) -> int:
-        """Wait for the process to end and return its exit code.
+    async def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Stop the server if it runs, and return its exit code; see `end`."""
+        process, self.process = self.process, None
+        return 0 if process is None else await end(process, number)
 
-        Raises:
-            TimeoutError: it did not end within `STOP_SECONDS_MAX`, and was killed.
-        """
-        assert self.child is not None
-        child, self.child = self.child, None
-        try:
-            async with asyncio.timeout(STOP_SECONDS_MAX):
-                return await child.wait()
-        except TimeoutError:
-            child.kill()
-            await child.wait()
-            raise
+    def log_tail(self) -> str:
+        return self._log_text()[-2000:]
 
-    def tail(self) -> str:
-        return self.log.read_text(encoding="utf-8", errors="replace")[-2000:] if self.log.exists() else ""
+    def logged_errors(self) -> list[str]:
+        return [line for line in self._log_text().splitlines() if '"level": "error"' in line]
 
-    def faults(self) -> list[str]:
-        """Return its log lines of level error."""
-        if not self.log.exists():
-            return []
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return [line for line in lines if '"level": "error"' in line]
+    def _log_text(self) -> str:
+        if self._log is None or not self._log.exists():
+            return ""
+        return self._log.read_text(encoding="utf-8", errors="replace")
 
 
-def environment(**settings: object) -> dict[str, str]:
+async def end(process: Process, number: signal.Signals = signal.SIGTERM) -> int:
+    """Send a signal, wait for the process to end, and return its exit code. It is killed if it does not end within
+    `STOP_SECONDS_MAX`."""
+    if process.returncode is None:
+        process.send_signal(number)
+    try:
+        async with asyncio.timeout(STOP_SECONDS_MAX):
+            return await process.wait()
+    except TimeoutError:
+        process.kill()
+        return await process.wait()
+
+
+def environment(settings: Mapping[str, object]) -> dict[str, str]:
     """Return this process's environment with only the given settings of swarmkeeper."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("SWARMKEEPER_")}
-    return kept | {f"SWARMKEEPER_{name.upper()}": str(value) for name, value in settings.items()}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return kept | {f"{PREFIX}{name.upper()}": str(value) for name, value in settings.items()}
