@@ -22,6 +22,7 @@ from swarmkeeper import (
     evaluator,
 )
 from swarmkeeper.app import Orchestrator
+from swarmkeeper.in_process import InProcess
 from swarmkeeper.sdk.connection.transport import Response
 from swarmkeeper.sdk.errors import Refused, Unreachable
 from swarmkeeper.sdk.runner import serve
@@ -29,7 +30,6 @@ from swarmkeeper.settings import Settings
 from swarmkeeper.sim.kernel.chance import Chance
 from swarmkeeper.sim.kernel.clock import VirtualClock
 from swarmkeeper.sim.kernel.loop import VirtualLoop, virtual_loop
-from tests.support.asgi import AsgiTransport
 
 PAGE_SECONDS = 600
 PAGES = 12  # two hours
@@ -44,7 +44,7 @@ def loop() -> Iterator[VirtualLoop]:
     assert loop.troubles == []
 
 
-class Cable(AsgiTransport):
+class Cable(InProcess):
     """Once it is cut nothing comes through any more, not even a last word."""
 
     cut = False

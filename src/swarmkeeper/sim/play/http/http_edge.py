@@ -177,33 +177,27 @@ def _unreachable() -> Unreachable:
     return Unreachable("unreachable", "no answer from the orchestrator", retryable=True)
 
 
-def scope_of(
-    method: str, path: str, headers: Mapping[str, str], body: bytes | None, *, client: str = "127.0.0.1"
-) -> MutableMapping[str, Any]:
+def _scope(request: HttpRequest) -> MutableMapping[str, Any]:
     """Return the ASGI scope of a request."""
-    parts = urlsplit(path)
-    sent = {"host": "swarmkeeper", **{name.lower(): value for name, value in headers.items()}}
-    if body is not None:
-        sent["content-length"] = str(len(body))
+    parts = urlsplit(request.path)
+    sent = {"host": "swarmkeeper", **{name.lower(): value for name, value in request.headers.items()}}
+    if request.body is not None:
+        sent["content-length"] = str(len(request.body))
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": "1.1",
-        "method": method,
+        "method": request.method,
         "scheme": "http",
         "path": unquote(parts.path),
         "raw_path": parts.path.encode("ascii"),
         "query_string": parts.query.encode("ascii"),
         "root_path": "",
         "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in sent.items()],
-        "client": (client, 1),
+        "client": ("127.0.0.1", 1),
         "server": ("swarmkeeper", 80),
         "state": {},
     }
-
-
-def _scope(request: HttpRequest) -> MutableMapping[str, Any]:
-    return scope_of(request.method, request.path, request.headers, request.body)
 
 
 class SimTransport:
