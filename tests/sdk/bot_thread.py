@@ -8,20 +8,20 @@ from typing import Any
 
 from swarmkeeper import BaseBot, Client
 from swarmkeeper.sdk.runner import serve
-from swarmkeeper.testing.test_server import Call, Stage, soon
+from swarmkeeper.testing.test_server import Call, TestServer, soon
 
 Serving = Callable[..., AbstractAsyncContextManager[None]]  # the fixture `serving`
 
 
 @asynccontextmanager
-async def at_work(stage: Stage, *bots: BaseBot, **settings: Any) -> AsyncIterator[None]:
+async def at_work(server: TestServer, *bots: BaseBot, **settings: Any) -> AsyncIterator[None]:
     """Serve the bots on an event loop in another thread while the block lasts."""
-    key = await stage.swarm.make_key("admin")
+    key = await server.swarm.make_key("admin")
     stopped = threading.Event()
 
     async def story() -> None:
         stop = asyncio.Event()
-        async with Client(stage.url, key) as client:
+        async with Client(server.url, key) as client:
             serving = asyncio.create_task(serve(bots, client, stop=stop, **settings))
             await asyncio.wait(
                 [serving, asyncio.create_task(asyncio.to_thread(stopped.wait))], return_when="FIRST_COMPLETED"
@@ -37,7 +37,7 @@ async def at_work(stage: Stage, *bots: BaseBot, **settings: Any) -> AsyncIterato
         await working
 
 
-async def calls(stage: Stage, kind: Any, count: int) -> list[Call]:
+async def calls(server: TestServer, kind: Any, count: int) -> list[Call]:
     """Wait until `count` calls of a kind have arrived, and return all calls of that kind."""
-    assert await soon(lambda: len(stage.of(kind)) >= count, seconds=20)
-    return stage.of(kind)
+    assert await soon(lambda: len(server.of(kind)) >= count, seconds=20)
+    return server.of(kind)

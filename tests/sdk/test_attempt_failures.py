@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from swarmkeeper import Context, Done, ExecutorBot, Later, SubTask, executor
 from swarmkeeper.sdk.runner import BotRunner, run, serve
-from swarmkeeper.testing.test_server import stage
+from swarmkeeper.testing.test_server import running_test_server
 from tests.sdk.bot_thread import at_work, calls
 from tests.sdk.script import (
     BOT,
@@ -153,7 +153,7 @@ async def test_with_two_loops_each_exception_is_one_failure() -> None:
         {"key": f"l{n}", "description": "x", "input": {"n": n}, "max_attempts": 1, "required_skills": ["loop"]}
         for n in range(len(EXCEPTIONS))
     ]
-    async with stage() as stand, at_work(stand, plain, coroutine):
+    async with running_test_server() as stand, at_work(stand, plain, coroutine):
         for subtask in each:
             await stand.client.submit("one", evaluation="none", subtasks=[subtask])
         await calls(stand, "report", len(each))

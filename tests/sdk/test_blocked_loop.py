@@ -13,7 +13,7 @@ import pytest
 from swarmkeeper import Client, Done, ExecutorBot, SubTask, executor
 from swarmkeeper.sdk.attempts import stalls
 from swarmkeeper.sdk.leases import HeldLease
-from swarmkeeper.testing.test_server import stage
+from swarmkeeper.testing.test_server import running_test_server
 from tests.sdk.bot_thread import at_work, calls
 
 ONE: dict[str, Any] = {"evaluation": "none", "subtasks": [{"key": "a", "description": "one"}]}
@@ -49,7 +49,7 @@ async def test_a_coroutine_that_blocks_its_loop_keeps_its_lease_and_its_result_c
     async def blocks(subtask: SubTask) -> Done:
         return Done({"in_time": release.wait(PATIENCE)})
 
-    async with stage() as stand, at_work(stand, blocks):
+    async with running_test_server() as stand, at_work(stand, blocks):
         task = await stand.client.submit("one", **ONE)
         beats = await calls(stand, "beat", 4)  # without heartbeats, the lease would have expired before the last
         release.set()
@@ -72,7 +72,7 @@ async def test_another_attempt_reports_while_one_blocks_the_loop() -> None:
         async def block(self) -> Done:
             return Done({"in_time": release.wait(PATIENCE)})
 
-    async with stage() as stand, at_work(stand, Mixed()):
+    async with running_test_server() as stand, at_work(stand, Mixed()):
         subtasks = [{"key": "blocks", "description": "one"}, {"key": "plain", "description": "two"}]
         task = await stand.client.submit("both", evaluation="none", subtasks=subtasks)
         [report] = await calls(stand, "report", 1)
@@ -86,7 +86,7 @@ async def test_another_attempt_reports_while_one_blocks_the_loop() -> None:
 async def test_a_bot_that_runs_its_own_loop_sends_heartbeats_while_it_blocks() -> None:
     release = threading.Event()
 
-    async with stage() as stand:
+    async with running_test_server() as stand:
         key = await stand.swarm.make_key("admin")
 
         async def by_hand() -> None:
@@ -123,7 +123,7 @@ async def test_a_blocked_loop_is_logged_once_with_the_line_and_what_to_do(heard:
         return Done()
 
     line = blocks.execute.__code__.co_firstlineno + 3
-    async with stage() as stand, at_work(stand, blocks):
+    async with running_test_server() as stand, at_work(stand, blocks):
         task = await stand.client.submit("one", **ONE)
         await stand.client.wait(task.id, timeout=PATIENCE)
 
@@ -141,7 +141,7 @@ async def test_code_that_awaits_gets_no_warning(heard: Heard) -> None:
     async def waits(subtask: SubTask) -> Done:
         return Done({"in_time": await asyncio.to_thread(release.wait, PATIENCE)})
 
-    async with stage() as stand, at_work(stand, waits):
+    async with running_test_server() as stand, at_work(stand, waits):
         task = await stand.client.submit("one", **ONE)
         await calls(stand, "beat", 3)
         release.set()
@@ -159,7 +159,7 @@ async def test_a_frozen_process_is_logged(heard: Heard) -> None:
         ctypes.PyDLL(None).usleep(1_900_000)  # a call into C that holds the interpreter
         return Done()
 
-    async with stage() as stand, at_work(stand, holds):
+    async with running_test_server() as stand, at_work(stand, holds):
         task = await stand.client.submit("one", **ONE)
         await calls(stand, "beat", 3)  # by now the watch runs
         begin.set()

@@ -21,7 +21,7 @@ from swarmkeeper.sdk import instances
 from swarmkeeper.sdk.health import BotHealth, overall
 from swarmkeeper.sdk.processes.ending import Ender
 from swarmkeeper.sdk.runner import BotStuck, run, serve
-from swarmkeeper.testing.test_server import Process, Stage, soon, stage
+from swarmkeeper.testing.test_server import Process, TestServer, running_test_server, soon
 from tests.sdk.script import (
     HEARTBEAT,
     RESULTS,
@@ -72,7 +72,9 @@ run(vars()[sys.argv[1]](), stuck_seconds=float(sys.argv[2]), health=Health(None,
 
 
 @asynccontextmanager
-async def bot_process(stand: Stage, tmp_path: Path, which: str, stuck_seconds: float = 100) -> AsyncIterator[Process]:
+async def bot_process(
+    stand: TestServer, tmp_path: Path, which: str, stuck_seconds: float = 100
+) -> AsyncIterator[Process]:
     file = tmp_path / "bots.py"
     file.write_text(BOTS)
     key = await stand.swarm.make_key("admin")
@@ -84,7 +86,7 @@ async def bot_process(stand: Stage, tmp_path: Path, which: str, stuck_seconds: f
         await process.kill()
 
 
-async def given(stand: Stage, process: Process, **subtask: Any) -> str:
+async def given(stand: TestServer, process: Process, **subtask: Any) -> str:
     """Submit a task, wait until the bot works on it, and return its id."""
     task = await stand.client.submit("t", evaluation="none", subtasks=[{"key": "a", "description": "x", **subtask}])
     assert await soon(lambda: "at work" in process.said, 30), process.said
@@ -95,7 +97,7 @@ async def given(stand: Stage, process: Process, **subtask: Any) -> str:
 async def test_a_second_signal_gives_back_the_work_and_ends_a_process_whose_code_hangs(
     which: str, tmp_path: Path
 ) -> None:
-    async with stage() as stand, bot_process(stand, tmp_path, which) as process:
+    async with running_test_server() as stand, bot_process(stand, tmp_path, which) as process:
         task_id = await given(stand, process)
         process.ask_to_stop()
         assert await soon(lambda: "draining" in process.said, 20), process.said
@@ -108,7 +110,7 @@ async def test_a_second_signal_gives_back_the_work_and_ends_a_process_whose_code
 
 @pytest.mark.parametrize("which", ["Thread", "Blocks"])
 async def test_a_bot_with_all_slots_stuck_says_so_and_exits_with_an_error(which: str, tmp_path: Path) -> None:
-    async with stage() as stand, bot_process(stand, tmp_path, which, stuck_seconds=0.3) as process:
+    async with running_test_server() as stand, bot_process(stand, tmp_path, which, stuck_seconds=0.3) as process:
         await given(stand, process, timeout_seconds=1, max_attempts=1)
 
         assert await process.ended(20), process.said
@@ -119,7 +121,7 @@ async def test_a_bot_with_all_slots_stuck_says_so_and_exits_with_an_error(which:
 
 
 async def test_probes_report_a_stuck_bot(tmp_path: Path) -> None:
-    async with stage() as stand, bot_process(stand, tmp_path, "Thread") as process:
+    async with running_test_server() as stand, bot_process(stand, tmp_path, "Thread") as process:
         assert await soon(lambda: "registered" in process.said, 30), process.said
         port = int(process.said.partition("listening ")[2].split()[0])
         assert await soon(lambda: probe(port, "/readyz", 200), 10)
@@ -168,7 +170,7 @@ async def probe(port: int, path: str, status: int) -> bool:
 
 
 async def test_malformed_probe_requests_do_not_stop_the_bot(tmp_path: Path) -> None:
-    async with stage() as stand, bot_process(stand, tmp_path, "Thread") as process:
+    async with running_test_server() as stand, bot_process(stand, tmp_path, "Thread") as process:
         assert await soon(lambda: "registered" in process.said, 30), process.said
         port = int(process.said.partition("listening ")[2].split()[0])
         for sent in (b"", b"\r\n\r\n", b"GET\r\n\r\n", b"\xff\xfe \xff \r\n\r\n", b"x" * 200_000):
@@ -251,7 +253,7 @@ async def test_the_health_file_of_bot_run_says_whether_it_reaches_the_orchestrat
     def says(status: str) -> bool:
         return health.exists() and json.loads(health.read_text())["status"] == status
 
-    async with stage() as stand:
+    async with running_test_server() as stand:
         port = int(stand.url.rpartition(":")[2])
         environment = {"SWARMKEEPER_API_KEY": await stand.swarm.make_key("admin")}
         nobody = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", 0)

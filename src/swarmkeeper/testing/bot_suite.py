@@ -18,7 +18,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from swarmkeeper.sdk.attempts.stalls import BLOCKED
 from swarmkeeper.sdk.errors import ApiError
-from swarmkeeper.testing.test_server import LEASE_SECONDS, Call, Fault, Kind, Process, Stage, command_of, soon, stage
+from swarmkeeper.testing.test_server import (
+    LEASE_SECONDS,
+    Call,
+    Fault,
+    Kind,
+    Process,
+    TestServer,
+    command_of,
+    running_test_server,
+    soon,
+)
 from swarmkeeper.wire.answers import Bot, Task
 
 if TYPE_CHECKING:
@@ -81,7 +91,7 @@ async def try_bot(
     patience: float = PATIENCE_SECONDS,
     stop_seconds: float = STOP_SECONDS,
     only: Sequence[str] | None = None,
-    told: Callable[[Outcome], None] = lambda outcome: None,
+    on_outcome: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
     """Start a bot, run the checks, and stop it.
 
@@ -93,10 +103,10 @@ async def try_bot(
         patience: seconds to wait for each action of the bot.
         stop_seconds: time limit for the bot to end after SIGTERM.
         only: names of the checks to run; the first one, `registers`, always runs.
-        told: called with each outcome.
+        on_outcome: called with each outcome.
     """
     outcomes: list[Outcome] = []
-    async with stage() as server:
+    async with running_test_server() as server:
         key = await server.swarm.make_key("admin")
         environment = {"SWARMKEEPER_URL": server.url, "SWARMKEEPER_API_KEY": key}
         process = await Process.start(command_of(target), environment)
@@ -105,9 +115,9 @@ async def try_bot(
             for check in CHECKS:
                 if only is not None and check.name not in only and check is not CHECKS[0]:
                     continue
-                outcome = await _make(check, trial)
+                outcome = await _run_check(check, trial)
                 outcomes.append(outcome)
-                told(outcome)
+                on_outcome(outcome)
                 if check is CHECKS[0] and outcome.result != "passed":
                     break
         finally:
@@ -115,7 +125,7 @@ async def try_bot(
     return outcomes
 
 
-async def _make(check: Check, trial: Trial) -> Outcome:
+async def _run_check(check: Check, trial: Trial) -> Outcome:
     try:
         await check.run(trial)
         if not check.ends_it and not trial.process.alive:
@@ -125,7 +135,7 @@ async def _make(check: Check, trial: Trial) -> Outcome:
     except NotSeen as not_seen:
         return Outcome(check, "not_seen", str(not_seen))
     finally:
-        trial.stage.calm()
+        trial.server.calm()
         await trial.clear()
         # Wait for the bot's leases to end, so that they do not disturb the next check.
         await soon(trial.is_idle, SETTLE_SECONDS)
@@ -136,9 +146,9 @@ class Trial:
     """A bot under test and its server."""
 
     def __init__(
-        self, server: Stage, process: Process, work: Mapping[str, Json], patience: float, stop_seconds: float
+        self, server: TestServer, process: Process, work: Mapping[str, Json], patience: float, stop_seconds: float
     ) -> None:
-        self.stage, self.process, self.work = server, process, work
+        self.server, self.process, self.work = server, process, work
         self.patience, self.stop_seconds = patience, stop_seconds
         self.bot: Bot | None = None
         self._tasks: list[str] = []
@@ -161,7 +171,7 @@ class Trial:
                 definition |= {"evaluation": "final", "evaluator_skills": list(self.bot.skills)}
             case _:
                 definition |= {"subtasks": [subtask], "evaluation": "none"}
-        task = await self.stage.client.submit(definition)
+        task = await self.server.client.submit(definition)
         self._tasks.append(task.id)
         if self.bot.type == "Evaluator":
             await self._do_subtask(task)
@@ -170,17 +180,17 @@ class Trial:
     async def _do_subtask(self, task: Task) -> None:
         """Execute the subtask as the kit's own bot, so that the evaluator has a result to review."""
         maker = {"type": "Executor", "version": "1", "name": "maker", "skills": [NAME], "dedicated": True}
-        bot_id = (await self.stage.client.call("POST", "/bots/register", maker)).body["id"]
-        got = await self.stage.client.call("POST", "/leases", {"bot_id": bot_id, "wait_seconds": 5})
+        bot_id = (await self.server.client.call("POST", "/bots/register", maker)).body["id"]
+        got = await self.server.client.call("POST", "/leases", {"bot_id": bot_id, "wait_seconds": 5})
         for lease in got.body["leases"]:
             body = {"bot_id": bot_id, "lease_id": lease["lease_id"], "status": "succeeded", "output": {"made": True}}
-            await self.stage.client.call("POST", f"/tasks/{lease['task_id']}/results", body)
+            await self.server.client.call("POST", f"/tasks/{lease['task_id']}/results", body)
 
     async def clear(self) -> None:
         """Cancel open tasks, so that each check starts with an idle bot."""
         for task_id in self._tasks:
             try:
-                await self.stage.client.cancel(task_id)
+                await self.server.client.cancel(task_id)
             except ApiError:
                 continue  # it is final
         self._tasks.clear()
@@ -190,11 +200,13 @@ class Trial:
     @property
     def mark(self) -> int:
         """The number of calls so far; use it as `since`."""
-        return len(self.stage.calls)
+        return len(self.server.calls)
 
     def reports(self, since: int, task: Task | None = None) -> list[Call]:
         """Return its reports since a mark, optionally only of one task. A batch counts as one report."""
-        return [call for call in self.stage.of("report", since) if task is None or task.id in _about(call, self.stage)]
+        return [
+            call for call in self.server.of("report", since) if task is None or task.id in _about(call, self.server)
+        ]
 
     async def must(self, what: Callable[[], bool], otherwise: str, seconds: float | None = None) -> None:
         """Wait until `what` is true.
@@ -205,26 +217,45 @@ class Trial:
         if not await soon(what, seconds or self.patience):
             raise Failed(otherwise)
 
-    async def must_report(self, since: int, otherwise: str) -> Call:
-        await self.must(lambda: bool(self._accepted(since)), otherwise)
-        return self._accepted(since)[0]
+    async def must_meet(self, fault: Fault, otherwise: str = "it sent no report") -> None:
+        """Wait until the fault has been applied to a call."""
+        await self.must(fault.met.is_set, otherwise)
 
-    def _accepted(self, since: int) -> list[Call]:
-        return [call for call in self.stage.of("report", since) if call.status == 200]
+    async def must_report(
+        self, since: int, otherwise: str, task: Task | None = None, seconds: float | None = None
+    ) -> Call:
+        """Wait for an accepted report, optionally only of one task."""
+
+        def accepted() -> list[Call]:
+            return [call for call in self.reports(since, task) if call.status == 200]
+
+        await self.must(lambda: bool(accepted()), otherwise, seconds)
+        return accepted()[0]
+
+    async def must_drop(self, since: int, task: Task) -> None:
+        """Wait until a report of the task is answered. Fail if the bot then repeats a permanently refused report."""
+        await self.must(lambda: any(call.status for call in self.reports(since, task)), "its report got no answer")
+        await self.must_not_insist(since, task)
+
+    async def must_not_insist(self, since: int, task: Task) -> None:
+        await asyncio.sleep(IDLE_SECONDS)
+        refused = [call for call in self.reports(since, task) if call.status in (404, 409)]
+        if len(refused) > INSISTING_MAX:
+            raise Failed(f"it repeated a permanently refused report {len(refused)} times")
 
     async def must_go_on(self, after: str) -> None:
         """Wait until the bot takes and reports new work."""
-        self.stage.calm()
+        self.server.calm()
         since = self.mark
         await self.give()
         await self.must_report(since, f"it took no more work {after}")
 
     def is_idle(self) -> bool:
         """Whether no lease is held."""
-        return not self.stage.swarm.engine.scheduler.held
+        return not self.server.swarm.engine.scheduler.held
 
 
-def _about(call: Call, server: Stage) -> set[str]:
+def _about(call: Call, server: TestServer) -> set[str]:
     """Return the ids of the tasks in a report."""
     body = call.body if isinstance(call.body, dict) else {}
     several = body.get("results")
@@ -244,10 +275,10 @@ def _about(call: Call, server: Stage) -> set[str]:
 @_check("must", "registers with a type and a version")
 async def registers(trial: Trial) -> None:
     await trial.must(
-        lambda: any(call.status in (200, 201) for call in trial.stage.of("register")) or not trial.process.alive,
+        lambda: any(call.status in (200, 201) for call in trial.server.of("register")) or not trial.process.alive,
         f"it did not register within {trial.patience:.0f} s. Its output:\n{trial.process.said}",
     )
-    found = [call for call in trial.stage.of("register") if call.status in (200, 201)]
+    found = [call for call in trial.server.of("register") if call.status in (200, 201)]
     if not found:
         raise Failed(f"its process ended before it registered. Its output:\n{trial.process.said}")
     trial.bot = Bot.model_validate(found[0].answer)
@@ -258,7 +289,7 @@ async def reports(trial: Trial) -> None:
     since = trial.mark
     task = await trial.give()
     call = await trial.must_report(since, "it was given work, but no report of it was accepted")
-    if task.id not in _about(call, trial.stage):
+    if task.id not in _about(call, trial.server):
         raise Failed("it reported other work than it was given")
 
 
@@ -274,9 +305,9 @@ async def idles(trial: Trial) -> None:
 @_check("must", "sends a report again, unchanged, when its answer was lost")
 async def repeats_a_report(trial: Trial) -> None:
     since = trial.mark
-    lost = trial.stage.arrange(Fault("report", "lose"))
+    lost = trial.server.arrange(Fault("report", "lose"))
     task = await trial.give()
-    await trial.must(lost.met.is_set, "it sent no report")
+    await trial.must_meet(lost)
     await trial.must(lambda: len(trial.reports(since, task)) > 1, "it did not send the report again")
     again = trial.reports(since, task)[1]
     await trial.must(lambda: bool(again.status), "its second report got no answer")
@@ -287,26 +318,23 @@ async def repeats_a_report(trial: Trial) -> None:
 @_check("must", "does work that was handed out in an answer that was lost")
 async def repeats_a_claim(trial: Trial) -> None:
     since = trial.mark
-    lost = trial.stage.arrange(Fault("claim", "lose", only_leases=True))
+    lost = trial.server.arrange(Fault("claim", "lose", only_leases=True))
     task = await trial.give()
-    await trial.must(lost.met.is_set, "it did not ask for work")
-    await trial.must(
-        lambda: any(call.status == 200 for call in trial.reports(since, task)),
-        "the answer with its lease was lost, and it never did the work",
-        trial.patience + 2 * LEASE_SECONDS,
-    )
+    await trial.must_meet(lost, "it did not ask for work")
+    otherwise = "the answer with its lease was lost, and it never did the work"
+    await trial.must_report(since, otherwise, task, trial.patience + 2 * LEASE_SECONDS)
 
 
 @_check("should", "repeats a claim under its claim_id, so that no lease has to expire")
 async def names_its_claims(trial: Trial) -> None:
     since = trial.mark
-    lost = trial.stage.arrange(Fault("claim", "lose", only_leases=True))
+    lost = trial.server.arrange(Fault("claim", "lose", only_leases=True))
     task = await trial.give()
-    await trial.must(lost.met.is_set, "it did not ask for work")
+    await trial.must_meet(lost, "it did not ask for work")
     first = lost.calls[0]
 
     def later() -> list[Call]:
-        return [call for call in trial.stage.of("claim", since) if call.at > first.at]
+        return [call for call in trial.server.of("claim", since) if call.at > first.at]
 
     await trial.must(lambda: bool(later()), "it did not ask again")
     if not first.body.get("claim_id") or first.body.get("claim_id") != later()[0].body.get("claim_id"):
@@ -317,11 +345,11 @@ async def names_its_claims(trial: Trial) -> None:
 @_check("should", "sends heartbeats while it holds a lease, so that long work is not considered lost")
 async def beats(trial: Trial) -> None:
     since = trial.mark
-    held = trial.stage.arrange(Fault("report", "hold"))
+    held = trial.server.arrange(Fault("report", "hold"))
     await trial.give()
-    await trial.must(held.met.is_set, "it sent no report")
+    await trial.must_meet(held)
     await asyncio.sleep(2 * LEASE_SECONDS)
-    beats = len(trial.stage.of("beat", since))
+    beats = len(trial.server.of("beat", since))
     held.release.set()
     report = held.calls[0]
     await trial.must(lambda: report.status != 0, "its report got no answer")
@@ -348,47 +376,36 @@ async def keeps_its_loop_free(trial: Trial) -> None:
 @_check("must", "drops work whose lease it lost, and continues")
 async def drops_lost_work(trial: Trial) -> None:
     since = trial.mark
-    trial.stage.arrange(Fault("beat", "refuse", times=1000))
-    held = trial.stage.arrange(Fault("report", "hold"))
+    trial.server.arrange(Fault("beat", "refuse", times=1000))
+    held = trial.server.arrange(Fault("report", "hold"))
     task = await trial.give()
-    await trial.must(held.met.is_set, "it sent no report")
+    await trial.must_meet(held)
     await trial.must(trial.is_idle, "its lease did not expire", trial.patience + 2 * LEASE_SECONDS)
     held.release.set()
-    await trial.must(lambda: any(call.status for call in trial.reports(since, task)), "its report got no answer")
-    await _must_not_insist(trial, since, task)
+    await trial.must_drop(since, task)
     await trial.must_go_on("after its lease was lost")
 
 
 @_check("must", "drops work of a cancelled task, and continues")
 async def drops_cancelled_work(trial: Trial) -> None:
     since = trial.mark
-    held = trial.stage.arrange(Fault("report", "hold"))
+    held = trial.server.arrange(Fault("report", "hold"))
     task = await trial.give()
-    await trial.must(held.met.is_set, "it sent no report")
-    await trial.stage.client.cancel(task.id)
+    await trial.must_meet(held)
+    await trial.server.client.cancel(task.id)
     held.release.set()
-    await trial.must(lambda: any(call.status for call in trial.reports(since, task)), "its report got no answer")
-    await _must_not_insist(trial, since, task)
+    await trial.must_drop(since, task)
     await trial.must_go_on("after its work was cancelled")
-
-
-async def _must_not_insist(trial: Trial, since: int, task: Task) -> None:
-    await asyncio.sleep(IDLE_SECONDS)
-    refused = [call for call in trial.reports(since, task) if call.status in (404, 409)]
-    if len(refused) > INSISTING_MAX:
-        raise Failed(f"it repeated a permanently refused report {len(refused)} times")
 
 
 @_check("must", "tries again, but not at once, when the server is overloaded")
 async def is_patient(trial: Trial) -> None:
     since = trial.mark
-    refused = trial.stage.arrange(Fault("report", "refuse", times=3))
+    refused = trial.server.arrange(Fault("report", "refuse", times=3))
     task = await trial.give()
-    await trial.must(refused.met.is_set, "it sent no report")
-    await trial.must(
-        lambda: any(call.status == 200 for call in trial.reports(since, task)),
-        "the server refused its report three times as overloaded, and the report never arrived",
-    )
+    await trial.must_meet(refused)
+    otherwise = "the server refused its report three times as overloaded, and the report never arrived"
+    await trial.must_report(since, otherwise, task)
     times = [call.at for call in trial.reports(since, task)][:4]
     if len(times) > 3 and times[3] - times[0] < 0.2:
         raise Failed("it sent four reports within 0.2 s: wait as long as Retry-After says, or back off")
@@ -397,21 +414,19 @@ async def is_patient(trial: Trial) -> None:
 @_check("must", "survives an answer that makes no sense")
 async def survives_garbage(trial: Trial) -> None:
     since = trial.mark
-    trial.stage.arrange(Fault("claim", "garble"))
-    garbled = trial.stage.arrange(Fault("report", "garble"))
+    trial.server.arrange(Fault("claim", "garble"))
+    garbled = trial.server.arrange(Fault("report", "garble"))
     task = await trial.give()
-    await trial.must(garbled.met.is_set, "it sent no report after its claim was answered with a proxy's error page")
-    await trial.must(
-        lambda: any(call.status == 200 for call in trial.reports(since, task)),
-        "its report was answered with a proxy's error page, and it did not send the report again",
-    )
+    await trial.must_meet(garbled, "it sent no report after its claim was answered with a proxy's error page")
+    otherwise = "its report was answered with a proxy's error page, and it did not send the report again"
+    await trial.must_report(since, otherwise, task)
 
 
 @_check("must", "ignores fields it does not know: later releases may add fields to answers")
 async def forgives_new_fields(trial: Trial) -> None:
     kinds: tuple[Kind, ...] = ("claim", "report", "beat")
     for kind in kinds:
-        trial.stage.arrange(Fault(kind, "extend", times=1000))
+        trial.server.arrange(Fault(kind, "extend", times=1000))
     since = trial.mark
     await trial.give()
     await trial.must_report(since, "answers had unknown fields, and it sent no report")
@@ -421,12 +436,12 @@ async def forgives_new_fields(trial: Trial) -> None:
 @_check("must", "does no harm when the same lease is delivered twice")
 async def takes_a_lease_once(trial: Trial) -> None:
     since = trial.mark
-    repeated = trial.stage.arrange(Fault("claim", "repeat"))
+    repeated = trial.server.arrange(Fault("claim", "repeat"))
     task = await trial.give()
     await trial.must_report(since, "an answer had a lease twice, and it sent no report")
     if not repeated.met.is_set():
         raise NotSeen("it got its work in the answer to a report")
-    await _must_not_insist(trial, since, task)
+    await trial.must_not_insist(since, task)
     await trial.must_go_on("after a lease was delivered twice")
 
 
@@ -436,7 +451,7 @@ async def reports_what_it_cannot_do(trial: Trial) -> None:
         since = trial.mark
         task = await trial.give(**_with_input(trial, odd))
         call = await trial.must_report(since, "it was given an unusual input, and sent no report: report a failure")
-        if task.id not in _about(call, trial.stage):
+        if task.id not in _about(call, trial.server):
             raise Failed("it reported other work than it was given")
 
 
@@ -448,12 +463,12 @@ def _with_input(trial: Trial, odd: Mapping[str, Json]) -> dict[str, Json]:
 
 @_check("should", "leaves no lease behind when it is asked to stop", ends_it=True)
 async def stops_clean(trial: Trial) -> None:
-    refused = trial.stage.arrange(Fault("report", "refuse", times=1000))
+    refused = trial.server.arrange(Fault("report", "refuse", times=1000))
     await trial.give()
-    await trial.must(refused.met.is_set, "it sent no report")
+    await trial.must_meet(refused)
     trial.process.ask_to_stop()
     await asyncio.sleep(0.2)
-    trial.stage.calm()
+    trial.server.calm()
     await trial.process.ended(trial.stop_seconds)
     if not await soon(trial.is_idle, 1.0):
         raise Failed("it ended while it held a lease: the work waits until the lease expires")

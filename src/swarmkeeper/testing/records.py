@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from enum import Enum
 from types import UnionType
 from typing import Any
@@ -63,20 +64,8 @@ _BOUNDED_OF: Mapping[type[Any], Mapping[str, Any]] = {
 _UNCHANGING = frozenset(
     {
         *("id", "tenant", "task", "work", "key", "kind", "created_at", "spec", "title", "submitted_by", "trace"),
-        *(
-            "subject",
-            "ordinal",
-            "lease_id",
-            "attempt",
-            "bot",
-            "granted_at",
-            "ttl",
-            "public_id",
-            "role",
-            "opened_at",
-            "asked_by",
-        ),
-        *("question", "choices", "schema"),
+        *("subject", "ordinal", "lease_id", "attempt", "bot", "granted_at", "ttl", "public_id", "role"),
+        *("opened_at", "asked_by", "question", "choices", "schema"),
     }
 )
 _MAY_CHANGE_HERE = frozenset({(Work, "attempt"), (Approval, "subject"), (ApiKey, "bot")})
@@ -108,20 +97,20 @@ def _value(kind: Any, name: str) -> Any:
 
 def filled(record: type[Any], *, id: str) -> Any:  # noqa: A002  the field's name
     """Return a record with a distinct value in every field."""
-    kinds = typing.get_type_hints(record)
-    values = {field.name: _value(kinds[field.name], field.name) for field in dataclasses.fields(record)}
-    values |= {name: value for name, value in _BOUNDED.items() if name in values}
-    return record(**values | dict(_BOUNDED_OF.get(record, {})) | _names(record, id))
+    return _record(record, id, dataclasses.fields(record))
 
 
 def bare(record: type[Any], *, id: str) -> Any:  # noqa: A002  the field's name
     """Return a record with only the required fields."""
+    missing = dataclasses.MISSING
+    fields = dataclasses.fields(record)
+    required = [field for field in fields if field.default is missing and field.default_factory is missing]
+    return _record(record, id, required)
+
+
+def _record(record: type[Any], id: str, fields: Iterable[dataclasses.Field[Any]]) -> Any:  # noqa: A002  the field's name
     kinds = typing.get_type_hints(record)
-    values = {
-        field.name: _value(kinds[field.name], field.name)
-        for field in dataclasses.fields(record)
-        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    }
+    values = {field.name: _value(kinds[field.name], field.name) for field in fields}
     values |= {name: value for name, value in _BOUNDED.items() if name in values}
     return record(**values | dict(_BOUNDED_OF.get(record, {})) | _names(record, id))
 
@@ -134,11 +123,11 @@ def changed(record: Any) -> Any:
         for field in dataclasses.fields(record)
         if field.name in _UNCHANGING and (type(record), field.name) not in _MAY_CHANGE_HERE
     }
-    return at_version(dataclasses.replace(full, **keep), 2)
+    return at_version(replace(full, **keep), 2)
 
 
 def at_version(record: Any, version: int) -> Any:
-    return dataclasses.replace(record, **{_version_of(type(record)): version})
+    return replace(record, **{_version_of(type(record)): version})
 
 
 def changes_of(record: Any) -> Changes:
@@ -218,136 +207,123 @@ def _names(record: type[Any], id: str) -> dict[str, Any]:  # noqa: A002  the fie
 
 
 def task(**given: Any) -> Task:
-    plain: dict[str, Any] = {
-        "id": "tsk_1",
-        "tenant": "acme",
-        "status": TaskStatus.CREATED,
-        "priority": 5,
-        "created_at": 1,
-        "updated_at": 1,
-        "spec": "tsk_1/spec",
-        "title": "count words",
-        "submitted_by": "key_1",
-        "version": 1,
-    }
-    return Task(**plain | given)
+    default = Task(
+        id="tsk_1",
+        tenant="acme",
+        status=TaskStatus.CREATED,
+        priority=5,
+        created_at=1,
+        updated_at=1,
+        spec="tsk_1/spec",
+        title="count words",
+        submitted_by="key_1",
+        version=1,
+    )
+    return replace(default, **given)
 
 
 def work(**given: Any) -> Work:
-    plain: dict[str, Any] = {
-        "id": "sub_1",
-        "task": "tsk_1",
-        "tenant": "acme",
-        "kind": Kind.EXECUTE,
-        "key": "count",
-        "queue": 1,
-        "status": Status.READY,
-        "priority": 5,
-        "created_at": 1,
-        "version": 1,
-    }
-    return Work(**plain | given)
+    default = Work(
+        id="sub_1",
+        task="tsk_1",
+        tenant="acme",
+        kind=Kind.EXECUTE,
+        key="count",
+        queue=1,
+        status=Status.READY,
+        priority=5,
+        created_at=1,
+        version=1,
+    )
+    return replace(default, **given)
 
 
 def lease(work_id: str = "sub_1", **given: Any) -> Lease:
-    plain: dict[str, Any] = {
-        "work": work_id,
-        "task": "tsk_1",
-        "tenant": "acme",
-        "lease_id": f"lse_{work_id[4:]}",
-        "attempt": 1,
-        "bot": "bot_1",
-        "claim_id": None,
-        "granted_at": 1,
-        "expires_at": 30_000_001,
-        "ends_at": 900_000_001,
-        "ttl": 30_000_000,
-        "version": 1,
-    }
-    return Lease(**plain | given)
+    default = Lease(
+        work=work_id,
+        task="tsk_1",
+        tenant="acme",
+        lease_id=f"lse_{work_id[4:]}",
+        attempt=1,
+        bot="bot_1",
+        claim_id=None,
+        granted_at=1,
+        expires_at=30_000_001,
+        ends_at=900_000_001,
+        ttl=30_000_000,
+        version=1,
+    )
+    return replace(default, **given)
 
 
 def attempt(work_id: str = "sub_1", **given: Any) -> Attempt:
-    plain: dict[str, Any] = {
-        "work": work_id,
-        "task": "tsk_1",
-        "tenant": "acme",
-        "attempt": 1,
-        "lease_id": f"lse_old_{work_id[4:]}",
-        "bot": "bot_1",
-        "started": 1,
-        "ended": 2,
-        "ending": AttemptOutcome.FAILED,
-    }
-    return Attempt(**plain | given)
+    default = Attempt(
+        work=work_id,
+        task="tsk_1",
+        tenant="acme",
+        attempt=1,
+        lease_id=f"lse_old_{work_id[4:]}",
+        bot="bot_1",
+        started=1,
+        ended=2,
+        ending=AttemptOutcome.FAILED,
+    )
+    return replace(default, **given)
 
 
 def ready(work_id: str = "sub_1", **given: Any) -> QueueEntry:
-    plain: dict[str, Any] = {
-        "work": work_id,
-        "queue": 1,
-        "tenant": "acme",
-        "priority": 5,
-        "position": 1,
-        "since": 1,
-        "task": "tsk_1",
-    }
-    return QueueEntry(**plain | given)
+    return replace(
+        QueueEntry(work=work_id, queue=1, tenant="acme", priority=5, position=1, since=1, task="tsk_1"), **given
+    )
 
 
 def bot(bot_id: str = "bot_1", **given: Any) -> Bot:
-    plain: dict[str, Any] = {
-        "id": bot_id,
-        "tenant": "acme",
-        "type": BotType.EXECUTOR,
-        "name": "worker",
-        "instance": "",
-        "version": "1.0",
-        "owner": "owner",
-        "key_id": "key_1",
-        "created_at": 1,
-        "row_version": 1,
-    }
-    return Bot(**plain | given)
+    default = Bot(
+        id=bot_id,
+        tenant="acme",
+        type=BotType.EXECUTOR,
+        name="worker",
+        instance="",
+        version="1.0",
+        owner="owner",
+        key_id="key_1",
+        created_at=1,
+        row_version=1,
+    )
+    return replace(default, **given)
 
 
 def key(key_id: str = "key_1", **given: Any) -> ApiKey:
-    plain: dict[str, Any] = {
-        "id": key_id,
-        "public_id": "abcdefghij",
-        "tenant": "acme",
-        "role": "client",
-        "digest": b"digest",
-        "created_at": 1,
-        "version": 1,
-    }
-    return ApiKey(**plain | given)
+    default = ApiKey(
+        id=key_id,
+        public_id="abcdefghij",
+        tenant="acme",
+        role="client",
+        digest=b"digest",
+        created_at=1,
+        version=1,
+    )
+    return replace(default, **given)
 
 
 def approval(approval_id: str = "apr_1", **given: Any) -> Approval:
-    plain: dict[str, Any] = {
-        "id": approval_id,
-        "tenant": "acme",
-        "task": "tsk_1",
-        "kind": "question",
-        "opened_at": 1,
-        "expires_at": 9,
-        "subject_hash": "hash",
-        "version": 1,
-    }
-    return Approval(**plain | given)
+    default = Approval(
+        id=approval_id,
+        tenant="acme",
+        task="tsk_1",
+        kind="question",
+        opened_at=1,
+        expires_at=9,
+        subject_hash="hash",
+        version=1,
+    )
+    return replace(default, **given)
 
 
 def job(job_id: str = "chr_1", **given: Any) -> BackgroundJob:
-    plain: dict[str, Any] = {
-        "id": job_id,
-        "task": "tsk_1",
-        "tenant": "acme",
-        "kind": "sweep",
-        "created_at": 1,
-        "version": 1,
-    }
-    return BackgroundJob(**plain | given)
+    return replace(
+        BackgroundJob(id=job_id, task="tsk_1", tenant="acme", kind="sweep", created_at=1, version=1), **given
+    )
 
 
 @functools.cache
@@ -356,33 +332,33 @@ def _redactor() -> Redactor:
 
 
 def event(sequence: int, **given: Any) -> Event:
-    plain: dict[str, Any] = {
-        "id": f"evt_{sequence}",
-        "at": sequence,
-        "tenant": "acme",
-        "task": "tsk_1",
-        "sequence": sequence,
-        "work": None,
-        "kind": "task.updated",
-        "actor": "key_1",
-        "audit": "aud_1",
-        "body": _redactor().redact({"n": sequence}),
-    }
-    return Event(**plain | given)
+    default = Event(
+        id=f"evt_{sequence}",
+        at=sequence,
+        tenant="acme",
+        task="tsk_1",
+        sequence=sequence,
+        work=None,
+        kind="task.updated",
+        actor="key_1",
+        audit="aud_1",
+        body=_redactor().redact({"n": sequence}),
+    )
+    return replace(default, **given)
 
 
 def leaf(index: int, **given: Any) -> AuditLeaf:
-    plain: dict[str, Any] = {
-        "tenant": "acme",
-        "index": index,
-        "id": f"aud_{index}",
-        "task": "tsk_1",
-        "actor": "key_1",
-        "action": "task.submit",
-        "at": index,
-        "leaf": b"leaf %d" % index,
-        "salt": b"salt",
-        "body": b"{}",
-        "hash": b"hash",
-    }
-    return AuditLeaf(**plain | given)
+    default = AuditLeaf(
+        tenant="acme",
+        index=index,
+        id=f"aud_{index}",
+        task="tsk_1",
+        actor="key_1",
+        action="task.submit",
+        at=index,
+        leaf=b"leaf %d" % index,
+        salt=b"salt",
+        body=b"{}",
+        hash=b"hash",
+    )
+    return replace(default, **given)

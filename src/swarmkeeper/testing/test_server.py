@@ -17,8 +17,9 @@ from typing import Any, Literal
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from swarmkeeper.app import Orchestrator
 from swarmkeeper.sdk.client import Client
-from swarmkeeper.server import Served, serving
+from swarmkeeper.server import serving
 from swarmkeeper.settings import Settings
 
 LEASE_SECONDS = 2.0
@@ -55,66 +56,45 @@ class Fault:
     status: int = 503  # of a refusal
     only_leases: bool = False  # do not apply it to claims without leases
     met: asyncio.Event = field(default_factory=asyncio.Event)
-    calls: list[Call] = field(default_factory=list)  # that it was applied to
+    calls: list[Call] = field(default_factory=list)  # to which it was applied
     release: asyncio.Event = field(default_factory=asyncio.Event)  # set it to continue held calls
 
 
-class Stage:
-    """The orchestrator of one bot under test."""
+class TestServer:
+    """The orchestrator of one bot under test. It applies faults between its HTTP server and its application."""
 
-    def __init__(self, served: Served, client: Client, gate: _Gate) -> None:
-        self.url = served.url
-        self.swarm = served.swarm
-        self.client = client
-        self.calls = gate.calls
-        self._gate = gate
+    __test__ = False  # not a class of tests
+
+    url: str
+    swarm: Orchestrator
+    client: Client
+    hang_up: Callable[[tuple[str, int]], None]  # cuts the connection of a client
+    _app: ASGIApp
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self._faults: list[Fault] = []
 
     def arrange(self, fault: Fault) -> Fault:
-        self._gate.faults.append(fault)
+        self._faults.append(fault)
         return fault
 
     def calm(self) -> None:
         """Remove all faults, and continue held calls."""
-        for fault in self._gate.faults:
+        for fault in self._faults:
             fault.release.set()
-        self._gate.faults.clear()
+        self._faults.clear()
 
     def of(self, kind: Kind, since: int = 0) -> list[Call]:
         return [call for call in self.calls[since:] if call.kind == kind]
 
-
-@asynccontextmanager
-async def stage() -> AsyncIterator[Stage]:
-    settings = Settings(
-        store="sqlite://:memory:", host="127.0.0.1", port=0, log_level="error", lease_seconds=LEASE_SECONDS
-    )
-    gate = _Gate()
-    async with serving(settings, around=gate.around) as served:
-        gate.hang_up = served.hang_up
-        async with served.swarm.client() as client:
-            yield Stage(served, client, gate)
-            gate.open()
-
-
-class _Gate:
-    """Applies faults between server and application."""
-
-    def __init__(self) -> None:
-        self.calls: list[Call] = []
-        self.faults: list[Fault] = []
-        self.hang_up: Callable[[tuple[str, int]], None] = lambda client: None
-        self._app: ASGIApp | None = None
+    # ---- between the server and the application --------------------------------------------------------------------
 
     def around(self, app: ASGIApp) -> ASGIApp:
         self._app = app
         return self._call
 
-    def open(self) -> None:
-        for fault in self.faults:
-            fault.release.set()
-
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
-        assert self._app is not None, "the application is set before the first call"
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -135,7 +115,7 @@ class _Gate:
         await self._pass(scope, body, receive, send, call)
 
     def _fault(self, kind: Kind, *of: str) -> Fault | None:
-        return next((fault for fault in self.faults if fault.of == kind and fault.do in of and fault.times > 0), None)
+        return next((fault for fault in self._faults if fault.of == kind and fault.do in of and fault.times > 0), None)
 
     async def _pass(self, scope: Scope, body: bytes, receive: Receive, send: Send, call: Call) -> None:
         """Let the application answer, and apply a fault to the answer."""
@@ -144,39 +124,50 @@ class _Gate:
         async def gather(message: Message) -> None:
             sent.append(message)
 
-        assert self._app is not None, "the application is set before the first call"
         await self._app(scope, _receiving(body, receive), gather)
         content = b"".join(message.get("body", b"") for message in sent if message["type"] == "http.response.body")
         call.status, call.answer = sent[0]["status"] if sent else 0, _json(content)
-        granted = call.kind == "claim" and isinstance(call.answer, dict) and bool(call.answer.get("leases"))
         fault = self._fault(call.kind, "lose", "garble", "extend", "repeat")
-        if fault is not None and not (fault.only_leases and not granted):
-            if fault.do == "lose":
-                self._count(fault, call)
+        if fault is None or not _applies(fault, call):
+            for message in sent:
+                await send(message)
+            return
+        self._count(fault, call)
+        match fault.do:
+            case "lose":
                 call.status = 0
                 self.hang_up(tuple(scope["client"]))
-                return
-            if fault.do == "garble":
-                self._count(fault, call)
+            case "garble":
                 call.status = 502
                 await _answer(send, 502, b"<html><body>bad gateway</body></html>", media_type="text/html")
-                return
-            if fault.do == "extend" and isinstance(call.answer, dict):
-                self._count(fault, call)
+            case "extend":
                 await _answer(send, call.status, json.dumps(_extended(call.answer)).encode())
-                return
-            if fault.do == "repeat" and granted:
-                self._count(fault, call)
+            case "repeat":
                 twice = {**call.answer, "leases": call.answer["leases"] * 2}
                 await _answer(send, 200, json.dumps(twice).encode())
-                return
-        for message in sent:
-            await send(message)
 
     def _count(self, fault: Fault, call: Call) -> None:
         fault.times -= 1
         fault.calls.append(call)
         fault.met.set()
+
+
+@asynccontextmanager
+async def running_test_server() -> AsyncIterator[TestServer]:
+    settings = Settings(
+        store="sqlite://:memory:", host="127.0.0.1", port=0, log_level="error", lease_seconds=LEASE_SECONDS
+    )
+    server = TestServer()
+    async with serving(settings, around=server.around) as served, served.swarm.client() as client:
+        server.url, server.swarm, server.client, server.hang_up = served.url, served.swarm, client, served.hang_up
+        yield server
+        server.calm()
+
+
+def _applies(fault: Fault, call: Call) -> bool:
+    if fault.only_leases or fault.do == "repeat":
+        return call.kind == "claim" and isinstance(call.answer, dict) and bool(call.answer.get("leases"))
+    return fault.do != "extend" or isinstance(call.answer, dict)
 
 
 def _kind(scope: Scope) -> Kind:

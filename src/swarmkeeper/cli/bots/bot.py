@@ -214,7 +214,7 @@ def try_(
     from swarmkeeper.sdk.errors import ApiError
 
     try:
-        outcomes = running.run(bot_suite.try_bot(words, work=task, patience=patience, only=names, told=show))
+        outcomes = running.run(bot_suite.try_bot(words, work=task, patience=patience, only=names, on_outcome=show))
     except OSError as error:
         if command is None:
             raise
