@@ -393,7 +393,7 @@ def an_older_item_is_passed_over(model: Model, saved: Sequence[Changes]) -> bool
                 taken = QueueEntry(work.id, work.queue, work.tenant, work.priority, 2, 2, work.task)
                 older = replace(taken, work=other.id, task=other.task, position=1)
                 model.ready[work.id] = taken
-                model.lines[taken.queue, taken.tenant, taken.priority] = {work.id: taken, other.id: older}
+                model.queues[taken.queue, taken.tenant, taken.priority] = {work.id: taken, other.id: older}
                 changes.ready = {**changes.ready, work.id: None}
                 return True
     return False

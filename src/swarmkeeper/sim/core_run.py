@@ -26,11 +26,11 @@ from swarmkeeper.sim.play.bots import SECRET, Provider, SimBot
 from swarmkeeper.sim.play.core.core_bots import CoreBot
 from swarmkeeper.sim.play.core.core_edge import CoreEdge
 from swarmkeeper.sim.play.core.core_intruder import CoreIntruderEdge
-from swarmkeeper.sim.play.host import Environment
+from swarmkeeper.sim.play.host import Calls, Environment
 from swarmkeeper.sim.play.intruder import Intruder
 from swarmkeeper.sim.play.orchestrator import Orchestrator
 from swarmkeeper.sim.play.people import Approver, Operator, TaskClient
-from swarmkeeper.sim.play.scenarios import Fleet
+from swarmkeeper.sim.play.scenarios import Fleet, Scenario
 
 SETTLED_EVERY = 30.0  # virtual seconds between checks whether everything has ended
 
@@ -90,19 +90,22 @@ class Run:
         """Return further arguments for `orchestrator_type`."""
         return {}
 
-    def create_participants(self) -> None:
-        """Create the participants."""
-        self.env = Environment(
-            self.case.scenario,
+    def environment(self, scenario: Scenario, network: Calls) -> Environment:
+        """Return the environment of the participants, who send their requests through `network`."""
+        return Environment(
+            scenario,
             self.loop,
             self.clock,
             self.choice,
             self.faults,
             self.trace,
-            self.network,
+            network,
             self.model,
             asyncio.Event(),
         )
+
+    def create_participants(self) -> None:
+        self.env = self.environment(self.case.scenario, self.network)
         provider = Provider(self.env)
         self.bots: list[SimBot] = []
         self.clients: list[TaskClient] = []
@@ -114,7 +117,7 @@ class Run:
             self.clients.append(people[0])
             self.people += people
             if self.model.isolation is not None:
-                self.model.isolation.add_principals([one.by for one in bots] + [one.by for one in people])
+                self.model.isolation.add_principals([member.by for member in (*bots, *people)])
             if tenant > 1:
                 self.people.append(Intruder(self.env, tenant, CoreIntruderEdge(self.env, tenant, bots[-1])))
 
@@ -201,11 +204,11 @@ class Run:
         left = self.model.open_tasks()
         if not left:
             watched = sum(client.under_way for client in self.clients)
-            why = f"all tasks have ended, but {len(self.model.leases)} leases are left, {watched} watched"
+            why = f"all tasks have ended, but {len(self.model.leases)} leases are left, and {watched} tasks are watched"
             self.model.broken("7.liveness", "-", why)
             return
-        still = ", ".join(self.model.open_works(self.model.acknowledged[left[0]])) or "nothing"
-        self.model.broken("7.liveness", left[0], f"{len(left)} tasks do not end; of this one {still} is open")
+        items = ", ".join(self.model.open_works(self.model.acknowledged[left[0]])) or "none"
+        self.model.broken("7.liveness", left[0], f"{len(left)} tasks do not end; open items of this one: {items}")
 
     def _settled(self) -> bool:
         watched = any(client.under_way for client in self.clients)
@@ -217,5 +220,5 @@ class Run:
         engine = self.orchestrator.engine
         leased = Counter(lease.bot for lease in self.model.leases.values())  # work may have been reopened since
         if engine is not None and engine.scheduler.held != leased:
-            why = f"it counts {engine.scheduler.held}, leased are {dict(leased)}"
+            why = f"it counts {engine.scheduler.held}; the leases are {dict(leased)}"
             self.model.broken("0.held", "orchestrator", why)

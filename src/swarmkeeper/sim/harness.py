@@ -457,7 +457,7 @@ class Harness:
         """Assert that the invariants on rows hold, and that the engine had exactly `faults` faults."""
         found = list(checks.broken(self.store.connection))
         overdue = self.rows("SELECT kind, ref FROM timer WHERE due < ? ORDER BY due", self.now)
-        found += [f"invariant 8: a timer that is due is looked at: not so for {row}" for row in overdue[:5]]
+        found += [f"invariant 8: every timer is processed when it is due: broken by {row}" for row in overdue[:5]]
         counted = {row["bot"]: row["n"] for row in self.rows("SELECT bot, count(*) AS n FROM lease GROUP BY bot")}
         if counted != self.engine.scheduler.held:
             found.append(f"the engine knows what bots hold: {self.engine.scheduler.held}, not {counted}")

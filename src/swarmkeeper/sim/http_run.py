@@ -39,7 +39,6 @@ from swarmkeeper.sim.oracle.tenant_isolation import named, tenant_id
 from swarmkeeper.sim.outcome import Case, Outcome
 from swarmkeeper.sim.play.bots import Provider
 from swarmkeeper.sim.play.engine import rules
-from swarmkeeper.sim.play.host import Environment
 from swarmkeeper.sim.play.http.http_edge import HttpEdge
 from swarmkeeper.sim.play.http.http_intruder import HttpIntruderEdge
 from swarmkeeper.sim.play.http.sdk_bots import SdkBot, SdkBotProcess, UserBotPart
@@ -209,17 +208,7 @@ class HttpRun(Run):
         network, model = cast("Network[HttpEdge]", self.network), cast(HttpModel, self.model)
         key_of = cast(HttpOrchestrator, self.orchestrator).key_of
         desk = SdkCalls(network, model, Host(self.loop, "desk"), scenario, self.choice, key_of)
-        self.env = Environment(
-            scenario,
-            self.loop,
-            self.clock,
-            self.choice,
-            self.faults,
-            self.trace,
-            desk,
-            self.model,
-            asyncio.Event(),
-        )
+        self.env = self.environment(scenario, desk)
         provider = Provider(self.env)
         self.bots, self.clients, self.people = [], [], []
         self._watchers: list[FeedFollower] = []
@@ -243,7 +232,7 @@ class HttpRun(Run):
             if not watcher.missed(self.loop.now - FEED_SECONDS * SECOND):
                 continue
             words = cast(HttpModel, self.model).feed_events[watcher.tenant][watcher.received]
-            self.model.broken("5.feed", self.model.title(words[2]), f"{words[0]} was never heard by who follows")
+            self.model.broken("5.feed", words[2], f"{words[0]} was never received by the follower of the feed")
 
     def play(self, found: Counter[str]) -> Outcome:
         with _quiet_libraries(self.clock):

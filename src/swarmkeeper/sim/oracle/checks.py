@@ -93,7 +93,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         2,
-        "what is done was done by its last attempt",
+        "a finished item has the result of its last attempt",
         """SELECT id FROM work WHERE status IN (:succeeded, :in_review) AND NOT EXISTS (
             SELECT 1 FROM attempt WHERE attempt.work = work.id AND attempt.attempt = work.attempt
                AND attempt.ending = :ok AND attempt.result = work.result)""",
@@ -106,7 +106,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         3,
-        "a lease exists exactly for an item that is leased",
+        "a lease exists exactly while its item is LEASED",
         """SELECT work.id FROM work LEFT JOIN lease ON lease.work = work.id
             WHERE (work.status = :leased) <> (lease.work IS NOT NULL)""",
     ),
@@ -117,7 +117,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         4,
-        "`pending` is the number of edges not settled",
+        "`pending` is the number of unsettled edges",
         f"""SELECT work.id FROM work JOIN task ON task.id = work.task
              WHERE work.status = :blocked AND {_OPEN} AND {_QUIET} AND work.pending <> (
                 SELECT count(*) FROM edge JOIN work AS upstream ON upstream.id = edge.parent
@@ -125,7 +125,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         4,
-        "what has begun has no upstream that is open",
+        "a started item has no open upstream item",
         f"""SELECT DISTINCT work.id FROM work JOIN task ON task.id = work.task JOIN edge ON edge.child = work.id
               JOIN work AS upstream ON upstream.id = edge.parent
              WHERE {_OPEN} AND {_QUIET} AND work.status NOT IN (:blocked, :cancelled, :skipped)
@@ -133,7 +133,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         4,
-        "a task counts its subtasks right",
+        "a task's counts of its subtasks are correct",
         f"""SELECT task.id FROM task WHERE {_QUIET} AND (n_total, n_open, n_failed) <> (
              SELECT count(*), count(*) FILTER (WHERE work.status NOT {_IS_FINAL}),
                     count(*) FILTER (WHERE work.status IN (:failed, :cancelled))
@@ -141,21 +141,21 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         4,
-        "of a task that is COMPLETED no subtask is open, and of one that was accepted nothing is",
+        "a COMPLETED task has no open subtask, and an accepted task has no open item",
         f"""SELECT DISTINCT task.id FROM task JOIN work ON work.task = task.id
              WHERE work.status NOT {_IS_FINAL}
                AND ((task.status = :completed AND work.kind = :execute) OR task.outcome = :accepted)""",
     ),
     Invariant(
         5,
-        "events of a task are numbered 1, 2, 3 … without a gap",
+        "a task's events are numbered 1, 2, 3 … without a gap",
         """SELECT task.id FROM task WHERE task.sequence <> (SELECT count(*) FROM event WHERE event.task = task.id)
                OR task.sequence <> (SELECT max(sequence) FROM event WHERE event.task = task.id)
                OR 1 <> (SELECT min(sequence) FROM event WHERE event.task = task.id)""",
     ),
     Invariant(
         5,
-        "events of a task come in the feed in the order of their numbers",
+        "the feed has a task's events in the order of their numbers",
         """SELECT task FROM (SELECT task, sequence, lag(sequence) OVER (PARTITION BY task ORDER BY seq) AS before
              FROM event WHERE task IS NOT NULL) WHERE sequence <= before""",
     ),
@@ -190,19 +190,19 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         5,
-        "no audit record is there twice",
+        "no audit record exists twice",
         "SELECT id FROM audit_leaf GROUP BY id HAVING count(*) > 1",
     ),
     Invariant(
         8,
-        "what is leased has the timers of its lease",
+        "a leased item has the timers of its lease",
         f"""SELECT work.id FROM work JOIN lease ON lease.work = work.id
              WHERE CASE WHEN lease.cancelled THEN NOT {_timer("grace", "work.id")}
                         ELSE NOT ({_timer("lease", "work.id")} AND {_timer("ends", "work.id")}) END""",
     ),
     Invariant(
         8,
-        "what is ready and not held can be handed out, and ends for want of a taker",
+        "a ready item that is not held is in its queue, and has a timer that ends it if no bot takes it",
         f"""SELECT work.id FROM work JOIN task ON task.id = work.task
              WHERE work.status = :ready AND {_OPEN} AND {_QUIET} AND task.holds = '[]' AND NOT EXISTS (
                 SELECT 1 FROM timer JOIN ready ON ready.work = timer.ref
@@ -212,14 +212,14 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         8,
-        "what is held cannot be handed out, and its clock stands",
+        "a held item is not in its queue, and has no start timer",
         f"""SELECT work.id FROM work JOIN task ON task.id = work.task
              WHERE {_QUIET} AND task.holds <> '[]'
                AND ({_timer("start", "work.id")} OR EXISTS (SELECT 1 FROM ready WHERE ready.work = work.id))""",
     ),
     Invariant(
         8,
-        "only what is ready can be handed out",
+        "only ready items are in a queue",
         "SELECT work.id FROM work JOIN ready ON ready.work = work.id WHERE work.status <> :ready",
     ),
     Invariant(
@@ -232,7 +232,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         8,
-        "what waits is woken, or waits for an answer",
+        "a waiting item has a wake-up timer, or waits for an answer",
         f"""SELECT work.id FROM work JOIN task ON task.id = work.task
              WHERE work.status = :waiting AND {_OPEN} AND NOT CASE
                 WHEN work.wake IS NOT NULL THEN {_timer("wake", "work.id")}
@@ -241,39 +241,39 @@ INVARIANTS: tuple[Invariant, ...] = (
     ),
     Invariant(
         8,
-        "what is blocked waits for an upstream item",
+        "a blocked item waits for an upstream item",
         f"""SELECT work.id FROM work JOIN task ON task.id = work.task
              WHERE work.status = :blocked AND {_OPEN} AND {_QUIET} AND work.pending = 0""",
     ),
     Invariant(
         8,
-        "what is in review has an open review",
+        "an item in review has an open review",
         f"""SELECT work.id FROM work JOIN task ON task.id = work.task
              WHERE work.status = :in_review AND {_OPEN} AND NOT EXISTS (
                 SELECT 1 FROM work AS review WHERE review.subject = work.id AND review.status NOT {_IS_FINAL})""",
     ),
     Invariant(
         8,
-        "a task that is not closed has something that goes on",
+        "an open task has an open item",
         f"""SELECT task.id FROM task WHERE {_OPEN} AND {_QUIET} AND task.holds = '[]' AND NOT EXISTS (
              SELECT 1 FROM work WHERE work.task = task.id AND work.status NOT {_IS_FINAL})""",
     ),
     Invariant(
         8,
-        "what is left of a closed task is in the grace of its lease",
+        "an open item of a closed task is in the grace time of its lease",
         f"""SELECT work.id FROM work JOIN task ON task.id = work.task
              WHERE NOT {_OPEN} AND {_QUIET} AND work.status NOT {_IS_FINAL} AND NOT EXISTS (
                 SELECT 1 FROM lease WHERE lease.work = work.id AND lease.cancelled)""",
     ),
     Invariant(
         8,
-        "a deadline has its timer, and nothing else has one",
+        "a task has a deadline timer exactly if it has a deadline",
         f"""SELECT task.id FROM task WHERE (task.deadline IS NOT NULL) <> {_timer("deadline", "task.id")}
             OR (task.deadline IS NOT NULL AND (NOT {_OPEN} OR task.status = :completed))""",
     ),
     Invariant(
         8,
-        "no timer refers to what is over",
+        "no timer refers to a final item",
         f"""SELECT timer.ref FROM timer LEFT JOIN work ON work.id = timer.ref
              WHERE timer.kind NOT IN ('deadline', 'answer') AND (work.id IS NULL OR work.status {_IS_FINAL})""",
     ),
@@ -292,7 +292,7 @@ def broken_rows(connection: apsw.Connection) -> Iterator[str]:
         named = {name: _WORDS[name] for name in _WORDS if f":{name}" in invariant.sql}
         found = [row[0] for row in connection.execute(invariant.sql, named)]
         if found:
-            yield f"invariant {invariant.number}: {invariant.words}: not so for {', '.join(map(str, found[:5]))}"
+            yield f"invariant {invariant.number}: {invariant.words}: broken by {', '.join(map(str, found[:5]))}"
 
 
 def _broken_audit(connection: apsw.Connection) -> Iterable[str]:
@@ -315,10 +315,10 @@ def _broken_audit(connection: apsw.Connection) -> Iterable[str]:
         for leaf in leaves:
             for event in audit.decode_body(leaf.body)[0] if leaf.body is not None else ():
                 if event in recorded:
-                    yield f"invariant 5: an event stands in one audit record: {event} is in two"
+                    yield f"invariant 5: an event is in one audit record: {event} is in two"
                 recorded[event] = leaf.id
     found: list[Any] = connection.execute("SELECT id, audit FROM event").fetchall()
     named: dict[str, str] = dict(found)
     if named != recorded:
         wrong = sorted(set(named.items()) ^ set(recorded.items()))[:5]
-        yield f"invariant 5: events stand in the audit records that they name: not so for {wrong}"
+        yield f"invariant 5: an event is in the audit record that it names: broken by {wrong}"

@@ -86,16 +86,14 @@ class AnswerChecks:
     def answered(self, request: HttpRequest, answer: Response, version_before: int) -> None:
         kind, verb = kind_of(request), request.bare.rpartition(":")[2]
         if answer.status >= 500 and answer.status != 503:
-            self.broken("0.fault", request.bare, f"it is answered with {answer.status}")
+            self.broken("0.fault", request.bare, f"it was answered with {answer.status}")
         if self._model.isolation is not None:
             known = {*ID.findall(request.path), *ID.findall((request.body or b"").decode())}
-            words = ID.findall(answer.body.decode())
-            self._model.isolation.sent(
-                self._by(request), [entry for entry in words if entry not in known], request.bare
-            )
+            new = [id_ for id_ in ID.findall(answer.body.decode()) if id_ not in known]
+            self._model.isolation.sent(self._by(request), new, request.bare)
         if answer.status not in (200, 201):
             if answer.status == 404 and kind == "look" and version_before:
-                self.broken("7.acknowledged", request.bare, "a task that was committed is not there")
+                self.broken("7.acknowledged", request.bare, "a committed task is not found")
             return
         body = json.loads(answer.body)
         self._granted(request, body)
@@ -115,7 +113,7 @@ class AnswerChecks:
             case "lease_ends":
                 lease_id = segment(request.bare, 2).partition(":")[0]
                 if lease_id not in self._model.attempts:
-                    self.broken("7.acknowledged", self._model.label_of(lease_id), f"{verb}: the lease has no end")
+                    self.broken("7.acknowledged", self._model.label_of(lease_id), f"{verb}: the attempt has not ended")
             case _:
                 pass
 
@@ -126,7 +124,7 @@ class AnswerChecks:
         if task_id not in self._model.tasks:
             self.broken("7.acknowledged", title, "the task is not stored")
         elif self._model.tasks[task_id].title != title:
-            self.broken("7.acknowledged", title, "it is answered with another task")
+            self.broken("7.acknowledged", title, "it was answered with another task")
         else:
             self._model.acknowledged[title] = task_id
 
@@ -135,32 +133,31 @@ class AnswerChecks:
         task = self._model.tasks.get(body["id"])
         version = int(headers["etag"].strip('"'))
         if task is None:
-            self.broken("7.durable", body["title"], "it is shown, and was never committed")
+            self.broken("7.durable", body["title"], "it is shown, but was never committed")
         elif not before <= version <= task.version:
-            self.broken("7.durable", task.title, f"version {version} is shown, {before} to {task.version} were there")
+            self.broken("7.durable", task.title, f"version {version} is shown; {before} to {task.version} were stored")
         elif version == task.version and body["status"] != task.status:
-            self.broken("7.durable", task.title, f"it reads as {body['status']}, {task.status} was committed")
+            self.broken("7.durable", task.title, f"it is shown as {body['status']}; {task.status} was committed")
 
     def _reported(self, lease_id: str, bot: str) -> None:
         attempt = self._model.attempts.get(lease_id)
         if attempt is None:
             label = self._model.label_of(lease_id)
-            self.broken("2.fence", label, "a report is accepted, and its lease did not end with it")
+            self.broken("2.fence", label, "a report was accepted, and the attempt did not end with it")
         elif attempt.bot != bot:
-            label = self._model.label(attempt.work)
-            self.broken("2.fence", label, "a report is accepted from a bot that has not the lease")
+            self.broken("2.fence", attempt.work, "a report was accepted from a bot that does not hold the lease")
 
     def _beaten(self, bot: str, body: Mapping[str, Any]) -> None:
         for entry in body["leases"]:
             if entry["directive"] == "continue" and self._model.holders.get(entry["lease_id"]) != bot:
-                self.broken("2.fence", entry["lease_id"], "a bot goes on with a lease that it was never granted")
+                self.broken("2.fence", entry["lease_id"], "a bot may continue a lease that it was never granted")
 
     def _granted(self, request: HttpRequest, body: Any) -> None:
         if kind_of(request) not in ("lease", "report", "reports"):
             return
         for lease in body["leases"]:
             if self._model.holders.get(lease["lease_id"]) != request.json["bot_id"]:
-                self.broken("7.acknowledged", lease["lease_id"], "a lease is handed out that is not stored")
+                self.broken("7.acknowledged", lease["lease_id"], "a lease was handed out that is not stored")
 
 
 def kind_of(request: HttpRequest) -> str:

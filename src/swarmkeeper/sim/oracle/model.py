@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from typing import Any
 
@@ -52,7 +52,6 @@ class Model(Records):
         self._full_every, self._user_invariants = full_every, user_invariants
         self.isolation: TenantIsolation | None = None  # only with more than one tenant
         self.commits = 0
-        self.full_checks = 0
         self.places: dict[str, int] = {}  # names of commits (see `describe`), and their counts
         self._job_task: dict[str, str] = {}
         self._transition_checks = TransitionChecks(self, secret)
@@ -93,7 +92,7 @@ class Model(Records):
         self._transition_checks.records(commit)
         for invariant in self._user_invariants:
             for wrong in invariant.check(self, commit):
-                about, why = ("-", wrong) if isinstance(wrong, str) else (self.named(wrong[0]), wrong[1])
+                about, why = ("-", wrong) if isinstance(wrong, str) else wrong
                 self.broken(invariant.name, about, why, invariant.words)
         if self.commits % self._full_every == 0:
             self.check_rows("now and then")
@@ -104,7 +103,7 @@ class Model(Records):
             if task.id not in self.tasks:
                 known = self.by_title.setdefault(task.title, task.id)
                 if known != task.id:
-                    self.broken("1.one-task", task.title, f"there are two tasks of it: {known} and {task.id}")
+                    self.broken("1.one-task", task.title, f"it has two tasks: {known} and {task.id}")
                 self.works_of[task.id] = {}
             self.tasks[task.id] = commit.tasks[task.id] = copy(task)
         for work in changes.works.values():
@@ -157,7 +156,7 @@ class Model(Records):
         for approval in changes.approvals.values():
             self.approvals[approval.id] = copy(approval)
             if approval.work is not None:
-                questions = self.asked.setdefault(approval.work, set())
+                questions = self.open_questions.setdefault(approval.work, set())
                 (questions.add if approval.state == "open" else questions.discard)(approval.id)
         for job_id, job in changes.jobs.items():
             if job is not None:
@@ -172,10 +171,10 @@ class Model(Records):
             before = self.ready.pop(work_id, None)
             if before is not None:
                 commit.ready_before.setdefault(work_id, before)
-                del self.lines[before.queue, before.tenant, before.priority][work_id]
+                del self.queues[before.queue, before.tenant, before.priority][work_id]
             if ready is not None:
                 self.ready[work_id] = copied = copy(ready)
-                self.lines.setdefault((ready.queue, ready.tenant, ready.priority), {})[work_id] = copied
+                self.queues.setdefault((ready.queue, ready.tenant, ready.priority), {})[work_id] = copied
 
     # ---- answers ---------------------------------------------------------------------------------------------------
 
@@ -196,40 +195,40 @@ class Model(Records):
                 if lease.directive != "continue":
                     continue
                 if self.holders.get(lease.lease_id) != command.bot:
-                    self.broken("2.fence", lease.lease_id, "a bot goes on with a lease that it was never granted")
+                    self.broken("2.fence", lease.lease_id, "a bot may continue a lease that it was never granted")
                 elif self.ended.get(lease.lease_id, self._loop.now) < self._loop.now:  # not by the same commit
                     ended = self.attempts[lease.lease_id]
-                    self.broken("2.fence", self.label(ended.work), f"a bot goes on with a lease that {ended.ending}")
-                self.heard[lease.lease_id] = self._loop.now
+                    self.broken("2.fence", ended.work, f"a bot may continue a lease that ended as {ended.ending}")
+                self.last_heartbeats[lease.lease_id] = self._loop.now
         elif isinstance(command, commands.Release) and command.lease_id not in self.attempts:
-            self.broken("7.acknowledged", command.lease_id, "the lease was given back, and has no end")
+            self.broken("7.acknowledged", command.lease_id, "the lease was released, and its attempt has not ended")
         elif isinstance(command, commands.Cancel) and self.tasks[command.task].status not in TASK_CLOSED:
             reached("a task was cancelled and taken up again before the answer")
 
     def _reported(self, command: commands.Report, answer: Reported) -> None:
         attempt = self.attempts.get(command.lease_id or "")
         if attempt is None or attempt.result_hash != command.content_hash:
-            named = self.label(attempt.work) if attempt is not None else str(command.lease_id)
-            self.broken("2.fence", named, "a report is accepted, and its lease did not end with it")
+            entity = command.lease_id if attempt is None else attempt.work
+            self.broken("2.fence", entity, "a report was accepted, and the attempt did not end with it")
         elif attempt.bot != command.bot:
-            self.broken("2.fence", self.label(attempt.work), "a report is accepted from a bot that has not the lease")
+            self.broken("2.fence", attempt.work, "a report was accepted from a bot that does not hold the lease")
 
     def granted(self, bot: str, leases: Iterable[LeaseSeen]) -> None:
         for lease in leases:
             if self.holders.get(lease.lease_id) != bot:
-                self.broken("7.acknowledged", lease.label, "a lease is handed out that is not stored")
+                self.broken("7.acknowledged", lease.label, "a lease was handed out that is not stored")
 
     def read_task(self, tenant: str, task_id: str, row: Mapping[str, Any] | None) -> None:
         """Check a task that was read: it must be as committed. For another tenant, it must not be found."""
         task = self.tasks.get(task_id)
         if task is not None and task.tenant != tenant:
             if row is not None:
-                self.broken("2.tenant", task.title, f"{tenant} reads it")
+                self.broken("2.tenant", task.title, f"{tenant} can read it")
             return
         if (task is None) != (row is None):
-            self.broken("7.acknowledged", self.title(task_id), "a task that was committed is not there")
+            self.broken("7.acknowledged", task_id, "a committed task is not found")
         elif task is not None and row is not None and (task.status, task.version) != (row["status"], row["version"]):
-            self.broken("7.durable", task.title, f"it reads as {row['status']}, {task.status} was committed")
+            self.broken("7.durable", task.title, f"it is shown as {row['status']}; {task.status} was committed")
 
     # ---- all rows --------------------------------------------------------------------------------------------------
 
@@ -237,18 +236,16 @@ class Model(Records):
         """Check the invariants on all rows, and that the rows are as committed. Call it only between transactions."""
         if self.violation is not None or self.connection is None:
             return
-        self.full_checks += 1
         connection = self.connection()
         for found in checks.broken(connection) if audit else checks.broken_rows(connection):
-            named = [self.named(id_) for id_ in _ID.findall(found)]
-            self.broken(
-                "rows", named[0] if named else "-", f"{when}: {found}" + "".join(f" ({name})" for name in named)
-            )
+            names = [self.named(id_) for id_ in _ID.findall(found)]
+            why = f"{when}: {found}" + "".join(f" ({name})" for name in names)
+            self.broken("rows", names[0] if names else "-", why)
         self.compare(when)
         alive = connection.execute("SELECT value FROM meta WHERE key = 'alive_at'").get
         if when == "now and then" and alive is not None:
             for kind, ref in connection.execute("SELECT kind, ref FROM timer WHERE due < ?", (alive - OVERDUE,)):
-                self.broken("8.due", self.named(str(ref)), f"its timer `{kind}` is long overdue")
+                self.broken("8.due", str(ref), f"its timer `{kind}` is long overdue")
 
     def compare(self, when: str) -> None:
         if self.connection is None or self.violation is not None:
@@ -256,22 +253,19 @@ class Model(Records):
         execute = self.connection().execute
         stored: dict[Any, Any] = {row[0]: row[1:] for row in execute("SELECT id, status, version FROM task")}
         known: dict[Any, Any] = {task.id: (task.status, task.version) for task in self.tasks.values()}
-        self._same(when, known, stored, self.title)
+        self._same(when, known, stored)
         stored = {row[0]: row[1:] for row in execute("SELECT id, status, version, attempt FROM work")}
         known = {work.id: (work.status, work.version, work.attempt) for work in self.works.values()}
-        self._same(when, known, stored, self.label)
+        self._same(when, known, stored)
         stored = dict(execute("SELECT work, lease_id FROM lease").fetchall())  # type: ignore[arg-type]  # pairs, as the statement says
         known = {lease.work: lease.lease_id for lease in self.leases.values()}
-        self._same(when, known, stored, self.label)
+        self._same(when, known, stored)
 
-    def _same(
-        self, when: str, known: Mapping[Any, Any], stored: Mapping[Any, Any], label: Callable[[str], str]
-    ) -> None:
-        if known == stored:
-            return
-        wrong = [id_ for id_ in (*known, *stored) if known.get(id_) != stored.get(id_)]
-        first = wrong[0]
-        self.broken("7.durable", label(first), f"{when}: committed {known.get(first)}, stored {stored.get(first)}")
+    def _same(self, when: str, known: Mapping[Any, Any], stored: Mapping[Any, Any]) -> None:
+        for id_ in (*known, *stored):
+            if known.get(id_) != stored.get(id_):
+                self.broken("7.durable", id_, f"{when}: committed {known.get(id_)}, stored {stored.get(id_)}")
+                return
 
     # ---- liveness --------------------------------------------------------------------------------------------------
 

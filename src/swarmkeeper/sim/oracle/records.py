@@ -48,14 +48,14 @@ class Records:
         self.attempts: dict[str, Attempt] = {}  # by lease id
         self.holders: dict[str, str] = {}  # lease id -> the bot it was granted to
         self.ended: dict[str, int] = {}  # lease id -> loop time at which its end was committed
-        self.heard: dict[str, int] = {}  # lease id -> loop time at which its bot last got the directive `continue`
+        # lease id -> loop time at which its bot last got the directive `continue`
+        self.last_heartbeats: dict[str, int] = {}
         self.ready: dict[str, QueueEntry] = {}
-        self.lines: dict[
-            tuple[int, str, int], dict[str, QueueEntry]
-        ] = {}  # (queue, tenant, priority) -> work -> waiting entry
+        # (queue, tenant, priority) -> work -> waiting entry
+        self.queues: dict[tuple[int, str, int], dict[str, QueueEntry]] = {}
         self.timers: dict[tuple[str, str], int] = {}  # (kind, reference) -> due time
         self.approvals: dict[str, Approval] = {}
-        self.asked: dict[str, set[str]] = {}  # work -> its open approvals
+        self.open_questions: dict[str, set[str]] = {}  # work -> its open approvals
         self.jobs: dict[str, set[str]] = {}  # task -> its open jobs
         self.bots: dict[str, Bot | None] = {}  # None: deleted
         self.owners: dict[str, str] = {}  # bot -> its owner
@@ -65,12 +65,13 @@ class Records:
 
     def silent(self, lease_id: str) -> int | None:
         """Return the microseconds since the last heartbeat of a lease; None if there was none."""
-        heard = self.heard.get(lease_id)
-        return None if heard is None else self._loop.now - heard
+        last = self.last_heartbeats.get(lease_id)
+        return None if last is None else self._loop.now - last
 
-    def broken(self, invariant: str, entity: str, why: str, own_words: str = "") -> None:
-        """Record a broken invariant and stop the run. Only the first one is kept."""
+    def broken(self, invariant: str, entity: str | None, why: str, own_words: str = "") -> None:
+        """Record a broken invariant and stop the run. Only the first one is kept. `entity` is an id or a name."""
         if self.violation is None:
+            entity = self.named(entity or "-")
             self.violation = Violation(invariant, entity, why, self._loop.now, own_words)
             self._trace("violation", entity, f"{invariant}: {why}")
         self._loop.stop()

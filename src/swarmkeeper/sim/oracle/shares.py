@@ -73,8 +73,8 @@ class Race:
         apart = stretch.most - stretch.least
         bound = ROUNDING + sum(map(self._dearest_of, pair))
         if apart > bound:
-            gap = f"{pair[0]} and {pair[1]} are {float(apart):g} apart, and may be {float(bound):g}"
-            self._wrong(f"of the engine's {self._of}, {gap}")
+            gap = f"{pair[0]} and {pair[1]} are {float(apart):g} apart; the bound is {float(bound):g}"
+            self._wrong(f"in {self._of}, {gap}")
 
 
 def watch(engine: Engine, wrong: Wrong) -> None:

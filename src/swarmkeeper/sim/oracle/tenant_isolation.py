@@ -42,10 +42,6 @@ class TenantIsolation:
         """Add principals whose keys are not in the store."""
         self._tenant_of.update({by.key_id: by.tenant for by in principals})
 
-    def tenant_of(self, id_: str | None) -> str | None:
-        """Return the tenant of an id; None if the id has no tenant, or is unknown."""
-        return self._tenant_of.get(id_ or "")
-
     # ---- commits ---------------------------------------------------------------------------------------------------
 
     def committed(self, saved: Sequence[Changes]) -> None:
@@ -70,7 +66,7 @@ class TenantIsolation:
     def _belongs(self, id_: str, tenant: str) -> None:
         before = self._tenant_of.setdefault(id_, tenant)
         if before != tenant:
-            self._broken(id_, f"it was {before}'s, and is written as {tenant}'s")
+            self._broken(id_, f"it belonged to {before}, and is written for {tenant}")
 
     def _check(self, changes: Changes) -> None:
         self._check_appended(changes)
@@ -78,9 +74,9 @@ class TenantIsolation:
         for work in changes.works.values():
             self._same("an item", work.tenant, work.task)
         for ready in filter(None, changes.ready.values()):
-            self._same("what may be handed out", ready.tenant, ready.work, ready.task)
+            self._same("a queue entry", ready.tenant, ready.work, ready.task)
         for job in filter(None, changes.jobs.values()):
-            self._same("a chore", job.tenant, job.task)
+            self._same("a background job", job.tenant, job.task)
         for bot in filter(None, changes.bots.values()):
             self._same("a bot", bot.tenant, bot.key_id)
 
@@ -92,7 +88,7 @@ class TenantIsolation:
         for message in changes.messages:
             self._same("a message", message.tenant, message.task, message.from_bot, message.to_bot)
         for key in changes.idempotency:
-            self._same("what is answered again", key.tenant, *key.resource.split())
+            self._same("an idempotency key", key.tenant, *key.resource.split())
 
     def _check_granted(self, changes: Changes) -> None:
         for lease in changes.leases.values():
@@ -102,12 +98,12 @@ class TenantIsolation:
         for late in changes.late_results:
             self._same("a late result", late.tenant, late.work, late.task, late.bot, late.lease_id)
         for approval in changes.approvals.values():
-            self._same("a question", approval.tenant, approval.task, approval.work, approval.decided_by)
+            self._same("an approval", approval.tenant, approval.task, approval.work, approval.decided_by)
 
     def _same(self, what: str, tenant: str, *others: str | None) -> None:
         for other in others:
             if self._tenant_of.get(other or "", tenant) != tenant:
-                self._broken(others[0] or "-", f"{what} is {tenant}'s, and has to do with {self._with_tenant(other)}")
+                self._broken(others[0] or "-", f"{what} of {tenant} refers to {self._with_tenant(other)}")
 
     # ---- answers ---------------------------------------------------------------------------------------------------
 
@@ -130,11 +126,11 @@ class TenantIsolation:
                 self._broken(id_, f"{where} shows {self._with_tenant(id_)} to {tenant}")
 
     def _with_tenant(self, id_: str | None) -> str:
-        return f"{id_}, which is {self.tenant_of(id_)}'s"
+        return f"{id_} of {self._tenant_of.get(id_ or '')}"
 
     def _broken(self, id_: str, why: str) -> None:
         records = self._records
-        records.broken("2.tenant", records.label(id_) if id_ in records.works else records.title(id_), why)
+        records.broken("2.tenant", id_, why)
 
 
 def _named_in(event: Event) -> Iterable[str]:

@@ -71,55 +71,54 @@ class TransitionChecks:
         records = self._records
         for leaf, n in commit.leaves.items():
             if n > 1 or leaf in self._leaves:
-                records.broken("5.audit", leaf, "an audit record is there twice")
+                records.broken("5.audit", leaf, "an audit record exists twice")
         self._leaves.update(commit.leaves)
         for event in commit.events:
+            about = event.work or event.task
             if event.audit not in commit.leaves:
-                records.broken("5.audit", self._about(event), f"{event.kind} names no record of its commit")
+                records.broken("5.audit", about, f"{event.kind} names no audit record of its commit")
             if event.at < self._last_at:
-                records.broken("5.time", self._about(event), f"{event.kind} is told of a moment before the last")
+                records.broken("5.time", about, f"{event.kind} has an earlier time than the event before it")
             self._last_at = event.at
             if event.task is not None:
                 self._event_of_task(event, event.task)
             if self._secret in json.dumps(event.body.value):
-                records.broken("10.secret", self._about(event), f"a secret stands in the event {event.kind}")
+                records.broken("10.secret", about, f"the event {event.kind} contains a secret")
         for body in commit.bodies:
             if self._secret_bytes in body:
-                records.broken("10.secret", "-", "a secret stands in an audit record")
+                records.broken("10.secret", "-", "an audit record contains a secret")
         self._reasons(commit)
         for work in commit.works.values():
             may_be = self._may_be[work.id]
             if work.status not in may_be:
                 expected = " or ".join(sorted(may_be))
-                records.broken("5.told", records.label(work.id), f"it is {work.status}, its events say {expected}")
+                records.broken("5.told", work.id, f"it is {work.status}, but its events lead to {expected}")
             self._may_be[work.id] = frozenset({work.status})
         for task in commit.tasks.values():
-            if task.status is not self._task_is.get(task.id):
-                records.broken("5.told", task.title, f"it is {task.status}, told is {self._task_is.get(task.id)}")
+            status = self._task_is.get(task.id)
+            if task.status is not status:
+                records.broken("5.told", task.id, f"it is {task.status}, but its events lead to {status}")
 
     def _reasons(self, commit: Commit) -> None:
         """Failure reasons of attempts, items and tasks are shown to readers, so they must hold no secret."""
         records = self._records
-        reasons = [(records.label(attempt.work), attempt.error) for attempt in commit.attempts]
-        reasons += [(records.label(work.id), work.error) for work in commit.works.values()]
-        reasons += [(task.title, task.failure) for task in commit.tasks.values()]
+        reasons = [(attempt.work, attempt.error) for attempt in commit.attempts]
+        reasons += [(work.id, work.error) for work in commit.works.values()]
+        reasons += [(task.id, task.failure) for task in commit.tasks.values()]
         for about, reason in reasons:
             if reason is not None and self._secret in json.dumps(reason):
-                records.broken("10.secret", about, "a secret stands in why it failed")
-
-    def _about(self, event: Event) -> str:
-        return self._records.label(event.work) if event.work is not None else self._records.title(event.task)
+                records.broken("10.secret", about, "its failure reason contains a secret")
 
     def _event_of_task(self, event: Event, task: str) -> None:
         records = self._records
         if event.sequence != self._sequence.get(task, 0) + 1:
-            records.broken("5.sequence", records.title(task), f"{event.kind} is number {event.sequence}")
+            records.broken("5.sequence", task, f"{event.kind} is number {event.sequence}")
         self._sequence[task] = event.sequence
         if event.kind in _TASK:
             before = self._task_is.get(task)
             after = TASK_LIFE.get((before, _TASK[event.kind]))
             if after is None:
-                records.broken("5.cause", records.title(task), f"{event.kind} happens to a task that is {before}")
+                records.broken("5.cause", task, f"{event.kind} is not allowed for a task that is {before}")
             else:
                 self._task_is[task] = after
             if event.kind == f"task.{TaskTransition.RETRIED_TO_PLAN}":  # this event also makes the plan READY again
@@ -129,7 +128,7 @@ class TransitionChecks:
         elif event.kind in _ANSWERED:
             before_it = self._answered.setdefault(event.body.value["approval"], event.id)
             if before_it != event.id:
-                records.broken("1.one-decision", records.title(task), f"{event.kind} of a question that is over")
+                records.broken("1.one-decision", task, f"{event.kind} for an approval that has ended")
         elif event.kind == "work.reopened":
             for work in self._named(event, task):
                 self._may_be[work] = _REOPENED
@@ -137,9 +136,8 @@ class TransitionChecks:
             for work in [event.work] if event.work is not None else self._named(event, task):
                 self._happened(event, work)
             if event.kind in _RESULTS and self._task_is.get(task) in TASK_CLOSED:
-                records.broken(
-                    "2.closed", self._about(event), f"a result is accepted, its task is {self._task_is[task]}"
-                )
+                why = f"a result was accepted for a task that is {self._task_is[task]}"
+                records.broken("2.closed", event.work or task, why)
 
     def _judged(self, event: Event, task: str) -> None:
         """Check the decision of a round against its votes. The same commit cancels open reviews."""
@@ -159,8 +157,8 @@ class TransitionChecks:
         else:
             right = Decision.REWORK if votes[Decision.REWORK] else Decision.REJECT
         if body["decision"] != right:
-            why = f"it is judged {body['decision']}, the votes are {dict(votes)} of {of}, of which {needed} decide"
-            records.broken("1.quorum", records.title(task), why)
+            why = f"the decision is {body['decision']}; of {of} votes {needed} decide, and these are {dict(votes)}"
+            records.broken("1.quorum", task, why)
 
     def _named(self, event: Event, task: str) -> Iterable[str]:
         works = self._records.works_of[task]
@@ -173,15 +171,13 @@ class TransitionChecks:
         after = frozenset(nexts[status] for status in before if status in nexts)
         if not after:
             was = " or ".join(sorted(before))
-            records.broken("5.cause", records.label(work), f"{event.kind} happens to an item that is {was}")
+            records.broken("5.cause", work, f"{event.kind} is not allowed for an item that is {was}")
             return
         self._may_be[work] = after
         if event.kind == "work.leased":
             attempt = event.body.value["attempt"]
             if attempt != self._attempt.get(work, 0) + 1:
-                records.broken(
-                    "2.newest", records.label(work), f"attempt {attempt} follows {self._attempt.get(work, 0)}"
-                )
+                records.broken("2.newest", work, f"attempt {attempt} follows {self._attempt.get(work, 0)}")
             self._attempt[work] = attempt
         reached(event.kind)
 
@@ -192,25 +188,23 @@ class TransitionChecks:
         records = self._records
         granted = commit.ended.get(attempt.lease_id)
         if granted is None or granted.work != attempt.work or granted.bot != attempt.bot:
-            records.broken("2.fence", records.label(attempt.work), "an attempt ends that was not granted, or is over")
+            records.broken("2.fence", attempt.work, "an attempt ended that was not granted, or had ended before")
         elif attempt.ending is not AttemptOutcome.SUCCEEDED and granted.seen:
-            over = {AttemptOutcome.EXPIRED: granted.expires_at, AttemptOutcome.TIMED_OUT: granted.ends_at}.get(
-                attempt.ending, 0
-            )
+            due = {AttemptOutcome.EXPIRED: granted.expires_at, AttemptOutcome.TIMED_OUT: granted.ends_at}
             silent = records.silent(attempt.lease_id)
             # With timely heartbeats, a lease has at least half a TTL left; a slow commit may take some of that.
-            unheard = attempt.ending is AttemptOutcome.EXPIRED and silent is not None and silent < granted.ttl // 4
-            if attempt.ended < over or unheard or attempt.ending is AttemptOutcome.UNSEEN:
-                why = f"its bot was heard of, and it is {attempt.ending}"
-                records.broken("2.early", records.label(attempt.work), why)
+            in_use = attempt.ending is AttemptOutcome.EXPIRED and silent is not None and silent < granted.ttl // 4
+            if attempt.ended < due.get(attempt.ending, 0) or in_use or attempt.ending is AttemptOutcome.UNSEEN:
+                why = f"its bot was using the lease, and the attempt ended as {attempt.ending}"
+                records.broken("2.early", attempt.work, why)
         if attempt.ending is not AttemptOutcome.SUCCEEDED:
             return
         self._voter[attempt.work] = records.owners.get(attempt.bot, "")
         if attempt.attempt != self._attempt.get(attempt.work) and attempt.work not in commit.granted:
-            records.broken("2.newest", records.label(attempt.work), f"attempt {attempt.attempt} is not the newest")
+            records.broken("2.newest", attempt.work, f"attempt {attempt.attempt} is not the newest")
         first = self._accepted.setdefault((attempt.work, attempt.round), attempt.lease_id)
         if first != attempt.lease_id:
-            records.broken("1.one-result", records.label(attempt.work), f"two results in round {attempt.round}")
+            records.broken("1.one-result", attempt.work, f"two results in round {attempt.round}")
         if granted is not None and granted.expires_at < attempt.ended:
             reached("a report came after its lease had run out, and before anybody saw it")
 
@@ -221,9 +215,9 @@ class TransitionChecks:
             lease = records.leases.get(work.id)
             if (work.status is Status.LEASED) != (lease is not None):
                 has = "no lease" if lease is None else "a lease"
-                records.broken("3.lease", records.label(work.id), f"it is {work.status} and has {has}")
+                records.broken("3.lease", work.id, f"it is {work.status} and has {has}")
             elif lease is not None and lease.attempt != work.attempt:
-                records.broken("3.lease", records.label(work.id), "its lease is not of its newest attempt")
+                records.broken("3.lease", work.id, "its lease is not of its newest attempt")
             if work.status not in FINAL and task.status not in TASK_CLOSED:
                 self._goes_on(task, work)
         for work_id in dict.fromkeys(id_ for work in commit.works for id_ in (work, *records.children.get(work, ()))):
@@ -248,34 +242,28 @@ class TransitionChecks:
         records = self._records
         held = Counter(lease.bot for lease in records.leases.values())
         for work_id, lease in granted.items():
-            work, bot, name = (
-                records.works[work_id],
-                records.bots.get(lease.bot),
-                records.names.get(lease.bot, lease.bot),
-            )
+            work, bot, name = records.works[work_id], records.bots.get(lease.bot), records.names.get(lease.bot)
             task = records.tasks[work.task]
             if bot is None or bot.status != "active":
-                records.broken(
-                    "6.drain", name, f"{records.label(work_id)} is handed to a bot that is draining, or gone"
-                )
+                records.broken("6.drain", name, f"{records.label(work_id)} was handed to a draining or deleted bot")
             elif held[lease.bot] > bot.capacity:
-                records.broken("6.capacity", name, f"it has {held[lease.bot]} leases, and room for {bot.capacity}")
+                records.broken("6.capacity", name, f"it holds {held[lease.bot]} leases; its capacity is {bot.capacity}")
             if task.hold_reasons or task.status in TASK_CLOSED:
-                why = f"it is handed out, its task is {task.status}, held by {task.hold_reasons or 'nothing'}"
-                records.broken("2.closed", records.label(work_id), why)
+                why = f"it was handed out; its task is {task.status}, with holds {task.hold_reasons}"
+                records.broken("2.closed", work_id, why)
             if work.kind is Kind.REVIEW and work.subject is None:
                 self._votes_once(task, work, records.owners.get(lease.bot, ""))
 
     def _votes_once(self, task: Task, work: Work, owner: str) -> None:
         records = self._records
         if owner in task.contributors:
-            records.broken("1.vote", records.label(work.id), "who had a part in it judges it")
+            records.broken("1.vote", work.id, "an owner reviews work that it contributed to")
         for key, other in records.works_of[task.id].items():
             if other == work.id or not key.startswith(f"review/{work.round}/"):
                 continue
             lease = records.leases.get(other)
             if owner in (self._voter.get(other), None if lease is None else records.owners.get(lease.bot)):
-                records.broken("1.vote", records.label(work.id), f"who has {key} gets another vote")
+                records.broken("1.vote", work.id, f"the owner that has {key} gets another vote")
 
     def _upstream(self, work: Work) -> None:
         """A started item has no open upstream item; a skipped item has an edge whose condition was not met."""
@@ -287,14 +275,12 @@ class TransitionChecks:
         if work.status not in _WAITS:
             for parent, status in ended.items():
                 if status not in FINAL:
-                    why = f"it is {work.status}, and {records.works[parent].key}, which it waits for, is {status}"
-                    records.broken("4.upstream", records.label(work.id), why)
+                    why = f"it is {work.status}, and its upstream item {records.works[parent].key} is {status}"
+                    records.broken("4.upstream", work.id, why)
         elif work.status is Status.SKIPPED and all(
             EDGE_MET.get((parents[parent], ended[parent]), True) for parent in parents
         ):
-            records.broken(
-                "4.upstream", records.label(work.id), "it is skipped, and nothing it waits for ended otherwise"
-            )
+            records.broken("4.upstream", work.id, "it is skipped, but the conditions of all its edges were met")
 
     def _goes_on(self, task: Task, work: Work) -> None:
         """An item that is not final has a timer, or waits for something that has one."""
@@ -308,7 +294,7 @@ class TransitionChecks:
             case Status.WAITING if work.wake is not None:
                 fine = timers.get(("wake", work.id)) == work.wake
             case Status.WAITING:
-                fine = any(("answer", approval) in timers for approval in records.asked.get(work.id, ()))
+                fine = any(("answer", approval) in timers for approval in records.open_questions.get(work.id, ()))
             case Status.READY if quiet and not task.hold_reasons:
                 due = timers.get(("start", work.id))
                 # A restart extends both times, but reports no change of the timer.
@@ -317,12 +303,12 @@ class TransitionChecks:
                 parents = records.parents.get(work.id, ())
                 unsettled = sum(records.works[parent].status not in FINAL for parent in parents)
                 if work.pending != unsettled:
-                    records.broken("4.pending", records.label(work.id), f"{work.pending} for {unsettled} edges")
+                    records.broken("4.pending", work.id, f"`pending` is {work.pending} for {unsettled} unsettled edges")
                 fine = unsettled > 0
             case _:
                 fine = True
         if not fine:
-            records.broken("8.timer", records.label(work.id), f"nothing ends its being {work.status}")
+            records.broken("8.timer", work.id, f"it is {work.status}, and no timer ends that")
 
     def _counters(self, task: Task) -> None:
         records = self._records
@@ -335,7 +321,7 @@ class TransitionChecks:
         )
         if (task.n_total, task.n_open, task.n_failed) != counted:
             stored = (task.n_total, task.n_open, task.n_failed)
-            records.broken("4.counters", task.title, f"(all, open, failed) are {stored}, counted {counted}")
+            records.broken("4.counters", task.title, f"(all, open, failed) are stored as {stored}; counted {counted}")
 
     def _done(self, task: Task) -> None:
         """A task under review has no open subtask; an accepted task has no open item."""
@@ -346,11 +332,11 @@ class TransitionChecks:
                 records.broken("4.done", task.title, f"it is {task.status}, and {key} is {work.status}")
 
     def _in_order(self, work_id: str, owner: str, commit: Commit) -> None:
-        """Of the items in its line that the bot may have, the granted one has the oldest task or waited longest."""
+        """Of the items in the queue that the bot may get, the granted one has the oldest task or has waited longest."""
         records = self._records
         taken = commit.ready_before[work_id]
         before = longer = None
-        for other in records.lines.get((taken.queue, taken.tenant, taken.priority), {}).values():
+        for other in records.queues.get((taken.queue, taken.tenant, taken.priority), {}).values():
             task = records.tasks[other.task]
             held = task.hold_reasons or task.loading or task.status in TASK_CLOSED or records.jobs.get(task.id)
             if held or owner in other.excluded or other.work in commit.works:
@@ -360,5 +346,5 @@ class TransitionChecks:
             if (other.since, other.work) < (taken.since, taken.work):
                 longer = other.work
         if before is not None and longer is not None:
-            why = f"{records.label(before)} is of a task begun sooner, and {records.label(longer)} waits longer"
-            records.broken("9.order", records.label(work_id), why)
+            why = f"the task of {records.label(before)} is older, and {records.label(longer)} has waited longer"
+            records.broken("9.order", work_id, why)

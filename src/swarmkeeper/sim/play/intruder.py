@@ -65,8 +65,8 @@ class Intruder:
             return
         reached(f"{TRIED}: {try_}")
         if answers[0] != answers[1]:
-            why = f"{self._tenant}: {try_} is answered with {answers[0]}, and not {answers[1]}"
-            env.model.broken("2.tenant", env.model.title(ids["task"]), why)
+            why = f"{self._tenant}: {try_} is answered with {answers[0]}, for unknown ids with {answers[1]}"
+            env.model.broken("2.tenant", ids["task"], why)
 
 
 def _drawn(model: Model, choice: NamedChoice, tenant: str, key: Sequence[object]) -> dict[str, str] | None:

@@ -155,7 +155,7 @@ class TaskClient(Party[PeopleEdge]):
         try:
             return await self.ask(f"look.{title}", lambda edge, call: edge.task(call, self.by, task))
         except SwarmkeeperError:
-            self.env.model.broken("7.acknowledged", title, "a task that was acknowledged is not found")
+            self.env.model.broken("7.acknowledged", title, "an acknowledged task is not found")
             return None
 
     async def _watch(self, title: str, task: str) -> None:

@@ -66,13 +66,13 @@ class Stored(HttpModel):
         """Check the invariants that do not depend on answers. `audit` also verifies the audit log."""
         for task, version in self._versions.items():
             if task not in self.tasks:
-                self.broken("7.durable", self.title(task), "it was stored, and is not there any more")
+                self.broken("7.durable", task, "it was stored, and is missing now")
             elif (now := self.tasks[task].version) < version:
-                self.broken("7.durable", self.title(task), f"version {version} was stored, and {now} is there now")
+                self.broken("7.durable", task, f"version {version} was stored, and now it is version {now}")
         ids = [event.id for event in self._stored_events]
         if ids[: len(self._events)] != self._events:
             gone = next(old for old, new in zip_longest(self._events, ids) if old != new)
-            self.broken("7.durable", "-", f"the event {gone} was stored, and is not there any more, or elsewhere")
+            self.broken("7.durable", "-", f"the event {gone} was stored, and is missing now, or at another place")
         if self.violation is None:
             transition_checks = TransitionChecks(self, SECRET)
             for work in self.works.values():
@@ -92,7 +92,7 @@ class Stored(HttpModel):
         self.by_title = {}
         for task in self.tasks.values():
             if self.by_title.setdefault(task.title, task.id) != task.id:
-                self.broken("1.one-task", task.title, f"there are two tasks of it, {task.id} is the second")
+                self.broken("1.one-task", task.title, f"it has two tasks; {task.id} is the second")
         self.works = {work.id: work for work in all_of(rows.WORK)}
         self.works_of = {task: {} for task in self.tasks}
         for work in self.works.values():
@@ -177,8 +177,8 @@ class History:
                 and attempt is not None
                 and attempt.ending is not AttemptOutcome.SUCCEEDED
             ):
-                why = f"its result was accepted, and the attempt is stored as {attempt.ending}"
-                self._model.broken("7.acknowledged", self._model.label(attempt.work), why)
+                why = f"its result was accepted, but the attempt is stored as {attempt.ending}"
+                self._model.broken("7.acknowledged", attempt.work, why)
 
     def _check_feed(self) -> None:
         """The follower must have received each event once, in order."""
@@ -186,8 +186,8 @@ class History:
         for number, received in enumerate(self.received, start=1):
             stored = feed[number - 1] if number <= len(feed) else None
             if received != stored:
-                why = f"{received} was heard as number {number}, stored is {stored}"
-                self._model.broken("5.feed", self._model.title(received[2]), why)
+                why = f"{received} was received as number {number}; {stored} is stored"
+                self._model.broken("5.feed", received[2], why)
                 return
 
 

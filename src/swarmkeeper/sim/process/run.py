@@ -446,7 +446,7 @@ class Driver:
             if not (titles or leases or client.under_way):
                 return
             if self.wall.now >= ends:
-                what = ", ".join(titles[:5]) or f"{leases} leases, and {client.under_way} tasks are watched"
+                what = ", ".join(titles[:5]) or f"{leases} leases, and {client.under_way} watched tasks"
                 self.model.broken("7.liveness", titles[0] if titles else "-", f"still open: {what}")
                 return
             await asyncio.sleep(0.5)
@@ -463,7 +463,7 @@ class Driver:
         self._look(audit=True)
         if len(self.history.received) < len(self.model.feed):
             words = self.model.feed[len(self.history.received)]
-            self.model.broken("5.feed", self.model.title(words[2]), f"{words[0]} was never heard by who follows")
+            self.model.broken("5.feed", words[2], f"{words[0]} was never received by the follower of the feed")
         for title in self.model.open_tasks()[:1]:
             self.model.broken("7.liveness", title, "it has not ended")
         for line in self.server.logged_errors()[:1]:

@@ -112,8 +112,8 @@ class FeedFollower:
             events = model.feed_events[self.tenant]
             expected = events[self.received] if self.received < len(events) else None
             if seen != expected:
-                about = model.title(event.data["task_id"])
-                model.broken("5.feed", about, f"{seen} is heard as number {self.received + 1}, told was {expected}")
+                why = f"{seen} was received as number {self.received + 1}; {expected} was committed"
+                model.broken("5.feed", event.data["task_id"], why)
             self.received += 1
 
     def missed(self, before: int) -> bool:
