@@ -317,7 +317,7 @@ class Side(RuleBasedStateMachine):
     def claim(self, kind: str, most: int) -> None:
         could = {(task, key) for task, model in self.tasks.items() for key in model.claimable(kind)}
         room = 9 - sum(lease.kind == kind for lease in self.live.values())
-        leases = self.swarm.leases(self.bots[kind], most=most, ttl_seconds=LEASE_SECONDS)
+        leases = self.swarm.leases(self.bots[kind], max_leases=most, ttl_seconds=LEASE_SECONDS)
         got = {(lease.task, lease.key) for lease in leases}
         assert got <= could, f"{got - could} is handed out, and is not READY"
         assert len(got) == min(most, room, len(could)), f"{got} is handed out of {could}"

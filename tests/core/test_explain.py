@@ -252,7 +252,7 @@ class ExplainedStory(Story):
         reasons = {item["work_id"]: item["reason"] for shown in explanations for item in shown["waiting"]}
         got = []
         for bot_id in (self.planner, *self.executors, *self.evaluators):
-            leases = self.swarm.leases(bot_id, most=8)
+            leases = self.swarm.leases(bot_id, max_leases=8)
             self.leases += leases
             got += [lease.work for lease in leases]
 

@@ -125,14 +125,14 @@ class Story(RuleBasedStateMachine):
     @rule(number=pick, most=st.integers(1, 3))
     def claim(self, number: int, most: int) -> None:
         bots = [self.planner, *self.executors, *self.executors, *self.evaluators]
-        self.leases += self.swarm.leases(bots[number % len(bots)], most=most)
+        self.leases += self.swarm.leases(bots[number % len(bots)], max_leases=most)
 
     @precondition(lambda self: self.tasks)
     @rule(reviews=st.sampled_from(["accept", "accept", "rework", "leave"]), rounds=st.integers(1, 4), nodes=graphs())
     def all_goes_well_for_a_while(self, reviews: str, rounds: int, nodes: list[dict[str, Any]]) -> None:
         for _ in range(rounds):
             for bot in (self.planner, *self.executors, *self.evaluators):
-                for lease in self.swarm.leases(bot, most=2):
+                for lease in self.swarm.leases(bot, max_leases=2):
                     self.leases.append(lease)
                     if lease.kind == "plan":
                         self.tell(lease, {"plan": nodes}, 0)

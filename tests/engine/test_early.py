@@ -51,7 +51,7 @@ def test_a_timer_that_fires_too_early_ends_no_wait(swarm: Harness, kind: str) ->
     ready = swarm.submit(["a"])
     waits = swarm.submit(["b"])
     worker = swarm.bot("worker", capacity=2)
-    held = {lease.key: lease for lease in swarm.leases(worker, most=2)}
+    held = {lease.key: lease for lease in swarm.leases(worker, max_leases=2)}
     swarm.release(held["a"])
     swarm.release(held["b"], delay_seconds=60)
 

@@ -104,7 +104,7 @@ def test_batches_are_smaller_while_several_tenants_are_active(swarm: Harness) ->
 
 
 def test_grants_in_one_batch_are_bounded_and_all_parked_polls_are_served(swarm: Harness) -> None:
-    polls = [swarm.park(swarm.bot(f"bot-{number}", capacity=40), most=40) for number in range(6)]
+    polls = [swarm.park(swarm.bot(f"bot-{number}", capacity=40), max_leases=40) for number in range(6)]
     swarm.commits.clear()
 
     swarm.submit([f"k{number:03}" for number in range(240)])

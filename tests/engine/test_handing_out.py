@@ -73,7 +73,7 @@ def test_a_changed_priority_applies_to_waiting_items(swarm: Harness) -> None:
 def test_a_long_queue_of_other_work_does_not_delay_a_bot_with_a_rare_skill() -> None:
     swarm = Harness()
     for number in range(20):
-        swarm.park(swarm.bot(f"common-{number}", capacity=64), most=64, skills=())
+        swarm.park(swarm.bot(f"common-{number}", capacity=64), max_leases=64, skills=())
     rare = swarm.park(swarm.bot("rare", skills=("rare",), dedicated=True))
 
     swarm.run(_submit_both(swarm))

@@ -20,7 +20,7 @@ tasks = [
     swarm.submit(deadline_seconds=3600),
 ]
 workers = [swarm.bot(f"worker-{n}", capacity=2, owner=f"owner-{n}") for n in range(3)]
-polls = [swarm.park(worker, most=2) for worker in workers]
+polls = [swarm.park(worker, max_leases=2) for worker in workers]
 for number, poll in enumerate(polls):
     for lease in poll.leases if not poll.waits else ():
         swarm.report(lease, error="retryable") if number else swarm.beat(lease)

@@ -30,7 +30,7 @@ from swarmkeeper.sim.play.host import Calls, Environment
 from swarmkeeper.sim.play.intruder import Intruder
 from swarmkeeper.sim.play.orchestrator import Orchestrator
 from swarmkeeper.sim.play.people import Approver, Operator, TaskClient
-from swarmkeeper.sim.play.scenarios import Fleet, Scenario
+from swarmkeeper.sim.play.scenarios import Scenario
 
 SETTLED_EVERY = 30.0  # virtual seconds between checks whether everything has ended
 
@@ -111,30 +111,23 @@ class Run:
         self.clients: list[TaskClient] = []
         self.people: list[Actor] = []
         for tenant in self.tenants:
-            bots = [CoreBot(self.env, provider, *bot, tenant) for bot in self.fleets()]
+            bots = [
+                CoreBot(self.env, provider, type_, number, fleet, tenant)
+                for type_, fleet in self.case.scenario.fleets.items()
+                for number in range(1, fleet.count + 1)
+            ]
             people = TaskClient(self.env, tenant), Operator(self.env, bots, tenant), Approver(self.env, tenant)
             self.bots += bots
             self.clients.append(people[0])
             self.people += people
             if self.model.isolation is not None:
-                self.model.isolation.add_principals([member.by for member in (*bots, *people)])
+                self.model.isolation.add_principals([bot.by for bot in bots] + [person.by for person in people])
             if tenant > 1:
                 self.people.append(Intruder(self.env, tenant, CoreIntruderEdge(self.env, tenant, bots[-1])))
 
     @property
     def tenants(self) -> range:
-        """The numbers of the tenants."""
         return range(1, self.case.scenario.tenants + 1)
-
-    def fleets(self) -> list[tuple[str, int, Fleet]]:
-        """Return type, number and fleet of each bot."""
-        scenario = self.case.scenario
-        types = (
-            ("Planner", scenario.planners),
-            ("Executor", scenario.executors),
-            ("Evaluator", scenario.evaluators),
-        )
-        return [(type_, number, fleet) for type_, fleet in types for number in range(1, fleet.count + 1)]
 
     def play(self, found: Counter[str]) -> Outcome:
         loop, model = self.loop, self.model

@@ -237,9 +237,9 @@ class Harness:
     def principal(self, bot: str) -> Principal:
         return self._bots[bot]
 
-    def park(self, bot: str, *, most: int = 1, ttl_seconds: float | None = None, **options: Any) -> Parked:
+    def park(self, bot: str, *, max_leases: int = 1, ttl_seconds: float | None = None, **options: Any) -> Parked:
         """Claim work and wait without a limit. Available work is handed out at once."""
-        claim = commands.Claim(by=self._bots[bot], bot=bot, most=most, ttl=_micro(ttl_seconds), **options)
+        claim = commands.Claim(by=self._bots[bot], bot=bot, most=max_leases, ttl=_micro(ttl_seconds), **options)
         parked = Parked(self, bot, self._ask(claim, parks=True))
         self.advance(0)
         return parked
@@ -267,8 +267,8 @@ class Harness:
         claimed: Claimed = self.run(answer())
         return claimed
 
-    def leases(self, bot: str, most: int = 1, **options: Any) -> tuple[Held, ...]:
-        return self.held(bot, self.claim(bot, most=most, **options).leases)
+    def leases(self, bot: str, max_leases: int = 1, **options: Any) -> tuple[Held, ...]:
+        return self.held(bot, self.claim(bot, most=max_leases, **options).leases)
 
     def lease(self, bot: str, **options: Any) -> Held | None:
         """Return one lease, or None if there is no work for this bot."""
@@ -487,7 +487,7 @@ class Harness:
                 self.resume(task)
             for approval in self.approvals(task):
                 self._agree(approval)
-            leases = [lease for bot in bots for lease in self.leases(bot, most=64)]
+            leases = [lease for bot in bots for lease in self.leases(bot, max_leases=64)]
             for lease in leases:
                 if self.rows("SELECT 1 FROM lease WHERE lease_id = ?", lease.lease_id):
                     self.report(lease)

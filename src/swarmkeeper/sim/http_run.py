@@ -266,8 +266,7 @@ def _list_parts(scenario: Scenario, target: str | None, brought: Sequence[UserBo
     """List all bots. Each of the user's bots runs as often as its fleet has bots; types without a user's bot are
     played by random bots."""
     found: list[Part] = []
-    for type_ in ("Planner", "Executor", "Evaluator"):
-        fleet: Fleet = getattr(scenario, f"{type_.lower()}s")
+    for type_, fleet in scenario.fleets.items():
         theirs = [user_bot for user_bot in brought if user_bot.type == type_]
         for number in range(1, fleet.count + 1):
             if not theirs:

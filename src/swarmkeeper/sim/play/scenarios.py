@@ -128,6 +128,11 @@ class Scenario:
     poll_seconds: float = 60
     faults: tuple[str, ...] = tuple(KINDS)
 
+    @property
+    def fleets(self) -> Mapping[str, Fleet]:
+        """The fleets by type of bot."""
+        return {"Planner": self.planners, "Executor": self.executors, "Evaluator": self.evaluators}
+
 
 _GOLDEN = Scenario(
     "golden",

@@ -194,12 +194,7 @@ async def run_until_stopped(orders: Orders, lines: Lines) -> None:
         nobody,
         asyncio.Event(),
     )
-    fleet = {
-        "Planner": scenario.planners,
-        "Executor": scenario.executors,
-        "Evaluator": scenario.evaluators,
-    }[orders.type]
-    bot = _RealBot(orders, env, fleet, lines)
+    bot = _RealBot(orders, env, scenario.fleets[orders.type], lines)
     host = _ThisProcess(wall.loop, f"{bot.name}/{orders.run}", lines)
 
     def note(answered: Answered) -> None:

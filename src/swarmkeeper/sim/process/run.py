@@ -201,11 +201,7 @@ class Driver:
         async with SdkClient(self.server.url, admin, chance=Chance(self.case.seed, "sdk/admin")) as client:
             for name in PEOPLE:
                 self._keys[name] = (await client.create_key(cast(Any, name))).key or ""
-            for type_, fleet in (
-                ("Planner", self.scenario.planners),
-                ("Executor", self.scenario.executors),
-                ("Evaluator", self.scenario.evaluators),
-            ):
+            for type_, fleet in self.scenario.fleets.items():
                 for number in range(1, fleet.count + 1):
                     bot = RemoteBot(type_, number)
                     role = cast(Any, f"bot:{type_.lower()}")
