@@ -21,6 +21,7 @@ from swarmkeeper.sim.play.bots import SECRET
 from swarmkeeper.sim.play.core.core_bots import CoreBotProcess
 from swarmkeeper.sim.play.scenarios import SCENARIOS, Bounds
 from swarmkeeper.sim.run import Case, Outcome, run
+from tests.support.damage import altered
 
 GOLDEN = SCENARIOS["golden"]
 
@@ -53,20 +54,25 @@ def played(monkeypatch: pytest.MonkeyPatch, damage: Damage) -> Outcome:
     return outcome
 
 
-def events(saved: Sequence[Changes], kind: str) -> Iterator[tuple[Changes, int, Event]]:
+def events(saved: Sequence[Changes], kind: str) -> Iterator[Event]:
+    return (event for changes in saved for event in changes.events if event.kind == kind)
+
+
+def altered_event(saved: Sequence[Changes], which: str, **changed: Any) -> bool:
+    """Change the first event of the kind `which`."""
+    return altered(saved, "events", lambda event: event.kind == which, **changed)
+
+
+def with_body(**changed: Any) -> Callable[[Event], Any]:
+    """Return a function that changes values of an event's body."""
+    return lambda event: replace(event.body, value={**event.body.value, **changed})
+
+
+def granted(model: Model, saved: Sequence[Changes]) -> Iterator[tuple[Changes, Task, Lease]]:
     for changes in saved:
-        for position, event in enumerate(changes.events):
-            if event.kind == kind:
-                yield changes, position, event
-
-
-def altered(saved: Sequence[Changes], which: str, **changed: Any) -> bool:
-    """Change the first event of this kind."""
-    for changes, position, event in events(saved, which):
-        changes.events = [*changes.events]
-        changes.events[position] = replace(event, **changed)
-        return True
-    return False
+        for lease in changes.leases.values():
+            if lease.work not in model.leases and lease.task in changes.tasks:
+                yield changes, changes.tasks[lease.task], lease
 
 
 # ---- events --------------------------------------------------------------------------------------------------------
@@ -74,21 +80,21 @@ def altered(saved: Sequence[Changes], which: str, **changed: Any) -> bool:
 
 @breaks("5.sequence")
 def an_event_has_the_wrong_number(model: Model, saved: Sequence[Changes]) -> bool:
-    return altered(saved, "work.succeeded", sequence=99)
+    return altered_event(saved, "work.succeeded", sequence=99)
 
 
 @breaks("5.time")
 def an_event_has_an_earlier_time(model: Model, saved: Sequence[Changes]) -> bool:
-    return altered(saved, "work.succeeded", at=1)
+    return altered_event(saved, "work.succeeded", at=1)
 
 
 @breaks("5.audit")
 def an_event_names_no_record(model: Model, saved: Sequence[Changes]) -> bool:
-    return altered(saved, "work.leased", audit="aud_x")
+    return altered_event(saved, "work.leased", audit="aud_x")
 
 
 @breaks("5.audit")
-def a_record_is_there_twice(model: Model, saved: Sequence[Changes]) -> bool:
+def a_record_exists_twice(model: Model, saved: Sequence[Changes]) -> bool:
     for changes in saved:
         if changes.leaves:
             changes.leaves = [*changes.leaves, changes.leaves[0]]
@@ -97,59 +103,38 @@ def a_record_is_there_twice(model: Model, saved: Sequence[Changes]) -> bool:
 
 
 @breaks("5.cause")
-def an_item_that_is_leased_falls_due(model: Model, saved: Sequence[Changes]) -> bool:
-    return altered(saved, "work.succeeded", kind="work.due")
+def a_leased_item_falls_due(model: Model, saved: Sequence[Changes]) -> bool:
+    return altered_event(saved, "work.succeeded", kind="work.due")
 
 
 @breaks("5.cause")
 def a_task_is_planned_twice(model: Model, saved: Sequence[Changes]) -> bool:
-    return altered(saved, "task.started", kind="task.planned")
+    return altered_event(saved, "task.started", kind="task.planned")
 
 
 @breaks("5.told")
 def an_item_has_a_status_without_events(model: Model, saved: Sequence[Changes]) -> bool:
-    for changes in saved:
-        for work in changes.works.values():
-            if work.status is Status.SUCCEEDED:
-                changes.works = {**changes.works, work.id: replace(work, status=Status.SKIPPED)}
-                return True
-    return False
+    return altered(saved, "works", lambda work: work.status is Status.SUCCEEDED, status=Status.SKIPPED)
 
 
 @breaks("5.told")
 def a_task_has_a_status_without_events(model: Model, saved: Sequence[Changes]) -> bool:
-    for changes in saved:
-        for task in changes.tasks.values():
-            changes.tasks = {**changes.tasks, task.id: replace(task, status=TaskStatus.ARCHIVED)}
-            return True
-    return False
+    return altered(saved, "tasks", status=TaskStatus.ARCHIVED)
 
 
 @breaks("10.secret")
 def an_event_has_a_secret(model: Model, saved: Sequence[Changes]) -> bool:
-    for changes, position, event in events(saved, "work.succeeded"):
-        changes.events = [*changes.events]
-        changes.events[position] = replace(event, body=replace(event.body, value={**event.body.value, "said": SECRET}))
-        return True
-    return False
+    return altered_event(saved, "work.succeeded", body=with_body(said=SECRET))
 
 
 @breaks("10.secret")
 def an_audit_record_has_a_secret(model: Model, saved: Sequence[Changes]) -> bool:
-    for changes in saved:
-        if changes.leaves:
-            changes.leaves = [replace(changes.leaves[0], body=SECRET.encode()), *changes.leaves[1:]]
-            return True
-    return False
+    return altered(saved, "leaves", body=SECRET.encode())
 
 
 @breaks("10.secret")
 def a_failure_has_a_secret(model: Model, saved: Sequence[Changes]) -> bool:
-    for changes in saved:
-        for task in changes.tasks.values():
-            changes.tasks = {**changes.tasks, task.id: replace(task, failure={"detail": SECRET})}
-            return True
-    return False
+    return altered(saved, "tasks", failure={"detail": SECRET})
 
 
 # ---- leases and results --------------------------------------------------------------------------------------------
@@ -157,22 +142,12 @@ def a_failure_has_a_secret(model: Model, saved: Sequence[Changes]) -> bool:
 
 @breaks("2.newest")
 def an_attempt_is_left_out(model: Model, saved: Sequence[Changes]) -> bool:
-    for changes, position, event in events(saved, "work.leased"):
-        changes.events = [*changes.events]
-        changes.events[position] = replace(event, body=replace(event.body, value={**event.body.value, "attempt": 7}))
-        return True
-    return False
+    return altered_event(saved, "work.leased", body=with_body(attempt=7))
 
 
 @breaks("2.fence")
 def a_result_comes_from_another_bot(model: Model, saved: Sequence[Changes]) -> bool:
-    for changes in saved:
-        for position, attempt in enumerate(changes.attempts):
-            if attempt.ending is AttemptOutcome.SUCCEEDED:
-                changes.attempts = [*changes.attempts]
-                changes.attempts[position] = replace(attempt, bot="bot_other")
-                return True
-    return False
+    return altered(saved, "attempts", lambda attempt: attempt.ending is AttemptOutcome.SUCCEEDED, bot="bot_other")
 
 
 @breaks("1.one-result")
@@ -186,8 +161,8 @@ def a_second_result_is_accepted(model: Model, saved: Sequence[Changes]) -> bool:
 
 
 @breaks("2.closed")
-def a_result_of_a_task_that_is_over_is_accepted(model: Model, saved: Sequence[Changes]) -> bool:
-    for _, _, event in events(saved, "work.succeeded"):
+def a_result_of_a_closed_task_is_accepted(model: Model, saved: Sequence[Changes]) -> bool:
+    for event in events(saved, "work.succeeded"):
         assert event.task is not None
         model._transition_checks._task_is[event.task] = TaskStatus.FAILED
         return True
@@ -195,7 +170,7 @@ def a_result_of_a_task_that_is_over_is_accepted(model: Model, saved: Sequence[Ch
 
 
 @breaks("2.closed")
-def an_item_of_a_task_that_is_held_is_handed_out(model: Model, saved: Sequence[Changes]) -> bool:
+def an_item_of_a_held_task_is_handed_out(model: Model, saved: Sequence[Changes]) -> bool:
     for changes, task, _ in granted(model, saved):
         changes.tasks = {**changes.tasks, task.id: replace(task, hold_reasons=("paused",))}
         return True
@@ -204,14 +179,14 @@ def an_item_of_a_task_that_is_held_is_handed_out(model: Model, saved: Sequence[C
 
 @breaks("2.early")
 def a_lease_ends_before_its_time(model: Model, saved: Sequence[Changes]) -> bool:
-    for changes in saved:
-        for position, attempt in enumerate(changes.attempts):
-            lease = model.leases.get(attempt.work)
-            if lease is not None and lease.seen:
-                changes.attempts = [*changes.attempts]
-                changes.attempts[position] = replace(attempt, ending=AttemptOutcome.EXPIRED, ended=lease.expires_at - 1)
-                return True
-    return False
+    leases = model.leases
+    return altered(
+        saved,
+        "attempts",
+        lambda attempt: attempt.work in leases and leases[attempt.work].seen,
+        ending=AttemptOutcome.EXPIRED,
+        ended=lambda attempt: leases[attempt.work].expires_at - 1,
+    )
 
 
 @breaks("6.capacity")
@@ -220,15 +195,8 @@ def a_bot_has_more_than_it_can(model: Model, saved: Sequence[Changes]) -> bool:
 
 
 @breaks("6.drain")
-def a_bot_that_is_to_drain_gets_more(model: Model, saved: Sequence[Changes]) -> bool:
+def a_draining_bot_gets_more(model: Model, saved: Sequence[Changes]) -> bool:
     return any(bot_is(model, lease, status="draining") for _, _, lease in granted(model, saved))
-
-
-def granted(model: Model, saved: Sequence[Changes]) -> Iterator[tuple[Changes, Task, Lease]]:
-    for changes in saved:
-        for lease in changes.leases.values():
-            if lease.work not in model.leases and lease.task in changes.tasks:
-                yield changes, changes.tasks[lease.task], lease
 
 
 def bot_is(model: Model, lease: Lease, **otherwise: Any) -> bool:
@@ -261,19 +229,16 @@ def a_lease_is_not_written(model: Model, saved: Sequence[Changes]) -> bool:
 def a_lease_is_handed_out_to_another_bot(model: Model, saved: Sequence[Changes]) -> bool:
     for changes in saved:
         for lease in changes.leases.values():
-            if lease.work not in model.leases:
-                model.bots["bot_other"] = model.bots[lease.bot]
-                changes.leases = {**changes.leases, lease.work: replace(lease, bot="bot_other")}
-                return True
-    return False
+            model.bots.setdefault("bot_other", model.bots[lease.bot])
+    return altered(saved, "leases", lambda lease: lease.work not in model.leases, bot="bot_other")
 
 
 # ---- decisions -----------------------------------------------------------------------------------------------------
 
 
 @breaks("1.one-decision")
-def a_question_is_decided_that_is_over(model: Model, saved: Sequence[Changes]) -> bool:
-    for _, _, event in events(saved, "approval.decided"):
+def an_ended_approval_is_decided(model: Model, saved: Sequence[Changes]) -> bool:
+    for event in events(saved, "approval.decided"):
         model._transition_checks._answered[event.body.value["approval"]] = "evt_other"
         return True
     return False
@@ -281,17 +246,15 @@ def a_question_is_decided_that_is_over(model: Model, saved: Sequence[Changes]) -
 
 @breaks("1.quorum")
 def a_round_is_decided_against_its_votes(model: Model, saved: Sequence[Changes]) -> bool:
-    for changes, position, event in events(saved, "task.judged"):
-        said = event.body.value
-        other = "reject" if said["decision"] == "accept" else "accept"
-        changes.events = [*changes.events]
-        changes.events[position] = replace(event, body=replace(event.body, value={**said, "decision": other}))
-        return True
-    return False
+    def other(event: Event) -> Any:
+        decision = "reject" if event.body.value["decision"] == "accept" else "accept"
+        return with_body(decision=decision)(event)
+
+    return altered_event(saved, "task.judged", body=other)
 
 
 @breaks("1.vote")
-def who_made_it_judges_it(model: Model, saved: Sequence[Changes]) -> bool:
+def an_owner_reviews_its_own_work(model: Model, saved: Sequence[Changes]) -> bool:
     for changes, task, lease in granted(model, saved):
         work = changes.works[lease.work]
         if work.kind is Kind.REVIEW and work.subject is None:
@@ -305,16 +268,11 @@ def who_made_it_judges_it(model: Model, saved: Sequence[Changes]) -> bool:
 
 @breaks("4.pending")
 def an_edge_is_counted_twice(model: Model, saved: Sequence[Changes]) -> bool:
-    for changes in saved:
-        for work in changes.works.values():
-            if work.status is Status.BLOCKED:
-                changes.works = {**changes.works, work.id: replace(work, pending=work.pending + 1)}
-                return True
-    return False
+    return altered(saved, "works", lambda work: work.status is Status.BLOCKED, pending=lambda work: work.pending + 1)
 
 
 @breaks("4.upstream")
-def an_item_begins_before_what_it_waits_for(model: Model, saved: Sequence[Changes]) -> bool:
+def an_item_begins_before_its_upstream_item_ends(model: Model, saved: Sequence[Changes]) -> bool:
     for _, _, lease in granted(model, saved):
         for parent in model.parents.get(lease.work, ()):
             if not any(parent in changes.works for changes in saved):
@@ -324,7 +282,7 @@ def an_item_begins_before_what_it_waits_for(model: Model, saved: Sequence[Change
 
 
 @breaks("4.upstream")
-def an_item_is_skipped_for_nothing(model: Model, saved: Sequence[Changes]) -> bool:
+def an_item_is_skipped_without_a_reason(model: Model, saved: Sequence[Changes]) -> bool:
     for _, _, lease in granted(model, saved):
         for child in model.children.get(lease.work, ()):
             model.works[child] = replace(model.works[child], status=Status.SKIPPED)
@@ -334,28 +292,22 @@ def an_item_is_skipped_for_nothing(model: Model, saved: Sequence[Changes]) -> bo
 
 @breaks("4.counters")
 def a_counter_drifts(model: Model, saved: Sequence[Changes]) -> bool:
-    for changes in saved:
-        for task in changes.tasks.values():
-            if task.n_open:
-                changes.tasks = {**changes.tasks, task.id: replace(task, n_open=task.n_open - 1)}
-                return True
-    return False
+    return altered(saved, "tasks", lambda task: bool(task.n_open), n_open=lambda task: task.n_open - 1)
 
 
 @breaks("4.done")
 def a_task_is_done_too_early(model: Model, saved: Sequence[Changes]) -> bool:
     for changes in saved:
         for task in changes.tasks.values():
-            if task.n_open and task.status is TaskStatus.IN_PROGRESS:
-                of_task = [one for one in changes.events if one.task == task.id]
-                if not of_task:
-                    continue
-                # Events and rows agree: only the open subtasks contradict it.
-                number = of_task[-1].sequence + 1
-                finished = replace(of_task[-1], kind="task.finished", work=None, sequence=number)
-                changes.events = [*changes.events, finished]
-                changes.tasks = {**changes.tasks, task.id: replace(task, status=TaskStatus.COMPLETED, sequence=number)}
-                return True
+            of_task = [event for event in changes.events if event.task == task.id]
+            if not task.n_open or task.status is not TaskStatus.IN_PROGRESS or not of_task:
+                continue
+            # Events and rows agree: only the open subtasks contradict it.
+            number = of_task[-1].sequence + 1
+            finished = replace(of_task[-1], kind="task.finished", work=None, sequence=number)
+            changes.events = [*changes.events, finished]
+            changes.tasks = {**changes.tasks, task.id: replace(task, status=TaskStatus.COMPLETED, sequence=number)}
+            return True
     return False
 
 
@@ -370,12 +322,8 @@ def a_timer_is_not_set(model: Model, saved: Sequence[Changes]) -> bool:
 
 
 @breaks("8.timer")
-def a_deadline_is_not_the_one_of_its_timer(model: Model, saved: Sequence[Changes]) -> bool:
-    for changes in saved:
-        for task in changes.tasks.values():
-            changes.tasks = {**changes.tasks, task.id: replace(task, deadline=1)}
-            return True
-    return False
+def a_deadline_differs_from_its_timer(model: Model, saved: Sequence[Changes]) -> bool:
+    return altered(saved, "tasks", deadline=1)
 
 
 @breaks("9.order")
@@ -410,7 +358,7 @@ def in_the_store(model: Model, statement: str) -> bool:
 
 
 @breaks("7.durable")
-def a_row_is_older_than_what_was_committed(model: Model, saved: Sequence[Changes]) -> bool:
+def a_stored_row_is_older_than_the_committed_one(model: Model, saved: Sequence[Changes]) -> bool:
     return in_the_store(model, "UPDATE task SET version = version - 1 WHERE version > 2")
 
 
@@ -422,12 +370,12 @@ def a_lease_is_gone(model: Model, saved: Sequence[Changes]) -> bool:
 
 
 @breaks("rows")
-def a_queue_is_emptied(model: Model, saved: Sequence[Changes]) -> bool:
+def a_deadline_has_no_timer(model: Model, saved: Sequence[Changes]) -> bool:
     return in_the_store(model, "UPDATE task SET deadline = 1 WHERE status = 'ARCHIVED'")
 
 
 @breaks("8.due")
-def a_timer_is_looked_at_too_late(model: Model, saved: Sequence[Changes]) -> bool:
+def a_timer_is_processed_too_late(model: Model, saved: Sequence[Changes]) -> bool:
     return in_the_store(model, "UPDATE timer SET due = 1 WHERE kind = 'ends'")
 
 
@@ -460,7 +408,7 @@ def violated(scenario: Any = GOLDEN) -> str:
     return outcome.violation.invariant
 
 
-def test_what_does_not_end_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tasks_that_do_not_end_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     async def idle(self: CoreBotProcess) -> None:
         return None
 
@@ -479,7 +427,7 @@ def test_an_engine_that_ends_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert violated() == "0.engine"
 
 
-def test_an_engine_that_miscounts_what_bots_hold_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_that_miscounts_held_leases_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def committed(self: Scheduler, held: dict[str, int], changed: object) -> None:
         self.held.update({bot: 1 for bot, change in held.items() if change > 0})
 

@@ -14,7 +14,7 @@ import pytest
 from swarmkeeper.core import lookups
 from swarmkeeper.core.commands import Command
 from swarmkeeper.core.decide.working_set import WorkingSet
-from swarmkeeper.core.model import Approval, Bot, LateResult, Message, Task
+from swarmkeeper.core.model import Bot, LateResult, Message, Task
 from swarmkeeper.core.ports import Changes, Transaction
 from swarmkeeper.engine.fairness import JobTurns, StrideScheduler
 from swarmkeeper.http.app import ROUTES
@@ -27,6 +27,7 @@ from swarmkeeper.sim.play.scenarios import SCENARIOS, Bounds, Fleet, People
 from swarmkeeper.sim.process.run import run_processes
 from swarmkeeper.sim.run import Case, Outcome, run
 from swarmkeeper.storage.sqlite import store, transaction
+from tests.support.damage import altered
 
 GOLDEN = SCENARIOS["golden"]
 # Short, with many interactions that could cross tenants.
@@ -127,118 +128,93 @@ def _shape(path: str) -> str:
 
 # Changes the reported content of a commit; returns True if it found a suitable record.
 Damage = Callable[[Records, Changes], bool]
-DAMAGE: list[Damage] = []
+DAMAGE: dict[str, Damage] = {}
 
 
 def breaks(damage: Damage) -> Damage:
-    DAMAGE.append(damage)
+    DAMAGE[damage.__name__.replace("_", " ")] = damage
     return damage
 
 
-def of_another(model: Records, known: Mapping[str, Any], tenant: str) -> Any:
-    return next((one for one in known.values() if one is not None and one.tenant != tenant), None)
+def of_another(records: Mapping[str, Any], tenant: str) -> Any:
+    """Return a record of another tenant, or None."""
+    return next((record for record in records.values() if record is not None and record.tenant != tenant), None)
 
 
-def in_dict(field: str, place: str, known: str) -> Damage:
-    """Put another tenant's id into the first record of a kind."""
+def mixed(
+    field: str, place: str, known: str, value: Callable[[Any, Any], Any] | None = None, *, needs: str = ""
+) -> Damage:
+    """Put another tenant's id into the first record of a kind: the id of a record in `known`, or what `value` makes of
+    the changed record and that one. `needs` is a field that the record must have; default: the changed one."""
 
     def damage(model: Records, changes: Changes) -> bool:
-        records = getattr(changes, field)
-        for key, one in records.items():
-            other = None if one is None else of_another(model, getattr(model, known), one.tenant)
-            if other is not None and getattr(one, place) is not None:
-                setattr(changes, field, {**records, key: replace(one, **{place: other.id})})
-                return True
-        return False
+        others = getattr(model, known)
 
-    damage.__name__ = f"{field}.{place}"
+        def new(record: Any) -> Any:
+            other = of_another(others, record.tenant)
+            return other.id if value is None else value(record, other)
+
+        def suits(record: Any) -> bool:
+            return of_another(others, record.tenant) is not None and getattr(record, needs or place) is not None
+
+        return altered([changes], field, suits, **{place: new})
+
     return damage
 
 
-DAMAGE += [
-    in_dict("leases", "bot", "bots"),
-    in_dict("approvals", "task", "tasks"),
-    in_dict("bots", "key_id", "bots"),
-    in_dict("works", "tenant", "works"),
-]
+def named_bot(event: Any, bot: Bot) -> Any:
+    return replace(event.body, value={**event.body.value, "bot": bot.id})
+
+
+DAMAGE |= {
+    "a lease of another tenant's bot": mixed("leases", "bot", "bots"),
+    "an approval of another tenant's task": mixed("approvals", "task", "tasks"),
+    "a bot with another tenant's key": mixed("bots", "key_id", "bots"),
+    "an item of another tenant's task": mixed("works", "tenant", "works"),
+    "an attempt of another tenant's bot": mixed("attempts", "bot", "bots"),
+    "an event sent to another tenant": mixed(
+        "events", "tenant", "tasks", lambda event, task: task.tenant, needs="task"
+    ),
+    "an event that names another tenant's bot": mixed("events", "body", "bots", named_bot),
+    "an audit record of another tenant's act": mixed("leaves", "actor", "bots"),
+}
 
 
 @breaks
-def an_attempt_of_another_tenants_bot(model: Records, changes: Changes) -> bool:
-    for place, one in enumerate(changes.attempts):
-        bot: Bot | None = of_another(model, model.bots, one.tenant)
+def an_approval_that_another_tenant_decides(model: Records, changes: Changes) -> bool:
+    for key, approval in changes.approvals.items():
+        bot: Bot | None = of_another(model.bots, approval.tenant)
         if bot is not None:
-            changes.attempts = [*changes.attempts]
-            changes.attempts[place] = replace(one, bot=bot.id)
+            changes.approvals = {**changes.approvals, key: replace(approval, decided_by=bot.id)}
             return True
     return False
 
 
-@breaks
-def an_event_sent_to_another_tenant(model: Records, changes: Changes) -> bool:
-    for place, one in enumerate(changes.events):
-        other = of_another(model, model.tasks, one.tenant)
-        if one.task is not None and other is not None:
-            changes.events = [*changes.events]
-            changes.events[place] = replace(one, tenant=other.tenant)
-            return True
-    return False
-
-
-@breaks
-def an_event_that_names_another_tenants_bot(model: Records, changes: Changes) -> bool:
-    for place, one in enumerate(changes.events):
-        bot: Bot | None = of_another(model, model.bots, one.tenant)
-        if bot is not None:
-            changes.events = [*changes.events]
-            changes.events[place] = replace(one, body=replace(one.body, value={**one.body.value, "bot": bot.id}))
-            return True
-    return False
-
-
-@breaks
-def an_audit_record_of_another_tenants_act(model: Records, changes: Changes) -> bool:
-    for place, one in enumerate(changes.leaves):
-        bot: Bot | None = of_another(model, model.bots, one.tenant)
-        if bot is not None:
-            changes.leaves = [*changes.leaves]
-            changes.leaves[place] = replace(one, actor=bot.id)
-            return True
-    return False
-
-
-@breaks
-def a_question_that_another_tenant_decides(model: Records, changes: Changes) -> bool:
-    for key, one in changes.approvals.items():
-        bot: Bot | None = of_another(model, model.bots, one.tenant)
-        if bot is not None:
-            decided: Approval = replace(one, decided_by=bot.id)
-            changes.approvals = {**changes.approvals, key: decided}
-            return True
-    return False
+def task_and_foreign_bot(model: Records, changes: Changes) -> tuple[Task, Bot] | None:
+    task: Task | None = next(iter(changes.tasks.values()), None)
+    bot: Bot | None = None if task is None else of_another(model.bots, task.tenant)
+    return None if task is None or bot is None else (task, bot)
 
 
 @breaks
 def a_message_to_another_tenants_bot(model: Records, changes: Changes) -> bool:
-    task: Task | None = next(iter(changes.tasks.values()), None)
-    bot: Bot | None = None if task is None else of_another(model, model.bots, task.tenant)
-    if task is None or bot is None:
+    if (found := task_and_foreign_bot(model, changes)) is None:
         return False
+    task, bot = found
     changes.messages = [Message("msg_x", task.tenant, task.id, "somebody", bot.id, "pay_x", 1)]
     return True
 
 
 @breaks
 def a_late_result_of_another_tenants_bot(model: Records, changes: Changes) -> bool:
-    task: Task | None = next(iter(changes.tasks.values()), None)
-    bot: Bot | None = None if task is None else of_another(model, model.bots, task.tenant)
-    if task is None or bot is None:
+    if (found := task_and_foreign_bot(model, changes)) is None:
         return False
+    task, bot = found
     changes.late_results = [LateResult("lse_x", "", "sub_x", task.id, task.tenant, bot.id, 1, "pay_x")]
     return True
 
 
-@pytest.mark.parametrize("damage", DAMAGE, ids=lambda damage: damage.__name__)
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
 def test_a_commit_that_mixes_tenants_is_found(damage: Damage, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[bool] = []
     right = TenantIsolation.committed
